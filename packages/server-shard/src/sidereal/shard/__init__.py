@@ -1,0 +1,1 @@
+"""Sidereal shard."""
