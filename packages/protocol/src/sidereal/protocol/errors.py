@@ -1,0 +1,60 @@
+"""The errors of Sidereal, by whose fault they are."""
+
+from __future__ import annotations
+
+import enum
+
+
+class SiderealError(Exception):
+    """Anything Sidereal raises on purpose."""
+
+
+class WireError(SiderealError):
+    """Bytes from the network that are not what they claim to be: drop and count."""
+
+
+class RemoteProtocolError(SiderealError):
+    """The peer broke the protocol with well-formed bytes: close its session with a reason."""
+
+
+class LocalProtocolError(SiderealError):
+    """Our own misuse of the protocol: a bug, so crash."""
+
+
+class StaleEpoch(SiderealError):
+    """Something tagged with an epoch that is no longer current: fenced off, drop and count."""
+
+
+class ConfigError(SiderealError):
+    """A configuration that cannot work; the message lists every problem at once (exit 2)."""
+
+
+class UnavailableError(SiderealError):
+    """Something needed is not there, in one line with its remedy (exit 69)."""
+
+
+class StoreError(SiderealError):
+    """The database refused, failed or could not be reached."""
+
+
+class CloseReason(enum.IntEnum):
+    """Why a session or a player's stay ended; the value travels on the wire."""
+
+    UNKNOWN = 0
+    CLOSED_BY_PEER = 1
+    TIMED_OUT = 2
+    DENIED = 3
+    """The server had no room."""
+    TOKEN_EXPIRED = 4
+    TOKEN_INVALID = 5
+    CHANNEL_OVERFLOW = 6
+    """A reliable channel's memory limit was reached."""
+    PROTOCOL_VIOLATION = 7
+    SCHEMA_MISMATCH = 8
+    PROTOCOL_MISMATCH = 9
+    LOGGED_IN_ELSEWHERE = 10
+    SHUTTING_DOWN = 11
+    FENCED = 12
+    """A shard whose leases were given to others."""
+    ROLE_FORBIDDEN = 13
+    WORLD_FULL = 14

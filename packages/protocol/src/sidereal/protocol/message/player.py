@@ -1,0 +1,147 @@
+"""Messages between the replication server and a client.
+
+Bulk state does not pass through here: snapshots are packed columns on a channel of their own
+(`PlayerChannel.SNAPSHOT`, see `sidereal.protocol.state.stream`).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from sidereal.protocol import limits
+from sidereal.protocol.rules import Rules
+
+U16 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
+U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+Coordinate = Annotated[float, msgspec.Meta(ge=-3e12, le=3e12)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.NAME_SIZE_MAX)]
+Text = Annotated[str, msgspec.Meta(max_length=limits.CHAT_SIZE_MAX)]
+Digest = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
+class PlayerChannel(enum.IntEnum):
+    """Channels of the client link, in the order both ends list them."""
+
+    SNAPSHOT = 0
+    """Unreliable, tracked: packed columns, server to client."""
+    CONTROLS = 1
+    """Unreliable sequenced: `Controls`, client to server."""
+    COMMAND = 2
+    """Reliable ordered: everything else, both ways."""
+
+
+class Role(enum.IntEnum):
+    """What a session may do; carried in the connect token's user data."""
+
+    PLAYER = 1
+    OBSERVER = 2
+    OPERATOR = 3
+
+
+class Button(enum.IntFlag):
+    """Flight controls held during one tick."""
+
+    THRUST = 1
+    REVERSE = 2
+    LEFT = 4
+    RIGHT = 8
+    BRAKE = 16
+    FIRE = 32
+
+
+BUTTONS_ALL = 63
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    pass
+
+
+class Hello(_Message, tag=1):
+    """First message of a client: which schema it speaks, and who it is."""
+
+    schema_hash: Digest
+    software: Name
+
+
+class Welcome(_Message, tag=2):
+    """Answer to `Hello`: the rules of this world and the tick it is at."""
+
+    schema_hash: Digest
+    rules: Rules
+    tick: U32
+    account: int
+    role: U16
+    name: str
+
+
+class Refused(_Message, tag=3):
+    """The session ends; `reason` is a `CloseReason`, `text` is for people."""
+
+    reason: U16
+    text: str
+
+
+class Assigned(_Message, tag=4):
+    """The client flies this entity from now on; its controls carry the control epoch."""
+
+    net_id: U32
+    control_epoch: U32
+    tick: U32
+
+
+class Controls(_Message, tag=5):
+    """Buttons of the newest ticks, oldest first, repeated until acked (unreliable).
+
+    Attributes:
+        control_epoch: of the entity they are meant for.
+        first_seq: sequence number of the first entry; entries are consecutive.
+        buttons: uint16[n] little-endian, `Button` flags, one entry per client tick.
+    """
+
+    control_epoch: U32
+    first_seq: U32
+    buttons: Annotated[
+        bytes, msgspec.Meta(min_length=2, max_length=2 * limits.CONTROLS_PER_MESSAGE_MAX)
+    ]
+
+
+class LookAt(_Message, tag=6):
+    """An observer (or operator) moves the centre of its interest there."""
+
+    x: Coordinate
+    y: Coordinate
+
+
+class LeaseMap(_Message, tag=7):
+    """Which shard simulates which sector, whole.
+
+    Attributes:
+        tick: when this became true.
+        rows: `LEASE_ROW`[n], see `sidereal.protocol.message.codec`.
+    """
+
+    tick: U32
+    rows: bytes
+
+
+class Chat(_Message, tag=8):
+    """A line of chat; `sender` is filled in by the server."""
+
+    text: Text
+    sender: str = ""
+
+
+class Notice(_Message, tag=9):
+    """A line for the person at the client: what happened and what it means."""
+
+    text: str
+
+
+ClientMessage = Hello | Controls | LookAt | Chat
+"""What a client may send."""
+
+ServerMessage = Welcome | Refused | Assigned | LeaseMap | Chat | Notice
+"""What a client may be told."""

@@ -1,0 +1,131 @@
+"""Messages between the replication server and a shard.
+
+Proposals and ghosts do not pass through here: they are packed columns on channels of their own
+(`ShardChannel.PROPOSAL` and `ShardChannel.GHOST`, see `sidereal.protocol.state.stream`).
+"""
+
+from __future__ import annotations
+
+import enum
+
+from sidereal.protocol.message.player import U16, U32, Digest, Name, Refused, _Message
+from sidereal.protocol.rules import Rules
+
+
+class ShardChannel(enum.IntEnum):
+    """Channels of the shard link, in the order both ends list them."""
+
+    PROPOSAL = 0
+    """Unreliable, tracked: changed rows, shard to server."""
+    GHOST = 1
+    """Unreliable, tracked: rows owned elsewhere near the border, server to shard."""
+    BEAT = 2
+    """Unreliable sequenced: `Beat` and `RoutedControls` to the shard, `Load` from it."""
+    LEASE = 3
+    """Reliable ordered: everything else, both ways."""
+
+
+class ShardHello(_Message, tag=32):
+    """First message of a shard; `incarnation` is new at every start of the process."""
+
+    schema_hash: Digest
+    name: Name
+    incarnation: Digest
+
+
+class ShardWelcome(_Message, tag=33):
+    """Answer to `ShardHello`: the shard's id and the rules of this world."""
+
+    shard: U16
+    rules: Rules
+    tick: U32
+
+
+class Grant(_Message, tag=34):
+    """The shard simulates these sectors from now on.
+
+    Attributes:
+        rows: `LEASE_ROW`[n]; the epoch is the one every proposal from them must not predate.
+    """
+
+    tick: U32
+    rows: bytes
+
+
+class Revoke(_Message, tag=35):
+    """The shard no longer simulates these sectors; rows as in `Grant`."""
+
+    tick: U32
+    rows: bytes
+
+
+class Adopt(_Message, tag=36):
+    """These entities are the shard's from now on.
+
+    Attributes:
+        tick: the handover's tick; states older than that are to be extrapolated to now.
+        rows: `Schema.full_record`[n].
+    """
+
+    tick: U32
+    rows: bytes
+
+
+class Release(_Message, tag=37):
+    """These entities are no longer the shard's (handed over, or gone from the world).
+
+    Attributes:
+        rows: uint32[n, 2] little-endian: net id and the epoch from which it is not theirs.
+    """
+
+    tick: U32
+    rows: bytes
+
+
+class Beat(_Message, tag=38):
+    """The replication server's clock, once per tick (unreliable).
+
+    Attributes:
+        tick: the tick the server has just begun.
+        lead_us: how long before that the shard's newest proposal had come, microseconds;
+            negative when it came too late for its tick.
+    """
+
+    tick: U32
+    lead_us: int
+
+
+class RoutedControls(_Message, tag=39):
+    """A player's `Controls`, routed to the ship's owner as they come."""
+
+    net_id: U32
+    control_epoch: U32
+    first_seq: U32
+    buttons: bytes
+
+
+class Load(_Message, tag=40):
+    """How the shard is doing, about once a second.
+
+    Attributes:
+        step_us: uint32[n] little-endian: the last ticks' durations, microseconds.
+    """
+
+    tick: U32
+    entities: U32
+    ghosts: U32
+    guests: U32
+    cpu_permille: U32
+    rss_bytes: int
+    step_us: bytes
+
+
+class Farewell(_Message, tag=41):
+    """The shard is leaving on purpose: take its leases now, do not wait for silence."""
+
+
+ShardMessage = ShardHello | Load | Farewell
+"""What a shard may send."""
+
+AuthorityMessage = ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | RoutedControls
+"""What a shard may be told."""

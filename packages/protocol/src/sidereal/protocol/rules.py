@@ -1,0 +1,74 @@
+"""The numbers both ends of a link run on, decided by the replication server."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sidereal.protocol.errors import ConfigError
+
+
+class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """World-wide constants, sent in every welcome so that both ends compute alike.
+
+    Lengths are in world units, times in seconds unless the name says ticks.
+    """
+
+    tick_hz: int = 20
+    substeps: int = 3
+    sector_size: float = 1000.0
+    cell_size: float = 250.0
+    view_radius_cells: int = 2
+    interpolation_delay_s: float = 0.1
+    ship_thrust: float = 60.0
+    """Acceleration of the main engine, units/s²."""
+    ship_reverse: float = 30.0
+    ship_turn: float = 10.0
+    """Angular acceleration, rad/s²."""
+    ship_spin_max: float = 3.5
+    ship_speed_max: float = 120.0
+    ship_brake: float = 1.5
+    """Fraction of velocity shed per second while braking."""
+    ship_spin_damping: float = 6.0
+    """Fraction of spin shed per second when not turning."""
+    speed_max: float = 250.0
+    """No entity is faster; the wire's velocity range follows from it."""
+
+    @property
+    def tick_s(self) -> float:
+        """Length of a tick in seconds."""
+        return 1.0 / self.tick_hz
+
+    @property
+    def cells_per_side(self) -> int:
+        """Cells along one edge of a sector."""
+        return round(self.sector_size / self.cell_size)
+
+    @property
+    def window_side(self) -> int:
+        """Cells along one edge of the square a client is told about."""
+        return 2 * self.view_radius_cells + 1
+
+
+def check_rules(rules: Rules) -> None:
+    """Check that the rules can work together.
+
+    Raises:
+        ConfigError: naming every problem at once.
+    """
+    problems = []
+    if not 1 <= rules.tick_hz <= 120:
+        problems.append("tick_hz must be 1 to 120")
+    if not 1 <= rules.substeps <= 16:
+        problems.append("substeps must be 1 to 16")
+    if not rules.cell_size > 0 or rules.sector_size % rules.cell_size != 0:
+        problems.append("sector_size must be a whole multiple of cell_size")
+    elif not 1 <= rules.cells_per_side <= 15:
+        problems.append("a sector has 1 to 15 cells along an edge")
+    if not 1 <= rules.view_radius_cells <= 7:
+        problems.append("view_radius_cells must be 1 to 7")
+    if not 0 < rules.ship_speed_max <= rules.speed_max:
+        problems.append("ship_speed_max must be above 0 and at most speed_max")
+    if not 0 < rules.speed_max <= 250:
+        problems.append("speed_max must be above 0 and at most 250 (the wire's range)")
+    if problems:
+        raise ConfigError("; ".join(problems))
