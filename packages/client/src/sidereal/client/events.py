@@ -1,0 +1,57 @@
+"""What the client core tells its face, in the order it happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.message.player import Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The server let the client in; its rules are in the welcome."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The client flies this entity from now on."""
+
+    net_id: int
+    control_epoch: int
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesChanged:
+    """`Client.leases` was replaced."""
+
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLine:
+    """Somebody said something."""
+
+    sender: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeLine:
+    """A line from the server for the person at the client."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The stay is over; a new one needs a new connect token and a new `Client`."""
+
+    reason: CloseReason
+    text: str
+
+
+ClientEvent = Joined | Assigned | LeasesChanged | ChatLine | NoticeLine | Ended

@@ -1,0 +1,85 @@
+"""What a face draws: one frame's worth of columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The world in interest at one moment, one row per entity, ordered by net id.
+
+    All arrays have the same length; they are the caller's to keep.
+
+    Attributes:
+        tick: time the others are drawn at, in ticks of the server (its now minus the
+            interpolation delay).
+        server_tick: the estimate of the server's own now, in ticks.
+        net_id: uint32[n].
+        kind: uint8[n], `sidereal.protocol.state.schema.Kind`.
+        radius: float32[n], world units.
+        shard: uint16[n], the shard that owns it, 0 for nobody.
+        x: float64[n], world units, where to draw it. The own ship is drawn where it is
+            predicted to be, all others at `tick`.
+        y: float64[n], world units.
+        vx: float64[n], world units per second.
+        vy: float64[n], world units per second.
+        heading: float64[n], radians in [-π, π).
+        age_s: float64[n], seconds since a snapshot last confirmed the row.
+        name: bytes24[n], UTF-8, empty for the nameless.
+        own: row of the ship this client flies, −1 without one.
+        authority_x: float64[n], the authority's newest word, extrapolated to `server_tick`.
+        authority_y: float64[n].
+        authority_heading: float64[n].
+    """
+
+    tick: float
+    server_tick: float
+    net_id: NDArray[np.uint32]
+    kind: NDArray[np.uint8]
+    radius: NDArray[np.float32]
+    shard: NDArray[np.uint16]
+    x: Floats
+    y: Floats
+    vx: Floats
+    vy: Floats
+    heading: Floats
+    age_s: Floats
+    name: NDArray[np.bytes_]
+    own: int
+    authority_x: Floats
+    authority_y: Floats
+    authority_heading: Floats
+
+    def __len__(self) -> int:
+        """Count of rows."""
+        return len(self.net_id)
+
+
+def empty_view() -> View:
+    """View of a client that knows nothing yet."""
+    none = np.zeros(0)
+    return View(
+        tick=0.0,
+        server_tick=0.0,
+        net_id=np.zeros(0, np.uint32),
+        kind=np.zeros(0, np.uint8),
+        radius=np.zeros(0, np.float32),
+        shard=np.zeros(0, np.uint16),
+        x=none,
+        y=none,
+        vx=none,
+        vy=none,
+        heading=none,
+        age_s=none,
+        name=np.zeros(0, "S24"),
+        own=-1,
+        authority_x=none,
+        authority_y=none,
+        authority_heading=none,
+    )
