@@ -1,0 +1,6 @@
+"""Unbounded space in sectors and cells.
+
+* `geometry` from coordinates to sectors and cells and back;
+* `cells` the square of cells around one cell;
+* `sectors` active sectors as dense numbers.
+"""

@@ -1,0 +1,64 @@
+"""The square of cells around a cell, which is what a client is told about.
+
+A window of radius r has (2r + 1)² cells, row-major from the lower left: cell 0 is the one r to the
+left of and r below the centre. The index in a window travels in snapshots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import absolute_cell
+
+
+def window_offsets(radius: int) -> NDArray[np.int64]:
+    """Give the cells of a window relative to its centre.
+
+    Returns:
+        int64[(2 * radius + 1)², 2]: along x and along y.
+    """
+    steps = np.arange(-radius, radius + 1, dtype=np.int64)
+    offset_y, offset_x = np.meshgrid(steps, steps, indexing="ij")
+    return np.stack([offset_x.ravel(), offset_y.ravel()], axis=1)
+
+
+def window_cells(
+    sector_x: ArrayLike, sector_y: ArrayLike, cell: ArrayLike, radius: int, rules: Rules
+) -> NDArray[np.int64]:
+    """Give the absolute cells of windows; at the world's edge some lie beyond it.
+
+    Args:
+        sector_x: of the centre, one number or int32[n].
+        sector_y: likewise.
+        cell: of the centre, number inside the sector.
+        radius: cells from the centre to the edge.
+        rules: for the size of cells.
+
+    Returns:
+        int64[window, 2] for one centre, int64[n, window, 2] for n of them.
+    """
+    cell_x, cell_y = absolute_cell(sector_x, sector_y, cell, rules)
+    return np.stack([cell_x, cell_y], axis=-1)[..., None, :] + window_offsets(radius)
+
+
+def window_index(
+    cells: NDArray[np.int64], centre_x: int, centre_y: int, radius: int
+) -> NDArray[np.int64]:
+    """Find absolute cells in the window around an absolute cell.
+
+    Args:
+        cells: int64[n, 2]
+        centre_x: absolute cell of the centre.
+        centre_y: likewise.
+        radius: cells from the centre to the edge.
+
+    Returns:
+        int64[n], -1 outside the window.
+    """
+    side = 2 * radius + 1
+    column = cells[:, 0] - centre_x + radius
+    row = cells[:, 1] - centre_y + radius
+    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
+    return np.where(inside, row * side + column, -1)

@@ -1,0 +1,159 @@
+"""Active sectors as dense numbers.
+
+Space is unbounded, what happens in it is not: a sector with anything in it gets a **slot**, and
+each cell of it a **group**, `slot * cells_per_sector + cell`. Both are dense int32, so per-cell
+state anywhere is an array indexed by group. A slot is used again only after `release`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.cells import window_cells
+from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN, absolute_cell_of
+
+
+def pack_sector(sector_x: ArrayLike, sector_y: ArrayLike) -> NDArray[np.int64]:
+    """Name sectors by one number each, ordered by x, then y.
+
+    Args:
+        sector_x: int32[n]
+        sector_y: int32[n]
+
+    Returns:
+        int64[n] keys.
+    """
+    x, y = np.asarray(sector_x, dtype=np.int64), np.asarray(sector_y, dtype=np.int64)
+    return np.asarray((x << 32) | (y - SECTOR_MIN), dtype=np.int64)
+
+
+def unpack_sector(keys: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Give back the sectors that `pack_sector` named.
+
+    Returns:
+        int32[n] and int32[n]: sector along x and along y.
+    """
+    keys = np.asarray(keys, dtype=np.int64)
+    x, y = keys >> 32, (keys & 0xFFFF_FFFF) + SECTOR_MIN
+    return x.astype(np.int32), y.astype(np.int32)
+
+
+class SectorTable:
+    """Slots of active sectors.
+
+    Attributes:
+        rules: for the size of sectors and cells.
+        cells_per_sector: groups per slot.
+        slot_count: slots ever given; every slot is below it, every group below `group_count`.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.cells_per_sector = rules.cells_per_side**2
+        self.slot_count = 0
+        self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._slots: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._free: list[int] = []
+
+    @property
+    def group_count(self) -> int:
+        """Size of an array with one entry per group."""
+        return self.slot_count * self.cells_per_sector
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """Keys of the active sectors, ascending."""
+        return self._keys
+
+    def slots_of(self, keys: ArrayLike, create: bool = False) -> NDArray[np.int32]:
+        """Look sectors up by key.
+
+        Args:
+            keys: int64, any shape.
+            create: whether unknown sectors become active.
+
+        Returns:
+            int32 of the same shape, -1 where the sector is not active.
+        """
+        keys = np.asarray(keys, dtype=np.int64)
+        slots = self._find(keys)
+        if create and (slots < 0).any():
+            self._create(np.unique(keys[slots < 0]))
+            slots = self._find(keys)
+        return slots
+
+    def release(self, keys: ArrayLike) -> None:
+        """Make sectors inactive; their slots may be given to others.
+
+        Raises:
+            LocalProtocolError: a sector is not active.
+        """
+        keys = np.unique(np.asarray(keys, dtype=np.int64))
+        slots = self._find(keys)
+        if (slots < 0).any():
+            raise LocalProtocolError("only active sectors can be released")
+        keep = ~np.isin(self._keys, keys)
+        self._keys, self._slots = self._keys[keep], self._slots[keep]
+        self._free.extend(sorted(slots.tolist(), reverse=True))
+
+    def group_of(self, x: ArrayLike, y: ArrayLike, create: bool = True) -> NDArray[np.int32]:
+        """Find the groups of positions.
+
+        Args:
+            x: float64[n], world units.
+            y: likewise.
+            create: whether their sectors become active.
+
+        Returns:
+            int32[n], -1 where the sector is not active.
+        """
+        cell_x, cell_y = absolute_cell_of(x, y, self.rules)
+        return self._groups(cell_x, cell_y, create)
+
+    def window_groups(
+        self, sector_x: ArrayLike, sector_y: ArrayLike, cell: ArrayLike, radius: int
+    ) -> NDArray[np.int32]:
+        """Find the groups of windows, as `window_cells` orders them.
+
+        Args:
+            sector_x: of the centre, one number or int32[n].
+            sector_y: likewise.
+            cell: of the centre, number inside the sector.
+            radius: cells from the centre to the edge.
+
+        Returns:
+            int32[window] for one centre, int32[n, window] for n; -1 where the sector is not
+            active or beyond the world's edge.
+        """
+        cells = window_cells(sector_x, sector_y, cell, radius, self.rules)
+        return self._groups(cells[..., 0], cells[..., 1], create=False)
+
+    def _groups(
+        self, cell_x: NDArray[np.int64], cell_y: NDArray[np.int64], create: bool
+    ) -> NDArray[np.int32]:
+        side = self.rules.cells_per_side
+        x, y = cell_x // side, cell_y // side
+        inside = (x >= SECTOR_MIN) & (x <= SECTOR_MAX) & (y >= SECTOR_MIN) & (y <= SECTOR_MAX)
+        keys = pack_sector(np.where(inside, x, 0), np.where(inside, y, 0))
+        slots = self.slots_of(keys, create).astype(np.int64)
+        cell = cell_y % side * side + cell_x % side
+        groups = np.where(inside & (slots >= 0), slots * self.cells_per_sector + cell, -1)
+        return groups.astype(np.int32)
+
+    def _find(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
+        if len(self._keys) == 0:
+            return np.full(keys.shape, -1, dtype=np.int32)
+        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[at] == keys, self._slots[at], np.int32(-1))
+
+    def _create(self, keys: NDArray[np.int64]) -> None:
+        reused = [self._free.pop() for _ in range(min(len(keys), len(self._free)))]
+        fresh = range(self.slot_count, self.slot_count + len(keys) - len(reused))
+        self.slot_count += len(fresh)
+        slots = np.array([*reused, *fresh], dtype=np.int32)
+        at = np.searchsorted(self._keys, keys)
+        self._keys = np.insert(self._keys, at, keys)
+        self._slots = np.insert(self._slots, at, slots)

@@ -1,0 +1,186 @@
+"""Entities as a struct of arrays, indexed by slot.
+
+Slots of freed entities are used again, the lowest first, so that the living stay close together.
+Growing replaces the arrays: fetch `columns["x"]` anew after `allocate` or `load`, never keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.state.idtable import IdTable
+from sidereal.protocol.state.schema import Schema
+
+
+class Columns:
+    """One array per field of a schema, and what every entity has besides.
+
+    Attributes:
+        schema: the declaration behind the arrays.
+        net_id: uint32[capacity], 0 in free slots.
+        epoch: uint32[capacity], fence of the entity's owner.
+        tick: int64[capacity], tick of the row's reference.
+        alive: bool[capacity]
+        count: how many are alive.
+    """
+
+    def __init__(self, schema: Schema, capacity: int = 1024) -> None:
+        if capacity < 1:
+            raise LocalProtocolError("capacity must be at least 1")
+        self.schema = schema
+        self.net_id: NDArray[np.uint32] = np.zeros(capacity, dtype=np.uint32)
+        self.epoch: NDArray[np.uint32] = np.zeros(capacity, dtype=np.uint32)
+        self.tick: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
+        self.alive: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self.count = 0
+        self._arrays: dict[str, NDArray[Any]] = {
+            name: np.zeros(capacity, dtype=field.memory_dtype)
+            for name, field in schema.fields.items()
+        }
+        self._ids = IdTable()
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def capacity(self) -> int:
+        """Slots there are; doubles when they run out."""
+        return len(self.alive)
+
+    def rows(self) -> NDArray[np.int64]:
+        """Slots of the living, ascending."""
+        return np.flatnonzero(self.alive)
+
+    def slots_of(self, net_ids: ArrayLike) -> NDArray[np.int64]:
+        """Look network ids up.
+
+        Returns:
+            int64[n], -1 where the id is unknown.
+        """
+        return self._ids.slots_of(net_ids)
+
+    def allocate(self, net_ids: ArrayLike) -> NDArray[np.int64]:
+        """Give new entities slots; all their fields are 0. May grow, and so replace, the arrays.
+
+        Args:
+            net_ids: uint32[n], all different and unknown, none 0.
+
+        Returns:
+            int64[n] slots, in the order of `net_ids`.
+
+        Raises:
+            LocalProtocolError: an id is 0, known or given twice.
+        """
+        ids = np.asarray(net_ids, dtype=np.int64)
+        if len(ids) == 0:
+            return np.empty(0, dtype=np.int64)
+        if (ids == NET_ID_NONE).any() or len(np.unique(ids)) != len(ids):
+            raise LocalProtocolError("network ids must be different from 0 and from each other")
+        if (self._ids.slots_of(ids) >= 0).any():
+            raise LocalProtocolError("a network id has a slot already")
+        self._reserve(self.count + len(ids))
+        slots = np.flatnonzero(~self.alive)[: len(ids)]
+        self.alive[slots] = True
+        self.net_id[slots] = ids
+        self._ids.add(ids, slots)
+        self.count += len(ids)
+        return slots
+
+    def free(self, slots: ArrayLike) -> None:
+        """Forget entities and clear their rows.
+
+        Raises:
+            LocalProtocolError: a slot is free already or given twice.
+        """
+        slots = np.asarray(slots, dtype=np.int64)
+        if len(slots) == 0:
+            return
+        if not self.alive[slots].all() or len(np.unique(slots)) != len(slots):
+            raise LocalProtocolError("only living slots can be freed, each once")
+        self._ids.remove(self.net_id[slots].astype(np.int64))
+        self.alive[slots] = False
+        own: tuple[NDArray[Any], ...] = (self.net_id, self.epoch, self.tick)
+        for array in (*own, *self._arrays.values()):
+            array[slots] = np.zeros(1, dtype=array.dtype)
+        self.count -= len(slots)
+
+    def load(self, records: NDArray[np.void]) -> NDArray[np.int64]:
+        """Enter or overwrite entities from records, as far as these have fields.
+
+        Args:
+            records: any record of the schema with whole ticks, ids all different.
+
+        Returns:
+            int64[n] slots, in the order of `records`.
+
+        Raises:
+            LocalProtocolError: as `allocate`.
+        """
+        ids = records["id"].astype(np.int64)
+        slots = self._ids.slots_of(ids)
+        new = slots < 0
+        slots[new] = self.allocate(ids[new])
+        self.update(slots, records)
+        return slots
+
+    def update(self, slots: NDArray[np.int64], records: NDArray[np.void]) -> None:
+        """Overwrite known entities from records, as far as these have fields."""
+        for name in records.dtype.names or ():
+            if name == "epoch":
+                self.epoch[slots] = records[name]
+            elif name == "tick":
+                self.tick[slots] = records[name]
+            elif name != "id":
+                self._arrays[name][slots] = records[name]
+
+    def store(self, slots: ArrayLike, dtype: np.dtype) -> NDArray[np.void]:
+        """Pack rows into records.
+
+        Args:
+            slots: int64[n] of living entities.
+            dtype: one of the schema's records with whole ticks and unquantised values.
+
+        Returns:
+            `dtype`[n]
+        """
+        slots = np.asarray(slots, dtype=np.int64)
+        records = np.empty(len(slots), dtype=dtype)
+        for name in dtype.names or ():
+            if name == "id":
+                records[name] = self.net_id[slots]
+            elif name == "epoch":
+                records[name] = self.epoch[slots]
+            elif name == "tick":
+                records[name] = self.tick[slots]
+            else:
+                records[name] = self._arrays[name][slots]
+        return records
+
+    def _reserve(self, count: int) -> None:
+        capacity = self.capacity
+        while capacity < count:
+            capacity *= 2
+        if capacity > self.capacity:
+            self.net_id = _grown(self.net_id, capacity)
+            self.epoch = _grown(self.epoch, capacity)
+            self.tick = _grown(self.tick, capacity)
+            self.alive = _grown(self.alive, capacity)
+            self._arrays = {name: _grown(array, capacity) for name, array in self._arrays.items()}
+
+
+def _grown(array: NDArray[Any], capacity: int) -> NDArray[Any]:
+    grown = np.zeros(capacity, dtype=array.dtype)
+    grown[: len(array)] = array
+    return grown

@@ -1,0 +1,195 @@
+"""What a component is: named fields and how each is kept, sent, checked and saved."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
+CELL_AXES: Final = ("", "x", "y")
+WIRE_BITS_MAX: Final = 32
+"""Bits of the widest code of a quantised field."""
+
+
+class Replication(enum.Enum):
+    """Who is told about a component, and how."""
+
+    STATE = "state"
+    """Everyone in interest, as part of the entity's reference: changes all the time."""
+    ATTRIBUTE = "attribute"
+    """Everyone in interest, when it changes: seldom."""
+    LINK = "link"
+    """Only the shard and the replication server, beside the exact state."""
+    NONE = "none"
+    """The processes that hold the whole entity: its shard, the replication server, the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a component.
+
+    On the wire a field with a quantum is the code `rint(value / quantum)` in the smallest integer
+    type that holds every code of its range; a field without one travels as it is.
+
+    Attributes:
+        name: of the column, the record's field and the database column; unique in a schema.
+        dtype: NumPy's name of the type in memory (`"f8"`, `"u1"`, `"S24"`).
+        unit: for people.
+        low: least valid value; None: the type's least.
+        high: greatest valid value; None: the type's greatest. A wrapping field never reaches it.
+        quantum: width of a step on the wire, in the field's unit, or in cells with `cell_axis`.
+        wrap: whether `high` is `low` again.
+        cell_axis: `"x"` or `"y"` when this is a position along that axis, sent relative to the
+            entity's cell.
+    """
+
+    name: str
+    dtype: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    quantum: float | None = None
+    wrap: bool = False
+    cell_axis: str = ""
+
+    @property
+    def memory_dtype(self) -> np.dtype:
+        """Little-endian type in memory and in exact records."""
+        return np.dtype(self.dtype).newbyteorder("<")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least and greatest valid value; infinite for text."""
+        dtype = self.memory_dtype
+        low, high = -math.inf, math.inf
+        if dtype.kind in "iu":
+            low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+        elif dtype.kind == "f":
+            low, high = float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+        return (
+            low if self.low is None else float(self.low),
+            high if self.high is None else float(self.high),
+        )
+
+    @property
+    def codes(self) -> tuple[int, int]:
+        """Least and greatest code on the wire of a quantised field."""
+        assert self.quantum is not None, self.name
+        if self.cell_axis:
+            return 0, round(1.0 / self.quantum) - 1
+        low, high = self.bounds
+        if self.wrap:
+            return 0, round((high - low) / self.quantum) - 1
+        return round(low / self.quantum), round(high / self.quantum)
+
+    @property
+    def wire_dtype(self) -> np.dtype:
+        """Little-endian type on the wire, of the code when the field is quantised."""
+        if self.quantum is None:
+            return self.memory_dtype
+        low, high = self.codes
+        kind = "i" if low < 0 else "u"
+        for size in (1, 2, 4):
+            limits = np.iinfo(f"{kind}{size}")
+            if limits.min <= low and high <= limits.max:
+                return np.dtype(f"<{kind}{size}")
+        raise ValueError(f"{self.name}: more than {WIRE_BITS_MAX} bits")
+
+    def problems(self) -> list[str]:
+        """What makes this declaration unusable, in words."""
+        try:
+            dtype = self.memory_dtype
+        except TypeError:
+            return [f"{self.name}: {self.dtype!r} is no NumPy type"]
+        if dtype.kind not in "fiuS" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
+            return [f"{self.name}: type must be f4, f8, an integer or S with a length"]
+        found = []
+        if not NAME_PATTERN.fullmatch(self.name):
+            found.append(f"{self.name!r}: name must match {NAME_PATTERN.pattern}")
+        if dtype.kind == "S" and dtype.itemsize == 0:
+            found.append(f"{self.name}: text needs a length, as in S24")
+        if self.cell_axis not in CELL_AXES:
+            found.append(f"{self.name}: cell_axis must be x or y")
+        numbers = [v for v in (self.low, self.high, self.quantum) if v is not None]
+        if not all(math.isfinite(number) for number in numbers):
+            return [*found, f"{self.name}: low, high and quantum must be finite"]
+        if dtype.kind == "S":
+            if numbers or self.wrap or self.cell_axis:
+                found.append(f"{self.name}: text has no range, quantum, wrap or cell_axis")
+            return found
+        if self.bounds[0] >= self.bounds[1]:
+            found.append(f"{self.name}: low must be below high")
+            return found
+        return found + self._quantum_problems()
+
+    def _quantum_problems(self) -> list[str]:
+        if self.quantum is None:
+            if self.wrap or self.cell_axis:
+                return [f"{self.name}: wrap and cell_axis need a quantum"]
+            return []
+        if self.quantum <= 0:
+            return [f"{self.name}: quantum must be above 0"]
+        if self.wrap and self.cell_axis:
+            return [f"{self.name}: a position in space does not wrap"]
+        found = []
+        if self.wrap and (self.low is None or self.high is None):
+            found.append(f"{self.name}: wrap needs low and high")
+        low, high = self.bounds
+        if self.cell_axis or self.wrap:
+            steps = (1.0 if self.cell_axis else high - low) / self.quantum
+            if round(steps) < 2 or abs(steps - round(steps)) > 1e-6:
+                found.append(f"{self.name}: a whole number of steps must fill the range")
+        first, last = self.codes
+        if last >= 1 << (WIRE_BITS_MAX - (first < 0)) or first < -(1 << (WIRE_BITS_MAX - 1)):
+            found.append(f"{self.name}: quantum too fine, codes exceed {WIRE_BITS_MAX} bits")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A group of fields that are kept, sent and saved alike.
+
+    Attributes:
+        name: unique in a schema.
+        fields: in the order of records.
+        replicated: who is told.
+        persisted: whether the database keeps it.
+        predicted: whether the client that flies an entity computes it ahead.
+        interpolated: whether clients draw it between two references.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    replicated: Replication = Replication.NONE
+    persisted: bool = False
+    predicted: bool = False
+    interpolated: bool = False
+
+    def problems(self) -> list[str]:
+        """What makes this declaration unusable, in words."""
+        found = [problem for field in self.fields for problem in field.problems()]
+        if not NAME_PATTERN.fullmatch(self.name):
+            found.append(f"{self.name!r}: name must match {NAME_PATTERN.pattern}")
+        if not self.fields:
+            found.append(f"{self.name}: no fields")
+        return found
+
+    def canonical(self) -> str:
+        """Every word of the declaration, one line per field, alike on every machine."""
+        lines = [
+            f"component {self.name} {self.replicated.value} persisted={self.persisted}"
+            f" predicted={self.predicted} interpolated={self.interpolated}"
+        ]
+        for field in self.fields:
+            low, high = field.bounds
+            quantum = "-" if field.quantum is None else field.quantum.hex()
+            lines.append(
+                f"field {field.name} {field.memory_dtype.str} [{field.unit}] {low.hex()}"
+                f" {high.hex()} quantum={quantum} wrap={field.wrap} cell_axis={field.cell_axis}"
+            )
+        return "\n".join(lines)

@@ -1,0 +1,224 @@
+"""The components of one world, and all that follows from their declaration.
+
+A record is one entity's row, packed and little-endian, for one purpose:
+
+* `wire_record`: id, low 16 bits of the tick, quantised STATE fields: to everyone in interest;
+* `attribute_record`: id, ATTRIBUTE fields: to everyone in interest;
+* `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals and ghosts;
+* `full_record`: `exact_record` and every other field: to adopt an entity or to save it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.limits import NAME_SIZE_MAX
+from sidereal.protocol.state.component import Component, Field, Replication
+
+NAMES_TAKEN: Final = frozenset(
+    {"id", "net_id", "epoch", "tick", "alive", "uuid", "account", "active"}
+)
+"""Names no field may have: columns, records and tables have them already."""
+
+SCHEMA_FORMAT: Final = "sidereal schema 1"
+"""Changes when records are laid out differently from the same declaration."""
+
+_DATABASE_TYPES: Final = {
+    "f4": "real",
+    "f8": "double precision",
+    "i1": "smallint",
+    "u1": "smallint",
+    "i2": "smallint",
+    "u2": "integer",
+    "i4": "integer",
+    "u4": "bigint",
+    "i8": "bigint",
+}
+
+
+class Kind(enum.IntEnum):
+    """What an entity is; plugins may use any other value up to 255."""
+
+    SHIP = 1
+    ASTEROID = 2
+    MISSILE = 3
+    STATION = 4
+    PICKUP = 5
+
+
+class Schema:
+    """Components checked together, and what is derived from them.
+
+    Attributes:
+        components: in the order of records; both ends must declare the same order.
+        fields: by name, over all components.
+        state_fields: of STATE components, in order; likewise `attribute_fields`, `link_fields`.
+        hash: 16 bytes that differ whenever any declaration differs.
+    """
+
+    def __init__(self, components: Iterable[Component]) -> None:
+        """Check the declarations and derive the records.
+
+        Raises:
+            ConfigError: naming every problem at once.
+        """
+        self.components = tuple(components)
+        _check(self.components)
+        self.fields: dict[str, Field] = {f.name: f for c in self.components for f in c.fields}
+        self.state_fields = self._fields_of(Replication.STATE)
+        self.attribute_fields = self._fields_of(Replication.ATTRIBUTE)
+        self.link_fields = self._fields_of(Replication.LINK)
+        self.persisted_fields = tuple(f for c in self.components if c.persisted for f in c.fields)
+        none_fields = self._fields_of(Replication.NONE)
+
+        wire = [(f.name, f.wire_dtype) for f in self.state_fields]
+        exact = [(f.name, f.memory_dtype) for f in (*self.state_fields, *self.link_fields)]
+        attributes = [(f.name, f.memory_dtype) for f in self.attribute_fields]
+        rest = [(f.name, f.memory_dtype) for f in none_fields]
+        exact_head = [("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")]
+        self.wire_record: np.dtype = np.dtype([("id", "<u4"), ("tick", "<u2"), *wire])
+        self.attribute_record: np.dtype = np.dtype([("id", "<u4"), *attributes])
+        self.exact_record: np.dtype = np.dtype([*exact_head, *exact])
+        self.full_record: np.dtype = np.dtype([*exact_head, *exact, *attributes, *rest])
+
+        text = "\n".join([SCHEMA_FORMAT, *(c.canonical() for c in self.components)])
+        self.hash: bytes = hashlib.blake2b(
+            text.encode(), digest_size=16, person=b"sidereal-schema"
+        ).digest()
+
+    def database_columns(self) -> list[tuple[str, str]]:
+        """Column name and PostgreSQL type of every persisted field, in order."""
+        return [(field.name, _database_type(field)) for field in self.persisted_fields]
+
+    def valid_rows(self, records: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Tell which rows hold only values their declaration allows.
+
+        Args:
+            records: structured array; fields that the schema does not declare are not looked at.
+
+        Returns:
+            bool[n]: every number finite and within low and high, every text UTF-8 without NUL.
+        """
+        valid = np.ones(len(records), dtype=np.bool_)
+        for name in records.dtype.names or ():
+            field = self.fields.get(name)
+            if field is not None:
+                valid &= valid_values(field, records[name])
+        return valid
+
+    def _fields_of(self, replicated: Replication) -> tuple[Field, ...]:
+        return tuple(f for c in self.components if c.replicated is replicated for f in c.fields)
+
+
+def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which values the declaration of a field allows.
+
+    Args:
+        field: the declaration.
+        values: of the field's type in memory, [n].
+
+    Returns:
+        bool[n]
+    """
+    if field.memory_dtype.kind == "S":
+        return _valid_text(values)
+    if field.low is None and field.high is None and field.memory_dtype.kind != "f":
+        return np.ones(len(values), dtype=np.bool_)
+    low, high = field.bounds
+    # Comparisons with NaN are false, and bounds are finite: this refuses NaN and infinity too.
+    inside = (values >= low) & (values <= high)
+    return np.asarray(inside, dtype=np.bool_)
+
+
+def _valid_text(values: NDArray[Any]) -> NDArray[np.bool_]:
+    text = np.ascontiguousarray(values)
+    letters = text.view(np.uint8).reshape(len(text), -1)
+    ended = np.logical_or.accumulate(letters == 0, axis=1)
+    valid: NDArray[np.bool_] = ~((letters != 0) & ended).any(axis=1)
+    # Only names with letters beyond ASCII are decoded one by one (0.2 µs each); names arrive when
+    # an entity is adopted or loaded, never per tick.
+    for row in np.flatnonzero((letters >= 0x80).any(axis=1)):
+        try:
+            bytes(text[row]).decode()
+        except UnicodeDecodeError:
+            valid[row] = False
+    return valid
+
+
+def _database_type(field: Field) -> str:
+    dtype = field.memory_dtype
+    return "text" if dtype.kind == "S" else _DATABASE_TYPES[dtype.str[1:]]
+
+
+def _check(components: tuple[Component, ...]) -> None:
+    problems = [problem for component in components for problem in component.problems()]
+    component_names: set[str] = set()
+    field_names: set[str] = set(NAMES_TAKEN)
+    for component in components:
+        if component.name in component_names:
+            problems.append(f"two components named {component.name}")
+        component_names.add(component.name)
+        for field in component.fields:
+            if field.name in field_names:
+                problems.append(f"{component.name}.{field.name}: the name is taken")
+            field_names.add(field.name)
+            if component.persisted and np.dtype(field.dtype).str[1:] == "u8":
+                problems.append(f"{component.name}.{field.name}: PostgreSQL has no u8, use i8")
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+_WORLD_EDGE: Final = 2.0**31 * 1000.0
+"""Where sectors of the default size run out of numbers; smaller ones do sooner (`geometry`)."""
+
+MOTION: Final = Component(
+    "motion",
+    (
+        Field("x", "f8", "unit", -_WORLD_EDGE, _WORLD_EDGE, 2.0**-16, cell_axis="x"),
+        Field("y", "f8", "unit", -_WORLD_EDGE, _WORLD_EDGE, 2.0**-16, cell_axis="y"),
+        Field("vx", "f8", "unit/s", -250.0, 250.0, 1 / 128),
+        Field("vy", "f8", "unit/s", -250.0, 250.0, 1 / 128),
+        Field("heading", "f8", "rad", -math.pi, math.pi, math.tau / 65536, wrap=True),
+        Field("spin", "f8", "rad/s", -31.0, 31.0, 1 / 1024),
+    ),
+    Replication.STATE,
+    persisted=True,
+    predicted=True,
+    interpolated=True,
+)
+"""Where an entity is and how it moves: the part of a reference that dead reckoning continues."""
+
+BODY: Final = Component(
+    "body",
+    (
+        Field("kind", "u1", "", 1, 255),
+        Field("radius", "f4", "unit", 1 / 16, 512),
+        Field("mass", "f4", "t", 1 / 1024, 2.0**30),
+    ),
+    Replication.ATTRIBUTE,
+    persisted=True,
+)
+LABEL: Final = Component(
+    "label", (Field("name", f"S{NAME_SIZE_MAX}"),), Replication.ATTRIBUTE, persisted=True
+)
+"""What people call it, in UTF-8."""
+
+OWNER: Final = Component("owner", (Field("shard", "u2"),), Replication.ATTRIBUTE)
+"""The shard that simulates it; 0 is nobody."""
+
+PILOT: Final = Component(
+    "pilot", (Field("control_epoch", "u4"), Field("input_seq", "u4")), Replication.LINK
+)
+"""Whose controls count, and the newest of them that this state has in it."""
+
+BASE_COMPONENTS: Final = (MOTION, BODY, LABEL, OWNER, PILOT)
+BASE_SCHEMA: Final = Schema(BASE_COMPONENTS)
+"""The components that every world has; a plugin's come after them."""
