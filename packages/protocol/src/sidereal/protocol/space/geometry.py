@@ -102,17 +102,25 @@ def absolute_cell(
     return cell_x, cell_y
 
 
-def wrap_angle(angle: ArrayLike) -> NDArray[np.float64]:
-    """Bring angles into [-π, π); one that is there already comes back unchanged.
+def wrap(values: ArrayLike, low: float, high: float) -> NDArray[np.float64]:
+    """Bring values into [low, high); one that is there already comes back unchanged.
 
     Args:
-        angle: float64[n], rad.
+        values: float64[n], finite.
+        low: where the range begins.
+        high: where it is `low` again.
     """
-    angle = np.asarray(angle, dtype=np.float64)
-    wrapped = angle - math.tau * np.floor((angle + math.pi) / math.tau)
+    values = np.asarray(values, dtype=np.float64)
+    period = high - low
+    wrapped = values - period * np.floor((values - low) / period)
     # Rounding may leave a hair's breadth on either side.
-    wrapped = np.where(wrapped >= math.pi, -math.pi, np.maximum(wrapped, -math.pi))
-    return np.where((angle >= -math.pi) & (angle < math.pi), angle, wrapped)
+    wrapped = np.where(wrapped >= high, low, np.maximum(wrapped, low))
+    return np.where((values >= low) & (values < high), values, wrapped)
+
+
+def wrap_angle(angle: ArrayLike) -> NDArray[np.float64]:
+    """Bring angles into [-π, π), rad."""
+    return wrap(angle, -math.pi, math.pi)
 
 
 def _cell_along(position: ArrayLike, rules: Rules) -> NDArray[np.int64]:
