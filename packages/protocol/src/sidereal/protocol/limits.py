@@ -14,12 +14,59 @@ DATAGRAM_SIZE_MAX: Final = 1300
 """Bytes of any netcode datagram, its header and authentication code included."""
 CLIENT_SLOTS_MAX: Final = 4096
 SHARD_SLOTS_MAX: Final = 64
+SERVERS_PER_TOKEN_MAX: Final = 32
+"""Server addresses in one connect token."""
+REPLAY_WINDOW_SIZE: Final = 256
+"""Packets behind the newest one that can still be told from a replay."""
+MAPPINGS_PER_SLOT_MAX: Final = 4
+"""Handshakes under way, for each slot of a server."""
+TOKENS_REMEMBERED_PER_SLOT_MAX: Final = 8
+"""Connect tokens a server remembers as used, for each of its slots."""
+DISCONNECTS_PER_CLOSE: Final = 10
+"""Disconnect packets sent at once, since nobody acknowledges them."""
+PAYLOADS_QUEUED_MAX: Final = 256
+"""Payloads of one session received but not yet taken as events."""
+DATAGRAMS_QUEUED_MAX: Final = 1 << 16
+"""Datagrams of a session server or client waiting to be sent."""
 
 # -- channels ---------------------------------------------------------------------------------
 MESSAGE_SIZE_MAX: Final = 1 << 20
 """Bytes of one reliable message, fragments put together."""
 UNRELIABLE_SIZE_MAX: Final = 1150
 """Bytes of one unreliable message: it fits a payload beside the packet header."""
+CHANNELS_MAX: Final = 64
+"""Channels of a connection: the number travels in six bits."""
+FRAGMENT_SIZE: Final = 1024
+"""Bytes of every fragment of a reliable message but its last."""
+FRAGMENTS_MAX: Final = MESSAGE_SIZE_MAX // FRAGMENT_SIZE
+MESSAGE_OVERHEAD_SIZE: Final = 128
+"""What a message counts against its channel's memory beyond its own bytes."""
+RELIABLE_WINDOW_MAX: Final = 4096
+"""Reliable messages of one channel between the oldest unacked and the newest sent."""
+ACK_SPAN_MAX: Final = 2048
+"""Packets before the newest one that an ack can still speak of; older arrivals are dropped."""
+ACK_WORDS_MAX: Final = ACK_SPAN_MAX // 32
+ACK_WORDS_PACKED_MAX: Final = 8
+"""Ack words beside messages; a wider ack goes in a packet of its own."""
+SENT_PACKETS_MAX: Final = 4096
+"""Packets sent of which an ack is still awaited; the oldest is forgotten first."""
+ACK_DELAY_S_MAX: Final = 0.02
+"""An ack that found no message to travel with waits no longer."""
+RTO_S_INITIAL: Final = 0.5
+RTO_S_MIN: Final = 0.1
+RTO_S_MAX: Final = 2.0
+REORDER_PACKETS_MIN: Final = 3
+"""A packet is given up when this many later ones were acked."""
+REORDER_PACKETS_MAX: Final = 64
+"""How far that number grows when packets given up turn out to have been late."""
+WINDOW_SIZE_INITIAL: Final = 32 * PAYLOAD_SIZE_MAX
+"""Congestion window of reliable traffic, bytes."""
+WINDOW_SIZE_MIN: Final = 8 * PAYLOAD_SIZE_MAX
+WINDOW_SIZE_MAX: Final = 4 << 20
+PACE_S_MIN: Final = 0.002
+"""A connection that has spent its budget looks again no sooner."""
+MALFORMED_PAYLOADS_MAX: Final = 16
+"""Payloads of one authenticated peer that made no sense; one more closes its session."""
 
 # -- streams ----------------------------------------------------------------------------------
 SNAPSHOT_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX
@@ -34,6 +81,14 @@ RECORD_AGE_TICKS_MAX: Final = 16_384
 CONTROLS_PER_MESSAGE_MAX: Final = 16
 CONTROLS_QUEUE_MAX: Final = 32
 """Controls a shard holds for one ship that are not yet due."""
+INPUTS_UNANSWERED_MAX: Final = 64
+"""Inputs a client keeps that no snapshot has shown applied."""
+INPUT_LATENCIES_MAX: Final = 4096
+"""Latencies (and position errors) a client keeps until they are taken."""
+SNAPSHOTS_EARLY_MAX: Final = 256
+"""Snapshot messages a client keeps that came before the welcome they need."""
+EVENTS_MAX: Final = 1024
+"""Events a client keeps until its face takes them."""
 NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
 CHAT_SIZE_MAX: Final = 240
@@ -44,5 +99,12 @@ TICKS_CATCH_UP_MAX: Final = 5
 DATAGRAMS_PER_DRAIN_MAX: Final = 256
 
 assert PAYLOAD_SIZE_MAX < DATAGRAM_SIZE_MAX
+assert CLIENT_SLOTS_MAX * DISCONNECTS_PER_CLOSE < DATAGRAMS_QUEUED_MAX
 assert UNRELIABLE_SIZE_MAX < PAYLOAD_SIZE_MAX
+assert FRAGMENT_SIZE <= UNRELIABLE_SIZE_MAX
+assert FRAGMENT_SIZE * FRAGMENTS_MAX == MESSAGE_SIZE_MAX and FRAGMENTS_MAX < 1 << 16
+assert ACK_SPAN_MAX <= SENT_PACKETS_MAX < 1 << 15
+assert RTO_S_MIN <= RTO_S_INITIAL <= RTO_S_MAX
+assert WINDOW_SIZE_MIN <= WINDOW_SIZE_INITIAL <= WINDOW_SIZE_MAX
+assert CONTROLS_PER_MESSAGE_MAX <= INPUTS_UNANSWERED_MAX
 assert REORDER_TICKS_MAX < TOMBSTONE_TICKS_MAX < RECORD_AGE_TICKS_MAX < 1 << 16

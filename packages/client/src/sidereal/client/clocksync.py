@@ -1,0 +1,77 @@
+"""Which tick it is at the server, judged by when its snapshots arrive.
+
+A snapshot of tick T that takes d seconds to get here arrives at T·tick_s + d on some clock whose
+zero nobody knows. The smallest (arrival − T·tick_s) of the last seconds belongs to the fastest
+delivery, and queues only ever add to it: that minimum is the offset of the server's clock as seen
+through the fastest path. A mean would wander with the load of either machine.
+
+Window: two generations of `WINDOW_S` each, so an old minimum (the server's clock jumped, the path
+got longer) is forgotten after one to two windows, in constant memory. The offset in use slews
+towards the minimum at a bounded pace, so time never runs backwards on screen; only a difference
+above `STEP_S` is taken at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+WINDOW_S: Final = 2.0
+"""Length of one generation of samples."""
+SLEW: Final = 0.1
+"""Seconds of offset corrected per second."""
+STEP_S: Final = 0.5
+"""A difference above this is a new clock: take it at once."""
+
+
+class ClockSync:
+    """Estimate of the server's current tick."""
+
+    def __init__(self, tick_s: float) -> None:
+        self._tick_s = tick_s
+        self._newest_tick = -1
+        self._offset_s: float | None = None
+        self._offset_at = 0.0
+        self._target_s = 0.0
+        self._window_began = 0.0
+        self._least_s = 0.0
+        self._least_s_before: float | None = None
+
+    @property
+    def newest_tick(self) -> int:
+        """Newest tick observed, −1 before the first."""
+        return self._newest_tick
+
+    def observe(self, tick: int, now: float) -> None:
+        """Take the arrival of a snapshot; only the first datagram of a new tick counts."""
+        if tick <= self._newest_tick:
+            return
+        self._newest_tick = tick
+        sample_s = now - tick * self._tick_s
+        if self._offset_s is None or abs(sample_s - self._offset(now)) > STEP_S:
+            self._offset_s = self._target_s = self._least_s = sample_s
+            self._least_s_before = None
+            self._offset_at = self._window_began = now
+            return
+        self._offset_s, self._offset_at = self._offset(now), now
+        if now - self._window_began >= WINDOW_S:
+            self._least_s_before = self._least_s
+            self._least_s = sample_s
+            self._window_began = now
+        self._least_s = min(self._least_s, sample_s)
+        before = self._least_s if self._least_s_before is None else self._least_s_before
+        self._target_s = min(self._least_s, before)
+
+    def server_tick(self, now: float) -> float:
+        """Tick the server is at, as seen through the fastest path; 0 before any snapshot.
+
+        Never decreases as `now` grows, except where a difference above `STEP_S` was taken.
+        """
+        if self._offset_s is None:
+            return 0.0
+        return (now - self._offset(now)) / self._tick_s
+
+    def _offset(self, now: float) -> float:
+        assert self._offset_s is not None
+        allowed_s = SLEW * max(0.0, now - self._offset_at)
+        wanted_s = self._target_s - self._offset_s
+        return self._offset_s + max(-allowed_s, min(allowed_s, wanted_s))

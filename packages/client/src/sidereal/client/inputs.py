@@ -1,0 +1,100 @@
+"""The own inputs: one per tick on a steady schedule, kept until the authority has applied them.
+
+Input i is due at t0 + i·tick_s whatever else happens (an open loop): its latency counts from that
+moment, so a stalled client, link or server shows in the numbers instead of hiding in fewer inputs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.limits import (
+    CONTROLS_PER_MESSAGE_MAX,
+    INPUT_LATENCIES_MAX,
+    INPUTS_UNANSWERED_MAX,
+    TICKS_CATCH_UP_MAX,
+)
+from sidereal.protocol.message.player import Controls
+
+
+class Input(NamedTuple):
+    """What was held during one client tick."""
+
+    seq: int
+    buttons: int
+    at: float
+    """When it was scheduled, monotonic seconds."""
+
+
+class Inputs:
+    """Numbering, schedule and latency of the own inputs.
+
+    Attributes:
+        made: inputs made so far.
+        skipped: client ticks whose input was never made, after a stall.
+    """
+
+    def __init__(self, tick_s: float, first_at: float) -> None:
+        self._tick_s = tick_s
+        self._first_at = first_at
+        self._index = 0
+        self._unanswered: deque[Input] = deque()
+        self._latencies_s: deque[float] = deque(maxlen=INPUT_LATENCIES_MAX)
+        self.made = 0
+        self.skipped = 0
+
+    @property
+    def next_at(self) -> float:
+        """When the next input is due."""
+        return self._first_at + self._index * self._tick_s
+
+    def press(self, buttons: int, now: float) -> list[Input]:
+        """Make the inputs that are due; after a long stall only the newest few."""
+        due = int((now - self.next_at) / self._tick_s) + 1 if now >= self.next_at else 0
+        skipped = max(0, due - TICKS_CATCH_UP_MAX)
+        self.skipped += skipped
+        self._index += skipped
+        pressed = []
+        for _ in range(due - skipped):
+            self.made += 1
+            pressed.append(Input(self.made, buttons, self.next_at))
+            self._index += 1
+        self._unanswered.extend(pressed)
+        while len(self._unanswered) > INPUTS_UNANSWERED_MAX:
+            self._latencies_s.append(now - self._unanswered.popleft().at)
+        return pressed
+
+    def answer(self, input_seq: int, now: float) -> None:
+        """The authority's state now has all inputs up to `input_seq` applied."""
+        while self._unanswered and self._unanswered[0].seq <= input_seq:
+            self._latencies_s.append(now - self._unanswered.popleft().at)
+
+    def abandon(self, now: float) -> None:
+        """Nobody will answer what is under way (another ship): it counts at its age."""
+        self.answer(self.made, now)
+
+    def controls(self, control_epoch: int) -> Controls | None:
+        """Message with the newest unanswered inputs, None when all are answered."""
+        count = min(len(self._unanswered), CONTROLS_PER_MESSAGE_MAX)
+        if not count:
+            return None
+        newest = list(islice(self._unanswered, len(self._unanswered) - count, None))
+        return Controls(
+            control_epoch=control_epoch,
+            first_seq=newest[0].seq,
+            buttons=np.array([entry.buttons for entry in newest], "<u2").tobytes(),
+        )
+
+    def take_latencies(self) -> list[float]:
+        """Drain the latencies measured since the last call, seconds."""
+        taken = list(self._latencies_s)
+        self._latencies_s.clear()
+        return taken
+
+    def unanswered_ages(self, now: float) -> list[float]:
+        """How long each unanswered input has been waiting, seconds."""
+        return [now - entry.at for entry in self._unanswered]

@@ -1,0 +1,209 @@
+"""The own ship, ahead of the authority's word by the inputs it has not applied yet.
+
+Every input is flown at once through the same flight model the shard runs, and kept with the state
+it led to. When the authority tells its state after input s, that is compared with what was
+predicted for s: if they agree within the tolerance nothing happens; if not, the authority's state
+takes its place and the newer inputs are flown again from there. The own ship is never seen to
+jump: the difference between where it was drawn and where it belongs decays within about
+`SMOOTH_S`, except when it is larger than `SNAP_UNITS`.
+
+Input n covers the time from its schedule to the next one's, so at `now` the ship is drawn between
+the states before and after the newest input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.client.inputs import Input
+from sidereal.protocol.flight import fly_tick
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.protocol.rules import Rules
+
+POSITION_TOLERANCE: Final = 0.01
+"""World units; above the tolerance of the references the authority's word is made of."""
+VELOCITY_TOLERANCE: Final = 0.05
+"""World units per second."""
+HEADING_TOLERANCE: Final = 0.002
+"""Radians."""
+SPIN_TOLERANCE: Final = 0.02
+"""Radians per second."""
+SMOOTH_S: Final = 0.1
+"""A visible error has shrunk to a twentieth after this long."""
+SNAP_UNITS: Final = 50.0
+"""A visible error above this is a teleport: show it at once."""
+AHEAD_S_MAX: Final = 0.25
+"""How far beyond the newest input the ship is drawn when the inputs stop."""
+
+
+class ShipState(NamedTuple):
+    """One ship at one moment: world units, radians, seconds."""
+
+    x: float
+    y: float
+    vx: float
+    vy: float
+    heading: float
+    spin: float
+
+
+@dataclass(slots=True)
+class _Flown:
+    input: Input
+    state: ShipState
+
+
+def _wrapped(angle: float) -> float:
+    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+def agree(a: ShipState, b: ShipState) -> bool:
+    """Whether two states are the same for the eye."""
+    return (
+        math.hypot(a.x - b.x, a.y - b.y) <= POSITION_TOLERANCE
+        and math.hypot(a.vx - b.vx, a.vy - b.vy) <= VELOCITY_TOLERANCE
+        and abs(_wrapped(a.heading - b.heading)) <= HEADING_TOLERANCE
+        and abs(a.spin - b.spin) <= SPIN_TOLERANCE
+    )
+
+
+class Prediction:
+    """The predicted own ship.
+
+    Attributes:
+        corrections: how often the authority disagreed.
+        position_error_units: distance between the newest word of the authority and what had been
+            predicted for the same input.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._told: ShipState | None = None
+        self._told_tick = -1
+        self._flown: deque[_Flown] = deque()
+        self._waiting: deque[Input] = deque(maxlen=INPUTS_UNANSWERED_MAX)
+        self._off = (0.0, 0.0, 0.0)
+        self._off_at = 0.0
+        self.corrections = 0
+        self.position_error_units = 0.0
+
+    def press(self, pressed: Input) -> None:
+        """Fly one input; before the first word of the authority it only waits."""
+        if self._told is None:
+            self._waiting.append(pressed)
+            return
+        before = self._flown[-1].state if self._flown else self._told
+        self._flown.append(_Flown(pressed, self._fly(before, pressed.buttons)))
+        if len(self._flown) > INPUTS_UNANSWERED_MAX:
+            self._told = self._flown.popleft().state
+
+    def reconcile(self, tick: int, input_seq: int, state: ShipState, now: float) -> float | None:
+        """Take the authority's state, which has all inputs up to `input_seq` applied.
+
+        Args:
+            tick: of the state; older ones than the newest told are ignored.
+            input_seq: newest input applied in it.
+            state: the authority's word.
+            now: monotonic seconds.
+
+        Returns:
+            Size of the error in world units, None for a word that told nothing new.
+        """
+        if tick <= self._told_tick:
+            return None
+        first = self._told is None
+        self._told_tick = tick
+        predicted = self._told if self._told is not None else state
+        while self._flown and self._flown[0].input.seq <= input_seq:
+            predicted = self._flown.popleft().state
+        self.position_error_units = math.hypot(state.x - predicted.x, state.y - predicted.y)
+        if not first and agree(state, predicted):
+            self._told = predicted
+            return self.position_error_units
+        drawn = self.pose(now)
+        self._told = state
+        self._replay(input_seq)
+        if drawn is not None:
+            self.corrections += 1
+            self._hide_error(drawn, now)
+        return self.position_error_units
+
+    def pose(self, now: float) -> ShipState | None:
+        """Where the own ship is to be drawn, None before the authority's first word."""
+        plain = self._plain_pose(now)
+        if plain is None:
+            return None
+        x_off, y_off, heading_off = self._offset(now)
+        return plain._replace(
+            x=plain.x + x_off, y=plain.y + y_off, heading=_wrapped(plain.heading + heading_off)
+        )
+
+    def _replay(self, input_seq: int) -> None:
+        assert self._told is not None
+        state = self._told
+        for pressed in self._waiting:
+            if pressed.seq > input_seq:
+                self._flown.append(_Flown(pressed, state))
+        self._waiting.clear()
+        # At most INPUTS_UNANSWERED_MAX inputs of one ship, a few in practice: each builds on the
+        # one before.
+        for flown in self._flown:
+            state = flown.state = self._fly(state, flown.input.buttons)
+
+    def _fly(self, state: ShipState, buttons: int) -> ShipState:
+        columns = np.array(state, np.float64).reshape(6, 1)
+        x, y, vx, vy, heading, spin = columns
+        fly_tick(x, y, vx, vy, heading, spin, np.array([buttons], np.uint16), self._rules)
+        return ShipState(*columns[:, 0].tolist())
+
+    def _plain_pose(self, now: float) -> ShipState | None:
+        if self._told is None:
+            return None
+        if not self._flown:
+            return self._told
+        newest = self._flown[-1]
+        before = self._flown[-2].state if len(self._flown) > 1 else self._told
+        tick_s = self._rules.tick_s
+        elapsed_s = max(0.0, now - newest.input.at)
+        if elapsed_s >= tick_s:
+            return _reckon(newest.state, min(elapsed_s - tick_s, AHEAD_S_MAX))
+        return _between(before, newest.state, elapsed_s / tick_s)
+
+    def _hide_error(self, drawn: ShipState, now: float) -> None:
+        plain = self._plain_pose(now)
+        assert plain is not None
+        x_off, y_off = drawn.x - plain.x, drawn.y - plain.y
+        self._off = (x_off, y_off, _wrapped(drawn.heading - plain.heading))
+        if math.hypot(x_off, y_off) > SNAP_UNITS:
+            self._off = (0.0, 0.0, 0.0)
+        self._off_at = now
+
+    def _offset(self, now: float) -> tuple[float, float, float]:
+        shrink = 0.05 ** (max(0.0, now - self._off_at) / SMOOTH_S)
+        x_off, y_off, heading_off = self._off
+        return x_off * shrink, y_off * shrink, heading_off * shrink
+
+
+def _reckon(state: ShipState, elapsed_s: float) -> ShipState:
+    return state._replace(
+        x=state.x + state.vx * elapsed_s,
+        y=state.y + state.vy * elapsed_s,
+        heading=_wrapped(state.heading + state.spin * elapsed_s),
+    )
+
+
+def _between(a: ShipState, b: ShipState, u: float) -> ShipState:
+    turn = _wrapped(b.heading - a.heading)
+    return ShipState(
+        x=a.x + (b.x - a.x) * u,
+        y=a.y + (b.y - a.y) * u,
+        vx=a.vx + (b.vx - a.vx) * u,
+        vy=a.vy + (b.vy - a.vy) * u,
+        heading=_wrapped(a.heading + turn * u),
+        spin=a.spin + (b.spin - a.spin) * u,
+    )

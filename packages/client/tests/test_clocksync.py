@@ -1,0 +1,86 @@
+"""The estimate of the server's tick."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.client.clocksync import WINDOW_S, ClockSync
+
+TICK_S = 0.05
+
+
+def feed(clock: ClockSync, ticks: range, delays: np.ndarray, zero: float) -> float:
+    now = 0.0
+    for tick, delay in zip(ticks, delays, strict=True):
+        now = max(now, zero + tick * TICK_S + delay)
+        clock.observe(tick, now)
+    return now
+
+
+def test_steady_snapshots_give_the_exact_tick() -> None:
+    clock = ClockSync(TICK_S)
+    now = feed(clock, range(1000, 1100), np.full(100, 0.02), zero=7.0)
+    assert abs(clock.server_tick(now) - 1099) < 1e-6
+    assert abs(clock.server_tick(now + 0.025) - 1099.5) < 1e-6
+    assert clock.newest_tick == 1099
+
+
+def test_jitter_does_not_pull_the_estimate_back() -> None:
+    rng = np.random.default_rng(1)
+    clock = ClockSync(TICK_S)
+    delays = 0.02 + rng.exponential(0.015, 400)
+    feed(clock, range(400), delays, zero=0.0)
+    # The fastest delivery of a window is within a millisecond or two of the path's own delay.
+    estimate = clock.server_tick(400 * TICK_S)
+    assert abs(estimate - (400 - 0.02 / TICK_S)) < 0.06
+
+
+def test_reordered_and_repeated_ticks_change_nothing() -> None:
+    clock = ClockSync(TICK_S)
+    feed(clock, range(50), np.full(50, 0.01), zero=0.0)
+    before = clock.server_tick(10.0)
+    clock.observe(49, 9.0)
+    clock.observe(3, 9.5)
+    assert clock.server_tick(10.0) == before
+
+
+def test_a_longer_path_is_learnt_once_the_old_minimum_expires() -> None:
+    clock = ClockSync(TICK_S)
+    feed(clock, range(40), np.full(40, 0.01), zero=0.0)
+    ticks = range(40, 40 + round(4 * WINDOW_S / TICK_S))
+    now = feed(clock, ticks, np.full(len(ticks), 0.21), zero=0.0)
+    assert abs(clock.server_tick(now) - ticks[-1]) < 0.05
+
+
+def test_a_jump_of_the_servers_clock_is_taken_at_once() -> None:
+    clock = ClockSync(TICK_S)
+    now = feed(clock, range(40), np.full(40, 0.01), zero=0.0)
+    clock.observe(5000, now + 0.05)
+    assert abs(clock.server_tick(now + 0.05) - 5000) < 1e-6
+
+
+def test_nothing_is_known_before_the_first_snapshot() -> None:
+    clock = ClockSync(TICK_S)
+    assert clock.newest_tick == -1
+    assert clock.server_tick(123.0) == 0.0
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(st.floats(0.0, 0.2), min_size=2, max_size=200))
+def test_time_never_runs_backwards(delays: list[float]) -> None:
+    clock = ClockSync(TICK_S)
+    seen = -1e9
+    now = 0.0
+    for tick, delay in enumerate(delays):
+        arrival = max(now, tick * TICK_S + delay)
+        for moment in np.linspace(now, arrival, 4):
+            if tick:
+                estimate = clock.server_tick(float(moment))
+                assert estimate >= seen - 1e-6
+                seen = estimate
+        now = arrival
+        clock.observe(tick, now)
+        if not tick:
+            seen = clock.server_tick(now)

@@ -1,0 +1,225 @@
+"""The own ship, ahead of the authority."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.client.inputs import Input, Inputs
+from sidereal.client.prediction import SNAP_UNITS, Prediction, ShipState, agree
+from sidereal.protocol.flight import fly_tick
+from sidereal.protocol.limits import (
+    CONTROLS_PER_MESSAGE_MAX,
+    INPUTS_UNANSWERED_MAX,
+    TICKS_CATCH_UP_MAX,
+)
+from sidereal.protocol.message.player import BUTTONS_ALL, Button
+from sidereal.protocol.rules import Rules
+
+RULES = Rules()
+TICK_S = RULES.tick_s
+REST = ShipState(100.0, 200.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def fly(state: ShipState, buttons: int) -> ShipState:
+    x, y, vx, vy, heading, spin = columns = [np.array([value]) for value in state]
+    fly_tick(x, y, vx, vy, heading, spin, np.array([buttons], np.uint16), RULES)
+    return ShipState(*(float(column[0]) for column in columns))
+
+
+def distance(a: ShipState, b: ShipState) -> float:
+    return math.hypot(a.x - b.x, a.y - b.y)
+
+
+def test_an_input_shows_within_its_own_tick() -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(10, 0, REST, 0.0)
+    prediction.press(Input(1, Button.THRUST, 1.0))
+    pose = prediction.pose(1.0 + TICK_S)
+    assert pose is not None
+    assert pose.x == pytest.approx(fly(REST, Button.THRUST).x)
+    half = prediction.pose(1.0 + TICK_S / 2)
+    assert half is not None
+    assert REST.x < half.x < pose.x
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(
+    buttons=st.lists(st.integers(0, BUTTONS_ALL), min_size=4, max_size=40),
+    delay=st.integers(1, 6),
+)
+def test_an_authority_with_the_same_model_is_never_a_correction(
+    buttons: list[int], delay: int
+) -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(0, 0, REST, 0.0)
+    truth = [REST]
+    for index, held in enumerate(buttons):
+        seq = index + 1
+        now = seq * TICK_S
+        truth.append(fly(truth[-1], held))
+        prediction.press(Input(seq, held, now))
+        if seq > delay:
+            told = seq - delay
+            assert prediction.reconcile(told, told, truth[told], now) == 0.0
+    assert prediction.corrections == 0
+    pose = prediction.pose((len(buttons) + 1) * TICK_S)
+    assert pose is not None
+    assert agree(pose, truth[-1])
+
+
+def test_a_different_truth_is_rebased_and_newer_inputs_flown_again() -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(0, 0, REST, 0.0)
+    held = [Button.THRUST, Button.LEFT | Button.THRUST, Button.BRAKE, Button.RIGHT]
+    for seq, buttons in enumerate(held, start=1):
+        prediction.press(Input(seq, buttons, seq * TICK_S))
+    bumped = fly(REST, held[0])._replace(vx=-30.0, vy=12.0)
+    error = prediction.reconcile(1, 1, bumped._replace(x=bumped.x + 3.0), 4 * TICK_S)
+    assert error == pytest.approx(3.0)
+    assert prediction.corrections == 1
+    truth = bumped._replace(x=bumped.x + 3.0)
+    for buttons in held[1:]:
+        truth = fly(truth, buttons)
+    settled = prediction.pose(5 * TICK_S)
+    assert settled is not None
+    for _ in range(3):
+        assert prediction.reconcile(1, 1, bumped, 5 * TICK_S) is None
+    assert settled.vx == pytest.approx(truth.vx)
+    later = prediction.pose(4 * TICK_S + 0.9)
+    assert later is not None
+    # Long after, only what was flown since the newest input lies between the two.
+    assert later.heading == pytest.approx(
+        math.remainder(truth.heading + truth.spin * 0.25, math.tau), abs=1e-3
+    )
+
+
+def test_a_correction_does_not_make_the_ship_jump() -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(0, 0, REST._replace(vx=20.0), 0.0)
+    state = REST._replace(vx=20.0)
+    for seq in range(1, 5):
+        prediction.press(Input(seq, 0, seq * TICK_S))
+        state = fly(state, 0)
+    now = 4 * TICK_S + 0.01
+    before = prediction.pose(now)
+    moved = REST._replace(vx=20.0, x=REST.x + 20.0 * TICK_S, y=REST.y + 5.0)
+    prediction.reconcile(1, 1, moved, now)
+    after = prediction.pose(now)
+    assert before is not None
+    assert after is not None
+    assert distance(before, after) < 1e-9
+    shown = [prediction.pose(now + t) for t in (0.02, 0.05, 0.1, 0.2)]
+    errors = [abs(pose.y - (REST.y + 5.0)) for pose in shown if pose is not None]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[2] < 0.06 * 5.0
+
+
+def test_a_teleport_is_shown_at_once() -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(0, 0, REST, 0.0)
+    far = REST._replace(x=REST.x + SNAP_UNITS + 1.0)
+    prediction.reconcile(1, 0, far, 0.1)
+    pose = prediction.pose(0.1)
+    assert pose is not None
+    assert pose.x == far.x
+
+
+def test_an_older_word_of_the_authority_is_ignored() -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(10, 0, REST, 0.0)
+    assert prediction.reconcile(9, 0, REST._replace(x=0.0), 0.1) is None
+    pose = prediction.pose(0.1)
+    assert pose is not None
+    assert pose.x == REST.x
+
+
+def test_inputs_before_the_first_word_are_flown_once_it_comes() -> None:
+    prediction = Prediction(RULES)
+    assert prediction.pose(0.0) is None
+    for seq in range(1, 4):
+        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
+    first = fly(REST, Button.THRUST)
+    prediction.reconcile(7, 1, first, 3 * TICK_S)
+    pose = prediction.pose(4 * TICK_S)
+    assert pose is not None
+    assert agree(pose, fly(fly(first, Button.THRUST), Button.THRUST))
+    assert prediction.corrections == 0
+
+
+def test_history_is_bounded_when_the_authority_is_silent() -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(0, 0, REST, 0.0)
+    state = REST
+    for seq in range(1, INPUTS_UNANSWERED_MAX + 10):
+        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
+        state = fly(state, Button.THRUST)
+    pose = prediction.pose((INPUTS_UNANSWERED_MAX + 10) * TICK_S)
+    assert pose is not None
+    assert agree(pose, state)
+
+
+def test_inputs_come_at_the_tick_rate_whatever_the_timer_does() -> None:
+    inputs = Inputs(TICK_S, first_at=1.0)
+    assert inputs.press(0, 0.99) == []
+    made = []
+    for now in (1.0, 1.02, 1.07, 1.16, 1.2):
+        made += inputs.press(1, now)
+    assert [entry.seq for entry in made] == [1, 2, 3, 4, 5]
+    assert [entry.at for entry in made] == pytest.approx([1.0, 1.05, 1.1, 1.15, 1.2])
+    assert inputs.next_at == pytest.approx(1.25)
+
+
+def test_after_a_stall_the_lost_ticks_are_skipped_and_counted() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    made = inputs.press(0, 1.0)
+    assert len(made) == TICKS_CATCH_UP_MAX
+    assert inputs.skipped == 21 - TICKS_CATCH_UP_MAX
+    assert made[-1].at == pytest.approx(1.0)
+    assert [entry.seq for entry in made] == list(range(1, TICKS_CATCH_UP_MAX + 1))
+
+
+def test_unanswered_inputs_are_repeated_until_the_authority_shows_them() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    for index in range(5):
+        inputs.press(index, index * TICK_S)
+    inputs.answer(2, 0.3)
+    controls = inputs.controls(9)
+    assert controls is not None
+    assert controls.first_seq == 3
+    assert controls.control_epoch == 9
+    assert np.frombuffer(controls.buttons, "<u2").tolist() == [2, 3, 4]
+    inputs.answer(5, 0.4)
+    assert inputs.controls(9) is None
+
+
+def test_no_more_inputs_are_repeated_than_fit_a_message() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    for index in range(40):
+        inputs.press(index, index * TICK_S)
+    controls = inputs.controls(1)
+    assert controls is not None
+    assert len(controls.buttons) == 2 * CONTROLS_PER_MESSAGE_MAX
+    assert controls.first_seq == 41 - CONTROLS_PER_MESSAGE_MAX
+
+
+def test_latency_counts_from_the_scheduled_moment() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    inputs.press(0, 0.04)
+    inputs.press(0, 0.09)
+    inputs.answer(1, 0.1)
+    assert inputs.take_latencies() == pytest.approx([0.1])
+    assert inputs.take_latencies() == []
+    assert inputs.unanswered_ages(0.2) == pytest.approx([0.15])
+
+
+def test_an_input_nobody_answers_counts_at_its_age() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    for index in range(INPUTS_UNANSWERED_MAX + 1):
+        inputs.press(0, index * TICK_S)
+    assert inputs.take_latencies() == pytest.approx([INPUTS_UNANSWERED_MAX * TICK_S])
+    assert len(inputs.unanswered_ages(10.0)) == INPUTS_UNANSWERED_MAX
