@@ -20,8 +20,10 @@ class ShardChannel(enum.IntEnum):
     GHOST = 1
     """Unreliable, tracked: rows owned elsewhere near the border, server to shard."""
     BEAT = 2
-    """Unreliable sequenced: `Beat` and `RoutedControls` to the shard, `Load` from it."""
-    LEASE = 3
+    """Unreliable sequenced: `Beat` to the shard, `Load` from it."""
+    CONTROLS = 3
+    """Unreliable: `RoutedControls`, server to shard; of several ships, so none replaces another."""
+    LEASE = 4
     """Reliable ordered: everything else, both ways."""
 
 
