@@ -58,3 +58,5 @@ class CloseReason(enum.IntEnum):
     """A shard whose leases were given to others."""
     ROLE_FORBIDDEN = 13
     WORLD_FULL = 14
+    CLOSED_LOCALLY = 15
+    """This end closed the session; never on the wire."""

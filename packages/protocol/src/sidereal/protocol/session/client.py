@@ -1,0 +1,291 @@
+"""The client's end of netcode: one connect token, at most one session.
+
+Theory of operation. The client tries the servers of its token one after the other: it sends
+requests until it is challenged, answers until it hears a keep-alive, and is then connected. All
+decisions about the state are in `states`; this file says what each state sends and when it has
+been silent for too long.
+
+A client lives for one attempt with one token; to connect again take another token (or the same
+again while it is valid: sequence numbers start at random below 2^40, so its keys do not meet the
+same nonce again).
+
+Source: netcode 1.02 STANDARD.md, Client State Machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from sidereal.protocol import limits
+from sidereal.protocol.errors import CloseReason, LocalProtocolError, WireError
+from sidereal.protocol.ids import Address
+from sidereal.protocol.session import packet
+from sidereal.protocol.session.packet import Drop, PacketError
+from sidereal.protocol.session.replay import ReplayWindow
+from sidereal.protocol.session.states import (
+    CLOSE_REASONS,
+    ClientSignal,
+    ClientState,
+    next_state,
+)
+from sidereal.protocol.session.statistics import SessionClientStatistics
+from sidereal.protocol.session.token import ConnectToken, Entropy, read_connect_token_untrusted
+
+SEND_INTERVAL_S: Final = 0.1
+"""Between two requests, two responses, or two keep-alives when nothing else is sent."""
+
+_SIGNALS: Final = {
+    packet.DENIED: ClientSignal.DENIED,
+    packet.CHALLENGE: ClientSignal.CHALLENGE,
+    packet.KEEP_ALIVE: ClientSignal.KEEP_ALIVE,
+    packet.PAYLOAD: ClientSignal.PAYLOAD,
+    packet.DISCONNECT: ClientSignal.DISCONNECT,
+}
+_KEEP_ALIVE_BODY: Final = packet.encode_keep_alive(0, 0)
+
+
+class ClientOpened(msgspec.Struct, frozen=True, gc=False):
+    """The client is connected."""
+
+    slot: int
+    slots_max: int
+
+
+class ClientPayload(msgspec.Struct, frozen=True, gc=False):
+    """The server sent 1 to 1200 bytes."""
+
+    payload: bytes
+
+
+class ClientClosed(msgspec.Struct, frozen=True, gc=False):
+    """The attempt or the session ended; the last event."""
+
+    reason: CloseReason
+
+
+class SessionClient:
+    """Connects with a connect token; datagrams in, events and datagrams out."""
+
+    state: ClientState
+    close_reason: CloseReason | None
+    """Why it ended, once it has."""
+
+    def __init__(
+        self, connect_token: bytes, *, entropy: Entropy, now: float, wall_now: float
+    ) -> None:
+        """Start to connect, or end at once if the token is no good.
+
+        Args:
+            connect_token: 2048 bytes, as issued.
+            entropy: source of the first sequence number.
+            now: monotonic seconds.
+            wall_now: Unix seconds, to tell a token that has already expired.
+        """
+        self.state = ClientState.DISCONNECTED
+        self.close_reason = None
+        self._token: ConnectToken | None = None
+        self._server_index = 0
+        self._sequence = int.from_bytes(entropy(5), "little")
+        self._replay = ReplayWindow()
+        self._response_body = b""
+        self._silent_at = math.inf
+        self._expires_at = math.inf
+        self._send_at = math.inf
+        self._events: deque[ClientOpened | ClientPayload | ClientClosed] = deque()
+        self._payload_count = 0
+        self._datagrams: list[tuple[bytes, Address]] = []
+        self._datagrams_in = 0
+        self._bytes_in = 0
+        self._datagrams_out = 0
+        self._bytes_out = 0
+        self._dropped = dict.fromkeys(Drop, 0)
+        try:
+            token = read_connect_token_untrusted(connect_token)
+        except WireError:
+            self._apply(ClientSignal.TOKEN_INVALID, now)
+            return
+        if token.expire_timestamp <= wall_now:
+            self._apply(ClientSignal.TOKEN_EXPIRED, now)
+            return
+        self._token = token
+        self._associated = packet.associated_data(token.protocol_id)
+        self._send_aead = ChaCha20Poly1305(token.client_to_server_key)
+        self._receive_aead = ChaCha20Poly1305(token.server_to_client_key)
+        self._expires_at = now + (token.expire_timestamp - token.create_timestamp)
+        self._apply(ClientSignal.START, now)
+
+    @property
+    def server_address(self) -> Address | None:
+        """Server connected to, or being tried; None if the token was no good."""
+        return self._token.server_addresses[self._server_index] if self._token else None
+
+    # -- datagrams in ---------------------------------------------------------------------------
+
+    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
+        """Take a datagram from the network; a bad one is counted and otherwise ignored."""
+        self._datagrams_in += 1
+        self._bytes_in += len(datagram)
+        try:
+            if self.state <= ClientState.DISCONNECTED:
+                raise PacketError(Drop.ENDED)
+            if address != self.server_address:
+                raise PacketError(Drop.WRONG_ADDRESS)
+            self._take_packet_untrusted(datagram, now)
+        except PacketError as error:
+            self._dropped[error.reason] += 1
+
+    def _take_packet_untrusted(self, datagram: bytes, now: float) -> None:
+        packet_type, body = packet.decode_packet_untrusted(
+            datagram, packet.CLIENT_ACCEPTS, self._receive_aead, self._associated, self._replay
+        )
+        if packet_type == packet.PAYLOAD and self.state is ClientState.CONNECTED:
+            # The table says that nothing changes; this is the way nearly all packets go.
+            self._heard(now)
+            if self._payload_count >= limits.PAYLOADS_QUEUED_MAX:
+                raise PacketError(Drop.PAYLOADS_FULL)
+            self._payload_count += 1
+            self._events.append(ClientPayload(body))
+            return
+        before = self.state
+        signal = _SIGNALS[packet_type]
+        if next_state(before, signal, self._servers_left()) is None:
+            raise PacketError(Drop.NOT_CONNECTED)
+        self._heard(now)
+        if signal is ClientSignal.CHALLENGE:
+            self._response_body = body
+        elif signal is ClientSignal.KEEP_ALIVE and before is not ClientState.CONNECTED:
+            self._events.append(ClientOpened(*packet.decode_keep_alive_untrusted(body)))
+        self._apply(signal, now)
+
+    def _heard(self, now: float) -> None:
+        assert self._token is not None
+        self._silent_at = now + self._token.timeout_s if self._token.timeout_s > 0 else math.inf
+
+    # -- state ----------------------------------------------------------------------------------
+
+    def _servers_left(self) -> bool:
+        return self._token is not None and self._server_index + 1 < len(
+            self._token.server_addresses
+        )
+
+    def _apply(self, signal: ClientSignal, now: float) -> None:
+        before = self.state
+        after = next_state(before, signal, self._servers_left())
+        if after is None:
+            return
+        self.state = after
+        if after <= ClientState.DISCONNECTED:
+            self.close_reason = CLOSE_REASONS[signal]
+            self._send_at = self._silent_at = self._expires_at = math.inf
+            self._events.append(ClientClosed(self.close_reason))
+            return
+        if after is ClientState.SENDING_CONNECTION_REQUEST:
+            if before is not ClientState.DISCONNECTED:
+                self._server_index += 1
+            self._replay = ReplayWindow()
+            self._heard(now)
+        elif after is ClientState.CONNECTED:
+            self._expires_at = math.inf
+        if after is not before or after is ClientState.SENDING_CONNECTION_REQUEST:
+            self._send_for_state(now)
+
+    def _send_for_state(self, now: float) -> None:
+        """Send what the state sends, and say when to send it again."""
+        if self.state is ClientState.SENDING_CONNECTION_REQUEST:
+            assert self._token is not None
+            # Requests are not encrypted, but count like all packets.
+            self._sequence += 1
+            self._queue(packet.encode_request(self._token))
+            self._send_at = now + SEND_INTERVAL_S
+        elif self.state is ClientState.SENDING_CONNECTION_RESPONSE:
+            self._send(packet.RESPONSE, self._response_body, now)
+        else:
+            self._send(packet.KEEP_ALIVE, _KEEP_ALIVE_BODY, now)
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def next_timer(self) -> float | None:
+        """Tell when to call `handle_timer` at the latest, in monotonic seconds."""
+        at = min(self._send_at, self._silent_at, self._expires_at)
+        return None if at == math.inf else at
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due: send again, give up on a server, end."""
+        if self._expires_at <= now:
+            self._apply(ClientSignal.TOKEN_EXPIRED, now)
+        elif self._silent_at <= now:
+            self._apply(ClientSignal.SILENCE, now)
+        elif self._send_at <= now:
+            self._send_for_state(now)
+
+    # -- events and datagrams out ---------------------------------------------------------------
+
+    def next_event(self) -> ClientOpened | ClientPayload | ClientClosed | None:
+        """Take the oldest event."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        if type(event) is ClientPayload:
+            self._payload_count -= 1
+        return event
+
+    def send_payload(self, payload: bytes, now: float) -> None:
+        """Encrypt and queue a payload; ignored unless connected.
+
+        Args:
+            payload: 1 to 1200 bytes.
+            now: monotonic seconds.
+
+        Raises:
+            LocalProtocolError: the payload is empty or too long.
+        """
+        if not 1 <= len(payload) <= limits.PAYLOAD_SIZE_MAX:
+            raise LocalProtocolError(f"a payload has 1 to {limits.PAYLOAD_SIZE_MAX} bytes")
+        if self.state is ClientState.CONNECTED:
+            self._send(packet.PAYLOAD, payload, now)
+
+    def close(self, now: float) -> None:
+        """End, and tell the server ten times; nothing happens if it has already ended."""
+        if self.state > ClientState.DISCONNECTED:
+            for _ in range(limits.DISCONNECTS_PER_CLOSE):
+                self._send(packet.DISCONNECT, b"", now)
+            self._apply(ClientSignal.CLOSE, now)
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """Take the datagrams queued so far, in order."""
+        datagrams = self._datagrams
+        self._datagrams = []
+        return datagrams
+
+    def statistics(self) -> SessionClientStatistics:
+        """Report counts."""
+        return SessionClientStatistics(
+            servers_tried=0 if self._token is None else self._server_index + 1,
+            datagrams_in=self._datagrams_in,
+            bytes_in=self._bytes_in,
+            datagrams_out=self._datagrams_out,
+            bytes_out=self._bytes_out,
+            dropped={reason: count for reason, count in self._dropped.items() if count},
+        )
+
+    def _send(self, packet_type: int, body: bytes, now: float) -> None:
+        sequence = self._sequence
+        self._sequence = sequence + 1
+        self._send_at = now + SEND_INTERVAL_S
+        self._queue(
+            packet.encode_packet(packet_type, sequence, body, self._send_aead, self._associated)
+        )
+
+    def _queue(self, datagram: bytes) -> None:
+        assert self._token is not None
+        if len(self._datagrams) >= limits.DATAGRAMS_QUEUED_MAX:
+            self._dropped[Drop.DATAGRAMS_FULL] += 1
+            return
+        self._datagrams_out += 1
+        self._bytes_out += len(datagram)
+        self._datagrams.append((datagram, self._token.server_addresses[self._server_index]))
