@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sidereal.protocol.message.player import Button
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import wrap_angle
 
 Floats = npt.NDArray[np.float64]
 Buttons = npt.NDArray[np.uint16]
@@ -23,26 +24,6 @@ SPEED_REST: Final = 0.02
 """A braking ship slower than this stops dead, units/s: space at rest is free to replicate."""
 SPIN_REST: Final = 0.002
 """A ship that is not turning and spins slower than this stops turning, rad/s."""
-
-_PI: Final = float(np.pi)
-_TURN: Final = 2.0 * _PI
-
-
-def wrap_heading(heading: Floats) -> None:
-    """Bring headings into [-π, π); those already there keep their bits.
-
-    Args:
-        heading: float64[n], rad.
-
-    Mutates:
-        heading.
-    """
-    out = (heading < -_PI) | (heading >= _PI)
-    if out.any():
-        wrapped = heading[out]
-        wrapped -= _TURN * np.floor((wrapped + _PI) / _TURN)
-        wrapped[(wrapped < -_PI) | (wrapped >= _PI)] = -_PI
-        heading[out] = wrapped
 
 
 def steer(
@@ -140,7 +121,7 @@ def advance(
     x += vx * dt
     y += vy * dt
     heading += spin * dt
-    wrap_heading(heading)
+    heading[:] = wrap_angle(heading)
 
 
 def step_ships(
