@@ -124,8 +124,7 @@ def wrap_angle(angle: ArrayLike) -> NDArray[np.float64]:
 
 
 def _cell_along(position: ArrayLike, rules: Rules) -> NDArray[np.int64]:
-    side = rules.cells_per_side
-    cell = np.floor_divide(np.asarray(position, dtype=np.float64), rules.cell_size)
-    # Bounds below 2^36 are exact in float64: clip before the cast, which would wrap around.
-    cell = np.clip(cell, SECTOR_MIN * side, (SECTOR_MAX + 1) * side - 1)
-    return cell.astype(np.int64)
+    # Both edges are exact in float64: the size of a sector times a power of two.
+    low, high = SECTOR_MIN * rules.sector_size, (SECTOR_MAX + 1) * rules.sector_size
+    inside = np.clip(np.asarray(position, dtype=np.float64), low, np.nextafter(high, 0.0))
+    return np.floor_divide(inside, rules.cell_size).astype(np.int64)

@@ -41,9 +41,9 @@ class Field:
         dtype: NumPy's name of the type in memory (`"f8"`, `"u1"`, `"S24"`).
         unit: for people.
         low: least valid value; None: the type's least.
-        high: greatest valid value; None: the type's greatest. A wrapping field never reaches it.
+        high: greatest valid value; None: the type's greatest.
         quantum: width of a step on the wire, in the field's unit, or in cells with `cell_axis`.
-        wrap: whether `high` is `low` again.
+        wrap: whether `high` is the same as `low`, as with angles.
         cell_axis: `"x"` or `"y"` when this is a position along that axis, sent relative to the
             entity's cell.
     """
@@ -65,12 +65,7 @@ class Field:
     @property
     def bounds(self) -> tuple[float, float]:
         """Least and greatest valid value; infinite for text."""
-        dtype = self.memory_dtype
-        low, high = -math.inf, math.inf
-        if dtype.kind in "iu":
-            low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
-        elif dtype.kind == "f":
-            low, high = float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+        low, high = _type_bounds(self.memory_dtype)
         return (
             low if self.low is None else float(self.low),
             high if self.high is None else float(self.high),
@@ -122,9 +117,10 @@ class Field:
             if numbers or self.wrap or self.cell_axis:
                 found.append(f"{self.name}: text has no range, quantum, wrap or cell_axis")
             return found
-        if self.bounds[0] >= self.bounds[1]:
-            found.append(f"{self.name}: low must be below high")
-            return found
+        low, high = self.bounds
+        least, greatest = _type_bounds(dtype)
+        if not least <= low < high <= greatest:
+            return [*found, f"{self.name}: low must be below high, both within {self.dtype}"]
         return found + self._quantum_problems()
 
     def _quantum_problems(self) -> list[str]:
@@ -136,9 +132,11 @@ class Field:
             return [f"{self.name}: quantum must be above 0"]
         if self.wrap and self.cell_axis:
             return [f"{self.name}: a position in space does not wrap"]
+        if not self.cell_axis and (self.low is None or self.high is None):
+            return [f"{self.name}: quantum needs low and high"]
         found = []
-        if self.wrap and (self.low is None or self.high is None):
-            found.append(f"{self.name}: wrap needs low and high")
+        if self.memory_dtype.kind in "iu" and self.quantum != int(self.quantum):
+            found.append(f"{self.name}: the quantum of an integer must be whole")
         low, high = self.bounds
         if self.cell_axis or self.wrap:
             steps = (1.0 if self.cell_axis else high - low) / self.quantum
@@ -148,6 +146,14 @@ class Field:
         if last >= 1 << (WIRE_BITS_MAX - (first < 0)) or first < -(1 << (WIRE_BITS_MAX - 1)):
             found.append(f"{self.name}: quantum too fine, codes exceed {WIRE_BITS_MAX} bits")
         return found
+
+
+def _type_bounds(dtype: np.dtype) -> tuple[float, float]:
+    if dtype.kind in "iu":
+        return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+    return -math.inf, math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ class IdTable:
         self._counts = np.zeros(1, dtype=np.int64)
         self._free: list[int] = []
 
+    @property
+    def page_count(self) -> int:
+        """Pages in memory, 16 KiB each, one of them always empty."""
+        return len(self._pages)
+
     def slots_of(self, ids: ArrayLike) -> NDArray[np.int64]:
         """Look ids up.
 

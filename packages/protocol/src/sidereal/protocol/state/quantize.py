@@ -174,4 +174,6 @@ def _dequantised(
     values = origin + codes * _step(field, rules)
     if field.wrap:
         values = wrap(values, *field.bounds)
+    elif not field.cell_axis:
+        values = np.clip(values, *field.bounds)
     return values.astype(field.memory_dtype)

@@ -140,7 +140,7 @@ def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _valid_text(values: NDArray[Any]) -> NDArray[np.bool_]:
     text = np.ascontiguousarray(values)
-    letters = text.view(np.uint8).reshape(len(text), -1)
+    letters = text.view(np.uint8).reshape(len(text), text.dtype.itemsize)
     ended = np.logical_or.accumulate(letters == 0, axis=1)
     valid: NDArray[np.bool_] = ~((letters != 0) & ended).any(axis=1)
     # Only names with letters beyond ASCII are decoded one by one (0.2 µs each); names arrive when
