@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.client.interpolation import References, interpolate, reckon, wrap_angle
+from sidereal.client.interpolation import References, interpolate, reckon
 
 TICK_S = 0.05
 
@@ -121,11 +121,3 @@ def test_the_path_is_continuous(gap: int, jump: float, turn: float, blend: float
     # No faster than both lines' speed plus what the jump needs within the blend.
     fastest = 50.0 + 2 * abs(turn) + 1.5 * abs(jump) / (min(gap, blend) * TICK_S)
     assert np.abs(np.diff(x)).max() <= fastest * step_s + 1e-6
-
-
-@settings(derandomize=True, deadline=None, max_examples=100)
-@given(st.floats(-1e6, 1e6))
-def test_wrapped_angles_are_in_range_and_point_the_same_way(angle: float) -> None:
-    wrapped = float(wrap_angle(np.array([angle]))[0])
-    assert -math.pi <= wrapped <= math.pi
-    assert math.cos(wrapped) == pytest.approx(math.cos(angle), abs=1e-6)

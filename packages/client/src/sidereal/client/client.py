@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from sidereal.client.events import ClientEvent
+from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.client.view import View
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Welcome
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
-
-
-class Stage(enum.Enum):
-    """How far a stay has come."""
-
-    CONNECTING = "connecting"
-    GREETING = "greeting"
-    JOINED = "joined"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class ClientStatistics:
-    """How the link and the prediction are doing."""
-
-    stage: Stage
-    rtt_s: float
-    jitter_s: float
-    loss: float
-    """Fraction of packets lost, 0 to 1."""
-    snapshot_hz: float
-    """Distinct server ticks received in the last full second."""
-    bytes_in_per_s: float
-    bytes_out_per_s: float
-    newest_tick: int
-    """−1 before the first snapshot."""
-    data_age_s: float
-    """Time since the newest snapshot arrived."""
-    visible_entities: int
-    snapshots: int
-    """Distinct server ticks received so far."""
-    bytes_in: int
-    bytes_out: int
-    malformed: int
-    """Messages of the server that made no sense, dropped."""
-    inputs: int
-    inputs_skipped: int
-    """Client ticks whose input was never made, after a stall of this process."""
-    corrections: int
-    """Predictions the authority disagreed with."""
-    position_error_units: float
-    """Size of the newest reconciliation's correction."""
 
 
 class Client:

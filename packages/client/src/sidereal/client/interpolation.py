@@ -13,11 +13,13 @@ written as the older line plus a deviation, so that two references on one line g
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sidereal.protocol.space.geometry import wrap_angle
+from sidereal.protocol.state.reckoning import extrapolate
 
 Floats = NDArray[np.float64]
 
@@ -56,11 +58,6 @@ class Poses(NamedTuple):
     heading: Floats
 
 
-def wrap_angle(angle: Floats) -> Floats:
-    """Same directions in [-π, π): float64[n], radians."""
-    return (angle + math.pi) % (2.0 * math.pi) - math.pi
-
-
 def reckon(reference: References, tick: float, tick_s: float) -> Poses:
     """Extrapolate each reference along its straight line.
 
@@ -69,14 +66,18 @@ def reckon(reference: References, tick: float, tick_s: float) -> Poses:
         tick: when, in ticks.
         tick_s: length of a tick, seconds.
     """
-    elapsed_s = (tick - reference.tick) * tick_s
-    return Poses(
-        x=reference.x + reference.vx * elapsed_s,
-        y=reference.y + reference.vy * elapsed_s,
-        vx=reference.vx,
-        vy=reference.vy,
-        heading=wrap_angle(reference.heading + reference.spin * elapsed_s),
+    x, y, heading = extrapolate(
+        reference.x,
+        reference.y,
+        reference.vx,
+        reference.vy,
+        reference.heading,
+        reference.spin,
+        reference.tick,
+        tick,
+        tick_s,
     )
+    return Poses(x, y, reference.vx, reference.vy, heading)
 
 
 def interpolate(
