@@ -217,6 +217,18 @@ def test_latency_counts_from_the_scheduled_moment() -> None:
     assert inputs.unanswered_ages(0.2) == pytest.approx([0.15])
 
 
+def test_ticks_slept_through_are_answered_with_the_next_input() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    inputs.press(0, 0.5)
+    assert len(inputs.unanswered_ages(0.5)) == 11
+    inputs.answer(1, 0.6)
+    skipped = 11 - TICKS_CATCH_UP_MAX
+    assert inputs.take_latencies() == pytest.approx(
+        [0.6 - index * TICK_S for index in range(skipped + 1)]
+    )
+    assert inputs.take_lateness()[0] == pytest.approx(0.5)
+
+
 def test_an_input_nobody_answers_counts_at_its_age() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
     for index in range(INPUTS_UNANSWERED_MAX + 1):

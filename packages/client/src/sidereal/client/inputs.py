@@ -2,6 +2,8 @@
 
 Input i is due at t0 + i·tick_s whatever else happens (an open loop): its latency counts from that
 moment, so a stalled client, link or server shows in the numbers instead of hiding in fewer inputs.
+A tick whose input was never made, because this process slept through it, counts too: it is
+answered with the next input that was.
 """
 
 from __future__ import annotations
@@ -42,8 +44,10 @@ class Inputs:
         self._tick_s = tick_s
         self._first_at = first_at
         self._index = 0
-        self._unanswered: deque[Input] = deque()
+        self._unanswered: deque[Input] = deque(maxlen=INPUTS_UNANSWERED_MAX)
+        self._awaited: deque[tuple[int, float]] = deque()
         self._latencies_s: deque[float] = deque(maxlen=INPUT_LATENCIES_MAX)
+        self._lateness_s: deque[float] = deque(maxlen=INPUT_LATENCIES_MAX)
         self.made = 0
         self.skipped = 0
 
@@ -57,21 +61,26 @@ class Inputs:
         due = int((now - self.next_at) / self._tick_s) + 1 if now >= self.next_at else 0
         skipped = max(0, due - TICKS_CATCH_UP_MAX)
         self.skipped += skipped
-        self._index += skipped
         pressed = []
-        for _ in range(due - skipped):
-            self.made += 1
-            pressed.append(Input(self.made, buttons, self.next_at))
+        for number in range(due):
+            at = self.next_at
             self._index += 1
+            self._awaited.append((self.made + 1, at))
+            self._lateness_s.append(now - at)
+            if number >= skipped:
+                self.made += 1
+                pressed.append(Input(self.made, buttons, at))
         self._unanswered.extend(pressed)
-        while len(self._unanswered) > INPUTS_UNANSWERED_MAX:
-            self._latencies_s.append(now - self._unanswered.popleft().at)
+        while len(self._awaited) > INPUTS_UNANSWERED_MAX:
+            self._latencies_s.append(now - self._awaited.popleft()[1])
         return pressed
 
     def answer(self, input_seq: int, now: float) -> None:
         """The authority's state now has all inputs up to `input_seq` applied."""
         while self._unanswered and self._unanswered[0].seq <= input_seq:
-            self._latencies_s.append(now - self._unanswered.popleft().at)
+            self._unanswered.popleft()
+        while self._awaited and self._awaited[0][0] <= input_seq:
+            self._latencies_s.append(now - self._awaited.popleft()[1])
 
     def abandon(self, now: float) -> None:
         """Nobody will answer what is under way (another ship): it counts at its age."""
@@ -95,6 +104,12 @@ class Inputs:
         self._latencies_s.clear()
         return taken
 
+    def take_lateness(self) -> list[float]:
+        """Drain how late each input was made, seconds after its schedule."""
+        taken = list(self._lateness_s)
+        self._lateness_s.clear()
+        return taken
+
     def unanswered_ages(self, now: float) -> list[float]:
-        """How long each unanswered input has been waiting, seconds."""
-        return [now - entry.at for entry in self._unanswered]
+        """How long each unanswered tick has been waiting, seconds."""
+        return [now - at for _, at in self._awaited]
