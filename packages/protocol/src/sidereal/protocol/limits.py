@@ -52,6 +52,8 @@ SENT_PACKETS_MAX: Final = 4096
 """Packets sent of which an ack is still awaited; the oldest is forgotten first."""
 ACK_DELAY_S_MAX: Final = 0.02
 """An ack that found no message to travel with waits no longer."""
+ACK_LATE_S_MAX: Final = 2.0
+"""How long after a packet was given up its ack may still come."""
 RTO_S_INITIAL: Final = 0.5
 RTO_S_MIN: Final = 0.1
 RTO_S_MAX: Final = 2.0
@@ -102,7 +104,8 @@ assert PAYLOAD_SIZE_MAX < DATAGRAM_SIZE_MAX
 assert CLIENT_SLOTS_MAX * DISCONNECTS_PER_CLOSE < DATAGRAMS_QUEUED_MAX
 assert UNRELIABLE_SIZE_MAX < PAYLOAD_SIZE_MAX
 assert FRAGMENT_SIZE <= UNRELIABLE_SIZE_MAX
-assert FRAGMENT_SIZE * FRAGMENTS_MAX == MESSAGE_SIZE_MAX and FRAGMENTS_MAX < 1 << 16
+assert FRAGMENT_SIZE * FRAGMENTS_MAX == MESSAGE_SIZE_MAX
+assert FRAGMENTS_MAX < 1 << 16
 assert ACK_SPAN_MAX <= SENT_PACKETS_MAX < 1 << 15
 assert RTO_S_MIN <= RTO_S_INITIAL <= RTO_S_MAX
 assert WINDOW_SIZE_MIN <= WINDOW_SIZE_INITIAL <= WINDOW_SIZE_MAX

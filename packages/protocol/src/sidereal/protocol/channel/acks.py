@@ -1,0 +1,236 @@
+"""Which packets came, which were sent, and what became of them.
+
+`ReceivedPackets` keeps the newest sequence and one bit for each of the `ACK_SPAN_MAX` before it.
+An ack speaks of every packet that came since the third-last time acks were sent, so one that is
+lost is made good by the next two, and of at least 32.
+
+`SentPackets` keeps a record of every packet with messages until it is acked or forgotten. A packet
+given up as lost keeps its record: if its ack comes late after all, its messages need not be sent
+again and its tags are reported. `_awaited` mirrors the keys of the record as a bitmap, so that an
+ack of two thousand packets costs as much as the packets it is news of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel import packet as wire
+
+if TYPE_CHECKING:
+    from sidereal.protocol.channel.reliable import OutgoingMessage, ReliableSender
+
+_SPAN_MASK: Final = (1 << limits.ACK_SPAN_MAX) - 1
+_AWAITED_MASK: Final = (1 << limits.SENT_PACKETS_MAX) - 1
+_NOTHING: Final = 1 << 64
+
+
+def restore(near: int, sequence: int, bits: int) -> int:
+    """Find the number that ends in the given bits and is nearest to another one.
+
+    Args:
+        near: the known number.
+        sequence: the low bits of the wanted one.
+        bits: how many.
+    """
+    half = 1 << (bits - 1)
+    return near + ((sequence - near + half) & ((1 << bits) - 1)) - half
+
+
+class ReceivedPackets:
+    """Which of the peer's packets came, and what ack of them is owed."""
+
+    __slots__ = ("_bits", "_lowest", "_newest_at", "newest", "owed_since")
+
+    def __init__(self) -> None:
+        self.newest = -1
+        self.owed_since: float | None = None
+        """Since when the peer waits for an ack; None if it does not."""
+        self._bits = 0
+        self._newest_at = 0.0
+        self._lowest = [_NOTHING, _NOTHING, _NOTHING]
+        # Lowest sequence that came since acks were last sent, between that and the time before,
+        # and before that.
+
+    def restore_sequence(self, sequence: int) -> int:
+        """Restore a sequence number of 16 bits."""
+        return restore(self.newest, sequence, 16)
+
+    def is_new(self, sequence: int) -> bool:
+        """Whether a packet neither came before nor is too old to tell."""
+        behind = self.newest - sequence
+        if behind < 0:
+            return True
+        return sequence >= 0 and behind < limits.ACK_SPAN_MAX and not self._bits >> behind & 1
+
+    def add(self, sequence: int, ack_wanted: bool, now: float) -> None:
+        """Note that a new packet came."""
+        ahead = sequence - self.newest
+        if ahead > 0:
+            if ahead < limits.ACK_SPAN_MAX:
+                self._bits = (self._bits << ahead | 1) & _SPAN_MASK
+            else:
+                self._bits = 1
+            self.newest = sequence
+            self._newest_at = now
+        else:
+            self._bits |= 1 << -ahead
+        self._lowest[0] = min(self._lowest[0], sequence)
+        if ack_wanted and self.owed_since is None:
+            self.owed_since = now
+
+    @property
+    def ack_words(self) -> int:
+        """How many words of bits the next ack takes."""
+        span = self.newest - min(self._lowest)
+        return min(max(1, (span + 31) // 32), limits.ACK_WORDS_MAX)
+
+    def encode_ack(self, now: float, words: int) -> bytes:
+        """Encode an ack of what came so far; empty if nothing did."""
+        if self.newest < 0:
+            return b""
+        return wire.encode_ack(self.newest, now - self._newest_at, self._bits >> 1, words)
+
+    def acks_sent(self) -> None:
+        """Note that an ack went out: none is owed now."""
+        self.owed_since = None
+        self._lowest = [_NOTHING, self._lowest[0], self._lowest[1]]
+
+
+class SentPacket:
+    """What a packet carried, in case it is acked or lost.
+
+    Attributes:
+        sent_at: when.
+        reliable_size: bytes of reliable messages in it.
+        unreliable_size: bytes of unreliable messages in it.
+        tags: of its unreliable messages.
+        parts: its reliable messages and fragments.
+        is_lost: it was given up.
+        is_overtaken: it was given up because later ones were acked.
+    """
+
+    __slots__ = (
+        "is_lost",
+        "is_overtaken",
+        "parts",
+        "reliable_size",
+        "sent_at",
+        "sequence",
+        "tags",
+        "unreliable_size",
+    )
+
+    def __init__(self, sequence: int, sent_at: float) -> None:
+        self.sequence = sequence
+        self.sent_at = sent_at
+        self.reliable_size = 0
+        self.unreliable_size = 0
+        self.tags: list[int] = []
+        self.parts: list[tuple[ReliableSender, OutgoingMessage, int]] = []
+        self.is_lost = False
+        self.is_overtaken = False
+
+
+class SentPackets:
+    """Packets sent of which the peer has not yet said that they came."""
+
+    __slots__ = ("_awaited", "_in_flight", "_lost", "newest_acked", "next_sequence", "reorder")
+
+    def __init__(self) -> None:
+        self.next_sequence = 0
+        self.newest_acked = -1
+        self.reorder = limits.REORDER_PACKETS_MIN
+        """A packet is given up when this many later ones were acked; adapts to the link."""
+        self._in_flight: dict[int, SentPacket] = {}
+        self._lost: dict[int, SentPacket] = {}
+        self._awaited = 0
+        # bit i: packet `next_sequence - 1 - i` is in one of the two dicts.
+
+    def skip(self) -> SentPacket | None:
+        """Use up a sequence number for a packet nobody need hear about again.
+
+        Returns:
+            A packet to be given up: it has been awaited for `SENT_PACKETS_MAX` packets.
+        """
+        forgotten = self.next_sequence - limits.SENT_PACKETS_MAX
+        self.next_sequence += 1
+        self._awaited = self._awaited << 1 & _AWAITED_MASK
+        if self._lost.pop(forgotten, None) is not None:
+            return None
+        return self._in_flight.pop(forgotten, None)
+
+    def add(self, sent: SentPacket) -> SentPacket | None:
+        """Note that the packet with the next sequence number went out; returns as `skip`."""
+        forgotten = self.skip()
+        self._awaited |= 1
+        self._in_flight[sent.sequence] = sent
+        return forgotten
+
+    def restore_ack(self, ack: int) -> int | None:
+        """Restore an ack of 16 bits; None if no such packet was ever sent."""
+        sequence = restore(self.next_sequence - 1, ack, 16)
+        return sequence if 0 <= sequence < self.next_sequence else None
+
+    def take_acked(self, ack: int, bits: int) -> list[SentPacket]:
+        """Remove and return the packets of which an ack is news, newest first.
+
+        Args:
+            ack: restored sequence of the newest packet the peer has.
+            bits: bit i says whether it has packet `ack - 1 - i`.
+        """
+        behind = self.next_sequence - 1 - ack
+        news = (bits << 1 | 1) & self._awaited >> behind
+        if not news:
+            return []
+        self._awaited &= ~(news << behind)
+        self.newest_acked = max(self.newest_acked, ack)
+        acked = []
+        while news:
+            lowest = news & -news
+            news ^= lowest
+            acked.append(self._pop(ack - lowest.bit_length() + 1))
+        return acked
+
+    def _pop(self, sequence: int) -> SentPacket:
+        sent = self._in_flight.pop(sequence, None)
+        if sent is None:
+            sent = self._lost.pop(sequence)
+            if sent.is_overtaken:
+                late_by = self.newest_acked - sequence + 1
+                self.reorder = max(self.reorder, min(late_by, limits.REORDER_PACKETS_MAX))
+        return sent
+
+    def take_lost(self, now: float, age_s_max: float) -> list[SentPacket]:
+        """Give up, and return, packets that enough later ones overtook or that reached an age."""
+        lost = []
+        overtaken = self.newest_acked - self.reorder
+        for sequence, sent in self._in_flight.items():
+            if sequence > overtaken and sent.sent_at + age_s_max > now:
+                break
+            sent.is_lost = True
+            sent.is_overtaken = sequence <= overtaken
+            lost.append(sent)
+        if lost:
+            for sent in lost:
+                self._lost[sent.sequence] = self._in_flight.pop(sent.sequence)
+            self._forget_lost(now - age_s_max - limits.ACK_LATE_S_MAX)
+        return lost
+
+    def _forget_lost(self, sent_before: float) -> None:
+        """Stop waiting for the acks of packets given up long ago."""
+        forgotten = []
+        for sequence, sent in self._lost.items():
+            if sent.sent_at > sent_before:
+                break
+            forgotten.append(sequence)
+        for sequence in forgotten:
+            del self._lost[sequence]
+            self._awaited &= ~(1 << (self.next_sequence - 1 - sequence))
+
+    @property
+    def oldest_sent_at(self) -> float | None:
+        """When the oldest packet in flight was sent."""
+        for sent in self._in_flight.values():
+            return sent.sent_at
+        return None

@@ -1,0 +1,381 @@
+"""One peer: channels over packets, packets over encrypted payloads.
+
+Theory of operation. `send` queues. `payloads_to_send` packs what is queued, channels of higher
+priority first, into as few packets as it fits, each with the newest ack; an ack that finds no
+message to travel with goes alone. Every packet has a sequence number of its own, also when it
+carries something for the second time, so an ack always says which transmission arrived.
+
+A packet is given up when `SentPackets.reorder` later ones were acked, or when it is older than the
+retransmission time-out; its reliable parts are then sent again. Unreliable messages never are: who
+tagged one learns from `take_acked` that it arrived, and from silence that it may not have.
+
+Unreliable messages leave as fast as the budget allows, reliable ones also only while the
+congestion window is open.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel import packet as wire
+from sidereal.protocol.channel.acks import ReceivedPackets, SentPacket, SentPackets
+from sidereal.protocol.channel.packet import Packet, decode_packet_untrusted
+from sidereal.protocol.channel.recovery import CongestionWindow, RoundTrip, SendBudget
+from sidereal.protocol.channel.reliable import Receiver, ReliableReceiver, ReliableSender
+from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery, check_channels
+from sidereal.protocol.channel.unreliable import (
+    SequencedReceiver,
+    UnreliableReceiver,
+    UnreliableSender,
+)
+from sidereal.protocol.errors import CloseReason, LocalProtocolError, RemoteProtocolError
+
+_LOSS_WEIGHT = 1 / 64
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConnectionStatistics:
+    """How a connection is doing; sizes in bytes of payload, times in seconds.
+
+    Attributes:
+        rtt_s: smoothed round trip without the peer's wait before it acked; 0 if unknown.
+        rtt_s_min: shortest of them; infinite if unknown.
+        jitter_s: mean deviation of the round trip.
+        rto_s: after how long an unacked packet is given up.
+        loss: share of the newest packets that were lost.
+        packets_late: given up, but acked after all (also counted as lost).
+        packets_stale: came twice, or too late to tell.
+        acks_invalid: acks of packets that were never sent.
+        resends: reliable messages and fragments sent again.
+        messages_dropped: unreliable ones for which there was no room.
+        messages_stale: received twice, or after a newer one where that counts.
+        queued_size: what the channels hold to be sent or acked.
+        window_size: congestion window of reliable traffic.
+        in_flight_size: reliable bytes sent and neither acked nor given up.
+    """
+
+    rtt_s: float
+    rtt_s_min: float
+    jitter_s: float
+    rto_s: float
+    loss: float
+    packets_sent: int
+    packets_received: int
+    packets_acked: int
+    packets_lost: int
+    packets_late: int
+    packets_stale: int
+    acks_invalid: int
+    bytes_sent: int
+    bytes_received: int
+    messages_sent: int
+    messages_received: int
+    messages_dropped: int
+    messages_stale: int
+    resends: int
+    queued_size: int
+    window_size: int
+    in_flight_size: int
+
+
+class Connection:
+    """Channels to one peer, sans I/O, over payloads of at most `PAYLOAD_SIZE_MAX` bytes.
+
+    Attributes:
+        close_reason: why the connection cannot go on; None while it can. The owner closes the
+            session then.
+    """
+
+    def __init__(
+        self, channels: Sequence[ChannelSpec], now: float, budget: Budget | None = None
+    ) -> None:
+        """Make a connection of channels that the peer lists in the same order.
+
+        Raises:
+            ConfigError: the channels are not possible.
+        """
+        specs = tuple(channels)
+        check_channels(specs)
+        self.close_reason: CloseReason | None = None
+        self._specs = specs
+        self._is_reliable = [spec.delivery.is_reliable for spec in specs]
+        self._senders = [_make_sender(number, spec) for number, spec in enumerate(specs)]
+        by_priority = sorted(range(len(specs)), key=lambda number: -specs[number].priority)
+        self._fill_order = [self._senders[number] for number in by_priority]
+        self._receivers = [_make_receiver(spec) for spec in specs]
+        self._received = ReceivedPackets()
+        self._sent = SentPackets()
+        self._round_trip = RoundTrip()
+        self._window = CongestionWindow()
+        self._budget = SendBudget(budget or Budget(), now)
+        self._acked_tags: list[int] = []
+        self._last_ack = (-1, 0)
+        self._loss = 0.0
+        self._packets_sent = self._packets_received = 0
+        self._packets_acked = self._packets_lost = self._packets_late = 0
+        self._packets_stale = self._acks_invalid = 0
+        self._bytes_sent = self._bytes_received = 0
+        self._messages_sent = self._messages_received = 0
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def send(self, channel: int, message: bytes, tag: int | None = None) -> None:
+        """Queue a message.
+
+        A full unreliable channel drops its oldest message; a full reliable one sets
+        `close_reason`. Ignored once that is set.
+
+        Args:
+            channel: its number.
+            message: at most `ChannelSpec.message_size_max` bytes.
+            tag: unreliable only: reported once by `take_acked` if the message arrives.
+
+        Raises:
+            LocalProtocolError: there is no such channel, the message is too long, or a reliable
+                message has a tag.
+        """
+        if not 0 <= channel < len(self._specs):
+            raise LocalProtocolError(f"there is no channel {channel}")
+        if len(message) > self._specs[channel].message_size_max:
+            raise LocalProtocolError(
+                f"message of {len(message)} bytes on channel {channel}, which takes "
+                f"{self._specs[channel].message_size_max}: split it"
+            )
+        if self.close_reason is not None:
+            return
+        self._messages_sent += 1
+        sender = self._senders[channel]
+        if isinstance(sender, UnreliableSender):
+            sender.push(message, tag)
+        elif tag is not None:
+            raise LocalProtocolError(f"a tag on reliable channel {channel}")
+        elif not sender.push(message):
+            self.close_reason = CloseReason.CHANNEL_OVERFLOW
+
+    def payloads_to_send(self, now: float) -> list[bytes]:
+        """Pack what is due into payloads, with an ack on each; empty if nothing is."""
+        self._give_up_old(now)
+        received = self._received
+        waiting = [sender for sender in self._fill_order if sender.is_waiting]
+        if not waiting and received.owed_since is None:
+            return []
+        payloads: list[bytes] = []
+        words = received.ack_words
+        if words > limits.ACK_WORDS_PACKED_MAX:
+            payloads.append(self._encode_ack_only(received.encode_ack(now, words)))
+            words = 1
+        ack = received.encode_ack(now, words)
+        if waiting:
+            self._budget.refill(now)
+            while (payload := self._encode_packet(waiting, ack, now)) is not None:
+                payloads.append(payload)
+        if not payloads and received.owed_since is not None:
+            payloads.append(self._encode_ack_only(ack))
+        if payloads:
+            received.acks_sent()
+            self._packets_sent += len(payloads)
+            self._bytes_sent += sum(map(len, payloads))
+        return payloads
+
+    def _encode_packet(
+        self, waiting: list[UnreliableSender | ReliableSender], ack: bytes, now: float
+    ) -> bytes | None:
+        """Fill one packet; None if nothing may be sent."""
+        budget, window = self._budget, self._window
+        may_reliable = window.is_open and budget.reliable > 0
+        may_unreliable = budget.unreliable > 0
+        sent = SentPacket(self._sent.next_sequence, now)
+        chunks = [b""]
+        room = limits.PAYLOAD_SIZE_MAX - wire.HEADER_SIZE - len(ack)
+        for sender in waiting:
+            if may_reliable if sender.is_reliable else may_unreliable:
+                room = sender.fill(chunks, sent, room)
+        if len(chunks) == 1:
+            return None
+        ack_wanted = bool(sent.tags or sent.parts)
+        chunks[0] = wire.encode_header(sent.sequence, ack_wanted, ack)
+        budget.reliable -= sent.reliable_size
+        budget.unreliable -= sent.unreliable_size
+        window.sent(sent.reliable_size)
+        forgotten = self._sent.add(sent)
+        if forgotten is not None:
+            self._packet_lost(forgotten, now)
+        return b"".join(chunks)
+
+    def _encode_ack_only(self, ack: bytes) -> bytes:
+        header = wire.encode_header(self._sent.next_sequence, False, ack)
+        forgotten = self._sent.skip()
+        if forgotten is not None:
+            self._packet_lost(forgotten, forgotten.sent_at)
+        return header
+
+    # -- receiving ----------------------------------------------------------------------------
+
+    def receive_payload(self, payload: bytes, now: float) -> list[tuple[int, bytes]]:
+        """Take a payload from the peer.
+
+        A peer that contradicts itself or exceeds its limits sets `close_reason`.
+
+        Returns:
+            Messages to deliver, in order, each with its channel.
+
+        Raises:
+            WireError: the payload is not a packet; nothing has changed.
+        """
+        packet = decode_packet_untrusted(payload, self._is_reliable)
+        self._packets_received += 1
+        self._bytes_received += len(payload)
+        received = self._received
+        sequence = received.restore_sequence(packet.sequence)
+        if not received.is_new(sequence):
+            self._packets_stale += 1
+            return []
+        received.add(sequence, packet.ack_wanted, now)
+        if packet.ack >= 0 and self._last_ack != (packet.ack, packet.ack_bits):
+            self._receive_ack(packet, now)
+        messages: list[tuple[int, bytes]] = []
+        try:
+            for part in packet.parts:
+                channel = part.channel
+                bodies = self._receivers[channel].receive(part, sequence)
+                messages.extend([(channel, body) for body in bodies])
+        except RemoteProtocolError:
+            self.close_reason = self.close_reason or CloseReason.PROTOCOL_VIOLATION
+        self._messages_received += len(messages)
+        return messages
+
+    def take_acked(self) -> list[int]:
+        """Return the tags of messages that arrived, as far as is newly known."""
+        tags, self._acked_tags = self._acked_tags, []
+        return tags
+
+    def _receive_ack(self, packet: Packet, now: float) -> None:
+        """Settle the packets the peer says it has."""
+        self._last_ack = (packet.ack, packet.ack_bits)
+        newest = self._sent.restore_ack(packet.ack)
+        if newest is None:
+            self._acks_invalid += 1
+            return
+        acked = self._sent.take_acked(newest, packet.ack_bits)
+        if not acked:
+            return
+        if acked[0].sequence == newest:
+            self._round_trip.add_sample(now - acked[0].sent_at, packet.ack_delay_s)
+        for sent in acked:
+            self._packet_acked(sent)
+        for sent in self._sent.take_lost(now, self._round_trip.rto_s):
+            self._packet_lost(sent, now)
+
+    def _packet_acked(self, sent: SentPacket) -> None:
+        self._packets_acked += 1
+        if sent.is_lost:
+            self._packets_late += 1
+        else:
+            self._loss -= self._loss * _LOSS_WEIGHT
+            if sent.reliable_size:
+                self._window.acked(sent.reliable_size, sent.sent_at)
+        self._acked_tags.extend(sent.tags)
+        for sender, message, index in sent.parts:
+            sender.part_acked(message, index)
+
+    # -- losses -------------------------------------------------------------------------------
+
+    def _give_up_old(self, now: float) -> None:
+        """Give up packets that are older than the time-out, if anything of them matters."""
+        oldest = self._sent.oldest_sent_at
+        if oldest is None or not self._window.in_flight_size:
+            return
+        rto_s = self._round_trip.rto_s
+        if oldest + rto_s > now:
+            return
+        lost = self._sent.take_lost(now, rto_s)
+        is_silent = bool(lost) and self._sent.newest_acked < lost[0].sequence
+        for sent in lost:
+            self._packet_lost(sent, now)
+        if is_silent:
+            self._round_trip.back_off()
+            self._window.collapse()
+
+    def _packet_lost(self, sent: SentPacket, now: float) -> None:
+        self._packets_lost += 1
+        self._loss += (1 - self._loss) * _LOSS_WEIGHT
+        if sent.reliable_size:
+            self._window.lost(sent.reliable_size, sent.sent_at, now)
+        for sender, message, index in sent.parts:
+            sender.part_lost(message, index)
+
+    # -- time and numbers ---------------------------------------------------------------------
+
+    def next_timer(self) -> float | None:
+        """When `payloads_to_send` should be called at the latest, if nothing happens before.
+
+        That is for an ack owed, a packet to be given up, or messages held back by the budget.
+        What was queued since the last call is for the caller to send when it sees fit.
+        """
+        timers = []
+        if self._received.owed_since is not None:
+            timers.append(self._received.owed_since + limits.ACK_DELAY_S_MAX)
+        if self._window.in_flight_size:
+            oldest = self._sent.oldest_sent_at
+            if oldest is not None:
+                timers.append(oldest + self._round_trip.rto_s)
+        budget = self._budget
+        if budget.unreliable <= 0 and self._has_waiting(False):
+            timers.append(budget.unreliable_ready_at)
+        if budget.reliable <= 0 and self._window.is_open and self._has_waiting(True):
+            timers.append(budget.reliable_ready_at)
+        return min(timers, default=None)
+
+    def _has_waiting(self, is_reliable: bool) -> bool:
+        return any(
+            sender.is_waiting for sender in self._senders if sender.is_reliable is is_reliable
+        )
+
+    @property
+    def rtt_s(self) -> float:
+        """Smoothed round-trip time; 0 if unknown."""
+        return self._round_trip.rtt_s
+
+    def statistics(self) -> ConnectionStatistics:
+        """Return a snapshot of the connection's numbers."""
+        senders = self._senders
+        return ConnectionStatistics(
+            rtt_s=self._round_trip.rtt_s,
+            rtt_s_min=self._round_trip.rtt_s_min,
+            jitter_s=self._round_trip.jitter_s,
+            rto_s=self._round_trip.rto_s,
+            loss=self._loss,
+            packets_sent=self._packets_sent,
+            packets_received=self._packets_received,
+            packets_acked=self._packets_acked,
+            packets_lost=self._packets_lost,
+            packets_late=self._packets_late,
+            packets_stale=self._packets_stale,
+            acks_invalid=self._acks_invalid,
+            bytes_sent=self._bytes_sent,
+            bytes_received=self._bytes_received,
+            messages_sent=self._messages_sent,
+            messages_received=self._messages_received,
+            messages_dropped=sum(sender.dropped for sender in senders),
+            messages_stale=sum(receiver.dropped for receiver in self._receivers),
+            resends=sum(s.resends for s in senders if isinstance(s, ReliableSender)),
+            queued_size=sum(sender.memory_size for sender in senders),
+            window_size=int(self._window.size),
+            in_flight_size=self._window.in_flight_size,
+        )
+
+
+def _make_sender(number: int, spec: ChannelSpec) -> UnreliableSender | ReliableSender:
+    if spec.delivery.is_reliable:
+        return ReliableSender(number, spec)
+    return UnreliableSender(number, spec)
+
+
+def _make_receiver(spec: ChannelSpec) -> Receiver:
+    if spec.delivery.is_reliable:
+        return ReliableReceiver(spec)
+    if spec.delivery is Delivery.UNRELIABLE_SEQUENCED:
+        return SequencedReceiver()
+    return UnreliableReceiver()

@@ -1,0 +1,103 @@
+"""The two links of Sidereal: which channels they have, and what their connect tokens carry.
+
+The one module that knows both halves of the protocol: the transport's channels and the messages
+that travel on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Final
+
+import msgspec
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery
+from sidereal.protocol.errors import LocalProtocolError, WireError
+from sidereal.protocol.message.player import U16, Name, PlayerChannel, Role
+from sidereal.protocol.message.shard import ShardChannel
+
+PLAYER_CHANNELS: Final = (
+    ChannelSpec(Delivery.UNRELIABLE, memory_max=512 << 10, priority=2),
+    ChannelSpec(Delivery.UNRELIABLE_SEQUENCED, memory_max=16 << 10, priority=3),
+    ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=512 << 10, priority=1),
+)
+"""Channels of the client link, in the order of `PlayerChannel`."""
+
+PLAYER_BUDGET: Final = Budget(rate=4e6, burst=float(512 << 10))
+"""What either end of the client link may send."""
+
+SHARD_CHANNELS: Final = (
+    ChannelSpec(Delivery.UNRELIABLE, memory_max=4 << 20, priority=2),
+    ChannelSpec(Delivery.UNRELIABLE, memory_max=4 << 20, priority=1),
+    ChannelSpec(Delivery.UNRELIABLE_SEQUENCED, memory_max=1 << 20, priority=4),
+    ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=16 << 20, priority=3),
+)
+"""Channels of the shard link, in the order of `ShardChannel`."""
+
+SHARD_BUDGET: Final = Budget(rate=64e6, burst=float(4 << 20))
+"""What either end of the shard link may send."""
+
+USER_DATA_SIZE: Final = 256
+"""Bytes of user data in a netcode connect token."""
+
+assert len(PLAYER_CHANNELS) == len(PlayerChannel)
+assert len(SHARD_CHANNELS) == len(ShardChannel)
+
+
+class UserData(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Who a session belongs to: sealed in its connect token by who may say so.
+
+    Attributes:
+        account: 0 for a guest and for a shard.
+        role: a `Role`.
+        name: what others see.
+        incarnation: new for every login or start of a process.
+    """
+
+    account: Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
+    role: U16
+    name: Name
+    incarnation: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[UserData] = msgspec.msgpack.Decoder(UserData)
+_ROLES: Final = frozenset(int(role) for role in Role)
+
+
+def encode_user_data(user: UserData) -> bytes:
+    """Encode as 256 bytes: the size of what follows (u8), MessagePack, zeros.
+
+    Raises:
+        LocalProtocolError: the name is longer than `NAME_SIZE_MAX` bytes.
+    """
+    if len(user.name.encode()) > limits.NAME_SIZE_MAX:
+        raise LocalProtocolError(f"a name has at most {limits.NAME_SIZE_MAX} bytes")
+    body = _encoder.encode(user)
+    return (bytes([len(body)]) + body).ljust(USER_DATA_SIZE, b"\0")
+
+
+def decode_user_data_untrusted(user_data: bytes) -> UserData:
+    """Decode the user data of a connect token.
+
+    Raises:
+        WireError: not what `encode_user_data` makes, or an unknown role.
+    """
+    if len(user_data) != USER_DATA_SIZE:
+        raise WireError(f"user data of {len(user_data)} bytes")
+    size = user_data[0]
+    if any(user_data[1 + size :]):
+        raise WireError("user data: not zero after its end")
+    try:
+        user = _decoder.decode(user_data[1 : 1 + size])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise WireError(f"user data: {error}") from None
+    if user.role not in _ROLES or len(user.name.encode()) > limits.NAME_SIZE_MAX:
+        raise WireError(f"user data: role {user.role}, name of {len(user.name)} characters")
+    return user
+
+
+def derive_shard_key(text: str) -> bytes:
+    """Derive the netcode private key (32 bytes) of the shard endpoint from its pre-shared key."""
+    return hashlib.blake2b(text.encode(), digest_size=32, person=b"sidereal-shard").digest()
