@@ -128,7 +128,7 @@ def test_inactive_sectors_have_no_groups() -> None:
 @pytest.mark.parametrize("edge", [SECTOR_MIN, SECTOR_MAX])
 def test_windows_do_not_reach_around_the_world(edge: int) -> None:
     table = SectorTable(RULES)
-    corners = [SECTOR_MIN, SECTOR_MAX]
+    corners = [SECTOR_MIN, 0, SECTOR_MAX]
     x, y = (axis.ravel() for axis in np.meshgrid(corners, corners))
     table.slots_of(pack_sector(x, y), create=True)
     corner = 0 if edge == SECTOR_MIN else 15

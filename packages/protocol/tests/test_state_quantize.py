@@ -235,6 +235,17 @@ def test_plugin_fields_travel_by_their_own_declaration() -> None:
     assert seen["tag"].tolist() == [b"ab", b"wxyz"]
 
 
+def test_receivers_never_see_a_value_beyond_a_range_of_broken_steps() -> None:
+    # Twice 0.7 is beyond 1.1, and three times 0.1 is a hair beyond 0.3.
+    fields = (Field("a", "f8", "", 0.0, 1.1, 0.7), Field("b", "f8", "", 0.0, 0.3, 0.1))
+    schema = Schema([Component("c", fields, Replication.STATE)])
+    values = {"a": np.array([1.1]), "b": np.array([0.3])}
+    records = encode_wire(schema, values, 0.0, 0.0, [1], [0], RULES)
+    seen, _ = decode_wire_untrusted(schema, records, 0.0, 0.0, 0, RULES)
+    assert (seen["a"].tolist(), seen["b"].tolist()) == ([1.1], [0.3])
+    assert quantised(schema, values, 0.0, 0.0, RULES) == seen
+
+
 def test_no_rows_are_no_trouble() -> None:
     records = encode_wire(BASE_SCHEMA, motion(0), 0.0, 0.0, [], [], RULES)
     values, ticks = decode_wire_untrusted(BASE_SCHEMA, records, 0.0, 0.0, 5, RULES)
