@@ -30,7 +30,8 @@ PLAYER_BUDGET: Final = Budget(rate=4e6, burst=float(512 << 10))
 SHARD_CHANNELS: Final = (
     ChannelSpec(Delivery.UNRELIABLE, memory_max=4 << 20, priority=2),
     ChannelSpec(Delivery.UNRELIABLE, memory_max=4 << 20, priority=1),
-    ChannelSpec(Delivery.UNRELIABLE_SEQUENCED, memory_max=1 << 20, priority=4),
+    ChannelSpec(Delivery.UNRELIABLE_SEQUENCED, memory_max=64 << 10, priority=5),
+    ChannelSpec(Delivery.UNRELIABLE, memory_max=1 << 20, priority=4),
     ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=16 << 20, priority=3),
 )
 """Channels of the shard link, in the order of `ShardChannel`."""
@@ -55,7 +56,7 @@ class UserData(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
         incarnation: new for every login or start of a process.
     """
 
-    account: Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
+    account: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
     role: U16
     name: Name
     incarnation: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
