@@ -4,8 +4,8 @@ Theory of operation. A lease is (sector, shard, epoch). Every change of a sector
 next number of one counter as its epoch, so an epoch never repeats and "older" is one comparison.
 Sectors are leased when something is in them; a sector nobody holds goes to the shard that already
 holds its neighbours (`grow`), so that regions stay contiguous. A shard that joins takes half of the
-most loaded shard's sectors, cut across the longer side of their bounding box. The sectors of a shard
-that leaves go, one by one, to the least loaded shard beside them.
+most loaded shard's sectors, cut across the longer side of their bounding box. The sectors of a
+shard that leaves go, one by one, to the least loaded shard beside them.
 
 The table decides; who is told, and what happens to the entities inside, is the replicator's work.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.codec import LEASE_ROW
-from sidereal.protocol.space.geometry import pack_sector, unpack_sector
+from sidereal.protocol.space.sectors import pack_sector, unpack_sector
 
 _NEIGHBOURS: Final = tuple((dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (dx, dy) != (0, 0))
 

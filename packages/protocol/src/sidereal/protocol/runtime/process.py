@@ -1,0 +1,109 @@
+"""One server process: its clocks, its signals, its log and its end.
+
+A process ends cleanly when it is told to: by SIGINT, by SIGTERM or, when a supervisor started it
+(`SUPERVISED` is set), by the end of its standard input, which also comes when the supervisor is
+killed. So nothing outlives the command that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+
+SUPERVISED: Final = "SIDEREAL_SUPERVISED"
+"""Environment variable: standard input is the supervisor's leash."""
+
+LOG_LEVEL: Final = "SIDEREAL_LOG"
+"""Environment variable: debug, info (the default), warning or error."""
+
+
+def monotonic_now() -> float:
+    """Give the time cores run on: monotonic seconds."""
+    return time.monotonic()
+
+
+def wall_clock_now() -> float:
+    """Give Unix seconds, for tokens and rows on disk only."""
+    return time.time()
+
+
+def entropy(size: int) -> bytes:
+    """Give unpredictable bytes."""
+    return os.urandom(size)
+
+
+async def run_until_told(serve: Callable[[], Awaitable[None]]) -> None:
+    """Run a server until it returns or its process is told to end.
+
+    The server is cancelled then, and has its own time to say goodbye in shielded scopes.
+    """
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await serve()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+        if os.environ.get(SUPERVISED):
+            nursery.start_soon(_cancel_on_leash_end, nursery.cancel_scope)
+        nursery.start_soon(run)
+
+
+async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+async def _cancel_on_leash_end(scope: trio.CancelScope) -> None:
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as leash:
+        while await leash.receive_some(64):
+            pass
+    scope.cancel()
+
+
+def announce(path: Path, endpoints: Mapping[str, Any]) -> None:
+    """Tell whoever waits for this file where the process can be reached, all or nothing."""
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(json.dumps(dict(endpoints)))
+    temporary.replace(path)
+
+
+class LineFormatter(logging.Formatter):
+    """`time level logger message`, where a message is an event and its key=value fields."""
+
+    default_time_format = "%H:%M:%S"
+    default_msec_format = "%s.%03d"
+
+    def __init__(self, role: str) -> None:
+        super().__init__(f"%(asctime)s %(levelname)-7s {role} %(message)s")
+
+
+def start_logging(role: str) -> None:
+    """Send records to standard error, one line each."""
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(LineFormatter(role))
+    level = os.environ.get(LOG_LEVEL, "info").upper()
+    known = level in logging.getLevelNamesMapping()
+    logging.basicConfig(level=level if known else "INFO", handlers=[stream], force=True)
+    for noisy in ("asyncio", "httpx", "httpcore", "hypercorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def fields(**values: object) -> str:
+    """Write the fields of a log line as key=value; values with spaces are quoted."""
+    return " ".join(f"{name}={_quoted(value)}" for name, value in values.items())
+
+
+def _quoted(value: object) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return json.dumps(text) if not text or any(c in text for c in ' "=') else text

@@ -1,0 +1,74 @@
+"""Settings of one replication server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX
+from sidereal.protocol.runtime.config import parse_endpoint
+from sidereal.replication.genesis import PRESETS
+
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationConfig:
+    """All that a replication server needs to know before it starts.
+
+    Attributes:
+        shard_key: text that shards must know too; the key of their endpoint is made of it.
+        http: `host:port` of the HTTP endpoint; port 0 is any free one, here and below.
+        clients: `host:port` of the UDP endpoint for clients.
+        shards: `host:port` of the UDP endpoint for shards.
+        database: `embedded`, or the URL of a PostgreSQL server.
+        data_dir: where the embedded database lives.
+        world: preset a new world is made from.
+        seed: of a new world.
+        clients_max: how many may be connected.
+        guests: whether one may enter without an account.
+    """
+
+    shard_key: str
+    http: str = "127.0.0.1:7070"
+    clients: str = "127.0.0.1:7071"
+    shards: str = "127.0.0.1:7072"
+    database: str = EMBEDDED
+    data_dir: Path = Path(".sidereal")
+    world: str = "belt"
+    seed: int = 1
+    clients_max: int = 512
+    guests: bool = True
+
+    def check(self) -> None:
+        """Check all settings.
+
+        Raises:
+            ConfigError: naming every problem at once.
+        """
+        problems = []
+        for name in ("http", "clients", "shards"):
+            try:
+                parse_endpoint(getattr(self, name), f"--{name}")
+            except ConfigError as error:
+                problems.append(str(error))
+        if self.world not in PRESETS:
+            problems.append(f"--world is {self.world!r}; there are: {', '.join(PRESETS)}")
+        if self.database != EMBEDDED and not self.database.startswith(
+            ("postgres://", "postgresql://")
+        ):
+            problems.append(
+                f"--database is {self.database!r}; it must be {EMBEDDED} or a postgresql:// URL"
+            )
+        if not 1 <= self.clients_max <= CLIENT_SLOTS_MAX:
+            problems.append(f"--clients-max must be 1 to {CLIENT_SLOTS_MAX}")
+        if not self.shard_key:
+            problems.append("--shard-key must not be empty: shards prove that they know it")
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    def describe(self) -> str:
+        """Give all settings as key=value, secrets left out."""
+        shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "shard_key"}
+        return " ".join(f"{name}={value}" for name, value in shown.items())

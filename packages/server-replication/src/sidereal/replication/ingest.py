@@ -1,0 +1,86 @@
+"""What shards propose becomes the world, as far as it is believed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from sidereal.replication.shardlink import ShardLink
+from sidereal.replication.shards import Shard
+from sidereal.replication.validate import FAULTS, Verdict, judge_rows
+from sidereal.replication.world import World
+
+
+class Ingest:
+    """Validation and commit of one world's proposals.
+
+    Attributes:
+        committed: rows that were accepted.
+        fenced: rows that were on their way when their entity changed hands, which is no fault.
+        rejected: rows that were refused, by reason.
+    """
+
+    def __init__(self, world: World, shards: ShardLink) -> None:
+        self.committed = 0
+        self.fenced = 0
+        self.rejected: Counter[str] = Counter()
+        self._world = world
+        self._shards = shards
+
+    def commit(self, tick: int) -> None:
+        """Judge all that has come since the last tick, commit it, and answer what is wrong."""
+        columns = self._world.columns
+        for shard in self._shards.shards:
+            records = self._shards.take_rows(shard)
+            if not len(records):
+                continue
+            slots = columns.slots_of(records["id"])
+            verdicts = judge_rows(
+                records,
+                slots,
+                columns,
+                self._world.handover_tick,
+                shard=shard.shard,
+                tick=tick,
+                schema=self._world.schema,
+                rules=self._world.rules,
+            )
+            accepted = verdicts == Verdict.ACCEPTED
+            self._world.commit(slots[accepted], records[accepted])
+            self.committed += int(accepted.sum())
+            self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
+            if verdicts.max(initial=0) > Verdict.SUPERSEDED:
+                self._reject(shard, records, slots, verdicts, tick)
+
+    def _reject(
+        self,
+        shard: Shard,
+        records: np.ndarray,
+        slots: np.ndarray,
+        verdicts: np.ndarray,
+        tick: int,
+    ) -> None:
+        """Count what was refused and tell the shard the truth.
+
+        What is not the shard's is released; what is, but was proposed wrongly, is adopted anew
+        from the committed state, under a new epoch that fences the wrong rows still on their way.
+        """
+        for verdict in FAULTS:
+            count = int((verdicts == verdict).sum())
+            if count:
+                self.rejected[verdict.name.lower()] += count
+                shard.faults += count
+        foreign = np.isin(
+            verdicts, (Verdict.UNKNOWN_ENTITY, Verdict.STALE_EPOCH, Verdict.NOT_OWNER)
+        )
+        if foreign.any():
+            epoch = records["epoch"][foreign].astype(np.int64) + 1
+            self._shards.send_release(shard, records["id"][foreign], epoch, tick)
+        wrong = slots[verdicts >= Verdict.FUTURE_TICK]
+        if len(wrong):
+            columns = self._world.columns
+            columns.epoch[wrong] += np.uint32(1)
+            self._world.handover_tick[wrong] = tick
+            truth = columns.store(wrong, self._world.schema.full_record)
+            self._shards.send_adopt(shard, truth, tick)

@@ -1,0 +1,240 @@
+"""The client endpoint: who is in the world, what they want, what they are told.
+
+Theory of operation. A session is CONNECTED until its `Hello` shows that both ends speak the same
+schema; then it is JOINED. A refused one is told why and is LEAVING for `GOODBYE_S`, so that the
+reason arrives before the end. An account is in the world once: the newest login wins, the older
+session is told so. Controls are judged and handed on as they come; everything else waits in the
+inbox for `attend`, once per tick.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+from sidereal.protocol.channel.endpoint import (
+    Acked,
+    PeerClosed,
+    PeerOpened,
+    Received,
+    ServerEndpoint,
+)
+from sidereal.protocol.errors import CloseReason, WireError
+from sidereal.protocol.ids import Address
+from sidereal.protocol.links import decode_user_data_untrusted
+from sidereal.protocol.message.codec import decode_client_untrusted, encode_message
+from sidereal.protocol.message.player import (
+    Assigned,
+    Chat,
+    ClientMessage,
+    Controls,
+    Hello,
+    LookAt,
+    PlayerChannel,
+    Refused,
+    Role,
+    ServerMessage,
+    Welcome,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Schema
+from sidereal.replication.fanout import Fanout
+from sidereal.replication.players import ControlsVerdict, Phase, Player, Players
+
+HELLO_WITHIN_S: Final = 5.0
+"""A session that has not said hello by then is closed."""
+
+GOODBYE_S: Final = 1.0
+"""How long a refused session has to read why."""
+
+INBOX_MAX: Final = 16_384
+"""Messages between two ticks, over all clients; beyond that they are dropped and counted."""
+
+
+class Attendance(NamedTuple):
+    """Clients that came and went since the last tick."""
+
+    joined: list[Player]
+    left: list[tuple[Player, CloseReason]]
+
+
+class PlayerLink:
+    """All clients, through one endpoint.
+
+    Attributes:
+        endpoint: their sessions.
+        players: those whose session is open.
+        dropped: what was not listened to, by reason.
+    """
+
+    def __init__(
+        self,
+        endpoint: ServerEndpoint,
+        fanout: Fanout,
+        schema: Schema,
+        rules: Rules,
+        clients_max: int,
+    ) -> None:
+        self.endpoint = endpoint
+        self.players = Players(clients_max)
+        self.dropped: Counter[str] = Counter()
+        self._fanout = fanout
+        self._schema = schema
+        self._rules = rules
+        self._inbox: list[tuple[int, ClientMessage]] = []
+        self._left: list[tuple[Player, CloseReason]] = []
+        self._guests = 0
+
+    def receive_datagram(
+        self, datagram: bytes, address: Address, now: float, wall_now: float
+    ) -> None:
+        """Take in one datagram."""
+        self.endpoint.receive_datagram(datagram, address, now, wall_now)
+
+    def pump(self, now: float) -> list[tuple[Player, Controls]]:
+        """Sort what the endpoint has received.
+
+        Returns:
+            the controls that passed, to be routed at once.
+        """
+        routed: list[tuple[Player, Controls]] = []
+        while (event := self.endpoint.next_event()) is not None:
+            if isinstance(event, Received):
+                player = self.players.get(event.peer)
+                if player is not None:
+                    try:
+                        routed += self._receive_untrusted(player, event.message, now)
+                    except WireError:
+                        self.dropped["malformed"] += 1
+            elif isinstance(event, Acked):
+                player = self.players.get(event.peer)
+                if player is not None and player.phase is Phase.JOINED:
+                    self._fanout.acked(player.row, event.tags)
+            elif isinstance(event, PeerOpened):
+                self._open(event, now)
+            elif isinstance(event, PeerClosed):
+                self._drop(event.peer, event.reason)
+        return routed
+
+    def attend(self, tick: int, now: float) -> Attendance:
+        """Act on the inbox and on deadlines; once per tick."""
+        joined: list[Player] = []
+        inbox, self._inbox = self._inbox, []
+        for peer, message in inbox:
+            player = self.players.get(peer)
+            if player is None or player.phase is Phase.LEAVING:
+                continue
+            if isinstance(message, Hello):
+                joined += self._join(player, message, tick, now)
+            elif player.phase is not Phase.JOINED:
+                self.dropped["no_hello"] += 1
+            elif isinstance(message, LookAt):
+                self._look(player, message)
+            elif isinstance(message, Chat):
+                self.broadcast(Chat(message.text, player.name))
+        for player in self.players:
+            if player.phase is not Phase.JOINED and now >= player.deadline:
+                self.endpoint.close_peer(player.peer, CloseReason.TIMED_OUT, now)
+                self._drop(player.peer, CloseReason.TIMED_OUT)
+        left, self._left = self._left, []
+        present = [player for player in joined if self.players.get(player.peer) is player]
+        return Attendance(present, left)
+
+    def assign(self, player: Player, net_id: int, control_epoch: int, tick: int) -> None:
+        """Tell a client which entity it flies."""
+        player.fly(net_id, control_epoch)
+        self.send(player, Assigned(net_id, control_epoch, tick))
+
+    def refuse(self, player: Player, reason: CloseReason, text: str, now: float) -> None:
+        """End a client's stay with a reason it can read."""
+        self.send(player, Refused(reason, text))
+        if player.phase is Phase.JOINED:
+            self._left.append((player, reason))
+            self._fanout.leave(player.row)
+        player.phase, player.deadline = Phase.LEAVING, now + GOODBYE_S
+
+    def refuse_all(self, reason: CloseReason, text: str, now: float) -> None:
+        """End everybody's stay."""
+        for player in self.players:
+            if player.phase is not Phase.LEAVING:
+                self.refuse(player, reason, text, now)
+
+    def send(self, player: Player, message: ServerMessage) -> None:
+        """Send one client a reliable message."""
+        self.endpoint.send(player.peer, PlayerChannel.COMMAND, encode_message(message))
+
+    def broadcast(self, message: ServerMessage) -> None:
+        """Send everybody who has joined a reliable message."""
+        body = encode_message(message)
+        for player in self.players:
+            if player.phase is Phase.JOINED:
+                self.endpoint.send(player.peer, PlayerChannel.COMMAND, body)
+
+    def _open(self, event: PeerOpened, now: float) -> None:
+        try:
+            user = decode_user_data_untrusted(event.user_data)
+            role = Role(user.role)
+        except (WireError, ValueError):
+            self.dropped["user_data"] += 1
+            self.endpoint.close_peer(event.peer, CloseReason.TOKEN_INVALID, now)
+            return
+        row = self.players.take_row()
+        if row is None:
+            self.endpoint.close_peer(event.peer, CloseReason.WORLD_FULL, now)
+            return
+        player = Player(event.peer, row, user.account, role, user.name, now, now + HELLO_WITHIN_S)
+        self.players.add(player)
+
+    def _receive_untrusted(
+        self, player: Player, body: bytes, now: float
+    ) -> list[tuple[Player, Controls]]:
+        message = decode_client_untrusted(body)
+        if isinstance(message, Controls):
+            verdict = player.judge_controls(message, self._rules, now)
+            if verdict is ControlsVerdict.ROUTED:
+                return [(player, message)]
+            if verdict is not ControlsVerdict.REPEATED:
+                self.dropped["controls_" + verdict.name.lower()] += 1
+        elif len(self._inbox) < INBOX_MAX:
+            self._inbox.append((player.peer, message))
+        else:
+            self.dropped["inbox_full"] += 1
+        return []
+
+    def _join(self, player: Player, hello: Hello, tick: int, now: float) -> list[Player]:
+        if player.phase is Phase.JOINED:
+            self.dropped["hello_again"] += 1
+            return []
+        if hello.schema_hash != self._schema.hash:
+            text = (
+                f"this client's schema is {hello.schema_hash.hex()}, the world's "
+                f"{self._schema.hash.hex()}: use the version and plugins of the server"
+            )
+            self.dropped["schema_mismatch"] += 1
+            self.refuse(player, CloseReason.SCHEMA_MISMATCH, text, now)
+            return []
+        if player.account == 0:
+            self._guests += 1
+            player.account = -self._guests
+        elif (older := self.players.of_account(player.account)) is not None:
+            text = "this account has logged in elsewhere; the newer session goes on"
+            self.refuse(older, CloseReason.LOGGED_IN_ELSEWHERE, text, now)
+        player.phase = Phase.JOINED
+        self._fanout.join(player.row)
+        self.send(
+            player,
+            Welcome(self._schema.hash, self._rules, tick, player.account, player.role, player.name),
+        )
+        return [player]
+
+    def _look(self, player: Player, message: LookAt) -> None:
+        if player.role is Role.PLAYER:
+            self.dropped["look_at_forbidden"] += 1
+        else:
+            player.looks_at = (message.x, message.y)
+
+    def _drop(self, peer: int, reason: CloseReason) -> None:
+        player = self.players.remove(peer)
+        if player is not None and player.phase is Phase.JOINED:
+            self._fanout.leave(player.row)
+            self._left.append((player, reason))

@@ -1,0 +1,140 @@
+"""The clients that are connected, and the ships of those who are not."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.message.player import BUTTONS_ALL, Controls, Role
+from sidereal.protocol.rules import Rules
+
+CONTROLS_BURST_TICKS: Final = 20
+"""How far a client's input clock may run ahead of ours."""
+
+CONTROLS_RATE_SLACK: Final = 1.05
+"""How much faster than ours a client's clock may run."""
+
+
+class Phase(enum.Enum):
+    """How far a client has come."""
+
+    CONNECTED = enum.auto()
+    JOINED = enum.auto()
+    LEAVING = enum.auto()
+
+
+class ControlsVerdict(enum.IntEnum):
+    """What becomes of a player's controls."""
+
+    ROUTED = 0
+    REPEATED = 1
+    NOT_FLYING = 2
+    OLD_EPOCH = 3
+    BAD_BUTTONS = 4
+    TOO_FAST = 5
+
+
+@dataclass(slots=True)
+class Player:
+    """One connected client, whatever its role.
+
+    Attributes:
+        peer: its session at the client endpoint.
+        row: its row in the fan-out.
+        account: 0 until it has joined; below 0 for guests, whose ships are not kept.
+        net_id: of the ship it flies, `NET_ID_NONE` for none.
+        control_epoch: that its controls must carry.
+        centre: absolute cell its window is around; None before the first window.
+        looks_at: where an observer looks, world units.
+        deadline: when it is dropped if it is still in this phase, monotonic seconds.
+    """
+
+    peer: int
+    row: int
+    account: int
+    role: Role
+    name: str
+    since: float
+    deadline: float
+    phase: Phase = Phase.CONNECTED
+    net_id: int = NET_ID_NONE
+    control_epoch: int = 0
+    flying_since: float = 0.0
+    newest_seq: int = -1
+    first_seq: int = 0
+    centre: tuple[int, int] | None = None
+    looks_at: tuple[float, float] = (0.0, 0.0)
+
+    def fly(self, net_id: int, control_epoch: int) -> None:
+        """Give it a ship; its controls start over."""
+        self.net_id, self.control_epoch = net_id, control_epoch
+        self.newest_seq = -1
+
+    def judge_controls(self, controls: Controls, rules: Rules, now: float) -> ControlsVerdict:
+        """Check controls for epoch, range, rate and sequence; accepted ones count as the newest.
+
+        The first controls of a control epoch set the client's input clock; from then on it may
+        be at most `CONTROLS_BURST_TICKS` ahead of the time that has passed here.
+        """
+        if self.net_id == NET_ID_NONE:
+            return ControlsVerdict.NOT_FLYING
+        if controls.control_epoch != self.control_epoch:
+            return ControlsVerdict.OLD_EPOCH
+        count, odd = divmod(len(controls.buttons), 2)
+        if odd or (np.frombuffer(controls.buttons, "<u2", count) > BUTTONS_ALL).any():
+            return ControlsVerdict.BAD_BUTTONS
+        newest = controls.first_seq + count - 1
+        if newest <= self.newest_seq:
+            return ControlsVerdict.REPEATED
+        if self.newest_seq < 0:
+            self.flying_since, self.first_seq = now, newest
+        elapsed_ticks = (now - self.flying_since) * rules.tick_hz * CONTROLS_RATE_SLACK
+        if newest - self.first_seq > elapsed_ticks + CONTROLS_BURST_TICKS:
+            return ControlsVerdict.TOO_FAST
+        self.newest_seq = newest
+        return ControlsVerdict.ROUTED
+
+
+class Players:
+    """The connected clients by session, and the rows of the fan-out they occupy."""
+
+    def __init__(self, clients_max: int) -> None:
+        self._by_peer: dict[int, Player] = {}
+        self._free_rows = list(range(clients_max - 1, -1, -1))
+
+    def __len__(self) -> int:
+        return len(self._by_peer)
+
+    def __iter__(self) -> Iterator[Player]:
+        return iter(list(self._by_peer.values()))
+
+    def get(self, peer: int) -> Player | None:
+        """Find a client by its session."""
+        return self._by_peer.get(peer)
+
+    def of_account(self, account: int) -> Player | None:
+        """Find the joined client of an account (a walk over all: logins are rare)."""
+        for player in self._by_peer.values():
+            if player.account == account and player.phase is Phase.JOINED:
+                return player
+        return None
+
+    def take_row(self) -> int | None:
+        """Reserve a row of the fan-out, None when all are taken."""
+        return self._free_rows.pop() if self._free_rows else None
+
+    def add(self, player: Player) -> None:
+        """Take in a client."""
+        self._by_peer[player.peer] = player
+
+    def remove(self, peer: int) -> Player | None:
+        """Forget a client and free its row."""
+        player = self._by_peer.pop(peer, None)
+        if player is not None:
+            self._free_rows.append(player.row)
+        return player

@@ -1,0 +1,172 @@
+"""The state of a running world, as the JSON of `/v1/status`: for people, scripts and the monitor.
+
+Counters are totals since the start, so that a reader makes rates of whatever span it likes;
+durations are quantiles over the newest ticks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+import numpy as np
+
+from sidereal.protocol.space.sectors import unpack_sector
+from sidereal.replication.players import Phase, Player
+from sidereal.replication.replicator import Note, Replicator
+from sidereal.replication.shards import Shard
+from sidereal.replication.world import Present
+
+SAMPLES_MAX: Final = 4096
+"""Durations kept for quantiles: the newest 200 s at 20 ticks/s."""
+
+NOTES_SHOWN_MAX: Final = 100
+"""Events shown, newest last."""
+
+CLIENTS_SHOWN_MAX: Final = 500
+"""Clients listed one by one."""
+
+
+class Samples:
+    """The newest durations of something, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._values = np.zeros(SAMPLES_MAX)
+        self.count = 0
+
+    def add(self, value_ms: float) -> None:
+        """Remember one."""
+        self._values[self.count % SAMPLES_MAX] = value_ms
+        self.count += 1
+
+    def quantiles(self) -> dict[str, float | int | None]:
+        """Give p50, p90, p99, max and count."""
+        return quantiles(self._values[: min(self.count, SAMPLES_MAX)])
+
+
+def quantiles(values: np.ndarray) -> dict[str, float | int | None]:
+    """Give p50, p90, p99, max and count of float64[n]; null where there is nothing."""
+    if not len(values):
+        return {"p50": None, "p90": None, "p99": None, "max": None, "count": 0}
+    p50, p90, p99 = np.percentile(values, (50, 90, 99))
+    return {
+        "p50": round(float(p50), 3),
+        "p90": round(float(p90), 3),
+        "p99": round(float(p99), 3),
+        "max": round(float(values.max()), 3),
+        "count": len(values),
+    }
+
+
+class Board:
+    """What the shell measures beside the core, and the notes it has taken.
+
+    Attributes:
+        ticks: duration of whole ticks, sending included.
+        flushes: duration of writes to the database.
+        saved_rows: rows the database has accepted.
+        ticks_dropped: ticks skipped because the server could not keep up.
+        notes: the newest events.
+    """
+
+    def __init__(self) -> None:
+        self.ticks = Samples()
+        self.flushes = Samples()
+        self.saved_rows = 0
+        self.ticks_dropped = 0
+        self.notes: deque[Note] = deque(maxlen=NOTES_SHOWN_MAX)
+
+
+def describe_world(replicator: Replicator, board: Board) -> dict[str, Any]:
+    """Describe the world, its shards, sectors and clients.
+
+    Returns:
+        the part of `/v1/status` that follows from the core.
+    """
+    present = replicator.world.present(replicator.tick)
+    return {
+        "tick": replicator.tick,
+        "tick_hz": replicator.rules.tick_hz,
+        "replication": _describe_replication(replicator, board),
+        "shards": [_describe_shard(shard, replicator, present) for shard in replicator.shards.shards],
+        "sectors": _describe_sectors(replicator, present),
+        "clients": [
+            _describe_client(player, replicator)
+            for player in list(replicator.clients.players)[:CLIENTS_SHOWN_MAX]
+        ],
+        "events": [{"tick": n.tick, "event": n.event, **n.fields} for n in board.notes],
+    }
+
+
+def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any]:
+    traffic = replicator.clients.endpoint.statistics()
+    link = replicator.shards.endpoint.statistics()
+    return {
+        "tick_ms": board.ticks.quantiles(),
+        "ticks_dropped": board.ticks_dropped,
+        "clients": sum(p.phase is Phase.JOINED for p in replicator.clients.players),
+        "entities": len(replicator.world.columns),
+        "ships_in_hangar": len(replicator.fleet),
+        "proposals": replicator.ingest.committed,
+        "fenced": replicator.ingest.fenced,
+        "rejected": dict(replicator.ingest.rejected),
+        "handovers": replicator.handovers,
+        "snapshots": replicator.snapshots_sent,
+        "snapshot_datagrams": replicator.snapshot_datagrams_sent,
+        "bytes_out": traffic.bytes_sent,
+        "bytes_in": traffic.bytes_received,
+        "shard_bytes_out": link.bytes_sent,
+        "shard_bytes_in": link.bytes_received,
+        "dropped_from_clients": dict(replicator.clients.dropped),
+        "dropped_from_shards": dict(replicator.shards.dropped),
+    }
+
+
+def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> dict[str, Any]:
+    columns, load = replicator.world.columns, shard.load
+    mine = columns["shard"][present.slots] == shard.shard
+    holders = replicator.leases.holders_of(present.sector[mine])
+    return {
+        "id": shard.shard,
+        "name": shard.name,
+        "sectors": len(replicator.leases.sectors_of(shard.shard)),
+        "entities": int(mine.sum()),
+        "guests": int((holders != shard.shard).sum()),
+        "ghosts": load.ghosts if load else None,
+        "step_ms": quantiles(shard.step_us / 1000.0),
+        "cpu_percent": load.cpu_permille / 10 if load else None,
+        "rss_mb": round(load.rss_bytes / 1e6, 1) if load else None,
+        "newest_tick": shard.newest_tick,
+        "proposals_dropped": shard.proposals_dropped,
+    }
+
+
+def _describe_sectors(replicator: Replicator, present: Present) -> list[dict[str, Any]]:
+    keys, counts = np.unique(present.sector, return_counts=True)
+    sector_x, sector_y = unpack_sector(keys)
+    count = {
+        (int(x), int(y)): int(n) for x, y, n in zip(sector_x, sector_y, counts, strict=True)
+    }
+    return [
+        {
+            "x": int(row["sector_x"]),
+            "y": int(row["sector_y"]),
+            "shard": int(row["shard"]),
+            "epoch": int(row["epoch"]),
+            "entities": count.get((int(row["sector_x"]), int(row["sector_y"])), 0),
+        }
+        for row in replicator.leases.rows()
+    ]
+
+
+def _describe_client(player: Player, replicator: Replicator) -> dict[str, Any]:
+    link = replicator.clients.endpoint.connection_statistics(player.peer)
+    return {
+        "name": player.name,
+        "role": player.role.name.lower(),
+        "account": player.account,
+        "phase": player.phase.name.lower(),
+        "net_id": player.net_id,
+        "rtt_ms": None if link is None or link.rtt_s is None else round(link.rtt_s * 1000, 2),
+        "loss": None if link is None else round(link.loss, 4),
+    }

@@ -1,0 +1,102 @@
+"""What a shard proposes is believed only after these checks, made on all rows at once.
+
+A verdict per row, the first check that fails, in this order: the entity exists; its epoch is
+current; the shard owns it; the row is news; every number is finite and within its declared range;
+speed and displacement are possible. A row fenced off within `SUPERSEDED_TICKS_MAX` of its entity's
+handover was on its way when the owner changed: that is part of every handover and no fault. A
+row that is no newer than what was committed is a repetition, and no fault either.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.schema import Schema
+
+SUPERSEDED_TICKS_MAX: Final = 40
+"""How long after a handover rows of the former owner may still be on their way."""
+
+FUTURE_TICKS_MAX: Final = 10
+"""How far ahead of the world's clock a shard may simulate."""
+
+DISPLACEMENT_SLACK: Final = 5.0
+"""World units a row may be off what its speed limit allows (contacts push bodies apart)."""
+
+
+class Verdict(enum.IntEnum):
+    """What becomes of a proposed row."""
+
+    ACCEPTED = 0
+    REPEATED = 1
+    SUPERSEDED = 2
+    UNKNOWN_ENTITY = 3
+    STALE_EPOCH = 4
+    NOT_OWNER = 5
+    FUTURE_TICK = 6
+    OUT_OF_RANGE = 7
+    TOO_FAST = 8
+    TOO_FAR = 9
+
+
+FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERSEDED)
+"""The verdicts that count as rejections."""
+
+
+def judge_rows(
+    records: np.ndarray,
+    slots: np.ndarray,
+    columns: Columns,
+    handover_tick: np.ndarray,
+    *,
+    shard: int,
+    tick: int,
+    schema: Schema,
+    rules: Rules,
+) -> np.ndarray:
+    """Judge one shard's proposed rows.
+
+    Args:
+        records: `Schema.exact_record[n]`.
+        slots: int64[n], the world's slot of each row's entity, -1 where there is none.
+        columns: the committed world.
+        handover_tick: int64 by slot, when the entity's owner last changed.
+        shard: who proposes.
+        tick: the tick about to be committed.
+        schema: for the declared ranges.
+        rules: for the speed limit.
+
+    Returns:
+        uint8[n], a `Verdict` per row.
+    """
+    known = slots >= 0
+    at = np.where(known, slots, 0)
+    epoch, row_tick = records["epoch"].astype(np.int64), records["tick"].astype(np.int64)
+    current_epoch = columns.epoch[at].astype(np.int64)
+    fenced = epoch != current_epoch
+    late = (epoch < current_epoch) & (tick - handover_tick[at] <= SUPERSEDED_TICKS_MAX)
+    elapsed_s = (row_tick - columns.tick[at]) * rules.tick_s
+    reach = rules.speed_max * elapsed_s + DISPLACEMENT_SLACK
+    with np.errstate(invalid="ignore", over="ignore"):
+        speed = np.hypot(records["vx"], records["vy"])
+        displacement = np.hypot(records["x"] - columns["x"][at], records["y"] - columns["y"][at])
+        checks = (
+            (Verdict.UNKNOWN_ENTITY, ~known),
+            (Verdict.SUPERSEDED, fenced & late),
+            (Verdict.STALE_EPOCH, fenced),
+            (Verdict.NOT_OWNER, columns["shard"][at] != shard),
+            (Verdict.REPEATED, row_tick <= columns.tick[at]),
+            (Verdict.FUTURE_TICK, row_tick > tick + FUTURE_TICKS_MAX),
+            (Verdict.OUT_OF_RANGE, ~schema.valid_rows(records)),
+            (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
+            (Verdict.TOO_FAR, ~(displacement <= reach)),
+        )
+    return np.select(
+        [failed for _, failed in checks],
+        [np.uint8(verdict) for verdict, _ in checks],
+        np.uint8(Verdict.ACCEPTED),
+    ).astype(np.uint8)

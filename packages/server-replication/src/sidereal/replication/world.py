@@ -1,0 +1,237 @@
+"""The world: the committed truth about every entity, as columns.
+
+Theory of operation. A row is a *reference*: where the entity was at its tick, and how it moved. Its
+truth at any later tick is the straight line from there; a new reference is committed only when a
+shard proposes one. What clients were told is a second, quantised reference (`told`), replaced when
+the truth strays from it by more than the tolerance, when the entity changes its cell, or when the
+reference grows too old for its 16-bit tick. So one array of wire records serves all clients, and
+what drifts in a straight line costs nothing.
+
+`changed` and `attributes_changed` say at which tick that happened; they drive the streams.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from sidereal.protocol import limits
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import sector_of
+from sidereal.protocol.space.sectors import SectorTable, pack_sector
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.quantize import encode_wire, quantised
+from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
+from sidereal.protocol.state.schema import Schema
+
+POSITION_TOLERANCE: Final = 0.05
+"""World units that what clients extrapolate may be off the truth."""
+
+HEADING_TOLERANCE: Final = 0.02
+"""Radians that what clients extrapolate may be off the truth."""
+
+ACCOUNT_NONE: Final = 0
+
+UUID: Final = np.dtype("V16")
+"""An entity's name for life."""
+
+
+class Present(NamedTuple):
+    """Every living entity at one tick; all arrays have one length.
+
+    Attributes:
+        slots: int64[n], ascending.
+        x: float64[n], world units; likewise `y`.
+        heading: float64[n], radians.
+        group: int32[n], the cell.
+        sector: int64[n], the packed sector.
+    """
+
+    tick: int
+    slots: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    heading: np.ndarray
+    group: np.ndarray
+    sector: np.ndarray
+
+
+class Moved(NamedTuple):
+    """Entities that left a cell for another."""
+
+    net_id: np.ndarray
+    group: np.ndarray
+    """int32[n], the cell they left."""
+
+
+class World:
+    """Columns of all entities and what the replication server alone knows of them.
+
+    Attributes:
+        columns: the references and attributes, by slot.
+        sectors: the active sectors; its groups are the cells.
+        account: int64 by slot, whose ship it is, `ACCOUNT_NONE` for the rest.
+        group: int32 by slot, the cell as of the last `present`.
+        handover_tick: int64 by slot, when its owner last changed.
+        dirty: bool by slot, whether the database has not been given the row.
+        wire: `Schema.wire_record` by slot, what clients are told.
+        attributes: `Schema.attribute_record` by slot.
+        changed: int64 by slot, tick of `wire`.
+        attributes_changed: int64 by slot, tick of `attributes`.
+    """
+
+    def __init__(self, schema: Schema, rules: Rules, capacity: int = 4096) -> None:
+        self.schema = schema
+        self.rules = rules
+        self.columns = Columns(schema, capacity)
+        self.sectors = SectorTable(rules)
+        self._next_net_id = 1
+        self.uuid = np.zeros(capacity, UUID)
+        self.account = np.zeros(capacity, np.int64)
+        self.group = np.full(capacity, -1, np.int32)
+        self.handover_tick = np.zeros(capacity, np.int64)
+        self.dirty = np.zeros(capacity, np.bool_)
+        self.wire = np.zeros(capacity, schema.wire_record)
+        self.attributes = np.zeros(capacity, schema.attribute_record)
+        self.changed = np.zeros(capacity, np.int64)
+        self.attributes_changed = np.zeros(capacity, np.int64)
+        self._told = {name: np.zeros(capacity) for name in Motion._fields}
+
+    def enter(
+        self, records: np.ndarray, uuid: np.ndarray, account: np.ndarray, tick: int
+    ) -> np.ndarray:
+        """Put entities into the world, owned by nobody yet, with new network ids.
+
+        Args:
+            records: `Schema.full_record[n]`; their ids are ignored.
+            uuid: `UUID[n]`.
+            account: int64[n].
+            tick: the current one.
+
+        Returns:
+            int64[n], their slots.
+        """
+        fresh = records.copy()
+        fresh["id"] = np.arange(self._next_net_id, self._next_net_id + len(records))
+        self._next_net_id += len(records)
+        fresh["shard"] = 0
+        slots = self.columns.load(fresh)
+        self._grow()
+        self.uuid[slots] = uuid
+        self.account[slots] = account
+        self.group[slots] = -1
+        self.handover_tick[slots] = tick
+        self.dirty[slots] = True
+        return slots
+
+    def remove(self, slots: np.ndarray) -> None:
+        """Forget entities; their network ids are never given again."""
+        self.columns.free(slots)
+        self.dirty[slots] = False
+        self.account[slots] = ACCOUNT_NONE
+
+    def commit(self, slots: np.ndarray, records: np.ndarray) -> None:
+        """Accept new references.
+
+        Args:
+            slots: int64[n], each once.
+            records: `Schema.exact_record[n]`.
+        """
+        self.columns.update(slots, records)
+        self.dirty[slots] = True
+
+    def present(self, tick: int) -> Present:
+        """Work out where everything is at a tick."""
+        slots = self.columns.rows()
+        x, y, heading = extrapolate(
+            *self._motion(slots), self.columns.tick[slots], tick, self.rules.tick_s
+        )
+        sector_x, sector_y = sector_of(x, y, self.rules)
+        group = self.sectors.group_of(x, y, create=True)
+        return Present(tick, slots, x, y, heading, group, pack_sector(sector_x, sector_y))
+
+    def tell(self, present: Present) -> Moved:
+        """Bring what clients are told up to a tick.
+
+        Mutates:
+            group, wire, attributes, changed, attributes_changed and the told references.
+
+        Returns:
+            who left which cell.
+        """
+        slots, tick = present.slots, present.tick
+        left = (self.group[slots] != present.group) & (self.group[slots] >= 0)
+        moved = Moved(self.columns.net_id[slots[left]], self.group[slots[left]])
+        entered = self.group[slots] != present.group
+        self.group[slots] = present.group
+        self.attributes_changed[slots[entered]] = tick
+        stale = self.attributes_changed[slots] == tick
+        self.attributes[slots[stale]] = self.columns.store(
+            slots[stale], self.schema.attribute_record
+        )
+        off = strayed(
+            Motion(*(self._told[name][slots] for name in Motion._fields)),
+            self.changed[slots],
+            self._motion(slots)._replace(x=present.x, y=present.y, heading=present.heading),
+            tick,
+            self.rules.tick_s,
+            distance_max=POSITION_TOLERANCE,
+            angle_max=HEADING_TOLERANCE,
+        )
+        aged = tick - self.changed[slots] >= limits.RECORD_AGE_TICKS_MAX
+        self._encode(present, np.flatnonzero(entered | off | aged))
+        return moved
+
+    def flag_attributes(self, slots: np.ndarray, tick: int) -> None:
+        """Note that attributes of these entities are new as of a tick."""
+        self.attributes_changed[slots] = tick
+
+    def _encode(self, present: Present, at: np.ndarray) -> None:
+        slots = present.slots[at]
+        values: dict[str, Any] = {
+            field.name: self.columns[field.name][slots] for field in self.schema.state_fields
+        }
+        values |= {"x": present.x[at], "y": present.y[at], "heading": present.heading[at]}
+        origin_x, origin_y = self._cell_origins(present.x[at], present.y[at])
+        self.wire[slots] = encode_wire(
+            self.schema,
+            values,
+            origin_x,
+            origin_y,
+            self.columns.net_id[slots],
+            present.tick,
+            self.rules,
+        )
+        told = quantised(self.schema, values, origin_x, origin_y, self.rules)
+        for name in Motion._fields:
+            self._told[name][slots] = told[name]
+        self.changed[slots] = present.tick
+
+    def _cell_origins(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        size = self.rules.cell_size
+        return np.floor_divide(x, size) * size, np.floor_divide(y, size) * size
+
+    def _motion(self, slots: np.ndarray) -> Motion:
+        return Motion(*(self.columns[name][slots] for name in Motion._fields))
+
+    def _grow(self) -> None:
+        capacity = self.columns.capacity
+        if len(self.uuid) == capacity:
+            return
+        self.uuid = _grown(self.uuid, capacity)
+        self.account = _grown(self.account, capacity)
+        self.group = _grown(self.group, capacity)
+        self.handover_tick = _grown(self.handover_tick, capacity)
+        self.dirty = _grown(self.dirty, capacity)
+        self.wire = _grown(self.wire, capacity)
+        self.attributes = _grown(self.attributes, capacity)
+        self.changed = _grown(self.changed, capacity)
+        self.attributes_changed = _grown(self.attributes_changed, capacity)
+        self._told = {name: _grown(array, capacity) for name, array in self._told.items()}
+
+
+def _grown(array: np.ndarray, capacity: int) -> np.ndarray:
+    grown = np.zeros(capacity, array.dtype)
+    grown[: len(array)] = array
+    return grown
