@@ -11,6 +11,7 @@ was written to the velocities before a step is what moves the bodies in it.
 
 from __future__ import annotations
 
+import math
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,7 +22,8 @@ from pymunk import batch
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.space.geometry import wrap_angle
 
-ELASTICITY: Final = 0.5
+RESTITUTION: Final = 0.5
+"""Share of their approaching speed with which two bodies part; pymunk multiplies both shapes'."""
 FRICTION: Final = 0.0
 ITERATIONS: Final = 6
 """Solver passes per step: circles without friction and stacks settle in few."""
@@ -60,8 +62,8 @@ class Space:
         self._space.gravity = (0.0, 0.0)
         self._space.damping = 1.0
         self._space.iterations = ITERATIONS
-        # Contacts leave nothing behind, so that a space built from columns repeats bit for bit.
-        self._space.collision_persistence = 0
+        # Contacts that end leave nothing behind. At 0 pymunk would drop fresh ones unsolved, too.
+        self._space.collision_persistence = 1
         self.slots: Slots = np.empty(0, dtype=np.int64)
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
         self._circles: list[pymunk.Circle] = []
@@ -102,7 +104,7 @@ class Space:
             body = pymunk.Body(m, pymunk.moment_for_circle(m, 0.0, r))
             body.position = (x, y)
             circle = pymunk.Circle(body, r)
-            circle.elasticity = ELASTICITY
+            circle.elasticity = math.sqrt(RESTITUTION)
             circle.friction = FRICTION
             self._space.add(body, circle)
             self._row_of_slot[slot] = len(self._circles)

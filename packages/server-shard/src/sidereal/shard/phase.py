@@ -1,0 +1,87 @@
+"""When to simulate which tick, so that proposals come just ahead of the server's own tick.
+
+Every beat says which tick the server has begun, and how long before that our newest proposal had
+come. The first, with the beat's arrival, tells when ticks begin as seen from here: later than in
+truth by the way here, least so in the quickest of the recent beats; the way back takes as long
+again, so that a round trip and the wanted lead are taken off. The second closes the loop: whatever
+is wrong with that estimate, the phase moves until proposals have the lead they should.
+
+The phase moves gently, except when it is off by several ticks. Ticks are numbered by the caller,
+who counts up and never down: a phase that jumps only changes when the next one is due.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+LEAD_S: Final = 0.008
+"""How long before the server's tick the proposal for it should be there."""
+SHIFT_S_MAX: Final = 0.002
+"""Most that the phase moves per beat."""
+JUMP_TICKS: Final = 3
+"""Beyond this error the phase jumps."""
+LEAD_GAIN: Final = 0.1
+"""Part of the lead's error that is corrected per beat: jitter averages out."""
+
+_BEATS_KEPT: Final = 20
+_BEATS_LATE: Final = 3
+"""So many beats in a row, all late, mean that the server's clock slipped, not the network."""
+
+
+class TickPhase:
+    """The schedule of a shard's ticks, on its own monotonic clock.
+
+    Attributes:
+        jumps: how often the phase jumped instead of moving.
+    """
+
+    def __init__(self, tick_s: float, tick: int, now: float) -> None:
+        """Start a schedule.
+
+        Args:
+            tick_s: length of a tick, s.
+            tick: that the server has probably just begun.
+            now: monotonic seconds.
+        """
+        self._tick_s = tick_s
+        self._origin = now - tick * tick_s
+        self._begins: deque[float] = deque([self._origin], maxlen=_BEATS_KEPT)
+        self._trim = 0.0
+        self.jumps = 0
+
+    def due_at(self, tick: int) -> float:
+        """When a tick is to be simulated, monotonic seconds."""
+        return self._origin + tick * self._tick_s
+
+    def observe(self, tick: int, lead_s: float, rtt_s: float, now: float) -> None:
+        """Learn from a beat, and move.
+
+        Args:
+            tick: the server has begun.
+            lead_s: how long before its tick our newest proposal had come; negative: after.
+            rtt_s: of the link, 0 if unknown: the way of a beat and of the proposal.
+            now: monotonic seconds.
+        """
+        self._begins.append(now - tick * self._tick_s)
+        begin = min(self._begins)
+        latest = list(self._begins)[-_BEATS_LATE:]
+        if min(latest) > begin + 1.5 * self._tick_s:
+            self._begins.clear()
+            self._begins.extend(latest)
+            begin = min(latest)
+
+        # Within half a tick: a lead that is a whole tick too great can read like none at all.
+        trim = self._trim + _clip(LEAD_GAIN * (lead_s - LEAD_S), SHIFT_S_MAX)
+        self._trim = _clip(trim, self._tick_s / 2)
+
+        error = begin - rtt_s - LEAD_S + self._trim - self._origin
+        if abs(error) > JUMP_TICKS * self._tick_s:
+            self._origin += error
+            self.jumps += 1
+        else:
+            self._origin += _clip(error, SHIFT_S_MAX)
+
+
+def _clip(value: float, limit: float) -> float:
+    return min(max(value, -limit), limit)

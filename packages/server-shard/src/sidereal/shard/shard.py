@@ -1,0 +1,293 @@
+"""A shard's core: simulate what is leased to it and propose what became of it.
+
+Theory of operation. The core mints its own connect token (that it can is the proof of the
+pre-shared key), says hello, and is welcomed with the rules of the world and its tick. From then on
+it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox; `step`
+drains it and is one tick, the list of its stages. Every tick ends in at least one proposal, empty
+if need be: the server takes leases away from shards that are silent.
+
+Nothing here outlives the session: when it ends, `closed` says why, and a new core starts over with
+a new incarnation and empty hands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.channel.endpoint import Acked, ClientEndpoint, Closed, Opened, Received
+from sidereal.protocol.errors import CloseReason, ConfigError, WireError
+from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
+from sidereal.protocol.links import SHARD_CHANNELS
+from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
+from sidereal.protocol.message.player import Refused
+from sidereal.protocol.message.shard import (
+    AuthorityMessage,
+    Beat,
+    Farewell,
+    Load,
+    ShardChannel,
+    ShardHello,
+    ShardWelcome,
+)
+from sidereal.protocol.rules import check_rules
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import Schema
+from sidereal.shard.phase import TickPhase
+from sidereal.shard.plugin import Plugin
+from sidereal.shard.simulation import Simulation
+from sidereal.shard.statistics import ShardStatistics
+
+Entropy = Callable[[int], bytes]
+
+TOKEN_EXPIRE_S: Final = 30
+SESSION_TIMEOUT_S: Final = 3
+"""Silence after which the session is over for both ends; leases are lost sooner."""
+INBOX_MAX: Final = 4096
+"""Messages between two ticks; a server that sends more is left."""
+
+
+class ShardCore:
+    """One session of a shard, from connecting to its end.
+
+    Attributes:
+        tick: the last one simulated; meaningless until `serving`.
+        closed: why the session ended; None while it has not.
+        closed_text: what the server said about it, for people.
+        shard: the id the server gave us, 0 before.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: bytes,
+        server: Address,
+        name: str,
+        schema: Schema,
+        entropy: Entropy,
+        now: float,
+        wall_now: float,
+        seed: int,
+        plugins: Sequence[Plugin],
+    ) -> None:
+        """Start to connect.
+
+        Args:
+            key: 32 bytes, `derive_shard_key` of the pre-shared key.
+            server: the replication server's shard endpoint.
+            name: of this shard, for people and for `/v1/status`.
+            schema: of the world; the server refuses another one.
+            entropy: source of keys, and of the incarnation.
+            now: monotonic seconds.
+            wall_now: Unix seconds.
+            seed: of the game's random numbers.
+            plugins: the game.
+        """
+        token = generate_connect_token(
+            protocol_id=SHARD_PROTOCOL_ID,
+            private_key=key,
+            client_id=int.from_bytes(entropy(8), "little"),
+            server_addresses=[server],
+            user_data=bytes(256),
+            expire_s=TOKEN_EXPIRE_S,
+            timeout_s=SESSION_TIMEOUT_S,
+            wall_now=wall_now,
+            entropy=entropy,
+        )
+        self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, wall_now)
+        self._hello = ShardHello(schema.hash, name, entropy(16))
+        self._schema = schema
+        self._rng = np.random.default_rng(seed)
+        self._plugins = tuple(plugins)
+        self._inbox: list[AuthorityMessage] = []
+        self._parting: list[tuple[bytes, Address]] = []
+        self._phase: TickPhase | None = None
+        self._simulation: Simulation | None = None
+        self._ticks_skipped = 0
+        self._messages_malformed = 0
+        self._lead_s = 0.0
+        self.connected = False
+        self.tick = 0
+        self.shard = 0
+        self.closed: CloseReason | None = None
+        self.closed_text = ""
+        self._drain_events(now)
+
+    # -- packets ----------------------------------------------------------------------------------
+
+    def receive_datagram(
+        self, datagram: bytes, address: Address, now: float, wall_now: float
+    ) -> None:
+        """Take in one datagram; a bad one is counted and otherwise ignored."""
+        self._endpoint.receive_datagram(datagram, address, now, wall_now)
+        self._drain_events(now)
+
+    def handle_timer(self, now: float, wall_now: float) -> None:
+        """Do what is due by now: retransmissions, keep-alives, giving up."""
+        self._endpoint.handle_timer(now, wall_now)
+        self._drain_events(now)
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is to be called, monotonic seconds."""
+        return self._endpoint.next_timer()
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """Give up what is to be sent."""
+        parting, self._parting = self._parting, []
+        return parting + self._endpoint.datagrams_to_send(now)
+
+    def close(self, now: float) -> None:
+        """Leave on purpose: our leases may go to others at once."""
+        if self.closed is None:
+            self._send(ShardChannel.LEASE, Farewell())
+            self._parting += self._endpoint.datagrams_to_send(now)
+            self._end(CloseReason.CLOSED_LOCALLY, now)
+
+    # -- ticks ------------------------------------------------------------------------------------
+
+    @property
+    def serving(self) -> bool:
+        """Whether the server has welcomed us and the session goes on: ticks are due then."""
+        return self._simulation is not None and self.closed is None
+
+    def next_tick_at(self) -> float | None:
+        """When `step` is due, monotonic seconds; None while there is nothing to simulate."""
+        if self._phase is None or self.closed is not None:
+            return None
+        return self._phase.due_at(self.tick + 1)
+
+    def step(self, now: float) -> None:
+        """Simulate the next tick and queue its proposals.
+
+        Raises:
+            LocalProtocolError: a plugin wrote NaN.
+        """
+        simulation = self._simulation
+        if simulation is None or self.closed is not None:
+            return
+        self._skip_ticks(simulation, now)
+        inbox, self._inbox = self._inbox, []
+        for message in inbox:
+            try:
+                simulation.apply(message, self.tick)
+            except WireError:
+                self._messages_malformed += 1
+        self.tick += 1
+        simulation.step(self.tick)
+        for proposal, tag in simulation.collect_proposals(self.tick):
+            self._endpoint.send(ShardChannel.PROPOSAL, proposal, tag)
+
+    def report_load(self, cpu_permille: int, rss_bytes: int, step_us: Sequence[int]) -> None:
+        """Tell the server how we are doing, about once a second.
+
+        Args:
+            cpu_permille: of one core, over the last second.
+            rss_bytes: resident memory.
+            step_us: durations of the ticks since the last report, µs.
+        """
+        if self._simulation is None or self.closed is not None:
+            return
+        load = Load(
+            tick=self.tick,
+            entities=len(self._simulation.bodies),
+            ghosts=0,
+            guests=self._simulation.guest_count(),
+            cpu_permille=cpu_permille,
+            rss_bytes=rss_bytes,
+            step_us=np.asarray(step_us, dtype="<u4").tobytes(),
+        )
+        self._send(ShardChannel.BEAT, load)
+
+    def statistics(self) -> ShardStatistics:
+        """How the shard is doing."""
+        simulation = self._simulation
+        return ShardStatistics(
+            tick=self.tick,
+            shard=self.shard,
+            lead_s=self._lead_s,
+            rtt_s=self._rtt_s(),
+            ticks_skipped=self._ticks_skipped,
+            phase_jumps=self._phase.jumps if self._phase else 0,
+            messages_malformed=self._messages_malformed,
+            simulation=simulation.statistics() if simulation else None,
+        )
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _skip_ticks(self, simulation: Simulation, now: float) -> None:
+        """Catch up after a stall: what is beyond a few ticks passes in straight lines."""
+        due_at = self.next_tick_at()
+        if due_at is None:
+            return
+        late = int((now - due_at) / simulation.rules.tick_s)
+        if late > TICKS_CATCH_UP_MAX:
+            skipped = late - TICKS_CATCH_UP_MAX
+            simulation.coast(skipped)
+            self.tick += skipped
+            self._ticks_skipped += skipped
+
+    def _drain_events(self, now: float) -> None:
+        while (event := self._endpoint.next_event()) is not None:
+            if isinstance(event, Opened):
+                self.connected = True
+                self._send(ShardChannel.LEASE, self._hello)
+            elif isinstance(event, Closed):
+                self._end(event.reason, now)
+            elif self.closed is not None:
+                continue
+            elif isinstance(event, Acked):
+                if self._simulation is not None:
+                    self._simulation.proposals_acked(event.tags)
+            elif isinstance(event, Received):
+                try:
+                    self._receive_untrusted(event, now)
+                except WireError:
+                    self._messages_malformed += 1
+
+    def _receive_untrusted(self, event: Received, now: float) -> None:
+        if event.channel == ShardChannel.GHOST:
+            return
+        message = decode_authority_untrusted(event.message)
+        if isinstance(message, Beat):
+            if self._phase is not None:
+                self._lead_s = message.lead_us * 1e-6
+                self._phase.observe(message.tick, self._lead_s, self._rtt_s(), now)
+        elif isinstance(message, ShardWelcome):
+            self._welcome(message, now)
+        elif isinstance(message, Refused):
+            self.closed_text = message.text
+            known = message.reason in CloseReason.__members__.values()
+            self._end(CloseReason(message.reason) if known else CloseReason.UNKNOWN, now)
+        elif len(self._inbox) >= INBOX_MAX:
+            self._end(CloseReason.PROTOCOL_VIOLATION, now)
+        else:
+            self._inbox.append(message)
+
+    def _welcome(self, welcome: ShardWelcome, now: float) -> None:
+        if self._simulation is not None:
+            raise WireError("welcomed twice")
+        try:
+            check_rules(welcome.rules)
+        except ConfigError as error:
+            self.closed_text = f"the server's rules cannot work: {error}"
+            self._end(CloseReason.PROTOCOL_VIOLATION, now)
+            return
+        self.shard = welcome.shard
+        self.tick = welcome.tick
+        self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now)
+        self._simulation = Simulation(self._schema, welcome.rules, self._plugins, self._rng)
+
+    def _end(self, reason: CloseReason, now: float) -> None:
+        if self.closed is None:
+            self.closed = reason
+            self._inbox.clear()
+            self._endpoint.close(now)
+
+    def _rtt_s(self) -> float:
+        return self._endpoint.connection_statistics().rtt_s
+
+    def _send(self, channel: ShardChannel, message: ShardHello | Load | Farewell) -> None:
+        self._endpoint.send(channel, encode_message(message))

@@ -1,0 +1,229 @@
+"""What a shard simulates: its leases, its bodies, and the stages that move them one tick on.
+
+Everything that changes here comes from the replication server's messages or from `step`; the
+random numbers are the caller's. Adopting and releasing happens between ticks, in the order of the
+messages, so that the same messages at the same ticks give the same world, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.errors import WireError
+from sidereal.protocol.flight import substep_s
+from sidereal.protocol.limits import (
+    CONTROLS_PER_MESSAGE_MAX,
+    MESSAGE_SIZE_MAX,
+    UNRELIABLE_SIZE_MAX,
+)
+from sidereal.protocol.message.codec import LEASE_ROW, decode_rows_untrusted
+from sidereal.protocol.message.shard import (
+    Adopt,
+    AuthorityMessage,
+    Grant,
+    Release,
+    Revoke,
+    RoutedControls,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import sector_of
+from sidereal.protocol.space.sectors import pack_sector
+from sidereal.protocol.state.records import RecordSender
+from sidereal.protocol.state.schema import Kind, Schema
+from sidereal.shard.bodies import Bodies
+from sidereal.shard.controls import ControlQueues
+from sidereal.shard.plugin import Phase, Plugin, Step, System
+from sidereal.shard.space import Space
+from sidereal.shard.statistics import SimulationStatistics
+
+ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
+"""Rows a message can hold at most; its size bounds it first."""
+
+RELEASE_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
+
+
+class Simulation:
+    """The sectors and entities of one session.
+
+    Attributes:
+        bodies: what this shard owns.
+        rules: of the world.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        rules: Rules,
+        plugins: Sequence[Plugin],
+        rng: np.random.Generator,
+    ) -> None:
+        self.rules = rules
+        self.bodies = Bodies(schema, rules)
+        self._schema = schema
+        self._rng = rng
+        self._space = Space()
+        self._controls = ControlQueues(self.bodies.columns.capacity)
+        self._buttons = np.zeros(self.bodies.columns.capacity, dtype=np.uint16)
+        self._proposals = RecordSender(schema.exact_record, UNRELIABLE_SIZE_MAX)
+        self._leases: dict[int, int] = {}
+        self._systems: dict[Phase, tuple[System, ...]] = {
+            phase: tuple(system for plugin in plugins for system in plugin.systems(phase))
+            for phase in Phase
+        }
+        self._adopted = self._released = self._rows_stale = 0
+        self._rows_proposed = self._messages_proposed = 0
+        self._speeds_bounded = self._controls_unclaimed = 0
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def apply(self, message: AuthorityMessage, tick: int) -> None:
+        """Act on a message of the replication server, between two ticks.
+
+        Args:
+            message: anything but the ones that make or end the session.
+            tick: the last one simulated.
+
+        Raises:
+            WireError: its rows are not what they should be; nothing was changed then.
+        """
+        if isinstance(message, RoutedControls):
+            self._queue_controls(message)
+        elif isinstance(message, Adopt):
+            rows = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
+            self._adopt(rows, tick)
+        elif isinstance(message, Release):
+            rows = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
+            slots = self.bodies.fenced(rows["id"], rows["epoch"])
+            self._rows_stale += len(rows) - len(slots)
+            self._released += len(slots)
+            self._drop(slots)
+        elif isinstance(message, Grant):
+            # Per sector, when leases change (1 µs each).
+            for key, epoch in self._lease_rows_untrusted(message.rows):
+                self._leases[key] = max(epoch, self._leases.get(key, 0))
+        elif isinstance(message, Revoke):
+            for key, epoch in self._lease_rows_untrusted(message.rows):
+                if self._leases.get(key, epoch + 1) <= epoch:
+                    del self._leases[key]
+
+    def proposals_acked(self, tags: list[int]) -> None:
+        """Note which proposals have arrived."""
+        self._proposals.acked(tags)
+
+    # -- ticks ------------------------------------------------------------------------------------
+
+    def coast(self, ticks: int) -> None:
+        """Let ticks pass in straight lines: time went by that cannot be simulated any more."""
+        self.bodies.coast(ticks * self.rules.tick_s)
+        self._space.place(self.bodies.columns)
+
+    def step(self, tick: int) -> None:
+        """Simulate one tick.
+
+        Raises:
+            LocalProtocolError: a plugin wrote NaN.
+        """
+        self._take_controls()
+        self._run(Phase.TICK, tick, self.rules.tick_s)
+        dt = substep_s(self.rules)
+        for _ in range(self.rules.substeps):
+            self._run(Phase.SUBSTEP, tick, dt)
+            self._space.step(self.bodies.columns, dt)
+        self._run(Phase.SETTLE, tick, self.rules.tick_s)
+        self._speeds_bounded += self.bodies.bound_speeds()
+
+    def collect_proposals(self, tick: int) -> list[tuple[bytes, int]]:
+        """Say what has changed: messages and their tags, at least one."""
+        self._rows_proposed += len(self.bodies.collect_changes(tick))
+        rows = self.bodies.columns.rows()
+        messages = self._proposals.collect(
+            tick, rows, self.bodies.changed[rows], self.bodies.proposed[rows]
+        )
+        self._messages_proposed += len(messages)
+        return messages
+
+    def guest_count(self) -> int:
+        """How many bodies are outside the leased sectors."""
+        columns = self.bodies.columns
+        rows = columns.rows()
+        keys = pack_sector(*sector_of(columns["x"][rows], columns["y"][rows], self.rules))
+        return int((~np.isin(keys, np.array(list(self._leases), dtype=np.int64))).sum())
+
+    def statistics(self) -> SimulationStatistics:
+        """What is simulated and what came of it."""
+        return SimulationStatistics(
+            entities=len(self.bodies),
+            guests=self.guest_count(),
+            sectors=len(self._leases),
+            adopted=self._adopted,
+            released=self._released,
+            rows_refused=self.bodies.refused,
+            rows_stale=self._rows_stale,
+            rows_proposed=self._rows_proposed,
+            messages_proposed=self._messages_proposed,
+            speeds_bounded=self._speeds_bounded,
+            controls_accepted=self._controls.accepted,
+            controls_stale=self._controls.stale,
+            controls_skipped=self._controls.skipped,
+            controls_unclaimed=self._controls_unclaimed,
+        )
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _adopt(self, records: NDArray[np.void], tick: int) -> None:
+        refused = self.bodies.refused
+        news = self.bodies.news(records)
+        self._rows_stale += len(records) - len(news) - (self.bodies.refused - refused)
+        if len(news) == 0:
+            return
+        held = self.bodies.columns.slots_of(news["id"])
+        self._drop(held[held >= 0])
+        slots = self.bodies.adopt(news, tick)
+        columns = self.bodies.columns
+        self._controls.reserve(columns.capacity)
+        self._controls.reset(slots, columns["control_epoch"][slots], columns["input_seq"][slots])
+        self._space.add(
+            slots,
+            columns,
+            columns["radius"][slots].astype(np.float64),
+            columns["mass"][slots].astype(np.float64),
+        )
+        self._adopted += len(slots)
+
+    def _drop(self, slots: NDArray[np.int64]) -> None:
+        self._space.remove(slots)
+        self._proposals.forget(slots)
+        self.bodies.release(slots)
+
+    def _queue_controls(self, message: RoutedControls) -> None:
+        size = len(message.buttons)
+        if size % 2 or not 2 <= size <= 2 * CONTROLS_PER_MESSAGE_MAX:
+            raise WireError(f"controls of {size} bytes")
+        slot = int(self.bodies.columns.slots_of(np.array([message.net_id]))[0])
+        if slot < 0:
+            self._controls_unclaimed += 1
+            return
+        self._controls.receive(slot, message.control_epoch, message.first_seq, message.buttons)
+
+    def _take_controls(self) -> None:
+        columns = self.bodies.columns
+        ships = np.flatnonzero(columns.alive & (columns["kind"] == Kind.SHIP))
+        buttons, control_epoch, input_seq = self._controls.take(ships)
+        self._buttons = np.zeros(columns.capacity, dtype=np.uint16)
+        self._buttons[ships] = buttons
+        columns["control_epoch"][ships] = control_epoch
+        columns["input_seq"][ships] = input_seq
+
+    def _run(self, phase: Phase, tick: int, dt: float) -> None:
+        step = Step(tick, dt, self.rules, self._buttons, self._rng)
+        for system in self._systems[phase]:
+            system(self.bodies.columns, step)
+
+    def _lease_rows_untrusted(self, body: bytes) -> list[tuple[int, int]]:
+        rows = decode_rows_untrusted(body, LEASE_ROW, ROWS_MAX)
+        keys = pack_sector(rows["sector_x"], rows["sector_y"])
+        return list(zip(keys.tolist(), rows["epoch"].tolist(), strict=True))

@@ -1,0 +1,67 @@
+"""What a shard tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationStatistics:
+    """What is simulated, and what came of it since the session began.
+
+    Attributes:
+        entities: owned now.
+        guests: of them, those outside the leased sectors.
+        sectors: leased now.
+        adopted: entities taken over.
+        released: entities given up.
+        rows_refused: rows that were not adopted because they were invalid.
+        rows_stale: rows not adopted or released because of their epoch.
+        rows_proposed: references replaced.
+        messages_proposed: proposals, empty ones too.
+        speeds_bounded: bodies that a contact would have made too fast.
+        controls_accepted: entries of pilots taken in.
+        controls_stale: entries that came again, or for a pilot that was replaced.
+        controls_skipped: entries jumped over because too many waited.
+        controls_unclaimed: messages for ships that are not here.
+    """
+
+    entities: int
+    guests: int
+    sectors: int
+    adopted: int
+    released: int
+    rows_refused: int
+    rows_stale: int
+    rows_proposed: int
+    messages_proposed: int
+    speeds_bounded: int
+    controls_accepted: int
+    controls_stale: int
+    controls_skipped: int
+    controls_unclaimed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatistics:
+    """One session of a shard.
+
+    Attributes:
+        tick: last simulated.
+        shard: our id, 0 before the welcome.
+        lead_s: how long before the server's tick the newest proposal came, as it said last.
+        rtt_s: of the link, 0 if unknown.
+        ticks_skipped: passed in straight lines after a stall.
+        phase_jumps: how often the schedule jumped.
+        messages_malformed: dropped.
+        simulation: None before the welcome.
+    """
+
+    tick: int
+    shard: int
+    lead_s: float
+    rtt_s: float
+    ticks_skipped: int
+    phase_jumps: int
+    messages_malformed: int
+    simulation: SimulationStatistics | None

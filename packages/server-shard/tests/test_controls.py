@@ -1,0 +1,158 @@
+"""Players' buttons: each entry once, in order, whatever the network does to them."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX, CONTROLS_QUEUE_MAX
+from sidereal.shard.controls import REPEAT_TICKS_MAX, WAITING_MAX, ControlQueues
+
+SHIP = np.array([2], dtype=np.int64)
+
+
+def body(*buttons: int) -> bytes:
+    return np.array(buttons, dtype="<u2").tobytes()
+
+
+def adopted(input_seq: int = 0, control_epoch: int = 1) -> ControlQueues:
+    queues = ControlQueues(4)
+    queues.reset(SHIP, np.array([control_epoch], np.uint32), np.array([input_seq], np.uint32))
+    return queues
+
+
+def take(queues: ControlQueues) -> tuple[int, int]:
+    buttons, _, seq = queues.take(SHIP)
+    return int(buttons[0]), int(seq[0])
+
+
+def test_one_entry_is_taken_per_tick_in_order() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(8, 4, 2))
+    assert [take(queues) for _ in range(3)] == [(8, 1), (4, 2), (2, 3)]
+
+
+def test_entry_that_comes_again_is_not_taken_again() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(1, 2))
+    queues.receive(2, 1, 1, body(1, 2))
+    assert [take(queues) for _ in range(2)] == [(1, 1), (2, 2)]
+    queues.receive(2, 1, 1, body(1, 2, 4))
+    assert take(queues) == (4, 3)
+    assert queues.accepted == 3
+    assert queues.stale == 4
+
+
+def test_adopted_ship_goes_on_after_the_newest_input_in_its_state() -> None:
+    queues = adopted(input_seq=10)
+    queues.receive(2, 1, 9, body(1, 1, 8))
+    assert take(queues) == (8, 11)
+
+
+def test_newer_control_epoch_starts_over() -> None:
+    queues = adopted(input_seq=500)
+    queues.receive(2, 2, 1, body(8))
+    buttons, epoch, seq = queues.take(SHIP)
+    assert (int(buttons[0]), int(epoch[0]), int(seq[0])) == (8, 2, 1)
+
+
+def test_older_control_epoch_is_dropped() -> None:
+    queues = adopted(control_epoch=5)
+    queues.receive(2, 4, 1, body(1, 1))
+    assert take(queues) == (0, 0)
+    assert queues.stale == 2
+
+
+def test_dry_queue_repeats_the_last_buttons_and_then_lets_go() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(9))
+    taken = [take(queues) for _ in range(REPEAT_TICKS_MAX + 4)]
+    assert taken == [(9, 1)] * (1 + REPEAT_TICKS_MAX) + [(0, 1)] * 3
+
+
+def test_queue_that_has_let_go_takes_up_again() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(9))
+    for _ in range(20):
+        take(queues)
+    queues.receive(2, 1, 2, body(3))
+    assert take(queues) == (3, 2)
+
+
+def test_nothing_is_held_before_the_first_entry() -> None:
+    assert take(adopted()) == (0, 0)
+
+
+def test_entry_lost_in_every_copy_is_bridged_by_the_one_before() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(4))
+    queues.receive(2, 1, 3, body(8))
+    assert [take(queues) for _ in range(3)] == [(4, 1), (4, 2), (8, 3)]
+
+
+def test_long_queue_takes_two_per_tick_until_it_is_short() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(*range(1, WAITING_MAX + 4)))
+    assert [take(queues) for _ in range(4)] == [(2, 2), (4, 4), (5, 5), (6, 6)]
+    assert queues.skipped == 2
+
+
+def test_entries_far_ahead_push_the_oldest_out() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(1))
+    queues.receive(2, 1, 1000, body(7))
+    assert queues.skipped == 1000 - CONTROLS_QUEUE_MAX
+    taken = [take(queues) for _ in range(CONTROLS_QUEUE_MAX)]
+    assert (7, 1000) in taken
+    assert min(seq for _, seq in taken) > 1000 - CONTROLS_QUEUE_MAX
+
+
+def test_largest_numbers_are_no_harm() -> None:
+    queues = adopted()
+    queues.receive(2, 0xFFFF_FFFF, 0xFFFF_FFFF, body(1))
+    assert take(queues) == (1, 0xFFFF_FFFF)
+
+
+def test_queues_grow_and_keep_what_they_hold() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(6))
+    queues.reserve(1000)
+    assert queues.capacity == 1000
+    assert take(queues) == (6, 1)
+
+
+def test_ships_do_not_share_a_queue() -> None:
+    queues = ControlQueues(4)
+    ships = np.arange(4)
+    queues.reset(ships, np.ones(4, np.uint32), np.zeros(4, np.uint32))
+    queues.receive(1, 1, 1, body(5))
+    queues.receive(3, 1, 1, body(7))
+    assert queues.take(ships)[0].tolist() == [0, 5, 0, 7]
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.tuples(st.integers(1, 60), st.integers(1, CONTROLS_PER_MESSAGE_MAX)),
+        ),
+        max_size=80,
+    )
+)
+def test_each_entry_is_taken_at_most_once_and_never_backwards(
+    events: list[tuple[int, int] | None],
+) -> None:
+    queues = adopted()
+    passed = 0
+    for event in events:
+        if event is not None:
+            first, count = event
+            queues.receive(2, 1, first, body(*range(first, first + count)))
+            continue
+        buttons, seq = take(queues)
+        assert passed <= seq <= passed + CONTROLS_QUEUE_MAX + 60
+        # Every entry's buttons are its number: what is held is what was taken, or nothing.
+        assert buttons <= seq
+        passed = seq

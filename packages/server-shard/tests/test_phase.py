@@ -1,0 +1,96 @@
+"""The schedule of ticks: it locks ahead of the server and never rushes or wanders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sidereal.shard.phase import JUMP_TICKS, LEAD_S, SHIFT_S_MAX, TickPhase
+
+TICK_S = 0.05
+
+
+class Server:
+    """Ticks on time, beats with a delay, measures when proposals come."""
+
+    def __init__(self, phase: TickPhase, *, there_s: float, back_s: float, began_at: float) -> None:
+        self.phase = phase
+        self.there_s, self.back_s, self.began_at = there_s, back_s, began_at
+        self.rng = np.random.default_rng(1)
+        self.jitter_s = 0.0
+
+    def lead_s(self, tick: int) -> float:
+        begins = self.began_at + tick * TICK_S
+        return begins - (self.phase.due_at(tick) + self.back_s + self.jitter())
+
+    def beat(self, tick: int, rtt_s: float) -> None:
+        now = self.began_at + tick * TICK_S + self.there_s + self.jitter()
+        self.phase.observe(tick, self.lead_s(tick), rtt_s, now)
+
+    def jitter(self) -> float:
+        return float(self.rng.uniform(0.0, self.jitter_s)) if self.jitter_s else 0.0
+
+
+@pytest.mark.parametrize(
+    ("there_s", "back_s"), [(0.0, 0.0), (0.05, 0.05), (0.01, 0.03), (0.15, 0.14)]
+)
+def test_proposals_come_to_have_the_wanted_lead(there_s: float, back_s: float) -> None:
+    phase = TickPhase(TICK_S, 100, now=500.0)
+    server = Server(phase, there_s=there_s, back_s=back_s, began_at=495.0 - there_s)
+    for tick in range(101, 400):
+        server.beat(tick, rtt_s=there_s + back_s)
+    assert server.lead_s(400) == pytest.approx(LEAD_S, abs=1e-3)
+    assert phase.jumps == (1 if 2 * there_s > JUMP_TICKS * TICK_S else 0)
+
+
+def test_lead_holds_without_a_measured_round_trip_within_half_a_tick() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    server = Server(phase, there_s=0.005, back_s=0.005, began_at=0.0)
+    for tick in range(1, 200):
+        server.beat(tick, rtt_s=0.0)
+    assert server.lead_s(200) == pytest.approx(LEAD_S, abs=1e-3)
+
+
+def test_lead_holds_under_jitter() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    server = Server(phase, there_s=0.02, back_s=0.02, began_at=0.0)
+    server.jitter_s = 0.01
+    for tick in range(1, 400):
+        server.beat(tick, rtt_s=0.05)
+    leads = [server.lead_s(tick) for tick in range(400, 500)]
+    assert np.mean(leads) == pytest.approx(LEAD_S, abs=3e-3)
+
+
+def test_phase_moves_gently() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    for tick in range(1, 100):
+        before = phase.due_at(1000)
+        phase.observe(tick, lead_s=-1.0, rtt_s=0.1, now=tick * TICK_S + 0.02)
+        assert abs(phase.due_at(1000) - before) <= SHIFT_S_MAX + 1e-12
+    assert phase.jumps == 0
+
+
+def test_phase_jumps_when_it_is_ticks_off() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    phase.observe(10, lead_s=LEAD_S, rtt_s=0.0, now=0.0)
+    assert phase.jumps == 1
+    assert phase.due_at(10) == pytest.approx(-LEAD_S)
+
+
+def test_one_late_beat_is_the_networks_fault() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    for tick in range(1, 60):
+        phase.observe(tick, LEAD_S, 0.0, now=tick * TICK_S)
+    settled = phase.due_at(100)
+    phase.observe(60, LEAD_S, 0.0, now=60 * TICK_S + 0.5)
+    phase.observe(61, LEAD_S, 0.0, now=61 * TICK_S)
+    assert phase.due_at(100) == pytest.approx(settled, abs=1e-9)
+
+
+def test_server_that_lost_time_is_followed_within_a_few_beats() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.0)
+    for tick in range(1, 60):
+        phase.observe(tick, LEAD_S, 0.0, now=tick * TICK_S)
+    for tick in range(60, 64):
+        phase.observe(tick, LEAD_S, 0.0, now=tick * TICK_S + 2.0)
+    assert phase.due_at(64) == pytest.approx(64 * TICK_S + 2.0 - LEAD_S, abs=2 * SHIFT_S_MAX)

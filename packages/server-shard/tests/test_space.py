@@ -1,0 +1,164 @@
+"""The door to pymunk: rows stay true, bodies bounce, NaN stays out, runs repeat."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol.errors import LocalProtocolError
+from sidereal.shard.space import RESTITUTION, MOTION_FIELDS, Space
+
+CAPACITY = 64
+
+
+def still(capacity: int = CAPACITY) -> dict[str, np.ndarray]:
+    """Bodies far from each other, at rest."""
+    motion = {name: np.zeros(capacity) for name in MOTION_FIELDS}
+    motion["x"][:] = np.arange(capacity) * 1000.0
+    return motion
+
+
+def enter(space: Space, motion: dict[str, np.ndarray], *slots: int, mass: float = 1.0) -> None:
+    rows = np.array(slots, dtype=np.int64)
+    space.add(rows, motion, np.full(len(rows), 5.0), np.full(len(rows), mass))
+
+
+def leave(space: Space, *slots: int) -> None:
+    space.remove(np.array(slots, dtype=np.int64))
+
+
+def test_body_moves_by_the_velocity_written_before_the_step() -> None:
+    space, motion = Space(), still()
+    enter(space, motion, 3)
+    motion["vx"][3], motion["spin"][3] = 10.0, 2.0
+    space.step(motion, 0.1)
+    assert motion["x"][3] == 3000.0 + 10.0 * 0.1
+    assert motion["vx"][3] == 10.0
+    assert motion["heading"][3] == 0.2
+
+
+def test_heading_comes_back_wrapped() -> None:
+    space, motion = Space(), still()
+    motion["spin"][0] = 30.0
+    enter(space, motion, 0)
+    for _ in range(100):
+        space.step(motion, 0.05)
+        assert -math.pi <= motion["heading"][0] < math.pi
+    assert motion["heading"][0] == pytest.approx(math.remainder(150.0, math.tau))
+
+
+def test_head_on_collision_exchanges_momentum() -> None:
+    space, motion = Space(), still()
+    motion["x"][:2] = (-6.0, 6.0)
+    motion["vx"][:2] = (20.0, -20.0)
+    enter(space, motion, 0, 1)
+    for _ in range(60):
+        space.step(motion, 1 / 60)
+    assert motion["vx"][0] == pytest.approx(-20.0 * RESTITUTION, rel=0.05)
+    assert motion["vx"][0] + motion["vx"][1] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_heavy_body_pushes_a_light_one_aside() -> None:
+    space, motion = Space(), still()
+    motion["x"][:2] = (-6.0, 6.0)
+    motion["vx"][0] = 20.0
+    enter(space, motion, 0, mass=1000.0)
+    enter(space, motion, 1, mass=1.0)
+    for _ in range(60):
+        space.step(motion, 1 / 60)
+    assert motion["vx"][0] > 19.9
+    assert motion["vx"][1] > 20.0
+
+
+def test_removing_a_body_leaves_every_other_its_own_row() -> None:
+    space, motion = Space(), still()
+    enter(space, motion, 0, 1, 2, 3, 4)
+    leave(space, 1, 4)
+    enter(space, motion, 9)
+    leave(space, 0)
+    motion["vx"][:] = np.arange(CAPACITY)
+    before = motion["x"].copy()
+    space.step(motion, 1.0)
+    moved = motion["x"] - before
+    assert sorted(space.slots.tolist()) == [2, 3, 9]
+    assert moved[[2, 3, 9]].tolist() == [2.0, 3.0, 9.0]
+    assert moved[[0, 1, 4]].tolist() == [0.0, 0.0, 0.0]
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 15), max_size=40))
+def test_rows_stay_true_through_any_coming_and_going(toggles: list[int]) -> None:
+    space, motion = Space(), still(16)
+    inside: set[int] = set()
+    for slot in toggles:
+        if slot in inside:
+            leave(space, slot)
+        else:
+            enter(space, motion, slot)
+        inside ^= {slot}
+        motion["vx"][:] = np.arange(16) + 1.0
+        before = motion["x"].copy()
+        space.step(motion, 1.0)
+        expected = np.array([slot + 1.0 if slot in inside else 0.0 for slot in range(16)])
+        np.testing.assert_allclose(motion["x"] - before, expected, atol=1e-9)
+    assert set(space.slots.tolist()) == inside
+    assert len(space) == len(inside)
+
+
+@pytest.mark.parametrize("field", MOTION_FIELDS)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_body_that_is_not_finite_never_enters(field: str, value: float) -> None:
+    space, motion = Space(), still()
+    motion[field][0] = value
+    with pytest.raises(LocalProtocolError):
+        enter(space, motion, 0)
+    assert len(space) == 0
+
+
+@pytest.mark.parametrize(("radius", "mass"), [(0.0, 1.0), (1.0, 0.0), (math.nan, 1.0), (-1.0, 1.0)])
+def test_body_without_size_never_enters(radius: float, mass: float) -> None:
+    with pytest.raises(LocalProtocolError):
+        Space().add(np.array([0]), still(), np.array([radius]), np.array([mass]))
+
+
+def test_velocity_that_is_not_finite_stops_the_step() -> None:
+    space, motion = Space(), still()
+    enter(space, motion, 0, 1)
+    motion["vy"][1] = math.nan
+    with pytest.raises(LocalProtocolError, match="NaN"):
+        space.step(motion, 0.1)
+    motion["vy"][1] = 0.0
+    space.step(motion, 0.1)
+    assert np.isfinite(motion["y"]).all()
+
+
+def test_slot_enters_once_and_leaves_once() -> None:
+    space, motion = Space(), still()
+    enter(space, motion, 0)
+    with pytest.raises(LocalProtocolError, match="already"):
+        enter(space, motion, 0)
+    leave(space, 0)
+    with pytest.raises(LocalProtocolError, match="not in the space"):
+        leave(space, 0)
+
+
+def crowd(seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    space, motion = Space(), still()
+    for name in ("x", "y"):
+        motion[name][:] = rng.uniform(-60, 60, CAPACITY)
+    for name in ("vx", "vy"):
+        motion[name][:] = rng.uniform(-30, 30, CAPACITY)
+    enter(space, motion, *range(CAPACITY))
+    for _ in range(60):
+        space.step(motion, 1 / 60)
+    return b"".join(motion[name].tobytes() for name in MOTION_FIELDS)
+
+
+def test_same_crowd_collides_alike_bit_for_bit() -> None:
+    assert crowd(7) == crowd(7)
+    assert crowd(7) != crowd(8)
