@@ -1,0 +1,437 @@
+"""Sessions and their connections together: what servers and clients hold.
+
+Theory of operation. Datagrams go to the session; the payloads it delivers go to the connection of
+their peer; what that delivers becomes events. The other way, messages wait in the connection until
+`datagrams_to_send`, which visits only connections to which something happened since the last call:
+something was sent or received, or a timer came due.
+
+A peer ends once, with one event, whoever ended it: the peer, silence, our `close_peer`, a channel
+that overflowed, or a protocol violation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel.connection import Connection, ConnectionStatistics
+from sidereal.protocol.channel.spec import Budget, ChannelSpec
+from sidereal.protocol.errors import CloseReason, WireError
+from sidereal.protocol.ids import Address
+from sidereal.protocol.session.client import ClientClosed, ClientPayload, SessionClient
+from sidereal.protocol.session.server import SessionClosed, SessionPayload, SessionServer
+from sidereal.protocol.session.states import ClientState
+from sidereal.protocol.session.statistics import SessionClientStatistics, SessionServerStatistics
+from sidereal.protocol.session.timers import TimerHeap
+
+SERVER_PEER = 0
+"""The peer in a client's events."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerOpened:
+    """A client connected to this server."""
+
+    peer: int
+    """Unique for the life of the endpoint."""
+    client_id: int
+    user_data: bytes
+    """256 bytes, sealed in the connect token by who issued it."""
+    address: Address
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Received:
+    """A message came; at a client, `peer` is 0."""
+
+    peer: int
+    channel: int
+    message: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Acked:
+    """Unreliable messages with these tags arrived; at a client, `peer` is 0."""
+
+    peer: int
+    tags: list[int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerClosed:
+    """A client is gone; the last event of this peer."""
+
+    peer: int
+    reason: CloseReason
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Opened:
+    """This client is connected."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Closed:
+    """This client's attempt or session ended; its last event."""
+
+    reason: CloseReason
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServerEndpointStatistics:
+    """Counts of a server endpoint.
+
+    Attributes:
+        peers: connected now.
+        payloads_malformed: authenticated payloads that made no sense.
+        session: of the sessions below.
+    """
+
+    peers: int
+    payloads_malformed: int
+    session: SessionServerStatistics
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClientEndpointStatistics:
+    """Counts of a client endpoint; as `ServerEndpointStatistics`."""
+
+    payloads_malformed: int
+    session: SessionClientStatistics
+
+
+class _Peer:
+    """A connection, and the slot of its session."""
+
+    __slots__ = ("connection", "number", "payloads_malformed", "slot", "timer_at")
+
+    def __init__(self, number: int, slot: int, connection: Connection) -> None:
+        self.number = number
+        self.slot = slot
+        self.connection = connection
+        self.payloads_malformed = 0
+        self.timer_at = math.inf
+
+    def receive_untrusted(self, payload: bytes, now: float) -> list[Received | Acked]:
+        """Take a payload; one that is not a packet is counted, and one too many closes."""
+        connection = self.connection
+        try:
+            messages = connection.receive_payload(payload, now)
+        except WireError:
+            self.payloads_malformed += 1
+            if self.payloads_malformed > limits.MALFORMED_PAYLOADS_MAX:
+                connection.close_reason = connection.close_reason or CloseReason.PROTOCOL_VIOLATION
+            return []
+        events: list[Received | Acked] = []
+        tags = connection.take_acked()
+        if tags:
+            events.append(Acked(self.number, tags))
+        for channel, message in messages:
+            events.append(Received(self.number, channel, message))
+        return events
+
+
+class ServerEndpoint:
+    """Many peers on one UDP address."""
+
+    def __init__(
+        self,
+        *,
+        protocol_id: int,
+        private_key: bytes,
+        public_addresses: Sequence[Address],
+        slots_max: int,
+        channels: Sequence[ChannelSpec],
+        entropy: Callable[[int], bytes],
+        now: float,
+        budget: Budget | None = None,
+    ) -> None:
+        """Start with no peers.
+
+        Args:
+            protocol_id: unsigned 64 bits.
+            private_key: 32 bytes shared with whoever issues connect tokens.
+            public_addresses: what tokens call this server.
+            slots_max: peers at a time.
+            channels: of every connection, in the order of both ends.
+            entropy: source of keys and first sequence numbers.
+            now: monotonic seconds.
+            budget: what may be sent to one peer.
+
+        Raises:
+            LocalProtocolError: an argument is out of its range.
+        """
+        self._session = SessionServer(
+            protocol_id=protocol_id,
+            private_key=private_key,
+            public_addresses=public_addresses,
+            slots_max=slots_max,
+            entropy=entropy,
+            now=now,
+        )
+        self._channels = tuple(channels)
+        self._budget = budget
+        self._peers: dict[int, _Peer] = {}
+        self._peer_by_slot: list[_Peer | None] = [None] * slots_max
+        self._peer_count = 0
+        self._touched: dict[int, _Peer] = {}
+        self._timers: TimerHeap[_Peer] = TimerHeap()
+        self._events: deque[PeerOpened | Received | Acked | PeerClosed] = deque()
+        self._payloads_malformed = 0
+
+    # -- in -----------------------------------------------------------------------------------
+
+    def receive_datagram(
+        self, datagram: bytes, address: Address, now: float, wall_now: float
+    ) -> None:
+        """Take a datagram from the network; a bad one is counted and otherwise ignored."""
+        self._session.receive_datagram(datagram, address, now, wall_now)
+        self._take_session_events(now)
+
+    def handle_timer(self, now: float, wall_now: float) -> None:
+        """Do what is due: keep-alives, time-outs, and note whose packets are to be sent again."""
+        self._session.handle_timer(now, wall_now)
+        while (peer := self._timers.pop_due(now)) is not None:
+            self._touched[peer.number] = peer
+        self._take_session_events(now)
+
+    def next_timer(self) -> float | None:
+        """When to call `handle_timer` and `datagrams_to_send` at the latest."""
+        timers = [self._session.next_timer(), self._timers.next()]
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def next_event(self) -> PeerOpened | Received | Acked | PeerClosed | None:
+        """Take the oldest event."""
+        return self._events.popleft() if self._events else None
+
+    def _take_session_events(self, now: float) -> None:
+        while (event := self._session.next_event()) is not None:
+            peer = self._peer_by_slot[event.slot]
+            if isinstance(event, SessionPayload):
+                if peer is not None:
+                    self._receive(peer, event.payload, now)
+            elif isinstance(event, SessionClosed):
+                if peer is not None:
+                    self._drop(peer, event.reason)
+            else:
+                self._peer_count += 1
+                connection = Connection(self._channels, now, self._budget)
+                peer = _Peer(self._peer_count, event.slot, connection)
+                self._peers[peer.number] = self._peer_by_slot[event.slot] = peer
+                self._events.append(
+                    PeerOpened(peer.number, event.client_id, event.user_data, event.address)
+                )
+
+    def _receive(self, peer: _Peer, payload: bytes, now: float) -> None:
+        malformed = peer.payloads_malformed
+        self._events.extend(peer.receive_untrusted(payload, now))
+        self._payloads_malformed += peer.payloads_malformed - malformed
+        self._touched[peer.number] = peer
+        if peer.connection.close_reason is not None:
+            self._close(peer, peer.connection.close_reason, now)
+            return
+        at = peer.connection.next_timer()
+        if at is not None and at < peer.timer_at:
+            self._timers.arm(peer, at)
+
+    # -- out ----------------------------------------------------------------------------------
+
+    def send(self, peer: int, channel: int, message: bytes, tag: int | None = None) -> None:
+        """Queue a message, see `Connection.send`; ignored if the peer is gone.
+
+        Raises:
+            LocalProtocolError: there is no such channel, the message is too long, or a reliable
+                message has a tag.
+        """
+        found = self._peers.get(peer)
+        if found is not None:
+            found.connection.send(channel, message, tag)
+            self._touched[peer] = found
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """Take all datagrams that are due, each with its destination."""
+        touched, self._touched = self._touched, {}
+        for peer in touched.values():
+            self._flush(peer, now)
+            if peer.connection.close_reason is not None:
+                self._close(peer, peer.connection.close_reason, now)
+        if touched:
+            self._take_session_events(now)
+        return self._session.datagrams_to_send()
+
+    def _flush(self, peer: _Peer, now: float) -> None:
+        for payload in peer.connection.payloads_to_send(now):
+            self._session.send_payload(peer.slot, payload, now)
+        at = peer.connection.next_timer()
+        self._timers.arm(peer, math.inf if at is None else at)
+
+    # -- ends ---------------------------------------------------------------------------------
+
+    def close_peer(self, peer: int, reason: CloseReason, now: float) -> None:
+        """Send a peer what is queued for it, once, and disconnect it; ignored if it is gone."""
+        found = self._peers.get(peer)
+        if found is not None:
+            self._flush(found, now)
+            self._close(found, reason, now)
+            self._take_session_events(now)
+
+    def close(self, now: float) -> None:
+        """Disconnect all peers and answer nobody from here on."""
+        for peer in list(self._peers.values()):
+            self.close_peer(peer.number, CloseReason.CLOSED_LOCALLY, now)
+        self._session.close(now)
+
+    def _close(self, peer: _Peer, reason: CloseReason, now: float) -> None:
+        self._drop(peer, reason)
+        self._session.close_session(peer.slot, now)
+
+    def _drop(self, peer: _Peer, reason: CloseReason) -> None:
+        del self._peers[peer.number]
+        self._peer_by_slot[peer.slot] = None
+        self._touched.pop(peer.number, None)
+        self._timers.arm(peer, math.inf)
+        self._events.append(PeerClosed(peer.number, reason))
+
+    # -- numbers ------------------------------------------------------------------------------
+
+    def connection_statistics(self, peer: int) -> ConnectionStatistics | None:
+        """Report a peer's numbers; None if it is gone."""
+        found = self._peers.get(peer)
+        return None if found is None else found.connection.statistics()
+
+    def statistics(self) -> ServerEndpointStatistics:
+        """Report counts."""
+        return ServerEndpointStatistics(
+            peers=len(self._peers),
+            payloads_malformed=self._payloads_malformed,
+            session=self._session.statistics(),
+        )
+
+
+class ClientEndpoint:
+    """One session with a server, and its connection.
+
+    What is sent before `Opened` waits for it; what is sent after the end is ignored.
+    """
+
+    def __init__(
+        self,
+        connect_token: bytes,
+        channels: Sequence[ChannelSpec],
+        entropy: Callable[[int], bytes],
+        now: float,
+        wall_now: float,
+        budget: Budget | None = None,
+    ) -> None:
+        """Start to connect; a token that is no good ends the attempt at once, by an event.
+
+        Args:
+            connect_token: 2048 bytes, as issued.
+            channels: of the connection, in the order of both ends.
+            entropy: source of the first sequence number.
+            now: monotonic seconds.
+            wall_now: Unix seconds.
+            budget: what may be sent.
+        """
+        self._session = SessionClient(connect_token, entropy=entropy, now=now, wall_now=wall_now)
+        self._peer = _Peer(SERVER_PEER, 0, Connection(channels, now, budget))
+        self._events: deque[Opened | Received | Acked | Closed] = deque()
+        self._close_reason: CloseReason | None = None
+        self._take_session_events(now)
+
+    @property
+    def state(self) -> ClientState:
+        """State of the session."""
+        return self._session.state
+
+    @property
+    def close_reason(self) -> CloseReason | None:
+        """Why it ended; None while it has not."""
+        return self._close_reason
+
+    def receive_datagram(
+        self, datagram: bytes, address: Address, now: float, wall_now: float
+    ) -> None:
+        """Take a datagram from the network; a bad one is counted and otherwise ignored."""
+        self._session.receive_datagram(datagram, address, now)
+        self._take_session_events(now)
+
+    def handle_timer(self, now: float, wall_now: float) -> None:
+        """Do what is due: requests, keep-alives, time-outs."""
+        self._session.handle_timer(now)
+        self._take_session_events(now)
+
+    def next_timer(self) -> float | None:
+        """When to call `handle_timer` and `datagrams_to_send` at the latest."""
+        timers = [self._session.next_timer()]
+        if self._session.state is ClientState.CONNECTED:
+            timers.append(self._peer.connection.next_timer())
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def next_event(self) -> Opened | Received | Acked | Closed | None:
+        """Take the oldest event."""
+        return self._events.popleft() if self._events else None
+
+    def send(self, channel: int, message: bytes, tag: int | None = None) -> None:
+        """Queue a message, see `Connection.send`.
+
+        Raises:
+            LocalProtocolError: there is no such channel, the message is too long, or a reliable
+                message has a tag.
+        """
+        if self._close_reason is None:
+            self._peer.connection.send(channel, message, tag)
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """Take all datagrams that are due, each with its destination."""
+        if self._session.state is ClientState.CONNECTED:
+            self._flush(now)
+            self._close_on_fault(now)
+        return self._session.datagrams_to_send()
+
+    def close(self, now: float) -> None:
+        """Send what is queued, once, and leave; ignored after the end."""
+        if self._close_reason is None:
+            self._flush(now)
+            self._end(CloseReason.CLOSED_LOCALLY, now)
+
+    def connection_statistics(self) -> ConnectionStatistics:
+        """Report the connection's numbers."""
+        return self._peer.connection.statistics()
+
+    def statistics(self) -> ClientEndpointStatistics:
+        """Report counts."""
+        return ClientEndpointStatistics(
+            payloads_malformed=self._peer.payloads_malformed,
+            session=self._session.statistics(),
+        )
+
+    def _flush(self, now: float) -> None:
+        if self._session.state is ClientState.CONNECTED:
+            for payload in self._peer.connection.payloads_to_send(now):
+                self._session.send_payload(payload, now)
+
+    def _take_session_events(self, now: float) -> None:
+        while (event := self._session.next_event()) is not None:
+            if self._close_reason is not None:
+                continue
+            if isinstance(event, ClientPayload):
+                self._events.extend(self._peer.receive_untrusted(event.payload, now))
+                self._close_on_fault(now)
+            elif isinstance(event, ClientClosed):
+                self._end(event.reason, now)
+            else:
+                self._events.append(Opened())
+
+    def _close_on_fault(self, now: float) -> None:
+        reason = self._peer.connection.close_reason
+        if reason is not None and self._close_reason is None:
+            self._end(reason, now)
+
+    def _end(self, reason: CloseReason, now: float) -> None:
+        self._close_reason = reason
+        self._session.close(now)
+        self._events.append(Closed(reason))
