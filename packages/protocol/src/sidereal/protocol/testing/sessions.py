@@ -121,6 +121,7 @@ class SessionNetwork:
                 for arrival in self.tamper(flight):
                     self.arrive(arrival)
             self._take_events()
+        self._take_events()
 
     def arrive(self, flight: Flight) -> None:
         """Hand a datagram to whoever is at its destination."""
