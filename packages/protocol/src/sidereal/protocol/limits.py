@@ -74,8 +74,17 @@ MALFORMED_PAYLOADS_MAX: Final = 16
 SNAPSHOT_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX
 TOMBSTONE_TICKS_MAX: Final = 256
 """How long a cell remembers who left it; a receiver acked before that gets the cell whole."""
-REORDER_TICKS_MAX: Final = 40
-"""A snapshot this much older than the newest one is dropped by its receiver."""
+REORDER_TICKS_MAX: Final = 100
+"""A snapshot more than this older than the newest one is dropped by its receiver, and an ack of
+one as old is ignored by its sender: what counts as received was applied."""
+SNAPSHOT_DATAGRAMS_MAX: Final = 16
+"""Datagrams of one client's snapshot; what does not fit waits for the next tick."""
+SECTION_PARTS_MAX: Final = 8
+"""Parts in which a cell is told within one tick; a larger one lasts several."""
+REPLACE_PARTS_MAX: Final = 3
+"""The same when the cell is told whole."""
+GRAVES_HELD_MAX: Final = 1 << 16
+"""Dead entities a receiver remembers, so that nothing late brings them back."""
 RECORD_AGE_TICKS_MAX: Final = 16_384
 """A record is sent anew at this age: its tick travels in 16 bits."""
 
@@ -99,6 +108,8 @@ CHAT_SIZE_MAX: Final = 240
 TICKS_CATCH_UP_MAX: Final = 5
 """Ticks run back to back after a stall; the rest is dropped and counted."""
 DATAGRAMS_PER_DRAIN_MAX: Final = 256
+SOCKET_BUFFER_SIZE: Final = 8 << 20
+"""Bytes asked of the system for each direction of a UDP socket."""
 
 assert PAYLOAD_SIZE_MAX < DATAGRAM_SIZE_MAX
 assert CLIENT_SLOTS_MAX * DISCONNECTS_PER_CLOSE < DATAGRAMS_QUEUED_MAX
@@ -110,4 +121,5 @@ assert ACK_SPAN_MAX <= SENT_PACKETS_MAX < 1 << 15
 assert RTO_S_MIN <= RTO_S_INITIAL <= RTO_S_MAX
 assert WINDOW_SIZE_MIN <= WINDOW_SIZE_INITIAL <= WINDOW_SIZE_MAX
 assert CONTROLS_PER_MESSAGE_MAX <= INPUTS_UNANSWERED_MAX
+assert REPLACE_PARTS_MAX <= SECTION_PARTS_MAX < SNAPSHOT_DATAGRAMS_MAX
 assert REORDER_TICKS_MAX < TOMBSTONE_TICKS_MAX < RECORD_AGE_TICKS_MAX < 1 << 16

@@ -44,7 +44,6 @@ class Wire:
 
     Attributes:
         links: from end 0 to end 1, and back.
-        in_flight_max: most packets that were on their way at once.
     """
 
     def __init__(self, config: LinkConfig, seed: int) -> None:
@@ -85,7 +84,7 @@ class Wire:
 
 
 class ConnectionPair:
-    """Two connections; both send at a fixed rate, when something came, and when a timer is due.
+    """Two connections.
 
     Attributes:
         ends: the connections.
@@ -99,51 +98,66 @@ class ConnectionPair:
         config: LinkConfig,
         seed: int,
         *,
-        tick_s: float = 0.05,
+        tick_s: float | None = None,
         budget: Budget | None = None,
     ) -> None:
+        """Connect two connections.
+
+        Args:
+            channels: of both.
+            config: of both directions.
+            seed: of the link.
+            tick_s: both send only once in so long; None: whenever there is something to send.
+            budget: of both.
+        """
         self.now = 0.0
-        self.tick_s = tick_s
         self.wire = Wire(config, seed)
         self.ends = (Connection(channels, 0.0, budget), Connection(channels, 0.0, budget))
         self.delivered: tuple[list[tuple[int, bytes]], ...] = ([], [])
         self.acked: tuple[list[int], ...] = ([], [])
-        self._next_tick = tick_s
-
-    def flush(self, end: int) -> None:
-        """Send what one end has to send."""
-        for payload in self.ends[end].payloads_to_send(self.now):
-            self.wire.send(end, payload, self.now)
+        self._tick_s = tick_s
+        self._next_tick = 0.0
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
         until = self.now + seconds
-        self.flush(0)
-        self.flush(1)
-        while (at := self._next_time()) <= until:
+        if self._tick_s is None:
+            self._flush()
+        while (at := self._next_time()) is not None and at <= until:
             self.now = max(self.now, at)
-            if self._next_tick <= self.now:
-                self._next_tick += self.tick_s
             self._deliver()
-            self.flush(0)
-            self.flush(1)
+            if self._tick_s is None:
+                self._flush()
+            elif self._next_tick <= self.now:
+                self._next_tick += self._tick_s
+                self._flush()
         self.now = until
 
     def run_until_idle(self, seconds_max: float) -> None:
-        """Let time pass until nothing is queued or in flight at either end."""
+        """Let time pass until nothing is queued or unacked at either end."""
         until = self.now + seconds_max
         while self.now < until and any(end.statistics().queued_size for end in self.ends):
-            self.run(self.tick_s)
+            self.run(0.05)
 
-    def _next_time(self) -> float:
-        times = [self.wire.next_delivery, *(end.next_timer() for end in self.ends)]
-        return min((time for time in times if time is not None), default=self._next_tick)
+    def _next_time(self) -> float | None:
+        times = [self.wire.next_delivery]
+        if self._tick_s is None:
+            times += [end.next_timer() for end in self.ends]
+        else:
+            times.append(self._next_tick)
+        return min((time for time in times if time is not None), default=None)
+
+    def _flush(self) -> None:
+        for number, end in enumerate(self.ends):
+            for payload in end.payloads_to_send(self.now):
+                self.wire.send(number, payload, self.now)
 
     def _deliver(self) -> None:
         while (arrival := self.wire.take_due(self.now)) is not None:
-            end, payload = arrival
-            self.delivered[end].extend(self.ends[end].receive_payload(payload, self.now))
-            self.acked[end].extend(self.ends[end].take_acked())
+            number, payload = arrival
+            end = self.ends[number]
+            self.delivered[number].extend(end.receive_payload(payload, self.now))
+            self.acked[number].extend(end.take_acked())
 
 
 class EndpointPair:
