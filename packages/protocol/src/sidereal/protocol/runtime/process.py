@@ -1,4 +1,4 @@
-"""One server process: its clocks, its signals, its log and its end.
+"""One server process: its wall clock, its signals, its log and its end.
 
 A process ends cleanly when it is told to: by SIGINT, by SIGTERM or, when a supervisor started it
 (`SUPERVISED` is set), by the end of its standard input, which also comes when the supervisor is
@@ -13,9 +13,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import trio
 
@@ -24,11 +23,6 @@ SUPERVISED: Final = "SIDEREAL_SUPERVISED"
 
 LOG_LEVEL: Final = "SIDEREAL_LOG"
 """Environment variable: debug, info (the default), warning or error."""
-
-
-def monotonic_now() -> float:
-    """Give the time cores run on: monotonic seconds."""
-    return time.monotonic()
 
 
 def wall_clock_now() -> float:
@@ -69,13 +63,6 @@ async def _cancel_on_leash_end(scope: trio.CancelScope) -> None:
         while await leash.receive_some(64):
             pass
     scope.cancel()
-
-
-def announce(path: Path, endpoints: Mapping[str, Any]) -> None:
-    """Tell whoever waits for this file where the process can be reached, all or nothing."""
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(dict(endpoints)))
-    temporary.replace(path)
 
 
 class LineFormatter(logging.Formatter):

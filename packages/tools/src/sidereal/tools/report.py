@@ -1,0 +1,115 @@
+"""The report of a run of `sidereal up`: one JSON object that scripts rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Status = Mapping[str, Any]
+"""A parsed `/v1/status`."""
+
+_TOTALS: Final = {
+    "proposals_per_s": "proposals",
+    "snapshots_per_s": "snapshots",
+    "bytes_out_per_s": "bytes_out",
+    "bytes_in_per_s": "bytes_in",
+}
+
+
+def make_report(
+    *,
+    version: str,
+    duration_s: float,
+    seed: int,
+    end: str,
+    errors: list[str],
+    first: Status | None,
+    last: Status | None,
+    pids: Mapping[str, int | None],
+    bots: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Put a run's report together; what was not measured is None.
+
+    Args:
+        version: of Sidereal.
+        duration_s: from the world being ready to the end of the run.
+        seed: of the world.
+        end: `done`, `interrupted` or `failed`.
+        errors: what went wrong, one line each.
+        first: status when the world was ready.
+        last: status just before the end.
+        pids: process ids by the name of a process.
+        bots: the report of the bots.
+    """
+    shards = last["shards"] if last else []
+    return {
+        "version": version,
+        "duration_s": round(duration_s, 3),
+        "seed": seed,
+        "exit": end,
+        "errors": errors,
+        "replication": _replication(first, last, pids.get("replication"), duration_s),
+        "shards": [_shard(shard, pids.get(shard["name"])) for shard in shards],
+        "database": last["database"] if last else None,
+        "bots": bots,
+    }
+
+
+def _replication(
+    first: Status | None, last: Status | None, pid: int | None, duration_s: float
+) -> dict[str, Any] | None:
+    if first is None or last is None:
+        return None
+    before, after = first["replication"], last["replication"]
+    span_s = max(duration_s, 1e-3)
+    rates = {
+        name: round((after[total] - before[total]) / span_s, 1) for name, total in _TOTALS.items()
+    }
+    cpu_s = last["process"]["cpu_s"] - first["process"]["cpu_s"]
+    return {
+        "pid": pid,
+        "tick_hz": round((last["tick"] - first["tick"]) / span_s, 2),
+        "tick_ms": after["tick_ms"],
+        "clients": after["clients"],
+        "entities": after["entities"],
+        **rates,
+        "rejected": after["rejected"],
+        "handovers": after["handovers"],
+        "cpu_percent": round(100 * cpu_s / span_s, 1),
+        "rss_mb": last["process"]["rss_mb"],
+    }
+
+
+def _shard(shard: Mapping[str, Any], pid: int | None) -> dict[str, Any]:
+    names = ("sectors", "entities", "guests", "ghosts", "step_ms", "cpu_percent", "rss_mb")
+    return {"id": shard["id"], "pid": pid, **{name: shard[name] for name in names}}
+
+
+def summarise(report: Mapping[str, Any]) -> list[str]:
+    """Say what matters of a report in a few lines for people."""
+    lines = [f"{report['exit']} after {report['duration_s']:.1f} s"]
+    if replication := report["replication"]:
+        tick = replication["tick_ms"]
+        lines.append(
+            f"world      {replication['entities']} entities at {replication['tick_hz']} Hz, "
+            f"tick p50 {tick['p50']} ms, p99 {tick['p99']} ms, "
+            f"{replication['handovers']} handovers, rejected {replication['rejected'] or 'nothing'}"
+        )
+    lines += [
+        f"shard {shard['id']}    {shard['entities']} entities in {shard['sectors']} sectors, "
+        f"step p99 {shard['step_ms']['p99']} ms"
+        for shard in report["shards"]
+    ]
+    if database := report["database"]:
+        lines.append(
+            f"database   {database['saved_rows']} rows saved, flush p99 "
+            f"{database['flush_ms']['p99']} ms, lag {database['lag_ms']} ms"
+        )
+    if bots := report["bots"]:
+        view, hz = bots["input_to_view_ms"], bots["snapshot_hz"]
+        lines.append(
+            f"bots       {bots['connected']} of {bots['requested']} connected, snapshots p50 "
+            f"{hz['p50']} Hz, input to view p50 {view['p50']} ms, p99 {view['p99']} ms"
+        )
+    lines += [f"error      {error}" for error in report["errors"]]
+    return lines
