@@ -135,7 +135,7 @@ class ShardLink:
         batches = []
         for message in shard.take_proposals():
             try:
-                _, records = decode_record_message_untrusted(message, self._schema.exact_record)
+                _, records = decode_record_message_untrusted(self._schema.exact_record, message)
             except WireError:
                 self.dropped["malformed"] += 1
                 shard.faults += 1
@@ -195,7 +195,7 @@ class ShardLink:
         shard = self.shards.of_peer(event.peer)
         if event.channel == ShardChannel.PROPOSAL:
             if shard is not None:
-                tick, _ = decode_record_message_untrusted(event.message, self._schema.exact_record)
+                tick, _ = decode_record_message_untrusted(self._schema.exact_record, event.message)
                 shard.receive_proposal(event.message, tick, now)
             return
         message = decode_shard_untrusted(event.message)

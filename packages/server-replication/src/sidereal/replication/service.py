@@ -1,0 +1,310 @@
+"""The replication server as a process: sockets, clocks, the database and HTTP around the core.
+
+Five loops share one core and one thread: datagrams of clients, datagrams of shards, the tick, the
+database, HTTP. None of them awaits while it changes the core.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import trio
+
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.errors import StoreError
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
+from sidereal.protocol.message.player import Role
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
+from sidereal.protocol.runtime.pacer import Pacer
+from sidereal.protocol.runtime.process import entropy, fields, wall_clock_now
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
+from sidereal.replication.config import EMBEDDED, ReplicationConfig
+from sidereal.replication.genesis import make_world
+from sidereal.replication.http import serve_http
+from sidereal.replication.postgres import Embedded
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.status import Board, describe_world
+from sidereal.replication.store import Store, open_store
+
+log = logging.getLogger("sidereal.replication")
+
+TOKEN_EXPIRE_S: Final = 45
+TOKEN_TIMEOUT_S: Final = 10
+SAVE_ROWS_MAX: Final = 20_000
+"""Rows per write to the database."""
+
+SAVE_IDLE_S: Final = 0.2
+SAVE_RETRY_S: Final = 1.0
+SAVE_AT_END_S: Final = 8.0
+"""How long a server that is told to end tries to save."""
+
+GOODBYE_S: Final = 0.3
+"""How long a closing server lets its last words travel."""
+
+
+class Service:
+    """One replication server's shell; `run` makes and runs it."""
+
+    def __init__(
+        self,
+        config: ReplicationConfig,
+        store: Store,
+        replicator: Replicator,
+        clients: UdpSocket,
+        shards: UdpSocket,
+        client_key: bytes,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._core = replicator
+        self._clients = clients
+        self._shards = shards
+        self._client_key = client_key
+        self._board = Board()
+        self._ticking = False
+        self._started_at = trio.current_time()
+
+    # -- what HTTP asks for ---------------------------------------------------------------------
+
+    def issue_token(self, account_id: int, role: Role, name: str) -> bytes:
+        """Make a connect token for whoever has logged in."""
+        user = UserData(account_id, role, name, entropy(16))
+        return generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=self._client_key,
+            client_id=int.from_bytes(entropy(8), "little"),
+            server_addresses=[self._clients.address],
+            user_data=encode_user_data(user),
+            expire_s=TOKEN_EXPIRE_S,
+            timeout_s=TOKEN_TIMEOUT_S,
+            wall_now=wall_clock_now(),
+            entropy=entropy,
+        )
+
+    def ready(self) -> tuple[bool, str]:
+        """Tell whether players can come in, and if not, why."""
+        database = self._store.statistics()
+        if not self._ticking:
+            return False, "the world is not running yet"
+        if not database.available:
+            return False, f"the database is unavailable: {database.reason}"
+        if not len(self._core.shards.shards):
+            return False, "no shard is connected"
+        return True, "ready"
+
+    def status(self) -> dict[str, Any]:
+        """Describe the world and its server: the body of `/v1/status`."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        database = self._store.statistics()
+        lag_ticks = self._core.saving.lag_ticks(self._core.tick)
+        return {
+            "version": version("sidereal-replication"),
+            "uptime_s": round(trio.current_time() - self._started_at, 3),
+            "schema_hash": self._core.schema.hash.hex(),
+            "process": {
+                "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+                "rss_mb": round(usage.ru_maxrss / 1000, 1),
+            },
+            "endpoints": {
+                "clients": format_endpoint(self._clients.address),
+                "shards": format_endpoint(self._shards.address),
+            },
+            "database": {
+                "kind": database.kind,
+                "available": database.available,
+                "saved_rows": database.saved_rows,
+                "waiting_rows": self._core.saving.depth,
+                "flush_ms": self._board.flushes.quantiles(),
+                "lag_ms": round(lag_ticks * self._core.rules.tick_s * 1000, 1),
+            },
+            **describe_world(self._core, self._board),
+        }
+
+    # -- the loops ------------------------------------------------------------------------------
+
+    async def receive_clients(self) -> None:
+        """Take in clients' datagrams; controls leave for their shards at once."""
+        await self._receive(self._clients, self._core.clients.receive_datagram)
+
+    async def receive_shards(self) -> None:
+        """Take in shards' datagrams."""
+        await self._receive(self._shards, self._core.shards.receive_datagram)
+
+    async def _receive(
+        self, udp: UdpSocket, receive: Callable[[bytes, Address, float, float], None]
+    ) -> None:
+        while True:
+            await udp.wait_readable()
+            now, wall_now = trio.current_time(), wall_clock_now()
+            for datagram, address in udp.receive_nowait():
+                receive(datagram, address, now, wall_now)
+            self._core.pump(now)
+            self._shards.send_nowait(self._core.shards.endpoint.datagrams_to_send(now))
+
+    async def tick(self) -> None:
+        """Run the world."""
+        pacer = Pacer(self._core.rules.tick_s)
+        async for _ in pacer:
+            started_at = trio.current_time()
+            # What has come since the last drain belongs to this tick.
+            for udp, receive in (
+                (self._shards, self._core.shards.receive_datagram),
+                (self._clients, self._core.clients.receive_datagram),
+            ):
+                for datagram, address in udp.receive_nowait():
+                    receive(datagram, address, started_at, wall_clock_now())
+            self._core.pump(started_at)
+            self._core.step(started_at)
+            self._send(started_at)
+            self._log_notes()
+            self._board.ticks_dropped = pacer.dropped
+            self._board.ticks.add((trio.current_time() - started_at) * 1000)
+            self._ticking = True
+
+    def _send(self, now: float) -> None:
+        wall_now = wall_clock_now()
+        for endpoint, udp in (
+            (self._core.shards.endpoint, self._shards),
+            (self._core.clients.endpoint, self._clients),
+        ):
+            endpoint.handle_timer(now, wall_now)
+            udp.send_nowait(endpoint.datagrams_to_send(now))
+
+    def _log_notes(self) -> None:
+        for note in self._core.take_notes():
+            self._board.notes.append(note)
+            log.info("%s %s", note.event, fields(tick=note.tick, **note.fields))
+
+    async def save(self) -> None:
+        """Write changed rows behind the tick, for ever."""
+        while True:
+            if not await self.save_once():
+                await trio.sleep(SAVE_IDLE_S)
+
+    async def save_once(self) -> bool:
+        """Write one batch.
+
+        Returns:
+            whether there was one, and it was written.
+        """
+        batch = self._core.saving.take_batch(SAVE_ROWS_MAX)
+        started_at = trio.current_time()
+        try:
+            if batch is None:
+                await self._store.save_tick(self._core.tick)
+                return False
+            await self._store.write_rows(batch)
+        except StoreError as error:
+            if batch is not None:
+                self._core.saving.failed(batch)
+            log.warning("not_saved %s", fields(tick=self._core.tick, why=str(error)))
+            await trio.sleep(SAVE_RETRY_S)
+            return False
+        assert batch is not None
+        self._core.saving.committed(batch)
+        self._board.saved_rows += len(batch)
+        self._board.flushes.add((trio.current_time() - started_at) * 1000)
+        return True
+
+    async def close(self) -> None:
+        """Say goodbye to everybody and save all that is left."""
+        now = trio.current_time()
+        self._core.close(now)
+        self._send(now)
+        with trio.move_on_after(SAVE_AT_END_S):
+            while self._core.saving.depth:
+                await self.save_once()
+            await self._store.save_tick(self._core.tick)
+        if self._core.saving.depth:
+            log.error("lost %s", fields(rows=self._core.saving.depth, waited_s=SAVE_AT_END_S))
+        for endpoint in (self._core.clients.endpoint, self._core.shards.endpoint):
+            endpoint.close(trio.current_time())
+        self._send(trio.current_time())
+        await trio.sleep(GOODBYE_S)
+
+
+async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]], None]) -> None:
+    """Run a replication server until cancelled.
+
+    Args:
+        config: checked by this.
+        announce: is told the URL of the HTTP endpoint and the two UDP endpoints, once.
+
+    Raises:
+        ConfigError: the settings can't work.
+        UnavailableError: a port is taken, or the database can't be reached.
+    """
+    config.check()
+    log.info("starting %s", config.describe())
+    schema, rules = BASE_SCHEMA, Rules()
+    http = parse_endpoint(config.http, "--http")
+    with (
+        await open_udp(*parse_endpoint(config.clients, "--clients")) as clients,
+        await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
+    ):
+        database = Embedded(config.data_dir) if config.database == EMBEDDED else config.database
+        async with open_store(database, schema) as store:
+            await store.migrate()
+            client_key = entropy(32)
+            core = await _load(config, store, schema, rules, client_key, clients, shards)
+            service = Service(config, store, core, clients, shards, client_key)
+            async with trio.open_nursery() as nursery:
+                try:
+                    address = await nursery.start(
+                        serve_http, http, service, store, config.guests
+                    )
+                    nursery.start_soon(service.receive_clients)
+                    nursery.start_soon(service.receive_shards)
+                    nursery.start_soon(service.save)
+                    announce(
+                        {
+                            "http": f"http://{format_endpoint(address)}",
+                            "clients": format_endpoint(clients.address),
+                            "shards": format_endpoint(shards.address),
+                        }
+                    )
+                    await service.tick()
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await service.close()
+
+
+async def _load(
+    config: ReplicationConfig,
+    store: Store,
+    schema: Schema,
+    rules: Rules,
+    client_key: bytes,
+    clients: UdpSocket,
+    shards: UdpSocket,
+) -> Replicator:
+    recovered = await store.load_world()
+    core = Replicator(
+        schema=schema,
+        rules=rules,
+        keys=Keys(client_key, derive_shard_key(config.shard_key)),
+        client_addresses=[clients.address],
+        shard_addresses=[shards.address],
+        clients_max=config.clients_max,
+        entropy=entropy,
+        rng=np.random.default_rng(),
+        now=trio.current_time(),
+        tick=recovered.tick,
+    )
+    if len(recovered.rows):
+        core.populate(recovered.rows, recovered.uuid, recovered.account, recovered.active)
+        log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))
+    else:
+        core.create(make_world(config.world, schema, rules, np.random.default_rng(config.seed)))
+        log.info("created %s", fields(world=config.world, seed=config.seed))
+    return core
