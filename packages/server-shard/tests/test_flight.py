@@ -21,6 +21,7 @@ from sidereal.protocol.flight import (
 from sidereal.protocol.message.player import BUTTONS_ALL, Button
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.shard.game.ships import fly
 from sidereal.shard.plugin import Step
@@ -28,21 +29,25 @@ from sidereal.shard.space import Space
 
 RULES = Rules()
 DT = substep_s(RULES)
-FIELDS = ("x", "y", "vx", "vy", "heading", "spin")
+FIELDS = Motion._fields
 
 
 class Ships(dict[str, np.ndarray]):
     """Motion of n ships, all at rest at the origin."""
 
-    def __init__(self, count: int = 1, **values: float) -> None:
-        super().__init__({name: np.zeros(count) for name in FIELDS})
+    def __init__(self, ships: int = 1, **values: float) -> None:
+        super().__init__({name: np.zeros(ships) for name in FIELDS})
         for name, value in values.items():
             self[name][:] = value
+
+    @property
+    def motion(self) -> Motion:
+        return Motion(*(self[name] for name in FIELDS))
 
     def fly(self, buttons: int, ticks: int = 1) -> Ships:
         held = np.full(len(self["x"]), buttons, dtype=np.uint16)
         for _ in range(ticks):
-            fly_tick(*(self[name] for name in FIELDS), held, RULES)
+            fly_tick(*self.motion, held, RULES)
         return self
 
 
@@ -62,7 +67,7 @@ def test_thrust_accelerates_along_the_heading() -> None:
 
 def test_velocity_changes_before_position() -> None:
     ships = Ships()
-    step_ships(*(ships[name] for name in FIELDS), np.array([1], np.uint16), DT, RULES)
+    step_ships(*ships.motion, np.array([1], np.uint16), DT, RULES)
     assert ships["x"][0] == RULES.ship_thrust * DT * DT
 
 
@@ -117,12 +122,13 @@ def test_ships_fly_alike_alone_and_in_a_crowd(seed: int, buttons: list[int]) -> 
     crowd = Ships(len(buttons))
     for name in FIELDS:
         crowd[name][:] = rng.uniform(-3.0, 3.0, len(buttons))
-    alone = [
-        Ships(**{name: float(crowd[name][row]) for name in FIELDS}) for row in range(len(buttons))
-    ]
+    alone = [Ships() for _ in buttons]
+    for row, one in enumerate(alone):
+        for name in FIELDS:
+            one[name][:] = crowd[name][row]
     held = np.array(buttons, dtype=np.uint16)
     for _ in range(5):
-        fly_tick(*(crowd[name] for name in FIELDS), held, RULES)
+        fly_tick(*crowd.motion, held, RULES)
     for row, one in enumerate(alone):
         one.fly(buttons[row], ticks=5)
         for name in FIELDS:
@@ -153,7 +159,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
         for _ in range(RULES.substeps):
             fly(bodies, Step(tick, DT, RULES, buttons, rng))
             space.step(bodies, DT)
-        fly_tick(*(twins[name] for name in FIELDS), held, RULES)
+        fly_tick(*twins.motion, held, RULES)
         for name in FIELDS:
             np.testing.assert_allclose(bodies[name][slots], twins[name], rtol=0, atol=1e-9)
 
@@ -161,7 +167,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
 def test_one_substep_is_steering_and_then_advancing() -> None:
     whole, parts = Ships(vx=3.0, spin=0.5), Ships(vx=3.0, spin=0.5)
     held = np.array([Button.THRUST | Button.LEFT], np.uint16)
-    step_ships(*(whole[name] for name in FIELDS), held, DT, RULES)
+    step_ships(*whole.motion, held, DT, RULES)
     steer(parts["vx"], parts["vy"], parts["heading"], parts["spin"], held, DT, RULES)
-    advance(*(parts[name] for name in FIELDS), DT)
+    advance(*parts.motion, DT)
     assert all(np.array_equal(whole[name], parts[name]) for name in FIELDS)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.shard.space import RESTITUTION, MOTION_FIELDS, Space
+from sidereal.shard.space import MOTION_FIELDS, RESTITUTION, Space
 
 CAPACITY = 64
 

@@ -21,7 +21,7 @@ from sidereal.protocol.channel.endpoint import Acked, ClientEndpoint, Closed, Op
 from sidereal.protocol.errors import CloseReason, ConfigError, WireError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
-from sidereal.protocol.links import SHARD_CHANNELS
+from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
 from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
@@ -97,13 +97,12 @@ class ShardCore:
             wall_now=wall_now,
             entropy=entropy,
         )
-        self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, wall_now)
+        self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, wall_now, SHARD_BUDGET)
         self._hello = ShardHello(schema.hash, name, entropy(16))
         self._schema = schema
         self._rng = np.random.default_rng(seed)
         self._plugins = tuple(plugins)
         self._inbox: list[AuthorityMessage] = []
-        self._parting: list[tuple[bytes, Address]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
         self._ticks_skipped = 0
@@ -136,14 +135,12 @@ class ShardCore:
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """Give up what is to be sent."""
-        parting, self._parting = self._parting, []
-        return parting + self._endpoint.datagrams_to_send(now)
+        return self._endpoint.datagrams_to_send(now)
 
     def close(self, now: float) -> None:
         """Leave on purpose: our leases may go to others at once."""
         if self.closed is None:
             self._send(ShardChannel.LEASE, Farewell())
-            self._parting += self._endpoint.datagrams_to_send(now)
             self._end(CloseReason.CLOSED_LOCALLY, now)
 
     # -- ticks ------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.protocol.state.records import RecordSender
+from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION, RecordSender
 from sidereal.protocol.state.schema import Kind, Schema
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
@@ -136,13 +136,18 @@ class Simulation:
         self._run(Phase.SETTLE, tick, self.rules.tick_s)
         self._speeds_bounded += self.bodies.bound_speeds()
 
-    def collect_proposals(self, tick: int) -> list[tuple[bytes, int]]:
-        """Say what has changed: messages and their tags, at least one."""
-        self._rows_proposed += len(self.bodies.collect_changes(tick))
-        rows = self.bodies.columns.rows()
-        messages = self._proposals.collect(
-            tick, rows, self.bodies.changed[rows], self.bodies.proposed[rows]
+    def collect_proposals(self, tick: int) -> list[tuple[bytes, int | None]]:
+        """Say what has changed: messages and the tags to ack them by, at least one message."""
+        bodies = self.bodies
+        self._rows_proposed += len(bodies.collect_changes(tick))
+        slots = bodies.columns.rows()
+        slots = slots[self._proposals.pending(slots, bodies.changed[slots])]
+        messages: list[tuple[bytes, int | None]] = []
+        messages += self._proposals.collect(
+            tick, slots, bodies.changed[slots], bodies.proposed[slots]
         )
+        if not messages:
+            messages.append((_encode_nothing(tick), None))
         self._messages_proposed += len(messages)
         return messages
 
@@ -227,3 +232,10 @@ class Simulation:
         rows = decode_rows_untrusted(body, LEASE_ROW, ROWS_MAX)
         keys = pack_sector(rows["sector_x"], rows["sector_y"])
         return list(zip(keys.tolist(), rows["epoch"].tolist(), strict=True))
+
+
+def _encode_nothing(tick: int) -> bytes:
+    """Write a proposal without rows: the shard is alive and at this tick."""
+    header = np.zeros((), RECORDS_HEADER)
+    header["version"], header["tick"] = RECORDS_VERSION, tick
+    return header.tobytes()

@@ -1,0 +1,259 @@
+"""The Trio shell around the core: sockets, clocks, reconnecting, the log.
+
+A session that ends is followed by another one, with a new core, a new socket (the server may still
+hold the old session under its address) and a new incarnation, after a wait that grows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import socket
+import sys
+from typing import Final
+
+import trio
+
+from sidereal.protocol.errors import CloseReason, UnavailableError
+from sidereal.protocol.ids import SHARD_NONE, Address
+from sidereal.protocol.links import derive_shard_key
+from sidereal.protocol.runtime.config import parse_endpoint
+from sidereal.protocol.runtime.process import SUPERVISED, entropy, fields, wall_clock_now
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.shard.config import ShardConfig
+from sidereal.shard.game.asteroids import Asteroids
+from sidereal.shard.game.ships import Ships
+from sidereal.shard.plugin import Plugin
+from sidereal.shard.shard import ShardCore
+
+log = logging.getLogger("sidereal.shard")
+
+EXPLAIN_AFTER_S: Final = 5.0
+"""Without a session for this long, a line in the log says what may be wrong."""
+GIVE_UP_AFTER_S: Final = 10.0
+"""A shard nobody supervises ends when it could not connect for this long after its start."""
+RETRY_AFTER_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Waits before another session is tried; the last one repeats."""
+LOAD_EVERY_S: Final = 1.0
+
+PLUGINS: Final[tuple[Plugin, ...]] = (Ships(), Asteroids())
+
+
+async def run(
+    config: ShardConfig, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve as a shard until cancelled; then say farewell.
+
+    Args:
+        config: settings.
+        task_status: started once the replication server has welcomed the shard.
+
+    Raises:
+        ConfigError: the settings cannot work.
+        UnavailableError: the server could not be reached at all, and nobody supervises us.
+    """
+    config.check()
+    server = await _resolve(config.server)
+    key = derive_shard_key(config.key)
+    search = _Search(config.server)
+    log.info("starting %s", config.describe())
+    while True:
+        now = trio.current_time()
+        core = ShardCore(
+            key=key,
+            server=server,
+            name=config.name,
+            schema=BASE_SCHEMA,
+            entropy=entropy,
+            now=now,
+            wall_now=wall_clock_now(),
+            seed=config.seed,
+            plugins=PLUGINS,
+        )
+        with await open_udp("::" if ":" in server.host else "0.0.0.0", 0) as udp:
+            session = _Session(core, udp)
+            try:
+                await session.run(search, task_status)
+            finally:
+                core.close(trio.current_time())
+                session.flush()
+        await search.wait_before_retry(core)
+
+
+class _Search:
+    """How the attempts to have a session are going."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._since = trio.current_time()
+        self._failures = 0
+        self._ever = False
+        self._explained = False
+
+    def succeeded(self, core: ShardCore, task_status: trio.TaskStatus[None]) -> None:
+        """Note a welcome."""
+        log.info("joined %s", fields(server=self._server, shard=core.shard, tick=core.tick))
+        if not self._ever:
+            task_status.started()
+        self._ever = True
+        self._failures = 0
+        self._explained = False
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it has taken too long, and nobody supervises us who would rather wait."""
+        waited_s = trio.current_time() - self._since
+        return waited_s >= GIVE_UP_AFTER_S and not self._ever and not os.environ.get(SUPERVISED)
+
+    def explain(self, reason: str = "") -> str:
+        """Say what may be wrong, in the log too when it has taken long or the server said why.
+
+        Args:
+            reason: what the server said, if it said something.
+        """
+        text = reason or (
+            f"no answer from the replication server at {self._server}: it does not run there, "
+            "or its shard key is another one"
+        )
+        waited_s = trio.current_time() - self._since
+        if not self._explained and (reason or waited_s >= EXPLAIN_AFTER_S):
+            self._explained = True
+            log.warning("waiting %s", fields(server=self._server, why=text))
+        return text
+
+    async def wait_before_retry(self, core: ShardCore) -> None:
+        """Note the end of a session or of an attempt, and wait.
+
+        Raises:
+            UnavailableError: it is hopeless.
+        """
+        reason = core.closed or CloseReason.UNKNOWN
+        if core.shard != SHARD_NONE:
+            self._since = trio.current_time()
+            log.warning(
+                "session_ended %s",
+                fields(tick=core.tick, reason=reason.name, text=core.closed_text or "-"),
+            )
+        text = self.explain(_refusal(core, reason))
+        if self.hopeless:
+            raise UnavailableError(text)
+        wait_s = RETRY_AFTER_S[min(self._failures, len(RETRY_AFTER_S) - 1)]
+        self._failures += 1
+        await trio.sleep(wait_s)
+
+
+class _Session:
+    """One core and its socket."""
+
+    def __init__(self, core: ShardCore, udp: UdpSocket) -> None:
+        self._core = core
+        self._udp = udp
+        self._received = trio.Event()
+        self._step_us: list[int] = []
+
+    async def run(self, search: _Search, task_status: trio.TaskStatus[None]) -> None:
+        """Serve until the session ends."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._receive)
+            await self._connect(search)
+            if self._core.serving:
+                search.succeeded(self._core, task_status)
+                nursery.start_soon(self._report)
+                await self._tick()
+            nursery.cancel_scope.cancel()
+
+    def flush(self) -> None:
+        """Send what is due."""
+        self._udp.send_nowait(self._core.datagrams_to_send(trio.current_time()))
+
+    async def _receive(self) -> None:
+        while True:
+            await self._udp.wait_readable()
+            now, wall_now = trio.current_time(), wall_clock_now()
+            for datagram, address in self._udp.receive_nowait():
+                self._core.receive_datagram(datagram, address, now, wall_now)
+            self._received.set()
+
+    async def _connect(self, search: _Search) -> None:
+        core = self._core
+        while core.closed is None and not core.serving and not search.hopeless:
+            search.explain()
+            core.handle_timer(trio.current_time(), wall_clock_now())
+            self.flush()
+            await self._wait_until(core.next_timer())
+        self.flush()
+
+    async def _tick(self) -> None:
+        core = self._core
+        while core.serving:
+            now = trio.current_time()
+            tick_at, timer_at = core.next_tick_at(), core.next_timer()
+            if tick_at is not None and tick_at <= now:
+                core.step(now)
+                self.flush()
+                self._step_us.append(round((trio.current_time() - now) * 1e6))
+                await trio.lowlevel.checkpoint()
+            elif timer_at is not None and timer_at <= now:
+                core.handle_timer(now, wall_clock_now())
+                self.flush()
+                await trio.lowlevel.checkpoint()
+            else:
+                times = [at for at in (tick_at, timer_at) if at is not None]
+                await self._wait_until(min(times, default=None))
+
+    async def _wait_until(self, at: float | None) -> None:
+        """Wait for a datagram, at most until then."""
+        self._received = trio.Event()
+        with trio.move_on_at(trio.current_time() + 1.0 if at is None else at):
+            await self._received.wait()
+
+    async def _report(self) -> None:
+        cpu_s, at = _cpu_s(), trio.current_time()
+        while True:
+            await trio.sleep(LOAD_EVERY_S)
+            cpu_s_now, now = _cpu_s(), trio.current_time()
+            step_us, self._step_us = self._step_us, []
+            permille = round(1000 * (cpu_s_now - cpu_s) / (now - at))
+            self._core.report_load(permille, _rss_bytes(), step_us)
+            cpu_s, at = cpu_s_now, now
+
+
+async def _resolve(text: str) -> Address:
+    """Look a server up.
+
+    Raises:
+        UnavailableError: the name is unknown.
+    """
+    endpoint = parse_endpoint(text, "--server")
+    try:
+        found = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise UnavailableError(f"cannot find the server {endpoint.host!r}: {error}") from None
+    host, port = found[0][4][:2]
+    return Address(str(host), int(port))
+
+
+def _refusal(core: ShardCore, reason: CloseReason) -> str:
+    """Say in words why the server refused us; empty if it was silent."""
+    if core.shard != SHARD_NONE:
+        return ""
+    if core.closed_text:
+        return f"the replication server refused this shard: {core.closed_text}"
+    if reason is CloseReason.DENIED:
+        return "the replication server has no room for another shard"
+    return ""
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _rss_bytes() -> int:
+    """Resident memory; its peak where the system does not tell."""
+    if sys.platform == "linux":
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
