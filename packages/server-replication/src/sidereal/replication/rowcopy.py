@@ -1,0 +1,159 @@
+"""Rows of entities as PostgreSQL's binary COPY: whole columns at once, both ways.
+
+Every field has a fixed width here (text travels as bytes padded with NUL), so a COPY stream is one
+packed array, and NumPy writes or reads it without looking at a single row.
+
+Source: PostgreSQL documentation, COPY, "Binary Format".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.errors import ConfigError, StoreError
+from sidereal.protocol.state.component import Field
+from sidereal.protocol.state.schema import Schema, valid_values
+from sidereal.replication.persist import Batch
+
+HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+TRAILER: Final = b"\xff\xff"
+
+_WIRE_TYPES: Final = {
+    "smallint": ">i2",
+    "integer": ">i4",
+    "bigint": ">i8",
+    "real": ">f4",
+    "double precision": ">f8",
+    "boolean": "u1",
+    "uuid": "V16",
+}
+_OWN_COLUMNS: Final = (
+    ("uuid", "uuid"),
+    ("net_id", "bigint"),
+    ("epoch", "bigint"),
+    ("tick", "bigint"),
+    ("account", "bigint"),
+    ("active", "boolean"),
+    ("saved_tick", "bigint"),
+)
+"""Columns of the table `entity` that are no component's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table `entity`; `width` is the bytes of a text, 0 for the rest."""
+
+    name: str
+    type: str
+    width: int = 0
+
+    @property
+    def wire_dtype(self) -> str:
+        """NumPy's name of the type in a COPY stream."""
+        return f"S{self.width}" if self.width else _WIRE_TYPES[self.type]
+
+
+class RowCopy:
+    """The table `entity` of one schema.
+
+    Attributes:
+        schema: of the world.
+        columns: in the order of COPY; those of components come last.
+        component_columns: those of components alone.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        """Lay out the columns.
+
+        Raises:
+            ConfigError: a component's field has the name of a column that is there already.
+        """
+        self.schema = schema
+        self.component_columns = tuple(
+            Column(name, type_, _text_width(schema.fields[name]))
+            for name, type_ in schema.database_columns()
+        )
+        own = tuple(Column(name, type_) for name, type_ in _OWN_COLUMNS)
+        taken = {column.name for column in own} & {c.name for c in self.component_columns}
+        if taken:
+            raise ConfigError(f"a component's field can't be named {', '.join(sorted(taken))}")
+        self.columns = (*own, *self.component_columns)
+        fields: list[tuple[str, str]] = [("fields", ">i2")]
+        for column in self.columns:
+            fields += [(f"{column.name} size", ">i4"), (column.name, column.wire_dtype)]
+        self._tuple: np.dtype = np.dtype(fields)
+        self._blank = np.zeros((), dtype=self._tuple)
+        self._blank["fields"] = len(self.columns)
+        for column in self.columns:
+            self._blank[f"{column.name} size"] = self._tuple[column.name].itemsize
+
+    def encode(self, batch: Batch) -> bytearray:
+        """Write a batch as a COPY stream."""
+        rows = batch.rows
+        size = len(rows) * self._tuple.itemsize
+        stream = bytearray(len(HEADER) + size + len(TRAILER))
+        stream[: len(HEADER)] = HEADER
+        stream[-len(TRAILER) :] = TRAILER
+        body = memoryview(stream)[len(HEADER) : len(HEADER) + size]
+        tuples = np.frombuffer(body, dtype=self._tuple)
+        # As opaque bytes: field by field would take ten times as long.
+        tuples.view(f"V{self._tuple.itemsize}")[:] = self._blank.tobytes()
+        tuples["uuid"] = batch.uuid
+        tuples["net_id"] = rows["id"]
+        tuples["epoch"] = rows["epoch"]
+        tuples["tick"] = rows["tick"]
+        tuples["account"] = batch.account
+        tuples["active"] = batch.active
+        tuples["saved_tick"] = batch.saved_tick
+        for column in self.component_columns:
+            values = rows[column.name]
+            tuples[column.name] = (
+                _clean_text(self.schema.fields[column.name], values) if column.width else values
+            )
+        return stream
+
+    def decode(self, stream: bytes) -> NDArray[np.void]:
+        """Read a COPY stream with these columns.
+
+        Returns:
+            Structured array with a field per column, big-endian.
+
+        Raises:
+            StoreError: the stream is not what was asked for.
+        """
+        extension = int.from_bytes(stream[15:19], "big")
+        start = len(HEADER) + extension
+        count, rest = divmod(len(stream) - start - len(TRAILER), self._tuple.itemsize)
+        if not stream.startswith(HEADER[:11]) or count < 0 or rest:
+            raise StoreError("the database sent rows of another layout")
+        tuples = np.frombuffer(stream, dtype=self._tuple, count=count, offset=start)
+        for column in self.columns:
+            if (tuples[f"{column.name} size"] != self._blank[f"{column.name} size"]).any():
+                raise StoreError(f"the database holds rows without {column.name}")
+        return tuples
+
+    def full_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
+        """Make `Schema.full_record`[n] of what `decode` gave; fields not persisted are 0."""
+        records = np.zeros(len(tuples), dtype=self.schema.full_record)
+        records["id"] = tuples["net_id"]
+        records["epoch"] = tuples["epoch"]
+        records["tick"] = tuples["tick"]
+        for column in self.component_columns:
+            records[column.name] = tuples[column.name]
+        return records
+
+
+def _text_width(field: Field) -> int:
+    dtype = field.memory_dtype
+    return dtype.itemsize if dtype.kind == "S" else 0
+
+
+def _clean_text(field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    # The database refuses a whole batch for one text that is no text. The world never holds one;
+    # if it does all the same, the rest of the batch still has to be saved.
+    valid = valid_values(field, values)
+    return values if valid.all() else np.where(valid, values, b"?")
