@@ -26,6 +26,7 @@ from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.tools.children import Child, describe_status
+from sidereal.tools.publish import publish
 from sidereal.tools.report import make_report, summarise
 
 READY_WITHIN_S: Final = 60.0
@@ -252,10 +253,4 @@ def _publish(config: UpConfig, run: _Run) -> None:
         pids={name: child.pid for name, child in run.children.items()},
         bots=run.bots,
     )
-    if config.json == "-":
-        print(json.dumps(report, indent=2))
-        return
-    if config.json is not None:
-        Path(config.json).write_text(json.dumps(report, indent=2) + "\n")
-    for line in summarise(report):
-        print(line)
+    publish(report, summarise(report), config.json)

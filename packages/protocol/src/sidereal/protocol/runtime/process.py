@@ -42,27 +42,33 @@ async def run_until_told(serve: Callable[[], Awaitable[None]]) -> None:
     """
     async with trio.open_nursery() as nursery:
 
-        async def run() -> None:
-            await serve()
+        async def end() -> None:
+            await wait_until_told()
             nursery.cancel_scope.cancel()
 
-        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+        nursery.start_soon(end)
+        await serve()
+        nursery.cancel_scope.cancel()
+
+
+async def wait_until_told() -> None:
+    """Return when this process is told to end."""
+    async with trio.open_nursery() as nursery:
+
+        async def watch_signals() -> None:
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                await anext(aiter(signals))
+            nursery.cancel_scope.cancel()
+
+        async def watch_leash() -> None:
+            async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as leash:
+                while await leash.receive_some(64):
+                    pass
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch_signals)
         if os.environ.get(SUPERVISED):
-            nursery.start_soon(_cancel_on_leash_end, nursery.cancel_scope)
-        nursery.start_soon(run)
-
-
-async def _cancel_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            scope.cancel()
-
-
-async def _cancel_on_leash_end(scope: trio.CancelScope) -> None:
-    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as leash:
-        while await leash.receive_some(64):
-            pass
-    scope.cancel()
+            nursery.start_soon(watch_leash)
 
 
 class LineFormatter(logging.Formatter):

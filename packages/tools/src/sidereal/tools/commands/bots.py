@@ -1,0 +1,91 @@
+"""`sidereal bots`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import trio
+from cyclopts import Parameter
+
+from sidereal.protocol.runtime.process import run_until_told, start_logging
+from sidereal.tools.bots.report import parse_requirement
+from sidereal.tools.bots.swarm import BotsConfig, Swarm
+from sidereal.tools.publish import publish
+
+
+async def bots(
+    *,
+    server: str = "http://127.0.0.1:7070",
+    count: int = 20,
+    ramp: float = 2.0,
+    for_s: Annotated[float | None, Parameter(name="--for")] = None,
+    behaviour: str = "wander",
+    seed: int = 1,
+    require: Annotated[list[str] | None, Parameter(negative=())] = None,
+    json: str | None = None,
+) -> int:
+    """Fly many bots and measure what they see, as any player would.
+
+    Example: sidereal bots --count 200 --for 60 --require 'input_to_view_ms.p99<150'
+
+    Parameters
+    ----------
+    server
+        URL of the replication server.
+    count
+        How many.
+    ramp
+        Seconds over which they come.
+    for_s
+        Seconds until they leave and the report is printed; until Ctrl-C without.
+    behaviour
+        What they do.
+    seed
+        Of their accounts and of what they do.
+    require
+        What must hold of the report; may be given again. Exit status 3 when one does not.
+    json
+        File for the report; - is standard output.
+    """
+    start_logging("bots")
+    requirements = [parse_requirement(text) for text in require or []]
+    config = BotsConfig(
+        server=server, count=count, ramp_s=ramp, for_s=for_s, behaviour=behaviour, seed=seed
+    )
+    swarm = Swarm(config)
+    began_at = trio.current_time()
+    finished = False
+
+    async def fly() -> None:
+        nonlocal finished
+        await swarm.run()
+        finished = True
+
+    await run_until_told(fly)
+    block = swarm.measured.block()
+    report: dict[str, Any] = {
+        "version": version("sidereal-tools"),
+        "duration_s": round(trio.current_time() - began_at, 3),
+        "seed": seed,
+        "exit": "done" if finished or math.isinf(config.for_s or math.inf) else "interrupted",
+        "errors": [],
+        "bots": block,
+    }
+    publish(report, _describe(block), json)
+    for requirement in requirements:
+        print(requirement.describe(block), file=sys.stderr)
+    return 0 if all(requirement.met(block) for requirement in requirements) else 3
+
+
+def _describe(block: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, value in block.items():
+        if isinstance(value, dict):
+            parts = ", ".join(f"{part} {value[part]:g}" for part in ("p50", "p90", "p99", "max"))
+            lines.append(f"{name:<22}{parts}")
+        else:
+            lines.append(f"{name:<22}{value}")
+    return lines

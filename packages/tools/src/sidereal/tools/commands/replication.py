@@ -1,0 +1,71 @@
+"""`sidereal replication`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sidereal.protocol.runtime.process import run_until_told, start_logging
+from sidereal.replication.config import ReplicationConfig
+from sidereal.replication.service import run
+
+
+async def replication(
+    *,
+    shard_key: str,
+    http: str = "127.0.0.1:7070",
+    clients: str = "127.0.0.1:7071",
+    shards: str = "127.0.0.1:7072",
+    database: str = "embedded",
+    data_dir: Path = Path(".sidereal"),
+    world: str = "belt",
+    seed: int = 1,
+    clients_max: int = 512,
+    guests: bool = True,
+) -> None:
+    """Run the replication server; when it listens it prints its endpoints as a line of JSON.
+
+    Example: SIDEREAL_SHARD_KEY=secret sidereal replication --http 127.0.0.1:7070
+
+    Parameters
+    ----------
+    shard_key
+        A secret that the shards must know too; better in SIDEREAL_SHARD_KEY than as a flag.
+    http
+        host:port of the HTTP endpoint; port 0 here and below is any free one.
+    clients
+        host:port of the UDP endpoint for clients.
+    shards
+        host:port of the UDP endpoint for shards.
+    database
+        embedded, or the postgresql:// URL of a server.
+    data_dir
+        Where the embedded database lives.
+    world
+        What a new world is made from: belt or empty.
+    seed
+        Of a new world.
+    clients_max
+        How many clients may be connected.
+    guests
+        Whether one may enter without an account.
+    """
+    start_logging("replication")
+    config = ReplicationConfig(
+        shard_key=shard_key,
+        http=http,
+        clients=clients,
+        shards=shards,
+        database=database,
+        data_dir=data_dir,
+        world=world,
+        seed=seed,
+        clients_max=clients_max,
+        guests=guests,
+    )
+
+    def announce(endpoints: Mapping[str, str]) -> None:
+        print(json.dumps(dict(endpoints)), flush=True)
+
+    await run_until_told(lambda: run(config, announce))

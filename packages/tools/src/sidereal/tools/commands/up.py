@@ -1,0 +1,79 @@
+"""`sidereal up`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sidereal.protocol.runtime.process import start_logging, wait_until_told
+from sidereal.tools.up import UpConfig, run_up
+
+
+async def up(
+    *,
+    shards: int = 2,
+    bots: int = 0,
+    for_s: Annotated[float | None, Parameter(name="--for")] = None,
+    world: str = "belt",
+    seed: int = 1,
+    database: str = "embedded",
+    data_dir: Path = Path(".sidereal"),
+    http: str = "127.0.0.1:7070",
+    client_port: int = 7071,
+    shard_port: int = 7072,
+    view: Annotated[bool, Parameter(negative=())] = False,
+    monitor: Annotated[bool, Parameter(negative=())] = False,
+    json: str | None = None,
+) -> int:
+    """Run a whole world on this machine until Ctrl-C; it is saved and goes on next time.
+
+    Example: sidereal up --shards 4 --bots 50 --for 30 --json report.json
+
+    Parameters
+    ----------
+    shards
+        Shard servers, each a process.
+    bots
+        Bots that fly about.
+    for_s
+        Seconds until the world is closed and the report printed; forever without.
+    world
+        What a new world is made from: belt or empty.
+    seed
+        Of a new world and of the bots.
+    database
+        embedded, or the postgresql:// URL of a server.
+    data_dir
+        Where the embedded database lives.
+    http
+        host:port of the HTTP endpoint; port 0 here and below is any free one.
+    client_port
+        UDP port for clients.
+    shard_port
+        UDP port for shards.
+    view
+        Open the debug client too.
+    monitor
+        Open the terminal monitor too.
+    json
+        File for the report; - is standard output.
+    """
+    start_logging("up")
+    config = UpConfig(
+        shards=shards,
+        bots=bots,
+        for_s=for_s,
+        world=world,
+        seed=seed,
+        database=database,
+        data_dir=data_dir,
+        http=http,
+        client_port=client_port,
+        shard_port=shard_port,
+        view=view,
+        monitor=monitor,
+        json=json,
+    )
+    return await run_up(config, wait_until_told)

@@ -1,0 +1,28 @@
+"""Where a command's result goes: JSON where `--json` says, words to standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+STANDARD_OUTPUT: Final = "-"
+
+
+def publish(result: Mapping[str, Any], words: Iterable[str], target: str | None) -> None:
+    """Print a result.
+
+    Args:
+        result: as JSON.
+        words: the same for people, line by line.
+        target: file for the JSON, `-` for standard output, where nothing else goes then.
+    """
+    text = json.dumps(result, indent=2)
+    if target == STANDARD_OUTPUT:
+        print(text)
+        return
+    if target is not None:
+        Path(target).write_text(text + "\n")
+    for line in words:
+        print(line)
