@@ -65,10 +65,12 @@ class Field:
     @property
     def bounds(self) -> tuple[float, float]:
         """Least and greatest valid value; infinite for text."""
-        low, high = _type_bounds(self.memory_dtype)
+        if self.low is not None and self.high is not None:
+            return float(self.low), float(self.high)
+        least, greatest = _type_bounds(self.memory_dtype)
         return (
-            low if self.low is None else float(self.low),
-            high if self.high is None else float(self.high),
+            least if self.low is None else float(self.low),
+            greatest if self.high is None else float(self.high),
         )
 
     @property

@@ -176,4 +176,4 @@ def _dequantised(
         values = wrap(values, *field.bounds)
     elif not field.cell_axis:
         values = np.clip(values, *field.bounds)
-    return values.astype(field.memory_dtype)
+    return values.astype(field.memory_dtype, copy=False)
