@@ -33,6 +33,7 @@ SHELLS: Final = (
     "replication/http*.py",
     "replication/installation.py",
     "replication/launch.py",
+    "replication/passwords.py",
     "replication/postgres*.py",
     "replication/service.py",
     "replication/store*.py",
