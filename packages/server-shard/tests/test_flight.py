@@ -135,7 +135,7 @@ def test_ships_fly_alike_alone_and_in_a_crowd(seed: int, buttons: list[int]) -> 
             assert one[name][0] == pytest.approx(crowd[name][row], rel=1e-12, abs=1e-12)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=12)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -1,0 +1,499 @@
+"""The shard's core against a scripted authority: real endpoints, virtual time, no sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from sidereal.protocol.channel.endpoint import PeerClosed, PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
+from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
+from sidereal.protocol.message.codec import LEASE_ROW, decode_shard_untrusted, encode_message
+from sidereal.protocol.message.player import Button, Refused
+from sidereal.protocol.message.shard import (
+    Adopt,
+    AuthorityMessage,
+    Beat,
+    Farewell,
+    Grant,
+    Load,
+    Release,
+    Revoke,
+    RoutedControls,
+    ShardChannel,
+    ShardHello,
+    ShardMessage,
+    ShardWelcome,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.records import decode_record_message_untrusted
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.testing.link import LinkConfig
+from sidereal.protocol.testing.pair import Wire
+from sidereal.shard.game.ships import Ships
+from sidereal.shard.phase import LEAD_S
+from sidereal.shard.shard import ShardCore
+from sidereal.shard.statistics import SimulationStatistics
+
+RULES = Rules()
+TICK_S = RULES.tick_s
+AUTHORITY = Address("192.0.2.1", 7072)
+SHARD = Address("198.51.100.7", 50001)
+KEY = derive_shard_key("a secret")
+WALL_START = 1_700_000_000.0
+SHIP, ROCK = 11, 22
+
+
+def full_rows(count: int = 1, **values: float) -> np.ndarray:
+    """Ships at the origin, and whatever is said otherwise."""
+    rows = np.zeros(count, BASE_SCHEMA.full_record)
+    rows["id"] = np.arange(SHIP, SHIP + count)
+    rows["epoch"], rows["kind"], rows["radius"], rows["mass"] = 1, Kind.SHIP, 8.0, 10.0
+    rows["control_epoch"] = 1
+    for name, value in values.items():
+        rows[name] = value
+    return rows
+
+
+def release_rows(net_id: int, epoch: int) -> bytes:
+    return np.array([[net_id, epoch]], "<u4").tobytes()
+
+
+def lease_rows(sector_x: int, sector_y: int, epoch: int) -> bytes:
+    return np.array([(sector_x, sector_y, 1, epoch)], LEASE_ROW).tobytes()
+
+
+class Rig:
+    """One authority and one shard.
+
+    Attributes:
+        proposed: every proposed row, with the tick of its message and when it came.
+        heartbeats: ticks of all proposals, in order of arrival.
+        leads_s: how long before the authority's tick the proposal for it came.
+    """
+
+    def __init__(
+        self,
+        config: LinkConfig | None = None,
+        *,
+        seed: int = 1,
+        key: bytes = KEY,
+        welcome: bool = True,
+        tick: int = 1000,
+    ) -> None:
+        self.now = 0.0
+        self.wire = Wire(config or LinkConfig(delay_s=0.002), seed)
+        entropy = np.random.default_rng([seed, 7]).bytes
+        self.endpoint = ServerEndpoint(
+            protocol_id=SHARD_PROTOCOL_ID,
+            private_key=KEY,
+            public_addresses=[AUTHORITY],
+            slots_max=4,
+            channels=SHARD_CHANNELS,
+            entropy=entropy,
+            now=0.0,
+        )
+        self.core = ShardCore(
+            key=key,
+            server=AUTHORITY,
+            name="one",
+            schema=BASE_SCHEMA,
+            entropy=entropy,
+            now=0.0,
+            wall_now=WALL_START,
+            seed=seed,
+            plugins=[Ships()],
+        )
+        self.tick = tick
+        self.next_tick_at = TICK_S
+        self.frozen_until = 0.0
+        self.peer = 0
+        self.welcomes = welcome
+        self.heard: list[ShardMessage] = []
+        self.closed: list[CloseReason] = []
+        self.proposed: list[tuple[int, np.void]] = []
+        self.heartbeats: list[int] = []
+        self.arrivals: dict[int, float] = {}
+        self.leads_s: list[float] = []
+        self.simulated: list[int] = []
+        self.each_tick: Callable[[int], None] = lambda tick: None
+
+    @property
+    def simulation(self) -> SimulationStatistics:
+        statistics = self.core.statistics().simulation
+        assert statistics is not None
+        return statistics
+
+    def tell(self, message: AuthorityMessage, channel: int = ShardChannel.LEASE) -> None:
+        self.endpoint.send(self.peer, channel, encode_message(message))
+
+    def adopt(self, rows: np.ndarray) -> None:
+        self.tell(Adopt(self.tick, rows.tobytes()))
+
+    def control(self, first_seq: int, *buttons: int, control_epoch: int = 1) -> None:
+        body = np.array(buttons, "<u2").tobytes()
+        self.tell(RoutedControls(SHIP, control_epoch, first_seq, body), ShardChannel.CONTROLS)
+
+    def rows_of(self, net_id: int) -> list[np.void]:
+        return [row for _, row in self.proposed if row["id"] == net_id]
+
+    def run(self, seconds: float) -> Rig:
+        until = self.now + seconds
+        self._exchange()
+        while (at := self._next_time()) <= until:
+            self.now = max(self.now, at)
+            wall_now = WALL_START + self.now
+            self.endpoint.handle_timer(self.now, wall_now)
+            self.core.handle_timer(self.now, wall_now)
+            while (arrival := self.wire.take_due(self.now)) is not None:
+                end, datagram = arrival
+                if end == 0:
+                    self.endpoint.receive_datagram(datagram, SHARD, self.now, wall_now)
+                else:
+                    self.core.receive_datagram(datagram, AUTHORITY, self.now, wall_now)
+            self._listen()
+            if self.next_tick_at <= self.now:
+                self._tick()
+            due_at = self.core.next_tick_at()
+            if due_at is not None and max(due_at, self.frozen_until) <= self.now:
+                self.core.step(self.now)
+                self.simulated.append(self.core.tick)
+            self._exchange()
+        self.now = until
+        return self
+
+    def run_until_served(self) -> Rig:
+        for _ in range(300):
+            if self.core.serving and len(self.heartbeats) > 60:
+                return self
+            self.run(0.05)
+        raise AssertionError("the shard never served")
+
+    def _next_time(self) -> float:
+        due_at = self.core.next_tick_at()
+        times = [
+            self.wire.next_delivery,
+            self.endpoint.next_timer(),
+            self.core.next_timer(),
+            None if due_at is None else max(due_at, self.frozen_until),
+            self.next_tick_at,
+        ]
+        return min(time for time in times if time is not None)
+
+    def _exchange(self) -> None:
+        for datagram, _ in self.endpoint.datagrams_to_send(self.now):
+            self.wire.send(0, datagram, self.now)
+        for datagram, _ in self.core.datagrams_to_send(self.now):
+            self.wire.send(1, datagram, self.now)
+
+    def _tick(self) -> None:
+        self.tick += 1
+        self.next_tick_at += TICK_S
+        self.each_tick(self.tick)
+        if not self.heartbeats:
+            return
+        newest = max(self.heartbeats)
+        lead_s = (newest - self.tick) * TICK_S + self.now - self.arrivals[newest]
+        self.leads_s.append(lead_s)
+        self.tell(Beat(self.tick, round(lead_s * 1e6)), ShardChannel.BEAT)
+
+    def _listen(self) -> None:
+        while (event := self.endpoint.next_event()) is not None:
+            if isinstance(event, PeerOpened):
+                self.peer = event.peer
+            elif isinstance(event, PeerClosed):
+                self.closed.append(event.reason)
+            elif isinstance(event, Received) and event.channel == ShardChannel.PROPOSAL:
+                tick, rows = decode_record_message_untrusted(
+                    BASE_SCHEMA.exact_record, event.message
+                )
+                self.heartbeats.append(tick)
+                self.arrivals.setdefault(tick, self.now)
+                self.proposed += [(tick, row) for row in rows]
+            elif isinstance(event, Received):
+                message = decode_shard_untrusted(event.message)
+                self.heard.append(message)
+                if isinstance(message, ShardHello) and self.welcomes:
+                    self.tell(ShardWelcome(1, RULES, self.tick))
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig().run_until_served()
+
+
+def test_hello_names_the_schema_and_an_incarnation() -> None:
+    first, second = (Rig(seed=seed).run_until_served().heard for seed in (1, 2))
+    hello, other = first[0], second[0]
+    assert isinstance(hello, ShardHello)
+    assert isinstance(other, ShardHello)
+    assert (hello.schema_hash, hello.name) == (BASE_SCHEMA.hash, "one")
+    assert hello.incarnation != other.incarnation
+
+
+def test_every_tick_is_proposed_once_and_in_order(rig: Rig) -> None:
+    rig.run(2.0)
+    assert rig.simulated == sorted(set(rig.simulated))
+    assert rig.heartbeats == list(range(rig.heartbeats[0], rig.heartbeats[-1] + 1))
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.03, 0.1])
+def test_proposals_come_just_ahead_of_the_authoritys_tick(delay_s: float) -> None:
+    rig = Rig(LinkConfig(delay_s=delay_s)).run_until_served().run(6.0)
+    assert np.mean(rig.leads_s[-20:]) == pytest.approx(LEAD_S, abs=2e-3)
+
+
+def test_adopted_entity_is_proposed_with_its_epoch_when_it_strays(rig: Rig) -> None:
+    rig.adopt(full_rows(epoch=7, tick=rig.tick))
+    rig.run(0.2)
+    assert rig.rows_of(SHIP) == []
+    rig.control(1, Button.THRUST)
+    rig.run(0.2)
+    row = rig.rows_of(SHIP)[-1]
+    assert row["epoch"] == 7
+    assert row["vx"] > 0
+    assert abs(int(row["tick"]) - rig.tick) < 10
+
+
+def test_drifting_entity_is_adopted_where_it_is_by_now_and_costs_nothing(rig: Rig) -> None:
+    rig.adopt(full_rows(id=ROCK, kind=Kind.ASTEROID, tick=rig.tick - 40, vx=30.0, spin=0.3))
+    rig.run(3.0)
+    assert rig.simulation.entities == 1
+    assert rig.rows_of(ROCK) == []
+
+
+def test_entity_hit_long_after_its_reference_is_proposed_where_it_is(rig: Rig) -> None:
+    rocks = full_rows(2, kind=Kind.ASTEROID, tick=rig.tick)
+    rocks["x"], rocks["vx"] = (0.0, 100.0), (20.0, 0.0)
+    rig.adopt(rocks)
+    rig.run(8.0)
+    struck = rig.rows_of(SHIP + 1)
+    assert struck
+    # Referenced from the contact on: apart by both radii, and moving away.
+    assert struck[-1]["vx"] == pytest.approx(15.0, abs=1.0)
+    assert rig.rows_of(SHIP)[-1]["vx"] == pytest.approx(5.0, abs=1.0)
+
+
+def test_controls_are_applied_one_per_tick_and_never_twice(rig: Rig) -> None:
+    rig.adopt(full_rows(tick=rig.tick))
+    rig.run(0.1)
+    seq = 0
+
+    def send(tick: int) -> None:
+        nonlocal seq
+        seq += 1
+        first = max(1, seq - 9)
+        rig.control(first, *([Button.LEFT] * (seq - first + 1)))
+
+    rig.each_tick = send
+    rig.run(2.0)
+    by_tick = {int(row["tick"]): int(row["input_seq"]) for row in rig.rows_of(SHIP)}
+    ticks = sorted(by_tick)
+    steps = [by_tick[b] - by_tick[a] for a, b in itertools.pairwise(ticks)]
+    assert len(ticks) > 30
+    assert set(steps[2:]) == {1}
+    assert by_tick[ticks[-1]] <= rig.simulation.controls_accepted <= seq
+    assert rig.simulation.controls_skipped == 0
+
+
+def test_controls_of_an_older_pilot_move_nothing(rig: Rig) -> None:
+    rig.adopt(full_rows(tick=rig.tick, control_epoch=5))
+    rig.run(0.1)
+    rig.control(1, Button.THRUST, control_epoch=4)
+    rig.run(0.3)
+    assert rig.rows_of(SHIP) == []
+    assert rig.simulation.controls_stale == 1
+
+
+def test_controls_for_a_foreign_ship_are_counted(rig: Rig) -> None:
+    rig.control(1, Button.THRUST)
+    rig.run(0.2)
+    assert rig.simulation.controls_unclaimed == 1
+
+
+def test_handed_over_ship_goes_on_with_the_inputs_it_has_not_had(rig: Rig) -> None:
+    rig.adopt(full_rows(tick=rig.tick, input_seq=3))
+    rig.run(0.1)
+    rig.control(1, *[Button.THRUST] * 3, Button.LEFT)
+    rig.run(0.3)
+    row = rig.rows_of(SHIP)[-1]
+    assert row["input_seq"] == 4
+    assert row["vx"] == 0.0
+    assert row["heading"] > 0.0
+
+
+def test_release_removes_the_entity(rig: Rig) -> None:
+    rig.adopt(full_rows(epoch=3, tick=rig.tick, vx=1.0))
+    rig.run(0.2)
+    rig.tell(Release(rig.tick, release_rows(SHIP, 4)))
+    rig.run(0.2)
+    assert rig.simulation.entities == 0
+    rig.control(1, Button.THRUST)
+    before = len(rig.proposed)
+    rig.run(0.3)
+    assert len(rig.proposed) == before
+
+
+def test_release_of_an_older_epoch_is_ignored(rig: Rig) -> None:
+    rig.adopt(full_rows(epoch=3, tick=rig.tick))
+    rig.tell(Release(rig.tick, release_rows(SHIP, 3)))
+    rig.run(0.2)
+    assert rig.simulation.entities == 1
+    assert rig.simulation.rows_stale == 1
+
+
+def test_adoption_under_an_older_epoch_is_ignored_and_a_newer_one_replaces(rig: Rig) -> None:
+    rig.adopt(full_rows(epoch=3, tick=rig.tick, x=5.0))
+    rig.adopt(full_rows(epoch=2, tick=rig.tick, x=6.0))
+    rig.run(0.2)
+    assert rig.simulation.rows_stale == 1
+    rig.adopt(full_rows(epoch=4, tick=rig.tick, x=700.0))
+    rig.run(0.2)
+    rig.control(1, Button.THRUST)
+    rig.run(0.2)
+    assert rig.simulation.entities == 1
+    assert rig.rows_of(SHIP)[-1]["x"] == pytest.approx(700.0, abs=5.0)
+    assert rig.rows_of(SHIP)[-1]["epoch"] == 4
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("x", math.nan), ("vx", math.inf), ("radius", 0.0), ("mass", math.nan), ("id", 0)],
+)
+def test_rows_that_would_spoil_the_physics_are_refused(rig: Rig, field: str, value: float) -> None:
+    rows = full_rows(2, tick=rig.tick)
+    rows[field][0] = value
+    rig.adopt(rows)
+    rig.run(0.2)
+    assert rig.simulation.entities == 1
+    assert rig.simulation.rows_refused == 1
+
+
+def test_guests_are_bodies_outside_the_leased_sectors(rig: Rig) -> None:
+    rows = full_rows(2, tick=rig.tick)
+    rows["x"] = (10.0, 1500.0)
+    rig.adopt(rows)
+    rig.tell(Grant(rig.tick, lease_rows(0, 0, 2)))
+    rig.run(0.2)
+    assert rig.simulation.guests == 1
+    rig.tell(Revoke(rig.tick, lease_rows(0, 0, 1)))
+    rig.run(0.2)
+    assert rig.simulation.sectors == 1
+    rig.tell(Revoke(rig.tick, lease_rows(0, 0, 3)))
+    rig.run(0.2)
+    assert (rig.simulation.sectors, rig.simulation.guests) == (0, 2)
+
+
+def test_contact_never_makes_anything_faster_than_the_rules_allow(rig: Rig) -> None:
+    rocks = full_rows(2, kind=Kind.ASTEROID, tick=rig.tick)
+    rocks["x"], rocks["vx"], rocks["mass"] = (0.0, 40.0), (249.0, -249.0), (1000.0, 0.1)
+    rig.adopt(rocks)
+    rig.run(1.0)
+    assert rig.simulation.speeds_bounded > 0
+    assert max(abs(row["vx"]) for row in rig.rows_of(SHIP + 1)) <= RULES.speed_max
+
+
+def test_stall_skips_ticks_in_straight_lines_and_never_goes_back(rig: Rig) -> None:
+    rig.adopt(full_rows(id=ROCK, kind=Kind.ASTEROID, tick=rig.tick, vx=50.0))
+    rig.run(0.2)
+    before = rig.core.tick
+    rig.frozen_until = rig.now + 0.9
+    rig.run(1.5)
+    skipped = rig.core.statistics().ticks_skipped
+    assert 0 < skipped <= 0.9 / TICK_S - TICKS_CATCH_UP_MAX + 1
+    assert rig.simulated == sorted(set(rig.simulated))
+    assert rig.core.tick > before + 25
+    assert rig.rows_of(ROCK) == []
+
+
+def test_load_tells_of_steps_and_bodies(rig: Rig) -> None:
+    rig.adopt(full_rows(3, tick=rig.tick))
+    rig.run(0.2)
+    rig.core.report_load(123, 1 << 20, [1000, 2000])
+    rig.run(0.2)
+    load = next(message for message in rig.heard if isinstance(message, Load))
+    assert (load.entities, load.guests, load.cpu_permille) == (3, 3, 123)
+    assert np.frombuffer(load.step_us, "<u4").tolist() == [1000, 2000]
+
+
+def test_leaving_says_farewell_first(rig: Rig) -> None:
+    rig.core.close(rig.now)
+    rig.run(0.2)
+    assert isinstance(rig.heard[-1], Farewell)
+    assert rig.closed == [CloseReason.CLOSED_BY_PEER]
+    assert rig.core.closed is CloseReason.CLOSED_LOCALLY
+    assert rig.core.next_tick_at() is None
+
+
+def test_refusal_ends_the_session_with_its_words() -> None:
+    rig = Rig(welcome=False)
+    rig.run(0.5)
+    rig.tell(Refused(CloseReason.SCHEMA_MISMATCH, "another schema"))
+    rig.run(0.2)
+    assert rig.core.closed is CloseReason.SCHEMA_MISMATCH
+    assert rig.core.closed_text == "another schema"
+
+
+def test_wrong_key_is_met_with_silence() -> None:
+    rig = Rig(key=derive_shard_key("another secret"))
+    rig.run(5.0)
+    assert rig.peer == 0
+    assert rig.core.closed is CloseReason.TIMED_OUT
+
+
+def test_silent_authority_ends_the_session(rig: Rig) -> None:
+    rig.wire.configure(LinkConfig(loss=1.0))
+    rig.run(4.0)
+    assert rig.core.closed is CloseReason.TIMED_OUT
+    assert not rig.core.serving
+
+
+def test_rows_that_are_no_rows_are_dropped_and_counted(rig: Rig) -> None:
+    rig.tell(Adopt(rig.tick, b"x" * 17))
+    rig.tell(Release(rig.tick, b"x" * 7))
+    rig.tell(Grant(rig.tick, b"x"))
+    rig.tell(RoutedControls(SHIP, 1, 1, b"x"), ShardChannel.CONTROLS)
+    rig.endpoint.send(rig.peer, ShardChannel.LEASE, b"\xff\xff")
+    rig.run(0.3)
+    assert rig.core.statistics().messages_malformed == 5
+    assert rig.core.serving
+
+
+def test_lost_proposals_heal() -> None:
+    rig = Rig(LinkConfig(delay_s=0.02, loss=0.3, duplication=0.1, reordering=0.2), seed=5)
+    rig.run_until_served()
+    rows = full_rows(100, tick=rig.tick)
+    rows["x"], rows["y"] = np.arange(100) * 50.0, np.arange(100) * 3.0
+    rows["spin"] = 2.0
+    rig.adopt(rows)
+    rig.run(4.0)
+    # A ship without a pilot stops spinning: every one must have been proposed at rest.
+    at_rest = {int(row["id"]) for _, row in rig.proposed if row["spin"] == 0.0}
+    assert at_rest == set(range(SHIP, SHIP + 100))
+
+
+def trace(seed: int) -> tuple[str, str]:
+    rig = Rig(LinkConfig(delay_s=0.01, jitter_s=0.02, loss=0.1), seed=seed).run_until_served()
+    rng = np.random.default_rng(seed)
+    rows = full_rows(40, tick=rig.tick, control_epoch=1)
+    rows["x"], rows["y"] = rng.uniform(-100, 100, (2, 40))
+    rows["vx"] = rng.uniform(-50, 50, 40)
+    rig.adopt(rows)
+    rig.each_tick = lambda tick: rig.control(tick, int(rng.integers(0, 32)))
+    rig.run(2.0)
+    rig.tell(Release(rig.tick, release_rows(SHIP + 5, 9)))
+    rig.run(1.0)
+    states = hashlib.blake2b(b"".join(row.tobytes() for _, row in rig.proposed)).hexdigest()
+    return rig.wire.trace, states
+
+
+def test_same_seed_gives_the_same_bytes() -> None:
+    assert trace(3) == trace(3)
+    assert trace(3) != trace(4)
