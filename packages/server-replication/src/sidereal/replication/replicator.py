@@ -343,8 +343,9 @@ class Replicator:
         centre = np.array([player.centre or (0, 0) for player in players])
         follow = unset | left_centre(x, y, centre[:, 0], centre[:, 1], self.rules)
         for row in np.flatnonzero(follow):
-            players[row].centre = (int(cell_x[row]), int(cell_y[row]))
-            self.fanout.move(players[row].row, self.tick, *players[row].centre)
+            to_x, to_y = int(cell_x[row]), int(cell_y[row])
+            players[row].centre = to_x, to_y
+            self.fanout.move(players[row].row, self.tick, to_x, to_y)
         self.fanout.refresh(self.world.sectors)
 
     def _centres(self, players: list[Player], present: Present) -> tuple[np.ndarray, np.ndarray]:
@@ -363,8 +364,8 @@ class Replicator:
             self.snapshot_datagrams_sent += 1
         self.snapshots_sent += len(players)
 
-    def _own_blocks(self, players: dict[int, Player]) -> dict[int, bytes]:
-        """Pack each pilot's own ship, exact, by row of the fan-out."""
+    def _own_blocks(self, players: dict[int, Player]) -> dict[int, np.void]:
+        """Pack each pilot's own ship, exact: `OWN_BLOCK` by row of the fan-out."""
         flying = [player for player in players.values() if player.net_id != NET_ID_NONE]
         slots = self.world.columns.slots_of(np.array([p.net_id for p in flying], np.int64))
         there = slots >= 0
@@ -373,8 +374,7 @@ class Replicator:
         for name in OWN_BLOCK.names or ():
             blocks[name] = records["id" if name == "net_id" else name]
         rows = [player.row for player, known in zip(flying, there, strict=True) if known]
-        size, packed = OWN_BLOCK.itemsize, blocks.tobytes()
-        return {row: packed[i * size : (i + 1) * size] for i, row in enumerate(rows)}
+        return dict(zip(rows, blocks, strict=True))
 
     # -- what leaves the tick -----------------------------------------------------------------
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import trio
 
-from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.errors import StoreError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
@@ -30,10 +28,11 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
 from sidereal.replication.genesis import make_world
-from sidereal.replication.http import serve_http
+from sidereal.replication.http import HttpConfig, create_app, serve_http
+from sidereal.replication.metrics import Metric
 from sidereal.replication.postgres import Embedded
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.status import Board, describe_world
+from sidereal.replication.status import Board, describe_metrics, describe_world
 from sidereal.replication.store import Store, open_store
 
 log = logging.getLogger("sidereal.replication")
@@ -129,6 +128,10 @@ class Service:
             },
             **describe_world(self._core, self._board),
         }
+
+    def metrics(self) -> Iterable[Metric]:
+        """Give the numbers Prometheus reads."""
+        return describe_metrics(self.status())
 
     # -- the loops ------------------------------------------------------------------------------
 
@@ -258,11 +261,11 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
             client_key = entropy(32)
             core = await _load(config, store, schema, rules, client_key, clients, shards)
             service = Service(config, store, core, clients, shards, client_key)
+            http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S)
+            app = create_app(store, service, http_config, entropy)
             async with trio.open_nursery() as nursery:
                 try:
-                    address = await nursery.start(
-                        serve_http, http, service, store, config.guests
-                    )
+                    address = await nursery.start(serve_http, *http, app)
                     nursery.start_soon(service.receive_clients)
                     nursery.start_soon(service.receive_shards)
                     nursery.start_soon(service.save)

@@ -143,11 +143,11 @@ class ShardLink:
                 batches.append(records)
         if not batches:
             return np.empty(0, self._schema.exact_record)
-        records = np.concatenate(batches)
-        order = np.lexsort((records["tick"], records["id"]))
-        ids = records["id"][order]
-        last = np.append(ids[1:] != ids[:-1], True)
-        return records[order[last]]
+        rows: np.ndarray = np.concatenate(batches)
+        order = np.lexsort((rows["tick"], rows["id"]))
+        ids = rows["id"][order]
+        newest: np.ndarray = rows[order[np.append(ids[1:] != ids[:-1], True)]]
+        return newest
 
     def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
         """Tell shards which sectors they have got and lost; the losses first."""

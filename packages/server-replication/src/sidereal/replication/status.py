@@ -7,11 +7,14 @@ durations are quantiles over the newest ticks.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
+from sidereal.protocol.session.statistics import SessionServerStatistics
 from sidereal.protocol.space.sectors import unpack_sector
+from sidereal.replication.metrics import Metric
 from sidereal.replication.players import Phase, Player
 from sidereal.replication.replicator import Note, Replicator
 from sidereal.replication.shards import Shard
@@ -88,7 +91,9 @@ def describe_world(replicator: Replicator, board: Board) -> dict[str, Any]:
         "tick": replicator.tick,
         "tick_hz": replicator.rules.tick_hz,
         "replication": _describe_replication(replicator, board),
-        "shards": [_describe_shard(shard, replicator, present) for shard in replicator.shards.shards],
+        "shards": [
+            _describe_shard(shard, replicator, present) for shard in replicator.shards.shards
+        ],
         "sectors": _describe_sectors(replicator, present),
         "clients": [
             _describe_client(player, replicator)
@@ -99,8 +104,8 @@ def describe_world(replicator: Replicator, board: Board) -> dict[str, Any]:
 
 
 def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any]:
-    traffic = replicator.clients.endpoint.statistics()
-    link = replicator.shards.endpoint.statistics()
+    traffic = replicator.clients.endpoint.statistics().session
+    link = replicator.shards.endpoint.statistics().session
     return {
         "tick_ms": board.ticks.quantiles(),
         "ticks_dropped": board.ticks_dropped,
@@ -113,13 +118,19 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "handovers": replicator.handovers,
         "snapshots": replicator.snapshots_sent,
         "snapshot_datagrams": replicator.snapshot_datagrams_sent,
-        "bytes_out": traffic.bytes_sent,
-        "bytes_in": traffic.bytes_received,
-        "shard_bytes_out": link.bytes_sent,
-        "shard_bytes_in": link.bytes_received,
-        "dropped_from_clients": dict(replicator.clients.dropped),
-        "dropped_from_shards": dict(replicator.shards.dropped),
+        "bytes_out": traffic.bytes_out,
+        "bytes_in": traffic.bytes_in,
+        "shard_bytes_out": link.bytes_out,
+        "shard_bytes_in": link.bytes_in,
+        "dropped_from_clients": _count_drops(replicator.clients.dropped, traffic),
+        "dropped_from_shards": _count_drops(replicator.shards.dropped, link),
     }
+
+
+def _count_drops(dropped: Mapping[str, int], session: SessionServerStatistics) -> dict[str, int]:
+    """Put what was not listened to together: messages, and datagrams below them."""
+    below = {f"datagram_{drop.name.lower()}": count for drop, count in session.dropped.items()}
+    return {**dropped, **below}
 
 
 def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> dict[str, Any]:
@@ -144,9 +155,7 @@ def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> d
 def _describe_sectors(replicator: Replicator, present: Present) -> list[dict[str, Any]]:
     keys, counts = np.unique(present.sector, return_counts=True)
     sector_x, sector_y = unpack_sector(keys)
-    count = {
-        (int(x), int(y)): int(n) for x, y, n in zip(sector_x, sector_y, counts, strict=True)
-    }
+    count = {(int(x), int(y)): int(n) for x, y, n in zip(sector_x, sector_y, counts, strict=True)}
     return [
         {
             "x": int(row["sector_x"]),
@@ -167,6 +176,48 @@ def _describe_client(player: Player, replicator: Replicator) -> dict[str, Any]:
         "account": player.account,
         "phase": player.phase.name.lower(),
         "net_id": player.net_id,
-        "rtt_ms": None if link is None or link.rtt_s is None else round(link.rtt_s * 1000, 2),
+        "rtt_ms": None if link is None else round(link.rtt_s * 1000, 2),
         "loss": None if link is None else round(link.loss, 4),
     }
+
+
+def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
+    """Give the numbers of a `/v1/status` that are worth a curve."""
+    replication, database = status["replication"], status["database"]
+    alone: tuple[str, ...] = ()
+    metrics = [
+        Metric("sidereal_tick", "counter", "Ticks of the world.", {alone: status["tick"]}),
+        Metric("sidereal_entities", "gauge", "Entities.", {alone: replication["entities"]}),
+        Metric("sidereal_clients", "gauge", "Clients.", {alone: replication["clients"]}),
+        Metric("sidereal_shards", "gauge", "Shards.", {alone: len(status["shards"])}),
+        Metric(
+            "sidereal_database_up",
+            "gauge",
+            "Whether the database can be reached.",
+            {alone: float(database["available"])},
+        ),
+        Metric(
+            "sidereal_unsaved_rows",
+            "gauge",
+            "Rows on their way to the database.",
+            {alone: database["waiting_rows"]},
+        ),
+        Metric(
+            "sidereal_rejected_rows",
+            "counter",
+            "Proposed rows that were refused, by reason.",
+            {(reason,): count for reason, count in replication["rejected"].items()},
+            ("reason",),
+        ),
+    ]
+    for quantile in ("p50", "p99", "max"):
+        value = replication["tick_ms"][quantile]
+        if value is not None:
+            name = f"sidereal_tick_{quantile}_seconds"
+            text = f"Duration of a tick, {quantile} of the newest ones."
+            metrics.append(Metric(name, "gauge", text, {alone: value / 1000}))
+    metrics += [
+        Metric(f"sidereal_{name}", "counter", f"Total of {name}.", {alone: replication[name]})
+        for name in ("proposals", "fenced", "handovers", "snapshots", "bytes_out", "bytes_in")
+    ]
+    return metrics

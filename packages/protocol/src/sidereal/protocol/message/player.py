@@ -59,14 +59,14 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_un
     pass
 
 
-class Hello(_Message, tag=1):
+class Hello(_Message, frozen=True, tag=1):
     """First message of a client: which schema it speaks, and who it is."""
 
     schema_hash: Digest
     software: Name
 
 
-class Welcome(_Message, tag=2):
+class Welcome(_Message, frozen=True, tag=2):
     """Answer to `Hello`: the rules of this world and the tick it is at."""
 
     schema_hash: Digest
@@ -77,14 +77,14 @@ class Welcome(_Message, tag=2):
     name: str
 
 
-class Refused(_Message, tag=3):
+class Refused(_Message, frozen=True, tag=3):
     """The session ends; `reason` is a `CloseReason`, `text` is for people."""
 
     reason: U16
     text: str
 
 
-class Assigned(_Message, tag=4):
+class Assigned(_Message, frozen=True, tag=4):
     """The client flies this entity from now on; its controls carry the control epoch."""
 
     net_id: U32
@@ -92,7 +92,7 @@ class Assigned(_Message, tag=4):
     tick: U32
 
 
-class Controls(_Message, tag=5):
+class Controls(_Message, frozen=True, tag=5):
     """Buttons of the newest ticks, oldest first, repeated until acked (unreliable).
 
     Attributes:
@@ -108,14 +108,14 @@ class Controls(_Message, tag=5):
     ]
 
 
-class LookAt(_Message, tag=6):
+class LookAt(_Message, frozen=True, tag=6):
     """An observer (or operator) moves the centre of its interest there."""
 
     x: Coordinate
     y: Coordinate
 
 
-class LeaseMap(_Message, tag=7):
+class LeaseMap(_Message, frozen=True, tag=7):
     """Which shard simulates which sector, whole.
 
     Attributes:
@@ -127,14 +127,14 @@ class LeaseMap(_Message, tag=7):
     rows: bytes
 
 
-class Chat(_Message, tag=8):
+class Chat(_Message, frozen=True, tag=8):
     """A line of chat; `sender` is filled in by the server."""
 
     text: Text
     sender: str = ""
 
 
-class Notice(_Message, tag=9):
+class Notice(_Message, frozen=True, tag=9):
     """A line for the person at the client: what happened and what it means."""
 
     text: str

@@ -27,7 +27,7 @@ class ShardChannel(enum.IntEnum):
     """Reliable ordered: everything else, both ways."""
 
 
-class ShardHello(_Message, tag=32):
+class ShardHello(_Message, frozen=True, tag=32):
     """First message of a shard; `incarnation` is new at every start of the process."""
 
     schema_hash: Digest
@@ -35,7 +35,7 @@ class ShardHello(_Message, tag=32):
     incarnation: Digest
 
 
-class ShardWelcome(_Message, tag=33):
+class ShardWelcome(_Message, frozen=True, tag=33):
     """Answer to `ShardHello`: the shard's id and the rules of this world."""
 
     shard: U16
@@ -43,7 +43,7 @@ class ShardWelcome(_Message, tag=33):
     tick: U32
 
 
-class Grant(_Message, tag=34):
+class Grant(_Message, frozen=True, tag=34):
     """The shard simulates these sectors from now on.
 
     Attributes:
@@ -54,14 +54,14 @@ class Grant(_Message, tag=34):
     rows: bytes
 
 
-class Revoke(_Message, tag=35):
+class Revoke(_Message, frozen=True, tag=35):
     """The shard no longer simulates these sectors; rows as in `Grant`."""
 
     tick: U32
     rows: bytes
 
 
-class Adopt(_Message, tag=36):
+class Adopt(_Message, frozen=True, tag=36):
     """These entities are the shard's from now on.
 
     Attributes:
@@ -73,7 +73,7 @@ class Adopt(_Message, tag=36):
     rows: bytes
 
 
-class Release(_Message, tag=37):
+class Release(_Message, frozen=True, tag=37):
     """These entities are no longer the shard's (handed over, or gone from the world).
 
     Attributes:
@@ -84,7 +84,7 @@ class Release(_Message, tag=37):
     rows: bytes
 
 
-class Beat(_Message, tag=38):
+class Beat(_Message, frozen=True, tag=38):
     """The replication server's clock, once per tick (unreliable).
 
     Attributes:
@@ -97,7 +97,7 @@ class Beat(_Message, tag=38):
     lead_us: int
 
 
-class RoutedControls(_Message, tag=39):
+class RoutedControls(_Message, frozen=True, tag=39):
     """A player's `Controls`, routed to the ship's owner as they come."""
 
     net_id: U32
@@ -106,7 +106,7 @@ class RoutedControls(_Message, tag=39):
     buttons: bytes
 
 
-class Load(_Message, tag=40):
+class Load(_Message, frozen=True, tag=40):
     """How the shard is doing, about once a second.
 
     Attributes:
@@ -122,7 +122,7 @@ class Load(_Message, tag=40):
     step_us: bytes
 
 
-class Farewell(_Message, tag=41):
+class Farewell(_Message, frozen=True, tag=41):
     """The shard is leaving on purpose: take its leases now, do not wait for silence."""
 
 
