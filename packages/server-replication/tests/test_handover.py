@@ -1,0 +1,53 @@
+"""Who changes hands: those clearly out of their owner's space, and the orphans."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import sector_of
+from sidereal.protocol.space.sectors import pack_sector
+from sidereal.replication.handover import HANDOVER_MARGIN, decide_handovers
+from sidereal.replication.leases import LeaseTable
+
+RULES = Rules()
+LOADS = {(0, 0): 10.0, (1, 0): 10.0}
+
+
+def decide(x: list[float], owner: list[int]) -> dict[int, int]:
+    table = LeaseTable()
+    table.join(1, LOADS)
+    table.join(2, LOADS)
+    assert (table.holder_of((0, 0)), table.holder_of((1, 0))) == (1, 2)
+    xs, ys = np.array(x), np.full(len(x), 500.0)
+    sector = pack_sector(*sector_of(xs, ys, RULES))
+    slots = np.arange(len(x)) + 100
+    result = decide_handovers(slots, xs, ys, sector, np.array(owner, np.uint16), table, RULES)
+    return dict(zip(result.slots.tolist(), result.after.tolist(), strict=True))
+
+
+def test_an_entity_at_home_stays() -> None:
+    assert decide([500.0, 1500.0], [1, 2]) == {}
+
+
+def test_an_entity_goes_over_only_beyond_the_margin() -> None:
+    assert decide([1000.0 + HANDOVER_MARGIN - 0.5], [1]) == {}
+    assert decide([1000.0 + HANDOVER_MARGIN + 0.5], [1]) == {100: 2}
+
+
+def test_the_margin_holds_in_both_directions() -> None:
+    assert decide([1000.0 - HANDOVER_MARGIN + 0.5], [2]) == {}
+    assert decide([1000.0 - HANDOVER_MARGIN - 0.5], [2]) == {100: 1}
+
+
+def test_an_orphan_is_taken_at_once() -> None:
+    assert decide([999.0, 1001.0], [SHARD_NONE, SHARD_NONE]) == {100: 1, 101: 2}
+
+
+def test_an_entity_of_a_lost_shard_is_taken_at_once() -> None:
+    assert decide([1001.0], [9]) == {100: 2}
+
+
+def test_nobody_is_handed_to_space_without_a_shard() -> None:
+    assert decide([2500.0], [2]) == {}

@@ -1,0 +1,67 @@
+"""Players' controls are checked for epoch, range, rate and sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.message.player import Button, Controls, Role
+from sidereal.protocol.rules import Rules
+from sidereal.replication.players import CONTROLS_BURST_TICKS, ControlsVerdict, Player, Players
+
+RULES = Rules()
+
+
+def pilot() -> Player:
+    player = Player(1, 0, 5, Role.PLAYER, "ada", since=0.0, deadline=5.0)
+    player.fly(42, control_epoch=9)
+    return player
+
+
+def controls(first_seq: int, *buttons: int, control_epoch: int = 9) -> Controls:
+    return Controls(control_epoch, first_seq, np.array(buttons or (0,), "<u2").tobytes())
+
+
+def test_controls_of_the_right_epoch_are_routed_once() -> None:
+    player = pilot()
+    assert player.judge_controls(controls(1, 1, 1), RULES, 0.0) is ControlsVerdict.ROUTED
+    assert player.judge_controls(controls(1, 1, 1), RULES, 0.0) is ControlsVerdict.REPEATED
+    assert player.judge_controls(controls(1, 1, 1, 1), RULES, 0.1) is ControlsVerdict.ROUTED
+
+
+def test_controls_for_a_former_ship_are_refused() -> None:
+    player = pilot()
+    verdict = player.judge_controls(controls(1, control_epoch=8), RULES, 0.0)
+    assert verdict is ControlsVerdict.OLD_EPOCH
+
+
+def test_controls_without_a_ship_are_refused() -> None:
+    player = Player(1, 0, 5, Role.OBSERVER, "eve", since=0.0, deadline=5.0)
+    assert player.judge_controls(controls(1), RULES, 0.0) is ControlsVerdict.NOT_FLYING
+
+
+def test_unknown_buttons_and_odd_bytes_are_refused() -> None:
+    player = pilot()
+    assert player.judge_controls(controls(1, 64), RULES, 0.0) is ControlsVerdict.BAD_BUTTONS
+    odd = Controls(9, 1, b"\x01\x00\x01")
+    assert player.judge_controls(odd, RULES, 0.0) is ControlsVerdict.BAD_BUTTONS
+    known = controls(1, int(Button.THRUST | Button.FIRE))
+    assert player.judge_controls(known, RULES, 0.0) is ControlsVerdict.ROUTED
+
+
+def test_a_clock_that_runs_too_fast_is_stopped() -> None:
+    player = pilot()
+    assert player.judge_controls(controls(100), RULES, 10.0) is ControlsVerdict.ROUTED
+    burst = 100 + CONTROLS_BURST_TICKS
+    assert player.judge_controls(controls(burst + 2), RULES, 10.0) is ControlsVerdict.TOO_FAST
+    assert player.judge_controls(controls(burst), RULES, 10.0) is ControlsVerdict.ROUTED
+    assert player.judge_controls(controls(burst + 21), RULES, 11.0) is ControlsVerdict.ROUTED
+
+
+def test_rows_of_the_fan_out_are_used_again() -> None:
+    players = Players(clients_max=1)
+    row = players.take_row()
+    assert row == 0
+    assert players.take_row() is None
+    players.add(Player(1, row, 0, Role.PLAYER, "ada", 0.0, 5.0))
+    players.remove(1)
+    assert players.take_row() == 0

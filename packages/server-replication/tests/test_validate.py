@@ -1,0 +1,102 @@
+"""What a shard proposes is believed only after every check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.validate import (
+    FUTURE_TICKS_MAX,
+    SUPERSEDED_TICKS_MAX,
+    Verdict,
+    judge_rows,
+)
+
+TICK = 1000
+SHARD = 3
+
+
+def judge(handover_tick: int = 0, **changed: Any) -> Verdict:
+    columns = Columns(BASE_SCHEMA, 8)
+    committed = np.zeros(1, BASE_SCHEMA.full_record)
+    committed["id"], committed["epoch"], committed["tick"] = 7, 5, TICK - 20
+    committed["shard"], committed["kind"] = SHARD, 1
+    slot = columns.load(committed)
+    proposed = columns.store(slot, BASE_SCHEMA.exact_record)
+    proposed["tick"], proposed["x"] = TICK, 10.0
+    for name, value in changed.items():
+        proposed[name] = value
+    verdicts = judge_rows(
+        proposed,
+        columns.slots_of(proposed["id"]),
+        columns,
+        np.full(columns.capacity, handover_tick),
+        shard=SHARD,
+        tick=TICK,
+        schema=BASE_SCHEMA,
+        rules=Rules(),
+    )
+    return Verdict(int(verdicts[0]))
+
+
+def test_a_possible_row_is_accepted() -> None:
+    assert judge() is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({"id": 8}, Verdict.UNKNOWN_ENTITY),
+        ({"epoch": 4}, Verdict.STALE_EPOCH),
+        ({"epoch": 6}, Verdict.STALE_EPOCH),
+        ({"tick": TICK - 20}, Verdict.REPEATED),
+        ({"tick": TICK + FUTURE_TICKS_MAX + 1}, Verdict.FUTURE_TICK),
+        ({"x": np.nan}, Verdict.OUT_OF_RANGE),
+        ({"vy": np.inf}, Verdict.OUT_OF_RANGE),
+        ({"vx": 200.0, "vy": 200.0}, Verdict.TOO_FAST),
+        ({"x": 400.0}, Verdict.TOO_FAR),
+    ],
+)
+def test_an_impossible_row_is_refused_by_name(changed: dict[str, Any], verdict: Verdict) -> None:
+    assert judge(**changed) is verdict
+
+
+def test_a_row_of_another_shards_entity_is_refused() -> None:
+    columns = Columns(BASE_SCHEMA, 8)
+    record = np.zeros(1, BASE_SCHEMA.full_record)
+    record["id"], record["epoch"], record["shard"] = 7, 5, SHARD + 1
+    slots = columns.load(record)
+    proposed = columns.store(slots, BASE_SCHEMA.exact_record)
+    proposed["tick"] = 1
+    verdict = judge_rows(
+        proposed,
+        slots,
+        columns,
+        np.zeros(8),
+        shard=SHARD,
+        tick=1,
+        schema=BASE_SCHEMA,
+        rules=Rules(),
+    )
+    assert verdict.tolist() == [Verdict.NOT_OWNER]
+
+
+def test_a_row_on_its_way_during_a_handover_is_no_fault() -> None:
+    assert judge(handover_tick=TICK - 1, epoch=4) is Verdict.SUPERSEDED
+    late = TICK - SUPERSEDED_TICKS_MAX - 1
+    assert judge(handover_tick=late, epoch=4) is Verdict.STALE_EPOCH
+
+
+def test_a_row_from_an_epoch_to_come_is_never_excused() -> None:
+    assert judge(handover_tick=TICK - 1, epoch=6) is Verdict.STALE_EPOCH
+
+
+def test_displacement_is_measured_from_the_committed_reference() -> None:
+    reach = 20 * Rules().tick_s * Rules().speed_max
+    assert judge(x=reach) is Verdict.ACCEPTED
+    assert judge(x=reach + 6.0) is Verdict.TOO_FAR
