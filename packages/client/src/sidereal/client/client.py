@@ -1,18 +1,65 @@
-"""The headless client: everything a player's process decides, without sockets or clocks."""
+"""The headless client: everything a player's process decides, without sockets or clocks.
+
+A stay goes through four stages. CONNECTING: the session is being opened. GREETING: it is open and
+`Hello` is under way. JOINED: the server's `Welcome` came, with it the rules everything else needs.
+ENDED: for whatever reason; a new stay needs a new connect token and a new `Client`. A message that
+does not belong to the stage is the server's fault and ends the stay.
+
+Snapshots travel unreliably and may overtake the welcome. The transport has acked them by then, so
+the server takes their content for known: they are kept and applied once the rules are here.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import Final, assert_never
 
 import numpy as np
 
+from sidereal.client import events
+from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent
+from sidereal.client.inputs import Inputs
+from sidereal.client.prediction import Prediction, ShipState
+from sidereal.client.replica import Applied, Replica
 from sidereal.client.statistics import ClientStatistics, Stage
-from sidereal.client.view import View
+from sidereal.client.traffic import Traffic
+from sidereal.client.view import View, compose_view, empty_view
+from sidereal.protocol import limits
+from sidereal.protocol.channel import endpoint as channel
+from sidereal.protocol.errors import (
+    CloseReason,
+    ConfigError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    WireError,
+)
 from sidereal.protocol.ids import Address
-from sidereal.protocol.message.player import Welcome
-from sidereal.protocol.rules import Rules
+from sidereal.protocol.links import PLAYER_CHANNELS
+from sidereal.protocol.message.codec import (
+    LEASE_ROW,
+    decode_rows_untrusted,
+    decode_server_untrusted,
+    encode_message,
+)
+from sidereal.protocol.message.player import (
+    Assigned,
+    Chat,
+    Hello,
+    LeaseMap,
+    LookAt,
+    Notice,
+    PlayerChannel,
+    Refused,
+    ServerMessage,
+    Welcome,
+)
+from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.state.schema import Schema
+
+LOOK_INTERVAL_S: Final = 0.1
+"""The centre of interest is sent no more often than this."""
 
 
 class Client:
@@ -26,13 +73,6 @@ class Client:
         control_epoch: what its controls carry.
         leases: `LEASE_ROW`[n], which shard simulates which sector.
     """
-
-    stage: Stage
-    welcome: Welcome | None
-    rules: Rules | None
-    net_id: int
-    control_epoch: int
-    leases: np.ndarray
 
     def __init__(
         self,
@@ -57,53 +97,328 @@ class Client:
             software: name and version of the face.
             predict: whether to run the flight model ahead of the authority.
             phase: fraction of a tick by which inputs are shifted, [0, 1).
+
+        Raises:
+            WireError: the token is not a connect token.
         """
-        raise NotImplementedError
+        self.stage = Stage.CONNECTING
+        self.welcome: Welcome | None = None
+        self.rules: Rules | None = None
+        self.net_id = 0
+        self.control_epoch = 0
+        self.leases = np.zeros(0, LEASE_ROW)
+        self._schema = schema
+        self._software = software
+        self._predict = predict
+        self._phase = phase
+        self._now = now
+        self._wall_offset_s = wall_now - now
+        self._endpoint = channel.ClientEndpoint(
+            connect_token, PLAYER_CHANNELS, entropy=entropy, now=now, wall_now=wall_now
+        )
+        self._events: deque[ClientEvent] = deque(maxlen=limits.EVENTS_MAX)
+        self._traffic = Traffic(now)
+        self._replica: Replica | None = None
+        self._clock = ClockSync(Rules().tick_s)
+        self._early: list[bytes] = []
+        self._inputs: Inputs | None = None
+        self._prediction: Prediction | None = None
+        self._buttons = 0
+        self._look: LookAt | None = None
+        self._look_at = now
+        self._snapshot_at = now
+        self._must_send = True
+        self._malformed = 0
+        self._corrections = 0
+        self._position_errors: deque[float] = deque(maxlen=limits.INPUT_LATENCIES_MAX)
+
+    # -- packets and time ---------------------------------------------------------------------
 
     def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
         """Take one datagram; bad ones are dropped and counted."""
+        self._now = now
+        self._traffic.bytes_in += len(datagram)
+        self._endpoint.receive_datagram(datagram, address, now, now + self._wall_offset_s)
+        self._drain(now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at `now`."""
+        self._now = now
+        self._traffic.advance(now)
+        self._endpoint.handle_timer(now, now + self._wall_offset_s)
+        self._drain(now)
+        if self.stage is Stage.JOINED:
+            self._send_inputs(now)
+            self._send_look(now)
 
     def next_timer(self) -> float | None:
-        """When `handle_timer` is due, None once ended."""
+        """When `handle_timer`, and after it `datagrams_to_send`, is due; None once ended."""
+        if self._must_send:
+            return self._now
+        due = self._endpoint.next_timer()
+        if self.stage is Stage.JOINED:
+            if self._inputs is not None and self.net_id:
+                due = _sooner(due, self._inputs.next_at)
+            if self._look is not None:
+                due = _sooner(due, self._look_at)
+        return due
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """Datagrams to send now."""
-        raise NotImplementedError
+        self._must_send = False
+        datagrams = self._endpoint.datagrams_to_send(now)
+        self._traffic.bytes_out += sum(len(datagram) for datagram, _ in datagrams)
+        return datagrams
 
     def next_event(self) -> ClientEvent | None:
-        """Oldest event not yet taken."""
+        """Oldest event not yet taken; when a face takes none, the oldest are lost."""
+        return self._events.popleft() if self._events else None
+
+    @property
+    def server_address(self) -> Address | None:
+        """Server connected to, or being tried; None if the token was no good."""
+        return self._endpoint.server_address
+
+    # -- what the face wants ------------------------------------------------------------------
 
     def hold(self, buttons: int) -> None:
         """Hold these `Button` flags from now on."""
+        self._buttons = int(buttons)
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest (sent at most ten times a second)."""
+        self._look = LookAt(x, y)
 
     def say(self, text: str) -> None:
-        """Say a line of chat."""
+        """Say a line of chat.
+
+        Raises:
+            LocalProtocolError: not joined, or the line is too long.
+        """
+        if self.stage is not Stage.JOINED:
+            raise LocalProtocolError("nothing can be said before joining or after the end")
+        if len(text) > limits.CHAT_SIZE_MAX:
+            raise LocalProtocolError(f"a line of chat has at most {limits.CHAT_SIZE_MAX} letters")
+        self._command(Chat(text))
 
     def leave(self, now: float) -> None:
         """End the stay; the server is told by the next `datagrams_to_send`."""
+        self._end(CloseReason.CLOSED_LOCALLY, "left", now)
+
+    # -- what the face draws ------------------------------------------------------------------
 
     def view(self, now: float) -> View:
         """What to draw at `now`."""
-        raise NotImplementedError
+        if self._replica is None or self.rules is None:
+            return empty_view()
+        own = None if self._prediction is None else self._prediction.pose(now)
+        return compose_view(
+            self._replica, self.rules, self._clock.server_tick(now), self.net_id, own
+        )
 
     def statistics(self) -> ClientStatistics:
         """How it is going, as of the newest call with a time."""
-        raise NotImplementedError
+        link = self._endpoint.connection_statistics()
+        prediction = self._prediction
+        traffic = self._traffic
+        return ClientStatistics(
+            stage=self.stage,
+            rtt_s=link.rtt_s,
+            jitter_s=link.jitter_s,
+            loss=link.loss,
+            snapshot_hz=traffic.snapshot_hz,
+            bytes_in_per_s=traffic.bytes_in_per_s,
+            bytes_out_per_s=traffic.bytes_out_per_s,
+            newest_tick=self._clock.newest_tick,
+            data_age_s=self._now - self._snapshot_at,
+            visible_entities=0 if self._replica is None else len(self._replica.rows()),
+            snapshots=traffic.snapshots,
+            bytes_in=traffic.bytes_in,
+            bytes_out=traffic.bytes_out,
+            malformed=self._malformed,
+            inputs=0 if self._inputs is None else self._inputs.made,
+            inputs_skipped=0 if self._inputs is None else self._inputs.skipped,
+            corrections=self._corrections,
+            position_error_units=0.0 if prediction is None else prediction.position_error_units,
+        )
 
     def take_input_latencies(self) -> list[float]:
         """Drain the input-to-view times measured since the last call, seconds."""
-        raise NotImplementedError
+        return [] if self._inputs is None else self._inputs.take_latencies()
 
     def take_position_errors(self) -> list[float]:
         """Drain the correction sizes since the last call, world units."""
-        raise NotImplementedError
+        taken = list(self._position_errors)
+        self._position_errors.clear()
+        return taken
+
+    def take_input_lateness(self) -> list[float]:
+        """Drain how long after its schedule each input was made, seconds."""
+        return [] if self._inputs is None else self._inputs.take_lateness()
 
     def unanswered_input_ages(self, now: float) -> list[float]:
         """How long each input has been waiting that no snapshot shows yet, seconds."""
-        raise NotImplementedError
+        return [] if self._inputs is None else self._inputs.unanswered_ages(now)
+
+    # -- what comes in ------------------------------------------------------------------------
+
+    def _drain(self, now: float) -> None:
+        while (event := self._endpoint.next_event()) is not None:
+            if self.stage is Stage.ENDED:
+                continue
+            try:
+                self._take(event, now)
+            except WireError:
+                self._malformed += 1
+            except RemoteProtocolError as error:
+                self._end(CloseReason.PROTOCOL_VIOLATION, str(error), now)
+
+    def _take(
+        self, event: channel.Opened | channel.Received | channel.Acked | channel.Closed, now: float
+    ) -> None:
+        match event:
+            case channel.Opened():
+                self.stage = Stage.GREETING
+                self._command(Hello(self._schema.hash, self._software))
+            case channel.Received(channel=PlayerChannel.SNAPSHOT, message=message):
+                self._take_snapshot(message, now)
+            case channel.Received(message=message):
+                self._take_message(decode_server_untrusted(message), now)
+            case channel.Closed(reason=reason):
+                self._end(reason, "", now)
+            case channel.Acked():
+                pass
+
+    def _take_message(self, message: ServerMessage, now: float) -> None:
+        expected = Stage.GREETING if isinstance(message, Welcome) else Stage.JOINED
+        if self.stage is not expected and not isinstance(message, Refused):
+            raise RemoteProtocolError(f"{type(message).__name__} while {self.stage.value}")
+        match message:
+            case Welcome():
+                self._join(message, now)
+            case Refused(reason=reason, text=text):
+                self._end(_reason(reason), text, now)
+            case Assigned():
+                self._assign(message, now)
+            case LeaseMap(tick=tick, rows=rows):
+                leases_max = limits.MESSAGE_SIZE_MAX // LEASE_ROW.itemsize
+                self.leases = decode_rows_untrusted(rows, LEASE_ROW, leases_max)
+                self._events.append(events.LeasesChanged(tick))
+            case Chat(text=text, sender=sender):
+                self._events.append(events.ChatLine(sender, text))
+            case Notice(text=text):
+                self._events.append(events.NoticeLine(text))
+            case _:
+                assert_never(message)
+
+    def _join(self, welcome: Welcome, now: float) -> None:
+        if welcome.schema_hash != self._schema.hash:
+            text = "the server's components differ from this client's: use the same version"
+            self._end(CloseReason.SCHEMA_MISMATCH, text, now)
+            return
+        check_rules_untrusted(welcome.rules)
+        self.stage = Stage.JOINED
+        self.welcome, self.rules = welcome, welcome.rules
+        self._replica = Replica(self._schema, welcome.rules)
+        self._clock = ClockSync(welcome.rules.tick_s)
+        self._events.append(events.Joined(welcome))
+        early, self._early = self._early, []
+        for message in early:
+            self._take_snapshot(message, now)
+
+    def _assign(self, message: Assigned, now: float) -> None:
+        assert self.rules is not None
+        self.net_id = message.net_id
+        self.control_epoch = message.control_epoch
+        if self._inputs is None:
+            phase_s = self._phase * self.rules.tick_s
+            self._inputs = Inputs(self.rules.tick_s, first_at=now + phase_s)
+        self._inputs.abandon(now)
+        self._prediction = Prediction(self.rules) if self._predict else None
+        self._events.append(events.Assigned(message.net_id, message.control_epoch, message.tick))
+
+    def _take_snapshot(self, message: bytes, now: float) -> None:
+        if self._replica is None:
+            if len(self._early) >= limits.SNAPSHOTS_EARLY_MAX:
+                raise RemoteProtocolError("snapshots without end before the welcome")
+            self._early.append(message)
+            return
+        applied = self._replica.apply_untrusted(message, now)
+        if applied.tick > self._clock.newest_tick:
+            self._clock.observe(applied.tick, now)
+            self._replica.expire(applied.tick)
+            self._traffic.snapshots += 1
+            self._snapshot_at = now
+        self._take_own(applied, now)
+
+    def _take_own(self, applied: Applied, now: float) -> None:
+        if applied.own is None or self._inputs is None:
+            return
+        net_id, control_epoch, input_seq, tick, *state = applied.own.item()
+        if net_id != self.net_id or control_epoch != self.control_epoch:
+            return
+        if input_seq > self._inputs.made:
+            raise WireError(f"input {input_seq} was never made")
+        self._inputs.answer(input_seq, now)
+        if self._prediction is None:
+            return
+        before = self._prediction.corrections
+        error = self._prediction.reconcile(tick, input_seq, ShipState(*state), now)
+        if error is not None:
+            self._position_errors.append(error)
+        self._corrections += self._prediction.corrections - before
+
+    # -- what goes out ------------------------------------------------------------------------
+
+    def _send_inputs(self, now: float) -> None:
+        if self._inputs is None or not self.net_id:
+            return
+        pressed = self._inputs.press(self._buttons, now)
+        if self._prediction is not None:
+            for entry in pressed:
+                self._prediction.press(entry)
+        controls = self._inputs.controls(self.control_epoch) if pressed else None
+        if controls is not None:
+            self._endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
+            self._must_send = True
+
+    def _send_look(self, now: float) -> None:
+        if self._look is not None and now >= self._look_at:
+            self._command(self._look)
+            self._look = None
+            self._look_at = now + LOOK_INTERVAL_S
+
+    def _command(self, message: Hello | LookAt | Chat) -> None:
+        self._endpoint.send(PlayerChannel.COMMAND, encode_message(message))
+        self._must_send = True
+
+    def _end(self, reason: CloseReason, text: str, now: float) -> None:
+        if self.stage is Stage.ENDED:
+            return
+        self.stage = Stage.ENDED
+        self._endpoint.close(now)
+        self._must_send = True
+        self._events.append(events.Ended(reason, text))
+
+
+def _sooner(a: float | None, b: float) -> float:
+    return b if a is None else min(a, b)
+
+
+def _reason(value: int) -> CloseReason:
+    try:
+        return CloseReason(value)
+    except ValueError:
+        return CloseReason.UNKNOWN
+
+
+def check_rules_untrusted(rules: Rules) -> None:
+    """Refuse rules of a server that cannot work.
+
+    Raises:
+        RemoteProtocolError: naming every problem.
+    """
+    try:
+        check_rules(rules)
+    except ConfigError as error:
+        raise RemoteProtocolError(f"rules that cannot work: {error}") from None

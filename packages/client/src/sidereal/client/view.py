@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.client.interpolation import interpolate, reckon
+from sidereal.client.prediction import ShipState
+from sidereal.client.replica import Replica
+from sidereal.protocol.rules import Rules
+
 Floats = NDArray[np.float64]
 
 
@@ -82,4 +87,52 @@ def empty_view() -> View:
         authority_x=none,
         authority_y=none,
         authority_heading=none,
+    )
+
+
+def compose_view(
+    replica: Replica, rules: Rules, server_tick: float, net_id: int, own: ShipState | None
+) -> View:
+    """Put together what to draw.
+
+    Args:
+        replica: what is known.
+        rules: of the world.
+        server_tick: the estimate of the server's now, in ticks.
+        net_id: of the own ship, 0 without one.
+        own: where the own ship is predicted to be, None to draw it like any other.
+    """
+    rows = replica.rows()
+    columns = replica.columns
+    rows = rows[np.argsort(columns.net_id[rows])]
+    newer = replica.newer(rows)
+    delay = rules.interpolation_delay_s * rules.tick_hz
+    tick = server_tick - delay
+    poses = interpolate(replica.older(rows), newer, tick, rules.tick_s, blend_ticks=delay)
+    authority = reckon(newer, server_tick, rules.tick_s)
+    ids = columns.net_id[rows]
+    found = np.flatnonzero(ids == net_id) if net_id else rows[:0]
+    own_row = int(found[0]) if len(found) else -1
+    x, y, vx, vy, heading = (column.copy() for column in poses)
+    if own is not None and own_row >= 0:
+        x[own_row], y[own_row], heading[own_row] = own.x, own.y, own.heading
+        vx[own_row], vy[own_row] = own.vx, own.vy
+    return View(
+        tick=tick,
+        server_tick=server_tick,
+        net_id=ids,
+        kind=columns["kind"][rows],
+        radius=columns["radius"][rows],
+        shard=columns["shard"][rows],
+        x=x,
+        y=y,
+        vx=vx,
+        vy=vy,
+        heading=heading,
+        age_s=np.maximum(0.0, (server_tick - replica.confirmed(rows)) * rules.tick_s),
+        name=columns["name"][rows],
+        own=own_row,
+        authority_x=authority.x,
+        authority_y=authority.y,
+        authority_heading=authority.heading,
     )

@@ -348,6 +348,11 @@ class ClientEndpoint:
         return self._session.state
 
     @property
+    def server_address(self) -> Address | None:
+        """Server connected to, or being tried; None if the token was no good."""
+        return self._session.server_address
+
+    @property
     def close_reason(self) -> CloseReason | None:
         """Why it ended; None while it has not."""
         return self._close_reason

@@ -1,0 +1,191 @@
+"""The client's Trio shell: a socket around the core, and the HTTP side of getting in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import trio
+
+from sidereal.client.client import Client
+from sidereal.client.statistics import Stage
+from sidereal.protocol.errors import SiderealError, UnavailableError
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
+from sidereal.protocol.message.player import Role
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+
+HTTP_TIMEOUT_S: Final = 10.0
+IDLE_S: Final = 1.0
+"""How long the shell sleeps at most, whatever the core says."""
+
+
+class SignInError(SiderealError):
+    """The server answered, and the answer is no.
+
+    Attributes:
+        status: of the HTTP answer.
+        title: what kind of refusal, from the problem details.
+    """
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(f"{title}: {detail}" if detail else title)
+        self.status = status
+        self.title = title
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the server gives to who may come in."""
+
+    connect_token: bytes
+    role: Role
+    name: str
+    schema_hash: bytes
+    expires_s: float
+
+
+async def register(http: httpx.AsyncClient, name: str, password: str) -> None:
+    """Create an account.
+
+    Raises:
+        SignInError: the name is taken (status 409), or the server does not take it.
+        UnavailableError: there is no server.
+    """
+    await _post(http, "/v1/accounts", {"name": name, "password": password}, expected=201)
+
+
+async def open_session(
+    http: httpx.AsyncClient,
+    name: str | None = None,
+    password: str | None = None,
+    role: Role = Role.PLAYER,
+) -> Admission:
+    """Get a connect token, as a guest when no name is given.
+
+    Args:
+        http: its `base_url` is the server's.
+        name: of an account.
+        password: of it.
+        role: what the session is for.
+
+    Raises:
+        SignInError: the server refuses.
+        UnavailableError: there is no server, or one of another version.
+    """
+    who: dict[str, Any] = {"guest": True} if name is None else {"name": name, "password": password}
+    answer = await _post(http, "/v1/sessions", who | {"role": role.name.lower()}, expected=200)
+    try:
+        protocol_id = int(answer["protocol_id"], 16)
+        admission = Admission(
+            connect_token=base64.b64decode(answer["connect_token"], validate=True),
+            role=Role[answer["role"].upper()],
+            name=answer["name"],
+            schema_hash=bytes.fromhex(answer["schema_hash"]),
+            expires_s=float(answer["expires_s"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+        raise UnavailableError(
+            f"{http.base_url} does not answer like a Sidereal server ({error!r})"
+        ) from None
+    if protocol_id != CLIENT_PROTOCOL_ID:
+        raise UnavailableError(
+            f"{http.base_url} speaks protocol {protocol_id:x}, this client "
+            f"{CLIENT_PROTOCOL_ID:x}: install the same version on both"
+        )
+    return admission
+
+
+async def fetch_status(http: httpx.AsyncClient) -> dict[str, Any]:
+    """The server's `/v1/status`.
+
+    Raises:
+        UnavailableError: there is no server.
+    """
+    try:
+        response = await http.get("/v1/status")
+    except httpx.HTTPError as error:
+        raise _no_server(http, error) from None
+    return _object(http, response)
+
+
+async def drive(
+    client: Client,
+    *,
+    clock: Callable[[], float] = trio.current_time,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a client until its stay ends; cancelled, it says goodbye first.
+
+    Args:
+        client: the core; the face goes on calling it.
+        clock: monotonic seconds, the one the core was made with and the face draws by.
+        task_status: started once the socket is open.
+
+    Raises:
+        UnavailableError: no socket can be opened.
+    """
+    address = client.server_address
+    socket = await open_udp("::" if address is not None and ":" in address.host else "0.0.0.0", 0)
+    try:
+        task_status.started()
+        while client.stage is not Stage.ENDED:
+            turn(client, socket, clock())
+            due = client.next_timer()
+            wait_s = IDLE_S if due is None else min(IDLE_S, max(0.0, due - clock()))
+            with trio.move_on_after(wait_s):
+                await socket.wait_readable()
+    finally:
+        client.leave(clock())
+        socket.send_nowait(client.datagrams_to_send(clock()))
+        socket.close()
+
+
+def turn(client: Client, socket: UdpSocket, now: float) -> None:
+    """One turn of the shell: take in all that has come; if something is due, do and send it.
+
+    What came in is acked with the next input, or when the core's timer says so.
+    """
+    for datagram, address in socket.receive_nowait():
+        client.receive_datagram(datagram, address, now)
+    due = client.next_timer()
+    if due is not None and due <= now:
+        client.handle_timer(now)
+        socket.send_nowait(client.datagrams_to_send(now))
+
+
+async def _post(
+    http: httpx.AsyncClient, path: str, body: dict[str, Any], expected: int
+) -> dict[str, Any]:
+    try:
+        response = await http.post(path, json=body, timeout=HTTP_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        raise _no_server(http, error) from None
+    answer = _object(http, response)
+    if response.status_code != expected:
+        title = str(answer.get("title", response.reason_phrase))
+        raise SignInError(response.status_code, title, str(answer.get("detail", "")))
+    return answer
+
+
+def _object(http: httpx.AsyncClient, response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise UnavailableError(
+            f"{http.base_url} answers {response.status_code} without a JSON object: "
+            "is it a Sidereal server?"
+        )
+    return answer
+
+
+def _no_server(http: httpx.AsyncClient, error: httpx.HTTPError) -> UnavailableError:
+    return UnavailableError(
+        f"no server answers at {http.base_url} ({error or type(error).__name__}): "
+        "start one with `sidereal up`, or name another with --server"
+    )

@@ -1,0 +1,558 @@
+"""The client core against a scripted server on a real endpoint, in virtual time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.client import events
+from sidereal.client.client import Client
+from sidereal.client.statistics import Stage
+from sidereal.protocol import limits
+from sidereal.protocol.channel.endpoint import PeerClosed, PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.errors import CloseReason, LocalProtocolError
+from sidereal.protocol.flight import fly_tick
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import PLAYER_CHANNELS
+from sidereal.protocol.message.codec import LEASE_ROW, decode_client_untrusted, encode_message
+from sidereal.protocol.message.player import (
+    Assigned,
+    Button,
+    Chat,
+    Controls,
+    Hello,
+    LeaseMap,
+    LookAt,
+    Notice,
+    PlayerChannel,
+    Refused,
+    Role,
+    ServerMessage,
+    Welcome,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.space.geometry import cell_in_sector, cell_origin, sector_of
+from sidereal.protocol.state.quantize import encode_wire
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.stream import (
+    HEADER,
+    OWN,
+    OWN_BLOCK,
+    REPLACE,
+    SECTION,
+    SNAPSHOT_VERSION,
+    columns_around,
+    quiet_size,
+)
+from sidereal.protocol.testing.link import LinkConfig
+from sidereal.protocol.testing.pair import Wire
+
+SERVER = Address("192.0.2.1", 7071)
+CLIENT = Address("198.51.100.1", 50000)
+KEY = bytes(range(32))
+WALL = 1_700_000_000.0
+RULES = Rules()
+TICK_S = RULES.tick_s
+SHIP, ROCK = 7, 8
+EPOCH = 3
+CLEAN = LinkConfig(delay_s=0.01)
+ROUGH = LinkConfig(delay_s=0.03, jitter_s=0.03, loss=0.05, duplication=0.02, reordering=0.1)
+
+
+class World:
+    """One ship under the client's controls, one drifting rock, a server that tells of both."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.endpoint = ServerEndpoint(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=KEY,
+            public_addresses=[SERVER],
+            slots_max=4,
+            channels=PLAYER_CHANNELS,
+            entropy=rng.bytes,
+            now=0.0,
+        )
+        self.rng = rng
+        self.tick = 100
+        self.peer: int | None = None
+        self.received: list[object] = []
+        self.closed: list[CloseReason] = []
+        self.greeting: Callable[[], list[ServerMessage]] = self.welcome
+        self.snapshots_on = True
+        self.epoch = EPOCH
+        self.input_seq = 0
+        self.waiting: dict[int, int] = {}
+        self.ship = np.array([[480.0], [510.0], [0.0], [0.0], [0.5], [0.0]])
+        self.path: dict[int, tuple[float, ...]] = {}
+
+    def welcome(self) -> list[ServerMessage]:
+        rows = np.array([(0, 0, 1, 5)], LEASE_ROW).tobytes()
+        return [
+            Welcome(BASE_SCHEMA.hash, RULES, self.tick, 1, Role.PLAYER, "ada"),
+            Assigned(SHIP, self.epoch, self.tick),
+            LeaseMap(self.tick, rows),
+        ]
+
+    def say(self, *messages: ServerMessage) -> None:
+        assert self.peer is not None
+        for message in messages:
+            self.endpoint.send(self.peer, PlayerChannel.COMMAND, encode_message(message))
+
+    def rock_at(self, tick: float) -> tuple[float, float]:
+        return 700.0 + 12.0 * tick * TICK_S, 300.0 - 5.0 * tick * TICK_S
+
+    def take(self) -> None:
+        while (event := self.endpoint.next_event()) is not None:
+            if isinstance(event, PeerOpened):
+                self.peer = event.peer
+            elif isinstance(event, PeerClosed):
+                self.peer = None
+                self.closed.append(event.reason)
+            elif isinstance(event, Received):
+                message = decode_client_untrusted(event.message)
+                self.received.append(message)
+                if isinstance(message, Hello):
+                    self.say(*self.greeting())
+                elif isinstance(message, Controls) and message.control_epoch == self.epoch:
+                    held = np.frombuffer(message.buttons, "<u2").tolist()
+                    for seq, buttons in enumerate(held, message.first_seq):
+                        if seq > self.input_seq:
+                            self.waiting[seq] = buttons
+
+    def step(self) -> None:
+        """One tick: one input, if there is one, then a snapshot of everything."""
+        self.tick += 1
+        buttons = 0
+        if self.waiting:
+            self.input_seq = min(self.waiting)
+            buttons = self.waiting.pop(self.input_seq)
+        x, y, vx, vy, heading, spin = self.ship
+        fly_tick(x, y, vx, vy, heading, spin, np.array([buttons], np.uint16), RULES)
+        self.path[self.tick] = tuple(self.ship[:, 0].tolist())
+        if self.peer is not None and self.snapshots_on:
+            self.endpoint.send(self.peer, PlayerChannel.SNAPSHOT, self.snapshot(), tag=self.tick)
+
+    def snapshot(self) -> bytes:
+        """All cells of the window, each whole."""
+        rock_x, rock_y = self.rock_at(self.tick)
+        rock = (rock_x, rock_y, 12.0, -5.0, 0.25, 0.0)
+        columns = np.array([self.path[self.tick], rock]).T
+        values = dict(zip(("x", "y", "vx", "vy", "heading", "spin"), columns, strict=True))
+        sector_x, sector_y = sector_of(columns[0], columns[1], RULES)
+        cell = cell_in_sector(columns[0], columns[1], RULES)
+        origin_x, origin_y = cell_origin(sector_x, sector_y, cell, RULES)
+        ids = np.array([SHIP, ROCK], np.uint32)
+        wire = encode_wire(
+            BASE_SCHEMA, values, origin_x, origin_y, ids, np.full(2, self.tick), RULES
+        )
+        attributes = np.zeros(2, BASE_SCHEMA.attribute_record)
+        attributes["id"], attributes["kind"] = ids, [Kind.SHIP, Kind.ASTEROID]
+        attributes["radius"], attributes["mass"], attributes["shard"] = [4.0, 9.0], 1.0, 1
+        attributes["name"] = [b"ada", b""]
+
+        side = RULES.cells_per_side
+        cell_x = sector_x.astype(np.int64) * side + cell % side
+        cell_y = sector_y.astype(np.int64) * side + cell // side
+        around_x, around_y = columns_around(int(cell_x[0]), int(cell_y[0]), RULES)
+        sections = np.zeros(len(around_x), SECTION)
+        sections["column"], sections["flags"] = np.arange(len(around_x)), REPLACE
+        body_wire, body_attributes = b"", b""
+        for column in range(len(around_x)):
+            here = (cell_x == around_x[column]) & (cell_y == around_y[column])
+            sections["references"][column] = sections["attributes"][column] = here.sum()
+            body_wire += wire[here].tobytes()
+            body_attributes += attributes[here].tobytes()
+        header = np.zeros(1, HEADER)
+        header["version"], header["flags"], header["sections"] = (
+            SNAPSHOT_VERSION,
+            OWN,
+            len(sections),
+        )
+        header["tick"] = self.tick
+        header["sector_x"], header["sector_y"] = sector_x[0], sector_y[0]
+        header["cell"] = cell[0]
+        own = np.array(
+            [(SHIP, self.epoch, self.input_seq, self.tick, *self.path[self.tick])], OWN_BLOCK
+        )
+        quiet = bytes(quiet_size(RULES))
+        return b"".join(
+            (header.tobytes(), quiet, own.tobytes(), sections.tobytes(), body_wire, body_attributes)
+        )
+
+
+class Stay:
+    """A client and a world over a seeded link."""
+
+    def __init__(self, config: LinkConfig = CLEAN, seed: int = 1, *, predict: bool = True) -> None:
+        self.now = 0.0
+        self.rng = np.random.default_rng([seed, 9])
+        self.world = World(self.rng)
+        self.wire = Wire(config, seed)
+        self.client = self.make_client(self.token(), predict=predict)
+        self.events: list[events.ClientEvent] = []
+        self._tick_at = TICK_S
+
+    def token(self) -> bytes:
+        return generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=KEY,
+            client_id=1,
+            server_addresses=[SERVER],
+            user_data=bytes(256),
+            expire_s=30,
+            timeout_s=5,
+            wall_now=WALL + self.now,
+            entropy=self.rng.bytes,
+        )
+
+    def make_client(self, token: bytes, *, predict: bool = True) -> Client:
+        return Client(
+            token,
+            schema=BASE_SCHEMA,
+            entropy=self.rng.bytes,
+            now=self.now,
+            wall_now=WALL + self.now,
+            software="tests",
+            predict=predict,
+        )
+
+    def run(self, seconds: float) -> None:
+        until = self.now + seconds
+        while True:
+            due = [self.wire.next_delivery, self.world.endpoint.next_timer()]
+            due += [self.client.next_timer(), self._tick_at]
+            self.now = max(self.now, min(at for at in due if at is not None))
+            if self.now > until:
+                self.now = until
+                return
+            self._turn()
+
+    def _turn(self) -> None:
+        now = self.now
+        while (arrival := self.wire.take_due(now)) is not None:
+            end, datagram = arrival
+            if end == 0:
+                self.world.endpoint.receive_datagram(datagram, CLIENT, now, WALL + now)
+            else:
+                self.client.receive_datagram(datagram, SERVER, now)
+        self.world.endpoint.handle_timer(now, WALL + now)
+        self.world.take()
+        if now >= self._tick_at:
+            self._tick_at += TICK_S
+            self.world.step()
+        for datagram, _ in self.world.endpoint.datagrams_to_send(now):
+            self.wire.send(0, datagram, now)
+        due = self.client.next_timer()
+        if due is not None and due <= now:
+            self.client.handle_timer(now)
+            for datagram, _ in self.client.datagrams_to_send(now):
+                self.wire.send(1, datagram, now)
+        while (event := self.client.next_event()) is not None:
+            self.events.append(event)
+
+    def heard(self, kind: type) -> list[object]:
+        return [message for message in self.world.received if isinstance(message, kind)]
+
+
+def ended(stay: Stay) -> events.Ended:
+    last = stay.events[-1]
+    assert isinstance(last, events.Ended)
+    return last
+
+
+def test_a_client_joins_and_is_given_a_ship() -> None:
+    stay = Stay()
+    stay.run(1.0)
+    kinds = [type(event) for event in stay.events]
+    assert kinds == [events.Joined, events.Assigned, events.LeasesChanged]
+    assert stay.client.stage is Stage.JOINED
+    assert (stay.client.net_id, stay.client.control_epoch) == (SHIP, EPOCH)
+    assert stay.client.rules == RULES
+    assert stay.client.leases["shard"].tolist() == [1]
+    assert len(stay.client.view(stay.now)) == 2
+
+
+def test_others_are_drawn_where_they_were_at_the_views_tick() -> None:
+    stay = Stay(ROUGH, seed=4)
+    stay.run(3.0)
+    for _ in range(40):
+        stay.run(0.017)
+        view = stay.client.view(stay.now)
+        row = view.net_id.tolist().index(ROCK)
+        x, y = stay.world.rock_at(view.tick)
+        assert math.hypot(view.x[row] - x, view.y[row] - y) < 0.05
+        assert view.kind[row] == Kind.ASTEROID
+        assert view.radius[row] == 9.0
+        assert view.age_s[row] < 0.5
+        assert view.server_tick - view.tick == pytest.approx(RULES.interpolation_delay_s / TICK_S)
+
+
+def test_the_own_ship_is_drawn_ahead_of_the_authority() -> None:
+    stay = Stay(LinkConfig(delay_s=0.06))
+    stay.run(1.0)
+    stay.client.hold(Button.THRUST)
+    stay.run(2.0)
+    view = stay.client.view(stay.now)
+    assert view.net_id[view.own] == SHIP
+    assert view.name[view.own] == b"ada"
+    speed = math.hypot(view.vx[view.own], view.vy[view.own])
+    ahead = math.hypot(
+        view.x[view.own] - view.authority_x[view.own], view.y[view.own] - view.authority_y[view.own]
+    )
+    assert 0.05 * speed < ahead < 0.3 * speed
+    seq = stay.client.statistics().inputs
+    stay.run(0.5)
+    truth = np.array([stay.world.path[tick][:2] for tick in sorted(stay.world.path)])
+    shown = np.array([view.x[view.own], view.y[view.own]])
+    # The ship really goes where it was drawn before the server had even heard of the inputs.
+    assert seq > 0
+    assert np.hypot(*(truth - shown).T).min() < 0.5 * speed * TICK_S
+
+
+def test_on_a_clean_link_nothing_is_corrected() -> None:
+    stay = Stay()
+    for buttons in (Button.THRUST, Button.THRUST | Button.LEFT, 0, Button.BRAKE):
+        stay.client.hold(buttons)
+        stay.run(1.0)
+    statistics = stay.client.statistics()
+    assert statistics.corrections <= 1
+    errors = stay.client.take_position_errors()
+    assert len(errors) > 60
+    assert max(errors[5:]) < 0.01
+
+
+def test_a_rough_link_loses_no_input_and_ends_in_agreement() -> None:
+    stay = Stay(ROUGH, seed=11)
+    for index in range(12):
+        stay.client.hold([Button.THRUST, Button.THRUST | Button.RIGHT, 0][index % 3])
+        stay.run(0.5)
+    statistics = stay.client.statistics()
+    assert statistics.inputs - stay.world.input_seq < 10
+    latencies = stay.client.take_input_latencies()
+    assert statistics.inputs - len(latencies) < 10
+    assert 0.05 < float(np.median(latencies)) < 0.25
+    stay.client.hold(0)
+    stay.world.ship[2:4] = 0.0
+    stay.run(1.5)
+    view = stay.client.view(stay.now)
+    assert view.x[view.own] == pytest.approx(stay.world.ship[0, 0], abs=0.05)
+    assert view.y[view.own] == pytest.approx(stay.world.ship[1, 0], abs=0.05)
+
+
+def test_without_prediction_latency_is_still_measured() -> None:
+    stay = Stay(predict=False)
+    stay.client.hold(Button.THRUST)
+    stay.run(2.0)
+    assert len(stay.client.take_input_latencies()) > 20
+    assert stay.client.take_position_errors() == []
+    view = stay.client.view(stay.now)
+    assert view.net_id[view.own] == SHIP
+
+
+def test_inputs_leave_once_per_tick_in_order() -> None:
+    stay = Stay()
+    stay.run(2.0)
+    controls = [message for message in stay.heard(Controls) if isinstance(message, Controls)]
+    newest = [message.first_seq + len(message.buttons) // 2 - 1 for message in controls]
+    assert newest == list(range(1, len(newest) + 1))
+    assert 36 <= len(newest) <= 40
+    assert {message.control_epoch for message in controls} == {EPOCH}
+
+
+def test_another_ship_gets_its_own_control_epoch() -> None:
+    stay = Stay()
+    stay.run(1.0)
+    stay.world.epoch = EPOCH + 1
+    stay.world.waiting.clear()
+    stay.world.say(Assigned(SHIP, EPOCH + 1, stay.world.tick))
+    stay.run(0.1)
+    stay.world.received.clear()
+    stay.run(0.5)
+    controls = [message for message in stay.heard(Controls) if isinstance(message, Controls)]
+    assert {message.control_epoch for message in controls} == {EPOCH + 1}
+    assert stay.client.control_epoch == EPOCH + 1
+    assert stay.world.input_seq > 20
+
+
+def test_snapshots_that_overtake_the_welcome_are_not_lost() -> None:
+    stay = Stay()
+    held_back = stay.world.greeting
+    stay.world.greeting = list
+    stay.run(0.5)
+    assert stay.client.stage is Stage.GREETING
+    assert len(stay.client.view(stay.now)) == 0
+    stay.world.snapshots_on = False
+    stay.run(0.2)
+    stay.world.say(*held_back())
+    stay.run(0.2)
+    assert len(stay.client.view(stay.now)) == 2
+
+
+def test_snapshots_without_a_welcome_end_the_stay_at_the_limit() -> None:
+    stay = Stay()
+    stay.world.greeting = list
+    stay.run((limits.SNAPSHOTS_EARLY_MAX + 5) * TICK_S)
+    assert ended(stay).reason is CloseReason.PROTOCOL_VIOLATION
+
+
+def test_a_refused_client_learns_why() -> None:
+    stay = Stay()
+    stay.world.greeting = lambda: [Refused(CloseReason.WORLD_FULL, "no room")]
+    stay.run(1.0)
+    assert ended(stay) == events.Ended(CloseReason.WORLD_FULL, "no room")
+    assert stay.client.stage is Stage.ENDED
+    assert stay.client.next_timer() is None
+
+
+def test_an_unknown_reason_is_unknown() -> None:
+    stay = Stay()
+    stay.world.greeting = lambda: [Refused(60_000, "because")]
+    stay.run(1.0)
+    assert ended(stay) == events.Ended(CloseReason.UNKNOWN, "because")
+
+
+def test_another_schema_is_refused_by_the_client() -> None:
+    stay = Stay()
+    stay.world.greeting = lambda: [Welcome(bytes(16), RULES, 1, 1, Role.PLAYER, "ada")]
+    stay.run(1.0)
+    assert ended(stay).reason is CloseReason.SCHEMA_MISMATCH
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        [Assigned(SHIP, EPOCH, 1)],
+        [Welcome(BASE_SCHEMA.hash, Rules(tick_hz=0), 1, 1, Role.PLAYER, "ada")],
+        [Welcome(BASE_SCHEMA.hash, RULES, 1, 1, Role.PLAYER, "ada")] * 2,
+    ],
+)
+def test_a_server_that_breaks_the_protocol_ends_the_stay(greeting: list[ServerMessage]) -> None:
+    stay = Stay()
+    stay.world.greeting = lambda: greeting
+    stay.run(1.0)
+    assert ended(stay).reason is CloseReason.PROTOCOL_VIOLATION
+
+
+def test_a_silent_server_ends_the_stay_and_the_picture_ages_before() -> None:
+    stay = Stay()
+    stay.run(2.0)
+    stay.wire.configure(LinkConfig(loss=1.0))
+    stay.run(2.0)
+    assert stay.client.stage is Stage.JOINED
+    assert stay.client.statistics().data_age_s == pytest.approx(2.0, abs=0.1)
+    assert stay.client.view(stay.now).age_s.min() == pytest.approx(2.0, abs=0.1)
+    stay.run(6.0)
+    assert ended(stay).reason is CloseReason.TIMED_OUT
+
+
+def test_ticks_the_server_never_answers_count_at_their_age() -> None:
+    stay = Stay()
+    stay.run(2.0)
+    stay.client.take_input_latencies()
+    stay.wire.configure(LinkConfig(loss=1.0))
+    stay.run(1.0)
+    ages = stay.client.unanswered_input_ages(stay.now)
+    assert 20 <= len(ages) <= 23
+    assert max(ages) == pytest.approx(1.0, abs=0.11)
+
+
+def test_a_bad_token_ends_at_once() -> None:
+    stay = Stay()
+    stay.client = stay.make_client(bytes(2048))
+    stay.run(0.1)
+    assert ended(stay).reason is CloseReason.TOKEN_INVALID
+
+
+def test_leaving_tells_the_server() -> None:
+    stay = Stay()
+    stay.run(1.0)
+    stay.client.leave(stay.now)
+    for datagram, _ in stay.client.datagrams_to_send(stay.now):
+        stay.wire.send(1, datagram, stay.now)
+    stay.run(0.2)
+    assert stay.world.closed == [CloseReason.CLOSED_BY_PEER]
+    assert ended(stay).reason is CloseReason.CLOSED_LOCALLY
+    stay.client.leave(stay.now)
+    assert stay.client.next_event() is None
+
+
+def test_chat_notices_and_leases_reach_the_face() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    stay.events.clear()
+    stay.world.say(Chat("hello", "bob"), Notice("mind the gap"), LeaseMap(9, b""))
+    stay.client.say("hi")
+    stay.run(0.5)
+    assert stay.events == [
+        events.ChatLine("bob", "hello"),
+        events.NoticeLine("mind the gap"),
+        events.LeasesChanged(9),
+    ]
+    assert stay.heard(Chat) == [Chat("hi")]
+    assert len(stay.client.leases) == 0
+
+
+def test_what_cannot_be_said_is_refused_here() -> None:
+    stay = Stay()
+    with pytest.raises(LocalProtocolError, match="joining"):
+        stay.client.say("too early")
+    stay.run(0.5)
+    with pytest.raises(LocalProtocolError, match="letters"):
+        stay.client.say("x" * (limits.CHAT_SIZE_MAX + 1))
+
+
+def test_a_restless_observer_does_not_flood_the_server() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    for step in range(100):
+        stay.client.look_at(float(step), 0.0)
+        stay.run(0.01)
+    stay.run(0.3)
+    looks = [message for message in stay.heard(LookAt) if isinstance(message, LookAt)]
+    assert 8 <= len(looks) <= 12
+    assert looks[-1].x == 99.0
+
+
+def test_rates_and_totals_are_counted() -> None:
+    stay = Stay()
+    stay.run(4.0)
+    statistics = stay.client.statistics()
+    assert statistics.stage is Stage.JOINED
+    assert statistics.snapshot_hz == pytest.approx(20.0, abs=1.0)
+    assert statistics.snapshots == pytest.approx(4.0 * 20, abs=5)
+    assert statistics.rtt_s == pytest.approx(0.02, abs=0.005)
+    assert statistics.visible_entities == 2
+    assert statistics.bytes_in_per_s > 1000
+    assert statistics.newest_tick == pytest.approx(stay.world.tick, abs=1)
+    assert statistics.malformed == 0
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.sampled_from(PlayerChannel), st.binary(max_size=200)), max_size=20))
+def test_no_bytes_of_the_server_hurt_the_client(
+    messages: list[tuple[PlayerChannel, bytes]],
+) -> None:
+    stay = Stay()
+    stay.run(0.3)
+    assert stay.world.peer is not None
+    for channel, body in messages:
+        stay.world.endpoint.send(stay.world.peer, channel, body)
+    stay.run(0.3)
+    stay.client.view(stay.now)
+    statistics = stay.client.statistics()
+    assert statistics.malformed >= len(messages) or stay.client.stage is Stage.ENDED
+
+
+def test_a_snapshot_of_an_input_never_made_is_dropped() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    stay.world.input_seq = 10**6
+    stay.run(0.2)
+    assert stay.client.statistics().malformed > 0
+    assert stay.client.stage is Stage.JOINED
