@@ -79,7 +79,8 @@ class Replicator:
         saving: rows on their way to the database.
         ingest: turns proposals into commits.
         fleet: the ships of accounts.
-        handovers: entities that went from one shard to another.
+        handovers: entities that crossed from one shard's space into another's.
+        rebalanced: entities that changed their shard because their sector did.
         snapshots_sent: snapshots, one per client and tick.
         snapshot_datagrams_sent: datagrams they were cut into.
     """
@@ -138,6 +139,8 @@ class Replicator:
         self.ingest = Ingest(self.world, self.shards)
         self.saving = WriteBehind()
         self.handovers = 0
+        self.rebalanced = 0
+        self._leases_changed_tick = -1
         self.snapshots_sent = 0
         self.snapshot_datagrams_sent = 0
         self._notes: deque[Note] = deque(maxlen=NOTES_MAX)
@@ -227,6 +230,7 @@ class Replicator:
 
     def _announce_leases(self, changes: list[LeaseChange]) -> None:
         if changes:
+            self._leases_changed_tick = self.tick
             self.shards.send_leases(changes, self.tick)
             self.clients.broadcast(LeaseMap(self.tick, self.leases.rows().tobytes()))
 
@@ -301,7 +305,11 @@ class Replicator:
         self.world.handover_tick[slots] = self.tick
         self.world.dirty[slots] = True
         self.world.flag_attributes(slots, self.tick)
-        self.handovers += int((changes.before != SHARD_NONE).sum())
+        count = int((changes.before != SHARD_NONE).sum())
+        if self._leases_changed_tick == self.tick:
+            self.rebalanced += count
+        else:
+            self.handovers += count
         for shard in self.shards.shards:
             lost = slots[changes.before == shard.shard]
             if len(lost):

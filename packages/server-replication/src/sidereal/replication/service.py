@@ -239,6 +239,9 @@ class Service:
 async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]], None]) -> None:
     """Run a replication server until cancelled.
 
+    The database and the loop that speaks to it outlive the cancelled server: what players did up
+    to the last tick is saved, and they are told why it ends.
+
     Args:
         config: checked by this.
         announce: is told the URL of the HTTP endpoint and the two UDP endpoints, once.
@@ -249,6 +252,26 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
     """
     config.check()
     log.info("starting %s", config.describe())
+    serving = trio.CancelScope()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_pass_cancellation_to, serving)
+        with trio.CancelScope(shield=True):
+            await _run(config, announce, serving)
+        nursery.cancel_scope.cancel()
+
+
+async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        scope.cancel()
+
+
+async def _run(
+    config: ReplicationConfig,
+    announce: Callable[[Mapping[str, str]], None],
+    serving: trio.CancelScope,
+) -> None:
     schema, rules = BASE_SCHEMA, Rules()
     http = parse_endpoint(config.http, "--http")
     with (
@@ -263,23 +286,23 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
             service = Service(config, store, core, clients, shards, client_key)
             http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S)
             app = create_app(store, service, http_config, entropy)
-            async with trio.open_nursery() as nursery:
-                try:
-                    address = await nursery.start(serve_http, *http, app)
-                    nursery.start_soon(service.receive_clients)
-                    nursery.start_soon(service.receive_shards)
-                    nursery.start_soon(service.save)
-                    announce(
-                        {
-                            "http": f"http://{format_endpoint(address)}",
-                            "clients": format_endpoint(clients.address),
-                            "shards": format_endpoint(shards.address),
-                        }
-                    )
-                    await service.tick()
-                finally:
-                    with trio.CancelScope(shield=True):
-                        await service.close()
+            try:
+                with serving:
+                    async with trio.open_nursery() as nursery:
+                        address = await nursery.start(serve_http, *http, app)
+                        nursery.start_soon(service.receive_clients)
+                        nursery.start_soon(service.receive_shards)
+                        nursery.start_soon(service.save)
+                        announce(
+                            {
+                                "http": f"http://{format_endpoint(address)}",
+                                "clients": format_endpoint(clients.address),
+                                "shards": format_endpoint(shards.address),
+                            }
+                        )
+                        await service.tick()
+            finally:
+                await service.close()
 
 
 async def _load(

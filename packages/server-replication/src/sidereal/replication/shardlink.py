@@ -141,7 +141,7 @@ class ShardLink:
                 shard.faults += 1
             else:
                 batches.append(records)
-        if not batches:
+        if not any(map(len, batches)):
             return np.empty(0, self._schema.exact_record)
         rows: np.ndarray = np.concatenate(batches)
         order = np.lexsort((rows["tick"], rows["id"]))

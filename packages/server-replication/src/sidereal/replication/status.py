@@ -116,6 +116,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "fenced": replicator.ingest.fenced,
         "rejected": dict(replicator.ingest.rejected),
         "handovers": replicator.handovers,
+        "rebalanced": replicator.rebalanced,
         "snapshots": replicator.snapshots_sent,
         "snapshot_datagrams": replicator.snapshot_datagrams_sent,
         "bytes_out": traffic.bytes_out,

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
 
 STANDARD_OUTPUT: Final = "-"
+
+JsonTarget = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+"""Type of a `--json` flag: a file, or `-` for standard output."""
 
 
 def publish(result: Mapping[str, Any], words: Iterable[str], target: str | None) -> None:

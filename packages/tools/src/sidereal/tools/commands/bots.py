@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from sidereal.protocol.runtime.process import run_until_told, start_logging
 from sidereal.tools.bots.report import parse_requirement
 from sidereal.tools.bots.swarm import BotsConfig, Swarm
-from sidereal.tools.publish import publish
+from sidereal.tools.publish import JsonTarget, publish
 
 
 async def bots(
@@ -25,7 +25,7 @@ async def bots(
     behaviour: str = "wander",
     seed: int = 1,
     require: Annotated[list[str] | None, Parameter(negative=())] = None,
-    json: str | None = None,
+    json: JsonTarget = None,
 ) -> int:
     """Fly many bots and measure what they see, as any player would.
 

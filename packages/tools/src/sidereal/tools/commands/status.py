@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 
 from sidereal.client.driver import fetch_status
-from sidereal.tools.publish import publish
+from sidereal.tools.publish import JsonTarget, publish
 
 
-async def status(*, server: str = "http://127.0.0.1:7070", json: str | None = None) -> None:
+async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = None) -> None:
     """Print the state of a running world, once.
 
     Example: sidereal status --server http://127.0.0.1:7070 --json -

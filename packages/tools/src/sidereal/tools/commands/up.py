@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sidereal.protocol.runtime.process import start_logging, wait_until_told
+from sidereal.tools.publish import JsonTarget
 from sidereal.tools.up import UpConfig, run_up
 
 
@@ -25,7 +26,7 @@ async def up(
     shard_port: int = 7072,
     view: Annotated[bool, Parameter(negative=())] = False,
     monitor: Annotated[bool, Parameter(negative=())] = False,
-    json: str | None = None,
+    json: JsonTarget = None,
 ) -> int:
     """Run a whole world on this machine until Ctrl-C; it is saved and goes on next time.
 
