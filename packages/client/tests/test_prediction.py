@@ -65,7 +65,8 @@ def test_an_authority_with_the_same_model_is_never_a_correction(
         prediction.press(Input(seq, held, now))
         if seq > delay:
             told = seq - delay
-            assert prediction.reconcile(told, told, truth[told], now) == 0.0
+            prediction.reconcile(told, told, truth[told], now)
+    assert set(prediction.take_errors()) <= {0.0}
     assert prediction.corrections == 0
     pose = prediction.pose((len(buttons) + 1) * TICK_S)
     assert pose is not None
@@ -79,16 +80,17 @@ def test_a_different_truth_is_rebased_and_newer_inputs_flown_again() -> None:
     for seq, buttons in enumerate(held, start=1):
         prediction.press(Input(seq, buttons, seq * TICK_S))
     bumped = fly(REST, held[0])._replace(vx=-30.0, vy=12.0)
-    error = prediction.reconcile(1, 1, bumped._replace(x=bumped.x + 3.0), 4 * TICK_S)
-    assert error == pytest.approx(3.0)
+    prediction.reconcile(1, 1, bumped._replace(x=bumped.x + 3.0), 4 * TICK_S)
+    assert prediction.take_errors() == pytest.approx([0.0, 3.0])
+    assert prediction.position_error_units == pytest.approx(3.0)
     assert prediction.corrections == 1
     truth = bumped._replace(x=bumped.x + 3.0)
     for buttons in held[1:]:
         truth = fly(truth, buttons)
     settled = prediction.pose(5 * TICK_S)
     assert settled is not None
-    for _ in range(3):
-        assert prediction.reconcile(1, 1, bumped, 5 * TICK_S) is None
+    prediction.reconcile(1, 1, bumped, 5 * TICK_S)
+    assert prediction.take_errors() == []
     assert settled.vx == pytest.approx(truth.vx)
     later = prediction.pose(4 * TICK_S + 0.9)
     assert later is not None
@@ -132,7 +134,7 @@ def test_a_teleport_is_shown_at_once() -> None:
 def test_an_older_word_of_the_authority_is_ignored() -> None:
     prediction = Prediction(RULES)
     prediction.reconcile(10, 0, REST, 0.0)
-    assert prediction.reconcile(9, 0, REST._replace(x=0.0), 0.1) is None
+    prediction.reconcile(9, 0, REST._replace(x=0.0), 0.1)
     pose = prediction.pose(0.1)
     assert pose is not None
     assert pose.x == REST.x
@@ -149,6 +151,18 @@ def test_inputs_before_the_first_word_are_flown_once_it_comes() -> None:
     assert pose is not None
     assert agree(pose, fly(fly(first, Button.THRUST), Button.THRUST))
     assert prediction.corrections == 0
+
+
+def test_another_ship_starts_from_its_own_first_word() -> None:
+    prediction = Prediction(RULES)
+    prediction.reconcile(10, 0, REST, 0.0)
+    prediction.press(Input(1, Button.THRUST, 0.0))
+    prediction.restart()
+    assert prediction.pose(0.1) is None
+    prediction.reconcile(4, 1, REST._replace(x=0.0), 0.1)
+    pose = prediction.pose(0.1)
+    assert pose is not None
+    assert pose.x == 0.0
 
 
 def test_history_is_bounded_when_the_authority_is_silent() -> None:

@@ -129,8 +129,6 @@ class Client:
         self._snapshot_at = now
         self._must_send = True
         self._malformed = 0
-        self._corrections = 0
-        self._position_errors: deque[float] = deque(maxlen=limits.INPUT_LATENCIES_MAX)
 
     # -- packets and time ---------------------------------------------------------------------
 
@@ -238,7 +236,7 @@ class Client:
             malformed=self._malformed,
             inputs=0 if self._inputs is None else self._inputs.made,
             inputs_skipped=0 if self._inputs is None else self._inputs.skipped,
-            corrections=self._corrections,
+            corrections=0 if prediction is None else prediction.corrections,
             position_error_units=0.0 if prediction is None else prediction.position_error_units,
         )
 
@@ -248,9 +246,7 @@ class Client:
 
     def take_position_errors(self) -> list[float]:
         """Drain the correction sizes since the last call, world units."""
-        taken = list(self._position_errors)
-        self._position_errors.clear()
-        return taken
+        return [] if self._prediction is None else self._prediction.take_errors()
 
     def take_input_lateness(self) -> list[float]:
         """Drain how long after its schedule each input was made, seconds."""
@@ -297,7 +293,8 @@ class Client:
             case Welcome():
                 self._join(message, now)
             case Refused(reason=reason, text=text):
-                self._end(_reason(reason), text, now)
+                known = reason in CloseReason.__members__.values()
+                self._end(CloseReason(reason) if known else CloseReason.UNKNOWN, text, now)
             case Assigned():
                 self._assign(message, now)
             case LeaseMap(tick=tick, rows=rows):
@@ -316,11 +313,15 @@ class Client:
             text = "the server's components differ from this client's: use the same version"
             self._end(CloseReason.SCHEMA_MISMATCH, text, now)
             return
-        check_rules_untrusted(welcome.rules)
+        try:
+            check_rules(welcome.rules)
+        except ConfigError as error:
+            raise RemoteProtocolError(f"rules that cannot work: {error}") from None
         self.stage = Stage.JOINED
         self.welcome, self.rules = welcome, welcome.rules
         self._replica = Replica(self._schema, welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s)
+        self._prediction = Prediction(welcome.rules) if self._predict else None
         self._events.append(events.Joined(welcome))
         early, self._early = self._early, []
         for message in early:
@@ -334,7 +335,8 @@ class Client:
             phase_s = self._phase * self.rules.tick_s
             self._inputs = Inputs(self.rules.tick_s, first_at=now + phase_s)
         self._inputs.abandon(now)
-        self._prediction = Prediction(self.rules) if self._predict else None
+        if self._prediction is not None:
+            self._prediction.restart()
         self._events.append(events.Assigned(message.net_id, message.control_epoch, message.tick))
 
     def _take_snapshot(self, message: bytes, now: float) -> None:
@@ -360,13 +362,8 @@ class Client:
         if input_seq > self._inputs.made:
             raise WireError(f"input {input_seq} was never made")
         self._inputs.answer(input_seq, now)
-        if self._prediction is None:
-            return
-        before = self._prediction.corrections
-        error = self._prediction.reconcile(tick, input_seq, ShipState(*state), now)
-        if error is not None:
-            self._position_errors.append(error)
-        self._corrections += self._prediction.corrections - before
+        if self._prediction is not None:
+            self._prediction.reconcile(tick, input_seq, ShipState(*state), now)
 
     # -- what goes out ------------------------------------------------------------------------
 
@@ -403,22 +400,3 @@ class Client:
 
 def _sooner(a: float | None, b: float) -> float:
     return b if a is None else min(a, b)
-
-
-def _reason(value: int) -> CloseReason:
-    try:
-        return CloseReason(value)
-    except ValueError:
-        return CloseReason.UNKNOWN
-
-
-def check_rules_untrusted(rules: Rules) -> None:
-    """Refuse rules of a server that cannot work.
-
-    Raises:
-        RemoteProtocolError: naming every problem.
-    """
-    try:
-        check_rules(rules)
-    except ConfigError as error:
-        raise RemoteProtocolError(f"rules that cannot work: {error}") from None

@@ -22,7 +22,7 @@ import numpy as np
 
 from sidereal.client.inputs import Input
 from sidereal.protocol.flight import fly_tick
-from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX, POSITION_ERRORS_MAX
 from sidereal.protocol.rules import Rules
 
 POSITION_TOLERANCE: Final = 0.01
@@ -89,8 +89,16 @@ class Prediction:
         self._waiting: deque[Input] = deque(maxlen=INPUTS_UNANSWERED_MAX)
         self._off = (0.0, 0.0, 0.0)
         self._off_at = 0.0
+        self._errors: deque[float] = deque(maxlen=POSITION_ERRORS_MAX)
         self.corrections = 0
         self.position_error_units = 0.0
+
+    def restart(self) -> None:
+        """Forget the ship: the client flies another one."""
+        self._told, self._told_tick = None, -1
+        self._flown.clear()
+        self._waiting.clear()
+        self._off = (0.0, 0.0, 0.0)
 
     def press(self, pressed: Input) -> None:
         """Fly one input; before the first word of the authority it only waits."""
@@ -102,7 +110,7 @@ class Prediction:
         if len(self._flown) > INPUTS_UNANSWERED_MAX:
             self._told = self._flown.popleft().state
 
-    def reconcile(self, tick: int, input_seq: int, state: ShipState, now: float) -> float | None:
+    def reconcile(self, tick: int, input_seq: int, state: ShipState, now: float) -> None:
         """Take the authority's state, which has all inputs up to `input_seq` applied.
 
         Args:
@@ -110,28 +118,31 @@ class Prediction:
             input_seq: newest input applied in it.
             state: the authority's word.
             now: monotonic seconds.
-
-        Returns:
-            Size of the error in world units, None for a word that told nothing new.
         """
         if tick <= self._told_tick:
-            return None
+            return
         first = self._told is None
         self._told_tick = tick
         predicted = self._told if self._told is not None else state
         while self._flown and self._flown[0].input.seq <= input_seq:
             predicted = self._flown.popleft().state
         self.position_error_units = math.hypot(state.x - predicted.x, state.y - predicted.y)
+        self._errors.append(self.position_error_units)
         if not first and agree(state, predicted):
             self._told = predicted
-            return self.position_error_units
+            return
         drawn = self.pose(now)
         self._told = state
         self._replay(input_seq)
         if drawn is not None:
             self.corrections += 1
             self._hide_error(drawn, now)
-        return self.position_error_units
+
+    def take_errors(self) -> list[float]:
+        """Drain the position errors of the words told since the last call, world units."""
+        taken = list(self._errors)
+        self._errors.clear()
+        return taken
 
     def pose(self, now: float) -> ShipState | None:
         """Where the own ship is to be drawn, None before the authority's first word."""

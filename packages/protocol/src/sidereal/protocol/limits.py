@@ -95,7 +95,9 @@ CONTROLS_QUEUE_MAX: Final = 32
 INPUTS_UNANSWERED_MAX: Final = 64
 """Inputs a client keeps that no snapshot has shown applied."""
 INPUT_LATENCIES_MAX: Final = 4096
-"""Latencies (and position errors) a client keeps until they are taken."""
+"""Latencies of inputs a client keeps until they are taken."""
+POSITION_ERRORS_MAX: Final = 4096
+"""Errors of its predictions a client keeps until they are taken."""
 SNAPSHOTS_EARLY_MAX: Final = 256
 """Snapshot messages a client keeps that came before the welcome they need."""
 EVENTS_MAX: Final = 1024
