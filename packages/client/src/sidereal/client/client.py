@@ -153,13 +153,13 @@ class Client:
         """When `handle_timer`, and after it `datagrams_to_send`, is due; None once ended."""
         if self._must_send:
             return self._now
-        due = self._endpoint.next_timer()
+        timers = [self._endpoint.next_timer()]
         if self.stage is Stage.JOINED:
             if self._inputs is not None and self.net_id:
-                due = _sooner(due, self._inputs.next_at)
+                timers.append(self._inputs.next_at)
             if self._look is not None:
-                due = _sooner(due, self._look_at)
-        return due
+                timers.append(self._look_at)
+        return min((at for at in timers if at is not None), default=None)
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """Datagrams to send now."""
@@ -396,7 +396,3 @@ class Client:
         self._endpoint.close(now)
         self._must_send = True
         self._events.append(events.Ended(reason, text))
-
-
-def _sooner(a: float | None, b: float) -> float:
-    return b if a is None else min(a, b)

@@ -111,8 +111,8 @@ def compose_view(
     poses = interpolate(replica.older(rows), newer, tick, rules.tick_s, blend_ticks=delay)
     authority = reckon(newer, server_tick, rules.tick_s)
     ids = columns.net_id[rows]
-    found = np.flatnonzero(ids == net_id) if net_id else rows[:0]
-    own_row = int(found[0]) if len(found) else -1
+    at = int(np.searchsorted(ids, np.uint32(net_id)))
+    own_row = at if at < len(ids) and ids[at] == net_id else -1
     x, y, vx, vy, heading = (column.copy() for column in poses)
     if own is not None and own_row >= 0:
         x[own_row], y[own_row], heading[own_row] = own.x, own.y, own.heading
