@@ -1,0 +1,30 @@
+"""The arcade debug client, `sidereal view`: the only door to arcade, pyglet and OpenGL.
+
+Nothing here decides anything about the world. The client core interpolates and predicts; each
+frame the window takes its `View` and draws it. What imports arcade is imported late, so that a
+machine without OpenGL gets a sentence and not an `ImportError`.
+
+Without arcade (plain data and arithmetic, testable anywhere):
+
+* `config`     the flags of the command, one frozen struct
+* `preflight`  are OpenGL and a display here, and if not, which package to install
+* `palette`    colours: one per shard, the same everywhere
+* `layers`     what can be switched on and off
+* `keys`       which key does what; the help panel is this table
+* `camera`     world units to pixels and back, exact at any distance from the origin
+* `ownership`  leases to coloured rectangles: fills, borders, grid, interest
+* `watch`      what changed since the last frame: handovers, moved leases
+* `meter`      frame times and snapshot arrivals, for the numbers and the net graph
+* `readout`    the words and numbers on the screen
+
+With arcade:
+
+* `launch`     the command: preflight, window, guest run, exit status
+* `loop`       Trio as a guest of pyglet's event loop
+* `window`     events in, one frame out
+* `batches`    instanced drawing of rectangles, strokes and marks from NumPy rows
+* `lettering`  text as one more instanced batch
+* `scene`      the world
+* `overlay`    the panels on top of it
+* `shaders/`   the GLSL
+"""

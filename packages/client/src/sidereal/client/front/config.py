@@ -1,0 +1,75 @@
+"""The flags of `sidereal view`, one frozen struct."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from sidereal.client.front.layers import parse_layers
+from sidereal.protocol.errors import ConfigError
+
+WIDTH_MIN, WIDTH_MAX = 320, 7680
+HEIGHT_MIN, HEIGHT_MAX = 200, 4320
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ViewConfig:
+    """What `sidereal view` was asked to do.
+
+    Attributes:
+        server: HTTP address of the replication server.
+        name: account to log in with; `None` is a guest.
+        password: of that account.
+        observe: watch with the observer role instead of flying a ship.
+        at: sector to look at first; the own ship, or sector 0,0, when `None`.
+        layers: names of layers to show, separated by commas; the usual ones when `None`.
+        shot: file to save one picture to, and then quit.
+        headless: draw off screen; nothing appears.
+        seconds: quit after that long; with `shot`, the time before the picture.
+        size: width and height of the window, pixels.
+    """
+
+    server: str = "http://127.0.0.1:7070"
+    name: str | None = None
+    password: str | None = None
+    observe: bool = False
+    at: tuple[int, int] | None = None
+    layers: str | None = None
+    shot: Path | None = None
+    headless: bool = False
+    seconds: float | None = None
+    size: tuple[int, int] = (1280, 720)
+
+
+def check_view_config(config: ViewConfig) -> None:
+    """Check what the flags say before anything is opened.
+
+    Raises:
+        ConfigError: naming every problem at once.
+    """
+    problems = []
+    try:
+        parse_layers(config.layers)
+    except ConfigError as error:
+        problems.append(str(error))
+    width, height = config.size
+    if not (WIDTH_MIN <= width <= WIDTH_MAX and HEIGHT_MIN <= height <= HEIGHT_MAX):
+        problems.append(
+            f"size is {width}x{height}, it must be"
+            f" {WIDTH_MIN}x{HEIGHT_MIN} to {WIDTH_MAX}x{HEIGHT_MAX}"
+        )
+    if config.seconds is not None and not 0 < config.seconds < float("inf"):
+        problems.append("seconds must be above 0")
+    if config.at is not None and not all(-(2**31) <= axis < 2**31 for axis in config.at):
+        problems.append("a sector's coordinates are 32-bit integers")
+    if config.shot is not None:
+        if config.shot.suffix.lower() != ".png":
+            problems.append(f"a picture's name ends in .png, not {config.shot.name!r}")
+        if not config.shot.absolute().parent.is_dir():
+            problems.append(
+                f"there is no directory {config.shot.absolute().parent} for the picture"
+            )
+    if config.name is not None and config.password is None:
+        problems.append("a name needs a password (leave both away to come as a guest)")
+    if problems:
+        raise ConfigError("; ".join(problems))

@@ -1,0 +1,110 @@
+"""What one frame is drawn from, and where it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.client.events import ClientEvent
+from sidereal.client.front.camera import Camera
+from sidereal.client.front.layers import Layer
+from sidereal.client.front.ownership import Ownership
+from sidereal.client.front.palette import Rgb
+from sidereal.client.front.watch import Flash
+from sidereal.client.statistics import ClientStatistics
+from sidereal.client.view import View
+from sidereal.protocol.rules import Rules
+
+BAR_PX: Final = 46
+"""Height of the top bar."""
+
+
+class Feed(Protocol):
+    """The part of `sidereal.client.client.Client` that a face needs."""
+
+    @property
+    def rules(self) -> Rules | None:
+        """The world's rules, `None` until joined."""
+
+    @property
+    def leases(self) -> NDArray[np.void]:
+        """`LEASE_ROW`[n], which shard simulates which sector."""
+
+    def view(self, now: float) -> View:
+        """What to draw at `now`."""
+
+    def statistics(self) -> ClientStatistics:
+        """How the link is doing."""
+
+    def hold(self, buttons: int) -> None:
+        """Hold these `Button` flags from now on."""
+
+    def look_at(self, x: float, y: float) -> None:
+        """Move the centre of an observer's interest."""
+
+    def next_event(self) -> ClientEvent | None:
+        """Oldest event not yet taken."""
+
+
+class FeedLine(NamedTuple):
+    """One line of the event feed."""
+
+    text: str
+    colour: Rgb
+    at: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame, whole: the scene and the panels are functions of it.
+
+    Attributes:
+        now: monotonic seconds.
+        view: what the client core says is where.
+        ownership: the leases.
+        rules: the world's.
+        camera: where the window looks.
+        layers: what is switched on.
+        statistics: of the client.
+        observing: whether this is an observer's session.
+        selected: row of the selected entity, −1 without one.
+        flashes: handovers of the last second.
+        moved_leases: when a sector changed its owner, monotonic seconds by sector.
+        feed: the newest lines, oldest first.
+    """
+
+    now: float
+    view: View
+    ownership: Ownership
+    rules: Rules
+    camera: Camera
+    layers: frozenset[Layer]
+    statistics: ClientStatistics
+    observing: bool
+    selected: int
+    flashes: Sequence[Flash]
+    moved_leases: dict[tuple[int, int], float]
+    feed: Sequence[FeedLine]
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Centre of interest: the own ship, or where an observer looks."""
+        own = self.view.own
+        if own >= 0:
+            return float(self.view.x[own]), float(self.view.y[own])
+        return self.camera.x, self.camera.y
+
+    def sector_at(self, x: float, y: float) -> tuple[int, int]:
+        """Sector that contains a position."""
+        size = self.rules.sector_size
+        return int(x // size), int(y // size)
+
+
+def entity_name(view: View, row: int) -> str:
+    """Name of an entity, or its id for the nameless."""
+    name = bytes(view.name[row]).decode("utf-8", "replace")
+    return name or f"e{int(view.net_id[row])}"

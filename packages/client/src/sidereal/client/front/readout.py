@@ -1,0 +1,134 @@
+"""The words and numbers on the screen, from a `Frame` and the meters; no drawing here."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.client.front import palette
+from sidereal.client.front.frame import Frame, entity_name
+from sidereal.client.front.meter import Meter
+from sidereal.client.front.palette import Rgb
+from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.protocol.state.schema import Kind
+
+AGE_YELLOW_S: Final = 0.25
+AGE_RED_S: Final = 1.0
+FRAME_YELLOW_MS: Final = 25.0
+
+
+class Field(NamedTuple):
+    """A labelled value of the top bar."""
+
+    label: str
+    value: str
+    colour: Rgb
+    width: int
+    """Letters kept free for the value, so that nothing jumps about."""
+
+
+def age_colour(age_s: float) -> Rgb:
+    """Green while data is fresh, yellow when it is late, red when the picture may lie."""
+    if age_s > AGE_RED_S:
+        return palette.BAD
+    return palette.WARN if age_s > AGE_YELLOW_S else palette.GOOD
+
+
+def age_text(statistics: ClientStatistics) -> str:
+    """How old the newest data is."""
+    if statistics.newest_tick < 0:
+        return "no data yet"
+    age_s = statistics.data_age_s
+    return f"{age_s:.1f} s" if age_s >= 1.0 else f"{1000 * age_s:.0f} ms"
+
+
+def top_bar(frame: Frame, meter: Meter) -> list[Field]:
+    """Everything a stranger asks first, left to right."""
+    view, statistics = frame.view, frame.statistics
+    sector_x, sector_y = frame.sector_at(*frame.place)
+    owner = int(frame.ownership.owners(np.array([sector_x]), np.array([sector_y]))[0])
+    if view.own >= 0:
+        owner = int(view.shard[view.own])
+    frame_p50, frame_p99 = meter.frame_ms.percentiles(50, 99)
+    frame_colour = palette.WARN if frame_p99 > FRAME_YELLOW_MS else palette.TEXT
+    delay_ms = 1000 * frame.rules.interpolation_delay_s
+    if view.server_tick > 0:
+        delay_ms = 1000 * frame.rules.tick_s * (view.server_tick - view.tick)
+    known = statistics.newest_tick >= 0
+    return [
+        Field("mode", "observer" if frame.observing else "player", palette.TEXT, 8),
+        Field(
+            "sector", f"{sector_x},{sector_y}", palette.TEXT, max(7, len(f"{sector_x},{sector_y}"))
+        ),
+        Field("simulated by", f"S{owner}" if owner else "nobody", palette.shard_colour(owner), 6),
+        Field("tick", f"{statistics.newest_tick}" if known else "–", palette.TEXT, 7),
+        Field("entities", f"{len(view)}", palette.TEXT, 6),
+        Field("shards", f"{len(frame.ownership.shards())}", palette.TEXT, 3),
+        Field("frame p50/p99", f"{frame_p50:.1f}/{frame_p99:.1f} ms", frame_colour, 13),
+        Field("rtt", f"{1000 * statistics.rtt_s:.0f} ms" if known else "–", palette.TEXT, 6),
+        Field("view delay", f"−{delay_ms:.0f} ms", palette.TEXT, 8),
+        Field("data age", age_text(statistics), _age_colour_of(statistics), 11),
+    ]
+
+
+def _age_colour_of(statistics: ClientStatistics) -> Rgb:
+    if statistics.newest_tick < 0:
+        return palette.WARN
+    return age_colour(statistics.data_age_s)
+
+
+def banner(frame: Frame) -> tuple[str, Rgb] | None:
+    """The one thing that spoils everything else, in large letters."""
+    statistics = frame.statistics
+    if statistics.stage is Stage.ENDED:
+        return "session ended", palette.BAD
+    if statistics.stage is not Stage.JOINED or statistics.newest_tick < 0:
+        return f"{statistics.stage.value}…", palette.WARN
+    if statistics.data_age_s > AGE_RED_S:
+        return f"no data for {statistics.data_age_s:.1f} s", palette.BAD
+    return None
+
+
+def inspector(frame: Frame) -> list[tuple[str, str]]:
+    """Name and value of everything known about the selected entity."""
+    view, row = frame.view, frame.selected
+    if row < 0:
+        return []
+    kind = int(view.kind[row])
+    x, y = float(view.x[row]), float(view.y[row])
+    sector_x, sector_y = frame.sector_at(x, y)
+    size = frame.rules.sector_size
+    error = math.hypot(x - float(view.authority_x[row]), y - float(view.authority_y[row]))
+    speed = math.hypot(float(view.vx[row]), float(view.vy[row]))
+    return [
+        ("id", f"e{int(view.net_id[row])}"),
+        ("name", entity_name(view, row)),
+        ("kind", Kind(kind).name.lower() if kind in list(Kind) else f"kind {kind}"),
+        ("shard", f"S{int(view.shard[row])}" if view.shard[row] else "nobody"),
+        ("sector", f"{sector_x},{sector_y}"),
+        ("place", f"{x - sector_x * size:.1f}, {y - sector_y * size:.1f}"),
+        ("speed", f"{speed:.1f} u/s"),
+        ("data age", f"{1000 * float(view.age_s[row]):.0f} ms"),
+        ("drawn−said", f"{error:.2f} u"),
+    ]
+
+
+def link_lines(frame: Frame, meter: Meter) -> list[tuple[str, str]]:
+    """The net graph's numbers."""
+    statistics = frame.statistics
+    return [
+        ("rtt", f"{1000 * statistics.rtt_s:.1f} ms ±{1000 * statistics.jitter_s:.1f}"),
+        ("snapshots", f"{statistics.snapshot_hz:.1f}/s of {frame.rules.tick_hz}"),
+        ("in / out", f"{_rate(statistics.bytes_in_per_s)} / {_rate(statistics.bytes_out_per_s)}"),
+        ("loss", f"{100 * statistics.loss:.1f} %, {meter.lost} ticks missed"),
+        (
+            "prediction",
+            f"{statistics.corrections} corrections, last {statistics.position_error_units:.2f} u",
+        ),
+    ]
+
+
+def _rate(bytes_per_s: float) -> str:
+    return f"{bytes_per_s / 1000:.1f} kB/s"

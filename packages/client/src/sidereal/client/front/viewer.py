@@ -1,0 +1,310 @@
+"""What the person at the window has chosen, and the next frame of it; no arcade here.
+
+The window tells the viewer about keys and the mouse; once per frame `advance` takes the client's
+events and view, moves the camera and returns a `Frame`.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import Final
+
+import numpy as np
+
+from sidereal.client.events import Assigned, ChatLine, Ended, Joined, NoticeLine
+from sidereal.client.front import palette
+from sidereal.client.front.camera import Camera
+from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name
+from sidereal.client.front.layers import Layer
+from sidereal.client.front.meter import Meter
+from sidereal.client.front.ownership import Ownership
+from sidereal.client.front.symbols import reach_px
+from sidereal.client.front.watch import FLASH_S, OwnerWatch, row_of
+from sidereal.client.statistics import ClientStatistics
+from sidereal.client.view import View
+from sidereal.protocol.message.player import Button
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Kind
+
+FEED_LINES_KEPT: Final = 32
+CLICK_PX: Final = 10.0
+"""How far beside a symbol a click still selects it."""
+PAN_PX_PER_S: Final = 700.0
+WHEEL_FACTOR: Final = 1.15
+LOOK_UNITS: Final = 1.0
+"""An observer's centre that moved less is not worth a message."""
+
+
+class Viewer:
+    """State of one window over one feed.
+
+    Attributes:
+        camera: where the window looks.
+        layers: what is switched on.
+        following: whether the camera follows the selection, or else the own ship.
+        selected_id: net id of the selection, 0 without one.
+        frame: the newest frame, `None` before the first.
+        ended: how the stay ended, `None` while it goes on.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        meter: Meter,
+        *,
+        size: tuple[int, int],
+        observing: bool,
+        layers: frozenset[Layer],
+        at: tuple[int, int] | None,
+    ) -> None:
+        """Look at a feed.
+
+        Args:
+            feed: the client.
+            meter: takes what the frames show of the link.
+            size: of the window, pixels.
+            observing: an observer pans, a player flies.
+            layers: what to show.
+            at: sector to look at first.
+        """
+        self._feed = feed
+        self._meter = meter
+        self._observing = observing
+        self._rules = feed.rules or Rules()
+        sector = self._rules.sector_size
+        x, y = ((at[0] + 0.5) * sector, (at[1] + 0.5) * sector) if at else (0.0, 0.0)
+        # The square of interest and a bit, below the bar.
+        side = (self._rules.window_side + 0.5) * self._rules.cell_size
+        self.camera = Camera(*size, x, y, (size[1] - BAR_PX) / side)
+        self.layers = layers
+        self.following = at is None and not observing
+        self.selected_id = 0
+        self.frame: Frame | None = None
+        self.ended: Ended | None = None
+        self._placed = at is not None
+        self._looked_at: tuple[float, float] | None = None
+        self._held = Button(0)
+        self._leases = feed.leases
+        self._ownership = Ownership(self._leases)
+        self._moved_leases: dict[tuple[int, int], float] = {}
+        self._watch = OwnerWatch()
+        self._lines: collections.deque[FeedLine] = collections.deque(maxlen=FEED_LINES_KEPT)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is a world in the picture, and the own ship for who flies one."""
+        if self.frame is None or self.frame.statistics.newest_tick < 0:
+            return False
+        present = self._observing or self.frame.view.own >= 0
+        return present and len(self._ownership) > 0
+
+    # -- one frame ------------------------------------------------------------------------------
+
+    def advance(self, now: float, elapsed_s: float) -> Frame:
+        """Take what is new and compose the next frame.
+
+        Args:
+            now: monotonic seconds on the client's clock.
+            elapsed_s: since the last frame.
+        """
+        self._take_events(now)
+        self._rules = self._feed.rules or self._rules
+        view = self._feed.view(now)
+        statistics = self._feed.statistics()
+        self._take_leases(now)
+        self._take_handovers(view, now)
+        self._note_link(view, statistics)
+        selected = row_of(view.net_id, self.selected_id)
+        self._move_camera(view, selected, elapsed_s)
+        self.frame = Frame(
+            now=now,
+            view=view,
+            ownership=self._ownership,
+            rules=self._rules,
+            camera=self.camera,
+            layers=self.layers,
+            statistics=statistics,
+            observing=self._observing,
+            selected=selected,
+            flashes=tuple(self._watch.flashes),
+            moved_leases=self._moved_leases,
+            feed=tuple(self._lines),
+        )
+        return self.frame
+
+    def note(self, text: str, now: float, colour: palette.Rgb = palette.TEXT) -> None:
+        """Put a line on the event feed."""
+        self._lines.append(FeedLine(text, colour, now))
+
+    def _take_events(self, now: float) -> None:
+        while (event := self._feed.next_event()) is not None:
+            match event:
+                case Joined():
+                    self.note(f"joined as {event.welcome.name}", now, palette.GOOD)
+                case Assigned():
+                    self.note(f"you fly e{event.net_id}", now, palette.GOOD)
+                case ChatLine():
+                    self.note(f"{event.sender}: {event.text}", now)
+                case NoticeLine():
+                    self.note(event.text, now, palette.WARN)
+                case Ended():
+                    self.ended = event
+                    reason = event.reason.name.lower().replace("_", " ")
+                    text = f": {event.text}" if event.text else ""
+                    self.note(f"session ended, {reason}{text}", now, palette.BAD)
+
+    def _take_leases(self, now: float) -> None:
+        leases = self._feed.leases
+        if leases is self._leases:
+            return
+        before, self._leases = self._ownership, leases
+        self._ownership = Ownership(leases)
+        self._moved_leases = {
+            sector: at for sector, at in self._moved_leases.items() if now - at < FLASH_S
+        }
+        if len(before) == 0:
+            return
+        for x, y, owner_before, owner in self._ownership.changed_since(before):
+            self._moved_leases[x, y] = now
+            text = f"sector {x},{y} S{owner_before} ► S{owner}"
+            self.note(text, now, palette.shard_colour(owner))
+
+    def _take_handovers(self, view: View, now: float) -> None:
+        for flash in self._watch.look(view.net_id, view.shard, now):
+            row = row_of(view.net_id, flash.net_id)
+            if view.kind[row] == Kind.ASTEROID:  # many, and of no interest by name
+                continue
+            who = "you" if row == view.own else entity_name(view, row)
+            text = f"{who} handed over S{flash.before} ► S{flash.after}"
+            self.note(text, now, palette.shard_colour(flash.after))
+
+    def _note_link(self, view: View, statistics: ClientStatistics) -> None:
+        self._meter.data_seen(
+            view.tick,
+            statistics.newest_tick,
+            statistics.snapshots,
+            statistics.bytes_in,
+            self._rules.tick_s,
+        )
+
+    def _move_camera(self, view: View, selected: int, elapsed_s: float) -> None:
+        if not self._placed:
+            self._place_first(view)
+        target = selected if selected >= 0 else view.own
+        if self.following and target >= 0:
+            self.camera.follow(float(view.x[target]), float(view.y[target]), elapsed_s)
+        if not self._observing:
+            return
+        step = PAN_PX_PER_S * elapsed_s
+        held = self._held
+        self._pan(
+            step * ((Button.LEFT in held) - (Button.RIGHT in held)),
+            step * ((Button.REVERSE in held) - (Button.THRUST in held)),
+        )
+        here = self.camera.x, self.camera.y
+        last = self._looked_at
+        if last is None or max(abs(here[0] - last[0]), abs(here[1] - last[1])) > LOOK_UNITS:
+            self._feed.look_at(*here)
+            self._looked_at = here
+
+    def _place_first(self, view: View) -> None:
+        """Start on the own ship, or in the middle of what is leased."""
+        bounds = self._ownership.bounds()
+        size = self._rules.sector_size
+        if view.own >= 0:
+            self.camera.x, self.camera.y = float(view.x[view.own]), float(view.y[view.own])
+        elif self._observing and bounds is not None:
+            self.camera.x = (bounds[0] + bounds[2]) / 2 * size
+            self.camera.y = (bounds[1] + bounds[3]) / 2 * size
+        else:
+            return
+        self._placed = True
+
+    # -- the person ----------------------------------------------------------------------------
+
+    def press(self, button: Button) -> None:
+        """A flight key went down; an observer's pans."""
+        self._set_held(self._held | button)
+
+    def release(self, button: Button) -> None:
+        """A flight key came up."""
+        self._set_held(self._held & ~button)
+
+    def release_all(self) -> None:
+        """The window lost the keyboard: nothing is held any more."""
+        self._set_held(Button(0))
+
+    def _set_held(self, held: Button) -> None:
+        if held != self._held:
+            self._held = held
+            if not self._observing:
+                self._feed.hold(int(held))
+
+    def toggle(self, layer: Layer) -> None:
+        """Switch a layer."""
+        self.layers ^= {layer}
+
+    def drag(self, pixels_x: float, pixels_y: float) -> None:
+        """Pan by hand, which ends following."""
+        self._pan(pixels_x, pixels_y)
+
+    def _pan(self, pixels_x: float, pixels_y: float) -> None:
+        if pixels_x or pixels_y:
+            self.following = False
+            self._placed = True
+            self.camera.pan(pixels_x, pixels_y)
+
+    def wheel(self, pixel_x: float, pixel_y: float, notches: float) -> None:
+        """Zoom at the pointer; while following, at the middle."""
+        if self.following:
+            pixel_x, pixel_y = self.camera.width / 2, self.camera.height / 2
+        self.camera.zoom_at(pixel_x, pixel_y, WHEEL_FACTOR**notches)
+
+    def fit(self) -> None:
+        """Show all that is leased."""
+        bounds = self._ownership.bounds()
+        if bounds is not None:
+            self.following = False
+            self._placed = True
+            left, bottom, right, top = (edge * self._rules.sector_size for edge in bounds)
+            self.camera.fit(left, bottom, right, top, BAR_PX + 14)
+
+    def follow(self) -> None:
+        """Follow, or stop following."""
+        self.following = not self.following
+
+    def deselect(self) -> bool:
+        """Drop the selection; whether there was one."""
+        selected, self.selected_id = self.selected_id, 0
+        return selected != 0
+
+    def select_step(self, step: int) -> None:
+        """Select the next (1) or previous (−1) in the picture; rocks only if there is no more."""
+        if self.frame is None:
+            return
+        view = self.frame.view
+        seen = self.camera.visible(view.x, view.y)
+        if view.own >= 0:
+            seen[view.own] = False
+        rare = seen & (view.kind != Kind.ASTEROID)
+        choices = view.net_id[rare if rare.any() else seen]
+        if len(choices) == 0:
+            return
+        place = int(np.searchsorted(choices, np.uint32(self.selected_id)))
+        if step > 0 and place < len(choices) and int(choices[place]) == self.selected_id:
+            place += 1
+        if step < 0:
+            place -= 1
+        self.selected_id = int(choices[place % len(choices)])
+
+    def click(self, pixel_x: float, pixel_y: float) -> None:
+        """Select what is under the pointer, or nothing."""
+        if self.frame is None:
+            return
+        view = self.frame.view
+        at = self.camera.relative(view.x, view.y)
+        middle = np.array([self.camera.width / 2, self.camera.height / 2])
+        away = np.hypot(*(at + middle - (pixel_x, pixel_y)).T) - reach_px(view, self.camera.zoom)
+        self.selected_id = 0
+        if len(away) and away.min() <= CLICK_PX:
+            self.selected_id = int(view.net_id[int(away.argmin())])

@@ -1,0 +1,176 @@
+"""Fixtures of the viewer: a made-up world to look at, and one off-screen window for all tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+# arcade decides between a window and off-screen drawing when it is imported.
+os.environ["ARCADE_HEADLESS"] = "1"
+
+from sidereal.client.events import ClientEvent
+from sidereal.client.front.preflight import check
+from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.client.view import View
+from sidereal.protocol.errors import UnavailableError
+from sidereal.protocol.message.codec import LEASE_ROW
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Kind
+
+RULES = Rules()
+
+
+def lease_rows(owners: dict[tuple[int, int], int]) -> np.ndarray:
+    rows = np.zeros(len(owners), dtype=LEASE_ROW)
+    for row, ((x, y), shard) in zip(rows, owners.items(), strict=True):
+        row["sector_x"], row["sector_y"], row["shard"], row["epoch"] = x, y, shard, 1
+    return rows
+
+
+class SyntheticFeed:
+    """A client that has always been connected: things fly straight, sectors own them."""
+
+    def __init__(self, owners: dict[tuple[int, int], int]) -> None:
+        self.rules: Rules | None = RULES
+        self.owners = owners
+        self.leases = lease_rows(owners)
+        self.own_id = 0
+        self.age_s = 0.03
+        self.stage = Stage.JOINED
+        self.rtt_s = 0.024
+        self.lost_ticks: frozenset[int] = frozenset()
+        self.held: list[int] = []
+        self.looked_at: list[tuple[float, float]] = []
+        self.events: deque[ClientEvent] = deque()
+        self.snapshot_bytes = 2400
+        self._entities: list[tuple[int, Kind, float, float, float, float, float, str]] = []
+        self._now = 0.0
+
+    def place(
+        self,
+        net_id: int,
+        kind: Kind,
+        x: float,
+        y: float,
+        *,
+        radius: float = 6.0,
+        vx: float = 0.0,
+        vy: float = 0.0,
+        name: str = "",
+    ) -> None:
+        self._entities.append((net_id, kind, radius, x, y, vx, vy, name))
+        self._entities.sort()
+
+    def view(self, now: float) -> View:
+        self._now = now
+        net_id, kind, radius, x, y, vx, vy, name = (
+            zip(*self._entities, strict=True) if self._entities else ((),) * 8
+        )
+        speed_x, speed_y = np.array(vx, dtype=np.float64), np.array(vy, dtype=np.float64)
+        at_x = np.array(x, dtype=np.float64) + speed_x * now
+        at_y = np.array(y, dtype=np.float64) + speed_y * now
+        ids = np.array(net_id, dtype=np.uint32)
+        own = int(np.flatnonzero(ids == self.own_id)[0]) if self.own_id in ids else -1
+        heading = np.arctan2(speed_y, speed_x)
+        size = RULES.sector_size
+        sectors = zip((at_x // size).tolist(), (at_y // size).tolist(), strict=True)
+        return View(
+            tick=now * RULES.tick_hz - 2.0,
+            server_tick=now * RULES.tick_hz,
+            net_id=ids,
+            kind=np.array(kind, dtype=np.uint8),
+            radius=np.array(radius, dtype=np.float32),
+            shard=np.array([self.owners.get(sector, 0) for sector in sectors], dtype=np.uint16),
+            x=at_x,
+            y=at_y,
+            vx=speed_x,
+            vy=speed_y,
+            heading=heading,
+            age_s=np.full(len(ids), self.age_s),
+            name=np.array([text.encode() for text in name], dtype="S24"),
+            own=own,
+            authority_x=at_x - 0.12 * speed_x,
+            authority_y=at_y - 0.12 * speed_y,
+            authority_heading=heading,
+        )
+
+    def statistics(self) -> ClientStatistics:
+        newest = int((self._now - self.age_s) * RULES.tick_hz)
+        while newest in self.lost_ticks:
+            newest -= 1
+        snapshots = newest - sum(tick < newest for tick in self.lost_ticks)
+        return ClientStatistics(
+            stage=self.stage,
+            rtt_s=self.rtt_s,
+            jitter_s=0.002,
+            loss=0.004,
+            snapshot_hz=20.0,
+            bytes_in_per_s=self.snapshot_bytes * 20.0,
+            bytes_out_per_s=1900.0,
+            newest_tick=newest,
+            data_age_s=self.age_s,
+            visible_entities=len(self._entities),
+            snapshots=snapshots,
+            bytes_in=snapshots * self.snapshot_bytes + 700 * (snapshots % 3),
+            bytes_out=0,
+            malformed=0,
+            inputs=0,
+            inputs_skipped=0,
+            corrections=2,
+            position_error_units=0.04,
+        )
+
+    def hold(self, buttons: int) -> None:
+        self.held.append(buttons)
+
+    def look_at(self, x: float, y: float) -> None:
+        self.looked_at.append((x, y))
+
+    def next_event(self) -> ClientEvent | None:
+        return self.events.popleft() if self.events else None
+
+
+@pytest.fixture
+def make_feed() -> Callable[[dict[tuple[int, int], int]], SyntheticFeed]:
+    return SyntheticFeed
+
+
+@pytest.fixture
+def rows_of_leases() -> Callable[[dict[tuple[int, int], int]], np.ndarray]:
+    return lease_rows
+
+
+@dataclasses.dataclass
+class Screen:
+    """The window all drawing tests share, and what is on it."""
+
+    window: Any
+    loop: Any
+
+    def show(self, viewer: Any, now: float) -> np.ndarray:
+        """Draw one frame of a viewer at a moment; uint8[height, width, 3], lower row first."""
+        self.window.attach(viewer, lambda: now)
+        self.window.switch_to()
+        self.window.on_draw()
+        return np.asarray(self.window.grab())[::-1]
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[Screen]:
+    try:
+        check(headless=True)
+    except UnavailableError as error:
+        if os.environ.get("SIDEREAL_REQUIRE_GL") == "1":
+            pytest.fail(f"SIDEREAL_REQUIRE_GL=1 and yet: {error}")
+        pytest.skip(str(error))
+    from sidereal.client.front.window import open_window
+
+    loop, window = open_window((800, 600), "tests")
+    yield Screen(window, loop)
+    window.close()

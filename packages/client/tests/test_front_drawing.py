@@ -1,0 +1,291 @@
+"""Real frames, drawn off screen and read back pixel by pixel."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sidereal.client.front import palette
+from sidereal.client.front.frame import BAR_PX
+from sidereal.client.front.layers import LAYERS_SHOWN, Layer
+from sidereal.client.front.ownership import FILL_ALPHA
+from sidereal.client.front.viewer import Viewer
+from sidereal.protocol.state.schema import Kind
+
+WIDTH, HEIGHT = 800, 600
+MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
+Show = Callable[..., np.ndarray]
+
+# Panels lie along the edges; this much of the middle is the world's alone.
+MIDDLE = (slice(150, 450), slice(300, 560))
+
+
+@pytest.fixture
+def show(screen: Any) -> Show:
+    """Draw one frame of a feed; a viewer that looks at (x, y) with a zoom of 1."""
+
+    def draw(
+        feed: Any,
+        x: float = 0.0,
+        y: float = 0.0,
+        *,
+        layers: frozenset[Layer] = frozenset(),
+        now: float = 10.0,
+        zoom: float = 1.0,
+        selected: int = 0,
+        before: float | None = None,
+    ) -> np.ndarray:
+        viewer = Viewer(
+            feed, screen.window.meter, size=(WIDTH, HEIGHT), observing=False, layers=layers, at=None
+        )
+        viewer.drag(1, 0)  # the camera is in the test's hands
+        viewer.camera.x, viewer.camera.y, viewer.camera.zoom = x, y, zoom
+        viewer.selected_id = selected
+        screen.window.overlay.net_graph = 0
+        screen.window.overlay.help_shown = False
+        if before is not None:
+            viewer.advance(before, 0.0)
+        return np.asarray(screen.show(viewer, now)).astype(int)
+
+    return draw
+
+
+def blend(colour: palette.Rgb, alpha: int, ground: palette.Rgb = palette.BACKGROUND) -> list[float]:
+    share = alpha / 255
+    return [c * share + g * (1 - share) for c, g in zip(colour, ground, strict=True)]
+
+
+def differs(pixels: np.ndarray, colour: tuple[int, ...] = palette.BACKGROUND) -> np.ndarray:
+    return np.asarray(np.abs(pixels - np.array(colour)).max(axis=-1) > 12)
+
+
+def test_without_layers_and_entities_the_middle_is_empty(make_feed: MakeFeed, show: Show) -> None:
+    assert not differs(show(make_feed({}))[MIDDLE]).any()
+
+
+def test_sectors_have_their_owners_colour(make_feed: MakeFeed, show: Show) -> None:
+    owners = {(-1, -1): 1, (0, -1): 2, (-1, 0): 3, (0, 0): 0}
+    pixels = show(make_feed(owners), zoom=0.2, layers=frozenset({Layer.OWNERS}))
+    for (sector_x, sector_y), shard in owners.items():
+        x, y = WIDTH // 2 + 60 + 120 * sector_x, HEIGHT // 2 + 60 + 120 * sector_y
+        assert pixels[y, x] == pytest.approx(
+            blend(palette.shard_colour(shard), FILL_ALPHA), abs=2
+        ), (sector_x, sector_y)
+
+
+def test_a_border_has_each_owners_colour_on_its_side(make_feed: MakeFeed, show: Show) -> None:
+    pixels = show(make_feed({(-1, 0): 1, (0, 0): 2}), 0.0, 500.0, layers=frozenset({Layer.OWNERS}))
+    row = HEIGHT // 2
+    left, right = pixels[row, WIDTH // 2 - 1], pixels[row, WIDTH // 2]
+    assert left == pytest.approx(palette.shard_colour(1), abs=25)
+    assert right == pytest.approx(palette.shard_colour(2), abs=25)
+
+
+def test_an_entity_is_drawn_where_it_is_and_as_large(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1})
+    feed.place(7, Kind.ASTEROID, 540.0, 470.0, radius=30.0)
+    pixels = show(feed, 500.0, 500.0)
+    seen = differs(pixels)
+    seen[: MIDDLE[0].start], seen[MIDDLE[0].stop :] = False, False
+    rows, columns = np.nonzero(seen)
+    # Pixel centres lie half a pixel from their lower left corners.
+    assert columns.mean() + 0.5 == pytest.approx(WIDTH / 2 + 40, abs=0.3)
+    assert rows.mean() + 0.5 == pytest.approx(HEIGHT / 2 - 30, abs=0.3)
+    assert seen.sum() == pytest.approx(np.pi * 30.5**2, rel=0.04)
+    inside = pixels[HEIGHT // 2 - 30, WIDTH // 2 + 40]
+    assert inside == pytest.approx(blend(palette.shard_colour(1), 105), abs=3)
+
+
+def test_a_ship_points_where_it_heads(make_feed: MakeFeed, show: Show) -> None:
+    def extent(vx: float, vy: float) -> np.ndarray:
+        feed = make_feed({(0, 0): 1})
+        feed.place(7, Kind.SHIP, 500.0 - 10 * vx, 500.0 - 10 * vy, radius=40.0, vx=vx, vy=vy)
+        seen = differs(show(feed, 500.0, 500.0)[MIDDLE])
+        rows, columns = np.nonzero(seen)
+        return np.array(
+            [
+                columns.min() + MIDDLE[1].start - WIDTH / 2,
+                columns.max() + 1 + MIDDLE[1].start - WIDTH / 2,
+                rows.min() + MIDDLE[0].start - HEIGHT / 2,
+                rows.max() + 1 + MIDDLE[0].start - HEIGHT / 2,
+            ]
+        )
+
+    left, right, bottom, top = extent(10.0, 0.0)
+    assert right > -left + 5  # the nose reaches further than the tail
+    assert -bottom == pytest.approx(top, abs=1.0)
+    assert extent(0.0, 10.0) == pytest.approx([bottom, top, left, right], abs=1.5)
+
+
+def test_thirty_thousand_sectors_away_looks_the_same(make_feed: MakeFeed, show: Show) -> None:
+    def picture(sector_x: int, sector_y: int) -> np.ndarray:
+        feed = make_feed({(sector_x, sector_y): 1, (sector_x - 1, sector_y): 2})
+        corner_x, corner_y = sector_x * 1000.0, sector_y * 1000.0
+        rng = np.random.default_rng(5)
+        for net_id, (dx, dy, speed) in enumerate(rng.uniform(-130, 130, (40, 3)), start=1):
+            kind = Kind.SHIP if net_id % 2 else Kind.ASTEROID
+            feed.place(net_id, kind, corner_x + dx, corner_y + 400 + dy, vx=speed / 10)
+        return show(
+            feed,
+            corner_x + 0.371,
+            corner_y + 400.529,
+            layers=frozenset(Layer) - {Layer.NAMES, Layer.MINIMAP},
+        )[MIDDLE]
+
+    near, far = picture(0, 0), picture(30_000, -30_000)
+    assert differs(near).any()
+    # The labels of the sectors are outside the middle; everything else is alike but for rounding.
+    assert np.abs(near - far).max() <= 3
+
+
+def test_the_own_ship_is_outlined_in_white(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1})
+    feed.place(7, Kind.SHIP, 500.0, 500.0)
+
+    def white() -> int:
+        return int((show(feed, 500.0, 500.0)[MIDDLE].min(axis=-1) > 230).sum())
+
+    assert white() == 0
+    feed.own_id = 7
+    assert white() > 15
+
+
+def test_ghosts_are_red_hollow_and_where_the_authority_says(
+    make_feed: MakeFeed, show: Show
+) -> None:
+    feed = make_feed({(0, 0): 1})
+    # Seven units a frame ahead of the authority, which is 0.12 s behind.
+    feed.place(7, Kind.SHIP, 500.0 - 1000.0, 500.0, vx=100.0, radius=6.0)
+    feed.own_id = 7
+
+    def red(layers: frozenset[Layer]) -> np.ndarray:
+        pixels = show(feed, 500.0, 500.0, layers=layers, zoom=4.0)[MIDDLE]
+        return np.asarray((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=-1) < 120))
+
+    assert not red(frozenset()).any()
+    rows, columns = np.nonzero(red(frozenset({Layer.GHOSTS})))
+    ghost_x = WIDTH / 2 - 12.0 * 4.0 - MIDDLE[1].start
+    assert columns.min() < ghost_x - 15
+    assert not red(frozenset({Layer.GHOSTS}))[HEIGHT // 2 - 150, int(ghost_x)].any()
+    assert rows.mean() + MIDDLE[0].start == pytest.approx(HEIGHT / 2, abs=1.5)
+
+
+def test_old_data_is_dim(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1})
+    feed.place(7, Kind.ASTEROID, 500.0, 500.0, radius=30.0)
+    fresh = show(feed, 500.0, 500.0)[HEIGHT // 2, WIDTH // 2].sum()
+    feed.age_s = 0.3
+    stale = show(feed, 500.0, 500.0)[HEIGHT // 2, WIDTH // 2].sum()
+    assert stale < 0.6 * fresh
+
+
+def test_a_handover_is_a_ring_that_ends(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1, (1, 0): 2})
+    feed.place(7, Kind.ASTEROID, 1000.0 - 9.95, 500.0, vx=1.0, radius=2.0)
+    layers = frozenset({Layer.HANDOVERS})
+
+    def lit(before: float | None) -> int:
+        return int(differs(show(feed, 1000.0, 500.0, layers=layers, before=before)[MIDDLE]).sum())
+
+    assert lit(before=9.0) > lit(before=None) + 60
+
+
+def test_velocity_vectors_point_ahead(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1})
+    feed.place(7, Kind.SHIP, 500.0 - 600.0, 500.0, vx=60.0)
+    place = (HEIGHT // 2, WIDTH // 2 + 45)
+    off = show(feed, 500.0, 500.0)
+    on = show(feed, 500.0, 500.0, layers=frozenset({Layer.VECTORS}))
+    assert not differs(off[place])
+    assert differs(on[place[0] - 1 : place[0] + 1, place[1]]).any()
+
+
+def test_names_are_written_under_ships(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1})
+    feed.place(7, Kind.SHIP, 500.0, 500.0, name="Ωmega Ünïcode 😀")
+    below = (slice(HEIGHT // 2 - 40, HEIGHT // 2 - 14), MIDDLE[1])
+    assert not differs(show(feed, 500.0, 500.0)[below]).any()
+    written = differs(show(feed, 500.0, 500.0, layers=frozenset({Layer.NAMES}))[below])
+    assert written.sum() > 50
+
+
+def test_interest_is_bright_and_the_rest_dark(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1, (-1, 0): 1})
+    feed.place(7, Kind.SHIP, 875.0, 500.0, radius=1.0)
+    feed.own_id = 7
+    layers = frozenset({Layer.OWNERS})
+    # Interest reaches from x = 250 to 1500; the camera looks at its left edge.
+    plain = show(feed, 250.0, 700.0, layers=layers)
+    dimmed = show(feed, 250.0, 700.0, layers=layers | {Layer.INTEREST})
+    row = HEIGHT // 2 + 40
+    assert dimmed[row, WIDTH // 2 + 60] == pytest.approx(plain[row, WIDTH // 2 + 60], abs=1)
+    assert dimmed[row, WIDTH // 2 - 60].sum() < 0.8 * plain[row, WIDTH // 2 - 60].sum()
+
+
+@pytest.mark.parametrize(
+    ("age_s", "colour"), [(0.03, palette.GOOD), (0.4, palette.WARN), (1.4, palette.BAD)]
+)
+def test_the_line_under_the_top_bar_is_the_datas_age(
+    make_feed: MakeFeed, show: Show, age_s: float, colour: palette.Rgb
+) -> None:
+    feed = make_feed({(0, 0): 1})
+    feed.age_s = age_s
+    assert show(feed)[HEIGHT - BAR_PX, 5].tolist() == list(colour)
+
+
+def test_silence_has_a_banner(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1})
+    banner = (slice(int(HEIGHT * 0.68) - 20, int(HEIGHT * 0.68) + 40), slice(250, 550))
+    assert not differs(show(feed)[banner]).any()
+    feed.age_s = 1.4
+    assert differs(show(feed)[banner], palette.PANEL).sum() > 300
+
+
+def test_help_and_net_graph_come_and_go(make_feed: MakeFeed, screen: Any) -> None:
+    feed = make_feed({(0, 0): 1})
+    window = screen.window
+    viewer = Viewer(
+        feed, window.meter, size=(WIDTH, HEIGHT), observing=False, layers=frozenset(), at=None
+    )
+    window.overlay.net_graph, window.overlay.help_shown = 0, False
+    bare = screen.show(viewer, 10.0).astype(int)
+    window.overlay.help_shown = True
+    helped = screen.show(viewer, 10.0).astype(int)
+    window.overlay.help_shown = False
+    window.overlay.net_graph = 2
+    graphed = screen.show(viewer, 10.0).astype(int)
+    assert np.abs(helped - bare).max(axis=-1)[MIDDLE].mean() > 2
+    corner = (slice(20, 100), slice(WIDTH - 280, WIDTH - 20))
+    assert np.abs(graphed - bare).max(axis=-1)[corner].mean() > 2
+    above = np.abs(graphed - bare).max(axis=-1)[250 : HEIGHT - BAR_PX]
+    assert above.max() == 0
+
+
+def test_ten_thousand_entities_fit_the_buffers(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({(0, 0): 1})
+    rng = np.random.default_rng(7)
+    for net_id, (x, y) in enumerate(rng.uniform(0, 1000, (10_000, 2)), start=1):
+        feed.place(net_id, Kind.ASTEROID, x, y, radius=1.0)
+    pixels = show(feed, 500.0, 500.0, zoom=0.5, layers=LAYERS_SHOWN)
+    assert differs(pixels[MIDDLE]).mean() > 0.3
+
+
+def test_a_picture_is_the_frame(make_feed: MakeFeed, screen: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    feed = make_feed({(0, 0): 1})
+    viewer = Viewer(
+        feed,
+        screen.window.meter,
+        size=(WIDTH, HEIGHT),
+        observing=False,
+        layers=LAYERS_SHOWN,
+        at=None,
+    )
+    pixels = screen.show(viewer, 10.0)
+    screen.window.grab().save(tmp_path / "world.png")
+    with Image.open(tmp_path / "world.png") as image:
+        assert image.size == (WIDTH, HEIGHT)
+        assert np.array_equal(np.asarray(image)[::-1], pixels)

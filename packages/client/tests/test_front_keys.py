@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sidereal.client.front.config import ViewConfig, check_view_config
+from sidereal.client.front.keys import BINDINGS, Action, bindings_by_key
+from sidereal.client.front.layers import LAYERS_SHOWN, Layer, parse_layers
+from sidereal.client.front.palette import SHARDS, shard_colour, shard_colours
+from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.message.player import Button
+
+
+def test_every_key_does_one_thing() -> None:
+    keys = [key for binding in BINDINGS for key in binding.keys]
+    assert len(keys) == len(set(keys)) == len(bindings_by_key())
+
+
+def test_everything_has_a_key() -> None:
+    targets = {binding.target for binding in BINDINGS}
+    assert targets == {*Action, *Layer, *Button}
+
+
+def test_layers_are_read_by_name() -> None:
+    assert parse_layers("grid, owners") == {Layer.GRID, Layer.OWNERS}
+    assert parse_layers("") == frozenset()
+    assert parse_layers(None) == LAYERS_SHOWN
+
+
+def test_unknown_layers_are_all_named() -> None:
+    with pytest.raises(ConfigError, match=r"grit, foo \(there are: grid, owners"):
+        parse_layers("grit,owners,foo")
+
+
+def test_all_problems_of_the_flags_are_said_at_once(tmp_path: Path) -> None:
+    config = ViewConfig(
+        layers="grit",
+        size=(10, 10),
+        seconds=-1.0,
+        at=(1 << 40, 0),
+        shot=tmp_path / "away" / "picture.jpg",
+        name="ada",
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_view_config(config)
+    assert len(str(caught.value).split("; ")) == 7
+
+
+def test_usual_flags_are_fine(tmp_path: Path) -> None:
+    check_view_config(ViewConfig())
+    check_view_config(ViewConfig(shot=tmp_path / "world.png", seconds=2.5, at=(-7, 7), layers=""))
+
+
+def test_shards_have_colours_of_their_own() -> None:
+    colours = [shard_colour(shard) for shard in range(len(SHARDS) + 1)]
+    assert len(set(colours)) == len(SHARDS) + 1
+    assert shard_colour(len(SHARDS) + 1) == shard_colour(1)
+
+
+def test_colours_by_column_are_those_by_one() -> None:
+    shards = np.array([0, 1, 7, 8, 65535], dtype=np.uint16)
+    assert [tuple(row) for row in shard_colours(shards).tolist()] == [
+        shard_colour(int(shard)) for shard in shards
+    ]

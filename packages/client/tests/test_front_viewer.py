@@ -1,0 +1,265 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sidereal.client.events import Assigned, ChatLine, Ended, NoticeLine
+from sidereal.client.front import palette, readout
+from sidereal.client.front.layers import LAYERS_SHOWN, Layer
+from sidereal.client.front.meter import Meter
+from sidereal.client.front.viewer import Viewer
+from sidereal.client.statistics import Stage
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.message.player import Button
+from sidereal.protocol.state.schema import Kind
+
+OWNERS = {(0, 0): 1, (1, 0): 2}
+MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
+
+
+@pytest.fixture
+def feed(make_feed: MakeFeed) -> Any:
+    feed = make_feed(OWNERS)
+    feed.place(10, Kind.SHIP, 500.0, 500.0, vx=40.0, name="Ada")
+    feed.place(20, Kind.SHIP, 560.0, 500.0, name="Grace")
+    feed.place(30, Kind.ASTEROID, 400.0, 420.0, radius=20.0)
+    feed.place(40, Kind.STATION, 620.0, 560.0, name="Halley")
+    feed.own_id = 10
+    return feed
+
+
+def viewer_of(feed: Any, **choices: Any) -> Viewer:
+    defaults: dict[str, Any] = {
+        "size": (800, 600),
+        "observing": False,
+        "layers": LAYERS_SHOWN,
+        "at": None,
+    }
+    return Viewer(feed, Meter(), **{**defaults, **choices})
+
+
+def test_a_player_starts_on_the_own_ship_and_follows_it(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    assert (viewer.camera.x, viewer.camera.y) == (500.0, 500.0)
+    for frame in range(1, 120):
+        viewer.advance(frame / 60, 1 / 60)
+    assert viewer.camera.x == pytest.approx(500.0 + 40.0 * 119 / 60, abs=10.0)
+
+
+def test_at_looks_at_that_sector_and_stays_there(feed: Any) -> None:
+    viewer = viewer_of(feed, at=(7, -7))
+    viewer.advance(0.0, 0.5)
+    assert (viewer.camera.x, viewer.camera.y) == (7500.0, -6500.0)
+
+
+def test_keys_hold_buttons_until_released(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.press(Button.THRUST)
+    viewer.press(Button.LEFT)
+    viewer.press(Button.LEFT)
+    viewer.release(Button.THRUST)
+    viewer.release_all()
+    assert feed.held == [
+        Button.THRUST,
+        Button.THRUST | Button.LEFT,
+        Button.LEFT,
+        0,
+    ]
+
+
+def test_an_observer_flies_nothing_and_says_where_it_looks(feed: Any) -> None:
+    viewer = viewer_of(feed, observing=True, at=(0, 0))
+    viewer.advance(0.0, 0.0)
+    viewer.advance(0.1, 0.1)
+    assert feed.looked_at == [(500.0, 500.0)]
+    viewer.press(Button.RIGHT)
+    viewer.press(Button.THRUST)
+    viewer.advance(0.2, 0.1)
+    assert feed.held == []
+    x, y = feed.looked_at[-1]
+    assert x > 500.0
+    assert y > 500.0
+
+
+def test_a_player_says_nothing_about_where_it_looks(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    viewer.drag(100, 50)
+    viewer.advance(0.1, 0.1)
+    assert feed.looked_at == []
+
+
+def test_an_observer_starts_in_the_middle_of_what_is_leased(feed: Any) -> None:
+    feed.own_id = 0
+    viewer = viewer_of(feed, observing=True)
+    viewer.advance(0.0, 0.0)
+    assert (viewer.camera.x, viewer.camera.y) == (1000.0, 500.0)
+
+
+def test_dragging_ends_following_and_f_takes_it_up_again(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    viewer.drag(100, 0)
+    x = viewer.camera.x
+    viewer.advance(0.1, 0.1)
+    assert viewer.camera.x == x
+    viewer.follow()
+    viewer.advance(5.0, 4.9)
+    assert viewer.camera.x == pytest.approx(700.0, abs=1.0)
+
+
+def test_tab_walks_over_what_is_not_rock_and_back(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.select_step(1)
+    assert viewer.selected_id == 0
+    viewer.advance(0.0, 0.0)
+    walked = []
+    for step in (1, 1, 1, -1):
+        viewer.select_step(step)
+        walked.append(viewer.selected_id)
+    assert walked == [20, 40, 20, 40]
+    assert viewer.advance(0.1, 0.1).selected == 3
+    assert viewer.deselect()
+    assert not viewer.deselect()
+
+
+def test_click_selects_the_nearest_thing_or_nothing(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    at = viewer.camera.project(405.0, 425.0)
+    viewer.click(*at)
+    assert viewer.selected_id == 30
+    viewer.click(5, 5)
+    assert viewer.selected_id == 0
+
+
+def test_home_fits_all_leases(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    viewer.fit()
+    left, bottom, right, top = viewer.camera.bounds()
+    assert left <= 0 <= 2000 <= right
+    assert bottom <= 0 <= 1000 <= top
+
+
+def test_wheel_keeps_the_followed_ship_in_the_middle(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    zoom = viewer.camera.zoom
+    viewer.wheel(10, 10, 3)
+    assert viewer.camera.zoom > zoom
+    assert (viewer.camera.x, viewer.camera.y) == pytest.approx((500.0, 500.0))
+
+
+def test_layers_toggle(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.toggle(Layer.GRID)
+    assert Layer.GRID not in viewer.layers
+    viewer.toggle(Layer.GRID)
+    assert viewer.layers == LAYERS_SHOWN
+
+
+def test_a_handover_flashes_and_is_told(feed: Any) -> None:
+    feed.place(50, Kind.SHIP, 995.0, 500.0, vx=100.0, name="Leslie")
+    feed.place(51, Kind.ASTEROID, 995.0, 400.0, vx=100.0)
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    frame = viewer.advance(0.1, 0.1)
+    assert {flash.net_id for flash in frame.flashes} == {50, 51}
+    assert [line.text for line in frame.feed] == ["Leslie handed over S1 ► S2"]
+
+
+def test_a_moved_lease_is_told_and_lights_up(feed: Any, rows_of_leases: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.0)
+    feed.leases = rows_of_leases({(0, 0): 1, (1, 0): 1})
+    frame = viewer.advance(0.1, 0.1)
+    assert frame.moved_leases == {(1, 0): 0.1}
+    assert [line.text for line in frame.feed] == ["sector 1,0 S2 ► S1"]
+
+
+def test_events_become_lines(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    feed.events.extend(
+        [
+            Assigned(net_id=10, control_epoch=1, tick=5),
+            ChatLine("Grace", "hello"),
+            NoticeLine("the server restarts at noon"),
+            Ended(CloseReason.SHUTTING_DOWN, "back soon"),
+        ]
+    )
+    frame = viewer.advance(0.0, 0.0)
+    assert [line.text for line in frame.feed] == [
+        "you fly e10",
+        "Grace: hello",
+        "the server restarts at noon",
+        "session ended, shutting down: back soon",
+    ]
+    assert viewer.ended is not None
+
+
+def test_settled_means_a_world_and_a_ship_in_it(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    assert not viewer.settled
+    feed.own_id = 0
+    viewer.advance(1.0, 0.0)
+    assert not viewer.settled
+    feed.own_id = 10
+    viewer.advance(1.1, 0.1)
+    assert viewer.settled
+
+
+def test_top_bar_says_where_who_and_how_old(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    frame = viewer.advance(2.0, 0.0)
+    shown = {field.label: field.value for field in readout.top_bar(frame, Meter())}
+    assert shown["mode"] == "player"
+    assert shown["sector"] == "0,0"
+    assert shown["simulated by"] == "S1"
+    assert shown["entities"] == "4"
+    assert shown["shards"] == "2"
+    assert shown["rtt"] == "24 ms"
+    assert shown["view delay"] == "−100 ms"
+    assert shown["data age"] == "30 ms"
+
+
+@pytest.mark.parametrize(
+    ("age_s", "colour", "text"),
+    [
+        (0.03, palette.GOOD, "30 ms"),
+        (0.25, palette.GOOD, "250 ms"),
+        (0.3, palette.WARN, "300 ms"),
+        (1.0, palette.WARN, "1.0 s"),
+        (1.4, palette.BAD, "1.4 s"),
+    ],
+)
+def test_data_age_turns_yellow_then_red(
+    feed: Any, age_s: float, colour: palette.Rgb, text: str
+) -> None:
+    feed.age_s = age_s
+    frame = viewer_of(feed).advance(5.0, 0.0)
+    field = readout.top_bar(frame, Meter())[-1]
+    assert (field.label, field.value, field.colour) == ("data age", text, colour)
+
+
+def test_the_banner_says_what_is_wrong(feed: Any) -> None:
+    assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) is None
+    feed.age_s = 1.4
+    assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) == ("no data for 1.4 s", palette.BAD)
+    feed.stage = Stage.CONNECTING
+    assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) == ("connecting…", palette.WARN)
+    feed.stage = Stage.ENDED
+    assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) == ("session ended", palette.BAD)
+
+
+def test_inspector_knows_the_selection(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.selected_id = 40
+    shown = dict(readout.inspector(viewer.advance(0.0, 0.0)))
+    assert shown["name"] == "Halley"
+    assert shown["kind"] == "station"
+    assert shown["shard"] == "S1"
+    assert shown["place"] == "620.0, 560.0"
+    viewer.selected_id = 41
+    assert readout.inspector(viewer.advance(0.1, 0.1)) == []
