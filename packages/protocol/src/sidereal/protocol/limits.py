@@ -84,7 +84,7 @@ SECTION_PARTS_MAX: Final = 8
 REPLACE_PARTS_MAX: Final = 3
 """The same when the cell is told whole."""
 GRAVES_HELD_MAX: Final = 1 << 16
-"""Dead entities a receiver remembers, so that nothing late brings them back."""
+"""Tombstones a receiver remembers, so that nothing late brings back the dead."""
 RECORD_AGE_TICKS_MAX: Final = 16_384
 """A record is sent anew at this age: its tick travels in 16 bits."""
 

@@ -1,0 +1,329 @@
+"""The client's copy of the world in its window, from snapshots in whatever order they come.
+
+Theory of operation. Every snapshot is the world as of its tick, in part. An entity's `stamp` is the
+tick of the snapshot that last told its reference, so of two references the one from the later
+snapshot is true, whatever came first. Who leaves a cell is named in a tombstone:
+
+* *gone* ends the entity.
+* *moved* says that what was known before its tick is stale, not where the entity is. It is then
+  **lost**: it stays, on its straight line, until a later reference finds it, or until every cell of
+  the window is known without a gap at one tick at which it was lost. In none of them it would have
+  been missed, so it is outside. So nothing flickers on its way from one cell to the next.
+
+The tombstone of a stranger, or of the dead, is kept until every cell is known up to its tick, so
+that nothing late brings back what was there before. Entities also get lost when their cell leaves
+the window or is told whole without them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.client.coverage import Coverage, Replaced
+from sidereal.client.interpolation import References
+from sidereal.protocol.errors import WireError
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.limits import GRAVES_HELD_MAX, REORDER_TICKS_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.quantize import decode_wire_untrusted
+from sidereal.protocol.state.reckoning import Motion
+from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.snapshot import Snapshot, read_snapshot_untrusted
+from sidereal.protocol.state.stream import MOVED
+
+NEVER = -1
+
+
+class Applied(NamedTuple):
+    """What a snapshot said beside the world.
+
+    Attributes:
+        tick: of the snapshot; older ones may come after newer ones.
+        own: `OWN_BLOCK`, the receiver's own ship, or None.
+    """
+
+    tick: int
+    own: np.void | None
+
+
+class Replica:
+    """Columns of all entities that are known, by slot.
+
+    Attributes:
+        columns: the newest reference and the attributes of each.
+        coverage: which cells are known up to when.
+        stamp: int64 by slot, tick of the snapshot that last told the reference, or -1.
+        newest_at: when the newest snapshot came, monotonic seconds; minus infinity before.
+        stale: datagrams that were too old to be looked at.
+    """
+
+    def __init__(self, schema: Schema, rules: Rules, capacity: int = 256) -> None:
+        self.schema = schema
+        self.rules = rules
+        self.columns = Columns(schema, capacity)
+        self.coverage = Coverage(rules)
+        self.newest_at = -math.inf
+        self.stale = 0
+        self.stamp: Ints = np.full(capacity, NEVER, np.int64)
+        self._attribute_stamp: Ints = np.full(capacity, NEVER, np.int64)
+        self._moved: Ints = np.full(capacity, NEVER, np.int64)
+        self._lost_at: Ints = np.full(capacity, NEVER, np.int64)
+        self._cell_x: Ints = np.zeros(capacity, np.int64)
+        self._cell_y: Ints = np.zeros(capacity, np.int64)
+        self._older_tick: Ints = np.zeros(capacity, np.int64)
+        self._older = {name: np.zeros(capacity) for name in Motion._fields}
+        self._graves: dict[int, int] = {}
+
+    @property
+    def newest_tick(self) -> int:
+        """Tick of the newest snapshot, -1 before the first."""
+        return self.coverage.newest_tick
+
+    @property
+    def have(self) -> Ints:
+        """Tick up to which each cell of the window is known, int64[window], by column."""
+        return self.coverage.have
+
+    def rows(self) -> Ints:
+        """Slots of all entities of which reference and attributes are known, ascending."""
+        return np.flatnonzero((self.stamp >= 0) & (self._attribute_stamp >= 0))
+
+    def newer(self, rows: Ints) -> References:
+        """The newest reference of these slots."""
+        motion = (self.columns[name][rows] for name in Motion._fields)
+        return References(self.columns.tick[rows], *motion)
+
+    def older(self, rows: Ints) -> References:
+        """The reference before the newest; where there was none, the newest again."""
+        motion = (self._older[name][rows] for name in Motion._fields)
+        return References(self._older_tick[rows], *motion)
+
+    def confirmed(self, rows: Ints) -> Ints:
+        """Tick of the newest snapshot that said, or implied, that these references hold."""
+        known = self.coverage.known_up_to(self._cell_x[rows], self._cell_y[rows])
+        here = np.where(self._is_lost()[rows], NEVER, known)
+        return np.maximum(self.stamp[rows], here)
+
+    def apply_untrusted(self, message: bytes, now: float) -> Applied:
+        """Apply one datagram.
+
+        Args:
+            message: as received.
+            now: monotonic seconds.
+
+        Raises:
+            WireError: not a snapshot of this schema; then nothing has changed.
+        """
+        snapshot = read_snapshot_untrusted(self.schema, self.rules, message)
+        _check_own(snapshot)
+        own = None if snapshot.own is None else snapshot.own[0]
+        if snapshot.tick < self.newest_tick - REORDER_TICKS_MAX:
+            self.stale += 1
+            return Applied(snapshot.tick, own)
+        side = self.rules.cells_per_side
+        centre_x = snapshot.sector_x * side + snapshot.cell % side
+        centre_y = snapshot.sector_y * side + snapshot.cell // side
+        values, ticks = self._decode(snapshot, centre_x, centre_y)
+        if snapshot.tick > self.newest_tick:
+            self.newest_at = now
+        if self.coverage.follow(snapshot.tick, centre_x, centre_y):
+            self._lose_outside()
+        cell_x, cell_y, inside = self.coverage.around(centre_x, centre_y)
+        applies = self.coverage.applies(snapshot, inside)
+        cells = cell_x[snapshot.column], cell_y[snapshot.column]
+        self._apply_references(snapshot, applies, cells, values, ticks)
+        self._apply_attributes(snapshot, applies, cells)
+        self._apply_graves(snapshot, applies)
+        for cell in self.coverage.note(snapshot, inside, applies):
+            self._lose_unnamed(cell)
+        self._settle()
+        return Applied(snapshot.tick, own)
+
+    def expire(self, tick: int) -> None:
+        """Give up whom nobody has found for `REORDER_TICKS_MAX` ticks."""
+        given_up = self._is_lost() & (self._lost_at < tick - REORDER_TICKS_MAX)
+        self._free(np.flatnonzero(given_up))
+
+    # -- stages ---------------------------------------------------------------------------------
+
+    def _decode(
+        self, snapshot: Snapshot, centre_x: int, centre_y: int
+    ) -> tuple[dict[str, NDArray[Any]], Ints]:
+        """Unpack and check every record, before anything changes."""
+        cell_x, cell_y, _ = self.coverage.around(centre_x, centre_y)
+        column = snapshot.column[snapshot.reference_section]
+        size = self.rules.cell_size
+        ids = (snapshot.references["id"], snapshot.attributes["id"], snapshot.graves["id"])
+        if any((array == NET_ID_NONE).any() for array in ids):
+            raise WireError("snapshot of an entity without an id")
+        if not self.schema.valid_rows(snapshot.attributes).all():
+            raise WireError("attributes out of range")
+        return decode_wire_untrusted(
+            self.schema,
+            snapshot.references,
+            cell_x[column] * size,
+            cell_y[column] * size,
+            snapshot.tick,
+            self.rules,
+        )
+
+    def _apply_references(
+        self,
+        snapshot: Snapshot,
+        applies: NDArray[np.bool_],
+        cells: tuple[Ints, Ints],
+        values: dict[str, NDArray[Any]],
+        ticks: Ints,
+    ) -> None:
+        section = snapshot.reference_section
+        at, slots = self._find(snapshot, snapshot.references, section, applies, cells)
+        newer = self.stamp[slots] < snapshot.tick
+        at, slots = at[newer], slots[newer]
+        known = self.stamp[slots] >= 0
+        self._keep_older(slots, ticks[at], known)
+        columns = self.columns
+        columns.tick[slots] = ticks[at]
+        for name, array in values.items():
+            columns[name][slots] = array[at]
+        fresh = slots[~known]
+        self._older_tick[fresh] = columns.tick[fresh]
+        for name, array in self._older.items():
+            array[fresh] = columns[name][fresh]
+        self.stamp[slots] = snapshot.tick
+        self._cell_x[slots], self._cell_y[slots] = (axis[section[at]] for axis in cells)
+
+    def _keep_older(self, slots: Ints, ticks: Ints, known: NDArray[np.bool_]) -> None:
+        """Note the newest reference as the older one where another is about to replace it."""
+        replaced = slots[known & (ticks != self.columns.tick[slots])]
+        self._older_tick[replaced] = self.columns.tick[replaced]
+        for name, array in self._older.items():
+            array[replaced] = self.columns[name][replaced]
+
+    def _apply_attributes(
+        self, snapshot: Snapshot, applies: NDArray[np.bool_], cells: tuple[Ints, Ints]
+    ) -> None:
+        section = snapshot.attribute_section
+        at, slots = self._find(snapshot, snapshot.attributes, section, applies, cells)
+        newer = self._attribute_stamp[slots] < snapshot.tick
+        at, slots = at[newer], slots[newer]
+        self.columns.update(slots, snapshot.attributes[at])
+        self._attribute_stamp[slots] = snapshot.tick
+
+    def _find(
+        self,
+        snapshot: Snapshot,
+        records: Rows,
+        section: Ints,
+        applies: NDArray[np.bool_],
+        cells: tuple[Ints, Ints],
+    ) -> tuple[Ints, Ints]:
+        """Records that count, and their slots; strangers get one.
+
+        Returns:
+            Indices of the records, int64[n], and slots, int64[n].
+        """
+        at = np.flatnonzero(applies[section])
+        ids = records["id"][at].astype(np.int64)
+        if self._graves:
+            tick = snapshot.tick
+            holds = [self._graves.get(net_id, NEVER) <= tick for net_id in ids.tolist()]
+            at, ids = at[holds], ids[holds]
+        slots = self.columns.slots_of(ids)
+        strange = np.flatnonzero(slots < 0)
+        if len(strange):
+            _, first = np.unique(ids[strange], return_index=True)
+            fresh = self.columns.allocate(ids[strange[first]])
+            self._grow()
+            self._cell_x[fresh], self._cell_y[fresh] = (
+                axis[section[at[strange[first]]]] for axis in cells
+            )
+            slots = self.columns.slots_of(ids)
+        return at, slots
+
+    def _apply_graves(self, snapshot: Snapshot, applies: NDArray[np.bool_]) -> None:
+        at = np.flatnonzero(applies[snapshot.grave_section])
+        if not len(at):
+            return
+        graves, ticks = snapshot.graves[at], snapshot.grave_tick[at]
+        slots = self.columns.slots_of(graves["id"])
+        moved = (graves["flags"] & MOVED) != 0
+        known = moved & (slots >= 0)
+        self._lose(slots[known], ticks[known])
+        kept = ~known
+        for net_id, tick in zip(graves["id"][kept].tolist(), ticks[kept].tolist(), strict=True):
+            self._graves[net_id] = max(tick, self._graves.get(net_id, tick))
+        ended = ~moved & (slots >= 0)
+        ended[ended] = self.stamp[slots[ended]] < ticks[ended]
+        self._free(np.unique(slots[ended]))
+
+    def _lose(self, slots: Ints, ticks: Ints) -> None:
+        """Note that what was known of these before these ticks is stale."""
+        fresh = ~self._is_lost()[slots]
+        np.maximum.at(self._moved, slots, ticks)
+        self._lost_at[slots[fresh]] = self.newest_tick
+
+    def _lose_outside(self) -> None:
+        """Lose whose cell has left the window: where they went from there nobody will say."""
+        radius = self.rules.view_radius_cells
+        off_x = np.abs(self._cell_x - self.coverage.centre_x)
+        off_y = np.abs(self._cell_y - self.coverage.centre_y)
+        outside = np.flatnonzero(self.columns.alive & (np.maximum(off_x, off_y) > radius))
+        self._lose(outside, self.stamp[outside] + 1)
+
+    def _lose_unnamed(self, cell: Replaced) -> None:
+        here = (self._cell_x == cell.cell_x) & (self._cell_y == cell.cell_y)
+        unnamed = np.flatnonzero(self.columns.alive & here & (self.stamp < cell.tick))
+        self._lose(unnamed, self.stamp[unnamed] + 1)
+
+    def _settle(self) -> None:
+        """Let go of whoever is known to be outside, and of graves that nothing can open."""
+        known_to = self.coverage.known_to
+        if known_to >= self.coverage.known_from:
+            self._free(np.flatnonzero(self._is_lost() & (self._moved <= known_to)))
+        if self._graves:
+            self._graves = {net_id: t for net_id, t in self._graves.items() if t > known_to}
+            while len(self._graves) > GRAVES_HELD_MAX:
+                del self._graves[next(iter(self._graves))]
+
+    def _is_lost(self) -> NDArray[np.bool_]:
+        """bool by slot: an entity moved after what is known of it; never true of free slots."""
+        return np.asarray(self.stamp < self._moved, dtype=np.bool_)
+
+    def _free(self, slots: Ints) -> None:
+        if not len(slots):
+            return
+        self.columns.free(slots)
+        for array in (self.stamp, self._attribute_stamp, self._moved, self._lost_at):
+            array[slots] = NEVER
+
+    def _grow(self) -> None:
+        capacity = self.columns.capacity
+        if len(self.stamp) == capacity:
+            return
+        self.stamp = _grown(self.stamp, capacity, NEVER)
+        self._attribute_stamp = _grown(self._attribute_stamp, capacity, NEVER)
+        self._moved = _grown(self._moved, capacity, NEVER)
+        self._lost_at = _grown(self._lost_at, capacity, NEVER)
+        self._cell_x = _grown(self._cell_x, capacity, 0)
+        self._cell_y = _grown(self._cell_y, capacity, 0)
+        self._older_tick = _grown(self._older_tick, capacity, 0)
+        self._older = {name: _grown(array, capacity, 0) for name, array in self._older.items()}
+
+
+def _check_own(snapshot: Snapshot) -> None:
+    if snapshot.own is None:
+        return
+    if not all(np.isfinite(snapshot.own[name]).all() for name in Motion._fields):
+        raise WireError("own block with a number that is none")
+
+
+def _grown(array: NDArray[Any], capacity: int, fill: int) -> NDArray[Any]:
+    grown = np.full(capacity, fill, dtype=array.dtype)
+    grown[: len(array)] = array
+    return grown

@@ -1,0 +1,159 @@
+"""A snapshot's datagram, taken apart; `stream` says what is in it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.errors import WireError
+from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.stream import (
+    EXTENT,
+    HEADER,
+    LASTING,
+    OWN,
+    OWN_BLOCK,
+    PARTIAL,
+    REPLACE,
+    SECTION,
+    SNAPSHOT_VERSION,
+    TOMBSTONE,
+    quiet_size,
+)
+
+
+class Snapshot(NamedTuple):
+    """One datagram, read; the arrays by section have one length.
+
+    Attributes:
+        own: `OWN_BLOCK`[1], or None.
+        quiet: bool[window], by column.
+        column: int64[n]
+        replace: bool[n]
+        lasting: bool[n]
+        part: int64[n], below `parts`.
+        parts: int64[n], 1 for a whole section.
+        from_tick: int64[n]
+        to_tick: int64[n]
+        reference_section: int64[references], which section each belongs to; likewise
+            `attribute_section` and `grave_section`.
+        grave_tick: int64[graves]
+    """
+
+    tick: int
+    sector_x: int
+    sector_y: int
+    cell: int
+    deferred: int
+    own: Rows | None
+    quiet: NDArray[np.bool_]
+    column: Ints
+    replace: NDArray[np.bool_]
+    lasting: NDArray[np.bool_]
+    part: Ints
+    parts: Ints
+    from_tick: Ints
+    to_tick: Ints
+    references: Rows
+    reference_section: Ints
+    attributes: Rows
+    attribute_section: Ints
+    graves: Rows
+    grave_section: Ints
+    grave_tick: Ints
+
+
+class _Reader:
+    """Takes rows off the front of a message."""
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+        self._offset = 0
+
+    def take(self, dtype: np.dtype[Any], count: int) -> Rows:
+        size = dtype.itemsize * count
+        if self._offset + size > len(self._message):
+            raise WireError(f"snapshot of {len(self._message)} bytes is cut short")
+        rows = np.frombuffer(self._message, dtype, count, self._offset)
+        self._offset += size
+        return rows
+
+    def finish(self) -> None:
+        if self._offset != len(self._message):
+            raise WireError(f"{len(self._message) - self._offset} bytes too many in a snapshot")
+
+
+def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Snapshot:
+    """Take a datagram apart.
+
+    Raises:
+        WireError: not a snapshot; what its records hold is not looked at.
+    """
+    if len(message) > SNAPSHOT_SIZE_MAX:
+        raise WireError(f"snapshot of {len(message)} bytes")
+    reader = _Reader(message)
+    version, flags, section_count, tick, sector_x, sector_y, cell, deferred = reader.take(
+        HEADER, 1
+    )[0].item()
+    if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= rules.cells_per_side**2:
+        raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
+    window = rules.window_side**2
+    bits = reader.take(np.dtype("u1"), quiet_size(rules))
+    quiet = np.unpackbits(bits.view(np.uint8), bitorder="little").view(np.bool_)
+    own = reader.take(OWN_BLOCK, 1) if flags & OWN else None
+    sections = reader.take(SECTION, section_count)
+    kind = sections["flags"]
+    partial = (kind & PARTIAL) != 0
+    lasting = (kind & LASTING) != 0
+    extents = reader.take(EXTENT, int(np.count_nonzero(partial)))
+    part, parts = np.zeros(section_count, np.int64), np.ones(section_count, np.int64)
+    to_tick = np.full(section_count, tick, dtype=np.int64)
+    part[partial], parts[partial] = extents["part"], extents["parts"]
+    to_tick[partial] -= extents["to_age"]
+    column = sections["column"].astype(np.int64)
+    if (
+        quiet[window:].any()
+        or (column >= window).any()
+        or quiet[column].any()
+        or (kind > (REPLACE | PARTIAL | LASTING)).any()
+        or (lasting & ~partial).any()
+        or (part >= parts).any()
+        or (to_tick < 0).any()
+    ):
+        raise WireError("snapshot with an impossible section")
+    which = np.arange(section_count)
+    reference_section = np.repeat(which, sections["references"])
+    attribute_section = np.repeat(which, sections["attributes"])
+    grave_section = np.repeat(which, sections["gone"])
+    references = reader.take(schema.wire_record, len(reference_section))
+    attributes = reader.take(schema.attribute_record, len(attribute_section))
+    graves = reader.take(TOMBSTONE, len(grave_section))
+    reader.finish()
+    return Snapshot(
+        tick,
+        sector_x,
+        sector_y,
+        cell,
+        deferred,
+        own,
+        quiet[:window],
+        column,
+        (kind & REPLACE) != 0,
+        lasting,
+        part,
+        parts,
+        to_tick - sections["age"],
+        to_tick,
+        references,
+        reference_section,
+        attributes,
+        attribute_section,
+        graves,
+        grave_section,
+        tick - (tick - graves["tick"].astype(np.int64)) % (1 << 16),
+    )

@@ -1,0 +1,88 @@
+"""Sections cut into parts, and parts into datagrams, for all clients at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.state.changelog import Ints
+
+
+class Cut(NamedTuple):
+    """Datagrams, by client, each with the sections from `first` to below `end`.
+
+    Attributes:
+        row: int64[n], whose it is; every row has at least one.
+        rank: int64[n], number within the row, from 0.
+        first: int64[n]
+        end: int64[n]
+    """
+
+    row: Ints
+    rank: Ints
+    first: Ints
+    end: Ints
+
+    def take(self, keep: NDArray[np.bool_]) -> Cut:
+        """Some of the datagrams."""
+        return Cut(self.row[keep], self.rank[keep], self.first[keep], self.end[keep])
+
+
+def split_evenly(counts: Ints, parent: Ints, part: Ints, parts: Ints) -> tuple[Ints, Ints]:
+    """Share rows out over the parts of sections.
+
+    Args:
+        counts: int64[parents], rows of each section.
+        parent: int64[n], the section that each part belongs to.
+        part: int64[n], its number, below `parts`.
+        parts: int64[n]
+
+    Returns:
+        Where each part begins in its section, and how many rows it has, int64[n] each.
+    """
+    total = counts[parent]
+    first = total * part // parts
+    return first, total * (part + 1) // parts - first
+
+
+def cut_datagrams(row: Ints, size: Ints, row_count: int, room_first: Ints, room: int) -> Cut:
+    """Fill datagrams with sections in their order.
+
+    Args:
+        row: int64[sections], ascending, whose each is.
+        size: int64[sections], bytes, none above the room of any datagram.
+        row_count: clients.
+        room_first: int64[row_count], bytes in the first datagram of each.
+        room: bytes in every other.
+    """
+    offset = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
+    rows = np.arange(row_count, dtype=np.int64)
+    at = np.searchsorted(row, rows)
+    end_of = np.searchsorted(row, rows, side="right")
+    left = room_first
+    pieces: list[Cut] = []
+    while len(rows):
+        end = np.searchsorted(offset, offset[at] + left, side="right") - 1
+        end = np.minimum(end, end_of)
+        pieces.append(Cut(rows, np.full(len(rows), len(pieces)), at, end))
+        more = end < end_of
+        rows, at, end_of = rows[more], end[more], end_of[more]
+        left = np.full(len(rows), room)
+    cut = Cut(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
+    order = np.lexsort((cut.rank, cut.row))
+    return Cut(*(column[order] for column in cut))
+
+
+def ranges(first: Ints, count: Ints) -> Ints:
+    """Write out `first[i] … first[i] + count[i] - 1` for every i, one after another."""
+    end = np.cumsum(count)
+    spread = np.repeat(first - (end - count), count)
+    spread += np.arange(len(spread))
+    return spread
+
+
+def offsets(count: Ints) -> Ints:
+    """Where each of consecutive runs begins, and where the last ends, int64[n + 1]."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])

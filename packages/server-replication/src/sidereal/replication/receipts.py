@@ -1,0 +1,129 @@
+"""What every datagram held, kept until its ack comes or is too old to count.
+
+One record per tick for all clients, as matrices: an ack is a tag, a tag names a row of its tick's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX, REORDER_TICKS_MAX, SNAPSHOT_DATAGRAMS_MAX
+from sidereal.protocol.state.changelog import Ints
+from sidereal.replication.transfer import Transfer
+
+TAG_BITS: Final = 20
+"""Bits of a tag that number the datagrams of a tick; the tick is above them."""
+
+assert 1 << TAG_BITS > CLIENT_SLOTS_MAX * SNAPSHOT_DATAGRAMS_MAX
+
+
+class Receipt(NamedTuple):
+    """What acked datagrams of one tick mean.
+
+    Attributes:
+        tick: up to which...
+        clients: int64[n], ...these have...
+        columns: int64[n], ...these cells; pairs may repeat.
+        lasting: parts of transfers that arrived.
+    """
+
+    tick: int
+    clients: Ints
+    columns: Ints
+    lasting: list[tuple[Transfer, int]]
+
+
+class Sent:
+    """What the datagrams of one tick hold.
+
+    Attributes:
+        client: int64[datagrams]
+        complete: bool[datagrams, window], cells that are told as soon as this datagram arrives.
+        part_datagram: int64[n], which datagram each part of a section is in.
+        part_section: int64[n], and of which section it is a part.
+        section_client: int64[sections] told in parts, whether or not all of them are sent.
+        section_column: int64[sections]
+        missing: int64[sections], parts not acked; one that was not sent never will be.
+        lasting: parts of transfers by datagram.
+    """
+
+    def __init__(
+        self,
+        client: Ints,
+        complete: NDArray[np.bool_],
+        part_datagram: Ints,
+        part_section: Ints,
+        section_parts: Ints,
+        section_client: Ints,
+        section_column: Ints,
+        lasting: dict[int, tuple[Transfer, int]],
+    ) -> None:
+        self.client = client
+        self.complete = complete
+        self.part_datagram = part_datagram
+        self.part_section = part_section
+        self.section_client = section_client
+        self.section_column = section_column
+        self.missing = section_parts.copy()
+        self.lasting = lasting
+        self._arrived: NDArray[np.bool_] = np.zeros(len(client), np.bool_)
+
+    def take(self, tick: int, datagrams: Ints) -> Receipt:
+        """Note arrivals; one that is noted already means nothing more."""
+        datagrams = datagrams[(datagrams < len(self.client))]
+        datagrams = np.unique(datagrams[~self._arrived[datagrams]])
+        self._arrived[datagrams] = True
+        row, columns = np.nonzero(self.complete[datagrams])
+        clients = self.client[datagrams[row]]
+        if len(self.part_datagram):
+            fresh = np.zeros(len(self.client), np.bool_)
+            fresh[datagrams] = True
+            sections = self.part_section[fresh[self.part_datagram]]
+            self.missing -= np.bincount(sections, minlength=len(self.missing))
+            told = np.unique(sections)
+            told = told[self.missing[told] == 0]
+            clients = np.concatenate([clients, self.section_client[told]])
+            columns = np.concatenate([columns, self.section_column[told]])
+        lasting = []
+        if self.lasting:
+            lasting = [self.lasting[at] for at in datagrams.tolist() if at in self.lasting]
+        return Receipt(tick, clients, columns, lasting)
+
+
+class Receipts:
+    """Records of the ticks whose acks still count.
+
+    Attributes:
+        late: acks that came too late to count.
+    """
+
+    def __init__(self) -> None:
+        self.late = 0
+        self._sent: dict[int, Sent] = {}
+
+    def record(self, tick: int, sent: Sent) -> None:
+        """Keep what a tick's datagrams hold."""
+        self._sent[tick] = sent
+
+    def expire(self, tick: int) -> None:
+        """Forget what is too old for its ack to count: the receiver may have dropped it."""
+        while self._sent:
+            oldest = next(iter(self._sent))
+            if oldest >= tick - REORDER_TICKS_MAX:
+                break
+            del self._sent[oldest]
+
+    def take(self, tags: Ints) -> Iterator[Receipt]:
+        """Work out what acks mean, tick by tick."""
+        ticks, datagrams = tags >> TAG_BITS, tags & ((1 << TAG_BITS) - 1)
+        for tick in np.unique(ticks).tolist():
+            of_tick = datagrams[ticks == tick]
+            sent = self._sent.get(tick)
+            if sent is None:
+                self.late += len(of_tick)
+            else:
+                yield sent.take(tick, of_tick)

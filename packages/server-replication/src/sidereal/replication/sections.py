@@ -1,0 +1,164 @@
+"""Sections of snapshots as arrays, how large they are, and their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.stream import (
+    EXTENT,
+    HEADER,
+    OWN_BLOCK,
+    PARTIAL,
+    REPLACE,
+    SECTION,
+    TOMBSTONE,
+    CellStream,
+    Changes,
+    quiet_size,
+)
+from sidereal.replication.cutting import Cut, offsets, ranges, split_evenly
+
+
+class Sections(NamedTuple):
+    """Sections by client; one entry per part.
+
+    Attributes:
+        row: int64[n], index into the clients at hand, ascending.
+        column: int64[n], of the cell.
+        since: int64[n], -1 for a whole cell.
+        part: int64[n], below `parts`.
+        parts: int64[n], 1 where the section is in one piece.
+        size: int64[n], bytes.
+        changes: which rows of the stream's logs it tells.
+    """
+
+    row: Ints
+    column: Ints
+    since: Ints
+    part: Ints
+    parts: Ints
+    size: Ints
+    changes: Changes
+
+    @property
+    def is_last(self) -> NDArray[np.bool_]:
+        """bool[n], whether a section ends with this part."""
+        return np.asarray(self.part == self.parts - 1, dtype=np.bool_)
+
+    def take(self, at: NDArray[Any]) -> Sections:
+        """Some of them, or in another order."""
+        row, column, since, part, parts, size = (array[at] for array in self[:6])
+        changes = Changes(*(array[at] for array in self.changes))
+        return Sections(row, column, since, part, parts, size, changes)
+
+
+class Layout:
+    """Where bytes go in a datagram of one schema and window.
+
+    Attributes:
+        head: header and quiet bits.
+        room: bytes left for the own block and sections.
+        part_room: bytes of rows in a part that surely fits a datagram with an own block.
+    """
+
+    def __init__(self, schema: Schema, rules: Rules) -> None:
+        """Work out the sizes.
+
+        Raises:
+            ConfigError: a record is too long for a datagram, or too short to count in a byte.
+        """
+        head: list[Any] = [*HEADER.descr, ("quiet", "u1", (quiet_size(rules),))]
+        self.head: np.dtype[Any] = np.dtype(head)
+        self.room = SNAPSHOT_SIZE_MAX - self.head.itemsize
+        self._reference_size = schema.wire_record.itemsize
+        self._attribute_size = schema.attribute_record.itemsize
+        sizes = (self._reference_size, self._attribute_size, TOMBSTONE.itemsize)
+        # A part of an evenly split section has up to one row of each kind more than the mean.
+        overhead = SECTION.itemsize + EXTENT.itemsize + OWN_BLOCK.itemsize
+        self.part_room = self.room - overhead - sum(sizes)
+        if self.part_room < sum(sizes) or self.room // min(sizes) > np.iinfo(np.uint8).max:
+            raise ConfigError(f"records of {sizes} bytes cannot be sent in snapshots")
+
+    def sections_of(
+        self, row: Ints, column: Ints, since: Ints, part: Ints, parts: Ints, changes: Changes
+    ) -> Sections:
+        """Put sections together with their sizes."""
+        size = SECTION.itemsize + np.where(parts > 1, EXTENT.itemsize, 0)
+        size += changes.references * self._reference_size
+        size += changes.attributes * self._attribute_size
+        size += changes.graves * TOMBSTONE.itemsize
+        return Sections(row, column, since, part, parts, size, changes)
+
+    def parts_of(self, sections: Sections) -> Ints:
+        """In how many parts sections in one piece have to be split, int64[n]."""
+        rows_size = sections.size - SECTION.itemsize
+        fits = sections.size <= self.room - OWN_BLOCK.itemsize
+        return np.where(fits, 1, -(-rows_size // self.part_room))
+
+    def split(self, sections: Sections) -> Sections:
+        """Split the sections that are too long for a datagram."""
+        parts = self.parts_of(sections)
+        if parts.max(initial=1) == 1:
+            return sections
+        parent = np.repeat(np.arange(len(parts)), parts)
+        part, total = ranges(np.zeros(len(parts), np.int64), parts), parts[parent]
+        columns: list[Ints] = []
+        for first, count in zip(sections.changes[::2], sections.changes[1::2], strict=True):
+            begin, rows = split_evenly(count, parent, part, total)
+            columns += [first[parent] + begin, rows]
+        whole = sections.take(parent)
+        return self.sections_of(
+            whole.row, whole.column, whole.since, part, total, Changes(*columns)
+        )
+
+    def bodies(
+        self, stream: CellStream, sections: Sections, cut: Cut
+    ) -> Iterator[tuple[bytes, bytes, bytes, bytes, bytes]]:
+        """Give the sections, extents, references, attributes and tombstones of each datagram.
+
+        Args:
+            stream: as published.
+            sections: all that `cut` covers, in its order.
+            cut: the datagrams.
+        """
+        head = np.zeros(len(sections.row), SECTION)
+        partial, whole = sections.parts > 1, sections.since < 0
+        changes = sections.changes
+        head["column"] = sections.column
+        head["flags"] = np.where(whole, REPLACE, 0) | np.where(partial, PARTIAL, 0)
+        head["age"] = np.where(whole, 0, stream.tick - sections.since)
+        head["references"] = changes.references
+        head["attributes"] = changes.attributes
+        head["gone"] = changes.graves
+        extents = np.zeros(np.count_nonzero(partial), EXTENT)
+        extents["part"], extents["parts"] = sections.part[partial], sections.parts[partial]
+        one = np.ones(len(head), np.int64)
+        return zip(
+            _slices(head, one, cut),
+            _slices(extents, partial.astype(np.int64), cut),
+            _slices(_gather(stream.references, changes[0:2]), changes.references, cut),
+            _slices(_gather(stream.attributes, changes[2:4]), changes.attributes, cut),
+            _slices(_gather(stream.graves, changes[4:6]), changes.graves, cut),
+            strict=True,
+        )
+
+
+def _gather(rows: Rows, spans: tuple[Ints, ...]) -> Rows:
+    return rows.take(ranges(*spans))
+
+
+def _slices(rows: Rows, count: Ints, cut: Cut) -> Iterator[bytes]:
+    """The rows of each datagram as bytes, given how many each section has."""
+    packed, size = rows.tobytes(), rows.dtype.itemsize
+    place = offsets(count) * size
+    begin, end = place[cut.first].tolist(), place[cut.end].tolist()
+    return (packed[a:b] for a, b in zip(begin, end, strict=True))

@@ -1,0 +1,165 @@
+"""A cell that is too much for one tick, told in parts over several.
+
+What is told is fixed when the transfer begins: whoever changed by `to_tick`. Each part names some
+of them and is sent again until acked, with their state as it is by then; whoever has left the cell
+in the meantime is told as left. What changes after `to_tick` is the next section's business. So
+every part that gets through counts, however many there are and however lossy the link is.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.stream import (
+    EXTENT,
+    LASTING,
+    PARTIAL,
+    REPLACE,
+    SECTION,
+    CellStream,
+)
+
+RESEND_TICKS: Final = 4
+"""A part is sent again when no ack has come for so long."""
+
+NEVER: Final = -RESEND_TICKS
+
+
+class Scope(NamedTuple):
+    """What a transfer tells, as rows of the stream's logs when it begins."""
+
+    references: slice
+    attributes: slice
+    graves: slice
+
+
+class _Part(NamedTuple):
+    reference_ids: NDArray[np.uint32]
+    attribute_ids: NDArray[np.uint32]
+    graves: Rows
+
+
+class Transfer:
+    """One cell on its way to one client.
+
+    Attributes:
+        client: row.
+        column: of the cell.
+        group: of the cell.
+        since: tick up to which the client had it, -1 for nothing.
+        to_tick: tick up to which it will.
+        entered: entry tick of the column when the transfer began.
+    """
+
+    def __init__(
+        self,
+        client: int,
+        column: int,
+        group: int,
+        since: int,
+        entered: int,
+        stream: CellStream,
+        scope: Scope,
+        room: int,
+    ) -> None:
+        """Share out what is to be told.
+
+        Args:
+            client: row.
+            column: of the cell.
+            group: of the cell.
+            since: tick up to which the client has it, -1 for nothing.
+            entered: entry tick of the column.
+            stream: just published.
+            scope: what changed since.
+            room: bytes of a datagram for section, extent and rows.
+        """
+        self.client, self.column, self.group = client, column, group
+        self.since, self.to_tick, self.entered = since, stream.tick, entered
+        self._parts = _share_out(stream, scope, room - SECTION.itemsize - EXTENT.itemsize)
+        self._sent: Ints = np.full(len(self._parts), NEVER, np.int64)
+        self._missing: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)
+
+    @property
+    def done(self) -> bool:
+        """Whether the client has acked every part."""
+        return not self._missing.any()
+
+    def due(self, tick: int) -> list[int]:
+        """Parts to be sent now, the longest unsent first."""
+        due = np.flatnonzero(self._missing & (self._sent <= tick - RESEND_TICKS))
+        order: list[int] = due[np.argsort(self._sent[due], kind="stable")].tolist()
+        return order
+
+    def acked(self, part: int) -> None:
+        """Note that the client has a part."""
+        self._missing[part] = False
+
+    def write(self, part: int, stream: CellStream) -> bytes:
+        """Write a part as it is now: section, extent and rows."""
+        self._sent[part] = stream.tick
+        chosen = self._parts[part]
+        members = stream.members(self.group)
+        reference, stayed = _find(members.net_id, chosen.reference_ids)
+        attribute, kept = _find(members.net_id, chosen.attribute_ids)
+        left = np.union1d(chosen.reference_ids[~stayed], chosen.attribute_ids[~kept])
+        graves = [chosen.graves]
+        if len(left):
+            graves.append(stream.graves_of(self.group, left))
+        gone = np.concatenate(graves)
+        section = np.zeros((), SECTION)
+        section["column"] = self.column
+        section["flags"] = PARTIAL | LASTING | (REPLACE if self.since < 0 else 0)
+        section["age"] = 0 if self.since < 0 else self.to_tick - self.since
+        section["references"], section["attributes"] = len(reference), len(attribute)
+        section["gone"] = len(gone)
+        extent = np.zeros((), EXTENT)
+        extent["part"], extent["parts"] = part, len(self._parts)
+        extent["to_age"] = stream.tick - self.to_tick
+        return b"".join(
+            (
+                section.tobytes(),
+                extent.tobytes(),
+                stream.references[members.reference[reference]].tobytes(),
+                stream.attributes[members.attribute[attribute]].tobytes(),
+                gone.tobytes(),
+            )
+        )
+
+
+def _find(
+    sorted_ids: NDArray[np.uint32], wanted: NDArray[np.uint32]
+) -> tuple[Ints, NDArray[np.bool_]]:
+    """Places of those that are there, and who is there."""
+    if not len(sorted_ids):
+        return np.zeros(0, np.int64), np.zeros(len(wanted), np.bool_)
+    at = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
+    there = sorted_ids[at] == wanted
+    return at[there], there
+
+
+def _share_out(stream: CellStream, scope: Scope, room: int) -> list[_Part]:
+    references = stream.references[scope.references]
+    attributes = stream.attributes[scope.attributes]
+    graves = stream.graves[scope.graves]
+    ids = np.union1d(references["id"], attributes["id"])
+    moves, describes = np.isin(ids, references["id"]), np.isin(ids, attributes["id"])
+    cost = moves * references.itemsize + describes * attributes.itemsize
+    before = np.cumsum(cost) - cost
+    # An entity begins at most `span` into its part, so the part ends within the room.
+    span = room - references.itemsize - attributes.itemsize
+    part_of = before // span
+    parts = [
+        _Part(ids[mine & moves], ids[mine & describes], graves[:0])
+        for mine in (part_of == part for part in range(int(part_of.max(initial=-1)) + 1))
+    ]
+    most = room // graves.itemsize
+    parts += [
+        _Part(ids[:0], ids[:0], graves[first : first + most])
+        for first in range(0, len(graves), most)
+    ]
+    return parts

@@ -1,0 +1,139 @@
+"""Which cells every client is told about, and how far each has got: matrices, client by column.
+
+A cell has the same column as long as it is in a client's window (see `protocol.state.stream`), so a
+window that moves touches only the columns it enters. Whatever begins anew in a column (the client,
+the cell, the group behind the cell) has an entry tick, and acks of what was sent before it say
+nothing about it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.cells import window_offsets
+from sidereal.protocol.space.sectors import SectorTable
+from sidereal.protocol.state.changelog import Ints
+from sidereal.protocol.state.stream import columns_around
+
+UNKNOWN = -1
+"""In `acked`: the client may have nothing of the cell."""
+
+
+class Windows:
+    """Every client's window.
+
+    Attributes:
+        active: bool[clients], whether there is such a client and its window is set.
+        centre_x: int64[clients], absolute cell of the centre; likewise `centre_y`.
+        cell_x: int64[clients, window], absolute cell of each column; likewise `cell_y`.
+        group: int32[clients, window], -1 where the sector is not active.
+        entered: int64[clients, window], the first tick whose snapshot told of the cell.
+        acked: int64[clients, window], tick up to which the client has the cell.
+        sent: int64[clients, window], tick of the last snapshot that had a section of it.
+        lasting: bool[clients, window], whether a transfer of it is under way.
+    """
+
+    def __init__(self, rules: Rules, clients_max: int) -> None:
+        self.rules = rules
+        shape = (clients_max, rules.window_side**2)
+        self.active: NDArray[np.bool_] = np.zeros(clients_max, np.bool_)
+        self.centre_x: Ints = np.zeros(clients_max, np.int64)
+        self.centre_y: Ints = np.zeros(clients_max, np.int64)
+        self.cell_x: Ints = np.zeros(shape, np.int64)
+        self.cell_y: Ints = np.zeros(shape, np.int64)
+        self.group: NDArray[np.int32] = np.full(shape, -1, np.int32)
+        self.entered: Ints = np.zeros(shape, np.int64)
+        self.acked: Ints = np.full(shape, UNKNOWN, np.int64)
+        self.sent: Ints = np.full(shape, UNKNOWN, np.int64)
+        self.lasting: NDArray[np.bool_] = np.zeros(shape, np.bool_)
+        self._unresolved: set[int] = set()
+        self._sector_keys: Ints = np.zeros(0, np.int64)
+
+    def rows(self) -> Ints:
+        """Clients with a window, ascending."""
+        return np.flatnonzero(self.active)
+
+    def remove(self, client: int) -> None:
+        """Forget a client."""
+        self.active[client] = False
+        self.lasting[client] = False
+        self._unresolved.discard(client)
+
+    def move(self, client: int, tick: int, centre_x: int, centre_y: int) -> None:
+        """Put a client's window around a cell; `resolve` must follow.
+
+        Args:
+            client: row.
+            tick: of the first snapshot that tells of what the window enters.
+            centre_x: absolute cell.
+            centre_y: likewise.
+        """
+        cell_x, cell_y = columns_around(centre_x, centre_y, self.rules)
+        entered = (self.cell_x[client] != cell_x) | (self.cell_y[client] != cell_y)
+        if not self.active[client]:
+            entered[:] = True
+            self.active[client] = True
+        self.centre_x[client], self.centre_y[client] = centre_x, centre_y
+        self.cell_x[client], self.cell_y[client] = cell_x, cell_y
+        columns = np.flatnonzero(entered)
+        self.group[client, columns] = -1
+        self._begin(np.full(len(columns), client), columns, tick)
+        self._unresolved.add(client)
+
+    def resolve(self, table: SectorTable, tick: int) -> None:
+        """Find the groups of windows that moved, or of all if sectors came or went.
+
+        Args:
+            table: the active sectors.
+            tick: of the first snapshot that tells of cells whose group is another now.
+        """
+        if table.keys is not self._sector_keys:
+            # Every change of the table makes a new array.
+            self._sector_keys = table.keys
+            clients = self.rows()
+        else:
+            clients = np.array(sorted(self._unresolved), dtype=np.int64)
+        self._unresolved.clear()
+        if not len(clients):
+            return
+        group = self._groups_of(clients, table)
+        changed, columns = np.nonzero(group != self.group[clients])
+        self.group[clients] = group
+        self._begin(clients[changed], columns, tick)
+
+    def ring(self, clients: Ints, columns: Ints) -> Ints:
+        """Distance of cells from the centres of their windows, in cells.
+
+        Args:
+            clients: int64[n], rows.
+            columns: int64[n]
+        """
+        off_x = np.abs(self.cell_x[clients, columns] - self.centre_x[clients])
+        off_y = np.abs(self.cell_y[clients, columns] - self.centre_y[clients])
+        return np.asarray(np.maximum(off_x, off_y), dtype=np.int64)
+
+    def advance(self, clients: Ints, columns: Ints, tick: int) -> None:
+        """Note acks: these clients have these cells up to a tick, unless they began later."""
+        same = self.entered[clients, columns] <= tick
+        clients, columns = clients[same], columns[same]
+        self.acked[clients, columns] = np.maximum(self.acked[clients, columns], tick)
+
+    def _begin(self, clients: Ints, columns: Ints, tick: int) -> None:
+        self.entered[clients, columns] = tick
+        self.acked[clients, columns] = UNKNOWN
+        self.sent[clients, columns] = UNKNOWN
+        self.lasting[clients, columns] = False
+
+    def _groups_of(self, clients: Ints, table: SectorTable) -> NDArray[np.int32]:
+        rules, radius, side = self.rules, self.rules.view_radius_cells, self.rules.window_side
+        x, y = self.centre_x[clients], self.centre_y[clients]
+        cells = rules.cells_per_side
+        number = y % cells * cells + x % cells
+        groups = table.window_groups(x // cells, y // cells, number, radius)
+        offset_x, offset_y = window_offsets(radius).T
+        column = (y[:, None] + offset_y) % side * side + (x[:, None] + offset_x) % side
+        by_column = np.empty_like(groups)
+        np.put_along_axis(by_column, column, groups, axis=1)
+        return by_column
