@@ -48,6 +48,7 @@ def test_adopted_ship_goes_on_after_the_newest_input_in_its_state() -> None:
     queues = adopted(input_seq=10)
     queues.receive(2, 1, 9, body(1, 1, 8))
     assert take(queues) == (8, 11)
+    assert (queues.accepted, queues.stale) == (1, 2)
 
 
 def test_newer_control_epoch_starts_over() -> None:

@@ -479,6 +479,16 @@ def test_lost_proposals_heal() -> None:
     assert at_rest == set(range(SHIP, SHIP + 100))
 
 
+def test_row_is_proposed_until_it_is_acked_and_then_no_more(rig: Rig) -> None:
+    rig.adopt(full_rows(tick=rig.tick))
+    rig.control(1, Button.LEFT)
+    rig.run(2.0)
+    before = len(rig.rows_of(SHIP))
+    assert before > 0
+    rig.run(1.0)
+    assert len(rig.rows_of(SHIP)) == before
+
+
 def trace(seed: int) -> tuple[str, str]:
     rig = Rig(LinkConfig(delay_s=0.01, jitter_s=0.02, loss=0.1), seed=seed).run_until_served()
     rng = np.random.default_rng(seed)

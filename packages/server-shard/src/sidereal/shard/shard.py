@@ -29,6 +29,7 @@ from sidereal.protocol.message.shard import (
     Beat,
     Farewell,
     Load,
+    RoutedControls,
     ShardChannel,
     ShardHello,
     ShardWelcome,
@@ -167,6 +168,8 @@ class ShardCore:
             return
         self._skip_ticks(simulation, now)
         inbox, self._inbox = self._inbox, []
+        # Controls last: those that overtook the adoption of their ship are for it.
+        inbox.sort(key=lambda message: isinstance(message, RoutedControls))
         for message in inbox:
             try:
                 simulation.apply(message, self.tick)
@@ -246,6 +249,7 @@ class ShardCore:
 
     def _receive_untrusted(self, event: Received, now: float) -> None:
         if event.channel == ShardChannel.GHOST:
+            # Nothing here looks across a border: contacts there are settled by handing over.
             return
         message = decode_authority_untrusted(event.message)
         if isinstance(message, Beat):

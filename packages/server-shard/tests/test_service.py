@@ -1,0 +1,159 @@
+"""The Trio shell: it finds the server or says why not, and leaves with a farewell."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+import trio
+import trio.testing
+
+from sidereal.protocol.channel.endpoint import PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.errors import ConfigError, UnavailableError
+from sidereal.protocol.ids import SHARD_PROTOCOL_ID
+from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
+from sidereal.protocol.message.codec import decode_shard_untrusted, encode_message
+from sidereal.protocol.message.shard import (
+    Beat,
+    Farewell,
+    ShardChannel,
+    ShardHello,
+    ShardMessage,
+    ShardWelcome,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.runtime.config import format_endpoint
+from sidereal.protocol.runtime.process import SUPERVISED
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.shard.config import ShardConfig
+from sidereal.shard.service import GIVE_UP_AFTER_S, run
+
+RULES = Rules()
+
+
+class Authority:
+    """Welcomes a shard and beats, over a real socket."""
+
+    def __init__(self, udp: UdpSocket, key: str) -> None:
+        self.udp = udp
+        self.heard: list[ShardMessage] = []
+        self.proposals = 0
+        self.tick = 50
+        self.peers: list[int] = []
+        self.endpoint = ServerEndpoint(
+            protocol_id=SHARD_PROTOCOL_ID,
+            private_key=derive_shard_key(key),
+            public_addresses=[udp.address],
+            slots_max=4,
+            channels=SHARD_CHANNELS,
+            entropy=os.urandom,
+            now=trio.current_time(),
+        )
+
+    async def serve(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._beat)
+            while True:
+                await self.udp.wait_readable()
+                now, wall_now = trio.current_time(), time.time()
+                for datagram, address in self.udp.receive_nowait():
+                    self.endpoint.receive_datagram(datagram, address, now, wall_now)
+                self._listen()
+                self.udp.send_nowait(self.endpoint.datagrams_to_send(now))
+
+    async def _beat(self) -> None:
+        while True:
+            await trio.sleep(RULES.tick_s)
+            self.tick += 1
+            for peer in self.peers:
+                beat = encode_message(Beat(self.tick, 8000))
+                self.endpoint.send(peer, ShardChannel.BEAT, beat)
+            self.udp.send_nowait(self.endpoint.datagrams_to_send(trio.current_time()))
+
+    def _listen(self) -> None:
+        while (event := self.endpoint.next_event()) is not None:
+            if isinstance(event, PeerOpened):
+                self.peers.append(event.peer)
+            elif isinstance(event, Received) and event.channel == ShardChannel.PROPOSAL:
+                self.proposals += 1
+            elif isinstance(event, Received):
+                self.heard.append(decode_shard_untrusted(event.message))
+                if isinstance(self.heard[-1], ShardHello):
+                    welcome = encode_message(ShardWelcome(1, RULES, self.tick))
+                    self.endpoint.send(event.peer, ShardChannel.LEASE, welcome)
+
+
+async def test_shard_joins_heartbeats_and_says_farewell_when_cancelled() -> None:
+    with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
+        authority = Authority(udp, "secret")
+        config = ShardConfig("secret", format_endpoint(udp.address), name="one")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(authority.serve)
+            async with trio.open_nursery() as shard:
+                await shard.start(lambda task_status: run(config, task_status=task_status))
+                await trio.sleep(0.4)
+                shard.cancel_scope.cancel()
+            while not isinstance(authority.heard[-1], Farewell):
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    assert isinstance(authority.heard[0], ShardHello)
+    assert authority.proposals >= 4
+
+
+async def test_shard_that_is_forgotten_comes_back_as_another_incarnation() -> None:
+    with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
+        authority = Authority(udp, "secret")
+        config = ShardConfig("secret", format_endpoint(udp.address), name="one")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(authority.serve)
+            await nursery.start(lambda task_status: run(config, task_status=task_status))
+            authority.endpoint.close(trio.current_time())
+            udp.send_nowait(authority.endpoint.datagrams_to_send(trio.current_time()))
+            second = Authority(udp, "secret")
+            authority.endpoint, authority.peers = second.endpoint, []
+            while len([m for m in authority.heard if isinstance(m, ShardHello)]) < 2:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    first, again = (m for m in authority.heard if isinstance(m, ShardHello))
+    assert first.incarnation != again.incarnation
+
+
+async def test_without_a_server_it_gives_up_and_names_both_reasons(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SUPERVISED, raising=False)
+    began = trio.current_time()
+    with pytest.raises(UnavailableError, match="does not run there, or its shard key"):
+        await run(ShardConfig("secret", "127.0.0.1:9"))
+    assert GIVE_UP_AFTER_S <= trio.current_time() - began < GIVE_UP_AFTER_S + 1
+
+
+async def test_under_a_supervisor_it_keeps_trying_and_says_why_once(
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(SUPERVISED, "1")
+    with trio.move_on_after(60) as scope:
+        await run(ShardConfig("secret", "127.0.0.1:9"))
+    assert scope.cancelled_caught
+    lines = [record.message for record in caplog.records if "waiting" in record.message]
+    assert len(lines) == 1
+    assert "127.0.0.1:9" in lines[0]
+
+
+async def test_unknown_host_is_said_in_words() -> None:
+    with pytest.raises(UnavailableError, match=r"cannot find the server 'nowhere\.invalid'"):
+        await run(ShardConfig("secret", "nowhere.invalid:7072"))
+
+
+def test_settings_are_all_checked_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        ShardConfig("", "host", name="x" * 25, seed=-1).check()
+    for word in ("--server", "--shard-key", "--name", "--seed"):
+        assert word in str(caught.value)
+
+
+def test_settings_are_described_without_the_key() -> None:
+    assert "secret" not in ShardConfig("secret").describe()
