@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
@@ -9,7 +10,7 @@ from sidereal.protocol.session.client import ClientClosed, ClientOpened, ClientP
 from sidereal.protocol.session.server import SessionClosed, SessionOpened, SessionPayload
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import read_connect_token_untrusted
-from sidereal.protocol.testing.sessions import SERVER, Flight, SessionNetwork
+from sidereal.protocol.testing.sessions import PROTOCOL_ID, SERVER, Flight, SessionNetwork
 
 HOME = Address("198.51.100.1", 50001)
 AWAY = Address("198.51.100.2", 50002)
@@ -247,6 +248,21 @@ def test_client_tries_the_next_server_when_its_responses_are_lost() -> None:
     network.run(4.9)
     assert client.server_address == SERVER
     network.run(1.0)
+    assert client.state is ClientState.CONNECTED
+    assert client.server_address == OTHER_SERVER
+
+
+def test_next_server_is_heard_whatever_numbers_the_last_one_used() -> None:
+    network = SessionNetwork(servers=[SERVER, OTHER_SERVER])
+    token = network.issue_token(timeout_s=5)
+    client = network.start_client(HOME, token)
+    aead = ChaCha20Poly1305(read_connect_token_untrusted(token).server_to_client_key)
+    datagram = packet.encode_packet(
+        packet.PAYLOAD, 1 << 62, b"far ahead", aead, packet.associated_data(PROTOCOL_ID)
+    )
+    network.arrive(Flight(datagram, SERVER, HOME))
+    network.tamper = lambda flight: [] if flight.destination == SERVER else [flight]
+    network.run(5.5)
     assert client.state is ClientState.CONNECTED
     assert client.server_address == OTHER_SERVER
 

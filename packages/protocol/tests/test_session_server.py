@@ -307,17 +307,16 @@ def test_recorded_handshake_and_session_cannot_be_played_again() -> None:
 
 def test_challenge_token_of_another_client_does_not_count() -> None:
     network = SessionNetwork()
-    tokens = [network.issue_token(1), network.issue_token(2)]
-    challenges = [
-        hand(network, request_of(network, token), address)[0]
-        for token, address in zip(tokens, (HOME, AWAY), strict=True)
-    ]
+    ours, theirs = network.issue_token(1), network.issue_token(2)
+    # Ours comes before and after theirs, so its number alone does not tell.
+    asked = [(ours, HOME), (theirs, AWAY), (ours, HOME)]
     bodies = [
-        read_packet(token, challenge) for token, challenge in zip(tokens, challenges, strict=True)
+        read_packet(token, hand(network, request_of(network, token), address)[0])
+        for token, address in asked
     ]
-    assert hand(network, write_packet(tokens[1], packet.RESPONSE, bodies[0]), AWAY) == []
+    assert hand(network, write_packet(ours, packet.RESPONSE, bodies[1])) == []
     assert dropped(network) == {Drop.CHALLENGE_NOT_THEIRS: 1}
-    assert len(hand(network, write_packet(tokens[1], packet.RESPONSE, bodies[1]), AWAY)) == 1
+    assert len(hand(network, write_packet(ours, packet.RESPONSE, bodies[0]))) == 1
 
 
 def test_response_with_any_damage_is_dropped() -> None:

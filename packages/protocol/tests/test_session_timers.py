@@ -44,6 +44,23 @@ def test_disarmed_owner_never_comes_due() -> None:
     assert timers.pop_due(9.0) is None
 
 
+def test_rearming_does_not_pile_up_stale_entries() -> None:
+    timers: TimerHeap[Owner] = TimerHeap()
+    owners = [Owner() for _ in range(100)]
+    for round_number in range(1000):
+        for owner in owners:
+            timers.arm(owner, 1e6 + round_number % 2)
+        if round_number % 10 == 0:
+            for owner in owners:
+                timers.arm(owner, 0.0)
+            while timers.pop_due(0.0) is not None:
+                pass
+    assert len(timers) <= 2 * len(owners) + 64
+    for owner in owners:
+        timers.arm(owner, math.inf)
+    assert len(timers) <= 64
+
+
 def test_it_agrees_with_a_plain_list() -> None:
     rng = random.Random(5)
     timers: TimerHeap[Owner] = TimerHeap()

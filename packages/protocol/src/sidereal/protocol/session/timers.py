@@ -32,6 +32,10 @@ class TimerHeap(Generic[T]):
         self._serial = 0
         self._armed_count = 0
 
+    def __len__(self) -> int:
+        """Count the entries held, stale ones included."""
+        return len(self._heap)
+
     def arm(self, owner: T, at: float) -> None:
         """Wake `owner` at `at` and no longer at the time it was armed for; infinity disarms."""
         if at == owner.timer_at:
@@ -42,7 +46,8 @@ class TimerHeap(Generic[T]):
             self._serial += 1
             heapq.heappush(self._heap, (at, self._serial, owner))
         if len(self._heap) > 2 * self._armed_count + _SLACK:
-            self._heap = [entry for entry in self._heap if entry[0] == entry[2].timer_at]
+            live = {id(entry[2]): entry for entry in self._heap if entry[0] == entry[2].timer_at}
+            self._heap = list(live.values())
             heapq.heapify(self._heap)
 
     def next(self) -> float | None:
