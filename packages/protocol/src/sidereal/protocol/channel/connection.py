@@ -264,14 +264,15 @@ class Connection:
         if acked[0].sequence == newest:
             self._round_trip.add_sample(now - acked[0].sent_at, packet.ack_delay_s)
         for sent in acked:
-            self._packet_acked(sent)
+            self._packet_acked(sent, now)
         for sent in self._sent.take_lost(now, self._round_trip.rto_s):
             self._packet_lost(sent, now)
 
-    def _packet_acked(self, sent: SentPacket) -> None:
+    def _packet_acked(self, sent: SentPacket, now: float) -> None:
         self._packets_acked += 1
         if sent.is_lost:
             self._packets_late += 1
+            self._round_trip.add_late(now - sent.sent_at)
         else:
             self._loss -= self._loss * _LOSS_WEIGHT
             if sent.reliable_size:

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel.acks import ReceivedPackets, SentPacket, SentPackets, restore
+from sidereal.protocol.channel.packet import decode_packet_untrusted, encode_header
+
+RTO_S = 0.2
+
+
+def acked_by(received: ReceivedPackets) -> set[int]:
+    """The sequences that the next ack speaks of."""
+    ack = received.encode_ack(0.0, received.ack_words)
+    packet = decode_packet_untrusted(encode_header(0, False, ack), [])
+    if packet.ack < 0:
+        return set()
+    newest = restore(received.newest, packet.ack, 16)
+    bits = packet.ack_bits
+    return {newest} | {newest - 1 - i for i in range(bits.bit_length()) if bits >> i & 1}
+
+
+def send(sent: SentPackets, count: int, at: float = 0.0) -> None:
+    for _ in range(count):
+        sent.add(SentPacket(sent.next_sequence, at))
+
+
+def sequences(packets: list[SentPacket]) -> list[int]:
+    return [packet.sequence for packet in packets]
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.integers(0, 1 << 40), st.integers(-(1 << 15), (1 << 15) - 1))
+def test_a_number_near_by_is_restored_from_its_low_bits(near: int, distance: int) -> None:
+    assert restore(near, (near + distance) & 0xFFFF, 16) == near + distance
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.lists(st.integers(0, 5000) | st.integers(0, 100), max_size=60))
+def test_a_packet_is_new_once_unless_it_is_too_old(arrivals: list[int]) -> None:
+    received = ReceivedPackets()
+    seen: set[int] = set()
+    newest = -1
+    for sequence in arrivals:
+        is_old = newest - sequence >= limits.ACK_SPAN_MAX
+        assert received.is_new(sequence) == (sequence not in seen and not is_old)
+        if received.is_new(sequence):
+            received.add(sequence, True, 0.0)
+            seen.add(sequence)
+            newest = max(newest, sequence)
+            assert received.newest == newest
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.lists(st.lists(st.integers(0, 900), max_size=12), max_size=8))
+def test_a_packet_is_acked_three_times(batches: list[list[int]]) -> None:
+    received = ReceivedPackets()
+    seen: list[set[int]] = []
+    for batch in batches:
+        came: set[int] = set()
+        for sequence in batch:
+            if received.is_new(sequence):
+                received.add(sequence, True, 0.0)
+                came.add(sequence)
+        seen.append(came)
+        acked = acked_by(received)
+        assert set().union(*seen[-3:]) <= acked <= set().union(*seen)
+        received.acks_sent()
+
+
+def test_an_ack_is_owed_only_for_packets_that_want_one() -> None:
+    received = ReceivedPackets()
+    received.add(0, False, 1.0)
+    assert received.owed_since is None
+    received.add(1, True, 2.0)
+    received.add(2, True, 3.0)
+    assert received.owed_since == 2.0
+    received.acks_sent()
+    assert received.owed_since is None
+
+
+def test_acks_span_no_more_than_the_limit() -> None:
+    received = ReceivedPackets()
+    for sequence in range(limits.ACK_SPAN_MAX + 10):
+        received.add(sequence, True, 0.0)
+    assert received.ack_words == limits.ACK_WORDS_MAX
+    assert min(acked_by(received)) == 10
+    assert not received.is_new(9)
+
+
+def test_a_jump_of_the_sequence_forgets_what_was_before() -> None:
+    received = ReceivedPackets()
+    received.add(0, True, 0.0)
+    received.add(30_000, True, 0.0)
+    assert acked_by(received) == {30_000}
+    assert not received.is_new(0)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, (1 << 50) - 1)), max_size=20))
+def test_a_packet_is_taken_as_acked_once_and_only_if_the_ack_says_so(
+    acks: list[tuple[int, int]],
+) -> None:
+    sent = SentPackets()
+    taken: set[int] = set()
+    for count, bits in acks:
+        send(sent, count)
+        if not sent.next_sequence:
+            continue
+        ack = sent.next_sequence - 1 - bits % min(sent.next_sequence, 7)
+        said = {ack} | {ack - 1 - i for i in range(50) if bits >> i & 1}
+        news = sequences(sent.take_acked(ack, bits))
+        assert news == sorted(news, reverse=True)
+        assert set(news) == {s for s in said if s >= 0} - taken
+        taken |= set(news)
+
+
+def test_an_ack_of_a_packet_never_sent_is_told_apart() -> None:
+    sent = SentPackets()
+    assert sent.restore_ack(0) is None
+    send(sent, 5)
+    assert sent.restore_ack(4) == 4
+    assert sent.restore_ack(5) is None
+    assert sent.restore_ack(0xFFFF) is None
+
+
+def test_a_packet_is_given_up_when_three_later_ones_are_acked() -> None:
+    sent = SentPackets()
+    send(sent, 5)
+    sent.take_acked(2, 0b1)
+    assert sequences(sent.take_lost(0.0, RTO_S)) == []
+    sent.take_acked(3, 0)
+    assert sequences(sent.take_lost(0.0, RTO_S)) == [0]
+    assert sequences(sent.take_lost(0.0, RTO_S)) == []
+
+
+def test_a_packet_is_given_up_at_an_age() -> None:
+    sent = SentPackets()
+    send(sent, 2, at=1.0)
+    send(sent, 1, at=1.1)
+    assert sequences(sent.take_lost(1.0 + RTO_S - 0.001, RTO_S)) == []
+    assert sequences(sent.take_lost(1.0 + RTO_S, RTO_S)) == [0, 1]
+
+
+def test_a_late_ack_of_a_packet_given_up_counts_and_makes_more_patient() -> None:
+    sent = SentPackets()
+    send(sent, 10)
+    sent.take_acked(9, 0)
+    assert len(sent.take_lost(0.0, RTO_S)) == 7
+    late = sent.take_acked(9, 1 << 4)
+    assert sequences(late) == [4]
+    assert late[0].is_lost
+    assert sent.reorder == 6
+
+
+def test_an_age_given_up_does_not_make_more_patient() -> None:
+    sent = SentPackets()
+    send(sent, 10)
+    sent.take_lost(10.0, RTO_S)
+    sent.take_acked(9, (1 << 9) - 1)
+    assert sent.reorder == limits.REORDER_PACKETS_MIN
+
+
+def test_packets_given_up_long_ago_are_forgotten() -> None:
+    sent = SentPackets()
+    send(sent, 1, at=0.0)
+    sent.take_lost(1.0, RTO_S)
+    send(sent, 1, at=4.0)
+    sent.take_lost(5.0, RTO_S)
+    assert sequences(sent.take_acked(1, 0b1)) == [1]
+
+
+def test_no_more_packets_are_awaited_than_the_limit() -> None:
+    sent = SentPackets()
+    send(sent, limits.SENT_PACKETS_MAX)
+    forgotten = sent.add(SentPacket(sent.next_sequence, 0.0))
+    assert forgotten is not None
+    assert forgotten.sequence == 0
+    forgotten = sent.skip()
+    assert forgotten is not None
+    assert forgotten.sequence == 1
+    newest = sent.next_sequence - 1
+    assert len(sent.take_acked(newest, -1)) == limits.SENT_PACKETS_MAX - 1
+    assert sent.oldest_sent_at is None

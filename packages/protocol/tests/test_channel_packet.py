@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel.packet import (
+    Packet,
+    Part,
+    decode_packet_untrusted,
+    encode_ack,
+    encode_fragment_head,
+    encode_header,
+    encode_reliable_head,
+    encode_unreliable_head,
+)
+from sidereal.protocol.errors import WireError
+
+RELIABLE = [False, True, False, True]
+FULL = bytes(limits.FRAGMENT_SIZE)
+
+
+def encode_part(part: Part) -> bytes:
+    size = len(part.body)
+    if not RELIABLE[part.channel]:
+        head = encode_unreliable_head(part.channel, size)
+    elif part.fragments == 1:
+        head = encode_reliable_head(part.channel, size, part.message_id)
+    else:
+        head = encode_fragment_head(
+            part.channel, size, part.message_id, part.fragment, part.fragments
+        )
+    return head + part.body
+
+
+bodies = st.binary(max_size=60)
+ids = st.integers(0, 0xFFFF_FFFF)
+unreliable = st.builds(lambda c, b: Part(c, 0, 0, 1, b), st.sampled_from([0, 2]), bodies)
+whole = st.builds(lambda c, i, b: Part(c, i, 0, 1, b), st.sampled_from([1, 3]), ids, bodies)
+last_fragment = st.builds(
+    lambda c, i, n, b: Part(c, i, n - 1, n, b),
+    st.sampled_from([1, 3]),
+    ids,
+    st.integers(2, limits.FRAGMENTS_MAX),
+    st.binary(min_size=1, max_size=60),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFF),
+    st.integers(1, limits.ACK_WORDS_PACKED_MAX),
+    st.integers(0, (1 << 256) - 1),
+    st.lists(unreliable | whole | last_fragment, max_size=10),
+)
+def test_what_is_encoded_is_decoded(
+    sequence: int, ack: int, delay: int, words: int, bits: int, parts: list[Part]
+) -> None:
+    header = encode_ack(ack, (delay + 0.5) * 1e-4, bits, words)
+    payload = encode_header(sequence, bool(parts), header)
+    payload += b"".join(map(encode_part, parts))
+    kept = bits & ((1 << 32 * words) - 1)
+    assert decode_packet_untrusted(payload, RELIABLE) == Packet(
+        sequence, bool(parts), ack, delay * 1e-4, kept, parts
+    )
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(st.binary(max_size=80))
+def test_arbitrary_bytes_are_a_packet_or_a_wire_error(payload: bytes) -> None:
+    with contextlib.suppress(WireError):
+        decode_packet_untrusted(payload, RELIABLE)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(unreliable | whole | last_fragment, min_size=1, max_size=5), st.data())
+def test_a_damaged_packet_is_a_packet_or_a_wire_error(
+    parts: list[Part], data: st.DataObject
+) -> None:
+    payload = bytearray(encode_header(7, True, encode_ack(9, 0.0, 5, 2)))
+    for part in parts:
+        payload += encode_part(part)
+    at = data.draw(st.integers(0, len(payload) - 1))
+    payload[at] = data.draw(st.integers(0, 255))
+    del payload[data.draw(st.integers(0, len(payload))) :]
+    with contextlib.suppress(WireError):
+        decode_packet_untrusted(bytes(payload), RELIABLE)
+
+
+def test_the_bytes_are_those_of_the_specification() -> None:
+    payload = encode_header(0x12345, True, encode_ack(0x1ABCD, 0.0123, 0b101, 1))
+    payload += encode_part(Part(0, 0, 0, 1, b"hi"))
+    payload += encode_part(Part(1, 0x0A0B0C0D, 0, 1, b"x"))
+    payload += encode_part(Part(3, 5, 1, 2, b"end"))
+    assert payload.hex(" ") == (
+        "45 23 01 01 cd ab 7b 00 05 00 00 00 "
+        "00 02 00 68 69 "
+        "01 01 00 0d 0c 0b 0a 78 "
+        "83 03 00 05 00 00 00 01 00 02 00 65 6e 64"
+    )
+
+
+def test_a_packet_before_anything_came_has_no_ack() -> None:
+    packet = decode_packet_untrusted(encode_header(3, False, b""), RELIABLE)
+    assert packet == Packet(3, False, -1, 0.0, 0, [])
+
+
+def test_the_ack_delay_saturates() -> None:
+    header = encode_header(0, False, encode_ack(0, 60.0, 0, 1))
+    assert decode_packet_untrusted(header, RELIABLE).ack_delay_s == pytest.approx(6.5535)
+
+
+def header(flags: int = 0, words: int = 0) -> bytes:
+    return struct.pack("<HBB", 0, flags, words)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        header()[:3],
+        header(flags=2),
+        header(flags=1),
+        header(words=1),
+        header(words=limits.ACK_WORDS_MAX + 1) + bytes(4 + 4 * (limits.ACK_WORDS_MAX + 1)),
+        header() + b"\x04\x00\x00",
+        header() + b"\x40\x00\x00",
+        header() + b"\x80" + bytes(10),
+        header() + b"\x00\x01",
+        header() + b"\x00\x01\x00",
+        header() + encode_unreliable_head(0, limits.UNRELIABLE_SIZE_MAX + 1) + bytes(1151),
+        header() + encode_reliable_head(1, limits.FRAGMENT_SIZE + 1, 0) + bytes(1025),
+        header() + encode_fragment_head(1, 0, 0, 1, 2),
+        header() + encode_fragment_head(1, 5, 0, 0, 2) + bytes(5),
+        header() + encode_fragment_head(1, 1025, 0, 1, 2) + bytes(1025),
+        header() + encode_fragment_head(1, 1024, 0, 2, 2) + FULL,
+        header() + encode_fragment_head(1, 1024, 0, 0, 1) + FULL,
+        header() + encode_fragment_head(1, 1024, 0, 0, 0) + FULL,
+        header() + encode_fragment_head(1, 1024, 0, 0, limits.FRAGMENTS_MAX + 1) + FULL,
+        header() + bytes(limits.PAYLOAD_SIZE_MAX),
+    ],
+)
+def test_malformed_packets_are_refused(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        decode_packet_untrusted(payload, RELIABLE)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        header(words=limits.ACK_WORDS_MAX) + bytes(4 + 4 * limits.ACK_WORDS_MAX),
+        header() + encode_unreliable_head(0, 1150) + bytes(limits.UNRELIABLE_SIZE_MAX),
+        header() + encode_reliable_head(1, 1024, 0) + FULL,
+        header() + encode_fragment_head(1, 1024, 0, 0, limits.FRAGMENTS_MAX) + FULL,
+        header() + encode_fragment_head(1, 1024, 0, 1, 2) + FULL,
+        header() + encode_fragment_head(1, 1, 0, 1, 2) + b"x",
+        header() + encode_unreliable_head(0, 0) * ((limits.PAYLOAD_SIZE_MAX - 4) // 3),
+    ],
+)
+def test_packets_at_the_limits_are_taken(payload: bytes) -> None:
+    decode_packet_untrusted(payload, RELIABLE)
