@@ -36,6 +36,7 @@ def judge(handover_tick: int = 0, **changed: Any) -> Verdict:
         columns.slots_of(proposed["id"]),
         columns,
         np.full(columns.capacity, handover_tick),
+        departed=np.array([99]),
         shard=SHARD,
         tick=TICK,
         schema=BASE_SCHEMA,
@@ -78,6 +79,7 @@ def test_a_row_of_another_shards_entity_is_refused() -> None:
         slots,
         columns,
         np.zeros(8),
+        departed=np.array([99]),
         shard=SHARD,
         tick=1,
         schema=BASE_SCHEMA,
@@ -90,6 +92,11 @@ def test_a_row_on_its_way_during_a_handover_is_no_fault() -> None:
     assert judge(handover_tick=TICK - 1, epoch=4) is Verdict.SUPERSEDED
     late = TICK - SUPERSEDED_TICKS_MAX - 1
     assert judge(handover_tick=late, epoch=4) is Verdict.STALE_EPOCH
+
+
+def test_a_row_of_an_entity_that_has_just_left_is_no_fault() -> None:
+    assert judge(id=99) is Verdict.SUPERSEDED
+    assert judge(id=98) is Verdict.UNKNOWN_ENTITY
 
 
 def test_a_row_from_an_epoch_to_come_is_never_excused() -> None:

@@ -8,7 +8,12 @@ import numpy as np
 
 from sidereal.replication.shardlink import ShardLink
 from sidereal.replication.shards import Shard
-from sidereal.replication.validate import FAULTS, Verdict, judge_rows
+from sidereal.replication.validate import (
+    FAULTS,
+    SUPERSEDED_TICKS_MAX,
+    Verdict,
+    judge_rows,
+)
 from sidereal.replication.world import World
 
 
@@ -31,6 +36,7 @@ class Ingest:
     def commit(self, tick: int) -> None:
         """Judge all that has come since the last tick, commit it, and answer what is wrong."""
         columns = self._world.columns
+        departed = self._world.departed_since(tick - SUPERSEDED_TICKS_MAX)
         for shard in self._shards.shards:
             records = self._shards.take_rows(shard)
             if not len(records):
@@ -41,6 +47,7 @@ class Ingest:
                 slots,
                 columns,
                 self._world.handover_tick,
+                departed=departed,
                 shard=shard.shard,
                 tick=tick,
                 schema=self._world.schema,

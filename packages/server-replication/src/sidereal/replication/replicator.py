@@ -276,7 +276,7 @@ class Replicator:
             if mine.any():
                 epoch = columns.epoch[slots[mine]].astype(np.int64) + 1
                 self.shards.send_release(shard, net_id[mine], epoch, self.tick)
-        self.world.remove(slots)
+        self.world.remove(slots, self.tick)
 
     def _lease_space(self, present: Present) -> None:
         """Lease sectors that something has entered and nobody holds."""

@@ -3,8 +3,8 @@
 A verdict per row, the first check that fails, in this order: the entity exists; its epoch is
 current; the shard owns it; the row is news; every number is finite and within its declared range;
 speed and displacement are possible. A row fenced off within `SUPERSEDED_TICKS_MAX` of its entity's
-handover was on its way when the owner changed: that is part of every handover and no fault. A
-row that is no newer than what was committed is a repetition, and no fault either.
+handover or departure was on its way when that happened: it is part of every handover and no fault.
+A row that is no newer than what was committed is a repetition, and no fault either.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def judge_rows(
     columns: Columns,
     handover_tick: np.ndarray,
     *,
+    departed: np.ndarray,
     shard: int,
     tick: int,
     schema: Schema,
@@ -65,6 +66,7 @@ def judge_rows(
         slots: int64[n], the world's slot of each row's entity, -1 where there is none.
         columns: the committed world.
         handover_tick: int64 by slot, when the entity's owner last changed.
+        departed: int64[k], network ids that left the world a short while ago.
         shard: who proposes.
         tick: the tick about to be committed.
         schema: for the declared ranges.
@@ -85,6 +87,7 @@ def judge_rows(
         speed = np.hypot(records["vx"], records["vy"])
         displacement = np.hypot(records["x"] - columns["x"][at], records["y"] - columns["y"][at])
         checks = (
+            (Verdict.SUPERSEDED, ~known & np.isin(records["id"], departed)),
             (Verdict.UNKNOWN_ENTITY, ~known),
             (Verdict.SUPERSEDED, fenced & late),
             (Verdict.STALE_EPOCH, fenced),

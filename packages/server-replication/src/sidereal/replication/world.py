@@ -12,6 +12,7 @@ what drifts in a straight line costs nothing.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -32,6 +33,9 @@ HEADING_TOLERANCE: Final = 0.02
 """Radians that what clients extrapolate may be off the truth."""
 
 ACCOUNT_NONE: Final = 0
+
+DEPARTED_MAX: Final = 1 << 16
+"""Removed entities that are remembered; the oldest are forgotten first."""
 
 UUID: Final = np.dtype("V16")
 """An entity's name for life."""
@@ -87,6 +91,7 @@ class World:
         self.columns = Columns(schema, capacity)
         self.sectors = SectorTable(rules)
         self._next_net_id = 1
+        self._departed: deque[tuple[int, int]] = deque(maxlen=DEPARTED_MAX)
         self.uuid = np.zeros(capacity, UUID)
         self.account = np.zeros(capacity, np.int64)
         self.group = np.full(capacity, -1, np.int32)
@@ -125,11 +130,18 @@ class World:
         self.dirty[slots] = True
         return slots
 
-    def remove(self, slots: np.ndarray) -> None:
+    def remove(self, slots: np.ndarray, tick: int) -> None:
         """Forget entities; their network ids are never given again."""
+        self._departed.extend((tick, net_id) for net_id in self.columns.net_id[slots].tolist())
         self.columns.free(slots)
         self.dirty[slots] = False
         self.account[slots] = ACCOUNT_NONE
+
+    def departed_since(self, tick: int) -> np.ndarray:
+        """Give the network ids of those removed since a tick, int64[n]; older ones are forgotten."""
+        while self._departed and self._departed[0][0] < tick:
+            self._departed.popleft()
+        return np.array([net_id for _, net_id in self._departed], np.int64)
 
     def commit(self, slots: np.ndarray, records: np.ndarray) -> None:
         """Accept new references.

@@ -48,7 +48,7 @@ def make_report(
         "seed": seed,
         "exit": end,
         "errors": errors,
-        "replication": _replication(first, last, pids.get("replication"), duration_s),
+        "replication": _replication(first, last, pids.get("replication")),
         "shards": [_shard(shard, pids.get(shard["name"])) for shard in shards],
         "database": last["database"] if last else None,
         "bots": bots,
@@ -56,12 +56,12 @@ def make_report(
 
 
 def _replication(
-    first: Status | None, last: Status | None, pid: int | None, duration_s: float
+    first: Status | None, last: Status | None, pid: int | None
 ) -> dict[str, Any] | None:
     if first is None or last is None:
         return None
     before, after = first["replication"], last["replication"]
-    span_s = max(duration_s, 1e-3)
+    span_s = max(last["uptime_s"] - first["uptime_s"], 1e-3)
     rates = {
         name: round((after[total] - before[total]) / span_s, 1) for name, total in _TOTALS.items()
     }

@@ -31,6 +31,7 @@ from sidereal.tools.report import make_report, summarise
 
 READY_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.05
+FOLLOW_S: Final = 0.5
 SHARDS_MAX: Final = 64
 
 
@@ -151,12 +152,13 @@ async def _run_ready_world(config: UpConfig, run: _Run, url: str, faces: trio.Nu
             run.fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s")
             return
         _say_how_to_look(url)
-        try:
-            await _play(config, run, url, faces)
-        finally:
-            run.ended_at = trio.current_time()
-            with trio.CancelScope(shield=True), trio.move_on_after(5.0):
-                run.last = await _get_json(http, "/v1/status")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_follow, http, run)
+            try:
+                await _play(config, run, url, faces)
+            finally:
+                run.ended_at = trio.current_time()
+                nursery.cancel_scope.cancel()
 
 
 async def _play(config: UpConfig, run: _Run, url: str, faces: trio.Nursery) -> None:
@@ -182,6 +184,13 @@ async def _play(config: UpConfig, run: _Run, url: str, faces: trio.Nursery) -> N
     finally:
         if bots.output:
             run.bots = json.loads(bots.output)["bots"]
+
+
+async def _follow(http: httpx.AsyncClient, run: _Run) -> None:
+    """Keep the newest status: at the end of a run everybody is gone already."""
+    while True:
+        run.last = await _get_json(http, "/v1/status") or run.last
+        await trio.sleep(FOLLOW_S)
 
 
 async def _watch_authority(server: Child, run: _Run) -> None:
