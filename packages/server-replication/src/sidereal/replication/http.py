@@ -11,6 +11,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -243,15 +244,16 @@ async def _read_body(request: Request) -> bytes:
     if media_type != "application/json":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_SIZE_MAX:
-            # The rest is not read: the connection ends with the answer.
-            raise Problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body has more than {BODY_SIZE_MAX} bytes",
-                headers={"connection": "close"},
-            )
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > BODY_SIZE_MAX:
+                # The rest is not read: the connection ends with the answer.
+                raise Problem(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"the body has more than {BODY_SIZE_MAX} bytes",
+                    headers={"connection": "close"},
+                )
     return bytes(body)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -43,9 +44,10 @@ CONNECTIONS_MAX: Final = 8
 OPERATIONS_MAX: Final = 256
 """Operations under way; one more is refused."""
 CONNECT_S_MAX: Final = 5.0
-ACQUIRE_S_MAX: Final = 2.0
+ACQUIRE_S_MAX: Final = 4.0
+"""For a free connection, or a new one."""
 STATEMENT_S_MAX: Final = 5.0
-OPERATION_S_MAX: Final = 8.0
+OPERATION_S_MAX: Final = 10.0
 CLOSE_S_MAX: Final = 3.0
 TIMEOUTS_MAX: Final = 2
 """Statements in a row that may run out of time before the breaker opens."""
@@ -234,15 +236,21 @@ class Store:
     async def _call(
         self,
         operation: Callable[[Connection], Awaitable[T]],
-        limit_s: float = OPERATION_S_MAX,
+        limit_s: float | None = None,
     ) -> T:
         if self._pool is None:
             raise StoreError(f"the database is unavailable: {self._reason}")
         if self._running >= OPERATIONS_MAX:
             raise StoreError(f"the database is behind: {self._running} operations are under way")
         answer: _Answer[T] = _Answer()
+        self._running += 1
         self._context.run(
-            self._nursery.start_soon, self._perform, self._pool, operation, limit_s, answer
+            self._nursery.start_soon,
+            self._perform,
+            self._pool,
+            operation,
+            OPERATION_S_MAX if limit_s is None else limit_s,
+            answer,
         )
         return await answer.wait()
 
@@ -253,7 +261,6 @@ class Store:
         limit_s: float,
         answer: _Answer[T],
     ) -> None:
-        self._running += 1
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, pool, limit_s, answer)
@@ -397,10 +404,11 @@ def _where(url: str) -> str:
 
 
 def _words(fault: BaseException) -> str:
-    text = " ".join(str(fault).split())
-    return text or {"TimeoutError": "no answer in time"}.get(
-        type(fault).__name__, type(fault).__name__
-    )
+    if isinstance(fault, TimeoutError):
+        return "no answer in time"
+    if isinstance(fault, OSError) and (fault.errno or 0) > 0:
+        return os.strerror(fault.errno or 0)
+    return " ".join(str(fault).split()) or type(fault).__name__
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,437 @@
+"""The HTTP endpoint on the real Hypercorn: what is answered, and how it says no."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from sidereal.protocol.errors import StoreError, UnavailableError
+from sidereal.protocol.ids import Address
+from sidereal.protocol.message.player import Role
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication import passwords
+from sidereal.replication.credentials import PASSWORD_SIZE_MAX
+from sidereal.replication.http import BODY_SIZE_MAX, HttpConfig, create_app, serve_http
+from sidereal.replication.metrics import Metric
+from sidereal.replication.store import Account, open_store
+from sidereal.replication.tables import NameTakenError, name_key
+
+CONFIG = HttpConfig(0x5349, BASE_SCHEMA.hash, 30, frozenset({"Root"}))
+PASSWORD = "correct horse"
+ANN = {"name": "Ann", "password": PASSWORD}
+
+
+class FakeAccounts:
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.failure: StoreError | None = None
+
+    async def create_account(self, name: str, password_hash: str) -> int:
+        if self.failure:
+            raise self.failure
+        if name_key(name) in self.accounts:
+            raise NameTakenError(f"the name {name!r} is taken")
+        account = Account(len(self.accounts) + 1, name, password_hash)
+        self.accounts[name_key(name)] = account
+        return account.account_id
+
+    async def account_by_name(self, name: str) -> Account | None:
+        if self.failure:
+            raise self.failure
+        return self.accounts.get(name_key(name))
+
+
+class FakeAuthority:
+    def __init__(self) -> None:
+        self.issued: list[tuple[int, Role, str]] = []
+        self.closed = ""
+        self.unready = ""
+        self.ticks = 1
+
+    def issue_token(self, account_id: int, role: Role, name: str) -> bytes:
+        if self.closed:
+            raise UnavailableError(self.closed)
+        self.issued.append((account_id, role, name))
+        return bytes(range(256)) * 8
+
+    def status(self) -> dict[str, Any]:
+        return {"tick": 7, "shards": [{"id": 1}]}
+
+    def ready(self) -> tuple[bool, str]:
+        return not self.unready, self.unready
+
+    def metrics(self) -> Iterable[Metric]:
+        yield Metric("sidereal_ticks", "counter", "Ticks run.", {(): self.ticks})
+        yield Metric(
+            "sidereal_clients", "gauge", "By role.", {("player",): 3, ("observer",): 1}, ("role",)
+        )
+
+
+class Endpoint:
+    """A running endpoint, what stands behind it, and a client of it."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.accounts = FakeAccounts()
+        self.authority = FakeAuthority()
+
+    async def post(self, path: str, content: Any) -> httpx.Response:
+        return await self.client.post(path, json=content)
+
+    async def register(self, name: str = "Ann", password: str = PASSWORD) -> httpx.Response:
+        return await self.post("/v1/accounts", {"name": name, "password": password})
+
+
+@contextlib.asynccontextmanager
+async def serving(endpoint: Endpoint, accounts: Any = None) -> AsyncIterator[Address]:
+    app = create_app(accounts or endpoint.accounts, endpoint.authority, CONFIG, lambda n: b"\7" * n)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(partial(serve_http, "127.0.0.1", 0, app))
+        endpoint.client.base_url = httpx.URL(f"http://{address.host}:{address.port}")
+        yield address
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Endpoint]:
+    async with httpx.AsyncClient() as client:
+        endpoint = Endpoint(client)
+        async with serving(endpoint):
+            yield endpoint
+
+
+def check_problem(response: httpx.Response, status: int, words: str = "") -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert problem["type"] == "about:blank"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert words in problem["detail"]
+    return problem
+
+
+def wrong_fields(response: httpx.Response) -> dict[str, str]:
+    problem = check_problem(response, 422)
+    for error in problem["errors"]:
+        assert error["pointer"] == f"#/{error['field']}"
+    return {error["field"]: error["detail"] for error in problem["errors"]}
+
+
+# -- accounts --------------------------------------------------------------------------------
+
+
+async def test_registering_keeps_a_hash_and_gives_the_account(endpoint: Endpoint) -> None:
+    response = await endpoint.register()
+    assert response.status_code == 201
+    assert response.json() == {"account": 1}
+    kept = endpoint.accounts.accounts["ann"].password_hash
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert PASSWORD not in kept
+
+
+async def test_taken_name_is_a_conflict(endpoint: Endpoint) -> None:
+    await endpoint.register("Ann")
+    check_problem(await endpoint.register("ANN"), 409, "'ANN' is taken")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "1 to 24 bytes"),
+        ("x" * 25, "1 to 24 bytes"),
+        ("é" * 13, "1 to 24 bytes"),
+        ("a\nb", "printable"),
+        ("a\u202eb", "printable"),
+        (" ann", "space"),
+        ("Guest-1", "guest-"),
+        (7, "must be a text"),
+        (None, "must be a text"),
+    ],
+)
+async def test_name_that_breaks_a_rule_is_named(endpoint: Endpoint, name: Any, words: str) -> None:
+    response = await endpoint.post("/v1/accounts", {"name": name, "password": PASSWORD})
+    assert words in wrong_fields(response)["name"]
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 24, "é" * 12, "名前", "a b"])
+async def test_name_at_the_edge_of_the_rules_is_accepted(endpoint: Endpoint, name: str) -> None:
+    assert (await endpoint.register(name)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("password", "status"),
+    [("x" * 7, 422), ("x" * 8, 201), ("x" * PASSWORD_SIZE_MAX, 201), ("é" * 129, 422)],
+)
+async def test_password_has_a_length(endpoint: Endpoint, password: str, status: int) -> None:
+    response = await endpoint.register(password=password)
+    assert response.status_code == status
+    if status == 422:
+        assert "password" in wrong_fields(response)
+
+
+async def test_every_wrong_field_is_named_at_once(endpoint: Endpoint) -> None:
+    response = await endpoint.post("/v1/accounts", {"name": "", "admin": True})
+    assert wrong_fields(response).keys() == {"name", "password", "admin"}
+
+
+async def test_half_a_surrogate_pair_is_refused(endpoint: Endpoint) -> None:
+    for field in ("name", "password"):
+        text = '{"name": "Ann", "password": "correct horse"}'.replace(
+            {"name": "Ann", "password": "horse"}[field], "\\ud800"
+        )
+        response = await endpoint.client.post(
+            "/v1/accounts", content=text, headers={"content-type": "application/json"}
+        )
+        assert response.status_code in (400, 422)
+        check_problem(response, response.status_code)
+
+
+# -- sessions --------------------------------------------------------------------------------
+
+
+async def test_logging_in_gives_a_token(endpoint: Endpoint) -> None:
+    await endpoint.register()
+    response = await endpoint.post("/v1/sessions", {**ANN, "name": "aNN"})
+    assert response.status_code == 200
+    answer = response.json()
+    assert base64.b64decode(answer.pop("connect_token")) == bytes(range(256)) * 8
+    assert answer == {
+        "role": "player",
+        "name": "Ann",
+        "protocol_id": "0000000000005349",
+        "schema_hash": BASE_SCHEMA.hash.hex(),
+        "expires_s": 30,
+    }
+    assert endpoint.authority.issued == [(1, Role.PLAYER, "Ann")]
+
+
+async def test_guest_gets_a_name_and_no_account(endpoint: Endpoint) -> None:
+    response = await endpoint.post("/v1/sessions", {"guest": True, "role": "observer"})
+    assert response.status_code == 200
+    assert response.json()["name"] == "guest-07070707"
+    assert response.json()["role"] == "observer"
+    assert endpoint.authority.issued == [(0, Role.OBSERVER, "guest-07070707")]
+
+
+async def test_guest_with_a_password_is_refused(endpoint: Endpoint) -> None:
+    response = await endpoint.post("/v1/sessions", {"guest": True, **ANN})
+    assert wrong_fields(response).keys() == {"name", "password"}
+
+
+async def test_wrong_password_and_unknown_name_are_answered_alike(endpoint: Endpoint) -> None:
+    await endpoint.register()
+    wrong = await endpoint.post("/v1/sessions", {**ANN, "password": "incorrect horse"})
+    unknown = await endpoint.post("/v1/sessions", {**ANN, "name": "Zoe"})
+    assert check_problem(wrong, 401) == check_problem(unknown, 401)
+    assert endpoint.authority.issued == []
+
+
+async def test_unknown_name_costs_a_hash_too(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[str] = []
+    verify = passwords.Passwords.verify
+
+    async def counting(self: passwords.Passwords, password_hash: str, password: str) -> bool:
+        verified.append(password_hash)
+        return await verify(self, password_hash, password)
+
+    monkeypatch.setattr(passwords.Passwords, "verify", counting)
+    await endpoint.post("/v1/sessions", {**ANN, "name": "Zoe"})
+    assert verified == [passwords.HASH_OF_NOBODY]
+
+
+async def test_only_configured_accounts_are_operators(endpoint: Endpoint) -> None:
+    await endpoint.register("Ann")
+    await endpoint.register("root")
+    refused = await endpoint.post("/v1/sessions", {**ANN, "role": "operator"})
+    check_problem(refused, 403, "operator")
+    guest = await endpoint.post("/v1/sessions", {"guest": True, "role": "operator"})
+    check_problem(guest, 403, "operator")
+    admitted = await endpoint.post("/v1/sessions", {**ANN, "name": "root", "role": "operator"})
+    assert admitted.status_code == 200
+    assert endpoint.authority.issued == [(2, Role.OPERATOR, "root")]
+
+
+async def test_wrong_password_comes_before_the_role(endpoint: Endpoint) -> None:
+    await endpoint.register()
+    form = {**ANN, "password": "incorrect horse", "role": "operator"}
+    check_problem(await endpoint.post("/v1/sessions", form), 401)
+
+
+async def test_unknown_role_is_named(endpoint: Endpoint) -> None:
+    response = await endpoint.post("/v1/sessions", {"guest": True, "role": "PLAYER"})
+    assert wrong_fields(response) == {"role": "must be one of player, observer, operator"}
+
+
+async def test_closed_admission_says_why(endpoint: Endpoint) -> None:
+    endpoint.authority.closed = "the world is full"
+    response = await endpoint.post("/v1/sessions", {"guest": True})
+    check_problem(response, 503, "the world is full")
+    assert int(response.headers["retry-after"]) > 0
+
+
+async def test_unavailable_store_is_told_and_guests_still_play(endpoint: Endpoint) -> None:
+    endpoint.accounts.failure = StoreError("connection to 10.1.2.3 refused")
+    for path in ("/v1/accounts", "/v1/sessions"):
+        response = await endpoint.post(path, ANN)
+        problem = check_problem(response, 503, "unavailable")
+        assert "10.1.2.3" not in problem["detail"]
+    assert (await endpoint.post("/v1/sessions", {"guest": True})).status_code == 200
+
+
+async def test_more_logins_than_may_wait_are_told_to_come_back(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "HASHES_WAITING_MAX", 2)
+    answers: list[httpx.Response] = []
+
+    async def log_in() -> None:
+        answers.append(await endpoint.post("/v1/sessions", ANN))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(log_in)
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {401, 503}
+    busy = next(answer for answer in answers if answer.status_code == 503)
+    check_problem(busy, 503, "too many")
+
+
+# -- bad input -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[]", b"7", b'"x"', b"[" * 4000, b'{"a":' * 700]
+)
+async def test_body_that_is_no_json_object_is_refused(endpoint: Endpoint, body: bytes) -> None:
+    for path in ("/v1/accounts", "/v1/sessions"):
+        response = await endpoint.client.post(
+            path, content=body, headers={"content-type": "application/json"}
+        )
+        check_problem(response, 400, "JSON")
+
+
+async def test_other_content_types_are_refused(endpoint: Endpoint) -> None:
+    response = await endpoint.client.post("/v1/accounts", data=ANN)
+    check_problem(response, 415, "application/json")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_body_has_a_largest_size(endpoint: Endpoint, chunked: bool) -> None:
+    async def in_chunks(body: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 1000):
+            yield body[start : start + 1000]
+
+    form = b'{"guest": true}'
+    for size, status in ((BODY_SIZE_MAX, 200), (BODY_SIZE_MAX + 1, 413)):
+        body = form.ljust(size)
+        response = await endpoint.client.post(
+            "/v1/sessions",
+            content=in_chunks(body) if chunked else body,
+            headers={"content-type": "application/json"},
+        )
+        assert response.status_code == status
+    check_problem(response, 413, str(BODY_SIZE_MAX))
+
+
+async def test_unknown_path_is_a_problem(endpoint: Endpoint) -> None:
+    check_problem(await endpoint.client.get("/nothing"), 404)
+
+
+async def test_wrong_method_says_which_is_right(endpoint: Endpoint) -> None:
+    response = await endpoint.client.get("/v1/sessions")
+    check_problem(response, 405)
+    assert response.headers["allow"] == "POST"
+
+
+async def test_failure_of_ours_is_a_problem_and_is_logged(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> dict[str, Any]:
+        raise RuntimeError("secret")
+
+    endpoint.authority.status = broken  # type: ignore[method-assign]
+    response = await endpoint.client.get("/v1/status")
+    problem = check_problem(response, 500)
+    assert "secret" not in problem["detail"]
+    assert (await endpoint.client.get("/healthz")).status_code == 200
+    assert "RuntimeError: secret" in caplog.text
+
+
+# -- health and numbers ----------------------------------------------------------------------
+
+
+async def test_status_is_what_the_authority_says(endpoint: Endpoint) -> None:
+    response = await endpoint.client.get("/v1/status")
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {"tick": 7, "shards": [{"id": 1}]}
+
+
+async def test_health_and_readiness_differ(endpoint: Endpoint) -> None:
+    assert (await endpoint.client.get("/readyz")).status_code == 200
+    endpoint.authority.unready = "the database is away"
+    assert (await endpoint.client.get("/healthz")).status_code == 200
+    check_problem(await endpoint.client.get("/readyz"), 503, "the database is away")
+
+
+async def test_metrics_are_those_of_the_moment(endpoint: Endpoint) -> None:
+    response = await endpoint.client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    lines = response.text.splitlines()
+    assert "sidereal_ticks_total 1.0" in lines
+    assert 'sidereal_clients{role="player"} 3.0' in lines
+    assert "# HELP sidereal_clients By role." in lines
+    endpoint.authority.ticks = 2
+    assert "sidereal_ticks_total 2.0" in (await endpoint.client.get("/metrics")).text.splitlines()
+
+
+async def test_requests_are_not_logged(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO, "sidereal")
+    await endpoint.client.get("/healthz")
+    await endpoint.client.get("/nothing")
+    assert [record for record in caplog.records if record.name.startswith("sidereal")] == []
+    assert capfd.readouterr() == ("", "")
+
+
+# -- the shell -------------------------------------------------------------------------------
+
+
+async def test_taken_port_is_told_in_words() -> None:
+    async with httpx.AsyncClient() as client:
+        endpoint = Endpoint(client)
+        async with serving(endpoint) as address:
+            app = create_app(endpoint.accounts, endpoint.authority, CONFIG, bytes)
+            with pytest.raises(
+                UnavailableError, match=rf":{address.port}: the port is taken; .*--http"
+            ):
+                await serve_http(address.host, address.port, app)
+
+
+async def test_address_of_another_machine_is_told_in_words() -> None:
+    endpoint = Endpoint(httpx.AsyncClient())
+    app = create_app(endpoint.accounts, endpoint.authority, CONFIG, bytes)
+    with pytest.raises(UnavailableError, match=r"can't listen on 192\.0\.2\.1:0: .*--http"):
+        await serve_http("192.0.2.1", 0, app)
+
+
+async def test_accounts_are_kept_in_the_real_store(database_url: str) -> None:
+    async with open_store(database_url, BASE_SCHEMA) as store, httpx.AsyncClient() as client:
+        await store.migrate()
+        endpoint = Endpoint(client)
+        async with serving(endpoint, store):
+            assert (await endpoint.register()).status_code == 201
+            check_problem(await endpoint.register("ANN"), 409)
+            assert (await endpoint.post("/v1/sessions", ANN)).status_code == 200
+            check_problem(await endpoint.post("/v1/sessions", {**ANN, "password": "no"}), 401)

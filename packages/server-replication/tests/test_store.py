@@ -1,0 +1,458 @@
+"""The store against a real PostgreSQL: what is saved, what is refused, what heals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pytest
+import trio
+import trio_asyncio
+
+from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
+from sidereal.protocol.state.component import Component, Field
+from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
+from sidereal.replication import store as store_module
+from sidereal.replication.persist import Batch
+from sidereal.replication.postgres import Embedded
+from sidereal.replication.rowcopy import RowCopy
+from sidereal.replication.store import Recovered, Store, open_store
+from sidereal.replication.tables import NameTakenError, migrations, name_key
+
+
+def uuids(count: int, first: int = 1) -> np.ndarray:
+    return np.frombuffer(
+        b"".join(n.to_bytes(15, "big") + b"\0" for n in range(first, first + count)), "V16"
+    )
+
+
+def some_rows(count: int, schema: Schema = BASE_SCHEMA, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows = np.zeros(count, schema.full_record)
+    rows["id"] = np.arange(1, count + 1)
+    rows["epoch"] = 3
+    rows["tick"] = rng.integers(0, 2**32, count)
+    for name in ("x", "y", "vx", "vy", "heading", "spin", "radius", "mass"):
+        rows[name] = rng.normal(size=count) * 1e9
+    rows["kind"] = rng.integers(1, 256, count)
+    rows["name"] = [f"Ünïté {n}"[: n % 15].encode() for n in range(count)]
+    return rows
+
+
+def make_batch(
+    rows: np.ndarray, saved_tick: int, *, uuid: np.ndarray | None = None, active: bool = True
+) -> Batch:
+    count = len(rows)
+    ticks = np.full(count, saved_tick, np.int64)
+    return Batch(
+        rows,
+        uuids(count) if uuid is None else uuid,
+        np.arange(count, dtype=np.int64),
+        np.full(count, active),
+        ticks,
+        ticks,
+    )
+
+
+async def recover(store: Store) -> dict[bytes, tuple[Any, ...]]:
+    world = await store.load_world()
+    columns = (world.uuid.tolist(), world.rows.tolist(), world.account, world.active)
+    return {bytes(u): (r, int(a), bool(b)) for u, r, a, b in zip(*columns, strict=True)}
+
+
+async def sql(url: str, *statements: str) -> Any:
+    async def in_asyncio() -> Any:
+        connection = await asyncpg.connect(url)
+        try:
+            for statement in statements[:-1]:
+                await connection.execute(statement)
+            return await connection.fetch(statements[-1])
+        finally:
+            await connection.close()
+
+    async with trio_asyncio.open_loop():
+        return await trio_asyncio.aio_as_trio(in_asyncio)()
+
+
+@contextlib.asynccontextmanager
+async def migrated(url: str, schema: Schema = BASE_SCHEMA) -> AsyncIterator[Store]:
+    async with open_store(url, schema) as store:
+        await store.migrate()
+        yield store
+
+
+def plugin_schema(field: Field) -> Schema:
+    return Schema([*BASE_COMPONENTS, Component("cargo", (field,), persisted=True)])
+
+
+# -- the world -------------------------------------------------------------------------------
+
+
+async def test_new_world_is_empty(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        world = await store.load_world()
+    assert isinstance(world, Recovered)
+    assert world.tick == 0
+    assert len(world.rows) == len(world.uuid) == len(world.account) == len(world.active) == 0
+    assert world.rows.dtype == BASE_SCHEMA.full_record
+
+
+async def test_saved_rows_come_back_exactly(database_url: str) -> None:
+    rows = some_rows(500)
+    batch = make_batch(rows, 77)
+    async with migrated(database_url) as store:
+        await store.write_rows(batch)
+        assert store.statistics().saved_rows == 500
+    async with migrated(database_url) as store:
+        world = await store.load_world()
+    order = np.argsort(world.rows["id"])
+    assert world.tick == 77
+    assert (world.rows[order] == rows).all()
+    assert world.uuid[order].tobytes() == batch.uuid.tobytes()
+    assert world.account[order].tolist() == batch.account.tolist()
+    assert world.active.all()
+
+
+async def test_fields_that_are_not_persisted_come_back_as_zero(database_url: str) -> None:
+    rows = some_rows(1)
+    rows["shard"] = 7
+    rows["control_epoch"] = 8
+    async with migrated(database_url) as store:
+        await store.write_rows(make_batch(rows, 1))
+        world = await store.load_world()
+    assert world.rows["shard"].tolist() == [0]
+    assert world.rows["control_epoch"].tolist() == [0]
+
+
+async def test_older_write_never_overwrites_a_newer_one(database_url: str) -> None:
+    new, old = some_rows(3, seed=1), some_rows(3, seed=2)
+    async with migrated(database_url) as store:
+        await store.write_rows(make_batch(new, 100))
+        expected = await recover(store)
+        await store.write_rows(make_batch(old, 99, active=False))
+        assert await recover(store) == expected
+        old["epoch"] = 2
+        await store.write_rows(make_batch(old, 101))
+        assert await recover(store) == expected
+        old["epoch"] = 4
+        await store.write_rows(make_batch(old, 50))
+        assert await recover(store) != expected
+
+
+async def test_batch_of_new_newer_and_older_rows_saves_what_it_should(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await store.write_rows(make_batch(some_rows(2, seed=1), 10))
+        mixed = make_batch(some_rows(3, seed=2), 20)
+        mixed.saved_tick[0] = 5
+        await store.write_rows(mixed)
+        saved = await recover(store)
+    keys = [bytes(u) for u in uuids(3).tolist()]
+    assert saved[keys[0]][0] == some_rows(2, seed=1)[0].item()
+    assert saved[keys[1]][0] == mixed.rows[1].item()
+    assert saved[keys[2]][0] == mixed.rows[2].item()
+
+
+async def test_writing_a_batch_again_changes_nothing(database_url: str) -> None:
+    batch = make_batch(some_rows(10), 10)
+    async with migrated(database_url) as store:
+        await store.write_rows(batch)
+        expected = await recover(store)
+        await store.write_rows(batch)
+        assert await recover(store) == expected
+
+
+async def test_clock_is_saved_with_the_rows_and_never_goes_back(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await store.save_tick(50)
+        await store.write_rows(make_batch(some_rows(1), 40))
+        assert (await store.load_world()).tick == 50
+        await store.write_rows(make_batch(some_rows(1), 60))
+        await store.save_tick(55)
+        assert (await store.load_world()).tick == 60
+
+
+async def test_text_that_is_no_text_does_not_stop_the_batch(database_url: str) -> None:
+    rows = some_rows(3)
+    rows["name"] = [b"fine", b"\xff\xfe", b"also fine"]
+    async with migrated(database_url) as store:
+        await store.write_rows(make_batch(rows, 1))
+        world = await store.load_world()
+    names = world.rows["name"][np.argsort(world.rows["id"])]
+    assert names.tolist() == [b"fine", b"?", b"also fine"]
+
+
+# -- migrations ------------------------------------------------------------------------------
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [version for version, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_migrating_twice_at_once_is_one_migration(database_url: str) -> None:
+    async with (
+        open_store(database_url, BASE_SCHEMA) as one,
+        open_store(database_url, BASE_SCHEMA) as other,
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(2):
+            nursery.start_soon(one.migrate)
+            nursery.start_soon(other.migrate)
+    applied = await sql(database_url, "SELECT version FROM schema_migration ORDER BY version")
+    assert [row["version"] for row in applied] == [version for version, _, _ in migrations()]
+
+
+async def test_database_newer_than_the_program_is_refused(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await sql(
+            database_url,
+            "INSERT INTO schema_migration (version, name) VALUES (999, 'future')",
+            "SELECT",
+        )
+        with pytest.raises(UnavailableError, match=r"at version 999, .* up to \d+: .*--database"):
+            await store.migrate()
+
+
+async def test_new_component_becomes_a_column_of_old_rows(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await store.write_rows(make_batch(some_rows(2), 1))
+    schema = plugin_schema(Field("ore", "i8"))
+    rows = some_rows(2, schema)
+    rows["ore"] = [5, -(2**62)]
+    async with migrated(database_url, schema) as store:
+        assert (await store.load_world()).rows["ore"].tolist() == [0, 0]
+        await store.write_rows(make_batch(rows, 2))
+        assert sorted((await store.load_world()).rows["ore"].tolist()) == [-(2**62), 5]
+    async with migrated(database_url) as store:  # the plugin is gone again
+        await store.write_rows(make_batch(some_rows(1), 3, uuid=uuids(1, first=9)))
+        assert len((await store.load_world()).rows) == 3
+
+
+async def test_column_of_another_type_is_refused(database_url: str) -> None:
+    async with migrated(database_url, plugin_schema(Field("ore", "i8"))):
+        pass
+    async with open_store(database_url, plugin_schema(Field("ore", "f4"))) as store:
+        with pytest.raises(UnavailableError, match="ore is bigint, not real"):
+            await store.migrate()
+
+
+def test_field_named_like_a_column_of_the_table_is_refused() -> None:
+    with pytest.raises(ConfigError, match="saved_tick"):
+        RowCopy(plugin_schema(Field("saved_tick", "i8")))
+
+
+# -- accounts --------------------------------------------------------------------------------
+
+
+async def test_account_is_found_in_any_spelling(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        account_id = await store.create_account("Straße", "hash")
+        assert account_id > 0
+        for spelling in ("Straße", "STRASSE", "ｓｔｒａße"):
+            account = await store.account_by_name(spelling)
+            assert account is not None
+            assert account == (account_id, "Straße", "hash")
+        assert await store.account_by_name("Strasses") is None
+
+
+async def test_name_is_taken_in_any_spelling(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await store.create_account("Ann", "hash")
+        with pytest.raises(NameTakenError, match="'aNN' is taken"):
+            await store.create_account("aNN", "other")
+        assert store.statistics().failures == 0
+
+
+def test_folding_a_name_twice_changes_nothing() -> None:
+    for name in ("ﬀ", "İ", "Ǆ", "ᾈ", "①", "ß"):
+        assert name_key(name_key(name)) == name_key(name)
+
+
+# -- out of reach ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["mysql://h/x", "nonsense", "postgresql://u:geheim@h:99999/x", ""])
+async def test_bad_url_is_a_configuration_error_without_the_password(url: str) -> None:
+    with pytest.raises(ConfigError, match="--database takes") as caught:
+        async with open_store(url, BASE_SCHEMA):
+            pass
+    assert "geheim" not in str(caught.value)
+
+
+async def test_unreachable_database_is_told_in_one_line() -> None:
+    url = "postgresql://u:geheim@127.0.0.1:1/world"
+    expected = r"127\.0\.0\.1:1/world can't be reached: Connection refused; .*--database"
+    with pytest.raises(UnavailableError, match=expected) as caught:
+        async with open_store(url, BASE_SCHEMA):
+            pass
+    assert "geheim" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_missing_database_is_told_in_one_line(database_url: str) -> None:
+    url = database_url.replace("/postgres?", "/nowhere?")
+    with pytest.raises(UnavailableError, match="does not exist"):
+        async with open_store(url, BASE_SCHEMA):
+            pass
+
+
+async def test_error_of_the_body_comes_out_bare(database_url: str) -> None:
+    with pytest.raises(KeyError, match="mine"):
+        async with open_store(database_url, BASE_SCHEMA):
+            raise KeyError("mine")
+
+
+async def test_refused_statement_is_a_store_error_and_the_store_goes_on(database_url: str) -> None:
+    async with open_store(database_url, BASE_SCHEMA) as store:
+        with pytest.raises(StoreError, match='relation "world" does not exist'):
+            await store.save_tick(1)
+        assert store.statistics().available
+        await store.migrate()
+        await store.save_tick(1)
+
+
+async def test_caller_out_of_time_leaves_and_the_operation_goes_on(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        with trio.move_on_after(0) as scope:
+            await store.save_tick(5)
+        assert scope.cancelled_caught
+    rows = await sql(database_url, "SELECT tick FROM world")
+    assert rows[0]["tick"] == 5
+
+
+async def test_tasks_from_outside_the_context_can_use_the_store(database_url: str) -> None:
+    async with trio.open_nursery() as nursery:
+        stores: list[Store] = []
+        opened = trio.Event()
+        done = trio.Event()
+
+        async def outsider() -> None:
+            await opened.wait()
+            await stores[0].save_tick(5)
+            done.set()
+
+        nursery.start_soon(outsider)
+        async with migrated(database_url) as store:
+            stores.append(store)
+            opened.set()
+            await done.wait()
+            assert (await store.load_world()).tick == 5
+
+
+async def wait_available(store: Store, available: bool) -> None:
+    with trio.fail_after(20):
+        while store.statistics().available is not available:
+            await trio.sleep(0.01)
+
+
+async def test_killed_connections_heal(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await sql(
+            database_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        )
+        with contextlib.suppress(StoreError):
+            await store.save_tick(1)
+        await wait_available(store, True)
+        await store.save_tick(2)
+        assert (await store.load_world()).tick == 2
+
+
+async def test_killed_database_fails_at_once_and_heals(world_directory: Path) -> None:
+    async with open_store(Embedded(world_directory), BASE_SCHEMA) as store:
+        await store.migrate()
+        before = (await store.load_world()).tick
+        os.kill(postmaster_of(world_directory), signal.SIGKILL)
+        with trio.fail_after(20):
+            while store.statistics().available:
+                with contextlib.suppress(StoreError):
+                    await store.save_tick(before)
+                await trio.sleep(0.01)
+        with pytest.raises(StoreError, match="unavailable"):
+            await store.save_tick(before + 1)
+        await wait_available(store, True)
+        await store.save_tick(before + 2)
+        assert store.statistics().reconnects >= 1
+        assert store.statistics().kind == "embedded"
+
+
+def postmaster_of(directory: Path) -> int:
+    return int((directory / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def backends_of(postmaster: int) -> list[int]:
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+@contextlib.contextmanager
+def frozen(server: Any) -> Any:
+    pids = [server.postmaster, *backends_of(server.postmaster)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_frozen_database_never_holds_a_caller_and_heals(
+    database_server: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "STATEMENT_S_MAX", 0.2)
+    monkeypatch.setattr(store_module, "ACQUIRE_S_MAX", 0.2)
+    monkeypatch.setattr(store_module, "CONNECT_S_MAX", 0.2)
+    async with migrated(database_url) as store:
+        with frozen(database_server):
+            with trio.fail_after(5):
+                with trio.move_on_after(0.05) as deadline:
+                    await store.save_tick(1)
+                assert deadline.cancelled_caught
+                while store.statistics().available:
+                    with contextlib.suppress(StoreError):
+                        await store.save_tick(2)
+                    await trio.sleep(0.01)
+            with pytest.raises(StoreError, match="unavailable"):
+                await store.save_tick(3)
+        await wait_available(store, True)
+        await store.save_tick(4)
+        assert (await store.load_world()).tick == 4
+
+
+async def test_operation_over_its_limit_opens_the_breaker(
+    database_server: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "OPERATION_S_MAX", 0.1)
+    async with migrated(database_url) as store:
+        with frozen(database_server), trio.fail_after(5):
+            with pytest.raises(StoreError, match=r"did not answer within 0\.1 s"):
+                await store.save_tick(1)
+            assert not store.statistics().available
+        await wait_available(store, True)
+
+
+async def test_more_operations_than_the_limit_are_refused(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "OPERATIONS_MAX", 3)
+    refusals: list[str] = []
+
+    async def attempt(operation: Callable[[int], Any]) -> None:
+        try:
+            await operation(1)
+        except StoreError as error:
+            refusals.append(str(error))
+
+    async with migrated(database_url) as store:
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(attempt, store.save_tick)
+        assert refusals == ["the database is behind: 3 operations are under way"] * 7
+        await store.save_tick(2)
