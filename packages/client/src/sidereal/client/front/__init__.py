@@ -1,8 +1,8 @@
 """The arcade debug client, `sidereal view`: the only door to arcade, pyglet and OpenGL.
 
 Nothing here decides anything about the world. The client core interpolates and predicts; each
-frame the window takes its `View` and draws it. What imports arcade is imported late, so that a
-machine without OpenGL gets a sentence and not an `ImportError`.
+frame the viewer takes its `View` and the window draws it. What imports arcade is imported late, so
+that a machine without OpenGL gets a sentence and not an `ImportError`.
 
 Without arcade (plain data and arithmetic, testable anywhere):
 
@@ -12,10 +12,14 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `layers`     what can be switched on and off
 * `keys`       which key does what; the help panel is this table
 * `camera`     world units to pixels and back, exact at any distance from the origin
+* `rows`       the structured dtypes that are the vertex formats, and their makers
+* `symbols`    which symbol for what kind, and how large
 * `ownership`  leases to coloured rectangles: fills, borders, grid, interest
-* `watch`      what changed since the last frame: handovers, moved leases
+* `watch`      what changed since the last frame: handovers
 * `meter`      frame times and snapshot arrivals, for the numbers and the net graph
+* `frame`      what one frame is drawn from, and the feed it comes from
 * `readout`    the words and numbers on the screen
+* `viewer`     what the person has chosen, and the next frame of it
 
 With arcade:
 

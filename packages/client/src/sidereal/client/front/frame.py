@@ -70,6 +70,7 @@ class Frame:
         camera: where the window looks.
         layers: what is switched on.
         statistics: of the client.
+        data_age_s: time since the newest snapshot arrived, as of this frame.
         observing: whether this is an observer's session.
         selected: row of the selected entity, −1 without one.
         flashes: handovers of the last second.
@@ -84,6 +85,7 @@ class Frame:
     camera: Camera
     layers: frozenset[Layer]
     statistics: ClientStatistics
+    data_age_s: float
     observing: bool
     selected: int
     flashes: Sequence[Flash]

@@ -65,8 +65,8 @@ def run_view(config: ViewConfig) -> int:
 
 
 def _open(config: ViewConfig) -> tuple[TrioLoop, ViewWindow]:
-    # arcade reads this once, when it is imported.
-    os.environ["ARCADE_HEADLESS"] = "1" if config.headless else ""
+    if config.headless:
+        os.environ["ARCADE_HEADLESS"] = "1"  # arcade reads it once, when it is imported
     from arcade import NoOpenGLException
 
     from sidereal.client.front.window import open_window
@@ -114,7 +114,7 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
 
 async def _show(config: ViewConfig, window: ViewWindow, viewer: Viewer) -> int:
     """Stay as long as the flags say; a window with a person before it stays until closed."""
-    unattended = config.headless or config.shot is not None
+    unattended = window.headless or config.shot is not None
     if config.shot is not None:
         with trio.move_on_after(DATA_WAIT_S_MAX):
             while not viewer.settled and viewer.ended is None:

@@ -45,7 +45,7 @@ def check(
     """Check that the viewer can draw here; cheap, and arcade is not imported.
 
     Args:
-        headless: off screen, so no display is needed.
+        headless: off screen, so no display is needed; ARCADE_HEADLESS says the same.
         platform: as `sys.platform`.
         environ: as `os.environ`.
         loads: whether a shared library loads, by its short name.
@@ -63,6 +63,7 @@ def check(
         )
     if not platform.startswith("linux"):
         return
+    headless = headless or bool(environ.get("ARCADE_HEADLESS"))
     wanted = LIBRARIES_DRAWING | (LIBRARIES_HEADLESS if headless else LIBRARIES_WINDOW)
     loads = loads or _loads
     packages = list(dict.fromkeys(wanted[name] for name in wanted if not loads(name)))

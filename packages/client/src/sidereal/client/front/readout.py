@@ -11,7 +11,7 @@ from sidereal.client.front import palette
 from sidereal.client.front.frame import Frame, entity_name
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.palette import Rgb
-from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.client.statistics import Stage
 from sidereal.protocol.state.schema import Kind
 
 AGE_YELLOW_S: Final = 0.25
@@ -36,11 +36,11 @@ def age_colour(age_s: float) -> Rgb:
     return palette.WARN if age_s > AGE_YELLOW_S else palette.GOOD
 
 
-def age_text(statistics: ClientStatistics) -> str:
+def age_text(frame: Frame) -> str:
     """How old the newest data is."""
-    if statistics.newest_tick < 0:
+    if frame.statistics.newest_tick < 0:
         return "no data yet"
-    age_s = statistics.data_age_s
+    age_s = frame.data_age_s
     return f"{age_s:.1f} s" if age_s >= 1.0 else f"{1000 * age_s:.0f} ms"
 
 
@@ -69,14 +69,14 @@ def top_bar(frame: Frame, meter: Meter) -> list[Field]:
         Field("frame p50/p99", f"{frame_p50:.1f}/{frame_p99:.1f} ms", frame_colour, 13),
         Field("rtt", f"{1000 * statistics.rtt_s:.0f} ms" if known else "–", palette.TEXT, 6),
         Field("view delay", f"−{delay_ms:.0f} ms", palette.TEXT, 8),
-        Field("data age", age_text(statistics), _age_colour_of(statistics), 11),
+        Field("data age", age_text(frame), _age_colour_of(frame), 11),
     ]
 
 
-def _age_colour_of(statistics: ClientStatistics) -> Rgb:
-    if statistics.newest_tick < 0:
+def _age_colour_of(frame: Frame) -> Rgb:
+    if frame.statistics.newest_tick < 0:
         return palette.WARN
-    return age_colour(statistics.data_age_s)
+    return age_colour(frame.data_age_s)
 
 
 def banner(frame: Frame) -> tuple[str, Rgb] | None:
@@ -86,8 +86,8 @@ def banner(frame: Frame) -> tuple[str, Rgb] | None:
         return "session ended", palette.BAD
     if statistics.stage is not Stage.JOINED or statistics.newest_tick < 0:
         return f"{statistics.stage.value}…", palette.WARN
-    if statistics.data_age_s > AGE_RED_S:
-        return f"no data for {statistics.data_age_s:.1f} s", palette.BAD
+    if frame.data_age_s > AGE_RED_S:
+        return f"no data for {frame.data_age_s:.1f} s", palette.BAD
     return None
 
 

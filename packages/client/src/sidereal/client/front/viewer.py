@@ -84,6 +84,8 @@ class Viewer:
         self._placed = at is not None
         self._looked_at: tuple[float, float] | None = None
         self._held = Button(0)
+        self._newest_tick = -1
+        self._newest_seen_at = 0.0
         self._leases = feed.leases
         self._ownership = Ownership(self._leases)
         self._moved_leases: dict[tuple[int, int], float] = {}
@@ -124,6 +126,7 @@ class Viewer:
             camera=self.camera,
             layers=self.layers,
             statistics=statistics,
+            data_age_s=self._data_age(statistics, now),
             observing=self._observing,
             selected=selected,
             flashes=tuple(self._watch.flashes),
@@ -186,6 +189,12 @@ class Viewer:
             statistics.bytes_in,
             self._rules.tick_s,
         )
+
+    def _data_age(self, statistics: ClientStatistics, now: float) -> float:
+        """Age of the newest snapshot; the core's own word is as old as its newest datagram."""
+        if statistics.newest_tick != self._newest_tick:
+            self._newest_tick, self._newest_seen_at = statistics.newest_tick, now
+        return max(statistics.data_age_s, now - self._newest_seen_at)
 
     def _move_camera(self, view: View, selected: int, elapsed_s: float) -> None:
         if not self._placed:

@@ -20,7 +20,8 @@ void main() {
     outline = in_look.w;
     fill = in_fill;
     line = in_line;
-    place = (in_corner * 2.0 - 1.0) * (reach + outline + 1.0);
+    // No wider than the smoothed edge: software GL pays for every pixel of the quad.
+    place = (in_corner * 2.0 - 1.0) * (reach + 0.5 * outline + 0.6);
     float c = cos(in_look.x);
     float s = sin(in_look.x);
     vec2 turned = vec2(c * place.x - s * place.y, s * place.x + c * place.y);
