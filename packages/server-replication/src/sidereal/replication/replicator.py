@@ -7,10 +7,9 @@ controls do not wait for a tick: `pump` routes them to the shard of their ship a
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import (
     CLIENT_PROTOCOL_ID,
     NET_ID_NONE,
-    SHARD_NONE,
     SHARD_PROTOCOL_ID,
     Address,
 )
@@ -32,31 +30,17 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
 from sidereal.replication.fanout import Fanout
 from sidereal.replication.fleet import Fleet
-from sidereal.replication.handover import decide_handovers
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.interest import left_centre
-from sidereal.replication.leases import LeaseChange, LeaseTable, count_by_sector
+from sidereal.replication.leases import LeaseTable
 from sidereal.replication.persist import WriteBehind
 from sidereal.replication.playerlink import PlayerLink
 from sidereal.replication.players import Player
 from sidereal.replication.shardlink import ShardLink
-from sidereal.replication.shards import Shard
 from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
 
 SAVE_EVERY_S: Final = 0.5
 """How often changed rows are handed to persistence."""
-
-
-NOTES_MAX: Final = 1000
-"""Notes that wait to be taken; the oldest are dropped."""
-
-
-class Note(NamedTuple):
-    """Something that happened, for logs and monitors."""
-
-    tick: int
-    event: str
-    fields: dict[str, int | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +57,13 @@ class Replicator:
     Attributes:
         tick: of the newest finished step.
         world: the committed truth.
-        leases: which shard simulates which sector.
         clients: the client endpoint.
         shards: the shard endpoint.
+        notes: what happened, for logs and monitors.
         saving: rows on their way to the database.
         ingest: turns proposals into commits.
         fleet: the ships of accounts.
-        handovers: entities that crossed from one shard's space into another's.
-        rebalanced: entities that changed their shard because their sector did.
+        mesh: who simulates what.
         snapshots_sent: snapshots, one per client and tick.
         snapshot_datagrams_sent: datagrams they were cut into.
     """
@@ -104,7 +87,7 @@ class Replicator:
         self.rules = rules
         self.tick = tick
         self.world = World(schema, rules)
-        self.leases = LeaseTable()
+        leases = LeaseTable()
         self.stream = CellStream(schema, rules)
         self.fanout = Fanout(schema, rules, self.stream, clients_max)
         self.clients = PlayerLink(
@@ -136,16 +119,13 @@ class Replicator:
             rules,
             now,
         )
+        self.notes = Notes()
+        self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes)
         self.ingest = Ingest(self.world, self.shards)
         self.saving = WriteBehind()
-        self.handovers = 0
-        self.rebalanced = 0
-        self._leases_changed_tick = -1
         self.snapshots_sent = 0
         self.snapshot_datagrams_sent = 0
-        self._notes: deque[Note] = deque(maxlen=NOTES_MAX)
         self.fleet = Fleet(self.world, entropy, rng)
-        self._routes: dict[int, int] = {}
         self._entropy = entropy
         self._saved_at_tick = tick
 
@@ -181,7 +161,7 @@ class Replicator:
         """Sort what both endpoints have received; route players' controls at once."""
         self.shards.pump(now)
         for player, controls in self.clients.pump(now):
-            shard = self.shards.shards.get(self._routes.get(player.net_id, SHARD_NONE))
+            shard = self.mesh.shard_of(player.net_id)
             if shard is not None:
                 self.shards.send_controls(shard, player.net_id, controls)
 
@@ -190,12 +170,12 @@ class Replicator:
     def step(self, now: float) -> None:
         """Advance the world by one tick."""
         self.tick += 1
-        self._change_shards(now)
+        self.mesh.change_shards(self.tick, now)
         self.ingest.commit(self.tick)
         self._change_players(now)
         present = self.world.present(self.tick)
-        self._lease_space(present)
-        self._hand_over(present)
+        self.mesh.lease_space(present)
+        self.mesh.hand_over(present)
         self._tell(present)
         self._move_interest(present)
         self._send_snapshots()
@@ -209,42 +189,27 @@ class Replicator:
         self._change_players(now)
         self._save_dirty()
 
-    def _change_shards(self, now: float) -> None:
-        attendance = self.shards.attend(self.tick, now)
-        if not attendance.joined and not attendance.left:
-            return
-        loads = count_by_sector(self.world.present(self.tick).sector)
-        changes: list[LeaseChange] = []
-        for shard, reason in attendance.left:
-            self._orphan_entities_of(shard)
-            changes += self.leases.leave(shard.shard, loads)
-            self._note("shard_left", shard=shard.shard, name=shard.name, reason=reason.name)
-        for shard in attendance.joined:
-            changes += self.leases.join(shard.shard, loads)
-            self._note("shard_joined", shard=shard.shard, name=shard.name)
-        self._announce_leases(changes)
-
-    def _orphan_entities_of(self, shard: Shard) -> None:
-        owner = self.world.columns["shard"]
-        owner[(owner == shard.shard) & self.world.columns.alive] = SHARD_NONE
-
-    def _announce_leases(self, changes: list[LeaseChange]) -> None:
-        if changes:
-            self._leases_changed_tick = self.tick
-            self.shards.send_leases(changes, self.tick)
-            self.clients.broadcast(LeaseMap(self.tick, self.leases.rows().tobytes()))
-
     def _change_players(self, now: float) -> None:
         attendance = self.clients.attend(self.tick, now)
         for player, reason in attendance.left:
             self._dock(player)
-            self._note("client_left", account=player.account, name=player.name, reason=reason.name)
+            self.notes.add(
+                self.tick,
+                "client_left",
+                account=player.account,
+                name=player.name,
+                reason=reason.name,
+            )
         for player in attendance.joined:
-            self.clients.send(player, LeaseMap(self.tick, self.leases.rows().tobytes()))
+            self.clients.send(player, LeaseMap(self.tick, self.mesh.leases.rows().tobytes()))
             if player.role is Role.PLAYER:
                 self._launch(player)
-            self._note(
-                "client_joined", account=player.account, name=player.name, role=player.role.name
+            self.notes.add(
+                self.tick,
+                "client_joined",
+                account=player.account,
+                name=player.name,
+                role=player.role.name,
             )
 
     def _launch(self, player: Player) -> None:
@@ -259,7 +224,6 @@ class Replicator:
         if player.net_id == NET_ID_NONE or slots[0] < 0:
             return
         berth = self.fleet.at_rest(int(slots[0]), self.tick)
-        self._routes.pop(player.net_id, None)
         self._remove(slots)
         if player.account > ACCOUNT_NONE:
             self.fleet.shelter(player.account, *berth)
@@ -271,59 +235,8 @@ class Replicator:
         net_id, group = columns.net_id[slots], self.world.group[slots]
         known = group >= 0
         self.stream.bury(self.tick, net_id[known], group[known], np.zeros(known.sum(), np.bool_))
-        for shard in self.shards.shards:
-            mine = columns["shard"][slots] == shard.shard
-            if mine.any():
-                epoch = columns.epoch[slots[mine]].astype(np.int64) + 1
-                self.shards.send_release(shard, net_id[mine], epoch, self.tick)
+        self.mesh.withdraw(slots, self.tick)
         self.world.remove(slots, self.tick)
-
-    def _lease_space(self, present: Present) -> None:
-        """Lease sectors that something has entered and nobody holds."""
-        vacant = self.leases.holders_of(present.sector) == SHARD_NONE
-        if vacant.any() and len(self.shards.shards):
-            wanted = count_by_sector(present.sector[vacant])
-            loads = count_by_sector(present.sector)
-            self._announce_leases(self.leases.grow(wanted, loads))
-
-    def _hand_over(self, present: Present) -> None:
-        columns = self.world.columns
-        changes = decide_handovers(
-            present.slots,
-            present.x,
-            present.y,
-            present.sector,
-            columns["shard"][present.slots],
-            self.leases,
-            self.rules,
-        )
-        if not len(changes.slots):
-            return
-        slots = changes.slots
-        columns["shard"][slots] = changes.after
-        columns.epoch[slots] += np.uint32(1)
-        self.world.handover_tick[slots] = self.tick
-        self.world.dirty[slots] = True
-        self.world.flag_attributes(slots, self.tick)
-        count = int((changes.before != SHARD_NONE).sum())
-        if self._leases_changed_tick == self.tick:
-            self.rebalanced += count
-        else:
-            self.handovers += count
-        for shard in self.shards.shards:
-            lost = slots[changes.before == shard.shard]
-            if len(lost):
-                self.shards.send_release(
-                    shard, columns.net_id[lost], columns.epoch[lost], self.tick
-                )
-            got = slots[changes.after == shard.shard]
-            if len(got):
-                records = columns.store(got, self.schema.full_record)
-                self.shards.send_adopt(shard, records, self.tick)
-        flown = np.flatnonzero(self.world.account[slots] != ACCOUNT_NONE)
-        self._routes.update(
-            zip(columns.net_id[slots[flown]].tolist(), changes.after[flown].tolist(), strict=True)
-        )
 
     def _tell(self, present: Present) -> None:
         moved = self.world.tell(present)
@@ -397,12 +310,3 @@ class Replicator:
         self.world.dirty[:] = False
         rows = self.world.columns.store(slots, self.schema.full_record)
         self.saving.mark(rows, self.world.uuid[slots], self.world.account[slots], True, self.tick)
-
-    def take_notes(self) -> list[Note]:
-        """Give up what has happened since the last call."""
-        notes = list(self._notes)
-        self._notes.clear()
-        return notes
-
-    def _note(self, event: str, **fields: int | str) -> None:
-        self._notes.append(Note(self.tick, event, fields))

@@ -184,9 +184,10 @@ class Service:
             udp.send_nowait(endpoint.datagrams_to_send(now))
 
     def _log_notes(self) -> None:
-        for note in self._core.take_notes():
+        for note in self._core.notes.take():
             self._board.notes.append(note)
-            log.info("%s %s", note.event, fields(tick=note.tick, **note.fields))
+            level = logging.DEBUG if note.event == "handover" else logging.INFO
+            log.log(level, "%s %s", note.event, fields(tick=note.tick, **note.fields))
 
     async def save(self) -> None:
         """Write changed rows behind the tick, for ever."""

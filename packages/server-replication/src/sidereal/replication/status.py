@@ -15,8 +15,9 @@ import numpy as np
 from sidereal.protocol.session.statistics import SessionServerStatistics
 from sidereal.protocol.space.sectors import unpack_sector
 from sidereal.replication.metrics import Metric
+from sidereal.replication.notes import Note
 from sidereal.replication.players import Phase, Player
-from sidereal.replication.replicator import Note, Replicator
+from sidereal.replication.replicator import Replicator
 from sidereal.replication.shards import Shard
 from sidereal.replication.world import Present
 
@@ -115,8 +116,8 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "proposals": replicator.ingest.committed,
         "fenced": replicator.ingest.fenced,
         "rejected": dict(replicator.ingest.rejected),
-        "handovers": replicator.handovers,
-        "rebalanced": replicator.rebalanced,
+        "handovers": replicator.mesh.handovers,
+        "rebalanced": replicator.mesh.rebalanced,
         "snapshots": replicator.snapshots_sent,
         "snapshot_datagrams": replicator.snapshot_datagrams_sent,
         "bytes_out": traffic.bytes_out,
@@ -137,11 +138,11 @@ def _count_drops(dropped: Mapping[str, int], session: SessionServerStatistics) -
 def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> dict[str, Any]:
     columns, load = replicator.world.columns, shard.load
     mine = columns["shard"][present.slots] == shard.shard
-    holders = replicator.leases.holders_of(present.sector[mine])
+    holders = replicator.mesh.leases.holders_of(present.sector[mine])
     return {
         "id": shard.shard,
         "name": shard.name,
-        "sectors": len(replicator.leases.sectors_of(shard.shard)),
+        "sectors": len(replicator.mesh.leases.sectors_of(shard.shard)),
         "entities": int(mine.sum()),
         "guests": int((holders != shard.shard).sum()),
         "ghosts": load.ghosts if load else None,
@@ -165,7 +166,7 @@ def _describe_sectors(replicator: Replicator, present: Present) -> list[dict[str
             "epoch": int(row["epoch"]),
             "entities": count.get((int(row["sector_x"]), int(row["sector_y"])), 0),
         }
-        for row in replicator.leases.rows()
+        for row in replicator.mesh.leases.rows()
     ]
 
 

@@ -138,7 +138,7 @@ class World:
         self.account[slots] = ACCOUNT_NONE
 
     def departed_since(self, tick: int) -> np.ndarray:
-        """Give the network ids of those removed since a tick, int64[n]; older ones are forgotten."""
+        """Give the ids of those removed since a tick, int64[n]; older ones are forgotten."""
         while self._departed and self._departed[0][0] < tick:
             self._departed.popleft()
         return np.array([net_id for _, net_id in self._departed], np.int64)
