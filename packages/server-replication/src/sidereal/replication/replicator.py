@@ -33,6 +33,8 @@ from sidereal.replication.fleet import Fleet
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.interest import left_centre
 from sidereal.replication.leases import LeaseTable
+from sidereal.replication.mesh import Mesh
+from sidereal.replication.notes import Notes
 from sidereal.replication.persist import WriteBehind
 from sidereal.replication.playerlink import PlayerLink
 from sidereal.replication.players import Player

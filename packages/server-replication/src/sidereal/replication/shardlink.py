@@ -181,8 +181,8 @@ class ShardLink:
     def send_beats(self, tick: int, now: float) -> None:
         """Tell every shard the time, and how early or late its newest proposal was."""
         for shard in self.shards:
-            late_s = max(tick - shard.newest_tick, 0) * self._rules.tick_s
-            lead_s = (now - shard.arrived_at) if late_s == 0 else -late_s
+            ahead_s = (shard.newest_tick - tick) * self._rules.tick_s
+            lead_s = max(ahead_s + now - shard.arrived_at, -SHARD_SILENCE_S)
             beat = Beat(tick, round(lead_s * 1e6))
             self.endpoint.send(shard.peer, ShardChannel.BEAT, encode_message(beat))
 
