@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import contextlib
+
+import nacl.encoding
+import nacl.hash
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel.connection import Connection
+from sidereal.protocol.channel.spec import Delivery
+from sidereal.protocol.errors import LocalProtocolError, WireError
+from sidereal.protocol.links import (
+    PLAYER_CHANNELS,
+    SHARD_CHANNELS,
+    USER_DATA_SIZE,
+    UserData,
+    decode_user_data_untrusted,
+    derive_shard_key,
+    encode_user_data,
+)
+from sidereal.protocol.message.player import PlayerChannel, Role
+from sidereal.protocol.message.shard import ShardChannel
+
+ZERO_END = UserData(account=7, role=Role.PLAYER, name="Ada", incarnation=bytes(16))
+
+
+def test_channels_have_the_guarantee_their_messages_need() -> None:
+    for channels in (PLAYER_CHANNELS, SHARD_CHANNELS):
+        Connection(channels, 0.0)
+    assert PLAYER_CHANNELS[PlayerChannel.SNAPSHOT].delivery is Delivery.UNRELIABLE
+    assert PLAYER_CHANNELS[PlayerChannel.CONTROLS].delivery is Delivery.UNRELIABLE_SEQUENCED
+    assert PLAYER_CHANNELS[PlayerChannel.COMMAND].delivery is Delivery.RELIABLE_ORDERED
+    assert SHARD_CHANNELS[ShardChannel.PROPOSAL].delivery is Delivery.UNRELIABLE
+    assert SHARD_CHANNELS[ShardChannel.GHOST].delivery is Delivery.UNRELIABLE
+    assert SHARD_CHANNELS[ShardChannel.BEAT].delivery is Delivery.UNRELIABLE_SEQUENCED
+    assert SHARD_CHANNELS[ShardChannel.CONTROLS].delivery is Delivery.UNRELIABLE
+    assert SHARD_CHANNELS[ShardChannel.LEASE].delivery is Delivery.RELIABLE_ORDERED
+    assert SHARD_CHANNELS[ShardChannel.LEASE].message_size_max == limits.MESSAGE_SIZE_MAX
+
+
+users = st.builds(
+    UserData,
+    account=st.integers(0, (1 << 63) - 1),
+    role=st.sampled_from([int(role) for role in Role]),
+    name=st.text(st.characters(codec="utf-8"), min_size=1, max_size=limits.NAME_SIZE_MAX).filter(
+        lambda name: len(name.encode()) <= limits.NAME_SIZE_MAX
+    ),
+    incarnation=st.binary(min_size=16, max_size=16),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(users)
+def test_user_data_comes_back_as_it_was(user: UserData) -> None:
+    encoded = encode_user_data(user)
+    assert len(encoded) == USER_DATA_SIZE
+    assert decode_user_data_untrusted(encoded) == user
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.binary(max_size=300) | st.binary(max_size=40).map(lambda b: b.ljust(256, b"\0")))
+def test_arbitrary_bytes_are_user_data_or_a_wire_error(user_data: bytes) -> None:
+    with contextlib.suppress(WireError):
+        decode_user_data_untrusted(user_data)
+
+
+def test_user_data_of_another_shape_is_refused() -> None:
+    good = encode_user_data(ZERO_END)
+    unknown_role = encode_user_data(UserData(7, 99, "Ada", bytes(16)))
+    for bad in (good[:-1], good + b"\0", good[:-1] + b"\1", bytes(256), unknown_role):
+        with pytest.raises(WireError):
+            decode_user_data_untrusted(bad)
+
+
+def test_a_name_is_measured_in_bytes() -> None:
+    encode_user_data(UserData(1, 1, "é" * 12, bytes(16)))
+    with pytest.raises(LocalProtocolError):
+        encode_user_data(UserData(1, 1, "é" * 13, bytes(16)))
+
+
+def test_the_shard_key_is_blake2b_by_another_implementation() -> None:
+    expected = nacl.hash.blake2b(
+        b"secret", digest_size=32, person=b"sidereal-shard", encoder=nacl.encoding.RawEncoder
+    )
+    assert derive_shard_key("secret") == expected
+    assert derive_shard_key("secret ") != expected

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+import trio
+
+from sidereal.protocol import limits
+from sidereal.protocol.errors import UnavailableError
+from sidereal.protocol.ids import Address
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+
+LOCALHOST = "127.0.0.1"
+
+
+async def receive(udp: UdpSocket, count: int) -> list[tuple[bytes, Address]]:
+    datagrams: list[tuple[bytes, Address]] = []
+    with trio.fail_after(5):
+        while len(datagrams) < count:
+            await udp.wait_readable()
+            datagrams += udp.receive_nowait()
+    return datagrams
+
+
+async def test_datagrams_arrive_with_where_they_came_from() -> None:
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        one.send_nowait([(b"first", two.address), (b"", two.address), (b"third", two.address)])
+        assert await receive(two, 3) == [
+            (b"first", one.address),
+            (b"", one.address),
+            (b"third", one.address),
+        ]
+        assert one.statistics().datagrams_out == 3
+        assert two.statistics().datagrams_in == 3
+
+
+async def test_ipv6_addresses_have_two_parts_too() -> None:
+    try:
+        one = await open_udp("::1", 0)
+    except UnavailableError:
+        pytest.skip("this machine has no IPv6 loopback address")
+    with one:
+        one.send_nowait([(b"x", one.address)])
+        assert await receive(one, 1) == [(b"x", one.address)]
+
+
+async def test_a_name_is_looked_up() -> None:
+    with await open_udp("localhost", 0) as udp:
+        assert udp.address.host in (LOCALHOST, "::1")
+
+
+async def test_nothing_there_is_an_empty_list() -> None:
+    with await open_udp(LOCALHOST, 0) as udp:
+        assert udp.receive_nowait() == []
+
+
+async def test_a_drain_ends_so_that_others_get_a_turn() -> None:
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        one.send_nowait([(b"x", two.address)] * (limits.DATAGRAMS_PER_DRAIN_MAX + 10))
+        await two.wait_readable()
+        assert len(two.receive_nowait()) == limits.DATAGRAMS_PER_DRAIN_MAX
+        assert len(two.receive_nowait()) == 10
+
+
+async def test_a_datagram_too_long_is_seen_to_be_too_long() -> None:
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        one.send_nowait([(bytes(5000), two.address)])
+        ((datagram, _),) = await receive(two, 1)
+        assert len(datagram) == limits.DATAGRAM_SIZE_MAX + 1
+
+
+async def test_a_port_in_use_is_said_in_words() -> None:
+    with await open_udp(LOCALHOST, 0) as udp:
+        port = udp.address.port
+        with pytest.raises(UnavailableError, match=f"UDP port {port} on 127.0.0.1 is in use"):
+            await open_udp(LOCALHOST, port)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("192.0.2.1", "not an address of this machine"), ("a" * 70, "cannot find")],
+)
+async def test_an_address_that_is_not_ours_is_said_in_words(host: str, words: str) -> None:
+    with pytest.raises(UnavailableError, match=words):
+        await open_udp(host, 0)
+
+
+async def test_what_cannot_be_sent_is_counted_and_the_rest_goes_on() -> None:
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        one.send_nowait(
+            [
+                (b"to nobody", Address("192.0.2.1", 9)),
+                (bytes(70_000), two.address),
+                (b"broadcast", Address("255.255.255.255", 9)),
+                (b"through", two.address),
+            ]
+        )
+        assert await receive(two, 1) == [(b"through", one.address)]
+        statistics = one.statistics()
+        assert statistics.sends_refused >= 2
+        assert statistics.sends_refused + statistics.datagrams_out == 4
+
+
+async def test_a_peer_that_is_gone_does_not_disturb() -> None:
+    with await open_udp(LOCALHOST, 0) as one:
+        gone = await open_udp(LOCALHOST, 0)
+        gone.close()
+        for _ in range(3):
+            one.send_nowait([(b"x", gone.address)])
+        one.send_nowait([(b"y", one.address)])
+        assert await receive(one, 1) == [(b"y", one.address)]
+
+
+async def test_waiting_ends_when_the_socket_is_closed() -> None:
+    udp = await open_udp(LOCALHOST, 0)
+
+    async def wait() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await udp.wait_readable()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        udp.close()
+    udp.close()
+    with pytest.raises(trio.ClosedResourceError):
+        await udp.wait_readable()
+    assert udp.receive_nowait() == []
+    udp.send_nowait([(b"x", Address(LOCALHOST, 9))])
+    assert udp.statistics().sends_refused == 1
+
+
+async def test_the_receive_buffer_is_larger_than_the_default() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        default = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    with await open_udp(LOCALHOST, 0) as udp:
+        assert udp.statistics().receive_buffer_size >= default
