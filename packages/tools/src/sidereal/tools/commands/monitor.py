@@ -1,0 +1,42 @@
+"""`sidereal monitor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sidereal.tools.monitor.app import MonitorConfig, run_monitor
+
+
+async def monitor(
+    *,
+    server: str = "http://127.0.0.1:7070",
+    once: Annotated[bool, Parameter(negative=())] = False,
+    json: str | None = None,
+    svg: Path | None = None,
+    screen: str = "overview",
+    for_s: Annotated[float, Parameter(name="--for")] = 2.0,
+) -> int:
+    """Watch a running world in the terminal: its shards, sectors, handovers, clients and events.
+
+    Example: sidereal monitor --server http://127.0.0.1:7070
+
+    Parameters
+    ----------
+    server
+        URL of the replication server.
+    once
+        Print one plain frame and end; so does a terminal that is none.
+    json
+        File for what is known as JSON, after one look; - is standard output.
+    svg
+        File for a picture, after one look.
+    screen
+        To begin with: overview, shards, sectors, handovers, clients or events.
+    for_s
+        Seconds that one look lasts; rates come from it.
+    """
+    config = MonitorConfig(server=server, once=once, json=json, svg=svg, screen=screen, for_s=for_s)
+    return await run_monitor(config)
