@@ -128,26 +128,34 @@ async def drive(
     Raises:
         UnavailableError: no socket can be opened.
     """
-    address = client.server_address
-    socket = await open_udp("::" if address is not None and ":" in address.host else "0.0.0.0", 0)
+    socket = await open_client_udp(client)
     try:
         task_status.started()
-        while client.stage is not Stage.ENDED:
-            turn(client, socket, clock())
-            due = client.next_timer()
-            wait_s = IDLE_S if due is None else min(IDLE_S, max(0.0, due - clock()))
-            with trio.move_on_after(wait_s):
-                await socket.wait_readable()
+        while turn(client, socket, clock()):
+            await wait_turn(client, socket, clock())
     finally:
         client.leave(clock())
         socket.send_nowait(client.datagrams_to_send(clock()))
         socket.close()
 
 
-def turn(client: Client, socket: UdpSocket, now: float) -> None:
+async def open_client_udp(client: Client) -> UdpSocket:
+    """Open a socket that reaches the client's server.
+
+    Raises:
+        UnavailableError: no socket can be opened.
+    """
+    address = client.server_address
+    return await open_udp("::" if address is not None and ":" in address.host else "0.0.0.0", 0)
+
+
+def turn(client: Client, socket: UdpSocket, now: float) -> bool:
     """One turn of the shell: take in all that has come; if something is due, do and send it.
 
     What came in is acked with the next input, or when the core's timer says so.
+
+    Returns:
+        whether the stay goes on.
     """
     for datagram, address in socket.receive_nowait():
         client.receive_datagram(datagram, address, now)
@@ -155,6 +163,14 @@ def turn(client: Client, socket: UdpSocket, now: float) -> None:
     if due is not None and due <= now:
         client.handle_timer(now)
         socket.send_nowait(client.datagrams_to_send(now))
+    return client.stage is not Stage.ENDED
+
+
+async def wait_turn(client: Client, socket: UdpSocket, now: float) -> None:
+    """Wait until the next turn is due: a datagram came, or the core's timer is up."""
+    due = client.next_timer()
+    with trio.move_on_after(IDLE_S if due is None else min(IDLE_S, max(0.0, due - now))):
+        await socket.wait_readable()
 
 
 async def _post(

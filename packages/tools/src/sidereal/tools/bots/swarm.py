@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
@@ -25,15 +26,17 @@ from sidereal.client.driver import (
     Admission,
     SignInError,
     fetch_status,
+    open_client_udp,
     open_session,
     register,
     turn,
+    wait_turn,
 )
 from sidereal.client.events import Ended, Joined
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
-from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.tools.bots.behaviour import BEHAVIOURS, Behaviour, make_behaviour
 from sidereal.tools.bots.report import BotsMeasured
@@ -41,7 +44,6 @@ from sidereal.tools.bots.report import BotsMeasured
 SIGN_INS_MAX: Final = 4
 """Log-ins under way at once: each costs the server a password hash."""
 SAMPLE_S: Final = 1.0
-WAIT_S_MAX: Final = 1.0
 SOFTWARE: Final = "sidereal bots"
 
 
@@ -109,6 +111,7 @@ class Seams:
     wall_clock: Callable[[], float] = time.time
     cpu_clock: Callable[[], float] = time.process_time
     entropy: Callable[[int], bytes] = os.urandom
+    transport: httpx.AsyncBaseTransport | None = None
 
 
 def bot_name(number: int) -> str:
@@ -143,6 +146,7 @@ class Swarm:
         self._seams = seams or Seams()
         self._bots: list[_Bot] = []
         self._sign_ins = trio.CapacityLimiter(SIGN_INS_MAX)
+        self._strangers = False
 
     @property
     def connected(self) -> int:
@@ -155,19 +159,18 @@ class Swarm:
         Raises:
             UnavailableError: there is no server.
         """
-        clock, cpu_clock = self._seams.clock, self._seams.cpu_clock
-        began_at, cpu_began_at = clock(), cpu_clock()
-        async with httpx.AsyncClient(base_url=self._config.server) as http:
+        seams, config = self._seams, self._config
+        began_at, cpu_began_at = seams.clock(), seams.cpu_clock()
+        async with httpx.AsyncClient(base_url=config.server, transport=seams.transport) as http:
             await fetch_status(http)
             try:
-                for_s = self._config.for_s
-                with trio.move_on_after(math.inf if for_s is None else for_s):
+                with trio.move_on_after(math.inf if config.for_s is None else config.for_s):
                     async with trio.open_nursery() as nursery:
-                        for index in range(self._config.count):
+                        for index in range(config.count):
                             nursery.start_soon(self._live, index, http)
             finally:
-                elapsed_s = max(clock() - began_at, 1e-9)
-                self.measured.cpu_percent = 100 * (cpu_clock() - cpu_began_at) / elapsed_s
+                elapsed_s = max(seams.clock() - began_at, 1e-9)
+                self.measured.cpu_percent = 100 * (seams.cpu_clock() - cpu_began_at) / elapsed_s
 
     # -- one bot ------------------------------------------------------------------------------
 
@@ -179,17 +182,16 @@ class Swarm:
         try:
             async with self._sign_ins:
                 admission = await self._sign_in(http, bot_name(config.first + index))
+            client = self._make_client(admission, phase, predict=index < config.predicting)
+            socket = await open_client_udp(client)
         except SignInError as error:
             self.measured.refuse(error.title)
             return
-        except UnavailableError:
-            self.measured.refuse("unavailable")
+        except UnavailableError as error:
+            self.measured.refuse(str(error))
             return
-        client = self._make_client(admission, phase, predict=index < config.predicting)
-        address = client.server_address
-        host = "::" if address is not None and ":" in address.host else "0.0.0.0"
-        socket = await open_udp(host, 0)
-        bot = _Bot(client, socket, make_behaviour(config.behaviour, rng), self._seams.clock())
+        behaviour = make_behaviour(config.behaviour, rng)
+        bot = _Bot(client, socket, behaviour, decide_at=self._seams.clock())
         self._bots.append(bot)
         try:
             await self._fly(bot)
@@ -197,13 +199,28 @@ class Swarm:
             self._retire(bot)
 
     async def _sign_in(self, http: httpx.AsyncClient, name: str) -> Admission:
+        """Log in, or register and log in; both cost the server a password hash.
+
+        What the bot before needed is tried first. An account that another seed's run made has
+        another password: then the bot takes a name of its own.
+        """
         password = bot_password(self._config.seed, name)
+        register_first = self._strangers
+        if not register_first:
+            try:
+                return await open_session(http, name, password)
+            except SignInError as error:
+                if error.status != HTTPStatus.UNAUTHORIZED:
+                    raise
         try:
-            return await open_session(http, name, password)
+            await register(http, name, password)
         except SignInError as error:
-            if error.status not in (401, 404):
+            if error.status != HTTPStatus.CONFLICT:
                 raise
-        await register(http, name, password)
+            self._strangers = False
+            other_name = name if register_first else f"{name}-{self._config.seed}"
+            return await self._sign_in(http, other_name)
+        self._strangers = True
         return await open_session(http, name, password)
 
     def _make_client(self, admission: Admission, phase: float, predict: bool) -> Client:
@@ -220,21 +237,20 @@ class Swarm:
 
     async def _fly(self, bot: _Bot) -> None:
         client, socket, clock = bot.client, bot.socket, self._seams.clock
-        while client.stage is not Stage.ENDED:
+        flying = True
+        while flying:
             now = clock()
             if now >= bot.decide_at:
                 buttons, hold_s = bot.behaviour.decide()
                 client.hold(buttons)
                 bot.decide_at = now + hold_s
-            turn(client, socket, now)
+            flying = turn(client, socket, now)
             self._take_events(bot, now)
             if now >= bot.sample_at:
                 self._sample(bot)
                 bot.sample_at = now + SAMPLE_S
-            due = client.next_timer()
-            wait_s = WAIT_S_MAX if due is None else min(WAIT_S_MAX, max(0.0, due - clock()))
-            with trio.move_on_after(wait_s):
-                await socket.wait_readable()
+            if flying:
+                await wait_turn(client, socket, clock())
 
     def _take_events(self, bot: _Bot, now: float) -> None:
         while (event := bot.client.next_event()) is not None:

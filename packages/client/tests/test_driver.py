@@ -1,0 +1,203 @@
+"""The client's shell: getting in over HTTP, and one stay over real UDP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from sidereal.client.client import Client
+from sidereal.client.driver import (
+    SignInError,
+    drive,
+    fetch_status,
+    open_session,
+    register,
+)
+from sidereal.client.statistics import Stage
+from sidereal.protocol.channel.endpoint import PeerClosed, PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.errors import CloseReason, UnavailableError
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
+from sidereal.protocol.links import PLAYER_CHANNELS
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.player import PlayerChannel, Role, Welcome
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import BASE_SCHEMA
+
+KEY = bytes(range(32))
+GRANTED = {
+    "connect_token": base64.b64encode(bytes(2048)).decode(),
+    "role": "player",
+    "name": "ada",
+    "protocol_id": f"{CLIENT_PROTOCOL_ID:016x}",
+    "schema_hash": BASE_SCHEMA.hash.hex(),
+    "expires_s": 30,
+}
+
+
+def answering(status: int, body: Any) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        if isinstance(body, str):
+            return httpx.Response(status, text=body)
+        return httpx.Response(status, json=body)
+
+    return answer
+
+
+def client_of(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url="http://world", transport=httpx.MockTransport(answer))
+
+
+async def test_a_login_brings_a_token() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append({"path": request.url.path, **json.loads(request.content)})
+        return httpx.Response(200, json=GRANTED)
+
+    async with client_of(answer) as http:
+        admission = await open_session(http, "ada", "secret", Role.OBSERVER)
+        await open_session(http)
+    assert admission.connect_token == bytes(2048)
+    assert (admission.role, admission.name) == (Role.PLAYER, "ada")
+    assert asked == [
+        {"path": "/v1/sessions", "name": "ada", "password": "secret", "role": "observer"},
+        {"path": "/v1/sessions", "guest": True, "role": "player"},
+    ]
+
+
+async def test_a_refusal_is_told_in_the_servers_words() -> None:
+    problem = {"title": "Unauthorized", "status": 401, "detail": "no such account"}
+    async with client_of(answering(401, problem)) as http:
+        with pytest.raises(SignInError, match="no such account") as caught:
+            await open_session(http, "ada", "wrong")
+        assert caught.value.status == 401
+        with pytest.raises(SignInError):
+            await register(http, "ada", "wrong")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (200, "<html>hello</html>", "without a JSON object"),
+        (200, [1, 2], "without a JSON object"),
+        (200, {}, "does not answer like"),
+        (200, GRANTED | {"connect_token": "!"}, "does not answer like"),
+        (200, GRANTED | {"role": "king"}, "does not answer like"),
+        (200, GRANTED | {"protocol_id": "1"}, "same version"),
+    ],
+)
+async def test_another_kind_of_server_is_named_as_such(status: int, body: Any, says: str) -> None:
+    async with client_of(answering(status, body)) as http:
+        with pytest.raises(UnavailableError, match=says):
+            await open_session(http)
+
+
+async def test_no_server_says_how_to_start_one() -> None:
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused")
+
+    async with client_of(refuse) as http:
+        for ask in (open_session, fetch_status):
+            with pytest.raises(UnavailableError, match="sidereal up"):
+                await ask(http)
+
+
+class Host:
+    """A server over real UDP that welcomes everybody."""
+
+    def __init__(self, socket: UdpSocket) -> None:
+        self.socket = socket
+        self.endpoint = ServerEndpoint(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=KEY,
+            public_addresses=[socket.address],
+            slots_max=4,
+            channels=PLAYER_CHANNELS,
+            entropy=os.urandom,
+            now=trio.current_time(),
+        )
+        self.opened = 0
+        self.closed: list[CloseReason] = []
+        self.left = trio.Event()
+
+    def token(self) -> bytes:
+        return generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=KEY,
+            client_id=1,
+            server_addresses=[self.socket.address],
+            user_data=bytes(256),
+            expire_s=30,
+            timeout_s=5,
+            wall_now=time.time(),
+            entropy=os.urandom,
+        )
+
+    async def run(self) -> None:
+        while True:
+            with trio.move_on_after(0.02):
+                await self.socket.wait_readable()
+            now = trio.current_time()
+            for datagram, address in self.socket.receive_nowait():
+                self.endpoint.receive_datagram(datagram, address, now, time.time())
+            self.endpoint.handle_timer(now, time.time())
+            while (event := self.endpoint.next_event()) is not None:
+                if isinstance(event, PeerOpened):
+                    self.opened += 1
+                elif isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
+                    welcome = Welcome(BASE_SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "ada")
+                    self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(welcome))
+                elif isinstance(event, PeerClosed):
+                    self.closed.append(event.reason)
+                    self.left.set()
+            self.socket.send_nowait(self.endpoint.datagrams_to_send(now))
+
+
+async def test_a_cancelled_client_says_goodbye() -> None:
+    with trio.fail_after(20), await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(host.run)
+            client = Client(
+                host.token(),
+                schema=BASE_SCHEMA,
+                entropy=os.urandom,
+                now=trio.current_time(),
+                wall_now=time.time(),
+                software="tests",
+            )
+            with trio.CancelScope() as stay:
+                async with trio.open_nursery() as inner:
+                    await inner.start(lambda task_status: drive(client, task_status=task_status))
+                    while client.stage is not Stage.JOINED:
+                        await trio.sleep(0.005)
+                    stay.cancel()
+            await host.left.wait()
+            nursery.cancel_scope.cancel()
+    assert host.opened == 1
+    assert host.closed == [CloseReason.CLOSED_BY_PEER]
+    assert client.stage is Stage.ENDED
+
+
+async def test_a_client_whose_token_is_no_good_returns_at_once() -> None:
+    client = Client(
+        bytes(2048),
+        schema=BASE_SCHEMA,
+        entropy=os.urandom,
+        now=trio.current_time(),
+        wall_now=time.time(),
+        software="tests",
+    )
+    with trio.fail_after(5):
+        await drive(client)
+    assert client.stage is Stage.ENDED

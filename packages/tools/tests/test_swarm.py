@@ -1,0 +1,209 @@
+"""Bots as one load, over real UDP against a server that only welcomes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from sidereal.protocol.channel.endpoint import PeerClosed, Received, ServerEndpoint
+from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
+from sidereal.protocol.links import PLAYER_CHANNELS
+from sidereal.protocol.message.codec import decode_client_untrusted, encode_message
+from sidereal.protocol.message.player import (
+    Assigned,
+    Controls,
+    Hello,
+    PlayerChannel,
+    Refused,
+    Role,
+    Welcome,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.tools.bots.swarm import BotsConfig, Seams, Swarm, bot_name, bot_password, run_bots
+
+KEY = bytes(range(32))
+
+
+class Host:
+    """HTTP and UDP of a world without anything in it; room for `room` bots."""
+
+    def __init__(self, socket: UdpSocket, room: int) -> None:
+        self.socket = socket
+        self.room = room
+        self.accounts: dict[str, str] = {}
+        self.registered = 0
+        self.inputs: dict[int, int] = {}
+        self.left = 0
+        self.endpoint = ServerEndpoint(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=KEY,
+            public_addresses=[socket.address],
+            slots_max=16,
+            channels=PLAYER_CHANNELS,
+            entropy=os.urandom,
+            now=trio.current_time(),
+        )
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/status":
+            return httpx.Response(200, json={})
+        form: dict[str, Any] = json.loads(request.content)
+        known = self.accounts.get(form["name"])
+        if request.url.path == "/v1/accounts":
+            if known is not None:
+                return httpx.Response(409, json={"title": "Conflict", "detail": "taken"})
+            self.registered += 1
+            self.accounts[form["name"]] = form["password"]
+            return httpx.Response(201, json={"account": self.registered})
+        if known != form["password"]:
+            return httpx.Response(401, json={"title": "Unauthorized"})
+        token = generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=KEY,
+            client_id=list(self.accounts).index(form["name"]),
+            server_addresses=[self.socket.address],
+            user_data=bytes(256),
+            expire_s=30,
+            timeout_s=5,
+            wall_now=time.time(),
+            entropy=os.urandom,
+        )
+        granted = {
+            "connect_token": base64.b64encode(token).decode(),
+            "role": "player",
+            "name": form["name"],
+            "protocol_id": f"{CLIENT_PROTOCOL_ID:016x}",
+            "schema_hash": BASE_SCHEMA.hash.hex(),
+            "expires_s": 30,
+        }
+        return httpx.Response(200, json=granted)
+
+    async def run(self) -> None:
+        while True:
+            with trio.move_on_after(0.02):
+                await self.socket.wait_readable()
+            now = trio.current_time()
+            for datagram, address in self.socket.receive_nowait():
+                self.endpoint.receive_datagram(datagram, address, now, time.time())
+            self.endpoint.handle_timer(now, time.time())
+            while (event := self.endpoint.next_event()) is not None:
+                if isinstance(event, PeerClosed):
+                    self.left += event.reason is CloseReason.CLOSED_BY_PEER
+                elif isinstance(event, Received):
+                    self.receive(event)
+            self.socket.send_nowait(self.endpoint.datagrams_to_send(now))
+
+    def receive(self, event: Received) -> None:
+        message = decode_client_untrusted(event.message)
+        if isinstance(message, Hello):
+            answers: list[Any] = [
+                Welcome(BASE_SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "bot"),
+                Assigned(event.peer, 1, 1),
+            ]
+            if not self.room:
+                answers = [Refused(CloseReason.WORLD_FULL, "no room")]
+            self.room -= bool(self.room)
+            for answer in answers:
+                self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(answer))
+        elif isinstance(message, Controls):
+            self.inputs[event.peer] = message.first_seq + len(message.buttons) // 2 - 1
+
+    @property
+    def seams(self) -> Seams:
+        return Seams(transport=httpx.MockTransport(self.answer))
+
+
+async def fly(host: Host, config: BotsConfig, inputs_each: int) -> dict[str, Any]:
+    """Run a swarm until so many bots as have room have sent so many inputs."""
+    wanted = min(host.room, config.count)
+    swarm = Swarm(config, seams=host.seams)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(host.run)
+            with trio.CancelScope() as run:
+                async with trio.open_nursery() as inner:
+                    inner.start_soon(swarm.run)
+                    while sum(n >= inputs_each for n in host.inputs.values()) < wanted:
+                        await trio.sleep(0.01)
+                    run.cancel()
+            while host.left < wanted:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    return swarm.measured.block()
+
+
+async def test_bots_register_once_fly_and_leave() -> None:
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=3)
+        config = BotsConfig(count=3, ramp_s=0.0, predicting=1)
+        block = await fly(host, config, inputs_each=4)
+        assert (block["connected"], block["disconnected"], block["refused"]) == (3, 0, 0)
+        assert host.registered == 3
+        assert set(host.accounts) == {bot_name(1), bot_name(2), bot_name(3)}
+        # This world answers no input, and what is unanswered counts at its age.
+        assert block["input_to_view_ms"]["count"] >= 3 * 4
+        assert block["lateness_ms"]["count"] >= 3 * 4
+        assert block["cpu_percent"] > 0
+
+        host.room, host.left = 3, 0
+        host.inputs.clear()
+        await fly(host, config, inputs_each=1)
+        assert host.registered == 3
+
+
+async def test_bots_that_find_no_room_are_counted() -> None:
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=1)
+        block = await fly(host, BotsConfig(count=3, ramp_s=0.0), inputs_each=2)
+    assert block["requested"] == 3
+    assert block["connected"] == 1
+    assert block["refused"] == 2
+
+
+async def test_bots_of_another_seed_take_names_of_their_own() -> None:
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=2)
+        host.accounts[bot_name(1)] = bot_password(1, bot_name(1))
+        block = await fly(host, BotsConfig(count=2, ramp_s=0.0, seed=7), inputs_each=1)
+    assert block["connected"] == 2
+    assert f"{bot_name(1)}-7" in host.accounts
+
+
+async def test_no_server_is_an_error_before_any_bot() -> None:
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused")
+
+    with pytest.raises(UnavailableError, match="sidereal up"):
+        await run_bots(BotsConfig(), seams=Seams(transport=httpx.MockTransport(refuse)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"count": 0}, "count"),
+        ({"server": "world:7070"}, "URL"),
+        ({"behaviour": "dance"}, "wander"),
+        ({"for_s": 0.0}, "time to run"),
+        ({"ramp_s": -1.0}, "ramp"),
+    ],
+)
+def test_a_load_that_cannot_be_made_says_why(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        Swarm(BotsConfig(**wrong))
+
+
+def test_passwords_follow_from_the_seed() -> None:
+    assert bot_password(1, "bot-0001") == bot_password(1, "bot-0001")
+    assert bot_password(1, "bot-0001") != bot_password(2, "bot-0001")
+    assert bot_password(1, "bot-0001") != bot_password(1, "bot-0002")
