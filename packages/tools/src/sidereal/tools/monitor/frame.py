@@ -79,7 +79,7 @@ def _header(desk: Desk, picture: Picture, width: int) -> Text:
     age = picture.observed.data_age_s if picture.observed.joined else picture.status_age_s
     if age > STALE_S:
         return _banner(f" data {marks.seconds(age)} old", f"{picture.server} ", width, palette.WARN)
-    left = Text(" sidereal ", marks.ink((12, 14, 20), bold=True, ground=palette.SHARDS[0]))
+    left = marks.say(" sidereal ", marks.ink((12, 14, 20), bold=True, ground=palette.SHARDS[0]))
     left.append(f" {picture.server}", marks.BOLD)
     left.append(f"  {status['version']}, up {marks.seconds(status['uptime_s'])}", marks.DIM)
     hz = picture.tick_hz
@@ -121,7 +121,7 @@ def _tabs(desk: Desk, picture: Picture, width: int) -> Text:
 
 def _footer(desk: Desk, width: int) -> Text:
     if desk.typing:
-        text = Text(" / ", marks.CURVE).append(desk.choice.words).append("▌", marks.CURVE)
+        text = marks.say(" / ", marks.CURVE).append(desk.choice.words).append("▌", marks.CURVE)
         return text.append("   enter keeps it, esc clears it", marks.DIM)
     text = Text(" ")
     for binding in bindings(desk.screen):

@@ -30,6 +30,7 @@ TOTALS: Final = (
     "proposals",
     "fenced",
     "handovers",
+    "rebalanced",
     "snapshots",
     "snapshot_datagrams",
     "bytes_out",

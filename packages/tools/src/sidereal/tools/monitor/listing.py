@@ -6,7 +6,7 @@ shown, in any order and case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -142,16 +142,20 @@ def _order(value: float | str) -> tuple[int, float, str]:
 
 
 def _words(text: str, style: Any = "") -> Cell:
-    return Cell(Text(text, style), text)
+    return Cell(marks.say(text, style), text)
 
 
 def _count(value: float | None, style: Any = "", digits: int = 0) -> Cell:
-    return Cell(Text(marks.number(value, digits), style), -1.0 if value is None else value)
+    return Cell(marks.say(marks.number(value, digits), style), -1.0 if value is None else value)
+
+
+def _duration(value_ms: float | None, style: Any = "") -> Cell:
+    return Cell(marks.say(marks.milliseconds(value_ms), style), value_ms or 0.0)
 
 
 def owner_text(shard: int, name: str = "") -> Text:
     """A shard's colour, number and name."""
-    text = Text("█ ", marks.owner(shard))
+    text = marks.say("█ ", marks.owner(shard))
     text.append(marks.shard_label(shard), marks.owner(shard, bold=True))
     return text.append(f" {name}") if name else text
 
@@ -159,11 +163,11 @@ def owner_text(shard: int, name: str = "") -> Text:
 def shard_state(row: Mapping[str, Any], tick: int, tick_hz: float) -> Text:
     """How a shard is, in a word or two."""
     if "lost_s" in row:
-        return Text(f"lost {marks.seconds(row['lost_s'])}", marks.BAD)
+        return marks.say(f"lost {marks.seconds(row['lost_s'])}", marks.BAD)
     late_s = (tick - row["newest_tick"]) / tick_hz
     if late_s > 1.0:
-        return Text(f"silent {marks.seconds(late_s)}", marks.WARN)
-    return Text("up", marks.GOOD) if row["sectors"] else Text("idle", marks.DIM)
+        return marks.say(f"silent {marks.seconds(late_s)}", marks.WARN)
+    return marks.say("up", marks.GOOD) if row["sectors"] else marks.say("idle", marks.DIM)
 
 
 def _shard_rows(picture: Picture) -> list[Row]:
@@ -182,10 +186,12 @@ def _shard_rows(picture: Picture) -> list[Row]:
             _count(shard["entities"], style),
             _count(shard["guests"], style),
             _count(shard["ghosts"], style),
-            Cell(Text(marks.milliseconds(p50), style), p50 or 0.0),
-            Cell(Text(marks.milliseconds(p99), marks.judge(p99, budget / 2, budget)), p99 or 0.0),
+            _duration(p50, style),
+            Cell(
+                marks.say(marks.milliseconds(p99), marks.judge(p99, budget / 2, budget)), p99 or 0.0
+            ),
             Cell(marks.gauge(None if p99 is None else p99 / budget, GAUGE_WIDTH), p99 or 0.0),
-            Cell(Text(marks.BLANK if cpu is None else f"{cpu:.0f} %", style), cpu or 0.0),
+            Cell(marks.say(marks.BLANK if cpu is None else f"{cpu:.0f} %", style), cpu or 0.0),
             _count(shard["rss_mb"], style),
             _count(late, marks.DIM if lost else marks.judge(late, 4, 20)),
             _count(dropped, marks.WARN if dropped else marks.DIM),
@@ -205,14 +211,14 @@ def _sector_rows(picture: Picture) -> list[Row]:
     for sector, row in sorted(picture.sectors, key=lambda item: (-item[0].y, item[0].x)):
         held = picture.held_s.get(sector, 0.0)
         part = row["entities"] / most if most else 0.0
-        bar = Text("━" * max(1, round(part * 16)) if part else "", marks.ink(marks.heat(part)))
+        bar = marks.say("━" * max(1, round(part * 16)) if part else "", marks.ink(marks.heat(part)))
         cells = (
             Cell(Text(f"{sector.x},{sector.y}"), f"{sector.x + (1 << 31):010},{sector.y:010}"),
             Cell(owner_text(row["shard"], names.get(row["shard"], "")), f"{row['shard']:05}"),
             _count(row["epoch"]),
             _count(row["entities"]),
             Cell(bar, row["entities"]),
-            Cell(Text(marks.seconds(held), marks.judge(-held, -5, 1)), held),
+            Cell(marks.say(marks.seconds(held), marks.judge(-held, -5, 1)), held),
         )
         rows.append(Row(sector, cells))
     return rows
@@ -225,11 +231,11 @@ def _handover_rows(picture: Picture) -> list[Row]:
 def _handover_row(index: int, move: Move, picture: Picture) -> Row:
     ago = (picture.status["tick"] - move.tick) / picture.status["tick_hz"]
     if move.sector is not None:
-        what = Text(f"sector {move.sector.x},{move.sector.y}", marks.BOLD)
+        what = marks.say(f"sector {move.sector.x},{move.sector.y}", marks.BOLD)
     else:
         what = Text(f"entity {move.net_id}")
     cells = (
-        Cell(Text(marks.seconds(ago), marks.DIM), -ago),
+        Cell(marks.say(marks.seconds(ago), marks.DIM), -ago),
         _count(move.tick, marks.DIM),
         Cell(what, what.plain),
         Cell(owner_text(move.before), f"{move.before:05}"),
@@ -252,9 +258,12 @@ def _client_rows(picture: Picture) -> list[Row]:
             _words(client["role"], marks.PLAIN if client["role"] == "player" else marks.CURVE),
             _words(client["phase"], marks.GOOD if joined else marks.WARN),
             _count(client["net_id"] or None),
-            Cell(Text(marks.milliseconds(rtt), marks.judge(rtt, 100, 250)), rtt or 0.0),
-            Cell(Text(shown, marks.judge(worst, 0.02, 0.1)), loss or 0.0),
-            Cell(Text(str(client["account"]) if client["account"] else "guest"), client["account"]),
+            _duration(rtt, marks.judge(rtt, 100, 250)),
+            Cell(marks.say(shown, marks.judge(worst, 0.02, 0.1)), loss or 0.0),
+            Cell(
+                Text(str(client["account"]) if client["account"] > 0 else "guest"),
+                client["account"],
+            ),
         )
         rows.append(Row(client["name"], cells))
     return rows
@@ -270,7 +279,21 @@ _EVENT_STYLES: Final = (
 
 
 def _event_rows(picture: Picture) -> list[Row]:
-    return [_event_row(index, event, picture) for index, event in enumerate(picture.events)][::-1]
+    events = _gather_handovers(picture.events)
+    return [_event_row(index, event, picture) for index, event in enumerate(events)][::-1]
+
+
+def _gather_handovers(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Make one event of handovers that follow each other; there may be several a second."""
+    gathered: list[Mapping[str, Any]] = []
+    for event in events:
+        before = gathered[-1] if gathered else None
+        if event["event"] != "handover" or before is None or before["event"] != "handover":
+            gathered.append(event)
+            continue
+        since = before.get("since_tick", before["tick"])
+        gathered[-1] = {**event, "count": before["count"] + event["count"], "since_tick": since}
+    return gathered
 
 
 def _event_row(index: int, event: Mapping[str, Any], picture: Picture) -> Row:
@@ -278,7 +301,7 @@ def _event_row(index: int, event: Mapping[str, Any], picture: Picture) -> Row:
     name = str(event["event"])
     style = next((style for part, style in _EVENT_STYLES if part in name), marks.PLAIN)
     cells = (
-        Cell(Text(marks.seconds(ago), marks.DIM), -ago),
+        Cell(marks.say(marks.seconds(ago), marks.DIM), -ago),
         _count(event["tick"], marks.DIM),
         _words(name.replace("_", " "), style),
         _words_of(_fields(event)),
@@ -289,13 +312,13 @@ def _event_row(index: int, event: Mapping[str, Any], picture: Picture) -> Row:
 def _fields(event: Mapping[str, Any]) -> Text:
     text = Text()
     for name, value in event.items():
-        if name in ("tick", "event"):
+        if name in ("tick", "event", "account"):
             continue
         if name in ("shard", "before", "after") and isinstance(value, int):
             text.append_text(owner_text(value)).append(" ")
         elif name == "name":
             text.append(f"{value} ", marks.BOLD)
-        elif name == "reason":
+        elif name in ("reason", "role"):
             text.append(str(value).lower().replace("_", " ") + " ")
         else:
             text.append(f"{name} ", marks.DIM).append(f"{value} ")

@@ -36,6 +36,11 @@ CURVE: Final = ink(palette.INTERPOLATED)
 CHOSEN: Final = Style(bgcolor=Color.from_rgb(38, 52, 84), bold=True)
 
 
+def say(words: str, style: Style | str = "") -> Text:
+    """Words in a style that does not spread to what is appended; `Text(words, style)` does."""
+    return Text().append(words, style)
+
+
 def judge(value: float | None, warn: float, bad: float) -> Style:
     """Style of a number that should be small."""
     if value is None:
@@ -62,6 +67,8 @@ def milliseconds(value: float | None) -> str:
     """A duration in ms, three figures."""
     if value is None:
         return BLANK
+    if value < 0.005:
+        return "0"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
@@ -87,8 +94,10 @@ def byte_rate(value: float | None) -> str:
 
 def seconds(value: float) -> str:
     """A span of time, as short as it can be said."""
+    if value < 0.995:
+        return f"{max(0.0, 1000 * value):.0f} ms"
     if value < 10:
-        return f"{max(0.0, value):.1f} s"
+        return f"{value:.1f} s"
     if value < 100:
         return f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
@@ -131,9 +140,9 @@ def sparkline(
 def gauge(fraction: float | None, width: int) -> Text:
     """Draw how much of a budget is used: green, yellow from 60 %, red from 90 %."""
     if fraction is None:
-        return Text("□" * width, EDGE)
+        return say("□" * width, EDGE)
     full = min(width, max(1 if fraction > 0.005 else 0, round(fraction * width)))
-    text = Text("■" * full, judge(fraction, 0.6, 0.9))
+    text = say("■" * full, judge(fraction, 0.6, 0.9))
     text.append("□" * (width - full), EDGE)
     return text
 

@@ -35,16 +35,16 @@ def pane(
     """
     inner = width - 4
     named = marks.fit(title, min(title.cell_len, width - 5))
-    top = Text("╭─", marks.EDGE).append_text(named)
+    top = marks.say("╭─", marks.EDGE).append_text(named)
     right = corner if corner and named.cell_len + corner.cell_len + 5 <= width else Text()
     top.append("─" * (width - 4 - named.cell_len - right.cell_len), marks.EDGE)
     top.append_text(right).append("─╮", marks.EDGE)
     body = [*lines[: height - 2], *[Text()] * (height - 2 - len(lines))]
     framed = [
-        Text("│ ", marks.EDGE).append_text(marks.fit(line, inner)).append(" │", marks.EDGE)
+        marks.say("│ ", marks.EDGE).append_text(marks.fit(line, inner)).append(" │", marks.EDGE)
         for line in body
     ]
-    return [top, *framed, Text("╰" + "─" * (width - 2) + "╯", marks.EDGE)]
+    return [top, *framed, marks.say("╰" + "─" * (width - 2) + "╯", marks.EDGE)]
 
 
 def beside(*panes: Sequence[Text]) -> list[Text]:
@@ -54,7 +54,7 @@ def beside(*panes: Sequence[Text]) -> list[Text]:
 
 def title(words: str, note: str = "") -> Text:
     """Title of a pane, and a dim note after it."""
-    text = Text(f" {words} ", marks.BOLD)
+    text = marks.say(f" {words} ", marks.BOLD)
     return text.append(f"{note} ", marks.DIM) if note else text
 
 
@@ -64,7 +64,7 @@ def key_hint(key: str, words: str) -> Text:
 
 
 def _line(label: str, value: Text, curve: Text | None = None) -> Text:
-    line = Text(f"{label:<{LABEL_WIDTH}}", marks.DIM)
+    line = marks.say(f"{label:<{LABEL_WIDTH}}", marks.DIM)
     if curve is None:
         return line.append_text(value)
     return line.append_text(marks.fit(value, VALUE_WIDTH)).append_text(curve)
@@ -84,7 +84,7 @@ def world_lines(picture: Picture, width: int) -> list[Text]:
     tick.append(marks.milliseconds(p99), marks.judge(p99, budget / 2, budget))
     tick.append(" p99 ms ", marks.DIM)
     spent = picture.rates.get("cpu_ms_per_tick")
-    cpu = Text(marks.milliseconds(spent), marks.judge(spent, budget / 2, budget))
+    cpu = marks.say(marks.milliseconds(spent), marks.judge(spent, budget / 2, budget))
     cpu.append(f" of {budget:.0f} ms a tick", marks.DIM)
     return [
         _line("tick", tick, marks.gauge(None if p99 is None else p99 / budget, min(room, 20))),
@@ -122,7 +122,7 @@ def _bytes(picture: Picture, name: str) -> Text:
 def _rejected(picture: Picture) -> Text:
     replication = picture.status["replication"]
     now = picture.rates.get("rejected")
-    text = Text(f"{marks.rate(now):<9} ", marks.WARN if now else marks.PLAIN)
+    text = marks.say(f"{marks.rate(now):<9} ", marks.WARN if now else marks.PLAIN)
     total = sum(replication["rejected"].values())
     return text.append(f"{marks.number(total)}, fenced {replication['fenced']}", marks.DIM)
 
@@ -131,9 +131,9 @@ def _database(picture: Picture) -> Text:
     database = picture.status["database"]
     if not database["available"]:
         waiting = f"AWAY, {marks.number(database['waiting_rows'])} rows wait"
-        return Text(waiting, marks.BAD)
+        return marks.say(waiting, marks.BAD)
     lag = database["lag_ms"]
-    text = Text(f"{marks.milliseconds(lag)} ms", marks.judge(lag, LAG_MS_WARN, LAG_MS_BAD))
+    text = marks.say(f"{marks.milliseconds(lag)} ms", marks.judge(lag, LAG_MS_WARN, LAG_MS_BAD))
     return text.append(f" behind, {marks.number(database['waiting_rows'])} rows", marks.DIM)
 
 
@@ -147,13 +147,13 @@ def player_lines(picture: Picture) -> list[Text]:
     seen = picture.observed
     if not seen.joined:
         return [
-            Text(f"no snapshots: {seen.why}", marks.WARN),
-            Text("all numbers here come from /v1/status alone", marks.DIM),
+            marks.say(f"no snapshots: {seen.why}", marks.WARN),
+            marks.say("all numbers here come from /v1/status alone", marks.DIM),
         ]
-    age = Text(marks.seconds(seen.data_age_s), marks.judge(seen.data_age_s, 0.25, 1.0))
+    age = marks.say(marks.seconds(seen.data_age_s), marks.judge(seen.data_age_s, 0.25, 1.0))
     snapshots = Text(f"{seen.snapshot_hz:.1f} Hz").append("  in ", marks.DIM)
     snapshots.append(marks.byte_rate(seen.bytes_in_per_s))
-    rtt = Text(f"{1000 * seen.rtt_s:.1f}", marks.judge(seen.rtt_s, 0.1, 0.25))
+    rtt = marks.say(f"{1000 * seen.rtt_s:.1f}", marks.judge(seen.rtt_s, 0.1, 0.25))
     rtt.append(f" ± {1000 * seen.jitter_s:.1f} ms  lost ", marks.DIM)
     rtt.append(f"{100 * seen.loss:.1f} %", marks.judge(seen.loss, 0.02, 0.1))
     sees = Text(marks.number(seen.visible)).append(" entities, tick ", marks.DIM)
@@ -177,30 +177,32 @@ def shard_lines(picture: Picture, shard: Mapping[str, Any], width: int, height: 
     high = budget if not known or max(known) > budget / 4 else budget / 4
     room = max(10, width - LABEL_WIDTH)
     words = f"step p99, full height {high:g} ms, tick {budget:g} ms"
-    lines = [_line("sectors", Text(where or "none", marks.PLAIN if where else marks.DIM))]
+    lines = [_line("sectors", marks.say(where or "none", marks.PLAIN if where else marks.DIM))]
     for name, label, top in (("entities", "entities", None), ("cpu_percent", "cpu 0-100", 100.0)):
         line = marks.sparkline(curves.get(f"{name}.{number}", ()), room, high=top)
         lines.append(_line(label, line))
-    lines.append(Text(words, marks.DIM))
+    lines.append(marks.say(words, marks.DIM))
     return [*lines, *marks.chart(steps, width, max(1, height - 4), high=high, bad=budget)]
 
 
 def handover_lines(picture: Picture, width: int, height: int) -> list[Text]:
     """How many hand over now and in all, what was refused and why, and the curve."""
     replication = picture.status["replication"]
-    text = Text(marks.rate(picture.rates.get("handovers")), marks.BOLD)
+    text = marks.say(marks.rate(picture.rates.get("handovers")), marks.BOLD)
     text.append(f"  {marks.number(replication['handovers'])} in all", marks.DIM)
     guests = sum(shard["guests"] or 0 for shard in picture.status["shards"])
     text.append("   guests ", marks.DIM).append(marks.number(guests))
+    rebalanced = marks.number(replication["rebalanced"])
+    text.append("   moved with their sector ", marks.DIM).append(rebalanced)
     text.append("   fenced ", marks.DIM).append(marks.number(replication["fenced"]))
-    reasons = Text("rejected ", marks.DIM)
+    reasons = marks.say("rejected ", marks.DIM)
     for reason, count in sorted(replication["rejected"].items(), key=lambda item: -item[1]):
         reasons.append(f"{reason.replace('_', ' ')} ").append(f"{count:,}   ", marks.WARN)
     if not replication["rejected"]:
         reasons.append("nothing", marks.GOOD)
     values = picture.curves.get("handovers", ())
     high = max((value for value in values[-width:] if value is not None), default=0.0)
-    scale = Text(f"per second, full height {marks.rate(high)}", marks.DIM)
+    scale = marks.say(f"per second, full height {marks.rate(high)}", marks.DIM)
     return [text, reasons, scale, *marks.chart(values, width, max(1, height - 3), high=high)]
 
 
@@ -228,7 +230,7 @@ def table_lines(listing: Listing, chosen: int | None, width: int, height: int) -
         column = listing.columns[index]
         sign = ("▴" if listing.reverse else "▾") if index == listing.column else ""
         style = marks.CURVE if sign else marks.DIM
-        name = Text(column.title + sign, style)
+        name = marks.say(column.title + sign, style)
         head.append_text(marks.fit(name, widths[index], right=column.right)).append("  ")
     lines = [head]
     for place, entry in enumerate(shown):
@@ -243,7 +245,7 @@ def table_lines(listing: Listing, chosen: int | None, width: int, height: int) -
         lines.append(line)
     if not rows:
         words = "nothing matches the filter: esc clears it" if listing.total else "nothing yet"
-        lines.append(Text(words, marks.DIM))
+        lines.append(marks.say(words, marks.DIM))
     return lines
 
 
@@ -261,7 +263,7 @@ def help_lines(bindings: Sequence[Binding]) -> list[Text]:
     """List keys and what they do."""
     wide = max(len(binding.key) for binding in bindings)
     return [
-        Text(f"  {binding.key:<{wide}}  ", marks.CURVE).append(binding.words)
+        marks.say(f"  {binding.key:<{wide}}  ", marks.CURVE).append(binding.words)
         for binding in bindings
     ]
 
@@ -270,8 +272,8 @@ def freshness(picture: Picture) -> Text:
     """Say how old what is shown is, as a player would find it."""
     seen = picture.observed
     if not seen.joined:
-        text = Text("● ", marks.judge(picture.status_age_s, 1.0, 3.0))
+        text = marks.say("● ", marks.judge(picture.status_age_s, 1.0, 3.0))
         return text.append(f"status {marks.seconds(picture.status_age_s)} old, no snapshots")
     age = seen.data_age_s if math.isfinite(seen.data_age_s) else 0.0
-    text = Text("● ", marks.judge(age, 0.25, 1.0)).append(f"data {marks.seconds(age)} old")
+    text = marks.say("● ", marks.judge(age, 0.25, 1.0)).append(f"data {marks.seconds(age)} old")
     return text.append(f"  rtt {1000 * seen.rtt_s:.1f} ms", marks.DIM)

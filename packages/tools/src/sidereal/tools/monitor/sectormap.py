@@ -22,6 +22,8 @@ from sidereal.tools.monitor.keys import MapMode
 
 LABELLED_PIXELS_MIN: Final = 6
 """Smallest side of a sector that has words in it."""
+FRAMED_PIXELS_MIN: Final = 8
+"""Smallest side of a sector that has room for words and for a frame around them."""
 SIDE_PIXELS_MAX: Final = 16
 FRESH_S: Final = 60.0
 """A lease older than that has no glow left."""
@@ -63,7 +65,7 @@ def draw_map(
     """
     rows = dict(picture.sectors)
     if not rows or width < 4 or height < 2:
-        return [Text("no active sector", marks.DIM)]
+        return [marks.say("no active sector", marks.DIM)]
     if not colour:
         return _draw_digits(rows, chosen, width, height)
     scale = _scale(list(rows), width, height)
@@ -81,7 +83,7 @@ def draw_map(
 def describe_sector(picture: Picture, sector: Sector) -> Text:
     """Say all of a sector in one line."""
     row = dict(picture.sectors).get(sector)
-    text = Text(f"{sector.x},{sector.y} ", marks.BOLD)
+    text = marks.say(f"{sector.x},{sector.y} ", marks.BOLD)
     if row is None:
         return text.append(" nothing there, no shard simulates it", marks.DIM)
     text.append(f" {marks.shard_label(row['shard'])}", marks.owner(row["shard"], bold=True))
@@ -179,7 +181,7 @@ def _painter(
 
 
 def _frame(pixels: np.ndarray, chosen: Sector, scale: _Scale) -> None:
-    """Mutates: a white edge around the chosen sector; the pixel itself where it is small."""
+    """Mutates: a white edge around the chosen sector; all of it white where it is small."""
     column, line = _place(chosen, scale)
     x, y, side = column * scale.side, line * scale.side, scale.side
     if not (0 <= x < pixels.shape[1] and 0 <= y < pixels.shape[0]):
@@ -188,7 +190,7 @@ def _frame(pixels: np.ndarray, chosen: Sector, scale: _Scale) -> None:
     box = pixels[y : y + edge, x : x + edge]
     inside = box[1:-1, 1:-1].copy()
     box[:] = palette.WHITE
-    if edge >= 3:
+    if side >= FRAMED_PIXELS_MIN:
         box[1:-1, 1:-1] = inside
 
 
@@ -202,16 +204,15 @@ def _labels(
     labels: dict[int, dict[int, tuple[str, Style]]] = {}
     if scale.side < LABELLED_PIXELS_MIN:
         return labels
-    room = scale.side - 3
+    room = scale.side - (3 if scale.side >= FRAMED_PIXELS_MIN else 2)
     for (column, line), sector in fullest.items():
         row = rows[sector]
-        # A line of text is two pixels: the first one that lies wholly inside the frame.
-        first = (line * scale.side + 2) // 2
+        # A line of text is two pixels; where there is a frame, the first wholly inside it.
+        first = (line * scale.side + (2 if scale.side >= FRAMED_PIXELS_MIN else 0)) // 2
         ground = _rgb(pixels[2 * first, column * scale.side + 1])
         style = marks.ink(marks.readable_on(ground), ground=ground)
         words = [marks.shard_label(row["shard"]), _short(row["entities"])]
-        lines = 2 if scale.side >= LABELLED_PIXELS_MIN + 2 else 1
-        for offset, word in enumerate(words[:lines]):
+        for offset, word in enumerate(words):
             for index, letter in enumerate(word[:room]):
                 place = column * scale.side + 1 + index
                 labels.setdefault(first + offset, {})[place] = (letter, style)
