@@ -110,3 +110,8 @@ def entity_name(view: View, row: int) -> str:
     """Name of an entity, or its id for the nameless."""
     name = bytes(view.name[row]).decode("utf-8", "replace")
     return name or f"e{int(view.net_id[row])}"
+
+
+def shard_name(shard: int) -> str:
+    """What a shard is called on the screen."""
+    return f"S{shard}" if shard else "nobody"

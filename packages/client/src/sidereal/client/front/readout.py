@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.client.front import palette
-from sidereal.client.front.frame import Frame, entity_name
+from sidereal.client.front.frame import Frame, entity_name, shard_name
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.palette import Rgb
 from sidereal.client.statistics import Stage
@@ -62,7 +62,7 @@ def top_bar(frame: Frame, meter: Meter) -> list[Field]:
         Field(
             "sector", f"{sector_x},{sector_y}", palette.TEXT, max(7, len(f"{sector_x},{sector_y}"))
         ),
-        Field("simulated by", f"S{owner}" if owner else "nobody", palette.shard_colour(owner), 6),
+        Field("simulated by", shard_name(owner), palette.shard_colour(owner), 6),
         Field("tick", f"{statistics.newest_tick}" if known else "–", palette.TEXT, 7),
         Field("entities", f"{len(view)}", palette.TEXT, 6),
         Field("shards", f"{len(frame.ownership.shards())}", palette.TEXT, 3),
@@ -106,7 +106,7 @@ def inspector(frame: Frame) -> list[tuple[str, str]]:
         ("id", f"e{int(view.net_id[row])}"),
         ("name", entity_name(view, row)),
         ("kind", Kind(kind).name.lower() if kind in list(Kind) else f"kind {kind}"),
-        ("shard", f"S{int(view.shard[row])}" if view.shard[row] else "nobody"),
+        ("shard", shard_name(int(view.shard[row]))),
         ("sector", f"{sector_x},{sector_y}"),
         ("place", f"{x - sector_x * size:.1f}, {y - sector_y * size:.1f}"),
         ("speed", f"{speed:.1f} u/s"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sidereal.client.front import ownership, palette
 from sidereal.client.front.batches import Batches
-from sidereal.client.front.frame import BAR_PX, Frame, entity_name
+from sidereal.client.front.frame import BAR_PX, Frame, entity_name, shard_name
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.rows import (
@@ -153,9 +153,9 @@ def _marks(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) ->
     parts = [_entity_rows(frame, at, reach)]
     if Layer.SHAPES in frame.layers:
         parts.append(_shape_rows(frame, at))
-    parts.append(_own_rows(frame, at, reach))
     if Layer.GHOSTS in frame.layers:
         parts.append(_authority_rows(frame, reach))
+    parts.append(_own_rows(frame, at, reach))
     parts.append(_selection_rows(frame, at, reach))
     if Layer.HANDOVERS in frame.layers:
         parts.append(_flash_rows(frame, at, reach))
@@ -198,6 +198,7 @@ def _shape_rows(frame: Frame, at: NDArray[np.float32]) -> Rows:
 
 
 def _authority_rows(frame: Frame, reach: NDArray[np.float32]) -> Rows:
+    """Under the own ship, so that red shows exactly where the two differ."""
     rows = _ghost_rows(frame)
     view = frame.view
     return mark_rows(
@@ -293,7 +294,7 @@ def _label_sectors(frame: Frame, lettering: Lettering) -> None:
         if corner_x + side - x < 64 or y - (corner_y - side) < 40:
             continue
         shard = int(owned.shard[row])
-        owner = f"S{shard}" if shard else "nobody"
+        owner = shard_name(shard)
         colour = palette.shard_colour(shard)
         lettering.add(owner, x + 10, y - 26, colour, face=Face.LARGE, halo=True)
         if side > 130:
@@ -336,7 +337,7 @@ def _label_entities(
         x, y = at[row]
         below = y - reach[row] - 17
         if row == view.own:
-            text = f"you · S{int(view.shard[row])}"
+            text = f"you · {shard_name(int(view.shard[row]))}"
             lettering.add(text, x, below - 14, palette.WHITE, face=Face.BOLD, align=0.5, halo=True)
             continue
         colour = palette.WHITE if row == frame.selected else palette.DIM
@@ -355,7 +356,7 @@ def _label_flashes(
     for row, (flash, share) in zip(rows, known, strict=True):
         x, y = at[row]
         lettering.add(
-            f"S{flash.before} ► S{flash.after}",
+            f"{shard_name(flash.before)} ► {shard_name(flash.after)}",
             x,
             y + reach[row] + 12 + 18 * share,
             palette.shard_colour(flash.after),

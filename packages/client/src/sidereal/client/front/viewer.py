@@ -14,7 +14,7 @@ import numpy as np
 from sidereal.client.events import Assigned, ChatLine, Ended, Joined, NoticeLine
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
-from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name
+from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.ownership import Ownership
@@ -169,7 +169,7 @@ class Viewer:
             return
         for x, y, owner_before, owner in self._ownership.changed_since(before):
             self._moved_leases[x, y] = now
-            text = f"sector {x},{y} S{owner_before} ► S{owner}"
+            text = f"sector {x},{y} {shard_name(owner_before)} ► {shard_name(owner)}"
             self.note(text, now, palette.shard_colour(owner))
 
     def _take_handovers(self, view: View, now: float) -> None:

@@ -1,0 +1,145 @@
+"""The window's keys and mouse, as pyglet dispatches them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidereal.client.front.layers import LAYERS_SHOWN, Layer
+from sidereal.client.front.viewer import Viewer
+from sidereal.protocol.message.player import Button
+from sidereal.protocol.state.schema import Kind
+
+MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
+
+
+class Desk:
+    """A window over a small world, and fingers."""
+
+    def __init__(self, screen: Any, feed: Any, left: list[bool]) -> None:
+        import arcade
+
+        self.window = screen.window
+        self.feed = feed
+        self.left = left
+        self.key = arcade.key
+        self.viewer = Viewer(
+            feed,
+            self.window.meter,
+            size=(800, 600),
+            observing=False,
+            layers=LAYERS_SHOWN,
+            at=None,
+        )
+        self.window.overlay.help_shown = False
+        self.window.overlay.net_graph = 2
+        screen.show(self.viewer, 1.0)
+
+    def press(self, name: str, modifiers: int = 0) -> None:
+        self.window.dispatch_event("on_key_press", getattr(self.key, name), modifiers)
+
+    def release(self, name: str) -> None:
+        self.window.dispatch_event("on_key_release", getattr(self.key, name), 0)
+
+
+@pytest.fixture
+def desk(screen: Any, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    feed = make_feed({(0, 0): 1})
+    feed.place(10, Kind.SHIP, 500.0, 500.0, name="Ada")
+    feed.place(20, Kind.SHIP, 600.0, 500.0, name="Grace")
+    feed.own_id = 10
+    left: list[bool] = []
+    monkeypatch.setattr(screen.loop, "cancel", lambda: left.append(True))
+    return Desk(screen, feed, left)
+
+
+def test_flight_keys_are_held_until_released_or_the_window_loses_them(desk: Desk) -> None:
+    desk.press("W")
+    desk.press("LEFT")
+    desk.release("W")
+    desk.window.dispatch_event("on_deactivate")
+    assert desk.feed.held == [
+        Button.THRUST,
+        Button.THRUST | Button.LEFT,
+        Button.LEFT,
+        0,
+    ]
+
+
+def test_digits_switch_layers_on_both_rows_of_digits(desk: Desk) -> None:
+    desk.press("KEY_1")
+    assert Layer.GRID not in desk.viewer.layers
+    desk.press("NUM_1")
+    assert Layer.GRID in desk.viewer.layers
+
+
+def test_n_goes_round_the_levels_of_the_net_graph(desk: Desk) -> None:
+    levels = []
+    for _ in range(3):
+        desk.press("N")
+        levels.append(desk.window.overlay.net_graph)
+    assert levels == [0, 1, 2]
+
+
+def test_tab_and_shift_tab_select(desk: Desk) -> None:
+    desk.press("TAB")
+    assert desk.viewer.selected_id == 20
+    desk.press("TAB", desk.key.MOD_SHIFT)
+    assert desk.viewer.selected_id == 20
+
+
+def test_escape_goes_back_step_by_step_and_then_leaves(desk: Desk) -> None:
+    desk.press("TAB")
+    desk.press("H")
+    assert desk.window.overlay.help_shown
+    desk.press("ESCAPE")
+    assert not desk.window.overlay.help_shown
+    assert desk.viewer.selected_id == 20
+    desk.press("ESCAPE")
+    assert desk.viewer.selected_id == 0
+    assert desk.left == []
+    desk.press("ESCAPE")
+    assert desk.left == [True]
+
+
+def test_q_leaves_at_once(desk: Desk) -> None:
+    desk.press("H")
+    desk.press("Q")
+    assert desk.left == [True]
+
+
+def test_a_drag_pans_and_a_click_selects(desk: Desk) -> None:
+    zoom = desk.viewer.camera.zoom
+    at = desk.viewer.camera.project(600.0, 500.0)
+    desk.window.dispatch_event("on_mouse_press", *map(round, at), 1, 0)
+    desk.window.dispatch_event("on_mouse_release", *map(round, at), 1, 0)
+    assert desk.viewer.selected_id == 20
+    x = desk.viewer.camera.x
+    desk.window.dispatch_event("on_mouse_press", 400, 300, 1, 0)
+    desk.window.dispatch_event("on_mouse_drag", 440, 300, 40, 0, 1, 0)
+    desk.window.dispatch_event("on_mouse_release", 440, 300, 1, 0)
+    assert desk.viewer.camera.x == pytest.approx(x - 40 / zoom)
+    assert desk.viewer.selected_id == 20
+
+
+def test_the_wheel_zooms(desk: Desk) -> None:
+    zoom = desk.viewer.camera.zoom
+    desk.window.dispatch_event("on_mouse_scroll", 400, 300, 0.0, -2.0)
+    assert desk.viewer.camera.zoom < zoom
+
+
+def test_f12_saves_a_picture_where_one_stands(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    desk.press("F12")
+    (saved,) = tmp_path.glob("sidereal-*.png")
+    frame = desk.viewer.advance(1.1, 0.1)
+    assert [line.text for line in frame.feed] == [f"saved {saved.name}"]
+
+
+def test_an_unbound_key_does_nothing(desk: Desk) -> None:
+    desk.press("F7")
+    assert desk.feed.held == []
+    assert desk.viewer.layers == LAYERS_SHOWN
