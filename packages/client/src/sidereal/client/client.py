@@ -72,6 +72,7 @@ class Client:
         net_id: the ship the client flies, 0 without one.
         control_epoch: what its controls carry.
         leases: `LEASE_ROW`[n], which shard simulates which sector.
+        replica: the copy of the world, None until joined; to be looked at, not changed.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Client:
         )
         self._events: deque[ClientEvent] = deque(maxlen=limits.EVENTS_MAX)
         self._traffic = Traffic(now)
-        self._replica: Replica | None = None
+        self.replica: Replica | None = None
         self._clock = ClockSync(Rules().tick_s)
         self._early: list[bytes] = []
         self._inputs: Inputs | None = None
@@ -207,11 +208,11 @@ class Client:
 
     def view(self, now: float) -> View:
         """What to draw at `now`."""
-        if self._replica is None or self.rules is None:
+        if self.replica is None or self.rules is None:
             return empty_view()
         own = None if self._prediction is None else self._prediction.pose(now)
         return compose_view(
-            self._replica, self.rules, self._clock.server_tick(now), self.net_id, own
+            self.replica, self.rules, self._clock.server_tick(now), self.net_id, own
         )
 
     def statistics(self) -> ClientStatistics:
@@ -229,7 +230,7 @@ class Client:
             bytes_out_per_s=traffic.bytes_out_per_s,
             newest_tick=self._clock.newest_tick,
             data_age_s=self._now - self._snapshot_at,
-            visible_entities=0 if self._replica is None else len(self._replica.rows()),
+            visible_entities=0 if self.replica is None else len(self.replica.rows()),
             snapshots=traffic.snapshots,
             bytes_in=traffic.bytes_in,
             bytes_out=traffic.bytes_out,
@@ -319,7 +320,7 @@ class Client:
             raise RemoteProtocolError(f"rules that cannot work: {error}") from None
         self.stage = Stage.JOINED
         self.welcome, self.rules = welcome, welcome.rules
-        self._replica = Replica(self._schema, welcome.rules)
+        self.replica = Replica(self._schema, welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s)
         self._prediction = Prediction(welcome.rules) if self._predict else None
         self._events.append(events.Joined(welcome))
@@ -340,15 +341,15 @@ class Client:
         self._events.append(events.Assigned(message.net_id, message.control_epoch, message.tick))
 
     def _take_snapshot(self, message: bytes, now: float) -> None:
-        if self._replica is None:
+        if self.replica is None:
             if len(self._early) >= limits.SNAPSHOTS_EARLY_MAX:
                 raise RemoteProtocolError("snapshots without end before the welcome")
             self._early.append(message)
             return
-        applied = self._replica.apply_untrusted(message, now)
+        applied = self.replica.apply_untrusted(message, now)
         if applied.tick > self._clock.newest_tick:
             self._clock.observe(applied.tick, now)
-            self._replica.expire(applied.tick)
+            self.replica.expire(applied.tick)
             self._traffic.snapshots += 1
             self._snapshot_at = now
         self._take_own(applied, now)

@@ -37,6 +37,7 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import Schema
+from sidereal.shard.bodies import Bodies
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.plugin import Plugin
 from sidereal.shard.simulation import Simulation
@@ -150,6 +151,11 @@ class ShardCore:
     def serving(self) -> bool:
         """Whether the server has welcomed us and the session goes on: ticks are due then."""
         return self._simulation is not None and self.closed is None
+
+    @property
+    def bodies(self) -> Bodies | None:
+        """What is simulated, to be looked at, not changed; None before the welcome."""
+        return self._simulation.bodies if self._simulation else None
 
     def next_tick_at(self) -> float | None:
         """When `step` is due, monotonic seconds; None while there is nothing to simulate."""
