@@ -169,8 +169,9 @@ class Connection:
         ack = received.encode_ack(now, words)
         if waiting:
             self._budget.refill(now)
-            while (payload := self._encode_packet(waiting, ack, now)) is not None:
+            while waiting and (payload := self._encode_packet(waiting, ack, now)) is not None:
                 payloads.append(payload)
+                waiting = [sender for sender in waiting if sender.is_waiting]
         if not payloads and received.owed_since is not None:
             payloads.append(self._encode_ack_only(ack))
         if payloads:
