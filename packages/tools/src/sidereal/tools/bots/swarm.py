@@ -160,9 +160,9 @@ class Swarm:
             UnavailableError: there is no server.
         """
         seams, config = self._seams, self._config
-        began_at, cpu_began_at = seams.clock(), seams.cpu_clock()
         async with httpx.AsyncClient(base_url=config.server, transport=seams.transport) as http:
             await fetch_status(http)
+            began_at, cpu_began_at = seams.clock(), seams.cpu_clock()
             try:
                 with trio.move_on_after(math.inf if config.for_s is None else config.for_s):
                     async with trio.open_nursery() as nursery:
