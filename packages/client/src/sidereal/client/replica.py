@@ -2,13 +2,14 @@
 
 Theory of operation. Every snapshot is the world as of its tick, in part. An entity's `stamp` is the
 tick of the snapshot that last told its reference, so of two references the one from the later
-snapshot is true, whatever came first. Who leaves a cell is named in a tombstone:
+snapshot is true, whatever came first; likewise for attributes. It was last **seen**, in some cell,
+when either was told. Who leaves a cell is named in a tombstone:
 
 * *gone* ends the entity.
-* *moved* says that what was known before its tick is stale, not where the entity is. It is then
-  **lost**: it stays, on its straight line, until a later reference finds it, or until every cell of
-  the window is known without a gap at one tick at which it was lost. In none of them it would have
-  been missed, so it is outside. So nothing flickers on its way from one cell to the next.
+* *moved* says that where it was seen before that tick is no longer true, not where it is now. It is
+  **lost** then: it stays, on its straight line, until it is seen again, or until every cell of the
+  window is known without a gap at one tick at which it was lost. In none of them it would have been
+  missed, so it is outside. So nothing flickers on its way from one cell to the next.
 
 The tombstone of a stranger, or of the dead, is kept until every cell is known up to its tick, so
 that nothing late brings back what was there before. Entities also get lost when their cell leaves
@@ -72,6 +73,7 @@ class Replica:
         self.stale = 0
         self.stamp: Ints = np.full(capacity, NEVER, np.int64)
         self._attribute_stamp: Ints = np.full(capacity, NEVER, np.int64)
+        self._seen: Ints = np.full(capacity, NEVER, np.int64)
         self._moved: Ints = np.full(capacity, NEVER, np.int64)
         self._lost_at: Ints = np.full(capacity, NEVER, np.int64)
         self._cell_x: Ints = np.zeros(capacity, np.int64)
@@ -196,7 +198,6 @@ class Replica:
         for name, array in self._older.items():
             array[fresh] = columns[name][fresh]
         self.stamp[slots] = snapshot.tick
-        self._cell_x[slots], self._cell_y[slots] = (axis[section[at]] for axis in cells)
 
     def _keep_older(self, slots: Ints, ticks: Ints, known: NDArray[np.bool_]) -> None:
         """Note the newest reference as the older one where another is about to replace it."""
@@ -223,7 +224,7 @@ class Replica:
         applies: NDArray[np.bool_],
         cells: tuple[Ints, Ints],
     ) -> tuple[Ints, Ints]:
-        """Records that count, and their slots; strangers get one.
+        """Records that count, and their slots; strangers get one, and all are seen there.
 
         Returns:
             Indices of the records, int64[n], and slots, int64[n].
@@ -238,12 +239,14 @@ class Replica:
         strange = np.flatnonzero(slots < 0)
         if len(strange):
             _, first = np.unique(ids[strange], return_index=True)
-            fresh = self.columns.allocate(ids[strange[first]])
+            self.columns.allocate(ids[strange[first]])
             self._grow()
-            self._cell_x[fresh], self._cell_y[fresh] = (
-                axis[section[at[strange[first]]]] for axis in cells
-            )
             slots = self.columns.slots_of(ids)
+        news = self._seen[slots] < snapshot.tick
+        self._seen[slots[news]] = snapshot.tick
+        self._cell_x[slots[news]], self._cell_y[slots[news]] = (
+            axis[section[at[news]]] for axis in cells
+        )
         return at, slots
 
     def _apply_graves(self, snapshot: Snapshot, applies: NDArray[np.bool_]) -> None:
@@ -259,7 +262,7 @@ class Replica:
         for net_id, tick in zip(graves["id"][kept].tolist(), ticks[kept].tolist(), strict=True):
             self._graves[net_id] = max(tick, self._graves.get(net_id, tick))
         ended = ~moved & (slots >= 0)
-        ended[ended] = self.stamp[slots[ended]] < ticks[ended]
+        ended[ended] = self._seen[slots[ended]] < ticks[ended]
         self._free(np.unique(slots[ended]))
 
     def _lose(self, slots: Ints, ticks: Ints) -> None:
@@ -274,12 +277,12 @@ class Replica:
         off_x = np.abs(self._cell_x - self.coverage.centre_x)
         off_y = np.abs(self._cell_y - self.coverage.centre_y)
         outside = np.flatnonzero(self.columns.alive & (np.maximum(off_x, off_y) > radius))
-        self._lose(outside, self.stamp[outside] + 1)
+        self._lose(outside, self._seen[outside] + 1)
 
     def _lose_unnamed(self, cell: Replaced) -> None:
         here = (self._cell_x == cell.cell_x) & (self._cell_y == cell.cell_y)
-        unnamed = np.flatnonzero(self.columns.alive & here & (self.stamp < cell.tick))
-        self._lose(unnamed, self.stamp[unnamed] + 1)
+        unnamed = np.flatnonzero(self.columns.alive & here & (self._seen < cell.tick))
+        self._lose(unnamed, self._seen[unnamed] + 1)
 
     def _settle(self) -> None:
         """Let go of whoever is known to be outside, and of graves that nothing can open."""
@@ -293,13 +296,14 @@ class Replica:
 
     def _is_lost(self) -> NDArray[np.bool_]:
         """bool by slot: an entity moved after what is known of it; never true of free slots."""
-        return np.asarray(self.stamp < self._moved, dtype=np.bool_)
+        return np.asarray(self._seen < self._moved, dtype=np.bool_)
 
     def _free(self, slots: Ints) -> None:
         if not len(slots):
             return
         self.columns.free(slots)
-        for array in (self.stamp, self._attribute_stamp, self._moved, self._lost_at):
+        told = (self.stamp, self._attribute_stamp, self._seen, self._moved, self._lost_at)
+        for array in told:
             array[slots] = NEVER
 
     def _grow(self) -> None:
@@ -308,6 +312,7 @@ class Replica:
             return
         self.stamp = _grown(self.stamp, capacity, NEVER)
         self._attribute_stamp = _grown(self._attribute_stamp, capacity, NEVER)
+        self._seen = _grown(self._seen, capacity, NEVER)
         self._moved = _grown(self._moved, capacity, NEVER)
         self._lost_at = _grown(self._lost_at, capacity, NEVER)
         self._cell_x = _grown(self._cell_x, capacity, 0)

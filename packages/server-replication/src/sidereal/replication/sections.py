@@ -122,43 +122,44 @@ class Layout:
 
     def bodies(
         self, stream: CellStream, sections: Sections, cut: Cut
-    ) -> Iterator[tuple[bytes, bytes, bytes, bytes, bytes]]:
-        """Give the sections, extents, references, attributes and tombstones of each datagram.
+    ) -> Iterator[tuple[bytes, ...]]:
+        """Give what follows the own block of each datagram, in pieces.
 
         Args:
             stream: as published.
             sections: all that `cut` covers, in its order.
             cut: the datagrams.
         """
-        head = np.zeros(len(sections.row), SECTION)
         partial, whole = sections.parts > 1, sections.since < 0
         changes = sections.changes
-        head["column"] = sections.column
-        head["flags"] = np.where(whole, REPLACE, 0) | np.where(partial, PARTIAL, 0)
-        head["age"] = np.where(whole, 0, stream.tick - sections.since)
-        head["references"] = changes.references
-        head["attributes"] = changes.attributes
-        head["gone"] = changes.graves
+        heads = np.zeros(len(sections.row), SECTION)
+        heads["column"] = sections.column
+        heads["flags"] = np.where(whole, REPLACE, 0) | np.where(partial, PARTIAL, 0)
+        heads["age"] = np.where(whole, 0, stream.tick - sections.since)
+        heads["references"] = changes.references
+        heads["attributes"] = changes.attributes
+        heads["gone"] = changes.graves
         extents = np.zeros(np.count_nonzero(partial), EXTENT)
         extents["part"], extents["parts"] = sections.part[partial], sections.parts[partial]
-        one = np.ones(len(head), np.int64)
-        return zip(
-            _slices(head, one, cut),
-            _slices(extents, partial.astype(np.int64), cut),
-            _slices(_gather(stream.references, changes[0:2]), changes.references, cut),
-            _slices(_gather(stream.attributes, changes[2:4]), changes.attributes, cut),
-            _slices(_gather(stream.graves, changes[4:6]), changes.graves, cut),
-            strict=True,
-        )
+        pieces = [
+            (heads, np.ones(len(heads), np.int64)),
+            (extents, partial.astype(np.int64)),
+            (_gather(stream.references, changes[0:2]), changes.references),
+            (_gather(stream.attributes, changes[2:4]), changes.attributes),
+            (_gather(stream.graves, changes[4:6]), changes.graves),
+        ]
+        # Of most ticks some piece is empty for everybody.
+        told = [_slices(rows, count, cut) for rows, count in pieces if len(rows)]
+        return zip(*told, strict=True) if told else iter([()] * len(cut.row))
 
 
 def _gather(rows: Rows, spans: tuple[Ints, ...]) -> Rows:
     return rows.take(ranges(*spans))
 
 
-def _slices(rows: Rows, count: Ints, cut: Cut) -> Iterator[bytes]:
+def _slices(rows: Rows, count: Ints, cut: Cut) -> list[bytes]:
     """The rows of each datagram as bytes, given how many each section has."""
     packed, size = rows.tobytes(), rows.dtype.itemsize
     place = offsets(count) * size
     begin, end = place[cut.first].tolist(), place[cut.end].tolist()
-    return (packed[a:b] for a, b in zip(begin, end, strict=True))
+    return [packed[a:b] for a, b in zip(begin, end, strict=True)]

@@ -109,7 +109,7 @@ def arranged(group: Ints, tick: Ints, rows: Rows, group_count: int) -> Changelog
     newest = np.full(group_count + 1, -1, dtype=np.int64)
     first = np.flatnonzero(np.diff(key >> 32, prepend=-1))
     newest[key[first] >> 32] = TICK_MAX - (key[first] & TICK_MAX)
-    return Changelog(key, rows[order], _starts(key, group_count), newest)
+    return Changelog(key, rows.take(order), _starts(key, group_count), newest)
 
 
 def empty(dtype: np.dtype[Any]) -> Changelog:

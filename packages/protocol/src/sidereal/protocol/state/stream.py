@@ -243,12 +243,13 @@ class CellStream:
             attributes: `Schema.attribute_record`[n]
 
         Raises:
-            LocalProtocolError: the tick does not advance, or a change lies ahead of it.
+            LocalProtocolError: the tick does not advance, or a change is negative or ahead of it.
         """
         if not self.tick < tick <= TICK_MAX:
             raise LocalProtocolError(f"tick {tick} published after {self.tick}")
-        if len(net_id) and max(changed.max(), attributes_changed.max()) > tick:
-            raise LocalProtocolError("a change lies ahead of the published tick")
+        ticks = np.concatenate([changed, attributes_changed, [0]])
+        if ticks.min() < 0 or ticks.max() > tick:
+            raise LocalProtocolError("a change is negative or ahead of the published tick")
         groups = np.asarray(group, dtype=np.int64)
         if len(groups):
             self.reserve(int(groups.max()) + 1)

@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from sidereal.protocol.errors import ConfigError, LocalProtocolError
+from sidereal.protocol.limits import (
+    REORDER_TICKS_MAX,
+    SECTION_PARTS_MAX,
+    SNAPSHOT_SIZE_MAX,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.sectors import SectorTable, pack_sector
+from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
+from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.protocol.state.snapshot import Snapshot, read_snapshot_untrusted
+from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
+from sidereal.replication.fanout import Fanout
+
+RULES = Rules(view_radius_cells=1)
+WINDOW = 9
+CENTRE = (1, 1)
+
+
+class Server:
+    """A world without motion: entities in cells, and what its clients are sent."""
+
+    def __init__(self, datagrams_max: int = 16) -> None:
+        self.stream = CellStream(SCHEMA, RULES)
+        self.table = SectorTable(RULES)
+        self.fanout = Fanout(SCHEMA, RULES, self.stream, 4, datagrams_max)
+        self.tick = 0
+        self.cells: dict[int, tuple[int, int]] = {}
+        self.changed: dict[int, int] = {}
+        self.entered: dict[int, int] = {}
+        self.tags: dict[int, list[int]] = {}
+        self.sent: dict[int, list[Snapshot]] = {}
+
+    def group(self, cell: tuple[int, int]) -> int:
+        at = np.array([cell]) * RULES.cell_size + 1.0
+        return int(self.table.group_of(at[:, 0], at[:, 1])[0])
+
+    def put(self, cell: tuple[int, int], ids: Iterable[int]) -> None:
+        for net_id in ids:
+            if net_id in self.cells:
+                self.bury(net_id, moved=True)
+            self.cells[net_id] = cell
+            self.changed[net_id] = self.entered[net_id] = self.tick + 1
+
+    def kill(self, net_id: int) -> None:
+        self.bury(net_id, moved=False)
+        del self.cells[net_id], self.changed[net_id]
+
+    def bury(self, net_id: int, moved: bool) -> None:
+        group = np.array([self.group(self.cells[net_id])], np.int32)
+        self.stream.bury(self.tick + 1, np.array([net_id], np.uint32), group, np.array([moved]))
+
+    def touch(self, ids: Iterable[int]) -> None:
+        for net_id in ids:
+            self.changed[net_id] = self.tick + 1
+
+    def look(self, client: int, cell: tuple[int, int] = CENTRE) -> None:
+        self.fanout.move(client, self.tick + 1, *cell)
+
+    def step(self, own: dict[int, np.void | None] | None = None) -> None:
+        self.tick += 1
+        ids = np.array(sorted(self.cells), np.uint32)
+        changed = np.array([self.changed[i] for i in ids.tolist()], np.int64)
+        group = np.array([self.group(self.cells[i]) for i in ids.tolist()], np.int32)
+        wire = np.zeros(len(ids), SCHEMA.wire_record)
+        attributes = np.zeros(len(ids), SCHEMA.attribute_record)
+        wire["id"] = attributes["id"] = ids
+        entered = np.array([self.entered[i] for i in ids.tolist()], np.int64)
+        self.stream.publish(self.tick, ids, group, changed, entered, wire, attributes)
+        self.fanout.refresh(self.table)
+        self.tags, self.sent = {}, {}
+        for client, message, tag in self.fanout.collect(self.tick, own or {}):
+            assert len(message) <= SNAPSHOT_SIZE_MAX
+            snapshot = read_snapshot_untrusted(SCHEMA, RULES, message)
+            assert snapshot.tick == self.tick
+            self.tags.setdefault(client, []).append(tag)
+            self.sent.setdefault(client, []).append(snapshot)
+
+    def ack(self, client: int = 0, tags: list[int] | None = None) -> None:
+        self.fanout.acked(client, self.tags[client] if tags is None else tags)
+
+    def sections(self, client: int = 0) -> dict[int, bool]:
+        """Columns told, and whether whole."""
+        return {
+            int(column): bool(replace)
+            for snapshot in self.sent[client]
+            for column, replace in zip(snapshot.column, snapshot.replace, strict=True)
+        }
+
+    def ids(self, client: int = 0) -> list[int]:
+        return sorted(i for s in self.sent[client] for i in s.references["id"].tolist())
+
+    def gone(self, client: int = 0) -> list[int]:
+        return sorted(i for s in self.sent[client] for i in s.graves["id"].tolist())
+
+    def quiet(self, client: int = 0) -> int:
+        return int(self.sent[client][0].quiet.sum())
+
+
+@pytest.fixture
+def server() -> Server:
+    server = Server()
+    server.fanout.join(0)
+    server.look(0)
+    return server
+
+
+def settle(server: Server) -> None:
+    """Let everybody know everything."""
+    server.step()
+    for client in server.tags:
+        server.ack(client)
+
+
+def test_a_new_client_is_told_every_cell_whole_until_it_acks(server: Server) -> None:
+    server.put(CENTRE, [5])
+    for _ in range(3):
+        server.step()
+        assert server.sections() == dict.fromkeys(range(WINDOW), True)
+        assert server.ids() == [5]
+    server.ack()
+    server.step()
+    assert server.sections() == {}
+    assert server.quiet() == WINDOW
+
+
+def test_only_what_changed_since_the_ack_is_told(server: Server) -> None:
+    server.put(CENTRE, [5, 6, 7])
+    settle(server)
+    server.touch([6])
+    server.step()
+    assert (server.ids(), server.sections()) == ([6], {4: False})
+    assert server.quiet() == WINDOW - 1
+    server.touch([7])
+    server.step()
+    assert server.ids() == [6, 7], "what was told is told until it is acked"
+
+
+def test_acks_count_in_whatever_order_they_come(server: Server) -> None:
+    server.put(CENTRE, [5, 6])
+    settle(server)
+    server.touch([5])
+    server.step()
+    first = server.tags[0]
+    server.touch([6])
+    server.step()
+    server.ack()
+    server.ack(tags=first)
+    server.ack(tags=first)
+    server.step()
+    assert server.sections() == {}
+
+
+def test_a_client_without_news_still_gets_one_datagram_with_its_own_block(server: Server) -> None:
+    settle(server)
+    block = np.zeros((), OWN_BLOCK)
+    block["input_seq"] = 77
+    server.step({0: block[()]})
+    [snapshot] = server.sent[0]
+    assert snapshot.own is not None
+    assert snapshot.own["input_seq"] == 77
+    server.step({0: None})
+    assert server.sent[0][0].own is None
+
+
+def test_the_own_block_comes_once_per_tick(server: Server) -> None:
+    for y in range(3):
+        server.put((0, y), range(100 * y + 1, 100 * y + 40))
+    server.step({0: np.zeros(1, OWN_BLOCK)[0]})
+    assert len(server.sent[0]) > 1
+    assert [snapshot.own is not None for snapshot in server.sent[0]].count(True) == 1
+
+
+def test_leaving_and_dying_are_told_until_acked(server: Server) -> None:
+    server.put(CENTRE, [5, 6])
+    settle(server)
+    server.kill(5)
+    server.put((2, 1), [6])
+    for _ in range(2):
+        server.step()
+        assert server.gone() == [5, 6]
+        assert server.ids() == [6]
+    server.ack()
+    server.step()
+    assert server.sections() == {}
+
+
+def test_cells_told_whole_have_no_tombstones(server: Server) -> None:
+    server.put(CENTRE, [5])
+    server.step()
+    server.kill(5)
+    server.step()
+    assert server.gone() == []
+    assert server.sections()[4] is True
+
+
+def test_only_entered_cells_are_told_whole_after_a_step_aside(server: Server) -> None:
+    server.put((3, 1), [9])
+    settle(server)
+    server.look(0, (2, 1))
+    server.step()
+    assert sorted(server.sections().values()) == [True] * 3
+    assert server.ids() == [9]
+    assert server.quiet() == WINDOW - 3
+
+
+def test_a_late_ack_from_before_a_cell_was_left_does_not_count_after_its_return(
+    server: Server,
+) -> None:
+    server.put(CENTRE, [5])
+    server.step()
+    late = server.tags[0]
+    server.look(0, (20, 20))
+    server.step()
+    server.look(0)
+    server.ack(tags=late)
+    server.step()
+    assert server.sections() == dict.fromkeys(range(WINDOW), True)
+    assert server.ids() == [5]
+
+
+def test_an_ack_of_a_former_client_in_the_same_row_does_not_count(server: Server) -> None:
+    server.step()
+    late = server.tags[0]
+    server.fanout.leave(0)
+    server.fanout.acked(0, late)
+    server.fanout.join(0)
+    server.look(0)
+    server.fanout.acked(0, late)
+    server.step()
+    assert server.sections() == dict.fromkeys(range(WINDOW), True)
+
+
+def test_acks_count_up_to_the_age_at_which_receivers_drop_and_no_longer(server: Server) -> None:
+    for age, counts in ((REORDER_TICKS_MAX, True), (REORDER_TICKS_MAX + 1, False)):
+        server.fanout.join(0)
+        server.look(0)
+        server.step()
+        tags = server.tags[0]
+        for _ in range(age - 1):
+            server.step()
+        server.ack(tags=tags)
+        server.step()
+        assert (server.sections() == {}) is counts
+    assert server.fanout.statistics().late_acks == 1
+
+
+def test_a_client_acked_before_the_tombstones_gets_the_cell_whole(server: Server) -> None:
+    server.put(CENTRE, [5, 6])
+    settle(server)
+    for age in range(255):
+        server.step()
+        assert server.sections() == {}, age
+    server.kill(5)
+    server.step()
+    assert server.sections() == {4: True}
+    assert (server.ids(), server.gone()) == ([6], [])
+
+
+def test_a_cell_in_parts_counts_when_all_of_them_are_acked(server: Server) -> None:
+    server.put(CENTRE, range(1, 101))
+    for _ in range(4):
+        settle(server)
+    server.touch(range(1, 101))
+    server.step()
+    parts = {int(p) for s in server.sent[0] for p in s.parts}
+    assert parts == {2}
+    one, other = server.tags[0]
+    server.ack(tags=[other])
+    server.step()
+    assert len(server.ids()) == 100
+    server.ack(tags=[one])
+    server.step()
+    assert server.sections() == {}
+
+
+def test_a_cell_too_large_for_a_tick_comes_in_lasting_parts(server: Server) -> None:
+    server.put(CENTRE, range(1, 901))
+    seen: set[int] = set()
+    described: set[int] = set()
+    for _ in range(30):
+        server.step()
+        assert len(server.sent[0]) <= 16
+        seen |= set(server.ids())
+        described |= {i for s in server.sent[0] for i in s.attributes["id"].tolist()}
+        server.ack()
+    assert seen == described == set(range(1, 901))
+    assert server.fanout.statistics().transfers == 1
+    assert server.sections() == {}
+
+
+def test_unacked_parts_of_a_transfer_are_told_again_and_acked_ones_are_not(
+    server: Server,
+) -> None:
+    server.put(CENTRE, range(1, 301))
+    sent: dict[int, int] = {}
+    lost = None
+    for _ in range(40):
+        server.step()
+        keep = []
+        for snapshot, tag in zip(server.sent[0], server.tags[0], strict=True):
+            if snapshot.lasting.any():
+                part = int(snapshot.part[0])
+                sent[part] = sent.get(part, 0) + 1
+                lost = part if lost is None else lost
+                if part == lost and sent[part] < 3:
+                    continue
+            keep.append(tag)
+        server.ack(tags=keep)
+    assert lost is not None
+    assert sent.pop(lost) == 3
+    assert set(sent.values()) == {1}
+
+
+def test_who_left_during_a_transfer_is_told_as_left(server: Server) -> None:
+    server.put(CENTRE, range(1, 301))
+    server.step()
+    server.put((2, 1), [1])
+    server.kill(300)
+    told: dict[str, set[int]] = {"ids": set(), "gone": set()}
+    for _ in range(20):
+        server.step()
+        told["ids"] |= set(server.ids())
+        told["gone"] |= set(server.gone())
+    assert {1, 300} <= told["gone"]
+    assert 300 not in told["ids"]
+
+
+def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
+    server = Server(datagrams_max=SECTION_PARTS_MAX + 1)
+    server.fanout.join(0)
+    server.look(0)
+    for column in range(WINDOW):
+        cell = (column % 3, column // 3)
+        server.put(cell, range(100 * column + 1, 100 * column + 51))
+    server.step()
+    assert 4 in server.sections()
+    assert len(server.sections()) < WINDOW
+    assert server.sent[0][0].deferred == WINDOW - len(server.sections())
+    told: set[int] = set()
+    for _ in range(6):
+        assert len(server.sent[0]) <= SECTION_PARTS_MAX + 1
+        told |= set(server.sections())
+        assert server.quiet() + len(server.sections()) <= WINDOW
+        server.step()
+    assert told == set(range(WINDOW)), "no cell starves though nothing is acked"
+
+
+def test_what_is_put_off_is_neither_told_nor_quiet_nor_acked() -> None:
+    server = Server(datagrams_max=SECTION_PARTS_MAX + 1)
+    server.fanout.join(0)
+    server.look(0)
+    for column in range(WINDOW):
+        server.put((column % 3, column // 3), range(100 * column + 1, 100 * column + 51))
+    server.step()
+    told = set(server.sections())
+    server.ack()
+    rest = set(range(WINDOW)) - told
+    server.step()
+    assert server.sections()
+    assert set(server.sections()) <= rest
+    assert server.quiet() == len(told)
+
+
+def test_a_sector_that_becomes_inactive_is_told_as_empty(server: Server) -> None:
+    server.put((-1, 0), [5])
+    settle(server)
+    server.kill(5)
+    server.table.release(pack_sector(-1, 0))
+    server.step()
+    # Cell (-1, 0) is outside the window around (1, 1); its sector is not.
+    assert server.sections() == {}
+    server.look(0, (0, 0))
+    server.put((-1, 0), [6])
+    settle(server)
+    server.kill(6)
+    server.table.release(pack_sector(-1, 0))
+    server.step()
+    assert server.sections() == {2: True, 5: True}
+    assert (server.ids(), server.gone()) == ([], [])
+
+
+def test_a_group_used_again_for_another_sector_begins_anew(server: Server) -> None:
+    server.look(0, (0, 0))
+    server.put((-1, 0), [5])
+    settle(server)
+    group = server.group((-1, 0))
+    server.kill(5)
+    server.table.release(pack_sector(-1, 0))
+    server.stream.forget(np.array([group], np.int32))
+    server.put((400, 0), [6])
+    assert server.group((400, 0)) // 16 == group // 16
+    server.step()
+    assert server.ids() == []
+    assert server.sections() == {2: True, 5: True}
+
+
+def test_an_empty_world_is_told_once(server: Server) -> None:
+    server.step()
+    assert server.sections() == dict.fromkeys(range(WINDOW), True)
+    server.ack()
+    server.step()
+    assert (server.sections(), len(server.sent[0])) == ({}, 1)
+
+
+def test_clients_do_not_see_each_other_s_progress(server: Server) -> None:
+    server.put(CENTRE, [5])
+    server.fanout.join(2)
+    server.look(2)
+    server.step()
+    server.ack(2)
+    server.step()
+    assert server.sections(2) == {}
+    assert len(server.sections(0)) == WINDOW
+    server.fanout.leave(0)
+    server.step()
+    assert set(server.sent) == {2}
+
+
+def test_a_tick_is_collected_once_and_only_when_published(server: Server) -> None:
+    server.step()
+    for tick in (server.tick, server.tick + 1):
+        with pytest.raises(LocalProtocolError):
+            server.fanout.collect(tick, {})
+
+
+def test_records_that_cannot_be_sent_are_refused() -> None:
+    huge = Component("book", (Field("text", "S1200"),), Replication.ATTRIBUTE)
+    schema = Schema((*BASE_COMPONENTS, huge))
+    with pytest.raises(ConfigError):
+        Fanout(schema, RULES, CellStream(schema, RULES), 1)
+    with pytest.raises(ConfigError):
+        Fanout(SCHEMA, RULES, CellStream(SCHEMA, RULES), 1, SECTION_PARTS_MAX)
