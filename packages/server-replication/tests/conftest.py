@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,9 @@ class DatabaseServer:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
-        assert self.url, "the embedded PostgreSQL did not start"
+        if not self.url:
+            self.kill()
+            raise RuntimeError("the embedded PostgreSQL did not start")
         self.postmaster = int((directory / "postgres/postmaster.pid").read_text().splitlines()[0])
 
     def kill(self) -> None:
@@ -88,8 +91,11 @@ def database_server(world_directory: Path) -> Iterator[DatabaseServer]:
     subprocess.run(["cp", "-a", f"{world_directory}/.", str(path)], check=True)
     server = DatabaseServer(path)
     yield server
+    ended = os.pidfd_open(server.postmaster)
     server.kill()
-    shutil.rmtree(path, ignore_errors=True)
+    select.select([ended], [], [], 10)
+    os.close(ended)
+    shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -174,7 +174,8 @@ def _needed(programs: Path) -> Iterator[Path]:
 def _publish(programs: Path, place: Path) -> Path:
     site = programs.parents[2]
     status = (programs / "postgres").stat()
-    identity = f"{programs} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    # Virtual environments that share files with one cache share what is put here, too.
+    identity = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
     digest = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
     target = place / f"sidereal-postgres-{VERSION}-{digest}"
     files = [path.relative_to(site) for path in _needed(programs)]

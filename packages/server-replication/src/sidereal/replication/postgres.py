@@ -350,7 +350,7 @@ async def _wait_exit(process: subprocess.Popen[bytes]) -> None:
 
 async def _wait_until(reached: Callable[[], bool]) -> None:
     # Another process's file or life: there is nothing to be woken by.
-    while not reached():  # noqa: ASYNC110
+    while not reached():
         await trio.sleep(POLL_S)
 
 

@@ -19,7 +19,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -34,11 +34,9 @@ from sidereal.replication import tables
 from sidereal.replication.persist import Batch
 from sidereal.replication.postgres import Embedded, bare_errors, open_postgres
 from sidereal.replication.rowcopy import RowCopy
-from sidereal.replication.tables import LONG_S_MAX, NameTakenError
+from sidereal.replication.tables import LONG_S_MAX, Connection, NameTakenError
 
 T = TypeVar("T")
-Connection = Any
-"""A pooled connection; asyncpg's stubs make it generic and the library does not."""
 
 CONNECTIONS_MAX: Final = 8
 OPERATIONS_MAX: Final = 256
