@@ -293,6 +293,23 @@ def test_a_burst_is_acked_in_one_call(count: int) -> None:
     assert sorted(one.take_acked()) == list(range(count))
 
 
+def test_a_wide_ack_leaves_room_for_the_longest_message() -> None:
+    one, two = connection(), connection()
+    for number in range(600):
+        one.send(UNRELIABLE, b"", number)
+        for payload in one.payloads_to_send(0.0):
+            two.receive_payload(payload, 0.01)
+    longest = bytes(limits.UNRELIABLE_SIZE_MAX)
+    two.send(UNRELIABLE, longest)
+    two.send(ORDERED, bytes(2 * limits.FRAGMENT_SIZE))
+    came = []
+    for payload in two.payloads_to_send(0.01):
+        assert len(payload) <= limits.PAYLOAD_SIZE_MAX
+        came += one.receive_payload(payload, 0.02)
+    assert came == [(UNRELIABLE, longest), (ORDERED, bytes(2 * limits.FRAGMENT_SIZE))]
+    assert len(one.take_acked()) == 600
+
+
 def test_acks_of_packets_never_sent_are_counted_and_ignored() -> None:
     one = connection()
     one.send(UNRELIABLE, b"x", 1)

@@ -127,6 +127,7 @@ def header(flags: int = 0, words: int = 0) -> bytes:
         header()[:3],
         header(flags=2),
         header(flags=1),
+        header(flags=2) + encode_unreliable_head(0, 0),
         header(words=1),
         header(words=limits.ACK_WORDS_MAX + 1) + bytes(4 + 4 * (limits.ACK_WORDS_MAX + 1)),
         header() + b"\x04\x00\x00",

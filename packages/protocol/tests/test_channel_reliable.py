@@ -97,6 +97,20 @@ def test_what_was_lost_goes_first_and_only_if_still_unacked() -> None:
     assert sender.memory_size == 0
 
 
+def test_what_was_acked_while_it_waited_to_be_sent_again_is_not() -> None:
+    sender = ReliableSender(0, ORDERED)
+    for body in (b"a", b"b", b"c"):
+        sender.push(body)
+    sent, _ = take_packet(sender)
+    for _, message, index in sent.parts:
+        sender.part_lost(message, index)
+    (_, second, index) = sent.parts[1]
+    sender.part_acked(second, index)
+    _, again = take_packet(sender)
+    assert [part.body for part in again] == [b"a", b"c"]
+    assert sender.resends == 2
+
+
 def test_memory_is_free_again_when_all_before_is_acked() -> None:
     sender = ReliableSender(0, ORDERED)
     for _ in range(3):
