@@ -8,13 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sidereal.tools.monitor.app import MonitorConfig, run_monitor
+from sidereal.tools.publish import JsonTarget
 
 
 async def monitor(
     *,
     server: str = "http://127.0.0.1:7070",
     once: Annotated[bool, Parameter(negative=())] = False,
-    json: str | None = None,
+    json: JsonTarget = None,
     svg: Path | None = None,
     screen: str = "overview",
     for_s: Annotated[float, Parameter(name="--for")] = 2.0,

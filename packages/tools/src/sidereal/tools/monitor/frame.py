@@ -69,7 +69,6 @@ def draw_frame(desk: Desk, picture: Picture, width: int, height: int, *, colour:
 
 
 def _header(desk: Desk, picture: Picture, width: int) -> Text:
-    status = picture.status
     if picture.silent_s is not None:
         words = f" no answer for {marks.seconds(picture.silent_s)}: {picture.why}; trying again"
         return _banner(words, f"{picture.server} ", width, palette.BAD)
@@ -79,16 +78,29 @@ def _header(desk: Desk, picture: Picture, width: int) -> Text:
     age = picture.observed.data_age_s if picture.observed.joined else picture.status_age_s
     if age > STALE_S:
         return _banner(f" data {marks.seconds(age)} old", f"{picture.server} ", width, palette.WARN)
-    left = marks.say(" sidereal ", marks.ink((12, 14, 20), bold=True, ground=palette.SHARDS[0]))
-    left.append(f" {picture.server}", marks.BOLD)
-    left.append(f"  {status['version']}, up {marks.seconds(status['uptime_s'])}", marks.DIM)
-    hz = picture.tick_hz
-    left.append("   tick ", marks.DIM).append(marks.number(status["tick"]))
+    right = panels.freshness(picture).append(" ")
+    room = width - right.cell_len
+    line = Text()
+    for part in _header_parts(picture):
+        if line.cell_len + part.cell_len < room:
+            line.append_text(part)
+    return marks.fit(line, max(0, room)).append_text(right)
+
+
+def _header_parts(picture: Picture) -> list[Text]:
+    """What the header says where there is room, the most important first."""
+    status, hz = picture.status, picture.tick_hz
+    tick = marks.say("   tick ", marks.DIM).append(marks.number(status["tick"]))
     if hz is not None:
         slow = status["tick_hz"] - hz
-        left.append(" at ", marks.DIM).append(f"{hz:.1f} Hz", marks.judge(slow, 0.8, 3.0))
-    right = panels.freshness(picture).append(" ")
-    return marks.fit(left, max(0, width - right.cell_len)).append_text(right)
+        tick.append(" at ", marks.DIM).append(f"{hz:.1f} Hz", marks.judge(slow, 0.8, 3.0))
+    ages = f"  {status['version']}, up {marks.seconds(status['uptime_s'])}"
+    return [
+        marks.say(" sidereal ", marks.ink((12, 14, 20), bold=True, ground=palette.SHARDS[0])),
+        marks.say(f" {picture.server}", marks.BOLD),
+        tick,
+        marks.say(ages, marks.DIM),
+    ]
 
 
 def _banner(left: str, right: str, width: int, colour: palette.Rgb) -> Text:
@@ -109,7 +121,7 @@ def _tabs(desk: Desk, picture: Picture, width: int) -> Text:
     text = Text(" ")
     for number, screen in enumerate(SCREENS, 1):
         here = screen is desk.screen
-        text.append(f" {number}", marks.CURVE if not here else marks.CHOSEN)
+        text.append(f" {number}", marks.KEY if not here else marks.CHOSEN)
         text.append(f" {screen.value}", marks.CHOSEN if here else marks.PLAIN)
         if screen in counts and width >= MAP_FROM_WIDTH:
             text.append(f" {marks.number(counts[screen])}", marks.CHOSEN if here else marks.DIM)
@@ -121,14 +133,16 @@ def _tabs(desk: Desk, picture: Picture, width: int) -> Text:
 
 def _footer(desk: Desk, width: int) -> Text:
     if desk.typing:
-        text = marks.say(" / ", marks.CURVE).append(desk.choice.words).append("▌", marks.CURVE)
+        text = marks.say(" / ", marks.KEY).append(desk.choice.words).append("▌", marks.KEY)
         return text.append("   enter keeps it, esc clears it", marks.DIM)
-    text = Text(" ")
-    for binding in bindings(desk.screen):
-        if binding.short:
-            text.append(binding.key.partition("  ")[0], marks.CURVE)
-            text.append(f" {binding.short}   ", marks.DIM)
-    return text
+    hints = [
+        marks.say(binding.key.partition("  ")[0], marks.KEY).append(f" {binding.short}", marks.DIM)
+        for binding in bindings(desk.screen)
+        if binding.short
+    ]
+    while sum(hint.cell_len + 3 for hint in hints) > width and len(hints) > 2:
+        del hints[-3]  # the last two say how to learn the others, and how to leave
+    return Text(" ").append_text(Text("   ").join(hints))
 
 
 def _overview(desk: Desk, picture: Picture, width: int, height: int, colour: bool) -> list[Text]:

@@ -255,7 +255,7 @@ def _client_rows(picture: Picture) -> list[Row]:
         worst = None if loss is None else loss
         cells = (
             _words(client["name"] or marks.BLANK, marks.BOLD if joined else marks.DIM),
-            _words(client["role"], marks.PLAIN if client["role"] == "player" else marks.CURVE),
+            _words(client["role"], marks.PLAIN if client["role"] == "player" else marks.KEY),
             _words(client["phase"], marks.GOOD if joined else marks.WARN),
             _count(client["net_id"] or None),
             _duration(rtt, marks.judge(rtt, 100, 250)),
@@ -311,6 +311,10 @@ def _event_row(index: int, event: Mapping[str, Any], picture: Picture) -> Row:
 
 def _fields(event: Mapping[str, Any]) -> Text:
     text = Text()
+    if event["event"] == "handover":
+        text.append(f"{event['count']} ").append("entities" if event["count"] > 1 else "entity")
+        since = event.get("since_tick")
+        return text if since is None else text.append(f" since tick {since:,}", marks.DIM)
     for name, value in event.items():
         if name in ("tick", "event", "account"):
             continue

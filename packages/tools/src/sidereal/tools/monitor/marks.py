@@ -17,6 +17,8 @@ BLANK: Final = "–"
 """What was not measured."""
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
+_SPARK_LEVEL_MAX: Final = len(_BARS) - 2
+"""A full block would touch the curve above."""
 
 
 def ink(colour: Rgb, *, bold: bool = False, ground: Rgb | None = None) -> Style:
@@ -32,7 +34,8 @@ WARN: Final = ink(palette.WARN)
 BAD: Final = ink(palette.BAD)
 BOLD: Final = Style(bold=True)
 PLAIN: Final = Style()
-CURVE: Final = ink(palette.INTERPOLATED)
+KEY: Final = ink(palette.INTERPOLATED)
+CURVE: Final = ink((62, 106, 184))
 CHOSEN: Final = Style(bgcolor=Color.from_rgb(38, 52, 84), bold=True)
 
 
@@ -131,9 +134,9 @@ def sparkline(
         if value is None:
             text.append(" ")
             continue
-        level = 0 if top <= 0 else round(value / top * (len(_BARS) - 1))
+        level = 0 if top <= 0 else round(value / top * _SPARK_LEVEL_MAX)
         style = CURVE if value < warn else WARN if value < bad else BAD
-        text.append(_BARS[min(max(level, 0), len(_BARS) - 1)], DIM if value <= 0 else style)
+        text.append(_BARS[min(max(level, 0), _SPARK_LEVEL_MAX)], EDGE if value <= 0 else style)
     return text
 
 

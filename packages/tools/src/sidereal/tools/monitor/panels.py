@@ -60,7 +60,7 @@ def title(words: str, note: str = "") -> Text:
 
 def key_hint(key: str, words: str) -> Text:
     """A key in the edge of the pane it belongs to."""
-    return Text(" ").append(key, marks.CURVE).append(f" {words} ", marks.DIM)
+    return Text(" ").append(key, marks.KEY).append(f" {words} ", marks.DIM)
 
 
 def _line(label: str, value: Text, curve: Text | None = None) -> Text:
@@ -229,7 +229,7 @@ def table_lines(listing: Listing, chosen: int | None, width: int, height: int) -
     for index in kept:
         column = listing.columns[index]
         sign = ("▴" if listing.reverse else "▾") if index == listing.column else ""
-        style = marks.CURVE if sign else marks.DIM
+        style = marks.KEY if sign else marks.DIM
         name = marks.say(column.title + sign, style)
         head.append_text(marks.fit(name, widths[index], right=column.right)).append("  ")
     lines = [head]
@@ -263,7 +263,7 @@ def help_lines(bindings: Sequence[Binding]) -> list[Text]:
     """List keys and what they do."""
     wide = max(len(binding.key) for binding in bindings)
     return [
-        marks.say(f"  {binding.key:<{wide}}  ", marks.CURVE).append(binding.words)
+        marks.say(f"  {binding.key:<{wide}}  ", marks.KEY).append(binding.words)
         for binding in bindings
     ]
 
