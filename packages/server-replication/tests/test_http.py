@@ -21,7 +21,8 @@ from sidereal.replication import passwords
 from sidereal.replication.credentials import PASSWORD_SIZE_MAX
 from sidereal.replication.http import BODY_SIZE_MAX, HttpConfig, create_app, serve_http
 from sidereal.replication.metrics import Metric
-from sidereal.replication.store import Account, open_store
+from sidereal.replication.store import open_store
+from sidereal.replication.stored import Account
 from sidereal.replication.tables import NameTakenError, name_key
 
 CONFIG = HttpConfig(0x5349, BASE_SCHEMA.hash, 30, frozenset({"Root"}))

@@ -22,7 +22,8 @@ from sidereal.replication import store as store_module
 from sidereal.replication.persist import Batch
 from sidereal.replication.postgres import Embedded
 from sidereal.replication.rowcopy import RowCopy
-from sidereal.replication.store import Recovered, Store, open_store
+from sidereal.replication.store import Store, open_store
+from sidereal.replication.stored import Recovered
 from sidereal.replication.tables import NameTakenError, migrations, name_key
 
 

@@ -18,15 +18,13 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
 import numpy as np
 import trio
 import trio_asyncio
-from numpy.typing import NDArray
 
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.schema import Schema
@@ -34,6 +32,7 @@ from sidereal.replication import tables
 from sidereal.replication.persist import Batch
 from sidereal.replication.postgres import Embedded, bare_errors, open_postgres
 from sidereal.replication.rowcopy import RowCopy
+from sidereal.replication.stored import Account, Recovered, StoreStatistics
 from sidereal.replication.tables import LONG_S_MAX, Connection, NameTakenError
 
 T = TypeVar("T")
@@ -70,44 +69,6 @@ _CUT_OFF: Final = (
     asyncpg.InternalClientError,
 )
 _log = logging.getLogger("sidereal.store")
-
-
-class Account(NamedTuple):
-    """A registered player."""
-
-    account_id: int
-    name: str
-    password_hash: str
-
-
-class Recovered(NamedTuple):
-    """The saved world; the arrays have one length.
-
-    Attributes:
-        tick: of the world; no row was saved later.
-        rows: `Schema.full_record`[n]; fields that are not persisted are 0.
-        uuid: void16[n].
-        account: int64[n].
-        active: bool[n].
-    """
-
-    tick: int
-    rows: NDArray[np.void]
-    uuid: NDArray[np.void]
-    account: NDArray[np.int64]
-    active: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStatistics:
-    """What the store has done so far."""
-
-    kind: str
-    available: bool
-    reason: str
-    saved_rows: int
-    failures: int
-    reconnects: int
 
 
 class _Answer(Generic[T]):
