@@ -246,7 +246,7 @@ def test_the_line_under_the_top_bar_is_the_datas_age(
 
 def test_silence_has_a_banner(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
-    banner = (slice(int(HEIGHT * 0.68) - 20, int(HEIGHT * 0.68) + 40), slice(250, 550))
+    banner = (slice(int(HEIGHT * 0.76) - 20, int(HEIGHT * 0.76) + 40), slice(250, 550))
     assert not differs(show(feed)[banner]).any()
     feed.age_s = 1.4
     assert differs(show(feed)[banner], palette.PANEL).sum() > 300

@@ -303,7 +303,7 @@ class Overlay:
             return
         text, colour = shown
         taken = self._lettering.width(text, Face.HUGE) + 60
-        y = height * 0.68
+        y = height * 0.76  # above the list of keys
         self._panel((width - taken) / 2, y - 20, taken, 62)
         self._rect((width - taken) / 2, y - 20, taken, 3, (*colour, 255))
         self._lettering.add(text, width / 2, y, colour, face=Face.HUGE, align=0.5)
