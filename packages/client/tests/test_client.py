@@ -14,7 +14,8 @@ from sidereal.client import events
 from sidereal.client.client import Client
 from sidereal.client.statistics import Stage
 from sidereal.protocol import limits
-from sidereal.protocol.channel.endpoint import PeerClosed, PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.flight import fly_tick
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address

@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 
 from sidereal.protocol import limits
-from sidereal.protocol.channel.endpoint import (
-    Acked,
-    Closed,
-    Opened,
-    PeerClosed,
-    PeerOpened,
-    Received,
-)
+from sidereal.protocol.channel.events import Acked, Closed, Opened, PeerClosed, PeerOpened, Received
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address

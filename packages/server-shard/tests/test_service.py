@@ -9,7 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from sidereal.protocol.channel.endpoint import PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import PeerOpened, Received
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID
 from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key

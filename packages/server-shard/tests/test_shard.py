@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sidereal.protocol.channel.endpoint import PeerClosed, PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.limits import TICKS_CATCH_UP_MAX

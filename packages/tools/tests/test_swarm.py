@@ -12,7 +12,8 @@ import httpx
 import pytest
 import trio
 
-from sidereal.protocol.channel.endpoint import PeerClosed, Received, ServerEndpoint
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import PeerClosed, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
 from sidereal.protocol.links import PLAYER_CHANNELS

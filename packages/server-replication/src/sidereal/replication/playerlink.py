@@ -12,13 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, NamedTuple
 
-from sidereal.protocol.channel.endpoint import (
-    Acked,
-    PeerClosed,
-    PeerOpened,
-    Received,
-    ServerEndpoint,
-)
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import decode_user_data_untrusted

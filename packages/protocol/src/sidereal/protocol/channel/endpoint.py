@@ -18,6 +18,15 @@ from collections.abc import Callable, Sequence
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.connection import Connection, ConnectionStatistics
+from sidereal.protocol.channel.events import (
+    SERVER_PEER,
+    Acked,
+    Closed,
+    Opened,
+    PeerClosed,
+    PeerOpened,
+    Received,
+)
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
@@ -26,58 +35,6 @@ from sidereal.protocol.session.server import SessionClosed, SessionPayload, Sess
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.statistics import SessionClientStatistics, SessionServerStatistics
 from sidereal.protocol.session.timers import TimerHeap
-
-SERVER_PEER = 0
-"""The peer in a client's events."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PeerOpened:
-    """A client connected to this server."""
-
-    peer: int
-    """Unique for the life of the endpoint."""
-    client_id: int
-    user_data: bytes
-    """256 bytes, sealed in the connect token by who issued it."""
-    address: Address
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Received:
-    """A message came; at a client, `peer` is 0."""
-
-    peer: int
-    channel: int
-    message: bytes
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Acked:
-    """Unreliable messages with these tags arrived; at a client, `peer` is 0."""
-
-    peer: int
-    tags: list[int]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PeerClosed:
-    """A client is gone; the last event of this peer."""
-
-    peer: int
-    reason: CloseReason
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Opened:
-    """This client is connected."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Closed:
-    """This client's attempt or session ended; its last event."""
-
-    reason: CloseReason
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,16 +15,8 @@ from typing import Final
 import numpy as np
 
 from sidereal.protocol.channel.connection import Connection
-from sidereal.protocol.channel.endpoint import (
-    Acked,
-    ClientEndpoint,
-    Closed,
-    Opened,
-    PeerClosed,
-    PeerOpened,
-    Received,
-    ServerEndpoint,
-)
+from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
+from sidereal.protocol.channel.events import Acked, Closed, Opened, PeerClosed, PeerOpened, Received
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session.token import generate_connect_token
