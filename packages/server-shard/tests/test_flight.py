@@ -24,6 +24,7 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.shard.game.ships import fly
+from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.plugin import Step
 from sidereal.shard.space import Space
 
@@ -149,7 +150,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     twins = Ships(count)
     for name in FIELDS:
         twins[name][:] = bodies[name][slots]
-    space = Space()
+    space, ghosts = Space(), Ghosts(BASE_SCHEMA, RULES)
     space.add(slots, bodies, np.full(count, 8.0), np.full(count, 10.0))
 
     for tick in range(ticks):
@@ -157,7 +158,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
         buttons = np.zeros(bodies.capacity, np.uint16)
         buttons[slots] = held
         for _ in range(RULES.substeps):
-            fly(bodies, Step(tick, DT, RULES, buttons, rng))
+            fly(bodies, Step(tick, DT, RULES, buttons, rng, ghosts))
             space.step(bodies, DT)
         fly_tick(*twins.motion, held, RULES)
         for name in FIELDS:

@@ -34,7 +34,7 @@ from sidereal.protocol.message.shard import (
     ShardWelcome,
 )
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.records import decode_record_message_untrusted
+from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
@@ -422,6 +422,24 @@ def test_load_tells_of_steps_and_bodies(rig: Rig) -> None:
     load = next(message for message in rig.heard if isinstance(message, Load))
     assert (load.entities, load.guests, load.cpu_permille) == (3, 3, 123)
     assert np.frombuffer(load.step_us, "<u4").tolist() == [1000, 2000]
+
+
+def test_ghosts_are_seen_counted_and_gone_when_released(rig: Rig) -> None:
+    sender = RecordSender(BASE_SCHEMA.full_record)
+    ones = np.ones(3, np.int64)
+    rows = full_rows(3, tick=rig.tick)
+    for message, tag in sender.collect(rig.tick, np.arange(3), ones, rows):
+        rig.endpoint.send(rig.peer, ShardChannel.GHOST, message, tag)
+    rig.endpoint.send(rig.peer, ShardChannel.GHOST, b"\x01" * 50)
+    rig.run(0.2)
+    rig.core.report_load(0, 0, [])
+    rig.run(0.2)
+    load = next(message for message in rig.heard if isinstance(message, Load))
+    assert (load.entities, load.ghosts) == (0, 3)
+    assert rig.core.statistics().messages_malformed == 1
+    rig.tell(Release(rig.tick, release_rows(SHIP, 2)))
+    rig.run(0.2)
+    assert rig.simulation.ghosts == 2
 
 
 def test_leaving_says_farewell_first(rig: Rig) -> None:

@@ -61,6 +61,11 @@ class LeaseTable:
         """The shards that may hold leases, in the order they joined."""
         return tuple(self._shards)
 
+    @property
+    def epoch(self) -> int:
+        """The newest lease's; another one whenever a holder has changed."""
+        return self._epoch
+
     def sectors_of(self, shard: int) -> frozenset[tuple[int, int]]:
         """Return the sectors a shard holds (none for an unknown shard)."""
         return frozenset(self._shards.get(shard, ()))

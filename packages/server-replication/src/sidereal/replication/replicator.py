@@ -22,7 +22,12 @@ from sidereal.protocol.ids import (
     Address,
 )
 from sidereal.protocol.limits import SHARD_SLOTS_MAX
-from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS
+from sidereal.protocol.links import (
+    PLAYER_BUDGET,
+    PLAYER_CHANNELS,
+    SHARD_BUDGET,
+    SHARD_CHANNELS,
+)
 from sidereal.protocol.message.player import LeaseMap, PlayerChannel, Role
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.space.geometry import absolute_cell_of
@@ -30,6 +35,7 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
 from sidereal.replication.fanout import Fanout
 from sidereal.replication.fleet import Fleet
+from sidereal.replication.ghosts import GhostStreams
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.interest import left_centre
 from sidereal.replication.leases import LeaseTable
@@ -66,6 +72,7 @@ class Replicator:
         ingest: turns proposals into commits.
         fleet: the ships of accounts.
         mesh: who simulates what.
+        ghosts: what shards see of each other's entities.
         snapshots_sent: snapshots, one per client and tick.
         snapshot_datagrams_sent: datagrams they were cut into.
     """
@@ -101,6 +108,7 @@ class Replicator:
                 channels=PLAYER_CHANNELS,
                 entropy=entropy,
                 now=now,
+                budget=PLAYER_BUDGET,
             ),
             self.fanout,
             schema,
@@ -116,6 +124,7 @@ class Replicator:
                 channels=SHARD_CHANNELS,
                 entropy=entropy,
                 now=now,
+                budget=SHARD_BUDGET,
             ),
             schema,
             rules,
@@ -123,6 +132,7 @@ class Replicator:
         )
         self.notes = Notes()
         self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes)
+        self.ghosts = GhostStreams(self.world, leases, self.shards)
         self.ingest = Ingest(self.world, self.shards)
         self.saving = WriteBehind()
         self.snapshots_sent = 0
@@ -178,6 +188,7 @@ class Replicator:
         present = self.world.present(self.tick)
         self.mesh.lease_space(present)
         self.mesh.hand_over(present)
+        self.ghosts.send(present)
         self._tell(present)
         self._move_interest(present)
         self._send_snapshots()

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.channel.endpoint import PeerClosed, PeerOpened, Received, ServerEndpoint
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.codec import decode_shard_untrusted, encode_message
@@ -97,13 +98,17 @@ class ShardLink:
         self.endpoint.receive_datagram(datagram, address, now, wall_now)
 
     def pump(self, now: float) -> None:
-        """Sort what the endpoint has received into proposals and the inbox."""
+        """Sort what the endpoint has received into proposals, acks and the inbox."""
         while (event := self.endpoint.next_event()) is not None:
             if isinstance(event, Received):
                 try:
                     self._receive_untrusted(event, now)
                 except WireError:
                     self.dropped["malformed"] += 1
+            elif isinstance(event, Acked):
+                shard = self.shards.of_peer(event.peer)
+                if shard is not None:
+                    shard.acked += event.tags
             elif isinstance(event, PeerOpened):
                 self._closing[event.peer] = now + HELLO_WITHIN_S
             elif isinstance(event, PeerClosed):
@@ -170,6 +175,11 @@ class ShardLink:
         """Take entities from a shard: what it knows of them below this epoch is void."""
         rows = np.stack([net_id, epoch], axis=1).astype("<u4")
         self._send(shard, Release(tick, rows.tobytes()))
+
+    def send_ghosts(self, shard: Shard, messages: list[tuple[bytes, int]]) -> None:
+        """Tell a shard of its ghosts; acks of the tags come back as `Shard.acked`."""
+        for message, tag in messages:
+            self.endpoint.send(shard.peer, ShardChannel.GHOST, message, tag)
 
     def send_controls(self, shard: Shard, net_id: int, controls: Controls) -> None:
         """Route a player's controls to the shard of its ship."""

@@ -29,6 +29,7 @@ class Shard:
         newest_tick: tick of its newest proposal.
         arrived_at: when the first proposal of that tick came.
         proposals: messages since the last tick, oldest first.
+        acked: tags of ghost messages that have arrived there since the last tick.
         faults: rejected rows in its recent past.
         load: what it last said of itself.
         step_us: uint32[n], the durations it reported, newest last.
@@ -42,6 +43,7 @@ class Shard:
     arrived_at: float = 0.0
     proposals: list[bytes] = field(default_factory=list)
     proposals_dropped: int = 0
+    acked: list[int] = field(default_factory=list)
     faults: float = 0.0
     load: Load | None = None
     step_us: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint32))
@@ -59,6 +61,11 @@ class Shard:
     def take_proposals(self) -> list[bytes]:
         """Give up what has come since the last call."""
         taken, self.proposals = self.proposals, []
+        return taken
+
+    def take_acked(self) -> list[int]:
+        """Give up the acks that have come since the last call."""
+        taken, self.acked = self.acked, []
         return taken
 
     def note_load(self, load: Load) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
+from sidereal.shard.ghosts import Ghosts
 
 
 class Phase(enum.Enum):
@@ -39,6 +40,7 @@ class Step:
         rules: of the world.
         buttons: uint16[capacity] by slot, `Button` flags held during this tick.
         rng: seeded, the shard's own.
+        ghosts: what other shards simulate near the border, to be read.
     """
 
     tick: int
@@ -46,6 +48,7 @@ class Step:
     rules: Rules
     buttons: NDArray[np.uint16]
     rng: np.random.Generator
+    ghosts: Ghosts
 
 
 System = Callable[[Columns, Step], None]

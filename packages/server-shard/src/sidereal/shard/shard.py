@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sidereal.protocol.channel.endpoint import Acked, ClientEndpoint, Closed, Opened, Received
+from sidereal.protocol.channel.endpoint import ClientEndpoint
+from sidereal.protocol.channel.events import Acked, Closed, Opened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, WireError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
@@ -36,8 +38,10 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.bodies import Bodies
+from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.plugin import Plugin
 from sidereal.shard.simulation import Simulation
@@ -105,6 +109,7 @@ class ShardCore:
         self._rng = np.random.default_rng(seed)
         self._plugins = tuple(plugins)
         self._inbox: list[AuthorityMessage] = []
+        self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
         self._ticks_skipped = 0
@@ -157,6 +162,11 @@ class ShardCore:
         """What is simulated, to be looked at, not changed; None before the welcome."""
         return self._simulation.bodies if self._simulation else None
 
+    @property
+    def ghosts(self) -> Ghosts | None:
+        """What is seen of the others' entities; None before the welcome."""
+        return self._simulation.ghosts if self._simulation else None
+
     def next_tick_at(self) -> float | None:
         """When `step` is due, monotonic seconds; None while there is nothing to simulate."""
         if self._phase is None or self.closed is not None:
@@ -181,6 +191,9 @@ class ShardCore:
                 simulation.apply(message, self.tick)
             except WireError:
                 self._messages_malformed += 1
+        sightings, self._sightings = self._sightings, []
+        if sightings:
+            simulation.show_ghosts(sightings)
         self.tick += 1
         simulation.step(self.tick)
         for proposal, tag in simulation.collect_proposals(self.tick):
@@ -199,7 +212,7 @@ class ShardCore:
         load = Load(
             tick=self.tick,
             entities=len(self._simulation.bodies),
-            ghosts=0,
+            ghosts=len(self._simulation.ghosts),
             guests=self._simulation.guest_count(),
             cpu_permille=cpu_permille,
             rss_bytes=rss_bytes,
@@ -255,7 +268,11 @@ class ShardCore:
 
     def _receive_untrusted(self, event: Received, now: float) -> None:
         if event.channel == ShardChannel.GHOST:
-            # Nothing here looks across a border: contacts there are settled by handing over.
+            tick, rows = decode_record_message_untrusted(self._schema.full_record, event.message)
+            if len(self._sightings) >= INBOX_MAX:
+                self._end(CloseReason.PROTOCOL_VIOLATION, now)
+            else:
+                self._sightings.append((tick, rows))
             return
         message = decode_authority_untrusted(event.message)
         if isinstance(message, Beat):
@@ -291,6 +308,7 @@ class ShardCore:
         if self.closed is None:
             self.closed = reason
             self._inbox.clear()
+            self._sightings.clear()
             self._endpoint.close(now)
 
     def _rtt_s(self) -> float:

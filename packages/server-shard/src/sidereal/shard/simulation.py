@@ -36,6 +36,7 @@ from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION, Rec
 from sidereal.protocol.state.schema import Kind, Schema
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
+from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.plugin import Phase, Plugin, Step, System
 from sidereal.shard.space import Space
 from sidereal.shard.statistics import SimulationStatistics
@@ -51,6 +52,7 @@ class Simulation:
 
     Attributes:
         bodies: what this shard owns.
+        ghosts: what it sees of the others' entities.
         rules: of the world.
     """
 
@@ -63,6 +65,7 @@ class Simulation:
     ) -> None:
         self.rules = rules
         self.bodies = Bodies(schema, rules)
+        self.ghosts = Ghosts(schema, rules)
         self._schema = schema
         self._rng = rng
         self._space = Space()
@@ -97,8 +100,10 @@ class Simulation:
             self._adopt(rows, tick)
         elif isinstance(message, Release):
             rows = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
+            self.ghosts.release(rows["id"], rows["epoch"], message.tick)
             slots = self.bodies.fenced(rows["id"], rows["epoch"])
-            self._rows_stale += len(rows) - len(slots)
+            held = self.bodies.columns.slots_of(np.unique(rows["id"])) >= 0
+            self._rows_stale += int(held.sum()) - len(slots)
             self._released += len(slots)
             self._drop(slots)
         elif isinstance(message, Grant):
@@ -109,6 +114,21 @@ class Simulation:
             for key, epoch in self._lease_rows_untrusted(message.rows):
                 if self._leases.get(key, epoch + 1) <= epoch:
                     del self._leases[key]
+
+    def show_ghosts(self, batches: Sequence[tuple[int, NDArray[np.void]]]) -> None:
+        """Take in what the replication server tells of ghosts, between two ticks.
+
+        Args:
+            batches: for each message its tick and its `Schema.full_record[n]`, at least one.
+        """
+        news = self.ghosts.news(batches)
+        slots = self.bodies.columns.slots_of(news.records["id"])
+        foreign = (slots < 0) | (self.bodies.columns.epoch[slots] < news.records["epoch"])
+        # A body that its new owner is already known to have is not ours any more.
+        lost = slots[foreign & (slots >= 0)]
+        self._released += len(lost)
+        self._drop(lost)
+        self.ghosts.show(News(news.records[foreign], news.told[foreign]))
 
     def proposals_acked(self, tags: list[int]) -> None:
         """Note which proposals have arrived."""
@@ -163,10 +183,12 @@ class Simulation:
         return SimulationStatistics(
             entities=len(self.bodies),
             guests=self.guest_count(),
+            ghosts=len(self.ghosts),
             sectors=len(self._leases),
             adopted=self._adopted,
             released=self._released,
             rows_refused=self.bodies.refused,
+            ghosts_refused=self.ghosts.refused,
             rows_stale=self._rows_stale,
             rows_proposed=self._rows_proposed,
             messages_proposed=self._messages_proposed,
@@ -182,9 +204,12 @@ class Simulation:
     def _adopt(self, records: NDArray[np.void], tick: int) -> None:
         refused = self.bodies.refused
         news = self.bodies.news(records)
+        # Who is seen under a newer epoch has been handed on already; its release is on the way.
+        news = news[news["epoch"] > self.ghosts.epochs_of(news["id"])]
         self._rows_stale += len(records) - len(news) - (self.bodies.refused - refused)
         if len(news) == 0:
             return
+        self.ghosts.adopt(news["id"])
         held = self.bodies.columns.slots_of(news["id"])
         self._drop(held[held >= 0])
         slots = self.bodies.adopt(news, tick)
@@ -224,7 +249,7 @@ class Simulation:
         columns["input_seq"][ships] = input_seq
 
     def _run(self, phase: Phase, tick: int, dt: float) -> None:
-        step = Step(tick, dt, self.rules, self._buttons, self._rng)
+        step = Step(tick, dt, self.rules, self._buttons, self._rng, self.ghosts)
         for system in self._systems[phase]:
             system(self.bodies.columns, step)
 

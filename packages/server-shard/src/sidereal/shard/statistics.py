@@ -12,10 +12,12 @@ class SimulationStatistics:
     Attributes:
         entities: owned now.
         guests: of them, those outside the leased sectors.
+        ghosts: entities of others that are seen now.
         sectors: leased now.
         adopted: entities taken over.
         released: entities given up.
         rows_refused: rows that were not adopted because they were invalid.
+        ghosts_refused: rows of ghosts that were not shown because they were invalid.
         rows_stale: rows not adopted or released because of their epoch.
         rows_proposed: references replaced.
         messages_proposed: proposals, empty ones too.
@@ -28,10 +30,12 @@ class SimulationStatistics:
 
     entities: int
     guests: int
+    ghosts: int
     sectors: int
     adopted: int
     released: int
     rows_refused: int
+    ghosts_refused: int
     rows_stale: int
     rows_proposed: int
     messages_proposed: int

@@ -1,7 +1,7 @@
 """Messages between the replication server and a shard.
 
 Proposals and ghosts do not pass through here: they are packed columns on channels of their own
-(`ShardChannel.PROPOSAL` and `ShardChannel.GHOST`, see `sidereal.protocol.state.stream`).
+(`ShardChannel.PROPOSAL` and `ShardChannel.GHOST`, see `sidereal.protocol.state.records`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ class Adopt(_Message, frozen=True, tag=36):
 
 
 class Release(_Message, frozen=True, tag=37):
-    """These entities are no longer the shard's (handed over, or gone from the world).
+    """These entities are no longer the shard's, or no longer its ghosts.
+
+    Bodies below the epoch are void, and so are ghosts below it that were told no later than `tick`:
+    an entity that comes back under the same epoch is a ghost again.
 
     Attributes:
         rows: uint32[n, 2] little-endian: net id and the epoch from which it is not theirs.

@@ -4,8 +4,9 @@ A record is one entity's row, packed and little-endian, for one purpose:
 
 * `wire_record`: id, low 16 bits of the tick, quantised STATE fields: to everyone in interest;
 * `attribute_record`: id, ATTRIBUTE fields: to everyone in interest;
-* `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals and ghosts;
-* `full_record`: `exact_record` and every other field: to adopt an entity or to save it.
+* `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals;
+* `full_record`: `exact_record` and every other field: to adopt an entity, to see it as
+  a ghost, or to save it.
 """
 
 from __future__ import annotations

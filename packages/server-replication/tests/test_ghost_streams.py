@@ -1,0 +1,284 @@
+"""What each shard is told of the others' entities, and when it is told to forget them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.message.codec import decode_authority_untrusted
+from sidereal.protocol.message.shard import Release, ShardChannel
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.records import decode_record_message_untrusted
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.replication.ghosts import GHOST_RANGE, Borders, GhostStreams, find_ghosts
+from sidereal.replication.leases import LeaseTable
+from sidereal.replication.shardlink import ShardLink
+from sidereal.replication.shards import Shard
+from sidereal.replication.world import UUID, World
+
+RULES = Rules()
+SIZE = RULES.sector_size
+LOADS = {(0, 0): 10.0, (1, 0): 10.0}
+
+
+class Sent(NamedTuple):
+    peer: int
+    channel: int
+    message: bytes
+    tag: int | None
+
+
+class Outbox:
+    """In the place of the shard endpoint."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+
+    def send(self, peer: int, channel: int, message: bytes, tag: int | None = None) -> None:
+        self.sent.append(Sent(peer, channel, message, tag))
+
+
+class Told(NamedTuple):
+    """What one shard was told in a tick."""
+
+    rows: np.ndarray
+    releases: list[tuple[int, int]]
+    tags: list[int]
+
+    @property
+    def ids(self) -> list[int]:
+        return sorted(self.rows["id"].tolist())
+
+
+class Rig:
+    """A world with shard 1 in sector (0, 0) and shard 2 in sector (1, 0)."""
+
+    def __init__(self) -> None:
+        self.world = World(BASE_SCHEMA, RULES, 16)
+        self.leases = LeaseTable()
+        self.outbox = Outbox()
+        self.link = ShardLink(cast(ServerEndpoint, self.outbox), BASE_SCHEMA, RULES, 0.0)
+        self.streams = GhostStreams(self.world, self.leases, self.link)
+        self.tick = 100
+        self.shards = [self.join("one", 11), self.join("two", 12)]
+        assert (self.leases.holder_of((0, 0)), self.leases.holder_of((1, 0))) == (1, 2)
+
+    def join(self, name: str, peer: int) -> Shard:
+        shard = self.link.shards.add(peer, name, 0.0)
+        self.leases.join(shard.shard, LOADS)
+        return shard
+
+    def enter(self, x: float, owner: int, **values: float) -> int:
+        rows = np.zeros(1, BASE_SCHEMA.full_record)
+        rows["x"], rows["y"], rows["tick"], rows["epoch"] = x, SIZE / 2, self.tick, 1
+        rows["kind"], rows["radius"], rows["mass"] = Kind.SHIP, 8.0, 10.0
+        for name, value in values.items():
+            rows[name] = value
+        slots = self.world.enter(rows, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)
+        self.world.columns["shard"][slots] = owner
+        return int(self.world.columns.net_id[slots[0]])
+
+    def slot(self, net_id: int) -> np.ndarray:
+        return self.world.columns.slots_of(np.array([net_id]))
+
+    def hand(self, net_id: int, owner: int) -> None:
+        slot = self.slot(net_id)
+        self.world.columns["shard"][slot] = owner
+        self.world.columns.epoch[slot] += np.uint32(1)
+
+    def commit(self, net_id: int, x: float) -> None:
+        slot = self.slot(net_id)
+        row = self.world.columns.store(slot, BASE_SCHEMA.exact_record)
+        row["x"], row["tick"] = x, self.tick + 1
+        self.world.commit(slot, row)
+
+    def step(self) -> dict[int, Told]:
+        self.tick += 1
+        self.outbox.sent.clear()
+        self.streams.send(self.world.present(self.tick))
+        return {shard.shard: self._told(shard) for shard in self.link.shards}
+
+    def settle(self) -> dict[int, Told]:
+        """One tick, and every row of it acked."""
+        told = self.step()
+        for shard in self.link.shards:
+            shard.acked += told[shard.shard].tags
+        return told
+
+    def _told(self, shard: Shard) -> Told:
+        batches, releases, tags = [np.empty(0, BASE_SCHEMA.full_record)], [], []
+        for sent in self.outbox.sent:
+            if sent.peer != shard.peer:
+                continue
+            if sent.channel == ShardChannel.GHOST:
+                tick, rows = decode_record_message_untrusted(BASE_SCHEMA.full_record, sent.message)
+                assert tick == self.tick
+                assert sent.tag is not None
+                batches.append(rows)
+                tags.append(sent.tag)
+            else:
+                release = decode_authority_untrusted(sent.message)
+                assert isinstance(release, Release)
+                assert release.tick == self.tick
+                pairs = np.frombuffer(release.rows, "<u4").reshape(-1, 2).tolist()
+                releases += [(net_id, epoch) for net_id, epoch in pairs]
+        return Told(np.concatenate(batches), releases, tags)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_an_entity_near_the_border_is_told_as_committed_to_the_other_side(rig: Rig) -> None:
+    near = rig.enter(950.0, 1, vx=3.0, control_epoch=4)
+    rig.enter(SIZE - GHOST_RANGE - 1.0, 1)
+    told = rig.step()
+    assert told[1].ids == []
+    assert told[2].ids == [near]
+    committed = rig.world.columns.store(rig.slot(near), BASE_SCHEMA.full_record)
+    assert told[2].rows.tobytes() == committed.tobytes()
+
+
+def test_a_guest_is_a_ghost_of_the_shard_whose_space_it_is_in(rig: Rig) -> None:
+    guest = rig.enter(1500.0, 1)
+    assert rig.step()[2].ids == [guest]
+
+
+def test_a_ghost_is_told_until_it_is_acked_and_anew_when_its_reference_is_another(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    rig.step()
+    assert rig.step()[2].ids == [near]
+    rig.settle()
+    assert [len(rig.step()[2].rows) for _ in range(5)] == [0] * 5
+    rig.commit(near, 960.0)
+    told = rig.settle()[2]
+    assert told.rows["x"].tolist() == [960.0]
+    assert rig.step()[2].ids == []
+
+
+def test_a_ghost_that_others_hand_over_is_told_under_its_new_epoch(rig: Rig) -> None:
+    near = rig.enter(950.0, 7)
+    rig.settle()
+    rig.hand(near, 1)
+    told = rig.step()
+    assert (told[2].rows["epoch"].tolist(), told[2].rows["shard"].tolist()) == ([2], [1])
+    assert told[1].releases == []
+    assert told[2].releases == []
+
+
+def test_a_ghost_whose_attributes_change_is_told_anew(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    rig.settle()
+    rig.world.columns["mass"][rig.slot(near)] = 77.0
+    rig.world.flag_attributes(rig.slot(near), rig.tick + 1)
+    assert rig.step()[2].rows["mass"].tolist() == [77.0]
+
+
+def test_a_ghost_that_goes_away_is_released_once_and_comes_back_as_a_row(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    rig.settle()
+    rig.commit(near, 500.0)
+    assert rig.step()[2].releases == [(near, 2)]
+    assert rig.step()[2].releases == []
+    rig.commit(near, 950.0)
+    told = rig.step()[2]
+    assert (told.ids, told.releases) == ([near], [])
+
+
+def test_a_late_ack_of_a_released_ghost_is_not_for_its_return(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    late = rig.step()[2].tags
+    rig.commit(near, 500.0)
+    rig.step()
+    rig.commit(near, 950.0)
+    rig.step()
+    rig.shards[1].acked += late
+    assert rig.step()[2].ids == [near]
+
+
+def test_a_ghost_removed_from_the_world_is_released_though_its_slot_is_used_again(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    rig.settle()
+    slot = rig.slot(near)
+    rig.world.remove(slot, rig.tick)
+    other = rig.enter(960.0, 1)
+    assert rig.slot(other).tolist() == slot.tolist()
+    told = rig.settle()[2]
+    assert (told.ids, told.releases) == ([other], [(near, 2)])
+    assert rig.step()[2].ids == []
+
+
+def test_an_adopted_ghost_is_no_ghost_and_needs_no_release(rig: Rig) -> None:
+    near = rig.enter(1020.0, 1)
+    rig.settle()
+    rig.hand(near, 2)
+    told = rig.step()
+    assert (told[2].ids, told[2].releases) == ([], [])
+    assert told[1].ids == [near]
+    assert told[1].rows["epoch"].tolist() == [2]
+
+
+def test_a_shard_that_comes_back_is_told_everything_anew(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    rig.settle()
+    rig.link.shards.remove(rig.shards[1])
+    assert rig.step()[1].ids == []
+    rig.link.shards.add(13, "two", 0.0)
+    assert rig.step()[2].ids == [near]
+
+
+def test_a_shard_without_sectors_is_told_to_forget_its_ghosts(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    rig.settle()
+    rig.leases.leave(2, LOADS)
+    assert rig.step()[2].releases == [(near, 2)]
+
+
+def test_more_than_a_tick_can_carry_is_told_in_the_ticks_after(rig: Rig) -> None:
+    ids = [rig.enter(950.0 + 0.01 * row, 1) for row in range(2000)]
+    first, second = rig.settle()[2].ids, rig.settle()[2].ids
+    assert len(first) < len(ids)
+    assert sorted(first + second) == ids
+
+
+def seen_by(shard: int, x: float, y: float, leases: LeaseTable) -> bool:
+    """Tell whether a position is in range of a shard's sectors: slow and too simple to be wrong."""
+    return any(
+        sx * SIZE - GHOST_RANGE <= x <= (sx + 1) * SIZE + GHOST_RANGE
+        and sy * SIZE - GHOST_RANGE <= y <= (sy + 1) * SIZE + GHOST_RANGE
+        for sx, sy in leases.sectors_of(shard)
+    )
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), shards=st.integers(1, 5))
+def test_ghosts_are_the_others_entities_in_range(seed: int, shards: int) -> None:
+    rng = np.random.default_rng(seed)
+    loads = {(int(x), int(y)): 1.0 for x, y in rng.integers(-2, 3, (12, 2))}
+    leases = LeaseTable()
+    for shard in range(1, shards + 1):
+        leases.join(shard, loads)
+    world = World(BASE_SCHEMA, RULES)
+    rows = np.zeros(150, BASE_SCHEMA.full_record)
+    rows["x"], rows["y"] = rng.uniform(-2 * SIZE, 3 * SIZE, (2, 150))
+    rows["x"][:75] = np.round(rows["x"][:75] / SIZE) * SIZE + rng.uniform(-150, 150, 75)
+    world.enter(rows, np.zeros(150, UUID), np.zeros(150, np.int64), 0)
+    present = world.present(0)
+    owner = leases.holders_of(present.sector)
+    strangers = rng.random(150) < 0.2
+    owner[strangers] = rng.integers(0, shards + 1, int(strangers.sum()))
+    around = Borders(world.sectors, leases).holders()
+    found = find_ghosts(present, owner, around, world.sectors.cells_per_sector, RULES)
+    expected = [
+        (shard, slot)
+        for shard in range(1, shards + 1)
+        for slot, x, y, whose in zip(present.slots, present.x, present.y, owner, strict=True)
+        if whose != shard and seen_by(shard, x, y, leases)
+    ]
+    assert list(zip(found.shard.tolist(), found.slots.tolist(), strict=True)) == expected

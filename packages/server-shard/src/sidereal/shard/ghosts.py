@@ -1,0 +1,187 @@
+"""Ghosts: what other shards simulate near this one's border, for game logic to see.
+
+There are no bodies for them in the physics, on purpose: no contact is ever resolved by two shards.
+What is about to touch is handed to one shard first; until then, who could bump into a ghost would
+be moved here by a collision that its owner knows nothing of. So ghosts are read, never written.
+
+Theory of operation. Rows come on an unreliable channel, what ends them (`Release`, `Adopt`) on a
+reliable one, and neither waits for the other; whatever the order, the outcome must be the same.
+
+* A row replaces what is held if it is no older by (epoch, tick of its message).
+* A release voids rows below its epoch that were told no later than it, those to come as well: it
+  is remembered until no message of that age counts any more. A shard that loses its last lease is
+  told to release every ghost.
+* An entity is a body or a ghost, whichever has the higher epoch (`Simulation` sees to that).
+
+The sender counts a row as received once its datagram was acked, so no valid row may be dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.limits import GRAVES_HELD_MAX, REORDER_TICKS_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.reckoning import Motion, extrapolate
+from sidereal.protocol.state.schema import Schema
+
+Slots = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Records = NDArray[np.void]
+
+_GRAVE: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<i8")])
+
+
+class News(NamedTuple):
+    """Rows to show, one per entity.
+
+    Attributes:
+        records: `Schema.full_record[n]`.
+        told: int64[n], tick of the message that each came in.
+    """
+
+    records: Records
+    told: Slots
+
+
+class Ghosts:
+    """Entities that others own, as columns by slot, like those of the bodies but read-only.
+
+    Attributes:
+        refused: rows that were not shown because they were invalid.
+    """
+
+    def __init__(self, schema: Schema, rules: Rules) -> None:
+        self.refused = 0
+        self._schema = schema
+        self._rules = rules
+        self._columns = Columns(schema)
+        self._told: Slots = np.zeros(self._columns.capacity, np.int64)
+        self._newest = -1
+        self._graves = np.empty(0, _GRAVE)
+
+    # -- for game logic ---------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """A field's column by slot; what moves is as of its reference, see `positions`."""
+        return _read_only(self._columns[name])
+
+    @property
+    def net_id(self) -> NDArray[np.uint32]:
+        """uint32[capacity], 0 in free slots."""
+        return _read_only(self._columns.net_id)
+
+    @property
+    def epoch(self) -> NDArray[np.uint32]:
+        """uint32[capacity], fence of the entity's owner."""
+        return _read_only(self._columns.epoch)
+
+    def rows(self) -> Slots:
+        """Slots of the ghosts, ascending."""
+        return self._columns.rows()
+
+    def slots_of(self, net_ids: NDArray[np.uint32]) -> Slots:
+        """Look network ids up: int64[n], -1 where there is no such ghost."""
+        return self._columns.slots_of(net_ids)
+
+    def positions(self, tick: float) -> tuple[Floats, Floats, Floats]:
+        """Work out where the ghosts are at a tick.
+
+        Returns:
+            x, y and heading, float64[n] each, in the order of `rows`.
+        """
+        rows = self.rows()
+        reference = Motion(*(self._columns[name][rows] for name in Motion._fields))
+        return extrapolate(*reference, self._columns.tick[rows], tick, self._rules.tick_s)
+
+    # -- from the replication server --------------------------------------------------------------
+
+    def news(self, batches: Sequence[tuple[int, Records]]) -> News:
+        """Choose the rows to show: valid, one per entity, no older than what is held, not void.
+
+        Args:
+            batches: for each message its tick and its `Schema.full_record[n]`, at least one.
+        """
+        told = np.repeat([tick for tick, _ in batches], [len(records) for _, records in batches])
+        records = np.concatenate([records for _, records in batches])
+        valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
+        self.refused += int(len(records) - valid.sum())
+        self._newest = max(self._newest, *(tick for tick, _ in batches))
+        counts = valid & (told >= self._newest - REORDER_TICKS_MAX) & ~self._void(records, told)
+        records, told = records[counts], told[counts]
+        order = np.lexsort((told, records["epoch"], records["id"]))
+        ids = records["id"][order]
+        last = order[np.append(ids[1:] != ids[:-1], np.ones(min(1, len(ids)), np.bool_))]
+        records, told = records[last], told[last]
+        slots, epoch = self.slots_of(records["id"]), records["epoch"].astype(np.int64)
+        held = np.where(slots >= 0, self._columns.epoch[slots].astype(np.int64), -1)
+        newer = (epoch > held) | ((epoch == held) & (told >= self._told[slots]))
+        return News(records[newer], told[newer])
+
+    def show(self, news: News) -> None:
+        """Enter rows, or replace what is held of their entities."""
+        slots = self._columns.load(news.records)
+        more = self._columns.capacity - len(self._told)
+        if more > 0:
+            self._told = np.concatenate([self._told, np.zeros(more, np.int64)])
+        self._told[slots] = news.told
+
+    def epochs_of(self, net_ids: NDArray[np.uint32]) -> Slots:
+        """Look epochs up: int64[n], -1 where there is no such ghost."""
+        slots = self.slots_of(net_ids)
+        return np.where(slots >= 0, self._columns.epoch[slots].astype(np.int64), -1)
+
+    def adopt(self, net_ids: NDArray[np.uint32]) -> None:
+        """Forget those that have become bodies."""
+        slots = self.slots_of(net_ids)
+        self._columns.free(slots[slots >= 0])
+
+    def release(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
+        """Make rows void that are below an epoch and were told no later than a tick.
+
+        Args:
+            net_ids: uint32[n]
+            epochs: uint32[n]
+            tick: of the release, not below that of the one before.
+        """
+        slots = self.slots_of(net_ids)
+        known = slots >= 0
+        slots, below = slots[known], epochs[known]
+        void = (self._columns.epoch[slots] < below) & (self._told[slots] <= tick)
+        self._columns.free(np.unique(slots[void]))
+        self._bury(net_ids, epochs, tick)
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _bury(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
+        fresh = np.empty(len(net_ids), _GRAVE)
+        fresh["id"], fresh["epoch"], fresh["tick"] = net_ids, epochs, tick
+        kept = self._graves[self._graves["tick"] >= self._newest - REORDER_TICKS_MAX]
+        # An entity's newest release implies its older ones.
+        kept = kept[~np.isin(kept["id"], fresh["id"])]
+        self._graves = np.concatenate([kept, fresh])[-GRAVES_HELD_MAX:]
+
+    def _void(self, records: Records, told: Slots) -> NDArray[np.bool_]:
+        graves = self._graves
+        if not len(graves):
+            return np.zeros(len(records), np.bool_)
+        order = np.argsort(graves["id"], kind="stable")
+        at = np.searchsorted(graves["id"][order], records["id"], side="right") - 1
+        grave = graves[order[at]]
+        same = (at >= 0) & (grave["id"] == records["id"])
+        return np.asarray(same & (records["epoch"] < grave["epoch"]) & (told <= grave["tick"]))
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
