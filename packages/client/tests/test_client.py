@@ -194,12 +194,19 @@ class World:
 class Stay:
     """A client and a world over a seeded link."""
 
-    def __init__(self, config: LinkConfig = CLEAN, seed: int = 1, *, predict: bool = True) -> None:
+    def __init__(
+        self,
+        config: LinkConfig = CLEAN,
+        seed: int = 1,
+        *,
+        mirror: bool = True,
+        predict: bool = True,
+    ) -> None:
         self.now = 0.0
         self.rng = np.random.default_rng([seed, 9])
         self.world = World(self.rng)
         self.wire = Wire(config, seed)
-        self.client = self.make_client(self.token(), predict=predict)
+        self.client = self.make_client(self.token(), mirror=mirror, predict=predict)
         self.events: list[events.ClientEvent] = []
         self._tick_at = TICK_S
 
@@ -216,7 +223,7 @@ class Stay:
             entropy=self.rng.bytes,
         )
 
-    def make_client(self, token: bytes, *, predict: bool = True) -> Client:
+    def make_client(self, token: bytes, *, mirror: bool = True, predict: bool = True) -> Client:
         return Client(
             token,
             schema=BASE_SCHEMA,
@@ -224,6 +231,7 @@ class Stay:
             now=self.now,
             wall_now=WALL + self.now,
             software="tests",
+            mirror=mirror,
             predict=predict,
         )
 
@@ -358,6 +366,19 @@ def test_without_prediction_latency_is_still_measured() -> None:
     assert stay.client.take_position_errors() == []
     view = stay.client.view(stay.now)
     assert view.net_id[view.own] == SHIP
+
+
+def test_without_a_mirror_the_own_ship_is_flown_all_the_same() -> None:
+    stay = Stay(ROUGH, mirror=False)
+    stay.client.hold(Button.THRUST)
+    stay.run(3.0)
+    statistics = stay.client.statistics()
+    assert statistics.snapshot_hz == pytest.approx(20.0, abs=2.0)
+    assert statistics.malformed == 0
+    assert statistics.visible_entities == 0
+    assert len(stay.client.take_input_latencies()) > 40
+    assert len(stay.client.take_position_errors()) > 40
+    assert len(stay.client.view(stay.now)) == 0
 
 
 def test_inputs_leave_once_per_tick_in_order() -> None:
@@ -568,11 +589,16 @@ def test_rates_and_totals_are_counted() -> None:
 
 
 @settings(derandomize=True, deadline=None, max_examples=12)
-@given(st.lists(st.tuples(st.sampled_from(PlayerChannel), st.binary(max_size=200)), max_size=20))
+@given(
+    messages=st.lists(
+        st.tuples(st.sampled_from(PlayerChannel), st.binary(max_size=200)), max_size=20
+    ),
+    mirror=st.booleans(),
+)
 def test_no_bytes_of_the_server_hurt_the_client(
-    messages: list[tuple[PlayerChannel, bytes]],
+    messages: list[tuple[PlayerChannel, bytes]], mirror: bool
 ) -> None:
-    stay = Stay()
+    stay = Stay(mirror=mirror)
     stay.run(0.3)
     assert stay.world.peer is not None
     for channel, body in messages:

@@ -20,6 +20,7 @@ import numpy as np
 from sidereal.client import events
 from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent
+from sidereal.client.glance import Glance
 from sidereal.client.inputs import Inputs
 from sidereal.client.prediction import Prediction, ShipState
 from sidereal.client.replica import Applied, Replica
@@ -27,7 +28,8 @@ from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.client.traffic import Traffic
 from sidereal.client.view import View, compose_view, empty_view
 from sidereal.protocol import limits
-from sidereal.protocol.channel import endpoint as channel
+from sidereal.protocol.channel import events as channel
+from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import (
     CloseReason,
     ConfigError,
@@ -84,6 +86,7 @@ class Client:
         now: float,
         wall_now: float,
         software: str,
+        mirror: bool = True,
         predict: bool = True,
         phase: float = 0.0,
     ) -> None:
@@ -96,11 +99,9 @@ class Client:
             now: monotonic seconds.
             wall_now: Unix seconds, for the token's expiry.
             software: name and version of the face.
+            mirror: whether to keep a replica; without one there is nothing to view.
             predict: whether to run the flight model ahead of the authority.
             phase: fraction of a tick by which inputs are shifted, [0, 1).
-
-        Raises:
-            WireError: the token is not a connect token.
         """
         self.stage = Stage.CONNECTING
         self.welcome: Welcome | None = None
@@ -108,18 +109,17 @@ class Client:
         self.net_id = 0
         self.control_epoch = 0
         self.leases = np.zeros(0, LEASE_ROW)
-        self._schema = schema
-        self._software = software
-        self._predict = predict
-        self._phase = phase
+        self._schema, self._software = schema, software
+        self._mirror, self._predict, self._phase = mirror, predict, phase
         self._now = now
         self._wall_offset_s = wall_now - now
-        self._endpoint = channel.ClientEndpoint(
+        self._endpoint = ClientEndpoint(
             connect_token, PLAYER_CHANNELS, entropy=entropy, now=now, wall_now=wall_now
         )
         self._events: deque[ClientEvent] = deque(maxlen=limits.EVENTS_MAX)
         self._traffic = Traffic(now)
         self.replica: Replica | None = None
+        self._reader: Replica | Glance | None = None
         self._clock = ClockSync(Rules().tick_s)
         self._early: list[bytes] = []
         self._inputs: Inputs | None = None
@@ -178,7 +178,7 @@ class Client:
         """Server connected to, or being tried; None if the token was no good."""
         return self._endpoint.server_address
 
-    # -- what the face wants ------------------------------------------------------------------
+    # -- what the face wants and draws --------------------------------------------------------
 
     def hold(self, buttons: int) -> None:
         """Hold these `Button` flags from now on."""
@@ -203,8 +203,6 @@ class Client:
     def leave(self, now: float) -> None:
         """End the stay; the server is told by the next `datagrams_to_send`."""
         self._end(CloseReason.CLOSED_LOCALLY, "left", now)
-
-    # -- what the face draws ------------------------------------------------------------------
 
     def view(self, now: float) -> View:
         """What to draw at `now`."""
@@ -320,7 +318,10 @@ class Client:
             raise RemoteProtocolError(f"rules that cannot work: {error}") from None
         self.stage = Stage.JOINED
         self.welcome, self.rules = welcome, welcome.rules
-        self.replica = Replica(self._schema, welcome.rules)
+        if self._mirror:
+            self._reader = self.replica = Replica(self._schema, welcome.rules)
+        else:
+            self._reader = Glance(self._schema, welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s)
         self._prediction = Prediction(welcome.rules) if self._predict else None
         self._events.append(events.Joined(welcome))
@@ -341,15 +342,15 @@ class Client:
         self._events.append(events.Assigned(message.net_id, message.control_epoch, message.tick))
 
     def _take_snapshot(self, message: bytes, now: float) -> None:
-        if self.replica is None:
+        if self._reader is None:
             if len(self._early) >= limits.SNAPSHOTS_EARLY_MAX:
                 raise RemoteProtocolError("snapshots without end before the welcome")
             self._early.append(message)
             return
-        applied = self.replica.apply_untrusted(message, now)
+        applied = self._reader.apply_untrusted(message, now)
         if applied.tick > self._clock.newest_tick:
             self._clock.observe(applied.tick, now)
-            self.replica.expire(applied.tick)
+            self._reader.expire(applied.tick)
             self._traffic.snapshots += 1
             self._snapshot_at = now
         self._take_own(applied, now)

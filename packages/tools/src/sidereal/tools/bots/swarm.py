@@ -2,8 +2,8 @@
 
 A bot is the same client core that every face uses, without ever asking it for a view. Its inputs
 follow an open loop that began at a random phase, so the load is even and a stall of the world
-shows in the latencies instead of thinning the load out. A few of the bots also predict: enough to
-measure corrections, at a fraction of the cost.
+shows in the latencies instead of thinning the load out. A few of the bots also mirror what they see
+and predict: enough to measure both, at a fraction of the cost. To the server all are alike.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class BotsConfig:
         behaviour: one of `BEHAVIOURS`.
         seed: decides accounts' passwords and all that bots do.
         first: number of the first bot, for a load spread over processes.
+        mirroring: how many of them keep a replica of what they are told, None for all.
         predicting: how many of them run the prediction.
     """
 
@@ -69,6 +70,7 @@ class BotsConfig:
     behaviour: str = "wander"
     seed: int = 0
     first: int = 1
+    mirroring: int | None = None
     predicting: int = 4
 
     def check(self) -> None:
@@ -182,7 +184,7 @@ class Swarm:
         try:
             async with self._sign_ins:
                 admission = await self._sign_in(http, bot_name(config.first + index))
-            client = self._make_client(admission, phase, predict=index < config.predicting)
+            client = self._make_client(admission, phase, index)
             socket = await open_client_udp(client)
         except SignInError as error:
             self.measured.refuse(error.title)
@@ -223,7 +225,8 @@ class Swarm:
         self._strangers = True
         return await open_session(http, name, password)
 
-    def _make_client(self, admission: Admission, phase: float, predict: bool) -> Client:
+    def _make_client(self, admission: Admission, phase: float, index: int) -> Client:
+        mirroring = self._config.mirroring
         return Client(
             admission.connect_token,
             schema=self._schema,
@@ -231,7 +234,8 @@ class Swarm:
             now=self._seams.clock(),
             wall_now=self._seams.wall_clock(),
             software=SOFTWARE,
-            predict=predict,
+            mirror=mirroring is None or index < mirroring,
+            predict=index < self._config.predicting,
             phase=phase,
         )
 
@@ -268,7 +272,8 @@ class Swarm:
         statistics = client.statistics()
         if statistics.rtt_s > 0.0:
             measured.rtt_ms.add(1000.0 * statistics.rtt_s)
-        measured.visible_entities.add(statistics.visible_entities)
+        if client.replica is not None:
+            measured.visible_entities.add(statistics.visible_entities)
         measured.bytes_in_per_s.add(statistics.bytes_in_per_s)
         self._collect(bot)
 

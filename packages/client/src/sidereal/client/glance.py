@@ -1,0 +1,48 @@
+"""In place of a replica, for a client that has nobody to draw for: its own ship and no world."""
+
+from __future__ import annotations
+
+import math
+
+from sidereal.client.replica import Applied
+from sidereal.protocol.errors import WireError
+from sidereal.protocol.limits import REORDER_TICKS_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.snapshot import read_snapshot_untrusted
+
+
+class Glance:
+    """Reads what each snapshot says of its receiver, and keeps nothing.
+
+    Attributes:
+        newest_tick: of any snapshot, −1 before the first.
+        stale: snapshots that were too old to be looked at.
+    """
+
+    def __init__(self, schema: Schema, rules: Rules) -> None:
+        self.newest_tick = -1
+        self.stale = 0
+        self._schema = schema
+        self._rules = rules
+
+    def apply_untrusted(self, message: bytes, now: float) -> Applied:
+        """Take one datagram apart, as a replica would.
+
+        Args:
+            message: as received.
+            now: monotonic seconds.
+
+        Raises:
+            WireError: not a snapshot of this schema.
+        """
+        snapshot = read_snapshot_untrusted(self._schema, self._rules, message)
+        own = None if snapshot.own is None else snapshot.own[0]
+        if own is not None and not all(map(math.isfinite, own.item())):
+            raise WireError("own block with a number that is none")
+        self.stale += snapshot.tick < self.newest_tick - REORDER_TICKS_MAX
+        self.newest_tick = max(self.newest_tick, snapshot.tick)
+        return Applied(snapshot.tick, own)
+
+    def expire(self, tick: int) -> None:
+        """Nothing is kept, so nothing grows old."""
