@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from rich.color import Color
@@ -16,11 +19,15 @@ from sidereal.client.front.palette import Rgb
 BLANK: Final = "–"
 """What was not measured."""
 
+INKS_MAX: Final = 4096
+"""Styles that are kept; making one costs 5 µs."""
+
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _SPARK_LEVEL_MAX: Final = len(_BARS) - 2
 """A full block would touch the curve above."""
 
 
+@lru_cache(maxsize=INKS_MAX)
 def ink(colour: Rgb, *, bold: bool = False, ground: Rgb | None = None) -> Style:
     """Style of a colour."""
     behind = None if ground is None else Color.from_rgb(*ground)
@@ -42,6 +49,14 @@ CHOSEN: Final = Style(bgcolor=Color.from_rgb(38, 52, 84), bold=True)
 def say(words: str, style: Style | str = "") -> Text:
     """Words in a style that does not spread to what is appended; `Text(words, style)` does."""
     return Text().append(words, style)
+
+
+def join(marked: Iterable[tuple[str, Style]]) -> Text:
+    """Put letters together; neighbours of one style are one span, which is what drawing costs."""
+    text = Text()
+    for style, run in groupby(marked, key=itemgetter(1)):
+        text.append("".join(letter for letter, _ in run), style)
+    return text
 
 
 def judge(value: float | None, warn: float, bad: float) -> Style:
@@ -129,15 +144,16 @@ def sparkline(
     """
     shown = list(values)[-width:] if width > 0 else []
     top = high or max((value for value in shown if value is not None), default=0.0)
-    text = Text(" " * (max(0, width) - len(shown)))
+    drawn = [(" ", PLAIN)] * (max(0, width) - len(shown))
     for value in shown:
         if value is None:
-            text.append(" ")
+            drawn.append((" ", PLAIN))
             continue
         level = 0 if top <= 0 else round(value / top * _SPARK_LEVEL_MAX)
         style = CURVE if value < warn else WARN if value < bad else BAD
-        text.append(_BARS[min(max(level, 0), _SPARK_LEVEL_MAX)], EDGE if value <= 0 else style)
-    return text
+        bar = _BARS[min(max(level, 0), _SPARK_LEVEL_MAX)]
+        drawn.append((bar, EDGE if value <= 0 else style))
+    return join(drawn)
 
 
 def gauge(fraction: float | None, width: int) -> Text:
@@ -206,13 +222,13 @@ def chart(
     steps = len(_BARS)
     lines = []
     for line in range(height, 0, -1):
-        text = Text(" " * (width - len(shown)))
+        drawn = [(" ", PLAIN)] * (width - len(shown))
         for value in shown:
             level = 0 if not value or high <= 0 else max(1, round(value / high * height * steps))
             here = min(max(level - (line - 1) * steps, 0), steps)
             if here:
-                text.append(_BARS[here - 1], BAD if value and value >= bad else CURVE)
+                drawn.append((_BARS[here - 1], BAD if value and value >= bad else CURVE))
             else:
-                text.append("▁" if line == 1 and value is not None else " ", EDGE)
-        lines.append(text)
+                drawn.append(("▁" if line == 1 and value is not None else " ", EDGE))
+        lines.append(join(drawn))
     return lines
