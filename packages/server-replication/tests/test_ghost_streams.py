@@ -15,7 +15,7 @@ from sidereal.protocol.message.shard import Release, ShardChannel
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
-from sidereal.replication.ghosts import GHOST_RANGE, Borders, GhostStreams, find_ghosts
+from sidereal.replication.ghosts import GHOST_RANGE, Borders, GhostStreams
 from sidereal.replication.leases import LeaseTable
 from sidereal.replication.shardlink import ShardLink
 from sidereal.replication.shards import Shard
@@ -273,8 +273,7 @@ def test_ghosts_are_the_others_entities_in_range(seed: int, shards: int) -> None
     owner = leases.holders_of(present.sector)
     strangers = rng.random(150) < 0.2
     owner[strangers] = rng.integers(0, shards + 1, int(strangers.sum()))
-    around = Borders(world.sectors, leases).holders()
-    found = find_ghosts(present, owner, around, world.sectors.cells_per_sector, RULES)
+    found = Borders(world.sectors, leases).find_ghosts(present, owner)
     expected = [
         (shard, slot)
         for shard in range(1, shards + 1)

@@ -20,8 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.ids import SHARD_NONE
-from sidereal.protocol.rules import Rules
+from sidereal.protocol.ids import NET_ID_NONE, SHARD_NONE
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import RecordSender
@@ -42,6 +41,16 @@ _VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")])
 
 _AROUND: Final = np.array([(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)])
 _HERE: Final = 4
+_IN_RANGE: Final = np.array(
+    [
+        [(not dx or zone >> (dx > 0) & 1) and (not dy or zone >> (2 + (dy > 0)) & 1)]
+        for zone in range(16)
+        for dx, dy in _AROUND.tolist()
+    ],
+    np.bool_,
+).reshape(16, len(_AROUND))
+"""Which of the sectors around a zone of a sector can see; bits of a zone: near the lower and the
+upper edge along x, then along y."""
 
 
 class Sightings(NamedTuple):
@@ -57,75 +66,67 @@ class Sightings(NamedTuple):
 
 
 class Borders:
-    """The holders of every active sector and of the eight around it."""
+    """Who can see into which zone of which sector: a table that changes only with the leases."""
 
     def __init__(self, sectors: SectorTable, leases: LeaseTable) -> None:
         self._sectors = sectors
         self._leases = leases
         self._keys = np.empty(0, np.int64)
         self._epoch = -1
-        self._around = np.empty((0, len(_AROUND)), np.uint16)
+        # By zone of every sector slot: who can see it, and whether that is anybody but the holder.
+        self._seers = np.empty((0, len(_AROUND)), np.uint16)
+        self._open = np.empty(0, np.bool_)
+        # By slot: the holder, and the lower left corner.
+        self._holder = np.empty(0, np.uint16)
+        self._corner = np.empty((2, 0))
 
-    def holders(self) -> np.ndarray:
-        """Look up who holds what, anew only when leases or sectors have changed.
+    def find_ghosts(self, present: Present, owner: np.ndarray) -> Sightings:
+        """Find what each shard sees of the others' entities.
 
-        Returns:
-            uint16[sector slots, 9], in the order of `_AROUND`.
+        Args:
+            present: everything that is.
+            owner: uint16[n], of each row of it.
         """
+        self._refresh()
+        sector = present.group.astype(np.intp) // self._sectors.cells_per_sector
+        place = sector * len(_IN_RANGE)
+        place += self._edges_near(present.x, self._corner[0].take(sector))
+        place += self._edges_near(present.y, self._corner[1].take(sector)) << 2
+        rows = np.flatnonzero(self._open.take(place) | (owner != self._holder.take(sector)))
+        seers = self._seers[place[rows]]
+        row, around = np.nonzero((seers != owner[rows, None]) & (seers != SHARD_NONE))
+        # A corner is often seen through more than one sector of the same shard.
+        seen = np.unique((seers[row, around].astype(np.int64) << 32) | rows[row])
+        return Sightings(seen >> 32, present.slots[seen & 0xFFFF_FFFF])
+
+    def _edges_near(self, position: np.ndarray, corner: np.ndarray) -> np.ndarray:
+        """Tell which edges of the sector along an axis are in range: bit 0 the lower, bit 1."""
+        size = self._sectors.rules.sector_size
+        reach = min(GHOST_RANGE, size)
+        inside = position - corner
+        lower, upper = (inside <= reach), (inside >= size - reach)
+        near: np.ndarray = lower.view(np.uint8) | upper.view(np.uint8) << 1
+        return near
+
+    def _refresh(self) -> None:
         keys = self._sectors.keys
-        if keys is not self._keys or self._leases.epoch != self._epoch:
-            self._keys, self._epoch = keys, self._leases.epoch
-            x, y = (axis.astype(np.int64)[:, None] for axis in unpack_sector(keys))
-            # Beyond the world's edge there is nothing but the sector at the edge.
-            x = np.clip(x + _AROUND[:, 0], SECTOR_MIN, SECTOR_MAX)
-            y = np.clip(y + _AROUND[:, 1], SECTOR_MIN, SECTOR_MAX)
-            found = self._leases.holders_of(pack_sector(x, y).ravel())
-            self._around = np.zeros((self._sectors.slot_count, len(_AROUND)), np.uint16)
-            self._around[self._sectors.slots_of(keys)] = found.reshape(x.shape)
-        return self._around
-
-
-def find_ghosts(
-    present: Present, owner: np.ndarray, around: np.ndarray, cells_per_sector: int, rules: Rules
-) -> Sightings:
-    """Find what each shard sees of the others' entities.
-
-    Args:
-        present: everything that is.
-        owner: uint16[n], of each row of it.
-        around: uint16[sector slots, 9], as `Borders.holders` gives it.
-        cells_per_sector: groups per slot of a sector.
-        rules: for the size of a sector.
-    """
-    sector = present.group // cells_per_sector
-    here = around[:, _HERE, None]
-    border = ((around != here) & (around != SHARD_NONE)).any(axis=1)
-    rows = np.flatnonzero(border[sector] | (owner != around[sector, _HERE]))
-    sector_x, sector_y = unpack_sector(present.sector[rows])
-    near = (
-        _sides_near(present.x[rows] - sector_x * rules.sector_size, rules)[:, None]
-        & _sides_near(present.y[rows] - sector_y * rules.sector_size, rules)[None]
-    ).reshape(len(_AROUND), len(rows))
-    holder = around[sector[rows]].T
-    sees = near & (holder != owner[rows]) & (holder != SHARD_NONE)
-    # A corner is often seen through more than one sector of the same shard.
-    seen = np.unique((holder[sees].astype(np.int64) << 32) | np.nonzero(sees)[1])
-    return Sightings(seen >> 32, present.slots[rows[seen & 0xFFFF_FFFF]])
-
-
-def _sides_near(inside: np.ndarray, rules: Rules) -> np.ndarray:
-    """Tell which sectors along an axis are in range: the one before, its own, the one after.
-
-    Args:
-        inside: float64[n], distance from the lower edge of the own sector.
-        rules: for the size of a sector.
-
-    Returns:
-        bool[3, n]
-    """
-    reach = min(GHOST_RANGE, rules.sector_size)
-    own = np.ones(len(inside), np.bool_)
-    return np.stack([inside <= reach, own, inside >= rules.sector_size - reach])
+        if keys is self._keys and self._leases.epoch == self._epoch:
+            return
+        self._keys, self._epoch = keys, self._leases.epoch
+        x, y = (axis.astype(np.int64)[:, None] for axis in unpack_sector(keys))
+        # Beyond the world's edge there is nothing but the sector at the edge.
+        beside_x = np.clip(x + _AROUND[:, 0], SECTOR_MIN, SECTOR_MAX)
+        beside_y = np.clip(y + _AROUND[:, 1], SECTOR_MIN, SECTOR_MAX)
+        found = self._leases.holders_of(pack_sector(beside_x, beside_y).ravel())
+        slots, count = self._sectors.slots_of(keys), self._sectors.slot_count
+        holders = np.zeros((count, 1, len(_AROUND)), np.uint16)
+        holders[slots, 0] = found.reshape(beside_x.shape)
+        seers = np.where(_IN_RANGE, holders, np.uint16(SHARD_NONE))
+        others = (seers != holders[:, :, _HERE, None]) & (seers != SHARD_NONE)
+        self._seers, self._open = seers.reshape(-1, len(_AROUND)), others.any(axis=2).ravel()
+        self._holder = holders[:, 0, _HERE]
+        self._corner = np.zeros((2, count))
+        self._corner[:, slots] = np.stack([x[:, 0], y[:, 0]]) * self._sectors.rules.sector_size
 
 
 class _Stream:
@@ -164,8 +165,7 @@ class GhostStreams:
     def send(self, present: Present) -> None:
         """Tell every shard what it sees by now."""
         owner = self._world.columns["shard"][present.slots]
-        sectors, around = self._world.sectors, self._borders.holders()
-        seen = find_ghosts(present, owner, around, sectors.cells_per_sector, self._world.rules)
+        seen = self._borders.find_ghosts(present, owner)
         self._note_changes(seen.slots, present.tick)
         streams, self._streams = self._streams, {}
         for shard in self._shards.shards:  # 60 µs each and 1 µs per message
@@ -187,7 +187,8 @@ class GhostStreams:
     def _tell(self, shard: Shard, stream: _Stream, slots: np.ndarray, tick: int) -> None:
         stream.sender.acked(shard.take_acked())
         versions = self._seen[slots]
-        gone = ~np.isin(stream.versions["id"], versions["id"])
+        at = np.searchsorted(slots, stream.slots)
+        gone = np.append(versions["id"], np.uint32(NET_ID_NONE))[at] != stream.versions["id"]
         if gone.any():
             stream.sender.forget(stream.slots[gone])
             self._release(shard, stream.versions[gone], tick)

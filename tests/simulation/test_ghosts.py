@@ -1,0 +1,261 @@
+"""Ghosts between the real replication server and two real shards, over a bad link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from sidereal.protocol.ids import Address
+from sidereal.protocol.links import derive_shard_key
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.protocol.state.schema import Kind
+from sidereal.protocol.testing.link import LinkConfig
+from sidereal.protocol.testing.pair import Wire
+from sidereal.replication.ghosts import GHOST_RANGE
+from sidereal.replication.handover import HANDOVER_MARGIN
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.shard import ShardCore
+
+RULES = Rules()
+SIZE = RULES.sector_size
+KEY = derive_shard_key("a secret")
+CLIENTS, SHARDS = Address("192.0.2.1", 7071), Address("192.0.2.1", 7072)
+WALL_START = 1_700_000_000.0
+FEW_TICKS = 4
+
+GOOD = LinkConfig(delay_s=0.002)
+BAD = LinkConfig(delay_s=0.01, jitter_s=0.03, loss=0.2, duplication=0.05, reordering=0.2)
+
+
+def ships(x: list[float], vx: list[float], tick: int = 0) -> np.ndarray:
+    """Ships side by side, far enough apart along y."""
+    rows = np.zeros(len(x), SCHEMA.full_record)
+    rows["kind"], rows["radius"], rows["mass"] = Kind.SHIP, 8.0, 10.0
+    rows["x"], rows["vx"], rows["tick"] = x, vx, tick
+    rows["y"] = 40.0 + 30.0 * np.arange(len(x))
+    return rows
+
+
+class Restless:
+    """A plugin by which ships change their velocity now and then."""
+
+    name = "restless"
+
+    def __init__(self) -> None:
+        self.share = 0.0
+
+    def systems(self, phase: Phase) -> Sequence[System]:
+        return (self.stir,) if phase is Phase.TICK else ()
+
+    def stir(self, bodies: Columns, step: Step) -> None:
+        rows = bodies.rows()
+        rows = rows[step.rng.random(len(rows)) < self.share]
+        bodies["vx"][rows] = np.sign(SIZE - bodies["x"][rows]) * step.rng.uniform(20, 90, len(rows))
+
+
+class Rig:
+    """A world over two sectors, the left one simulated by one shard, the right one by another."""
+
+    def __init__(self, config: LinkConfig, seed: int) -> None:
+        streams = np.random.default_rng(seed).spawn(5)
+        self.now = 0.0
+        self.restless = Restless()
+        self.each_tick: Callable[[], None] = lambda: None
+        self.next_tick_at = RULES.tick_s
+        self.authority = Replicator(
+            schema=SCHEMA,
+            rules=RULES,
+            keys=Keys(bytes(32), KEY),
+            client_addresses=[CLIENTS],
+            shard_addresses=[SHARDS],
+            clients_max=4,
+            entropy=streams[0].bytes,
+            rng=streams[1],
+            now=0.0,
+        )
+        self.wires = [Wire(config, 10 * seed + number) for number in range(2)]
+        self.addresses = [Address(f"198.51.100.{number}", 50000) for number in range(2)]
+        self.cores = [
+            ShardCore(
+                key=KEY,
+                server=SHARDS,
+                name=f"shard {number}",
+                schema=SCHEMA,
+                entropy=streams[2 + number].bytes,
+                now=0.0,
+                wall_now=WALL_START,
+                seed=number,
+                plugins=[self.restless],
+            )
+            for number in range(2)
+        ]
+        self.authority.create(ships([SIZE / 2, 1.5 * SIZE], [0.0, 0.0]))
+        self.run(4.0)
+        leases = self.authority.mesh.leases
+        left = self.authority.shards.shards.get(leases.holder_of((0, 0)))
+        right = self.authority.shards.shards.get(leases.holder_of((1, 0)))
+        assert left is not None
+        assert right is not None
+        assert left is not right
+        self.left = self.cores[int(left.name[-1])]
+        self.right = self.cores[int(right.name[-1])]
+
+    def heal(self) -> None:
+        for wire in self.wires:
+            wire.configure(GOOD)
+
+    def launch(self, x: float, vx: float) -> int:
+        self.authority.create(ships([x], [vx], self.authority.tick))
+        return int(self.authority.world.columns.net_id.max())
+
+    def x_of(self, net_id: int) -> float:
+        """The committed truth."""
+        present = self.authority.world.present(self.authority.tick)
+        slot = self.authority.world.columns.slots_of(np.array([net_id]))[0]
+        return float(present.x[present.slots == slot][0])
+
+    def errors_of(self, core: ShardCore) -> float:
+        """How far along x the worst ghost is from the committed truth at the shard's tick."""
+        seen, world = seen_by(core), self.authority.world
+        present = world.present(core.tick)
+        net_id = world.columns.net_id[present.slots].tolist()
+        truth = dict(zip(net_id, present.x.tolist(), strict=True))
+        return max((abs(x - truth[ghost]) for ghost, x in seen.items()), default=0.0)
+
+    def run(self, seconds: float) -> None:
+        until = self.now + seconds
+        self._exchange()
+        while (at := self._next_time()) <= until:
+            self.now = max(self.now, at)
+            wall_now = WALL_START + self.now
+            self.authority.shards.endpoint.handle_timer(self.now, wall_now)
+            for wire, core, address in zip(self.wires, self.cores, self.addresses, strict=True):
+                core.handle_timer(self.now, wall_now)
+                while (arrival := wire.take_due(self.now)) is not None:
+                    end, datagram = arrival
+                    if end == 0:
+                        self.authority.shards.receive_datagram(
+                            datagram, address, self.now, wall_now
+                        )
+                    else:
+                        core.receive_datagram(datagram, SHARDS, self.now, wall_now)
+                due_at = core.next_tick_at()
+                if due_at is not None and due_at <= self.now:
+                    core.step(self.now)
+                    assert not seen_by(core).keys() & owned_by(core)
+            self.authority.pump(self.now)
+            if self.next_tick_at <= self.now:
+                self.next_tick_at += RULES.tick_s
+                self.authority.step(self.now)
+                self.each_tick()
+            self._exchange()
+        self.now = until
+
+    def _next_time(self) -> float:
+        times = [self.next_tick_at, self.authority.shards.endpoint.next_timer()]
+        for wire, core in zip(self.wires, self.cores, strict=True):
+            times += [wire.next_delivery, core.next_timer(), core.next_tick_at()]
+        return min(time for time in times if time is not None)
+
+    def _exchange(self) -> None:
+        for datagram, address in self.authority.shards.endpoint.datagrams_to_send(self.now):
+            self.wires[self.addresses.index(address)].send(0, datagram, self.now)
+        for wire, core in zip(self.wires, self.cores, strict=True):
+            for datagram, _ in core.datagrams_to_send(self.now):
+                wire.send(1, datagram, self.now)
+
+
+def seen_by(core: ShardCore) -> dict[int, float]:
+    """Ghosts, and where the shard thinks they are along x."""
+    ghosts = core.ghosts
+    if ghosts is None:
+        return {}
+    x, _, _ = ghosts.positions(core.tick)
+    return dict(zip(ghosts.net_id[ghosts.rows()].tolist(), x.tolist(), strict=True))
+
+
+def owned_by(core: ShardCore) -> set[int]:
+    bodies = core.bodies
+    return set() if bodies is None else set(bodies.columns.net_id[bodies.columns.rows()].tolist())
+
+
+def assert_between(places: list[float], first: float, last: float) -> None:
+    """Check that a ship at 100 units/s was seen all the way, but for a few ticks at its ends."""
+    step = 100.0 * RULES.tick_s
+    assert first <= places[0] <= first + FEW_TICKS * step
+    assert last - FEW_TICKS * step <= places[-1] <= last + FEW_TICKS * step
+    assert np.diff(places) == pytest.approx(step, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_ship_that_crosses_the_border_is_followed_by_both_sides(seed: int) -> None:
+    rig = Rig(GOOD, seed)
+    ship = rig.launch(SIZE - 2.0 * GHOST_RANGE, vx=100.0)
+    seen: dict[str, list[float]] = {"left": [], "right": []}
+
+    def look() -> None:
+        for side, core in (("left", rig.left), ("right", rig.right)):
+            if ship in seen_by(core):
+                seen[side].append(rig.x_of(ship))
+            assert rig.errors_of(core) < 1e-6
+
+    rig.each_tick = look
+    rig.run(5.0)
+    assert rig.x_of(ship) > SIZE + 2.0 * GHOST_RANGE
+    assert_between(seen["right"], SIZE - GHOST_RANGE, SIZE + HANDOVER_MARGIN)
+    assert_between(seen["left"], SIZE + HANDOVER_MARGIN, SIZE + GHOST_RANGE)
+    assert ship in owned_by(rig.right)
+    assert ship not in owned_by(rig.left)
+
+
+def test_a_ship_that_leaves_the_world_is_nobodys_ghost() -> None:
+    rig = Rig(GOOD, 1)
+    ship = rig.launch(SIZE - 50.0, vx=0.0)
+    rig.run(0.5)
+    assert ship in seen_by(rig.right)
+    rig.authority.world.remove(
+        rig.authority.world.columns.slots_of(np.array([ship])), rig.authority.tick
+    )
+    rig.run(0.5)
+    assert ship not in seen_by(rig.right)
+
+
+def test_ghosts_at_rest_are_told_once() -> None:
+    rig = Rig(GOOD, 1)
+    rig.launch(SIZE - 50.0, vx=0.0)
+    rig.run(0.5)
+    sent = rig.authority.ghosts.rows_sent
+    assert sent > 0
+    rig.run(2.0)
+    assert rig.authority.ghosts.rows_sent == sent
+
+
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_over_a_bad_link_everybody_ends_up_with_the_right_ghosts(seed: int) -> None:
+    rig = Rig(BAD, seed)
+    rng = np.random.default_rng(seed)
+    places, speeds = rng.uniform(SIZE - 200.0, SIZE + 200.0, 30), rng.uniform(-90.0, 90.0, 30)
+    rig.authority.create(ships(places.tolist(), speeds.tolist(), rig.authority.tick))
+    rig.restless.share = 0.02
+    rig.run(8.0)
+    assert rig.authority.mesh.handovers > 30
+    rig.restless.share = 0.0
+    rig.heal()
+    rig.run(3.0)
+    world = rig.authority.world
+    present = world.present(rig.authority.tick)
+    net_id, owner = world.columns.net_id[present.slots], world.columns["shard"][present.slots]
+    for core in rig.left, rig.right:
+        near = np.zeros(len(net_id), np.bool_)
+        for sector_x, sector_y in rig.authority.mesh.leases.sectors_of(core.shard):
+            off_x = np.abs(present.x - (sector_x + 0.5) * SIZE)
+            off_y = np.abs(present.y - (sector_y + 0.5) * SIZE)
+            near |= np.maximum(off_x, off_y) <= SIZE / 2 + GHOST_RANGE
+        expected = near & (owner != core.shard)
+        assert seen_by(core).keys() == set(net_id[expected].tolist())
+        assert rig.errors_of(core) == pytest.approx(0.0, abs=0.01)
