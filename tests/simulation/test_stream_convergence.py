@@ -90,18 +90,18 @@ class World:
         """Give some new courses, some new attributes, and let some jump to a cell nearby."""
         rng, count = self.rng, len(self.ids)
         new = rng.random(count) < share
-        self._refer(new)
+        self.refer(new)
         self.state["vx"][new] = rng.uniform(-100, 100, new.sum())
         self.state["vy"][new] = rng.uniform(-100, 100, new.sum())
         jumps = rng.random(count) < jump
-        self._refer(jumps)
+        self.refer(jumps)
         self.state["x"][jumps] += rng.choice([-25.0, 0.0, 25.0], jumps.sum())
         self.state["y"][jumps] += rng.choice([-25.0, 0.0, 25.0], jumps.sum())
         told = rng.random(count) < share / 4
         self.attributes["shard"][told] = rng.integers(0, 9, told.sum())
         self.attributes_changed[told] = self.tick
 
-    def _refer(self, rows: np.ndarray) -> None:
+    def refer(self, rows: np.ndarray) -> None:
         s = self.state
         x, y, heading = extrapolate(
             *(s[n][rows] for n in STATE), self.ref_tick[rows], self.tick, RULES.tick_s
@@ -114,7 +114,7 @@ class World:
             *(self.state[n] for n in STATE), self.ref_tick, self.tick, RULES.tick_s
         )
         outside = (x < 0) | (x >= self.size) | (y < 0) | (y >= self.size)
-        self._refer(outside)
+        self.refer(outside)
         for axis in "xy":
             a = self.state[axis]
             a[outside] = np.clip(a[outside], 0, self.size - 1e-6)
@@ -129,7 +129,7 @@ class World:
             self.tick, self.ids[crossed], self.group[crossed], np.ones(crossed.sum(), np.bool_)
         )
         entered = group != self.group
-        self._refer(entered)
+        self.refer(entered)
         self.attributes_changed[entered] = self.tick
         self.cell, self.group = cell, group
         new = self.changed == self.tick
@@ -191,9 +191,9 @@ class Rig:
         self.rng = np.random.default_rng([seed, 1])
         self.world = World(np.random.default_rng([seed, 2]), tick, size)
         self.fanout = Fanout(SCHEMA, RULES, self.world.stream, players + 1, datagrams_max=cap)
+        self.cap = cap
         self.players: dict[int, Player] = {}
         self.faults = Faults()
-        self.strict = True
         for row in range(players):
             self.join(row)
 
@@ -234,7 +234,7 @@ class Rig:
         for row, message, tag in self.fanout.collect(world.tick, {0: own[()]}):
             seen[row] += 1
             self._send(self.players[row], message, tag)
-        assert all(1 <= count <= self.fanout._datagrams_max for count in seen.values())
+        assert all(1 <= count <= self.cap for count in seen.values())
         for row, player in self.players.items():
             self._deliver(row, player)
         world.tick += 1
@@ -273,10 +273,9 @@ class Rig:
         graves = snapshot.graves[(snapshot.graves["flags"] & MOVED) == 0]["id"].tolist()
         player.told_dead |= {i for i in graves if i in before and i not in after}
         assert not player.told_dead & after, "the dead came back"
-        if self.strict:
-            for net_id in before.keys() - after:
-                since = player.inside_since.get(net_id)
-                assert since is None or before[net_id] < since, f"{net_id} flickered"
+        for net_id in before.keys() - after:
+            since = player.inside_since.get(net_id)
+            assert since is None or before[net_id] < since, f"{net_id} flickered"
 
     def ids(self, player: Player) -> np.ndarray:
         return player.replica.columns.net_id[player.replica.rows()]
@@ -321,7 +320,7 @@ class Rig:
         self.faults = Faults()
         world = self.world
         for name in ("vx", "vy"):
-            world._refer(world.state[name] != 0)
+            world.refer(world.state[name] != 0)
             world.state[name][:] = 0.0
         for _ in range(ticks):
             self.step()
@@ -331,9 +330,6 @@ class Rig:
             assert player.sections == 0
             assert player.bytes <= 24 + OWN_BLOCK.itemsize
         self.check()
-
-
-HOSTILE = Faults(loss=0.25, duplicate=0.1, delay_max=6, ack_loss=0.25)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -374,7 +370,7 @@ def test_crowds_larger_than_a_tick_converge_under_loss(seed: int) -> None:
         rig.fanout.move(row, rig.world.tick, 3, 3)
     rig.world.spawn(int(rng.integers(200, 700)), x=76.0, y=76.0)
     rig.world.spawn(int(rng.integers(0, 300)))
-    share, jump = float(rng.choice([0.0, 0.2, 1.0])), float(rng.choice([0.0, 0.02]))
+    share, jump = float(rng.choice([0.05, 0.2, 1.0])), float(rng.choice([0.0, 0.02]))
     rig.faults = Faults(float(rng.choice([0.1, 0.3])), 0.1, int(rng.integers(1, 7)), 0.2)
     for tick in range(30):
         rig.world.stir(share, jump)

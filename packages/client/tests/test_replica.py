@@ -295,6 +295,33 @@ def test_the_window_moves_and_who_stayed_behind_goes_when_the_new_cells_are_know
     assert ids(replica) == [6]
 
 
+def test_who_stayed_behind_is_not_missed_by_what_was_known_before_the_window_moved(
+    replica: Replica,
+) -> None:
+    replica.apply_untrusted(known(10, Told(AWAY, {5: 8}, {5: 1})), 0.0)
+    moved = (2, 1)
+    entered = [cell for cell in window(moved) if cell not in window()]
+    kept = [cell for cell in window(moved) if cell in window()]
+    replica.apply_untrusted(datagram(20, centre=moved), 0.0)
+    told = [Told(cell) for cell in entered]
+    replica.apply_untrusted(datagram(19, *told, centre=moved, quiet=kept), 0.0)
+    assert ids(replica) == [5], "it may have come along at 20"
+    replica.apply_untrusted(datagram(21, centre=moved, quiet=window(moved)), 0.0)
+    assert ids(replica) == []
+
+
+def test_one_part_of_a_later_snapshot_outdoes_an_earlier_one_that_is_whole(
+    replica: Replica,
+) -> None:
+    replica.apply_untrusted(known(10, Told(HERE, {5: 8}, {5: 1})), 0.0)
+    later = Told(HERE, {5: 12}, {5: 2}, since=10, part=0, parts=2)
+    replica.apply_untrusted(datagram(12, later), 0.0)
+    replica.apply_untrusted(datagram(11, Told(HERE, {5: 11}, {5: 3}, since=10)), 0.0)
+    assert replica.have[column(HERE)] == 11
+    assert tick_of(replica, 5) == 12
+    assert replica.columns["shard"][replica.columns.slots_of([5])] == 2
+
+
 def test_what_was_sent_before_a_cell_left_says_nothing_after_its_return(
     replica: Replica,
 ) -> None:

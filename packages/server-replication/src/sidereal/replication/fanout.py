@@ -195,12 +195,9 @@ class Fanout:
         self._windows.advance(*where, transfer.to_tick)
 
     def _is_current(self, transfer: Transfer) -> bool:
+        # A column that begins anew is no longer lasting.
         key = transfer.client, transfer.column
-        return (
-            self._transfers.get(key) is transfer
-            and bool(self._windows.lasting[key])
-            and int(self._windows.entered[key]) == transfer.entered
-        )
+        return self._transfers.get(key) is transfer and bool(self._windows.lasting[key])
 
     # -- what each client needs -----------------------------------------------------------------
 
@@ -234,7 +231,6 @@ class Fanout:
                 column,
                 int(self._windows.group[client, column]),
                 int(sections.since[at]),
-                int(self._windows.entered[client, column]),
                 self._stream,
                 Scope(*(slice(first, first + count) for first, count in pairs)),
                 self._layout.room,

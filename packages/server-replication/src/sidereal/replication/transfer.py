@@ -52,7 +52,6 @@ class Transfer:
         group: of the cell.
         since: tick up to which the client had it, -1 for nothing.
         to_tick: tick up to which it will.
-        entered: entry tick of the column when the transfer began.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class Transfer:
         column: int,
         group: int,
         since: int,
-        entered: int,
         stream: CellStream,
         scope: Scope,
         room: int,
@@ -73,13 +71,12 @@ class Transfer:
             column: of the cell.
             group: of the cell.
             since: tick up to which the client has it, -1 for nothing.
-            entered: entry tick of the column.
             stream: just published.
             scope: what changed since.
             room: bytes of a datagram for section, extent and rows.
         """
         self.client, self.column, self.group = client, column, group
-        self.since, self.to_tick, self.entered = since, stream.tick, entered
+        self.since, self.to_tick = since, stream.tick
         self._parts = _share_out(stream, scope, room - SECTION.itemsize - EXTENT.itemsize)
         self._sent: Ints = np.full(len(self._parts), NEVER, np.int64)
         self._missing: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)

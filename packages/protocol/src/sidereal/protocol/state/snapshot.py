@@ -88,6 +88,13 @@ class _Reader:
             raise WireError(f"{len(self._message) - self._offset} bytes too many in a snapshot")
 
 
+class _Sections(NamedTuple):
+    rows: Rows
+    part: Ints
+    parts: Ints
+    to_tick: Ints
+
+
 def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Snapshot:
     """Take a datagram apart.
 
@@ -102,58 +109,64 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
     )[0].item()
     if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= rules.cells_per_side**2:
         raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
-    window = rules.window_side**2
-    bits = reader.take(np.dtype("u1"), quiet_size(rules))
-    quiet = np.unpackbits(bits.view(np.uint8), bitorder="little").view(np.bool_)
+    bits = reader.take(np.dtype("u1"), quiet_size(rules)).view(np.uint8)
+    quiet = np.unpackbits(bits, bitorder="little").view(np.bool_)
     own = reader.take(OWN_BLOCK, 1) if flags & OWN else None
-    sections = reader.take(SECTION, section_count)
-    kind = sections["flags"]
-    partial = (kind & PARTIAL) != 0
-    lasting = (kind & LASTING) != 0
-    extents = reader.take(EXTENT, int(np.count_nonzero(partial)))
-    part, parts = np.zeros(section_count, np.int64), np.ones(section_count, np.int64)
-    to_tick = np.full(section_count, tick, dtype=np.int64)
-    part[partial], parts[partial] = extents["part"], extents["parts"]
-    to_tick[partial] -= extents["to_age"]
-    column = sections["column"].astype(np.int64)
-    if (
-        quiet[window:].any()
-        or (column >= window).any()
-        or quiet[column].any()
-        or (kind > (REPLACE | PARTIAL | LASTING)).any()
-        or (lasting & ~partial).any()
-        or (part >= parts).any()
-        or (to_tick < 0).any()
-    ):
-        raise WireError("snapshot with an impossible section")
+    sections = _take_sections(reader, section_count, tick, quiet, rules)
+    rows = sections.rows
     which = np.arange(section_count)
-    reference_section = np.repeat(which, sections["references"])
-    attribute_section = np.repeat(which, sections["attributes"])
-    grave_section = np.repeat(which, sections["gone"])
+    reference_section = np.repeat(which, rows["references"])
+    attribute_section = np.repeat(which, rows["attributes"])
+    grave_section = np.repeat(which, rows["gone"])
     references = reader.take(schema.wire_record, len(reference_section))
     attributes = reader.take(schema.attribute_record, len(attribute_section))
     graves = reader.take(TOMBSTONE, len(grave_section))
     reader.finish()
     return Snapshot(
-        tick,
-        sector_x,
-        sector_y,
-        cell,
-        deferred,
-        own,
-        quiet[:window],
-        column,
-        (kind & REPLACE) != 0,
-        lasting,
-        part,
-        parts,
-        to_tick - sections["age"],
-        to_tick,
-        references,
-        reference_section,
-        attributes,
-        attribute_section,
-        graves,
-        grave_section,
-        tick - (tick - graves["tick"].astype(np.int64)) % (1 << 16),
+        tick=tick,
+        sector_x=sector_x,
+        sector_y=sector_y,
+        cell=cell,
+        deferred=deferred,
+        own=own,
+        quiet=quiet[: rules.window_side**2],
+        column=rows["column"].astype(np.int64),
+        replace=(rows["flags"] & REPLACE) != 0,
+        lasting=(rows["flags"] & LASTING) != 0,
+        part=sections.part,
+        parts=sections.parts,
+        from_tick=sections.to_tick - rows["age"],
+        to_tick=sections.to_tick,
+        references=references,
+        reference_section=reference_section,
+        attributes=attributes,
+        attribute_section=attribute_section,
+        graves=graves,
+        grave_section=grave_section,
+        grave_tick=tick - (tick - graves["tick"].astype(np.int64)) % (1 << 16),
     )
+
+
+def _take_sections(
+    reader: _Reader, count: int, tick: int, quiet: NDArray[np.bool_], rules: Rules
+) -> _Sections:
+    rows = reader.take(SECTION, count)
+    flags, column = rows["flags"], rows["column"].astype(np.int64)
+    partial, lasting = (flags & PARTIAL) != 0, (flags & LASTING) != 0
+    extents = reader.take(EXTENT, int(np.count_nonzero(partial)))
+    part, parts = np.zeros(count, np.int64), np.ones(count, np.int64)
+    to_tick = np.full(count, tick, dtype=np.int64)
+    part[partial], parts[partial] = extents["part"], extents["parts"]
+    to_tick[partial] -= extents["to_age"]
+    window = rules.window_side**2
+    if (
+        quiet[window:].any()
+        or (column >= window).any()
+        or quiet[column].any()
+        or (flags > (REPLACE | PARTIAL | LASTING)).any()
+        or (lasting & ~partial).any()
+        or (part >= parts).any()
+        or (to_tick < 0).any()
+    ):
+        raise WireError("snapshot with an impossible section")
+    return _Sections(rows, part, parts, to_tick)
