@@ -43,7 +43,7 @@ from sidereal.replication.mesh import Mesh
 from sidereal.replication.notes import Notes
 from sidereal.replication.persist import WriteBehind
 from sidereal.replication.playerlink import PlayerLink
-from sidereal.replication.players import Player
+from sidereal.replication.players import Phase, Player
 from sidereal.replication.shardlink import ShardLink
 from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
 
@@ -268,7 +268,7 @@ class Replicator:
         )
 
     def _move_interest(self, present: Present) -> None:
-        players = [player for player in self.clients.players if player.account]
+        players = [player for player in self.clients.players if player.phase is Phase.JOINED]
         if not players:
             return
         x, y = self._centres(players, present)

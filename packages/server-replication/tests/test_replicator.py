@@ -1,0 +1,116 @@
+"""The authority's tick as its clients see it, over a network that loses nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.channel.endpoint import ClientEndpoint
+from sidereal.protocol.channel.events import Received
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import PLAYER_CHANNELS, UserData, encode_user_data
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.player import Hello, PlayerChannel, Role
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.genesis import make_ship
+from sidereal.replication.replicator import Keys, Replicator
+
+WALL = 1_700_000_000.0
+SERVER = Address("192.0.2.1", 4000)
+SHARDS = Address("192.0.2.1", 4001)
+RULES = Rules()
+
+
+class Cast:
+    """A replicator and clients that speak only when a test lets them."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(1)
+        self.entropy = rng.bytes
+        self.now = 100.0
+        self.core = Replicator(
+            schema=BASE_SCHEMA,
+            rules=RULES,
+            keys=Keys(bytes(32), bytes(range(32))),
+            client_addresses=[SERVER],
+            shard_addresses=[SHARDS],
+            clients_max=4,
+            entropy=self.entropy,
+            rng=rng,
+            now=self.now,
+        )
+        # New ships begin beside it, far from where nobody looks.
+        self.core.create(make_ship(BASE_SCHEMA, "wreck", 5000.0, 5000.0, 0.0, 0))
+        self.clients: dict[Address, ClientEndpoint] = {}
+
+    def connect(self, account: int, role: Role) -> ClientEndpoint:
+        user = UserData(account, role, f"pilot {account}", self.entropy(16))
+        token = generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=bytes(32),
+            client_id=int.from_bytes(self.entropy(8), "little"),
+            server_addresses=[SERVER],
+            user_data=encode_user_data(user),
+            expire_s=30,
+            timeout_s=5,
+            wall_now=WALL,
+            entropy=self.entropy,
+        )
+        client = ClientEndpoint(token, PLAYER_CHANNELS, self.entropy, self.now, WALL)
+        self.clients[Address("198.51.100.1", 5000 + len(self.clients))] = client
+        self.run(10)
+        return client
+
+    def run(self, ticks: int) -> None:
+        link = self.core.clients
+        for _ in range(ticks):
+            self.now += RULES.tick_s
+            for address, client in self.clients.items():
+                client.handle_timer(self.now, WALL)
+                for datagram, _ in client.datagrams_to_send(self.now):
+                    link.receive_datagram(datagram, address, self.now, WALL)
+            self.core.pump(self.now)
+            self.core.step(self.now)
+            link.endpoint.handle_timer(self.now, WALL)
+            for datagram, address in link.endpoint.datagrams_to_send(self.now):
+                self.clients[address].receive_datagram(datagram, SERVER, self.now, WALL)
+
+
+def say_hello(client: ClientEndpoint) -> None:
+    client.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
+
+
+def snapshots(client: ClientEndpoint) -> int:
+    count = 0
+    while (event := client.next_event()) is not None:
+        count += isinstance(event, Received) and event.channel == PlayerChannel.SNAPSHOT
+    return count
+
+
+def test_nobody_is_told_of_the_world_before_saying_hello() -> None:
+    cast = Cast()
+    assert snapshots(cast.connect(1, Role.OBSERVER)) == 0
+
+
+def test_an_observer_who_stays_where_it_is_gets_every_tick() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.OBSERVER)
+    say_hello(client)
+    cast.run(4)
+    snapshots(client)
+    cast.run(10)
+    assert snapshots(client) == 10
+
+
+def test_a_second_login_ends_the_first_and_the_world_goes_on() -> None:
+    cast = Cast()
+    older = cast.connect(7, Role.PLAYER)
+    say_hello(older)
+    cast.run(4)
+    newer = cast.connect(7, Role.PLAYER)
+    say_hello(newer)
+    cast.run(60)
+    assert older.close_reason is not None
+    assert snapshots(newer) >= 55
+    assert len(cast.core.world.columns) == 2
