@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX, CONTROLS_QUEUE_MAX
-from sidereal.shard.controls import REPEAT_TICKS_MAX, WAITING_MAX, ControlQueues
+from sidereal.shard.controls import GUESSES_MAX, TRIM_TICKS, WAITING_MAX, ControlQueues
 
 SHIP = np.array([2], dtype=np.int64)
 
@@ -65,11 +65,13 @@ def test_older_control_epoch_is_dropped() -> None:
     assert queues.stale == 2
 
 
-def test_dry_queue_repeats_the_last_buttons_and_then_lets_go() -> None:
+def test_dry_queue_takes_the_last_buttons_for_what_is_missing_and_then_lets_go() -> None:
     queues = adopted()
     queues.receive(2, 1, 1, body(9))
-    taken = [take(queues) for _ in range(REPEAT_TICKS_MAX + 4)]
-    assert taken == [(9, 1)] * (1 + REPEAT_TICKS_MAX) + [(0, 1)] * 3
+    taken = [take(queues) for _ in range(GUESSES_MAX + 4)]
+    assert taken[: GUESSES_MAX + 1] == [(9, 1 + tick) for tick in range(GUESSES_MAX + 1)]
+    assert taken[GUESSES_MAX + 1 :] == [(0, GUESSES_MAX + 1)] * 3
+    assert queues.guessed == GUESSES_MAX
 
 
 def test_queue_that_has_let_go_takes_up_again() -> None:
@@ -77,8 +79,39 @@ def test_queue_that_has_let_go_takes_up_again() -> None:
     queues.receive(2, 1, 1, body(9))
     for _ in range(20):
         take(queues)
-    queues.receive(2, 1, 2, body(3))
-    assert take(queues) == (3, 2)
+    queues.receive(2, 1, 21, body(3))
+    assert take(queues)[1] > GUESSES_MAX
+    assert 3 in [take(queues)[0] for _ in range(20)]
+
+
+def test_one_late_entry_does_not_make_ticks_slip() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(1))
+    assert [take(queues) for _ in range(2)] == [(1, 1), (1, 2)]
+    queues.receive(2, 1, 2, body(4, 8))
+    assert take(queues) == (8, 3)
+
+
+def test_path_that_has_grown_longer_gains_one_entry_of_reserve() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(1))
+    take(queues)
+    for seq in range(2, 30):  # every entry comes just after the tick it was due
+        take(queues)
+        queues.receive(2, 1, seq, body(seq))
+    assert queues.guessed == 1
+    assert take(queues) == (29, 29)
+
+
+def test_reserve_that_is_never_used_is_given_back() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(0, 0))
+    for seq in range(3, 4 * TRIM_TICKS):
+        queues.receive(2, 1, seq, body(0))
+        take(queues)
+    assert queues.skipped == 2
+    queues.receive(2, 1, 4 * TRIM_TICKS, body(0))
+    assert take(queues)[1] == 4 * TRIM_TICKS
 
 
 def test_nothing_is_held_before_the_first_entry() -> None:
@@ -94,9 +127,9 @@ def test_entry_lost_in_every_copy_is_bridged_by_the_one_before() -> None:
 
 def test_long_queue_takes_two_per_tick_until_it_is_short() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(*range(1, WAITING_MAX + 4)))
-    assert [take(queues) for _ in range(4)] == [(2, 2), (4, 4), (5, 5), (6, 6)]
-    assert queues.skipped == 2
+    queues.receive(2, 1, 1, body(*range(1, WAITING_MAX + 3)))
+    assert [take(queues) for _ in range(3)] == [(2, 2), (3, 3), (4, 4)]
+    assert queues.skipped == 1
 
 
 def test_entries_far_ahead_push_the_oldest_out() -> None:

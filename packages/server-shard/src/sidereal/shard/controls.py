@@ -5,9 +5,12 @@ takes each number once, in order, one per tick: never again what it has passed, 
 or twice. The control epoch tells pilots of the same ship apart; a newer one starts the queue over,
 an older one is dropped.
 
-A queue that ran dry holds the last buttons for `REPEAT_TICKS_MAX` ticks and lets go then. One in
-which more than `WAITING_MAX` entries wait takes two per tick, so that latency gained in a burst is
-given back.
+The client has predicted one tick per entry, so entries and ticks must not slip against each other:
+every slip is a jump of one tick's flight on the pilot's screen. A queue that ran dry therefore
+takes the last buttons for the entry that is missing, for `GUESSES_MAX` ticks, and lets go then.
+When such an entry turns up after all the path has grown longer: the next time the queue is dry it
+waits a tick, once, and so gains one entry of reserve. One that has had a reserve for a whole
+`TRIM_TICKS` gives an entry of it back.
 """
 
 from __future__ import annotations
@@ -19,10 +22,25 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.limits import CONTROLS_QUEUE_MAX
 
-REPEAT_TICKS_MAX: Final = 5
-"""Ticks a ship goes on with its last buttons when nothing new comes."""
-WAITING_MAX: Final = 3
-"""Entries that may wait before one is skipped each tick."""
+GUESSES_MAX: Final = 5
+"""Entries in a row that are taken for the last one that came."""
+TRIM_TICKS: Final = 40
+"""How long a reserve must have gone unused before an entry of it is skipped."""
+WAITING_MAX: Final = 6
+"""Entries that may wait; above that one is skipped each tick at once."""
+
+SEQ_MAX: Final = 0xFFFF_FFFF
+COLUMNS: Final = (
+    "_epoch",
+    "_passed",
+    "_newest",
+    "_held",
+    "_guesses",
+    "_turned_up",
+    "_reserve",
+    "_ring",
+    "_ring_seq",
+)
 
 Slots = NDArray[np.int64]
 
@@ -33,6 +51,7 @@ class ControlQueues:
     Attributes:
         accepted: entries taken in.
         stale: entries of an older control epoch or already passed.
+        guessed: entries that had not come when they were due.
         skipped: entries jumped over because too many waited or came too far ahead.
     """
 
@@ -41,11 +60,15 @@ class ControlQueues:
         self._passed = np.zeros(capacity, dtype=np.int64)
         self._newest = np.zeros(capacity, dtype=np.int64)
         self._held = np.zeros(capacity, dtype=np.uint16)
-        self._dry_ticks = np.full(capacity, REPEAT_TICKS_MAX, dtype=np.int64)
+        self._guesses = np.full(capacity, GUESSES_MAX, dtype=np.int64)
+        self._turned_up = np.zeros(capacity, dtype=np.bool_)
+        self._reserve = np.zeros(capacity, dtype=np.int64)
+        self._takes = 0
         self._ring = np.zeros((capacity, CONTROLS_QUEUE_MAX), dtype=np.uint16)
         self._ring_seq = np.full((capacity, CONTROLS_QUEUE_MAX), -1, dtype=np.int64)
         self.accepted = 0
         self.stale = 0
+        self.guessed = 0
         self.skipped = 0
 
     @property
@@ -59,7 +82,7 @@ class ControlQueues:
         if more <= 0:
             return
         fresh = ControlQueues(more)
-        for name in ("_epoch", "_passed", "_newest", "_held", "_dry_ticks", "_ring", "_ring_seq"):
+        for name in COLUMNS:
             setattr(self, name, np.concatenate([getattr(self, name), getattr(fresh, name)]))
 
     def reset(
@@ -91,6 +114,8 @@ class ControlQueues:
         if control_epoch > self._epoch[slot]:
             one = np.array([slot], dtype=np.int64)
             self._restart(one, np.int64(control_epoch), np.int64(max(0, first_seq - 1)))
+        if self._passed[slot] - self._guesses[slot] < seq[-1] <= self._passed[slot]:
+            self._turned_up[slot] = True
         fresh = seq > self._passed[slot]
         fresh &= self._ring_seq[slot, seq % CONTROLS_QUEUE_MAX] != seq
         self.stale += int(len(seq) - fresh.sum())
@@ -122,19 +147,32 @@ class ControlQueues:
         """
         waiting = self._newest[slots] - self._passed[slots]
         some = waiting > 0
-        late = waiting > WAITING_MAX
-        self.skipped += int(late.sum())
-        passed = self._passed[slots] + some + late
+        guessing = ~some & ~self._turned_up[slots] & (self._guesses[slots] < GUESSES_MAX)
+        self._turned_up[slots] &= some
+        skip = self._find_unused_reserve(slots, waiting) | (waiting > WAITING_MAX)
+        passed = np.minimum(self._passed[slots] + (some | guessing) + skip, SEQ_MAX)
         self._passed[slots] = passed
         place = passed % CONTROLS_QUEUE_MAX
-        # An entry all of whose copies were lost: the one before it is the best guess.
+        # An entry all of whose copies were lost: the one before it is the best guess, too.
         came = some & (self._ring_seq[slots, place] == passed)
         held = np.where(came, self._ring[slots, place], self._held[slots])
-        dry = np.where(some, 0, np.minimum(self._dry_ticks[slots] + 1, REPEAT_TICKS_MAX + 1))
-        held[dry > REPEAT_TICKS_MAX] = 0
+        guesses = np.where(some, 0, np.minimum(self._guesses[slots] + 1, GUESSES_MAX + 1))
+        held[guesses > GUESSES_MAX] = 0
         self._held[slots] = held
-        self._dry_ticks[slots] = dry
+        self._guesses[slots] = guesses
+        self.skipped += int(skip.sum())
+        self.guessed += int(guessing.sum())
         return held, self._epoch[slots].astype(np.uint32), passed.astype(np.uint32)
+
+    def _find_unused_reserve(self, slots: Slots, waiting: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which ships have had more than the entry that is due all the while, bool[n]."""
+        self._reserve[slots] = np.minimum(self._reserve[slots], waiting - 1)
+        self._takes += 1
+        if self._takes % TRIM_TICKS:
+            return np.zeros(len(slots), dtype=np.bool_)
+        unused = self._reserve[slots] > 0
+        self._reserve[slots] = CONTROLS_QUEUE_MAX
+        return unused
 
     def _restart(
         self,
@@ -146,5 +184,7 @@ class ControlQueues:
         self._passed[slots] = passed
         self._newest[slots] = passed
         self._held[slots] = 0
-        self._dry_ticks[slots] = REPEAT_TICKS_MAX
+        self._guesses[slots] = GUESSES_MAX
+        self._turned_up[slots] = False
+        self._reserve[slots] = 0
         self._ring_seq[slots] = -1
