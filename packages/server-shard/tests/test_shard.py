@@ -38,6 +38,7 @@ from sidereal.protocol.state.records import RecordSender, decode_record_message_
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
+from sidereal.shard.controls import GUESSES_MAX
 from sidereal.shard.game.ships import Ships
 from sidereal.shard.phase import LEAD_S
 from sidereal.shard.shard import ShardCore
@@ -325,7 +326,7 @@ def test_handed_over_ship_goes_on_with_the_inputs_it_has_not_had(rig: Rig) -> No
     rig.control(1, *[Button.THRUST] * 3, Button.LEFT)
     rig.run(0.3)
     row = rig.rows_of(SHIP)[-1]
-    assert row["input_seq"] == 4
+    assert row["input_seq"] == 4 + GUESSES_MAX
     assert row["vx"] == 0.0
     assert row["heading"] > 0.0
 
