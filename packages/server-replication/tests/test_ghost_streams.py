@@ -240,6 +240,15 @@ def test_a_shard_without_sectors_is_told_to_forget_its_ghosts(rig: Rig) -> None:
     assert rig.step()[2].releases == [(near, 2)]
 
 
+def test_a_shard_that_gets_its_sectors_back_is_told_what_it_was_told_to_forget(rig: Rig) -> None:
+    near = rig.enter(950.0, 1)
+    rig.settle()
+    rig.leases.leave(2, LOADS)
+    rig.settle()
+    rig.leases.join(2, LOADS)
+    assert rig.step()[2].ids == [near]
+
+
 def test_more_than_a_tick_can_carry_is_told_in_the_ticks_after(rig: Rig) -> None:
     ids = [rig.enter(950.0 + 0.01 * row, 1) for row in range(2000)]
     first, second = rig.settle()[2].ids, rig.settle()[2].ids
