@@ -32,6 +32,9 @@ LINE_SIZE_MAX: Final = 1 << 16
 class Child:
     """One `sidereal` command as a process of its own.
 
+    It hangs on a leash: its standard input is a pipe of ours, and when that ends it ends too, even if
+    we are killed. One that needs the terminal gets ours instead, and ends with it.
+
     Attributes:
         name: for the log.
         process: the running process, None before the first start.
@@ -41,7 +44,12 @@ class Child:
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        terminal: bool = False,
     ) -> None:
         self.name = name
         self.process: trio.Process | None = None
@@ -49,7 +57,9 @@ class Child:
         self.output = b""
         self.spoke = trio.Event()
         self._arguments = [sys.executable, "-m", "sidereal.tools", *arguments]
-        self._environment = {**os.environ, **(environment or {}), SUPERVISED: "1"}
+        self._terminal = terminal
+        leash = {} if terminal else {SUPERVISED: "1"}
+        self._environment = {**os.environ, **(environment or {}), **leash}
 
     @property
     def pid(self) -> int | None:
@@ -64,20 +74,18 @@ class Child:
         Returns:
             its exit status, negative for a signal.
         """
+        pipe = None if self._terminal else subprocess.PIPE
         process = await trio.lowlevel.open_process(
             self._arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
             env=self._environment,
-            start_new_session=True,
+            start_new_session=not self._terminal,
         )
         self.process = process
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen)
-                nursery.start_soon(_pass_on, process.stderr)
-                return await process.wait()
+            return await self._listen_to_the_end(process)
         finally:
             with trio.CancelScope(shield=True):
                 await self._end()
@@ -98,19 +106,21 @@ class Child:
             return
         process.send_signal(signal.SIGTERM)
         with trio.move_on_after(END_WITHIN_S):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen)
-                nursery.start_soon(_pass_on, process.stderr)
-                await process.wait()
+            await self._listen_to_the_end(process)
         if process.returncode is None:
             log.error("killed %s", fields(child=self.name, waited_s=END_WITHIN_S))
             process.kill()
             await process.wait()
 
-    async def _listen(self) -> None:
-        assert self.process is not None
-        assert self.process.stdout is not None
-        async for chunk in self.process.stdout:
+    async def _listen_to_the_end(self, process: trio.Process) -> int:
+        async with trio.open_nursery() as nursery:
+            if process.stdout is not None and process.stderr is not None:
+                nursery.start_soon(self._keep, process.stdout)
+                nursery.start_soon(_pass_on, process.stderr)
+            return await process.wait()
+
+    async def _keep(self, stream: trio.abc.ReceiveStream) -> None:
+        async for chunk in stream:
             self.output = (self.output + chunk)[-OUTPUT_SIZE_MAX:]
             if b"\n" in self.output:
                 self.spoke.set()
@@ -127,9 +137,8 @@ def describe_status(status: int) -> str:
     return f"was killed by {name}"
 
 
-async def _pass_on(stream: trio.abc.ReceiveStream | None) -> None:
+async def _pass_on(stream: trio.abc.ReceiveStream) -> None:
     """Copy a child's log to our own standard error, whole lines at a time."""
-    assert stream is not None
     rest = b""
     async for chunk in stream:
         lines, newline, rest = (rest + chunk).rpartition(b"\n")

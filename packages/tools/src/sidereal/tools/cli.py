@@ -7,6 +7,7 @@ something it needs is not there, 130 a one-shot command was interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -76,6 +77,10 @@ def _end_with(prefix: str, error: BaseException) -> int:
     causes = list(_leaves(error))
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
         return EXIT_INTERRUPTED
+    if any(isinstance(cause, BrokenPipeError) for cause in causes):
+        # Whoever read our output has enough; nothing more may be written to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
     if len({str(cause) for cause in causes}) == 1:
         cause = causes[0]
         if isinstance(cause, (CycloptsError, ConfigError)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -153,7 +154,7 @@ async def _run_ready_world(config: UpConfig, run: _Run, url: str, faces: trio.Nu
             return
         _say_how_to_look(url)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_follow, http, run)
+            nursery.start_soon(_follow, http, config, run)
             try:
                 await _play(config, run, url, faces)
             finally:
@@ -163,10 +164,15 @@ async def _run_ready_world(config: UpConfig, run: _Run, url: str, faces: trio.Nu
 
 async def _play(config: UpConfig, run: _Run, url: str, faces: trio.Nursery) -> None:
     """Run the faces until the time is over."""
-    for name, wanted in (("view", config.view), ("monitor", config.monitor)):
-        if wanted:
-            run.children[name] = Child(name, [name, "--server", url])
-            faces.start_soon(run.children[name].run)
+    if config.view:
+        run.children["view"] = Child("view", ["view", "--server", url])
+        faces.start_soon(run.children["view"].run)
+    if config.monitor:
+        monitor = run.children["monitor"] = Child(
+            "monitor", ["monitor", "--server", url], terminal=True
+        )
+        _log_to_file(config.data_dir / "up.log")
+        faces.start_soon(_end_with, monitor, run.scope)
     if not config.bots:
         await trio.sleep(math.inf if config.for_s is None else config.for_s)
         run.end = "done"
@@ -186,11 +192,24 @@ async def _play(config: UpConfig, run: _Run, url: str, faces: trio.Nursery) -> N
             run.bots = json.loads(bots.output)["bots"]
 
 
-async def _follow(http: httpx.AsyncClient, run: _Run) -> None:
-    """Keep the newest status: at the end of a run everybody is gone already."""
-    while True:
-        run.last = await _get_json(http, "/v1/status") or run.last
-        await trio.sleep(FOLLOW_S)
+async def _follow(http: httpx.AsyncClient, config: UpConfig, run: _Run) -> None:
+    """Keep the newest status while the bots fly: at the end of a run they are gone already."""
+    with trio.move_on_after(math.inf if config.for_s is None else config.for_s):
+        while True:
+            run.last = await _get_json(http, "/v1/status") or run.last
+            await trio.sleep(FOLLOW_S)
+
+
+async def _end_with(child: Child, scope: trio.CancelScope) -> None:
+    """End the run when somebody leaves this face."""
+    await child.run()
+    scope.cancel()
+
+
+def _log_to_file(path: Path) -> None:
+    """Send our log, and so that of all children, to a file: the monitor has the terminal."""
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
 
 
 async def _watch_authority(server: Child, run: _Run) -> None:
