@@ -32,8 +32,8 @@ LINE_SIZE_MAX: Final = 1 << 16
 class Child:
     """One `sidereal` command as a process of its own.
 
-    It hangs on a leash: its standard input is a pipe of ours, and when that ends it ends too, even if
-    we are killed. One that needs the terminal gets ours instead, and ends with it.
+    It hangs on a leash: its standard input is a pipe of ours, and when that ends it ends too, even
+    if we are killed. One that needs the terminal gets ours instead, and ends with it.
 
     Attributes:
         name: for the log.
