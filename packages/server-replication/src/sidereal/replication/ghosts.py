@@ -96,7 +96,8 @@ class Borders:
         seers = self._seers[place[rows]]
         row, around = np.nonzero((seers != owner[rows, None]) & (seers != SHARD_NONE))
         # A corner is often seen through more than one sector of the same shard.
-        seen = np.unique((seers[row, around].astype(np.int64) << 32) | rows[row])
+        seen = np.sort((seers[row, around].astype(np.int64) << 32) | rows[row])
+        seen = seen[np.diff(seen, prepend=-1) > 0]
         return Sightings(seen >> 32, present.slots[seen & 0xFFFF_FFFF])
 
     def _edges_near(self, position: np.ndarray, corner: np.ndarray) -> np.ndarray:
