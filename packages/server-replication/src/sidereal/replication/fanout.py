@@ -206,14 +206,14 @@ class Fanout:
         windows, stream = self._windows, self._stream
         group, acked = windows.group[clients], windows.acked[clients]
         news = (stream.newest_of(group) > acked) | (acked < 0)
-        lasting = windows.lasting[clients]
-        row, column = np.nonzero(news & ~lasting)
+        # Until a transfer is done the cell has news, so it is not quiet either.
+        row, column = np.nonzero(news & ~windows.lasting[clients])
         since = acked[row, column]
         since[stream.tick - since > AGE_MAX] = -1
         changes = stream.changes_since(group[row, column], since)
         one = np.ones(len(row), np.int64)
         sections = self._layout.sections_of(row, column, since, one - 1, one, changes)
-        return sections, ~(news | lasting)
+        return sections, ~news
 
     def _divert_transfers(self, clients: Ints, sections: Sections) -> Sections:
         """Take out sections with too many parts, and begin a transfer for each."""
