@@ -616,3 +616,15 @@ def test_a_snapshot_of_an_input_never_made_is_dropped() -> None:
     stay.run(0.2)
     assert stay.client.statistics().malformed > 0
     assert stay.client.stage is Stage.JOINED
+
+
+def test_an_input_that_the_shard_guessed_ahead_is_no_fault() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    stay.world.input_seq = stay.client.statistics().inputs + 8
+    stay.run(0.2)
+    assert stay.client.statistics().malformed == 0
+    assert stay.client.stage is Stage.JOINED
+    stay.run(0.5)
+    assert stay.client.statistics().malformed == 0
+    assert len(stay.client.unanswered_input_ages(stay.now)) <= 8

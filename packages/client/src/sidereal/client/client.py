@@ -361,10 +361,8 @@ class Client:
         net_id, control_epoch, input_seq, tick, *state = applied.own.item()
         if net_id != self.net_id or control_epoch != self.control_epoch:
             return
-        if input_seq > self._inputs.made:
-            raise WireError(f"input {input_seq} was never made")
-        self._inputs.answer(input_seq, now)
-        if self._prediction is not None:
+        made = self._inputs.answer_untrusted(input_seq, now)
+        if made and self._prediction is not None:
             self._prediction.reconcile(tick, input_seq, ShipState(*state), now)
 
     # -- what goes out ------------------------------------------------------------------------

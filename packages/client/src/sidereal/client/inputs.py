@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
     INPUT_LATENCIES_MAX,
@@ -81,6 +82,25 @@ class Inputs:
             self._unanswered.popleft()
         while self._awaited and self._awaited[0][0] <= input_seq:
             self._latencies_s.append(now - self._awaited.popleft()[1])
+
+    def answer_untrusted(self, input_seq: int, now: float) -> bool:
+        """As `answer`, for a number that came from the server.
+
+        A shard that catches up after a stall guesses inputs that are still to be made. What it
+        says of them is left aside until they are.
+
+        Returns:
+            whether the input has been made.
+
+        Raises:
+            WireError: the input is further ahead than anybody guesses.
+        """
+        if input_seq > self.made + INPUTS_UNANSWERED_MAX:
+            raise WireError(f"input {input_seq} was never made")
+        if input_seq > self.made:
+            return False
+        self.answer(input_seq, now)
+        return True
 
     def abandon(self, now: float) -> None:
         """Nobody will answer what is under way (another ship): it counts at its age."""
