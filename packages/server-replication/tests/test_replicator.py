@@ -6,10 +6,11 @@ import numpy as np
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
-from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
-from sidereal.protocol.links import PLAYER_CHANNELS, UserData, encode_user_data
-from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, UserData, encode_user_data
+from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
 from sidereal.protocol.message.player import Hello, PlayerChannel, Role
+from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -43,6 +44,7 @@ class Cast:
         # New ships begin beside it, far from where nobody looks.
         self.core.create(make_ship(BASE_SCHEMA, "wreck", 5000.0, 5000.0, 0.0, 0))
         self.clients: dict[Address, ClientEndpoint] = {}
+        self.shards: dict[Address, ClientEndpoint] = {}
 
     def connect(self, account: int, role: Role) -> ClientEndpoint:
         user = UserData(account, role, f"pilot {account}", self.entropy(16))
@@ -62,19 +64,39 @@ class Cast:
         self.run(10)
         return client
 
+    def connect_shard(self) -> ClientEndpoint:
+        token = generate_connect_token(
+            protocol_id=SHARD_PROTOCOL_ID,
+            private_key=bytes(range(32)),
+            client_id=1,
+            server_addresses=[SHARDS],
+            user_data=bytes(256),
+            expire_s=30,
+            timeout_s=5,
+            wall_now=WALL,
+            entropy=self.entropy,
+        )
+        shard = ClientEndpoint(token, SHARD_CHANNELS, self.entropy, self.now, WALL)
+        self.shards[Address("198.51.100.2", 5000)] = shard
+        self.run(10)
+        return shard
+
     def run(self, ticks: int) -> None:
-        link = self.core.clients
+        core = self.core
+        sides = ((core.clients, self.clients, SERVER), (core.shards, self.shards, SHARDS))
         for _ in range(ticks):
             self.now += RULES.tick_s
-            for address, client in self.clients.items():
-                client.handle_timer(self.now, WALL)
-                for datagram, _ in client.datagrams_to_send(self.now):
-                    link.receive_datagram(datagram, address, self.now, WALL)
-            self.core.pump(self.now)
-            self.core.step(self.now)
-            link.endpoint.handle_timer(self.now, WALL)
-            for datagram, address in link.endpoint.datagrams_to_send(self.now):
-                self.clients[address].receive_datagram(datagram, SERVER, self.now, WALL)
+            for link, peers, _ in sides:
+                for address, peer in peers.items():
+                    peer.handle_timer(self.now, WALL)
+                    for datagram, _ in peer.datagrams_to_send(self.now):
+                        link.receive_datagram(datagram, address, self.now, WALL)
+            core.pump(self.now)
+            core.step(self.now)
+            for link, peers, server in sides:
+                link.endpoint.handle_timer(self.now, WALL)
+                for datagram, address in link.endpoint.datagrams_to_send(self.now):
+                    peers[address].receive_datagram(datagram, server, self.now, WALL)
 
 
 def say_hello(client: ClientEndpoint) -> None:
@@ -114,3 +136,17 @@ def test_a_second_login_ends_the_first_and_the_world_goes_on() -> None:
     assert older.close_reason is not None
     assert snapshots(newer) >= 55
     assert len(cast.core.world.columns) == 2
+
+
+def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
+    cast = Cast()
+    shard = cast.connect_shard()
+    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16))
+    shard.send(ShardChannel.LEASE, encode_message(hello))
+    cast.run(4)
+    beats = []
+    while (event := shard.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == ShardChannel.BEAT:
+            beats.append(decode_authority_untrusted(event.message))
+    assert beats
+    assert all(isinstance(beat, Beat) and beat.lead_us <= 0 for beat in beats)

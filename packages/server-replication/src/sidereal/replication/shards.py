@@ -27,7 +27,7 @@ class Shard:
         peer: its session at the shard endpoint.
         heard_at: when its newest proposal came, monotonic seconds.
         newest_tick: tick of its newest proposal.
-        arrived_at: when the first proposal of that tick came.
+        arrived_at: when the first proposal of that tick came; before the first one, its hello.
         proposals: messages since the last tick, oldest first.
         acked: tags of ghost messages that have arrived there since the last tick.
         faults: rejected rows in its recent past.
@@ -103,7 +103,7 @@ class Shards:
         if number == 0 or number in self._by_id:
             number = self._unused_id()
         self._former[name] = number
-        shard = Shard(number, peer, name, heard_at=now)
+        shard = Shard(number, peer, name, heard_at=now, arrived_at=now)
         self._by_id[number] = shard
         self._by_peer[peer] = shard
         return shard
