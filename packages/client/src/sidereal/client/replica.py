@@ -164,7 +164,7 @@ class Replica:
         ids = (snapshot.references["id"], snapshot.attributes["id"], snapshot.graves["id"])
         if any((array == NET_ID_NONE).any() for array in ids):
             raise WireError("snapshot of an entity without an id")
-        if not self.schema.valid_rows(snapshot.attributes).all():
+        if len(snapshot.attributes) and not self.schema.valid_rows(snapshot.attributes).all():
             raise WireError("attributes out of range")
         return decode_wire_untrusted(
             self.schema,
@@ -184,6 +184,8 @@ class Replica:
         ticks: Ints,
     ) -> None:
         section = snapshot.reference_section
+        if not len(section):
+            return
         at, slots = self._find(snapshot, snapshot.references, section, applies, cells)
         newer = self.stamp[slots] < snapshot.tick
         at, slots = at[newer], slots[newer]
@@ -210,6 +212,8 @@ class Replica:
         self, snapshot: Snapshot, applies: NDArray[np.bool_], cells: tuple[Ints, Ints]
     ) -> None:
         section = snapshot.attribute_section
+        if not len(section):
+            return
         at, slots = self._find(snapshot, snapshot.attributes, section, applies, cells)
         newer = self._attribute_stamp[slots] < snapshot.tick
         at, slots = at[newer], slots[newer]
@@ -250,9 +254,9 @@ class Replica:
         return at, slots
 
     def _apply_graves(self, snapshot: Snapshot, applies: NDArray[np.bool_]) -> None:
-        at = np.flatnonzero(applies[snapshot.grave_section])
-        if not len(at):
+        if not len(snapshot.graves):
             return
+        at = np.flatnonzero(applies[snapshot.grave_section])
         graves, ticks = snapshot.graves[at], snapshot.grave_tick[at]
         slots = self.columns.slots_of(graves["id"])
         moved = (graves["flags"] & MOVED) != 0
@@ -324,7 +328,7 @@ class Replica:
 def _check_own(snapshot: Snapshot) -> None:
     if snapshot.own is None:
         return
-    if not all(np.isfinite(snapshot.own[name]).all() for name in Motion._fields):
+    if not all(math.isfinite(snapshot.own[name][0]) for name in Motion._fields):
         raise WireError("own block with a number that is none")
 
 

@@ -6,6 +6,7 @@ import enum
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ class Replication(enum.Enum):
     """The processes that hold the whole entity: its shard, the replication server, the store."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """One column of a component.
 
@@ -57,12 +58,12 @@ class Field:
     wrap: bool = False
     cell_axis: str = ""
 
-    @property
+    @cached_property
     def memory_dtype(self) -> np.dtype:
         """Little-endian type in memory and in exact records."""
         return np.dtype(self.dtype).newbyteorder("<")
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float]:
         """Least and greatest valid value; infinite for text."""
         if self.low is not None and self.high is not None:
@@ -73,7 +74,7 @@ class Field:
             greatest if self.high is None else float(self.high),
         )
 
-    @property
+    @cached_property
     def codes(self) -> tuple[int, int]:
         """Least and greatest code on the wire of a quantised field."""
         assert self.quantum is not None, self.name
@@ -84,7 +85,7 @@ class Field:
             return 0, round((high - low) / self.quantum) - 1
         return round(low / self.quantum), round(high / self.quantum)
 
-    @property
+    @cached_property
     def wire_dtype(self) -> np.dtype:
         """Little-endian type on the wire, of the code when the field is quantised."""
         if self.quantum is None:
