@@ -22,7 +22,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.runtime.pacer import Pacer
-from sidereal.protocol.runtime.process import entropy, fields, wall_clock_now
+from sidereal.protocol.runtime.process import entropy, fields, settle_memory, wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
@@ -287,6 +287,7 @@ async def _run(
             service = Service(config, store, core, clients, shards, client_key)
             http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S)
             app = create_app(store, service, http_config, entropy)
+            settle_memory()
             try:
                 with serving:
                     async with trio.open_nursery() as nursery:

@@ -10,7 +10,11 @@ from typing import Annotated, Any
 import trio
 from cyclopts import Parameter
 
-from sidereal.protocol.runtime.process import run_until_told, start_logging
+from sidereal.protocol.runtime.process import (
+    run_until_told,
+    settle_memory,
+    start_logging,
+)
 from sidereal.tools.bots.report import parse_requirement
 from sidereal.tools.bots.swarm import BotsConfig, Swarm
 from sidereal.tools.publish import JsonTarget, publish
@@ -56,6 +60,7 @@ async def bots(
         server=server, count=count, ramp_s=ramp, for_s=for_s, behaviour=behaviour, seed=seed
     )
     swarm = Swarm(config)
+    settle_memory()
     began_at = trio.current_time()
     finished = False
 

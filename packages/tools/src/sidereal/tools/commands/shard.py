@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sidereal.protocol.runtime.process import run_until_told, start_logging
+from sidereal.protocol.runtime.process import (
+    run_until_told,
+    settle_memory,
+    start_logging,
+)
 from sidereal.shard.config import ShardConfig
 from sidereal.shard.service import run
 
@@ -31,4 +35,5 @@ async def shard(
     """
     start_logging(name)
     config = ShardConfig(key=shard_key, server=server, name=name, seed=seed)
+    settle_memory()
     await run_until_told(lambda: run(config))
