@@ -30,6 +30,7 @@ from sidereal.replication.config import EMBEDDED, ReplicationConfig
 from sidereal.replication.genesis import make_world
 from sidereal.replication.http import HttpConfig, create_app, serve_http
 from sidereal.replication.metrics import Metric
+from sidereal.replication.persist import Batch
 from sidereal.replication.postgres import Embedded
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.status import Board, describe_metrics, describe_world
@@ -207,18 +208,26 @@ class Service:
             if batch is None:
                 await self._store.save_tick(self._core.tick)
                 return False
-            await self._store.write_rows(batch)
+            await self._write(batch)
         except StoreError as error:
-            if batch is not None:
-                self._core.saving.failed(batch)
             log.warning("not_saved %s", fields(tick=self._core.tick, why=str(error)))
             await trio.sleep(SAVE_RETRY_S)
             return False
-        assert batch is not None
-        self._core.saving.committed(batch)
         self._board.saved_rows += len(batch)
         self._board.flushes.add((trio.current_time() - started_at) * 1000)
         return True
+
+    async def _write(self, batch: Batch) -> None:
+        """Write a batch; whatever else becomes of the attempt, its rows wait again."""
+        written = False
+        try:
+            await self._store.write_rows(batch)
+            written = True
+        finally:
+            if written:
+                self._core.saving.committed(batch)
+            else:
+                self._core.saving.failed(batch)
 
     async def close(self) -> None:
         """Say goodbye to everybody and save all that is left."""
