@@ -16,6 +16,7 @@ import trio
 from sidereal.client.client import Client
 from sidereal.client.driver import (
     SignInError,
+    check_server,
     drive,
     fetch_status,
     open_session,
@@ -24,7 +25,7 @@ from sidereal.client.driver import (
 from sidereal.client.statistics import Stage
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
-from sidereal.protocol.errors import CloseReason, UnavailableError
+from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import encode_message
@@ -101,6 +102,20 @@ async def test_another_kind_of_server_is_named_as_such(status: int, body: Any, s
     async with client_of(answering(status, body)) as http:
         with pytest.raises(UnavailableError, match=says):
             await open_session(http)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "", "http://", "http://127.0.0.1:x", "http://127.0.0.1:99999", "ftp://127.0.0.1"],
+)
+def test_what_is_no_servers_url_is_a_wrong_flag(url: str) -> None:
+    with pytest.raises(ConfigError, match="--server is .*; it must be a URL like"):
+        check_server(url)
+
+
+def test_urls_of_servers_pass() -> None:
+    for url in ("http://127.0.0.1:7070", "http://[::1]:7070/", "https://sidereal.example"):
+        assert check_server(url) == url
 
 
 async def test_no_server_says_how_to_start_one() -> None:

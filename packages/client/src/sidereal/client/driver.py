@@ -13,9 +13,10 @@ import trio
 
 from sidereal.client.client import Client
 from sidereal.client.statistics import Stage
-from sidereal.protocol.errors import SiderealError, UnavailableError
+from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
 from sidereal.protocol.message.player import Role
+from sidereal.protocol.runtime.config import PORT_MAX
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 
 HTTP_TIMEOUT_S: Final = 10.0
@@ -46,6 +47,22 @@ class Admission:
     name: str
     schema_hash: bytes
     expires_s: float
+
+
+def check_server(url: str) -> str:
+    """Check that this can be a server's URL, and return it.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        parts = httpx.URL("")
+    port_fits = parts.port is None or 1 <= parts.port <= PORT_MAX
+    if parts.scheme not in ("http", "https") or not parts.host or not port_fits:
+        raise ConfigError(f"--server is {url!r}; it must be a URL like http://127.0.0.1:7070")
+    return url
 
 
 async def register(http: httpx.AsyncClient, name: str, password: str) -> None:

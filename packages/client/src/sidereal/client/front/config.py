@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from sidereal.client.driver import check_server
 from sidereal.client.front.layers import parse_layers
 from sidereal.protocol.errors import ConfigError
 
@@ -48,6 +49,10 @@ def check_view_config(config: ViewConfig) -> None:
         ConfigError: naming every problem at once.
     """
     problems = []
+    try:
+        check_server(config.server)
+    except ConfigError as error:
+        problems.append(str(error))
     try:
         parse_layers(config.layers)
     except ConfigError as error:

@@ -25,6 +25,7 @@ from sidereal.client.client import Client
 from sidereal.client.driver import (
     Admission,
     SignInError,
+    check_server,
     fetch_status,
     open_client_udp,
     open_session,
@@ -80,8 +81,10 @@ class BotsConfig:
             ConfigError: naming every problem at once.
         """
         problems = []
-        if not self.server.startswith(("http://", "https://")):
-            problems.append(f"the server is a URL like http://127.0.0.1:7070, not {self.server!r}")
+        try:
+            check_server(self.server)
+        except ConfigError as error:
+            problems.append(str(error))
         if not 1 <= self.count <= CLIENT_SLOTS_MAX:
             problems.append(f"count must be 1 to {CLIENT_SLOTS_MAX}")
         if self.ramp_s < 0:

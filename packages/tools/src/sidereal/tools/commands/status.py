@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from sidereal.client.driver import fetch_status
+from sidereal.client.driver import check_server, fetch_status
 from sidereal.tools.publish import JsonTarget, publish
 
 
@@ -22,7 +22,7 @@ async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = No
     json
         File for the whole state as JSON; - is standard output.
     """
-    async with httpx.AsyncClient(base_url=server) as http:
+    async with httpx.AsyncClient(base_url=check_server(server)) as http:
         state = await fetch_status(http)
     publish(state, describe(state), json)
 

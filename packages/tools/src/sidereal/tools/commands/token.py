@@ -6,7 +6,7 @@ import base64
 
 import httpx
 
-from sidereal.client.driver import open_session
+from sidereal.client.driver import check_server, open_session
 from sidereal.client.driver import register as register_account
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.message.player import Role
@@ -39,7 +39,7 @@ async def token(
     """
     if (name is None) != (password is None) or (register and name is None):
         raise ConfigError("--name and --password go together, and --register needs both")
-    async with httpx.AsyncClient(base_url=server) as http:
+    async with httpx.AsyncClient(base_url=check_server(server)) as http:
         if register and name is not None and password is not None:
             await register_account(http, name, password)
         role = Role.OBSERVER if observe else Role.PLAYER

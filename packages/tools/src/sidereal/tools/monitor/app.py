@@ -24,7 +24,7 @@ import trio
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from sidereal.client.driver import fetch_status
+from sidereal.client.driver import check_server, fetch_status
 from sidereal.client.front import palette
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.runtime.process import wait_until_told
@@ -83,8 +83,10 @@ class MonitorConfig:
             problems.append(f"--screen is {self.screen!r}; there are: {', '.join(names)}")
         if not 0 <= self.for_s <= 3600:
             problems.append("--for must be 0 to 3600 seconds")
-        if not self.server.startswith(("http://", "https://")):
-            problems.append(f"--server is {self.server!r}; it must be an http:// or https:// URL")
+        try:
+            check_server(self.server)
+        except ConfigError as error:
+            problems.append(str(error))
         if problems:
             raise ConfigError("; ".join(problems))
 
