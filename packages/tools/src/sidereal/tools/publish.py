@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from sidereal.protocol.errors import ConfigError
+
 STANDARD_OUTPUT: Final = "-"
 
 JsonTarget = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 """Type of a `--json` flag: a file, or `-` for standard output."""
+
+
+def check_target(target: str | None) -> None:
+    """Check that a result can be written where `--json` says, before it costs a run.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    if target is None or target == STANDARD_OUTPUT:
+        return
+    path = Path(target).absolute()
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f"--json is {target!r}; it must be a file that can be written, or -")
 
 
 def publish(result: Mapping[str, Any], words: Iterable[str], target: str | None) -> None:

@@ -17,7 +17,7 @@ from sidereal.protocol.runtime.process import (
 )
 from sidereal.tools.bots.report import parse_requirement
 from sidereal.tools.bots.swarm import BotsConfig, Swarm
-from sidereal.tools.publish import JsonTarget, publish
+from sidereal.tools.publish import JsonTarget, check_target, publish
 
 
 async def bots(
@@ -55,6 +55,7 @@ async def bots(
         File for the report; - is standard output.
     """
     start_logging("bots")
+    check_target(json)
     requirements = [parse_requirement(text) for text in require or []]
     config = BotsConfig(
         server=server, count=count, ramp_s=ramp, for_s=for_s, behaviour=behaviour, seed=seed

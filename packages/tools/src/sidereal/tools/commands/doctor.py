@@ -11,7 +11,7 @@ from rich.text import Text
 from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.tools.doctor import Finding, Plan, State, describe, examine
-from sidereal.tools.publish import JsonTarget, publish
+from sidereal.tools.publish import JsonTarget, check_target, publish
 
 EXIT_UNAVAILABLE: Final = 69
 NAME_WIDTH: Final = 16
@@ -46,6 +46,7 @@ async def doctor(
     json
         File for the findings; - is standard output.
     """
+    check_target(json)
     endpoint = parse_endpoint(http, "--http")
     plan = Plan(
         data_dir=data_dir,

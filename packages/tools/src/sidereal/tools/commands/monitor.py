@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sidereal.tools.monitor.app import MonitorConfig, run_monitor
-from sidereal.tools.publish import JsonTarget
+from sidereal.tools.publish import JsonTarget, check_target
 
 
 async def monitor(
@@ -39,5 +39,6 @@ async def monitor(
     for_s
         Seconds that one look lasts; rates come from it.
     """
+    check_target(json)
     config = MonitorConfig(server=server, once=once, json=json, svg=svg, screen=screen, for_s=for_s)
     return await run_monitor(config)

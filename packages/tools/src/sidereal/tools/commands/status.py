@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from sidereal.client.driver import check_server, fetch_status
-from sidereal.tools.publish import JsonTarget, publish
+from sidereal.tools.publish import JsonTarget, check_target, publish
 
 
 async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = None) -> None:
@@ -22,6 +22,7 @@ async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = No
     json
         File for the whole state as JSON; - is standard output.
     """
+    check_target(json)
     async with httpx.AsyncClient(base_url=check_server(server)) as http:
         state = await fetch_status(http)
     publish(state, describe(state), json)

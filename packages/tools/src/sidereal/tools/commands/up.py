@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sidereal.protocol.runtime.process import start_logging, wait_until_told
-from sidereal.tools.publish import JsonTarget
+from sidereal.tools.publish import JsonTarget, check_target
 from sidereal.tools.up import UpConfig, run_up
 
 
@@ -62,6 +62,7 @@ async def up(
         File for the report; - is standard output.
     """
     start_logging("up")
+    check_target(json)
     config = UpConfig(
         shards=shards,
         bots=bots,
