@@ -9,6 +9,7 @@ from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.genesis import PRESETS
+from sidereal.replication.store import check_url, without_password
 
 EMBEDDED = "embedded"
 
@@ -55,12 +56,11 @@ class ReplicationConfig:
                 problems.append(str(error))
         if self.world not in PRESETS:
             problems.append(f"--world is {self.world!r}; there are: {', '.join(PRESETS)}")
-        if self.database != EMBEDDED and not self.database.startswith(
-            ("postgres://", "postgresql://")
-        ):
-            problems.append(
-                f"--database is {self.database!r}; it must be {EMBEDDED} or a postgresql:// URL"
-            )
+        if self.database != EMBEDDED:
+            try:
+                check_url(self.database)
+            except ConfigError as error:
+                problems.append(str(error))
         if not 1 <= self.clients_max <= CLIENT_SLOTS_MAX:
             problems.append(f"--clients-max must be 1 to {CLIENT_SLOTS_MAX}")
         if not self.shard_key:
@@ -71,4 +71,6 @@ class ReplicationConfig:
     def describe(self) -> str:
         """Give all settings as key=value, secrets left out."""
         shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "shard_key"}
+        if self.database != EMBEDDED:
+            shown["database"] = without_password(self.database)
         return " ".join(f"{name}={value}" for name, value in shown.items())

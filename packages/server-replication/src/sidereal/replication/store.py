@@ -326,9 +326,9 @@ async def open_store(database: str | Embedded, schema: Schema) -> AsyncIterator[
         except (*_FAULTS, ValueError) as error:
             fault = next(_leaves(error))
             if isinstance(fault, ValueError):
-                raise ConfigError(f"--database {_where(url)}: {_words(fault)}") from None
+                raise ConfigError(f"--database {without_password(url)}: {_words(fault)}") from None
             raise UnavailableError(
-                f"the database at {_where(url)} can't be reached: {_words(fault)}; "
+                f"the database at {without_password(url)} can't be reached: {_words(fault)}; "
                 "start it, or choose another with --database"
             ) from None
         nursery.start_soon(store._reconnect)
@@ -357,7 +357,8 @@ def check_url(url: str) -> str:
     return url
 
 
-def _where(url: str) -> str:
+def without_password(url: str) -> str:
+    """Say where a database is, for people: its URL without user, password and options."""
     parts = urlsplit(url)
     return f"{parts.netloc.rpartition('@')[2] or 'a local socket'}{parts.path}"
 
