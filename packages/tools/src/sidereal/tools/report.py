@@ -15,6 +15,8 @@ _TOTALS: Final = {
     "bytes_in_per_s": "bytes_in",
 }
 
+_DATABASE: Final = ("kind", "saved_rows", "flush_ms", "lag_ms")
+
 
 def make_report(
     *,
@@ -50,7 +52,7 @@ def make_report(
         "errors": errors,
         "replication": _replication(first, last, pids.get("replication")),
         "shards": [_shard(shard, pids.get(shard["name"])) for shard in shards],
-        "database": last["database"] if last else None,
+        "database": {name: last["database"][name] for name in _DATABASE} if last else None,
         "bots": bots,
     }
 
