@@ -109,7 +109,7 @@ async def test_another_kind_of_server_is_named_as_such(status: int, body: Any, s
     ["nonsense", "", "http://", "http://127.0.0.1:x", "http://127.0.0.1:99999", "ftp://127.0.0.1"],
 )
 def test_what_is_no_servers_url_is_a_wrong_flag(url: str) -> None:
-    with pytest.raises(ConfigError, match="--server is .*; it must be a URL like"):
+    with pytest.raises(ConfigError, match=r"--server is .*; it must be a URL like"):
         check_server(url)
 
 
