@@ -1,0 +1,14 @@
+"""A whole cluster from one seed: real cores, virtual time, a hostile network, separate checkers.
+
+* `faults`: what goes wrong and when, as plain values drawn from the seed;
+* `network`: links, datagrams on their way, and the trace of what arrived;
+* `scene`: the world it is played in, and the pilots;
+* `processes`: what a shard's and a client's shell do around their cores;
+* `authority`: the same for the replication server, and a store in memory;
+* `cluster`: all of it, and the loop;
+* `checkers`: what must be true all the time;
+* `convergence`: what must be true once the faults have stopped;
+* `play`: one seed from beginning to end, and what to say of it.
+
+`python -m sidereal.tools.simulate --seed N` runs one seed.
+"""

@@ -1,0 +1,202 @@
+"""The replication server's shell around its core, and a store in memory that forgets nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import UserData, encode_user_data
+from sidereal.protocol.message.player import Role
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import Schema
+from sidereal.replication.persist import Batch
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.world import ACCOUNT_NONE, UUID
+from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.processes import CLOCKS_OFF_S, WALL_START
+
+HOST: Final = "192.0.2.1"
+CLIENTS: Final = Address(HOST, 4000)
+SHARDS: Final = Address(HOST, 4001)
+CLIENTS_MAX: Final = 16
+TOKEN_EXPIRE_S: Final = 45
+TOKEN_TIMEOUT_S: Final = 2
+
+SAVE_S: Final = (0.002, 0.3)
+"""Bounds of the time a write to the store takes."""
+
+
+class MemoryStore:
+    """Rows by uuid; an older row never overwrites a newer one.
+
+    Attributes:
+        tick: the newest that was saved.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.tick = 0
+        self._schema = schema
+        self._rows: dict[bytes, tuple[bytes, int, bool, int]] = {}
+
+    def write(self, batch: Batch) -> None:
+        """Save a batch."""
+        self.tick = max(self.tick, batch.tick)
+        keys = (key.tobytes() for key in batch.uuid)
+        # One row per turn: what is written is a few dozen rows twice a second.
+        for at, key in enumerate(keys):
+            saved_tick = int(batch.saved_tick[at])
+            before = self._rows.get(key)
+            if before is None or before[3] <= saved_tick:
+                row = batch.rows[at].tobytes()
+                active = bool(batch.active[at])
+                self._rows[key] = row, int(batch.account[at]), active, saved_tick
+
+    def found(self, records: np.ndarray, uuid: np.ndarray) -> None:
+        """Begin with entities that are nobody's, `Schema.full_record[n]` and `UUID[n]`."""
+        for record, key in zip(records, uuid, strict=True):
+            self._rows[key.tobytes()] = record.tobytes(), ACCOUNT_NONE, True, 0
+
+    def ships(self) -> dict[int, bytes]:
+        """Give the uuid of every account's ship."""
+        return {row[1]: key for key, row in self._rows.items() if row[1] > ACCOUNT_NONE}
+
+    def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Give everything back, as `Replicator.populate` takes it."""
+        rows = b"".join(row for row, _, _, _ in self._rows.values())
+        return (
+            np.frombuffer(rows, self._schema.full_record).copy(),
+            np.frombuffer(b"".join(self._rows), UUID).copy(),
+            np.array([account for _, account, _, _ in self._rows.values()], np.int64),
+            np.array([active for _, _, active, _ in self._rows.values()], np.bool_),
+        )
+
+
+class Authority:
+    """The replication server: its core while it runs, and what is left of it when it does not.
+
+    Attributes:
+        core: None while it is not running.
+        store: what it saved.
+        started_at: when the core was made, virtual seconds.
+        due: of the next tick, virtual seconds.
+        incarnation: how many cores there have been.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rng: np.random.Generator,
+        *,
+        shard_key: bytes,
+        schema: Schema,
+        rules: Rules,
+    ) -> None:
+        self.network = network
+        self.store = MemoryStore(schema)
+        self.core: Replicator | None = None
+        self.started_at = -math.inf
+        self.due = math.inf
+        self.incarnation = 0
+        self.store_fails_until = -math.inf
+        self._rng = rng
+        self._shard_key = shard_key
+        self._client_key = b""
+        self._schema = schema
+        self._rules = rules
+        self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
+        self._turn = 0
+        self._writing: tuple[float, Batch] | None = None
+
+    def start(self, now: float) -> None:
+        """Start with what the store has."""
+        self._client_key = self._rng.bytes(32)
+        self.core = Replicator(
+            schema=self._schema,
+            rules=self._rules,
+            keys=Keys(self._client_key, self._shard_key),
+            client_addresses=[CLIENTS],
+            shard_addresses=[SHARDS],
+            clients_max=CLIENTS_MAX,
+            entropy=self._rng.bytes,
+            rng=self._rng,
+            now=now + self._offset_s,
+            tick=self.store.tick,
+        )
+        self.core.populate(*self.store.load())
+        self.incarnation += 1
+        self.started_at = now
+        self._turn = math.ceil(now / self._rules.tick_s)
+        self.due = self._turn * self._rules.tick_s
+
+    def kill(self) -> None:
+        """End without a word; what is on its way to the store may or may not have arrived."""
+        if self._writing is not None and self._rng.random() < 0.5:
+            self.store.write(self._writing[1])
+        self.core, self._writing = None, None
+        self.due = math.inf
+
+    def issue_token(self, account: int, role: Role, name: str, now: float) -> bytes | None:
+        """Let somebody in; None while the server is down."""
+        if self.core is None:
+            return None
+        return generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=self._client_key,
+            client_id=int.from_bytes(self._rng.bytes(8), "little"),
+            server_addresses=[CLIENTS],
+            user_data=encode_user_data(UserData(account, role, name, self._rng.bytes(16))),
+            expire_s=TOKEN_EXPIRE_S,
+            timeout_s=TOKEN_TIMEOUT_S,
+            wall_now=WALL_START + now,
+            entropy=self._rng.bytes,
+        )
+
+    def receive(self, datagram: bytes, source: Address, destination: Address, now: float) -> None:
+        """Take a datagram; players' controls leave for their shards at once."""
+        core = self.core
+        if core is None:
+            return
+        local = now + self._offset_s
+        link = core.clients if destination == CLIENTS else core.shards
+        link.receive_datagram(datagram, source, local, WALL_START + now)
+        core.pump(local)
+        self.network.send(SHARDS, core.shards.endpoint.datagrams_to_send(local), now)
+
+    def tick(self, now: float) -> None:
+        """Advance the world."""
+        core = self.core
+        if core is None:
+            return
+        local = now + self._offset_s
+        core.pump(local)
+        core.step(local)
+        for endpoint, address in ((core.shards.endpoint, SHARDS), (core.clients.endpoint, CLIENTS)):
+            endpoint.handle_timer(local, WALL_START + now)
+            self.network.send(address, endpoint.datagrams_to_send(local), now)
+        self._save(core, now)
+        self._turn += 1
+        self.due = self._turn * self._rules.tick_s
+
+    def _save(self, core: Replicator, now: float) -> None:
+        if self._writing is not None:
+            at, batch = self._writing
+            if now < at:
+                return
+            self._writing = None
+            if now < self.store_fails_until:
+                # Half of what fails has been written all the same.
+                if self._rng.random() < 0.5:
+                    self.store.write(batch)
+                core.saving.failed(batch)
+            else:
+                self.store.write(batch)
+                core.saving.committed(batch)
+        fresh = core.saving.take_batch(1 << 16)
+        if fresh is not None:
+            self._writing = now + float(self._rng.uniform(*SAVE_S)), fresh
+        elif now >= self.store_fails_until:
+            self.store.tick = core.tick

@@ -1,0 +1,304 @@
+"""What must be true after every tick, whatever goes wrong.
+
+Each checker compares the authority's world with what the processes really do; none of them asks the
+code under test for its opinion. How long something may take follows from the plan: nothing but the
+way and a few ticks in a calm run, retransmissions when links lose, silences when a process is cut
+off or dies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from sidereal.client.statistics import Stage
+from sidereal.replication.replicator import Replicator
+from sidereal.replication.shardlink import SHARD_SILENCE_S
+from sidereal.replication.validate import DISPLACEMENT_SLACK, FUTURE_TICKS_MAX
+from sidereal.replication.world import ACCOUNT_NONE
+from sidereal.shard.shard import SESSION_TIMEOUT_S
+from sidereal.tools.simulate.authority import TOKEN_TIMEOUT_S
+from sidereal.tools.simulate.cluster import Checker, Cluster
+from sidereal.tools.simulate.faults import Plan
+
+LOSS_S: Final = 1.5
+"""What retransmissions over a bad link may add to a reliable message's way."""
+
+
+def reach_s(plan: Plan) -> float:
+    """Seconds from a decision of the authority until a process has acted on it."""
+    way_s = plan.link.delay_s + plan.link.jitter_s
+    return way_s + 3.0 / plan.tick_hz + (LOSS_S if plan.lossy else 0.0)
+
+
+class NothingLostOrDoubled:
+    """The world holds what it began with, and one ship for every account that flies."""
+
+    def __init__(self) -> None:
+        self._ships: dict[int, bytes] = {}
+        self._incarnation = 0
+        self._seen: dict[str, float] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare the uuids of the world with the expected ones."""
+        world = core.world
+        slots = world.columns.rows()
+        account = world.account[slots]
+        uuid = world.uuid[slots].view("S16")
+        lasting = np.sort(uuid[account == ACCOUNT_NONE])
+        if not np.array_equal(lasting, cluster.uuids):
+            gone = np.setdiff1d(cluster.uuids, lasting)
+            yield f"{len(gone)} of {len(cluster.uuids)} lost, {len(lasting)} there"
+        if len(np.unique(uuid)) != len(uuid):
+            yield "an entity is in the world twice"
+        if len(np.unique(world.columns.net_id[slots])) != len(slots):
+            yield "a network id is in the world twice"
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            self._ships = cluster.authority.store.ships()
+        # Two or three ships.
+        flown = np.flatnonzero(account > ACCOUNT_NONE)
+        for at in flown.tolist():
+            owner, key = int(account[at]), bytes(uuid[at])
+            if self._ships.setdefault(owner, key) != key:
+                yield f"account {owner} flies another ship than before"
+        if len(np.unique(account[flown])) != len(flown):
+            yield "an account flies two ships"
+        yield from self._look_for_ghost_ships(cluster, account)
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Every pilot has its ship, and there are no others."""
+        ships = int((core.world.account != ACCOUNT_NONE).sum())
+        if ships != cluster.plan.pilots:
+            yield f"{ships} ships for {cluster.plan.pilots} pilots"
+        for client in cluster.clients:
+            ship = client.core.net_id if client.core is not None else 0
+            if ship and core.world.columns.slots_of(np.array([ship]))[0] < 0:
+                yield f"{client.name} flies {ship}, which is not in the world"
+
+    def _look_for_ghost_ships(self, cluster: Cluster, account: np.ndarray) -> Iterator[str]:
+        """No ship outlasts the session of its pilot."""
+        for client in cluster.clients:
+            if client.core is not None and client.core.stage is not Stage.ENDED:
+                self._seen[client.name] = cluster.now
+            away_s = cluster.now - self._seen.get(client.name, -math.inf)
+            there = client.account > ACCOUNT_NONE and client.account in account
+            if there and away_s > TOKEN_TIMEOUT_S + reach_s(cluster.plan):
+                yield f"{client.name} left {away_s:.1f} s ago, its ship did not"
+
+
+class OneOwner:
+    """Every entity is simulated by exactly one shard whose rows the epoch lets pass.
+
+    A body of another epoch must go as soon as the shard can know; and somebody must simulate an
+    entity again soon after nobody does, if there is a shard at all.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._stale_s_max = reach_s(plan)
+        self._orphan_s_max = reach_s(plan)
+        if plan.silences:
+            self._stale_s_max += SESSION_TIMEOUT_S
+            # The shard that is given what a silent one had may fall silent too.
+            self._orphan_s_max += plan.silences * SHARD_SILENCE_S
+        self._stale: dict[tuple[str, int], float] = {}
+        self._orphans: dict[int, float] = {}
+        self._epoch = np.zeros(1, np.uint32)
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Count who holds what under which epoch."""
+        columns = core.world.columns
+        holders = np.zeros(columns.capacity, np.int64)
+        # Whoever held an entity up to this tick's handover simulated it until now.
+        simulated = np.zeros(columns.capacity, np.bool_)
+        epoch_before, self._epoch = self._epoch, columns.epoch.copy()
+        epoch_before = np.resize(epoch_before, columns.capacity)
+        stale: list[tuple[str, int]] = []
+        for shard in cluster.shards:
+            running = shard.core is not None and shard.core.closed is None
+            if not running or shard.welcomed_at < cluster.authority.started_at:
+                continue
+            assert shard.core is not None
+            bodies = shard.core.bodies
+            if bodies is None:
+                continue
+            rows = bodies.columns.rows()
+            net_id, epoch = bodies.columns.net_id[rows], bodies.columns.epoch[rows]
+            slots = columns.slots_of(net_id)
+            current = (slots >= 0) & (columns.epoch[slots] == epoch)
+            if ((slots >= 0) & (epoch > columns.epoch[slots])).any():
+                yield f"{shard.name} has a body of an epoch that is still to come"
+            holders[slots[current]] += 1
+            simulated[slots[(slots >= 0) & (epoch >= epoch_before[slots])]] = True
+            stale += [(shard.name, id_) for id_ in net_id[~current].tolist()]
+        self._stale = {key: self._stale.get(key, cluster.now) for key in stale}
+        for (name, net_id_), since in self._stale.items():
+            if cluster.now - since > self._stale_s_max:
+                lost_s = cluster.now - since
+                yield f"{name} still simulates {net_id_} {lost_s:.2f} s after it lost it"
+        rows = columns.rows()
+        doubled = rows[holders[rows] > 1]
+        if len(doubled):
+            yield f"{columns.net_id[doubled].tolist()} simulated by two shards with a current epoch"
+        yield from self._look_for_orphans(cluster, core, rows[~simulated[rows]])
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Every shard that runs serves; every entity has an owner, every sector a living holder."""
+        living = {shard.core.shard for shard in cluster.shards if shard.core is not None}
+        for shard in cluster.shards:
+            if shard.running and (shard.core is None or not shard.core.serving):
+                yield f"{shard.name} runs, but does not serve"
+        if len(core.shards.shards) != len(living):
+            yield f"{len(core.shards.shards)} shards are known, {len(living)} live"
+        owners = np.unique(core.world.columns["shard"][core.world.columns.rows()])
+        strangers = set(owners.tolist()) - living
+        if strangers:
+            yield f"entities are owned by {sorted(strangers)}, who do not live"
+        holders = set(core.mesh.leases.rows()["shard"].tolist())
+        if holders - living:
+            yield f"sectors are leased to {sorted(holders - living)}, who do not live"
+
+    def _look_for_orphans(
+        self, cluster: Cluster, core: Replicator, orphans: np.ndarray
+    ) -> Iterator[str]:
+        now, before = cluster.now, self._orphans
+        self._orphans = {}
+        if not len(core.shards.shards):
+            return
+        for net_id in core.world.columns.net_id[orphans].tolist():
+            since = self._orphans[net_id] = before.get(net_id, now)
+            if now - since > self._orphan_s_max:
+                yield f"{net_id} has not been simulated by anybody for {now - since:.2f} s"
+
+
+class Continuity:
+    """References only get newer, epochs only rise, and nothing jumps.
+
+    Between two ticks an entity may go as far as it flies, and be corrected by what it did while its
+    newest reference was on its way.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._lag_s = plan.link.delay_s + plan.link.jitter_s + 3.0 / plan.tick_hz
+        self._lag_s += 0.5 if plan.lossy else 0.0
+        self._lag_s += SHARD_SILENCE_S if plan.silences else 0.0
+        self._incarnation = 0
+        self._before: dict[str, Any] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare with the tick before."""
+        columns = core.world.columns
+        present = core.world.present(core.tick)
+        slots = present.slots
+        now: dict[str, Any] = {name: np.zeros(columns.capacity) for name in ("x", "y", "vx", "vy")}
+        now["x"][slots], now["y"][slots] = present.x, present.y
+        now["vx"][slots], now["vy"][slots] = columns["vx"][slots], columns["vy"][slots]
+        now |= {
+            "id": columns.net_id.copy(),
+            "epoch": columns.epoch.astype(np.int64),
+            "tick": columns.tick.copy(),
+            "control_epoch": columns["control_epoch"].copy(),
+            "input_seq": columns["input_seq"].copy(),
+        }
+        before, self._before = self._before, now
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            return
+        same = slots[before["id"][slots] == now["id"][slots]]
+        for name in ("epoch", "tick"):
+            back = same[now[name][same] < before[name][same]]
+            if len(back):
+                yield f"the {name} of {columns.net_id[back].tolist()} went back"
+        flown = same[before["control_epoch"][same] == now["control_epoch"][same]]
+        again = flown[now["input_seq"][flown] < before["input_seq"][flown]]
+        if len(again):
+            yield f"{columns.net_id[again].tolist()} take inputs again"
+        ahead = slots[columns.tick[slots] > core.tick + FUTURE_TICKS_MAX]
+        if len(ahead):
+            yield f"{columns.net_id[ahead].tolist()} are ahead of time"
+        speed = np.hypot(before["vx"][same], before["vy"][same])
+        speed += np.hypot(now["vx"][same], now["vy"][same])
+        push = 0.5 * core.rules.ship_thrust * self._lag_s**2 * (core.world.account[same] != 0)
+        jump = np.hypot(now["x"][same] - before["x"][same], now["y"][same] - before["y"][same])
+        far = np.flatnonzero(jump > speed * self._lag_s + push + DISPLACEMENT_SLACK)
+        if len(far):
+            yield f"{columns.net_id[same[far]].tolist()} jumped by {jump[far].round(1).tolist()}"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+
+class NothingRejected:
+    """Honest shards propose nothing wrong, and honest peers send nothing malformed.
+
+    Fenced rows are part of every handover; they are not counted among the rejected.
+    """
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Look at what the authority counts."""
+        if core.ingest.rejected:
+            yield f"rows were rejected: {dict(core.ingest.rejected)}"
+        for name, link in (("clients", core.clients), ("shards", core.shards)):
+            wrong = {key: link.dropped[key] for key in _NEVER_DROPPED if link.dropped[key]}
+            if wrong:
+                yield f"of the {name}' messages were dropped: {wrong}"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Look at what everybody else counts."""
+        for endpoint in (core.clients.endpoint, core.shards.endpoint):
+            malformed = endpoint.statistics().payloads_malformed
+            if malformed:
+                yield f"{malformed} payloads were malformed"
+        for shard in cluster.shards:
+            if shard.core is not None and shard.core.statistics().messages_malformed:
+                yield f"{shard.name} was sent malformed messages"
+            refused = shard.core.bodies.refused if shard.core and shard.core.bodies else 0
+            if refused:
+                yield f"{shard.name} refused {refused} rows"
+        for client in cluster.clients:
+            if client.core is not None and client.core.statistics().malformed:
+                yield f"{client.name} was sent malformed messages"
+        if cluster.plan.calm:
+            for process in (*cluster.shards, *cluster.clients):
+                if process.fallen:
+                    yield f"{process.name} lost its session: {process.fallen}"
+
+
+_NEVER_DROPPED: Final = (
+    "malformed",
+    "inbox_full",
+    "no_hello",
+    "hello_again",
+    "schema_mismatch",
+    "user_data",
+    "look_at_forbidden",
+    "controls_bad_buttons",
+    "controls_too_fast",
+)
+
+
+class FreshNonces:
+    """No key ever meets a nonce twice."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Ask the network, which sees all that is sealed."""
+        yield from cluster.network.nonces_repeated[:1]
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+
+def make_running_checkers(plan: Plan) -> list[Checker]:
+    """Make fresh checkers of what must be true all the time."""
+    return [
+        NothingLostOrDoubled(),
+        OneOwner(plan),
+        Continuity(plan),
+        NothingRejected(),
+        FreshNonces(),
+    ]

@@ -1,0 +1,291 @@
+"""A whole cluster in one loop: whatever is due next, be it a datagram, a timer, a tick or a fault.
+
+Nothing here depends on anything but the plan: the generators of the network, the authority, the
+world and every process are spawned from one seed, so that a draw more in one leaves the others as
+they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.links import derive_shard_key
+from sidereal.protocol.message.player import Role
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.replicator import Replicator
+from sidereal.replication.world import UUID
+from sidereal.tools.simulate import faults
+from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.faults import Fault, Kind, Plan
+from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.processes import ClientProcess, Process, ShardProcess
+from sidereal.tools.simulate.scene import make_belt, make_rules
+
+TURNS_MAX: Final = 200_000
+"""Turns of the loop in one run: more means that something is due for ever."""
+
+GUEST: Final = 0
+
+
+class Violation(NamedTuple):
+    """Something that must be true was not."""
+
+    checker: str
+    tick: int
+    text: str
+
+
+class Checker(Protocol):
+    """Looks at the whole cluster after every tick of the authority, and once at the end."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Say what is wrong after a tick."""
+        ...
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Say what is wrong in the end, after the network has healed."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What came of a run.
+
+    Attributes:
+        trace: digest of every datagram that arrived.
+        violations: those of the first tick that had any; empty for a good run.
+        ticks: of the authority.
+        datagrams: that arrived.
+        handovers: entities that flew from one shard's space into another's.
+        rebalanced: entities that changed their shard because their sector did.
+    """
+
+    plan: Plan
+    trace: str
+    violations: tuple[Violation, ...]
+    ticks: int
+    datagrams: int
+    handovers: int
+    rebalanced: int
+
+
+class Cluster:
+    """Everything that runs, and what runs it.
+
+    Attributes:
+        plan: what is to happen.
+        now: virtual seconds.
+        authority: the replication server.
+        shards: shard processes, those that ended too.
+        clients: pilots, then observers.
+        uuids: of the entities that the world began with, sorted.
+    """
+
+    def __init__(self, plan: Plan, checkers: Sequence[Checker]) -> None:
+        network, authority, world, *spare = np.random.SeedSequence(plan.seed).spawn(3 + 16)
+        self._spare = iter(spare)
+        self.plan = plan
+        self.now = 0.0
+        self.schema = BASE_SCHEMA
+        self._checkers = checkers
+        self._violations: list[Violation] = []
+        self._shard_key = derive_shard_key("simulated")
+        self.network = Network(plan.link, network)
+        self.authority = Authority(
+            self.network,
+            np.random.default_rng(authority),
+            shard_key=self._shard_key,
+            schema=self.schema,
+            rules=make_rules(plan.tick_hz),
+        )
+        world_rng = np.random.default_rng(world)
+        belt = make_belt(self.schema, plan.sectors_per_side, plan.asteroids, world_rng)
+        uuids = np.frombuffer(world_rng.bytes(16 * len(belt)), UUID)
+        self.authority.store.found(belt, uuids)
+        self.authority.start(0.0)
+        self.uuids = np.sort(uuids.view("S16"))
+        self.shards = [self._make_shard(number) for number in range(plan.shards)]
+        self.clients = [
+            self._make_client(number, Role.PLAYER if number < plan.pilots else Role.OBSERVER)
+            for number in range(plan.pilots + plan.observers)
+        ]
+        for number, shard in enumerate(self.shards):
+            shard.start(0.01 * number)
+        for number, client in enumerate(self.clients):
+            client.come(0.2 + 0.05 * number)
+        self._hosts: dict[str, Process] = {p.host: p for p in (*self.shards, *self.clients)}
+        self._script = self._write_script()
+
+    def run(self) -> Outcome:
+        """Play the plan until its end, or until a checker finds something."""
+        turns = 0
+        while not self._violations and self._turn():
+            turns += 1
+            if turns > TURNS_MAX:
+                self._violations.append(Violation("Progress", -1, f"stuck at {self.now} s"))
+        core = self.authority.core
+        if core is not None and not self._violations:
+            self._ask(core, lambda checker: checker.conclude(self, core))
+        return Outcome(
+            self.plan,
+            self.network.trace,
+            tuple(self._violations),
+            0 if core is None else core.tick,
+            self.network.delivered,
+            0 if core is None else core.mesh.handovers,
+            0 if core is None else core.mesh.rebalanced,
+        )
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def _turn(self) -> bool:
+        """Do what is due next; false at the end."""
+        next_process = min(self._hosts.values(), key=_due)
+        at, what = min(
+            (self._script[0][0], 0),
+            (self.network.next_at, 1),
+            (self.authority.due, 2),
+            (next_process.due, 3),
+        )
+        if at >= faults.END_AT_S:
+            return False
+        self.now = max(self.now, at)
+        if what == 0:
+            self._script.pop(0)[1]()
+        elif what == 1:
+            self._deliver()
+        elif what == 2:
+            self._tick()
+        else:
+            next_process.wake(self.now)
+        return True
+
+    def _deliver(self) -> None:
+        _, _, source, destination, datagram = self.network.take()
+        if destination.host == HOST:
+            self.authority.receive(datagram, source, destination, self.now)
+            return
+        process = self._hosts[destination.host]
+        if process.address == destination:
+            process.receive(datagram, source, self.now)
+
+    def _tick(self) -> None:
+        try:
+            self.authority.tick(self.now)
+        except (AssertionError, LocalProtocolError, IndexError, KeyError, ValueError) as error:
+            self._violations.append(Violation("Crash", -1, repr(error)))
+            raise
+        core = self.authority.core
+        if core is not None:
+            self._ask(core, lambda checker: checker.look(self, core))
+
+    def _ask(self, core: Replicator, question: Callable[[Checker], Iterator[str]]) -> None:
+        for checker in self._checkers:
+            for text in question(checker):
+                self._violations.append(Violation(type(checker).__name__, core.tick, text))
+
+    # -- what happens -------------------------------------------------------------------------
+
+    def _write_script(self) -> list[tuple[float, Callable[[], None]]]:
+        script: list[tuple[float, Callable[[], None]]] = [
+            (faults.FREEZE_AT_S, self._freeze),
+            (faults.HEAL_AT_S, self._heal),
+            (math.inf, self._heal),
+        ]
+        for fault in self.plan.faults:
+            script.append((fault.at, _bound(self._strike, fault)))
+            if fault.kind is Kind.AUTHORITY_RESTARTS:
+                script.append((fault.at + fault.seconds, self._recover))
+        return sorted(script, key=lambda entry: entry[0])
+
+    def _freeze(self) -> None:
+        for client in self.clients:
+            client.rest(self.now)
+
+    def _heal(self) -> None:
+        self.network.configure(faults.HEALED)
+
+    def _recover(self) -> None:
+        if self.authority.core is None:
+            self.authority.start(self.now)
+
+    def _strike(self, fault: Fault) -> None:
+        kind, until = fault.kind, fault.at + fault.seconds
+        if kind is Kind.AUTHORITY_RESTARTS:
+            self.authority.kill()
+        elif kind is Kind.STORE_FAILS:
+            self.authority.store_fails_until = until
+        elif kind is Kind.SHARD_JOINS:
+            shard = self._make_shard(fault.target)
+            self.shards.append(shard)
+            self._hosts[shard.host] = shard
+            shard.start(fault.at)
+        elif kind.value.startswith("shard"):
+            self._strike_shard(self.shards[fault.target], fault, until)
+        else:
+            self._strike_client(self.clients[fault.target], fault, until)
+
+    def _strike_shard(self, shard: ShardProcess, fault: Fault, until: float) -> None:
+        if fault.kind is Kind.SHARD_CUT:
+            self.network.cut(shard.host, until)
+        elif fault.kind is Kind.SHARD_STALLED:
+            shard.stall(until)
+        elif fault.kind is Kind.SHARD_LEAVES:
+            shard.leave(self.now)
+            shard.start(until)
+        else:
+            shard.kill()
+            shard.start(until)
+
+    def _strike_client(self, client: ClientProcess, fault: Fault, until: float) -> None:
+        if fault.kind is Kind.CLIENT_CUT:
+            self.network.cut(client.host, until)
+            return
+        if fault.kind is Kind.CLIENT_LEAVES:
+            client.leave(self.now)
+        else:
+            client.vanish()
+        client.come(until)
+
+    # -- who takes part -----------------------------------------------------------------------
+
+    def _make_shard(self, number: int) -> ShardProcess:
+        return ShardProcess(
+            f"shard-{number}",
+            f"198.51.100.{1 + number}",
+            self.network,
+            np.random.default_rng(next(self._spare)),
+            key=self._shard_key,
+            server=SHARDS,
+            schema=self.schema,
+        )
+
+    def _make_client(self, number: int, role: Role) -> ClientProcess:
+        # The last pilot is a guest: its ship is not kept.
+        guest = number == self.plan.pilots - 1
+        return ClientProcess(
+            f"client-{number}",
+            f"203.0.113.{1 + number}",
+            self.network,
+            np.random.default_rng(next(self._spare)),
+            account=GUEST if guest else 1 + number,
+            role=role,
+            schema=self.schema,
+            sectors_per_side=self.plan.sectors_per_side,
+            sign_in=self._sign_in,
+        )
+
+    def _sign_in(self, client: ClientProcess, now: float) -> bytes | None:
+        return self.authority.issue_token(client.account, client.role, client.name, now)
+
+
+def _due(process: Process) -> float:
+    return process.due
+
+
+def _bound(strike: Callable[[Fault], None], fault: Fault) -> Callable[[], None]:
+    return lambda: strike(fault)

@@ -1,0 +1,194 @@
+"""What must be true once the faults have stopped: everybody agrees with the authority."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from sidereal.client.client import Client
+from sidereal.client.statistics import Stage
+from sidereal.protocol.message.player import Role
+from sidereal.protocol.space.geometry import absolute_cell_of
+from sidereal.protocol.state.quantize import decode_wire_untrusted
+from sidereal.protocol.state.reckoning import Motion, extrapolate
+from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.cluster import Checker, Cluster
+from sidereal.tools.simulate.processes import ClientProcess
+
+SETTLED_TICKS: Final = 4
+"""References replaced so lately may still be on their way."""
+
+BODY_OFF_MAX: Final = 0.01
+"""World units a body may be off what the authority reckons."""
+
+POSE_OFF_MAX: Final = 0.1
+"""World units the predicted ship may be off the authority's, when at rest."""
+
+LEAD_S: Final = 0.5
+"""How far ahead of the authority a prediction may be."""
+
+
+class ReplicasConverge:
+    """Every client has, in its window, exactly what the authority tells: nothing more or less."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing before the end."""
+        return iter(())
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare every replica with the world on the quantised grid."""
+        for process in cluster.clients:
+            client = process.core
+            if client is None or client.stage is not Stage.JOINED:
+                stage = "away" if client is None else client.stage.value
+                yield f"{process.name} is not in the world, but {stage}"
+            else:
+                for text in self._compare(process, client, core):
+                    yield f"{process.name}: {text}"
+
+    def _compare(self, process: ClientProcess, client: Client, core: Replicator) -> Iterator[str]:
+        replica, world = client.replica, core.world
+        assert replica is not None
+        coverage = replica.coverage
+        if replica.newest_tick != core.tick or coverage.known_to != core.tick:
+            yield f"knows {coverage.known_to} of {replica.newest_tick} of {core.tick}"
+            return
+        yield from _look_at_window(process, client, core)
+        present = world.present(core.tick)
+        cell_x, cell_y = absolute_cell_of(present.x, present.y, core.rules)
+        off_x, off_y = np.abs(cell_x - coverage.centre_x), np.abs(cell_y - coverage.centre_y)
+        inside = np.maximum(off_x, off_y) <= core.rules.view_radius_cells
+        slots = present.slots[inside]
+        order = np.argsort(world.columns.net_id[slots])
+        slots, cell_x, cell_y = slots[order], cell_x[inside][order], cell_y[inside][order]
+        rows = replica.rows()
+        rows = rows[np.argsort(replica.columns.net_id[rows])]
+        wanted, found = world.columns.net_id[slots], replica.columns.net_id[rows]
+        if not np.array_equal(wanted, found):
+            missing, extra = np.setdiff1d(wanted, found), np.setdiff1d(found, wanted)
+            yield f"lacks {missing.tolist()}, has {extra.tolist()} besides"
+            return
+        if replica.columns.count != len(rows):
+            yield f"holds {replica.columns.count - len(rows)} entities of which it knows half"
+        size = core.rules.cell_size
+        values, ticks = decode_wire_untrusted(
+            core.schema, world.wire[slots], cell_x * size, cell_y * size, core.tick, core.rules
+        )
+        if not np.array_equal(replica.columns.tick[rows], ticks):
+            yield "has other references"
+        for name, value in values.items():
+            wrong = found[replica.columns[name][rows] != value]
+            if len(wrong):
+                yield f"{name} of {wrong.tolist()} is another"
+        record = core.schema.attribute_record
+        told, known = world.columns.store(slots, record), replica.columns.store(rows, record)
+        if told.tobytes() != known.tobytes():
+            yield f"attributes of {found[told != known].tolist()} are others"
+
+
+def _look_at_window(process: ClientProcess, client: Client, core: Replicator) -> Iterator[str]:
+    """The window is where the ship is, or where the observer looks."""
+    assert client.replica is not None
+    x, y = process.looks_at
+    if process.role is Role.PLAYER:
+        present = core.world.present(core.tick)
+        slot = core.world.columns.slots_of(np.array([client.net_id]))
+        if slot[0] < 0:
+            yield "flies nothing"
+            return
+        at = int(np.searchsorted(present.slots, slot[0]))
+        x, y = float(present.x[at]), float(present.y[at])
+    cell_x, cell_y = absolute_cell_of(np.array([x]), np.array([y]), core.rules)
+    coverage = client.replica.coverage
+    off = max(abs(int(cell_x[0]) - coverage.centre_x), abs(int(cell_y[0]) - coverage.centre_y))
+    if off > 1:
+        yield f"its window is {off} cells away"
+
+
+class PredictionConverges:
+    """Every pilot sees its own ship where the authority has it."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing before the end."""
+        return iter(())
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare what is drawn with the world."""
+        present = core.world.present(core.tick)
+        for process in cluster.clients:
+            client = process.core
+            if process.role is not Role.PLAYER or client is None or not client.net_id:
+                continue
+            slot = core.world.columns.slots_of(np.array([client.net_id]))
+            view = client.view(process.local(cluster.now))
+            if slot[0] < 0 or view.own < 0:
+                yield f"{process.name} does not see its ship"
+                continue
+            at = int(np.searchsorted(present.slots, slot[0]))
+            off = np.hypot(view.x[view.own] - present.x[at], view.y[view.own] - present.y[at])
+            columns = core.world.columns
+            speed = float(np.hypot(columns["vx"][slot], columns["vy"][slot])[0])
+            if off > POSE_OFF_MAX + speed * LEAD_S:
+                yield f"{process.name} sees its ship {off:.2f} off, which flies at {speed:.2f}"
+
+
+class ShardsConverge:
+    """The authority has every body where its shard has it."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing before the end."""
+        return iter(())
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare all bodies that were not pushed just now."""
+        columns = core.world.columns
+        for shard in cluster.shards:
+            if shard.core is None or shard.core.bodies is None:
+                continue
+            bodies, tick = shard.core.bodies, shard.core.tick
+            rows = bodies.columns.rows()
+            rows = rows[bodies.changed[rows] < tick - SETTLED_TICKS]
+            slots = columns.slots_of(bodies.columns.net_id[rows])
+            rows, slots = rows[slots >= 0], slots[slots >= 0]
+            motion = Motion(*(columns[name][slots] for name in Motion._fields))
+            x, y, _ = extrapolate(*motion, columns.tick[slots], tick, core.rules.tick_s)
+            off = np.hypot(bodies.columns["x"][rows] - x, bodies.columns["y"][rows] - y)
+            wrong = np.flatnonzero(off > BODY_OFF_MAX)
+            if len(wrong):
+                ids = bodies.columns.net_id[rows[wrong]].tolist()
+                yield f"{shard.name} has {ids} elsewhere, by {off[wrong].round(3).tolist()}"
+
+
+class StoreConverges:
+    """What has not changed since it was saved is in the store as it is in the world."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing before the end."""
+        return iter(())
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare the rows of everything at peace."""
+        world = core.world
+        rows, uuid, account, active = cluster.authority.store.load()
+        known = {key: at for at, key in enumerate(uuid.tolist())}
+        slots = world.columns.rows()
+        for slot in slots[world.account[slots] >= 0].tolist():
+            at = known.get(world.uuid[slot].tobytes())
+            if at is None:
+                if not world.dirty[slot] and not core.saving.depth:
+                    yield f"{world.columns.net_id[slot]} was never saved"
+                continue
+            if account[at] != world.account[slot]:
+                yield f"{world.columns.net_id[slot]} was saved as another account's"
+            if world.dirty[slot] or core.saving.depth:
+                continue
+            record = world.columns.store(np.array([slot]), core.schema.full_record)[0]
+            if not active[at] or any(rows[at][name] != record[name] for name in Motion._fields):
+                yield f"{world.columns.net_id[slot]} was saved otherwise"
+
+
+def make_final_checkers() -> list[Checker]:
+    """Make fresh checkers of what must be true in the end."""
+    return [ReplicasConverge(), PredictionConverges(), ShardsConverge(), StoreConverges()]

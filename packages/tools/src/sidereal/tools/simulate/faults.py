@@ -1,0 +1,211 @@
+"""What goes wrong in a run, as plain values drawn from the seed: it can be told, and shrunk.
+
+A run has four parts. *Before* `CHAOS_FROM_S` everybody connects; until `FREEZE_AT_S` things go
+wrong; then the pilots brake while the links are still bad, so that no fresh traffic hides what was
+lost; from `HEAL_AT_S` on nothing is lost any more, and at `END_AT_S` everything must agree.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.testing.link import LinkConfig
+
+CHAOS_FROM_S: Final = 0.6
+FREEZE_AT_S: Final = 2.6
+HEAL_AT_S: Final = 3.4
+END_AT_S: Final = 5.24
+
+HEALED: Final = LinkConfig(delay_s=0.008)
+"""What links are like in the end: everything a tick sends arrives before the next one."""
+
+CALM_SHARE: Final = 0.2
+"""Share of seeds in which nothing goes wrong but that datagrams take time."""
+
+
+class Kind(enum.Enum):
+    """What can happen to a process."""
+
+    SHARD_KILLED = "shard killed"
+    """It ends without a word; `seconds` later another one starts under its name."""
+    SHARD_CUT = "shard cut off"
+    """Nothing passes to or from it for `seconds`."""
+    SHARD_STALLED = "shard stalled"
+    """It does nothing for `seconds`, while datagrams wait for it."""
+    SHARD_JOINS = "shard joins"
+    """One more starts."""
+    SHARD_LEAVES = "shard leaves"
+    """It says farewell; `seconds` later another one starts under its name."""
+    CLIENT_LEAVES = "client leaves"
+    """It says goodbye, and comes back `seconds` later."""
+    CLIENT_VANISHES = "client vanishes"
+    """It ends without a word, and comes back `seconds` later, its old session still open."""
+    CLIENT_CUT = "client cut off"
+    """Nothing passes to or from it for `seconds`."""
+    STORE_FAILS = "store fails"
+    """Nothing is saved for `seconds`."""
+    AUTHORITY_RESTARTS = "authority restarts"
+    """The replication server ends without a word; `seconds` later it recovers from the store."""
+
+
+class Fault(NamedTuple):
+    """One thing that goes wrong.
+
+    Attributes:
+        at: virtual seconds.
+        target: index of the shard or client.
+        seconds: how long, or how long until it is made good.
+    """
+
+    at: float
+    kind: Kind
+    target: int
+    seconds: float
+
+
+class Plan(NamedTuple):
+    """A run, as drawn from its seed.
+
+    Attributes:
+        tick_hz: of the rules.
+        shards: that are there from the start.
+        pilots: clients that fly.
+        observers: clients that look around, jumping.
+        sectors_per_side: of the square in which the world begins.
+        asteroids: in it.
+        link: what all links are like until they heal.
+        faults: in the order of time.
+    """
+
+    seed: int
+    tick_hz: int
+    shards: int
+    pilots: int
+    observers: int
+    sectors_per_side: int
+    asteroids: int
+    link: LinkConfig
+    faults: tuple[Fault, ...]
+
+    @property
+    def lossy(self) -> bool:
+        """Whether links do worse than to take time."""
+        return bool(self.link.loss or self.link.duplication or self.link.reordering)
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing goes wrong at all."""
+        return not self.faults and not self.lossy
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What goes wrong, but for the links."""
+        return frozenset(fault.kind for fault in self.faults)
+
+    @property
+    def silences(self) -> int:
+        """How often a shard falls silent."""
+        return sum(fault.kind in _SILENCING for fault in self.faults)
+
+    def describe(self) -> str:
+        """Tell the plan in a few lines."""
+        link = self.link
+        lines = [
+            f"{self.shards} shards, {self.pilots} pilots, {self.observers} observers, "
+            f"{self.asteroids} asteroids in {self.sectors_per_side}² sectors",
+            f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f}, "
+            f"loss {link.loss:.0%}, twice {link.duplication:.0%}, late {link.reordering:.0%}",
+        ]
+        lines += [
+            f"{fault.at:.3f} s: {fault.kind.value}, number {fault.target}, {fault.seconds:.2f} s"
+            for fault in self.faults
+        ]
+        return "\n".join(lines)
+
+
+_SILENCING: Final = frozenset({Kind.SHARD_KILLED, Kind.SHARD_CUT, Kind.SHARD_STALLED})
+
+_CHANCES: Final = {
+    Kind.SHARD_KILLED: (0.25, 0.3, 1.5),
+    Kind.SHARD_CUT: (0.3, 0.3, 2.4),
+    Kind.SHARD_STALLED: (0.15, 0.1, 1.5),
+    Kind.SHARD_JOINS: (0.3, 0.0, 0.0),
+    Kind.SHARD_LEAVES: (0.2, 0.2, 1.0),
+    Kind.CLIENT_LEAVES: (0.35, 0.2, 1.2),
+    Kind.CLIENT_VANISHES: (0.25, 0.1, 0.8),
+    Kind.CLIENT_CUT: (0.25, 0.2, 1.2),
+    Kind.STORE_FAILS: (0.2, 0.3, 2.0),
+    Kind.AUTHORITY_RESTARTS: (0.12, 0.1, 0.5),
+}
+"""How likely a fault is in a seed, and the bounds of its seconds."""
+
+_LATEST_S: Final = {
+    # A session that has fallen silent ends after three seconds; then all is to be well again.
+    Kind.SHARD_CUT: 1.5,
+    Kind.SHARD_STALLED: 1.5,
+    Kind.SHARD_KILLED: 1.8,
+    Kind.AUTHORITY_RESTARTS: 1.5,
+    Kind.CLIENT_CUT: 1.8,
+}
+
+
+def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
+    """Draw a run."""
+    tick_hz = 20 if rng.random() < 0.05 else 8
+    shards = 3 if rng.random() < 0.4 else 2
+    pilots = int(rng.integers(1, 4))
+    observers = int(rng.integers(0, 2))
+    side = int(rng.integers(2, 4))
+    asteroids = int(rng.integers(40, 81))
+    calm = bool(rng.random() < CALM_SHARE)
+    delay_s, jitter_s = float(rng.uniform(0.002, 0.045)), float(rng.uniform(0.0, 0.02))
+    # Every draw is made in every seed: a changed chance does not reshuffle the rest.
+    loss, twice, late = (rng.random(3) < 0.7) * rng.uniform(0.0, (0.2, 0.15, 0.2))
+    faults = _draw_faults(rng, shards, pilots + observers)
+    if calm:
+        return Plan(
+            seed,
+            tick_hz,
+            shards,
+            pilots,
+            observers,
+            side,
+            asteroids,
+            LinkConfig(delay_s=delay_s, jitter_s=jitter_s),
+            (),
+        )
+    link = LinkConfig(
+        delay_s=delay_s,
+        jitter_s=jitter_s,
+        loss=float(loss),
+        duplication=float(twice),
+        reordering=float(late),
+        reordering_s=0.12,
+    )
+    return Plan(seed, tick_hz, shards, pilots, observers, side, asteroids, link, faults)
+
+
+def _draw_faults(rng: np.random.Generator, shards: int, clients: int) -> tuple[Fault, ...]:
+    faults = []
+    for kind, (chance, least, most) in _CHANCES.items():
+        on, at, seconds, target = rng.random(4).tolist()
+        if on >= chance:
+            continue
+        latest = _LATEST_S.get(kind, FREEZE_AT_S)
+        count = clients if kind.value.startswith("client") else shards
+        number = shards if kind is Kind.SHARD_JOINS else int(target * count)
+        faults.append(
+            Fault(
+                CHAOS_FROM_S + at * (latest - CHAOS_FROM_S),
+                kind,
+                number,
+                least + seconds * (most - least),
+            )
+        )
+    if any(fault.kind is Kind.SHARD_CUT for fault in faults):
+        # Cut off while it stalls, a shard would notice too late for the end of the run.
+        faults = [fault for fault in faults if fault.kind is not Kind.SHARD_STALLED]
+    return tuple(sorted(faults, key=lambda fault: fault.at))

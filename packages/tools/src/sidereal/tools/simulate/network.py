@@ -1,0 +1,105 @@
+"""The network of a simulated cluster: a link for every pair of hosts, and a heap of deliveries."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.ids import Address
+from sidereal.protocol.testing.link import Link, LinkConfig
+
+
+class Delivery(NamedTuple):
+    """A datagram that arrives."""
+
+    at: float
+    serial: int
+    source: Address
+    destination: Address
+    datagram: bytes
+
+
+class Network:
+    """Carries datagrams between hosts in virtual time.
+
+    Attributes:
+        sent: datagrams given to it.
+        delivered: datagrams that arrived.
+        nonces_repeated: what was sealed with a nonce that its sender had used in that session.
+    """
+
+    def __init__(self, config: LinkConfig, seed: np.random.SeedSequence) -> None:
+        self.sent = 0
+        self.delivered = 0
+        self.nonces_repeated: list[str] = []
+        self._config = config
+        self._seed = seed
+        self._links: dict[tuple[str, str], Link] = {}
+        self._heap: list[Delivery] = []
+        self._cut: dict[str, float] = {}
+        self._sealed: dict[tuple[Address, Address, bytes], bytes] = {}
+        self._trace = hashlib.blake2b(digest_size=16)
+
+    @property
+    def trace(self) -> str:
+        """Digest of every datagram that arrived so far: when, where, and its bytes."""
+        return self._trace.hexdigest()
+
+    @property
+    def next_at(self) -> float:
+        """When the next datagram arrives, infinity when none is on its way."""
+        return self._heap[0].at if self._heap else np.inf
+
+    def configure(self, config: LinkConfig) -> None:
+        """Change what all links are like from now on; nobody is cut off any more."""
+        self._config = config
+        self._cut.clear()
+        for link in self._links.values():
+            link.config = config
+
+    def cut(self, host: str, until: float) -> None:
+        """Let nothing pass to or from a host for a while."""
+        self._cut[host] = max(until, self._cut.get(host, until))
+
+    def send(self, source: Address, datagrams: list[tuple[bytes, Address]], now: float) -> None:
+        """Send datagrams, each to its destination."""
+        for datagram, destination in datagrams:
+            self.sent += 1
+            self._note_nonce(source, destination, datagram)
+            link = self._link(source.host, destination.host)
+            for at in link.transmit(len(datagram), now):
+                if not (self._is_cut(source.host, now) or self._is_cut(destination.host, at)):
+                    delivery = Delivery(at, self.sent, source, destination, datagram)
+                    heapq.heappush(self._heap, delivery)
+
+    def take(self) -> Delivery:
+        """Take the next datagram that arrives."""
+        delivery = heapq.heappop(self._heap)
+        at, _, source, destination, datagram = delivery
+        self.delivered += 1
+        self._trace.update(f"{at!r} {source} {destination} {len(datagram)} ".encode() + datagram)
+        return delivery
+
+    def _is_cut(self, host: str, at: float) -> bool:
+        return at < self._cut.get(host, 0.0)
+
+    def _link(self, source: str, destination: str) -> Link:
+        link = self._links.get((source, destination))
+        if link is None:
+            (seed,) = self._seed.spawn(1)
+            link = Link(self._config, np.random.default_rng(seed))
+            self._links[source, destination] = link
+        return link
+
+    def _note_nonce(self, source: Address, destination: Address, datagram: bytes) -> None:
+        """Watch the sequence numbers: every session has its own addresses, and keys each way."""
+        size = datagram[0] >> 4
+        if not size:
+            return
+        key = source, destination, datagram[1 : 1 + size]
+        before = self._sealed.setdefault(key, datagram)
+        if before is not datagram and before != datagram:
+            self.nonces_repeated.append(f"{source} to {destination}: {key[2].hex()}")

@@ -1,0 +1,340 @@
+"""What the shells of a shard and of a client do around their cores, without sockets or clocks.
+
+Every process has a monotonic clock of its own, off the network's by a constant; a process that is
+called because something is due is never called a rounding error too early.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from sidereal.client.client import Client
+from sidereal.client.events import Ended
+from sidereal.client.statistics import Stage
+from sidereal.protocol.ids import Address
+from sidereal.protocol.message.player import Button, Role
+from sidereal.protocol.state.schema import Schema
+from sidereal.shard.game.asteroids import Asteroids
+from sidereal.shard.game.ships import Ships
+from sidereal.shard.shard import ShardCore
+from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.scene import choose_buttons, choose_view
+
+WALL_START: Final = 1_700_000_000.0
+"""Unix seconds at virtual time 0."""
+
+RETRY_S: Final = 0.2
+"""Wait between the end of a session and the next attempt."""
+
+CLOCKS_OFF_S: Final = 1000.0
+"""Monotonic clocks begin up to so much after the network's."""
+
+PLUGINS: Final = (Ships(), Asteroids())
+
+Arrival = tuple[bytes, Address]
+
+
+class Process:
+    """A host with one core at a time.
+
+    Attributes:
+        name: of the shard or client.
+        host: its address on the network; every core has a port of its own.
+        address: of the core, None while there is none.
+        due: when `wake` must be called, virtual seconds.
+        fallen: why its cores ended that nobody ended on purpose.
+    """
+
+    def __init__(self, name: str, host: str, network: Network, rng: np.random.Generator) -> None:
+        self.name = name
+        self.host = host
+        self.network = network
+        self.rng = rng
+        self.address: Address | None = None
+        self.due = math.inf
+        self.fallen: list[str] = []
+        self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
+        self._port = 1000
+        self._stalled_until = -math.inf
+        self._waiting: list[Arrival] = []
+
+    def receive(self, datagram: bytes, source: Address, now: float) -> None:
+        """Take a datagram, or leave it waiting while the process does nothing."""
+        if now < self._stalled_until:
+            self._waiting.append((datagram, source))
+        else:
+            self._take_in([(datagram, source)], self.local(now))
+            self._note_due()
+
+    def wake(self, now: float) -> None:
+        """Do what is due."""
+        waiting, self._waiting = self._waiting, []
+        local = self.local(max(now, self._stalled_until))
+        self._take_in(waiting, local)
+        self._work(now, local)
+        self._note_due()
+
+    def stall(self, until: float) -> None:
+        """Do nothing for a while."""
+        self._stalled_until = until
+        self._note_due()
+
+    def local(self, now: float) -> float:
+        """Give this process's monotonic seconds."""
+        return now + self._offset_s
+
+    def wall(self, local: float) -> float:
+        """Give Unix seconds: those of all processes agree."""
+        return WALL_START + local - self._offset_s
+
+    def _note_due(self) -> None:
+        self.due = max(self._next_due(), self._stalled_until)
+
+    def _virtual(self, local: float) -> float:
+        return math.nextafter(local - self._offset_s, math.inf) + 1e-9
+
+    def _open_port(self) -> None:
+        self._port += 1
+        self.address = Address(self.host, self._port)
+
+    def _send(self, datagrams: list[Arrival], now: float) -> None:
+        assert self.address is not None
+        self.network.send(self.address, datagrams, now)
+
+    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
+        raise NotImplementedError
+
+    def _work(self, now: float, local: float) -> None:
+        raise NotImplementedError
+
+    def _next_due(self) -> float:
+        raise NotImplementedError
+
+
+class ShardProcess(Process):
+    """A shard: a core, and another one whenever its session has ended.
+
+    Attributes:
+        core: None while the process is not running.
+        welcomed_at: when its core was, virtual seconds; infinity before.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        network: Network,
+        rng: np.random.Generator,
+        *,
+        key: bytes,
+        server: Address,
+        schema: Schema,
+    ) -> None:
+        super().__init__(name, host, network, rng)
+        self.core: ShardCore | None = None
+        self.welcomed_at = math.inf
+        self._key = key
+        self._server = server
+        self._schema = schema
+        self._start_at = math.inf
+
+    @property
+    def running(self) -> bool:
+        """Whether there is such a process, or will be without anybody's doing."""
+        return self.core is not None or self._start_at < math.inf
+
+    def start(self, at: float) -> None:
+        """Start, at a time to come."""
+        self._start_at = at
+        self._note_due()
+
+    def kill(self) -> None:
+        """End without a word."""
+        self.core, self.address = None, None
+        self._start_at = math.inf
+        self._waiting.clear()
+        self._note_due()
+
+    def leave(self, now: float) -> None:
+        """Say farewell and end."""
+        if self.core is not None:
+            self.core.close(self.local(now))
+            self._send(self.core.datagrams_to_send(self.local(now)), now)
+        self.kill()
+
+    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
+        if self.core is not None:
+            for datagram, source in arrivals:
+                self.core.receive_datagram(datagram, source, local, self.wall(local))
+            if self.core.serving:
+                self.welcomed_at = min(self.welcomed_at, local - self._offset_s)
+
+    def _work(self, now: float, local: float) -> None:
+        if self.core is None:
+            if now >= self._start_at:
+                self._begin(now, local)
+            return
+        core = self.core
+        if core.closed is not None:
+            self.fallen.append(core.closed.name)
+            self.kill()
+            self._start_at = now + RETRY_S
+            return
+        tick_at = core.next_tick_at()
+        if tick_at is not None and tick_at <= local:
+            core.step(local)
+        else:
+            core.handle_timer(local, self.wall(local))
+        self._send(core.datagrams_to_send(local), now)
+
+    def _begin(self, now: float, local: float) -> None:
+        self._start_at = self.welcomed_at = math.inf
+        self._open_port()
+        self.core = ShardCore(
+            key=self._key,
+            server=self._server,
+            name=self.name,
+            schema=self._schema,
+            entropy=self.rng.bytes,
+            now=local,
+            wall_now=self.wall(local),
+            seed=1,
+            plugins=PLUGINS,
+        )
+
+    def _next_due(self) -> float:
+        if self.core is None:
+            return self._start_at
+        if self.core.closed is not None:
+            return 0.0
+        times = (self.core.next_tick_at(), self.core.next_timer())
+        return min((self._virtual(at) for at in times if at is not None), default=math.inf)
+
+
+class ClientProcess(Process):
+    """A client with somebody, or something, at its controls.
+
+    Attributes:
+        core: None while it is away.
+        account: 0 for a guest.
+        looks_at: where an observer looks, world units.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        network: Network,
+        rng: np.random.Generator,
+        *,
+        account: int,
+        role: Role,
+        schema: Schema,
+        sectors_per_side: int,
+        sign_in: Callable[[ClientProcess, float], bytes | None],
+    ) -> None:
+        super().__init__(name, host, network, rng)
+        self.core: Client | None = None
+        self.account = account
+        self.role = role
+        self.looks_at = (0.0, 0.0)
+        self._schema = schema
+        self._sectors_per_side = sectors_per_side
+        self._sign_in = sign_in
+        self._come_at = math.inf
+        self._decide_at = math.inf
+        self._resting = False
+
+    def come(self, at: float) -> None:
+        """Come into the world, at a time to come."""
+        self._come_at = at
+        self._note_due()
+
+    def leave(self, now: float) -> None:
+        """Say goodbye and go."""
+        if self.core is not None:
+            self.core.leave(self.local(now))
+            self._send(self.core.datagrams_to_send(self.local(now)), now)
+        self.vanish()
+
+    def vanish(self) -> None:
+        """Go without a word."""
+        self.core, self.address = None, None
+        self._come_at = math.inf
+        self._waiting.clear()
+        self._note_due()
+
+    def rest(self, now: float) -> None:
+        """Brake, and decide nothing from now on."""
+        self._resting = True
+        self._decide(now)
+        self._note_due()
+
+    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
+        if self.core is not None:
+            for datagram, source in arrivals:
+                self.core.receive_datagram(datagram, source, local)
+
+    def _work(self, now: float, local: float) -> None:
+        if self.core is None:
+            if now >= self._come_at:
+                self._begin(now, local)
+            return
+        core = self.core
+        reason = ""
+        while (event := core.next_event()) is not None:
+            reason = event.reason.name if isinstance(event, Ended) else ""
+        if core.stage is Stage.ENDED:
+            self.fallen.append(reason)
+            self.vanish()
+            self._come_at = now + RETRY_S
+            return
+        if now >= self._decide_at:
+            self._decide(now)
+        due = core.next_timer()
+        if due is not None and due <= local:
+            core.handle_timer(local)
+            self._send(core.datagrams_to_send(local), now)
+
+    def _begin(self, now: float, local: float) -> None:
+        token = self._sign_in(self, now)
+        if token is None:
+            self._come_at = now + RETRY_S
+            return
+        self._come_at = math.inf
+        self._open_port()
+        self.core = Client(
+            token,
+            schema=self._schema,
+            entropy=self.rng.bytes,
+            now=local,
+            wall_now=self.wall(local),
+            software="simulated",
+            phase=float(self.rng.random()),
+        )
+        self._decide(now)
+
+    def _decide(self, now: float) -> None:
+        core = self.core
+        if core is None:
+            return
+        if self.role is Role.PLAYER:
+            buttons, seconds = choose_buttons(self.rng)
+            core.hold(Button.BRAKE if self._resting else buttons)
+        else:
+            x, y, seconds = choose_view(self._sectors_per_side, self.rng)
+            self.looks_at = x, y
+            core.look_at(x, y)
+        self._decide_at = math.inf if self._resting else now + seconds
+
+    def _next_due(self) -> float:
+        if self.core is None:
+            return self._come_at
+        if self.core.stage is Stage.ENDED and self.core.next_timer() is None:
+            return 0.0
+        timer = self.core.next_timer()
+        return min(self._decide_at, math.inf if timer is None else self._virtual(timer))

@@ -1,0 +1,89 @@
+"""The world a simulated cluster plays in: small and quick, so that borders are crossed often."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.message.player import Button
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Kind, Schema
+from sidereal.replication.genesis import ASTEROID_DENSITY
+
+SECTOR_SIZE: Final = 200.0
+
+DRIFT_MAX: Final = 60.0
+"""Speed of the fastest asteroids, world units per second."""
+
+HOLD_S: Final = (0.1, 0.7)
+"""Bounds of the time a pilot holds the same buttons."""
+
+LOOK_S: Final = (0.2, 0.8)
+"""Bounds of the time an observer looks at one place."""
+
+
+def make_rules(tick_hz: int) -> Rules:
+    """Make rules by which a ship crosses a sector in little more than a second, and stops in one.
+
+    Fewer ticks than usual, and undivided: what a run costs is mostly ticks.
+    """
+    return Rules(
+        tick_hz=tick_hz,
+        substeps=1,
+        sector_size=SECTOR_SIZE,
+        cell_size=50.0,
+        view_radius_cells=2,
+        ship_thrust=160.0,
+        ship_speed_max=150.0,
+        ship_brake=8.0,
+    )
+
+
+def make_belt(
+    schema: Schema, sectors_per_side: int, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Strew asteroids over a square that begins at the origin, none touching another.
+
+    Returns:
+        `Schema.full_record[count]`, without ids.
+    """
+    side = math.ceil(math.sqrt(count))
+    spacing = sectors_per_side * SECTOR_SIZE / side
+    row, column = np.divmod(rng.permutation(side * side)[:count], side)
+    radius = rng.uniform(2.0, 6.0, count)
+    room = spacing / 2 - radius - 1.0
+    records = np.zeros(count, schema.full_record)
+    records["x"] = (column + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * room
+    records["y"] = (row + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * room
+    drifts = rng.random(count) < 0.6
+    speed, course = rng.uniform(0.0, DRIFT_MAX, count), rng.uniform(0.0, math.tau, count)
+    records["vx"], records["vy"] = (
+        drifts * speed * np.cos(course),
+        drifts * speed * np.sin(course),
+    )
+    records["heading"] = rng.uniform(-math.pi, math.pi, count)
+    records["spin"] = drifts * rng.normal(0.0, 0.3, count)
+    records["kind"] = Kind.ASTEROID
+    records["radius"] = radius
+    records["mass"] = ASTEROID_DENSITY * 4 / 3 * math.pi * radius**3
+    return records
+
+
+def choose_buttons(rng: np.random.Generator) -> tuple[int, float]:
+    """Choose what a pilot holds next, and for how long in seconds: mostly full speed ahead."""
+    ahead = Button.THRUST if rng.random() < 0.8 else Button(0)
+    turn = (Button(0), Button.LEFT, Button.RIGHT)[int(rng.integers(0, 3))]
+    brake = Button.BRAKE if rng.random() < 0.1 else Button(0)
+    return int(ahead | turn | brake), float(rng.uniform(*HOLD_S))
+
+
+def choose_view(sectors_per_side: int, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Choose where an observer looks next (world units), and for how long in seconds."""
+    span = sectors_per_side * SECTOR_SIZE
+    return (
+        float(rng.uniform(0.0, span)),
+        float(rng.uniform(0.0, span)),
+        float(rng.uniform(*LOOK_S)),
+    )
