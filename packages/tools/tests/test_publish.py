@@ -32,5 +32,5 @@ def test_with_a_hyphen_nothing_but_json_goes_to_standard_output(
 
 def test_a_target_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
     for target in (tmp_path, tmp_path / "nowhere" / "result.json"):
-        with pytest.raises(ConfigError, match="--json is .*; it must be a file"):
+        with pytest.raises(ConfigError, match=r"--json is .*; it must be a file"):
             check_target(str(target))
