@@ -17,8 +17,8 @@ from sidereal.tools.simulate.cluster import Outcome
 from sidereal.tools.simulate.faults import Kind
 from sidereal.tools.simulate.play import describe, plan_of, play
 
-SEEDS: Final = 104
-PER_GROUP: Final = 8
+SEEDS: Final = 100
+PER_GROUP: Final = 10
 
 
 def run_seed(seed: int) -> Outcome:
@@ -44,19 +44,18 @@ def test_seeds_cover_every_fault_and_peace_too() -> None:
 
 
 def test_a_seed_gives_the_same_trace_whatever_the_hash_seed() -> None:
-    """Seeds with most kinds of faults, in this process and in two others."""
-    chosen = sorted(range(SEEDS), key=lambda seed: -len(plan_of(seed).faults))[:2]
-    expected = [play(plan_of(seed)).trace for seed in chosen]
+    """The seed with most faults, in this process and in two others."""
+    seed = max(range(SEEDS), key=lambda seed: len(plan_of(seed).faults))
+    expected = play(plan_of(seed)).trace
     for hash_seed in ("1", "2"):
-        for seed, trace in zip(chosen, expected, strict=True):
-            answer = subprocess.run(
-                [sys.executable, "-m", "sidereal.tools.simulate", "--trace", "--seed", str(seed)],
-                env={**os.environ, "PYTHONHASHSEED": hash_seed},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            assert answer.stdout.split() == [str(seed), trace]
+        answer = subprocess.run(
+            [sys.executable, "-m", "sidereal.tools.simulate", "--trace", "--seed", str(seed)],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert answer.stdout.split() == [str(seed), expected]
 
 
 def test_another_seed_gives_another_trace() -> None:

@@ -151,7 +151,7 @@ class Cluster:
             (self.authority.due, 2),
             (next_process.due, 3),
         )
-        if at >= faults.END_AT_S:
+        if at >= self.plan.end_at_s:
             return False
         self.now = max(self.now, at)
         if what == 0:

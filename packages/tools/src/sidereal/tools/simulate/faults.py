@@ -18,6 +18,7 @@ CHAOS_FROM_S: Final = 0.6
 FREEZE_AT_S: Final = 2.6
 HEAL_AT_S: Final = 3.4
 END_AT_S: Final = 5.24
+RECOVERY_S: Final = 0.5
 
 HEALED: Final = LinkConfig(delay_s=0.008)
 """What links are like in the end: everything a tick sends arrives before the next one."""
@@ -99,6 +100,11 @@ class Plan(NamedTuple):
     def calm(self) -> bool:
         """Whether nothing goes wrong at all."""
         return not self.faults and not self.lossy
+
+    @property
+    def end_at_s(self) -> float:
+        """When everything must agree: later if all sessions had to time out first."""
+        return END_AT_S + (RECOVERY_S if Kind.AUTHORITY_RESTARTS in self.kinds else 0.0)
 
     @property
     def kinds(self) -> frozenset[Kind]:
