@@ -8,16 +8,11 @@ count, not encryption and sending. Median over ticks of CPU time; all of it is o
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import sys
 import time
 from collections import deque
-from pathlib import Path
 
 import numpy as np
+from results import parse_flags, publish, result, table
 
 from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
@@ -166,38 +161,20 @@ def measure(clients: int, entities: int, share: float, ticks: int) -> dict[str, 
     }
 
 
-def machine() -> dict[str, object]:
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer ticks, rougher numbers")
-    parser.add_argument("--json", metavar="PATH", help="write the results there; - is stdout")
-    arguments = parser.parse_args()
-    ticks = 20 if arguments.quick else 200
+    flags = parse_flags(__doc__)
+    ticks = 20 if flags.quick else 200
     results = {}
-    table = sys.stderr if arguments.json == "-" else sys.stdout
     for case, share in (("fanout_1000_all_ms", 1.0), ("fanout_1000_tenth_ms", 0.1)):
         found = measure(1000, 10_000, share, ticks)
-        results[case] = {"value": found["ms"], "unit": "ms", "peer": None, "ratio": None}
+        results[case] = result(found["ms"], "ms")
         print(
             f"{case:24} {found['ms']:8.2f} ms   p99 {found['ms_p99']:8.2f} ms   "
             f"{found['datagrams']:7.0f} datagrams per tick   "
             f"{found['bytes']:6.0f} bytes per client and tick",
-            file=table,
+            file=table(flags),
         )
-    if arguments.json:
-        text = json.dumps({"machine": machine(), "results": results}, indent=2)
-        if arguments.json == "-":
-            print(text)
-        else:
-            Path(arguments.json).write_text(text + "\n")
+    publish(flags, results)
 
 
 if __name__ == "__main__":
