@@ -138,6 +138,19 @@ def test_a_second_login_ends_the_first_and_the_world_goes_on() -> None:
     assert len(cast.core.world.columns) == 2
 
 
+def test_two_logins_of_an_account_in_one_tick_bring_one_ship() -> None:
+    cast = Cast()
+    older, newer = cast.connect(7, Role.PLAYER), cast.connect(7, Role.PLAYER)
+    say_hello(older)
+    say_hello(newer)
+    cast.run(60)
+    assert older.close_reason is not None
+    assert len(cast.core.world.columns) == 2
+    newer.close(cast.now)
+    cast.run(5)
+    assert len(cast.core.world.columns) == 1
+
+
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
     cast = Cast()
     shard = cast.connect_shard()

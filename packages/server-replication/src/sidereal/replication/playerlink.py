@@ -132,8 +132,8 @@ class PlayerLink:
                 self.endpoint.close_peer(player.peer, CloseReason.TIMED_OUT, now)
                 self._drop(player.peer, CloseReason.TIMED_OUT)
         left, self._left = self._left, []
-        present = [player for player in joined if self.players.get(player.peer) is player]
-        return Attendance(present, left)
+        # Of two logins of an account in one tick the first has left before it came.
+        return Attendance([player for player in joined if player.phase is Phase.JOINED], left)
 
     def assign(self, player: Player, net_id: int, control_epoch: int, tick: int) -> None:
         """Tell a client which entity it flies."""
