@@ -7,9 +7,18 @@ import numpy as np
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.limits import (
+    CHAT_LINES_BURST,
+    CHAT_SIZE_MAX,
+    CLIENT_MESSAGES_BURST,
+)
 from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, UserData, encode_user_data
-from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
-from sidereal.protocol.message.player import Hello, PlayerChannel, Role
+from sidereal.protocol.message.codec import (
+    decode_authority_untrusted,
+    decode_server_untrusted,
+    encode_message,
+)
+from sidereal.protocol.message.player import Chat, Controls, Hello, LookAt, PlayerChannel, Role
 from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
@@ -149,6 +158,89 @@ def test_two_logins_of_an_account_in_one_tick_bring_one_ship() -> None:
     newer.close(cast.now)
     cast.run(5)
     assert len(cast.core.world.columns) == 1
+
+
+def chat_lines(client: ClientEndpoint) -> list[str]:
+    lines = []
+    while (event := client.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
+            message = decode_server_untrusted(event.message)
+            if isinstance(message, Chat):
+                lines.append(message.text)
+    return lines
+
+
+def test_a_flood_of_chat_reaches_others_as_a_few_lines() -> None:
+    cast = Cast()
+    loud, other = cast.connect(1, Role.OBSERVER), cast.connect(2, Role.OBSERVER)
+    for client in (loud, other):
+        say_hello(client)
+    cast.run(4)
+    for _ in range(20):
+        for _ in range(5):
+            loud.send(PlayerChannel.COMMAND, encode_message(Chat("x" * CHAT_SIZE_MAX)))
+        cast.run(1)
+    assert len(chat_lines(other)) <= CHAT_LINES_BURST + 1
+    assert cast.core.clients.dropped["chat_too_fast"] >= 90
+    assert loud.close_reason is None
+
+
+def test_chat_that_would_move_a_terminals_cursor_is_not_passed_on() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.OBSERVER)
+    say_hello(client)
+    cast.run(4)
+    for text in ("\x1b[2J", "two\nlines", "\u202egnp.exe"):
+        client.send(PlayerChannel.COMMAND, encode_message(Chat(text)))
+    client.send(PlayerChannel.COMMAND, encode_message(Chat("[red]hello[/red] wörld")))
+    cast.run(4)
+    assert chat_lines(client) == ["[red]hello[/red] wörld"]
+    assert cast.core.clients.dropped["chat_unprintable"] == 3
+
+
+def test_a_client_that_floods_is_closed_whatever_it_says() -> None:
+    for body in (b"", encode_message(Chat("x")), encode_message(Controls(0, 1, bytes(2)))):
+        cast = Cast()
+        flooding, other = cast.connect(1, Role.PLAYER), cast.connect(2, Role.OBSERVER)
+        for client in (flooding, other):
+            say_hello(client)
+        cast.run(4)
+        for _ in range(2 * CLIENT_MESSAGES_BURST + 1):
+            flooding.send(PlayerChannel.SNAPSHOT, body)
+        cast.run(4)
+        assert flooding.close_reason is not None
+        assert other.close_reason is None
+        assert cast.core.clients.dropped["too_many"] > CLIENT_MESSAGES_BURST
+        assert [player.account for player in cast.core.clients.players] == [2]
+
+
+def test_a_client_may_catch_up_after_a_stall() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.OBSERVER)
+    say_hello(client)
+    cast.run(4)
+    for number in range(CLIENT_MESSAGES_BURST - 10):
+        client.send(PlayerChannel.COMMAND, encode_message(LookAt(1000.0 * number, 0.0)))
+    cast.run(10)
+    assert client.close_reason is None
+    assert not cast.core.clients.dropped
+
+
+def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.OBSERVER)
+    say_hello(client)
+    cast.run(4)
+    sectors = cast.core.world.sectors.slot_count
+    edges = (3e12, -3e12, 1e12, -2147483648000.0, 2147483647999.9, 2147483648000.0, 5e-324, -0.0)
+    for x in edges:
+        for y in edges:
+            client.send(PlayerChannel.COMMAND, encode_message(LookAt(x, y)))
+            cast.run(1)
+    cast.run(3)
+    assert snapshots(client) >= len(edges) ** 2
+    assert client.close_reason is None
+    assert cast.core.world.sectors.slot_count == sectors
 
 
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:

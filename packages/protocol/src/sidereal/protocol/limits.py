@@ -105,6 +105,13 @@ EVENTS_MAX: Final = 1024
 NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
 CHAT_SIZE_MAX: Final = 240
+CHAT_LINES_PER_S: Final = 1
+CHAT_LINES_BURST: Final = 5
+"""Lines a client may say at once after it was quiet; everybody is sent each of them."""
+CLIENT_MESSAGES_PER_S: Final = 200
+"""Messages of one client that are listened to, whatever they say; ours send about 30."""
+CLIENT_MESSAGES_BURST: Final = 400
+"""Those that may come at once, after a stall; one that sends twice as many is closed."""
 
 # -- runtime ----------------------------------------------------------------------------------
 TICKS_CATCH_UP_MAX: Final = 5

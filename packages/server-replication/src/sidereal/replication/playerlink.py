@@ -4,7 +4,8 @@ Theory of operation. A session is CONNECTED until its `Hello` shows that both en
 schema; then it is JOINED. A refused one is told why and is LEAVING for `GOODBYE_S`, so that the
 reason arrives before the end. An account is in the world once: the newest login wins, the older
 session is told so. Controls are judged and handed on as they come; everything else waits in the
-inbox for `attend`, once per tick.
+inbox for `attend`, once per tick. Every message costs its sender of an allowance, whatever it says:
+beyond that it is dropped, and who goes on all the same is closed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, NamedTuple
 
+from sidereal.protocol import limits
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
@@ -25,6 +27,7 @@ from sidereal.protocol.message.player import (
     Controls,
     Hello,
     LookAt,
+    Notice,
     PlayerChannel,
     Refused,
     Role,
@@ -96,7 +99,7 @@ class PlayerLink:
         while (event := self.endpoint.next_event()) is not None:
             if isinstance(event, Received):
                 player = self.players.get(event.peer)
-                if player is not None:
+                if player is not None and self._may_speak(player, now):
                     try:
                         routed += self._receive_untrusted(player, event.message, now)
                     except WireError:
@@ -126,7 +129,7 @@ class PlayerLink:
             elif isinstance(message, LookAt):
                 self._look(player, message)
             elif isinstance(message, Chat):
-                self.broadcast(Chat(message.text, player.name))
+                self._say(player, message, now)
         for player in self.players:
             if player.phase is not Phase.JOINED and now >= player.deadline:
                 self.endpoint.close_peer(player.peer, CloseReason.TIMED_OUT, now)
@@ -221,6 +224,27 @@ class PlayerLink:
             Welcome(self._schema.hash, self._rules, tick, player.account, player.role, player.name),
         )
         return [player]
+
+    def _may_speak(self, player: Player, now: float) -> bool:
+        """Charge a client for a message; one that is far beyond its allowance is closed."""
+        left = player.messages.take(now)
+        if left >= 0:
+            return True
+        self.dropped["too_many"] += 1
+        if left < -limits.CLIENT_MESSAGES_BURST:
+            self.endpoint.close_peer(player.peer, CloseReason.PROTOCOL_VIOLATION, now)
+            self._drop(player.peer, CloseReason.PROTOCOL_VIOLATION)
+        return False
+
+    def _say(self, player: Player, message: Chat, now: float) -> None:
+        if not message.text.isprintable():
+            self.dropped["chat_unprintable"] += 1
+        elif (left := player.chat.take(now)) < 0:
+            self.dropped["chat_too_fast"] += 1
+            if left >= -1:
+                self.send(player, Notice("not said: wait a moment between two lines"))
+        else:
+            self.broadcast(Chat(message.text, player.name))
 
     def _look(self, player: Player, message: LookAt) -> None:
         if player.role is Role.PLAYER:

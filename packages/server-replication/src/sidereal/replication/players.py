@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
+from sidereal.protocol import limits
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.player import BUTTONS_ALL, Controls, Role
 from sidereal.protocol.rules import Rules
@@ -40,6 +41,43 @@ class ControlsVerdict(enum.IntEnum):
 
 
 @dataclass(slots=True)
+class Allowance:
+    """How often a client may do something: a token bucket.
+
+    Attributes:
+        per_s: what it is given.
+        burst: the most it may save up.
+        left: below 0 when it has taken too much; it may owe as much as it could save, and one.
+    """
+
+    per_s: float
+    burst: float
+    left: float
+    at: float = 0.0
+
+    def take(self, now: float) -> float:
+        """Take one.
+
+        Returns:
+            what is left; below 0 it was not there to be taken.
+        """
+        gained = max(0.0, now - self.at) * self.per_s
+        self.at = now
+        self.left = max(min(self.left + gained, self.burst) - 1, -self.burst - 1)
+        return self.left
+
+
+def _message_allowance() -> Allowance:
+    burst = limits.CLIENT_MESSAGES_BURST
+    return Allowance(limits.CLIENT_MESSAGES_PER_S, burst, burst)
+
+
+def _chat_allowance() -> Allowance:
+    burst = limits.CHAT_LINES_BURST
+    return Allowance(limits.CHAT_LINES_PER_S, burst, burst)
+
+
+@dataclass(slots=True)
 class Player:
     """One connected client, whatever its role.
 
@@ -52,6 +90,8 @@ class Player:
         centre: absolute cell its window is around; None before the first window.
         looks_at: where an observer looks, world units.
         deadline: when it is dropped if it is still in this phase, monotonic seconds.
+        messages: of any kind that it may still send.
+        chat: lines that it may still say.
     """
 
     peer: int
@@ -69,6 +109,8 @@ class Player:
     first_seq: int = 0
     centre: tuple[int, int] | None = None
     looks_at: tuple[float, float] = (0.0, 0.0)
+    messages: Allowance = field(default_factory=_message_allowance)
+    chat: Allowance = field(default_factory=_chat_allowance)
 
     def fly(self, net_id: int, control_epoch: int) -> None:
         """Give it a ship; its controls start over."""

@@ -152,7 +152,8 @@ class Service:
             now, wall_now = trio.current_time(), wall_clock_now()
             for datagram, address in udp.receive_nowait():
                 receive(datagram, address, now, wall_now)
-            self._core.pump(now)
+                # One by one: who floods is closed before the rest of it is deciphered.
+                self._core.pump(now)
             self._shards.send_nowait(self._core.shards.endpoint.datagrams_to_send(now))
 
     async def tick(self) -> None:
@@ -167,7 +168,7 @@ class Service:
             ):
                 for datagram, address in udp.receive_nowait():
                     receive(datagram, address, started_at, wall_clock_now())
-            self._core.pump(started_at)
+                    self._core.pump(started_at)
             self._core.step(started_at)
             self._send(started_at)
             self._log_notes()
