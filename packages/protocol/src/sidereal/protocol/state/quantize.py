@@ -11,8 +11,10 @@ they agree bit for bit, and the server can compare the truth with what its recei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,15 +55,15 @@ def encode_wire(
         `schema.wire_record`[n]
     """
     ids = np.asarray(net_id)
+    grid = _grid(schema, rules)
     records = np.empty(len(ids), dtype=schema.wire_record)
     records["id"] = ids
     records["tick"] = np.asarray(tick, dtype=np.int64) % _TICK_SPAN
-    for field in schema.state_fields:
-        origin = _origin(field, origin_x, origin_y)
-        if field.quantum is None:
-            records[field.name] = values[field.name]
-        else:
-            records[field.name] = _codes(field, values[field.name], origin, rules)
+    for name in grid.plain:
+        records[name] = values[name]
+    codes = _codes(grid, values, origin_x, origin_y)
+    for row, name in enumerate(grid.names):
+        records[name] = codes[row]
     return records
 
 
@@ -89,20 +91,18 @@ def decode_wire_untrusted(
     Raises:
         WireError: a value outside its declared range.
     """
-    values: dict[str, NDArray[Any]] = {}
-    for field in schema.state_fields:
-        received = records[field.name]
-        if field.quantum is None:
-            if not valid_values(field, received).all():
-                raise WireError(f"{field.name} out of range")
-            values[field.name] = received.copy()
-            continue
-        codes = received.astype(np.int64)
-        first, last = field.codes
-        if ((codes < first) | (codes > last)).any():
-            raise WireError(f"{field.name} out of range")
-        origin = _origin(field, origin_x, origin_y)
-        values[field.name] = _dequantised(field, codes, origin, rules)
+    grid = _grid(schema, rules)
+    codes = np.empty((len(grid.names), len(records)), dtype=np.int64)
+    for row, name in enumerate(grid.names):
+        codes[row] = records[name]
+    outside = (codes < grid.first) | (codes > grid.last)
+    if outside.any():
+        raise WireError(f"{grid.names[int(outside.any(axis=1).argmax())]} out of range")
+    values = _values(grid, codes, origin_x, origin_y)
+    for name in grid.plain:
+        if not valid_values(schema.fields[name], records[name]).all():
+            raise WireError(f"{name} out of range")
+        values[name] = records[name].copy()
     return values, restore_tick(records["tick"], newest_tick)
 
 
@@ -121,14 +121,10 @@ def quantised(
     Returns:
         The STATE fields by name, [n] in the types of memory.
     """
-    seen: dict[str, NDArray[Any]] = {}
-    for field in schema.state_fields:
-        if field.quantum is None:
-            seen[field.name] = values[field.name].astype(field.memory_dtype)
-        else:
-            origin = _origin(field, origin_x, origin_y)
-            codes = _codes(field, values[field.name], origin, rules)
-            seen[field.name] = _dequantised(field, codes, origin, rules)
+    grid = _grid(schema, rules)
+    seen = _values(grid, _codes(grid, values, origin_x, origin_y), origin_x, origin_y)
+    for name in grid.plain:
+        seen[name] = values[name].astype(schema.fields[name].memory_dtype)
     return seen
 
 
@@ -147,9 +143,62 @@ def restore_tick(low_bits: ArrayLike, near_tick: ArrayLike) -> NDArray[np.int64]
     return near + np.where(ahead < _TICK_SPAN // 2, ahead, ahead - _TICK_SPAN)
 
 
-def _origin(field: Field, origin_x: ArrayLike, origin_y: ArrayLike) -> NDArray[np.float64]:
-    chosen = {"x": origin_x, "y": origin_y, "": 0.0}[field.cell_axis]
-    return np.asarray(chosen, dtype=np.float64)
+class _Grid(NamedTuple):
+    """The quantised STATE fields of a schema as columns[k, 1], so that all are computed at once.
+
+    Attributes:
+        names: of the quantised fields, in order.
+        plain: names of the others.
+        low: least value; -inf along cell axes, whose origin shifts them; likewise `high`.
+        on_x: rows that count from the cell's left edge; likewise `on_y` from its lower one.
+        wraps: row, low, high and number of codes of fields that wrap.
+        narrow: rows whose type in memory is not float64, and that type.
+    """
+
+    names: tuple[str, ...]
+    plain: tuple[str, ...]
+    step: NDArray[np.float64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    on_x: tuple[int, ...]
+    on_y: tuple[int, ...]
+    wraps: tuple[tuple[int, float, float, int], ...]
+    narrow: tuple[tuple[int, np.dtype], ...]
+
+
+@lru_cache(maxsize=16)
+def _grid(schema: Schema, rules: Rules) -> _Grid:
+    fields = [field for field in schema.state_fields if field.quantum is not None]
+    bounds = [
+        (-math.inf, math.inf) if field.cell_axis or field.wrap else field.bounds for field in fields
+    ]
+
+    def column(values: Iterable[float], dtype: type) -> NDArray[Any]:
+        return np.array(list(values), dtype=dtype).reshape(-1, 1)
+
+    return _Grid(
+        names=tuple(field.name for field in fields),
+        plain=tuple(f.name for f in schema.state_fields if f.quantum is None),
+        step=column((_step(field, rules) for field in fields), np.float64),
+        first=column((field.codes[0] for field in fields), np.int64),
+        last=column((field.codes[1] for field in fields), np.int64),
+        low=column((low for low, _ in bounds), np.float64),
+        high=column((high for _, high in bounds), np.float64),
+        on_x=tuple(row for row, field in enumerate(fields) if field.cell_axis == "x"),
+        on_y=tuple(row for row, field in enumerate(fields) if field.cell_axis == "y"),
+        wraps=tuple(
+            (row, *field.bounds, field.codes[1] + 1)
+            for row, field in enumerate(fields)
+            if field.wrap
+        ),
+        narrow=tuple(
+            (row, field.memory_dtype)
+            for row, field in enumerate(fields)
+            if field.memory_dtype != np.float64
+        ),
+    )
 
 
 def _step(field: Field, rules: Rules) -> float:
@@ -158,22 +207,36 @@ def _step(field: Field, rules: Rules) -> float:
 
 
 def _codes(
-    field: Field, values: NDArray[Any], origin: NDArray[np.float64], rules: Rules
+    grid: _Grid, values: Values, origin_x: ArrayLike, origin_y: ArrayLike
 ) -> NDArray[np.int64]:
-    first, last = field.codes
-    nearest = np.rint((values.astype(np.float64) - origin) / _step(field, rules))
+    """Quantise: int64[k, n]."""
+    count = len(values[grid.names[0]]) if grid.names else 0
+    exact = np.empty((len(grid.names), count), dtype=np.float64)
+    for row, name in enumerate(grid.names):
+        exact[row] = values[name]
+    for row in grid.on_x:
+        exact[row] -= origin_x
+    for row in grid.on_y:
+        exact[row] -= origin_y
+    nearest = np.rint(exact / grid.step)
     # Wrapped or clamped as floats: a cast of a number beyond int64 would be undefined.
-    if field.wrap:
-        nearest = np.mod(nearest, last + 1)
-    return np.clip(nearest, first, last).astype(np.int64)
+    for row, _, _, count in grid.wraps:
+        nearest[row] = np.mod(nearest[row], count)
+    return np.clip(nearest, grid.first, grid.last).astype(np.int64)
 
 
-def _dequantised(
-    field: Field, codes: NDArray[np.int64], origin: NDArray[np.float64], rules: Rules
-) -> NDArray[Any]:
-    values = origin + codes * _step(field, rules)
-    if field.wrap:
-        values = wrap(values, *field.bounds)
-    elif not field.cell_axis:
-        values = np.clip(values, *field.bounds)
-    return values.astype(field.memory_dtype, copy=False)
+def _values(
+    grid: _Grid, codes: NDArray[np.int64], origin_x: ArrayLike, origin_y: ArrayLike
+) -> dict[str, NDArray[Any]]:
+    """Give the values of codes, the same for both ends."""
+    exact = np.clip(codes * grid.step, grid.low, grid.high)
+    for row in grid.on_x:
+        exact[row] += origin_x
+    for row in grid.on_y:
+        exact[row] += origin_y
+    for row, low, high, _ in grid.wraps:
+        exact[row] = wrap(exact[row], low, high)
+    values: dict[str, NDArray[Any]] = dict(zip(grid.names, exact, strict=True))
+    for row, dtype in grid.narrow:
+        values[grid.names[row]] = exact[row].astype(dtype)
+    return values
