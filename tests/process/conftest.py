@@ -68,6 +68,9 @@ class Family:
         assert len(found) == 1, (words, self.commands)
         return found[0]
 
+    def descriptor_of(self, *words: str) -> int:
+        return self._ends[self.pid_of(*words)]
+
     def alive(self) -> list[str]:
         ended = set(select.select(list(self._ends.values()), [], [], 0)[0])
         return [self.commands[pid] for pid, end in self._ends.items() if end not in ended]
@@ -76,8 +79,8 @@ class Family:
         wait_until(lambda: not self.alive(), "nothing is left of the command")
 
     def kill(self) -> None:
-        for pid, end in self._ends.items():
-            if self.commands[pid] in self.alive():
+        for end in self._ends.values():
+            with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(end, signal.SIGKILL)
 
     def close(self) -> None:
@@ -226,10 +229,13 @@ class Pilot:
         """The newest event of a kind."""
         return next((event for event in reversed(self.events) if isinstance(event, kind)), None)
 
-    def leave(self) -> None:
+    def leave_now(self) -> None:
         now = time.monotonic()
         self.client.leave(now)
         self._udp.send_nowait(self.client.datagrams_to_send(now))
+
+    def close(self) -> None:
+        self.leave_now()
         self._socket.close()
 
 
@@ -238,6 +244,7 @@ class Toolbox(NamedTuple):
 
     start: Callable[..., Command]
     start_world: Callable[..., World]
+    watch: Callable[[str, Command], World]
     run: Callable[..., Command]
     load: Callable[[Path], Recovered]
     wait_until: Callable[[Callable[[], Any], str], Any]
@@ -263,7 +270,7 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
         command.wait()
         return command
 
-    yield Toolbox(start, start_world, run, load_world, wait_until, ships)
+    yield Toolbox(start, start_world, World, run, load_world, wait_until, ships)
     for command in commands:
         if command.process.poll() is None:
             family = command.family()
@@ -293,4 +300,4 @@ def enlist() -> Iterator[Callable[..., Pilot]]:
 
     yield make
     for pilot in pilots:
-        pilot.leave()
+        pilot.close()

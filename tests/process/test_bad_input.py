@@ -1,0 +1,366 @@
+"""Bad input to a running world, whose parts were started one by one: refused, and it goes on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import random
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+
+from sidereal.client.events import Assigned, Ended
+from sidereal.client.statistics import Stage
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.links import derive_shard_key
+from sidereal.protocol.message.player import Button
+from sidereal.protocol.runtime.config import parse_endpoint
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
+
+if TYPE_CHECKING:
+    from tests.process.conftest import Command, Pilot, Toolbox, World
+
+BOTS = 3
+KEY = "what the shards of this world know"
+PROTOCOL_ID_AT, TIMES_AT, TIMES_END = 13, 21, 37
+"""Where a connect token says whom it is for, and when it was created and expires."""
+
+NEARBY = 100.0
+"""World units; another ship would come into the world tens of thousands away, most likely."""
+
+Enlist = Callable[..., "Pilot"]
+
+
+class Parts(NamedTuple):
+    """A world and its processes."""
+
+    world: World
+    data_dir: Path
+    clients: Address
+    shards: Address
+    servers: tuple[Command, Command]
+    bots: Command
+    stranger: Command
+
+    def dropped(self, link: str, reason: str) -> int:
+        """How much of what came from clients, or from shards, was dropped for this reason."""
+        counts: dict[str, int] = self.world.status()["replication"][f"dropped_from_{link}"]
+        return counts.get(reason, 0)
+
+
+@pytest.fixture(scope="module")
+def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    data_dir = tmp_path_factory.mktemp("world")
+    anywhere = ("--clients", "127.0.0.1:0", "--shards", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    server = toolbox.start("replication", *anywhere, "--data-dir", data_dir, SIDEREAL_SHARD_KEY=KEY)
+    endpoints = json.loads(server.wait_output(r"(\{.*\})\n"))
+    shard = toolbox.start("shard", "--server", endpoints["shards"], SIDEREAL_SHARD_KEY=KEY)
+    stranger = toolbox.start(
+        "shard", "--server", endpoints["shards"], SIDEREAL_SHARD_KEY="another one"
+    )
+    bots = toolbox.start(
+        *("bots", "--server", endpoints["http"], "--count", BOTS, "--ramp", 0, "--json", "-")
+    )
+    world = toolbox.watch(endpoints["http"], server)
+    world.wait_flying(BOTS)
+    clients, shards = (parse_endpoint(endpoints[name], name) for name in ("clients", "shards"))
+    return Parts(world, data_dir, clients, shards, (server, shard), bots, stranger)
+
+
+@pytest.fixture(autouse=True)
+def world_goes_on(parts: Parts) -> Iterator[None]:
+    """Whatever a test does: the same bots fly the same ships, and nothing is rejected."""
+    before = parts.world.status()
+    yield
+    after = parts.world.wait_status(
+        lambda s: len(s["clients"]) == BOTS and s["tick"] > before["tick"] + 5,
+        "all but the bots have left",
+    )
+    assert calm_part_of(after) == calm_part_of(before)
+    assert after["replication"]["proposals"] > before["replication"]["proposals"]
+
+
+def calm_part_of(status: dict[str, Any]) -> list[Any]:
+    bots = sorted((c["name"], c["net_id"], c["phase"]) for c in status["clients"])
+    shards = [(s["id"], s["name"]) for s in status["shards"]]
+    return [bots, shards, status["replication"]["rejected"], status["replication"]["entities"]]
+
+
+@pytest.fixture
+def admit(parts: Parts) -> Callable[..., bytes]:
+    """Logs in, as a guest without a name, and gives the connect token."""
+
+    def log_in(**who: str) -> bytes:
+        answer = httpx.post(f"{parts.world.url}/v1/sessions", json=who or {"guest": True})
+        assert answer.status_code == 200, answer.text
+        return base64.b64decode(answer.json()["connect_token"])
+
+    return log_in
+
+
+@pytest.fixture
+def fly(toolbox: Toolbox) -> Callable[..., None]:
+    """Drives clients until something is so."""
+
+    def drive(until: Callable[[], Any], what: str, *pilots: Pilot) -> None:
+        def turn_and_look() -> Any:
+            for pilot in pilots:
+                pilot.turn()
+            return until()
+
+        toolbox.wait_until(turn_and_look, what)
+
+    return drive
+
+
+# -- datagrams ----------------------------------------------------------------------------------
+
+
+def garbage(count: int) -> list[bytes]:
+    rng = random.Random(7)
+    request = b"\0NETCODE 1.02\0" + rng.randbytes(1064)
+    made: list[bytes] = []
+    while len(made) < count:
+        made += [
+            rng.randbytes(rng.randrange(1, 1200)),
+            request,
+            request[: rng.randrange(1, len(request))],
+            bytes([rng.randrange(256)]) + bytes(rng.randrange(40)),
+            rng.randbytes(2048),
+            bytes(2048),
+            b"",
+        ]
+    return made
+
+
+@pytest.mark.parametrize("link", ["clients", "shards"])
+def test_garbage_is_dropped_and_counted(parts: Parts, link: str) -> None:
+    def dropped() -> int:
+        counts: dict[str, int] = parts.world.status()["replication"][f"dropped_from_{link}"]
+        return sum(counts.values())
+
+    before = dropped()
+    datagrams = garbage(210)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for datagram in datagrams:
+            sender.sendto(datagram, getattr(parts, link))
+        parts.world.wait_status(
+            lambda _: dropped() >= before + len(datagrams), "every datagram is counted"
+        )
+        sender.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            sender.recv(2048)
+
+
+# -- connect tokens -----------------------------------------------------------------------------
+
+
+def expired(connect_token: bytes) -> bytes:
+    """A token with other times written on it."""
+    times = struct.pack("<QQ", int(time.time()) - 120, int(time.time()) - 60)
+    return connect_token[:TIMES_AT] + times + connect_token[TIMES_END:]
+
+
+def minted(protocol_id: int, key: bytes, address: Address, expire_s: int) -> bytes:
+    return generate_connect_token(
+        protocol_id=protocol_id,
+        private_key=key,
+        client_id=1,
+        server_addresses=[address],
+        user_data=bytes(256),
+        expire_s=expire_s,
+        timeout_s=10,
+        wall_now=time.time() - 60,
+        entropy=os.urandom,
+    )
+
+
+def test_an_expired_token_is_known_by_its_owner(
+    admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    pilot = enlist(expired(admit()))
+    fly(lambda: pilot.seen(Ended), "the stay is over", pilot)
+    assert pilot.seen(Ended) == Ended(CloseReason.TOKEN_EXPIRED, "")
+
+
+def test_an_expired_token_is_not_answered(
+    parts: Parts, admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    before = parts.dropped("clients", "datagram_token_expired")
+    pilot = enlist(expired(admit()), wall_now=time.time() - 100)
+    fly(lambda: parts.dropped("clients", "datagram_token_expired") > before + 2, "counted", pilot)
+    assert pilot.client.stage is Stage.CONNECTING
+
+
+def test_a_shard_s_expired_token_is_not_answered(
+    parts: Parts, enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    token = minted(SHARD_PROTOCOL_ID, derive_shard_key(KEY), parts.shards, expire_s=30)
+    pilot = enlist(token, wall_now=time.time() - 60)
+    fly(lambda: parts.dropped("shards", "datagram_token_expired") > 2, "counted", pilot)
+    assert pilot.client.stage is Stage.CONNECTING
+
+
+def test_a_token_of_another_protocol_is_not_answered(
+    parts: Parts, admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    token = admit()
+    other = struct.pack("<Q", SHARD_PROTOCOL_ID)
+    pilot = enlist(token[:PROTOCOL_ID_AT] + other + token[TIMES_AT:])
+    fly(lambda: parts.dropped("clients", "datagram_protocol_id") > 2, "counted", pilot)
+    assert pilot.client.stage is Stage.CONNECTING
+
+
+def test_a_token_of_another_world_is_not_answered(
+    parts: Parts, enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    pilot = enlist(minted(CLIENT_PROTOCOL_ID, os.urandom(32), parts.clients, expire_s=120))
+    fly(lambda: parts.dropped("clients", "datagram_token_not_authentic") > 2, "counted", pilot)
+    assert pilot.client.stage is Stage.CONNECTING
+
+
+def test_a_token_serves_one_address(
+    parts: Parts, admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    token = admit()
+    owner, thief = enlist(token), enlist(token)
+    fly(lambda: owner.seen(Assigned), "the owner flies", owner)
+    fly(
+        lambda: parts.dropped("clients", "datagram_client_connected") > 2,
+        "the thief is not let in while the owner is there",
+        owner,
+        thief,
+    )
+    assert owner.client.stage is Stage.JOINED
+    owner.leave_now()
+    fly(lambda: parts.dropped("clients", "datagram_token_used") > 2, "nor afterwards", thief)
+    assert thief.client.stage is Stage.CONNECTING
+
+
+# -- the world's own rules ----------------------------------------------------------------------
+
+
+def test_another_schema_is_refused_in_words(
+    parts: Parts, admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    other = Schema(BASE_SCHEMA.components[:-1])
+    pilot = enlist(admit(), schema=other)
+    fly(lambda: pilot.seen(Ended), "the stay is over", pilot)
+    ended = pilot.seen(Ended)
+    assert ended is not None
+    assert ended.reason is CloseReason.SCHEMA_MISMATCH
+    assert other.hash.hex() in ended.text
+    assert BASE_SCHEMA.hash.hex() in ended.text
+    assert parts.dropped("clients", "schema_mismatch") == 1
+
+
+def test_the_newest_login_of_an_account_flies_its_ship(
+    parts: Parts, admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
+) -> None:
+    who = {"name": "ada", "password": "correct horse"}
+    answer = httpx.post(f"{parts.world.url}/v1/accounts", json=who)
+    assert answer.status_code == 201, answer.text
+    # Without prediction, what they see of their ship is the authority's word.
+    older, newer = (enlist(admit(**who), predict=False) for _ in range(2))
+    older.client.hold(Button.THRUST)
+    fly(lambda: own_ship(older).speed > 1.0, "it obeys the first login", older)
+    there = own_ship(older)
+    fly(lambda: older.seen(Ended) and newer.seen(Assigned), "the second has it", older, newer)
+    ended = older.seen(Ended)
+    assert ended is not None
+    assert ended.reason is CloseReason.LOGGED_IN_ELSEWHERE
+    assert "logged in elsewhere" in ended.text
+    newer.client.hold(Button.THRUST)
+    fly(lambda: own_ship(newer).speed > 1.0, "it obeys the second", newer)
+    here = own_ship(newer)
+    assert math.hypot(here.x - there.x, here.y - there.y) < NEARBY
+
+
+class Ship(NamedTuple):
+    """Where a client's ship is and how fast; the default is none yet."""
+
+    x: float = math.inf
+    y: float = math.inf
+    speed: float = 0.0
+
+
+def own_ship(pilot: Pilot) -> Ship:
+    view = pilot.client.view(time.monotonic())
+    if view.own < 0:
+        return Ship()
+    x, y, vx, vy = (float(column[view.own]) for column in (view.x, view.y, view.vx, view.vy))
+    return Ship(x, y, math.hypot(vx, vy))
+
+
+# -- commands against a running world -----------------------------------------------------------
+
+
+def test_a_requirement_that_is_not_met_is_status_3(parts: Parts, toolbox: Toolbox) -> None:
+    words = ("bots", "--server", parts.world.url, "--count", 1, "--ramp", 0, "--for", 2)
+    command = toolbox.run(
+        *words,
+        *("--seed", 9, "--require", "connected>=1", "--require", "input_to_view_ms.p99<0"),
+        *("--json", "-"),
+    )
+    assert command.wait() == 3
+    assert command.report["bots"]["connected"] == 1
+    met, missed = command.said
+    assert met == "✓ connected>=1 (1)"
+    assert missed.startswith("✗ input_to_view_ms.p99<0 (")
+
+
+@pytest.fixture(scope="module")
+def collisions(
+    parts: Parts, toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Command]:
+    """Worlds that want something the running one has, by the flag that names it."""
+    host = "127.0.0.1"
+    free = {"--http": f"{host}:0", "--client-port": 0, "--shard-port": 0}
+    taken = {
+        "--http": httpx.URL(parts.world.url).netloc.decode(),
+        "--client-port": parts.clients.port,
+        "--shard-port": parts.shards.port,
+        "--data-dir": parts.data_dir,
+    }
+    started = {}
+    for flag, value in taken.items():
+        flags = {"--data-dir": tmp_path_factory.mktemp("other"), **free, flag: value}
+        started[flag] = toolbox.start("up", *(word for pair in flags.items() for word in pair))
+    return started
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--client-port", "UDP port {} on 127.0.0.1 is in use: stop what uses it or choose"),
+        ("--shard-port", "UDP port {} on 127.0.0.1 is in use: stop what uses it or choose"),
+        ("--http", "HTTP can't listen on {}: the port is taken; choose another address"),
+        ("--data-dir", "the database in {} is in use by process "),
+    ],
+)
+def test_what_another_world_has_is_unavailable(
+    collisions: dict[str, Command], flag: str, says: str
+) -> None:
+    command = collisions[flag]
+    assert command.wait() == 69
+    (line,) = command.said
+    value = command.words[command.words.index(flag) + 1]
+    assert line.startswith("sidereal replication: " + says.format(value))
+
+
+def test_a_shard_with_another_key_is_told_what_may_be_wrong(parts: Parts) -> None:
+    assert parts.stranger.wait() == 69
+    (line,) = parts.stranger.said
+    assert line.startswith("sidereal shard: no answer from the replication server at 127.0.0.1:")
+    assert "its shard key is another one" in line
+    assert parts.dropped("shards", "datagram_token_not_authentic") > 2
