@@ -37,6 +37,8 @@ SMOOTH_S: Final = 0.1
 """A visible error has shrunk to a twentieth after this long."""
 SNAP_UNITS: Final = 50.0
 """A visible error above this is a teleport: show it at once."""
+PREDICT_TICKS_MAX: Final = 30
+"""Inputs beyond the authority's word that are flown; then the ship waits, as it may in truth."""
 AHEAD_S_MAX: Final = 0.25
 """How far beyond the newest input the ship is drawn when the inputs stop."""
 
@@ -105,8 +107,10 @@ class Prediction:
         if self._told is None:
             self._waiting.append(pressed)
             return
-        before = self._flown[-1].state if self._flown else self._told
-        self._flown.append(_Flown(pressed, self._fly(before, pressed.buttons)))
+        state = self._flown[-1].state if self._flown else self._told
+        if len(self._flown) < PREDICT_TICKS_MAX:
+            state = self._fly(state, pressed.buttons)
+        self._flown.append(_Flown(pressed, state))
         if len(self._flown) > INPUTS_UNANSWERED_MAX:
             self._told = self._flown.popleft().state
 
