@@ -65,8 +65,16 @@ def test_phase_moves_gently() -> None:
     phase = TickPhase(TICK_S, 0, now=0.0)
     for tick in range(1, 100):
         before = phase.due_at(1000)
-        phase.observe(tick, lead_s=-1.0, rtt_s=0.1, now=tick * TICK_S + 0.02)
+        phase.observe(tick, lead_s=-1.0, rtt_s=0.01, now=tick * TICK_S + 0.001)
         assert abs(phase.due_at(1000) - before) <= SHIFT_S_MAX + 1e-12
+    assert phase.jumps == 0
+
+
+def test_phase_that_is_far_off_moves_faster() -> None:
+    phase = TickPhase(TICK_S, 0, now=0.1)
+    for tick in range(1, 15):
+        phase.observe(tick, lead_s=LEAD_S, rtt_s=0.0, now=tick * TICK_S)
+    assert abs(phase.due_at(0) + LEAD_S) < 0.03
     assert phase.jumps == 0
 
 

@@ -18,7 +18,9 @@ from typing import Final
 LEAD_S: Final = 0.008
 """How long before the server's tick the proposal for it should be there."""
 SHIFT_S_MAX: Final = 0.002
-"""Most that the phase moves per beat."""
+"""Most that the phase moves per beat when it is nearly right."""
+SHIFT_SHARE: Final = 0.1
+"""Part of a larger error that it moves per beat: half is gone after 7 beats."""
 JUMP_TICKS: Final = 3
 """Beyond this error the phase jumps."""
 LEAD_GAIN: Final = 0.1
@@ -71,7 +73,7 @@ class TickPhase:
             self._begins.extend(latest)
             begin = min(latest)
 
-        # Within half a tick: a lead that is a whole tick too great can read like none at all.
+        # Within half a tick: the estimate is hardly further off, and a stall must not wind it up.
         trim = self._trim + _clip(LEAD_GAIN * (lead_s - LEAD_S), SHIFT_S_MAX)
         self._trim = _clip(trim, self._tick_s / 2)
 
@@ -80,7 +82,7 @@ class TickPhase:
             self._origin += error
             self.jumps += 1
         else:
-            self._origin += _clip(error, SHIFT_S_MAX)
+            self._origin += _clip(error, max(SHIFT_S_MAX, SHIFT_SHARE * abs(error)))
 
 
 def _clip(value: float, limit: float) -> float:
