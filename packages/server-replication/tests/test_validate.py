@@ -13,6 +13,7 @@ from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.validate import (
     FUTURE_TICKS_MAX,
     SUPERSEDED_TICKS_MAX,
+    UNREPORTED_S_MAX,
     Verdict,
     judge_rows,
 )
@@ -21,11 +22,11 @@ TICK = 1000
 SHARD = 3
 
 
-def judge(handover_tick: int = 0, **changed: Any) -> Verdict:
+def judge(handover_tick: int = 0, now: int = TICK, speed: float = 0.0, **changed: Any) -> Verdict:
     columns = Columns(BASE_SCHEMA, 8)
     committed = np.zeros(1, BASE_SCHEMA.full_record)
     committed["id"], committed["epoch"], committed["tick"] = 7, 5, TICK - 20
-    committed["shard"], committed["kind"] = SHARD, 1
+    committed["shard"], committed["kind"], committed["vx"] = SHARD, 1, speed
     slot = columns.load(committed)
     proposed = columns.store(slot, BASE_SCHEMA.exact_record)
     proposed["tick"], proposed["x"] = TICK, 10.0
@@ -38,7 +39,7 @@ def judge(handover_tick: int = 0, **changed: Any) -> Verdict:
         np.full(columns.capacity, handover_tick),
         departed=np.array([99]),
         shard=SHARD,
-        tick=TICK,
+        tick=now,
         schema=BASE_SCHEMA,
         rules=Rules(),
     )
@@ -61,6 +62,7 @@ def test_a_possible_row_is_accepted() -> None:
         ({"vy": np.inf}, Verdict.OUT_OF_RANGE),
         ({"vx": 200.0, "vy": 200.0}, Verdict.TOO_FAST),
         ({"x": 400.0}, Verdict.TOO_FAR),
+        ({"control_epoch": 1}, Verdict.OTHER_PILOT),
     ],
 )
 def test_an_impossible_row_is_refused_by_name(changed: dict[str, Any], verdict: Verdict) -> None:
@@ -107,3 +109,18 @@ def test_displacement_is_measured_from_the_committed_reference() -> None:
     reach = 20 * Rules().tick_s * Rules().speed_max
     assert judge(x=reach) is Verdict.ACCEPTED
     assert judge(x=reach + 6.0) is Verdict.TOO_FAR
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_what_has_rested_for_long_is_not_somewhere_else_at_once(seconds: int) -> None:
+    far = TICK + seconds * Rules().tick_hz
+    reach = 2 * UNREPORTED_S_MAX * Rules().speed_max
+    assert judge(now=far, tick=far, x=reach) is Verdict.ACCEPTED
+    assert judge(now=far, tick=far, x=reach + 6.0) is Verdict.TOO_FAR
+
+
+def test_what_has_drifted_for_long_may_turn_where_it_is_by_now() -> None:
+    far = TICK + 60 * Rules().tick_hz
+    there = 200.0 * 61.0
+    assert judge(now=far, speed=200.0, tick=far, x=there, vx=-200.0) is Verdict.ACCEPTED
+    assert judge(now=far, speed=200.0, tick=far, x=0.0) is Verdict.TOO_FAR

@@ -2,7 +2,10 @@
 
 A verdict per row, the first check that fails, in this order: the entity exists; its epoch is
 current; the shard owns it; the row is news; every number is finite and within its declared range;
-speed and displacement are possible. A row fenced off within `SUPERSEDED_TICKS_MAX` of its entity's
+speed and displacement are possible; it answers the pilot that flies it. Displacement is measured
+twice, from where the entity was and from where it was taken to be by now: what has rested for an
+hour could be anywhere by its speed alone, but its shard would have said within a moment that it
+moves. A row fenced off within `SUPERSEDED_TICKS_MAX` of its entity's
 handover or departure was on its way when that happened: it is part of every handover and no fault.
 A row that is no newer than what was committed is a repetition, and no fault either.
 """
@@ -27,6 +30,10 @@ FUTURE_TICKS_MAX: Final = 10
 DISPLACEMENT_SLACK: Final = 5.0
 """World units a row may be off what its speed limit allows (contacts push bodies apart)."""
 
+UNREPORTED_S_MAX: Final = 2.0
+"""How long an entity may have left its straight line before the first row of it comes through;
+a shard that is silent for half as long is fenced."""
+
 
 class Verdict(enum.IntEnum):
     """What becomes of a proposed row."""
@@ -41,6 +48,7 @@ class Verdict(enum.IntEnum):
     OUT_OF_RANGE = 7
     TOO_FAST = 8
     TOO_FAR = 9
+    OTHER_PILOT = 10
 
 
 FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERSEDED)
@@ -83,9 +91,16 @@ def judge_rows(
     late = (epoch < current_epoch) & (tick - handover_tick[at] <= SUPERSEDED_TICKS_MAX)
     elapsed_s = (row_tick - columns.tick[at]) * rules.tick_s
     reach = rules.speed_max * elapsed_s + DISPLACEMENT_SLACK
+    unreported_s = np.minimum(elapsed_s, UNREPORTED_S_MAX)
+    # The line leads one way at most as fast as the entity may have gone the other.
+    stray = 2 * rules.speed_max * unreported_s + DISPLACEMENT_SLACK
     with np.errstate(invalid="ignore", over="ignore"):
         speed = np.hypot(records["vx"], records["vy"])
-        displacement = np.hypot(records["x"] - columns["x"][at], records["y"] - columns["y"][at])
+        off_x, off_y = records["x"] - columns["x"][at], records["y"] - columns["y"][at]
+        displacement = np.hypot(off_x, off_y)
+        strayed = np.hypot(
+            off_x - columns["vx"][at] * elapsed_s, off_y - columns["vy"][at] * elapsed_s
+        )
         checks = (
             (Verdict.SUPERSEDED, ~known & np.isin(records["id"], departed)),
             (Verdict.UNKNOWN_ENTITY, ~known),
@@ -96,7 +111,8 @@ def judge_rows(
             (Verdict.FUTURE_TICK, row_tick > tick + FUTURE_TICKS_MAX),
             (Verdict.OUT_OF_RANGE, ~schema.valid_rows(records)),
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
-            (Verdict.TOO_FAR, ~(displacement <= reach)),
+            (Verdict.TOO_FAR, ~((displacement <= reach) & (strayed <= stray))),
+            (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
         )
     return np.select(
         [failed for _, failed in checks],
