@@ -255,3 +255,40 @@ def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> Non
             beats.append(decode_authority_untrusted(event.message))
     assert beats
     assert all(isinstance(beat, Beat) and beat.lead_us <= 0 for beat in beats)
+
+
+def test_a_shard_with_a_name_of_control_characters_is_not_let_in() -> None:
+    cast = Cast()
+    shard = cast.connect_shard()
+    for name in ("\x1b[2J", "a\nlevel=ERROR"):
+        hello = ShardHello(BASE_SCHEMA.hash, name, bytes(16))
+        shard.send(ShardChannel.LEASE, encode_message(hello))
+    cast.run(4)
+    assert len(cast.core.shards.shards) == 0
+    assert cast.core.shards.dropped["malformed"] == 2
+
+
+def test_a_refused_shard_cannot_stay_by_asking_again() -> None:
+    cast = Cast()
+    shard = cast.connect_shard()
+    for _ in range(40):
+        hello = ShardHello(bytes(16), "test", bytes(16))
+        shard.send(ShardChannel.LEASE, encode_message(hello))
+        cast.run(1)
+    assert shard.close_reason is not None
+    assert cast.core.shards.endpoint.statistics().peers == 0
+
+
+def test_a_shard_that_sends_rubbish_is_fenced() -> None:
+    cast = Cast()
+    shard = cast.connect_shard()
+    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16))
+    shard.send(ShardChannel.LEASE, encode_message(hello))
+    cast.run(2)
+    assert len(cast.core.shards.shards) == 1
+    for _ in range(20):
+        for _ in range(40):
+            shard.send(ShardChannel.PROPOSAL, b"rubbish", 0)
+        cast.run(1)
+    assert shard.close_reason is not None
+    assert len(cast.core.shards.shards) == 0

@@ -105,6 +105,9 @@ class ShardLink:
                     self._receive_untrusted(event, now)
                 except WireError:
                     self.dropped["malformed"] += 1
+                    shard = self.shards.of_peer(event.peer)
+                    if shard is not None:
+                        shard.faults += 1
             elif isinstance(event, Acked):
                 shard = self.shards.of_peer(event.peer)
                 if shard is not None:
@@ -209,6 +212,8 @@ class ShardLink:
                 shard.receive_proposal(event.message, tick, now)
             return
         message = decode_shard_untrusted(event.message)
+        if isinstance(message, ShardHello) and not message.name.isprintable():
+            raise WireError("a name that can't be shown in a log or on a terminal")
         if len(self._inbox) >= INBOX_MAX:
             self.dropped["inbox_full"] += 1
             self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
@@ -239,7 +244,8 @@ class ShardLink:
             )
             refusal = Refused(CloseReason.SCHEMA_MISMATCH, text)
             self.endpoint.send(peer, ShardChannel.LEASE, encode_message(refusal))
-            self._closing[peer] = now + GOODBYE_S
+            at = now + GOODBYE_S
+            self._closing[peer] = min(self._closing.get(peer, at), at)
             self.dropped["schema_mismatch"] += 1
             return []
         self._closing.pop(peer, None)

@@ -104,10 +104,11 @@ def start_logging(role: str) -> None:
 
 
 def fields(**values: object) -> str:
-    """Write the fields of a log line as key=value; values with spaces are quoted."""
+    """Write the fields of a log line as key=value; what would break the line is quoted."""
     return " ".join(f"{name}={_quoted(value)}" for name, value in values.items())
 
 
 def _quoted(value: object) -> str:
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return json.dumps(text) if not text or any(c in text for c in ' "=') else text
+    plain = text and text.isprintable() and not any(c in text for c in ' "=')
+    return text if plain else json.dumps(text)
