@@ -3,9 +3,10 @@
 Theory of operation. A lease is (sector, shard, epoch). Every change of a sector's holder takes the
 next number of one counter as its epoch, so an epoch never repeats and "older" is one comparison.
 Sectors are leased when something is in them; a sector nobody holds goes to the shard that already
-holds its neighbours (`grow`), so that regions stay contiguous. A shard that joins takes half of the
-most loaded shard's sectors, cut across the longer side of their bounding box. The sectors of a
-shard that leaves go, one by one, to the least loaded shard beside them.
+holds its neighbours (`grow`), so that regions stay contiguous; one that has stood empty for long is
+nobody's again (`vacate`), else the table would grow with all that was ever visited. A shard that
+joins takes half of the most loaded shard's sectors, cut across the longer side of their bounding
+box. The sectors of a shard that leaves go, one by one, to the least loaded shard beside them.
 
 The table decides; who is told, and what happens to the entities inside, is the replicator's work.
 """
@@ -52,6 +53,7 @@ class LeaseTable:
         self._leases: dict[tuple[int, int], Lease] = {}
         self._shards: dict[int, set[tuple[int, int]]] = {}
         self._epoch = 0
+        self._rows = np.empty(0, LEASE_ROW)
         self._keys = np.empty(0, np.int64)
         self._holders = np.empty(0, np.uint16)
         self._stale = False
@@ -91,9 +93,9 @@ class LeaseTable:
         return np.where(self._keys[at] == keys, self._holders[at], SHARD_NONE).astype(np.uint16)
 
     def rows(self) -> np.ndarray:
-        """Return all leases, `LEASE_ROW[n]`, in the order of their sectors."""
-        held = sorted(self._leases.items())
-        return lease_rows((sector, lease.shard, lease.epoch) for sector, lease in held)
+        """Return all leases, `LEASE_ROW[n]`, in the order of their sectors; not to be changed."""
+        self._index()
+        return self._rows
 
     def join(self, shard: int, loads: Mapping[tuple[int, int], float]) -> list[LeaseChange]:
         """Let a shard hold leases and give it a fair part of the world.
@@ -127,6 +129,10 @@ class LeaseTable:
         if not self._shards:
             return []
         return self._adopt([s for s in sorted(sectors) if s not in self._leases], loads)
+
+    def vacate(self, sectors: Iterable[tuple[int, int]]) -> list[LeaseChange]:
+        """Take leases of sectors that nothing is in any more from their holders."""
+        return [self._move(s, SHARD_NONE) for s in sorted(sectors) if s in self._leases]
 
     def _adopt(
         self, orphans: list[tuple[int, int]], loads: Mapping[tuple[int, int], float]
@@ -183,10 +189,10 @@ class LeaseTable:
     def _index(self) -> None:
         if not self._stale:
             return
-        rows = self.rows()
-        keys = pack_sector(rows["sector_x"], rows["sector_y"])
-        order = np.argsort(keys)
-        self._keys, self._holders = keys[order], rows["shard"][order]
+        held = sorted(self._leases.items())
+        self._rows = lease_rows((sector, lease.shard, lease.epoch) for sector, lease in held)
+        self._keys = pack_sector(self._rows["sector_x"], self._rows["sector_y"])
+        self._holders = self._rows["shard"].copy()
         self._stale = False
 
 

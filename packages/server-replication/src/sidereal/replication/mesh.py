@@ -1,16 +1,20 @@
 """The mesh: which shard simulates which sector and, following from that, which entity.
 
 Stages of the tick: shards come and go (`change_shards`), sectors that something has entered are
-leased (`lease_space`), entities follow the leases (`hand_over`). A handover is one decision: in one
+leased (`lease_space`) and those long empty are not (`vacate`), entities follow the leases
+(`hand_over`). A handover is one decision: in one
 tick the owner changes and the epoch is bumped, so whatever the former owner still sends is fenced.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.player import LeaseMap
+from sidereal.protocol.space.sectors import unpack_sector
 from sidereal.replication.handover import Handovers, decide_handovers
 from sidereal.replication.leases import LeaseChange, LeaseTable, count_by_sector
 from sidereal.replication.notes import Notes
@@ -18,6 +22,12 @@ from sidereal.replication.playerlink import PlayerLink
 from sidereal.replication.shardlink import ShardLink
 from sidereal.replication.shards import Shard
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
+
+LEASE_MAP_EVERY_TICKS: Final = 10
+"""Ticks between two lease maps: ships that explore change the leases all the time."""
+
+LEASE_MAP_ROWS_MAX: Final = 16_384
+"""Sectors in a lease map: 230 kB, well inside what a client's channel holds."""
 
 
 class Mesh:
@@ -45,6 +55,8 @@ class Mesh:
         self._clients = clients
         self._notes = notes
         self._leases_changed_tick = -1
+        self._map_tick = -LEASE_MAP_EVERY_TICKS
+        self._map_is_old = False
         self._pilots: dict[int, int] = {}
 
     def shard_of(self, net_id: int) -> Shard | None:
@@ -68,6 +80,22 @@ class Mesh:
             changes += self.leases.join(shard.shard, loads)
             self._notes.add(tick, "shard_joined", shard=shard.shard, name=shard.name)
         self._announce(changes, tick)
+
+    def vacate(self, sector: np.ndarray, tick: int) -> None:
+        """End the leases of sectors that are empty, int64[n], packed."""
+        sector_x, sector_y = unpack_sector(sector)
+        pairs = zip(sector_x.tolist(), sector_y.tolist(), strict=True)
+        self._announce(self.leases.vacate(pairs), tick)
+
+    def lease_map(self, tick: int) -> LeaseMap:
+        """Say who simulates what, for people; of a world of very many sectors not all."""
+        return LeaseMap(tick, self.leases.rows()[:LEASE_MAP_ROWS_MAX].tobytes())
+
+    def tell_clients(self, tick: int) -> None:
+        """Show everybody the leases if they have changed, but not too often."""
+        if self._map_is_old and tick - self._map_tick >= LEASE_MAP_EVERY_TICKS:
+            self._clients.broadcast(self.lease_map(tick))
+            self._map_tick, self._map_is_old = tick, False
 
     def lease_space(self, present: Present) -> None:
         """Lease sectors that something has entered and nobody holds."""
@@ -122,7 +150,7 @@ class Mesh:
         if changes:
             self._leases_changed_tick = tick
             self._shards.send_leases(changes, tick)
-            self._clients.broadcast(LeaseMap(tick, self.leases.rows().tobytes()))
+            self._map_is_old = True
 
     def _tell_shards(self, changes: Handovers, tick: int) -> None:
         columns = self._world.columns

@@ -28,7 +28,7 @@ from sidereal.protocol.links import (
     SHARD_BUDGET,
     SHARD_CHANNELS,
 )
-from sidereal.protocol.message.player import LeaseMap, PlayerChannel, Role
+from sidereal.protocol.message.player import PlayerChannel, Role
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.schema import Schema
@@ -186,9 +186,11 @@ class Replicator:
         self.ingest.commit(self.tick)
         self._change_players(now)
         present = self.world.present(self.tick)
+        self._forget_empty_space(present)
         self.mesh.lease_space(present)
         self.mesh.hand_over(present)
         self.ghosts.send(present)
+        self.mesh.tell_clients(self.tick)
         self._tell(present)
         self._move_interest(present)
         self._send_snapshots()
@@ -214,7 +216,7 @@ class Replicator:
                 reason=reason.name,
             )
         for player in attendance.joined:
-            self.clients.send(player, LeaseMap(self.tick, self.mesh.leases.rows().tobytes()))
+            self.clients.send(player, self.mesh.lease_map(self.tick))
             if player.role is Role.PLAYER:
                 self._launch(player)
             self.notes.add(
@@ -250,6 +252,14 @@ class Replicator:
         self.stream.bury(self.tick, net_id[known], group[known], np.zeros(known.sum(), np.bool_))
         self.mesh.withdraw(slots, self.tick)
         self.world.remove(slots, self.tick)
+
+    def _forget_empty_space(self, present: Present) -> None:
+        """Let go of sectors long empty; else whatever was ever visited would cost for ever."""
+        empty = self.world.forget_empty_sectors(present)
+        if len(empty.sector):
+            self.mesh.vacate(empty.sector, self.tick)
+            self.stream.reserve(self.world.sectors.group_count)
+            self.stream.forget(empty.group)
 
     def _tell(self, present: Present) -> None:
         moved = self.world.tell(present)

@@ -37,6 +37,14 @@ ACCOUNT_NONE: Final = 0
 DEPARTED_MAX: Final = 1 << 16
 """Removed entities that are remembered; the oldest are forgotten first."""
 
+SECTOR_EMPTY_TICKS_MAX: Final = 600
+"""A sector in which nothing has been for this long is forgotten until something enters it."""
+
+SECTORS_CHECKED_EVERY: Final = 20
+"""Ticks between two looks for empty sectors."""
+
+assert SECTOR_EMPTY_TICKS_MAX > limits.TOMBSTONE_TICKS_MAX
+
 UUID: Final = np.dtype("V16")
 """An entity's name for life."""
 
@@ -67,6 +75,15 @@ class Moved(NamedTuple):
     net_id: np.ndarray
     group: np.ndarray
     """int32[n], the cell they left."""
+
+
+class Empty(NamedTuple):
+    """Sectors that are forgotten."""
+
+    sector: np.ndarray
+    """int64[n], packed."""
+    group: np.ndarray
+    """int32[m], their cells."""
 
 
 class World:
@@ -102,6 +119,7 @@ class World:
         self.changed = np.zeros(capacity, np.int64)
         self.attributes_changed = np.zeros(capacity, np.int64)
         self._told = {name: np.zeros(capacity) for name in Motion._fields}
+        self._occupied_at = np.zeros(0, np.int64)
 
     def enter(
         self, records: np.ndarray, uuid: np.ndarray, account: np.ndarray, tick: int
@@ -162,6 +180,23 @@ class World:
         sector_x, sector_y = sector_of(x, y, self.rules)
         group = self.sectors.group_of(x, y, create=True)
         return Present(tick, slots, x, y, heading, group, pack_sector(sector_x, sector_y))
+
+    def forget_empty_sectors(self, present: Present) -> Empty:
+        """Make sectors inactive in which nothing has been for long; every tick."""
+        slot = present.group // self.sectors.cells_per_sector
+        more = self.sectors.slot_count - len(self._occupied_at)
+        if more > 0:
+            fresh = np.full(max(more, len(self._occupied_at)), present.tick)
+            self._occupied_at = np.concatenate([self._occupied_at, fresh])
+        self._occupied_at[slot] = present.tick
+        if present.tick % SECTORS_CHECKED_EVERY:
+            return Empty(np.empty(0, np.int64), np.empty(0, np.int32))
+        slots = self.sectors.slots_of(self.sectors.keys)
+        empty = present.tick - self._occupied_at[slots] > SECTOR_EMPTY_TICKS_MAX
+        keys, cells = self.sectors.keys[empty], self.sectors.cells_per_sector
+        if len(keys):
+            self.sectors.release(keys)
+        return Empty(keys, (slots[empty, None] * cells + np.arange(cells, dtype=np.int32)).ravel())
 
     def tell(self, present: Present) -> Moved:
         """Bring what clients are told up to a tick.

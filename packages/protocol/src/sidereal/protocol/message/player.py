@@ -116,7 +116,7 @@ class LookAt(_Message, frozen=True, tag=6):
 
 
 class LeaseMap(_Message, frozen=True, tag=7):
-    """Which shard simulates which sector, whole.
+    """Which shard simulates which sector: all there is to show, in place of the one before.
 
     Attributes:
         tick: when this became true.

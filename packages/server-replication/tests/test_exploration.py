@@ -1,0 +1,173 @@
+"""Space that somebody has flown through once must not be carried along for ever."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.channel.endpoint import ClientEndpoint
+from sidereal.protocol.channel.events import Received
+from sidereal.protocol.channel.spec import ChannelSpec
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.links import (
+    PLAYER_CHANNELS,
+    SHARD_CHANNELS,
+    UserData,
+    encode_user_data,
+)
+from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
+from sidereal.protocol.message.player import Hello, LeaseMap, PlayerChannel, Role
+from sidereal.protocol.message.shard import ShardChannel, ShardHello
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.genesis import make_ship
+from sidereal.replication.leases import LeaseTable
+from sidereal.replication.mesh import LEASE_MAP_EVERY_TICKS
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.world import SECTOR_EMPTY_TICKS_MAX, SECTORS_CHECKED_EVERY
+
+WALL = 1_700_000_000.0
+SERVER = Address("192.0.2.1", 4000)
+PEER = Address("198.51.100.1", 5000)
+RULES = Rules()
+SPEED = RULES.speed_max
+
+
+class Voyage:
+    """A world in which everything drifts, a shard that only shows it is alive, an observer."""
+
+    def __init__(self, records: np.ndarray) -> None:
+        rng = np.random.default_rng(1)
+        self.now = 100.0
+        self.core = Replicator(
+            schema=BASE_SCHEMA,
+            rules=RULES,
+            keys=Keys(bytes(32), bytes(32)),
+            client_addresses=[SERVER],
+            shard_addresses=[SERVER],
+            clients_max=4,
+            entropy=rng.bytes,
+            rng=rng,
+            now=self.now,
+        )
+        self.core.create(records)
+        user = encode_user_data(UserData(1, Role.OBSERVER, "watcher", bytes(16)))
+        self.shard = self._connect(SHARD_PROTOCOL_ID, SHARD_CHANNELS, bytes(256), rng)
+        self.client = self._connect(CLIENT_PROTOCOL_ID, PLAYER_CHANNELS, user, rng)
+        self.maps: list[LeaseMap] = []
+        hello = ShardHello(BASE_SCHEMA.hash, "one", bytes(16))
+        self.shard.send(ShardChannel.LEASE, encode_message(hello))
+        self.client.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
+        self.run(10)
+
+    def _connect(
+        self,
+        protocol_id: int,
+        channels: tuple[ChannelSpec, ...],
+        user_data: bytes,
+        rng: np.random.Generator,
+    ) -> ClientEndpoint:
+        token = generate_connect_token(
+            protocol_id=protocol_id,
+            private_key=bytes(32),
+            client_id=1,
+            server_addresses=[SERVER],
+            user_data=user_data,
+            expire_s=30,
+            timeout_s=5,
+            wall_now=WALL,
+            entropy=rng.bytes,
+        )
+        return ClientEndpoint(token, channels, rng.bytes, self.now, WALL)
+
+    def run(self, ticks: int) -> None:
+        core = self.core
+        for _ in range(ticks):
+            self.now += RULES.tick_s
+            alive = np.zeros((), RECORDS_HEADER)
+            alive["version"], alive["tick"] = RECORDS_VERSION, core.tick
+            self.shard.send(ShardChannel.PROPOSAL, alive.tobytes(), 0)
+            for link, peer in ((core.shards, self.shard), (core.clients, self.client)):
+                peer.handle_timer(self.now, WALL)
+                for datagram, _ in peer.datagrams_to_send(self.now):
+                    link.receive_datagram(datagram, PEER, self.now, WALL)
+            core.pump(self.now)
+            core.step(self.now)
+            for link, peer in ((core.shards, self.shard), (core.clients, self.client)):
+                link.endpoint.handle_timer(self.now, WALL)
+                for datagram, _ in link.endpoint.datagrams_to_send(self.now):
+                    peer.receive_datagram(datagram, SERVER, self.now, WALL)
+                while (event := peer.next_event()) is not None:
+                    if peer is self.client and isinstance(event, Received):
+                        self._read(event)
+
+    def _read(self, event: Received) -> None:
+        if event.channel == PlayerChannel.COMMAND:
+            message = decode_server_untrusted(event.message)
+            if isinstance(message, LeaseMap):
+                self.maps.append(message)
+
+
+def fleet(count: int, vx: float) -> np.ndarray:
+    ships = [
+        make_ship(BASE_SCHEMA, f"{n}", 500.0, 500.0 + 1000.0 * n, 0.0, 0) for n in range(count)
+    ]
+    records = np.concatenate(ships)
+    records["vx"] = vx
+    return records
+
+
+def test_sectors_that_were_left_long_ago_are_forgotten() -> None:
+    voyage = Voyage(fleet(2, SPEED))
+    ticks = 3 * SECTOR_EMPTY_TICKS_MAX
+    voyage.run(ticks)
+    visited = 2 * ticks * RULES.tick_s * SPEED / RULES.sector_size
+    kept = 2 * (SECTOR_EMPTY_TICKS_MAX + SECTORS_CHECKED_EVERY) * RULES.tick_s * SPEED
+    most = kept / RULES.sector_size + 4
+    core = voyage.core
+    assert most < visited
+    assert len(core.mesh.leases.rows()) <= most
+    assert len(core.world.sectors.keys) <= most
+    assert core.world.sectors.slot_count <= most
+    assert set(core.world.columns["shard"][core.world.columns.rows()]) == {1}
+    assert voyage.client.close_reason is None
+
+
+def test_a_sector_with_something_in_it_stays() -> None:
+    voyage = Voyage(fleet(3, 0.0))
+    before = voyage.core.mesh.leases.rows().tobytes()
+    voyage.run(SECTOR_EMPTY_TICKS_MAX + 2 * SECTORS_CHECKED_EVERY)
+    assert voyage.core.mesh.leases.rows().tobytes() == before
+
+
+def test_lease_maps_are_not_sent_with_every_change() -> None:
+    voyage = Voyage(fleet(40, SPEED))
+    voyage.core.world.columns["x"][voyage.core.world.columns.rows()] += np.arange(40) * 25.0
+    voyage.run(20)
+    voyage.maps.clear()
+    voyage.run(10 * LEASE_MAP_EVERY_TICKS)
+    assert 5 <= len(voyage.maps) <= 11
+    voyage.run(2 * LEASE_MAP_EVERY_TICKS)
+    voyage.core.world.columns["vx"][voyage.core.world.columns.rows()] = 0.0
+    voyage.run(2 * LEASE_MAP_EVERY_TICKS)
+    assert voyage.maps[-1].rows == voyage.core.mesh.leases.rows().tobytes()
+
+
+def test_a_world_of_very_many_sectors_does_not_drive_its_clients_out() -> None:
+    voyage = Voyage(fleet(1, 0.0))
+    voyage.core.mesh.leases.grow([(x, y) for x in range(200) for y in range(200)], {})
+    voyage.core.create(make_ship(BASE_SCHEMA, "far", -5500.0, 500.0, 0.0, 0))
+    voyage.run(3 * LEASE_MAP_EVERY_TICKS)
+    assert voyage.client.close_reason is None
+    assert len(voyage.maps[-1].rows) > 0
+
+
+def test_a_vacant_sector_is_leased_anew_under_a_newer_epoch() -> None:
+    table = LeaseTable()
+    table.join(1, {(0, 0): 1.0, (1, 0): 1.0})
+    (gone,) = table.vacate([(1, 0), (5, 5)])
+    assert (gone.sector, gone.before, gone.after) == ((1, 0), 1, 0)
+    assert table.sectors_of(1) == {(0, 0)}
+    (again,) = table.grow([(1, 0)], {})
+    assert again.epoch > gone.epoch
