@@ -415,6 +415,24 @@ def test_stall_skips_ticks_in_straight_lines_and_never_goes_back(rig: Rig) -> No
     assert rig.rows_of(ROCK) == []
 
 
+def test_controls_that_come_while_it_cannot_tick_do_not_end_the_session(rig: Rig) -> None:
+    """Two hundred pilots and a clock that slipped by a second."""
+    rig.adopt(full_rows(200, tick=rig.tick))
+    rig.run(0.2)
+
+    def fly(tick: int) -> None:
+        for net_id in range(SHIP, SHIP + 200):
+            controls = RoutedControls(net_id, 1, tick, bytes(8))
+            rig.tell(controls, ShardChannel.CONTROLS)
+
+    rig.each_tick = fly
+    rig.frozen_until = rig.now + 1.3
+    rig.run(2.0)
+    assert rig.core.closed is None
+    assert rig.core.statistics().controls_dropped == 0
+    assert rig.rows_of(SHIP + 199)[-1]["input_seq"] > rig.tick - 10
+
+
 def test_load_tells_of_steps_and_bodies(rig: Rig) -> None:
     rig.adopt(full_rows(3, tick=rig.tick))
     rig.run(0.2)

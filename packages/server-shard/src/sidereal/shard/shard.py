@@ -12,6 +12,7 @@ a new incarnation and empty hands.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -54,6 +55,8 @@ SESSION_TIMEOUT_S: Final = 3
 """Silence after which the session is over for both ends; leases are lost sooner."""
 INBOX_MAX: Final = 4096
 """Messages between two ticks; a server that sends more is left."""
+CONTROLS_WAITING_MAX: Final = 16_384
+"""Players' controls between two ticks; of more the oldest are dropped: newer ones repeat them."""
 
 
 class ShardCore:
@@ -109,11 +112,13 @@ class ShardCore:
         self._rng = np.random.default_rng(seed)
         self._plugins = tuple(plugins)
         self._inbox: list[AuthorityMessage] = []
+        self._controls: deque[RoutedControls] = deque(maxlen=CONTROLS_WAITING_MAX)
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
         self._ticks_skipped = 0
         self._messages_malformed = 0
+        self._controls_dropped = 0
         self._lead_s = 0.0
         self.connected = False
         self.tick = 0
@@ -183,9 +188,10 @@ class ShardCore:
         if simulation is None or self.closed is not None:
             return
         self._skip_ticks(simulation, now)
-        inbox, self._inbox = self._inbox, []
         # Controls last: those that overtook the adoption of their ship are for it.
-        inbox.sort(key=lambda message: isinstance(message, RoutedControls))
+        inbox = [*self._inbox, *self._controls]
+        self._inbox.clear()
+        self._controls.clear()
         for message in inbox:
             try:
                 simulation.apply(message, self.tick)
@@ -231,6 +237,7 @@ class ShardCore:
             ticks_skipped=self._ticks_skipped,
             phase_jumps=self._phase.jumps if self._phase else 0,
             messages_malformed=self._messages_malformed,
+            controls_dropped=self._controls_dropped,
             simulation=simulation.statistics() if simulation else None,
         )
 
@@ -285,6 +292,9 @@ class ShardCore:
             self.closed_text = message.text
             known = message.reason in CloseReason.__members__.values()
             self._end(CloseReason(message.reason) if known else CloseReason.UNKNOWN, now)
+        elif isinstance(message, RoutedControls):
+            self._controls_dropped += len(self._controls) == CONTROLS_WAITING_MAX
+            self._controls.append(message)
         elif len(self._inbox) >= INBOX_MAX:
             self._end(CloseReason.PROTOCOL_VIOLATION, now)
         else:
@@ -308,6 +318,7 @@ class ShardCore:
         if self.closed is None:
             self.closed = reason
             self._inbox.clear()
+            self._controls.clear()
             self._sightings.clear()
             self._endpoint.close(now)
 

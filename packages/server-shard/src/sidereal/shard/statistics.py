@@ -58,6 +58,7 @@ class ShardStatistics:
         ticks_skipped: passed in straight lines after a stall.
         phase_jumps: how often the schedule jumped.
         messages_malformed: dropped.
+        controls_dropped: because too many waited for a tick.
         simulation: None before the welcome.
     """
 
@@ -68,4 +69,5 @@ class ShardStatistics:
     ticks_skipped: int
     phase_jumps: int
     messages_malformed: int
+    controls_dropped: int
     simulation: SimulationStatistics | None
