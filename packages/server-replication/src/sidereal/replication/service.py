@@ -238,7 +238,7 @@ class Service:
         with trio.move_on_after(SAVE_AT_END_S):
             while self._core.saving.depth:
                 await self.save_once()
-            await self._store.save_tick(self._core.tick)
+            await self.save_once()  # the tick, when no rows are left
         if self._core.saving.depth:
             log.error("lost %s", fields(rows=self._core.saving.depth, waited_s=SAVE_AT_END_S))
         for endpoint in (self._core.clients.endpoint, self._core.shards.endpoint):
