@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 import os
 import random
+import signal
 import socket
 import struct
 import time
@@ -19,11 +21,14 @@ import pytest
 
 from sidereal.client.events import Assigned, Ended
 from sidereal.client.statistics import Stage
+from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
-from sidereal.protocol.links import derive_shard_key
-from sidereal.protocol.message.player import Button
+from sidereal.protocol.links import PLAYER_CHANNELS, derive_shard_key
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.player import Button, Chat, PlayerChannel
 from sidereal.protocol.runtime.config import parse_endpoint
+from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 
@@ -36,7 +41,7 @@ PROTOCOL_ID_AT, TIMES_AT, TIMES_END = 13, 21, 37
 """Where a connect token says whom it is for, and when it was created and expires."""
 
 NEARBY = 100.0
-"""World units; another ship would come into the world tens of thousands away, most likely."""
+"""World units; a new ship would most likely appear thousands away."""
 
 Enlist = Callable[..., "Pilot"]
 
@@ -59,7 +64,7 @@ class Parts(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     data_dir = tmp_path_factory.mktemp("world")
     anywhere = ("--clients", "127.0.0.1:0", "--shards", "127.0.0.1:0", "--http", "127.0.0.1:0")
     server = toolbox.start("replication", *anywhere, "--data-dir", data_dir, SIDEREAL_SHARD_KEY=KEY)
@@ -74,7 +79,17 @@ def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Parts:
     world = toolbox.watch(endpoints["http"], server)
     world.wait_flying(BOTS)
     clients, shards = (parse_endpoint(endpoints[name], name) for name in ("clients", "shards"))
-    return Parts(world, data_dir, clients, shards, (server, shard), bots, stranger)
+    yield Parts(world, data_dir, clients, shards, (server, shard), bots, stranger)
+    for command, number in (
+        (bots, signal.SIGINT),
+        (shard, signal.SIGTERM),
+        (server, signal.SIGTERM),
+    ):
+        command.tell(number)
+        assert command.wait() == 0
+        assert "Traceback" not in command.err
+    measured = bots.report["bots"]
+    assert (measured["connected"], measured["disconnected"]) == (BOTS, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +175,38 @@ def test_garbage_is_dropped_and_counted(parts: Parts, link: str) -> None:
         sender.setblocking(False)
         with pytest.raises(BlockingIOError):
             sender.recv(2048)
+
+
+def test_nonsense_within_a_session_is_dropped_and_counted(
+    parts: Parts, admit: Callable[..., bytes], toolbox: Toolbox
+) -> None:
+    endpoint = ClientEndpoint(
+        admit(), PLAYER_CHANNELS, os.urandom, now=time.monotonic(), wall_now=time.time()
+    )
+    for body in (b"\xff" * 40, b"\x92\x08\xc1", encode_message(Chat("before any hello"))):
+        endpoint.send(PlayerChannel.COMMAND, body)
+
+    def is_counted() -> bool:
+        now = time.monotonic()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                datagram, source = udp.recvfrom(2048)
+                endpoint.receive_datagram(datagram, Address(*source), now, time.time())
+        endpoint.handle_timer(now, time.time())
+        send_due()
+        counts = [parts.dropped("clients", reason) for reason in ("malformed", "no_hello")]
+        return counts == [2, 1]
+
+    def send_due() -> None:
+        for datagram, address in endpoint.datagrams_to_send(time.monotonic()):
+            udp.sendto(datagram, address)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.setblocking(False)
+        toolbox.wait_until(is_counted, "two malformed messages and one too early are counted")
+        assert endpoint.state is ClientState.CONNECTED
+        endpoint.close(time.monotonic())
+        send_due()
 
 
 # -- connect tokens -----------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""What commands answer when something is wrong with what they are told, or with their world."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from sidereal.client.front import preflight
+from sidereal.protocol.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from tests.process.conftest import Command, Toolbox
+
+USAGE: Final = 2
+UNAVAILABLE: Final = 69
+
+FACES: Final = ("status", "token", "bots", "monitor --once", "view --headless")
+NOBODY: Final = "http://127.0.0.1:{port}"
+"""A port that is bound and never listens."""
+ANY_PORTS: Final = "--http 127.0.0.1:0 --client-port 0 --shard-port 0"
+
+ANSWERS: Final[dict[str, tuple[int, str]]] = {
+    **{
+        f"{face} --server {NOBODY}": (UNAVAILABLE, f"no server answers at {NOBODY} (")
+        for face in FACES
+    },
+    **{
+        f"{face} --server {url}": (USAGE, f"--server is '{url}'; it must be a URL like http://")
+        for face, url in zip(
+            FACES,
+            ("nonsense", "ftp://127.0.0.1", "http://127.0.0.1:x", "http://", "http://a:99999"),
+            strict=True,
+        )
+    },
+    "nonsense": (USAGE, 'Unknown command "nonsense". Available commands: up, replication,'),
+    "up --nonsense": (USAGE, "Unknown option: --nonsense."),
+    "status --json": (USAGE, "--json requires an argument"),
+    "up --shards two": (USAGE, 'Invalid value for --shards: unable to convert "two" into int.'),
+    "up --shards 0 --bots -1": (USAGE, "--shards must be 1 to 64; --bots must be 0 or more"),
+    "up --http nonsense": (USAGE, "--http is 'nonsense'; it must be host:port"),
+    "up --json /nowhere/report.json": (USAGE, "--json is '/nowhere/report.json'; it must be"),
+    "up --world nowhere": (USAGE, "--world is 'nowhere'; there are: belt, empty"),
+    "up --database mysql://ada:swordfish@db/x": (USAGE, "--database takes embedded, or a URL"),
+    f"up {ANY_PORTS} --database postgresql://ada:swordfish@127.0.0.1:{{port}}/x": (
+        UNAVAILABLE,
+        "the database at 127.0.0.1:{port}/x can't be reached: Connection refused; start it",
+    ),
+    "bots --behaviour lazy": (USAGE, "there is no behaviour 'lazy'; there are: "),
+    "bots --require speed>1": (USAGE, "--require 'speed>1': 'speed' is not measured; there are: "),
+    "shard --shard-key x --server nonsense": (
+        USAGE,
+        "--server is 'nonsense'; it must be host:port",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        yield silent.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def commands(toolbox: Toolbox, port: int) -> dict[str, Command]:
+    """All of them, at once: most of what they do is to load."""
+    started = {text: toolbox.start(*text.format(port=port).split()) for text in ANSWERS}
+    for command in started.values():
+        command.wait()
+    return started
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_what_is_wrong_is_said_in_a_line(
+    commands: dict[str, Command], port: int, text: str
+) -> None:
+    command = commands[text]
+    status, says = ANSWERS[text]
+    if command.words[0] == "view" and status == UNAVAILABLE:
+        try:
+            preflight.check(headless=True)
+        except UnavailableError:
+            says = "The debug client draws with"  # it looks for what it needs itself first
+    assert command.wait() == status, command.err
+    (line,) = command.said
+    assert line.startswith("sidereal ")
+    assert says.format(port=port) in line
+    assert command.out == ""
+    assert "swordfish" not in command.err
