@@ -77,7 +77,8 @@ class Ingest:
             count = int((verdicts == verdict).sum())
             if count:
                 self.rejected[verdict.name.lower()] += count
-                shard.faults += count
+                if verdict is not Verdict.FUTURE_TICK or tick > shard.ahead_until:
+                    shard.faults += count
         foreign = np.isin(
             verdicts, (Verdict.UNKNOWN_ENTITY, Verdict.STALE_EPOCH, Verdict.NOT_OWNER)
         )

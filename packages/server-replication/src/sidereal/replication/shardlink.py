@@ -8,6 +8,7 @@ remembers. Packets only fill the inbox; `attend`, once per tick, empties it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Final, NamedTuple
 
@@ -121,7 +122,7 @@ class ShardLink:
     def attend(self, tick: int, now: float) -> Attendance:
         """Act on the inbox and on silence; once per tick."""
         joined = self._read_inbox(tick, now)
-        self._fence_the_silent(now)
+        self._fence_the_silent(tick, now)
         left = []
         for peer, reason in self._gone:
             shard = self.shards.of_peer(peer)
@@ -253,12 +254,14 @@ class ShardLink:
         self._send(shard, ShardWelcome(shard.shard, self._rules, tick))
         return [shard]
 
-    def _fence_the_silent(self, now: float) -> None:
+    def _fence_the_silent(self, tick: int, now: float) -> None:
         stalled_s = now - self._attended_at
         self._attended_at = now
         for shard in self.shards:
             if stalled_s > STALL_S:
+                # It is as far ahead of our clock by now, and waits as long for us.
                 shard.heard_at += stalled_s
+                shard.ahead_until = tick + math.ceil(stalled_s / self._rules.tick_s)
             shard.faults *= FAULTS_KEPT_PER_TICK
             if now - shard.heard_at > SHARD_SILENCE_S:
                 self.fence(shard, CloseReason.TIMED_OUT, now)

@@ -31,6 +31,7 @@ class Shard:
         proposals: messages since the last tick, oldest first.
         acked: tags of ghost messages that have arrived there since the last tick.
         faults: rejected rows in its recent past.
+        ahead_until: tick up to which rows from the future are not its fault: we stood still.
         load: what it last said of itself.
         step_us: uint32[n], the durations it reported, newest last.
     """
@@ -45,6 +46,7 @@ class Shard:
     proposals_dropped: int = 0
     acked: list[int] = field(default_factory=list)
     faults: float = 0.0
+    ahead_until: int = -1
     load: Load | None = None
     step_us: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint32))
 

@@ -1,0 +1,117 @@
+"""A replication server that stood still for a while must not blame its shards for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from sidereal.protocol.ids import Address
+from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
+from sidereal.protocol.links import derive_shard_key
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.shard import ShardCore
+
+RULES = Rules()
+KEY = derive_shard_key("a secret")
+AUTHORITY, SHARD = Address("192.0.2.1", 7072), Address("198.51.100.7", 50001)
+WALL = 1_700_000_000.0
+STEP_S = 0.005
+RESTLESS = 600
+
+
+class Wobble:
+    """A plugin by which everything changes its velocity in every tick."""
+
+    name = "wobble"
+
+    def systems(self, phase: Phase) -> Sequence[System]:
+        return (self.turn,) if phase is Phase.TICK else ()
+
+    def turn(self, bodies: Columns, step: Step) -> None:
+        bodies["vx"][bodies.rows()] = 20.0 if step.tick % 2 else -20.0
+
+
+class Rig:
+    """One world, one shard, a network without delay, and a server that can be made to stand."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(3)
+        self.now, self.next_tick_at, self.frozen = 0.0, RULES.tick_s, False
+        self.authority = Replicator(
+            schema=BASE_SCHEMA,
+            rules=RULES,
+            keys=Keys(bytes(32), KEY),
+            client_addresses=[Address("192.0.2.1", 7071)],
+            shard_addresses=[AUTHORITY],
+            clients_max=1,
+            entropy=rng.bytes,
+            rng=rng,
+            now=0.0,
+        )
+        rows = np.zeros(RESTLESS, BASE_SCHEMA.full_record)
+        rows["kind"], rows["radius"], rows["mass"] = Kind.ASTEROID, 4.0, 1.0
+        rows["x"], rows["y"] = np.divmod(np.arange(RESTLESS), 30)
+        rows["x"] = 30.0 * rows["x"] + 20.0
+        rows["y"] = 30.0 * rows["y"] + 20.0
+        self.authority.create(rows)
+        self.shard = ShardCore(
+            key=KEY,
+            server=AUTHORITY,
+            name="one",
+            schema=BASE_SCHEMA,
+            entropy=rng.bytes,
+            now=0.0,
+            wall_now=WALL,
+            seed=1,
+            plugins=[Wobble()],
+        )
+        self.waiting: list[bytes] = []
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / STEP_S)):
+            self.now += STEP_S
+            shard, wall_now = self.shard, WALL + self.now
+            due_at = shard.next_tick_at()
+            if due_at is not None and due_at <= self.now:
+                shard.step(self.now)
+            shard.handle_timer(self.now, wall_now)
+            self.waiting += [datagram for datagram, _ in shard.datagrams_to_send(self.now)]
+            if not self.frozen:
+                self._run_authority(wall_now)
+
+    def _run_authority(self, wall_now: float) -> None:
+        link = self.authority.shards
+        waiting, self.waiting = self.waiting, []
+        for datagram in waiting:
+            link.receive_datagram(datagram, SHARD, self.now, wall_now)
+        self.authority.pump(self.now)
+        missed = int((self.now - self.next_tick_at) / RULES.tick_s)
+        self.next_tick_at += max(0, missed - TICKS_CATCH_UP_MAX) * RULES.tick_s
+        while self.next_tick_at <= self.now:
+            self.authority.step(self.now)
+            self.next_tick_at += RULES.tick_s
+        link.endpoint.handle_timer(self.now, wall_now)
+        for datagram, _ in link.endpoint.datagrams_to_send(self.now):
+            self.shard.receive_datagram(datagram, AUTHORITY, self.now, wall_now)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
+def test_a_shard_outlives_a_server_that_stood_still(seconds: float) -> None:
+    rig = Rig()
+    rig.run(1.5)
+    columns = rig.authority.world.columns
+    assert set(columns["shard"][columns.rows()]) == {1}
+    rig.frozen = True
+    rig.run(seconds)
+    rig.frozen = False
+    rig.run(3.0)
+    left = [note for note in rig.authority.notes.take() if note.event == "shard_left"]
+    assert left == []
+    assert rig.shard.closed is None
+    assert columns.tick[columns.rows()].min() >= rig.authority.tick - 2
