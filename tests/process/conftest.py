@@ -115,6 +115,7 @@ class Command:
 
     def __init__(self, words: tuple[str, ...], directory: Path, extra: Mapping[str, str]) -> None:
         self.words = words
+        self.families: list[Family] = []
         self._out, self._err = directory / "out", directory / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
@@ -169,7 +170,8 @@ class Command:
         return found[1]
 
     def family(self) -> Family:
-        return Family(self.process.pid)
+        self.families.append(Family(self.process.pid))
+        return self.families[-1]
 
 
 def _bare_environment() -> dict[str, str]:
@@ -273,10 +275,11 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
     yield Toolbox(start, start_world, World, run, load_world, wait_until, ships)
     for command in commands:
         if command.process.poll() is None:
-            family = command.family()
+            command.family()
+        for family in command.families:
             family.kill()
-            command.process.wait()
             family.close()
+        command.process.wait()
 
 
 def load_world(data_dir: Path) -> Recovered:
