@@ -271,6 +271,17 @@ def test_drifting_entity_is_adopted_where_it_is_by_now_and_costs_nothing(rig: Ri
     assert rig.rows_of(ROCK) == []
 
 
+def test_entity_adopted_from_a_shard_that_was_ahead_is_proposed_once_that_is_past(
+    rig: Rig,
+) -> None:
+    ahead = rig.core.tick + 9
+    rig.adopt(full_rows(tick=ahead))
+    rig.control(1, Button.THRUST, Button.THRUST, 0, 0)
+    rig.run(2.0)
+    assert rig.rows_of(SHIP)[0]["tick"] > ahead
+    assert rig.rows_of(SHIP)[-1]["vx"] > 1.0
+
+
 def test_entity_hit_long_after_its_reference_is_proposed_where_it_is(rig: Rig) -> None:
     rocks = full_rows(2, kind=Kind.ASTEROID, tick=rig.tick)
     rocks["x"], rocks["vx"] = (0.0, 100.0), (20.0, 0.0)
