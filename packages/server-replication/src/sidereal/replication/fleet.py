@@ -62,17 +62,12 @@ class Fleet:
 
     def at_rest(self, slot: int, tick: int) -> Berth:
         """Give a ship of the world as it is now, and standing still."""
-        present = self._world.present(tick)
-        at = np.searchsorted(present.slots, [slot])
-        record = self._world.columns.store(np.array([slot]), self._world.schema.full_record)
-        record["x"], record["y"], record["heading"] = (
-            present.x[at],
-            present.y[at],
-            present.heading[at],
-        )
+        slots = np.array([slot])
+        record = self._world.columns.store(slots, self._world.schema.full_record)
+        record["x"], record["y"], record["heading"] = self._world.locate(slots, tick)
         record["vx"] = record["vy"] = record["spin"] = 0.0
         record["tick"] = tick
-        return Berth(record, self._world.uuid[[slot]])
+        return Berth(record, self._world.uuid[slots])
 
     def _build(self, name: str, tick: int) -> Berth:
         present = self._world.present(tick)

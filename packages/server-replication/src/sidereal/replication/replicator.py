@@ -154,6 +154,8 @@ class Replicator:
             account: int64[n], `ACCOUNT_NONE` for what is nobody's.
             active: bool[n], whether it was in the world.
         """
+        # Shards run ahead: a row may be newer than the clock, but what is older than it is refused.
+        self.tick = self._saved_at_tick = int(records["tick"].max(initial=self.tick))
         for row in np.flatnonzero(account != ACCOUNT_NONE):
             self.fleet.shelter(int(account[row]), records[[row]], uuid[[row]])
         there = active & (account == ACCOUNT_NONE)

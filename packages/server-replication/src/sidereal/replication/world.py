@@ -171,12 +171,15 @@ class World:
         self.columns.update(slots, records)
         self.dirty[slots] = True
 
+    def locate(self, slots: np.ndarray, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Work out where some entities are at a tick: x, y and heading, float64[n] each."""
+        reference = self._motion(slots)
+        return extrapolate(*reference, self.columns.tick[slots], tick, self.rules.tick_s)
+
     def present(self, tick: int) -> Present:
         """Work out where everything is at a tick."""
         slots = self.columns.rows()
-        x, y, heading = extrapolate(
-            *self._motion(slots), self.columns.tick[slots], tick, self.rules.tick_s
-        )
+        x, y, heading = self.locate(slots, tick)
         sector_x, sector_y = sector_of(x, y, self.rules)
         group = self.sectors.group_of(x, y, create=True)
         return Present(tick, slots, x, y, heading, group, pack_sector(sector_x, sector_y))

@@ -1,0 +1,65 @@
+"""What a world goes on with after its server has started again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.ids import Address
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.genesis import make_ship
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.world import UUID
+
+
+def recover(tick: int, rows: np.ndarray, account: int = 0) -> Replicator:
+    rng = np.random.default_rng(1)
+    core = Replicator(
+        schema=BASE_SCHEMA,
+        rules=Rules(),
+        keys=Keys(bytes(32), bytes(32)),
+        client_addresses=[Address("192.0.2.1", 1)],
+        shard_addresses=[Address("192.0.2.1", 2)],
+        clients_max=1,
+        entropy=rng.bytes,
+        rng=rng,
+        now=0.0,
+        tick=tick,
+    )
+    count = len(rows)
+    uuid = np.frombuffer(rng.bytes(16 * count), UUID)
+    core.populate(rows, uuid, np.full(count, account, np.int64), np.ones(count, np.bool_))
+    return core
+
+
+def test_the_clock_is_no_older_than_what_was_saved() -> None:
+    core = recover(1000, make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 1008))
+    assert core.tick == 1008
+    assert recover(1000, make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 900)).tick == 1000
+    assert recover(1000, np.zeros(0, BASE_SCHEMA.full_record)).tick == 1000
+
+
+def test_epochs_go_on_after_the_saved_ones() -> None:
+    saved = make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 900)
+    saved["epoch"] = 41
+    world = recover(1000, saved).world
+    assert world.columns.epoch[world.columns.rows()].tolist() == [42]
+
+
+def test_a_ship_waits_for_its_pilot_and_takes_controls_of_a_newer_epoch_only() -> None:
+    saved = make_ship(BASE_SCHEMA, "ship", 70.0, 80.0, 0.0, 900)
+    saved["epoch"] = 41
+    core = recover(1000, saved, account=7)
+    assert len(core.world.columns) == 0
+    slot = core.fleet.launch(7, "ship", 1001)
+    assert core.world.columns.epoch[slot] == core.world.columns["control_epoch"][slot] == 42
+    assert core.world.columns["x"][slot] == 70.0
+
+
+def test_a_ship_comes_to_rest_where_it_is_by_then() -> None:
+    moving = make_ship(BASE_SCHEMA, "ship", 0.0, 0.0, 0.0, 1000)
+    moving["vx"] = 40.0
+    core = recover(1000, moving)
+    berth = core.fleet.at_rest(int(core.world.columns.rows()[0]), 1020)
+    assert (berth.record["x"][0], berth.record["vx"][0]) == (40.0, 0.0)
+    assert berth.record["tick"][0] == 1020
