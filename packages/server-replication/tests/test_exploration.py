@@ -53,21 +53,22 @@ class Voyage:
         )
         self.core.create(records)
         user = encode_user_data(UserData(1, Role.OBSERVER, "watcher", bytes(16)))
-        self.shard = self._connect(SHARD_PROTOCOL_ID, SHARD_CHANNELS, bytes(256), rng)
-        self.client = self._connect(CLIENT_PROTOCOL_ID, PLAYER_CHANNELS, user, rng)
+        self._rng = rng
+        self.connect_shard()
+        self.client = self._connect(CLIENT_PROTOCOL_ID, PLAYER_CHANNELS, user)
         self.maps: list[LeaseMap] = []
-        hello = ShardHello(BASE_SCHEMA.hash, "one", bytes(16))
-        self.shard.send(ShardChannel.LEASE, encode_message(hello))
         self.client.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
         self.run(10)
 
+    def connect_shard(self) -> None:
+        self.shard = self._connect(SHARD_PROTOCOL_ID, SHARD_CHANNELS, bytes(256))
+        hello = ShardHello(BASE_SCHEMA.hash, "one", bytes(16))
+        self.shard.send(ShardChannel.LEASE, encode_message(hello))
+
     def _connect(
-        self,
-        protocol_id: int,
-        channels: tuple[ChannelSpec, ...],
-        user_data: bytes,
-        rng: np.random.Generator,
+        self, protocol_id: int, channels: tuple[ChannelSpec, ...], user_data: bytes
     ) -> ClientEndpoint:
+        rng = self._rng
         token = generate_connect_token(
             protocol_id=protocol_id,
             private_key=bytes(32),
@@ -161,6 +162,22 @@ def test_a_world_of_very_many_sectors_does_not_drive_its_clients_out() -> None:
     voyage.run(3 * LEASE_MAP_EVERY_TICKS)
     assert voyage.client.close_reason is None
     assert len(voyage.maps[-1].rows) > 0
+
+
+def test_clients_are_told_that_the_last_shard_has_gone_and_that_one_has_come() -> None:
+    voyage = Voyage(fleet(2, 0.0))
+    world = voyage.core.world
+    slots = world.columns.rows()
+    assert world.attributes["shard"][slots].tolist() == [1, 1]
+    voyage.shard.close(voyage.now)
+    voyage.run(3)
+    assert world.attributes["shard"][slots].tolist() == [0, 0]
+    assert len(voyage.core.mesh.leases.rows()) == 0
+    epoch = world.columns.epoch[slots].copy()
+    voyage.connect_shard()
+    voyage.run(10)
+    assert world.attributes["shard"][slots].tolist() == [1, 1]
+    assert (world.columns.epoch[slots] > epoch).all()
 
 
 def test_a_vacant_sector_is_leased_anew_under_a_newer_epoch() -> None:

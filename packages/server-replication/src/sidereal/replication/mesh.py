@@ -71,7 +71,7 @@ class Mesh:
         loads = count_by_sector(self._world.present(tick).sector)
         changes: list[LeaseChange] = []
         for shard, reason in attendance.left:
-            self._orphan_entities_of(shard)
+            self._orphan_entities_of(shard, tick)
             changes += self.leases.leave(shard.shard, loads)
             self._notes.add(
                 tick, "shard_left", shard=shard.shard, name=shard.name, reason=reason.name
@@ -142,9 +142,11 @@ class Mesh:
                 epoch = columns.epoch[mine].astype(np.int64) + 1
                 self._shards.send_release(shard, columns.net_id[mine], epoch, tick)
 
-    def _orphan_entities_of(self, shard: Shard) -> None:
+    def _orphan_entities_of(self, shard: Shard, tick: int) -> None:
         owner = self._world.columns["shard"]
-        owner[(owner == shard.shard) & self._world.columns.alive] = SHARD_NONE
+        slots = np.flatnonzero((owner == shard.shard) & self._world.columns.alive)
+        owner[slots] = SHARD_NONE
+        self._world.flag_attributes(slots, tick)
 
     def _announce(self, changes: list[LeaseChange], tick: int) -> None:
         if changes:
