@@ -484,6 +484,11 @@ def test_another_schema_is_refused_by_the_client() -> None:
     [
         [Assigned(SHIP, EPOCH, 1)],
         [Welcome(BASE_SCHEMA.hash, Rules(tick_hz=0), 1, 1, Role.PLAYER, "ada")],
+        [
+            Welcome(
+                BASE_SCHEMA.hash, Rules(interpolation_delay_s=math.inf), 1, 1, Role.PLAYER, "ada"
+            )
+        ],
         [Welcome(BASE_SCHEMA.hash, RULES, 1, 1, Role.PLAYER, "ada")] * 2,
     ],
 )
@@ -551,6 +556,16 @@ def test_chat_notices_and_leases_reach_the_face() -> None:
     ]
     assert stay.heard(Chat) == [Chat("hi")]
     assert len(stay.client.leases) == 0
+
+
+def test_a_server_that_talks_too_much_is_not_kept_in_memory() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    before = len(stay.events)
+    stay.world.say(Notice("x" * 100_000), Chat("x", "x" * 100_000), Notice("x" * 1000))
+    stay.run(1.0)
+    assert [type(event) for event in stay.events[before:]] == [events.NoticeLine]
+    assert stay.client.statistics().malformed == 2
 
 
 def test_what_cannot_be_said_is_refused_here() -> None:

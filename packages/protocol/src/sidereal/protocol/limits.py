@@ -105,6 +105,8 @@ EVENTS_MAX: Final = 1024
 NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
 CHAT_SIZE_MAX: Final = 240
+NOTICE_SIZE_MAX: Final = 1000
+"""Characters of what the server tells the person at a client or shard."""
 CHAT_LINES_PER_S: Final = 1
 CHAT_LINES_BURST: Final = 5
 """Lines a client may say at once after it was quiet; everybody is sent each of them."""

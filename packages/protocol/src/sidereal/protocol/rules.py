@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from sidereal.protocol.errors import ConfigError
@@ -55,7 +57,11 @@ def check_rules(rules: Rules) -> None:
     Raises:
         ConfigError: naming every problem at once.
     """
-    problems = []
+    problems = [
+        f"{name} must be finite"
+        for name, value in zip(rules.__struct_fields__, msgspec.structs.astuple(rules), strict=True)
+        if not math.isfinite(value)
+    ]
     if not 1 <= rules.tick_hz <= 120:
         problems.append("tick_hz must be 1 to 120")
     if not 1 <= rules.substeps <= 16:

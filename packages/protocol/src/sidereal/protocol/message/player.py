@@ -19,6 +19,7 @@ U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
 Coordinate = Annotated[float, msgspec.Meta(ge=-3e12, le=3e12)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.NAME_SIZE_MAX)]
 Text = Annotated[str, msgspec.Meta(max_length=limits.CHAT_SIZE_MAX)]
+Words = Annotated[str, msgspec.Meta(max_length=limits.NOTICE_SIZE_MAX)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
@@ -74,14 +75,14 @@ class Welcome(_Message, frozen=True, tag=2):
     tick: U32
     account: int
     role: U16
-    name: str
+    name: Annotated[str, msgspec.Meta(max_length=limits.NAME_SIZE_MAX)]
 
 
 class Refused(_Message, frozen=True, tag=3):
     """The session ends; `reason` is a `CloseReason`, `text` is for people."""
 
     reason: U16
-    text: str
+    text: Words
 
 
 class Assigned(_Message, frozen=True, tag=4):
@@ -131,13 +132,13 @@ class Chat(_Message, frozen=True, tag=8):
     """A line of chat; `sender` is filled in by the server."""
 
     text: Text
-    sender: str = ""
+    sender: Annotated[str, msgspec.Meta(max_length=limits.NAME_SIZE_MAX)] = ""
 
 
 class Notice(_Message, frozen=True, tag=9):
     """A line for the person at the client: what happened and what it means."""
 
-    text: str
+    text: Words
 
 
 ClientMessage = Hello | Controls | LookAt | Chat
