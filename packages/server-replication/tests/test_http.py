@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import logging
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
@@ -17,7 +18,7 @@ from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication import passwords
+from sidereal.replication import http, passwords
 from sidereal.replication.credentials import PASSWORD_SIZE_MAX
 from sidereal.replication.http import BODY_SIZE_MAX, HttpConfig, create_app, serve_http
 from sidereal.replication.metrics import Metric
@@ -92,8 +93,10 @@ class Endpoint:
 
 
 @contextlib.asynccontextmanager
-async def serving(endpoint: Endpoint, accounts: Any = None) -> AsyncIterator[Address]:
-    app = create_app(accounts or endpoint.accounts, endpoint.authority, CONFIG, lambda n: b"\7" * n)
+async def serving(
+    endpoint: Endpoint, accounts: Any = None, config: HttpConfig = CONFIG
+) -> AsyncIterator[Address]:
+    app = create_app(accounts or endpoint.accounts, endpoint.authority, config, lambda n: b"\7" * n)
     async with trio.open_nursery() as nursery:
         address = await nursery.start(partial(serve_http, "127.0.0.1", 0, app))
         endpoint.client.base_url = httpx.URL(f"http://{address.host}:{address.port}")
@@ -221,6 +224,38 @@ async def test_guest_gets_a_name_and_no_account(endpoint: Endpoint) -> None:
     assert response.json()["name"] == "guest-07070707"
     assert response.json()["role"] == "observer"
     assert endpoint.authority.issued == [(0, Role.OBSERVER, "guest-07070707")]
+
+
+async def test_a_world_without_guests_lets_none_in() -> None:
+    config = dataclasses.replace(CONFIG, guests=False)
+    async with httpx.AsyncClient() as client:
+        endpoint = Endpoint(client)
+        async with serving(endpoint, config=config):
+            response = await endpoint.post("/v1/sessions", {"guest": True})
+            check_problem(response, 403, "register")
+            await endpoint.register()
+            assert (await endpoint.post("/v1/sessions", ANN)).status_code == 200
+    assert [account for account, _, _ in endpoint.authority.issued] == [1]
+
+
+async def test_a_body_that_trickles_ends(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BODY_WITHIN_S", 0.2)
+    url = endpoint.client.base_url
+    stream = await trio.open_tcp_stream(url.host, url.port or 0)
+    head = b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 4000\r\n"
+    answer = b""
+    with trio.fail_after(3):
+        async with stream:
+            await stream.send_all(head + b"content-type: application/json\r\n\r\n")
+            with trio.move_on_after(0.1):
+                while True:
+                    await stream.send_all(b" ")
+                    await trio.sleep(0.02)
+            while received := await stream.receive_some():
+                answer += received
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 async def test_guest_with_a_password_is_refused(endpoint: Endpoint) -> None:

@@ -43,6 +43,8 @@ from sidereal.replication.passwords import HASH_OF_NOBODY, BusyError, Passwords
 from sidereal.replication.tables import NameTakenError, name_key
 
 BODY_SIZE_MAX: Final = 4096
+BODY_WITHIN_S: Final = 10.0
+"""How long a body may take to come; one that trickles would hold its connection for days."""
 GUEST: Final = 0
 """Account id of guests."""
 
@@ -113,12 +115,14 @@ class HttpConfig:
         schema_hash: of the world's schema.
         expires_s: how long a connect token holds.
         operators: names of the accounts that may be operators.
+        guests: whether one may enter without an account.
     """
 
     protocol_id: int
     schema_hash: bytes
     expires_s: int
     operators: frozenset[str] = field(default_factory=frozenset)
+    guests: bool = True
 
 
 class Problem(Exception):
@@ -197,6 +201,8 @@ class _Endpoint:
 
     async def log_in(self, request: Request) -> Response:
         form: LoginForm = read_login_untrusted(await _read_body(request))
+        if form.guest and not self._config.guests:
+            raise Problem(HTTPStatus.FORBIDDEN, "this world has no guests: register an account")
         if form.guest:
             account_id, name = GUEST, GUEST_PREFIX + self._entropy(4).hex()
         else:
@@ -243,6 +249,16 @@ async def _read_body(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json")
+    with trio.move_on_after(BODY_WITHIN_S):
+        return await _read_chunks(request)
+    raise Problem(
+        HTTPStatus.REQUEST_TIMEOUT,
+        f"the body took more than {BODY_WITHIN_S:.0f} s",
+        headers={"connection": "close"},
+    )
+
+
+async def _read_chunks(request: Request) -> bytes:
     body = bytearray()
     async with aclosing(request.stream()) as chunks:
         async for chunk in chunks:
