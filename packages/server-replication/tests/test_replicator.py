@@ -24,6 +24,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.playerlink import JOINS_PER_TICK_MAX
+from sidereal.replication.players import Phase
 from sidereal.replication.replicator import Keys, Replicator
 
 WALL = 1_700_000_000.0
@@ -35,7 +37,8 @@ RULES = Rules()
 class Cast:
     """A replicator and clients that speak only when a test lets them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clients_max: int = 4) -> None:
+        self.clients_max = clients_max
         rng = np.random.default_rng(1)
         self.entropy = rng.bytes
         self.now = 100.0
@@ -45,7 +48,7 @@ class Cast:
             keys=Keys(bytes(32), bytes(range(32))),
             client_addresses=[SERVER],
             shard_addresses=[SHARDS],
-            clients_max=4,
+            clients_max=clients_max,
             entropy=self.entropy,
             rng=rng,
             now=self.now,
@@ -55,7 +58,7 @@ class Cast:
         self.clients: dict[Address, ClientEndpoint] = {}
         self.shards: dict[Address, ClientEndpoint] = {}
 
-    def connect(self, account: int, role: Role) -> ClientEndpoint:
+    def connect(self, account: int, role: Role, ticks: int = 10) -> ClientEndpoint:
         user = UserData(account, role, f"pilot {account}", self.entropy(16))
         token = generate_connect_token(
             protocol_id=CLIENT_PROTOCOL_ID,
@@ -70,7 +73,7 @@ class Cast:
         )
         client = ClientEndpoint(token, PLAYER_CHANNELS, self.entropy, self.now, WALL)
         self.clients[Address("198.51.100.1", 5000 + len(self.clients))] = client
-        self.run(10)
+        self.run(ticks)
         return client
 
     def connect_shard(self) -> ClientEndpoint:
@@ -158,6 +161,23 @@ def test_two_logins_of_an_account_in_one_tick_bring_one_ship() -> None:
     newer.close(cast.now)
     cast.run(5)
     assert len(cast.core.world.columns) == 1
+
+
+def test_a_crowd_that_comes_at_once_is_taken_in_over_several_ticks() -> None:
+    cast = Cast(clients_max=2 * JOINS_PER_TICK_MAX + 1)
+    numbers = range(1, cast.clients_max + 1)
+    crowd = [cast.connect(number, Role.OBSERVER, ticks=4) for number in numbers]
+    for client in crowd:
+        say_hello(client)
+        client.send(PlayerChannel.COMMAND, encode_message(LookAt(1.0, 2.0)))
+    present = []
+    for _ in range(4):
+        cast.run(1)
+        players = list(cast.core.clients.players)
+        present.append(sum(player.phase is Phase.JOINED for player in players))
+    assert present == [JOINS_PER_TICK_MAX, 2 * JOINS_PER_TICK_MAX, len(crowd), len(crowd)]
+    assert all(player.looks_at == (1.0, 2.0) for player in cast.core.clients.players)
+    assert not cast.core.clients.dropped
 
 
 def chat_lines(client: ClientEndpoint) -> list[str]:

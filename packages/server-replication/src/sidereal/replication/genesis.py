@@ -87,7 +87,7 @@ def find_room(
         rules: for the size of a sector.
         rng: which spot.
         clearance: wanted distance to every edge, world units.
-        candidates: spots that are tried at once; the freest wins.
+        candidates: spots that are tried; the first that is free enough, or else the freest.
     """
     if not len(x):
         half = rules.sector_size / 4
@@ -96,8 +96,13 @@ def find_room(
     angle = rng.uniform(0.0, math.tau, candidates)
     distance = radius[seeds] + clearance * rng.uniform(1.0, 2.0, candidates)
     spot_x, spot_y = x[seeds] + distance * np.cos(angle), y[seeds] + distance * np.sin(angle)
-    gaps = np.hypot(spot_x[:, None] - x, spot_y[:, None] - y) - radius
-    best = int(np.argmax(np.minimum(gaps.min(axis=1), clearance)))
+    best, widest = 0, -math.inf
+    for at in range(candidates):  # seldom more than a few: 0.4 ms each for 18,000
+        gap = float((np.hypot(spot_x[at] - x, spot_y[at] - y) - radius).min())
+        if gap > widest:
+            best, widest = at, gap
+        if gap >= clearance:
+            break
     return float(spot_x[best]), float(spot_y[best])
 
 

@@ -48,6 +48,9 @@ GOODBYE_S: Final = 1.0
 INBOX_MAX: Final = 16_384
 """Messages between two ticks, over all clients; beyond that they are dropped and counted."""
 
+JOINS_PER_TICK_MAX: Final = 8
+"""Clients taken in by one tick, the others by the next: each may take 2 ms to find room for."""
+
 
 class Attendance(NamedTuple):
     """Clients that came and went since the last tick."""
@@ -117,12 +120,19 @@ class PlayerLink:
     def attend(self, tick: int, now: float) -> Attendance:
         """Act on the inbox and on deadlines; once per tick."""
         joined: list[Player] = []
+        deferred: set[int] = set()
         inbox, self._inbox = self._inbox, []
         for peer, message in inbox:
             player = self.players.get(peer)
             if player is None or player.phase is Phase.LEAVING:
                 continue
-            if isinstance(message, Hello):
+            if player.peer in deferred or (
+                isinstance(message, Hello) and len(joined) >= JOINS_PER_TICK_MAX
+            ):
+                deferred.add(player.peer)
+                player.deadline = now + HELLO_WITHIN_S
+                self._inbox.append((peer, message))
+            elif isinstance(message, Hello):
                 joined += self._join(player, message, tick, now)
             elif player.phase is not Phase.JOINED:
                 self.dropped["no_hello"] += 1
