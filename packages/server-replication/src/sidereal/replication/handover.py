@@ -39,7 +39,7 @@ def decide_handovers(
     slots: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
-    sector: np.ndarray,
+    holder: np.ndarray,
     owner: np.ndarray,
     leases: LeaseTable,
     rules: Rules,
@@ -50,12 +50,11 @@ def decide_handovers(
         slots: int64[n], the living.
         x: float64[n], world units.
         y: float64[n], world units.
-        sector: int64[n], packed.
+        holder: uint16[n], who leases the sector each is in.
         owner: uint16[n].
         leases: who holds which sector.
         rules: for the size of a sector.
     """
-    holder = leases.holders_of(sector)
     away = np.flatnonzero((holder != owner) & (holder != SHARD_NONE))
     if len(away):
         alive = np.isin(owner[away], np.array(leases.shards, np.uint16))
@@ -68,9 +67,8 @@ def _within_margin(
     x: np.ndarray, y: np.ndarray, owner: np.ndarray, leases: LeaseTable, rules: Rules
 ) -> np.ndarray:
     """Tell which positions have a sector of their owner within the margin, bool[n]."""
-    near = np.zeros(len(x), np.bool_)
-    for dx in (-HANDOVER_MARGIN, 0.0, HANDOVER_MARGIN):
-        for dy in (-HANDOVER_MARGIN, 0.0, HANDOVER_MARGIN):
-            sector_x, sector_y = sector_of(x + dx, y + dy, rules)
-            near |= leases.holders_of(pack_sector(sector_x, sector_y)) == owner
-    return near
+    steps = np.array([-HANDOVER_MARGIN, 0.0, HANDOVER_MARGIN])
+    off_x, off_y = np.repeat(steps, len(steps)), np.tile(steps, len(steps))
+    sector_x, sector_y = sector_of(x + off_x[:, None], y + off_y[:, None], rules)
+    near: np.ndarray = leases.holders_of(pack_sector(sector_x, sector_y)) == owner
+    return np.asarray(near.any(axis=0), np.bool_)

@@ -81,14 +81,14 @@ class LeaseTable:
         """Look up the holders of many sectors.
 
         Args:
-            keys: int64[n], packed sectors (`pack_sector`).
+            keys: int64, any shape, packed sectors (`pack_sector`).
 
         Returns:
-            uint16[n], `SHARD_NONE` where nobody holds the sector.
+            uint16 of that shape, `SHARD_NONE` where nobody holds the sector.
         """
         self._index()
         if not len(self._keys):
-            return np.full(len(keys), SHARD_NONE, np.uint16)
+            return np.full(keys.shape, SHARD_NONE, np.uint16)
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.where(self._keys[at] == keys, self._holders[at], SHARD_NONE).astype(np.uint16)
 

@@ -97,14 +97,6 @@ class Mesh:
             self._clients.broadcast(self.lease_map(tick))
             self._map_tick, self._map_is_old = tick, False
 
-    def lease_space(self, present: Present) -> None:
-        """Lease sectors that something has entered and nobody holds."""
-        vacant = self.leases.holders_of(present.sector) == SHARD_NONE
-        if vacant.any() and len(self._shards.shards):
-            wanted = count_by_sector(present.sector[vacant])
-            loads = count_by_sector(present.sector)
-            self._announce(self.leases.grow(wanted, loads), present.tick)
-
     def hand_over(self, present: Present) -> None:
         """Give entities that have left their owner's space to the shard whose space they are in."""
         columns = self._world.columns
@@ -112,7 +104,7 @@ class Mesh:
             present.slots,
             present.x,
             present.y,
-            present.sector,
+            self._lease_space(present),
             columns["shard"][present.slots],
             self.leases,
             self._world.rules,
@@ -141,6 +133,21 @@ class Mesh:
             if len(mine):
                 epoch = columns.epoch[mine].astype(np.int64) + 1
                 self._shards.send_release(shard, columns.net_id[mine], epoch, tick)
+
+    def _lease_space(self, present: Present) -> np.ndarray:
+        """Lease sectors that something has entered and nobody holds.
+
+        Returns:
+            uint16[n], who holds the sector that each entity is in.
+        """
+        holder = self.leases.holders_of(present.sector)
+        vacant = holder == SHARD_NONE
+        if not vacant.any() or not len(self._shards.shards):
+            return holder
+        wanted = count_by_sector(present.sector[vacant])
+        loads = count_by_sector(present.sector)
+        self._announce(self.leases.grow(wanted, loads), present.tick)
+        return self.leases.holders_of(present.sector)
 
     def _orphan_entities_of(self, shard: Shard, tick: int) -> None:
         owner = self._world.columns["shard"]

@@ -189,7 +189,6 @@ class Replicator:
         self._change_players(now)
         present = self.world.present(self.tick)
         self._forget_empty_space(present)
-        self.mesh.lease_space(present)
         self.mesh.hand_over(present)
         self.ghosts.send(present)
         self.mesh.tell_clients(self.tick)

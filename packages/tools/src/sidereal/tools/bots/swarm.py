@@ -60,7 +60,8 @@ class BotsConfig:
         behaviour: one of `BEHAVIOURS`.
         seed: decides accounts' passwords and all that bots do.
         first: number of the first bot, for a load spread over processes.
-        mirroring: how many of them keep a replica of what they are told, None for all.
+        mirroring: how many of them keep a replica of what they are told, None for all; the others
+            read of each snapshot only their own ship.
         predicting: how many of them run the prediction.
     """
 
@@ -71,7 +72,7 @@ class BotsConfig:
     behaviour: str = "wander"
     seed: int = 0
     first: int = 1
-    mirroring: int | None = None
+    mirroring: int | None = 8
     predicting: int = 4
 
     def check(self) -> None:

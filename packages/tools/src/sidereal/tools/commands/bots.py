@@ -28,6 +28,7 @@ async def bots(
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
     behaviour: str = "wander",
     seed: int = 1,
+    mirror: int = 8,
     require: Annotated[list[str] | None, Parameter(negative=())] = None,
     json: JsonTarget = None,
 ) -> int:
@@ -49,6 +50,9 @@ async def bots(
         What they do.
     seed
         Of their accounts and of what they do.
+    mirror
+        How many of them keep the whole picture they are sent, as the viewer does; the others read
+        their own ship of it, so that the bots do not take the processor they measure.
     require
         What must hold of the report; may be given again. Exit status 3 when one does not.
     json
@@ -58,7 +62,13 @@ async def bots(
     check_target(json)
     requirements = [parse_requirement(text) for text in require or []]
     config = BotsConfig(
-        server=server, count=count, ramp_s=ramp, for_s=for_s, behaviour=behaviour, seed=seed
+        server=server,
+        count=count,
+        ramp_s=ramp,
+        for_s=for_s,
+        behaviour=behaviour,
+        seed=seed,
+        mirroring=mirror,
     )
     swarm = Swarm(config)
     settle_memory()
