@@ -179,7 +179,8 @@ def test_older_snapshots_never_undo_newer_ones(replica: Replica) -> None:
     replica.apply_untrusted(datagram(11, Told(HERE, {5: 11}, {5: 9}, since=10)), 0.0)
     replica.apply_untrusted(first, 0.0)
     slot = replica.columns.slots_of([5])
-    assert (tick_of(replica, 5), replica.columns["shard"][slot]) == (12, 2)
+    assert tick_of(replica, 5) == 12
+    assert replica.columns["shard"][slot].tolist() == [2]
 
 
 def test_parts_make_a_cell_known_in_any_order_and_only_together(replica: Replica) -> None:

@@ -163,9 +163,9 @@ def test_acks_count_in_whatever_order_they_come(server: Server) -> None:
 
 def test_a_client_without_news_still_gets_one_datagram_with_its_own_block(server: Server) -> None:
     settle(server)
-    block = np.zeros((), OWN_BLOCK)
+    block = np.zeros(1, OWN_BLOCK)
     block["input_seq"] = 77
-    server.step({0: block[()]})
+    server.step({0: block[0]})
     [snapshot] = server.sent[0]
     assert snapshot.own is not None
     assert snapshot.own["input_seq"] == 77

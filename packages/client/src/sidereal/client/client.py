@@ -321,7 +321,7 @@ class Client:
         if self._mirror:
             self._reader = self.replica = Replica(self._schema, welcome.rules)
         else:
-            self._reader = Glance(self._schema, welcome.rules)
+            self._reader = Glance(welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s)
         self._prediction = Prediction(welcome.rules) if self._predict else None
         self._events.append(events.Joined(welcome))

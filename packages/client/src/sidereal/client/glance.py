@@ -8,8 +8,7 @@ from sidereal.client.replica import Applied
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import REORDER_TICKS_MAX
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import Schema
-from sidereal.protocol.state.snapshot import read_snapshot_untrusted
+from sidereal.protocol.state.snapshot import read_own_untrusted
 
 
 class Glance:
@@ -20,29 +19,28 @@ class Glance:
         stale: snapshots that were too old to be looked at.
     """
 
-    def __init__(self, schema: Schema, rules: Rules) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.newest_tick = -1
         self.stale = 0
-        self._schema = schema
         self._rules = rules
 
     def apply_untrusted(self, message: bytes, now: float) -> Applied:
-        """Take one datagram apart, as a replica would.
+        """Read one datagram as far as it tells of its receiver.
 
         Args:
             message: as received.
             now: monotonic seconds.
 
         Raises:
-            WireError: not a snapshot of this schema.
+            WireError: it does not begin like a snapshot.
         """
-        snapshot = read_snapshot_untrusted(self._schema, self._rules, message)
-        own = None if snapshot.own is None else snapshot.own[0]
+        tick, block = read_own_untrusted(self._rules, message)
+        own = None if block is None else block[0]
         if own is not None and not all(map(math.isfinite, own.item())):
             raise WireError("own block with a number that is none")
-        self.stale += snapshot.tick < self.newest_tick - REORDER_TICKS_MAX
-        self.newest_tick = max(self.newest_tick, snapshot.tick)
-        return Applied(snapshot.tick, own)
+        self.stale += tick < self.newest_tick - REORDER_TICKS_MAX
+        self.newest_tick = max(self.newest_tick, tick)
+        return Applied(tick, own)
 
     def expire(self, tick: int) -> None:
         """Nothing is kept, so nothing grows old."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,8 @@ class _Reader:
     """Takes rows off the front of a message."""
 
     def __init__(self, message: bytes) -> None:
+        if len(message) > SNAPSHOT_SIZE_MAX:
+            raise WireError(f"snapshot of {len(message)} bytes")
         self._message = message
         self._offset = 0
 
@@ -88,6 +90,20 @@ class _Reader:
             raise WireError(f"{len(self._message) - self._offset} bytes too many in a snapshot")
 
 
+_BYTE: Final = np.dtype("u1")
+
+
+class _Head(NamedTuple):
+    tick: int
+    section_count: int
+    sector_x: int
+    sector_y: int
+    cell: int
+    deferred: int
+    quiet: Rows
+    own: Rows | None
+
+
 class _Sections(NamedTuple):
     rows: Rows
     part: Ints
@@ -101,17 +117,9 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
     Raises:
         WireError: not a snapshot; what its records hold is not looked at.
     """
-    if len(message) > SNAPSHOT_SIZE_MAX:
-        raise WireError(f"snapshot of {len(message)} bytes")
     reader = _Reader(message)
-    version, flags, section_count, tick, sector_x, sector_y, cell, deferred = reader.take(
-        HEADER, 1
-    )[0].item()
-    if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= rules.cells_per_side**2:
-        raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
-    bits = reader.take(np.dtype("u1"), quiet_size(rules)).view(np.uint8)
-    quiet = np.unpackbits(bits, bitorder="little").view(np.bool_)
-    own = reader.take(OWN_BLOCK, 1) if flags & OWN else None
+    tick, section_count, sector_x, sector_y, cell, deferred, bits, own = _take_head(reader, rules)
+    quiet = np.unpackbits(bits.view(np.uint8), bitorder="little").view(np.bool_)
     sections = _take_sections(reader, section_count, tick, quiet, rules)
     rows = sections.rows
     which = np.arange(section_count)
@@ -145,6 +153,30 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
         grave_section=grave_section,
         grave_tick=tick - (tick - graves["tick"].astype(np.int64)) % (1 << 16),
     )
+
+
+def read_own_untrusted(rules: Rules, message: bytes) -> tuple[int, Rows | None]:
+    """Read a datagram only as far as it tells of its receiver.
+
+    Returns:
+        its tick and, if there is one, the own block, `OWN_BLOCK[1]`.
+
+    Raises:
+        WireError: it does not begin like a snapshot.
+    """
+    head = _take_head(_Reader(message), rules)
+    return head.tick, head.own
+
+
+def _take_head(reader: _Reader, rules: Rules) -> _Head:
+    version, flags, section_count, tick, sector_x, sector_y, cell, deferred = reader.take(
+        HEADER, 1
+    )[0].item()
+    if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= rules.cells_per_side**2:
+        raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
+    bits = reader.take(_BYTE, quiet_size(rules))
+    own = reader.take(OWN_BLOCK, 1) if flags & OWN else None
+    return _Head(tick, section_count, sector_x, sector_y, cell, deferred, bits, own)
 
 
 def _take_sections(
