@@ -25,6 +25,9 @@ SUPERVISED: Final = "SIDEREAL_SUPERVISED"
 LOG_LEVEL: Final = "SIDEREAL_LOG"
 """Environment variable: debug, info (the default), warning or error."""
 
+YOUNG_OBJECTS: Final = 20_000
+"""New objects that start a garbage collection."""
+
 
 def wall_clock_now() -> float:
     """Give Unix seconds, for tokens and rows on disk only."""
@@ -40,10 +43,12 @@ def settle_memory() -> None:
     """Take all that a process has loaded so far out of garbage collection.
 
     Modules and their objects live as long as the process; walking them costs 30 ms every now and
-    then, in the middle of a tick.
+    then, in the middle of a tick. What a tick makes is freed by counting references, so the young
+    need not be walked often either.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 async def run_until_told(serve: Callable[[], Awaitable[None]]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import trio
 from cyclopts import Parameter
 
 from sidereal.protocol.runtime.process import (
+    SUPERVISED,
     run_until_told,
     settle_memory,
     start_logging,
@@ -18,6 +20,9 @@ from sidereal.protocol.runtime.process import (
 from sidereal.tools.bots.report import parse_requirement
 from sidereal.tools.bots.swarm import BotsConfig, Swarm
 from sidereal.tools.publish import JsonTarget, check_target, publish
+
+NICENESS: Final = 5
+"""On the machine of the servers they load, bots give way: players would be elsewhere."""
 
 
 async def bots(
@@ -72,6 +77,8 @@ async def bots(
     )
     swarm = Swarm(config)
     settle_memory()
+    if os.environ.get(SUPERVISED):
+        os.nice(NICENESS)
     began_at = trio.current_time()
     finished = False
 
