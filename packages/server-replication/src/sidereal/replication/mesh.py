@@ -1,9 +1,9 @@
 """The mesh: which shard simulates which sector and, following from that, which entity.
 
-Stages of the tick: shards come and go (`change_shards`), sectors that something has entered are
-leased (`lease_space`) and those long empty are not (`vacate`), entities follow the leases
-(`hand_over`). A handover is one decision: in one
-tick the owner changes and the epoch is bumped, so whatever the former owner still sends is fenced.
+Stages of the tick: shards come and go (`change_shards`); sectors that something has entered are
+leased, and entities follow the leases (`hand_over`); the leases of sectors long empty end
+(`vacate`). A handover is one decision: in one tick the owner changes and the epoch is bumped, so
+whatever the former owner still sends is fenced.
 """
 
 from __future__ import annotations
