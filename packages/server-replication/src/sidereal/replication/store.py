@@ -220,19 +220,21 @@ class Store:
         limit_s: float,
         answer: _Answer[T],
     ) -> None:
+        value: T | None = None
+        fault: StoreError | None = None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, pool, limit_s, answer)
                 try:
                     value = await trio_asyncio.aio_as_trio(_on_connection)(pool, operation)
-                except _FAULTS as error:
-                    answer.give(None, self._judge(pool, error))
-                else:
                     self._timeouts = 0
-                    answer.give(value)
+                except _FAULTS as error:
+                    fault = self._judge(pool, error)
                 nursery.cancel_scope.cancel()
         finally:
             self._running -= 1
+        # Only now: whoever has the answer may count on the operation's place being free again.
+        answer.give(value, fault)
 
     async def _watch(
         self, pool: asyncpg.Pool[asyncpg.Record], limit_s: float, answer: _Answer[T]
