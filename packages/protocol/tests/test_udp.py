@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import socket
+import sys
 
 import pytest
 import trio
@@ -56,10 +58,79 @@ async def test_nothing_there_is_an_empty_list() -> None:
 
 async def test_a_drain_ends_so_that_others_get_a_turn() -> None:
     with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
-        one.send_nowait([(b"x", two.address)] * (limits.DATAGRAMS_PER_DRAIN_MAX + 10))
+        most, batch = limits.DATAGRAMS_PER_DRAIN_MAX, limits.DATAGRAMS_PER_SEND_MAX
+        one.send_nowait([(b"x", two.address)] * (2 * most))
         await two.wait_readable()
-        assert len(two.receive_nowait()) == limits.DATAGRAMS_PER_DRAIN_MAX
-        assert len(two.receive_nowait()) == 10
+        first = len(two.receive_nowait())
+        assert most <= first < most + batch
+        assert first + len(two.receive_nowait()) == 2 * most
+
+
+async def test_datagrams_of_one_size_share_a_system_call_and_keep_their_borders() -> None:
+    sizes = [1000] * (limits.DATAGRAMS_PER_SEND_MAX + 5) + [700, 700, 900, 0, 900]
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        datagrams = [(bytes([n % 251]) * size, two.address) for n, size in enumerate(sizes)]
+        one.send_nowait(datagrams)
+        came = await receive(two, len(sizes))
+        assert came == [(datagram, one.address) for datagram, _ in datagrams]
+        if sys.platform == "linux":
+            assert one.statistics().sends < 10
+            assert two.statistics().receives < 10
+
+
+async def test_datagrams_of_one_size_to_many_reach_each_of_them() -> None:
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        one.send_nowait([(b"a", two.address), (b"b", one.address), (b"c", two.address)])
+        assert await receive(two, 2) == [(b"a", one.address), (b"c", one.address)]
+        assert await receive(one, 1) == [(b"b", one.address)]
+
+
+async def test_too_long_datagrams_that_come_together_are_each_cut() -> None:
+    too_long = limits.DATAGRAM_SIZE_MAX + 100
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        one.send_nowait([(bytes([n]) * too_long, two.address) for n in range(5)])
+        came = await receive(two, 5)
+        assert [datagram for datagram, _ in came] == [
+            bytes([n]) * (limits.DATAGRAM_SIZE_MAX + 1) for n in range(5)
+        ]
+
+
+class Unbatched(socket.socket):
+    """A socket on a device that cannot cut a batch into datagrams."""
+
+    attempts = 0
+
+    def sendmsg(self, *_: object) -> int:
+        self.attempts += 1
+        raise OSError(errno.EIO, "no checksum offload")
+
+
+async def test_where_batches_are_refused_each_datagram_has_a_call_of_its_own() -> None:
+    bound = Unbatched(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.setblocking(False)
+    bound.bind((LOCALHOST, 0))
+    with UdpSocket(bound) as one, await open_udp(LOCALHOST, 0) as two:
+        datagrams = [(bytes([n]) * 100, two.address) for n in range(20)]
+        one.send_nowait(datagrams)
+        one.send_nowait(datagrams)
+        assert await receive(two, 40) == [(sent, one.address) for sent, _ in datagrams * 2]
+        assert bound.attempts == (sys.platform == "linux")
+        assert one.statistics().sends == one.statistics().datagrams_out == 40
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+async def test_what_the_system_dropped_is_counted() -> None:
+    with await open_udp(LOCALHOST, 0) as one, await open_udp(LOCALHOST, 0) as two:
+        assert two.statistics().receives_overflowed == 0
+        count = 4 * two.statistics().receive_buffer_size // limits.DATAGRAM_SIZE_MAX
+        one.send_nowait([(bytes(1000), two.address)] * count)
+        dropped = two.statistics().receives_overflowed
+        assert dropped > 0
+        came = 0
+        while datagrams := two.receive_nowait():
+            came += len(datagrams)
+        assert came < count
+    assert two.statistics().receives_overflowed == dropped
 
 
 async def test_a_datagram_too_long_is_seen_to_be_too_long() -> None:

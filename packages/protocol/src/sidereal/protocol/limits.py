@@ -119,6 +119,8 @@ CLIENT_MESSAGES_BURST: Final = 400
 TICKS_CATCH_UP_MAX: Final = 5
 """Ticks run back to back after a stall; the rest is dropped and counted."""
 DATAGRAMS_PER_DRAIN_MAX: Final = 256
+DATAGRAMS_PER_SEND_MAX: Final = 64
+"""Datagrams handed to the system in one call, as many as any Linux takes."""
 SOCKET_BUFFER_SIZE: Final = 8 << 20
 """Bytes asked of the system for each direction of a UDP socket."""
 
