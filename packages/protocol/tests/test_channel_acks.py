@@ -21,9 +21,11 @@ def acked_by(received: ReceivedPackets) -> set[int]:
     return {newest} | {newest - 1 - i for i in range(bits.bit_length()) if bits >> i & 1}
 
 
-def send(sent: SentPackets, count: int, at: float = 0.0) -> None:
+def send(sent: SentPackets, count: int, at: float = 0.0, ack_wanted: bool = True) -> None:
     for _ in range(count):
-        sent.add(SentPacket(sent.next_sequence, at))
+        packet = SentPacket(sent.next_sequence, at)
+        packet.ack_wanted = ack_wanted
+        sent.add(packet)
 
 
 def sequences(packets: list[SentPacket]) -> list[int]:
@@ -44,12 +46,12 @@ def test_a_packet_is_new_once_unless_it_is_too_old(arrivals: list[int]) -> None:
     newest = -1
     for sequence in arrivals:
         is_old = newest - sequence >= limits.ACK_SPAN_MAX
-        assert received.is_new(sequence) == (sequence not in seen and not is_old)
-        if received.is_new(sequence):
-            received.add(sequence, True, 0.0)
+        is_new = sequence not in seen and not is_old
+        assert received.admit(sequence, True, 0.0) == (sequence if is_new else None)
+        if is_new:
             seen.add(sequence)
             newest = max(newest, sequence)
-            assert received.newest == newest
+        assert received.newest == newest
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
@@ -60,8 +62,7 @@ def test_a_packet_is_acked_three_times(batches: list[list[int]]) -> None:
     for batch in batches:
         came: set[int] = set()
         for sequence in batch:
-            if received.is_new(sequence):
-                received.add(sequence, True, 0.0)
+            if received.admit(sequence, True, 0.0) is not None:
                 came.add(sequence)
         seen.append(came)
         acked = acked_by(received)
@@ -71,10 +72,10 @@ def test_a_packet_is_acked_three_times(batches: list[list[int]]) -> None:
 
 def test_an_ack_is_owed_only_for_packets_that_want_one() -> None:
     received = ReceivedPackets()
-    received.add(0, False, 1.0)
+    received.admit(0, False, 1.0)
     assert received.owed_since is None
-    received.add(1, True, 2.0)
-    received.add(2, True, 3.0)
+    received.admit(1, True, 2.0)
+    received.admit(2, True, 3.0)
     assert received.owed_since == 2.0
     received.acks_sent()
     assert received.owed_since is None
@@ -83,18 +84,18 @@ def test_an_ack_is_owed_only_for_packets_that_want_one() -> None:
 def test_acks_span_no_more_than_the_limit() -> None:
     received = ReceivedPackets()
     for sequence in range(limits.ACK_SPAN_MAX + 10):
-        received.add(sequence, True, 0.0)
+        received.admit(sequence, True, 0.0)
     assert received.ack_words == limits.ACK_WORDS_MAX
     assert min(acked_by(received)) == 10
-    assert not received.is_new(9)
+    assert received.admit(9, True, 0.0) is None
 
 
 def test_a_jump_of_the_sequence_forgets_what_was_before() -> None:
     received = ReceivedPackets()
-    received.add(0, True, 0.0)
-    received.add(30_000, True, 0.0)
+    received.admit(0, True, 0.0)
+    received.admit(30_000, True, 0.0)
     assert acked_by(received) == {30_000}
-    assert not received.is_new(0)
+    assert received.admit(0, True, 0.0) is None
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
@@ -141,6 +142,18 @@ def test_a_packet_is_given_up_at_an_age() -> None:
     send(sent, 1, at=1.1)
     assert sequences(sent.take_lost(1.0 + RTO_S - 0.001, RTO_S)) == []
     assert sequences(sent.take_lost(1.0 + RTO_S, RTO_S)) == [0, 1]
+
+
+def test_a_packet_that_asked_for_no_ack_is_given_up_only_when_overtaken() -> None:
+    sent = SentPackets()
+    send(sent, 1, ack_wanted=False)
+    send(sent, 1)
+    assert sent.oldest_sent_at == 0.0
+    assert sequences(sent.take_lost(10.0, RTO_S)) == [1]
+    assert sent.oldest_sent_at is None
+    send(sent, 3, at=10.0)
+    sent.take_acked(4, 0b11)
+    assert sequences(sent.take_lost(10.0, RTO_S)) == [0]
 
 
 def test_a_late_ack_of_a_packet_given_up_counts_and_makes_more_patient() -> None:

@@ -15,7 +15,7 @@ from sidereal.protocol.channel.packet import (
     encode_ack,
     encode_fragment_head,
     encode_header,
-    encode_reliable_head,
+    encode_run,
     encode_unreliable_head,
 )
 from sidereal.protocol.errors import WireError
@@ -25,24 +25,30 @@ FULL = bytes(limits.FRAGMENT_SIZE)
 
 
 def encode_part(part: Part) -> bytes:
-    size = len(part.body)
+    if RELIABLE[part.channel] and part.fragments == 1:
+        return encode_run(part.channel, part.message_id, part.bodies)
+    (body,) = part.bodies
     if not RELIABLE[part.channel]:
-        head = encode_unreliable_head(part.channel, size)
-    elif part.fragments == 1:
-        head = encode_reliable_head(part.channel, size, part.message_id)
-    else:
-        head = encode_fragment_head(
-            part.channel, size, part.message_id, part.fragment, part.fragments
+        return encode_unreliable_head(part.channel, len(body)) + body
+    return (
+        encode_fragment_head(
+            part.channel, len(body), part.message_id, part.fragment, part.fragments
         )
-    return head + part.body
+        + body
+    )
 
 
 bodies = st.binary(max_size=60)
 ids = st.integers(0, 0xFFFF_FFFF)
-unreliable = st.builds(lambda c, b: Part(c, 0, 0, 1, b), st.sampled_from([0, 2]), bodies)
-whole = st.builds(lambda c, i, b: Part(c, i, 0, 1, b), st.sampled_from([1, 3]), ids, bodies)
+unreliable = st.builds(lambda c, b: Part(c, 0, 0, 1, [b]), st.sampled_from([0, 2]), bodies)
+whole = st.builds(
+    lambda c, i, b: Part(c, i, 0, 1, b),
+    st.sampled_from([1, 3]),
+    ids,
+    st.lists(bodies, min_size=1, max_size=4),
+)
 last_fragment = st.builds(
-    lambda c, i, n, b: Part(c, i, n - 1, n, b),
+    lambda c, i, n, b: Part(c, i, n - 1, n, [b]),
     st.sampled_from([1, 3]),
     ids,
     st.integers(2, limits.FRAGMENTS_MAX),
@@ -57,7 +63,7 @@ last_fragment = st.builds(
     st.integers(0, 0xFFFF),
     st.integers(1, limits.ACK_WORDS_PACKED_MAX),
     st.integers(0, (1 << 256) - 1),
-    st.lists(unreliable | whole | last_fragment, max_size=10),
+    st.lists(unreliable | whole | last_fragment, max_size=4),
 )
 def test_what_is_encoded_is_decoded(
     sequence: int, ack: int, delay: int, words: int, bits: int, parts: list[Part]
@@ -95,13 +101,13 @@ def test_a_damaged_packet_is_a_packet_or_a_wire_error(
 
 def test_the_bytes_are_those_of_the_specification() -> None:
     payload = encode_header(0x12345, True, encode_ack(0x1ABCD, 0.0123, 0b101, 1))
-    payload += encode_part(Part(0, 0, 0, 1, b"hi"))
-    payload += encode_part(Part(1, 0x0A0B0C0D, 0, 1, b"x"))
-    payload += encode_part(Part(3, 5, 1, 2, b"end"))
+    payload += encode_part(Part(0, 0, 0, 1, [b"hi"]))
+    payload += encode_part(Part(1, 0x0A0B0C0D, 0, 1, [b"x", b"", b"yz"]))
+    payload += encode_part(Part(3, 5, 1, 2, [b"end"]))
     assert payload.hex(" ") == (
         "45 23 01 01 cd ab 7b 00 05 00 00 00 "
         "00 02 00 68 69 "
-        "01 01 00 0d 0c 0b 0a 78 "
+        "01 03 0d 0c 0b 0a 01 00 00 00 02 00 78 79 7a "
         "83 03 00 05 00 00 00 01 00 02 00 65 6e 64"
     )
 
@@ -136,7 +142,11 @@ def header(flags: int = 0, words: int = 0) -> bytes:
         header() + b"\x00\x01",
         header() + b"\x00\x01\x00",
         header() + encode_unreliable_head(0, limits.UNRELIABLE_SIZE_MAX + 1) + bytes(1151),
-        header() + encode_reliable_head(1, limits.FRAGMENT_SIZE + 1, 0) + bytes(1025),
+        header() + encode_run(1, 0, [bytes(limits.FRAGMENT_SIZE + 1)]),
+        header() + encode_run(1, 0, [b"", bytes(limits.FRAGMENT_SIZE + 1)]),
+        header() + encode_run(1, 0, [b"a", b"b"])[:-1],
+        header() + encode_run(1, 0, [b"a", b"b"])[:9],
+        header() + b"\x01\x00" + bytes(4),
         header() + encode_fragment_head(1, 0, 0, 1, 2),
         header() + encode_fragment_head(1, 5, 0, 0, 2) + bytes(5),
         header() + encode_fragment_head(1, 1025, 0, 1, 2) + bytes(1025),
@@ -157,7 +167,8 @@ def test_malformed_packets_are_refused(payload: bytes) -> None:
     [
         header(words=limits.ACK_WORDS_MAX) + bytes(4 + 4 * limits.ACK_WORDS_MAX),
         header() + encode_unreliable_head(0, 1150) + bytes(limits.UNRELIABLE_SIZE_MAX),
-        header() + encode_reliable_head(1, 1024, 0) + FULL,
+        header() + encode_run(1, 0, [FULL]),
+        header() + encode_run(1, 0xFFFF_FFFF, [b""] * limits.MESSAGES_PER_RUN_MAX),
         header() + encode_fragment_head(1, 1024, 0, 0, limits.FRAGMENTS_MAX) + FULL,
         header() + encode_fragment_head(1, 1024, 0, 1, 2) + FULL,
         header() + encode_fragment_head(1, 1, 0, 1, 2) + b"x",

@@ -247,7 +247,7 @@ def test_malformed_payloads_of_a_session_are_counted_and_the_last_straw_closes()
         while server.next_event() is not None:
             opened = True
         if opened and pair.client.state is ClientState.CONNECTED:
-            server.send_payload(0, b"\xff" * 50, now)
+            server.send_payloads(0, [b"\xff" * 50], now)
             nonsense += 1
         for datagram, _ in server.datagrams_to_send():
             pair.client.receive_datagram(datagram, SERVER, now, WALL_START + now)

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
-from sidereal.protocol.limits import PAYLOADS_QUEUED_MAX
 from sidereal.protocol.session import packet
-from sidereal.protocol.session.client import ClientClosed, ClientPayload, SessionClient
+from sidereal.protocol.session.client import ClientClosed, SessionClient
 from sidereal.protocol.session.packet import Drop
 from sidereal.protocol.session.states import ClientSignal, ClientState, next_state
 from sidereal.protocol.session.token import ConnectToken, read_connect_token_untrusted
@@ -164,7 +163,7 @@ def test_bytes_that_are_no_token_end_at_once(token: bytes) -> None:
     assert client.server_address is None
     assert client.next_timer() is None
     client.close(0.0)
-    client.send_payload(b"x", 0.0)
+    client.send_payloads([b"x"], 0.0)
     client.receive_datagram(bytes(40), SERVER, 0.0)
     client.handle_timer(1e9)
     assert client.datagrams_to_send() == []
@@ -227,11 +226,11 @@ def test_replayed_packet_is_dropped() -> None:
     puppet = Puppet()
     puppet.bring_to(ClientState.CONNECTED)
     datagram = puppet.write(*BODIES[ClientSignal.PAYLOAD])
-    for _ in range(3):
-        puppet.client.receive_datagram(datagram, SERVER, 0.0)
-    puppet.client.next_event()
-    assert puppet.client.next_event() == ClientPayload(b"p")
-    assert puppet.client.next_event() is None
+    assert [puppet.client.receive_datagram(datagram, SERVER, 0.0) for _ in range(3)] == [
+        b"p",
+        None,
+        None,
+    ]
     assert puppet.dropped() == {Drop.REPLAYED: 2}
 
 
@@ -240,18 +239,6 @@ def test_types_only_a_client_sends_are_not_accepted(packet_type: int) -> None:
     puppet = Puppet()
     puppet.client.receive_datagram(puppet.write(packet_type, bytes(308)), SERVER, 0.0)
     assert puppet.dropped() == {Drop.TYPE_NOT_ACCEPTED: 1}
-
-
-def test_payloads_nobody_takes_are_dropped_above_the_limit() -> None:
-    puppet = Puppet()
-    puppet.bring_to(ClientState.CONNECTED)
-    for _ in range(PAYLOADS_QUEUED_MAX + 3):
-        puppet.say(ClientSignal.PAYLOAD)
-    assert puppet.dropped() == {Drop.PAYLOADS_FULL: 3}
-    while puppet.client.next_event() is not None:
-        pass
-    puppet.say(ClientSignal.PAYLOAD)
-    assert puppet.client.next_event() == ClientPayload(b"p")
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)

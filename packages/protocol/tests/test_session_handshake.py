@@ -6,11 +6,17 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
-from sidereal.protocol.session.client import ClientClosed, ClientOpened, ClientPayload
+from sidereal.protocol.session.client import ClientClosed, ClientOpened
 from sidereal.protocol.session.server import SessionClosed, SessionOpened, SessionPayload
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import read_connect_token_untrusted
-from sidereal.protocol.testing.sessions import PROTOCOL_ID, SERVER, Flight, SessionNetwork
+from sidereal.protocol.testing.sessions import (
+    PROTOCOL_ID,
+    SERVER,
+    ClientPayload,
+    Flight,
+    SessionNetwork,
+)
 
 HOME = Address("198.51.100.1", 50001)
 AWAY = Address("198.51.100.2", 50002)
@@ -71,8 +77,8 @@ def test_loss_of_any_one_datagram_of_the_handshake_is_made_up_for(lost: int) -> 
     client = network.start_client(HOME, network.issue_token())
     network.run(0.5)
     assert client.state is ClientState.CONNECTED
-    network.server.send_payload(0, b"hello", network.now)
-    client.send_payload(b"hi", network.now)
+    network.server.send_payloads(0, [b"hello"], network.now)
+    client.send_payloads([b"hi"], network.now)
     network.deliver()
     assert ClientPayload(b"hello") in network.client_events[HOME]
     assert SessionPayload(0, b"hi") in network.server_events
@@ -83,8 +89,8 @@ def test_payloads_travel_both_ways(size: int) -> None:
     network = SessionNetwork()
     client = network.start_client(HOME, network.issue_token())
     network.deliver()
-    client.send_payload(b"c" * size, network.now)
-    network.server.send_payload(0, b"s" * size, network.now)
+    client.send_payloads([b"c" * size], network.now)
+    network.server.send_payloads(0, [b"s" * size], network.now)
     network.deliver()
     assert network.server_events[-1] == SessionPayload(0, b"c" * size)
     assert network.client_events[HOME][-1] == ClientPayload(b"s" * size)
@@ -97,9 +103,9 @@ def test_payload_of_a_size_that_cannot_travel_is_our_error(size: int) -> None:
     client = network.start_client(HOME, network.issue_token())
     network.deliver()
     with pytest.raises(LocalProtocolError, match="1 to 1200"):
-        client.send_payload(bytes(size), network.now)
+        client.send_payloads([bytes(size)], network.now)
     with pytest.raises(LocalProtocolError, match="1 to 1200"):
-        network.server.send_payload(0, bytes(size), network.now)
+        network.server.send_payloads(0, [bytes(size)], network.now)
 
 
 def test_payloads_to_an_unconfirmed_client_follow_keep_alives() -> None:
@@ -111,12 +117,12 @@ def test_payloads_to_an_unconfirmed_client_follow_keep_alives() -> None:
     assert client.state is ClientState.SENDING_CONNECTION_RESPONSE
     network.tamper = lambda flight: [flight]
     network.flights.clear()
-    network.server.send_payload(0, b"first", network.now)
+    network.server.send_payloads(0, [b"first"], network.now)
     network.deliver()
     assert kinds(network, SERVER) == [packet.KEEP_ALIVE, packet.PAYLOAD]
     assert network.client_events[HOME] == [ClientOpened(0, 4), ClientPayload(b"first")]
     network.flights.clear()
-    network.server.send_payload(0, b"second", network.now)
+    network.server.send_payloads(0, [b"second"], network.now)
     network.deliver()
     assert kinds(network, SERVER) == [packet.PAYLOAD]
 
@@ -128,7 +134,7 @@ def test_payload_that_overtakes_the_keep_alive_is_discarded() -> None:
         [] if flight.source == SERVER and flight.datagram[0] & 15 == 4 else [flight]
     )
     network.deliver()
-    network.server.send_payload(0, b"early", network.now)
+    network.server.send_payloads(0, [b"early"], network.now)
     network.deliver()
     assert client.state is ClientState.SENDING_CONNECTION_RESPONSE
     assert network.client_events[HOME] == []
@@ -155,8 +161,8 @@ def test_busy_session_needs_no_keep_alives() -> None:
     network.flights.clear()
     for _ in range(40):
         network.run(0.05)
-        client.send_payload(b"c", network.now)
-        network.server.send_payload(0, b"s", network.now)
+        client.send_payloads([b"c"], network.now)
+        network.server.send_payloads(0, [b"s"], network.now)
         network.deliver()
     assert set(kinds(network, HOME) + kinds(network, SERVER)) == {packet.PAYLOAD}
 
@@ -276,8 +282,8 @@ def test_no_key_ever_meets_a_nonce_twice() -> None:
         client = network.start_client(HOME, token)
         network.run(6.0)
         assert client.state is ClientState.CONNECTED
-        client.send_payload(b"c", network.now)
-        network.server.send_payload(0, b"s", network.now)
+        client.send_payloads([b"c"], network.now)
+        network.server.send_payloads(0, [b"s"], network.now)
         network.deliver()
         client.close(network.now)
         network.deliver()

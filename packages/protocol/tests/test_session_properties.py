@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
-from sidereal.protocol.session.client import ClientPayload
 from sidereal.protocol.session.replay import ReplayWindow
 from sidereal.protocol.session.server import SessionPayload
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.testing.sessions import (
     PRIVATE_KEY,
     PROTOCOL_ID,
+    ClientPayload,
     Flight,
     SessionNetwork,
 )
@@ -100,7 +100,7 @@ def test_packet_of_a_session_with_any_bit_flipped_is_dropped(bit: int) -> None:
     network = SessionNetwork()
     client = network.start_client(HOME, network.issue_token())
     network.deliver()
-    client.send_payload(bytes(100), network.now)
+    client.send_payloads([bytes(100)], network.now)
     datagram = bytearray(client.datagrams_to_send()[0][0])
     bit %= 8 * len(datagram)
     datagram[bit // 8] ^= 1 << bit % 8
@@ -142,10 +142,10 @@ def test_bad_network_repeats_and_invents_nothing(seed: int) -> None:
         for name, client in clients.items():
             if client.state is ClientState.CONNECTED:
                 sent.add(text := f"{name.host} {step}".encode())
-                client.send_payload(text, network.now)
+                client.send_payloads([text], network.now)
         for slot in (0, 1):
             sent.add(text := f"slot {slot} {step}".encode())
-            network.server.send_payload(slot, text, network.now)
+            network.server.send_payloads(slot, [text], network.now)
     assert all(client.state is ClientState.CONNECTED for client in clients.values())
     received = [e.payload for e in network.server_events if isinstance(e, SessionPayload)]
     for events in network.client_events.values():

@@ -44,7 +44,9 @@ def request_of(network: SessionNetwork, token: bytes) -> bytes:
 
 def hand(network: SessionNetwork, datagram: bytes, address: Address = HOME) -> list[bytes]:
     """Give the server a datagram and return its answers."""
-    network.server.receive_datagram(datagram, address, network.now, network.wall_now)
+    came = network.server.receive_datagram(datagram, address, network.now, network.wall_now)
+    if came is not None:
+        network.server_events.append(came)
     return [answer for answer, _ in network.server.datagrams_to_send()]
 
 
@@ -292,7 +294,7 @@ def test_oldest_token_is_forgotten_when_the_history_is_full() -> None:
 def test_recorded_handshake_and_session_cannot_be_played_again() -> None:
     network = SessionNetwork()
     client = connect(network, 1, HOME)
-    client.send_payload(b"buy", network.now)
+    client.send_payloads([b"buy"], network.now)
     network.deliver()
     client.close(network.now)
     network.deliver()
@@ -339,7 +341,7 @@ def test_response_with_any_damage_is_dropped() -> None:
 def test_replayed_packets_are_dropped() -> None:
     network = SessionNetwork()
     client = connect(network, 1, HOME)
-    client.send_payload(b"once", network.now)
+    client.send_payloads([b"once"], network.now)
     datagram = client.datagrams_to_send()[0][0]
     for _ in range(3):
         hand(network, datagram)
@@ -351,7 +353,7 @@ def test_replayed_packets_are_dropped() -> None:
 def test_packet_from_an_unknown_address_is_dropped() -> None:
     network = SessionNetwork()
     client = connect(network, 1, HOME)
-    client.send_payload(b"x", network.now)
+    client.send_payloads([b"x"], network.now)
     assert hand(network, client.datagrams_to_send()[0][0], AWAY) == []
     assert dropped(network) == {Drop.NO_MAPPING: 1}
 
@@ -404,20 +406,6 @@ def test_authentic_packet_of_the_wrong_size_is_dropped(packet_type: int, size: i
     assert dropped(network) == {Drop.BODY_SIZE: 1}
 
 
-def test_payloads_nobody_takes_are_dropped_above_the_limit_of_one_session() -> None:
-    network = SessionNetwork()
-    flooder, other = connect(network, 1, HOME), connect(network, 2, AWAY)
-    for _ in range(limits.PAYLOADS_QUEUED_MAX + 5):
-        flooder.send_payload(b"f", network.now)
-    other.send_payload(b"o", network.now)
-    network.deliver()
-    assert dropped(network) == {Drop.PAYLOADS_FULL: 5}
-    assert network.server_events[-1] == SessionPayload(1, b"o")
-    flooder.send_payload(b"again", network.now)
-    network.deliver()
-    assert network.server_events[-1] == SessionPayload(0, b"again")
-
-
 def test_datagrams_nobody_takes_are_dropped_above_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -425,7 +413,7 @@ def test_datagrams_nobody_takes_are_dropped_above_the_limit(
     network = SessionNetwork()
     connect(network, 1, HOME)
     for _ in range(25):
-        network.server.send_payload(0, b"x", network.now)
+        network.server.send_payloads(0, [b"x"], network.now)
     assert len(network.server.datagrams_to_send()) == 20
     assert dropped(network) == {Drop.DATAGRAMS_FULL: 5}
 
@@ -444,7 +432,7 @@ def test_slot_is_free_again_only_when_its_end_was_taken() -> None:
 
 def test_sending_to_and_closing_an_empty_slot_do_nothing() -> None:
     network = SessionNetwork()
-    network.server.send_payload(2, b"x", 0.0)
+    network.server.send_payloads(2, [b"x"], 0.0)
     network.server.close_session(2, 0.0)
     assert network.server.datagrams_to_send() == []
     assert network.server.next_event() is None

@@ -24,8 +24,6 @@ TOKENS_REMEMBERED_PER_SLOT_MAX: Final = 8
 """Connect tokens a server remembers as used, for each of its slots."""
 DISCONNECTS_PER_CLOSE: Final = 10
 """Disconnect packets sent at once, since nobody acknowledges them."""
-PAYLOADS_QUEUED_MAX: Final = 256
-"""Payloads of one session received but not yet taken as events."""
 DATAGRAMS_QUEUED_MAX: Final = 1 << 16
 """Datagrams of a session server or client waiting to be sent."""
 
@@ -39,6 +37,8 @@ CHANNELS_MAX: Final = 64
 FRAGMENT_SIZE: Final = 1024
 """Bytes of every fragment of a reliable message but its last."""
 FRAGMENTS_MAX: Final = MESSAGE_SIZE_MAX // FRAGMENT_SIZE
+MESSAGES_PER_RUN_MAX: Final = 255
+"""Whole reliable messages that travel as one: their number travels in eight bits."""
 MESSAGE_OVERHEAD_SIZE: Final = 128
 """What a message counts against its channel's memory beyond its own bytes."""
 RELIABLE_WINDOW_MAX: Final = 4096
@@ -62,9 +62,19 @@ REORDER_PACKETS_MIN: Final = 3
 REORDER_PACKETS_MAX: Final = 64
 """How far that number grows when packets given up turn out to have been late."""
 WINDOW_SIZE_INITIAL: Final = 32 * PAYLOAD_SIZE_MAX
-"""Congestion window of reliable traffic, bytes."""
-WINDOW_SIZE_MIN: Final = 8 * PAYLOAD_SIZE_MAX
+"""Congestion window, bytes."""
+WINDOW_SIZE_MIN: Final = 4 * PAYLOAD_SIZE_MAX
 WINDOW_SIZE_MAX: Final = 4 << 20
+UNASKED_PACKETS_MAX: Final = 15
+"""Packets in a row that ask for no ack; the next one does, or the sender would never know."""
+RIDER_SIZE_MAX: Final = 256
+"""Bytes of a reliable segment that may ride along with later packets."""
+RIDERS_MAX: Final = 16
+"""Segments that ride along at a time."""
+REPEATS_MAX: Final = 2
+"""How often each does."""
+UNRELIABLE_WAIT_S_MAX: Final = 0.1
+"""An unreliable message that could not be sent for so long is dropped."""
 PACE_S_MIN: Final = 0.002
 """A connection that has spent its budget looks again no sooner."""
 MALFORMED_PAYLOADS_MAX: Final = 16

@@ -24,7 +24,7 @@ PLAYER_CHANNELS: Final = (
 )
 """Channels of the client link, in the order of `PlayerChannel`."""
 
-PLAYER_BUDGET: Final = Budget(rate=4e6, burst=float(512 << 10))
+PLAYER_BUDGET: Final = Budget(rate=4e6, burst=float(512 << 10), rate_min=64e3)
 """What either end of the client link may send."""
 
 SHARD_CHANNELS: Final = (
@@ -36,7 +36,7 @@ SHARD_CHANNELS: Final = (
 )
 """Channels of the shard link, in the order of `ShardChannel`."""
 
-SHARD_BUDGET: Final = Budget(rate=64e6, burst=float(4 << 20))
+SHARD_BUDGET: Final = Budget(rate=64e6, burst=float(4 << 20), rate_min=8e6)
 """What either end of the shard link may send."""
 
 USER_DATA_SIZE: Final = 256

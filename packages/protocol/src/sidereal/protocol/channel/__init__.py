@@ -3,8 +3,11 @@
 * `spec`: what a channel promises, and what a connection may send per second;
 * `packet`: the bytes of a packet: header, ack, messages;
 * `acks`: which packets came, which were sent, which were lost;
-* `recovery`: round-trip time, congestion window, send budget;
+* `roundtrip`: how long a packet and its ack take;
+* `congestion`: how much may be sent: congestion window and send budget;
+* `redundancy`: small reliable messages that ride along with later packets;
 * `unreliable`, `reliable`: the two ends of a channel of each kind;
 * `connection`: all of these together, for one peer;
-* `endpoint`: netcode sessions and their connections together.
+* `endpoint`: netcode sessions and their connections together;
+* `events`, `statistics`: what these have to tell.
 """

@@ -18,7 +18,7 @@ from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
 
 if TYPE_CHECKING:
-    from sidereal.protocol.channel.reliable import OutgoingMessage, ReliableSender
+    from sidereal.protocol.channel.reliable import ReliableSender
 
 _SPAN_MASK: Final = (1 << limits.ACK_SPAN_MAX) - 1
 _AWAITED_MASK: Final = (1 << limits.SENT_PACKETS_MAX) - 1
@@ -52,20 +52,20 @@ class ReceivedPackets:
         # Lowest sequence that came since acks were last sent, between that and the time before,
         # and before that.
 
-    def restore_sequence(self, sequence: int) -> int:
-        """Restore a sequence number of 16 bits."""
-        return restore(self.newest, sequence, 16)
+    def admit(self, sequence: int, ack_wanted: bool, now: float) -> int | None:
+        """Note that a packet came.
 
-    def is_new(self, sequence: int) -> bool:
-        """Whether a packet neither came before nor is too old to tell."""
-        behind = self.newest - sequence
-        if behind < 0:
-            return True
-        return sequence >= 0 and behind < limits.ACK_SPAN_MAX and not self._bits >> behind & 1
+        Args:
+            sequence: its number, modulo 2**16.
+            ack_wanted: whether its sender waits for an ack.
+            now: seconds.
 
-    def add(self, sequence: int, ack_wanted: bool, now: float) -> None:
-        """Note that a new packet came."""
-        ahead = sequence - self.newest
+        Returns:
+            Its whole number; None if it came before, or is too old to tell.
+        """
+        newest = self.newest
+        sequence = restore(newest, sequence, 16)
+        ahead = sequence - newest
         if ahead > 0:
             if ahead < limits.ACK_SPAN_MAX:
                 self._bits = (self._bits << ahead | 1) & _SPAN_MASK
@@ -74,10 +74,14 @@ class ReceivedPackets:
             self.newest = sequence
             self._newest_at = now
         else:
+            if sequence < 0 or -ahead >= limits.ACK_SPAN_MAX or self._bits >> -ahead & 1:
+                return None
             self._bits |= 1 << -ahead
-        self._lowest[0] = min(self._lowest[0], sequence)
+        if sequence < self._lowest[0]:
+            self._lowest[0] = sequence
         if ack_wanted and self.owed_since is None:
             self.owed_since = now
+        return sequence
 
     @property
     def ack_words(self) -> int:
@@ -97,39 +101,80 @@ class ReceivedPackets:
         self._lowest = [_NOTHING, self._lowest[0], self._lowest[1]]
 
 
+class Segment:
+    """What travels as one and is acked as one on a reliable channel.
+
+    Attributes:
+        sender: of its channel.
+        first_id: id of its message, or of the first of them.
+        chunk: its bytes in a packet.
+        memory_size: what is free again once it and all before it are acked.
+        is_acked: a packet with it was acked.
+        carriers: packets in flight that carry it.
+    """
+
+    __slots__ = ("carriers", "chunk", "first_id", "is_acked", "memory_size", "sender")
+
+    def __init__(
+        self, sender: ReliableSender, first_id: int, chunk: bytes, memory_size: int
+    ) -> None:
+        self.sender = sender
+        self.first_id = first_id
+        self.chunk = chunk
+        self.memory_size = memory_size
+        self.is_acked = False
+        self.carriers = 0
+
+
 class SentPacket:
     """What a packet carried, in case it is acked or lost.
 
     Attributes:
         sent_at: when.
-        reliable_size: bytes of reliable messages in it.
-        unreliable_size: bytes of unreliable messages in it.
+        size: bytes of messages in it.
+        reliable_size: bytes of reliable ones among them.
         tags: of its unreliable messages.
-        parts: its reliable messages and fragments.
+        segments: its reliable messages and fragments.
+        ack_wanted: the peer was asked to ack it.
         is_lost: it was given up.
         is_overtaken: it was given up because later ones were acked.
     """
 
     __slots__ = (
+        "ack_wanted",
         "is_lost",
         "is_overtaken",
-        "parts",
         "reliable_size",
+        "segments",
         "sent_at",
         "sequence",
+        "size",
         "tags",
-        "unreliable_size",
     )
 
     def __init__(self, sequence: int, sent_at: float) -> None:
         self.sequence = sequence
         self.sent_at = sent_at
+        self.size = 0
         self.reliable_size = 0
-        self.unreliable_size = 0
         self.tags: list[int] = []
-        self.parts: list[tuple[ReliableSender, OutgoingMessage, int]] = []
+        self.segments: list[Segment] = []
+        self.ack_wanted = False
         self.is_lost = False
         self.is_overtaken = False
+
+    def carry(self, segment: Segment, chunks: list[bytes]) -> int:
+        """Add a segment; returns its bytes.
+
+        Mutates:
+            chunks: its bytes are appended.
+        """
+        size = len(segment.chunk)
+        segment.carriers += 1
+        self.segments.append(segment)
+        self.reliable_size += size
+        chunks.append(segment.chunk)
+        return size
 
 
 class SentPackets:
@@ -206,8 +251,11 @@ class SentPackets:
         lost = []
         overtaken = self.newest_acked - self.reorder
         for sequence, sent in self._in_flight.items():
-            if sequence > overtaken and sent.sent_at + age_s_max > now:
-                break
+            if sequence > overtaken:
+                if sent.sent_at + age_s_max > now:
+                    break
+                if not sent.ack_wanted:
+                    continue  # nobody was asked to say by now that it came
             sent.is_lost = True
             sent.is_overtaken = sequence <= overtaken
             lost.append(sent)
@@ -230,7 +278,8 @@ class SentPackets:
 
     @property
     def oldest_sent_at(self) -> float | None:
-        """When the oldest packet in flight was sent."""
+        """When the oldest packet in flight was sent of those that wanted an ack."""
         for sent in self._in_flight.values():
-            return sent.sent_at
+            if sent.ack_wanted:
+                return sent.sent_at
         return None

@@ -9,22 +9,26 @@ A packet is given up when `SentPackets.reorder` later ones were acked, or when i
 retransmission time-out; its reliable parts are then sent again. Unreliable messages never are: who
 tagged one learns from `take_acked` that it arrived, and from silence that it may not have.
 
-Unreliable messages leave as fast as the budget allows, reliable ones also only while the
-congestion window is open.
+A packet wants an ack if it has reliable messages or tags, and so does every sixteenth packet in a
+row that has neither: from acks the sender learns what the link carries. Unreliable messages leave
+as fast as the budget allows, which follows the link; reliable ones also only while the congestion
+window is open.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPacket, SentPackets
+from sidereal.protocol.channel.congestion import CongestionWindow, SendBudget
 from sidereal.protocol.channel.packet import Packet, decode_packet_untrusted
-from sidereal.protocol.channel.recovery import CongestionWindow, RoundTrip, SendBudget
+from sidereal.protocol.channel.redundancy import Riders
 from sidereal.protocol.channel.reliable import Receiver, ReliableReceiver, ReliableSender
+from sidereal.protocol.channel.roundtrip import RoundTrip
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery, check_channels
+from sidereal.protocol.channel.statistics import ConnectionStatistics
 from sidereal.protocol.channel.unreliable import (
     SequencedReceiver,
     UnreliableReceiver,
@@ -33,51 +37,6 @@ from sidereal.protocol.channel.unreliable import (
 from sidereal.protocol.errors import CloseReason, LocalProtocolError, RemoteProtocolError
 
 _LOSS_WEIGHT = 1 / 64
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ConnectionStatistics:
-    """How a connection is doing; sizes in bytes of payload, times in seconds.
-
-    Attributes:
-        rtt_s: smoothed round trip without the peer's wait before it acked; 0 if unknown.
-        rtt_s_min: shortest of them; infinite if unknown.
-        jitter_s: mean deviation of the round trip.
-        rto_s: after how long an unacked packet is given up.
-        loss: share of the newest packets that were lost.
-        packets_late: given up, but acked after all (also counted as lost).
-        packets_stale: came twice, or too late to tell.
-        acks_invalid: acks of packets that were never sent.
-        resends: reliable messages and fragments sent again.
-        messages_dropped: unreliable ones for which there was no room.
-        messages_stale: received twice, or after a newer one where that counts.
-        queued_size: what the channels hold to be sent or acked.
-        window_size: congestion window of reliable traffic.
-        in_flight_size: reliable bytes sent and neither acked nor given up.
-    """
-
-    rtt_s: float
-    rtt_s_min: float
-    jitter_s: float
-    rto_s: float
-    loss: float
-    packets_sent: int
-    packets_received: int
-    packets_acked: int
-    packets_lost: int
-    packets_late: int
-    packets_stale: int
-    acks_invalid: int
-    bytes_sent: int
-    bytes_received: int
-    messages_sent: int
-    messages_received: int
-    messages_dropped: int
-    messages_stale: int
-    resends: int
-    queued_size: int
-    window_size: int
-    in_flight_size: int
 
 
 class Connection:
@@ -99,16 +58,19 @@ class Connection:
         specs = tuple(channels)
         check_channels(specs)
         self.close_reason: CloseReason | None = None
-        self._specs = specs
+        self._message_sizes_max = [spec.message_size_max for spec in specs]
         self._is_reliable = [spec.delivery.is_reliable for spec in specs]
         self._senders = [_make_sender(number, spec) for number, spec in enumerate(specs)]
         by_priority = sorted(range(len(specs)), key=lambda number: -specs[number].priority)
         self._fill_order = [self._senders[number] for number in by_priority]
+        self._unreliable_senders = [s for s in self._senders if isinstance(s, UnreliableSender)]
         self._receivers = [_make_receiver(spec) for spec in specs]
         self._received = ReceivedPackets()
         self._sent = SentPackets()
         self._round_trip = RoundTrip()
         self._window = CongestionWindow()
+        self._riders = Riders()
+        self._unasked = 0
         self._budget = SendBudget(budget or Budget(), now)
         self._acked_tags: list[int] = []
         self._last_ack = (-1, 0)
@@ -136,12 +98,12 @@ class Connection:
             LocalProtocolError: there is no such channel, the message is too long, or a reliable
                 message has a tag.
         """
-        if not 0 <= channel < len(self._specs):
+        if not 0 <= channel < len(self._senders):
             raise LocalProtocolError(f"there is no channel {channel}")
-        if len(message) > self._specs[channel].message_size_max:
+        if len(message) > self._message_sizes_max[channel]:
             raise LocalProtocolError(
                 f"message of {len(message)} bytes on channel {channel}, which takes "
-                f"{self._specs[channel].message_size_max}: split it"
+                f"{self._message_sizes_max[channel]}: split it"
             )
         if self.close_reason is not None:
             return
@@ -169,9 +131,12 @@ class Connection:
         ack = received.encode_ack(now, words)
         if waiting:
             self._budget.refill(now)
-            while waiting and (payload := self._encode_packet(waiting, ack, now)) is not None:
+            while (payload := self._encode_packet(waiting, ack, now)) is not None:
                 payloads.append(payload)
-                waiting = [sender for sender in waiting if sender.is_waiting]
+            if any(sender.is_waiting for sender in waiting):
+                self._window.held_back()
+            for sender in self._unreliable_senders:
+                sender.left_over(now)
         if not payloads and received.owed_since is not None:
             payloads.append(self._encode_ack_only(ack))
         if payloads:
@@ -183,33 +148,38 @@ class Connection:
     def _encode_packet(
         self, waiting: list[UnreliableSender | ReliableSender], ack: bytes, now: float
     ) -> bytes | None:
-        """Fill one packet; None if nothing may be sent."""
+        """Fill one packet; None if there is nothing to send, or nothing that may be."""
         budget, window = self._budget, self._window
-        may_reliable = window.is_open and budget.reliable > 0
+        may_reliable = budget.reliable > 0 and window.is_open
         may_unreliable = budget.unreliable > 0
         sent = SentPacket(self._sent.next_sequence, now)
         chunks = [b""]
-        room = limits.PAYLOAD_SIZE_MAX - wire.HEADER_SIZE - len(ack)
+        most = room = limits.PAYLOAD_SIZE_MAX - wire.HEADER_SIZE - len(ack)
         for sender in waiting:
             if may_reliable if sender.is_reliable else may_unreliable:
                 room = sender.fill(chunks, sent, room)
         if len(chunks) == 1:
             return None
-        ack_wanted = bool(sent.tags or sent.parts)
-        chunks[0] = wire.encode_header(sent.sequence, ack_wanted, ack)
+        room = self._riders.travel(chunks, sent, room, self._loss)
+        sent.size = size = most - room
+        sent.ack_wanted = bool(
+            sent.tags or sent.segments or self._unasked >= limits.UNASKED_PACKETS_MAX
+        )
+        self._unasked = 0 if sent.ack_wanted else self._unasked + 1
+        chunks[0] = wire.encode_header(sent.sequence, sent.ack_wanted, ack)
         budget.reliable -= sent.reliable_size
-        budget.unreliable -= sent.unreliable_size
-        window.sent(sent.reliable_size)
+        budget.unreliable -= size - sent.reliable_size
+        window.sent(size, sent.reliable_size)
         forgotten = self._sent.add(sent)
         if forgotten is not None:
-            self._packet_lost(forgotten, now)
+            self._packet_lost(forgotten)
         return b"".join(chunks)
 
     def _encode_ack_only(self, ack: bytes) -> bytes:
         header = wire.encode_header(self._sent.next_sequence, False, ack)
         forgotten = self._sent.skip()
         if forgotten is not None:
-            self._packet_lost(forgotten, forgotten.sent_at)
+            self._packet_lost(forgotten)
         return header
 
     # -- receiving ----------------------------------------------------------------------------
@@ -228,12 +198,10 @@ class Connection:
         packet = decode_packet_untrusted(payload, self._is_reliable)
         self._packets_received += 1
         self._bytes_received += len(payload)
-        received = self._received
-        sequence = received.restore_sequence(packet.sequence)
-        if not received.is_new(sequence):
+        sequence = self._received.admit(packet.sequence, packet.ack_wanted, now)
+        if sequence is None:
             self._packets_stale += 1
             return []
-        received.add(sequence, packet.ack_wanted, now)
         if packet.ack >= 0 and self._last_ack != (packet.ack, packet.ack_bits):
             self._receive_ack(packet, now)
         messages: list[tuple[int, bytes]] = []
@@ -241,7 +209,7 @@ class Connection:
             for part in packet.parts:
                 channel = part.channel
                 bodies = self._receivers[channel].receive(part, sequence)
-                messages.extend([(channel, body) for body in bodies])
+                messages += [(channel, body) for body in bodies]
         except RemoteProtocolError:
             self.close_reason = self.close_reason or CloseReason.PROTOCOL_VIOLATION
         self._messages_received += len(messages)
@@ -249,7 +217,9 @@ class Connection:
 
     def take_acked(self) -> list[int]:
         """Return the tags of messages that arrived, as far as is newly known."""
-        tags, self._acked_tags = self._acked_tags, []
+        tags = self._acked_tags
+        if tags:
+            self._acked_tags = []
         return tags
 
     def _receive_ack(self, packet: Packet, now: float) -> None:
@@ -263,31 +233,38 @@ class Connection:
         if not acked:
             return
         if acked[0].sequence == newest:
-            self._round_trip.add_sample(now - acked[0].sent_at, packet.ack_delay_s)
+            sent_at = acked[0].sent_at
+            self._round_trip.add_sample(now - sent_at, packet.ack_delay_s)
+            net_s = max(0.0, now - sent_at - packet.ack_delay_s)
+            self._window.add_round_trip(net_s, sent_at, now)
         for sent in acked:
             self._packet_acked(sent, now)
         for sent in self._sent.take_lost(now, self._round_trip.rto_s):
-            self._packet_lost(sent, now)
+            self._packet_lost(sent)
+        self._budget.adapt(self._window.size, self._round_trip.rtt_s)
 
     def _packet_acked(self, sent: SentPacket, now: float) -> None:
         self._packets_acked += 1
         if sent.is_lost:
             self._packets_late += 1
+            self._loss = max(0.0, self._loss - _LOSS_WEIGHT)
             self._round_trip.add_late(now - sent.sent_at)
+            self._window.late(sent.sent_at)
         else:
             self._loss -= self._loss * _LOSS_WEIGHT
-            if sent.reliable_size:
-                self._window.acked(sent.reliable_size, sent.sent_at)
+            self._window.settled(sent.size, sent.reliable_size)
+            self._window.acked(sent.sent_at, now)
         self._acked_tags.extend(sent.tags)
-        for sender, message, index in sent.parts:
-            sender.part_acked(message, index)
+        for segment in sent.segments:
+            if not segment.is_acked:
+                segment.sender.segment_acked(segment)
 
     # -- losses -------------------------------------------------------------------------------
 
     def _give_up_old(self, now: float) -> None:
-        """Give up packets that are older than the time-out, if anything of them matters."""
+        """Give up packets that are older than the time-out."""
         oldest = self._sent.oldest_sent_at
-        if oldest is None or not self._window.in_flight_size:
+        if oldest is None:
             return
         rto_s = self._round_trip.rto_s
         if oldest + rto_s > now:
@@ -295,18 +272,23 @@ class Connection:
         lost = self._sent.take_lost(now, rto_s)
         is_silent = bool(lost) and self._sent.newest_acked < lost[0].sequence
         for sent in lost:
-            self._packet_lost(sent, now)
+            self._packet_lost(sent)
         if is_silent:
-            self._round_trip.back_off()
-            self._window.collapse()
+            # Once is a lost tail; twice in a row is a link that carries nothing.
+            if self._round_trip.back_off() > 1:
+                self._window.collapse(now)
+            self._budget.adapt(self._window.size, self._round_trip.rtt_s)
 
-    def _packet_lost(self, sent: SentPacket, now: float) -> None:
-        self._packets_lost += 1
-        self._loss += (1 - self._loss) * _LOSS_WEIGHT
-        if sent.reliable_size:
-            self._window.lost(sent.reliable_size, sent.sent_at, now)
-        for sender, message, index in sent.parts:
-            sender.part_lost(message, index)
+    def _packet_lost(self, sent: SentPacket) -> None:
+        self._window.settled(sent.size, sent.reliable_size)
+        if sent.ack_wanted or sent.is_overtaken:
+            self._packets_lost += 1
+            self._loss += (1 - self._loss) * _LOSS_WEIGHT
+            self._window.lost(sent.sent_at)
+        for segment in sent.segments:
+            segment.carriers -= 1
+            if not segment.carriers:
+                segment.sender.segment_lost(segment)
 
     # -- time and numbers ---------------------------------------------------------------------
 
@@ -317,9 +299,9 @@ class Connection:
         What was queued since the last call is for the caller to send when it sees fit.
         """
         timers = []
-        if self._received.owed_since is not None:
-            timers.append(self._received.owed_since + limits.ACK_DELAY_S_MAX)
-        if self._window.in_flight_size:
+        if self.ack_due_at is not None:
+            timers.append(self.ack_due_at)
+        if self._window.has_reliable:
             oldest = self._sent.oldest_sent_at
             if oldest is not None:
                 timers.append(oldest + self._round_trip.rto_s)
@@ -329,6 +311,12 @@ class Connection:
         if budget.reliable <= 0 and self._window.is_open and self._has_waiting(True):
             timers.append(budget.reliable_ready_at)
         return min(timers, default=None)
+
+    @property
+    def ack_due_at(self) -> float | None:
+        """When an ack should leave at the latest; None if none is owed."""
+        owed_since = self._received.owed_since
+        return None if owed_since is None else owed_since + limits.ACK_DELAY_S_MAX
 
     def _has_waiting(self, is_reliable: bool) -> bool:
         return any(
@@ -363,9 +351,11 @@ class Connection:
             messages_dropped=sum(sender.dropped for sender in senders),
             messages_stale=sum(receiver.dropped for receiver in self._receivers),
             resends=sum(s.resends for s in senders if isinstance(s, ReliableSender)),
+            repeats=self._riders.repeats,
             queued_size=sum(sender.memory_size for sender in senders),
             window_size=int(self._window.size),
             in_flight_size=self._window.in_flight_size,
+            send_rate=self._budget.rate,
         )
 
 

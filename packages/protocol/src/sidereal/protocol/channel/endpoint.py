@@ -11,13 +11,12 @@ that overflowed, or a protocol violation.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from sidereal.protocol import limits
-from sidereal.protocol.channel.connection import Connection, ConnectionStatistics
+from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.events import (
     SERVER_PEER,
     Acked,
@@ -28,36 +27,17 @@ from sidereal.protocol.channel.events import (
     Received,
 )
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
+from sidereal.protocol.channel.statistics import (
+    ClientEndpointStatistics,
+    ConnectionStatistics,
+    ServerEndpointStatistics,
+)
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
-from sidereal.protocol.session.client import ClientClosed, ClientPayload, SessionClient
-from sidereal.protocol.session.server import SessionClosed, SessionPayload, SessionServer
+from sidereal.protocol.session.client import ClientClosed, SessionClient
+from sidereal.protocol.session.server import SessionClosed, SessionServer
 from sidereal.protocol.session.states import ClientState
-from sidereal.protocol.session.statistics import SessionClientStatistics, SessionServerStatistics
 from sidereal.protocol.session.timers import TimerHeap
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ServerEndpointStatistics:
-    """Counts of a server endpoint.
-
-    Attributes:
-        peers: connected now.
-        payloads_malformed: authenticated payloads that made no sense.
-        session: of the sessions below.
-    """
-
-    peers: int
-    payloads_malformed: int
-    session: SessionServerStatistics
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ClientEndpointStatistics:
-    """Counts of a client endpoint; as `ServerEndpointStatistics`."""
-
-    payloads_malformed: int
-    session: SessionClientStatistics
 
 
 class _Peer:
@@ -82,12 +62,11 @@ class _Peer:
             if self.payloads_malformed > limits.MALFORMED_PAYLOADS_MAX:
                 connection.close_reason = connection.close_reason or CloseReason.PROTOCOL_VIOLATION
             return []
-        events: list[Received | Acked] = []
         tags = connection.take_acked()
-        if tags:
-            events.append(Acked(self.number, tags))
+        events: list[Received | Acked] = [Acked(self.number, tags)] if tags else []
+        number = self.number
         for channel, message in messages:
-            events.append(Received(self.number, channel, message))
+            events.append(Received(number, channel, message))
         return events
 
 
@@ -145,8 +124,13 @@ class ServerEndpoint:
         self, datagram: bytes, address: Address, now: float, wall_now: float
     ) -> None:
         """Take a datagram from the network; a bad one is counted and otherwise ignored."""
-        self._session.receive_datagram(datagram, address, now, wall_now)
-        self._take_session_events(now)
+        received = self._session.receive_datagram(datagram, address, now, wall_now)
+        if received is None:
+            self._take_session_events(now)
+            return
+        peer = self._peer_by_slot[received.slot]
+        if peer is not None:
+            self._receive(peer, received.payload, now)
 
     def handle_timer(self, now: float, wall_now: float) -> None:
         """Do what is due: keep-alives, time-outs, and note whose packets are to be sent again."""
@@ -167,10 +151,7 @@ class ServerEndpoint:
     def _take_session_events(self, now: float) -> None:
         while (event := self._session.next_event()) is not None:
             peer = self._peer_by_slot[event.slot]
-            if isinstance(event, SessionPayload):
-                if peer is not None:
-                    self._receive(peer, event.payload, now)
-            elif isinstance(event, SessionClosed):
+            if isinstance(event, SessionClosed):
                 if peer is not None:
                     self._drop(peer, event.reason)
             else:
@@ -189,8 +170,10 @@ class ServerEndpoint:
         self._touched[peer.number] = peer
         if peer.connection.close_reason is not None:
             self._close(peer, peer.connection.close_reason, now)
+            self._take_session_events(now)
             return
-        at = peer.connection.next_timer()
+        # A datagram makes nothing due but its own ack.
+        at = peer.connection.ack_due_at
         if at is not None and at < peer.timer_at:
             self._timers.arm(peer, at)
 
@@ -220,8 +203,7 @@ class ServerEndpoint:
         return self._session.datagrams_to_send()
 
     def _flush(self, peer: _Peer, now: float) -> None:
-        for payload in peer.connection.payloads_to_send(now):
-            self._session.send_payload(peer.slot, payload, now)
+        self._session.send_payloads(peer.slot, peer.connection.payloads_to_send(now), now)
         at = peer.connection.next_timer()
         self._timers.arm(peer, math.inf if at is None else at)
 
@@ -318,8 +300,12 @@ class ClientEndpoint:
         self, datagram: bytes, address: Address, now: float, wall_now: float
     ) -> None:
         """Take a datagram from the network; a bad one is counted and otherwise ignored."""
-        self._session.receive_datagram(datagram, address, now)
-        self._take_session_events(now)
+        payload = self._session.receive_datagram(datagram, address, now)
+        if payload is None:
+            self._take_session_events(now)
+        elif self._close_reason is None:
+            self._events.extend(self._peer.receive_untrusted(payload, now))
+            self._close_on_fault(now)
 
     def handle_timer(self, now: float, wall_now: float) -> None:
         """Do what is due: requests, keep-alives, time-outs."""
@@ -373,17 +359,13 @@ class ClientEndpoint:
 
     def _flush(self, now: float) -> None:
         if self._session.state is ClientState.CONNECTED:
-            for payload in self._peer.connection.payloads_to_send(now):
-                self._session.send_payload(payload, now)
+            self._session.send_payloads(self._peer.connection.payloads_to_send(now), now)
 
     def _take_session_events(self, now: float) -> None:
         while (event := self._session.next_event()) is not None:
             if self._close_reason is not None:
                 continue
-            if isinstance(event, ClientPayload):
-                self._events.extend(self._peer.receive_untrusted(event.payload, now))
-                self._close_on_fault(now)
-            elif isinstance(event, ClientClosed):
+            if isinstance(event, ClientClosed):
                 self._end(event.reason, now)
             else:
                 self._events.append(Opened())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Final
+
+import msgspec
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
@@ -12,8 +13,7 @@ SERVER_PEER: Final = 0
 """The peer in a client's events."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PeerOpened:
+class PeerOpened(msgspec.Struct, frozen=True, gc=False):
     """A client connected to this server."""
 
     peer: int
@@ -24,8 +24,7 @@ class PeerOpened:
     address: Address
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A message came; at a client, `peer` is 0."""
 
     peer: int
@@ -33,29 +32,25 @@ class Received:
     message: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Acked:
+class Acked(msgspec.Struct, frozen=True, gc=False):
     """Unreliable messages with these tags arrived; at a client, `peer` is 0."""
 
     peer: int
     tags: list[int]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PeerClosed:
+class PeerClosed(msgspec.Struct, frozen=True, gc=False):
     """A client is gone; the last event of this peer."""
 
     peer: int
     reason: CloseReason
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, gc=False):
     """This client is connected."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True, gc=False):
     """This client's attempt or session ended; its last event."""
 
     reason: CloseReason

@@ -8,18 +8,21 @@ All numbers are little-endian.
     ack         u16   sequence of the newest packet that came
     ack_delay   u16   how long ago it came, in units of 100 µs, saturating
     ack_bits    u32[ack_words]   bit i of all of them: packet `ack - 1 - i` came, too
-    messages, until the payload ends, each with a head of its own:
-      unreliable          channel u8, size u16
-      reliable            channel u8, size u16, message id u32
-      reliable, fragment  channel u8 | 0x80, size u16, message id u32, index u16, count u16
-    followed by `size` bytes. Which of the first two applies follows from the channel.
+    parts, until the payload ends, each with a head of its own:
+      an unreliable message      channel u8, size u16
+      a run of reliable ones     channel u8, count u8, id u32 of the first, size u16[count]
+      a fragment of a reliable   channel u8 | 0x80, size u16, id u32, index u16, count u16
+    followed by the bytes of the message, of all messages of the run, or of the fragment. Which of
+    the first two applies follows from the channel.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from sidereal.protocol import limits
 from sidereal.protocol.errors import WireError
@@ -31,36 +34,46 @@ _FRAGMENT: Final = 0x80
 _HEADER: Final = struct.Struct("<HBB")
 _ACK: Final = struct.Struct("<HH")
 _UNRELIABLE: Final = struct.Struct("<BH")
-_RELIABLE: Final = struct.Struct("<BHI")
 _FRAGMENTED: Final = struct.Struct("<BHIHH")
-
-UNRELIABLE_HEAD_SIZE: Final = _UNRELIABLE.size
-RELIABLE_HEAD_SIZE: Final = _RELIABLE.size
-FRAGMENT_HEAD_SIZE: Final = _FRAGMENTED.size
-HEADER_SIZE: Final = _HEADER.size
-
-_PACKED_HEADER_SIZE: Final = HEADER_SIZE + _ACK.size + 4 * limits.ACK_WORDS_PACKED_MAX
-assert (
-    _PACKED_HEADER_SIZE + UNRELIABLE_HEAD_SIZE + limits.UNRELIABLE_SIZE_MAX
-    <= limits.PAYLOAD_SIZE_MAX
+_RUN: Final = struct.Struct("<BBI")
+_RUNS: Final = tuple(
+    struct.Struct(f"<BBI{count}H") for count in range(limits.MESSAGES_PER_RUN_MAX + 1)
 )
-assert _PACKED_HEADER_SIZE + FRAGMENT_HEAD_SIZE + limits.FRAGMENT_SIZE <= limits.PAYLOAD_SIZE_MAX
+"""Heads of runs, by the number of messages."""
+_SIZES: Final = tuple(struct.Struct(f"<{count}H") for count in range(len(_RUNS)))
+
+HEADER_SIZE: Final = _HEADER.size
+UNRELIABLE_HEAD_SIZE: Final = _UNRELIABLE.size
+FRAGMENT_HEAD_SIZE: Final = _FRAGMENTED.size
+RUN_HEAD_SIZE: Final = _RUN.size
+"""To which comes `RUN_MESSAGE_SIZE` for each message."""
+RUN_MESSAGE_SIZE: Final = 2
+
+PARTS_SIZE_MAX: Final = (
+    limits.PAYLOAD_SIZE_MAX - HEADER_SIZE - _ACK.size - 4 * limits.ACK_WORDS_PACKED_MAX
+)
+"""Bytes of parts that fit any packet, however wide its ack."""
+
+assert UNRELIABLE_HEAD_SIZE + limits.UNRELIABLE_SIZE_MAX <= PARTS_SIZE_MAX
+assert FRAGMENT_HEAD_SIZE + limits.FRAGMENT_SIZE <= PARTS_SIZE_MAX
+assert RUN_HEAD_SIZE + RUN_MESSAGE_SIZE + limits.FRAGMENT_SIZE <= PARTS_SIZE_MAX
 assert HEADER_SIZE + _ACK.size + 4 * limits.ACK_WORDS_MAX <= limits.PAYLOAD_SIZE_MAX
 
 
-class Part(NamedTuple):
-    """A message, or a fragment of one, as it travels in a packet."""
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """Messages that travel as one: an unreliable one, a run of reliable ones, or a fragment."""
 
     channel: int
     message_id: int
-    """Modulo 2**32; 0 for an unreliable message."""
+    """Modulo 2**32, of the first; 0 for an unreliable message."""
     fragment: int
     fragments: int
-    """How many the message has; 1 if this is all of it."""
-    body: bytes
+    """How many the message has; 1 if this is no fragment."""
+    bodies: list[bytes]
+    """Of each message; of the fragment."""
 
 
-class Packet(NamedTuple):
+class Packet(msgspec.Struct, frozen=True, gc=False):
     """A decoded packet."""
 
     sequence: int
@@ -98,9 +111,17 @@ def encode_unreliable_head(channel: int, size: int) -> bytes:
     return _UNRELIABLE.pack(channel, size)
 
 
-def encode_reliable_head(channel: int, size: int, message_id: int) -> bytes:
-    """Encode what precedes a whole reliable message."""
-    return _RELIABLE.pack(channel, size, message_id & 0xFFFF_FFFF)
+def encode_run(channel: int, message_id: int, bodies: Sequence[bytes]) -> bytes:
+    """Encode whole reliable messages with successive ids.
+
+    Args:
+        channel: their channel.
+        message_id: of the first.
+        bodies: 1 to `MESSAGES_PER_RUN_MAX`, each of at most `FRAGMENT_SIZE` bytes.
+    """
+    count = len(bodies)
+    head = _RUNS[count].pack(channel, count, message_id & 0xFFFF_FFFF, *map(len, bodies))
+    return head + b"".join(bodies)
 
 
 def encode_fragment_head(channel: int, size: int, message_id: int, index: int, count: int) -> bytes:
@@ -134,56 +155,61 @@ def decode_packet_untrusted(payload: bytes, reliable: Sequence[bool]) -> Packet:
         bits = int.from_bytes(payload[at + _ACK.size : end], "little")
         at = end
     parts: list[Part] = []
-    while at < size:
-        at = _decode_part(payload, at, reliable, parts)
+    try:
+        while at < size:
+            channel = payload[at]
+            if channel & _FRAGMENT:
+                at = _decode_fragment(payload, at, reliable, parts)
+            elif reliable[channel]:
+                at = _decode_run(payload, at, parts)
+            else:
+                _, body_size = _UNRELIABLE.unpack_from(payload, at)
+                if body_size > limits.UNRELIABLE_SIZE_MAX:
+                    raise WireError(f"unreliable message of {body_size} bytes")
+                end = at + UNRELIABLE_HEAD_SIZE + body_size
+                parts.append(Part(channel, 0, 0, 1, [payload[at + UNRELIABLE_HEAD_SIZE : end]]))
+                at = end
+    except IndexError:
+        raise WireError("there is no such channel") from None
+    except struct.error:
+        raise WireError("the payload ends inside the head of a part") from None
+    if at > size:
+        raise WireError("the payload ends inside a message")
     if flags and not parts:
         raise WireError("an ack is wanted of a packet without messages")
     return Packet(sequence, flags != 0, ack, delay * ACK_DELAY_UNIT_S, bits, parts)
 
 
-def _decode_part(payload: bytes, at: int, reliable: Sequence[bool], parts: list[Part]) -> int:
-    """Decode one message into `parts` and return where the next one begins."""
-    channel = payload[at]
-    size: int
-    index, count, message_id = 0, 1, 0
-    try:
-        if channel & _FRAGMENT:
-            channel &= ~_FRAGMENT
-            if not reliable[channel]:
-                raise WireError(f"a fragment on unreliable channel {channel}")
-            _, size, message_id, index, count = _FRAGMENTED.unpack_from(payload, at)
-            body_at = at + FRAGMENT_HEAD_SIZE
-            _check_fragment(size, index, count)
-        elif reliable[channel]:
-            _, size, message_id = _RELIABLE.unpack_from(payload, at)
-            body_at = at + RELIABLE_HEAD_SIZE
-            if size > limits.FRAGMENT_SIZE:
-                raise WireError(f"{size} bytes that should have come as fragments")
-        else:
-            _, size = _UNRELIABLE.unpack_from(payload, at)
-            body_at = at + UNRELIABLE_HEAD_SIZE
-            if size > limits.UNRELIABLE_SIZE_MAX:
-                raise WireError(f"unreliable message of {size} bytes")
-    except IndexError:
-        raise WireError(f"there is no channel {channel}") from None
-    except struct.error:
-        raise WireError("the payload ends inside a message head") from None
-    end = body_at + size
-    if end > len(payload):
-        raise WireError("the payload ends inside a message")
-    parts.append(Part(channel, message_id, index, count, payload[body_at:end]))
-    return end
+def _decode_run(payload: bytes, at: int, parts: list[Part]) -> int:
+    channel, count, message_id = _RUN.unpack_from(payload, at)
+    if not 1 <= count <= limits.MESSAGES_PER_RUN_MAX:
+        raise WireError(f"a run of {count} messages")
+    at += RUN_HEAD_SIZE
+    sizes = _SIZES[count].unpack_from(payload, at)
+    if max(sizes) > limits.FRAGMENT_SIZE:
+        raise WireError(f"{max(sizes)} bytes that should have come as fragments")
+    at += RUN_MESSAGE_SIZE * count
+    bodies = []
+    # 0.1 µs per message.
+    for size in sizes:
+        bodies.append(payload[at : at + size])
+        at += size
+    parts.append(Part(channel, message_id, 0, 1, bodies))
+    return at
 
 
-def _check_fragment(size: int, index: int, count: int) -> None:
-    """Check that a fragment's numbers go together.
-
-    Raises:
-        WireError: they do not.
-    """
+def _decode_fragment(payload: bytes, at: int, reliable: Sequence[bool], parts: list[Part]) -> int:
+    head, size, message_id, index, count = _FRAGMENTED.unpack_from(payload, at)
+    channel = head & ~_FRAGMENT
+    if not reliable[channel]:
+        raise WireError(f"a fragment on unreliable channel {channel}")
     if not 2 <= count <= limits.FRAGMENTS_MAX or index >= count:
         raise WireError(f"fragment {index} of {count}")
     if size != limits.FRAGMENT_SIZE and not (
         index == count - 1 and 0 < size < limits.FRAGMENT_SIZE
     ):
         raise WireError(f"fragment {index} of {count} with {size} bytes")
+    at += FRAGMENT_HEAD_SIZE
+    end: int = at + size
+    parts.append(Part(channel, message_id, index, count, [payload[at:end]]))
+    return end

@@ -53,15 +53,17 @@ class ChannelSpec:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Budget:
-    """How much one connection may send.
+    """How much one connection may send; between its limits the link decides.
 
     Attributes:
-        rate: bytes of messages per second in the long run.
-        burst: bytes at once after silence.
+        rate: bytes of messages per second, at most, in the long run.
+        burst: bytes at once after silence, at most.
+        rate_min: bytes per second that are allowed however bad the link seems.
     """
 
     rate: float = 32e6
-    burst: float = float(2 << 20)
+    burst: float = float(4 << 20)
+    rate_min: float = 16e3
 
 
 def check_channels(channels: tuple[ChannelSpec, ...]) -> None:

@@ -12,9 +12,21 @@ from sidereal.protocol.channel.spec import ChannelSpec
 
 
 class UnreliableSender:
-    """Messages waiting for room in a packet; when there are too many, the oldest is dropped."""
+    """Messages waiting for room in a packet.
 
-    __slots__ = ("_channel", "_memory_max", "_queue", "dropped", "is_reliable", "memory_size")
+    When there are too many, or one has waited too long, the oldest is dropped.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_marks",
+        "_memory_max",
+        "_pushed",
+        "_queue",
+        "dropped",
+        "is_reliable",
+        "memory_size",
+    )
 
     def __init__(self, channel: int, spec: ChannelSpec) -> None:
         self.is_reliable = False
@@ -23,15 +35,35 @@ class UnreliableSender:
         self._channel = channel
         self._memory_max = spec.memory_max
         self._queue: deque[tuple[bytes, int | None]] = deque()
+        self._pushed = 0
+        self._marks: deque[tuple[float, int]] = deque()
+        # When messages were first left over, and how many had been pushed by then.
 
     def push(self, message: bytes, tag: int | None) -> None:
         """Queue a message."""
         self._queue.append((message, tag))
+        self._pushed += 1
         self.memory_size += len(message) + limits.MESSAGE_OVERHEAD_SIZE
         while self.memory_size > self._memory_max:
-            oldest, _ = self._queue.popleft()
-            self.memory_size -= len(oldest) + limits.MESSAGE_OVERHEAD_SIZE
-            self.dropped += 1
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        oldest, _ = self._queue.popleft()
+        self.memory_size -= len(oldest) + limits.MESSAGE_OVERHEAD_SIZE
+        self.dropped += 1
+
+    def left_over(self, now: float) -> None:
+        """Note that all that may be sent now was, and drop what was left over too long."""
+        marks = self._marks
+        if not self._queue:
+            marks.clear()
+            return
+        while marks and marks[0][0] + limits.UNRELIABLE_WAIT_S_MAX <= now:
+            _, pushed = marks.popleft()
+            while self._queue and self._pushed - len(self._queue) < pushed:
+                self._drop_oldest()
+        if not marks or marks[-1][1] < self._pushed:
+            marks.append((now, self._pushed))
 
     @property
     def is_waiting(self) -> bool:
@@ -43,7 +75,7 @@ class UnreliableSender:
 
         Mutates:
             chunks: heads and bodies are appended.
-            sent: tags and sizes are added.
+            sent: tags are added.
 
         Returns:
             The room that is left.
@@ -60,7 +92,6 @@ class UnreliableSender:
             chunks.append(message)
             if tag is not None:
                 sent.tags.append(tag)
-            sent.unreliable_size += size
             room -= size
         return room
 
@@ -75,7 +106,7 @@ class UnreliableReceiver:
 
     def receive(self, part: Part, sequence: int) -> list[bytes]:
         """Take a message from the packet with this sequence; return what is to be delivered."""
-        return [part.body]
+        return part.bodies
 
 
 class SequencedReceiver:
@@ -93,4 +124,4 @@ class SequencedReceiver:
             self.dropped += 1
             return []
         self._newest = sequence
-        return [part.body]
+        return part.bodies

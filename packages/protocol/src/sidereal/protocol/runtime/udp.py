@@ -153,8 +153,9 @@ class UdpSocket:
             return
         (step,) = _GRO_SIZE.unpack(control[0][2])
         kept = min(step, _RECEIVE_SIZE)
-        for at in range(0, size, step):
-            datagrams.append((bytes(buffer[at : min(at + kept, size)]), address))
+        datagrams += [
+            (bytes(buffer[at : min(at + kept, size)]), address) for at in range(0, size, step)
+        ]
 
     def send_nowait(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
         """Send datagrams; those the system does not take are lost and counted.
@@ -163,7 +164,7 @@ class UdpSocket:
         what a network may do to a datagram anyway, so they are never raised.
         """
         batch: list[bytes] = []
-        destination: Address | None = None
+        destination = self._address
         size = room = 0
         for datagram, address in datagrams:
             # All datagrams of a batch but its last have the same size, and none is empty.
@@ -179,7 +180,7 @@ class UdpSocket:
         if batch:
             self._send_batch(batch, destination)
 
-    def _send_batch(self, batch: list[bytes], address: Address | None) -> None:
+    def _send_batch(self, batch: list[bytes], address: Address) -> None:
         try:
             if len(batch) == 1:
                 self._socket.sendto(batch[0], address)

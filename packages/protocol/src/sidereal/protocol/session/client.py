@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -56,12 +57,6 @@ class ClientOpened(msgspec.Struct, frozen=True, gc=False):
     slots_max: int
 
 
-class ClientPayload(msgspec.Struct, frozen=True, gc=False):
-    """The server sent 1 to 1200 bytes."""
-
-    payload: bytes
-
-
 class ClientClosed(msgspec.Struct, frozen=True, gc=False):
     """The attempt or the session ended; the last event."""
 
@@ -74,6 +69,8 @@ class SessionClient:
     state: ClientState
     close_reason: CloseReason | None
     """Why it ended, once it has."""
+    server_address: Address | None
+    """Server connected to, or being tried; None if the token was no good."""
 
     def __init__(
         self, connect_token: bytes, *, entropy: Entropy, now: float, wall_now: float
@@ -88,6 +85,8 @@ class SessionClient:
         """
         self.state = ClientState.DISCONNECTED
         self.close_reason = None
+        self.server_address = None
+        self._timeout_s = math.inf
         self._token: ConnectToken | None = None
         self._server_index = 0
         self._sequence = int.from_bytes(entropy(5), "little")
@@ -96,8 +95,7 @@ class SessionClient:
         self._silent_at = math.inf
         self._expires_at = math.inf
         self._send_at = math.inf
-        self._events: deque[ClientOpened | ClientPayload | ClientClosed] = deque()
-        self._payload_count = 0
+        self._events: deque[ClientOpened | ClientClosed] = deque()
         self._datagrams: list[tuple[bytes, Address]] = []
         self._datagrams_in = 0
         self._bytes_in = 0
@@ -113,21 +111,23 @@ class SessionClient:
             self._apply(ClientSignal.TOKEN_EXPIRED, now)
             return
         self._token = token
+        self.server_address = token.server_addresses[0]
+        self._timeout_s = token.timeout_s if token.timeout_s > 0 else math.inf
         self._associated = packet.associated_data(token.protocol_id)
         self._send_aead = ChaCha20Poly1305(token.client_to_server_key)
         self._receive_aead = ChaCha20Poly1305(token.server_to_client_key)
         self._expires_at = now + (token.expire_timestamp - token.create_timestamp)
         self._apply(ClientSignal.START, now)
 
-    @property
-    def server_address(self) -> Address | None:
-        """Server connected to, or being tried; None if the token was no good."""
-        return self._token.server_addresses[self._server_index] if self._token else None
-
     # -- datagrams in ---------------------------------------------------------------------------
 
-    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
-        """Take a datagram from the network; a bad one is counted and otherwise ignored."""
+    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> bytes | None:
+        """Take a datagram from the network; a bad one is counted and otherwise ignored.
+
+        Returns:
+            The payload, if that is what came; all else becomes events. Events that were there
+            before come first.
+        """
         self._datagrams_in += 1
         self._bytes_in += len(datagram)
         try:
@@ -135,22 +135,19 @@ class SessionClient:
                 raise PacketError(Drop.ENDED)
             if address != self.server_address:
                 raise PacketError(Drop.WRONG_ADDRESS)
-            self._take_packet_untrusted(datagram, now)
+            return self._take_packet_untrusted(datagram, now)
         except PacketError as error:
             self._dropped[error.reason] += 1
+            return None
 
-    def _take_packet_untrusted(self, datagram: bytes, now: float) -> None:
+    def _take_packet_untrusted(self, datagram: bytes, now: float) -> bytes | None:
         packet_type, body = packet.decode_packet_untrusted(
             datagram, packet.CLIENT_ACCEPTS, self._receive_aead, self._associated, self._replay
         )
         if packet_type == packet.PAYLOAD and self.state is ClientState.CONNECTED:
             # The table says that nothing changes; this is the way nearly all packets go.
             self._heard(now)
-            if self._payload_count >= limits.PAYLOADS_QUEUED_MAX:
-                raise PacketError(Drop.PAYLOADS_FULL)
-            self._payload_count += 1
-            self._events.append(ClientPayload(body))
-            return
+            return body
         before = self.state
         signal = _SIGNALS[packet_type]
         if next_state(before, signal, self._servers_left()) is None:
@@ -161,10 +158,10 @@ class SessionClient:
         elif signal is ClientSignal.KEEP_ALIVE and before is not ClientState.CONNECTED:
             self._events.append(ClientOpened(*packet.decode_keep_alive_untrusted(body)))
         self._apply(signal, now)
+        return None
 
     def _heard(self, now: float) -> None:
-        assert self._token is not None
-        self._silent_at = now + self._token.timeout_s if self._token.timeout_s > 0 else math.inf
+        self._silent_at = now + self._timeout_s
 
     # -- state ----------------------------------------------------------------------------------
 
@@ -186,7 +183,9 @@ class SessionClient:
             return
         if after is ClientState.SENDING_CONNECTION_REQUEST:
             if before is not ClientState.DISCONNECTED:
+                assert self._token is not None
                 self._server_index += 1
+                self.server_address = self._token.server_addresses[self._server_index]
             self._replay = ReplayWindow()
             self._heard(now)
         elif after is ClientState.CONNECTED:
@@ -225,29 +224,26 @@ class SessionClient:
 
     # -- events and datagrams out ---------------------------------------------------------------
 
-    def next_event(self) -> ClientOpened | ClientPayload | ClientClosed | None:
+    def next_event(self) -> ClientOpened | ClientClosed | None:
         """Take the oldest event."""
-        if not self._events:
-            return None
-        event = self._events.popleft()
-        if type(event) is ClientPayload:
-            self._payload_count -= 1
-        return event
+        return self._events.popleft() if self._events else None
 
-    def send_payload(self, payload: bytes, now: float) -> None:
-        """Encrypt and queue a payload; ignored unless connected.
+    def send_payloads(self, payloads: Sequence[bytes], now: float) -> None:
+        """Encrypt and queue payloads; ignored unless connected.
 
         Args:
-            payload: 1 to 1200 bytes.
+            payloads: 1 to 1200 bytes each.
             now: monotonic seconds.
 
         Raises:
-            LocalProtocolError: the payload is empty or too long.
+            LocalProtocolError: a payload is empty or too long.
         """
-        if not 1 <= len(payload) <= limits.PAYLOAD_SIZE_MAX:
-            raise LocalProtocolError(f"a payload has 1 to {limits.PAYLOAD_SIZE_MAX} bytes")
-        if self.state is ClientState.CONNECTED:
-            self._send(packet.PAYLOAD, payload, now)
+        is_connected = self.state is ClientState.CONNECTED
+        for payload in payloads:
+            if not 1 <= len(payload) <= limits.PAYLOAD_SIZE_MAX:
+                raise LocalProtocolError(f"a payload has 1 to {limits.PAYLOAD_SIZE_MAX} bytes")
+            if is_connected:
+                self._send(packet.PAYLOAD, payload, now)
 
     def close(self, now: float) -> None:
         """End, and tell the server ten times; nothing happens if it has already ended."""
@@ -282,10 +278,10 @@ class SessionClient:
         )
 
     def _queue(self, datagram: bytes) -> None:
-        assert self._token is not None
+        assert self.server_address is not None
         if len(self._datagrams) >= limits.DATAGRAMS_QUEUED_MAX:
             self._dropped[Drop.DATAGRAMS_FULL] += 1
             return
         self._datagrams_out += 1
         self._bytes_out += len(datagram)
-        self._datagrams.append((datagram, self._token.server_addresses[self._server_index]))
+        self._datagrams.append((datagram, self.server_address))

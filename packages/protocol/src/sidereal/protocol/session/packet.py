@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -54,6 +55,8 @@ _TYPE_COUNT: Final = 7
 _PACKET_SIZE_MIN: Final = 1 + 1 + MAC_SIZE
 _BODY_SIZES: Final = (-1, 0, 8 + CHALLENGE_TOKEN_SIZE, 8 + CHALLENGE_TOKEN_SIZE, 8, -1, 0)
 _REQUEST: Final = struct.Struct("<B13sQQ24s1024s")
+_NONCE: Final = struct.Struct("<4xQ")
+_PREFIXES: Final = tuple(bytes((prefix,)) for prefix in range(256))
 _CHALLENGE: Final = struct.Struct("<Q300s")
 _KEEP_ALIVE: Final = struct.Struct("<II")
 _IDENTITY: Final = struct.Struct(f"<Q{USER_DATA_SIZE}s")
@@ -93,10 +96,9 @@ class Drop(enum.IntEnum):
     CHALLENGE_NOT_AUTHENTIC = 22
     CHALLENGE_NOT_THEIRS = 23
     """An authentic challenge token, but not one issued in this handshake."""
-    PAYLOADS_FULL = 24
-    DATAGRAMS_FULL = 25
+    DATAGRAMS_FULL = 24
     """Ours: too many datagrams were waiting to be sent."""
-    ENDED = 26
+    ENDED = 25
     """This end is closed."""
 
 
@@ -116,6 +118,7 @@ class Request(NamedTuple):
     """The authentication code of the private token: its name."""
 
 
+@lru_cache(maxsize=8)
 def associated_data(protocol_id: int) -> tuple[bytes, ...]:
     """Prepare the associated data of every prefix byte, indexed by it."""
     head = VERSION + protocol_id.to_bytes(8, "little")
@@ -132,9 +135,8 @@ def encode_packet(
     """Encrypt one packet."""
     size = (sequence.bit_length() + 7) >> 3 or 1
     prefix = size << 4 | packet_type
-    number = sequence.to_bytes(8, "little")
-    sealed = aead.encrypt(b"\0\0\0\0" + number, body, associated[prefix])
-    return b"%c%b%b" % (prefix, number[:size], sealed)
+    nonce = _NONCE.pack(sequence)
+    return _PREFIXES[prefix] + nonce[4 : 4 + size] + aead.encrypt(nonce, body, associated[prefix])
 
 
 def decode_packet_untrusted(
@@ -176,14 +178,12 @@ def decode_packet_untrusted(
     start = 1 + sequence_size
     if size < start + MAC_SIZE:
         raise PacketError(Drop.TOO_SMALL)
-    number = datagram[1:start]
-    sequence = int.from_bytes(number, "little")
+    sequence = int.from_bytes(datagram[1:start], "little")
     window = replay if packet_type >= KEEP_ALIVE else None
     if window is not None and window.is_replay(sequence):
         raise PacketError(Drop.REPLAYED)
-    nonce = b"\0\0\0\0" + number.ljust(8, b"\0")
     try:
-        body = aead.decrypt(nonce, datagram[start:], associated[prefix])
+        body = aead.decrypt(_NONCE.pack(sequence), datagram[start:], associated[prefix])
     except InvalidTag:
         raise PacketError(Drop.NOT_AUTHENTIC) from None
     if window is not None:
@@ -267,7 +267,7 @@ def encode_challenge(sequence: int, identity: bytes, aead: ChaCha20Poly1305) -> 
         aead: the server's challenge key.
     """
     plain = identity.ljust(CHALLENGE_TOKEN_SIZE - MAC_SIZE, b"\0")
-    return _CHALLENGE.pack(sequence, aead.encrypt(_nonce(sequence), plain, None))
+    return _CHALLENGE.pack(sequence, aead.encrypt(_NONCE.pack(sequence), plain, None))
 
 
 def decode_response_untrusted(body: bytes, aead: ChaCha20Poly1305) -> tuple[int, bytes]:
@@ -283,11 +283,7 @@ def decode_response_untrusted(body: bytes, aead: ChaCha20Poly1305) -> tuple[int,
         raise PacketError(Drop.BODY_SIZE)
     sequence, sealed = _CHALLENGE.unpack(body)
     try:
-        plain = aead.decrypt(_nonce(sequence), sealed, None)
+        plain = aead.decrypt(_NONCE.pack(sequence), sealed, None)
     except InvalidTag:
         raise PacketError(Drop.CHALLENGE_NOT_AUTHENTIC) from None
     return sequence, plain[: _IDENTITY.size]
-
-
-def _nonce(sequence: int) -> bytes:
-    return b"\0\0\0\0" + sequence.to_bytes(8, "little")

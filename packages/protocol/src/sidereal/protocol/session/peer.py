@@ -29,7 +29,6 @@ class Peer:
         "confirmed",
         "expires_at",
         "identity",
-        "payload_count",
         "receive_aead",
         "received_at",
         "replay",
@@ -63,7 +62,6 @@ class Peer:
         self.replay: ReplayWindow | None = None
         self.sent_at = 0.0
         self.received_at = 0.0
-        self.payload_count = 0
 
     @property
     def silent_at(self) -> float:

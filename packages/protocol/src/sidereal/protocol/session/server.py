@@ -59,7 +59,7 @@ class SessionOpened(msgspec.Struct, frozen=True, gc=False):
 
 
 class SessionPayload(msgspec.Struct, frozen=True, gc=False):
-    """A client sent 1 to 1200 bytes."""
+    """A client with a session sent 1 to 1200 bytes."""
 
     slot: int
     payload: bytes
@@ -123,7 +123,7 @@ class SessionServer:
         self._peer_by_client: dict[int, Peer] = {}
         self._history = TokenHistory(slots_max * limits.TOKENS_REMEMBERED_PER_SLOT_MAX)
         self._timers: TimerHeap[Peer] = TimerHeap()
-        self._events: deque[SessionOpened | SessionPayload | SessionClosed] = deque()
+        self._events: deque[SessionOpened | SessionClosed] = deque()
         self._datagrams: list[tuple[bytes, Address]] = []
 
         self._opened = 0
@@ -140,8 +140,13 @@ class SessionServer:
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
-    ) -> None:
-        """Take a datagram from the network; a bad one is counted and otherwise ignored."""
+    ) -> SessionPayload | None:
+        """Take a datagram from the network; a bad one is counted and otherwise ignored.
+
+        Returns:
+            The payload, if that is what came; all else becomes events. Events that were there
+            before come first.
+        """
         self._datagrams_in += 1
         self._bytes_in += len(datagram)
         try:
@@ -149,12 +154,15 @@ class SessionServer:
                 raise PacketError(Drop.ENDED)
             if datagram[:1] == packet.REQUEST_PREFIX:
                 self._take_request_untrusted(datagram, address, now, wall_now)
-            else:
-                self._take_packet_untrusted(datagram, address, now)
+                return None
+            return self._take_packet_untrusted(datagram, address, now)
         except PacketError as error:
             self._dropped[error.reason] += 1
+            return None
 
-    def _take_packet_untrusted(self, datagram: bytes, address: Address, now: float) -> None:
+    def _take_packet_untrusted(
+        self, datagram: bytes, address: Address, now: float
+    ) -> SessionPayload | None:
         peer = self._peers.get(address)
         if peer is None or peer.expires_at < now:
             raise PacketError(Drop.NO_MAPPING)
@@ -163,19 +171,15 @@ class SessionServer:
         )
         if packet_type == packet.RESPONSE:
             self._take_response_untrusted(peer, body, now)
-            return
+            return None
         if peer.slot == NO_SLOT:
             raise PacketError(Drop.NOT_CONNECTED)
         if packet_type == packet.DISCONNECT:
             self._end_session(peer, CloseReason.CLOSED_BY_PEER)
-            return
+            return None
         peer.received_at = now
         peer.confirmed = True
-        if packet_type == packet.PAYLOAD:
-            if peer.payload_count >= limits.PAYLOADS_QUEUED_MAX:
-                raise PacketError(Drop.PAYLOADS_FULL)
-            peer.payload_count += 1
-            self._events.append(SessionPayload(peer.slot, body))
+        return SessionPayload(peer.slot, body) if packet_type == packet.PAYLOAD else None
 
     def _take_request_untrusted(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -282,38 +286,35 @@ class SessionServer:
 
     # -- events and datagrams out ---------------------------------------------------------------
 
-    def next_event(self) -> SessionOpened | SessionPayload | SessionClosed | None:
+    def next_event(self) -> SessionOpened | SessionClosed | None:
         """Take the oldest event."""
         if not self._events:
             return None
         event = self._events.popleft()
-        if type(event) is SessionPayload:
-            peer = self._slots[event.slot]
-            if peer is not None:
-                peer.payload_count -= 1
-        elif type(event) is SessionClosed:
+        if type(event) is SessionClosed:
             heapq.heappush(self._slots_free, event.slot)
         return event
 
-    def send_payload(self, slot: int, payload: bytes, now: float) -> None:
-        """Encrypt and queue a payload; a slot without a session is ignored.
+    def send_payloads(self, slot: int, payloads: Sequence[bytes], now: float) -> None:
+        """Encrypt and queue payloads; a slot without a session is ignored.
 
         Args:
             slot: of `SessionOpened`.
-            payload: 1 to 1200 bytes.
+            payloads: 1 to 1200 bytes each.
             now: monotonic seconds.
 
         Raises:
-            LocalProtocolError: the payload is empty or too long.
+            LocalProtocolError: a payload is empty or too long.
         """
-        if not 1 <= len(payload) <= limits.PAYLOAD_SIZE_MAX:
-            raise LocalProtocolError(f"a payload has 1 to {limits.PAYLOAD_SIZE_MAX} bytes")
         peer = self._slots[slot]
         if peer is None:
             return
-        if not peer.confirmed:
-            self._send_keep_alive(peer, now)
-        self._send(peer, packet.PAYLOAD, payload, now)
+        for payload in payloads:
+            if not 1 <= len(payload) <= limits.PAYLOAD_SIZE_MAX:
+                raise LocalProtocolError(f"a payload has 1 to {limits.PAYLOAD_SIZE_MAX} bytes")
+            if not peer.confirmed:
+                self._send_keep_alive(peer, now)
+            self._send(peer, packet.PAYLOAD, payload, now)
 
     def close_session(self, slot: int, now: float) -> None:
         """End a session and tell its client, ten times; a slot without one is ignored."""

@@ -14,7 +14,6 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.session.client import (
     ClientClosed,
     ClientOpened,
-    ClientPayload,
     SessionClient,
 )
 from sidereal.protocol.session.server import (
@@ -30,6 +29,12 @@ WALL_START: Final = 1_700_000_000
 SERVER: Final = Address("192.0.2.1", 40000)
 PROTOCOL_ID: Final = 0x1122_3344_5566_7788
 PRIVATE_KEY: Final = bytes(range(32))
+
+
+class ClientPayload(NamedTuple):
+    """A client received 1 to 1200 bytes."""
+
+    payload: bytes
 
 
 class Flight(NamedTuple):
@@ -128,9 +133,15 @@ class SessionNetwork:
         datagram, source, destination = flight
         if destination in self.servers:
             server = self.servers[destination]
-            server.receive_datagram(datagram, source, self.now, self.wall_now)
+            received = server.receive_datagram(datagram, source, self.now, self.wall_now)
+            self._take_events()
+            if received is not None:
+                self.server_events.append(received)
         elif destination in self.clients:
-            self.clients[destination].receive_datagram(datagram, source, self.now)
+            payload = self.clients[destination].receive_datagram(datagram, source, self.now)
+            self._take_events()
+            if payload is not None:
+                self.client_events[destination].append(ClientPayload(payload))
 
     def run(self, seconds: float) -> None:
         """Let time pass: timers in their order, and all that follows from them."""

@@ -1,0 +1,264 @@
+"""How much a connection may send: what the link was seen to carry, within what its owner allows.
+
+Theory of operation. The window is how many bytes may be on their way. It is judged once per round
+trip, by two signals: the share of packets that were lost, and how far even the fastest of the
+latest packets exceeded the fastest of the last ten seconds, which is how long packets wait in
+queues. As long as neither is large a window that was in use grows: it doubles until the first
+trouble, then gains a packet per round. Otherwise it shrinks: in proportion to what was lost, or to
+what the link carries without a queue. A few losses are not trouble: on the links that games are
+played over they are noise, and a sender that halves its speed for each of them stands still at five
+per cent. Who has long had neither trouble nor use for the window knows no more of the link than a
+newcomer, and starts like one.
+
+Reliable messages leave while the window is open, a quarter of it being theirs whatever else is on
+its way. Unreliable ones are worth nothing later, so they do not wait for acks: a token bucket that
+fills at the window's speed bounds them, and both kinds together.
+
+Source: RFC 9002, section 7 (window, growth, persistent congestion);
+draft-ietf-rmcat-gcc-02, sections 5 and 6 (loss thresholds, delay as a signal);
+RFC 6817, section 2 (base delay and target of queueing delay).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel.spec import Budget
+
+RELIABLE_SHARE: Final = 0.25
+LOSS_MAX: Final = 0.1
+"""Share of a round's packets that may be lost before the window shrinks."""
+QUEUE_S_MAX: Final = 0.05
+"""How long packets may wait in queues before the window shrinks,"""
+QUEUE_SHARE_MAX: Final = 0.5
+"""or, if that is longer, what share of a round trip."""
+SHRINK_MIN: Final = 0.3
+"""It never shrinks to less than this share at once."""
+LOSSES_MIN: Final = 6
+"""Losses that are never trouble, whatever the share."""
+TRIPS_MIN: Final = 16
+"""Round trips in a row of which one is likely to be fast, if any can be."""
+EVIDENCE_PACKETS: Final = 64
+"""Packets acked or lost until what they tell is forgotten."""
+BASE_S: Final = 10.0
+"""The fastest round trip is forgotten after this time or up to twice as much, trouble after it."""
+PACE: Final = 1.25
+"""The bucket fills that much faster than a window per round trip."""
+RTT_S_ASSUMED: Final = 0.1
+"""Before the first round trip is known."""
+RTT_S_MIN: Final = 0.001
+
+
+class CongestionWindow:
+    """Bytes that may be on their way, and those that are.
+
+    Attributes:
+        size: of the window.
+        in_flight_size: bytes of messages sent and neither acked nor given up.
+    """
+
+    __slots__ = (
+        "_acked_count",
+        "_base_s",
+        "_base_until",
+        "_judged_from",
+        "_lost_count",
+        "_next_base_s",
+        "_reliable_in_flight_size",
+        "_round_started_at",
+        "_threshold",
+        "_trips",
+        "_troubled_at",
+        "_was_in_use",
+        "in_flight_size",
+        "size",
+    )
+
+    def __init__(self) -> None:
+        self.size = float(limits.WINDOW_SIZE_INITIAL)
+        self.in_flight_size = 0
+        self._reliable_in_flight_size = 0
+        self._threshold = math.inf
+        # Fastest round trip of the last seconds, of those since that changed, the latest ones.
+        self._base_s = self._next_base_s = math.inf
+        self._trips: deque[float] = deque(maxlen=TRIPS_MIN)
+        self._base_until = -math.inf
+        self._round_started_at = self._troubled_at = self._judged_from = -math.inf
+        self._acked_count = self._lost_count = 0
+        self._was_in_use = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more reliable messages may be sent."""
+        return (
+            self.in_flight_size < self.size
+            or self._reliable_in_flight_size < self.size * RELIABLE_SHARE
+        )
+
+    @property
+    def has_reliable(self) -> bool:
+        """Whether reliable messages are in flight."""
+        return self._reliable_in_flight_size > 0
+
+    def sent(self, size: int, reliable_size: int) -> None:
+        """Count a packet that is in flight from now on, and the reliable part of it."""
+        self.in_flight_size += size
+        self._reliable_in_flight_size += reliable_size
+        if self.in_flight_size >= self.size:
+            self._was_in_use = True
+
+    def held_back(self) -> None:
+        """Note that something could not be sent although it was due."""
+        self._was_in_use = True
+
+    def settled(self, size: int, reliable_size: int) -> None:
+        """Count a packet as no longer in flight, whatever became of it."""
+        self.in_flight_size -= size
+        self._reliable_in_flight_size -= reliable_size
+
+    def add_round_trip(self, trip_s: float, sent_at: float, now: float) -> None:
+        """Take a measured round trip into account, the peer's own wait not included."""
+        if now >= self._base_until:
+            self._base_s, self._next_base_s = self._next_base_s, math.inf
+            self._base_until = now + BASE_S
+        self._base_s = min(self._base_s, trip_s)
+        self._next_base_s = min(self._next_base_s, trip_s)
+        if sent_at >= self._judged_from:
+            self._trips.append(trip_s)
+
+    def acked(self, sent_at: float, now: float) -> None:
+        """Count a packet as arrived; judges the round trip when it is over."""
+        if sent_at < self._judged_from:
+            return
+        self._acked_count += 1
+        if sent_at >= self._round_started_at:
+            self._judge(now)
+            self._round_started_at = now
+            self._was_in_use = self.in_flight_size >= self.size
+
+    def lost(self, sent_at: float) -> None:
+        """Count a packet as lost."""
+        if sent_at >= self._judged_from:
+            self._lost_count += 1
+
+    def late(self, sent_at: float) -> None:
+        """Take back that a packet was lost: it has arrived after all."""
+        if sent_at >= self._judged_from and self._lost_count:
+            self._lost_count -= 1
+
+    def _judge(self, now: float) -> None:
+        count = self._acked_count + self._lost_count
+        factor = min(self._loss_factor, self._queue_factor)
+        if factor < 1:
+            self._shrink(factor, now)
+        elif self._was_in_use:
+            self._grow()
+        elif self._troubled_at + BASE_S < now:
+            self.size = max(self.size, limits.WINDOW_SIZE_INITIAL)
+            self._threshold = math.inf
+        if factor < 1 or count >= EVIDENCE_PACKETS:
+            self._acked_count = self._lost_count = 0
+
+    @property
+    def _loss_factor(self) -> float:
+        """What the losses ask the window to shrink by."""
+        loss = self._lost_count / (self._lost_count + self._acked_count)
+        return 1 - loss / 2 if self._lost_count > LOSSES_MIN and loss > LOSS_MAX else 1.0
+
+    @property
+    def _queue_factor(self) -> float:
+        """What the waiting in queues asks the window to shrink by: to what fits without."""
+        if len(self._trips) < TRIPS_MIN:
+            return 1.0
+        trip_s = min(self._trips)
+        queue_s_max = max(QUEUE_S_MAX, self._base_s * QUEUE_SHARE_MAX)
+        return self._base_s / trip_s if trip_s - self._base_s > queue_s_max else 1.0
+
+    def _grow(self) -> None:
+        if self.size < self._threshold:
+            self.size = min(self.size * 2, self._threshold)
+        else:
+            self.size += limits.PAYLOAD_SIZE_MAX
+        self.size = min(self.size, limits.WINDOW_SIZE_MAX)
+
+    def _shrink(self, factor: float, now: float) -> None:
+        self.size = max(self.size * max(factor, SHRINK_MIN), limits.WINDOW_SIZE_MIN)
+        self._threshold = self.size
+        self._troubled_at = now
+        # What is on its way now tells of the window as it was, and the queue takes as long to
+        # drain.
+        self._judged_from = now + (min(self._trips) if self._trips else 0.0)
+        self._trips.clear()
+
+    def collapse(self, now: float) -> None:
+        """Start again from the least window: nothing came back for two time-outs."""
+        self._troubled_at = now
+        self._threshold = max(min(self._threshold, self.size / 2), limits.WINDOW_SIZE_MIN)
+        self.size = float(limits.WINDOW_SIZE_MIN)
+
+
+class SendBudget:
+    """Two token buckets, so that neither unreliable nor reliable traffic starves the other.
+
+    A quarter of the rate is for reliable messages; what one bucket cannot hold flows into the
+    other. A bucket may be overdrawn by the packet that empties it.
+    """
+
+    __slots__ = ("_at", "_budget", "_depth", "_rate", "reliable", "unreliable")
+
+    def __init__(self, budget: Budget, now: float) -> None:
+        self._budget = budget
+        self._at = now
+        self._rate = budget.rate
+        self._depth = 0.0
+        self.reliable = self.unreliable = math.inf
+        self.adapt(limits.WINDOW_SIZE_INITIAL, 0.0)
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second it fills at."""
+        return self._rate
+
+    def adapt(self, window_size: float, rtt_s: float) -> None:
+        """Follow the window: its size per round trip, and as much at once.
+
+        Args:
+            window_size: bytes.
+            rtt_s: smoothed round trip; 0 if unknown.
+        """
+        budget = self._budget
+        rate = PACE * window_size / max(rtt_s or RTT_S_ASSUMED, RTT_S_MIN)
+        self._rate = min(max(rate, budget.rate_min), budget.rate)
+        self._depth = min(budget.burst, max(window_size, budget.rate_min * RTT_S_ASSUMED))
+        self.reliable = min(self.reliable, self._depth * RELIABLE_SHARE)
+        self.unreliable = min(self.unreliable, self._depth * (1 - RELIABLE_SHARE))
+
+    def refill(self, now: float) -> None:
+        """Add what the time since the last call is worth."""
+        gained = max(0.0, now - self._at) * self._rate
+        self._at = max(now, self._at)
+        reliable_max = self._depth * RELIABLE_SHARE
+        unreliable_max = self._depth - reliable_max
+        reliable = self.reliable + gained * RELIABLE_SHARE
+        unreliable = self.unreliable + gained * (1 - RELIABLE_SHARE)
+        spare = max(0.0, reliable - reliable_max) + max(0.0, unreliable - unreliable_max)
+        self.reliable = min(reliable + spare, reliable_max)
+        self.unreliable = min(unreliable + spare, unreliable_max)
+
+    @property
+    def unreliable_ready_at(self) -> float:
+        """When unreliable messages may be sent (in the past, if they may)."""
+        return self._ready_at(self.unreliable, 1 - RELIABLE_SHARE)
+
+    @property
+    def reliable_ready_at(self) -> float:
+        """When reliable messages may be sent (in the past, if they may)."""
+        return self._ready_at(self.reliable, RELIABLE_SHARE)
+
+    def _ready_at(self, tokens: float, share: float) -> float:
+        if tokens > 0:
+            return -math.inf
+        return self._at + max(limits.PACE_S_MIN, -tokens / (self._rate * share))

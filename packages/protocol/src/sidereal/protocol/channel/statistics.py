@@ -1,0 +1,79 @@
+"""What connections and endpoints report of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidereal.protocol.session.statistics import SessionClientStatistics, SessionServerStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatistics:
+    """How a connection is doing; sizes in bytes of payload, times in seconds.
+
+    Attributes:
+        rtt_s: smoothed round trip without the peer's wait before it acked; 0 if unknown.
+        rtt_s_min: shortest of them; infinite if unknown.
+        jitter_s: mean deviation of the round trip.
+        rto_s: after how long an unacked packet is given up.
+        loss: share of the newest packets that were lost.
+        packets_late: given up, but acked after all (also counted as lost).
+        packets_stale: came twice, or too late to tell.
+        acks_invalid: acks of packets that were never sent.
+        resends: reliable segments (runs of messages, fragments) sent again because they were lost.
+        repeats: reliable segments sent again before that.
+        messages_dropped: unreliable ones for which there was no room, in memory or in time.
+        messages_stale: received twice, or after a newer one where that counts.
+        queued_size: what the channels hold to be sent or acked.
+        window_size: congestion window.
+        in_flight_size: bytes of messages sent and neither acked nor given up.
+        send_rate: bytes of messages per second that the budget allows now.
+    """
+
+    rtt_s: float
+    rtt_s_min: float
+    jitter_s: float
+    rto_s: float
+    loss: float
+    packets_sent: int
+    packets_received: int
+    packets_acked: int
+    packets_lost: int
+    packets_late: int
+    packets_stale: int
+    acks_invalid: int
+    bytes_sent: int
+    bytes_received: int
+    messages_sent: int
+    messages_received: int
+    messages_dropped: int
+    messages_stale: int
+    resends: int
+    repeats: int
+    queued_size: int
+    window_size: int
+    in_flight_size: int
+    send_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEndpointStatistics:
+    """Counts of a server endpoint.
+
+    Attributes:
+        peers: connected now.
+        payloads_malformed: authenticated payloads that made no sense.
+        session: of the sessions below.
+    """
+
+    peers: int
+    payloads_malformed: int
+    session: SessionServerStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEndpointStatistics:
+    """Counts of a client endpoint; as `ServerEndpointStatistics`."""
+
+    payloads_malformed: int
+    session: SessionClientStatistics
