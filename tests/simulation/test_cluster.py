@@ -40,6 +40,7 @@ def test_seeds_cover_every_fault_and_peace_too() -> None:
     assert struck == set(Kind)
     assert sum(plan.calm for plan in plans) >= 10
     assert sum(plan.link.loss > 0.1 for plan in plans) >= 10
+    assert sum(plan.link.burst_start > 0.005 for plan in plans) >= 10
     assert all(fault.at < faults.HEAL_AT_S for plan in plans for fault in plan.faults)
 
 

@@ -26,6 +26,12 @@ HEALED: Final = LinkConfig(delay_s=0.008)
 CALM_SHARE: Final = 0.2
 """Share of seeds in which nothing goes wrong but that datagrams take time."""
 
+BURSTS_SHARE: Final = 0.4
+"""Share of seeds, but for the calm ones, in which links lose datagrams in bursts too."""
+BURST_START_MAX: Final = 0.02
+BURST_SIZE_MAX: Final = 8.0
+"""Datagrams a burst lasts on average, at most."""
+
 
 class Kind(enum.Enum):
     """What can happen to a process."""
@@ -94,7 +100,8 @@ class Plan(NamedTuple):
     @property
     def lossy(self) -> bool:
         """Whether links do worse than to take time."""
-        return bool(self.link.loss or self.link.duplication or self.link.reordering)
+        link = self.link
+        return bool(link.loss or link.burst_start or link.duplication or link.reordering)
 
     @property
     def calm(self) -> bool:
@@ -122,9 +129,12 @@ class Plan(NamedTuple):
         lines = [
             f"{self.shards} shards, {self.pilots} pilots, {self.observers} observers, "
             f"{self.asteroids} asteroids in {self.sectors_per_side}² sectors",
-            f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f}, "
+            f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f} "
+            f"(correlation {link.jitter_correlation:.1f}), "
             f"loss {link.loss:.0%}, twice {link.duplication:.0%}, late {link.reordering:.0%}",
         ]
+        if link.burst_start:
+            lines.append(f"bursts: {link.burst_start:.1%}, of {1.0 / link.burst_end:.1f} datagrams")
         lines += [
             f"{fault.at:.3f} s: {fault.kind.value}, number {fault.target}, {fault.seconds:.2f} s"
             for fault in self.faults
@@ -171,6 +181,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     # Every draw is made in every seed: a changed chance does not reshuffle the rest.
     loss, twice, late = (rng.random(3) < 0.7) * rng.uniform(0.0, (0.2, 0.15, 0.2))
     faults = _draw_faults(rng, shards, pilots + observers)
+    bursts, burst_start, burst_size, correlation = rng.random(4).tolist()
     if calm:
         return Plan(
             seed,
@@ -180,13 +191,16 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
             observers,
             side,
             asteroids,
-            LinkConfig(delay_s=delay_s, jitter_s=jitter_s),
+            LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation),
             (),
         )
     link = LinkConfig(
         delay_s=delay_s,
         jitter_s=jitter_s,
+        jitter_correlation=correlation,
         loss=float(loss),
+        burst_start=burst_start * BURST_START_MAX if bursts < BURSTS_SHARE else 0.0,
+        burst_end=1.0 / (1.0 + burst_size * (BURST_SIZE_MAX - 1.0)),
         duplication=float(twice),
         reordering=float(late),
         reordering_s=0.12,
