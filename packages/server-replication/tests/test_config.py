@@ -9,11 +9,31 @@ from sidereal.replication.config import ReplicationConfig
 
 
 def test_all_problems_are_named_at_once() -> None:
-    config = ReplicationConfig(shard_key="", http="x", world="nowhere", clients_max=0)
+    config = ReplicationConfig(
+        shard_key="", http="x", public_clients="y", world="nowhere", clients_max=0
+    )
     with pytest.raises(ConfigError) as caught:
         config.check()
-    for flag in ("--shard-key", "--http", "--world", "--clients-max"):
+    for flag in ("--shard-key", "--http", "--public-clients", "--world", "--clients-max"):
         assert flag in str(caught.value)
+
+
+@pytest.mark.parametrize("public", ["203.0.113.7:7071", "[2001:db8::7]:7071", "127.0.0.1:1"])
+@pytest.mark.parametrize("clients", ["0.0.0.0:7071", "[::]:7071", "127.0.0.1:0"])
+def test_clients_may_reach_the_server_by_another_address(clients: str, public: str) -> None:
+    ReplicationConfig(shard_key="sesame", clients=clients, public_clients=public).check()
+
+
+@pytest.mark.parametrize("public", ["localhost:7071", "127.0.0.1:0", "0.0.0.0:7071", "[::]:7071"])
+def test_a_public_address_is_one_that_a_token_can_hold(public: str) -> None:
+    with pytest.raises(ConfigError, match="it must be an IP address and a port that clients can"):
+        ReplicationConfig(shard_key="sesame", public_clients=public).check()
+
+
+@pytest.mark.parametrize("clients", ["0.0.0.0:7071", "[::]:7071"])
+def test_who_listens_everywhere_says_where_clients_find_it(clients: str) -> None:
+    with pytest.raises(ConfigError, match="--public-clients must name an address for clients"):
+        ReplicationConfig(shard_key="sesame", clients=clients).check()
 
 
 def test_no_secret_is_shown() -> None:

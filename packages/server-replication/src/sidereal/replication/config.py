@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
@@ -12,6 +14,8 @@ from sidereal.replication.genesis import PRESETS
 from sidereal.replication.store import check_url, without_password
 
 EMBEDDED = "embedded"
+EVERYWHERE: Final = ("0.0.0.0", "[::]")
+"""Hosts on which a socket listens and which nobody can send to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class ReplicationConfig:
         shard_key: text that shards must know too; the key of their endpoint is made of it.
         http: `host:port` of the HTTP endpoint; port 0 is any free one, here and below.
         clients: `host:port` of the UDP endpoint for clients.
+        public_clients: IP address and port by which clients reach that endpoint, when that is not
+            what it is bound to: connect tokens name it.
         shards: `host:port` of the UDP endpoint for shards.
         database: `embedded`, or the URL of a PostgreSQL server.
         data_dir: where the embedded database lives.
@@ -34,6 +40,7 @@ class ReplicationConfig:
     shard_key: str
     http: str = "127.0.0.1:7070"
     clients: str = "127.0.0.1:7071"
+    public_clients: str | None = None
     shards: str = "127.0.0.1:7072"
     database: str = EMBEDDED
     data_dir: Path = Path(".sidereal")
@@ -54,6 +61,10 @@ class ReplicationConfig:
                 parse_endpoint(getattr(self, name), f"--{name}")
             except ConfigError as error:
                 problems.append(str(error))
+        try:
+            self._check_public_clients()
+        except ConfigError as error:
+            problems.append(str(error))
         if self.world not in PRESETS:
             problems.append(f"--world is {self.world!r}; there are: {', '.join(PRESETS)}")
         if self.database != EMBEDDED:
@@ -67,6 +78,26 @@ class ReplicationConfig:
             problems.append("--shard-key must not be empty: shards prove that they know it")
         if problems:
             raise ConfigError("; ".join(problems))
+
+    def _check_public_clients(self) -> None:
+        text = self.public_clients
+        if text is None:
+            if self.clients.rpartition(":")[0] in EVERYWHERE:
+                raise ConfigError(
+                    f"--clients is {self.clients!r}, which nobody can send to; "
+                    "--public-clients must name an address for clients"
+                )
+            return
+        host, port = parse_endpoint(text, "--public-clients")
+        try:
+            reachable = port > 0 and not ipaddress.ip_address(host).is_unspecified
+        except ValueError:
+            reachable = False
+        if not reachable:
+            raise ConfigError(
+                f"--public-clients is {text!r}; it must be an IP address and a port that clients "
+                "can send to: connect tokens hold no names"
+            )
 
     def describe(self) -> str:
         """Give all settings as key=value, secrets left out."""

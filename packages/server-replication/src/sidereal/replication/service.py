@@ -89,7 +89,7 @@ class Service:
             protocol_id=CLIENT_PROTOCOL_ID,
             private_key=self._client_key,
             client_id=int.from_bytes(entropy(8), "little"),
-            server_addresses=[self._clients.address],
+            server_addresses=[_public_address(self._config, self._clients)],
             user_data=encode_user_data(user),
             expire_s=TOKEN_EXPIRE_S,
             timeout_s=TOKEN_TIMEOUT_S,
@@ -331,6 +331,13 @@ async def _run(
                 await service.close()
 
 
+def _public_address(config: ReplicationConfig, clients: UdpSocket) -> Address:
+    """Tell what connect tokens call the endpoint for clients, and what it answers to."""
+    if config.public_clients is None:
+        return clients.address
+    return parse_endpoint(config.public_clients, "--public-clients")
+
+
 async def _load(
     config: ReplicationConfig,
     store: Store,
@@ -345,7 +352,7 @@ async def _load(
         schema=schema,
         rules=rules,
         keys=Keys(client_key, derive_shard_key(config.shard_key)),
-        client_addresses=[clients.address],
+        client_addresses=[_public_address(config, clients)],
         shard_addresses=[shards.address],
         clients_max=config.clients_max,
         entropy=entropy,

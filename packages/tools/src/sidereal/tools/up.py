@@ -49,6 +49,7 @@ class UpConfig:
     data_dir: Path = Path(".sidereal")
     http: str = "127.0.0.1:7070"
     client_port: int = 7071
+    public_clients: str | None = None
     shard_port: int = 7072
     view: bool = False
     monitor: bool = False
@@ -253,6 +254,8 @@ def _replication_arguments(config: UpConfig) -> list[str]:
     host = parse_endpoint(config.http, "--http").host
     arguments = ["replication", "--http", config.http, "--world", config.world]
     arguments += ["--clients", format_endpoint(Address(host, config.client_port))]
+    if config.public_clients is not None:
+        arguments += ["--public-clients", config.public_clients]
     arguments += ["--shards", format_endpoint(Address(host, config.shard_port))]
     arguments += ["--seed", str(config.seed), "--database", config.database]
     return [*arguments, "--data-dir", str(config.data_dir)]

@@ -16,6 +16,7 @@ async def replication(
     shard_key: str,
     http: str = "127.0.0.1:7070",
     clients: str = "127.0.0.1:7071",
+    public_clients: str | None = None,
     shards: str = "127.0.0.1:7072",
     database: str = "embedded",
     data_dir: Path = Path(".sidereal"),
@@ -36,6 +37,9 @@ async def replication(
         host:port of the HTTP endpoint; port 0 here and below is any free one.
     clients
         host:port of the UDP endpoint for clients.
+    public_clients
+        IP address and port that connect tokens name, when clients reach that endpoint by another
+        one than its own: through `sidereal netsim`, or a router that translates addresses.
     shards
         host:port of the UDP endpoint for shards.
     database
@@ -56,6 +60,7 @@ async def replication(
         shard_key=shard_key,
         http=http,
         clients=clients,
+        public_clients=public_clients,
         shards=shards,
         database=database,
         data_dir=data_dir,

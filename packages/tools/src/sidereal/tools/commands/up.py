@@ -23,6 +23,7 @@ async def up(
     data_dir: Path = Path(".sidereal"),
     http: str = "127.0.0.1:7070",
     client_port: int = 7071,
+    public_clients: str | None = None,
     shard_port: int = 7072,
     view: Annotated[bool, Parameter(negative=())] = False,
     monitor: Annotated[bool, Parameter(negative=())] = False,
@@ -52,6 +53,9 @@ async def up(
         host:port of the HTTP endpoint; port 0 here and below is any free one.
     client_port
         UDP port for clients.
+    public_clients
+        IP address and port by which clients reach it, when that is another one: see
+        `sidereal netsim`.
     shard_port
         UDP port for shards.
     view
@@ -73,6 +77,7 @@ async def up(
         data_dir=data_dir,
         http=http,
         client_port=client_port,
+        public_clients=public_clients,
         shard_port=shard_port,
         view=view,
         monitor=monitor,
