@@ -37,8 +37,12 @@ COMMANDS: Final = (
 )
 
 
-def make_app() -> App:
-    """Build the command line; no command's module is imported yet."""
+def make_app(chosen: str = "") -> App:
+    """Build the command line; no command's module is imported yet.
+
+    Args:
+        chosen: command that is going to be called: it tells itself what it does.
+    """
     app = App(
         name="sidereal",
         help="One seamless multiplayer world across many server processes.",
@@ -50,7 +54,8 @@ def make_app() -> App:
         exit_on_error=False,
     )
     for name, words in COMMANDS:
-        app.command(f"sidereal.tools.commands.{name}:{name}", name=name, help=words)
+        told = None if name == chosen else words
+        app.command(f"sidereal.tools.commands.{name}:{name}", name=name, help=told)
     return app
 
 
@@ -66,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     prefix = " ".join(["sidereal", *words[:1]]) if words[:1] != ["--help"] else "sidereal"
     try:
-        status = make_app()(words)
+        status = make_app(words[0] if words else "")(words)
     except (CycloptsError, SiderealError, OSError, KeyboardInterrupt, BaseExceptionGroup) as error:
         return _end_with(prefix, error)
     return status if isinstance(status, int) else 0
