@@ -47,7 +47,12 @@ SHELLS: Final = (
 )
 """What owns sockets, clocks, entropy, processes and the database; all else is core."""
 
-CORES_AMONG_SHELLS: Final = ("tools/bots/behaviour.py", "tools/bots/report.py", "tools/simulate/*")
+CORES_AMONG_SHELLS: Final = (
+    "tools/bots/behaviour.py",
+    "tools/bots/report.py",
+    "tools/netsim/relay.py",
+    "tools/simulate/*",
+)
 
 DOORS: Final = {
     "pymunk": ("shard/space.py",),
@@ -81,7 +86,7 @@ SEEDED: Final = ("protocol/testing/*", "tools/simulate/*")
 """May make a `random.Random(seed)`; every other use of `random` is forbidden there too."""
 
 TESTING: Final = "sidereal.protocol.testing"
-TESTING_USERS: Final = ("protocol/testing/*", "tools/simulate/*")
+TESTING_USERS: Final = ("protocol/testing/*", "tools/simulate/*", "tools/netsim/*")
 
 
 class Module(NamedTuple):

@@ -33,6 +33,7 @@ COMMANDS: Final = (
     ("bots", "The load generator."),
     ("status", "The state of a running world, once."),
     ("token", "Log in, or register, and print a connect token."),
+    ("netsim", "A UDP proxy that is a bad network: delay, jitter, loss, bursts, rate."),
     ("doctor", "What on this machine would stop any of these, and the remedy."),
 )
 

@@ -1,6 +1,6 @@
-"""What takes the place of a network in tests and simulations.
+"""What takes the place of a network in tests, simulations and `sidereal netsim`.
 
-* `link`: delay, jitter, loss, duplication and reordering, from a seeded generator;
+* `link`: delay, jitter, loss, bursts, duplication, reordering and rate, from a seeded generator;
 * `pair`: two connections, or a server and a client, over such links in virtual time;
 * `sessions`: netcode servers and clients on a perfect network that a test can tamper with.
 """
