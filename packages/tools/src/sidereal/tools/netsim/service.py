@@ -74,27 +74,27 @@ class _Service:
     async def _turn(self, nursery: trio.Nursery) -> None:
         """Do what is due, and wait until something is due again or has arrived."""
         now = trio.current_time()
-        for delivery in self._relay.take_due(now):
-            await self._deliver(delivery, nursery)
+        due = self._relay.take_due(now)
+        self._door.send_nowait((d.datagram, d.client) for d in due if d.direction is Direction.DOWN)
+        for delivery in due:
+            if delivery.direction is Direction.UP:
+                await self._send_up(delivery, nursery)
         for client in self._relay.take_silent(now):
             if client in self._sockets:
                 self._sockets.pop(client).close()
-        due = self._relay.next_timer()
-        with trio.move_on_at(math.inf if due is None else due):
+        at = self._relay.next_timer()
+        with trio.move_on_at(math.inf if at is None else at):
             await self._arrived.wait()
         self._arrived = trio.Event()
 
-    async def _deliver(self, delivery: Delivery, nursery: trio.Nursery) -> None:
-        client, datagram = delivery.client, delivery.datagram
-        if delivery.direction is Direction.DOWN:
-            self._door.send_nowait([(datagram, client)])
-            return
+    async def _send_up(self, delivery: Delivery, nursery: trio.Nursery) -> None:
+        client = delivery.client
         upstream = self._sockets.get(client)
         if upstream is None:
             upstream = await open_udp("::" if ":" in self._target.host else "0.0.0.0", 0)
             self._sockets[client] = upstream
             nursery.start_soon(self._hear_target, upstream, client)
-        upstream.send_nowait([(datagram, self._target)])
+        upstream.send_nowait([(delivery.datagram, self._target)])
 
     async def _hear_clients(self) -> None:
         while True:
