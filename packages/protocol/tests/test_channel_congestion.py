@@ -74,7 +74,7 @@ class Flight:
                 window.lost(sent_at)
                 continue
             window.add_round_trip(self.trip_s + queue_s, sent_at, self.now)
-            window.acked(sent_at, self.now)
+            window.acked(1, sent_at, self.now)
             if packets is None:
                 window.held_back()
 
@@ -85,7 +85,7 @@ class Flight:
         window.sent(100, 100)
         window.settled(100, 100)
         self.now += self.trip_s
-        window.acked(self.now, self.now)
+        window.acked(1, self.now, self.now)
         return window.size
 
 
@@ -138,7 +138,7 @@ def test_what_was_under_way_is_not_held_against_the_smaller_window() -> None:
     shrunk = flight.after()
     for _ in range(30):
         flight.window.lost(flight.now - flight.trip_s)
-        flight.window.acked(flight.now - flight.trip_s, flight.now)
+        flight.window.acked(1, flight.now - flight.trip_s, flight.now)
     assert flight.after() >= shrunk
 
 

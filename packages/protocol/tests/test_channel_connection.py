@@ -182,7 +182,7 @@ def test_a_lost_message_is_sent_again_when_three_later_packets_are_acked() -> No
     (ack,) = two.payloads_to_send(0.02)
     one.receive_payload(ack, 0.03)
     (again,) = one.payloads_to_send(0.03)
-    assert two.receive_payload(again, 0.04) == [(ORDERED, b"lost")]
+    assert two.receive_payload(again, 0.04) == [(ORDERED, [b"lost"])]
     assert one.statistics().resends == 1
 
 
@@ -245,7 +245,7 @@ def test_a_segment_is_sent_again_only_when_no_packet_carries_it_any_more() -> No
             two.receive_payload(payload, now)
     for payload in two.payloads_to_send(now):
         one.receive_payload(payload, now)
-    assert (ORDERED, b"rides along") in came
+    assert (ORDERED, [b"rides along"]) in came
     assert one.statistics().packets_lost == before.packets_lost + 1
     assert one.statistics().resends == before.resends
 
@@ -382,7 +382,7 @@ def test_a_wide_ack_leaves_room_for_the_longest_message() -> None:
     for payload in two.payloads_to_send(0.01):
         assert len(payload) <= limits.PAYLOAD_SIZE_MAX
         came += one.receive_payload(payload, 0.02)
-    assert came == [(UNRELIABLE, longest), (ORDERED, bytes(2 * limits.FRAGMENT_SIZE))]
+    assert came == [(UNRELIABLE, [longest]), (ORDERED, [bytes(2 * limits.FRAGMENT_SIZE)])]
     assert len(one.take_acked()) == 600
 
 
@@ -405,7 +405,7 @@ def test_acks_and_messages_survive_the_wrap_of_the_sequence() -> None:
         now += 0.01
         one.send(UNRELIABLE, b"", number)
         for payload in one.payloads_to_send(now):
-            assert two.receive_payload(payload, now) == [(UNRELIABLE, b"")]
+            assert two.receive_payload(payload, now) == [(UNRELIABLE, [b""])]
         if number % 16 == 15:
             for payload in two.payloads_to_send(now):
                 one.receive_payload(payload, now)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SPAN_MASK: Final = (1 << limits.ACK_SPAN_MAX) - 1
 _AWAITED_MASK: Final = (1 << limits.SENT_PACKETS_MAX) - 1
+_HALF: Final = 1 << 15
 _NOTHING: Final = 1 << 64
 
 
@@ -63,9 +64,8 @@ class ReceivedPackets:
         Returns:
             Its whole number; None if it came before, or is too old to tell.
         """
-        newest = self.newest
-        sequence = restore(newest, sequence, 16)
-        ahead = sequence - newest
+        ahead = ((sequence - self.newest + _HALF) & 0xFFFF) - _HALF
+        sequence = self.newest + ahead
         if ahead > 0:
             if ahead < limits.ACK_SPAN_MAX:
                 self._bits = (self._bits << ahead | 1) & _SPAN_MASK
@@ -207,9 +207,9 @@ class SentPackets:
 
     def add(self, sent: SentPacket) -> SentPacket | None:
         """Note that the packet with the next sequence number went out; returns as `skip`."""
+        self._in_flight[sent.sequence] = sent
         forgotten = self.skip()
         self._awaited |= 1
-        self._in_flight[sent.sequence] = sent
         return forgotten
 
     def restore_ack(self, ack: int) -> int | None:

@@ -129,11 +129,17 @@ class CongestionWindow:
         if sent_at >= self._judged_from:
             self._trips.append(trip_s)
 
-    def acked(self, sent_at: float, now: float) -> None:
-        """Count a packet as arrived; judges the round trip when it is over."""
+    def acked(self, count: int, sent_at: float, now: float) -> None:
+        """Count packets as arrived; judges the round trip when it is over.
+
+        Args:
+            count: packets of which the peer has told at once that they arrived.
+            sent_at: when the newest of them was sent.
+            now: seconds.
+        """
         if sent_at < self._judged_from:
             return
-        self._acked_count += 1
+        self._acked_count += count
         if sent_at >= self._round_started_at:
             self._judge(now)
             self._round_started_at = now

@@ -150,13 +150,14 @@ class Connection:
     ) -> bytes | None:
         """Fill one packet; None if there is nothing to send, or nothing that may be."""
         budget, window = self._budget, self._window
-        may_reliable = budget.reliable > 0 and window.is_open
-        may_unreliable = budget.unreliable > 0
         sent = SentPacket(self._sent.next_sequence, now)
         chunks = [b""]
         most = room = limits.PAYLOAD_SIZE_MAX - wire.HEADER_SIZE - len(ack)
         for sender in waiting:
-            if may_reliable if sender.is_reliable else may_unreliable:
+            if sender.is_reliable:
+                if budget.reliable > 0 and window.is_open:
+                    room = sender.fill(chunks, sent, room)
+            elif budget.unreliable > 0:
                 room = sender.fill(chunks, sent, room)
         if len(chunks) == 1:
             return None
@@ -184,13 +185,13 @@ class Connection:
 
     # -- receiving ----------------------------------------------------------------------------
 
-    def receive_payload(self, payload: bytes, now: float) -> list[tuple[int, bytes]]:
+    def receive_payload(self, payload: bytes, now: float) -> list[tuple[int, list[bytes]]]:
         """Take a payload from the peer.
 
         A peer that contradicts itself or exceeds its limits sets `close_reason`.
 
         Returns:
-            Messages to deliver, in order, each with its channel.
+            Channels, each with messages to deliver, in order.
 
         Raises:
             WireError: the payload is not a packet; nothing has changed.
@@ -204,16 +205,17 @@ class Connection:
             return []
         if packet.ack >= 0 and self._last_ack != (packet.ack, packet.ack_bits):
             self._receive_ack(packet, now)
-        messages: list[tuple[int, bytes]] = []
+        deliveries: list[tuple[int, list[bytes]]] = []
         try:
             for part in packet.parts:
                 channel = part.channel
                 bodies = self._receivers[channel].receive(part, sequence)
-                messages += [(channel, body) for body in bodies]
+                if bodies:
+                    self._messages_received += len(bodies)
+                    deliveries.append((channel, bodies))
         except RemoteProtocolError:
             self.close_reason = self.close_reason or CloseReason.PROTOCOL_VIOLATION
-        self._messages_received += len(messages)
-        return messages
+        return deliveries
 
     def take_acked(self) -> list[int]:
         """Return the tags of messages that arrived, as far as is newly known."""
@@ -237,27 +239,36 @@ class Connection:
             self._round_trip.add_sample(now - sent_at, packet.ack_delay_s)
             net_s = max(0.0, now - sent_at - packet.ack_delay_s)
             self._window.add_round_trip(net_s, sent_at, now)
-        for sent in acked:
-            self._packet_acked(sent, now)
+        self._settle_acked(acked, now)
         for sent in self._sent.take_lost(now, self._round_trip.rto_s):
             self._packet_lost(sent)
         self._budget.adapt(self._window.size, self._round_trip.rtt_s)
 
-    def _packet_acked(self, sent: SentPacket, now: float) -> None:
-        self._packets_acked += 1
-        if sent.is_lost:
-            self._packets_late += 1
-            self._loss = max(0.0, self._loss - _LOSS_WEIGHT)
-            self._round_trip.add_late(now - sent.sent_at)
-            self._window.late(sent.sent_at)
-        else:
-            self._loss -= self._loss * _LOSS_WEIGHT
-            self._window.settled(sent.size, sent.reliable_size)
-            self._window.acked(sent.sent_at, now)
-        self._acked_tags.extend(sent.tags)
-        for segment in sent.segments:
-            if not segment.is_acked:
-                segment.sender.segment_acked(segment)
+    def _settle_acked(self, acked: list[SentPacket], now: float) -> None:
+        count = size = reliable_size = 0
+        tags = self._acked_tags
+        for sent in acked:
+            if sent.is_lost:
+                self._packet_late(sent, now)
+            else:
+                count += 1
+                size += sent.size
+                reliable_size += sent.reliable_size
+            tags += sent.tags
+            for segment in sent.segments:
+                if not segment.is_acked:
+                    segment.sender.segment_acked(segment)
+        self._packets_acked += len(acked)
+        self._loss *= (1 - _LOSS_WEIGHT) ** count
+        self._window.settled(size, reliable_size)
+        self._window.acked(count, acked[0].sent_at, now)
+
+    def _packet_late(self, sent: SentPacket, now: float) -> None:
+        """Learn from a packet that was given up, but acked after all."""
+        self._packets_late += 1
+        self._loss = max(0.0, self._loss - _LOSS_WEIGHT)
+        self._round_trip.add_late(now - sent.sent_at)
+        self._window.late(sent.sent_at)
 
     # -- losses -------------------------------------------------------------------------------
 

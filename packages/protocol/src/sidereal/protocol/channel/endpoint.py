@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.connection import Connection
@@ -40,6 +41,14 @@ from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.timers import TimerHeap
 
 
+class _Events(Protocol):
+    """Where events of a connection go."""
+
+    def append(self, event: Received | Acked, /) -> None:
+        """Add one."""
+        ...
+
+
 class _Peer:
     """A connection, and the slot of its session."""
 
@@ -52,22 +61,30 @@ class _Peer:
         self.payloads_malformed = 0
         self.timer_at = math.inf
 
-    def receive_untrusted(self, payload: bytes, now: float) -> list[Received | Acked]:
-        """Take a payload; one that is not a packet is counted, and one too many closes."""
+    def receive_untrusted(self, payload: bytes, now: float, events: _Events) -> bool:
+        """Take a payload; too many that are no packets close the connection.
+
+        Mutates:
+            events: what the payload told is appended.
+
+        Returns:
+            Whether it was a packet.
+        """
         connection = self.connection
         try:
-            messages = connection.receive_payload(payload, now)
+            deliveries = connection.receive_payload(payload, now)
         except WireError:
             self.payloads_malformed += 1
             if self.payloads_malformed > limits.MALFORMED_PAYLOADS_MAX:
                 connection.close_reason = connection.close_reason or CloseReason.PROTOCOL_VIOLATION
-            return []
+            return False
         tags = connection.take_acked()
-        events: list[Received | Acked] = [Acked(self.number, tags)] if tags else []
-        number = self.number
-        for channel, message in messages:
-            events.append(Received(number, channel, message))
-        return events
+        if tags:
+            events.append(Acked(self.number, tags))
+        for channel, messages in deliveries:
+            for message in messages:
+                events.append(Received(self.number, channel, message))
+        return True
 
 
 class ServerEndpoint:
@@ -164,9 +181,8 @@ class ServerEndpoint:
                 )
 
     def _receive(self, peer: _Peer, payload: bytes, now: float) -> None:
-        malformed = peer.payloads_malformed
-        self._events.extend(peer.receive_untrusted(payload, now))
-        self._payloads_malformed += peer.payloads_malformed - malformed
+        if not peer.receive_untrusted(payload, now, self._events):
+            self._payloads_malformed += 1
         self._touched[peer.number] = peer
         if peer.connection.close_reason is not None:
             self._close(peer, peer.connection.close_reason, now)
@@ -304,7 +320,7 @@ class ClientEndpoint:
         if payload is None:
             self._take_session_events(now)
         elif self._close_reason is None:
-            self._events.extend(self._peer.receive_untrusted(payload, now))
+            self._peer.receive_untrusted(payload, now, self._events)
             self._close_on_fault(now)
 
     def handle_timer(self, now: float, wall_now: float) -> None:

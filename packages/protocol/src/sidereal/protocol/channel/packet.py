@@ -33,6 +33,8 @@ _FRAGMENT: Final = 0x80
 
 _HEADER: Final = struct.Struct("<HBB")
 _ACK: Final = struct.Struct("<HH")
+_SHORT_HEADER: Final = struct.Struct("<HBBHHI")
+"""A header and an ack of one word."""
 _UNRELIABLE: Final = struct.Struct("<BH")
 _FRAGMENTED: Final = struct.Struct("<BHIHH")
 _RUN: Final = struct.Struct("<BBI")
@@ -147,7 +149,11 @@ def decode_packet_untrusted(payload: bytes, reliable: Sequence[bool]) -> Packet:
         raise WireError(f"packet flags {flags:#x}")
     at = HEADER_SIZE
     ack, delay, bits = -1, 0, 0
-    if words:
+    if words == 1 and size >= _SHORT_HEADER.size:
+        # Nearly all of them.
+        _, _, _, ack, delay, bits = _SHORT_HEADER.unpack_from(payload)
+        at = _SHORT_HEADER.size
+    elif words:
         end = at + _ACK.size + 4 * words
         if words > limits.ACK_WORDS_MAX or end > size:
             raise WireError(f"{words} ack words in a packet of {size} bytes")

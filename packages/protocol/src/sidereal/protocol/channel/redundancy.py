@@ -57,11 +57,11 @@ class Riders:
         Returns:
             The room that is left.
         """
-        own = sent.segments.copy() if loss > ALL_LOST_MAX else ()
-        if self._waiting:
-            room = self._board(chunks, sent, room)
-        if own:
-            self._admit(own, repeats_for(loss))
+        if loss <= ALL_LOST_MAX and not self._waiting:
+            return room
+        own = sent.segments.copy()
+        room = self._board(chunks, sent, room)
+        self._admit(own, repeats_for(loss))
         return room
 
     def _board(self, chunks: list[bytes], sent: SentPacket, room: int) -> int:
@@ -79,6 +79,8 @@ class Riders:
         return room
 
     def _admit(self, segments: list[Segment], repeats: int) -> None:
+        if not repeats:
+            return
         known = {id(segment) for segment, _ in self._waiting}
         for segment in segments:
             if len(segment.chunk) <= limits.RIDER_SIZE_MAX and id(segment) not in known:

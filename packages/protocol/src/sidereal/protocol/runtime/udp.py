@@ -89,7 +89,6 @@ class UdpSocket:
         self._address = Address(host, port)
         self._may_segment = _IS_LINUX
         self._coalesces = _turn_on_coalescing(bound)
-        self._buffer = memoryview(bytearray(_COALESCED_SIZE_MAX if self._coalesces else 0))
         self._datagrams_in = 0
         self._datagrams_out = 0
         self._receives = 0
@@ -145,17 +144,14 @@ class UdpSocket:
         datagrams.append((datagram, Address(source[0], source[1])))
 
     def _receive_coalesced(self, datagrams: list[tuple[bytes, Address]]) -> None:
-        buffer = self._buffer
-        size, control, _, source = self._socket.recvmsg_into((buffer,), _CONTROL_SIZE)
+        received, control, _, source = self._socket.recvmsg(_COALESCED_SIZE_MAX, _CONTROL_SIZE)
         address = Address(source[0], source[1])
         if not control:
-            datagrams.append((bytes(buffer[: min(size, _RECEIVE_SIZE)]), address))
+            datagrams.append((received[:_RECEIVE_SIZE], address))
             return
         (step,) = _GRO_SIZE.unpack(control[0][2])
         kept = min(step, _RECEIVE_SIZE)
-        datagrams += [
-            (bytes(buffer[at : min(at + kept, size)]), address) for at in range(0, size, step)
-        ]
+        datagrams += [(received[at : at + kept], address) for at in range(0, len(received), step)]
 
     def send_nowait(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
         """Send datagrams; those the system does not take are lost and counted.

@@ -23,7 +23,7 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from sidereal.protocol import limits
-from sidereal.protocol.errors import CloseReason, LocalProtocolError, WireError
+from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
 from sidereal.protocol.session.packet import Drop, PacketError
@@ -199,12 +199,12 @@ class SessionClient:
             assert self._token is not None
             # Requests are not encrypted, but count like all packets.
             self._sequence += 1
-            self._queue(packet.encode_request(self._token))
+            self._queue([packet.encode_request(self._token)])
             self._send_at = now + SEND_INTERVAL_S
         elif self.state is ClientState.SENDING_CONNECTION_RESPONSE:
-            self._send(packet.RESPONSE, self._response_body, now)
+            self._send(packet.RESPONSE, (self._response_body,), now)
         else:
-            self._send(packet.KEEP_ALIVE, _KEEP_ALIVE_BODY, now)
+            self._send(packet.KEEP_ALIVE, (_KEEP_ALIVE_BODY,), now)
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -238,18 +238,14 @@ class SessionClient:
         Raises:
             LocalProtocolError: a payload is empty or too long.
         """
-        is_connected = self.state is ClientState.CONNECTED
-        for payload in payloads:
-            if not 1 <= len(payload) <= limits.PAYLOAD_SIZE_MAX:
-                raise LocalProtocolError(f"a payload has 1 to {limits.PAYLOAD_SIZE_MAX} bytes")
-            if is_connected:
-                self._send(packet.PAYLOAD, payload, now)
+        packet.check_payloads(payloads)
+        if payloads and self.state is ClientState.CONNECTED:
+            self._send(packet.PAYLOAD, payloads, now)
 
     def close(self, now: float) -> None:
         """End, and tell the server ten times; nothing happens if it has already ended."""
         if self.state > ClientState.DISCONNECTED:
-            for _ in range(limits.DISCONNECTS_PER_CLOSE):
-                self._send(packet.DISCONNECT, b"", now)
+            self._send(packet.DISCONNECT, (b"",) * limits.DISCONNECTS_PER_CLOSE, now)
             self._apply(ClientSignal.CLOSE, now)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
@@ -269,19 +265,20 @@ class SessionClient:
             dropped={reason: count for reason, count in self._dropped.items() if count},
         )
 
-    def _send(self, packet_type: int, body: bytes, now: float) -> None:
+    def _send(self, packet_type: int, bodies: Sequence[bytes], now: float) -> None:
         sequence = self._sequence
-        self._sequence = sequence + 1
+        self._sequence = sequence + len(bodies)
         self._send_at = now + SEND_INTERVAL_S
         self._queue(
-            packet.encode_packet(packet_type, sequence, body, self._send_aead, self._associated)
+            packet.encode_packets(packet_type, sequence, bodies, self._send_aead, self._associated)
         )
 
-    def _queue(self, datagram: bytes) -> None:
+    def _queue(self, datagrams: list[bytes]) -> None:
         assert self.server_address is not None
-        if len(self._datagrams) >= limits.DATAGRAMS_QUEUED_MAX:
-            self._dropped[Drop.DATAGRAMS_FULL] += 1
-            return
-        self._datagrams_out += 1
-        self._bytes_out += len(datagram)
-        self._datagrams.append((datagram, self.server_address))
+        room = limits.DATAGRAMS_QUEUED_MAX - len(self._datagrams)
+        if len(datagrams) > room:
+            self._dropped[Drop.DATAGRAMS_FULL] += len(datagrams) - room
+            datagrams = datagrams[:room]
+        self._datagrams_out += len(datagrams)
+        self._bytes_out += sum(map(len, datagrams))
+        self._datagrams += [(datagram, self.server_address) for datagram in datagrams]

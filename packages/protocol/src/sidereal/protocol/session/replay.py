@@ -18,22 +18,27 @@ class ReplayWindow:
     Source: netcode 1.02 STANDARD.md, Replay Protection; IMPLEMENTERS.md, 1.
     """
 
-    __slots__ = ("_bits", "_newest")
+    __slots__ = ("_bits", "newest")
 
     def __init__(self) -> None:
-        self._newest = -1
+        self.newest = -1
+        """Newest sequence number received; whatever is above it is no replay."""
         self._bits = 0
 
     def is_replay(self, sequence: int) -> bool:
         """Tell whether a packet was already received, or is too old to tell."""
-        age = self._newest - sequence
+        age = self.newest - sequence
         if age < 0:
             return False
         return age >= REPLAY_WINDOW_SIZE or bool(self._bits >> age & 1)
 
     def advance(self, sequence: int) -> None:
         """Note a packet that is authentic and no replay."""
-        age = self._newest - sequence
+        age = self.newest - sequence
+        if age == -1:
+            self._bits = (self._bits << 1 | 1) & _MASK
+            self.newest = sequence
+            return
         if age >= REPLAY_WINDOW_SIZE:
             return
         if age >= 0:
@@ -42,4 +47,4 @@ class ReplayWindow:
         # The leap comes off the wire: a shift by it as it stands could ask for 2^60 bytes.
         leap = min(-age, REPLAY_WINDOW_SIZE)
         self._bits = (self._bits << leap | 1) & _MASK
-        self._newest = sequence
+        self.newest = sequence

@@ -309,20 +309,20 @@ class SessionServer:
         peer = self._slots[slot]
         if peer is None:
             return
+        packet.check_payloads(payloads)
+        if peer.confirmed:
+            self._send(peer, packet.PAYLOAD, payloads, now)
+            return
         for payload in payloads:
-            if not 1 <= len(payload) <= limits.PAYLOAD_SIZE_MAX:
-                raise LocalProtocolError(f"a payload has 1 to {limits.PAYLOAD_SIZE_MAX} bytes")
-            if not peer.confirmed:
-                self._send_keep_alive(peer, now)
-            self._send(peer, packet.PAYLOAD, payload, now)
+            self._send_keep_alive(peer, now)
+            self._send(peer, packet.PAYLOAD, (payload,), now)
 
     def close_session(self, slot: int, now: float) -> None:
         """End a session and tell its client, ten times; a slot without one is ignored."""
         peer = self._slots[slot]
         if peer is None:
             return
-        for _ in range(limits.DISCONNECTS_PER_CLOSE):
-            self._send(peer, packet.DISCONNECT, b"", now)
+        self._send(peer, packet.DISCONNECT, (b"",) * limits.DISCONNECTS_PER_CLOSE, now)
         self._end_session(peer, CloseReason.CLOSED_LOCALLY)
 
     def close(self, now: float) -> None:
@@ -358,14 +358,14 @@ class SessionServer:
 
     def _send_keep_alive(self, peer: Peer, now: float) -> None:
         body = packet.encode_keep_alive(peer.slot, self._slots_max)
-        self._send(peer, packet.KEEP_ALIVE, body, now)
+        self._send(peer, packet.KEEP_ALIVE, (body,), now)
 
-    def _send(self, peer: Peer, packet_type: int, body: bytes, now: float) -> None:
+    def _send(self, peer: Peer, packet_type: int, bodies: Sequence[bytes], now: float) -> None:
         sequence = peer.sequence
-        peer.sequence = sequence + 1
+        peer.sequence = sequence + len(bodies)
         peer.sent_at = now
         self._queue(
-            packet.encode_packet(packet_type, sequence, body, peer.send_aead, self._associated),
+            packet.encode_packets(packet_type, sequence, bodies, peer.send_aead, self._associated),
             peer.address,
         )
 
@@ -386,13 +386,14 @@ class SessionServer:
         sequence = self._global_sequence
         self._global_sequence += 1
         self._queue(
-            packet.encode_packet(packet_type, sequence, body, aead, self._associated), address
+            [packet.encode_packet(packet_type, sequence, body, aead, self._associated)], address
         )
 
-    def _queue(self, datagram: bytes, address: Address) -> None:
-        if len(self._datagrams) >= limits.DATAGRAMS_QUEUED_MAX:
-            self._dropped[Drop.DATAGRAMS_FULL] += 1
-            return
-        self._datagrams_out += 1
-        self._bytes_out += len(datagram)
-        self._datagrams.append((datagram, address))
+    def _queue(self, datagrams: list[bytes], address: Address) -> None:
+        room = limits.DATAGRAMS_QUEUED_MAX - len(self._datagrams)
+        if len(datagrams) > room:
+            self._dropped[Drop.DATAGRAMS_FULL] += len(datagrams) - room
+            datagrams = datagrams[:room]
+        self._datagrams_out += len(datagrams)
+        self._bytes_out += sum(map(len, datagrams))
+        self._datagrams += [(datagram, address) for datagram in datagrams]

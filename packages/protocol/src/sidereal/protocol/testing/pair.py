@@ -148,7 +148,8 @@ class ConnectionPair:
         while (arrival := self.wire.take_due(self.now)) is not None:
             number, payload = arrival
             end = self.ends[number]
-            self.delivered[number].extend(end.receive_payload(payload, self.now))
+            for channel, messages in end.receive_payload(payload, self.now):
+                self.delivered[number].extend((channel, message) for message in messages)
             self.acked[number].extend(end.take_acked())
 
 
