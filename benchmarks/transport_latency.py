@@ -105,12 +105,17 @@ class Conversation:
     def take_arrivals(self) -> None:
         while (arrival := self.wire.take_due(self.now)) is not None:
             number, payload = arrival
-            messages = self.ends[number].receive_payload(payload, self.now)
+            deliveries = self.ends[number].receive_payload(payload, self.now)
             self.ends[number].take_acked()
-            for _, message in messages if number == 1 else ():
-                sent_at, expected = self.sent[len(self.latencies_s)]
-                assert message == expected, "a message came out of order, twice or changed"
-                self.latencies_s.append(self.now - sent_at)
+            if number == 1:
+                for _, messages in deliveries:
+                    self.take_messages(messages)
+
+    def take_messages(self, messages: list[bytes]) -> None:
+        for message in messages:
+            sent_at, expected = self.sent[len(self.latencies_s)]
+            assert message == expected, "a message came out of order, twice or changed"
+            self.latencies_s.append(self.now - sent_at)
 
 
 def measure_latencies(habit: Habit, seeds: int, seconds: float) -> np.ndarray:

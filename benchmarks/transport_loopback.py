@@ -26,7 +26,7 @@ CHANNELS: Final = (
     ChannelSpec(Delivery.UNRELIABLE, memory_max=1 << 20),
     ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=16 << 20),
 )
-UNLIMITED: Final = Budget(rate=1e12, burst=1e9)
+UNLIMITED: Final = Budget(rate=1e12, burst=1e9, rate_min=1e12)
 STALLED_S: Final = 10.0
 """A loop that has got nowhere for so long is given up."""
 
