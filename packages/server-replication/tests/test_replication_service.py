@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, cast
 
 import numpy as np
@@ -11,15 +12,20 @@ import trio.testing
 from sidereal.protocol.errors import StoreError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.service import SAVE_AT_END_S, Service
+from sidereal.replication.stored import StoreStatistics
 
 
 class AwayStore:
     """A database that nobody can reach."""
+
+    def statistics(self) -> StoreStatistics:
+        return StoreStatistics("external", False, "away", 0, 0, 0)
 
     async def save_tick(self, tick: int) -> None:
         raise StoreError("the database is unavailable")
@@ -38,7 +44,9 @@ class Deaf:
         self.sent += len(datagrams)
 
 
-def make_service() -> tuple[Service, Replicator]:
+def make_service(
+    clients: UdpSocket | None = None, shards: UdpSocket | None = None
+) -> tuple[Service, Replicator]:
     core = Replicator(
         schema=BASE_SCHEMA,
         rules=Rules(),
@@ -51,7 +59,8 @@ def make_service() -> tuple[Service, Replicator]:
         now=trio.current_time(),
     )
     store, deaf = cast(Any, AwayStore()), cast(Any, Deaf())
-    return Service(ReplicationConfig("key"), store, core, deaf, deaf, bytes(32)), core
+    config = ReplicationConfig("key")
+    return Service(config, store, core, clients or deaf, shards or deaf, bytes(32)), core
 
 
 async def test_a_quiet_world_ends_without_its_database(
@@ -72,3 +81,16 @@ async def test_what_cannot_be_saved_does_not_hold_up_the_end(
     await service.close()
     assert core.saving.depth == 1
     assert trio.current_time() - started_at < SAVE_AT_END_S + 1.0
+
+
+async def test_what_the_system_drops_is_in_the_status_and_the_metrics() -> None:
+    with await open_udp("127.0.0.1", 0) as clients, await open_udp("127.0.0.1", 0) as shards:
+        service, _ = make_service(clients, shards)
+        most = shards.statistics().receive_buffer_size // 500
+        clients.send_nowait([(bytes(500), shards.address)] * most)
+        sockets = service.status()["sockets"]
+        assert sockets["clients"]["receives_overflowed"] == 0
+        if sys.platform == "linux":
+            assert sockets["shards"]["receives_overflowed"] > 0
+        (metric,) = [m for m in service.metrics() if "overflowed" in m.name]
+        assert metric.values["shards",] == sockets["shards"]["receives_overflowed"]

@@ -6,6 +6,7 @@ database, HTTP. None of them awaits while it changes the core.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import resource
@@ -52,6 +53,9 @@ SAVE_AT_END_S: Final = 8.0
 STATUS_AGE_S_MAX: Final = 0.2
 """A status serves everybody who asks for so long: making one takes 15 ms of the tick's thread."""
 
+WATCH_S: Final = 1.0
+"""How often the sockets are asked what the system dropped."""
+
 GOODBYE_S: Final = 0.3
 """How long a closing server lets its last words travel."""
 
@@ -73,6 +77,9 @@ class Service:
         self._core = replicator
         self._clients = clients
         self._shards = shards
+        self._sockets = {"clients": clients, "shards": shards}
+        self._overflowed = dict.fromkeys(self._sockets, 0)
+        self._watched_at = -math.inf
         self._client_key = client_key
         self._board = Board()
         self._ticking = False
@@ -131,6 +138,9 @@ class Service:
                 "clients": format_endpoint(self._clients.address),
                 "shards": format_endpoint(self._shards.address),
             },
+            "sockets": {
+                name: dataclasses.asdict(udp.statistics()) for name, udp in self._sockets.items()
+            },
             "database": {
                 "kind": database.kind,
                 "available": database.available,
@@ -184,6 +194,7 @@ class Service:
             self._core.step(started_at)
             self._send(started_at)
             self._log_notes()
+            self._watch_sockets(started_at)
             self._board.ticks_dropped = pacer.dropped
             self._board.ticks.add((trio.current_time() - started_at) * 1000)
             self._ticking = True
@@ -202,6 +213,19 @@ class Service:
             self._board.notes.append(note)
             level = logging.DEBUG if note.event == "handover" else logging.INFO
             log.log(level, "%s %s", note.event, fields(tick=note.tick, **note.fields))
+
+    def _watch_sockets(self, now: float) -> None:
+        """Say so when the system dropped datagrams because they came faster than they were read."""
+        if now - self._watched_at < WATCH_S:
+            return
+        self._watched_at = now
+        for name, udp in self._sockets.items():
+            statistics = udp.statistics()
+            new = statistics.receives_overflowed - self._overflowed[name]
+            if new:
+                self._overflowed[name] = statistics.receives_overflowed
+                buffer = statistics.receive_buffer_size
+                log.warning("overflowed %s", fields(socket=name, datagrams=new, buffer=buffer))
 
     async def save(self) -> None:
         """Write changed rows behind the tick, for ever."""

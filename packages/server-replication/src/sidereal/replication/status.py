@@ -212,6 +212,15 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
             ("reason",),
         ),
     ]
+    metrics.append(
+        Metric(
+            "sidereal_overflowed_datagrams",
+            "counter",
+            "Datagrams the system dropped because they came faster than they were read.",
+            {(name,): socket["receives_overflowed"] for name, socket in status["sockets"].items()},
+            ("socket",),
+        )
+    )
     for quantile in ("p50", "p99", "max"):
         value = replication["tick_ms"][quantile]
         if value is not None:
