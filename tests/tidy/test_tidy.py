@@ -47,11 +47,23 @@ SHELLS: Final = (
 )
 """What owns sockets, clocks, entropy, processes and the database; all else is core."""
 
+SOAK_CORE: Final = (
+    "tools/soak/air.py",
+    "tools/soak/behaviour.py",
+    "tools/soak/body.py",
+    "tools/soak/checker.py",
+    "tools/soak/config.py",
+    "tools/soak/rig.py",
+    "tools/soak/soak.py",
+    "tools/soak/tracks.py",
+    "tools/soak/visitor.py",
+)
 CORES_AMONG_SHELLS: Final = (
     "tools/bots/behaviour.py",
     "tools/bots/report.py",
     "tools/netsim/relay.py",
     "tools/simulate/*",
+    *SOAK_CORE,
 )
 
 DOORS: Final = {
@@ -86,7 +98,7 @@ SEEDED: Final = ("protocol/testing/*", "tools/simulate/*")
 """May make a `random.Random(seed)`; every other use of `random` is forbidden there too."""
 
 TESTING: Final = "sidereal.protocol.testing"
-TESTING_USERS: Final = ("protocol/testing/*", "tools/simulate/*", "tools/netsim/*")
+TESTING_USERS: Final = ("protocol/testing/*", "tools/simulate/*", "tools/netsim/*", *SOAK_CORE)
 
 
 class Module(NamedTuple):
