@@ -301,6 +301,21 @@ def test_reordering_teaches_patience() -> None:
     assert 0 < statistics.resends < 80
 
 
+def test_an_ack_that_tells_only_of_packets_given_up_is_no_verdict_on_the_link() -> None:
+    one, two = connection(), connection()
+    one.send(ORDERED, b"x")
+    (payload,) = one.payloads_to_send(0.0)
+    (again,) = one.payloads_to_send(limits.RTO_S_INITIAL)
+    two.receive_payload(payload, 0.6)
+    (ack,) = two.payloads_to_send(0.6)
+    one.receive_payload(ack, 0.7)
+    statistics = one.statistics()
+    assert statistics.packets_late == 1
+    assert statistics.loss == 0.0
+    assert statistics.window_size == limits.WINDOW_SIZE_INITIAL
+    assert two.receive_payload(again, 0.7) == []
+
+
 # -- acks -------------------------------------------------------------------------------------
 
 

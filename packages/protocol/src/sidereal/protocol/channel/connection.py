@@ -246,11 +246,14 @@ class Connection:
 
     def _settle_acked(self, acked: list[SentPacket], now: float) -> None:
         count = size = reliable_size = 0
+        newest_at = 0.0
         tags = self._acked_tags
         for sent in acked:
             if sent.is_lost:
                 self._packet_late(sent, now)
             else:
+                if not count:
+                    newest_at = sent.sent_at
                 count += 1
                 size += sent.size
                 reliable_size += sent.reliable_size
@@ -259,9 +262,10 @@ class Connection:
                 if not segment.is_acked:
                     segment.sender.segment_acked(segment)
         self._packets_acked += len(acked)
-        self._loss *= (1 - _LOSS_WEIGHT) ** count
-        self._window.settled(size, reliable_size)
-        self._window.acked(count, acked[0].sent_at, now)
+        if count:
+            self._loss *= (1 - _LOSS_WEIGHT) ** count
+            self._window.settled(size, reliable_size)
+            self._window.acked(count, newest_at, now)
 
     def _packet_late(self, sent: SentPacket, now: float) -> None:
         """Learn from a packet that was given up, but acked after all."""
