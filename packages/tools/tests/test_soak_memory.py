@@ -6,7 +6,7 @@ import pytest
 
 from sidereal.tools.soak.memory import (
     GROWTH_MAX,
-    SAMPLES_JUDGED_MIN,
+    JUDGED_S_MIN,
     MemorySample,
     growth,
     quarters,
@@ -14,13 +14,14 @@ from sidereal.tools.soak.memory import (
 )
 
 
-def samples(*highest: float, count: int = 10) -> list[MemorySample]:
+def samples(*highest: float, count: int = 10, quarter_s: float = 100.0) -> list[MemorySample]:
     """Quarters that each reach a number of objects, and as many kilobytes, once."""
     made = []
     for quarter, value in enumerate(highest):
         for place in range(count):
             held = value if place == 3 else value / 2
-            made.append(MemorySample(quarter * count + place, held / 1e3, int(held)))
+            at_s = quarter * quarter_s + place * quarter_s / count
+            made.append(MemorySample(at_s, held / 1e3, int(held)))
     return made
 
 
@@ -28,7 +29,7 @@ def test_quarters_are_told_by_what_they_reached() -> None:
     told = quarters(samples(1000, 2000, 3000, 4000))
     assert told is not None
     assert [sample.objects for sample in told] == [1000, 2000, 3000, 4000]
-    assert [sample.at_s for sample in told] == [9, 19, 29, 39]
+    assert [sample.at_s for sample in told] == [90, 190, 290, 390]
 
 
 def test_filling_up_at_first_is_no_growth() -> None:
@@ -48,9 +49,9 @@ def test_growth_after_the_second_quarter_is_told_of_each_measure() -> None:
 
 
 def test_a_short_run_is_not_judged() -> None:
-    count = SAMPLES_JUDGED_MIN // 4
-    assert growth(samples(1, 1, 1, 2000, count=count))
-    assert growth(samples(1, 1, 1, 2000, count=count)[1:]) == []
+    assert growth(samples(1, 1, 1, 2000, quarter_s=JUDGED_S_MIN / 3))
+    assert growth(samples(1, 1, 1, 2000, quarter_s=JUDGED_S_MIN / 4)) == []
+    assert growth([]) == []
 
 
 def test_a_sample_counts_what_is_held_and_not_what_is_garbage() -> None:

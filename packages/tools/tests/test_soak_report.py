@@ -16,7 +16,7 @@ async def test_growth_fails_a_run_and_lateness_is_told() -> None:
     assert report["exit"] == "done"
     assert "too short a run to judge" in "\n".join(describe(report))
 
-    run.samples[:] = [MemorySample(at, 50.0 + (at >= 30) * 5.0, 1000) for at in range(40)]
+    run.samples[:] = [MemorySample(4.0 * at, 50.0 + (at >= 30) * 5.0, 1000) for at in range(40)]
     report = make_report(run)
     assert report["exit"] == "failed"
     assert report["memory"]["grown"] == ["rss_mb grew from 50 to 55"]

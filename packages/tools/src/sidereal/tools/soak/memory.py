@@ -4,7 +4,7 @@ The rule: in the last quarter of a run neither the resident memory nor the live 
 more than their share of `GROWTH_MAX` above what they reached in the second quarter. The first
 quarter is for filling up: sessions, queues, the allocator's pools. What is live swings by a few
 percent with what is in flight; one object left by each session would be twice what is allowed. A
-run with too few samples is not judged.
+run of less than two minutes still fills up in its second quarter, and is not judged.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from typing import Final, NamedTuple
 GROWTH_MAX: Final = {"rss_mb": 0.05, "objects": 0.1}
 SAMPLES_PER_RUN: Final = 60
 SAMPLE_S_MIN: Final = 1.0
-SAMPLES_JUDGED_MIN: Final = 20
-"""With fewer, a quarter's highest is chance."""
+JUDGED_S_MIN: Final = 120.0
 
 
 class MemorySample(NamedTuple):
@@ -46,7 +45,7 @@ def take_sample(at_s: float) -> MemorySample:
 
 def quarters(samples: Sequence[MemorySample]) -> list[MemorySample] | None:
     """Give the highest values of each quarter of the run, and when it ended; None if too short."""
-    if len(samples) < SAMPLES_JUDGED_MIN:
+    if not samples or samples[-1].at_s < JUDGED_S_MIN:
         return None
     cuts = [len(samples) * quarter // 4 for quarter in range(5)]
     parts = [samples[first:last] for first, last in itertools.pairwise(cuts)]
