@@ -198,12 +198,15 @@ class SentPackets:
         Returns:
             A packet to be given up: it has been awaited for `SENT_PACKETS_MAX` packets.
         """
-        forgotten = self.next_sequence - limits.SENT_PACKETS_MAX
         self.next_sequence += 1
-        self._awaited = self._awaited << 1 & _AWAITED_MASK
+        self._awaited <<= 1
+        if self._awaited <= _AWAITED_MASK:
+            return None
+        self._awaited &= _AWAITED_MASK
+        forgotten = self.next_sequence - 1 - limits.SENT_PACKETS_MAX
         if self._lost.pop(forgotten, None) is not None:
             return None
-        return self._in_flight.pop(forgotten, None)
+        return self._in_flight.pop(forgotten)
 
     def add(self, sent: SentPacket) -> SentPacket | None:
         """Note that the packet with the next sequence number went out; returns as `skip`."""

@@ -18,6 +18,7 @@ window is open.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
@@ -36,7 +37,8 @@ from sidereal.protocol.channel.unreliable import (
 )
 from sidereal.protocol.errors import CloseReason, LocalProtocolError, RemoteProtocolError
 
-_LOSS_WEIGHT = 1 / 64
+_LOSS_WEIGHT: Final = 1 / 64
+_ROOM: Final = limits.PAYLOAD_SIZE_MAX - wire.HEADER_SIZE
 
 
 class Connection:
@@ -152,7 +154,7 @@ class Connection:
         budget, window = self._budget, self._window
         sent = SentPacket(self._sent.next_sequence, now)
         chunks = [b""]
-        most = room = limits.PAYLOAD_SIZE_MAX - wire.HEADER_SIZE - len(ack)
+        most = room = _ROOM - len(ack)
         for sender in waiting:
             if sender.is_reliable:
                 if budget.reliable > 0 and window.is_open:

@@ -131,7 +131,7 @@ class SessionClient:
         self._datagrams_in += 1
         self._bytes_in += len(datagram)
         try:
-            if self.state <= ClientState.DISCONNECTED:
+            if self.close_reason is not None:
                 raise PacketError(Drop.ENDED)
             if address != self.server_address:
                 raise PacketError(Drop.WRONG_ADDRESS)

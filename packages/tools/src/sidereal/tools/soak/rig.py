@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from sidereal.protocol.channel.connection import ConnectionStatistics
 from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.statistics import ConnectionStatistics
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.tools.soak.air import Air, Way
