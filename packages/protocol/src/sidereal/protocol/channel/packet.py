@@ -144,22 +144,22 @@ def decode_packet_untrusted(payload: bytes, reliable: Sequence[bool]) -> Packet:
     size = len(payload)
     if not HEADER_SIZE <= size <= limits.PAYLOAD_SIZE_MAX:
         raise WireError(f"packet of {size} bytes")
-    sequence, flags, words = _HEADER.unpack_from(payload)
+    ack, delay, bits = -1, 0, 0
+    if payload[3] == 1 and size >= _SHORT_HEADER.size:
+        # Nearly all of them.
+        sequence, flags, _, ack, delay, bits = _SHORT_HEADER.unpack_from(payload)
+        at = _SHORT_HEADER.size
+    else:
+        sequence, flags, words = _HEADER.unpack_from(payload)
+        at = HEADER_SIZE
+        if words:
+            at += _ACK.size + 4 * words
+            if words > limits.ACK_WORDS_MAX or at > size:
+                raise WireError(f"{words} ack words in a packet of {size} bytes")
+            ack, delay = _ACK.unpack_from(payload, HEADER_SIZE)
+            bits = int.from_bytes(payload[HEADER_SIZE + _ACK.size : at], "little")
     if flags > ACK_WANTED:
         raise WireError(f"packet flags {flags:#x}")
-    at = HEADER_SIZE
-    ack, delay, bits = -1, 0, 0
-    if words == 1 and size >= _SHORT_HEADER.size:
-        # Nearly all of them.
-        _, _, _, ack, delay, bits = _SHORT_HEADER.unpack_from(payload)
-        at = _SHORT_HEADER.size
-    elif words:
-        end = at + _ACK.size + 4 * words
-        if words > limits.ACK_WORDS_MAX or end > size:
-            raise WireError(f"{words} ack words in a packet of {size} bytes")
-        ack, delay = _ACK.unpack_from(payload, at)
-        bits = int.from_bytes(payload[at + _ACK.size : end], "little")
-        at = end
     parts: list[Part] = []
     try:
         while at < size:
