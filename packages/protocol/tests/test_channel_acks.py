@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol import limits
-from sidereal.protocol.channel.acks import ReceivedPackets, SentPacket, SentPackets, restore
+from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets, restore
 from sidereal.protocol.channel.packet import decode_packet_untrusted, encode_header
+from sidereal.protocol.channel.sent import SentPacket
 
 RTO_S = 0.2
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol import limits
-from sidereal.protocol.channel.acks import Segment, SentPacket
 from sidereal.protocol.channel.packet import Part, decode_packet_untrusted, encode_header
 from sidereal.protocol.channel.reliable import ReliableReceiver, ReliableSender
+from sidereal.protocol.channel.sent import Segment, SentPacket
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 from sidereal.protocol.channel.unreliable import SequencedReceiver, UnreliableSender
 from sidereal.protocol.errors import RemoteProtocolError

@@ -2,6 +2,7 @@
 
 * `spec`: what a channel promises, and what a connection may send per second;
 * `packet`: the bytes of a packet: header, ack, messages;
+* `sent`: what a packet carried;
 * `acks`: which packets came, which were sent, which were lost;
 * `roundtrip`: how long a packet and its ack take;
 * `congestion`: how much may be sent: congestion window and send budget;

@@ -12,13 +12,11 @@ ack of two thousand packets costs as much as the packets it is news of.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
-
-if TYPE_CHECKING:
-    from sidereal.protocol.channel.reliable import ReliableSender
+from sidereal.protocol.channel.sent import SentPacket
 
 _SPAN_MASK: Final = (1 << limits.ACK_SPAN_MAX) - 1
 _AWAITED_MASK: Final = (1 << limits.SENT_PACKETS_MAX) - 1
@@ -99,82 +97,6 @@ class ReceivedPackets:
         """Note that an ack went out: none is owed now."""
         self.owed_since = None
         self._lowest = [_NOTHING, self._lowest[0], self._lowest[1]]
-
-
-class Segment:
-    """What travels as one and is acked as one on a reliable channel.
-
-    Attributes:
-        sender: of its channel.
-        first_id: id of its message, or of the first of them.
-        chunk: its bytes in a packet.
-        memory_size: what is free again once it and all before it are acked.
-        is_acked: a packet with it was acked.
-        carriers: packets in flight that carry it.
-    """
-
-    __slots__ = ("carriers", "chunk", "first_id", "is_acked", "memory_size", "sender")
-
-    def __init__(
-        self, sender: ReliableSender, first_id: int, chunk: bytes, memory_size: int
-    ) -> None:
-        self.sender = sender
-        self.first_id = first_id
-        self.chunk = chunk
-        self.memory_size = memory_size
-        self.is_acked = False
-        self.carriers = 0
-
-
-class SentPacket:
-    """What a packet carried, in case it is acked or lost.
-
-    Attributes:
-        sent_at: when.
-        size: bytes of messages in it.
-        reliable_size: bytes of reliable ones among them.
-        tags: of its unreliable messages.
-        segments: its reliable messages and fragments.
-        ack_wanted: the peer was asked to ack it.
-        is_lost: it was given up.
-        is_overtaken: it was given up because later ones were acked.
-    """
-
-    __slots__ = (
-        "ack_wanted",
-        "is_lost",
-        "is_overtaken",
-        "reliable_size",
-        "segments",
-        "sent_at",
-        "sequence",
-        "size",
-        "tags",
-    )
-
-    def __init__(self, sequence: int, sent_at: float) -> None:
-        self.sequence = sequence
-        self.sent_at = sent_at
-        self.size = 0
-        self.reliable_size = 0
-        self.tags: list[int] = []
-        self.segments: list[Segment] = []
-        self.ack_wanted = False
-        self.is_lost = False
-        self.is_overtaken = False
-
-    def carry(self, segment: Segment, chunks: list[bytes]) -> int:
-        """Add a segment; returns its bytes.
-
-        Mutates:
-            chunks: its bytes are appended.
-        """
-        size = len(segment.chunk)
-        segment.carriers += 1
-        self.segments.append(segment)
-        self.reliable_size += size
-        chunks.append(segment.chunk)
-        return size
 
 
 class SentPackets:

@@ -22,12 +22,13 @@ from typing import Final
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
-from sidereal.protocol.channel.acks import ReceivedPackets, SentPacket, SentPackets
+from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets
 from sidereal.protocol.channel.congestion import CongestionWindow, SendBudget
 from sidereal.protocol.channel.packet import Packet, decode_packet_untrusted
 from sidereal.protocol.channel.redundancy import Riders
 from sidereal.protocol.channel.reliable import Receiver, ReliableReceiver, ReliableSender
 from sidereal.protocol.channel.roundtrip import RoundTrip
+from sidereal.protocol.channel.sent import SentPacket
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery, check_channels
 from sidereal.protocol.channel.statistics import ConnectionStatistics
 from sidereal.protocol.channel.unreliable import (

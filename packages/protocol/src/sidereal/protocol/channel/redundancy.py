@@ -17,7 +17,7 @@ from collections import deque
 from typing import Final
 
 from sidereal.protocol import limits
-from sidereal.protocol.channel.acks import Segment, SentPacket
+from sidereal.protocol.channel.sent import Segment, SentPacket
 
 ALL_LOST_MAX: Final = 1e-3
 """A segment rides along until it would be lost with every packet no more often than this."""

@@ -18,8 +18,9 @@ from typing import Final, Protocol
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
-from sidereal.protocol.channel.acks import Segment, SentPacket, restore
+from sidereal.protocol.channel.acks import restore
 from sidereal.protocol.channel.packet import Part
+from sidereal.protocol.channel.sent import Segment, SentPacket
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 from sidereal.protocol.errors import RemoteProtocolError
 

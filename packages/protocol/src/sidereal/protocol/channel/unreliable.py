@@ -6,8 +6,8 @@ from collections import deque
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
-from sidereal.protocol.channel.acks import SentPacket
 from sidereal.protocol.channel.packet import Part
+from sidereal.protocol.channel.sent import SentPacket
 from sidereal.protocol.channel.spec import ChannelSpec
 
 
