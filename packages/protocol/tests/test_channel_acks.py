@@ -145,16 +145,30 @@ def test_a_packet_is_given_up_at_an_age() -> None:
     assert sequences(sent.take_lost(1.0 + RTO_S, RTO_S)) == [0, 1]
 
 
-def test_a_packet_that_asked_for_no_ack_is_given_up_only_when_overtaken() -> None:
+def test_only_packets_the_peer_had_cause_to_ack_are_missed() -> None:
     sent = SentPackets()
     send(sent, 1, ack_wanted=False)
     send(sent, 1)
-    assert sent.oldest_sent_at == 0.0
-    assert sequences(sent.take_lost(10.0, RTO_S)) == [1]
-    assert sent.oldest_sent_at is None
+    old = sent.take_lost(10.0, RTO_S)
+    assert [packet.is_missed for packet in old] == [False, True]
+    send(sent, 1, at=10.0, ack_wanted=False)
     send(sent, 3, at=10.0)
-    sent.take_acked(4, 0b11)
-    assert sequences(sent.take_lost(10.0, RTO_S)) == [0]
+    sent.take_acked(5, 0b11)
+    (overtaken,) = sent.take_lost(10.0, RTO_S)
+    assert overtaken.is_missed
+
+
+def test_packets_in_flight_are_spanned_while_one_ack_can_speak_of_them() -> None:
+    sent = SentPackets()
+    send(sent, limits.ACK_SPAN_MAX - 1)
+    assert sent.is_spanned
+    send(sent, 1)
+    assert not sent.is_spanned
+    sent.take_acked(0, 0)
+    assert sent.is_spanned
+    sent.take_lost(RTO_S, RTO_S)
+    send(sent, 100, at=10.0)
+    assert sent.is_spanned
 
 
 def test_a_late_ack_of_a_packet_given_up_counts_and_makes_more_patient() -> None:

@@ -384,6 +384,30 @@ def test_a_burst_is_acked_in_one_call(count: int) -> None:
     assert sorted(one.take_acked()) == list(range(count))
 
 
+def test_no_more_is_under_way_than_an_ack_can_tell_of() -> None:
+    one, two = connection(Budget(rate=1e9, burst=1e9, rate_min=1e9)), connection()
+    now = 0.0
+    while one.statistics().window_size < 1 << 20 or one.statistics().queued_size:
+        if one.statistics().window_size < 1 << 20:
+            one.send(ORDERED, bytes(1 << 19))
+        for sender, receiver in ((one, two), (two, one)):
+            for payload in sender.payloads_to_send(now):
+                receiver.receive_payload(payload, now)
+        now += 0.001
+    under_way: list[bytes] = []
+    for _ in range(limits.RELIABLE_WINDOW_MAX):
+        one.send(ORDERED, b"x")
+        under_way += one.payloads_to_send(now)
+    assert len(under_way) == limits.ACK_SPAN_MAX
+    for payload in under_way:
+        two.receive_payload(payload, now)
+    for payload in two.payloads_to_send(now):
+        one.receive_payload(payload, now)
+    statistics = one.statistics()
+    assert statistics.packets_acked == statistics.packets_sent
+    assert len(one.payloads_to_send(now)) > 0
+
+
 def test_a_wide_ack_leaves_room_for_the_longest_message() -> None:
     one, two = connection(), connection()
     for number in range(600):

@@ -176,11 +176,8 @@ class SentPackets:
         lost = []
         overtaken = self.newest_acked - self.reorder
         for sequence, sent in self._in_flight.items():
-            if sequence > overtaken:
-                if sent.sent_at + age_s_max > now:
-                    break
-                if not sent.ack_wanted:
-                    continue  # nobody was asked to say by now that it came
+            if sequence > overtaken and sent.sent_at + age_s_max > now:
+                break
             sent.is_lost = True
             sent.is_overtaken = sequence <= overtaken
             lost.append(sent)
@@ -203,8 +200,13 @@ class SentPackets:
 
     @property
     def oldest_sent_at(self) -> float | None:
-        """When the oldest packet in flight was sent of those that wanted an ack."""
+        """When the oldest packet in flight was sent."""
         for sent in self._in_flight.values():
-            if sent.ack_wanted:
-                return sent.sent_at
+            return sent.sent_at
         return None
+
+    @property
+    def is_spanned(self) -> bool:
+        """Whether one ack could speak of all packets in flight and of one more."""
+        oldest = next(iter(self._in_flight), self.next_sequence)
+        return self.next_sequence - oldest < limits.ACK_SPAN_MAX

@@ -158,7 +158,7 @@ class Connection:
         most = room = _ROOM - len(ack)
         for sender in waiting:
             if sender.is_reliable:
-                if budget.reliable > 0 and window.is_open:
+                if budget.reliable > 0 and window.is_open and self._sent.is_spanned:
                     room = sender.fill(chunks, sent, room)
             elif budget.unreliable > 0:
                 room = sender.fill(chunks, sent, room)
@@ -252,9 +252,9 @@ class Connection:
         newest_at = 0.0
         tags = self._acked_tags
         for sent in acked:
-            if sent.is_lost:
+            if sent.is_missed:
                 self._packet_late(sent, now)
-            else:
+            elif not sent.is_lost:
                 if not count:
                     newest_at = sent.sent_at
                 count += 1
@@ -271,7 +271,7 @@ class Connection:
             self._window.acked(count, newest_at, now)
 
     def _packet_late(self, sent: SentPacket, now: float) -> None:
-        """Learn from a packet that was given up, but acked after all."""
+        """Learn from a packet that was missed, but acked after all."""
         self._packets_late += 1
         self._loss = max(0.0, self._loss - _LOSS_WEIGHT)
         self._round_trip.add_late(now - sent.sent_at)
@@ -288,10 +288,10 @@ class Connection:
         if oldest + rto_s > now:
             return
         lost = self._sent.take_lost(now, rto_s)
-        is_silent = bool(lost) and self._sent.newest_acked < lost[0].sequence
         for sent in lost:
             self._packet_lost(sent)
-        if is_silent:
+        missed = [sent.sequence for sent in lost if sent.is_missed]
+        if missed and self._sent.newest_acked < missed[0]:
             # Once is a lost tail; twice in a row is a link that carries nothing.
             if self._round_trip.back_off() > 1:
                 self._window.collapse(now)
@@ -299,7 +299,7 @@ class Connection:
 
     def _packet_lost(self, sent: SentPacket) -> None:
         self._window.settled(sent.size, sent.reliable_size)
-        if sent.ack_wanted or sent.is_overtaken:
+        if sent.is_missed:
             self._packets_lost += 1
             self._loss += (1 - self._loss) * _LOSS_WEIGHT
             self._window.lost(sent.sent_at)

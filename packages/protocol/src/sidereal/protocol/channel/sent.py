@@ -79,6 +79,11 @@ class SentPacket:
         self.is_lost = False
         self.is_overtaken = False
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether it was given up although the peer had cause to tell that it came."""
+        return self.is_lost and (self.ack_wanted or self.is_overtaken)
+
     def carry(self, segment: Segment, chunks: list[bytes]) -> int:
         """Add a segment; returns its bytes.
 
