@@ -387,8 +387,8 @@ def test_a_burst_is_acked_in_one_call(count: int) -> None:
 def test_no_more_is_under_way_than_an_ack_can_tell_of() -> None:
     one, two = connection(Budget(rate=1e9, burst=1e9, rate_min=1e9)), connection()
     now = 0.0
-    while one.statistics().window_size < 1 << 20 or one.statistics().queued_size:
-        if one.statistics().window_size < 1 << 20:
+    while (link := one.statistics()).window_size < 1 << 20 or link.queued_size:
+        if link.window_size < 1 << 20 and link.queued_size < 1 << 20:
             one.send(ORDERED, bytes(1 << 19))
         for sender, receiver in ((one, two), (two, one)):
             for payload in sender.payloads_to_send(now):
