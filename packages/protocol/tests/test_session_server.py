@@ -241,15 +241,16 @@ def test_token_used_by_another_address_is_dropped() -> None:
     assert dropped(network) == {Drop.TOKEN_USED: 2}
 
 
-def test_token_stays_used_after_its_session_ended() -> None:
+def test_token_opens_one_session() -> None:
     network = SessionNetwork()
     token = network.issue_token()
     client = network.start_client(HOME, token)
     network.deliver()
     client.close(network.now)
     network.deliver()
-    assert hand(network, request_of(network, token), AWAY) == []
-    assert dropped(network)[Drop.TOKEN_USED] == 1
+    for address in (AWAY, HOME):
+        assert hand(network, request_of(network, token), address) == []
+    assert dropped(network)[Drop.TOKEN_USED] == 2
 
 
 def test_request_from_a_connected_address_is_dropped() -> None:
@@ -286,25 +287,27 @@ def test_oldest_token_is_forgotten_when_the_history_is_full() -> None:
     assert history.admit(b"c", HOME)
     assert history.admit(b"a", AWAY)
     assert not history.admit(b"c", AWAY)
+    history.spend(b"c")
+    assert not history.admit(b"c", HOME)
+    history.spend(b"d")
+    assert not history.admit(b"a", HOME)
+    assert history.admit(b"c", HOME)
 
 
 # -- challenges --------------------------------------------------------------------------------
 
 
-def test_recorded_handshake_and_session_cannot_be_played_again() -> None:
+def test_challenge_of_an_earlier_handshake_does_not_count() -> None:
     network = SessionNetwork()
-    client = connect(network, 1, HOME)
-    client.send_payloads([b"buy"], network.now)
-    network.deliver()
-    client.close(network.now)
-    network.deliver()
-    recorded = [flight.datagram for flight in network.flights if flight.source == HOME]
-    events_before = len(network.server_events)
-    for datagram in recorded:
-        hand(network, datagram)
-        network.deliver()
-    assert network.server_events[events_before:] == []
-    assert dropped(network)[Drop.CHALLENGE_NOT_THEIRS] == 1
+    client = network.start_client(HOME, network.issue_token())
+    request = client.datagrams_to_send()[0][0]
+    client.receive_datagram(hand(network, request)[0], SERVER, network.now)
+    response = client.datagrams_to_send()[0][0]
+    network.clients.clear()
+    network.run(5.1)
+    assert hand(network, request)[0][0] & 15 == packet.CHALLENGE
+    assert hand(network, response) == []
+    assert dropped(network) == {Drop.CHALLENGE_NOT_THEIRS: 1}
 
 
 def test_challenge_token_of_another_client_does_not_count() -> None:

@@ -5,9 +5,9 @@ requests until it is challenged, answers until it hears a keep-alive, and is the
 decisions about the state are in `states`; this file says what each state sends and when it has
 been silent for too long.
 
-A client lives for one attempt with one token; to connect again take another token (or the same
-again while it is valid: sequence numbers start at random below 2^40, so its keys do not meet the
-same nonce again).
+A client lives for one attempt with one token; to connect again take another token. A server opens
+one session for each, unless it was started again: sequence numbers start at random below 2^40, so
+that keys do not meet the same nonce again then either.
 
 Source: netcode 1.02 STANDARD.md, Client State Machine.
 """

@@ -12,19 +12,24 @@ class TokenHistory:
     """
 
     def __init__(self, count_max: int) -> None:
-        self._addresses: dict[bytes, Address] = {}
+        self._addresses: dict[bytes, Address | None] = {}
+        # None: of no further use to anybody.
         self._count_max = count_max
 
     def admit(self, token_mac: bytes, address: Address) -> bool:
-        """Tell whether `address` may use the token, and remember that it did.
+        """Tell whether `address` may use the token, and remember that it did."""
+        if token_mac in self._addresses:
+            return self._addresses[token_mac] == address
+        self._remember(token_mac, address)
+        return True
 
-        When there is no room the oldest token is forgotten.
-        """
-        known = self._addresses.get(token_mac)
-        if known is not None:
-            return known == address
-        if len(self._addresses) >= self._count_max:
+    def spend(self, token_mac: bytes) -> None:
+        """Let nobody use the token again."""
+        self._remember(token_mac, None)
+
+    def _remember(self, token_mac: bytes, address: Address | None) -> None:
+        """Take a note; when there is no room for it the oldest token is forgotten."""
+        if len(self._addresses) >= self._count_max and token_mac not in self._addresses:
             # Dictionaries keep the order of insertion.
             del self._addresses[next(iter(self._addresses))]
         self._addresses[token_mac] = address
-        return True

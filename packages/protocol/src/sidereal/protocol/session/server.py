@@ -8,11 +8,10 @@ without a good token nothing is sent at all.
 
 Where the standard leaves room this server is stricter, in ways no honest client can notice:
 
-* A challenge token counts only in the handshake it was issued in. Otherwise a recorded
-  handshake, and the whole session after it, could be played again while its token is valid.
+* A challenge token counts only in the handshake it was issued in, and a token opens only one
+  session. Otherwise what was recorded of a session could be played again, or into the next one.
 * Sequence numbers start at random: per session below 2^40, for challenges and denials above
-  2^63. So a key that serves twice (a token used again after a disconnect, a server started
-  again) does not meet the same nonce.
+  2^63. So a key that serves twice (a server was started again) does not meet the same nonce.
 * A slot is free again only when its `SessionClosed` was taken, so what is sent to a slot never
   reaches a session the caller has not heard of.
 
@@ -246,6 +245,7 @@ class SessionServer:
         peer.received_at = now
         self._slots[slot] = peer
         self._peer_by_client[peer.client_id] = peer
+        self._history.spend(peer.token_mac)
         self._opened += 1
         self._events.append(SessionOpened(slot, peer.client_id, peer.user_data, peer.address))
         self._send_keep_alive(peer, now)
