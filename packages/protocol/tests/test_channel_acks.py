@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,6 +9,7 @@ from sidereal.protocol import limits
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets, restore
 from sidereal.protocol.channel.packet import decode_packet_untrusted, encode_header
 from sidereal.protocol.channel.sent import SentPacket
+from sidereal.protocol.testing.effort import count_lines
 
 RTO_S = 0.2
 
@@ -169,6 +172,18 @@ def test_packets_in_flight_are_spanned_while_one_ack_can_speak_of_them() -> None
     sent.take_lost(RTO_S, RTO_S)
     send(sent, 100, at=10.0)
     assert sent.is_spanned
+
+
+def test_packets_given_up_are_no_more_work() -> None:
+    efforts = []
+    for count in (100, 4000):
+        sent = SentPackets()
+        send(sent, count, ack_wanted=False)
+        sent.take_lost(8.0, RTO_S)
+        send(sent, 1, at=9.0)
+        look = partial(getattr, sent, "oldest_sent_at")
+        efforts.append((count_lines(partial(sent.take_lost, 9.0, RTO_S)), count_lines(look)))
+    assert efforts[0] == efforts[1]
 
 
 def test_a_late_ack_of_a_packet_given_up_counts_and_makes_more_patient() -> None:
