@@ -254,3 +254,23 @@ def test_malformed_payloads_of_a_session_are_counted_and_the_last_straw_closes()
         closed_after = pair.client.statistics().payloads_malformed
     assert pair.client.close_reason is CloseReason.PROTOCOL_VIOLATION
     assert nonsense == closed_after == limits.MALFORMED_PAYLOADS_MAX + 1
+
+
+def test_a_peer_is_not_listened_to_while_what_it_told_fills_its_memory() -> None:
+    pair = connected()
+    for _ in range(6):
+        pair.now += 0.05
+        for _ in range(8000):
+            pair.client.send(UNRELIABLE, b"")
+        pair.client.send(ORDERED, b"kept")
+        for datagram, _ in pair.client.datagrams_to_send(pair.now):
+            pair.server.receive_datagram(datagram, CLIENT, pair.now, pair.wall_now)
+    events = []
+    while (event := pair.server.next_event()) is not None:
+        events.append(event)
+    memory = sum(spec.memory_max for spec in CHANNELS)
+    assert 0.9 * memory < len(events) * limits.MESSAGE_OVERHEAD_SIZE < 1.1 * memory
+    assert pair.server.statistics().payloads_refused > 10
+    pair.run(3.0)
+    kept = [e for e in events + pair.server_events if e == Received(1, ORDERED, b"kept")]
+    assert len(kept) == 6

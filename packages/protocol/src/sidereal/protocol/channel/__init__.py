@@ -9,6 +9,7 @@
 * `redundancy`: small reliable messages that ride along with later packets;
 * `unreliable`, `reliable`: the two ends of a channel of each kind;
 * `connection`: all of these together, for one peer;
+* `peer`: one of these, and how much it has told that nobody has taken yet;
 * `endpoint`: netcode sessions and their connections together;
 * `events`, `statistics`: what these have to tell.
 """

@@ -14,10 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from sidereal.protocol import limits
-from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.events import (
     SERVER_PEER,
     Acked,
@@ -27,64 +24,19 @@ from sidereal.protocol.channel.events import (
     PeerOpened,
     Received,
 )
+from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.channel.statistics import (
     ClientEndpointStatistics,
     ConnectionStatistics,
     ServerEndpointStatistics,
 )
-from sidereal.protocol.errors import CloseReason, WireError
+from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session.client import ClientClosed, SessionClient
 from sidereal.protocol.session.server import SessionClosed, SessionServer
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.timers import TimerHeap
-
-
-class _Events(Protocol):
-    """Where events of a connection go."""
-
-    def append(self, event: Received | Acked, /) -> None:
-        """Add one."""
-        ...
-
-
-class _Peer:
-    """A connection, and the slot of its session."""
-
-    __slots__ = ("connection", "number", "payloads_malformed", "slot", "timer_at")
-
-    def __init__(self, number: int, slot: int, connection: Connection) -> None:
-        self.number = number
-        self.slot = slot
-        self.connection = connection
-        self.payloads_malformed = 0
-        self.timer_at = math.inf
-
-    def receive_untrusted(self, payload: bytes, now: float, events: _Events) -> bool:
-        """Take a payload; too many that are no packets close the connection.
-
-        Mutates:
-            events: what the payload told is appended.
-
-        Returns:
-            Whether it was a packet.
-        """
-        connection = self.connection
-        try:
-            deliveries = connection.receive_payload(payload, now)
-        except WireError:
-            self.payloads_malformed += 1
-            if self.payloads_malformed > limits.MALFORMED_PAYLOADS_MAX:
-                connection.close_reason = connection.close_reason or CloseReason.PROTOCOL_VIOLATION
-            return False
-        tags = connection.take_acked()
-        if tags:
-            events.append(Acked(self.number, tags))
-        for channel, messages in deliveries:
-            for message in messages:
-                events.append(Received(self.number, channel, message))
-        return True
 
 
 class ServerEndpoint:
@@ -127,13 +79,15 @@ class ServerEndpoint:
         )
         self._channels = tuple(channels)
         self._budget = budget
-        self._peers: dict[int, _Peer] = {}
-        self._peer_by_slot: list[_Peer | None] = [None] * slots_max
+        self._peers: dict[int, Peer] = {}
+        self._peer_by_slot: list[Peer | None] = [None] * slots_max
         self._peer_count = 0
-        self._touched: dict[int, _Peer] = {}
-        self._timers: TimerHeap[_Peer] = TimerHeap()
+        self._touched: dict[int, Peer] = {}
+        self._timers: TimerHeap[Peer] = TimerHeap()
         self._events: deque[PeerOpened | Received | Acked | PeerClosed] = deque()
+        self._drain = 0
         self._payloads_malformed = 0
+        self._payloads_refused = 0
 
     # -- in -----------------------------------------------------------------------------------
 
@@ -173,14 +127,18 @@ class ServerEndpoint:
                     self._drop(peer, event.reason)
             else:
                 self._peer_count += 1
-                connection = Connection(self._channels, now, self._budget)
-                peer = _Peer(self._peer_count, event.slot, connection)
+                peer = Peer(self._peer_count, event.slot, self._channels, now, self._budget)
                 self._peers[peer.number] = self._peer_by_slot[event.slot] = peer
                 self._events.append(
                     PeerOpened(peer.number, event.client_id, event.user_data, event.address)
                 )
 
-    def _receive(self, peer: _Peer, payload: bytes, now: float) -> None:
+    def _receive(self, peer: Peer, payload: bytes, now: float) -> None:
+        if not self._events:
+            self._drain += 1
+        if peer.has_told_enough(self._drain):
+            self._payloads_refused += 1
+            return
         if not peer.receive_untrusted(payload, now, self._events):
             self._payloads_malformed += 1
         self._touched[peer.number] = peer
@@ -218,7 +176,7 @@ class ServerEndpoint:
             self._take_session_events(now)
         return self._session.datagrams_to_send()
 
-    def _flush(self, peer: _Peer, now: float) -> None:
+    def _flush(self, peer: Peer, now: float) -> None:
         self._session.send_payloads(peer.slot, peer.connection.payloads_to_send(now), now)
         at = peer.connection.next_timer()
         self._timers.arm(peer, math.inf if at is None else at)
@@ -239,11 +197,11 @@ class ServerEndpoint:
             self.close_peer(peer.number, CloseReason.CLOSED_LOCALLY, now)
         self._session.close(now)
 
-    def _close(self, peer: _Peer, reason: CloseReason, now: float) -> None:
+    def _close(self, peer: Peer, reason: CloseReason, now: float) -> None:
         self._drop(peer, reason)
         self._session.close_session(peer.slot, now)
 
-    def _drop(self, peer: _Peer, reason: CloseReason) -> None:
+    def _drop(self, peer: Peer, reason: CloseReason) -> None:
         del self._peers[peer.number]
         self._peer_by_slot[peer.slot] = None
         self._touched.pop(peer.number, None)
@@ -262,6 +220,7 @@ class ServerEndpoint:
         return ServerEndpointStatistics(
             peers=len(self._peers),
             payloads_malformed=self._payloads_malformed,
+            payloads_refused=self._payloads_refused,
             session=self._session.statistics(),
         )
 
@@ -292,9 +251,11 @@ class ClientEndpoint:
             budget: what may be sent.
         """
         self._session = SessionClient(connect_token, entropy=entropy, now=now, wall_now=wall_now)
-        self._peer = _Peer(SERVER_PEER, 0, Connection(channels, now, budget))
+        self._peer = Peer(SERVER_PEER, 0, channels, now, budget)
         self._events: deque[Opened | Received | Acked | Closed] = deque()
         self._close_reason: CloseReason | None = None
+        self._drain = 0
+        self._payloads_refused = 0
         self._take_session_events(now)
 
     @property
@@ -320,8 +281,16 @@ class ClientEndpoint:
         if payload is None:
             self._take_session_events(now)
         elif self._close_reason is None:
-            self._peer.receive_untrusted(payload, now, self._events)
-            self._close_on_fault(now)
+            self._receive(payload, now)
+
+    def _receive(self, payload: bytes, now: float) -> None:
+        if not self._events:
+            self._drain += 1
+        if self._peer.has_told_enough(self._drain):
+            self._payloads_refused += 1
+            return
+        self._peer.receive_untrusted(payload, now, self._events)
+        self._close_on_fault(now)
 
     def handle_timer(self, now: float, wall_now: float) -> None:
         """Do what is due: requests, keep-alives, time-outs."""
@@ -370,6 +339,7 @@ class ClientEndpoint:
         """Report counts."""
         return ClientEndpointStatistics(
             payloads_malformed=self._peer.payloads_malformed,
+            payloads_refused=self._payloads_refused,
             session=self._session.statistics(),
         )
 

@@ -63,11 +63,14 @@ class ServerEndpointStatistics:
     Attributes:
         peers: connected now.
         payloads_malformed: authenticated payloads that made no sense.
+        payloads_refused: payloads of peers that had told more than their channels hold since all
+            events were last taken.
         session: of the sessions below.
     """
 
     peers: int
     payloads_malformed: int
+    payloads_refused: int
     session: SessionServerStatistics
 
 
@@ -76,4 +79,5 @@ class ClientEndpointStatistics:
     """Counts of a client endpoint; as `ServerEndpointStatistics`."""
 
     payloads_malformed: int
+    payloads_refused: int
     session: SessionClientStatistics

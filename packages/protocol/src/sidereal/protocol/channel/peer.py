@@ -1,0 +1,97 @@
+"""One peer of an endpoint: its connection, its slot, and how much it has told.
+
+What a peer tells waits, as events, until the owner of the endpoint takes it. A peer that has told
+more than its channels may hold in memory is not listened to before all events were taken: its
+payloads count as lost on the way, and reliable messages in them come again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence, Sized
+from typing import Protocol
+
+from sidereal.protocol import limits
+from sidereal.protocol.channel.connection import Connection
+from sidereal.protocol.channel.events import Acked, Received
+from sidereal.protocol.channel.spec import Budget, ChannelSpec
+from sidereal.protocol.errors import CloseReason, WireError
+
+
+class Events(Sized, Protocol):
+    """Where events of a peer wait."""
+
+    def append(self, event: Received | Acked, /) -> None:
+        """Add one."""
+        ...
+
+
+class Peer:
+    """A connection, and the slot of its session."""
+
+    __slots__ = (
+        "_drain",
+        "_told_size",
+        "_told_size_max",
+        "connection",
+        "number",
+        "payloads_malformed",
+        "slot",
+        "timer_at",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        slot: int,
+        channels: Sequence[ChannelSpec],
+        now: float,
+        budget: Budget | None,
+    ) -> None:
+        self.number = number
+        self.slot = slot
+        self.connection = Connection(channels, now, budget)
+        self.payloads_malformed = 0
+        self.timer_at = math.inf
+        self._drain = 0
+        self._told_size = 0
+        self._told_size_max = sum(spec.memory_max for spec in channels)
+
+    def has_told_enough(self, drain: int) -> bool:
+        """Tell whether it must not be listened to now.
+
+        Args:
+            drain: how often all events have been taken so far.
+        """
+        if self._drain != drain:
+            self._drain = drain
+            self._told_size = 0
+        return self._told_size >= self._told_size_max
+
+    def receive_untrusted(self, payload: bytes, now: float, events: Events) -> bool:
+        """Take a payload; too many that are no packets close the connection.
+
+        Mutates:
+            events: what the payload told is appended.
+
+        Returns:
+            Whether it was a packet.
+        """
+        connection = self.connection
+        try:
+            deliveries = connection.receive_payload(payload, now)
+        except WireError:
+            self.payloads_malformed += 1
+            if self.payloads_malformed > limits.MALFORMED_PAYLOADS_MAX:
+                connection.close_reason = connection.close_reason or CloseReason.PROTOCOL_VIOLATION
+            return False
+        count = len(events)
+        tags = connection.take_acked()
+        if tags:
+            events.append(Acked(self.number, tags))
+        for channel, messages in deliveries:
+            for message in messages:
+                events.append(Received(self.number, channel, message))
+        count = len(events) - count
+        self._told_size += len(payload) + count * limits.MESSAGE_OVERHEAD_SIZE
+        return True
