@@ -268,6 +268,24 @@ def test_silence_makes_resends_rarer() -> None:
     assert gaps[-1] == pytest.approx(limits.RTO_S_MAX)
 
 
+@pytest.mark.parametrize("tag", [None, 1])
+def test_who_acks_nothing_is_sent_next_to_nothing_until_it_does(tag: int | None) -> None:
+    pair = ConnectionPair(CHANNELS, LinkConfig(delay_s=0.02, loss=1.0), 1)
+
+    def bytes_sent_in(seconds: float) -> int:
+        before = pair.ends[0].statistics().bytes_sent
+        for _ in range(int(seconds * 20)):
+            for _ in range(10):
+                pair.ends[0].send(UNRELIABLE, bytes(1000), tag)
+            pair.run(0.05)
+        return pair.ends[0].statistics().bytes_sent - before
+
+    assert bytes_sent_in(10.0) > 100_000
+    assert bytes_sent_in(20.0) < 1.1 * 20 * limits.SILENT_RATE
+    pair.wire.configure(PERFECT)
+    assert bytes_sent_in(5.0) > 2 * 200_000
+
+
 def test_the_time_out_follows_the_round_trip() -> None:
     def rto_s(delay_s: float) -> float:
         pair = ConnectionPair(CHANNELS, LinkConfig(delay_s=delay_s), 1)

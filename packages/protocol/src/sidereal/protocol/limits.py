@@ -65,6 +65,10 @@ WINDOW_SIZE_INITIAL: Final = 32 * PAYLOAD_SIZE_MAX
 """Congestion window, bytes."""
 WINDOW_SIZE_MIN: Final = 4 * PAYLOAD_SIZE_MAX
 WINDOW_SIZE_MAX: Final = 2 << 20
+SILENT_TIMEOUTS_MAX: Final = 4
+"""Time-outs in a row in which a peer acked nothing at all; then it is sent next to nothing:"""
+SILENT_RATE: Final = 2400.0
+"""bytes per second. It may have left, and others may have its address now."""
 UNASKED_PACKETS_MAX: Final = 15
 """Packets in a row that ask for no ack; the next one does, or the sender would never know."""
 RIDER_SIZE_MAX: Final = 256
@@ -142,6 +146,7 @@ assert FRAGMENT_SIZE * FRAGMENTS_MAX == MESSAGE_SIZE_MAX
 assert FRAGMENTS_MAX < 1 << 16
 assert ACK_SPAN_MAX <= SENT_PACKETS_MAX < 1 << 15
 assert RTO_S_MIN <= RTO_S_INITIAL <= RTO_S_MAX
+assert SILENT_RATE * RTO_S_MAX <= WINDOW_SIZE_MIN
 assert WINDOW_SIZE_MIN <= WINDOW_SIZE_INITIAL <= WINDOW_SIZE_MAX
 assert WINDOW_SIZE_MAX <= ACK_SPAN_MAX * PAYLOAD_SIZE_MAX
 assert CONTROLS_PER_MESSAGE_MAX <= INPUTS_UNANSWERED_MAX

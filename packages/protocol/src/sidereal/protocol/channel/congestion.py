@@ -242,6 +242,13 @@ class SendBudget:
         self.reliable = min(self.reliable, self._depth * RELIABLE_SHARE)
         self.unreliable = min(self.unreliable, self._depth * (1 - RELIABLE_SHARE))
 
+    def starve(self) -> None:
+        """Allow next to nothing, until the next `adapt`: who acks nothing may not be there."""
+        self._rate = limits.SILENT_RATE
+        self._depth = float(limits.PAYLOAD_SIZE_MAX)
+        self.reliable = min(self.reliable, self._depth * RELIABLE_SHARE)
+        self.unreliable = min(self.unreliable, self._depth * (1 - RELIABLE_SHARE))
+
     def refill(self, now: float) -> None:
         """Add what the time since the last call is worth."""
         gained = max(0.0, now - self._at) * self._rate

@@ -293,9 +293,13 @@ class Connection:
         missed = [sent.sequence for sent in lost if sent.is_missed]
         if missed and self._sent.newest_acked < missed[0]:
             # Once is a lost tail; twice in a row is a link that carries nothing.
-            if self._round_trip.back_off() > 1:
+            in_a_row = self._round_trip.back_off()
+            if in_a_row > 1:
                 self._window.collapse(now)
             self._budget.adapt(self._window.size, self._round_trip.rtt_s)
+            if in_a_row >= limits.SILENT_TIMEOUTS_MAX:
+                self._budget.starve()
+                self._unasked = limits.UNASKED_PACKETS_MAX
 
     def _packet_lost(self, sent: SentPacket) -> None:
         self._window.settled(sent.size, sent.reliable_size)

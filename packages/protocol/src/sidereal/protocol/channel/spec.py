@@ -58,7 +58,8 @@ class Budget:
     Attributes:
         rate: bytes of messages per second, at most, in the long run.
         burst: bytes at once after silence, at most.
-        rate_min: bytes per second that are allowed however bad the link seems.
+        rate_min: bytes per second that are allowed however bad the link seems, unless the peer acks
+            nothing at all.
     """
 
     rate: float = 32e6
