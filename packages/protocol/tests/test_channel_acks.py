@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from sidereal.protocol import limits
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets, restore
 from sidereal.protocol.channel.packet import decode_packet_untrusted, encode_header
 from sidereal.protocol.channel.sent import SentPacket
+from sidereal.protocol.errors import RemoteProtocolError
 from sidereal.protocol.testing.effort import count_lines
 
 RTO_S = 0.2
@@ -217,12 +220,36 @@ def test_packets_given_up_long_ago_are_forgotten() -> None:
 def test_no_more_packets_are_awaited_than_the_limit() -> None:
     sent = SentPackets()
     send(sent, limits.SENT_PACKETS_MAX)
-    forgotten = sent.add(SentPacket(sent.next_sequence, 0.0))
-    assert forgotten is not None
-    assert forgotten.sequence == 0
-    forgotten = sent.skip()
-    assert forgotten is not None
-    assert forgotten.sequence == 1
+    assert sequences(sent.add(SentPacket(sent.next_sequence, 0.0))) == [0]
+    assert sequences(sent.skip()) == [1]
     newest = sent.next_sequence - 1
     assert len(sent.take_acked(newest, -1)) == limits.SENT_PACKETS_MAX - 1
     assert sent.oldest_sent_at is None
+
+
+def numbers_left_out(seed: int) -> tuple[SentPackets, list[int]]:
+    sent = SentPackets(np.random.default_rng(seed).bytes)
+    left_out: list[int] = []
+    for _ in range(2000):
+        number = sent.next_sequence
+        send(sent, 1)
+        left_out += range(number + 1, sent.next_sequence)
+    return sent, left_out
+
+
+def test_nobody_can_tell_which_numbers_are_left_out() -> None:
+    drawn = [numbers_left_out(seed)[1] for seed in range(20)]
+    assert all(5 < len(left_out) < 40 for left_out in drawn)
+    assert len({number for left_out in drawn for number in left_out}) > 250
+
+
+@pytest.mark.parametrize("behind", [0, 1, 100])
+def test_an_ack_of_a_number_that_was_left_out_is_the_peers_fault(behind: int) -> None:
+    sent, left_out = numbers_left_out(2)
+    newest = left_out[-1]
+    assert newest + behind < sent.next_sequence
+    honest = (1 << 2000) - 1 & ~(1 << behind >> 1)
+    if behind:
+        assert sent.take_acked(newest + behind, honest)
+    with pytest.raises(RemoteProtocolError):
+        sent.take_acked(newest + behind, honest | 1 << behind >> 1)

@@ -8,15 +8,21 @@ lost is made good by the next two, and of at least 32.
 given up as lost keeps its record: if its ack comes late after all, its messages need not be sent
 again and its tags are reported. `_awaited` mirrors the keys of the record as a bitmap, so that an
 ack of two thousand packets costs as much as the packets it is news of.
+
+Every now and then a number is left out, and nobody can tell beforehand which: a peer that acks it
+acks what it cannot have received, be it to be sent more than its link carries, or to have it sent
+to somebody else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.sent import SentPacket
+from sidereal.protocol.errors import RemoteProtocolError
 
 _SPAN_MASK: Final = (1 << limits.ACK_SPAN_MAX) - 1
 _AWAITED_MASK: Final = (1 << limits.SENT_PACKETS_MAX) - 1
@@ -102,9 +108,24 @@ class ReceivedPackets:
 class SentPackets:
     """Packets sent of which the peer has not yet said that they came."""
 
-    __slots__ = ("_awaited", "_in_flight", "_lost", "newest_acked", "next_sequence", "reorder")
+    __slots__ = (
+        "_awaited",
+        "_entropy",
+        "_in_flight",
+        "_left_out",
+        "_lost",
+        "_next_left_out",
+        "newest_acked",
+        "next_sequence",
+        "reorder",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, entropy: Callable[[int], bytes] | None = None) -> None:
+        """Start with number 0.
+
+        Args:
+            entropy: tells which numbers are left out; None: none are.
+        """
         self.next_sequence = 0
         self.newest_acked = -1
         self.reorder = limits.REORDER_PACKETS_MIN
@@ -113,28 +134,38 @@ class SentPackets:
         self._lost: dict[int, SentPacket] = {}
         self._awaited = 0
         # bit i: packet `next_sequence - 1 - i` is in one of the two dicts.
+        self._entropy = entropy
+        self._left_out = self._next_left_out = _NOTHING
+        # The newest number that was left out, and the next one that will be.
+        if entropy is not None:
+            self._next_left_out = 1 + entropy(1)[0]
 
-    def skip(self) -> SentPacket | None:
+    def skip(self) -> list[SentPacket]:
         """Use up a sequence number for a packet nobody need hear about again.
 
         Returns:
-            A packet to be given up: it has been awaited for `SENT_PACKETS_MAX` packets.
+            Packets to be given up: they have been awaited for `SENT_PACKETS_MAX` packets.
         """
-        self.next_sequence += 1
-        self._awaited <<= 1
-        if self._awaited <= _AWAITED_MASK:
-            return None
-        self._awaited &= _AWAITED_MASK
-        forgotten = self.next_sequence - 1 - limits.SENT_PACKETS_MAX
-        if self._lost.pop(forgotten, None) is not None:
-            return None
-        return self._in_flight.pop(forgotten)
+        return self._advance(0)
 
-    def add(self, sent: SentPacket) -> SentPacket | None:
+    def add(self, sent: SentPacket) -> list[SentPacket]:
         """Note that the packet with the next sequence number went out; returns as `skip`."""
         self._in_flight[sent.sequence] = sent
-        forgotten = self.skip()
-        self._awaited |= 1
+        return self._advance(1)
+
+    def _advance(self, is_awaited: int) -> list[SentPacket]:
+        forgotten = []
+        self.next_sequence += 1
+        self._awaited = self._awaited << 1 | is_awaited
+        if self._awaited > _AWAITED_MASK:
+            self._awaited &= _AWAITED_MASK
+            oldest = self.next_sequence - 1 - limits.SENT_PACKETS_MAX
+            if self._lost.pop(oldest, None) is None:
+                forgotten.append(self._in_flight.pop(oldest))
+        if self.next_sequence == self._next_left_out and self._entropy is not None:
+            self._left_out = self.next_sequence
+            self._next_left_out += 2 + self._entropy(1)[0]
+            forgotten += self._advance(0)
         return forgotten
 
     def restore_ack(self, ack: int) -> int | None:
@@ -148,9 +179,15 @@ class SentPackets:
         Args:
             ack: restored sequence of the newest packet the peer has.
             bits: bit i says whether it has packet `ack - 1 - i`.
+
+        Raises:
+            RemoteProtocolError: it says so of a number that was left out.
         """
+        said = bits << 1 | 1
+        if ack >= self._left_out and said >> ack - self._left_out & 1:
+            raise RemoteProtocolError("an ack of a packet that never was")
         behind = self.next_sequence - 1 - ack
-        news = (bits << 1 | 1) & self._awaited >> behind
+        news = said & self._awaited >> behind
         if not news:
             return []
         self._awaited &= ~(news << behind)

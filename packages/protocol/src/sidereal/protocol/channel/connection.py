@@ -17,7 +17,7 @@ window is open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sidereal.protocol import limits
@@ -51,9 +51,13 @@ class Connection:
     """
 
     def __init__(
-        self, channels: Sequence[ChannelSpec], now: float, budget: Budget | None = None
+        self,
+        channels: Sequence[ChannelSpec],
+        now: float,
+        budget: Budget | None = None,
+        entropy: Callable[[int], bytes] | None = None,
     ) -> None:
-        """Make a connection of channels that the peer lists in the same order.
+        """Make a connection of channels that the peer lists in the same order; see `SentPackets`.
 
         Raises:
             ConfigError: the channels are not possible.
@@ -69,7 +73,7 @@ class Connection:
         self._unreliable_senders = [s for s in self._senders if isinstance(s, UnreliableSender)]
         self._receivers = [_make_receiver(spec) for spec in specs]
         self._received = ReceivedPackets()
-        self._sent = SentPackets()
+        self._sent = SentPackets(entropy)
         self._round_trip = RoundTrip()
         self._window = CongestionWindow()
         self._riders = Riders()
@@ -174,15 +178,13 @@ class Connection:
         budget.reliable -= sent.reliable_size
         budget.unreliable -= size - sent.reliable_size
         window.sent(size, sent.reliable_size)
-        forgotten = self._sent.add(sent)
-        if forgotten is not None:
+        for forgotten in self._sent.add(sent):
             self._packet_lost(forgotten)
         return b"".join(chunks)
 
     def _encode_ack_only(self, ack: bytes) -> bytes:
         header = wire.encode_header(self._sent.next_sequence, False, ack)
-        forgotten = self._sent.skip()
-        if forgotten is not None:
+        for forgotten in self._sent.skip():
             self._packet_lost(forgotten)
         return header
 
@@ -206,10 +208,10 @@ class Connection:
         if sequence is None:
             self._packets_stale += 1
             return []
-        if packet.ack >= 0 and self._last_ack != (packet.ack, packet.ack_bits):
-            self._receive_ack(packet, now)
         deliveries: list[tuple[int, list[bytes]]] = []
         try:
+            if packet.ack >= 0 and self._last_ack != (packet.ack, packet.ack_bits):
+                self._receive_ack(packet, now)
             for part in packet.parts:
                 channel = part.channel
                 bodies = self._receivers[channel].receive(part, sequence)

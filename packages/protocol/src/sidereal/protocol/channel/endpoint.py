@@ -62,7 +62,7 @@ class ServerEndpoint:
             public_addresses: what tokens call this server.
             slots_max: peers at a time.
             channels: of every connection, in the order of both ends.
-            entropy: source of keys and first sequence numbers.
+            entropy: source of keys and first sequence numbers, and of those left out.
             now: monotonic seconds.
             budget: what may be sent to one peer.
 
@@ -79,6 +79,7 @@ class ServerEndpoint:
         )
         self._channels = tuple(channels)
         self._budget = budget
+        self._entropy = entropy
         self._peers: dict[int, Peer] = {}
         self._peer_by_slot: list[Peer | None] = [None] * slots_max
         self._peer_count = 0
@@ -127,7 +128,9 @@ class ServerEndpoint:
                     self._drop(peer, event.reason)
             else:
                 self._peer_count += 1
-                peer = Peer(self._peer_count, event.slot, self._channels, now, self._budget)
+                peer = Peer(
+                    self._peer_count, event.slot, self._channels, now, self._budget, self._entropy
+                )
                 self._peers[peer.number] = self._peer_by_slot[event.slot] = peer
                 self._events.append(
                     PeerOpened(peer.number, event.client_id, event.user_data, event.address)
@@ -245,13 +248,13 @@ class ClientEndpoint:
         Args:
             connect_token: 2048 bytes, as issued.
             channels: of the connection, in the order of both ends.
-            entropy: source of the first sequence number.
+            entropy: source of the first sequence number, and of those left out.
             now: monotonic seconds.
             wall_now: Unix seconds.
             budget: what may be sent.
         """
         self._session = SessionClient(connect_token, entropy=entropy, now=now, wall_now=wall_now)
-        self._peer = Peer(SERVER_PEER, 0, channels, now, budget)
+        self._peer = Peer(SERVER_PEER, 0, channels, now, budget, entropy)
         self._events: deque[Opened | Received | Acked | Closed] = deque()
         self._close_reason: CloseReason | None = None
         self._drain = 0

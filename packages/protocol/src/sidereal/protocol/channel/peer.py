@@ -8,7 +8,7 @@ payloads count as lost on the way, and reliable messages in them come again.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from typing import Protocol
 
 from sidereal.protocol import limits
@@ -47,10 +47,11 @@ class Peer:
         channels: Sequence[ChannelSpec],
         now: float,
         budget: Budget | None,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self.number = number
         self.slot = slot
-        self.connection = Connection(channels, now, budget)
+        self.connection = Connection(channels, now, budget, entropy)
         self.payloads_malformed = 0
         self.timer_at = math.inf
         self._drain = 0
