@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from typing import Any
 
 import pytest
 import trio
@@ -95,27 +96,39 @@ async def test_too_long_datagrams_that_come_together_are_each_cut() -> None:
         ]
 
 
-class Unbatched(socket.socket):
-    """A socket on a device that cannot cut a batch into datagrams."""
+class Narrow(socket.socket):
+    """A socket that cannot send batches to one port, as where the path takes no long datagrams."""
 
+    port = 0
     attempts = 0
 
-    def sendmsg(self, *_: object) -> int:
+    def sendmsg(self, *arguments: Any) -> int:
         self.attempts += 1
-        raise OSError(errno.EIO, "no checksum offload")
+        if arguments[-1][1] == self.port:
+            raise OSError(errno.EINVAL, "longer than the path allows")
+        return super().sendmsg(*arguments)
 
 
-async def test_where_batches_are_refused_each_datagram_has_a_call_of_its_own() -> None:
-    bound = Unbatched(socket.AF_INET, socket.SOCK_DGRAM)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sends batches")
+async def test_a_destination_that_batches_do_not_reach_is_sent_each_datagram_alone() -> None:
+    bound = Narrow(socket.AF_INET, socket.SOCK_DGRAM)
     bound.setblocking(False)
     bound.bind((LOCALHOST, 0))
-    with UdpSocket(bound) as one, await open_udp(LOCALHOST, 0) as two:
-        datagrams = [(bytes([n]) * 100, two.address) for n in range(20)]
-        one.send_nowait(datagrams)
-        one.send_nowait(datagrams)
-        assert await receive(two, 40) == [(sent, one.address) for sent, _ in datagrams * 2]
-        assert bound.attempts == (sys.platform == "linux")
-        assert one.statistics().sends == one.statistics().datagrams_out == 40
+    with (
+        UdpSocket(bound) as one,
+        await open_udp(LOCALHOST, 0) as narrow,
+        await open_udp(LOCALHOST, 0) as wide,
+    ):
+        bound.port = narrow.address.port
+        bodies = [bytes([n]) * 100 for n in range(20)]
+        for _ in range(2):
+            one.send_nowait([(body, narrow.address) for body in bodies])
+        assert await receive(narrow, 40) == [(body, one.address) for body in bodies * 2]
+        assert bound.attempts == 1
+        assert one.statistics().sends == 40
+        one.send_nowait([(body, wide.address) for body in bodies])
+        assert await receive(wide, 20) == [(body, one.address) for body in bodies]
+        assert one.statistics().sends == 41
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")

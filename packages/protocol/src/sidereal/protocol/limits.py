@@ -135,6 +135,8 @@ TICKS_CATCH_UP_MAX: Final = 5
 DATAGRAMS_PER_DRAIN_MAX: Final = 256
 DATAGRAMS_PER_SEND_MAX: Final = 64
 """Datagrams handed to the system in one call, as many as any Linux takes."""
+UNBATCHED_MAX: Final = 4096
+"""Destinations remembered to which no batches can be sent."""
 SOCKET_BUFFER_SIZE: Final = 8 << 20
 """Bytes asked of the system for each direction of a UDP socket."""
 

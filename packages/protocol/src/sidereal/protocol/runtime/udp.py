@@ -87,7 +87,8 @@ class UdpSocket:
         self._socket = bound
         host, port = bound.getsockname()[:2]
         self._address = Address(host, port)
-        self._may_segment = _IS_LINUX
+        self._unbatched: set[Address] = set()
+        # Destinations that batches do not reach.
         self._coalesces = _turn_on_coalescing(bound)
         self._datagrams_in = 0
         self._datagrams_out = 0
@@ -170,7 +171,7 @@ class UdpSocket:
                 batch = []
                 destination, size = address, len(datagram)
                 room = min(limits.DATAGRAMS_PER_SEND_MAX, _SEND_SIZE_MAX // max(1, size))
-                room = room if self._may_segment else 1
+                room = room if _IS_LINUX and address not in self._unbatched else 1
             batch.append(datagram)
             room = room - 1 if len(datagram) == size else 0
         if batch:
@@ -189,8 +190,11 @@ class UdpSocket:
             elif len(batch) == 1:
                 self._sends_refused += 1
             else:
-                # The system, the device or the route can't: from here on one by one.
-                self._may_segment = error.errno not in _CANNOT_SEGMENT
+                # The device, the route or the destination can't: from here on one by one.
+                if error.errno in _CANNOT_SEGMENT:
+                    if len(self._unbatched) >= limits.UNBATCHED_MAX:
+                        self._unbatched.clear()
+                    self._unbatched.add(address)
                 for datagram in batch:
                     self._send_batch([datagram], address)
             return
