@@ -174,11 +174,15 @@ class OneOwner:
                 yield f"{net_id} has not been simulated by anybody for {now - since:.2f} s"
 
 
+TOUCHING_SLACK: Final = 1.0
+"""Who was pushed apart may be so far from each other, world units."""
+
+
 class Continuity:
     """References only get newer, epochs only rise, and nothing jumps.
 
-    Between two ticks an entity may go as far as it flies, and be corrected by what it did while its
-    newest reference was on its way.
+    Between two ticks an entity may go as far as it flies, be corrected by what it did while its
+    newest reference was on its way, and be pushed out of another that had got into it.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -223,13 +227,23 @@ class Continuity:
         speed += np.hypot(now["vx"][same], now["vy"][same])
         push = 0.5 * core.rules.ship_thrust * self._lag_s**2 * (core.world.account[same] != 0)
         jump = np.hypot(now["x"][same] - before["x"][same], now["y"][same] - before["y"][same])
-        far = np.flatnonzero(jump > speed * self._lag_s + push + DISPLACEMENT_SLACK)
+        excess = jump - speed * self._lag_s - push - DISPLACEMENT_SLACK
+        far = np.flatnonzero(excess > 0)
+        far = far[excess[far] > _push(now, columns["radius"], same, same[far])]
         if len(far):
             yield f"{columns.net_id[same[far]].tolist()} jumped by {jump[far].round(1).tolist()}"
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Nothing more in the end."""
         return iter(())
+
+
+def _push(at: dict[str, Any], radius: np.ndarray, others: np.ndarray, slots: np.ndarray) -> Any:
+    """Tell how far, at most, each entity was pushed by one that it touches; 0 without one."""
+    apart = np.hypot(at["x"][slots, None] - at["x"][others], at["y"][slots, None] - at["y"][others])
+    reach = radius[slots, None] + radius[others]
+    touching = (apart <= reach + TOUCHING_SLACK) & (slots[:, None] != others)
+    return np.where(touching, reach, 0.0).max(axis=1, initial=0.0)
 
 
 class NothingRejected:
