@@ -13,7 +13,6 @@ from sidereal.protocol.channel.packet import (
     encode_ack,
     encode_fragment_head,
     encode_header,
-    encode_run,
 )
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery
 from sidereal.protocol.errors import CloseReason, LocalProtocolError, WireError
@@ -443,18 +442,6 @@ def test_a_wide_ack_leaves_room_for_the_longest_message() -> None:
     assert len(one.take_acked()) == 600
 
 
-def test_acks_of_packets_never_sent_are_counted_and_ignored() -> None:
-    one = connection()
-    one.send(UNRELIABLE, b"x", 1)
-    one.payloads_to_send(0.0)
-    for sequence, ack in enumerate([1, 500, 0xFFFF]):
-        one.receive_payload(encode_header(sequence, False, encode_ack(ack, 0.0, 0, 1)), 0.1)
-    assert one.take_acked() == []
-    assert one.statistics().acks_invalid == 3
-    one.receive_payload(encode_header(9, False, encode_ack(0, 0.0, 0xFFFF_FFFF, 1)), 0.1)
-    assert one.take_acked() == [1]
-
-
 def test_acks_and_messages_survive_the_wrap_of_the_sequence() -> None:
     one, two = connection(), connection()
     now = 0.0
@@ -661,13 +648,8 @@ def test_a_dishonest_peer_is_found_out_and_never_crashes_us(
         one.receive_payload(header + head + body, 1.0)
         one.payloads_to_send(1.0)
         assert one.close_reason in (None, CloseReason.PROTOCOL_VIOLATION)
-
-
-def test_a_peer_beyond_the_window_is_closed_with_the_reason() -> None:
-    one = connection()
-    run = encode_run(ORDERED, limits.RELIABLE_WINDOW_MAX, [b"x"])
-    assert one.receive_payload(encode_header(0, True, b"") + run, 0.0) == []
-    assert one.close_reason is CloseReason.PROTOCOL_VIOLATION
+        timer = one.next_timer()
+        assert timer is None or timer > 1.0
 
 
 def test_what_a_receiver_holds_stays_within_the_senders_memory() -> None:

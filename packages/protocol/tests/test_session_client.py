@@ -17,7 +17,6 @@ from sidereal.protocol.session.token import ConnectToken, read_connect_token_unt
 from sidereal.protocol.testing.sessions import PROTOCOL_ID, SERVER, SessionNetwork
 
 HOME = Address("198.51.100.1", 50001)
-STRANGER = Address("203.0.113.9", 666)
 
 BODIES = {
     ClientSignal.DENIED: (packet.DENIED, b""),
@@ -214,26 +213,6 @@ def test_requests_and_responses_are_repeated_ten_times_a_second() -> None:
         puppet.say(ClientSignal.CHALLENGE)
 
 
-def test_datagram_from_another_address_is_dropped() -> None:
-    puppet = Puppet()
-    datagram = puppet.write(*BODIES[ClientSignal.CHALLENGE])
-    puppet.client.receive_datagram(datagram, STRANGER, 0.0)
-    assert puppet.client.state is ClientState.SENDING_CONNECTION_REQUEST
-    assert puppet.dropped() == {Drop.WRONG_ADDRESS: 1}
-
-
-def test_replayed_packet_is_dropped() -> None:
-    puppet = Puppet()
-    puppet.bring_to(ClientState.CONNECTED)
-    datagram = puppet.write(*BODIES[ClientSignal.PAYLOAD])
-    assert [puppet.client.receive_datagram(datagram, SERVER, 0.0) for _ in range(3)] == [
-        b"p",
-        None,
-        None,
-    ]
-    assert puppet.dropped() == {Drop.REPLAYED: 2}
-
-
 @pytest.mark.parametrize("packet_type", [packet.REQUEST, packet.RESPONSE])
 def test_types_only_a_client_sends_are_not_accepted(packet_type: int) -> None:
     puppet = Puppet()
@@ -250,16 +229,4 @@ def test_arbitrary_bytes_change_nothing_and_raise_nothing(
     puppet.bring_to(state)
     puppet.client.receive_datagram(datagram, SERVER, 0.0)
     assert puppet.client.state is state
-    assert sum(puppet.dropped().values()) == 1
-
-
-@settings(derandomize=True, deadline=None, max_examples=150)
-@given(signal=st.sampled_from(list(BODIES)), bit=st.integers(0, 8 * 325 - 1))
-def test_packet_with_any_bit_flipped_is_dropped(signal: ClientSignal, bit: int) -> None:
-    puppet = Puppet()
-    datagram = bytearray(puppet.write(*BODIES[signal]))
-    bit %= 8 * len(datagram)
-    datagram[bit // 8] ^= 1 << bit % 8
-    puppet.client.receive_datagram(bytes(datagram), SERVER, 0.0)
-    assert puppet.client.state is ClientState.SENDING_CONNECTION_REQUEST
     assert sum(puppet.dropped().values()) == 1

@@ -2,6 +2,7 @@
 
 * `link`: delay, jitter, loss, bursts, duplication, reordering and rate, from a seeded generator;
 * `pair`: two connections, or a server and a client, over such links in virtual time;
+* `defences`: attacks, and the lines of code without which they succeed;
 * `effort`: how much work a call is, in a measure that is the same on every machine;
 * `sessions`: netcode servers and clients on a perfect network that a test can tamper with.
 """
