@@ -65,8 +65,8 @@ WINDOW_SIZE_INITIAL: Final = 32 * PAYLOAD_SIZE_MAX
 """Congestion window, bytes."""
 WINDOW_SIZE_MIN: Final = 4 * PAYLOAD_SIZE_MAX
 WINDOW_SIZE_MAX: Final = 2 << 20
-SILENT_TIMEOUTS_MAX: Final = 4
-"""Time-outs in a row in which a peer acked nothing at all; then it is sent next to nothing:"""
+SILENT_S_MAX: Final = 5.0
+"""How long a peer may ack nothing at all; then it is sent next to nothing:"""
 SILENT_RATE: Final = 2400.0
 """bytes per second. It may have left, and others may have its address now."""
 UNASKED_PACKETS_MAX: Final = 15

@@ -81,7 +81,7 @@ class Connection:
         self._budget = SendBudget(budget or Budget(), now)
         self._acked_tags: list[int] = []
         self._last_ack = (-1, 0)
-        self._loss = 0.0
+        self._loss = self._silent_since = 0.0
         self._packets_sent = self._packets_received = 0
         self._packets_acked = self._packets_lost = self._packets_late = 0
         self._packets_stale = self._acks_invalid = 0
@@ -295,11 +295,12 @@ class Connection:
         missed = [sent.sequence for sent in lost if sent.is_missed]
         if missed and self._sent.newest_acked < missed[0]:
             # Once is a lost tail; twice in a row is a link that carries nothing.
-            in_a_row = self._round_trip.back_off()
-            if in_a_row > 1:
+            if self._round_trip.back_off() > 1:
                 self._window.collapse(now)
+            else:
+                self._silent_since = now
             self._budget.adapt(self._window.size, self._round_trip.rtt_s)
-            if in_a_row >= limits.SILENT_TIMEOUTS_MAX:
+            if self._silent_since + limits.SILENT_S_MAX <= now:
                 self._budget.starve()
                 self._unasked = limits.UNASKED_PACKETS_MAX
 
