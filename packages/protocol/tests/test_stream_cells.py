@@ -159,3 +159,14 @@ def test_a_window_has_every_cell_once_and_each_in_its_own_column(
     assert (np.abs(cell_y - y) <= radius).all()
     assert len(set(zip(cell_x.tolist(), cell_y.tolist(), strict=True))) == side**2
     assert (cell_y % side * side + cell_x % side == np.arange(side**2)).all()
+
+
+def test_equal_changes_keep_their_order() -> None:
+    stream = CellStream(SCHEMA, RULES)
+    count = 400
+    publish(stream, 9, [at % 3 for at in range(count)], [5] * count, [5] * count)
+    for group in range(3):
+        changes = stream.changes_since(np.array([group]), np.array([-1]))
+        first, rows = int(changes.reference[0]), int(changes.references[0])
+        ids = stream.references["id"][first : first + rows].tolist()
+        assert ids == list(range(group + 1, count + 1, 3))

@@ -72,7 +72,7 @@ class Changelog(NamedTuple):
     def joined(self, group: Ints, tick: Ints, rows: Rows) -> Changelog:
         """The log with more rows; none may have a group it does not answer for."""
         fresh = _order_key(group, tick)
-        order = np.argsort(fresh)
+        order = np.argsort(fresh, kind="stable")
         place = np.searchsorted(self.key, fresh[order])
         newest = self.newest.copy()
         np.maximum.at(newest, group, tick)
@@ -95,7 +95,7 @@ class Changelog(NamedTuple):
 
 
 def arranged(group: Ints, tick: Ints, rows: Rows, group_count: int) -> Changelog:
-    """Sort rows into a log.
+    """Sort rows into a log; equals keep their order, or the processor would decide the bytes sent.
 
     Args:
         group: int64[n], each from 0 to below `group_count`.
@@ -104,7 +104,7 @@ def arranged(group: Ints, tick: Ints, rows: Rows, group_count: int) -> Changelog
         group_count: groups it answers for.
     """
     key = _order_key(group, tick)
-    order = np.argsort(key)
+    order = np.argsort(key, kind="stable")
     key = key[order]
     newest = np.full(group_count + 1, -1, dtype=np.int64)
     first = np.flatnonzero(np.diff(key >> 32, prepend=-1))
