@@ -70,7 +70,8 @@ def test_arbitrary_bytes_are_user_data_or_a_wire_error(user_data: bytes) -> None
 def test_user_data_of_another_shape_is_refused() -> None:
     good = encode_user_data(ZERO_END)
     unknown_role = encode_user_data(UserData(7, 99, "Ada", bytes(16)))
-    for bad in (good[:-1], good + b"\0", good[:-1] + b"\1", bytes(256), unknown_role):
+    not_text = good.replace(b"Ada", b"Ad\xff")
+    for bad in (good[:-1], good + b"\0", good[:-1] + b"\1", bytes(256), unknown_role, not_text):
         with pytest.raises(WireError):
             decode_user_data_untrusted(bad)
 

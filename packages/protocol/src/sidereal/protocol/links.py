@@ -14,6 +14,7 @@ import msgspec
 from sidereal.protocol import limits
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery
 from sidereal.protocol.errors import LocalProtocolError, WireError
+from sidereal.protocol.message.codec import UNREADABLE
 from sidereal.protocol.message.player import U16, Name, PlayerChannel, Role
 from sidereal.protocol.message.shard import ShardChannel
 
@@ -92,7 +93,7 @@ def decode_user_data_untrusted(user_data: bytes) -> UserData:
         raise WireError("user data: not zero after its end")
     try:
         user = _decoder.decode(user_data[1 : 1 + size])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"user data: {error}") from None
     if user.role not in _ROLES or len(user.name.encode()) > limits.NAME_SIZE_MAX:
         raise WireError(f"user data: role {user.role}, name of {len(user.name)} characters")

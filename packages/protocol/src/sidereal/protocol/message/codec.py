@@ -16,6 +16,10 @@ LEASE_ROW: Final = np.dtype(
 )
 """One sector's lease on the wire."""
 
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of
+nesting without end."""
+
 _encoder = msgspec.msgpack.Encoder()
 _client_decoder: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
 _server_decoder: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
@@ -40,7 +44,7 @@ def decode_client_untrusted(body: bytes) -> ClientMessage:
     """
     try:
         return _client_decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"client message: {error}") from None
 
 
@@ -52,7 +56,7 @@ def decode_server_untrusted(body: bytes) -> ServerMessage:
     """
     try:
         return _server_decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"server message: {error}") from None
 
 
@@ -64,7 +68,7 @@ def decode_shard_untrusted(body: bytes) -> ShardMessage:
     """
     try:
         return _shard_decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"shard message: {error}") from None
 
 
@@ -76,7 +80,7 @@ def decode_authority_untrusted(body: bytes) -> AuthorityMessage:
     """
     try:
         return _authority_decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"authority message: {error}") from None
 
 
