@@ -68,7 +68,7 @@ def check_rules(rules: Rules) -> None:
         problems.append("substeps must be 1 to 16")
     if not rules.cell_size > 0 or rules.sector_size % rules.cell_size != 0:
         problems.append("sector_size must be a whole multiple of cell_size")
-    elif not 1 <= rules.cells_per_side <= 15:
+    elif not rules.cell_size <= rules.sector_size <= 15 * rules.cell_size:
         problems.append("a sector has 1 to 15 cells along an edge")
     if not 1 <= rules.view_radius_cells <= 7:
         problems.append("view_radius_cells must be 1 to 7")
