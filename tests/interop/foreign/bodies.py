@@ -1,0 +1,142 @@
+"""Proposals, ghosts, and what voids them. PROTOCOL.md, "Proposals and ghosts"."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from .octets import Malformed, Octets, text_of, within
+from .snapshots import check_traits
+
+HISTORY: Final = 100
+WORLD_EDGE: Final = 2.0**31 * 1000
+EXACT: Final = "IIIddddddII"
+FULL: Final = EXACT + "Bff24sH"
+
+
+class Traits(NamedTuple):
+    """What a full record tells beside its body."""
+
+    kind: int
+    radius: float
+    mass: float
+    name: str
+    owner: int
+
+
+class Body(NamedTuple):
+    """An entity as its shard has it."""
+
+    id: int
+    epoch: int
+    tick: int
+    x: float
+    y: float
+    vx: float
+    vy: float
+    heading: float
+    spin: float
+    control_epoch: int
+    newest_input: int
+    traits: Traits | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A message of the proposal or the ghost channel."""
+
+    tick: int
+    bodies: tuple[Body, ...]
+
+
+def read_rows(message: bytes, are_ghosts: bool) -> Rows:
+    """Read a message of the proposal or the ghost channel, but for its void rows."""
+    octets = Octets(message)
+    version, zero, count, tick = octets.unpack("BBHI")
+    if version != 1 or zero != 0:
+        raise Malformed(f"version {version}, then {zero}")
+    rows = [octets.unpack(FULL if are_ghosts else EXACT) for _ in range(count)]
+    octets.end()
+    return Rows(tick, tuple(_valid(rows)))
+
+
+def read_records(records: bytes) -> tuple[Body, ...]:
+    """Read the records of an Adopt message, but for the void ones."""
+    octets, rows = Octets(records), []
+    while octets.left:
+        rows.append(octets.unpack(FULL))
+    return tuple(_valid(rows))
+
+
+def _valid(rows: list[tuple[Any, ...]]) -> Iterator[Body]:
+    for row in rows:
+        with contextlib.suppress(Malformed):
+            yield _read_body(row[:11], row[11:])
+
+
+def _read_body(exact: tuple[Any, ...], rest: tuple[Any, ...]) -> Body:
+    body = Body(*exact)
+    within("id", body.id, 1, math.inf)
+    within("x", body.x, -WORLD_EDGE, WORLD_EDGE)
+    within("y", body.y, -WORLD_EDGE, WORLD_EDGE)
+    within("vx", body.vx, -250, 250)
+    within("vy", body.vy, -250, 250)
+    within("heading", body.heading, -math.pi, math.pi)
+    within("spin", body.spin, -31, 31)
+    if not rest:
+        return body
+    kind, radius, mass, name, owner = rest
+    check_traits(kind, radius, mass)
+    return body._replace(traits=Traits(kind, radius, mass, text_of(name), owner))
+
+
+class Simulated:
+    """What a shard has: its bodies as they were adopted, and its ghosts."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[int, Body] = {}
+        self.ghosts: dict[int, Body] = {}
+        self._told: dict[int, int] = {}
+        # The tick of the message that told each ghost.
+        self._newest = -1
+        self._void: dict[int, list[tuple[int, int]]] = {}
+        # By id: ghosts below an epoch in messages up to a tick are void.
+
+    def take_ghosts(self, rows: Rows) -> None:
+        """Take a message of the ghost channel."""
+        if rows.tick < self._newest - HISTORY:
+            return
+        self._newest = max(self._newest, rows.tick)
+        for row in rows.bodies:
+            body, ghost = self.bodies.get(row.id), self.ghosts.get(row.id)
+            if self._is_void(row, rows.tick) or (body is not None and row.epoch <= body.epoch):
+                continue
+            if ghost is not None and (row.epoch, rows.tick) < (ghost.epoch, self._told[row.id]):
+                continue
+            self.bodies.pop(row.id, None)
+            self.ghosts[row.id], self._told[row.id] = row, rows.tick
+
+    def adopt(self, records: tuple[Body, ...]) -> None:
+        """Take an Adopt message."""
+        for row in records:
+            body, ghost = self.bodies.get(row.id), self.ghosts.get(row.id)
+            if all(held is None or row.epoch > held.epoch for held in (body, ghost)):
+                self.ghosts.pop(row.id, None)
+                self.bodies[row.id] = row
+
+    def release(self, entities: list[tuple[int, int]], tick: int) -> None:
+        """Take a Release message."""
+        for number, epoch in entities:
+            self._void.setdefault(number, []).append((epoch, tick))
+            body, ghost = self.bodies.get(number), self.ghosts.get(number)
+            if body is not None and body.epoch < epoch:
+                del self.bodies[number]
+            if ghost is not None and self._is_void(ghost, self._told[number]):
+                del self.ghosts[number]
+
+    def _is_void(self, row: Body, tick: int) -> bool:
+        voids = self._void.get(row.id, ())
+        return any(row.epoch < epoch and tick <= until for epoch, until in voids)

@@ -1,0 +1,140 @@
+"""What messages say, by link and direction, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from .bodies import Body, Rows, Simulated, read_records, read_rows
+from .messages import CLIENT_LINK, SHARD_LINK, Message, Rules, read_message
+from .octets import Malformed
+from .replica import Replica
+from .snapshots import Grid, read_snapshot
+
+SNAPSHOT, PROPOSAL, GHOST = 0, 0, 1
+EARLY_MAX: Final = 256
+
+
+class Reader(Protocol):
+    """Takes the messages that arrive at one end of a link, in their order."""
+
+    def take(self, channel: int, body: bytes) -> Message:
+        """Read a message and do what it says."""
+        ...
+
+
+def plain(value: Any) -> Any:
+    """Give a value as JSON has it: bytes in hexadecimal, tuples as lists."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return value
+
+
+class ToServer:
+    """What clients say."""
+
+    def take(self, channel: int, body: bytes) -> Message:
+        """Read a message."""
+        return read_message(CLIENT_LINK, channel, False, body)
+
+
+class ToClient:
+    """What clients are told, and the picture that comes of it.
+
+    Attributes:
+        welcome: None before it came; then there is a `replica`.
+        ship: id and control epoch of the ship that the client flies.
+        refused: the close reason, if there was one.
+    """
+
+    def __init__(self) -> None:
+        self.welcome: Message | None = None
+        self.replica: Replica | None = None
+        self.ship: tuple[int, int] | None = None
+        self.refused: int | None = None
+        self._early: list[bytes] = []
+        self._grid: Grid | None = None
+
+    def take(self, channel: int, body: bytes) -> Message:
+        """Read a message and do what it says; an early snapshot waits for the welcome."""
+        if channel == SNAPSHOT:
+            return self._take_snapshot(body)
+        message = read_message(CLIENT_LINK, channel, True, body)
+        match message["message"]:
+            case "Welcome":
+                self._join(message)
+            case "Refused":
+                self.refused = message["reason"]
+            case _ if self.welcome is None:
+                raise Malformed(f"{message['message']} before the welcome")
+            case "Assigned":
+                self.ship = message["id"], message["control_epoch"]
+        return message
+
+    def _join(self, welcome: Message) -> None:
+        if self.welcome is not None:
+            raise Malformed("welcomed twice")
+        rules: Rules = welcome["rules"]
+        self.welcome = welcome
+        self._grid = Grid(rules.cell_size, rules.cells_per_sector, rules.view_radius)
+        self.replica = Replica(self._grid)
+        early, self._early = self._early, []
+        for body in early:
+            self._take_snapshot(body)
+
+    def _take_snapshot(self, body: bytes) -> Message:
+        if self._grid is None or self.replica is None:
+            if len(self._early) == EARLY_MAX:
+                raise Malformed("snapshots without end before the welcome")
+            self._early.append(body)
+            return {"message": "Snapshot", "tick": int.from_bytes(body[4:8], "little")}
+        snapshot = read_snapshot(body, self._grid)
+        self.replica.take(snapshot)
+        return {"message": "Snapshot", "tick": snapshot.tick}
+
+
+class ToShard:
+    """What a shard is told, and what it has by that."""
+
+    def __init__(self) -> None:
+        self.simulated = Simulated()
+
+    def take(self, channel: int, body: bytes) -> Message:
+        """Read a message and do what it says."""
+        if channel == GHOST:
+            rows = read_rows(body, are_ghosts=True)
+            self.simulated.take_ghosts(rows)
+            return _listed("Ghosts", rows)
+        message = read_message(SHARD_LINK, channel, True, body)
+        match message["message"]:
+            case "Adopt":
+                message["records"] = read_records(message["records"])
+                self.simulated.adopt(message["records"])
+            case "Release":
+                self.simulated.release(message["entities"], message["tick"])
+        return message
+
+
+class FromShard:
+    """What a shard says, and the newest row it proposed of each entity."""
+
+    def __init__(self) -> None:
+        self.proposed: dict[int, Body] = {}
+
+    def take(self, channel: int, body: bytes) -> Message:
+        """Read a message and do what it says."""
+        if channel != PROPOSAL:
+            return read_message(SHARD_LINK, channel, False, body)
+        rows = read_rows(body, are_ghosts=False)
+        for row in rows.bodies:
+            known = self.proposed.get(row.id)
+            if known is None or (row.epoch, row.tick) > (known.epoch, known.tick):
+                self.proposed[row.id] = row
+        return _listed("Proposals", rows)
+
+
+def _listed(name: str, rows: Rows) -> Message:
+    return {"message": name, "tick": rows.tick, "rows": [list(row) for row in rows.bodies]}
