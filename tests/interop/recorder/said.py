@@ -1,0 +1,140 @@
+"""Messages as plain values, as the real ends read them, under the names of PROTOCOL.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from sidereal.protocol.message import player, shard
+from sidereal.protocol.message.codec import (
+    LEASE_ROW,
+    decode_authority_untrusted,
+    decode_client_untrusted,
+    decode_rows_untrusted,
+    decode_server_untrusted,
+    decode_shard_untrusted,
+)
+from sidereal.protocol.message.player import PlayerChannel
+from sidereal.protocol.message.shard import ShardChannel
+from sidereal.protocol.state.records import decode_record_message_untrusted
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.protocol.state.stream import HEADER
+
+Plain = dict[str, Any]
+
+ROWS_MAX: Final = 1 << 17
+_RELEASED: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
+
+
+def at_client(channel: int, body: bytes) -> Plain:
+    """Read what arrived at a client."""
+    if channel == PlayerChannel.SNAPSHOT:
+        return {"message": "Snapshot", "tick": int(np.frombuffer(body, HEADER, 1)["tick"][0])}
+    return named(decode_server_untrusted(body))
+
+
+def from_client(channel: int, body: bytes) -> Plain:
+    """Read what arrived from a client."""
+    return named(decode_client_untrusted(body))
+
+
+def at_shard(channel: int, body: bytes) -> Plain:
+    """Read what arrived at a shard."""
+    if channel == ShardChannel.GHOST:
+        return _rows("Ghosts", BASE_SCHEMA.full_record, body)
+    return named(decode_authority_untrusted(body))
+
+
+def from_shard(channel: int, body: bytes) -> Plain:
+    """Read what arrived from a shard."""
+    if channel == ShardChannel.PROPOSAL:
+        return _rows("Proposals", BASE_SCHEMA.exact_record, body)
+    return named(decode_shard_untrusted(body))
+
+
+def named(message: msgspec.Struct) -> Plain:
+    """Give the fields of a message by their names."""
+    name = type(message).__name__
+    values = [*msgspec.structs.astuple(message)]
+    readers = _READERS.get(type(message), {})
+    fields = _FIELDS[type(message)]
+    for at, field in enumerate(fields):
+        if field in readers:
+            values[at] = readers[field](values[at])
+        elif isinstance(values[at], bytes):
+            values[at] = values[at].hex()
+    return {"message": name, **dict(zip(fields, values, strict=True))}
+
+
+def listed(records: np.ndarray) -> list[list[Any]]:
+    """Give exact or full records as lists, the traits of full ones as a list of their own."""
+    listed = []
+    # A few hundred rows in all.
+    for record in records.tolist():
+        row = [field.decode() if isinstance(field, bytes) else field for field in record]
+        exact = len(BASE_SCHEMA.exact_record.names or ())
+        listed.append([*row[:exact], row[exact:] or None])
+    return listed
+
+
+def _rows(name: str, dtype: np.dtype, body: bytes) -> Plain:
+    tick, records = decode_record_message_untrusted(dtype, body)
+    return {"message": name, "tick": tick, "rows": listed(records)}
+
+
+def _packed(dtype: Any) -> Callable[[bytes], list[Any]]:
+    def read(body: bytes) -> list[Any]:
+        rows = decode_rows_untrusted(body, np.dtype(dtype), ROWS_MAX)
+        return [list(row) if isinstance(row, tuple) else row for row in rows.tolist()]
+
+    return read
+
+
+def _records(body: bytes) -> list[list[Any]]:
+    return listed(decode_rows_untrusted(body, BASE_SCHEMA.full_record, ROWS_MAX))
+
+
+def _rules(rules: Any) -> list[Any]:
+    return [*msgspec.structs.astuple(rules)]
+
+
+_CONTROLS: Final = ("control_epoch", "first", "entries")
+_CHANGE: Final = ("tick", "leases")
+_FIELDS: Final[dict[type, tuple[str, ...]]] = {
+    player.Hello: ("schema_hash", "software"),
+    player.Welcome: ("schema_hash", "rules", "tick", "account", "role", "name"),
+    player.Refused: ("reason", "text"),
+    player.Assigned: ("id", "control_epoch", "tick"),
+    player.Controls: _CONTROLS,
+    player.LookAt: ("x", "y"),
+    player.LeaseMap: _CHANGE,
+    player.Chat: ("text", "sender"),
+    player.Notice: ("text",),
+    shard.ShardHello: ("schema_hash", "name", "incarnation"),
+    shard.ShardWelcome: ("shard", "rules", "tick"),
+    shard.Grant: _CHANGE,
+    shard.Revoke: _CHANGE,
+    shard.Adopt: ("tick", "records"),
+    shard.Release: ("tick", "entities"),
+    shard.Beat: ("tick", "early"),
+    shard.RoutedControls: ("id", *_CONTROLS),
+    shard.Load: ("tick", "entities", "ghosts", "guests", "cpu", "resident", "steps"),
+    shard.Farewell: (),
+}
+_LEASES: Final = {"leases": _packed(LEASE_ROW)}
+_ENTRIES: Final = {"entries": _packed("<u2")}
+_READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
+    player.Welcome: {"rules": _rules},
+    player.Controls: _ENTRIES,
+    player.LeaseMap: _LEASES,
+    shard.ShardWelcome: {"rules": _rules},
+    shard.Grant: _LEASES,
+    shard.Revoke: _LEASES,
+    shard.Adopt: {"records": _records},
+    shard.Release: {"entities": _packed(_RELEASED)},
+    shard.RoutedControls: _ENTRIES,
+    shard.Load: {"steps": _packed("<u4")},
+}

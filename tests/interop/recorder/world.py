@@ -1,0 +1,371 @@
+"""A small world that is played for a while, and two of its sessions: a client's and a shard's.
+
+A pilot flies along a row of sectors, past a crowd of asteroids that is too much for a tick's
+snapshots, from the space of one shard into that of another, which has joined in the meantime. It
+meets another pilot, who leaves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from sidereal.client.client import Client
+from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
+from sidereal.protocol.message.player import Button, Role
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.replication.genesis import make_ship
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.world import ACCOUNT_NONE, UUID
+from sidereal.shard.game.ships import Ships
+from sidereal.shard.shard import ShardCore
+
+from . import said
+from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
+
+SEED: Final = 2
+"""One by which the shard's farewell arrives: it is said but once."""
+SHARD_SECRET: Final = "recorded, ünd ßhared"
+NAMES: Final = {7: "Ada Łovelace", 8: "Charles"}
+"""Of the two pilots, by account."""
+
+CLIENTS: Final = Address("192.0.2.1", 4000)
+SHARDS: Final = Address("192.0.2.1", 4001)
+PILOT: Final = Address("203.0.113.1", 50_000)
+OTHER: Final = Address("203.0.113.2", 50_000)
+FIRST: Final = Address("198.51.100.1", 50_001)
+SECOND: Final = Address("198.51.100.2", 50_002)
+WAY_S: Final = 3 * STEP_S
+"""What datagrams take that nobody records."""
+
+STEPS_PER_TICK: Final = 16
+RULES: Final = Rules(
+    tick_hz=16,
+    substeps=1,
+    sector_size=256.0,
+    cell_size=64.0,
+    view_radius_cells=2,
+    ship_thrust=64.0,
+    ship_reverse=32.0,
+    ship_turn=8.0,
+    ship_spin_max=2.0,
+    ship_speed_max=128.0,
+    ship_brake=4.0,
+    ship_spin_damping=8.0,
+)
+"""Powers of two, so that computing with them is exact."""
+SECTORS_PER_SIDE: Final = 9
+SHIPS_AT: Final = {7: (1204.0, 1192.0), 8: (1200.0, 1232.0)}
+CROWDS: Final = ((1280.0, 1088.0, 8), (1344.0, 1088.0, 6))
+"""Cells full of asteroids: a corner, and how many along an edge. The first is told over
+several ticks, the second in one, but in parts."""
+
+JOIN_S, SECOND_JOINS_S, OTHER_LEAVES_S, SHUT_DOWN_S, END_S = 0.5, 2.5, 2.375, 7.0, 8.5
+PARTS: Final = (
+    (1.0, Button.THRUST),
+    (3.5, Button(0)),
+    (4.0, Button.LEFT),
+    (4.5, Button.BRAKE | Button.FIRE),
+    (5.5, Button.RIGHT | Button.BRAKE),
+    (6.0, Button(0)),
+)
+"""What the pilot holds, and since when. No thrust once it has turned: no sines and cosines."""
+LINES: Final = (
+    (1.5, "hello"),
+    (2.0, "Ł" * 240),
+    *((2.25, f"line {number}: " + "said in a row " * 15) for number in range(6)),
+)
+VIEW_EVERY_TICKS: Final = 8
+VIEW_EVERY_STEPS: Final = VIEW_EVERY_TICKS * STEPS_PER_TICK
+
+
+def make_records() -> np.ndarray:
+    """Make an asteroid in every sector, near its left edge, all drifting, and the crowds."""
+    row, column = np.divmod(np.arange(SECTORS_PER_SIDE**2), SECTORS_PER_SIDE)
+    drifting = np.zeros(len(row), BASE_SCHEMA.full_record)
+    drifting["x"], drifting["y"] = column * 256.0 + 32.0, row * 256.0 + 128.0
+    drifting["vx"], drifting["vy"] = (row - 4) / 4, (column - 4) / 8
+    drifting["spin"], drifting["radius"] = column / 16, 4.0
+    records = np.concatenate([drifting, *(make_crowd(*crowd) for crowd in CROWDS)])
+    records["kind"], records["mass"] = Kind.ASTEROID, 64.0
+    return records
+
+
+def make_crowd(x: float, y: float, per_side: int) -> np.ndarray:
+    """Fill a cell with asteroids at rest."""
+    row, column = np.divmod(np.arange(per_side * per_side), per_side)
+    records = np.zeros(len(row), BASE_SCHEMA.full_record)
+    records["x"], records["y"] = x + column * 8.0 + 4.0, y + row * 8.0 + 4.0
+    records["radius"], records["heading"] = 1.0, column / 4
+    records["name"] = [f"rock {number}".encode() for number in range(len(row))]
+    return records
+
+
+class World:
+    """The cores, what is on its way between them, and the two transcripts.
+
+    Attributes:
+        client: transcript of the pilot's session.
+        shard: transcript of the first shard's session.
+    """
+
+    def __init__(self, seed: int = SEED) -> None:
+        self.now = 0.0
+        rng = np.random.default_rng([seed, 0])
+        self._entropy = rng.bytes
+        self._key = self._entropy(32)
+        self._shard_key = derive_shard_key(SHARD_SECRET)
+        self._core = Replicator(
+            schema=BASE_SCHEMA,
+            rules=RULES,
+            keys=Keys(self._key, self._shard_key),
+            client_addresses=[CLIENTS],
+            shard_addresses=[SHARDS],
+            clients_max=4,
+            entropy=self._entropy,
+            rng=rng,
+            now=0.0,
+        )
+        self._populate()
+        token = self._issue_token(7)
+        self.client = Transcript(
+            [seed, 1], {"link": CLIENT, "token": token.hex(), "private_key": self._key.hex()}
+        )
+        self.shard = Transcript([seed, 2], {"link": "shard", "secret": SHARD_SECRET})
+        self._pilot = self._make_pilot(token)
+        self._other = self._make_pilot(self._issue_token(8))
+        self._shards = {FIRST: self._make_shard("first")}
+        self._nearby: list[tuple[float, Address, Address, bytes]] = []
+        self._speaking = FIRST
+        self._peers: dict[tuple[int, Address], Address] = {}
+        self._gone: set[Address] = set()
+
+    def play(self) -> None:
+        """Let everything happen."""
+        with overheard(self._listen):
+            for step in range(round(END_S / STEP_S)):
+                self.now = step * STEP_S
+                self._turn(step)
+
+    # -- a step -------------------------------------------------------------------------------
+
+    def _turn(self, step: int) -> None:
+        if self.now == SECOND_JOINS_S:
+            self._shards[SECOND] = self._make_shard("second")
+        self._deliver()
+        self._run_server(step)
+        for address in self._shards:
+            self._run_shard(address, step)
+        if self.now >= JOIN_S:
+            self._run_pilot(step)
+            self._run_other()
+
+    def _deliver(self) -> None:
+        now = self.now
+        for end, datagram in self.client.arrivals(now):
+            self._receive(*((PILOT, CLIENTS) if end == SERVER else (CLIENTS, PILOT)), datagram)
+        for end, datagram in self.shard.arrivals(now):
+            self._receive(*((FIRST, SHARDS) if end == SERVER else (SHARDS, FIRST)), datagram)
+        while self._nearby and self._nearby[0][0] <= now:
+            _, source, destination, datagram = self._nearby.pop(0)
+            self._receive(source, destination, datagram)
+
+    def _receive(self, source: Address, destination: Address, datagram: bytes) -> None:
+        now, wall_now = self.now, WALL_START + self.now
+        self._speaking = destination
+        if destination == CLIENTS:
+            self._core.clients.receive_datagram(datagram, source, now, wall_now)
+        elif destination == SHARDS:
+            self._core.shards.receive_datagram(datagram, source, now, wall_now)
+        elif destination == PILOT:
+            self._pilot.receive_datagram(datagram, source, now)
+        elif destination == OTHER:
+            self._other.receive_datagram(datagram, source, now)
+        else:
+            self._shards[destination].receive_datagram(datagram, source, now, wall_now)
+        if destination in (CLIENTS, SHARDS):
+            self._core.pump(now)
+
+    def _send(self, source: Address, datagrams: list[tuple[bytes, Address]]) -> None:
+        for datagram, destination in datagrams:
+            pair = {source, destination}
+            if PILOT in pair:
+                self.client.send(CLIENT if source == PILOT else SERVER, datagram, self.now)
+            elif FIRST in pair:
+                self.shard.send(CLIENT if source == FIRST else SERVER, datagram, self.now)
+            else:
+                self._nearby.append((self.now + WAY_S, source, destination, datagram))
+
+    # -- the ends -----------------------------------------------------------------------------
+
+    def _run_server(self, step: int) -> None:
+        core, now = self._core, self.now
+        is_tick = step % STEPS_PER_TICK == 0
+        if now == SHUT_DOWN_S:
+            core.close(now)
+        elif is_tick:
+            core.step(now)
+        for endpoint, address in ((core.clients.endpoint, CLIENTS), (core.shards.endpoint, SHARDS)):
+            endpoint.handle_timer(now, WALL_START + now)
+            core.pump(now)
+            self._send(address, endpoint.datagrams_to_send(now))
+        if is_tick and step % VIEW_EVERY_STEPS == 0 and FIRST not in self._gone:
+            self.shard.view(SERVER, self._committed(), now)
+
+    def _run_shard(self, address: Address, step: int) -> None:
+        shard, now = self._shards[address], self.now
+        self._speaking = address
+        shard.handle_timer(now, WALL_START + now)
+        due = shard.next_tick_at()
+        if due is not None and due <= now:
+            shard.step(now)
+            if shard.tick % VIEW_EVERY_TICKS == 0 and address == FIRST and shard.serving:
+                self.shard.view(CLIENT, self._simulated(shard), now)
+        if step % 256 == 128 and address == FIRST:
+            shard.report_load(125, 1 << 26, [1000 + step, 2000])
+        if now == SHUT_DOWN_S + 0.5:
+            shard.close(now)
+        self._send(address, shard.datagrams_to_send(now))
+
+    def _run_pilot(self, step: int) -> None:
+        pilot, now = self._pilot, self.now
+        self._speaking = PILOT
+        for at, buttons in PARTS:
+            if now == at:
+                pilot.hold(buttons)
+        for at, line in LINES:
+            if now == at:
+                pilot.say(line)
+        if now == 3.0:
+            pilot.look_at(-1.5, 2.0**40)
+        pilot.handle_timer(now)
+        self._send(PILOT, pilot.datagrams_to_send(now))
+        is_there = pilot.replica is not None and PILOT not in self._gone
+        if step % VIEW_EVERY_STEPS == 0 and is_there:
+            self.client.view(CLIENT, self._seen(), now)
+
+    def _run_other(self) -> None:
+        other, now = self._other, self.now
+        self._speaking = OTHER
+        if now == OTHER_LEAVES_S:
+            other.leave(now)
+        other.handle_timer(now)
+        self._send(OTHER, other.datagrams_to_send(now))
+
+    # -- what they hear -----------------------------------------------------------------------
+
+    def _listen(self, endpoint: Any, event: Any) -> None:
+        core, now = self._core, self.now
+        if endpoint is core.clients.endpoint:
+            self._note(event, CLIENTS, self.client, said.from_client)
+        elif endpoint is core.shards.endpoint:
+            self._note(event, SHARDS, self.shard, said.from_shard)
+        elif self._speaking == PILOT and isinstance(event, Received):
+            self.client.say(CLIENT, said.at_client(event.channel, event.message), now)
+        elif self._speaking == FIRST and isinstance(event, Received):
+            self.shard.say(CLIENT, said.at_shard(event.channel, event.message), now)
+        elif isinstance(event, Closed) and self._speaking in (PILOT, FIRST):
+            self._gone.add(self._speaking)
+            transcript = self.client if self._speaking == PILOT else self.shard
+            transcript.leave(CLIENT, now)
+
+    def _note(self, event: Any, address: Address, transcript: Transcript, read: Any) -> None:
+        if isinstance(event, PeerOpened):
+            self._peers[event.peer, address] = event.address
+        elif isinstance(event, Received):
+            if self._peers[event.peer, address] not in (SECOND, OTHER):
+                transcript.say(SERVER, read(event.channel, event.message), self.now)
+        elif isinstance(event, PeerClosed) and (
+            self._peers[event.peer, address] not in (SECOND, OTHER)
+        ):
+            transcript.leave(SERVER, self.now)
+
+    # -- what they make of it -----------------------------------------------------------------
+
+    def _seen(self) -> dict[str, Any]:
+        replica = self._pilot.replica
+        assert replica is not None
+        rows = replica.rows()
+        columns, names = replica.columns, ("x", "y", "vx", "vy", "heading", "spin")
+        motion = np.stack([columns[name][rows] for name in names], axis=1).tolist()
+        traits = [columns[name][rows].tolist() for name in ("kind", "radius", "mass")]
+        texts = [name.decode() for name in columns["name"][rows].tolist()]
+        owner = columns["shard"][rows].tolist()
+        ids, ticks = columns.net_id[rows].tolist(), columns.tick[rows].tolist()
+        found = zip(ids, ticks, motion, *traits, texts, owner, strict=True)
+        return {str(row[0]): [row[1], *row[2], *row[3:]] for row in sorted(found)}
+
+    def _simulated(self, shard: ShardCore) -> dict[str, Any]:
+        bodies, ghosts = shard.bodies, shard.ghosts
+        assert bodies is not None
+        assert ghosts is not None
+        held, seen = bodies.columns.rows(), ghosts.rows()
+        mine = [bodies.columns.net_id[held], bodies.columns.epoch[held]]
+        theirs = [ghosts.net_id, ghosts.epoch, *(ghosts[name] for name in ("x", "y", "vx", "vy"))]
+        return {
+            "bodies": _transposed(mine),
+            "ghosts": _transposed([column[seen] for column in theirs]),
+        }
+
+    def _committed(self) -> list[list[Any]]:
+        columns = self._core.world.columns
+        # What has moved otherwise than in a straight line since the beginning.
+        owned = np.flatnonzero(columns.alive & (columns["shard"] == 1) & (columns.tick > 0))
+        return said.listed(columns.store(owned, BASE_SCHEMA.exact_record))
+
+    # -- who takes part -----------------------------------------------------------------------
+
+    def _populate(self) -> None:
+        asteroids = make_records()
+        ships = [make_ship(BASE_SCHEMA, NAMES[a], *SHIPS_AT[a], 0.0, 0) for a in NAMES]
+        records = np.concatenate([asteroids, *ships])
+        account = np.full(len(records), ACCOUNT_NONE)
+        account[-len(NAMES) :] = list(NAMES)
+        uuid = np.frombuffer(self._entropy(16 * len(records)), UUID)
+        self._core.populate(records, uuid, account, np.ones(len(records), np.bool_))
+
+    def _issue_token(self, account: int) -> bytes:
+        user = UserData(account, Role.PLAYER, NAMES[account], self._entropy(16))
+        return generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=self._key,
+            client_id=int.from_bytes(self._entropy(8), "little"),
+            server_addresses=[CLIENTS],
+            user_data=encode_user_data(user),
+            expire_s=45,
+            timeout_s=2,
+            wall_now=WALL_START,
+            entropy=self._entropy,
+        )
+
+    def _make_pilot(self, token: bytes) -> Client:
+        return Client(
+            token,
+            schema=BASE_SCHEMA,
+            entropy=self._entropy,
+            now=JOIN_S,
+            wall_now=WALL_START + JOIN_S,
+            software="recorded",
+        )
+
+    def _make_shard(self, name: str) -> ShardCore:
+        return ShardCore(
+            key=self._shard_key,
+            server=SHARDS,
+            name=name,
+            schema=BASE_SCHEMA,
+            entropy=self._entropy,
+            now=self.now,
+            wall_now=WALL_START + self.now,
+            seed=1,
+            plugins=(Ships(),),
+        )
+
+
+def _transposed(columns: list[np.ndarray]) -> list[list[Any]]:
+    return sorted(map(list, zip(*(column.tolist() for column in columns), strict=True)))
