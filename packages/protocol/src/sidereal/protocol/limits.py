@@ -33,7 +33,7 @@ MESSAGE_SIZE_MAX: Final = 1 << 20
 UNRELIABLE_SIZE_MAX: Final = 1150
 """Bytes of one unreliable message: it fits a payload beside the packet header."""
 CHANNELS_MAX: Final = 64
-"""Channels of a connection: the number travels in six bits."""
+"""Channels of a connection: the number travels in seven bits."""
 FRAGMENT_SIZE: Final = 1024
 """Bytes of every fragment of a reliable message but its last."""
 FRAGMENTS_MAX: Final = MESSAGE_SIZE_MAX // FRAGMENT_SIZE
