@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+import msgspec
 import pytest
 
 from sidereal.protocol.errors import ConfigError
@@ -16,22 +16,45 @@ def test_sectors_of_1_to_15_cells_along_an_edge_work(cells: int) -> None:
     check_rules(Rules(sector_size=cells * 64.0, cell_size=64.0))
 
 
+def test_the_default_rules_can_work() -> None:
+    check_rules(Rules())
+
+
 @pytest.mark.parametrize(
-    ("values", "problem"),
+    ("name", "values"),
     [
-        ({"sector_size": 16 * 64.0, "cell_size": 64.0}, "1 to 15 cells"),
-        ({"cell_size": 5e-324}, "1 to 15 cells"),
-        ({"cell_size": 0.0}, "whole multiple"),
-        ({"cell_size": -250.0}, "whole multiple"),
-        ({"cell_size": 300.0}, "whole multiple"),
-        ({"sector_size": -1000.0}, "1 to 15 cells"),
-        ({"sector_size": math.inf}, "sector_size must be finite"),
-        ({"ship_turn": math.nan}, "ship_turn must be finite"),
-        ({"view_radius_cells": 8}, "view_radius_cells"),
-        ({"tick_hz": 0}, "tick_hz"),
-        ({"ship_speed_max": 251.0}, "ship_speed_max"),
+        ("tick_hz", [0, 121]),
+        ("substeps", [0, 17]),
+        ("cell_size", [0.0, -250.0, 300.0, math.nan]),
+        ("sector_size", [260.0, math.inf]),
+        ("view_radius_cells", [0, 8]),
+        ("ship_speed_max", [0.0, 251.0]),
+        ("speed_max", [0.0, 251.0]),
+        ("ship_spin_max", [-1.0, 32.0]),
+        ("interpolation_delay_s", [-1e-9, 1e4, math.inf, math.nan]),
+        ("ship_thrust", [-1e-9, 1e308]),
+        ("ship_reverse", [-1e-9, 1e308]),
+        ("ship_turn", [-1e-9, 1e308]),
+        ("ship_brake", [-1e-9, 1e308]),
+        ("ship_spin_damping", [-1e-9, 1e308]),
     ],
 )
-def test_rules_that_cannot_work_are_refused(values: dict[str, Any], problem: str) -> None:
-    with pytest.raises(ConfigError, match=problem):
-        check_rules(Rules(**values))
+def test_rules_that_cannot_work_are_refused_by_name(name: str, values: list[float]) -> None:
+    for value in values:
+        with pytest.raises(ConfigError, match=name):
+            check_rules(msgspec.structs.replace(Rules(), **{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("sector", "cell"), [(0.0, 1.0), (4000.0, 250.0), (1e308, 5e-324), (-1000.0, 250.0)]
+)
+def test_a_sector_without_cells_or_with_too_many_is_refused(sector: float, cell: float) -> None:
+    with pytest.raises(ConfigError, match="1 to 15 cells along an edge"):
+        check_rules(Rules(sector_size=sector, cell_size=cell))
+
+
+def test_every_problem_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_rules(Rules(tick_hz=0, ship_brake=-1.0, ship_thrust=math.nan))
+    for name in ("tick_hz", "ship_brake", "ship_thrust"):
+        assert name in str(caught.value)

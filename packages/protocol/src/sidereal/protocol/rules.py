@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import msgspec
 
 from sidereal.protocol.errors import ConfigError
+
+_MAGNITUDES: Final = (
+    "interpolation_delay_s",
+    "ship_thrust",
+    "ship_reverse",
+    "ship_turn",
+    "ship_brake",
+    "ship_spin_damping",
+)
+"""Rules whose only limit keeps the flight model from running away."""
+_MAGNITUDE_MAX: Final = 1000.0
 
 
 class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -76,5 +88,12 @@ def check_rules(rules: Rules) -> None:
         problems.append("ship_speed_max must be above 0 and at most speed_max")
     if not 0 < rules.speed_max <= 250:
         problems.append("speed_max must be above 0 and at most 250 (the wire's range)")
+    if not 0 <= rules.ship_spin_max <= 31:
+        problems.append("ship_spin_max must be 0 to 31 (the wire's range)")
+    problems += [
+        f"{name} must be 0 to {_MAGNITUDE_MAX:.0f}"
+        for name in _MAGNITUDES
+        if not 0 <= getattr(rules, name) <= _MAGNITUDE_MAX
+    ]
     if problems:
         raise ConfigError("; ".join(problems))
