@@ -7,7 +7,7 @@ keeps its own account of what is open, from the events alone, and compares.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -19,15 +19,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import REPLAY_WINDOW_SIZE
 from sidereal.protocol.session import packet
-from sidereal.protocol.session.client import (
-    ClientClosed,
-    ClientOpened,
-    ClientPayload,
-    SessionClient,
-)
+from sidereal.protocol.session.client import ClientClosed, ClientOpened, SessionClient
 from sidereal.protocol.session.server import SessionClosed, SessionOpened
 from sidereal.protocol.session.states import TRANSITIONS, ClientState
-from sidereal.protocol.testing.sessions import PROTOCOL_ID, SERVER, Flight, SessionNetwork
+from sidereal.protocol.testing.sessions import (
+    PROTOCOL_ID,
+    SERVER,
+    ClientPayload,
+    Flight,
+    SessionNetwork,
+)
 
 SLOTS: Final = 2
 TIMEOUT_S: Final = 2
@@ -142,9 +143,9 @@ class Sessions(RuleBasedStateMachine):
         """Everybody says something, and is answered."""
         with self._during(cut):
             for home, stay in self.stays.items():
-                stay.client.send_payload(self._text(home), self.network.now)
+                stay.client.send_payloads([self._text(home)], self.network.now)
             for slot, (_, home) in self.open.items():
-                self.network.server.send_payload(slot, self._text(home), self.network.now)
+                self.network.server.send_payloads(slot, [self._text(home)], self.network.now)
 
     def _text(self, home: Address) -> bytes:
         """Make a text that is said by or to a client, once."""
@@ -218,7 +219,7 @@ class Sessions(RuleBasedStateMachine):
         if (first := len(self.arrived)) and home in {home for _, home in self._connected()}:
             self.has_chattered = True
             for _ in range(REPLAY_WINDOW_SIZE + 4):
-                self.stays[home].client.send_payload(self._text(home), self.network.now)
+                self.stays[home].client.send_payloads([self._text(home)], self.network.now)
                 self.network.deliver()
             for flight in self.arrived[first : first + 3]:
                 self._attack(flight)
@@ -296,19 +297,21 @@ class Sessions(RuleBasedStateMachine):
         if not is_to_server and flight.destination not in self.network.clients:
             return
         end = self.network.server if is_to_server else self.network.clients[flight.destination]
-        dropped = sum(end.statistics().dropped.values())
+        events: Sequence[object] = self.network.server_events
+        if not is_to_server:
+            events = self.network.client_events[flight.destination]
+        before, dropped = len(events), sum(end.statistics().dropped.values())
         self.network.arrive(flight)
-        event = end.next_event()
+        came = list(events[before:])
         if is_false:
             assert end.datagrams_to_send() == []
             assert sum(end.statistics().dropped.values()) == dropped + 1
-        if isinstance(event, SessionOpened) and flight.datagram not in self.spent:
+        if came and isinstance(came[0], SessionOpened) and flight.datagram not in self.spent:
             # A response that came when there was no room: as good now as it would have been then.
             assert flight.datagram[0] & 15 == packet.RESPONSE
             assert not is_false
-            self.network.server_events.append(event)
-        else:
-            assert event is None
+            came = came[1:]
+        assert not came
         self.network.deliver()
 
     # -- what must hold -------------------------------------------------------------------------

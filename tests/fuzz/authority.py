@@ -1,0 +1,135 @@
+"""A replication server with whoever is connected to it, without loss and in virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
+
+from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
+from sidereal.protocol.channel.events import Received
+from sidereal.protocol.channel.spec import ChannelSpec
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, UserData, encode_user_data
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.player import Hello, LookAt, PlayerChannel, Role
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.protocol.state.schema import Kind
+from sidereal.replication.replicator import Keys, Replicator
+
+RULES: Final = Rules(view_radius_cells=1)
+
+
+def ships(count: int, x: float = 10.0) -> np.ndarray:
+    """Give rows of ships side by side, `Schema.full_record[n]`, flying to the right."""
+    rows = np.zeros(count, SCHEMA.full_record)
+    rows["id"] = np.arange(1, count + 1)
+    rows["epoch"], rows["control_epoch"], rows["kind"] = 1, 1, Kind.SHIP
+    rows["radius"], rows["mass"], rows["name"] = 4.0, 10.0, b"Ada"
+    rows["x"], rows["y"] = x, 10.0 + np.arange(count)
+    rows["vx"], rows["heading"] = 100.0, 1.0
+    return rows
+
+
+class Peer:
+    """A client or a shard that says what it is told to, and keeps what it hears."""
+
+    def __init__(self, endpoint: ClientEndpoint) -> None:
+        self.endpoint = endpoint
+        self.heard: list[Received] = []
+
+
+class Authority:
+    """A replication server that runs when it is let."""
+
+    def __init__(self, records: np.ndarray) -> None:
+        self.now = 100.0
+        self.core = Replicator(
+            schema=SCHEMA,
+            rules=RULES,
+            keys=Keys(PRIVATE_KEY, PRIVATE_KEY),
+            client_addresses=[SERVER],
+            shard_addresses=[SERVER],
+            clients_max=4,
+            entropy=random.Random(1).randbytes,
+            rng=np.random.default_rng(1),
+            now=self.now,
+        )
+        self.core.create(records)
+        self._clients: dict[Address, Peer] = {}
+        self._shards: dict[Address, Peer] = {}
+
+    def connect_client(self, role: Role) -> Peer:
+        """Connect a client that has not said hello."""
+        number = len(self._clients) + 1
+        user = encode_user_data(UserData(number, role, f"pilot {number}", bytes(16)))
+        token = issue_token(CLIENT_PROTOCOL_ID, user, number)
+        return self._connect(self._clients, token, PLAYER_CHANNELS)
+
+    def connect_shard(self) -> Peer:
+        """Connect a shard that has not said hello."""
+        token = issue_token(SHARD_PROTOCOL_ID, client_id=len(self._shards) + 1)
+        return self._connect(self._shards, token, SHARD_CHANNELS)
+
+    def _connect(
+        self, peers: dict[Address, Peer], token: bytes, channels: Sequence[ChannelSpec]
+    ) -> Peer:
+        entropy = random.Random(len(peers)).randbytes
+        peer = Peer(ClientEndpoint(token, channels, entropy, self.now, WALL))
+        peers[CLIENT._replace(port=CLIENT.port + len(peers))] = peer
+        self.carry()
+        return peer
+
+    def run(self, ticks: int) -> None:
+        """Let ticks pass."""
+        for _ in range(ticks):
+            self.now += RULES.tick_s
+            self.carry()
+            self.core.step(self.now)
+            self.carry()
+
+    def carry(self) -> None:
+        """Let everybody say what they have to say, at no cost of time."""
+        for link, peers in ((self.core.clients, self._clients), (self.core.shards, self._shards)):
+            link.endpoint.handle_timer(self.now, WALL)
+            exchange(
+                self._end(link.endpoint), {at: self._end(p.endpoint) for at, p in peers.items()}
+            )
+            for peer in peers.values():
+                while (event := peer.endpoint.next_event()) is not None:
+                    if isinstance(event, Received):
+                        peer.heard.append(event)
+        self.core.pump(self.now)
+
+    def _end(self, endpoint: ServerEndpoint | ClientEndpoint) -> End:
+        endpoint.handle_timer(self.now, WALL)
+        return End(
+            lambda: endpoint.datagrams_to_send(self.now),
+            lambda datagram, address: endpoint.receive_datagram(datagram, address, self.now, WALL),
+        )
+
+
+@lru_cache(1)
+def record_snapshots() -> list[bytes]:
+    """Record what an observer and a pilot are told while a crowd crosses a border."""
+    authority = Authority(ships(60, x=230.0))
+    observer, pilot = (authority.connect_client(role) for role in (Role.OBSERVER, Role.PLAYER))
+    hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
+    for peer in (observer, pilot):
+        peer.endpoint.send(PlayerChannel.COMMAND, hello)
+    authority.run(6)
+    pilot.endpoint.close(authority.now)
+    authority.run(4)
+    observer.endpoint.send(PlayerChannel.COMMAND, encode_message(LookAt(600.0, 10.0)))
+    authority.run(3)
+    return [
+        event.message
+        for peer in (observer, pilot)
+        for event in peer.heard
+        if event.channel == PlayerChannel.SNAPSHOT
+    ]

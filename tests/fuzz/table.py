@@ -1,0 +1,49 @@
+"""All targets, and the functions that are reached through one of another name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import targets_channel
+import targets_client
+import targets_message
+import targets_servers
+import targets_session
+import targets_tools
+from target import Target
+
+TARGETS: Final[dict[str, Target]] = {
+    target.name: target
+    for targets in (
+        targets_session.TARGETS,
+        targets_channel.TARGETS,
+        targets_message.TARGETS,
+        targets_client.TARGETS,
+        targets_servers.TARGETS,
+        targets_tools.TARGETS,
+    )
+    for target in targets
+}
+
+REACHED: Final = {
+    "protocol.session.token._read_addresses_untrusted": (
+        "protocol.session.token.read_private_token_untrusted"
+    ),
+    "protocol.session.server.SessionServer._take_packet_untrusted": (
+        "protocol.session.server.SessionServer"
+    ),
+    "protocol.session.server.SessionServer._take_request_untrusted": (
+        "protocol.session.server.SessionServer"
+    ),
+    "protocol.session.server.SessionServer._take_response_untrusted": (
+        "protocol.session.server.SessionServer"
+    ),
+    "protocol.session.client.SessionClient._take_packet_untrusted": (
+        "protocol.session.client.SessionClient"
+    ),
+    "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
+    "shard.simulation.Simulation._lease_rows_untrusted": (
+        "shard.shard.ShardCore._receive_untrusted"
+    ),
+}
+"""Private functions by name, each with the target whose seeds get there."""

@@ -1,0 +1,190 @@
+"""Targets of the client: snapshots, what is made of them, and the whole of one stay."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from authority import RULES, record_snapshots
+from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
+from target import Target, join, split
+from targets_message import server_messages
+
+from sidereal.client.client import Client
+from sidereal.client.glance import Glance
+from sidereal.client.inputs import Inputs
+from sidereal.client.replica import Replica
+from sidereal.client.view import View, compose_view
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import PeerOpened
+from sidereal.protocol.errors import WireError
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX, UNRELIABLE_SIZE_MAX
+from sidereal.protocol.links import PLAYER_CHANNELS
+from sidereal.protocol.message.player import BUTTONS_ALL, PlayerChannel
+from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.protocol.state.snapshot import read_own_untrusted, read_snapshot_untrusted
+
+WAIT: Final = 3
+"""What the low two bits of an act say when they name no channel."""
+
+
+def read_snapshot(body: bytes) -> None:
+    snapshot = read_snapshot_untrusted(SCHEMA, RULES, body)
+    sections = len(snapshot.column)
+    assert (snapshot.from_tick <= snapshot.to_tick).all()
+    assert (snapshot.to_tick <= snapshot.tick).all()
+    assert (snapshot.part < snapshot.parts).all()
+    assert (snapshot.grave_tick <= snapshot.tick).all()
+    for of in (snapshot.reference_section, snapshot.attribute_section, snapshot.grave_section):
+        assert ((of >= 0) & (of < sections)).all()
+    tick, own = read_own_untrusted(RULES, body)
+    assert tick == snapshot.tick
+    assert (own is None) is (snapshot.own is None)
+    assert own is None or own.tobytes() == snapshot.own.tobytes()
+
+
+def read_own(body: bytes) -> None:
+    tick, own = read_own_untrusted(RULES, body)
+    assert 0 <= tick < 1 << 32
+    assert own is None or len(own) == 1
+
+
+def glance(body: bytes) -> None:
+    reader = Glance(RULES)
+    reader.apply_untrusted(record_snapshots()[0], 1.0)
+    own = reader.apply_untrusted(body, 1.05).own
+    assert own is None or np.isfinite(own.tolist()).all()
+
+
+def answer_inputs(body: bytes) -> None:
+    """Answer inputs, some of which were made."""
+    inputs = Inputs(RULES.tick_s, first_at=0.0)
+    for tick in range(5):
+        inputs.press(1, tick * RULES.tick_s)
+    for at in range(0, len(body), 4):
+        number = int.from_bytes(body[at : at + 4], "little")
+        assert inputs.answer_untrusted(number, 1.0) is (number <= inputs.made)
+
+
+def input_seeds() -> Iterator[bytes]:
+    yield b"".join(number.to_bytes(4, "little") for number in (1, 3, 2, 9, INPUTS_UNANSWERED_MAX))
+
+
+def run_replica(body: bytes) -> None:
+    """Apply several snapshots; one that is refused changes nothing."""
+    replica, now = Replica(SCHEMA, RULES, 8), 0.0
+    for _, message in split(body):
+        now += RULES.tick_s
+        before = _picture(replica)
+        try:
+            replica.apply_untrusted(message, now)
+        except WireError:
+            assert _picture(replica) == before
+        replica.expire(replica.newest_tick)
+        assert (replica.have <= replica.newest_tick).all()
+        _check_view(compose_view(replica, RULES, replica.newest_tick + 2.5, 1, None))
+
+
+def _picture(replica: Replica) -> tuple[bytes, ...]:
+    rows = replica.columns.rows()
+    records = replica.columns.store(rows, SCHEMA.full_record)
+    return rows.tobytes(), records.tobytes(), replica.have.tobytes(), replica.stamp.tobytes()
+
+
+def _check_view(view: View) -> None:
+    for column in (view.x, view.y, view.vx, view.vy, view.heading, view.authority_x):
+        assert len(column) == len(view)
+        assert np.isfinite(column).all()
+
+
+def snapshot_seeds() -> list[bytes]:
+    """Give one snapshot of every size."""
+    return list({len(message): message for message in record_snapshots()}.values())
+
+
+def replica_seeds() -> Iterator[bytes]:
+    snapshots = record_snapshots()
+    observed, piloted = snapshots[:21], snapshots[21:]
+    yield join(*((0, message) for message in observed[:12]))
+    yield join(*((0, message) for message in reversed(observed[12:])))
+    yield join(*((0, message) for message in piloted[:7]))
+
+
+# -- a stay ---------------------------------------------------------------------------------------
+
+
+def run_client(body: bytes) -> None:
+    """Tell a client, made as the first byte says, what the input says on its three channels."""
+    now = 0.0
+    server = ServerEndpoint(
+        protocol_id=CLIENT_PROTOCOL_ID,
+        private_key=PRIVATE_KEY,
+        public_addresses=[SERVER],
+        slots_max=1,
+        channels=PLAYER_CHANNELS,
+        entropy=random.Random(1).randbytes,
+        now=now,
+    )
+    client = Client(
+        issue_token(CLIENT_PROTOCOL_ID),
+        schema=SCHEMA,
+        entropy=random.Random(2).randbytes,
+        now=now,
+        wall_now=WALL,
+        software="fuzz",
+        mirror=body[:1] != b"\1",
+    )
+    client.hold(BUTTONS_ALL)
+    there = End(
+        lambda: server.datagrams_to_send(now),
+        lambda datagram, address: server.receive_datagram(datagram, address, now, WALL),
+    )
+    here = End(
+        lambda: client.datagrams_to_send(now),
+        lambda datagram, address: client.receive_datagram(datagram, address, now),
+    )
+    exchange(there, {CLIENT: here})
+    opened = server.next_event()
+    assert isinstance(opened, PeerOpened)
+    for act, content in split(body[1:]):
+        channel = act & 3
+        if channel == WAIT:
+            now += len(content) / 100
+        elif channel == PlayerChannel.COMMAND or len(content) <= UNRELIABLE_SIZE_MAX:
+            server.send(opened.peer, channel, content)
+        server.handle_timer(now, WALL)
+        client.handle_timer(now)
+        exchange(there, {CLIENT: here})
+        while server.next_event() is not None:
+            pass
+        while client.next_event() is not None:
+            pass
+        _check_view(client.view(now))
+    client.statistics()
+    client.leave(now)
+
+
+def client_seeds() -> Iterator[bytes]:
+    welcome, refused, assigned, leases, chat, notice = (
+        (PlayerChannel.COMMAND, message) for message in server_messages()
+    )
+    told = [(PlayerChannel.SNAPSHOT, message) for message in record_snapshots()[21:28]]
+    wait = WAIT, bytes(5)
+    yield b"\0" + join(welcome, assigned, wait, *told, wait, leases, chat, notice, wait)
+    yield b"\0" + join(*told[:2], welcome, wait, wait, refused)
+    yield b"\1" + join(welcome, assigned, wait, *told[::2], wait)
+    yield b"\1" + join(assigned, welcome)
+
+
+STATE: Final = "protocol.state."
+TARGETS: Final = (
+    Target(STATE + "snapshot.read_snapshot_untrusted", read_snapshot, snapshot_seeds),
+    Target(STATE + "snapshot.read_own_untrusted", read_own, snapshot_seeds),
+    Target("client.glance.Glance.apply_untrusted", glance, snapshot_seeds),
+    Target("client.inputs.Inputs.answer_untrusted", answer_inputs, input_seeds),
+    Target("client.replica.Replica.apply_untrusted", run_replica, replica_seeds, (), 8192, 100),
+    Target("client.client.Client", run_client, client_seeds, (), 8192, 100),
+)

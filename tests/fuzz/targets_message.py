@@ -1,0 +1,245 @@
+"""Targets of what travels inside sessions: user data, messages, rows, records; and HTTP forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+from authority import RULES, ships
+from target import Target
+
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.limits import NAME_SIZE_MAX
+from sidereal.protocol.links import UserData, decode_user_data_untrusted, encode_user_data
+from sidereal.protocol.message import codec
+from sidereal.protocol.message.player import (
+    Assigned,
+    Chat,
+    Controls,
+    Hello,
+    LeaseMap,
+    LookAt,
+    Notice,
+    Refused,
+    Role,
+    Welcome,
+)
+from sidereal.protocol.message.shard import (
+    Adopt,
+    Beat,
+    Farewell,
+    Grant,
+    Load,
+    Release,
+    Revoke,
+    RoutedControls,
+    ShardHello,
+    ShardWelcome,
+)
+from sidereal.protocol.state.quantize import decode_wire_untrusted, encode_wire
+from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
+from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.replication.credentials import (
+    PASSWORD_LENGTH_MIN,
+    PASSWORD_SIZE_MAX,
+    read_login_untrusted,
+    read_register_untrusted,
+)
+
+DTYPES: Final = (codec.LEASE_ROW, SCHEMA.full_record, SCHEMA.exact_record, SCHEMA.wire_record)
+ROWS_MAX: Final = 8
+
+
+CODEC: Final = "protocol.message.codec."
+STATE: Final = "protocol.state."
+CREDENTIALS: Final = "replication.credentials."
+
+# -- messages -----------------------------------------------------------------------------------
+
+
+def decode_user_data(body: bytes) -> None:
+    user = decode_user_data_untrusted(body)
+    assert decode_user_data_untrusted(encode_user_data(user)) == user
+
+
+def user_data_seeds() -> Iterator[bytes]:
+    yield encode_user_data(UserData(1, Role.PLAYER, "Ada", bytes(16)))
+    yield encode_user_data(UserData((1 << 63) - 1, Role.OPERATOR, "😀" * 6, bytes(range(16))))
+
+
+def decoding(decode: Callable[[bytes], Any]) -> Callable[[bytes], None]:
+    """Make a target of a decoder of messages: what it reads can be written, and is the same."""
+
+    def run(body: bytes) -> None:
+        written = codec.encode_message(decode(body))
+        assert codec.encode_message(decode(written)) == written
+
+    return run
+
+
+def client_messages() -> list[bytes]:
+    return [
+        codec.encode_message(message)
+        for message in (
+            Hello(SCHEMA.hash, "fuzz"),
+            Controls(1, 7, b"\1\0\2\0"),
+            LookAt(-1e3, 2.5),
+            Chat("hello", "Ada"),
+        )
+    ]
+
+
+def server_messages() -> list[bytes]:
+    return [
+        codec.encode_message(message)
+        for message in (
+            Welcome(SCHEMA.hash, RULES, 5, 1, Role.PLAYER, "Ada"),
+            Refused(CloseReason.WORLD_FULL, "the world is full"),
+            Assigned(1, 1, 5),
+            LeaseMap(5, lease_rows(2)),
+            Chat("hello", "Ada"),
+            Notice("wait a moment"),
+        )
+    ]
+
+
+def shard_messages() -> list[bytes]:
+    return [
+        codec.encode_message(message)
+        for message in (
+            ShardHello(SCHEMA.hash, "one", bytes(16)),
+            Load(5, 1, 2, 3, 4, 1 << 40, bytes(8)),
+            Farewell(),
+        )
+    ]
+
+
+def authority_messages() -> list[bytes]:
+    release = np.array([[1, 9], [2, 9]], "<u4").tobytes()
+    return [
+        codec.encode_message(message)
+        for message in (
+            ShardWelcome(1, RULES, 5),
+            Refused(CloseReason.FENCED, "silent"),
+            Grant(5, lease_rows(2)),
+            Revoke(6, lease_rows(1)),
+            Adopt(5, ships(2).tobytes()),
+            Release(6, release),
+            Beat(6, -1500),
+            RoutedControls(1, 1, 7, b"\1\0\2\0"),
+        )
+    ]
+
+
+def lease_rows(count: int) -> bytes:
+    return np.array([(n, -n, 1, 3) for n in range(count)], codec.LEASE_ROW).tobytes()
+
+
+# -- rows and records -----------------------------------------------------------------------------
+
+
+def decode_rows(body: bytes) -> None:
+    dtype = DTYPES[body[0] % len(DTYPES)] if body else DTYPES[0]
+    rows = codec.decode_rows_untrusted(body[1:], dtype, ROWS_MAX)
+    assert len(rows) <= ROWS_MAX
+    assert rows.tobytes() == body[1:]
+
+
+def row_seeds() -> Iterator[bytes]:
+    yield b"\0" + lease_rows(ROWS_MAX)
+    yield b"\1" + ships(1).tobytes()
+
+
+def decode_records(body: bytes) -> None:
+    tick, rows = decode_record_message_untrusted(SCHEMA.exact_record, body)
+    assert 0 <= tick < 1 << 32
+    assert body.endswith(rows.tobytes())
+
+
+def record_messages(dtype: np.dtype, count: int, tick: int, epoch: int = 1) -> list[bytes]:
+    """Write rows as a shard proposes them, or as the server tells ghosts."""
+    rows = np.zeros(count, dtype)
+    for name in dtype.names or ():
+        rows[name] = ships(count)[name]
+    rows["tick"], rows["epoch"] = tick, epoch
+    sent = RecordSender(dtype).collect(tick, np.arange(count), np.full(count, tick), rows)
+    return [message for message, _ in sent]
+
+
+def record_seeds() -> list[bytes]:
+    return [
+        *record_messages(SCHEMA.exact_record, 2, 7),
+        *record_messages(SCHEMA.exact_record, 1, 0),
+    ]
+
+
+def decode_wire(body: bytes) -> None:
+    """Decode references; what they say is in range, and written again the same."""
+    count = len(body) // SCHEMA.wire_record.itemsize
+    records = np.frombuffer(body, SCHEMA.wire_record, count)
+    values, ticks = decode_wire_untrusted(SCHEMA, records, 250.0, -500.0, 70_000, RULES)
+    for field in SCHEMA.state_fields:
+        low, high = field.bounds
+        assert ((values[field.name] >= low) & (values[field.name] <= high)).all(), field.name
+    again = encode_wire(SCHEMA, values, 250.0, -500.0, records["id"], ticks, RULES)
+    assert again.tobytes() == records.tobytes()
+
+
+def wire_seeds() -> Iterator[bytes]:
+    rows = ships(3)
+    yield encode_wire(SCHEMA, rows, 0.0, 0.0, rows["id"], np.array([7, 8, 1]), RULES).tobytes()
+    yield b""
+
+
+# -- forms ----------------------------------------------------------------------------------------
+
+
+def read_register(body: bytes) -> None:
+    form = read_register_untrusted(body)
+    assert form.name.isprintable()
+    assert form.name.strip() == form.name
+    assert 1 <= len(form.name.encode()) <= NAME_SIZE_MAX
+    assert len(form.password) >= PASSWORD_LENGTH_MIN
+    assert len(form.password.encode()) <= PASSWORD_SIZE_MAX
+
+
+def read_login(body: bytes) -> None:
+    form = read_login_untrusted(body)
+    assert form.name.isprintable()
+    assert not form.guest or not (form.name or form.password)
+    assert len(form.password.encode()) <= PASSWORD_SIZE_MAX
+
+
+REGISTER: Final = (
+    b'{"name": "Ada", "password": "correct horse"}',
+    '{"name": "Ånna 😀", "password": "grüße überall"}'.encode(),
+)
+LOGIN: Final = (
+    b'{"guest": true}',
+    b'{"guest": false, "name": "Ada", "password": "correct horse", "role": "observer"}',
+    b'{"name": "A\\u0041\\ud83d\\ude00", "password": "\\t\\n secret"}',
+)
+
+TARGETS: Final = (
+    Target("protocol.links.decode_user_data_untrusted", decode_user_data, user_data_seeds),
+    Target(
+        CODEC + "decode_client_untrusted", decoding(codec.decode_client_untrusted), client_messages
+    ),
+    Target(
+        CODEC + "decode_server_untrusted", decoding(codec.decode_server_untrusted), server_messages
+    ),
+    Target(
+        CODEC + "decode_shard_untrusted", decoding(codec.decode_shard_untrusted), shard_messages
+    ),
+    Target(
+        CODEC + "decode_authority_untrusted",
+        decoding(codec.decode_authority_untrusted),
+        authority_messages,
+    ),
+    Target(CODEC + "decode_rows_untrusted", decode_rows, row_seeds),
+    Target(STATE + "records.decode_record_message_untrusted", decode_records, record_seeds),
+    Target(STATE + "quantize.decode_wire_untrusted", decode_wire, wire_seeds),
+    Target(CREDENTIALS + "read_register_untrusted", read_register, lambda: REGISTER),
+    Target(CREDENTIALS + "read_login_untrusted", read_login, lambda: LOGIN),
+)

@@ -1,0 +1,204 @@
+"""Targets of the two servers: what clients and shards tell the authority, and it tells a shard."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from authority import RULES, Authority, ships
+from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange
+from target import Target, join, split
+from targets_message import (
+    authority_messages,
+    client_messages,
+    lease_rows,
+    record_messages,
+    shard_messages,
+)
+
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.events import PeerOpened
+from sidereal.protocol.ids import SHARD_PROTOCOL_ID
+from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.player import Controls, Hello, PlayerChannel, Role
+from sidereal.protocol.message.shard import Adopt, Grant, ShardChannel, ShardHello, ShardWelcome
+from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.shard.game.ships import Ships
+from sidereal.shard.shard import ShardCore
+
+WAIT: Final = 7
+"""What the low three bits of an act say when they name no channel."""
+
+EPOCH_GRANTED: Final = 2
+"""Of what the only shard simulates."""
+
+
+def run_playerlink(body: bytes) -> None:
+    """Let a pilot and an observer say what the input says; bit 3 of an act chooses who."""
+    authority = Authority(ships(2))
+    pilot, observer = (authority.connect_client(role) for role in (Role.PLAYER, Role.OBSERVER))
+    hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
+    pilot.endpoint.send(PlayerChannel.COMMAND, hello)
+    authority.run(1)
+    for act, content in split(body):
+        channel = act & 7
+        if channel >= len(PLAYER_CHANNELS):
+            authority.run(1 + len(content) % 4)
+        elif channel == PlayerChannel.COMMAND or len(content) <= UNRELIABLE_SIZE_MAX:
+            (observer if act & 8 else pilot).endpoint.send(channel, content)
+            authority.carry()
+    authority.run(2)
+    check_authority(authority)
+
+
+def run_shardlink(body: bytes) -> None:
+    """Let a shard that owns what there is, and one that has not said hello, say it."""
+    authority = Authority(ships(2))
+    owner, stranger = authority.connect_shard(), authority.connect_shard()
+    hello = encode_message(ShardHello(SCHEMA.hash, "one", bytes(16)))
+    owner.endpoint.send(ShardChannel.LEASE, hello)
+    authority.run(2)
+    for act, content in split(body):
+        channel = act & 7
+        if channel >= len(SHARD_CHANNELS):
+            authority.run(1 + len(content) % 4)
+        elif channel == ShardChannel.LEASE or len(content) <= UNRELIABLE_SIZE_MAX:
+            (stranger if act & 8 else owner).endpoint.send(channel, content)
+            authority.carry()
+    authority.run(2)
+    check_authority(authority)
+
+
+def check_authority(authority: Authority) -> None:
+    """Check that nothing a peer said has spoilt the world."""
+    columns = authority.core.world.columns
+    rows = columns.rows()
+    assert len(rows) >= 2
+    assert SCHEMA.valid_rows(columns.store(rows, SCHEMA.full_record)).all()
+    assert (columns.tick[rows] <= authority.core.tick + RULES.tick_hz).all()
+
+
+def player_seeds() -> Iterator[bytes]:
+    hello, _, look, chat = ((PlayerChannel.COMMAND, message) for message in client_messages())
+    controls = [
+        (PlayerChannel.CONTROLS, encode_message(Controls(epoch, seq, b"\1\0\2\0")))
+        for epoch, seq in ((1, 1), (1, 2), (0, 3), (1, 9000))
+    ]
+    watched = [(8 | channel, message) for channel, message in (hello, look, chat)]
+    yield join(*controls, (WAIT, b""), chat, look, (WAIT, b""))
+    yield join(*watched, (WAIT, b"1"), hello)
+    yield join(*([chat] * 9), (8 | PlayerChannel.COMMAND, hello[1][:-1]), (WAIT, bytes(3)))
+
+
+def shard_seeds() -> Iterator[bytes]:
+    hello, load, farewell = ((ShardChannel.LEASE, message) for message in shard_messages())
+    proposals = [
+        (ShardChannel.PROPOSAL, message)
+        for tick in (3, 4, 2, 60)
+        for message in record_messages(SCHEMA.exact_record, 2, tick, EPOCH_GRANTED)
+    ]
+    yield join(*proposals[:2], (WAIT, b""), (ShardChannel.BEAT, load[1]), *proposals[2:])
+    yield join(*((8 | channel, message) for channel, message in (hello, *proposals[:2])))
+    yield join(farewell, (WAIT, b""), proposals[0])
+
+
+# -- a shard --------------------------------------------------------------------------------------
+
+
+def run_shard(body: bytes) -> None:
+    """Tell a shard what the input says, on its five channels; it has a ship and ticks on."""
+    now = 0.0
+    server = ServerEndpoint(
+        protocol_id=SHARD_PROTOCOL_ID,
+        private_key=PRIVATE_KEY,
+        public_addresses=[SERVER],
+        slots_max=1,
+        channels=SHARD_CHANNELS,
+        entropy=random.Random(1).randbytes,
+        now=now,
+    )
+    core = ShardCore(
+        key=PRIVATE_KEY,
+        server=SERVER,
+        name="fuzz",
+        schema=SCHEMA,
+        entropy=random.Random(2).randbytes,
+        now=now,
+        wall_now=WALL,
+        seed=1,
+        plugins=[Ships()],
+    )
+    there = End(
+        lambda: server.datagrams_to_send(now),
+        lambda datagram, address: server.receive_datagram(datagram, address, now, WALL),
+    )
+    here = End(
+        lambda: core.datagrams_to_send(now),
+        lambda datagram, address: core.receive_datagram(datagram, address, now, WALL),
+    )
+    exchange(there, {CLIENT: here})
+    opened = server.next_event()
+    assert isinstance(opened, PeerOpened)
+    if body[:1] != b"\1":
+        for message in (
+            ShardWelcome(1, RULES, 5),
+            Grant(5, lease_rows(2)),
+            Adopt(5, ships(2).tobytes()),
+        ):
+            server.send(opened.peer, ShardChannel.LEASE, encode_message(message))
+    for act, content in split(body[1:]):
+        channel = act & 7
+        if channel >= len(SHARD_CHANNELS):
+            now += len(content) / 100
+            core.step(now)
+        elif channel == ShardChannel.LEASE or len(content) <= UNRELIABLE_SIZE_MAX:
+            server.send(opened.peer, channel, content)
+        exchange(there, {CLIENT: here})
+        while server.next_event() is not None:
+            pass
+    core.step(now)
+    check_shard(core, now)
+
+
+def check_shard(core: ShardCore, now: float) -> None:
+    """Check that what a shard simulates is in order, and what it is told to is within reach."""
+    numbers = core.statistics()
+    assert math.isfinite(numbers.lead_s)
+    if core.bodies is not None and core.ghosts is not None:
+        columns = core.bodies.columns
+        records = columns.store(columns.rows(), SCHEMA.full_record)
+        assert SCHEMA.valid_rows(records).all()
+        assert np.isfinite(core.ghosts.positions(core.tick)).all()
+    due_at = core.next_tick_at()
+    assert due_at is None or math.isfinite(due_at)
+    core.close(now)
+    assert core.closed is not None
+
+
+def authority_seeds() -> Iterator[bytes]:
+    welcome, refused, grant, revoke, adopt, release, beat, controls = authority_messages()
+    wait = WAIT, bytes(5)
+    ghosts = [
+        (ShardChannel.GHOST, message)
+        for tick in (5, 9)
+        for message in record_messages(SCHEMA.full_record, 3, tick)
+    ]
+    bulk = [(ShardChannel.LEASE, message) for message in (grant, adopt, release, revoke)]
+    swift = [(ShardChannel.BEAT, beat), (ShardChannel.CONTROLS, controls)]
+    yield b"\0" + join(wait, *swift, wait, *ghosts[:1], wait, *bulk[2:], wait, *ghosts)
+    yield b"\0" + join(*bulk, wait, wait, (WAIT, bytes(80)), (ShardChannel.LEASE, refused))
+    yield b"\1" + join(*swift, *ghosts[:1], (ShardChannel.LEASE, welcome), *bulk[:2], wait)
+    yield b"\1" + join((ShardChannel.LEASE, refused), (ShardChannel.LEASE, welcome))
+
+
+LINK: Final = "replication.{0}link.{1}Link._receive_untrusted"
+TARGETS: Final = (
+    Target(LINK.format("player", "Player"), run_playerlink, player_seeds, (), 4096, 40),
+    Target(LINK.format("shard", "Shard"), run_shardlink, shard_seeds, (), 4096, 40),
+    Target("shard.shard.ShardCore._receive_untrusted", run_shard, authority_seeds, (), 4096, 60),
+)
