@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from sidereal.protocol.ids import Address
 
 
@@ -12,7 +14,7 @@ class TokenHistory:
     """
 
     def __init__(self, count_max: int) -> None:
-        self._addresses: dict[bytes, Address | None] = {}
+        self._addresses: OrderedDict[bytes, Address | None] = OrderedDict()
         # None: of no further use to anybody.
         self._count_max = count_max
 
@@ -30,6 +32,6 @@ class TokenHistory:
     def _remember(self, token_mac: bytes, address: Address | None) -> None:
         """Take a note; when there is no room for it the oldest token is forgotten."""
         if len(self._addresses) >= self._count_max and token_mac not in self._addresses:
-            # Dictionaries keep the order of insertion.
-            del self._addresses[next(iter(self._addresses))]
+            # A plain dictionary would search for its first key among those deleted before.
+            self._addresses.popitem(last=False)
         self._addresses[token_mac] = address
