@@ -34,6 +34,7 @@ from sidereal.protocol.message.shard import (
     ShardWelcome,
 )
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.changelog import TICK_MAX
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import LinkConfig
@@ -488,6 +489,19 @@ def test_refusal_ends_the_session_with_its_words() -> None:
     rig.run(0.2)
     assert rig.core.closed is CloseReason.SCHEMA_MISMATCH
     assert rig.core.closed_text == "another schema"
+
+
+@pytest.mark.parametrize("told", ["welcome", "beat"])
+def test_a_clock_that_has_run_out_ends_the_session(told: str) -> None:
+    if told == "welcome":
+        rig = Rig(tick=TICK_MAX - 2).run(1.0)
+    else:
+        rig = Rig().run_until_served()
+        rig.tell(Beat(TICK_MAX, 0), ShardChannel.BEAT)
+        rig.run(0.5)
+    assert rig.core.closed is CloseReason.PROTOCOL_VIOLATION
+    assert "clock" in rig.core.closed_text
+    assert max(rig.heartbeats) <= TICK_MAX
 
 
 def test_wrong_key_is_met_with_silence() -> None:

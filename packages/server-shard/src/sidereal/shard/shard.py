@@ -39,6 +39,7 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.changelog import TICK_MAX
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.bodies import Bodies
@@ -188,6 +189,10 @@ class ShardCore:
         if simulation is None or self.closed is not None:
             return
         self._skip_ticks(simulation, now)
+        if self.tick >= TICK_MAX:
+            self.closed_text = "the server's clock has run out: ticks have 32 bits"
+            self._end(CloseReason.PROTOCOL_VIOLATION, now)
+            return
         # Controls last: those that overtook the adoption of their ship are for it.
         inbox = [*self._inbox, *self._controls]
         self._inbox.clear()
