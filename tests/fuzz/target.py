@@ -25,8 +25,8 @@ class Target:
     """One way in for bytes.
 
     Attributes:
-        name: of the function from below `sidereal` on, `protocol.links.decode_user_data_untrusted`,
-            or of the class that an input is fed to.
+        name: of the function, from below `sidereal` on, or of the class that an input is fed to:
+            `protocol.links.decode_user_data_untrusted`.
         run: reads an input; asserts what must hold afterwards.
         seeds: gives valid inputs, made by our own encoders; the same ones every time.
         refusals: errors that `run` may let out.
@@ -39,7 +39,7 @@ class Target:
     seeds: Callable[[], Iterable[bytes]]
     refusals: tuple[type[Exception], ...] = (WireError,)
     size_max: int = 2048
-    mutants_max: int = 2000
+    mutants_max: int = 1000
 
     def read(self, body: bytes) -> None:
         """Read an input; what comes out of here is a bug found."""

@@ -42,8 +42,8 @@ def read_snapshot(body: bytes) -> None:
         assert ((of >= 0) & (of < sections)).all()
     tick, own = read_own_untrusted(RULES, body)
     assert tick == snapshot.tick
-    assert (own is None) is (snapshot.own is None)
-    assert own is None or own.tobytes() == snapshot.own.tobytes()
+    both = [None if block is None else block.tobytes() for block in (own, snapshot.own)]
+    assert both[0] == both[1]
 
 
 def read_own(body: bytes) -> None:
@@ -185,6 +185,6 @@ TARGETS: Final = (
     Target(STATE + "snapshot.read_own_untrusted", read_own, snapshot_seeds),
     Target("client.glance.Glance.apply_untrusted", glance, snapshot_seeds),
     Target("client.inputs.Inputs.answer_untrusted", answer_inputs, input_seeds),
-    Target("client.replica.Replica.apply_untrusted", run_replica, replica_seeds, (), 8192, 100),
-    Target("client.client.Client", run_client, client_seeds, (), 8192, 100),
+    Target("client.replica.Replica.apply_untrusted", run_replica, replica_seeds, (), 8192, 60),
+    Target("client.client.Client", run_client, client_seeds, (), 8192, 60),
 )

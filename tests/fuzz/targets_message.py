@@ -188,7 +188,8 @@ def decode_wire(body: bytes) -> None:
 
 def wire_seeds() -> Iterator[bytes]:
     rows = ships(3)
-    yield encode_wire(SCHEMA, rows, 0.0, 0.0, rows["id"], np.array([7, 8, 1]), RULES).tobytes()
+    values = {field.name: rows[field.name] for field in SCHEMA.state_fields}
+    yield encode_wire(SCHEMA, values, 0.0, 0.0, rows["id"], np.array([7, 8, 1]), RULES).tobytes()
     yield b""
 
 

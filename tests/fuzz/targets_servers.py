@@ -198,7 +198,7 @@ def authority_seeds() -> Iterator[bytes]:
 
 LINK: Final = "replication.{0}link.{1}Link._receive_untrusted"
 TARGETS: Final = (
-    Target(LINK.format("player", "Player"), run_playerlink, player_seeds, (), 4096, 40),
-    Target(LINK.format("shard", "Shard"), run_shardlink, shard_seeds, (), 4096, 40),
-    Target("shard.shard.ShardCore._receive_untrusted", run_shard, authority_seeds, (), 4096, 60),
+    Target(LINK.format("player", "Player"), run_playerlink, player_seeds, (), 4096, 24),
+    Target(LINK.format("shard", "Shard"), run_shardlink, shard_seeds, (), 4096, 24),
+    Target("shard.shard.ShardCore._receive_untrusted", run_shard, authority_seeds, (), 4096, 40),
 )
