@@ -106,7 +106,10 @@ class Rules(NamedTuple):
 _RULE_CHECKS: Final = (
     *(integer(1, 120), integer(1, 16)),
     *(FINITE, FINITE, integer(1, 7)),
-    *(FINITE,) * 9,
+    *(number(0, 1000),) * 4,
+    *(number(0, 31), FINITE),
+    *(number(0, 1000),) * 2,
+    FINITE,
 )
 
 
