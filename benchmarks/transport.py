@@ -7,11 +7,12 @@ encrypted, and everything that arrives is compared with what was sent.
 with datagram frames. `reliable_100B_per_s`: reliable ordered messages of 100 bytes, in bursts of
 512; the peer is ENet through pyenet, not encrypted. `bulk_MB_per_s`: reliable messages of 1 MiB,
 four queued; the peer is aioquic with one stream. Ours and the peer's runs alternate; values are
-medians, a ratio is that of two medians. `handshakes_per_s`: complete connects per second of
-processor time, both ends' work, on a server with 4,096 slots. `flood_us`: processor time of a
-server per datagram without a key, of the worst kind of flood. `lossy_latency_round_trips_p99`: how
-late reliable ordered messages at 20 Hz come over a link of 250 ms, 50 ms jitter, 5 % loss and 2 %
-duplicates each way, in round trips, the worst of four ways to live on it; virtual time.
+medians, and a ratio is the median of those of one run to the next. `handshakes_per_s`: complete
+connects per second of processor time, both ends' work, on a server with 4,096 slots. `flood_us`:
+processor time of a server per datagram without a key, of the worst kind of flood.
+`lossy_latency_round_trips_p99`: how late reliable ordered messages at 20 Hz come over a link of
+250 ms, 50 ms jitter, 5 % loss and 2 % duplicates each way, in round trips, the worst of four ways
+to live on it; virtual time.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def compare(flags: argparse.Namespace, case: Throughput) -> dict:
         print(f"{'':{CASE_WIDTH}} no peer: {refusal}", file=table(flags))
         return result(statistics.median(ours), case.unit)
     values = [run.value for run in theirs]
-    ratio = statistics.median(ours) / statistics.median(values)
+    ratio = statistics.median(mine / peers for mine, peers in zip(ours, values, strict=True))
     print_line(flags, f"  {theirs[0].peer}", case.unit, values, f"ratio {ratio:.2f}")
     return result(statistics.median(ours), case.unit, theirs[0].peer, ratio)
 

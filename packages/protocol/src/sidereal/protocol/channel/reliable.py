@@ -154,13 +154,13 @@ class ReliableSender:
 
     def _cut_fragment(self, body: bytes, room: int) -> Segment | None:
         index = self._cut_count
-        count = -(-len(body) // limits.FRAGMENT_SIZE)
         at = index * limits.FRAGMENT_SIZE
-        fragment = body[at : at + limits.FRAGMENT_SIZE]
-        if wire.FRAGMENT_HEAD_SIZE + len(fragment) > room:
+        size = min(limits.FRAGMENT_SIZE, len(body) - at)
+        if wire.FRAGMENT_HEAD_SIZE + size > room:
             return None
+        count = -(-len(body) // limits.FRAGMENT_SIZE)
         message_id = self._next_id
-        head = wire.encode_fragment_head(self._channel, len(fragment), message_id, index, count)
+        head = wire.encode_fragment_head(self._channel, size, message_id, index, count)
         memory_size = 0
         self._cut_count += 1
         if self._cut_count == count:
@@ -168,7 +168,7 @@ class ReliableSender:
             self._next_id += 1
             self._cut_count = 0
             memory_size = len(body) + _OVERHEAD
-        return Segment(self, message_id, head + fragment, memory_size)
+        return Segment(self, message_id, head + body[at : at + size], memory_size)
 
     def segment_acked(self, segment: Segment) -> None:
         """Note that a packet with this segment was acked."""
