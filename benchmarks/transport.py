@@ -3,7 +3,7 @@
 Both ends are in this process and take turns on a plain loop over loopback UDP; everything is
 encrypted, and everything that arrives is compared with what was sent.
 
-`unreliable_1000B_per_s`: unreliable messages of 1,000 bytes, in bursts of 64; the peer is aioquic
+`unreliable_1000B_per_s`: unreliable messages of 1,000 bytes, in bursts of 128; the peer is aioquic
 with datagram frames. `reliable_100B_per_s`: reliable ordered messages of 100 bytes, in bursts of
 512; the peer is ENet through pyenet, not encrypted. `bulk_MB_per_s`: reliable messages of 1 MiB,
 four queued; the peer is aioquic with one stream. Ours and the peer's runs alternate; values are

@@ -30,7 +30,7 @@ UNLIMITED: Final = Budget(rate=1e12, burst=1e9, rate_min=1e12)
 STALLED_S: Final = 10.0
 """A loop that has got nowhere for so long is given up."""
 
-UNRELIABLE_BURST: Final = 64
+UNRELIABLE_BURST: Final = 128
 RELIABLE_BURST: Final = 512
 BULK_SIZE: Final = 1 << 20
 BULK_QUEUED: Final = 4

@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-BURST = 64
+BURST = 128
 MESSAGE_SIZE = 1 << 20
 QUEUED = 4
 WINDOW = 64 << 20

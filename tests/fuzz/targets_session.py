@@ -137,8 +137,6 @@ def _open(sealed: bytes) -> PrivateToken:
 
 
 def open_private_token(body: bytes) -> None:
-    """Open what a request holds: it has always the same size."""
-    body = body[: token.PRIVATE_TOKEN_SIZE].ljust(token.PRIVATE_TOKEN_SIZE, b"\0")
     plain = token.open_private_token_untrusted(body, PROTOCOL_ID, EXPIRE, NONCE, PRIVATE_KEY)
     assert seal_plain(plain) == body
 

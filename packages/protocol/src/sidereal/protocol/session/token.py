@@ -241,8 +241,11 @@ def open_private_token_untrusted(
         Its 1008 bytes, authentic, for `read_private_token_untrusted`.
 
     Raises:
-        WireError: it was not sealed with this key for this protocol and time.
+        WireError: it has another size, or was not sealed with this key for this protocol and
+            time.
     """
+    if len(sealed) != PRIVATE_TOKEN_SIZE:
+        raise WireError(f"a sealed private connect token has no {len(sealed)} bytes")
     associated = _ASSOCIATED.pack(VERSION, protocol_id, expire_timestamp)
     try:
         return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, associated, nonce, key)
