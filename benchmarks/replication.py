@@ -21,7 +21,7 @@ from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.quantize import encode_wire, quantised
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
-from sidereal.replication.fanout import Fanout
+from sidereal.replication.edge.fanout import Fanout
 
 RULES = Rules()
 SECTORS_PER_SIDE = 10

@@ -40,7 +40,7 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.state.quantize import decode_wire_untrusted, encode_wire
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
-from sidereal.replication.credentials import (
+from sidereal.replication.http.credentials import (
     PASSWORD_LENGTH_MIN,
     PASSWORD_SIZE_MAX,
     read_login_untrusted,
@@ -53,7 +53,7 @@ ROWS_MAX: Final = 8
 
 CODEC: Final = "protocol.message.codec."
 STATE: Final = "protocol.state."
-CREDENTIALS: Final = "replication.credentials."
+CREDENTIALS: Final = "replication.http.credentials."
 
 # -- messages -----------------------------------------------------------------------------------
 

@@ -196,7 +196,7 @@ def authority_seeds() -> Iterator[bytes]:
     yield b"\1" + join((ShardChannel.LEASE, refused), (ShardChannel.LEASE, welcome))
 
 
-LINK: Final = "replication.{0}link.{1}Link._receive_untrusted"
+LINK: Final = "replication.links.{0}link.{1}Link._receive_untrusted"
 TARGETS: Final = (
     Target(LINK.format("player", "Player"), run_playerlink, player_seeds, (), 4096, 24),
     Target(LINK.format("shard", "Shard"), run_shardlink, shard_seeds, (), 4096, 24),

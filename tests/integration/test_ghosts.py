@@ -15,8 +15,8 @@ from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.schema import Kind
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
-from sidereal.replication.ghosts import GHOST_RANGE
-from sidereal.replication.handover import HANDOVER_MARGIN
+from sidereal.replication.ownership.ghosts import GHOST_RANGE
+from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.plugin import Phase, Step, System
 from sidereal.shard.shard import ShardCore

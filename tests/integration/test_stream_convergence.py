@@ -16,7 +16,7 @@ from sidereal.protocol.state.reckoning import extrapolate
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.protocol.state.stream import MOVED, OWN_BLOCK, CellStream
-from sidereal.replication.fanout import Fanout
+from sidereal.replication.edge.fanout import Fanout
 
 RULES = Rules(sector_size=100.0, cell_size=25.0, view_radius_cells=1)
 STATE = [f.name for f in SCHEMA.state_fields]

@@ -17,11 +17,11 @@ from sidereal.client.replica import Replica
 from sidereal.protocol.message.shard import AuthorityMessage, Release
 from sidereal.protocol.state.records import RecordSender
 from sidereal.protocol.state.stream import CellStream
-from sidereal.replication.fanout import Fanout
-from sidereal.replication.handover import Handovers, decide_handovers
-from sidereal.replication.mesh import Mesh
-from sidereal.replication.persist import WriteBehind
-from sidereal.replication.shardlink import ShardLink
+from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.ownership.handover import Handovers, decide_handovers
+from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.validate import Verdict, judge_rows
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
@@ -101,7 +101,7 @@ def handover_without_epoch(patch: pytest.MonkeyPatch) -> None:
         return changes
 
     patch.setattr(Mesh, "hand_over", remember)
-    patch.setattr("sidereal.replication.mesh.decide_handovers", undo)
+    patch.setattr("sidereal.replication.ownership.mesh.decide_handovers", undo)
 
 
 def two_owners(patch: pytest.MonkeyPatch) -> None:

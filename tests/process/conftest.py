@@ -25,9 +25,9 @@ from sidereal.client.driver import turn
 from sidereal.client.events import ClientEvent
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.postgres import Embedded
-from sidereal.replication.store import open_store
-from sidereal.replication.stored import Recovered
+from sidereal.replication.keeping.postgres.postmaster import Embedded
+from sidereal.replication.keeping.store import open_store
+from sidereal.replication.keeping.stored import Recovered
 
 T = TypeVar("T")
 

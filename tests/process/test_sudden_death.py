@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from sidereal.replication.stored import Recovered
+from sidereal.replication.keeping.stored import Recovered
 
 if TYPE_CHECKING:
     from tests.process.conftest import Command, Toolbox

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sidereal.protocol.rules import Rules
-from sidereal.replication.stored import Recovered
+from sidereal.replication.keeping.stored import Recovered
 
 if TYPE_CHECKING:
     from tests.process.conftest import Command, Toolbox

@@ -16,12 +16,12 @@ import pytest
 import trio
 import trio_asyncio
 
-from sidereal.replication.postgres import Embedded, open_postgres
+from sidereal.replication.keeping.postgres.postmaster import Embedded, open_postgres
 
 RUN_POSTGRES = """
 import sys, trio
 from pathlib import Path
-from sidereal.replication.postgres import Embedded, launch, open_postgres
+from sidereal.replication.keeping.postgres.postmaster import Embedded, launch, open_postgres
 
 if len(sys.argv) > 2:
     launch.__file__ = sys.argv[2]

@@ -22,8 +22,8 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
-from sidereal.replication.leases import LeaseTable
-from sidereal.replication.mesh import LEASE_MAP_EVERY_TICKS
+from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.ownership.mesh import LEASE_MAP_EVERY_TICKS
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import SECTOR_EMPTY_TICKS_MAX, SECTORS_CHECKED_EVERY
 

@@ -18,7 +18,7 @@ from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.snapshot import Snapshot, read_snapshot_untrusted
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
-from sidereal.replication.fanout import Fanout
+from sidereal.replication.edge.fanout import Fanout
 
 RULES = Rules(view_radius_cells=1)
 WINDOW = 9

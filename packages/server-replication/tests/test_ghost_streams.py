@@ -15,10 +15,10 @@ from sidereal.protocol.message.shard import Release, ShardChannel
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
-from sidereal.replication.ghosts import GHOST_RANGE, Borders, GhostStreams
-from sidereal.replication.leases import LeaseTable
-from sidereal.replication.shardlink import ShardLink
-from sidereal.replication.shards import Shard
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import Shard
+from sidereal.replication.ownership.ghosts import GHOST_RANGE, Borders, GhostStreams
+from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import UUID, World
 
 RULES = Rules()

@@ -8,8 +8,8 @@ from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.replication.handover import HANDOVER_MARGIN, decide_handovers
-from sidereal.replication.leases import LeaseTable
+from sidereal.replication.ownership.handover import HANDOVER_MARGIN, decide_handovers
+from sidereal.replication.ownership.leases import LeaseTable
 
 RULES = Rules()
 LOADS = {(0, 0): 10.0, (1, 0): 10.0}

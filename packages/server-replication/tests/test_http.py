@@ -18,13 +18,14 @@ from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication import http, passwords
-from sidereal.replication.credentials import PASSWORD_SIZE_MAX
-from sidereal.replication.http import BODY_SIZE_MAX, HttpConfig, create_app, serve_http
-from sidereal.replication.metrics import Metric
-from sidereal.replication.store import open_store
-from sidereal.replication.stored import Account
-from sidereal.replication.tables import NameTakenError, name_key
+from sidereal.replication.http import app as http
+from sidereal.replication.http import passwords
+from sidereal.replication.http.app import BODY_SIZE_MAX, HttpConfig, create_app, serve_http
+from sidereal.replication.http.credentials import PASSWORD_SIZE_MAX
+from sidereal.replication.http.metrics import Metric
+from sidereal.replication.keeping.store import open_store
+from sidereal.replication.keeping.stored import Account
+from sidereal.replication.keeping.tables import NameTakenError, name_key
 
 CONFIG = HttpConfig(0x5349, BASE_SCHEMA.hash, 30, frozenset({"Root"}))
 PASSWORD = "correct horse"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.replication.leases import LeaseTable, count_by_sector
+from sidereal.replication.ownership.leases import LeaseTable, count_by_sector
 
 SQUARE = {(x, y): 80.0 for x in range(-2, 3) for y in range(-2, 3)}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.persist import Batch, WriteBehind
+from sidereal.replication.keeping.persist import Batch, WriteBehind
 
 Saved = dict[bytes, tuple[float, int]]
 

@@ -6,7 +6,12 @@ import numpy as np
 
 from sidereal.protocol.message.player import Button, Controls, Role
 from sidereal.protocol.rules import Rules
-from sidereal.replication.players import CONTROLS_BURST_TICKS, ControlsVerdict, Player, Players
+from sidereal.replication.links.players import (
+    CONTROLS_BURST_TICKS,
+    ControlsVerdict,
+    Player,
+    Players,
+)
 
 RULES = Rules()
 

@@ -17,9 +17,17 @@ import trio
 import trio_asyncio
 
 from sidereal.protocol.errors import UnavailableError
-from sidereal.replication import installation, launch
-from sidereal.replication.installation import Account, choose_account, find_programs
-from sidereal.replication.postgres import SOCKET_PATH_SIZE_MAX, Embedded, open_postgres
+from sidereal.replication.keeping.postgres import installation, launch
+from sidereal.replication.keeping.postgres.installation import (
+    Account,
+    choose_account,
+    find_programs,
+)
+from sidereal.replication.keeping.postgres.postmaster import (
+    SOCKET_PATH_SIZE_MAX,
+    Embedded,
+    open_postgres,
+)
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives PostgreSQL to others")
 

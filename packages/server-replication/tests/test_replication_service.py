@@ -16,9 +16,9 @@ from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.keeping.stored import StoreStatistics
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.service import SAVE_AT_END_S, Service
-from sidereal.replication.stored import StoreStatistics
 
 
 class AwayStore:

@@ -24,8 +24,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
-from sidereal.replication.playerlink import JOINS_PER_TICK_MAX
-from sidereal.replication.players import Phase
+from sidereal.replication.links.playerlink import JOINS_PER_TICK_MAX
+from sidereal.replication.links.players import Phase
 from sidereal.replication.replicator import Keys, Replicator
 
 WALL = 1_700_000_000.0

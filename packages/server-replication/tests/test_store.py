@@ -18,13 +18,13 @@ import trio_asyncio
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
-from sidereal.replication import store as store_module
-from sidereal.replication.persist import Batch
-from sidereal.replication.postgres import Embedded
-from sidereal.replication.rowcopy import RowCopy
-from sidereal.replication.store import Store, open_store
-from sidereal.replication.stored import Recovered
-from sidereal.replication.tables import NameTakenError, migrations, name_key
+from sidereal.replication.keeping import store as store_module
+from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.postgres.postmaster import Embedded
+from sidereal.replication.keeping.rowcopy import RowCopy
+from sidereal.replication.keeping.store import Store, open_store
+from sidereal.replication.keeping.stored import Recovered
+from sidereal.replication.keeping.tables import NameTakenError, migrations, name_key
 
 
 def uuids(count: int, first: int = 1) -> np.ndarray:

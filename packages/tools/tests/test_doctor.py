@@ -13,7 +13,7 @@ import pytest
 
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.ids import Address
-from sidereal.replication.installation import Account
+from sidereal.replication.keeping.postgres.installation import Account
 from sidereal.tools import doctor
 from sidereal.tools.commands.doctor import doctor as command
 from sidereal.tools.commands.doctor import row, verdict

@@ -1,11 +1,15 @@
 """The authority: it owns the truth, and everybody else only proposes or asks.
 
-* The tick: `replicator`, as the list of its stages. What they work on: `world` (columns), `mesh`
-  with `leases` and `handover` (who simulates what), `ingest` with `validate` (what is believed),
-  `fleet` and `genesis` (where entities come from), `ghosts`, `interest`, `notes`.
-* The two links: `playerlink` with `players`, `shardlink` with `shards`.
-* Telling clients: `fanout`, and under it `windows`, `sections`, `cutting`, `transfer`, `receipts`.
-* Keeping: `persist` (write-behind), `store` with `stored`, `tables` and `rowcopy` (PostgreSQL),
-  `postgres` with `installation` and `launch` (the embedded one).
-* The shell: `service`, `http` with `credentials` and `passwords`, `status`, `metrics`, `config`.
+The tick is `replicator`, as the list of its stages. They work on the `world` (columns); `ingest`
+with `validate` decides what is believed, `fleet` and `genesis` where entities come from, `notes`
+keeps what happened for logs. The rooms, by what they decide:
+
+* `ownership`: who simulates what. Rules for leases, handovers and ghosts.
+* `edge`: what each client is sent.
+* `links`: who is connected, as a client or as a shard, and what they may say.
+* `keeping`: what lasts, and how it gets into the database and back.
+* `http`: accounts, tokens, health, status.
+
+`service` is the shell: sockets, clocks and the database around the core; `config` is what it is
+told.
 """

@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from sidereal.replication.shardlink import ShardLink
-from sidereal.replication.shards import Shard
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import Shard
 from sidereal.replication.validate import (
     FAULTS,
     SUPERSEDED_TICKS_MAX,

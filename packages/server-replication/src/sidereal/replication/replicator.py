@@ -33,18 +33,18 @@ from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
-from sidereal.replication.fanout import Fanout
+from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.edge.interest import left_centre
 from sidereal.replication.fleet import Fleet
-from sidereal.replication.ghosts import GhostStreams
 from sidereal.replication.ingest import Ingest
-from sidereal.replication.interest import left_centre
-from sidereal.replication.leases import LeaseTable
-from sidereal.replication.mesh import Mesh
+from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.links.playerlink import PlayerLink
+from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
-from sidereal.replication.persist import WriteBehind
-from sidereal.replication.playerlink import PlayerLink
-from sidereal.replication.players import Phase, Player
-from sidereal.replication.shardlink import ShardLink
+from sidereal.replication.ownership.ghosts import GhostStreams
+from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
 
 SAVE_EVERY_S: Final = 0.5

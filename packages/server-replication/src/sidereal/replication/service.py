@@ -30,13 +30,13 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
 from sidereal.replication.genesis import make_world
-from sidereal.replication.http import HttpConfig, create_app, serve_http
-from sidereal.replication.metrics import Metric
-from sidereal.replication.persist import Batch
-from sidereal.replication.postgres import Embedded
+from sidereal.replication.http.app import HttpConfig, create_app, serve_http
+from sidereal.replication.http.metrics import Metric
+from sidereal.replication.http.status import Board, describe_metrics, describe_world
+from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.postgres.postmaster import Embedded
+from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.status import Board, describe_metrics, describe_world
-from sidereal.replication.store import Store, open_store
 
 log = logging.getLogger("sidereal.replication")
 

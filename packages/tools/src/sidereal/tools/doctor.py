@@ -24,7 +24,7 @@ from sidereal.protocol import limits
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.config import format_endpoint
-from sidereal.replication.installation import (
+from sidereal.replication.keeping.postgres.installation import (
     REMEDY,
     Account,
     choose_account,

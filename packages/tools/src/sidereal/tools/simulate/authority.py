@@ -13,7 +13,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.persist import Batch
+from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import ACCOUNT_NONE, UUID
 from sidereal.tools.simulate.network import Network

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.client.statistics import Stage
+from sidereal.replication.links.shardlink import SHARD_SILENCE_S
 from sidereal.replication.replicator import Replicator
-from sidereal.replication.shardlink import SHARD_SILENCE_S
 from sidereal.replication.validate import DISPLACEMENT_SLACK, FUTURE_TICKS_MAX
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.shard.shard import SESSION_TIMEOUT_S

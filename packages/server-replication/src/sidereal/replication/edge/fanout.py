@@ -37,11 +37,11 @@ from sidereal.protocol.state.stream import (
     SNAPSHOT_VERSION,
     CellStream,
 )
-from sidereal.replication.cutting import Cut, cut_datagrams, offsets, ranges
-from sidereal.replication.receipts import TAG_BITS, Receipts, Sent
-from sidereal.replication.sections import Layout, Sections
-from sidereal.replication.transfer import Scope, Transfer
-from sidereal.replication.windows import Windows
+from sidereal.replication.edge.cutting import Cut, cut_datagrams, offsets, ranges
+from sidereal.replication.edge.in_flight import TAG_BITS, Receipts, Sent
+from sidereal.replication.edge.sections import Layout, Sections
+from sidereal.replication.edge.transfer import Scope, Transfer
+from sidereal.replication.edge.windows import Windows
 
 RING_TICKS: Final = 2
 """Over budget, a cell waits this much longer for each ring it is away from the centre."""

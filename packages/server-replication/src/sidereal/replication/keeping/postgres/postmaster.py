@@ -33,8 +33,8 @@ from typing import Final
 import trio
 
 from sidereal.protocol.errors import UnavailableError
-from sidereal.replication import launch
-from sidereal.replication.installation import (
+from sidereal.replication.keeping.postgres import launch
+from sidereal.replication.keeping.postgres.installation import (
     VERSION,
     Account,
     choose_account,

@@ -15,7 +15,7 @@ from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.replication.leases import LeaseTable
+from sidereal.replication.ownership.leases import LeaseTable
 
 HANDOVER_MARGIN: Final = 8.0
 """World units an entity goes beyond its owner's border before it is handed over."""

@@ -12,7 +12,7 @@ from importlib import resources
 from typing import Any, Final
 
 from sidereal.protocol.errors import StoreError
-from sidereal.replication.rowcopy import RowCopy
+from sidereal.replication.keeping.rowcopy import RowCopy
 
 Connection = Any
 """A pooled connection of asyncpg, which only the store knows."""
@@ -54,7 +54,7 @@ def name_key(name: str) -> str:
 def migrations() -> list[tuple[int, str, str]]:
     """Version, name and SQL of every migration, in order."""
     found = []
-    for entry in resources.files("sidereal.replication").joinpath("migrations").iterdir():
+    for entry in resources.files("sidereal.replication.keeping").joinpath("migrations").iterdir():
         stem, _, suffix = entry.name.rpartition(".")
         if suffix == "sql":
             found.append((int(stem.partition("_")[0]), stem, entry.read_text("utf-8")))

@@ -30,7 +30,7 @@ from starlette.routing import Route
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Role
-from sidereal.replication.credentials import (
+from sidereal.replication.http.credentials import (
     GUEST_PREFIX,
     FormError,
     LoginForm,
@@ -38,9 +38,9 @@ from sidereal.replication.credentials import (
     read_login_untrusted,
     read_register_untrusted,
 )
-from sidereal.replication.metrics import CONTENT_TYPE, Exposition, Metric
-from sidereal.replication.passwords import HASH_OF_NOBODY, BusyError, Passwords
-from sidereal.replication.tables import NameTakenError, name_key
+from sidereal.replication.http.metrics import CONTENT_TYPE, Exposition, Metric
+from sidereal.replication.http.passwords import HASH_OF_NOBODY, BusyError, Passwords
+from sidereal.replication.keeping.tables import NameTakenError, name_key
 
 BODY_SIZE_MAX: Final = 4096
 BODY_WITHIN_S: Final = 10.0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX, REORDER_TICKS_MAX, SNAPSHOT_DATAGRAMS_MAX
 from sidereal.protocol.state.changelog import Ints
-from sidereal.replication.transfer import Transfer
+from sidereal.replication.edge.transfer import Transfer
 
 TAG_BITS: Final = 20
 """Bits of a tag that number the datagrams of a tick; the tick is above them."""

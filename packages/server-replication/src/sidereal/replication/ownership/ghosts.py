@@ -25,9 +25,9 @@ from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import RecordSender
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.leases import LeaseTable
-from sidereal.replication.shardlink import ShardLink
-from sidereal.replication.shards import Shard
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import Shard
+from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import Present, World
 
 GHOST_RANGE: Final = 100.0

@@ -14,11 +14,11 @@ import numpy as np
 
 from sidereal.protocol.session.statistics import SessionServerStatistics
 from sidereal.protocol.space.sectors import unpack_sector
-from sidereal.replication.metrics import Metric
+from sidereal.replication.http.metrics import Metric
+from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Note
-from sidereal.replication.players import Phase, Player
 from sidereal.replication.replicator import Replicator
-from sidereal.replication.shards import Shard
 from sidereal.replication.world import Present
 
 SAMPLES_MAX: Final = 4096

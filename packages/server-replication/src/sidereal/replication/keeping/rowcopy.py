@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import ConfigError, StoreError
 from sidereal.protocol.state.component import Field
 from sidereal.protocol.state.schema import Schema, valid_values
-from sidereal.replication.persist import Batch
+from sidereal.replication.keeping.persist import Batch
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"

@@ -28,12 +28,12 @@ import trio_asyncio
 
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication import tables
-from sidereal.replication.persist import Batch
-from sidereal.replication.postgres import Embedded, bare_errors, open_postgres
-from sidereal.replication.rowcopy import RowCopy
-from sidereal.replication.stored import Account, Recovered, StoreStatistics
-from sidereal.replication.tables import LONG_S_MAX, Connection, NameTakenError
+from sidereal.replication.keeping import tables
+from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors, open_postgres
+from sidereal.replication.keeping.rowcopy import RowCopy
+from sidereal.replication.keeping.stored import Account, Recovered, StoreStatistics
+from sidereal.replication.keeping.tables import LONG_S_MAX, Connection, NameTakenError
 
 T = TypeVar("T")
 

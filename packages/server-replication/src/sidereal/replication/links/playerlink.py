@@ -36,8 +36,8 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.fanout import Fanout
-from sidereal.replication.players import ControlsVerdict, Phase, Player, Players
+from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.links.players import ControlsVerdict, Phase, Player, Players
 
 HELLO_WITHIN_S: Final = 5.0
 """A session that has not said hello by then is closed."""

@@ -25,7 +25,7 @@ from sidereal.protocol.state.stream import (
     Changes,
     quiet_size,
 )
-from sidereal.replication.cutting import Cut, offsets, ranges, split_evenly
+from sidereal.replication.edge.cutting import Cut, offsets, ranges, split_evenly
 
 
 class Sections(NamedTuple):

@@ -37,8 +37,8 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.leases import LeaseChange, lease_rows
-from sidereal.replication.shards import Shard, Shards
+from sidereal.replication.links.shards import Shard, Shards
+from sidereal.replication.ownership.leases import LeaseChange, lease_rows
 
 SHARD_SILENCE_S: Final = 1.0
 """A shard that proposes nothing for this long has lost its leases (a heartbeat is enough)."""

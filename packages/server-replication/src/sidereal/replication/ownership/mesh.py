@@ -15,12 +15,12 @@ import numpy as np
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.player import LeaseMap
 from sidereal.protocol.space.sectors import unpack_sector
-from sidereal.replication.handover import Handovers, decide_handovers
-from sidereal.replication.leases import LeaseChange, LeaseTable, count_by_sector
+from sidereal.replication.links.playerlink import PlayerLink
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Notes
-from sidereal.replication.playerlink import PlayerLink
-from sidereal.replication.shardlink import ShardLink
-from sidereal.replication.shards import Shard
+from sidereal.replication.ownership.handover import Handovers, decide_handovers
+from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
 LEASE_MAP_EVERY_TICKS: Final = 10
