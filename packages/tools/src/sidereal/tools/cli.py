@@ -7,7 +7,6 @@ something it needs is not there, 130 a one-shot command was interrupted.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from cyclopts.config import Env, Toml
 from cyclopts.exceptions import CycloptsError
 
 from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
+from sidereal.protocol.runtime.streams import open_streams
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -69,10 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         the exit status.
     """
+    if arguments is None:
+        open_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     prefix = " ".join(["sidereal", *words[:1]]) if words[:1] != ["--help"] else "sidereal"
     try:
         status = make_app(words[0] if words else "")(words)
+        sys.stdout.flush()
     except (CycloptsError, SiderealError, OSError, KeyboardInterrupt, BaseExceptionGroup) as error:
         return _end_with(prefix, error)
     return status if isinstance(status, int) else 0
@@ -84,9 +87,7 @@ def _end_with(prefix: str, error: BaseException) -> int:
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
         return EXIT_INTERRUPTED
     if any(isinstance(cause, BrokenPipeError) for cause in causes):
-        # Whoever read our output has enough; nothing more may be written to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        return EXIT_FAILED  # whoever read our output has enough
     if len({str(cause) for cause in causes}) == 1:
         cause = causes[0]
         if isinstance(cause, (CycloptsError, ConfigError)):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.errors import ConfigError, UnavailableError
 
 STANDARD_OUTPUT: Final = "-"
 
@@ -38,12 +39,51 @@ def publish(result: Mapping[str, Any], words: Iterable[str], target: str | None)
         result: as JSON.
         words: the same for people, line by line.
         target: file for the JSON, `-` for standard output, where nothing else goes then.
+
+    Raises:
+        BrokenPipeError: whoever read standard output is gone.
+        UnavailableError: a result can't be written; the words are printed all the same.
     """
     text = json.dumps(result, indent=2)
     if target == STANDARD_OUTPUT:
-        print(text)
+        print(text, flush=True)
         return
-    if target is not None:
-        Path(target).write_text(text + "\n")
+    problem = None if target is None else _write(Path(target), text + "\n")
     for line in words:
         print(line)
+    sys.stdout.flush()
+    if problem:
+        raise UnavailableError(f"--json {target!r} can't be written: {problem}")
+
+
+def publish_report(report: Mapping[str, Any], words: Iterable[str], target: str | None) -> None:
+    """Print the report of a run that has ended well even when nobody reads the words any more.
+
+    `| tee` has ended before us when Ctrl-C was for both.
+
+    Raises:
+        BrokenPipeError: the JSON was for standard output, and whoever read that is gone.
+        UnavailableError: the report can't be written.
+    """
+    try:
+        publish(report, words, target)
+    except BrokenPipeError:
+        if target == STANDARD_OUTPUT:
+            raise
+
+
+def announce(line: str) -> None:
+    """Print a line of a process that goes on, whether or not anybody reads it."""
+    try:
+        print(line, flush=True)
+    except (BrokenPipeError, UnavailableError):
+        return
+
+
+def _write(path: Path, text: str) -> str | None:
+    """Write a file; returns why it can't be."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

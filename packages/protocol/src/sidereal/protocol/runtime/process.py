@@ -1,12 +1,13 @@
 """One server process: its wall clock, its signals, its log and its end.
 
-A process ends cleanly when it is told to: by SIGINT, by SIGTERM or, when a supervisor started it
-(`SUPERVISED` is set), by the end of its standard input, which also comes when the supervisor is
-killed. So nothing outlives the command that started it.
+A process ends cleanly when it is told to: by SIGINT, SIGTERM or SIGHUP or, when a supervisor
+started it (`SUPERVISED` is set), by the end of its standard input, which also comes when the
+supervisor is killed. So nothing outlives the command that started it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import logging
@@ -14,7 +15,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 import trio
@@ -54,37 +56,54 @@ def settle_memory() -> None:
 async def run_until_told(serve: Callable[[], Awaitable[None]]) -> None:
     """Run a server until it returns or its process is told to end.
 
-    The server is cancelled then, and has its own time to say goodbye in shielded scopes.
+    The server is cancelled then, and has its own time to say goodbye in shielded scopes. Being told
+    again changes nothing: what is being saved is saved, and every step of it has a time limit.
     """
     async with trio.open_nursery() as nursery:
-
-        async def end() -> None:
-            await wait_until_told()
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(end)
-        await serve()
+        listening = await nursery.start(_end_when_told, nursery.cancel_scope)
+        try:
+            await serve()
+        finally:
+            listening.cancel()
         nursery.cancel_scope.cancel()
 
 
+async def _end_when_told(
+    serving: trio.CancelScope, *, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    """Cancel a server when this process is told to end; listen on until it has ended."""
+    with trio.CancelScope(shield=True) as listening, listen_for_signals() as signals:
+        async with trio.open_nursery() as nursery:
+            if os.environ.get(SUPERVISED):
+                nursery.start_soon(_watch_leash, serving)
+            task_status.started(listening)
+            async for _ in signals:
+                serving.cancel()
+
+
 async def wait_until_told() -> None:
-    """Return when this process is told to end."""
-    async with trio.open_nursery() as nursery:
+    """Return when this process is told to end by a signal."""
+    with listen_for_signals() as signals:
+        await anext(aiter(signals))
 
-        async def watch_signals() -> None:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                await anext(aiter(signals))
-            nursery.cancel_scope.cancel()
 
-        async def watch_leash() -> None:
-            async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as leash:
-                while await leash.receive_some(64):
-                    pass
-            nursery.cancel_scope.cancel()
+def listen_for_signals() -> AbstractContextManager[AsyncIterator[int]]:
+    """Take the signals that tell a process to end.
 
-        nursery.start_soon(watch_signals)
-        if os.environ.get(SUPERVISED):
-            nursery.start_soon(watch_leash)
+    SIGHUP tells that the terminal is gone, but not to a process that was started by `nohup`.
+    """
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ends.append(signal.SIGHUP)
+    return trio.open_signal_receiver(*ends)
+
+
+async def _watch_leash(serving: trio.CancelScope) -> None:
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as leash:
+        with contextlib.suppress(trio.BrokenResourceError):
+            while await leash.receive_some(64):
+                pass
+    serving.cancel()
 
 
 class LineFormatter(logging.Formatter):

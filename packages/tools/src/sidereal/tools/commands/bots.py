@@ -19,7 +19,7 @@ from sidereal.protocol.runtime.process import (
 )
 from sidereal.tools.bots.report import parse_requirement
 from sidereal.tools.bots.swarm import BotsConfig, Swarm
-from sidereal.tools.publish import JsonTarget, check_target, publish
+from sidereal.tools.publish import JsonTarget, check_target, publish_report
 
 NICENESS: Final = 5
 """On the machine of the servers they load, bots give way: players would be elsewhere."""
@@ -97,7 +97,7 @@ async def bots(
         "errors": [],
         "bots": block,
     }
-    publish(report, _describe(block), json)
+    publish_report(report, _describe(block), json)
     for requirement in requirements:
         print(requirement.describe(block), file=sys.stderr)
     return 0 if all(requirement.met(block) for requirement in requirements) else 3

@@ -16,7 +16,7 @@ from sidereal.protocol.runtime.process import run_until_told, settle_memory
 from sidereal.tools.netsim.config import LinkFlags, NetsimConfig
 from sidereal.tools.netsim.relay import Relay, RelayStatistics
 from sidereal.tools.netsim.service import find_clients_max, run
-from sidereal.tools.publish import JsonTarget, check_target, publish
+from sidereal.tools.publish import JsonTarget, check_target, publish_report
 
 LINK: Final = "Link, both directions; --up.NAME or --down.NAME for one"
 UNTOLD: Final = LinkFlags()
@@ -82,7 +82,7 @@ async def netsim(
         "exit": "done" if finished or for_s is None else "interrupted",
         **dataclasses.asdict(statistics),
     }
-    publish(report, _describe(statistics), json)
+    publish_report(report, _describe(statistics), json)
 
 
 def _announce(door: Address, target: Address) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sidereal.protocol.runtime.process import run_until_told, start_logging
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.service import run
+from sidereal.tools import publish
 
 
 async def replication(
@@ -71,6 +72,6 @@ async def replication(
     )
 
     def announce(endpoints: Mapping[str, str]) -> None:
-        print(json.dumps(dict(endpoints)), flush=True)
+        publish.announce(json.dumps(dict(endpoints)))
 
     await run_until_told(lambda: run(config, announce))
