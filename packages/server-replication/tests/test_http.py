@@ -23,9 +23,10 @@ from sidereal.replication.http import passwords
 from sidereal.replication.http.app import BODY_SIZE_MAX, HttpConfig, create_app, serve_http
 from sidereal.replication.http.credentials import PASSWORD_SIZE_MAX
 from sidereal.replication.http.metrics import Metric
+from sidereal.replication.keeping.names import name_key
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.keeping.stored import Account
-from sidereal.replication.keeping.tables import NameTakenError, name_key
+from sidereal.replication.keeping.tables import NameTakenError
 
 CONFIG = HttpConfig(0x5349, BASE_SCHEMA.hash, 30, frozenset({"Root"}))
 PASSWORD = "correct horse"
@@ -157,7 +158,13 @@ async def test_taken_name_is_a_conflict(endpoint: Endpoint) -> None:
         ("a\nb", "printable"),
         ("a\u202eb", "printable"),
         (" ann", "space"),
+        ("a  nn", "two spaces"),
         ("Guest-1", "guest-"),
+        ("gu\u0435st-1", "guest-"),
+        ("admin\u034f", "letters"),
+        ("admin\u115f", "letters"),
+        ("admin\u2800", "letters"),
+        ("admin\u2010", "letters"),
         (7, "must be a text"),
         (None, "must be a text"),
     ],
@@ -167,7 +174,9 @@ async def test_name_that_breaks_a_rule_is_named(endpoint: Endpoint, name: Any, w
     assert words in wrong_fields(response)["name"]
 
 
-@pytest.mark.parametrize("name", ["x", "x" * 24, "é" * 12, "名前", "a b"])
+@pytest.mark.parametrize(
+    "name", ["x", "x" * 24, "é" * 12, "名前", "a b", "O'Neil-3", "नमस्ते", "Ånna 😀"]
+)
 async def test_name_at_the_edge_of_the_rules_is_accepted(endpoint: Endpoint, name: str) -> None:
     assert (await endpoint.register(name)).status_code == 201
 

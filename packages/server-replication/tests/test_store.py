@@ -19,12 +19,14 @@ from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
 from sidereal.replication.keeping import store as store_module
+from sidereal.replication.keeping import tables
+from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.stored import Recovered
-from sidereal.replication.keeping.tables import NameTakenError, migrations, name_key
+from sidereal.replication.keeping.tables import NameTakenError, migrations
 
 
 def uuids(count: int, first: int = 1) -> np.ndarray:
@@ -269,9 +271,99 @@ async def test_name_is_taken_in_any_spelling(database_url: str) -> None:
         assert store.statistics().failures == 0
 
 
+async def test_name_that_looks_like_another_is_taken(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await store.create_account("admin", "hash")
+        for name in ("\u0410dmin", "adm\u0456n", "ad\u034fmin", "\u0410D\u041cIN", "adrnin"):
+            with pytest.raises(NameTakenError, match="looks like one that is"):
+                await store.create_account(name, "other")
+        assert await store.create_account("admins", "hash")
+        assert store.statistics().failures == 0
+
+
+async def test_two_names_that_look_alike_at_the_same_moment_are_one_account(
+    database_url: str,
+) -> None:
+    taken: list[str] = []
+
+    async def register(store: Store, name: str) -> None:
+        try:
+            await store.create_account(name, "hash")
+        except NameTakenError:
+            taken.append(name)
+
+    async with migrated(database_url) as store:
+        async with trio.open_nursery() as nursery:
+            for name in ("admin", "\u0430dmin", "adm\u0456n", "adrnin"):
+                nursery.start_soon(register, store, name)
+        assert len(taken) == 3
+        assert store.statistics().failures == 0
+
+
+async def test_accounts_from_before_keep_their_names_from_new_ones(database_url: str) -> None:
+    """Two old accounts look alike already: both stay, and the start has said nothing."""
+    async with migrated(database_url) as store:
+        await store.create_account("ann", "hash")
+    await sql(
+        database_url,
+        "DELETE FROM account_lookalike",
+        "INSERT INTO account (name, name_key, password_hash) VALUES ('\u0430nn', '\u0430nn', 'x')",
+        "UPDATE account SET lookalike_rules = 'older' RETURNING id",
+    )
+    async with migrated(database_url) as store:
+        for name in ("ann", "\u0430nn"):
+            assert await store.account_by_name(name) is not None
+        with pytest.raises(NameTakenError):
+            await store.create_account("\u0251nn", "hash")
+    rows = await sql(database_url, "SELECT DISTINCT lookalike_rules FROM account")
+    assert [row["lookalike_rules"] for row in rows] == [LOOKALIKE_RULES]
+
+
+async def test_more_accounts_than_one_step_get_their_skeletons(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "ACCOUNTS_PER_STEP", 3)
+    async with migrated(database_url) as store:
+        for number in range(7):
+            await store.create_account(f"pilot {number}", "hash")
+    await sql(database_url, "UPDATE account SET lookalike_rules = 'older' RETURNING id")
+    async with migrated(database_url):
+        pass
+    kept = await sql(database_url, "SELECT count(DISTINCT account) FROM account_lookalike")
+    assert kept[0]["count"] == 7
+
+
 def test_folding_a_name_twice_changes_nothing() -> None:
     for name in ("ﬀ", "İ", "Ǆ", "ᾈ", "①", "ß"):
         assert name_key(name_key(name)) == name_key(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("admin", "\u0430dmin"),  # Cyrillic а
+        ("admin", "\u0410dmin"),  # Cyrillic А
+        ("admin", "\u0410D\u041cIN"),  # Cyrillic А and М, among capitals
+        ("admin", "ad\u034fmin"),  # combining grapheme joiner
+        ("admin", "admin\u115f"),  # Hangul filler
+        ("admin", "admin\u2800"),  # Braille without a dot
+        ("admin", "adrnin"),
+        ("Ian", "lan"),
+        ("o-o", "o\u2010o"),
+        ("O'Neil", "O\u2019Neil"),
+        ("zo\u00eb", "zoe\u0308"),
+        ("a b", "a  b"),
+    ],
+)
+def test_names_that_look_alike_share_a_skeleton(one: str, other: str) -> None:
+    assert lookalikes(one) & lookalikes(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("admin", "admins"), ("mail", "mall"), ("ab", "a b"), ("bot-1", "bot-2")]
+)
+def test_names_that_differ_share_no_skeleton(one: str, other: str) -> None:
+    assert not lookalikes(one) & lookalikes(other)
 
 
 # -- out of reach ----------------------------------------------------------------------------

@@ -40,7 +40,8 @@ from sidereal.replication.http.credentials import (
 )
 from sidereal.replication.http.metrics import CONTENT_TYPE, Exposition, Metric
 from sidereal.replication.http.passwords import HASH_OF_NOBODY, BusyError, Passwords
-from sidereal.replication.keeping.tables import NameTakenError, name_key
+from sidereal.replication.keeping.names import name_key
+from sidereal.replication.keeping.tables import NameTakenError
 
 BODY_SIZE_MAX: Final = 4096
 BODY_WITHIN_S: Final = 10.0

@@ -12,12 +12,16 @@ import msgspec
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.message.player import Role
+from sidereal.replication.keeping.names import is_ignorable, lookalikes
 
 PASSWORD_LENGTH_MIN: Final = 8
 PASSWORD_SIZE_MAX: Final = 256
 """Bytes in UTF-8."""
 GUEST_PREFIX: Final = "guest-"
-"""Names that begin so are given, never registered."""
+"""Names that begin so, or look so, are given, never registered."""
+NAME_CATEGORIES: Final = ("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "So")
+"""What a new name may have beside printable ASCII: letters, marks and digits of any script, and
+symbols (emoji are some)."""
 
 
 class FormError(WireError):
@@ -133,9 +137,22 @@ def _check_name(value: str) -> str | None:
 def _check_new_name(value: str) -> str | None:
     if value != value.strip():
         return "must not begin or end with a space"
-    if unicodedata.normalize("NFKC", value).casefold().startswith(GUEST_PREFIX):
+    problem = _check_name(value)
+    if problem:
+        return problem
+    if "  " in value:
+        return "must not have two spaces in a row"
+    if not all(map(_is_name_letter, unicodedata.normalize("NFKC", value))):
+        return "must have letters, digits, symbols, spaces and ASCII punctuation only"
+    if any(skeleton.startswith(GUEST_PREFIX) for skeleton in lookalikes(value)):
         return f"must not begin with {GUEST_PREFIX}"
-    return _check_name(value)
+    return None
+
+
+def _is_name_letter(letter: str) -> bool:
+    if letter.isascii():
+        return letter.isprintable()
+    return unicodedata.category(letter) in NAME_CATEGORIES and not is_ignorable(letter)
 
 
 def _check_password(value: str) -> str | None:

@@ -29,6 +29,7 @@ import trio_asyncio
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.keeping import tables
+from sidereal.replication.keeping.names import name_key
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors, open_postgres
 from sidereal.replication.keeping.rowcopy import RowCopy
@@ -176,17 +177,16 @@ class Store:
         Raises:
             NameTakenError: the name, or one that looks like it, is registered.
         """
-        key = tables.name_key(name)
         account_id = await self._call(
-            lambda connection: connection.fetchval(tables.CREATE_ACCOUNT, name, key, password_hash)
+            lambda connection: tables.create_account(connection, name, password_hash)
         )
         if account_id is None:
-            raise NameTakenError(f"the name {name!r} is taken")
-        return int(account_id)
+            raise NameTakenError(f"the name {name!r} is taken, or looks like one that is")
+        return account_id
 
     async def account_by_name(self, name: str) -> Account | None:
-        """Find an account by its name in any spelling that `tables.name_key` folds together."""
-        key = tables.name_key(name)
+        """Find an account by its name in any spelling that `name_key` folds together."""
+        key = name_key(name)
         row = await self._call(lambda connection: connection.fetchrow(tables.FIND_ACCOUNT, key))
         return None if row is None else Account(*row)
 

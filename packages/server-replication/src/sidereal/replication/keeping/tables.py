@@ -6,12 +6,12 @@ These coroutines run in asyncio, inside an operation of the store.
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Any, Final
 
 from sidereal.protocol.errors import StoreError
+from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.rowcopy import RowCopy
 
 Connection = Any
@@ -36,19 +36,23 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
 SAVE_TICK: Final = "UPDATE world SET tick = greatest(tick, $1)"
-CREATE_ACCOUNT: Final = """
-INSERT INTO account (name, name_key, password_hash) VALUES ($1, $2, $3)
+ACCOUNT_LOCK: Final = 0x5349_4445_5246
+"""Advisory lock: one name at a time is compared with all others."""
+ACCOUNTS_PER_STEP: Final = 1000
+"""Accounts whose skeletons are made at once, at the start."""
+_CREATE_ACCOUNT: Final = """
+INSERT INTO account (name, name_key, password_hash, lookalike_rules)
+SELECT $1, $2, $3, $4
+WHERE NOT EXISTS (SELECT FROM account_lookalike WHERE skeleton = ANY ($5::text[]))
 ON CONFLICT (name_key) DO NOTHING RETURNING id"""
+_ADD_LOOKALIKES: Final = """
+INSERT INTO account_lookalike (skeleton, account)
+SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT (skeleton) DO NOTHING"""
 FIND_ACCOUNT: Final = "SELECT id, name, password_hash FROM account WHERE name_key = $1"
 
 
 class NameTakenError(StoreError):
     """Another account has that name, or one that looks like it."""
-
-
-def name_key(name: str) -> str:
-    """Fold a name so that spellings people take for the same are the same."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -81,9 +85,23 @@ async def migrate(connection: Connection, copy: RowCopy) -> str | None:
                 await connection.execute(
                     "INSERT INTO schema_migration (version, name) VALUES ($1, $2)", version, name
                 )
+    await _renew_lookalikes(connection)
     async with connection.transaction():
         await _lock(connection)
         return await _add_columns(connection, copy)
+
+
+async def create_account(connection: Connection, name: str, password_hash: str) -> int | None:
+    """Register an account; returns its id, or None when its name is taken or looks like another."""
+    skeletons = sorted(lookalikes(name))
+    async with connection.transaction():
+        await connection.fetchval("SELECT pg_advisory_xact_lock($1)", ACCOUNT_LOCK)
+        account: int | None = await connection.fetchval(
+            _CREATE_ACCOUNT, name, name_key(name), password_hash, LOOKALIKE_RULES, skeletons
+        )
+        if account is not None:
+            await connection.execute(_ADD_LOOKALIKES, skeletons, [account] * len(skeletons))
+    return account
 
 
 async def load(connection: Connection, copy: RowCopy) -> tuple[int, bytes]:
@@ -149,6 +167,34 @@ async def _lock(connection: Connection) -> None:
     await connection.fetchval(
         "SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK, timeout=LOCK_S_MAX
     )
+
+
+async def _renew_lookalikes(connection: Connection) -> None:
+    """Make the skeletons of accounts that have none yet, or have them by other rules."""
+    async with connection.transaction():
+        await _lock(connection)
+        await connection.execute(
+            "DELETE FROM account_lookalike USING account "
+            "WHERE account.id = account AND lookalike_rules <> $1",
+            LOOKALIKE_RULES,
+        )
+    more = True
+    while more:
+        async with connection.transaction():
+            await _lock(connection)
+            accounts = await connection.fetch(
+                "SELECT id, name FROM account WHERE lookalike_rules <> $1 ORDER BY id LIMIT $2",
+                LOOKALIKE_RULES,
+                ACCOUNTS_PER_STEP,
+            )
+            more = len(accounts) == ACCOUNTS_PER_STEP
+            rows = [(s, account) for account, name in accounts for s in sorted(lookalikes(name))]
+            await connection.execute(_ADD_LOOKALIKES, [s for s, _ in rows], [a for _, a in rows])
+            await connection.execute(
+                "UPDATE account SET lookalike_rules = $1 WHERE id = ANY ($2::bigint[])",
+                LOOKALIKE_RULES,
+                [account for account, _ in accounts],
+            )
 
 
 async def _add_columns(connection: Connection, copy: RowCopy) -> str | None:

@@ -1,4 +1,4 @@
--- name_key: the name folded so that two names that look alike are one (see store.name_key).
+-- name_key: the name folded so that two names that look alike are one (see keeping/names.py).
 CREATE TABLE account (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL,
