@@ -11,5 +11,5 @@ keeps what happened for logs. The rooms, by what they decide:
 * `http`: accounts, tokens, health, status.
 
 `service` is the shell: sockets, clocks and the database around the core; `config` is what it is
-told.
+told, `ending` how long it may take to end.
 """

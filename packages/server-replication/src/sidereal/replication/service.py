@@ -29,12 +29,13 @@ from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
+from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
 from sidereal.replication.genesis import make_world
 from sidereal.replication.http.app import HttpConfig, create_app, serve_http
 from sidereal.replication.http.metrics import Metric
 from sidereal.replication.http.status import Board, describe_metrics, describe_world
 from sidereal.replication.keeping.persist import Batch
-from sidereal.replication.keeping.postgres.postmaster import Embedded
+from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.replicator import Keys, Replicator
 
@@ -47,17 +48,11 @@ SAVE_ROWS_MAX: Final = 20_000
 
 SAVE_IDLE_S: Final = 0.2
 SAVE_RETRY_S: Final = 1.0
-SAVE_AT_END_S: Final = 8.0
-"""How long a server that is told to end tries to save."""
-
 STATUS_AGE_S_MAX: Final = 0.2
 """A status serves everybody who asks for so long: making one takes 15 ms of the tick's thread."""
 
 WATCH_S: Final = 1.0
 """How often the sockets are asked what the system dropped."""
-
-GOODBYE_S: Final = 0.3
-"""How long a closing server lets its last words travel."""
 
 
 class Service:
@@ -271,12 +266,12 @@ class Service:
         now = trio.current_time()
         self._core.close(now)
         self._send(now)
-        with trio.move_on_after(SAVE_AT_END_S):
+        with trio.move_on_after(SAVE_S_MAX):
             while self._core.saving.depth:
                 await self.save_once()
             await self.save_once()  # the tick, when no rows are left
         if self._core.saving.depth:
-            log.error("lost %s", fields(rows=self._core.saving.depth, waited_s=SAVE_AT_END_S))
+            log.error("lost %s", fields(rows=self._core.saving.depth, waited_s=SAVE_S_MAX))
         for endpoint in (self._core.clients.endpoint, self._core.shards.endpoint):
             endpoint.close(trio.current_time())
         self._send(trio.current_time())
@@ -286,8 +281,9 @@ class Service:
 async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]], None]) -> None:
     """Run a replication server until cancelled.
 
-    The database and the loop that speaks to it outlive the cancelled server: what players did up
-    to the last tick is saved, and they are told why it ends.
+    A start is cancelled at once, whatever it waits for. From then on only the serving is: the
+    database and the loop that speaks to it outlive it, so that what players did up to the last
+    tick is saved, and they are told why it ends.
 
     Args:
         config: checked by this.
@@ -300,11 +296,15 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
     config.check()
     log.info("starting %s", config.describe())
     serving = trio.CancelScope()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_pass_cancellation_to, serving)
-        with trio.CancelScope(shield=True):
-            await _run(config, announce, serving)
-        nursery.cancel_scope.cancel()
+    with bare_errors():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_pass_cancellation_to, serving)
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as keeping:
+                    with serving:
+                        await _run(config, announce, keeping)
+                    keeping.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
 
 
 async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
@@ -314,10 +314,20 @@ async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
         scope.cancel()
 
 
+async def _keep_store(
+    config: ReplicationConfig, schema: Schema, *, task_status: trio.TaskStatus[Store]
+) -> None:
+    """Keep the store open until cancelled; a start that is cancelled before it is open ends it."""
+    database = Embedded(config.data_dir) if config.database == EMBEDDED else config.database
+    async with open_store(database, schema) as store:
+        task_status.started(store)
+        await trio.sleep_forever()
+
+
 async def _run(
     config: ReplicationConfig,
     announce: Callable[[Mapping[str, str]], None],
-    serving: trio.CancelScope,
+    keeping: trio.Nursery,
 ) -> None:
     schema, rules = BASE_SCHEMA, Rules()
     http = parse_endpoint(config.http, "--http")
@@ -325,33 +335,32 @@ async def _run(
         await open_udp(*parse_endpoint(config.clients, "--clients")) as clients,
         await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
     ):
-        database = Embedded(config.data_dir) if config.database == EMBEDDED else config.database
-        async with open_store(database, schema) as store:
-            await store.migrate()
-            client_key = entropy(32)
-            core = await _load(config, store, schema, rules, client_key, clients, shards)
-            service = Service(config, store, core, clients, shards, client_key)
-            http_config = HttpConfig(
-                CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, guests=config.guests
-            )
-            app = create_app(store, service, http_config, entropy)
-            settle_memory()
-            try:
-                with serving:
-                    async with trio.open_nursery() as nursery:
-                        address = await nursery.start(serve_http, *http, app)
-                        nursery.start_soon(service.receive_clients)
-                        nursery.start_soon(service.receive_shards)
-                        nursery.start_soon(service.save)
-                        announce(
-                            {
-                                "http": f"http://{format_endpoint(address)}",
-                                "clients": format_endpoint(clients.address),
-                                "shards": format_endpoint(shards.address),
-                            }
-                        )
-                        await service.tick()
-            finally:
+        store: Store = await keeping.start(_keep_store, config, schema)
+        await store.migrate()
+        client_key = entropy(32)
+        core = await _load(config, store, schema, rules, client_key, clients, shards)
+        service = Service(config, store, core, clients, shards, client_key)
+        http_config = HttpConfig(
+            CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, guests=config.guests
+        )
+        app = create_app(store, service, http_config, entropy)
+        settle_memory()
+        try:
+            async with trio.open_nursery() as nursery:
+                address = await nursery.start(serve_http, *http, app)
+                nursery.start_soon(service.receive_clients)
+                nursery.start_soon(service.receive_shards)
+                nursery.start_soon(service.save)
+                announce(
+                    {
+                        "http": f"http://{format_endpoint(address)}",
+                        "clients": format_endpoint(clients.address),
+                        "shards": format_endpoint(shards.address),
+                    }
+                )
+                await service.tick()
+        finally:
+            with trio.CancelScope(shield=True):
                 await service.close()
 
 

@@ -28,6 +28,7 @@ import trio_asyncio
 
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.schema import Schema
+from sidereal.replication.ending import SAVE_S_MAX, STORE_CLOSE_S_MAX
 from sidereal.replication.keeping import tables
 from sidereal.replication.keeping.names import name_key
 from sidereal.replication.keeping.persist import Batch
@@ -42,15 +43,17 @@ CONNECTIONS_MAX: Final = 8
 OPERATIONS_MAX: Final = 256
 """Operations under way; one more is refused."""
 CONNECT_S_MAX: Final = 5.0
-ACQUIRE_S_MAX: Final = 4.0
+ACQUIRE_S_MAX: Final = 2.0
 """For a free connection, or a new one."""
-STATEMENT_S_MAX: Final = 5.0
-OPERATION_S_MAX: Final = 10.0
-CLOSE_S_MAX: Final = 3.0
+STATEMENT_S_MAX: Final = 4.0
+OPERATION_S_MAX: Final = 6.0
 TIMEOUTS_MAX: Final = 2
 """Statements in a row that may run out of time before the breaker opens."""
 RECONNECT_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts to connect; the last one repeats."""
+
+# A write that fails for want of an answer can be tried again before the end.
+assert OPERATION_S_MAX < SAVE_S_MAX
 
 _FAULTS: Final = (
     OSError,
@@ -292,7 +295,7 @@ class Store:
             _log.info("store available attempts=%d", attempt)
 
     async def _close(self) -> None:
-        with trio.move_on_after(CLOSE_S_MAX):
+        with trio.move_on_after(STORE_CLOSE_S_MAX):
             while self._running:
                 await trio.sleep(0.01)
         pool, self._pool = self._pool, None

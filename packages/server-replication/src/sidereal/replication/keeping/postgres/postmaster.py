@@ -33,6 +33,11 @@ from typing import Final
 import trio
 
 from sidereal.protocol.errors import UnavailableError
+from sidereal.replication.ending import (
+    POSTMASTER_FAST_S_MAX,
+    POSTMASTER_IMMEDIATE_S_MAX,
+    POSTMASTER_KILLED_S_MAX,
+)
 from sidereal.replication.keeping.postgres import launch
 from sidereal.replication.keeping.postgres.installation import (
     VERSION,
@@ -51,9 +56,9 @@ START_S_MAX: Final = 60.0
 RESTART_S: Final = (0.1, 0.5, 2.0, 5.0)
 """Pauses before the postmaster is started again; the last one repeats."""
 STOP_STEPS: Final = (
-    (signal.SIGINT, 6.0),  # fast: end sessions, write everything out
-    (signal.SIGQUIT, 6.0),  # immediate: the next start recovers from the log
-    (signal.SIGKILL, 2.0),
+    (signal.SIGINT, POSTMASTER_FAST_S_MAX),
+    (signal.SIGQUIT, POSTMASTER_IMMEDIATE_S_MAX),
+    (signal.SIGKILL, POSTMASTER_KILLED_S_MAX),
 )
 POLL_S: Final = 0.01
 LOG_SIZE_MAX: Final = 1 << 22
@@ -98,6 +103,7 @@ class Postgres:
         self._data = data
         self._account = account
         self._programs = programs
+        self._log_start = 0
 
     async def _supervise(self, task_status: trio.TaskStatus[None]) -> None:
         # The postmaster's death signal is tied to the thread that started it, so it is started
@@ -132,6 +138,7 @@ class Postgres:
         for setting in (*_SETTINGS, _signature(self._data)):
             command += ["-c", setting]
         with _open_log(self._data) as log:
+            self._log_start = os.fstat(log).st_size
             # A session of its own: Ctrl-C at the terminal is for us, we say when the database ends.
             return subprocess.Popen(
                 command,
@@ -149,9 +156,9 @@ class Postgres:
             if process.poll() is None:
                 return
         why = "it is not ready" if process.poll() is None else "it ended"
+        words = _last_words(self._data, self._log_start)
         raise UnavailableError(
-            f"the embedded PostgreSQL did not start: {why}: {_last_words(self._data)} "
-            f"(see {_log_path(self._data)})"
+            f"the embedded PostgreSQL did not start: {why}: {words} (see {_log_path(self._data)})"
         )
 
     def _is_ready(self, pid: int) -> bool:
@@ -374,9 +381,10 @@ def _open_log(data: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _last_words(data: Path) -> str:
+def _last_words(data: Path, start: int) -> str:
+    """Give the most telling line that was logged since a start, which began at this byte."""
     with contextlib.suppress(OSError), _log_path(data).open("rb") as log:
-        log.seek(max(0, os.fstat(log.fileno()).st_size - (1 << 14)))
+        log.seek(max(start, os.fstat(log.fileno()).st_size - (1 << 14)))
         lines = log.read().decode(errors="replace").splitlines()
         telling = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
         if telling:
