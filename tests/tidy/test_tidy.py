@@ -33,6 +33,7 @@ SHELLS: Final = (
     "replication/http/app.py",
     "replication/http/passwords.py",
     "replication/keeping/postgres/*",
+    "replication/keeping/saver.py",
     "replication/keeping/store.py",
     "replication/keeping/tables.py",
     "replication/service.py",

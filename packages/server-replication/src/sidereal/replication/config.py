@@ -11,7 +11,7 @@ from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.genesis import PRESETS
-from sidereal.replication.keeping.store import check_url, without_password
+from sidereal.replication.keeping.urls import check_url, without_password
 
 EMBEDDED = "embedded"
 EVERYWHERE: Final = ("0.0.0.0", "[::]")

@@ -17,7 +17,6 @@ from typing import Any, Final
 import numpy as np
 import trio
 
-from sidereal.protocol.errors import StoreError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
@@ -29,13 +28,13 @@ from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
-from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
+from sidereal.replication.ending import GOODBYE_S
 from sidereal.replication.genesis import make_world
 from sidereal.replication.http.app import HttpConfig, create_app, serve_http
 from sidereal.replication.http.metrics import Metric
 from sidereal.replication.http.status import Board, describe_metrics, describe_world
-from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
+from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.replicator import Keys, Replicator
 
@@ -56,7 +55,11 @@ WATCH_S: Final = 1.0
 
 
 class Service:
-    """One replication server's shell; `run` makes and runs it."""
+    """One replication server's shell; `run` makes and runs it.
+
+    Attributes:
+        saver: writes into the database what has changed.
+    """
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class Service:
         self._watched_at = -math.inf
         self._client_key = client_key
         self._board = Board()
+        self.saver = Saver(replicator, store, self._board)
         self._ticking = False
         self._started_at = trio.current_time()
         self._status: dict[str, Any] = {}
@@ -222,56 +226,12 @@ class Service:
                 buffer = statistics.receive_buffer_size
                 log.warning("overflowed %s", fields(socket=name, datagrams=new, buffer=buffer))
 
-    async def save(self) -> None:
-        """Write changed rows behind the tick, for ever."""
-        while True:
-            if not await self.save_once():
-                await trio.sleep(SAVE_IDLE_S)
-
-    async def save_once(self) -> bool:
-        """Write one batch.
-
-        Returns:
-            whether there was one, and it was written.
-        """
-        batch = self._core.saving.take_batch(SAVE_ROWS_MAX)
-        started_at = trio.current_time()
-        try:
-            if batch is None:
-                await self._store.save_tick(self._core.tick)
-                return False
-            await self._write(batch)
-        except StoreError as error:
-            log.warning("not_saved %s", fields(tick=self._core.tick, why=str(error)))
-            await trio.sleep(SAVE_RETRY_S)
-            return False
-        self._board.saved_rows += len(batch)
-        self._board.flushes.add((trio.current_time() - started_at) * 1000)
-        return True
-
-    async def _write(self, batch: Batch) -> None:
-        """Write a batch; whatever else becomes of the attempt, its rows wait again."""
-        written = False
-        try:
-            await self._store.write_rows(batch)
-            written = True
-        finally:
-            if written:
-                self._core.saving.committed(batch)
-            else:
-                self._core.saving.failed(batch)
-
     async def close(self) -> None:
         """Say goodbye to everybody and save all that is left."""
         now = trio.current_time()
         self._core.close(now)
         self._send(now)
-        with trio.move_on_after(SAVE_S_MAX):
-            while self._core.saving.depth:
-                await self.save_once()
-            await self.save_once()  # the tick, when no rows are left
-        if self._core.saving.depth:
-            log.error("lost %s", fields(rows=self._core.saving.depth, waited_s=SAVE_S_MAX))
+        await self.saver.finish()
         for endpoint in (self._core.clients.endpoint, self._core.shards.endpoint):
             endpoint.close(trio.current_time())
         self._send(trio.current_time())
@@ -350,7 +310,7 @@ async def _run(
                 address = await nursery.start(serve_http, *http, app)
                 nursery.start_soon(service.receive_clients)
                 nursery.start_soon(service.receive_shards)
-                nursery.start_soon(service.save)
+                nursery.start_soon(service.saver.run)
                 announce(
                     {
                         "http": f"http://{format_endpoint(address)}",

@@ -19,7 +19,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 import numpy as np
@@ -36,6 +35,7 @@ from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_erro
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.stored import Account, Recovered, StoreStatistics
 from sidereal.replication.keeping.tables import LONG_S_MAX, Connection, NameTakenError
+from sidereal.replication.keeping.urls import check_url, without_password
 
 T = TypeVar("T")
 
@@ -342,30 +342,6 @@ async def open_store(database: str | Embedded, schema: Schema) -> AsyncIterator[
         finally:
             with trio.CancelScope(shield=True):
                 await store._close()
-
-
-def check_url(url: str) -> str:
-    """Check that this can be a database's URL, and return it.
-
-    Raises:
-        ConfigError: it can't; the message does not repeat a password.
-    """
-    try:
-        parts = urlsplit(url)
-        fits = parts.scheme in ("postgres", "postgresql") and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ConfigError(
-            "--database takes embedded, or a URL like postgresql://user:password@host:5432/name"
-        )
-    return url
-
-
-def without_password(url: str) -> str:
-    """Say where a database is, for people: its URL without user, password and options."""
-    parts = urlsplit(url)
-    return f"{parts.netloc.rpartition('@')[2] or 'a local socket'}{parts.path}"
 
 
 def _words(fault: BaseException) -> str:
