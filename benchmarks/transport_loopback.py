@@ -44,22 +44,29 @@ class End(Generic[Endpoint]):
     def __init__(self, endpoint: Endpoint, socket: UdpSocket) -> None:
         self.endpoint: Endpoint = endpoint
         self.socket = socket
+        self._times: tuple[Callable[[], float], ...] = (time.monotonic,)
+        if isinstance(endpoint, ServerEndpoint):
+            self._times = time.monotonic, time.time
 
     def send(self) -> None:
         """Do what is due and send what there is to send."""
         now = time.monotonic()
         due = self.endpoint.next_timer()
         if due is not None and due <= now:
-            self.endpoint.handle_timer(now, time.time())
+            self.endpoint.handle_timer(*self._read_clocks())
         self.socket.send_nowait(self.endpoint.datagrams_to_send(now))
 
     def receive(self) -> None:
         """Take all that came."""
-        now, wall_now = time.monotonic(), time.time()
+        clocks = self._read_clocks()
         take = self.endpoint.receive_datagram
         while datagrams := self.socket.receive_nowait():
             for datagram, address in datagrams:
-                take(datagram, address, now, wall_now)
+                take(datagram, address, *clocks)
+
+    def _read_clocks(self) -> list[float]:
+        """Read what the endpoint wants to know of the time; only a server asks for Unix seconds."""
+        return [read() for read in self._times]
 
     def messages(self) -> list[bytes]:
         """Take the messages that arrived, and fail if the connection ended."""
@@ -101,8 +108,7 @@ def issue_token(key: bytes, server: Address, client_id: int) -> bytes:
 
 
 def make_client(socket: UdpSocket, token: bytes) -> End[ClientEndpoint]:
-    now, wall_now = time.monotonic(), time.time()
-    endpoint = ClientEndpoint(token, CHANNELS, os.urandom, now, wall_now, UNLIMITED)
+    endpoint = ClientEndpoint(token, CHANNELS, os.urandom, time.monotonic(), UNLIMITED)
     return End(endpoint, socket)
 
 

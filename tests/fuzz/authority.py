@@ -80,7 +80,7 @@ class Authority:
         self, peers: dict[Address, Peer], token: bytes, channels: Sequence[ChannelSpec]
     ) -> Peer:
         entropy = random.Random(len(peers)).randbytes
-        peer = Peer(ClientEndpoint(token, channels, entropy, self.now, WALL))
+        peer = Peer(ClientEndpoint(token, channels, entropy, self.now))
         peers[CLIENT._replace(port=CLIENT.port + len(peers))] = peer
         self.carry()
         return peer
@@ -107,10 +107,11 @@ class Authority:
         self.core.pump(self.now)
 
     def _end(self, endpoint: ServerEndpoint | ClientEndpoint) -> End:
-        endpoint.handle_timer(self.now, WALL)
+        clocks = (self.now, WALL) if isinstance(endpoint, ServerEndpoint) else (self.now,)
+        endpoint.handle_timer(*clocks)
         return End(
             lambda: endpoint.datagrams_to_send(self.now),
-            lambda datagram, address: endpoint.receive_datagram(datagram, address, self.now, WALL),
+            lambda datagram, address: endpoint.receive_datagram(datagram, address, *clocks),
         )
 
 

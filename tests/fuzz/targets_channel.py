@@ -101,9 +101,7 @@ def run_server_endpoint(body: bytes) -> None:
     """Send a server endpoint any payloads, through a session with nothing on top."""
     now = 0.0
     server = make_server_endpoint()
-    client = SessionClient(
-        issue_token(PROTOCOL_ID), entropy=random.Random(2).randbytes, now=now, wall_now=WALL
-    )
+    client = SessionClient(issue_token(PROTOCOL_ID), entropy=random.Random(2).randbytes, now=now)
     here = End(
         lambda: server.datagrams_to_send(now),
         lambda datagram, address: server.receive_datagram(datagram, address, now, WALL),
@@ -141,16 +139,14 @@ def run_client_endpoint(body: bytes) -> None:
         entropy=random.Random(1).randbytes,
         now=now,
     )
-    client = ClientEndpoint(
-        issue_token(PROTOCOL_ID), CHANNELS, random.Random(2).randbytes, now, WALL
-    )
+    client = ClientEndpoint(issue_token(PROTOCOL_ID), CHANNELS, random.Random(2).randbytes, now)
     there = End(
         server.datagrams_to_send,
         lambda datagram, address: server.receive_datagram(datagram, address, now, WALL),
     )
     here = End(
         lambda: client.datagrams_to_send(now),
-        lambda datagram, address: client.receive_datagram(datagram, address, now, WALL),
+        lambda datagram, address: client.receive_datagram(datagram, address, now),
     )
     exchange(there, {CLIENT: here})
     assert isinstance(client.next_event(), Opened)
@@ -160,7 +156,7 @@ def run_client_endpoint(body: bytes) -> None:
             client.send(number, b"tagged", number)
         if act & 1 == WAIT:
             now += len(content) / 100
-            client.handle_timer(now, WALL)
+            client.handle_timer(now)
         elif content and len(content) <= limits.PAYLOAD_SIZE_MAX:
             server.send_payloads(0, [content], now)
         exchange(there, {CLIENT: here})

@@ -133,7 +133,6 @@ def run_client(body: bytes) -> None:
         schema=SCHEMA,
         entropy=random.Random(2).randbytes,
         now=now,
-        wall_now=WALL,
         software="fuzz",
         mirror=body[:1] != b"\1",
     )

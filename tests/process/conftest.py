@@ -208,7 +208,7 @@ class Pilot:
     """A client on a socket of its own, driven by hand."""
 
     def __init__(self, connect_token: bytes, **options: Any) -> None:
-        settings = {"schema": BASE_SCHEMA, "wall_now": time.time(), **options}
+        settings = {"schema": BASE_SCHEMA, **options}
         self.client = Client(
             connect_token,
             entropy=os.urandom,

@@ -229,7 +229,6 @@ class Stay:
             schema=BASE_SCHEMA,
             entropy=self.rng.bytes,
             now=self.now,
-            wall_now=WALL + self.now,
             software="tests",
             mirror=mirror,
             predict=predict,

@@ -189,7 +189,6 @@ async def test_a_cancelled_client_says_goodbye() -> None:
                 schema=BASE_SCHEMA,
                 entropy=os.urandom,
                 now=trio.current_time(),
-                wall_now=time.time(),
                 software="tests",
             )
             with trio.CancelScope() as stay:
@@ -211,7 +210,6 @@ async def test_a_client_whose_token_is_no_good_returns_at_once() -> None:
         schema=BASE_SCHEMA,
         entropy=os.urandom,
         now=trio.current_time(),
-        wall_now=time.time(),
         software="tests",
     )
     with trio.fail_after(5):

@@ -572,7 +572,7 @@ class Hall:
     def join_honest(self, address: Address = HOME) -> ClientEndpoint:
         connect_token = self.issue_token(len(self.clients))
         entropy = self.network.entropy
-        client = ClientEndpoint(connect_token, CHANNELS, entropy, self.now, self.wall_now)
+        client = ClientEndpoint(connect_token, CHANNELS, entropy, self.now)
         self.clients[address] = client
         self.run(0.1)
         assert client.state is ClientState.CONNECTED
@@ -591,7 +591,7 @@ class Hall:
             self.now += 0.05
             self.server.handle_timer(self.now, self.wall_now)
             for client in self.clients.values():
-                client.handle_timer(self.now, self.wall_now)
+                client.handle_timer(self.now)
             while self.exchange():
                 pass
 
@@ -606,7 +606,7 @@ class Hall:
         for answer, address in answers:
             self.sent_size[address] += len(answer)
             if address in self.clients:
-                self.clients[address].receive_datagram(answer, SERVER, self.now, self.wall_now)
+                self.clients[address].receive_datagram(answer, SERVER, self.now)
         return bool(answers)
 
     @property
@@ -627,19 +627,16 @@ class Cheater:
             connect_token,
             entropy=hall.network.entropy,
             now=hall.now,
-            wall_now=hall.wall_now,
         )
         self.heard: list[wire.Packet] = []
         self._sequence = 0
 
-    def receive_datagram(
-        self, datagram: bytes, address: Address, now: float, wall_now: float
-    ) -> None:
+    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
         payload = self.session.receive_datagram(datagram, address, now)
         if payload is not None:
             self.heard.append(wire.decode_packet_untrusted(payload, RELIABLE))
 
-    def handle_timer(self, now: float, wall_now: float) -> None:
+    def handle_timer(self, now: float) -> None:
         self.session.handle_timer(now)
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:

@@ -209,7 +209,7 @@ def test_garbage_datagrams_change_nothing() -> None:
     for size in range(0, limits.DATAGRAM_SIZE_MAX + 50, 7):
         for source in (CLIENT, Address("203.0.113.9", 7)):
             pair.server.receive_datagram(rng.bytes(size), source, pair.now, pair.wall_now)
-        pair.client.receive_datagram(rng.bytes(size), SERVER, pair.now, pair.wall_now)
+        pair.client.receive_datagram(rng.bytes(size), SERVER, pair.now)
     pair.run(1.0)
     assert (pair.server_events, pair.client_events) == events
 
@@ -241,7 +241,7 @@ def test_malformed_payloads_of_a_session_are_counted_and_the_last_straw_closes()
     closed_after = 0
     while now < 5.0 and pair.client.close_reason is None:
         now += 0.01
-        pair.client.handle_timer(now, WALL_START)
+        pair.client.handle_timer(now)
         for datagram, _ in pair.client.datagrams_to_send(now):
             server.receive_datagram(datagram, CLIENT, now, WALL_START + now)
         while server.next_event() is not None:
@@ -250,7 +250,7 @@ def test_malformed_payloads_of_a_session_are_counted_and_the_last_straw_closes()
             server.send_payloads(0, [b"\xff" * 50], now)
             nonsense += 1
         for datagram, _ in server.datagrams_to_send():
-            pair.client.receive_datagram(datagram, SERVER, now, WALL_START + now)
+            pair.client.receive_datagram(datagram, SERVER, now)
         closed_after = pair.client.statistics().payloads_malformed
     assert pair.client.close_reason is CloseReason.PROTOCOL_VIOLATION
     assert nonsense == closed_after == limits.MALFORMED_PAYLOADS_MAX + 1

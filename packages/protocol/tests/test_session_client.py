@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -14,7 +15,7 @@ from sidereal.protocol.session.client import ClientClosed, SessionClient
 from sidereal.protocol.session.packet import Drop
 from sidereal.protocol.session.states import ClientSignal, ClientState, next_state
 from sidereal.protocol.session.token import ConnectToken, read_connect_token_untrusted
-from sidereal.protocol.testing.sessions import PROTOCOL_ID, SERVER, SessionNetwork
+from sidereal.protocol.testing.sessions import PROTOCOL_ID, SERVER, WALL_START, SessionNetwork
 
 HOME = Address("198.51.100.1", 50001)
 
@@ -44,7 +45,6 @@ class Puppet:
             self.token_bytes,
             entropy=self.network.entropy,
             now=now,
-            wall_now=self.network.wall_now,
         )
         self.aead = ChaCha20Poly1305(self.token.server_to_client_key)
         self.associated = packet.associated_data(PROTOCOL_ID)
@@ -141,22 +141,26 @@ def test_token_that_expires_later_does_not_end_a_session() -> None:
     assert client.state is ClientState.CONNECTED
 
 
-def test_token_already_expired_ends_at_once() -> None:
-    puppet = Puppet(expire_s=3)
-    client = SessionClient(
-        puppet.token_bytes,
-        entropy=puppet.network.entropy,
-        now=0.0,
-        wall_now=puppet.network.wall_now + 3,
-    )
+@pytest.mark.parametrize("server_s", [0.0, 1e9, 4e9])
+def test_a_token_lasts_from_when_the_client_got_it_whatever_time_the_server_says_it_is(
+    server_s: float,
+) -> None:
+    network = SessionNetwork()
+    network.now = server_s - WALL_START
+    token = network.issue_token(expire_s=3)
+    network.now = 0.0
+    client = network.start_client(HOME, token)
+    assert client.datagrams_to_send()
+    client.handle_timer(math.nextafter(3.0, 0.0))
+    assert client.close_reason is None
+    client.handle_timer(3.0)
     assert client.state is ClientState.CONNECT_TOKEN_EXPIRED
     assert client.next_event() == ClientClosed(CloseReason.TOKEN_EXPIRED)
-    assert client.datagrams_to_send() == []
 
 
 @pytest.mark.parametrize("token", [b"", bytes(2048), b"NETCODE 1.02\0" + bytes(2035)])
 def test_bytes_that_are_no_token_end_at_once(token: bytes) -> None:
-    client = SessionClient(token, entropy=bytes, now=0.0, wall_now=0.0)
+    client = SessionClient(token, entropy=bytes, now=0.0)
     assert client.state is ClientState.INVALID_CONNECT_TOKEN
     assert client.close_reason is CloseReason.TOKEN_INVALID
     assert client.server_address is None

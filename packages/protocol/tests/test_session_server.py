@@ -36,9 +36,7 @@ def dropped(network: SessionNetwork) -> dict[Drop, int]:
 
 
 def request_of(network: SessionNetwork, token: bytes) -> bytes:
-    client = SessionClient(
-        token, entropy=network.entropy, now=network.now, wall_now=network.wall_now
-    )
+    client = SessionClient(token, entropy=network.entropy, now=network.now)
     return client.datagrams_to_send()[0][0]
 
 

@@ -27,7 +27,7 @@ CONNECTED = ClientState.CONNECTED
 # "nothing happens", "n" the next server if the token names one, and then what follows it.
 STANDARD = {
     #            start invalid expired challenge denied keep payload discon. silence close
-    DISCONNECTED: "req  inv     exp     .         .      .    .       .       .       .",
+    DISCONNECTED: "req  inv     .       .         .      .    .       .       .       .",
     REQUESTING: "  .    .       exp     resp      n:den  .    .       .       n:rqt   dis",
     RESPONDING: "  .    .       exp     .         n:den  conn .       .       n:rst   dis",
     CONNECTED: "   .    .       .       .         .      conn conn    dis     tmo     dis",

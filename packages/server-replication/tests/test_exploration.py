@@ -80,7 +80,7 @@ class Voyage:
             wall_now=WALL,
             entropy=rng.bytes,
         )
-        return ClientEndpoint(token, channels, rng.bytes, self.now, WALL)
+        return ClientEndpoint(token, channels, rng.bytes, self.now)
 
     def run(self, ticks: int) -> None:
         core = self.core
@@ -90,7 +90,7 @@ class Voyage:
             alive["version"], alive["tick"] = RECORDS_VERSION, core.tick
             self.shard.send(ShardChannel.PROPOSAL, alive.tobytes(), 0)
             for link, peer in ((core.shards, self.shard), (core.clients, self.client)):
-                peer.handle_timer(self.now, WALL)
+                peer.handle_timer(self.now)
                 for datagram, _ in peer.datagrams_to_send(self.now):
                     link.receive_datagram(datagram, PEER, self.now, WALL)
             core.pump(self.now)
@@ -98,7 +98,7 @@ class Voyage:
             for link, peer in ((core.shards, self.shard), (core.clients, self.client)):
                 link.endpoint.handle_timer(self.now, WALL)
                 for datagram, _ in link.endpoint.datagrams_to_send(self.now):
-                    peer.receive_datagram(datagram, SERVER, self.now, WALL)
+                    peer.receive_datagram(datagram, SERVER, self.now)
                 while (event := peer.next_event()) is not None:
                     if peer is self.client and isinstance(event, Received):
                         self._read(event)

@@ -71,7 +71,7 @@ class Cast:
             wall_now=WALL,
             entropy=self.entropy,
         )
-        client = ClientEndpoint(token, PLAYER_CHANNELS, self.entropy, self.now, WALL)
+        client = ClientEndpoint(token, PLAYER_CHANNELS, self.entropy, self.now)
         self.clients[Address("198.51.100.1", 5000 + len(self.clients))] = client
         self.run(ticks)
         return client
@@ -88,7 +88,7 @@ class Cast:
             wall_now=WALL,
             entropy=self.entropy,
         )
-        shard = ClientEndpoint(token, SHARD_CHANNELS, self.entropy, self.now, WALL)
+        shard = ClientEndpoint(token, SHARD_CHANNELS, self.entropy, self.now)
         self.shards[Address("198.51.100.2", 5000)] = shard
         self.run(10)
         return shard
@@ -100,7 +100,7 @@ class Cast:
             self.now += RULES.tick_s
             for link, peers, _ in sides:
                 for address, peer in peers.items():
-                    peer.handle_timer(self.now, WALL)
+                    peer.handle_timer(self.now)
                     for datagram, _ in peer.datagrams_to_send(self.now):
                         link.receive_datagram(datagram, address, self.now, WALL)
             core.pump(self.now)
@@ -108,7 +108,7 @@ class Cast:
             for link, peers, server in sides:
                 link.endpoint.handle_timer(self.now, WALL)
                 for datagram, address in link.endpoint.datagrams_to_send(self.now):
-                    peers[address].receive_datagram(datagram, server, self.now, WALL)
+                    peers[address].receive_datagram(datagram, server, self.now)
 
 
 def say_hello(client: ClientEndpoint) -> None:

@@ -26,10 +26,8 @@ class Client:
         messages: what arrived, in order.
     """
 
-    def __init__(
-        self, token: bytes, schema_hash: bytes, first_sequence: int, now: float, wall_now: float
-    ) -> None:
-        self.session = ClientSession(token, first_sequence, now, wall_now)
+    def __init__(self, token: bytes, schema_hash: bytes, first_sequence: int, now: float) -> None:
+        self.session = ClientSession(token, first_sequence, now)
         self.content = ToClient()
         self.messages: list[Message] = []
         self._connection = Connection(CLIENT_LINK)

@@ -48,7 +48,7 @@ class ClientSession:
         slot: of the session, and how many the server has.
     """
 
-    def __init__(self, token: bytes, first_sequence: int, now: float, wall_now: float) -> None:
+    def __init__(self, token: bytes, first_sequence: int, now: float) -> None:
         self.state = State.SENDING_CONNECTION_REQUEST
         self.slot: tuple[int, int] | None = None
         self._token: ConnectToken
@@ -65,9 +65,6 @@ class ClientSession:
             self._token = read_token(token)
         except Malformed:
             self.state = State.INVALID_CONNECT_TOKEN
-        else:
-            if self._token.expires <= wall_now:
-                self.state = State.CONNECT_TOKEN_EXPIRED
 
     @property
     def address(self) -> Address:

@@ -68,7 +68,7 @@ class Talk:
             entropy=self._rng.bytes,
             now=0.0,
         )
-        self._client = ClientEndpoint(token, CHANNELS, self._rng.bytes, 0.0, WALL_START)
+        self._client = ClientEndpoint(token, CHANNELS, self._rng.bytes, 0.0)
         self._peer = 0
 
     def play(self) -> None:
@@ -84,9 +84,9 @@ class Talk:
             if end == SERVER:
                 self._server.receive_datagram(datagram, FROM, now, wall_now)
             else:
-                self._client.receive_datagram(datagram, AT, now, wall_now)
+                self._client.receive_datagram(datagram, AT, now)
         self._server.handle_timer(now, wall_now)
-        self._client.handle_timer(now, wall_now)
+        self._client.handle_timer(now)
         self._take_events()
         if self._peer and step % 8 == 0 and now < TALK_S:
             self._say(CLIENT)

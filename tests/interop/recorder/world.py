@@ -349,7 +349,6 @@ class World:
             schema=BASE_SCHEMA,
             entropy=self._entropy,
             now=JOIN_S,
-            wall_now=WALL_START + JOIN_S,
             software="recorded",
         )
 

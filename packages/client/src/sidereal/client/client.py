@@ -84,7 +84,6 @@ class Client:
         schema: Schema,
         entropy: Callable[[int], bytes],
         now: float,
-        wall_now: float,
         software: str,
         mirror: bool = True,
         predict: bool = True,
@@ -96,8 +95,7 @@ class Client:
             connect_token: 2048 bytes from the HTTP endpoint.
             schema: the components this client speaks.
             entropy: source of random bytes.
-            now: monotonic seconds.
-            wall_now: Unix seconds, for the token's expiry.
+            now: monotonic seconds; the token's lifetime counts from here.
             software: name and version of the face.
             mirror: whether to keep a replica; without one there is nothing to view.
             predict: whether to run the flight model ahead of the authority.
@@ -112,10 +110,7 @@ class Client:
         self._schema, self._software = schema, software
         self._mirror, self._predict, self._phase = mirror, predict, phase
         self._now = now
-        self._wall_offset_s = wall_now - now
-        self._endpoint = ClientEndpoint(
-            connect_token, PLAYER_CHANNELS, entropy=entropy, now=now, wall_now=wall_now
-        )
+        self._endpoint = ClientEndpoint(connect_token, PLAYER_CHANNELS, entropy, now)
         self._events: deque[ClientEvent] = deque(maxlen=limits.EVENTS_MAX)
         self._traffic = Traffic(now)
         self.replica: Replica | None = None
@@ -137,14 +132,14 @@ class Client:
         """Take one datagram; bad ones are dropped and counted."""
         self._now = now
         self._traffic.bytes_in += len(datagram)
-        self._endpoint.receive_datagram(datagram, address, now, now + self._wall_offset_s)
+        self._endpoint.receive_datagram(datagram, address, now)
         self._drain(now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at `now`."""
         self._now = now
         self._traffic.advance(now)
-        self._endpoint.handle_timer(now, now + self._wall_offset_s)
+        self._endpoint.handle_timer(now)
         self._drain(now)
         if self.stage is Stage.JOINED:
             self._send_inputs(now)

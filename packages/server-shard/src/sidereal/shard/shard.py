@@ -107,7 +107,7 @@ class ShardCore:
             wall_now=wall_now,
             entropy=entropy,
         )
-        self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, wall_now, SHARD_BUDGET)
+        self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET)
         self._hello = ShardHello(schema.hash, name, entropy(16))
         self._schema = schema
         self._rng = np.random.default_rng(seed)
@@ -134,12 +134,12 @@ class ShardCore:
         self, datagram: bytes, address: Address, now: float, wall_now: float
     ) -> None:
         """Take in one datagram; a bad one is counted and otherwise ignored."""
-        self._endpoint.receive_datagram(datagram, address, now, wall_now)
+        self._endpoint.receive_datagram(datagram, address, now)
         self._drain_events(now)
 
     def handle_timer(self, now: float, wall_now: float) -> None:
         """Do what is due by now: retransmissions, keep-alives, giving up."""
-        self._endpoint.handle_timer(now, wall_now)
+        self._endpoint.handle_timer(now)
         self._drain_events(now)
 
     def next_timer(self) -> float | None:

@@ -16,7 +16,6 @@ from sidereal.client.front.layers import parse_layers
 from sidereal.client.front.viewer import Viewer
 from sidereal.protocol.errors import SiderealError, UnavailableError
 from sidereal.protocol.message.player import Role
-from sidereal.protocol.runtime.process import wall_clock_now
 from sidereal.protocol.state.schema import BASE_SCHEMA
 
 if TYPE_CHECKING:
@@ -93,7 +92,6 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
         schema=BASE_SCHEMA,
         entropy=os.urandom,
         now=clock(),
-        wall_now=wall_clock_now(),
         software=SOFTWARE,
     )
     viewer = Viewer(

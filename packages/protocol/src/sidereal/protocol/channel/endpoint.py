@@ -240,7 +240,6 @@ class ClientEndpoint:
         channels: Sequence[ChannelSpec],
         entropy: Callable[[int], bytes],
         now: float,
-        wall_now: float,
         budget: Budget | None = None,
     ) -> None:
         """Start to connect; a token that is no good ends the attempt at once, by an event.
@@ -249,11 +248,10 @@ class ClientEndpoint:
             connect_token: 2048 bytes, as issued.
             channels: of the connection, in the order of both ends.
             entropy: source of the first sequence number, and of those left out.
-            now: monotonic seconds.
-            wall_now: Unix seconds.
+            now: monotonic seconds; the token's lifetime counts from here.
             budget: what may be sent.
         """
-        self._session = SessionClient(connect_token, entropy=entropy, now=now, wall_now=wall_now)
+        self._session = SessionClient(connect_token, entropy=entropy, now=now)
         self._peer = Peer(SERVER_PEER, 0, channels, now, budget, entropy)
         self._events: deque[Opened | Received | Acked | Closed] = deque()
         self._close_reason: CloseReason | None = None
@@ -276,9 +274,7 @@ class ClientEndpoint:
         """Why it ended; None while it has not."""
         return self._close_reason
 
-    def receive_datagram(
-        self, datagram: bytes, address: Address, now: float, wall_now: float
-    ) -> None:
+    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
         """Take a datagram from the network; a bad one is counted and otherwise ignored."""
         payload = self._session.receive_datagram(datagram, address, now)
         if payload is None:
@@ -295,7 +291,7 @@ class ClientEndpoint:
         self._peer.receive_untrusted(payload, now, self._events)
         self._close_on_fault(now)
 
-    def handle_timer(self, now: float, wall_now: float) -> None:
+    def handle_timer(self, now: float) -> None:
         """Do what is due: requests, keep-alives, time-outs."""
         self._session.handle_timer(now)
         self._take_session_events(now)

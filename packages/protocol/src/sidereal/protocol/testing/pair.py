@@ -217,7 +217,7 @@ class EndpointPair:
 
     def make_client(self, token: bytes) -> ClientEndpoint:
         """Make a client endpoint with the server's channels."""
-        return ClientEndpoint(token, self._channels, self._entropy, self.now, self.wall_now)
+        return ClientEndpoint(token, self._channels, self._entropy, self.now)
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -226,7 +226,7 @@ class EndpointPair:
         while (at := self._next_time()) is not None and at <= until:
             self.now = max(self.now, at)
             self.server.handle_timer(self.now, self.wall_now)
-            self.client.handle_timer(self.now, self.wall_now)
+            self.client.handle_timer(self.now)
             self._deliver()
             self._exchange()
         self.now = until
@@ -241,7 +241,7 @@ class EndpointPair:
             if end == 0:
                 self.server.receive_datagram(datagram, CLIENT, self.now, self.wall_now)
             else:
-                self.client.receive_datagram(datagram, SERVER, self.now, self.wall_now)
+                self.client.receive_datagram(datagram, SERVER, self.now)
 
     def _exchange(self) -> None:
         for datagram, _ in self.server.datagrams_to_send(self.now):

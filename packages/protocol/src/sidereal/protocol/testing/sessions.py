@@ -113,7 +113,7 @@ class SessionNetwork:
 
     def start_client(self, address: Address, token: bytes) -> SessionClient:
         """Put a client, or a new one, at an address."""
-        client = SessionClient(token, entropy=self.entropy, now=self.now, wall_now=self.wall_now)
+        client = SessionClient(token, entropy=self.entropy, now=self.now)
         self.clients[address] = client
         self.client_events.setdefault(address, [])
         return client

@@ -37,7 +37,6 @@ from sidereal.client.events import Ended, Joined
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
-from sidereal.protocol.runtime.process import wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.tools.bots.behaviour import BEHAVIOURS, Behaviour, make_behaviour
@@ -115,7 +114,6 @@ class Seams:
     """Where a swarm gets time and randomness from; tests bring their own."""
 
     clock: Callable[[], float] = trio.current_time
-    wall_clock: Callable[[], float] = wall_clock_now
     cpu_clock: Callable[[], float] = time.process_time
     entropy: Callable[[int], bytes] = os.urandom
     transport: httpx.AsyncBaseTransport | None = None
@@ -237,7 +235,6 @@ class Swarm:
             schema=self._schema,
             entropy=self._seams.entropy,
             now=self._seams.clock(),
-            wall_now=self._seams.wall_clock(),
             software=SOFTWARE,
             mirror=mirroring is None or index < mirroring,
             predict=index < self._config.predicting,

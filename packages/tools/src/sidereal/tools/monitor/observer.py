@@ -18,7 +18,7 @@ from sidereal.client.front.watch import Flash, OwnerWatch
 from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.message.player import Role
-from sidereal.protocol.runtime.process import entropy, wall_clock_now
+from sidereal.protocol.runtime.process import entropy
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.monitor.history import Move, Observed, Sector
 
@@ -54,7 +54,6 @@ class Observer:
             schema=BASE_SCHEMA,
             entropy=entropy,
             now=trio.current_time(),
-            wall_now=wall_clock_now(),
             software=SOFTWARE,
             predict=False,
         )

@@ -312,7 +312,6 @@ class ClientProcess(Process):
             schema=self._schema,
             entropy=self.rng.bytes,
             now=local,
-            wall_now=self.wall(local),
             software="simulated",
             phase=float(self.rng.random()),
         )

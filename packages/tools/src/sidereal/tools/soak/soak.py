@@ -83,7 +83,7 @@ class Soak:
         if destination == self.rig.address:
             self.rig.server.receive_datagram(datagram, source, now, wall_now)
         else:
-            self._by_address[destination].receive_datagram(datagram, source, now, wall_now)
+            self._by_address[destination].receive_datagram(datagram, source, now)
 
     def turn(self, now: float, wall_now: float) -> list[Departure]:
         """Do what is due; returns what leaves the links."""

@@ -94,18 +94,16 @@ class Visitor:
         self._address, self._acts_at = address, now
         rig.ways_down[address] = self.down
 
-    def receive_datagram(
-        self, datagram: bytes, source: Address, now: float, wall_now: float
-    ) -> None:
+    def receive_datagram(self, datagram: bytes, source: Address, now: float) -> None:
         """Take a datagram that came at its socket."""
         if self.endpoint is not None:
-            self.endpoint.receive_datagram(datagram, source, now, wall_now)
+            self.endpoint.receive_datagram(datagram, source, now)
             self.wake_at = now
 
     def turn(self, rig: Rig, now: float, wall_now: float) -> None:
         """Do what is due."""
         if self.wake_at <= now and self.endpoint is not None:
-            self.endpoint.handle_timer(now, wall_now)
+            self.endpoint.handle_timer(now)
             self._take_events(rig, now)
         if self._acts_at <= now:
             self._act(rig, now, wall_now)
@@ -176,7 +174,7 @@ class Visitor:
         self.stage = Stage.CONNECTING
         rig.checker.begin(self.session, self._client_id, self._address, now)
         token = rig.issue_token(self.session, self._client_id, wall_now)
-        self.endpoint = ClientEndpoint(token, CHANNELS, rig.entropy, now, wall_now)
+        self.endpoint = ClientEndpoint(token, CHANNELS, rig.entropy, now)
         self.wake_at = now
         if self._visit.ending is Ending.GIVE_UP:
             self._acts_at = now + self._visit.stays_s
