@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import numpy as np
 from authority import RULES, ships
 from target import Target
 
-from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.links import UserData, decode_user_data_untrusted, encode_user_data
 from sidereal.protocol.message import codec
@@ -49,6 +50,7 @@ from sidereal.replication.http.credentials import (
 
 DTYPES: Final = (codec.LEASE_ROW, SCHEMA.full_record, SCHEMA.exact_record, SCHEMA.wire_record)
 ROWS_MAX: Final = 8
+CHANNELS_MAX: Final = 6
 
 
 CODEC: Final = "protocol.message.codec."
@@ -68,12 +70,22 @@ def user_data_seeds() -> Iterator[bytes]:
     yield encode_user_data(UserData((1 << 63) - 1, Role.OPERATOR, "😀" * 6, bytes(range(16))))
 
 
-def decoding(decode: Callable[[bytes], Any]) -> Callable[[bytes], None]:
-    """Make a target of a decoder of messages: what it reads can be written, and is the same."""
+def decoding(decode: Callable[[int, bytes], Any]) -> Callable[[bytes], None]:
+    """Make a target of a decoder of messages.
+
+    What it reads can be written, and is the same; and it is a message on one channel at most.
+    """
 
     def run(body: bytes) -> None:
-        written = codec.encode_message(decode(body))
-        assert codec.encode_message(decode(written)) == written
+        read = []
+        for channel in range(CHANNELS_MAX):
+            with contextlib.suppress(WireError):
+                read.append((channel, decode(channel, body)))
+        if not read:
+            raise WireError("a message on no channel")
+        [(channel, message)] = read
+        written = codec.encode_message(message)
+        assert codec.encode_message(decode(channel, written)) == written
 
     return run
 

@@ -118,7 +118,7 @@ class World:
                 self.peer = None
                 self.closed.append(event.reason)
             elif isinstance(event, Received):
-                message = decode_client_untrusted(event.message)
+                message = decode_client_untrusted(event.channel, event.message)
                 self.received.append(message)
                 if isinstance(message, Hello):
                     self.say(*self.greeting())
@@ -642,3 +642,15 @@ def test_an_input_that_the_shard_guessed_ahead_is_no_fault() -> None:
     stay.run(0.5)
     assert stay.client.statistics().malformed == 0
     assert len(stay.client.unanswered_input_ages(stay.now)) <= 8
+
+
+def test_what_comes_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    assert stay.world.peer is not None
+    refused = encode_message(Refused(CloseReason.FENCED, "not said"))
+    stay.world.endpoint.send(stay.world.peer, PlayerChannel.CONTROLS, refused)
+    stay.world.endpoint.send(stay.world.peer, PlayerChannel.SNAPSHOT, refused, tag=1)
+    stay.run(0.2)
+    assert stay.client.stage is Stage.JOINED
+    assert stay.client.statistics().malformed == 2

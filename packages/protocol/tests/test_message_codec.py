@@ -16,43 +16,121 @@ from sidereal.protocol.message.codec import (
     decode_shard_untrusted,
     encode_message,
 )
-from sidereal.protocol.message.player import Chat, Notice, Refused
-from sidereal.protocol.message.shard import ShardHello
+from sidereal.protocol.message.player import (
+    Assigned,
+    Chat,
+    Controls,
+    Hello,
+    LeaseMap,
+    LookAt,
+    Notice,
+    PlayerChannel,
+    Refused,
+    Role,
+    Welcome,
+)
+from sidereal.protocol.message.shard import (
+    Adopt,
+    Beat,
+    Farewell,
+    Grant,
+    Load,
+    Release,
+    Revoke,
+    RoutedControls,
+    ShardChannel,
+    ShardHello,
+    ShardWelcome,
+)
+from sidereal.protocol.rules import Rules
 
-Decode = Callable[[bytes], Any]
+Decode = Callable[[int, bytes], Any]
 DECODERS = (
     decode_client_untrusted,
     decode_server_untrusted,
     decode_shard_untrusted,
     decode_authority_untrusted,
 )
+HASH = bytes(16)
+BUTTONS = b"\1\0"
+# PROTOCOL.md, "Messages": what travels which way, and on which channel of its link.
+TRAVELS: list[tuple[Decode, int, Any]] = [
+    (decode_client_untrusted, PlayerChannel.CONTROLS, Controls(1, 1, BUTTONS)),
+    (decode_client_untrusted, PlayerChannel.COMMAND, Hello(HASH, "test")),
+    (decode_client_untrusted, PlayerChannel.COMMAND, LookAt(1.0, 2.0)),
+    (decode_client_untrusted, PlayerChannel.COMMAND, Chat("hello")),
+    (decode_server_untrusted, PlayerChannel.COMMAND, Welcome(HASH, Rules(), 1, 1, Role.PLAYER, "")),
+    (decode_server_untrusted, PlayerChannel.COMMAND, Refused(CloseReason.WORLD_FULL, "full")),
+    (decode_server_untrusted, PlayerChannel.COMMAND, Assigned(1, 1, 1)),
+    (decode_server_untrusted, PlayerChannel.COMMAND, LeaseMap(1, b"")),
+    (decode_server_untrusted, PlayerChannel.COMMAND, Chat("hello", "Ada")),
+    (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
+    (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"")),
+    (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH)),
+    (decode_shard_untrusted, ShardChannel.LEASE, Farewell()),
+    (decode_authority_untrusted, ShardChannel.BEAT, Beat(1, 1)),
+    (decode_authority_untrusted, ShardChannel.CONTROLS, RoutedControls(1, 1, 1, BUTTONS)),
+    (decode_authority_untrusted, ShardChannel.LEASE, ShardWelcome(1, Rules(), 1)),
+    (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "")),
+    (decode_authority_untrusted, ShardChannel.LEASE, Grant(1, b"")),
+    (decode_authority_untrusted, ShardChannel.LEASE, Revoke(1, b"")),
+    (decode_authority_untrusted, ShardChannel.LEASE, Adopt(1, b"")),
+    (decode_authority_untrusted, ShardChannel.LEASE, Release(1, b"")),
+]
 
 
 @pytest.mark.parametrize(
-    ("decode", "message"),
+    ("decode", "own_channel", "message"),
+    TRAVELS,
+    ids=[f"{decode.__name__}-{type(message).__name__}" for decode, _, message in TRAVELS],
+)
+def test_every_message_is_read_on_its_own_channel_only(
+    decode: Decode, own_channel: int, message: Any
+) -> None:
+    body = encode_message(message)
+    assert decode(own_channel, body) == message
+    for channel in range(-1, 256):
+        if channel != own_channel:
+            with pytest.raises(WireError, match=f"channel {channel}"):
+                decode(channel, body)
+
+
+def test_no_message_is_read_by_the_end_that_sends_it() -> None:
+    for decode, channel, message in TRAVELS:
+        readers = {decode for decode, _, other in TRAVELS if type(other) is type(message)}
+        for other in set(DECODERS) - readers:
+            with pytest.raises(WireError):
+                other(channel, encode_message(message))
+
+
+@pytest.mark.parametrize(
+    ("decode", "channel", "message"),
     [
-        (decode_client_untrusted, Chat("hello")),
-        (decode_server_untrusted, Notice("hello")),
-        (decode_shard_untrusted, ShardHello(bytes(16), "hello", bytes(16))),
-        (decode_authority_untrusted, Refused(CloseReason.FENCED, "hello")),
+        (decode_client_untrusted, PlayerChannel.COMMAND, Chat("hello")),
+        (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
+        (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "hello", HASH)),
+        (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "hello")),
     ],
 )
-def test_text_that_is_not_utf8_is_refused(decode: Decode, message: Any) -> None:
+def test_text_that_is_not_utf8_is_refused(decode: Decode, channel: int, message: Any) -> None:
     body = encode_message(message)
-    assert decode(body) == message
+    assert decode(channel, body) == message
     with pytest.raises(WireError):
-        decode(body.replace(b"hello", b"hell\xff"))
+        decode(channel, body.replace(b"hello", b"hell\xff"))
 
 
 @pytest.mark.parametrize("decode", DECODERS)
 def test_nesting_without_end_is_refused(decode: Decode) -> None:
-    with pytest.raises(WireError):
-        decode(b"\x91" * 100_000)
+    for channel in ShardChannel:
+        with pytest.raises(WireError):
+            decode(channel, b"\x91" * 100_000)
 
 
 @pytest.mark.parametrize("decode", DECODERS)
 @settings(derandomize=True, deadline=None, max_examples=100)
-@given(st.binary(max_size=100))
-def test_arbitrary_bytes_are_a_message_or_a_wire_error(decode: Decode, body: bytes) -> None:
+@given(st.sampled_from(ShardChannel), st.binary(max_size=100))
+def test_arbitrary_bytes_are_a_message_or_a_wire_error(
+    decode: Decode, channel: int, body: bytes
+) -> None:
     with contextlib.suppress(WireError):
-        decode(body)
+        decode(channel, body)

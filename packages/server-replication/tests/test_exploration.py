@@ -105,7 +105,7 @@ class Voyage:
 
     def _read(self, event: Received) -> None:
         if event.channel == PlayerChannel.COMMAND:
-            message = decode_server_untrusted(event.message)
+            message = decode_server_untrusted(event.channel, event.message)
             if isinstance(message, LeaseMap):
                 self.maps.append(message)
 

@@ -122,7 +122,7 @@ class Rig:
                 batches.append(rows)
                 tags.append(sent.tag)
             else:
-                release = decode_authority_untrusted(sent.message)
+                release = decode_authority_untrusted(sent.channel, sent.message)
                 assert isinstance(release, Release)
                 assert release.tick == self.tick
                 pairs = np.frombuffer(release.rows, "<u4").reshape(-1, 2).tolist()

@@ -184,7 +184,7 @@ def chat_lines(client: ClientEndpoint) -> list[str]:
     lines = []
     while (event := client.next_event()) is not None:
         if isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
-            message = decode_server_untrusted(event.message)
+            message = decode_server_untrusted(event.channel, event.message)
             if isinstance(message, Chat):
                 lines.append(message.text)
     return lines
@@ -272,7 +272,7 @@ def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> Non
     beats = []
     while (event := shard.next_event()) is not None:
         if isinstance(event, Received) and event.channel == ShardChannel.BEAT:
-            beats.append(decode_authority_untrusted(event.message))
+            beats.append(decode_authority_untrusted(event.channel, event.message))
     assert beats
     assert all(isinstance(beat, Beat) and beat.lead_us <= 0 for beat in beats)
 
@@ -312,3 +312,35 @@ def test_a_shard_that_sends_rubbish_is_fenced() -> None:
         cast.run(1)
     assert shard.close_reason is not None
     assert len(cast.core.shards.shards) == 0
+
+
+def test_what_a_client_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.PLAYER)
+    hello = encode_message(Hello(BASE_SCHEMA.hash, "test"))
+    for channel in (PlayerChannel.SNAPSHOT, PlayerChannel.CONTROLS):
+        client.send(channel, hello)
+    cast.run(4)
+    assert cast.core.clients.dropped["malformed"] == 2
+    assert snapshots(client) == 0
+    client.send(PlayerChannel.COMMAND, hello)
+    client.send(PlayerChannel.COMMAND, encode_message(Controls(1, 1, b"\1\0")))
+    cast.run(4)
+    assert cast.core.clients.dropped["malformed"] == 3
+    assert snapshots(client) > 0
+
+
+def test_what_a_shard_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
+    cast = Cast()
+    shard = cast.connect_shard()
+    hello = encode_message(ShardHello(BASE_SCHEMA.hash, "test", bytes(16)))
+    elsewhere = [channel for channel in ShardChannel if channel is not ShardChannel.LEASE]
+    for channel in elsewhere:
+        shard.send(channel, hello)
+    cast.run(4)
+    # Proposals of who has not said hello are not looked at.
+    assert cast.core.shards.dropped["malformed"] == len(elsewhere) - 1
+    assert len(cast.core.shards.shards) == 0
+    shard.send(ShardChannel.LEASE, hello)
+    cast.run(4)
+    assert len(cast.core.shards.shards) == 1

@@ -79,7 +79,7 @@ class Authority:
             elif isinstance(event, Received) and event.channel == ShardChannel.PROPOSAL:
                 self.proposals += 1
             elif isinstance(event, Received):
-                self.heard.append(decode_shard_untrusted(event.message))
+                self.heard.append(decode_shard_untrusted(event.channel, event.message))
                 if isinstance(self.heard[-1], ShardHello):
                     welcome = encode_message(ShardWelcome(1, RULES, self.tick))
                     self.endpoint.send(event.peer, ShardChannel.LEASE, welcome)

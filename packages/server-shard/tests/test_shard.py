@@ -221,7 +221,7 @@ class Rig:
                 self.arrivals.setdefault(tick, self.now)
                 self.proposed += [(tick, row) for row in rows]
             elif isinstance(event, Received):
-                message = decode_shard_untrusted(event.message)
+                message = decode_shard_untrusted(event.channel, event.message)
                 self.heard.append(message)
                 if isinstance(message, ShardHello) and self.welcomes:
                     self.tell(ShardWelcome(1, RULES, self.tick))
@@ -570,3 +570,12 @@ def trace(seed: int) -> tuple[str, str]:
 def test_same_seed_gives_the_same_bytes() -> None:
     assert trace(3) == trace(3)
     assert trace(3) != trace(4)
+
+
+def test_what_comes_on_another_channel_than_its_own_is_counted_and_not_heard(rig: Rig) -> None:
+    rig.tell(RoutedControls(SHIP, 1, 1, b"\1\0"), ShardChannel.LEASE)
+    rig.tell(Refused(CloseReason.FENCED, "not said"), ShardChannel.BEAT)
+    rig.tell(Refused(CloseReason.FENCED, "not said"), ShardChannel.PROPOSAL)
+    rig.run(0.3)
+    assert rig.core.serving
+    assert rig.core.statistics().messages_malformed == 3

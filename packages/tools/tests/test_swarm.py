@@ -106,7 +106,7 @@ class Host:
             self.socket.send_nowait(self.endpoint.datagrams_to_send(now))
 
     def receive(self, event: Received) -> None:
-        message = decode_client_untrusted(event.message)
+        message = decode_client_untrusted(event.channel, event.message)
         if isinstance(message, Hello):
             answers: list[Any] = [
                 Welcome(BASE_SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "bot"),

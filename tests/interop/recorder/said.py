@@ -33,26 +33,26 @@ def at_client(channel: int, body: bytes) -> Plain:
     """Read what arrived at a client."""
     if channel == PlayerChannel.SNAPSHOT:
         return {"message": "Snapshot", "tick": int(np.frombuffer(body, HEADER, 1)["tick"][0])}
-    return named(decode_server_untrusted(body))
+    return named(decode_server_untrusted(channel, body))
 
 
 def from_client(channel: int, body: bytes) -> Plain:
     """Read what arrived from a client."""
-    return named(decode_client_untrusted(body))
+    return named(decode_client_untrusted(channel, body))
 
 
 def at_shard(channel: int, body: bytes) -> Plain:
     """Read what arrived at a shard."""
     if channel == ShardChannel.GHOST:
         return _rows("Ghosts", BASE_SCHEMA.full_record, body)
-    return named(decode_authority_untrusted(body))
+    return named(decode_authority_untrusted(channel, body))
 
 
 def from_shard(channel: int, body: bytes) -> Plain:
     """Read what arrived from a shard."""
     if channel == ShardChannel.PROPOSAL:
         return _rows("Proposals", BASE_SCHEMA.exact_record, body)
-    return named(decode_shard_untrusted(body))
+    return named(decode_shard_untrusted(channel, body))
 
 
 def named(message: msgspec.Struct) -> Plain:

@@ -272,8 +272,8 @@ class Client:
                 self._command(Hello(self._schema.hash, self._software))
             case channel.Received(channel=PlayerChannel.SNAPSHOT, message=message):
                 self._take_snapshot(message, now)
-            case channel.Received(message=message):
-                self._take_message(decode_server_untrusted(message), now)
+            case channel.Received(channel=at, message=message):
+                self._take_message(decode_server_untrusted(at, message), now)
             case channel.Closed(reason=reason):
                 self._end(reason, "", now)
             case channel.Acked():

@@ -286,7 +286,7 @@ class ShardCore:
             else:
                 self._sightings.append((tick, rows))
             return
-        message = decode_authority_untrusted(event.message)
+        message = decode_authority_untrusted(event.channel, event.message)
         if isinstance(message, Beat):
             if self._phase is not None:
                 self._lead_s = message.lead_us * 1e-6

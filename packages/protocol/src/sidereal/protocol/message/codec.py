@@ -1,15 +1,43 @@
-"""Messages to bytes and back, with one strict decoder per direction."""
+"""Messages to bytes and back, with one strict decoder per direction and channel."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.message.player import ClientMessage, ServerMessage
-from sidereal.protocol.message.shard import AuthorityMessage, ShardMessage
+from sidereal.protocol.message.player import (
+    Assigned,
+    Chat,
+    ClientMessage,
+    Controls,
+    Hello,
+    LeaseMap,
+    LookAt,
+    Notice,
+    PlayerChannel,
+    Refused,
+    ServerMessage,
+    Welcome,
+)
+from sidereal.protocol.message.shard import (
+    Adopt,
+    AuthorityMessage,
+    Beat,
+    Farewell,
+    Grant,
+    Load,
+    Release,
+    Revoke,
+    RoutedControls,
+    ShardChannel,
+    ShardHello,
+    ShardMessage,
+    ShardWelcome,
+)
 
 LEASE_ROW: Final = np.dtype(
     [("sector_x", "<i4"), ("sector_y", "<i4"), ("shard", "<u2"), ("epoch", "<u4")]
@@ -20,13 +48,56 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of
 nesting without end."""
 
+FROM_CLIENT: Final[Mapping[int, Any]] = {
+    PlayerChannel.CONTROLS: Controls,
+    PlayerChannel.COMMAND: Hello | LookAt | Chat,
+}
+"""What a client sends on which channel. On channels that are not listed nothing travels that way
+but packed columns; a message on another channel than its own is malformed. Likewise below."""
+
+FROM_SERVER: Final[Mapping[int, Any]] = {
+    PlayerChannel.COMMAND: Welcome | Refused | Assigned | LeaseMap | Chat | Notice,
+}
+"""What the replication server sends a client."""
+
+FROM_SHARD: Final[Mapping[int, Any]] = {
+    ShardChannel.BEAT: Load,
+    ShardChannel.LEASE: ShardHello | Farewell,
+}
+"""What a shard sends."""
+
+FROM_AUTHORITY: Final[Mapping[int, Any]] = {
+    ShardChannel.BEAT: Beat,
+    ShardChannel.CONTROLS: RoutedControls,
+    ShardChannel.LEASE: ShardWelcome | Refused | Grant | Revoke | Adopt | Release,
+}
+"""What the replication server sends a shard."""
+
+
+class _Decoders:
+    """The decoders of one direction, by channel."""
+
+    def __init__(self, sender: str, messages: Mapping[int, Any]) -> None:
+        self._sender = sender
+        self._by_channel: dict[int, msgspec.msgpack.Decoder[Any]] = {
+            channel: msgspec.msgpack.Decoder(kinds) for channel, kinds in messages.items()
+        }
+
+    def decode(self, channel: int, body: bytes) -> Any:
+        decoder = self._by_channel.get(channel)
+        if decoder is None:
+            raise WireError(f"{self._sender} message on channel {channel}")
+        try:
+            return decoder.decode(body)
+        except UNREADABLE as error:
+            raise WireError(f"{self._sender} message on channel {channel}: {error}") from None
+
+
 _encoder = msgspec.msgpack.Encoder()
-_client_decoder: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
-_server_decoder: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
-_shard_decoder: msgspec.msgpack.Decoder[ShardMessage] = msgspec.msgpack.Decoder(ShardMessage)
-_authority_decoder: msgspec.msgpack.Decoder[AuthorityMessage] = msgspec.msgpack.Decoder(
-    AuthorityMessage
-)
+_from_client = _Decoders("client", FROM_CLIENT)
+_from_server = _Decoders("server", FROM_SERVER)
+_from_shard = _Decoders("shard", FROM_SHARD)
+_from_authority = _Decoders("authority", FROM_AUTHORITY)
 
 
 def encode_message(
@@ -36,52 +107,44 @@ def encode_message(
     return _encoder.encode(message)
 
 
-def decode_client_untrusted(body: bytes) -> ClientMessage:
+def decode_client_untrusted(channel: int, body: bytes) -> ClientMessage:
     """Decode what a client sent.
 
     Raises:
-        WireError: not a message a client may send.
+        WireError: not a message a client may send on this channel.
     """
-    try:
-        return _client_decoder.decode(body)
-    except UNREADABLE as error:
-        raise WireError(f"client message: {error}") from None
+    message: ClientMessage = _from_client.decode(channel, body)
+    return message
 
 
-def decode_server_untrusted(body: bytes) -> ServerMessage:
+def decode_server_untrusted(channel: int, body: bytes) -> ServerMessage:
     """Decode what the replication server sent to a client.
 
     Raises:
-        WireError: not a message a client may be sent.
+        WireError: not a message a client may be sent on this channel.
     """
-    try:
-        return _server_decoder.decode(body)
-    except UNREADABLE as error:
-        raise WireError(f"server message: {error}") from None
+    message: ServerMessage = _from_server.decode(channel, body)
+    return message
 
 
-def decode_shard_untrusted(body: bytes) -> ShardMessage:
+def decode_shard_untrusted(channel: int, body: bytes) -> ShardMessage:
     """Decode what a shard sent.
 
     Raises:
-        WireError: not a message a shard may send.
+        WireError: not a message a shard may send on this channel.
     """
-    try:
-        return _shard_decoder.decode(body)
-    except UNREADABLE as error:
-        raise WireError(f"shard message: {error}") from None
+    message: ShardMessage = _from_shard.decode(channel, body)
+    return message
 
 
-def decode_authority_untrusted(body: bytes) -> AuthorityMessage:
+def decode_authority_untrusted(channel: int, body: bytes) -> AuthorityMessage:
     """Decode what the replication server sent to a shard.
 
     Raises:
-        WireError: not a message a shard may be sent.
+        WireError: not a message a shard may be sent on this channel.
     """
-    try:
-        return _authority_decoder.decode(body)
-    except UNREADABLE as error:
-        raise WireError(f"authority message: {error}") from None
+    message: AuthorityMessage = _from_authority.decode(channel, body)
+    return message
 
 
 def decode_rows_untrusted(body: bytes, dtype: np.dtype, rows_max: int) -> np.ndarray:

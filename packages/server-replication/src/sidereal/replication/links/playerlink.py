@@ -104,7 +104,7 @@ class PlayerLink:
                 player = self.players.get(event.peer)
                 if player is not None and self._may_speak(player, now):
                     try:
-                        routed += self._receive_untrusted(player, event.message, now)
+                        routed += self._receive_untrusted(player, event, now)
                     except WireError:
                         self.dropped["malformed"] += 1
             elif isinstance(event, Acked):
@@ -194,9 +194,9 @@ class PlayerLink:
         self.players.add(player)
 
     def _receive_untrusted(
-        self, player: Player, body: bytes, now: float
+        self, player: Player, event: Received, now: float
     ) -> list[tuple[Player, Controls]]:
-        message = decode_client_untrusted(body)
+        message = decode_client_untrusted(event.channel, event.message)
         if isinstance(message, Controls):
             verdict = player.judge_controls(message, self._rules, now)
             if verdict is ControlsVerdict.ROUTED:

@@ -212,7 +212,7 @@ class ShardLink:
                 tick, _ = decode_record_message_untrusted(self._schema.exact_record, event.message)
                 shard.receive_proposal(event.message, tick, now)
             return
-        message = decode_shard_untrusted(event.message)
+        message = decode_shard_untrusted(event.channel, event.message)
         if isinstance(message, ShardHello) and not message.name.isprintable():
             raise WireError("a name that can't be shown in a log or on a terminal")
         if len(self._inbox) >= INBOX_MAX:
