@@ -15,20 +15,22 @@ from targets_message import server_messages
 from sidereal.client.client import Client
 from sidereal.client.glance import Glance
 from sidereal.client.inputs import Inputs
+from sidereal.client.leases import LeaseMap
 from sidereal.client.replica import Replica
 from sidereal.client.view import View, compose_view
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_NONE
 from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX, UNRELIABLE_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS
-from sidereal.protocol.message.player import BUTTONS_ALL, PlayerChannel
+from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
+from sidereal.protocol.message.player import BUTTONS_ALL, Leases, PlayerChannel
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.snapshot import read_own_untrusted, read_snapshot_untrusted
 
-WAIT: Final = 3
-"""What the low two bits of an act say when they name no channel."""
+WAIT: Final = 7
+"""An act whose low three bits name no channel."""
 
 
 def read_snapshot(body: bytes) -> None:
@@ -113,11 +115,31 @@ def replica_seeds() -> Iterator[bytes]:
     yield join(*((0, message) for message in piloted[:7]))
 
 
+def read_leases(body: bytes) -> None:
+    """Apply one message after another; what is known stays within the newest one's square."""
+    leases = LeaseMap()
+    for _, content in split(body):
+        message = decode_server_untrusted(PlayerChannel.LEASES, content)
+        assert isinstance(message, Leases)
+        leases.apply_untrusted(message)
+        off_x = np.abs(leases.rows["sector_x"].astype(np.int64) - message.sector_x)
+        off_y = np.abs(leases.rows["sector_y"].astype(np.int64) - message.sector_y)
+        assert np.maximum(off_x, off_y).max(initial=0) <= message.radius
+        assert (leases.rows["shard"] != SHARD_NONE).all()
+
+
+def lease_seeds() -> Iterator[bytes]:
+    first = server_messages()[3]
+    rows = np.array([(-1, 0, 3), (1, 1, 0)], HOLDER_ROW).tobytes()
+    yield join((0, first), *((0, encode_message(Leases(9, -2, 2, r, rows))) for r in (4, 4, 1)))
+    yield join((0, encode_message(Leases(9, (1 << 31) - 1, -(1 << 31), 1, b""))))
+
+
 # -- a stay ---------------------------------------------------------------------------------------
 
 
 def run_client(body: bytes) -> None:
-    """Tell a client, made as the first byte says, what the input says on its three channels."""
+    """Tell a client, made as the first byte says, what the input says on its channels."""
     now = 0.0
     server = ServerEndpoint(
         protocol_id=CLIENT_PROTOCOL_ID,
@@ -149,8 +171,8 @@ def run_client(body: bytes) -> None:
     opened = server.next_event()
     assert isinstance(opened, PeerOpened)
     for act, content in split(body[1:]):
-        channel = act & 3
-        if channel == WAIT:
+        channel = act & 7
+        if channel >= len(PLAYER_CHANNELS):
             now += len(content) / 100
         elif channel == PlayerChannel.COMMAND or len(content) <= UNRELIABLE_SIZE_MAX:
             server.send(opened.peer, channel, content)
@@ -170,12 +192,15 @@ def client_seeds() -> Iterator[bytes]:
     welcome, refused, assigned, leases, chat, notice = (
         (PlayerChannel.COMMAND, message) for message in server_messages()
     )
+    leases = (PlayerChannel.LEASES, leases[1])
     told = [(PlayerChannel.SNAPSHOT, message) for message in record_snapshots()[21:28]]
     wait = WAIT, bytes(5)
     yield b"\0" + join(welcome, assigned, wait, *told, wait, leases, chat, notice, wait)
     yield b"\0" + join(*told[:2], welcome, wait, wait, refused)
     yield b"\1" + join(welcome, assigned, wait, *told[::2], wait)
     yield b"\1" + join(assigned, welcome)
+    yield b"\0" + join(leases, wait, welcome, wait, leases, (PlayerChannel.LEASES, chat[1]))
+    yield b"\0" + join(welcome, wait, (PlayerChannel.COMMAND, leases[1]), wait)
 
 
 STATE: Final = "protocol.state."
@@ -185,5 +210,6 @@ TARGETS: Final = (
     Target("client.glance.Glance.apply_untrusted", glance, snapshot_seeds),
     Target("client.inputs.Inputs.answer_untrusted", answer_inputs, input_seeds),
     Target("client.replica.Replica.apply_untrusted", run_replica, replica_seeds, (), 8192, 60),
+    Target("client.leases.LeaseMap.apply_untrusted", read_leases, lease_seeds),
     Target("client.client.Client", run_client, client_seeds, (), 8192, 60),
 )

@@ -19,7 +19,7 @@ from sidereal.protocol.message.player import (
     Chat,
     Controls,
     Hello,
-    LeaseMap,
+    Leases,
     LookAt,
     Notice,
     Refused,
@@ -109,7 +109,7 @@ def server_messages() -> list[bytes]:
             Welcome(SCHEMA.hash, RULES, 5, 1, Role.PLAYER, "Ada"),
             Refused(CloseReason.WORLD_FULL, "the world is full"),
             Assigned(1, 1, 5),
-            LeaseMap(5, lease_rows(2)),
+            Leases(5, -1, 2, 4, np.array([(-4, 4, 1), (0, 0, 2)], codec.HOLDER_ROW).tobytes()),
             Chat("hello", "Ada"),
             Notice("wait a moment"),
         )

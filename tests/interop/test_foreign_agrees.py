@@ -13,12 +13,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import pytest
 
+from sidereal.client.leases import LeaseMap
 from sidereal.client.replica import Replica as RealReplica
 from sidereal.protocol.channel.packet import Part, decode_packet_untrusted
 from sidereal.protocol.errors import ConfigError, WireError
 from sidereal.protocol.links import decode_user_data_untrusted
 from sidereal.protocol.message import codec
-from sidereal.protocol.message.player import Welcome
+from sidereal.protocol.message.codec import decode_server_untrusted
+from sidereal.protocol.message.player import Leases, Welcome
 from sidereal.protocol.message.shard import Adopt, RoutedControls, ShardWelcome
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import read_connect_token_untrusted
@@ -28,7 +30,8 @@ from sidereal.protocol.state.schema import BASE_SCHEMA
 from .foreign import messages, packets
 from .foreign.bodies import read_rows
 from .foreign.content import plain
-from .foreign.messages import Message, read_message, read_user_data
+from .foreign.holders import read_square
+from .foreign.messages import CLIENT_LINK, Message, read_message, read_user_data
 from .foreign.octets import Malformed
 from .foreign.packets import Fragment, Run, Unreliable, read_packet
 from .foreign.replica import Replica
@@ -131,6 +134,24 @@ def test_about_packets(name: str) -> None:
 
     payloads = [heard.payload for heard in listener.heard.values() if heard.payload]
     compare(changed(payloads, 1), foreign, real)
+
+
+def test_about_leases() -> None:
+    bodies = [body for channel, body in finished("client").arrived[CLIENT] if channel == 3]
+
+    def foreign(body: bytes) -> list[Any]:
+        message = read_message(CLIENT_LINK, 3, True, body)
+        holders = read_square(message, {})
+        return [[*sector, shard] for sector, shard in sorted(holders.items())]
+
+    def real(body: bytes) -> list[Any]:
+        message = decode_server_untrusted(3, body)
+        assert isinstance(message, Leases)
+        leases = LeaseMap()
+        leases.apply_untrusted(message)
+        return sorted(map(list, leases.rows.tolist()))
+
+    compare(changed(bodies, 3), foreign, real)
 
 
 def test_about_snapshots() -> None:

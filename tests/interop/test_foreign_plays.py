@@ -206,6 +206,8 @@ def check_picture(stage: Stage, client: Client, least: int) -> None:
     }
     assert inside <= seen.keys()
     assert len(seen) >= least
+    leases = stage.core.mesh.leases.rows()[["sector_x", "sector_y", "shard"]].tolist()
+    assert client.content.holders == {(x, y): shard for x, y, shard in leases}
 
 
 @pytest.mark.parametrize("config", [GOOD, BAD], ids=["good", "bad"])

@@ -95,8 +95,11 @@ def test_client_sees_what_the_real_client_sees() -> None:
             str(number): [*reference[1:], *attributes[1:]]
             for number, (reference, attributes) in reader.replica.visible().items()
         }
-        assert seen.keys() == view.picture.keys()
-        for number, row in view.picture.items():
+        holders = [[*sector, shard] for sector, shard in sorted(reader.holders.items())]
+        assert holders == view.picture["holders"]
+        compared["two holders"] += len({shard for _, _, shard in holders}) == 2
+        assert seen.keys() == view.picture["entities"].keys()
+        for number, row in view.picture["entities"].items():
             heading = 5
             assert seen[number].pop(heading) == pytest.approx(row.pop(heading), abs=1e-12)
             assert seen[number] == row
@@ -104,6 +107,7 @@ def test_client_sees_what_the_real_client_sees() -> None:
     assert compared["Ada Łovelace"] > 5
     assert compared["Charles"] > 2
     assert compared["rock 63"] > 5
+    assert compared["two holders"] > 5
 
 
 def test_shard_has_the_bodies_and_ghosts_that_the_real_shard_has() -> None:

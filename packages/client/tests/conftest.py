@@ -16,10 +16,10 @@ os.environ["ARCADE_HEADLESS"] = "1"
 
 from sidereal.client.events import ClientEvent
 from sidereal.client.front.preflight import check
+from sidereal.client.leases import LEASE
 from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.client.view import View
 from sidereal.protocol.errors import UnavailableError
-from sidereal.protocol.message.codec import LEASE_ROW
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Kind
 
@@ -27,9 +27,9 @@ RULES = Rules()
 
 
 def lease_rows(owners: dict[tuple[int, int], int]) -> np.ndarray:
-    rows = np.zeros(len(owners), dtype=LEASE_ROW)
+    rows = np.zeros(len(owners), dtype=LEASE)
     for row, ((x, y), shard) in zip(rows, owners.items(), strict=True):
-        row["sector_x"], row["sector_y"], row["shard"], row["epoch"] = x, y, shard, 1
+        row["sector_x"], row["sector_y"], row["shard"] = x, y, shard
     return rows
 
 

@@ -20,14 +20,14 @@ from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.flight import fly_tick
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS
-from sidereal.protocol.message.codec import LEASE_ROW, decode_client_untrusted, encode_message
+from sidereal.protocol.message.codec import HOLDER_ROW, decode_client_untrusted, encode_message
 from sidereal.protocol.message.player import (
     Assigned,
     Button,
     Chat,
     Controls,
     Hello,
-    LeaseMap,
+    Leases,
     LookAt,
     Notice,
     PlayerChannel,
@@ -66,6 +66,10 @@ CLEAN = LinkConfig(delay_s=0.01)
 ROUGH = LinkConfig(delay_s=0.03, jitter_s=0.03, loss=0.05, duplication=0.02, reordering=0.1)
 
 
+def lease(dx: int, dy: int, shard: int) -> bytes:
+    return np.array([(dx, dy, shard)], HOLDER_ROW).tobytes()
+
+
 class World:
     """One ship under the client's controls, one drifting rock, a server that tells of both."""
 
@@ -95,17 +99,18 @@ class World:
         self.path: dict[int, tuple[float, ...]] = {}
 
     def welcome(self) -> list[ServerMessage]:
-        rows = np.array([(0, 0, 1, 5)], LEASE_ROW).tobytes()
         return [
             Welcome(BASE_SCHEMA.hash, RULES, self.tick, 1, Role.PLAYER, "ada"),
             Assigned(SHIP, self.epoch, self.tick),
-            LeaseMap(self.tick, rows),
+            Leases(self.tick, 2, 0, 4, lease(-2, 0, 1)),
         ]
 
     def say(self, *messages: ServerMessage) -> None:
         assert self.peer is not None
         for message in messages:
-            self.endpoint.send(self.peer, PlayerChannel.COMMAND, encode_message(message))
+            is_lease = isinstance(message, Leases)
+            channel = PlayerChannel.LEASES if is_lease else PlayerChannel.COMMAND
+            self.endpoint.send(self.peer, channel, encode_message(message))
 
     def rock_at(self, tick: float) -> tuple[float, float]:
         return 700.0 + 12.0 * tick * TICK_S, 300.0 - 5.0 * tick * TICK_S
@@ -286,7 +291,7 @@ def test_a_client_joins_and_is_given_a_ship() -> None:
     assert stay.client.stage is Stage.JOINED
     assert (stay.client.net_id, stay.client.control_epoch) == (SHIP, EPOCH)
     assert stay.client.rules == RULES
-    assert stay.client.leases["shard"].tolist() == [1]
+    assert stay.client.leases.tolist() == [(0, 0, 1)]
     assert len(stay.client.view(stay.now)) == 2
 
 
@@ -545,7 +550,8 @@ def test_chat_notices_and_leases_reach_the_face() -> None:
     stay = Stay()
     stay.run(0.5)
     stay.events.clear()
-    stay.world.say(Chat("hello", "bob"), Notice("mind the gap"), LeaseMap(9, b""))
+    stay.world.say(Chat("hello", "bob"), Notice("mind the gap"))
+    stay.world.say(Leases(9, 5, 0, 4, b""))
     stay.client.say("hi")
     stay.run(0.5)
     assert stay.events == [

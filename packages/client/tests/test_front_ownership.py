@@ -46,6 +46,12 @@ def test_a_moved_lease_is_seen_as_a_change(rows_of_leases: LeaseRows) -> None:
     assert after.changed_since(after) == []
 
 
+def test_a_sector_that_comes_into_sight_is_no_change(rows_of_leases: LeaseRows) -> None:
+    before = Ownership(rows_of_leases({(0, 0): 1, (1, 0): 1}))
+    after = Ownership(rows_of_leases({(1, 0): 1, (2, 0): 2}))
+    assert after.changed_since(before) == []
+
+
 def test_only_sectors_in_the_picture_become_rectangles(rows_of_leases: LeaseRows) -> None:
     owned = Ownership(rows_of_leases({(x, y): 1 for x in range(40) for y in range(40)}))
     camera = Camera(1000, 1000, 10_500.0, 10_500.0, 0.5)

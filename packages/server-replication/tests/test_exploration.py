@@ -14,16 +14,20 @@ from sidereal.protocol.links import (
     UserData,
     encode_user_data,
 )
-from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
-from sidereal.protocol.message.player import Hello, LeaseMap, PlayerChannel, Role
+from sidereal.protocol.message.codec import (
+    HOLDER_ROW,
+    decode_server_untrusted,
+    encode_message,
+)
+from sidereal.protocol.message.player import Hello, Leases, LookAt, PlayerChannel, Role
 from sidereal.protocol.message.shard import ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.edge.leaseviews import LEASE_RADIUS, LEASES_EVERY_TICKS
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.ownership.leases import LeaseTable
-from sidereal.replication.ownership.mesh import LEASE_MAP_EVERY_TICKS
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import SECTOR_EMPTY_TICKS_MAX, SECTORS_CHECKED_EVERY
 
@@ -32,6 +36,10 @@ SERVER = Address("192.0.2.1", 4000)
 PEER = Address("198.51.100.1", 5000)
 RULES = Rules()
 SPEED = RULES.speed_max
+
+
+def near(sector: tuple[int, int], middle: tuple[int, int]) -> bool:
+    return max(abs(sector[0] - middle[0]), abs(sector[1] - middle[1])) <= LEASE_RADIUS
 
 
 class Voyage:
@@ -56,7 +64,7 @@ class Voyage:
         self._rng = rng
         self.connect_shard()
         self.client = self._connect(CLIENT_PROTOCOL_ID, PLAYER_CHANNELS, user)
-        self.maps: list[LeaseMap] = []
+        self.shown: list[Leases] = []
         self.client.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
         self.run(10)
 
@@ -103,11 +111,26 @@ class Voyage:
                     if peer is self.client and isinstance(event, Received):
                         self._read(event)
 
+    @property
+    def holders(self) -> dict[tuple[int, int], int]:
+        """What the observer knows by what it was shown."""
+        known = {}
+        for message in self.shown:
+            for dx, dy, shard in np.frombuffer(message.rows, HOLDER_ROW).tolist():
+                known[message.sector_x + dx, message.sector_y + dy] = shard
+        middle = self.shown[-1].sector_x, self.shown[-1].sector_y
+        return {sector: shard for sector, shard in known.items() if shard and near(sector, middle)}
+
+    def truth(self, middle: tuple[int, int] = (0, 0)) -> dict[tuple[int, int], int]:
+        """Who holds the sectors around one."""
+        rows = self.core.mesh.leases.rows()[["sector_x", "sector_y", "shard"]].tolist()
+        return {(x, y): shard for x, y, shard in rows if near((x, y), middle)}
+
     def _read(self, event: Received) -> None:
-        if event.channel == PlayerChannel.COMMAND:
+        if event.channel == PlayerChannel.LEASES:
             message = decode_server_untrusted(event.channel, event.message)
-            if isinstance(message, LeaseMap):
-                self.maps.append(message)
+            assert isinstance(message, Leases)
+            self.shown.append(message)
 
 
 def fleet(count: int, vx: float) -> np.ndarray:
@@ -142,26 +165,39 @@ def test_a_sector_with_something_in_it_stays() -> None:
     assert voyage.core.mesh.leases.rows().tobytes() == before
 
 
-def test_lease_maps_are_not_sent_with_every_change() -> None:
-    voyage = Voyage(fleet(40, SPEED))
-    voyage.core.world.columns["x"][voyage.core.world.columns.rows()] += np.arange(40) * 25.0
+def test_leases_are_not_sent_with_every_change() -> None:
+    voyage = Voyage(fleet(40, 0.0))
     voyage.run(20)
-    voyage.maps.clear()
-    voyage.run(10 * LEASE_MAP_EVERY_TICKS)
-    assert 5 <= len(voyage.maps) <= 11
-    voyage.run(2 * LEASE_MAP_EVERY_TICKS)
-    voyage.core.world.columns["vx"][voyage.core.world.columns.rows()] = 0.0
-    voyage.run(2 * LEASE_MAP_EVERY_TICKS)
-    assert voyage.maps[-1].rows == voyage.core.mesh.leases.rows().tobytes()
+    before = len(voyage.shown)
+    for tick in range(10 * LEASES_EVERY_TICKS):
+        voyage.core.mesh.leases.grow({(tick % 2, -1): 1.0}, {})
+        voyage.core.mesh.leases.vacate([((tick + 1) % 2, -1)])
+        voyage.run(1)
+    assert len(voyage.shown) - before in (10, 11)
+    assert voyage.holders == voyage.truth()
 
 
-def test_a_world_of_very_many_sectors_does_not_drive_its_clients_out() -> None:
+def test_only_leases_around_are_shown() -> None:
     voyage = Voyage(fleet(1, 0.0))
-    voyage.core.mesh.leases.grow([(x, y) for x in range(200) for y in range(200)], {})
-    voyage.core.create(make_ship(BASE_SCHEMA, "far", -5500.0, 500.0, 0.0, 0))
-    voyage.run(3 * LEASE_MAP_EVERY_TICKS)
-    assert voyage.client.close_reason is None
-    assert len(voyage.maps[-1].rows) > 0
+    before = len(voyage.shown)
+    leases = voyage.core.mesh.leases
+    far = {(x, y): 1.0 for x in range(100) for y in range(100) if max(x, y) > LEASE_RADIUS}
+    leases.grow(far, {})
+    voyage.run(3 * LEASES_EVERY_TICKS)
+    assert len(voyage.shown) == before
+    leases.grow({(LEASE_RADIUS, LEASE_RADIUS): 1.0}, {})
+    voyage.run(3 * LEASES_EVERY_TICKS)
+    (message,) = voyage.shown[before:]
+    assert len(message.rows) == HOLDER_ROW.itemsize
+    assert voyage.holders == {(0, 0): 1, (LEASE_RADIUS, LEASE_RADIUS): 1}
+
+
+def test_who_looks_elsewhere_is_shown_the_leases_there() -> None:
+    voyage = Voyage(fleet(20, 0.0))
+    voyage.client.send(PlayerChannel.COMMAND, encode_message(LookAt(500.0, 15_500.0)))
+    voyage.run(3 * LEASES_EVERY_TICKS)
+    assert voyage.holders == voyage.truth(middle=(0, 15))
+    assert len(voyage.holders) == LEASE_RADIUS + 5
 
 
 def test_clients_are_told_that_the_last_shard_has_gone_and_that_one_has_come() -> None:
@@ -170,13 +206,15 @@ def test_clients_are_told_that_the_last_shard_has_gone_and_that_one_has_come() -
     slots = world.columns.rows()
     assert world.attributes["shard"][slots].tolist() == [1, 1]
     voyage.shard.close(voyage.now)
-    voyage.run(3)
+    voyage.run(LEASES_EVERY_TICKS)
+    assert voyage.holders == {}
     assert world.attributes["shard"][slots].tolist() == [0, 0]
     assert len(voyage.core.mesh.leases.rows()) == 0
     epoch = world.columns.epoch[slots].copy()
     voyage.connect_shard()
     voyage.run(10)
     assert world.attributes["shard"][slots].tolist() == [1, 1]
+    assert voyage.holders == {(0, 0): 1, (0, 1): 1}
     assert (world.columns.epoch[slots] > epoch).all()
 
 
@@ -186,5 +224,5 @@ def test_a_vacant_sector_is_leased_anew_under_a_newer_epoch() -> None:
     (gone,) = table.vacate([(1, 0), (5, 5)])
     assert (gone.sector, gone.before, gone.after) == ((1, 0), 1, 0)
     assert table.sectors_of(1) == {(0, 0)}
-    (again,) = table.grow([(1, 0)], {})
+    (again,) = table.grow({(1, 0): 1.0}, {})
     assert again.epoch > gone.epoch

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 from .bodies import Body, Rows, Simulated, read_records, read_rows
+from .holders import Sector, read_square
 from .messages import CLIENT_LINK, SHARD_LINK, Message, Rules, read_message
 from .octets import Malformed
 from .replica import Replica
@@ -48,6 +49,7 @@ class ToClient:
         welcome: None before it came; then there is a `replica`.
         ship: id and control epoch of the ship that the client flies.
         refused: the close reason, if there was one.
+        holders: which shard simulates which sector, as far as is known.
     """
 
     def __init__(self) -> None:
@@ -55,6 +57,7 @@ class ToClient:
         self.replica: Replica | None = None
         self.ship: tuple[int, int] | None = None
         self.refused: int | None = None
+        self.holders: dict[Sector, int] = {}
         self._early: list[bytes] = []
         self._grid: Grid | None = None
 
@@ -68,6 +71,8 @@ class ToClient:
                 self._join(message)
             case "Refused":
                 self.refused = message["reason"]
+            case "Leases":
+                self.holders = read_square(message, self.holders)
             case _ if self.welcome is None:
                 raise Malformed(f"{message['message']} before the welcome")
             case "Assigned":

@@ -71,6 +71,7 @@ def numbers(layout: str, least: int = 0, most: int = 1 << 20) -> Check:
 ANY: Final = integer(-(1 << 63), (1 << 64) - 1)
 U16: Final = integer(0, 0xFFFF)
 U32: Final = integer(0, 0xFFFFFFFF)
+I32: Final = integer(-(1 << 31), (1 << 31) - 1)
 HASH: Final = sized(16, 16)
 NAME: Final = text(1, 24)
 ROLE: Final = integer(1, 3)
@@ -141,6 +142,13 @@ Link = Mapping[int, Kind]
 
 CONTROLS: Final = {"control_epoch": U32, "first": U32, "entries": numbers("H", 1, 16)}
 CHANGE: Final = {"tick": U32, "leases": LEASES}
+SQUARE: Final = {
+    "tick": U32,
+    "x": I32,
+    "y": I32,
+    "radius": integer(0, 7),
+    "holders": rows("bbH"),
+}
 WELCOME: Final = {
     "schema_hash": HASH,
     "rules": rules,
@@ -168,7 +176,7 @@ CLIENT_LINK: Final[Link] = {
     4: Kind("Assigned", "←", 2, {"id": U32, "control_epoch": U32, "tick": U32}),
     5: Kind("Controls", "→", 1, CONTROLS),
     6: Kind("LookAt", "→", 2, {"x": POSITION, "y": POSITION}),
-    7: Kind("LeaseMap", "←", 2, CHANGE),
+    7: Kind("Leases", "←", 3, SQUARE),
     8: Kind("Chat", "↔", 2, {"text": text(0, 240), "sender": text(0, 24)}, left_out=("",)),
     9: Kind("Notice", "←", 2, {"text": text(0, 1000)}),
 }

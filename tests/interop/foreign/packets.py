@@ -46,6 +46,7 @@ CLIENT_LINK: Final = (
     Channel("snapshot", Guarantee.UNRELIABLE, 512 * KIB),
     Channel("controls", Guarantee.SEQUENCED, 16 * KIB),
     Channel("command", Guarantee.ORDERED, 512 * KIB),
+    Channel("leases", Guarantee.SEQUENCED, 16 * KIB),
 )
 SHARD_LINK: Final = (
     Channel("proposal", Guarantee.UNRELIABLE, 4 * KIB * KIB),

@@ -10,6 +10,7 @@ import numpy as np
 
 from sidereal.protocol.message import player, shard
 from sidereal.protocol.message.codec import (
+    HOLDER_ROW,
     LEASE_ROW,
     decode_authority_untrusted,
     decode_client_untrusted,
@@ -110,7 +111,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Assigned: ("id", "control_epoch", "tick"),
     player.Controls: _CONTROLS,
     player.LookAt: ("x", "y"),
-    player.LeaseMap: _CHANGE,
+    player.Leases: ("tick", "x", "y", "radius", "holders"),
     player.Chat: ("text", "sender"),
     player.Notice: ("text",),
     shard.ShardHello: ("schema_hash", "name", "incarnation"),
@@ -129,7 +130,7 @@ _ENTRIES: Final = {"entries": _packed("<u2")}
 _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
     player.Welcome: {"rules": _rules},
     player.Controls: _ENTRIES,
-    player.LeaseMap: _LEASES,
+    player.Leases: {"holders": _packed(HOLDER_ROW)},
     shard.ShardWelcome: {"rules": _rules},
     shard.Grant: _LEASES,
     shard.Revoke: _LEASES,

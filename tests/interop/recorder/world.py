@@ -298,7 +298,9 @@ class World:
         owner = columns["shard"][rows].tolist()
         ids, ticks = columns.net_id[rows].tolist(), columns.tick[rows].tolist()
         found = zip(ids, ticks, motion, *traits, texts, owner, strict=True)
-        return {str(row[0]): [row[1], *row[2], *row[3:]] for row in sorted(found)}
+        entities = {str(row[0]): [row[1], *row[2], *row[3:]] for row in sorted(found)}
+        holders = sorted(map(list, self._pilot.leases.tolist()))
+        return {"entities": entities, "holders": holders}
 
     def _simulated(self, shard: ShardCore) -> dict[str, Any]:
         bodies, ghosts = shard.bodies, shard.ghosts

@@ -22,6 +22,7 @@ from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent
 from sidereal.client.glance import Glance
 from sidereal.client.inputs import Inputs
+from sidereal.client.leases import LeaseMap
 from sidereal.client.prediction import Prediction, ShipState
 from sidereal.client.replica import Applied, Replica
 from sidereal.client.statistics import ClientStatistics, Stage
@@ -39,17 +40,12 @@ from sidereal.protocol.errors import (
 )
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import PLAYER_CHANNELS
-from sidereal.protocol.message.codec import (
-    LEASE_ROW,
-    decode_rows_untrusted,
-    decode_server_untrusted,
-    encode_message,
-)
+from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import (
     Assigned,
     Chat,
     Hello,
-    LeaseMap,
+    Leases,
     LookAt,
     Notice,
     PlayerChannel,
@@ -73,7 +69,6 @@ class Client:
         rules: the world's rules, None until joined.
         net_id: the ship the client flies, 0 without one.
         control_epoch: what its controls carry.
-        leases: `LEASE_ROW`[n], which shard simulates which sector.
         replica: the copy of the world, None until joined; to be looked at, not changed.
     """
 
@@ -106,7 +101,7 @@ class Client:
         self.rules: Rules | None = None
         self.net_id = 0
         self.control_epoch = 0
-        self.leases = np.zeros(0, LEASE_ROW)
+        self._leases = LeaseMap()
         self._schema, self._software = schema, software
         self._mirror, self._predict, self._phase = mirror, predict, phase
         self._now = now
@@ -167,6 +162,11 @@ class Client:
     def next_event(self) -> ClientEvent | None:
         """Oldest event not yet taken; when a face takes none, the oldest are lost."""
         return self._events.popleft() if self._events else None
+
+    @property
+    def leases(self) -> np.ndarray:
+        """Which shard simulates which sector around the client, `LEASE`[n]; replaced by changes."""
+        return self._leases.rows
 
     @property
     def server_address(self) -> Address | None:
@@ -281,7 +281,8 @@ class Client:
 
     def _take_message(self, message: ServerMessage, now: float) -> None:
         expected = Stage.GREETING if isinstance(message, Welcome) else Stage.JOINED
-        if self.stage is not expected and not isinstance(message, Refused):
+        # Leases say all by themselves, may overtake the welcome, and are not sent again.
+        if self.stage is not expected and not isinstance(message, Refused | Leases):
             raise RemoteProtocolError(f"{type(message).__name__} while {self.stage.value}")
         match message:
             case Welcome():
@@ -291,10 +292,9 @@ class Client:
                 self._end(CloseReason(reason) if known else CloseReason.UNKNOWN, text, now)
             case Assigned():
                 self._assign(message, now)
-            case LeaseMap(tick=tick, rows=rows):
-                leases_max = limits.MESSAGE_SIZE_MAX // LEASE_ROW.itemsize
-                self.leases = decode_rows_untrusted(rows, LEASE_ROW, leases_max)
-                self._events.append(events.LeasesChanged(tick))
+            case Leases():
+                self._leases.apply_untrusted(message)
+                self._events.append(events.LeasesChanged(message.tick))
             case Chat(text=text, sender=sender):
                 self._events.append(events.ChatLine(sender, text))
             case Notice(text=text):

@@ -26,7 +26,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class LeasesChanged:
-    """`Client.leases` was replaced."""
+    """`Client.leases` was replaced: leases around the client have changed, or it has moved on."""
 
     tick: int
 

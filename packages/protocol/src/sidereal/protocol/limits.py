@@ -102,6 +102,10 @@ GRAVES_HELD_MAX: Final = 1 << 16
 RECORD_AGE_TICKS_MAX: Final = 16_384
 """A record is sent anew at this age: its tick travels in 16 bits."""
 
+LEASE_RADIUS_MAX: Final = 7
+"""Sectors from the middle to the edge of the square whose leases a client is told: all of them fit
+into one unreliable message."""
+
 # -- players ----------------------------------------------------------------------------------
 CONTROLS_PER_MESSAGE_MAX: Final = 16
 CONTROLS_QUEUE_MAX: Final = 32

@@ -22,6 +22,7 @@ PLAYER_CHANNELS: Final = (
     ChannelSpec(Delivery.UNRELIABLE, memory_max=512 << 10, priority=2),
     ChannelSpec(Delivery.UNRELIABLE_SEQUENCED, memory_max=16 << 10, priority=3),
     ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=512 << 10, priority=1),
+    ChannelSpec(Delivery.UNRELIABLE_SEQUENCED, memory_max=16 << 10, priority=0),
 )
 """Channels of the client link, in the order of `PlayerChannel`."""
 

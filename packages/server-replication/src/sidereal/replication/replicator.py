@@ -28,6 +28,7 @@ from sidereal.protocol.links import (
     SHARD_BUDGET,
     SHARD_CHANNELS,
 )
+from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import PlayerChannel, Role
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.space.geometry import absolute_cell_of
@@ -35,6 +36,7 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.interest import left_centre
+from sidereal.replication.edge.leaseviews import LeaseViews
 from sidereal.replication.fleet import Fleet
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
@@ -72,6 +74,7 @@ class Replicator:
         ingest: turns proposals into commits.
         fleet: the ships of accounts.
         mesh: who simulates what.
+        lease_views: what clients are shown of the leases.
         ghosts: what shards see of each other's entities.
         snapshots_sent: snapshots, one per client and tick.
         snapshot_datagrams_sent: datagrams they were cut into.
@@ -99,6 +102,7 @@ class Replicator:
         leases = LeaseTable()
         self.stream = CellStream(schema, rules)
         self.fanout = Fanout(schema, rules, self.stream, clients_max)
+        self.lease_views = LeaseViews(rules, clients_max)
         self.clients = PlayerLink(
             ServerEndpoint(
                 protocol_id=CLIENT_PROTOCOL_ID,
@@ -111,6 +115,7 @@ class Replicator:
                 budget=PLAYER_BUDGET,
             ),
             self.fanout,
+            self.lease_views,
             schema,
             rules,
             clients_max,
@@ -131,12 +136,11 @@ class Replicator:
             now,
         )
         self.notes = Notes()
-        self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes)
+        self.mesh = Mesh(self.world, leases, self.shards, self.notes)
         self.ghosts = GhostStreams(self.world, leases, self.shards)
         self.ingest = Ingest(self.world, self.shards)
         self.saving = WriteBehind()
-        self.snapshots_sent = 0
-        self.snapshot_datagrams_sent = 0
+        self.snapshots_sent = self.snapshot_datagrams_sent = 0
         self.fleet = Fleet(self.world, entropy, rng)
         self._entropy = entropy
         self._saved_at_tick = tick
@@ -191,10 +195,10 @@ class Replicator:
         self._forget_empty_space(present)
         self.mesh.hand_over(present)
         self.ghosts.send(present)
-        self.mesh.tell_clients(self.tick)
         self._tell(present)
         self._move_interest(present)
         self._send_snapshots()
+        self._send_leases()
         self.shards.send_beats(self.tick, now)
         self._save()
 
@@ -217,7 +221,6 @@ class Replicator:
                 reason=reason.name,
             )
         for player in attendance.joined:
-            self.clients.send(player, self.mesh.lease_map(self.tick))
             if player.role is Role.PLAYER:
                 self._launch(player)
             self.notes.add(
@@ -291,6 +294,7 @@ class Replicator:
             to_x, to_y = int(cell_x[row]), int(cell_y[row])
             players[row].centre = to_x, to_y
             self.fanout.move(players[row].row, self.tick, to_x, to_y)
+            self.lease_views.move(players[row].row, self.tick, to_x, to_y)
         self.fanout.refresh(self.world.sectors)
 
     def _centres(self, players: list[Player], present: Present) -> tuple[np.ndarray, np.ndarray]:
@@ -308,6 +312,14 @@ class Replicator:
             self.clients.endpoint.send(players[row].peer, PlayerChannel.SNAPSHOT, message, tag)
             self.snapshot_datagrams_sent += 1
         self.snapshots_sent += len(players)
+
+    def _send_leases(self) -> None:
+        leases = self.mesh.leases
+        self.lease_views.follow(leases, self.tick)
+        peers = {player.row: player.peer for player in self.clients.players}
+        for client, message, tag in self.lease_views.collect(self.tick, leases):
+            body = encode_message(message)
+            self.clients.endpoint.send(peers[client], PlayerChannel.LEASES, body, tag)
 
     def _own_blocks(self, players: dict[int, Player]) -> dict[int, np.void]:
         """Pack each pilot's own ship, exact: `OWN_BLOCK` by row of the fan-out."""

@@ -32,7 +32,7 @@ class Feed(Protocol):
 
     @property
     def leases(self) -> NDArray[np.void]:
-        """`LEASE_ROW`[n], which shard simulates which sector."""
+        """`LEASE`[n], which shard simulates which sector around the client."""
 
     def view(self, now: float) -> View:
         """What to draw at `now`."""

@@ -148,7 +148,7 @@ class Overlay:
         return bottom
 
     def _minimap(self, frame: Frame, width: int, top: float) -> None:
-        """All leases, the window's frame, and where I am."""
+        """The leases around, the window's frame, and where I am."""
         bounds = frame.ownership.bounds()
         if bounds is None:
             return

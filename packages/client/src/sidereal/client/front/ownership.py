@@ -47,7 +47,7 @@ class Ownership:
         """Sort the leases and find every sector's neighbours.
 
         Args:
-            leases: `LEASE_ROW`[n].
+            leases: `LEASE`[n].
         """
         keys = _keys(leases["sector_x"], leases["sector_y"])
         order = np.argsort(keys, kind="stable")
@@ -88,8 +88,12 @@ class Ownership:
         )
 
     def changed_since(self, before: Ownership) -> list[tuple[int, int, int, int]]:
-        """Sectors whose owner differs: sector x and y, owner before, owner now."""
+        """Sectors that went from one owner to another: sector x and y, owner before, owner now.
+
+        A sector that had no owner is no news: it has come into sight, or somebody has entered it.
+        """
         owners_before = before.owners(self.sector_x, self.sector_y)
+        moved = (owners_before != 0) & (owners_before != self.shard)
         return [
             (
                 int(self.sector_x[row]),
@@ -97,7 +101,7 @@ class Ownership:
                 int(owners_before[row]),
                 int(self.shard[row]),
             )
-            for row in np.flatnonzero(owners_before != self.shard)  # rare: a lease moved
+            for row in np.flatnonzero(moved)  # rare: a lease moved
         ]
 
     def rows_seen(self, camera: Camera, sector_size: float) -> NDArray[np.intp]:

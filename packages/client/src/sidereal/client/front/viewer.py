@@ -217,7 +217,7 @@ class Viewer:
             self._looked_at = here
 
     def _place_first(self, view: View) -> None:
-        """Start on the own ship, or in the middle of what is leased."""
+        """Start on the own ship, or in the middle of the leases that are known."""
         bounds = self._ownership.bounds()
         size = self._rules.sector_size
         if view.own >= 0:
@@ -270,7 +270,7 @@ class Viewer:
         self.camera.zoom_at(pixel_x, pixel_y, WHEEL_FACTOR**notches)
 
     def fit(self) -> None:
-        """Show all that is leased."""
+        """Show all leases that are known."""
         bounds = self._ownership.bounds()
         if bounds is not None:
             self.following = False

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from sidereal.protocol import limits
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.message.player import (
     Assigned,
@@ -15,7 +16,7 @@ from sidereal.protocol.message.player import (
     ClientMessage,
     Controls,
     Hello,
-    LeaseMap,
+    Leases,
     LookAt,
     Notice,
     PlayerChannel,
@@ -42,7 +43,13 @@ from sidereal.protocol.message.shard import (
 LEASE_ROW: Final = np.dtype(
     [("sector_x", "<i4"), ("sector_y", "<i4"), ("shard", "<u2"), ("epoch", "<u4")]
 )
-"""One sector's lease on the wire."""
+"""One sector's lease on the wire between the servers."""
+
+HOLDER_ROW: Final = np.dtype([("dx", "i1"), ("dy", "i1"), ("shard", "<u2")])
+"""Which shard simulates a sector, as clients are told: the sector relative to a square's middle."""
+
+assert HOLDER_ROW.itemsize == 4
+assert (2 * limits.LEASE_RADIUS_MAX + 1) ** 2 <= (limits.UNRELIABLE_SIZE_MAX - 32) // 4
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of
@@ -56,7 +63,8 @@ FROM_CLIENT: Final[Mapping[int, Any]] = {
 but packed columns; a message on another channel than its own is malformed. Likewise below."""
 
 FROM_SERVER: Final[Mapping[int, Any]] = {
-    PlayerChannel.COMMAND: Welcome | Refused | Assigned | LeaseMap | Chat | Notice,
+    PlayerChannel.COMMAND: Welcome | Refused | Assigned | Chat | Notice,
+    PlayerChannel.LEASES: Leases,
 }
 """What the replication server sends a client."""
 

@@ -16,6 +16,7 @@ from sidereal.protocol.rules import Rules
 
 U16 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+I32 = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
 Coordinate = Annotated[float, msgspec.Meta(ge=-3e12, le=3e12)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.NAME_SIZE_MAX)]
 Text = Annotated[str, msgspec.Meta(max_length=limits.CHAT_SIZE_MAX)]
@@ -32,6 +33,8 @@ class PlayerChannel(enum.IntEnum):
     """Unreliable sequenced: `Controls`, client to server."""
     COMMAND = 2
     """Reliable ordered: everything else, both ways."""
+    LEASES = 3
+    """Unreliable sequenced, tracked: `Leases`, server to client."""
 
 
 class Role(enum.IntEnum):
@@ -116,15 +119,23 @@ class LookAt(_Message, frozen=True, tag=6):
     y: Coordinate
 
 
-class LeaseMap(_Message, frozen=True, tag=7):
-    """Which shard simulates which sector: all there is to show, in place of the one before.
+class Leases(_Message, frozen=True, tag=7):
+    """Who simulates the sectors around a client: what has changed since it last acked (unreliable).
+
+    The newest message counts; with what was acked before, it says all there is to know of the
+    square, and nothing of what is outside.
 
     Attributes:
-        tick: when this became true.
-        rows: `LEASE_ROW`[n], see `sidereal.protocol.message.codec`.
+        tick: when this is true.
+        sector_x: middle of the square; likewise `sector_y`.
+        radius: sectors from the middle to the edge of the square.
+        rows: `HOLDER_ROW`[n], see `sidereal.protocol.message.codec`.
     """
 
     tick: U32
+    sector_x: I32
+    sector_y: I32
+    radius: Annotated[int, msgspec.Meta(ge=0, le=limits.LEASE_RADIUS_MAX)]
     rows: bytes
 
 
@@ -144,5 +155,5 @@ class Notice(_Message, frozen=True, tag=9):
 ClientMessage = Hello | Controls | LookAt | Chat
 """What a client may send."""
 
-ServerMessage = Welcome | Refused | Assigned | LeaseMap | Chat | Notice
+ServerMessage = Welcome | Refused | Assigned | Leases | Chat | Notice
 """What a client may be told."""

@@ -43,6 +43,30 @@ def window_cells(
     return np.stack([cell_x, cell_y], axis=-1)[..., None, :] + window_offsets(radius)
 
 
+def square_by_column(
+    centre_x: int, centre_y: int, radius: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the places of a square in the order of their columns.
+
+    With `side` places along an edge, the column of a place is `(y mod side) * side + (x mod side)`:
+    wherever a square of that size is, it has one place for every column, and a place keeps its
+    column while the square moves.
+
+    Args:
+        centre_x: of the square.
+        centre_y: likewise.
+        radius: from the centre to the edge.
+
+    Returns:
+        x and y of each column, int64[side²] and int64[side²].
+    """
+    side = 2 * radius + 1
+    steps = np.arange(side, dtype=np.int64)
+    along_x = centre_x - radius + (steps - (centre_x - radius)) % side
+    along_y = centre_y - radius + (steps - (centre_y - radius)) % side
+    return np.tile(along_x, side), np.repeat(along_y, side)
+
+
 def window_index(
     cells: NDArray[np.int64], centre_x: int, centre_y: int, radius: int
 ) -> NDArray[np.int64]:

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.limits import TOMBSTONE_TICKS_MAX
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.cells import square_by_column
 from sidereal.protocol.state.changelog import TICK_MAX, Ints, Rows, arranged, empty
 from sidereal.protocol.state.schema import Schema
 
@@ -124,11 +125,7 @@ def columns_around(centre_x: int, centre_y: int, rules: Rules) -> tuple[Ints, In
     Returns:
         int64[window] and int64[window].
     """
-    side, radius = rules.window_side, rules.view_radius_cells
-    steps = np.arange(side, dtype=np.int64)
-    along_x = centre_x - radius + (steps - (centre_x - radius)) % side
-    along_y = centre_y - radius + (steps - (centre_y - radius)) % side
-    return np.tile(along_x, side), np.repeat(along_y, side)
+    return square_by_column(centre_x, centre_y, rules.view_radius_cells)
 
 
 class Changes(NamedTuple):

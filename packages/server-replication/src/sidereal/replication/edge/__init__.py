@@ -4,7 +4,8 @@ In the order of the tick: `interest` says when a client's window follows it; `wi
 cells each client has; `fanout` finds what changed in them since each client's last ack,
 `sections` holds the encoded pieces, `cutting` packs them into datagrams, `transfer` spreads a
 crowded cell over several ticks, and `in_flight` remembers what each datagram said until it is
-acked.
+acked. `leaseviews` shows clients who simulates the sectors around them, in the same way: what has
+changed since they last acked.
 
 All clients are handled at once, as arrays. Nothing here changes the world, knows a shard, or
 talks to a session: bytes go out and acks come in through `links`.

@@ -37,6 +37,7 @@ from sidereal.protocol.message.player import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.edge.leaseviews import LeaseViews, is_of_leases
 from sidereal.replication.links.players import ControlsVerdict, Phase, Player, Players
 
 HELLO_WITHIN_S: Final = 5.0
@@ -72,6 +73,7 @@ class PlayerLink:
         self,
         endpoint: ServerEndpoint,
         fanout: Fanout,
+        lease_views: LeaseViews,
         schema: Schema,
         rules: Rules,
         clients_max: int,
@@ -80,6 +82,7 @@ class PlayerLink:
         self.players = Players(clients_max)
         self.dropped: Counter[str] = Counter()
         self._fanout = fanout
+        self._lease_views = lease_views
         self._schema = schema
         self._rules = rules
         self._inbox: list[tuple[int, ClientMessage]] = []
@@ -110,7 +113,7 @@ class PlayerLink:
             elif isinstance(event, Acked):
                 player = self.players.get(event.peer)
                 if player is not None and player.phase is Phase.JOINED:
-                    self._fanout.acked(player.row, event.tags)
+                    self._note_acks(player, event.tags)
             elif isinstance(event, PeerOpened):
                 self._open(event, now)
             elif isinstance(event, PeerClosed):
@@ -158,7 +161,7 @@ class PlayerLink:
         self.send(player, Refused(reason, text))
         if player.phase is Phase.JOINED:
             self._left.append((player, reason))
-            self._fanout.leave(player.row)
+            self._forget(player)
         player.phase, player.deadline = Phase.LEAVING, now + GOODBYE_S
 
     def refuse_all(self, reason: CloseReason, text: str, now: float) -> None:
@@ -262,8 +265,20 @@ class PlayerLink:
         else:
             player.looks_at = (message.x, message.y)
 
+    def _note_acks(self, player: Player, tags: list[int]) -> None:
+        leases = [tag for tag in tags if is_of_leases(tag)]
+        if leases:
+            self._lease_views.acked(player.row, leases)
+            tags = [tag for tag in tags if not is_of_leases(tag)]
+        self._fanout.acked(player.row, tags)
+
+    def _forget(self, player: Player) -> None:
+        """Nobody is sent what this client would have been."""
+        self._fanout.leave(player.row)
+        self._lease_views.leave(player.row)
+
     def _drop(self, peer: int, reason: CloseReason) -> None:
         player = self.players.remove(peer)
         if player is not None and player.phase is Phase.JOINED:
-            self._fanout.leave(player.row)
+            self._forget(player)
             self._left.append((player, reason))

@@ -1,33 +1,23 @@
 """The mesh: which shard simulates which sector and, following from that, which entity.
 
 Stages of the tick: shards come and go (`change_shards`); sectors that something has entered are
-leased, and entities follow the leases (`hand_over`); the leases of sectors long empty end
-(`vacate`). A handover is one decision: in one tick the owner changes and the epoch is bumped, so
-whatever the former owner still sends is fenced.
+leased, and entities follow the leases (`hand_over`); the leases of sectors that have been empty for
+a while end (`vacate`). A handover is one decision: in one tick the owner changes and the epoch is
+bumped, so whatever the former owner still sends is fenced.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
-from sidereal.protocol.message.player import LeaseMap
 from sidereal.protocol.space.sectors import unpack_sector
-from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.handover import Handovers, decide_handovers
 from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
-
-LEASE_MAP_EVERY_TICKS: Final = 10
-"""Ticks between two lease maps: ships that explore change the leases all the time."""
-
-LEASE_MAP_ROWS_MAX: Final = 16_384
-"""Sectors in a lease map: 230 kB, well inside what a client's channel holds."""
 
 
 class Mesh:
@@ -44,7 +34,6 @@ class Mesh:
         world: World,
         leases: LeaseTable,
         shards: ShardLink,
-        clients: PlayerLink,
         notes: Notes,
     ) -> None:
         self.leases = leases
@@ -52,11 +41,8 @@ class Mesh:
         self.rebalanced = 0
         self._world = world
         self._shards = shards
-        self._clients = clients
         self._notes = notes
-        self._leases_changed_tick = -1
-        self._map_tick = -LEASE_MAP_EVERY_TICKS
-        self._map_is_old = False
+        self._leases_moved_tick = -1
         self._pilots: dict[int, int] = {}
 
     def shard_of(self, net_id: int) -> Shard | None:
@@ -86,16 +72,6 @@ class Mesh:
         sector_x, sector_y = unpack_sector(sector)
         pairs = zip(sector_x.tolist(), sector_y.tolist(), strict=True)
         self._announce(self.leases.vacate(pairs), tick)
-
-    def lease_map(self, tick: int) -> LeaseMap:
-        """Say who simulates what, for people; of a world of very many sectors not all."""
-        return LeaseMap(tick, self.leases.rows()[:LEASE_MAP_ROWS_MAX].tobytes())
-
-    def tell_clients(self, tick: int) -> None:
-        """Show everybody the leases if they have changed, but not too often."""
-        if self._map_is_old and tick - self._map_tick >= LEASE_MAP_EVERY_TICKS:
-            self._clients.broadcast(self.lease_map(tick))
-            self._map_tick, self._map_is_old = tick, False
 
     def hand_over(self, present: Present) -> None:
         """Give entities that have left their owner's space to the shard whose space they are in."""
@@ -145,9 +121,10 @@ class Mesh:
         if not vacant.any() or not len(self._shards.shards):
             return holder
         wanted = count_by_sector(present.sector[vacant])
-        loads = count_by_sector(present.sector)
-        self._announce(self.leases.grow(wanted, loads), present.tick)
-        return self.leases.holders_of(present.sector)
+        entities = dict(enumerate(np.bincount(holder).tolist()))
+        self._announce(self.leases.grow(wanted, entities), present.tick)
+        holder[vacant] = self.leases.holders_of(present.sector[vacant])
+        return holder
 
     def _orphan_entities_of(self, shard: Shard, tick: int) -> None:
         owner = self._world.columns["shard"]
@@ -157,9 +134,9 @@ class Mesh:
 
     def _announce(self, changes: list[LeaseChange], tick: int) -> None:
         if changes:
-            self._leases_changed_tick = tick
+            if any(SHARD_NONE not in (change.before, change.after) for change in changes):
+                self._leases_moved_tick = tick
             self._shards.send_leases(changes, tick)
-            self._map_is_old = True
 
     def _tell_shards(self, changes: Handovers, tick: int) -> None:
         columns = self._world.columns
@@ -174,7 +151,7 @@ class Mesh:
 
     def _count(self, changes: Handovers, tick: int) -> None:
         count = int((changes.before != SHARD_NONE).sum())
-        if self._leases_changed_tick == tick:
+        if self._leases_moved_tick == tick:
             self.rebalanced += count
         elif count:
             self.handovers += count
