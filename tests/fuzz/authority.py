@@ -20,7 +20,7 @@ from sidereal.protocol.message.player import Hello, LookAt, PlayerChannel, Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.schema import Kind
-from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.replicator import Keys, Outgoing, Replicator
 
 RULES: Final = Rules(view_radius_cells=1)
 
@@ -90,7 +90,7 @@ class Authority:
         for _ in range(ticks):
             self.now += RULES.tick_s
             self.carry()
-            self.core.step(self.now)
+            self._deliver(self.core.turn(self.now, WALL))
             self.carry()
 
     def carry(self) -> None:
@@ -104,7 +104,15 @@ class Authority:
                 while (event := peer.endpoint.next_event()) is not None:
                     if isinstance(event, Received):
                         peer.heard.append(event)
-        self.core.pump(self.now)
+        self._deliver(self.core.turn(self.now, WALL))
+
+    def _deliver(self, outgoing: Outgoing) -> None:
+        for datagrams, peers in (
+            (outgoing.clients, self._clients),
+            (outgoing.shards, self._shards),
+        ):
+            for datagram, address in datagrams:
+                peers[address].endpoint.receive_datagram(datagram, SERVER, self.now)
 
     def _end(self, endpoint: ServerEndpoint | ClientEndpoint) -> End:
         clocks = (self.now, WALL) if isinstance(endpoint, ServerEndpoint) else (self.now,)

@@ -164,7 +164,7 @@ def run_client(body: bytes) -> None:
         lambda datagram, address: server.receive_datagram(datagram, address, now, WALL),
     )
     here = End(
-        lambda: client.datagrams_to_send(now),
+        lambda: client.turn(now),
         lambda datagram, address: client.receive_datagram(datagram, address, now),
     )
     exchange(there, {CLIENT: here})
@@ -177,7 +177,6 @@ def run_client(body: bytes) -> None:
         elif channel == PlayerChannel.COMMAND or len(content) <= UNRELIABLE_SIZE_MAX:
             server.send(opened.peer, channel, content)
         server.handle_timer(now, WALL)
-        client.handle_timer(now)
         exchange(there, {CLIENT: here})
         while server.next_event() is not None:
             pass

@@ -138,8 +138,8 @@ def run_shard(body: bytes) -> None:
         lambda datagram, address: server.receive_datagram(datagram, address, now, WALL),
     )
     here = End(
-        lambda: core.datagrams_to_send(now),
-        lambda datagram, address: core.receive_datagram(datagram, address, now, WALL),
+        lambda: core.turn(now),
+        lambda datagram, address: core.receive_datagram(datagram, address, now),
     )
     exchange(there, {CLIENT: here})
     opened = server.next_event()
@@ -155,13 +155,12 @@ def run_shard(body: bytes) -> None:
         channel = act & 7
         if channel >= len(SHARD_CHANNELS):
             now += len(content) / 100
-            core.step(now)
         elif channel == ShardChannel.LEASE or len(content) <= UNRELIABLE_SIZE_MAX:
             server.send(opened.peer, channel, content)
         exchange(there, {CLIENT: here})
         while server.next_event() is not None:
             pass
-    core.step(now)
+    exchange(there, {CLIENT: here})
     check_shard(core, now)
 
 

@@ -127,47 +127,50 @@ class Rig:
         truth = dict(zip(net_id, present.x.tolist(), strict=True))
         return max((abs(x - truth[ghost]) for ghost, x in seen.items()), default=0.0)
 
+    def near(self, core: ShardCore) -> set[int]:
+        """The others' entities within range of a shard's sectors, by the committed truth."""
+        world = self.authority.world
+        present = world.present(self.authority.tick)
+        near = np.zeros(len(present.slots), np.bool_)
+        for sector_x, sector_y in self.authority.mesh.leases.sectors_of(core.shard):
+            off_x = np.abs(present.x - (sector_x + 0.5) * SIZE)
+            off_y = np.abs(present.y - (sector_y + 0.5) * SIZE)
+            near |= np.maximum(off_x, off_y) <= SIZE / 2 + GHOST_RANGE
+        near &= world.columns["shard"][present.slots] != core.shard
+        return set(world.columns.net_id[present.slots[near]].tolist())
+
     def run(self, seconds: float) -> None:
         until = self.now + seconds
         self._exchange()
         while (at := self._next_time()) <= until:
             self.now = max(self.now, at)
             wall_now = WALL_START + self.now
-            self.authority.shards.endpoint.handle_timer(self.now, wall_now)
             for wire, core, address in zip(self.wires, self.cores, self.addresses, strict=True):
-                core.handle_timer(self.now, wall_now)
                 while (arrival := wire.take_due(self.now)) is not None:
                     end, datagram = arrival
                     if end == 0:
-                        self.authority.shards.receive_datagram(
-                            datagram, address, self.now, wall_now
-                        )
+                        self.authority.receive_shards([(datagram, address)], self.now, wall_now)
                     else:
-                        core.receive_datagram(datagram, SHARDS, self.now, wall_now)
-                due_at = core.next_tick_at()
-                if due_at is not None and due_at <= self.now:
-                    core.step(self.now)
-                    assert not seen_by(core).keys() & owned_by(core)
-            self.authority.pump(self.now)
-            if self.next_tick_at <= self.now:
-                self.next_tick_at += RULES.tick_s
-                self.authority.step(self.now)
-                self.each_tick()
+                        core.receive_datagram(datagram, SHARDS, self.now)
             self._exchange()
         self.now = until
 
     def _next_time(self) -> float:
-        times = [self.next_tick_at, self.authority.shards.endpoint.next_timer()]
+        times: list[float | None] = [self.authority.next_timer()]
         for wire, core in zip(self.wires, self.cores, strict=True):
-            times += [wire.next_delivery, core.next_timer(), core.next_tick_at()]
+            times += [wire.next_delivery, core.next_timer()]
         return min(time for time in times if time is not None)
 
     def _exchange(self) -> None:
-        for datagram, address in self.authority.shards.endpoint.datagrams_to_send(self.now):
-            self.wires[self.addresses.index(address)].send(0, datagram, self.now)
+        wall_now, tick = WALL_START + self.now, self.authority.tick
         for wire, core in zip(self.wires, self.cores, strict=True):
-            for datagram, _ in core.datagrams_to_send(self.now):
+            for datagram, _ in core.turn(self.now):
                 wire.send(1, datagram, self.now)
+            assert not seen_by(core).keys() & owned_by(core)
+        for datagram, address in self.authority.turn(self.now, wall_now).shards:
+            self.wires[self.addresses.index(address)].send(0, datagram, self.now)
+        if self.authority.tick != tick:
+            self.each_tick()
 
 
 def seen_by(core: ShardCore) -> dict[int, float]:
@@ -247,15 +250,10 @@ def test_over_a_bad_link_everybody_ends_up_with_the_right_ghosts(seed: int) -> N
     rig.restless.share = 0.0
     rig.heal()
     rig.run(3.0)
-    world = rig.authority.world
-    present = world.present(rig.authority.tick)
-    net_id, owner = world.columns.net_id[present.slots], world.columns["shard"][present.slots]
-    for core in rig.left, rig.right:
-        near = np.zeros(len(net_id), np.bool_)
-        for sector_x, sector_y in rig.authority.mesh.leases.sectors_of(core.shard):
-            off_x = np.abs(present.x - (sector_x + 0.5) * SIZE)
-            off_y = np.abs(present.y - (sector_y + 0.5) * SIZE)
-            near |= np.maximum(off_x, off_y) <= SIZE / 2 + GHOST_RANGE
-        expected = near & (owner != core.shard)
-        assert seen_by(core).keys() == set(net_id[expected].tolist())
+    # They drift on: what came near or changed hands in the last few ticks may still be on its way.
+    lately: list[list[set[int]]] = []
+    rig.each_tick = lambda: lately.append([rig.near(core) for core in (rig.left, rig.right)])
+    rig.run(FEW_TICKS * RULES.tick_s)
+    for core, near in zip((rig.left, rig.right), zip(*lately, strict=True), strict=True):
+        assert set.intersection(*near) <= seen_by(core).keys() <= set.union(*near)
         assert rig.errors_of(core) == pytest.approx(0.0, abs=0.01)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sidereal.protocol.ids import Address
-from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
@@ -42,7 +41,7 @@ class Rig:
 
     def __init__(self) -> None:
         rng = np.random.default_rng(3)
-        self.now, self.next_tick_at, self.frozen = 0.0, RULES.tick_s, False
+        self.now, self.frozen = 0.0, False
         self.authority = Replicator(
             schema=BASE_SCHEMA,
             rules=RULES,
@@ -71,34 +70,24 @@ class Rig:
             seed=1,
             plugins=[Wobble()],
         )
-        self.waiting: list[bytes] = []
+        self.waiting: list[tuple[bytes, Address]] = []
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / STEP_S)):
             self.now += STEP_S
-            shard, wall_now = self.shard, WALL + self.now
-            due_at = shard.next_tick_at()
-            if due_at is not None and due_at <= self.now:
-                shard.step(self.now)
-            shard.handle_timer(self.now, wall_now)
-            self.waiting += [datagram for datagram, _ in shard.datagrams_to_send(self.now)]
+            wall_now = WALL + self.now
+            self.waiting += [(datagram, SHARD) for datagram, _ in self.shard.turn(self.now)]
             if not self.frozen:
                 self._run_authority(wall_now)
 
     def _run_authority(self, wall_now: float) -> None:
-        link = self.authority.shards
         waiting, self.waiting = self.waiting, []
-        for datagram in waiting:
-            link.receive_datagram(datagram, SHARD, self.now, wall_now)
-        self.authority.pump(self.now)
-        missed = int((self.now - self.next_tick_at) / RULES.tick_s)
-        self.next_tick_at += max(0, missed - TICKS_CATCH_UP_MAX) * RULES.tick_s
-        while self.next_tick_at <= self.now:
-            self.authority.step(self.now)
-            self.next_tick_at += RULES.tick_s
-        link.endpoint.handle_timer(self.now, wall_now)
-        for datagram, _ in link.endpoint.datagrams_to_send(self.now):
-            self.shard.receive_datagram(datagram, AUTHORITY, self.now, wall_now)
+        self.authority.receive_shards(waiting, self.now, wall_now)
+        while True:
+            for datagram, _ in self.authority.turn(self.now, wall_now).shards:
+                self.shard.receive_datagram(datagram, AUTHORITY, self.now)
+            if self.authority.next_timer() > self.now:
+                return
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])

@@ -124,16 +124,10 @@ class Stage:
     def _turn(self) -> None:
         now, wall_now, core = self.now, WALL_START + self.now, self.core
         self._deliver()
-        if round(now / STEP_S) % 16 == 0:
-            core.step(now)
-        for endpoint, at in ((core.clients.endpoint, CLIENTS), (core.shards.endpoint, SHARDS)):
-            endpoint.handle_timer(now, wall_now)
-            core.pump(now)
-            self._send(at, [] if self.silent and at == CLIENTS else endpoint.datagrams_to_send(now))
-        self.shard.handle_timer(now, wall_now)
-        if (due := self.shard.next_tick_at()) is not None and due <= now:
-            self.shard.step(now)
-        self._send(SHARD_AT, self.shard.datagrams_to_send(now))
+        outgoing = core.turn(now, wall_now)
+        self._send(SHARDS, outgoing.shards)
+        self._send(CLIENTS, [] if self.silent else outgoing.clients)
+        self._send(SHARD_AT, self.shard.turn(now))
         for at, client in self.clients.items():
             for datagram, (host, port) in client.datagrams(now):
                 self._send(at, [(datagram, Address(".".join(map(str, host)), port))])
@@ -144,14 +138,13 @@ class Stage:
         self._on_its_way = [entry for entry in self._on_its_way if entry[0] > now]
         for _, source, destination, datagram in due:
             if destination == CLIENTS:
-                self.core.clients.receive_datagram(datagram, source, now, wall_now)
+                self.core.receive_clients([(datagram, source)], now, wall_now)
             elif destination == SHARDS:
-                self.core.shards.receive_datagram(datagram, source, now, wall_now)
+                self.core.receive_shards([(datagram, source)], now, wall_now)
             elif destination == SHARD_AT:
-                self.shard.receive_datagram(datagram, source, now, wall_now)
+                self.shard.receive_datagram(datagram, source, now)
             elif destination in self.clients:
                 self.clients[destination].receive(datagram, foreign(source), now)
-            self.core.pump(now)
 
     def _send(self, source: Address, datagrams: list[tuple[bytes, Address]]) -> None:
         for datagram, destination in datagrams:
@@ -251,9 +244,9 @@ def test_what_the_client_acks_is_not_told_again() -> None:
     stage = Stage(GOOD)
     client = stage.enter(stage.issue_token())
     stage.run(2.0)
-    told = stage.core.fanout.statistics().replaced
+    told = stage.core.edge.fanout.statistics().replaced
     stage.run(2.0)
-    assert stage.core.fanout.statistics().replaced == told
+    assert stage.core.edge.fanout.statistics().replaced == told
     assert client.session.state is State.CONNECTED
 
 
@@ -325,7 +318,7 @@ def test_client_notices_silence_before_and_after_it_connects() -> None:
 def test_client_notices_silence_after_the_challenge() -> None:
     stage = Stage(GOOD)
     client = stage.enter(stage.issue_token())
-    for _ in range(20):
+    for _ in range(60):
         if client.session.state is State.SENDING_CONNECTION_REQUEST:
             stage.run(STEP_S)
     assert client.session.state is State.SENDING_CONNECTION_RESPONSE

@@ -233,8 +233,7 @@ class Pilot:
 
     def leave_now(self) -> None:
         now = time.monotonic()
-        self.client.leave(now)
-        self._udp.send_nowait(self.client.datagrams_to_send(now))
+        self._udp.send_nowait(self.client.leave(now))
 
     def close(self) -> None:
         self.leave_now()

@@ -265,11 +265,8 @@ class Stay:
             self.world.step()
         for datagram, _ in self.world.endpoint.datagrams_to_send(now):
             self.wire.send(0, datagram, now)
-        due = self.client.next_timer()
-        if due is not None and due <= now:
-            self.client.handle_timer(now)
-            for datagram, _ in self.client.datagrams_to_send(now):
-                self.wire.send(1, datagram, now)
+        for datagram, _ in self.client.turn(now):
+            self.wire.send(1, datagram, now)
         while (event := self.client.next_event()) is not None:
             self.events.append(event)
 
@@ -536,8 +533,7 @@ def test_a_bad_token_ends_at_once() -> None:
 def test_leaving_tells_the_server() -> None:
     stay = Stay()
     stay.run(1.0)
-    stay.client.leave(stay.now)
-    for datagram, _ in stay.client.datagrams_to_send(stay.now):
+    for datagram, _ in stay.client.leave(stay.now):
         stay.wire.send(1, datagram, stay.now)
     stay.run(0.2)
     assert stay.world.closed == [CloseReason.CLOSED_BY_PEER]

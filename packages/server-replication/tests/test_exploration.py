@@ -97,15 +97,16 @@ class Voyage:
             alive = np.zeros((), RECORDS_HEADER)
             alive["version"], alive["tick"] = RECORDS_VERSION, core.tick
             self.shard.send(ShardChannel.PROPOSAL, alive.tobytes(), 0)
-            for link, peer in ((core.shards, self.shard), (core.clients, self.client)):
+            for receive, peer in (
+                (core.receive_shards, self.shard),
+                (core.receive_clients, self.client),
+            ):
                 peer.handle_timer(self.now)
-                for datagram, _ in peer.datagrams_to_send(self.now):
-                    link.receive_datagram(datagram, PEER, self.now, WALL)
-            core.pump(self.now)
-            core.step(self.now)
-            for link, peer in ((core.shards, self.shard), (core.clients, self.client)):
-                link.endpoint.handle_timer(self.now, WALL)
-                for datagram, _ in link.endpoint.datagrams_to_send(self.now):
+                datagrams = [(datagram, PEER) for datagram, _ in peer.datagrams_to_send(self.now)]
+                receive(datagrams, self.now, WALL)
+            outgoing = core.turn(self.now, WALL)
+            for sent, peer in ((outgoing.shards, self.shard), (outgoing.clients, self.client)):
+                for datagram, _ in sent:
                     peer.receive_datagram(datagram, SERVER, self.now)
                 while (event := peer.next_event()) is not None:
                     if peer is self.client and isinstance(event, Received):

@@ -74,7 +74,7 @@ async def test_a_quiet_world_ends_without_its_database(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     service, core = make_service()
-    core.step(trio.current_time())
+    core.turn(trio.current_time(), 0.0)
     await service.close()
 
 
@@ -83,7 +83,7 @@ async def test_what_cannot_be_saved_does_not_hold_up_the_end(
 ) -> None:
     service, core = make_service()
     core.create(make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 0))
-    core.step(trio.current_time())
+    core.turn(trio.current_time(), 0.0)
     started_at = trio.current_time()
     await service.close()
     assert core.saving.depth == 1

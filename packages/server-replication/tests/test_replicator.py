@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint
@@ -95,20 +97,21 @@ class Cast:
 
     def run(self, ticks: int) -> None:
         core = self.core
-        sides = ((core.clients, self.clients, SERVER), (core.shards, self.shards, SHARDS))
         for _ in range(ticks):
             self.now += RULES.tick_s
-            for link, peers, _ in sides:
-                for address, peer in peers.items():
-                    peer.handle_timer(self.now)
-                    for datagram, _ in peer.datagrams_to_send(self.now):
-                        link.receive_datagram(datagram, address, self.now, WALL)
-            core.pump(self.now)
-            core.step(self.now)
-            for link, peers, server in sides:
-                link.endpoint.handle_timer(self.now, WALL)
-                for datagram, address in link.endpoint.datagrams_to_send(self.now):
-                    peers[address].receive_datagram(datagram, server, self.now)
+            core.receive_clients(self._said_by(self.clients), self.now, WALL)
+            core.receive_shards(self._said_by(self.shards), self.now, WALL)
+            outgoing = core.turn(self.now, WALL)
+            for datagram, address in outgoing.clients:
+                self.clients[address].receive_datagram(datagram, SERVER, self.now)
+            for datagram, address in outgoing.shards:
+                self.shards[address].receive_datagram(datagram, SHARDS, self.now)
+
+    def _said_by(self, peers: dict[Address, ClientEndpoint]) -> Iterator[tuple[bytes, Address]]:
+        for address, peer in peers.items():
+            peer.handle_timer(self.now)
+            for datagram, _ in peer.datagrams_to_send(self.now):
+                yield datagram, address
 
 
 def say_hello(client: ClientEndpoint) -> None:

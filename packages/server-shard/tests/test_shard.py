@@ -154,20 +154,15 @@ class Rig:
             self.now = max(self.now, at)
             wall_now = WALL_START + self.now
             self.endpoint.handle_timer(self.now, wall_now)
-            self.core.handle_timer(self.now, wall_now)
             while (arrival := self.wire.take_due(self.now)) is not None:
                 end, datagram = arrival
                 if end == 0:
                     self.endpoint.receive_datagram(datagram, SHARD, self.now, wall_now)
                 else:
-                    self.core.receive_datagram(datagram, AUTHORITY, self.now, wall_now)
+                    self.core.receive_datagram(datagram, AUTHORITY, self.now)
             self._listen()
             if self.next_tick_at <= self.now:
                 self._tick()
-            due_at = self.core.next_tick_at()
-            if due_at is not None and max(due_at, self.frozen_until) <= self.now:
-                self.core.step(self.now)
-                self.simulated.append(self.core.tick)
             self._exchange()
         self.now = until
         return self
@@ -179,12 +174,15 @@ class Rig:
             self.run(0.05)
         raise AssertionError("the shard never served")
 
+    def leave(self) -> None:
+        for datagram, _ in self.core.close(self.now):
+            self.wire.send(1, datagram, self.now)
+
     def _next_time(self) -> float:
-        due_at = self.core.next_tick_at()
+        due_at = self.core.next_timer()
         times = [
             self.wire.next_delivery,
             self.endpoint.next_timer(),
-            self.core.next_timer(),
             None if due_at is None else max(due_at, self.frozen_until),
             self.next_tick_at,
         ]
@@ -193,8 +191,13 @@ class Rig:
     def _exchange(self) -> None:
         for datagram, _ in self.endpoint.datagrams_to_send(self.now):
             self.wire.send(0, datagram, self.now)
-        for datagram, _ in self.core.datagrams_to_send(self.now):
+        if self.now < self.frozen_until:
+            return
+        tick = self.core.tick
+        for datagram, _ in self.core.turn(self.now):
             self.wire.send(1, datagram, self.now)
+        if self.core.tick != tick:
+            self.simulated.append(self.core.tick)
 
     def _tick(self) -> None:
         self.tick += 1
@@ -474,7 +477,7 @@ def test_ghosts_are_seen_counted_and_gone_when_released(rig: Rig) -> None:
 
 
 def test_leaving_says_farewell_first(rig: Rig) -> None:
-    rig.core.close(rig.now)
+    rig.leave()
     rig.run(0.2)
     assert isinstance(rig.heard[-1], Farewell)
     assert rig.closed == [CloseReason.CLOSED_BY_PEER]

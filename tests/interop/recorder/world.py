@@ -179,17 +179,15 @@ class World:
         now, wall_now = self.now, WALL_START + self.now
         self._speaking = destination
         if destination == CLIENTS:
-            self._core.clients.receive_datagram(datagram, source, now, wall_now)
+            self._core.receive_clients([(datagram, source)], now, wall_now)
         elif destination == SHARDS:
-            self._core.shards.receive_datagram(datagram, source, now, wall_now)
+            self._core.receive_shards([(datagram, source)], now, wall_now)
         elif destination == PILOT:
             self._pilot.receive_datagram(datagram, source, now)
         elif destination == OTHER:
             self._other.receive_datagram(datagram, source, now)
         else:
-            self._shards[destination].receive_datagram(datagram, source, now, wall_now)
-        if destination in (CLIENTS, SHARDS):
-            self._core.pump(now)
+            self._shards[destination].receive_datagram(datagram, source, now)
 
     def _send(self, source: Address, datagrams: list[tuple[bytes, Address]]) -> None:
         for datagram, destination in datagrams:
@@ -204,33 +202,26 @@ class World:
     # -- the ends -----------------------------------------------------------------------------
 
     def _run_server(self, step: int) -> None:
-        core, now = self._core, self.now
-        is_tick = step % STEPS_PER_TICK == 0
-        if now == SHUT_DOWN_S:
-            core.close(now)
-        elif is_tick:
-            core.step(now)
-        for endpoint, address in ((core.clients.endpoint, CLIENTS), (core.shards.endpoint, SHARDS)):
-            endpoint.handle_timer(now, WALL_START + now)
-            core.pump(now)
-            self._send(address, endpoint.datagrams_to_send(now))
-        if is_tick and step % VIEW_EVERY_STEPS == 0 and FIRST not in self._gone:
+        core, now, tick = self._core, self.now, self._core.tick
+        run = core.close if now == SHUT_DOWN_S else core.turn
+        outgoing = run(now, WALL_START + now)
+        self._send(CLIENTS, outgoing.clients)
+        self._send(SHARDS, outgoing.shards)
+        if core.tick != tick and step % VIEW_EVERY_STEPS == 0 and FIRST not in self._gone:
             self.shard.view(SERVER, self._committed(), now)
 
     def _run_shard(self, address: Address, step: int) -> None:
         shard, now = self._shards[address], self.now
         self._speaking = address
-        shard.handle_timer(now, WALL_START + now)
-        due = shard.next_tick_at()
-        if due is not None and due <= now:
-            shard.step(now)
-            if shard.tick % VIEW_EVERY_TICKS == 0 and address == FIRST and shard.serving:
-                self.shard.view(CLIENT, self._simulated(shard), now)
         if step % 256 == 128 and address == FIRST:
             shard.report_load(125, 1 << 26, [1000 + step, 2000])
+        tick = shard.tick
+        self._send(address, shard.turn(now))
+        ticked = shard.tick != tick and shard.serving
+        if ticked and shard.tick % VIEW_EVERY_TICKS == 0 and address == FIRST:
+            self.shard.view(CLIENT, self._simulated(shard), now)
         if now == SHUT_DOWN_S + 0.5:
-            shard.close(now)
-        self._send(address, shard.datagrams_to_send(now))
+            self._send(address, shard.close(now))
 
     def _run_pilot(self, step: int) -> None:
         pilot, now = self._pilot, self.now
@@ -243,8 +234,7 @@ class World:
                 pilot.say(line)
         if now == 3.0:
             pilot.look_at(-1.5, 2.0**40)
-        pilot.handle_timer(now)
-        self._send(PILOT, pilot.datagrams_to_send(now))
+        self._send(PILOT, pilot.turn(now))
         is_there = pilot.replica is not None and PILOT not in self._gone
         if step % VIEW_EVERY_STEPS == 0 and is_there:
             self.client.view(CLIENT, self._seen(), now)
@@ -252,10 +242,7 @@ class World:
     def _run_other(self) -> None:
         other, now = self._other, self.now
         self._speaking = OTHER
-        if now == OTHER_LEAVES_S:
-            other.leave(now)
-        other.handle_timer(now)
-        self._send(OTHER, other.datagrams_to_send(now))
+        self._send(OTHER, other.leave(now) if now == OTHER_LEAVES_S else other.turn(now))
 
     # -- what they hear -----------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, assert_never
+from typing import assert_never
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from sidereal.client.events import ClientEvent
 from sidereal.client.glance import Glance
 from sidereal.client.inputs import Inputs
 from sidereal.client.leases import LeaseMap
+from sidereal.client.look import Look
 from sidereal.client.prediction import Prediction, ShipState
 from sidereal.client.replica import Applied, Replica
 from sidereal.client.statistics import ClientStatistics, Stage
@@ -55,9 +56,6 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.state.schema import Schema
-
-LOOK_INTERVAL_S: Final = 0.1
-"""The centre of interest is sent no more often than this."""
 
 
 class Client:
@@ -115,8 +113,7 @@ class Client:
         self._inputs: Inputs | None = None
         self._prediction: Prediction | None = None
         self._buttons = 0
-        self._look: LookAt | None = None
-        self._look_at = now
+        self._look = Look()
         self._snapshot_at = now
         self._must_send = True
         self._malformed = 0
@@ -129,31 +126,37 @@ class Client:
         self._traffic.bytes_in += len(datagram)
         self._endpoint.receive_datagram(datagram, address, now)
         self._drain(now)
-
-    def handle_timer(self, now: float) -> None:
-        """Do what is due at `now`."""
-        self._now = now
-        self._traffic.advance(now)
-        self._endpoint.handle_timer(now)
-        self._drain(now)
-        if self.stage is Stage.JOINED:
-            self._send_inputs(now)
-            self._send_look(now)
+        # A handshake does not wait for its timer to answer.
+        self._must_send |= self.stage is Stage.CONNECTING
 
     def next_timer(self) -> float | None:
-        """When `handle_timer`, and after it `datagrams_to_send`, is due; None once ended."""
+        """When `turn` is to be called at the latest; None once ended."""
         if self._must_send:
             return self._now
         timers = [self._endpoint.next_timer()]
         if self.stage is Stage.JOINED:
             if self._inputs is not None and self.net_id:
                 timers.append(self._inputs.next_at)
-            if self._look is not None:
-                timers.append(self._look_at)
+            timers.append(self._look.next_timer())
         return min((at for at in timers if at is not None), default=None)
 
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
-        """Datagrams to send now."""
+    def turn(self, now: float) -> list[tuple[bytes, Address]]:
+        """Do what is due: timers, inputs, and collect what is to be sent.
+
+        This is the only order there is. Before `next_timer` it does nothing: what came in is acked
+        with the next input.
+        """
+        due_at = self.next_timer()
+        if due_at is None or due_at > now:
+            return []
+        self._now = now
+        self._traffic.advance(now)
+        self._endpoint.handle_timer(now)
+        self._drain(now)
+        if self.stage is Stage.JOINED:
+            self._send_inputs(now)
+            if (look := self._look.take(now)) is not None:
+                self._command(look)
         self._must_send = False
         datagrams = self._endpoint.datagrams_to_send(now)
         self._traffic.bytes_out += sum(len(datagram) for datagram, _ in datagrams)
@@ -181,7 +184,7 @@ class Client:
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest (sent at most ten times a second)."""
-        self._look = LookAt(x, y)
+        self._look.want(x, y)
 
     def say(self, text: str) -> None:
         """Say a line of chat.
@@ -195,9 +198,14 @@ class Client:
             raise LocalProtocolError(f"a line of chat has at most {limits.CHAT_SIZE_MAX} letters")
         self._command(Chat(text))
 
-    def leave(self, now: float) -> None:
-        """End the stay; the server is told by the next `datagrams_to_send`."""
+    def leave(self, now: float) -> list[tuple[bytes, Address]]:
+        """End the stay.
+
+        Returns:
+            the last datagrams to send.
+        """
         self._end(CloseReason.CLOSED_LOCALLY, "left", now)
+        return self.turn(now)
 
     def view(self, now: float) -> View:
         """What to draw at `now`."""
@@ -373,12 +381,6 @@ class Client:
         if controls is not None:
             self._endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
             self._must_send = True
-
-    def _send_look(self, now: float) -> None:
-        if self._look is not None and now >= self._look_at:
-            self._command(self._look)
-            self._look = None
-            self._look_at = now + LOOK_INTERVAL_S
 
     def _command(self, message: Hello | LookAt | Chat) -> None:
         self._endpoint.send(PlayerChannel.COMMAND, encode_message(message))

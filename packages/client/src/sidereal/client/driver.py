@@ -151,8 +151,7 @@ async def drive(
         while turn(client, socket, clock()):
             await wait_turn(client, socket, clock())
     finally:
-        client.leave(clock())
-        socket.send_nowait(client.datagrams_to_send(clock()))
+        socket.send_nowait(client.leave(clock()))
         socket.close()
 
 
@@ -167,19 +166,14 @@ async def open_client_udp(client: Client) -> UdpSocket:
 
 
 def turn(client: Client, socket: UdpSocket, now: float) -> bool:
-    """One turn of the shell: take in all that has come; if something is due, do and send it.
-
-    What came in is acked with the next input, or when the core's timer says so.
+    """One turn of the shell: take in all that has come, let the core do what is due, and send.
 
     Returns:
         whether the stay goes on.
     """
     for datagram, address in socket.receive_nowait():
         client.receive_datagram(datagram, address, now)
-    due = client.next_timer()
-    if due is not None and due <= now:
-        client.handle_timer(now)
-        socket.send_nowait(client.datagrams_to_send(now))
+    socket.send_nowait(client.turn(now))
     return client.stage is not Stage.ENDED
 
 

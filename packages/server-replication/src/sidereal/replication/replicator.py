@@ -1,15 +1,16 @@
 """The authority: one tick of the world, as its list of stages.
 
-Packets fill the links' inboxes (`receive_from_*`, then `pump`); `step` empties them, changes the
-world, and leaves datagrams to send and rows to save. Nothing else changes the world. Players'
-controls do not wait for a tick: `pump` routes them to the shard of their ship as they come.
+Packets fill the links' inboxes (`receive_clients`, `receive_shards`). `turn` does what is due: when
+a tick is, it empties the inboxes, changes the world, and leaves datagrams to send and rows to save.
+Nothing else changes the world. Players' controls do not wait for a tick: they are routed to the
+shard of their ship as they come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -21,32 +22,31 @@ from sidereal.protocol.ids import (
     SHARD_PROTOCOL_ID,
     Address,
 )
-from sidereal.protocol.limits import SHARD_SLOTS_MAX
+from sidereal.protocol.limits import SHARD_SLOTS_MAX, TICKS_CATCH_UP_MAX
 from sidereal.protocol.links import (
     PLAYER_BUDGET,
     PLAYER_CHANNELS,
     SHARD_BUDGET,
     SHARD_CHANNELS,
 )
-from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import PlayerChannel, Role
+from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules, check_rules
-from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.schema import Schema
-from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
+from sidereal.protocol.state.stream import CellStream
+from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
-from sidereal.replication.edge.interest import left_centre
 from sidereal.replication.edge.leaseviews import LeaseViews
 from sidereal.replication.fleet import Fleet
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.links.playerlink import PlayerLink
-from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.players import Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.mesh import Mesh
+from sidereal.replication.ticks import Ticks
 from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
 
 SAVE_EVERY_S: Final = 0.5
@@ -61,11 +61,23 @@ class Keys:
     shards: bytes
 
 
+Datagrams = list[tuple[bytes, Address]]
+"""Each with its destination or its source."""
+
+
+class Outgoing(NamedTuple):
+    """What a turn leaves to be sent."""
+
+    clients: Datagrams
+    shards: Datagrams
+
+
 class Replicator:
     """The world and everybody connected to it.
 
     Attributes:
         tick: of the newest finished step.
+        ticks: when they are due.
         world: the committed truth.
         clients: the client endpoint.
         shards: the shard endpoint.
@@ -74,10 +86,8 @@ class Replicator:
         ingest: turns proposals into commits.
         fleet: the ships of accounts.
         mesh: who simulates what.
-        lease_views: what clients are shown of the leases.
         ghosts: what shards see of each other's entities.
-        snapshots_sent: snapshots, one per client and tick.
-        snapshot_datagrams_sent: datagrams they were cut into.
+        edge: what each client is sent.
     """
 
     def __init__(
@@ -97,12 +107,13 @@ class Replicator:
         check_rules(rules)
         self.schema = schema
         self.rules = rules
-        self.tick = tick
+        self.tick = self._saved_at_tick = tick
+        self.ticks = Ticks(rules.tick_s, TICKS_CATCH_UP_MAX)
         self.world = World(schema, rules)
         leases = LeaseTable()
-        self.stream = CellStream(schema, rules)
-        self.fanout = Fanout(schema, rules, self.stream, clients_max)
-        self.lease_views = LeaseViews(rules, clients_max)
+        stream = CellStream(schema, rules)
+        fanout = Fanout(schema, rules, stream, clients_max)
+        lease_views = LeaseViews(rules, clients_max)
         self.clients = PlayerLink(
             ServerEndpoint(
                 protocol_id=CLIENT_PROTOCOL_ID,
@@ -114,8 +125,8 @@ class Replicator:
                 now=now,
                 budget=PLAYER_BUDGET,
             ),
-            self.fanout,
-            self.lease_views,
+            fanout,
+            lease_views,
             schema,
             rules,
             clients_max,
@@ -135,15 +146,14 @@ class Replicator:
             rules,
             now,
         )
+        self.edge = Edge(self.world, stream, fanout, lease_views, self.clients)
         self.notes = Notes()
         self.mesh = Mesh(self.world, leases, self.shards, self.notes)
         self.ghosts = GhostStreams(self.world, leases, self.shards)
         self.ingest = Ingest(self.world, self.shards)
         self.saving = WriteBehind()
-        self.snapshots_sent = self.snapshot_datagrams_sent = 0
         self.fleet = Fleet(self.world, entropy, rng)
         self._entropy = entropy
-        self._saved_at_tick = tick
 
     # -- before the first tick ----------------------------------------------------------------
 
@@ -175,17 +185,69 @@ class Replicator:
 
     # -- packets ------------------------------------------------------------------------------
 
-    def pump(self, now: float) -> None:
-        """Sort what both endpoints have received; route players' controls at once."""
-        self.shards.pump(now)
+    def receive_clients(
+        self, datagrams: Iterable[tuple[bytes, Address]], now: float, wall_now: float
+    ) -> None:
+        """Take in what clients sent; players' controls are routed at once."""
+        for datagram, address in datagrams:
+            self.clients.receive_datagram(datagram, address, now, wall_now)
+            # One by one: who floods is closed before the rest of it is deciphered.
+            self._pump_clients(now)
+
+    def receive_shards(
+        self, datagrams: Iterable[tuple[bytes, Address]], now: float, wall_now: float
+    ) -> None:
+        """Take in what shards sent."""
+        for datagram, address in datagrams:
+            self.shards.receive_datagram(datagram, address, now, wall_now)
+            self.shards.pump(now)
+
+    def _pump_clients(self, now: float) -> None:
+        """Sort what clients' sessions delivered; route players' controls."""
         for player, controls in self.clients.pump(now):
             shard = self.mesh.shard_of(player.net_id)
             if shard is not None:
                 self.shards.send_controls(shard, player.net_id, controls)
 
+    # -- the turn -----------------------------------------------------------------------------
+
+    def next_timer(self) -> float:
+        """When `turn` has something to do that no datagram brings, monotonic seconds."""
+        return self.ticks.due_at
+
+    def turn(self, now: float, wall_now: float) -> Outgoing:
+        """Do what is due: sort what has come, one tick, timers, and collect what is to be sent.
+
+        This is the only order there is; to be called after datagrams and when `next_timer` says so.
+        Sessions are sorted before the tick in any case: those that a timer ended have left by then.
+
+        Args:
+            now: monotonic seconds.
+            wall_now: Unix seconds.
+
+        Returns:
+            datagrams to send. Between ticks nothing leaves for clients: what they are to hear
+            travels with the next snapshot.
+        """
+        self.shards.pump(now)
+        self._pump_clients(now)
+        if self.ticks.take(now) is None:
+            return Outgoing([], self.shards.endpoint.datagrams_to_send(now))
+        self._step(now)
+        return self._finish(now, wall_now)
+
+    def _finish(self, now: float, wall_now: float) -> Outgoing:
+        """Do what sessions' timers ask for, and collect."""
+        self.shards.endpoint.handle_timer(now, wall_now)
+        self.clients.endpoint.handle_timer(now, wall_now)
+        return Outgoing(
+            self.clients.endpoint.datagrams_to_send(now),
+            self.shards.endpoint.datagrams_to_send(now),
+        )
+
     # -- the tick -----------------------------------------------------------------------------
 
-    def step(self, now: float) -> None:
+    def _step(self, now: float) -> None:
         """Advance the world by one tick."""
         self.tick += 1
         self.mesh.change_shards(self.tick, now)
@@ -195,19 +257,25 @@ class Replicator:
         self._forget_empty_space(present)
         self.mesh.hand_over(present)
         self.ghosts.send(present)
-        self._tell(present)
-        self._move_interest(present)
-        self._send_snapshots()
-        self._send_leases()
+        self.edge.publish(present, self.tick)
+        self.edge.send_snapshots(present, self.tick)
+        self.edge.send_leases(self.mesh.leases, self.tick)
         self.shards.send_beats(self.tick, now)
         self._save()
 
-    def close(self, now: float) -> None:
+    def close(self, now: float, wall_now: float) -> Outgoing:
         """Tell everybody that the world is closing, and hand all that changed to persistence."""
         text = "the server is shutting down; the world is saved"
         self.clients.refuse_all(CloseReason.SHUTTING_DOWN, text, now)
         self._change_players(now)
         self._save_dirty()
+        return self._finish(now, wall_now)
+
+    def end_sessions(self, now: float, wall_now: float) -> Outgoing:
+        """End all sessions; nobody is answered from here on."""
+        self.clients.endpoint.close(now)
+        self.shards.endpoint.close(now)
+        return self._finish(now, wall_now)
 
     def _change_players(self, now: float) -> None:
         attendance = self.clients.attend(self.tick, now)
@@ -253,7 +321,7 @@ class Replicator:
         columns = self.world.columns
         net_id, group = columns.net_id[slots], self.world.group[slots]
         known = group >= 0
-        self.stream.bury(self.tick, net_id[known], group[known], np.zeros(known.sum(), np.bool_))
+        self.edge.remove(net_id[known], group[known], self.tick)
         self.mesh.withdraw(slots, self.tick)
         self.world.remove(slots, self.tick)
 
@@ -262,76 +330,7 @@ class Replicator:
         empty = self.world.forget_empty_sectors(present)
         if len(empty.sector):
             self.mesh.vacate(empty.sector, self.tick)
-            self.stream.reserve(self.world.sectors.group_count)
-            self.stream.forget(empty.group)
-
-    def _tell(self, present: Present) -> None:
-        moved = self.world.tell(present)
-        if len(moved.net_id):
-            everyone = np.ones(len(moved.net_id), np.bool_)
-            self.stream.bury(self.tick, moved.net_id, moved.group, everyone)
-        slots = present.slots
-        self.stream.publish(
-            self.tick,
-            self.world.columns.net_id[slots],
-            present.group,
-            self.world.changed[slots],
-            self.world.attributes_changed[slots],
-            self.world.wire[slots],
-            self.world.attributes[slots],
-        )
-
-    def _move_interest(self, present: Present) -> None:
-        players = [player for player in self.clients.players if player.phase is Phase.JOINED]
-        if not players:
-            return
-        x, y = self._centres(players, present)
-        cell_x, cell_y = absolute_cell_of(x, y, self.rules)
-        unset = np.array([player.centre is None for player in players])
-        centre = np.array([player.centre or (0, 0) for player in players])
-        follow = unset | left_centre(x, y, centre[:, 0], centre[:, 1], self.rules)
-        for row in np.flatnonzero(follow):
-            to_x, to_y = int(cell_x[row]), int(cell_y[row])
-            players[row].centre = to_x, to_y
-            self.fanout.move(players[row].row, self.tick, to_x, to_y)
-            self.lease_views.move(players[row].row, self.tick, to_x, to_y)
-        self.fanout.refresh(self.world.sectors)
-
-    def _centres(self, players: list[Player], present: Present) -> tuple[np.ndarray, np.ndarray]:
-        """Find where each client's interest is centred, float64[n] and float64[n]."""
-        x, y = np.array([player.looks_at for player in players]).T.copy()
-        slots = self.world.columns.slots_of(np.array([player.net_id for player in players]))
-        flying = slots >= 0
-        at = np.searchsorted(present.slots, slots[flying])
-        x[flying], y[flying] = present.x[at], present.y[at]
-        return x, y
-
-    def _send_snapshots(self) -> None:
-        players = {p.row: p for p in self.clients.players if p.centre is not None}
-        for row, message, tag in self.fanout.collect(self.tick, self._own_blocks(players)):
-            self.clients.endpoint.send(players[row].peer, PlayerChannel.SNAPSHOT, message, tag)
-            self.snapshot_datagrams_sent += 1
-        self.snapshots_sent += len(players)
-
-    def _send_leases(self) -> None:
-        leases = self.mesh.leases
-        self.lease_views.follow(leases, self.tick)
-        peers = {player.row: player.peer for player in self.clients.players}
-        for client, message, tag in self.lease_views.collect(self.tick, leases):
-            body = encode_message(message)
-            self.clients.endpoint.send(peers[client], PlayerChannel.LEASES, body, tag)
-
-    def _own_blocks(self, players: dict[int, Player]) -> dict[int, np.void]:
-        """Pack each pilot's own ship, exact: `OWN_BLOCK` by row of the fan-out."""
-        flying = [player for player in players.values() if player.net_id != NET_ID_NONE]
-        slots = self.world.columns.slots_of(np.array([p.net_id for p in flying], np.int64))
-        there = slots >= 0
-        blocks = np.zeros(int(there.sum()), OWN_BLOCK)
-        records = self.world.columns.store(slots[there], self.schema.exact_record)
-        for name in OWN_BLOCK.names or ():
-            blocks[name] = records["id" if name == "net_id" else name]
-        rows = [player.row for player, known in zip(flying, there, strict=True) if known]
-        return dict(zip(rows, blocks, strict=True))
+            self.edge.forget(empty.group)
 
     # -- what leaves the tick -----------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
-from sidereal.protocol.runtime.pacer import Pacer
 from sidereal.protocol.runtime.process import entropy, fields, settle_memory, wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
@@ -36,7 +35,7 @@ from sidereal.replication.http.status import Board, describe_metrics, describe_w
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import Store, open_store
-from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.replicator import Keys, Outgoing, Replicator
 
 log = logging.getLogger("sidereal.replication")
 
@@ -81,7 +80,6 @@ class Service:
         self._client_key = client_key
         self._board = Board()
         self.saver = Saver(replicator, store, self._board)
-        self._ticking = False
         self._started_at = trio.current_time()
         self._status: dict[str, Any] = {}
         self._described_at = -math.inf
@@ -106,7 +104,7 @@ class Service:
     def ready(self) -> tuple[bool, str]:
         """Tell whether players can come in, and if not, why."""
         database = self._store.statistics()
-        if not self._ticking:
+        if self._core.ticks.due_at == -math.inf:
             return False, "the world is not running yet"
         if not database.available:
             return False, f"the database is unavailable: {database.reason}"
@@ -157,55 +155,33 @@ class Service:
 
     # -- the loops ------------------------------------------------------------------------------
 
-    async def receive_clients(self) -> None:
-        """Take in clients' datagrams; controls leave for their shards at once."""
-        await self._receive(self._clients, self._core.clients.receive_datagram)
-
-    async def receive_shards(self) -> None:
-        """Take in shards' datagrams."""
-        await self._receive(self._shards, self._core.shards.receive_datagram)
-
-    async def _receive(
-        self, udp: UdpSocket, receive: Callable[[bytes, Address, float, float], None]
-    ) -> None:
+    async def serve(self, udp: UdpSocket) -> None:
+        """Take in datagrams of one socket as they come."""
         while True:
             await udp.wait_readable()
-            now, wall_now = trio.current_time(), wall_clock_now()
-            for datagram, address in udp.receive_nowait():
-                receive(datagram, address, now, wall_now)
-                # One by one: who floods is closed before the rest of it is deciphered.
-                self._core.pump(now)
-            self._shards.send_nowait(self._core.shards.endpoint.datagrams_to_send(now))
+            self._turn()
 
     async def tick(self) -> None:
         """Run the world."""
-        pacer = Pacer(self._core.rules.tick_s)
-        async for _ in pacer:
-            started_at = trio.current_time()
-            # What has come since the last drain belongs to this tick.
-            for udp, receive in (
-                (self._shards, self._core.shards.receive_datagram),
-                (self._clients, self._core.clients.receive_datagram),
-            ):
-                for datagram, address in udp.receive_nowait():
-                    receive(datagram, address, started_at, wall_clock_now())
-                    self._core.pump(started_at)
-            self._core.step(started_at)
-            self._send(started_at)
-            self._log_notes()
-            self._watch_sockets(started_at)
-            self._board.ticks_dropped = pacer.dropped
-            self._board.ticks.add((trio.current_time() - started_at) * 1000)
-            self._ticking = True
+        while True:
+            await trio.sleep_until(self._core.next_timer())
+            self._turn()
 
-    def _send(self, now: float) -> None:
-        wall_now = wall_clock_now()
-        for endpoint, udp in (
-            (self._core.shards.endpoint, self._shards),
-            (self._core.clients.endpoint, self._clients),
-        ):
-            endpoint.handle_timer(now, wall_now)
-            udp.send_nowait(endpoint.datagrams_to_send(now))
+    def _turn(self) -> None:
+        """Let the core take in what is there and do what is due."""
+        core, now, wall_now = self._core, trio.current_time(), wall_clock_now()
+        tick = core.tick
+        core.receive_shards(self._shards.receive_nowait(), now, wall_now)
+        core.receive_clients(self._clients.receive_nowait(), now, wall_now)
+        self._send(core.turn(now, wall_now))
+        if core.tick != tick:
+            self._log_notes()
+            self._watch_sockets(now)
+            self._board.ticks.add((trio.current_time() - now) * 1000)
+
+    def _send(self, outgoing: Outgoing) -> None:
+        self._shards.send_nowait(outgoing.shards)
+        self._clients.send_nowait(outgoing.clients)
 
     def _log_notes(self) -> None:
         for note in self._core.notes.take():
@@ -228,13 +204,9 @@ class Service:
 
     async def close(self) -> None:
         """Say goodbye to everybody and save all that is left."""
-        now = trio.current_time()
-        self._core.close(now)
-        self._send(now)
+        self._send(self._core.close(trio.current_time(), wall_clock_now()))
         await self.saver.finish()
-        for endpoint in (self._core.clients.endpoint, self._core.shards.endpoint):
-            endpoint.close(trio.current_time())
-        self._send(trio.current_time())
+        self._send(self._core.end_sessions(trio.current_time(), wall_clock_now()))
         await trio.sleep(GOODBYE_S)
 
 
@@ -308,8 +280,8 @@ async def _run(
         try:
             async with trio.open_nursery() as nursery:
                 address = await nursery.start(serve_http, *http, app)
-                nursery.start_soon(service.receive_clients)
-                nursery.start_soon(service.receive_shards)
+                nursery.start_soon(service.serve, clients)
+                nursery.start_soon(service.serve, shards)
                 nursery.start_soon(service.saver.run)
                 announce(
                     {

@@ -37,6 +37,8 @@ GIVE_UP_AFTER_S: Final = 10.0
 RETRY_AFTER_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Waits before another session is tried; the last one repeats."""
 LOAD_EVERY_S: Final = 1.0
+IDLE_S: Final = 1.0
+"""How long the shell waits at most, whatever the core says."""
 
 PLUGINS: Final[tuple[Plugin, ...]] = (Ships(), Asteroids())
 
@@ -77,8 +79,7 @@ async def run(
             try:
                 await session.run(search, task_status)
             finally:
-                core.close(trio.current_time())
-                session.flush()
+                udp.send_nowait(core.close(trio.current_time()))
         await search.wait_before_retry(core)
 
 
@@ -155,58 +156,41 @@ class _Session:
 
     async def run(self, search: _Search, task_status: trio.TaskStatus[None]) -> None:
         """Serve until the session ends."""
+        core = self._core
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._receive)
-            await self._connect(search)
-            if self._core.serving:
-                search.succeeded(self._core, task_status)
+            while core.closed is None and not core.serving and not search.hopeless:
+                search.explain()
+                self._turn()
+                await self._wait()
+            if core.serving:
+                search.succeeded(core, task_status)
                 nursery.start_soon(self._report)
-                await self._tick()
+            while core.serving:
+                self._turn()
+                await self._wait()
             nursery.cancel_scope.cancel()
 
-    def flush(self) -> None:
-        """Send what is due."""
-        self._udp.send_nowait(self._core.datagrams_to_send(trio.current_time()))
+    def _turn(self) -> None:
+        """Let the core do what is due, and send."""
+        now, tick = trio.current_time(), self._core.tick
+        self._udp.send_nowait(self._core.turn(now))
+        if self._core.tick != tick:
+            self._step_us.append(round((trio.current_time() - now) * 1e6))
 
     async def _receive(self) -> None:
         while True:
             await self._udp.wait_readable()
-            now, wall_now = trio.current_time(), wall_clock_now()
+            now = trio.current_time()
             for datagram, address in self._udp.receive_nowait():
-                self._core.receive_datagram(datagram, address, now, wall_now)
+                self._core.receive_datagram(datagram, address, now)
             self._received.set()
 
-    async def _connect(self, search: _Search) -> None:
-        core = self._core
-        while core.closed is None and not core.serving and not search.hopeless:
-            search.explain()
-            core.handle_timer(trio.current_time(), wall_clock_now())
-            self.flush()
-            await self._wait_until(core.next_timer())
-        self.flush()
-
-    async def _tick(self) -> None:
-        core = self._core
-        while core.serving:
-            now = trio.current_time()
-            tick_at, timer_at = core.next_tick_at(), core.next_timer()
-            if tick_at is not None and tick_at <= now:
-                core.step(now)
-                self.flush()
-                self._step_us.append(round((trio.current_time() - now) * 1e6))
-                await trio.lowlevel.checkpoint()
-            elif timer_at is not None and timer_at <= now:
-                core.handle_timer(now, wall_clock_now())
-                self.flush()
-                await trio.lowlevel.checkpoint()
-            else:
-                times = [at for at in (tick_at, timer_at) if at is not None]
-                await self._wait_until(min(times, default=None))
-
-    async def _wait_until(self, at: float | None) -> None:
-        """Wait for a datagram, at most until then."""
+    async def _wait(self) -> None:
+        """Wait until something is due or a datagram has come."""
         self._received = trio.Event()
-        with trio.move_on_at(trio.current_time() + 1.0 if at is None else at):
+        at = self._core.next_timer()
+        with trio.move_on_at(trio.current_time() + IDLE_S if at is None else at):
             await self._received.wait()
 
     async def _report(self) -> None:

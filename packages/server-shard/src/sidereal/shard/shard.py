@@ -2,9 +2,9 @@
 
 Theory of operation. The core mints its own connect token (that it can is the proof of the
 pre-shared key), says hello, and is welcomed with the rules of the world and its tick. From then on
-it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox; `step`
-drains it and is one tick, the list of its stages. Every tick ends in at least one proposal, empty
-if need be: the server takes leases away from shards that are silent.
+it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox; `turn`
+does what is due: a tick drains the inbox and is the list of its stages. Every tick ends in at least
+one proposal, empty if need be: the server takes leases away from shards that are silent.
 
 Nothing here outlives the session: when it ends, `closed` says why, and a new core starts over with
 a new incarnation and empty hands.
@@ -12,6 +12,7 @@ a new incarnation and empty hands.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -121,6 +122,7 @@ class ShardCore:
         self._messages_malformed = 0
         self._controls_dropped = 0
         self._lead_s = 0.0
+        self._must_send = True
         self.connected = False
         self.tick = 0
         self.shard = 0
@@ -130,31 +132,53 @@ class ShardCore:
 
     # -- packets ----------------------------------------------------------------------------------
 
-    def receive_datagram(
-        self, datagram: bytes, address: Address, now: float, wall_now: float
-    ) -> None:
+    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
         """Take in one datagram; a bad one is counted and otherwise ignored."""
         self._endpoint.receive_datagram(datagram, address, now)
         self._drain_events(now)
-
-    def handle_timer(self, now: float, wall_now: float) -> None:
-        """Do what is due by now: retransmissions, keep-alives, giving up."""
-        self._endpoint.handle_timer(now)
-        self._drain_events(now)
+        # A handshake does not wait for its timer to answer.
+        self._must_send |= not self.serving
 
     def next_timer(self) -> float | None:
-        """When `handle_timer` is to be called, monotonic seconds."""
-        return self._endpoint.next_timer()
+        """When `turn` is to be called at the latest, monotonic seconds; None once ended."""
+        if self._must_send:
+            return -math.inf
+        times = (self.next_tick_at(), self._endpoint.next_timer())
+        return min((at for at in times if at is not None), default=None)
 
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
-        """Give up what is to be sent."""
+    def turn(self, now: float) -> list[tuple[bytes, Address]]:
+        """Do what is due: one tick, then timers, and collect what is to be sent.
+
+        This is the only order there is. Before `next_timer` it does nothing: what came in is acked
+        with the next proposals.
+
+        Raises:
+            LocalProtocolError: a plugin wrote NaN.
+        """
+        due_at, tick_at = self.next_timer(), self.next_tick_at()
+        if due_at is None or due_at > now:
+            return []
+        if tick_at is not None and tick_at <= now:
+            self._step(now)
+        self._endpoint.handle_timer(now)
+        self._drain_events(now)
+        return self._collect(now)
+
+    def _collect(self, now: float) -> list[tuple[bytes, Address]]:
+        self._must_send = False
         return self._endpoint.datagrams_to_send(now)
 
-    def close(self, now: float) -> None:
-        """Leave on purpose: our leases may go to others at once."""
+    def close(self, now: float) -> list[tuple[bytes, Address]]:
+        """Leave on purpose: our leases may go to others at once.
+
+        Returns:
+            the last datagrams to send.
+        """
         if self.closed is None:
             self._send(ShardChannel.LEASE, Farewell())
             self._end(CloseReason.CLOSED_LOCALLY, now)
+            self._drain_events(now)
+        return self._collect(now)
 
     # -- ticks ------------------------------------------------------------------------------------
 
@@ -174,41 +198,10 @@ class ShardCore:
         return self._simulation.ghosts if self._simulation else None
 
     def next_tick_at(self) -> float | None:
-        """When `step` is due, monotonic seconds; None while there is nothing to simulate."""
+        """When the next tick is due, monotonic seconds; None while there is nothing to simulate."""
         if self._phase is None or self.closed is not None:
             return None
         return self._phase.due_at(self.tick + 1)
-
-    def step(self, now: float) -> None:
-        """Simulate the next tick and queue its proposals.
-
-        Raises:
-            LocalProtocolError: a plugin wrote NaN.
-        """
-        simulation = self._simulation
-        if simulation is None or self.closed is not None:
-            return
-        self._skip_ticks(simulation, now)
-        if self.tick >= TICK_MAX:
-            self.closed_text = "the server's clock has run out: ticks have 32 bits"
-            self._end(CloseReason.PROTOCOL_VIOLATION, now)
-            return
-        # Controls last: those that overtook the adoption of their ship are for it.
-        inbox = [*self._inbox, *self._controls]
-        self._inbox.clear()
-        self._controls.clear()
-        for message in inbox:
-            try:
-                simulation.apply(message, self.tick)
-            except WireError:
-                self._messages_malformed += 1
-        sightings, self._sightings = self._sightings, []
-        if sightings:
-            simulation.show_ghosts(sightings)
-        self.tick += 1
-        simulation.step(self.tick)
-        for proposal, tag in simulation.collect_proposals(self.tick):
-            self._endpoint.send(ShardChannel.PROPOSAL, proposal, tag)
 
     def report_load(self, cpu_permille: int, rss_bytes: int, step_us: Sequence[int]) -> None:
         """Tell the server how we are doing, about once a second.
@@ -247,6 +240,33 @@ class ShardCore:
         )
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _step(self, now: float) -> None:
+        """Simulate the next tick and queue its proposals."""
+        simulation = self._simulation
+        if simulation is None or self.closed is not None:
+            return
+        self._skip_ticks(simulation, now)
+        if self.tick >= TICK_MAX:
+            self.closed_text = "the server's clock has run out: ticks have 32 bits"
+            self._end(CloseReason.PROTOCOL_VIOLATION, now)
+            return
+        # Controls last: those that overtook the adoption of their ship are for it.
+        inbox = [*self._inbox, *self._controls]
+        self._inbox.clear()
+        self._controls.clear()
+        for message in inbox:
+            try:
+                simulation.apply(message, self.tick)
+            except WireError:
+                self._messages_malformed += 1
+        sightings, self._sightings = self._sightings, []
+        if sightings:
+            simulation.show_ghosts(sightings)
+        self.tick += 1
+        simulation.step(self.tick)
+        for proposal, tag in simulation.collect_proposals(self.tick):
+            self._endpoint.send(ShardChannel.PROPOSAL, proposal, tag)
 
     def _skip_ticks(self, simulation: Simulation, now: float) -> None:
         """Catch up after a stall: what is beyond a few ticks passes in straight lines."""
@@ -326,6 +346,7 @@ class ShardCore:
             self._controls.clear()
             self._sightings.clear()
             self._endpoint.close(now)
+            self._must_send = True
 
     def _rtt_s(self) -> float:
         return self._endpoint.connection_statistics().rtt_s

@@ -1,9 +1,9 @@
 """What each client is sent: the picture of the world around it, cut into datagrams.
 
-In the order of the tick: `interest` says when a client's window follows it; `windows` holds which
-cells each client has; `fanout` finds what changed in them since each client's last ack,
-`sections` holds the encoded pieces, `cutting` packs them into datagrams, `transfer` spreads a
-crowded cell over several ticks, and `in_flight` remembers what each datagram said until it is
+`edge` holds the stages of the tick. `interest` says when a client's window follows it; `windows`
+holds which cells each client has; `fanout` finds what changed in them since each client's last
+ack, `sections` holds the encoded pieces, `cutting` packs them into datagrams, `transfer` spreads
+a crowded cell over several ticks, and `in_flight` remembers what each datagram said until it is
 acked. `leaseviews` shows clients who simulates the sectors around them, in the same way: what has
 changed since they last acked.
 

@@ -69,7 +69,6 @@ class Board:
         ticks: duration of whole ticks, sending included.
         flushes: duration of writes to the database.
         saved_rows: rows the database has accepted.
-        ticks_dropped: ticks skipped because the server could not keep up.
         notes: the newest events.
     """
 
@@ -77,7 +76,6 @@ class Board:
         self.ticks = Samples()
         self.flushes = Samples()
         self.saved_rows = 0
-        self.ticks_dropped = 0
         self.notes: deque[Note] = deque(maxlen=NOTES_SHOWN_MAX)
 
 
@@ -109,7 +107,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
     link = replicator.shards.endpoint.statistics().session
     return {
         "tick_ms": board.ticks.quantiles(),
-        "ticks_dropped": board.ticks_dropped,
+        "ticks_dropped": replicator.ticks.dropped,
         "clients": sum(p.phase is Phase.JOINED for p in replicator.clients.players),
         "entities": len(replicator.world.columns),
         "ships_in_hangar": len(replicator.fleet),
@@ -118,8 +116,8 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "rejected": dict(replicator.ingest.rejected),
         "handovers": replicator.mesh.handovers,
         "rebalanced": replicator.mesh.rebalanced,
-        "snapshots": replicator.snapshots_sent,
-        "snapshot_datagrams": replicator.snapshot_datagrams_sent,
+        "snapshots": replicator.edge.snapshots_sent,
+        "snapshot_datagrams": replicator.edge.datagrams_sent,
         "bytes_out": traffic.bytes_out,
         "bytes_in": traffic.bytes_in,
         "shard_bytes_out": link.bytes_out,

@@ -296,8 +296,7 @@ class Swarm:
         if client.stage is Stage.JOINED:
             measured.connected += 1
         self._bots.remove(bot)
-        client.leave(now)
-        bot.socket.send_nowait(client.datagrams_to_send(now))
+        bot.socket.send_nowait(client.leave(now))
         bot.socket.close()
 
 

@@ -108,7 +108,6 @@ class Authority:
         self._schema = schema
         self._rules = rules
         self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
-        self._turn = 0
         self._writing: tuple[float, Batch] | None = None
 
     def start(self, now: float) -> None:
@@ -129,8 +128,7 @@ class Authority:
         self.core.populate(*self.store.load())
         self.incarnation += 1
         self.started_at = now
-        self._turn = math.ceil(now / self._rules.tick_s)
-        self.due = self._turn * self._rules.tick_s
+        self.due = math.ceil(now / self._rules.tick_s) * self._rules.tick_s
 
     def kill(self) -> None:
         """End without a word; what is on its way to the store may or may not have arrived."""
@@ -155,31 +153,38 @@ class Authority:
             entropy=self._rng.bytes,
         )
 
-    def receive(self, datagram: bytes, source: Address, destination: Address, now: float) -> None:
-        """Take a datagram; players' controls leave for their shards at once."""
-        core = self.core
-        if core is None:
-            return
-        local = now + self._offset_s
-        link = core.clients if destination == CLIENTS else core.shards
-        link.receive_datagram(datagram, source, local, WALL_START + now)
-        core.pump(local)
-        self.network.send(SHARDS, core.shards.endpoint.datagrams_to_send(local), now)
+    def receive(self, datagram: bytes, source: Address, destination: Address, now: float) -> bool:
+        """Take a datagram; players' controls leave for their shards at once.
 
-    def tick(self, now: float) -> None:
-        """Advance the world."""
+        Returns:
+            whether the world has advanced by a tick.
+        """
         core = self.core
         if core is None:
-            return
-        local = now + self._offset_s
-        core.pump(local)
-        core.step(local)
-        for endpoint, address in ((core.shards.endpoint, SHARDS), (core.clients.endpoint, CLIENTS)):
-            endpoint.handle_timer(local, WALL_START + now)
-            self.network.send(address, endpoint.datagrams_to_send(local), now)
+            return False
+        local, wall_now = now + self._offset_s, WALL_START + now
+        receive = core.receive_clients if destination == CLIENTS else core.receive_shards
+        receive([(datagram, source)], local, wall_now)
+        return self.turn(now)
+
+    def turn(self, now: float) -> bool:
+        """Let the core do what is due.
+
+        Returns:
+            whether the world has advanced by a tick.
+        """
+        core = self.core
+        if core is None:
+            return False
+        tick = core.tick
+        outgoing = core.turn(now + self._offset_s, WALL_START + now)
+        self.network.send(SHARDS, outgoing.shards, now)
+        self.network.send(CLIENTS, outgoing.clients, now)
+        self.due = core.next_timer() - self._offset_s
+        if core.tick == tick:
+            return False
         self._save(core, now)
-        self._turn += 1
-        self.due = self._turn * self._rules.tick_s
+        return True
 
     def _save(self, core: Replicator, now: float) -> None:
         if self._writing is not None:

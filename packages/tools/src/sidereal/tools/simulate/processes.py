@@ -162,14 +162,13 @@ class ShardProcess(Process):
     def leave(self, now: float) -> None:
         """Say farewell and end."""
         if self.core is not None:
-            self.core.close(self.local(now))
-            self._send(self.core.datagrams_to_send(self.local(now)), now)
+            self._send(self.core.close(self.local(now)), now)
         self.kill()
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
         if self.core is not None:
             for datagram, source in arrivals:
-                self.core.receive_datagram(datagram, source, local, self.wall(local))
+                self.core.receive_datagram(datagram, source, local)
             if self.core.serving:
                 self.welcomed_at = min(self.welcomed_at, local - self._offset_s)
 
@@ -181,15 +180,11 @@ class ShardProcess(Process):
         core = self.core
         if core.closed is not None:
             self.fallen.append(core.closed.name)
+            self._send(core.close(local), now)
             self.kill()
             self._start_at = now + RETRY_S
             return
-        tick_at = core.next_tick_at()
-        if tick_at is not None and tick_at <= local:
-            core.step(local)
-        else:
-            core.handle_timer(local, self.wall(local))
-        self._send(core.datagrams_to_send(local), now)
+        self._send(core.turn(local), now)
 
     def _begin(self, now: float, local: float) -> None:
         self._start_at = self.welcomed_at = math.inf
@@ -211,8 +206,8 @@ class ShardProcess(Process):
             return self._start_at
         if self.core.closed is not None:
             return 0.0
-        times = (self.core.next_tick_at(), self.core.next_timer())
-        return min((self._virtual(at) for at in times if at is not None), default=math.inf)
+        timer = self.core.next_timer()
+        return math.inf if timer is None else self._virtual(timer)
 
 
 class ClientProcess(Process):
@@ -257,8 +252,7 @@ class ClientProcess(Process):
     def leave(self, now: float) -> None:
         """Say goodbye and go."""
         if self.core is not None:
-            self.core.leave(self.local(now))
-            self._send(self.core.datagrams_to_send(self.local(now)), now)
+            self._send(self.core.leave(self.local(now)), now)
         self.vanish()
 
     def vanish(self) -> None:
@@ -295,10 +289,7 @@ class ClientProcess(Process):
             return
         if now >= self._decide_at:
             self._decide(now)
-        due = core.next_timer()
-        if due is not None and due <= local:
-            core.handle_timer(local)
-            self._send(core.datagrams_to_send(local), now)
+        self._send(core.turn(local), now)
 
     def _begin(self, now: float, local: float) -> None:
         token = self._sign_in(self, now)

@@ -11,9 +11,9 @@ from typing import Final
 import trio
 
 from sidereal.protocol.ids import Address
-from sidereal.protocol.runtime.pacer import Pacer
 from sidereal.protocol.runtime.process import entropy, fields, wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.replication.ticks import Ticks
 from sidereal.tools.bots.report import Histogram
 from sidereal.tools.soak.air import Departure
 from sidereal.tools.soak.config import SoakConfig
@@ -26,6 +26,7 @@ from sidereal.tools.soak.memory import (
 from sidereal.tools.soak.soak import Soak
 
 TURN_S: Final = 0.01
+TURNS_CATCH_UP_MAX: Final = 5
 HOST: Final = "127.0.0.1"
 
 log = logging.getLogger(__name__)
@@ -147,8 +148,13 @@ class SoakRun:
         soak = self._soak = Soak(config, address, entropy=entropy, now=0.0)
         closes_at, sample_at = config.for_s, 0.0
         sample_s = max(SAMPLE_S_MIN, config.for_s / SAMPLES_PER_RUN)
-        async for due_at in Pacer(TURN_S):
+        turns = Ticks(TURN_S, TURNS_CATCH_UP_MAX)
+        while True:
+            await trio.sleep_until(turns.due_at)
             now, wall_now = trio.current_time() - began_at, wall_clock_now()
+            due_at = turns.take(now + began_at)
+            if due_at is None:
+                continue
             self.lateness_ms.add(1e3 * (now - (due_at - began_at)))
             if now >= closes_at:
                 soak.close(now)

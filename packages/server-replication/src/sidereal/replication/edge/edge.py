@@ -1,0 +1,136 @@
+"""The edge: everything that is done for clients in a tick, once for all of them.
+
+`publish` takes what changed in the world, by cell; `send_snapshots` gives each client what is new
+in its window, `send_leases` who simulates it. What comes back are acks, which the link hands to the
+fan-out as they come.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.player import PlayerChannel
+from sidereal.protocol.space.geometry import absolute_cell_of
+from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
+from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.edge.interest import left_centre
+from sidereal.replication.edge.leaseviews import LeaseViews
+from sidereal.replication.links.playerlink import PlayerLink
+from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.world import Present, World
+
+
+class Edge:
+    """What each client is sent.
+
+    Attributes:
+        fanout: windows, acks and what is in flight, by client.
+        lease_views: what clients are shown of the leases.
+        snapshots_sent: snapshots, one per client and tick.
+        datagrams_sent: datagrams they were cut into.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        stream: CellStream,
+        fanout: Fanout,
+        lease_views: LeaseViews,
+        clients: PlayerLink,
+    ) -> None:
+        self.fanout = fanout
+        self.lease_views = lease_views
+        self.snapshots_sent = 0
+        self.datagrams_sent = 0
+        self._world = world
+        self._stream = stream
+        self._clients = clients
+
+    def remove(self, net_id: np.ndarray, group: np.ndarray, tick: int) -> None:
+        """Note entities that are gone from the world.
+
+        Args:
+            net_id: uint32[n].
+            group: int32[n], the cell each was known in.
+            tick: when.
+        """
+        self._stream.bury(tick, net_id, group, np.zeros(len(net_id), np.bool_))
+
+    def forget(self, group: np.ndarray) -> None:
+        """Forget cells of sectors that are no more, int32[n]."""
+        self._stream.reserve(self._world.sectors.group_count)
+        self._stream.forget(group)
+
+    def publish(self, present: Present, tick: int) -> None:
+        """Note what changed in the world since the last tick, by cell, once for all clients."""
+        moved = self._world.tell(present)
+        if len(moved.net_id):
+            everyone = np.ones(len(moved.net_id), np.bool_)
+            self._stream.bury(tick, moved.net_id, moved.group, everyone)
+        slots = present.slots
+        self._stream.publish(
+            tick,
+            self._world.columns.net_id[slots],
+            present.group,
+            self._world.changed[slots],
+            self._world.attributes_changed[slots],
+            self._world.wire[slots],
+            self._world.attributes[slots],
+        )
+
+    def send_snapshots(self, present: Present, tick: int) -> None:
+        """Let windows follow their clients, and send each client what it has to know."""
+        self._move_interest(present, tick)
+        players = {p.row: p for p in self._clients.players if p.centre is not None}
+        for row, message, tag in self.fanout.collect(tick, self._own_blocks(players)):
+            self._clients.endpoint.send(players[row].peer, PlayerChannel.SNAPSHOT, message, tag)
+            self.datagrams_sent += 1
+        self.snapshots_sent += len(players)
+
+    def send_leases(self, leases: LeaseTable, tick: int) -> None:
+        """Show each client what has changed of the leases around it."""
+        self.lease_views.follow(leases, tick)
+        peers = {player.row: player.peer for player in self._clients.players}
+        for client, message, tag in self.lease_views.collect(tick, leases):
+            body = encode_message(message)
+            self._clients.endpoint.send(peers[client], PlayerChannel.LEASES, body, tag)
+
+    def _move_interest(self, present: Present, tick: int) -> None:
+        players = [player for player in self._clients.players if player.phase is Phase.JOINED]
+        if not players:
+            return
+        x, y = self._centres(players, present)
+        cell_x, cell_y = absolute_cell_of(x, y, self._world.rules)
+        unset = np.array([player.centre is None for player in players])
+        centre = np.array([player.centre or (0, 0) for player in players])
+        follow = unset | left_centre(x, y, centre[:, 0], centre[:, 1], self._world.rules)
+        for row in np.flatnonzero(follow):
+            to_x, to_y = int(cell_x[row]), int(cell_y[row])
+            players[row].centre = to_x, to_y
+            self.fanout.move(players[row].row, tick, to_x, to_y)
+            self.lease_views.move(players[row].row, tick, to_x, to_y)
+        self.fanout.refresh(self._world.sectors)
+
+    def _centres(self, players: list[Player], present: Present) -> tuple[np.ndarray, np.ndarray]:
+        """Find where each client's interest is centred, float64[n] and float64[n]."""
+        x, y = np.array([player.looks_at for player in players]).T.copy()
+        slots = self._world.columns.slots_of(np.array([player.net_id for player in players]))
+        flying = slots >= 0
+        at = np.searchsorted(present.slots, slots[flying])
+        x[flying], y[flying] = present.x[at], present.y[at]
+        return x, y
+
+    def _own_blocks(self, players: dict[int, Player]) -> dict[int, np.void]:
+        """Pack each pilot's own ship, exact: `OWN_BLOCK` by row of the fan-out."""
+        flying = [player for player in players.values() if player.net_id != NET_ID_NONE]
+        slots = self._world.columns.slots_of(np.array([p.net_id for p in flying], np.int64))
+        there = slots >= 0
+        blocks = np.zeros(int(there.sum()), OWN_BLOCK)
+        records = self._world.columns.store(slots[there], self._world.schema.exact_record)
+        for name in OWN_BLOCK.names or ():
+            blocks[name] = records["id" if name == "net_id" else name]
+        rows = [player.row for player, known in zip(flying, there, strict=True) if known]
+        return dict(zip(rows, blocks, strict=True))
