@@ -56,6 +56,7 @@ class FakeAccounts:
 class FakeAuthority:
     def __init__(self) -> None:
         self.issued: list[tuple[int, Role, str]] = []
+        self.in_world: set[int] = set()
         self.closed = ""
         self.unready = ""
         self.ticks = 1
@@ -65,6 +66,9 @@ class FakeAuthority:
             raise UnavailableError(self.closed)
         self.issued.append((account_id, role, name))
         return bytes(range(256)) * 8
+
+    def reserve(self, account_id: int) -> bool:
+        return account_id not in self.in_world
 
     def status(self) -> dict[str, Any]:
         return {"tick": 7, "shards": [{"id": 1}]}
@@ -312,6 +316,19 @@ async def test_wrong_password_comes_before_the_role(endpoint: Endpoint) -> None:
     await endpoint.register()
     form = {**ANN, "password": "incorrect horse", "role": "operator"}
     check_problem(await endpoint.post("/v1/sessions", form), 401)
+
+
+async def test_a_session_that_may_end_no_other_waits_for_its_account(endpoint: Endpoint) -> None:
+    await endpoint.register()
+    polite = {**ANN, "displace": False}
+    endpoint.authority.in_world = {1}
+    check_problem(await endpoint.post("/v1/sessions", polite), 409, "in the world")
+    assert endpoint.authority.issued == []
+    assert (await endpoint.post("/v1/sessions", ANN)).status_code == 200
+    endpoint.authority.in_world = set()
+    assert (await endpoint.post("/v1/sessions", polite)).status_code == 200
+    wrong = await endpoint.post("/v1/sessions", {**ANN, "displace": "no"})
+    assert wrong_fields(wrong) == {"displace": "must be true or false"}
 
 
 async def test_unknown_role_is_named(endpoint: Endpoint) -> None:

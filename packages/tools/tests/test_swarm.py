@@ -31,7 +31,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.tools.bots.swarm import BotsConfig, Seams, Swarm, bot_name, bot_password, run_bots
+from sidereal.tools.bots.accounts import bot_name, bot_password
+from sidereal.tools.bots.swarm import BotsConfig, Seams, Swarm
 
 KEY = bytes(range(32))
 
@@ -43,9 +44,11 @@ class Host:
         self.socket = socket
         self.room = room
         self.accounts: dict[str, str] = {}
+        self.in_world: set[str] = set()
         self.registered = 0
         self.inputs: dict[int, int] = {}
         self.left = 0
+        self.peers: list[int] = []
         self.endpoint = ServerEndpoint(
             protocol_id=CLIENT_PROTOCOL_ID,
             private_key=KEY,
@@ -58,7 +61,7 @@ class Host:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/status":
-            return httpx.Response(200, json={})
+            return httpx.Response(200, json={"clients": []})
         form: dict[str, Any] = json.loads(request.content)
         known = self.accounts.get(form["name"])
         if request.url.path == "/v1/accounts":
@@ -69,6 +72,9 @@ class Host:
             return httpx.Response(201, json={"account": self.registered})
         if known != form["password"]:
             return httpx.Response(401, json={"title": "Unauthorized"})
+        assert form["displace"] is False
+        if form["name"] in self.in_world:
+            return httpx.Response(409, json={"title": "Conflict"})
         token = generate_connect_token(
             protocol_id=CLIENT_PROTOCOL_ID,
             private_key=KEY,
@@ -114,7 +120,9 @@ class Host:
             ]
             if not self.room:
                 answers = [Refused(CloseReason.WORLD_FULL, "no room")]
-            self.room -= bool(self.room)
+            else:
+                self.room -= 1
+                self.peers.append(event.peer)
             for answer in answers:
                 self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(answer))
         elif isinstance(message, Controls):
@@ -172,13 +180,36 @@ async def test_bots_that_find_no_room_are_counted() -> None:
     assert block["refused"] == 2
 
 
-async def test_bots_of_another_seed_take_names_of_their_own() -> None:
+async def test_bots_leave_accounts_alone_that_somebody_uses() -> None:
     with await open_udp("127.0.0.1", 0) as socket:
         host = Host(socket, room=2)
-        host.accounts[bot_name(1)] = bot_password(1, bot_name(1))
-        block = await fly(host, BotsConfig(count=2, ramp_s=0.0, seed=7), inputs_each=1)
-    assert block["connected"] == 2
-    assert f"{bot_name(1)}-7" in host.accounts
+        host.accounts[bot_name(1)] = "a person's own password"
+        host.accounts[bot_name(2)] = bot_password(bot_name(2))
+        host.in_world = {bot_name(2)}
+        block = await fly(host, BotsConfig(count=2, ramp_s=0.0), inputs_each=1)
+    assert (block["connected"], block["refused"]) == (2, 0)
+    assert set(host.accounts) == {bot_name(number) for number in (1, 2, 3, 4)}
+
+
+async def test_bots_whose_sessions_end_come_back_as_themselves() -> None:
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=2)
+        swarm = Swarm(BotsConfig(count=2, ramp_s=0.0), seams=host.seams)
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(host.run)
+                nursery.start_soon(swarm.run)
+                while swarm.connected < 2:
+                    await trio.sleep(0.01)
+                host.room = 2
+                for peer in host.peers[:]:
+                    host.endpoint.close_peer(peer, CloseReason.TIMED_OUT, trio.current_time())
+                while len(host.peers) < 4 or swarm.connected < 2:
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+    block = swarm.measured.block()
+    assert (block["connected"], block["disconnected"], block["refused"]) == (2, 2, 0)
+    assert set(host.accounts) == {bot_name(1), bot_name(2)}
 
 
 async def test_no_server_is_an_error_before_any_bot() -> None:
@@ -186,7 +217,7 @@ async def test_no_server_is_an_error_before_any_bot() -> None:
         raise httpx.ConnectError("connection refused")
 
     with pytest.raises(UnavailableError, match="sidereal up"):
-        await run_bots(BotsConfig(), seams=Seams(transport=httpx.MockTransport(refuse)))
+        await Swarm(BotsConfig(), seams=Seams(transport=httpx.MockTransport(refuse))).run()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +235,6 @@ def test_a_load_that_cannot_be_made_says_why(wrong: dict[str, Any], says: str) -
         Swarm(BotsConfig(**wrong))
 
 
-def test_passwords_follow_from_the_seed() -> None:
-    assert bot_password(1, "bot-0001") == bot_password(1, "bot-0001")
-    assert bot_password(1, "bot-0001") != bot_password(2, "bot-0001")
-    assert bot_password(1, "bot-0001") != bot_password(1, "bot-0002")
+def test_a_password_follows_from_the_name() -> None:
+    assert bot_password("bot-0001") == bot_password("bot-0001")
+    assert bot_password("bot-0001") != bot_password("bot-0002")

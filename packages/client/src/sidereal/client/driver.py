@@ -80,6 +80,8 @@ async def open_session(
     name: str | None = None,
     password: str | None = None,
     role: Role = Role.PLAYER,
+    *,
+    displace: bool = True,
 ) -> Admission:
     """Get a connect token, as a guest when no name is given.
 
@@ -88,13 +90,17 @@ async def open_session(
         name: of an account.
         password: of it.
         role: what the session is for.
+        displace: whether to end the session with which this account is in the world now.
 
     Raises:
-        SignInError: the server refuses.
+        SignInError: the server refuses, with status 409 because of `displace`.
         UnavailableError: there is no server, or one of another version.
     """
     who: dict[str, Any] = {"guest": True} if name is None else {"name": name, "password": password}
-    answer = await _post(http, "/v1/sessions", who | {"role": role.name.lower()}, expected=200)
+    wish = (
+        {"role": role.name.lower()} if displace else {"role": role.name.lower(), "displace": False}
+    )
+    answer = await _post(http, "/v1/sessions", who | wish, expected=200)
     try:
         protocol_id = int(answer["protocol_id"], 16)
         admission = Admission(

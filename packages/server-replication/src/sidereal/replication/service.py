@@ -35,12 +35,17 @@ from sidereal.replication.http.status import Board, describe_metrics, describe_w
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import Store, open_store
+from sidereal.replication.links.reservations import Reservations
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 
 log = logging.getLogger("sidereal.replication")
 
 TOKEN_EXPIRE_S: Final = 45
 TOKEN_TIMEOUT_S: Final = 10
+RESERVE_S: Final = TOKEN_TIMEOUT_S + 5.0
+"""How long an account is kept for a session that may still come in: its client gives up connecting
+after `TOKEN_TIMEOUT_S`, and has as long as `playerlink.HELLO_WITHIN_S` to say hello."""
+RESERVATIONS_MAX: Final = 65_536
 SAVE_ROWS_MAX: Final = 20_000
 """Rows per write to the database."""
 
@@ -78,6 +83,7 @@ class Service:
         self._overflowed = dict.fromkeys(self._sockets, 0)
         self._watched_at = -math.inf
         self._client_key = client_key
+        self._reservations = Reservations(RESERVE_S, RESERVATIONS_MAX)
         self._board = Board()
         self.saver = Saver(replicator, store, self._board)
         self._started_at = trio.current_time()
@@ -100,6 +106,12 @@ class Service:
             wall_now=wall_clock_now(),
             entropy=entropy,
         )
+
+    def reserve(self, account_id: int) -> bool:
+        """Keep an account for the next session; False when somebody is in the world with it."""
+        if self._core.clients.players.of_account(account_id) is not None:
+            return False
+        return self._reservations.take(account_id, trio.current_time())
 
     def ready(self) -> tuple[bool, str]:
         """Tell whether players can come in, and if not, why."""

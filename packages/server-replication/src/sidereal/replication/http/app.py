@@ -97,6 +97,9 @@ class Authority(Protocol):
             UnavailableError: nobody is admitted now; says why.
         """
 
+    def reserve(self, account_id: int) -> bool:
+        """Keep an account for the next session; False when somebody is in the world with it."""
+
     def status(self) -> Mapping[str, Any]:
         """What `/v1/status` answers."""
 
@@ -210,6 +213,8 @@ class _Endpoint:
             account_id, name = await self._authenticate(form)
         if form.role is Role.OPERATOR and (form.guest or name_key(name) not in self._operators):
             raise Problem(HTTPStatus.FORBIDDEN, "this account is not an operator's")
+        if not (form.displace or form.guest or self._authority.reserve(account_id)):
+            raise Problem(HTTPStatus.CONFLICT, "this account is in the world")
         token = self._authority.issue_token(account_id, form.role, name)
         return _json(
             {

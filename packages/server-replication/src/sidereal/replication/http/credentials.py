@@ -46,12 +46,17 @@ class RegisterForm:
 
 @dataclass(frozen=True, slots=True)
 class LoginForm:
-    """A session that is asked for; a guest has neither name nor password."""
+    """A session that is asked for; a guest has neither name nor password.
+
+    Attributes:
+        displace: whether it may end the one with which the account is in the world.
+    """
 
     guest: bool
     name: str
     password: str
     role: Role
+    displace: bool = True
 
 
 def read_register_untrusted(body: bytes) -> RegisterForm:
@@ -74,11 +79,12 @@ def read_login_untrusted(body: bytes) -> LoginForm:
     Raises:
         FormError: naming every field that is wrong.
     """
-    reader = _Reader(body, {"guest", "name", "password", "role"})
+    reader = _Reader(body, {"guest", "name", "password", "role", "displace"})
     role = reader.take("role", _check_role, optional=True)
-    guest = reader.values.get("guest", False)
-    if not isinstance(guest, bool):
-        reader.wrong["guest"] = "must be true or false"
+    guest, displace = reader.values.get("guest", False), reader.values.get("displace", True)
+    for flag, value in (("guest", guest), ("displace", displace)):
+        if not isinstance(value, bool):
+            reader.wrong[flag] = "must be true or false"
     name = password = ""
     if guest is True:
         for other in ("name", "password"):
@@ -88,7 +94,8 @@ def read_login_untrusted(body: bytes) -> LoginForm:
         name = reader.take("name", _check_name)
         password = reader.take("password", _check_password)
     reader.finish()
-    return LoginForm(guest is True, name, password, Role[role.upper()] if role else Role.PLAYER)
+    wanted = Role[role.upper()] if role else Role.PLAYER
+    return LoginForm(guest is True, name, password, wanted, displace)
 
 
 class _Reader:

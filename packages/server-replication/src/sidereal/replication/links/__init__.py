@@ -2,7 +2,8 @@
 
 `playerlink` sorts what clients send and ends their sessions, `players` holds who is connected;
 `shardlink` and `shards` are the same for shards. Packets only fill inboxes; the tick empties them
-through `attend`, once per tick. Only players' controls pass at once.
+through `attend`, once per tick. Only players' controls pass at once. `reservations` keeps accounts
+for sessions that are on their way.
 
 Nothing here changes the world or decides who owns what; it says who came, who left and what they
 asked.

@@ -4,18 +4,22 @@ A bot is the same client core that every face uses, without ever asking it for a
 follow an open loop that began at a random phase, so the load is even and a stall of the world
 shows in the latencies instead of thinning the load out. A few of the bots also mirror what they see
 and predict: enough to measure both, at a fraction of the cost. To the server all are alike.
+
+A bot whose session ends for any reason signs in again, after a pause that grows while that fails.
+It takes the first bot account that is free, never one that somebody is in the world with, so any
+number of load generators can share a world. The server decides who is first (`displace`).
 """
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import numpy as np
@@ -28,23 +32,31 @@ from sidereal.client.driver import (
     check_server,
     fetch_status,
     open_client_udp,
-    open_session,
-    register,
     turn,
     wait_turn,
 )
 from sidereal.client.events import Ended, Joined
 from sidereal.client.statistics import Stage
-from sidereal.protocol.errors import ConfigError, UnavailableError
+from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
+from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
+from sidereal.tools.bots.accounts import Accounts, AccountTakenError
 from sidereal.tools.bots.behaviour import BEHAVIOURS, Behaviour, make_behaviour
 from sidereal.tools.bots.report import BotsMeasured
+
+log = logging.getLogger("sidereal.bots")
 
 SIGN_INS_MAX: Final = 4
 """Log-ins under way at once: each costs the server a password hash."""
 SAMPLE_S: Final = 1.0
+RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Pauses before a bot signs in again, by attempts that failed in a row; the last one repeats. Each
+is shortened or stretched by up to half, so that bots that went together come back one by one."""
+GHOST_S: Final = 20.0
+"""How long a bot waits for its own account after a session that the server may not know to be over:
+longer than a session times out."""
 SOFTWARE: Final = "sidereal bots"
 
 
@@ -58,8 +70,8 @@ class BotsConfig:
         ramp_s: time over which they come, seconds.
         for_s: how long the run lasts in all, None until stopped.
         behaviour: one of `BEHAVIOURS`.
-        seed: decides accounts' passwords and all that bots do.
-        first: number of the first bot, for a load spread over processes.
+        seed: decides all that bots do.
+        first: number of the first account that is tried.
         mirroring: how many of them keep a replica of what they are told, None for all; the others
             read of each snapshot only their own ship.
         predicting: how many of them run the prediction.
@@ -101,12 +113,16 @@ class BotsConfig:
 
 @dataclass(slots=True)
 class _Bot:
+    """One stay of a bot in the world."""
+
+    index: int
     client: Client
     socket: UdpSocket
     behaviour: Behaviour
     decide_at: float
     joined_at: float | None = None
     sample_at: float = math.inf
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +135,12 @@ class Seams:
     transport: httpx.AsyncBaseTransport | None = None
 
 
-def bot_name(number: int) -> str:
-    """Account name of a bot."""
-    return f"bot-{number:04d}"
-
-
-def bot_password(seed: int, name: str) -> str:
-    """Password of a bot's account: the same for the same seed, so a later run logs in again."""
-    return hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=16).hexdigest()
-
-
 class Swarm:
     """The bots of one process.
 
     Attributes:
         measured: what they have counted and measured so far.
+        flying: set when the first of them is in the world.
     """
 
     def __init__(
@@ -151,7 +158,9 @@ class Swarm:
         self._seams = seams or Seams()
         self._bots: list[_Bot] = []
         self._sign_ins = trio.CapacityLimiter(SIGN_INS_MAX)
-        self._strangers = False
+        self.flying = trio.Event()
+        self._turned_away: dict[int, str] = {}
+        self._said_why = False
 
     @property
     def connected(self) -> int:
@@ -166,67 +175,77 @@ class Swarm:
         """
         seams, config = self._seams, self._config
         async with httpx.AsyncClient(base_url=config.server, transport=seams.transport) as http:
-            await fetch_status(http)
+            status = await fetch_status(http)
+            in_world = frozenset(client["name"] for client in status.get("clients", ()))
+            accounts = Accounts(http, config.first, in_world)
             began_at, cpu_began_at = seams.clock(), seams.cpu_clock()
             try:
                 with trio.move_on_after(math.inf if config.for_s is None else config.for_s):
                     async with trio.open_nursery() as nursery:
                         for index in range(config.count):
-                            nursery.start_soon(self._live, index, http)
+                            nursery.start_soon(self._live, index, accounts)
             finally:
                 elapsed_s = max(seams.clock() - began_at, 1e-9)
                 self.measured.cpu_percent = 100 * (seams.cpu_clock() - cpu_began_at) / elapsed_s
+                self.measured.refused = dict(Counter(self._turned_away.values()))
 
     # -- one bot ------------------------------------------------------------------------------
 
-    async def _live(self, index: int, http: httpx.AsyncClient) -> None:
-        config = self._config
+    async def _live(self, index: int, accounts: Accounts) -> None:
+        """Be in the world whenever that is possible, until cancelled."""
+        config, clock = self._config, self._seams.clock
         rng = np.random.default_rng([config.seed, config.first + index])
+        jitter = np.random.default_rng([config.seed, config.first + index, 1])
         phase = float(rng.random())
-        await trio.sleep(config.ramp_s * index / config.count)
-        try:
-            async with self._sign_ins:
-                admission = await self._sign_in(http, bot_name(config.first + index))
-            client = self._make_client(admission, phase, index)
-            socket = await open_client_udp(client)
-        except SignInError as error:
-            self.measured.refuse(error.title)
-            return
-        except UnavailableError as error:
-            self.measured.refuse(str(error))
-            return
         behaviour = make_behaviour(config.behaviour, rng)
-        bot = _Bot(client, socket, behaviour, decide_at=self._seams.clock())
+        await trio.sleep(config.ramp_s * index / config.count)
+        name = accounts.take_name()
+        failures, own_until = 0, -math.inf
+        while True:
+            try:
+                bot = await self._enter(accounts, name, behaviour, phase, index)
+            except AccountTakenError as error:
+                if clock() >= own_until:
+                    name = accounts.take_name()
+                    continue
+                why = str(error)
+            except (SignInError, UnavailableError) as error:
+                why = error.title if isinstance(error, SignInError) else str(error)
+            else:
+                reason = await self._stay(bot)
+                if reason is CloseReason.LOGGED_IN_ELSEWHERE:
+                    name = accounts.take_name()
+                own_until = clock() + GHOST_S
+                failures = failures if bot.joined_at is None else 0
+                why = reason.name.lower()
+            self._turn_away(index, why)
+            pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)] * float(jitter.uniform(0.5, 1.5))
+            failures += 1
+            await trio.sleep(pause_s)
+
+    def _turn_away(self, index: int, why: str) -> None:
+        self._turned_away[index] = why
+        if not self._said_why and not self.connected:
+            self._said_why = True
+            log.warning("waiting %s", fields(why=why))
+
+    async def _enter(
+        self, accounts: Accounts, name: str, behaviour: Behaviour, phase: float, index: int
+    ) -> _Bot:
+        async with self._sign_ins:
+            admission = await accounts.sign_in(name)
+        client = self._make_client(admission, phase, index)
+        socket = await open_client_udp(client)
+        return _Bot(index, client, socket, behaviour, decide_at=self._seams.clock())
+
+    async def _stay(self, bot: _Bot) -> CloseReason:
+        """Fly until the stay ends; returns why it did."""
         self._bots.append(bot)
         try:
             await self._fly(bot)
         finally:
             self._retire(bot)
-
-    async def _sign_in(self, http: httpx.AsyncClient, name: str) -> Admission:
-        """Log in, or register and log in; both cost the server a password hash.
-
-        What the bot before needed is tried first. An account that another seed's run made has
-        another password: then the bot takes a name of its own.
-        """
-        password = bot_password(self._config.seed, name)
-        register_first = self._strangers
-        if not register_first:
-            try:
-                return await open_session(http, name, password)
-            except SignInError as error:
-                if error.status != HTTPStatus.UNAUTHORIZED:
-                    raise
-        try:
-            await register(http, name, password)
-        except SignInError as error:
-            if error.status != HTTPStatus.CONFLICT:
-                raise
-            self._strangers = False
-            other_name = name if register_first else f"{name}-{self._config.seed}"
-            return await self._sign_in(http, other_name)
-        self._strangers = True
-        return await open_session(http, name, password)
+        return CloseReason.UNKNOWN if bot.ended is None else bot.ended.reason
 
     def _make_client(self, admission: Admission, phase: float, index: int) -> Client:
         mirroring = self._config.mirroring
@@ -263,11 +282,12 @@ class Swarm:
             if isinstance(event, Joined):
                 bot.joined_at = now
                 bot.sample_at = now + SAMPLE_S
+                self._turned_away.pop(bot.index, None)
+                self._said_why = False
+                self.flying.set()
             elif isinstance(event, Ended):
-                if bot.joined_at is None:
-                    self.measured.refuse(event.reason.name.lower())
-                else:
-                    self.measured.disconnected += 1
+                bot.ended = event
+                self.measured.disconnected += bot.joined_at is not None
 
     def _sample(self, bot: _Bot) -> None:
         client, measured = bot.client, self.measured
@@ -298,21 +318,3 @@ class Swarm:
         self._bots.remove(bot)
         bot.socket.send_nowait(client.leave(now))
         bot.socket.close()
-
-
-async def run_bots(
-    config: BotsConfig, *, schema: Schema = BASE_SCHEMA, seams: Seams | None = None
-) -> dict[str, Any]:
-    """Make a load until its time is over.
-
-    Returns:
-        The `bots` block of a report. A caller that may be interrupted runs a `Swarm` of its own
-        and takes `measured.block()` afterwards, however it ended.
-
-    Raises:
-        ConfigError: the load cannot be made.
-        UnavailableError: there is no server.
-    """
-    swarm = Swarm(config, schema=schema, seams=seams)
-    await swarm.run()
-    return swarm.measured.block()
