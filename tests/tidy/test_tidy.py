@@ -61,6 +61,7 @@ CORES_AMONG_SHELLS: Final = (
     "tools/bots/behaviour.py",
     "tools/bots/report.py",
     "tools/netsim/relay.py",
+    "tools/restarts.py",
     "tools/simulate/*",
     *SOAK_CORE,
 )

@@ -1,7 +1,13 @@
 """`python -m sidereal.tools`: the same as `sidereal`."""
 
+import signal
 import sys
 
-from sidereal.tools.cli import main
+# Told to end while its modules are still being loaded, a server ends as it always does: when it
+# listens for signals. `cli` releases them for commands that do not.
+signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
-sys.exit(main())
+from sidereal.tools.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main())

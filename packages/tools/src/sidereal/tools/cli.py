@@ -17,12 +17,16 @@ from cyclopts.config import Env, Toml
 from cyclopts.exceptions import CycloptsError
 
 from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
+from sidereal.protocol.runtime.process import release_signals
 from sidereal.protocol.runtime.streams import open_streams
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNAVAILABLE: Final = 69
 EXIT_INTERRUPTED: Final = 130
+
+SERVERS: Final = ("up", "replication", "shard", "bots", "netsim")
+"""Commands that go on until they are told to end, and then end well."""
 
 COMMANDS: Final = (
     ("up", "A whole world on this machine: database, server, shards, bots."),
@@ -69,9 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         the exit status.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         open_streams()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+        if not words or words[0] not in SERVERS:
+            release_signals()
     prefix = " ".join(["sidereal", *words[:1]]) if words[:1] != ["--help"] else "sidereal"
     try:
         status = make_app(words[0] if words else "")(words)

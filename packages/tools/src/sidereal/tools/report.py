@@ -91,27 +91,33 @@ def summarise(report: Mapping[str, Any]) -> list[str]:
     """Say what matters of a report in a few lines for people."""
     lines = [f"{report['exit']} after {report['duration_s']:.1f} s"]
     if replication := report["replication"]:
-        tick = replication["tick_ms"]
         lines.append(
             f"world      {replication['entities']} entities at {replication['tick_hz']} Hz, "
-            f"tick p50 {tick['p50']} ms, p99 {tick['p99']} ms, "
+            f"tick {quantiles(replication['tick_ms'], 'ms')}, "
             f"{replication['handovers']} handovers, rejected {replication['rejected'] or 'nothing'}"
         )
     lines += [
         f"shard {shard['id']}    {shard['entities']} entities in {shard['sectors']} sectors, "
-        f"step p99 {shard['step_ms']['p99']} ms"
+        f"step {quantiles(shard['step_ms'], 'ms')}"
         for shard in report["shards"]
     ]
     if database := report["database"]:
         lines.append(
-            f"database   {database['saved_rows']} rows saved, flush p99 "
-            f"{database['flush_ms']['p99']} ms, lag {database['lag_ms']} ms"
+            f"database   {database['saved_rows']} rows saved, flush "
+            f"{quantiles(database['flush_ms'], 'ms')}, lag {database['lag_ms']} ms"
         )
     if bots := report["bots"]:
-        view, hz = bots["input_to_view_ms"], bots["snapshot_hz"]
         lines.append(
-            f"bots       {bots['connected']} of {bots['requested']} connected, snapshots p50 "
-            f"{hz['p50']} Hz, input to view p50 {view['p50']} ms, p99 {view['p99']} ms"
+            f"bots       {bots['connected']} of {bots['requested']} connected, snapshots "
+            f"{quantiles(bots['snapshot_hz'], 'Hz')}, "
+            f"input to view {quantiles(bots['input_to_view_ms'], 'ms')}"
         )
     lines += [f"error      {error}" for error in report["errors"]]
     return lines
+
+
+def quantiles(measured: Mapping[str, Any] | None, unit: str) -> str:
+    """Write a median and a 99th percentile, which a run that was too short does not have."""
+    if measured is None or measured["p50"] is None:
+        return "not measured"
+    return f"p50 {measured['p50']} {unit}, p99 {measured['p99']} {unit}"

@@ -1,23 +1,25 @@
 """`sidereal up`: a whole world on this machine, as separate processes under one supervisor.
 
 The replication server comes first; when it has announced its endpoints the shards are started, and
-when the world is ready the faces. A shard that dies is started again; a replication server that
-dies ends the run. Whatever way the run ends, faces go first, then shards, then the server, so that
-everybody is told and everything is saved.
+when the world is ready the faces. Whatever dies is started again, the server where it was before;
+`restarts` says when that is given up. Clients, shards and bots find the new server by themselves.
+So a world ends when its time is over, when somebody ends it, or when it can't be kept running.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
@@ -26,14 +28,36 @@ import trio
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
-from sidereal.tools.children import Child, describe_status
-from sidereal.tools.publish import publish
-from sidereal.tools.report import make_report, summarise
+from sidereal.protocol.runtime.process import fields
+from sidereal.replication.ending import END_S_MAX
+from sidereal.tools.bots.report import BotsMeasured
+from sidereal.tools.children import Child
+from sidereal.tools.publish import STANDARD_OUTPUT
+from sidereal.tools.report import make_report
+from sidereal.tools.restarts import (
+    FOR_BOTS,
+    FOR_SHARDS,
+    FOR_THE_AUTHORITY,
+    RestartLimits,
+    Restarts,
+)
+
+log = logging.getLogger("sidereal.up")
 
 READY_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.05
 FOLLOW_S: Final = 0.5
 SHARDS_MAX: Final = 64
+ERRORS_MAX: Final = 1000
+"""Errors of a run that are kept for its report, the newest."""
+
+SERVER_END_WITHIN_S: Final = END_S_MAX + 2.0
+"""How long the replication server may take to end: all its own limits, and some for the system."""
+
+BOTS_WITHIN_S: Final = 10.0
+"""How long the time of a run waits for the first of its bots."""
+
+LOG_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,158 +97,244 @@ class UpConfig:
             for name, port in (("client-port", self.client_port), ("shard-port", self.shard_port))
             if not 0 <= port <= 65535
         ]
+        if self.monitor and self.json == STANDARD_OUTPUT and not has_terminal():
+            problems.append("--monitor and --json - both want standard output; name a file")
         if problems:
             raise ConfigError("; ".join(problems))
 
 
-@dataclass(slots=True)
-class _Run:
-    """What is known of a run while it goes on."""
+class Supervisor:
+    """One run of a world.
 
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    errors: list[str] = field(default_factory=list)
-    children: dict[str, Child] = field(default_factory=dict)
-    first: dict[str, Any] | None = None
-    last: dict[str, Any] | None = None
-    bots: dict[str, Any] | None = None
-    ready_at: float | None = None
-    ended_at: float | None = None
-    end: str = "interrupted"
-    status: int = 0
-
-    def fail(self, status: int, error: str) -> None:
-        """End the run because something in it went wrong."""
-        self.end, self.status = "failed", status
-        self.errors.append(error)
-        self.scope.cancel()
-
-
-async def run_up(config: UpConfig, told_to_end: Callable[[], Awaitable[None]]) -> int:
-    """Run a world until its time is over or somebody ends it.
-
-    Args:
-        config: what to start.
-        told_to_end: returns when the process is told to end.
-
-    Returns:
-        the exit status.
-
-    Raises:
-        ConfigError: the settings can't work.
+    Attributes:
+        status: exit status.
+        ready_at: when the world was ready, None before.
     """
-    config.check()
-    run = _Run()
-    await _run_world(config, run, told_to_end)
-    if run.first is not None:
-        _publish(config, run)
-    return run.status
 
+    def __init__(self, config: UpConfig) -> None:
+        """Prepare a run.
 
-async def _run_world(
-    config: UpConfig, run: _Run, told_to_end: Callable[[], Awaitable[None]]
-) -> None:
-    secret = {"SIDEREAL_SHARD_KEY": secrets.token_hex(16)}
-    server = Child("replication", _replication_arguments(config), secret)
-    run.children["replication"] = server
-    async with _group() as authority:
-        authority.start_soon(_end_when_told, told_to_end, run.scope)
-        authority.start_soon(_watch_authority, server, run)
-        async with _group() as shards, _group() as faces:
-            with run.scope:
-                await server.spoke.wait()
-                endpoints = json.loads(server.output)
-                for number in range(1, config.shards + 1):
-                    name = f"shard-{number}"
-                    arguments = ["shard", "--server", endpoints["shards"], "--name", name]
-                    shard = run.children[name] = Child(name, arguments, secret)
-                    shards.start_soon(shard.run_again_and_again, run.errors)
-                await _run_ready_world(config, run, endpoints["http"], faces)
+        Raises:
+            ConfigError: the settings can't work.
+        """
+        config.check()
+        self.status = 0
+        self.ready_at: float | None = None
+        self._config = config
+        self._scope = trio.CancelScope()
+        self._secret = {"SIDEREAL_SHARD_KEY": secrets.token_hex(16)}
+        self._endpoints: dict[str, str] = {}
+        self._announced = trio.Event()
+        self._flying = trio.Event()
+        self._bots_report = Path()
+        self._children: dict[str, Child] = {}
+        self._first: dict[str, Any] | None = None
+        self._last: dict[str, Any] | None = None
+        self._bots: dict[str, Any] | None = None
+        self._ended_at: float | None = None
+        self._end = "interrupted"
+        self._errors: deque[str] = deque(maxlen=ERRORS_MAX)
 
+    async def run(self) -> None:
+        """Run the world until its time is over, it fails, or this is cancelled.
 
-async def _run_ready_world(config: UpConfig, run: _Run, url: str, faces: trio.Nursery) -> None:
-    async with httpx.AsyncClient(base_url=url, timeout=5.0) as http:
-        with trio.move_on_after(READY_WITHIN_S):
-            while run.first is None or len(run.first["shards"]) < config.shards:
-                await trio.sleep(POLL_S)
-                run.first = await _get_json(http, "/v1/status")
-            while await _get_json(http, "/readyz") is None:
-                await trio.sleep(POLL_S)
-            run.ready_at = trio.current_time()
-        if run.ready_at is None:
-            run.fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s")
-            return
-        _say_how_to_look(url)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_follow, http, config, run)
+        Whatever way it ends, faces go first, then shards, then the server, so that everybody is
+        told and everything is saved.
+        """
+        with TemporaryDirectory(prefix="sidereal-") as scratch:
+            self._bots_report = Path(scratch) / "bots.json"
             try:
-                await _play(config, run, url, faces)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_pass_cancellation_to, self._scope)
+                    await self._run_processes()
+                    nursery.cancel_scope.cancel()
             finally:
-                run.ended_at = trio.current_time()
-                nursery.cancel_scope.cancel()
+                if self._config.bots:
+                    self._bots = self._read_bots_report()
 
+    async def _run_processes(self) -> None:
+        async with _group() as authority:
+            server = self._make_child(
+                "replication",
+                _replication_arguments(self._config),
+                self._secret,
+                title="the replication server",
+                spoke=self._learn_endpoints,
+                end_within_s=SERVER_END_WITHIN_S,
+            )
+            authority.start_soon(self._keep_running, server, FOR_THE_AUTHORITY)
+            async with _group() as shards, _group() as faces:
+                with self._scope:
+                    await self._announced.wait()
+                    self._start_shards(shards)
+                    await self._run_world(faces)
 
-async def _play(config: UpConfig, run: _Run, url: str, faces: trio.Nursery) -> None:
-    """Run the faces until the time is over."""
-    if config.view:
-        run.children["view"] = Child("view", ["view", "--server", url])
-        faces.start_soon(run.children["view"].run)
-    if config.monitor:
-        monitor = run.children["monitor"] = Child(
-            "monitor", ["monitor", "--server", url], terminal=True
+    def report(self) -> dict[str, Any]:
+        """Report on the run, which is over."""
+        return make_report(
+            version=version("sidereal-tools"),
+            duration_s=(self._ended_at or 0.0) - (self.ready_at or 0.0),
+            seed=self._config.seed,
+            end=self._end,
+            errors=list(self._errors),
+            first=self._first,
+            last=self._last,
+            pids={name: child.pid for name, child in self._children.items()},
+            bots=self._bots,
         )
-        _log_to_file(config.data_dir / "up.log")
-        faces.start_soon(_end_with, monitor, run.scope)
-    if not config.bots:
-        await trio.sleep(math.inf if config.for_s is None else config.for_s)
-        run.end = "done"
-        return
-    arguments = ["bots", "--server", url, "--count", str(config.bots), "--json", "-"]
-    arguments += ["--seed", str(config.seed)]
-    if config.for_s is not None:
-        arguments += ["--for", str(config.for_s)]
-    bots = run.children["bots"] = Child("bots", arguments)
-    try:
-        status = await bots.run()
-        if status:
-            run.fail(1, f"the bots {describe_status(status)}")
-        run.end = run.end if status else "done"
-    finally:
-        if bots.output:
-            run.bots = json.loads(bots.output)["bots"]
 
+    def _read_bots_report(self) -> dict[str, Any]:
+        """What the bots measured; those that did not live to report were not connected."""
+        try:
+            block: dict[str, Any] = json.loads(self._bots_report.read_text())["bots"]
+        except (OSError, ValueError):
+            return BotsMeasured(requested=self._config.bots).block()
+        return block
 
-async def _follow(http: httpx.AsyncClient, config: UpConfig, run: _Run) -> None:
-    """Keep the newest status while the bots fly: at the end of a run they are gone already."""
-    with trio.move_on_after(math.inf if config.for_s is None else config.for_s):
+    # -- servers ------------------------------------------------------------------------------
+
+    def _make_child(self, name: str, arguments: list[str], *rest: Any, **options: Any) -> Child:
+        child = self._children[name] = Child(name, arguments, *rest, **options)
+        return child
+
+    def _learn_endpoints(self, line: str) -> None:
+        """Take in where the server listens; when it is started again it will listen there too."""
+        self._endpoints = json.loads(line)
+        self._children["replication"].arguments = _replication_arguments(
+            self._config, self._endpoints
+        )
+        self._announced.set()
+
+    def _start_shards(self, nursery: trio.Nursery) -> None:
+        for number in range(1, self._config.shards + 1):
+            name = f"shard-{number}"
+            arguments = ["shard", "--server", self._endpoints["shards"], "--name", name]
+            shard = self._make_child(name, arguments, self._secret)
+            nursery.start_soon(self._keep_running, shard, FOR_SHARDS)
+
+    async def _keep_running(self, child: Child, limits: RestartLimits) -> None:
+        """Keep a process running; the run fails when that is not possible."""
+        status = await child.keep_running(Restarts(limits), self._errors.append)
+        self._fail(status if status in (2, 69) else 1, child.describe(status))
+
+    def _fail(self, status: int, error: str) -> None:
+        """End the run because something in it went wrong."""
+        log.error("failed %s", fields(why=error))
+        self._end, self.status = "failed", status
+        self._errors.append(error)
+        self._scope.cancel()
+
+    # -- the world ----------------------------------------------------------------------------
+
+    async def _run_world(self, faces: trio.Nursery) -> None:
+        url = self._endpoints["http"]
+        async with httpx.AsyncClient(base_url=url, timeout=5.0) as http:
+            with trio.move_on_after(READY_WITHIN_S):
+                while self._first is None or len(self._first["shards"]) < self._config.shards:
+                    await trio.sleep(POLL_S)
+                    self._first = await _get_json(http, "/v1/status")
+                while await _get_json(http, "/readyz") is None:
+                    await trio.sleep(POLL_S)
+                self.ready_at = trio.current_time()
+            if self.ready_at is None:
+                self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s")
+                return
+            _say_how_to_look(url)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._follow, http)
+                try:
+                    self._start_faces(faces, url)
+                    await self._wait()
+                    self._end = "done"
+                finally:
+                    self._ended_at = trio.current_time()
+                    nursery.cancel_scope.cancel()
+
+    async def _wait(self) -> None:
+        """Wait until the time of the run is over; with bots it begins when the first one flies."""
+        if self._config.for_s is None:
+            await trio.sleep_forever()
+        if self._config.bots:
+            with trio.move_on_after(BOTS_WITHIN_S):
+                await self._flying.wait()
+        await trio.sleep(self._config.for_s)
+
+    async def _follow(self, http: httpx.AsyncClient) -> None:
+        """Keep the newest status while the bots fly: at the end of a run they are gone already."""
         while True:
-            run.last = await _get_json(http, "/v1/status") or run.last
+            status = await _get_json(http, "/v1/status")
+            if status is not None:
+                if self._first is None or status["uptime_s"] < self._first["uptime_s"]:
+                    self._first = status  # of a server that was started again: it counts anew
+                self._last = status
             await trio.sleep(FOLLOW_S)
 
+    # -- faces --------------------------------------------------------------------------------
 
-async def _end_with(child: Child, scope: trio.CancelScope) -> None:
-    """End the run when somebody leaves this face."""
-    await child.run()
-    scope.cancel()
+    def _start_faces(self, nursery: trio.Nursery, url: str) -> None:
+        config = self._config
+        if config.monitor:
+            monitor = self._make_child("monitor", ["monitor", "--server", url], terminal=True)
+            nursery.start_soon(self._monitor, monitor, url)
+        if config.view:
+            view = self._make_child("view", ["view", "--server", url])
+            nursery.start_soon(self._show, view)
+        if config.bots:
+            arguments = ["bots", "--server", url, "--count", str(config.bots)]
+            arguments += ["--seed", str(config.seed)]
+            arguments += ["--json", str(self._bots_report)]
+            bots = self._make_child(
+                "bots", arguments, title="the load generator", spoke=lambda _: self._flying.set()
+            )
+            nursery.start_soon(self._keep_running, bots, FOR_BOTS)
+
+    async def _show(self, face: Child) -> int:
+        """Run a face until somebody leaves it; a failed one is reported, and the world goes on."""
+        status = await face.run()
+        if status:
+            self._errors.append(face.describe(status))
+        return status
+
+    async def _monitor(self, monitor: Child, url: str) -> None:
+        """Give the terminal to the monitor; leaving it ends the run."""
+        if not has_terminal():
+            await self._show(monitor)  # it prints one picture, and the world goes on
+            return
+        with _log_to_file(self._config.data_dir / "up.log"):
+            status = await self._show(monitor)
+        if status:
+            _say_how_to_look(url)
+        else:
+            self._scope.cancel()
 
 
-def _log_to_file(path: Path) -> None:
-    """Send our log, and so that of all children, to a file: the monitor has the terminal."""
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), sys.stderr.fileno())
+async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        scope.cancel()
 
 
-async def _watch_authority(server: Child, run: _Run) -> None:
-    status = await server.run()
-    run.fail(
-        status if status in (2, 69) else 1, f"the replication server {describe_status(status)}"
-    )
+def has_terminal() -> bool:
+    """Whether a person sits before this process."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-async def _end_when_told(
-    told_to_end: Callable[[], Awaitable[None]], scope: trio.CancelScope
-) -> None:
-    await told_to_end()
-    scope.cancel()
+@contextmanager
+def _log_to_file(path: Path) -> Iterator[None]:
+    """Send our log, and so that of all children, to a file while the monitor has the terminal."""
+    before = os.dup(2)
+    try:
+        with suppress(OSError):  # without a file it goes nowhere, and the monitor is not disturbed
+            path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path if os.access(path.parent, os.W_OK) else os.devnull, LOG_FLAGS, 0o644)
+        os.dup2(file, 2)
+        os.close(file)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
 
 
 @asynccontextmanager
@@ -250,13 +360,21 @@ async def _get_json(http: httpx.AsyncClient, path: str) -> dict[str, Any] | None
     return answer
 
 
-def _replication_arguments(config: UpConfig) -> list[str]:
+def _replication_arguments(
+    config: UpConfig, endpoints: Mapping[str, str] | None = None
+) -> list[str]:
+    """Arguments of the server: with any free ports at first, with those it took from then on."""
     host = parse_endpoint(config.http, "--http").host
-    arguments = ["replication", "--http", config.http, "--world", config.world]
-    arguments += ["--clients", format_endpoint(Address(host, config.client_port))]
+    taken = endpoints or {
+        "http": config.http,
+        "clients": format_endpoint(Address(host, config.client_port)),
+        "shards": format_endpoint(Address(host, config.shard_port)),
+    }
+    arguments = ["replication", "--http", taken["http"].removeprefix("http://")]
+    arguments += ["--clients", taken["clients"], "--shards", taken["shards"]]
     if config.public_clients is not None:
         arguments += ["--public-clients", config.public_clients]
-    arguments += ["--shards", format_endpoint(Address(host, config.shard_port))]
+    arguments += ["--world", config.world]
     arguments += ["--seed", str(config.seed), "--database", config.database]
     return [*arguments, "--data-dir", str(config.data_dir)]
 
@@ -270,18 +388,3 @@ def _say_how_to_look(url: str) -> None:
         file=sys.stderr,
         flush=True,
     )
-
-
-def _publish(config: UpConfig, run: _Run) -> None:
-    report = make_report(
-        version=version("sidereal-tools"),
-        duration_s=(run.ended_at or 0.0) - (run.ready_at or 0.0),
-        seed=config.seed,
-        end=run.end,
-        errors=run.errors,
-        first=run.first,
-        last=run.last,
-        pids={name: child.pid for name, child in run.children.items()},
-        bots=run.bots,
-    )
-    publish(report, summarise(report), config.json)

@@ -15,8 +15,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import trio
@@ -26,6 +26,9 @@ SUPERVISED: Final = "SIDEREAL_SUPERVISED"
 
 LOG_LEVEL: Final = "SIDEREAL_LOG"
 """Environment variable: debug, info (the default), warning or error."""
+
+ENDS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""Signals that tell a process to end."""
 
 YOUNG_OBJECTS: Final = 20_000
 """New objects that start a garbage collection."""
@@ -87,15 +90,21 @@ async def wait_until_told() -> None:
         await anext(aiter(signals))
 
 
-def listen_for_signals() -> AbstractContextManager[AsyncIterator[int]]:
-    """Take the signals that tell a process to end.
+def release_signals() -> None:
+    """Take the signals that tell a process to end as Python does: the start had held them back."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+
+@contextmanager
+def listen_for_signals() -> Iterator[AsyncIterator[int]]:
+    """Take the signals that tell a process to end, those that waited included.
 
     SIGHUP tells that the terminal is gone, but not to a process that was started by `nohup`.
     """
-    ends = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        ends.append(signal.SIGHUP)
-    return trio.open_signal_receiver(*ends)
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    with trio.open_signal_receiver(*(ENDS - {signal.SIGHUP} if ignored else ENDS)) as signals:
+        release_signals()
+        yield signals
 
 
 async def _watch_leash(serving: trio.CancelScope) -> None:

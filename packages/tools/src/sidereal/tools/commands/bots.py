@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import math
 import os
 import sys
@@ -19,7 +20,7 @@ from sidereal.protocol.runtime.process import (
 )
 from sidereal.tools.bots.report import parse_requirement
 from sidereal.tools.bots.swarm import BotsConfig, Swarm
-from sidereal.tools.publish import JsonTarget, check_target, publish_report
+from sidereal.tools.publish import JsonTarget, announce, check_target, publish_report
 
 NICENESS: Final = 5
 """On the machine of the servers they load, bots give way: players would be elsewhere."""
@@ -54,7 +55,7 @@ async def bots(
     behaviour
         What they do.
     seed
-        Of their accounts and of what they do.
+        Of what they do.
     mirror
         How many of them keep the whole picture they are sent, as the viewer does; the others read
         their own ship of it, so that the bots do not take the processor they measure.
@@ -84,7 +85,11 @@ async def bots(
 
     async def fly() -> None:
         nonlocal finished
-        await swarm.run()
+        async with trio.open_nursery() as nursery:
+            if os.environ.get(SUPERVISED):
+                nursery.start_soon(_tell_supervisor, swarm)
+            await swarm.run()
+            nursery.cancel_scope.cancel()
         finished = True
 
     await run_until_told(fly)
@@ -101,6 +106,11 @@ async def bots(
     for requirement in requirements:
         print(requirement.describe(block), file=sys.stderr)
     return 0 if all(requirement.met(block) for requirement in requirements) else 3
+
+
+async def _tell_supervisor(swarm: Swarm) -> None:
+    await swarm.flying.wait()
+    announce(json_module.dumps({"flying": swarm.connected}))
 
 
 def _describe(block: dict[str, Any]) -> list[str]:

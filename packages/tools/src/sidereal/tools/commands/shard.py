@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import trio
+
 from sidereal.protocol.runtime.process import (
     run_until_told,
     settle_memory,
@@ -9,6 +13,7 @@ from sidereal.protocol.runtime.process import (
 )
 from sidereal.shard.config import ShardConfig
 from sidereal.shard.service import run
+from sidereal.tools.publish import announce
 
 
 async def shard(
@@ -19,6 +24,8 @@ async def shard(
     seed: int = 1,
 ) -> None:
     """Run one shard server; it reconnects when it loses the replication server.
+
+    It prints a line of JSON when the replication server has welcomed it for the first time.
 
     Example: SIDEREAL_SHARD_KEY=secret sidereal shard --server 127.0.0.1:7072 --name shard-1
 
@@ -36,4 +43,10 @@ async def shard(
     start_logging(name)
     config = ShardConfig(key=shard_key, server=server, name=name, seed=seed)
     settle_memory()
-    await run_until_told(lambda: run(config))
+
+    async def serve() -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run, config)
+            announce(json.dumps({"name": name, "server": server}))
+
+    await run_until_told(serve)

@@ -8,6 +8,7 @@ import httpx
 
 from sidereal.client.driver import check_server, fetch_status
 from sidereal.tools.publish import JsonTarget, check_target, publish
+from sidereal.tools.report import quantiles
 
 
 async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = None) -> None:
@@ -31,11 +32,10 @@ async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = No
 def describe(state: dict[str, Any]) -> list[str]:
     """Say the state in a few lines for people."""
     replication, database = state["replication"], state["database"]
-    ticks = replication["tick_ms"]
     lines = [
         f"world       tick {state['tick']} at {state['tick_hz']} Hz, "
         f"{replication['entities']} entities, {len(state['sectors'])} sectors",
-        f"replication tick p50 {ticks['p50']} ms, p99 {ticks['p99']} ms, "
+        f"replication tick {quantiles(replication['tick_ms'], 'ms')}, "
         f"{replication['clients']} clients, {replication['handovers']} handovers, "
         f"rejected {replication['rejected'] or 'nothing'}",
         f"database    {database['kind']}, {'up' if database['available'] else 'AWAY'}, "
@@ -43,7 +43,7 @@ def describe(state: dict[str, Any]) -> list[str]:
     ]
     lines += [
         f"{shard['name']:<11} S{shard['id']}, {shard['sectors']} sectors, "
-        f"{shard['entities']} entities, step p99 {shard['step_ms']['p99']} ms"
+        f"{shard['entities']} entities, step {quantiles(shard['step_ms'], 'ms')}"
         for shard in state["shards"]
     ]
     return lines if state["shards"] else [*lines, "no shard is connected: nothing moves"]

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sidereal.protocol.runtime.process import start_logging, wait_until_told
-from sidereal.tools.publish import JsonTarget, check_target
-from sidereal.tools.up import UpConfig, run_up
+from sidereal.protocol.runtime.process import run_until_told, start_logging
+from sidereal.tools.publish import JsonTarget, check_target, publish_report
+from sidereal.tools.report import summarise
+from sidereal.tools.up import Supervisor, UpConfig
 
 
 async def up(
@@ -83,4 +84,9 @@ async def up(
         monitor=monitor,
         json=json,
     )
-    return await run_up(config, wait_until_told)
+    supervisor = Supervisor(config)
+    await run_until_told(supervisor.run)
+    if json is not None or supervisor.ready_at is not None or not supervisor.status:
+        report = supervisor.report()
+        publish_report(report, summarise(report), json)
+    return supervisor.status
