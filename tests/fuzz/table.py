@@ -6,6 +6,7 @@ from typing import Final
 
 import targets_channel
 import targets_client
+import targets_http
 import targets_message
 import targets_servers
 import targets_session
@@ -20,6 +21,7 @@ TARGETS: Final[dict[str, Target]] = {
         targets_message.TARGETS,
         targets_client.TARGETS,
         targets_servers.TARGETS,
+        targets_http.TARGETS,
         targets_tools.TARGETS,
     )
     for target in targets
@@ -42,6 +44,9 @@ REACHED: Final = {
         "protocol.session.client.SessionClient"
     ),
     "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
+    "replication.http.connection.Connection._describe_untrusted": (
+        "replication.http.connection.Connection"
+    ),
     "shard.simulation.Simulation._lease_rows_untrusted": (
         "shard.shard.ShardCore._receive_untrusted"
     ),

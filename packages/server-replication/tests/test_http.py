@@ -1,4 +1,4 @@
-"""The HTTP endpoint on the real Hypercorn: what is answered, and how it says no."""
+"""The HTTP endpoint on its real server: what is answered, and how it says no."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import AsyncIterator, Iterable
-from functools import partial
 from typing import Any
 
 import httpx
@@ -18,11 +17,12 @@ from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.http import app as http
 from sidereal.replication.http import passwords
-from sidereal.replication.http.app import BODY_SIZE_MAX, HttpConfig, create_app, serve_http
+from sidereal.replication.http.app import HttpConfig, create_app
 from sidereal.replication.http.credentials import PASSWORD_SIZE_MAX
+from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import Metric
+from sidereal.replication.http.server import HttpServer
 from sidereal.replication.keeping.names import name_key
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.keeping.stored import Account
@@ -30,6 +30,7 @@ from sidereal.replication.keeping.tables import NameTakenError
 
 CONFIG = HttpConfig(0x5349, BASE_SCHEMA.hash, 30, frozenset({"Root"}))
 PASSWORD = "correct horse"
+LIMITS = HttpLimits()
 ANN = {"name": "Ann", "password": PASSWORD}
 
 
@@ -100,11 +101,15 @@ class Endpoint:
 
 @contextlib.asynccontextmanager
 async def serving(
-    endpoint: Endpoint, accounts: Any = None, config: HttpConfig = CONFIG
+    endpoint: Endpoint,
+    accounts: Any = None,
+    config: HttpConfig = CONFIG,
+    limits: HttpLimits = LIMITS,
 ) -> AsyncIterator[Address]:
-    app = create_app(accounts or endpoint.accounts, endpoint.authority, config, lambda n: b"\7" * n)
+    accounts = accounts or endpoint.accounts
+    app = create_app(accounts, endpoint.authority, config, lambda n: b"\7" * n, limits)
     async with trio.open_nursery() as nursery:
-        address = await nursery.start(partial(serve_http, "127.0.0.1", 0, app))
+        address = await nursery.start(HttpServer(app, limits).serve, "127.0.0.1", 0)
         endpoint.client.base_url = httpx.URL(f"http://{address.host}:{address.port}")
         yield address
         nursery.cancel_scope.cancel()
@@ -252,26 +257,6 @@ async def test_a_world_without_guests_lets_none_in() -> None:
     assert [account for account, _, _ in endpoint.authority.issued] == [1]
 
 
-async def test_a_body_that_trickles_ends(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "BODY_WITHIN_S", 0.2)
-    url = endpoint.client.base_url
-    stream = await trio.open_tcp_stream(url.host, url.port or 0)
-    head = b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 4000\r\n"
-    answer = b""
-    with trio.fail_after(3):
-        async with stream:
-            await stream.send_all(head + b"content-type: application/json\r\n\r\n")
-            with trio.move_on_after(0.1):
-                while True:
-                    await stream.send_all(b" ")
-                    await trio.sleep(0.02)
-            while received := await stream.receive_some():
-                answer += received
-    assert answer.startswith(b"HTTP/1.1 408 ")
-
-
 async def test_guest_with_a_password_is_refused(endpoint: Endpoint) -> None:
     response = await endpoint.post("/v1/sessions", {"guest": True, **ANN})
     assert wrong_fields(response).keys() == {"name", "password"}
@@ -396,7 +381,7 @@ async def test_body_has_a_largest_size(endpoint: Endpoint, chunked: bool) -> Non
             yield body[start : start + 1000]
 
     form = b'{"guest": true}'
-    for size, status in ((BODY_SIZE_MAX, 200), (BODY_SIZE_MAX + 1, 413)):
+    for size, status in ((LIMITS.body_size_max, 200), (LIMITS.body_size_max + 1, 413)):
         body = form.ljust(size)
         response = await endpoint.client.post(
             "/v1/sessions",
@@ -404,7 +389,7 @@ async def test_body_has_a_largest_size(endpoint: Endpoint, chunked: bool) -> Non
             headers={"content-type": "application/json"},
         )
         assert response.status_code == status
-    check_problem(response, 413, str(BODY_SIZE_MAX))
+    check_problem(response, 413, str(LIMITS.body_size_max))
 
 
 async def test_unknown_path_is_a_problem(endpoint: Endpoint) -> None:
@@ -469,24 +454,6 @@ async def test_requests_are_not_logged(
 
 
 # -- the shell -------------------------------------------------------------------------------
-
-
-async def test_taken_port_is_told_in_words() -> None:
-    async with httpx.AsyncClient() as client:
-        endpoint = Endpoint(client)
-        async with serving(endpoint) as address:
-            app = create_app(endpoint.accounts, endpoint.authority, CONFIG, bytes)
-            with pytest.raises(
-                UnavailableError, match=rf":{address.port}: the port is taken; .*--http"
-            ):
-                await serve_http(address.host, address.port, app)
-
-
-async def test_address_of_another_machine_is_told_in_words() -> None:
-    endpoint = Endpoint(httpx.AsyncClient())
-    app = create_app(endpoint.accounts, endpoint.authority, CONFIG, bytes)
-    with pytest.raises(UnavailableError, match=r"can't listen on 192\.0\.2\.1:0: .*--http"):
-        await serve_http("192.0.2.1", 0, app)
 
 
 async def test_accounts_are_kept_in_the_real_store(database_url: str) -> None:

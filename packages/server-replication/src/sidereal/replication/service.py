@@ -29,8 +29,10 @@ from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S
 from sidereal.replication.genesis import make_world
-from sidereal.replication.http.app import HttpConfig, create_app, serve_http
+from sidereal.replication.http.app import HttpConfig, create_app
+from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import Metric
+from sidereal.replication.http.server import HttpServer
 from sidereal.replication.http.status import Board, describe_metrics, describe_world
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.saver import Saver
@@ -287,11 +289,13 @@ async def _run(
         http_config = HttpConfig(
             CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, guests=config.guests
         )
-        app = create_app(store, service, http_config, entropy)
+        http_limits = HttpLimits()
+        app = create_app(store, service, http_config, entropy, http_limits)
+        http_server = HttpServer(app, http_limits)
         settle_memory()
         try:
             async with trio.open_nursery() as nursery:
-                address = await nursery.start(serve_http, *http, app)
+                address = await nursery.start(http_server.serve, *http)
                 nursery.start_soon(service.serve, clients)
                 nursery.start_soon(service.serve, shards)
                 nursery.start_soon(service.saver.run)

@@ -132,7 +132,7 @@ def start_logging(role: str) -> None:
     level = os.environ.get(LOG_LEVEL, "info").upper()
     known = level in logging.getLevelNamesMapping()
     logging.basicConfig(level=level if known else "INFO", handlers=[stream], force=True)
-    for noisy in ("asyncio", "httpx", "httpcore", "hypercorn"):
+    for noisy in ("asyncio", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP endpoint: accounts, connect tokens, health, metrics; the door to Starlette, Hypercorn.
+"""The HTTP endpoint: accounts, connect tokens, health, metrics; the one door to Starlette.
 
 Whatever goes wrong is answered with problem details (RFC 9457); what a person typed wrong is named
 by field. An unknown name costs as much time as a wrong password.
@@ -7,29 +7,25 @@ by field. An unknown name costs as much time as a wrong password.
 from __future__ import annotations
 
 import base64
-import errno
 import logging
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
-import hypercorn
-import hypercorn.trio
 import msgspec
-import trio
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from sidereal.protocol.errors import StoreError, UnavailableError
-from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Role
+from sidereal.protocol.runtime.process import fields
+from sidereal.replication.http.connection import Application
 from sidereal.replication.http.credentials import (
     GUEST_PREFIX,
     FormError,
@@ -38,14 +34,13 @@ from sidereal.replication.http.credentials import (
     read_login_untrusted,
     read_register_untrusted,
 )
+from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import CONTENT_TYPE, Exposition, Metric
 from sidereal.replication.http.passwords import HASH_OF_NOBODY, BusyError, Passwords
+from sidereal.replication.http.problems import PROBLEM_TYPE, describe_problem
 from sidereal.replication.keeping.names import name_key
 from sidereal.replication.keeping.tables import NameTakenError
 
-BODY_SIZE_MAX: Final = 4096
-BODY_WITHIN_S: Final = 10.0
-"""How long a body may take to come; one that trickles would hold its connection for days."""
 GUEST: Final = 0
 """Account id of guests."""
 
@@ -150,7 +145,8 @@ def create_app(
     authority: Authority,
     config: HttpConfig,
     entropy: Callable[[int], bytes],
-) -> Starlette:
+    limits: HttpLimits,
+) -> Application:
     """Put the endpoint together.
 
     Args:
@@ -158,10 +154,11 @@ def create_app(
         authority: the replication server.
         config: what the endpoint tells.
         entropy: for the names of guests.
+        limits: of bodies.
     """
-    endpoint = _Endpoint(accounts, authority, config, entropy)
-    return Starlette(
-        routes=[
+    endpoint = _Endpoint(accounts, authority, config, entropy, limits)
+    router = _Router(
+        [
             Route("/v1/accounts", endpoint.register, methods=["POST"]),
             Route("/v1/sessions", endpoint.log_in, methods=["POST"]),
             Route("/v1/status", endpoint.status),
@@ -169,7 +166,10 @@ def create_app(
             Route("/readyz", endpoint.readyz),
             Route("/metrics", endpoint.metrics),
         ],
-        exception_handlers={
+    )
+    application: Any = ExceptionMiddleware(
+        router,
+        {
             Problem: _answer_problem,
             FormError: _answer_form_error,
             StoreError: _answer_unavailable,
@@ -179,6 +179,18 @@ def create_app(
             Exception: _answer_failure,
         },
     )
+    return cast(Application, application)
+
+
+class _Router(Router):
+    """Routes, as they are inside an application: who finds none hears so by an exception."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        super().__init__(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await super().__call__(scope, receive, send)
 
 
 class _Endpoint:
@@ -188,7 +200,9 @@ class _Endpoint:
         authority: Authority,
         config: HttpConfig,
         entropy: Callable[[int], bytes],
+        limits: HttpLimits,
     ) -> None:
+        self._limits = limits
         self._accounts = accounts
         self._authority = authority
         self._config = config
@@ -198,13 +212,13 @@ class _Endpoint:
         self._exposition = Exposition(authority.metrics)
 
     async def register(self, request: Request) -> Response:
-        form: RegisterForm = read_register_untrusted(await _read_body(request))
+        form: RegisterForm = read_register_untrusted(await _read_body(request, self._limits))
         password_hash = await self._passwords.hash(form.password)
         account_id = await self._accounts.create_account(form.name, password_hash)
         return _json({"account": account_id}, HTTPStatus.CREATED)
 
     async def log_in(self, request: Request) -> Response:
-        form: LoginForm = read_login_untrusted(await _read_body(request))
+        form: LoginForm = read_login_untrusted(await _read_body(request, self._limits))
         if form.guest and not self._config.guests:
             raise Problem(HTTPStatus.FORBIDDEN, "this world has no guests: register an account")
         if form.guest:
@@ -251,30 +265,18 @@ class _Endpoint:
         return Response(self._exposition.page(), headers={"content-type": CONTENT_TYPE})
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, limits: HttpLimits) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json")
-    with trio.move_on_after(BODY_WITHIN_S):
-        return await _read_chunks(request)
-    raise Problem(
-        HTTPStatus.REQUEST_TIMEOUT,
-        f"the body took more than {BODY_WITHIN_S:.0f} s",
-        headers={"connection": "close"},
-    )
-
-
-async def _read_chunks(request: Request) -> bytes:
     body = bytearray()
     async with aclosing(request.stream()) as chunks:
         async for chunk in chunks:
             body += chunk
-            if len(body) > BODY_SIZE_MAX:
-                # The rest is not read: the connection ends with the answer.
+            if len(body) > limits.body_size_max:
                 raise Problem(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the body has more than {BODY_SIZE_MAX} bytes",
-                    headers={"connection": "close"},
+                    f"the body has more than {limits.body_size_max} bytes",
                 )
     return bytes(body)
 
@@ -289,19 +291,8 @@ def _problem(
     fields: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    content: dict[str, object] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": detail,
-    }
-    if fields:
-        content["errors"] = [
-            {"field": name, "pointer": f"#/{name}", "detail": text} for name, text in fields.items()
-        ]
-    return Response(
-        msgspec.json.encode(content), status, headers, media_type="application/problem+json"
-    )
+    body = describe_problem(status, detail, fields)
+    return Response(body, status, headers, media_type=PROBLEM_TYPE)
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:
@@ -327,62 +318,6 @@ async def _answer_http_exception(_request: Request, error: Exception) -> Respons
     return _problem(error.status_code, error.detail, headers=error.headers)
 
 
-async def _answer_failure(_request: Request, _error: Exception) -> Response:
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    _log.error("http_failed %s", fields(path=request.scope["path"]), exc_info=error)
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says how")
-
-
-async def serve_http(
-    host: str,
-    port: int,
-    app: Starlette,
-    *,
-    task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve the endpoint until cancelled; port 0 takes a free one, `started` tells which.
-
-    Raises:
-        UnavailableError: the address can't be had; says why and what to do.
-    """
-    listener = await _listen(host, port)
-    address = Address(*listener.getsockname()[:2])
-    config = hypercorn.Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.accesslog = None
-    config.errorlog = _server_log()
-    config.include_server_header = False
-    config.graceful_timeout = 1.0
-    config.keep_alive_timeout = 30
-    config.read_timeout = 30
-    async with trio.open_nursery() as nursery:
-        await nursery.start(partial(hypercorn.trio.serve, cast(Any, app), config))
-        task_status.started(address)
-
-
-def _server_log() -> logging.Logger:
-    # Only what went wrong: that it runs, and where, the service says itself.
-    log = _log.getChild("server")
-    log.setLevel(logging.WARNING)
-    return log
-
-
-async def _listen(host: str, port: int) -> socket.socket:
-    try:
-        found: Sequence[Any] = await trio.socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen()
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "the port is taken" if taken else error.strerror or str(error)
-        raise UnavailableError(
-            f"HTTP can't listen on {host}:{port}: {why}; choose another address with --http"
-        ) from None
-    return listener

@@ -1,0 +1,58 @@
+"""What the HTTP endpoint allows at most, and how long it waits."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass, fields
+from typing import Final
+
+CONNECTIONS_MIN: Final = 8
+"""So many connections there may always be."""
+DESCRIPTORS_KEPT: Final = 64
+"""Descriptors that are no connection's: of the sockets, the log and the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Numbers that only tuning decides; all times in seconds, all sizes in bytes.
+
+    Attributes:
+        connections_max: connections held at once; one more ends another one that waits for its
+            peer.
+        head_size_max: of a request line and its headers.
+        head_within_s: how long a head may take, from its first byte or from the connection on.
+        idle_s: how long a connection may stay without a request.
+        body_size_max: of a request.
+        body_within_s: how long a body may take to come.
+        write_within_s: how long a peer may take to read an answer.
+        linger_s: how long a connection that we end goes on reading, so that its peer gets the
+            last answer and no reset.
+        linger_size_max: how much it reads then.
+        accept_pause_s_min: the first pause after the system could not open a connection.
+        accept_pause_s_max: the longest of the growing pauses.
+    """
+
+    connections_max: int = 256
+    head_size_max: int = 8192
+    head_within_s: float = 10.0
+    idle_s: float = 30.0
+    body_size_max: int = 4096
+    body_within_s: float = 10.0
+    write_within_s: float = 20.0
+    linger_s: float = 1.0
+    linger_size_max: int = 1 << 18
+    accept_pause_s_min: float = 0.05
+    accept_pause_s_max: float = 1.0
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            assert getattr(self, limit.name) > 0, limit.name
+        assert self.accept_pause_s_min <= self.accept_pause_s_max
+
+
+def connections_that_fit(limit: int) -> int:
+    """Say how many of the connections allowed this process has descriptors for."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return limit
+    return min(limit, max(CONNECTIONS_MIN, descriptors - DESCRIPTORS_KEPT))

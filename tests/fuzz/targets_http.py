@@ -1,0 +1,66 @@
+"""Targets of the HTTP endpoint: what a connection makes of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import trio
+import trio.testing
+from target import Target
+
+from sidereal.protocol.ids import Address
+from sidereal.replication.http.connection import Connection, Message
+from sidereal.replication.http.limits import HttpLimits
+
+PEER: Final = Address("192.0.2.7", 5000)
+
+
+async def echo(
+    scope: Message,
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
+) -> None:
+    """Answer with what was asked."""
+    body, more = scope["path"].encode(), True
+    while more:
+        message = await receive()
+        body, more = body + message["body"], message["more_body"]
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def talk(data: bytes) -> None:
+    """Send bytes on a connection, and read until it has ended."""
+    theirs, ours = trio.testing.memory_stream_pair()
+    connection = Connection(ours, PEER, echo, HttpLimits(), lambda: 0.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.serve)
+        await theirs.send_all(data)
+        while answer := await theirs.receive_some():
+            assert answer.startswith(b"HTTP/1.1 ")
+
+
+def run_connection(body: bytes) -> None:
+    """Talk in virtual time: what waits for ever would never return."""
+    trio.run(talk, body or b"\n", clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def connection_seeds() -> Iterator[bytes]:
+    get = b"GET /v1/status?a=%41 HTTP/1.1\r\nhost: localhost:7070\r\naccept: */*\r\n\r\n"
+    yield get
+    post = b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    yield post + b"content-length: 15\r\n\r\n" + b'{"guest": true}' + get
+    yield (
+        post
+        + b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+        + get
+    )
+
+
+TARGETS: Final = (
+    Target(
+        "replication.http.connection.Connection", run_connection, connection_seeds, (), 4096, 100
+    ),
+)
