@@ -209,7 +209,7 @@ def test_client_joins_flies_talks_and_leaves(config: LinkConfig) -> None:
     client = stage.enter(stage.issue_token())
     stage.run(2.0)
     assert client.session.state is State.CONNECTED
-    assert client.session.slot == (0, 4)
+    assert client.session.slot == (0, 8)
     (welcome,) = stage.said(client, "Welcome")
     assert (welcome["account"], welcome["role"], welcome["name"]) == (7, 1, "Grace")
     (assigned,) = stage.said(client, "Assigned")
@@ -287,13 +287,18 @@ def test_newest_login_wins() -> None:
     assert second.session.state is State.CONNECTED
 
 
-def test_client_is_denied_when_all_slots_are_taken() -> None:
+def test_client_is_told_that_the_world_is_full_and_denied_when_all_slots_are_taken() -> None:
     stage = Stage(GOOD, clients_max=1)
     stage.enter(stage.issue_token())
     stage.run(1.0)
-    denied = stage.enter(stage.issue_token(account=8), Address("203.0.113.2", 50_000))
-    stage.run(1.0)
-    assert denied.session.state is State.CONNECTION_DENIED
+    late = [
+        stage.enter(stage.issue_token(account=account), Address("203.0.113.2", 50_000 + account))
+        for account in (8, 9)
+    ]
+    stage.run(2.0)
+    assert {client.content.refused for client in late} == {None, CloseReason.WORLD_FULL}
+    states = {client.session.state for client in late}
+    assert states == {State.DISCONNECTED, State.CONNECTION_DENIED}
 
 
 def test_client_goes_on_to_the_next_server() -> None:

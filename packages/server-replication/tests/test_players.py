@@ -8,6 +8,7 @@ from sidereal.protocol.message.player import Button, Controls, Role
 from sidereal.protocol.rules import Rules
 from sidereal.replication.links.players import (
     CONTROLS_BURST_TICKS,
+    ROW_NONE,
     ControlsVerdict,
     Player,
     Players,
@@ -17,7 +18,7 @@ RULES = Rules()
 
 
 def pilot() -> Player:
-    player = Player(1, 0, 5, Role.PLAYER, "ada", since=0.0, deadline=5.0)
+    player = Player(1, 5, Role.PLAYER, "ada", since=0.0, deadline=5.0)
     player.fly(42, control_epoch=9)
     return player
 
@@ -40,7 +41,7 @@ def test_controls_for_a_former_ship_are_refused() -> None:
 
 
 def test_controls_without_a_ship_are_refused() -> None:
-    player = Player(1, 0, 5, Role.OBSERVER, "eve", since=0.0, deadline=5.0)
+    player = Player(1, 5, Role.OBSERVER, "eve", since=0.0, deadline=5.0)
     assert player.judge_controls(controls(1), RULES, 0.0) is ControlsVerdict.NOT_FLYING
 
 
@@ -62,11 +63,15 @@ def test_a_clock_that_runs_too_fast_is_stopped() -> None:
     assert player.judge_controls(controls(burst + 21), RULES, 11.0) is ControlsVerdict.ROUTED
 
 
-def test_rows_of_the_fan_out_are_used_again() -> None:
+def test_places_in_the_world_are_used_again() -> None:
     players = Players(clients_max=1)
-    row = players.take_row()
-    assert row == 0
-    assert players.take_row() is None
-    players.add(Player(1, row, 0, Role.PLAYER, "ada", 0.0, 5.0))
-    players.remove(1)
-    assert players.take_row() == 0
+    ada, eve = (Player(peer, 0, Role.PLAYER, "ada", 0.0, 5.0) for peer in (1, 2))
+    assert players.seat(ada)
+    assert ada.row == 0
+    assert not players.seat(eve)
+    ada.centre = 1, 1
+    players.unseat(ada)
+    assert players.seat(eve)
+    assert eve.row == 0
+    assert ada.row == ROW_NONE
+    assert ada.centre is None

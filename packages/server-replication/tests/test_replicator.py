@@ -8,6 +8,7 @@ import numpy as np
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
+from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.limits import (
     CHAT_LINES_BURST,
@@ -20,7 +21,16 @@ from sidereal.protocol.message.codec import (
     decode_server_untrusted,
     encode_message,
 )
-from sidereal.protocol.message.player import Chat, Controls, Hello, LookAt, PlayerChannel, Role
+from sidereal.protocol.message.player import (
+    Chat,
+    Controls,
+    Hello,
+    LookAt,
+    PlayerChannel,
+    Refused,
+    Role,
+    ServerMessage,
+)
 from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
@@ -58,6 +68,7 @@ class Cast:
         # New ships begin beside it, far from where nobody looks.
         self.core.create(make_ship(BASE_SCHEMA, "wreck", 5000.0, 5000.0, 0.0, 0))
         self.clients: dict[Address, ClientEndpoint] = {}
+        self._port = 5000
         self.shards: dict[Address, ClientEndpoint] = {}
 
     def connect(self, account: int, role: Role, ticks: int = 10) -> ClientEndpoint:
@@ -74,7 +85,8 @@ class Cast:
             entropy=self.entropy,
         )
         client = ClientEndpoint(token, PLAYER_CHANNELS, self.entropy, self.now)
-        self.clients[Address("198.51.100.1", 5000 + len(self.clients))] = client
+        self._port += 1
+        self.clients[Address("198.51.100.1", self._port)] = client
         self.run(ticks)
         return client
 
@@ -103,7 +115,8 @@ class Cast:
             core.receive_shards(self._said_by(self.shards), self.now, WALL)
             outgoing = core.turn(self.now, WALL)
             for datagram, address in outgoing.clients:
-                self.clients[address].receive_datagram(datagram, SERVER, self.now)
+                if address in self.clients:
+                    self.clients[address].receive_datagram(datagram, SERVER, self.now)
             for datagram, address in outgoing.shards:
                 self.shards[address].receive_datagram(datagram, SHARDS, self.now)
 
@@ -347,3 +360,82 @@ def test_what_a_shard_sends_on_another_channel_than_its_own_is_counted_and_not_h
     shard.send(ShardChannel.LEASE, hello)
     cast.run(4)
     assert len(cast.core.shards.shards) == 1
+
+
+def told(client: ClientEndpoint) -> list[ServerMessage]:
+    messages = []
+    while (event := client.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
+            messages.append(decode_server_untrusted(event.channel, event.message))
+    return messages
+
+
+def reasons(client: ClientEndpoint) -> list[int]:
+    return [message.reason for message in told(client) if isinstance(message, Refused)]
+
+
+def flying(cast: Cast) -> list[int]:
+    return sorted(p.account for p in cast.core.clients.players if p.net_id and p.row >= 0)
+
+
+def test_who_was_killed_comes_back_into_a_full_world_at_once() -> None:
+    cast = Cast(clients_max=5)
+    for account in range(1, 6):
+        say_hello(cast.connect(account, Role.PLAYER))
+    cast.run(4)
+    assert flying(cast) == [1, 2, 3, 4, 5]
+    # Nobody says goodbye: their processes are gone.
+    cast.clients.clear()
+    back = [cast.connect(account, Role.PLAYER, ticks=0) for account in range(1, 6)]
+    for client in back:
+        say_hello(client)
+    cast.run(10)
+    assert flying(cast) == [1, 2, 3, 4, 5]
+    assert not any(reasons(client) for client in back)
+    assert all(client.close_reason is None for client in back)
+
+
+def test_a_stranger_to_a_full_world_is_told_so_and_comes_in_when_somebody_leaves() -> None:
+    cast = Cast(clients_max=2)
+    first, _ = (cast.connect(account, Role.PLAYER) for account in (1, 2))
+    for client in cast.clients.values():
+        say_hello(client)
+    cast.run(4)
+    late = cast.connect(3, Role.PLAYER)
+    say_hello(late)
+    cast.run(4)
+    assert reasons(late) == [CloseReason.WORLD_FULL]
+    assert flying(cast) == [1, 2]
+    first.close(cast.now)
+    cast.run(4)
+    later = cast.connect(3, Role.PLAYER)
+    say_hello(later)
+    cast.run(4)
+    assert reasons(later) == []
+    assert flying(cast) == [2, 3]
+
+
+def test_an_account_flies_and_observes_at_the_same_time() -> None:
+    cast = Cast()
+    pilot, observer = cast.connect(1, Role.PLAYER), cast.connect(1, Role.OBSERVER)
+    for client in (pilot, observer):
+        say_hello(client)
+    cast.run(10)
+    assert flying(cast) == [1]
+    assert pilot.close_reason is observer.close_reason is None
+    again = cast.connect(1, Role.OBSERVER)
+    say_hello(again)
+    cast.run(4)
+    assert reasons(observer) == [CloseReason.LOGGED_IN_ELSEWHERE]
+    assert reasons(pilot) == reasons(again) == []
+    assert flying(cast) == [1]
+
+
+def test_places_that_are_given_up_and_taken_in_one_tick_are_not_mixed_up() -> None:
+    cast = Cast(clients_max=3)
+    for _ in range(4):
+        client = cast.connect(1, Role.PLAYER)
+        say_hello(client)
+        cast.run(4)
+        assert snapshots(client) > 0
+        assert flying(cast) == [1]

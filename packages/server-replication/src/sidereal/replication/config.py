@@ -12,6 +12,7 @@ from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.genesis import PRESETS
 from sidereal.replication.keeping.urls import check_url, without_password
+from sidereal.replication.links.playerlink import SESSIONS_SPARE_MAX
 
 EMBEDDED = "embedded"
 EVERYWHERE: Final = ("0.0.0.0", "[::]")
@@ -72,8 +73,9 @@ class ReplicationConfig:
                 check_url(self.database)
             except ConfigError as error:
                 problems.append(str(error))
-        if not 1 <= self.clients_max <= CLIENT_SLOTS_MAX:
-            problems.append(f"--clients-max must be 1 to {CLIENT_SLOTS_MAX}")
+        if not 1 <= self.clients_max <= CLIENT_SLOTS_MAX - SESSIONS_SPARE_MAX:
+            most = CLIENT_SLOTS_MAX - SESSIONS_SPARE_MAX
+            problems.append(f"--clients-max must be 1 to {most}")
         if not self.shard_key:
             problems.append("--shard-key must not be empty: shards prove that they know it")
         if problems:

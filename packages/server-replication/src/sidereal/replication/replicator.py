@@ -39,7 +39,7 @@ from sidereal.replication.edge.leaseviews import LeaseViews
 from sidereal.replication.fleet import Fleet
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
-from sidereal.replication.links.playerlink import PlayerLink
+from sidereal.replication.links.playerlink import PlayerLink, sessions_max
 from sidereal.replication.links.players import Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
@@ -119,7 +119,7 @@ class Replicator:
                 protocol_id=CLIENT_PROTOCOL_ID,
                 private_key=keys.clients,
                 public_addresses=client_addresses,
-                slots_max=clients_max,
+                slots_max=sessions_max(clients_max),
                 channels=PLAYER_CHANNELS,
                 entropy=entropy,
                 now=now,

@@ -111,7 +111,7 @@ class Service:
 
     def reserve(self, account_id: int) -> bool:
         """Keep an account for the next session; False when somebody is in the world with it."""
-        if self._core.clients.players.of_account(account_id) is not None:
+        if self._core.clients.players.of_account(account_id, Role.PLAYER) is not None:
             return False
         return self._reservations.take(account_id, trio.current_time())
 

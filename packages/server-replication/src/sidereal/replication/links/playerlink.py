@@ -2,8 +2,10 @@
 
 Theory of operation. A session is CONNECTED until its `Hello` shows that both ends speak the same
 schema; then it is JOINED. A refused one is told why and is LEAVING for `GOODBYE_S`, so that the
-reason arrives before the end. An account is in the world once: the newest login wins, the older
-session is told so. Controls are judged and handed on as they come; everything else waits in the
+reason arrives before the end. An account is in the world once in each role: the newest login wins,
+and the older session is told so. The newer one has its place at once, whether the older one is
+alive or dead. For that there are more sessions than places in the world; who finds no place is
+told so in words. Controls are judged and handed on as they come; everything else waits in the
 inbox for `attend`, once per tick. Every message costs its sender of an allowance, whatever it says:
 beyond that it is dropped, and who goes on all the same is closed.
 """
@@ -49,8 +51,17 @@ GOODBYE_S: Final = 1.0
 INBOX_MAX: Final = 16_384
 """Messages between two ticks, over all clients; beyond that they are dropped and counted."""
 
+SESSIONS_SPARE_MAX: Final = 256
+"""Sessions that may be open beyond those that have a place in the world: to be told that it is
+full, or to take the place of an older session of the same account."""
+
 JOINS_PER_TICK_MAX: Final = 4
 """Clients taken in by one tick, the others by the next: among 18,000 entities each takes 6 ms."""
+
+
+def sessions_max(clients_max: int) -> int:
+    """How many sessions the endpoint has for so many places in the world."""
+    return clients_max + min(clients_max, SESSIONS_SPARE_MAX)
 
 
 class Attendance(NamedTuple):
@@ -160,8 +171,7 @@ class PlayerLink:
         """End a client's stay with a reason it can read."""
         self.send(player, Refused(reason, text))
         if player.phase is Phase.JOINED:
-            self._left.append((player, reason))
-            self._forget(player)
+            self._give_up_place(player, reason)
         player.phase, player.deadline = Phase.LEAVING, now + GOODBYE_S
 
     def refuse_all(self, reason: CloseReason, text: str, now: float) -> None:
@@ -189,11 +199,7 @@ class PlayerLink:
             self.dropped["user_data"] += 1
             self.endpoint.close_peer(event.peer, CloseReason.TOKEN_INVALID, now)
             return
-        row = self.players.take_row()
-        if row is None:
-            self.endpoint.close_peer(event.peer, CloseReason.WORLD_FULL, now)
-            return
-        player = Player(event.peer, row, user.account, role, user.name, now, now + HELLO_WITHIN_S)
+        player = Player(event.peer, user.account, role, user.name, now, now + HELLO_WITHIN_S)
         self.players.add(player)
 
     def _receive_untrusted(
@@ -227,9 +233,14 @@ class PlayerLink:
         if player.account == 0:
             self._guests += 1
             player.account = -self._guests
-        elif (older := self.players.of_account(player.account)) is not None:
+        elif (older := self.players.of_account(player.account, player.role)) is not None:
             text = "this account has logged in elsewhere; the newer session goes on"
             self.refuse(older, CloseReason.LOGGED_IN_ELSEWHERE, text, now)
+        if not self.players.seat(player):
+            text = f"the world is full: all {self.players.places} places are taken"
+            self.dropped["world_full"] += 1
+            self.refuse(player, CloseReason.WORLD_FULL, text, now)
+            return []
         player.phase = Phase.JOINED
         self._fanout.join(player.row)
         self.send(
@@ -272,13 +283,14 @@ class PlayerLink:
             tags = [tag for tag in tags if not is_of_leases(tag)]
         self._fanout.acked(player.row, tags)
 
-    def _forget(self, player: Player) -> None:
-        """Nobody is sent what this client would have been."""
+    def _give_up_place(self, player: Player, reason: CloseReason) -> None:
+        """Note that a client is in the world no more: its place is free for another one."""
         self._fanout.leave(player.row)
         self._lease_views.leave(player.row)
+        self.players.unseat(player)
+        self._left.append((player, reason))
 
     def _drop(self, peer: int, reason: CloseReason) -> None:
         player = self.players.remove(peer)
         if player is not None and player.phase is Phase.JOINED:
-            self._forget(player)
-            self._left.append((player, reason))
+            self._give_up_place(player, reason)

@@ -21,6 +21,9 @@ CONTROLS_RATE_SLACK: Final = 1.05
 """How much faster than ours a client's clock may run."""
 
 
+ROW_NONE: Final = -1
+
+
 class Phase(enum.Enum):
     """How far a client has come."""
 
@@ -83,10 +86,10 @@ class Player:
 
     Attributes:
         peer: its session at the client endpoint.
-        row: its row in the fan-out.
         account: 0 until it has joined; below 0 for guests, whose ships are not kept.
         net_id: of the ship it flies, `NET_ID_NONE` for none.
         control_epoch: that its controls must carry.
+        row: its place in the world, as a row of the fan-out; `ROW_NONE` for none.
         centre: absolute cell its window is around; None before the first window.
         looks_at: where an observer looks, world units.
         deadline: when it is dropped if it is still in this phase, monotonic seconds.
@@ -95,13 +98,13 @@ class Player:
     """
 
     peer: int
-    row: int
     account: int
     role: Role
     name: str
     since: float
     deadline: float
     phase: Phase = Phase.CONNECTED
+    row: int = ROW_NONE
     net_id: int = NET_ID_NONE
     control_epoch: int = 0
     flying_since: float = 0.0
@@ -143,9 +146,14 @@ class Player:
 
 
 class Players:
-    """The connected clients by session, and the rows of the fan-out they occupy."""
+    """The connected clients by session, and the places in the world they have.
+
+    Attributes:
+        places: how many clients there may be in the world.
+    """
 
     def __init__(self, clients_max: int) -> None:
+        self.places = clients_max
         self._by_peer: dict[int, Player] = {}
         self._free_rows = list(range(clients_max - 1, -1, -1))
 
@@ -159,24 +167,29 @@ class Players:
         """Find a client by its session."""
         return self._by_peer.get(peer)
 
-    def of_account(self, account: int) -> Player | None:
-        """Find the joined client of an account (a walk over all: logins are rare)."""
+    def of_account(self, account: int, role: Role) -> Player | None:
+        """Find an account's joined client of a role (a walk over all: logins are rare)."""
         for player in self._by_peer.values():
-            if player.account == account and player.phase is Phase.JOINED:
+            if player.account == account and player.role is role and player.phase is Phase.JOINED:
                 return player
         return None
 
-    def take_row(self) -> int | None:
-        """Reserve a row of the fan-out, None when all are taken."""
-        return self._free_rows.pop() if self._free_rows else None
-
     def add(self, player: Player) -> None:
-        """Take in a client."""
+        """Take in a client; it has no place in the world yet."""
         self._by_peer[player.peer] = player
 
     def remove(self, peer: int) -> Player | None:
-        """Forget a client and free its row."""
-        player = self._by_peer.pop(peer, None)
-        if player is not None:
-            self._free_rows.append(player.row)
-        return player
+        """Forget a client."""
+        return self._by_peer.pop(peer, None)
+
+    def seat(self, player: Player) -> bool:
+        """Give a client a place in the world; returns whether there was one."""
+        if not self._free_rows:
+            return False
+        player.row = self._free_rows.pop()
+        return True
+
+    def unseat(self, player: Player) -> None:
+        """Take a client's place, which is free for another one."""
+        self._free_rows.append(player.row)
+        player.row, player.centre = ROW_NONE, None
