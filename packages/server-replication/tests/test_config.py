@@ -14,7 +14,7 @@ def test_all_problems_are_named_at_once() -> None:
     )
     with pytest.raises(ConfigError) as caught:
         config.check()
-    for flag in ("--shard-key", "--http", "--public-clients", "--world", "--clients-max"):
+    for flag in ("the shard key", "--http", "--public-clients", "--world", "--clients-max"):
         assert flag in str(caught.value)
 
 

@@ -152,7 +152,7 @@ async def test_unknown_host_is_said_in_words() -> None:
 def test_settings_are_all_checked_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         ShardConfig("", "host", name="x" * 25, seed=-1).check()
-    for word in ("--server", "--shard-key", "--name", "--seed"):
+    for word in ("--server", "the shard key", "--name", "--seed"):
         assert word in str(caught.value)
 
 

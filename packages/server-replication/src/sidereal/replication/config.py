@@ -76,8 +76,10 @@ class ReplicationConfig:
         if not 1 <= self.clients_max <= CLIENT_SLOTS_MAX - SESSIONS_SPARE_MAX:
             most = CLIENT_SLOTS_MAX - SESSIONS_SPARE_MAX
             problems.append(f"--clients-max must be 1 to {most}")
+        if self.seed < 0:
+            problems.append("--seed must not be negative")
         if not self.shard_key:
-            problems.append("--shard-key must not be empty: shards prove that they know it")
+            problems.append("the shard key must not be empty: shards prove that they know it")
         if problems:
             raise ConfigError("; ".join(problems))
 

@@ -38,7 +38,7 @@ class ShardConfig:
         except ConfigError as error:
             problems.append(str(error))
         if not self.key:
-            problems.append("--shard-key must not be empty: it is the replication server's")
+            problems.append("the shard key must not be empty: it is the replication server's")
         if not 1 <= len(self.name.encode()) <= NAME_SIZE_MAX:
             problems.append(f"--name must have 1 to {NAME_SIZE_MAX} bytes")
         if self.seed < 0:

@@ -1,24 +1,33 @@
 """The `sidereal` command: finds the command meant and turns its end into an exit status.
 
-Settings come from flags, over `SIDEREAL_*` variables, over `sidereal.toml`, over defaults. Exit
+Settings come from flags, over variables, over `sidereal.toml`, over defaults (`settings`). Exit
 status: 0 done, 1 it ran and failed, 2 a wrong flag, file or URL, 3 a `--require` was not met, 69
 something it needs is not there, 130 a one-shot command was interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
 from cyclopts import App
-from cyclopts.config import Env, Toml
+from cyclopts.config import Env
 from cyclopts.exceptions import CycloptsError
 
 from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
-from sidereal.protocol.runtime.process import release_signals
+from sidereal.protocol.runtime.process import SUPERVISED, release_signals
 from sidereal.protocol.runtime.streams import open_streams
+from sidereal.tools.settings import (
+    PREFIX,
+    Origins,
+    SettingsFile,
+    forget_empty_variables,
+    mend_size,
+    unread_variables,
+)
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -27,6 +36,8 @@ EXIT_INTERRUPTED: Final = 130
 
 SERVERS: Final = ("up", "replication", "shard", "bots", "netsim")
 """Commands that go on until they are told to end, and then end well."""
+
+HELP: Final = frozenset({"--help", "-h"})
 
 COMMANDS: Final = (
     ("up", "A whole world on this machine: database, server, shards, bots."),
@@ -42,17 +53,19 @@ COMMANDS: Final = (
 )
 
 
-def make_app(chosen: str = "") -> App:
+def make_app(chosen: str = "", origins: Origins | None = None) -> App:
     """Build the command line; no command's module is imported yet.
 
     Args:
         chosen: command that is going to be called: it tells itself what it does.
+        origins: learns where the settings of that command come from.
     """
+    file = SettingsFile([name for name, _ in COMMANDS])
     app = App(
         name="sidereal",
         help="One seamless multiplayer world across many server processes.",
         version=version("sidereal-tools"),
-        config=[Env("SIDEREAL_", command=False), Toml("sidereal.toml", search_parents=True)],
+        config=[Env(PREFIX), file, origins or Origins()],
         backend="trio",
         result_action="return_value",
         print_error=False,
@@ -78,16 +91,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         open_streams()
         if not words or words[0] not in SERVERS:
             release_signals()
-    prefix = " ".join(["sidereal", *words[:1]]) if words[:1] != ["--help"] else "sidereal"
+    chosen = words[0] if words else ""
+    prefix = f"sidereal {chosen}" if chosen[:1].isalpha() else "sidereal"
+    origins = Origins()
+    forget_empty_variables(os.environ)
+    mend_size(os.environ, for_help=not words or bool(HELP & set(words)))
     try:
-        status = make_app(words[0] if words else "")(words)
+        _check_working_directory()
+        app = make_app(chosen, origins)
+        _name_unread_variables(app, chosen, prefix)
+        status = app(words)
         sys.stdout.flush()
     except (CycloptsError, SiderealError, OSError, KeyboardInterrupt, BaseExceptionGroup) as error:
-        return _end_with(prefix, error)
+        return _end_with(prefix, error, origins)
     return status if isinstance(status, int) else 0
 
 
-def _end_with(prefix: str, error: BaseException) -> int:
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError:
+        raise UnavailableError("the working directory is gone: change to one that exists") from None
+
+
+def _name_unread_variables(app: App, chosen: str, prefix: str) -> None:
+    if os.environ.get(SUPERVISED) or not any(name.startswith(PREFIX) for name in os.environ):
+        return  # the supervisor has named them already
+    if any(chosen == name for name, _ in COMMANDS):
+        flags = [argument.name for argument in app[chosen].assemble_argument_collection()]
+        for line in unread_variables(os.environ, chosen, flags):
+            print(f"{prefix}: {line}", file=sys.stderr)
+
+
+def _end_with(prefix: str, error: BaseException, origins: Origins) -> int:
     """Turn what a command raised into words and a status; raise it again if it is a bug."""
     causes = list(_leaves(error))
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
@@ -96,17 +132,31 @@ def _end_with(prefix: str, error: BaseException) -> int:
         return EXIT_FAILED  # whoever read our output has enough
     if len({str(cause) for cause in causes}) == 1:
         cause = causes[0]
-        if isinstance(cause, (CycloptsError, ConfigError)):
-            return _say(prefix, cause, EXIT_USAGE)
+        text = _in_a_line(str(cause))
+        if isinstance(cause, ConfigError):
+            return _say(prefix, origins.name_in(text), EXIT_USAGE)
+        if isinstance(cause, CycloptsError):
+            return _say(prefix, text, EXIT_USAGE)
         if isinstance(cause, (UnavailableError, ConnectionError)):
-            return _say(prefix, cause, EXIT_UNAVAILABLE)
+            return _say(prefix, text, EXIT_UNAVAILABLE)
         if isinstance(cause, SiderealError):
-            return _say(prefix, cause, EXIT_FAILED)
+            return _say(prefix, text, EXIT_FAILED)
+        if isinstance(cause, OSError) and cause.filename is not None:
+            file = os.fsdecode(cause.filename) if not isinstance(cause.filename, int) else "a file"
+            return _say(prefix, f"{file}: {cause.strerror}", EXIT_UNAVAILABLE)
+        if isinstance(cause, FileNotFoundError):  # no place for temporary ones
+            return _say(prefix, text, EXIT_UNAVAILABLE)
     raise error
 
 
-def _say(prefix: str, error: BaseException, status: int) -> int:
-    text = " ".join(str(error).split())
+def _in_a_line(text: str) -> str:
+    """Make one line of several, so that each can still be told from the next."""
+    parts = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    ended = [part if part[-1] in ".:;,!?" else f"{part};" for part in parts[:-1]]
+    return " ".join([*ended, *parts[-1:]])
+
+
+def _say(prefix: str, text: str, status: int) -> int:
     print(f"{prefix}: {text}", file=sys.stderr)
     return status
 

@@ -10,16 +10,17 @@ from sidereal.protocol.runtime.process import run_until_told, start_logging
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.service import run
 from sidereal.tools import publish
+from sidereal.tools.settings import Database, FileOrInput, read_shard_key
 
 
 async def replication(
     *,
-    shard_key: str,
+    shard_key_file: FileOrInput = None,
     http: str = "127.0.0.1:7070",
     clients: str = "127.0.0.1:7071",
     public_clients: str | None = None,
     shards: str = "127.0.0.1:7072",
-    database: str = "embedded",
+    database: Database = "embedded",
     data_dir: Path = Path(".sidereal"),
     world: str = "belt",
     seed: int = 1,
@@ -28,12 +29,13 @@ async def replication(
 ) -> None:
     """Run the replication server; when it listens it prints its endpoints as a line of JSON.
 
-    Example: SIDEREAL_SHARD_KEY=secret sidereal replication --http 127.0.0.1:7070
+    Example: SIDEREAL_SHARD_KEY=$(cat key) sidereal replication --http 127.0.0.1:7070
 
     Parameters
     ----------
-    shard_key
-        A secret that the shards must know too; better in SIDEREAL_SHARD_KEY than as a flag.
+    shard_key_file
+        File that holds the shard key, a secret that replication server and shards share; - is
+        standard input. Without it the key is in SIDEREAL_SHARD_KEY.
     http
         host:port of the HTTP endpoint; port 0 here and below is any free one.
     clients
@@ -44,7 +46,8 @@ async def replication(
     shards
         host:port of the UDP endpoint for shards.
     database
-        embedded, or the postgresql:// URL of a server.
+        embedded, or the postgresql:// URL of a server; one with a password belongs into the
+        variable, for everybody on the machine can read flags.
     data_dir
         Where the embedded database lives.
     world
@@ -58,7 +61,7 @@ async def replication(
     """
     start_logging("replication")
     config = ReplicationConfig(
-        shard_key=shard_key,
+        shard_key=read_shard_key(shard_key_file),
         http=http,
         clients=clients,
         public_clients=public_clients,

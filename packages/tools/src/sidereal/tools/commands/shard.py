@@ -14,11 +14,12 @@ from sidereal.protocol.runtime.process import (
 from sidereal.shard.config import ShardConfig
 from sidereal.shard.service import run
 from sidereal.tools.publish import announce
+from sidereal.tools.settings import FileOrInput, read_shard_key
 
 
 async def shard(
     *,
-    shard_key: str,
+    shard_key_file: FileOrInput = None,
     server: str = "127.0.0.1:7072",
     name: str = "shard",
     seed: int = 1,
@@ -27,12 +28,13 @@ async def shard(
 
     It prints a line of JSON when the replication server has welcomed it for the first time.
 
-    Example: SIDEREAL_SHARD_KEY=secret sidereal shard --server 127.0.0.1:7072 --name shard-1
+    Example: SIDEREAL_SHARD_KEY=$(cat key) sidereal shard --server 127.0.0.1:7072 --name shard-1
 
     Parameters
     ----------
-    shard_key
-        The replication server's secret; better in SIDEREAL_SHARD_KEY than as a flag.
+    shard_key_file
+        File that holds the shard key, a secret that replication server and shards share; - is
+        standard input. Without it the key is in SIDEREAL_SHARD_KEY.
     server
         host:port of the replication server's UDP endpoint for shards.
     name
@@ -41,7 +43,7 @@ async def shard(
         Of the game's random numbers.
     """
     start_logging(name)
-    config = ShardConfig(key=shard_key, server=server, name=name, seed=seed)
+    config = ShardConfig(key=read_shard_key(shard_key_file), server=server, name=name, seed=seed)
     settle_memory()
 
     async def serve() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sidereal.client.front import preflight
 from sidereal.client.front.config import ViewConfig, check_view_config
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.runtime.process import start_logging
+from sidereal.tools.settings import FileOrInput, read_password
 
 
 def view(
     *,
     server: str = "http://127.0.0.1:7070",
     name: str | None = None,
-    password: str | None = None,
+    password_file: FileOrInput = None,
     observe: bool = False,
     at: str | None = None,
     layers: str | None = None,
@@ -27,14 +29,17 @@ def view(
 
     Example: sidereal view --observe --at 0,0 --layers grid,owners
 
+    The password of --name comes from --password-file or SIDEREAL_VIEW_PASSWORD; at a terminal it
+    is asked for. No flag takes it: everybody on the machine can read those.
+
     Parameters
     ----------
     server
         URL of the replication server.
     name
         Of an account; a guest without.
-    password
-        Of the account.
+    password_file
+        File that holds the account's password; - is standard input.
     observe
         Watch, without a ship.
     at
@@ -44,13 +49,16 @@ def view(
     shot
         Save one picture to this file and quit.
     headless
-        Draw off screen.
+        Draw off screen; a picture with --shot is all there is to see then.
     seconds
         Quit after that long; with --shot, the time before the picture.
     size
         Of the window, as WIDTHxHEIGHT.
     """
     start_logging("view")
+    if name is None and password_file is not None:
+        raise ConfigError("--password-file is about an account: add --name NAME")
+    password = None if name is None else read_password("VIEW", name, password_file)
     config = ViewConfig(
         server=server,
         name=name,
@@ -59,12 +67,12 @@ def view(
         at=None if at is None else _pair(at, ",", "--at"),
         layers=layers,
         shot=shot,
-        headless=headless,
+        headless=headless or bool(os.environ.get(preflight.HEADLESS)),
         seconds=seconds,
         size=_pair(size, "x", "--size"),
     )
     check_view_config(config)
-    preflight.check(headless)
+    preflight.check(config.headless)
     from sidereal.client.front.launch import run_view  # needs what preflight has just checked
 
     return run_view(config)

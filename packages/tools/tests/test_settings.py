@@ -1,0 +1,217 @@
+"""Settings that are not flags: variables, the file, secrets."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from sidereal.protocol.errors import ConfigError
+from sidereal.tools import settings
+from sidereal.tools.cli import COMMANDS, main, make_app
+
+NAMES = [name for name, _ in COMMANDS]
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory and no variables of ours."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("SIDEREAL_")]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+def variables_of(command: str) -> dict[str, str]:
+    """What variables a command's help names, and the flag of each."""
+    found = {}
+    for argument in make_app()[command].assemble_argument_collection():
+        names = argument.parameter.env_var or ()
+        own = f"SIDEREAL_{command.upper()}_{argument.name[2:].upper()}"
+        for name in (*names, own.replace("-", "_").replace(".", "_")):
+            found[name] = argument.name
+    return found
+
+
+def test_no_variable_means_two_things() -> None:
+    meanings: dict[str, set[str]] = {}
+    for command in NAMES:
+        for variable, flag in variables_of(command).items():
+            meaning = flag if variable in settings.SHARED else f"{command} {flag}"
+            meanings.setdefault(variable, set()).add(meaning)
+    assert len(meanings) > 50
+    assert {name for name, meant in meanings.items() if len(meant) > 1} == set()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words", "status", "says"),
+    [
+        ("SIDEREAL_UP_SHARDS", "0", "up", 2, "(--shards is set by SIDEREAL_UP_SHARDS)"),
+        ("SIDEREAL_UP_SHARDS", "x", "up", 2, "Invalid value for SIDEREAL_UP_SHARDS"),
+        ("SIDEREAL_UP_SHARDS", "0", "up --shards -1 --for 1", 2, "--shards must be 1 to 64\n"),
+        ("SIDEREAL_UP_SHARDS", "", "up --for -1", 2, "up: --for must be above 0 seconds\n"),
+        ("SIDEREAL_STATUS_SERVER", "x", "status", 2, "--server is set by SIDEREAL_STATUS_SERVER"),
+        ("SIDEREAL_LOG", "loud", "up", 2, "SIDEREAL_LOG is 'loud'; it must be one of: debug, "),
+    ],
+)
+def test_a_variable_is_read_by_its_command_and_named_when_it_is_wrong(
+    variable: str,
+    value: str,
+    words: str,
+    status: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(words.split()) == status
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("SIDEREAL_SHARDS", "is not read; the name for this command is SIDEREAL_UP_SHARDS"),
+        ("SIDEREAL_UP_SHRADS", "is not read: there is no such flag"),
+        ("SIDEREAL_BOTS_COUNT", None),
+        ("SIDEREAL_SERVER", None),
+        ("SIDEREAL_UP_SERVICE_HOST", None),
+        ("SIDEREAL_UP_PORT_7070_TCP", None),
+        ("SIDEREAL_SHARD_KEY", None),
+        ("SIDEREAL_UP_SHARDS", None),
+    ],
+)
+def test_a_variable_that_was_probably_meant_is_named(variable: str, said: str | None) -> None:
+    lines = settings.unread_variables({variable: "3"}, "up", ["--shards", "--for"])
+    assert lines == ([] if said is None else [f"{variable} {said}"])
+
+
+def test_a_variable_of_another_meaning_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(
+        "SIDEREAL_SHARDS", "3"
+    )  # the number of shards for one, an endpoint for another
+    monkeypatch.setenv("SIDEREAL_SHARD_KEY", "sesame")
+    assert main(["replication", "--world", "nowhere"]) == 2
+    note, error = capsys.readouterr().err.splitlines()
+    assert note.endswith("the name for this command is SIDEREAL_REPLICATION_SHARDS")
+    assert "--world is 'nowhere'" in error
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xef\xbb\xbf[up]\nshards = 0\n", "--shards must be 1 to 64 (--shards is set by {file})"),
+        (b"[up\n", "{file} is not TOML: Expected ']'"),
+        (b"\xff\xfe[up]", "{file} is not text in UTF-8"),
+        (b"[botz]\n", "{file} has 'botz' at its top level; there go sections only, one a command"),
+        (b"shards = 3\n", "{file} has 'shards' at its top level"),
+        (b"up = 3\n", '[up] in "{file}" must be a mapping'),
+        (b"[up]\nshrads = 3\n", '"[shrads]" from {file}. Did you mean --shards?'),
+        (b"[up]\nshards = 'x'\n", "for [shards] from {file}: unable to convert"),
+    ],
+)
+def test_the_file_is_read_or_named(
+    content: bytes, says: str, bare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bare / "sidereal.toml").write_bytes(content)
+    (bare / "below").mkdir()
+    os.chdir(bare / "below")
+    assert main(["up"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says.format(file=bare / "sidereal.toml") in line
+
+
+def test_a_directory_called_like_the_file_is_named(
+    bare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bare / "sidereal.toml").mkdir()
+    assert main(["up"]) == 2
+    assert f"{bare / 'sidereal.toml'} can't be read: Is a directory" in capsys.readouterr().err
+
+
+def test_a_broken_file_does_not_stop_help(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bare / "sidereal.toml").write_text("[up")
+    assert main(["up", "--help"]) == 0
+    assert "SIDEREAL_UP_SHARDS" in capsys.readouterr().out
+
+
+# -- secrets ------------------------------------------------------------------------------------
+
+
+class Keyboard(io.StringIO):
+    """A standard input that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("flag", ["--password", "--shard-key"])
+@pytest.mark.parametrize("command", ["token", "view", "replication", "shard"])
+def test_no_flag_takes_a_secret(
+    flag: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, flag, "swordfish"]) == 2
+    err = capsys.readouterr().err
+    assert f"Unknown option: {flag}." in err
+    assert "swordfish" not in err
+
+
+def test_a_secret_comes_from_a_file_first_and_then_from_its_variable(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIDEREAL_TOKEN_PASSWORD", "of the variable")
+    monkeypatch.setenv("SIDEREAL_SHARD_KEY", "key of the variable")
+    (bare / "secret").write_bytes(b"of the file \r\n")
+    assert settings.read_password("TOKEN", "ada", bare / "secret") == "of the file "
+    assert settings.read_shard_key(bare / "secret") == "of the file "
+    assert settings.read_password("TOKEN", "ada", None) == "of the variable"
+    assert settings.read_shard_key(None) == "key of the variable"
+
+
+def test_a_secret_may_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("piped\n"))
+    assert settings.read_password("TOKEN", "ada", Path("-")) == "piped"
+
+
+def test_a_person_is_asked_and_twice_for_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["one", "one", "one", "two"]
+    monkeypatch.setattr("sys.stdin", Keyboard())
+    monkeypatch.setattr(getpass, "getpass", lambda _: typed.pop(0))
+    assert settings.read_password("VIEW", "ada", None) == "one"
+    typed[:1] = []
+    with pytest.raises(ConfigError, match="two different passwords"):
+        settings.read_password("VIEW", "ada", None, new=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("nothing", b"\n", "which holds nothing"),
+        ("image", b"\x89PNG\xff", "which is not text in UTF-8"),
+        ("book", b"x" * 5000, "which holds more than a secret"),
+        ("absent", None, "No such file or directory"),
+    ],
+)
+def test_a_file_without_a_secret_is_named(
+    name: str, content: bytes | None, says: str, bare: Path
+) -> None:
+    if content is not None:
+        (bare / name).write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        settings.read_shard_key(bare / name)
+    assert str(caught.value) == f"--shard-key-file is {str(bare / name)!r}" + (
+        f": {says}" if content is None else f", {says}"
+    )
+
+
+def test_without_a_secret_the_ways_to_give_one_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(ConfigError, match="set SIDEREAL_VIEW_PASSWORD, or give --password-file"):
+        settings.read_password("VIEW", "ada", None)
+    with pytest.raises(ConfigError, match="set SIDEREAL_SHARD_KEY, or give --shard-key-file"):
+        settings.read_shard_key(None)
