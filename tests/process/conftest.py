@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -257,8 +258,12 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
     """Starts commands; what still runs when the module's tests are over is killed."""
     commands: list[Command] = []
 
-    def start(*words: object, **environment: str) -> Command:
+    def start(
+        *words: object, files: Mapping[str, str] = MappingProxyType({}), **environment: str
+    ) -> Command:
         directory = tmp_path_factory.mktemp("command")
+        for name, text in files.items():
+            (directory / name).write_text(text)
         commands.append(Command(tuple(map(str, words)), directory, environment))
         return commands[-1]
 

@@ -226,8 +226,10 @@ async def test_no_server_is_an_error_before_any_bot() -> None:
         ({"count": 0}, "count"),
         ({"server": "world:7070"}, "URL"),
         ({"behaviour": "dance"}, "wander"),
-        ({"for_s": 0.0}, "time to run"),
-        ({"ramp_s": -1.0}, "ramp"),
+        ({"for_s": 0.0}, "--for"),
+        ({"ramp_s": -1.0}, "--ramp"),
+        ({"seed": -1}, "--seed"),
+        ({"mirroring": -1}, "--mirror"),
     ],
 )
 def test_a_load_that_cannot_be_made_says_why(wrong: dict[str, Any], says: str) -> None:

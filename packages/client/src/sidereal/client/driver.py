@@ -12,11 +12,12 @@ import httpx
 import trio
 
 from sidereal.client.client import Client
+from sidereal.client.http import name_proxy
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
 from sidereal.protocol.message.player import Role
-from sidereal.protocol.runtime.config import PORT_MAX
+from sidereal.protocol.runtime.config import PORT_MAX, is_host
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 
 HTTP_TIMEOUT_S: Final = 10.0
@@ -60,7 +61,8 @@ def check_server(url: str) -> str:
     except httpx.InvalidURL:
         parts = httpx.URL("")
     port_fits = parts.port is None or 1 <= parts.port <= PORT_MAX
-    if parts.scheme not in ("http", "https") or not parts.host or not port_fits:
+    host_fits = bool(parts.host) and is_host(parts.host)
+    if parts.scheme not in ("http", "https") or not host_fits or not port_fits:
         raise ConfigError(f"--server is {url!r}; it must be a URL like http://127.0.0.1:7070")
     return url
 
@@ -220,5 +222,5 @@ def _object(http: httpx.AsyncClient, response: httpx.Response) -> dict[str, Any]
 def _no_server(http: httpx.AsyncClient, error: httpx.HTTPError) -> UnavailableError:
     return UnavailableError(
         f"no server answers at {http.base_url} ({error or type(error).__name__}): "
-        "start one with `sidereal up`, or name another with --server"
+        f"{name_proxy(http.base_url)}start one with `sidereal up`, or name another with --server"
     )

@@ -119,7 +119,8 @@ class Child:
         self.output, self.last_words = b"", ""
         pipe = None if self._terminal else subprocess.PIPE
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "sidereal.tools", *self.arguments],
+            # -P: what lies in the working directory is the user's, no module of ours or Python's.
+            [sys.executable, "-P", "-m", "sidereal.tools", *self.arguments],
             stdin=pipe,
             stdout=pipe,
             stderr=subprocess.PIPE,

@@ -25,14 +25,17 @@ from typing import Any, Final
 import httpx
 import trio
 
+from sidereal.client.http import open_http
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.ids import Address
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.runtime.process import fields
 from sidereal.replication.ending import END_S_MAX
 from sidereal.tools.bots.report import BotsMeasured
 from sidereal.tools.children import Child
 from sidereal.tools.publish import STANDARD_OUTPUT
+from sidereal.tools.readiness import look
 from sidereal.tools.report import make_report
 from sidereal.tools.restarts import (
     FOR_BOTS,
@@ -41,6 +44,7 @@ from sidereal.tools.restarts import (
     RestartLimits,
     Restarts,
 )
+from sidereal.tools.settings import DATABASE, SHARD_KEY
 
 log = logging.getLogger("sidereal.up")
 
@@ -88,10 +92,12 @@ class UpConfig:
         problems = []
         if not 1 <= self.shards <= SHARDS_MAX:
             problems.append(f"--shards must be 1 to {SHARDS_MAX}")
-        if self.bots < 0:
-            problems.append("--bots must be 0 or more")
-        if self.for_s is not None and self.for_s <= 0:
+        if not 0 <= self.bots <= CLIENT_SLOTS_MAX:
+            problems.append(f"--bots must be 0 to {CLIENT_SLOTS_MAX}")
+        if self.for_s is not None and not self.for_s > 0:
             problems.append("--for must be above 0 seconds")
+        if self.seed < 0:
+            problems.append("--seed must not be negative")
         problems += [
             f"--{name} must be 0 to 65535"
             for name, port in (("client-port", self.client_port), ("shard-port", self.shard_port))
@@ -122,7 +128,7 @@ class Supervisor:
         self.ready_at: float | None = None
         self._config = config
         self._scope = trio.CancelScope()
-        self._secret = {"SIDEREAL_SHARD_KEY": secrets.token_hex(16)}
+        self._secret = {SHARD_KEY: secrets.token_hex(16)}
         self._endpoints: dict[str, str] = {}
         self._announced = trio.Event()
         self._flying = trio.Event()
@@ -157,7 +163,8 @@ class Supervisor:
             server = self._make_child(
                 "replication",
                 _replication_arguments(self._config),
-                self._secret,
+                # The URL may hold a password, and arguments stand in the list of processes.
+                {**self._secret, DATABASE: self._config.database},
                 title="the replication server",
                 spoke=self._learn_endpoints,
                 end_within_s=SERVER_END_WITHIN_S,
@@ -228,16 +235,17 @@ class Supervisor:
 
     async def _run_world(self, faces: trio.Nursery) -> None:
         url = self._endpoints["http"]
-        async with httpx.AsyncClient(base_url=url, timeout=5.0) as http:
+        async with open_http(url) as http:
+            why = ""
             with trio.move_on_after(READY_WITHIN_S):
-                while self._first is None or len(self._first["shards"]) < self._config.shards:
-                    await trio.sleep(POLL_S)
-                    self._first = await _get_json(http, "/v1/status")
-                while await _get_json(http, "/readyz") is None:
-                    await trio.sleep(POLL_S)
-                self.ready_at = trio.current_time()
+                while self.ready_at is None:
+                    self._first, why = await look(http, self._config.shards)
+                    if why:
+                        await trio.sleep(POLL_S)
+                    else:
+                        self.ready_at = trio.current_time()
             if self.ready_at is None:
-                self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s")
+                self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s: {why}")
                 return
             _say_how_to_look(url)
             async with trio.open_nursery() as nursery:
@@ -374,8 +382,7 @@ def _replication_arguments(
     arguments += ["--clients", taken["clients"], "--shards", taken["shards"]]
     if config.public_clients is not None:
         arguments += ["--public-clients", config.public_clients]
-    arguments += ["--world", config.world]
-    arguments += ["--seed", str(config.seed), "--database", config.database]
+    arguments += ["--world", config.world, "--seed", str(config.seed)]
     return [*arguments, "--data-dir", str(config.data_dir)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-import httpx
 import trio
 
 from sidereal.client.client import Client
@@ -14,6 +13,7 @@ from sidereal.client.front import preflight
 from sidereal.client.front.config import ViewConfig, check_view_config
 from sidereal.client.front.layers import parse_layers
 from sidereal.client.front.viewer import Viewer
+from sidereal.client.http import open_http
 from sidereal.protocol.errors import SiderealError, UnavailableError
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -65,7 +65,7 @@ def run_view(config: ViewConfig) -> int:
 
 def _open(config: ViewConfig) -> tuple[TrioLoop, ViewWindow]:
     if config.headless:
-        os.environ["ARCADE_HEADLESS"] = "1"  # arcade reads it once, when it is imported
+        os.environ[preflight.HEADLESS] = "1"
     from arcade import NoOpenGLException
 
     from sidereal.client.front.window import open_window
@@ -82,7 +82,7 @@ def _first(group: BaseExceptionGroup[SiderealError]) -> SiderealError:
 
 
 async def _stay(config: ViewConfig, window: ViewWindow) -> int:
-    async with httpx.AsyncClient(base_url=config.server) as http:
+    async with open_http(config.server) as http:
         role = Role.OBSERVER if config.observe else Role.PLAYER
         admission = await open_session(http, config.name, config.password, role)
     # Bound to this run: the window asks for the time between Trio's turns.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Final
 
 from sidereal.protocol.errors import ConfigError
@@ -24,9 +26,46 @@ def parse_endpoint(text: str, name: str) -> Address:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not bare or (":" in bare and bare == host):
         raise ConfigError(f"{name} is {text!r}; it must be host:port, or [host]:port for IPv6")
+    if not is_host(bare):
+        raise ConfigError(f"{name} is {text!r}; {bare!r} can't be a host's name")
     if not port.isascii() or not port.isdigit() or int(port) > PORT_MAX:
         raise ConfigError(f"{name} is {text!r}; the port must be 0 to {PORT_MAX}")
     return Address(bare, int(port))
+
+
+def is_host(text: str) -> bool:
+    """Whether this can be asked of a resolver: labels of 1 to 63 bytes, or an address."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
+def check_output_file(path: Path, name: str) -> None:
+    """Check that a file can be written, before a run that would lose its result costs time.
+
+    Args:
+        path: what is going to be written; it is left as it is.
+        name: of the setting, for the error.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    try:
+        new = not path.exists()
+        if new or path.is_file():
+            # Only trying tells: root may "write" in /proc, and quotas have no flag.
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666))
+            if new:
+                path.unlink()
+        elif path.is_dir() or not os.access(path, os.W_OK):
+            raise ConfigError(f"{name} is {str(path)!r}; it must be a file that can be written")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(
+            f"{name} is {str(path)!r}; it must be a file that can be written: {why}"
+        ) from None
 
 
 def format_endpoint(address: Address) -> str:

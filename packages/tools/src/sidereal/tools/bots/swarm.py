@@ -36,6 +36,7 @@ from sidereal.client.driver import (
     wait_turn,
 )
 from sidereal.client.events import Ended, Joined
+from sidereal.client.http import open_http
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
@@ -99,14 +100,18 @@ class BotsConfig:
         except ConfigError as error:
             problems.append(str(error))
         if not 1 <= self.count <= CLIENT_SLOTS_MAX:
-            problems.append(f"count must be 1 to {CLIENT_SLOTS_MAX}")
-        if self.ramp_s < 0:
-            problems.append("ramp must not be negative")
+            problems.append(f"--count must be 1 to {CLIENT_SLOTS_MAX}")
+        if not 0 <= self.ramp_s < math.inf:
+            problems.append("--ramp must be 0 seconds or more")
         if self.for_s is not None and not self.for_s > 0:
-            problems.append("the time to run must be above 0")
+            problems.append("--for must be above 0 seconds")
+        if self.seed < 0:
+            problems.append("--seed must not be negative")
+        if self.mirroring is not None and self.mirroring < 0:
+            problems.append("--mirror must be 0 or more")
         if self.behaviour not in BEHAVIOURS:
             known = ", ".join(sorted(BEHAVIOURS))
-            problems.append(f"there is no behaviour {self.behaviour!r}; there are: {known}")
+            problems.append(f"--behaviour is {self.behaviour!r}; there are: {known}")
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -174,7 +179,7 @@ class Swarm:
             UnavailableError: there is no server.
         """
         seams, config = self._seams, self._config
-        async with httpx.AsyncClient(base_url=config.server, transport=seams.transport) as http:
+        async with open_http(config.server, transport=seams.transport) as http:
             status = await fetch_status(http)
             in_world = frozenset(client["name"] for client in status.get("clients", ()))
             accounts = Accounts(http, config.first, in_world)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
-
 from sidereal.client.driver import check_server, fetch_status
+from sidereal.client.http import open_http
 from sidereal.tools.publish import JsonTarget, check_target, publish
 from sidereal.tools.report import quantiles
 
@@ -24,7 +23,7 @@ async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = No
         File for the whole state as JSON; - is standard output.
     """
     check_target(json)
-    async with httpx.AsyncClient(base_url=check_server(server)) as http:
+    async with open_http(check_server(server)) as http:
         state = await fetch_status(http)
     publish(state, describe(state), json)
 

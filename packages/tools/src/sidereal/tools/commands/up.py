@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from sidereal.protocol.runtime.process import run_until_told, start_logging
 from sidereal.tools.publish import JsonTarget, check_target, publish_report
 from sidereal.tools.report import summarise
+from sidereal.tools.settings import Database
 from sidereal.tools.up import Supervisor, UpConfig
 
 
@@ -20,7 +21,7 @@ async def up(
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
     world: str = "belt",
     seed: int = 1,
-    database: str = "embedded",
+    database: Database = "embedded",
     data_dir: Path = Path(".sidereal"),
     http: str = "127.0.0.1:7070",
     client_port: int = 7071,
@@ -47,7 +48,8 @@ async def up(
     seed
         Of a new world and of the bots.
     database
-        embedded, or the postgresql:// URL of a server.
+        embedded, or the postgresql:// URL of a server; one with a password belongs into the
+        variable, for everybody on the machine can read flags.
     data_dir
         Where the embedded database lives.
     http

@@ -26,7 +26,9 @@ from rich.terminal_theme import TerminalTheme
 
 from sidereal.client.driver import check_server, fetch_status
 from sidereal.client.front import palette
+from sidereal.client.http import open_http
 from sidereal.protocol.errors import ConfigError, UnavailableError
+from sidereal.protocol.runtime.config import check_output_file
 from sidereal.protocol.runtime.process import wait_until_told
 from sidereal.tools.monitor.desk import Desk
 from sidereal.tools.monitor.frame import Frame, draw_frame
@@ -83,6 +85,11 @@ class MonitorConfig:
             problems.append(f"--screen is {self.screen!r}; there are: {', '.join(names)}")
         if not 0 <= self.for_s <= 3600:
             problems.append("--for must be 0 to 3600 seconds")
+        if self.svg is not None:
+            try:
+                check_output_file(self.svg, "--svg")
+            except ConfigError as error:
+                problems.append(str(error))
         try:
             check_server(self.server)
         except ConfigError as error:
@@ -168,7 +175,7 @@ async def run_monitor(config: MonitorConfig) -> int:
         UnavailableError: no server answers in the beginning.
     """
     config.check()
-    async with httpx.AsyncClient(base_url=config.server, timeout=ANSWER_S_MAX) as http:
+    async with open_http(config.server, timeout_s=ANSWER_S_MAX) as http:
         monitor = Monitor(http, Screen(config.screen))
         await monitor.first()
         single = config.once or config.json is not None or config.svg is not None
@@ -187,7 +194,7 @@ async def look_once(monitor: Monitor, config: MonitorConfig) -> None:
         await trio.sleep(config.for_s)
         picture = monitor.picture()
         if config.svg is not None:
-            config.svg.write_text(draw_svg(monitor.desk, picture))
+            config.svg.write_text(draw_svg(monitor.desk, picture), encoding="utf-8")
         if config.json is not None:
             publish(describe(picture), (), config.json)
         if config.json != STANDARD_OUTPUT and (config.once or config.svg is None):

@@ -1,0 +1,52 @@
+"""What a world that has just been started lacks."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from sidereal.tools.readiness import look
+
+
+def server(shards: int, ready: httpx.Response | None) -> httpx.AsyncClient:
+    """One with so many shards; None for one that does not answer when asked whether it is ready."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/status":
+            return httpx.Response(200, json={"shards": [{}] * shards})
+        if ready is None:
+            raise httpx.ReadTimeout("too slow")
+        return ready
+
+    return httpx.AsyncClient(base_url="http://world.test", transport=httpx.MockTransport(answer))
+
+
+@pytest.mark.parametrize(
+    ("shards", "ready", "lacks"),
+    [
+        (1, None, "1 of 2 shards have joined"),
+        (2, httpx.Response(503, json={"detail": "the database is away"}), "the database is away"),
+        (2, None, "its server does not answer (too slow)"),
+        (2, httpx.Response(200), ""),
+    ],
+)
+async def test_what_a_world_lacks_is_said(
+    shards: int, ready: httpx.Response | None, lacks: str
+) -> None:
+    async with server(shards, ready) as http:
+        status, why = await look(http, 2)
+    assert status is not None
+    assert len(status["shards"]) == shards
+    assert why.endswith(lacks)
+    assert bool(why) == bool(lacks)
+
+
+async def test_a_server_that_does_not_answer_is_what_a_world_lacks() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    transport = httpx.MockTransport(refuse)
+    async with httpx.AsyncClient(base_url="http://world.test", transport=transport) as http:
+        status, why = await look(http, 2)
+    assert status is None
+    assert "no server answers at http://world.test (refused)" in why
