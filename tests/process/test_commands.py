@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 USAGE: Final = 2
 UNAVAILABLE: Final = 69
 
-FACES: Final = ("status", "token", "bots", "monitor --once", "view --headless")
+FACES: Final = ("status", "token", "bots", "monitor --once", "view --headless --seconds 9")
 NOBODY: Final = "http://127.0.0.1:{port}"
 """A port that is bound and never listens."""
 ANY_PORTS: Final = "--http 127.0.0.1:0 --client-port 0 --shard-port 0"
@@ -39,7 +39,7 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
     "up --nonsense": (USAGE, "Unknown option: --nonsense."),
     "status --json": (USAGE, "--json requires an argument"),
     "up --shards two": (USAGE, 'Invalid value for --shards: unable to convert "two" into int.'),
-    "up --shards 0 --bots -1": (USAGE, "--shards must be 1 to 64; --bots must be 0 or more"),
+    "up --shards 0 --bots -1": (USAGE, "--shards must be 1 to 64; --bots must be 0 to 4096"),
     "up --http nonsense": (USAGE, "--http is 'nonsense'; it must be host:port"),
     "up --json /nowhere/report.json": (USAGE, "--json is '/nowhere/report.json'; it must be"),
     "up --world nowhere": (USAGE, "--world is 'nowhere'; there are: belt, empty"),
@@ -48,12 +48,16 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
         UNAVAILABLE,
         "the database at 127.0.0.1:{port}/x can't be reached: Connection refused; start it",
     ),
-    "bots --behaviour lazy": (USAGE, "there is no behaviour 'lazy'; there are: "),
+    "bots --behaviour lazy": (USAGE, "--behaviour is 'lazy'; there are: "),
     "bots --require speed>1": (USAGE, "--require 'speed>1': 'speed' is not measured; there are: "),
-    "shard --shard-key x --server nonsense": (
-        USAGE,
-        "--server is 'nonsense'; it must be host:port",
-    ),
+    "monitor --svg /nonexistent/x.svg": (USAGE, "--svg is '/nonexistent/x.svg'; it must be a file"),
+    "view --headless": (USAGE, "--headless shows nothing: add --shot"),
+    "shard --server nonsense": (USAGE, "the shard key is missing: set SIDEREAL_SHARD_KEY, or"),
+    "token --name ada": (USAGE, "the password of 'ada' is missing: set SIDEREAL_TOKEN_PASSWORD"),
+    "shard --shard-key-file /dev/fd/0": (USAGE, "--shard-key-file is '/dev/fd/0', which holds"),
+    "up --bots 99999 --seed -1 --for nan": (USAGE, "--bots must be 0 to 4096; --for must be above"),
+    "bots --ramp nan --seed -1 --mirror -1": (USAGE, "--ramp must be 0 seconds or more; --seed"),
+    "doctor --client-port 70000": (USAGE, "--client-port is '127.0.0.1:70000'; the port must be"),
 }
 
 

@@ -39,11 +39,25 @@ def test_all_problems_of_the_flags_are_said_at_once(tmp_path: Path) -> None:
         seconds=-1.0,
         at=(1 << 40, 0),
         shot=tmp_path / "away" / "picture.jpg",
-        name="ada",
     )
     with pytest.raises(ConfigError) as caught:
         check_view_config(config)
-    assert len(str(caught.value).split("; ")) == 7
+    problems = str(caught.value)
+    assert all(flag in problems for flag in ("--size", "--seconds", "--at", "--shot", "layer"))
+    assert "No such file or directory" in problems
+    assert ".png" in problems
+
+
+def test_a_client_off_screen_that_shows_nothing_and_never_ends_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--headless shows nothing: add --shot"):
+        check_view_config(ViewConfig(headless=True))
+    check_view_config(ViewConfig(headless=True, seconds=1.0))
+
+
+@pytest.mark.parametrize("place", ["/nonexistent/x.png", "/proc/x.png", "/x\0.png"])
+def test_a_picture_that_cannot_be_written_is_refused_before_it_is_drawn(place: str) -> None:
+    with pytest.raises(ConfigError, match=r"--shot is .* it must be a file that can be written"):
+        check_view_config(ViewConfig(shot=Path(place)))
 
 
 def test_usual_flags_are_fine(tmp_path: Path) -> None:

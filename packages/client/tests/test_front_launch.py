@@ -11,7 +11,7 @@ from sidereal.client.front.config import ViewConfig
 from sidereal.client.front.launch import run_view
 from sidereal.protocol.errors import SiderealError
 try:
-    sys.exit(run_view(ViewConfig(server="http://127.0.0.1:9", headless=True)))
+    sys.exit(run_view(ViewConfig(server="http://127.0.0.1:9", headless=True, seconds=9.0)))
 except SiderealError as error:
     print(type(error).__name__, error)
     sys.exit(69)

@@ -301,3 +301,57 @@ def run_as(account: Account, command: list[str]) -> None:
         extra_groups=[],
         cwd="/",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("postgres", "file"),
+        ("postgres", "dangling link"),
+        ("postgres.new", "file"),
+        ("postgres.lock", "directory"),
+        ("postgres.log", "directory"),
+    ],
+)
+async def test_what_is_in_the_way_is_named(name: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("mine")
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UnavailableError, match="--data-dir") as caught:
+        async with open_postgres(Embedded(tmp_path)):
+            pass
+    assert str(caught.value).startswith(f"{path} is in the way: ")
+    assert [path.name] == os.listdir(tmp_path), "nothing was touched"
+
+
+async def test_a_directory_without_a_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    if os.geteuid() == 0:
+        account = choose_account(tmp_path / "nowhere")
+        os.chown(tmp_path / "postgres", account.uid, account.gid)
+    with pytest.raises(UnavailableError, match="postgres holds no database"):
+        async with open_postgres(Embedded(tmp_path)):
+            pass
+
+
+async def test_variables_about_other_servers_say_nothing_about_the_embedded_one(
+    world_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "PGHOST": "nowhere.invalid",
+        "PGPORT": "none",
+        "PGUSER": "nobody",
+        "PGDATABASE": "none",
+        "PGPASSFILE": "/nonexistent",
+        "PGSSLMODE": "verify-full",
+        "PGSSLNEGOTIATION": "none",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGGSSLIB": "none",
+    }.items():
+        monkeypatch.setenv(name, value)
+    async with open_postgres(Embedded(world_directory)) as postgres:
+        assert await ask(postgres.url, "SELECT 1") == 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from sidereal.protocol.errors import UnavailableError
+from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.replication.keeping.postgres.installation import Account
 from sidereal.tools import doctor
@@ -89,6 +90,38 @@ def test_data_directory_need_not_exist_but_must_be_possible(tmp_path: Path) -> N
     assert doctor.check_data_dir(tmp_path / "a" / "b").state is State.OK
     (tmp_path / "file").write_text("")
     assert doctor.check_data_dir(tmp_path / "file" / "b").state is State.FAIL
+
+
+def test_data_directory_that_nothing_can_be_written_to_fails() -> None:
+    finding = doctor.check_data_dir(Path("/proc/nope"))
+    assert finding.state is State.FAIL
+    assert finding.detail == "/proc/nope can't be used: No such file or directory"
+    assert "--data-dir" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("free", "state"), [(0, "fail"), (99_000_000, "fail"), (200_000_000, "warn"), (10**9, "ok")]
+)
+def test_data_directory_needs_room(
+    free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert doctor.check_data_dir(tmp_path / "world").state.value == state
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_directory_with_something_else_in_it_fails_and_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "postgres").write_text("")
+    finding = doctor.check_data_dir(tmp_path)
+    assert finding.state is State.FAIL
+    assert finding.detail.startswith(f"{tmp_path / 'postgres'} is in the way: ")
+    assert finding.remedy.startswith("move it away")
+
+
+async def test_a_port_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--shard-port is .* the port must be 0 to 65535"):
+        await command(shard_port=70_000)
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])

@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,14 @@ from sidereal.replication.keeping.postgres.installation import (
     find_programs,
     reachable_programs,
 )
+from sidereal.replication.keeping.postgres.postmaster import check_files
 
 PYTHON_FROM: Final = (3, 11)
 PYTHON_BELOW: Final = (3, 14)
 TERMINAL_SIZE_MIN: Final = (84, 24)
 DISK_FREE_MIN: Final = 500_000_000
+DISK_FREE_NEEDED: Final = 100_000_000
+"""A new database takes about half of it."""
 PROGRAM_S_MAX: Final = 10.0
 
 
@@ -161,16 +165,25 @@ def check_postgres(
 
 def check_data_dir(directory: Path) -> Finding:
     """Can the world be kept there?"""
-    existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
-    shown = f"{directory}"
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        remedy = "choose another with --data-dir"
-        return Finding("data directory", State.FAIL, f"{existing} can't be written", remedy)
-    free = shutil.disk_usage(existing).free
+    name, shown = "data directory", f"{directory}"
+    otherwise = "choose another with --data-dir"
+    try:
+        existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+        # Only trying tells: root may "write" in /proc, and a full disk has no flag.
+        with tempfile.TemporaryDirectory(prefix=".sidereal-doctor-", dir=existing):
+            free = shutil.disk_usage(existing).free
+        check_files(directory)
+    except OSError as error:
+        return Finding(name, State.FAIL, f"{shown} can't be used: {error.strerror}", otherwise)
+    except UnavailableError as error:
+        text, _, remedy = str(error).partition("; ")
+        return Finding(name, State.FAIL, text, remedy)
     if free < DISK_FREE_MIN:
-        remedy = "make room, or choose another with --data-dir"
-        return Finding("data directory", State.WARN, f"{shown}, {free / 1e6:.0f} MB free", remedy)
-    return Finding("data directory", State.OK, f"{shown}, {free / 1e9:.0f} GB free")
+        state = State.WARN if free >= DISK_FREE_NEEDED else State.FAIL
+        return Finding(
+            name, state, f"{shown}, {free / 1e6:.0f} MB free", f"make room, or {otherwise}"
+        )
+    return Finding(name, State.OK, f"{shown}, {free / 1e9:.0f} GB free")
 
 
 def check_tcp_port(name: str, address: Address, otherwise: str) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from sidereal.protocol.errors import ConfigError, UnavailableError
+from sidereal.protocol.errors import UnavailableError
+from sidereal.protocol.runtime.config import check_output_file
 
 STANDARD_OUTPUT: Final = "-"
 
@@ -27,9 +27,7 @@ def check_target(target: str | None) -> None:
     """
     if target is None or target == STANDARD_OUTPUT:
         return
-    path = Path(target).absolute()
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigError(f"--json is {target!r}; it must be a file that can be written, or -")
+    check_output_file(Path(target), "--json")
 
 
 def publish(result: Mapping[str, Any], words: Iterable[str], target: str | None) -> None:

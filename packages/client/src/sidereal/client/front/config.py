@@ -8,6 +8,7 @@ from pathlib import Path
 from sidereal.client.driver import check_server
 from sidereal.client.front.layers import parse_layers
 from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.runtime.config import check_output_file
 
 WIDTH_MIN, WIDTH_MAX = 320, 7680
 HEIGHT_MIN, HEIGHT_MAX = 200, 4320
@@ -60,21 +61,21 @@ def check_view_config(config: ViewConfig) -> None:
     width, height = config.size
     if not (WIDTH_MIN <= width <= WIDTH_MAX and HEIGHT_MIN <= height <= HEIGHT_MAX):
         problems.append(
-            f"size is {width}x{height}, it must be"
+            f"--size is {width}x{height}; it must be"
             f" {WIDTH_MIN}x{HEIGHT_MIN} to {WIDTH_MAX}x{HEIGHT_MAX}"
         )
     if config.seconds is not None and not 0 < config.seconds < float("inf"):
-        problems.append("seconds must be above 0")
+        problems.append("--seconds must be above 0")
     if config.at is not None and not all(-(2**31) <= axis < 2**31 for axis in config.at):
-        problems.append("a sector's coordinates are 32-bit integers")
+        problems.append("--at names a sector by two 32-bit integers")
     if config.shot is not None:
         if config.shot.suffix.lower() != ".png":
-            problems.append(f"a picture's name ends in .png, not {config.shot.name!r}")
-        if not config.shot.absolute().parent.is_dir():
-            problems.append(
-                f"there is no directory {config.shot.absolute().parent} for the picture"
-            )
-    if config.name is not None and config.password is None:
-        problems.append("a name needs a password (leave both away to come as a guest)")
+            problems.append(f"--shot is {str(config.shot)!r}; the picture's name ends in .png")
+        try:
+            check_output_file(config.shot, "--shot")
+        except ConfigError as error:
+            problems.append(str(error))
+    elif config.headless and config.seconds is None:
+        problems.append("--headless shows nothing: add --shot FILE.png, or an end with --seconds")
     if problems:
         raise ConfigError("; ".join(problems))

@@ -25,11 +25,14 @@ LIBRARIES_DRAWING: Final = {
 LIBRARIES_HEADLESS: Final = {"EGL": "libegl1"}
 LIBRARIES_WINDOW: Final = {"X11": "libx11-6", "Xrender": "libxrender1"}
 
+HEADLESS: Final = "ARCADE_HEADLESS"
+"""Variable by which arcade draws off screen; it reads it once, when it is imported."""
+
 NO_GRAPHICS: Final = "No graphics at all?  `sidereal monitor` needs only a terminal."
 NO_DISPLAY_REMEDIES: Final = (
     "  In a terminal:  sidereal monitor\n"
-    "  A picture anyway:  sidereal view --headless --shot world.png\n"
-    "  A virtual screen:  xvfb-run -a sidereal view   (apt-get install xvfb xauth)"
+    "  a picture anyway:  sidereal view --headless --shot world.png\n"
+    "  on a virtual screen:  xvfb-run -a sidereal view   (apt-get install xvfb xauth)"
 )
 
 
@@ -45,7 +48,7 @@ def check(
     """Check that the viewer can draw here; cheap, and arcade is not imported.
 
     Args:
-        headless: off screen, so no display is needed; ARCADE_HEADLESS says the same.
+        headless: off screen, so no display is needed.
         platform: as `sys.platform`.
         environ: as `os.environ`.
         loads: whether a shared library loads, by its short name.
@@ -63,7 +66,6 @@ def check(
         )
     if not platform.startswith("linux"):
         return
-    headless = headless or bool(environ.get("ARCADE_HEADLESS"))
     wanted = LIBRARIES_DRAWING | (LIBRARIES_HEADLESS if headless else LIBRARIES_WINDOW)
     loads = loads or _loads
     packages = list(dict.fromkeys(wanted[name] for name in wanted if not loads(name)))

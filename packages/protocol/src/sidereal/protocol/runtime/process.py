@@ -21,11 +21,20 @@ from typing import Final
 
 import trio
 
+from sidereal.protocol.errors import ConfigError
+
 SUPERVISED: Final = "SIDEREAL_SUPERVISED"
 """Environment variable: standard input is the supervisor's leash."""
 
 LOG_LEVEL: Final = "SIDEREAL_LOG"
-"""Environment variable: debug, info (the default), warning or error."""
+"""Environment variable: one of `LEVELS`, info by default."""
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 ENDS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """Signals that tell a process to end."""
@@ -126,14 +135,20 @@ class LineFormatter(logging.Formatter):
 
 
 def start_logging(role: str) -> None:
-    """Send records to standard error, one line each."""
+    """Send records to standard error, one line each: ours from the level asked for, and of the
+    libraries warnings only.
+
+    Raises:
+        ConfigError: `SIDEREAL_LOG` is no level.
+    """
+    asked = os.environ.get(LOG_LEVEL) or "info"
+    level = LEVELS.get(asked.lower())
+    if level is None:
+        raise ConfigError(f"{LOG_LEVEL} is {asked!r}; it must be one of: {', '.join(LEVELS)}")
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(LineFormatter(role))
-    level = os.environ.get(LOG_LEVEL, "info").upper()
-    known = level in logging.getLevelNamesMapping()
-    logging.basicConfig(level=level if known else "INFO", handlers=[stream], force=True)
-    for noisy in ("asyncio", "httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[stream], force=True)
+    logging.getLogger("sidereal").setLevel(level)
 
 
 def fields(**values: object) -> str:

@@ -176,7 +176,8 @@ def open_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     encoding = sys.stdout.encoding if sys.stdout else None
     out = os.fdopen(1, "wb", closefd=False)
-    sys.stdout = OutputStream(out, encoding, line_buffering=os.isatty(1))
+    # A sign that the locale lacks is not worth an error.
+    sys.stdout = OutputStream(out, encoding, "replace", line_buffering=os.isatty(1))
     sys.stderr = log = LossyStream(2)
     atexit.register(log.drain)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sidereal.protocol.ids import Address
-from sidereal.protocol.runtime.config import parse_endpoint
+from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.tools.doctor import Finding, Plan, State, describe, examine
 from sidereal.tools.publish import JsonTarget, check_target, publish
 
@@ -51,8 +51,8 @@ async def doctor(
     plan = Plan(
         data_dir=data_dir,
         http=endpoint,
-        clients=Address(endpoint.host, client_port),
-        shards=Address(endpoint.host, shard_port),
+        clients=_endpoint(endpoint.host, client_port, "--client-port"),
+        shards=_endpoint(endpoint.host, shard_port, "--shard-port"),
     )
     findings = list(examine(plan))
     result = describe(findings)
@@ -64,6 +64,10 @@ async def doctor(
             console.print(row(finding))
         console.print(verdict(findings))
     return 0 if result["ok"] else EXIT_UNAVAILABLE
+
+
+def _endpoint(host: str, port: int, flag: str) -> Address:
+    return parse_endpoint(format_endpoint(Address(host, port)), flag)
 
 
 def row(finding: Finding) -> Text:

@@ -52,7 +52,7 @@ def choose_account(data: Path) -> Account:
         UnavailableError: there is no account that could.
     """
     own_uid = os.geteuid()
-    owner = data.stat().st_uid if data.exists() else None
+    owner = data.stat().st_uid if data.is_dir() else None
     if own_uid != 0:
         if owner not in (None, own_uid):
             raise UnavailableError(

@@ -77,6 +77,15 @@ _SETTINGS: Final = (
     "client_connection_check_interval=500ms",
 )
 
+_OPTIONS: Final = {
+    "port": SOCKET_NAME.rpartition(".")[2],
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "target_session_attrs": "any",
+    "gsslib": "gssapi",
+}
+"""All that clients would read of PGPORT, PGSSLMODE and so on: those are about other servers."""
+
 _log = logging.getLogger("sidereal.postgres")
 
 
@@ -175,6 +184,7 @@ async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
     """
     directory = embedded.directory.resolve()
     data = directory / "postgres"
+    check_files(directory)
     with _usable(directory), _locked(directory):
         account = choose_account(data)
         programs = reachable_programs(find_programs(), account)
@@ -183,7 +193,8 @@ async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
             await _initialise(data, account, programs)
         _check_version(data)
         with _socket_host(data) as host:
-            url = f"postgresql://{ROLE}@/postgres?host={urllib.parse.quote(host, safe='')}"
+            options = urllib.parse.urlencode({"host": host, **_OPTIONS})
+            url = f"postgresql://{ROLE}@/postgres?{options}"
             postgres = Postgres(data, url, account, programs)
             with bare_errors():
                 async with trio.open_nursery() as nursery:
@@ -191,6 +202,29 @@ async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
                     _log.info("postgres ready pid=%d account=%s", postgres.pid, account.name)
                     yield postgres
                     nursery.cancel_scope.cancel()
+
+
+def check_files(directory: Path) -> None:
+    """Check that nothing else lies where an embedded database keeps its files.
+
+    Args:
+        directory: of the world; it need not exist.
+
+    Raises:
+        UnavailableError: naming the file that is in the way.
+    """
+    for name in ("postgres", "postgres.new"):
+        _check_kind(directory / name, "directory", Path.is_dir)
+    for name in ("postgres.lock", "postgres.log"):
+        _check_kind(directory / name, "file", Path.is_file)
+
+
+def _check_kind(path: Path, wanted: str, fits: Callable[[Path], bool]) -> None:
+    if os.path.lexists(path) and not fits(path):
+        raise UnavailableError(
+            f"{path} is in the way: the embedded database has a {wanted} of that name; "
+            "move it away, or choose another directory with --data-dir"
+        )
 
 
 @contextmanager
@@ -315,9 +349,9 @@ def _write(path: Path, text: str) -> None:
 def _check_version(data: Path) -> None:
     found = "".join(_read_lines(data / "PG_VERSION"))
     if found != str(VERSION):
+        what = f"a database of PostgreSQL {found}, this is {VERSION}" if found else "no database"
         raise UnavailableError(
-            f"{data} holds a database of PostgreSQL {found or 'unknown'}, this is {VERSION}: "
-            "move it away, or choose another directory with --data-dir"
+            f"{data} holds {what}: move it away, or choose another directory with --data-dir"
         )
     _admit(data)
 
