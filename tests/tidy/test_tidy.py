@@ -44,6 +44,7 @@ SHELLS: Final = (
     "shard/service.py",
     "client/driver.py",
     "client/front/*",
+    "client/http.py",
     "tools/*",
 )
 """What owns sockets, clocks, entropy, processes and the database; all else is core."""

@@ -6,5 +6,6 @@ mirror of what is in interest, with `coverage`; `glance` in its place for who dr
 (the own controls, on schedule until they are applied) and `prediction` (where the own ship is,
 ahead of the authority's word). `view` is what the core hands to a face once per frame, `events`
 what it tells it in between, `statistics` and `traffic` how it is going. `driver` is the Trio shell,
-the only module here that owns a socket and speaks HTTP. `front` is the arcade window.
+the only module here that owns a socket; it speaks HTTP through the client that `http` makes.
+`front` is the arcade window.
 """

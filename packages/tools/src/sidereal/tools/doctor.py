@@ -25,6 +25,7 @@ from sidereal.protocol import limits
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.config import format_endpoint
+from sidereal.replication.keeping.postgres.directory import check_files
 from sidereal.replication.keeping.postgres.installation import (
     REMEDY,
     Account,
@@ -32,7 +33,6 @@ from sidereal.replication.keeping.postgres.installation import (
     find_programs,
     reachable_programs,
 )
-from sidereal.replication.keeping.postgres.postmaster import check_files
 
 PYTHON_FROM: Final = (3, 11)
 PYTHON_BELOW: Final = (3, 14)

@@ -16,7 +16,6 @@ death signal when we are killed. When it ends by itself it is started again.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -39,6 +38,7 @@ from sidereal.replication.ending import (
     POSTMASTER_KILLED_S_MAX,
 )
 from sidereal.replication.keeping.postgres import launch
+from sidereal.replication.keeping.postgres.directory import check_files, locked, usable
 from sidereal.replication.keeping.postgres.installation import (
     VERSION,
     Account,
@@ -185,7 +185,7 @@ async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
     directory = embedded.directory.resolve()
     data = directory / "postgres"
     check_files(directory)
-    with _usable(directory), _locked(directory):
+    with usable(directory), locked(directory):
         account = choose_account(data)
         programs = reachable_programs(find_programs(), account)
         await _end_stale(data)
@@ -204,29 +204,6 @@ async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
                     nursery.cancel_scope.cancel()
 
 
-def check_files(directory: Path) -> None:
-    """Check that nothing else lies where an embedded database keeps its files.
-
-    Args:
-        directory: of the world; it need not exist.
-
-    Raises:
-        UnavailableError: naming the file that is in the way.
-    """
-    for name in ("postgres", "postgres.new"):
-        _check_kind(directory / name, "directory", Path.is_dir)
-    for name in ("postgres.lock", "postgres.log"):
-        _check_kind(directory / name, "file", Path.is_file)
-
-
-def _check_kind(path: Path, wanted: str, fits: Callable[[Path], bool]) -> None:
-    if os.path.lexists(path) and not fits(path):
-        raise UnavailableError(
-            f"{path} is in the way: the embedded database has a {wanted} of that name; "
-            "move it away, or choose another directory with --data-dir"
-        )
-
-
 @contextmanager
 def bare_errors() -> Iterator[None]:
     """Unpack an error that a nursery has wrapped in groups although it is the only one."""
@@ -237,38 +214,6 @@ def bare_errors() -> Iterator[None]:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         raise error from error.__cause__
-
-
-@contextmanager
-def _usable(directory: Path) -> Iterator[None]:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise PermissionError(f"no permission to write in {directory}")
-    except OSError as error:
-        raise UnavailableError(
-            f"no database can be kept in {directory}: {error.strerror or error}; "
-            "choose another directory with --data-dir"
-        ) from error
-    yield
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    with (directory / "postgres.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise UnavailableError(
-                f"the database in {directory} is in use by process {holder}: "
-                "stop that one, or choose another directory with --data-dir"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 async def _end_stale(data: Path) -> None:
