@@ -120,6 +120,8 @@ class SyntheticFeed:
             bytes_in=snapshots * self.snapshot_bytes + 700 * (snapshots % 3),
             bytes_out=0,
             malformed=0,
+            events_dropped=0,
+            entities_dropped=0,
             inputs=0,
             inputs_skipped=0,
             corrections=2,

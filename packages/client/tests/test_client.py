@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sidereal.client import events
 from sidereal.client.client import Client
+from sidereal.client.look import LOOK_INTERVAL_S
 from sidereal.client.statistics import Stage
 from sidereal.protocol import limits
 from sidereal.protocol.channel.endpoint import ServerEndpoint
@@ -94,6 +95,7 @@ class World:
         self.epoch = EPOCH
         self.own_epoch = EPOCH
         self.input_seq = 0
+        self.absurd_x: float | None = None
         self.waiting: dict[int, int] = {}
         self.ship = np.array([[480.0], [510.0], [0.0], [0.0], [0.5], [0.0]])
         self.path: dict[int, tuple[float, ...]] = {}
@@ -190,6 +192,8 @@ class World:
         own = np.array(
             [(SHIP, self.own_epoch, self.input_seq, self.tick, *self.path[self.tick])], OWN_BLOCK
         )
+        if self.absurd_x is not None:
+            own["x"] = own["vx"] = self.absurd_x
         quiet = bytes(quiet_size(RULES))
         return b"".join(
             (header.tobytes(), quiet, own.tobytes(), sections.tobytes(), body_wire, body_attributes)
@@ -213,6 +217,7 @@ class Stay:
         self.wire = Wire(config, seed)
         self.client = self.make_client(self.token(), mirror=mirror, predict=predict)
         self.events: list[events.ClientEvent] = []
+        self.takes_events = True
         self._tick_at = TICK_S
 
     def token(self) -> bytes:
@@ -267,7 +272,7 @@ class Stay:
             self.wire.send(0, datagram, now)
         for datagram, _ in self.client.turn(now):
             self.wire.send(1, datagram, now)
-        while (event := self.client.next_event()) is not None:
+        while self.takes_events and (event := self.client.next_event()) is not None:
             self.events.append(event)
 
     def heard(self, kind: type) -> list[object]:
@@ -656,3 +661,80 @@ def test_what_comes_on_another_channel_than_its_own_is_counted_and_not_heard() -
     stay.run(0.2)
     assert stay.client.stage is Stage.JOINED
     assert stay.client.statistics().malformed == 2
+
+
+def test_a_key_tapped_between_two_inputs_is_in_the_next_one_and_in_no_other() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    stay.client.hold(Button.LEFT)
+    stay.run(0.2)
+    made = stay.client.statistics().inputs
+    stay.client.hold(Button.LEFT | Button.FIRE)
+    stay.client.hold(Button.LEFT)
+    stay.client.hold(Button.LEFT | Button.BRAKE)
+    stay.client.hold(0)
+    assert stay.client.statistics().inputs == made
+    stay.run(0.3)
+    sent = {
+        seq: buttons
+        for message in stay.heard(Controls)
+        if isinstance(message, Controls)
+        for seq, buttons in enumerate(np.frombuffer(message.buttons, "<u2"), message.first_seq)
+    }
+    assert [sent[made + n] for n in (0, 1, 2)] == [Button.LEFT, Button.FIRE | Button.BRAKE, 0]
+
+
+def test_what_was_pressed_before_there_was_a_ship_is_not_for_it() -> None:
+    stay = Stay()
+    stay.client.hold(Button.FIRE)
+    stay.client.hold(0)
+    stay.run(0.5)
+    controls = [message for message in stay.heard(Controls) if isinstance(message, Controls)]
+    assert controls
+    assert not any(np.frombuffer(message.buttons, "<u2").any() for message in controls)
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+@pytest.mark.parametrize("value", [1.79e308, -1.79e308, 3e12, float("nan"), float("inf")])
+def test_an_own_ship_that_cannot_be_is_not_flown(value: float, mirror: bool) -> None:
+    stay = Stay(mirror=mirror)
+    stay.run(0.5)
+    stay.world.absurd_x = value
+    stay.run(0.1)
+    before = stay.client.statistics()
+    stay.run(0.5)
+    after = stay.client.statistics()
+    assert after.malformed > before.malformed
+    assert after.snapshots == before.snapshots
+    assert math.isfinite(after.position_error_units)
+
+
+def test_an_observer_s_look_is_due_at_once_and_the_next_one_an_interval_later() -> None:
+    stay = Stay()
+    stay.world.snapshots_on = False
+    stay.world.greeting = lambda: stay.world.welcome()[:1]
+    stay.run(1.0)
+    due = stay.client.next_timer()
+    assert due is not None
+    assert due > stay.now
+    stay.client.look_at(1.0, 2.0)
+    due = stay.client.next_timer()
+    assert due is not None
+    assert due <= stay.now
+    assert stay.client.turn(stay.now)
+    stay.client.look_at(3.0, 4.0)
+    due = stay.client.next_timer()
+    assert due is not None
+    assert stay.now < due <= stay.now + LOOK_INTERVAL_S
+
+
+def test_events_that_no_face_takes_are_dropped_and_counted() -> None:
+    stay = Stay()
+    stay.run(0.5)
+    stay.takes_events = False
+    over = 7
+    stay.world.say(*[Notice(f"{n}") for n in range(limits.EVENTS_MAX + over)])
+    stay.run(2.0)
+    assert stay.client.statistics().events_dropped == over
+    oldest = stay.client.next_event()
+    assert oldest == events.NoticeLine(f"{over}")

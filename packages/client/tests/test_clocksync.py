@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.client.clocksync import WINDOW_S, ClockSync
+from sidereal.client.clocksync import STEP_S, WINDOW_S, ClockSync
 
 TICK_S = 0.05
 
@@ -70,6 +71,66 @@ def test_a_jump_of_the_servers_clock_is_taken_at_once() -> None:
     now = feed(clock, range(40), np.full(40, 0.01), zero=0.0)
     clock.observe(5000, now + 0.05)
     assert abs(clock.server_tick(now + 0.05) - 5000) < 1e-6
+
+
+def feed_from(clock: ClockSync, ticks: range, late_s: float) -> float:
+    """Let every tick of a server that is so late arrive in time."""
+    for tick in ticks:
+        clock.observe(tick, tick * TICK_S + late_s)
+    return (ticks[-1]) * TICK_S + late_s
+
+
+@pytest.mark.parametrize("stall_s", [0.55, 0.8, 2.0, 4.0])
+def test_a_burst_after_a_stall_does_not_turn_the_clock_back(stall_s: float) -> None:
+    clock = ClockSync(TICK_S)
+    feed_from(clock, range(100), 0.0)
+    stalled = range(100, 100 + round(stall_s / TICK_S))
+    now = seen = stalled[-1] * TICK_S
+    for tick in stalled:
+        # What had waited comes at once, when this process or the network goes on.
+        clock.observe(tick, now)
+        assert clock.server_tick(now) * TICK_S >= seen - 1e-9
+        seen = clock.server_tick(now) * TICK_S
+    for tick in range(stalled[-1] + 1, stalled[-1] + 200):
+        clock.observe(tick, tick * TICK_S)
+        assert clock.server_tick(tick * TICK_S) == pytest.approx(tick, abs=1e-6)
+
+
+def test_the_clock_is_turned_back_when_a_whole_window_agrees_and_not_before() -> None:
+    clock = ClockSync(TICK_S)
+    feed_from(clock, range(100), 0.0)
+    late_s = 2 * STEP_S
+    turned_at = None
+    for tick in range(100, 100 + round(5 * WINDOW_S / TICK_S)):
+        now = tick * TICK_S + late_s
+        before = clock.server_tick(now)
+        clock.observe(tick, now)
+        if turned_at is None and clock.server_tick(now) < before - STEP_S / TICK_S / 2:
+            turned_at = now - 100 * TICK_S
+            assert clock.server_tick(now) == pytest.approx(tick)
+    assert turned_at is not None
+    assert WINDOW_S <= turned_at <= 2 * WINDOW_S + late_s
+
+
+def test_a_difference_of_one_step_is_slewed_and_a_greater_one_stepped_over() -> None:
+    for early_s, steps in ((STEP_S, False), (STEP_S + 2**-10, True)):
+        clock = ClockSync(2**-4)
+        for tick in range(16):
+            clock.observe(tick, tick / 16)
+        clock.observe(16, 1.0 - early_s)
+        ahead_s = clock.server_tick(1.0 - early_s) / 16 - (1.0 - early_s)
+        assert ahead_s == (early_s if steps else 0.0)
+    for late_s, steps in ((STEP_S, False), (STEP_S + 2**-10, True)):
+        clock = ClockSync(2**-4)
+        for tick in range(16):
+            clock.observe(tick, tick / 16)
+        fell = False
+        for tick in range(16, 16 * 5):
+            now = tick / 16 + late_s
+            before = clock.server_tick(now)
+            clock.observe(tick, now)
+            fell |= clock.server_tick(now) < before
+        assert fell is steps
 
 
 def test_nothing_is_known_before_the_first_snapshot() -> None:

@@ -149,6 +149,93 @@ def test_a_teleport_is_shown_at_once() -> None:
     assert pose.x == far.x
 
 
+def test_a_correction_of_the_heading_does_not_make_the_ship_jump() -> None:
+    for turned in (0.4, -0.4, math.pi - 0.1):
+        prediction = Prediction(RULES)
+        prediction.reconcile(0, 0, REST._replace(heading=3.0), 0.0)
+        prediction.press(Input(1, 0, 0.0))
+        before = prediction.pose(0.0)
+        heading = math.remainder(3.0 + turned, math.tau)
+        prediction.reconcile(1, 0, REST._replace(heading=heading), 0.0)
+        after = prediction.pose(0.0)
+        assert before is not None
+        assert after is not None
+        assert math.remainder(after.heading - before.heading, math.tau) == pytest.approx(0.0)
+        settled = prediction.pose(1.0)
+        assert settled is not None
+        assert math.remainder(settled.heading - heading, math.tau) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("answered_after", [0.2, 0.5, 0.9])
+def test_an_answer_before_the_next_input_does_not_make_the_ship_jump(
+    answered_after: float,
+) -> None:
+    prediction = Prediction(RULES)
+    moving = REST._replace(vx=100.0)
+    prediction.reconcile(0, 0, moving, 0.0)
+    prediction.press(Input(1, 0, 0.0))
+    now = answered_after * TICK_S
+    before = prediction.pose(now)
+    prediction.reconcile(1, 1, fly(moving, 0), now)
+    after = prediction.pose(now)
+    assert before is not None
+    assert after is not None
+    assert distance(before, after) < 1e-9
+
+
+def far_ahead(count: int) -> tuple[Prediction, list[ShipState]]:
+    """A ship with so many inputs that nobody has answered, and what each would lead to."""
+    prediction = Prediction(RULES)
+    prediction.reconcile(0, 0, REST, 0.0)
+    truth = [REST]
+    for seq in range(1, count + 1):
+        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
+        truth.append(fly(truth[-1], Button.THRUST))
+    return prediction, truth
+
+
+def come_to(prediction: Prediction, seq: int) -> ShipState:
+    """Where the ship is once all errors have been smoothed out."""
+    pose = prediction.pose(seq * TICK_S + 10.0)
+    assert pose is not None
+    # It is drawn a bit beyond the newest input when no more come.
+    return pose._replace(x=pose.x - pose.vx * 0.25, y=pose.y - pose.vy * 0.25)
+
+
+@pytest.mark.parametrize("count", [31, 60, 64, 70])
+def test_a_correction_flies_no_more_inputs_than_the_limit(count: int) -> None:
+    prediction, _ = far_ahead(count)
+    moved = REST._replace(y=REST.y + 5.0)
+    prediction.reconcile(1, 0, moved, count * TICK_S)
+    truth = moved
+    for _ in range(PREDICT_TICKS_MAX):
+        truth = fly(truth, Button.THRUST)
+    assert prediction.corrections == 1
+    assert agree(come_to(prediction, count), truth)
+
+
+@pytest.mark.parametrize("count", [60, 70])
+@pytest.mark.parametrize("answered", [1, 10, 30])
+def test_inputs_beyond_the_limit_are_flown_as_the_authority_s_word_comes_nearer(
+    answered: int, count: int
+) -> None:
+    prediction, truth = far_ahead(count)
+    prediction.reconcile(1, answered, truth[answered], count * TICK_S)
+    assert prediction.corrections == 0
+    assert agree(come_to(prediction, count), truth[answered + PREDICT_TICKS_MAX])
+
+
+def test_inputs_that_waited_for_the_first_word_are_flown_once() -> None:
+    prediction = Prediction(RULES)
+    for seq in range(1, 4):
+        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
+    prediction.reconcile(1, 0, REST, 3 * TICK_S)
+    bumped = fly(REST, Button.THRUST)._replace(vy=20.0)
+    prediction.reconcile(2, 1, bumped, 3 * TICK_S)
+    truth = fly(fly(bumped, Button.THRUST), Button.THRUST)
+    assert agree(come_to(prediction, 3), truth)
+
+
 def test_an_older_word_of_the_authority_is_ignored() -> None:
     prediction = Prediction(RULES)
     prediction.reconcile(10, 0, REST, 0.0)
@@ -201,6 +288,15 @@ def test_after_a_stall_the_lost_ticks_are_skipped_and_counted() -> None:
     assert inputs.skipped == 21 - TICKS_CATCH_UP_MAX
     assert made[-1].at == pytest.approx(1.0)
     assert [entry.seq for entry in made] == list(range(1, TICKS_CATCH_UP_MAX + 1))
+
+
+def test_what_was_tapped_is_in_the_first_input_made_and_in_no_other() -> None:
+    inputs = Inputs(TICK_S, first_at=0.0)
+    made = inputs.press(Button.THRUST, 3 * TICK_S, tapped=Button.FIRE)
+    assert [entry.buttons for entry in made] == [
+        Button.THRUST | Button.FIRE,
+        *[Button.THRUST] * 3,
+    ]
 
 
 def test_unanswered_inputs_are_repeated_until_the_authority_shows_them() -> None:

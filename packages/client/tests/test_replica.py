@@ -460,3 +460,20 @@ def test_attributes_out_of_range_change_nothing(replica: Replica) -> None:
     with pytest.raises(WireError):
         replica.apply_untrusted(bytes(message), 0.0)
     assert replica.newest_tick == -1
+
+
+def test_entities_beyond_the_limit_are_dropped_and_counted() -> None:
+    replica = Replica(SCHEMA, RULES, entities_max=3)
+    told = {1: 5, 2: 5, 3: 5, 4: 5, 5: 5}
+    replica.apply_untrusted(known(5, Told(CENTRE, told, dict.fromkeys(told, 1))), 0.0)
+    assert ids(replica) == [1, 2, 3]
+    # A reference and attributes of each.
+    assert replica.entities_dropped == 4
+    replica.apply_untrusted(
+        datagram(6, Told(CENTRE, {2: 6}, gone={1: 6}, since=5), quiet=others(CENTRE)), 0.1
+    )
+    replica.apply_untrusted(
+        datagram(7, Told(CENTRE, {4: 7}, {4: 1}, since=6), quiet=others(CENTRE)), 0.2
+    )
+    assert ids(replica) == [2, 3, 4]
+    assert replica.entities_dropped == 4

@@ -10,6 +10,7 @@ from .octets import Malformed, Octets, text_of, within
 from .packets import nearest
 
 HAS_OWN_BLOCK: Final = 1
+OWN_MOST: Final = (2**31 * 1000, 2**31 * 1000, 250, 250, math.pi, 31)
 WHOLE, PART, LASTING = 1, 2, 4
 MOVED: Final = 1
 SNAPSHOT_SIZE_MAX: Final = 1150
@@ -172,8 +173,9 @@ def _read_quiet(octets: Octets, grid: Grid) -> frozenset[int]:
 
 def _read_own(octets: Octets) -> OwnBlock:
     own = OwnBlock(*octets.unpack("IIIIdddddd"))
-    if not all(map(math.isfinite, own)):
-        raise Malformed("an own block with a number that is none")
+    for value, most in zip(own[4:], OWN_MOST, strict=True):
+        if not -most <= value <= most:
+            raise Malformed(f"an own block with {value}")
     return own
 
 

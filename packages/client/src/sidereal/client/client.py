@@ -11,7 +11,6 @@ the server takes their content for known: they are kept and applied once the rul
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import assert_never
 
@@ -19,9 +18,9 @@ import numpy as np
 
 from sidereal.client import events
 from sidereal.client.clocksync import ClockSync
-from sidereal.client.events import ClientEvent
+from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.glance import Glance
-from sidereal.client.inputs import Inputs
+from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.leases import LeaseMap
 from sidereal.client.look import Look
 from sidereal.client.prediction import Prediction, ShipState
@@ -104,15 +103,15 @@ class Client:
         self._mirror, self._predict, self._phase = mirror, predict, phase
         self._now = now
         self._endpoint = ClientEndpoint(connect_token, PLAYER_CHANNELS, entropy, now)
-        self._events: deque[ClientEvent] = deque(maxlen=limits.EVENTS_MAX)
+        self._events = EventQueue()
         self._traffic = Traffic(now)
         self.replica: Replica | None = None
         self._reader: Replica | Glance | None = None
         self._clock = ClockSync(Rules().tick_s)
-        self._early: list[bytes] = []
+        self._early: list[tuple[bytes, float]] = []
         self._inputs: Inputs | None = None
         self._prediction: Prediction | None = None
-        self._buttons = 0
+        self._keys = Keys()
         self._look = Look()
         self._snapshot_at = now
         self._must_send = True
@@ -164,7 +163,7 @@ class Client:
 
     def next_event(self) -> ClientEvent | None:
         """Oldest event not yet taken; when a face takes none, the oldest are lost."""
-        return self._events.popleft() if self._events else None
+        return self._events.next()
 
     @property
     def leases(self) -> np.ndarray:
@@ -179,8 +178,8 @@ class Client:
     # -- what the face wants and draws --------------------------------------------------------
 
     def hold(self, buttons: int) -> None:
-        """Hold these `Button` flags from now on."""
-        self._buttons = int(buttons)
+        """Hold these `Button` flags from now on; a tap between two inputs is in the next one."""
+        self._keys.hold(buttons)
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest (sent at most ten times a second)."""
@@ -236,6 +235,8 @@ class Client:
             bytes_in=traffic.bytes_in,
             bytes_out=traffic.bytes_out,
             malformed=self._malformed,
+            events_dropped=self._events.dropped,
+            entities_dropped=0 if self.replica is None else self.replica.entities_dropped,
             inputs=0 if self._inputs is None else self._inputs.made,
             inputs_skipped=0 if self._inputs is None else self._inputs.skipped,
             corrections=0 if prediction is None else prediction.corrections,
@@ -302,11 +303,11 @@ class Client:
                 self._assign(message, now)
             case Leases():
                 self._leases.apply_untrusted(message)
-                self._events.append(events.LeasesChanged(message.tick))
+                self._events.add(events.LeasesChanged(message.tick))
             case Chat(text=text, sender=sender):
-                self._events.append(events.ChatLine(sender, text))
+                self._events.add(events.ChatLine(sender, text))
             case Notice(text=text):
-                self._events.append(events.NoticeLine(text))
+                self._events.add(events.NoticeLine(text))
             case _:
                 assert_never(message)
 
@@ -327,10 +328,10 @@ class Client:
             self._reader = Glance(welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s)
         self._prediction = Prediction(welcome.rules) if self._predict else None
-        self._events.append(events.Joined(welcome))
+        self._events.add(events.Joined(welcome))
         early, self._early = self._early, []
-        for message in early:
-            self._take_snapshot(message, now)
+        for message, arrived_at in early:
+            self._take_snapshot(message, arrived_at)
 
     def _assign(self, message: Assigned, now: float) -> None:
         assert self.rules is not None
@@ -340,15 +341,16 @@ class Client:
             phase_s = self._phase * self.rules.tick_s
             self._inputs = Inputs(self.rules.tick_s, first_at=now + phase_s)
         self._inputs.abandon(now)
+        self._keys.tapped = 0
         if self._prediction is not None:
             self._prediction.restart()
-        self._events.append(events.Assigned(message.net_id, message.control_epoch, message.tick))
+        self._events.add(events.Assigned(message.net_id, message.control_epoch, message.tick))
 
     def _take_snapshot(self, message: bytes, now: float) -> None:
         if self._reader is None:
             if len(self._early) >= limits.SNAPSHOTS_EARLY_MAX:
                 raise RemoteProtocolError("snapshots without end before the welcome")
-            self._early.append(message)
+            self._early.append((message, now))
             return
         applied = self._reader.apply_untrusted(message, now)
         if applied.tick > self._clock.newest_tick:
@@ -373,7 +375,9 @@ class Client:
     def _send_inputs(self, now: float) -> None:
         if self._inputs is None or not self.net_id:
             return
-        pressed = self._inputs.press(self._buttons, now)
+        pressed = self._inputs.press(self._keys.held, now, self._keys.tapped)
+        if pressed:
+            self._keys.tapped = 0
         if self._prediction is not None:
             for entry in pressed:
                 self._prediction.press(entry)
@@ -392,4 +396,4 @@ class Client:
         self.stage = Stage.ENDED
         self._endpoint.close(now)
         self._must_send = True
-        self._events.append(events.Ended(reason, text))
+        self._events.add(events.Ended(reason, text))

@@ -5,10 +5,15 @@ zero nobody knows. The smallest (arrival − T·tick_s) of the last seconds belo
 delivery, and queues only ever add to it: that minimum is the offset of the server's clock as seen
 through the fastest path. A mean would wander with the load of either machine.
 
-Window: two generations of `WINDOW_S` each, so an old minimum (the server's clock jumped, the path
-got longer) is forgotten after one to two windows, in constant memory. The offset in use slews
-towards the minimum at a bounded pace, so time never runs backwards on screen; only a difference
-above `STEP_S` is taken at once.
+Window: two generations of `WINDOW_S` each, so an old minimum (the server stood still, the path got
+longer) is forgotten after one to two windows, in constant memory. The offset in use slews towards
+the minimum at a bounded pace, so time never runs backwards on screen. A difference above `STEP_S`
+is stepped over instead, and the two directions differ:
+
+* A snapshot that comes *earlier* than was thought possible proves that the server is ahead: the
+  step forward is taken at once.
+* One that comes *late* proves nothing. The network or this process stood still, and the next one
+  may be in time again. The step back is taken when all of a whole window were as late.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ WINDOW_S: Final = 2.0
 SLEW: Final = 0.1
 """Seconds of offset corrected per second."""
 STEP_S: Final = 0.5
-"""A difference above this is a new clock: take it at once."""
+"""A difference above this is a new clock: step there, do not slew."""
 
 
 class ClockSync:
@@ -47,7 +52,7 @@ class ClockSync:
             return
         self._newest_tick = tick
         sample_s = now - tick * self._tick_s
-        if self._offset_s is None or abs(sample_s - self._offset(now)) > STEP_S:
+        if self._offset_s is None or sample_s < self._offset(now) - STEP_S:
             self._offset_s = self._target_s = self._least_s = sample_s
             self._least_s_before = None
             self._offset_at = self._window_began = now
@@ -60,11 +65,13 @@ class ClockSync:
         self._least_s = min(self._least_s, sample_s)
         before = self._least_s if self._least_s_before is None else self._least_s_before
         self._target_s = min(self._least_s, before)
+        if self._target_s > self._offset_s + STEP_S:
+            self._offset_s = self._target_s
 
     def server_tick(self, now: float) -> float:
         """Tick the server is at, as seen through the fastest path; 0 before any snapshot.
 
-        Never decreases as `now` grows, except where a difference above `STEP_S` was taken.
+        Never decreases as `now` grows, except where the server's clock was stepped back to.
         """
         if self._offset_s is None:
             return 0.0

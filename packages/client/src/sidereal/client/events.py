@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
+from sidereal.protocol import limits
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.message.player import Welcome
 
@@ -55,3 +57,27 @@ class Ended:
 
 
 ClientEvent = Joined | Assigned | LeasesChanged | ChatLine | NoticeLine | Ended
+
+
+class EventQueue:
+    """Events that the face has not taken yet; when it takes none, the oldest are lost.
+
+    Attributes:
+        dropped: how many were lost.
+    """
+
+    def __init__(self, events_max: int = limits.EVENTS_MAX) -> None:
+        self.dropped = 0
+        self._events_max = events_max
+        self._events: deque[ClientEvent] = deque()
+
+    def add(self, event: ClientEvent) -> None:
+        """Add the newest."""
+        if len(self._events) >= self._events_max:
+            self._events.popleft()
+            self.dropped += 1
+        self._events.append(event)
+
+    def next(self) -> ClientEvent | None:
+        """Take the oldest, None when there is none."""
+        return self._events.popleft() if self._events else None

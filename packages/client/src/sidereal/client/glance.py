@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
 from sidereal.client.replica import Applied
-from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import REORDER_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.snapshot import read_own_untrusted
@@ -36,8 +33,6 @@ class Glance:
         """
         tick, block = read_own_untrusted(self._rules, message)
         own = None if block is None else block[0]
-        if own is not None and not all(map(math.isfinite, own.item())):
-            raise WireError("own block with a number that is none")
         self.stale += tick < self.newest_tick - REORDER_TICKS_MAX
         self.newest_tick = max(self.newest_tick, tick)
         return Applied(tick, own)

@@ -33,6 +33,24 @@ class Input(NamedTuple):
     """When it was scheduled, monotonic seconds."""
 
 
+class Keys:
+    """The buttons that somebody holds.
+
+    Attributes:
+        held: `Button` flags, now.
+        tapped: pressed since the newest input, and maybe let go of again.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.tapped = 0
+
+    def hold(self, buttons: int) -> None:
+        """Hold these from now on."""
+        self.tapped |= int(buttons) & ~self.held
+        self.held = int(buttons)
+
+
 class Inputs:
     """Numbering, schedule and latency of the own inputs.
 
@@ -57,8 +75,15 @@ class Inputs:
         """When the next input is due."""
         return self._first_at + self._index * self._tick_s
 
-    def press(self, buttons: int, now: float) -> list[Input]:
-        """Make the inputs that are due; after a long stall only the newest few."""
+    def press(self, buttons: int, now: float, tapped: int = 0) -> list[Input]:
+        """Make the inputs that are due; after a long stall only the newest few.
+
+        Args:
+            buttons: held now.
+            now: monotonic seconds.
+            tapped: pressed since the newest input, and maybe let go of again: the first of the
+                inputs made has them as well.
+        """
         due = int((now - self.next_at) / self._tick_s) + 1 if now >= self.next_at else 0
         skipped = max(0, due - TICKS_CATCH_UP_MAX)
         self.skipped += skipped
@@ -70,7 +95,8 @@ class Inputs:
             self._lateness_s.append(now - at)
             if number >= skipped:
                 self.made += 1
-                pressed.append(Input(self.made, buttons, at))
+                pressed.append(Input(self.made, buttons | tapped, at))
+                tapped = 0
         self._unanswered.extend(pressed)
         while len(self._awaited) > INPUTS_UNANSWERED_MAX:
             self._latencies_s.append(now - self._awaited.popleft()[1])

@@ -38,7 +38,8 @@ SMOOTH_S: Final = 0.1
 SNAP_UNITS: Final = 50.0
 """A visible error above this is a teleport: show it at once."""
 PREDICT_TICKS_MAX: Final = 30
-"""Inputs beyond the authority's word that are flown; then the ship waits, as it may in truth."""
+"""Inputs beyond the authority's word that are flown; then the ship waits, as it may in truth.
+Those beyond are kept, and flown as soon as the authority's word is near enough."""
 AHEAD_S_MAX: Final = 0.25
 """How far beyond the newest input the ship is drawn when the inputs stop."""
 
@@ -88,6 +89,9 @@ class Prediction:
         self._told: ShipState | None = None
         self._told_tick = -1
         self._flown: deque[_Flown] = deque()
+        self._ahead = 0
+        # How many of `_flown` have been; the others hold the state of the last that was.
+        self._pressed_at: float | None = None
         self._waiting: deque[Input] = deque(maxlen=INPUTS_UNANSWERED_MAX)
         self._off = (0.0, 0.0, 0.0)
         self._off_at = 0.0
@@ -99,20 +103,23 @@ class Prediction:
         """Forget the ship: the client flies another one."""
         self._told, self._told_tick = None, -1
         self._flown.clear()
+        self._ahead = 0
         self._waiting.clear()
+        self._pressed_at = None
         self._off = (0.0, 0.0, 0.0)
 
     def press(self, pressed: Input) -> None:
         """Fly one input; before the first word of the authority it only waits."""
+        self._pressed_at = pressed.at
         if self._told is None:
             self._waiting.append(pressed)
             return
         state = self._flown[-1].state if self._flown else self._told
-        if len(self._flown) < PREDICT_TICKS_MAX:
-            state = self._fly(state, pressed.buttons)
         self._flown.append(_Flown(pressed, state))
+        self._fly_on()
         if len(self._flown) > INPUTS_UNANSWERED_MAX:
-            self._told = self._flown.popleft().state
+            # The oldest that was not flown: those that were lead to where the ship is drawn.
+            del self._flown[PREDICT_TICKS_MAX]
 
     def reconcile(self, tick: int, input_seq: int, state: ShipState, now: float) -> None:
         """Take the authority's state, which has all inputs up to `input_seq` applied.
@@ -130,16 +137,21 @@ class Prediction:
         predicted = self._told if self._told is not None else state
         while self._flown and self._flown[0].input.seq <= input_seq:
             predicted = self._flown.popleft().state
+            self._ahead = max(0, self._ahead - 1)
         self.position_error_units = math.hypot(state.x - predicted.x, state.y - predicted.y)
         self._errors.append(self.position_error_units)
-        if not first and agree(state, predicted):
+        agrees = not first and agree(state, predicted)
+        if not first:
             self._told = predicted
+        if agrees and self._ahead == len(self._flown):
             return
         drawn = self.pose(now)
-        self._told = state
-        self._replay(input_seq)
+        if not agrees:
+            self._told = state
+            self._take_back(input_seq)
+            self.corrections += drawn is not None
+        self._fly_on()
         if drawn is not None:
-            self.corrections += 1
             self._hide_error(drawn, now)
 
     def take_errors(self) -> list[float]:
@@ -158,17 +170,26 @@ class Prediction:
             x=plain.x + x_off, y=plain.y + y_off, heading=_wrapped(plain.heading + heading_off)
         )
 
-    def _replay(self, input_seq: int) -> None:
+    def _take_back(self, input_seq: int) -> None:
+        """Note that what the authority has not applied is to be flown again."""
         assert self._told is not None
-        state = self._told
         for pressed in self._waiting:
             if pressed.seq > input_seq:
-                self._flown.append(_Flown(pressed, state))
+                self._flown.append(_Flown(pressed, self._told))
         self._waiting.clear()
-        # At most INPUTS_UNANSWERED_MAX inputs of one ship, a few in practice: each builds on the
-        # one before.
-        for flown in self._flown:
+        self._ahead = 0
+
+    def _fly_on(self) -> None:
+        """Fly the inputs that the limit allows and that have not been flown yet."""
+        assert self._told is not None
+        state = self._flown[self._ahead - 1].state if self._ahead else self._told
+        # Each builds on the one before; a few after a correction, else one a tick: 0.2 ms each.
+        while self._ahead < min(len(self._flown), PREDICT_TICKS_MAX):
+            flown = self._flown[self._ahead]
             state = flown.state = self._fly(state, flown.input.buttons)
+            self._ahead += 1
+        for at in range(self._ahead, len(self._flown)):
+            self._flown[at].state = state
 
     def _fly(self, state: ShipState, buttons: int) -> ShipState:
         columns = np.array(state, np.float64).reshape(6, 1)
@@ -179,12 +200,15 @@ class Prediction:
     def _plain_pose(self, now: float) -> ShipState | None:
         if self._told is None:
             return None
-        if not self._flown:
+        if self._pressed_at is None:
             return self._told
+        tick_s = self._rules.tick_s
+        elapsed_s = max(0.0, now - self._pressed_at)
+        if not self._flown:
+            # The authority was faster than the next input: what it says is for the tick's end.
+            return _reckon(self._told, min(elapsed_s - tick_s, AHEAD_S_MAX))
         newest = self._flown[-1]
         before = self._flown[-2].state if len(self._flown) > 1 else self._told
-        tick_s = self._rules.tick_s
-        elapsed_s = max(0.0, now - newest.input.at)
         if elapsed_s >= tick_s:
             return _reckon(newest.state, min(elapsed_s - tick_s, AHEAD_S_MAX))
         return _between(before, newest.state, elapsed_s / tick_s)

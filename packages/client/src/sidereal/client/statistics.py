@@ -39,6 +39,10 @@ class ClientStatistics:
     bytes_out: int
     malformed: int
     """Messages of the server that made no sense, dropped."""
+    events_dropped: int
+    """Events that the face did not take in time."""
+    entities_dropped: int
+    """Records of entities for which the replica had no room."""
     inputs: int
     inputs_skipped: int
     """Client ticks whose input was never made, after a stall of this process."""

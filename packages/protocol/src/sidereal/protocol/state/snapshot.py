@@ -11,7 +11,7 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.changelog import Ints, Rows
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import (
     EXTENT,
     HEADER,
@@ -91,6 +91,8 @@ class _Reader:
 
 
 _BYTE: Final = np.dtype("u1")
+_OWN_BOUNDS: Final = tuple(field.bounds for field in MOTION.fields)
+"""What may stand in an own block: it leaves the flight model with numbers that can be drawn."""
 
 
 class _Head(NamedTuple):
@@ -175,8 +177,18 @@ def _take_head(reader: _Reader, rules: Rules) -> _Head:
     if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= rules.cells_per_side**2:
         raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
     bits = reader.take(_BYTE, quiet_size(rules))
-    own = reader.take(OWN_BLOCK, 1) if flags & OWN else None
+    own = _take_own(reader) if flags & OWN else None
     return _Head(tick, section_count, sector_x, sector_y, cell, deferred, bits, own)
+
+
+def _take_own(reader: _Reader) -> Rows:
+    own = reader.take(OWN_BLOCK, 1)
+    *_, x, y, vx, vy, heading, spin = own[0].item()
+    # NaN is within no bounds.
+    for value, (low, high) in zip((x, y, vx, vy, heading, spin), _OWN_BOUNDS, strict=True):
+        if not low <= value <= high:
+            raise WireError(f"own block with {value}, not {low} to {high}")
+    return own
 
 
 def _take_sections(
