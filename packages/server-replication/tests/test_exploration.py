@@ -145,7 +145,7 @@ def fleet(count: int, vx: float) -> np.ndarray:
 
 def test_sectors_that_were_left_long_ago_are_forgotten() -> None:
     voyage = Voyage(fleet(2, SPEED))
-    ticks = 3 * SECTOR_EMPTY_TICKS_MAX
+    ticks = 6 * SECTOR_EMPTY_TICKS_MAX
     voyage.run(ticks)
     visited = 2 * ticks * RULES.tick_s * SPEED / RULES.sector_size
     kept = 2 * (SECTOR_EMPTY_TICKS_MAX + SECTORS_CHECKED_EVERY) * RULES.tick_s * SPEED
@@ -157,6 +157,35 @@ def test_sectors_that_were_left_long_ago_are_forgotten() -> None:
     assert core.world.sectors.slot_count <= most
     assert set(core.world.columns["shard"][core.world.columns.rows()]) == {1}
     assert voyage.client.close_reason is None
+
+
+def test_an_empty_sector_is_let_go_within_four_seconds_and_its_lease_with_it() -> None:
+    voyage = Voyage(fleet(1, 0.0))
+    columns = voyage.core.world.columns
+    columns["x"][columns.rows()] += RULES.sector_size
+    left_at = voyage.core.tick
+    while voyage.core.mesh.leases.holder_of((0, 0)):
+        voyage.run(1)
+    ticks = voyage.core.tick - left_at
+    assert SECTOR_EMPTY_TICKS_MAX < ticks <= SECTOR_EMPTY_TICKS_MAX + SECTORS_CHECKED_EVERY + 1
+    assert ticks * RULES.tick_s <= 4.0 + RULES.tick_s
+    assert len(voyage.core.world.sectors.keys) == 1
+    voyage.run(2 * LEASES_EVERY_TICKS)
+    assert voyage.holders == {(1, 0): 1}
+
+
+def test_what_goes_to_and_fro_over_a_border_does_not_make_leases_flap() -> None:
+    voyage = Voyage(fleet(1, 0.0))
+    columns = voyage.core.world.columns
+    rows = columns.rows()
+    voyage.run(2)
+    epochs = []
+    for _ in range(4):
+        for side in (900.0, 1100.0):
+            columns["x"][rows] = side
+            voyage.run(SECTOR_EMPTY_TICKS_MAX // 2)
+        epochs.append(voyage.core.mesh.leases.epoch)
+    assert len(set(epochs)) == 1
 
 
 def test_a_sector_with_something_in_it_stays() -> None:

@@ -13,13 +13,14 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.message.codec import decode_authority_untrusted
 from sidereal.protocol.message.shard import Release, ShardChannel
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.ghosts import GHOST_RANGE, Borders, GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
-from sidereal.replication.world import UUID, World
+from sidereal.replication.world import UUID, Present, World
 
 RULES = Rules()
 SIZE = RULES.sector_size
@@ -290,3 +291,65 @@ def test_ghosts_are_the_others_entities_in_range(seed: int, shards: int) -> None
         if whose != shard and seen_by(shard, x, y, leases)
     ]
     assert list(zip(found.shard.tolist(), found.slots.tolist(), strict=True)) == expected
+
+
+class Space:
+    """Sectors and leases that come and go, without a world."""
+
+    def __init__(self) -> None:
+        self.sectors = SectorTable(RULES)
+        self.leases = LeaseTable()
+        self.leases.join(1, {})
+        self.leases.join(2, {})
+
+    def change(self, what: str, x: int, y: int) -> None:
+        key = pack_sector(x, y)
+        active = self.sectors.slots_of(key) >= 0
+        if what == "enter":
+            self.sectors.slots_of(key, create=True)
+        elif what == "leave" and active:
+            self.sectors.release(key)
+            self.leases.vacate([(x, y)])
+        elif what == "lease":
+            self.leases.grow({(x, y): 1.0}, {1: float(x), 2: float(y)})
+        elif what == "rejoin":
+            self.leases.leave(1 + x % 2, {})
+            self.leases.join(1 + x % 2, {})
+
+    def everything(self) -> tuple[Present, np.ndarray]:
+        """Something in every zone of every active sector, and whose it is."""
+        sector_x, sector_y = unpack_sector(self.sectors.keys)
+        off = np.array([1.0, RULES.sector_size / 2, RULES.sector_size - 1.0])
+        x = np.repeat(sector_x * RULES.sector_size, 9) + np.tile(off, 3 * len(sector_x))
+        y = np.repeat(sector_y * RULES.sector_size, 9) + np.tile(off.repeat(3), len(sector_x))
+        group = self.sectors.group_of(x, y)
+        slots = np.arange(len(x))
+        present = Present(1, slots, x, y, np.zeros(len(x)), group, pack_sector(0, 0))
+        return present, (slots % 3).astype(np.uint16)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["enter", "enter", "lease", "lease", "leave", "rejoin"]),
+            st.integers(-2, 2),
+            st.integers(-2, 2),
+            st.booleans(),
+        ),
+        max_size=60,
+    )
+)
+def test_borders_that_follow_changes_are_those_made_anew(
+    steps: list[tuple[str, int, int, bool]],
+) -> None:
+    space = Space()
+    followed = Borders(space.sectors, space.leases)
+    for what, x, y, is_looked_at in steps:
+        space.change(what, x, y)
+        if is_looked_at:
+            everything = space.everything()
+            now = followed.find_ghosts(*everything)
+            anew = Borders(space.sectors, space.leases).find_ghosts(*everything)
+            assert now.shard.tolist() == anew.shard.tolist()
+            assert now.slots.tolist() == anew.slots.tolist()

@@ -37,13 +37,14 @@ ACCOUNT_NONE: Final = 0
 DEPARTED_MAX: Final = 1 << 16
 """Removed entities that are remembered; the oldest are forgotten first."""
 
-SECTOR_EMPTY_TICKS_MAX: Final = 600
-"""A sector in which nothing has been for this long is forgotten until something enters it."""
+SECTOR_EMPTY_TICKS_MAX: Final = 60
+"""A sector in which nothing has been for this long is forgotten until something enters it. Shorter,
+and what goes to and fro over a border would have its lease granted and revoked every time; longer,
+and a world would carry along where its pilots were a while ago. Whoever has not acked yet who left
+it is told then that its cells are empty."""
 
 SECTORS_CHECKED_EVERY: Final = 20
 """Ticks between two looks for empty sectors."""
-
-assert SECTOR_EMPTY_TICKS_MAX > limits.TOMBSTONE_TICKS_MAX
 
 UUID: Final = np.dtype("V16")
 """An entity's name for life."""

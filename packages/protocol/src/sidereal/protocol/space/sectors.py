@@ -3,9 +3,16 @@
 Space is unbounded, what happens in it is not: a sector with anything in it gets a **slot**, and
 each cell of it a **group**, `slot * cells_per_sector + cell`. Both are dense int32, so per-cell
 state anywhere is an array indexed by group. A slot is used again only after `release`.
+
+Sectors come and go all the time where somebody explores. Who derives something from them asks for
+what has changed since a version of the table, and leaves the rest as it is.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +21,9 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import window_cells
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN, absolute_cell_of
+
+CHANGES_KEPT: Final = 256
+"""Changes of the table that can be asked for; who asks for older ones has to look at everything."""
 
 
 def pack_sector(sector_x: ArrayLike, sector_y: ArrayLike) -> NDArray[np.int64]:
@@ -48,12 +58,15 @@ class SectorTable:
         rules: for the size of sectors and cells.
         cells_per_sector: groups per slot.
         slot_count: slots ever given; every slot is below it, every group below `group_count`.
+        version: counts the times that sectors came or went.
     """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.cells_per_sector = rules.cells_per_side**2
         self.slot_count = 0
+        self.version = 0
+        self._changed: deque[NDArray[np.int64]] = deque(maxlen=CHANGES_KEPT)
         self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._slots: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._free: list[int] = []
@@ -67,6 +80,18 @@ class SectorTable:
     def keys(self) -> NDArray[np.int64]:
         """Keys of the active sectors, ascending."""
         return self._keys
+
+    def changed_since(self, version: int) -> NDArray[np.int64] | None:
+        """Find the sectors that came or went after a version.
+
+        Returns:
+            int64[n], each once; None when the table does not remember that far back.
+        """
+        count = self.version - version
+        if count > len(self._changed):
+            return None
+        newest = list(islice(reversed(self._changed), count))
+        return np.unique(np.concatenate(newest)) if newest else np.empty(0, np.int64)
 
     def slots_of(self, keys: ArrayLike, create: bool = False) -> NDArray[np.int32]:
         """Look sectors up by key.
@@ -98,6 +123,7 @@ class SectorTable:
         keep = ~np.isin(self._keys, keys)
         self._keys, self._slots = self._keys[keep], self._slots[keep]
         self._free.extend(sorted(slots.tolist(), reverse=True))
+        self._note(keys)
 
     def group_of(self, x: ArrayLike, y: ArrayLike, create: bool = True) -> NDArray[np.int32]:
         """Find the groups of positions.
@@ -157,3 +183,8 @@ class SectorTable:
         at = np.searchsorted(self._keys, keys)
         self._keys = np.insert(self._keys, at, keys)
         self._slots = np.insert(self._slots, at, slots)
+        self._note(keys)
+
+    def _note(self, keys: NDArray[np.int64]) -> None:
+        self.version += 1
+        self._changed.append(keys)

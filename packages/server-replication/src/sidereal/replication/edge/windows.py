@@ -8,17 +8,22 @@ nothing about it.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import window_offsets
-from sidereal.protocol.space.sectors import SectorTable
+from sidereal.protocol.space.sectors import SectorTable, unpack_sector
 from sidereal.protocol.state.changelog import Ints
 from sidereal.protocol.state.stream import columns_around
 
 UNKNOWN = -1
 """In `acked`: the client may have nothing of the cell."""
+
+SECTORS_AT_ONCE: Final = 1024
+"""Sectors that are compared with all windows in one go; bounds the memory it takes."""
 
 
 class Windows:
@@ -49,7 +54,7 @@ class Windows:
         self.sent: Ints = np.full(shape, UNKNOWN, np.int64)
         self.lasting: NDArray[np.bool_] = np.zeros(shape, np.bool_)
         self._unresolved: set[int] = set()
-        self._sector_keys: Ints = np.zeros(0, np.int64)
+        self._version = 0
 
     def rows(self) -> Ints:
         """Clients with a window, ascending."""
@@ -83,18 +88,17 @@ class Windows:
         self._unresolved.add(client)
 
     def resolve(self, table: SectorTable, tick: int) -> None:
-        """Find the groups of windows that moved, or of all if sectors came or went.
+        """Find the groups of windows that moved, or that see a sector that came or went.
 
         Args:
             table: the active sectors.
             tick: of the first snapshot that tells of cells whose group is another now.
         """
-        if table.keys is not self._sector_keys:
-            # Every change of the table makes a new array.
-            self._sector_keys = table.keys
-            clients = self.rows()
-        else:
-            clients = np.array(sorted(self._unresolved), dtype=np.int64)
+        affected = np.zeros(len(self.active), np.bool_)
+        affected[list(self._unresolved)] = True
+        affected |= self._see(table.changed_since(self._version))
+        self._version = table.version
+        clients = np.flatnonzero(affected & self.active)
         self._unresolved.clear()
         if not len(clients):
             return
@@ -119,6 +123,30 @@ class Windows:
         same = self.entered[clients, columns] <= tick
         clients, columns = clients[same], columns[same]
         self.acked[clients, columns] = np.maximum(self.acked[clients, columns], tick)
+
+    def _see(self, sectors: Ints | None) -> NDArray[np.bool_]:
+        """Tell which clients' windows have cells of any of these sectors, None for all there are.
+
+        Returns:
+            bool[clients]
+        """
+        if sectors is None:
+            return self.active
+        seeing = np.zeros(len(self.active), np.bool_)
+        clients = self.rows()
+        if not len(clients):
+            return seeing
+        side, radius = self.rules.cells_per_side, self.rules.view_radius_cells
+        low_x, high_x, low_y, high_y = (
+            (centre[clients, None] + reach) // side
+            for centre in (self.centre_x, self.centre_y)
+            for reach in (-radius, radius)
+        )
+        for first in range(0, len(sectors), SECTORS_AT_ONCE):
+            x, y = unpack_sector(sectors[first : first + SECTORS_AT_ONCE])
+            inside = (x >= low_x) & (x <= high_x) & (y >= low_y) & (y <= high_y)
+            seeing[clients] |= inside.any(axis=1)
+        return seeing
 
     def _begin(self, clients: Ints, columns: Ints, tick: int) -> None:
         self.entered[clients, columns] = tick

@@ -66,13 +66,17 @@ class Sightings(NamedTuple):
 
 
 class Borders:
-    """Who can see into which zone of which sector: a table that changes only with the leases."""
+    """Who can see into which zone of which sector: a table that changes only with the leases.
+
+    It is brought up to date where sectors came or went, or where a lease changed in the sector or
+    beside it; so an explorer costs what it changes, however large the world is.
+    """
 
     def __init__(self, sectors: SectorTable, leases: LeaseTable) -> None:
         self._sectors = sectors
         self._leases = leases
-        self._keys = np.empty(0, np.int64)
-        self._epoch = -1
+        self._version = 0
+        self._epoch = 0
         # By zone of every sector slot: who can see it, and whether that is anybody but the holder.
         self._seers = np.empty((0, len(_AROUND)), np.uint16)
         self._open = np.empty(0, np.bool_)
@@ -110,24 +114,53 @@ class Borders:
         return near
 
     def _refresh(self) -> None:
-        keys = self._sectors.keys
-        if keys is self._keys and self._leases.epoch == self._epoch:
-            return
-        self._keys, self._epoch = keys, self._leases.epoch
-        x, y = (axis.astype(np.int64)[:, None] for axis in unpack_sector(keys))
-        # Beyond the world's edge there is nothing but the sector at the edge.
-        beside_x = np.clip(x + _AROUND[:, 0], SECTOR_MIN, SECTOR_MAX)
-        beside_y = np.clip(y + _AROUND[:, 1], SECTOR_MIN, SECTOR_MAX)
-        found = self._leases.holders_of(pack_sector(beside_x, beside_y).ravel())
-        slots, count = self._sectors.slots_of(keys), self._sectors.slot_count
-        holders = np.zeros((count, 1, len(_AROUND)), np.uint16)
-        holders[slots, 0] = found.reshape(beside_x.shape)
+        table, leases = self._sectors, self._leases
+        came, moved = table.changed_since(self._version), leases.changed_since(self._epoch)
+        self._version, self._epoch = table.version, leases.epoch
+        if came is None or moved is None:
+            keys = table.keys
+        else:
+            keys = np.unique(np.concatenate([came, *_beside(moved)]))
+        slots = table.slots_of(keys)
+        active = slots >= 0
+        if active.any():
+            self._grow(table.slot_count)
+            self._look_around(keys[active], slots[active])
+
+    def _look_around(self, keys: np.ndarray, slots: np.ndarray) -> None:
+        """Find out who can see into active sectors."""
+        around = np.stack(_beside(keys), axis=1)
+        holders = self._leases.holders_of(around)[:, None, :]
         seers = np.where(_IN_RANGE, holders, np.uint16(SHARD_NONE))
         others = (seers != holders[:, :, _HERE, None]) & (seers != SHARD_NONE)
-        self._seers, self._open = seers.reshape(-1, len(_AROUND)), others.any(axis=2).ravel()
-        self._holder = holders[:, 0, _HERE]
-        self._corner = np.zeros((2, count))
-        self._corner[:, slots] = np.stack([x[:, 0], y[:, 0]]) * self._sectors.rules.sector_size
+        zones = slots[:, None] * len(_IN_RANGE) + np.arange(len(_IN_RANGE))
+        self._seers[zones], self._open[zones] = seers, others.any(axis=2)
+        self._holder[slots] = holders[:, 0, _HERE]
+        self._corner[:, slots] = np.stack(unpack_sector(keys)) * self._sectors.rules.sector_size
+
+    def _grow(self, slot_count: int) -> None:
+        """Make room for slots; a sector's rows say nothing before it was looked around."""
+        more = slot_count - len(self._holder)
+        if more > 0:
+            more = max(more, len(self._holder))
+            zones = more * len(_IN_RANGE)
+            nobody = np.full((zones, len(_AROUND)), SHARD_NONE, np.uint16)
+            self._seers = np.concatenate([self._seers, nobody])
+            self._open = np.concatenate([self._open, np.zeros(zones, np.bool_)])
+            self._holder = np.concatenate([self._holder, np.zeros(more, np.uint16)])
+            self._corner = np.concatenate([self._corner, np.zeros((2, more))], axis=1)
+
+
+def _beside(keys: np.ndarray) -> list[np.ndarray]:
+    """Give the sectors around sectors, and they themselves: int64[n] for each of `_AROUND`."""
+    x, y = (axis.astype(np.int64) for axis in unpack_sector(keys))
+    # Beyond the world's edge there is nothing but the sector at the edge.
+    return [
+        pack_sector(
+            np.clip(x + dx, SECTOR_MIN, SECTOR_MAX), np.clip(y + dy, SECTOR_MIN, SECTOR_MAX)
+        )
+        for dx, dy in _AROUND.tolist()
+    ]
 
 
 class _Stream:
