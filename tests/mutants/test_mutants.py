@@ -18,6 +18,7 @@ from sidereal.protocol.message.shard import AuthorityMessage, Release
 from sidereal.protocol.state.records import RecordSender
 from sidereal.protocol.state.stream import CellStream
 from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.edge.leaseviews import LeaseViews, Shown
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.handover import Handovers, decide_handovers
@@ -127,6 +128,24 @@ def sent_counts_as_acked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fanout, "collect", trusting)
 
 
+def leases_that_were_sent_count_as_acked(patch: pytest.MonkeyPatch) -> None:
+    """A client is taken to know the leases that it was sent."""
+    collect = LeaseViews.collect
+
+    def trusting(self: LeaseViews, *arguments: Any) -> list[Shown]:
+        shown = collect(self, *arguments)
+        for client, _, tag in shown:
+            self.acked(client, [tag])
+        return shown
+
+    patch.setattr(LeaseViews, "collect", trusting)
+
+
+def leases_are_shown_once(patch: pytest.MonkeyPatch) -> None:
+    """A client is shown the leases when it comes, and not how they change."""
+    patch.setattr(LeaseViews, "follow", lambda *_: None)
+
+
 def proposals_are_sent_once(patch: pytest.MonkeyPatch) -> None:
     """A shard takes what it has proposed for known."""
     collect = RecordSender.collect
@@ -204,6 +223,8 @@ MUTANTS: Final[tuple[tuple[Plant, tuple[str, ...], Callable[[Plan], bool]], ...]
     (handover_without_epoch, ("OneOwner", "NothingRejected"), any_plan),
     (two_owners, ("OneOwner",), any_plan),
     (sent_counts_as_acked, ("ReplicasConverge",), with_loss),
+    (leases_that_were_sent_count_as_acked, ("LeasesConverge",), with_loss),
+    (leases_are_shown_once, ("LeasesConverge",), any_plan),
     (proposals_are_sent_once, ("ShardsConverge",), with_loss),
     (no_tombstones, ("ReplicasConverge",), any_plan),
     (replicas_keep_strays, ("ReplicasConverge",), any_plan),

@@ -16,6 +16,7 @@ from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Checker, Cluster
 from sidereal.tools.simulate.processes import ClientProcess
+from sidereal.tools.simulate.surroundings import LeasesConverge
 
 SETTLED_TICKS: Final = 4
 """References replaced so lately may still be on their way."""
@@ -191,4 +192,10 @@ class StoreConverges:
 
 def make_final_checkers() -> list[Checker]:
     """Make fresh checkers of what must be true in the end."""
-    return [ReplicasConverge(), PredictionConverges(), ShardsConverge(), StoreConverges()]
+    return [
+        ReplicasConverge(),
+        LeasesConverge(),
+        PredictionConverges(),
+        ShardsConverge(),
+        StoreConverges(),
+    ]
