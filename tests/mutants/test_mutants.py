@@ -26,6 +26,7 @@ from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.validate import Verdict, judge_rows
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
+from sidereal.shard.game.asteroids import Asteroids
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
 from sidereal.tools.simulate.faults import Kind, Plan
@@ -146,6 +147,11 @@ def leases_are_shown_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LeaseViews, "follow", lambda *_: None)
 
 
+def asteroids_leave_the_belt(patch: pytest.MonkeyPatch) -> None:
+    """What flies beyond the belt's edge is not turned back."""
+    patch.setattr(Asteroids, "systems", lambda *_: ())
+
+
 def proposals_are_sent_once(patch: pytest.MonkeyPatch) -> None:
     """A shard takes what it has proposed for known."""
     collect = RecordSender.collect
@@ -225,6 +231,7 @@ MUTANTS: Final[tuple[tuple[Plant, tuple[str, ...], Callable[[Plan], bool]], ...]
     (sent_counts_as_acked, ("ReplicasConverge",), with_loss),
     (leases_that_were_sent_count_as_acked, ("LeasesConverge",), with_loss),
     (leases_are_shown_once, ("LeasesConverge",), any_plan),
+    (asteroids_leave_the_belt, ("BeltHolds",), any_plan),
     (proposals_are_sent_once, ("ShardsConverge",), with_loss),
     (no_tombstones, ("ReplicasConverge",), any_plan),
     (replicas_keep_strays, ("ReplicasConverge",), any_plan),

@@ -16,6 +16,16 @@ def test_sectors_of_1_to_15_cells_along_an_edge_work(cells: int) -> None:
     check_rules(Rules(sector_size=cells * 64.0, cell_size=64.0))
 
 
+@pytest.mark.parametrize(
+    ("sectors", "bounds"), [(5, (-200.0, 300.0)), (4, (-200.0, 200.0)), (1, (0.0, 100.0))]
+)
+def test_the_belt_is_whole_sectors_around_the_first(
+    sectors: int, bounds: tuple[float, float]
+) -> None:
+    rules = Rules(sector_size=100.0, cell_size=25.0, belt_sectors=sectors)
+    assert rules.belt_bounds == bounds
+
+
 def test_the_default_rules_can_work() -> None:
     check_rules(Rules())
 
@@ -31,6 +41,7 @@ def test_the_default_rules_can_work() -> None:
         ("ship_speed_max", [0.0, 251.0]),
         ("speed_max", [0.0, 251.0]),
         ("ship_spin_max", [-1.0, 32.0]),
+        ("belt_sectors", [-1, 65_537]),
         ("interpolation_delay_s", [-1e-9, 1e4, math.inf, math.nan]),
         ("ship_thrust", [-1e-9, 1e308]),
         ("ship_reverse", [-1e-9, 1e308]),

@@ -97,6 +97,7 @@ class Rules(NamedTuple):
     ship_brake: float
     ship_spin_damping: float
     speed_max: float
+    belt_sectors: int
 
     @property
     def cells_per_sector(self) -> int:
@@ -111,6 +112,7 @@ _RULE_CHECKS: Final = (
     *(number(0, 31), FINITE),
     *(number(0, 1000),) * 2,
     FINITE,
+    integer(0, 1 << 16),
 )
 
 

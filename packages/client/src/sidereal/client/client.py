@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-import numpy as np
-
 from sidereal.client import events
 from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent, EventQueue
@@ -66,6 +64,8 @@ class Client:
         rules: the world's rules, None until joined.
         net_id: the ship the client flies, 0 without one.
         control_epoch: what its controls carry.
+        own_ship: as the newest snapshot that told of it has it, None before.
+        leases: `LEASE`[n], which shard simulates which sector around; replaced by changes.
         replica: the copy of the world, None until joined; to be looked at, not changed.
     """
 
@@ -98,7 +98,9 @@ class Client:
         self.rules: Rules | None = None
         self.net_id = 0
         self.control_epoch = 0
-        self._leases = LeaseMap()
+        self.own_ship: ShipState | None = None
+        self._lease_map = LeaseMap()
+        self.leases = self._lease_map.rows
         self._schema, self._software = schema, software
         self._mirror, self._predict, self._phase = mirror, predict, phase
         self._now = now
@@ -164,11 +166,6 @@ class Client:
     def next_event(self) -> ClientEvent | None:
         """Oldest event not yet taken; when a face takes none, the oldest are lost."""
         return self._events.next()
-
-    @property
-    def leases(self) -> np.ndarray:
-        """Which shard simulates which sector around the client, `LEASE`[n]; replaced by changes."""
-        return self._leases.rows
 
     @property
     def server_address(self) -> Address | None:
@@ -302,7 +299,7 @@ class Client:
             case Assigned():
                 self._assign(message, now)
             case Leases():
-                self._leases.apply_untrusted(message)
+                self.leases = self._lease_map.apply_untrusted(message)
                 self._events.add(events.LeasesChanged(message.tick))
             case Chat(text=text, sender=sender):
                 self._events.add(events.ChatLine(sender, text))
@@ -342,6 +339,7 @@ class Client:
             self._inputs = Inputs(self.rules.tick_s, first_at=now + phase_s)
         self._inputs.abandon(now)
         self._keys.tapped = 0
+        self.own_ship = None
         if self._prediction is not None:
             self._prediction.restart()
         self._events.add(events.Assigned(message.net_id, message.control_epoch, message.tick))
@@ -367,6 +365,8 @@ class Client:
         if net_id != self.net_id or control_epoch != self.control_epoch:
             return
         made = self._inputs.answer_untrusted(input_seq, now)
+        if applied.tick >= self._clock.newest_tick:
+            self.own_ship = ShipState(*state)
         if made and self._prediction is not None:
             self._prediction.reconcile(tick, input_seq, ShipState(*state), now)
 

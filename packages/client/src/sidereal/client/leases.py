@@ -37,8 +37,11 @@ class LeaseMap:
         self._sector_y: Ints = np.zeros(0, np.int64)
         self._shard: NDArray[np.uint16] = np.zeros(0, np.uint16)
 
-    def apply_untrusted(self, message: Leases) -> None:
+    def apply_untrusted(self, message: Leases) -> NDArray[np.void]:
         """Take over a message.
+
+        Returns:
+            the new rows.
 
         Raises:
             WireError: its rows are none, or of sectors outside the square or the world; then
@@ -59,6 +62,7 @@ class LeaseMap:
         self.rows = np.zeros(np.count_nonzero(held), LEASE)
         self.rows["sector_x"], self.rows["sector_y"] = self._sector_x[held], self._sector_y[held]
         self.rows["shard"] = self._shard[held]
+        return self.rows
 
     def _move(self, message: Leases) -> None:
         sector_x, sector_y = square_by_column(message.sector_x, message.sector_y, message.radius)

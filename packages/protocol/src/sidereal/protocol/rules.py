@@ -20,6 +20,8 @@ _MAGNITUDES: Final = (
 """Rules whose only limit keeps the flight model from running away."""
 _MAGNITUDE_MAX: Final = 1000.0
 
+BELT_SECTORS_MAX: Final = 1 << 16
+
 
 class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """World-wide constants, sent in every welcome so that both ends compute alike.
@@ -46,6 +48,9 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unkno
     """Fraction of spin shed per second when not turning."""
     speed_max: float = 250.0
     """No entity is faster; the wire's velocity range follows from it."""
+    belt_sectors: int = 5
+    """Sectors along an edge of the belt: the square around sector (0, 0) that asteroids do not
+    leave. 0 for a world without one."""
 
     @property
     def tick_s(self) -> float:
@@ -61,6 +66,12 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unkno
     def window_side(self) -> int:
         """Cells along one edge of the square a client is told about."""
         return 2 * self.view_radius_cells + 1
+
+    @property
+    def belt_bounds(self) -> tuple[float, float]:
+        """Where the belt begins, and where it ends, along both axes; world units."""
+        first = -(self.belt_sectors // 2)
+        return first * self.sector_size, (first + self.belt_sectors) * self.sector_size
 
 
 def check_rules(rules: Rules) -> None:
@@ -88,6 +99,8 @@ def check_rules(rules: Rules) -> None:
         problems.append("ship_speed_max must be above 0 and at most speed_max")
     if not 0 < rules.speed_max <= 250:
         problems.append("speed_max must be above 0 and at most 250 (the wire's range)")
+    if not 0 <= rules.belt_sectors <= BELT_SECTORS_MAX:
+        problems.append(f"belt_sectors must be 0 to {BELT_SECTORS_MAX}")
     if not 0 <= rules.ship_spin_max <= 31:
         problems.append("ship_spin_max must be 0 to 31 (the wire's range)")
     problems += [

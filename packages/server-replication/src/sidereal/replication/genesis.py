@@ -27,7 +27,6 @@ class Preset:
 
 PRESETS: Final = (Preset.BELT, Preset.EMPTY)
 
-BELT_SECTORS: Final = 5
 BELT_ASTEROIDS_PER_SIDE: Final = 45
 
 
@@ -108,13 +107,12 @@ def find_room(
 
 def _belt(schema: Schema, rules: Rules, rng: np.random.Generator) -> np.ndarray:
     side = BELT_ASTEROIDS_PER_SIDE
-    span = BELT_SECTORS * rules.sector_size
-    spacing = span / side
+    low, high = rules.belt_bounds
+    spacing = (high - low) / side
     count = side * side
     row, column = np.divmod(np.arange(count), side)
     radius = np.minimum(6.0 + rng.exponential(6.0, count), spacing / 3)
     jitter = spacing / 2 - radius - 2.0
-    low = -span / 2 + rules.sector_size / 2
     records = np.zeros(count, schema.full_record)
     records["x"] = low + (column + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * jitter
     records["y"] = low + (row + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * jitter

@@ -1,17 +1,45 @@
-"""Asteroids: they drift and spin, which is the physics' own doing, and bounce when hit."""
+"""Asteroids: they drift and spin, which is the physics' own doing, and bounce when hit.
+
+Nothing slows them down, so whatever was hit would leave the belt for good, and take a lease with it
+wherever it goes. The belt's edge turns them back: by one impulse, the mirror image of their way,
+which changes neither their speed nor their spin.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sidereal.shard.plugin import Phase, System
+import numpy as np
+
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.schema import Kind
+from sidereal.shard.plugin import Phase, Step, System
 
 
 class Asteroids:
-    """Nothing moves an asteroid but what runs into it."""
+    """Nothing moves an asteroid but what runs into it, and the belt's edge."""
 
     name = "asteroids"
 
     def systems(self, phase: Phase) -> Sequence[System]:
-        """Systems to run in a phase: none."""
-        return ()
+        """Systems to run in a phase."""
+        return (turn_back,) if phase is Phase.TICK else ()
+
+
+def turn_back(bodies: Columns, step: Step) -> None:
+    """Turn asteroids that would be beyond the belt's edge after this tick, and fly away from it.
+
+    One that is outside on its way back is left alone, so none is turned twice.
+
+    Mutates:
+        vx and vy of asteroids.
+    """
+    if not step.rules.belt_sectors:
+        return
+    low, high = step.rules.belt_bounds
+    rocks = bodies.alive & (bodies["kind"] == Kind.ASTEROID)
+    for place, speed in (("x", "vx"), ("y", "vy")):
+        there = bodies[place] + bodies[speed] * step.dt
+        leaves = ((there >= high) & (bodies[speed] > 0)) | ((there < low) & (bodies[speed] < 0))
+        turned = np.flatnonzero(rocks & leaves)
+        bodies[speed][turned] = -bodies[speed][turned]

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
+from sidereal.client.prediction import ShipState
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.message.player import Button
+from sidereal.protocol.rules import Rules
+
+HOME_AHEAD_S: Final = 3.0
+"""How far a bot looks ahead: at full speed it takes as long to turn round and stop."""
+
+HOME_MARGIN: Final = 400.0
+"""A bot that will be this near to the belt's edge, world units, turns home: what it has begun to
+thrust for two seconds must not take it beyond."""
+
+AIM: Final = 0.3
+"""Radians off the way home at which a bot thrusts."""
 
 
 class Behaviour(Protocol):
     """Decides the buttons of one bot, once per decision."""
 
-    def decide(self) -> tuple[int, float]:
-        """Buttons to hold next, and for how long in seconds."""
+    def decide(self, ship: ShipState | None, rules: Rules | None) -> tuple[int, float]:
+        """Choose buttons.
+
+        Args:
+            ship: as the server last said, None before it did.
+            rules: of the world, None before it is known.
+
+        Returns:
+            Buttons to hold next, and for how long in seconds.
+        """
         ...
 
 
 class Idle:
     """Holds nothing: what an unattended player costs."""
 
-    def decide(self) -> tuple[int, float]:
+    def decide(self, ship: ShipState | None, rules: Rules | None) -> tuple[int, float]:
         """Nothing, for a long time."""
         return 0, 3600.0
 
@@ -31,15 +52,18 @@ class Wander:
     """Turns somewhere, thrusts a while, coasts a while, now and then brakes.
 
     Over a minute it crosses several cells and sector borders, without ever going far from where a
-    person would: each leg is a turn, a burn and a drift.
+    person would: each leg is a turn, a burn and a drift. At the belt's edge it turns home.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._leg: list[tuple[int, float]] = []
 
-    def decide(self) -> tuple[int, float]:
-        """Next part of the leg it is on."""
+    def decide(self, ship: ShipState | None, rules: Rules | None) -> tuple[int, float]:
+        """Next part of the leg it is on, or of the way home."""
+        if ship is not None and rules is not None and is_leaving(ship, rules):
+            self._leg.clear()
+            return head_home(ship, rules)
         if not self._leg:
             self._leg = self._plan()
         return self._leg.pop()
@@ -56,6 +80,31 @@ class Wander:
         if rng.random() < 0.3:
             leg.append((int(Button.BRAKE), float(rng.uniform(0.3, 1.0))))
         return leg[::-1]
+
+
+def is_leaving(ship: ShipState, rules: Rules) -> bool:
+    """Tell whether a ship is too near to the belt's edge, or beyond, or will soon be."""
+    if not rules.belt_sectors:
+        return False
+    low, high = rules.belt_bounds
+    x, y = ship.x + ship.vx * HOME_AHEAD_S, ship.y + ship.vy * HOME_AHEAD_S
+    nearest, farthest = min(ship.x, ship.y, x, y), max(ship.x, ship.y, x, y)
+    return nearest < low + HOME_MARGIN or farthest > high - HOME_MARGIN
+
+
+def head_home(ship: ShipState, rules: Rules) -> tuple[int, float]:
+    """Turn towards the middle of the belt, and once it is ahead, thrust."""
+    low, high = rules.belt_bounds
+    middle = (low + high) / 2
+    # What is flown on the way must be lost, too.
+    wanted = math.atan2(middle - ship.y - 2 * ship.vy, middle - ship.x - 2 * ship.vx)
+    # It turns on for a while after the buttons are let go.
+    heading = ship.heading + ship.spin / max(rules.ship_spin_damping, 1.0)
+    off = math.remainder(wanted - heading, math.tau)
+    if abs(off) <= AIM:
+        return int(Button.THRUST), 0.4
+    turn = Button.LEFT if off > 0 else Button.RIGHT
+    return int(turn), min(max(abs(off) / max(rules.ship_spin_max, 1.0), 0.1), 0.6)
 
 
 BEHAVIOURS: dict[str, Callable[[np.random.Generator], Behaviour]] = {

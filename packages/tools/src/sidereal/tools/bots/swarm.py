@@ -271,7 +271,7 @@ class Swarm:
         while flying:
             now = clock()
             if now >= bot.decide_at:
-                buttons, hold_s = bot.behaviour.decide()
+                buttons, hold_s = bot.behaviour.decide(client.own_ship, client.rules)
                 client.hold(buttons)
                 bot.decide_at = now + hold_s
             flying = turn(client, socket, now)

@@ -100,7 +100,7 @@ class Cluster:
             np.random.default_rng(authority),
             shard_key=self._shard_key,
             schema=self.schema,
-            rules=make_rules(plan.tick_hz),
+            rules=make_rules(plan.tick_hz, plan.sectors_per_side),
         )
         world_rng = np.random.default_rng(world)
         belt = make_belt(self.schema, plan.sectors_per_side, plan.asteroids, world_rng)

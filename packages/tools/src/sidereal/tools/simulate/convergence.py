@@ -16,7 +16,7 @@ from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Checker, Cluster
 from sidereal.tools.simulate.processes import ClientProcess
-from sidereal.tools.simulate.surroundings import LeasesConverge
+from sidereal.tools.simulate.surroundings import BeltHolds, LeasesConverge
 
 SETTLED_TICKS: Final = 4
 """References replaced so lately may still be on their way."""
@@ -195,6 +195,7 @@ def make_final_checkers() -> list[Checker]:
     return [
         ReplicasConverge(),
         LeasesConverge(),
+        BeltHolds(),
         PredictionConverges(),
         ShardsConverge(),
         StoreConverges(),

@@ -24,9 +24,10 @@ LOOK_S: Final = (0.2, 0.8)
 """Bounds of the time an observer looks at one place."""
 
 
-def make_rules(tick_hz: int) -> Rules:
+def make_rules(tick_hz: int, sectors_per_side: int) -> Rules:
     """Make rules by which a ship crosses a sector in little more than a second, and stops in one.
 
+    The belt ends where the world does on two sides, so that asteroids are turned back there.
     Fewer ticks than usual, and undivided: what a run costs is mostly ticks.
     """
     return Rules(
@@ -38,6 +39,7 @@ def make_rules(tick_hz: int) -> Rules:
         ship_thrust=160.0,
         ship_speed_max=150.0,
         ship_brake=8.0,
+        belt_sectors=sectors_per_side + 2,
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 from sidereal.client.client import Client
 from sidereal.client.statistics import Stage
+from sidereal.protocol.state.schema import Kind
 from sidereal.replication.edge.leaseviews import LEASE_RADIUS, LEASES_EVERY_TICKS
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
@@ -54,3 +57,25 @@ class LeasesConverge:
             is_old = core.tick - self._changed.get(sector, 0) > SETTLED_TICKS
             if shown != truth and is_old:
                 yield f"takes sector {sector} for shard {shown}'s, it is shard {truth}'s"
+
+
+class BeltHolds:
+    """In the end no asteroid is outside the belt and flies away from it."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing before the end: what nobody simulates for a while flies on."""
+        return iter(())
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Look at everything that is further outside than it gets before its turn is known."""
+        columns, rows = core.world.columns, core.world.columns.rows()
+        rocks = rows[columns["kind"][rows] == Kind.ASTEROID]
+        x, y, _ = core.world.locate(rocks, core.tick)
+        low, high = core.rules.belt_bounds
+        slack = SETTLED_TICKS * core.rules.tick_s
+        for place, speed in ((x, columns["vx"][rocks]), (y, columns["vy"][rocks])):
+            beyond = np.maximum(low - place, place - high)
+            leaving = np.where(place > high, speed, -speed)
+            for at in np.flatnonzero((beyond > 0) & (beyond > leaving * slack) & (leaving > 0)):
+                net_id = columns.net_id[rocks[at]]
+                yield f"asteroid {net_id} is {beyond[at]:.0f} units outside and flies away"
