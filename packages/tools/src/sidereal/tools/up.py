@@ -31,6 +31,7 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.runtime.process import fields
+from sidereal.protocol.runtime.streams import redirect_log
 from sidereal.replication.ending import END_S_MAX
 from sidereal.tools.bots.report import BotsMeasured
 from sidereal.tools.children import Child
@@ -301,6 +302,7 @@ class Supervisor:
         status = await face.run()
         if status:
             self._errors.append(face.describe(status))
+            log.error("left %s", fields(child=face.name, why=face.describe(status)))
         return status
 
     async def _monitor(self, monitor: Child, url: str) -> None:
@@ -336,12 +338,11 @@ def _log_to_file(path: Path) -> Iterator[None]:
         with suppress(OSError):  # without a file it goes nowhere, and the monitor is not disturbed
             path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path if os.access(path.parent, os.W_OK) else os.devnull, LOG_FLAGS, 0o644)
-        os.dup2(file, 2)
+        redirect_log(file)
         os.close(file)
         yield
     finally:
-        sys.stderr.flush()
-        os.dup2(before, 2)
+        redirect_log(before)
         os.close(before)
 
 

@@ -182,6 +182,13 @@ def open_streams() -> None:
     atexit.register(log.drain)
 
 
+def redirect_log(descriptor: int) -> None:
+    """Send the log to another file from here on."""
+    if isinstance(sys.stderr, LossyStream):
+        sys.stderr.drain()
+    os.dup2(descriptor, 2)
+
+
 def lines_dropped() -> int:
     """Lines of this process's log that nobody has read and nobody will."""
     return sys.stderr.lines_dropped if isinstance(sys.stderr, LossyStream) else 0
