@@ -43,6 +43,7 @@ from sidereal.replication.replicator import Keys, Replicator
 WALL = 1_700_000_000.0
 SERVER = Address("192.0.2.1", 4000)
 SHARDS = Address("192.0.2.1", 4001)
+TIMEOUT_S = 5
 RULES = Rules()
 
 
@@ -80,7 +81,7 @@ class Cast:
             server_addresses=[SERVER],
             user_data=encode_user_data(user),
             expire_s=30,
-            timeout_s=5,
+            timeout_s=TIMEOUT_S,
             wall_now=WALL,
             entropy=self.entropy,
         )
@@ -164,6 +165,21 @@ def test_a_second_login_ends_the_first_and_the_world_goes_on() -> None:
     assert older.close_reason is not None
     assert snapshots(newer) >= 55
     assert len(cast.core.world.columns) == 2
+
+
+def test_a_client_that_vanishes_while_no_shard_is_connected_leaves_when_its_session_ends() -> None:
+    cast = Cast()
+    client = cast.connect(7, Role.PLAYER)
+    say_hello(client)
+    cast.run(4)
+    assert len(cast.core.world.columns) == 2
+    cast.clients.clear()
+    # Silent from the last datagram on, which came with the newest tick.
+    cast.run(TIMEOUT_S * RULES.tick_hz)
+    assert len(cast.core.world.columns) == 2
+    cast.run(2)
+    assert len(cast.core.world.columns) == 1
+    assert len(cast.core.clients.players) == 0
 
 
 def test_two_logins_of_an_account_in_one_tick_bring_one_ship() -> None:
