@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from sidereal.client.replica import Replica
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.limits import REORDER_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.stream import (
@@ -202,9 +201,9 @@ def test_lasting_parts_make_a_cell_known_up_to_the_tick_they_began(replica: Repl
         return datagram(tick, cell)
 
     replica.apply_untrusted(part(1, 10), 0.0)
-    for tick in range(11, 11 + 2 * REORDER_TICKS_MAX):
+    for tick in range(11, 11 + 2 * RULES.streams.reorder_ticks):
         replica.apply_untrusted(datagram(tick), 0.0)
-    replica.apply_untrusted(part(0, 10 + 2 * REORDER_TICKS_MAX), 0.0)
+    replica.apply_untrusted(part(0, 10 + 2 * RULES.streams.reorder_ticks), 0.0)
     assert replica.have[column(HERE)] == 10
     assert ids(replica) == [1, 2]
 
@@ -349,11 +348,11 @@ def test_a_jump_to_the_other_end_of_the_world_leaves_nothing_behind(replica: Rep
 
 def test_snapshots_that_are_too_old_are_dropped(replica: Replica) -> None:
     replica.apply_untrusted(datagram(1000), 0.0)
-    replica.apply_untrusted(known(1000 - REORDER_TICKS_MAX), 0.0)
-    assert (replica.have == 1000 - REORDER_TICKS_MAX).all()
+    replica.apply_untrusted(known(1000 - RULES.streams.reorder_ticks), 0.0)
+    assert (replica.have == 1000 - RULES.streams.reorder_ticks).all()
     replica = Replica(SCHEMA, RULES)
     replica.apply_untrusted(datagram(1000), 0.0)
-    replica.apply_untrusted(known(999 - REORDER_TICKS_MAX), 0.0)
+    replica.apply_untrusted(known(999 - RULES.streams.reorder_ticks), 0.0)
     assert (replica.have == -1).all()
     assert replica.stale == 1
 
@@ -361,9 +360,9 @@ def test_snapshots_that_are_too_old_are_dropped(replica: Replica) -> None:
 def test_the_lost_are_given_up_in_the_end(replica: Replica) -> None:
     replica.apply_untrusted(known(10, Told(HERE, {5: 8}, {5: 1})), 0.0)
     replica.apply_untrusted(datagram(12, Told(HERE, moved={5: 12}, since=10)), 0.0)
-    replica.expire(12 + REORDER_TICKS_MAX)
+    replica.expire(12 + RULES.streams.reorder_ticks)
     assert ids(replica) == [5]
-    replica.expire(13 + REORDER_TICKS_MAX)
+    replica.expire(13 + RULES.streams.reorder_ticks)
     assert ids(replica) == []
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from sidereal.protocol.errors import ConfigError
-from sidereal.protocol.rules import Rules, check_rules
+from sidereal.protocol.rules import Rules, StreamLimits, check_rules
 
 
 @pytest.mark.parametrize("cells", [1, 4, 15])
@@ -62,6 +62,30 @@ def test_rules_that_cannot_work_are_refused_by_name(name: str, values: list[floa
 def test_a_sector_without_cells_or_with_too_many_is_refused(sector: float, cell: float) -> None:
     with pytest.raises(ConfigError, match="1 to 15 cells along an edge"):
         check_rules(Rules(sector_size=sector, cell_size=cell))
+
+
+@pytest.mark.parametrize(
+    ("name", "streams"),
+    [
+        ("reorder_ticks", StreamLimits(reorder_ticks=0)),
+        ("reorder_ticks", StreamLimits(reorder_ticks=20, tombstone_ticks=20)),
+        ("tombstone_ticks", StreamLimits(tombstone_ticks=257)),
+        ("record_age_ticks", StreamLimits(record_age_ticks=256)),
+        ("record_age_ticks", StreamLimits(record_age_ticks=(1 << 15) + 1)),
+    ],
+)
+def test_limits_of_streams_that_do_not_fit_each_other_or_the_wire_are_refused(
+    name: str, streams: StreamLimits
+) -> None:
+    with pytest.raises(ConfigError, match=name):
+        check_rules(Rules(streams=streams))
+
+
+@pytest.mark.parametrize(
+    "streams", [StreamLimits(1, 2, 3), StreamLimits(255, 256, 257), StreamLimits(1, 256, 1 << 15)]
+)
+def test_limits_of_streams_at_their_edges_are_allowed(streams: StreamLimits) -> None:
+    check_rules(Rules(streams=streams))
 
 
 def test_every_problem_is_named_at_once() -> None:

@@ -9,7 +9,6 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.stream import (
-    AGE_MAX,
     MOVED,
     CellStream,
     columns_around,
@@ -82,10 +81,11 @@ def test_tombstones_are_kept_as_long_as_they_can_be_asked_for() -> None:
     stream = CellStream(SCHEMA, RULES)
     bury(stream, 10, 7, 0)
     publish(stream, 10, [], [], [])
-    for tick in range(11, 10 + AGE_MAX + 1):
+    for tick in range(11, 10 + RULES.streams.section_age_max + 1):
         publish(stream, tick, [], [], [])
         assert told(stream, 0, 9)[2] == [7]
-    for tick in range(10 + AGE_MAX + 1, 10 + AGE_MAX + 40):
+    forgotten = 10 + RULES.streams.section_age_max + 1
+    for tick in range(forgotten, forgotten + 39):
         publish(stream, tick, [], [], [])
     assert told(stream, 0, 9)[2] == []
     assert stream.newest_of(np.array([0]))[0] == 10, "that something left is known for ever"

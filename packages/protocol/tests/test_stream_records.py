@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.limits import REORDER_TICKS_MAX, UNRELIABLE_SIZE_MAX
+from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 
 DTYPE = BASE_SCHEMA.exact_record
+REORDER_TICKS = Rules().streams.reorder_ticks
 
 
 def send(
@@ -31,7 +33,7 @@ def send(
 
 
 def test_a_row_is_sent_until_it_is_acked_and_again_when_it_changes() -> None:
-    sender = RecordSender(DTYPE)
+    sender = RecordSender(DTYPE, REORDER_TICKS)
     [(ids, tag)] = send(sender, 5, [0, 1], [5, 4])
     assert sorted(ids) == [1, 2]
     assert len(send(sender, 6, [0, 1], [5, 4])) == 1
@@ -41,7 +43,7 @@ def test_a_row_is_sent_until_it_is_acked_and_again_when_it_changes() -> None:
 
 
 def test_an_ack_of_an_older_change_does_not_count_for_a_newer_one() -> None:
-    sender = RecordSender(DTYPE)
+    sender = RecordSender(DTYPE, REORDER_TICKS)
     [(_, old)] = send(sender, 1, [0], [1])
     [(_, new)] = send(sender, 2, [0], [2])
     sender.acked([old])
@@ -53,7 +55,7 @@ def test_an_ack_of_an_older_change_does_not_count_for_a_newer_one() -> None:
 
 
 def test_a_late_ack_says_nothing_about_the_slot_s_next_owner() -> None:
-    sender = RecordSender(DTYPE)
+    sender = RecordSender(DTYPE, REORDER_TICKS)
     [(_, tag)] = send(sender, 5, [0], [5])
     sender.forget(np.array([0]))
     sender.acked([tag])
@@ -61,7 +63,7 @@ def test_a_late_ack_says_nothing_about_the_slot_s_next_owner() -> None:
 
 
 def test_what_does_not_fit_comes_next() -> None:
-    sender = RecordSender(DTYPE, messages_max=1)
+    sender = RecordSender(DTYPE, REORDER_TICKS, messages_max=1)
     slots = list(range(40))
     seen: set[int] = set()
     for tick in range(1, 4):
@@ -71,16 +73,16 @@ def test_what_does_not_fit_comes_next() -> None:
 
 
 def test_messages_nobody_acks_are_forgotten() -> None:
-    sender = RecordSender(DTYPE)
-    for tick in range(1, 3 * REORDER_TICKS_MAX):
+    sender = RecordSender(DTYPE, REORDER_TICKS)
+    for tick in range(1, 3 * REORDER_TICKS):
         send(sender, tick, [0], [1])
-    assert sender.unacked <= REORDER_TICKS_MAX + 1
+    assert sender.unacked <= REORDER_TICKS + 1
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_receiver_ends_with_every_row_whatever_is_lost(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    sender = RecordSender(DTYPE)
+    sender = RecordSender(DTYPE, REORDER_TICKS)
     changed = np.zeros(60, np.int64)
     received = np.full(60, -1, np.int64)
     slots = np.arange(60)
@@ -115,7 +117,7 @@ def test_arbitrary_bytes_are_refused_or_read(message: bytes) -> None:
 
 
 def test_truncated_and_lengthened_messages_are_refused() -> None:
-    sender = RecordSender(DTYPE)
+    sender = RecordSender(DTYPE, REORDER_TICKS)
     message, _ = sender.collect(1, np.array([0]), np.array([1]), np.zeros(1, DTYPE))[0]
     for bad in (message[:-1], message + b"\0", message[:4], b"", b"\2" + message[1:]):
         with pytest.raises(WireError):

@@ -7,7 +7,6 @@ import pytest
 
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
 from sidereal.protocol.limits import (
-    REORDER_TICKS_MAX,
     SECTION_PARTS_MAX,
     SNAPSHOT_SIZE_MAX,
 )
@@ -242,7 +241,10 @@ def test_an_ack_of_a_former_client_in_the_same_row_does_not_count(server: Server
 
 
 def test_acks_count_up_to_the_age_at_which_receivers_drop_and_no_longer(server: Server) -> None:
-    for age, counts in ((REORDER_TICKS_MAX, True), (REORDER_TICKS_MAX + 1, False)):
+    for age, counts in (
+        (RULES.streams.reorder_ticks, True),
+        (RULES.streams.reorder_ticks + 1, False),
+    ):
         server.fanout.join(0)
         server.look(0)
         server.step()

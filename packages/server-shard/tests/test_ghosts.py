@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.protocol.limits import REORDER_TICKS_MAX
 from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
@@ -169,9 +168,9 @@ def test_invalid_rows_are_refused_and_counted(shard: Shard) -> None:
 
 def test_rows_of_a_long_ago_message_are_dropped(shard: Shard) -> None:
     shard.show(1000, rows(id=9))
-    shard.show(1000 - REORDER_TICKS_MAX - 1, rows())
+    shard.show(1000 - RULES.streams.reorder_ticks - 1, rows())
     assert shard.ghost is None
-    shard.show(1000 - REORDER_TICKS_MAX, rows())
+    shard.show(1000 - RULES.streams.reorder_ticks, rows())
     assert shard.ghost == 0.0
 
 

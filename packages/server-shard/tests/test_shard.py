@@ -459,7 +459,7 @@ def test_load_tells_of_steps_and_bodies(rig: Rig) -> None:
 
 
 def test_ghosts_are_seen_counted_and_gone_when_released(rig: Rig) -> None:
-    sender = RecordSender(BASE_SCHEMA.full_record)
+    sender = RecordSender(BASE_SCHEMA.full_record, RULES.streams.reorder_ticks)
     ones = np.ones(3, np.int64)
     rows = full_rows(3, tick=rig.tick)
     for message, tag in sender.collect(rig.tick, np.arange(3), ones, rows):

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 from .octets import Malformed, Octets, text_of, within
 from .snapshots import check_traits
 
-HISTORY: Final = 100
 WORLD_EDGE: Final = 2.0**31 * 1000
 EXACT: Final = "IIIddddddII"
 FULL: Final = EXACT + "Bff24sH"
@@ -97,6 +96,7 @@ class Simulated:
     """What a shard has: its bodies as they were adopted, and its ghosts."""
 
     def __init__(self) -> None:
+        self.reorder_ticks = 100
         self.bodies: dict[int, Body] = {}
         self.ghosts: dict[int, Body] = {}
         self._told: dict[int, int] = {}
@@ -107,7 +107,7 @@ class Simulated:
 
     def take_ghosts(self, rows: Rows) -> None:
         """Take a message of the ghost channel."""
-        if rows.tick < self._newest - HISTORY:
+        if rows.tick < self._newest - self.reorder_ticks:
             return
         self._newest = max(self._newest, rows.tick)
         for row in rows.bodies:

@@ -85,7 +85,7 @@ class ToClient:
         rules: Rules = welcome["rules"]
         self.welcome = welcome
         self._grid = Grid(rules.cell_size, rules.cells_per_sector, rules.view_radius)
-        self.replica = Replica(self._grid)
+        self.replica = Replica(self._grid, rules.reorder_ticks)
         early, self._early = self._early, []
         for body in early:
             self._take_snapshot(body)
@@ -115,6 +115,8 @@ class ToShard:
             return _listed("Ghosts", rows)
         message = read_message(SHARD_LINK, channel, True, body)
         match message["message"]:
+            case "ShardWelcome":
+                self.simulated.reorder_ticks = message["rules"].reorder_ticks
             case "Adopt":
                 message["records"] = read_records(message["records"])
                 self.simulated.adopt(message["records"])

@@ -98,11 +98,25 @@ class Rules(NamedTuple):
     ship_spin_damping: float
     speed_max: float
     belt_sectors: int
+    streams: list[int]
+
+    @property
+    def reorder_ticks(self) -> int:
+        """How much older than the newest something may be that still counts."""
+        return self.streams[0]
 
     @property
     def cells_per_sector(self) -> int:
         """Cells along an edge of a sector."""
         return round(self.sector_size / self.cell_size)
+
+
+def stream_limits(value: Any) -> list[int] | None:
+    """Allow for how long both ends go by what is old."""
+    if type(value) is not list or len(value) != 3 or None in map(integer(1, 32_768), value):
+        return None
+    reorder, tombstones, age = value
+    return value if reorder < tombstones <= 256 and tombstones < age else None
 
 
 _RULE_CHECKS: Final = (
@@ -113,6 +127,7 @@ _RULE_CHECKS: Final = (
     *(number(0, 1000),) * 2,
     FINITE,
     integer(0, 1 << 16),
+    stream_limits,
 )
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from .snapshots import Attributes, Cell, Grid, OwnBlock, Reference, Section, Snapshot, Tombstone
-
-HISTORY: Final = 100
 
 
 @dataclass
@@ -49,12 +46,13 @@ class Replica:
         centre: the cell in the middle of its window.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, reorder_ticks: int) -> None:
         self.entities: dict[int, Entity] = {}
         self.own: OwnBlock | None = None
         self.newest = -1
         self.centre: Cell = (0, 0)
         self._grid = grid
+        self._reorder_ticks = reorder_ticks
         self._own_told = -1
         self._window: list[Cell] = []
         self._window_moved = -1
@@ -81,7 +79,7 @@ class Replica:
         tick = snapshot.tick
         if snapshot.own is not None and tick > self._own_told:
             self.own, self._own_told = snapshot.own, tick
-        if tick < self.newest - HISTORY:
+        if tick < self.newest - self._reorder_ticks:
             return
         window = self._grid.window(snapshot.centre)
         if tick > self.newest:
@@ -189,7 +187,7 @@ class Replica:
         self._parts = {
             (column, to, lasts): came
             for (column, to, lasts), came in self._parts.items()
-            if to > self._have[column] and (lasts or to >= self.newest - HISTORY)
+            if to > self._have[column] and (lasts or to >= self.newest - self._reorder_ticks)
         }
         self._tombstones = {
             number: tick for number, tick in self._tombstones.items() if tick > known
@@ -197,6 +195,7 @@ class Replica:
         is_settled = known >= max(self._window_moved, *self._whole)
         for number, entity in list(self.entities.items()):
             if entity.is_lost and (
-                (is_settled and entity.moved <= known) or entity.lost_at < self.newest - HISTORY
+                (is_settled and entity.moved <= known)
+                or entity.lost_at < self.newest - self._reorder_ticks
             ):
                 del self.entities[number]

@@ -99,7 +99,8 @@ def _records(body: bytes) -> list[list[Any]]:
 
 
 def _rules(rules: Any) -> list[Any]:
-    return [*msgspec.structs.astuple(rules)]
+    listed: list[Any] = msgspec.to_builtins(rules)
+    return listed
 
 
 _CONTROLS: Final = ("control_epoch", "first", "entries")

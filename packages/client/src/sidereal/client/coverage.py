@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.limits import REORDER_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.changelog import Ints
 from sidereal.protocol.state.snapshot import Snapshot
@@ -168,7 +167,7 @@ class Coverage:
         for (column, to_tick), parts in self._parts.items():
             if parts.lasting:
                 lasting[column] = max(to_tick, lasting.get(column, to_tick))
-        oldest = self.newest_tick - REORDER_TICKS_MAX
+        oldest = self.newest_tick - self.rules.streams.reorder_ticks
         self._parts = {
             (column, to_tick): parts
             for (column, to_tick), parts in self._parts.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sidereal.client.replica import Applied
-from sidereal.protocol.limits import REORDER_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.snapshot import read_own_untrusted
 
@@ -33,7 +32,7 @@ class Glance:
         """
         tick, block = read_own_untrusted(self._rules, message)
         own = None if block is None else block[0]
-        self.stale += tick < self.newest_tick - REORDER_TICKS_MAX
+        self.stale += tick < self.newest_tick - self._rules.streams.reorder_ticks
         self.newest_tick = max(self.newest_tick, tick)
         return Applied(tick, own)
 

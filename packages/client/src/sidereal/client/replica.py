@@ -28,7 +28,7 @@ from sidereal.client.coverage import Coverage, Replaced
 from sidereal.client.interpolation import References
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import NET_ID_NONE
-from sidereal.protocol.limits import GRAVES_HELD_MAX, REORDER_TICKS_MAX
+from sidereal.protocol.limits import GRAVES_HELD_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.changelog import Ints, Rows
 from sidereal.protocol.state.columns import Columns
@@ -137,7 +137,7 @@ class Replica:
         """
         snapshot = read_snapshot_untrusted(self.schema, self.rules, message)
         own = None if snapshot.own is None else snapshot.own[0]
-        if snapshot.tick < self.newest_tick - REORDER_TICKS_MAX:
+        if snapshot.tick < self.newest_tick - self.rules.streams.reorder_ticks:
             self.stale += 1
             return Applied(snapshot.tick, own)
         side = self.rules.cells_per_side
@@ -160,8 +160,8 @@ class Replica:
         return Applied(snapshot.tick, own)
 
     def expire(self, tick: int) -> None:
-        """Give up whom nobody has found for `REORDER_TICKS_MAX` ticks."""
-        given_up = self._is_lost() & (self._lost_at < tick - REORDER_TICKS_MAX)
+        """Give up whom nobody has found for `StreamLimits.reorder_ticks`."""
+        given_up = self._is_lost() & (self._lost_at < tick - self.rules.streams.reorder_ticks)
         self._free(np.flatnonzero(given_up))
 
     # -- stages ---------------------------------------------------------------------------------

@@ -86,11 +86,6 @@ MALFORMED_PAYLOADS_MAX: Final = 16
 
 # -- streams ----------------------------------------------------------------------------------
 SNAPSHOT_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX
-TOMBSTONE_TICKS_MAX: Final = 256
-"""How long a cell remembers who left it; a receiver acked before that gets the cell whole."""
-REORDER_TICKS_MAX: Final = 100
-"""A snapshot more than this older than the newest one is dropped by its receiver, and an ack of
-one as old is ignored by its sender: what counts as received was applied."""
 SNAPSHOT_DATAGRAMS_MAX: Final = 16
 """Datagrams of one client's snapshot; what does not fit waits for the next tick."""
 SECTION_PARTS_MAX: Final = 8
@@ -99,8 +94,6 @@ REPLACE_PARTS_MAX: Final = 3
 """The same when the cell is told whole."""
 GRAVES_HELD_MAX: Final = 1 << 16
 """Tombstones a receiver remembers, so that nothing late brings back the dead."""
-RECORD_AGE_TICKS_MAX: Final = 16_384
-"""A record is sent anew at this age: its tick travels in 16 bits."""
 
 LEASE_RADIUS_MAX: Final = 7
 """Sectors from the middle to the edge of the square whose leases a client is told: all of them fit
@@ -157,4 +150,3 @@ assert WINDOW_SIZE_MIN <= WINDOW_SIZE_INITIAL <= WINDOW_SIZE_MAX
 assert WINDOW_SIZE_MAX <= ACK_SPAN_MAX * PAYLOAD_SIZE_MAX
 assert CONTROLS_PER_MESSAGE_MAX <= INPUTS_UNANSWERED_MAX
 assert REPLACE_PARTS_MAX <= SECTION_PARTS_MAX < SNAPSHOT_DATAGRAMS_MAX
-assert REORDER_TICKS_MAX < TOMBSTONE_TICKS_MAX < RECORD_AGE_TICKS_MAX < 1 << 16

@@ -23,6 +23,29 @@ _MAGNITUDE_MAX: Final = 1000.0
 BELT_SECTORS_MAX: Final = 1 << 16
 
 
+class StreamLimits(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True
+):
+    """For how long both ends of a stream go by what is old, in ticks.
+
+    Attributes:
+        reorder_ticks: a receiver drops what is more than this older than the newest it has, and a
+            sender ignores acks as late: so what counts as received was applied.
+        tombstone_ticks: a cell remembers for so long who left it; a receiver that has acked nothing
+            of it since then gets it whole. The age of a section travels in eight bits.
+        record_age_ticks: a record is sent anew at this age, because its tick travels in 16 bits.
+    """
+
+    reorder_ticks: int = 100
+    tombstone_ticks: int = 256
+    record_age_ticks: int = 16_384
+
+    @property
+    def section_age_max(self) -> int:
+        """Ticks a section may span."""
+        return self.tombstone_ticks - 1
+
+
 class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """World-wide constants, sent in every welcome so that both ends compute alike.
 
@@ -51,6 +74,7 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unkno
     belt_sectors: int = 5
     """Sectors along an edge of the belt: the square around sector (0, 0) that asteroids do not
     leave. 0 for a world without one."""
+    streams: StreamLimits = StreamLimits()
 
     @property
     def tick_s(self) -> float:
@@ -83,7 +107,7 @@ def check_rules(rules: Rules) -> None:
     problems = [
         f"{name} must be finite"
         for name, value in zip(rules.__struct_fields__, msgspec.structs.astuple(rules), strict=True)
-        if not math.isfinite(value)
+        if isinstance(value, float) and not math.isfinite(value)
     ]
     if not 1 <= rules.tick_hz <= 120:
         problems.append("tick_hz must be 1 to 120")
@@ -108,5 +132,15 @@ def check_rules(rules: Rules) -> None:
         for name in _MAGNITUDES
         if not 0 <= getattr(rules, name) <= _MAGNITUDE_MAX
     ]
+    problems += _stream_problems(rules.streams)
     if problems:
         raise ConfigError("; ".join(problems))
+
+
+def _stream_problems(streams: StreamLimits) -> list[str]:
+    problems = []
+    if not 1 <= streams.reorder_ticks < streams.tombstone_ticks <= 256:
+        problems.append("streams need 1 <= reorder_ticks < tombstone_ticks <= 256")
+    if not streams.tombstone_ticks < streams.record_age_ticks <= 1 << 15:
+        problems.append("record_age_ticks must be above tombstone_ticks and at most 32768")
+    return problems

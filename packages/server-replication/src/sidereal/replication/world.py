@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol import limits
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
@@ -105,6 +104,8 @@ class World:
 
     def __init__(self, schema: Schema, rules: Rules, capacity: int = 4096) -> None:
         self.schema = schema
+        # A cell that is let go takes its tombstones along.
+        assert rules.streams.tombstone_ticks < SECTOR_EMPTY_TICKS_MAX
         self.rules = rules
         self.columns = Columns(schema, capacity)
         self.sectors = SectorTable(rules)
@@ -230,7 +231,7 @@ class World:
             distance_max=POSITION_TOLERANCE,
             angle_max=HEADING_TOLERANCE,
         )
-        aged = tick - self.changed[slots] >= limits.RECORD_AGE_TICKS_MAX
+        aged = tick - self.changed[slots] >= self.rules.streams.record_age_ticks
         self._encode(present, np.flatnonzero(entered | off | aged))
         return moved
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
-from sidereal.protocol.limits import GRAVES_HELD_MAX, REORDER_TICKS_MAX
+from sidereal.protocol.limits import GRAVES_HELD_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate
@@ -116,7 +116,11 @@ class Ghosts:
         valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
         self.refused += int(len(records) - valid.sum())
         self._newest = max(self._newest, *(tick for tick, _ in batches))
-        counts = valid & (told >= self._newest - REORDER_TICKS_MAX) & ~self._void(records, told)
+        counts = (
+            valid
+            & (told >= self._newest - self._rules.streams.reorder_ticks)
+            & ~self._void(records, told)
+        )
         records, told = records[counts], told[counts]
         order = np.lexsort((told, records["epoch"], records["id"]))
         ids = records["id"][order]
@@ -165,10 +169,16 @@ class Ghosts:
     def _bury(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
         fresh = np.empty(len(net_ids), _GRAVE)
         fresh["id"], fresh["epoch"], fresh["tick"] = net_ids, epochs, tick
-        kept = self._graves[self._graves["tick"] >= self._newest - REORDER_TICKS_MAX]
+        kept = self._graves[
+            self._graves["tick"] >= self._newest - self._rules.streams.reorder_ticks
+        ]
         # An entity's newest release implies its older ones.
         kept = kept[~np.isin(kept["id"], fresh["id"])]
         self._graves = np.concatenate([kept, fresh])[-GRAVES_HELD_MAX:]
+
+    def _oldest(self) -> int:
+        """Tick before which a message no longer counts."""
+        return self._newest - self._rules.streams.reorder_ticks
 
     def _void(self, records: Records, told: Slots) -> NDArray[np.bool_]:
         graves = self._graves

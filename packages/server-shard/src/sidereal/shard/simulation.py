@@ -18,7 +18,6 @@ from sidereal.protocol.flight import substep_s
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
     MESSAGE_SIZE_MAX,
-    UNRELIABLE_SIZE_MAX,
 )
 from sidereal.protocol.message.codec import LEASE_ROW, decode_rows_untrusted
 from sidereal.protocol.message.shard import (
@@ -71,7 +70,7 @@ class Simulation:
         self._space = Space()
         self._controls = ControlQueues(self.bodies.columns.capacity)
         self._buttons = np.zeros(self.bodies.columns.capacity, dtype=np.uint16)
-        self._proposals = RecordSender(schema.exact_record, UNRELIABLE_SIZE_MAX)
+        self._proposals = RecordSender(schema.exact_record, rules.streams.reorder_ticks)
         self._leases: dict[int, int] = {}
         self._systems: dict[Phase, tuple[System, ...]] = {
             phase: tuple(system for plugin in plugins for system in plugin.systems(phase))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.limits import REORDER_TICKS_MAX, UNRELIABLE_SIZE_MAX
+from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.changelog import Ints, Rows
 
 RECORDS_VERSION: Final = 1
@@ -39,16 +39,23 @@ class RecordSender:
     """
 
     def __init__(
-        self, dtype: np.dtype[Any], size_max: int = UNRELIABLE_SIZE_MAX, messages_max: int = 1 << 16
+        self,
+        dtype: np.dtype[Any],
+        reorder_ticks: int,
+        *,
+        size_max: int = UNRELIABLE_SIZE_MAX,
+        messages_max: int = 1 << 16,
     ) -> None:
         """Begin with a receiver that knows nothing.
 
         Args:
             dtype: of a record.
+            reorder_ticks: see `StreamLimits`.
             size_max: bytes of a message.
             messages_max: messages of one `collect`; rows beyond wait, longest unsent first.
         """
         self._dtype = dtype
+        self._reorder_ticks = reorder_ticks
         self._rows_max = (size_max - RECORDS_HEADER.itemsize) // dtype.itemsize
         self._messages_max = messages_max
         self._acked: Ints = np.zeros(0, np.int64)
@@ -135,7 +142,7 @@ class RecordSender:
         # Messages are kept in the order of time.
         while self._messages:
             oldest = next(iter(self._messages))
-            if self._messages[oldest].tick >= self._tick - REORDER_TICKS_MAX:
+            if self._messages[oldest].tick >= self._tick - self._reorder_ticks:
                 break
             del self._messages[oldest]
 

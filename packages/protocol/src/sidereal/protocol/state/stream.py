@@ -33,7 +33,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.protocol.limits import TOMBSTONE_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import square_by_column
 from sidereal.protocol.state.changelog import TICK_MAX, Ints, Rows, arranged, empty
@@ -100,13 +99,8 @@ TOMBSTONE: Final = np.dtype([("id", "<u4"), ("tick", "<u2"), ("flags", "u1")])
 MOVED: Final = 1
 """Flag of a tombstone: it left for another cell; without it, it left the world."""
 
-AGE_MAX: Final = TOMBSTONE_TICKS_MAX - 1
-"""Ticks a section may span; a receiver further behind gets the cell whole."""
-
 _PRUNE_TICKS: Final = 16
 """Ticks between two clearings of tombstones too old to be asked for."""
-
-assert np.iinfo(np.uint8).max >= AGE_MAX
 
 
 def quiet_size(rules: Rules) -> int:
@@ -261,7 +255,9 @@ class CellStream:
                 np.concatenate(group_of), np.concatenate(at), np.concatenate(rows)
             )
         if tick % _PRUNE_TICKS == 0:
-            self._graves = self._graves.kept(self._graves.ticks() > tick - TOMBSTONE_TICKS_MAX)
+            self._graves = self._graves.kept(
+                self._graves.ticks() > tick - self.rules.streams.tombstone_ticks
+            )
         self._sum_up()
 
     def forget(self, groups: NDArray[np.int32]) -> None:
@@ -280,8 +276,8 @@ class CellStream:
 
         Args:
             group: int[n], -1 for a cell that has no group.
-            since: int64[n], at most `AGE_MAX` before the published tick, or -1: then everybody
-                who is there counts, and nobody who left.
+            since: int64[n], at most `StreamLimits.section_age_max` before the published tick, or
+                -1: then everybody who is there counts, and nobody who left.
         """
         groups = np.asarray(group, dtype=np.int64)
         return Changes(

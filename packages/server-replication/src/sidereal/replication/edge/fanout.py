@@ -32,7 +32,6 @@ from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.changelog import Ints
 from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import (
-    AGE_MAX,
     OWN,
     SNAPSHOT_VERSION,
     CellStream,
@@ -104,7 +103,8 @@ class Fanout:
         self._datagrams_max = datagrams_max
         self._layout = Layout(schema, rules)
         self._windows = Windows(rules, clients_max)
-        self._receipts = Receipts()
+        self._section_age_max = rules.streams.section_age_max
+        self._receipts = Receipts(rules.streams.reorder_ticks)
         self._transfers: dict[tuple[int, int], Transfer] = {}
         self._acks: list[Sequence[int]] = []
         self._collected = -1
@@ -209,7 +209,7 @@ class Fanout:
         # Until a transfer is done the cell has news, so it is not quiet either.
         row, column = np.nonzero(news & ~windows.lasting[clients])
         since = acked[row, column]
-        since[stream.tick - since > AGE_MAX] = -1
+        since[stream.tick - since > self._section_age_max] = -1
         changes = stream.changes_since(group[row, column], since)
         one = np.ones(len(row), np.int64)
         sections = self._layout.sections_of(row, column, since, one - 1, one, changes)
@@ -245,7 +245,7 @@ class Fanout:
         tick = self._stream.tick
         for key, transfer in list(self._transfers.items()):
             current = self._is_current(transfer)
-            if current and tick - transfer.to_tick <= AGE_MAX:
+            if current and tick - transfer.to_tick <= self._section_age_max:
                 row = int(np.searchsorted(clients, transfer.client))
                 due.setdefault(row, []).extend((transfer, part) for part in transfer.due(tick))
                 continue

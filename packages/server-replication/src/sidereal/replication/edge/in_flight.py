@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.limits import CLIENT_SLOTS_MAX, REORDER_TICKS_MAX, SNAPSHOT_DATAGRAMS_MAX
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX, SNAPSHOT_DATAGRAMS_MAX
 from sidereal.protocol.state.changelog import Ints
 from sidereal.replication.edge.transfer import Transfer
 
@@ -101,8 +101,9 @@ class Receipts:
         late: acks that came too late to count.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reorder_ticks: int) -> None:
         self.late = 0
+        self._reorder_ticks = reorder_ticks
         self._sent: dict[int, Sent] = {}
 
     def record(self, tick: int, sent: Sent) -> None:
@@ -113,7 +114,7 @@ class Receipts:
         """Forget what is too old for its ack to count: the receiver may have dropped it."""
         while self._sent:
             oldest = next(iter(self._sent))
-            if oldest >= tick - REORDER_TICKS_MAX:
+            if oldest >= tick - self._reorder_ticks:
                 break
             del self._sent[oldest]
 

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.protocol.ids import NET_ID_NONE, SHARD_NONE
+from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import RecordSender
@@ -172,8 +173,10 @@ class _Stream:
         versions: `_VERSION[n]`.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        self.sender = RecordSender(schema.full_record, messages_max=GHOST_MESSAGES_MAX)
+    def __init__(self, schema: Schema, rules: Rules) -> None:
+        self.sender = RecordSender(
+            schema.full_record, rules.streams.reorder_ticks, messages_max=GHOST_MESSAGES_MAX
+        )
         self.slots = np.empty(0, np.int64)
         self.versions = np.empty(0, _VERSION)
 
@@ -203,7 +206,7 @@ class GhostStreams:
         self._note_changes(seen.slots, present.tick)
         streams, self._streams = self._streams, {}
         for shard in self._shards.shards:  # 60 µs each and 1 µs per message
-            stream = streams.get(shard.peer) or _Stream(self._world.schema)
+            stream = streams.get(shard.peer) or _Stream(self._world.schema, self._world.rules)
             self._streams[shard.peer] = stream
             first, end = np.searchsorted(seen.shard, (shard.shard, shard.shard + 1))
             self._tell(shard, stream, seen.slots[first:end], present.tick)
