@@ -175,7 +175,7 @@ def record_messages(dtype: np.dtype, count: int, tick: int, epoch: int = 1) -> l
     for name in dtype.names or ():
         rows[name] = ships(count)[name]
     rows["tick"], rows["epoch"] = tick, epoch
-    sent = RecordSender(dtype).collect(tick, np.arange(count), np.full(count, tick), rows)
+    sent = RecordSender(dtype, 100).collect(tick, np.arange(count), np.full(count, tick), rows)
     return [message for message, _ in sent]
 
 

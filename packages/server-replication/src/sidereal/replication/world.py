@@ -104,8 +104,6 @@ class World:
 
     def __init__(self, schema: Schema, rules: Rules, capacity: int = 4096) -> None:
         self.schema = schema
-        # A cell that is let go takes its tombstones along.
-        assert rules.streams.tombstone_ticks < SECTOR_EMPTY_TICKS_MAX
         self.rules = rules
         self.columns = Columns(schema, capacity)
         self.sectors = SectorTable(rules)
