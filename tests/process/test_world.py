@@ -37,7 +37,7 @@ REPORT: dict[str, Any] = {
         "bytes_out_per_s": float,
         "bytes_in_per_s": float,
         "cpu_percent": float,
-        "rss_mb": float,
+        "private_mb": float,
     },
     "shards": [
         {
@@ -49,7 +49,7 @@ REPORT: dict[str, Any] = {
             "ghosts": int,
             "step_ms": Q,
             "cpu_percent": float,
-            "rss_mb": float,
+            "private_mb": float,
         }
     ],
     "database": {"kind": str, "saved_rows": int, "flush_ms": Q, "lag_ms": float},
@@ -66,6 +66,7 @@ REPORT: dict[str, Any] = {
         "position_error_units": Q,
         "lateness_ms": Q,
         "cpu_percent": float,
+        "private_mb": float,
     },
 }
 """What a report promises; of a run that measured everything, so without nulls."""

@@ -66,6 +66,7 @@ def test_the_block_has_exactly_the_members_the_report_promises() -> None:
         "position_error_units",
         "lateness_ms",
         "cpu_percent",
+        "private_mb",
     ]
     assert set(block["input_to_view_ms"]) == {"p50", "p90", "p99", "max", "count"}
     assert block["refused"] == 1
@@ -74,8 +75,8 @@ def test_the_block_has_exactly_the_members_the_report_promises() -> None:
 
 
 def test_two_processes_merge_into_one_block() -> None:
-    a = BotsMeasured(requested=2, connected=2, cpu_percent=10.0)
-    b = BotsMeasured(requested=3, connected=1, disconnected=1, cpu_percent=5.0)
+    a = BotsMeasured(requested=2, connected=2, cpu_percent=10.0, private_mb=50.0)
+    b = BotsMeasured(requested=3, connected=1, disconnected=1, cpu_percent=5.0, private_mb=40.0)
     b.refuse("world full")
     a.rtt_ms.add(1.0)
     b.rtt_ms.add(3.0)
@@ -84,6 +85,7 @@ def test_two_processes_merge_into_one_block() -> None:
     assert (block["requested"], block["connected"], block["disconnected"]) == (5, 3, 1)
     assert block["refused"] == 1
     assert block["cpu_percent"] == 15.0
+    assert block["private_mb"] == 90.0
     assert block["rtt_ms"]["count"] == 2
 
 

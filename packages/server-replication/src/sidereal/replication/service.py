@@ -22,6 +22,7 @@ from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
+from sidereal.protocol.runtime.memory import private_bytes
 from sidereal.protocol.runtime.process import entropy, fields, settle_memory, wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
@@ -143,7 +144,7 @@ class Service:
             "schema_hash": self._core.schema.hash.hex(),
             "process": {
                 "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
-                "rss_mb": round(usage.ru_maxrss / 1000, 1),
+                "private_mb": round(private_bytes() / 1e6, 1),
             },
             "endpoints": {
                 "clients": format_endpoint(self._clients.address),

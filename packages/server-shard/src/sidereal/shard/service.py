@@ -10,7 +10,6 @@ import logging
 import os
 import resource
 import socket
-import sys
 from typing import Final
 
 import trio
@@ -19,6 +18,7 @@ from sidereal.protocol.errors import CloseReason, UnavailableError
 from sidereal.protocol.ids import SHARD_NONE, Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
+from sidereal.protocol.runtime.memory import private_bytes
 from sidereal.protocol.runtime.process import SUPERVISED, entropy, fields, wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -200,7 +200,7 @@ class _Session:
             cpu_s_now, now = _cpu_s(), trio.current_time()
             step_us, self._step_us = self._step_us, []
             permille = round(1000 * (cpu_s_now - cpu_s) / (now - at))
-            self._core.report_load(permille, _rss_bytes(), step_us)
+            self._core.report_load(permille, private_bytes(), step_us)
             cpu_s, at = cpu_s_now, now
 
 
@@ -233,11 +233,3 @@ def _refusal(core: ShardCore, reason: CloseReason) -> str:
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
-
-
-def _rss_bytes() -> int:
-    """Resident memory; its peak where the system does not tell."""
-    if sys.platform == "linux":
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -203,12 +203,12 @@ class ShardCore:
             return None
         return self._phase.due_at(self.tick + 1)
 
-    def report_load(self, cpu_permille: int, rss_bytes: int, step_us: Sequence[int]) -> None:
+    def report_load(self, cpu_permille: int, private_bytes: int, step_us: Sequence[int]) -> None:
         """Tell the server how we are doing, about once a second.
 
         Args:
             cpu_permille: of one core, over the last second.
-            rss_bytes: resident memory.
+            private_bytes: memory that is its own.
             step_us: durations of the ticks since the last report, µs.
         """
         if self._simulation is None or self.closed is not None:
@@ -219,7 +219,7 @@ class ShardCore:
             ghosts=len(self._simulation.ghosts),
             guests=self._simulation.guest_count(),
             cpu_permille=cpu_permille,
-            rss_bytes=rss_bytes,
+            private_bytes=private_bytes,
             step_us=np.asarray(step_us, dtype="<u4").tobytes(),
         )
         self._send(ShardChannel.BEAT, load)

@@ -78,12 +78,12 @@ def _replication(
         "rejected": after["rejected"],
         "handovers": after["handovers"],
         "cpu_percent": round(100 * cpu_s / span_s, 1),
-        "rss_mb": last["process"]["rss_mb"],
+        "private_mb": last["process"]["private_mb"],
     }
 
 
 def _shard(shard: Mapping[str, Any], pid: int | None) -> dict[str, Any]:
-    names = ("sectors", "entities", "guests", "ghosts", "step_ms", "cpu_percent", "rss_mb")
+    names = ("sectors", "entities", "guests", "ghosts", "step_ms", "cpu_percent", "private_mb")
     return {"id": shard["id"], "pid": pid, **{name: shard[name] for name in names}}
 
 

@@ -121,7 +121,7 @@ class Load(_Message, frozen=True, tag=40):
     ghosts: U32
     guests: U32
     cpu_permille: U32
-    rss_bytes: int
+    private_bytes: int
     step_us: bytes
 
 

@@ -146,7 +146,7 @@ def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> d
         "ghosts": load.ghosts if load else None,
         "step_ms": quantiles(shard.step_us / 1000.0),
         "cpu_percent": load.cpu_permille / 10 if load else None,
-        "rss_mb": round(load.rss_bytes / 1e6, 1) if load else None,
+        "private_mb": round(load.private_bytes / 1e6, 1) if load else None,
         "newest_tick": shard.newest_tick,
         "proposals_dropped": shard.proposals_dropped,
     }

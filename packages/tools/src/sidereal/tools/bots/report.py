@@ -102,6 +102,7 @@ class BotsMeasured:
     disconnected: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     cpu_percent: float | None = None
+    private_mb: float | None = None
     snapshot_hz: Histogram = field(default_factory=Histogram)
     input_to_view_ms: Histogram = field(default_factory=Histogram)
     rtt_ms: Histogram = field(default_factory=Histogram)
@@ -123,6 +124,8 @@ class BotsMeasured:
             self.refused[reason] = self.refused.get(reason, 0) + count
         if other.cpu_percent is not None:
             self.cpu_percent = (self.cpu_percent or 0.0) + other.cpu_percent
+        if other.private_mb is not None:
+            self.private_mb = (self.private_mb or 0.0) + other.private_mb
         for name in HISTOGRAMS:
             getattr(self, name).merge(getattr(other, name))
 
@@ -135,6 +138,7 @@ class BotsMeasured:
             "refused": sum(self.refused.values()),
             **{name: getattr(self, name).quantiles() for name in HISTOGRAMS},
             "cpu_percent": None if self.cpu_percent is None else round(self.cpu_percent, 1),
+            "private_mb": None if self.private_mb is None else round(self.private_mb, 1),
         }
 
 
@@ -148,7 +152,7 @@ HISTOGRAMS: Final = (
     "lateness_ms",
 )
 """Members of the `bots` block that are a `Q`, in its order."""
-COUNTS: Final = ("requested", "connected", "disconnected", "refused", "cpu_percent")
+COUNTS: Final = ("requested", "connected", "disconnected", "refused", "cpu_percent", "private_mb")
 """Members that are a number."""
 _PARTS_OF_Q: Final = ("p50", "p90", "p99", "max", "count")
 _COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {

@@ -40,6 +40,7 @@ from sidereal.client.http import open_http
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
+from sidereal.protocol.runtime.memory import private_bytes
 from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
@@ -192,6 +193,7 @@ class Swarm:
             finally:
                 elapsed_s = max(seams.clock() - began_at, 1e-9)
                 self.measured.cpu_percent = 100 * (seams.cpu_clock() - cpu_began_at) / elapsed_s
+                self.measured.private_mb = private_bytes() / 1e6
                 self.measured.refused = dict(Counter(self._turned_away.values()))
 
     # -- one bot ------------------------------------------------------------------------------

@@ -320,6 +320,7 @@ def _gauges(status: Status) -> dict[str, float | None]:
         "clients": replication["clients"],
         "tick_p99_ms": replication["tick_ms"]["p99"],
         "lag_ms": database["lag_ms"],
+        "private_mb": status["process"]["private_mb"],
         "waiting_rows": database["waiting_rows"],
     }
     for row in status["shards"]:

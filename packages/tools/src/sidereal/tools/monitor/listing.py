@@ -72,7 +72,7 @@ SHARD_COLUMNS: Final = (
     Column("p99 ms", True),
     Column("budget", False, 2),
     Column("cpu", True, 1),
-    Column("rss MB", True, 7),
+    Column("own MB", True, 7),
     Column("late ticks", True, 8),
     Column("dropped", True, 9),
 )
@@ -192,7 +192,7 @@ def _shard_rows(picture: Picture) -> list[Row]:
             ),
             Cell(marks.gauge(None if p99 is None else p99 / budget, GAUGE_WIDTH), p99 or 0.0),
             Cell(marks.say(marks.BLANK if cpu is None else f"{cpu:.0f} %", style), cpu or 0.0),
-            _count(shard["rss_mb"], style),
+            _count(shard["private_mb"], style),
             _count(late, marks.DIM if lost else marks.judge(late, 4, 20)),
             _count(dropped, marks.WARN if dropped else marks.DIM),
         )

@@ -94,6 +94,7 @@ def world_lines(picture: Picture, width: int) -> list[Text]:
         _line("handovers", _total(picture, "handovers"), curve("handovers")),
         _line("database", _database(picture), _lag_curve(picture, room)),
         _line("rejected", _rejected(picture), curve("rejected")),
+        _line("memory", _memory(picture), curve("private_mb")),
         _line("proposals", _total(picture, "proposals"), curve("proposals")),
         _line("snapshots", _total(picture, "snapshots"), curve("snapshots")),
         _line("to clients", _bytes(picture, "bytes_out"), curve("bytes_out")),
@@ -117,6 +118,11 @@ def _total(picture: Picture, name: str) -> Text:
 
 def _bytes(picture: Picture, name: str) -> Text:
     return Text(marks.byte_rate(picture.rates.get(name)))
+
+
+def _memory(picture: Picture) -> Text:
+    text = Text(f"{picture.status['process']['private_mb']:.0f} MB")
+    return text.append(" of the server's own", marks.DIM)
 
 
 def _rejected(picture: Picture) -> Text:
