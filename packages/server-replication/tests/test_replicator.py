@@ -11,6 +11,8 @@ from sidereal.protocol.channel.events import Received
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.limits import (
+    CHAT_HEARD_BURST,
+    CHAT_HEARD_PER_S,
     CHAT_LINES_BURST,
     CHAT_SIZE_MAX,
     CLIENT_MESSAGES_BURST,
@@ -235,6 +237,45 @@ def test_a_flood_of_chat_reaches_others_as_a_few_lines() -> None:
     assert len(chat_lines(other)) <= CHAT_LINES_BURST + 1
     assert cast.core.clients.dropped["chat_too_fast"] >= 90
     assert loud.close_reason is None
+
+
+def heard_by(cast: Cast, client: ClientEndpoint, speakers: list[ClientEndpoint]) -> list[str]:
+    """Let everybody say a line at once; what one of them hears."""
+    chat_lines(client)
+    for number, speaker in enumerate(speakers):
+        speaker.send(PlayerChannel.COMMAND, encode_message(Chat(f"line {number}")))
+    cast.run(4)
+    return chat_lines(client)
+
+
+def test_a_line_goes_to_those_who_have_the_speaker_in_view_and_back() -> None:
+    cast = Cast()
+    speaker, near, far = (cast.connect(account, Role.OBSERVER) for account in (1, 2, 3))
+    for client in (speaker, near, far):
+        say_hello(client)
+    cast.run(4)
+    in_view = RULES.view_radius_cells * RULES.cell_size
+    near.send(PlayerChannel.COMMAND, encode_message(LookAt(in_view, 0.0)))
+    far.send(PlayerChannel.COMMAND, encode_message(LookAt(in_view + RULES.cell_size, 0.0)))
+    cast.run(4)
+    speaker.send(PlayerChannel.COMMAND, encode_message(Chat("hello")))
+    cast.run(4)
+    assert [chat_lines(client) for client in (speaker, near, far)] == [["hello"], ["hello"], []]
+
+
+def test_however_many_speak_a_client_hears_a_few_lines_and_always_its_own() -> None:
+    cast = Cast(clients_max=40)
+    crowd = [cast.connect(0, Role.OBSERVER, ticks=1) for _ in range(40)]
+    for client in crowd:
+        say_hello(client)
+    cast.run(20)
+    heard = [len(heard_by(cast, crowd[0], crowd)) for _ in range(5)]
+    assert heard[0] == CHAT_HEARD_BURST + 1
+    # Five rounds of four ticks each: what a client may hear in a second, and its own lines.
+    assert sum(heard[1:]) <= CHAT_HEARD_PER_S * 16 * RULES.tick_s + 4 + 1
+    assert min(heard[1:]) >= 1
+    assert cast.core.clients.dropped["chat_unheard"] > 40 * 100
+    assert all(client.close_reason is None for client in crowd)
 
 
 def test_chat_that_would_move_a_terminals_cursor_is_not_passed_on() -> None:

@@ -1,8 +1,8 @@
 """The authority: it owns the truth, and everybody else only proposes or asks.
 
 The tick is `replicator`, as the list of its stages. They work on the `world` (columns); `ingest`
-with `validate` decides what is believed, `fleet` and `genesis` where entities come from, `notes`
-keeps what happened for logs. The rooms, by what they decide:
+with `validate` decides what is believed, `fleet`, `genesis` and `spots` where entities come from,
+`notes` keeps what happened for logs. The rooms, by what they decide:
 
 * `ownership`: who simulates what. Rules for leases, handovers and ghosts.
 * `edge`: what each client is sent.

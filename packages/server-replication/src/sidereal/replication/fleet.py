@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sidereal.replication.genesis import find_room, make_ship
+from sidereal.replication.spots import nearest_free_spot
 from sidereal.replication.world import UUID, World
 
 
@@ -48,13 +49,20 @@ class Fleet:
         self._hangar[account] = Berth(record, uuid)
 
     def launch(self, account: int, name: str, tick: int) -> int:
-        """Put an account's ship into the world: where it was, or new in a free spot.
+        """Put an account's ship into the world: near where it was, or new in a free spot.
+
+        What has drifted to where it was meanwhile stays; the ship gets the nearest spot beside it.
 
         Returns:
             its slot; its `control_epoch` is new and its `input_seq` 0.
         """
-        berth = self._hangar.pop(account, None) or self._build(name, tick)
+        present = self._world.present(tick)
+        radius = self._world.columns["radius"][present.slots]
+        others = present.x, present.y, radius
+        berth = self._hangar.pop(account, None) or self._build(name, others, tick)
         record = berth.record.copy()
+        x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
+        record["x"], record["y"] = nearest_free_spot(x, y, size, others)
         record["tick"] = tick
         record["epoch"] += np.uint32(1)
         record["control_epoch"], record["input_seq"] = record["epoch"], 0
@@ -69,10 +77,10 @@ class Fleet:
         record["tick"] = tick
         return Berth(record, self._world.uuid[slots])
 
-    def _build(self, name: str, tick: int) -> Berth:
-        present = self._world.present(tick)
-        radius = self._world.columns["radius"][present.slots]
-        x, y = find_room(present.x, present.y, radius, self._world.rules, self._rng)
+    def _build(
+        self, name: str, others: tuple[np.ndarray, np.ndarray, np.ndarray], tick: int
+    ) -> Berth:
+        x, y = find_room(*others, self._world.rules, self._rng)
         heading = float(self._rng.uniform(-np.pi, np.pi))
         record = make_ship(self._world.schema, name, x, y, heading, tick)
         return Berth(record, np.frombuffer(self._entropy(16), UUID, 1))

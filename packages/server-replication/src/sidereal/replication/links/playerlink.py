@@ -40,6 +40,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews, is_of_leases
+from sidereal.replication.links.audience import Audience
 from sidereal.replication.links.players import ControlsVerdict, Phase, Player, Players
 
 HELLO_WITHIN_S: Final = 5.0
@@ -94,6 +95,7 @@ class PlayerLink:
         self.dropped: Counter[str] = Counter()
         self._fanout = fanout
         self._lease_views = lease_views
+        self._audience = Audience(rules, clients_max)
         self._schema = schema
         self._rules = rules
         self._inbox: list[tuple[int, ClientMessage]] = []
@@ -136,6 +138,8 @@ class PlayerLink:
         joined: list[Player] = []
         deferred: set[int] = set()
         inbox, self._inbox = self._inbox, []
+        if any(isinstance(message, Chat) for _, message in inbox):
+            self._audience.gather(self.players, now)
         for peer, message in inbox:
             player = self.players.get(peer)
             if player is None or player.phase is Phase.LEAVING:
@@ -183,13 +187,6 @@ class PlayerLink:
     def send(self, player: Player, message: ServerMessage) -> None:
         """Send one client a reliable message."""
         self.endpoint.send(player.peer, PlayerChannel.COMMAND, encode_message(message))
-
-    def broadcast(self, message: ServerMessage) -> None:
-        """Send everybody who has joined a reliable message."""
-        body = encode_message(message)
-        for player in self.players:
-            if player.phase is Phase.JOINED:
-                self.endpoint.send(player.peer, PlayerChannel.COMMAND, body)
 
     def _open(self, event: PeerOpened, now: float) -> None:
         try:
@@ -243,6 +240,7 @@ class PlayerLink:
             return []
         player.phase = Phase.JOINED
         self._fanout.join(player.row)
+        self._audience.join(player.row, now)
         self.send(
             player,
             Welcome(self._schema.hash, self._rules, tick, player.account, player.role, player.name),
@@ -268,7 +266,16 @@ class PlayerLink:
             if left >= -1:
                 self.send(player, Notice("not said: wait a moment between two lines"))
         else:
-            self.broadcast(Chat(message.text, player.name))
+            self._pass_on(player, Chat(message.text, player.name))
+
+    def _pass_on(self, speaker: Player, line: Chat) -> None:
+        """Send a line to whoever hears it."""
+        heard = self._audience.hear(speaker)
+        if heard.dropped:
+            self.dropped["chat_unheard"] += heard.dropped
+        body = encode_message(line)
+        for player in heard.listeners:
+            self.endpoint.send(player.peer, PlayerChannel.COMMAND, body)
 
     def _look(self, player: Player, message: LookAt) -> None:
         if player.role is Role.PLAYER:

@@ -1,0 +1,88 @@
+"""Ships come back to where they were, or as near to it as there is room."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.replication.fleet import Fleet
+from sidereal.replication.genesis import SHIP_RADIUS, make_ship
+from sidereal.replication.spots import CLEARANCE, RING_STEP, nearest_free_spot
+from sidereal.replication.world import UUID, World
+
+APART = SHIP_RADIUS + CLEARANCE
+
+
+class Port:
+    """A world with rocks, and a fleet."""
+
+    def __init__(self, *rocks: tuple[float, float, float]) -> None:
+        rng = np.random.default_rng(1)
+        self.world = World(BASE_SCHEMA, Rules())
+        self.fleet = Fleet(self.world, rng.bytes, rng)
+        records = np.zeros(len(rocks), BASE_SCHEMA.full_record)
+        records["x"], records["y"], records["radius"] = np.array(rocks).reshape(-1, 3).T
+        records["kind"], records["mass"], records["tick"] = Kind.ASTEROID, 10.0, 1
+        self.rocks = self.world.enter(records, np.zeros(len(rocks), UUID), np.zeros(len(rocks)), 1)
+
+    def launch(self, account: int, tick: int = 5) -> tuple[float, float]:
+        slot = self.fleet.launch(account, "Ada", tick)
+        columns = self.world.columns
+        assert columns.tick[slot] == tick
+        return float(columns["x"][slot]), float(columns["y"][slot])
+
+    def shelter(self, account: int, x: float, y: float) -> None:
+        self.fleet.shelter(account, make_ship(BASE_SCHEMA, "Ada", x, y, 0.0, 1), np.zeros(1, UUID))
+
+
+def test_a_ship_comes_back_to_where_it_was() -> None:
+    port = Port((0.0, 0.0, 30.0))
+    port.shelter(7, 30.0 + APART + 0.1, 0.0)
+    assert port.launch(7) == (30.0 + APART + 0.1, 0.0)
+
+
+@pytest.mark.parametrize("off", [0.0, 10.0, 35.0])
+def test_a_ship_comes_back_beside_a_rock_that_has_drifted_there(off: float) -> None:
+    port = Port((500.0, 0.0, 30.0))
+    port.world.columns["vx"][port.rocks] = -500.0 / (199 * Rules().tick_s)
+    port.shelter(7, off, 0.0)
+    x, y = port.launch(7, tick=200)
+    assert math.hypot(x, y) >= 30.0 + APART - 1e-6
+    assert math.hypot(x - off, y) <= 30.0 + APART - off + 2 * RING_STEP
+
+
+def test_two_ships_of_one_place_come_back_side_by_side() -> None:
+    port = Port()
+    for account in (7, 8, 9):
+        port.shelter(account, 100.0, 100.0)
+    spots = [port.launch(account) for account in (7, 8, 9)]
+    apart = [math.dist(a, b) for a in spots for b in spots if a != b]
+    assert spots[0] == (100.0, 100.0)
+    assert min(apart) >= SHIP_RADIUS + APART - 1e-6
+    assert max(apart) < 4 * APART
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 300))
+def test_the_spot_is_free_and_none_is_much_nearer(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    others = rng.normal(0.0, 60.0, count), rng.normal(0.0, 60.0, count), rng.uniform(1, 20, count)
+    x, y = nearest_free_spot(0.0, 0.0, SHIP_RADIUS, others)
+
+    def is_free(x: float, y: float, slack: float = 0.0) -> bool:
+        gap = np.hypot(others[0] - x, others[1] - y) - others[2] - APART
+        return bool((gap >= slack).all())
+
+    assert is_free(x, y, -1e-6)
+    # A spot with a step of room all around would have been found on a ring within it.
+    away = np.hypot(x, y) - 2 * RING_STEP
+    for _ in range(200 if away > 0 else 0):
+        distance, angle = away * math.sqrt(rng.random()), rng.uniform(0.0, math.tau)
+        spot = distance * math.cos(angle), distance * math.sin(angle)
+        assert not is_free(*spot, 2 * RING_STEP)
