@@ -91,6 +91,8 @@ class Authority:
             self.now += RULES.tick_s
             self.carry()
             self._deliver(self.core.turn(self.now, WALL))
+            for request in self.core.fleet.take_requests():
+                self.core.fleet.deliver(request, None)  # everybody is new here
             self.carry()
 
     def carry(self) -> None:

@@ -125,6 +125,8 @@ class Stage:
         now, wall_now, core = self.now, WALL_START + self.now, self.core
         self._deliver()
         outgoing = core.turn(now, wall_now)
+        for request in core.fleet.take_requests():
+            core.fleet.deliver(request, None)  # nobody has flown before
         self._send(SHARDS, outgoing.shards)
         self._send(CLIENTS, [] if self.silent else outgoing.clients)
         self._send(SHARD_AT, self.shard.turn(now))

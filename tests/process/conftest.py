@@ -291,7 +291,7 @@ def load_world(data_dir: Path) -> Recovered:
 
     async def load() -> Recovered:
         async with open_store(Embedded(data_dir), BASE_SCHEMA) as store:
-            return await store.load_world()
+            return await store.load_world(ships=True)
 
     return trio.run(load)
 

@@ -171,7 +171,6 @@ def test_a_world_goes_on_where_it_stopped(first: Run, second: Run) -> None:
     assert second.began["tick"] >= before.tick > first.began["tick"]
     assert after.tick > second.began["tick"]
     replication = second.began["replication"]
-    assert replication["ships_in_hangar"] == BOTS
     assert replication["entities"] == len(before.rows) - BOTS > 2000
     assert set(after.uuid.tolist()) == set(before.uuid.tolist())
     assert len(after.uuid) == len(before.uuid)

@@ -35,6 +35,8 @@ SHELLS: Final = (
     "replication/http/passwords.py",
     "replication/http/server.py",
     "replication/keeping/postgres/*",
+    "replication/keeping/database.py",
+    "replication/keeping/rows.py",
     "replication/keeping/saver.py",
     "replication/keeping/store.py",
     "replication/keeping/tables.py",
@@ -71,8 +73,8 @@ CORES_AMONG_SHELLS: Final = (
 
 DOORS: Final = {
     "pymunk": ("shard/space.py",),
-    "asyncpg": ("replication/keeping/store.py", "replication/keeping/postgres/*"),
-    "trio_asyncio": ("replication/keeping/store.py", "replication/keeping/postgres/*"),
+    "asyncpg": ("replication/keeping/database.py", "replication/keeping/postgres/*"),
+    "trio_asyncio": ("replication/keeping/database.py", "replication/keeping/postgres/*"),
     "starlette": ("replication/http/app.py",),
     "h11": ("replication/http/connection.py",),
     "arcade": ("client/front/*",),
@@ -314,7 +316,7 @@ def test_each_rule_catches_what_it_is_for(rule: Rule, path: str, text: str) -> N
         (long_functions, "shard/shard.py", 'def f():\n    """A.\n' + "\n" * 60 + '    """'),
         (forbidden_names, "protocol/state/columns.py", "class Datagram: pass"),
         (closed_doors, "shard/space.py", "import pymunk"),
-        (closed_doors, "replication/keeping/store.py", "import asyncpg"),
+        (closed_doors, "replication/keeping/database.py", "import asyncpg"),
         (impure_cores, "client/driver.py", "import time\nasync def f(): pass"),
         (impure_cores, "protocol/testing/link.py", "import random\nr = random.Random(3)"),
         (impure_cores, "client/client.py", "import numpy as np\nrng = np.random.default_rng(3)"),

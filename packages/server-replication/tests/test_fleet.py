@@ -13,6 +13,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.fleet import Fleet
 from sidereal.replication.genesis import SHIP_RADIUS, make_ship
+from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.spots import CLEARANCE, RING_STEP, nearest_free_spot
 from sidereal.replication.world import UUID, World
 
@@ -25,20 +27,21 @@ class Port:
     def __init__(self, *rocks: tuple[float, float, float]) -> None:
         rng = np.random.default_rng(1)
         self.world = World(BASE_SCHEMA, Rules())
-        self.fleet = Fleet(self.world, rng.bytes, rng)
+        self.fleet = Fleet(self.world, WriteBehind(self.world), rng.bytes, rng)
+        self.saved: dict[int, Berth] = {}
         records = np.zeros(len(rocks), BASE_SCHEMA.full_record)
         records["x"], records["y"], records["radius"] = np.array(rocks).reshape(-1, 3).T
         records["kind"], records["mass"], records["tick"] = Kind.ASTEROID, 10.0, 1
         self.rocks = self.world.enter(records, np.zeros(len(rocks), UUID), np.zeros(len(rocks)), 1)
 
     def launch(self, account: int, tick: int = 5) -> tuple[float, float]:
-        slot = self.fleet.launch(account, "Ada", tick)
+        slot = self.fleet.launch(account, "Ada", tick, self.saved.get(account))
         columns = self.world.columns
         assert columns.tick[slot] == tick
         return float(columns["x"][slot]), float(columns["y"][slot])
 
     def shelter(self, account: int, x: float, y: float) -> None:
-        self.fleet.shelter(account, make_ship(BASE_SCHEMA, "Ada", x, y, 0.0, 1), np.zeros(1, UUID))
+        self.saved[account] = Berth(make_ship(BASE_SCHEMA, "Ada", x, y, 0.0, 1), np.zeros(1, UUID))
 
 
 def test_a_ship_comes_back_to_where_it_was() -> None:

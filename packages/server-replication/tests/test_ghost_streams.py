@@ -96,7 +96,7 @@ class Rig:
         slot = self.slot(net_id)
         row = self.world.columns.store(slot, BASE_SCHEMA.exact_record)
         row["x"], row["tick"] = x, self.tick + 1
-        self.world.commit(slot, row)
+        self.world.commit(slot, row, self.tick)
 
     def step(self) -> dict[int, Told]:
         self.tick += 1

@@ -458,7 +458,7 @@ async def test_requests_are_not_logged(
 
 async def test_accounts_are_kept_in_the_real_store(database_url: str) -> None:
     async with open_store(database_url, BASE_SCHEMA) as store, httpx.AsyncClient() as client:
-        await store.migrate()
+        await store.begin("token", "a test")
         endpoint = Endpoint(client)
         async with serving(endpoint, store):
             assert (await endpoint.register()).status_code == 201

@@ -8,11 +8,12 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 
 
-def recover(tick: int, rows: np.ndarray, account: int = 0) -> Replicator:
+def recover(tick: int, rows: np.ndarray) -> Replicator:
     rng = np.random.default_rng(1)
     core = Replicator(
         schema=BASE_SCHEMA,
@@ -26,9 +27,7 @@ def recover(tick: int, rows: np.ndarray, account: int = 0) -> Replicator:
         now=0.0,
         tick=tick,
     )
-    count = len(rows)
-    uuid = np.frombuffer(rng.bytes(16 * count), UUID)
-    core.populate(rows, uuid, np.full(count, account, np.int64), np.ones(count, np.bool_))
+    core.populate(rows, np.frombuffer(rng.bytes(16 * len(rows)), UUID))
     return core
 
 
@@ -46,12 +45,25 @@ def test_epochs_go_on_after_the_saved_ones() -> None:
     assert world.columns.epoch[world.columns.rows()].tolist() == [42]
 
 
-def test_a_ship_waits_for_its_pilot_and_takes_controls_of_a_newer_epoch_only() -> None:
+def test_what_was_recovered_is_not_saved_again_until_it_changes() -> None:
+    core = recover(1000, make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 900))
+    assert core.saving.take_batch(10, core.tick) is None
+
+
+def test_what_is_removed_after_a_start_is_removed_from_the_database() -> None:
+    core = recover(1000, make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 900))
+    core.remove(core.world.columns.rows())
+    batch = core.saving.take_batch(10, core.tick)
+    assert batch is not None
+    assert batch.removed.tolist() == [True]
+    assert len(core.world.columns) == 0
+
+
+def test_a_ship_takes_controls_of_a_newer_epoch_only() -> None:
     saved = make_ship(BASE_SCHEMA, "ship", 70.0, 80.0, 0.0, 900)
     saved["epoch"] = 41
-    core = recover(1000, saved, account=7)
-    assert len(core.world.columns) == 0
-    slot = core.fleet.launch(7, "ship", 1001)
+    core = recover(1000, np.zeros(0, BASE_SCHEMA.full_record))
+    slot = core.fleet.launch(7, "ship", 1001, Berth(saved, np.zeros(1, UUID)))
     assert core.world.columns.epoch[slot] == core.world.columns["control_epoch"][slot] == 42
     assert core.world.columns["x"][slot] == 70.0
 
@@ -59,7 +71,10 @@ def test_a_ship_waits_for_its_pilot_and_takes_controls_of_a_newer_epoch_only() -
 def test_a_ship_comes_to_rest_where_it_is_by_then() -> None:
     moving = make_ship(BASE_SCHEMA, "ship", 0.0, 0.0, 0.0, 1000)
     moving["vx"] = 40.0
-    core = recover(1000, moving)
-    berth = core.fleet.at_rest(int(core.world.columns.rows()[0]), 1020)
-    assert (berth.record["x"][0], berth.record["vx"][0]) == (40.0, 0.0)
-    assert berth.record["tick"][0] == 1020
+    core = recover(1000, np.zeros(0, BASE_SCHEMA.full_record))
+    slot = core.fleet.launch(7, "ship", 1000, Berth(moving, np.zeros(1, UUID)))
+    core.fleet.dock(slot, 1020)
+    waiting = core.saving.ship_of(7)
+    assert waiting is not None
+    assert (waiting.record["x"][0], waiting.record["vx"][0]) == (40.0, 0.0)
+    assert waiting.record["tick"][0] == 1020

@@ -32,12 +32,12 @@ class AwayStore:
     """A database that nobody can reach."""
 
     def statistics(self) -> StoreStatistics:
-        return StoreStatistics("external", False, "away", 0, 0, 0)
+        return StoreStatistics("external", False, "away", 0, 0, 0, 0)
 
     async def save_tick(self, tick: int) -> None:
         raise StoreError("the database is unavailable")
 
-    async def write_rows(self, batch: object) -> None:
+    async def write_rows(self, batch: object, tick: int) -> None:
         raise StoreError("the database is unavailable")
 
 

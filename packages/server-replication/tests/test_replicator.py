@@ -28,6 +28,7 @@ from sidereal.protocol.message.player import (
     Controls,
     Hello,
     LookAt,
+    Notice,
     PlayerChannel,
     Refused,
     Role,
@@ -37,10 +38,13 @@ from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.fleet import LATE_TICKS
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.links.playerlink import JOINS_PER_TICK_MAX
 from sidereal.replication.links.players import Phase
 from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.world import UUID
 
 WALL = 1_700_000_000.0
 SERVER = Address("192.0.2.1", 4000)
@@ -73,6 +77,8 @@ class Cast:
         self.clients: dict[Address, ClientEndpoint] = {}
         self._port = 5000
         self.shards: dict[Address, ClientEndpoint] = {}
+        self.store: dict[int, Berth] = {}
+        self.store_answers = True
 
     def connect(self, account: int, role: Role, ticks: int = 10) -> ClientEndpoint:
         user = UserData(account, role, f"pilot {account}", self.entropy(16))
@@ -117,11 +123,18 @@ class Cast:
             core.receive_clients(self._said_by(self.clients), self.now, WALL)
             core.receive_shards(self._said_by(self.shards), self.now, WALL)
             outgoing = core.turn(self.now, WALL)
+            if self.store_answers:
+                self.fetch_ships()
             for datagram, address in outgoing.clients:
                 if address in self.clients:
                     self.clients[address].receive_datagram(datagram, SERVER, self.now)
             for datagram, address in outgoing.shards:
                 self.shards[address].receive_datagram(datagram, SHARDS, self.now)
+
+    def fetch_ships(self) -> None:
+        """Answer what the core asks of the database: ships that were put there, if any."""
+        for request in self.core.fleet.take_requests():
+            self.core.fleet.deliver(request, self.store.get(request.account))
 
     def _said_by(self, peers: dict[Address, ClientEndpoint]) -> Iterator[tuple[bytes, Address]]:
         for address, peer in peers.items():
@@ -496,3 +509,163 @@ def test_places_that_are_given_up_and_taken_in_one_tick_are_not_mixed_up() -> No
         cast.run(4)
         assert snapshots(client) > 0
         assert flying(cast) == [1]
+
+
+# -- ships of accounts ---------------------------------------------------------------------------
+
+
+def berth(x: float, epoch: int = 5) -> Berth:
+    record = make_ship(BASE_SCHEMA, "ship", x, 0.0, 0.0, 0)
+    record["epoch"] = epoch
+    return Berth(record, np.frombuffer(b"one ship for all", UUID))
+
+
+def ship_of(cast: Cast, account: int) -> float | None:
+    """Where the ship of an account is, None if it is not in the world."""
+    columns = cast.core.world.columns
+    slots = columns.rows()
+    mine = slots[cast.core.world.account[slots] == account]
+    assert len(mine) <= 1
+    return float(columns["x"][mine[0]]) if len(mine) else None
+
+
+def log_in(cast: Cast, account: int) -> ClientEndpoint:
+    client = cast.connect(account, Role.PLAYER)
+    say_hello(client)
+    cast.run(2)
+    return client
+
+
+def leave(cast: Cast, client: ClientEndpoint) -> None:
+    client.close(cast.now)
+    cast.run(2)
+
+
+def save(cast: Cast) -> None:
+    """Let everything that waits be saved, ships included."""
+    saving = cast.core.saving
+    while (batch := saving.take_batch(100, cast.core.tick)) is not None:
+        for at in np.flatnonzero(batch.account > 0).tolist():
+            here = batch.rows[[at]]
+            cast.store[int(batch.account[at])] = Berth(here, batch.uuid[[at]])
+        saving.committed(batch)
+
+
+def test_a_ship_comes_from_the_database_when_its_pilot_does() -> None:
+    cast = Cast()
+    cast.store[7] = berth(70.0)
+    log_in(cast, 7)
+    assert ship_of(cast, 7) == 70.0
+
+
+def test_who_has_no_ship_in_the_database_gets_a_new_one() -> None:
+    cast = Cast()
+    log_in(cast, 7)
+    assert ship_of(cast, 7) is not None
+
+
+def test_a_pilot_waits_for_a_database_that_is_away_and_is_told_so() -> None:
+    cast = Cast()
+    cast.store[7] = berth(70.0)
+    cast.store_answers = False
+    client = log_in(cast, 7)
+    (player,) = cast.core.clients.players
+    assert player.phase is Phase.JOINED
+    cast.run(LATE_TICKS + 4)
+    assert ship_of(cast, 7) is None
+    assert [text for text in notices(client) if "database" in text] != []
+    cast.store_answers = True
+    cast.run(2)
+    assert ship_of(cast, 7) == 70.0
+    cast.run(8)
+    assert snapshots(client) >= 5
+
+
+def notices(client: ClientEndpoint) -> list[str]:
+    texts = []
+    while (event := client.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
+            message = decode_server_untrusted(event.channel, event.message)
+            texts += [message.text] if isinstance(message, Notice) else []
+    return texts
+
+
+def test_who_comes_back_before_his_ship_is_saved_flies_it_as_he_left_it() -> None:
+    cast = Cast()
+    cast.store[7] = berth(70.0)
+    client = log_in(cast, 7)
+    world = cast.core.world
+    slot = np.flatnonzero(world.account == 7)
+    world.columns["x"][slot] = 90.0
+    leave(cast, client)
+    writing = cast.core.saving.take_batch(100, cast.core.tick)
+    log_in(cast, 7)
+    assert ship_of(cast, 7) == 90.0
+    assert writing is not None
+    cast.core.saving.failed(writing)
+    save(cast)
+    assert cast.store[7].record["x"].tolist() == [90.0]
+
+
+def test_an_old_answer_of_the_database_never_brings_an_old_ship() -> None:
+    cast = Cast()
+    cast.store[7] = berth(70.0)
+    cast.store_answers = False
+    first = log_in(cast, 7)
+    (slow,) = cast.core.fleet.take_requests()
+    leave(cast, first)
+    cast.store_answers = True
+    second = log_in(cast, 7)
+    slot = np.flatnonzero(cast.core.world.account == 7)
+    cast.core.world.columns["x"][slot] = 90.0
+    leave(cast, second)
+    save(cast)
+    cast.store_answers = False
+    log_in(cast, 7)
+    cast.core.fleet.deliver(slow, berth(70.0))  # read before the ship flew
+    cast.run(2)
+    assert ship_of(cast, 7) is None
+    cast.store_answers = True
+    third = log_in(cast, 7)  # the newest login wins
+    cast.run(2)
+    assert ship_of(cast, 7) == 90.0
+    assert third.close_reason is None
+
+
+def test_of_two_quick_logins_the_second_gets_the_ship() -> None:
+    cast = Cast()
+    cast.store[7] = berth(70.0)
+    cast.store_answers = False
+    first, second = log_in(cast, 7), log_in(cast, 7)
+    cast.store_answers = True
+    cast.run(40)
+    assert ship_of(cast, 7) == 70.0
+    assert first.close_reason is not None
+    (player,) = cast.core.clients.players
+    assert player.net_id != 0
+    assert second.close_reason is None
+
+
+def test_a_pilot_that_leaves_while_his_ship_is_fetched_leaves_no_ship() -> None:
+    cast = Cast()
+    cast.store[7] = berth(70.0)
+    cast.store_answers = False
+    leave(cast, log_in(cast, 7))
+    cast.store_answers = True
+    cast.run(5)
+    assert ship_of(cast, 7) is None
+    assert cast.core.saving.ship_of(7) is None
+
+
+def test_a_ship_at_the_end_is_saved_as_newer_than_the_last_tick() -> None:
+    cast = Cast()
+    log_in(cast, 7)
+    flying = cast.core.saving.take_batch(100, cast.core.tick)
+    assert flying is not None
+    cast.core.saving.failed(flying)  # it may be on its way all the same
+    cast.core.close(cast.now, WALL)
+    batch = cast.core.saving.take_batch(100, cast.core.tick)
+    assert batch is not None
+    ship = batch.account == 7
+    assert not batch.active[ship].any()
+    assert batch.saved_tick[ship] > flying.saved_tick.max()

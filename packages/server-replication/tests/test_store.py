@@ -18,7 +18,7 @@ import trio_asyncio
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
-from sidereal.replication.keeping import store as store_module
+from sidereal.replication.keeping import database as database_module
 from sidereal.replication.keeping import tables
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.persist import Batch
@@ -40,16 +40,22 @@ def some_rows(count: int, schema: Schema = BASE_SCHEMA, seed: int = 1) -> np.nda
     rows = np.zeros(count, schema.full_record)
     rows["id"] = np.arange(1, count + 1)
     rows["epoch"] = 3
-    rows["tick"] = rng.integers(0, 2**32, count)
+    rows["tick"] = rng.integers(0, 10, count)
     for name in ("x", "y", "vx", "vy", "heading", "spin", "radius", "mass"):
-        rows[name] = rng.normal(size=count) * 1e9
+        low, high = schema.fields[name].bounds
+        rows[name] = rng.uniform(low, high, count)
     rows["kind"] = rng.integers(1, 256, count)
     rows["name"] = [f"Ünïté {n}"[: n % 15].encode() for n in range(count)]
     return rows
 
 
 def make_batch(
-    rows: np.ndarray, saved_tick: int, *, uuid: np.ndarray | None = None, active: bool = True
+    rows: np.ndarray,
+    saved_tick: int,
+    *,
+    uuid: np.ndarray | None = None,
+    active: bool = True,
+    removed: bool = False,
 ) -> Batch:
     count = len(rows)
     ticks = np.full(count, saved_tick, np.int64)
@@ -58,13 +64,23 @@ def make_batch(
         uuids(count) if uuid is None else uuid,
         np.arange(count, dtype=np.int64),
         np.full(count, active),
-        ticks,
+        np.full(count, removed),
+        ticks.copy(),
         ticks,
     )
 
 
+async def write(store: Store, batch: Batch) -> None:
+    written = await store.write_rows(batch, int(batch.saved_tick.max()))
+    assert written.saved.all()
+
+
+async def begin(store: Store) -> None:
+    await store.begin("token of the tests", "a test")
+
+
 async def recover(store: Store) -> dict[bytes, tuple[Any, ...]]:
-    world = await store.load_world()
+    world = await store.load_world(ships=True)
     columns = (world.uuid.tolist(), world.rows.tolist(), world.account, world.active)
     return {bytes(u): (r, int(a), bool(b)) for u, r, a, b in zip(*columns, strict=True)}
 
@@ -86,7 +102,7 @@ async def sql(url: str, *statements: str) -> Any:
 @contextlib.asynccontextmanager
 async def migrated(url: str, schema: Schema = BASE_SCHEMA) -> AsyncIterator[Store]:
     async with open_store(url, schema) as store:
-        await store.migrate()
+        await begin(store)
         yield store
 
 
@@ -99,7 +115,7 @@ def plugin_schema(field: Field) -> Schema:
 
 async def test_new_world_is_empty(database_url: str) -> None:
     async with migrated(database_url) as store:
-        world = await store.load_world()
+        world = await store.load_world(ships=True)
     assert isinstance(world, Recovered)
     assert world.tick == 0
     assert len(world.rows) == len(world.uuid) == len(world.account) == len(world.active) == 0
@@ -110,16 +126,17 @@ async def test_saved_rows_come_back_exactly(database_url: str) -> None:
     rows = some_rows(500)
     batch = make_batch(rows, 77)
     async with migrated(database_url) as store:
-        await store.write_rows(batch)
+        await write(store, batch)
         assert store.statistics().saved_rows == 500
     async with migrated(database_url) as store:
-        world = await store.load_world()
-    order = np.argsort(world.rows["id"])
+        world = await store.load_world(ships=True)
+    order = np.argsort(world.uuid.view("S16"))
+    rows["id"] = 0
     assert world.tick == 77
     assert (world.rows[order] == rows).all()
     assert world.uuid[order].tobytes() == batch.uuid.tobytes()
     assert world.account[order].tolist() == batch.account.tolist()
-    assert world.active.all()
+    assert world.active.tolist() == (world.account == 0).tolist()  # no pilot is there yet
 
 
 async def test_fields_that_are_not_persisted_come_back_as_zero(database_url: str) -> None:
@@ -127,8 +144,8 @@ async def test_fields_that_are_not_persisted_come_back_as_zero(database_url: str
     rows["shard"] = 7
     rows["control_epoch"] = 8
     async with migrated(database_url) as store:
-        await store.write_rows(make_batch(rows, 1))
-        world = await store.load_world()
+        await write(store, make_batch(rows, 1))
+        world = await store.load_world(ships=True)
     assert world.rows["shard"].tolist() == [0]
     assert world.rows["control_epoch"].tolist() == [0]
 
@@ -136,27 +153,29 @@ async def test_fields_that_are_not_persisted_come_back_as_zero(database_url: str
 async def test_older_write_never_overwrites_a_newer_one(database_url: str) -> None:
     new, old = some_rows(3, seed=1), some_rows(3, seed=2)
     async with migrated(database_url) as store:
-        await store.write_rows(make_batch(new, 100))
+        await write(store, make_batch(new, 100))
         expected = await recover(store)
-        await store.write_rows(make_batch(old, 99, active=False))
+        await write(store, make_batch(old, 99, active=False))
         assert await recover(store) == expected
         old["epoch"] = 2
-        await store.write_rows(make_batch(old, 101))
+        await write(store, make_batch(old, 101))
         assert await recover(store) == expected
         old["epoch"] = 4
-        await store.write_rows(make_batch(old, 50))
+        await write(store, make_batch(old, 50))
         assert await recover(store) != expected
 
 
 async def test_batch_of_new_newer_and_older_rows_saves_what_it_should(database_url: str) -> None:
     async with migrated(database_url) as store:
-        await store.write_rows(make_batch(some_rows(2, seed=1), 10))
+        await write(store, make_batch(some_rows(2, seed=1), 10))
         mixed = make_batch(some_rows(3, seed=2), 20)
         mixed.saved_tick[0] = 5
-        await store.write_rows(mixed)
+        await write(store, mixed)
         saved = await recover(store)
     keys = [bytes(u) for u in uuids(3).tolist()]
-    assert saved[keys[0]][0] == some_rows(2, seed=1)[0].item()
+    first, mixed.rows["id"] = some_rows(2, seed=1), 0
+    first["id"] = 0
+    assert saved[keys[0]][0] == first[0].item()
     assert saved[keys[1]][0] == mixed.rows[1].item()
     assert saved[keys[2]][0] == mixed.rows[2].item()
 
@@ -164,29 +183,29 @@ async def test_batch_of_new_newer_and_older_rows_saves_what_it_should(database_u
 async def test_writing_a_batch_again_changes_nothing(database_url: str) -> None:
     batch = make_batch(some_rows(10), 10)
     async with migrated(database_url) as store:
-        await store.write_rows(batch)
+        await write(store, batch)
         expected = await recover(store)
-        await store.write_rows(batch)
+        await write(store, batch)
         assert await recover(store) == expected
 
 
 async def test_clock_is_saved_with_the_rows_and_never_goes_back(database_url: str) -> None:
     async with migrated(database_url) as store:
         await store.save_tick(50)
-        await store.write_rows(make_batch(some_rows(1), 40))
-        assert (await store.load_world()).tick == 50
-        await store.write_rows(make_batch(some_rows(1), 60))
+        await write(store, make_batch(some_rows(1), 40))
+        assert (await store.load_world(ships=True)).tick == 50
+        await write(store, make_batch(some_rows(1), 60))
         await store.save_tick(55)
-        assert (await store.load_world()).tick == 60
+        assert (await store.load_world(ships=True)).tick == 60
 
 
 async def test_text_that_is_no_text_does_not_stop_the_batch(database_url: str) -> None:
     rows = some_rows(3)
     rows["name"] = [b"fine", b"\xff\xfe", b"also fine"]
     async with migrated(database_url) as store:
-        await store.write_rows(make_batch(rows, 1))
-        world = await store.load_world()
-    names = world.rows["name"][np.argsort(world.rows["id"])]
+        await write(store, make_batch(rows, 1))
+        world = await store.load_world(ships=True)
+    names = world.rows["name"][np.argsort(world.uuid.view("S16"))]
     assert names.tolist() == [b"fine", b"?", b"also fine"]
 
 
@@ -204,8 +223,8 @@ async def test_migrating_twice_at_once_is_one_migration(database_url: str) -> No
         trio.open_nursery() as nursery,
     ):
         for _ in range(2):
-            nursery.start_soon(one.migrate)
-            nursery.start_soon(other.migrate)
+            nursery.start_soon(begin, one)
+            nursery.start_soon(begin, other)
     applied = await sql(database_url, "SELECT version FROM schema_migration ORDER BY version")
     assert [row["version"] for row in applied] == [version for version, _, _ in migrations()]
 
@@ -218,22 +237,22 @@ async def test_database_newer_than_the_program_is_refused(database_url: str) -> 
             "SELECT",
         )
         with pytest.raises(UnavailableError, match=r"at version 999, .* up to \d+: .*--database"):
-            await store.migrate()
+            await begin(store)
 
 
 async def test_new_component_becomes_a_column_of_old_rows(database_url: str) -> None:
     async with migrated(database_url) as store:
-        await store.write_rows(make_batch(some_rows(2), 1))
+        await write(store, make_batch(some_rows(2), 1))
     schema = plugin_schema(Field("ore", "i8"))
     rows = some_rows(2, schema)
     rows["ore"] = [5, -(2**62)]
     async with migrated(database_url, schema) as store:
-        assert (await store.load_world()).rows["ore"].tolist() == [0, 0]
-        await store.write_rows(make_batch(rows, 2))
-        assert sorted((await store.load_world()).rows["ore"].tolist()) == [-(2**62), 5]
+        assert (await store.load_world(ships=True)).rows["ore"].tolist() == [0, 0]
+        await write(store, make_batch(rows, 2))
+        assert sorted((await store.load_world(ships=True)).rows["ore"].tolist()) == [-(2**62), 5]
     async with migrated(database_url) as store:  # the plugin is gone again
-        await store.write_rows(make_batch(some_rows(1), 3, uuid=uuids(1, first=9)))
-        assert len((await store.load_world()).rows) == 3
+        await write(store, make_batch(some_rows(1), 3, uuid=uuids(1, first=9)))
+        assert len((await store.load_world(ships=True)).rows) == 3
 
 
 async def test_column_of_another_type_is_refused(database_url: str) -> None:
@@ -241,7 +260,7 @@ async def test_column_of_another_type_is_refused(database_url: str) -> None:
         pass
     async with open_store(database_url, plugin_schema(Field("ore", "f4"))) as store:
         with pytest.raises(UnavailableError, match="ore is bigint, not real"):
-            await store.migrate()
+            await begin(store)
 
 
 def test_field_named_like_a_column_of_the_table_is_refused() -> None:
@@ -402,11 +421,12 @@ async def test_error_of_the_body_comes_out_bare(database_url: str) -> None:
 
 async def test_refused_statement_is_a_store_error_and_the_store_goes_on(database_url: str) -> None:
     async with open_store(database_url, BASE_SCHEMA) as store:
-        with pytest.raises(StoreError, match='relation "world" does not exist'):
+        with pytest.raises(StoreError, match='relation "authority" does not exist'):
             await store.save_tick(1)
-        assert store.statistics().available
-        await store.migrate()
+        assert store.statistics().reconnects == 0
+        await begin(store)
         await store.save_tick(1)
+        assert store.statistics().available
 
 
 async def test_caller_out_of_time_leaves_and_the_operation_goes_on(database_url: str) -> None:
@@ -434,13 +454,17 @@ async def test_tasks_from_outside_the_context_can_use_the_store(database_url: st
             stores.append(store)
             opened.set()
             await done.wait()
-            assert (await store.load_world()).tick == 5
+            assert (await store.load_world(ships=True)).tick == 5
 
 
-async def wait_available(store: Store, available: bool) -> None:
+async def wait_available(store: Store) -> None:
     with trio.fail_after(20):
-        while store.statistics().available is not available:
+        while True:
+            with contextlib.suppress(StoreError):
+                await store.save_tick(0)
+                break
             await trio.sleep(0.01)
+    assert store.statistics().available
 
 
 async def test_killed_connections_heal(database_url: str) -> None:
@@ -452,15 +476,15 @@ async def test_killed_connections_heal(database_url: str) -> None:
         )
         with contextlib.suppress(StoreError):
             await store.save_tick(1)
-        await wait_available(store, True)
+        await wait_available(store)
         await store.save_tick(2)
-        assert (await store.load_world()).tick == 2
+        assert (await store.load_world(ships=True)).tick == 2
 
 
 async def test_killed_database_fails_at_once_and_heals(world_directory: Path) -> None:
     async with open_store(Embedded(world_directory), BASE_SCHEMA) as store:
-        await store.migrate()
-        before = (await store.load_world()).tick
+        await begin(store)
+        before = (await store.load_world(ships=True)).tick
         os.kill(postmaster_of(world_directory), signal.SIGKILL)
         with trio.fail_after(20):
             while store.statistics().available:
@@ -469,7 +493,7 @@ async def test_killed_database_fails_at_once_and_heals(world_directory: Path) ->
                 await trio.sleep(0.01)
         with pytest.raises(StoreError, match="unavailable"):
             await store.save_tick(before + 1)
-        await wait_available(store, True)
+        await wait_available(store)
         await store.save_tick(before + 2)
         assert store.statistics().reconnects >= 1
         assert store.statistics().kind == "embedded"
@@ -499,9 +523,9 @@ def frozen(server: Any) -> Any:
 async def test_frozen_database_never_holds_a_caller_and_heals(
     database_server: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "STATEMENT_S_MAX", 0.2)
-    monkeypatch.setattr(store_module, "ACQUIRE_S_MAX", 0.2)
-    monkeypatch.setattr(store_module, "CONNECT_S_MAX", 0.2)
+    monkeypatch.setattr(database_module, "STATEMENT_S_MAX", 0.2)
+    monkeypatch.setattr(database_module, "ACQUIRE_S_MAX", 0.2)
+    monkeypatch.setattr(database_module, "CONNECT_S_MAX", 0.2)
     async with migrated(database_url) as store:
         with frozen(database_server):
             with trio.fail_after(5):
@@ -514,27 +538,27 @@ async def test_frozen_database_never_holds_a_caller_and_heals(
                     await trio.sleep(0.01)
             with pytest.raises(StoreError, match="unavailable"):
                 await store.save_tick(3)
-        await wait_available(store, True)
+        await wait_available(store)
         await store.save_tick(4)
-        assert (await store.load_world()).tick == 4
+        assert (await store.load_world(ships=True)).tick == 4
 
 
 async def test_operation_over_its_limit_opens_the_breaker(
     database_server: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "OPERATION_S_MAX", 0.1)
+    monkeypatch.setattr(database_module, "OPERATION_S_MAX", 0.1)
     async with migrated(database_url) as store:
         with frozen(database_server), trio.fail_after(5):
             with pytest.raises(StoreError, match=r"did not answer within 0\.1 s"):
                 await store.save_tick(1)
             assert not store.statistics().available
-        await wait_available(store, True)
+        await wait_available(store)
 
 
 async def test_more_operations_than_the_limit_are_refused(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "OPERATIONS_MAX", 3)
+    monkeypatch.setattr(database_module, "OPERATIONS_MAX", 3)
     refusals: list[str] = []
 
     async def attempt(operation: Callable[[int], Any]) -> None:
@@ -547,5 +571,6 @@ async def test_more_operations_than_the_limit_are_refused(
         async with trio.open_nursery() as nursery:
             for _ in range(10):
                 nursery.start_soon(attempt, store.save_tick)
-        assert refusals == ["the database is behind: 3 operations are under way"] * 7
+        assert set(refusals) == {"the database is behind: 3 operations are under way"}
+        assert len(refusals) >= 7  # the store itself may be at work, too
         await store.save_tick(2)

@@ -20,8 +20,9 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.world import ACCOUNT_NONE, UUID
+from sidereal.replication.world import UUID
 from sidereal.shard.game.ships import Ships
 from sidereal.shard.shard import ShardCore
 
@@ -205,6 +206,8 @@ class World:
         core, now, tick = self._core, self.now, self._core.tick
         run = core.close if now == SHUT_DOWN_S else core.turn
         outgoing = run(now, WALL_START + now)
+        for request in core.fleet.take_requests():
+            core.fleet.deliver(request, self._ships[request.account])
         self._send(CLIENTS, outgoing.clients)
         self._send(SHARDS, outgoing.shards)
         if core.tick != tick and step % VIEW_EVERY_STEPS == 0 and FIRST not in self._gone:
@@ -312,11 +315,12 @@ class World:
     def _populate(self) -> None:
         asteroids = make_records()
         ships = [make_ship(BASE_SCHEMA, NAMES[a], *SHIPS_AT[a], 0.0, 0) for a in NAMES]
-        records = np.concatenate([asteroids, *ships])
-        account = np.full(len(records), ACCOUNT_NONE)
-        account[-len(NAMES) :] = list(NAMES)
-        uuid = np.frombuffer(self._entropy(16 * len(records)), UUID)
-        self._core.populate(records, uuid, account, np.ones(len(records), np.bool_))
+        uuid = np.frombuffer(self._entropy(16 * len(asteroids)), UUID)
+        self._core.populate(asteroids, uuid)
+        self._ships = {
+            account: Berth(ship, np.frombuffer(self._entropy(16), UUID))
+            for account, ship in zip(NAMES, ships, strict=True)
+        }
 
     def _issue_token(self, account: int) -> bytes:
         user = UserData(account, Role.PLAYER, NAMES[account], self._entropy(16))

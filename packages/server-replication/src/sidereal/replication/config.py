@@ -15,6 +15,7 @@ from sidereal.replication.keeping.urls import check_url, without_password
 from sidereal.replication.links.playerlink import SESSIONS_SPARE_MAX
 
 EMBEDDED = "embedded"
+_SECRETS: Final = ("shard_key", "supervisor")
 EVERYWHERE: Final = ("0.0.0.0", "[::]")
 """Hosts on which a socket listens and which nobody can send to."""
 
@@ -34,6 +35,8 @@ class ReplicationConfig:
         data_dir: where the embedded database lives.
         world: preset a new world is made from.
         seed: of a new world.
+        supervisor: token of the supervisor that may start this server again; it takes over from
+            its own at once, where others wait until a dead one's last beat is old.
         clients_max: how many may be connected.
         guests: whether one may enter without an account.
     """
@@ -47,6 +50,7 @@ class ReplicationConfig:
     data_dir: Path = Path(".sidereal")
     world: str = "belt"
     seed: int = 1
+    supervisor: str = ""
     clients_max: int = 512
     guests: bool = True
 
@@ -105,7 +109,7 @@ class ReplicationConfig:
 
     def describe(self) -> str:
         """Give all settings as key=value, secrets left out."""
-        shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "shard_key"}
+        shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _SECRETS}
         if self.database != EMBEDDED:
             shown["database"] = without_password(self.database)
         return " ".join(f"{name}={value}" for name, value in shown.items())

@@ -1,55 +1,130 @@
-"""Ships of accounts: in the world while their pilot is, in the hangar while not."""
+"""Ships of accounts: in the world while their pilot is, in the database while not.
+
+Theory of operation. When a pilot comes, its ship is in one of two places. It may be among those
+that have left the world and are not saved yet: then it is launched at once. Otherwise the database
+has it, and knows it as it was when it left; it is asked for, and launched when it has come. Every
+request has a number, and only the answer to the newest one of an account counts: an older answer
+may have been read before the ship flew and was saved again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sidereal.replication.genesis import find_room, make_ship
+from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.spots import nearest_free_spot
 from sidereal.replication.world import UUID, World
 
+LATE_TICKS: Final = 40
+"""A pilot that has waited for its ship for so long is told why."""
 
-class Berth(NamedTuple):
-    """A ship that is not in the world, as it was when it left.
+
+class ShipRequest(NamedTuple):
+    """A question to the database: the ship of an account."""
+
+    account: int
+    number: int
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A ship that is asked for.
 
     Attributes:
-        record: `Schema.full_record[1]`.
-        uuid: `UUID[1]`.
+        number: of the request that counts.
+        since: tick of the request.
+        late: whether its pilot has been told that it has to wait.
     """
 
-    record: np.ndarray
-    uuid: np.ndarray
+    number: int
+    since: int
+    late: bool = False
 
 
 class Fleet:
     """The ships of accounts, one each."""
 
     def __init__(
-        self, world: World, entropy: Callable[[int], bytes], rng: np.random.Generator
+        self,
+        world: World,
+        saving: WriteBehind,
+        entropy: Callable[[int], bytes],
+        rng: np.random.Generator,
     ) -> None:
         self._world = world
+        self._saving = saving
         self._entropy = entropy
         self._rng = rng
-        self._hangar: dict[int, Berth] = {}
+        self._number = 0
+        self._wanted: dict[int, _Wanted] = {}
+        self._requests: list[ShipRequest] = []
+        self._arrived: dict[int, Berth | None] = {}
 
-    def __len__(self) -> int:
-        return len(self._hangar)
+    # -- ships that are fetched -----------------------------------------------------------------
 
-    def shelter(self, account: int, record: np.ndarray, uuid: np.ndarray) -> None:
-        """Keep an account's ship until its pilot comes.
+    def fetch(self, account: int, tick: int) -> None:
+        """Ask for the ship of an account, unless it is here."""
+        self.give_up(account)
+        departed = self._saving.ship_of(account)
+        if departed is None:
+            self._number += 1
+            self._wanted[account] = _Wanted(self._number, tick)
+            self._requests.append(ShipRequest(account, self._number))
+        else:
+            self._arrived[account] = Berth(departed.record, departed.uuid)
 
-        Args:
-            account: whose it is.
-            record: `Schema.full_record[1]`.
-            uuid: `UUID[1]`.
-        """
-        self._hangar[account] = Berth(record, uuid)
+    def give_up(self, account: int) -> None:
+        """Forget that a ship was asked for: its pilot has gone."""
+        self._wanted.pop(account, None)
+        self._arrived.pop(account, None)
 
-    def launch(self, account: int, name: str, tick: int) -> int:
-        """Put an account's ship into the world: near where it was, or new in a free spot.
+    @property
+    def has_requests(self) -> bool:
+        """Whether something is to be asked of the database."""
+        return bool(self._requests)
+
+    def take_requests(self) -> list[ShipRequest]:
+        """Give up what is to be asked of the database."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def wants(self, request: ShipRequest) -> bool:
+        """Tell whether the answer to a request still counts."""
+        wanted = self._wanted.get(request.account)
+        return wanted is not None and wanted.number == request.number
+
+    def deliver(self, request: ShipRequest, berth: Berth | None) -> None:
+        """Take the answer to a request, None for an account that has no ship yet."""
+        if self.wants(request):
+            del self._wanted[request.account]
+            self._arrived[request.account] = berth
+
+    def take_arrived(self) -> list[tuple[int, Berth | None]]:
+        """Give up the ships that have come, each with its account."""
+        arrived, self._arrived = self._arrived, {}
+        return list(arrived.items())
+
+    def take_late(self, tick: int) -> list[int]:
+        """Give the accounts whose pilots have begun to wait long; each is given once."""
+        late = [
+            account
+            for account, wanted in self._wanted.items()
+            if not wanted.late and tick - wanted.since >= LATE_TICKS
+        ]
+        for account in late:
+            self._wanted[account].late = True
+        return late
+
+    # -- into the world and out of it -----------------------------------------------------------
+
+    def launch(self, account: int, name: str, tick: int, berth: Berth | None) -> int:
+        """Put a ship into the world: near where it was, or new in a free spot.
 
         What has drifted to where it was meanwhile stays; the ship gets the nearest spot beside it.
 
@@ -59,23 +134,29 @@ class Fleet:
         present = self._world.present(tick)
         radius = self._world.columns["radius"][present.slots]
         others = present.x, present.y, radius
-        berth = self._hangar.pop(account, None) or self._build(name, others, tick)
-        record = berth.record.copy()
+        known = berth is not None
+        record, uuid = berth if berth is not None else self._build(name, others, tick)
+        record = record.copy()
         x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
         record["x"], record["y"] = nearest_free_spot(x, y, size, others)
         record["tick"] = tick
         record["epoch"] += np.uint32(1)
         record["control_epoch"], record["input_seq"] = record["epoch"], 0
-        return int(self._world.enter(record, berth.uuid, np.array([account]), tick)[0])
+        departed = self._saving.ship_of(account)
+        if departed is not None:
+            self._saving.come_back(departed)
+        slots = self._world.enter(record, uuid, np.array([account]), tick)
+        self._world.stored[slots] = known
+        return int(slots[0])
 
-    def at_rest(self, slot: int, tick: int) -> Berth:
-        """Give a ship of the world as it is now, and standing still."""
+    def dock(self, slot: int, tick: int) -> None:
+        """Keep a ship that is about to leave the world, as it is now, and standing still."""
         slots = np.array([slot])
         record = self._world.columns.store(slots, self._world.schema.full_record)
         record["x"], record["y"], record["heading"] = self._world.locate(slots, tick)
         record["vx"] = record["vy"] = record["spin"] = 0.0
         record["tick"] = tick
-        return Berth(record, self._world.uuid[slots])
+        self._saving.depart(record, slot, tick, removed=False)
 
     def _build(
         self, name: str, others: tuple[np.ndarray, np.ndarray, np.ndarray], tick: int

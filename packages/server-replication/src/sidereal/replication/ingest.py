@@ -54,7 +54,7 @@ class Ingest:
                 rules=self._world.rules,
             )
             accepted = verdicts == Verdict.ACCEPTED
-            self._world.commit(slots[accepted], records[accepted])
+            self._world.commit(slots[accepted], records[accepted], tick)
             self.committed += int(accepted.sum())
             self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
             if verdicts.max(initial=0) > Verdict.SUPERSEDED:

@@ -1,16 +1,16 @@
 """The authority: one tick of the world, as its list of stages.
 
 Packets fill the links' inboxes (`receive_clients`, `receive_shards`). `turn` does what is due: when
-a tick is, it empties the inboxes, changes the world, and leaves datagrams to send and rows to save.
-Nothing else changes the world. Players' controls do not wait for a tick: they are routed to the
-shard of their ship as they come.
+a tick is, it empties the inboxes, changes the world, marks what is to be saved, and leaves
+datagrams to send. Nothing else changes the world. Players' controls do not wait for a tick: they
+are routed to the shard of their ship as they come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from sidereal.protocol.links import (
     SHARD_BUDGET,
     SHARD_CHANNELS,
 )
-from sidereal.protocol.message.player import Role
+from sidereal.protocol.message.player import Notice, Role
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import CellStream
@@ -39,8 +39,9 @@ from sidereal.replication.edge.leaseviews import LeaseViews
 from sidereal.replication.fleet import Fleet
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.links.playerlink import PlayerLink, sessions_max
-from sidereal.replication.links.players import Player
+from sidereal.replication.links.players import Phase, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.ghosts import GhostStreams
@@ -48,9 +49,6 @@ from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.ticks import Ticks
 from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
-
-SAVE_EVERY_S: Final = 0.5
-"""How often changed rows are handed to persistence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class Replicator:
         clients: the client endpoint.
         shards: the shard endpoint.
         notes: what happened, for logs and monitors.
-        saving: rows on their way to the database.
+        saving: what is not saved yet.
         ingest: turns proposals into commits.
         fleet: the ships of accounts.
         mesh: who simulates what.
@@ -151,31 +149,26 @@ class Replicator:
         self.mesh = Mesh(self.world, leases, self.shards, self.notes)
         self.ghosts = GhostStreams(self.world, leases, self.shards)
         self.ingest = Ingest(self.world, self.shards)
-        self.saving = WriteBehind()
-        self.fleet = Fleet(self.world, entropy, rng)
+        self.saving = WriteBehind(self.world)
+        self.fleet = Fleet(self.world, self.saving, entropy, rng)
         self._entropy = entropy
 
     # -- before the first tick ----------------------------------------------------------------
 
-    def populate(
-        self, records: np.ndarray, uuid: np.ndarray, account: np.ndarray, active: np.ndarray
-    ) -> None:
-        """Enter what was saved; ships wait in the hangar for their pilots.
+    def populate(self, records: np.ndarray, uuid: np.ndarray) -> None:
+        """Enter what was saved and is nobody's; ships of accounts come when their pilots do.
 
         Args:
-            records: `Schema.full_record[n]`.
+            records: `Schema.full_record[n]`, none further ahead of the clock than shards may run.
             uuid: `UUID[n]`.
-            account: int64[n], `ACCOUNT_NONE` for what is nobody's.
-            active: bool[n], whether it was in the world.
         """
         # Shards run ahead: a row may be newer than the clock, but what is older than it is refused.
-        self.tick = self._saved_at_tick = int(records["tick"].max(initial=self.tick))
-        for row in np.flatnonzero(account != ACCOUNT_NONE):
-            self.fleet.shelter(int(account[row]), records[[row]], uuid[[row]])
-        there = active & (account == ACCOUNT_NONE)
-        slots = self.world.enter(records[there], uuid[there], account[there], self.tick)
+        self.tick = int(records["tick"].max(initial=self.tick))
+        account = np.full(len(records), ACCOUNT_NONE)
+        slots = self.world.enter(records, uuid, account, self.tick)
         self.world.columns.epoch[slots] += np.uint32(1)
         self.world.dirty[slots] = False
+        self.world.stored[slots] = True
 
     def create(self, records: np.ndarray) -> None:
         """Enter entities that have never been before, `Schema.full_record[n]`."""
@@ -261,14 +254,14 @@ class Replicator:
         self.edge.send_snapshots(present, self.tick)
         self.edge.send_leases(self.mesh.leases, self.tick)
         self.shards.send_beats(self.tick, now)
-        self._save()
 
     def close(self, now: float, wall_now: float) -> Outgoing:
-        """Tell everybody that the world is closing, and hand all that changed to persistence."""
+        """Tell everybody that the world is closing, and take its ships out of it."""
         text = "the server is shutting down; the world is saved"
         self.clients.refuse_all(CloseReason.SHUTTING_DOWN, text, now)
+        # What is saved now is newer than whatever was under way at the last tick.
+        self.tick += 1
         self._change_players(now)
-        self._save_dirty()
         return self._finish(now, wall_now)
 
     def end_sessions(self, now: float, wall_now: float) -> Outgoing:
@@ -290,7 +283,7 @@ class Replicator:
             )
         for player in attendance.joined:
             if player.role is Role.PLAYER:
-                self._launch(player)
+                self._board(player)
             self.notes.add(
                 self.tick,
                 "client_joined",
@@ -299,24 +292,52 @@ class Replicator:
                 role=player.role.name,
             )
 
-    def _launch(self, player: Player) -> None:
-        slot = self.fleet.launch(player.account, player.name, self.tick)
+        self._launch_arrived()
+
+    def _board(self, player: Player) -> None:
+        """Give a new player its ship, or ask for it."""
+        if player.account > ACCOUNT_NONE:
+            self.fleet.fetch(player.account, self.tick)
+        else:
+            self._launch(player, None)
+
+    def _launch_arrived(self) -> None:
+        """Launch the ships that have come; tell who waits long why it does."""
+        arrived, late = self.fleet.take_arrived(), self.fleet.take_late(self.tick)
+        if not arrived and not late:
+            return
+        pilots = {p.account: p for p in self.clients.players if _may_fly(p)}
+        for account, berth in arrived:
+            self._launch(pilots[account], berth)
+        for account in late:
+            text = "your ship can't be fetched now: the database does not answer; please wait"
+            self.clients.send(pilots[account], Notice(text))
+
+    def _launch(self, player: Player, berth: Berth | None) -> None:
+        slot = self.fleet.launch(player.account, player.name, self.tick, berth)
         columns = self.world.columns
         control_epoch = int(columns["control_epoch"][slot])
         self.clients.assign(player, int(columns.net_id[slot]), control_epoch, self.tick)
 
     def _dock(self, player: Player) -> None:
-        """Take a player's ship out of the world; an account's ship waits in the hangar."""
+        """Take a player's ship out of the world; an account's ship is kept."""
+        if player.role is Role.PLAYER:
+            self.fleet.give_up(player.account)
         slots = self.world.columns.slots_of(np.array([player.net_id]))
         if player.net_id == NET_ID_NONE or slots[0] < 0:
             return
-        berth = self.fleet.at_rest(int(slots[0]), self.tick)
-        self._remove(slots)
         if player.account > ACCOUNT_NONE:
-            self.fleet.shelter(player.account, *berth)
-            self.saving.mark(*berth, np.array([player.account]), False, self.tick)
+            self.fleet.dock(int(slots[0]), self.tick)
+        self._withdraw(slots)
 
-    def _remove(self, slots: np.ndarray) -> None:
+    def remove(self, slots: np.ndarray) -> None:
+        """Take entities out of the world for good: what the database has of them goes, too."""
+        records = self.world.columns.store(slots, self.schema.full_record)
+        for at, slot in enumerate(slots.tolist()):  # 4 µs each
+            self.saving.depart(records[[at]], slot, self.tick, removed=True)
+        self._withdraw(slots)
+
+    def _withdraw(self, slots: np.ndarray) -> None:
         """Take entities out of the world, everywhere."""
         columns = self.world.columns
         net_id, group = columns.net_id[slots], self.world.group[slots]
@@ -332,16 +353,6 @@ class Replicator:
             self.mesh.vacate(empty.sector, self.tick)
             self.edge.forget(empty.group)
 
-    # -- what leaves the tick -----------------------------------------------------------------
 
-    def _save(self) -> None:
-        if (self.tick - self._saved_at_tick) * self.rules.tick_s >= SAVE_EVERY_S:
-            self._save_dirty()
-
-    def _save_dirty(self) -> None:
-        """Hand changed rows to persistence; guests' ships are not kept."""
-        self._saved_at_tick = self.tick
-        slots = np.flatnonzero(self.world.dirty & (self.world.account >= ACCOUNT_NONE))
-        self.world.dirty[:] = False
-        rows = self.world.columns.store(slots, self.schema.full_record)
-        self.saving.mark(rows, self.world.uuid[slots], self.world.account[slots], True, self.tick)
+def _may_fly(player: Player) -> bool:
+    return player.phase is Phase.JOINED and player.role is Role.PLAYER

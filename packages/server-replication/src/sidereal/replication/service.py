@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+import os
 import resource
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
@@ -17,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 import trio
 
+from sidereal.protocol.errors import StoreError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
@@ -88,7 +91,7 @@ class Service:
         self._client_key = client_key
         self._reservations = Reservations(RESERVE_S, RESERVATIONS_MAX)
         self._board = Board()
-        self.saver = Saver(replicator, store, self._board)
+        self.saver = Saver(replicator, store, self._board.flushes.add)
         self._started_at = trio.current_time()
         self._status: dict[str, Any] = {}
         self._described_at = -math.inf
@@ -121,8 +124,9 @@ class Service:
         database = self._store.statistics()
         if self._core.ticks.due_at == -math.inf:
             return False, "the world is not running yet"
-        if not database.available:
-            return False, f"the database is unavailable: {database.reason}"
+        if self.saver.behind:
+            why = database.reason or "it is slow"
+            return False, f"nothing was saved for {self.saver.unsaved_s:.1f} s: {why}"
         if not len(self._core.shards.shards):
             return False, "no shard is connected"
         return True, "ready"
@@ -137,7 +141,6 @@ class Service:
     def _describe(self) -> dict[str, Any]:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         database = self._store.statistics()
-        lag_ticks = self._core.saving.lag_ticks(self._core.tick)
         return {
             "version": version("sidereal-replication"),
             "uptime_s": round(trio.current_time() - self._started_at, 3),
@@ -156,10 +159,12 @@ class Service:
             "database": {
                 "kind": database.kind,
                 "available": database.available,
+                "reason": database.reason,
                 "saved_rows": database.saved_rows,
                 "waiting_rows": self._core.saving.depth,
+                "quarantined_rows": database.quarantined_rows,
                 "flush_ms": self._board.flushes.quantiles(),
-                "lag_ms": round(lag_ticks * self._core.rules.tick_s * 1000, 1),
+                "lag_ms": round(self.saver.unsaved_s * 1000, 1),
             },
             **describe_world(self._core, self._board),
         }
@@ -190,6 +195,7 @@ class Service:
         core.receive_clients(self._clients.receive_nowait(), now, wall_now)
         self._send(core.turn(now, wall_now))
         if core.tick != tick:
+            self.saver.look_for_requests()
             self._log_notes()
             self._watch_sockets(now)
             self._board.ticks.add((trio.current_time() - now) * 1000)
@@ -217,12 +223,17 @@ class Service:
                 buffer = statistics.receive_buffer_size
                 log.warning("overflowed %s", fields(socket=name, datagrams=new, buffer=buffer))
 
-    async def close(self) -> None:
-        """Say goodbye to everybody and save all that is left."""
+    async def close(self) -> int:
+        """Say goodbye to everybody and save all that is left.
+
+        Returns:
+            rows that could not be saved.
+        """
         self._send(self._core.close(trio.current_time(), wall_clock_now()))
-        await self.saver.finish()
+        lost = await self.saver.finish()
         self._send(self._core.end_sessions(trio.current_time(), wall_clock_now()))
         await trio.sleep(GOODBYE_S)
+        return lost
 
 
 async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]], None]) -> None:
@@ -238,20 +249,24 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
 
     Raises:
         ConfigError: the settings can't work.
-        UnavailableError: a port is taken, or the database can't be reached.
+        UnavailableError: a port is taken, the database can't be reached, or another server writes
+            there.
+        StoreError: the run is over, and rows of it could not be saved.
     """
     config.check()
     log.info("starting %s", config.describe())
-    serving = trio.CancelScope()
+    serving, lost = trio.CancelScope(), [0]
     with bare_errors():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_pass_cancellation_to, serving)
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as keeping:
                     with serving:
-                        await _run(config, announce, keeping)
+                        await _run(config, announce, keeping, lost)
                     keeping.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
+    if lost[0]:
+        raise StoreError(f"{lost[0]} rows were not saved: what they held is lost (see the log)")
 
 
 async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
@@ -275,6 +290,7 @@ async def _run(
     config: ReplicationConfig,
     announce: Callable[[Mapping[str, str]], None],
     keeping: trio.Nursery,
+    lost: list[int],
 ) -> None:
     schema, rules = BASE_SCHEMA, Rules()
     http = parse_endpoint(config.http, "--http")
@@ -283,7 +299,8 @@ async def _run(
         await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
     ):
         store: Store = await keeping.start(_keep_store, config, schema)
-        await store.migrate()
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        await store.begin(config.supervisor or entropy(16).hex(), holder)
         client_key = entropy(32)
         core = await _load(config, store, schema, rules, client_key, clients, shards)
         service = Service(config, store, core, clients, shards, client_key)
@@ -300,6 +317,7 @@ async def _run(
                 nursery.start_soon(service.serve, clients)
                 nursery.start_soon(service.serve, shards)
                 nursery.start_soon(service.saver.run)
+                nursery.start_soon(service.saver.fetch_ships)
                 announce(
                     {
                         "http": f"http://{format_endpoint(address)}",
@@ -310,7 +328,7 @@ async def _run(
                 await service.tick()
         finally:
             with trio.CancelScope(shield=True):
-                await service.close()
+                lost[0] = await service.close()
 
 
 def _public_address(config: ReplicationConfig, clients: UdpSocket) -> Address:
@@ -342,8 +360,8 @@ async def _load(
         now=trio.current_time(),
         tick=recovered.tick,
     )
-    if len(recovered.rows):
-        core.populate(recovered.rows, recovered.uuid, recovered.account, recovered.active)
+    if recovered.tick or len(recovered.rows):
+        core.populate(recovered.rows, recovered.uuid)
         log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))
     else:
         core.create(make_world(config.world, schema, rules, np.random.default_rng(config.seed)))

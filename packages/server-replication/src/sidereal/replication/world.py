@@ -95,7 +95,10 @@ class World:
         account: int64 by slot, whose ship it is, `ACCOUNT_NONE` for the rest.
         group: int32 by slot, the cell as of the last `present`.
         handover_tick: int64 by slot, when its owner last changed.
-        dirty: bool by slot, whether the database has not been given the row.
+        dirty: bool by slot, whether the database has not been given the row as it is; what is not
+            kept at all never is.
+        dirty_since: int64 by slot, tick of the oldest change that it has not been given.
+        stored: bool by slot, whether the database may know the entity.
         wire: `Schema.wire_record` by slot, what clients are told.
         attributes: `Schema.attribute_record` by slot.
         changed: int64 by slot, tick of `wire`.
@@ -114,6 +117,8 @@ class World:
         self.group = np.full(capacity, -1, np.int32)
         self.handover_tick = np.zeros(capacity, np.int64)
         self.dirty = np.zeros(capacity, np.bool_)
+        self.dirty_since = np.zeros(capacity, np.int64)
+        self.stored = np.zeros(capacity, np.bool_)
         self.wire = np.zeros(capacity, schema.wire_record)
         self.attributes = np.zeros(capacity, schema.attribute_record)
         self.changed = np.zeros(capacity, np.int64)
@@ -145,7 +150,8 @@ class World:
         self.account[slots] = account
         self.group[slots] = -1
         self.handover_tick[slots] = tick
-        self.dirty[slots] = True
+        self.stored[slots] = False
+        self.mark(slots, tick)
         return slots
 
     def remove(self, slots: np.ndarray, tick: int) -> None:
@@ -161,15 +167,22 @@ class World:
             self._departed.popleft()
         return np.array([net_id for _, net_id in self._departed], np.int64)
 
-    def commit(self, slots: np.ndarray, records: np.ndarray) -> None:
+    def commit(self, slots: np.ndarray, records: np.ndarray, tick: int) -> None:
         """Accept new references.
 
         Args:
             slots: int64[n], each once.
             records: `Schema.exact_record[n]`.
+            tick: the current one.
         """
         self.columns.update(slots, records)
-        self.dirty[slots] = True
+        self.mark(slots, tick)
+
+    def mark(self, slots: np.ndarray, tick: int) -> None:
+        """Note that rows differ from what the database has; ships of guests are not kept."""
+        kept = slots[self.account[slots] >= ACCOUNT_NONE]
+        self.dirty_since[kept[~self.dirty[kept]]] = tick
+        self.dirty[kept] = True
 
     def locate(self, slots: np.ndarray, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Work out where some entities are at a tick: x, y and heading, float64[n] each."""
@@ -274,6 +287,8 @@ class World:
         self.group = _grown(self.group, capacity)
         self.handover_tick = _grown(self.handover_tick, capacity)
         self.dirty = _grown(self.dirty, capacity)
+        self.dirty_since = _grown(self.dirty_since, capacity)
+        self.stored = _grown(self.stored, capacity)
         self.wire = _grown(self.wire, capacity)
         self.attributes = _grown(self.attributes, capacity)
         self.changed = _grown(self.changed, capacity)

@@ -29,6 +29,8 @@ DATABASE: Final = "SIDEREAL_DATABASE"
 SHARD_KEY: Final = "SIDEREAL_SHARD_KEY"
 SHARED: Final = (DATABASE, SHARD_KEY, "SIDEREAL_LOG", "SIDEREAL_SUPERVISED")
 """Variables without a command in their name; each has one meaning everywhere."""
+SUPERVISOR: Final = "SIDEREAL_REPLICATION_SUPERVISOR"
+"""By which a supervisor's server takes over from its own predecessor at once."""
 PASSWORDS: Final = ("SIDEREAL_TOKEN_PASSWORD", "SIDEREAL_VIEW_PASSWORD")
 """Variables for secrets that no flag takes, because a flag stands in the list of processes."""
 

@@ -45,7 +45,7 @@ from sidereal.tools.restarts import (
     RestartLimits,
     Restarts,
 )
-from sidereal.tools.settings import DATABASE, SHARD_KEY
+from sidereal.tools.settings import DATABASE, SHARD_KEY, SUPERVISOR
 
 log = logging.getLogger("sidereal.up")
 
@@ -130,6 +130,7 @@ class Supervisor:
         self._config = config
         self._scope = trio.CancelScope()
         self._secret = {SHARD_KEY: secrets.token_hex(16)}
+        self._token = secrets.token_hex(16)
         self._endpoints: dict[str, str] = {}
         self._announced = trio.Event()
         self._flying = trio.Event()
@@ -165,7 +166,7 @@ class Supervisor:
                 "replication",
                 _replication_arguments(self._config),
                 # The URL may hold a password, and arguments stand in the list of processes.
-                {**self._secret, DATABASE: self._config.database},
+                {**self._secret, DATABASE: self._config.database, SUPERVISOR: self._token},
                 title="the replication server",
                 spoke=self._learn_endpoints,
                 end_within_s=SERVER_END_WITHIN_S,

@@ -11,7 +11,7 @@ import numpy as np
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import PlayerChannel
+from sidereal.protocol.message.player import PlayerChannel, Role
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
 from sidereal.replication.edge.fanout import Fanout
@@ -99,7 +99,7 @@ class Edge:
             self._clients.endpoint.send(peers[client], PlayerChannel.LEASES, body, tag)
 
     def _move_interest(self, present: Present, tick: int) -> None:
-        players = [player for player in self._clients.players if player.phase is Phase.JOINED]
+        players = [player for player in self._clients.players if _looks_somewhere(player)]
         if not players:
             return
         x, y = self._centres(players, present)
@@ -134,3 +134,10 @@ class Edge:
             blocks[name] = records["id" if name == "net_id" else name]
         rows = [player.row for player, known in zip(flying, there, strict=True) if known]
         return dict(zip(rows, blocks, strict=True))
+
+
+def _looks_somewhere(player: Player) -> bool:
+    """Tell whether it is known where a client looks: not so of a pilot whose ship is fetched."""
+    if player.phase is not Phase.JOINED:
+        return False
+    return player.role is not Role.PLAYER or player.net_id != NET_ID_NONE

@@ -68,14 +68,12 @@ class Board:
     Attributes:
         ticks: duration of whole ticks, sending included.
         flushes: duration of writes to the database.
-        saved_rows: rows the database has accepted.
         notes: the newest events.
     """
 
     def __init__(self) -> None:
         self.ticks = Samples()
         self.flushes = Samples()
-        self.saved_rows = 0
         self.notes: deque[Note] = deque(maxlen=NOTES_SHOWN_MAX)
 
 
@@ -110,7 +108,6 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "ticks_dropped": replicator.ticks.dropped,
         "clients": sum(p.phase is Phase.JOINED for p in replicator.clients.players),
         "entities": len(replicator.world.columns),
-        "ships_in_hangar": len(replicator.fleet),
         "proposals": replicator.ingest.committed,
         "fenced": replicator.ingest.fenced,
         "rejected": dict(replicator.ingest.rejected),

@@ -1,25 +1,34 @@
-"""Write-behind: what changed and is not saved yet, newest wins.
+"""Write-behind: what is not saved yet, and the batches in which it leaves.
 
-Theory of operation. Each tick marks the rows that changed; marking a row again replaces it. A
-batch is taken, oldest first, written by the store, and either committed or given back. One batch is
-out at a time, and what is marked meanwhile waits, so the writes of an entity reach the database in
-order. What comes back fills in only where nothing newer waits. Nothing is forgotten but over the
-limit; then it is what was marked last, counted.
+Theory of operation. There is no queue of rows: a row of the world that differs from what the
+database was given has its bit in `World.dirty`, so nothing can be dropped and marking a row again
+costs nothing. A batch takes rows as they are at that moment, those first that have waited longest,
+and clears their bits; what fails gets them back. What has left the world waits here as it was then:
+ships whose pilots are gone, and entities that were removed. A removal is a row like any other: the
+row with `removed` set. It is guarded like the rest, so that an older write which comes late does
+not bring the entity back, and it is forgotten when no such write can be under way any more.
+
+One batch is out at a time, so the writes of an entity reach the database in order. An attempt to
+write may have succeeded although nobody knows; writing the same again is harmless.
+
+The guard: a row replaces a saved one if its (epoch, saved_tick) is not less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
+from sidereal.replication.world import World
 
-ROWS_WAITING_MAX: Final = 1 << 20
-"""Rows that may wait for the database."""
+REMOVED_KEPT_TICKS: Final = 12_000
+"""For so long the database remembers that an entity was removed: ten minutes at 20 ticks/s, and
+no write is under way for longer than some seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +40,8 @@ class Batch:
         uuid: void16[n].
         account: int64[n], whose ship it is, 0 for none.
         active: bool[n], whether the entity takes part in the world.
-        saved_tick: int64[n], when the row was last marked.
+        removed: bool[n], whether it is gone for good.
+        saved_tick: int64[n], of the world when the row was as it is here.
         since_tick: int64[n], since when something of it has not been saved.
     """
 
@@ -39,25 +49,12 @@ class Batch:
     uuid: NDArray[np.void]
     account: NDArray[np.int64]
     active: NDArray[np.bool_]
+    removed: NDArray[np.bool_]
     saved_tick: NDArray[np.int64]
     since_tick: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    @property
-    def tick(self) -> int:
-        """Newest tick in the batch: the world's clock is saved at no less."""
-        return int(self.saved_tick.max(initial=0))
-
-    def viewed(self, record: np.dtype) -> Batch:
-        """The same memory with rows of another type."""
-        return replace(self, rows=self.rows.view(record))
-
-    @property
-    def keys(self) -> NDArray[np.bytes_]:
-        """The uuids as bytes[n] that sort and compare."""
-        return self.uuid.view("S16")
 
     def select(self, rows: NDArray[Any]) -> Batch:
         """Some of the rows, copied."""
@@ -68,157 +65,191 @@ class Batch:
         return (getattr(self, field.name) for field in fields(self))
 
 
-class WriteBehind:
-    """Rows that wait to be saved.
+@dataclass(frozen=True, slots=True, eq=False)
+class Departed:
+    """An entity that has left the world, as it was then.
 
     Attributes:
-        dropped: rows forgotten over the limit.
+        record: `Schema.full_record`[1].
+        uuid: void16[1].
+        account: whose ship it is, 0 for none.
+        removed: whether it is gone for good.
+        tick: when it left.
+        since_tick: since when something of it has not been saved.
     """
 
-    def __init__(self, limit: int = ROWS_WAITING_MAX) -> None:
-        """Start empty; at most `limit` rows wait."""
-        self.dropped = 0
-        self._limit = limit
-        self._count = 0
-        self._waiting: Batch | None = None
-        self._keys: NDArray[np.bytes_] = np.empty(0, "S16")
-        self._slots: NDArray[np.int64] = np.empty(0, np.int64)
+    record: NDArray[np.void]
+    uuid: NDArray[np.void]
+    account: int
+    removed: bool
+    tick: int
+    since_tick: int
+
+
+class WriteBehind:
+    """What of one world is not saved yet."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._departed: dict[bytes, Departed] = {}
         self._out: Batch | None = None
-        self._record = np.dtype("V1")
+        self._out_departed: list[Departed] = []
+        self._refused: set[bytes] = set()
 
     @property
     def depth(self) -> int:
-        """Rows not saved yet, those in flight included."""
-        return self._count + (len(self._out) if self._out is not None else 0)
+        """Rows that are not saved yet, those of the batch that is out included."""
+        out = 0 if self._out is None else len(self._out) - len(self._out_departed)
+        return int(np.count_nonzero(self._world.dirty)) + len(self._departed) + out
 
-    def lag_ticks(self, tick: int) -> int:
-        """For how long the oldest change has not been saved."""
-        oldest = tick
-        if self._waiting is not None and self._count:
-            oldest = min(oldest, int(self._waiting.since_tick[: self._count].min()))
-        if self._out is not None:
-            oldest = min(oldest, int(self._out.since_tick.min(initial=tick)))
-        return tick - oldest
+    @property
+    def refused(self) -> int:
+        """Entities whose rows the database does not take; they are not given to it again."""
+        return len(self._refused)
 
-    def mark(
-        self,
-        rows: NDArray[np.void],
-        uuid: NDArray[np.void],
-        account: ArrayLike,
-        active: ArrayLike,
-        tick: int,
-    ) -> None:
-        """Remember rows to be saved, in place of older ones of the same uuid.
+    def oldest_tick(self) -> int | None:
+        """Tick of the oldest change that is not saved; None when there is none."""
+        ticks = [departed.since_tick for departed in self._departed.values()]
+        dirty = self._world.dirty_since[self._world.dirty]
+        if len(dirty):
+            ticks.append(int(dirty.min()))
+        if self._out is not None and len(self._out):
+            ticks.append(int(self._out.since_tick.min()))
+        return min(ticks, default=None)
+
+    # -- what leaves the world ------------------------------------------------------------------
+
+    def depart(self, record: NDArray[np.void], slot: int, tick: int, *, removed: bool) -> None:
+        """Keep an entity that leaves the world until this is saved.
+
+        What was never given to the database and is removed leaves nothing behind.
 
         Args:
-            rows: `Schema.full_record`[n].
-            uuid: void16[n], each once.
-            account: int64[n].
-            active: bool[n].
+            record: `Schema.full_record`[1], as it is to be saved.
+            slot: of the entity, which is still in the world.
             tick: of the world, now.
+            removed: whether it is gone for good.
         """
-        count = len(rows)
-        ticks = np.full(count, tick, np.int64)
-        self._record = rows.dtype
-        self._merge(
-            Batch(
-                np.ascontiguousarray(rows).view(_opaque(rows.dtype)),
-                np.ascontiguousarray(uuid),
-                np.broadcast_to(np.asarray(account, np.int64), count),
-                np.broadcast_to(np.asarray(active, np.bool_), count),
-                ticks,
-                ticks,
-            ),
-            replace=True,
-        )
+        world = self._world
+        if removed and not world.stored[slot]:
+            return
+        uuid = world.uuid[[slot]]
+        since = int(world.dirty_since[slot]) if world.dirty[slot] else tick
+        if self._out is not None:
+            out = self._out.rows["id"] == record["id"]
+            since = int(self._out.since_tick[out].min(initial=since))
+        account = int(world.account[slot])
+        self._departed[uuid.tobytes()] = Departed(record, uuid, account, removed, tick, since)
 
-    def take_batch(self, rows_max: int) -> Batch | None:
-        """Take the rows that have waited longest; None when there is nothing, or one is out."""
-        if self._out is not None or self._waiting is None or self._count == 0:
+    def ship_of(self, account: int) -> Departed | None:
+        """Find the ship of an account among those that have left and are not saved yet."""
+        for departed in self._departed.values():  # those of the last moments, or of an outage
+            if departed.account == account and not departed.removed:
+                return departed
+        return None
+
+    def come_back(self, departed: Departed) -> None:
+        """An entity is in the world again: the row it has there is the one to save."""
+        del self._departed[departed.uuid.tobytes()]
+
+    # -- batches --------------------------------------------------------------------------------
+
+    def take_batch(self, rows_max: int, tick: int) -> Batch | None:
+        """Take what is not saved, those first that have waited longest.
+
+        Args:
+            rows_max: rows of the batch at most.
+            tick: of the world, now.
+
+        Returns:
+            None when there is nothing, or a batch is out.
+        """
+        if self._out is not None:
             return None
-        waiting = self._waiting
-        if self._count <= rows_max:
-            taken, kept = np.arange(self._count), np.empty(0, np.int64)
-        else:
-            order = np.argsort(waiting.since_tick[: self._count], kind="stable")
-            taken, kept = order[:rows_max], np.sort(order[rows_max:])
-        self._out = waiting.select(taken).viewed(self._record)
-        self._keep(kept)
+        departed = list(self._departed.values())[:rows_max]
+        slots = self._oldest_dirty(rows_max - len(departed))
+        if not departed and not len(slots):
+            return None
+        world = self._world
+        here = Batch(
+            world.columns.store(slots, world.schema.full_record),
+            world.uuid[slots],
+            world.account[slots],
+            np.ones(len(slots), np.bool_),
+            np.zeros(len(slots), np.bool_),
+            np.full(len(slots), tick, np.int64),
+            world.dirty_since[slots],
+        )
+        world.dirty[slots] = False
+        world.stored[slots] = True
+        self._out_departed = departed
+        self._out = _joined([_batch_of(entity) for entity in departed], here)
         return self._out
 
     def committed(self, batch: Batch) -> None:
-        """The batch is in the database."""
-        self._settle(batch)
+        """The whole batch is in the database."""
+        self.settle(batch, np.ones(len(batch), np.bool_), np.zeros(len(batch), np.bool_))
 
     def failed(self, batch: Batch) -> None:
         """The batch may not be in the database: it waits again, where nothing newer does."""
-        self._settle(batch)
-        self._merge(batch.viewed(_opaque(self._record)), replace=False)
+        nothing = np.zeros(len(batch), np.bool_)
+        self.settle(batch, nothing, nothing)
 
-    def _settle(self, batch: Batch) -> None:
+    def settle(self, batch: Batch, saved: NDArray[np.bool_], refused: NDArray[np.bool_]) -> None:
+        """Say what has become of a batch.
+
+        Args:
+            batch: the one that is out.
+            saved: bool[n], rows that are in the database.
+            refused: bool[n], rows that it does not take; they are not given to it again. What is
+                neither saved nor refused waits again.
+        """
         if batch is not self._out:
             raise LocalProtocolError("this batch is not the one that was taken")
-        self._out = None
+        done = saved | refused
+        for at, departed in enumerate(self._out_departed):
+            key = departed.uuid.tobytes()
+            if done[at] and self._departed.get(key) is departed:
+                del self._departed[key]
+        self._refused.update(batch.uuid[at].tobytes() for at in np.flatnonzero(refused))
+        waiting = np.flatnonzero(~done[len(self._out_departed) :]) + len(self._out_departed)
+        self._wait_again(batch, waiting)
+        self._out, self._out_departed = None, []
 
-    def _merge(self, rows: Batch, *, replace: bool) -> None:
-        if not len(rows):
-            return
-        at = np.searchsorted(self._keys, rows.keys)
-        known = np.zeros(len(rows), np.bool_)
-        if len(self._keys):
-            known = self._keys[np.minimum(at, len(self._keys) - 1)] == rows.keys
-        if known.all():
-            self._meet(self._slots[at], rows, replace=replace)
-            return
-        self._meet(self._slots[at[known]], rows.select(known), replace=replace)
-        self._append(rows.select(~known), at[~known])
+    def _wait_again(self, batch: Batch, rows: NDArray[np.int64]) -> None:
+        world = self._world
+        slots = world.columns.slots_of(batch.rows["id"][rows])
+        # Who has left meanwhile waits as it was when it left.
+        slots, since = slots[slots >= 0], batch.since_tick[rows[slots >= 0]]
+        world.dirty[slots] = True
+        world.dirty_since[slots] = since
 
-    def _meet(self, slots: NDArray[np.int64], rows: Batch, *, replace: bool) -> None:
-        if self._waiting is None:
-            return
-        since = self._waiting.since_tick
-        oldest = np.minimum(since[slots], rows.since_tick)
-        if replace:
-            for mine, theirs in zip(self._waiting.arrays(), rows.arrays(), strict=True):
-                mine[slots] = theirs
-        since[slots] = oldest
-
-    def _append(self, rows: Batch, at: NDArray[np.int64]) -> None:
-        room = self._limit - self._count
-        if len(rows) > room:
-            self.dropped += len(rows) - room
-            rows, at = rows.select(np.arange(room)), at[:room]
-        start, self._count = self._count, self._count + len(rows)
-        self._waiting = _grown(self._waiting, self._count, rows)
-        for mine, theirs in zip(self._waiting.arrays(), rows.arrays(), strict=True):
-            mine[start : self._count] = theirs
-        order = np.argsort(rows.keys, kind="stable")
-        self._keys = np.insert(self._keys, at[order], rows.keys[order])
-        self._slots = np.insert(self._slots, at[order], start + order)
-
-    def _keep(self, slots: NDArray[np.int64]) -> None:
-        assert self._waiting is not None
-        self._count = len(slots)
-        for array in self._waiting.arrays():
-            array[: self._count] = array[slots]
-        keys = self._waiting.keys[: self._count]
-        self._slots = np.argsort(keys, kind="stable")
-        self._keys = keys[self._slots]
+    def _oldest_dirty(self, rows_max: int) -> NDArray[np.int64]:
+        world = self._world
+        slots = np.flatnonzero(world.dirty)
+        if self._refused and len(slots):
+            refused = np.array([key in self._refused for key in map(bytes, world.uuid[slots])])
+            world.dirty[slots[refused]] = False
+            slots = slots[~refused]
+        if len(slots) <= rows_max:
+            return slots
+        return slots[np.argsort(world.dirty_since[slots], kind="stable")[:rows_max]]
 
 
-def _opaque(record: np.dtype) -> np.dtype:
-    # NumPy copies records field by field, at ten times the cost of copying bytes.
-    return np.dtype(f"V{record.itemsize}")
+def _batch_of(departed: Departed) -> Batch:
+    return Batch(
+        departed.record,
+        departed.uuid,
+        np.array([departed.account], np.int64),
+        np.zeros(1, np.bool_),
+        np.array([departed.removed]),
+        np.array([departed.tick], np.int64),
+        np.array([departed.since_tick], np.int64),
+    )
 
 
-def _grown(batch: Batch | None, count: int, like: Batch) -> Batch:
-    size = 0 if batch is None else len(batch)
-    if batch is not None and count <= size:
-        return batch
-    # Rows past the count are never read.
-    length = max(count, 2 * size, 1024)
-    grown = Batch(*(np.empty(length, array.dtype) for array in like.arrays()))
-    if batch is not None:
-        for new, old in zip(grown.arrays(), batch.arrays(), strict=True):
-            new[:size] = old
-    return grown
+def _joined(first: list[Batch], last: Batch) -> Batch:
+    if not first:
+        return last
+    columns = zip(*(batch.arrays() for batch in (*first, last)), strict=True)
+    return Batch(*(np.concatenate(column) for column in columns))

@@ -33,11 +33,11 @@ _WIRE_TYPES: Final = {
 }
 _OWN_COLUMNS: Final = (
     ("uuid", "uuid"),
-    ("net_id", "bigint"),
     ("epoch", "bigint"),
     ("tick", "bigint"),
     ("account", "bigint"),
     ("active", "boolean"),
+    ("removed", "boolean"),
     ("saved_tick", "bigint"),
 )
 """Columns of the table `entity` that are no component's."""
@@ -103,11 +103,11 @@ class RowCopy:
         # As opaque bytes: field by field would take ten times as long.
         tuples.view(f"V{self._tuple.itemsize}")[:] = self._blank.tobytes()
         tuples["uuid"] = batch.uuid
-        tuples["net_id"] = rows["id"]
         tuples["epoch"] = rows["epoch"]
         tuples["tick"] = rows["tick"]
         tuples["account"] = batch.account
         tuples["active"] = batch.active
+        tuples["removed"] = batch.removed
         tuples["saved_tick"] = batch.saved_tick
         for column in self.component_columns:
             values = rows[column.name]
@@ -137,9 +137,8 @@ class RowCopy:
         return tuples
 
     def full_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
-        """Make `Schema.full_record`[n] of what `decode` gave; fields not persisted are 0."""
+        """Make `Schema.full_record`[n] of what `decode` gave; ids and what is not kept are 0."""
         records = np.zeros(len(tuples), dtype=self.schema.full_record)
-        records["id"] = tuples["net_id"]
         records["epoch"] = tuples["epoch"]
         records["tick"] = tuples["tick"]
         for column in self.component_columns:

@@ -1,81 +1,181 @@
-"""The loop that takes what has changed from the core and writes it into the database."""
+"""The loops between the core and the store: what changed goes in, ships of pilots come out.
+
+What a crash may cost is bounded here. Every `FLUSH_S` all that has changed is written, oldest
+first; `unsaved_s` says for how long something has not been saved, be it because the database is
+slow, full, read-only or away, or because there is too much to write. Above `UNSAVED_S_MAX` the
+server is not ready.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import trio
 
-from sidereal.protocol.errors import StoreError
+from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.process import fields
 from sidereal.replication.ending import SAVE_S_MAX
-from sidereal.replication.http.status import Board
-from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.fleet import ShipRequest
 from sidereal.replication.keeping.store import Store
+from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.replicator import Replicator
+
+UNSAVED_S_MAX: Final = 0.5
+"""What a ready server may lose in a crash."""
+
+FLUSH_S: Final = 0.15
+"""From the beginning of a flush to that of the next; the rest of `UNSAVED_S_MAX` is for writing."""
 
 SAVE_ROWS_MAX: Final = 20_000
 """Rows per write to the database."""
 
-SAVE_IDLE_S: Final = 0.2
-SAVE_RETRY_S: Final = 1.0
+RETRY_S: Final = 0.25
+"""Pause after a write that failed."""
+
+FETCH_RETRY_S: Final = 0.5
+FETCHES_MAX: Final = 4
+"""Ships that are read at once: logins come in crowds, and writes must get through."""
+
+assert 2 * FLUSH_S < UNSAVED_S_MAX
 
 log = logging.getLogger("sidereal.replication")
 
 
 class Saver:
-    """Writes one world's changes behind its tick."""
+    """Writes one world's changes behind its tick, and fetches ships for its pilots."""
 
-    def __init__(self, core: Replicator, store: Store, board: Board) -> None:
+    def __init__(
+        self, core: Replicator, store: Store, note_flush_ms: Callable[[float], None]
+    ) -> None:
         self._core = core
         self._store = store
-        self._board = board
+        self._note_flush_ms = note_flush_ms
+        self._saved_to = trio.current_time()
+        self._sweep = core.tick, self._saved_to
+        self._failing = False
+        self._requested = trio.Event()
+        self._fetches = trio.CapacityLimiter(FETCHES_MAX)
+
+    @property
+    def unsaved_s(self) -> float:
+        """For how long something has not been saved: what a crash now would lose."""
+        return trio.current_time() - self._saved_to
+
+    @property
+    def behind(self) -> bool:
+        """Whether a crash now would lose more than it may."""
+        return self.unsaved_s > UNSAVED_S_MAX
+
+    # -- what changed goes in -------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Write changed rows behind the tick, for ever."""
-        while True:
-            if not await self.save_once():
-                await trio.sleep(SAVE_IDLE_S)
+        """Write what changes, for ever.
 
-    async def save_once(self) -> bool:
-        """Write one batch.
+        Raises:
+            UnavailableError: another server has taken over the database.
+        """
+        while True:
+            started_at = trio.current_time()
+            saved, more = await self.save_once()
+            if not saved:
+                await trio.sleep(RETRY_S)
+            elif not more:
+                await trio.sleep_until(started_at + FLUSH_S)
+
+    async def save_once(self) -> tuple[bool, bool]:
+        """Write one batch, and the clock.
 
         Returns:
-            whether there was one, and it was written.
+            whether the database took it, and whether more waits that is as old.
+
+        Raises:
+            UnavailableError: another server has taken over the database.
         """
-        batch = self._core.saving.take_batch(SAVE_ROWS_MAX)
+        saving, tick = self._core.saving, self._core.tick
+        if self._sweep[0] < 0:
+            self._sweep = tick, trio.current_time()
+        try:
+            await self._write(tick)
+        except FencedError as error:
+            raise UnavailableError(f"{error}: this one ends") from None
+        except StoreError as error:
+            if not self._failing:
+                log.warning("not_saved %s", fields(tick=tick, why=str(error)))
+            self._failing = True
+            return False, True
+        if self._failing:
+            log.info("saved_again %s", fields(tick=tick, after_s=self.unsaved_s))
+            self._failing = False
+        oldest = saving.oldest_tick()
+        if oldest is not None and oldest <= self._sweep[0]:
+            return True, True
+        self._saved_to, self._sweep = self._sweep[1], (-1, 0.0)
+        return True, False
+
+    async def finish(self) -> int:
+        """Save all that is left, and let another server write; give up after `SAVE_S_MAX`.
+
+        Returns:
+            rows that are lost.
+        """
+        saving = self._core.saving
+        with trio.move_on_after(SAVE_S_MAX), contextlib.suppress(UnavailableError, StoreError):
+            more = True
+            while more or saving.depth:
+                saved, more = await self.save_once()
+                if not saved:
+                    await trio.sleep(RETRY_S)
+            await self._store.release()
+        lost = saving.depth + saving.refused
+        if lost:
+            log.error("lost %s", fields(rows=lost, refused=saving.refused, waited_s=SAVE_S_MAX))
+        return lost
+
+    async def _write(self, tick: int) -> None:
+        """Write a batch; whatever else becomes of the attempt, its rows wait again."""
+        saving = self._core.saving
+        batch = saving.take_batch(SAVE_ROWS_MAX, tick)
+        if batch is None:
+            await self._store.save_tick(tick)
+            return
+        written = None
         started_at = trio.current_time()
         try:
-            if batch is None:
-                await self._store.save_tick(self._core.tick)
-                return False
-            await self._write(batch)
-        except StoreError as error:
-            log.warning("not_saved %s", fields(tick=self._core.tick, why=str(error)))
-            await trio.sleep(SAVE_RETRY_S)
-            return False
-        self._board.saved_rows += len(batch)
-        self._board.flushes.add((trio.current_time() - started_at) * 1000)
-        return True
-
-    async def finish(self) -> None:
-        """Save all that is left; give up after `SAVE_S_MAX`."""
-        with trio.move_on_after(SAVE_S_MAX):
-            while self._core.saving.depth:
-                await self.save_once()
-            await self.save_once()  # the tick, when no rows are left
-        if self._core.saving.depth:
-            log.error("lost %s", fields(rows=self._core.saving.depth, waited_s=SAVE_S_MAX))
-
-    async def _write(self, batch: Batch) -> None:
-        """Write a batch; whatever else becomes of the attempt, its rows wait again."""
-        written = False
-        try:
-            await self._store.write_rows(batch)
-            written = True
+            written = await self._store.write_rows(batch, tick)
+            self._note_flush_ms((trio.current_time() - started_at) * 1000)
         finally:
-            if written:
-                self._core.saving.committed(batch)
+            if written is None:
+                saving.failed(batch)
             else:
-                self._core.saving.failed(batch)
+                saving.settle(batch, written.saved, written.refused)
+
+    # -- ships come out -------------------------------------------------------------------------
+
+    def look_for_requests(self) -> None:
+        """Begin to fetch what the core asks for; after every tick."""
+        if self._core.fleet.has_requests:
+            self._requested.set()
+
+    async def fetch_ships(self) -> None:
+        """Fetch the ships that the core asks for, for ever."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                await self._requested.wait()
+                self._requested = trio.Event()
+                for request in self._core.fleet.take_requests():
+                    nursery.start_soon(self._fetch, request)
+
+    async def _fetch(self, request: ShipRequest) -> None:
+        """Ask the database until it answers or nobody wants to know any more."""
+        fleet = self._core.fleet
+        while fleet.wants(request):
+            try:
+                async with self._fetches:
+                    berth = await self._store.load_ship(request.account)
+            except StoreError:
+                await trio.sleep(FETCH_RETRY_S)
+            else:
+                fleet.deliver(request, berth)

@@ -1,98 +1,55 @@
-"""The database: the one door to asyncpg and trio-asyncio.
+"""The store: accounts and the saved world, in PostgreSQL.
 
-Theory of operation. Every operation is a task of the store's own that crosses into asyncio once, so
-a caller that is cancelled or out of time leaves at once while the operation runs to its end. What
-became of it then is unknown to the caller, as it is after every `StoreError` but `NameTakenError`:
-it may be in the database all the same. Each wait has a limit: for a connection, for a statement,
-for the operation as a whole.
-
-When the database is out of reach the breaker opens: the pool's connections are cut, operations
-fail at once, and a task of the store tries to connect, with growing pauses, until it can.
+One server at a time may write: it holds the term. Every write says the term, and a server that has
+been replaced is told so (`FencedError`) instead of writing over its successor. The same write says
+that the server lives; nobody else takes the term while it does so.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
+import contextlib
 import logging
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import math
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final, Generic, TypeVar
+from typing import Final, NamedTuple
 
-import asyncpg
 import numpy as np
 import trio
-import trio_asyncio
+from numpy.typing import NDArray
 
-from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
+from sidereal.protocol.errors import StoreError, UnavailableError
+from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.ending import SAVE_S_MAX, STORE_CLOSE_S_MAX
-from sidereal.replication.keeping import tables
-from sidereal.replication.keeping.names import name_key
-from sidereal.replication.keeping.persist import Batch
-from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors, open_postgres
+from sidereal.replication.keeping import rows, tables
+from sidereal.replication.keeping.database import Database, RefusedError, open_database
+from sidereal.replication.keeping.persist import REMOVED_KEPT_TICKS, Batch
+from sidereal.replication.keeping.postgres.postmaster import Embedded, open_postgres
+from sidereal.replication.keeping.recovery import Fault, check_clock, describe_row, find_faults
 from sidereal.replication.keeping.rowcopy import RowCopy
-from sidereal.replication.keeping.stored import Account, Recovered, StoreStatistics
-from sidereal.replication.keeping.tables import LONG_S_MAX, Connection, NameTakenError
-from sidereal.replication.keeping.urls import check_url, without_password
+from sidereal.replication.keeping.stored import Account, Berth, Recovered, StoreStatistics
+from sidereal.replication.keeping.tables import LONG_S_MAX, Claim, FencedError, NameTakenError
+from sidereal.replication.keeping.urls import check_url
 
-T = TypeVar("T")
+BEAT_S: Final = 1.0
+"""How often a server that does not save yet says that it lives."""
+WRITES_FAIL_S_MAX: Final = 5.0
+"""When no write has succeeded for so long, for whatever reason, connections are opened again."""
+REFUSED_ROWS_MAX: Final = 16
+"""Rows of one batch that are isolated; each costs some thirty small writes."""
+FORGET_EVERY_TICKS: Final = 1200
+"""How often the database forgets what was removed long ago."""
 
-CONNECTIONS_MAX: Final = 8
-OPERATIONS_MAX: Final = 256
-"""Operations under way; one more is refused."""
-CONNECT_S_MAX: Final = 5.0
-ACQUIRE_S_MAX: Final = 2.0
-"""For a free connection, or a new one."""
-STATEMENT_S_MAX: Final = 4.0
-OPERATION_S_MAX: Final = 6.0
-TIMEOUTS_MAX: Final = 2
-"""Statements in a row that may run out of time before the breaker opens."""
-RECONNECT_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
-"""Pauses between attempts to connect; the last one repeats."""
+assert BEAT_S < tables.BEAT_S_MAX / 2
 
-# A write that fails for want of an answer can be tried again before the end.
-assert OPERATION_S_MAX < SAVE_S_MAX
-
-_FAULTS: Final = (
-    OSError,
-    asyncio.CancelledError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    BaseExceptionGroup,
-)
-_CUT_OFF: Final = (
-    asyncio.CancelledError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 _log = logging.getLogger("sidereal.store")
 
 
-class _Answer(Generic[T]):
-    """What one caller waits for; the first answer counts."""
+class Written(NamedTuple):
+    """What has become of the rows of a batch; what is neither may be tried again."""
 
-    def __init__(self) -> None:
-        self._given = trio.Event()
-        self._value: T | None = None
-        self._error: StoreError | None = None
-
-    def give(self, value: T | None, error: StoreError | None = None) -> None:
-        if not self._given.is_set():
-            self._value, self._error = value, error
-            self._given.set()
-
-    async def wait(self) -> T:
-        await self._given.wait()
-        if self._error is not None:
-            raise self._error
-        return self._value  # type: ignore[return-value]  # None is then a T
+    saved: NDArray[np.bool_]
+    refused: NDArray[np.bool_]
 
 
 class Store:
@@ -101,76 +58,107 @@ class Store:
     Every operation raises `StoreError` when the database refused, failed or could not be reached.
     """
 
-    def __init__(self, url: str, kind: str, schema: Schema, nursery: trio.Nursery) -> None:
-        self._url = url
+    def __init__(
+        self, database: Database, kind: str, schema: Schema, nursery: trio.Nursery
+    ) -> None:
+        self._database = database
         self._kind = kind
         self._copy = RowCopy(schema)
         self._nursery = nursery
-        # Operations start from any task of the process, but need the asyncio loop of this one.
-        self._context = contextvars.copy_context()
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self._reason = "not connected yet"
-        self._cut = trio.Event()
-        self._running = 0
-        self._timeouts = 0
+        self._term = 0
+        self._write_fault = ""
+        self._written_at = -math.inf
+        self._forgotten_tick = -math.inf
         self._saved_rows = 0
-        self._failures = 0
-        self._reconnects = 0
+        self._quarantined_rows = 0
 
     def statistics(self) -> StoreStatistics:
-        """Counters, and whether the database can be reached."""
+        """Counters, and whether the database can be reached and takes writes."""
+        database = self._database.statistics()
         return StoreStatistics(
             kind=self._kind,
-            available=self._pool is not None,
-            reason=self._reason,
+            available=database.available and not self._write_fault,
+            reason=database.reason or self._write_fault,
             saved_rows=self._saved_rows,
-            failures=self._failures,
-            reconnects=self._reconnects,
+            quarantined_rows=self._quarantined_rows,
+            failures=database.failures,
+            reconnects=database.reconnects,
         )
 
     # -- the world ---------------------------------------------------------------------------
 
-    async def migrate(self) -> None:
-        """Bring the tables up to this program's version and this schema's columns.
+    async def begin(self, token: str, holder: str) -> None:
+        """Become the one that writes, and bring the tables up to this program and schema.
+
+        Args:
+            token: of the supervisor; a server of the same one is replaced at once.
+            holder: who this is, in words for a server that is refused because of it.
 
         Raises:
-            UnavailableError: the tables are newer than this program, or of another schema.
+            UnavailableError: another server writes there; or the tables are newer than this
+                program, or of another schema.
         """
-        problem = await self._call(
-            lambda connection: tables.migrate(connection, self._copy), LONG_S_MAX
+        claim = Claim(token, holder, alone=self._kind == "embedded")
+        term = await self._database.call(
+            lambda connection: tables.begin(connection, self._copy, claim), LONG_S_MAX
         )
-        if problem:
-            raise UnavailableError(problem)
+        if isinstance(term, str):
+            raise UnavailableError(term)
+        self._term = term
+        self._nursery.start_soon(self._beat_until_saved)
 
-    async def load_world(self) -> Recovered:
-        """Read the whole world, as it was last saved."""
-        tick, stream = await self._call(
-            lambda connection: tables.load(connection, self._copy), LONG_S_MAX
-        )
-        tuples = self._copy.decode(stream)
-        return Recovered(
-            tick,
-            self._copy.full_records(tuples),
-            np.ascontiguousarray(tuples["uuid"]),
-            tuples["account"].astype(np.int64),
-            tuples["active"].astype(np.bool_),
-        )
+    async def release(self) -> None:
+        """Let another server write from now on."""
+        await self._database.call(lambda connection: tables.release(connection, self._term))
 
-    async def write_rows(self, batch: Batch) -> None:
+    async def load_world(self, *, ships: bool = False) -> Recovered:
+        """Read the world as it was last saved; what can't be used is set aside.
+
+        Args:
+            ships: read those of accounts, too; they usually come when their pilots do.
+
+        Raises:
+            UnavailableError: the saved clock can't be one.
+        """
+        recovered = await self._load("true" if ships else "account <= 0", LONG_S_MAX)
+        check_clock(recovered.tick)
+        return recovered
+
+    async def load_ship(self, account: int) -> Berth | None:
+        """Read the ship of an account as it was last saved; None when it has none."""
+        recovered = await self._load(f"account = {account:d}")
+        return Berth(recovered.rows, recovered.uuid) if len(recovered.rows) else None
+
+    async def write_rows(self, batch: Batch, tick: int) -> Written:
         """Save rows and, in the same transaction, that the world is at least that far.
 
         A row that the database has from a later epoch or tick stays; writing one again is harmless.
+        Rows that the database does not take are found by halving, and noted in quarantine.
+
+        Raises:
+            FencedError: another server has taken over.
         """
-        if not len(batch):
-            return
-        stream = self._copy.encode(batch)
-        tick = batch.tick
-        await self._call(lambda connection: tables.write(connection, self._copy, stream, tick))
-        self._saved_rows += len(batch)
+        refused, saved = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
+        pieces = [np.arange(len(batch))]
+        while pieces and np.count_nonzero(refused) < REFUSED_ROWS_MAX:
+            piece = pieces.pop()
+            try:
+                await self._save(tick, self._copy.encode(batch.select(piece)))
+            except RefusedError as error:
+                if len(piece) > 1:
+                    half = len(piece) // 2
+                    pieces += [piece[half:], piece[:half]]
+                else:
+                    refused[piece] = True
+                    await self._note_refused(batch, int(piece[0]), str(error))
+            else:
+                saved[piece] = True
+                self._saved_rows += len(piece)
+        return Written(saved, refused)
 
     async def save_tick(self, tick: int) -> None:
         """Save how far the world is; the clock never goes back."""
-        await self._call(lambda connection: connection.execute(tables.SAVE_TICK, tick))
+        await self._save(tick, None)
 
     # -- accounts ----------------------------------------------------------------------------
 
@@ -180,7 +168,7 @@ class Store:
         Raises:
             NameTakenError: the name, or one that looks like it, is registered.
         """
-        account_id = await self._call(
+        account_id = await self._database.call(
             lambda connection: tables.create_account(connection, name, password_hash)
         )
         if account_id is None:
@@ -189,120 +177,81 @@ class Store:
 
     async def account_by_name(self, name: str) -> Account | None:
         """Find an account by its name in any spelling that `name_key` folds together."""
-        key = name_key(name)
-        row = await self._call(lambda connection: connection.fetchrow(tables.FIND_ACCOUNT, key))
+        row = await self._database.call(lambda connection: tables.find_account(connection, name))
         return None if row is None else Account(*row)
 
-    # -- operations --------------------------------------------------------------------------
+    # -- how -----------------------------------------------------------------------------------
 
-    async def _call(
-        self,
-        operation: Callable[[Connection], Awaitable[T]],
-        limit_s: float | None = None,
-    ) -> T:
-        if self._pool is None:
-            raise StoreError(f"the database is unavailable: {self._reason}")
-        if self._running >= OPERATIONS_MAX:
-            raise StoreError(f"the database is behind: {self._running} operations are under way")
-        answer: _Answer[T] = _Answer()
-        self._running += 1
-        self._context.run(
-            self._nursery.start_soon,
-            self._perform,
-            self._pool,
-            operation,
-            OPERATION_S_MAX if limit_s is None else limit_s,
-            answer,
+    async def _load(self, which: str, limit_s: float | None = None) -> Recovered:
+        tick, stream = await self._database.call(
+            lambda connection: rows.load(connection, self._copy, which), limit_s
         )
-        return await answer.wait()
+        tuples = self._copy.decode(stream)
+        records = self._copy.full_records(tuples)
+        faults = find_faults(tuples, records, tick, self._copy.schema)
+        if faults:
+            await self._set_aside(tuples, records, faults)
+            good = np.setdiff1d(np.arange(len(tuples)), list(faults))
+            tuples, records = tuples[good], records[good]
+        return Recovered(
+            tick,
+            records,
+            np.ascontiguousarray(tuples["uuid"]),
+            tuples["account"].astype(np.int64),
+            tuples["active"].astype(np.bool_),
+        )
 
-    async def _perform(
-        self,
-        pool: asyncpg.Pool[asyncpg.Record],
-        operation: Callable[[Connection], Awaitable[T]],
-        limit_s: float,
-        answer: _Answer[T],
+    async def _set_aside(
+        self, tuples: NDArray[np.void], records: NDArray[np.void], whys: dict[int, str]
     ) -> None:
-        value: T | None = None
-        fault: StoreError | None = None
+        faults = [
+            Fault(tuples["uuid"][row].tobytes().hex(), why, describe_row(records[row]))
+            for row, why in whys.items()
+        ]
+        await self._database.call(lambda connection: rows.set_aside(connection, faults))
+        self._report(faults)
+
+    async def _note_refused(self, batch: Batch, row: int, why: str) -> None:
+        fault = Fault(batch.uuid[row].tobytes().hex(), why, describe_row(batch.rows[row]))
+        self._report([fault])
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch, pool, limit_s, answer)
-                try:
-                    value = await trio_asyncio.aio_as_trio(_on_connection)(pool, operation)
-                    self._timeouts = 0
-                except _FAULTS as error:
-                    fault = self._judge(pool, error)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._running -= 1
-        # Only now: whoever has the answer may count on the operation's place being free again.
-        answer.give(value, fault)
+            await self._database.call(lambda connection: rows.report_refused(connection, [fault]))
+        except StoreError as error:
+            _log.warning("store not_noted %s", fields(uuid=fault.uuid, why=str(error)))
 
-    async def _watch(
-        self, pool: asyncpg.Pool[asyncpg.Record], limit_s: float, answer: _Answer[T]
-    ) -> None:
-        await trio.sleep(limit_s)
-        self._failures += 1
-        answer.give(None, StoreError(f"the database did not answer within {limit_s:g} s"))
-        self._open_breaker(pool, f"no answer within {limit_s:g} s")
+    def _report(self, faults: list[Fault]) -> None:
+        self._quarantined_rows += len(faults)
+        for fault in faults:
+            name = fault.row.get("name", "")
+            _log.error("store quarantined %s", fields(uuid=fault.uuid, name=name, why=fault.why))
 
-    def _judge(self, pool: asyncpg.Pool[asyncpg.Record], error: BaseException) -> StoreError:
-        faults = list(_leaves(error))
-        if not all(isinstance(fault, _FAULTS) for fault in faults):
-            raise error
-        self._failures += 1
-        words = _words(faults[0])
-        timed_out = any(isinstance(fault, TimeoutError) for fault in faults)
-        self._timeouts = self._timeouts + 1 if timed_out else 0
-        lost = any(
-            isinstance(f, _CUT_OFF) or (isinstance(f, OSError) and not isinstance(f, TimeoutError))
-            for f in faults
-        )
-        if lost or self._timeouts >= TIMEOUTS_MAX:
-            self._open_breaker(pool, words)
-        return StoreError(f"the database failed: {words}")
+    async def _save(self, tick: int, stream: bytearray | None) -> None:
+        try:
+            await self._database.call(
+                lambda connection: rows.save(connection, self._copy, self._term, tick, stream)
+            )
+            if tick - self._forgotten_tick >= FORGET_EVERY_TICKS:
+                before = tick - REMOVED_KEPT_TICKS
+                await self._database.call(
+                    lambda connection: rows.forget_removed(connection, before)
+                )
+                self._forgotten_tick = tick
+        except (RefusedError, FencedError):
+            raise
+        except StoreError as error:
+            self._write_fault = str(error)
+            if trio.current_time() - self._written_at > WRITES_FAIL_S_MAX:
+                self._database.leave_server(f"no write has succeeded for long: {error}")
+            raise
+        self._write_fault = ""
+        self._written_at = trio.current_time()
 
-    # -- the breaker -------------------------------------------------------------------------
-
-    def _open_breaker(self, pool: asyncpg.Pool[asyncpg.Record], reason: str) -> None:
-        if pool is not self._pool:
-            return  # an older pool's last words
-        self._pool = None
-        self._reason = reason
-        self._timeouts = 0
-        self._context.run(pool.terminate)
-        self._cut.set()
-        _log.warning("store unavailable reason=%r", reason)
-
-    async def _connect(self) -> None:
-        self._pool = await trio_asyncio.aio_as_trio(_open_pool)(self._url)
-        self._reason = ""
-
-    async def _reconnect(self) -> None:
-        while True:
-            await self._cut.wait()
-            self._cut = trio.Event()
-            attempt = 0
-            while self._pool is None:
-                await trio.sleep(RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)])
-                attempt += 1
-                try:
-                    await self._connect()
-                except _FAULTS as error:
-                    self._reason = _words(next(_leaves(error)))
-            self._reconnects += 1
-            _log.info("store available attempts=%d", attempt)
-
-    async def _close(self) -> None:
-        with trio.move_on_after(STORE_CLOSE_S_MAX):
-            while self._running:
-                await trio.sleep(0.01)
-        pool, self._pool = self._pool, None
-        self._reason = "closed"
-        if pool is not None:
-            self._context.run(pool.terminate)
-        self._nursery.cancel_scope.cancel()
+    async def _beat_until_saved(self) -> None:
+        """Say that this server lives, while it loads."""
+        while self._written_at == -math.inf:
+            with contextlib.suppress(StoreError):
+                await self._database.call(lambda c: rows.save(c, self._copy, self._term, 0, None))
+            await trio.sleep(BEAT_S)
 
 
 @asynccontextmanager
@@ -318,60 +267,9 @@ async def open_store(database: str | Embedded, schema: Schema) -> AsyncIterator[
         UnavailableError: the database can't be reached or run; says why and what to do.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(bare_errors())
         if isinstance(database, Embedded):
             kind, url = "embedded", (await stack.enter_async_context(open_postgres(database))).url
         else:
             kind, url = "external", check_url(database)
-        await stack.enter_async_context(trio_asyncio.open_loop())
-        nursery = await stack.enter_async_context(trio.open_nursery())
-        store = Store(url, kind, schema, nursery)
-        try:
-            await store._connect()
-        except (*_FAULTS, ValueError) as error:
-            fault = next(_leaves(error))
-            if isinstance(fault, ValueError):
-                raise ConfigError(f"--database {without_password(url)}: {_words(fault)}") from None
-            raise UnavailableError(
-                f"the database at {without_password(url)} can't be reached: {_words(fault)}; "
-                "start it, or choose another with --database"
-            ) from None
-        nursery.start_soon(store._reconnect)
-        try:
-            yield store
-        finally:
-            with trio.CancelScope(shield=True):
-                await store._close()
-
-
-def _words(fault: BaseException) -> str:
-    if isinstance(fault, TimeoutError):
-        return "no answer in time"
-    if isinstance(fault, OSError) and (fault.errno or 0) > 0:
-        return os.strerror(fault.errno or 0)
-    return " ".join(str(fault).split()) or type(fault).__name__
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-async def _open_pool(url: str) -> asyncpg.Pool[asyncpg.Record]:
-    return await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=CONNECTIONS_MAX,
-        timeout=CONNECT_S_MAX,
-        command_timeout=STATEMENT_S_MAX,
-    )
-
-
-async def _on_connection(
-    pool: asyncpg.Pool[asyncpg.Record], operation: Callable[[Connection], Awaitable[T]]
-) -> T:
-    async with pool.acquire(timeout=ACQUIRE_S_MAX) as connection:
-        return await operation(connection)
+        opened, nursery = await stack.enter_async_context(open_database(url))
+        yield Store(opened, kind, schema, nursery)

@@ -22,7 +22,7 @@ class Recovered(NamedTuple):
 
     Attributes:
         tick: of the world; no row was saved later.
-        rows: `Schema.full_record`[n]; fields that are not persisted are 0.
+        rows: `Schema.full_record`[n]; ids and fields that are not persisted are 0.
         uuid: void16[n].
         account: int64[n].
         active: bool[n].
@@ -35,13 +35,36 @@ class Recovered(NamedTuple):
     active: NDArray[np.bool_]
 
 
+class Berth(NamedTuple):
+    """A ship that is not in the world, as it was when it left.
+
+    Attributes:
+        record: `Schema.full_record`[1].
+        uuid: void16[1].
+    """
+
+    record: NDArray[np.void]
+    uuid: NDArray[np.void]
+
+
 @dataclass(frozen=True, slots=True)
 class StoreStatistics:
-    """What the store has done so far."""
+    """What the store has done so far.
+
+    Attributes:
+        kind: embedded or external.
+        available: whether it can be reached, and its last write succeeded.
+        reason: if not, why.
+        saved_rows: rows it has taken.
+        quarantined_rows: rows that were set aside, at the start or since.
+        failures: operations that failed.
+        reconnects: how often its connections were opened again.
+    """
 
     kind: str
     available: bool
     reason: str
     saved_rows: int
+    quarantined_rows: int
     failures: int
     reconnects: int

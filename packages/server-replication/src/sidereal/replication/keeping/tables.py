@@ -5,10 +5,8 @@ These coroutines run in asyncio, inside an operation of the store.
 
 from __future__ import annotations
 
-import io
-from collections.abc import AsyncIterator
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sidereal.protocol.errors import StoreError
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
@@ -21,12 +19,10 @@ LONG_S_MAX: Final = 120.0
 """For migrations and for loading the world."""
 LOCK_S_MAX: Final = 30.0
 """For another server that changes the tables right now."""
-CHUNK_SIZE: Final = 1 << 18
-"""Bytes of a COPY stream handed to the socket at once."""
 MIGRATION_LOCK: Final = 0x5349_4445_5245
 """Advisory lock: one server at a time changes the tables."""
 
-_ATTENTIVE: Final = "SET LOCAL client_connection_check_interval = '500ms'; "
+ATTENTIVE: Final = "SET LOCAL client_connection_check_interval = '500ms'; "
 """A server that notices our death ends what we asked for, and frees the locks it holds."""
 
 _MIGRATION_TABLE: Final = """
@@ -35,7 +31,15 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     name text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
-SAVE_TICK: Final = "UPDATE world SET tick = greatest(tick, $1)"
+BEAT_S_MAX: Final = 5.0
+"""A server that has not written for so long may be replaced by another one."""
+
+_CLAIM: Final = f"""
+UPDATE authority SET term = term + 1, token = $1, holder = $2, beat_at = clock_timestamp()
+WHERE $3 OR token = $1 OR beat_at < clock_timestamp() - interval '{BEAT_S_MAX} s'
+RETURNING term"""
+_HOLDER: Final = """
+SELECT holder, extract(epoch FROM clock_timestamp() - beat_at)::float8 FROM authority"""
 ACCOUNT_LOCK: Final = 0x5349_4445_5246
 """Advisory lock: one name at a time is compared with all others."""
 ACCOUNTS_PER_STEP: Final = 1000
@@ -48,11 +52,29 @@ ON CONFLICT (name_key) DO NOTHING RETURNING id"""
 _ADD_LOOKALIKES: Final = """
 INSERT INTO account_lookalike (skeleton, account)
 SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT (skeleton) DO NOTHING"""
-FIND_ACCOUNT: Final = "SELECT id, name, password_hash FROM account WHERE name_key = $1"
+_FIND_ACCOUNT: Final = "SELECT id, name, password_hash FROM account WHERE name_key = $1"
 
 
 class NameTakenError(StoreError):
     """Another account has that name, or one that looks like it."""
+
+
+class FencedError(StoreError):
+    """Another server has taken over this database: nothing more of this one is saved."""
+
+
+class Claim(NamedTuple):
+    """Who wants to write.
+
+    Attributes:
+        token: of the supervisor; whoever shows the holder's takes over at once.
+        holder: who this is, in words for others.
+        alone: nobody else can reach the database, so no beat is waited for.
+    """
+
+    token: str
+    holder: str
+    alone: bool = False
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -65,7 +87,58 @@ def migrations() -> list[tuple[int, str, str]]:
     return sorted(found)
 
 
-async def migrate(connection: Connection, copy: RowCopy) -> str | None:
+async def begin(connection: Connection, copy: RowCopy, claim: Claim) -> int | str:
+    """Take the term, and bring the tables up to date.
+
+    A server that is refused changes nothing. No ship is active after this: no pilot is there yet.
+
+    Returns:
+        the term, or what makes the database unusable, in words.
+    """
+    async with connection.transaction():
+        await _lock(connection)
+        is_new = await connection.fetchval("SELECT to_regclass('authority') IS NULL")
+    term = None if is_new else await _claim(connection, claim)
+    if isinstance(term, str):
+        return term
+    problem = await _migrate(connection, copy)
+    if problem:
+        return problem
+    if term is None:
+        term = await _claim(connection, claim)
+        if isinstance(term, str):
+            return term
+    async with connection.transaction():
+        await connection.execute(
+            f"{ATTENTIVE} UPDATE entity SET active = false "
+            "WHERE account > 0 AND NOT removed AND active",
+            timeout=LONG_S_MAX,
+        )
+    return term
+
+
+async def release(connection: Connection, term: int) -> None:
+    """Give the term back: whoever comes next need not wait."""
+    await connection.execute(
+        f"UPDATE authority SET token = '', beat_at = '-infinity' WHERE term = {term}"
+    )
+
+
+async def _claim(connection: Connection, claim: Claim) -> int | str:
+    async with connection.transaction():
+        await connection.execute(f"{ATTENTIVE} SET LOCAL lock_timeout = '{LOCK_S_MAX:g}s'")
+        term = await connection.fetchval(_CLAIM, *claim)
+        if term is not None:
+            return int(term)
+        holder, age_s = await connection.fetchrow(_HOLDER)
+    return (
+        f"the database is in use by {holder}, which wrote {max(age_s, 0.0):.1f} s ago: stop that "
+        "one, or choose another database with --database; after a crash, try again in "
+        f"{BEAT_S_MAX:.0f} s"
+    )
+
+
+async def _migrate(connection: Connection, copy: RowCopy) -> str | None:
     """Apply what is missing; returns what makes the database unusable, in words, or None."""
     known = migrations()
     async with connection.transaction():
@@ -104,66 +177,14 @@ async def create_account(connection: Connection, name: str, password_hash: str) 
     return account
 
 
-async def load(connection: Connection, copy: RowCopy) -> tuple[int, bytes]:
-    """Read the world's tick and all entities, as the stream that `RowCopy.decode` reads."""
-    values = [
-        # Padded with NUL to a fixed width, as rows are read here.
-        f"substr(convert_to({_quoted(c.name)}, 'UTF8') || decode(repeat('00', {c.width}), 'hex'), "
-        f"1, {c.width})"
-        if c.width
-        else _quoted(c.name)
-        for c in copy.columns
-    ]
-    stream = io.BytesIO()
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        tick = await connection.fetchval("SELECT tick FROM world")
-        await connection.copy_from_query(
-            f"SELECT {', '.join(values)} FROM entity",
-            output=stream,
-            format="binary",
-            timeout=LONG_S_MAX,
-        )
-    return int(tick), stream.getvalue()
-
-
-async def write(connection: Connection, copy: RowCopy, stream: bytearray, tick: int) -> None:
-    """Save what `RowCopy.encode` wrote, and that the world is at least at that tick."""
-    declared = [f"{_quoted(c.name)} {'bytea' if c.width else c.type}" for c in copy.columns]
-    names = [_quoted(column.name) for column in copy.columns]
-    values = [
-        f"convert_from(rtrim(batch.{_quoted(c.name)}, '\\x00'), 'UTF8')"
-        if c.width
-        else f"batch.{_quoted(c.name)}"
-        for c in copy.columns
-    ]
-    changes = [f"{name} = {value}" for name, value in zip(names, values, strict=True)][1:]
+async def find_account(connection: Connection, name: str) -> Any:
+    """Find an account by its name in any spelling that `name_key` folds together, or None."""
     async with connection.transaction():
-        await connection.execute(
-            f"{_ATTENTIVE} CREATE TEMPORARY TABLE batch ({', '.join(declared)}) ON COMMIT DROP"
-        )
-        done = await connection.copy_to_table("batch", source=_chunks(stream), format="binary")
-        count = done.split()[-1]
-        # Most rows are there already, and an UPDATE costs half of what an upsert does.
-        done = await connection.execute(
-            f"UPDATE entity SET {', '.join(changes)} FROM batch WHERE entity.uuid = batch.uuid "
-            "AND (entity.epoch, entity.saved_tick) <= (batch.epoch, batch.saved_tick)"
-        )
-        if done != f"UPDATE {count}":
-            await connection.execute(
-                f"INSERT INTO entity ({', '.join(names)}) SELECT {', '.join(values)} FROM batch "
-                "WHERE NOT EXISTS (SELECT FROM entity WHERE entity.uuid = batch.uuid)"
-            )
-        await connection.execute(SAVE_TICK, tick)
-
-
-async def _chunks(stream: bytearray) -> AsyncIterator[memoryview]:
-    view = memoryview(stream)
-    for start in range(0, len(view), CHUNK_SIZE):
-        yield view[start : start + CHUNK_SIZE]
+        return await connection.fetchrow(_FIND_ACCOUNT, name_key(name))
 
 
 async def _lock(connection: Connection) -> None:
-    await connection.execute(f"{_ATTENTIVE} SET LOCAL lock_timeout = '{LOCK_S_MAX:g}s'")
+    await connection.execute(f"{ATTENTIVE} SET LOCAL lock_timeout = '{LOCK_S_MAX:g}s'")
     await connection.fetchval(
         "SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK, timeout=LOCK_S_MAX
     )
@@ -215,7 +236,7 @@ async def _add_columns(connection: Connection, copy: RowCopy) -> str | None:
         )
     # A constant default makes this instant, however many rows there are.
     added = [
-        f"ADD COLUMN {_quoted(column.name)} {column.type} NOT NULL "
+        f"ADD COLUMN {quoted(column.name)} {column.type} NOT NULL "
         f"DEFAULT {chr(39) * 2 if column.type == 'text' else 0}"
         for column in copy.component_columns
         if column.name not in present
@@ -225,5 +246,6 @@ async def _add_columns(connection: Connection, copy: RowCopy) -> str | None:
     return None
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Write a name as an identifier of SQL; names come from declarations and hold no quotes."""
     return f'"{name}"'

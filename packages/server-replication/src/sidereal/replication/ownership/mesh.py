@@ -91,7 +91,7 @@ class Mesh:
         columns["shard"][slots] = changes.after
         columns.epoch[slots] += np.uint32(1)
         self._world.handover_tick[slots] = present.tick
-        self._world.dirty[slots] = True
+        self._world.mark(slots, present.tick)
         self._world.flag_attributes(slots, present.tick)
         self._tell_shards(changes, present.tick)
         self._count(changes, present.tick)

@@ -24,6 +24,7 @@ async def replication(
     data_dir: Path = Path(".sidereal"),
     world: str = "belt",
     seed: int = 1,
+    supervisor: str = "",
     clients_max: int = 512,
     guests: bool = True,
 ) -> None:
@@ -54,6 +55,9 @@ async def replication(
         What a new world is made from: belt or empty.
     seed
         Of a new world.
+    supervisor
+        Token of a supervisor, in SIDEREAL_REPLICATION_SUPERVISOR: a server that it starts again
+        takes over the database at once; others are refused until the last write is 5 s old.
     clients_max
         How many clients may be connected.
     guests
@@ -70,6 +74,7 @@ async def replication(
         data_dir=data_dir,
         world=world,
         seed=seed,
+        supervisor=supervisor,
         clients_max=clients_max,
         guests=guests,
     )

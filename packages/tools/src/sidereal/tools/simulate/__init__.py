@@ -4,7 +4,8 @@
 * `network`: links, datagrams on their way, and the trace of what arrived;
 * `scene`: the world it is played in, and the pilots;
 * `processes`: what a shard's and a client's shell do around their cores;
-* `authority`: the same for the replication server, and a store in memory;
+* `authority`: the same for the replication server;
+* `memory`: a store in memory that keeps rows as the database does;
 * `cluster`: all of it, and the loop;
 * `checkers`: what must be true all the time;
 * `convergence`: what must be true once the faults have stopped;

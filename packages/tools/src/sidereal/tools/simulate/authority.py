@@ -1,4 +1,4 @@
-"""The replication server's shell around its core, and a store in memory that forgets nothing."""
+"""The replication server's shell around its core."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import Schema
+from sidereal.replication.fleet import ShipRequest
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.world import ACCOUNT_NONE, UUID
+from sidereal.tools.simulate.memory import MemoryStore
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import CLOCKS_OFF_S, WALL_START
 
@@ -29,50 +30,8 @@ TOKEN_TIMEOUT_S: Final = 2
 SAVE_S: Final = (0.002, 0.3)
 """Bounds of the time a write to the store takes."""
 
-
-class MemoryStore:
-    """Rows by uuid; an older row never overwrites a newer one.
-
-    Attributes:
-        tick: the newest that was saved.
-    """
-
-    def __init__(self, schema: Schema) -> None:
-        self.tick = 0
-        self._schema = schema
-        self._rows: dict[bytes, tuple[bytes, int, bool, int]] = {}
-
-    def write(self, batch: Batch) -> None:
-        """Save a batch."""
-        self.tick = max(self.tick, batch.tick)
-        keys = (key.tobytes() for key in batch.uuid)
-        # One row per turn: what is written is a few dozen rows twice a second.
-        for at, key in enumerate(keys):
-            saved_tick = int(batch.saved_tick[at])
-            before = self._rows.get(key)
-            if before is None or before[3] <= saved_tick:
-                row = batch.rows[at].tobytes()
-                active = bool(batch.active[at])
-                self._rows[key] = row, int(batch.account[at]), active, saved_tick
-
-    def found(self, records: np.ndarray, uuid: np.ndarray) -> None:
-        """Begin with entities that are nobody's, `Schema.full_record[n]` and `UUID[n]`."""
-        for record, key in zip(records, uuid, strict=True):
-            self._rows[key.tobytes()] = record.tobytes(), ACCOUNT_NONE, True, 0
-
-    def ships(self) -> dict[int, bytes]:
-        """Give the uuid of every account's ship."""
-        return {row[1]: key for key, row in self._rows.items() if row[1] > ACCOUNT_NONE}
-
-    def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Give everything back, as `Replicator.populate` takes it."""
-        rows = b"".join(row for row, _, _, _ in self._rows.values())
-        return (
-            np.frombuffer(rows, self._schema.full_record).copy(),
-            np.frombuffer(b"".join(self._rows), UUID).copy(),
-            np.array([account for _, account, _, _ in self._rows.values()], np.int64),
-            np.array([active for _, _, active, _ in self._rows.values()], np.bool_),
-        )
+FETCH_S: Final = (0.001, 0.2)
+"""Bounds of the time until the store answers with a ship."""
 
 
 class Authority:
@@ -108,10 +67,13 @@ class Authority:
         self._schema = schema
         self._rules = rules
         self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
-        self._writing: tuple[float, Batch] | None = None
+        self._term = 0
+        self._writing: tuple[float, int, Batch] | None = None
+        self._fetching: list[tuple[float, ShipRequest]] = []
 
     def start(self, now: float) -> None:
         """Start with what the store has."""
+        self._term = self.store.begin()
         self._client_key = self._rng.bytes(32)
         self.core = Replicator(
             schema=self._schema,
@@ -125,7 +87,8 @@ class Authority:
             now=now + self._offset_s,
             tick=self.store.tick,
         )
-        self.core.populate(*self.store.load())
+        saved = self.store.load_world()
+        self.core.populate(saved.rows, saved.uuid)
         self.incarnation += 1
         self.started_at = now
         self.due = math.ceil(now / self._rules.tick_s) * self._rules.tick_s
@@ -133,8 +96,8 @@ class Authority:
     def kill(self) -> None:
         """End without a word; what is on its way to the store may or may not have arrived."""
         if self._writing is not None and self._rng.random() < 0.5:
-            self.store.write(self._writing[1])
-        self.core, self._writing = None, None
+            self.store.write(self._term, *self._writing[1:])
+        self.core, self._writing, self._fetching = None, None, []
         self.due = math.inf
 
     def issue_token(self, account: int, role: Role, name: str, now: float) -> bytes | None:
@@ -184,24 +147,37 @@ class Authority:
         if core.tick == tick:
             return False
         self._save(core, now)
+        self._fetch(core, now)
         return True
 
     def _save(self, core: Replicator, now: float) -> None:
         if self._writing is not None:
-            at, batch = self._writing
+            at, tick, batch = self._writing
             if now < at:
                 return
             self._writing = None
             if now < self.store_fails_until:
                 # Half of what fails has been written all the same.
                 if self._rng.random() < 0.5:
-                    self.store.write(batch)
+                    self.store.write(self._term, tick, batch)
                 core.saving.failed(batch)
             else:
-                self.store.write(batch)
+                self.store.write(self._term, tick, batch)
                 core.saving.committed(batch)
-        fresh = core.saving.take_batch(1 << 16)
+        fresh = core.saving.take_batch(1 << 16, core.tick)
         if fresh is not None:
-            self._writing = now + float(self._rng.uniform(*SAVE_S)), fresh
+            self._writing = now + float(self._rng.uniform(*SAVE_S)), core.tick, fresh
         elif now >= self.store_fails_until:
-            self.store.tick = core.tick
+            self.store.save_tick(self._term, core.tick)
+
+    def _fetch(self, core: Replicator, now: float) -> None:
+        """Answer, after a while, which ships the store has; one that fails is asked again."""
+        for request in core.fleet.take_requests():
+            self._fetching.append((now + float(self._rng.uniform(*FETCH_S)), request))
+        due = [(at, request) for at, request in self._fetching if at <= now]
+        self._fetching = [(at, request) for at, request in self._fetching if at > now]
+        for _, request in due:
+            if now < self.store_fails_until:
+                self._fetching.append((now + FETCH_S[1], request))
+            else:
+                core.fleet.deliver(request, self.store.load_ship(request.account))

@@ -172,7 +172,7 @@ class StoreConverges:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare the rows of everything at peace."""
         world = core.world
-        rows, uuid, account, active = cluster.authority.store.load()
+        _, rows, uuid, account, active = cluster.authority.store.load_world(ships=True)
         known = {key: at for at, key in enumerate(uuid.tolist())}
         slots = world.columns.rows()
         for slot in slots[world.account[slots] >= 0].tolist():

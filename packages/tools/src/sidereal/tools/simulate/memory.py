@@ -1,0 +1,114 @@
+"""A store in memory that keeps rows by the same rules as the database, and forgets nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.state.schema import Schema
+from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.stored import Berth, Recovered
+from sidereal.replication.keeping.tables import FencedError
+from sidereal.replication.world import ACCOUNT_NONE, UUID
+
+
+class _Row(NamedTuple):
+    """A saved row; `version` is its epoch and the tick it was saved at."""
+
+    record: bytes
+    account: int
+    active: bool
+    removed: bool
+    version: tuple[int, int]
+
+
+class MemoryStore:
+    """Rows by uuid: an older row never overwrites a newer one, an older authority never writes.
+
+    Attributes:
+        tick: the saved clock.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.tick = 0
+        self._schema = schema
+        self._term = 0
+        self._rows: dict[bytes, _Row] = {}
+
+    def begin(self) -> int:
+        """Become the one that writes, whoever did so before.
+
+        Returns:
+            the term, which writes must show.
+        """
+        self._term += 1
+        self._rows = {
+            key: row._replace(active=row.active and row.account <= ACCOUNT_NONE)
+            for key, row in self._rows.items()
+        }
+        return self._term
+
+    def write(self, term: int, tick: int, batch: Batch) -> None:
+        """Save a batch and the clock.
+
+        Raises:
+            FencedError: there is a newer term.
+        """
+        self.save_tick(term, tick)
+        # One row per turn: what is written is a few dozen rows a few times a second.
+        for at, key in enumerate(uuid.tobytes() for uuid in batch.uuid):
+            row = _Row(
+                batch.rows[at].tobytes(),
+                int(batch.account[at]),
+                bool(batch.active[at]),
+                bool(batch.removed[at]),
+                (int(batch.rows["epoch"][at]), int(batch.saved_tick[at])),
+            )
+            before = self._rows.get(key)
+            if before is None or before.version <= row.version:
+                self._rows[key] = row
+
+    def save_tick(self, term: int, tick: int) -> None:
+        """Save the clock, which never goes back.
+
+        Raises:
+            FencedError: there is a newer term.
+        """
+        if term != self._term:
+            raise FencedError("another server has taken over this database")
+        self.tick = max(self.tick, tick)
+
+    def found(self, records: np.ndarray, uuid: np.ndarray) -> None:
+        """Begin with entities that are nobody's, `Schema.full_record[n]` and `UUID[n]`."""
+        for record, key in zip(records, uuid, strict=True):
+            self._rows[key.tobytes()] = _Row(record.tobytes(), ACCOUNT_NONE, True, False, (0, 0))
+
+    def ships(self) -> dict[int, bytes]:
+        """Give the uuid of every account's ship."""
+        return {
+            row.account: key
+            for key, row in self._rows.items()
+            if row.account > ACCOUNT_NONE and not row.removed
+        }
+
+    def load_world(self, *, ships: bool = False) -> Recovered:
+        """Give the world back, with the ships of accounts or without."""
+        return self._load(
+            [key for key, row in self._rows.items() if ships or row.account <= ACCOUNT_NONE]
+        )
+
+    def load_ship(self, account: int) -> Berth | None:
+        """Give the ship of an account back, None when it has none."""
+        found = self._load([key for key, row in self._rows.items() if row.account == account])
+        return Berth(found.rows, found.uuid) if len(found.rows) else None
+
+    def _load(self, keys: list[bytes]) -> Recovered:
+        kept = {key: self._rows[key] for key in keys if not self._rows[key].removed}
+        return Recovered(
+            self.tick,
+            np.frombuffer(b"".join(row.record for row in kept.values()), self._schema.full_record),
+            np.frombuffer(b"".join(kept), UUID),
+            np.array([row.account for row in kept.values()], np.int64),
+            np.array([row.active for row in kept.values()], np.bool_),
+        )
