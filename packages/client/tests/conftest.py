@@ -17,6 +17,7 @@ os.environ["ARCADE_HEADLESS"] = "1"
 from sidereal.client.events import ClientEvent
 from sidereal.client.front.preflight import check
 from sidereal.client.leases import LEASE
+from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.client.view import View
 from sidereal.protocol.errors import UnavailableError
@@ -40,6 +41,8 @@ class SyntheticFeed:
         self.rules: Rules | None = RULES
         self.owners = owners
         self.leases = lease_rows(owners)
+        self.session = 1
+        self.absence: Absence | None = None
         self.own_id = 0
         self.age_s = 0.03
         self.stage = Stage.JOINED

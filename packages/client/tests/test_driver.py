@@ -13,8 +13,8 @@ import httpx
 import pytest
 import trio
 
-from sidereal.client.client import Client
 from sidereal.client.driver import (
+    Admission,
     SignInError,
     check_server,
     drive,
@@ -22,11 +22,13 @@ from sidereal.client.driver import (
     open_session,
     register,
 )
+from sidereal.client.events import Ended, Lost
+from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
-from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import PlayerChannel, Role, Welcome
@@ -143,6 +145,8 @@ class Host:
             now=trio.current_time(),
         )
         self.opened = 0
+        self.peer = 0
+        self.addresses: list[Address] = []
         self.closed: list[CloseReason] = []
         self.left = trio.Event()
 
@@ -150,7 +154,7 @@ class Host:
         return generate_connect_token(
             protocol_id=CLIENT_PROTOCOL_ID,
             private_key=KEY,
-            client_id=1,
+            client_id=int.from_bytes(os.urandom(8), "little"),
             server_addresses=[self.socket.address],
             user_data=bytes(256),
             expire_s=30,
@@ -158,6 +162,10 @@ class Host:
             wall_now=time.time(),
             entropy=os.urandom,
         )
+
+    def throw_out(self) -> None:
+        now = trio.current_time()
+        self.endpoint.close_peer(self.peer, CloseReason.CLOSED_LOCALLY, now)
 
     async def run(self) -> None:
         while True:
@@ -170,6 +178,8 @@ class Host:
             while (event := self.endpoint.next_event()) is not None:
                 if isinstance(event, PeerOpened):
                     self.opened += 1
+                    self.peer = event.peer
+                    self.addresses.append(event.address)
                 elif isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
                     welcome = Welcome(BASE_SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "ada")
                     self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(welcome))
@@ -179,24 +189,35 @@ class Host:
             self.socket.send_nowait(self.endpoint.datagrams_to_send(now))
 
 
+def make_client() -> ReturningClient:
+    return ReturningClient(
+        schema=BASE_SCHEMA, entropy=os.urandom, now=trio.current_time(), software="tests"
+    )
+
+
+def admission(connect_token: bytes) -> Admission:
+    return Admission(connect_token, Role.PLAYER, "ada", BASE_SCHEMA.hash, 45.0)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    while not is_so():
+        await trio.sleep(0.005)
+
+
 async def test_a_cancelled_client_says_goodbye() -> None:
     with trio.fail_after(20), await open_udp("127.0.0.1", 0) as socket:
         host = Host(socket)
+        client = make_client()
+
+        async def sign_in() -> Admission:
+            return admission(host.token())
+
         async with trio.open_nursery() as nursery:
             nursery.start_soon(host.run)
-            client = Client(
-                host.token(),
-                schema=BASE_SCHEMA,
-                entropy=os.urandom,
-                now=trio.current_time(),
-                software="tests",
-            )
-            with trio.CancelScope() as stay:
-                async with trio.open_nursery() as inner:
-                    await inner.start(lambda task_status: drive(client, task_status=task_status))
-                    while client.stage is not Stage.JOINED:
-                        await trio.sleep(0.005)
-                    stay.cancel()
+            async with trio.open_nursery() as inner:
+                inner.start_soon(drive, client, sign_in)
+                await until(lambda: client.stage is Stage.JOINED)
+                inner.cancel_scope.cancel()
             await host.left.wait()
             nursery.cancel_scope.cancel()
     assert host.opened == 1
@@ -204,14 +225,55 @@ async def test_a_cancelled_client_says_goodbye() -> None:
     assert client.stage is Stage.ENDED
 
 
-async def test_a_client_whose_token_is_no_good_returns_at_once() -> None:
-    client = Client(
-        bytes(2048),
-        schema=BASE_SCHEMA,
-        entropy=os.urandom,
-        now=trio.current_time(),
-        software="tests",
-    )
+async def test_a_client_comes_back_with_another_token_and_another_socket() -> None:
+    with trio.fail_after(20), await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket)
+        client = make_client()
+        refusals: list[Exception] = [
+            UnavailableError("no server answers"),
+            SignInError(429, "too many requests", ""),
+            SignInError(503, "not ready", ""),
+        ]
+
+        async def sign_in() -> Admission:
+            if refusals:
+                raise refusals.pop()
+            return admission(host.token())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(host.run)
+            nursery.start_soon(drive, client, sign_in)
+            await until(lambda: client.stage is Stage.JOINED)
+            host.throw_out()
+            await until(lambda: client.sessions == 2 and client.stage is Stage.JOINED)
+            nursery.cancel_scope.cancel()
+    assert host.opened == 2
+    assert len(set(host.addresses)) == 2
+    lost = []
+    while (event := client.next_event()) is not None:
+        lost += [event.reason] if isinstance(event, Lost) else []
+    assert lost == ["turned away", "turned away", "no answer", "closed by peer"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+async def test_a_refusal_that_waiting_does_not_change_ends_the_client(status: int) -> None:
+    client = make_client()
+
+    async def sign_in() -> Admission:
+        raise SignInError(status, "no", "for good")
+
     with trio.fail_after(5):
-        await drive(client)
+        await drive(client, sign_in)
+    assert client.stage is Stage.ENDED
+    assert client.next_event() == Ended(CloseReason.DENIED, "no: for good")
+
+
+async def test_a_client_whose_token_is_no_good_ends() -> None:
+    client = make_client()
+
+    async def sign_in() -> Admission:
+        return admission(bytes(2048))
+
+    with trio.fail_after(5):
+        await drive(client, sign_in)
     assert client.stage is Stage.ENDED

@@ -12,17 +12,17 @@ the server takes their content for known: they are kept and applied once the rul
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 from sidereal.client import events
 from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.glance import Glance
-from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.leases import LeaseMap
 from sidereal.client.look import Look
-from sidereal.client.prediction import Prediction, ShipState
-from sidereal.client.replica import Applied, Replica
+from sidereal.client.ownship import OwnShip
+from sidereal.client.prediction import ShipState
+from sidereal.client.replica import Replica
 from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.client.traffic import Traffic
 from sidereal.client.view import View, compose_view, empty_view
@@ -54,6 +54,9 @@ from sidereal.protocol.message.player import (
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.state.schema import Schema
 
+COAST_S: Final = 2.0
+"""How long what was last heard is extrapolated."""
+
 
 class Client:
     """Packet-driven core of one stay in the world.
@@ -62,9 +65,7 @@ class Client:
         stage: how far the stay has come.
         welcome: the server's answer, None until joined.
         rules: the world's rules, None until joined.
-        net_id: the ship the client flies, 0 without one.
-        control_epoch: what its controls carry.
-        own_ship: as the newest snapshot that told of it has it, None before.
+        snapshot_at: when the newest snapshot arrived; when this began, before the first.
         leases: `LEASE`[n], which shard simulates which sector around; replaced by changes.
         replica: the copy of the world, None until joined; to be looked at, not changed.
     """
@@ -96,13 +97,10 @@ class Client:
         self.stage = Stage.CONNECTING
         self.welcome: Welcome | None = None
         self.rules: Rules | None = None
-        self.net_id = 0
-        self.control_epoch = 0
-        self.own_ship: ShipState | None = None
         self._lease_map = LeaseMap()
         self.leases = self._lease_map.rows
         self._schema, self._software = schema, software
-        self._mirror, self._predict, self._phase = mirror, predict, phase
+        self._mirror = mirror
         self._now = now
         self._endpoint = ClientEndpoint(connect_token, PLAYER_CHANNELS, entropy, now)
         self._events = EventQueue()
@@ -111,11 +109,9 @@ class Client:
         self._reader: Replica | Glance | None = None
         self._clock = ClockSync(Rules().tick_s)
         self._early: list[tuple[bytes, float]] = []
-        self._inputs: Inputs | None = None
-        self._prediction: Prediction | None = None
-        self._keys = Keys()
+        self._ship = OwnShip(predict=predict, phase=phase)
         self._look = Look()
-        self._snapshot_at = now
+        self.snapshot_at = now
         self._must_send = True
         self._malformed = 0
 
@@ -136,9 +132,7 @@ class Client:
             return self._now
         timers = [self._endpoint.next_timer()]
         if self.stage is Stage.JOINED:
-            if self._inputs is not None and self.net_id:
-                timers.append(self._inputs.next_at)
-            timers.append(self._look.next_timer())
+            timers += [self._ship.next_timer(), self._look.next_timer()]
         return min((at for at in timers if at is not None), default=None)
 
     def turn(self, now: float) -> list[tuple[bytes, Address]]:
@@ -155,7 +149,8 @@ class Client:
         self._endpoint.handle_timer(now)
         self._drain(now)
         if self.stage is Stage.JOINED:
-            self._send_inputs(now)
+            if (controls := self._ship.press(now)) is not None:
+                self._endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
             if (look := self._look.take(now)) is not None:
                 self._command(look)
         self._must_send = False
@@ -168,6 +163,28 @@ class Client:
         return self._events.next()
 
     @property
+    def net_id(self) -> int:
+        """The ship the client flies, 0 without one."""
+        return self._ship.net_id
+
+    @property
+    def control_epoch(self) -> int:
+        """What the controls of that ship carry."""
+        return self._ship.control_epoch
+
+    @property
+    def own_ship(self) -> ShipState | None:
+        """That ship, as the newest snapshot that told of it has it; None before."""
+        return self._ship.told
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all is known that is around the client; without a mirror, once it has joined."""
+        if self.replica is None:
+            return self.stage is Stage.JOINED
+        return self.replica.coverage.known_to >= 0
+
+    @property
     def server_address(self) -> Address | None:
         """Server connected to, or being tried; None if the token was no good."""
         return self._endpoint.server_address
@@ -176,7 +193,7 @@ class Client:
 
     def hold(self, buttons: int) -> None:
         """Hold these `Button` flags from now on; a tap between two inputs is in the next one."""
-        self._keys.hold(buttons)
+        self._ship.keys.hold(buttons)
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest (sent at most ten times a second)."""
@@ -204,18 +221,17 @@ class Client:
         return self.turn(now)
 
     def view(self, now: float) -> View:
-        """What to draw at `now`."""
+        """What to draw at `now`; without news the world stands still after `COAST_S`."""
         if self.replica is None or self.rules is None:
             return empty_view()
-        own = None if self._prediction is None else self._prediction.pose(now)
-        return compose_view(
-            self.replica, self.rules, self._clock.server_tick(now), self.net_id, own
-        )
+        now = min(now, self.snapshot_at + COAST_S)
+        tick, own = self._clock.server_tick(now), self._ship.pose(now)
+        return compose_view(self.replica, self.rules, tick, self.net_id, own)
 
     def statistics(self) -> ClientStatistics:
         """How it is going, as of the newest call with a time."""
         link = self._endpoint.connection_statistics()
-        prediction = self._prediction
+        inputs, prediction = self._ship.inputs, self._ship.prediction
         traffic = self._traffic
         return ClientStatistics(
             stage=self.stage,
@@ -226,7 +242,7 @@ class Client:
             bytes_in_per_s=traffic.bytes_in_per_s,
             bytes_out_per_s=traffic.bytes_out_per_s,
             newest_tick=self._clock.newest_tick,
-            data_age_s=self._now - self._snapshot_at,
+            data_age_s=self._now - self.snapshot_at,
             visible_entities=0 if self.replica is None else len(self.replica.rows()),
             snapshots=traffic.snapshots,
             bytes_in=traffic.bytes_in,
@@ -234,27 +250,27 @@ class Client:
             malformed=self._malformed,
             events_dropped=self._events.dropped,
             entities_dropped=0 if self.replica is None else self.replica.entities_dropped,
-            inputs=0 if self._inputs is None else self._inputs.made,
-            inputs_skipped=0 if self._inputs is None else self._inputs.skipped,
+            inputs=0 if inputs is None else inputs.made,
+            inputs_skipped=0 if inputs is None else inputs.skipped,
             corrections=0 if prediction is None else prediction.corrections,
             position_error_units=0.0 if prediction is None else prediction.position_error_units,
         )
 
     def take_input_latencies(self) -> list[float]:
         """Drain the input-to-view times measured since the last call, seconds."""
-        return [] if self._inputs is None else self._inputs.take_latencies()
+        return [] if self._ship.inputs is None else self._ship.inputs.take_latencies()
 
     def take_position_errors(self) -> list[float]:
         """Drain the correction sizes since the last call, world units."""
-        return [] if self._prediction is None else self._prediction.take_errors()
+        return [] if self._ship.prediction is None else self._ship.prediction.take_errors()
 
     def take_input_lateness(self) -> list[float]:
         """Drain how long after its schedule each input was made, seconds."""
-        return [] if self._inputs is None else self._inputs.take_lateness()
+        return [] if self._ship.inputs is None else self._ship.inputs.take_lateness()
 
     def unanswered_input_ages(self, now: float) -> list[float]:
         """How long each input has been waiting that no snapshot shows yet, seconds."""
-        return [] if self._inputs is None else self._inputs.unanswered_ages(now)
+        return [] if self._ship.inputs is None else self._ship.inputs.unanswered_ages(now)
 
     # -- what comes in ------------------------------------------------------------------------
 
@@ -297,7 +313,10 @@ class Client:
                 known = reason in CloseReason.__members__.values()
                 self._end(CloseReason(reason) if known else CloseReason.UNKNOWN, text, now)
             case Assigned():
-                self._assign(message, now)
+                self._ship.assign(message, now)
+                self._events.add(
+                    events.Assigned(message.net_id, message.control_epoch, message.tick)
+                )
             case Leases():
                 self.leases = self._lease_map.apply_untrusted(message)
                 self._events.add(events.LeasesChanged(message.tick))
@@ -324,25 +343,11 @@ class Client:
         else:
             self._reader = Glance(welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s)
-        self._prediction = Prediction(welcome.rules) if self._predict else None
+        self._ship.join(welcome.rules)
         self._events.add(events.Joined(welcome))
         early, self._early = self._early, []
         for message, arrived_at in early:
             self._take_snapshot(message, arrived_at)
-
-    def _assign(self, message: Assigned, now: float) -> None:
-        assert self.rules is not None
-        self.net_id = message.net_id
-        self.control_epoch = message.control_epoch
-        if self._inputs is None:
-            phase_s = self._phase * self.rules.tick_s
-            self._inputs = Inputs(self.rules.tick_s, first_at=now + phase_s)
-        self._inputs.abandon(now)
-        self._keys.tapped = 0
-        self.own_ship = None
-        if self._prediction is not None:
-            self._prediction.restart()
-        self._events.add(events.Assigned(message.net_id, message.control_epoch, message.tick))
 
     def _take_snapshot(self, message: bytes, now: float) -> None:
         if self._reader is None:
@@ -355,36 +360,10 @@ class Client:
             self._clock.observe(applied.tick, now)
             self._reader.expire(applied.tick)
             self._traffic.snapshots += 1
-            self._snapshot_at = now
-        self._take_own(applied, now)
-
-    def _take_own(self, applied: Applied, now: float) -> None:
-        if applied.own is None or self._inputs is None:
-            return
-        net_id, control_epoch, input_seq, tick, *state = applied.own.item()
-        if net_id != self.net_id or control_epoch != self.control_epoch:
-            return
-        made = self._inputs.answer_untrusted(input_seq, now)
-        if applied.tick >= self._clock.newest_tick:
-            self.own_ship = ShipState(*state)
-        if made and self._prediction is not None:
-            self._prediction.reconcile(tick, input_seq, ShipState(*state), now)
+            self.snapshot_at = now
+        self._ship.answer_untrusted(applied.own, now)
 
     # -- what goes out ------------------------------------------------------------------------
-
-    def _send_inputs(self, now: float) -> None:
-        if self._inputs is None or not self.net_id:
-            return
-        pressed = self._inputs.press(self._keys.held, now, self._keys.tapped)
-        if pressed:
-            self._keys.tapped = 0
-        if self._prediction is not None:
-            for entry in pressed:
-                self._prediction.press(entry)
-        controls = self._inputs.controls(self.control_epoch) if pressed else None
-        if controls is not None:
-            self._endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
-            self._must_send = True
 
     def _command(self, message: Hello | LookAt | Chat) -> None:
         self._endpoint.send(PlayerChannel.COMMAND, encode_message(message))

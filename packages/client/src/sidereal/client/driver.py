@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
@@ -13,6 +14,7 @@ import trio
 
 from sidereal.client.client import Client
 from sidereal.client.http import name_proxy
+from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
@@ -21,8 +23,14 @@ from sidereal.protocol.runtime.config import PORT_MAX, is_host
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 
 HTTP_TIMEOUT_S: Final = 10.0
+PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Refusals that say "not now"; so do all that are the server's own fault."""
 IDLE_S: Final = 1.0
 """How long the shell sleeps at most, whatever the core says."""
+
+
+Driven = Client | ReturningClient
+"""What a socket can be put around."""
 
 
 class SignInError(SiderealError):
@@ -37,6 +45,11 @@ class SignInError(SiderealError):
         super().__init__(f"{title}: {detail}" if detail else title)
         self.status = status
         self.title = title
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it may be worth while to ask again later."""
+        return self.status in PASSING or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,32 +151,63 @@ async def fetch_status(http: httpx.AsyncClient) -> dict[str, Any]:
 
 
 async def drive(
-    client: Client,
+    client: ReturningClient,
+    sign_in: Callable[[], Awaitable[Admission]],
     *,
     clock: Callable[[], float] = trio.current_time,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a client until its stay ends; cancelled, it says goodbye first.
+    """Keep a client in the world until it has ended for good; cancelled, it says goodbye first.
 
     Args:
         client: the core; the face goes on calling it.
+        sign_in: asks the server for a session.
         clock: monotonic seconds, the one the core was made with and the face draws by.
-        task_status: started once the socket is open.
-
-    Raises:
-        UnavailableError: no socket can be opened.
     """
-    socket = await open_client_udp(client)
+    while client.stage is not Stage.ENDED:
+        now = clock()
+        if client.take_token_wish(now):
+            await _ask(client, sign_in, clock)
+        elif client.stage is Stage.WAITING:
+            due = client.next_timer()
+            await trio.sleep(IDLE_S if due is None else max(0.0, due - now))
+        else:
+            await _run_session(client, clock)
+
+
+async def _ask(
+    client: ReturningClient,
+    sign_in: Callable[[], Awaitable[Admission]],
+    clock: Callable[[], float],
+) -> None:
     try:
-        task_status.started()
+        admission = await sign_in()
+    except SignInError as error:
+        reason = "turned away"
+        client.turn_away(reason, str(error), clock(), final=not error.is_passing)
+    except UnavailableError as error:
+        client.turn_away("no answer", str(error), clock(), final=False)
+    else:
+        client.admit(admission.connect_token, clock())
+
+
+async def _run_session(client: ReturningClient, clock: Callable[[], float]) -> None:
+    """Run the newest session to its end; when the machine has no socket for it, it ends at once."""
+    try:
+        socket = await open_client_udp(client)
+    except UnavailableError as error:
+        client.turn_away("no socket", str(error), clock(), final=False)
+        return
+    try:
         while turn(client, socket, clock()):
             await wait_turn(client, socket, clock())
-    finally:
+    except trio.Cancelled:
         socket.send_nowait(client.leave(clock()))
+        raise
+    finally:
         socket.close()
 
 
-async def open_client_udp(client: Client) -> UdpSocket:
+async def open_client_udp(client: Driven) -> UdpSocket:
     """Open a socket that reaches the client's server.
 
     Raises:
@@ -173,19 +217,19 @@ async def open_client_udp(client: Client) -> UdpSocket:
     return await open_udp("::" if address is not None and ":" in address.host else "0.0.0.0", 0)
 
 
-def turn(client: Client, socket: UdpSocket, now: float) -> bool:
+def turn(client: Driven, socket: UdpSocket, now: float) -> bool:
     """One turn of the shell: take in all that has come, let the core do what is due, and send.
 
     Returns:
-        whether the stay goes on.
+        whether the session goes on.
     """
     for datagram, address in socket.receive_nowait():
         client.receive_datagram(datagram, address, now)
     socket.send_nowait(client.turn(now))
-    return client.stage is not Stage.ENDED
+    return client.stage not in (Stage.ENDED, Stage.WAITING)
 
 
-async def wait_turn(client: Client, socket: UdpSocket, now: float) -> None:
+async def wait_turn(client: Driven, socket: UdpSocket, now: float) -> None:
     """Wait until the next turn is due: a datagram came, or the core's timer is up."""
     due = client.next_timer()
     with trio.move_on_after(IDLE_S if due is None else min(IDLE_S, max(0.0, due - now))):

@@ -49,6 +49,14 @@ class NoticeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A session is over, or was not to be had; another one will be tried (`ReturningClient`)."""
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The stay is over; a new one needs a new connect token and a new `Client`."""
 
@@ -56,7 +64,7 @@ class Ended:
     text: str
 
 
-ClientEvent = Joined | Assigned | LeasesChanged | ChatLine | NoticeLine | Ended
+ClientEvent = Joined | Assigned | LeasesChanged | ChatLine | NoticeLine | Lost | Ended
 
 
 class EventQueue:

@@ -13,6 +13,8 @@ class Stage(enum.Enum):
     GREETING = "greeting"
     JOINED = "joined"
     ENDED = "ended"
+    WAITING = "waiting"
+    """Between two sessions (`ReturningClient`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,29 @@ class ClientStatistics:
     """Predictions the authority disagreed with."""
     position_error_units: float
     """Size of the newest reconciliation's correction."""
+
+
+def no_statistics(stage: Stage) -> ClientStatistics:
+    """Those of a client that has had no session yet."""
+    return ClientStatistics(
+        stage=stage,
+        rtt_s=0.0,
+        jitter_s=0.0,
+        loss=0.0,
+        snapshot_hz=0.0,
+        bytes_in_per_s=0.0,
+        bytes_out_per_s=0.0,
+        newest_tick=-1,
+        data_age_s=0.0,
+        visible_entities=0,
+        snapshots=0,
+        bytes_in=0,
+        bytes_out=0,
+        malformed=0,
+        events_dropped=0,
+        entities_dropped=0,
+        inputs=0,
+        inputs_skipped=0,
+        corrections=0,
+        position_error_units=0.0,
+    )

@@ -15,6 +15,7 @@ from sidereal.client.front.layers import Layer
 from sidereal.client.front.ownership import Ownership
 from sidereal.client.front.palette import Rgb
 from sidereal.client.front.watch import Flash
+from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
 from sidereal.protocol.rules import Rules
@@ -24,7 +25,7 @@ BAR_PX: Final = 46
 
 
 class Feed(Protocol):
-    """The part of `sidereal.client.client.Client` that a face needs."""
+    """The part of `sidereal.client.returning.ReturningClient` that a face needs."""
 
     @property
     def rules(self) -> Rules | None:
@@ -33,6 +34,14 @@ class Feed(Protocol):
     @property
     def leases(self) -> NDArray[np.void]:
         """`LEASE`[n], which shard simulates which sector around the client."""
+
+    @property
+    def session(self) -> int:
+        """Number of the session that is shown: from one to another nothing is continuous."""
+
+    @property
+    def absence(self) -> Absence | None:
+        """Why the client is not in the world and when it tries to be; None while it is."""
 
     def view(self, now: float) -> View:
         """What to draw at `now`."""
@@ -71,6 +80,7 @@ class Frame:
         layers: what is switched on.
         statistics: of the client.
         data_age_s: time since the newest snapshot arrived, as of this frame.
+        absence: why the client is not in the world, None while it is.
         observing: whether this is an observer's session.
         selected: row of the selected entity, −1 without one.
         flashes: handovers of the last second.
@@ -86,6 +96,7 @@ class Frame:
     layers: frozenset[Layer]
     statistics: ClientStatistics
     data_age_s: float
+    absence: Absence | None
     observing: bool
     selected: int
     flashes: Sequence[Flash]

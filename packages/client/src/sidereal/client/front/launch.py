@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from sidereal.client.client import Client
-from sidereal.client.driver import drive, open_session
+from sidereal.client.driver import Admission, drive, open_session
 from sidereal.client.front import preflight
 from sidereal.client.front.config import ViewConfig, check_view_config
 from sidereal.client.front.layers import parse_layers
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.http import open_http
+from sidereal.client.returning import ReturningClient
 from sidereal.protocol.errors import SiderealError, UnavailableError
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -82,18 +82,18 @@ def _first(group: BaseExceptionGroup[SiderealError]) -> SiderealError:
 
 
 async def _stay(config: ViewConfig, window: ViewWindow) -> int:
-    async with open_http(config.server) as http:
-        role = Role.OBSERVER if config.observe else Role.PLAYER
-        admission = await open_session(http, config.name, config.password, role)
     # Bound to this run: the window asks for the time between Trio's turns.
     clock = trio.lowlevel.current_clock().current_time
-    client = Client(
-        admission.connect_token,
-        schema=BASE_SCHEMA,
-        entropy=os.urandom,
-        now=clock(),
-        software=SOFTWARE,
-    )
+    role = Role.OBSERVER if config.observe else Role.PLAYER
+    client = ReturningClient(schema=BASE_SCHEMA, entropy=os.urandom, now=clock(), software=SOFTWARE)
+
+    async def sign_in() -> Admission:
+        async with open_http(config.server) as http:
+            return await open_session(http, config.name, config.password, role)
+
+    # The first time a refusal ends the command; later it is a reason to wait.
+    admission = await sign_in()
+    client.admit(admission.connect_token, clock())
     viewer = Viewer(
         client,
         window.meter,
@@ -104,7 +104,7 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
     )
     window.attach(viewer, clock)
     async with trio.open_nursery() as nursery:
-        await nursery.start(drive, client)
+        nursery.start_soon(drive, client, sign_in)
         status = await _show(config, window, viewer)
         nursery.cancel_scope.cancel()
     return status

@@ -11,6 +11,7 @@ from sidereal.client.front import palette
 from sidereal.client.front.frame import Frame, entity_name, shard_name
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.palette import Rgb
+from sidereal.client.returning import Absence
 from sidereal.client.statistics import Stage
 from sidereal.protocol.state.schema import Kind
 
@@ -84,11 +85,20 @@ def banner(frame: Frame) -> tuple[str, Rgb] | None:
     statistics = frame.statistics
     if statistics.stage is Stage.ENDED:
         return "session ended", palette.BAD
+    if frame.absence is not None:
+        return _absence_text(frame.absence, frame), palette.BAD
     if statistics.stage is not Stage.JOINED or statistics.newest_tick < 0:
         return f"{statistics.stage.value}…", palette.WARN
     if frame.data_age_s > AGE_RED_S:
         return f"no data for {frame.data_age_s:.1f} s", palette.BAD
     return None
+
+
+def _absence_text(absence: Absence, frame: Frame) -> str:
+    wait_s = absence.again_at - frame.now
+    if frame.statistics.stage is not Stage.WAITING or wait_s <= 0.0:
+        return f"{absence.reason}: connecting again…"
+    return f"{absence.reason}: again in {math.ceil(wait_s)} s"
 
 
 def inspector(frame: Frame) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.client.events import Assigned, ChatLine, Ended, Joined, NoticeLine
+from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, NoticeLine
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
@@ -90,6 +90,8 @@ class Viewer:
         self._ownership = Ownership(self._leases)
         self._moved_leases: dict[tuple[int, int], float] = {}
         self._watch = OwnerWatch()
+        self._session = feed.session
+        self._loss = ""
         self._lines: collections.deque[FeedLine] = collections.deque(maxlen=FEED_LINES_KEPT)
 
     @property
@@ -113,6 +115,7 @@ class Viewer:
         self._rules = self._feed.rules or self._rules
         view = self._feed.view(now)
         statistics = self._feed.statistics()
+        self._follow_session()
         self._take_leases(now)
         self._take_handovers(view, now)
         self._note_link(view, statistics)
@@ -127,6 +130,7 @@ class Viewer:
             layers=self.layers,
             statistics=statistics,
             data_age_s=self._data_age(statistics, now),
+            absence=self._feed.absence,
             observing=self._observing,
             selected=selected,
             flashes=tuple(self._watch.flashes),
@@ -143,6 +147,7 @@ class Viewer:
         while (event := self._feed.next_event()) is not None:
             match event:
                 case Joined():
+                    self._loss = ""
                     self.note(f"joined as {event.welcome.name}", now, palette.GOOD)
                 case Assigned():
                     self.note(f"you fly e{event.net_id}", now, palette.GOOD)
@@ -150,11 +155,30 @@ class Viewer:
                     self.note(f"{event.sender}: {event.text}", now)
                 case NoticeLine():
                     self.note(event.text, now, palette.WARN)
+                case Lost():
+                    self._note_loss(event, now)
                 case Ended():
                     self.ended = event
                     reason = event.reason.name.lower().replace("_", " ")
                     text = f": {event.text}" if event.text else ""
                     self.note(f"session ended, {reason}{text}", now, palette.BAD)
+
+    def _note_loss(self, lost: Lost, now: float) -> None:
+        """Say that a session is over; of the attempts that follow only what is new."""
+        text = f"{lost.reason}, {lost.text}" if lost.text else lost.reason
+        if text != self._loss:
+            self._loss = text
+            self.note(f"no session ({text}): trying again", now, palette.BAD)
+
+    def _follow_session(self) -> None:
+        """Another session is another world to look at: what was selected or owned is no more."""
+        if self._feed.session != self._session:
+            self._session = self._feed.session
+            self._watch = OwnerWatch()
+            self._leases = self._feed.leases
+            self._ownership = Ownership(self._leases)
+            self._moved_leases = {}
+            self.selected_id = 0
 
     def _take_leases(self, now: float) -> None:
         leases = self._feed.leases

@@ -6,65 +6,51 @@ tries again; the monitor goes on from `/v1/status` meanwhile.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import httpx
 import trio
 
-from sidereal.client.client import Client
-from sidereal.client.driver import drive, open_session
+from sidereal.client.driver import Admission, drive, open_session
 from sidereal.client.events import Ended
 from sidereal.client.front.watch import Flash, OwnerWatch
+from sidereal.client.returning import Absence, ReturningClient
 from sidereal.client.statistics import ClientStatistics, Stage
-from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.runtime.process import entropy
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.monitor.history import Move, Observed, Sector
 
 SOFTWARE: Final = "sidereal monitor 0.1"
-AGAIN_AFTER_S: Final = 2.0
+ASKING: Final = "asking for a session"
 FLASHES_MAX: Final = 16
 """More at once are a sector that moved as a whole, which is listed as such."""
 
 
 class Observer:
-    """Keeps a stay in the world going; `run` never returns."""
+    """Keeps a stay in the world going; `run` returns when no more is to be had."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
-        self._client: Client | None = None
-        self._why = "asking for a session"
+        self._client: ReturningClient | None = None
+        self._ended = ""
+        self._session = 0
         self._watch = OwnerWatch()
 
     async def run(self) -> None:
-        """Stay in the world; come back whenever the stay ends."""
-        while True:
-            try:
-                await self._stay()
-            except SiderealError as error:
-                self._why = str(error)
-            self._client = None
-            await trio.sleep(AGAIN_AFTER_S)
-
-    async def _stay(self) -> None:
-        admission = await open_session(self._http, role=Role.OBSERVER)
-        client = Client(
-            admission.connect_token,
+        """Stay in the world; come back whenever a session ends."""
+        self._client = ReturningClient(
             schema=BASE_SCHEMA,
             entropy=entropy,
             now=trio.current_time(),
             software=SOFTWARE,
             predict=False,
         )
-        self._why = "waiting for the first one over UDP"
-        self._watch = OwnerWatch()
-        self._client = client
-        await drive(client)
-        while (event := client.next_event()) is not None:
-            if isinstance(event, Ended):
-                reason = event.reason.name.lower().replace("_", " ")
-                self._why = f"{event.text or reason}; coming back"
+        await drive(self._client, self._sign_in)
+
+    async def _sign_in(self) -> Admission:
+        return await open_session(self._http, role=Role.OBSERVER)
 
     def look(self, now: float, sector: Sector | None) -> tuple[Observed, list[Move]]:
         """Look at the world.
@@ -77,17 +63,31 @@ class Observer:
             how the stay is going, and entities that changed hands since the last look.
         """
         client = self._client
-        if client is None or client.stage is Stage.ENDED:
-            return Observed(why=self._why), []
-        while client.next_event() is not None:
-            pass  # only the end of a stay says anything here, and then we are above
+        if client is None:
+            return Observed(why=ASKING), []
+        while (event := client.next_event()) is not None:
+            if isinstance(event, Ended):
+                self._ended = event.text or event.reason.name.lower().replace("_", " ")
+        if client.session != self._session:
+            self._session = client.session
+            self._watch = OwnerWatch()
         if client.rules is not None and sector is not None:
             size = client.rules.sector_size
             client.look_at((sector.x + 0.5) * size, (sector.y + 0.5) * size)
         view = client.view(now)
         flashes = self._watch.look(view.net_id, view.shard, now)
         statistics = client.statistics()
-        return observe(statistics, self._why), list_moves(flashes, statistics.newest_tick)
+        why = self._ended or explain(client.absence, client.sessions, now)
+        return observe(statistics, why), list_moves(flashes, statistics.newest_tick)
+
+
+def explain(absence: Absence | None, sessions: int, now: float) -> str:
+    """Say why there is nothing to see yet."""
+    if absence is None:
+        return "waiting for the first one over UDP" if sessions else ASKING
+    wait_s = absence.again_at - now
+    when = f"again in {math.ceil(wait_s)} s" if wait_s > 0.0 else "trying again"
+    return f"{absence.text or absence.reason}; {when}"
 
 
 def observe(statistics: ClientStatistics, why: str) -> Observed:

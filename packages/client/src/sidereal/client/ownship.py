@@ -1,0 +1,90 @@
+"""The ship that the client flies: what is held, when it is sent, where the ship is taken to be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.client.inputs import Inputs, Keys
+from sidereal.client.prediction import Prediction, ShipState
+from sidereal.protocol.message.player import Assigned, Controls
+from sidereal.protocol.rules import Rules
+
+
+class OwnShip:
+    """The inputs of a client and, if it wants that, its ship ahead of the authority.
+
+    Attributes:
+        net_id: the ship, 0 without one.
+        control_epoch: what its controls carry.
+        keys: what is held.
+        inputs: None before there was a ship.
+        told: as the newest snapshot that told of it has it, None before.
+        prediction: None for who does not predict, and before the rules are known.
+    """
+
+    def __init__(self, *, predict: bool, phase: float) -> None:
+        self.net_id = 0
+        self.control_epoch = 0
+        self.keys = Keys()
+        self.inputs: Inputs | None = None
+        self.told: ShipState | None = None
+        self.prediction: Prediction | None = None
+        self._predict, self._phase = predict, phase
+        self._rules = Rules()
+        self._told_tick = -1
+
+    def join(self, rules: Rules) -> None:
+        """Take over the rules of the world."""
+        self._rules = rules
+        self.prediction = Prediction(rules) if self._predict else None
+
+    def assign(self, message: Assigned, now: float) -> None:
+        """Fly this ship from now on; what was pressed before was not meant for it."""
+        self.net_id = message.net_id
+        self.control_epoch = message.control_epoch
+        if self.inputs is None:
+            phase_s = self._phase * self._rules.tick_s
+            self.inputs = Inputs(self._rules.tick_s, first_at=now + phase_s)
+        self.inputs.abandon(now)
+        self.keys.tapped = 0
+        self.told, self._told_tick = None, -1
+        if self.prediction is not None:
+            self.prediction.restart()
+
+    def next_timer(self) -> float | None:
+        """When `press` is due, None without a ship."""
+        return None if self.inputs is None or not self.net_id else self.inputs.next_at
+
+    def press(self, now: float) -> Controls | None:
+        """Make the inputs that are due; returns what is to be sent."""
+        if self.inputs is None or not self.net_id:
+            return None
+        pressed = self.inputs.press(self.keys.held, now, self.keys.tapped)
+        if not pressed:
+            return None
+        self.keys.tapped = 0
+        if self.prediction is not None:
+            for entry in pressed:
+                self.prediction.press(entry)
+        return self.inputs.controls(self.control_epoch)
+
+    def answer_untrusted(self, own: np.void | None, now: float) -> None:
+        """Take the authority's word, `OWN_BLOCK`, if it is about this ship.
+
+        Raises:
+            WireError: it answers an input that was never made.
+        """
+        if own is None or self.inputs is None:
+            return
+        net_id, control_epoch, input_seq, tick, *state = own.item()
+        if net_id != self.net_id or control_epoch != self.control_epoch:
+            return
+        made = self.inputs.answer_untrusted(input_seq, now)
+        if tick >= self._told_tick:
+            self.told, self._told_tick = ShipState(*state), tick
+        if made and self.prediction is not None:
+            self.prediction.reconcile(tick, input_seq, ShipState(*state), now)
+
+    def pose(self, now: float) -> ShipState | None:
+        """Where the ship is to be drawn, None to draw it like any other."""
+        return None if self.prediction is None else self.prediction.pose(now)

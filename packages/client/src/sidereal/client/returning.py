@@ -1,0 +1,327 @@
+"""A client that comes back: one session after another, and one picture over all of them.
+
+Theory of operation. A `Client` has one session, with one connect token. When it ends, this core
+waits (`comeback` says how long), wants a token from its shell, and goes on with another `Client`.
+It does no HTTP: the shell takes the wish (`take_token_wish`), asks, and says what came of it
+(`admit`, `turn_away`). Every session has a socket of its own, since the server may still hold the
+one before under its address.
+
+What the face has chosen outlives a session: the buttons held, where an observer looks. So does the
+picture: the last session's replica is shown until the next one's window is whole, for `PICTURE_S`
+at most; the world in it stands still when there was no news for `client.COAST_S`. Counts are those
+of all sessions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.client import events
+from sidereal.client.client import Client
+from sidereal.client.comeback import FINAL, Comeback
+from sidereal.client.events import ClientEvent, EventQueue
+from sidereal.client.leases import LEASE
+from sidereal.client.statistics import ClientStatistics, Stage, no_statistics
+from sidereal.client.view import View, empty_view
+from sidereal.protocol.errors import CloseReason, LocalProtocolError
+from sidereal.protocol.ids import Address
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Schema
+
+PICTURE_S: Final = 30.0
+"""A picture without news for so long is stale: nothing is shown any more."""
+WHOLE_WITHIN_S: Final = 1.0
+"""How long after its welcome a new session is not shown while its window is not whole."""
+
+_TOTALS: Final = (
+    "snapshots",
+    "bytes_in",
+    "bytes_out",
+    "malformed",
+    "entities_dropped",
+    "inputs",
+    "inputs_skipped",
+    "corrections",
+)
+
+
+class Absence(NamedTuple):
+    """Why the client is not in the world, and when it tries to be.
+
+    Attributes:
+        reason: in a word or two.
+        text: in a line, for people; may be empty.
+        failures: attempts that failed in a row.
+        again_at: when the next one begins, monotonic seconds; in the past while it is under way.
+    """
+
+    reason: str
+    text: str
+    failures: int
+    again_at: float
+
+
+class ReturningClient:
+    """Packet-driven core of a client that is in the world whenever that is possible.
+
+    Attributes:
+        client: of the newest session, None before the first; to be looked at, not driven.
+        sessions: how many there have been.
+        absence: None while it is in the world, and before the first attempt has failed.
+    """
+
+    def __init__(
+        self,
+        *,
+        schema: Schema,
+        entropy: Callable[[int], bytes],
+        now: float,
+        software: str,
+        mirror: bool = True,
+        predict: bool = True,
+        phase: float = 0.0,
+    ) -> None:
+        """Want a token at once; the arguments are those of `Client`."""
+        self.client: Client | None = None
+        self.sessions = 0
+        self.absence: Absence | None = None
+        self._schema, self._entropy, self._software = schema, entropy, software
+        self._mirror, self._predict, self._phase = mirror, predict, phase
+        self._comeback = Comeback(entropy, now)
+        self._events = EventQueue()
+        self._now = now
+        self._over = self._asking = False
+        self._joined_at = math.inf
+        self._former: Client | None = None
+        # Its picture is shown until the newest session has one.
+        self._totals = dict.fromkeys(_TOTALS, 0)
+        self._buttons = 0
+        self._look: tuple[float, float] | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """How far the newest session has come; WAITING between two, ENDED after the last."""
+        if self._over:
+            return Stage.ENDED
+        if self.client is None or self.client.stage is Stage.ENDED:
+            return Stage.WAITING
+        return self.client.stage
+
+    # -- tokens -------------------------------------------------------------------------------
+
+    def take_token_wish(self, now: float) -> bool:
+        """Tell, once, that a connect token is wanted; `admit` or `turn_away` must follow."""
+        if self.stage is not Stage.WAITING or self._asking or now < self._comeback.at:
+            return False
+        self._asking = True
+        return True
+
+    def admit(self, connect_token: bytes, now: float) -> None:
+        """Begin a session with a token."""
+        self._asking = False
+        if self._over:
+            return
+        self._now = now
+        if self.client is not None:
+            self._retire(self.client)
+        self.sessions += 1
+        self._joined_at = math.inf
+        self.client = Client(
+            connect_token,
+            schema=self._schema,
+            entropy=self._entropy,
+            now=now,
+            software=self._software,
+            mirror=self._mirror,
+            predict=self._predict,
+            phase=self._phase,
+        )
+        self.client.hold(self._buttons)
+        if self._look is not None:
+            self.client.look_at(*self._look)
+        self._take_events(now)
+
+    def turn_away(self, reason: str, text: str, now: float, *, final: bool) -> None:
+        """Note that there is no token, or no socket for the session that it was for.
+
+        Args:
+            reason: in a word or two.
+            text: in a line.
+            now: monotonic seconds.
+            final: whether it is no use to ask again.
+        """
+        self._asking = False
+        if self.client is not None and self.client.stage is not Stage.ENDED:
+            self.client.leave(now)
+            while self.client.next_event() is not None:
+                pass
+        if not self._over:
+            self._now = now
+            if final:
+                self._end(CloseReason.DENIED, text)
+            else:
+                self._lose(reason, text, now)
+
+    # -- packets and time ---------------------------------------------------------------------
+
+    @property
+    def server_address(self) -> Address | None:
+        """Server of the newest session."""
+        return None if self.client is None else self.client.server_address
+
+    def receive_datagram(self, datagram: bytes, address: Address, now: float) -> None:
+        """Take one datagram; bad ones are dropped and counted."""
+        if self.client is not None:
+            self._now = now
+            self.client.receive_datagram(datagram, address, now)
+            self._take_events(now)
+
+    def next_timer(self) -> float | None:
+        """When `turn` or `take_token_wish` is to be called at the latest; None: nobody knows."""
+        due_at = None if self.client is None else self.client.next_timer()
+        if due_at is None and self.stage is Stage.WAITING and not self._asking:
+            return self._comeback.at
+        return due_at
+
+    def turn(self, now: float) -> list[tuple[bytes, Address]]:
+        """Do what is due in the newest session, and collect what is to be sent."""
+        if self.client is None:
+            return []
+        self._now = now
+        datagrams = self.client.turn(now)
+        self._take_events(now)
+        return datagrams
+
+    def leave(self, now: float) -> list[tuple[bytes, Address]]:
+        """End for good; returns the goodbye to send."""
+        datagrams = []
+        if self.client is not None:
+            datagrams = self.client.leave(now)
+            self._take_events(now)
+        if not self._over:
+            self._end(CloseReason.CLOSED_LOCALLY, "left")
+        return datagrams
+
+    # -- the face -----------------------------------------------------------------------------
+
+    @property
+    def rules(self) -> Rules | None:
+        """The world's rules, None until joined."""
+        shown = self._shown()
+        return None if shown is None else shown.rules
+
+    @property
+    def leases(self) -> np.ndarray:
+        """Which shard simulates which sector around the client, `LEASE`[n]; replaced by changes."""
+        shown = self._shown()
+        return _NO_LEASES if shown is None else shown.leases
+
+    @property
+    def session(self) -> int:
+        """Number of the session that is shown: from one to another nothing is continuous."""
+        return self.sessions - (self._shown() is not self.client)
+
+    def hold(self, buttons: int) -> None:
+        """Hold these `Button` flags from now on, in whatever session."""
+        self._buttons = int(buttons)
+        if self.client is not None:
+            self.client.hold(buttons)
+
+    def look_at(self, x: float, y: float) -> None:
+        """Move the centre of an observer's interest, in whatever session."""
+        self._look = x, y
+        if self.client is not None:
+            self.client.look_at(x, y)
+
+    def say(self, text: str) -> None:
+        """Say a line of chat.
+
+        Raises:
+            LocalProtocolError: not in the world, or the line is too long.
+        """
+        if self.client is None:
+            raise LocalProtocolError("nothing can be said before joining or after the end")
+        self.client.say(text)
+
+    def next_event(self) -> ClientEvent | None:
+        """Oldest event not yet taken; when a face takes none, the oldest are lost."""
+        return self._events.next()
+
+    def view(self, now: float) -> View:
+        """What to draw at `now`: nothing when all that is known is stale."""
+        self._now = max(self._now, now)
+        shown = self._shown()
+        if shown is None or now - shown.snapshot_at > PICTURE_S:
+            return empty_view()
+        return shown.view(now)
+
+    def statistics(self) -> ClientStatistics:
+        """How it is going, over all sessions, as of the newest call with a time."""
+        shown = self._shown()
+        if self.client is None or shown is None:
+            return no_statistics(self.stage)
+        newest = self.client.statistics()
+        age_s = max(0.0, self._now - shown.snapshot_at)
+        return dataclasses.replace(
+            newest,
+            stage=self.stage,
+            newest_tick=shown.statistics().newest_tick,
+            data_age_s=age_s,
+            events_dropped=newest.events_dropped + self._events.dropped,
+            **{name: total + getattr(newest, name) for name, total in self._totals.items()},
+        )
+
+    # -- from one session to the next -----------------------------------------------------------
+
+    def _shown(self) -> Client | None:
+        """The session whose picture is shown: the newest one, as soon as it has one."""
+        if self._former is None or self.client is None:
+            return self.client
+        if self.client.is_whole or self._now - self._joined_at >= WHOLE_WITHIN_S:
+            self._former = None
+            return self.client
+        return self._former
+
+    def _retire(self, client: Client) -> None:
+        """Count what a session that is over has counted, and keep its picture if it has one."""
+        statistics = client.statistics()
+        for name in _TOTALS:
+            self._totals[name] += getattr(statistics, name)
+        if statistics.newest_tick >= 0:
+            self._former = client
+
+    def _take_events(self, now: float) -> None:
+        assert self.client is not None
+        while (event := self.client.next_event()) is not None:
+            if isinstance(event, events.Ended):
+                self._take_end(event, now)
+                continue
+            if isinstance(event, events.Joined):
+                self._comeback.joined(now)
+                self._joined_at = now
+                self.absence = None
+            self._events.add(event)
+
+    def _take_end(self, ended: events.Ended, now: float) -> None:
+        if ended.reason in FINAL:
+            self._end(ended.reason, ended.text)
+        else:
+            self._lose(ended.reason.name.lower().replace("_", " "), ended.text, now)
+
+    def _lose(self, reason: str, text: str, now: float) -> None:
+        self._comeback.lost(now)
+        self.absence = Absence(reason, text, self._comeback.failures, self._comeback.at)
+        self._events.add(events.Lost(reason, text))
+
+    def _end(self, reason: CloseReason, text: str) -> None:
+        self._over = True
+        self.absence = None
+        self._events.add(events.Ended(reason, text))
+
+
+_NO_LEASES: Final = np.zeros(0, LEASE)
