@@ -28,6 +28,7 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.protocol.message.shard import (
     Adopt,
+    Adopted,
     Beat,
     Farewell,
     Grant,
@@ -120,9 +121,10 @@ def shard_messages() -> list[bytes]:
     return [
         codec.encode_message(message)
         for message in (
-            ShardHello(SCHEMA.hash, "one", bytes(16)),
+            ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1),
             Load(5, 1, 2, 3, 4, 1 << 40, bytes(8)),
             Farewell(),
+            Adopted(7),
         )
     ]
 
@@ -136,7 +138,7 @@ def authority_messages() -> list[bytes]:
             Refused(CloseReason.FENCED, "silent"),
             Grant(5, lease_rows(2)),
             Revoke(6, lease_rows(1)),
-            Adopt(5, ships(2).tobytes()),
+            Adopt(5, ships(2).tobytes(), np.array([(1, 7, 3)], codec.INPUT_ROW).tobytes()),
             Release(6, release),
             Beat(6, -1500),
             RoutedControls(1, 1, 7, b"\1\0\2\0"),

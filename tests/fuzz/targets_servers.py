@@ -60,7 +60,7 @@ def run_shardlink(body: bytes) -> None:
     """Let a shard that owns what there is, and one that has not said hello, say it."""
     authority = Authority(ships(2))
     owner, stranger = authority.connect_shard(), authority.connect_shard()
-    hello = encode_message(ShardHello(SCHEMA.hash, "one", bytes(16)))
+    hello = encode_message(ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1))
     owner.endpoint.send(ShardChannel.LEASE, hello)
     authority.run(2)
     for act, content in split(body):
@@ -96,7 +96,7 @@ def player_seeds() -> Iterator[bytes]:
 
 
 def shard_seeds() -> Iterator[bytes]:
-    hello, load, farewell = ((ShardChannel.LEASE, message) for message in shard_messages())
+    hello, load, farewell, _ = ((ShardChannel.LEASE, message) for message in shard_messages())
     proposals = [
         (ShardChannel.PROPOSAL, message)
         for tick in (3, 4, 2, 60)
@@ -126,6 +126,7 @@ def run_shard(body: bytes) -> None:
         key=PRIVATE_KEY,
         server=SERVER,
         name="fuzz",
+        incarnation=bytes(16),
         schema=SCHEMA,
         entropy=random.Random(2).randbytes,
         now=now,
@@ -148,7 +149,7 @@ def run_shard(body: bytes) -> None:
         for message in (
             ShardWelcome(1, RULES, 5),
             Grant(5, lease_rows(2)),
-            Adopt(5, ships(2).tobytes()),
+            Adopt(5, ships(2).tobytes(), b""),
         ):
             server.send(opened.peer, ShardChannel.LEASE, encode_message(message))
     for act, content in split(body[1:]):

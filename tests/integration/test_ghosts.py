@@ -23,7 +23,7 @@ from sidereal.shard.shard import ShardCore
 
 RULES = Rules()
 SIZE = RULES.sector_size
-KEY = derive_shard_key("a secret")
+KEY = derive_shard_key("5e" * 16)
 CLIENTS, SHARDS = Address("192.0.2.1", 7071), Address("192.0.2.1", 7072)
 WALL_START = 1_700_000_000.0
 FEW_TICKS = 4
@@ -85,6 +85,7 @@ class Rig:
                 key=KEY,
                 server=SHARDS,
                 name=f"shard {number}",
+                incarnation=streams[2 + number].bytes(16),
                 schema=SCHEMA,
                 entropy=streams[2 + number].bytes,
                 now=0.0,

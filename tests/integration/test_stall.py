@@ -63,6 +63,7 @@ class Rig:
             key=KEY,
             server=AUTHORITY,
             name="one",
+            incarnation=bytes(16),
             schema=BASE_SCHEMA,
             entropy=rng.bytes,
             now=0.0,

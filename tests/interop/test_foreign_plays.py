@@ -58,7 +58,7 @@ class Stage:
         self.core = Replicator(
             schema=BASE_SCHEMA,
             rules=RULES,
-            keys=Keys(self.key, derive_shard_key("staged")),
+            keys=Keys(self.key, derive_shard_key("5e" * 16)),
             client_addresses=[CLIENTS],
             shard_addresses=[SHARDS],
             clients_max=clients_max,
@@ -68,9 +68,10 @@ class Stage:
         )
         self.core.create(make_rocks())
         self.shard = ShardCore(
-            key=derive_shard_key("staged"),
+            key=derive_shard_key("5e" * 16),
             server=SHARDS,
             name="staged",
+            incarnation=bytes(16),
             schema=BASE_SCHEMA,
             entropy=self.rng.bytes,
             now=0.0,

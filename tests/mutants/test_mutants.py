@@ -110,9 +110,9 @@ def two_owners(patch: pytest.MonkeyPatch) -> None:
     """Everybody is given what one of them is to simulate."""
     send_adopt = ShardLink.send_adopt
 
-    def send_to_all(self: ShardLink, _: Any, records: np.ndarray, tick: int) -> None:
+    def send_to_all(self: ShardLink, _: Any, *more: Any) -> None:
         for shard in self.shards:
-            send_adopt(self, shard, records, tick)
+            send_adopt(self, shard, *more)
 
     patch.setattr(ShardLink, "send_adopt", send_to_all)
 

@@ -71,7 +71,7 @@ def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     endpoints = json.loads(server.wait_output(r"(\{.*\})\n"))
     shard = toolbox.start("shard", "--server", endpoints["shards"], SIDEREAL_SHARD_KEY=KEY)
     stranger = toolbox.start(
-        "shard", "--server", endpoints["shards"], SIDEREAL_SHARD_KEY="another one"
+        "shard", "--server", endpoints["shards"], SIDEREAL_SHARD_KEY="a key of its own"
     )
     bots = toolbox.start(
         *("bots", "--server", endpoints["http"], "--count", BOTS, "--ramp", 0, "--json", "-")

@@ -220,7 +220,7 @@ def test_nobody_is_sent_what_only_an_answered_challenge_brings() -> None:
 @defended_by(packet.decode_request_untrusted, "expire <= wall_now")
 @defended_by(
     SessionServer._take_request_untrusted,
-    "self._public_addresses.isdisjoint(token.server_addresses)",
+    "not self._listing.admit(token.server_addresses)",
 )
 def test_a_bad_token_gets_no_answer_at_all() -> None:
     network = SessionNetwork()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 
+import argon2.low_level
 import nacl.encoding
 import nacl.hash
 import pytest
@@ -19,6 +20,7 @@ from sidereal.protocol.links import (
     UserData,
     decode_user_data_untrusted,
     derive_shard_key,
+    describe_weak_shard_key,
     encode_user_data,
 )
 from sidereal.protocol.message.player import PlayerChannel, Role
@@ -82,9 +84,34 @@ def test_a_name_is_measured_in_bytes() -> None:
         encode_user_data(UserData(1, 1, "é" * 13, bytes(16)))
 
 
-def test_the_shard_key_is_blake2b_by_another_implementation() -> None:
+def test_a_random_shard_key_is_hashed_as_another_implementation_does() -> None:
+    text = "0123456789abcdefABCDEF9876543210"
     expected = nacl.hash.blake2b(
-        b"secret", digest_size=32, person=b"sidereal-shard", encoder=nacl.encoding.RawEncoder
+        text.encode(), digest_size=32, person=b"sidereal-shard", encoder=nacl.encoding.RawEncoder
     )
-    assert derive_shard_key("secret") == expected
-    assert derive_shard_key("secret ") != expected
+    assert derive_shard_key(text) == expected
+    assert derive_shard_key(text.lower()) != expected
+
+
+def test_a_shard_key_that_is_a_text_is_stretched_as_another_implementation_does() -> None:
+    text = "ein längerer Satz"
+    expected = argon2.low_level.hash_secret_raw(
+        text.encode(),
+        b"sidereal-shard\0\0",
+        time_cost=3,
+        memory_cost=64 * 1024,
+        parallelism=1,
+        hash_len=32,
+        type=argon2.low_level.Type.ID,
+    )
+    assert derive_shard_key(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "abcd", "sesame", "a" * 11, "0123456789a"])
+def test_a_shard_key_that_can_be_guessed_is_refused_with_a_remedy(text: str) -> None:
+    assert "openssl rand -hex 16" in describe_weak_shard_key(text)
+
+
+@pytest.mark.parametrize("text", ["0" * 32, "a longer text"])
+def test_a_shard_key_that_is_long_enough_is_taken(text: str) -> None:
+    assert describe_weak_shard_key(text) == ""

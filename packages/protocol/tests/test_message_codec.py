@@ -66,7 +66,7 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_server_untrusted, PlayerChannel.COMMAND, Chat("hello", "Ada")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
     (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"")),
-    (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH)),
+    (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH, 1, 2)),
     (decode_shard_untrusted, ShardChannel.LEASE, Farewell()),
     (decode_authority_untrusted, ShardChannel.BEAT, Beat(1, 1)),
     (decode_authority_untrusted, ShardChannel.CONTROLS, RoutedControls(1, 1, 1, BUTTONS)),
@@ -74,7 +74,7 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "")),
     (decode_authority_untrusted, ShardChannel.LEASE, Grant(1, b"")),
     (decode_authority_untrusted, ShardChannel.LEASE, Revoke(1, b"")),
-    (decode_authority_untrusted, ShardChannel.LEASE, Adopt(1, b"")),
+    (decode_authority_untrusted, ShardChannel.LEASE, Adopt(1, b"", b"")),
     (decode_authority_untrusted, ShardChannel.LEASE, Release(1, b"")),
 ]
 
@@ -108,7 +108,7 @@ def test_no_message_is_read_by_the_end_that_sends_it() -> None:
     [
         (decode_client_untrusted, PlayerChannel.COMMAND, Chat("hello")),
         (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
-        (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "hello", HASH)),
+        (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "hello", HASH, 1, 1)),
         (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "hello")),
     ],
 )

@@ -11,6 +11,7 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
 from sidereal.protocol.session.client import SessionClient
 from sidereal.protocol.session.history import TokenHistory
+from sidereal.protocol.session.listing import Listing
 from sidereal.protocol.session.packet import Drop
 from sidereal.protocol.session.server import (
     SessionClosed,
@@ -210,6 +211,17 @@ def test_token_for_other_servers_is_dropped() -> None:
         token = network.issue_token(servers=[elsewhere])
         assert hand(network, request_of(network, token)) == []
     assert dropped(network) == {Drop.SERVER_NOT_LISTED: 2}
+
+
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])
+def test_a_server_that_listens_everywhere_is_found_by_every_address(everywhere: str) -> None:
+    listing = Listing([Address(everywhere, 7072), Address("203.0.113.7", 17072)])
+    for host, port in (("192.0.2.1", 7072), ("::1", 7072), ("203.0.113.7", 17072)):
+        assert listing.admit((Address(host, port),))
+    assert not listing.refused
+    for host, port in (("192.0.2.1", 7073), ("203.0.113.8", 17072)):
+        assert not listing.admit((Address(host, port),))
+        assert listing.refused == (Address(host, port),)
 
 
 def test_request_from_a_connected_address_is_dropped() -> None:

@@ -21,33 +21,33 @@ def test_all_problems_are_named_at_once() -> None:
 @pytest.mark.parametrize("public", ["203.0.113.7:7071", "[2001:db8::7]:7071", "127.0.0.1:1"])
 @pytest.mark.parametrize("clients", ["0.0.0.0:7071", "[::]:7071", "127.0.0.1:0"])
 def test_clients_may_reach_the_server_by_another_address(clients: str, public: str) -> None:
-    ReplicationConfig(shard_key="sesame", clients=clients, public_clients=public).check()
+    ReplicationConfig(shard_key="open sesame!", clients=clients, public_clients=public).check()
 
 
 @pytest.mark.parametrize("public", ["localhost:7071", "127.0.0.1:0", "0.0.0.0:7071", "[::]:7071"])
 def test_a_public_address_is_one_that_a_token_can_hold(public: str) -> None:
     with pytest.raises(ConfigError, match="it must be an IP address and a port that clients can"):
-        ReplicationConfig(shard_key="sesame", public_clients=public).check()
+        ReplicationConfig(shard_key="open sesame!", public_clients=public).check()
 
 
 @pytest.mark.parametrize("clients", ["0.0.0.0:7071", "[::]:7071"])
 def test_who_listens_everywhere_says_where_clients_find_it(clients: str) -> None:
     with pytest.raises(ConfigError, match="--public-clients must name an address for clients"):
-        ReplicationConfig(shard_key="sesame", clients=clients).check()
+        ReplicationConfig(shard_key="open sesame!", clients=clients).check()
 
 
 def test_no_secret_is_shown() -> None:
     url = "postgresql://ada:swordfish@db.example:5432/world?password=swordfish"
-    config = ReplicationConfig(shard_key="sesame", database=url)
+    config = ReplicationConfig(shard_key="open sesame!", database=url)
     config.check()
     shown = config.describe()
     assert "database=db.example:5432/world" in shown
     assert "swordfish" not in shown
-    assert "sesame" not in shown
+    assert "open sesame!" not in shown
 
 
 @pytest.mark.parametrize("url", ["mysql://ada:swordfish@db/world", "postgresql://db:x/world", ""])
 def test_what_is_no_database_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ConfigError, match="--database takes embedded, or a URL") as caught:
-        ReplicationConfig(shard_key="sesame", database=url).check()
+        ReplicationConfig(shard_key="open sesame!", database=url).check()
     assert "swordfish" not in str(caught.value)

@@ -16,11 +16,12 @@ from sidereal.protocol.links import (
 )
 from sidereal.protocol.message.codec import (
     HOLDER_ROW,
+    decode_authority_untrusted,
     decode_server_untrusted,
     encode_message,
 )
 from sidereal.protocol.message.player import Hello, Leases, LookAt, PlayerChannel, Role
-from sidereal.protocol.message.shard import ShardChannel, ShardHello
+from sidereal.protocol.message.shard import Adopt, Adopted, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
@@ -69,8 +70,9 @@ class Voyage:
         self.run(10)
 
     def connect_shard(self) -> None:
+        self.adopted = 0
         self.shard = self._connect(SHARD_PROTOCOL_ID, SHARD_CHANNELS, bytes(256))
-        hello = ShardHello(BASE_SCHEMA.hash, "one", bytes(16))
+        hello = ShardHello(BASE_SCHEMA.hash, "one", bytes(16), 1, 1)
         self.shard.send(ShardChannel.LEASE, encode_message(hello))
 
     def _connect(
@@ -109,8 +111,16 @@ class Voyage:
                 for datagram, _ in sent:
                     peer.receive_datagram(datagram, SERVER, self.now)
                 while (event := peer.next_event()) is not None:
-                    if peer is self.client and isinstance(event, Received):
-                        self._read(event)
+                    if isinstance(event, Received):
+                        (self._read if peer is self.client else self._adopt)(event)
+
+    def _adopt(self, event: Received) -> None:
+        """Take whatever is given."""
+        if event.channel == ShardChannel.LEASE:
+            message = decode_authority_untrusted(event.channel, event.message)
+            if isinstance(message, Adopt):
+                self.adopted += len(message.rows) // BASE_SCHEMA.full_record.itemsize
+                self.shard.send(ShardChannel.LEASE, encode_message(Adopted(self.adopted)))
 
     @property
     def holders(self) -> dict[tuple[int, int], int]:

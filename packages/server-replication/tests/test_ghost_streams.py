@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.message.codec import decode_authority_untrusted
-from sidereal.protocol.message.shard import Release, ShardChannel
+from sidereal.protocol.message.shard import Release, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import decode_record_message_untrusted
@@ -43,6 +43,9 @@ class Outbox:
     def send(self, peer: int, channel: int, message: bytes, tag: int | None = None) -> None:
         self.sent.append(Sent(peer, channel, message, tag))
 
+    def connection_statistics(self, peer: int) -> None:
+        """There is no link whose queue might be full."""
+
 
 class Told(NamedTuple):
     """What one shard was told in a tick."""
@@ -70,7 +73,7 @@ class Rig:
         assert (self.leases.holder_of((0, 0)), self.leases.holder_of((1, 0))) == (1, 2)
 
     def join(self, name: str, peer: int) -> Shard:
-        shard = self.link.shards.add(peer, name, 0.0)
+        shard = self.link.shards.add(peer, ShardHello(bytes(16), name, bytes(16), 1, 1), 0.0)
         self.leases.join(shard.shard, LOADS)
         return shard
 
@@ -102,6 +105,7 @@ class Rig:
         self.tick += 1
         self.outbox.sent.clear()
         self.streams.send(self.world.present(self.tick))
+        self.link.flush(0.0)
         return {shard.shard: self._told(shard) for shard in self.link.shards}
 
     def settle(self) -> dict[int, Told]:
@@ -230,7 +234,7 @@ def test_a_shard_that_comes_back_is_told_everything_anew(rig: Rig) -> None:
     rig.settle()
     rig.link.shards.remove(rig.shards[1])
     assert rig.step()[1].ids == []
-    rig.link.shards.add(13, "two", 0.0)
+    rig.link.shards.add(13, ShardHello(bytes(16), "two", bytes(16), 2, 1), 0.0)
     assert rig.step()[2].ids == [near]
 
 

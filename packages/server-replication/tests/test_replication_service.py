@@ -66,7 +66,7 @@ def make_service(
         now=trio.current_time(),
     )
     store, deaf = cast(Any, AwayStore()), cast(Any, Deaf())
-    config = ReplicationConfig("key")
+    config = ReplicationConfig("5e" * 16)
     return Service(config, store, core, clients or deaf, shards or deaf, bytes(32)), core
 
 
@@ -112,7 +112,7 @@ def ignore(_endpoints: Mapping[str, str]) -> None:
 
 def configure(**settings: Any) -> ReplicationConfig:
     free = "127.0.0.1:0"
-    return ReplicationConfig("key", http=free, clients=free, shards=free, **settings)
+    return ReplicationConfig("5e" * 16, http=free, clients=free, shards=free, **settings)
 
 
 async def test_a_start_that_waits_for_another_s_migration_is_cancelled_at_once(

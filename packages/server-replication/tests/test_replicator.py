@@ -352,7 +352,7 @@ def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16))
+    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1)
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     beats = []
@@ -367,7 +367,7 @@ def test_a_shard_with_a_name_of_control_characters_is_not_let_in() -> None:
     cast = Cast()
     shard = cast.connect_shard()
     for name in ("\x1b[2J", "a\nlevel=ERROR"):
-        hello = ShardHello(BASE_SCHEMA.hash, name, bytes(16))
+        hello = ShardHello(BASE_SCHEMA.hash, name, bytes(16), 1, 1)
         shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     assert len(cast.core.shards.shards) == 0
@@ -378,7 +378,7 @@ def test_a_refused_shard_cannot_stay_by_asking_again() -> None:
     cast = Cast()
     shard = cast.connect_shard()
     for _ in range(40):
-        hello = ShardHello(bytes(16), "test", bytes(16))
+        hello = ShardHello(bytes(16), "test", bytes(16), 1, 1)
         shard.send(ShardChannel.LEASE, encode_message(hello))
         cast.run(1)
     assert shard.close_reason is not None
@@ -388,7 +388,7 @@ def test_a_refused_shard_cannot_stay_by_asking_again() -> None:
 def test_a_shard_that_sends_rubbish_is_fenced() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16))
+    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1)
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(2)
     assert len(cast.core.shards.shards) == 1
@@ -419,7 +419,7 @@ def test_what_a_client_sends_on_another_channel_than_its_own_is_counted_and_not_
 def test_what_a_shard_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = encode_message(ShardHello(BASE_SCHEMA.hash, "test", bytes(16)))
+    hello = encode_message(ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1))
     elsewhere = [channel for channel in ShardChannel if channel is not ShardChannel.LEASE]
     for channel in elsewhere:
         shard.send(channel, hello)

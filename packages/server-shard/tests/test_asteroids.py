@@ -26,7 +26,7 @@ def simulate(columns: dict[str, float | list[float]], rules: Rules = RULES) -> S
     for name, values in columns.items():
         records[name] = values
     simulation = Simulation(BASE_SCHEMA, rules, (Asteroids(),), np.random.default_rng(1))
-    simulation.apply(Adopt(100, records.tobytes()), 100)
+    simulation.apply(Adopt(100, records.tobytes(), b""), 100)
     return simulation
 
 

@@ -61,7 +61,7 @@ class Shard:
         self.simulation.apply(Release(tick, pair), tick)
 
     def adopt(self, tick: int, row: np.ndarray) -> None:
-        self.simulation.apply(Adopt(tick, row.tobytes()), tick)
+        self.simulation.apply(Adopt(tick, row.tobytes(), b""), tick)
 
     @property
     def ghost(self) -> float | None:

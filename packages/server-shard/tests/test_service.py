@@ -31,6 +31,7 @@ from sidereal.shard.config import ShardConfig
 from sidereal.shard.service import GIVE_UP_AFTER_S, run
 
 RULES = Rules()
+KEY = "5e" * 16
 
 
 class Authority:
@@ -87,8 +88,8 @@ class Authority:
 
 async def test_shard_joins_heartbeats_and_says_farewell_when_cancelled() -> None:
     with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
-        authority = Authority(udp, "secret")
-        config = ShardConfig("secret", format_endpoint(udp.address), name="one")
+        authority = Authority(udp, KEY)
+        config = ShardConfig(KEY, format_endpoint(udp.address), name="one")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(authority.serve)
             async with trio.open_nursery() as shard:
@@ -102,22 +103,23 @@ async def test_shard_joins_heartbeats_and_says_farewell_when_cancelled() -> None
     assert authority.proposals >= 4
 
 
-async def test_shard_that_is_forgotten_comes_back_as_another_incarnation() -> None:
+async def test_shard_that_is_forgotten_comes_back_as_a_newer_session() -> None:
     with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
-        authority = Authority(udp, "secret")
-        config = ShardConfig("secret", format_endpoint(udp.address), name="one")
+        authority = Authority(udp, KEY)
+        config = ShardConfig(KEY, format_endpoint(udp.address), name="one")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(authority.serve)
             await nursery.start(lambda task_status: run(config, task_status=task_status))
             authority.endpoint.close(trio.current_time())
             udp.send_nowait(authority.endpoint.datagrams_to_send(trio.current_time()))
-            second = Authority(udp, "secret")
+            second = Authority(udp, KEY)
             authority.endpoint, authority.peers = second.endpoint, []
             while len([m for m in authority.heard if isinstance(m, ShardHello)]) < 2:
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
     first, again = (m for m in authority.heard if isinstance(m, ShardHello))
-    assert first.incarnation != again.incarnation
+    assert (first.incarnation, first.pid) == (again.incarnation, os.getpid())
+    assert first.session < again.session
 
 
 async def test_without_a_server_it_gives_up_and_names_both_reasons(
@@ -126,7 +128,7 @@ async def test_without_a_server_it_gives_up_and_names_both_reasons(
     monkeypatch.delenv(SUPERVISED, raising=False)
     began = trio.current_time()
     with pytest.raises(UnavailableError, match="does not run there, or its shard key"):
-        await run(ShardConfig("secret", "127.0.0.1:9"))
+        await run(ShardConfig(KEY, "127.0.0.1:9"))
     assert GIVE_UP_AFTER_S <= trio.current_time() - began < GIVE_UP_AFTER_S + 1
 
 
@@ -137,7 +139,7 @@ async def test_under_a_supervisor_it_keeps_trying_and_says_why_once(
 ) -> None:
     monkeypatch.setenv(SUPERVISED, "1")
     with trio.move_on_after(60) as scope:
-        await run(ShardConfig("secret", "127.0.0.1:9"))
+        await run(ShardConfig(KEY, "127.0.0.1:9"))
     assert scope.cancelled_caught
     lines = [record.message for record in caplog.records if "waiting" in record.message]
     assert len(lines) == 1
@@ -146,7 +148,7 @@ async def test_under_a_supervisor_it_keeps_trying_and_says_why_once(
 
 async def test_unknown_host_is_said_in_words() -> None:
     with pytest.raises(UnavailableError, match=r"cannot find the server 'nowhere\.invalid'"):
-        await run(ShardConfig("secret", "nowhere.invalid:7072"))
+        await run(ShardConfig(KEY, "nowhere.invalid:7072"))
 
 
 def test_settings_are_all_checked_at_once() -> None:
@@ -157,4 +159,4 @@ def test_settings_are_all_checked_at_once() -> None:
 
 
 def test_settings_are_described_without_the_key() -> None:
-    assert "secret" not in ShardConfig("secret").describe()
+    assert KEY not in ShardConfig(KEY).describe()

@@ -49,7 +49,7 @@ RULES = Rules()
 TICK_S = RULES.tick_s
 AUTHORITY = Address("192.0.2.1", 7072)
 SHARD = Address("198.51.100.7", 50001)
-KEY = derive_shard_key("a secret")
+KEY = derive_shard_key("5e" * 16)
 WALL_START = 1_700_000_000.0
 SHIP, ROCK = 11, 22
 
@@ -107,6 +107,7 @@ class Rig:
             key=key,
             server=AUTHORITY,
             name="one",
+            incarnation=entropy(16),
             schema=BASE_SCHEMA,
             entropy=entropy,
             now=0.0,
@@ -138,7 +139,7 @@ class Rig:
         self.endpoint.send(self.peer, channel, encode_message(message))
 
     def adopt(self, rows: np.ndarray) -> None:
-        self.tell(Adopt(self.tick, rows.tobytes()))
+        self.tell(Adopt(self.tick, rows.tobytes(), b""))
 
     def control(self, first_seq: int, *buttons: int, control_epoch: int = 1) -> None:
         body = np.array(buttons, "<u2").tobytes()
@@ -508,7 +509,7 @@ def test_a_clock_that_has_run_out_ends_the_session(told: str) -> None:
 
 
 def test_wrong_key_is_met_with_silence() -> None:
-    rig = Rig(key=derive_shard_key("another secret"))
+    rig = Rig(key=derive_shard_key("a1" * 16))
     rig.run(5.0)
     assert rig.peer == 0
     assert rig.core.closed is CloseReason.TIMED_OUT
@@ -522,7 +523,7 @@ def test_silent_authority_ends_the_session(rig: Rig) -> None:
 
 
 def test_rows_that_are_no_rows_are_dropped_and_counted(rig: Rig) -> None:
-    rig.tell(Adopt(rig.tick, b"x" * 17))
+    rig.tell(Adopt(rig.tick, b"x" * 17, b""))
     rig.tell(Release(rig.tick, b"x" * 7))
     rig.tell(Grant(rig.tick, b"x"))
     rig.tell(RoutedControls(SHIP, 1, 1, b"x"), ShardChannel.CONTROLS)

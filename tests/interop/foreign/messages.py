@@ -184,6 +184,13 @@ LOAD: Final = {
     "steps": numbers("I"),
 }
 REFUSED: Final = {"reason": U16, "text": text(0, 1000)}
+SHARD_HELLO: Final = {
+    "schema_hash": HASH,
+    "name": NAME,
+    "incarnation": HASH,
+    "session": U32,
+    "pid": U32,
+}
 FAREWELL: Final[dict[str, Check]] = {}
 
 CLIENT_LINK: Final[Link] = {
@@ -198,17 +205,18 @@ CLIENT_LINK: Final[Link] = {
     9: Kind("Notice", "←", 2, {"text": text(0, 1000)}),
 }
 SHARD_LINK: Final[Link] = {
-    32: Kind("ShardHello", "→", 4, {"schema_hash": HASH, "name": NAME, "incarnation": HASH}),
+    32: Kind("ShardHello", "→", 4, SHARD_HELLO),
     33: Kind("ShardWelcome", "←", 4, {"shard": U16, "rules": rules, "tick": U32}),
     3: Kind("Refused", "←", 4, REFUSED),
     34: Kind("Grant", "←", 4, CHANGE),
     35: Kind("Revoke", "←", 4, CHANGE),
-    36: Kind("Adopt", "←", 4, {"tick": U32, "records": sized(0, 1 << 20)}),
+    36: Kind("Adopt", "←", 4, {"tick": U32, "records": sized(0, 1 << 20), "inputs": rows("IIH")}),
     37: Kind("Release", "←", 4, {"tick": U32, "entities": rows("II")}),
     38: Kind("Beat", "←", 2, {"tick": U32, "early": ANY}),
     39: Kind("RoutedControls", "←", 3, {"id": U32, **CONTROLS}),
     40: Kind("Load", "→", 2, LOAD),
     41: Kind("Farewell", "→", 4, FAREWELL),
+    42: Kind("Adopted", "→", 4, {"rows": U32}),
 }
 USER_DATA: Final = {
     "account": integer(0, (1 << 63) - 1),

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import nacl.bindings
 import nacl.exceptions
+import nacl.pwhash
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -246,4 +247,7 @@ def seal_packet(packet: Packet, protocol_id: int, key: bytes) -> bytes:
 
 def shard_key(secret: str) -> bytes:
     """Derive the server's key of the shard endpoint from its pre-shared key."""
+    if len(secret) < 32 or set(secret) - set("0123456789abcdefABCDEF"):
+        salt = b"sidereal-shard" + bytes(2)
+        return nacl.pwhash.argon2id.kdf(32, secret.encode(), salt, 3, 64 * 1024 * 1024)
     return hashlib.blake2b(secret.encode(), digest_size=32, person=b"sidereal-shard").digest()

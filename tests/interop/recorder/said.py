@@ -11,6 +11,7 @@ import numpy as np
 from sidereal.protocol.message import player, shard
 from sidereal.protocol.message.codec import (
     HOLDER_ROW,
+    INPUT_ROW,
     LEASE_ROW,
     decode_authority_untrusted,
     decode_client_untrusted,
@@ -115,16 +116,17 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Leases: ("tick", "x", "y", "radius", "holders"),
     player.Chat: ("text", "sender"),
     player.Notice: ("text",),
-    shard.ShardHello: ("schema_hash", "name", "incarnation"),
+    shard.ShardHello: ("schema_hash", "name", "incarnation", "session", "pid"),
     shard.ShardWelcome: ("shard", "rules", "tick"),
     shard.Grant: _CHANGE,
     shard.Revoke: _CHANGE,
-    shard.Adopt: ("tick", "records"),
+    shard.Adopt: ("tick", "records", "inputs"),
     shard.Release: ("tick", "entities"),
     shard.Beat: ("tick", "early"),
     shard.RoutedControls: ("id", *_CONTROLS),
     shard.Load: ("tick", "entities", "ghosts", "guests", "cpu", "resident", "steps"),
     shard.Farewell: (),
+    shard.Adopted: ("rows",),
 }
 _LEASES: Final = {"leases": _packed(LEASE_ROW)}
 _ENTRIES: Final = {"entries": _packed("<u2")}
@@ -135,7 +137,7 @@ _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
     shard.ShardWelcome: {"rules": _rules},
     shard.Grant: _LEASES,
     shard.Revoke: _LEASES,
-    shard.Adopt: {"records": _records},
+    shard.Adopt: {"records": _records, "inputs": _packed(INPUT_ROW)},
     shard.Release: {"entities": _packed(_RELEASED)},
     shard.RoutedControls: _ENTRIES,
     shard.Load: {"steps": _packed("<u4")},

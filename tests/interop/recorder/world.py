@@ -350,6 +350,7 @@ class World:
             key=self._shard_key,
             server=SHARDS,
             name=name,
+            incarnation=bytes(16),
             schema=BASE_SCHEMA,
             entropy=self._entropy,
             now=self.now,

@@ -21,10 +21,6 @@ class LocalProtocolError(SiderealError):
     """Our own misuse of the protocol: a bug, so crash."""
 
 
-class StaleEpoch(SiderealError):
-    """Something tagged with an epoch that is no longer current: fenced off, drop and count."""
-
-
 class ConfigError(SiderealError):
     """A configuration that cannot work; the message lists every problem at once (exit 2)."""
 
@@ -53,6 +49,7 @@ class CloseReason(enum.IntEnum):
     SCHEMA_MISMATCH = 8
     PROTOCOL_MISMATCH = 9
     LOGGED_IN_ELSEWHERE = 10
+    """Of a shard: a newer session has its name."""
     SHUTTING_DOWN = 11
     FENCED = 12
     """A shard whose leases were given to others."""

@@ -7,9 +7,11 @@ that travel on them.
 from __future__ import annotations
 
 import hashlib
+import string
 from typing import Annotated, Final
 
 import msgspec
+from nacl import pwhash
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery
@@ -40,6 +42,15 @@ SHARD_CHANNELS: Final = (
 
 SHARD_BUDGET: Final = Budget(rate=64e6, burst=float(4 << 20), rate_min=8e6)
 """What either end of the shard link may send."""
+
+RANDOM_KEY_DIGITS: Final = 32
+"""Hexadecimal digits from which on a pre-shared key counts as random: 128 bits."""
+
+SHARD_TEXT_MIN: Final = 12
+"""Characters of a pre-shared key that is a text."""
+
+SHARD_KEY_SALT: Final = b"sidereal-shard\0\0"
+"""The same for everybody: both ends derive the key before they have spoken."""
 
 USER_DATA_SIZE: Final = 256
 """Bytes of user data in a netcode connect token."""
@@ -101,6 +112,29 @@ def decode_user_data_untrusted(user_data: bytes) -> UserData:
     return user
 
 
+def is_random_key(text: str) -> bool:
+    """Tell whether a pre-shared key is written as at least 128 bits in hexadecimal digits."""
+    return len(text) >= RANDOM_KEY_DIGITS and set(text) <= set(string.hexdigits)
+
+
+def describe_weak_shard_key(text: str) -> str:
+    """Say what is wrong with a pre-shared key, and the remedy; empty if nothing is."""
+    if is_random_key(text) or len(text) >= SHARD_TEXT_MIN:
+        return ""
+    return (
+        f"must have at least {SHARD_TEXT_MIN} characters: who sees one datagram of a shard can try "
+        "keys without asking anybody; `openssl rand -hex 16` makes a good one"
+    )
+
+
 def derive_shard_key(text: str) -> bytes:
-    """Derive the netcode private key (32 bytes) of the shard endpoint from its pre-shared key."""
-    return hashlib.blake2b(text.encode(), digest_size=32, person=b"sidereal-shard").digest()
+    """Derive the netcode private key (32 bytes) of the shard endpoint from its pre-shared key.
+
+    Hexadecimal digits of 128 bits can't be guessed and are hashed once. Any other text is
+    stretched, which takes about 0.1 s and 64 MiB for every guess.
+
+    Source: RFC 9106 (Argon2id), by libsodium.
+    """
+    if is_random_key(text):
+        return hashlib.blake2b(text.encode(), digest_size=32, person=b"sidereal-shard").digest()
+    return pwhash.argon2id.kdf(32, text.encode(), SHARD_KEY_SALT, opslimit=3, memlimit=64 << 20)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
+from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.validate import (
     FAULTS,
     SUPERSEDED_TICKS_MAX,
@@ -26,12 +27,13 @@ class Ingest:
         rejected: rows that were refused, by reason.
     """
 
-    def __init__(self, world: World, shards: ShardLink) -> None:
+    def __init__(self, world: World, shards: ShardLink, inputs: InputLog) -> None:
         self.committed = 0
         self.fenced = 0
         self.rejected: Counter[str] = Counter()
         self._world = world
         self._shards = shards
+        self._inputs = inputs
 
     def commit(self, tick: int) -> None:
         """Judge all that has come since the last tick, commit it, and answer what is wrong."""
@@ -91,4 +93,4 @@ class Ingest:
             columns.epoch[wrong] += np.uint32(1)
             self._world.handover_tick[wrong] = tick
             truth = columns.store(wrong, self._world.schema.full_record)
-            self._shards.send_adopt(shard, truth, tick)
+            self._shards.send_adopt(shard, truth, self._inputs.since(truth), tick)

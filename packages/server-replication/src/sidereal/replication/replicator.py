@@ -146,9 +146,9 @@ class Replicator:
         )
         self.edge = Edge(self.world, stream, fanout, lease_views, self.clients)
         self.notes = Notes()
-        self.mesh = Mesh(self.world, leases, self.shards, self.notes)
+        self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes)
         self.ghosts = GhostStreams(self.world, leases, self.shards)
-        self.ingest = Ingest(self.world, self.shards)
+        self.ingest = Ingest(self.world, self.shards, self.mesh.inputs)
         self.saving = WriteBehind(self.world)
         self.fleet = Fleet(self.world, self.saving, entropy, rng)
         self._entropy = entropy
@@ -198,9 +198,7 @@ class Replicator:
     def _pump_clients(self, now: float) -> None:
         """Sort what clients' sessions delivered; route players' controls."""
         for player, controls in self.clients.pump(now):
-            shard = self.mesh.shard_of(player.net_id)
-            if shard is not None:
-                self.shards.send_controls(shard, player.net_id, controls)
+            self.mesh.route(player.net_id, controls)
 
     # -- the turn -----------------------------------------------------------------------------
 
@@ -243,8 +241,10 @@ class Replicator:
     def _step(self, now: float) -> None:
         """Advance the world by one tick."""
         self.tick += 1
-        self.mesh.change_shards(self.tick, now)
+        self.shards.notice_stall(self.tick, now)
+        # Before anybody leaves: the last rows of a shard that said farewell count.
         self.ingest.commit(self.tick)
+        self.mesh.change_shards(self.tick, now)
         self._change_players(now)
         present = self.world.present(self.tick)
         self._forget_empty_space(present)
@@ -254,6 +254,7 @@ class Replicator:
         self.edge.send_snapshots(present, self.tick)
         self.edge.send_leases(self.mesh.leases, self.tick)
         self.shards.send_beats(self.tick, now)
+        self.shards.flush(now)
 
     def close(self, now: float, wall_now: float) -> Outgoing:
         """Tell everybody that the world is closing, and take its ships out of it."""

@@ -43,6 +43,7 @@ from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.links.reservations import Reservations
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
+from sidereal.replication.unanswered import Unanswered
 
 log = logging.getLogger("sidereal.replication")
 
@@ -88,6 +89,7 @@ class Service:
         self._sockets = {"clients": clients, "shards": shards}
         self._overflowed = dict.fromkeys(self._sockets, 0)
         self._watched_at = -math.inf
+        self._unanswered = Unanswered()
         self._client_key = client_key
         self._reservations = Reservations(RESERVE_S, RESERVATIONS_MAX)
         self._board = Board()
@@ -197,7 +199,7 @@ class Service:
         if core.tick != tick:
             self.saver.look_for_requests()
             self._log_notes()
-            self._watch_sockets(now)
+            self._watch(now)
             self._board.ticks.add((trio.current_time() - now) * 1000)
 
     def _send(self, outgoing: Outgoing) -> None:
@@ -210,11 +212,21 @@ class Service:
             level = logging.DEBUG if note.event == "handover" else logging.INFO
             log.log(level, "%s %s", note.event, fields(tick=note.tick, **note.fields))
 
-    def _watch_sockets(self, now: float) -> None:
+    def _watch(self, now: float) -> None:
+        """Say once a second what nobody is answered for."""
+        if now - self._watched_at >= WATCH_S:
+            self._watched_at = now
+            self._watch_sockets()
+            self._explain_silence()
+
+    def _explain_silence(self) -> None:
+        for reason in self._unanswered.news(self._core.shards.endpoint.statistics().session):
+            asked_for = ",".join(map(format_endpoint, reason.asked_for)) or "-"
+            said = fields(requests=reason.requests, asked_for=asked_for, why=reason.words)
+            log.warning("shard_unanswered %s", said)
+
+    def _watch_sockets(self) -> None:
         """Say so when the system dropped datagrams because they came faster than they were read."""
-        if now - self._watched_at < WATCH_S:
-            return
-        self._watched_at = now
         for name, udp in self._sockets.items():
             statistics = udp.statistics()
             new = statistics.receives_overflowed - self._overflowed[name]
@@ -338,6 +350,13 @@ def _public_address(config: ReplicationConfig, clients: UdpSocket) -> Address:
     return parse_endpoint(config.public_clients, "--public-clients")
 
 
+def _shard_addresses(config: ReplicationConfig, shards: UdpSocket) -> list[Address]:
+    """Tell what shards' tokens may call their endpoint: bound to all hosts it is any of them."""
+    if config.public_shards is None:
+        return [shards.address]
+    return [shards.address, parse_endpoint(config.public_shards, "--public-shards")]
+
+
 async def _load(
     config: ReplicationConfig,
     store: Store,
@@ -353,7 +372,7 @@ async def _load(
         rules=rules,
         keys=Keys(client_key, derive_shard_key(config.shard_key)),
         client_addresses=[_public_address(config, clients)],
-        shard_addresses=[shards.address],
+        shard_addresses=_shard_addresses(config, shards),
         clients_max=config.clients_max,
         entropy=entropy,
         rng=np.random.default_rng(),

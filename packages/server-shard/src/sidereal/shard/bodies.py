@@ -67,12 +67,12 @@ class Bodies:
         held = np.where(slots >= 0, self.columns.epoch[slots].astype(np.int64), -1)
         return records[records["epoch"] > held]
 
-    def adopt(self, records: NDArray[np.void], tick: int) -> Slots:
-        """Take entities in, moved from their rows' ticks to the shard's.
+    def adopt(self, records: NDArray[np.void], tick: NDArray[np.int64]) -> Slots:
+        """Take entities in, moved in straight lines from their rows' ticks.
 
         Args:
             records: `Schema.full_record[n]`, from `news`, none of them held.
-            tick: the shard's.
+            tick: int64[n], to which each is moved.
 
         Returns:
             int64[n] slots.

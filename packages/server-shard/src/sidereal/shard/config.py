@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import NAME_SIZE_MAX
+from sidereal.protocol.links import describe_weak_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
 
 
@@ -37,8 +38,8 @@ class ShardConfig:
                 problems.append(f"--server is {self.server!r}; it needs the server's port, not 0")
         except ConfigError as error:
             problems.append(str(error))
-        if not self.key:
-            problems.append("the shard key must not be empty: it is the replication server's")
+        if weakness := describe_weak_shard_key(self.key):
+            problems.append(f"the shard key is the replication server's, which {weakness}")
         if not 1 <= len(self.name.encode()) <= NAME_SIZE_MAX:
             problems.append(f"--name must have 1 to {NAME_SIZE_MAX} bytes")
         if self.seed < 0:

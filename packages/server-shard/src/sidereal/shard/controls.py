@@ -15,6 +15,7 @@ waits a tick, once, and so gains one entry of reserve. One that has had a reserv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -97,6 +98,20 @@ class ControlQueues:
         """
         self._restart(slots, control_epoch.astype(np.int64), input_seq.astype(np.int64))
 
+    def resume(self, slot: int, entries: Sequence[tuple[int, int]]) -> None:
+        """Go on with what a ship's pilot has held, after `reset`.
+
+        Args:
+            slot: of the ship.
+            entries: sequence numbers and buttons, ascending: the newest entry that is in the
+                ship's state, if it is known, and those after it.
+        """
+        for seq, buttons in entries:
+            if seq == self._passed[slot]:
+                self._held[slot], self._guesses[slot] = buttons, 0
+            elif seq > self._passed[slot]:
+                self._queue(slot, np.array([seq], np.int64), np.array([buttons], np.uint16))
+
     def receive(self, slot: int, control_epoch: int, first_seq: int, body: bytes) -> None:
         """Queue what came for one ship.
 
@@ -122,16 +137,7 @@ class ControlQueues:
         seq, buttons = seq[fresh], buttons[fresh]
         if len(seq) == 0:
             return
-        newest = max(int(self._newest[slot]), int(seq[-1]))
-        behind = newest - CONTROLS_QUEUE_MAX
-        if behind > self._passed[slot]:
-            self.skipped += behind - int(self._passed[slot])
-            self._passed[slot] = behind
-        due = seq > behind
-        self._ring[slot, seq[due] % CONTROLS_QUEUE_MAX] = buttons[due]
-        self._ring_seq[slot, seq[due] % CONTROLS_QUEUE_MAX] = seq[due]
-        self._newest[slot] = newest
-        self.accepted += int(due.sum())
+        self._queue(slot, seq, buttons)
 
     def take(
         self, slots: Slots
@@ -146,10 +152,21 @@ class ControlQueues:
             uint32[n] and input_seq uint32[n].
         """
         waiting = self._newest[slots] - self._passed[slots]
-        some = waiting > 0
+        skip = self._find_unused_reserve(slots, waiting) | (waiting > WAITING_MAX)
+        return self._take(slots, skip)
+
+    def replay(
+        self, slots: Slots
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
+        """Take the entry that was due for some ships in a tick gone by, as `take` does."""
+        return self._take(slots, np.zeros(len(slots), dtype=np.bool_))
+
+    def _take(
+        self, slots: Slots, skip: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
+        some = self._newest[slots] > self._passed[slots]
         guessing = ~some & ~self._turned_up[slots] & (self._guesses[slots] < GUESSES_MAX)
         self._turned_up[slots] &= some
-        skip = self._find_unused_reserve(slots, waiting) | (waiting > WAITING_MAX)
         passed = np.minimum(self._passed[slots] + (some | guessing) + skip, SEQ_MAX)
         self._passed[slots] = passed
         place = passed % CONTROLS_QUEUE_MAX
@@ -163,6 +180,18 @@ class ControlQueues:
         self.skipped += int(skip.sum())
         self.guessed += int(guessing.sum())
         return held, self._epoch[slots].astype(np.uint32), passed.astype(np.uint32)
+
+    def _queue(self, slot: int, seq: NDArray[np.int64], buttons: NDArray[np.uint16]) -> None:
+        newest = max(int(self._newest[slot]), int(seq[-1]))
+        behind = newest - CONTROLS_QUEUE_MAX
+        if behind > self._passed[slot]:
+            self.skipped += behind - int(self._passed[slot])
+            self._passed[slot] = behind
+        due = seq > behind
+        self._ring[slot, seq[due] % CONTROLS_QUEUE_MAX] = buttons[due]
+        self._ring_seq[slot, seq[due] % CONTROLS_QUEUE_MAX] = seq[due]
+        self._newest[slot] = newest
+        self.accepted += int(due.sum())
 
     def _find_unused_reserve(self, slots: Slots, waiting: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which ships have had more than the entry that is due all the while, bool[n]."""

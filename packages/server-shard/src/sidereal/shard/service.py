@@ -6,6 +6,7 @@ hold the old session under its address) and a new incarnation, after a wait that
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import resource
@@ -61,12 +62,16 @@ async def run(
     key = derive_shard_key(config.key)
     search = _Search(config.server)
     log.info("starting %s", config.describe())
-    while True:
+    incarnation = entropy(16)
+    for number in itertools.count(1):
         now = trio.current_time()
         core = ShardCore(
             key=key,
             server=server,
             name=config.name,
+            incarnation=incarnation,
+            session=number,
+            pid=os.getpid(),
             schema=BASE_SCHEMA,
             entropy=entropy,
             now=now,
@@ -116,7 +121,8 @@ class _Search:
         """
         text = reason or (
             f"no answer from the replication server at {self._server}: it does not run there, "
-            "or its shard key is another one"
+            "or its shard key is another one, or it does not know that address as its own (its "
+            "log says which)"
         )
         waited_s = trio.current_time() - self._since
         if not self._explained and (reason or waited_s >= EXPLAIN_AFTER_S):
@@ -128,7 +134,7 @@ class _Search:
         """Note the end of a session or of an attempt, and wait.
 
         Raises:
-            UnavailableError: it is hopeless.
+            UnavailableError: it is hopeless, or another shard has our name.
         """
         reason = core.closed or CloseReason.UNKNOWN
         if core.shard != SHARD_NONE:
@@ -140,6 +146,9 @@ class _Search:
         text = self.explain(_refusal(core, reason))
         if self.hopeless:
             raise UnavailableError(text)
+        if reason is CloseReason.LOGGED_IN_ELSEWHERE:
+            # It would throw out the other one in its turn, for ever.
+            raise UnavailableError(core.closed_text)
         wait_s = RETRY_AFTER_S[min(self._failures, len(RETRY_AFTER_S) - 1)]
         self._failures += 1
         await trio.sleep(wait_s)

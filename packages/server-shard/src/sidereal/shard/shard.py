@@ -7,7 +7,7 @@ does what is due: a tick drains the inbox and is the list of its stages. Every t
 one proposal, empty if need be: the server takes leases away from shards that are silent.
 
 Nothing here outlives the session: when it ends, `closed` says why, and a new core starts over with
-a new incarnation and empty hands.
+empty hands. Its number tells the server that it is the newer one of two of the same process.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
 from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
+    Adopted,
     AuthorityMessage,
     Beat,
     Farewell,
@@ -36,6 +37,7 @@ from sidereal.protocol.message.shard import (
     RoutedControls,
     ShardChannel,
     ShardHello,
+    ShardMessage,
     ShardWelcome,
 )
 from sidereal.protocol.rules import check_rules
@@ -52,11 +54,14 @@ from sidereal.shard.statistics import ShardStatistics
 
 Entropy = Callable[[int], bytes]
 
-TOKEN_EXPIRE_S: Final = 30
+TOKEN_EXPIRE_S: Final = -1
+"""Never: our clock need not be the server's. The token opens one session, and only for us."""
 SESSION_TIMEOUT_S: Final = 3
 """Silence after which the session is over for both ends; leases are lost sooner."""
 INBOX_MAX: Final = 4096
 """Messages between two ticks; a server that sends more is left."""
+STEPS_PER_LOAD_MAX: Final = 240
+"""Durations in one `Load`, the newest: it travels unreliably, in one piece."""
 CONTROLS_WAITING_MAX: Final = 16_384
 """Players' controls between two ticks; of more the oldest are dropped: newer ones repeat them."""
 
@@ -77,6 +82,9 @@ class ShardCore:
         key: bytes,
         server: Address,
         name: str,
+        incarnation: bytes,
+        session: int = 1,
+        pid: int = 0,
         schema: Schema,
         entropy: Entropy,
         now: float,
@@ -90,8 +98,11 @@ class ShardCore:
             key: 32 bytes, `derive_shard_key` of the pre-shared key.
             server: the replication server's shard endpoint.
             name: of this shard, for people and for `/v1/status`.
+            incarnation: of the process, 16 random bytes.
+            session: its number among those of the process, counted up.
+            pid: process id, for people.
             schema: of the world; the server refuses another one.
-            entropy: source of keys, and of the incarnation.
+            entropy: source of keys.
             now: monotonic seconds.
             wall_now: Unix seconds.
             seed: of the game's random numbers.
@@ -109,7 +120,7 @@ class ShardCore:
             entropy=entropy,
         )
         self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET)
-        self._hello = ShardHello(schema.hash, name, entropy(16))
+        self._hello = ShardHello(schema.hash, name, incarnation, session, pid)
         self._schema = schema
         self._rng = np.random.default_rng(seed)
         self._plugins = tuple(plugins)
@@ -118,6 +129,7 @@ class ShardCore:
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
+        self._rows_taken = 0
         self._ticks_skipped = 0
         self._messages_malformed = 0
         self._controls_dropped = 0
@@ -175,6 +187,9 @@ class ShardCore:
             the last datagrams to send.
         """
         if self.closed is None:
+            if self._simulation is not None:
+                # What has not arrived yet, once more: it is to be the last word about it.
+                self._propose(self._simulation)
             self._send(ShardChannel.LEASE, Farewell())
             self._end(CloseReason.CLOSED_LOCALLY, now)
             self._drain_events(now)
@@ -220,7 +235,7 @@ class ShardCore:
             guests=self._simulation.guest_count(),
             cpu_permille=cpu_permille,
             private_bytes=private_bytes,
-            step_us=np.asarray(step_us, dtype="<u4").tobytes(),
+            step_us=np.asarray(step_us[-STEPS_PER_LOAD_MAX:], dtype="<u4").tobytes(),
         )
         self._send(ShardChannel.BEAT, load)
 
@@ -265,8 +280,10 @@ class ShardCore:
             simulation.show_ghosts(sightings)
         self.tick += 1
         simulation.step(self.tick)
-        for proposal, tag in simulation.collect_proposals(self.tick):
-            self._endpoint.send(ShardChannel.PROPOSAL, proposal, tag)
+        self._propose(simulation)
+        if simulation.rows_given != self._rows_taken:
+            self._rows_taken = simulation.rows_given
+            self._send(ShardChannel.LEASE, Adopted(self._rows_taken & 0xFFFF_FFFF))
 
     def _skip_ticks(self, simulation: Simulation, now: float) -> None:
         """Catch up after a stall: what is beyond a few ticks passes in straight lines."""
@@ -348,8 +365,12 @@ class ShardCore:
             self._endpoint.close(now)
             self._must_send = True
 
+    def _propose(self, simulation: Simulation) -> None:
+        for proposal, tag in simulation.collect_proposals(self.tick):
+            self._endpoint.send(ShardChannel.PROPOSAL, proposal, tag)
+
     def _rtt_s(self) -> float:
         return self._endpoint.connection_statistics().rtt_s
 
-    def _send(self, channel: ShardChannel, message: ShardHello | Load | Farewell) -> None:
+    def _send(self, channel: ShardChannel, message: ShardMessage) -> None:
         self._endpoint.send(channel, encode_message(message))

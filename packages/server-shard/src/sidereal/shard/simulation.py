@@ -7,6 +7,7 @@ messages, so that the same messages at the same ticks give the same world, bit f
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.flight import substep_s
+from sidereal.protocol.flight import fly_tick, substep_s
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
+    INPUTS_UNANSWERED_MAX,
     MESSAGE_SIZE_MAX,
 )
-from sidereal.protocol.message.codec import LEASE_ROW, decode_rows_untrusted
+from sidereal.protocol.message.codec import INPUT_ROW, LEASE_ROW, decode_rows_untrusted
 from sidereal.protocol.message.shard import (
     Adopt,
     AuthorityMessage,
@@ -34,7 +36,7 @@ from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION, RecordSender
 from sidereal.protocol.state.schema import Kind, Schema
 from sidereal.shard.bodies import Bodies
-from sidereal.shard.controls import ControlQueues
+from sidereal.shard.controls import SEQ_MAX, ControlQueues
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.plugin import Phase, Plugin, Step, System
 from sidereal.shard.space import Space
@@ -42,6 +44,15 @@ from sidereal.shard.statistics import SimulationStatistics
 
 ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
 """Rows a message can hold at most; its size bounds it first."""
+
+REPLAY_TICKS_MAX: Final = INPUTS_UNANSWERED_MAX
+"""Ticks that a ship is flown when it is adopted; before that it is taken to have flown straight."""
+
+REPLAY_AHEAD: Final = 16
+"""Entries ahead of the one that is due with which its queue is filled meanwhile."""
+
+MOTION_IN_FLIGHT: Final = ("x", "y", "vx", "vy", "heading", "spin")
+"""In the order of `fly_tick`."""
 
 RELEASE_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
 
@@ -53,6 +64,7 @@ class Simulation:
         bodies: what this shard owns.
         ghosts: what it sees of the others' entities.
         rules: of the world.
+        rows_given: rows that it was told to adopt, whatever became of them.
     """
 
     def __init__(
@@ -63,6 +75,7 @@ class Simulation:
         rng: np.random.Generator,
     ) -> None:
         self.rules = rules
+        self.rows_given = 0
         self.bodies = Bodies(schema, rules)
         self.ghosts = Ghosts(schema, rules)
         self._schema = schema
@@ -96,7 +109,9 @@ class Simulation:
             self._queue_controls(message)
         elif isinstance(message, Adopt):
             rows = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
-            self._adopt(rows, tick)
+            inputs = decode_rows_untrusted(message.inputs, INPUT_ROW, ROWS_MAX)
+            self.rows_given += len(rows)
+            self._adopt(rows, inputs, tick)
         elif isinstance(message, Release):
             rows = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
             self.ghosts.release(rows["id"], rows["epoch"], message.tick)
@@ -200,7 +215,7 @@ class Simulation:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _adopt(self, records: NDArray[np.void], tick: int) -> None:
+    def _adopt(self, records: NDArray[np.void], inputs: NDArray[np.void], tick: int) -> None:
         refused = self.bodies.refused
         news = self.bodies.news(records)
         # Who is seen under a newer epoch has been handed on already; its release is on the way.
@@ -211,10 +226,14 @@ class Simulation:
         self.ghosts.adopt(news["id"])
         held = self.bodies.columns.slots_of(news["id"])
         self._drop(held[held >= 0])
-        slots = self.bodies.adopt(news, tick)
+        # Ships are flown from where they were, all else moves on in a straight line.
+        flown = news["kind"] == Kind.SHIP
+        begin = np.minimum(np.maximum(news["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX), tick)
+        slots = self.bodies.adopt(news, np.where(flown, begin, tick))
         columns = self.bodies.columns
         self._controls.reserve(columns.capacity)
         self._controls.reset(slots, columns["control_epoch"][slots], columns["input_seq"][slots])
+        self._replay(slots[flown], begin[flown], inputs, tick)
         self._space.add(
             slots,
             columns,
@@ -222,6 +241,58 @@ class Simulation:
             columns["mass"][slots].astype(np.float64),
         )
         self._adopted += len(slots)
+
+    def _replay(
+        self,
+        slots: NDArray[np.int64],
+        begin: NDArray[np.int64],
+        inputs: NDArray[np.void],
+        tick: int,
+    ) -> None:
+        """Fly newly adopted ships up to the shard's tick by what their pilots have held since.
+
+        Nobody else is there meanwhile: what they run into, they run into from now on.
+
+        Args:
+            slots: int64[n], the ships.
+            begin: int64[n], the tick that each is at.
+            inputs: `INPUT_ROW[m]`, in order.
+            tick: the shard's.
+
+        Mutates:
+            the motion, `control_epoch` and `input_seq` of the ships, and their queues.
+        """
+        columns = self.bodies.columns
+        waiting: dict[int, deque[tuple[int, int]]] = {}
+        for slot, (_, seq, buttons) in zip(
+            columns.slots_of(inputs["id"]).tolist(), inputs.tolist(), strict=True
+        ):
+            waiting.setdefault(slot, deque()).append((seq, buttons))
+        # A few ticks of a few ships; after a shard's death, seconds of all that it simulated.
+        for now in range(int(begin.min(initial=tick)), tick):
+            flying = slots[begin <= now]
+            for slot in flying.tolist():
+                if slot in waiting:
+                    newest = int(columns["input_seq"][slot]) + REPLAY_AHEAD
+                    self._resume(slot, waiting[slot], newest)
+            buttons, control_epoch, input_seq = self._controls.replay(flying)
+            x, y, vx, vy, heading, spin = (columns[name][flying] for name in MOTION_IN_FLIGHT)
+            fly_tick(x, y, vx, vy, heading, spin, buttons, self.rules)
+            moved = (x, y, vx, vy, heading, spin)
+            for name, values in zip(MOTION_IN_FLIGHT, moved, strict=True):
+                columns[name][flying] = values
+            columns["control_epoch"][flying] = control_epoch
+            columns["input_seq"][flying] = input_seq
+        for slot in slots.tolist():
+            if slot in waiting:
+                self._resume(slot, waiting[slot], SEQ_MAX)
+
+    def _resume(self, slot: int, entries: deque[tuple[int, int]], newest: int) -> None:
+        """Move entries up to a number into the queue of their ship."""
+        due = []
+        while entries and entries[0][0] <= newest:
+            due.append(entries.popleft())
+        self._controls.resume(slot, due)
 
     def _drop(self, slots: NDArray[np.int64]) -> None:
         self._space.remove(slots)

@@ -15,6 +15,10 @@ _TOTALS: Final = {
     "bytes_in_per_s": "bytes_in",
 }
 
+_SHARD: Final = (
+    *("id", "name", "pid", "sectors", "entities", "guests", "ghosts"),
+    *("step_ms", "cpu_percent", "private_mb"),
+)
 _DATABASE: Final = ("kind", "saved_rows", "flush_ms", "lag_ms")
 
 
@@ -51,7 +55,7 @@ def make_report(
         "exit": end,
         "errors": errors,
         "replication": _replication(first, last, pids.get("replication")),
-        "shards": [_shard(shard, pids.get(shard["name"])) for shard in shards],
+        "shards": [_shard(shard) for shard in shards],
         "database": {name: last["database"][name] for name in _DATABASE} if last else None,
         "bots": bots,
     }
@@ -82,9 +86,8 @@ def _replication(
     }
 
 
-def _shard(shard: Mapping[str, Any], pid: int | None) -> dict[str, Any]:
-    names = ("sectors", "entities", "guests", "ghosts", "step_ms", "cpu_percent", "private_mb")
-    return {"id": shard["id"], "pid": pid, **{name: shard[name] for name in names}}
+def _shard(shard: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: shard[name] for name in _SHARD}
 
 
 def summarise(report: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ from sidereal.client.http import open_http
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
-from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
+from sidereal.protocol.runtime.config import format_endpoint, name_this_machine, parse_endpoint
 from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.streams import redirect_log
 from sidereal.replication.ending import END_S_MAX
@@ -236,7 +236,7 @@ class Supervisor:
     # -- the world ----------------------------------------------------------------------------
 
     async def _run_world(self, faces: trio.Nursery) -> None:
-        url = self._endpoints["http"]
+        url = name_this_machine(self._endpoints["http"])
         async with open_http(url) as http:
             why = ""
             with trio.move_on_after(READY_WITHIN_S):
@@ -378,7 +378,8 @@ def _replication_arguments(
     taken = endpoints or {
         "http": config.http,
         "clients": format_endpoint(Address(host, config.client_port)),
-        "shards": format_endpoint(Address(host, config.shard_port)),
+        # Its shards are this machine's: nobody else has their key.
+        "shards": format_endpoint(Address("127.0.0.1", config.shard_port)),
     }
     arguments = ["replication", "--http", taken["http"].removeprefix("http://")]
     arguments += ["--clients", taken["clients"], "--shards", taken["shards"]]

@@ -26,6 +26,7 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.protocol.message.shard import (
     Adopt,
+    Adopted,
     AuthorityMessage,
     Beat,
     Farewell,
@@ -51,6 +52,9 @@ HOLDER_ROW: Final = np.dtype([("dx", "i1"), ("dy", "i1"), ("shard", "<u2")])
 assert HOLDER_ROW.itemsize == 4
 assert (2 * limits.LEASE_RADIUS_MAX + 1) ** 2 <= (limits.UNRELIABLE_SIZE_MAX - 32) // 4
 
+INPUT_ROW: Final = np.dtype([("id", "<u4"), ("seq", "<u4"), ("buttons", "<u2")])
+"""One input of a ship's pilot on the wire."""
+
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of
 nesting without end."""
@@ -70,7 +74,7 @@ FROM_SERVER: Final[Mapping[int, Any]] = {
 
 FROM_SHARD: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Load,
-    ShardChannel.LEASE: ShardHello | Farewell,
+    ShardChannel.LEASE: ShardHello | Farewell | Adopted,
 }
 """What a shard sends."""
 

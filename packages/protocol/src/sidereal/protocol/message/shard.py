@@ -28,11 +28,23 @@ class ShardChannel(enum.IntEnum):
 
 
 class ShardHello(_Message, frozen=True, tag=32):
-    """First message of a shard; `incarnation` is new at every start of the process."""
+    """First message of a shard.
+
+    Names are unique among the shards that are connected. Of two sessions of one name the newer one
+    stays: of one process that with the higher number, of two processes the one that says hello
+    later.
+
+    Attributes:
+        incarnation: of the process, new at every start of it.
+        session: number of the session among those of the process.
+        pid: process id, for people.
+    """
 
     schema_hash: Digest
     name: Name
     incarnation: Digest
+    session: U32
+    pid: U32
 
 
 class ShardWelcome(_Message, frozen=True, tag=33):
@@ -47,7 +59,8 @@ class Grant(_Message, frozen=True, tag=34):
     """The shard simulates these sectors from now on.
 
     Attributes:
-        rows: `LEASE_ROW`[n]; the epoch is the one every proposal from them must not predate.
+        rows: `LEASE_ROW`[n]; of a `Grant` and a `Revoke` of one sector the one with the higher
+            epoch is newer. Proposals are fenced by the epochs of entities, not by these.
     """
 
     tick: U32
@@ -65,12 +78,16 @@ class Adopt(_Message, frozen=True, tag=36):
     """These entities are the shard's from now on.
 
     Attributes:
-        tick: the handover's tick; states older than that are to be extrapolated to now.
-        rows: `Schema.full_record`[n].
+        tick: the handover's tick.
+        rows: `Schema.full_record`[n], each as of its own tick.
+        inputs: `INPUT_ROW`[m], what the pilots of these ships have held since then (from the input
+            on that is the newest in the row, if it is known), in order. The new owner flies them
+            from the row's tick to its own.
     """
 
     tick: U32
     rows: bytes
+    inputs: bytes
 
 
 class Release(_Message, frozen=True, tag=37):
@@ -129,7 +146,17 @@ class Farewell(_Message, frozen=True, tag=41):
     """The shard is leaving on purpose: take its leases now, do not wait for silence."""
 
 
-ShardMessage = ShardHello | Load | Farewell
+class Adopted(_Message, frozen=True, tag=42):
+    """The shard simulates what it was given: the server may give it as much again.
+
+    Attributes:
+        rows: of all `Adopt` messages of this session so far, modulo 2^32.
+    """
+
+    rows: U32
+
+
+ShardMessage = ShardHello | Load | Farewell | Adopted
 """What a shard may send."""
 
 AuthorityMessage = ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | RoutedControls

@@ -36,12 +36,13 @@ from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
 from sidereal.protocol.session.history import TokenHistory
+from sidereal.protocol.session.listing import Listing
 from sidereal.protocol.session.packet import Drop, PacketError, Request
 from sidereal.protocol.session.peer import NO_SLOT, Peer
 from sidereal.protocol.session.replay import ReplayWindow
 from sidereal.protocol.session.statistics import SessionServerStatistics
 from sidereal.protocol.session.timers import TimerHeap
-from sidereal.protocol.session.token import KEY_SIZE, Entropy, canonical_address
+from sidereal.protocol.session.token import KEY_SIZE, Entropy
 
 KEEP_ALIVE_S: Final = 0.1
 """A session that sent nothing for so long sends a keep-alive."""
@@ -89,7 +90,7 @@ class SessionServer:
         Args:
             protocol_id: unsigned 64 bits.
             private_key: 32 bytes shared with whoever issues connect tokens.
-            public_addresses: what tokens call this server.
+            public_addresses: what tokens call this server, see `Listing`.
             slots_max: sessions at a time, 1 to 4096.
             entropy: source of the challenge key and the first sequence numbers.
             now: monotonic seconds.
@@ -101,11 +102,9 @@ class SessionServer:
             raise LocalProtocolError(f"the private key has {KEY_SIZE} bytes")
         if not 1 <= slots_max <= limits.CLIENT_SLOTS_MAX:
             raise LocalProtocolError(f"slots_max must be 1 to {limits.CLIENT_SLOTS_MAX}")
-        if not public_addresses:
-            raise LocalProtocolError("a server needs a public address that tokens can name")
         self._protocol_id = protocol_id
         self._private_key = private_key
-        self._public_addresses = frozenset(map(canonical_address, public_addresses))
+        self._listing = Listing(public_addresses)
         self._slots_max = slots_max
         self._entropy = entropy
         self._associated = packet.associated_data(protocol_id)
@@ -187,7 +186,7 @@ class SessionServer:
             datagram, self._protocol_id, self._private_key, wall_now
         )
         token = request.token
-        if self._public_addresses.isdisjoint(token.server_addresses):
+        if not self._listing.admit(token.server_addresses):
             raise PacketError(Drop.SERVER_NOT_LISTED)
         peer = self._peers.get(address)
         if peer is not None and peer.slot != NO_SLOT:
@@ -354,6 +353,7 @@ class SessionServer:
             datagrams_out=self._datagrams_out,
             bytes_out=self._bytes_out,
             dropped={reason: count for reason, count in self._dropped.items() if count},
+            not_listed=self._listing.refused,
         )
 
     def _send_keep_alive(self, peer: Peer, now: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.ids import Address
 from sidereal.protocol.session.packet import Drop
 
 
@@ -29,6 +30,8 @@ class SessionServerStatistics:
     bytes_out: int
     dropped: Mapping[Drop, int]
     """Datagrams dropped, by reason."""
+    not_listed: tuple[Address, ...]
+    """What the newest authentic token called its servers that was not for this one."""
 
 
 @dataclass(frozen=True, slots=True)

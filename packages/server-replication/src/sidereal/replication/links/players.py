@@ -13,6 +13,7 @@ from sidereal.protocol import limits
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.player import BUTTONS_ALL, Controls, Role
 from sidereal.protocol.rules import Rules
+from sidereal.replication.links.allowance import Allowance
 
 CONTROLS_BURST_TICKS: Final = 20
 """How far a client's input clock may run ahead of ours."""
@@ -41,33 +42,6 @@ class ControlsVerdict(enum.IntEnum):
     OLD_EPOCH = 3
     BAD_BUTTONS = 4
     TOO_FAST = 5
-
-
-@dataclass(slots=True)
-class Allowance:
-    """How often a client may do something: a token bucket.
-
-    Attributes:
-        per_s: what it is given.
-        burst: the most it may save up.
-        left: below 0 when it has taken too much; it may owe as much as it could save, and one.
-    """
-
-    per_s: float
-    burst: float
-    left: float
-    at: float = 0.0
-
-    def take(self, now: float) -> float:
-        """Take one.
-
-        Returns:
-            what is left; below 0 it was not there to be taken.
-        """
-        gained = max(0.0, now - self.at) * self.per_s
-        self.at = now
-        self.left = max(min(self.left + gained, self.burst) - 1, -self.burst - 1)
-        return self.left
 
 
 def _message_allowance() -> Allowance:

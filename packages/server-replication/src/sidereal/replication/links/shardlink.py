@@ -2,8 +2,12 @@
 
 Theory of operation. A session becomes a shard with its `ShardHello`; from then on it must propose
 something (an empty proposal will do) at least every `SHARD_SILENCE_S`, else it is fenced: its
-session is closed and its leases go to others. A shard that comes back is a new shard, whatever it
-remembers. Packets only fill the inbox; `attend`, once per tick, empties it.
+session is closed and its leases go to others. A newer session takes the place of an older one of
+its name at once. Packets only fill the inbox; `attend`, once per tick, empties it.
+
+What a shard sends is bounded by what it owns: every message costs its allowance. What it is sent
+is bounded by what it takes (`shardsender`). A shard that was fenced for what it did, not for
+silence, stays out for a while.
 """
 
 from __future__ import annotations
@@ -18,27 +22,25 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
-from sidereal.protocol.message.codec import decode_shard_untrusted, encode_message
-from sidereal.protocol.message.player import Controls, Refused
+from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.message.codec import (
+    decode_shard_untrusted,
+    encode_message,
+)
+from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
-    Adopt,
-    AuthorityMessage,
-    Beat,
-    Grant,
+    Adopted,
     Load,
-    Release,
-    Revoke,
-    RoutedControls,
     ShardChannel,
     ShardHello,
     ShardMessage,
     ShardWelcome,
 )
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.records import decode_record_message_untrusted
+from sidereal.protocol.state.records import RECORDS_HEADER, decode_record_message_untrusted
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.links.shards import Shard, Shards
-from sidereal.replication.ownership.leases import LeaseChange, lease_rows
+from sidereal.replication.links.shards import Shard
+from sidereal.replication.links.shardsender import ShardSender
 
 SHARD_SILENCE_S: Final = 1.0
 """A shard that proposes nothing for this long has lost its leases (a heartbeat is enough)."""
@@ -55,11 +57,31 @@ FAULTS_MAX: Final = 500.0
 FAULTS_KEPT_PER_TICK: Final = 0.995
 """What remains of the count of faults after a tick: half is forgotten in 7 s at 20 ticks/s."""
 
-ADOPT_ROWS_MAX: Final = 2000
-"""Entities per `Adopt`: about 250 kB, well inside a reliable message."""
+ADOPT_WITHIN_S: Final = 5.0
+"""A shard that was given entities and adopts none for so long is fenced."""
 
-INBOX_MAX: Final = 4096
-"""Messages between two ticks; a shard that sends more is closed."""
+OUTBOX_SIZE_MAX: Final = 64 << 20
+"""Bytes of an outbox; a shard that would need more is fenced: it takes nothing."""
+
+ALLOWED_SHARE: Final = 1.5
+"""How many more messages than it needs a shard may send."""
+
+ALLOWED_BURST_S: Final = 2.0
+"""Messages of this long may come at once; as many again, and the shard is fenced."""
+
+OWNED_KEPT_PER_TICK: Final = 0.98
+"""How fast the allowance of a shard shrinks that owns less: its last rows are on their way."""
+
+HELLO_MESSAGES_MAX: Final = 16
+"""Messages of a session that has not said hello; one more closes it."""
+
+BARRED_S: Final = 10.0
+"""How long a shard stays out that was fenced for what it did."""
+
+BARRED_NAMES_MAX: Final = 256
+
+INBOX_PER_PEER_MAX: Final = 256
+"""Messages of one session between two ticks, proposals aside; one that sends more is closed."""
 
 STALL_S: Final = 0.25
 """A gap between two of our own ticks from which on silence is not the shards' fault."""
@@ -70,27 +92,31 @@ class Attendance(NamedTuple):
 
     joined: list[Shard]
     left: list[tuple[Shard, CloseReason]]
+    """In the place of one of these there may be a newer one of its name, and so of its id."""
 
 
-class ShardLink:
-    """All shards, through one endpoint.
+class ShardLink(ShardSender):
+    """All shards, through one endpoint: what comes from them, and who they are.
 
     Attributes:
-        endpoint: their sessions.
-        shards: those that have said hello.
         dropped: what was not listened to, by reason.
     """
 
     def __init__(self, endpoint: ServerEndpoint, schema: Schema, rules: Rules, now: float) -> None:
-        self.endpoint = endpoint
-        self.shards = Shards()
+        super().__init__(endpoint, rules)
         self.dropped: Counter[str] = Counter()
         self._schema = schema
-        self._rules = rules
         self._inbox: list[tuple[int, ShardMessage]] = []
         self._gone: list[tuple[int, CloseReason]] = []
         self._closing: dict[int, float] = {}
+        self._open: set[int] = set()
+        self._unknown: Counter[int] = Counter()
+        self._waiting: Counter[int] = Counter()
+        self._barred: dict[str, float] = {}
         self._attended_at = now
+        self._rows_per_proposal = (
+            UNRELIABLE_SIZE_MAX - RECORDS_HEADER.itemsize
+        ) // schema.exact_record.itemsize
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -102,38 +128,54 @@ class ShardLink:
         """Sort what the endpoint has received into proposals, acks and the inbox."""
         while (event := self.endpoint.next_event()) is not None:
             if isinstance(event, Received):
-                try:
-                    self._receive_untrusted(event, now)
-                except WireError:
-                    self.dropped["malformed"] += 1
-                    shard = self.shards.of_peer(event.peer)
-                    if shard is not None:
-                        shard.faults += 1
+                self._receive(event, now)
             elif isinstance(event, Acked):
                 shard = self.shards.of_peer(event.peer)
                 if shard is not None:
                     shard.acked += event.tags
             elif isinstance(event, PeerOpened):
+                self._open.add(event.peer)
                 self._closing[event.peer] = now + HELLO_WITHIN_S
             elif isinstance(event, PeerClosed):
-                self._closing.pop(event.peer, None)
+                self._note_end(event.peer)
                 self._gone.append((event.peer, event.reason))
+
+    def notice_stall(self, tick: int, now: float) -> None:
+        """Find out whether we stood still, before anybody is judged; once per tick."""
+        stalled_s = now - self._attended_at
+        self._attended_at = now
+        if stalled_s > STALL_S:
+            for shard in self.shards:
+                # It is as far ahead of our clock by now, and waits as long for us.
+                shard.heard_at += stalled_s
+                shard.ahead_until = tick + math.ceil(stalled_s / self._rules.tick_s)
 
     def attend(self, tick: int, now: float) -> Attendance:
         """Act on the inbox and on silence; once per tick."""
-        joined = self._read_inbox(tick, now)
+        left = self._let_go()
+        joined = self._read_inbox(tick, now, left)
         self._fence_the_silent(tick, now)
-        left = []
-        for peer, reason in self._gone:
-            shard = self.shards.of_peer(peer)
-            if shard is not None:
-                self.shards.remove(shard)
-                left.append((shard, reason))
-        self._gone = []
+        left += self._let_go()
         for peer, deadline in list(self._closing.items()):
             if now >= deadline:
                 self._close(peer, CloseReason.PROTOCOL_VIOLATION, now)
-        return Attendance([shard for shard in joined if self.shards.get(shard.shard)], left)
+        return Attendance([s for s in joined if self.shards.of_peer(s.peer) is s], left)
+
+    def allow(self, owned: np.ndarray) -> None:
+        """Bound what shards may send by what they simulate; once per tick.
+
+        Args:
+            owned: int64[n], entities by the id of their shard.
+        """
+        for shard in self.shards:
+            count = float(owned[shard.shard]) if shard.shard < len(owned) else 0.0
+            shard.owned = max(count, shard.owned * OWNED_KEPT_PER_TICK)
+            # Its rows, a message that is not full, and one that is no proposal.
+            per_tick = shard.owned / self._rows_per_proposal + 2.0
+            per_s = ALLOWED_SHARE * per_tick * self._rules.tick_hz
+            grown = per_s * ALLOWED_BURST_S - shard.messages.burst
+            shard.messages.per_s, shard.messages.burst = per_s, per_s * ALLOWED_BURST_S
+            shard.messages.left += max(0.0, grown)
 
     def take_rows(self, shard: Shard) -> np.ndarray:
         """Decode a shard's proposals: the newest row of each entity.
@@ -158,52 +200,42 @@ class ShardLink:
         newest: np.ndarray = rows[order[np.append(ids[1:] != ids[:-1], True)]]
         return newest
 
-    def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
-        """Tell shards which sectors they have got and lost; the losses first."""
-        for shard in self.shards:
-            lost = [(c.sector, c.after, c.epoch) for c in changes if c.before == shard.shard]
-            if lost:
-                self._send(shard, Revoke(tick, lease_rows(lost).tobytes()))
-        for shard in self.shards:
-            got = [(c.sector, c.after, c.epoch) for c in changes if c.after == shard.shard]
-            if got:
-                self._send(shard, Grant(tick, lease_rows(got).tobytes()))
-
-    def send_adopt(self, shard: Shard, records: np.ndarray, tick: int) -> None:
-        """Give entities, `Schema.full_record[n]`, to a shard."""
-        for start in range(0, len(records), ADOPT_ROWS_MAX):
-            rows = records[start : start + ADOPT_ROWS_MAX].tobytes()
-            self._send(shard, Adopt(tick, rows))
-
-    def send_release(self, shard: Shard, net_id: np.ndarray, epoch: np.ndarray, tick: int) -> None:
-        """Take entities from a shard: what it knows of them below this epoch is void."""
-        rows = np.stack([net_id, epoch], axis=1).astype("<u4")
-        self._send(shard, Release(tick, rows.tobytes()))
-
-    def send_ghosts(self, shard: Shard, messages: list[tuple[bytes, int]]) -> None:
-        """Tell a shard of its ghosts; acks of the tags come back as `Shard.acked`."""
-        for message, tag in messages:
-            self.endpoint.send(shard.peer, ShardChannel.GHOST, message, tag)
-
-    def send_controls(self, shard: Shard, net_id: int, controls: Controls) -> None:
-        """Route a player's controls to the shard of its ship."""
-        message = RoutedControls(
-            net_id, controls.control_epoch, controls.first_seq, controls.buttons
-        )
-        self.endpoint.send(shard.peer, ShardChannel.CONTROLS, encode_message(message))
-
-    def send_beats(self, tick: int, now: float) -> None:
-        """Tell every shard the time, and how early or late its newest proposal was."""
-        for shard in self.shards:
-            ahead_s = (shard.newest_tick - tick) * self._rules.tick_s
-            lead_s = max(ahead_s + now - shard.arrived_at, -SHARD_SILENCE_S)
-            beat = Beat(tick, round(lead_s * 1e6))
-            self.endpoint.send(shard.peer, ShardChannel.BEAT, encode_message(beat))
-
-    def fence(self, shard: Shard, reason: CloseReason, now: float) -> None:
-        """Close a shard's session; it shows among those who left at the next `attend`."""
+    def fence(self, shard: Shard, reason: CloseReason, now: float, why: str = "") -> None:
+        """Close a shard's session and tell it why; it shows among those who left in `attend`."""
+        if shard.fenced:
+            return
+        shard.fenced, shard.fenced_why = True, why
+        if why:
+            refusal = Refused(reason, f"this shard was fenced: {why}")
+            self.endpoint.send(shard.peer, ShardChannel.LEASE, encode_message(refusal))
+        if reason is CloseReason.FENCED:
+            if len(self._barred) >= BARRED_NAMES_MAX:
+                del self._barred[next(iter(self._barred))]
+            self._barred[shard.name] = now + BARRED_S
         self._close(shard.peer, reason, now)
         self._gone.append((shard.peer, reason))
+
+    def _receive(self, event: Received, now: float) -> None:
+        shard = self.shards.of_peer(event.peer)
+        if shard is None:
+            self._unknown[event.peer] += 1
+            if self._unknown[event.peer] > HELLO_MESSAGES_MAX:
+                self.dropped["no_hello"] += 1
+                self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
+                return
+        elif shard.fenced:
+            return
+        elif (left := shard.messages.take(now)) < 0:
+            self.dropped["too_many"] += 1
+            if left < -shard.messages.burst:
+                self.fence(shard, CloseReason.FENCED, now, "it sent more than it can have to say")
+            return
+        try:
+            self._receive_untrusted(event, now)
+        except WireError:
+            self.dropped["malformed"] += 1
+            if shard is not None:
+                shard.faults += 1
 
     def _receive_untrusted(self, event: Received, now: float) -> None:
         shard = self.shards.of_peer(event.peer)
@@ -215,62 +247,124 @@ class ShardLink:
         message = decode_shard_untrusted(event.channel, event.message)
         if isinstance(message, ShardHello) and not message.name.isprintable():
             raise WireError("a name that can't be shown in a log or on a terminal")
-        if len(self._inbox) >= INBOX_MAX:
+        self._waiting[event.peer] += 1
+        if self._waiting[event.peer] > INBOX_PER_PEER_MAX:
             self.dropped["inbox_full"] += 1
             self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
         else:
             self._inbox.append((event.peer, message))
 
-    def _read_inbox(self, tick: int, now: float) -> list[Shard]:
+    def _let_go(self) -> list[tuple[Shard, CloseReason]]:
+        """Forget shards whose sessions have ended."""
+        gone, self._gone = self._gone, []
+        left = []
+        for peer, reason in gone:
+            shard = self.shards.of_peer(peer)
+            if shard is not None:
+                self.shards.remove(shard)
+                left.append((shard, reason))
+        return left
+
+    def _read_inbox(
+        self, tick: int, now: float, left: list[tuple[Shard, CloseReason]]
+    ) -> list[Shard]:
+        """Act on what came; who is replaced by a newer session goes to those who left."""
         joined = []
         inbox, self._inbox = self._inbox, []
+        self._waiting.clear()
         for peer, message in inbox:
             shard = self.shards.of_peer(peer)
+            if peer not in self._open:
+                continue
             if isinstance(message, ShardHello):
-                if shard is None:
-                    joined += self._admit(peer, message, tick, now)
+                if shard is None and self._welcomes(peer, message, now):
+                    if (older := self.shards.named(message.name)) is not None:
+                        self._replace(older, now)
+                        left += self._let_go()
+                    joined.append(self._admit(peer, message, tick, now))
             elif shard is None:
                 self.dropped["no_hello"] += 1
             elif isinstance(message, Load):
                 shard.note_load(message)
+            elif isinstance(message, Adopted):
+                shard.note_adopted(message.rows, tick)
             else:
                 self.fence(shard, CloseReason.CLOSED_BY_PEER, now)
         return joined
 
-    def _admit(self, peer: int, hello: ShardHello, tick: int, now: float) -> list[Shard]:
+    def _welcomes(self, peer: int, hello: ShardHello, now: float) -> bool:
+        """Tell whether a session may become a shard; else say why not."""
+        older = self.shards.named(hello.name)
+        barred_s = self._barred.get(hello.name, now) - now
         if hello.schema_hash != self._schema.hash:
-            text = (
-                f"this shard's schema is {hello.schema_hash.hex()}, the world's "
-                f"{self._schema.hash.hex()}: run the same version with the same plugins"
-            )
-            refusal = Refused(CloseReason.SCHEMA_MISMATCH, text)
-            self.endpoint.send(peer, ShardChannel.LEASE, encode_message(refusal))
-            at = now + GOODBYE_S
-            self._closing[peer] = min(self._closing.get(peer, at), at)
             self.dropped["schema_mismatch"] += 1
-            return []
+            reason, text = (
+                CloseReason.SCHEMA_MISMATCH,
+                (
+                    f"this shard's schema is {hello.schema_hash.hex()}, the world's "
+                    f"{self._schema.hash.hex()}: run the same version with the same plugins"
+                ),
+            )
+        elif barred_s > 0:
+            self.dropped["barred"] += 1
+            reason, text = (
+                CloseReason.FENCED,
+                (
+                    "a shard of this name was fenced for what it sent, or for leaving its pilots "
+                    f"without an answer; it may come back in {math.ceil(barred_s)} s"
+                ),
+            )
+        elif (
+            older is not None
+            and older.incarnation == hello.incarnation
+            and older.session >= hello.session
+        ):
+            self.dropped["older_session"] += 1
+            reason, text = CloseReason.LOGGED_IN_ELSEWHERE, "a newer session of this shard is here"
+        else:
+            return True
+        self._refuse(peer, reason, text, now)
+        return False
+
+    def _replace(self, older: Shard, now: float) -> None:
+        """End the session of a shard whose name a newer one has."""
+        text = f"another shard has come under the name {older.name!r}: each needs a name of its own"
+        self.fence(older, CloseReason.LOGGED_IN_ELSEWHERE, now, text)
+
+    def _refuse(self, peer: int, reason: CloseReason, text: str, now: float) -> None:
+        self.endpoint.send(peer, ShardChannel.LEASE, encode_message(Refused(reason, text)))
+        at = now + GOODBYE_S
+        self._closing[peer] = min(self._closing.get(peer, at), at)
+
+    def _admit(self, peer: int, hello: ShardHello, tick: int, now: float) -> Shard:
         self._closing.pop(peer, None)
-        shard = self.shards.add(peer, hello.name, now)
-        self._send(shard, ShardWelcome(shard.shard, self._rules, tick))
-        return [shard]
+        self._unknown.pop(peer, None)
+        self._barred.pop(hello.name, None)
+        shard = self.shards.add(peer, hello, now)
+        shard.messages.at = now
+        shard.adopting_since = tick
+        self._post(shard, ShardWelcome(shard.shard, self._rules, tick))
+        return shard
 
     def _fence_the_silent(self, tick: int, now: float) -> None:
-        stalled_s = now - self._attended_at
-        self._attended_at = now
+        adopt_ticks = math.ceil(ADOPT_WITHIN_S / self._rules.tick_s)
         for shard in self.shards:
-            if stalled_s > STALL_S:
-                # It is as far ahead of our clock by now, and waits as long for us.
-                shard.heard_at += stalled_s
-                shard.ahead_until = tick + math.ceil(stalled_s / self._rules.tick_s)
             shard.faults *= FAULTS_KEPT_PER_TICK
+            idle_since = max(shard.adopting_since, shard.ahead_until)
             if now - shard.heard_at > SHARD_SILENCE_S:
                 self.fence(shard, CloseReason.TIMED_OUT, now)
             elif shard.faults > FAULTS_MAX:
-                self.fence(shard, CloseReason.FENCED, now)
+                self.fence(shard, CloseReason.FENCED, now, "too many of its rows were refused")
+            elif sum(map(len, shard.outbox)) > OUTBOX_SIZE_MAX:
+                self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it takes nothing in")
+            elif shard.adopting and tick - idle_since > adopt_ticks:
+                self.fence(shard, CloseReason.FENCED, now, "it adopts nothing that it is given")
 
     def _close(self, peer: int, reason: CloseReason, now: float) -> None:
-        self._closing.pop(peer, None)
+        self._note_end(peer)
         self.endpoint.close_peer(peer, reason, now)
 
-    def _send(self, shard: Shard, message: AuthorityMessage) -> None:
-        self.endpoint.send(shard.peer, ShardChannel.LEASE, encode_message(message))
+    def _note_end(self, peer: int) -> None:
+        self._open.discard(peer)
+        self._closing.pop(peer, None)
+        self._unknown.pop(peer, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from sidereal.protocol.limits import SHARD_SLOTS_MAX
-from sidereal.protocol.message.shard import Load
+from sidereal.protocol.message.shard import Load, ShardHello
+from sidereal.replication.links.allowance import Allowance
 
 PROPOSALS_PER_TICK_MAX: Final = 4096
 """Messages kept for one tick; the oldest are dropped and counted beyond that."""
@@ -17,14 +20,29 @@ PROPOSALS_PER_TICK_MAX: Final = 4096
 STEPS_KEPT_MAX: Final = 4096
 """Tick durations kept per shard, for percentiles."""
 
+NUMBERS_MAX: Final = 2 * SHARD_SLOTS_MAX
+"""The highest id of a shard."""
+
 
 @dataclass(slots=True)
 class Shard:
     """One connected shard.
 
     Attributes:
-        shard: its id, 1 to 65535.
+        shard: its id, 1 to `NUMBERS_MAX`.
         peer: its session at the shard endpoint.
+        incarnation: of its process.
+        session: number of the session among those of its process.
+        pid: its process id, for people.
+        messages: that it may still send; what it owns bounds them.
+        owned: entities that it simulates; after it lost many, what is left of that count.
+        outbox: messages that wait until the link has room for them.
+        given: rows that it was given to adopt, modulo 2^32.
+        adopting: of these, those that it has not said to have adopted.
+        adopting_since: tick at which it last adopted some, or began to have some to adopt.
+        has_answered: whether an input of a pilot has come back in a row of it.
+        fenced: whether its session was closed by us: what still comes from it counts no more.
+        fenced_why: the reason, for people.
         heard_at: when its newest proposal came, monotonic seconds.
         newest_tick: tick of its newest proposal.
         arrived_at: when the first proposal of that tick came; before the first one, its hello.
@@ -40,6 +58,18 @@ class Shard:
     peer: int
     name: str
     heard_at: float
+    incarnation: bytes = bytes(16)
+    session: int = 0
+    pid: int = 0
+    messages: Allowance = field(default_factory=lambda: Allowance(0.0, 0.0, 0.0))
+    owned: float = 0.0
+    outbox: deque[bytes] = field(default_factory=deque)
+    given: int = 0
+    adopting: int = 0
+    adopting_since: int = 0
+    has_answered: bool = False
+    fenced: bool = False
+    fenced_why: str = ""
     newest_tick: int = -1
     arrived_at: float = 0.0
     proposals: list[bytes] = field(default_factory=list)
@@ -70,6 +100,19 @@ class Shard:
         taken, self.acked = self.acked, []
         return taken
 
+    def give(self, count: int, tick: int) -> None:
+        """Note that it was given rows to adopt."""
+        if count and not self.adopting:
+            self.adopting_since = tick
+        self.given = (self.given + count) & 0xFFFF_FFFF
+        self.adopting += count
+
+    def note_adopted(self, rows: int, tick: int) -> None:
+        """Note what it has adopted, modulo 2^32; a count that cannot be is ignored."""
+        left = (self.given - rows) & 0xFFFF_FFFF
+        if left < self.adopting:
+            self.adopting, self.adopting_since = left, tick
+
     def note_load(self, load: Load) -> None:
         """Keep what the shard says of itself."""
         self.load = load
@@ -83,7 +126,7 @@ class Shards:
     def __init__(self) -> None:
         self._by_id: dict[int, Shard] = {}
         self._by_peer: dict[int, Shard] = {}
-        self._former: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -99,13 +142,28 @@ class Shards:
         """Find a shard by its session."""
         return self._by_peer.get(peer)
 
-    def add(self, peer: int, name: str, now: float) -> Shard:
-        """Take in a shard; one that comes back under its name gets its former id if it is free."""
-        number = self._former.get(name, 0)
-        if number == 0 or number in self._by_id:
-            number = self._unused_id()
-        self._former[name] = number
-        shard = Shard(number, peer, name, heard_at=now, arrived_at=now)
+    def named(self, name: str) -> Shard | None:
+        """Find a shard by its name."""
+        found = self._by_id.get(self._numbers.get(name, 0))
+        return found if found is not None and found.name == name else None
+
+    def add(self, peer: int, hello: ShardHello, now: float) -> Shard:
+        """Take in a shard whose name nobody has who is connected.
+
+        One that comes back under its name gets its former id; `shard-3` gets 3 if that is free.
+        """
+        number = self._numbers.get(hello.name, 0) or self._choose_number(hello.name)
+        self._numbers[hello.name] = number
+        shard = Shard(
+            number,
+            peer,
+            hello.name,
+            heard_at=now,
+            arrived_at=now,
+            incarnation=hello.incarnation,
+            session=hello.session,
+            pid=hello.pid,
+        )
         self._by_id[number] = shard
         self._by_peer[peer] = shard
         return shard
@@ -115,8 +173,12 @@ class Shards:
         del self._by_id[shard.shard]
         del self._by_peer[shard.peer]
 
-    def _unused_id(self) -> int:
-        if len(self._former) >= SHARD_SLOTS_MAX:
-            self._former = {shard.name: shard.shard for shard in self}
-        taken = self._by_id.keys() | set(self._former.values())
-        return min(set(range(1, 2 * SHARD_SLOTS_MAX + 1)) - taken)
+    def _choose_number(self, name: str) -> int:
+        if len(self._numbers) >= SHARD_SLOTS_MAX:
+            self._numbers = {shard.name: shard.shard for shard in self}
+        taken = set(self._numbers.values())
+        ending = re.search(r"[0-9]{1,3}$", name, re.ASCII)
+        wanted = int(ending[0]) if ending else 0
+        if 1 <= wanted <= NUMBERS_MAX and wanted not in taken:
+            return wanted
+        return min(set(range(1, NUMBERS_MAX + 1)) - taken)

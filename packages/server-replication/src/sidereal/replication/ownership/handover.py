@@ -34,6 +34,10 @@ class Handovers(NamedTuple):
     before: np.ndarray
     after: np.ndarray
 
+    def select(self, chosen: np.ndarray) -> Handovers:
+        """Keep some of them, bool[n]."""
+        return Handovers(self.slots[chosen], self.before[chosen], self.after[chosen])
+
 
 def decide_handovers(
     slots: np.ndarray,
@@ -57,10 +61,45 @@ def decide_handovers(
     """
     away = np.flatnonzero((holder != owner) & (holder != SHARD_NONE))
     if len(away):
-        alive = np.isin(owner[away], np.array(leases.shards, np.uint16))
-        near = _within_margin(x[away], y[away], owner[away], leases, rules)
-        away = away[~(alive & near)]
+        near = np.isin(owner[away], np.array(leases.shards, np.uint16))
+        alive = away[near]
+        near[near] = _within_margin(x[alive], y[alive], owner[alive], leases, rules)
+        away = away[~near]
     return Handovers(slots[away], owner[away], holder[away])
+
+
+def choose_affordable(
+    changes: Handovers, piloted: np.ndarray, room: np.ndarray, room_of_pilots: np.ndarray
+) -> np.ndarray:
+    """Choose who changes hands now: at most as many as the new owners have room for, bool[n].
+
+    Args:
+        changes: who is to change hands.
+        piloted: bool[n], whether somebody flies it.
+        room: int64[k], by the id of a shard, how many entities it may be given.
+        room_of_pilots: int64[k], how many ships of pilots that somebody else simulates now.
+    """
+    chosen = np.zeros(len(changes.slots), np.bool_)
+    from_others = piloted & (changes.before != SHARD_NONE)
+    eligible = np.ones(len(changes.slots), np.bool_)
+    eligible[from_others] = _first_of_each(changes.after[from_others], room_of_pilots)
+    # What moves between the living before what lost its shard, and pilots before all.
+    order = np.where(changes.before != SHARD_NONE, 1, 2)
+    order[piloted] = 0
+    at = np.flatnonzero(eligible)
+    at = at[np.argsort(order[at].astype(np.uint8), kind="stable")]
+    chosen[at[_first_of_each(changes.after[at], room)]] = True
+    return chosen
+
+
+def _first_of_each(shard: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Tell which are among the first so many of their shard, bool[n], in the order given."""
+    order = np.argsort(shard, kind="stable")
+    in_order = shard[order]
+    rank = np.arange(len(shard)) - np.searchsorted(in_order, in_order)
+    first = np.empty(len(shard), np.bool_)
+    first[order] = rank < room[in_order]
+    return first
 
 
 def _within_margin(

@@ -5,8 +5,9 @@ next number of one counter as its epoch, so an epoch never repeats and "older" i
 Sectors are leased when something is in them; a sector nobody holds goes to the shard that already
 holds its neighbours (`grow`), so that regions stay contiguous; one that has stood empty for long is
 nobody's again (`vacate`), else the table would grow with all that was ever visited. A shard that
-joins takes half of the most loaded shard's sectors, cut across the longer side of their bounding
-box. The sectors of a shard that leaves go, one by one, to the least loaded shard beside them.
+joins for the first time takes half of the most loaded shard's sectors, cut across the longer side
+of their bounding box. The sectors of a shard that leaves go, one by one, to the least loaded shard
+beside them; when it comes back it gets these back, and no other sector moves.
 
 Columns of all leases, ordered by sector, answer for whole columns of positions at once. They follow
 the changes, which are few per tick, and so does everybody who derives something from the leases:
@@ -60,6 +61,7 @@ class LeaseTable:
     def __init__(self) -> None:
         self._leases: dict[tuple[int, int], Lease] = {}
         self._shards: dict[int, set[tuple[int, int]]] = {}
+        self._left_behind: dict[int, set[tuple[int, int]]] = {}
         self._epoch = 0
         # The sector of every change, the newest last: each change has an epoch of its own.
         self._changed: deque[tuple[int, int]] = deque(maxlen=CHANGES_KEPT)
@@ -125,26 +127,45 @@ class LeaseTable:
         return np.unique(pack_sector(*np.array(newest, np.int64).T))
 
     def join(self, shard: int, loads: Mapping[tuple[int, int], float]) -> list[LeaseChange]:
-        """Let a shard hold leases and give it a fair part of the world.
+        """Let a shard hold leases: those that it had when it left, else a fair part of the world.
 
         Args:
             shard: its id, not yet known.
             loads: weight of each populated sector; those nobody holds are leased now.
         """
         self._shards[shard] = set()
-        changes = []
         others = [other for other in self._shards if other != shard]
-        if others:
+        had = self._left_behind.pop(shard, set())
+        for kept in self._left_behind.values():
+            kept -= had
+        changes = [self._move(s, shard) for s in sorted(had) if s in self._leases or s in loads]
+        if others and not changes:
             donor = max(others, key=lambda other: (self._load(other, loads), -other))
-            changes += [self._move(sector, shard) for sector in self._half_of(donor, loads)]
+            changes = [self._move(sector, shard) for sector in self._half_of(donor, loads)]
         orphans = [sector for sector in sorted(loads) if sector not in self._leases]
         if not others:
             return changes + [self._move(sector, shard) for sector in orphans]
         return changes + self._adopt(orphans, loads, self._burden(loads))
 
-    def leave(self, shard: int, loads: Mapping[tuple[int, int], float]) -> list[LeaseChange]:
-        """Take all leases from a shard, give them to the others and forget the shard."""
-        orphans = sorted(self._shards.pop(shard, ()))
+    def renew(self, shard: int) -> list[LeaseChange]:
+        """Grant a shard what it holds once more: a newer session of it knows of nothing."""
+        sectors = sorted(self._shards[shard])
+        return [self._move(s, shard)._replace(before=SHARD_NONE) for s in sectors]
+
+    def leave(
+        self, shard: int, loads: Mapping[tuple[int, int], float], *, returns: bool = True
+    ) -> list[LeaseChange]:
+        """Take all leases from a shard and give them to the others.
+
+        Args:
+            shard: its id.
+            loads: weight of each populated sector.
+            returns: whether it gets its sectors back when it joins again.
+        """
+        had = self._shards.pop(shard, set())
+        if returns and had:
+            self._left_behind[shard] = had
+        orphans = sorted(had)
         if not self._shards:
             return [self._move(sector, SHARD_NONE) for sector in orphans]
         return self._adopt(orphans, loads, self._burden(loads))

@@ -1,21 +1,31 @@
 """The mesh: which shard simulates which sector and, following from that, which entity.
 
 Stages of the tick: shards come and go (`change_shards`); sectors that something has entered are
-leased, and entities follow the leases (`hand_over`); the leases of sectors that have been empty for
-a while end (`vacate`). A handover is one decision: in one tick the owner changes and the epoch is
-bumped, so whatever the former owner still sends is fenced.
+leased, and entities follow the leases (`hand_over`), as fast as their new owners take them; the
+leases of sectors that have been empty for a while end (`vacate`). A handover is one decision: in
+one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
+fenced. With a ship go the inputs that its pilot has sent since its row.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import SHARD_NONE
-from sidereal.protocol.space.sectors import unpack_sector
+from sidereal.protocol.message.player import Controls
+from sidereal.protocol.space.sectors import pack_sector, unpack_sector
+from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
-from sidereal.replication.links.shards import Shard
+from sidereal.replication.links.shards import NUMBERS_MAX, Shard
 from sidereal.replication.notes import Notes
-from sidereal.replication.ownership.handover import Handovers, decide_handovers
+from sidereal.replication.ownership.answers import Answers
+from sidereal.replication.ownership.handover import (
+    Handovers,
+    choose_affordable,
+    decide_handovers,
+)
+from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
@@ -27,6 +37,8 @@ class Mesh:
         leases: which shard simulates which sector.
         handovers: entities that crossed from one shard's space into another's.
         rebalanced: entities that changed their shard because their sector did.
+        waiting: entities that are to change hands when their new owners have room.
+        inputs: what pilots have sent lately.
     """
 
     def __init__(
@@ -34,37 +46,56 @@ class Mesh:
         world: World,
         leases: LeaseTable,
         shards: ShardLink,
+        clients: PlayerLink,
         notes: Notes,
     ) -> None:
         self.leases = leases
         self.handovers = 0
         self.rebalanced = 0
+        self.waiting = 0
+        self.inputs = InputLog()
+        self._answers = Answers(world, shards, clients)
+        self._moved_from: dict[int, int] = {}
         self._world = world
         self._shards = shards
         self._notes = notes
-        self._leases_moved_tick = -1
         self._pilots: dict[int, int] = {}
 
-    def shard_of(self, net_id: int) -> Shard | None:
-        """Find the shard that simulates a player's ship: one look-up, for every datagram."""
-        return self._shards.shards.get(self._pilots.get(net_id, SHARD_NONE))
+    def route(self, net_id: int, controls: Controls) -> None:
+        """Pass a player's controls on to the shard of its ship: one look-up per datagram."""
+        self.inputs.note(net_id, controls)
+        shard = self._shards.shards.get(self._pilots.get(net_id, SHARD_NONE))
+        if shard is not None:
+            self._shards.send_controls(shard, net_id, controls)
 
     def change_shards(self, tick: int, now: float) -> None:
         """Take in shards that joined, and give away the sectors of those that left."""
+        self._answers.fence_idle(tick, now)
         attendance = self._shards.attend(tick, now)
         if not attendance.joined and not attendance.left:
             return
         loads = count_by_sector(self._world.present(tick).sector)
         changes: list[LeaseChange] = []
+        present = {shard.shard for shard in self._shards.shards}
         for shard, reason in attendance.left:
             self._orphan_entities_of(shard, tick)
-            changes += self.leases.leave(shard.shard, loads)
+            if shard.shard not in present:
+                returns = reason is not CloseReason.FENCED
+                changes += self.leases.leave(shard.shard, loads, returns=returns)
             self._notes.add(
-                tick, "shard_left", shard=shard.shard, name=shard.name, reason=reason.name
+                tick,
+                "shard_left",
+                shard=shard.shard,
+                name=shard.name,
+                reason=reason.name,
+                why=shard.fenced_why or "-",
             )
         for shard in attendance.joined:
-            changes += self.leases.join(shard.shard, loads)
-            self._notes.add(tick, "shard_joined", shard=shard.shard, name=shard.name)
+            if shard.shard in self.leases.shards:
+                changes += self.leases.renew(shard.shard)
+            else:
+                changes += self.leases.join(shard.shard, loads)
+            self._notes.add(tick, "shard_joined", shard=shard.shard, name=shard.name, pid=shard.pid)
         self._announce(changes, tick)
 
     def vacate(self, sector: np.ndarray, tick: int) -> None:
@@ -76,25 +107,28 @@ class Mesh:
     def hand_over(self, present: Present) -> None:
         """Give entities that have left their owner's space to the shard whose space they are in."""
         columns = self._world.columns
+        owner = columns["shard"]
+        self._shards.allow(np.bincount(owner[present.slots], minlength=NUMBERS_MAX + 1))
         changes = decide_handovers(
             present.slots,
             present.x,
             present.y,
             self._lease_space(present),
-            columns["shard"][present.slots],
+            owner[present.slots],
             self.leases,
             self._world.rules,
         )
+        changes = self._wait_for_room(changes)
+        self._count(changes, present)
         if not len(changes.slots):
             return
         slots = changes.slots
-        columns["shard"][slots] = changes.after
+        owner[slots] = changes.after
         columns.epoch[slots] += np.uint32(1)
         self._world.handover_tick[slots] = present.tick
         self._world.mark(slots, present.tick)
         self._world.flag_attributes(slots, present.tick)
         self._tell_shards(changes, present.tick)
-        self._count(changes, present.tick)
         flown = np.flatnonzero(self._world.account[slots] != ACCOUNT_NONE)
         for at in flown.tolist():  # ships with a pilot that changed hands: a few per tick
             self._pilots[int(columns.net_id[slots[at]])] = int(changes.after[at])
@@ -104,6 +138,7 @@ class Mesh:
         columns = self._world.columns
         for net_id in columns.net_id[slots].tolist():
             self._pilots.pop(net_id, None)
+            self.inputs.forget(net_id)
         for shard in self._shards.shards:
             mine = slots[columns["shard"][slots] == shard.shard]
             if len(mine):
@@ -126,6 +161,21 @@ class Mesh:
         holder[vacant] = self.leases.holders_of(present.sector[vacant])
         return holder
 
+    def _wait_for_room(self, changes: Handovers) -> Handovers:
+        """Keep those who change hands now; the others are decided anew in the next tick."""
+        if len(changes.slots):
+            room = np.zeros(NUMBERS_MAX + 1, np.int64)
+            room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
+            for shard in self._shards.shards:
+                room[shard.shard] = self._shards.room_of(shard)
+                room_of_pilots[shard.shard] = self._answers.room_of(shard)
+            piloted = self._world.account[changes.slots] != ACCOUNT_NONE
+            chosen = choose_affordable(changes, piloted, room, room_of_pilots)
+            self.waiting = int((~chosen).sum())
+            return changes.select(chosen)
+        self.waiting = 0
+        return changes
+
     def _orphan_entities_of(self, shard: Shard, tick: int) -> None:
         owner = self._world.columns["shard"]
         slots = np.flatnonzero((owner == shard.shard) & self._world.columns.alive)
@@ -134,8 +184,9 @@ class Mesh:
 
     def _announce(self, changes: list[LeaseChange], tick: int) -> None:
         if changes:
-            if any(SHARD_NONE not in (change.before, change.after) for change in changes):
-                self._leases_moved_tick = tick
+            sectors = np.array([change.sector for change in changes], np.int64)
+            keys = pack_sector(sectors[:, 0], sectors[:, 1]).tolist()
+            self._moved_from |= dict(zip(keys, (c.before for c in changes), strict=True))
             self._shards.send_leases(changes, tick)
 
     def _tell_shards(self, changes: Handovers, tick: int) -> None:
@@ -147,12 +198,25 @@ class Mesh:
             got = changes.slots[changes.after == shard.shard]
             if len(got):
                 records = columns.store(got, self._world.schema.full_record)
-                self._shards.send_adopt(shard, records, tick)
+                self._shards.send_adopt(shard, records, self.inputs.since(records), tick)
 
-    def _count(self, changes: Handovers, tick: int) -> None:
-        count = int((changes.before != SHARD_NONE).sum())
-        if self._leases_moved_tick == tick:
-            self.rebalanced += count
-        elif count:
-            self.handovers += count
-            self._notes.add(tick, "handover", count=count)
+    def _count(self, changes: Handovers, present: Present) -> None:
+        """Count who crossed a border, and who changed hands because its sector did."""
+        at = np.searchsorted(present.slots, changes.slots)
+        rebalanced = np.array(
+            [
+                self._moved_from.get(key) == before
+                for key, before in zip(
+                    present.sector[at].tolist(), changes.before.tolist(), strict=True
+                )
+            ],
+            np.bool_,
+        )
+        living = changes.before != SHARD_NONE
+        self.rebalanced += int((living & rebalanced).sum())
+        crossed = int((living & ~rebalanced).sum())
+        if crossed:
+            self.handovers += crossed
+            self._notes.add(present.tick, "handover", count=crossed)
+        if not self.waiting:
+            self._moved_from.clear()

@@ -20,6 +20,7 @@ async def replication(
     clients: str = "127.0.0.1:7071",
     public_clients: str | None = None,
     shards: str = "127.0.0.1:7072",
+    public_shards: str | None = None,
     database: Database = "embedded",
     data_dir: Path = Path(".sidereal"),
     world: str = "belt",
@@ -45,7 +46,10 @@ async def replication(
         IP address and port that connect tokens name, when clients reach that endpoint by another
         one than its own: through `sidereal netsim`, or a router that translates addresses.
     shards
-        host:port of the UDP endpoint for shards.
+        host:port of the UDP endpoint for shards; 0.0.0.0 is every address of this machine.
+    public_shards
+        IP address and port by which shards reach that endpoint too, when a router on the way
+        translates addresses.
     database
         embedded, or the postgresql:// URL of a server; one with a password belongs into the
         variable, for everybody on the machine can read flags.
@@ -70,6 +74,7 @@ async def replication(
         clients=clients,
         public_clients=public_clients,
         shards=shards,
+        public_shards=public_shards,
         database=database,
         data_dir=data_dir,
         world=world,

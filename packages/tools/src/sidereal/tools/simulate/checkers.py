@@ -182,7 +182,8 @@ class Continuity:
     """References only get newer, epochs only rise, and nothing jumps.
 
     Between two ticks an entity may go as far as it flies, be corrected by what it did while its
-    newest reference was on its way, and be pushed out of another that had got into it.
+    newest reference was on its way, and be pushed out of another that had got into it. A ship that
+    nobody simulated for a while may go where its pilot's inputs have taken it since.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -225,9 +226,12 @@ class Continuity:
             yield f"{columns.net_id[ahead].tolist()} are ahead of time"
         speed = np.hypot(before["vx"][same], before["vy"][same])
         speed += np.hypot(now["vx"][same], now["vy"][same])
-        push = 0.5 * core.rules.ship_thrust * self._lag_s**2 * (core.world.account[same] != 0)
+        piloted = core.world.account[same] != 0
+        unseen_s = (now["tick"][same] - before["tick"][same]) * core.rules.tick_s
+        lag_s = np.where(piloted, np.maximum(unseen_s, self._lag_s), self._lag_s)
+        push = 0.5 * core.rules.ship_thrust * lag_s**2 * piloted
         jump = np.hypot(now["x"][same] - before["x"][same], now["y"][same] - before["y"][same])
-        excess = jump - speed * self._lag_s - push - DISPLACEMENT_SLACK
+        excess = jump - speed * lag_s - push - DISPLACEMENT_SLACK
         far = np.flatnonzero(excess > 0)
         far = far[excess[far] > _push(now, columns["radius"], same, same[far])]
         if len(far):

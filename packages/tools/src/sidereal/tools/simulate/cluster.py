@@ -93,7 +93,7 @@ class Cluster:
         self.schema = BASE_SCHEMA
         self._checkers = checkers
         self._violations: list[Violation] = []
-        self._shard_key = derive_shard_key("simulated")
+        self._shard_key = derive_shard_key("5e" * 16)
         self.network = Network(plan.link, network)
         self.authority = Authority(
             self.network,

@@ -27,6 +27,12 @@ BODY_OFF_MAX: Final = 0.01
 POSE_OFF_MAX: Final = 0.1
 """World units the predicted ship may be off the authority's, when at rest."""
 
+PUSH_MAX: Final = 2.0
+"""World units more, of one that touches another: it is pushed out of it without any speed."""
+
+TOUCHING_SLACK: Final = 1.0
+"""World units that two may be apart which touched a moment ago."""
+
 LEAD_S: Final = 0.5
 """How far ahead of the authority a prediction may be."""
 
@@ -131,7 +137,10 @@ class PredictionConverges:
             off = np.hypot(view.x[view.own] - present.x[at], view.y[view.own] - present.y[at])
             columns = core.world.columns
             speed = float(np.hypot(columns["vx"][slot], columns["vy"][slot])[0])
-            if off > POSE_OFF_MAX + speed * LEAD_S:
+            apart = np.hypot(present.x - present.x[at], present.y - present.y[at])
+            radius = columns["radius"][present.slots]
+            pushed = int((apart <= radius + radius[at] + TOUCHING_SLACK).sum()) > 1
+            if off > POSE_OFF_MAX + speed * LEAD_S + pushed * PUSH_MAX:
                 yield f"{process.name} sees its ship {off:.2f} off, which flies at {speed:.2f}"
 
 

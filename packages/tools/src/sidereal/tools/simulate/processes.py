@@ -141,6 +141,8 @@ class ShardProcess(Process):
         self._server = server
         self._schema = schema
         self._start_at = math.inf
+        self._incarnation = bytes(16)
+        self._session = 0
 
     @property
     def running(self) -> bool:
@@ -149,6 +151,7 @@ class ShardProcess(Process):
 
     def start(self, at: float) -> None:
         """Start, at a time to come."""
+        self._incarnation = self.rng.bytes(16)
         self._start_at = at
         self._note_due()
 
@@ -189,10 +192,13 @@ class ShardProcess(Process):
     def _begin(self, now: float, local: float) -> None:
         self._start_at = self.welcomed_at = math.inf
         self._open_port()
+        self._session += 1
         self.core = ShardCore(
             key=self._key,
             server=self._server,
             name=self.name,
+            incarnation=self._incarnation,
+            session=self._session,
             schema=self._schema,
             entropy=self.rng.bytes,
             now=local,

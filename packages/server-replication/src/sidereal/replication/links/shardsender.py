@@ -1,0 +1,142 @@
+"""What shards are told.
+
+Messages about leases and entities are cut into pieces and wait in the outbox of their shard until
+its link has room, so that any number of entities may change hands in one tick. Entities are given
+to a shard only as fast as it says that it has adopted them (`room_of`). Beats, controls and ghosts
+wait for none of this: they have channels of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.limits import MESSAGE_OVERHEAD_SIZE
+from sidereal.protocol.message.codec import INPUT_ROW, encode_message
+from sidereal.protocol.message.player import Controls
+from sidereal.protocol.message.shard import (
+    Adopt,
+    AuthorityMessage,
+    Beat,
+    Grant,
+    Release,
+    Revoke,
+    RoutedControls,
+    ShardChannel,
+)
+from sidereal.protocol.rules import Rules
+from sidereal.replication.links.shards import Shard, Shards
+from sidereal.replication.ownership.leases import LeaseChange, lease_rows
+
+ADOPT_ROWS_MAX: Final = 500
+"""Entities per `Adopt`: with all inputs of their pilots 400 kB, well inside a reliable message."""
+
+ROWS_PER_MESSAGE_MAX: Final = 10_000
+"""Rows per `Grant`, `Revoke` and `Release`: at most 140 kB."""
+
+ADOPT_ROWS_PER_S: Final = 8000
+"""Entities that a shard is given to adopt, if it keeps up: 31 µs each, a quarter of its time."""
+
+ADOPTING_ROWS_MAX: Final = 2000
+"""Entities that a shard was given and has not adopted yet; then it is given no more."""
+
+LINK_QUEUED_SIZE_MAX: Final = 2 << 20
+"""Bytes on their way to a shard with which its outbox waits: an eighth of its channel's memory."""
+
+LATE_S_MAX: Final = 1.0
+"""A shard's newest proposal is called no later than this: after as long it is fenced."""
+
+
+class ShardSender:
+    """The sending half of the shard endpoint.
+
+    Attributes:
+        endpoint: the sessions of all shards.
+        shards: those that have said hello.
+    """
+
+    def __init__(self, endpoint: ServerEndpoint, rules: Rules) -> None:
+        self.endpoint = endpoint
+        self.shards = Shards()
+        self._rules = rules
+
+    def room_of(self, shard: Shard) -> int:
+        """Tell how many entities a shard may be given in this tick."""
+        per_tick = max(1, int(ADOPT_ROWS_PER_S * self._rules.tick_s))
+        return max(0, min(per_tick, ADOPTING_ROWS_MAX - shard.adopting))
+
+    def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
+        """Tell shards which sectors they have got and lost; the losses first."""
+        for shard in self.shards:
+            lost = [(c.sector, c.after, c.epoch) for c in changes if c.before == shard.shard]
+            for rows in _pieces(lease_rows(lost), ROWS_PER_MESSAGE_MAX):
+                self._post(shard, Revoke(tick, rows.tobytes()))
+        for shard in self.shards:
+            got = [(c.sector, c.after, c.epoch) for c in changes if c.after == shard.shard]
+            for rows in _pieces(lease_rows(got), ROWS_PER_MESSAGE_MAX):
+                self._post(shard, Grant(tick, rows.tobytes()))
+
+    def send_adopt(self, shard: Shard, records: np.ndarray, inputs: np.ndarray, tick: int) -> None:
+        """Give entities to a shard.
+
+        Args:
+            shard: who is to simulate them.
+            records: `Schema.full_record[n]`.
+            inputs: `INPUT_ROW[m]`, what the pilots of those that are ships have held since.
+            tick: the current one.
+        """
+        shard.give(len(records), tick)
+        for rows in _pieces(records, ADOPT_ROWS_MAX):
+            theirs = inputs[np.isin(inputs["id"], rows["id"])]
+            self._post(shard, Adopt(tick, rows.tobytes(), theirs.astype(INPUT_ROW).tobytes()))
+
+    def send_release(self, shard: Shard, net_id: np.ndarray, epoch: np.ndarray, tick: int) -> None:
+        """Take entities from a shard: what it knows of them below this epoch is void."""
+        released = np.stack([net_id, epoch], axis=1).astype("<u4")
+        for rows in _pieces(released, ROWS_PER_MESSAGE_MAX):
+            self._post(shard, Release(tick, rows.tobytes()))
+
+    def flush(self, now: float) -> None:
+        """Send what waits in the outboxes, as far as the links have room; once per tick."""
+        for shard in self.shards:
+            if not shard.outbox:
+                continue
+            link = self.endpoint.connection_statistics(shard.peer)
+            room = LINK_QUEUED_SIZE_MAX - (link.queued_size if link is not None else 0)
+            while shard.outbox and room > 0:
+                body = shard.outbox.popleft()
+                self.endpoint.send(shard.peer, ShardChannel.LEASE, body)
+                room -= len(body) + MESSAGE_OVERHEAD_SIZE
+
+    def send_ghosts(self, shard: Shard, messages: list[tuple[bytes, int]]) -> None:
+        """Tell a shard of its ghosts; acks of the tags come back as `Shard.acked`."""
+        for message, tag in messages:
+            self.endpoint.send(shard.peer, ShardChannel.GHOST, message, tag)
+
+    def send_controls(self, shard: Shard, net_id: int, controls: Controls) -> None:
+        """Route a player's controls to the shard of its ship."""
+        message = RoutedControls(
+            net_id, controls.control_epoch, controls.first_seq, controls.buttons
+        )
+        self.endpoint.send(shard.peer, ShardChannel.CONTROLS, encode_message(message))
+
+    def send_beats(self, tick: int, now: float) -> None:
+        """Tell every shard the time, and how early or late its newest proposal was."""
+        for shard in self.shards:
+            ahead_s = (shard.newest_tick - tick) * self._rules.tick_s
+            lead_s = max(ahead_s + now - shard.arrived_at, -LATE_S_MAX)
+            beat = Beat(tick, round(lead_s * 1e6))
+            self.endpoint.send(shard.peer, ShardChannel.BEAT, encode_message(beat))
+
+    def _post(self, shard: Shard, message: AuthorityMessage) -> None:
+        """Put a message behind what waits for a shard."""
+        shard.outbox.append(encode_message(message))
+
+
+def _pieces(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    """Cut rows into pieces of at most so many."""
+    for start in range(0, len(rows), count):
+        yield rows[start : start + count]

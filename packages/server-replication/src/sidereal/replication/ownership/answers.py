@@ -1,0 +1,108 @@
+"""Whether shards answer their pilots: a beat proves a socket, an answered input a simulation.
+
+Theory of operation. Every row of a ship says which input of its pilot is the newest in it. While a
+pilot goes on sending inputs, that number must change; a shard that leaves it as it is for
+`ANSWER_WITHIN_S` does not simulate, whatever else it sends, and is fenced. It is not blamed for
+what it can't answer: inputs count from when it owns the ship, only if more of them keep coming, and
+not while it waits for a clock of ours that stood still. Time is counted in ticks, which such a
+stall does not add to.
+
+A shard that has not answered anybody yet is given one pilot at a time of those that another shard
+simulates well. So many that do nothing cost few pilots two seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.replication.links.playerlink import PlayerLink
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import Shard
+from sidereal.replication.world import World
+
+ANSWER_WITHIN_S: Final = 2.0
+"""How long a shard may leave the inputs of a pilot without an answer."""
+
+ASKED_SHARE: Final = 0.5
+"""Share of the ticks of that time in which the pilot must have made a new input."""
+
+PILOTS_MAX: Final = 1 << 20
+"""Pilots that a shard may be given at a time once it has answered one: all there are."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What a pilot waits for.
+
+    Attributes:
+        owner: session of the shard that is to answer.
+        answered: newest input in the ship's row.
+        newest: newest input that the pilot had sent
+        since: at this tick, the last at which nothing was overdue.
+    """
+
+    owner: int
+    answered: int
+    newest: int
+    since: int
+
+
+class Answers:
+    """What the pilots of one world wait for."""
+
+    def __init__(self, world: World, shards: ShardLink, clients: PlayerLink) -> None:
+        self._world = world
+        self._shards = shards
+        self._clients = clients
+        self._asked: dict[int, _Asked] = {}
+        self._waiting: Counter[int] = Counter()
+
+    def fence_idle(self, tick: int, now: float) -> None:
+        """Fence the shards that have left a pilot without an answer; once per tick."""
+        asked, self._asked = self._asked, {}
+        self._waiting.clear()
+        pilots = [p for p in self._clients.players if p.net_id != NET_ID_NONE]
+        slots = self._world.columns.slots_of(np.array([p.net_id for p in pilots], np.int64))
+        owners = self._world.columns["shard"][slots].tolist()
+        answers = self._world.columns["input_seq"][slots].tolist()
+        # 2 µs per pilot.
+        for player, slot, owner, answered in zip(
+            pilots, slots.tolist(), owners, answers, strict=True
+        ):
+            shard = self._shards.shards.get(owner)
+            if slot < 0 or shard is None:
+                continue
+            newest = player.newest_seq
+            # An answer to what nobody can have sent yet is none.
+            sensible = answered <= newest + INPUTS_UNANSWERED_MAX
+            waits = newest >= 0 and (answered < newest or not sensible)
+            before = asked.get(player.net_id)
+            if before is None or before.owner != shard.peer:
+                before = _Asked(shard.peer, answered, newest, tick)
+            elif answered != before.answered and sensible:
+                shard.has_answered = True
+                before = _Asked(shard.peer, answered, newest, tick)
+            elif not waits:
+                before = _Asked(shard.peer, answered, newest, tick)
+            self._asked[player.net_id] = before
+            self._waiting[shard.peer] += waits
+            since = max(before.since, shard.ahead_until)
+            if waits and self._is_overdue(before, newest, tick - since):
+                text = f"it left the inputs of {player.name!r} without an answer"
+                self._shards.fence(shard, CloseReason.FENCED, now, text)
+
+    def room_of(self, shard: Shard) -> int:
+        """Tell how many pilots a shard may be given now that another one simulates."""
+        return PILOTS_MAX if shard.has_answered else max(0, 1 - self._waiting[shard.peer])
+
+    def _is_overdue(self, asked: _Asked, newest: int, waited_ticks: int) -> bool:
+        ticks = math.ceil(ANSWER_WITHIN_S / self._world.rules.tick_s)
+        return waited_ticks >= ticks and newest - asked.newest >= ASKED_SHARE * ticks

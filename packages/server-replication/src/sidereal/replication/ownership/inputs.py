@@ -1,0 +1,69 @@
+"""What pilots have held lately: it goes with their ships when these change hands.
+
+A row of a ship says which input is the newest in it. Inputs after that are on their way to the
+former owner, or were lost with it. The new owner gets them with the row and flies them, so that a
+ship that changes hands misses none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.protocol.message.codec import INPUT_ROW
+from sidereal.protocol.message.player import Controls
+
+INPUTS_KEPT_MAX: Final = INPUTS_UNANSWERED_MAX
+"""Inputs kept of each pilot, as many as a client waits for: the newest."""
+
+SEQ_MAX: Final = 0xFFFF_FFFF
+
+
+class InputLog:
+    """The newest inputs of every pilot, by the ship that it flies."""
+
+    def __init__(self) -> None:
+        self._ships: dict[int, tuple[int, dict[int, int]]] = {}
+
+    def note(self, net_id: int, controls: Controls) -> None:
+        """Keep what a pilot has sent; inputs of an older control epoch are forgotten."""
+        epoch, held = self._ships.get(net_id, (-1, {}))
+        if epoch != controls.control_epoch:
+            held = {}
+            self._ships[net_id] = controls.control_epoch, held
+        newest = next(reversed(held), -1)
+        count = len(controls.buttons) // 2
+        buttons = np.frombuffer(controls.buttons, "<u2", count).tolist()
+        # Every message repeats what is not answered: of its inputs one or two are new.
+        for seq in range(max(controls.first_seq, newest + 1), controls.first_seq + count):
+            if seq <= SEQ_MAX:
+                held[seq] = buttons[seq - controls.first_seq]
+        while len(held) > INPUTS_KEPT_MAX:
+            del held[next(iter(held))]
+
+    def forget(self, net_id: int) -> None:
+        """Forget a ship that left the world."""
+        self._ships.pop(net_id, None)
+
+    def since(self, records: np.ndarray) -> np.ndarray:
+        """Collect the inputs that go with rows.
+
+        Args:
+            records: `Schema.full_record[n]`.
+
+        Returns:
+            `INPUT_ROW[m]`, of each ship in order, from the newest input in its row on.
+        """
+        rows = [
+            (net_id, seq, buttons)
+            for net_id, control_epoch, newest in zip(
+                *(records[name].tolist() for name in ("id", "control_epoch", "input_seq")),
+                strict=True,
+            )
+            if net_id in self._ships and self._ships[net_id][0] == control_epoch
+            for seq, buttons in self._ships[net_id][1].items()
+            if seq >= newest
+        ]
+        return np.array(rows, INPUT_ROW)

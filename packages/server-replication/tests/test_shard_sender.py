@@ -1,0 +1,145 @@
+"""Whatever the number of rows, every message that carries them can be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.protocol.links import SHARD_CHANNELS
+from sidereal.protocol.message.codec import (
+    INPUT_ROW,
+    LEASE_ROW,
+    decode_authority_untrusted,
+)
+from sidereal.protocol.message.shard import ShardChannel, ShardHello
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.links.shards import Shard
+from sidereal.replication.links.shardsender import ShardSender
+from sidereal.replication.ownership.leases import LeaseChange
+
+COUNTS = st.integers(0, 1500) | st.sampled_from([9_999, 10_000, 10_001, 131_072, 131_073])
+
+
+class Wire:
+    """In the place of the endpoint: it takes what a channel takes."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, peer: int, channel: int, message: bytes, tag: int | None = None) -> None:
+        assert len(message) <= SHARD_CHANNELS[channel].message_size_max
+        self.sent.append(message)
+
+    def connection_statistics(self, peer: int) -> None:
+        """Its queue is always empty."""
+
+
+class Sender(ShardSender):
+    def __init__(self) -> None:
+        self.wire = Wire()
+        super().__init__(cast(ServerEndpoint, self.wire), Rules())
+        self.shard = self.shards.add(1, ShardHello(bytes(16), "one", bytes(16), 1, 1), 0.0)
+
+    def messages(self) -> Iterator[Any]:
+        while self.shard.outbox:
+            self.flush(0.0)
+        return (decode_authority_untrusted(ShardChannel.LEASE, body) for body in self.wire.sent)
+
+
+def leases(sender: Sender, shard: Shard, count: int, gain: bool) -> bytes:
+    changes = [LeaseChange((n, -n), not gain, gain, n) for n in range(count)]
+    sender.send_leases(changes, 7)
+    return np.array([(n, -n, gain, n) for n in range(count)], LEASE_ROW).tobytes()
+
+
+def grant(sender: Sender, shard: Shard, count: int) -> bytes:
+    return leases(sender, shard, count, gain=True)
+
+
+def revoke(sender: Sender, shard: Shard, count: int) -> bytes:
+    return leases(sender, shard, count, gain=False)
+
+
+def release(sender: Sender, shard: Shard, count: int) -> bytes:
+    net_id = np.arange(count)
+    sender.send_release(shard, net_id, net_id + 1, 7)
+    return np.stack([net_id, net_id + 1], axis=1).astype("<u4").tobytes()
+
+
+def adopt(sender: Sender, shard: Shard, count: int) -> bytes:
+    records = np.zeros(count, BASE_SCHEMA.full_record)
+    records["id"] = np.arange(count)
+    sender.send_adopt(shard, records, np.zeros(0, INPUT_ROW), 7)
+    return records.tobytes()
+
+
+@pytest.mark.parametrize("send", [grant, revoke, release, adopt])
+def test_rows_to_a_shard_arrive_whatever_their_number(
+    send: Callable[[Sender, Shard, int], bytes],
+) -> None:
+    @settings(derandomize=True, deadline=None, max_examples=10)
+    @given(COUNTS)
+    @example(131_073)
+    @example(0)
+    def check(count: int) -> None:
+        sender = Sender()
+        rows = send(sender, sender.shard, count)
+        messages = list(sender.messages())
+        assert b"".join(message.rows for message in messages) == rows
+        assert all(message.rows for message in messages)
+
+    check()
+
+
+def test_ships_are_given_with_all_inputs_of_all_pilots() -> None:
+    sender, count = Sender(), 1100
+    records = np.zeros(count, BASE_SCHEMA.full_record)
+    records["id"] = np.arange(count)
+    inputs = np.zeros(count * INPUTS_UNANSWERED_MAX, INPUT_ROW)
+    inputs["id"] = np.repeat(records["id"], INPUTS_UNANSWERED_MAX)
+    inputs["seq"] = np.tile(np.arange(INPUTS_UNANSWERED_MAX), count)
+    sender.send_adopt(sender.shard, records, inputs, 7)
+    messages = list(sender.messages())
+    assert b"".join(message.rows for message in messages) == records.tobytes()
+    assert b"".join(message.inputs for message in messages) == inputs.tobytes()
+    for message in messages:
+        given = np.frombuffer(message.inputs, INPUT_ROW)["id"]
+        assert np.isin(given, np.frombuffer(message.rows, BASE_SCHEMA.full_record)["id"]).all()
+
+
+@pytest.mark.parametrize("dtype", [BASE_SCHEMA.exact_record, BASE_SCHEMA.full_record])
+def test_proposals_and_ghosts_fit_their_channel_whatever_their_number(dtype: np.dtype) -> None:
+    @settings(derandomize=True, deadline=None, max_examples=10)
+    @given(st.integers(0, 3000))
+    def check(count: int) -> None:
+        records = np.zeros(count, dtype)
+        records["id"] = np.arange(count)
+        slots, changed = np.arange(count), np.full(count, 5)
+        messages = RecordSender(dtype, Rules().streams.reorder_ticks).collect(
+            7, slots, changed, records
+        )
+        size_max = SHARD_CHANNELS[ShardChannel.PROPOSAL].message_size_max
+        assert all(len(message) <= size_max for message, _ in messages)
+        found = [decode_record_message_untrusted(dtype, message)[1] for message, _ in messages]
+        assert b"".join(part.tobytes() for part in found) == records.tobytes()
+
+    check()
+
+
+def test_an_outbox_waits_until_the_link_has_room() -> None:
+    sender = Sender()
+    adopt(sender, sender.shard, 131_073)
+    sender.flush(0.0)
+    first = len(sender.wire.sent)
+    assert 0 < first < 131_073 // 500
+    assert sum(map(len, sender.wire.sent)) < 3 << 20
+    assert sum(1 for _ in sender.messages()) == -(-131_073 // 500)

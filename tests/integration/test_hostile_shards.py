@@ -1,0 +1,177 @@
+"""Shards that have the right key and do the wrong thing: nobody else may notice for long."""
+
+from __future__ import annotations
+
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.replication.links.shardlink import BARRED_S
+from sidereal.replication.ownership.answers import ANSWER_WITHIN_S
+
+from .troupe import RULES, SIZE, ScriptedShard, Troupe, rocks
+
+ANSWER_TICKS = round(ANSWER_WITHIN_S / RULES.tick_s)
+
+
+def lone_pilot() -> tuple[Troupe, ScriptedShard]:
+    """A world of one shard with one pilot, whose inputs it answers."""
+    troupe = Troupe(rocks(4))
+    shard = troupe.shard("shard-1", ticks=6)
+    troupe.pilot(ticks=12)
+    assert shard.answers
+    return troupe, shard
+
+
+def ticks_until_closed(troupe: Troupe, shard: ScriptedShard, most: int) -> int:
+    for tick in range(most):
+        if shard.closed is not None:
+            return tick
+        troupe.run(1)
+    return most
+
+
+def test_a_shard_that_stops_answering_its_pilot_is_fenced_after_two_seconds() -> None:
+    troupe, shard = lone_pilot()
+    shard.answers = False
+    assert ticks_until_closed(troupe, shard, 100) in range(ANSWER_TICKS, ANSWER_TICKS + 3)
+    assert "without an answer" in shard.words
+
+
+def test_answers_to_inputs_that_nobody_sent_are_none() -> None:
+    troupe, shard = lone_pilot()
+    pilot = troupe.peers[1]
+    shard.answers = False
+    absurd = dict.fromkeys(shard.bodies, 10 * INPUTS_UNANSWERED_MAX)
+
+    def lie() -> None:
+        for net_id in absurd:
+            absurd[net_id] += 1
+        rows = [shard.bodies[net_id].copy() for net_id in (pilot.net_id,)]  # type: ignore[attr-defined]
+        rows[0]["input_seq"] = absurd[pilot.net_id]  # type: ignore[attr-defined]
+        shard._newest.clear()
+        shard.propose(rows, troupe.core.tick + 1)
+
+    shard.act = lie  # type: ignore[method-assign]
+    assert ticks_until_closed(troupe, shard, 100) < 60
+
+
+def test_a_shard_is_not_blamed_for_a_pilot_that_sends_nothing_more() -> None:
+    troupe, shard = lone_pilot()
+    # The last input before it falls silent never reaches the shard.
+    shard.answers = False
+    troupe.run(2)
+    troupe.peers[1].presses = False  # type: ignore[attr-defined]
+    troupe.run(3 * ANSWER_TICKS)
+    assert shard.closed is None
+
+
+def test_a_shard_is_not_blamed_for_a_stall_of_the_authority() -> None:
+    troupe, shard = lone_pilot()
+    troupe.run(1, tick_s=2.5)
+    shard.answers = False
+    # It waits until the clock has caught up with its own.
+    troupe.run(ANSWER_TICKS)
+    assert shard.closed is None
+    shard.answers = True
+    troupe.run(20)
+    assert shard.closed is None
+
+
+def test_shards_that_never_simulate_lose_their_sectors_within_five_seconds() -> None:
+    troupe = Troupe(rocks(120, sectors=12))
+    honest = [troupe.shard(f"shard-{number}", ticks=8) for number in (1, 2)]
+    pilots = [troupe.pilot(ticks=2) for _ in range(12)]
+    for number, pilot in enumerate(pilots):
+        troupe.put(pilot.net_id, (number + 0.5) * SIZE)
+    troupe.run(40)
+    idle = [troupe.shard(f"idle-{number}", ticks=1, answers=False) for number in range(6)]
+    troupe.run(3)
+    # Each was given one pilot to prove itself with; it had no answer for it.
+    given = [sum(pilot.net_id in shard.bodies for pilot in pilots) for shard in idle]
+    assert max(given) == 1
+    troupe.run(round(5.0 / RULES.tick_s))
+    numbers = {shard.number for shard in honest}
+    assert {troupe.owner_of(pilot.net_id) for pilot in pilots} <= numbers
+    for shard, count in zip(idle, given, strict=True):
+        if count:
+            assert shard.closed is not None
+            assert not troupe.core.mesh.leases.sectors_of(shard.number)
+
+
+def test_a_flood_of_own_rows_is_dropped_unread_and_then_fenced() -> None:
+    troupe = Troupe(rocks(14, sectors=2))
+    honest = troupe.shard("shard-1", ticks=8)
+    loud = troupe.shard("shard-2", ticks=8)
+    judged = []
+    take = troupe.core.shards.take_rows
+
+    def count(shard):  # type: ignore[no-untyped-def]
+        judged.append(len(shard.proposals))
+        return take(shard)
+
+    troupe.core.shards.take_rows = count  # type: ignore[method-assign]
+
+    def flood() -> None:
+        for _ in range(200):
+            loud.propose(list(loud.bodies.values()), troupe.core.tick + 1)
+
+    loud.act = flood  # type: ignore[method-assign]
+    assert ticks_until_closed(troupe, loud, 20) <= 5
+    assert "more than it can have to say" in loud.words
+    assert max(judged) <= 200
+    assert honest.closed is None
+    troupe.run(4)
+    assert set(troupe.owners()) == {honest.number}
+
+
+def test_who_was_fenced_for_what_it_did_stays_out_and_gets_nothing_back() -> None:
+    troupe, shard = lone_pilot()
+    other = troupe.shard("shard-2", ticks=8)
+    shard.answers = False
+    ticks_until_closed(troupe, shard, 100)
+    again = troupe.shard("shard-1", ticks=4)
+    assert again.number == 0
+    assert "may come back in" in again.words
+    troupe.run(round(BARRED_S / RULES.tick_s))
+    sectors = set(other.sectors)
+    later = troupe.shard("shard-1", ticks=4)
+    assert later.number == 1
+    assert other.sectors == sectors - later.sectors
+
+
+def test_a_shard_that_was_silent_may_come_back_at_once() -> None:
+    troupe = Troupe(rocks(4))
+    shard = troupe.shard("shard-1", ticks=6)
+    shard.silent = True
+    troupe.run(30)
+    assert len(troupe.core.shards.shards) == 0
+    assert troupe.shard("shard-1", ticks=4).number == 1
+
+
+def test_messages_before_the_hello_are_few() -> None:
+    troupe = Troupe(rocks(4))
+    shard = ScriptedShard(troupe, "shard-1")
+    shard.act = lambda: None  # type: ignore[method-assign]
+    troupe.peers.append(shard)
+    shard.endpoint.datagrams_to_send(troupe.now)
+    for _ in range(40):
+        shard.endpoint.send(0, b"x")
+    troupe.run(4)
+    assert shard.closed in (None, CloseReason.CLOSED_BY_PEER)
+
+
+def test_an_unproven_shard_is_given_one_pilot_at_a_time() -> None:
+    troupe = Troupe(rocks(40, sectors=4))
+    old = troupe.shard("shard-1", ticks=8)
+    pilots = [troupe.pilot(ticks=2) for _ in range(6)]
+    for number, pilot in enumerate(pilots):
+        troupe.put(pilot.net_id, 3.5 * SIZE, 100.0 + 100.0 * number)
+    troupe.run(20)
+    new = troupe.shard("shard-2", ticks=1)
+    new.answers = False
+    troupe.run(8)
+    assert (3, 0) in new.sectors
+    assert sum(troupe.owner_of(pilot.net_id) == new.number for pilot in pilots) == 1
+    new.answers = True
+    troupe.run(10)
+    assert {troupe.owner_of(pilot.net_id) for pilot in pilots} == {new.number}
+    assert old.closed is None

@@ -1,0 +1,169 @@
+"""What shards are given, how fast, and who gets what when they come and go."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.errors import CloseReason
+from sidereal.replication.links.shardlink import ADOPT_WITHIN_S, SHARD_SILENCE_S
+from sidereal.replication.links.shardsender import ADOPT_ROWS_PER_S, ADOPTING_ROWS_MAX
+from sidereal.replication.ownership.handover import HANDOVER_MARGIN
+
+from .troupe import RULES, SIZE, Troupe, rocks
+
+PER_TICK = int(ADOPT_ROWS_PER_S * RULES.tick_s)
+MANY = 12_000
+
+
+def test_many_entities_are_given_in_paced_pieces() -> None:
+    troupe = Troupe(rocks(MANY))
+    shard = troupe.shard("shard-1")
+    while len(shard.bodies) < MANY:
+        troupe.run(1)
+    assert max(rows for _, rows in shard.given) <= PER_TICK
+    assert len({tick for tick, _ in shard.given}) == MANY // PER_TICK
+    assert shard.closed is None
+
+
+def test_a_shard_that_adopts_slowly_is_given_no_more_than_it_takes() -> None:
+    troupe = Troupe(rocks(MANY))
+    shard = troupe.shard("shard-1")
+    shard.adopts = False
+    troupe.run(40)
+    assert len(shard.bodies) <= ADOPTING_ROWS_MAX + 3 * PER_TICK
+    assert troupe.core.mesh.waiting == MANY - len(shard.bodies)
+
+
+def test_a_shard_that_adopts_nothing_is_fenced_and_the_others_get_its_sectors() -> None:
+    troupe = Troupe(rocks(MANY, sectors=2))
+    shard = troupe.shard("shard-1", ticks=0)
+    shard.adopts = False
+    troupe.run(round(ADOPT_WITHIN_S / RULES.tick_s) + 8)
+    assert shard.closed is not None
+    assert "adopts nothing" in shard.words
+    assert len(troupe.core.shards.shards) == 0
+
+
+def test_who_waits_for_a_new_owner_is_simulated_by_the_old_one() -> None:
+    troupe = Troupe(rocks(MANY, sectors=2))
+    old = troupe.shard("shard-1", ticks=MANY // PER_TICK + 8)
+    new = troupe.shard("shard-2", ticks=6)
+    beyond = SIZE + HANDOVER_MARGIN
+    moving = int((rocks(MANY, sectors=2)["x"] > beyond).sum())
+    waiting = [net_id for net_id in old.bodies if old.bodies[net_id]["x"] > beyond]
+    assert 0 < len(new.bodies) < moving
+    assert len(waiting) + len(new.bodies) == moving
+    assert not old.bodies.keys() & new.bodies.keys()
+    moved = waiting[-1]
+    row = old.bodies[moved].copy()
+    row["vx"] = 7.0
+    old.propose([row], troupe.core.tick + 1)
+    troupe.run(1)
+    assert troupe.owner_of(moved) == old.number
+    troupe.run(moving // PER_TICK + 8)
+    # It was sent as its former owner had left it, not as it was when its sector changed hands.
+    assert new.bodies[moved]["vx"] == 7.0
+    assert troupe.owners() == {old.number: MANY - moving, new.number: moving}
+    assert troupe.core.mesh.handovers == 0
+    assert troupe.core.mesh.rebalanced == moving
+
+
+def test_beats_do_not_wait_for_what_is_given() -> None:
+    troupe = Troupe(rocks(MANY))
+    shard = troupe.shard("shard-1", ticks=30)
+    assert [beat.tick for beat in shard.beats[-20:]] == list(
+        range(troupe.core.tick - 19, troupe.core.tick + 1)
+    )
+
+
+def test_what_comes_back_gets_back_what_it_had_and_nobody_else_moves() -> None:
+    troupe = Troupe(rocks(90, sectors=9))
+    shards = [troupe.shard(f"shard-{number}", ticks=8) for number in (1, 2, 3)]
+    before = [set(shard.sectors) for shard in shards]
+    assert all(before)
+    shards[1].silent = True
+    troupe.run(round(SHARD_SILENCE_S / RULES.tick_s) + 4)
+    assert set(troupe.owners()) == {1, 3}
+    kept = {
+        net_id: shard.bodies[net_id]["epoch"]
+        for shard in (shards[0], shards[2])
+        for net_id in shard.bodies
+        if int(shard.bodies[net_id]["x"] // SIZE) not in {x for x, _ in before[1]}
+    }
+    again = troupe.shard("shard-2", ticks=8)
+    assert again.number == 2
+    assert [shards[0].sectors, again.sectors, shards[2].sectors] == before
+    for shard in (shards[0], shards[2]):
+        for net_id in shard.bodies:
+            assert shard.bodies[net_id]["epoch"] == kept[net_id]
+
+
+def test_number_and_name_agree_whoever_comes_first() -> None:
+    troupe = Troupe(rocks(10, sectors=3))
+    numbers = {name: troupe.shard(name).number for name in ("shard-3", "shard-1", "alpha", "b-2")}
+    assert numbers == {"shard-3": 3, "shard-1": 1, "alpha": 2, "b-2": 4}
+
+
+def test_a_newer_session_takes_the_place_of_the_older_one_at_once() -> None:
+    troupe = Troupe(rocks(40, sectors=4))
+    other = troupe.shard("shard-1", ticks=8)
+    older = troupe.shard("shard-2", ticks=8, incarnation=b"a" * 16, session=1)
+    had, others = set(older.sectors), set(other.sectors)
+    older.silent = True
+    newer = troupe.shard("shard-2", ticks=4, incarnation=b"a" * 16, session=2)
+    assert [shard.name for shard in troupe.core.shards.shards] == ["shard-1", "shard-2"]
+    assert newer.number == older.number
+    assert (newer.sectors, other.sectors) == (had, others)
+    assert set(newer.bodies) == set(older.bodies)
+    assert all(newer.bodies[i]["epoch"] > older.bodies[i]["epoch"] for i in newer.bodies)
+
+
+def test_an_older_session_does_not_come_back_over_a_newer_one() -> None:
+    troupe = Troupe(rocks(4))
+    newer = troupe.shard("shard-1", incarnation=b"a" * 16, session=2)
+    older = troupe.shard("shard-1", incarnation=b"a" * 16, session=1)
+    assert "newer session" in older.words
+    assert newer.closed is None
+    troupe.run(30)
+    assert older.closed is not None
+    assert len(troupe.core.shards.shards) == 1
+
+
+def test_two_processes_of_one_name_are_never_there_at_a_time() -> None:
+    troupe = Troupe(rocks(4))
+    first = troupe.shard("shard-1")
+    second = troupe.shard("shard-1")
+    assert first.closed is not None
+    assert "a name of its own" in first.words
+    assert second.closed is None
+    assert len(troupe.core.shards.shards) == 1
+    assert set(troupe.owners()) == {second.number}
+
+
+def test_the_last_rows_of_a_shard_that_says_farewell_count() -> None:
+    troupe = Troupe(rocks(3))
+    shard = troupe.shard("shard-1", ticks=6)
+    net_id, row = next(iter(shard.bodies.items()))
+    row = row.copy()
+    row["vx"] = 9.0
+    shard.act = lambda: None  # type: ignore[method-assign]
+    shard.propose([row], troupe.core.tick + 1)
+    shard.say_farewell()
+    troupe.run(1)
+    slot = troupe.core.world.columns.slots_of(np.array([net_id]))
+    assert troupe.core.world.columns["vx"][slot] == 9.0
+    assert len(troupe.core.shards.shards) == 0
+    assert shard.closed is CloseReason.CLOSED_LOCALLY
+
+
+def test_any_number_of_entities_leaves_a_shard_at_once() -> None:
+    troupe = Troupe(rocks(4))
+    shard = troupe.shard("shard-1", ticks=6)
+    link = troupe.core.shards
+    count = 400_000
+    net_id = np.arange(1_000_000, 1_000_000 + count)
+    link.send_release(next(iter(link.shards)), net_id, np.ones(count), troupe.core.tick)
+    before = shard.heard["Release"]
+    troupe.run(20)
+    assert shard.heard["Release"] - before == count // 10_000
+    assert shard.closed is None
