@@ -17,6 +17,7 @@ from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.protocol.state.stream import MOVED, OWN_BLOCK, CellStream
 from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.limits import EdgeLimits
 
 RULES = Rules(sector_size=100.0, cell_size=25.0, view_radius_cells=1)
 STATE = [f.name for f in SCHEMA.state_fields]
@@ -190,7 +191,7 @@ class Rig:
     def __init__(self, seed: int, players: int, tick: int = 1, size: float = 200.0, cap: int = 16):
         self.rng = np.random.default_rng([seed, 1])
         self.world = World(np.random.default_rng([seed, 2]), tick, size)
-        self.fanout = Fanout(SCHEMA, RULES, self.world.stream, players + 1, datagrams_max=cap)
+        self.fanout = Fanout(SCHEMA, RULES, self.world.stream, players + 1, EdgeLimits(cap))
         self.cap = cap
         self.players: dict[int, Player] = {}
         self.faults = Faults()

@@ -26,15 +26,18 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.edge.leaseviews import LEASE_RADIUS, LEASES_EVERY_TICKS
+from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.world import SECTOR_EMPTY_TICKS_MAX, SECTORS_CHECKED_EVERY
 
 WALL = 1_700_000_000.0
 SERVER = Address("192.0.2.1", 4000)
 PEER = Address("198.51.100.1", 5000)
+EMPTY_TICKS = LIMITS.world.sector_empty_ticks
+CHECKED_TICKS = LIMITS.world.sectors_checked_every_ticks
+LEASES_TICKS = LIMITS.edge.leases_every_ticks
 RULES = Rules()
 SPEED = RULES.speed_max
 
@@ -155,10 +158,10 @@ def fleet(count: int, vx: float) -> np.ndarray:
 
 def test_sectors_that_were_left_long_ago_are_forgotten() -> None:
     voyage = Voyage(fleet(2, SPEED))
-    ticks = 6 * SECTOR_EMPTY_TICKS_MAX
+    ticks = 6 * EMPTY_TICKS
     voyage.run(ticks)
     visited = 2 * ticks * RULES.tick_s * SPEED / RULES.sector_size
-    kept = 2 * (SECTOR_EMPTY_TICKS_MAX + SECTORS_CHECKED_EVERY) * RULES.tick_s * SPEED
+    kept = 2 * (EMPTY_TICKS + CHECKED_TICKS) * RULES.tick_s * SPEED
     most = kept / RULES.sector_size + 4
     core = voyage.core
     assert most < visited
@@ -177,10 +180,10 @@ def test_an_empty_sector_is_let_go_within_four_seconds_and_its_lease_with_it() -
     while voyage.core.mesh.leases.holder_of((0, 0)):
         voyage.run(1)
     ticks = voyage.core.tick - left_at
-    assert SECTOR_EMPTY_TICKS_MAX < ticks <= SECTOR_EMPTY_TICKS_MAX + SECTORS_CHECKED_EVERY + 1
+    assert EMPTY_TICKS < ticks <= EMPTY_TICKS + CHECKED_TICKS + 1
     assert ticks * RULES.tick_s <= 4.0 + RULES.tick_s
     assert len(voyage.core.world.sectors.keys) == 1
-    voyage.run(2 * LEASES_EVERY_TICKS)
+    voyage.run(2 * LEASES_TICKS)
     assert voyage.holders == {(1, 0): 1}
 
 
@@ -193,7 +196,7 @@ def test_what_goes_to_and_fro_over_a_border_does_not_make_leases_flap() -> None:
     for _ in range(4):
         for side in (900.0, 1100.0):
             columns["x"][rows] = side
-            voyage.run(SECTOR_EMPTY_TICKS_MAX // 2)
+            voyage.run(EMPTY_TICKS // 2)
         epochs.append(voyage.core.mesh.leases.epoch)
     assert len(set(epochs)) == 1
 
@@ -201,7 +204,7 @@ def test_what_goes_to_and_fro_over_a_border_does_not_make_leases_flap() -> None:
 def test_a_sector_with_something_in_it_stays() -> None:
     voyage = Voyage(fleet(3, 0.0))
     before = voyage.core.mesh.leases.rows().tobytes()
-    voyage.run(SECTOR_EMPTY_TICKS_MAX + 2 * SECTORS_CHECKED_EVERY)
+    voyage.run(EMPTY_TICKS + 2 * CHECKED_TICKS)
     assert voyage.core.mesh.leases.rows().tobytes() == before
 
 
@@ -209,7 +212,7 @@ def test_leases_are_not_sent_with_every_change() -> None:
     voyage = Voyage(fleet(40, 0.0))
     voyage.run(20)
     before = len(voyage.shown)
-    for tick in range(10 * LEASES_EVERY_TICKS):
+    for tick in range(10 * LEASES_TICKS):
         voyage.core.mesh.leases.grow({(tick % 2, -1): 1.0}, {})
         voyage.core.mesh.leases.vacate([((tick + 1) % 2, -1)])
         voyage.run(1)
@@ -223,10 +226,10 @@ def test_only_leases_around_are_shown() -> None:
     leases = voyage.core.mesh.leases
     far = {(x, y): 1.0 for x in range(100) for y in range(100) if max(x, y) > LEASE_RADIUS}
     leases.grow(far, {})
-    voyage.run(3 * LEASES_EVERY_TICKS)
+    voyage.run(3 * LEASES_TICKS)
     assert len(voyage.shown) == before
     leases.grow({(LEASE_RADIUS, LEASE_RADIUS): 1.0}, {})
-    voyage.run(3 * LEASES_EVERY_TICKS)
+    voyage.run(3 * LEASES_TICKS)
     (message,) = voyage.shown[before:]
     assert len(message.rows) == HOLDER_ROW.itemsize
     assert voyage.holders == {(0, 0): 1, (LEASE_RADIUS, LEASE_RADIUS): 1}
@@ -235,7 +238,7 @@ def test_only_leases_around_are_shown() -> None:
 def test_who_looks_elsewhere_is_shown_the_leases_there() -> None:
     voyage = Voyage(fleet(20, 0.0))
     voyage.client.send(PlayerChannel.COMMAND, encode_message(LookAt(500.0, 15_500.0)))
-    voyage.run(3 * LEASES_EVERY_TICKS)
+    voyage.run(3 * LEASES_TICKS)
     assert voyage.holders == voyage.truth(middle=(0, 15))
     assert len(voyage.holders) == LEASE_RADIUS + 5
 
@@ -246,7 +249,7 @@ def test_clients_are_told_that_the_last_shard_has_gone_and_that_one_has_come() -
     slots = world.columns.rows()
     assert world.attributes["shard"][slots].tolist() == [1, 1]
     voyage.shard.close(voyage.now)
-    voyage.run(LEASES_EVERY_TICKS)
+    voyage.run(LEASES_TICKS)
     assert voyage.holders == {}
     assert world.attributes["shard"][slots].tolist() == [0, 0]
     assert len(voyage.core.mesh.leases.rows()) == 0

@@ -7,7 +7,6 @@ import pytest
 
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
 from sidereal.protocol.limits import (
-    SECTION_PARTS_MAX,
     SNAPSHOT_SIZE_MAX,
 )
 from sidereal.protocol.rules import Rules
@@ -18,7 +17,9 @@ from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.snapshot import Snapshot, read_snapshot_untrusted
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
 from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.limits import LIMITS, EdgeLimits
 
+SMALL = EdgeLimits(datagrams=LIMITS.edge.section_parts + 1)
 RULES = Rules(view_radius_cells=1)
 WINDOW = 9
 CENTRE = (1, 1)
@@ -27,10 +28,10 @@ CENTRE = (1, 1)
 class Server:
     """A world without motion: entities in cells, and what its clients are sent."""
 
-    def __init__(self, datagrams_max: int = 16) -> None:
+    def __init__(self, limits: EdgeLimits = LIMITS.edge) -> None:
         self.stream = CellStream(SCHEMA, RULES)
         self.table = SectorTable(RULES)
-        self.fanout = Fanout(SCHEMA, RULES, self.stream, 4, datagrams_max)
+        self.fanout = Fanout(SCHEMA, RULES, self.stream, 4, limits)
         self.tick = 0
         self.cells: dict[int, tuple[int, int]] = {}
         self.changed: dict[int, int] = {}
@@ -341,7 +342,7 @@ def test_who_left_during_a_transfer_is_told_as_left(server: Server) -> None:
 
 
 def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
-    server = Server(datagrams_max=SECTION_PARTS_MAX + 1)
+    server = Server(limits=SMALL)
     server.fanout.join(0)
     server.look(0)
     for column in range(WINDOW):
@@ -353,7 +354,7 @@ def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
     assert server.sent[0][0].deferred == WINDOW - len(server.sections())
     told: set[int] = set()
     for _ in range(6):
-        assert len(server.sent[0]) <= SECTION_PARTS_MAX + 1
+        assert len(server.sent[0]) <= SMALL.datagrams
         told |= set(server.sections())
         assert server.quiet() + len(server.sections()) <= WINDOW
         server.step()
@@ -361,7 +362,7 @@ def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
 
 
 def test_what_is_put_off_is_neither_told_nor_quiet_nor_acked() -> None:
-    server = Server(datagrams_max=SECTION_PARTS_MAX + 1)
+    server = Server(limits=SMALL)
     server.fanout.join(0)
     server.look(0)
     for column in range(WINDOW):
@@ -443,5 +444,10 @@ def test_records_that_cannot_be_sent_are_refused() -> None:
     schema = Schema((*BASE_COMPONENTS, huge))
     with pytest.raises(ConfigError):
         Fanout(schema, RULES, CellStream(schema, RULES), 1)
-    with pytest.raises(ConfigError):
-        Fanout(SCHEMA, RULES, CellStream(SCHEMA, RULES), 1, SECTION_PARTS_MAX)
+
+
+def test_a_client_gets_more_datagrams_than_a_cell_has_parts() -> None:
+    parts = LIMITS.edge.section_parts
+    with pytest.raises(ConfigError, match="section_parts < datagrams"):
+        EdgeLimits(datagrams=parts)
+    assert EdgeLimits(datagrams=parts + 1).datagrams == parts + 1

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.replication.ownership.leases import CHANGES_KEPT, LeaseTable, count_by_sector
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.ownership.leases import LeaseTable, count_by_sector
 
 SQUARE = {(x, y): 80.0 for x in range(-2, 3) for y in range(-2, 3)}
 
@@ -124,7 +125,7 @@ def test_who_asks_for_changes_too_old_to_be_known_is_told_to_look_at_all() -> No
     table = LeaseTable()
     table.join(1, {(0, 0): 1.0})
     old = table.epoch
-    for _ in range(CHANGES_KEPT // 2):
+    for _ in range(LIMITS.ownership.lease_changes // 2):
         table.grow({(1, 0): 1.0}, {})
         table.vacate([(1, 0)])
     changed = table.changed_since(old)

@@ -14,7 +14,8 @@ from sidereal.protocol.message.codec import HOLDER_ROW
 from sidereal.protocol.message.player import Leases
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import SECTOR_MAX
-from sidereal.replication.edge.leaseviews import LEASES_EVERY_TICKS, LeaseViews, Shown
+from sidereal.replication.edge.leaseviews import LeaseViews, Shown
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.leases import LeaseTable
 
 RULES = Rules()
@@ -61,7 +62,7 @@ class Rig:
             self.views.acked(client, [tag])
 
     def settle(self) -> None:
-        for _ in range(LEASES_EVERY_TICKS):
+        for _ in range(LIMITS.edge.leases_every_ticks):
             for shown in self.step():
                 self.deliver(shown)
 
@@ -105,8 +106,8 @@ def test_a_change_outside_the_square_is_not_sent(rig: Rig) -> None:
 def test_what_is_not_acked_is_sent_again_but_not_with_every_tick(rig: Rig) -> None:
     rig.table.grow({(1, 1): 1.0}, {})
     sent = [rig.tick for _ in range(20) if rig.step()]
-    assert len(sent) == 20 // LEASES_EVERY_TICKS
-    assert {b - a for a, b in pairwise(sent)} == {LEASES_EVERY_TICKS}
+    assert len(sent) == 20 // LIMITS.edge.leases_every_ticks
+    assert {b - a for a, b in pairwise(sent)} == {LIMITS.edge.leases_every_ticks}
 
 
 def test_what_changes_before_the_ack_comes_is_sent_with_the_rest(rig: Rig) -> None:
@@ -114,10 +115,10 @@ def test_what_changes_before_the_ack_comes_is_sent_with_the_rest(rig: Rig) -> No
     (first,) = rig.step()
     rig.table.vacate([(1, 1)])
     rig.table.grow({(1, 0): 1.0}, {})
-    (second,) = (shown for _ in range(LEASES_EVERY_TICKS) for shown in rig.step())
+    (second,) = (shown for _ in range(LIMITS.edge.leases_every_ticks) for shown in rig.step())
     assert rows_of(second.message) == {(1, 1): SHARD_NONE, (1, 0): 1}
     rig.deliver(first)
-    (third,) = (shown for _ in range(LEASES_EVERY_TICKS) for shown in rig.step())
+    (third,) = (shown for _ in range(LIMITS.edge.leases_every_ticks) for shown in rig.step())
     assert rows_of(third.message) == {(1, 1): SHARD_NONE, (1, 0): 1}
     rig.deliver(third)
     assert rig.known[0] == rig.truth(0)

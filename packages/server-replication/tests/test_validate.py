@@ -10,10 +10,8 @@ import pytest
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.validate import (
-    FUTURE_TICKS_MAX,
-    SUPERSEDED_TICKS_MAX,
-    UNREPORTED_S_MAX,
     Verdict,
     judge_rows,
 )
@@ -57,7 +55,7 @@ def test_a_possible_row_is_accepted() -> None:
         ({"epoch": 4}, Verdict.STALE_EPOCH),
         ({"epoch": 6}, Verdict.STALE_EPOCH),
         ({"tick": TICK - 20}, Verdict.REPEATED),
-        ({"tick": TICK + FUTURE_TICKS_MAX + 1}, Verdict.FUTURE_TICK),
+        ({"tick": TICK + LIMITS.proposals.future_ticks + 1}, Verdict.FUTURE_TICK),
         ({"x": np.nan}, Verdict.OUT_OF_RANGE),
         ({"vy": np.inf}, Verdict.OUT_OF_RANGE),
         ({"vx": 200.0, "vy": 200.0}, Verdict.TOO_FAST),
@@ -92,7 +90,7 @@ def test_a_row_of_another_shards_entity_is_refused() -> None:
 
 def test_a_row_on_its_way_during_a_handover_is_no_fault() -> None:
     assert judge(handover_tick=TICK - 1, epoch=4) is Verdict.SUPERSEDED
-    late = TICK - SUPERSEDED_TICKS_MAX - 1
+    late = TICK - LIMITS.proposals.superseded_ticks - 1
     assert judge(handover_tick=late, epoch=4) is Verdict.STALE_EPOCH
 
 
@@ -114,7 +112,7 @@ def test_displacement_is_measured_from_the_committed_reference() -> None:
 @pytest.mark.parametrize("seconds", [60, 3600])
 def test_what_has_rested_for_long_is_not_somewhere_else_at_once(seconds: int) -> None:
     far = TICK + seconds * Rules().tick_hz
-    reach = 2 * UNREPORTED_S_MAX * Rules().speed_max
+    reach = 2 * LIMITS.proposals.unreported_s * Rules().speed_max
     assert judge(now=far, tick=far, x=reach) is Verdict.ACCEPTED
     assert judge(now=far, tick=far, x=reach + 6.0) is Verdict.TOO_FAR
 

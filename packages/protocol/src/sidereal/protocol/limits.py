@@ -1,11 +1,16 @@
-"""Every bound on a queue, a buffer, a count or a retry, and how they relate.
+"""Bounds that are laid out in bytes or that the transport goes by, and how they relate.
 
-A limit that two processes must agree on is part of the protocol; changing one changes the wire.
+Numbers that only tuning decides are fields of `Limits` values, which every core is given; what both
+ends of a link must agree on beyond bytes is among the `Rules`.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sidereal.protocol.errors import ConfigError
 
 # -- session ----------------------------------------------------------------------------------
 PAYLOAD_SIZE_MAX: Final = 1200
@@ -87,11 +92,7 @@ MALFORMED_PAYLOADS_MAX: Final = 16
 # -- streams ----------------------------------------------------------------------------------
 SNAPSHOT_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX
 SNAPSHOT_DATAGRAMS_MAX: Final = 16
-"""Datagrams of one client's snapshot; what does not fit waits for the next tick."""
-SECTION_PARTS_MAX: Final = 8
-"""Parts in which a cell is told within one tick; a larger one lasts several."""
-REPLACE_PARTS_MAX: Final = 3
-"""The same when the cell is told whole."""
+"""Datagrams of one client's snapshot: their numbers fit into the tags of acks."""
 GRAVES_HELD_MAX: Final = 1 << 16
 """Tombstones a receiver remembers, so that nothing late brings back the dead."""
 
@@ -153,4 +154,22 @@ assert SILENT_RATE * RTO_S_MAX <= WINDOW_SIZE_MIN
 assert WINDOW_SIZE_MIN <= WINDOW_SIZE_INITIAL <= WINDOW_SIZE_MAX
 assert WINDOW_SIZE_MAX <= ACK_SPAN_MAX * PAYLOAD_SIZE_MAX
 assert CONTROLS_PER_MESSAGE_MAX <= INPUTS_UNANSWERED_MAX
-assert REPLACE_PARTS_MAX <= SECTION_PARTS_MAX < SNAPSHOT_DATAGRAMS_MAX
+
+
+def check_limits(limits: Any, problems: Sequence[str] = ()) -> None:
+    """Check that every number of a `Limits` value is above 0, and that nothing else is wrong.
+
+    Args:
+        limits: a dataclass of numbers and of further such values.
+        problems: relations that do not hold, in words.
+
+    Raises:
+        ConfigError: naming every problem at once.
+    """
+    found = [
+        f"{field.name} must be above 0"
+        for field in dataclasses.fields(limits)
+        if isinstance(value := getattr(limits, field.name), int | float) and not value > 0
+    ]
+    if found or problems:
+        raise ConfigError("; ".join([*found, *problems]))

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 
+from sidereal.replication.limits import LIMITS, ProposalLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.validate import (
     FAULTS,
-    SUPERSEDED_TICKS_MAX,
     Verdict,
     judge_rows,
 )
@@ -27,18 +27,25 @@ class Ingest:
         rejected: rows that were refused, by reason.
     """
 
-    def __init__(self, world: World, shards: ShardLink, inputs: InputLog) -> None:
+    def __init__(
+        self,
+        world: World,
+        shards: ShardLink,
+        inputs: InputLog,
+        limits: ProposalLimits = LIMITS.proposals,
+    ) -> None:
         self.committed = 0
         self.fenced = 0
         self.rejected: Counter[str] = Counter()
         self._world = world
         self._shards = shards
         self._inputs = inputs
+        self._limits = limits
 
     def commit(self, tick: int) -> None:
         """Judge all that has come since the last tick, commit it, and answer what is wrong."""
         columns = self._world.columns
-        departed = self._world.departed_since(tick - SUPERSEDED_TICKS_MAX)
+        departed = self._world.departed_since(tick - self._limits.superseded_ticks)
         for shard in self._shards.shards:
             records = self._shards.take_rows(shard)
             if not len(records):
@@ -54,6 +61,7 @@ class Ingest:
                 tick=tick,
                 schema=self._world.schema,
                 rules=self._world.rules,
+                limits=self._limits,
             )
             accepted = verdicts == Verdict.ACCEPTED
             self._world.commit(slots[accepted], records[accepted], tick)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-NOTES_MAX: Final = 1000
-"""Notes that wait to be taken; the oldest are dropped."""
+from sidereal.replication.limits import LIMITS
 
 
 class Note(NamedTuple):
@@ -20,8 +19,8 @@ class Note(NamedTuple):
 class Notes:
     """The notes that wait to be taken."""
 
-    def __init__(self) -> None:
-        self._waiting: deque[Note] = deque(maxlen=NOTES_MAX)
+    def __init__(self, notes_max: int = LIMITS.notes) -> None:
+        self._waiting: deque[Note] = deque(maxlen=notes_max)
 
     def add(self, tick: int, event: str, **fields: int | str) -> None:
         """Note an event."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from sidereal.protocol.ids import (
     SHARD_PROTOCOL_ID,
     Address,
 )
-from sidereal.protocol.limits import SHARD_SLOTS_MAX, TICKS_CATCH_UP_MAX
+from sidereal.protocol.limits import SHARD_SLOTS_MAX
 from sidereal.protocol.links import (
     PLAYER_BUDGET,
     PLAYER_CHANNELS,
@@ -40,6 +41,7 @@ from sidereal.replication.fleet import Fleet
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink, sessions_max
 from sidereal.replication.links.players import Phase, Player
 from sidereal.replication.links.shardlink import ShardLink
@@ -101,26 +103,27 @@ class Replicator:
         rng: np.random.Generator,
         now: float,
         tick: int = 0,
+        limits: Limits = LIMITS,
     ) -> None:
         check_rules(rules)
         self.schema = schema
         self.rules = rules
-        self.tick = self._saved_at_tick = tick
-        self.ticks = Ticks(rules.tick_s, TICKS_CATCH_UP_MAX)
-        self.world = World(schema, rules)
-        leases = LeaseTable()
+        self.limits = limits
+        self.tick = tick
+        self.ticks = Ticks(rules.tick_s, limits.ticks_catch_up)
+        self.world = World(schema, rules, limits=limits.world)
+        leases = LeaseTable(limits.ownership.lease_changes)
         stream = CellStream(schema, rules)
-        fanout = Fanout(schema, rules, stream, clients_max)
-        lease_views = LeaseViews(rules, clients_max)
+        fanout = Fanout(schema, rules, stream, clients_max, limits.edge)
+        lease_views = LeaseViews(rules, clients_max, limits=limits.edge)
+        endpoint = partial(ServerEndpoint, entropy=entropy, now=now)
         self.clients = PlayerLink(
-            ServerEndpoint(
+            endpoint(
                 protocol_id=CLIENT_PROTOCOL_ID,
                 private_key=keys.clients,
                 public_addresses=client_addresses,
                 slots_max=sessions_max(clients_max),
                 channels=PLAYER_CHANNELS,
-                entropy=entropy,
-                now=now,
                 budget=PLAYER_BUDGET,
             ),
             fanout,
@@ -130,14 +133,12 @@ class Replicator:
             clients_max,
         )
         self.shards = ShardLink(
-            ServerEndpoint(
+            endpoint(
                 protocol_id=SHARD_PROTOCOL_ID,
                 private_key=keys.shards,
                 public_addresses=shard_addresses,
                 slots_max=SHARD_SLOTS_MAX,
                 channels=SHARD_CHANNELS,
-                entropy=entropy,
-                now=now,
                 budget=SHARD_BUDGET,
             ),
             schema,
@@ -145,10 +146,10 @@ class Replicator:
             now,
         )
         self.edge = Edge(self.world, stream, fanout, lease_views, self.clients)
-        self.notes = Notes()
+        self.notes = Notes(limits.notes)
         self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes)
-        self.ghosts = GhostStreams(self.world, leases, self.shards)
-        self.ingest = Ingest(self.world, self.shards, self.mesh.inputs)
+        self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
+        self.ingest = Ingest(self.world, self.shards, self.mesh.inputs, limits.proposals)
         self.saving = WriteBehind(self.world)
         self.fleet = Fleet(self.world, self.saving, entropy, rng)
         self._entropy = entropy

@@ -5,7 +5,7 @@ current; the shard owns it; the row is news; every number is finite and within i
 speed and displacement are possible; it answers the pilot that flies it. Displacement is measured
 twice, from where the entity was and from where it was taken to be by now: what has rested for an
 hour could be anywhere by its speed alone, but its shard would have said within a moment that it
-moves. A row fenced off within `SUPERSEDED_TICKS_MAX` of its entity's
+moves. A row fenced off within `superseded_ticks` of its entity's
 handover or departure was on its way when that happened: it is part of every handover and no fault.
 A row that is no newer than what was committed is a repetition, and no fault either.
 """
@@ -20,19 +20,10 @@ import numpy as np
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import Schema
-
-SUPERSEDED_TICKS_MAX: Final = 40
-"""How long after a handover rows of the former owner may still be on their way."""
-
-FUTURE_TICKS_MAX: Final = 10
-"""How far ahead of the world's clock a shard may simulate."""
+from sidereal.replication.limits import LIMITS, ProposalLimits
 
 DISPLACEMENT_SLACK: Final = 5.0
 """World units a row may be off what its speed limit allows (contacts push bodies apart)."""
-
-UNREPORTED_S_MAX: Final = 2.0
-"""How long an entity may have left its straight line before the first row of it comes through;
-a shard that is silent for half as long is fenced."""
 
 
 class Verdict(enum.IntEnum):
@@ -66,6 +57,7 @@ def judge_rows(
     tick: int,
     schema: Schema,
     rules: Rules,
+    limits: ProposalLimits = LIMITS.proposals,
 ) -> np.ndarray:
     """Judge one shard's proposed rows.
 
@@ -79,6 +71,7 @@ def judge_rows(
         tick: the tick about to be committed.
         schema: for the declared ranges.
         rules: for the speed limit.
+        limits: what is believed.
 
     Returns:
         uint8[n], a `Verdict` per row.
@@ -88,10 +81,10 @@ def judge_rows(
     epoch, row_tick = records["epoch"].astype(np.int64), records["tick"].astype(np.int64)
     current_epoch = columns.epoch[at].astype(np.int64)
     fenced = epoch != current_epoch
-    late = (epoch < current_epoch) & (tick - handover_tick[at] <= SUPERSEDED_TICKS_MAX)
+    late = (epoch < current_epoch) & (tick - handover_tick[at] <= limits.superseded_ticks)
     elapsed_s = (row_tick - columns.tick[at]) * rules.tick_s
     reach = rules.speed_max * elapsed_s + DISPLACEMENT_SLACK
-    unreported_s = np.minimum(elapsed_s, UNREPORTED_S_MAX)
+    unreported_s = np.minimum(elapsed_s, limits.unreported_s)
     # The line leads one way at most as fast as the entity may have gone the other.
     stray = 2 * rules.speed_max * unreported_s + DISPLACEMENT_SLACK
     with np.errstate(invalid="ignore", over="ignore"):
@@ -108,7 +101,7 @@ def judge_rows(
             (Verdict.STALE_EPOCH, fenced),
             (Verdict.NOT_OWNER, columns["shard"][at] != shard),
             (Verdict.REPEATED, row_tick <= columns.tick[at]),
-            (Verdict.FUTURE_TICK, row_tick > tick + FUTURE_TICKS_MAX),
+            (Verdict.FUTURE_TICK, row_tick > tick + limits.future_ticks),
             (Verdict.OUT_OF_RANGE, ~schema.valid_rows(records)),
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
             (Verdict.TOO_FAR, ~((displacement <= reach) & (strayed <= stray))),

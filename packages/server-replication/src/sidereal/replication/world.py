@@ -24,6 +24,7 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.quantize import encode_wire, quantised
 from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
 from sidereal.protocol.state.schema import Schema
+from sidereal.replication.limits import LIMITS, WorldLimits
 
 POSITION_TOLERANCE: Final = 0.05
 """World units that what clients extrapolate may be off the truth."""
@@ -32,18 +33,6 @@ HEADING_TOLERANCE: Final = 0.02
 """Radians that what clients extrapolate may be off the truth."""
 
 ACCOUNT_NONE: Final = 0
-
-DEPARTED_MAX: Final = 1 << 16
-"""Removed entities that are remembered; the oldest are forgotten first."""
-
-SECTOR_EMPTY_TICKS_MAX: Final = 60
-"""A sector in which nothing has been for this long is forgotten until something enters it. Shorter,
-and what goes to and fro over a border would have its lease granted and revoked every time; longer,
-and a world would carry along where its pilots were a while ago. Whoever has not acked yet who left
-it is told then that its cells are empty."""
-
-SECTORS_CHECKED_EVERY: Final = 20
-"""Ticks between two looks for empty sectors."""
 
 UUID: Final = np.dtype("V16")
 """An entity's name for life."""
@@ -105,13 +94,20 @@ class World:
         attributes_changed: int64 by slot, tick of `attributes`.
     """
 
-    def __init__(self, schema: Schema, rules: Rules, capacity: int = 4096) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        rules: Rules,
+        capacity: int = 4096,
+        limits: WorldLimits = LIMITS.world,
+    ) -> None:
         self.schema = schema
         self.rules = rules
+        self._limits = limits
         self.columns = Columns(schema, capacity)
         self.sectors = SectorTable(rules)
         self._next_net_id = 1
-        self._departed: deque[tuple[int, int]] = deque(maxlen=DEPARTED_MAX)
+        self._departed: deque[tuple[int, int]] = deque(maxlen=limits.departed)
         self.uuid = np.zeros(capacity, UUID)
         self.account = np.zeros(capacity, np.int64)
         self.group = np.full(capacity, -1, np.int32)
@@ -205,10 +201,10 @@ class World:
             fresh = np.full(max(more, len(self._occupied_at)), present.tick)
             self._occupied_at = np.concatenate([self._occupied_at, fresh])
         self._occupied_at[slot] = present.tick
-        if present.tick % SECTORS_CHECKED_EVERY:
+        if present.tick % self._limits.sectors_checked_every_ticks:
             return Empty(np.empty(0, np.int64), np.empty(0, np.int32))
         slots = self.sectors.slots_of(self.sectors.keys)
-        empty = present.tick - self._occupied_at[slots] > SECTOR_EMPTY_TICKS_MAX
+        empty = present.tick - self._occupied_at[slots] > self._limits.sector_empty_ticks
         keys, cells = self.sectors.keys[empty], self.sectors.cells_per_sector
         if len(keys):
             self.sectors.release(keys)

@@ -20,13 +20,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.errors import ConfigError, LocalProtocolError
-from sidereal.protocol.limits import REPLACE_PARTS_MAX, SECTION_PARTS_MAX, SNAPSHOT_DATAGRAMS_MAX
+from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.changelog import Ints
@@ -41,9 +39,7 @@ from sidereal.replication.edge.in_flight import TAG_BITS, Receipts, Sent
 from sidereal.replication.edge.sections import Layout, Sections
 from sidereal.replication.edge.transfer import Scope, Transfer
 from sidereal.replication.edge.windows import Windows
-
-RING_TICKS: Final = 2
-"""Over budget, a cell waits this much longer for each ring it is away from the centre."""
+from sidereal.replication.limits import LIMITS, EdgeLimits
 
 Message = tuple[int, bytes, int]
 """Client, datagram, and the tag by which to ack it."""
@@ -82,7 +78,7 @@ class Fanout:
         rules: Rules,
         stream: CellStream,
         clients_max: int,
-        datagrams_max: int = SNAPSHOT_DATAGRAMS_MAX,
+        limits: EdgeLimits = LIMITS.edge,
     ) -> None:
         """Begin without clients.
 
@@ -91,18 +87,16 @@ class Fanout:
             rules: for the window.
             stream: of the world they are told about.
             clients_max: rows for clients; `join` takes numbers below it.
-            datagrams_max: of one client in one tick, more than `SECTION_PARTS_MAX`.
+            limits: how much is sent at a time.
 
         Raises:
-            ConfigError: an entity's records do not fit into a datagram, or too few of those.
+            ConfigError: an entity's records do not fit into a datagram.
         """
-        if datagrams_max <= SECTION_PARTS_MAX:
-            raise ConfigError(f"datagrams_max must be more than {SECTION_PARTS_MAX}")
         self._rules = rules
         self._stream = stream
-        self._datagrams_max = datagrams_max
+        self._limits = limits
         self._layout = Layout(schema, rules)
-        self._windows = Windows(rules, clients_max)
+        self._windows = Windows(rules, clients_max, limits.sectors_at_once)
         self._section_age_max = rules.streams.section_age_max
         self._receipts = Receipts(rules.streams.reorder_ticks)
         self._transfers: dict[tuple[int, int], Transfer] = {}
@@ -217,7 +211,7 @@ class Fanout:
 
     def _divert_transfers(self, clients: Ints, sections: Sections) -> Sections:
         """Take out sections with too many parts, and begin a transfer for each."""
-        most = np.where(sections.since < 0, REPLACE_PARTS_MAX, SECTION_PARTS_MAX)
+        most = np.where(sections.since < 0, self._limits.replace_parts, self._limits.section_parts)
         large = self._layout.parts_of(sections) > most
         if not large.any():
             return sections
@@ -234,6 +228,7 @@ class Fanout:
                 self._stream,
                 Scope(*(slice(first, first + count) for first, count in pairs)),
                 self._layout.room,
+                self._limits.resend_ticks,
             )
             self._windows.lasting[client, column] = True
         self._counts["transfers"] += int(large.sum())
@@ -265,9 +260,9 @@ class Fanout:
         """
         count = len(clients)
         room_first = self._layout.room - np.array([len(block) for block in own_bytes])
-        most = np.full(count, self._datagrams_max)
+        most = np.full(count, self._limits.datagrams)
         for row, parts in due.items():
-            most[row] -= min(len(parts), self._datagrams_max - SECTION_PARTS_MAX)
+            most[row] -= min(len(parts), self._limits.datagrams - self._limits.section_parts)
         deferred = np.zeros(count, np.int64)
         cut = cut_datagrams(sections.row, sections.size, count, room_first, self._layout.room)
         over = cut.rank >= most[cut.row]
@@ -292,14 +287,14 @@ class Fanout:
         at = np.flatnonzero(np.isin(sections.row, rows))
         client, column = clients[sections.row[at]], sections.column[at]
         waiting_from = self._windows.sent[client, column]
-        score[at] = waiting_from + RING_TICKS * self._windows.ring(client, column)
+        score[at] = waiting_from + self._limits.ring_ticks * self._windows.ring(client, column)
         return np.lexsort((score, sections.row))
 
     def _choose_parts(self, cut: Cut, due: _Due) -> list[tuple[int, Transfer, int]]:
         """Fill what the sections have left of each client's budget with parts of transfers."""
         if not due:
             return []
-        left = self._datagrams_max - np.bincount(cut.row)
+        left = self._limits.datagrams - np.bincount(cut.row)
         return [(row, *pick) for row, parts in due.items() for pick in parts[: left[row]]]
 
     # -- datagrams ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ which the tick is newer than that. So with what was acked before, any one messag
 its tick: what is lost is made good by the next one, and one that is overtaken may be dropped.
 
 A client that has acked everything costs nothing. One that has not is sent a message every
-`LEASES_EVERY_TICKS`, which bounds both what changes without end and what is sent again.
+`leases_every_ticks`, which bounds both what changes without end and what is sent again.
 """
 
 from __future__ import annotations
@@ -27,18 +27,11 @@ from sidereal.protocol.space.cells import square_by_column
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
 from sidereal.protocol.state.changelog import Ints
+from sidereal.replication.limits import LIMITS, EdgeLimits
 from sidereal.replication.ownership.leases import LeaseTable
 
 LEASE_RADIUS: Final = 4
 """Sectors that a client is shown in each direction, unless its window reaches further."""
-
-LEASES_EVERY_TICKS: Final = 5
-"""Ticks between two messages to a client that has not acked everything."""
-
-CHANGES_AT_ONCE: Final = 1024
-"""Changed sectors that are compared with all clients in one go; bounds the memory it takes."""
-
-NEVER: Final = -LEASES_EVERY_TICKS
 
 
 class Shown(NamedTuple):
@@ -52,14 +45,23 @@ class Shown(NamedTuple):
 class LeaseViews:
     """What every client knows of the leases around it, client by row."""
 
-    def __init__(self, rules: Rules, clients_max: int, radius: int = LEASE_RADIUS) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        clients_max: int,
+        radius: int = LEASE_RADIUS,
+        limits: EdgeLimits = LIMITS.edge,
+    ) -> None:
         """Begin without clients.
 
         Args:
             rules: for the size of a window.
             clients_max: rows for clients.
             radius: sectors in each direction, at most `LEASE_RADIUS_MAX`.
+            limits: how much is sent at a time.
         """
+        self._limits = limits
+        self._never = -limits.leases_every_ticks
         reach = -(-rules.view_radius_cells // rules.cells_per_side)
         self._radius = min(max(radius, reach), LEASE_RADIUS_MAX)
         self._cells_per_side = rules.cells_per_side
@@ -69,8 +71,8 @@ class LeaseViews:
         self._middle_y: Ints = np.zeros(clients_max, np.int64)
         self._changed: Ints = np.zeros((clients_max, side * side), np.int64)
         self._newest: Ints = np.zeros(clients_max, np.int64)
-        self._acked: Ints = np.full(clients_max, NEVER, np.int64)
-        self._sent: Ints = np.full(clients_max, NEVER, np.int64)
+        self._acked: Ints = np.full(clients_max, self._never, np.int64)
+        self._sent: Ints = np.full(clients_max, self._never, np.int64)
         self._epoch = 0
         self._collected = -1
 
@@ -89,7 +91,7 @@ class LeaseViews:
         else:
             entered = np.ones(len(new[0]), np.bool_)
             self._active[client] = True
-            self._acked[client] = self._sent[client] = NEVER
+            self._acked[client] = self._sent[client] = self._never
             self._newest[client] = 0
         self._middle_x[client], self._middle_y[client] = x, y
         if entered.any():
@@ -107,10 +109,10 @@ class LeaseViews:
         if not len(clients):
             return
         side = 2 * self._radius + 1
-        for first in range(0, len(changed), CHANGES_AT_ONCE):
+        for first in range(0, len(changed), self._limits.sectors_at_once):
             x, y = (
                 axis.astype(np.int64)
-                for axis in unpack_sector(changed[first : first + CHANGES_AT_ONCE])
+                for axis in unpack_sector(changed[first : first + self._limits.sectors_at_once])
             )
             off_x = np.abs(self._middle_x[clients, None] - x)
             off_y = np.abs(self._middle_y[clients, None] - y)
@@ -128,7 +130,7 @@ class LeaseViews:
         """Write what clients are to be shown now; after `follow`, once per tick."""
         self._collected = tick
         due = self._active & (self._newest > self._acked)
-        due &= tick - self._sent >= LEASES_EVERY_TICKS
+        due &= tick - self._sent >= self._limits.leases_every_ticks
         # Only clients around whom something has changed: 15 µs each.
         return [self._write(client, tick, table) for client in np.flatnonzero(due).tolist()]
 

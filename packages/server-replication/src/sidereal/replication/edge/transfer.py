@@ -8,7 +8,7 @@ every part that gets through counts, however many there are and however lossy th
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,7 @@ from sidereal.protocol.state.stream import (
     SECTION,
     CellStream,
 )
-
-RESEND_TICKS: Final = 4
-"""A part is sent again when no ack has come for so long."""
-
-NEVER: Final = -RESEND_TICKS
+from sidereal.replication.limits import LIMITS
 
 
 class Scope(NamedTuple):
@@ -63,6 +59,7 @@ class Transfer:
         stream: CellStream,
         scope: Scope,
         room: int,
+        resend_ticks: int = LIMITS.edge.resend_ticks,
     ) -> None:
         """Share out what is to be told.
 
@@ -74,11 +71,13 @@ class Transfer:
             stream: just published.
             scope: what changed since.
             room: bytes of a datagram for section, extent and rows.
+            resend_ticks: a part is sent again when no ack has come for so long.
         """
         self.client, self.column, self.group = client, column, group
         self.since, self.to_tick = since, stream.tick
         self._parts = _share_out(stream, scope, room - SECTION.itemsize - EXTENT.itemsize)
-        self._sent: Ints = np.full(len(self._parts), NEVER, np.int64)
+        self._sent: Ints = np.full(len(self._parts), -resend_ticks, np.int64)
+        self._resend_ticks = resend_ticks
         self._missing: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)
 
     @property
@@ -88,7 +87,7 @@ class Transfer:
 
     def due(self, tick: int) -> list[int]:
         """Parts to be sent now, the longest unsent first."""
-        due = np.flatnonzero(self._missing & (self._sent <= tick - RESEND_TICKS))
+        due = np.flatnonzero(self._missing & (self._sent <= tick - self._resend_ticks))
         order: list[int] = due[np.argsort(self._sent[due], kind="stable")].tolist()
         return order
 

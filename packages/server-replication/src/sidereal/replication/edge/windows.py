@@ -8,8 +8,6 @@ nothing about it.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,12 +16,10 @@ from sidereal.protocol.space.cells import window_offsets
 from sidereal.protocol.space.sectors import SectorTable, unpack_sector
 from sidereal.protocol.state.changelog import Ints
 from sidereal.protocol.state.stream import columns_around
+from sidereal.replication.limits import LIMITS
 
 UNKNOWN = -1
 """In `acked`: the client may have nothing of the cell."""
-
-SECTORS_AT_ONCE: Final = 1024
-"""Sectors that are compared with all windows in one go; bounds the memory it takes."""
 
 
 class Windows:
@@ -40,7 +36,10 @@ class Windows:
         lasting: bool[clients, window], whether a transfer of it is under way.
     """
 
-    def __init__(self, rules: Rules, clients_max: int) -> None:
+    def __init__(
+        self, rules: Rules, clients_max: int, sectors_at_once: int = LIMITS.edge.sectors_at_once
+    ) -> None:
+        self._sectors_at_once = sectors_at_once
         self.rules = rules
         shape = (clients_max, rules.window_side**2)
         self.active: NDArray[np.bool_] = np.zeros(clients_max, np.bool_)
@@ -142,8 +141,8 @@ class Windows:
             for centre in (self.centre_x, self.centre_y)
             for reach in (-radius, radius)
         )
-        for first in range(0, len(sectors), SECTORS_AT_ONCE):
-            x, y = unpack_sector(sectors[first : first + SECTORS_AT_ONCE])
+        for first in range(0, len(sectors), self._sectors_at_once):
+            x, y = unpack_sector(sectors[first : first + self._sectors_at_once])
             inside = (x >= low_x) & (x <= high_x) & (y >= low_y) & (y <= high_y)
             seeing[clients] |= inside.any(axis=1)
         return seeing

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.state.schema import Schema, valid_values
-from sidereal.replication.validate import FUTURE_TICKS_MAX
+from sidereal.replication.limits import LIMITS
 
 CLOCK_MAX: Final = 1 << 31
 """No world is that old: half of what a tick on the wire can say, three years at 20 ticks/s."""
@@ -66,7 +66,7 @@ def find_faults(
         why, by row.
     """
     checks: list[tuple[str, NDArray[np.bool_]]] = [
-        ("tick", (tuples["tick"] >= 0) & (tuples["tick"] <= tick + FUTURE_TICKS_MAX)),
+        ("tick", (tuples["tick"] >= 0) & (tuples["tick"] <= tick + LIMITS.proposals.future_ticks)),
         ("epoch", (tuples["epoch"] >= 0) & (tuples["epoch"] <= EPOCH_MAX)),
     ]
     for field in schema.persisted_fields:

@@ -26,6 +26,7 @@ from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import RecordSender
 from sidereal.protocol.state.schema import Schema
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.leases import LeaseTable
@@ -33,9 +34,6 @@ from sidereal.replication.world import Present, World
 
 GHOST_RANGE: Final = 100.0
 """World units, along each axis, that a shard sees beyond its sectors; at most a sector."""
-
-GHOST_MESSAGES_MAX: Final = 128
-"""Messages to one shard per tick; rows beyond that wait, the longest unsent first."""
 
 _VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")])
 """Whose reference a row is, and which."""
@@ -173,9 +171,9 @@ class _Stream:
         versions: `_VERSION[n]`.
     """
 
-    def __init__(self, schema: Schema, rules: Rules) -> None:
+    def __init__(self, schema: Schema, rules: Rules, messages_max: int) -> None:
         self.sender = RecordSender(
-            schema.full_record, rules.streams.reorder_ticks, messages_max=GHOST_MESSAGES_MAX
+            schema.full_record, rules.streams.reorder_ticks, messages_max=messages_max
         )
         self.slots = np.empty(0, np.int64)
         self.versions = np.empty(0, _VERSION)
@@ -189,8 +187,15 @@ class GhostStreams:
         released: ghosts that shards were told to forget.
     """
 
-    def __init__(self, world: World, leases: LeaseTable, shards: ShardLink) -> None:
+    def __init__(
+        self,
+        world: World,
+        leases: LeaseTable,
+        shards: ShardLink,
+        messages_max: int = LIMITS.ownership.ghost_messages,
+    ) -> None:
         self.rows_sent = 0
+        self._messages_max = messages_max
         self.released = 0
         self._world = world
         self._shards = shards
@@ -206,7 +211,9 @@ class GhostStreams:
         self._note_changes(seen.slots, present.tick)
         streams, self._streams = self._streams, {}
         for shard in self._shards.shards:  # 60 µs each and 1 µs per message
-            stream = streams.get(shard.peer) or _Stream(self._world.schema, self._world.rules)
+            stream = streams.get(shard.peer) or _Stream(
+                self._world.schema, self._world.rules, self._messages_max
+            )
             self._streams[shard.peer] = stream
             first, end = np.searchsorted(seen.shard, (shard.shard, shard.shard + 1))
             self._tell(shard, stream, seen.slots[first:end], present.tick)

@@ -28,9 +28,7 @@ import numpy as np
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.codec import LEASE_ROW
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
-
-CHANGES_KEPT: Final = 1 << 14
-"""Changes that can be asked for; who asks for older ones is told to look at everything."""
+from sidereal.replication.limits import LIMITS
 
 _NEIGHBOURS: Final = tuple((dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (dx, dy) != (0, 0))
 
@@ -58,13 +56,13 @@ class LeaseTable:
     they change seldom. `holders_of` answers for whole columns of positions at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changes_max: int = LIMITS.ownership.lease_changes) -> None:
         self._leases: dict[tuple[int, int], Lease] = {}
         self._shards: dict[int, set[tuple[int, int]]] = {}
         self._left_behind: dict[int, set[tuple[int, int]]] = {}
         self._epoch = 0
         # The sector of every change, the newest last: each change has an epoch of its own.
-        self._changed: deque[tuple[int, int]] = deque(maxlen=CHANGES_KEPT)
+        self._changed: deque[tuple[int, int]] = deque(maxlen=changes_max)
         self._keys = np.empty(0, np.int64)
         self._holders = np.empty(0, np.uint16)
         self._epochs = np.empty(0, np.uint32)

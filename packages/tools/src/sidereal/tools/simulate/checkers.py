@@ -17,7 +17,7 @@ import numpy as np
 from sidereal.client.statistics import Stage
 from sidereal.replication.links.shardlink import SHARD_SILENCE_S
 from sidereal.replication.replicator import Replicator
-from sidereal.replication.validate import DISPLACEMENT_SLACK, FUTURE_TICKS_MAX
+from sidereal.replication.validate import DISPLACEMENT_SLACK
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.shard.shard import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.authority import TOKEN_TIMEOUT_S
@@ -221,7 +221,7 @@ class Continuity:
         again = flown[now["input_seq"][flown] < before["input_seq"][flown]]
         if len(again):
             yield f"{columns.net_id[again].tolist()} take inputs again"
-        ahead = slots[columns.tick[slots] > core.tick + FUTURE_TICKS_MAX]
+        ahead = slots[columns.tick[slots] > core.tick + core.limits.proposals.future_ticks]
         if len(ahead):
             yield f"{columns.net_id[ahead].tolist()} are ahead of time"
         speed = np.hypot(before["vx"][same], before["vy"][same])

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.client.statistics import Stage
 from sidereal.protocol.state.schema import Kind
-from sidereal.replication.edge.leaseviews import LEASE_RADIUS, LEASES_EVERY_TICKS
+from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 
-SETTLED_TICKS: Final = 2 * LEASES_EVERY_TICKS
-"""Leases that have changed so lately may still be on their way."""
-
 Sector = tuple[int, int]
+
+
+def settled_ticks(core: Replicator) -> int:
+    """Leases that have changed so lately may still be on their way."""
+    return 2 * core.limits.edge.leases_every_ticks
 
 
 class LeasesConverge:
@@ -54,7 +55,7 @@ class LeasesConverge:
         steps = range(1 - LEASE_RADIUS, LEASE_RADIUS)
         for sector in ((x + dx, y + dy) for dx in steps for dy in steps):
             shown, truth = known.get(sector, 0), self._holders.get(sector, 0)
-            is_old = core.tick - self._changed.get(sector, 0) > SETTLED_TICKS
+            is_old = core.tick - self._changed.get(sector, 0) > settled_ticks(core)
             if shown != truth and is_old:
                 yield f"takes sector {sector} for shard {shown}'s, it is shard {truth}'s"
 
@@ -72,7 +73,7 @@ class BeltHolds:
         rocks = rows[columns["kind"][rows] == Kind.ASTEROID]
         x, y, _ = core.world.locate(rocks, core.tick)
         low, high = core.rules.belt_bounds
-        slack = SETTLED_TICKS * core.rules.tick_s
+        slack = settled_ticks(core) * core.rules.tick_s
         for place, speed in ((x, columns["vx"][rocks]), (y, columns["vy"][rocks])):
             beyond = np.maximum(low - place, place - high)
             leaving = np.where(place > high, speed, -speed)

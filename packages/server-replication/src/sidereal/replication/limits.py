@@ -1,0 +1,132 @@
+"""The numbers of the authority that only tuning decides, by the room that goes by them.
+
+They are given to the core, so that a test or a seed can make them small: what expires, is pruned,
+wraps or overflows then does so in a short run. What is laid out in bytes stands in
+`sidereal.protocol.limits`; what both ends of a link must agree on is among the `Rules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from sidereal.protocol.limits import SNAPSHOT_DATAGRAMS_MAX, check_limits
+
+
+@dataclass(frozen=True, slots=True)
+class WorldLimits:
+    """What the world keeps of what is no more.
+
+    Attributes:
+        departed: entities that have left and whose ids are remembered, so that rows of theirs that
+            are still on their way are no fault.
+        sector_empty_ticks: a sector in which nothing is any more is kept for so long: longer than a
+            ship that turns on a border needs to come back.
+        sectors_checked_every_ticks: how often it is looked for such sectors.
+    """
+
+    departed: int = 1 << 16
+    sector_empty_ticks: int = 60
+    sectors_checked_every_ticks: int = 20
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        check_limits(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalLimits:
+    """What is believed of shards.
+
+    Attributes:
+        superseded_ticks: how long after a handover rows of the former owner may still be on their
+            way.
+        future_ticks: how far ahead of the world's clock a shard may simulate.
+        unreported_s: how long an entity may have left its straight line before the first row of it
+            comes through; a shard that is silent for half as long is fenced.
+    """
+
+    superseded_ticks: int = 40
+    future_ticks: int = 10
+    unreported_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        check_limits(self)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipLimits:
+    """What is kept and sent of who simulates what.
+
+    Attributes:
+        lease_changes: changes of leases remembered for those who follow them; who has missed more
+            looks at all leases anew.
+        ghost_messages: messages of ghosts to one shard in one tick; the others wait.
+    """
+
+    lease_changes: int = 1 << 14
+    ghost_messages: int = 128
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        check_limits(self)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeLimits:
+    """How much each client is sent at a time.
+
+    Attributes:
+        datagrams: of one client's snapshot; what does not fit waits for the next tick.
+        section_parts: parts in which a cell is sent within one tick; a larger one lasts several.
+        replace_parts: the same when the cell is sent whole.
+        resend_ticks: a part of a cell that lasts is sent again when no ack has come for so long.
+        ring_ticks: how much longer a cell waits for each ring that it is farther from the middle,
+            when not everything fits.
+        leases_every_ticks: a client is shown changed leases no more often; and again after so long
+            without an ack.
+        sectors_at_once: sectors compared with all clients' windows in one operation: its memory.
+    """
+
+    datagrams: int = 16
+    section_parts: int = 8
+    replace_parts: int = 3
+    resend_ticks: int = 4
+    ring_ticks: int = 2
+    leases_every_ticks: int = 5
+    sectors_at_once: int = 1024
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        problems = []
+        if not self.replace_parts <= self.section_parts < self.datagrams:
+            problems.append("replace_parts <= section_parts < datagrams must hold")
+        if self.datagrams > SNAPSHOT_DATAGRAMS_MAX:
+            problems.append(f"datagrams must be at most {SNAPSHOT_DATAGRAMS_MAX}")
+        check_limits(self, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All of them.
+
+    Attributes:
+        ticks_catch_up: ticks run back to back after a stall; the rest is dropped and counted.
+        notes: what happened and waits to be taken; the oldest are dropped.
+    """
+
+    ticks_catch_up: int = 5
+    notes: int = 1000
+    world: WorldLimits = field(default_factory=WorldLimits)
+    proposals: ProposalLimits = field(default_factory=ProposalLimits)
+    ownership: OwnershipLimits = field(default_factory=OwnershipLimits)
+    edge: EdgeLimits = field(default_factory=EdgeLimits)
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        check_limits(self)
+
+
+LIMITS: Final = Limits()
+"""What a server runs on."""
