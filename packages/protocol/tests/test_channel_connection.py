@@ -670,3 +670,37 @@ def test_what_a_receiver_holds_stays_within_the_senders_memory() -> None:
         pair.run_until_idle(120.0)
         assert pair.ends[1].close_reason is None
         assert len(pair.delivered[1]) == 300
+
+
+def test_who_only_listens_learns_how_long_the_way_is_as_it_changes() -> None:
+    one, two = connection(), connection()
+    measured = {}
+    for tick in range(1, 801):
+        now = tick * 0.05
+        way_s = 0.002 if now < 10.0 else 0.02
+        one.send(SEQUENCED, b"state", tag=tick)
+        for payload in one.payloads_to_send(now):
+            two.receive_payload(payload, now + way_s)
+        for payload in two.payloads_to_send(now + way_s):
+            one.receive_payload(payload, now + 2 * way_s)
+        measured[tick] = two.rtt_s
+    assert measured[199] == pytest.approx(0.004, abs=0.001)
+    assert measured[800] == pytest.approx(0.040, abs=0.002)
+    assert two.statistics().packets_sent == 800
+
+
+def test_two_ends_with_nothing_to_say_fall_silent() -> None:
+    one, two = connection(), connection()
+    for number in range(200):  # each has asked for nothing for a different while
+        one.send(UNRELIABLE, b"x", tag=number)
+        for payload in one.payloads_to_send(0.1 * number):
+            two.receive_payload(payload, 0.1 * number + 0.02)
+        answers = two.payloads_to_send(0.1 * number + 0.04)
+        turns, listener, speaker = 0, one, two
+        while answers:
+            turns += 1
+            for payload in answers:
+                listener.receive_payload(payload, 0.1 * number + 0.06)
+            answers = listener.payloads_to_send(0.1 * number + 0.08)
+            listener, speaker = speaker, listener
+        assert turns <= 3

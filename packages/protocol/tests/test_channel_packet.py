@@ -122,6 +122,12 @@ def test_the_ack_delay_saturates() -> None:
     assert decode_packet_untrusted(header, RELIABLE).ack_delay_s == pytest.approx(6.5535)
 
 
+def test_a_packet_without_messages_may_want_an_ack() -> None:
+    packet = decode_packet_untrusted(encode_header(3, True, b""), RELIABLE)
+    assert packet.ack_wanted
+    assert packet.parts == []
+
+
 def header(flags: int = 0, words: int = 0) -> bytes:
     return struct.pack("<HBB", 0, flags, words)
 
@@ -132,7 +138,6 @@ def header(flags: int = 0, words: int = 0) -> bytes:
         b"",
         header()[:3],
         header(flags=2),
-        header(flags=1),
         header(flags=2) + encode_unreliable_head(0, 0),
         header(words=1),
         header(words=limits.ACK_WORDS_MAX + 1) + bytes(4 + 4 * (limits.ACK_WORDS_MAX + 1)),

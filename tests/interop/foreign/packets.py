@@ -123,8 +123,6 @@ def read_packet(payload: bytes, channels: tuple[Channel, ...]) -> Packet:
     parts: list[Part] = []
     while octets.left:
         parts.append(_read_part(octets, channels))
-    if flags & WANTS_ACK and not parts:
-        raise Malformed("an ack is wanted for nothing")
     return Packet(sequence, bool(flags & WANTS_ACK), ack, tuple(parts))
 
 

@@ -10,9 +10,9 @@ retransmission time-out; its reliable parts are then sent again. Unreliable mess
 tagged one learns from `take_acked` that it arrived, and from silence that it may not have.
 
 A packet wants an ack if it has reliable messages or tags, and so does every sixteenth packet in a
-row that has neither: from acks the sender learns what the link carries. Unreliable messages leave
-as fast as the budget allows, which follows the link; reliable ones also only while the congestion
-window is open.
+row that has neither, even if it has nothing but an ack: from acks the sender learns how long the
+way is and what the link carries. Unreliable messages leave as fast as the budget allows, which
+follows the link; reliable ones also only while the congestion window is open.
 """
 
 from __future__ import annotations
@@ -85,8 +85,7 @@ class Connection:
         self._packets_sent = self._packets_received = 0
         self._packets_acked = self._packets_lost = self._packets_late = 0
         self._packets_stale = self._acks_invalid = 0
-        self._bytes_sent = self._bytes_received = 0
-        self._messages_sent = self._messages_received = 0
+        self._bytes_sent = self._bytes_received = self._messages_sent = self._messages_received = 0
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -133,7 +132,7 @@ class Connection:
         payloads: list[bytes] = []
         words = received.ack_words
         if words > limits.ACK_WORDS_PACKED_MAX:
-            payloads.append(self._encode_ack_only(received.encode_ack(now, words)))
+            payloads.append(self._encode_ack_only(received.encode_ack(now, words), now))
             words = 1
         ack = received.encode_ack(now, words)
         if waiting:
@@ -145,7 +144,7 @@ class Connection:
             for sender in self._unreliable_senders:
                 sender.left_over(now)
         if not payloads and received.owed_since is not None:
-            payloads.append(self._encode_ack_only(ack))
+            payloads.append(self._encode_ack_only(ack, now))
         if payloads:
             received.acks_sent()
             self._packets_sent += len(payloads)
@@ -170,10 +169,7 @@ class Connection:
             return None
         room = self._riders.travel(chunks, sent, room, self._loss)
         sent.size = size = most - room
-        sent.ack_wanted = bool(
-            sent.tags or sent.segments or self._unasked >= limits.UNASKED_PACKETS_MAX
-        )
-        self._unasked = 0 if sent.ack_wanted else self._unasked + 1
+        sent.ack_wanted = self._wants_ack(sent)
         chunks[0] = wire.encode_header(sent.sequence, sent.ack_wanted, ack)
         budget.reliable -= sent.reliable_size
         budget.unreliable -= size - sent.reliable_size
@@ -182,11 +178,17 @@ class Connection:
             self._packet_lost(forgotten)
         return b"".join(chunks)
 
-    def _encode_ack_only(self, ack: bytes) -> bytes:
-        header = wire.encode_header(self._sent.next_sequence, False, ack)
-        for forgotten in self._sent.skip():
+    def _encode_ack_only(self, ack: bytes, now: float) -> bytes:
+        sent = SentPacket(self._sent.next_sequence, now)
+        sent.ack_wanted = self._wants_ack(sent)
+        for forgotten in self._sent.add(sent) if sent.ack_wanted else self._sent.skip():
             self._packet_lost(forgotten)
-        return header
+        return wire.encode_header(sent.sequence, sent.ack_wanted, ack)
+
+    def _wants_ack(self, sent: SentPacket) -> bool:
+        asks = bool(sent.tags or sent.segments or self._unasked >= limits.UNASKED_PACKETS_MAX)
+        self._unasked = 0 if asks else self._unasked + 1
+        return asks
 
     # -- receiving ----------------------------------------------------------------------------
 

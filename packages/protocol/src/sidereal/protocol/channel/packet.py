@@ -181,8 +181,6 @@ def decode_packet_untrusted(payload: bytes, reliable: Sequence[bool]) -> Packet:
         raise WireError("the payload ends inside the head of a part") from None
     if at > size:
         raise WireError("the payload ends inside a message")
-    if flags and not parts:
-        raise WireError("an ack is wanted of a packet without messages")
     return Packet(sequence, flags != 0, ack, delay * ACK_DELAY_UNIT_S, bits, parts)
 
 
