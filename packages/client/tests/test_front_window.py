@@ -1,6 +1,7 @@
 """The window's keys and mouse, as pyglet dispatches them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ class Desk:
 
     def __init__(self, screen: Any, feed: Any, left: list[bool]) -> None:
         import arcade
+        from pyglet.event import EventDispatcher
 
+        # Past the window's queue, which only a running loop empties.
+        self.dispatch = partial(EventDispatcher.dispatch_event, screen.window)
         self.window = screen.window
         self.feed = feed
         self.left = left
@@ -37,10 +41,29 @@ class Desk:
         screen.show(self.viewer, 1.0)
 
     def press(self, name: str, modifiers: int = 0) -> None:
-        self.window.dispatch_event("on_key_press", getattr(self.key, name), modifiers)
+        self.dispatch("on_key_press", getattr(self.key, name), modifiers)
+
+    def type_under_x(self, *steps: str) -> None:
+        """Dispatch keys as pyglet does under X: `+` a press or a repeat of one, `-` a release."""
+        held = self.window.pressed_keys
+        for step in steps:
+            symbol = self.symbol(step[1:])
+            if step[0] == "-":
+                self.dispatch("on_key_release", symbol, 0)
+                held.discard(symbol)
+            elif symbol not in held:
+                shift = self.key.MOD_SHIFT if self.key.LSHIFT in held else 0
+                self.dispatch("on_key_press", symbol, shift)
+                held.add(symbol)
+
+    def symbol(self, name: str) -> int:
+        if name == "ISO_LEFT_TAB":
+            return 23 << 32  # pyglet has no name for it
+        symbol: int = getattr(self.key, name)
+        return symbol
 
     def release(self, name: str) -> None:
-        self.window.dispatch_event("on_key_release", getattr(self.key, name), 0)
+        self.dispatch("on_key_release", getattr(self.key, name), 0)
 
 
 @pytest.fixture
@@ -58,7 +81,7 @@ def test_flight_keys_are_held_until_released_or_the_window_loses_them(desk: Desk
     desk.press("W")
     desk.press("LEFT")
     desk.release("W")
-    desk.window.dispatch_event("on_deactivate")
+    desk.dispatch("on_deactivate")
     assert desk.feed.held == [
         Button.THRUST,
         Button.THRUST | Button.LEFT,
@@ -89,6 +112,49 @@ def test_tab_and_shift_tab_select(desk: Desk) -> None:
     assert desk.viewer.selected_id == 20
 
 
+@pytest.fixture
+def x_desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(desk.window, "pressed_keys", set(), raising=False)
+    return desk
+
+
+def test_question_mark_works_whichever_key_is_released_first(x_desk: Desk) -> None:
+    shown = []
+    for _ in range(3):
+        x_desk.type_under_x("+LSHIFT", "+QUESTION", "-LSHIFT", "-SLASH")
+        shown.append(x_desk.window.overlay.help_shown)
+        x_desk.type_under_x("+LSHIFT", "+QUESTION", "-QUESTION", "-LSHIFT")
+        shown.append(x_desk.window.overlay.help_shown)
+    assert shown == [True, False] * 3
+
+
+def test_a_key_that_repeats_after_shift_was_released_is_still_one_press(x_desk: Desk) -> None:
+    x_desk.type_under_x("+LSHIFT", "+QUESTION", "+QUESTION", "-LSHIFT", "+SLASH", "+SLASH")
+    assert x_desk.window.overlay.help_shown
+    x_desk.type_under_x("-SLASH", "+H")
+    assert not x_desk.window.overlay.help_shown
+
+
+def test_shift_tab_is_a_key_of_its_own_under_x(x_desk: Desk) -> None:
+    x_desk.feed.place(30, Kind.SHIP, 500.0, 600.0, name="Edsger")
+    x_desk.viewer.advance(2.0, 0.0)
+    chosen = []
+    for step in ("TAB", "TAB", "ISO_LEFT_TAB", "ISO_LEFT_TAB"):
+        if step == "TAB":
+            x_desk.type_under_x("+TAB", "-TAB")
+        else:
+            x_desk.type_under_x("+LSHIFT", "+ISO_LEFT_TAB", "-LSHIFT", "-TAB")
+        chosen.append(x_desk.viewer.selected_id)
+    assert chosen == [20, 30, 20, 30]
+
+
+def test_keys_held_while_the_window_lost_the_keyboard_can_be_pressed_again(x_desk: Desk) -> None:
+    x_desk.type_under_x("+W")
+    x_desk.dispatch("on_deactivate")
+    x_desk.type_under_x("+W")
+    assert x_desk.feed.held == [Button.THRUST, 0, Button.THRUST]
+
+
 def test_escape_goes_back_step_by_step_and_then_leaves(desk: Desk) -> None:
     desk.press("TAB")
     desk.press("H")
@@ -112,20 +178,20 @@ def test_q_leaves_at_once(desk: Desk) -> None:
 def test_a_drag_pans_and_a_click_selects(desk: Desk) -> None:
     zoom = desk.viewer.camera.zoom
     at = desk.viewer.camera.project(600.0, 500.0)
-    desk.window.dispatch_event("on_mouse_press", *map(round, at), 1, 0)
-    desk.window.dispatch_event("on_mouse_release", *map(round, at), 1, 0)
+    desk.dispatch("on_mouse_press", *map(round, at), 1, 0)
+    desk.dispatch("on_mouse_release", *map(round, at), 1, 0)
     assert desk.viewer.selected_id == 20
     x = desk.viewer.camera.x
-    desk.window.dispatch_event("on_mouse_press", 400, 300, 1, 0)
-    desk.window.dispatch_event("on_mouse_drag", 440, 300, 40, 0, 1, 0)
-    desk.window.dispatch_event("on_mouse_release", 440, 300, 1, 0)
+    desk.dispatch("on_mouse_press", 400, 300, 1, 0)
+    desk.dispatch("on_mouse_drag", 440, 300, 40, 0, 1, 0)
+    desk.dispatch("on_mouse_release", 440, 300, 1, 0)
     assert desk.viewer.camera.x == pytest.approx(x - 40 / zoom)
     assert desk.viewer.selected_id == 20
 
 
 def test_the_wheel_zooms(desk: Desk) -> None:
     zoom = desk.viewer.camera.zoom
-    desk.window.dispatch_event("on_mouse_scroll", 400, 300, 0.0, -2.0)
+    desk.dispatch("on_mouse_scroll", 400, 300, 0.0, -2.0)
     assert desk.viewer.camera.zoom < zoom
 
 

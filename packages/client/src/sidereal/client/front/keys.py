@@ -22,11 +22,17 @@ class Action(enum.Enum):
     QUIT = enum.auto()
 
 
+SHIFT_TAB: Final = "SHIFT_TAB"
+"""Under X, Tab with Shift is a key of its own, for which pyglet has no name."""
+SHIFT_TAB_KEYCODE: Final = 23
+"""By which pyglet tells it: the code of Tab on every keyboard of a PC."""
+
+
 class Binding(NamedTuple):
     """One line of the help panel."""
 
     keys: tuple[str, ...]
-    """pyglet's names (`pyglet.window.key`)."""
+    """pyglet's names (`pyglet.window.key`), and `SHIFT_TAB`."""
     shown: str
     does: str
     target: Action | Layer | Button
@@ -49,7 +55,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding(("KEY_9",), "9", "physics shapes", Layer.SHAPES),
     Binding(("M",), "M", "map of the leases around", Layer.MINIMAP),
     Binding(("N",), "N", "net graph: off, text, strips", Action.NET_GRAPH),
-    Binding(("TAB",), "Tab", "select next (Shift: previous)", Action.SELECT_NEXT),
+    Binding(("TAB", SHIFT_TAB), "Tab", "select next (Shift: previous)", Action.SELECT_NEXT),
     Binding(("F",), "F", "follow selection or own ship", Action.FOLLOW),
     Binding(("HOME",), "Home", "fit the leases around", Action.FIT),
     Binding(("F12",), "F12", "save a PNG", Action.PICTURE),

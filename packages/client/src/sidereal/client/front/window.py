@@ -15,7 +15,12 @@ from PIL import Image
 
 from sidereal.client.front import palette
 from sidereal.client.front.batches import Batches
-from sidereal.client.front.keys import Action, bindings_by_key
+from sidereal.client.front.keys import (
+    SHIFT_TAB,
+    SHIFT_TAB_KEYCODE,
+    Action,
+    bindings_by_key,
+)
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.loop import TrioLoop
@@ -37,6 +42,9 @@ def _targets() -> dict[int, Action | Layer | Button]:
     """What each key does, by pyglet's key code; digits also on the number pad."""
     targets = {}
     for name, target in bindings_by_key().items():
+        if name == SHIFT_TAB:
+            targets[pyglet.window.key.user_key(SHIFT_TAB_KEYCODE)] = target
+            continue
         targets[getattr(arcade.key, name)] = target
         if name.startswith("KEY_"):
             targets[getattr(arcade.key, f"NUM_{name[4:]}")] = target
@@ -151,6 +159,8 @@ class ViewWindow(arcade.Window):
     def on_key_press(self, symbol: int, modifiers: int) -> None:
         """Do what the table of keys says."""
         target, viewer = self._targets.get(symbol), self._viewer
+        if self._is_repeat(symbol, target):
+            return
         if viewer is None:
             if target in (Action.BACK, Action.QUIT):
                 self._loop.cancel()
@@ -164,13 +174,32 @@ class ViewWindow(arcade.Window):
     def on_key_release(self, symbol: int, modifiers: int) -> None:
         """Let go of a flight key."""
         target = self._targets.get(symbol)
+        if symbol not in getattr(self, "pressed_keys", {symbol}) or self._is_repeat(symbol, target):
+            self._forget_pressed()  # it was pressed under another name, with Shift
         if self._viewer is not None and isinstance(target, Button):
             self._viewer.release(target)
 
     def on_deactivate(self) -> None:
         """The keyboard went elsewhere: no release will come."""
+        self._forget_pressed()
         if self._viewer is not None:
             self._viewer.release_all()
+
+    def _is_repeat(self, symbol: int, target: Action | Layer | Button | None) -> bool:
+        """Whether a key that is held repeats under another name, since Shift was released."""
+        return isinstance(target, Action | Layer) and any(
+            held != symbol and self._targets.get(held) is target
+            for held in getattr(self, "pressed_keys", ())
+        )
+
+    def _forget_pressed(self) -> None:
+        """Have pyglet take the next press of any key for one.
+
+        Under X it takes a press for a repeat until it has seen a release of the same name. But `?`
+        is released as `/` when Shift was released first, and when the keyboard went elsewhere no
+        release comes.
+        """
+        getattr(self, "pressed_keys", set()).clear()
 
     def _act(self, viewer: Viewer, action: Action, shifted: bool) -> None:
         match action:
