@@ -10,6 +10,8 @@ import trio.testing
 from target import Target
 
 from sidereal.protocol.ids import Address
+from sidereal.protocol.message.player import Role
+from sidereal.replication.http.access import Access, AccessConfig, Sight
 from sidereal.replication.http.connection import Connection, Message
 from sidereal.replication.http.limits import HttpLimits
 
@@ -59,7 +61,28 @@ def connection_seeds() -> Iterator[bytes]:
     )
 
 
+def read_authorization(body: bytes) -> None:
+    """Read a header of a world that is not open: what gets through is one of our tokens."""
+    sight = make_access().sight_of_untrusted(body.decode("latin-1"), 0.0)
+    assert sight > Sight.COUNTS
+
+
+def make_access() -> Access:
+    config = AccessConfig(open_world=False, status_token="a token of the status")
+    return Access(config, lambda size: bytes(size))
+
+
+def authorization_seeds() -> Iterator[bytes]:
+    access = make_access()
+    yield b"Bearer a token of the status"
+    yield f"Bearer {access.make_bearer(Role.OBSERVER, 0.0)}".encode()
+    yield f"bearer  {access.make_bearer(Role.OPERATOR, 0.0)}".encode()
+
+
 TARGETS: Final = (
+    Target(
+        "replication.http.access.Access.sight_of_untrusted", read_authorization, authorization_seeds
+    ),
     Target(
         "replication.http.connection.Connection", run_connection, connection_seeds, (), 4096, 100
     ),

@@ -18,17 +18,26 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.http import passwords
+from sidereal.replication.http.access import AccessConfig, Observers
 from sidereal.replication.http.app import HttpConfig, create_app
 from sidereal.replication.http.credentials import PASSWORD_SIZE_MAX
 from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import Metric
 from sidereal.replication.http.server import HttpServer
+from sidereal.replication.http.throttle import ThrottleLimits, Tries
 from sidereal.replication.keeping.names import name_key
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.keeping.stored import Account
 from sidereal.replication.keeping.tables import NameTakenError
 
-CONFIG = HttpConfig(0x5349, BASE_SCHEMA.hash, 30, frozenset({"Root"}))
+CONFIG = HttpConfig(0x5349, BASE_SCHEMA.hash, 30, AccessConfig(operators=frozenset({"Root"})))
+STATUS = {
+    "tick": 7,
+    "shards": [{"id": 1}],
+    "endpoints": {"clients": "192.0.2.1:7071"},
+    "clients": [{"name": "Ann", "account": 3}],
+    "events": [{"tick": 5, "event": "client_joined", "name": "Ann", "account": 3}],
+}
 PASSWORD = "correct horse"
 LIMITS = HttpLimits()
 ANN = {"name": "Ann", "password": PASSWORD}
@@ -72,7 +81,10 @@ class FakeAuthority:
         return account_id not in self.in_world
 
     def status(self) -> dict[str, Any]:
-        return {"tick": 7, "shards": [{"id": 1}]}
+        return STATUS
+
+    def counts(self) -> dict[str, Any]:
+        return {"tick": 7, "counts": {"shards": 1}}
 
     def ready(self) -> tuple[bool, str]:
         return not self.unready, self.unready
@@ -228,6 +240,7 @@ async def test_logging_in_gives_a_token(endpoint: Endpoint) -> None:
     answer = response.json()
     assert base64.b64decode(answer.pop("connect_token")) == bytes(range(256)) * 8
     assert answer == {
+        "bearer": None,
         "role": "player",
         "name": "Ann",
         "protocol_id": "0000000000005349",
@@ -246,7 +259,7 @@ async def test_guest_gets_a_name_and_no_account(endpoint: Endpoint) -> None:
 
 
 async def test_a_world_without_guests_lets_none_in() -> None:
-    config = dataclasses.replace(CONFIG, guests=False)
+    config = dataclasses.replace(CONFIG, access=AccessConfig(guests=False))
     async with httpx.AsyncClient() as client:
         endpoint = Endpoint(client)
         async with serving(endpoint, config=config):
@@ -276,9 +289,9 @@ async def test_unknown_name_costs_a_hash_too(
     verified: list[str] = []
     verify = passwords.Passwords.verify
 
-    async def counting(self: passwords.Passwords, password_hash: str, password: str) -> bool:
+    async def counting(self: passwords.Passwords, password_hash: str, *rest: str) -> bool:
         verified.append(password_hash)
-        return await verify(self, password_hash, password)
+        return await verify(self, password_hash, *rest)
 
     monkeypatch.setattr(passwords.Passwords, "verify", counting)
     await endpoint.post("/v1/sessions", {**ANN, "name": "Zoe"})
@@ -337,22 +350,153 @@ async def test_unavailable_store_is_told_and_guests_still_play(endpoint: Endpoin
     assert (await endpoint.post("/v1/sessions", {"guest": True})).status_code == 200
 
 
-async def test_more_logins_than_may_wait_are_told_to_come_back(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(passwords, "HASHES_WAITING_MAX", 2)
-    answers: list[httpx.Response] = []
+# -- limits of tries -------------------------------------------------------------------------
 
-    async def log_in() -> None:
-        answers.append(await endpoint.post("/v1/sessions", ANN))
+
+async def test_eleven_wrong_logins_in_a_row_are_too_many(endpoint: Endpoint) -> None:
+    await endpoint.register()
+    wrong = {**ANN, "password": "incorrect horse"}
+    statuses = [(await endpoint.post("/v1/sessions", wrong)).status_code for _ in range(10)]
+    assert statuses == [401] * 10
+    refused = await endpoint.post("/v1/sessions", wrong)
+    check_problem(refused, 429, "too many wrong passwords; try again in")
+    assert 1 <= int(refused.headers["retry-after"]) <= 10
+    # So is the right one from there, and an unknown name is answered no sooner.
+    assert (await endpoint.post("/v1/sessions", ANN)).status_code == 429
+
+
+async def test_unknown_names_are_limited_like_known_ones(endpoint: Endpoint) -> None:
+    forms = [{**ANN, "name": "Zoe"}] * 11
+    statuses = [(await endpoint.post("/v1/sessions", form)).status_code for form in forms]
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_honest_players_get_in_while_one_address_tries_passwords(endpoint: Endpoint) -> None:
+    """They come from the same address: each has been there before."""
+    honest = [f"pilot {n}" for n in range(8)]
+    for name in honest:
+        await endpoint.register(name)
+    answers: dict[int, int] = {}
+    admitted: list[str] = []
+
+    async def attack(number: int) -> None:
+        form = {"name": f"pilot {number % 4}", "password": f"guess {number}"}
+        response = await endpoint.post("/v1/sessions", form)
+        answers[response.status_code] = answers.get(response.status_code, 0) + 1
+
+    async def log_in(name: str) -> None:
+        form = {"name": name, "password": PASSWORD}
+        assert (await endpoint.post("/v1/sessions", form)).status_code == 200
+        admitted.append(name)
 
     async with trio.open_nursery() as nursery:
-        for _ in range(8):
-            nursery.start_soon(log_in)
-    statuses = [answer.status_code for answer in answers]
-    assert set(statuses) == {401, 503}
-    busy = next(answer for answer in answers if answer.status_code == 503)
-    check_problem(busy, 503, "too many")
+        for number in range(90):
+            nursery.start_soon(attack, number)
+        for name in honest[4:]:
+            nursery.start_soon(log_in, name)
+    assert sorted(admitted) == honest[4:]
+    assert set(answers) <= {401, 429, 503}
+    assert answers[401] <= 40
+
+
+async def test_a_wrong_password_costs_nothing_while_the_store_is_away(endpoint: Endpoint) -> None:
+    endpoint.accounts.failure = StoreError("away")
+    for _ in range(20):
+        check_problem(await endpoint.post("/v1/sessions", ANN), 503)
+
+
+async def test_accounts_of_one_address_are_limited(endpoint: Endpoint) -> None:
+    limits = dataclasses.replace(LIMITS, throttle=ThrottleLimits(registrations=Tries(2, 60.0)))
+    async with serving(endpoint, limits=limits):
+        statuses = [(await endpoint.register(f"pilot {n}")).status_code for n in range(3)]
+    assert statuses == [201, 201, 429]
+
+
+async def test_guests_of_one_address_are_limited(endpoint: Endpoint) -> None:
+    limits = dataclasses.replace(LIMITS, throttle=ThrottleLimits(guests=Tries(2, 60.0)))
+    async with serving(endpoint, limits=limits):
+        forms = [{"guest": True}] * 3
+        statuses = [(await endpoint.post("/v1/sessions", form)).status_code for form in forms]
+    assert statuses == [200, 200, 429]
+
+
+# -- who may see what ------------------------------------------------------------------------
+
+
+SERVER = dataclasses.replace(
+    CONFIG,
+    access=AccessConfig(
+        open_world=False,
+        observers=Observers.ACCOUNTS,
+        operators=frozenset({"Root"}),
+        status_token="status-token-of-ours",
+    ),
+)
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+async def test_strangers_get_counts_and_the_rest_needs_a_role(endpoint: Endpoint) -> None:
+    async with serving(endpoint, config=SERVER):
+        client = endpoint.client
+        assert (await client.get("/v1/status")).json() == endpoint.authority.counts()
+        refused = await client.get("/metrics")
+        check_problem(refused, 401, "bearer token")
+        assert refused.headers["www-authenticate"] == "Bearer"
+
+        await endpoint.register()
+        form = {**ANN, "role": "observer"}
+        observer = bearing((await endpoint.post("/v1/sessions", form)).json()["bearer"])
+        seen = (await client.get("/v1/status", headers=observer)).json()
+        assert "endpoints" not in seen
+        assert seen["clients"] == [{"name": "Ann"}]
+        assert seen["events"] == [{"tick": 5, "event": "client_joined", "name": "Ann"}]
+        assert (await client.get("/metrics", headers=observer)).status_code == 200
+
+        ours = bearing("status-token-of-ours")
+        assert (await client.get("/v1/status", headers=ours)).json() == STATUS
+        assert (await client.get("/metrics", headers=ours)).status_code == 200
+
+        for path in ("/v1/status", "/metrics"):
+            check_problem(await client.get(path, headers=bearing("guess")), 401, "log in again")
+        for path in ("/healthz", "/readyz"):
+            assert (await client.get(path)).status_code == 200
+
+
+async def test_an_operator_is_made_with_the_status_token(endpoint: Endpoint) -> None:
+    """Nobody takes the name of an operator before its owner does."""
+    async with serving(endpoint, config=SERVER):
+        check_problem(await endpoint.register("rOOt"), 403, "kept for an operator")
+        form = {"name": "root", "password": PASSWORD}
+        headers = bearing("status-token-of-ours")
+        made = await endpoint.client.post("/v1/accounts", json=form, headers=headers)
+        assert made.status_code == 201
+        answer = await endpoint.post("/v1/sessions", {**form, "role": "operator"})
+        operator = bearing(answer.json()["bearer"])
+        assert (await endpoint.client.get("/v1/status", headers=operator)).json() == STATUS
+
+
+async def test_a_stranger_observes_no_server(endpoint: Endpoint) -> None:
+    async with serving(endpoint, config=SERVER):
+        form = {"guest": True, "role": "observer"}
+        check_problem(await endpoint.post("/v1/sessions", form), 403, "log in with one")
+
+
+@pytest.mark.parametrize("path", ["/v1/status", "/metrics", "/healthz", "/nothing"])
+async def test_a_request_for_another_host_is_not_answered(endpoint: Endpoint, path: str) -> None:
+    response = await endpoint.client.get(path, headers={"host": "evil.example"})
+    check_problem(response, 421, "--host-name")
+
+
+async def test_answers_are_not_kept_by_caches(endpoint: Endpoint) -> None:
+    for response in (
+        await endpoint.post("/v1/sessions", {"guest": True}),
+        await endpoint.client.get("/v1/status"),
+        await endpoint.client.get("/nothing"),
+    ):
+        assert response.headers["cache-control"] == "no-store"
 
 
 # -- bad input -------------------------------------------------------------------------------
@@ -422,7 +566,7 @@ async def test_failure_of_ours_is_a_problem_and_is_logged(
 async def test_status_is_what_the_authority_says(endpoint: Endpoint) -> None:
     response = await endpoint.client.get("/v1/status")
     assert response.headers["content-type"] == "application/json"
-    assert response.json() == {"tick": 7, "shards": [{"id": 1}]}
+    assert response.json() == STATUS
 
 
 async def test_health_and_readiness_differ(endpoint: Endpoint) -> None:

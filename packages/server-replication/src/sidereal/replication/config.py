@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
 from sidereal.protocol.errors import ConfigError
-from sidereal.protocol.limits import CLIENT_SLOTS_MAX
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX, NAME_SIZE_MAX
 from sidereal.protocol.links import describe_weak_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.genesis import PRESETS
+from sidereal.replication.http.access import AccessConfig, Observers, is_loopback
 from sidereal.replication.keeping.urls import check_url, without_password
 from sidereal.replication.links.playerlink import SESSIONS_SPARE_MAX
 
 EMBEDDED = "embedded"
-_SECRETS: Final = ("shard_key", "supervisor")
+_SECRETS: Final = ("shard_key", "supervisor", "status_token")
+STATUS_TOKEN_LENGTH_MIN: Final = 16
 EVERYWHERE: Final = ("0.0.0.0", "[::]")
 """Hosts on which a socket listens and which nobody can send to."""
 
@@ -43,6 +46,12 @@ class ReplicationConfig:
             its own at once, where others wait until a dead one's last beat is old.
         clients_max: how many may be connected.
         guests: whether one may enter without an account.
+        operators: names of accounts that may be operators.
+        observers: who may watch: none, accounts or anyone; None for anyone on loopback, accounts
+            elsewhere.
+        host_names: by which HTTP requests call this server, beside addresses and localhost.
+        proxies: IP addresses of reverse proxies whose `X-Forwarded-For` is believed.
+        status_token: bearer token that may read the whole state; None for none.
     """
 
     shard_key: str
@@ -58,6 +67,11 @@ class ReplicationConfig:
     supervisor: str = ""
     clients_max: int = 512
     guests: bool = True
+    operators: tuple[str, ...] = ()
+    observers: str | None = None
+    host_names: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    status_token: str | None = None
 
     def check(self) -> None:
         """Check all settings.
@@ -90,8 +104,57 @@ class ReplicationConfig:
             problems.append("--seed must not be negative")
         if weakness := describe_weak_shard_key(self.shard_key):
             problems.append(f"the shard key {weakness}")
+        problems += self._problems_of_access()
         if problems:
             raise ConfigError("; ".join(problems))
+
+    def access(self) -> AccessConfig:
+        """Give who may see and do what.
+
+        A world that only this machine reaches is open. One that is told its public name or a proxy
+        is reached by others, whatever it is bound to.
+        """
+        reached_at = [self.http, self.clients, self.public_clients or self.clients]
+        local = all(is_loopback(parse_endpoint(text, "").host) for text in reached_at)
+        open_world = local and not self.host_names and not self.proxies
+        default = Observers.ANYONE if open_world else Observers.ACCOUNTS
+        return AccessConfig(
+            open_world=open_world,
+            observers=default if self.observers is None else Observers(self.observers),
+            guests=self.guests,
+            operators=frozenset(self.operators),
+            status_token=self.status_token,
+            host_names=frozenset((*self.host_names, parse_endpoint(self.http, "--http").host)),
+            proxies=frozenset(self.proxies),
+        )
+
+    def _problems_of_access(self) -> list[str]:
+        problems = []
+        known = [observers.value for observers in Observers]
+        if self.observers is not None and self.observers not in known:
+            problems.append(f"--observers is {self.observers!r}; it must be {', '.join(known)}")
+        problems += [
+            f"--operator is {name!r}; no account can have that name"
+            for name in self.operators
+            if not 1 <= len(name.encode()) <= NAME_SIZE_MAX or not name.isprintable()
+        ]
+        problems += [
+            f"--host-name is {name!r}; it must be a name without a port, like world.example.org"
+            for name in self.host_names
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        ]
+        for proxy in self.proxies:
+            try:
+                ipaddress.ip_address(proxy)
+            except ValueError:
+                problems.append(f"--proxy is {proxy!r}; it must be an IP address")
+        token = self.status_token
+        if token is not None and not re.fullmatch(rf"[!-~]{{{STATUS_TOKEN_LENGTH_MIN},}}", token):
+            problems.append(
+                f"the status token must have at least {STATUS_TOKEN_LENGTH_MIN} characters, "
+                "of ASCII and without spaces"
+            )
+        return problems
 
     def _check_public_clients(self) -> None:
         text = self.public_clients

@@ -37,7 +37,7 @@ from sidereal.replication.http.app import HttpConfig, create_app
 from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import Metric
 from sidereal.replication.http.server import HttpServer
-from sidereal.replication.http.status import Board, describe_metrics, describe_world
+from sidereal.replication.http.status import Board, count_world, describe_metrics, describe_world
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import Store, open_store
@@ -139,6 +139,17 @@ class Service:
         if now - self._described_at >= STATUS_AGE_S_MAX:
             self._status, self._described_at = self._describe(), now
         return self._status
+
+    def counts(self) -> dict[str, Any]:
+        """Count what is in the world, for strangers."""
+        return {
+            "version": version("sidereal-replication"),
+            "uptime_s": round(trio.current_time() - self._started_at, 3),
+            "tick": self._core.tick,
+            "tick_hz": self._core.rules.tick_hz,
+            "ready": self.ready()[0],
+            "counts": count_world(self._core),
+        }
 
     def _describe(self) -> dict[str, Any]:
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -316,9 +327,7 @@ async def _run(
         client_key = entropy(32)
         core = await _load(config, store, schema, rules, client_key, clients, shards)
         service = Service(config, store, core, clients, shards, client_key)
-        http_config = HttpConfig(
-            CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, guests=config.guests
-        )
+        http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
         http_limits = HttpLimits()
         app = create_app(store, service, http_config, entropy, http_limits)
         http_server = HttpServer(app, http_limits)

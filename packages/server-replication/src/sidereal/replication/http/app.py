@@ -1,4 +1,4 @@
-"""The HTTP endpoint: accounts, connect tokens, health, metrics; the one door to Starlette.
+"""The HTTP endpoint: accounts, connect tokens, health, metrics.
 
 Whatever goes wrong is answered with problem details (RFC 9457); what a person typed wrong is named
 by field. An unknown name costs as much time as a wrong password.
@@ -7,28 +7,25 @@ by field. An unknown name costs as much time as a wrong password.
 from __future__ import annotations
 
 import base64
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
-import msgspec
-from starlette.exceptions import HTTPException
+import trio
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.message.player import Role
-from sidereal.protocol.runtime.process import fields
+from sidereal.replication.http.access import Access, AccessConfig, BearerError, Sight
+from sidereal.replication.http.answers import ANSWERS, Problem, answer_json, too_many
 from sidereal.replication.http.connection import Application
 from sidereal.replication.http.credentials import (
     GUEST_PREFIX,
-    FormError,
     LoginForm,
     RegisterForm,
     read_login_untrusted,
@@ -36,15 +33,13 @@ from sidereal.replication.http.credentials import (
 )
 from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import CONTENT_TYPE, Exposition, Metric
-from sidereal.replication.http.passwords import HASH_OF_NOBODY, BusyError, Passwords
-from sidereal.replication.http.problems import PROBLEM_TYPE, describe_problem
+from sidereal.replication.http.passwords import HASH_OF_NOBODY, Passwords
+from sidereal.replication.http.status import without_addresses
+from sidereal.replication.http.throttle import Throttle, network_of
 from sidereal.replication.keeping.names import name_key
-from sidereal.replication.keeping.tables import NameTakenError
 
 GUEST: Final = 0
 """Account id of guests."""
-
-_log = logging.getLogger("sidereal.http")
 
 
 class StoredAccount(Protocol):
@@ -96,7 +91,10 @@ class Authority(Protocol):
         """Keep an account for the next session; False when somebody is in the world with it."""
 
     def status(self) -> Mapping[str, Any]:
-        """What `/v1/status` answers."""
+        """What `/v1/status` answers to who sees everything."""
+
+    def counts(self) -> Mapping[str, Any]:
+        """What it answers to strangers."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether players can be served, and if not, why."""
@@ -113,31 +111,13 @@ class HttpConfig:
         protocol_id: netcode protocol id of the client endpoint.
         schema_hash: of the world's schema.
         expires_s: how long a connect token holds.
-        operators: names of the accounts that may be operators.
-        guests: whether one may enter without an account.
+        access: who may see and do what.
     """
 
     protocol_id: int
     schema_hash: bytes
     expires_s: int
-    operators: frozenset[str] = field(default_factory=frozenset)
-    guests: bool = True
-
-
-class Problem(Exception):
-    """An answer that says what went wrong."""
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        detail: str,
-        fields: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.fields = dict(fields or {})
-        self.headers = dict(headers or {})
+    access: AccessConfig = field(default_factory=AccessConfig)
 
 
 def create_app(
@@ -153,42 +133,34 @@ def create_app(
         accounts: the store.
         authority: the replication server.
         config: what the endpoint tells.
-        entropy: for the names of guests.
-        limits: of bodies.
+        entropy: for the names of guests, and the key of bearer tokens.
+        limits: of bodies, hashes and tries.
     """
     endpoint = _Endpoint(accounts, authority, config, entropy, limits)
-    router = _Router(
-        [
-            Route("/v1/accounts", endpoint.register, methods=["POST"]),
-            Route("/v1/sessions", endpoint.log_in, methods=["POST"]),
-            Route("/v1/status", endpoint.status),
-            Route("/healthz", endpoint.healthz),
-            Route("/readyz", endpoint.readyz),
-            Route("/metrics", endpoint.metrics),
-        ],
-    )
-    application: Any = ExceptionMiddleware(
-        router,
-        {
-            Problem: _answer_problem,
-            FormError: _answer_form_error,
-            StoreError: _answer_unavailable,
-            BusyError: _answer_unavailable,
-            UnavailableError: _answer_unavailable,
-            HTTPException: _answer_http_exception,
-            Exception: _answer_failure,
-        },
-    )
+    routes = [
+        Route("/v1/accounts", endpoint.register, methods=["POST"]),
+        Route("/v1/sessions", endpoint.log_in, methods=["POST"]),
+        Route("/v1/status", endpoint.status),
+        Route("/healthz", endpoint.healthz),
+        Route("/readyz", endpoint.readyz),
+        Route("/metrics", endpoint.metrics),
+    ]
+    application: Any = ExceptionMiddleware(_Router(routes, endpoint.check_host), ANSWERS)
     return cast(Application, application)
 
 
 class _Router(Router):
-    """Routes, as they are inside an application: who finds none hears so by an exception."""
+    """Routes of requests whose host is ours.
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    As inside an application, who finds none hears so by an exception.
+    """
+
+    def __init__(self, routes: Sequence[Route], check_host: Callable[[Request], None]) -> None:
         super().__init__(routes, redirect_slashes=False)
+        self._check_host = check_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._check_host(Request(scope))
         scope["app"] = self
         await super().__call__(scope, receive, send)
 
@@ -207,32 +179,53 @@ class _Endpoint:
         self._authority = authority
         self._config = config
         self._entropy = entropy
-        self._operators = frozenset(name_key(name) for name in config.operators)
-        self._passwords = Passwords()
+        self._access = Access(config.access, entropy)
+        self._throttle = Throttle(limits.throttle)
+        self._passwords = Passwords(limits.hashes)
         self._exposition = Exposition(authority.metrics)
+
+    def check_host(self, request: Request) -> None:
+        if not self._access.host_fits(request.headers.get("host")):
+            raise Problem(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "this server has another name; --host-name tells it those by which it is called",
+            )
 
     async def register(self, request: Request) -> Response:
         form: RegisterForm = read_register_untrusted(await _read_body(request, self._limits))
-        password_hash = await self._passwords.hash(form.password)
+        network, now = self._network_of(request), trio.current_time()
+        key = name_key(form.name)
+        if not self._access.may_register(form.name, self._sight_of(request)):
+            raise Problem(HTTPStatus.FORBIDDEN, "this name is kept for an operator")
+        if wait_s := self._throttle.take_registration(network, now):
+            raise too_many("too many accounts were registered from here", wait_s)
+        password_hash = await self._passwords.hash(form.password, network, key)
         account_id = await self._accounts.create_account(form.name, password_hash)
-        return _json({"account": account_id}, HTTPStatus.CREATED)
+        self._throttle.prove(network, key)
+        return answer_json({"account": account_id}, HTTPStatus.CREATED)
 
     async def log_in(self, request: Request) -> Response:
         form: LoginForm = read_login_untrusted(await _read_body(request, self._limits))
-        if form.guest and not self._config.guests:
-            raise Problem(HTTPStatus.FORBIDDEN, "this world has no guests: register an account")
+        network, now, sight = (
+            self._network_of(request),
+            trio.current_time(),
+            self._sight_of(request),
+        )
         if form.guest:
+            self._check_role(form.role, None, sight)
+            if wait_s := self._throttle.take_guest(network, now):
+                raise too_many("too many guests came from here", wait_s)
             account_id, name = GUEST, GUEST_PREFIX + self._entropy(4).hex()
         else:
-            account_id, name = await self._authenticate(form)
-        if form.role is Role.OPERATOR and (form.guest or name_key(name) not in self._operators):
-            raise Problem(HTTPStatus.FORBIDDEN, "this account is not an operator's")
+            account_id, name = await self._authenticate(form, network)
+            self._check_role(form.role, name, sight)
         if not (form.displace or form.guest or self._authority.reserve(account_id)):
             raise Problem(HTTPStatus.CONFLICT, "this account is in the world")
         token = self._authority.issue_token(account_id, form.role, name)
-        return _json(
+        return answer_json(
             {
                 "connect_token": base64.b64encode(token).decode(),
+                "bearer": self._access.make_bearer(form.role, now),
                 "role": form.role.name.lower(),
                 "name": name,
                 "protocol_id": f"{self._config.protocol_id:016x}",
@@ -241,27 +234,55 @@ class _Endpoint:
             }
         )
 
-    async def _authenticate(self, form: LoginForm) -> tuple[int, str]:
-        account = await self._accounts.account_by_name(form.name)
-        password_hash = HASH_OF_NOBODY if account is None else account.password_hash
-        matches = await self._passwords.verify(password_hash, form.password)
+    async def _authenticate(self, form: LoginForm, network: str) -> tuple[int, str]:
+        key, judged = name_key(form.name), False
+        if wait_s := self._throttle.take_login(network, key, trio.current_time()):
+            raise too_many("too many wrong passwords", wait_s)
+        try:
+            account = await self._accounts.account_by_name(form.name)
+            password_hash = HASH_OF_NOBODY if account is None else account.password_hash
+            matches = await self._passwords.verify(password_hash, form.password, network, key)
+            judged = True
+        finally:
+            if not judged:
+                self._throttle.give_back_login(network, key)
         if account is None or not matches:
             raise Problem(HTTPStatus.UNAUTHORIZED, "no account has this name and password")
+        self._throttle.prove(network, key)
         return account.account_id, account.name
 
-    async def status(self, _request: Request) -> Response:
-        return _json(self._authority.status())
+    def _check_role(self, role: Role, name: str | None, sight: Sight) -> None:
+        if (why := self._access.why_not(role, name, sight)) is not None:
+            raise Problem(HTTPStatus.FORBIDDEN, why)
+
+    def _network_of(self, request: Request) -> str:
+        peer = request.client.host if request.client else ""
+        forwarded_for = ",".join(request.headers.getlist("x-forwarded-for"))
+        return network_of(self._access.origin_of(peer, forwarded_for))
+
+    def _sight_of(self, request: Request) -> Sight:
+        authorization = request.headers.get("authorization")
+        return self._access.sight_of_untrusted(authorization, trio.current_time())
+
+    async def status(self, request: Request) -> Response:
+        sight = self._sight_of(request)
+        if sight is Sight.COUNTS:
+            return answer_json(self._authority.counts())
+        status = self._authority.status()
+        return answer_json(status if sight is Sight.ALL else without_addresses(status))
 
     async def healthz(self, _request: Request) -> Response:
-        return _json({"status": "ok"})
+        return answer_json({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
         ready, why = self._authority.ready()
         if not ready:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, why)
-        return _json({"status": "ready"})
+        return answer_json({"status": "ready"})
 
-    async def metrics(self, _request: Request) -> Response:
+    async def metrics(self, request: Request) -> Response:
+        if self._sight_of(request) is Sight.COUNTS:
+            raise BearerError("metrics take a bearer token: the status token, or one of a login")
         return Response(self._exposition.page(), headers={"content-type": CONTENT_TYPE})
 
 
@@ -279,45 +300,3 @@ async def _read_body(request: Request, limits: HttpLimits) -> bytes:
                     f"the body has more than {limits.body_size_max} bytes",
                 )
     return bytes(body)
-
-
-def _json(content: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
-
-
-def _problem(
-    status: int,
-    detail: str,
-    fields: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    body = describe_problem(status, detail, fields)
-    return Response(body, status, headers, media_type=PROBLEM_TYPE)
-
-
-async def _answer_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return _problem(error.status, str(error), error.fields, error.headers)
-
-
-async def _answer_form_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, FormError)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if error.fields else HTTPStatus.BAD_REQUEST
-    return _problem(status, str(error), error.fields)
-
-
-async def _answer_unavailable(_request: Request, error: Exception) -> Response:
-    if isinstance(error, NameTakenError):
-        return _problem(HTTPStatus.CONFLICT, str(error), {"name": "is taken"})
-    detail = "accounts are unavailable now" if isinstance(error, StoreError) else str(error)
-    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"retry-after": "2"})
-
-
-async def _answer_http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return _problem(error.status_code, error.detail, headers=error.headers)
-
-
-async def _answer_failure(request: Request, error: Exception) -> Response:
-    _log.error("http_failed %s", fields(path=request.scope["path"]), exc_info=error)
-    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says how")

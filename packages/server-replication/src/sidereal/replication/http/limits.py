@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final
+
+from sidereal.replication.http.passwords import HashLimits
+from sidereal.replication.http.throttle import ThrottleLimits
 
 CONNECTIONS_MIN: Final = 8
 """So many connections there may always be."""
@@ -30,6 +33,8 @@ class HttpLimits:
         linger_size_max: how much it reads then.
         accept_pause_s_min: the first pause after the system could not open a connection.
         accept_pause_s_max: the longest of the growing pauses.
+        throttle: how often addresses and accounts may try.
+        hashes: passwords that may wait.
     """
 
     connections_max: int = 256
@@ -43,10 +48,12 @@ class HttpLimits:
     linger_size_max: int = 1 << 18
     accept_pause_s_min: float = 0.05
     accept_pause_s_max: float = 1.0
+    throttle: ThrottleLimits = field(default_factory=ThrottleLimits)
+    hashes: HashLimits = field(default_factory=HashLimits)
 
     def __post_init__(self) -> None:
-        for limit in fields(self):
-            assert getattr(self, limit.name) > 0, limit.name
+        numbers = [getattr(self, limit.name) for limit in fields(self)]
+        assert all(number > 0 for number in numbers if isinstance(number, int | float))
         assert self.accept_pause_s_min <= self.accept_pause_s_max
 
 

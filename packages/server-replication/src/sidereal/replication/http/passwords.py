@@ -1,14 +1,18 @@
-"""Passwords as argon2 hashes, made in threads.
+"""Passwords as argon2 hashes, made in threads, one at a time: a hash costs 20 MB and 25 ms of a
+processor, and logins never take the processors away from the world.
 
-Few at a time: a hash costs 20 MB and 25 ms of a processor, and logins never take the processors
-away from the world.
+Addresses take turns: who sends many passwords waits behind them, and everybody else waits for one
+hash per address that waits too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import argon2
 import trio
@@ -16,11 +20,6 @@ import trio
 from sidereal.protocol.errors import SiderealError
 
 T = TypeVar("T")
-
-HASHES_MAX: Final = 1
-"""Passwords hashed at once: one processor stays with the world."""
-HASHES_WAITING_MAX: Final = 64
-"""Logins that may wait for their turn; one more is told to come back."""
 
 _HASHER: Final = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 HASH_OF_NOBODY: Final = (
@@ -30,36 +29,127 @@ HASH_OF_NOBODY: Final = (
 """Verified in place of an unknown account's, for the time it takes."""
 
 
+@dataclass(frozen=True, slots=True)
+class HashLimits:
+    """Numbers that only tuning decides.
+
+    Attributes:
+        waiting_max: passwords that may wait for their turn.
+        waiting_here_max: of one address.
+        waiting_alike_max: of one account at one address.
+    """
+
+    waiting_max: int = 256
+    waiting_here_max: int = 64
+    waiting_alike_max: int = 4
+
+    def __post_init__(self) -> None:
+        assert 0 < self.waiting_alike_max <= self.waiting_here_max <= self.waiting_max
+
+
 class BusyError(SiderealError):
     """Too many people are logging in."""
+
+
+class _Waiting(NamedTuple):
+    """Somebody who waits for a turn."""
+
+    account: str
+    told: trio.Event
+
+
+class Turns:
+    """One at a time, and addresses in turn."""
+
+    def __init__(self, limits: HashLimits) -> None:
+        self._limits = limits
+        self._taken = False
+        self._waiting: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, network: str, account: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it while the context is open.
+
+        Args:
+            network: where the password comes from.
+            account: whose it should be.
+
+        Raises:
+            BusyError: too many wait.
+        """
+        if self._taken:
+            await self._wait(network, account)
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, network: str, account: str) -> None:
+        limits = self._limits
+        here = self._waiting.get(network, deque())
+        alike = sum(other.account == account for other in here)
+        everywhere = sum(map(len, self._waiting.values()))
+        if (
+            alike >= limits.waiting_alike_max
+            or len(here) >= limits.waiting_here_max
+            or everywhere >= limits.waiting_max
+        ):
+            raise BusyError("too many people are logging in; try again in a moment")
+        mine = _Waiting(account, trio.Event())
+        here.append(mine)
+        self._waiting[network] = here
+        try:
+            await mine.told.wait()
+        except trio.Cancelled:
+            if mine.told.is_set():
+                self._pass_on()
+            else:
+                here.remove(mine)
+                if not here:
+                    del self._waiting[network]
+            raise
+
+    def _pass_on(self) -> None:
+        """Give the turn to the address whose last one is longest ago."""
+        self._taken = bool(self._waiting)
+        if self._waiting:
+            network, here = self._waiting.popitem(last=False)
+            here.popleft().told.set()
+            if here:
+                self._waiting[network] = here
 
 
 class Passwords:
     """Hashes and verifies passwords, in turn."""
 
-    def __init__(self) -> None:
-        self._turns = trio.CapacityLimiter(HASHES_MAX)
+    def __init__(self, limits: HashLimits) -> None:
+        self._turns = Turns(limits)
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, network: str, account: str) -> str:
         """Make what is kept of a password.
+
+        Args:
+            password: of somebody who registers.
+            network: where it comes from.
+            account: whose it will be.
 
         Raises:
             BusyError: too many wait.
         """
-        return await self._in_thread(partial(_HASHER.hash, password))
+        return await self._in_thread(partial(_HASHER.hash, password), network, account)
 
-    async def verify(self, password_hash: str, password: str) -> bool:
+    async def verify(self, password_hash: str, password: str, network: str, account: str) -> bool:
         """Tell whether this is the password that the hash was made of.
 
         Raises:
             BusyError: too many wait.
         """
-        return await self._in_thread(partial(_verify, password_hash, password))
+        return await self._in_thread(partial(_verify, password_hash, password), network, account)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._turns.statistics().tasks_waiting >= HASHES_WAITING_MAX:
-            raise BusyError("too many people are logging in; try again in a moment")
-        return await trio.to_thread.run_sync(work, limiter=self._turns)
+    async def _in_thread(self, work: Callable[[], T], network: str, account: str) -> T:
+        async with self._turns.turn(network, account):
+            return await trio.to_thread.run_sync(work)
 
 
 def _verify(password_hash: str, password: str) -> bool:

@@ -100,6 +100,15 @@ def describe_world(replicator: Replicator, board: Board) -> dict[str, Any]:
     }
 
 
+def count_world(replicator: Replicator) -> dict[str, int]:
+    """Count clients, entities and shards."""
+    return {
+        "clients": sum(p.phase is Phase.JOINED for p in replicator.clients.players),
+        "entities": len(replicator.world.columns),
+        "shards": len(replicator.shards.shards),
+    }
+
+
 def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any]:
     traffic = replicator.clients.endpoint.statistics().session
     link = replicator.shards.endpoint.statistics().session
@@ -179,6 +188,19 @@ def _describe_client(player: Player, replicator: Replicator) -> dict[str, Any]:
         "rtt_ms": None if link is None else round(link.rtt_s * 1000, 2),
         "loss": None if link is None else round(link.loss, 4),
     }
+
+
+def without_addresses(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the state without what only operators see: accounts' numbers, and endpoints."""
+    return {
+        **{name: value for name, value in status.items() if name != "endpoints"},
+        "clients": [_without_account(client) for client in status["clients"]],
+        "events": [_without_account(event) for event in status["events"]],
+    }
+
+
+def _without_account(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "account"}
 
 
 def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
