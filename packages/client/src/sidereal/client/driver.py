@@ -54,13 +54,18 @@ class SignInError(SiderealError):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the server gives to who may come in."""
+    """What the server gives to who may come in.
+
+    Attributes:
+        bearer: token that reads the server's state, for observers and operators.
+    """
 
     connect_token: bytes
     role: Role
     name: str
     schema_hash: bytes
     expires_s: float
+    bearer: str | None = None
 
 
 def check_server(url: str) -> str:
@@ -124,6 +129,7 @@ async def open_session(
             name=answer["name"],
             schema_hash=bytes.fromhex(answer["schema_hash"]),
             expires_s=float(answer["expires_s"]),
+            bearer=answer.get("bearer"),
         )
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise UnavailableError(
@@ -138,16 +144,19 @@ async def open_session(
 
 
 async def fetch_status(http: httpx.AsyncClient) -> dict[str, Any]:
-    """The server's `/v1/status`.
+    """The server's `/v1/status`: the state, or counts only for who has no right to more.
 
     Raises:
+        SignInError: the server does not answer this question, or not with this bearer token.
         UnavailableError: there is no server.
     """
     try:
         response = await http.get("/v1/status")
     except httpx.HTTPError as error:
         raise _no_server(http, error) from None
-    return _object(http, response)
+    answer = _object(http, response)
+    _expect(response, answer, 200)
+    return answer
 
 
 async def drive(
@@ -244,10 +253,14 @@ async def _post(
     except httpx.HTTPError as error:
         raise _no_server(http, error) from None
     answer = _object(http, response)
-    if response.status_code != expected:
+    _expect(response, answer, expected)
+    return answer
+
+
+def _expect(response: httpx.Response, answer: dict[str, Any], status: int) -> None:
+    if response.status_code != status:
         title = str(answer.get("title", response.reason_phrase))
         raise SignInError(response.status_code, title, str(answer.get("detail", "")))
-    return answer
 
 
 def _object(http: httpx.AsyncClient, response: httpx.Response) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from sidereal.client.driver import fetch_status
+from sidereal.client.driver import SignInError, fetch_status
 from sidereal.protocol.errors import UnavailableError
 
 
@@ -23,7 +23,7 @@ async def look(http: httpx.AsyncClient, shards: int) -> tuple[dict[str, Any] | N
     """
     try:
         status = await fetch_status(http)
-    except UnavailableError as error:
+    except (UnavailableError, SignInError) as error:
         return None, str(error)
     joined = len(status["shards"])
     if joined < shards:

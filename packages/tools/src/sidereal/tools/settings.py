@@ -27,15 +27,24 @@ FILE_NAME: Final = "sidereal.toml"
 
 DATABASE: Final = "SIDEREAL_DATABASE"
 SHARD_KEY: Final = "SIDEREAL_SHARD_KEY"
-SHARED: Final = (DATABASE, SHARD_KEY, "SIDEREAL_LOG", "SIDEREAL_SUPERVISED")
+STATUS_TOKEN: Final = "SIDEREAL_STATUS_TOKEN"
+SHARED: Final = (DATABASE, SHARD_KEY, STATUS_TOKEN, "SIDEREAL_LOG", "SIDEREAL_SUPERVISED")
 """Variables without a command in their name; each has one meaning everywhere."""
 SUPERVISOR: Final = "SIDEREAL_REPLICATION_SUPERVISOR"
 """By which a supervisor's server takes over from its own predecessor at once."""
-PASSWORDS: Final = ("SIDEREAL_TOKEN_PASSWORD", "SIDEREAL_VIEW_PASSWORD")
+PASSWORDS: Final = (
+    "SIDEREAL_MONITOR_PASSWORD",
+    "SIDEREAL_STATUS_PASSWORD",
+    "SIDEREAL_TOKEN_PASSWORD",
+    "SIDEREAL_VIEW_PASSWORD",
+)
 """Variables for secrets that no flag takes, because a flag stands in the list of processes."""
 
 Database = Annotated[str, Parameter(env_var=DATABASE)]
 """Type of a `--database` flag."""
+
+Names = Annotated[list[str] | None, Parameter(negative=())]
+"""Type of a flag that may be given again."""
 
 FileOrInput = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 """Type of a flag that names a file to read, or `-` for standard input."""
@@ -184,6 +193,17 @@ def read_shard_key(file: Path | None) -> str:
     if key := os.environ.get(SHARD_KEY):
         return key
     raise ConfigError(f"the shard key is missing: set {SHARD_KEY}, or give --shard-key-file FILE")
+
+
+def read_status_token(file: Path | None) -> str | None:
+    """Read the bearer token that reads a server's state; None where there is none.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
+    if file is not None:
+        return _secret_of(file, "--status-token-file")
+    return os.environ.get(STATUS_TOKEN)
 
 
 def read_password(command: str, name: str, file: Path | None, *, new: bool = False) -> str:

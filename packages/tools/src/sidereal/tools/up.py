@@ -16,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,14 +25,16 @@ from typing import Any, Final
 import httpx
 import trio
 
+from sidereal.client.driver import SignInError, fetch_status
 from sidereal.client.http import open_http
-from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.config import format_endpoint, name_this_machine, parse_endpoint
 from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.streams import redirect_log
 from sidereal.replication.ending import END_S_MAX
+from sidereal.tools.access import AccessFlags
 from sidereal.tools.bots.report import BotsMeasured
 from sidereal.tools.children import Child
 from sidereal.tools.publish import STANDARD_OUTPUT
@@ -45,7 +47,7 @@ from sidereal.tools.restarts import (
     RestartLimits,
     Restarts,
 )
-from sidereal.tools.settings import DATABASE, SHARD_KEY, SUPERVISOR
+from sidereal.tools.settings import DATABASE, SHARD_KEY, STATUS_TOKEN, SUPERVISOR
 
 log = logging.getLogger("sidereal.up")
 
@@ -80,6 +82,7 @@ class UpConfig:
     client_port: int = 7071
     public_clients: str | None = None
     shard_port: int = 7072
+    access: AccessFlags = field(default_factory=AccessFlags)
     view: bool = False
     monitor: bool = False
     json: str | None = None
@@ -131,6 +134,7 @@ class Supervisor:
         self._scope = trio.CancelScope()
         self._secret = {SHARD_KEY: secrets.token_hex(16)}
         self._token = secrets.token_hex(16)
+        self._sight = {STATUS_TOKEN: os.environ.get(STATUS_TOKEN) or secrets.token_hex(16)}
         self._endpoints: dict[str, str] = {}
         self._announced = trio.Event()
         self._flying = trio.Event()
@@ -166,7 +170,12 @@ class Supervisor:
                 "replication",
                 _replication_arguments(self._config),
                 # The URL may hold a password, and arguments stand in the list of processes.
-                {**self._secret, DATABASE: self._config.database, SUPERVISOR: self._token},
+                {
+                    **self._secret,
+                    **self._sight,
+                    DATABASE: self._config.database,
+                    SUPERVISOR: self._token,
+                },
                 title="the replication server",
                 spoke=self._learn_endpoints,
                 end_within_s=SERVER_END_WITHIN_S,
@@ -238,6 +247,7 @@ class Supervisor:
     async def _run_world(self, faces: trio.Nursery) -> None:
         url = name_this_machine(self._endpoints["http"])
         async with open_http(url) as http:
+            http.headers["authorization"] = f"Bearer {self._sight[STATUS_TOKEN]}"
             why = ""
             with trio.move_on_after(READY_WITHIN_S):
                 while self.ready_at is None:
@@ -272,8 +282,8 @@ class Supervisor:
     async def _follow(self, http: httpx.AsyncClient) -> None:
         """Keep the newest status while the bots fly: at the end of a run they are gone already."""
         while True:
-            status = await _get_json(http, "/v1/status")
-            if status is not None:
+            with suppress(UnavailableError, SignInError):
+                status = await fetch_status(http)
                 if self._first is None or status["uptime_s"] < self._first["uptime_s"]:
                     self._first = status  # of a server that was started again: it counts anew
                 self._last = status
@@ -284,7 +294,9 @@ class Supervisor:
     def _start_faces(self, nursery: trio.Nursery, url: str) -> None:
         config = self._config
         if config.monitor:
-            monitor = self._make_child("monitor", ["monitor", "--server", url], terminal=True)
+            monitor = self._make_child(
+                "monitor", ["monitor", "--server", url], self._sight, terminal=True
+            )
             nursery.start_soon(self._monitor, monitor, url)
         if config.view:
             view = self._make_child("view", ["view", "--server", url])
@@ -358,18 +370,6 @@ async def _group() -> AsyncIterator[trio.Nursery]:
             nursery.cancel_scope.cancel()
 
 
-async def _get_json(http: httpx.AsyncClient, path: str) -> dict[str, Any] | None:
-    """Fetch an answer; None when there is none or it is an error."""
-    try:
-        response = await http.get(path)
-    except httpx.HTTPError:
-        return None
-    if response.status_code != 200:
-        return None
-    answer: dict[str, Any] = response.json()
-    return answer
-
-
 def _replication_arguments(
     config: UpConfig, endpoints: Mapping[str, str] | None = None
 ) -> list[str]:
@@ -385,7 +385,7 @@ def _replication_arguments(
     arguments += ["--clients", taken["clients"], "--shards", taken["shards"]]
     if config.public_clients is not None:
         arguments += ["--public-clients", config.public_clients]
-    arguments += ["--world", config.world, "--seed", str(config.seed)]
+    arguments += [*config.access.arguments(), "--world", config.world, "--seed", str(config.seed)]
     return [*arguments, "--data-dir", str(config.data_dir)]
 
 

@@ -191,7 +191,7 @@ def _describe_client(player: Player, replicator: Replicator) -> dict[str, Any]:
 
 
 def without_addresses(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the state without what only operators see: accounts' numbers, and endpoints."""
+    """Give the state without what only operators see: numbers of accounts, and endpoints."""
     return {
         **{name: value for name, value in status.items() if name != "endpoints"},
         "clients": [_without_account(client) for client in status["clients"]],
@@ -200,7 +200,8 @@ def without_addresses(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_account(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "account"}
+    """Take the number of an account out; guests have one below 0, which is told."""
+    return {**row, "account": None} if row.get("account", 0) > 0 else dict(row)
 
 
 def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:

@@ -9,11 +9,15 @@ from cyclopts import Parameter
 
 from sidereal.tools.monitor.app import MonitorConfig, run_monitor
 from sidereal.tools.publish import JsonTarget, check_target
+from sidereal.tools.reader import find_login
+from sidereal.tools.settings import FileOrInput
 
 
 async def monitor(
     *,
     server: str = "http://127.0.0.1:7070",
+    name: str | None = None,
+    password_file: FileOrInput = None,
     once: Annotated[bool, Parameter(negative=())] = False,
     json: JsonTarget = None,
     svg: Path | None = None,
@@ -28,6 +32,11 @@ async def monitor(
     ----------
     server
         URL of the replication server.
+    name
+        Of an account; a guest without. Its password comes from --password-file or the variable
+        SIDEREAL_MONITOR_PASSWORD; at a terminal it is asked for.
+    password_file
+        File that holds the account's password; - is standard input.
     once
         Print one plain frame and end; so does a terminal that is none.
     json
@@ -40,5 +49,13 @@ async def monitor(
         Seconds that one look lasts; rates come from it.
     """
     check_target(json)
-    config = MonitorConfig(server=server, once=once, json=json, svg=svg, screen=screen, for_s=for_s)
+    config = MonitorConfig(
+        server=server,
+        login=find_login("MONITOR", name, password_file),
+        once=once,
+        json=json,
+        svg=svg,
+        screen=screen,
+        for_s=for_s,
+    )
     return await run_monitor(config)

@@ -10,7 +10,13 @@ from sidereal.protocol.runtime.process import run_until_told, start_logging
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.service import run
 from sidereal.tools import publish
-from sidereal.tools.settings import Database, FileOrInput, read_shard_key
+from sidereal.tools.settings import (
+    Database,
+    FileOrInput,
+    Names,
+    read_shard_key,
+    read_status_token,
+)
 
 
 async def replication(
@@ -28,6 +34,11 @@ async def replication(
     supervisor: str = "",
     clients_max: int = 512,
     guests: bool = True,
+    operator: Names = None,
+    observers: str | None = None,
+    host_name: Names = None,
+    proxy: Names = None,
+    status_token_file: FileOrInput = None,
 ) -> None:
     """Run the replication server; when it listens it prints its endpoints as a line of JSON.
 
@@ -66,6 +77,18 @@ async def replication(
         How many clients may be connected.
     guests
         Whether one may enter without an account.
+    operator
+        Name of an account that may operate; may be given again. docs/OPERATING.md says who may
+        register it.
+    observers
+        Who may watch: none, accounts or anyone; anyone on loopback, accounts elsewhere by default.
+    host_name
+        Name by which HTTP requests call this server, beside its addresses; may be given again.
+    proxy
+        IP address of a reverse proxy whose X-Forwarded-For is believed; may be given again.
+    status_token_file
+        File that holds a bearer token that reads the whole state, for monitors and Prometheus; - is
+        standard input. Without it the token is in SIDEREAL_STATUS_TOKEN, if there is one.
     """
     start_logging("replication")
     config = ReplicationConfig(
@@ -82,6 +105,11 @@ async def replication(
         supervisor=supervisor,
         clients_max=clients_max,
         guests=guests,
+        operators=tuple(operator or ()),
+        observers=observers,
+        host_names=tuple(host_name or ()),
+        proxies=tuple(proxy or ()),
+        status_token=read_status_token(status_token_file),
     )
 
     def announce(endpoints: Mapping[str, str]) -> None:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidereal.client.driver import check_server, fetch_status
+from sidereal.client.driver import check_server
 from sidereal.client.http import open_http
 from sidereal.tools.publish import JsonTarget, check_target, publish
+from sidereal.tools.reader import Reader, find_login
 from sidereal.tools.report import quantiles
+from sidereal.tools.settings import STATUS_TOKEN, FileOrInput
 
 
-async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = None) -> None:
+async def status(
+    *,
+    server: str = "http://127.0.0.1:7070",
+    name: str | None = None,
+    password_file: FileOrInput = None,
+    json: JsonTarget = None,
+) -> None:
     """Print the state of a running world, once.
+
+    A world that others than this machine reach shows counts; the rest to who may observe it.
 
     Example: sidereal status --server http://127.0.0.1:7070 --json -
 
@@ -19,17 +29,29 @@ async def status(*, server: str = "http://127.0.0.1:7070", json: JsonTarget = No
     ----------
     server
         URL of the replication server.
+    name
+        Of an account; a guest without. Its password comes from --password-file or the variable
+        SIDEREAL_STATUS_PASSWORD; at a terminal it is asked for.
+    password_file
+        File that holds the account's password; - is standard input.
     json
         File for the whole state as JSON; - is standard output.
     """
     check_target(json)
+    login = find_login("STATUS", name, password_file)
     async with open_http(check_server(server)) as http:
-        state = await fetch_status(http)
+        state = await Reader(http, login).counts_or_state()
     publish(state, describe(state), json)
 
 
 def describe(state: dict[str, Any]) -> list[str]:
     """Say the state in a few lines for people."""
+    if "counts" in state:
+        counts = ", ".join(f"{count} {name}" for name, count in state["counts"].items())
+        return [
+            f"world       tick {state['tick']} at {state['tick_hz']} Hz, {counts}",
+            f"The rest is for observers: log in with --name, or set {STATUS_TOKEN}",
+        ]
     replication, database = state["replication"], state["database"]
     lines = [
         f"world       tick {state['tick']} at {state['tick_hz']} Hz, "

@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sidereal.protocol.runtime.process import run_until_told, start_logging
+from sidereal.tools.access import AccessFlags
 from sidereal.tools.publish import JsonTarget, check_target, publish_report
 from sidereal.tools.report import summarise
-from sidereal.tools.settings import Database
+from sidereal.tools.settings import Database, Names
 from sidereal.tools.up import Supervisor, UpConfig
 
 
@@ -27,6 +28,10 @@ async def up(
     client_port: int = 7071,
     public_clients: str | None = None,
     shard_port: int = 7072,
+    operator: Names = None,
+    observers: str | None = None,
+    host_name: Names = None,
+    proxy: Names = None,
     view: Annotated[bool, Parameter(negative=())] = False,
     monitor: Annotated[bool, Parameter(negative=())] = False,
     json: JsonTarget = None,
@@ -61,6 +66,15 @@ async def up(
         `sidereal netsim`.
     shard_port
         UDP port for shards.
+    operator
+        Name of an account that may operate; may be given again. docs/OPERATING.md says who may
+        register it.
+    observers
+        Who may watch: none, accounts or anyone; anyone on loopback, accounts elsewhere by default.
+    host_name
+        Name by which HTTP requests call this server, beside its addresses; may be given again.
+    proxy
+        IP address of a reverse proxy whose X-Forwarded-For is believed; may be given again.
     view
         Open the debug client too.
     monitor
@@ -82,6 +96,9 @@ async def up(
         client_port=client_port,
         public_clients=public_clients,
         shard_port=shard_port,
+        access=AccessFlags(
+            tuple(operator or ()), observers, tuple(host_name or ()), tuple(proxy or ())
+        ),
         view=view,
         monitor=monitor,
         json=json,

@@ -24,7 +24,7 @@ import trio
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from sidereal.client.driver import check_server, fetch_status
+from sidereal.client.driver import check_server
 from sidereal.client.front import palette
 from sidereal.client.http import open_http
 from sidereal.protocol.errors import ConfigError, UnavailableError
@@ -32,11 +32,12 @@ from sidereal.protocol.runtime.config import check_output_file
 from sidereal.protocol.runtime.process import wait_until_told
 from sidereal.tools.monitor.desk import Desk
 from sidereal.tools.monitor.frame import Frame, draw_frame
-from sidereal.tools.monitor.history import History, Picture, Status
+from sidereal.tools.monitor.history import History, Picture
 from sidereal.tools.monitor.keys import SCREENS, Screen
 from sidereal.tools.monitor.observer import Observer
 from sidereal.tools.monitor.terminal import Terminal
 from sidereal.tools.publish import STANDARD_OUTPUT, publish
+from sidereal.tools.reader import NOBODY, Login, Reader
 
 POLL_S: Final = 0.25
 ANSWER_S_MAX: Final = 3.0
@@ -59,6 +60,8 @@ class MonitorConfig:
     """What to look at, and how.
 
     Attributes:
+        server: URL of it.
+        login: who looks.
         once: one plain frame instead of a screen that stays.
         json: file for what is known as JSON, `-` for standard output; one look.
         svg: file for a picture; one look.
@@ -67,6 +70,7 @@ class MonitorConfig:
     """
 
     server: str
+    login: Login = NOBODY
     once: bool = False
     json: str | None = None
     svg: Path | None = None
@@ -101,11 +105,11 @@ class MonitorConfig:
 class Monitor:
     """The monitor's tasks around one history."""
 
-    def __init__(self, http: httpx.AsyncClient, screen: Screen) -> None:
+    def __init__(self, http: httpx.AsyncClient, screen: Screen, login: Login = NOBODY) -> None:
         self.desk = Desk(screen=screen)
-        self._http = http
+        self._reader = Reader(http, login)
         self._history = History(str(http.base_url).rstrip("/"))
-        self._observer = Observer(http)
+        self._observer = Observer(self._reader)
         self._wake = trio.Event()
 
     async def first(self) -> None:
@@ -114,14 +118,14 @@ class Monitor:
         Raises:
             UnavailableError: there is none.
         """
-        self._history.answer(await ask(self._http), trio.current_time())
+        self._history.answer(await self._reader.state(), trio.current_time())
 
     async def poll(self) -> None:
         """Ask for the state, for ever; whether an answer comes or not."""
         while True:
             asked_at = trio.current_time()
             try:
-                status = await ask(self._http)
+                status = await self._reader.state()
             except UnavailableError as error:
                 self._history.silence(explain(error), trio.current_time())
             else:
@@ -176,7 +180,7 @@ async def run_monitor(config: MonitorConfig) -> int:
     """
     config.check()
     async with open_http(config.server, timeout_s=ANSWER_S_MAX) as http:
-        monitor = Monitor(http, Screen(config.screen))
+        monitor = Monitor(http, Screen(config.screen), config.login)
         await monitor.first()
         single = config.once or config.json is not None or config.svg is not None
         if single or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -236,19 +240,6 @@ async def _take_signals(monitor: Monitor, terminal: Terminal) -> None:
                 terminal.suspend()
             terminal.clear()
             monitor.wake()
-
-
-async def ask(http: httpx.AsyncClient) -> Status:
-    """Ask for the state once.
-
-    Raises:
-        UnavailableError: no answer, or not one of a Sidereal server.
-    """
-    status = await fetch_status(http)
-    if "replication" not in status:
-        detail = status.get("detail") or status.get("title") or "is it a Sidereal server?"
-        raise UnavailableError(f"{http.base_url}v1/status does not answer with a state: {detail}")
-    return status
 
 
 def explain(error: UnavailableError) -> str:

@@ -261,12 +261,18 @@ def _client_rows(picture: Picture) -> list[Row]:
             _duration(rtt, marks.judge(rtt, 100, 250)),
             Cell(marks.say(shown, marks.judge(worst, 0.02, 0.1)), loss or 0.0),
             Cell(
-                Text(str(client["account"]) if client["account"] > 0 else "guest"),
-                client["account"],
+                Text(_account_text(client["account"])),
+                client["account"] or 0,
             ),
         )
         rows.append(Row(client["name"], cells))
     return rows
+
+
+def _account_text(account: int | None) -> str:
+    if account is None:
+        return marks.BLANK  # only operators are told
+    return str(account) if account > 0 else "guest"
 
 
 _EVENT_STYLES: Final = (

@@ -9,18 +9,17 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import httpx
 import trio
 
-from sidereal.client.driver import Admission, drive, open_session
+from sidereal.client.driver import Admission, drive
 from sidereal.client.events import Ended
 from sidereal.client.front.watch import Flash, OwnerWatch
 from sidereal.client.returning import Absence, ReturningClient
 from sidereal.client.statistics import ClientStatistics, Stage
-from sidereal.protocol.message.player import Role
 from sidereal.protocol.runtime.process import entropy
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.monitor.history import Move, Observed, Sector
+from sidereal.tools.reader import Reader
 
 SOFTWARE: Final = "sidereal monitor 0.1"
 ASKING: Final = "asking for a session"
@@ -31,8 +30,8 @@ FLASHES_MAX: Final = 16
 class Observer:
     """Keeps a stay in the world going; `run` returns when no more is to be had."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._client: ReturningClient | None = None
         self._ended = ""
         self._session = 0
@@ -50,7 +49,7 @@ class Observer:
         await drive(self._client, self._sign_in)
 
     async def _sign_in(self) -> Admission:
-        return await open_session(self._http, role=Role.OBSERVER)
+        return await self._reader.observe()
 
     def look(self, now: float, sector: Sector | None) -> tuple[Observed, list[Move]]:
         """Look at the world.
