@@ -3,16 +3,19 @@ from typing import Any
 
 import pytest
 
-from sidereal.client.events import Assigned, ChatLine, Ended, NoticeLine
+from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, NoticeLine
 from sidereal.client.front import palette, readout
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.viewer import Viewer
+from sidereal.client.returning import Absence
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.message.player import Button
+from sidereal.protocol.message.player import Button, Role, Welcome
+from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Kind
 
+WELCOME = Welcome(bytes(16), Rules(), 1, 1, Role.PLAYER, "ada")
 OWNERS = {(0, 0): 1, (1, 0): 2}
 MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
 
@@ -263,3 +266,47 @@ def test_inspector_knows_the_selection(feed: Any) -> None:
     assert shown["place"] == "620.0, 560.0"
     viewer.selected_id = 41
     assert readout.inspector(viewer.advance(0.1, 0.1)) == []
+
+
+def test_the_banner_says_why_there_is_no_session_and_when_the_next_is_tried(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    feed.absence = Absence("timed out", "", 3, again_at=7.2)
+    feed.stage = Stage.WAITING
+    assert readout.banner(viewer.advance(5.0, 0.0)) == ("timed out: again in 3 s", palette.BAD)
+    connecting = "timed out: connecting again…", palette.BAD
+    assert readout.banner(viewer.advance(8.0, 0.0)) == connecting
+    feed.stage = Stage.GREETING
+    assert readout.banner(viewer.advance(5.0, 0.0)) == connecting
+    feed.absence, feed.stage = None, Stage.JOINED
+    assert readout.banner(viewer.advance(9.0, 0.0)) is None
+
+
+def test_attempts_that_fail_for_the_same_reason_are_told_once(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    why = Lost("no answer", "no server answers")
+    feed.events.extend([Lost("timed out", ""), why, why, why, Joined(WELCOME), why])
+    lines = [line.text for line in viewer.advance(1.0, 0.0).feed]
+    assert lines == [
+        "no session (timed out): trying again",
+        "no session (no answer, no server answers): trying again",
+        "joined as ada",
+        "no session (no answer, no server answers): trying again",
+    ]
+    assert viewer.ended is None
+
+
+def test_another_session_is_no_handover_of_everything(
+    feed: Any, rows_of_leases: Callable[[dict[tuple[int, int], int]], Any]
+) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(1.0, 0.0)
+    viewer.selected_id = 7
+    feed.owners.update(dict.fromkeys(feed.owners, 9))
+    feed.leases = rows_of_leases(feed.owners)
+    feed.session = 2
+    frame = viewer.advance(1.1, 0.0)
+    assert not frame.flashes
+    assert not frame.moved_leases
+    assert not frame.feed
+    assert viewer.selected_id == 0
+    assert [shard for shard, _ in frame.ownership.shards()] == [9]

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.tools.monitor import marks
@@ -30,7 +31,7 @@ from sidereal.tools.monitor.frame import draw_frame
 from sidereal.tools.monitor.history import History, Observed, Picture, Sector
 from sidereal.tools.monitor.keys import SCREENS, KeyDecoder, MapMode, Screen, bindings
 from sidereal.tools.monitor.listing import list_rows
-from sidereal.tools.monitor.observer import observe
+from sidereal.tools.monitor.observer import explain, observe
 from sidereal.tools.monitor.sectormap import draw_map
 from sidereal.tools.monitor.terminal import Terminal
 
@@ -470,6 +471,15 @@ def test_observer_counts_as_joined_from_its_first_snapshot() -> None:
     joined = ClientStatistics(**{**fields, "stage": Stage.JOINED, "newest_tick": 5, "rtt_s": 0.1})
     assert observe(joined, "waiting").joined
     assert observe(joined, "waiting").rtt_s == 0.1
+
+
+def test_observer_says_why_it_is_not_in_the_world_and_when_it_tries_again() -> None:
+    assert explain(None, 0, 5.0) == "asking for a session"
+    assert explain(None, 1, 5.0) == "waiting for the first one over UDP"
+    absence = Absence("no answer", "no server answers at http://x", 2, again_at=7.4)
+    assert explain(absence, 1, 5.0) == "no server answers at http://x; again in 3 s"
+    assert explain(absence, 1, 8.0) == "no server answers at http://x; trying again"
+    assert explain(Absence("timed out", "", 1, 7.4), 1, 7.0) == "timed out; again in 1 s"
 
 
 # -- the terminal and the tasks -------------------------------------------------------------------

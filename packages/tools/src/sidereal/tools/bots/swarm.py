@@ -26,6 +26,7 @@ import numpy as np
 import trio
 
 from sidereal.client.client import Client
+from sidereal.client.comeback import Comeback
 from sidereal.client.driver import (
     Admission,
     SignInError,
@@ -53,9 +54,6 @@ log = logging.getLogger("sidereal.bots")
 SIGN_INS_MAX: Final = 4
 """Log-ins under way at once: each costs the server a password hash."""
 SAMPLE_S: Final = 1.0
-RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Pauses before a bot signs in again, by attempts that failed in a row; the last one repeats. Each
-is shortened or stretched by up to half, so that bots that went together come back one by one."""
 GHOST_S: Final = 20.0
 """How long a bot waits for its own account after a session that the server may not know to be over:
 longer than a session times out."""
@@ -207,7 +205,7 @@ class Swarm:
         behaviour = make_behaviour(config.behaviour, rng)
         await trio.sleep(config.ramp_s * index / config.count)
         name = accounts.take_name()
-        failures, own_until = 0, -math.inf
+        comeback, own_until = Comeback(jitter.bytes, clock()), -math.inf
         while True:
             try:
                 bot = await self._enter(accounts, name, behaviour, phase, index)
@@ -223,12 +221,11 @@ class Swarm:
                 if reason is CloseReason.LOGGED_IN_ELSEWHERE:
                     name = accounts.take_name()
                 own_until = clock() + GHOST_S
-                failures = failures if bot.joined_at is None else 0
+                if bot.joined_at is not None:
+                    comeback.joined(bot.joined_at)
                 why = reason.name.lower()
             self._turn_away(index, why)
-            pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)] * float(jitter.uniform(0.5, 1.5))
-            failures += 1
-            await trio.sleep(pause_s)
+            await trio.sleep(comeback.lost(clock()))
 
     def _turn_away(self, index: int, why: str) -> None:
         self._turned_away[index] = why
