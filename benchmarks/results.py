@@ -14,14 +14,19 @@ from typing import TextIO
 import numpy as np
 
 
-def parse_flags(words: str | None) -> argparse.Namespace:
-    """Read `--quick` and `--json PATH`; `words` is the benchmark's docstring."""
+def make_parser(words: str | None) -> argparse.ArgumentParser:
+    """Make a parser of `--quick` and `--json PATH`; `words` is the benchmark's docstring."""
     parser = argparse.ArgumentParser(
         description=words, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="shorter, and rougher numbers")
     parser.add_argument("--json", metavar="PATH", help="write the results there; - is stdout")
-    return parser.parse_args()
+    return parser
+
+
+def parse_flags(words: str | None) -> argparse.Namespace:
+    """Read `--quick` and `--json PATH`."""
+    return make_parser(words).parse_args()
 
 
 def table(flags: argparse.Namespace) -> TextIO:

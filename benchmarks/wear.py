@@ -1,0 +1,237 @@
+"""What becomes of a world that goes on and on: `uv run python benchmarks/wear.py`.
+
+Runs `sidereal up --shards 2 --bots 12` with the default world and a new database for half an hour,
+looks at it every few seconds, and compares the medians of an early and a late part of the run
+(minutes 5 to 10 and 25 to 30, or as `--windows` says). Cases: leases; bytes sent to each client;
+processor time per tick of the server, and of each shard; private memory of every process. The same
+entities must be there, and none further out than the sector next to the belt. A ratio is late to
+early; the run fails when one of them is off by more than `--tolerance`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import httpx
+from results import make_parser, publish, result, table
+
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.runtime.memory import private_bytes
+
+BOTS: Final = 12
+SAMPLE_S: Final = 5.0
+ROLES: Final = ("replication", "shard", "bots", "postgres", "up")
+QUICK: Final = ((0.25, 0.6), (0.8, 1.15))
+"""Windows of `--quick`, minutes: long enough to see that everything is measured."""
+CLOCK_HZ: Final = os.sysconf("SC_CLK_TCK")
+
+
+class Window(NamedTuple):
+    """A part of the run, minutes from when the world was ready."""
+
+    begin: float
+    end: float
+
+
+class Sample(NamedTuple):
+    """The world at some time.
+
+    Attributes:
+        at_s: seconds since it was ready.
+        totals: numbers that only grow, by case.
+        gauges: numbers as they are, by case.
+        entities: in the world.
+        sectors_outside: how far beyond the belt the farthest of them is, in sectors.
+    """
+
+    at_s: float
+    totals: dict[str, float]
+    gauges: dict[str, float]
+    entities: int
+    sectors_outside: int
+
+
+def parse_window(text: str) -> Window:
+    """Read `5-10` as minutes."""
+    begin, end = map(float, text.split("-"))
+    if not 0 <= begin < end:
+        raise argparse.ArgumentTypeError(f"{text} is no part of a run")
+    return Window(begin, end)
+
+
+# -- looking ------------------------------------------------------------------------------------
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Find a process and all that it has started, directly or not, as far as they still run."""
+    yield pid
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [child for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return
+    for child in children:
+        yield from descendants(int(child))
+
+
+def role_of(pid: int) -> str:
+    """Say which part a process plays: by its title, or by the command that it is."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").split()
+    if words and "postgres" in words[0]:
+        return "postgres"
+    return next((word for word in words if word in ROLES), "other")
+
+
+def cpu_s_of(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_HZ
+
+
+def look_at_processes(pid: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Measure a world's processes: seconds of processor by role, and MB of memory by role."""
+    cpu_s, memory_mb = dict.fromkeys(ROLES, 0.0), dict.fromkeys(ROLES, 0.0)
+    for child in descendants(pid):
+        try:
+            role = role_of(child)
+            if role in cpu_s:
+                cpu_s[role] += cpu_s_of(child)
+                memory_mb[role] += private_bytes(child) / 1e6
+        except OSError:  # one of PostgreSQL's that has ended meanwhile
+            continue
+    return cpu_s, memory_mb
+
+
+def take_sample(http: httpx.Client, pid: int, at_s: float) -> Sample:
+    """Look at the world and its processes."""
+    status: dict[str, Any] = http.get("/v1/status").json()
+    replication = status["replication"]
+    low, high = (round(edge / Rules().sector_size) for edge in Rules().belt_bounds)
+    outside = [
+        max(low - min(sector["x"], sector["y"]), max(sector["x"], sector["y"]) - high + 1)
+        for sector in status["sectors"]
+        if sector["entities"]
+    ]
+    cpu_s, memory_mb = look_at_processes(pid)
+    totals = {
+        "tick": status["tick"],
+        "bytes_out": replication["bytes_out"],
+        "cpu_s.replication": cpu_s["replication"],
+        "cpu_s.shard": cpu_s["shard"],
+    }
+    gauges = {"leases": len(status["sectors"]), "clients": replication["clients"]}
+    gauges |= {f"memory_{role}_mb": memory_mb[role] for role in ROLES}
+    return Sample(at_s, totals, gauges, replication["entities"], max(outside, default=0))
+
+
+def watch(process: subprocess.Popen[str], url: str, minutes: float) -> Iterator[Sample]:
+    """Look at a world every few seconds."""
+    began_at = time.monotonic()
+    with httpx.Client(base_url=url, timeout=30.0, trust_env=False) as http:
+        while (at_s := time.monotonic() - began_at) <= 60.0 * minutes:
+            yield take_sample(http, process.pid, at_s)
+            passed = time.monotonic() - began_at - at_s
+            time.sleep(max(0.0, SAMPLE_S - passed))
+
+
+def run_world(minutes: float) -> list[Sample]:
+    """Run one world; it must end without errors, and with all its bots."""
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "sidereal.tools", "up", "--shards", "2"]
+        command += ["--bots", str(BOTS), "--data-dir", data, "--json", f"{data}/report.json"]
+        command += ["--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        try:
+            samples = list(watch(process, wait_until_ready(process), minutes))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+        report = json.loads(Path(data, "report.json").read_text())
+    assert process.returncode == 0, process.returncode
+    assert not report["errors"], report["errors"]
+    assert report["bots"]["connected"] == BOTS, report["bots"]
+    return samples
+
+
+def wait_until_ready(process: subprocess.Popen[str]) -> str:
+    """Read what the world says until it gives its address."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if ready := re.match(r"The world is ready at (\S+)", line):
+            return ready[1]
+    raise SystemExit("the world ended before it was ready")
+
+
+# -- comparing ----------------------------------------------------------------------------------
+
+
+def medians(samples: list[Sample], window: Window) -> dict[str, float]:
+    """Give the median of every case over a part of the run."""
+    part = [s for s in samples if 60.0 * window.begin <= s.at_s < 60.0 * window.end]
+    assert len(part) > 2, f"only {len(part)} samples in minutes {window.begin:g}-{window.end:g}"
+    cases = {name: [s.gauges[name] for s in part] for name in part[0].gauges if name != "clients"}
+    for before, after in pairwise(part):
+        gained = {name: after.totals[name] - before.totals[name] for name in after.totals}
+        per_client = gained["bytes_out"] / (after.at_s - before.at_s) / after.gauges["clients"]
+        cases.setdefault("bytes_per_client_per_s", []).append(per_client)
+        for role in ("replication", "shard"):
+            cpu_ms = 1000.0 * gained[f"cpu_s.{role}"] / gained["tick"]
+            cases.setdefault(f"cpu_per_tick_{role}_ms", []).append(cpu_ms)
+    return {name: statistics.median(values) for name, values in cases.items()}
+
+
+def unit_of(case: str) -> str:
+    """Unit of a case, from the end of its name."""
+    if case == "bytes_per_client_per_s":
+        return "B/s"
+    return {"mb": "MB", "ms": "ms"}.get(case.rpartition("_")[2], "")
+
+
+def main() -> int:
+    parser = make_parser(__doc__)
+    parser.add_argument("--windows", nargs=2, type=parse_window, metavar="MINUTES")
+    parser.add_argument("--tolerance", type=float, default=0.1, help="a tenth unless told")
+    flags = parser.parse_args()
+    windows = flags.windows or [Window(5, 10), Window(25, 30)]
+    if flags.quick and flags.windows is None:
+        windows = [Window(*window) for window in QUICK]
+    samples = run_world(max(window.end for window in windows))
+    early, late = (medians(samples, window) for window in windows)
+    results, worn = {}, []
+    titles = [f"{window.begin:g}-{window.end:g} min" for window in windows]
+    print(f"{'':26} {titles[0]:>12} {titles[1]:>12} {'ratio':>7}", file=table(flags))
+    for case, before in early.items():
+        ratio = late[case] / before if before else float(late[case] == before)
+        results[case] = result(late[case], unit_of(case), titles[0], ratio)
+        worn += [case] if abs(ratio - 1.0) > flags.tolerance else []
+        print(
+            f"{case:26} {before:12.2f} {late[case]:12.2f} {ratio:7.3f} {unit_of(case)}",
+            file=table(flags),
+        )
+    settled = [s for s in samples if s.at_s >= 60.0 * windows[0].begin]
+    entities = {s.entities for s in settled}
+    farthest = max(s.sectors_outside for s in settled)
+    print(f"entities {sorted(entities)}, farthest {farthest} sectors outside", file=table(flags))
+    publish(flags, results)
+    worn += ["entities"] if len(entities) > 1 else []
+    worn += ["sectors_outside"] if farthest > 1 else []
+    if worn:
+        print(f"not as before: {', '.join(worn)}", file=sys.stderr)
+    return 1 if worn else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
