@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 import numpy as np
 import pytest
@@ -41,16 +43,18 @@ def test_a_wanderer_gets_somewhere() -> None:
     assert 0.2 < thrust_s / whole_s < 0.7
 
 
-def fly_about(start: ShipState, count: int, seconds: float) -> np.ndarray:
-    """Positions of wanderers, float64[ticks, 2, count]."""
+def fly_about(start: ShipState, count: int, seconds: float, lag_ticks: int = 0) -> np.ndarray:
+    """Positions of wanderers that know where they were a while ago, float64[ticks, 2, count]."""
     wanderers = [Wander(np.random.default_rng(seed)) for seed in range(count)]
     x, y, vx, vy, heading, spin = (np.full(count, value) for value in start)
     held, decide_at = np.zeros(count, np.uint16), np.zeros(count)
     path = np.zeros((round(seconds * RULES.tick_hz), 2, count))
+    known: deque[list[np.ndarray]] = deque(maxlen=lag_ticks + 1)
     for tick, place in enumerate(path):
+        known.append([column.copy() for column in (x, y, vx, vy, heading, spin)])
         for bot in np.flatnonzero(decide_at <= tick * RULES.tick_s).tolist():
-            now = (float(column[bot]) for column in (x, y, vx, vy, heading, spin))
-            held[bot], hold_s = wanderers[bot].decide(ShipState(*now), RULES)
+            ship = ShipState(*(float(column[bot]) for column in known[0]))
+            held[bot], hold_s = wanderers[bot].decide(ship, RULES)
             decide_at[bot] += hold_s
         fly_tick(x, y, vx, vy, heading, spin, held, RULES)
         place[:] = x, y
@@ -64,6 +68,14 @@ def test_wanderers_stay_in_the_belt() -> None:
     assert path.min() >= low
     assert path.max() < high
     assert (np.ptp(path, axis=0) > RULES.sector_size / 2).any(axis=0).all()
+
+
+def test_wanderers_over_a_slow_link_stay_near_the_belt() -> None:
+    low, high = RULES.belt_bounds
+    start = ShipState(high - 450.0, low + 450.0, 0.0, 0.0, 0.0, 0.0)
+    path = fly_about(start, 8, 120.0, lag_ticks=16)
+    assert path.min() >= low - RULES.sector_size / 2
+    assert path.max() < high + RULES.sector_size / 2
 
 
 def test_wanderers_far_outside_come_home() -> None:

@@ -20,8 +20,15 @@ HOME_MARGIN: Final = 400.0
 """A bot that will be this near to the belt's edge, world units, turns home: what it has begun to
 thrust for two seconds must not take it beyond."""
 
-AIM: Final = 0.3
+HOME_AIM: Final = 0.4
 """Radians off the way home at which a bot thrusts."""
+
+HOME_SLOW: Final = 15.0
+"""Speed below which a bot that flies away from home turns round; above it brakes first."""
+
+HOME_LOOK_S: Final = 0.5
+"""A bot that has turned waits so long to see where it looks by then: what it knows is a round trip
+old, and who steers by it at once never finds the way."""
 
 
 class Behaviour(Protocol):
@@ -58,14 +65,15 @@ class Wander:
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._leg: list[tuple[int, float]] = []
+        self._homing = False
 
     def decide(self, ship: ShipState | None, rules: Rules | None) -> tuple[int, float]:
         """Next part of the leg it is on, or of the way home."""
         if ship is not None and rules is not None and is_leaving(ship, rules):
-            self._leg.clear()
-            return head_home(ship, rules)
-        if not self._leg:
-            self._leg = self._plan()
+            if not self._homing or not self._leg:
+                self._leg, self._homing = head_home(ship, rules)[::-1], True
+        elif not self._leg:
+            self._leg, self._homing = self._plan(), False
         return self._leg.pop()
 
     def _plan(self) -> list[tuple[int, float]]:
@@ -92,19 +100,24 @@ def is_leaving(ship: ShipState, rules: Rules) -> bool:
     return nearest < low + HOME_MARGIN or farthest > high - HOME_MARGIN
 
 
-def head_home(ship: ShipState, rules: Rules) -> tuple[int, float]:
-    """Turn towards the middle of the belt, and once it is ahead, thrust."""
+def head_home(ship: ShipState, rules: Rules) -> list[tuple[int, float]]:
+    """Stop, turn towards the middle of the belt, and once it is ahead, thrust.
+
+    Returns:
+        buttons and how long to hold them, for the next part of the way.
+    """
     low, high = rules.belt_bounds
-    middle = (low + high) / 2
-    # What is flown on the way must be lost, too.
-    wanted = math.atan2(middle - ship.y - 2 * ship.vy, middle - ship.x - 2 * ship.vx)
+    to_x, to_y = (low + high) / 2 - ship.x, (low + high) / 2 - ship.y
+    if ship.vx * to_x + ship.vy * to_y < 0 and math.hypot(ship.vx, ship.vy) > HOME_SLOW:
+        return [(int(Button.BRAKE), 0.5)]
     # It turns on for a while after the buttons are let go.
-    heading = ship.heading + ship.spin / max(rules.ship_spin_damping, 1.0)
-    off = math.remainder(wanted - heading, math.tau)
-    if abs(off) <= AIM:
-        return int(Button.THRUST), 0.4
-    turn = Button.LEFT if off > 0 else Button.RIGHT
-    return int(turn), min(max(abs(off) / max(rules.ship_spin_max, 1.0), 0.1), 0.6)
+    damping, turn = max(rules.ship_spin_damping, 1.0), max(rules.ship_turn, 1.0)
+    off = math.remainder(math.atan2(to_y, to_x) - ship.heading - ship.spin / damping, math.tau)
+    if abs(off) <= HOME_AIM:
+        return [(int(Button.THRUST), 0.4)]
+    # Held for t, it turns by turn * t² / 2, and by turn * t / damping afterwards.
+    hold_s = math.sqrt(1 / damping**2 + 2 * abs(off) / turn) - 1 / damping
+    return [(int(Button.LEFT if off > 0 else Button.RIGHT), hold_s), (0, HOME_LOOK_S)]
 
 
 BEHAVIOURS: dict[str, Callable[[np.random.Generator], Behaviour]] = {
