@@ -17,17 +17,22 @@ from sidereal.protocol.links import (
     UserData,
     encode_user_data,
 )
-from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
-from sidereal.protocol.message.player import Assigned, Controls, Hello, PlayerChannel, Role
-from sidereal.protocol.message.shard import ShardChannel, ShardHello
+from sidereal.protocol.message.codec import (
+    decode_authority_untrusted,
+    decode_server_untrusted,
+    encode_message,
+)
+from sidereal.protocol.message.player import Assigned, Hello, PlayerChannel, Role
+from sidereal.protocol.message.shard import Adopt, Adopted, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import Link, LinkConfig
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.world import ACCOUNT_NONE, UUID
+from sidereal.replication.world import UUID
 
 WALL = 1_700_000_000.0
 SERVER = Address("192.0.2.1", 4000)
@@ -59,27 +64,24 @@ class Corner:
             rng=rng,
             now=self.now,
         )
-        records = np.concatenate([make_ship(BASE_SCHEMA, "", 0.0, 0.0, 0.0, 0)] * (SETTLED + 1))
+        records = np.concatenate([make_ship(BASE_SCHEMA, "", 0.0, 0.0, 0.0, 0)] * SETTLED)
         column, row = np.divmod(np.arange(SETTLED), 40)
-        records["x"][1:], records["y"][1:] = column * 1000.0 + 500.0, row * 1000.0 + 500.0
+        records["x"], records["y"] = column * 1000.0 + 500.0, row * 1000.0 + 500.0
         course = rng.uniform(-0.7, 2.2, EXPLORERS)
         records["vx"][-EXPLORERS:] = RULES.speed_max * np.cos(course)
         records["vy"][-EXPLORERS:] = RULES.speed_max * np.sin(course)
-        records["x"][0] = records["y"][0] = CORNER
-        account = np.full(SETTLED + 1, ACCOUNT_NONE)
-        account[0] = 7
-        uuid = np.frombuffer(rng.bytes(16 * (SETTLED + 1)), UUID)
-        self.core.populate(records, uuid, account, np.ones(SETTLED + 1, np.bool_))
+        self.core.populate(records, np.frombuffer(rng.bytes(16 * SETTLED), UUID))
+        self._ship = make_ship(BASE_SCHEMA, "Ada", CORNER, CORNER, 0.0, 0)
         user = encode_user_data(UserData(7, Role.PLAYER, "Ada", bytes(16)))
         self._entropy = rng.bytes
         self.shard = self._connect(SHARD_PROTOCOL_ID, SHARD_CHANNELS, bytes(256))
         self.shard.send(
-            ShardChannel.LEASE, encode_message(ShardHello(BASE_SCHEMA.hash, "one", bytes(16)))
+            ShardChannel.LEASE, encode_message(ShardHello(BASE_SCHEMA.hash, "one", bytes(16), 1, 1))
         )
         self.pilot = self._connect(CLIENT_PROTOCOL_ID, PLAYER_CHANNELS, user)
         self.pilot.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
         self.assigned: Assigned | None = None
-        self.snapshots = self.bytes = 0
+        self.snapshots = self.bytes = self._adopted = 0
         self._ways = {end: Link(PLAIN, np.random.default_rng(2)) for end in (SERVER, PEER)}
         self._on_way: list[tuple[float, int, Address, bytes]] = []
         self._order = count()
@@ -101,16 +103,15 @@ class Corner:
         return ClientEndpoint(token, channels, self._entropy, self.now)
 
     def run(self, seconds: float) -> None:
-        for tick in range(round(seconds * RULES.tick_hz)):
+        for _ in range(round(seconds * RULES.tick_hz)):
             self.now += RULES.tick_s
             self._deliver()
-            if self.assigned is not None:
-                controls = Controls(self.assigned.control_epoch, tick + 1, bytes(2))
-                self.pilot.send(PlayerChannel.CONTROLS, encode_message(controls))
             self.pilot.handle_timer(self.now)
             for datagram, _ in self.pilot.datagrams_to_send(self.now):
                 self._send(SERVER, datagram)
             outgoing = self.core.turn(self.now, WALL)
+            for request in self.core.fleet.take_requests():
+                self.core.fleet.deliver(request, Berth(self._ship, np.zeros(1, UUID)))
             for datagram, _ in outgoing.clients:
                 self.bytes += len(datagram) + DATAGRAM_OVERHEAD
                 self._send(PEER, datagram)
@@ -125,8 +126,12 @@ class Corner:
         self.shard.handle_timer(self.now)
         said = [(datagram, PEER) for datagram, _ in self.shard.datagrams_to_send(self.now)]
         self.core.receive_shards(said, self.now, WALL)
-        while self.shard.next_event() is not None:
-            pass
+        while (event := self.shard.next_event()) is not None:
+            if isinstance(event, Received) and event.channel == ShardChannel.LEASE:
+                message = decode_authority_untrusted(event.channel, event.message)
+                if isinstance(message, Adopt):
+                    self._adopted += len(message.rows) // BASE_SCHEMA.full_record.itemsize
+                    self.shard.send(ShardChannel.LEASE, encode_message(Adopted(self._adopted)))
 
     def _send(self, to: Address, datagram: bytes) -> None:
         for at in self._ways[to].transmit(len(datagram) + DATAGRAM_OVERHEAD, self.now):
