@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from sidereal.replication.http.passwords import BusyError, HashLimits, Turns
-from sidereal.replication.http.throttle import Throttle, ThrottleLimits, Tries, network_of
+from sidereal.replication.http.throttle import Throttle, ThrottleLimits, Tries
+from sidereal.replication.links.networks import network_of
 
 LIMITS = ThrottleLimits(
     login_here=Tries(10, 10.0), login_anywhere=Tries(30, 10.0), logins=Tries(20, 5.0)

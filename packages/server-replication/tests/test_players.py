@@ -66,12 +66,50 @@ def test_a_clock_that_runs_too_fast_is_stopped() -> None:
 def test_places_in_the_world_are_used_again() -> None:
     players = Players(clients_max=1)
     ada, eve = (Player(peer, 0, Role.PLAYER, "ada", 0.0, 5.0) for peer in (1, 2))
-    assert players.seat(ada)
+    assert players.seat(ada) is None
     assert ada.row == 0
-    assert not players.seat(eve)
+    assert players.seat(eve) == "the world is full: all 1 places are taken"
     ada.centre = 1, 1
     players.unseat(ada)
-    assert players.seat(eve)
+    assert players.seat(eve) is None
     assert eve.row == 0
     assert ada.row == ROW_NONE
     assert ada.centre is None
+
+
+def crowd(players: Players, count: int, network: str, account: int = -1) -> list[str | None]:
+    """So many clients of an address ask for a place."""
+    answers = []
+    for _ in range(count):
+        peer = len(players) + 1
+        player = Player(peer, account, Role.PLAYER, "x", 0.0, 5.0, network)
+        players.add(player)
+        answers.append(players.seat(player))
+    return answers
+
+
+def test_guests_of_one_address_get_a_share_and_accounts_have_places_left() -> None:
+    players = Players(clients_max=40)
+    answers = crowd(players, 40, "home")
+    assert answers.count(None) == 10
+    assert answers[-1] == "10 guests play from this address: log in with an account"
+    answers = [answer for n in range(30) for answer in crowd(players, 1, f"address {n}")]
+    assert answers.count(None) == 20
+    assert answers[-1] == "all places for guests are taken: log in with an account"
+    assert crowd(players, 11, "home", account=7) == [None] * 10 + [
+        "the world is full: all 40 places are taken"
+    ]
+
+
+def test_a_guest_who_leaves_makes_room_for_another() -> None:
+    players = Players(clients_max=40)
+    crowd(players, 11, "home")
+    seated = next(player for player in players if player.row != ROW_NONE)
+    players.unseat(seated)
+    players.remove(seated.peer)
+    assert crowd(players, 2, "home")[0] is None
+
+
+def test_a_small_world_has_places_for_a_few_guests_of_one_address() -> None:
+    for clients_max, guests in ((1, 1), (3, 3), (5, 4), (8, 4), (16, 4), (20, 5)):
+        assert crowd(Players(clients_max), 20, "home").count(None) == guests

@@ -278,7 +278,7 @@ def test_a_line_goes_to_those_who_have_the_speaker_in_view_and_back() -> None:
 
 def test_however_many_speak_a_client_hears_a_few_lines_and_always_its_own() -> None:
     cast = Cast(clients_max=40)
-    crowd = [cast.connect(0, Role.OBSERVER, ticks=1) for _ in range(40)]
+    crowd = [cast.connect(account, Role.OBSERVER, ticks=1) for account in range(1, 41)]
     for client in crowd:
         say_hello(client)
     cast.run(20)

@@ -35,8 +35,9 @@ from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import CONTENT_TYPE, Exposition, Metric
 from sidereal.replication.http.passwords import HASH_OF_NOBODY, Passwords
 from sidereal.replication.http.status import without_addresses
-from sidereal.replication.http.throttle import Throttle, network_of
+from sidereal.replication.http.throttle import Throttle
 from sidereal.replication.keeping.names import name_key
+from sidereal.replication.links.networks import network_of
 
 GUEST: Final = 0
 """Account id of guests."""

@@ -11,14 +11,9 @@ Keys are kept up to a limit; beyond it the ones that were used least lately are 
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-
-IPV6_NETWORK_BITS: Final = 64
-"""What a household gets of IPv6: its addresses count as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +52,6 @@ class ThrottleLimits:
     registrations: Tries = Tries(256, 2.0)
     guests: Tries = Tries(64, 1.0)
     keys_max: int = 16_384
-
-
-def network_of(host: str) -> str:
-    """Give what counts as one address: an IPv4 address, or an IPv6 network of a household."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, IPV6_NETWORK_BITS), strict=False))
 
 
 class Rate:

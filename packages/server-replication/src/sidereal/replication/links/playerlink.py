@@ -41,6 +41,7 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews, is_of_leases
 from sidereal.replication.links.audience import Audience
+from sidereal.replication.links.networks import network_of
 from sidereal.replication.links.players import ControlsVerdict, Phase, Player, Players
 
 HELLO_WITHIN_S: Final = 5.0
@@ -196,7 +197,8 @@ class PlayerLink:
             self.dropped["user_data"] += 1
             self.endpoint.close_peer(event.peer, CloseReason.TOKEN_INVALID, now)
             return
-        player = Player(event.peer, user.account, role, user.name, now, now + HELLO_WITHIN_S)
+        deadline, network = now + HELLO_WITHIN_S, network_of(event.address.host)
+        player = Player(event.peer, user.account, role, user.name, now, deadline, network)
         self.players.add(player)
 
     def _receive_untrusted(
@@ -233,10 +235,9 @@ class PlayerLink:
         elif (older := self.players.of_account(player.account, player.role)) is not None:
             text = "this account has logged in elsewhere; the newer session goes on"
             self.refuse(older, CloseReason.LOGGED_IN_ELSEWHERE, text, now)
-        if not self.players.seat(player):
-            text = f"the world is full: all {self.players.places} places are taken"
+        if (full := self.players.seat(player)) is not None:
             self.dropped["world_full"] += 1
-            self.refuse(player, CloseReason.WORLD_FULL, text, now)
+            self.refuse(player, CloseReason.WORLD_FULL, full, now)
             return []
         player.phase = Phase.JOINED
         self._fanout.join(player.row)

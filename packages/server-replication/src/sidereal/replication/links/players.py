@@ -25,6 +25,16 @@ CONTROLS_RATE_SLACK: Final = 1.05
 ROW_NONE: Final = -1
 
 
+KEPT_SHARE: Final = 4
+"""One in so many places is kept for accounts."""
+
+GUESTS_HERE_SHARE: Final = 4
+"""Guests of one address get at most one in so many places."""
+
+GUESTS_HERE_MIN: Final = 4
+"""So many guests of one address get in, however small the world is."""
+
+
 class Phase(enum.Enum):
     """How far a client has come."""
 
@@ -67,6 +77,7 @@ class Player:
         centre: absolute cell its window is around; None before the first window.
         looks_at: where an observer looks, world units.
         deadline: when it is dropped if it is still in this phase, monotonic seconds.
+        network: its address, as far as places are shared out by it.
         messages: of any kind that it may still send.
         chat: lines that it may still say.
     """
@@ -77,6 +88,7 @@ class Player:
     name: str
     since: float
     deadline: float
+    network: str = ""
     phase: Phase = Phase.CONNECTED
     row: int = ROW_NONE
     net_id: int = NET_ID_NONE
@@ -156,12 +168,25 @@ class Players:
         """Forget a client."""
         return self._by_peer.pop(peer, None)
 
-    def seat(self, player: Player) -> bool:
-        """Give a client a place in the world; returns whether there was one."""
+    def seat(self, player: Player) -> str | None:
+        """Give a client a place in the world.
+
+        Guests leave places for accounts, and guests of one address for guests of others.
+
+        Returns:
+            None, or why there is none, in words.
+        """
         if not self._free_rows:
-            return False
+            return f"the world is full: all {self.places} places are taken"
+        if player.account <= 0:
+            guests = [p for p in self if p.row != ROW_NONE and p.account <= 0]
+            if len(guests) >= self.places - self.places // KEPT_SHARE:
+                return "all places for guests are taken: log in with an account"
+            here = sum(guest.network == player.network for guest in guests)
+            if here >= max(GUESTS_HERE_MIN, self.places // GUESTS_HERE_SHARE):
+                return f"{here} guests play from this address: log in with an account"
         player.row = self._free_rows.pop()
-        return True
+        return None
 
     def unseat(self, player: Player) -> None:
         """Take a client's place, which is free for another one."""
