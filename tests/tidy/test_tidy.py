@@ -67,7 +67,7 @@ CORES_AMONG_SHELLS: Final = (
     "tools/bots/behaviour.py",
     "tools/bots/report.py",
     "tools/netsim/relay.py",
-    "tools/restarts.py",
+    "tools/up/restarts.py",
     "tools/simulate/*",
     *SOAK_CORE,
 )
@@ -303,7 +303,7 @@ def test_no_loose_ends_anywhere() -> None:
         (broad_excepts, "tools/cli.py", "try: f()\nexcept Exception: pass"),
         (broad_excepts, "tools/cli.py", "try: f()\nexcept (OSError, BaseException): pass"),
         (broad_excepts, "tools/cli.py", "try: f()\nexcept: pass"),
-        (rigs_in_production, "tools/up.py", "from sidereal.protocol import testing"),
+        (rigs_in_production, "tools/up/supervisor.py", "from sidereal.protocol import testing"),
         (rigs_in_production, "shard/shard.py", "from sidereal.protocol.testing.link import A"),
     ],
 )

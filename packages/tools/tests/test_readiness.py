@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sidereal.tools.readiness import look
+from sidereal.tools.up.readiness import look
 
 
 def server(shards: int, ready: httpx.Response | None) -> httpx.AsyncClient:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from sidereal.tools.restarts import (
+from sidereal.tools.up.restarts import (
     FOR_BOTS,
     FOR_SHARDS,
     FOR_THE_AUTHORITY,

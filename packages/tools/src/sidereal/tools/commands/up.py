@@ -12,7 +12,8 @@ from sidereal.tools.access import AccessFlags
 from sidereal.tools.publish import JsonTarget, check_target, publish_report
 from sidereal.tools.report import summarise
 from sidereal.tools.settings import Database, Names
-from sidereal.tools.up import Supervisor, UpConfig
+from sidereal.tools.up.config import UpConfig
+from sidereal.tools.up.supervisor import Supervisor
 
 
 async def up(

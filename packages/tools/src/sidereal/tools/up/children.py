@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Final
 import trio
 
 from sidereal.protocol.runtime.process import SUPERVISED, fields
-from sidereal.tools.restarts import Restarts
+from sidereal.tools.up.restarts import Restarts
 
 log = logging.getLogger("sidereal.up")
 
@@ -23,11 +24,67 @@ END_WITHIN_S: Final = 10.0
 DRAIN_S: Final = 1.0
 """How long the pipes of a child that has ended are read; its own children may hold them open."""
 
+PREPARED: Final = "sidereal.tools.up.prepared"
+
+SETTLE_S: Final = 3.0
+"""How long a new world has all processors for itself, before anything is prepared."""
+
+PREPARE_AFTER_S: Final = 0.5
+"""How long after one was needed the next process is prepared: what needed it comes first."""
+
 OUTPUT_SIZE_MAX: Final = 16 << 20
 """Bytes of a child's output that are kept, the newest."""
 
 LINE_SIZE_MAX: Final = 1 << 16
 """Longest line of a child's log that is passed on whole."""
+
+
+class Prepared:
+    """Keeps one process ready that has loaded its modules already: see `prepared`."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Prepare processes that get this environment besides ours."""
+        self._environment = child_environment(environment, supervised=True)
+        self._process: trio.Process | None = None
+        self._gone = trio.Event()
+
+    async def keep_ready(self) -> None:
+        """Keep a process ready until cancelled."""
+        await trio.sleep(SETTLE_S)
+        while True:
+            await trio.sleep(PREPARE_AFTER_S)
+            process = await _start([PREPARED], self._environment, terminal=False)
+            self._process, self._gone = process, trio.Event()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._notice_end, process)
+                    await self._gone.wait()
+                    nursery.cancel_scope.cancel()
+            finally:
+                if self._process is not None:
+                    self._process = None
+                    with trio.CancelScope(shield=True):
+                        process.kill()
+                        await process.wait()
+                        await _close_pipes(process)
+
+    async def _notice_end(self, process: trio.Process) -> None:
+        await process.wait()
+        self._gone.set()
+
+    def become(self, arguments: Sequence[str]) -> trio.Process | None:
+        """Let the process that is ready run a command, and give it away; None if none is."""
+        process = self._process
+        if process is None:
+            return None
+        assert isinstance(process.stdin, trio.lowlevel.FdStream)
+        try:
+            os.write(process.stdin.fileno(), json.dumps(list(arguments)).encode() + b"\n")
+        except OSError:
+            return None  # it has just ended
+        self._process = None
+        self._gone.set()
+        return process
 
 
 class Child:
@@ -55,6 +112,7 @@ class Child:
         spoke: Callable[[str], None] | None = None,
         end_within_s: float = END_WITHIN_S,
         terminal: bool = False,
+        prepared: Prepared | None = None,
     ) -> None:
         """Prepare a process.
 
@@ -66,6 +124,7 @@ class Child:
             spoke: is told the first line that each start prints: it serves then.
             end_within_s: how long it may take to end when it is told to.
             terminal: whether it needs the terminal.
+            prepared: gives a process that starts faster, when there is one.
         """
         self.name = name
         self.title = title or name
@@ -76,8 +135,8 @@ class Child:
         self._spoke = spoke
         self._end_within_s = end_within_s
         self._terminal = terminal
-        leash = {} if terminal else {SUPERVISED: "1"}
-        self._environment = {**os.environ, **(environment or {}), **leash}
+        self._prepared = prepared
+        self._environment = child_environment(environment, supervised=not terminal)
 
     @property
     def pid(self) -> int | None:
@@ -117,25 +176,17 @@ class Child:
             its exit status, negative for a signal.
         """
         self.output, self.last_words = b"", ""
-        pipe = None if self._terminal else subprocess.PIPE
-        process = await trio.lowlevel.open_process(
-            # -P: what lies in the working directory is the user's, no module of ours or Python's.
-            [sys.executable, "-P", "-m", "sidereal.tools", *self.arguments],
-            stdin=pipe,
-            stdout=pipe,
-            stderr=subprocess.PIPE,
-            env=self._environment,
-            start_new_session=not self._terminal,
-        )
+        process = None if self._prepared is None else self._prepared.become(self.arguments)
+        if process is None:
+            words = ["sidereal.tools", *self.arguments]
+            process = await _start(words, self._environment, terminal=self._terminal)
         self.process = process
         try:
             return await self._listen_to_the_end(process)
         finally:
             with trio.CancelScope(shield=True):
                 await self._end(process)
-                for stream in (process.stdin, process.stdout, process.stderr):
-                    if stream is not None:
-                        await stream.aclose()
+                await _close_pipes(process)
 
     def describe(self, status: int) -> str:
         """Say in words how the process ended, in its own if it has left some."""
@@ -189,6 +240,32 @@ class Child:
             sys.stderr.write(text)
             said = [line for line in text.splitlines() if line.startswith("sidereal ")]
             self.last_words = said[-1] if said else self.last_words
+
+
+def child_environment(extra: Mapping[str, str] | None, *, supervised: bool) -> dict[str, str]:
+    """Environment of a process: ours and more; it tells whether the process hangs on a leash."""
+    return {**os.environ, **(extra or {}), **({SUPERVISED: "1"} if supervised else {})}
+
+
+async def _start(
+    words: Sequence[str], environment: Mapping[str, str], *, terminal: bool
+) -> trio.Process:
+    pipe = None if terminal else subprocess.PIPE
+    return await trio.lowlevel.open_process(
+        # -P: what lies in the working directory is the user's, no module of ours or Python's.
+        [sys.executable, "-P", "-m", *words],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=not terminal,
+    )
+
+
+async def _close_pipes(process: trio.Process) -> None:
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            await stream.aclose()
 
 
 def describe_status(status: int) -> str:

@@ -1,4 +1,4 @@
-"""`sidereal up`: a whole world on this machine, as separate processes under one supervisor.
+"""One run of a world: what is started when, what is started again, what ends it.
 
 The replication server comes first; when it has announced its endpoints the shards are started, and
 when the world is ready the faces. Whatever dies is started again, the server where it was before;
@@ -14,9 +14,8 @@ import os
 import secrets
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,34 +26,30 @@ import trio
 
 from sidereal.client.driver import SignInError, fetch_status
 from sidereal.client.http import open_http
-from sidereal.protocol.errors import ConfigError, UnavailableError
-from sidereal.protocol.ids import Address
-from sidereal.protocol.limits import CLIENT_SLOTS_MAX
-from sidereal.protocol.runtime.config import format_endpoint, name_this_machine, parse_endpoint
+from sidereal.protocol.errors import UnavailableError
+from sidereal.protocol.runtime.config import name_this_machine
 from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.streams import redirect_log
 from sidereal.replication.ending import END_S_MAX
-from sidereal.tools.access import AccessFlags
 from sidereal.tools.bots.report import BotsMeasured
-from sidereal.tools.children import Child
-from sidereal.tools.publish import STANDARD_OUTPUT
-from sidereal.tools.readiness import look
 from sidereal.tools.report import make_report
-from sidereal.tools.restarts import (
+from sidereal.tools.settings import DATABASE, SHARD_KEY, STATUS_TOKEN, SUPERVISOR
+from sidereal.tools.up.children import Child, Prepared
+from sidereal.tools.up.config import UpConfig, has_terminal, replication_arguments
+from sidereal.tools.up.readiness import look
+from sidereal.tools.up.restarts import (
     FOR_BOTS,
     FOR_SHARDS,
     FOR_THE_AUTHORITY,
     RestartLimits,
     Restarts,
 )
-from sidereal.tools.settings import DATABASE, SHARD_KEY, STATUS_TOKEN, SUPERVISOR
 
 log = logging.getLogger("sidereal.up")
 
 READY_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.05
 FOLLOW_S: Final = 0.5
-SHARDS_MAX: Final = 64
 ERRORS_MAX: Final = 1000
 """Errors of a run that are kept for its report, the newest."""
 
@@ -65,52 +60,6 @@ BOTS_WITHIN_S: Final = 10.0
 """How long the time of a run waits for the first of its bots."""
 
 LOG_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-
-
-@dataclass(frozen=True, slots=True)
-class UpConfig:
-    """What to start, and for how long."""
-
-    shards: int = 2
-    bots: int = 0
-    for_s: float | None = None
-    world: str = "belt"
-    seed: int = 1
-    database: str = "embedded"
-    data_dir: Path = Path(".sidereal")
-    http: str = "127.0.0.1:7070"
-    client_port: int = 7071
-    public_clients: str | None = None
-    shard_port: int = 7072
-    access: AccessFlags = field(default_factory=AccessFlags)
-    view: bool = False
-    monitor: bool = False
-    json: str | None = None
-
-    def check(self) -> None:
-        """Check what only the supervisor knows; the servers check the rest.
-
-        Raises:
-            ConfigError: naming every problem at once.
-        """
-        problems = []
-        if not 1 <= self.shards <= SHARDS_MAX:
-            problems.append(f"--shards must be 1 to {SHARDS_MAX}")
-        if not 0 <= self.bots <= CLIENT_SLOTS_MAX:
-            problems.append(f"--bots must be 0 to {CLIENT_SLOTS_MAX}")
-        if self.for_s is not None and not self.for_s > 0:
-            problems.append("--for must be above 0 seconds")
-        if self.seed < 0:
-            problems.append("--seed must not be negative")
-        problems += [
-            f"--{name} must be 0 to 65535"
-            for name, port in (("client-port", self.client_port), ("shard-port", self.shard_port))
-            if not 0 <= port <= 65535
-        ]
-        if self.monitor and self.json == STANDARD_OUTPUT and not has_terminal():
-            problems.append("--monitor and --json - both want standard output; name a file")
-        if problems:
-            raise ConfigError("; ".join(problems))
 
 
 class Supervisor:
@@ -135,6 +84,7 @@ class Supervisor:
         self._secret = {SHARD_KEY: secrets.token_hex(16)}
         self._token = secrets.token_hex(16)
         self._sight = {STATUS_TOKEN: os.environ.get(STATUS_TOKEN) or secrets.token_hex(16)}
+        self._prepared = Prepared(self._secret)
         self._endpoints: dict[str, str] = {}
         self._announced = trio.Event()
         self._flying = trio.Event()
@@ -168,7 +118,7 @@ class Supervisor:
         async with _group() as authority:
             server = self._make_child(
                 "replication",
-                _replication_arguments(self._config),
+                replication_arguments(self._config),
                 # The URL may hold a password, and arguments stand in the list of processes.
                 {
                     **self._secret,
@@ -218,7 +168,7 @@ class Supervisor:
     def _learn_endpoints(self, line: str) -> None:
         """Take in where the server listens; when it is started again it will listen there too."""
         self._endpoints = json.loads(line)
-        self._children["replication"].arguments = _replication_arguments(
+        self._children["replication"].arguments = replication_arguments(
             self._config, self._endpoints
         )
         self._announced.set()
@@ -227,7 +177,7 @@ class Supervisor:
         for number in range(1, self._config.shards + 1):
             name = f"shard-{number}"
             arguments = ["shard", "--server", self._endpoints["shards"], "--name", name]
-            shard = self._make_child(name, arguments, self._secret)
+            shard = self._make_child(name, arguments, self._secret, prepared=self._prepared)
             nursery.start_soon(self._keep_running, shard, FOR_SHARDS)
 
     async def _keep_running(self, child: Child, limits: RestartLimits) -> None:
@@ -262,6 +212,7 @@ class Supervisor:
             _say_how_to_look(url)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._follow, http)
+                nursery.start_soon(self._prepared.keep_ready)
                 try:
                     self._start_faces(faces, url)
                     await self._wait()
@@ -338,11 +289,6 @@ async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
         scope.cancel()
 
 
-def has_terminal() -> bool:
-    """Whether a person sits before this process."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
 @contextmanager
 def _log_to_file(path: Path) -> Iterator[None]:
     """Send our log, and so that of all children, to a file while the monitor has the terminal."""
@@ -368,25 +314,6 @@ async def _group() -> AsyncIterator[trio.Nursery]:
             yield nursery
         finally:
             nursery.cancel_scope.cancel()
-
-
-def _replication_arguments(
-    config: UpConfig, endpoints: Mapping[str, str] | None = None
-) -> list[str]:
-    """Arguments of the server: with any free ports at first, with those it took from then on."""
-    host = parse_endpoint(config.http, "--http").host
-    taken = endpoints or {
-        "http": config.http,
-        "clients": format_endpoint(Address(host, config.client_port)),
-        # Its shards are this machine's: nobody else has their key.
-        "shards": format_endpoint(Address("127.0.0.1", config.shard_port)),
-    }
-    arguments = ["replication", "--http", taken["http"].removeprefix("http://")]
-    arguments += ["--clients", taken["clients"], "--shards", taken["shards"]]
-    if config.public_clients is not None:
-        arguments += ["--public-clients", config.public_clients]
-    arguments += [*config.access.arguments(), "--world", config.world, "--seed", str(config.seed)]
-    return [*arguments, "--data-dir", str(config.data_dir)]
 
 
 def _say_how_to_look(url: str) -> None:

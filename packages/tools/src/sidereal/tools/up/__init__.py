@@ -1,0 +1,8 @@
+"""`sidereal up`: a whole world on this machine, as separate processes under one supervisor.
+
+`supervisor` runs it, by its `config`; `readiness` says what a world still lacks. `children` starts,
+hears and ends a process; `restarts` decides when one that died is started again, and `prepared` is
+the process that waits to be the next shard.
+
+It knows processes and what the server tells everybody. Nothing here changes a world.
+"""
