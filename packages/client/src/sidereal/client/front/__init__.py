@@ -19,6 +19,7 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `meter`      frame times and snapshot arrivals, for the numbers and the net graph
 * `frame`      what one frame is drawn from, and the feed it comes from
 * `readout`    the words and numbers on the screen
+* `layout`     where the panels lie, and what gives way in a small window
 * `viewer`     what the person has chosen, and the next frame of it
 
 With arcade:

@@ -15,6 +15,21 @@ from sidereal.client.front import keys, palette, readout
 from sidereal.client.front.batches import Batches
 from sidereal.client.front.frame import BAR_PX, Frame
 from sidereal.client.front.layers import Layer
+from sidereal.client.front.layout import (
+    FIELD_GAP_PX,
+    GAP,
+    HELP_PX_MAX,
+    LINE,
+    MAP_RIM_PX,
+    MARGIN,
+    SMALL_LINE,
+    STRIP_PX,
+    Box,
+    Wanted,
+    arrange,
+    choose_fields,
+    map_aspect,
+)
 from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.meter import FRAMES_MAX, Meter
 from sidereal.client.front.palette import Rgb
@@ -34,10 +49,7 @@ STRIP_BYTES: Final = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 """Scales of the strip of snapshots."""
 NET_GRAPH_LEVELS: Final = 3
 """Off, numbers, numbers and strips."""
-
-_LINE: Final = 17
-_STRIP_PX: Final = 40
-_MARGIN: Final = 12
+HELP: Final = (*((binding.shown, binding.does) for binding in keys.BINDINGS), *keys.MOUSE)
 
 
 class Overlay:
@@ -88,24 +100,40 @@ class Overlay:
 
     def _lay_out(self, frame: Frame, width: int, height: int) -> None:
         self._rects = []
+        inspected = readout.inspector(frame)
+        places = arrange(width, height, self._wanted(frame, len(inspected)))
         self._top_bar(width, height)
-        below = self._legend(frame, width, height - BAR_PX - _MARGIN)
-        if Layer.MINIMAP in frame.layers:
-            self._minimap(frame, width, below - 10)
-        if self.net_graph:
-            self._net_graph(frame, width)
-        self._inspector(frame, height - BAR_PX - _MARGIN)
-        self._feed(frame)
-        self._banner(frame, width, height)
-        if self.help_shown:
-            self._help(width, height)
+        if places.legend is not None:
+            self._legend(frame, places.legend)
+        if places.minimap is not None:
+            self._minimap(frame, places.minimap)
+        if places.graph is not None:
+            self._net_graph(frame, places.graph, strips=places.graph_level > 1)
+        if places.inspector is not None:
+            self._inspector(frame, inspected, places.inspector)
+        self._feed(frame, places.feed)
+        if places.help is not None:
+            self._help(places.help)
+        self._banner(frame, width, height, below=places.help)
         self._panel_rows = np.concatenate(self._rects)
         self._letter_rows = self._lettering.take()
+
+    def _wanted(self, frame: Frame, inspector_lines: int) -> Wanted:
+        bounds = frame.ownership.bounds() if Layer.MINIMAP in frame.layers else None
+        return Wanted(
+            shards=min(len(frame.ownership.shards()), LEGEND_MAX),
+            map_aspect=0.0 if bounds is None else map_aspect(bounds),
+            graph_level=self.net_graph,
+            graph_lines=len(self._link),
+            inspector_lines=inspector_lines,
+            help_lines=-(-len(HELP) // 2) if self.help_shown else 0,
+        )
 
     def _rect(self, left: float, bottom: float, width: float, height: float, rgba: object) -> None:
         self._rects.append(rect_rows(left, bottom, width, height, rgba))
 
-    def _panel(self, left: float, bottom: float, width: float, height: float) -> None:
+    def _panel(self, box: Box) -> None:
+        left, bottom, width, height = box
         self._rect(left, bottom, width, height, (*palette.EDGE, 150))
         self._rect(left + 1, bottom + 1, width - 2, height - 2, (*palette.PANEL, 236))
 
@@ -114,53 +142,50 @@ class Overlay:
         status = self._fields[-1].colour
         self._rect(0, height - BAR_PX, width, BAR_PX, (*palette.PANEL, 240))
         self._rect(0, height - BAR_PX, width, 2, (*status, 255))
-        x = float(_MARGIN)
+        x = float(MARGIN)
         self._lettering.add("SIDEREAL", x, height - 29, palette.WHITE, face=Face.LARGE)
         x += self._lettering.width("SIDEREAL", Face.LARGE) + 26
         letter = self._lettering.advance(Face.BOLD)
         small = self._lettering.advance(Face.SMALL)
+        room = width - x - MARGIN
         widths = [max(field.width * letter, len(field.label) * small) for field in self._fields]
-        gap = min(max((width - x - _MARGIN - sum(widths)) / (len(widths) - 1), 8.0), 48.0)
-        for field, taken in zip(self._fields, widths, strict=True):
+        chosen = choose_fields([field.rank for field in self._fields], widths, room)
+        free = room - sum(widths[index] for index in chosen)
+        gap = min(max(free / max(len(chosen) - 1, 1), FIELD_GAP_PX[0]), FIELD_GAP_PX[1])
+        for field, taken in ((self._fields[index], widths[index]) for index in chosen):
             self._lettering.add(field.label, x, height - 16, palette.DIM, face=Face.SMALL)
             self._lettering.add(field.value, x, height - 34, field.colour, face=Face.BOLD)
             x += taken + gap
 
-    def _legend(self, frame: Frame, width: int, top: float) -> float:
-        """Which colour is which shard; returns the panel's lower edge."""
+    def _legend(self, frame: Frame, box: Box) -> None:
+        """Which colour is which shard."""
         shards = frame.ownership.shards()[:LEGEND_MAX]
-        panel_width, panel_height = 218, 30 + _LINE * max(len(shards), 1)
-        left, bottom = width - panel_width - _MARGIN, top - panel_height
-        self._panel(left, bottom, panel_width, panel_height)
-        y = top - 18
+        self._panel(box)
+        left, y = box.left, box.top - 18
         for head, right in (("shard", 67), ("sectors", 136), ("in view", 206)):
             self._lettering.add(head, left + right, y, palette.DIM, face=Face.SMALL, align=1.0)
         if not shards:
-            self._lettering.add("no leases known", left + 32, y - _LINE, palette.DIM)
+            self._lettering.add("no leases known", left + 32, y - LINE, palette.DIM)
         for shard, sectors in shards:
-            y -= _LINE
+            y -= LINE
             colour = palette.shard_colour(shard)
             self._rect(left + 11, y - 2, 13, 13, (*colour, 255))
             self._lettering.add(f"S{shard}", left + 32, y, colour, face=Face.BOLD)
             self._lettering.add(f"{sectors}", left + 136, y, palette.TEXT, align=1.0)
             entities = self._counts.get(shard, 0)
             self._lettering.add(f"{entities}", left + 206, y, palette.TEXT, align=1.0)
-        return bottom
 
-    def _minimap(self, frame: Frame, width: int, top: float) -> None:
+    def _minimap(self, frame: Frame, box: Box) -> None:
         """The leases around, the window's frame, and where I am."""
         bounds = frame.ownership.bounds()
-        if bounds is None:
-            return
-        side_px = 218
+        assert bounds is not None
+        left, bottom, top = box.left, box.bottom, box.top
         left_sector, bottom_sector, right_sector, top_sector = bounds
-        span = max(right_sector - left_sector, top_sector - bottom_sector)
-        scale = (side_px - 16) / span
-        panel_height = (top_sector - bottom_sector) * scale + 16
-        left, bottom = width - side_px - _MARGIN, top - panel_height
-        self._panel(left, bottom, side_px, panel_height)
-        zero_x = left + 8 + (span - (right_sector - left_sector)) * scale / 2
-        zero_y = bottom + 8
+        columns, lines = right_sector - left_sector, top_sector - bottom_sector
+        scale = min((box.width - 2 * MAP_RIM_PX) / columns, (box.height - 2 * MAP_RIM_PX) / lines)
+        self._panel(box)
+        zero_x = left + (box.width - columns * scale) / 2
+        zero_y = bottom + (box.height - lines * scale) / 2
         owned = frame.ownership
         x = zero_x + (owned.sector_x - left_sector) * scale
         y = zero_y + (owned.sector_y - bottom_sector) * scale
@@ -170,7 +195,7 @@ class Overlay:
         size = frame.rules.sector_size
         edges = np.array(frame.camera.bounds()) / size
         seen_left, seen_right = np.clip(
-            zero_x + (edges[[0, 2]] - left_sector) * scale, left + 1, left + side_px - 1
+            zero_x + (edges[[0, 2]] - left_sector) * scale, left + 1, box.right - 1
         )
         seen_bottom, seen_top = np.clip(
             zero_y + (edges[[1, 3]] - bottom_sector) * scale, bottom + 1, top - 1
@@ -178,7 +203,7 @@ class Overlay:
         self._frame_rect(seen_left, seen_bottom, seen_right, seen_top, (255, 255, 255, 200))
         here_x = zero_x + (frame.place[0] / size - left_sector) * scale
         here_y = zero_y + (frame.place[1] / size - bottom_sector) * scale
-        if left < here_x < left + side_px and bottom < here_y < top:
+        if left < here_x < box.right and bottom < here_y < top:
             self._rect(here_x - 3, here_y - 3, 6, 6, (0, 0, 0, 255))
             self._rect(here_x - 2, here_y - 2, 4, 4, (255, 255, 255, 255))
 
@@ -190,31 +215,29 @@ class Overlay:
         self._rect(left, bottom, 1, top - bottom, rgba)
         self._rect(right - 1, bottom, 1, top - bottom, rgba)
 
-    def _net_graph(self, frame: Frame, width: int) -> None:
+    def _net_graph(self, frame: Frame, box: Box, *, strips: bool) -> None:
         """Numbers, and above them one strip per frame and one per snapshot."""
-        strips = 2 * (_STRIP_PX + 8) if self.net_graph > 1 else 0
-        panel_width, panel_height = FRAMES_MAX + 106, 15 * len(self._link) + 12 + strips
-        left, bottom = width - panel_width - _MARGIN, float(_MARGIN)
-        self._panel(left, bottom, panel_width, panel_height)
-        y = bottom + panel_height - strips - 16
+        self._panel(box)
+        left = box.left
+        y = box.bottom + SMALL_LINE * (len(self._link) - 1) + 11
         for label, value in self._link:
             self._lettering.add(label, left + 10, y, palette.DIM, face=Face.SMALL)
             self._lettering.add(value, left + 88, y, palette.TEXT, face=Face.SMALL)
-            y -= 15
+            y -= SMALL_LINE
         if strips:
-            top = bottom + panel_height - 8
-            self._frame_strip(frame, left + 10, top - _STRIP_PX)
-            self._snapshot_strip(left + 10, top - 2 * _STRIP_PX - 8)
+            top = box.top - 8
+            self._frame_strip(frame, left + 10, top - STRIP_PX)
+            self._snapshot_strip(left + 10, top - 2 * STRIP_PX - 8)
 
     def _frame_strip(self, frame: Frame, left: float, bottom: float) -> None:
         """Per frame: blue while data is ahead of the picture, yellow while the client guesses."""
         lead = self._meter.lead_ms.values()
         known = np.flatnonzero(~np.isnan(lead))
         lead = lead[known]
-        zero = bottom + round(_STRIP_PX / 3)
-        scale = (bottom + _STRIP_PX - zero) / STRIP_MS
+        zero = bottom + round(STRIP_PX / 3)
+        scale = (bottom + STRIP_PX - zero) / STRIP_MS
         tall = np.clip(
-            np.abs(lead) * scale, 1.0, np.where(lead < 0, zero - bottom, _STRIP_PX * 2 / 3)
+            np.abs(lead) * scale, 1.0, np.where(lead < 0, zero - bottom, STRIP_PX * 2 / 3)
         )
         ahead = (lead >= 0)[:, None]
         colours = np.where(ahead, palette.INTERPOLATED, palette.EXTRAPOLATED)
@@ -240,7 +263,7 @@ class Overlay:
         size = size[known]
         largest = float(size.max()) if len(size) else 0.0
         full = next((scale for scale in STRIP_BYTES if scale >= largest), STRIP_BYTES[-1])
-        tall = np.where(size == 0, _STRIP_PX, np.clip(size / full * _STRIP_PX, 1.0, _STRIP_PX))
+        tall = np.where(size == 0, STRIP_PX, np.clip(size / full * STRIP_PX, 1.0, STRIP_PX))
         colours = np.where((size == 0)[:, None], palette.BAD, palette.GOOD)
         step = FRAMES_MAX / len(self._meter.snapshot_bytes.values())
         self._strip(left, bottom, known * step, bottom, tall, colours, step - 1.0)
@@ -254,7 +277,7 @@ class Overlay:
     def _strip(
         self, left: float, bottom: float, at: Any, base: Any, tall: Any, colours: Any, wide: float
     ) -> None:
-        self._rect(left, bottom, FRAMES_MAX, _STRIP_PX, (0, 0, 0, 130))
+        self._rect(left, bottom, FRAMES_MAX, STRIP_PX, (0, 0, 0, 130))
         self._rects.append(rect_rows(left + at, base, wide, tall, with_alpha(colours, 215)))
 
     def _strip_legend(
@@ -264,7 +287,7 @@ class Overlay:
         lines: tuple[tuple[str, Rgb], ...],
         last: tuple[tuple[str, Rgb], ...],
     ) -> None:
-        x, y = left + FRAMES_MAX + 8, bottom + _STRIP_PX - 11
+        x, y = left + FRAMES_MAX + 8, bottom + STRIP_PX - 11
         for text, colour in lines:
             self._lettering.add(text, x, y, colour, face=Face.SMALL)
             y -= 13
@@ -272,52 +295,54 @@ class Overlay:
             self._lettering.add(text, x, y, colour, face=Face.SMALL)
             x += self._lettering.width(text, Face.SMALL) + 5
 
-    def _inspector(self, frame: Frame, top: float) -> None:
-        lines = readout.inspector(frame)
-        if not lines:
-            return
-        panel_width, panel_height = 236, 14 + _LINE * len(lines)
-        self._panel(_MARGIN, top - panel_height, panel_width, panel_height)
-        y = top - 18
+    def _inspector(self, frame: Frame, lines: list[tuple[str, str]], box: Box) -> None:
+        self._panel(box)
+        y = box.top - 18
         colour = palette.shard_colour(int(frame.view.shard[frame.selected]))
-        self._rect(_MARGIN, top - panel_height, 3, panel_height, (*colour, 255))
+        self._rect(box.left, box.bottom, 3, box.height, (*colour, 255))
         for label, value in lines:
-            self._lettering.add(label, _MARGIN + 14, y, palette.DIM, face=Face.SMALL)
+            self._lettering.add(label, MARGIN + 14, y, palette.DIM, face=Face.SMALL)
             shown = colour if label == "shard" else palette.TEXT
-            self._lettering.add(value, _MARGIN + 96, y, shown)
-            y -= _LINE
+            self._lettering.add(value, MARGIN + 96, y, shown)
+            y -= LINE
 
-    def _feed(self, frame: Frame) -> None:
-        y = float(_MARGIN + 6)
-        self._lettering.add("? keys", _MARGIN, y, palette.DIM, face=Face.SMALL, halo=True)
-        y += _LINE
+    def _feed(self, frame: Frame, box: Box) -> None:
+        y = box.bottom + 6
+        self._lettering.add("? keys", MARGIN, y, palette.DIM, face=Face.SMALL, halo=True)
+        y += LINE
         fresh = [line for line in frame.feed if frame.now - line.at < FEED_S]
-        for line in reversed(fresh[-FEED_LINES_MAX:]):
+        lines = min(FEED_LINES_MAX, int(box.height / LINE) - 1)
+        letters = int(box.width / self._lettering.advance(Face.PLAIN))
+        for line in reversed(fresh[-lines:] if lines > 0 else []):
             alpha = min(1.0, (FEED_S - (frame.now - line.at)) / 2.0)
-            self._lettering.add(line.text, _MARGIN, y, line.colour, alpha=alpha, halo=True)
-            y += _LINE
+            text = line.text if len(line.text) <= letters else f"{line.text[: letters - 1]}…"
+            self._lettering.add(text, box.left, y, line.colour, alpha=alpha, halo=True)
+            y += LINE
 
-    def _banner(self, frame: Frame, width: int, height: int) -> None:
+    def _banner(self, frame: Frame, width: int, height: int, below: Box | None) -> None:
         shown = readout.banner(frame)
         if shown is None:
             return
         text, colour = shown
-        taken = self._lettering.width(text, Face.HUGE) + 60
-        y = height * 0.76  # above the list of keys
-        self._panel((width - taken) / 2, y - 20, taken, 62)
-        self._rect((width - taken) / 2, y - 20, taken, 3, (*colour, 255))
-        self._lettering.add(text, width / 2, y, colour, face=Face.HUGE, align=0.5)
+        face = Face.HUGE if self._lettering.width(text, Face.HUGE) + 60 <= width else Face.LARGE
+        taken = self._lettering.width(text, face) + 60
+        y = max(height * 0.76, 0.0 if below is None else below.top + GAP + 20)
+        box = Box((width - taken) / 2, y - 20, taken, 62)
+        if box.top > height - BAR_PX:
+            return  # the bar is in the colour of the trouble, too
+        self._panel(box)
+        self._rect(box.left, box.bottom, taken, 3, (*colour, 255))
+        self._lettering.add(text, width / 2, y, colour, face=face, align=0.5)
 
-    def _help(self, width: int, height: int) -> None:
+    def _help(self, box: Box) -> None:
         """The table of keys, word for word."""
-        lines = [(binding.shown, binding.does) for binding in keys.BINDINGS] + list(keys.MOUSE)
-        half = -(-len(lines) // 2)
-        panel_width, panel_height = 780, 56 + _LINE * half
-        left, top = (width - panel_width) / 2, (height + panel_height) / 2
-        self._panel(left, top - panel_height, panel_width, panel_height)
-        self._lettering.add("keys", left + 20, top - 28, palette.WHITE, face=Face.LARGE)
-        for index, (shown, does) in enumerate(lines):
-            x = left + 20 + (index // half) * 384
-            y = top - 54 - _LINE * (index % half)
+        half = -(-len(HELP) // 2)
+        pitch = (box.width - 12) / 2
+        face = Face.PLAIN if box.width == HELP_PX_MAX else Face.SMALL
+        self._panel(box)
+        self._lettering.add("keys", box.left + 20, box.top - 28, palette.WHITE, face=Face.LARGE)
+        for index, (shown, does) in enumerate(HELP):
+            x = box.left + 20 + (index // half) * pitch
+            y = box.top - 54 - LINE * (index % half)
             self._lettering.add(shown, x, y, palette.INTERPOLATED, face=Face.BOLD)
-            self._lettering.add(does, x + 76, y, palette.TEXT)
+            self._lettering.add(does, x + 76, y, palette.TEXT, face=face)

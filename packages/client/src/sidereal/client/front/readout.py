@@ -28,6 +28,8 @@ class Field(NamedTuple):
     colour: Rgb
     width: int
     """Letters kept free for the value, so that nothing jumps about."""
+    rank: int
+    """Where there is no room for all, those with the highest are left out first."""
 
 
 def age_colour(age_s: float) -> Rgb:
@@ -58,19 +60,18 @@ def top_bar(frame: Frame, meter: Meter) -> list[Field]:
     if view.server_tick > 0:
         delay_ms = 1000 * frame.rules.tick_s * (view.server_tick - view.tick)
     known = statistics.newest_tick >= 0
+    sector = f"{sector_x},{sector_y}"
     return [
-        Field("mode", "observer" if frame.observing else "player", palette.TEXT, 8),
-        Field(
-            "sector", f"{sector_x},{sector_y}", palette.TEXT, max(7, len(f"{sector_x},{sector_y}"))
-        ),
-        Field("simulated by", shard_name(owner), palette.shard_colour(owner), 6),
-        Field("tick", f"{statistics.newest_tick}" if known else "–", palette.TEXT, 7),
-        Field("entities", f"{len(view)}", palette.TEXT, 6),
-        Field("shards", f"{len(frame.ownership.shards())}", palette.TEXT, 3),
-        Field("frame p50/p99", f"{frame_p50:.1f}/{frame_p99:.1f} ms", frame_colour, 13),
-        Field("rtt", f"{1000 * statistics.rtt_s:.0f} ms" if known else "–", palette.TEXT, 6),
-        Field("view delay", f"−{delay_ms:.0f} ms", palette.TEXT, 8),
-        Field("data age", age_text(frame), _age_colour_of(frame), 11),
+        Field("mode", "observer" if frame.observing else "player", palette.TEXT, 8, 5),
+        Field("sector", sector, palette.TEXT, max(7, len(sector)), 2),
+        Field("simulated by", shard_name(owner), palette.shard_colour(owner), 6, 1),
+        Field("tick", f"{statistics.newest_tick}" if known else "–", palette.TEXT, 7, 9),
+        Field("entities", f"{len(view)}", palette.TEXT, 6, 4),
+        Field("shards", f"{len(frame.ownership.shards())}", palette.TEXT, 3, 8),
+        Field("frame p50/p99", f"{frame_p50:.1f}/{frame_p99:.1f} ms", frame_colour, 13, 6),
+        Field("rtt", f"{1000 * statistics.rtt_s:.0f} ms" if known else "–", palette.TEXT, 6, 3),
+        Field("view delay", f"−{delay_ms:.0f} ms", palette.TEXT, 8, 7),
+        Field("data age", age_text(frame), _age_colour_of(frame), 11, 0),
     ]
 
 

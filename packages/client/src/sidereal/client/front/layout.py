@@ -1,0 +1,190 @@
+"""Where the panels lie: on no other panel, whatever the size; what has no room is left out.
+
+In a low window the map gives way first: it shrinks, then goes. Next goes the net graph, first its
+strips, then its numbers. In a narrow window the list of the bar's fields loses those that are read
+least; the age of the data is never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from sidereal.client.front.frame import BAR_PX
+
+MARGIN: Final = 12
+"""Pixels between a panel and the window's edge."""
+GAP: Final = 10
+"""Pixels between one panel and the next."""
+LINE: Final = 17
+"""Pixels from a line to the next; in small letters `SMALL_LINE`."""
+SMALL_LINE: Final = 15
+STRIP_PX: Final = 40
+COLUMN_PX: Final = 218
+"""Width of legend and map."""
+GRAPH_PX: Final = 306
+INSPECTOR_PX: Final = 236
+MAP_RIM_PX: Final = 8
+"""Between the map's frame and its sectors."""
+MAP_PX_MIN: Final = 90
+"""A lower map shows nothing."""
+FEED_PX_MIN: Final = 180
+"""A narrower feed is cut too short to be read."""
+HELP_PX_MAX: Final = 780
+FIELD_GAP_PX: Final = (8.0, 48.0)
+"""Least and most between two fields of the bar."""
+
+
+class Box(NamedTuple):
+    """A panel's place, pixels from the lower left corner of the window."""
+
+    left: float
+    bottom: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        """Right edge."""
+        return self.left + self.width
+
+    @property
+    def top(self) -> float:
+        """Upper edge."""
+        return self.bottom + self.height
+
+
+class Wanted(NamedTuple):
+    """What is to be shown.
+
+    Attributes:
+        shards: lines of the legend.
+        map_aspect: height of the map over its width, 0 without one.
+        graph_level: 0 none, 1 numbers, 2 numbers and strips.
+        graph_lines: how many numbers.
+        inspector_lines: 0 without one.
+        help_lines: lines of a column of the list of keys, 0 without it.
+    """
+
+    shards: int
+    map_aspect: float
+    graph_level: int
+    graph_lines: int
+    inspector_lines: int
+    help_lines: int
+
+
+class Layout(NamedTuple):
+    """Where everything lies; None is what is not shown.
+
+    Attributes:
+        graph_level: what of the net graph has room.
+        feed: its lowest line is at the bottom.
+    """
+
+    legend: Box | None
+    minimap: Box | None
+    graph: Box | None
+    graph_level: int
+    inspector: Box | None
+    feed: Box
+    help: Box | None
+
+
+def arrange(width: int, height: int, wanted: Wanted) -> Layout:
+    """Place the panels in a window.
+
+    Args:
+        width: of the window, pixels.
+        height: of the window, pixels.
+        wanted: what is to be shown; the list of keys is shown alone.
+    """
+    room = height - BAR_PX - 2 * MARGIN
+    whole_feed = Box(MARGIN, MARGIN, width - 2 * MARGIN, max(room, LINE))
+    if wanted.help_lines:
+        tall, wide = 56 + LINE * wanted.help_lines, min(HELP_PX_MAX, width - 2 * MARGIN)
+        bottom = max(MARGIN, min((height - tall) / 2, height - BAR_PX - MARGIN - tall))
+        panel = Box((width - wide) / 2, bottom, wide, min(tall, room))
+        feed = whole_feed._replace(height=LINE)
+        return Layout(None, None, None, 0, None, feed, panel if bottom > MARGIN + LINE else None)
+    inspector = _inspector(width, height, wanted, room)
+    legend, minimap, graph, level = _right_column(width, height, wanted, room, inspector)
+    above = [panel for panel in (inspector, legend, minimap) if panel is not None]
+    if graph is not None:
+        whole_feed = whole_feed._replace(width=graph.left - GAP - MARGIN)
+        above = [panel for panel in above if panel.left < graph.left]
+    lowest = min((panel.bottom - GAP for panel in above), default=MARGIN + room)
+    feed = whole_feed._replace(height=min(whole_feed.height, lowest - MARGIN))
+    return Layout(legend, minimap, graph, level, inspector, feed, None)
+
+
+def _inspector(width: int, height: int, wanted: Wanted, room: float) -> Box | None:
+    tall = 14 + LINE * wanted.inspector_lines
+    if not wanted.inspector_lines or tall + GAP + LINE > room:
+        return None
+    return Box(MARGIN, height - BAR_PX - MARGIN - tall, INSPECTOR_PX, tall)
+
+
+def _right_column(
+    width: int, height: int, wanted: Wanted, room: float, inspector: Box | None
+) -> tuple[Box | None, Box | None, Box | None, int]:
+    taken_left = MARGIN if inspector is None else inspector.right + GAP
+    left = width - MARGIN - COLUMN_PX
+    tall = 30 + LINE * max(wanted.shards, 1)
+    if left < taken_left or tall + GAP + LINE > room:
+        return None, None, None, 0
+    legend = Box(left, height - BAR_PX - MARGIN - tall, COLUMN_PX, tall)
+    room = legend.bottom - GAP - MARGIN
+    level = wanted.graph_level
+    if width - GRAPH_PX - MARGIN - GAP < max(FEED_PX_MIN, taken_left):
+        level = 0
+    while level and graph_height(level, wanted.graph_lines) > room:
+        level -= 1
+    graph = None
+    if level:
+        high = graph_height(level, wanted.graph_lines)
+        graph = Box(width - GRAPH_PX - MARGIN, MARGIN, GRAPH_PX, high)
+        room -= high + GAP
+    else:
+        room -= LINE + GAP
+    high = min(wanted.map_aspect * COLUMN_PX, room)
+    if not wanted.map_aspect or high < min(MAP_PX_MIN, wanted.map_aspect * COLUMN_PX):
+        return legend, None, graph, level
+    return legend, Box(left, legend.bottom - GAP - high, COLUMN_PX, high), graph, level
+
+
+def map_aspect(bounds: tuple[int, int, int, int]) -> float:
+    """Height of the map's panel over its width; the map of a tall world is square.
+
+    Args:
+        bounds: left, lower, right and upper edge of what is leased, sectors.
+    """
+    left, bottom, right, top = bounds
+    inside = COLUMN_PX - 2 * MAP_RIM_PX
+    high = inside * (top - bottom) / max(right - left, top - bottom)
+    return (high + 2 * MAP_RIM_PX) / COLUMN_PX
+
+
+def graph_height(level: int, lines: int) -> float:
+    """Height of the net graph, pixels."""
+    return SMALL_LINE * lines + 12 + (2 * (STRIP_PX + 8) if level > 1 else 0)
+
+
+def choose_fields(ranks: Sequence[int], widths: Sequence[float], room: float) -> list[int]:
+    """Choose the fields of the bar that have room.
+
+    Args:
+        ranks: of the fields; those with the highest are left out first, one is always kept.
+        widths: of the fields, pixels.
+        room: pixels for all of them.
+
+    Returns:
+        indices of those shown, in their order.
+    """
+    shown = list(range(len(ranks)))
+    while len(shown) > 1:
+        taken = sum(widths[index] for index in shown) + FIELD_GAP_PX[0] * (len(shown) - 1)
+        if taken <= room:
+            break
+        shown.remove(max(shown, key=lambda index: ranks[index]))
+    return shown

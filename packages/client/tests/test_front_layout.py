@@ -1,0 +1,88 @@
+"""Where the panels lie."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidereal.client.front.config import HEIGHT_MIN, WIDTH_MIN
+from sidereal.client.front.frame import BAR_PX
+from sidereal.client.front.layout import Box, Layout, Wanted, arrange, choose_fields
+
+EVERYTHING = Wanted(
+    shards=2, map_aspect=1.0, graph_level=2, graph_lines=5, inspector_lines=9, help_lines=0
+)
+
+wanted = st.builds(
+    Wanted,
+    shards=st.integers(0, 10),
+    map_aspect=st.floats(0.1, 1.0) | st.just(0.0),
+    graph_level=st.integers(0, 2),
+    graph_lines=st.just(5),
+    inspector_lines=st.sampled_from((0, 9)),
+    help_lines=st.sampled_from((0, 13)),
+)
+
+
+def boxes(layout: Layout) -> list[Box]:
+    return [part for part in layout if isinstance(part, Box)]
+
+
+@given(st.integers(WIDTH_MIN, 2600), st.integers(HEIGHT_MIN, 1500), wanted)
+def test_no_panel_lies_on_another_or_on_the_bar_or_outside(
+    width: int, height: int, shown: Wanted
+) -> None:
+    panels = boxes(arrange(width, height, shown))
+    for one, two in combinations(panels, 2):
+        apart_x = one.right <= two.left or two.right <= one.left
+        apart_y = one.top <= two.bottom or two.top <= one.bottom
+        assert apart_x or apart_y, (one, two)
+    for box in panels:
+        assert box.left >= 0
+        assert box.bottom >= 0
+        assert box.right <= width
+        assert box.top <= height - BAR_PX
+
+
+def test_a_large_window_shows_everything() -> None:
+    layout = arrange(1280, 720, EVERYTHING)
+    assert None not in (layout.legend, layout.minimap, layout.graph, layout.inspector)
+    assert layout.graph_level == 2
+
+
+@pytest.mark.parametrize(
+    ("height", "map_shown", "level"),
+    [(720, True, 2), (450, True, 2), (400, False, 2), (260, False, 1), (200, False, 0)],
+)
+def test_in_a_low_window_the_map_gives_way_first_and_then_the_net_graph(
+    height: int, map_shown: bool, level: int
+) -> None:
+    layout = arrange(800, height, EVERYTHING._replace(inspector_lines=0))
+    assert (layout.minimap is not None, layout.graph_level) == (map_shown, level)
+    assert layout.legend is not None
+
+
+def test_the_map_shrinks_before_it_goes() -> None:
+    full = arrange(800, 600, EVERYTHING).minimap
+    low = arrange(800, 450, EVERYTHING).minimap
+    assert full is not None
+    assert low is not None
+    assert low.height < full.height
+
+
+def test_the_list_of_keys_is_shown_alone_and_only_whole() -> None:
+    layout = arrange(800, 450, EVERYTHING._replace(help_lines=13))
+    assert layout.help is not None
+    assert layout.help.height == 56 + 17 * 13
+    assert (layout.legend, layout.minimap, layout.graph, layout.inspector) == (None,) * 4
+
+
+def test_fields_that_are_read_least_are_left_out_first_and_one_never() -> None:
+    ranks, widths = [2, 0, 1], [50.0, 60.0, 70.0]
+    assert choose_fields(ranks, widths, 196.0) == [0, 1, 2]
+    assert choose_fields(ranks, widths, 195.0) == [1, 2]
+    assert choose_fields(ranks, widths, 100.0) == [1]
+    assert choose_fields(ranks, widths, 1.0) == [1]
