@@ -333,6 +333,31 @@ def test_north_is_up_and_without_colours_the_owner_is_a_digit() -> None:
     assert [line.plain.rstrip() for line in lines] == ["1", "  2"]
 
 
+def test_without_colours_a_wide_world_is_shown_whole() -> None:
+    status = recorded()
+    status["sectors"] = [
+        {"x": x, "y": y, "shard": shard, "epoch": 1, "entities": entities}
+        for x, y, shard, entities in (
+            (-60, 30, 1, 1),  # an outpost far off, where the map used to begin and end
+            (0, 0, 2, 50),
+            (1, 0, 1, 3),
+            (60, -30, 3, 1),
+        )
+    ]
+    history = History("http://127.0.0.1:7070")
+    history.answer(status, 1.0)
+    picture = history.picture(1.0, SEEN)
+    lines = draw_map(picture, MapMode.OWNER, Sector(60, -30), 40, 12, colour=False)
+    drawn = [line.plain.rstrip() for line in lines]
+    assert [line.strip() for line in drawn if line] == ["1", "2", "3<"]
+    assert drawn[0].startswith("1")
+    console = Console(record=True, width=130, height=34, file=io.StringIO(), no_color=True)
+    console.print(draw_frame(Desk(), picture, 130, 34, colour=False))
+    shown = console.export_text()
+    assert "1 S1  2 S2  3 S3  the owner" in shown
+    assert "brighter" not in shown
+
+
 # -- what keys do ---------------------------------------------------------------------------------
 
 

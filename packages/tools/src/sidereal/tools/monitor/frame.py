@@ -169,8 +169,11 @@ def _map_pane(
     drawn = draw_map(picture, mode, chosen, width - 4, room, colour=colour)
     above = (room - len(drawn)) // 2
     padded = [*[Text()] * above, *drawn, *[Text()] * (room - above - len(drawn))]
-    below = describe_mode(picture, mode) if chosen is None else describe_sector(picture, chosen)
-    name = title("sectors", f"by {mode.value}")
+    if chosen is None:
+        below = describe_mode(picture, mode, colour=colour)
+    else:
+        below = describe_sector(picture, chosen)
+    name = title("sectors", f"by {mode.value if colour else MapMode.OWNER.value}")
     return pane(name, [*padded, Text(), below], width, height, key_hint("m", "map"))
 
 

@@ -93,9 +93,13 @@ def describe_sector(picture: Picture, sector: Sector) -> Text:
     return text.append("  held ", marks.DIM).append(marks.seconds(held))
 
 
-def describe_mode(picture: Picture, mode: MapMode) -> Text:
-    """Say what the colours mean."""
+def describe_mode(picture: Picture, mode: MapMode, *, colour: bool) -> Text:
+    """Say what the colours mean, or the digits where there are none."""
     text = Text()
+    if not colour:
+        owners = sorted({row["shard"] for _, row in picture.sectors})
+        names = (f"{DIGITS[shard % len(DIGITS)]} {marks.shard_label(shard)}  " for shard in owners)
+        return text.append("".join(names)).append("the owner", marks.DIM)
     if mode is MapMode.OWNER:
         owners = sorted({row["shard"] for _, row in picture.sectors})
         for shard in owners:
@@ -252,17 +256,28 @@ def _glyph(above: Sequence[int], below: Sequence[int]) -> tuple[str, Style]:
 def _draw_digits(
     rows: Mapping[Sector, Mapping[str, Any]], chosen: Sector | None, width: int, height: int
 ) -> list[Text]:
-    """Draw without colours: the owner's digit per sector, those at the edges left out."""
-    left, top = min(s.x for s in rows), max(s.y for s in rows)
-    columns = min(max(s.x for s in rows) - left + 1, width // 2)
-    lines = min(top - min(s.y for s in rows) + 1, height)
+    """Draw the owners' digits; where sectors share a place, that of the fullest."""
+    scale = _digit_scale(list(rows), width, height)
+    fullest: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for sector, row in rows.items():
+        place = _place(sector, scale)
+        if place not in fullest or fullest[place]["entities"] < row["entities"]:
+            fullest[place] = row
+    cursor = None if chosen is None else _place(chosen, scale)
     drawn = []
-    for line in range(lines):
+    for line in range(scale.rows):
         text = Text()
-        for column in range(columns):
-            sector = Sector(left + column, top - line)
-            row = rows.get(sector)
-            digit = " " if row is None else DIGITS[row["shard"] % len(DIGITS)]
-            text.append(f"{digit}<" if sector == chosen else f"{digit} ")
+        for column in range(scale.columns):
+            there = fullest.get((column, line))
+            digit = " " if there is None else DIGITS[there["shard"] % len(DIGITS)]
+            text.append(f"{digit}<" if (column, line) == cursor else f"{digit} ")
         drawn.append(text)
     return drawn
+
+
+def _digit_scale(sectors: list[Sector], width: int, height: int) -> _Scale:
+    left, top = min(s.x for s in sectors), max(s.y for s in sectors)
+    columns = max(s.x for s in sectors) - left + 1
+    rows = top - min(s.y for s in sectors) + 1
+    pool = max(-(-columns // (width // 2)), -(-rows // height))
+    return _Scale(left, top, 1, pool, -(-columns // pool), -(-rows // pool))
