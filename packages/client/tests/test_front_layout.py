@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sidereal.client.front.config import HEIGHT_MIN, WIDTH_MIN
 from sidereal.client.front.frame import BAR_PX
@@ -16,25 +14,30 @@ EVERYTHING = Wanted(
     shards=2, map_aspect=1.0, graph_level=2, graph_lines=5, inspector_lines=9, help_lines=0
 )
 
-wanted = st.builds(
-    Wanted,
-    shards=st.integers(0, 10),
-    map_aspect=st.floats(0.1, 1.0) | st.just(0.0),
-    graph_level=st.integers(0, 2),
-    graph_lines=st.just(5),
-    inspector_lines=st.sampled_from((0, 9)),
-    help_lines=st.sampled_from((0, 13)),
-)
-
 
 def boxes(layout: Layout) -> list[Box]:
     return [part for part in layout if isinstance(part, Box)]
 
 
-@given(st.integers(WIDTH_MIN, 2600), st.integers(HEIGHT_MIN, 1500), wanted)
-def test_no_panel_lies_on_another_or_on_the_bar_or_outside(
-    width: int, height: int, shown: Wanted
-) -> None:
+SIZES = [
+    *product(range(WIDTH_MIN, 1400, 53), range(HEIGHT_MIN, 800, 29)),
+    *product((WIDTH_MIN, 800, 2600), range(HEIGHT_MIN, 1500, 1)),
+]
+SHOWN = [
+    Wanted(shards, aspect, level, 5, inspected, keys)
+    for shards, aspect, level, inspected, keys in product(
+        (0, 2, 10), (0.0, 0.1, 1.0), (0, 1, 2), (0, 9), (0, 13)
+    )
+]
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_no_panel_lies_on_another_or_on_the_bar_or_outside(shown: Wanted) -> None:
+    for width, height in SIZES:
+        check_panels(width, height, shown)
+
+
+def check_panels(width: int, height: int, shown: Wanted) -> None:
     panels = boxes(arrange(width, height, shown))
     for one, two in combinations(panels, 2):
         apart_x = one.right <= two.left or two.right <= one.left

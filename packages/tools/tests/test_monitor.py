@@ -615,6 +615,14 @@ async def test_monitor_outlives_a_server_that_goes_and_comes_back(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_server_of_another_version_is_named() -> None:
+    state = recorded()
+    del state["process"]["cpu_s"]
+    async with server_of(lambda: httpx.Response(200, json=state)) as http:
+        with pytest.raises(UnavailableError, match="another version: its state has no 'cpu_s'"):
+            await Monitor(http, Screen.OVERVIEW).first()
+
+
 async def test_no_server_at_the_start_is_one_sentence() -> None:
     def status() -> httpx.Response:
         raise httpx.ConnectError("connection refused")

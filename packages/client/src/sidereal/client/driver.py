@@ -276,6 +276,19 @@ def _object(http: httpx.AsyncClient, response: httpx.Response) -> dict[str, Any]
     return answer
 
 
+def other_version(http: httpx.AsyncClient, error: Exception) -> UnavailableError:
+    """Say that a server's state lacks what this version reads of it.
+
+    Args:
+        http: its `base_url` is the server's.
+        error: of reading it.
+    """
+    return UnavailableError(
+        f"{http.base_url} is a server of another version: its state has no {error}; "
+        "install the same version on both"
+    )
+
+
 def _no_server(http: httpx.AsyncClient, error: httpx.HTTPError) -> UnavailableError:
     return UnavailableError(
         f"no server answers at {http.base_url} ({error or type(error).__name__}): "

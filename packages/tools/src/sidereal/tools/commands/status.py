@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidereal.client.driver import check_server
+from sidereal.client.driver import check_server, other_version
 from sidereal.client.http import open_http
 from sidereal.tools.publish import JsonTarget, check_target, publish
 from sidereal.tools.reader import Reader, find_login
@@ -41,7 +41,11 @@ async def status(
     login = find_login("STATUS", name, password_file)
     async with open_http(check_server(server)) as http:
         state = await Reader(http, login).counts_or_state()
-    publish(state, describe(state), json)
+        try:
+            words = describe(state)
+        except KeyError as error:
+            raise other_version(http, error) from None
+    publish(state, words, json)
 
 
 def describe(state: dict[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ import trio
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from sidereal.client.driver import check_server
+from sidereal.client.driver import check_server, other_version
 from sidereal.client.front import palette
 from sidereal.client.http import open_http
 from sidereal.protocol.errors import ConfigError, UnavailableError
@@ -32,7 +32,7 @@ from sidereal.protocol.runtime.config import check_output_file
 from sidereal.protocol.runtime.process import wait_until_told
 from sidereal.tools.monitor.desk import Desk
 from sidereal.tools.monitor.frame import Frame, draw_frame
-from sidereal.tools.monitor.history import History, Picture
+from sidereal.tools.monitor.history import History, Picture, Status
 from sidereal.tools.monitor.keys import SCREENS, Screen
 from sidereal.tools.monitor.observer import Observer
 from sidereal.tools.monitor.terminal import Terminal
@@ -107,6 +107,7 @@ class Monitor:
 
     def __init__(self, http: httpx.AsyncClient, screen: Screen, login: Login = NOBODY) -> None:
         self.desk = Desk(screen=screen)
+        self._http = http
         self._reader = Reader(http, login)
         self._history = History(str(http.base_url).rstrip("/"))
         self._observer = Observer(self._reader)
@@ -118,18 +119,22 @@ class Monitor:
         Raises:
             UnavailableError: there is none.
         """
-        self._history.answer(await self._reader.state(), trio.current_time())
+        self._take(await self._reader.state())
+
+    def _take(self, status: Status) -> None:
+        try:
+            self._history.answer(status, trio.current_time())
+        except KeyError as error:
+            raise other_version(self._http, error) from None
 
     async def poll(self) -> None:
         """Ask for the state, for ever; whether an answer comes or not."""
         while True:
             asked_at = trio.current_time()
             try:
-                status = await self._reader.state()
+                self._take(await self._reader.state())
             except UnavailableError as error:
                 self._history.silence(explain(error), trio.current_time())
-            else:
-                self._history.answer(status, trio.current_time())
             await trio.sleep(max(0.0, asked_at + POLL_S - trio.current_time()))
 
     async def observe(self) -> None:
