@@ -16,13 +16,14 @@ from sidereal.client.client import Client
 from sidereal.client.glance import Glance
 from sidereal.client.inputs import Inputs
 from sidereal.client.leases import LeaseMap
+from sidereal.client.limits import LIMITS
 from sidereal.client.replica import Replica
 from sidereal.client.view import View, compose_view
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_NONE
-from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX, UNRELIABLE_SIZE_MAX
+from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import BUTTONS_ALL, Leases, PlayerChannel
@@ -72,7 +73,7 @@ def answer_inputs(body: bytes) -> None:
 
 
 def input_seeds() -> Iterator[bytes]:
-    yield b"".join(number.to_bytes(4, "little") for number in (1, 3, 2, 9, INPUTS_UNANSWERED_MAX))
+    yield b"".join(number.to_bytes(4, "little") for number in (1, 3, 2, 9, LIMITS.inputs))
 
 
 def run_replica(body: bytes) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sidereal.client.limits import LIMITS
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
 from sidereal.replication.links.shardlink import BARRED_S
 from sidereal.replication.ownership.answers import ANSWER_WITHIN_S
 
@@ -40,7 +40,7 @@ def test_answers_to_inputs_that_nobody_sent_are_none() -> None:
     troupe, shard = lone_pilot()
     pilot = troupe.peers[1]
     shard.answers = False
-    absurd = dict.fromkeys(shard.bodies, 10 * INPUTS_UNANSWERED_MAX)
+    absurd = dict.fromkeys(shard.bodies, 10 * LIMITS.inputs)
 
     def lie() -> None:
         for net_id in absurd:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sidereal.client import events
 from sidereal.client.client import Client
+from sidereal.client.limits import LIMITS
 from sidereal.client.look import LOOK_INTERVAL_S
 from sidereal.client.statistics import Stage
 from sidereal.protocol import limits
@@ -458,7 +459,7 @@ def test_snapshots_that_overtake_the_welcome_are_not_lost() -> None:
 def test_snapshots_without_a_welcome_end_the_stay_at_the_limit() -> None:
     stay = Stay()
     stay.world.greeting = list
-    stay.run((limits.SNAPSHOTS_EARLY_MAX + 5) * TICK_S)
+    stay.run((LIMITS.snapshots_early + 5) * TICK_S)
     assert ended(stay).reason is CloseReason.PROTOCOL_VIOLATION
 
 
@@ -733,7 +734,7 @@ def test_events_that_no_face_takes_are_dropped_and_counted() -> None:
     stay.run(0.5)
     stay.takes_events = False
     over = 7
-    stay.world.say(*[Notice(f"{n}") for n in range(limits.EVENTS_MAX + over)])
+    stay.world.say(*[Notice(f"{n}") for n in range(LIMITS.events + over)])
     stay.run(2.0)
     assert stay.client.statistics().events_dropped == over
     oldest = stay.client.next_event()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.client.inputs import Input, Inputs
+from sidereal.client.limits import LIMITS
 from sidereal.client.prediction import (
-    PREDICT_TICKS_MAX,
     SNAP_UNITS,
     Prediction,
     ShipState,
@@ -20,8 +20,6 @@ from sidereal.client.prediction import (
 from sidereal.protocol.flight import fly_tick
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
-    INPUTS_UNANSWERED_MAX,
-    TICKS_CATCH_UP_MAX,
 )
 from sidereal.protocol.message.player import BUTTONS_ALL, Button
 from sidereal.protocol.rules import Rules
@@ -57,10 +55,10 @@ def test_a_ship_the_authority_says_nothing_of_waits() -> None:
     prediction = Prediction(RULES)
     prediction.reconcile(0, 0, REST, 0.0)
     truth = REST
-    for seq in range(1, INPUTS_UNANSWERED_MAX + 10):
+    for seq in range(1, LIMITS.inputs + 10):
         prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
-        truth = fly(truth, Button.THRUST) if seq <= PREDICT_TICKS_MAX else truth
-    pose = prediction.pose((INPUTS_UNANSWERED_MAX + 10) * TICK_S)
+        truth = fly(truth, Button.THRUST) if seq <= LIMITS.predict_ticks else truth
+    pose = prediction.pose((LIMITS.inputs + 10) * TICK_S)
     assert pose is not None
     assert agree(pose, truth)
 
@@ -208,7 +206,7 @@ def test_a_correction_flies_no_more_inputs_than_the_limit(count: int) -> None:
     moved = REST._replace(y=REST.y + 5.0)
     prediction.reconcile(1, 0, moved, count * TICK_S)
     truth = moved
-    for _ in range(PREDICT_TICKS_MAX):
+    for _ in range(LIMITS.predict_ticks):
         truth = fly(truth, Button.THRUST)
     assert prediction.corrections == 1
     assert agree(come_to(prediction, count), truth)
@@ -222,7 +220,7 @@ def test_inputs_beyond_the_limit_are_flown_as_the_authority_s_word_comes_nearer(
     prediction, truth = far_ahead(count)
     prediction.reconcile(1, answered, truth[answered], count * TICK_S)
     assert prediction.corrections == 0
-    assert agree(come_to(prediction, count), truth[answered + PREDICT_TICKS_MAX])
+    assert agree(come_to(prediction, count), truth[answered + LIMITS.predict_ticks])
 
 
 def test_inputs_that_waited_for_the_first_word_are_flown_once() -> None:
@@ -284,10 +282,10 @@ def test_inputs_come_at_the_tick_rate_whatever_the_timer_does() -> None:
 def test_after_a_stall_the_lost_ticks_are_skipped_and_counted() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
     made = inputs.press(0, 1.0)
-    assert len(made) == TICKS_CATCH_UP_MAX
-    assert inputs.skipped == 21 - TICKS_CATCH_UP_MAX
+    assert len(made) == LIMITS.ticks_catch_up
+    assert inputs.skipped == 21 - LIMITS.ticks_catch_up
     assert made[-1].at == pytest.approx(1.0)
-    assert [entry.seq for entry in made] == list(range(1, TICKS_CATCH_UP_MAX + 1))
+    assert [entry.seq for entry in made] == list(range(1, LIMITS.ticks_catch_up + 1))
 
 
 def test_what_was_tapped_is_in_the_first_input_made_and_in_no_other() -> None:
@@ -338,7 +336,7 @@ def test_ticks_slept_through_are_answered_with_the_next_input() -> None:
     inputs.press(0, 0.5)
     assert len(inputs.unanswered_ages(0.5)) == 11
     inputs.answer(1, 0.6)
-    skipped = 11 - TICKS_CATCH_UP_MAX
+    skipped = 11 - LIMITS.ticks_catch_up
     assert inputs.take_latencies() == pytest.approx(
         [0.6 - index * TICK_S for index in range(skipped + 1)]
     )
@@ -347,7 +345,7 @@ def test_ticks_slept_through_are_answered_with_the_next_input() -> None:
 
 def test_an_input_nobody_answers_counts_at_its_age() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
-    for index in range(INPUTS_UNANSWERED_MAX + 1):
+    for index in range(LIMITS.inputs + 1):
         inputs.press(0, index * TICK_S)
-    assert inputs.take_latencies() == pytest.approx([INPUTS_UNANSWERED_MAX * TICK_S])
-    assert len(inputs.unanswered_ages(10.0)) == INPUTS_UNANSWERED_MAX
+    assert inputs.take_latencies() == pytest.approx([LIMITS.inputs * TICK_S])
+    assert len(inputs.unanswered_ages(10.0)) == LIMITS.inputs

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidereal.client.limits import Limits
 from sidereal.client.replica import Replica
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.rules import Rules
@@ -462,7 +463,7 @@ def test_attributes_out_of_range_change_nothing(replica: Replica) -> None:
 
 
 def test_entities_beyond_the_limit_are_dropped_and_counted() -> None:
-    replica = Replica(SCHEMA, RULES, entities_max=3)
+    replica = Replica(SCHEMA, RULES, limits=Limits(entities=3))
     told = {1: 5, 2: 5, 3: 5, 4: 5, 5: 5}
     replica.apply_untrusted(known(5, Told(CENTRE, told, dict.fromkeys(told, 1))), 0.0)
     assert ids(replica) == [1, 2, 3]

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX, CONTROLS_QUEUE_MAX
-from sidereal.shard.controls import GUESSES_MAX, TRIM_TICKS, WAITING_MAX, ControlQueues
+from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
+from sidereal.shard.controls import ControlQueues
+from sidereal.shard.limits import LIMITS
 
 SHIP = np.array([2], dtype=np.int64)
 
@@ -68,10 +69,10 @@ def test_older_control_epoch_is_dropped() -> None:
 def test_dry_queue_takes_the_last_buttons_for_what_is_missing_and_then_lets_go() -> None:
     queues = adopted()
     queues.receive(2, 1, 1, body(9))
-    taken = [take(queues) for _ in range(GUESSES_MAX + 4)]
-    assert taken[: GUESSES_MAX + 1] == [(9, 1 + tick) for tick in range(GUESSES_MAX + 1)]
-    assert taken[GUESSES_MAX + 1 :] == [(0, GUESSES_MAX + 1)] * 3
-    assert queues.guessed == GUESSES_MAX
+    taken = [take(queues) for _ in range(LIMITS.guesses + 4)]
+    assert taken[: LIMITS.guesses + 1] == [(9, 1 + tick) for tick in range(LIMITS.guesses + 1)]
+    assert taken[LIMITS.guesses + 1 :] == [(0, LIMITS.guesses + 1)] * 3
+    assert queues.guessed == LIMITS.guesses
 
 
 def test_queue_that_has_let_go_takes_up_again() -> None:
@@ -80,7 +81,7 @@ def test_queue_that_has_let_go_takes_up_again() -> None:
     for _ in range(20):
         take(queues)
     queues.receive(2, 1, 21, body(3))
-    assert take(queues)[1] > GUESSES_MAX
+    assert take(queues)[1] > LIMITS.guesses
     assert 3 in [take(queues)[0] for _ in range(20)]
 
 
@@ -106,12 +107,12 @@ def test_path_that_has_grown_longer_gains_one_entry_of_reserve() -> None:
 def test_reserve_that_is_never_used_is_given_back() -> None:
     queues = adopted()
     queues.receive(2, 1, 1, body(0, 0))
-    for seq in range(3, 4 * TRIM_TICKS):
+    for seq in range(3, 4 * LIMITS.trim_ticks):
         queues.receive(2, 1, seq, body(0))
         take(queues)
     assert queues.skipped == 2
-    queues.receive(2, 1, 4 * TRIM_TICKS, body(0))
-    assert take(queues)[1] == 4 * TRIM_TICKS
+    queues.receive(2, 1, 4 * LIMITS.trim_ticks, body(0))
+    assert take(queues)[1] == 4 * LIMITS.trim_ticks
 
 
 def test_nothing_is_held_before_the_first_entry() -> None:
@@ -127,7 +128,7 @@ def test_entry_lost_in_every_copy_is_bridged_by_the_one_before() -> None:
 
 def test_long_queue_takes_two_per_tick_until_it_is_short() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(*range(1, WAITING_MAX + 3)))
+    queues.receive(2, 1, 1, body(*range(1, LIMITS.controls_reserve + 3)))
     assert [take(queues) for _ in range(3)] == [(2, 2), (3, 3), (4, 4)]
     assert queues.skipped == 1
 
@@ -136,10 +137,10 @@ def test_entries_far_ahead_push_the_oldest_out() -> None:
     queues = adopted()
     queues.receive(2, 1, 1, body(1))
     queues.receive(2, 1, 1000, body(7))
-    assert queues.skipped == 1000 - CONTROLS_QUEUE_MAX
-    taken = [take(queues) for _ in range(CONTROLS_QUEUE_MAX)]
+    assert queues.skipped == 1000 - LIMITS.controls_queue
+    taken = [take(queues) for _ in range(LIMITS.controls_queue)]
     assert (7, 1000) in taken
-    assert min(seq for _, seq in taken) > 1000 - CONTROLS_QUEUE_MAX
+    assert min(seq for _, seq in taken) > 1000 - LIMITS.controls_queue
 
 
 def test_largest_numbers_are_no_harm() -> None:
@@ -186,7 +187,7 @@ def test_each_entry_is_taken_at_most_once_and_never_backwards(
             queues.receive(2, 1, first, body(*range(first, first + count)))
             continue
         buttons, seq = take(queues)
-        assert passed <= seq <= passed + CONTROLS_QUEUE_MAX + 60
+        assert passed <= seq <= passed + LIMITS.controls_queue + 60
         # Every entry's buttons are its number: what is held is what was taken, or nothing.
         assert buttons <= seq
         passed = seq

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sidereal.shard.phase import JUMP_TICKS, LEAD_S, SHIFT_S_MAX, TickPhase
+from sidereal.shard.limits import LIMITS
+from sidereal.shard.phase import LEAD_S, SHIFT_S_MAX, TickPhase
 
 TICK_S = 0.05
 
@@ -40,7 +41,7 @@ def test_proposals_come_to_have_the_wanted_lead(there_s: float, back_s: float) -
     for tick in range(101, 400):
         server.beat(tick, rtt_s=there_s + back_s)
     assert server.lead_s(400) == pytest.approx(LEAD_S, abs=1e-3)
-    assert phase.jumps == (1 if 2 * there_s > JUMP_TICKS * TICK_S else 0)
+    assert phase.jumps == (1 if 2 * there_s > LIMITS.jump_ticks * TICK_S else 0)
 
 
 def test_lead_holds_without_a_measured_round_trip_within_half_a_tick() -> None:

@@ -14,7 +14,6 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
-from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
 from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import LEASE_ROW, decode_shard_untrusted, encode_message
 from sidereal.protocol.message.player import Button, Refused
@@ -39,8 +38,8 @@ from sidereal.protocol.state.records import RecordSender, decode_record_message_
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
-from sidereal.shard.controls import GUESSES_MAX
 from sidereal.shard.game.ships import Ships
+from sidereal.shard.limits import LIMITS
 from sidereal.shard.phase import LEAD_S
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.statistics import SimulationStatistics
@@ -342,7 +341,7 @@ def test_handed_over_ship_goes_on_with_the_inputs_it_has_not_had(rig: Rig) -> No
     rig.control(1, *[Button.THRUST] * 3, Button.LEFT)
     rig.run(0.3)
     row = rig.rows_of(SHIP)[-1]
-    assert row["input_seq"] == 4 + GUESSES_MAX
+    assert row["input_seq"] == 4 + LIMITS.guesses
     assert row["vx"] == 0.0
     assert row["heading"] > 0.0
 
@@ -425,7 +424,7 @@ def test_stall_skips_ticks_in_straight_lines_and_never_goes_back(rig: Rig) -> No
     rig.frozen_until = rig.now + 0.9
     rig.run(1.5)
     skipped = rig.core.statistics().ticks_skipped
-    assert 0 < skipped <= 0.9 / TICK_S - TICKS_CATCH_UP_MAX + 1
+    assert 0 < skipped <= 0.9 / TICK_S - LIMITS.ticks_catch_up + 1
     assert rig.simulated == sorted(set(rig.simulated))
     assert rig.core.tick > before + 25
     assert rig.rows_of(ROCK) == []

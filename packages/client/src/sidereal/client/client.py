@@ -19,6 +19,7 @@ from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.glance import Glance
 from sidereal.client.leases import LeaseMap
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.look import Look
 from sidereal.client.ownship import OwnShip
 from sidereal.client.prediction import ShipState
@@ -26,7 +27,6 @@ from sidereal.client.replica import Replica
 from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.client.traffic import Traffic
 from sidereal.client.view import View, compose_view, empty_view
-from sidereal.protocol import limits
 from sidereal.protocol.channel import events as channel
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import (
@@ -37,6 +37,7 @@ from sidereal.protocol.errors import (
     WireError,
 )
 from sidereal.protocol.ids import Address
+from sidereal.protocol.limits import CHAT_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import (
@@ -81,6 +82,7 @@ class Client:
         mirror: bool = True,
         predict: bool = True,
         phase: float = 0.0,
+        limits: Limits = LIMITS,
     ) -> None:
         """Begin to connect.
 
@@ -93,6 +95,7 @@ class Client:
             mirror: whether to keep a replica; without one there is nothing to view.
             predict: whether to run the flight model ahead of the authority.
             phase: fraction of a tick by which inputs are shifted, [0, 1).
+            limits: what only tuning decides.
         """
         self.stage = Stage.CONNECTING
         self.welcome: Welcome | None = None
@@ -100,16 +103,16 @@ class Client:
         self._lease_map = LeaseMap()
         self.leases = self._lease_map.rows
         self._schema, self._software = schema, software
-        self._mirror = mirror
+        self._mirror, self._limits = mirror, limits
         self._now = now
         self._endpoint = ClientEndpoint(connect_token, PLAYER_CHANNELS, entropy, now)
-        self._events = EventQueue()
+        self._events = EventQueue(limits.events)
         self._traffic = Traffic(now)
         self.replica: Replica | None = None
         self._reader: Replica | Glance | None = None
         self._clock = ClockSync(Rules().tick_s)
         self._early: list[tuple[bytes, float]] = []
-        self._ship = OwnShip(predict=predict, phase=phase)
+        self._ship = OwnShip(predict=predict, phase=phase, limits=limits)
         self._look = Look()
         self.snapshot_at = now
         self._must_send = True
@@ -207,8 +210,8 @@ class Client:
         """
         if self.stage is not Stage.JOINED:
             raise LocalProtocolError("nothing can be said before joining or after the end")
-        if len(text) > limits.CHAT_SIZE_MAX:
-            raise LocalProtocolError(f"a line of chat has at most {limits.CHAT_SIZE_MAX} letters")
+        if len(text) > CHAT_SIZE_MAX:
+            raise LocalProtocolError(f"a line of chat has at most {CHAT_SIZE_MAX} letters")
         self._command(Chat(text))
 
     def leave(self, now: float) -> list[tuple[bytes, Address]]:
@@ -339,7 +342,7 @@ class Client:
         self.stage = Stage.JOINED
         self.welcome, self.rules = welcome, welcome.rules
         if self._mirror:
-            self._reader = self.replica = Replica(self._schema, welcome.rules)
+            self._reader = self.replica = Replica(self._schema, welcome.rules, limits=self._limits)
         else:
             self._reader = Glance(welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s)
@@ -351,7 +354,7 @@ class Client:
 
     def _take_snapshot(self, message: bytes, now: float) -> None:
         if self._reader is None:
-            if len(self._early) >= limits.SNAPSHOTS_EARLY_MAX:
+            if len(self._early) >= self._limits.snapshots_early:
                 raise RemoteProtocolError("snapshots without end before the welcome")
             self._early.append((message, now))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from sidereal.protocol import limits
+from sidereal.client.limits import LIMITS
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.message.player import Welcome
 
@@ -74,7 +74,7 @@ class EventQueue:
         dropped: how many were lost.
     """
 
-    def __init__(self, events_max: int = limits.EVENTS_MAX) -> None:
+    def __init__(self, events_max: int = LIMITS.events) -> None:
         self.dropped = 0
         self._events_max = events_max
         self._events: deque[ClientEvent] = deque()

@@ -14,12 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
-    INPUT_LATENCIES_MAX,
-    INPUTS_UNANSWERED_MAX,
-    TICKS_CATCH_UP_MAX,
 )
 from sidereal.protocol.message.player import Controls
 
@@ -59,14 +57,15 @@ class Inputs:
         skipped: client ticks whose input was never made, after a stall.
     """
 
-    def __init__(self, tick_s: float, first_at: float) -> None:
+    def __init__(self, tick_s: float, first_at: float, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self._tick_s = tick_s
         self._first_at = first_at
         self._index = 0
-        self._unanswered: deque[Input] = deque(maxlen=INPUTS_UNANSWERED_MAX)
+        self._unanswered: deque[Input] = deque(maxlen=limits.inputs)
         self._awaited: deque[tuple[int, float]] = deque()
-        self._latencies_s: deque[float] = deque(maxlen=INPUT_LATENCIES_MAX)
-        self._lateness_s: deque[float] = deque(maxlen=INPUT_LATENCIES_MAX)
+        self._latencies_s: deque[float] = deque(maxlen=limits.samples)
+        self._lateness_s: deque[float] = deque(maxlen=limits.samples)
         self.made = 0
         self.skipped = 0
 
@@ -85,7 +84,7 @@ class Inputs:
                 inputs made has them as well.
         """
         due = int((now - self.next_at) / self._tick_s) + 1 if now >= self.next_at else 0
-        skipped = max(0, due - TICKS_CATCH_UP_MAX)
+        skipped = max(0, due - self._limits.ticks_catch_up)
         self.skipped += skipped
         pressed = []
         for number in range(due):
@@ -98,7 +97,7 @@ class Inputs:
                 pressed.append(Input(self.made, buttons | tapped, at))
                 tapped = 0
         self._unanswered.extend(pressed)
-        while len(self._awaited) > INPUTS_UNANSWERED_MAX:
+        while len(self._awaited) > self._limits.inputs:
             self._latencies_s.append(now - self._awaited.popleft()[1])
         return pressed
 
@@ -121,7 +120,7 @@ class Inputs:
         Raises:
             WireError: the input is further ahead than anybody guesses.
         """
-        if input_seq > self.made + INPUTS_UNANSWERED_MAX:
+        if input_seq > self.made + self._limits.inputs:
             raise WireError(f"input {input_seq} was never made")
         if input_seq > self.made:
             return False

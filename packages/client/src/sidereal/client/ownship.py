@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sidereal.client.inputs import Inputs, Keys
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.prediction import Prediction, ShipState
 from sidereal.protocol.message.player import Assigned, Controls
 from sidereal.protocol.rules import Rules
@@ -22,7 +23,8 @@ class OwnShip:
         prediction: None for who does not predict, and before the rules are known.
     """
 
-    def __init__(self, *, predict: bool, phase: float) -> None:
+    def __init__(self, *, predict: bool, phase: float, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self.net_id = 0
         self.control_epoch = 0
         self.keys = Keys()
@@ -36,7 +38,7 @@ class OwnShip:
     def join(self, rules: Rules) -> None:
         """Take over the rules of the world."""
         self._rules = rules
-        self.prediction = Prediction(rules) if self._predict else None
+        self.prediction = Prediction(rules, self._limits) if self._predict else None
 
     def assign(self, message: Assigned, now: float) -> None:
         """Fly this ship from now on; what was pressed before was not meant for it."""
@@ -44,7 +46,7 @@ class OwnShip:
         self.control_epoch = message.control_epoch
         if self.inputs is None:
             phase_s = self._phase * self._rules.tick_s
-            self.inputs = Inputs(self._rules.tick_s, first_at=now + phase_s)
+            self.inputs = Inputs(self._rules.tick_s, now + phase_s, self._limits)
         self.inputs.abandon(now)
         self.keys.tapped = 0
         self.told, self._told_tick = None, -1

@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.client.inputs import Input
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.protocol.flight import fly_tick
-from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX, POSITION_ERRORS_MAX
 from sidereal.protocol.rules import Rules
 
 POSITION_TOLERANCE: Final = 0.01
@@ -37,9 +37,6 @@ SMOOTH_S: Final = 0.1
 """A visible error has shrunk to a twentieth after this long."""
 SNAP_UNITS: Final = 50.0
 """A visible error above this is a teleport: show it at once."""
-PREDICT_TICKS_MAX: Final = 30
-"""Inputs beyond the authority's word that are flown; then the ship waits, as it may in truth.
-Those beyond are kept, and flown as soon as the authority's word is near enough."""
 AHEAD_S_MAX: Final = 0.25
 """How far beyond the newest input the ship is drawn when the inputs stop."""
 
@@ -84,18 +81,19 @@ class Prediction:
             predicted for the same input.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, limits: Limits = LIMITS) -> None:
         self._rules = rules
+        self._limits = limits
         self._told: ShipState | None = None
         self._told_tick = -1
         self._flown: deque[_Flown] = deque()
         self._ahead = 0
         # How many of `_flown` have been; the others hold the state of the last that was.
         self._pressed_at: float | None = None
-        self._waiting: deque[Input] = deque(maxlen=INPUTS_UNANSWERED_MAX)
+        self._waiting: deque[Input] = deque(maxlen=limits.inputs)
         self._off = (0.0, 0.0, 0.0)
         self._off_at = 0.0
-        self._errors: deque[float] = deque(maxlen=POSITION_ERRORS_MAX)
+        self._errors: deque[float] = deque(maxlen=limits.samples)
         self.corrections = 0
         self.position_error_units = 0.0
 
@@ -117,9 +115,9 @@ class Prediction:
         state = self._flown[-1].state if self._flown else self._told
         self._flown.append(_Flown(pressed, state))
         self._fly_on()
-        if len(self._flown) > INPUTS_UNANSWERED_MAX:
+        if len(self._flown) > self._limits.inputs:
             # The oldest that was not flown: those that were lead to where the ship is drawn.
-            del self._flown[PREDICT_TICKS_MAX]
+            del self._flown[self._limits.predict_ticks]
 
     def reconcile(self, tick: int, input_seq: int, state: ShipState, now: float) -> None:
         """Take the authority's state, which has all inputs up to `input_seq` applied.
@@ -184,7 +182,7 @@ class Prediction:
         assert self._told is not None
         state = self._flown[self._ahead - 1].state if self._ahead else self._told
         # Each builds on the one before; a few after a correction, else one a tick: 0.2 ms each.
-        while self._ahead < min(len(self._flown), PREDICT_TICKS_MAX):
+        while self._ahead < min(len(self._flown), self._limits.predict_ticks):
             flown = self._flown[self._ahead]
             state = flown.state = self._fly(state, flown.input.buttons)
             self._ahead += 1

@@ -19,16 +19,16 @@ the window or is told whole without them.
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.client.coverage import Coverage, Replaced
 from sidereal.client.interpolation import References
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import NET_ID_NONE
-from sidereal.protocol.limits import GRAVES_HELD_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.changelog import Ints, Rows
 from sidereal.protocol.state.columns import Columns
@@ -39,9 +39,6 @@ from sidereal.protocol.state.snapshot import Snapshot, read_snapshot_untrusted
 from sidereal.protocol.state.stream import MOVED
 
 NEVER = -1
-
-ENTITIES_MAX: Final = 1 << 17
-"""Entities held at a time: seven times what the densest window of a belt has, and 40 MB."""
 
 
 class Applied(NamedTuple):
@@ -74,7 +71,7 @@ class Replica:
         rules: Rules,
         capacity: int = 256,
         *,
-        entities_max: int = ENTITIES_MAX,
+        limits: Limits = LIMITS,
     ) -> None:
         self.schema = schema
         self.rules = rules
@@ -83,7 +80,7 @@ class Replica:
         self.newest_at = -math.inf
         self.stale = 0
         self.entities_dropped = 0
-        self._entities_max = entities_max
+        self._limits = limits
         self.stamp: Ints = np.full(capacity, NEVER, np.int64)
         self._attribute_stamp: Ints = np.full(capacity, NEVER, np.int64)
         self._seen: Ints = np.full(capacity, NEVER, np.int64)
@@ -255,7 +252,7 @@ class Replica:
         strange = np.flatnonzero(slots < 0)
         if len(strange):
             _, first = np.unique(ids[strange], return_index=True)
-            room = self._entities_max - len(self.columns)
+            room = self._limits.entities - len(self.columns)
             self.columns.allocate(ids[strange[first[:room]]])
             self._grow()
             slots = self.columns.slots_of(ids)
@@ -311,7 +308,7 @@ class Replica:
             self._free(np.flatnonzero(self._is_lost() & (self._moved <= known_to)))
         if self._graves:
             self._graves = {net_id: t for net_id, t in self._graves.items() if t > known_to}
-            while len(self._graves) > GRAVES_HELD_MAX:
+            while len(self._graves) > self._limits.tombstones:
                 del self._graves[next(iter(self._graves))]
 
     def _is_lost(self) -> NDArray[np.bool_]:

@@ -93,8 +93,6 @@ MALFORMED_PAYLOADS_MAX: Final = 16
 SNAPSHOT_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX
 SNAPSHOT_DATAGRAMS_MAX: Final = 16
 """Datagrams of one client's snapshot: their numbers fit into the tags of acks."""
-GRAVES_HELD_MAX: Final = 1 << 16
-"""Tombstones a receiver remembers, so that nothing late brings back the dead."""
 
 LEASE_RADIUS_MAX: Final = 7
 """Sectors from the middle to the edge of the square whose leases a client is told: all of them fit
@@ -102,18 +100,9 @@ into one unreliable message."""
 
 # -- players ----------------------------------------------------------------------------------
 CONTROLS_PER_MESSAGE_MAX: Final = 16
-CONTROLS_QUEUE_MAX: Final = 32
-"""Controls a shard holds for one ship that are not yet due."""
 INPUTS_UNANSWERED_MAX: Final = 64
-"""Inputs a client keeps that no snapshot has shown applied."""
-INPUT_LATENCIES_MAX: Final = 4096
-"""Latencies of inputs a client keeps until they are taken."""
-POSITION_ERRORS_MAX: Final = 4096
-"""Errors of its predictions a client keeps until they are taken."""
-SNAPSHOTS_EARLY_MAX: Final = 256
-"""Snapshot messages a client keeps that came before the welcome they need."""
-EVENTS_MAX: Final = 1024
-"""Events a client keeps until its face takes them."""
+"""Inputs of one ship between the newest that its state shows and the newest there is: more are
+neither kept nor passed on when the ship changes hands."""
 NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
 CHAT_SIZE_MAX: Final = 240
@@ -132,8 +121,6 @@ CLIENT_MESSAGES_BURST: Final = 400
 """Those that may come at once, after a stall; one that sends twice as many is closed."""
 
 # -- runtime ----------------------------------------------------------------------------------
-TICKS_CATCH_UP_MAX: Final = 5
-"""Ticks run back to back after a stall; the rest is dropped and counted."""
 DATAGRAMS_PER_DRAIN_MAX: Final = 256
 DATAGRAMS_PER_SEND_MAX: Final = 64
 """Datagrams handed to the system in one call, as many as any Linux takes."""

@@ -7,10 +7,10 @@ an older one is dropped.
 
 The client has predicted one tick per entry, so entries and ticks must not slip against each other:
 every slip is a jump of one tick's flight on the pilot's screen. A queue that ran dry therefore
-takes the last buttons for the entry that is missing, for `GUESSES_MAX` ticks, and lets go then.
+takes the last buttons for the entry that is missing, for `Limits.guesses` ticks, and lets go then.
 When such an entry turns up after all the path has grown longer: the next time the queue is dry it
 waits a tick, once, and so gains one entry of reserve. One that has had a reserve for a whole
-`TRIM_TICKS` gives an entry of it back.
+`Limits.trim_ticks` gives an entry of it back.
 """
 
 from __future__ import annotations
@@ -21,14 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.limits import CONTROLS_QUEUE_MAX
-
-GUESSES_MAX: Final = 5
-"""Entries in a row that are taken for the last one that came."""
-TRIM_TICKS: Final = 40
-"""How long a reserve must have gone unused before an entry of it is skipped."""
-WAITING_MAX: Final = 6
-"""Entries that may wait; above that one is skipped each tick at once."""
+from sidereal.shard.limits import LIMITS, Limits
 
 SEQ_MAX: Final = 0xFFFF_FFFF
 COLUMNS: Final = (
@@ -56,17 +49,18 @@ class ControlQueues:
         skipped: entries jumped over because too many waited or came too far ahead.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self._epoch = np.zeros(capacity, dtype=np.int64)
         self._passed = np.zeros(capacity, dtype=np.int64)
         self._newest = np.zeros(capacity, dtype=np.int64)
         self._held = np.zeros(capacity, dtype=np.uint16)
-        self._guesses = np.full(capacity, GUESSES_MAX, dtype=np.int64)
+        self._guesses = np.full(capacity, self._limits.guesses, dtype=np.int64)
         self._turned_up = np.zeros(capacity, dtype=np.bool_)
         self._reserve = np.zeros(capacity, dtype=np.int64)
         self._takes = 0
-        self._ring = np.zeros((capacity, CONTROLS_QUEUE_MAX), dtype=np.uint16)
-        self._ring_seq = np.full((capacity, CONTROLS_QUEUE_MAX), -1, dtype=np.int64)
+        self._ring = np.zeros((capacity, self._limits.controls_queue), dtype=np.uint16)
+        self._ring_seq = np.full((capacity, self._limits.controls_queue), -1, dtype=np.int64)
         self.accepted = 0
         self.stale = 0
         self.guessed = 0
@@ -82,7 +76,7 @@ class ControlQueues:
         more = capacity - self.capacity
         if more <= 0:
             return
-        fresh = ControlQueues(more)
+        fresh = ControlQueues(more, self._limits)
         for name in COLUMNS:
             setattr(self, name, np.concatenate([getattr(self, name), getattr(fresh, name)]))
 
@@ -119,7 +113,7 @@ class ControlQueues:
             slot: of the ship.
             control_epoch: of the pilot that sent it.
             first_seq: number of the first entry.
-            body: uint16[n] little-endian, n at most `CONTROLS_QUEUE_MAX`, checked by the caller.
+            body: uint16[n] little-endian, n at most `Limits.controls_queue`, checked by the caller.
         """
         buttons = np.frombuffer(body, dtype="<u2")
         seq = np.arange(first_seq, first_seq + len(buttons), dtype=np.int64)
@@ -132,7 +126,7 @@ class ControlQueues:
         if self._passed[slot] - self._guesses[slot] < seq[-1] <= self._passed[slot]:
             self._turned_up[slot] = True
         fresh = seq > self._passed[slot]
-        fresh &= self._ring_seq[slot, seq % CONTROLS_QUEUE_MAX] != seq
+        fresh &= self._ring_seq[slot, seq % self._limits.controls_queue] != seq
         self.stale += int(len(seq) - fresh.sum())
         seq, buttons = seq[fresh], buttons[fresh]
         if len(seq) == 0:
@@ -152,7 +146,7 @@ class ControlQueues:
             uint32[n] and input_seq uint32[n].
         """
         waiting = self._newest[slots] - self._passed[slots]
-        skip = self._find_unused_reserve(slots, waiting) | (waiting > WAITING_MAX)
+        skip = self._find_unused_reserve(slots, waiting) | (waiting > self._limits.controls_reserve)
         return self._take(slots, skip)
 
     def replay(
@@ -165,16 +159,16 @@ class ControlQueues:
         self, slots: Slots, skip: NDArray[np.bool_]
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
         some = self._newest[slots] > self._passed[slots]
-        guessing = ~some & ~self._turned_up[slots] & (self._guesses[slots] < GUESSES_MAX)
+        guessing = ~some & ~self._turned_up[slots] & (self._guesses[slots] < self._limits.guesses)
         self._turned_up[slots] &= some
         passed = np.minimum(self._passed[slots] + (some | guessing) + skip, SEQ_MAX)
         self._passed[slots] = passed
-        place = passed % CONTROLS_QUEUE_MAX
+        place = passed % self._limits.controls_queue
         # An entry all of whose copies were lost: the one before it is the best guess, too.
         came = some & (self._ring_seq[slots, place] == passed)
         held = np.where(came, self._ring[slots, place], self._held[slots])
-        guesses = np.where(some, 0, np.minimum(self._guesses[slots] + 1, GUESSES_MAX + 1))
-        held[guesses > GUESSES_MAX] = 0
+        guesses = np.where(some, 0, np.minimum(self._guesses[slots] + 1, self._limits.guesses + 1))
+        held[guesses > self._limits.guesses] = 0
         self._held[slots] = held
         self._guesses[slots] = guesses
         self.skipped += int(skip.sum())
@@ -183,13 +177,13 @@ class ControlQueues:
 
     def _queue(self, slot: int, seq: NDArray[np.int64], buttons: NDArray[np.uint16]) -> None:
         newest = max(int(self._newest[slot]), int(seq[-1]))
-        behind = newest - CONTROLS_QUEUE_MAX
+        behind = newest - self._limits.controls_queue
         if behind > self._passed[slot]:
             self.skipped += behind - int(self._passed[slot])
             self._passed[slot] = behind
         due = seq > behind
-        self._ring[slot, seq[due] % CONTROLS_QUEUE_MAX] = buttons[due]
-        self._ring_seq[slot, seq[due] % CONTROLS_QUEUE_MAX] = seq[due]
+        self._ring[slot, seq[due] % self._limits.controls_queue] = buttons[due]
+        self._ring_seq[slot, seq[due] % self._limits.controls_queue] = seq[due]
         self._newest[slot] = newest
         self.accepted += int(due.sum())
 
@@ -197,10 +191,10 @@ class ControlQueues:
         """Tell which ships have had more than the entry that is due all the while, bool[n]."""
         self._reserve[slots] = np.minimum(self._reserve[slots], waiting - 1)
         self._takes += 1
-        if self._takes % TRIM_TICKS:
+        if self._takes % self._limits.trim_ticks:
             return np.zeros(len(slots), dtype=np.bool_)
         unused = self._reserve[slots] > 0
-        self._reserve[slots] = CONTROLS_QUEUE_MAX
+        self._reserve[slots] = self._limits.controls_queue
         return unused
 
     def _restart(
@@ -213,7 +207,7 @@ class ControlQueues:
         self._passed[slots] = passed
         self._newest[slots] = passed
         self._held[slots] = 0
-        self._guesses[slots] = GUESSES_MAX
+        self._guesses[slots] = self._limits.guesses
         self._turned_up[slots] = False
         self._reserve[slots] = 0
         self._ring_seq[slots] = -1

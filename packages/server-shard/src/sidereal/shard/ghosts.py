@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
-from sidereal.protocol.limits import GRAVES_HELD_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import Schema
+from sidereal.shard.limits import LIMITS
 
 Slots = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -57,7 +57,8 @@ class Ghosts:
         refused: rows that were not shown because they were invalid.
     """
 
-    def __init__(self, schema: Schema, rules: Rules) -> None:
+    def __init__(self, schema: Schema, rules: Rules, releases_max: int = LIMITS.releases) -> None:
+        self._releases_max = releases_max
         self.refused = 0
         self._schema = schema
         self._rules = rules
@@ -174,7 +175,7 @@ class Ghosts:
         ]
         # An entity's newest release implies its older ones.
         kept = kept[~np.isin(kept["id"], fresh["id"])]
-        self._graves = np.concatenate([kept, fresh])[-GRAVES_HELD_MAX:]
+        self._graves = np.concatenate([kept, fresh])[-self._releases_max :]
 
     def _oldest(self) -> int:
         """Tick before which a message no longer counts."""

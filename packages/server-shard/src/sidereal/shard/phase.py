@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from sidereal.shard.limits import LIMITS
+
 LEAD_S: Final = 0.008
 """How long before the server's tick the proposal for it should be there."""
 SHIFT_S_MAX: Final = 0.002
 """Most that the phase moves per beat when it is nearly right."""
 SHIFT_SHARE: Final = 0.1
 """Part of a larger error that it moves per beat: half is gone after 7 beats."""
-JUMP_TICKS: Final = 3
-"""Beyond this error the phase jumps."""
 LEAD_GAIN: Final = 0.1
 """Part of the lead's error that is corrected per beat: jitter averages out."""
 
@@ -38,15 +38,19 @@ class TickPhase:
         jumps: how often the phase jumped instead of moving.
     """
 
-    def __init__(self, tick_s: float, tick: int, now: float) -> None:
+    def __init__(
+        self, tick_s: float, tick: int, now: float, jump_ticks: int = LIMITS.jump_ticks
+    ) -> None:
         """Start a schedule.
 
         Args:
             tick_s: length of a tick, s.
             tick: that the server has probably just begun.
             now: monotonic seconds.
+            jump_ticks: an error beyond this makes the schedule jump.
         """
         self._tick_s = tick_s
+        self._jump_ticks = jump_ticks
         self._origin = now - tick * tick_s
         self._begins: deque[float] = deque([self._origin], maxlen=_BEATS_KEPT)
         self._trim = 0.0
@@ -78,7 +82,7 @@ class TickPhase:
         self._trim = _clip(trim, self._tick_s / 2)
 
         error = begin - rtt_s - LEAD_S + self._trim - self._origin
-        if abs(error) > JUMP_TICKS * self._tick_s:
+        if abs(error) > self._jump_ticks * self._tick_s:
             self._origin += error
             self.jumps += 1
         else:

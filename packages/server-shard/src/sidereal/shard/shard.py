@@ -24,7 +24,6 @@ from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Acked, Closed, Opened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, WireError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
-from sidereal.protocol.limits import TICKS_CATCH_UP_MAX
 from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
 from sidereal.protocol.message.player import Refused
@@ -47,6 +46,7 @@ from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.ghosts import Ghosts
+from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.plugin import Plugin
 from sidereal.shard.simulation import Simulation
@@ -58,12 +58,8 @@ TOKEN_EXPIRE_S: Final = -1
 """Never: our clock need not be the server's. The token opens one session, and only for us."""
 SESSION_TIMEOUT_S: Final = 3
 """Silence after which the session is over for both ends; leases are lost sooner."""
-INBOX_MAX: Final = 4096
-"""Messages between two ticks; a server that sends more is left."""
 STEPS_PER_LOAD_MAX: Final = 240
 """Durations in one `Load`, the newest: it travels unreliably, in one piece."""
-CONTROLS_WAITING_MAX: Final = 16_384
-"""Players' controls between two ticks; of more the oldest are dropped: newer ones repeat them."""
 
 
 class ShardCore:
@@ -91,6 +87,7 @@ class ShardCore:
         wall_now: float,
         seed: int,
         plugins: Sequence[Plugin],
+        limits: Limits = LIMITS,
     ) -> None:
         """Start to connect.
 
@@ -107,6 +104,7 @@ class ShardCore:
             wall_now: Unix seconds.
             seed: of the game's random numbers.
             plugins: the game.
+            limits: what only tuning decides.
         """
         token = generate_connect_token(
             protocol_id=SHARD_PROTOCOL_ID,
@@ -122,10 +120,11 @@ class ShardCore:
         self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET)
         self._hello = ShardHello(schema.hash, name, incarnation, session, pid)
         self._schema = schema
+        self._limits = limits
         self._rng = np.random.default_rng(seed)
         self._plugins = tuple(plugins)
         self._inbox: list[AuthorityMessage] = []
-        self._controls: deque[RoutedControls] = deque(maxlen=CONTROLS_WAITING_MAX)
+        self._controls: deque[RoutedControls] = deque(maxlen=limits.controls_waiting)
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
@@ -291,8 +290,8 @@ class ShardCore:
         if due_at is None:
             return
         late = int((now - due_at) / simulation.rules.tick_s)
-        if late > TICKS_CATCH_UP_MAX:
-            skipped = late - TICKS_CATCH_UP_MAX
+        if late > self._limits.ticks_catch_up:
+            skipped = late - self._limits.ticks_catch_up
             simulation.coast(skipped)
             self.tick += skipped
             self._ticks_skipped += skipped
@@ -318,7 +317,7 @@ class ShardCore:
     def _receive_untrusted(self, event: Received, now: float) -> None:
         if event.channel == ShardChannel.GHOST:
             tick, rows = decode_record_message_untrusted(self._schema.full_record, event.message)
-            if len(self._sightings) >= INBOX_MAX:
+            if len(self._sightings) >= self._limits.inbox:
                 self._end(CloseReason.PROTOCOL_VIOLATION, now)
             else:
                 self._sightings.append((tick, rows))
@@ -335,9 +334,9 @@ class ShardCore:
             known = message.reason in CloseReason.__members__.values()
             self._end(CloseReason(message.reason) if known else CloseReason.UNKNOWN, now)
         elif isinstance(message, RoutedControls):
-            self._controls_dropped += len(self._controls) == CONTROLS_WAITING_MAX
+            self._controls_dropped += len(self._controls) == self._limits.controls_waiting
             self._controls.append(message)
-        elif len(self._inbox) >= INBOX_MAX:
+        elif len(self._inbox) >= self._limits.inbox:
             self._end(CloseReason.PROTOCOL_VIOLATION, now)
         else:
             self._inbox.append(message)
@@ -353,8 +352,10 @@ class ShardCore:
             return
         self.shard = welcome.shard
         self.tick = welcome.tick
-        self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now)
-        self._simulation = Simulation(self._schema, welcome.rules, self._plugins, self._rng)
+        self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now, self._limits.jump_ticks)
+        self._simulation = Simulation(
+            self._schema, welcome.rules, self._plugins, self._rng, self._limits
+        )
 
     def _end(self, reason: CloseReason, now: float) -> None:
         if self.closed is None:

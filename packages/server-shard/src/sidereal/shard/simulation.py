@@ -38,6 +38,7 @@ from sidereal.protocol.state.schema import Kind, Schema
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import SEQ_MAX, ControlQueues
 from sidereal.shard.ghosts import Ghosts, News
+from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.plugin import Phase, Plugin, Step, System
 from sidereal.shard.space import Space
 from sidereal.shard.statistics import SimulationStatistics
@@ -73,15 +74,16 @@ class Simulation:
         rules: Rules,
         plugins: Sequence[Plugin],
         rng: np.random.Generator,
+        limits: Limits = LIMITS,
     ) -> None:
         self.rules = rules
         self.rows_given = 0
         self.bodies = Bodies(schema, rules)
-        self.ghosts = Ghosts(schema, rules)
+        self.ghosts = Ghosts(schema, rules, limits.releases)
         self._schema = schema
         self._rng = rng
         self._space = Space()
-        self._controls = ControlQueues(self.bodies.columns.capacity)
+        self._controls = ControlQueues(self.bodies.columns.capacity, limits)
         self._buttons = np.zeros(self.bodies.columns.capacity, dtype=np.uint16)
         self._proposals = RecordSender(schema.exact_record, rules.streams.reorder_ticks)
         self._leases: dict[int, int] = {}
