@@ -38,12 +38,32 @@ def test_who_listens_everywhere_says_where_clients_find_it(clients: str) -> None
 
 def test_no_secret_is_shown() -> None:
     url = "postgresql://ada:swordfish@db.example:5432/world?password=swordfish"
-    config = ReplicationConfig(shard_key="open sesame!", database=url)
+    token = "a-token-of-the-status"
+    config = ReplicationConfig(shard_key="open sesame!", database=url, status_token=token)
     config.check()
     shown = config.describe()
     assert "database=db.example:5432/world" in shown
     assert "swordfish" not in shown
     assert "open sesame!" not in shown
+    assert token not in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"observers": "everybody"}, "--observers is 'everybody'; it must be none, accounts"),
+        ({"operators": ("x" * 25,)}, "--operator is 'xxxxx"),
+        ({"host_names": ("world.example.org:80",)}, "--host-name is 'world.example.org:80'"),
+        ({"proxies": ("proxy.example.org",)}, "--proxy is 'proxy.example.org'"),
+        ({"status_token": "short"}, "the status token must have at least 16 characters"),
+    ],
+)
+def test_who_may_do_what_is_said_in_words_that_mean_something(
+    settings: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ReplicationConfig(shard_key="open sesame!", **settings).check()  # type: ignore[arg-type]
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["mysql://ada:swordfish@db/world", "postgresql://db:x/world", ""])

@@ -22,6 +22,7 @@ from sidereal.protocol.ids import Address
 from sidereal.replication.http.connection import Connection, Message
 from sidereal.replication.http.limits import HttpLimits, connections_that_fit
 from sidereal.replication.http.server import HttpServer
+from sidereal.replication.http.throttle import Rate, Tries
 
 LIMITS = HttpLimits()
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -363,6 +364,30 @@ async def test_a_peer_that_is_refused_hears_it_though_it_goes_on_sending() -> No
         assert statuses(bytes(await stream.receive_some())) == [200]
         await stream.aclose()
         nursery.cancel_scope.cancel()
+
+
+async def test_an_address_that_asks_too_often_waits(autojump_clock: object) -> None:
+    """Its requests are answered all the same, until it would have to wait too long."""
+    rate, app = Rate(Tries(5, 0.1), 10), App()
+    began_at = trio.current_time()
+    theirs, ours = trio.testing.memory_stream_pair()
+
+    def pace() -> float | None:
+        return rate.queue_s((), trio.current_time(), 0.15)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Connection(ours, PEER, app, LIMITS, lambda: 0.0, pace).serve)
+        await theirs.send_all(GET * 8)
+        received = b""
+        while len(statuses(received)) < 8:
+            received += await theirs.receive_some()
+        assert trio.current_time() - began_at == pytest.approx(0.3)
+        for _ in range(10):
+            rate.take((), trio.current_time())
+        await theirs.send_all(GET)
+        assert await theirs.receive_some() == b""
+        await theirs.aclose()
+    assert len(app.targets) == 8
 
 
 # -- many connections ----------------------------------------------------------------------------

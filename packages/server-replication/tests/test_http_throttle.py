@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from sidereal.replication.http.passwords import BusyError, HashLimits, Turns
-from sidereal.replication.http.throttle import Throttle, ThrottleLimits, Tries
+from sidereal.replication.http.throttle import Rate, Throttle, ThrottleLimits, Tries
 from sidereal.replication.links.networks import network_of
 
 LIMITS = ThrottleLimits(
@@ -104,6 +104,14 @@ def test_keys_are_forgotten_beyond_a_limit() -> None:
 )
 def test_addresses_of_one_household_count_as_one(host: str, network: str) -> None:
     assert network_of(host) == network
+
+
+def test_requests_beyond_the_pace_wait_and_then_are_too_many() -> None:
+    rate = Rate(Tries(3, 0.5), 10)
+    waits = [rate.queue_s(("a",), 0.0, 1.2) for _ in range(8)]
+    assert waits == [0.0, 0.0, 0.0, 0.5, 1.0, None, None, None]
+    assert rate.queue_s(("b",), 0.0, 1.2) == 0.0
+    assert rate.queue_s(("a",), 1.0, 1.2) == 0.5
 
 
 # -- turns -----------------------------------------------------------------------------------

@@ -71,7 +71,18 @@ class Connection:
         application: Application,
         limits: HttpLimits,
         wall_clock: Callable[[], float],
+        pace: Callable[[], float | None] = lambda: 0.0,
     ) -> None:
+        """Prepare to serve a peer.
+
+        Args:
+            stream: to it.
+            peer: its address.
+            application: answers its requests.
+            limits: of all waiting.
+            wall_clock: Unix seconds, for the date of answers.
+            pace: gives the seconds that the next request must wait, or None: that is too long.
+        """
         self.peer = peer
         self.scope = trio.CancelScope()
         self.waits_since: float | None = trio.current_time()
@@ -79,6 +90,7 @@ class Connection:
         self._application = application
         self._limits = limits
         self._wall_clock = wall_clock
+        self._pace = pace
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_size_max)
         self._begun = False
         self._body_ended = trio.Event()
@@ -108,6 +120,7 @@ class Connection:
     async def _serve_request(self) -> bool:
         """Answer one request; tells whether another may follow."""
         request = await self._read_head()
+        await self._wait_for_its_turn()
         self._body_ended, self._end_given, self._fault = trio.Event(), False, None
         self._body_due = trio.current_time() + self._limits.body_within_s
         scope = self._describe_untrusted(request)
@@ -125,6 +138,16 @@ class Connection:
             return False
         self._h11.start_next_cycle()
         return True
+
+    async def _wait_for_its_turn(self) -> None:
+        """Hold a request back whose address sends too many: each takes time from the tick."""
+        wait_s = self._pace()
+        if wait_s is None:
+            raise _Ended
+        if wait_s:
+            self.waits_since = trio.current_time()
+            await trio.sleep(wait_s)
+            self.waits_since = None
 
     # -- reading --------------------------------------------------------------------------------
 

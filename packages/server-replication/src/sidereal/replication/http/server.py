@@ -17,6 +17,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import trio
@@ -26,6 +27,8 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.process import fields, wall_clock_now
 from sidereal.replication.http.connection import Application, Connection
 from sidereal.replication.http.limits import HttpLimits, connections_that_fit
+from sidereal.replication.http.throttle import Rate
+from sidereal.replication.links.networks import network_of
 
 BACKLOG: Final = 128
 """Connections that the system holds until they are accepted."""
@@ -87,6 +90,7 @@ class HttpServer:
         self._wall_clock = wall_clock
         self._connections_max = connections_that_fit(limits.connections_max)
         self._connections: set[Connection] = set()
+        self._paces = Rate(limits.throttle.requests, limits.throttle.keys_max)
         self._left = trio.Event()
         self._accepted = 0
         self._ended_for_others = 0
@@ -170,9 +174,16 @@ class HttpServer:
             stream.socket.close()
             self._accepts_aborted += 1
             return None
-        connection = Connection(stream, peer, self._application, self._limits, self._wall_clock)
+        pace = partial(self._pace, (network_of(peer.host),))
+        connection = Connection(
+            stream, peer, self._application, self._limits, self._wall_clock, pace
+        )
         self._connections.add(connection)
         return connection
+
+    def _pace(self, network: tuple[str]) -> float | None:
+        wait_s_max = self._limits.throttle.request_wait_s_max
+        return self._paces.queue_s(network, trio.current_time(), wait_s_max)
 
     async def _serve_connection(self, connection: Connection) -> None:
         try:

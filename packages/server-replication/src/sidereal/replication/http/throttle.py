@@ -43,6 +43,8 @@ class ThrottleLimits:
         logins: wrong passwords from an address, whatever the account.
         registrations: new accounts from an address.
         guests: sessions without an account for an address.
+        requests: of an address, of any kind; one too many waits.
+        request_wait_s_max: how long it may have to; else its connection is closed.
         keys_max: addresses, accounts and pairs kept, each.
     """
 
@@ -51,6 +53,8 @@ class ThrottleLimits:
     logins: Tries = Tries(10, 5.0)
     registrations: Tries = Tries(256, 2.0)
     guests: Tries = Tries(64, 1.0)
+    requests: Tries = Tries(200, 0.01)
+    request_wait_s_max: float = 5.0
     keys_max: int = 16_384
 
 
@@ -76,6 +80,18 @@ class Rate:
         self._whole_at.move_to_end(key)
         if len(self._whole_at) > self._keys_max:
             self._whole_at.popitem(last=False)
+
+    def queue_s(self, key: tuple[str, ...], now: float, wait_s_max: float) -> float | None:
+        """Take a try that may come later.
+
+        Returns:
+            in how many seconds it is there; None when that is too late, and none was taken.
+        """
+        wait_s = self.wait_s(key, now)
+        if wait_s > wait_s_max:
+            return None
+        self.take(key, now)
+        return wait_s
 
     def give_back(self, key: tuple[str, ...]) -> None:
         """Give back a try that was taken."""
