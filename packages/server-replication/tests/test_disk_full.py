@@ -17,6 +17,7 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.keeping import saver as saver_module
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.saver import UNSAVED_S_MAX, Saver
 from sidereal.replication.keeping.store import open_store
@@ -98,7 +99,10 @@ async def test_a_full_disk_is_not_ready_and_heals_when_there_is_room(small_disk:
         assert await saver.finish() == 0
 
 
-async def test_what_a_full_disk_did_not_take_is_counted_at_the_end(small_disk: Path) -> None:
+async def test_what_a_full_disk_did_not_take_is_counted_at_the_end(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saver_module, "SAVE_S_MAX", 1.0)
     async with open_store(Embedded(small_disk / "world"), BASE_SCHEMA) as store:
         await store.begin("ours", "a test")
         core = make_core()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import asyncpg
 import numpy as np
+import pytest
 import trio
 import trio.testing
 import trio_asyncio
@@ -18,10 +20,15 @@ from sidereal.protocol.errors import StoreError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
-from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.config import ReplicationConfig
-from sidereal.replication.ending import SAVE_S_MAX
+from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.keeping import saver as saver_module
+from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.postgres.postmaster import bare_errors
+from sidereal.replication.keeping.saver import FLUSH_S, UNSAVED_S_MAX
+from sidereal.replication.keeping.store import Written, open_store
 from sidereal.replication.keeping.stored import StoreStatistics
 from sidereal.replication.keeping.tables import LOCK_S_MAX, MIGRATION_LOCK
 from sidereal.replication.replicator import Keys, Replicator
@@ -37,7 +44,7 @@ class AwayStore:
     async def save_tick(self, tick: int) -> None:
         raise StoreError("the database is unavailable")
 
-    async def write_rows(self, batch: object, tick: int) -> None:
+    async def write_rows(self, batch: Batch, tick: int) -> Written:
         raise StoreError("the database is unavailable")
 
 
@@ -52,7 +59,9 @@ class Deaf:
 
 
 def make_service(
-    clients: UdpSocket | None = None, shards: UdpSocket | None = None
+    clients: UdpSocket | None = None,
+    shards: UdpSocket | None = None,
+    store: AwayStore | None = None,
 ) -> tuple[Service, Replicator]:
     core = Replicator(
         schema=BASE_SCHEMA,
@@ -65,9 +74,10 @@ def make_service(
         rng=np.random.default_rng(1),
         now=trio.current_time(),
     )
-    store, deaf = cast(Any, AwayStore()), cast(Any, Deaf())
+    deaf = cast(Any, Deaf())
     config = ReplicationConfig("5e" * 16)
-    return Service(config, store, core, clients or deaf, shards or deaf, bytes(32)), core
+    place: Any = store or AwayStore()
+    return Service(config, place, core, clients or deaf, shards or deaf, bytes(32)), core
 
 
 async def test_a_quiet_world_ends_without_its_database(
@@ -85,9 +95,100 @@ async def test_what_cannot_be_saved_does_not_hold_up_the_end(
     core.create(make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 0))
     core.turn(trio.current_time(), 0.0)
     started_at = trio.current_time()
-    await service.close()
+    assert await service.close() == 1
     assert core.saving.depth == 1
-    assert trio.current_time() - started_at < SAVE_S_MAX + 1.0
+    assert trio.current_time() - started_at == pytest.approx(SAVE_S_MAX + GOODBYE_S)
+
+
+class TimedStore(AwayStore):
+    """A database whose writes take so long, and fail from some moment on."""
+
+    def __init__(self, write_s: float = 0.0, away_after: float = math.inf) -> None:
+        self.write_s = write_s
+        self.away_after = away_after
+
+    async def save_tick(self, tick: int) -> None:
+        await trio.sleep(self.write_s)
+        if trio.current_time() >= self.away_after:
+            raise StoreError("the disk is full")
+
+    async def write_rows(self, batch: Batch, tick: int) -> Written:
+        await self.save_tick(tick)
+        return Written(np.ones(len(batch), np.bool_), np.zeros(len(batch), np.bool_))
+
+    async def release(self) -> None:
+        """Nobody waits for it."""
+
+
+async def watch_unsaved(store: TimedStore, for_s: float) -> list[float]:
+    """How old what is not saved gets, in a world in which something changes in every tick."""
+    service, core = make_service(store=store)
+    core.create(make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 0))
+    slots, ages = core.world.columns.rows(), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.saver.run)
+        ends_at = trio.current_time() + for_s
+        while trio.current_time() < ends_at:
+            tick = core.tick
+            core.turn(trio.current_time(), 0.0)
+            if core.tick != tick:
+                core.world.mark(slots, core.tick)
+            ages.append(service.saver.unsaved_s)
+            is_ready = not service.ready()[1].startswith("nothing was saved for ")
+            assert is_ready == (service.saver.unsaved_s <= UNSAVED_S_MAX)
+            await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    return ages
+
+
+async def test_a_quick_database_keeps_what_a_crash_may_cost_far_below_the_limit(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    ages = await watch_unsaved(TimedStore(write_s=0.02), 5.0)
+    assert max(ages) <= FLUSH_S + 0.02 + 0.001
+
+
+async def test_a_server_is_ready_as_long_as_a_crash_costs_half_a_second(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    assert max(await watch_unsaved(TimedStore(write_s=0.2), 5.0)) <= UNSAVED_S_MAX
+    assert max(await watch_unsaved(TimedStore(write_s=0.3), 5.0)) > UNSAVED_S_MAX
+
+
+async def test_half_a_second_after_the_last_write_a_server_is_not_ready_whatever_the_reason(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    ages = await watch_unsaved(TimedStore(away_after=2.0), 4.0)
+    assert max(ages[:200]) <= FLUSH_S + 0.001
+    assert ages[-1] > 2.0 - FLUSH_S - 0.02
+
+
+async def test_a_run_that_lost_rows_says_how_many(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saver_module, "SAVE_S_MAX", 0.5)
+    async with open_store(database_url, BASE_SCHEMA) as store:
+        await store.begin("ours", "a test")
+        await store.release()
+    async with trio_asyncio.open_loop():
+        await trio_asyncio.aio_as_trio(execute)(
+            database_url, f"ALTER TABLE entity ADD CHECK (kind <> {Kind.ASTEROID:d})"
+        )
+
+    async def run_until_announced() -> None:
+        with bare_errors():
+            async with trio.open_nursery() as nursery:
+                end = nursery.cancel_scope.cancel
+                await run(configure(database=database_url), lambda _: end())
+
+    with pytest.raises(StoreError, match=r"^2025 rows were not saved"), trio.fail_after(40):
+        await run_until_announced()
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
 
 
 async def test_what_the_system_drops_is_in_the_status_and_the_metrics() -> None:

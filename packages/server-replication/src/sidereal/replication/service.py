@@ -279,17 +279,26 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
     config.check()
     log.info("starting %s", config.describe())
     serving, lost = trio.CancelScope(), [0]
-    with bare_errors():
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_pass_cancellation_to, serving)
-            with trio.CancelScope(shield=True):
-                async with trio.open_nursery() as keeping:
-                    with serving:
-                        await _run(config, announce, keeping, lost)
-                    keeping.cancel_scope.cancel()
-            nursery.cancel_scope.cancel()
-    if lost[0]:
-        raise StoreError(f"{lost[0]} rows were not saved: what they held is lost (see the log)")
+    try:
+        with bare_errors():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_pass_cancellation_to, serving)
+                with trio.CancelScope(shield=True):
+                    async with trio.open_nursery() as keeping:
+                        with serving:
+                            await _run(config, announce, keeping, lost)
+                        keeping.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
+    except trio.Cancelled:
+        # The usual end; only that it was not a good one must still be said.
+        _report(lost[0])
+        raise
+    _report(lost[0])
+
+
+def _report(lost: int) -> None:
+    if lost:
+        raise StoreError(f"{lost} rows were not saved: what they held is lost (see the log)")
 
 
 async def _pass_cancellation_to(scope: trio.CancelScope) -> None:

@@ -118,9 +118,10 @@ async def begin(connection: Connection, copy: RowCopy, claim: Claim) -> int | st
 
 
 async def release(connection: Connection, term: int) -> None:
-    """Give the term back: whoever comes next need not wait."""
+    """Give the term back: whoever comes next need not wait, and nothing that is late counts."""
     await connection.execute(
-        f"UPDATE authority SET token = '', beat_at = '-infinity' WHERE term = {term}"
+        "UPDATE authority SET term = term + 1, token = '', beat_at = '-infinity' "
+        f"WHERE term = {term}"
     )
 
 

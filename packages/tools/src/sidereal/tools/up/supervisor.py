@@ -136,6 +136,13 @@ class Supervisor:
                     await self._announced.wait()
                     self._start_shards(shards)
                     await self._run_world(faces)
+        self._judge_end(server)
+
+    def _judge_end(self, server: Child) -> None:
+        """Fail the run if its server could not end in order: it may not have saved everything."""
+        status = None if server.process is None else server.process.returncode
+        if status and not self.status:
+            self._fail(1, server.describe(status))
 
     def report(self) -> dict[str, Any]:
         """Report on the run, which is over."""
