@@ -329,12 +329,17 @@ async def _open_pool(url: str) -> asyncpg.Pool[asyncpg.Record]:
         timeout=CONNECT_S_MAX,
         command_timeout=STATEMENT_S_MAX,
         statement_cache_size=0,
+        reset=_leave_as_it_is,
     )
     with ExitStack() as stack:
         stack.callback(pool.terminate)
         await _on_connection(pool, _check_writable)
         stack.pop_all()
     return pool
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """Whatever an operation sets ends with its transaction; asking for more costs a way each."""
 
 
 async def _check_writable(connection: Connection) -> None:

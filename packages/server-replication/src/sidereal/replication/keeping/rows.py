@@ -62,21 +62,32 @@ async def save(
     Raises:
         FencedError: another server holds a newer term.
     """
+    if stream is None:
+        await _beat(connection, term, tick)
+        return
+    declared = [f"{quoted(c.name)} {'bytea' if c.width else c.type}" for c in copy.columns]
+    table = f"CREATE TEMPORARY TABLE batch ({', '.join(declared)}) ON COMMIT DROP"
     async with connection.transaction():
-        # First of all: this row is what writers queue for, and what an older one stumbles over.
-        done = await connection.execute(
-            f"{ATTENTIVE} WITH beat AS (UPDATE authority SET beat_at = clock_timestamp() "
-            f"WHERE term = {term} RETURNING term) "
-            f"UPDATE world SET tick = greatest(tick, {tick}) FROM beat"
-        )
-        if done != "UPDATE 1":
-            raise FencedError("another server has taken over this database")
-        if stream is not None:
-            await _write(connection, copy, stream)
+        await _beat(connection, term, tick, table)
+        await _write(connection, copy, stream)
+
+
+async def _beat(connection: Connection, term: int, tick: int, before: str = "SELECT") -> None:
+    """Say that this server lives, and how far its world is; what is asked together costs one way.
+
+    The row that says who may write is what writers queue for, and what an older one stumbles over.
+    """
+    done = await connection.execute(
+        f"{ATTENTIVE} {before}; "
+        "WITH beat AS (UPDATE authority SET beat_at = clock_timestamp() "
+        f"WHERE term = {term} RETURNING term) "
+        f"UPDATE world SET tick = greatest(tick, {tick}) FROM beat"
+    )
+    if done != "UPDATE 1":
+        raise FencedError("another server has taken over this database")
 
 
 async def _write(connection: Connection, copy: RowCopy, stream: bytearray) -> None:
-    declared = [f"{quoted(c.name)} {'bytea' if c.width else c.type}" for c in copy.columns]
     names = [quoted(column.name) for column in copy.columns]
     values = [
         f"convert_from(rtrim(batch.{quoted(c.name)}, '\\x00'), 'UTF8')"
@@ -85,7 +96,6 @@ async def _write(connection: Connection, copy: RowCopy, stream: bytearray) -> No
         for c in copy.columns
     ]
     changes = [f"{name} = {value}" for name, value in zip(names, values, strict=True)][1:]
-    await connection.execute(f"CREATE TEMPORARY TABLE batch ({', '.join(declared)}) ON COMMIT DROP")
     done = await connection.copy_to_table("batch", source=_chunks(stream), format="binary")
     count = done.split()[-1]
     # Most rows are there already, and an UPDATE costs half of what an upsert does.
