@@ -41,6 +41,7 @@ SHELLS: Final = (
     "replication/keeping/saver.py",
     "replication/keeping/store.py",
     "replication/keeping/tables.py",
+    "replication/lifecycle.py",
     "replication/service.py",
     "shard/__main__.py",
     "shard/config.py",

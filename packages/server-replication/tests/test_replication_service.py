@@ -31,8 +31,9 @@ from sidereal.replication.keeping.saver import FLUSH_S, UNSAVED_S_MAX
 from sidereal.replication.keeping.store import Written, open_store
 from sidereal.replication.keeping.stored import StoreStatistics
 from sidereal.replication.keeping.tables import LOCK_S_MAX, MIGRATION_LOCK
+from sidereal.replication.lifecycle import run
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.service import Service, run
+from sidereal.replication.service import Service
 
 
 class AwayStore:

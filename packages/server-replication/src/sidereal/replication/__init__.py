@@ -10,6 +10,6 @@ with `validate` decides what is believed, `fleet`, `genesis` and `spots` where e
 * `keeping`: what lasts, and how it gets into the database and back.
 * `http`: accounts, tokens, health, status.
 
-`service` is the shell: sockets, clocks and the database around the core; `config` is what it is
-told, `ending` how long it may take to end.
+`service` is the shell: sockets, clocks and the database around the core; `lifecycle` opens all that
+and closes it, `config` is what it is told, `ending` how long it may take to end.
 """

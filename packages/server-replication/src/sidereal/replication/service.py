@@ -9,40 +9,29 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
 import resource
-import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
-import numpy as np
 import trio
 
-from sidereal.protocol.errors import StoreError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
-from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
+from sidereal.protocol.links import UserData, encode_user_data
 from sidereal.protocol.message.player import Role
-from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.runtime.memory import private_bytes
-from sidereal.protocol.runtime.process import entropy, fields, settle_memory, wall_clock_now
-from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.runtime.process import entropy, fields, wall_clock_now
+from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
-from sidereal.replication.config import EMBEDDED, ReplicationConfig
+from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S
-from sidereal.replication.genesis import make_world
-from sidereal.replication.http.app import HttpConfig, create_app
-from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import Metric
-from sidereal.replication.http.server import HttpServer
 from sidereal.replication.http.status import Board, count_world, describe_metrics, describe_world
-from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.saver import Saver
-from sidereal.replication.keeping.store import Store, open_store
+from sidereal.replication.keeping.store import Store
 from sidereal.replication.links.reservations import Reservations
-from sidereal.replication.replicator import Keys, Outgoing, Replicator
+from sidereal.replication.replicator import Outgoing, Replicator
 from sidereal.replication.unanswered import Unanswered
 
 log = logging.getLogger("sidereal.replication")
@@ -53,11 +42,6 @@ RESERVE_S: Final = TOKEN_TIMEOUT_S + 5.0
 """How long an account is kept for a session that may still come in: its client gives up connecting
 after `TOKEN_TIMEOUT_S`, and has as long as `playerlink.HELLO_WITHIN_S` to say hello."""
 RESERVATIONS_MAX: Final = 65_536
-SAVE_ROWS_MAX: Final = 20_000
-"""Rows per write to the database."""
-
-SAVE_IDLE_S: Final = 0.2
-SAVE_RETRY_S: Final = 1.0
 STATUS_AGE_S_MAX: Final = 0.2
 """A status serves everybody who asks for so long: making one takes 15 ms of the tick's thread."""
 
@@ -66,7 +50,7 @@ WATCH_S: Final = 1.0
 
 
 class Service:
-    """One replication server's shell; `run` makes and runs it.
+    """One replication server's shell; `lifecycle.run` makes and runs it.
 
     Attributes:
         saver: writes into the database what has changed.
@@ -107,7 +91,7 @@ class Service:
             protocol_id=CLIENT_PROTOCOL_ID,
             private_key=self._client_key,
             client_id=int.from_bytes(entropy(8), "little"),
-            server_addresses=[_public_address(self._config, self._clients)],
+            server_addresses=[public_address(self._config, self._clients)],
             user_data=encode_user_data(user),
             expire_s=TOKEN_EXPIRE_S,
             timeout_s=TOKEN_TIMEOUT_S,
@@ -259,148 +243,8 @@ class Service:
         return lost
 
 
-async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]], None]) -> None:
-    """Run a replication server until cancelled.
-
-    A start is cancelled at once, whatever it waits for. From then on only the serving is: the
-    database and the loop that speaks to it outlive it, so that what players did up to the last
-    tick is saved, and they are told why it ends.
-
-    Args:
-        config: checked by this.
-        announce: is told the URL of the HTTP endpoint and the two UDP endpoints, once.
-
-    Raises:
-        ConfigError: the settings can't work.
-        UnavailableError: a port is taken, the database can't be reached, or another server writes
-            there.
-        StoreError: the run is over, and rows of it could not be saved.
-    """
-    config.check()
-    log.info("starting %s", config.describe())
-    serving, lost = trio.CancelScope(), [0]
-    try:
-        with bare_errors():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_pass_cancellation_to, serving)
-                with trio.CancelScope(shield=True):
-                    async with trio.open_nursery() as keeping:
-                        with serving:
-                            await _run(config, announce, keeping, lost)
-                        keeping.cancel_scope.cancel()
-                nursery.cancel_scope.cancel()
-    except trio.Cancelled:
-        # The usual end; only that it was not a good one must still be said.
-        _report(lost[0])
-        raise
-    _report(lost[0])
-
-
-def _report(lost: int) -> None:
-    if lost:
-        raise StoreError(f"{lost} rows were not saved: what they held is lost (see the log)")
-
-
-async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
-    try:
-        await trio.sleep_forever()
-    finally:
-        scope.cancel()
-
-
-async def _keep_store(
-    config: ReplicationConfig, schema: Schema, *, task_status: trio.TaskStatus[Store]
-) -> None:
-    """Keep the store open until cancelled; a start that is cancelled before it is open ends it."""
-    database = Embedded(config.data_dir) if config.database == EMBEDDED else config.database
-    async with open_store(database, schema) as store:
-        task_status.started(store)
-        await trio.sleep_forever()
-
-
-async def _run(
-    config: ReplicationConfig,
-    announce: Callable[[Mapping[str, str]], None],
-    keeping: trio.Nursery,
-    lost: list[int],
-) -> None:
-    schema, rules = BASE_SCHEMA, Rules()
-    http = parse_endpoint(config.http, "--http")
-    with (
-        await open_udp(*parse_endpoint(config.clients, "--clients")) as clients,
-        await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
-    ):
-        store: Store = await keeping.start(_keep_store, config, schema)
-        holder = f"process {os.getpid()} on {socket.gethostname()}"
-        await store.begin(config.supervisor or entropy(16).hex(), holder)
-        client_key = entropy(32)
-        core = await _load(config, store, schema, rules, client_key, clients, shards)
-        service = Service(config, store, core, clients, shards, client_key)
-        http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
-        http_limits = HttpLimits()
-        app = create_app(store, service, http_config, entropy, http_limits)
-        http_server = HttpServer(app, http_limits)
-        settle_memory()
-        try:
-            async with trio.open_nursery() as nursery:
-                address = await nursery.start(http_server.serve, *http)
-                nursery.start_soon(service.serve, clients)
-                nursery.start_soon(service.serve, shards)
-                nursery.start_soon(service.saver.run)
-                nursery.start_soon(service.saver.fetch_ships)
-                announce(
-                    {
-                        "http": f"http://{format_endpoint(address)}",
-                        "clients": format_endpoint(clients.address),
-                        "shards": format_endpoint(shards.address),
-                    }
-                )
-                await service.tick()
-        finally:
-            with trio.CancelScope(shield=True):
-                lost[0] = await service.close()
-
-
-def _public_address(config: ReplicationConfig, clients: UdpSocket) -> Address:
+def public_address(config: ReplicationConfig, clients: UdpSocket) -> Address:
     """Tell what connect tokens call the endpoint for clients, and what it answers to."""
     if config.public_clients is None:
         return clients.address
     return parse_endpoint(config.public_clients, "--public-clients")
-
-
-def _shard_addresses(config: ReplicationConfig, shards: UdpSocket) -> list[Address]:
-    """Tell what shards' tokens may call their endpoint: bound to all hosts it is any of them."""
-    if config.public_shards is None:
-        return [shards.address]
-    return [shards.address, parse_endpoint(config.public_shards, "--public-shards")]
-
-
-async def _load(
-    config: ReplicationConfig,
-    store: Store,
-    schema: Schema,
-    rules: Rules,
-    client_key: bytes,
-    clients: UdpSocket,
-    shards: UdpSocket,
-) -> Replicator:
-    recovered = await store.load_world()
-    core = Replicator(
-        schema=schema,
-        rules=rules,
-        keys=Keys(client_key, derive_shard_key(config.shard_key)),
-        client_addresses=[_public_address(config, clients)],
-        shard_addresses=_shard_addresses(config, shards),
-        clients_max=config.clients_max,
-        entropy=entropy,
-        rng=np.random.default_rng(),
-        now=trio.current_time(),
-        tick=recovered.tick,
-    )
-    if recovered.tick or len(recovered.rows):
-        core.populate(recovered.rows, recovered.uuid)
-        log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))
-    else:
-        core.create(make_world(config.world, schema, rules, np.random.default_rng(config.seed)))
-        log.info("created %s", fields(world=config.world, seed=config.seed))
-    return core

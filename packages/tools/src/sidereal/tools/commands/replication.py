@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sidereal.protocol.runtime.process import run_until_told, start_logging
 from sidereal.replication.config import ReplicationConfig
-from sidereal.replication.service import run
+from sidereal.replication.lifecycle import run
 from sidereal.tools import publish
 from sidereal.tools.settings import (
     Database,

@@ -82,7 +82,7 @@ class Supervisor:
         self._config = config
         self._scope = trio.CancelScope()
         self._secret = {SHARD_KEY: secrets.token_hex(16)}
-        self._token = secrets.token_hex(16)
+        self._token = {SUPERVISOR: secrets.token_hex(16)}
         self._sight = {STATUS_TOKEN: os.environ.get(STATUS_TOKEN) or secrets.token_hex(16)}
         self._prepared = Prepared(self._secret)
         self._endpoints: dict[str, str] = {}
@@ -136,13 +136,8 @@ class Supervisor:
                     await self._announced.wait()
                     self._start_shards(shards)
                     await self._run_world(faces)
-        self._judge_end(server)
-
-    def _judge_end(self, server: Child) -> None:
-        """Fail the run if its server could not end in order: it may not have saved everything."""
-        status = None if server.process is None else server.process.returncode
-        if status and not self.status:
-            self._fail(1, server.describe(status))
+        if server.process and server.process.returncode and not self.status:
+            self._fail(1, server.describe(server.process.returncode))  # it may have lost rows
 
     def report(self) -> dict[str, Any]:
         """Report on the run, which is over."""
@@ -169,8 +164,7 @@ class Supervisor:
     # -- servers ------------------------------------------------------------------------------
 
     def _make_child(self, name: str, arguments: list[str], *rest: Any, **options: Any) -> Child:
-        child = self._children[name] = Child(name, arguments, *rest, **options)
-        return child
+        return self._children.setdefault(name, Child(name, arguments, *rest, **options))
 
     def _learn_endpoints(self, line: str) -> None:
         """Take in where the server listens; when it is started again it will listen there too."""
@@ -324,11 +318,10 @@ async def _group() -> AsyncIterator[trio.Nursery]:
 
 
 def _say_how_to_look(url: str) -> None:
-    print(
+    text = (
         f"The world is ready at {url}\n"
         f"  fly in it:   uv run sidereal view --server {url}\n"
         f"  watch it:    uv run sidereal monitor --server {url}\n"
-        f"  end it:      Ctrl-C (it is saved, and goes on next time)",
-        file=sys.stderr,
-        flush=True,
+        "  end it:      Ctrl-C (it is saved, and goes on next time)"
     )
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,171 @@
+"""The replication server from its start to its end: what is opened, in which order, and closed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import trio
+
+from sidereal.protocol.errors import StoreError
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import derive_shard_key
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
+from sidereal.protocol.runtime.process import entropy, fields, settle_memory
+from sidereal.protocol.runtime.udp import UdpSocket, open_udp
+from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
+from sidereal.replication.config import EMBEDDED, ReplicationConfig
+from sidereal.replication.genesis import make_world
+from sidereal.replication.http.app import HttpConfig, create_app
+from sidereal.replication.http.limits import HttpLimits
+from sidereal.replication.http.server import HttpServer
+from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
+from sidereal.replication.keeping.store import Store, open_store
+from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.service import TOKEN_EXPIRE_S, Service, public_address
+
+log = logging.getLogger("sidereal.replication")
+
+
+async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]], None]) -> None:
+    """Run a replication server until cancelled.
+
+    A start is cancelled at once, whatever it waits for. From then on only the serving is: the
+    database and the loop that speaks to it outlive it, so that what players did up to the last
+    tick is saved, and they are told why it ends.
+
+    Args:
+        config: checked by this.
+        announce: is told the URL of the HTTP endpoint and the two UDP endpoints, once.
+
+    Raises:
+        ConfigError: the settings can't work.
+        UnavailableError: a port is taken, the database can't be reached, or another server writes
+            there.
+        StoreError: the run is over, and rows of it could not be saved.
+    """
+    config.check()
+    log.info("starting %s", config.describe())
+    serving, lost = trio.CancelScope(), [0]
+    try:
+        with bare_errors():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_pass_cancellation_to, serving)
+                with trio.CancelScope(shield=True):
+                    async with trio.open_nursery() as keeping:
+                        with serving:
+                            await _run(config, announce, keeping, lost)
+                        keeping.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
+    except trio.Cancelled:
+        # The usual end; only that it was not a good one must still be said.
+        _report(lost[0])
+        raise
+    _report(lost[0])
+
+
+def _report(lost: int) -> None:
+    if lost:
+        raise StoreError(f"{lost} rows were not saved: what they held is lost (see the log)")
+
+
+async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        scope.cancel()
+
+
+async def _keep_store(
+    config: ReplicationConfig, schema: Schema, *, task_status: trio.TaskStatus[Store]
+) -> None:
+    """Keep the store open until cancelled; a start that is cancelled before it is open ends it."""
+    database = Embedded(config.data_dir) if config.database == EMBEDDED else config.database
+    async with open_store(database, schema) as store:
+        task_status.started(store)
+        await trio.sleep_forever()
+
+
+async def _run(
+    config: ReplicationConfig,
+    announce: Callable[[Mapping[str, str]], None],
+    keeping: trio.Nursery,
+    lost: list[int],
+) -> None:
+    schema, rules = BASE_SCHEMA, Rules()
+    http = parse_endpoint(config.http, "--http")
+    with (
+        await open_udp(*parse_endpoint(config.clients, "--clients")) as clients,
+        await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
+    ):
+        store: Store = await keeping.start(_keep_store, config, schema)
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        await store.begin(config.supervisor or entropy(16).hex(), holder)
+        client_key = entropy(32)
+        core = await _load(config, store, schema, rules, client_key, clients, shards)
+        service = Service(config, store, core, clients, shards, client_key)
+        http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
+        http_limits = HttpLimits()
+        app = create_app(store, service, http_config, entropy, http_limits)
+        http_server = HttpServer(app, http_limits)
+        settle_memory()
+        try:
+            async with trio.open_nursery() as nursery:
+                address = await nursery.start(http_server.serve, *http)
+                nursery.start_soon(service.serve, clients)
+                nursery.start_soon(service.serve, shards)
+                nursery.start_soon(service.saver.run)
+                nursery.start_soon(service.saver.fetch_ships)
+                announce(
+                    {
+                        "http": f"http://{format_endpoint(address)}",
+                        "clients": format_endpoint(clients.address),
+                        "shards": format_endpoint(shards.address),
+                    }
+                )
+                await service.tick()
+        finally:
+            with trio.CancelScope(shield=True):
+                lost[0] = await service.close()
+
+
+def _shard_addresses(config: ReplicationConfig, shards: UdpSocket) -> list[Address]:
+    """Tell what shards' tokens may call their endpoint: bound to all hosts it is any of them."""
+    if config.public_shards is None:
+        return [shards.address]
+    return [shards.address, parse_endpoint(config.public_shards, "--public-shards")]
+
+
+async def _load(
+    config: ReplicationConfig,
+    store: Store,
+    schema: Schema,
+    rules: Rules,
+    client_key: bytes,
+    clients: UdpSocket,
+    shards: UdpSocket,
+) -> Replicator:
+    recovered = await store.load_world()
+    core = Replicator(
+        schema=schema,
+        rules=rules,
+        keys=Keys(client_key, derive_shard_key(config.shard_key)),
+        client_addresses=[public_address(config, clients)],
+        shard_addresses=_shard_addresses(config, shards),
+        clients_max=config.clients_max,
+        entropy=entropy,
+        rng=np.random.default_rng(),
+        now=trio.current_time(),
+        tick=recovered.tick,
+    )
+    if recovered.tick or len(recovered.rows):
+        core.populate(recovered.rows, recovered.uuid)
+        log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))
+    else:
+        core.create(make_world(config.world, schema, rules, np.random.default_rng(config.seed)))
+        log.info("created %s", fields(world=config.world, seed=config.seed))
+    return core
