@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import pytest
 
 from sidereal.client.http import PROXIES
 
@@ -51,3 +55,21 @@ def test_a_world_starts_whatever_the_environment_and_the_directory_have_for_othe
     assert up.said[0] == (
         "sidereal up: SIDEREAL_SHARDS is not read; the name for this command is SIDEREAL_UP_SHARDS"
     )
+
+
+@pytest.mark.parametrize(
+    "module", ["sidereal.tools", "sidereal.tools.soak", "sidereal.tools.simulate"]
+)
+def test_a_module_run_by_name_takes_none_from_the_directory(module: str, tmp_path: Path) -> None:
+    for name in (*SHADOWS, "argparse", "dataclasses"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the user')\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", module, "--seed", "-1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert "of the user" not in ran.stderr
+    assert "--seed" in ran.stderr

@@ -20,8 +20,8 @@ def boxes(layout: Layout) -> list[Box]:
 
 
 SIZES = [
-    *product(range(WIDTH_MIN, 1400, 53), range(HEIGHT_MIN, 800, 29)),
-    *product((WIDTH_MIN, 800, 2600), range(HEIGHT_MIN, 1500, 1)),
+    *product(range(WIDTH_MIN, 1400, 97), range(HEIGHT_MIN, 800, 53)),
+    *product((WIDTH_MIN, 800, 2600), range(HEIGHT_MIN, 1500, 7)),
 ]
 SHOWN = [
     Wanted(shards, aspect, level, 5, inspected, keys)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # The working directory: what lies there is no module of ours or Python's.
+
+import argparse
 
 from sidereal.tools.simulate.play import describe, plan_of, play
 
@@ -18,6 +22,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1, help="how many seeds (default: 1)")
     parser.add_argument("--trace", action="store_true", help="print seeds and traces only")
     arguments = parser.parse_args()
+    if arguments.seed < 0 or arguments.count < 1:
+        parser.error("--seed must be 0 or more, and --count 1 or more")
     failed = 0
     for seed in range(arguments.seed, arguments.seed + arguments.count):
         outcome = play(plan_of(seed))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # The working directory: what lies there is no module of ours or Python's.
+
 import argparse
 import dataclasses
-import sys
 from typing import Final
 
 import trio
