@@ -141,6 +141,8 @@ class Rig:
             for pilot in list(self._pilots):
                 pilot.turn()
             if self.core is not None:
+                for request in self.core.fleet.take_requests():
+                    self.core.fleet.deliver(request, None)
                 for datagram, address in self.core.turn(self.now, WALL + self.now).clients:
                     self._deliver(datagram, address)
             look()

@@ -232,7 +232,7 @@ MUTANTS: Final[tuple[tuple[Plant, tuple[str, ...], Callable[[Plan], bool]], ...]
     (leases_that_were_sent_count_as_acked, ("LeasesConverge",), with_loss),
     (leases_are_shown_once, ("LeasesConverge",), any_plan),
     (asteroids_leave_the_belt, ("BeltHolds",), any_plan),
-    (proposals_are_sent_once, ("ShardsConverge",), with_loss),
+    (proposals_are_sent_once, ("ShardsConverge", "BeltHolds"), with_loss),
     (no_tombstones, ("ReplicasConverge",), any_plan),
     (replicas_keep_strays, ("ReplicasConverge",), any_plan),
     (owners_change_in_secret, ("ReplicasConverge",), any_plan),

@@ -126,6 +126,11 @@ async def _show(config: ViewConfig, window: ViewWindow, viewer: Viewer) -> int:
     if unattended and viewer.ended is not None:
         reason = viewer.ended.reason.name.lower().replace("_", " ")
         raise UnavailableError(f"the server ended the session ({reason}) {viewer.ended.text}")
+    if unattended and viewer.frame is not None and viewer.frame.absence is not None:
+        lost = viewer.frame.absence
+        raise UnavailableError(
+            f"the session was lost ({lost.reason}) and not won back: {lost.text}"
+        )
     if config.shot is not None:
         await window.save_picture(config.shot)
     return 0

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from sidereal.client.client import Client
-from sidereal.client.events import Ended
+from sidereal.client.events import Ended, Lost
+from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Button, Role
@@ -28,7 +29,10 @@ WALL_START: Final = 1_700_000_000.0
 """Unix seconds at virtual time 0."""
 
 RETRY_S: Final = 0.2
-"""Wait between the end of a session and the next attempt."""
+"""Wait between the end of a shard's session and its next attempt."""
+
+AWAY: Final = "no answer"
+"""Why a client gets no token while there is no authority."""
 
 CLOCKS_OFF_S: Final = 1000.0
 """Monotonic clocks begin up to so much after the network's."""
@@ -220,7 +224,6 @@ class ClientProcess(Process):
     """A client with somebody, or something, at its controls.
 
     Attributes:
-        core: None while it is away.
         account: 0 for a guest.
         looks_at: where an observer looks, world units.
     """
@@ -239,16 +242,22 @@ class ClientProcess(Process):
         sign_in: Callable[[ClientProcess, float], bytes | None],
     ) -> None:
         super().__init__(name, host, network, rng)
-        self.core: Client | None = None
         self.account = account
         self.role = role
         self.looks_at = (0.0, 0.0)
         self._schema = schema
         self._sectors_per_side = sectors_per_side
         self._sign_in = sign_in
+        self._returning: ReturningClient | None = None
         self._come_at = math.inf
         self._decide_at = math.inf
         self._resting = False
+
+    @property
+    def core(self) -> Client | None:
+        """Its newest session, None while it is away or between two."""
+        client = None if self._returning is None else self._returning.client
+        return None if client is None or client.stage is Stage.ENDED else client
 
     def come(self, at: float) -> None:
         """Come into the world, at a time to come."""
@@ -257,14 +266,14 @@ class ClientProcess(Process):
 
     def leave(self, now: float) -> None:
         """Say goodbye and go."""
-        if self.core is not None:
-            self._send(self.core.leave(self.local(now)), now)
+        if self._returning is not None and self.address is not None:
+            self._send(self._returning.leave(self.local(now)), now)
         self.vanish()
 
     def vanish(self) -> None:
         """Go without a word."""
-        self.core, self.address = None, None
-        self._come_at = math.inf
+        self._returning, self.address = None, None
+        self._come_at = self._decide_at = math.inf
         self._waiting.clear()
         self._note_due()
 
@@ -275,37 +284,31 @@ class ClientProcess(Process):
         self._note_due()
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
-        if self.core is not None:
+        if self._returning is not None:
             for datagram, source in arrivals:
-                self.core.receive_datagram(datagram, source, local)
+                self._returning.receive_datagram(datagram, source, local)
 
     def _work(self, now: float, local: float) -> None:
-        if self.core is None:
+        if self._returning is None:
             if now >= self._come_at:
                 self._begin(now, local)
             return
-        core = self.core
-        reason = ""
-        while (event := core.next_event()) is not None:
-            reason = event.reason.name if isinstance(event, Ended) else ""
-        if core.stage is Stage.ENDED:
-            self.fallen.append(reason)
-            self.vanish()
-            self._come_at = now + RETRY_S
-            return
+        client = self._returning
+        while (event := client.next_event()) is not None:
+            if isinstance(event, Lost) and event.reason != AWAY:
+                self.fallen.append(event.reason)
+            elif isinstance(event, Ended):
+                self.fallen.append(event.reason.name)
         if now >= self._decide_at:
             self._decide(now)
-        self._send(core.turn(local), now)
+        if client.take_token_wish(local):
+            self._ask(client, now, local)
+        if self.address is not None:
+            self._send(client.turn(local), now)
 
     def _begin(self, now: float, local: float) -> None:
-        token = self._sign_in(self, now)
-        if token is None:
-            self._come_at = now + RETRY_S
-            return
         self._come_at = math.inf
-        self._open_port()
-        self.core = Client(
-            token,
+        self._returning = ReturningClient(
             schema=self._schema,
             entropy=self.rng.bytes,
             now=local,
@@ -314,23 +317,29 @@ class ClientProcess(Process):
         )
         self._decide(now)
 
+    def _ask(self, client: ReturningClient, now: float, local: float) -> None:
+        token = self._sign_in(self, now)
+        if token is None:
+            client.turn_away(AWAY, "the authority is down", local, final=False)
+        else:
+            client.admit(token, local)
+            self._open_port()
+
     def _decide(self, now: float) -> None:
-        core = self.core
-        if core is None:
+        client = self._returning
+        if client is None:
             return
         if self.role is Role.PLAYER:
             buttons, seconds = choose_buttons(self.rng)
-            core.hold(Button.BRAKE if self._resting else buttons)
+            client.hold(Button.BRAKE if self._resting else buttons)
         else:
             x, y, seconds = choose_view(self._sectors_per_side, self.rng)
             self.looks_at = x, y
-            core.look_at(x, y)
+            client.look_at(x, y)
         self._decide_at = math.inf if self._resting else now + seconds
 
     def _next_due(self) -> float:
-        if self.core is None:
+        if self._returning is None:
             return self._come_at
-        if self.core.stage is Stage.ENDED and self.core.next_timer() is None:
-            return 0.0
-        timer = self.core.next_timer()
+        timer = self._returning.next_timer()
         return min(self._decide_at, math.inf if timer is None else self._virtual(timer))
