@@ -6,7 +6,7 @@ import pytest
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.congestion import PACE, CongestionWindow, SendBudget
-from sidereal.protocol.channel.redundancy import repeats_for
+from sidereal.protocol.channel.redundancy import copies_for
 from sidereal.protocol.channel.roundtrip import RoundTrip
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery, check_channels
 from sidereal.protocol.errors import ConfigError
@@ -205,11 +205,11 @@ def test_a_quarter_of_the_window_is_open_to_reliable_messages_whatever_else_is_u
 
 
 @pytest.mark.parametrize(
-    ("loss", "repeats"),
+    ("loss", "copies"),
     [(0.0, 0), (0.001, 0), (0.01, 1), (0.03, 1), (0.05, 2), (0.5, 2), (1.0, 2)],
 )
-def test_the_more_is_lost_the_more_often_a_segment_rides_along(loss: float, repeats: int) -> None:
-    assert repeats_for(loss) == repeats
+def test_the_more_is_lost_the_more_copies_of_a_segment_are_sent(loss: float, copies: int) -> None:
+    assert copies_for(loss) == copies
 
 
 def test_neither_kind_of_traffic_starves_the_other() -> None:

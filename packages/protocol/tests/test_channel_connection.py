@@ -207,7 +207,7 @@ def test_a_thin_stream_over_a_lossy_link_is_hardly_held_up() -> None:
         pair = ConnectionPair(CHANNELS, config, 7, tick_s=tick_s)
         took = send_steadily(pair, 2000)
         assert np.percentile(took, 99) < 2 * 0.25
-        assert pair.ends[0].statistics().repeats > 1000
+        assert pair.ends[0].statistics().copies_sent > 1000
 
 
 def test_nothing_is_sent_twice_where_nothing_is_lost() -> None:
@@ -216,13 +216,13 @@ def test_nothing_is_sent_twice_where_nothing_is_lost() -> None:
     statistics = pair.ends[0].statistics()
     # A packet given up too soon was no loss.
     assert statistics.resends == statistics.packets_late < 6
-    assert statistics.repeats == 0
+    assert statistics.copies_sent == 0
 
 
 def test_a_segment_is_sent_again_only_when_no_packet_carries_it_any_more() -> None:
     one, two = connection(), connection()
     now = 0.0
-    for number in range(100):  # one in five is lost, until segments ride along
+    for number in range(100):  # one in five is lost, until copies are sent
         one.send(ORDERED, b"x")
         for payload in one.payloads_to_send(now):
             if number % 5:
@@ -231,8 +231,8 @@ def test_a_segment_is_sent_again_only_when_no_packet_carries_it_any_more() -> No
             one.receive_payload(payload, now)
         now += 0.01
     before = one.statistics()
-    assert before.repeats > 0
-    one.send(ORDERED, b"rides along")
+    assert before.copies_sent > 0
+    one.send(ORDERED, b"copied")
     assert len(one.payloads_to_send(now)) == 1  # and is lost
     one.send(UNRELIABLE, b"y", 1)
     (carrier,) = one.payloads_to_send(now)
@@ -244,7 +244,7 @@ def test_a_segment_is_sent_again_only_when_no_packet_carries_it_any_more() -> No
             two.receive_payload(payload, now)
     for payload in two.payloads_to_send(now):
         one.receive_payload(payload, now)
-    assert (ORDERED, [b"rides along"]) in came
+    assert (ORDERED, [b"copied"]) in came
     assert one.statistics().packets_lost == before.packets_lost + 1
     assert one.statistics().resends == before.resends
 

@@ -71,17 +71,18 @@ WINDOW_SIZE_INITIAL: Final = 32 * PAYLOAD_SIZE_MAX
 WINDOW_SIZE_MIN: Final = 4 * PAYLOAD_SIZE_MAX
 WINDOW_SIZE_MAX: Final = 2 << 20
 SILENT_S_MAX: Final = 5.0
-"""How long a peer may ack nothing at all; then it is sent next to nothing:"""
+"""How long a peer may ack nothing at all. It may have left, and others may have its address now:
+from then on it is sent at most `SILENT_RATE`."""
 SILENT_RATE: Final = 2400.0
-"""bytes per second. It may have left, and others may have its address now."""
+"""Bytes per second to a peer that has been silent for `SILENT_S_MAX`."""
 UNASKED_PACKETS_MAX: Final = 15
-"""Packets in a row that ask for no ack; the next one does, or the sender would never know."""
-RIDER_SIZE_MAX: Final = 256
-"""Bytes of a reliable segment that may ride along with later packets."""
-RIDERS_MAX: Final = 16
-"""Segments that ride along at a time."""
-REPEATS_MAX: Final = 2
-"""How often each does."""
+"""Packets in a row that ask for no ack. The next one asks: else the sender would never know."""
+COPY_SIZE_MAX: Final = 256
+"""Bytes of a reliable segment of which redundant copies may be sent."""
+COPIED_SEGMENTS_MAX: Final = 16
+"""Segments that wait to be copied, at a time."""
+COPIES_MAX: Final = 2
+"""Redundant copies of one segment."""
 UNRELIABLE_WAIT_S_MAX: Final = 0.1
 """An unreliable message that could not be sent for so long is dropped."""
 PACE_S_MIN: Final = 0.002

@@ -6,7 +6,7 @@
 * `acks`: which packets came, which were sent, which were lost;
 * `roundtrip`: how long a packet and its ack take;
 * `congestion`: how much may be sent: congestion window and send budget;
-* `redundancy`: small reliable messages that ride along with later packets;
+* `redundancy`: redundant copies of small reliable messages;
 * `unreliable`, `reliable`: the two ends of a channel of each kind;
 * `connection`: all of these together, for one peer;
 * `peer`: one of these, and how much it has told that nobody has taken yet;

@@ -1,17 +1,17 @@
 """Which packets came, which were sent, and what became of them.
 
-`ReceivedPackets` keeps the newest sequence and one bit for each of the `ACK_SPAN_MAX` before it.
-An ack speaks of every packet that came since the third-last time acks were sent, so one that is
-lost is made good by the next two, and of at least 32.
+`ReceivedPackets` keeps the newest sequence number and one bit for each of the `ACK_SPAN_MAX` before
+it. An ack covers every packet that came since the third-last ack was sent, and at least the last 32
+packets. So what one lost ack has said, the next two say again.
 
-`SentPackets` keeps a record of every packet with messages until it is acked or forgotten. A packet
-given up as lost keeps its record: if its ack comes late after all, its messages need not be sent
-again and its tags are reported. `_awaited` mirrors the keys of the record as a bitmap, so that an
-ack of two thousand packets costs as much as the packets it is news of.
+`SentPackets` keeps a record of every packet with messages until the packet is acked or forgotten.
+A packet that was given up as lost keeps its record. If its ack comes late after all, its messages
+are not sent again, and its tags are reported. `_awaited` has one bit for every record. With it, an
+ack of two thousand packets costs only as much as the packets that it is news of.
 
-Every now and then a number is left out, and nobody can tell beforehand which: a peer that acks it
-acks what it cannot have received, be it to be sent more than its link carries, or to have it sent
-to somebody else.
+Now and then a sequence number is left out, and nobody can tell beforehand which. A peer that acks
+such a number acks a packet that it cannot have received. It may want to be sent more than its link
+carries, or to have it sent to somebody else; its session is closed.
 """
 
 from __future__ import annotations

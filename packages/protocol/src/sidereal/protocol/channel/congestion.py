@@ -1,18 +1,20 @@
 """How much a connection may send: what the link was seen to carry, within what its owner allows.
 
-Theory of operation. The window is how many bytes may be on their way. It is judged once per round
-trip, by two signals: the share of packets that were lost, and how far even the fastest of the
-latest packets exceeded the fastest of the last ten seconds, which is how long packets wait in
-queues. As long as neither is large a window that was in use grows: it doubles until the first
-trouble, then gains a packet per round. Otherwise it shrinks: in proportion to what was lost, or to
-what the link carries without a queue. A few losses are not trouble: on the links that games are
-played over they are noise, and a sender that halves its speed for each of them stands still at five
-per cent. Who has long had neither trouble nor use for the window knows no more of the link than a
-newcomer, and starts like one.
+Theory of operation. The window is the number of bytes that may be in flight. It is judged once per
+round trip, by two signals. The first is the share of packets that were lost. The second is the
+queueing delay: the round trip of the fastest of the latest packets, less that of the fastest in the
+last ten seconds.
 
-Reliable messages leave while the window is open, a quarter of it being theirs whatever else is on
-its way. Unreliable ones are worth nothing later, so they do not wait for acks: a token bucket that
-fills at the window's speed bounds them, and both kinds together.
+While both signals are small, a window that was used grows. It doubles every round until the first
+trouble, then gains one packet per round. When a signal is large, the window shrinks: in proportion
+to what was lost, or to what the link carries without a queue. A few losses are not trouble. On the
+links that games are played over they are noise, and a sender that halves its speed for each of
+them stands still at five per cent. A connection that has long had neither trouble nor use for its
+window knows no more of the link than a new one, and starts again like a new one.
+
+Reliable messages leave while the window is open. A quarter of it is theirs, whatever else is in
+flight. Unreliable messages are worth nothing later, so they do not wait for acks. A token bucket
+that fills at the window's speed bounds them, and both kinds together.
 
 Source: RFC 9002, section 7 (window, growth, persistent congestion);
 draft-ietf-rmcat-gcc-02, sections 5 and 6 (loss thresholds, delay as a signal);
@@ -32,9 +34,9 @@ RELIABLE_SHARE: Final = 0.25
 LOSS_MAX: Final = 0.1
 """Share of a round's packets that may be lost before the window shrinks."""
 QUEUE_S_MAX: Final = 0.05
-"""How long packets may wait in queues before the window shrinks,"""
+"""How long packets may wait in queues before the window shrinks, on short round trips."""
 QUEUE_SHARE_MAX: Final = 0.5
-"""or, if that is longer, what share of a round trip."""
+"""The same as a share of the round trip; the longer of the two counts."""
 SHRINK_MIN: Final = 0.3
 """It never shrinks to less than this share at once."""
 LOSSES_MIN: Final = 6

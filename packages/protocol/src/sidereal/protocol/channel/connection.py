@@ -25,7 +25,7 @@ from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets
 from sidereal.protocol.channel.congestion import CongestionWindow, SendBudget
 from sidereal.protocol.channel.packet import Packet, decode_packet_untrusted
-from sidereal.protocol.channel.redundancy import Riders
+from sidereal.protocol.channel.redundancy import RedundantCopies
 from sidereal.protocol.channel.reliable import Receiver, ReliableReceiver, ReliableSender
 from sidereal.protocol.channel.roundtrip import RoundTrip
 from sidereal.protocol.channel.sent import SentPacket
@@ -76,7 +76,7 @@ class Connection:
         self._sent = SentPackets(entropy)
         self._round_trip = RoundTrip()
         self._window = CongestionWindow()
-        self._riders = Riders()
+        self._copies = RedundantCopies()
         self._unasked = 0
         self._budget = SendBudget(budget or Budget(), now)
         self._acked_tags: list[int] = []
@@ -167,7 +167,7 @@ class Connection:
                 room = sender.fill(chunks, sent, room)
         if len(chunks) == 1:
             return None
-        room = self._riders.travel(chunks, sent, room, self._loss)
+        room = self._copies.fill(chunks, sent, room, self._loss)
         sent.size = size = most - room
         sent.ack_wanted = self._wants_ack(sent)
         chunks[0] = wire.encode_header(sent.sequence, sent.ack_wanted, ack)
@@ -378,7 +378,7 @@ class Connection:
             messages_dropped=sum(sender.dropped for sender in senders),
             messages_stale=sum(receiver.dropped for receiver in self._receivers),
             resends=sum(s.resends for s in senders if isinstance(s, ReliableSender)),
-            repeats=self._riders.repeats,
+            copies_sent=self._copies.sent,
             queued_size=sum(sender.memory_size for sender in senders),
             window_size=int(self._window.size),
             in_flight_size=self._window.in_flight_size,

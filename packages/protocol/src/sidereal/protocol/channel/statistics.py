@@ -21,7 +21,7 @@ class ConnectionStatistics:
         packets_stale: came twice, or too late to tell.
         acks_invalid: acks of packets that were never sent.
         resends: reliable segments (runs of messages, fragments) sent again because they were lost.
-        repeats: reliable segments sent again before that.
+        copies_sent: redundant copies of reliable segments.
         messages_dropped: unreliable ones for which there was no room, in memory or in time.
         messages_stale: received twice, or after a newer one where that counts.
         queued_size: what the channels hold to be sent or acked.
@@ -49,7 +49,7 @@ class ConnectionStatistics:
     messages_dropped: int
     messages_stale: int
     resends: int
-    repeats: int
+    copies_sent: int
     queued_size: int
     window_size: int
     in_flight_size: int

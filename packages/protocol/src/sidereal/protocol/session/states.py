@@ -40,11 +40,15 @@ class ClientSignal(enum.Enum):
     TOKEN_INVALID = enum.auto()
     TOKEN_EXPIRED = enum.auto()
     CHALLENGE = enum.auto()
-    """A packet of this type from the server being tried; and the next four."""
+    """The server being tried has sent a challenge packet."""
     DENIED = enum.auto()
+    """The server being tried has sent a connection denied packet."""
     KEEP_ALIVE = enum.auto()
+    """The server has sent a keep-alive packet."""
     PAYLOAD = enum.auto()
+    """The server has sent a payload packet."""
     DISCONNECT = enum.auto()
+    """The server has sent a disconnect packet."""
     SILENCE = enum.auto()
     """Nothing came for the time-out of the token."""
     CLOSE = enum.auto()

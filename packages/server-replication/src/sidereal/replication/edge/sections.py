@@ -148,7 +148,7 @@ class Layout:
             (_gather(stream.attributes, changes[2:4]), changes.attributes),
             (_gather(stream.graves, changes[4:6]), changes.graves),
         ]
-        # Of most ticks some piece is empty for everybody.
+        # In most ticks at least one kind of row has nothing for anybody: it is left out.
         told = [_slices(rows, count, cut) for rows, count in pieces if len(rows)]
         return zip(*told, strict=True) if told else iter([()] * len(cut.row))
 
