@@ -91,7 +91,7 @@ class Crowd:
 
     def tell(self, left: np.ndarray) -> list[tuple[int, bytes, int]]:
         """What is measured: one tick of the stream and the fan-out."""
-        self.stream.bury(
+        self.stream.note_left(
             self.tick, self.net_id[left], self.left_group, np.ones(len(left), np.bool_)
         )
         self.stream.publish(

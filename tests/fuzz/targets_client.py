@@ -40,8 +40,8 @@ def read_snapshot(body: bytes) -> None:
     assert (snapshot.from_tick <= snapshot.to_tick).all()
     assert (snapshot.to_tick <= snapshot.tick).all()
     assert (snapshot.part < snapshot.parts).all()
-    assert (snapshot.grave_tick <= snapshot.tick).all()
-    for of in (snapshot.reference_section, snapshot.attribute_section, snapshot.grave_section):
+    assert (snapshot.tombstone_tick <= snapshot.tick).all()
+    for of in (snapshot.reference_section, snapshot.attribute_section, snapshot.tombstone_section):
         assert ((of >= 0) & (of < sections)).all()
     tick, own = read_own_untrusted(RULES, body)
     assert tick == snapshot.tick

@@ -77,7 +77,7 @@ class World:
         for net_id in self.ids[dead].tolist():
             self.died[net_id] = self.tick
         known = dead[self.group[dead] >= 0]
-        self.stream.bury(
+        self.stream.note_left(
             self.tick, self.ids[known], self.group[known], np.zeros(len(known), np.bool_)
         )
         keep = np.setdiff1d(np.arange(len(self.ids)), dead)
@@ -126,7 +126,7 @@ class World:
         cell = np.stack(absolute_cell_of(x, y, RULES), axis=1)
         group = self.table.group_of(x, y, create=True)
         crossed = (group != self.group) & (self.group >= 0)
-        self.stream.bury(
+        self.stream.note_left(
             self.tick, self.ids[crossed], self.group[crossed], np.ones(crossed.sum(), np.bool_)
         )
         entered = group != self.group
@@ -271,8 +271,8 @@ class Rig:
         snapshot = read_snapshot_untrusted(SCHEMA, RULES, message)
         replica.apply_untrusted(message, float(self.world.tick))
         after = set(self.ids(player).tolist())
-        graves = snapshot.graves[(snapshot.graves["flags"] & MOVED) == 0]["id"].tolist()
-        player.told_dead |= {i for i in graves if i in before and i not in after}
+        tombstones = snapshot.tombstones[(snapshot.tombstones["flags"] & MOVED) == 0]["id"].tolist()
+        player.told_dead |= {i for i in tombstones if i in before and i not in after}
         assert not player.told_dead & after, "the dead came back"
         for net_id in before.keys() - after:
             since = player.inside_since.get(net_id)

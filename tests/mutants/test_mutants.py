@@ -166,7 +166,7 @@ def proposals_are_sent_once(patch: pytest.MonkeyPatch) -> None:
 
 def no_tombstones(patch: pytest.MonkeyPatch) -> None:
     """Clients are not told who has left a cell."""
-    patch.setattr(CellStream, "bury", lambda *_: None)
+    patch.setattr(CellStream, "note_left", lambda *_: None)
 
 
 def replicas_keep_strays(patch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def datagram(
     bits = np.zeros(16, np.uint8)
     bits[[column(cell) for cell in quiet or []]] = 1
     heads, extents = b"", b""
-    references, attributes, graves = [], [], []
+    references, attributes, tombstones = [], [], []
     for section in told:
         flags = REPLACE if section.since is None else 0
         to_tick = tick if section.to_tick is None else section.to_tick
@@ -86,8 +86,8 @@ def datagram(
         heads += np.array([(column(section.cell), flags, age, *counts)], SECTION).tobytes()
         references += [entity(i, t) for i, t in section.ids.items()]
         attributes += [(i, 2, 1.0, 1.0, b"", shard) for i, shard in section.described.items()]
-        graves += [(i, t % 65536, MOVED) for i, t in section.moved.items()]
-        graves += [(i, t % 65536, 0) for i, t in section.gone.items()]
+        tombstones += [(i, t % 65536, MOVED) for i, t in section.moved.items()]
+        tombstones += [(i, t % 65536, 0) for i, t in section.gone.items()]
     return b"".join(
         (
             header.tobytes(),
@@ -97,7 +97,7 @@ def datagram(
             extents,
             np.array(references, SCHEMA.wire_record).tobytes(),
             np.array(attributes, SCHEMA.attribute_record).tobytes(),
-            np.array(graves, TOMBSTONE).tobytes(),
+            np.array(tombstones, TOMBSTONE).tobytes(),
         )
     )
 

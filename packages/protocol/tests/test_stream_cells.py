@@ -36,9 +36,9 @@ def publish(
     )
 
 
-def bury(stream: CellStream, tick: int, net_id: int, group: int, moved: bool = False) -> None:
+def note_left(stream: CellStream, tick: int, net_id: int, group: int, moved: bool = False) -> None:
     one = np.array([net_id], np.uint32), np.array([group], np.int32), np.array([moved])
-    stream.bury(tick, *one)
+    stream.note_left(tick, *one)
 
 
 def told(stream: CellStream, group: int, since: int) -> tuple[set[int], set[int], list[int]]:
@@ -47,7 +47,7 @@ def told(stream: CellStream, group: int, since: int) -> tuple[set[int], set[int]
     return (
         set(stream.references["id"][first : first + n].tolist()),
         set(stream.attributes["id"][first_a : first_a + n_a].tolist()),
-        sorted(stream.graves["id"][first_g : first_g + n_g].tolist()),
+        sorted(stream.tombstones["id"][first_g : first_g + n_g].tolist()),
     )
 
 
@@ -57,29 +57,29 @@ row = st.tuples(st.integers(0, 5), st.integers(0, 20), st.integers(0, 20))
 @settings(derandomize=True, deadline=None, max_examples=80)
 @given(
     rows=st.lists(row, max_size=30),
-    graves=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 20)), max_size=15),
+    tombstones=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 20)), max_size=15),
     since=st.integers(-1, 20),
 )
 def test_changes_are_what_a_search_through_everything_finds(
-    rows: list[tuple[int, int, int]], graves: list[tuple[int, int]], since: int
+    rows: list[tuple[int, int, int]], tombstones: list[tuple[int, int]], since: int
 ) -> None:
     stream = CellStream(SCHEMA, RULES)
-    for net_id, (group, tick) in enumerate(graves, 1000):
-        bury(stream, tick, net_id, group)
+    for net_id, (group, tick) in enumerate(tombstones, 1000):
+        note_left(stream, tick, net_id, group)
     publish(stream, 20, [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
     stream.reserve(8)
     for group in range(-1, 8):
         mine = [(i, r) for i, r in enumerate(rows, 1) if r[0] == group]
-        left = [i for i, (g, t) in enumerate(graves, 1000) if g == group and t > since >= 0]
+        left = [i for i, (g, t) in enumerate(tombstones, 1000) if g == group and t > since >= 0]
         expected = {i for i, r in mine if r[1] > since}, {i for i, r in mine if r[2] > since}
         assert told(stream, group, since) == (*expected, left)
-        ticks = [t for _, r in mine for t in r[1:]] + [t for g, t in graves if g == group]
+        ticks = [t for _, r in mine for t in r[1:]] + [t for g, t in tombstones if g == group]
         assert stream.newest_of(np.array([group]))[0] == max(ticks, default=-1)
 
 
 def test_tombstones_are_kept_as_long_as_they_can_be_asked_for() -> None:
     stream = CellStream(SCHEMA, RULES)
-    bury(stream, 10, 7, 0)
+    note_left(stream, 10, 7, 0)
     publish(stream, 10, [], [], [])
     for tick in range(11, 10 + RULES.streams.section_age_max + 1):
         publish(stream, tick, [], [], [])
@@ -91,14 +91,14 @@ def test_tombstones_are_kept_as_long_as_they_can_be_asked_for() -> None:
     assert stream.newest_of(np.array([0]))[0] == 10, "that something left is known for ever"
 
 
-def test_who_is_buried_after_publishing_counts_for_the_next_tick() -> None:
+def test_who_has_left_after_publishing_counts_for_the_next_tick() -> None:
     stream = CellStream(SCHEMA, RULES)
     publish(stream, 5, [0], [5], [5])
-    bury(stream, 5, 1, 0, moved=True)
+    note_left(stream, 5, 1, 0, moved=True)
     publish(stream, 6, [], [], [])
     assert told(stream, 0, 5)[2] == [1]
-    assert stream.graves["tick"].tolist() == [6]
-    assert stream.graves["flags"].tolist() == [MOVED]
+    assert stream.tombstones["tick"].tolist() == [6]
+    assert stream.tombstones["flags"].tolist() == [MOVED]
 
 
 def test_ticks_only_advance_and_nothing_changes_ahead_of_them() -> None:
@@ -113,7 +113,7 @@ def test_ticks_only_advance_and_nothing_changes_ahead_of_them() -> None:
 
 def test_widening_keeps_what_is_known() -> None:
     stream = CellStream(SCHEMA, RULES)
-    bury(stream, 3, 9, 1)
+    note_left(stream, 3, 9, 1)
     publish(stream, 3, [1, 0, 1], [3, 2, 1], [1, 1, 1])
     before = [told(stream, group, 1) for group in (0, 1)]
     stream.reserve(50)
@@ -124,8 +124,8 @@ def test_widening_keeps_what_is_known() -> None:
 
 def test_a_forgotten_group_has_no_tombstones() -> None:
     stream = CellStream(SCHEMA, RULES)
-    bury(stream, 3, 9, 1)
-    bury(stream, 3, 8, 0)
+    note_left(stream, 3, 9, 1)
+    note_left(stream, 3, 8, 0)
     publish(stream, 3, [], [], [])
     stream.forget(np.array([1], np.int32))
     publish(stream, 4, [], [], [])
@@ -134,17 +134,17 @@ def test_a_forgotten_group_has_no_tombstones() -> None:
     assert stream.newest_of(np.array([1]))[0] == -1
 
 
-def test_members_and_their_graves_are_found_by_id() -> None:
+def test_members_and_their_tombstones_are_found_by_id() -> None:
     stream = CellStream(SCHEMA, RULES)
-    bury(stream, 2, 9, 1, moved=True)
-    bury(stream, 4, 9, 1)
+    note_left(stream, 2, 9, 1, moved=True)
+    note_left(stream, 4, 9, 1)
     publish(stream, 4, [1, 0, 1, 1], [1, 2, 4, 3], [4, 3, 2, 1])
     members = stream.members(1)
     assert members.net_id.tolist() == [1, 3, 4]
     assert stream.references["id"][members.reference].tolist() == [1, 3, 4]
     assert stream.attributes["id"][members.attribute].tolist() == [1, 3, 4]
-    graves = stream.graves_of(1, np.array([9, 10], np.uint32))
-    assert graves[["id", "tick", "flags"]].tolist() == [(9, 4, 0)]
+    tombstones = stream.tombstones_of(1, np.array([9, 10], np.uint32))
+    assert tombstones[["id", "tick", "flags"]].tolist() == [(9, 4, 0)]
 
 
 @settings(derandomize=True, deadline=None, max_examples=50)

@@ -46,17 +46,19 @@ class Server:
     def put(self, cell: tuple[int, int], ids: Iterable[int]) -> None:
         for net_id in ids:
             if net_id in self.cells:
-                self.bury(net_id, moved=True)
+                self.note_left(net_id, moved=True)
             self.cells[net_id] = cell
             self.changed[net_id] = self.entered[net_id] = self.tick + 1
 
     def kill(self, net_id: int) -> None:
-        self.bury(net_id, moved=False)
+        self.note_left(net_id, moved=False)
         del self.cells[net_id], self.changed[net_id]
 
-    def bury(self, net_id: int, moved: bool) -> None:
+    def note_left(self, net_id: int, moved: bool) -> None:
         group = np.array([self.group(self.cells[net_id])], np.int32)
-        self.stream.bury(self.tick + 1, np.array([net_id], np.uint32), group, np.array([moved]))
+        self.stream.note_left(
+            self.tick + 1, np.array([net_id], np.uint32), group, np.array([moved])
+        )
 
     def touch(self, ids: Iterable[int]) -> None:
         for net_id in ids:
@@ -101,7 +103,7 @@ class Server:
         return sorted(i for s in self.sent[client] for i in s.references["id"].tolist())
 
     def gone(self, client: int = 0) -> list[int]:
-        return sorted(i for s in self.sent[client] for i in s.graves["id"].tolist())
+        return sorted(i for s in self.sent[client] for i in s.tombstones["id"].tolist())
 
     def quiet(self, client: int = 0) -> int:
         return int(self.sent[client][0].quiet.sum())

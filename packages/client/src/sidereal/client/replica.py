@@ -90,7 +90,7 @@ class Replica:
         self._cell_y: Ints = np.zeros(capacity, np.int64)
         self._older_tick: Ints = np.zeros(capacity, np.int64)
         self._older = {name: np.zeros(capacity) for name in Motion._fields}
-        self._graves: dict[int, int] = {}
+        self._tombstones: dict[int, int] = {}
 
     @property
     def newest_tick(self) -> int:
@@ -150,7 +150,7 @@ class Replica:
         cells = cell_x[snapshot.column], cell_y[snapshot.column]
         self._apply_references(snapshot, applies, cells, values, ticks)
         self._apply_attributes(snapshot, applies, cells)
-        self._apply_graves(snapshot, applies)
+        self._apply_tombstones(snapshot, applies)
         for cell in self.coverage.note(snapshot, inside, applies):
             self._lose_unnamed(cell)
         self._settle()
@@ -170,7 +170,7 @@ class Replica:
         cell_x, cell_y, _ = self.coverage.around(centre_x, centre_y)
         column = snapshot.column[snapshot.reference_section]
         size = self.rules.cell_size
-        ids = (snapshot.references["id"], snapshot.attributes["id"], snapshot.graves["id"])
+        ids = (snapshot.references["id"], snapshot.attributes["id"], snapshot.tombstones["id"])
         if any((array == NET_ID_NONE).any() for array in ids):
             raise WireError("snapshot of an entity without an id")
         if len(snapshot.attributes) and not self.schema.valid_rows(snapshot.attributes).all():
@@ -244,9 +244,9 @@ class Replica:
         """
         at = np.flatnonzero(applies[section])
         ids = records["id"][at].astype(np.int64)
-        if self._graves:
+        if self._tombstones:
             tick = snapshot.tick
-            holds = [self._graves.get(net_id, NEVER) <= tick for net_id in ids.tolist()]
+            holds = [self._tombstones.get(net_id, NEVER) <= tick for net_id in ids.tolist()]
             at, ids = at[holds], ids[holds]
         slots = self.columns.slots_of(ids)
         strange = np.flatnonzero(slots < 0)
@@ -266,18 +266,18 @@ class Replica:
         )
         return at, slots
 
-    def _apply_graves(self, snapshot: Snapshot, applies: NDArray[np.bool_]) -> None:
-        if not len(snapshot.graves):
+    def _apply_tombstones(self, snapshot: Snapshot, applies: NDArray[np.bool_]) -> None:
+        if not len(snapshot.tombstones):
             return
-        at = np.flatnonzero(applies[snapshot.grave_section])
-        graves, ticks = snapshot.graves[at], snapshot.grave_tick[at]
-        slots = self.columns.slots_of(graves["id"])
-        moved = (graves["flags"] & MOVED) != 0
+        at = np.flatnonzero(applies[snapshot.tombstone_section])
+        tombstones, ticks = snapshot.tombstones[at], snapshot.tombstone_tick[at]
+        slots = self.columns.slots_of(tombstones["id"])
+        moved = (tombstones["flags"] & MOVED) != 0
         known = moved & (slots >= 0)
         self._lose(slots[known], ticks[known])
         kept = ~known
-        for net_id, tick in zip(graves["id"][kept].tolist(), ticks[kept].tolist(), strict=True):
-            self._graves[net_id] = max(tick, self._graves.get(net_id, tick))
+        for net_id, tick in zip(tombstones["id"][kept].tolist(), ticks[kept].tolist(), strict=True):
+            self._tombstones[net_id] = max(tick, self._tombstones.get(net_id, tick))
         ended = ~moved & (slots >= 0)
         ended[ended] = self._seen[slots[ended]] < ticks[ended]
         self._free(np.unique(slots[ended]))
@@ -302,14 +302,14 @@ class Replica:
         self._lose(unnamed, self._seen[unnamed] + 1)
 
     def _settle(self) -> None:
-        """Let go of whoever is known to be outside, and of graves that nothing can open."""
+        """Let go of whoever is known to be outside, and of tombstones that nothing can open."""
         known_to = self.coverage.known_to
         if known_to >= self.coverage.known_from:
             self._free(np.flatnonzero(self._is_lost() & (self._moved <= known_to)))
-        if self._graves:
-            self._graves = {net_id: t for net_id, t in self._graves.items() if t > known_to}
-            while len(self._graves) > self._limits.tombstones:
-                del self._graves[next(iter(self._graves))]
+        if self._tombstones:
+            self._tombstones = {net_id: t for net_id, t in self._tombstones.items() if t > known_to}
+            while len(self._tombstones) > self._limits.tombstones:
+                del self._tombstones[next(iter(self._tombstones))]
 
     def _is_lost(self) -> NDArray[np.bool_]:
         """bool by slot: an entity moved after what is known of it; never true of free slots."""

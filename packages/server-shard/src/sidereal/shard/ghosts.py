@@ -35,7 +35,7 @@ Slots = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Records = NDArray[np.void]
 
-_GRAVE: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<i8")])
+_TOMBSTONE: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<i8")])
 
 
 class News(NamedTuple):
@@ -65,7 +65,7 @@ class Ghosts:
         self._columns = Columns(schema)
         self._told: Slots = np.zeros(self._columns.capacity, np.int64)
         self._newest = -1
-        self._graves = np.empty(0, _GRAVE)
+        self._tombstones = np.empty(0, _TOMBSTONE)
 
     # -- for game logic ---------------------------------------------------------------------------
 
@@ -163,33 +163,35 @@ class Ghosts:
         slots, below = slots[known], epochs[known]
         void = (self._columns.epoch[slots] < below) & (self._told[slots] <= tick)
         self._columns.free(np.unique(slots[void]))
-        self._bury(net_ids, epochs, tick)
+        self._remember(net_ids, epochs, tick)
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _bury(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
-        fresh = np.empty(len(net_ids), _GRAVE)
+    def _remember(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
+        fresh = np.empty(len(net_ids), _TOMBSTONE)
         fresh["id"], fresh["epoch"], fresh["tick"] = net_ids, epochs, tick
-        kept = self._graves[
-            self._graves["tick"] >= self._newest - self._rules.streams.reorder_ticks
+        kept = self._tombstones[
+            self._tombstones["tick"] >= self._newest - self._rules.streams.reorder_ticks
         ]
         # An entity's newest release implies its older ones.
         kept = kept[~np.isin(kept["id"], fresh["id"])]
-        self._graves = np.concatenate([kept, fresh])[-self._releases_max :]
+        self._tombstones = np.concatenate([kept, fresh])[-self._releases_max :]
 
     def _oldest(self) -> int:
         """Tick before which a message no longer counts."""
         return self._newest - self._rules.streams.reorder_ticks
 
     def _void(self, records: Records, told: Slots) -> NDArray[np.bool_]:
-        graves = self._graves
-        if not len(graves):
+        tombstones = self._tombstones
+        if not len(tombstones):
             return np.zeros(len(records), np.bool_)
-        order = np.argsort(graves["id"], kind="stable")
-        at = np.searchsorted(graves["id"][order], records["id"], side="right") - 1
-        grave = graves[order[at]]
-        same = (at >= 0) & (grave["id"] == records["id"])
-        return np.asarray(same & (records["epoch"] < grave["epoch"]) & (told <= grave["tick"]))
+        order = np.argsort(tombstones["id"], kind="stable")
+        at = np.searchsorted(tombstones["id"][order], records["id"], side="right") - 1
+        tombstone = tombstones[order[at]]
+        same = (at >= 0) & (tombstone["id"] == records["id"])
+        return np.asarray(
+            same & (records["epoch"] < tombstone["epoch"]) & (told <= tombstone["tick"])
+        )
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

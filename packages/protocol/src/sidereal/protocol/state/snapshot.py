@@ -41,8 +41,8 @@ class Snapshot(NamedTuple):
         from_tick: int64[n]
         to_tick: int64[n]
         reference_section: int64[references], which section each belongs to; likewise
-            `attribute_section` and `grave_section`.
-        grave_tick: int64[graves]
+            `attribute_section` and `tombstone_section`.
+        tombstone_tick: int64[tombstones]
     """
 
     tick: int
@@ -63,9 +63,9 @@ class Snapshot(NamedTuple):
     reference_section: Ints
     attributes: Rows
     attribute_section: Ints
-    graves: Rows
-    grave_section: Ints
-    grave_tick: Ints
+    tombstones: Rows
+    tombstone_section: Ints
+    tombstone_tick: Ints
 
 
 class _Reader:
@@ -127,10 +127,10 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
     which = np.arange(section_count)
     reference_section = np.repeat(which, rows["references"])
     attribute_section = np.repeat(which, rows["attributes"])
-    grave_section = np.repeat(which, rows["gone"])
+    tombstone_section = np.repeat(which, rows["gone"])
     references = reader.take(schema.wire_record, len(reference_section))
     attributes = reader.take(schema.attribute_record, len(attribute_section))
-    graves = reader.take(TOMBSTONE, len(grave_section))
+    tombstones = reader.take(TOMBSTONE, len(tombstone_section))
     reader.finish()
     return Snapshot(
         tick=tick,
@@ -151,9 +151,9 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
         reference_section=reference_section,
         attributes=attributes,
         attribute_section=attribute_section,
-        graves=graves,
-        grave_section=grave_section,
-        grave_tick=tick - (tick - graves["tick"].astype(np.int64)) % (1 << 16),
+        tombstones=tombstones,
+        tombstone_section=tombstone_section,
+        tombstone_tick=tick - (tick - tombstones["tick"].astype(np.int64)) % (1 << 16),
     )
 
 

@@ -129,8 +129,8 @@ class Changes(NamedTuple):
     references: Ints
     attribute: Ints
     attributes: Ints
-    grave: Ints
-    graves: Ints
+    tombstone: Ints
+    tombstones: Ints
 
 
 class Members(NamedTuple):
@@ -144,7 +144,7 @@ class Members(NamedTuple):
 class CellStream:
     """What changed in every cell of a world, for any number of receivers.
 
-    Each tick: `bury` who left a cell, then `publish` who is where, then ask.
+    Each tick: `note_left` who left a cell, then `publish` who is where, then ask.
 
     Attributes:
         schema: of the records.
@@ -158,9 +158,9 @@ class CellStream:
         self._group_count = 0
         self._references = empty(schema.wire_record)
         self._attributes = empty(schema.attribute_record)
-        self._graves = empty(TOMBSTONE)
-        self._newest: Ints = self._graves.newest
-        self._buried: list[tuple[Ints, Ints, Rows]] = []
+        self._tombstones = empty(TOMBSTONE)
+        self._newest: Ints = self._tombstones.newest
+        self._left: list[tuple[Ints, Ints, Rows]] = []
         self._members: dict[int, Members] = {}
 
     @property
@@ -174,9 +174,9 @@ class CellStream:
         return self._attributes.rows
 
     @property
-    def graves(self) -> Rows:
+    def tombstones(self) -> Rows:
         """`TOMBSTONE`[n] as `Changes` counts them."""
-        return self._graves.rows
+        return self._tombstones.rows
 
     def reserve(self, group_count: int) -> None:
         """Answer for groups below this number even if nobody was ever in them."""
@@ -185,10 +185,10 @@ class CellStream:
         self._group_count = group_count
         self._references = self._references.widened(group_count)
         self._attributes = self._attributes.widened(group_count)
-        self._graves = self._graves.widened(group_count)
+        self._tombstones = self._tombstones.widened(group_count)
         self._sum_up()
 
-    def bury(
+    def note_left(
         self,
         tick: int,
         net_id: NDArray[np.uint32],
@@ -210,7 +210,7 @@ class CellStream:
         rows["id"], rows["tick"], rows["flags"] = net_id, tick % (1 << 16), moved
         groups = np.asarray(group, dtype=np.int64)
         self.reserve(int(groups.max()) + 1)
-        self._buried.append((groups, np.full(len(rows), tick, dtype=np.int64), rows))
+        self._left.append((groups, np.full(len(rows), tick, dtype=np.int64), rows))
 
     def publish(
         self,
@@ -248,24 +248,24 @@ class CellStream:
         self._members.clear()
         self._references = arranged(groups, changed, wire, self._group_count)
         self._attributes = arranged(groups, attributes_changed, attributes, self._group_count)
-        if self._buried:
-            group_of, at, rows = zip(*self._buried, strict=True)
-            self._buried.clear()
-            self._graves = self._graves.joined(
+        if self._left:
+            group_of, at, rows = zip(*self._left, strict=True)
+            self._left.clear()
+            self._tombstones = self._tombstones.joined(
                 np.concatenate(group_of), np.concatenate(at), np.concatenate(rows)
             )
         if tick % _PRUNE_TICKS == 0:
-            self._graves = self._graves.kept(
-                self._graves.ticks() > tick - self.rules.streams.tombstone_ticks
+            self._tombstones = self._tombstones.kept(
+                self._tombstones.ticks() > tick - self.rules.streams.tombstone_ticks
             )
         self._sum_up()
 
     def forget(self, groups: NDArray[np.int32]) -> None:
         """Drop the tombstones of groups that will serve another sector; before `publish`."""
-        newest = self._graves.newest.copy()
+        newest = self._tombstones.newest.copy()
         newest[groups] = -1
-        graves = self._graves.kept(~np.isin(self._graves.groups(), groups))
-        self._graves = graves._replace(newest=newest)
+        tombstones = self._tombstones.kept(~np.isin(self._tombstones.groups(), groups))
+        self._tombstones = tombstones._replace(newest=newest)
 
     def newest_of(self, group: NDArray[Any]) -> Ints:
         """Tick of the newest change of groups, -1 for none and for group -1; any shape."""
@@ -283,7 +283,7 @@ class CellStream:
         return Changes(
             *self._references.prefix(groups, since),
             *self._attributes.prefix(groups, since),
-            *self._graves.prefix(groups, np.where(since < 0, TICK_MAX, since)),
+            *self._tombstones.prefix(groups, np.where(since < 0, TICK_MAX, since)),
         )
 
     def members(self, group: int) -> Members:
@@ -299,12 +299,12 @@ class CellStream:
             self._members[group] = known
         return known
 
-    def graves_of(self, group: int, net_id: NDArray[np.uint32]) -> Rows:
+    def tombstones_of(self, group: int, net_id: NDArray[np.uint32]) -> Rows:
         """The newest tombstones in a group of those ids that have one, `TOMBSTONE`[n]."""
-        rows = self._graves.rows[self._graves.rows_of(group)]
+        rows = self._tombstones.rows[self._tombstones.rows_of(group)]
         rows = rows[np.isin(rows["id"], net_id)]
         return rows[np.unique(rows["id"], return_index=True)[1]]
 
     def _sum_up(self) -> None:
         newest = np.maximum(self._references.newest, self._attributes.newest)
-        self._newest = np.maximum(newest, self._graves.newest)
+        self._newest = np.maximum(newest, self._tombstones.newest)

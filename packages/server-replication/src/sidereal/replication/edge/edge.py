@@ -57,7 +57,7 @@ class Edge:
             group: int32[n], the cell each was known in.
             tick: when.
         """
-        self._stream.bury(tick, net_id, group, np.zeros(len(net_id), np.bool_))
+        self._stream.note_left(tick, net_id, group, np.zeros(len(net_id), np.bool_))
 
     def forget(self, group: np.ndarray) -> None:
         """Forget cells of sectors that are no more, int32[n]."""
@@ -69,7 +69,7 @@ class Edge:
         moved = self._world.tell(present)
         if len(moved.net_id):
             everyone = np.ones(len(moved.net_id), np.bool_)
-            self._stream.bury(tick, moved.net_id, moved.group, everyone)
+            self._stream.note_left(tick, moved.net_id, moved.group, everyone)
         slots = present.slots
         self._stream.publish(
             tick,

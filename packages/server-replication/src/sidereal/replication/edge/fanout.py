@@ -35,7 +35,7 @@ from sidereal.protocol.state.stream import (
     CellStream,
 )
 from sidereal.replication.edge.cutting import Cut, cut_datagrams, offsets, ranges
-from sidereal.replication.edge.in_flight import TAG_BITS, Receipts, Sent
+from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
 from sidereal.replication.edge.sections import Layout, Sections
 from sidereal.replication.edge.transfer import Scope, Transfer
 from sidereal.replication.edge.windows import Windows
@@ -98,7 +98,7 @@ class Fanout:
         self._layout = Layout(schema, rules)
         self._windows = Windows(rules, clients_max, limits.sectors_at_once)
         self._section_age_max = rules.streams.section_age_max
-        self._receipts = Receipts(rules.streams.reorder_ticks)
+        self._in_flight = InFlight(rules.streams.reorder_ticks)
         self._transfers: dict[tuple[int, int], Transfer] = {}
         self._acks: list[Sequence[int]] = []
         self._collected = -1
@@ -172,14 +172,14 @@ class Fanout:
     def _apply_acks(self, tick: int) -> None:
         tags = np.fromiter(chain.from_iterable(self._acks), np.int64)
         self._acks.clear()
-        self._receipts.expire(tick)
-        for receipt in self._receipts.take(tags):
-            self._windows.advance(receipt.clients, receipt.columns, receipt.tick)
-            for transfer, part in receipt.lasting:
+        self._in_flight.expire(tick)
+        for arrived in self._in_flight.take(tags):
+            self._windows.advance(arrived.clients, arrived.columns, arrived.tick)
+            for transfer, part in arrived.lasting:
                 transfer.acked(part)
                 if transfer.done and self._is_current(transfer):
                     self._finish(transfer)
-        self._counts["late_acks"] = self._receipts.late
+        self._counts["late_acks"] = self._in_flight.late
 
     def _finish(self, transfer: Transfer) -> None:
         key = transfer.client, transfer.column
@@ -326,7 +326,7 @@ class Fanout:
             sections.column[begins],
             {len(cut.row) + at: (transfer, part) for at, (_, transfer, part) in enumerate(chosen)},
         )
-        self._receipts.record(self._stream.tick, sent)
+        self._in_flight.record(self._stream.tick, sent)
 
     def _heads(
         self,

@@ -21,13 +21,13 @@ TAG_BITS: Final = 20
 assert 1 << TAG_BITS > CLIENT_SLOTS_MAX * SNAPSHOT_DATAGRAMS_MAX
 
 
-class Receipt(NamedTuple):
-    """What acked datagrams of one tick mean.
+class Arrived(NamedTuple):
+    """What clients know by the acks of one tick's datagrams.
 
     Attributes:
-        tick: up to which...
-        clients: int64[n], ...these have...
-        columns: int64[n], ...these cells; pairs may repeat.
+        tick: up to which the cells are known.
+        clients: int64[n], rows of clients.
+        columns: int64[n], the cell that each of them knows; pairs may repeat.
         lasting: parts of transfers that arrived.
     """
 
@@ -72,7 +72,7 @@ class Sent:
         self.lasting = lasting
         self._arrived: NDArray[np.bool_] = np.zeros(len(client), np.bool_)
 
-    def take(self, tick: int, datagrams: Ints) -> Receipt:
+    def take(self, tick: int, datagrams: Ints) -> Arrived:
         """Note arrivals; one that is noted already means nothing more."""
         datagrams = datagrams[(datagrams < len(self.client))]
         datagrams = np.unique(datagrams[~self._arrived[datagrams]])
@@ -91,10 +91,10 @@ class Sent:
         lasting = []
         if self.lasting:
             lasting = [self.lasting[at] for at in datagrams.tolist() if at in self.lasting]
-        return Receipt(tick, clients, columns, lasting)
+        return Arrived(tick, clients, columns, lasting)
 
 
-class Receipts:
+class InFlight:
     """Records of the ticks whose acks still count.
 
     Attributes:
@@ -118,7 +118,7 @@ class Receipts:
                 break
             del self._sent[oldest]
 
-    def take(self, tags: Ints) -> Iterator[Receipt]:
+    def take(self, tags: Ints) -> Iterator[Arrived]:
         """Work out what acks mean, tick by tick."""
         ticks, datagrams = tags >> TAG_BITS, tags & ((1 << TAG_BITS) - 1)
         for tick in np.unique(ticks).tolist():

@@ -95,7 +95,7 @@ class Layout:
         size = SECTION.itemsize + np.where(parts > 1, EXTENT.itemsize, 0)
         size += changes.references * self._reference_size
         size += changes.attributes * self._attribute_size
-        size += changes.graves * TOMBSTONE.itemsize
+        size += changes.tombstones * TOMBSTONE.itemsize
         return Sections(row, column, since, part, parts, size, changes)
 
     def parts_of(self, sections: Sections) -> Ints:
@@ -138,7 +138,7 @@ class Layout:
         heads["age"] = np.where(whole, 0, stream.tick - sections.since)
         heads["references"] = changes.references
         heads["attributes"] = changes.attributes
-        heads["gone"] = changes.graves
+        heads["gone"] = changes.tombstones
         extents = np.zeros(np.count_nonzero(partial), EXTENT)
         extents["part"], extents["parts"] = sections.part[partial], sections.parts[partial]
         pieces = [
@@ -146,7 +146,7 @@ class Layout:
             (extents, partial.astype(np.int64)),
             (_gather(stream.references, changes[0:2]), changes.references),
             (_gather(stream.attributes, changes[2:4]), changes.attributes),
-            (_gather(stream.graves, changes[4:6]), changes.graves),
+            (_gather(stream.tombstones, changes[4:6]), changes.tombstones),
         ]
         # In most ticks at least one kind of row has nothing for anybody: it is left out.
         told = [_slices(rows, count, cut) for rows, count in pieces if len(rows)]

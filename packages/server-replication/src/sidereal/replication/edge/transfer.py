@@ -30,13 +30,13 @@ class Scope(NamedTuple):
 
     references: slice
     attributes: slice
-    graves: slice
+    tombstones: slice
 
 
 class _Part(NamedTuple):
     reference_ids: NDArray[np.uint32]
     attribute_ids: NDArray[np.uint32]
-    graves: Rows
+    tombstones: Rows
 
 
 class Transfer:
@@ -103,10 +103,10 @@ class Transfer:
         reference, stayed = _find(members.net_id, chosen.reference_ids)
         attribute, kept = _find(members.net_id, chosen.attribute_ids)
         left = np.union1d(chosen.reference_ids[~stayed], chosen.attribute_ids[~kept])
-        graves = [chosen.graves]
+        tombstones = [chosen.tombstones]
         if len(left):
-            graves.append(stream.graves_of(self.group, left))
-        gone = np.concatenate(graves)
+            tombstones.append(stream.tombstones_of(self.group, left))
+        gone = np.concatenate(tombstones)
         section = np.zeros((), SECTION)
         section["column"] = self.column
         section["flags"] = PARTIAL | LASTING | (REPLACE if self.since < 0 else 0)
@@ -141,7 +141,7 @@ def _find(
 def _share_out(stream: CellStream, scope: Scope, room: int) -> list[_Part]:
     references = stream.references[scope.references]
     attributes = stream.attributes[scope.attributes]
-    graves = stream.graves[scope.graves]
+    tombstones = stream.tombstones[scope.tombstones]
     ids = np.union1d(references["id"], attributes["id"])
     moves, describes = np.isin(ids, references["id"]), np.isin(ids, attributes["id"])
     cost = moves * references.itemsize + describes * attributes.itemsize
@@ -150,12 +150,12 @@ def _share_out(stream: CellStream, scope: Scope, room: int) -> list[_Part]:
     span = room - references.itemsize - attributes.itemsize
     part_of = before // span
     parts = [
-        _Part(ids[mine & moves], ids[mine & describes], graves[:0])
+        _Part(ids[mine & moves], ids[mine & describes], tombstones[:0])
         for mine in (part_of == part for part in range(int(part_of.max(initial=-1)) + 1))
     ]
-    most = room // graves.itemsize
+    most = room // tombstones.itemsize
     parts += [
-        _Part(ids[:0], ids[:0], graves[first : first + most])
-        for first in range(0, len(graves), most)
+        _Part(ids[:0], ids[:0], tombstones[first : first + most])
+        for first in range(0, len(tombstones), most)
     ]
     return parts
