@@ -189,7 +189,7 @@ def run_client(body: bytes) -> None:
 
 
 def client_seeds() -> Iterator[bytes]:
-    welcome, refused, assigned, leases, chat, notice = (
+    welcome, refused, assigned, leases, chat, notice, _ = (
         (PlayerChannel.COMMAND, message) for message in server_messages()
     )
     leases = (PlayerChannel.LEASES, leases[1])

@@ -24,6 +24,7 @@ from sidereal.protocol.message.player import (
     Notice,
     Refused,
     Role,
+    Standstill,
     Welcome,
 )
 from sidereal.protocol.message.shard import (
@@ -113,6 +114,7 @@ def server_messages() -> list[bytes]:
             Leases(5, -1, 2, 4, np.array([(-4, 4, 1), (0, 0, 2)], codec.HOLDER_ROW).tobytes()),
             Chat("hello", "Ada"),
             Notice("wait a moment"),
+            Standstill(7),
         )
     ]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sidereal.client.limits import LIMITS
 from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shardlink import BARRED_S
-from sidereal.replication.ownership.answers import ANSWER_WITHIN_S
 
 from .troupe import RULES, SIZE, ScriptedShard, Troupe, rocks
 
-ANSWER_TICKS = round(ANSWER_WITHIN_S / RULES.tick_s)
+ANSWER_TICKS = round(LIMITS.ownership.answer_within_s / RULES.tick_s)
 
 
 def lone_pilot() -> tuple[Troupe, ScriptedShard]:
@@ -40,7 +40,7 @@ def test_answers_to_inputs_that_nobody_sent_are_none() -> None:
     troupe, shard = lone_pilot()
     pilot = troupe.peers[1]
     shard.answers = False
-    absurd = dict.fromkeys(shard.bodies, 10 * LIMITS.inputs)
+    absurd = dict.fromkeys(shard.bodies, 10 * INPUTS_UNANSWERED_MAX)
 
     def lie() -> None:
         for net_id in absurd:

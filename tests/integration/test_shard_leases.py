@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from sidereal.protocol.errors import CloseReason
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shardlink import ADOPT_WITHIN_S, SHARD_SILENCE_S
-from sidereal.replication.links.shardsender import ADOPT_ROWS_PER_S, ADOPTING_ROWS_MAX
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 
 from .troupe import RULES, SIZE, Troupe, rocks
 
-PER_TICK = int(ADOPT_ROWS_PER_S * RULES.tick_s)
+PER_TICK = int(LIMITS.ownership.adopt_rows_per_s * RULES.tick_s)
 MANY = 12_000
 
 
@@ -30,7 +30,7 @@ def test_a_shard_that_adopts_slowly_is_given_no_more_than_it_takes() -> None:
     shard = troupe.shard("shard-1")
     shard.adopts = False
     troupe.run(40)
-    assert len(shard.bodies) <= ADOPTING_ROWS_MAX + 3 * PER_TICK
+    assert len(shard.bodies) <= LIMITS.ownership.adopting_rows + 3 * PER_TICK
     assert troupe.core.mesh.waiting == MANY - len(shard.bodies)
 
 

@@ -207,12 +207,38 @@ def failed_writes_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WriteBehind, "failed", WriteBehind.committed)
 
 
+def two_shards_of_a_name(patch: pytest.MonkeyPatch) -> None:
+    """A newer session gets the id of an older one of its name, which goes on as well."""
+    patch.setattr(ShardLink, "_replace", lambda *_: None)
+
+
+def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
+    """Entities are taken from their owner before a new one has room for them."""
+    wait = Mesh._wait_for_room
+
+    def hasty(self: Any, changes: Handovers) -> Handovers:
+        chosen = wait(self, changes)
+        waits = ~np.isin(changes.slots, chosen.slots)
+        columns = self._world.columns
+        for shard in self._shards.shards:
+            slots = changes.slots[waits & (changes.before == shard.shard)]
+            epoch = columns.epoch[slots].astype(np.int64) + 1
+            self._shards.send_release(shard, columns.net_id[slots], epoch, 0)
+        return chosen
+
+    patch.setattr(Mesh, "_wait_for_room", hasty)
+
+
 def any_plan(plan: Plan) -> bool:
     return True
 
 
 def with_loss(plan: Plan) -> bool:
     return plan.link.loss > 0.1
+
+
+def slowly_adopting(plan: Plan) -> bool:
+    return plan.adopt_rows_per_s < 100 and Kind.SHARD_JOINS in plan.kinds
 
 
 def with_fault(kind: Kind) -> Callable[[Plan], bool]:
@@ -238,6 +264,8 @@ MUTANTS: Final[tuple[tuple[Plant, tuple[str, ...], Callable[[Plan], bool]], ...]
     (owners_change_in_secret, ("ReplicasConverge",), any_plan),
     (controls_are_applied_again, ("Continuity",), any_plan),
     (adopted_where_they_were, ("Continuity", "ShardsConverge"), any_plan),
+    (two_shards_of_a_name, ("OneOwner",), with_fault(Kind.SHARD_DOUBLED)),
+    (who_waits_is_released, ("OneOwner",), slowly_adopting),
     (failed_writes_are_forgotten, ("StoreConverges",), with_fault(Kind.STORE_FAILS)),
 )
 """What is planted, who may find it, and the plans in which it makes a difference."""

@@ -27,6 +27,7 @@ from sidereal.protocol.message.player import (
     PlayerChannel,
     Refused,
     Role,
+    Standstill,
     Welcome,
 )
 from sidereal.protocol.message.shard import (
@@ -65,6 +66,7 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_server_untrusted, PlayerChannel.LEASES, Leases(1, 0, -1, 4, b"")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Chat("hello", "Ada")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
+    (decode_server_untrusted, PlayerChannel.COMMAND, Standstill(7)),
     (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"")),
     (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH, 1, 2)),
     (decode_shard_untrusted, ShardChannel.LEASE, Farewell()),

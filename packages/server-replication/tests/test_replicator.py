@@ -41,6 +41,7 @@ from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.fleet import LATE_TICKS
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.limits import Limits
 from sidereal.replication.links.playerlink import JOINS_PER_TICK_MAX
 from sidereal.replication.links.players import Phase
 from sidereal.replication.replicator import Keys, Replicator
@@ -71,6 +72,7 @@ class Cast:
             entropy=self.entropy,
             rng=rng,
             now=self.now,
+            limits=Limits(standstill_after_s=1e6),
         )
         # New ships begin beside it, far from where nobody looks.
         self.core.create(make_ship(BASE_SCHEMA, "wreck", 5000.0, 5000.0, 0.0, 0))

@@ -203,6 +203,7 @@ CLIENT_LINK: Final[Link] = {
     7: Kind("Leases", "←", 3, SQUARE),
     8: Kind("Chat", "↔", 2, {"text": text(0, 240), "sender": text(0, 24)}, left_out=("",)),
     9: Kind("Notice", "←", 2, {"text": text(0, 1000)}),
+    10: Kind("Standstill", "←", 2, {"tick": U32}),
 }
 SHARD_LINK: Final[Link] = {
     32: Kind("ShardHello", "→", 4, SHARD_HELLO),

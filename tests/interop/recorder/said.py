@@ -116,6 +116,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Leases: ("tick", "x", "y", "radius", "holders"),
     player.Chat: ("text", "sender"),
     player.Notice: ("text",),
+    player.Standstill: ("tick",),
     shard.ShardHello: ("schema_hash", "name", "incarnation", "session", "pid"),
     shard.ShardWelcome: ("shard", "rules", "tick"),
     shard.Grant: _CHANGE,

@@ -21,6 +21,7 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.game.ships import Ships
@@ -66,7 +67,10 @@ CROWDS: Final = ((1280.0, 1088.0, 8), (1344.0, 1088.0, 6))
 """Cells full of asteroids: a corner, and how many along an edge. The first is told over
 several ticks, the second in one, but in parts."""
 
-JOIN_S, SECOND_JOINS_S, OTHER_LEAVES_S, SHUT_DOWN_S, END_S = 0.5, 2.5, 2.375, 7.0, 8.5
+SHARDS_LEAVE_S = 6.25
+"""Then nobody simulates the world, and it stands still until the server ends."""
+
+JOIN_S, SECOND_JOINS_S, OTHER_LEAVES_S, SHUT_DOWN_S, END_S = 0.5, 2.5, 2.375, 7.125, 8.5
 PARTS: Final = (
     (1.0, Button.THRUST),
     (3.5, Button(0)),
@@ -131,6 +135,7 @@ class World:
             entropy=self._entropy,
             rng=rng,
             now=0.0,
+            limits=Limits(standstill_after_s=0.25),
         )
         self._populate()
         token = self._issue_token(7)
@@ -223,7 +228,7 @@ class World:
         ticked = shard.tick != tick and shard.serving
         if ticked and shard.tick % VIEW_EVERY_TICKS == 0 and address == FIRST:
             self.shard.view(CLIENT, self._simulated(shard), now)
-        if now == SHUT_DOWN_S + 0.5:
+        if now == SHARDS_LEAVE_S:
             self._send(address, shard.close(now))
 
     def _run_pilot(self, step: int) -> None:

@@ -50,6 +50,7 @@ from sidereal.protocol.message.player import (
     PlayerChannel,
     Refused,
     ServerMessage,
+    Standstill,
     Welcome,
 )
 from sidereal.protocol.rules import Rules, check_rules
@@ -327,6 +328,10 @@ class Client:
                 self._events.add(events.ChatLine(sender, text))
             case Notice(text=text):
                 self._events.add(events.NoticeLine(text))
+            case Standstill(tick=tick):
+                self._clock.stand_still(tick)
+                if self._clock.stands_still:
+                    self._ship.stand_still(now)
             case _:
                 assert_never(message)
 
@@ -361,6 +366,8 @@ class Client:
         applied = self._reader.apply_untrusted(message, now)
         if applied.tick > self._clock.newest_tick:
             self._clock.observe(applied.tick, now)
+            if not self._clock.stands_still:
+                self._ship.go_on(now)
             self._reader.expire(applied.tick)
             self._traffic.snapshots += 1
             self.snapshot_at = now

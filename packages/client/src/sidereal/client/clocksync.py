@@ -34,6 +34,7 @@ class ClockSync:
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
         self._newest_tick = -1
+        self._stands_at: int | None = None
         self._offset_s: float | None = None
         self._offset_at = 0.0
         self._target_s = 0.0
@@ -51,6 +52,9 @@ class ClockSync:
         if tick <= self._newest_tick:
             return
         self._newest_tick = tick
+        if self._stands_at is not None and tick > self._stands_at:
+            # It goes on, as late as it stood still.
+            self._stands_at = self._offset_s = None
         sample_s = now - tick * self._tick_s
         if self._offset_s is None or sample_s < self._offset(now) - STEP_S:
             self._offset_s = self._target_s = self._least_s = sample_s
@@ -68,6 +72,16 @@ class ClockSync:
         if self._target_s > self._offset_s + STEP_S:
             self._offset_s = self._target_s
 
+    def stand_still(self, tick: int) -> None:
+        """Stop at a tick until a snapshot of a later one comes; the server said that it has."""
+        if tick >= self._newest_tick:
+            self._stands_at = tick
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the server's clock has stopped."""
+        return self._stands_at is not None
+
     def server_tick(self, now: float) -> float:
         """Tick the server is at, as seen through the fastest path; 0 before any snapshot.
 
@@ -75,7 +89,8 @@ class ClockSync:
         """
         if self._offset_s is None:
             return 0.0
-        return (now - self._offset(now)) / self._tick_s
+        tick = (now - self._offset(now)) / self._tick_s
+        return tick if self._stands_at is None else min(tick, float(self._stands_at))
 
     def _offset(self, now: float) -> float:
         assert self._offset_s is not None

@@ -74,6 +74,10 @@ class Inputs:
         """When the next input is due."""
         return self._first_at + self._index * self._tick_s
 
+    def go_on(self, now: float) -> None:
+        """Make the next input now: time has passed for which none was due."""
+        self._first_at = now - self._index * self._tick_s
+
     def press(self, buttons: int, now: float, tapped: int = 0) -> list[Input]:
         """Make the inputs that are due; after a long stall only the newest few.
 

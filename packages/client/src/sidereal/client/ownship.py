@@ -34,6 +34,7 @@ class OwnShip:
         self._predict, self._phase = predict, phase
         self._rules = Rules()
         self._told_tick = -1
+        self._stood_at: float | None = None
 
     def join(self, rules: Rules) -> None:
         """Take over the rules of the world."""
@@ -55,11 +56,24 @@ class OwnShip:
 
     def next_timer(self) -> float | None:
         """When `press` is due, None without a ship."""
-        return None if self.inputs is None or not self.net_id else self.inputs.next_at
+        if self.inputs is None or not self.net_id or self._stood_at is not None:
+            return None
+        return self.inputs.next_at
+
+    def stand_still(self, now: float) -> None:
+        """Make no inputs and do not move: nobody simulates the world."""
+        if self._stood_at is None:
+            self._stood_at = now
+
+    def go_on(self, now: float) -> None:
+        """Fly again."""
+        if self._stood_at is not None and self.inputs is not None:
+            self.inputs.go_on(now)
+        self._stood_at = None
 
     def press(self, now: float) -> Controls | None:
         """Make the inputs that are due; returns what is to be sent."""
-        if self.inputs is None or not self.net_id:
+        if self.inputs is None or not self.net_id or self._stood_at is not None:
             return None
         pressed = self.inputs.press(self.keys.held, now, self.keys.tapped)
         if not pressed:
@@ -89,4 +103,6 @@ class OwnShip:
 
     def pose(self, now: float) -> ShipState | None:
         """Where the ship is to be drawn, None to draw it like any other."""
-        return None if self.prediction is None else self.prediction.pose(now)
+        if self.prediction is None:
+            return None
+        return self.prediction.pose(now if self._stood_at is None else self._stood_at)

@@ -63,10 +63,18 @@ class OwnershipLimits:
         lease_changes: changes of leases remembered for those who follow them; who has missed more
             looks at all leases anew.
         ghost_messages: messages of ghosts to one shard in one tick; the others wait.
+        adopt_rows_per_s: entities that a shard is given to adopt, if it keeps up: 31 µs each, a
+            quarter of its time.
+        adopting_rows: entities that a shard was given and has not adopted yet; then it is given no
+            more.
+        answer_within_s: how long a shard may leave the inputs of a pilot without an answer.
     """
 
     lease_changes: int = 1 << 14
     ghost_messages: int = 128
+    adopt_rows_per_s: int = 8000
+    adopting_rows: int = 2000
+    answer_within_s: float = 2.0
 
     def __post_init__(self) -> None:
         """Check them."""
@@ -114,10 +122,13 @@ class Limits:
     Attributes:
         ticks_catch_up: ticks run back to back after a stall; the rest is dropped and counted.
         notes: what happened and waits to be taken; the oldest are dropped.
+        standstill_after_s: without any shard for so long the tick counter stops: nothing is
+            extrapolated further.
     """
 
     ticks_catch_up: int = 5
     notes: int = 1000
+    standstill_after_s: float = 2.0
     world: WorldLimits = field(default_factory=WorldLimits)
     proposals: ProposalLimits = field(default_factory=ProposalLimits)
     ownership: OwnershipLimits = field(default_factory=OwnershipLimits)

@@ -49,6 +49,7 @@ from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.mesh import Mesh
+from sidereal.replication.standstill import WorldClock
 from sidereal.replication.ticks import Ticks
 from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
 
@@ -77,6 +78,7 @@ class Replicator:
 
     Attributes:
         tick: of the newest finished step.
+        clock: whether the world's ticks go on.
         ticks: when they are due.
         world: the committed truth.
         clients: the client endpoint.
@@ -144,10 +146,12 @@ class Replicator:
             schema,
             rules,
             now,
+            limits.ownership,
         )
         self.edge = Edge(self.world, stream, fanout, lease_views, self.clients)
         self.notes = Notes(limits.notes)
-        self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes)
+        self.clock = WorldClock(self.clients, self.notes, rules, limits)
+        self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, limits)
         self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
         self.ingest = Ingest(self.world, self.shards, self.mesh.inputs, limits.proposals)
         self.saving = WriteBehind(self.world)
@@ -247,6 +251,9 @@ class Replicator:
         self.ingest.commit(self.tick)
         self.mesh.change_shards(self.tick, now)
         self._change_players(now)
+        if self.clock.watch(len(self.shards.shards), self.tick):
+            self.tick -= 1
+            return
         present = self.world.present(self.tick)
         self._forget_empty_space(present)
         self.mesh.hand_over(present)
@@ -284,6 +291,8 @@ class Replicator:
                 reason=reason.name,
             )
         for player in attendance.joined:
+            if self.clock.stands_still:
+                self.clock.tell(player, self.tick)
             if player.role is Role.PLAYER:
                 self._board(player)
             self.notes.add(

@@ -114,7 +114,7 @@ class Service:
             why = database.reason or "it is slow"
             return False, f"nothing was saved for {self.saver.unsaved_s:.1f} s: {why}"
         if not len(self._core.shards.shards):
-            return False, "no shard is connected"
+            return False, "no shard is connected: the world stands still until one is back"
         return True, "ready"
 
     def status(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sidereal.protocol.message.player import (
     PlayerChannel,
     Refused,
     ServerMessage,
+    Standstill,
     Welcome,
 )
 from sidereal.protocol.message.shard import (
@@ -67,7 +68,7 @@ FROM_CLIENT: Final[Mapping[int, Any]] = {
 but packed columns; a message on another channel than its own is malformed. Likewise below."""
 
 FROM_SERVER: Final[Mapping[int, Any]] = {
-    PlayerChannel.COMMAND: Welcome | Refused | Assigned | Chat | Notice,
+    PlayerChannel.COMMAND: Welcome | Refused | Assigned | Chat | Notice | Standstill,
     PlayerChannel.LEASES: Leases,
 }
 """What the replication server sends a client."""

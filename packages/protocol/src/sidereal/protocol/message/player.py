@@ -152,8 +152,17 @@ class Notice(_Message, frozen=True, tag=9):
     text: Words
 
 
+class Standstill(_Message, frozen=True, tag=10):
+    """The world stands still after this tick: nobody simulates it. It goes on with the next tick.
+
+    Until a newer snapshot comes nothing is to be extrapolated beyond the tick.
+    """
+
+    tick: U32
+
+
 ClientMessage = Hello | Controls | LookAt | Chat
 """What a client may send."""
 
-ServerMessage = Welcome | Refused | Assigned | Leases | Chat | Notice
+ServerMessage = Welcome | Refused | Assigned | Leases | Chat | Notice | Standstill
 """What a client may be told."""

@@ -87,6 +87,7 @@ def describe_world(replicator: Replicator, board: Board) -> dict[str, Any]:
     return {
         "tick": replicator.tick,
         "tick_hz": replicator.rules.tick_hz,
+        "stands_still": replicator.clock.stands_still,
         "replication": _describe_replication(replicator, board),
         "shards": [
             _describe_shard(shard, replicator, present) for shard in replicator.shards.shards

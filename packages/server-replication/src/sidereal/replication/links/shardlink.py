@@ -39,6 +39,7 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RECORDS_HEADER, decode_record_message_untrusted
 from sidereal.protocol.state.schema import Schema
+from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
 
@@ -102,8 +103,15 @@ class ShardLink(ShardSender):
         dropped: what was not listened to, by reason.
     """
 
-    def __init__(self, endpoint: ServerEndpoint, schema: Schema, rules: Rules, now: float) -> None:
-        super().__init__(endpoint, rules)
+    def __init__(
+        self,
+        endpoint: ServerEndpoint,
+        schema: Schema,
+        rules: Rules,
+        now: float,
+        limits: OwnershipLimits = LIMITS.ownership,
+    ) -> None:
+        super().__init__(endpoint, rules, limits)
         self.dropped: Counter[str] = Counter()
         self._schema = schema
         self._inbox: list[tuple[int, ShardMessage]] = []

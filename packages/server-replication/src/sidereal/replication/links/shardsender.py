@@ -28,6 +28,7 @@ from sidereal.protocol.message.shard import (
     ShardChannel,
 )
 from sidereal.protocol.rules import Rules
+from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shards import Shard, Shards
 from sidereal.replication.ownership.leases import LeaseChange, lease_rows
 
@@ -36,12 +37,6 @@ ADOPT_ROWS_MAX: Final = 500
 
 ROWS_PER_MESSAGE_MAX: Final = 10_000
 """Rows per `Grant`, `Revoke` and `Release`: at most 140 kB."""
-
-ADOPT_ROWS_PER_S: Final = 8000
-"""Entities that a shard is given to adopt, if it keeps up: 31 µs each, a quarter of its time."""
-
-ADOPTING_ROWS_MAX: Final = 2000
-"""Entities that a shard was given and has not adopted yet; then it is given no more."""
 
 LINK_QUEUED_SIZE_MAX: Final = 2 << 20
 """Bytes on their way to a shard with which its outbox waits: an eighth of its channel's memory."""
@@ -58,15 +53,18 @@ class ShardSender:
         shards: those that have said hello.
     """
 
-    def __init__(self, endpoint: ServerEndpoint, rules: Rules) -> None:
+    def __init__(
+        self, endpoint: ServerEndpoint, rules: Rules, limits: OwnershipLimits = LIMITS.ownership
+    ) -> None:
         self.endpoint = endpoint
         self.shards = Shards()
         self._rules = rules
+        self._limits = limits
 
     def room_of(self, shard: Shard) -> int:
         """Tell how many entities a shard may be given in this tick."""
-        per_tick = max(1, int(ADOPT_ROWS_PER_S * self._rules.tick_s))
-        return max(0, min(per_tick, ADOPTING_ROWS_MAX - shard.adopting))
+        per_tick = max(1, int(self._limits.adopt_rows_per_s * self._rules.tick_s))
+        return max(0, min(per_tick, self._limits.adopting_rows - shard.adopting))
 
     def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
         """Tell shards which sectors they have got and lost; the losses first."""

@@ -2,7 +2,7 @@
 
 Theory of operation. Every row of a ship says which input of its pilot is the newest in it. While a
 pilot goes on sending inputs, that number must change; a shard that leaves it as it is for
-`ANSWER_WITHIN_S` does not simulate, whatever else it sends, and is fenced. It is not blamed for
+two seconds does not simulate, whatever else it sends, and is fenced. It is not blamed for
 what it can't answer: inputs count from when it owns the ship, only if more of them keep coming, and
 not while it waits for a clock of ours that stood still. Time is counted in ticks, which such a
 stall does not add to.
@@ -23,13 +23,11 @@ import numpy as np
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.world import World
-
-ANSWER_WITHIN_S: Final = 2.0
-"""How long a shard may leave the inputs of a pilot without an answer."""
 
 ASKED_SHARE: Final = 0.5
 """Share of the ticks of that time in which the pilot must have made a new input."""
@@ -58,7 +56,14 @@ class _Asked:
 class Answers:
     """What the pilots of one world wait for."""
 
-    def __init__(self, world: World, shards: ShardLink, clients: PlayerLink) -> None:
+    def __init__(
+        self,
+        world: World,
+        shards: ShardLink,
+        clients: PlayerLink,
+        limits: OwnershipLimits = LIMITS.ownership,
+    ) -> None:
+        self._within_ticks = math.ceil(limits.answer_within_s / world.rules.tick_s)
         self._world = world
         self._shards = shards
         self._clients = clients
@@ -104,5 +109,5 @@ class Answers:
         return PILOTS_MAX if shard.has_answered else max(0, 1 - self._waiting[shard.peer])
 
     def _is_overdue(self, asked: _Asked, newest: int, waited_ticks: int) -> bool:
-        ticks = math.ceil(ANSWER_WITHIN_S / self._world.rules.tick_s)
-        return waited_ticks >= ticks and newest - asked.newest >= ASKED_SHARE * ticks
+        asked_enough = newest - asked.newest >= ASKED_SHARE * self._within_ticks
+        return waited_ticks >= self._within_ticks and asked_enough

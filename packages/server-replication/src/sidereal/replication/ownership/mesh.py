@@ -15,6 +15,7 @@ from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.player import Controls
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX, Shard
@@ -48,13 +49,14 @@ class Mesh:
         shards: ShardLink,
         clients: PlayerLink,
         notes: Notes,
+        limits: Limits = LIMITS,
     ) -> None:
         self.leases = leases
         self.handovers = 0
         self.rebalanced = 0
         self.waiting = 0
         self.inputs = InputLog()
-        self._answers = Answers(world, shards, clients)
+        self._answers = Answers(world, shards, clients, limits.ownership)
         self._moved_from: dict[int, int] = {}
         self._world = world
         self._shards = shards

@@ -15,6 +15,7 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.fleet import ShipRequest
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.tools.simulate.memory import MemoryStore
 from sidereal.tools.simulate.network import Network
@@ -53,6 +54,7 @@ class Authority:
         shard_key: bytes,
         schema: Schema,
         rules: Rules,
+        limits: Limits,
     ) -> None:
         self.network = network
         self.store = MemoryStore(schema)
@@ -66,6 +68,7 @@ class Authority:
         self._client_key = b""
         self._schema = schema
         self._rules = rules
+        self._limits = limits
         self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
         self._term = 0
         self._writing: tuple[float, int, Batch] | None = None
@@ -86,6 +89,7 @@ class Authority:
             rng=self._rng,
             now=now + self._offset_s,
             tick=self.store.tick,
+            limits=self._limits,
         )
         saved = self.store.load_world()
         self.core.populate(saved.rows, saved.uuid)

@@ -17,6 +17,7 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.limits import Limits, OwnershipLimits
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
 from sidereal.tools.simulate import faults
@@ -101,6 +102,7 @@ class Cluster:
             shard_key=self._shard_key,
             schema=self.schema,
             rules=make_rules(plan.tick_hz, plan.sectors_per_side),
+            limits=Limits(ownership=OwnershipLimits(adopt_rows_per_s=plan.adopt_rows_per_s)),
         )
         world_rng = np.random.default_rng(world)
         belt = make_belt(self.schema, plan.sectors_per_side, plan.asteroids, world_rng)
@@ -108,7 +110,7 @@ class Cluster:
         self.authority.store.found(belt, uuids)
         self.authority.start(0.0)
         self.uuids = np.sort(uuids.view("S16"))
-        self.shards = [self._make_shard(number) for number in range(plan.shards)]
+        self.shards = [self._make_shard(number, number) for number in range(plan.shards)]
         self.clients = [
             self._make_client(number, Role.PLAYER if number < plan.pilots else Role.OBSERVER)
             for number in range(plan.pilots + plan.observers)
@@ -222,8 +224,9 @@ class Cluster:
             self.authority.kill()
         elif kind is Kind.STORE_FAILS:
             self.authority.store_fails_until = until
-        elif kind is Kind.SHARD_JOINS:
-            shard = self._make_shard(fault.target)
+        elif kind in (Kind.SHARD_JOINS, Kind.SHARD_DOUBLED):
+            host = len(self.shards)
+            shard = self._make_shard(fault.target, host)
             self.shards.append(shard)
             self._hosts[shard.host] = shard
             shard.start(fault.at)
@@ -256,10 +259,10 @@ class Cluster:
 
     # -- who takes part -----------------------------------------------------------------------
 
-    def _make_shard(self, number: int) -> ShardProcess:
+    def _make_shard(self, number: int, host: int) -> ShardProcess:
         return ShardProcess(
             f"shard-{number}",
-            f"198.51.100.{1 + number}",
+            f"198.51.100.{1 + host}",
             self.network,
             np.random.default_rng(next(self._spare)),
             key=self._shard_key,

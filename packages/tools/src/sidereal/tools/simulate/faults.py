@@ -33,6 +33,13 @@ BURST_SIZE_MAX: Final = 8.0
 """Datagrams a burst lasts on average, at most."""
 
 
+ADOPT_ROWS_PER_S: Final = (80, 400, 8000)
+"""Of the slowest a world of these sizes takes a second to change hands."""
+
+DOUBLED_SHARE: Final = 0.2
+"""Share of seeds in which a second process takes the name of a shard."""
+
+
 class Kind(enum.Enum):
     """What can happen to a process."""
 
@@ -46,6 +53,8 @@ class Kind(enum.Enum):
     """One more starts."""
     SHARD_LEAVES = "shard leaves"
     """It says farewell; `seconds` later another one starts under its name."""
+    SHARD_DOUBLED = "shard doubled"
+    """Another process starts under its name while it is there; the older one ends."""
     CLIENT_LEAVES = "client leaves"
     """It says goodbye, and comes back `seconds` later."""
     CLIENT_VANISHES = "client vanishes"
@@ -85,6 +94,7 @@ class Plan(NamedTuple):
         asteroids: in it.
         link: what all links are like until they heal.
         faults: in the order of time.
+        adopt_rows_per_s: entities that a shard is given to adopt, at most.
     """
 
     seed: int
@@ -96,6 +106,7 @@ class Plan(NamedTuple):
     asteroids: int
     link: LinkConfig
     faults: tuple[Fault, ...]
+    adopt_rows_per_s: int = 8000
 
     @property
     def lossy(self) -> bool:
@@ -128,7 +139,8 @@ class Plan(NamedTuple):
         link = self.link
         lines = [
             f"{self.shards} shards, {self.pilots} pilots, {self.observers} observers, "
-            f"{self.asteroids} asteroids in {self.sectors_per_side}² sectors",
+            f"{self.asteroids} asteroids in {self.sectors_per_side}² sectors, "
+            f"adopted at {self.adopt_rows_per_s} a second",
             f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f} "
             f"(correlation {link.jitter_correlation:.1f}), "
             f"loss {link.loss:.0%}, twice {link.duplication:.0%}, late {link.reordering:.0%}",
@@ -182,6 +194,11 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     loss, twice, late = (rng.random(3) < 0.7) * rng.uniform(0.0, (0.2, 0.15, 0.2))
     faults = _draw_faults(rng, shards, pilots + observers)
     bursts, burst_start, burst_size, correlation = rng.random(4).tolist()
+    pace = ADOPT_ROWS_PER_S[int(rng.integers(len(ADOPT_ROWS_PER_S)))]
+    doubled, at, target = rng.random(3).tolist()
+    if doubled < DOUBLED_SHARE:
+        double = Fault(CHAOS_FROM_S + at, Kind.SHARD_DOUBLED, int(target * shards), 0.0)
+        faults = tuple(sorted((*faults, double), key=lambda fault: fault.at))
     if calm:
         return Plan(
             seed,
@@ -193,6 +210,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
             asteroids,
             LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation),
             (),
+            pace,
         )
     link = LinkConfig(
         delay_s=delay_s,
@@ -205,7 +223,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         reordering=float(late),
         reordering_s=0.12,
     )
-    return Plan(seed, tick_hz, shards, pilots, observers, side, asteroids, link, faults)
+    return Plan(seed, tick_hz, shards, pilots, observers, side, asteroids, link, faults, pace)
 
 
 def _draw_faults(rng: np.random.Generator, shards: int, clients: int) -> tuple[Fault, ...]:

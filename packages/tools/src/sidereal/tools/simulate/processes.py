@@ -16,6 +16,7 @@ from sidereal.client.client import Client
 from sidereal.client.events import Ended, Lost
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
+from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.state.schema import Schema
@@ -189,7 +190,8 @@ class ShardProcess(Process):
             self.fallen.append(core.closed.name)
             self._send(core.close(local), now)
             self.kill()
-            self._start_at = now + RETRY_S
+            if core.closed is not CloseReason.LOGGED_IN_ELSEWHERE:
+                self._start_at = now + RETRY_S
             return
         self._send(core.turn(local), now)
 

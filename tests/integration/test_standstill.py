@@ -1,0 +1,156 @@
+"""A world that nobody simulates stops after two seconds, and goes on when a shard is back."""
+
+from __future__ import annotations
+
+from sidereal.client.client import Client
+from sidereal.client.events import NoticeLine
+from sidereal.client.statistics import Stage
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import UserData, encode_user_data
+from sidereal.protocol.message.player import Button, Role
+from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.links.shardlink import SHARD_SILENCE_S
+
+from .troupe import CLIENTS, RULES, WALL, Troupe, rocks
+
+HOME = Address("203.0.113.9", 5999)
+STOP_TICKS = round(LIMITS.standstill_after_s / RULES.tick_s)
+SILENCE_TICKS = round(SHARD_SILENCE_S / RULES.tick_s)
+
+
+class Watched(Troupe):
+    """A troupe, and a real client that flies."""
+
+    def __init__(self) -> None:
+        rows = rocks(3)
+        rows["vx"] = 20.0
+        super().__init__(rows)
+        self.notices: list[str] = []
+        self.present = True
+        self.client = self.sign_in()
+
+    def sign_in(self) -> Client:
+        token = generate_connect_token(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=bytes(32),
+            client_id=7,
+            server_addresses=[CLIENTS],
+            user_data=encode_user_data(UserData(0, Role.PLAYER, "real", self.entropy(16))),
+            expire_s=30,
+            timeout_s=3,
+            wall_now=WALL,
+            entropy=self.entropy,
+        )
+        return Client(
+            token, schema=BASE_SCHEMA, entropy=self.entropy, now=self.now, software="test"
+        )
+
+    def run(self, ticks: int, tick_s: float = RULES.tick_s) -> None:
+        for _ in range(ticks):
+            if self.present:
+                self.send(self.client.turn(self.now + tick_s))
+            super().run(1, tick_s)
+
+    def send(self, datagrams: list[tuple[bytes, Address]]) -> None:
+        sent = [(datagram, HOME) for datagram, _ in datagrams]
+        self.core.receive_clients(sent, self.now, WALL)
+
+    def _speak(self, outgoing):  # type: ignore[no-untyped-def]
+        for datagram, address in outgoing.clients:
+            if address == HOME:
+                self.client.receive_datagram(datagram, CLIENTS, self.now)
+        others = [entry for entry in outgoing.clients if entry[1] != HOME]
+        super()._speak(outgoing._replace(clients=others))
+        while (event := self.client.next_event()) is not None:
+            if isinstance(event, NoticeLine):
+                self.notices.append(event.text)
+
+
+def flying() -> Watched:
+    troupe = Watched()
+    troupe.shard("shard-1", ticks=10)
+    troupe.client.hold(Button.THRUST)
+    troupe.run(30)
+    assert troupe.client.stage is Stage.JOINED
+    assert troupe.client.net_id
+    return troupe
+
+
+def test_the_clock_stops_two_seconds_after_the_last_shard_has_gone() -> None:
+    troupe = flying()
+    troupe.peers[0].say_farewell()  # type: ignore[attr-defined]
+    troupe.run(1)
+    gone_at = troupe.core.tick
+    assert len(troupe.core.shards.shards) == 0
+    troupe.run(200)
+    assert troupe.core.tick == gone_at + STOP_TICKS - 1
+    assert "no shard server is connected" in troupe.notices[-1]
+
+
+def test_the_picture_stops_with_it() -> None:
+    troupe = flying()
+    troupe.peers[0].silent = True
+    troupe.run(SILENCE_TICKS + STOP_TICKS + 4)
+    made = troupe.client.statistics().inputs
+    before = troupe.client.view(troupe.now)
+    troupe.run(100)
+    after = troupe.client.view(troupe.now)
+    assert before.own >= 0
+    assert (before.x.tolist(), before.y.tolist()) == (after.x.tolist(), after.y.tolist())
+    assert troupe.client.statistics().inputs == made
+    assert troupe.client.stage is Stage.JOINED
+
+
+def test_it_goes_on_with_the_next_tick_when_a_shard_is_back() -> None:
+    troupe = flying()
+    troupe.peers[0].silent = True
+    troupe.run(SILENCE_TICKS + STOP_TICKS + 100)
+    stopped = troupe.core.tick
+    back = troupe.shard("shard-1", ticks=0)
+    ticks = 0
+    while troupe.core.tick == stopped:
+        troupe.run(1)
+        ticks += 1
+    assert ticks <= 4
+    assert troupe.core.tick == stopped + 1
+    troupe.run(20)
+    assert back.closed is None
+    assert set(troupe.owners()) == {back.number}
+    assert troupe.core.tick == stopped + 21
+    assert "goes on" in troupe.notices[-1]
+    made = troupe.client.statistics().inputs
+    view = troupe.client.view(troupe.now)
+    troupe.run(20)
+    assert troupe.client.statistics().inputs == made + 20
+    assert troupe.client.statistics().inputs_skipped == 0
+    assert troupe.client.view(troupe.now).x.tolist() != view.x.tolist()
+    # Its clock is the server's again, not late by as long as the world stood still.
+    newest = troupe.client.statistics().newest_tick
+    assert newest == troupe.core.tick
+
+
+def test_who_comes_meanwhile_is_told_and_sees_the_world_when_it_goes_on() -> None:
+    troupe = Watched()
+    troupe.present = False
+    troupe.run(STOP_TICKS + 20)
+    assert troupe.core.tick == STOP_TICKS
+    troupe.present, troupe.client = True, troupe.sign_in()
+    troupe.run(20)
+    assert "no shard server is connected" in troupe.notices[-1]
+    assert troupe.client.statistics().snapshots == 0
+    troupe.shard("shard-1", ticks=20)
+    assert troupe.client.statistics().snapshots > 5
+    assert troupe.client.net_id
+
+
+def test_who_leaves_while_it_stands_still_leaves() -> None:
+    troupe = flying()
+    troupe.peers[0].silent = True
+    troupe.run(SILENCE_TICKS + STOP_TICKS + 4)
+    entities = len(troupe.core.world.columns)
+    troupe.send(troupe.client.leave(troupe.now))
+    troupe.run(4)
+    assert len(troupe.core.world.columns) == entities - 1
+    assert troupe.core.clock.stands_still
