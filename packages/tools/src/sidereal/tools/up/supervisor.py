@@ -14,7 +14,7 @@ import os
 import secrets
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -124,7 +124,7 @@ class Supervisor:
                     **self._secret,
                     **self._sight,
                     DATABASE: self._config.database,
-                    SUPERVISOR: self._token,
+                    **self._token,
                 },
                 title="the replication server",
                 spoke=self._learn_endpoints,
@@ -163,8 +163,15 @@ class Supervisor:
 
     # -- servers ------------------------------------------------------------------------------
 
-    def _make_child(self, name: str, arguments: list[str], *rest: Any, **options: Any) -> Child:
-        return self._children.setdefault(name, Child(name, arguments, *rest, **options))
+    def _make_child(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Child:
+        child = self._children[name] = Child(name, arguments, environment, **options)
+        return child
 
     def _learn_endpoints(self, line: str) -> None:
         """Take in where the server listens; when it is started again it will listen there too."""
