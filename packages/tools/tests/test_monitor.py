@@ -239,7 +239,7 @@ def test_every_screen_fills_its_terminal_exactly(screen: Screen, size: tuple[int
     ("screen", "words"),
     [
         (Screen.OVERVIEW, ["sectors by owner", "what a player sees", "processor", "client joined"]),
-        (Screen.SHARDS, ["S1 shard-1", "guests", "late ticks", "step p99"]),
+        (Screen.SHARDS, ["S1 shard-1", "guests", "late ticks", "step p99", "4711"]),
         (Screen.SECTORS, ["owner", "epoch", "S2 shard-2", "held"]),
         (Screen.HANDOVERS, ["entities handed over", "stale epoch 3", "nothing yet"]),
         (Screen.CLIENTS, ["bot-0001", "player", "joined", "rtt ms"]),

@@ -75,6 +75,7 @@ SHARD_COLUMNS: Final = (
     Column("own MB", True, 7),
     Column("late ticks", True, 8),
     Column("dropped", True, 9),
+    Column("pid", True, 10),
 )
 SECTOR_COLUMNS: Final = (
     Column("sector"),
@@ -195,6 +196,7 @@ def _shard_rows(picture: Picture) -> list[Row]:
             _count(shard["private_mb"], style),
             _count(late, marks.DIM if lost else marks.judge(late, 4, 20)),
             _count(dropped, marks.WARN if dropped else marks.DIM),
+            Cell(marks.say(str(shard["pid"]), style), shard["pid"]),
         )
         rows.append(Row(shard["id"], cells))
     return rows

@@ -183,12 +183,15 @@ def shard_lines(picture: Picture, shard: Mapping[str, Any], width: int, height: 
     high = budget if not known or max(known) > budget / 4 else budget / 4
     room = max(10, width - LABEL_WIDTH)
     words = f"step p99, full height {high:g} ms, tick {budget:g} ms"
-    lines = [_line("sectors", marks.say(where or "none", marks.PLAIN if where else marks.DIM))]
+    lines = [
+        _line("process", marks.say(str(shard["pid"]))),
+        _line("sectors", marks.say(where or "none", marks.PLAIN if where else marks.DIM)),
+    ]
     for name, label, top in (("entities", "entities", None), ("cpu_percent", "cpu 0-100", 100.0)):
         line = marks.sparkline(curves.get(f"{name}.{number}", ()), room, high=top)
         lines.append(_line(label, line))
     lines.append(marks.say(words, marks.DIM))
-    return [*lines, *marks.chart(steps, width, max(1, height - 4), high=high, bad=budget)]
+    return [*lines, *marks.chart(steps, width, max(1, height - 5), high=high, bad=budget)]
 
 
 def handover_lines(picture: Picture, width: int, height: int) -> list[Text]:
