@@ -24,6 +24,8 @@ from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.http.limits import HttpLimits
+from sidereal.replication.http.server import HttpServer
 from sidereal.replication.keeping import saver as saver_module
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import bare_errors
@@ -79,6 +81,21 @@ def make_service(
     config = ReplicationConfig("5e" * 16)
     place: Any = store or AwayStore()
     return Service(config, place, core, clients or deaf, shards or deaf, bytes(32)), core
+
+
+async def test_connections_of_http_are_in_the_state_and_the_metrics() -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    with await open_udp("127.0.0.1", 0) as clients, await open_udp("127.0.0.1", 0) as shards:
+        service, _ = make_service(clients, shards)
+        service.http = HttpServer(nothing, HttpLimits(connections_max=9))
+        assert service.status()["http"]["connections_max"] == 9
+        values = {metric.name: metric.values for metric in service.metrics()}
+        assert values["sidereal_http_accepts_failed"] == {(): 0}
+        counts = service.counts()
+        assert counts["counts"] == {"clients": 0, "entities": 0, "shards": 0}
+        assert counts["ready"] is False
 
 
 async def test_a_quiet_world_ends_without_its_database(

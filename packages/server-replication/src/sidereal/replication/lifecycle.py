@@ -111,7 +111,7 @@ async def _run(
         http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
         http_limits = HttpLimits()
         app = create_app(store, service, http_config, entropy, http_limits)
-        http_server = HttpServer(app, http_limits)
+        service.http = http_server = HttpServer(app, http_limits)
         settle_memory()
         try:
             async with trio.open_nursery() as nursery:

@@ -27,6 +27,7 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S
 from sidereal.replication.http.metrics import Metric
+from sidereal.replication.http.server import HttpServer
 from sidereal.replication.http.status import Board, count_world, describe_metrics, describe_world
 from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import Store
@@ -54,6 +55,7 @@ class Service:
 
     Attributes:
         saver: writes into the database what has changed.
+        http: the server of the HTTP endpoint, once it is there.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Service:
         self.saver = Saver(replicator, store, self._board.flushes.add)
         self._started_at = trio.current_time()
         self._status: dict[str, Any] = {}
+        self.http: HttpServer | None = None
         self._described_at = -math.inf
 
     # -- what HTTP asks for ---------------------------------------------------------------------
@@ -150,6 +153,7 @@ class Service:
                 "clients": format_endpoint(self._clients.address),
                 "shards": format_endpoint(self._shards.address),
             },
+            "http": {} if self.http is None else dataclasses.asdict(self.http.statistics()),
             "sockets": {
                 name: dataclasses.asdict(udp.statistics()) for name, udp in self._sockets.items()
             },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -243,6 +243,7 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
             ("socket",),
         )
     )
+    metrics += _describe_connections(status["http"])
     for quantile in ("p50", "p99", "max"):
         value = replication["tick_ms"][quantile]
         if value is not None:
@@ -254,3 +255,17 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
         for name in ("proposals", "fenced", "handovers", "snapshots", "bytes_out", "bytes_in")
     ]
     return metrics
+
+
+def _describe_connections(http: Mapping[str, int]) -> list[Metric]:
+    return [
+        Metric(f"sidereal_http_{name}", kind, text, {(): http[name]})
+        for name, kind, text in _CONNECTION_METRICS
+        if name in http
+    ]
+
+
+_CONNECTION_METRICS: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (
+    ("connections", "gauge", "Connections of the HTTP endpoint."),
+    ("accepts_failed", "counter", "Accepts that failed for want of descriptors or memory."),
+)
