@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trio
 import trio_asyncio
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -258,6 +258,7 @@ def test_memory_and_database_keep_rows_by_one_guard(portal: Portal) -> None:
             stateful_step_count=15,
             deadline=None,
             derandomize=True,
+            phases=[Phase.generate],  # to shrink against a database takes minutes
             suppress_health_check=list(HealthCheck),
         ),
     )
