@@ -12,8 +12,10 @@ from typing import Final
 
 import pytest
 
+from sidereal.replication.edge.edge import Edge
 from sidereal.tools.simulate import faults
-from sidereal.tools.simulate.cluster import Outcome
+from sidereal.tools.simulate.checks.every import make_checkers
+from sidereal.tools.simulate.cluster import Cluster, Outcome
 from sidereal.tools.simulate.faults import Kind
 from sidereal.tools.simulate.play import describe, plan_of, play
 
@@ -61,3 +63,20 @@ def test_a_seed_gives_the_same_trace_whatever_the_hash_seed() -> None:
 
 def test_another_seed_gives_another_trace() -> None:
     assert play(plan_of(0)).trace != play(plan_of(1)).trace
+
+
+def test_a_crash_of_a_core_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(self: Edge, *_: object) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setattr(Edge, "send_snapshots", stumble)
+    (violation,) = play(plan_of(0)).violations
+    assert violation.checker == "Crash"
+    assert violation.text.startswith("KeyError: 'planted' at ")
+
+
+def test_seeds_exercise_what_the_checkers_judge() -> None:
+    cluster = Cluster(plan_of(0), make_checkers(plan_of(0)))
+    cluster.run()
+    for what in ("contacts judged", "inputs flown", "ships handed over", "ghosts judged"):
+        assert cluster.exercised[what], what

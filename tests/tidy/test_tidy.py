@@ -74,7 +74,7 @@ CORES_AMONG_SHELLS: Final = (
 )
 
 DOORS: Final = {
-    "pymunk": ("shard/space.py",),
+    "pymunk": ("shard/space.py", "tools/simulate/checks/physics.py"),
     "asyncpg": ("replication/keeping/database.py", "replication/keeping/postgres/*"),
     "trio_asyncio": ("replication/keeping/database.py", "replication/keeping/postgres/*"),
     "starlette": ("replication/http/answers.py", "replication/http/app.py"),

@@ -7,8 +7,9 @@
 * `authority`: the same for the replication server;
 * `memory`: a store in memory that keeps rows as the database does;
 * `cluster`: all of it, and the loop;
-* `checkers`: what must be true all the time;
-* `convergence`: what must be true once the faults have stopped;
+* `flights`: what shards really did, as a plugin of theirs sees it;
+* `ledger`: what clients held, and which of it had come to which shard when;
+* `checks`: what must be true, each rule by a checker of its own;
 * `play`: one seed from beginning to end, and what to say of it.
 
 `python -m sidereal.tools.simulate --seed N` runs one seed.

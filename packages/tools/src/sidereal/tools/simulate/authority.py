@@ -17,8 +17,9 @@ from sidereal.replication.fleet import ShipRequest
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
+from sidereal.tools.simulate.ledger import Mark
 from sidereal.tools.simulate.memory import MemoryStore
-from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.network import Delivery, Network
 from sidereal.tools.simulate.processes import CLOCKS_OFF_S, WALL_START
 
 HOST: Final = "192.0.2.1"
@@ -42,6 +43,8 @@ class Authority:
         core: None while it is not running.
         store: what it saved.
         started_at: when the core was made, virtual seconds.
+        stopped_at: when the one before ended.
+        recovered: what the store had when the core began, ships too.
         due: of the next tick, virtual seconds.
         incarnation: how many cores there have been.
     """
@@ -59,7 +62,8 @@ class Authority:
         self.network = network
         self.store = MemoryStore(schema)
         self.core: Replicator | None = None
-        self.started_at = -math.inf
+        self.started_at = self.stopped_at = -math.inf
+        self.recovered = self.store.load_world(ships=True)
         self.due = math.inf
         self.incarnation = 0
         self.store_fails_until = -math.inf
@@ -92,16 +96,18 @@ class Authority:
             limits=self._limits,
         )
         saved = self.store.load_world()
+        self.recovered = self.store.load_world(ships=True)
         self.core.populate(saved.rows, saved.uuid)
         self.incarnation += 1
         self.started_at = now
         self.due = math.ceil(now / self._rules.tick_s) * self._rules.tick_s
 
-    def kill(self) -> None:
+    def kill(self, now: float) -> None:
         """End without a word; what is on its way to the store may or may not have arrived."""
         if self._writing is not None and self._rng.random() < 0.5:
             self.store.write(self._term, *self._writing[1:])
         self.core, self._writing, self._fetching = None, None, []
+        self.stopped_at = now
         self.due = math.inf
 
     def issue_token(self, account: int, role: Role, name: str, now: float) -> bytes | None:
@@ -120,7 +126,7 @@ class Authority:
             entropy=self._rng.bytes,
         )
 
-    def receive(self, datagram: bytes, source: Address, destination: Address, now: float) -> bool:
+    def receive(self, delivery: Delivery, now: float) -> bool:
         """Take a datagram; players' controls leave for their shards at once.
 
         Returns:
@@ -130,12 +136,12 @@ class Authority:
         if core is None:
             return False
         local, wall_now = now + self._offset_s, WALL_START + now
-        receive = core.receive_clients if destination == CLIENTS else core.receive_shards
-        receive([(datagram, source)], local, wall_now)
-        return self.turn(now)
+        receive = core.receive_clients if delivery.destination == CLIENTS else core.receive_shards
+        receive([(delivery.datagram, delivery.source)], local, wall_now)
+        return self.turn(now, delivery.mark)
 
-    def turn(self, now: float) -> bool:
-        """Let the core do what is due.
+    def turn(self, now: float, mark: Mark | None = None) -> bool:
+        """Let the core do what is due; what leaves for shards carries a mark along.
 
         Returns:
             whether the world has advanced by a tick.
@@ -145,7 +151,7 @@ class Authority:
             return False
         tick = core.tick
         outgoing = core.turn(now + self._offset_s, WALL_START + now)
-        self.network.send(SHARDS, outgoing.shards, now)
+        self.network.send(SHARDS, outgoing.shards, now, mark)
         self.network.send(CLIENTS, outgoing.clients, now)
         self.due = core.next_timer() - self._offset_s
         if core.tick == tick:

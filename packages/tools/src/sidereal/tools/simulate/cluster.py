@@ -8,12 +8,13 @@ they were.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -23,6 +24,8 @@ from sidereal.replication.world import UUID
 from sidereal.tools.simulate import faults
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.faults import Fault, Kind, Plan
+from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import ClientProcess, Process, ShardProcess
 from sidereal.tools.simulate.scene import make_belt, make_rules
@@ -31,6 +34,25 @@ TURNS_MAX: Final = 200_000
 """Turns of the loop in one run: more means that something is due for ever."""
 
 GUEST: Final = 0
+
+LAST_WAY_S: Final = 0.03
+"""What the last tick sent is on its way for less than that; then everybody must agree."""
+
+_SCRIPT, _DELIVERY, _TICK, _PROCESS = range(4)
+"""What may be due; of what is due at the same time the first comes first."""
+
+CRASHES: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    SiderealError,
+    TypeError,
+    ValueError,
+    Warning,
+)
+"""What a core may end with that is an outcome of the run, to be told and shrunk like any other."""
 
 
 class Violation(NamedTuple):
@@ -84,6 +106,10 @@ class Cluster:
         shards: shard processes, those that ended too.
         clients: pilots, then observers.
         uuids: of the entities that the world began with, sorted.
+        rocks: these entities by uuid, `Schema.full_record` each, as they were at tick 0.
+        flights: what shards flew, tick by tick.
+        ledger: what clients held.
+        exercised: how often what happened that is worth counting.
     """
 
     def __init__(self, plan: Plan, checkers: Sequence[Checker]) -> None:
@@ -94,6 +120,7 @@ class Cluster:
         self.schema = BASE_SCHEMA
         self._checkers = checkers
         self._violations: list[Violation] = []
+        self._ticked_at = 0.0
         self._shard_key = derive_shard_key("5e" * 16)
         self.network = Network(plan.link, network)
         self.authority = Authority(
@@ -110,6 +137,10 @@ class Cluster:
         self.authority.store.found(belt, uuids)
         self.authority.start(0.0)
         self.uuids = np.sort(uuids.view("S16"))
+        self.rocks = {key.tobytes(): rock for key, rock in zip(uuids, belt, strict=True)}
+        self.flights: list[Flight] = []
+        self.ledger = Ledger()
+        self.exercised: Counter[str] = Counter()
         self.shards = [self._make_shard(number, number) for number in range(plan.shards)]
         self.clients = [
             self._make_client(number, Role.PLAYER if number < plan.pilots else Role.OBSERVER)
@@ -148,45 +179,49 @@ class Cluster:
         """Do what is due next; false at the end."""
         next_process = min(self._hosts.values(), key=_due)
         at, what = min(
-            (self._script[0][0], 0),
-            (self.network.next_at, 1),
-            (self.authority.due, 2),
-            (next_process.due, 3),
+            (self._script[0][0], _SCRIPT),
+            (self.network.next_at, _DELIVERY),
+            (self.authority.due, _TICK),
+            (next_process.due, _PROCESS),
         )
-        if at >= self.plan.end_at_s:
+        if at >= self.plan.end_at_s and (what == _TICK or at - self._ticked_at > LAST_WAY_S):
             return False
         self.now = max(self.now, at)
-        if what == 0:
-            self._script.pop(0)[1]()
-        elif what == 1:
-            self._deliver()
-        elif what == 2:
-            self._run_authority(lambda: self.authority.turn(self.now))
-        else:
-            next_process.wake(self.now)
-        return True
-
-    def _deliver(self) -> None:
-        _, _, source, destination, datagram = self.network.take()
-        if destination.host == HOST:
-            self._run_authority(
-                lambda: self.authority.receive(datagram, source, destination, self.now)
-            )
-            return
-        process = self._hosts[destination.host]
-        if process.address == destination:
-            process.receive(datagram, source, self.now)
-
-    def _run_authority(self, run: Callable[[], bool]) -> None:
-        """Let the authority do something, and look at the cluster when that was a tick."""
         try:
-            ticked = run()
-        except (AssertionError, LocalProtocolError, IndexError, KeyError, ValueError) as error:
-            self._violations.append(Violation("Crash", -1, repr(error)))
-            raise
+            ticked = self._do(what, next_process)
+        except CRASHES as error:
+            self._violations.append(Violation("Crash", -1, _describe_crash(error)))
+            return False
         core = self.authority.core
         if ticked and core is not None:
+            self._ticked_at = self.now
             self._ask(core, lambda checker: checker.look(self, core))
+        return True
+
+    def _do(self, what: int, next_process: Process) -> bool:
+        """Do one thing.
+
+        Returns:
+            whether the world has advanced by a tick.
+        """
+        if what == _SCRIPT:
+            self._script.pop(0)[1]()
+        elif what == _DELIVERY:
+            return self._deliver()
+        elif what == _TICK:
+            return self.authority.turn(self.now)
+        else:
+            next_process.wake(self.now)
+        return False
+
+    def _deliver(self) -> bool:
+        delivery = self.network.take()
+        if delivery.destination.host == HOST:
+            return self.authority.receive(delivery, self.now)
+        process = self._hosts[delivery.destination.host]
+        if process.address == delivery.destination:
+            process.receive(delivery, self.now)
+        return False
 
     def _ask(self, core: Replicator, question: Callable[[Checker], Iterator[str]]) -> None:
         for checker in self._checkers:
@@ -221,7 +256,7 @@ class Cluster:
     def _strike(self, fault: Fault) -> None:
         kind, until = fault.kind, fault.at + fault.seconds
         if kind is Kind.AUTHORITY_RESTARTS:
-            self.authority.kill()
+            self.authority.kill(self.now)
         elif kind is Kind.STORE_FAILS:
             self.authority.store_fails_until = until
         elif kind in (Kind.SHARD_JOINS, Kind.SHARD_DOUBLED):
@@ -268,6 +303,8 @@ class Cluster:
             key=self._shard_key,
             server=SHARDS,
             schema=self.schema,
+            flights=self.flights,
+            ledger=self.ledger,
         )
 
     def _make_client(self, number: int, role: Role) -> ClientProcess:
@@ -281,12 +318,25 @@ class Cluster:
             account=GUEST if guest else 1 + number,
             role=role,
             schema=self.schema,
+            ledger=self.ledger,
             sectors_per_side=self.plan.sectors_per_side,
             sign_in=self._sign_in,
         )
 
     def _sign_in(self, client: ClientProcess, now: float) -> bytes | None:
         return self.authority.issue_token(client.account, client.role, client.name, now)
+
+
+def _describe_crash(error: BaseException) -> str:
+    """Tell what a core ended with, and where."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = ""
+    if trace is not None:
+        file = trace.tb_frame.f_code.co_filename.rpartition("/sidereal/")[2]
+        place = f" at {file}:{trace.tb_lineno}"
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def _due(process: Process) -> float:

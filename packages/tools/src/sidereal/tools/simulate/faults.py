@@ -115,6 +115,11 @@ class Plan(NamedTuple):
         return bool(link.loss or link.burst_start or link.duplication or link.reordering)
 
     @property
+    def way_s(self) -> float:
+        """Seconds a datagram takes at most, unless it is lost or held up."""
+        return self.link.delay_s + self.link.jitter_s
+
+    @property
     def calm(self) -> bool:
         """Whether nothing goes wrong at all."""
         return not self.faults and not self.lossy

@@ -10,6 +10,7 @@ import numpy as np
 
 from sidereal.protocol.ids import Address
 from sidereal.protocol.testing.link import Link, LinkConfig
+from sidereal.tools.simulate.ledger import Mark
 
 
 class Delivery(NamedTuple):
@@ -20,6 +21,7 @@ class Delivery(NamedTuple):
     source: Address
     destination: Address
     datagram: bytes
+    mark: Mark | None
 
 
 class Network:
@@ -53,6 +55,11 @@ class Network:
         """When the next datagram arrives, infinity when none is on its way."""
         return self._heap[0].at if self._heap else np.inf
 
+    @property
+    def config(self) -> LinkConfig:
+        """What all links are like now."""
+        return self._config
+
     def configure(self, config: LinkConfig) -> None:
         """Change what all links are like from now on; nobody is cut off any more."""
         self._config = config
@@ -64,21 +71,27 @@ class Network:
         """Let nothing pass to or from a host for a while."""
         self._cut[host] = max(until, self._cut.get(host, until))
 
-    def send(self, source: Address, datagrams: list[tuple[bytes, Address]], now: float) -> None:
-        """Send datagrams, each to its destination."""
+    def send(
+        self,
+        source: Address,
+        datagrams: list[tuple[bytes, Address]],
+        now: float,
+        mark: Mark | None = None,
+    ) -> None:
+        """Send datagrams, each to its destination, all with the same mark."""
         for datagram, destination in datagrams:
             self.sent += 1
             self._note_nonce(source, destination, datagram)
             link = self._link(source.host, destination.host)
             for at in link.transmit(len(datagram), now):
                 if not (self._is_cut(source.host, now) or self._is_cut(destination.host, at)):
-                    delivery = Delivery(at, self.sent, source, destination, datagram)
+                    delivery = Delivery(at, self.sent, source, destination, datagram, mark)
                     heapq.heappush(self._heap, delivery)
 
     def take(self) -> Delivery:
         """Take the next datagram that arrives."""
         delivery = heapq.heappop(self._heap)
-        at, _, source, destination, datagram = delivery
+        at, _, source, destination, datagram, _ = delivery
         self.delivered += 1
         self._trace.update(f"{at!r} {source} {destination} {len(datagram)} ".encode() + datagram)
         return delivery

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sidereal.tools.simulate.checkers import make_running_checkers
+from sidereal.tools.simulate.checks.every import make_checkers
 from sidereal.tools.simulate.cluster import Cluster, Outcome
-from sidereal.tools.simulate.convergence import make_final_checkers
 from sidereal.tools.simulate.faults import Plan, draw_plan
 
 
@@ -18,7 +17,7 @@ def plan_of(seed: int) -> Plan:
 
 def play(plan: Plan) -> Outcome:
     """Run a plan under all checkers."""
-    return Cluster(plan, [*make_running_checkers(plan), *make_final_checkers()]).run()
+    return Cluster(plan, make_checkers(plan)).run()
 
 
 def describe(outcome: Outcome) -> str:

@@ -23,7 +23,9 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.shard.game.asteroids import Asteroids
 from sidereal.shard.game.ships import Ships
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.flights import Flight, FlightRecorder
+from sidereal.tools.simulate.ledger import Ledger, Mark
+from sidereal.tools.simulate.network import Delivery, Network
 from sidereal.tools.simulate.scene import choose_buttons, choose_view
 
 WALL_START: Final = 1_700_000_000.0
@@ -67,12 +69,13 @@ class Process:
         self._stalled_until = -math.inf
         self._waiting: list[Arrival] = []
 
-    def receive(self, datagram: bytes, source: Address, now: float) -> None:
+    def receive(self, delivery: Delivery, now: float) -> None:
         """Take a datagram, or leave it waiting while the process does nothing."""
+        arrival = delivery.datagram, delivery.source
         if now < self._stalled_until:
-            self._waiting.append((datagram, source))
+            self._waiting.append(arrival)
         else:
-            self._take_in([(datagram, source)], self.local(now))
+            self._take_in([arrival], self.local(now))
             self._note_due()
 
     def wake(self, now: float) -> None:
@@ -106,9 +109,9 @@ class Process:
         self._port += 1
         self.address = Address(self.host, self._port)
 
-    def _send(self, datagrams: list[Arrival], now: float) -> None:
+    def _send(self, datagrams: list[Arrival], now: float, mark: Mark | None = None) -> None:
         assert self.address is not None
-        self.network.send(self.address, datagrams, now)
+        self.network.send(self.address, datagrams, now, mark)
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
         raise NotImplementedError
@@ -138,10 +141,15 @@ class ShardProcess(Process):
         key: bytes,
         server: Address,
         schema: Schema,
+        flights: list[Flight],
+        ledger: Ledger,
     ) -> None:
         super().__init__(name, host, network, rng)
         self.core: ShardCore | None = None
         self.welcomed_at = math.inf
+        self._flights = flights
+        self._ledger = ledger
+        self._recorder = FlightRecorder("", flights)
         self._key = key
         self._server = server
         self._schema = schema
@@ -173,12 +181,19 @@ class ShardProcess(Process):
             self._send(self.core.close(self.local(now)), now)
         self.kill()
 
+    def receive(self, delivery: Delivery, now: float) -> None:
+        """Take a datagram, and note which inputs came with it."""
+        if self.core is not None and delivery.mark is not None:
+            self._ledger.note_heard(now, self._recorder.core, delivery.mark)
+        super().receive(delivery, now)
+
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
         if self.core is not None:
             for datagram, source in arrivals:
                 self.core.receive_datagram(datagram, source, local)
             if self.core.serving:
                 self.welcomed_at = min(self.welcomed_at, local - self._offset_s)
+                self._recorder.since = self.welcomed_at
 
     def _work(self, now: float, local: float) -> None:
         if self.core is None:
@@ -193,12 +208,14 @@ class ShardProcess(Process):
             if core.closed is not CloseReason.LOGGED_IN_ELSEWHERE:
                 self._start_at = now + RETRY_S
             return
+        self._recorder.at = now
         self._send(core.turn(local), now)
 
     def _begin(self, now: float, local: float) -> None:
         self._start_at = self.welcomed_at = math.inf
         self._open_port()
         self._session += 1
+        self._recorder = FlightRecorder(f"{self.name}.{self._session}", self._flights)
         self.core = ShardCore(
             key=self._key,
             server=self._server,
@@ -210,7 +227,7 @@ class ShardProcess(Process):
             now=local,
             wall_now=self.wall(local),
             seed=1,
-            plugins=PLUGINS,
+            plugins=(self._recorder, *PLUGINS),
         )
 
     def _next_due(self) -> float:
@@ -240,6 +257,7 @@ class ClientProcess(Process):
         account: int,
         role: Role,
         schema: Schema,
+        ledger: Ledger,
         sectors_per_side: int,
         sign_in: Callable[[ClientProcess, float], bytes | None],
     ) -> None:
@@ -248,6 +266,8 @@ class ClientProcess(Process):
         self.role = role
         self.looks_at = (0.0, 0.0)
         self._schema = schema
+        self._ledger = ledger
+        self._held = self._tapped = self._flies_by = 0
         self._sectors_per_side = sectors_per_side
         self._sign_in = sign_in
         self._returning: ReturningClient | None = None
@@ -289,6 +309,7 @@ class ClientProcess(Process):
         if self._returning is not None:
             for datagram, source in arrivals:
                 self._returning.receive_datagram(datagram, source, local)
+            self._note_ship()
 
     def _work(self, now: float, local: float) -> None:
         if self._returning is None:
@@ -306,7 +327,27 @@ class ClientProcess(Process):
         if client.take_token_wish(local):
             self._ask(client, now, local)
         if self.address is not None:
-            self._send(client.turn(local), now)
+            before = client.client
+            made = 0 if before is None else before.statistics().inputs
+            datagrams = client.turn(local)
+            mark = None if client.client is not before else self._note_inputs(before, made)
+            self._send(datagrams, now, mark)
+
+    def _note_ship(self) -> None:
+        """What was tapped before there was a ship is not for it."""
+        client = None if self._returning is None else self._returning.client
+        if client is not None and client.control_epoch != self._flies_by:
+            self._flies_by, self._tapped = client.control_epoch, 0
+
+    def _note_inputs(self, client: Client | None, made: int) -> Mark | None:
+        """Write down the inputs that a client has just made, if it had made some before."""
+        if client is None:
+            return None
+        mark = Mark(client.net_id, client.control_epoch, client.statistics().inputs)
+        self._ledger.note_held(mark, made, self._held, self._tapped)
+        if mark.input_seq > made:
+            self._tapped = 0
+        return mark
 
     def _begin(self, now: float, local: float) -> None:
         self._come_at = math.inf
@@ -317,6 +358,7 @@ class ClientProcess(Process):
             software="simulated",
             phase=float(self.rng.random()),
         )
+        self._held = self._tapped = self._flies_by = 0
         self._decide(now)
 
     def _ask(self, client: ReturningClient, now: float, local: float) -> None:
@@ -333,7 +375,10 @@ class ClientProcess(Process):
             return
         if self.role is Role.PLAYER:
             buttons, seconds = choose_buttons(self.rng)
-            client.hold(Button.BRAKE if self._resting else buttons)
+            buttons = int(Button.BRAKE) if self._resting else buttons
+            self._tapped |= buttons & ~self._held
+            self._held = buttons
+            client.hold(buttons)
         else:
             x, y, seconds = choose_view(self._sectors_per_side, self.rng)
             self.looks_at = x, y

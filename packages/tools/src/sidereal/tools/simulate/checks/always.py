@@ -20,8 +20,8 @@ from sidereal.replication.replicator import Replicator
 from sidereal.replication.validate import DISPLACEMENT_SLACK
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.shard.shard import SESSION_TIMEOUT_S
-from sidereal.tools.simulate.authority import TOKEN_TIMEOUT_S
-from sidereal.tools.simulate.cluster import Checker, Cluster
+from sidereal.tools.simulate.authority import SAVE_S, TOKEN_TIMEOUT_S
+from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 
 LOSS_S: Final = 1.5
@@ -175,6 +175,9 @@ class OneOwner:
                 yield f"{net_id} has not been simulated by anybody for {now - since:.2f} s"
 
 
+LOST_S_MAX: Final = 2 * SAVE_S[1]
+"""Seconds of motion that a restart may lose while the store takes what it is given."""
+
 TOUCHING_SLACK: Final = 1.0
 """Who was pushed apart may be so far from each other, world units."""
 
@@ -203,6 +206,7 @@ class Continuity:
         now["x"][slots], now["y"][slots] = present.x, present.y
         now["vx"][slots], now["vy"][slots] = columns["vx"][slots], columns["vy"][slots]
         now |= {
+            "uuid": core.world.uuid.copy(),
             "id": columns.net_id.copy(),
             "epoch": columns.epoch.astype(np.int64),
             "tick": columns.tick.copy(),
@@ -210,9 +214,13 @@ class Continuity:
             "input_seq": columns["input_seq"].copy(),
         }
         before, self._before = self._before, now
+        least_s = self._lag_s
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
-            return
+            if not before:
+                return
+            before = _renumbered(before, now)
+            least_s += LOST_S_MAX
         same = slots[before["id"][slots] == now["id"][slots]]
         for name in ("epoch", "tick"):
             back = same[now[name][same] < before[name][same]]
@@ -229,7 +237,7 @@ class Continuity:
         speed += np.hypot(now["vx"][same], now["vy"][same])
         piloted = core.world.account[same] != 0
         unseen_s = (now["tick"][same] - before["tick"][same]) * core.rules.tick_s
-        lag_s = np.where(piloted, np.maximum(unseen_s, self._lag_s), self._lag_s)
+        lag_s = np.where(piloted, np.maximum(unseen_s, least_s), least_s)
         push = 0.5 * core.rules.ship_thrust * lag_s**2 * piloted
         jump = np.hypot(now["x"][same] - before["x"][same], now["y"][same] - before["y"][same])
         excess = jump - speed * lag_s - push - DISPLACEMENT_SLACK
@@ -241,6 +249,16 @@ class Continuity:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Nothing more in the end."""
         return iter(())
+
+
+def _renumbered(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Bring what was before a restart into the rows of now; ticks, epochs and inputs start over."""
+    slot_of = {key: slot for slot, key in enumerate(before["uuid"].tolist()) if before["id"][slot]}
+    slots = np.array([slot_of.get(key, -1) for key in now["uuid"].tolist()])
+    moved = {name: before[name][slots] for name in ("x", "y", "vx", "vy")}
+    zeros = np.full_like(now["tick"], -1)
+    moved |= dict.fromkeys(("epoch", "tick", "control_epoch", "input_seq"), zeros)
+    return moved | {"id": np.where(slots >= 0, now["id"], 0)}
 
 
 def _push(at: dict[str, Any], radius: np.ndarray, others: np.ndarray, slots: np.ndarray) -> Any:
@@ -310,14 +328,3 @@ class FreshNonces:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Nothing more in the end."""
         return iter(())
-
-
-def make_running_checkers(plan: Plan) -> list[Checker]:
-    """Make fresh checkers of what must be true all the time."""
-    return [
-        NothingLostOrDoubled(),
-        OneOwner(plan),
-        Continuity(plan),
-        NothingRejected(),
-        FreshNonces(),
-    ]

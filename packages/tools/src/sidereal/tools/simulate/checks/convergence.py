@@ -14,9 +14,8 @@ from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.quantize import decode_wire_untrusted
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
-from sidereal.tools.simulate.cluster import Checker, Cluster
+from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.processes import ClientProcess
-from sidereal.tools.simulate.surroundings import BeltHolds, LeasesConverge
 
 SETTLED_TICKS: Final = 4
 """References replaced so lately may still be on their way."""
@@ -197,15 +196,3 @@ class StoreConverges:
             record = world.columns.store(np.array([slot]), core.schema.full_record)[0]
             if not active[at] or any(rows[at][name] != record[name] for name in Motion._fields):
                 yield f"{world.columns.net_id[slot]} was saved otherwise"
-
-
-def make_final_checkers() -> list[Checker]:
-    """Make fresh checkers of what must be true in the end."""
-    return [
-        ReplicasConverge(),
-        LeasesConverge(),
-        BeltHolds(),
-        PredictionConverges(),
-        ShardsConverge(),
-        StoreConverges(),
-    ]

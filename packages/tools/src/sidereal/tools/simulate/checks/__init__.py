@@ -1,0 +1,17 @@
+"""What must be true of a simulated cluster, each rule by a checker of its own.
+
+A checker looks at the whole cluster after every tick of the authority, and once more at the end. It
+compares what the processes really did with what should have happened, and works out the latter by
+itself: none of them asks the code under test for its opinion.
+
+* `always`: nothing lost or doubled, one owner, nothing jumps, nothing is rejected, fresh nonces;
+* `convergence`: everybody agrees once the faults have stopped;
+* `surroundings`: clients know who simulates what around them;
+* `physics`: how ships fly and circles bounce, written a second time;
+* `reference`: every step and every contact as in a world on one shard without a network;
+* `inputs`: what clients held, input by input, against what shards flew;
+* `borders`: who is handed over, and what is seen across a border;
+* `recovery`: what is there after a restart against what was there before;
+* `service`: how often, how late and at what cost clients hear of the world;
+* `every`: all of them, for one run.
+"""

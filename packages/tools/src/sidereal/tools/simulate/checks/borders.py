@@ -1,0 +1,172 @@
+"""What happens along borders: who is handed over, and who is seen from the other side.
+
+An entity changes its owner only when it is well inside another shard's space, or its owner is gone.
+Once the faults have stopped, every shard sees what others simulate near its sectors, where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.ids import SHARD_NONE
+from sidereal.replication.ownership.ghosts import GHOST_RANGE
+from sidereal.replication.ownership.handover import HANDOVER_MARGIN
+from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks import physics
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.flights import STATE
+from sidereal.tools.simulate.processes import ShardProcess
+
+MARGIN: Final = HANDOVER_MARGIN
+RANGE: Final = GHOST_RANGE
+
+EDGE_SLACK: Final = 0.5
+"""World units around a limit in which both answers are right."""
+
+SETTLED_TICKS: Final = 4
+"""Rows replaced so lately may still be on their way."""
+
+SEEN_LATE_TICKS: Final = 2
+"""Ticks after which a shard sees what has come near: it looks when it begins its own next tick."""
+
+GHOST_OFF_MAX: Final = 0.01
+"""World units a ghost may be off the authority's row."""
+
+
+class Margins:
+    """Nobody changes hands for being a little beyond a border."""
+
+    def __init__(self) -> None:
+        self._owners: dict[int, int] = {}
+        self._sessions: dict[int, int] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Look at everybody whose owner has changed."""
+        columns = core.world.columns
+        rows = columns.rows()
+        owners = dict(
+            zip(columns.net_id[rows].tolist(), columns["shard"][rows].tolist(), strict=True)
+        )
+        before, self._owners = self._owners, owners
+        sessions = {shard.shard: shard.peer for shard in core.shards.shards}
+        sessions_before, self._sessions = self._sessions, sessions
+        moved = [
+            row
+            for row, (net_id, owner) in zip(rows.tolist(), owners.items(), strict=True)
+            if before.get(net_id, SHARD_NONE) not in (SHARD_NONE, owner)
+        ]
+        if not moved:
+            return
+        leases = _leases_of(core)
+        # What returns under its number has lost what it had before.
+        living = {shard for shard, peer in sessions.items() if sessions_before.get(shard) == peer}
+        states = _present(core, np.array(moved))
+        for row, state in zip(moved, states, strict=True):
+            net_id = int(columns.net_id[row])
+            owner = before[net_id]
+            if owner not in living:
+                continue
+            cluster.exercised["handovers between the living"] += 1
+            near = _sectors_within(state, MARGIN - EDGE_SLACK, core.rules.sector_size)
+            if any(leases.get(sector) == owner for sector in near):
+                yield f"{net_id} was taken from shard {owner}, which it has hardly left"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+
+class GhostsConverge:
+    """Every shard sees what is near its sectors and simulated by others; nothing more or less."""
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing before the end."""
+        return iter(())
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare every shard's ghosts with the world, but for what happened just now."""
+        columns = core.world.columns
+        rows = columns.rows()
+        settled = core.world.handover_tick[rows] < core.tick - SETTLED_TICKS
+        settled &= columns.tick[rows] < core.tick - SETTLED_TICKS
+        for process in cluster.shards:
+            if process.core is None or process.core.ghosts is None:
+                continue
+            shard = process.core.shard
+            foreign = columns["shard"][rows] != shard
+            reach = min(RANGE, core.rules.sector_size)
+            inside = _is_near(core, rows, shard, reach - EDGE_SLACK).all(axis=0) & settled
+            around = _is_near(core, rows, shard, reach + EDGE_SLACK).any(axis=0) | ~settled
+            ids = columns.net_id[rows]
+            cluster.exercised["ghosts judged"] += int((inside & foreign).sum())
+            yield from self._compare(
+                process, core, set(ids[inside & foreign].tolist()), set(ids[around].tolist())
+            )
+
+    def _compare(
+        self, process: ShardProcess, core: Replicator, inside: set[int], around: set[int]
+    ) -> Iterator[str]:
+        assert process.core is not None
+        ghosts = process.core.ghosts
+        assert ghosts is not None
+        seen = ghosts.rows()
+        found = ghosts.net_id[seen].tolist()
+        missing, extra = inside - set(found), set(found) - around
+        if missing or extra:
+            yield f"{process.name} does not see {sorted(missing)}, sees {sorted(extra)} besides"
+        columns = core.world.columns
+        rows = columns.slots_of(ghosts.net_id[seen])
+        known = (rows >= 0) & (columns.tick[rows] < core.tick - SETTLED_TICKS)
+        states = _present(core, rows[known])
+        x, y, _ = (axis[known] for axis in ghosts.positions(core.tick))
+        off = np.hypot(x - states[:, 0], y - states[:, 1])
+        if (off > GHOST_OFF_MAX).any():
+            wrong = ghosts.net_id[seen][known][off > GHOST_OFF_MAX]
+            yield f"{process.name} sees {wrong.tolist()} elsewhere, by {off.max():.2f} at most"
+
+
+def _leases_of(core: Replicator) -> dict[tuple[int, int], int]:
+    rows = core.mesh.leases.rows()
+    return {
+        (x, y): shard
+        for x, y, shard in zip(
+            rows["sector_x"].tolist(),
+            rows["sector_y"].tolist(),
+            rows["shard"].tolist(),
+            strict=True,
+        )
+    }
+
+
+def _present(core: Replicator, rows: np.ndarray, ticks_ago: int = 0) -> np.ndarray:
+    """Work out where some entities are, or were a moment ago, float64[n, 6]."""
+    columns = core.world.columns
+    states = np.column_stack([columns[name][rows] for name in STATE])
+    ticks = core.tick - ticks_ago - columns.tick[rows]
+    return physics.coast(states, ticks * core.rules.tick_s)
+
+
+def _is_near(core: Replicator, rows: np.ndarray, shard: int, reach: float) -> np.ndarray:
+    """Tell who is near a sector of a shard, and was in the last ticks, bool[ticks, n]."""
+    leases = _leases_of(core)
+    size = core.rules.sector_size
+    near = [
+        [
+            any(leases.get(sector) == shard for sector in _sectors_within(state, reach, size))
+            for state in _present(core, rows, ticks_ago)
+        ]
+        for ticks_ago in range(SEEN_LATE_TICKS + 1)
+    ]
+    return np.array(near, np.bool_).reshape(-1, len(rows))
+
+
+def _sectors_within(state: np.ndarray, reach: float, size: float) -> set[tuple[int, int]]:
+    """Give the sectors that begin within a reach of a place along both axes."""
+    return {
+        (int((state[0] + dx) // size), int((state[1] + dy) // size))
+        for dx in (-reach, 0.0, reach)
+        for dy in (-reach, 0.0, reach)
+    }

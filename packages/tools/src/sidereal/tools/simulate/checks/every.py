@@ -1,0 +1,48 @@
+"""All checkers of one run."""
+
+from __future__ import annotations
+
+from sidereal.tools.simulate.checks.always import (
+    Continuity,
+    FreshNonces,
+    NothingLostOrDoubled,
+    NothingRejected,
+    OneOwner,
+)
+from sidereal.tools.simulate.checks.borders import GhostsConverge, Margins
+from sidereal.tools.simulate.checks.convergence import (
+    PredictionConverges,
+    ReplicasConverge,
+    ShardsConverge,
+    StoreConverges,
+)
+from sidereal.tools.simulate.checks.inputs import InputLedger
+from sidereal.tools.simulate.checks.recovery import Recovery
+from sidereal.tools.simulate.checks.reference import Reference
+from sidereal.tools.simulate.checks.service import Service
+from sidereal.tools.simulate.checks.surroundings import BeltHolds, LeasesConverge
+from sidereal.tools.simulate.cluster import Checker
+from sidereal.tools.simulate.faults import Plan
+
+
+def make_checkers(plan: Plan) -> list[Checker]:
+    """Make fresh checkers, in the order in which they are asked."""
+    return [
+        NothingLostOrDoubled(),
+        OneOwner(plan),
+        Continuity(plan),
+        Reference(),
+        InputLedger(plan),
+        Margins(),
+        Recovery(plan),
+        Service(plan),
+        NothingRejected(),
+        FreshNonces(),
+        ReplicasConverge(),
+        LeasesConverge(),
+        BeltHolds(),
+        PredictionConverges(),
+        ShardsConverge(),
+        GhostsConverge(),
+        StoreConverges(),
+    ]

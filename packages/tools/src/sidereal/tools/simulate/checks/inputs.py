@@ -1,0 +1,178 @@
+"""The ledger of inputs: what each client held, number by number, against what shards flew.
+
+An input that had come to the shard of its ship in time is flown, once, in its order, with the
+buttons that were held. One that had not come is guessed: the last buttons once more, for a few
+ticks, or none. Numbers are skipped only when more of them wait than a queue may hold back, or to
+give back a reserve that was not needed; or because the queue overflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
+from sidereal.replication.replicator import Replicator
+from sidereal.shard.limits import LIMITS
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.ledger import Mark
+
+GUESSES_CALM_MAX: Final = 3
+"""Inputs of one ship under one owner that may come too late when nothing goes wrong: until the
+queue has a reserve as large as the jitter."""
+
+ADOPTED_SKIPS_MAX: Final = 3
+"""Inputs that are skipped for every change of the owner: it flew straight on meanwhile."""
+
+
+class _Flown(NamedTuple):
+    """The newest input that a ship has flown under one owner.
+
+    Attributes:
+        tick: it was flown in.
+        since: when the owner had it, virtual seconds.
+    """
+
+    tick: int
+    input_seq: int
+    buttons: int
+    since: float
+
+
+class InputLedger:
+    """Compares the ledger of the clients with the flights of the shards."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._seen = 0
+        self._heard = 0
+        self._incarnation = 0
+        self._forget()
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Go through what was flown since the tick before."""
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            self._forget()
+        fresh, self._seen = cluster.flights[self._seen :], len(cluster.flights)
+        for flight in fresh:
+            if flight.since >= cluster.authority.started_at:
+                self._listen(cluster, flight)
+                yield from self._judge(cluster, flight)
+                self._flew_at[flight.core] = flight.at
+        self._note_given(core)
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Count what was guessed and skipped."""
+        for (net_id, _), count in self._guesses.items():
+            if self._plan.calm and count > GUESSES_CALM_MAX:
+                yield f"{count} inputs of {net_id} were guessed by one owner, though all came"
+        for net_id, count in self._skipped.items():
+            limit = self._owners[net_id] * ADOPTED_SKIPS_MAX + core.tick // LIMITS.trim_ticks
+            if self._plan.calm and count > limit:
+                yield f"{count} inputs of {net_id} were skipped under {self._owners[net_id]} owners"
+
+    def _forget(self) -> None:
+        self._flown: dict[tuple[str, int, int], _Flown] = {}
+        self._given: dict[tuple[int, int], tuple[int, int]] = {}
+        self._epochs: dict[int, int] = {}
+        self._flew_at: dict[str, float] = {}
+        self._came: dict[tuple[str, int, int], list[tuple[float, int]]] = {}
+        self._guesses: dict[tuple[int, int], int] = {}
+        self._skipped: dict[int, int] = {}
+        self._owners: dict[int, int] = {}
+
+    def _note_given(self, core: Replicator) -> None:
+        """Note which inputs are in the rows that ships are handed over with."""
+        columns = core.world.columns
+        for row in columns.rows()[columns["control_epoch"][columns.rows()] > 0].tolist():
+            net_id, epoch = int(columns.net_id[row]), int(columns.epoch[row])
+            if self._epochs.get(net_id) != epoch:
+                self._epochs[net_id] = epoch
+                self._given[net_id, epoch] = int(columns.tick[row]), int(columns["input_seq"][row])
+
+    def _listen(self, cluster: Cluster, flight: Flight) -> None:
+        """Take in what had come to anybody before a flight."""
+        heard = cluster.ledger.heard
+        while self._heard < len(heard) and heard[self._heard].at <= flight.at:
+            at, core, mark = heard[self._heard]
+            key = core, mark.net_id, mark.control_epoch
+            self._came.setdefault(key, []).append((at, mark.input_seq))
+            self._heard += 1
+
+    def _judge(self, cluster: Cluster, flight: Flight) -> Iterator[str]:
+        for row in np.flatnonzero(flight.control_epoch > 0).tolist():
+            net_id, epoch = int(flight.net_id[row]), int(flight.epoch[row])
+            key = flight.core, net_id, epoch
+            before = self._flown.get(key)
+            replayed = 0
+            if before is None:
+                tick, given = self._given.get((net_id, epoch), (flight.tick - 1, 0))
+                replayed = max(0, flight.tick - 1 - tick)
+                since = self._flew_at.get(flight.core, flight.since)
+                before = _Flown(flight.tick - 1, given, 0, since)
+                self._owners[net_id] = self._owners.get(net_id, 0) + 1
+            now = _Flown(
+                flight.tick, int(flight.input_seq[row]), int(flight.buttons[row]), before.since
+            )
+            self._flown[key] = now
+            for text in self._compare(cluster, flight, row, before, now, replayed):
+                yield f"{net_id} in tick {flight.tick}: {text}"
+
+    def _compare(
+        self,
+        cluster: Cluster,
+        flight: Flight,
+        row: int,
+        before: _Flown,
+        now: _Flown,
+        replayed: int,
+    ) -> Iterator[str]:
+        """Compare what a ship flew with what had come.
+
+        Args:
+            cluster: for the ledger.
+            flight: in which it flew.
+            row: of the ship.
+            before: what it had flown before.
+            now: what it flew.
+            replayed: ticks that it was flown through when it was adopted, with inputs of its own.
+        """
+        net_id, control_epoch = int(flight.net_id[row]), int(flight.control_epoch[row])
+        came = self._came.get((flight.core, net_id, control_epoch), [])
+        came = [(at, newest) for at, newest in came if at > before.since]
+        newest = max((newest for _, newest in came), default=0)
+        steps = now.input_seq - before.input_seq
+        waiting = newest - before.input_seq
+        if steps < 0:
+            yield f"input {now.input_seq} after {before.input_seq}"
+        if steps > 2 + replayed and now.input_seq > newest - LIMITS.controls_queue + 2:
+            yield f"from input {before.input_seq} to {now.input_seq}"
+        if steps == 2 and not replayed:
+            self._skipped[net_id] = self._skipped.get(net_id, 0) + 1
+            cluster.exercised["inputs skipped"] += 1
+            if self._plan.calm and waiting < 2:
+                yield f"input {now.input_seq - 1} was skipped, though no other waited"
+        if steps == 0:
+            if waiting > 0 and not replayed:
+                yield f"input {before.input_seq + 1} waits, though it had come"
+            return
+        wanted = cluster.ledger.held.get(Mark(net_id, control_epoch, now.input_seq))
+        in_time = any(
+            newest - CONTROLS_PER_MESSAGE_MAX < now.input_seq <= newest for _, newest in came
+        )
+        if in_time:
+            cluster.exercised["inputs flown"] += 1
+            if now.buttons != wanted and not replayed:
+                yield f"input {now.input_seq} held {wanted}, and was flown as {now.buttons}"
+            return
+        cluster.exercised["inputs guessed"] += 1
+        key = net_id, int(flight.epoch[row])
+        self._guesses[key] = self._guesses.get(key, 0) + (now.buttons != wanted)
+        # It may have come without a mark: what could not leave at once leaves with the next one.
+        if not replayed and now.buttons not in (0, before.buttons, wanted):
+            yield f"input {now.input_seq} had not come, and was flown as {now.buttons}"

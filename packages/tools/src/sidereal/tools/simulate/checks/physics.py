@@ -1,0 +1,154 @@
+"""How ships fly and circles bounce, written a second time: nothing here is the shards' own code.
+
+One body at a time, in plain numbers, as the rules say it. What happens when bodies touch is asked
+of a bare space of the physics library: no slots, no batches, no borders.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+import pymunk
+
+from sidereal.protocol.message.player import Button
+from sidereal.protocol.rules import Rules
+
+RESTITUTION: Final = 0.5
+SOLVER_PASSES: Final = 6
+SPEED_REST: Final = 0.02
+"""A braking ship slower than this stops dead, units/s."""
+SPIN_REST: Final = 0.002
+"""A ship that is not turning and spins slower than this stops turning, rad/s."""
+
+State = tuple[float, float, float, float, float, float]
+"""x, y, vx, vy, heading, spin."""
+
+
+class Body(NamedTuple):
+    """What does not change of a body.
+
+    Attributes:
+        flies: whether it has engines.
+    """
+
+    radius: float
+    mass: float
+    flies: bool
+
+
+def wrap(angle: np.ndarray) -> np.ndarray:
+    """Bring angles into [-π, π)."""
+    return np.asarray((angle + math.pi) % math.tau - math.pi)
+
+
+def coast(states: np.ndarray, seconds: float | np.ndarray) -> np.ndarray:
+    """Let bodies drift and spin evenly, float64[n, 6] and s or s[n]."""
+    after = states.copy()
+    after[:, 0] += states[:, 2] * seconds
+    after[:, 1] += states[:, 3] * seconds
+    after[:, 4] = wrap(states[:, 4] + states[:, 5] * seconds)
+    return after
+
+
+def turn_back(states: np.ndarray, rules: Rules) -> np.ndarray:
+    """Mirror the speed of rocks that would be beyond the belt's edge, and fly away from it.
+
+    Returns:
+        float64[n, 6]
+    """
+    turned = states.copy()
+    if rules.belt_sectors:
+        first = -(rules.belt_sectors // 2)
+        low, high = (edge * rules.sector_size for edge in (first, first + rules.belt_sectors))
+        for place, speed in ((0, 2), (1, 3)):
+            there = states[:, place] + states[:, speed] * rules.tick_s
+            away = (there >= high) & (states[:, speed] > 0)
+            away |= (there < low) & (states[:, speed] < 0)
+            turned[away, speed] = -states[away, speed]
+    return turned
+
+
+def steer(state: State, buttons: int, dt: float, rules: Rules) -> State:
+    """Fire a ship's engines for one substep."""
+    x, y, vx, vy, heading, spin = state
+    turn = bool(buttons & Button.LEFT) - bool(buttons & Button.RIGHT)
+    if turn:
+        spin += turn * rules.ship_turn * dt
+        spin = max(-rules.ship_spin_max, min(rules.ship_spin_max, spin))
+    else:
+        spin *= max(0.0, 1.0 - rules.ship_spin_damping * dt)
+        spin = 0.0 if abs(spin) < SPIN_REST else spin
+    push = rules.ship_thrust * bool(buttons & Button.THRUST)
+    push -= rules.ship_reverse * bool(buttons & Button.REVERSE)
+    if push:
+        limit = max(rules.ship_speed_max, math.hypot(vx, vy))
+        vx += push * dt * math.cos(heading)
+        vy += push * dt * math.sin(heading)
+        speed = math.hypot(vx, vy)
+        if speed > limit:
+            vx, vy = vx * limit / speed, vy * limit / speed
+    if buttons & Button.BRAKE:
+        kept = max(0.0, 1.0 - rules.ship_brake * dt)
+        vx, vy = vx * kept, vy * kept
+        if not push and math.hypot(vx, vy) < SPEED_REST:
+            vx = vy = 0.0
+    return x, y, vx, vy, heading, spin
+
+
+def fly(state: State, buttons: int, rules: Rules) -> State:
+    """Fly a ship that touches nothing for one tick."""
+    dt = rules.tick_s / rules.substeps
+    for _ in range(rules.substeps):
+        x, y, vx, vy, heading, spin = steer(state, buttons, dt, rules)
+        turned = (heading + spin * dt + math.pi) % math.tau - math.pi
+        state = x + vx * dt, y + vy * dt, vx, vy, turned, spin
+    return state
+
+
+class BareSpace:
+    """Some bodies alone in the physics library."""
+
+    def __init__(self, bodies: list[Body], states: np.ndarray, rules: Rules) -> None:
+        self._bodies = bodies
+        self._rules = rules
+        self._space = pymunk.Space()
+        self._space.iterations = SOLVER_PASSES
+        self._space.collision_persistence = 1
+        self._shapes = []
+        for body, (x, y, vx, vy, heading, spin) in zip(bodies, states.tolist(), strict=True):
+            mover = pymunk.Body(body.mass, pymunk.moment_for_circle(body.mass, 0.0, body.radius))
+            mover.position, mover.velocity = (x, y), (vx, vy)
+            mover.angle, mover.angular_velocity = heading, spin
+            shape = pymunk.Circle(mover, body.radius)
+            shape.elasticity, shape.friction = math.sqrt(RESTITUTION), 0.0
+            self._space.add(mover, shape)
+            self._shapes.append(shape)
+
+    def step(self, buttons: list[int]) -> np.ndarray:
+        """Simulate one tick.
+
+        Returns:
+            float64[n, 6], the states after it.
+        """
+        dt = self._rules.tick_s / self._rules.substeps
+        for body, shape in zip(self._bodies, self._shapes, strict=True):
+            if not body.flies:
+                turned = turn_back(np.array([_state_of(shape.body)]), self._rules)[0]
+                shape.body.velocity = float(turned[2]), float(turned[3])
+        for _ in range(self._rules.substeps):
+            for body, shape, held in zip(self._bodies, self._shapes, buttons, strict=True):
+                if body.flies:
+                    steered = steer(_state_of(shape.body), held, dt, self._rules)
+                    shape.body.velocity = steered[2], steered[3]
+                    shape.body.angular_velocity = steered[5]
+            self._space.step(dt)
+        states = np.array([_state_of(shape.body) for shape in self._shapes])
+        states[:, 4] = wrap(states[:, 4])
+        return states
+
+
+def _state_of(body: pymunk.Body) -> State:
+    (x, y), (vx, vy) = body.position, body.velocity
+    return x, y, vx, vy, body.angle, body.angular_velocity

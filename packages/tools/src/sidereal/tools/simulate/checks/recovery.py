@@ -1,0 +1,161 @@
+"""What is there after a restart, against what was there before the crash.
+
+The checker keeps a history of every row that the world has had, by uuid. What a new authority
+begins with must be in that history, field by field, and not too far back: whatever was so for
+longer than saving takes before the crash is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from sidereal.protocol.state.schema import Kind
+from sidereal.replication.replicator import Replicator
+from sidereal.replication.world import ACCOUNT_NONE
+from sidereal.tools.simulate.authority import SAVE_S
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Fault, Plan
+from sidereal.tools.simulate.faults import Kind as FaultKind
+from sidereal.tools.simulate.flights import STATE
+
+MOORED_OFF_MAX: Final = 5.0
+"""World units a ship that left may be off its line: it may have steered in its last tick."""
+
+BACK_OFF_MAX: Final = 60.0
+"""World units a ship may come back from where it was left: something may be there by now."""
+
+
+class Recovery:
+    """Compares what was recovered with the history of the world."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._incarnation = 1
+        self._history: dict[bytes, list[tuple[float, np.void]]] = {}
+        self._accounts: dict[bytes, int] = {}
+        self._there: dict[bytes, int] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Write the world's rows down, and after a restart compare."""
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            cluster.exercised["recoveries judged"] += 1
+            yield from self._judge_store(cluster)
+            yield from self._judge_world(cluster, core)
+            # What was not kept has never been.
+            self._history.clear()
+            self._there.clear()
+        yield from self._write_down(cluster, core)
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+    def _write_down(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Note every row that is new; a ship that comes back is where it was left, at rest."""
+        world = core.world
+        rows = world.columns.rows()
+        rows = rows[world.account[rows] >= ACCOUNT_NONE]
+        records = world.columns.store(rows, core.schema.full_record)
+        for row, record in zip(rows.tolist(), records, strict=True):
+            uuid = world.uuid[row].tobytes()
+            history = self._history.setdefault(uuid, [])
+            left_at = self._there.get(uuid, core.tick - 1) + 1
+            self._there[uuid] = core.tick
+            if history and left_at < core.tick:
+                cluster.exercised["ships that came back judged"] += 1
+                if not self._is_moored(history[-1][1], record, left_at, BACK_OFF_MAX):
+                    yield f"{uuid.hex()} does not come back as it was left"
+            if not history or history[-1][1] != record:
+                history.append((cluster.now, record))
+            self._accounts[uuid] = int(world.account[row])
+
+    def _judge_store(self, cluster: Cluster) -> Iterator[str]:
+        """What was recovered has been so, and lately."""
+        _, records, uuids, accounts, active = cluster.authority.recovered
+        kept_from = self._kept_from(cluster.authority.stopped_at)
+        found = dict(zip((key.tobytes() for key in uuids), range(len(uuids)), strict=True))
+        for uuid, history in self._history.items():
+            due = sum(at <= kept_from for at, _ in history)
+            if uuid not in found:
+                if due:
+                    yield f"{uuid.hex()} was not kept"
+                continue
+            at = found[uuid]
+            if accounts[at] != self._accounts[uuid]:
+                yield f"{uuid.hex()} is another account's"
+            kept = records[at : at + 1][0]
+            same = [self._is_same(record, kept, bool(active[at])) for _, record in history]
+            if not any(same[max(0, due - 1) :]):
+                what = "as it was too long ago" if any(same) else "as it never was"
+                yield f"{uuid.hex()} was kept {what}: {_differences(history[-1][1], kept)}"
+        for uuid in found.keys() - self._history.keys() - cluster.rocks.keys():
+            if accounts[found[uuid]] == ACCOUNT_NONE:
+                yield f"{uuid.hex()} is back"
+
+    def _judge_world(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """The world holds what was recovered and is nobody's ship; nothing else has come."""
+        _, records, uuids, accounts, active = cluster.authority.recovered
+        wanted = {
+            uuids[at].tobytes(): records[at]
+            for at in np.flatnonzero(active & (accounts == ACCOUNT_NONE)).tolist()
+        }
+        world = core.world
+        rows = world.columns.rows()
+        found = {
+            world.uuid[row].tobytes(): record
+            for row, record in zip(
+                rows.tolist(), world.columns.store(rows, core.schema.full_record), strict=True
+            )
+        }
+        for uuid in wanted.keys() - found.keys():
+            yield f"{uuid.hex()} was kept, and is not in the world"
+        for uuid in found.keys() - wanted.keys():
+            yield f"{uuid.hex()} is in the world, and was not kept as a part of it"
+        for uuid in wanted.keys() & found.keys():
+            wrong = _differences(wanted[uuid], found[uuid])
+            if wrong:
+                yield f"{uuid.hex()} did not come back as it was kept: {wrong}"
+
+    def _kept_from(self, stopped_at: float) -> float:
+        """When something must have been so, at the latest, to be kept after a crash."""
+        takes_s = 2 * SAVE_S[1] + 3.0 / self._plan.tick_hz
+        kept_from = stopped_at - takes_s
+        for fault in sorted(self._plan.faults, key=_begins_at, reverse=True):
+            down = fault.kind is FaultKind.STORE_FAILS and fault.at < stopped_at
+            if down and kept_from < fault.at + fault.seconds + takes_s:
+                kept_from = min(kept_from, fault.at - takes_s)
+        return kept_from
+
+    def _is_same(self, was: np.void, kept: np.void, active: bool) -> bool:
+        """Tell whether a row was kept as it was, or, of a ship, as it was left."""
+        wrong = _differences(was, kept)
+        if active or kept["kind"] != Kind.SHIP:
+            return not wrong
+        return self._is_moored(was, kept, int(kept["tick"]), MOORED_OFF_MAX)
+
+    def _is_moored(self, was: np.void, kept: np.void, tick: int, off_max: float) -> bool:
+        """Tell whether a ship is at rest where its line had brought it by a tick."""
+        seconds = (tick - int(was["tick"])) / self._plan.tick_hz
+        off = np.hypot(
+            was["x"] + was["vx"] * seconds - kept["x"], was["y"] + was["vy"] * seconds - kept["y"]
+        )
+        still = kept["vx"] == kept["vy"] == kept["spin"] == 0.0
+        wrong = _differences(was, kept).keys() - {*STATE, "tick"}
+        return bool(still and off <= off_max and not wrong)
+
+
+_KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick")
+"""What a restart must not change."""
+
+
+def _differences(was: np.void, kept: np.void) -> dict[str, Any]:
+    """Give what was kept otherwise."""
+    return {name: kept[name].item() for name in _KEPT if was[name] != kept[name]}
+
+
+def _begins_at(fault: Fault) -> float:
+    return fault.at

@@ -1,0 +1,108 @@
+"""How often, how late and at what cost clients hear of the world, outside of faults.
+
+While nothing goes wrong, and again some time after everything has healed, every client has a
+snapshot of every tick, sees the world as it was a moment ago, and is sent no more than it should.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from sidereal.client.client import Client
+from sidereal.client.statistics import Stage
+from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate import faults
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.processes import ClientProcess
+
+SETTLES_S: Final = 0.6
+"""How long after it has joined, or after the links have healed, a client is served in full."""
+
+SHOWN_EVERY_TICKS: Final = 4
+"""Ticks between two looks at what a client shows: composing a view is what costs most here."""
+
+SHOWN_LATE_TICKS_MAX: Final = 1.5
+"""Ticks, beside the way, that a client may take the authority to be behind."""
+
+SHOWN_EARLY_TICKS_MAX: Final = 0.5
+"""How far ahead of the authority a client may take it to be."""
+
+BYTES_PER_TICK_MAX: Final = 1200
+"""Bytes of a client's snapshots and all else it is sent, on average."""
+
+
+class Service:
+    """Watches what every client gets."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._joined: dict[Client, tuple[float, int, int]] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Look at every client that should be served in full."""
+        for process in cluster.clients:
+            client = process.core
+            if client is None or client.stage is not Stage.JOINED or client.replica is None:
+                continue
+            if not self._is_settled(cluster, client):
+                continue
+            for text in self._judge(cluster, process, client, core):
+                yield f"{process.name} {text}"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+    def _is_settled(self, cluster: Cluster, client: Client) -> bool:
+        """Tell whether nothing has gone wrong for a client for some time."""
+        peace_from = -math.inf if self._plan.calm else faults.HEAL_AT_S
+        statistics = client.statistics()
+        since = self._joined.setdefault(
+            client, (cluster.now, statistics.snapshots, statistics.bytes_in)
+        )
+        if cluster.now < peace_from:
+            self._joined[client] = since[0], statistics.snapshots, statistics.bytes_in
+        return cluster.now >= max(since[0], peace_from) + SETTLES_S
+
+    def _judge(
+        self, cluster: Cluster, process: ClientProcess, client: Client, core: Replicator
+    ) -> Iterator[str]:
+        assert client.replica is not None
+        link = cluster.network.config
+        way_ticks = (link.delay_s + link.jitter_s) * core.rules.tick_hz
+        lag = core.tick - client.replica.newest_tick
+        cluster.exercised["ticks of service judged"] += 1
+        if lag > 1 + math.floor(way_ticks):
+            yield f"has last heard of tick {client.replica.newest_tick}, {lag} ticks ago"
+        joined_at, snapshots_then, bytes_then = self._joined[client]
+        statistics = client.statistics()
+        since = max(joined_at, -math.inf if self._plan.calm else faults.HEAL_AT_S)
+        ticks = (cluster.now - since) * core.rules.tick_hz
+        snapshots = statistics.snapshots - snapshots_then
+        if snapshots < ticks - 2 - way_ticks:
+            yield f"was sent {snapshots} snapshots in {ticks:.0f} ticks"
+        size = (statistics.bytes_in - bytes_then) / ticks
+        if size > BYTES_PER_TICK_MAX:
+            yield f"is sent {size:.0f} bytes per tick"
+        # A clock that was set by a late snapshot takes seconds to come right.
+        if self._plan.calm and core.tick % SHOWN_EVERY_TICKS == 0:
+            yield from self._judge_view(cluster, process, client, core, way_ticks)
+
+    def _judge_view(
+        self,
+        cluster: Cluster,
+        process: ClientProcess,
+        client: Client,
+        core: Replicator,
+        way_ticks: float,
+    ) -> Iterator[str]:
+        view = client.view(process.local(cluster.now))
+        late = core.tick - view.server_tick
+        if late > SHOWN_LATE_TICKS_MAX + way_ticks or late < -SHOWN_EARLY_TICKS_MAX:
+            yield f"takes it to be tick {view.server_tick:.1f}, when it is {core.tick}"
+        shown = view.server_tick - view.tick
+        if not 0.0 <= shown <= core.rules.interpolation_delay_s * core.rules.tick_hz + 1e-6:
+            yield f"shows the world as it was {shown:.1f} ticks before it takes it to be"

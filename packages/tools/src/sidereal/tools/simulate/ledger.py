@@ -1,0 +1,66 @@
+"""What clients held, input by input, and which of it had come to which shard when.
+
+Datagrams are sealed, so nobody looks inside. A client's datagram is marked with the newest input
+that had been made when it was sent; what the authority passes on to shards when it takes in that
+datagram carries the mark along.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mark(NamedTuple):
+    """What a datagram with inputs may carry: the newest is `input_seq`.
+
+    Attributes:
+        net_id: of the ship.
+        control_epoch: of its pilot.
+    """
+
+    net_id: int
+    control_epoch: int
+    input_seq: int
+
+
+class Heard(NamedTuple):
+    """A mark that came to a shard.
+
+    Attributes:
+        at: virtual seconds.
+        core: name of the shard's core.
+    """
+
+    at: float
+    core: str
+    mark: Mark
+
+
+class Ledger:
+    """Inputs held and inputs heard.
+
+    Attributes:
+        held: the buttons of every input, by a mark of its own.
+        heard: all marks that came to shards, in order.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[Mark, int] = {}
+        self.heard: list[Heard] = []
+
+    def note_held(self, mark: Mark, made_before: int, buttons: int, tapped: int) -> None:
+        """Note that a client has made inputs up to a mark.
+
+        Args:
+            mark: the newest of them.
+            made_before: how many it had made.
+            buttons: held now.
+            tapped: pressed since the input before, for the first of these.
+        """
+        for seq in range(made_before + 1, mark.input_seq + 1):
+            self.held[mark._replace(input_seq=seq)] = buttons | tapped
+            tapped = 0
+
+    def note_heard(self, at: float, core: str, mark: Mark) -> None:
+        """Note what has come to a shard."""
+        self.heard.append(Heard(at, core, mark))

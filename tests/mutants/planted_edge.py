@@ -1,0 +1,136 @@
+"""Bugs planted between the authority and clients: snapshots, acks, replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from mutant import Mutant, any_plan, with_fault, with_loss
+
+from sidereal.client.replica import Replica
+from sidereal.protocol.state.stream import CellStream
+from sidereal.replication.edge.edge import Edge
+from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.edge.in_flight import Sent
+from sidereal.replication.edge.leaseviews import LeaseViews, Shown
+from sidereal.replication.edge.windows import Windows
+from sidereal.replication.world import Moved, World
+from sidereal.tools.simulate.faults import Kind, Plan
+
+
+def sent_counts_as_acked(patch: pytest.MonkeyPatch) -> None:
+    """The next difference is taken from what was sent, not from what arrived."""
+    collect = Fanout.collect
+
+    def trusting(self: Fanout, tick: int, own: Mapping[int, np.void | None]) -> Iterator[Any]:
+        for client, message, tag in list(collect(self, tick, own)):
+            self.acked(client, [tag])
+            yield client, message, tag
+
+    patch.setattr(Fanout, "collect", trusting)
+
+
+def leases_that_were_sent_count_as_acked(patch: pytest.MonkeyPatch) -> None:
+    """A client is taken to know the leases that it was sent."""
+    collect = LeaseViews.collect
+
+    def trusting(self: LeaseViews, *arguments: Any) -> list[Shown]:
+        shown = collect(self, *arguments)
+        for client, _, tag in shown:
+            self.acked(client, [tag])
+        return shown
+
+    patch.setattr(LeaseViews, "collect", trusting)
+
+
+def leases_are_shown_once(patch: pytest.MonkeyPatch) -> None:
+    """A client is shown the leases when it comes, and not how they change."""
+    patch.setattr(LeaseViews, "follow", lambda *_: None)
+
+
+def no_tombstones(patch: pytest.MonkeyPatch) -> None:
+    """Clients are not told who has left a cell."""
+    patch.setattr(CellStream, "note_left", lambda *_: None)
+
+
+def replicas_keep_strays(patch: pytest.MonkeyPatch) -> None:
+    """A client keeps what its window has left behind."""
+    patch.setattr(Replica, "_lose_outside", lambda *_: None)
+
+
+def five_snapshots_of_six_are_not_sent(patch: pytest.MonkeyPatch) -> None:
+    """Clients hear of every sixth tick."""
+    send = Edge.send_snapshots
+
+    def seldom(self: Edge, present: Any, tick: int) -> None:
+        if tick % 6 == 0:
+            send(self, present, tick)
+
+    patch.setattr(Edge, "send_snapshots", seldom)
+
+
+def acks_count_for_another_client(patch: pytest.MonkeyPatch) -> None:
+    """What one client has acked, the next one is taken to have."""
+    create = Sent.__init__
+
+    def shifted(self: Sent, client: np.ndarray, *rest: Any) -> None:
+        create(self, np.roll(client, 1), *rest)
+
+    patch.setattr(Sent, "__init__", shifted)
+
+
+def rows_of_the_fanout_are_used_again_as_they_are(patch: pytest.MonkeyPatch) -> None:
+    """A client that comes has what the one before it in its row had acked."""
+    move = Windows.move
+
+    def follow(self: Windows, client: int, *rest: Any) -> None:
+        if self.acked[client].max() >= 0:
+            self.active[client] = True
+        move(self, client, *rest)
+
+    patch.setattr(Windows, "move", follow)
+
+
+def tombstones_stand_where_they_went(patch: pytest.MonkeyPatch) -> None:
+    """Who has moved is said to have left the cell it is in now."""
+    tell = World.tell
+
+    def confused(self: World, present: Any) -> Moved:
+        moved = tell(self, present)
+        return Moved(moved.net_id, self.group[self.columns.slots_of(moved.net_id)])
+
+    patch.setattr(World, "tell", confused)
+
+
+def cells_are_known_a_tick_too_far(patch: pytest.MonkeyPatch) -> None:
+    """An ack counts up to the tick after the one that it was for."""
+    advance = Windows.advance
+
+    def ahead(self: Windows, clients: Any, columns: Any, tick: int) -> None:
+        advance(self, clients, columns, tick + 1)
+
+    patch.setattr(Windows, "advance", ahead)
+
+
+def several_clients(plan: Plan) -> bool:
+    return with_loss(plan) and plan.pilots + plan.observers > 1
+
+
+MUTANTS: Final = (
+    Mutant(sent_counts_as_acked, ("ReplicasConverge",), with_loss),
+    Mutant(leases_that_were_sent_count_as_acked, ("LeasesConverge",), with_loss),
+    Mutant(leases_are_shown_once, ("LeasesConverge",), any_plan),
+    Mutant(no_tombstones, ("ReplicasConverge",), any_plan),
+    Mutant(replicas_keep_strays, ("ReplicasConverge",), any_plan),
+    Mutant(five_snapshots_of_six_are_not_sent, ("Service",), any_plan),
+    Mutant(acks_count_for_another_client, ("ReplicasConverge",), several_clients),
+    Mutant(
+        rows_of_the_fanout_are_used_again_as_they_are,
+        ("ReplicasConverge", "Service"),
+        with_fault(Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES),
+    ),
+    Mutant(tombstones_stand_where_they_went, ("ReplicasConverge",), any_plan),
+    Mutant(cells_are_known_a_tick_too_far, ("ReplicasConverge",), any_plan),
+)

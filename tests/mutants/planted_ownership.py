@@ -1,0 +1,216 @@
+"""Bugs planted in who simulates what: epochs, leases, handovers, ghosts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from mutant import Mutant, any_plan, with_fault
+
+from sidereal.protocol.message.shard import AuthorityMessage, Release
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.ownership.ghosts import GhostStreams
+from sidereal.replication.ownership.handover import Handovers, decide_handovers
+from sidereal.replication.ownership.mesh import Mesh
+from sidereal.replication.validate import Verdict, judge_rows
+from sidereal.shard.ghosts import Ghosts
+from sidereal.shard.shard import ShardCore
+from sidereal.shard.simulation import Simulation
+from sidereal.tools.simulate.faults import Kind, Plan
+
+
+def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
+    """A row counts whatever epoch it carries."""
+
+    def blind(records: np.ndarray, slots: np.ndarray, columns: Any, *rest: Any, **more: Any) -> Any:
+        known = slots >= 0
+        renewed = records.copy()
+        renewed["epoch"][known] = columns.epoch[slots[known]]
+        return judge_rows(renewed, slots, columns, *rest, **more)
+
+    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+
+
+def no_fence_at_all(patch: pytest.MonkeyPatch) -> None:
+    """A row counts whatever epoch it carries and whoever sends it."""
+
+    def blind(records: np.ndarray, slots: np.ndarray, *rest: Any, **more: Any) -> Any:
+        verdicts = judge_rows(records, slots, *rest, **more)
+        fenced = np.isin(verdicts, (Verdict.SUPERSEDED, Verdict.STALE_EPOCH, Verdict.NOT_OWNER))
+        verdicts[fenced & (slots >= 0)] = Verdict.ACCEPTED
+        return verdicts
+
+    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+
+
+def nobody_is_released(patch: pytest.MonkeyPatch) -> None:
+    """The former owner is not told that it has lost an entity."""
+    patch.setattr(ShardLink, "send_release", lambda *_: None)
+
+
+def release_is_not_obeyed(patch: pytest.MonkeyPatch) -> None:
+    """A shard goes on with what was taken from it."""
+    apply = Simulation.apply
+
+    def stubborn(self: Simulation, message: AuthorityMessage, tick: int) -> None:
+        if not isinstance(message, Release):
+            apply(self, message, tick)
+
+    patch.setattr(Simulation, "apply", stubborn)
+
+
+def fenced_shards_go_on(patch: pytest.MonkeyPatch) -> None:
+    """A shard whose session has ended simulates as if nothing had happened."""
+    patch.setattr(ShardCore, "_end", lambda *_: None)
+
+
+def silent_shards_keep_their_leases(patch: pytest.MonkeyPatch) -> None:
+    """Nobody notices that a shard says nothing."""
+    patch.setattr(ShardLink, "_fence_the_silent", lambda *_: None)
+
+
+def handover_without_epoch(patch: pytest.MonkeyPatch) -> None:
+    """The owner changes, the epoch does not."""
+    hand_over = Mesh.hand_over
+    world: list[Any] = []
+
+    def remember(self: Mesh, present: Any) -> None:
+        world[:] = [self._world]
+        hand_over(self, present)
+
+    def undo(*arguments: Any) -> Handovers:
+        changes = decide_handovers(*arguments)
+        world[0].columns.epoch[changes.slots] -= np.uint32(1)
+        return changes
+
+    patch.setattr(Mesh, "hand_over", remember)
+    patch.setattr("sidereal.replication.ownership.mesh.decide_handovers", undo)
+
+
+def two_owners(patch: pytest.MonkeyPatch) -> None:
+    """Everybody is given what one of them is to simulate."""
+    send_adopt = ShardLink.send_adopt
+
+    def send_to_all(self: ShardLink, _: Any, *more: Any) -> None:
+        for shard in self.shards:
+            send_adopt(self, shard, *more)
+
+    patch.setattr(ShardLink, "send_adopt", send_to_all)
+
+
+def owners_change_in_secret(patch: pytest.MonkeyPatch) -> None:
+    """A new owner is no news to clients."""
+    patch.setattr("sidereal.replication.world.World.flag_attributes", lambda *_: None)
+
+
+def two_shards_of_a_name(patch: pytest.MonkeyPatch) -> None:
+    """A newer session gets the id of an older one of its name, which goes on as well."""
+    patch.setattr(ShardLink, "_replace", lambda *_: None)
+
+
+def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
+    """Entities are taken from their owner before a new one has room for them."""
+    wait = Mesh._wait_for_room
+
+    def hasty(self: Any, changes: Handovers) -> Handovers:
+        chosen = wait(self, changes)
+        waits = ~np.isin(changes.slots, chosen.slots)
+        columns = self._world.columns
+        for shard in self._shards.shards:
+            slots = changes.slots[waits & (changes.before == shard.shard)]
+            epoch = columns.epoch[slots].astype(np.int64) + 1
+            self._shards.send_release(shard, columns.net_id[slots], epoch, 0)
+        return chosen
+
+    patch.setattr(Mesh, "_wait_for_room", hasty)
+
+
+def slowly_adopting(plan: Plan) -> bool:
+    return plan.adopt_rows_per_s < 100 and Kind.SHARD_JOINS in plan.kinds
+
+
+def ghosts_are_never_sent(patch: pytest.MonkeyPatch) -> None:
+    """Shards see nothing of what others simulate."""
+    patch.setattr(GhostStreams, "send", lambda *_: None)
+
+
+def no_handover_margin(patch: pytest.MonkeyPatch) -> None:
+    """Who is a hair beyond a border changes hands."""
+    patch.setattr("sidereal.replication.ownership.handover.HANDOVER_MARGIN", 0.0)
+
+
+def adopted_under_the_old_epoch(patch: pytest.MonkeyPatch) -> None:
+    """The new owner is told the row as it was before the epoch was bumped."""
+    send_adopt = ShardLink.send_adopt
+
+    def early(self: ShardLink, shard: Any, records: np.ndarray, *rest: Any) -> None:
+        before = records.copy()
+        before["epoch"] -= np.uint32(1)
+        send_adopt(self, shard, before, *rest)
+
+    patch.setattr(ShardLink, "send_adopt", early)
+
+
+def releases_spare_the_epoch_below(patch: pytest.MonkeyPatch) -> None:
+    """A release is taken to be about epochs below the one before it."""
+    apply = Simulation.apply
+
+    def lenient(self: Simulation, message: AuthorityMessage, tick: int) -> None:
+        if isinstance(message, Release):
+            rows = np.frombuffer(message.rows, "<u4").reshape(-1, 2) - np.array([0, 1], "<u4")
+            message = Release(message.tick, rows.astype("<u4").tobytes())
+        apply(self, message, tick)
+
+    patch.setattr(Simulation, "apply", lenient)
+
+
+def ghosts_are_released_with_their_epoch(patch: pytest.MonkeyPatch) -> None:
+    """A release voids rows of the epoch that it names, not only those below."""
+    release = Ghosts.release
+
+    def eager(self: Ghosts, net_ids: Any, epochs: Any, tick: int) -> None:
+        release(self, net_ids, epochs + np.uint32(1), tick)
+
+    patch.setattr(Ghosts, "release", eager)
+
+
+def controls_go_to_the_former_owner(patch: pytest.MonkeyPatch) -> None:
+    """Where a ship's inputs go is decided once, not at every handover."""
+
+    class FirstCounts(dict[int, int]):
+        def __setitem__(self, net_id: int, shard: int) -> None:
+            self.setdefault(net_id, shard)
+
+    create = Mesh.__init__
+
+    def begin(self: Mesh, *arguments: Any) -> None:
+        create(self, *arguments)
+        self._pilots = FirstCounts()
+
+    patch.setattr(Mesh, "__init__", begin)
+
+
+MUTANTS: Final = (
+    Mutant(no_epoch_check, ("NothingRejected", "Continuity", "OneOwner", "Reference"), any_plan),
+    Mutant(no_fence_at_all, ("Continuity", "OneOwner", "Reference"), any_plan),
+    Mutant(nobody_is_released, ("OneOwner", "GhostsConverge"), any_plan),
+    Mutant(release_is_not_obeyed, ("OneOwner", "GhostsConverge"), any_plan),
+    Mutant(fenced_shards_go_on, ("OneOwner",), with_fault(Kind.SHARD_CUT)),
+    Mutant(silent_shards_keep_their_leases, ("OneOwner",), with_fault(Kind.SHARD_KILLED)),
+    Mutant(handover_without_epoch, ("OneOwner", "NothingRejected", "Reference"), any_plan),
+    Mutant(two_owners, ("OneOwner",), any_plan),
+    Mutant(owners_change_in_secret, ("ReplicasConverge",), any_plan),
+    Mutant(two_shards_of_a_name, ("OneOwner", "InputLedger"), with_fault(Kind.SHARD_DOUBLED)),
+    Mutant(who_waits_is_released, ("OneOwner",), slowly_adopting),
+    Mutant(ghosts_are_never_sent, ("GhostsConverge",), any_plan),
+    Mutant(no_handover_margin, ("Margins",), any_plan),
+    Mutant(adopted_under_the_old_epoch, ("OneOwner", "Reference", "NothingRejected"), any_plan),
+    Mutant(releases_spare_the_epoch_below, ("OneOwner", "GhostsConverge"), any_plan),
+    Mutant(ghosts_are_released_with_their_epoch, ("GhostsConverge",), any_plan),
+    Mutant(
+        controls_go_to_the_former_owner,
+        ("InputLedger", "PredictionConverges", "OneOwner"),
+        any_plan,
+    ),
+)
