@@ -11,7 +11,7 @@ from mutant import Mutant, any_plan, with_fault
 from sidereal.protocol.message.shard import AuthorityMessage, Release
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.ghosts import GhostStreams
-from sidereal.replication.ownership.handover import Handovers, decide_handovers
+from sidereal.replication.ownership.handover import Handovers
 from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.validate import Verdict, judge_rows
 from sidereal.shard.ghosts import Ghosts
@@ -72,20 +72,14 @@ def silent_shards_keep_their_leases(patch: pytest.MonkeyPatch) -> None:
 
 def handover_without_epoch(patch: pytest.MonkeyPatch) -> None:
     """The owner changes, the epoch does not."""
-    hand_over = Mesh.hand_over
-    world: list[Any] = []
+    wait = Mesh._wait_for_room
 
-    def remember(self: Mesh, present: Any) -> None:
-        world[:] = [self._world]
-        hand_over(self, present)
+    def undo(self: Any, changes: Handovers) -> Handovers:
+        chosen = wait(self, changes)
+        self._world.columns.epoch[chosen.slots] -= np.uint32(1)
+        return chosen
 
-    def undo(*arguments: Any) -> Handovers:
-        changes = decide_handovers(*arguments)
-        world[0].columns.epoch[changes.slots] -= np.uint32(1)
-        return changes
-
-    patch.setattr(Mesh, "hand_over", remember)
-    patch.setattr("sidereal.replication.ownership.mesh.decide_handovers", undo)
+    patch.setattr(Mesh, "_wait_for_room", undo)
 
 
 def two_owners(patch: pytest.MonkeyPatch) -> None:

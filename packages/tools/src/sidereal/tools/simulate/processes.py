@@ -215,7 +215,7 @@ class ShardProcess(Process):
         self._start_at = self.welcomed_at = math.inf
         self._open_port()
         self._session += 1
-        self._recorder = FlightRecorder(f"{self.name}.{self._session}", self._flights)
+        self._recorder = FlightRecorder(f"{self.host}.{self._session}", self._flights)
         self.core = ShardCore(
             key=self._key,
             server=self._server,

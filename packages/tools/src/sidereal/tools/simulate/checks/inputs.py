@@ -114,7 +114,9 @@ class InputLedger:
                 tick, given = self._given.get((net_id, epoch), (flight.tick - 1, 0))
                 replayed = max(0, flight.tick - 1 - tick)
                 since = self._flew_at.get(flight.core, flight.since)
-                before = _Flown(flight.tick - 1, given, 0, since)
+                mark = Mark(net_id, int(flight.control_epoch[row]), given)
+                last = cluster.ledger.held.get(mark, 0)
+                before = _Flown(flight.tick - 1, given, last, since)
                 self._owners[net_id] = self._owners.get(net_id, 0) + 1
             now = _Flown(
                 flight.tick, int(flight.input_seq[row]), int(flight.buttons[row]), before.since

@@ -21,6 +21,9 @@ from sidereal.tools.simulate.processes import ClientProcess
 SETTLES_S: Final = 0.6
 """How long after it has joined, or after the links have healed, a client is served in full."""
 
+STOOD_STILL_TICKS: Final = 1.5
+"""A world without a tick for so long has stood still; what is judged begins anew."""
+
 SHOWN_EVERY_TICKS: Final = 4
 """Ticks between two looks at what a client shows: composing a view is what costs most here."""
 
@@ -39,15 +42,23 @@ class Service:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._joined: dict[Client, tuple[float, int, int]] = {}
+        self._ticked_at = 0.0
+        self._joined: dict[Client, tuple[float, int, int, int]] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at every client that should be served in full."""
+        if cluster.now - self._ticked_at > STOOD_STILL_TICKS * core.rules.tick_s:
+            # Nobody simulated it; the ticks that follow come as fast as they can.
+            self._joined.clear()
+        self._ticked_at = cluster.now
         for process in cluster.clients:
             client = process.core
             if client is None or client.stage is not Stage.JOINED or client.replica is None:
                 continue
-            if not self._is_settled(cluster, client):
+            if client.replica.newest_tick < 0:
+                # Its ship is still asked for.
+                continue
+            if not self._is_settled(cluster, client, core.tick):
                 continue
             for text in self._judge(cluster, process, client, core):
                 yield f"{process.name} {text}"
@@ -56,15 +67,14 @@ class Service:
         """Nothing more in the end."""
         return iter(())
 
-    def _is_settled(self, cluster: Cluster, client: Client) -> bool:
+    def _is_settled(self, cluster: Cluster, client: Client, tick: int) -> bool:
         """Tell whether nothing has gone wrong for a client for some time."""
         peace_from = -math.inf if self._plan.calm else faults.HEAL_AT_S
         statistics = client.statistics()
-        since = self._joined.setdefault(
-            client, (cluster.now, statistics.snapshots, statistics.bytes_in)
-        )
+        now = cluster.now, tick, statistics.snapshots, statistics.bytes_in
+        since = self._joined.setdefault(client, now)
         if cluster.now < peace_from:
-            self._joined[client] = since[0], statistics.snapshots, statistics.bytes_in
+            self._joined[client] = now
         return cluster.now >= max(since[0], peace_from) + SETTLES_S
 
     def _judge(
@@ -77,14 +87,13 @@ class Service:
         cluster.exercised["ticks of service judged"] += 1
         if lag > 1 + math.floor(way_ticks):
             yield f"has last heard of tick {client.replica.newest_tick}, {lag} ticks ago"
-        joined_at, snapshots_then, bytes_then = self._joined[client]
+        _, tick_then, snapshots_then, bytes_then = self._joined[client]
         statistics = client.statistics()
-        since = max(joined_at, -math.inf if self._plan.calm else faults.HEAL_AT_S)
-        ticks = (cluster.now - since) * core.rules.tick_hz
+        ticks = core.tick - tick_then
         snapshots = statistics.snapshots - snapshots_then
         if snapshots < ticks - 2 - way_ticks:
-            yield f"was sent {snapshots} snapshots in {ticks:.0f} ticks"
-        size = (statistics.bytes_in - bytes_then) / ticks
+            yield f"was sent {snapshots} snapshots in {ticks} ticks"
+        size = (statistics.bytes_in - bytes_then) / max(1, ticks)
         if size > BYTES_PER_TICK_MAX:
             yield f"is sent {size:.0f} bytes per tick"
         # A clock that was set by a late snapshot takes seconds to come right.
