@@ -216,7 +216,7 @@ class ScriptedPilot(Peer):
             CLIENTS,
             PLAYER_CHANNELS,
             encode_user_data(user),
-            Address("203.0.113.1", 5000 + number),
+            Address(f"203.0.113.{1 + number}", 5000),
         )
         self.presses = True
         self.net_id = self.control_epoch = 0
