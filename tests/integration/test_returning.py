@@ -20,6 +20,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
+from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 
 WALL = 1_700_000_000.0
@@ -106,6 +107,8 @@ class Rig:
             entropy=self.rng.bytes,
             rng=self.rng,
             now=self.now,
+            # Nobody simulates this world: it is about sessions.
+            limits=Limits(standstill_after_s=1e9),
         )
         self.core.create(make_ship(BASE_SCHEMA, "wreck", 500.0, 500.0, 0.0, 0))
 
