@@ -42,6 +42,7 @@ REPORT: dict[str, Any] = {
     "shards": [
         {
             "id": int,
+            "name": str,
             "pid": int,
             "sectors": int,
             "entities": int,
