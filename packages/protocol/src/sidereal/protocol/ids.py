@@ -27,8 +27,8 @@ class Address(NamedTuple):
     port: int
 
 
-CLIENT_PROTOCOL_ID: Final = 0x5349_4445_5245_0101
+CLIENT_PROTOCOL_ID: Final = 0x5349_4445_5245_0102
 """netcode protocol id of the client endpoint; the last byte is the version."""
 
-SHARD_PROTOCOL_ID: Final = 0x5349_4445_5245_5301
+SHARD_PROTOCOL_ID: Final = 0x5349_4445_5245_5302
 """netcode protocol id of the shard endpoint; the last byte is the version."""
