@@ -13,10 +13,10 @@ from sidereal.client.replica import Replica
 from sidereal.protocol.state.stream import CellStream
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
-from sidereal.replication.edge.in_flight import Sent
+from sidereal.replication.edge.in_flight import InFlight, Sent
 from sidereal.replication.edge.leaseviews import LeaseViews, Shown
 from sidereal.replication.edge.windows import Windows
-from sidereal.replication.world import Moved, World
+from sidereal.replication.world import Empty, Moved, World
 from sidereal.tools.simulate.faults import Kind, Plan
 
 
@@ -114,6 +114,22 @@ def cells_are_known_a_tick_too_far(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Windows, "advance", ahead)
 
 
+def what_is_in_flight_never_expires(patch: pytest.MonkeyPatch) -> None:
+    """An ack counts however late it comes, though its receiver may have dropped the datagram."""
+    patch.setattr(InFlight, "expire", lambda *_: None)
+
+
+def tombstones_are_never_pruned(patch: pytest.MonkeyPatch) -> None:
+    """Who has left a cell is remembered for ever."""
+    patch.setattr("sidereal.protocol.state.stream._PRUNE_TICKS", 1 << 30)
+
+
+def empty_sectors_are_never_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A sector that something was in once is leased for ever."""
+    nothing = Empty(np.empty(0, np.int64), np.empty(0, np.int32))
+    patch.setattr(World, "forget_empty_sectors", lambda *_: nothing)
+
+
 def several_clients(plan: Plan) -> bool:
     return with_loss(plan) and plan.pilots + plan.observers > 1
 
@@ -133,4 +149,7 @@ MUTANTS: Final = (
     ),
     Mutant(tombstones_stand_where_they_went, ("ReplicasConverge",), any_plan),
     Mutant(cells_are_known_a_tick_too_far, ("ReplicasConverge",), any_plan),
+    Mutant(what_is_in_flight_never_expires, ("Bounded",), any_plan),
+    Mutant(tombstones_are_never_pruned, ("Bounded",), any_plan),
+    Mutant(empty_sectors_are_never_forgotten, ("Bounded",), any_plan),
 )

@@ -121,7 +121,7 @@ def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
 
 
 def slowly_adopting(plan: Plan) -> bool:
-    return plan.adopt_rows_per_s < 100 and Kind.SHARD_JOINS in plan.kinds
+    return plan.limits.ownership.adopt_rows_per_s < 100 and Kind.SHARD_JOINS in plan.kinds
 
 
 def ghosts_are_never_sent(patch: pytest.MonkeyPatch) -> None:

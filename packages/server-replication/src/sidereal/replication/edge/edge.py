@@ -27,6 +27,7 @@ class Edge:
     """What each client is sent.
 
     Attributes:
+        stream: what changed in the world, by cell.
         fanout: windows, acks and what is in flight, by client.
         lease_views: what clients are shown of the leases.
         snapshots_sent: snapshots, one per client and tick.
@@ -46,7 +47,7 @@ class Edge:
         self.snapshots_sent = 0
         self.datagrams_sent = 0
         self._world = world
-        self._stream = stream
+        self.stream = stream
         self._clients = clients
 
     def remove(self, net_id: np.ndarray, group: np.ndarray, tick: int) -> None:
@@ -57,21 +58,21 @@ class Edge:
             group: int32[n], the cell each was known in.
             tick: when.
         """
-        self._stream.note_left(tick, net_id, group, np.zeros(len(net_id), np.bool_))
+        self.stream.note_left(tick, net_id, group, np.zeros(len(net_id), np.bool_))
 
     def forget(self, group: np.ndarray) -> None:
         """Forget cells of sectors that are no more, int32[n]."""
-        self._stream.reserve(self._world.sectors.group_count)
-        self._stream.forget(group)
+        self.stream.reserve(self._world.sectors.group_count)
+        self.stream.forget(group)
 
     def publish(self, present: Present, tick: int) -> None:
         """Note what changed in the world since the last tick, by cell, once for all clients."""
         moved = self._world.tell(present)
         if len(moved.net_id):
             everyone = np.ones(len(moved.net_id), np.bool_)
-            self._stream.note_left(tick, moved.net_id, moved.group, everyone)
+            self.stream.note_left(tick, moved.net_id, moved.group, everyone)
         slots = present.slots
-        self._stream.publish(
+        self.stream.publish(
             tick,
             self._world.columns.net_id[slots],
             present.group,

@@ -59,6 +59,7 @@ class FanoutStatistics:
         deferred: sections put off for want of room.
         transfers: cells told over several ticks.
         late_acks: acks too old to count.
+        ticks_in_flight: ticks of whose datagrams acks may still count, now.
     """
 
     datagrams: int
@@ -67,6 +68,7 @@ class FanoutStatistics:
     deferred: int
     transfers: int
     late_acks: int
+    ticks_in_flight: int
 
 
 class Fanout:
@@ -161,7 +163,7 @@ class Fanout:
 
     def statistics(self) -> FanoutStatistics:
         """Counts since the start."""
-        return FanoutStatistics(**self._counts)
+        return FanoutStatistics(**self._counts | {"ticks_in_flight": len(self._in_flight)})
 
     # -- what each client has -------------------------------------------------------------------
 

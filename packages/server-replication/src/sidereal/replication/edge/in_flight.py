@@ -106,6 +106,9 @@ class InFlight:
         self._reorder_ticks = reorder_ticks
         self._sent: dict[int, Sent] = {}
 
+    def __len__(self) -> int:
+        return len(self._sent)
+
     def record(self, tick: int, sent: Sent) -> None:
         """Keep what a tick's datagrams hold."""
         self._sent[tick] = sent

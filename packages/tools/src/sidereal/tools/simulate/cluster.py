@@ -18,7 +18,6 @@ from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.limits import Limits, OwnershipLimits
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
 from sidereal.tools.simulate import faults
@@ -128,8 +127,8 @@ class Cluster:
             np.random.default_rng(authority),
             shard_key=self._shard_key,
             schema=self.schema,
-            rules=make_rules(plan.tick_hz, plan.sectors_per_side),
-            limits=Limits(ownership=OwnershipLimits(adopt_rows_per_s=plan.adopt_rows_per_s)),
+            rules=make_rules(plan.tick_hz, plan.sectors_per_side, plan.streams),
+            limits=plan.limits,
         )
         world_rng = np.random.default_rng(world)
         belt = make_belt(self.schema, plan.sectors_per_side, plan.asteroids, world_rng)

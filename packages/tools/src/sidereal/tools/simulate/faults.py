@@ -12,7 +12,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sidereal.protocol.rules import StreamLimits
 from sidereal.protocol.testing.link import LinkConfig
+from sidereal.replication.limits import LIMITS, Limits
+from sidereal.tools.simulate.small import draw_limits, draw_streams
 
 CHAOS_FROM_S: Final = 0.6
 FREEZE_AT_S: Final = 2.6
@@ -32,9 +35,6 @@ BURST_START_MAX: Final = 0.02
 BURST_SIZE_MAX: Final = 8.0
 """Datagrams a burst lasts on average, at most."""
 
-
-ADOPT_ROWS_PER_S: Final = (80, 400, 8000)
-"""Of the slowest a world of these sizes takes a second to change hands."""
 
 DOUBLED_SHARE: Final = 0.2
 """Share of seeds in which a second process takes the name of a shard."""
@@ -94,7 +94,8 @@ class Plan(NamedTuple):
         asteroids: in it.
         link: what all links are like until they heal.
         faults: in the order of time.
-        adopt_rows_per_s: entities that a shard is given to adopt, at most.
+        streams: for how long both ends of a stream go by what is old.
+        limits: of the authority.
     """
 
     seed: int
@@ -106,7 +107,8 @@ class Plan(NamedTuple):
     asteroids: int
     link: LinkConfig
     faults: tuple[Fault, ...]
-    adopt_rows_per_s: int = 8000
+    streams: StreamLimits = StreamLimits()
+    limits: Limits = LIMITS
 
     @property
     def lossy(self) -> bool:
@@ -144,8 +146,9 @@ class Plan(NamedTuple):
         link = self.link
         lines = [
             f"{self.shards} shards, {self.pilots} pilots, {self.observers} observers, "
-            f"{self.asteroids} asteroids in {self.sectors_per_side}² sectors, "
-            f"adopted at {self.adopt_rows_per_s} a second",
+            f"{self.asteroids} asteroids in {self.sectors_per_side}² sectors",
+            f"{self.streams}",
+            f"{self.limits.world}, {self.limits.ownership}, {self.limits.edge}",
             f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f} "
             f"(correlation {link.jitter_correlation:.1f}), "
             f"loss {link.loss:.0%}, twice {link.duplication:.0%}, late {link.reordering:.0%}",
@@ -199,7 +202,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     loss, twice, late = (rng.random(3) < 0.7) * rng.uniform(0.0, (0.2, 0.15, 0.2))
     faults = _draw_faults(rng, shards, pilots + observers)
     bursts, burst_start, burst_size, correlation = rng.random(4).tolist()
-    pace = ADOPT_ROWS_PER_S[int(rng.integers(len(ADOPT_ROWS_PER_S)))]
+    streams, limits = draw_streams(rng), draw_limits(rng)
     doubled, at, target = rng.random(3).tolist()
     if doubled < DOUBLED_SHARE:
         double = Fault(CHAOS_FROM_S + at, Kind.SHARD_DOUBLED, int(target * shards), 0.0)
@@ -215,7 +218,8 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
             asteroids,
             LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation),
             (),
-            pace,
+            streams,
+            limits,
         )
     link = LinkConfig(
         delay_s=delay_s,
@@ -228,7 +232,9 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         reordering=float(late),
         reordering_s=0.12,
     )
-    return Plan(seed, tick_hz, shards, pilots, observers, side, asteroids, link, faults, pace)
+    return Plan(
+        seed, tick_hz, shards, pilots, observers, side, asteroids, link, faults, streams, limits
+    )
 
 
 def _draw_faults(rng: np.random.Generator, shards: int, clients: int) -> tuple[Fault, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from sidereal.protocol.message.player import Button
-from sidereal.protocol.rules import Rules
+from sidereal.protocol.rules import Rules, StreamLimits
 from sidereal.protocol.state.schema import Kind, Schema
 from sidereal.replication.genesis import ASTEROID_DENSITY
 
@@ -24,7 +24,7 @@ LOOK_S: Final = (0.2, 0.8)
 """Bounds of the time an observer looks at one place."""
 
 
-def make_rules(tick_hz: int, sectors_per_side: int) -> Rules:
+def make_rules(tick_hz: int, sectors_per_side: int, streams: StreamLimits) -> Rules:
     """Make rules by which a ship crosses a sector in little more than a second, and stops in one.
 
     The belt ends where the world does on two sides, so that asteroids are turned back there.
@@ -40,6 +40,7 @@ def make_rules(tick_hz: int, sectors_per_side: int) -> Rules:
         ship_speed_max=150.0,
         ship_brake=8.0,
         belt_sectors=sectors_per_side + 2,
+        streams=streams,
     )
 
 

@@ -10,6 +10,7 @@ from sidereal.tools.simulate.checks.always import (
     OneOwner,
 )
 from sidereal.tools.simulate.checks.borders import GhostsConverge, Margins
+from sidereal.tools.simulate.checks.bounded import Bounded
 from sidereal.tools.simulate.checks.convergence import (
     PredictionConverges,
     ReplicasConverge,
@@ -41,6 +42,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         ReplicasConverge(),
         LeasesConverge(),
         BeltHolds(),
+        Bounded(plan),
         PredictionConverges(),
         ShardsConverge(),
         GhostsConverge(),

@@ -1,0 +1,60 @@
+"""What the authority keeps of the past is let go in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from sidereal.protocol.space.geometry import sector_of
+from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Plan
+
+PRUNED_EVERY_TICKS: Final = 16
+"""Tombstones may grow older than their limit by this much."""
+
+SLACK_TICKS: Final = 2
+
+Sector = tuple[int, int]
+
+
+class Bounded:
+    """Nothing that expires is kept longer than the limits say."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._streams = plan.streams
+        self._world = plan.limits.world
+        self._occupied: dict[Sector, int] = {}
+        self._incarnation = 0
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Ask how old the oldest of everything is."""
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            self._occupied.clear()
+        kept = core.edge.fanout.statistics().ticks_in_flight
+        if kept > self._streams.reorder_ticks + SLACK_TICKS:
+            yield f"datagrams of {kept} ticks are in flight"
+        ages = (core.tick - core.edge.stream.tombstones["tick"].astype(np.int64)) % (1 << 16)
+        # One may be of the tick to come.
+        age = int(ages[ages < 1 << 15].max(initial=0))
+        if age > self._streams.tombstone_ticks + PRUNED_EVERY_TICKS + SLACK_TICKS:
+            yield f"a tombstone is {age} ticks old"
+        yield from self._look_at_sectors(core)
+
+    def _look_at_sectors(self, core: Replicator) -> Iterator[str]:
+        present = core.world.present(core.tick)
+        x, y = sector_of(present.x, present.y, core.rules)
+        for sector in zip(x.tolist(), y.tolist(), strict=True):
+            self._occupied[sector] = core.tick
+        limit = self._world.sector_empty_ticks + self._world.sectors_checked_every_ticks
+        for row in core.mesh.leases.rows()[["sector_x", "sector_y"]].tolist():
+            empty_ticks = core.tick - self._occupied.setdefault(row, core.tick)
+            if empty_ticks > limit + SLACK_TICKS:
+                yield f"sector {row} is leased and has been empty for {empty_ticks} ticks"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Everything was said while it ran."""
+        return iter(())
