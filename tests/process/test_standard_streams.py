@@ -32,7 +32,9 @@ class Run:
         self.directory = directory
         self.log = directory / ".sidereal" / "up.log"
         self.report_path = directory / "report.json"
-        environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+        # Without a display, and without what the viewer's own tests set in this process.
+        without = {"DISPLAY", "ARCADE_HEADLESS"}
+        environment = {name: value for name, value in os.environ.items() if name not in without}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sidereal.tools", *UP, "--json", str(self.report_path), *flags],
             cwd=directory,
