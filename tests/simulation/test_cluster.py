@@ -75,6 +75,20 @@ def test_a_crash_of_a_core_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> Non
     assert violation.text.startswith("KeyError: 'planted' at ")
 
 
+def test_a_rock_may_be_pushed_by_a_ship_that_has_flown_on_since() -> None:
+    assert not run_seed(147).violations
+
+
+def test_ships_in_flight_at_a_crash_are_kept_as_they_flew() -> None:
+    """In these seeds a ship moves or spins in the row that is kept."""
+    for seed in (164, 316):
+        assert not run_seed(seed).violations
+
+
+def test_a_ship_is_kept_by_the_row_that_came_as_its_pilot_left() -> None:
+    assert not run_seed(207).violations
+
+
 def test_seeds_exercise_what_the_checkers_judge() -> None:
     cluster = Cluster(plan_of(0), make_checkers(plan_of(0)))
     cluster.run()

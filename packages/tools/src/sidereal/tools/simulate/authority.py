@@ -44,7 +44,8 @@ class Authority:
         store: what it saved.
         started_at: when the core was made, virtual seconds.
         stopped_at: when the one before ended.
-        recovered: what the store had when the core began, ships too.
+        recovered: what the store had just before the core began, ships too: those that were in the
+            world are still active.
         due: of the next tick, virtual seconds.
         incarnation: how many cores there have been.
     """
@@ -80,6 +81,7 @@ class Authority:
 
     def start(self, now: float) -> None:
         """Start with what the store has."""
+        self.recovered = self.store.load_world(ships=True)
         self._term = self.store.begin()
         self._client_key = self._rng.bytes(32)
         self.core = Replicator(
@@ -96,7 +98,6 @@ class Authority:
             limits=self._limits,
         )
         saved = self.store.load_world()
-        self.recovered = self.store.load_world(ships=True)
         self.core.populate(saved.rows, saved.uuid)
         self.incarnation += 1
         self.started_at = now

@@ -25,6 +25,7 @@ class Flight(NamedTuple):
         tick: that was simulated.
         net_id: int64[n].
         epoch: int64[n].
+        radius: float64[n], world units.
         control_epoch: int64[n], whose inputs it flies by.
         input_seq: int64[n], of the input flown in this tick, 0 for none so far.
         buttons: uint16[n], held during it.
@@ -37,6 +38,7 @@ class Flight(NamedTuple):
     tick: int
     net_id: np.ndarray
     epoch: np.ndarray
+    radius: np.ndarray
     control_epoch: np.ndarray
     input_seq: np.ndarray
     buttons: np.ndarray
@@ -76,6 +78,7 @@ class FlightRecorder:
             step.tick,
             bodies.net_id[rows].astype(np.int64),
             bodies.epoch[rows].astype(np.int64),
+            bodies["radius"][rows].astype(np.float64),
             bodies["control_epoch"][rows].astype(np.int64),
             bodies["input_seq"][rows].astype(np.int64),
             step.buttons[rows].copy(),

@@ -23,6 +23,7 @@ from sidereal.shard.shard import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.authority import SAVE_S, TOKEN_TIMEOUT_S
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.flights import Flight
 
 LOSS_S: Final = 1.5
 """What retransmissions over a bad link may add to a reliable message's way."""
@@ -178,16 +179,14 @@ class OneOwner:
 LOST_S_MAX: Final = 2 * SAVE_S[1]
 """Seconds of motion that a restart may lose while the store takes what it is given."""
 
-TOUCHING_SLACK: Final = 1.0
-"""Who was pushed apart may be so far from each other, world units."""
-
 
 class Continuity:
     """References only get newer, epochs only rise, and nothing jumps.
 
     Between two ticks an entity may go as far as it flies, be corrected by what it did while its
-    newest reference was on its way, and be pushed out of another that had got into it. A ship that
-    nobody simulated for a while may go where its pilot's inputs have taken it since.
+    newest reference was on its way, and be pushed out of another that had got into it. Whether one
+    had is asked of what shards flew: the other may have flown on since. A ship that nobody
+    simulated for a while may go where its pilot's inputs have taken it since.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -195,6 +194,7 @@ class Continuity:
         self._lag_s += 0.5 if plan.lossy else 0.0
         self._lag_s += SHARD_SILENCE_S if plan.silences else 0.0
         self._incarnation = 0
+        self._looked_at = 0.0
         self._before: dict[str, Any] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -208,19 +208,22 @@ class Continuity:
         now |= {
             "uuid": core.world.uuid.copy(),
             "id": columns.net_id.copy(),
+            "flown_as": columns.net_id.copy(),
             "epoch": columns.epoch.astype(np.int64),
             "tick": columns.tick.copy(),
             "control_epoch": columns["control_epoch"].copy(),
             "input_seq": columns["input_seq"].copy(),
         }
         before, self._before = self._before, now
-        least_s = self._lag_s
+        looked_at, self._looked_at = self._looked_at, cluster.now
+        least_s, welcomed_from = self._lag_s, cluster.authority.started_at
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
             if not before:
                 return
             before = _renumbered(before, now)
-            least_s += LOST_S_MAX
+            # What was flown, was flown for the authority before.
+            least_s, welcomed_from = least_s + LOST_S_MAX, -math.inf
         same = slots[before["id"][slots] == now["id"][slots]]
         for name in ("epoch", "tick"):
             back = same[now[name][same] < before[name][same]]
@@ -242,7 +245,8 @@ class Continuity:
         jump = np.hypot(now["x"][same] - before["x"][same], now["y"][same] - before["y"][same])
         excess = jump - speed * lag_s - push - DISPLACEMENT_SLACK
         far = np.flatnonzero(excess > 0)
-        far = far[excess[far] > _push(now, columns["radius"], same, same[far])]
+        flights = _flights_since(cluster, looked_at - least_s, welcomed_from)
+        far = far[excess[far] > _pushes(flights, before["flown_as"][same[far]])]
         if len(far):
             yield f"{columns.net_id[same[far]].tolist()} jumped by {jump[far].round(1).tolist()}"
 
@@ -252,21 +256,43 @@ class Continuity:
 
 
 def _renumbered(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Bring what was before a restart into the rows of now; ticks, epochs and inputs start over."""
+    """Bring what was before a restart into the rows of now; ticks, epochs and inputs start over.
+
+    `flown_as` says by which id shards knew it.
+    """
     slot_of = {key: slot for slot, key in enumerate(before["uuid"].tolist()) if before["id"][slot]}
     slots = np.array([slot_of.get(key, -1) for key in now["uuid"].tolist()])
-    moved = {name: before[name][slots] for name in ("x", "y", "vx", "vy")}
+    moved = {name: before[name][slots] for name in ("x", "y", "vx", "vy", "flown_as")}
     zeros = np.full_like(now["tick"], -1)
     moved |= dict.fromkeys(("epoch", "tick", "control_epoch", "input_seq"), zeros)
     return moved | {"id": np.where(slots >= 0, now["id"], 0)}
 
 
-def _push(at: dict[str, Any], radius: np.ndarray, others: np.ndarray, slots: np.ndarray) -> Any:
-    """Tell how far, at most, each entity was pushed by one that it touches; 0 without one."""
-    apart = np.hypot(at["x"][slots, None] - at["x"][others], at["y"][slots, None] - at["y"][others])
-    reach = radius[slots, None] + radius[others]
-    touching = (apart <= reach + TOUCHING_SLACK) & (slots[:, None] != others)
-    return np.where(touching, reach, 0.0).max(axis=1, initial=0.0)
+def _flights_since(cluster: Cluster, at: float, welcomed_from: float) -> Iterator[Flight]:
+    """Give the ticks flown since a time by cores that were welcomed after another."""
+    for flight in reversed(cluster.flights):
+        if flight.at < at:
+            return
+        if flight.since >= welcomed_from:
+            yield flight
+
+
+def _pushes(flights: Iterator[Flight], net_id: np.ndarray) -> np.ndarray:
+    """Tell how far, at most, each entity was pushed; 0 if it was not.
+
+    Two that overlap when a tick begins are pushed apart in the course of it.
+    """
+    push = np.zeros(len(net_id))
+    for flight in flights if len(net_id) else ():
+        there = np.flatnonzero(np.isin(net_id, flight.net_id))
+        at = np.searchsorted(flight.net_id, net_id[there])
+        x, y = flight.before[:, 0], flight.before[:, 1]
+        reach = flight.radius[at, None] + flight.radius
+        overlap = np.hypot(x[at, None] - x, y[at, None] - y) < reach
+        overlap[np.arange(len(at)), at] = False
+        pushed = np.where(overlap, reach, 0.0).max(axis=1, initial=0.0)
+        push[there] = np.maximum(push[there], pushed)
+    return push
 
 
 class NothingRejected:

@@ -16,13 +16,14 @@ from sidereal.protocol.state.schema import Kind
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.authority import SAVE_S
+from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Fault, Plan
 from sidereal.tools.simulate.faults import Kind as FaultKind
 from sidereal.tools.simulate.flights import STATE
 
-MOORED_OFF_MAX: Final = 5.0
-"""World units a ship that left may be off its line: it may have steered in its last tick."""
+ROUNDING: Final = 1e-6
+"""World units or radians a ship that left may be off its line."""
 
 BACK_OFF_MAX: Final = 60.0
 """World units a ship may come back from where it was left: something may be there by now."""
@@ -34,6 +35,7 @@ class Recovery:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._incarnation = 1
+        self._started_at = 0.0
         self._history: dict[bytes, list[tuple[float, np.void]]] = {}
         self._accounts: dict[bytes, int] = {}
         self._there: dict[bytes, int] = {}
@@ -46,6 +48,7 @@ class Recovery:
             yield from self._judge_store(cluster)
             yield from self._judge_world(cluster, core)
             # What was not kept has never been.
+            self._started_at = cluster.authority.started_at
             self._history.clear()
             self._there.clear()
         yield from self._write_down(cluster, core)
@@ -67,7 +70,7 @@ class Recovery:
             self._there[uuid] = core.tick
             if history and left_at < core.tick:
                 cluster.exercised["ships that came back judged"] += 1
-                if not self._is_moored(history[-1][1], record, left_at, BACK_OFF_MAX):
+                if not self._comes_back(history[-1][1], record, left_at):
                     yield f"{uuid.hex()} does not come back as it was left"
             if not history or history[-1][1] != record:
                 history.append((cluster.now, record))
@@ -88,7 +91,11 @@ class Recovery:
             if accounts[at] != self._accounts[uuid]:
                 yield f"{uuid.hex()} is another account's"
             kept = records[at : at + 1][0]
-            same = [self._is_same(record, kept, bool(active[at])) for _, record in history]
+            left = kept["kind"] == Kind.SHIP and not active[at]
+            same = [
+                self._was_left(cluster, record, kept) if left else not _differences(record, kept)
+                for _, record in history
+            ]
             if not any(same[max(0, due - 1) :]):
                 what = "as it was too long ago" if any(same) else "as it never was"
                 yield f"{uuid.hex()} was kept {what}: {_differences(history[-1][1], kept)}"
@@ -130,22 +137,41 @@ class Recovery:
                 kept_from = min(kept_from, fault.at - takes_s)
         return kept_from
 
-    def _is_same(self, was: np.void, kept: np.void, active: bool) -> bool:
-        """Tell whether a row was kept as it was, or, of a ship, as it was left."""
-        wrong = _differences(was, kept)
-        if active or kept["kind"] != Kind.SHIP:
-            return not wrong
-        return self._is_moored(was, kept, int(kept["tick"]), MOORED_OFF_MAX)
+    def _was_left(self, cluster: Cluster, was: np.void, kept: np.void) -> bool:
+        """Tell whether a ship was kept where its line had brought it when its pilot left.
 
-    def _is_moored(self, was: np.void, kept: np.void, tick: int, off_max: float) -> bool:
-        """Tell whether a ship is at rest where its line had brought it by a tick."""
-        seconds = (tick - int(was["tick"])) / self._plan.tick_hz
+        The line is that of a row which the world had, or of a newer one that came just before.
+        """
+        last = np.array([[was[name] for name in STATE]]), int(was["tick"])
+        for states, tick in (last, *self._flown_after(cluster, was)):
+            end = physics.coast(states, (int(kept["tick"]) - tick) / self._plan.tick_hz)[0]
+            off = np.array([end[0] - kept["x"], end[1] - kept["y"], end[4] - kept["heading"]])
+            off[2] = physics.wrap(off[2])
+            if np.abs(off).max() <= ROUNDING:
+                return _is_at_rest(was, kept)
+        return False
+
+    def _flown_after(self, cluster: Cluster, was: np.void) -> Iterator[tuple[np.ndarray, int]]:
+        """Give the states, float64[1, 6], and ticks in which shards flew a ship after a row."""
+        for flight in cluster.flights:
+            if flight.since >= self._started_at and flight.tick > was["tick"]:
+                mine = (flight.net_id == was["id"]) & (flight.epoch == was["epoch"])
+                if mine.any():
+                    yield flight.after[mine], flight.tick
+
+    def _comes_back(self, was: np.void, now: np.void, left_at: int) -> bool:
+        """Tell whether a ship is at rest near where its line had brought it when it left."""
+        seconds = (left_at - int(was["tick"])) / self._plan.tick_hz
         off = np.hypot(
-            was["x"] + was["vx"] * seconds - kept["x"], was["y"] + was["vy"] * seconds - kept["y"]
+            was["x"] + was["vx"] * seconds - now["x"], was["y"] + was["vy"] * seconds - now["y"]
         )
-        still = kept["vx"] == kept["vy"] == kept["spin"] == 0.0
-        wrong = _differences(was, kept).keys() - {*STATE, "tick"}
-        return bool(still and off <= off_max and not wrong)
+        return bool(off <= BACK_OFF_MAX) and _is_at_rest(was, now)
+
+
+def _is_at_rest(was: np.void, now: np.void) -> bool:
+    """Tell whether a ship stands still, and is the same but for that."""
+    still = now["vx"] == now["vy"] == now["spin"] == 0.0
+    return bool(still) and not _differences(was, now).keys() - {*STATE, "tick"}
 
 
 _KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick")
