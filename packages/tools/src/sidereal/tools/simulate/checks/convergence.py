@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.quantize import decode_wire_untrusted
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
+from sidereal.replication.world import ACCOUNT_NONE
+from sidereal.tools.simulate.authority import SAVE_S
 from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.processes import ClientProcess
 
 SETTLED_TICKS: Final = 4
@@ -170,12 +174,67 @@ class ShardsConverge:
                 yield f"{shard.name} has {ids} elsewhere, by {off[wrong].round(3).tolist()}"
 
 
+_SAVED: Final = (*Motion._fields, "tick", "kind", "radius", "mass", "name")
+"""What the store must have as the world does."""
+
+
+class _Same(NamedTuple):
+    """A row as it has been since a look, and since when that was, virtual seconds."""
+
+    row: tuple[Any, ...]
+    look: int
+    at: float
+
+
 class StoreConverges:
-    """What has not changed since it was saved is in the store as it is in the world."""
+    """What has not changed since it was saved is in the store as it is in the world.
+
+    The checker remembers since when every row has been as it is. One that has been so for as long
+    as two writes take, the one that was under way and its own, must have been saved by then.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        write_ticks = math.ceil(SAVE_S[1] * plan.tick_hz) + 1
+        self._saved_within_ticks = 2 * write_ticks
+        self._saved_within_s = 2 * write_ticks / plan.tick_hz
+        self._same: dict[bytes, _Same] = {}
+        self._looks = 0
+        self._works_since = 0
+        self._incarnation = 0
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Nothing before the end."""
-        return iter(())
+        """Compare what has long been as it is."""
+        self._looks += 1
+        authority = cluster.authority
+        if cluster.now < authority.store_fails_until:
+            self._works_since = self._looks
+        if authority.incarnation != self._incarnation:
+            self._incarnation = authority.incarnation
+            self._same.clear()
+        self._write_down(cluster, core)
+        from_look = self._looks - self._saved_within_ticks
+        from_s = cluster.now - self._saved_within_s
+        if self._works_since > from_look or authority.store_fails_until > from_s:
+            return
+        due = [key for key, s in self._same.items() if s.look <= from_look and s.at <= from_s]
+        cluster.exercised["rows long at peace judged"] += len(due)
+        _, rows, uuid, _, active = authority.store.load_world(ships=True)
+        saved = dict(zip(uuid[active].tolist(), rows[active][[*_SAVED]].tolist(), strict=True))
+        for key in due:
+            if saved.get(key) != self._same[key].row:
+                yield f"{key.hex()} is not in the store as it has been for long"
+
+    def _write_down(self, cluster: Cluster, core: Replicator) -> None:
+        """Note since when every row is as it is; who has left is forgotten."""
+        world = core.world
+        slots = world.columns.rows()
+        slots = slots[world.account[slots] >= ACCOUNT_NONE]
+        rows = world.columns.store(slots, core.schema.full_record)[[*_SAVED]].tolist()
+        before, self._same = self._same, {}
+        for key, row in zip(world.uuid[slots].tolist(), rows, strict=True):
+            fresh = _Same(row, self._looks, cluster.now)
+            same = before.get(key, fresh)
+            self._same[key] = same if same.row == row else fresh
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare the rows of everything at peace."""

@@ -46,5 +46,5 @@ def make_checkers(plan: Plan) -> list[Checker]:
         PredictionConverges(),
         ShardsConverge(),
         GhostsConverge(),
-        StoreConverges(),
+        StoreConverges(plan),
     ]
