@@ -266,7 +266,7 @@ class Replicator:
 
     def close(self, now: float, wall_now: float) -> Outgoing:
         """Tell everybody that the world is closing, and take its ships out of it."""
-        text = "the server is shutting down; the world is saved"
+        text = "the server is shutting down; the world is being saved"
         self.clients.refuse_all(CloseReason.SHUTTING_DOWN, text, now)
         # What is saved now is newer than whatever was under way at the last tick.
         self.tick += 1
