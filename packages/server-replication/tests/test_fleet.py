@@ -27,7 +27,8 @@ class Port:
     def __init__(self, *rocks: tuple[float, float, float]) -> None:
         rng = np.random.default_rng(1)
         self.world = World(BASE_SCHEMA, Rules())
-        self.fleet = Fleet(self.world, WriteBehind(self.world), rng.bytes, rng)
+        self.saving = WriteBehind(self.world)
+        self.fleet = Fleet(self.world, self.saving, rng.bytes, rng)
         self.saved: dict[int, Berth] = {}
         records = np.zeros(len(rocks), BASE_SCHEMA.full_record)
         records["x"], records["y"], records["radius"] = np.array(rocks).reshape(-1, 3).T
@@ -69,6 +70,24 @@ def test_two_ships_of_one_place_come_back_side_by_side() -> None:
     assert spots[0] == (100.0, 100.0)
     assert min(apart) >= SHIP_RADIUS + APART - 1e-6
     assert max(apart) < 4 * APART
+
+
+def test_a_ship_that_is_gone_for_good_never_comes_back_though_the_database_has_it_still() -> None:
+    port = Port()
+    port.shelter(7, 100.0, 100.0)
+    port.launch(7)
+    slots = port.world.columns.rows()
+    record = port.world.columns.store(slots, BASE_SCHEMA.full_record)
+    port.saving.depart(record, int(slots[0]), 6, removed=True)
+    port.world.remove(slots, 6)
+    port.fleet.fetch(7, 7)
+    assert not port.fleet.has_requests
+    assert port.fleet.take_arrived() == [(7, None)]
+    slot = port.fleet.launch(7, "Ada", 7, None)
+    assert port.world.uuid[slot] != np.zeros(1, UUID)
+    batch = port.saving.take_batch(10, 7)
+    assert batch is not None
+    assert batch.removed.tolist() == [True, False]
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

@@ -253,6 +253,31 @@ def test_a_ship_that_comes_back_while_its_last_state_is_written_is_saved_as_it_f
     assert batch.active.tolist() == [True]
 
 
+def test_the_ship_of_an_account_is_its_last_one_be_it_gone_for_good() -> None:
+    rig = Rig()
+    rig.enter(1)
+    assert rig.take() is not None
+    rig.leave(1, removed=True)
+    gone = rig.behind.ship_of(SHIPS[1])
+    assert gone is not None
+    assert gone.removed
+    other = np.array([SHIPS[1]])
+    rig.world.enter(np.zeros(1, BASE_SCHEMA.full_record), rig.uuid(3), other, rig.tick)
+    rig.leave(3, removed=False)
+    last = rig.behind.ship_of(SHIPS[1])
+    assert last is not None
+    assert last.uuid == rig.uuid(3)
+
+
+def test_a_batch_in_which_a_uuid_comes_twice_is_a_bug() -> None:
+    rig = Rig()
+    rig.enter(1)
+    rig.leave(1, removed=False)
+    rig.enter(1)  # although the one that left was not taken back
+    with pytest.raises(AssertionError, match="twice"):
+        rig.take()
+
+
 def test_a_refused_row_is_not_given_to_the_database_again() -> None:
     rig = Rig()
     rig.enter(3, 4)
@@ -292,10 +317,11 @@ def test_what_is_saved_in_the_end_is_the_world(steps: list[tuple[str, int]]) -> 
     rig = Rig()
     saved: Saved = {}
     left: dict[int, float] = {}
+    gone: set[int] = set()
     rest = [("committed", 0), ("take", 100), ("committed", 0)]
     for step, what in [*steps, *rest]:
         if step in ("enter", "move", "leave", "remove"):
-            change(rig, step, what, left)
+            change(rig, step, what, left, gone)
         elif step == "take":
             rig.take(what)
         elif rig.out is not None:
@@ -310,9 +336,9 @@ def test_what_is_saved_in_the_end_is_the_world(steps: list[tuple[str, int]]) -> 
     }
 
 
-def change(rig: Rig, step: str, name: int, left: dict[int, float]) -> None:
+def change(rig: Rig, step: str, name: int, left: dict[int, float], gone: set[int]) -> None:
     there, x = rig.slot(name) is not None, float(rig.tick)
-    if step == "enter" and not there:
+    if step == "enter" and not there and name not in gone:
         waiting = rig.behind.ship_of(SHIPS.get(name, -1))
         if waiting is not None:
             rig.behind.come_back(waiting)
@@ -324,7 +350,8 @@ def change(rig: Rig, step: str, name: int, left: dict[int, float]) -> None:
     elif step == "leave" and there and name in SHIPS:
         left[name] = place(rig, name) or 0.0
         rig.leave(name, removed=False)
-    elif step == "remove" and there and name not in SHIPS:
+    elif step == "remove" and there:
+        gone.add(name)
         rig.leave(name, removed=True)
 
 

@@ -1,10 +1,11 @@
 """Ships of accounts: in the world while their pilot is, in the database while not.
 
 Theory of operation. When a pilot comes, its ship is in one of two places. It may be among those
-that have left the world and are not saved yet: then it is launched at once. Otherwise the database
-has it, and knows it as it was when it left; it is asked for, and launched when it has come. Every
-request has a number, and only the answer to the newest one of an account counts: an older answer
-may have been read before the ship flew and was saved again.
+that have left the world and are not saved yet: then it is launched at once, or, if it is gone for
+good, a new one. Otherwise the database has it, and knows it as it was when it left; it is asked
+for, and launched when it has come. Every request has a number, and only the answer to the newest
+one of an account counts: an older answer may have been read before the ship flew and was saved
+again.
 """
 
 from __future__ import annotations
@@ -69,13 +70,15 @@ class Fleet:
     # -- ships that are fetched -----------------------------------------------------------------
 
     def fetch(self, account: int, tick: int) -> None:
-        """Ask for the ship of an account, unless it is here."""
+        """Ask for the ship of an account, unless it is here or known to be gone for good."""
         self.give_up(account)
         departed = self._saving.ship_of(account)
         if departed is None:
             self._number += 1
             self._wanted[account] = _Wanted(self._number, tick)
             self._requests.append(ShipRequest(account, self._number))
+        elif departed.removed:
+            self._arrived[account] = None
         else:
             self._arrived[account] = Berth(departed.record, departed.uuid)
 
@@ -143,7 +146,7 @@ class Fleet:
         record["epoch"] += np.uint32(1)
         record["control_epoch"], record["input_seq"] = record["epoch"], 0
         departed = self._saving.ship_of(account)
-        if departed is not None:
+        if departed is not None and not departed.removed:
             self._saving.come_back(departed)
         slots = self._world.enter(record, uuid, np.array([account]), tick)
         self._world.stored[slots] = known

@@ -142,9 +142,13 @@ class WriteBehind:
         self._departed[uuid.tobytes()] = Departed(record, uuid, account, removed, tick, since)
 
     def ship_of(self, account: int) -> Departed | None:
-        """Find the ship of an account among those that have left and are not saved yet."""
-        for departed in self._departed.values():  # those of the last moments, or of an outage
-            if departed.account == account and not departed.removed:
+        """Find the ship of an account among those that have left and are not saved yet.
+
+        One that was removed is among them: the database may still have it. Of several that an
+        account had one after the other it is the last one.
+        """
+        for departed in reversed(self._departed.values()):  # of the last moments, or of an outage
+            if departed.account == account:
                 return departed
         return None
 
@@ -184,6 +188,7 @@ class WriteBehind:
         world.stored[slots] = True
         self._out_departed = departed
         self._out = _joined([_batch_of(entity) for entity in departed], here)
+        assert len(set(self._out.uuid.tolist())) == len(self._out), "a uuid comes twice"
         return self._out
 
     def committed(self, batch: Batch) -> None:
