@@ -16,7 +16,7 @@ import trio
 import trio.testing
 import trio_asyncio
 
-from sidereal.protocol.errors import StoreError
+from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
@@ -201,6 +201,19 @@ async def test_a_run_that_lost_rows_says_how_many(
 
     with pytest.raises(StoreError, match=r"^2025 rows were not saved"), trio.fail_after(40):
         await run_until_announced()
+
+
+async def test_a_start_that_fails_over_what_was_saved_makes_nobody_wait(
+    database_url: str,
+) -> None:
+    async with open_store(database_url, BASE_SCHEMA) as store:
+        await store.begin("ours", "a test")
+        await store.release()
+        async with trio_asyncio.open_loop():
+            await trio_asyncio.aio_as_trio(execute)(database_url, "UPDATE world SET tick = -1")
+        with pytest.raises(UnavailableError, match="clock"), trio.fail_after(40):
+            await run(configure(database=database_url), lambda _: None)
+        await store.begin("ours", "with the right clock")
 
 
 async def execute(url: str, statement: str) -> None:

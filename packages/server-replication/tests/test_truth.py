@@ -16,6 +16,7 @@ from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping import database as database_module
+from sidereal.replication.keeping import rows, tables
 from sidereal.replication.keeping import store as store_module
 from sidereal.replication.keeping.persist import REMOVED_KEPT_TICKS, Batch
 from sidereal.replication.keeping.store import Store, Written, open_store
@@ -39,6 +40,17 @@ async def sql(url: str, *statements: str) -> Any:
 
     async with trio_asyncio.open_loop():
         return await trio_asyncio.aio_as_trio(in_asyncio)()
+
+
+@contextlib.asynccontextmanager
+async def locked(url: str, table: str) -> AsyncIterator[None]:
+    """Nobody else changes a table, for as long as the context is open."""
+    async with trio_asyncio.open_loop():
+        connection = await trio_asyncio.aio_as_trio(asyncpg.connect)(url)
+        lock = f"BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE"
+        await trio_asyncio.aio_as_trio(connection.execute)(lock)
+        yield
+        await trio_asyncio.aio_as_trio(connection.close)()
 
 
 def uuid_of(name: int) -> np.ndarray:
@@ -108,15 +120,81 @@ async def test_a_second_server_is_refused_in_one_line_while_the_first_one_writes
         assert (await first.load_world()).tick == 2
 
 
+async def load_for_ever(*_: object) -> None:
+    await trio.sleep_forever()
+
+
 async def test_a_server_that_is_loading_counts_as_alive(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "BEAT_S", 0.05)
-    async with running(database_url):
+    monkeypatch.setattr(Store, "_load", load_for_ever)
+    async with running(database_url) as store, trio.open_nursery() as nursery:
         old = await sql(database_url, "SELECT beat_at FROM authority")
+        nursery.start_soon(store.load_world)
         with trio.fail_after(10):
             while (await sql(database_url, "SELECT beat_at FROM authority")) == old:
                 await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_is_replaced_while_it_loads_is_told_so(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "BEAT_S", 0.05)
+    monkeypatch.setattr(Store, "_load", load_for_ever)
+    async with running(database_url) as old, open_store(database_url, BASE_SCHEMA) as new:
+        await new.begin("ours", "started again")
+        with pytest.raises(FencedError, match="taken over"), trio.fail_after(10):
+            await old.load_world()
+
+
+OTHER_VERSION = "INSERT INTO schema_migration (version, name) VALUES (999, 'future')"
+OTHER_SCHEMA = "ALTER TABLE entity ALTER COLUMN mass TYPE bigint"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(OTHER_VERSION, "at version 999"), (OTHER_SCHEMA, "mass is bigint")]
+)
+async def test_a_server_that_is_refused_takes_nothing_from_one_that_has_stalled(
+    database_url: str, change: str, words: str
+) -> None:
+    async with running(database_url) as first, open_store(database_url, BASE_SCHEMA) as other:
+        await first.save_tick(1)
+        await sql(database_url, change, "UPDATE authority SET beat_at = '-infinity'")
+        with pytest.raises(UnavailableError, match=words):
+            await other.begin("others", "of another version")
+        await first.save_tick(2)
+
+
+@pytest.mark.parametrize("step", ["_migrate", "_end_flights"])
+async def test_a_server_that_fails_after_it_took_over_makes_nobody_wait(
+    database_url: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    async with running(database_url) as first:
+        await first.release()
+    async with open_store(database_url, BASE_SCHEMA) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(tables, step, fail)
+            with pytest.raises(StoreError, match="disk is full"):
+                await store.begin("others", "the next")
+    async with running(database_url, token="of a third one") as third:
+        await third.save_tick(1)
+
+
+async def test_who_waits_too_long_for_the_term_is_told_that_it_is_locked(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "STATEMENT_S_MAX", 0.5)
+    monkeypatch.setattr(tables, "LOCK_S_MAX", 1.0)
+    async with running(database_url) as first:
+        await first.release()
+    async with locked(database_url, "authority"), open_store(database_url, BASE_SCHEMA) as store:
+        with pytest.raises(StoreError, match="lock timeout"):
+            await store.begin("others", "the next")
 
 
 async def test_a_server_of_the_same_supervisor_takes_over_at_once_and_fences_the_old_one(
@@ -227,8 +305,26 @@ async def test_removals_are_forgotten_when_no_older_write_can_come(database_url:
         await store.save_tick(6 + REMOVED_KEPT_TICKS)
         assert (await sql(database_url, count))[0]["count"] == 2
         await store.save_tick(6 + 2 * REMOVED_KEPT_TICKS)
-        assert (await sql(database_url, count))[0]["count"] == 1
+        with trio.fail_after(10):
+            while (await sql(database_url, count))[0]["count"] != 1:
+                await trio.sleep(0.02)
         assert await found(store) == [2]
+
+
+async def test_a_write_succeeds_although_what_was_removed_cannot_be_forgotten(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreError("the index is broken")
+
+    monkeypatch.setattr(rows, "forget_removed", fail)
+    async with running(database_url) as store:
+        await write(store, rocks(1))
+        with trio.fail_after(10):
+            while "the index is broken" not in caplog.text:
+                await trio.sleep(0.02)
+        assert store.statistics().available
+        assert await found(store) == [1]
 
 
 # -- rows that the database refuses --------------------------------------------------------------

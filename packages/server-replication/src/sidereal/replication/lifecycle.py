@@ -6,11 +6,12 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 
 import numpy as np
 import trio
 
-from sidereal.protocol.errors import StoreError
+from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.rules import Rules
@@ -19,12 +20,14 @@ from sidereal.protocol.runtime.process import entropy, fields, settle_memory
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
+from sidereal.replication.ending import STORE_CLOSE_S_MAX
 from sidereal.replication.genesis import make_world
 from sidereal.replication.http.app import HttpConfig, create_app
 from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.server import HttpServer
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.store import Store, open_store
+from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.service import TOKEN_EXPIRE_S, Service, public_address
 
@@ -106,7 +109,10 @@ async def _run(
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         await store.begin(config.supervisor or entropy(16).hex(), holder)
         client_key = entropy(32)
-        core = await _load(config, store, schema, rules, client_key, clients, shards)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(_give_back, store)
+            core = await _load(config, store, schema, rules, client_key, clients, shards)
+            stack.pop_all()
         service = Service(config, store, core, clients, shards, client_key)
         http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
         http_limits = HttpLimits()
@@ -133,6 +139,12 @@ async def _run(
                 lost[0] = await service.close()
 
 
+async def _give_back(store: Store) -> None:
+    """Let another server write, for this one can't: whoever comes next need not wait."""
+    with trio.move_on_after(STORE_CLOSE_S_MAX, shield=True), suppress(StoreError):
+        await store.release()
+
+
 def _shard_addresses(config: ReplicationConfig, shards: UdpSocket) -> list[Address]:
     """Tell what shards' tokens may call their endpoint: bound to all hosts it is any of them."""
     if config.public_shards is None:
@@ -149,7 +161,10 @@ async def _load(
     clients: UdpSocket,
     shards: UdpSocket,
 ) -> Replicator:
-    recovered = await store.load_world()
+    try:
+        recovered = await store.load_world()
+    except FencedError as error:
+        raise UnavailableError(f"{error}: this one ends") from None
     core = Replicator(
         schema=schema,
         rules=rules,

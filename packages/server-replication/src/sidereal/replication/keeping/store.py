@@ -7,7 +7,6 @@ that the server lives; nobody else takes the term while it does so.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 from collections.abc import AsyncIterator
@@ -24,7 +23,7 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.keeping import rows, tables
 from sidereal.replication.keeping.database import Database, RefusedError, open_database
 from sidereal.replication.keeping.persist import REMOVED_KEPT_TICKS, Batch
-from sidereal.replication.keeping.postgres.postmaster import Embedded, open_postgres
+from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors, open_postgres
 from sidereal.replication.keeping.recovery import Fault, check_clock, describe_row, find_faults
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.stored import Account, Berth, Recovered, StoreStatistics
@@ -32,7 +31,7 @@ from sidereal.replication.keeping.tables import LONG_S_MAX, Claim, FencedError, 
 from sidereal.replication.keeping.urls import check_url
 
 BEAT_S: Final = 1.0
-"""How often a server that does not save yet says that it lives."""
+"""How often a server that loads its world says that it lives."""
 WRITES_FAIL_S_MAX: Final = 5.0
 """When no write has succeeded for so long, for whatever reason, connections are opened again."""
 REFUSED_ROWS_MAX: Final = 16
@@ -105,7 +104,6 @@ class Store:
         if isinstance(term, str):
             raise UnavailableError(term)
         self._term = term
-        self._nursery.start_soon(self._beat_until_saved)
 
     async def release(self) -> None:
         """Let another server write from now on."""
@@ -114,13 +112,21 @@ class Store:
     async def load_world(self, *, ships: bool = False) -> Recovered:
         """Read the world as it was last saved; what can't be used is set aside.
 
+        Who holds the term says meanwhile that it lives: this may take long.
+
         Args:
             ships: read those of accounts, too; they usually come when their pilots do.
 
         Raises:
+            FencedError: another server has taken over.
             UnavailableError: the saved clock can't be one.
         """
-        recovered = await self._load("true" if ships else "account <= 0", LONG_S_MAX)
+        with bare_errors():
+            async with trio.open_nursery() as nursery:
+                if self._term:
+                    nursery.start_soon(self._beat)
+                recovered = await self._load("true" if ships else "account <= 0", LONG_S_MAX)
+                nursery.cancel_scope.cancel()
         check_clock(recovered.tick)
         return recovered
 
@@ -230,12 +236,6 @@ class Store:
             await self._database.call(
                 lambda connection: rows.save(connection, self._copy, self._term, tick, stream)
             )
-            if tick - self._forgotten_tick >= FORGET_EVERY_TICKS:
-                before = tick - REMOVED_KEPT_TICKS
-                await self._database.call(
-                    lambda connection: rows.forget_removed(connection, before)
-                )
-                self._forgotten_tick = tick
         except (RefusedError, FencedError):
             raise
         except StoreError as error:
@@ -245,12 +245,26 @@ class Store:
             raise
         self._write_fault = ""
         self._written_at = trio.current_time()
+        if tick - self._forgotten_tick >= FORGET_EVERY_TICKS:
+            self._forgotten_tick = tick
+            self._nursery.start_soon(self._forget_removed, tick - REMOVED_KEPT_TICKS)
 
-    async def _beat_until_saved(self) -> None:
-        """Say that this server lives, while it loads."""
-        while self._written_at == -math.inf:
-            with contextlib.suppress(StoreError):
+    async def _forget_removed(self, before: int) -> None:
+        """Forget what was removed long ago; what fails may wait for the next time."""
+        try:
+            await self._database.call(lambda connection: rows.forget_removed(connection, before))
+        except StoreError as error:
+            _log.warning("store not_forgotten %s", fields(before=before, why=str(error)))
+
+    async def _beat(self) -> None:
+        """Say that this server lives, until cancelled."""
+        while True:
+            try:
                 await self._database.call(lambda c: rows.save(c, self._copy, self._term, 0, None))
+            except FencedError:
+                raise
+            except StoreError as error:
+                _log.warning("store no_beat %s", fields(why=str(error)))
             await trio.sleep(BEAT_S)
 
 

@@ -5,6 +5,7 @@ These coroutines run in asyncio, inside an operation of the store.
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,8 @@ LONG_S_MAX: Final = 120.0
 """For migrations and for loading the world."""
 LOCK_S_MAX: Final = 30.0
 """For another server that changes the tables right now."""
+ANSWER_S: Final = 2.0
+"""For the database to say so when a lock could not be had."""
 MIGRATION_LOCK: Final = 0x5349_4445_5245
 """Advisory lock: one server at a time changes the tables."""
 
@@ -90,30 +93,31 @@ def migrations() -> list[tuple[int, str, str]]:
 async def begin(connection: Connection, copy: RowCopy, claim: Claim) -> int | str:
     """Take the term, and bring the tables up to date.
 
-    A server that is refused changes nothing. No ship is active after this: no pilot is there yet.
+    A server that is refused changes nothing: whether it knows these tables is looked up before the
+    term is taken. Where that shows only later, or something fails, the term is given back. No ship
+    is active after this: no pilot is there yet.
 
     Returns:
         the term, or what makes the database unusable, in words.
     """
     async with connection.transaction():
         await _lock(connection)
+        problem = await _find_problem(connection, copy)
         is_new = await connection.fetchval("SELECT to_regclass('authority') IS NULL")
-    term = None if is_new else await _claim(connection, claim)
-    if isinstance(term, str):
-        return term
-    problem = await _migrate(connection, copy)
+    if problem is None and is_new:  # nobody holds a term yet
+        problem = await _migrate(connection, copy)
     if problem:
         return problem
-    if term is None:
-        term = await _claim(connection, claim)
-        if isinstance(term, str):
-            return term
-    async with connection.transaction():
-        await connection.execute(
-            f"{ATTENTIVE} UPDATE entity SET active = false "
-            "WHERE account > 0 AND NOT removed AND active",
-            timeout=LONG_S_MAX,
-        )
+    term = await _claim(connection, claim)
+    if isinstance(term, str):
+        return term
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(release, connection, term)
+        problem = await _migrate(connection, copy)
+        if problem:
+            return problem
+        await _end_flights(connection)
+        stack.pop_all()
     return term
 
 
@@ -128,7 +132,7 @@ async def release(connection: Connection, term: int) -> None:
 async def _claim(connection: Connection, claim: Claim) -> int | str:
     async with connection.transaction():
         await connection.execute(f"{ATTENTIVE} SET LOCAL lock_timeout = '{LOCK_S_MAX:g}s'")
-        term = await connection.fetchval(_CLAIM, *claim)
+        term = await connection.fetchval(_CLAIM, *claim, timeout=LOCK_S_MAX + ANSWER_S)
         if term is not None:
             return int(term)
         holder, age_s = await connection.fetchrow(_HOLDER)
@@ -139,22 +143,39 @@ async def _claim(connection: Connection, claim: Claim) -> int | str:
     )
 
 
+async def _find_problem(connection: Connection, copy: RowCopy) -> str | None:
+    """Tell what makes the database unusable, in words, or None; this changes nothing.
+
+    The columns of older tables are judged when these have been brought up to date.
+    """
+    at, newest = await _find_version(connection), migrations()[-1][0]
+    if at > newest:
+        return (
+            f"the database is at version {at}, this program knows up to {newest}: "
+            "run the newer program, or choose another database with --database"
+        )
+    return _judge_columns(await _find_columns(connection), copy) if at == newest else None
+
+
+async def _find_version(connection: Connection) -> int:
+    if await connection.fetchval("SELECT to_regclass('schema_migration') IS NULL"):
+        return 0
+    found = await connection.fetchval("SELECT coalesce(max(version), 0) FROM schema_migration")
+    return int(found)
+
+
 async def _migrate(connection: Connection, copy: RowCopy) -> str | None:
     """Apply what is missing; returns what makes the database unusable, in words, or None."""
-    known = migrations()
     async with connection.transaction():
         await _lock(connection)
         await connection.execute(_MIGRATION_TABLE)
-    for version, name, sql in known:
+    for version, name, sql in migrations():
         async with connection.transaction():
             await _lock(connection)
-            at = await connection.fetchval("SELECT coalesce(max(version), 0) FROM schema_migration")
-            if at > known[-1][0]:
-                return (
-                    f"the database is at version {at}, this program knows up to {known[-1][0]}: "
-                    "run the newer program, or choose another database with --database"
-                )
-            if version > at:
+            problem = await _find_problem(connection, copy)
+            if problem:
+                return problem
+            if version > await _find_version(connection):
                 await connection.execute(sql, timeout=LONG_S_MAX)
                 await connection.execute(
                     "INSERT INTO schema_migration (version, name) VALUES ($1, $2)", version, name
@@ -163,6 +184,15 @@ async def _migrate(connection: Connection, copy: RowCopy) -> str | None:
     async with connection.transaction():
         await _lock(connection)
         return await _add_columns(connection, copy)
+
+
+async def _end_flights(connection: Connection) -> None:
+    async with connection.transaction():
+        await connection.execute(
+            f"{ATTENTIVE} UPDATE entity SET active = false "
+            "WHERE account > 0 AND NOT removed AND active",
+            timeout=LONG_S_MAX,
+        )
 
 
 async def create_account(connection: Connection, name: str, password_hash: str) -> int | None:
@@ -187,7 +217,7 @@ async def find_account(connection: Connection, name: str) -> Any:
 async def _lock(connection: Connection) -> None:
     await connection.execute(f"{ATTENTIVE} SET LOCAL lock_timeout = '{LOCK_S_MAX:g}s'")
     await connection.fetchval(
-        "SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK, timeout=LOCK_S_MAX
+        "SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK, timeout=LOCK_S_MAX + ANSWER_S
     )
 
 
@@ -219,22 +249,34 @@ async def _renew_lookalikes(connection: Connection) -> None:
             )
 
 
-async def _add_columns(connection: Connection, copy: RowCopy) -> str | None:
+async def _find_columns(connection: Connection) -> dict[str, str]:
+    """Tell the types of the columns that are there."""
     rows = await connection.fetch(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-        "WHERE attrelid = 'entity'::regclass AND attnum > 0 AND NOT attisdropped"
+        "WHERE attrelid = to_regclass('entity') AND attnum > 0 AND NOT attisdropped"
     )
-    present = dict(rows)
+    return dict(rows)
+
+
+def _judge_columns(present: dict[str, str], copy: RowCopy) -> str | None:
     wrong = [
         f"{column.name} is {present[column.name]}, not {column.type}"
         for column in copy.component_columns
         if present.get(column.name, column.type) != column.type
     ]
-    if wrong:
-        return (
-            f"the database was made for another schema: {'; '.join(wrong)}: "
-            "run the program it was made for, or choose another database with --database"
-        )
+    if not wrong:
+        return None
+    return (
+        f"the database was made for another schema: {'; '.join(wrong)}: "
+        "run the program it was made for, or choose another database with --database"
+    )
+
+
+async def _add_columns(connection: Connection, copy: RowCopy) -> str | None:
+    present = await _find_columns(connection)
+    problem = _judge_columns(present, copy)
+    if problem:
+        return problem
     # A constant default makes this instant, however many rows there are.
     added = [
         f"ADD COLUMN {quoted(column.name)} {column.type} NOT NULL "
