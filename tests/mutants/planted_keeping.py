@@ -104,7 +104,7 @@ restarts = with_fault(Kind.AUTHORITY_RESTARTS)
 
 MUTANTS: Final = (
     Mutant(failed_writes_are_forgotten, ("StoreConverges",), with_fault(Kind.STORE_FAILS)),
-    Mutant(radius_and_mass_are_not_kept, ("Recovery",), restarts),
+    Mutant(radius_and_mass_are_not_kept, ("Recovery", "StoreConverges"), restarts),
     Mutant(rows_come_back_as_of_another_tick, ("Continuity", "Recovery", "Reference"), restarts),
     Mutant(only_the_first_row_of_a_commit_is_saved, ("StoreConverges", "Recovery"), any_plan),
     Mutant(ships_are_moored_in_motion, ("Recovery",), with_fault(Kind.CLIENT_LEAVES)),
