@@ -35,6 +35,7 @@ STATUS = {
     "tick": 7,
     "shards": [{"id": 1}],
     "endpoints": {"clients": "192.0.2.1:7071"},
+    "database": {"available": False, "reason": 'no pg_hba.conf entry for host "192.0.2.1"'},
     "clients": [{"name": "Ann", "account": 3}],
     "events": [{"tick": 5, "event": "client_joined", "name": "Ann", "account": 3}],
 }
@@ -451,6 +452,7 @@ async def test_strangers_get_counts_and_the_rest_needs_a_role(endpoint: Endpoint
         observer = bearing((await endpoint.post("/v1/sessions", form)).json()["bearer"])
         seen = (await client.get("/v1/status", headers=observer)).json()
         assert "endpoints" not in seen
+        assert seen["database"] == {"available": False, "reason": ""}
         assert seen["clients"] == [{"name": "Ann", "account": None}]
         assert [event["account"] for event in seen["events"]] == [None]
         assert (await client.get("/metrics", headers=observer)).status_code == 200

@@ -98,6 +98,18 @@ async def test_connections_of_http_are_in_the_state_and_the_metrics() -> None:
         assert counts["ready"] is False
 
 
+async def test_strangers_do_not_hear_what_the_database_said(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service, core = make_service()
+    core.turn(trio.current_time(), 0.0)
+    await trio.sleep(2.0)
+    assert service.ready() == (
+        False,
+        "nothing was saved for 2.0 s: the database takes no writes",
+    )
+
+
 async def test_a_quiet_world_ends_without_its_database(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

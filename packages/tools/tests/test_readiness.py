@@ -41,6 +41,20 @@ async def test_what_a_world_lacks_is_said(
     assert bool(why) == bool(lacks)
 
 
+async def test_what_the_database_said_is_told_to_who_may_know() -> None:
+    reason = 'role "sidereal" is not permitted to log in'
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/status":
+            return httpx.Response(200, json={"shards": [], "database": {"reason": reason}})
+        return httpx.Response(503, json={"detail": "the database takes no writes"})
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(base_url="http://world.test", transport=transport) as http:
+        _, why = await look(http, 0)
+    assert why == f"its server says: the database takes no writes ({reason})"
+
+
 async def test_a_server_that_does_not_answer_is_what_a_world_lacks() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")

@@ -114,8 +114,9 @@ class Service:
         if self._core.ticks.due_at == -math.inf:
             return False, "the world is not running yet"
         if self.saver.behind:
-            why = database.reason or "it is slow"
-            return False, f"nothing was saved for {self.saver.unsaved_s:.1f} s: {why}"
+            # Strangers hear this; what the database said is in the log and in the status.
+            why = "is slow" if database.available else "takes no writes"
+            return False, f"nothing was saved for {self.saver.unsaved_s:.1f} s: the database {why}"
         if not len(self._core.shards.shards):
             return False, "no shard is connected: the world stands still until one is back"
         return True, "ready"

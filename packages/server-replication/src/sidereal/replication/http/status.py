@@ -192,9 +192,13 @@ def _describe_client(player: Player, replicator: Replicator) -> dict[str, Any]:
 
 
 def without_addresses(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the state without what only operators see: numbers of accounts, and endpoints."""
+    """Give the state without what only operators see.
+
+    That is numbers of accounts, endpoints, and what the database said: it names hosts and users.
+    """
     return {
         **{name: value for name, value in status.items() if name != "endpoints"},
+        "database": {**status["database"], "reason": ""},
         "clients": [_without_account(client) for client in status["clients"]],
         "events": [_without_account(event) for event in status["events"]],
     }

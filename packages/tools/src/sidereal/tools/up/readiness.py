@@ -34,4 +34,6 @@ async def look(http: httpx.AsyncClient, shards: int) -> tuple[dict[str, Any] | N
         return status, f"its server does not answer ({error or type(error).__name__})"
     if answer.status_code == HTTPStatus.OK:
         return status, ""
-    return status, f"its server says: {answer.json()['detail']}"
+    reason = status.get("database", {}).get("reason")
+    said = f" ({reason})" if reason else ""
+    return status, f"its server says: {answer.json()['detail']}{said}"
