@@ -35,7 +35,7 @@ from sidereal.replication.keeping.stored import StoreStatistics
 from sidereal.replication.keeping.tables import LOCK_S_MAX, MIGRATION_LOCK
 from sidereal.replication.lifecycle import run
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.replication.service import Service
+from sidereal.replication.service import STATUS_AGE_S_MAX, Service
 
 
 class AwayStore:
@@ -108,6 +108,17 @@ async def test_strangers_do_not_hear_what_the_database_said(
         False,
         "nothing was saved for 2.0 s: the database takes no writes",
     )
+
+
+async def test_counts_serve_everybody_who_asks_for_a_while(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service, _ = make_service()
+    counts = service.counts()
+    await trio.sleep(STATUS_AGE_S_MAX / 2)
+    assert service.counts() is counts
+    await trio.sleep(STATUS_AGE_S_MAX / 2)
+    assert service.counts()["uptime_s"] == pytest.approx(STATUS_AGE_S_MAX)
 
 
 async def test_a_quiet_world_ends_without_its_database(

@@ -37,6 +37,9 @@ from sidereal.replication.unanswered import Unanswered
 
 log = logging.getLogger("sidereal.replication")
 
+VERSION: Final = version("sidereal-replication")
+"""Read once: it is in a file of the package."""
+
 TOKEN_EXPIRE_S: Final = 45
 TOKEN_TIMEOUT_S: Final = 10
 RESERVE_S: Final = TOKEN_TIMEOUT_S + 5.0
@@ -44,7 +47,8 @@ RESERVE_S: Final = TOKEN_TIMEOUT_S + 5.0
 after `TOKEN_TIMEOUT_S`, and has as long as `playerlink.HELLO_WITHIN_S` to say hello."""
 RESERVATIONS_MAX: Final = 65_536
 STATUS_AGE_S_MAX: Final = 0.2
-"""A status serves everybody who asks for so long: making one takes 15 ms of the tick's thread."""
+"""A status serves everybody who asks for so long: making one takes 15 ms of the tick's thread.
+Counts do, too."""
 
 WATCH_S: Final = 1.0
 """How often the sockets are asked what the system dropped."""
@@ -84,6 +88,8 @@ class Service:
         self._status: dict[str, Any] = {}
         self.http: HttpServer | None = None
         self._described_at = -math.inf
+        self._counts: dict[str, Any] = {}
+        self._counted_at = -math.inf
 
     # -- what HTTP asks for ---------------------------------------------------------------------
 
@@ -129,9 +135,15 @@ class Service:
         return self._status
 
     def counts(self) -> dict[str, Any]:
-        """Count what is in the world, for strangers."""
+        """Count what is in the world, as of a moment ago, for strangers."""
+        now = trio.current_time()
+        if now - self._counted_at >= STATUS_AGE_S_MAX:
+            self._counts, self._counted_at = self._count(), now
+        return self._counts
+
+    def _count(self) -> dict[str, Any]:
         return {
-            "version": version("sidereal-replication"),
+            "version": VERSION,
             "uptime_s": round(trio.current_time() - self._started_at, 3),
             "tick": self._core.tick,
             "tick_hz": self._core.rules.tick_hz,
@@ -143,7 +155,7 @@ class Service:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         database = self._store.statistics()
         return {
-            "version": version("sidereal-replication"),
+            "version": VERSION,
             "uptime_s": round(trio.current_time() - self._started_at, 3),
             "schema_hash": self._core.schema.hash.hex(),
             "process": {
