@@ -418,7 +418,7 @@ async def test_connections_that_are_closed_at_once_are_let_go_at_once() -> None:
 
 
 async def test_idle_connections_give_way_to_one_that_asks() -> None:
-    limits = HttpLimits(connections_max=8)
+    limits = HttpLimits().with_places(8)
     async with trio.open_nursery() as nursery:
         server = HttpServer(App(), limits)
         address = await nursery.start(server.serve, "127.0.0.1", 0)
@@ -434,7 +434,7 @@ async def test_idle_connections_give_way_to_one_that_asks() -> None:
 
 
 async def test_an_address_with_many_connections_loses_one_of_its_own() -> None:
-    limits = HttpLimits(connections_max=8)
+    limits = HttpLimits().with_places(8)
     async with trio.open_nursery() as nursery:
         server = HttpServer(App(), limits)
         address = await nursery.start(server.serve, "127.0.0.1", 0)
@@ -534,6 +534,16 @@ def test_connections_leave_descriptors_for_the_database(monkeypatch: pytest.Monk
     for descriptors, expected in ((1024, 256), (96, 32), (64, 8), (resource.RLIM_INFINITY, 256)):
         monkeypatch.setattr(resource, "getrlimit", lambda _which, d=descriptors: (d, d))
         assert connections_that_fit(256) == expected
+
+
+@pytest.mark.parametrize("places", [8, 9, 32, 100, 256])
+def test_most_places_are_no_waiting_passwords(places: int) -> None:
+    """A connection whose password waits for its turn can't be ended for another."""
+    hashes = HttpLimits().with_places(places).hashes
+    assert hashes.waiting_max == places // 4
+    assert hashes.waiting_here_max <= (hashes.waiting_max + 1) // 2
+    with pytest.raises(AssertionError):
+        HttpLimits(connections_max=4 * hashes.waiting_max - 1, hashes=hashes)
 
 
 # -- listening -----------------------------------------------------------------------------------

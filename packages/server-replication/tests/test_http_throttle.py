@@ -80,6 +80,12 @@ def test_what_is_refused_takes_nothing() -> None:
     assert throttle.take_login("a", "ben", 10.0) == 0.0
 
 
+def test_a_load_of_fifty_new_bots_registers_in_a_row() -> None:
+    throttle = Throttle(ThrottleLimits())
+    waits = [throttle.take_registration("a", 0.0) for _ in range(65)]
+    assert waits == [0.0] * 64 + [2.0]
+
+
 def test_keys_are_forgotten_beyond_a_limit() -> None:
     throttle = Throttle(ThrottleLimits(keys_max=100))
     for n in range(1000):

@@ -23,7 +23,7 @@ from sidereal.replication.config import EMBEDDED, ReplicationConfig
 from sidereal.replication.ending import STORE_CLOSE_S_MAX
 from sidereal.replication.genesis import make_world
 from sidereal.replication.http.app import HttpConfig, create_app
-from sidereal.replication.http.limits import HttpLimits
+from sidereal.replication.http.limits import HttpLimits, connections_that_fit
 from sidereal.replication.http.server import HttpServer
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.store import Store, open_store
@@ -116,6 +116,7 @@ async def _run(
         service = Service(config, store, core, clients, shards, client_key)
         http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
         http_limits = HttpLimits()
+        http_limits = http_limits.with_places(connections_that_fit(http_limits.connections_max))
         app = create_app(store, service, http_config, entropy, http_limits)
         service.http = http_server = HttpServer(app, http_limits)
         settle_memory()

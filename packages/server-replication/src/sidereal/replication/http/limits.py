@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from sidereal.replication.http.passwords import HashLimits
@@ -13,6 +13,8 @@ CONNECTIONS_MIN: Final = 8
 """So many connections there may always be."""
 DESCRIPTORS_KEPT: Final = 64
 """Descriptors that are no connection's: of the sockets, the log and the database."""
+PLACES_PER_HASH: Final = 4
+"""Of so many connections at most one waits for its password's turn: the rest can be ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,19 @@ class HttpLimits:
         numbers = [getattr(self, limit.name) for limit in fields(self)]
         assert all(number > 0 for number in numbers if isinstance(number, int | float))
         assert self.accept_pause_s_min <= self.accept_pause_s_max
+        assert self.hashes.waiting_max * PLACES_PER_HASH <= self.connections_max
+
+    def with_places(self, connections_max: int) -> HttpLimits:
+        """Give these limits with fewer connections, and passwords that wait in proportion."""
+        waiting_max = min(self.hashes.waiting_max, connections_max // PLACES_PER_HASH)
+        waiting_here_max = min(self.hashes.waiting_here_max, (waiting_max + 1) // 2)
+        hashes = replace(
+            self.hashes,
+            waiting_max=waiting_max,
+            waiting_here_max=waiting_here_max,
+            waiting_alike_max=min(self.hashes.waiting_alike_max, waiting_here_max),
+        )
+        return replace(self, connections_max=connections_max, hashes=hashes)
 
 
 def connections_that_fit(limit: int) -> int:

@@ -34,13 +34,14 @@ class HashLimits:
     """Numbers that only tuning decides.
 
     Attributes:
-        waiting_max: passwords that may wait for their turn.
+        waiting_max: passwords that may wait for their turn; a connection whose password waits can't
+            be ended for another.
         waiting_here_max: of one address.
         waiting_alike_max: of one account at one address.
     """
 
-    waiting_max: int = 256
-    waiting_here_max: int = 64
+    waiting_max: int = 64
+    waiting_here_max: int = 24
     waiting_alike_max: int = 4
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.process import fields, wall_clock_now
 from sidereal.replication.http.connection import Application, Connection
-from sidereal.replication.http.limits import HttpLimits, connections_that_fit
+from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.throttle import Rate
 from sidereal.replication.links.networks import network_of
 
@@ -88,7 +88,6 @@ class HttpServer:
         self._application = application
         self._limits = limits
         self._wall_clock = wall_clock
-        self._connections_max = connections_that_fit(limits.connections_max)
         self._connections: set[Connection] = set()
         self._paces = Rate(limits.throttle.requests, limits.throttle.keys_max)
         self._left = trio.Event()
@@ -101,7 +100,7 @@ class HttpServer:
         """Tell what has become of connections."""
         return ServerStatistics(
             len(self._connections),
-            self._connections_max,
+            self._limits.connections_max,
             self._accepted,
             self._ended_for_others,
             self._accepts_failed,
@@ -158,14 +157,17 @@ class HttpServer:
             connection = self._take_in(stream)
             if connection is not None:
                 nursery.start_soon(self._serve_connection, connection)
-            while len(self._connections) > self._connections_max:
+            while len(self._connections) > self._limits.connections_max:
                 self._end_one()
                 self._left = trio.Event()
                 with trio.move_on_after(LOOK_AGAIN_S):
                     await self._left.wait()
 
     def _held(self) -> dict[str, int]:
-        return {"connections": len(self._connections), "connections_max": self._connections_max}
+        return {
+            "connections": len(self._connections),
+            "connections_max": self._limits.connections_max,
+        }
 
     def _take_in(self, stream: trio.SocketStream) -> Connection | None:
         try:

@@ -41,7 +41,7 @@ class ThrottleLimits:
         login_here: wrong passwords of an account from an address.
         login_anywhere: wrong passwords of an account, whatever the address.
         logins: wrong passwords from an address, whatever the account.
-        registrations: new accounts from an address.
+        registrations: new accounts from an address; a load of fifty bots makes as many in a row.
         guests: sessions without an account for an address.
         requests: of an address, of any kind; one too many waits.
         request_wait_s_max: how long it may have to; else its connection is closed.
@@ -51,7 +51,7 @@ class ThrottleLimits:
     login_here: Tries = Tries(10, 10.0)
     login_anywhere: Tries = Tries(50, 10.0)
     logins: Tries = Tries(10, 5.0)
-    registrations: Tries = Tries(256, 2.0)
+    registrations: Tries = Tries(64, 2.0)
     guests: Tries = Tries(64, 1.0)
     requests: Tries = Tries(200, 0.01)
     request_wait_s_max: float = 5.0
