@@ -339,6 +339,12 @@ async def test_requests_sent_ahead_are_kept_and_answered(autojump_clock: object)
         assert statuses(await line.read_all()) == [200] * 4
 
 
+async def test_a_refused_head_has_no_body(autojump_clock: object) -> None:
+    received = await talk(b"HEAD * HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert statuses(received) == [400]
+    assert received.endswith(b"\r\n\r\n")
+
+
 async def test_an_answer_before_the_end_of_the_body_closes_the_connection(
     autojump_clock: object,
 ) -> None:

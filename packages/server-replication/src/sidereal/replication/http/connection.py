@@ -93,6 +93,7 @@ class Connection:
         self._pace = pace
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_size_max)
         self._begun = False
+        self._bodiless = False
         self._body_ended = trio.Event()
         self._end_given = False
         self._body_due = 0.0
@@ -119,7 +120,9 @@ class Connection:
 
     async def _serve_request(self) -> bool:
         """Answer one request; tells whether another may follow."""
+        self._bodiless = False
         request = await self._read_head()
+        self._bodiless = request.method == b"HEAD"
         await self._wait_for_its_turn()
         self._body_ended, self._end_given, self._fault = trio.Event(), False, None
         self._body_due = trio.current_time() + self._limits.body_within_s
@@ -133,7 +136,7 @@ class Connection:
             raise self._fault
         if not answer.finished:
             raise _Ended
-        await self._send_answer(answer, request)
+        await self._send_answer(answer)
         if {self._h11.our_state, self._h11.their_state} != {h11.DONE}:
             return False
         self._h11.start_next_cycle()
@@ -278,15 +281,11 @@ class Connection:
 
     # -- writing --------------------------------------------------------------------------------
 
-    async def _send_answer(self, answer: _Answer, request: h11.Request) -> None:
+    async def _send_answer(self, answer: _Answer) -> None:
         headers = [*answer.headers, (b"date", self._date())]
         if not self._body_ended.is_set():
             headers.append((b"connection", b"close"))  # the rest of the body is never read
-        body = b"" if request.method == b"HEAD" else bytes(answer.body)
-        await self._send_events(
-            h11.Response(status_code=answer.status, headers=headers),
-            *([h11.Data(data=body)] if body else []),
-        )
+        await self._send_response(answer.status, headers, bytes(answer.body))
 
     async def _refuse(self, error: _BadRequest) -> None:
         if self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
@@ -298,10 +297,14 @@ class Connection:
             (b"date", self._date()),
             (b"connection", b"close"),
         ]
-        response = h11.Response(status_code=error.status, headers=headers)
-        await self._send_events(response, h11.Data(data=body))
+        await self._send_response(error.status, headers, body)
 
-    async def _send_events(self, *events: h11.Response | h11.Data) -> None:
+    async def _send_response(
+        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> None:
+        events: list[h11.Event] = [h11.Response(status_code=status, headers=headers)]
+        if body and not self._bodiless:
+            events.append(h11.Data(data=body))
         parts = [self._h11.send(event) or b"" for event in (*events, h11.EndOfMessage())]
         await self._write(b"".join(parts))
 
