@@ -14,6 +14,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.replication.http.access import Access, AccessConfig, Sight
 from sidereal.replication.http.connection import Connection, Message
 from sidereal.replication.http.limits import HttpLimits
+from sidereal.replication.links.networks import read_address_untrusted
 
 PEER: Final = Address("192.0.2.7", 5000)
 
@@ -52,6 +53,7 @@ def run_connection(body: bytes) -> None:
 def connection_seeds() -> Iterator[bytes]:
     get = b"GET /v1/status?a=%41 HTTP/1.1\r\nhost: localhost:7070\r\naccept: */*\r\n\r\n"
     yield get
+    yield get.replace(b"GET", b"HEAD")
     post = b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     yield post + b"content-length: 15\r\n\r\n" + b'{"guest": true}' + get
     yield (
@@ -79,11 +81,25 @@ def authorization_seeds() -> Iterator[bytes]:
     yield f"bearer  {access.make_bearer(Role.OPERATOR, 0.0)}".encode()
 
 
+def read_address(body: bytes) -> None:
+    """Read a hop of X-Forwarded-For: an address that is read has one form."""
+    address = read_address_untrusted(body.decode("latin-1"))
+    assert address is None or read_address_untrusted(str(address)) == address
+
+
+def address_seeds() -> Iterator[bytes]:
+    yield from (b"192.0.2.7", b" 192.0.2.7:5000", b"::ffff:192.0.2.7", b"fe80::1%eth0")
+    yield from (b"[2001:db8::7]", b"[2001:DB8:0:0::7]:443")
+
+
 TARGETS: Final = (
     Target(
         "replication.http.access.Access.sight_of_untrusted", read_authorization, authorization_seeds
     ),
     Target(
         "replication.http.connection.Connection", run_connection, connection_seeds, (), 4096, 100
+    ),
+    Target(
+        "replication.links.networks.read_address_untrusted", read_address, address_seeds, (), 64
     ),
 )

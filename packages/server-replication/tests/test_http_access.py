@@ -16,6 +16,7 @@ from sidereal.replication.http.access import (
     Observers,
     Sight,
 )
+from sidereal.replication.http.origins import Origins
 
 SERVER = AccessConfig(
     open_world=False,
@@ -23,7 +24,6 @@ SERVER = AccessConfig(
     operators=frozenset({"Root"}),
     status_token="status-token-of-ours",
     host_names=frozenset({"World.example.org"}),
-    proxies=frozenset({"192.0.2.1", "192.0.2.2"}),
 )
 
 
@@ -198,15 +198,24 @@ def test_other_names_are_not_answered(host: str) -> None:
 @pytest.mark.parametrize(
     ("peer", "forwarded_for", "origin"),
     [
-        ("203.0.113.9", None, "203.0.113.9"),
+        ("203.0.113.9", "", "203.0.113.9"),
         ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
         ("192.0.2.1", "198.51.100.1", "198.51.100.1"),
         ("192.0.2.1", "10.0.0.1, 198.51.100.1,192.0.2.2", "198.51.100.1"),
-        ("192.0.2.1", None, "192.0.2.1"),
+        ("192.0.2.1", "", "192.0.2.1"),
         ("192.0.2.1", "192.0.2.2", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "198.51.100.1", "198.51.100.1"),
+        ("2001:db8::a", "198.51.100.1:50123", "198.51.100.1"),
+        ("192.0.2.1", "198.51.100.1, [2001:DB8:0::A]:443", "198.51.100.1"),
+        ("192.0.2.1", "[2001:DB8::7]:50123, ::FFFF:192.0.2.2", "2001:db8::7"),
+        ("192.0.2.1", "198.51.100.1, unknown", "192.0.2.1"),
+        ("192.0.2.1", "198.51.100.1, ", "192.0.2.1"),
+        ("192.0.2.1", "198.51.100.1, unix:, 192.0.2.2", "192.0.2.1"),
+        ("", "198.51.100.1", ""),
     ],
 )
 def test_only_a_known_proxy_tells_where_a_request_comes_from(
-    peer: str, forwarded_for: str | None, origin: str
+    peer: str, forwarded_for: str, origin: str
 ) -> None:
-    assert make_access().origin_of(peer, forwarded_for) == origin
+    proxies = ("192.0.2.1", "::ffff:192.0.2.2", "2001:DB8::A")
+    assert Origins(proxies).origin_of(peer, forwarded_for) == origin

@@ -15,6 +15,7 @@ from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.genesis import PRESETS
 from sidereal.replication.http.access import AccessConfig, Observers, is_loopback
 from sidereal.replication.keeping.urls import check_url, without_password
+from sidereal.replication.links.networks import read_address_untrusted
 from sidereal.replication.links.playerlink import SESSIONS_SPARE_MAX
 
 EMBEDDED = "embedded"
@@ -143,11 +144,11 @@ class ReplicationConfig:
             for name in self.host_names
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name)
         ]
-        for proxy in self.proxies:
-            try:
-                ipaddress.ip_address(proxy)
-            except ValueError:
-                problems.append(f"--proxy is {proxy!r}; it must be an IP address")
+        problems += [
+            f"--proxy is {proxy!r}; it must be an IP address"
+            for proxy in self.proxies
+            if read_address_untrusted(proxy) is None
+        ]
         token = self.status_token
         if token is not None and not re.fullmatch(rf"[!-~]{{{STATUS_TOKEN_LENGTH_MIN},}}", token):
             problems.append(

@@ -1,4 +1,4 @@
-"""Who may see and do what: roles, bearer tokens, names of the host, addresses behind proxies.
+"""Who may see and do what: roles, bearer tokens, names of the host.
 
 A world whose endpoints are all on the loopback interface is *open*: everybody on the machine sees
 everything. Elsewhere strangers get counts. Who observes sees the world as it is; who operates it,
@@ -101,15 +101,6 @@ class Access:
         except ValueError:
             return _folded_host(bare) in self._host_names
         return True
-
-    def origin_of(self, peer: str, forwarded_for: str | None) -> str:
-        """Give the address that a request comes from, behind the proxies that are believed."""
-        hops = [peer, *reversed((forwarded_for or "").split(","))]
-        for hop in map(str.strip, hops):
-            origin = hop or peer
-            if origin not in self._config.proxies:
-                return origin
-        return peer
 
     def sight_of_untrusted(self, authorization: str | None, now: float) -> Sight:
         """Tell how much somebody may read.

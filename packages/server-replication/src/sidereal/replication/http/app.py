@@ -33,6 +33,7 @@ from sidereal.replication.http.credentials import (
 )
 from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.metrics import CONTENT_TYPE, Exposition, Metric
+from sidereal.replication.http.origins import Origins
 from sidereal.replication.http.passwords import HASH_OF_NOBODY, Passwords
 from sidereal.replication.http.status import without_addresses
 from sidereal.replication.http.throttle import Throttle
@@ -181,6 +182,7 @@ class _Endpoint:
         self._config = config
         self._entropy = entropy
         self._access = Access(config.access, entropy)
+        self._origins = Origins(config.access.proxies)
         self._throttle = Throttle(limits.throttle)
         self._passwords = Passwords(limits.hashes)
         self._exposition = Exposition(authority.metrics)
@@ -260,7 +262,7 @@ class _Endpoint:
     def _network_of(self, request: Request) -> str:
         peer = request.client.host if request.client else ""
         forwarded_for = ",".join(request.headers.getlist("x-forwarded-for"))
-        return network_of(self._access.origin_of(peer, forwarded_for))
+        return network_of(self._origins.origin_of(peer, forwarded_for))
 
     def _sight_of(self, request: Request) -> Sight:
         authorization = request.headers.get("authorization")
