@@ -455,6 +455,58 @@ async def test_an_address_with_many_connections_loses_one_of_its_own() -> None:
         nursery.cancel_scope.cancel()
 
 
+class SilentStream:
+    """A connection from an address that sends nothing."""
+
+    def __init__(self, host: str) -> None:
+        self.socket = self
+        self.host = host
+        self.closed = False
+
+    def getpeername(self) -> tuple[str, int]:
+        return self.host, 5000
+
+    async def receive_some(self, _size: int) -> bytes:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class SilentListener(trio.abc.Listener[Any]):
+    """Accepts a connection from each of these addresses."""
+
+    def __init__(self, hosts: list[str]) -> None:
+        self.hosts = hosts
+        self.taken: list[SilentStream] = []
+
+    async def accept(self) -> Any:
+        if len(self.taken) == len(self.hosts):
+            await trio.sleep_forever()
+        self.taken.append(SilentStream(self.hosts[len(self.taken)]))
+        await trio.lowlevel.checkpoint()
+        return self.taken[-1]
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_a_household_with_many_addresses_loses_a_connection_of_its_own(
+    autojump_clock: object,
+) -> None:
+    """Each of its connections comes from another address of its network."""
+    hosts = ["192.0.2.7", "192.0.2.8", *(f"2001:db8:1:2::{n}" for n in range(20))]
+    async with trio.open_nursery() as nursery:
+        server = HttpServer(App(), LIMITS.with_places(8))
+        listener = SilentListener(hosts)
+        nursery.start_soon(server.accept, listener, nursery)
+        await trio.sleep(5)
+        assert server.statistics().connections == 8
+        assert [stream.closed for stream in listener.taken[:2]] == [False, False]
+        nursery.cancel_scope.cancel()
+
+
 class FailingListener(trio.abc.Listener[Any]):
     """Accepts as a script says: an error's number, or 0 to wait for ever."""
 

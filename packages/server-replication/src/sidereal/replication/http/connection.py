@@ -29,6 +29,7 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import Address
 from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.problems import PROBLEM_TYPE, describe_problem
+from sidereal.replication.links.networks import network_of
 
 Message = MutableMapping[str, Any]
 Application = Callable[
@@ -60,6 +61,7 @@ class Connection:
 
     Attributes:
         peer: its address.
+        network: what of that counts as one address.
         scope: of its task; cancelled, the connection ends at once.
         waits_since: since when it waits for its peer; None while it works.
     """
@@ -84,6 +86,7 @@ class Connection:
             pace: gives the seconds that the next request must wait, or None: that is too long.
         """
         self.peer = peer
+        self.network = network_of(peer.host)
         self.scope = trio.CancelScope()
         self.waits_since: float | None = trio.current_time()
         self._stream = stream

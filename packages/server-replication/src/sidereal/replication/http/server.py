@@ -1,8 +1,9 @@
 """The listening end of the HTTP endpoint: who is let in, and who is ended for another.
 
 There is a highest number of connections. One more than that ends a connection that waits for its
-peer: the one that has waited longest, of the address that has most of them. So an address that
-opens many idle connections crowds out itself, and who comes with a request is served.
+peer: the one that has waited longest, of the address that has most of them (of IPv6 a household's
+network counts as one). So an address that opens many idle connections crowds out itself, and who
+comes with a request is served.
 
 Descriptors can run out all the same. That is said once, connections that wait are ended, accepting
 pauses for a while that grows, and goes on when it works again, which is said too. An accept that
@@ -196,9 +197,9 @@ class HttpServer:
 
     def _end_one(self) -> None:
         """End the connection that can best be spared, if there is one."""
-        held = Counter(connection.peer.host for connection in self._connections)
+        held = Counter(connection.network for connection in self._connections)
         waiting = [
-            (-held[connection.peer.host], connection.waits_since, connection.peer, connection)
+            (-held[connection.network], connection.waits_since, connection.peer, connection)
             for connection in self._connections
             if connection.waits_since is not None and not connection.scope.cancel_called
         ]
