@@ -9,6 +9,7 @@ import logging
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from sidereal.protocol.ids import Address
 from sidereal.replication.http.connection import Connection, Message
 from sidereal.replication.http.limits import HttpLimits, connections_that_fit
 from sidereal.replication.http.server import HttpServer
-from sidereal.replication.http.throttle import Rate, Tries
+from sidereal.replication.http.throttle import Rate, ThrottleLimits, Tries
 
 LIMITS = HttpLimits()
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -378,7 +379,7 @@ async def test_an_address_that_asks_too_often_waits(autojump_clock: object) -> N
     began_at = trio.current_time()
     theirs, ours = trio.testing.memory_stream_pair()
 
-    def pace() -> float | None:
+    def pace(_forwarded_for: str) -> float | None:
         return rate.queue_s((), trio.current_time(), 0.15)
 
     async with trio.open_nursery() as nursery:
@@ -391,9 +392,33 @@ async def test_an_address_that_asks_too_often_waits(autojump_clock: object) -> N
         for _ in range(10):
             rate.take((), trio.current_time())
         await theirs.send_all(GET)
-        assert await theirs.receive_some() == b""
+        refused = bytes(await theirs.receive_some())
+        assert statuses(refused) == [429]
+        assert b"retry-after: 5\r\n" in refused
+        assert "try again in 5 s" in problem(refused)["detail"]
         await theirs.aclose()
     assert len(app.targets) == 8
+
+
+async def test_who_comes_through_a_proxy_is_counted_by_its_own_address() -> None:
+    """Who asks too often gets its answer there, and everybody else is served."""
+    throttle = ThrottleLimits(requests=Tries(2, 100.0))
+    answers: dict[str, list[int]] = {}
+    async with trio.open_nursery() as nursery:
+        server = HttpServer(App(), replace(LIMITS, throttle=throttle), ["127.0.0.1"])
+        address = await nursery.start(server.serve, "127.0.0.1", 0)
+        for host in ("192.0.2.7", "192.0.2.7", "192.0.2.7", "192.0.2.8", "[2001:db8::1]:9"):
+            async with await trio.open_tcp_stream(*address) as stream:
+                head = b"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-for: " + host.encode()
+                await stream.send_all(head + b"\r\n\r\n")
+                received = bytes(await stream.receive_some())
+                answers[host] = answers.get(host, []) + statuses(received)
+        nursery.cancel_scope.cancel()
+    assert answers == {
+        "192.0.2.7": [200, 200, 429],
+        "192.0.2.8": [200],
+        "[2001:db8::1]:9": [200],
+    }
 
 
 # -- many connections ----------------------------------------------------------------------------

@@ -118,7 +118,7 @@ async def _run(
         http_limits = HttpLimits()
         http_limits = http_limits.with_places(connections_that_fit(http_limits.connections_max))
         app = create_app(store, service, http_config, entropy, http_limits)
-        service.http = http_server = HttpServer(app, http_limits)
+        service.http = http_server = HttpServer(app, http_limits, config.proxies)
         settle_memory()
         try:
             async with trio.open_nursery() as nursery:

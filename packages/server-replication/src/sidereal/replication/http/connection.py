@@ -15,6 +15,7 @@ of the two would take its body for another request (RFC 9112, section 6.3).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
@@ -49,11 +50,12 @@ class _Ended(Exception):
 
 
 class _BadRequest(WireError):
-    """What came is no request that is answered."""
+    """What came is no request that is answered, or none that is answered now."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, retry_after_s: int | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class Connection:
@@ -73,7 +75,7 @@ class Connection:
         application: Application,
         limits: HttpLimits,
         wall_clock: Callable[[], float],
-        pace: Callable[[], float | None] = lambda: 0.0,
+        pace: Callable[[str], float | None] = lambda _forwarded_for: 0.0,
     ) -> None:
         """Prepare to serve a peer.
 
@@ -83,7 +85,8 @@ class Connection:
             application: answers its requests.
             limits: of all waiting.
             wall_clock: Unix seconds, for the date of answers.
-            pace: gives the seconds that the next request must wait, or None: that is too long.
+            pace: takes the `X-Forwarded-For` of the next request and gives the seconds that it must
+                wait, or None: that is too long.
         """
         self.peer = peer
         self.network = network_of(peer.host)
@@ -126,7 +129,7 @@ class Connection:
         self._bodiless = False
         request = await self._read_head()
         self._bodiless = request.method == b"HEAD"
-        await self._wait_for_its_turn()
+        await self._wait_for_its_turn(request)
         self._body_ended, self._end_given, self._fault = trio.Event(), False, None
         self._body_due = trio.current_time() + self._limits.body_within_s
         scope = self._describe_untrusted(request)
@@ -145,11 +148,18 @@ class Connection:
         self._h11.start_next_cycle()
         return True
 
-    async def _wait_for_its_turn(self) -> None:
-        """Hold a request back whose address sends too many: each takes time from the tick."""
-        wait_s = self._pace()
+    async def _wait_for_its_turn(self, request: h11.Request) -> None:
+        """Hold a request back whose address sends too many: each takes time from the tick.
+
+        Raises:
+            _BadRequest: it would have to wait too long.
+        """
+        hops = [value for name, value in request.headers if name == b"x-forwarded-for"]
+        wait_s = self._pace(b",".join(hops).decode("latin-1"))
         if wait_s is None:
-            raise _Ended
+            seconds = math.ceil(self._limits.throttle.request_wait_s_max)
+            text = f"too many requests came from here; try again in {seconds} s"
+            raise _BadRequest(HTTPStatus.TOO_MANY_REQUESTS, text, seconds)
         if wait_s:
             self.waits_since = trio.current_time()
             await trio.sleep(wait_s)
@@ -300,6 +310,8 @@ class Connection:
             (b"date", self._date()),
             (b"connection", b"close"),
         ]
+        if error.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % error.retry_after_s))
         await self._send_response(error.status, headers, body)
 
     async def _send_response(

@@ -16,7 +16,7 @@ import errno
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -28,6 +28,7 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.runtime.process import fields, wall_clock_now
 from sidereal.replication.http.connection import Application, Connection
 from sidereal.replication.http.limits import HttpLimits
+from sidereal.replication.http.origins import Origins
 from sidereal.replication.http.throttle import Rate
 from sidereal.replication.links.networks import network_of
 
@@ -84,11 +85,21 @@ class HttpServer:
         self,
         application: Application,
         limits: HttpLimits,
+        proxies: Collection[str] = (),
         wall_clock: Callable[[], float] = wall_clock_now,
     ) -> None:
+        """Prepare to serve.
+
+        Args:
+            application: answers requests.
+            limits: of connections, and of requests of an address.
+            proxies: addresses of those whose `X-Forwarded-For` is believed.
+            wall_clock: Unix seconds, for the date of answers.
+        """
         self._application = application
         self._limits = limits
         self._wall_clock = wall_clock
+        self._origins = Origins(proxies)
         self._connections: set[Connection] = set()
         self._paces = Rate(limits.throttle.requests, limits.throttle.keys_max)
         self._left = trio.Event()
@@ -177,16 +188,18 @@ class HttpServer:
             stream.socket.close()
             self._accepts_aborted += 1
             return None
-        pace = partial(self._pace, (network_of(peer.host),))
+        pace = partial(self._pace, peer.host)
         connection = Connection(
             stream, peer, self._application, self._limits, self._wall_clock, pace
         )
         self._connections.add(connection)
         return connection
 
-    def _pace(self, network: tuple[str]) -> float | None:
+    def _pace(self, host: str, forwarded_for: str) -> float | None:
+        """Take a request of whoever it comes from, behind proxies."""
+        network = network_of(self._origins.origin_of(host, forwarded_for))
         wait_s_max = self._limits.throttle.request_wait_s_max
-        return self._paces.queue_s(network, trio.current_time(), wait_s_max)
+        return self._paces.queue_s((network,), trio.current_time(), wait_s_max)
 
     async def _serve_connection(self, connection: Connection) -> None:
         try:

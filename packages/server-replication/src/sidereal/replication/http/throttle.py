@@ -44,7 +44,7 @@ class ThrottleLimits:
         registrations: new accounts from an address; a load of fifty bots makes as many in a row.
         guests: sessions without an account for an address.
         requests: of an address, of any kind; one too many waits.
-        request_wait_s_max: how long it may have to; else its connection is closed.
+        request_wait_s_max: how long it may have to; else it is answered with 429.
         keys_max: addresses, accounts and pairs kept, each.
     """
 
