@@ -15,6 +15,7 @@ import trio
 
 from sidereal.client.driver import (
     Admission,
+    OtherVersionError,
     SignInError,
     check_server,
     drive,
@@ -97,7 +98,7 @@ async def test_a_refusal_is_told_in_the_servers_words() -> None:
         (200, {}, "does not answer like"),
         (200, GRANTED | {"connect_token": "!"}, "does not answer like"),
         (200, GRANTED | {"role": "king"}, "does not answer like"),
-        (200, GRANTED | {"protocol_id": "1"}, "same version"),
+        (200, GRANTED | {"protocol_id": "x"}, "does not answer like"),
     ],
 )
 async def test_another_kind_of_server_is_named_as_such(status: int, body: Any, says: str) -> None:
@@ -266,6 +267,23 @@ async def test_a_refusal_that_waiting_does_not_change_ends_the_client(status: in
         await drive(client, sign_in)
     assert client.stage is Stage.ENDED
     assert client.next_event() == Ended(CloseReason.DENIED, "no: for good")
+
+
+@pytest.mark.parametrize("answer", [GRANTED | {"protocol_id": "1"}, {"protocol_id": "1"}])
+async def test_a_server_of_another_version_ends_the_client(answer: dict[str, Any]) -> None:
+    client = make_client()
+
+    async def sign_in() -> Admission:
+        async with client_of(answering(200, answer)) as http:
+            with pytest.raises(OtherVersionError, match="same version") as caught:
+                await open_session(http)
+        raise caught.value
+
+    with trio.fail_after(5):
+        await drive(client, sign_in)
+    ended = client.next_event()
+    assert isinstance(ended, Ended)
+    assert "speaks protocol 1" in ended.text
 
 
 async def test_a_client_whose_token_is_no_good_ends() -> None:

@@ -13,7 +13,7 @@ import httpx
 import trio
 
 from sidereal.client.client import Client
-from sidereal.client.http import name_proxy
+from sidereal.client.http import SIGN_IN_TIMEOUT_S, name_proxy
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
@@ -22,7 +22,6 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.runtime.config import PORT_MAX, is_host
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 
-HTTP_TIMEOUT_S: Final = 10.0
 PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 """Refusals that say "not now"; so do all that are the server's own fault."""
 IDLE_S: Final = 1.0
@@ -50,6 +49,10 @@ class SignInError(SiderealError):
     def is_passing(self) -> bool:
         """Whether it may be worth while to ask again later."""
         return self.status in PASSING or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class OtherVersionError(UnavailableError):
+    """The server is of another version; asking again changes nothing about that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ async def open_session(
 
     Raises:
         SignInError: the server refuses, with status 409 because of `displace`.
-        UnavailableError: there is no server, or one of another version.
+        OtherVersionError: the server is of another version.
+        UnavailableError: there is no server.
     """
     who: dict[str, Any] = {"guest": True} if name is None else {"name": name, "password": password}
     wish = (
@@ -123,6 +127,11 @@ async def open_session(
     answer = await _post(http, "/v1/sessions", who | wish, expected=200)
     try:
         protocol_id = int(answer["protocol_id"], 16)
+        if protocol_id != CLIENT_PROTOCOL_ID:  # the rest of the answer may be another one as well
+            raise OtherVersionError(
+                f"{http.base_url} speaks protocol {protocol_id:x}, this client "
+                f"{CLIENT_PROTOCOL_ID:x}: install the same version on both"
+            )
         admission = Admission(
             connect_token=base64.b64decode(answer["connect_token"], validate=True),
             role=Role[answer["role"].upper()],
@@ -135,11 +144,6 @@ async def open_session(
         raise UnavailableError(
             f"{http.base_url} does not answer like a Sidereal server ({error!r})"
         ) from None
-    if protocol_id != CLIENT_PROTOCOL_ID:
-        raise UnavailableError(
-            f"{http.base_url} speaks protocol {protocol_id:x}, this client "
-            f"{CLIENT_PROTOCOL_ID:x}: install the same version on both"
-        )
     return admission
 
 
@@ -193,6 +197,8 @@ async def _ask(
     except SignInError as error:
         reason = "turned away"
         client.turn_away(reason, str(error), clock(), final=not error.is_passing)
+    except OtherVersionError as error:
+        client.turn_away("turned away", str(error), clock(), final=True)
     except UnavailableError as error:
         client.turn_away("no answer", str(error), clock(), final=False)
     else:
@@ -249,7 +255,7 @@ async def _post(
     http: httpx.AsyncClient, path: str, body: dict[str, Any], expected: int
 ) -> dict[str, Any]:
     try:
-        response = await http.post(path, json=body, timeout=HTTP_TIMEOUT_S)
+        response = await http.post(path, json=body, timeout=SIGN_IN_TIMEOUT_S)
     except httpx.HTTPError as error:
         raise _no_server(http, error) from None
     answer = _object(http, response)

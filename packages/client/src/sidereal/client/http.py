@@ -19,6 +19,9 @@ import httpx
 from sidereal.protocol.errors import UnavailableError
 
 HTTP_TIMEOUT_S: Final = 5.0
+"""For each step of a request."""
+SIGN_IN_TIMEOUT_S: Final = 10.0
+"""The same for a request with a password: it waits for its turn to be hashed."""
 
 _NAMES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 PROXIES: Final = (*_NAMES, *(name.lower() for name in _NAMES))
