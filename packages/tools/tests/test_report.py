@@ -49,8 +49,7 @@ def test_nothing_measured_is_null() -> None:
 
 
 def test_the_block_has_exactly_the_members_the_report_promises() -> None:
-    measured = BotsMeasured(requested=3, connected=2)
-    measured.refuse("world full")
+    measured = BotsMeasured(requested=3, connected=2, refused={"world full": 1})
     measured.input_to_view_ms.extend([80.0, 90.0])
     block = json.loads(json.dumps(measured.block()))
     assert list(block) == [
@@ -77,7 +76,7 @@ def test_the_block_has_exactly_the_members_the_report_promises() -> None:
 def test_two_processes_merge_into_one_block() -> None:
     a = BotsMeasured(requested=2, connected=2, cpu_percent=10.0, private_mb=50.0)
     b = BotsMeasured(requested=3, connected=1, disconnected=1, cpu_percent=5.0, private_mb=40.0)
-    b.refuse("world full")
+    b.refused["world full"] = 1
     a.rtt_ms.add(1.0)
     b.rtt_ms.add(3.0)
     a.merge(b)

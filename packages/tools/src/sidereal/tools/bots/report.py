@@ -111,10 +111,6 @@ class BotsMeasured:
     position_error_units: Histogram = field(default_factory=Histogram)
     lateness_ms: Histogram = field(default_factory=Histogram)
 
-    def refuse(self, reason: str) -> None:
-        """Count a bot that was not let in."""
-        self.refused[reason] = self.refused.get(reason, 0) + 1
-
     def merge(self, other: BotsMeasured) -> None:
         """Add what another swarm measured (another process of the same load)."""
         self.requested += other.requested
