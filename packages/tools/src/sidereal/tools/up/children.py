@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Final
 import trio
 
 from sidereal.protocol.runtime.process import SUPERVISED, fields
-from sidereal.tools.up.restarts import Restarts
+from sidereal.tools.up.restarts import RestartLimits, Restarts
 
 log = logging.getLogger("sidereal.up")
 
@@ -24,13 +25,27 @@ END_WITHIN_S: Final = 10.0
 DRAIN_S: Final = 1.0
 """How long the pipes of a child that has ended are read; its own children may hold them open."""
 
+FAULTS: Final = frozenset(
+    {
+        -signal.SIGABRT,
+        -signal.SIGBUS,
+        -signal.SIGFPE,
+        -signal.SIGILL,
+        -signal.SIGSEGV,
+        -signal.SIGSYS,
+        -signal.SIGTRAP,
+    }
+)
+"""Statuses of a process that a signal has ended because of what it did itself."""
+
 PREPARED: Final = "sidereal.tools.up.prepared"
 
 SETTLE_S: Final = 3.0
 """How long a new world has all processors for itself, before anything is prepared."""
 
-PREPARE_AFTER_S: Final = 0.5
-"""How long after one was needed the next process is prepared: what needed it comes first."""
+FOR_PREPARED: Final = RestartLimits(pauses_s=(0.5, 2.0, 10.0, 60.0), final=frozenset())
+"""The first pause follows a process that was needed: what needed it comes first. The others follow
+one that ended by itself; shards do without, they only start more slowly."""
 
 OUTPUT_SIZE_MAX: Final = 16 << 20
 """Bytes of a child's output that are kept, the newest."""
@@ -50,16 +65,27 @@ class Prepared:
 
     async def keep_ready(self) -> None:
         """Keep a process ready until cancelled."""
+        restarts = Restarts(FOR_PREPARED)
+        pause_s: float | None = FOR_PREPARED.pauses_s[0]
         await trio.sleep(SETTLE_S)
-        while True:
-            await trio.sleep(PREPARE_AFTER_S)
+        while pause_s is not None:
+            await trio.sleep(pause_s)
             process = await _start([PREPARED], self._environment, terminal=False)
             self._process, self._gone = process, trio.Event()
+            began_at = trio.current_time()
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._notice_end, process)
                     await self._gone.wait()
                     nursery.cancel_scope.cancel()
+                pause_s = FOR_PREPARED.pauses_s[0]
+                if self._process is not None:
+                    status = await process.wait()
+                    lived_s = trio.current_time() - began_at
+                    told = was_told_to_end(status)
+                    pause_s = restarts.died(status, served_s=lived_s, told=told)
+                    why = {"status": status, "why": await _last_line(process)}
+                    log.warning("not prepared %s", fields(**why, again_in_s=pause_s))
             finally:
                 if self._process is not None:
                     self._process = None
@@ -132,6 +158,8 @@ class Child:
         self.process: trio.Process | None = None
         self.output = b""
         self.last_words = ""
+        self._served_at = math.inf
+        self._died_at = 0.0
         self._spoke = spoke
         self._end_within_s = end_within_s
         self._terminal = terminal
@@ -148,6 +176,11 @@ class Child:
         """Whether the newest start has come to serve."""
         return b"\n" in self.output
 
+    @property
+    def served_s(self) -> float | None:
+        """For how long the newest start, which has died, had served; None if it had not."""
+        return max(0.0, self._died_at - self._served_at) if self.served else None
+
     async def keep_running(self, restarts: Restarts, again: Callable[[str], None]) -> int:
         """Start the process again whenever it has died, as long as that helps.
 
@@ -160,7 +193,7 @@ class Child:
         """
         while True:
             status = await self.run()
-            pause_s = restarts.died(status, served=self.served)
+            pause_s = restarts.died(status, served_s=self.served_s, told=was_told_to_end(status))
             if pause_s is None:
                 return status
             log.warning("died %s", fields(child=self.name, status=status, restart_in_s=pause_s))
@@ -218,6 +251,7 @@ class Child:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen)
             status = await process.wait()
+            self._died_at = trio.current_time()
             pipes.deadline = trio.current_time() + DRAIN_S
         return status
 
@@ -226,8 +260,10 @@ class Child:
             before = self.served
             self.output = (self.output + chunk)[-OUTPUT_SIZE_MAX:]
             line, newline, _ = self.output.partition(b"\n")
-            if newline and not before and self._spoke is not None:
-                self._spoke(line.decode(errors="replace"))
+            if newline and not before:
+                self._served_at = trio.current_time()
+                if self._spoke is not None:
+                    self._spoke(line.decode(errors="replace"))
 
     async def _pass_on(self, stream: trio.abc.ReceiveStream) -> None:
         """Copy a child's log to our own standard error, whole lines at a time."""
@@ -262,6 +298,17 @@ async def _start(
     )
 
 
+async def _last_line(process: trio.Process) -> str:
+    """Last line of the log of a process that has ended: an error's traceback ends with it."""
+    said = b""
+    with trio.move_on_after(DRAIN_S):
+        if process.stderr is not None:
+            async for chunk in process.stderr:
+                said = (said + chunk)[-LINE_SIZE_MAX:]
+    lines = said.decode(errors="backslashreplace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
 async def _close_pipes(process: trio.Process) -> None:
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
@@ -277,3 +324,8 @@ def describe_status(status: int) -> str:
     except ValueError:
         name = f"signal {-status}"
     return f"was killed by {name}"
+
+
+def was_told_to_end(status: int) -> bool:
+    """Whether a process that served was ended from outside: it ends in order only when told."""
+    return status <= 0 and status not in FAULTS

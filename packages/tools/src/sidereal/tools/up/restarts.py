@@ -1,12 +1,19 @@
 """When a process that died is started again, and when not: decided without clock or process.
 
 A process *serves* from the moment it says so: the replication server has announced its endpoints,
-a shard has been welcomed. One that served and died is started again almost at once, however often
-that happens: what killed it came from outside. One that died before it served would most likely die
-again, so each such death in a row makes the next pause longer. Two of these end the world:
+a shard has been welcomed. How its life ended tells what the next one can hope for:
 
-* it has never served, and its own exit status says why: nothing is different the next time;
-* it has died so often in a row without serving that its budget is spent.
+* It served for `STEADY_S`: it works. It is started again almost at once, and what failed before is
+  forgotten.
+* It served for less, and a signal from outside ended it: that says nothing about it. It is started
+  again almost at once too, however often that happens; nothing is forgotten.
+* Anything else is a failure: it died before it served, or ended itself soon after. It would most
+  likely do so again, so each failure in a row makes the next pause longer.
+
+Two things end the world. A process has never served, and its own exit status says why: nothing is
+different the next time. Or it has failed so often in a row that its budget is spent. Once a process
+has served, a status that says that something it needs is away costs no budget: the database may be
+away for hours, and the world goes on when it is back.
 """
 
 from __future__ import annotations
@@ -14,20 +21,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+STEADY_S: Final = 5.0
+"""A process that has served for so long works, however it ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class RestartLimits:
     """How patient a supervisor is.
 
     Attributes:
-        pauses_s: before the next start, by deaths in a row without serving; the last one repeats.
-        failures_max: deaths in a row without serving that are one too many; None for no limit.
+        pauses_s: before the next start, by failures in a row; the last one repeats.
+        failures_max: failures in a row that are one too many; None for no limit.
         final: exit statuses after which a process that has never served is not started again.
+        away: exit statuses that say that something the process needs is away; once it has served,
+            they do not count towards `failures_max`.
     """
 
     pauses_s: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0)
     failures_max: int | None = None
     final: frozenset[int] = frozenset({1, 2, 69})
+    away: frozenset[int] = frozenset({69})
 
     def __post_init__(self) -> None:
         assert self.pauses_s
@@ -49,30 +62,40 @@ class Restarts:
     """The deaths of one process so far.
 
     Attributes:
-        failures: deaths in a row without serving.
+        failures: in a row; each makes the next pause longer.
+        spent: those of them that count towards the limit.
     """
 
     def __init__(self, limits: RestartLimits) -> None:
         self._limits = limits
         self._ever_served = False
         self.failures = 0
+        self.spent = 0
 
-    def died(self, status: int, *, served: bool) -> float | None:
+    def died(self, status: int, *, served_s: float | None, told: bool) -> float | None:
         """Take in a death.
 
         Args:
             status: exit status, negative for a signal.
-            served: whether the process had come to serve.
+            served_s: for how long the process had served, None if it had not come to that.
+            told: whether it was ended from outside.
 
         Returns:
             seconds until it is to be started again; None when that would not help.
         """
-        if served:
-            self._ever_served, self.failures = True, 0
-            return self._limits.pauses_s[0]
+        limits = self._limits
+        if served_s is not None:
+            self._ever_served = True
+            if served_s >= STEADY_S:
+                self.failures = self.spent = 0
+                return limits.pauses_s[0]
+            if told:
+                return limits.pauses_s[0]
+        elif status in limits.final and not self._ever_served:
+            return None
         self.failures += 1
-        if status in self._limits.final and not self._ever_served:
-            return None
-        if self.failures == self._limits.failures_max:
-            return None
-        return self._limits.pauses_s[min(self.failures, len(self._limits.pauses_s) - 1)]
+        if not (self._ever_served and status in limits.away):
+            self.spent += 1
+            if self.spent == limits.failures_max:
+                return None
+        return limits.pauses_s[min(self.failures, len(limits.pauses_s) - 1)]
