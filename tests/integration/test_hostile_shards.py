@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
+import pytest
+
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.player import Controls, PlayerChannel
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shardlink import BARRED_S
 
-from .troupe import RULES, SIZE, ScriptedShard, Troupe, rocks
+from .troupe import RULES, SIZE, ScriptedPilot, ScriptedShard, Troupe, rocks
 
 ANSWER_TICKS = round(LIMITS.ownership.answer_within_s / RULES.tick_s)
 
@@ -29,6 +36,11 @@ def ticks_until_closed(troupe: Troupe, shard: ScriptedShard, most: int) -> int:
     return most
 
 
+def newest_answer(troupe: Troupe, pilot: ScriptedPilot) -> int:
+    columns = troupe.core.world.columns
+    return int(columns["input_seq"][columns.slots_of(np.array([pilot.net_id]))[0]])
+
+
 def test_a_shard_that_stops_answering_its_pilot_is_fenced_after_two_seconds() -> None:
     troupe, shard = lone_pilot()
     shard.answers = False
@@ -36,22 +48,69 @@ def test_a_shard_that_stops_answering_its_pilot_is_fenced_after_two_seconds() ->
     assert "without an answer" in shard.words
 
 
-def test_answers_to_inputs_that_nobody_sent_are_none() -> None:
-    troupe, shard = lone_pilot()
-    pilot = troupe.peers[1]
-    shard.answers = False
-    absurd = dict.fromkeys(shard.bodies, 10 * INPUTS_UNANSWERED_MAX)
+def test_answers_to_inputs_that_nobody_sent_are_none_and_harm_no_successor() -> None:
+    troupe = Troupe(rocks(4))
+    shard = troupe.shard("shard-1", ticks=6)
+    pilot = troupe.pilot(ticks=12)
+    absurd = itertools.count(10 * INPUTS_UNANSWERED_MAX)
 
     def lie() -> None:
-        for net_id in absurd:
-            absurd[net_id] += 1
-        rows = [shard.bodies[net_id].copy() for net_id in (pilot.net_id,)]  # type: ignore[attr-defined]
-        rows[0]["input_seq"] = absurd[pilot.net_id]  # type: ignore[attr-defined]
+        rows = [shard.bodies[pilot.net_id].copy()]
+        rows[0]["input_seq"] = next(absurd)
         shard._newest.clear()
         shard.propose(rows, troupe.core.tick + 1)
 
     shard.act = lie  # type: ignore[method-assign]
     assert ticks_until_closed(troupe, shard, 100) < 60
+    assert "without an answer" in shard.words
+    assert troupe.core.ingest.rejected["unsent_input"] > 0
+    successor = troupe.real_shard("shard-2")
+    troupe.run(3 * ANSWER_TICKS)
+    assert successor.closed is None
+    assert newest_answer(troupe, pilot) in range(len(pilot.held) - 4, len(pilot.held) + 1)
+
+
+def test_an_answer_that_was_given_is_not_taken_back() -> None:
+    troupe, shard = lone_pilot()
+    pilot = troupe.peers[1]
+    assert isinstance(pilot, ScriptedPilot)
+    back = itertools.count(newest_answer(troupe, pilot) - 1, -1)
+
+    def go_back() -> None:
+        shard._newest[pilot.net_id] = next(back)
+        shard.propose([shard.bodies[pilot.net_id]], troupe.core.tick + 1)
+
+    shard.act = go_back  # type: ignore[method-assign]
+    before = newest_answer(troupe, pilot)
+    troupe.run(5)
+    assert newest_answer(troupe, pilot) == before
+    assert troupe.core.ingest.rejected["earlier_input"] > 0
+
+
+@pytest.mark.parametrize(
+    ("leaps_from", "pause", "entries"), [(5, 0, 1), (0, 0, 16), (5, 20, 16), (20, 0, 16)]
+)
+def test_no_number_of_an_input_gets_an_honest_shard_fenced(
+    leaps_from: int, pause: int, entries: int
+) -> None:
+    troupe = Troupe(rocks(4))
+    shard = troupe.real_shard("shard-1")
+    pilot = troupe.pilot(ticks=0)
+    # One by one up to there; while nothing comes the shard guesses on; then beyond the end.
+    numbers = [INPUT_SEQ_MAX - leaps_from - before for before in range(30, -1, -1)]
+    steps = iter([(number, 1) for number in numbers] + [None] * pause)
+
+    def press() -> None:
+        if pilot.net_id and (step := next(steps, (INPUT_SEQ_MAX, entries))) is not None:
+            first, more = step
+            controls = Controls(pilot.control_epoch, first, bytes(2 * more))
+            pilot.endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
+
+    pilot.act = press  # type: ignore[method-assign]
+    troupe.run(40 + pause + 2 * ANSWER_TICKS)
+    assert shard.closed is None
+    assert newest_answer(troupe, pilot) > INPUT_SEQ_MAX - 30
+    assert (troupe.core.clients.dropped["controls_beyond_last"] > 0) == (entries > 1)
 
 
 def test_a_shard_is_not_blamed_for_a_pilot_that_sends_nothing_more() -> None:
@@ -104,11 +163,11 @@ def test_a_flood_of_own_rows_is_dropped_unread_and_then_fenced() -> None:
     judged = []
     take = troupe.core.shards.take_rows
 
-    def count(shard):  # type: ignore[no-untyped-def]
+    def note(shard):  # type: ignore[no-untyped-def]
         judged.append(len(shard.proposals))
         return take(shard)
 
-    troupe.core.shards.take_rows = count  # type: ignore[method-assign]
+    troupe.core.shards.take_rows = note  # type: ignore[method-assign]
 
     def flood() -> None:
         for _ in range(200):

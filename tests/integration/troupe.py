@@ -44,6 +44,8 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
+from sidereal.shard.game.ships import Ships
+from sidereal.shard.shard import ShardCore
 
 RULES = Rules()
 SIZE = RULES.sector_size
@@ -202,6 +204,52 @@ class ScriptedShard(Peer):
                 self.words = getattr(message, "text", self.words)
 
 
+class RealShard:
+    """The shard of the product, as a peer: it simulates."""
+
+    def __init__(self, troupe: Troupe, name: str) -> None:
+        self.address = Address("198.51.100.1", 5000 + len(troupe.peers))
+        self.server, self.silent = SHARDS, False
+        self.core = ShardCore(
+            key=troupe.shard_key,
+            server=SHARDS,
+            name=name,
+            incarnation=troupe.entropy(16),
+            schema=BASE_SCHEMA,
+            entropy=troupe.entropy,
+            now=troupe.now,
+            wall_now=WALL,
+            seed=1,
+            plugins=[Ships()],
+        )
+
+    @property
+    def closed(self) -> CloseReason | None:
+        return self.core.closed
+
+    @property
+    def endpoint(self) -> RealShard:
+        return self
+
+    def act(self) -> None:
+        """Its core does what it does when it sends."""
+
+    def take(self, event: Received) -> None:
+        """Its core does that as well."""
+
+    def handle_timer(self, now: float) -> None:
+        """That, too."""
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        return self.core.turn(now)
+
+    def receive_datagram(self, datagram: bytes, server: Address, now: float) -> None:
+        self.core.receive_datagram(datagram, server, now)
+
+    def next_event(self) -> None:
+        """Events stay inside."""
+
+
 class ScriptedPilot(Peer):
     """A pilot that makes an input per tick while `presses` is set, and sends the newest 16."""
 
@@ -259,11 +307,18 @@ class Troupe:
             now=self.now,
         )
         self.core.create(records)
-        self.peers: list[Peer] = []
+        self.peers: list[Peer | RealShard] = []
 
     def shard(self, name: str, ticks: int = 4, **more: Any) -> ScriptedShard:
         """Connect a shard."""
         shard = ScriptedShard(self, name, **more)
+        self.peers.append(shard)
+        self.run(ticks)
+        return shard
+
+    def real_shard(self, name: str, ticks: int = 8) -> RealShard:
+        """Connect one that simulates."""
+        shard = RealShard(self, name)
         self.peers.append(shard)
         self.run(ticks)
         return shard
@@ -300,7 +355,7 @@ class Troupe:
                     self._hear(peer)
             self._speak(self.core.turn(self.now, WALL))
 
-    def _hear(self, peer: Peer) -> None:
+    def _hear(self, peer: Peer | RealShard) -> None:
         core = self.core
         receive = core.receive_shards if peer.server == SHARDS else core.receive_clients
         peer.endpoint.handle_timer(self.now)

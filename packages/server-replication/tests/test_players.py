@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sidereal.protocol.limits import INPUT_SEQ_MAX
 from sidereal.protocol.message.player import Button, Controls, Role
 from sidereal.protocol.rules import Rules
 from sidereal.replication.links.players import (
@@ -61,6 +62,13 @@ def test_a_clock_that_runs_too_fast_is_stopped() -> None:
     assert player.judge_controls(controls(burst + 2), RULES, 10.0) is ControlsVerdict.TOO_FAST
     assert player.judge_controls(controls(burst), RULES, 10.0) is ControlsVerdict.ROUTED
     assert player.judge_controls(controls(burst + 21), RULES, 11.0) is ControlsVerdict.ROUTED
+
+
+def test_inputs_beyond_the_last_number_are_refused() -> None:
+    player = pilot()
+    beyond = controls(INPUT_SEQ_MAX, 0, 0)
+    assert player.judge_controls(beyond, RULES, 0.0) is ControlsVerdict.BEYOND_LAST
+    assert player.judge_controls(controls(INPUT_SEQ_MAX), RULES, 0.0) is ControlsVerdict.ROUTED
 
 
 def test_places_in_the_world_are_used_again() -> None:

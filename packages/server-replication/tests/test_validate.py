@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -18,13 +19,21 @@ from sidereal.replication.validate import (
 
 TICK = 1000
 SHARD = 3
+ANSWERED = 40
 
 
-def judge(handover_tick: int = 0, now: int = TICK, speed: float = 0.0, **changed: Any) -> Verdict:
+def judge(
+    handover_tick: int = 0,
+    now: int = TICK,
+    speed: float = 0.0,
+    newest_input: int = -1,
+    **changed: Any,
+) -> Verdict:
     columns = Columns(BASE_SCHEMA, 8)
     committed = np.zeros(1, BASE_SCHEMA.full_record)
     committed["id"], committed["epoch"], committed["tick"] = 7, 5, TICK - 20
     committed["shard"], committed["kind"], committed["vx"] = SHARD, 1, speed
+    committed["input_seq"] = ANSWERED
     slot = columns.load(committed)
     proposed = columns.store(slot, BASE_SCHEMA.exact_record)
     proposed["tick"], proposed["x"] = TICK, 10.0
@@ -36,6 +45,7 @@ def judge(handover_tick: int = 0, now: int = TICK, speed: float = 0.0, **changed
         columns,
         np.full(columns.capacity, handover_tick),
         departed=np.array([99]),
+        newest_input=np.array([newest_input]),
         shard=SHARD,
         tick=now,
         schema=BASE_SCHEMA,
@@ -67,6 +77,16 @@ def test_an_impossible_row_is_refused_by_name(changed: dict[str, Any], verdict: 
     assert judge(**changed) is verdict
 
 
+def test_a_row_shows_inputs_that_its_pilot_can_have_sent() -> None:
+    ahead = 50 + INPUTS_UNANSWERED_MAX
+    assert judge(newest_input=50, input_seq=ahead) is Verdict.ACCEPTED
+    assert judge(newest_input=50, input_seq=ahead + 1) is Verdict.UNSENT_INPUT
+    assert judge(newest_input=50, input_seq=ANSWERED - 1) is Verdict.EARLIER_INPUT
+    assert judge(input_seq=ANSWERED + 1) is Verdict.UNSENT_INPUT
+    last = INPUT_SEQ_MAX
+    assert judge(newest_input=last, input_seq=last) is Verdict.ACCEPTED
+
+
 def test_a_row_of_another_shards_entity_is_refused() -> None:
     columns = Columns(BASE_SCHEMA, 8)
     record = np.zeros(1, BASE_SCHEMA.full_record)
@@ -80,6 +100,7 @@ def test_a_row_of_another_shards_entity_is_refused() -> None:
         columns,
         np.zeros(8),
         departed=np.array([99]),
+        newest_input=np.array([-1]),
         shard=SHARD,
         tick=1,
         schema=BASE_SCHEMA,

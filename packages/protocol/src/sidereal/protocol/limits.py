@@ -101,6 +101,8 @@ into one unreliable message."""
 
 # -- players ----------------------------------------------------------------------------------
 CONTROLS_PER_MESSAGE_MAX: Final = 16
+INPUT_SEQ_MAX: Final = 0xFFFF_FFFF
+"""The highest number of an input: a pilot that flies for so long needs another ship."""
 INPUTS_UNANSWERED_MAX: Final = 64
 """Inputs of one ship between the newest that its state shows and the newest there is: more are
 neither kept nor passed on when the ship changes hands."""

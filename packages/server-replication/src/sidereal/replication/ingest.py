@@ -57,6 +57,7 @@ class Ingest:
                 columns,
                 self._world.handover_tick,
                 departed=departed,
+                newest_input=self._inputs.newest(records),
                 shard=shard.shard,
                 tick=tick,
                 schema=self._world.schema,

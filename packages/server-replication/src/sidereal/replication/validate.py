@@ -2,12 +2,14 @@
 
 A verdict per row, the first check that fails, in this order: the entity exists; its epoch is
 current; the shard owns it; the row is news; every number is finite and within its declared range;
-speed and displacement are possible; it answers the pilot that flies it. Displacement is measured
-twice, from where the entity was and from where it was taken to be by now: what has rested for an
-hour could be anywhere by its speed alone, but its shard would have said within a moment that it
-moves. A row fenced off within `superseded_ticks` of its entity's
-handover or departure was on its way when that happened: it is part of every handover and no fault.
-A row that is no newer than what was committed is a repetition, and no fault either.
+speed and displacement are possible; it answers the pilot that flies it; its newest input is one
+that this pilot can have sent (a shard guesses a few that are on their way), and none before the
+one that was committed. Displacement is measured twice, from where the entity was and from where it
+was taken to be by now: what has rested for an hour could be anywhere by its speed alone, but its
+shard would have said within a moment that it moves. A row fenced off within `superseded_ticks` of
+its entity's handover or departure was on its way when that happened: it is part of every handover
+and no fault. A row that is no newer than what was committed is a repetition, and no fault
+either.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Final
 
 import numpy as np
 
+from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import Schema
@@ -40,6 +43,8 @@ class Verdict(enum.IntEnum):
     TOO_FAST = 8
     TOO_FAR = 9
     OTHER_PILOT = 10
+    UNSENT_INPUT = 11
+    EARLIER_INPUT = 12
 
 
 FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERSEDED)
@@ -53,6 +58,7 @@ def judge_rows(
     handover_tick: np.ndarray,
     *,
     departed: np.ndarray,
+    newest_input: np.ndarray,
     shard: int,
     tick: int,
     schema: Schema,
@@ -65,8 +71,9 @@ def judge_rows(
         records: `Schema.exact_record[n]`.
         slots: int64[n], the world's slot of each row's entity, -1 where there is none.
         columns: the committed world.
-        handover_tick: int64 by slot, when the entity's owner last changed.
+        handover_tick: int64 by slot, when the entity last changed hands or was adopted anew.
         departed: int64[k], network ids that left the world a short while ago.
+        newest_input: int64[n], the newest that each row's pilot has sent, -1 for none.
         shard: who proposes.
         tick: the tick about to be committed.
         schema: for the declared ranges.
@@ -87,6 +94,9 @@ def judge_rows(
     unreported_s = np.minimum(elapsed_s, limits.unreported_s)
     # The line leads one way at most as fast as the entity may have gone the other.
     stray = 2 * rules.speed_max * unreported_s + DISPLACEMENT_SLACK
+    input_seq = records["input_seq"].astype(np.int64)
+    answered = columns["input_seq"][at].astype(np.int64)
+    sent = np.where(newest_input >= 0, newest_input + INPUTS_UNANSWERED_MAX, -1)
     with np.errstate(invalid="ignore", over="ignore"):
         speed = np.hypot(records["vx"], records["vy"])
         off_x, off_y = records["x"] - columns["x"][at], records["y"] - columns["y"][at]
@@ -106,6 +116,8 @@ def judge_rows(
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
             (Verdict.TOO_FAR, ~((displacement <= reach) & (strayed <= stray))),
             (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
+            (Verdict.UNSENT_INPUT, input_seq > np.maximum(answered, sent)),
+            (Verdict.EARLIER_INPUT, input_seq < answered),
         )
     return np.select(
         [failed for _, failed in checks],

@@ -83,7 +83,7 @@ class World:
         sectors: the active sectors; its groups are the cells.
         account: int64 by slot, whose ship it is, `ACCOUNT_NONE` for the rest.
         group: int32 by slot, the cell as of the last `present`.
-        handover_tick: int64 by slot, when its owner last changed.
+        handover_tick: int64 by slot, when it last changed hands or was adopted anew.
         dirty: bool by slot, whether the database has not been given the row as it is; what is not
             kept at all never is.
         dirty_since: int64 by slot, tick of the oldest change that it has not been given.

@@ -21,9 +21,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.protocol.limits import INPUT_SEQ_MAX
 from sidereal.shard.limits import LIMITS, Limits
 
-SEQ_MAX: Final = 0xFFFF_FFFF
 COLUMNS: Final = (
     "_epoch",
     "_passed",
@@ -161,7 +161,7 @@ class ControlQueues:
         some = self._newest[slots] > self._passed[slots]
         guessing = ~some & ~self._turned_up[slots] & (self._guesses[slots] < self._limits.guesses)
         self._turned_up[slots] &= some
-        passed = np.minimum(self._passed[slots] + (some | guessing) + skip, SEQ_MAX)
+        passed = np.minimum(self._passed[slots] + (some | guessing) + skip, INPUT_SEQ_MAX)
         self._passed[slots] = passed
         place = passed % self._limits.controls_queue
         # An entry all of whose copies were lost: the one before it is the best guess, too.

@@ -18,6 +18,7 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.flight import fly_tick, substep_s
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
+    INPUT_SEQ_MAX,
     INPUTS_UNANSWERED_MAX,
     MESSAGE_SIZE_MAX,
 )
@@ -36,7 +37,7 @@ from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION, RecordSender
 from sidereal.protocol.state.schema import Kind, Schema
 from sidereal.shard.bodies import Bodies
-from sidereal.shard.controls import SEQ_MAX, ControlQueues
+from sidereal.shard.controls import ControlQueues
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.plugin import Phase, Plugin, Step, System
@@ -287,7 +288,7 @@ class Simulation:
             columns["input_seq"][flying] = input_seq
         for slot in slots.tolist():
             if slot in waiting:
-                self._resume(slot, waiting[slot], SEQ_MAX)
+                self._resume(slot, waiting[slot], INPUT_SEQ_MAX)
 
     def _resume(self, slot: int, entries: deque[tuple[int, int]], newest: int) -> None:
         """Move entries up to a number into the queue of their ship."""

@@ -1,4 +1,4 @@
-"""The clients that are connected, and the ships of those who are not."""
+"""The clients that are connected, what they may do, and the places in the world they have."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class ControlsVerdict(enum.IntEnum):
     OLD_EPOCH = 3
     BAD_BUTTONS = 4
     TOO_FAST = 5
+    BEYOND_LAST = 6
 
 
 def _message_allowance() -> Allowance:
@@ -120,6 +121,8 @@ class Player:
         if odd or (np.frombuffer(controls.buttons, "<u2", count) > BUTTONS_ALL).any():
             return ControlsVerdict.BAD_BUTTONS
         newest = controls.first_seq + count - 1
+        if newest > limits.INPUT_SEQ_MAX:
+            return ControlsVerdict.BEYOND_LAST
         if newest <= self.newest_seq:
             return ControlsVerdict.REPEATED
         if self.newest_seq < 0:

@@ -1,7 +1,7 @@
 """Whether shards answer their pilots: a beat proves a socket, an answered input a simulation.
 
 Theory of operation. Every row of a ship says which input of its pilot is the newest in it. While a
-pilot goes on sending inputs, that number must change; a shard that leaves it as it is for
+pilot goes on sending inputs, that number must grow; a shard that leaves it as it is for
 two seconds does not simulate, whatever else it sends, and is fenced. It is not blamed for
 what it can't answer: inputs count from when it owns the ship, only if more of them keep coming, and
 not while it waits for a clock of ours that stood still. Time is counted in ticks, which such a
@@ -22,7 +22,6 @@ import numpy as np
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import NET_ID_NONE
-from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
@@ -86,13 +85,11 @@ class Answers:
             if slot < 0 or shard is None:
                 continue
             newest = player.newest_seq
-            # An answer to what nobody can have sent yet is none.
-            sensible = answered <= newest + INPUTS_UNANSWERED_MAX
-            waits = newest >= 0 and (answered < newest or not sensible)
+            waits = answered < newest
             before = asked.get(player.net_id)
             if before is None or before.owner != shard.peer:
                 before = _Asked(shard.peer, answered, newest, tick)
-            elif answered != before.answered and sensible:
+            elif answered > before.answered:
                 shard.has_answered = True
                 before = _Asked(shard.peer, answered, newest, tick)
             elif not waits:

@@ -18,8 +18,6 @@ from sidereal.protocol.message.player import Controls
 INPUTS_KEPT_MAX: Final = INPUTS_UNANSWERED_MAX
 """Inputs kept of each pilot, as many as a client waits for: the newest."""
 
-SEQ_MAX: Final = 0xFFFF_FFFF
-
 
 class InputLog:
     """The newest inputs of every pilot, by the ship that it flies."""
@@ -38,14 +36,29 @@ class InputLog:
         buttons = np.frombuffer(controls.buttons, "<u2", count).tolist()
         # Every message repeats what is not answered: of its inputs one or two are new.
         for seq in range(max(controls.first_seq, newest + 1), controls.first_seq + count):
-            if seq <= SEQ_MAX:
-                held[seq] = buttons[seq - controls.first_seq]
+            held[seq] = buttons[seq - controls.first_seq]
         while len(held) > INPUTS_KEPT_MAX:
             del held[next(iter(held))]
 
     def forget(self, net_id: int) -> None:
         """Forget a ship that left the world."""
         self._ships.pop(net_id, None)
+
+    def newest(self, records: np.ndarray) -> np.ndarray:
+        """Look up the newest inputs that the pilots of rows have sent.
+
+        Args:
+            records: with `id` and `control_epoch`, [n].
+
+        Returns:
+            int64[n], -1 where nobody has sent any.
+        """
+        newest = np.full(len(records), -1, np.int64)
+        at = self._find(records)
+        newest[at] = [
+            next(reversed(self._ships[net_id][1])) for net_id in records["id"][at].tolist()
+        ]
+        return newest
 
     def since(self, records: np.ndarray) -> np.ndarray:
         """Collect the inputs that go with rows.
@@ -56,14 +69,20 @@ class InputLog:
         Returns:
             `INPUT_ROW[m]`, of each ship in order, from the newest input in its row on.
         """
+        flown = records[self._find(records)]
         rows = [
             (net_id, seq, buttons)
-            for net_id, control_epoch, newest in zip(
-                *(records[name].tolist() for name in ("id", "control_epoch", "input_seq")),
-                strict=True,
+            for net_id, newest in zip(
+                flown["id"].tolist(), flown["input_seq"].tolist(), strict=True
             )
-            if net_id in self._ships and self._ships[net_id][0] == control_epoch
             for seq, buttons in self._ships[net_id][1].items()
             if seq >= newest
         ]
         return np.array(rows, INPUT_ROW)
+
+    def _find(self, records: np.ndarray) -> np.ndarray:
+        """Find the rows whose pilots have sent something: their indices, int64[m]."""
+        ships = np.fromiter(self._ships, np.int64, len(self._ships))
+        at = np.flatnonzero(np.isin(records["id"], ships))
+        epochs = [self._ships[net_id][0] for net_id in records["id"][at].tolist()]
+        return at[records["control_epoch"][at] == np.array(epochs, np.int64)]
