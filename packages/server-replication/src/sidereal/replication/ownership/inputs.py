@@ -85,4 +85,5 @@ class InputLog:
         ships = np.fromiter(self._ships, np.int64, len(self._ships))
         at = np.flatnonzero(np.isin(records["id"], ships))
         epochs = [self._ships[net_id][0] for net_id in records["id"][at].tolist()]
-        return at[records["control_epoch"][at] == np.array(epochs, np.int64)]
+        known: np.ndarray = at[records["control_epoch"][at] == np.array(epochs, np.int64)]
+        return known
