@@ -17,7 +17,7 @@ from sidereal.replication.validate import Verdict, judge_rows
 from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
-from sidereal.tools.simulate.faults import Kind, Plan
+from sidereal.tools.simulate.faults import Kind
 
 
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
@@ -103,27 +103,6 @@ def two_shards_of_a_name(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ShardLink, "_replace", lambda *_: None)
 
 
-def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
-    """Entities are taken from their owner before a new one has room for them."""
-    wait = Mesh._wait_for_room
-
-    def hasty(self: Any, changes: Handovers) -> Handovers:
-        chosen = wait(self, changes)
-        waits = ~np.isin(changes.slots, chosen.slots)
-        columns = self._world.columns
-        for shard in self._shards.shards:
-            slots = changes.slots[waits & (changes.before == shard.shard)]
-            epoch = columns.epoch[slots].astype(np.int64) + 1
-            self._shards.send_release(shard, columns.net_id[slots], epoch, 0)
-        return chosen
-
-    patch.setattr(Mesh, "_wait_for_room", hasty)
-
-
-def slowly_adopting(plan: Plan) -> bool:
-    return plan.limits.ownership.adopt_rows_per_s < 100 and Kind.SHARD_JOINS in plan.kinds
-
-
 def ghosts_are_never_sent(patch: pytest.MonkeyPatch) -> None:
     """Shards see nothing of what others simulate."""
     patch.setattr(GhostStreams, "send", lambda *_: None)
@@ -196,7 +175,6 @@ MUTANTS: Final = (
     Mutant(two_owners, ("OneOwner",), any_plan),
     Mutant(owners_change_in_secret, ("ReplicasConverge",), any_plan),
     Mutant(two_shards_of_a_name, ("OneOwner", "InputLedger"), with_fault(Kind.SHARD_DOUBLED)),
-    Mutant(who_waits_is_released, ("OneOwner",), slowly_adopting),
     Mutant(ghosts_are_never_sent, ("GhostsConverge",), any_plan),
     Mutant(no_handover_margin, ("Margins",), any_plan),
     Mutant(adopted_under_the_old_epoch, ("OneOwner", "Reference", "NothingRejected"), any_plan),
