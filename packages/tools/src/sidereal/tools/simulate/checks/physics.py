@@ -22,6 +22,9 @@ SPEED_REST: Final = 0.02
 SPIN_REST: Final = 0.002
 """A ship that is not turning and spins slower than this stops turning, rad/s."""
 
+TURN_MARGIN: Final = 25.0
+"""World units before the belt's edge at which rocks are turned back."""
+
 State = tuple[float, float, float, float, float, float]
 """x, y, vx, vy, heading, spin."""
 
@@ -53,7 +56,7 @@ def coast(states: np.ndarray, seconds: float | np.ndarray) -> np.ndarray:
 
 
 def turn_back(states: np.ndarray, rules: Rules) -> np.ndarray:
-    """Mirror the speed of rocks that would be beyond the belt's edge, and fly away from it.
+    """Mirror the speed of rocks that would be too near the belt's edge, and fly towards it.
 
     Returns:
         float64[n, 6]
@@ -62,6 +65,7 @@ def turn_back(states: np.ndarray, rules: Rules) -> np.ndarray:
     if rules.belt_sectors:
         first = -(rules.belt_sectors // 2)
         low, high = (edge * rules.sector_size for edge in (first, first + rules.belt_sectors))
+        low, high = low + TURN_MARGIN, high - TURN_MARGIN
         for place, speed in ((0, 2), (1, 3)):
             there = states[:, place] + states[:, speed] * rules.tick_s
             away = (there >= high) & (states[:, speed] > 0)
