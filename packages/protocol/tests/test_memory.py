@@ -46,6 +46,12 @@ def test_only_private_pages_count(tmp_path: Path) -> None:
     assert private_bytes(7, tmp_path) == (3004 + 82000 + 2048) * 1024
 
 
+def test_shared_memory_does_not_count_though_nobody_else_has_touched_it(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/smaps_rollup").write_text(ROLLUP + "Pss_Anon:   1500 kB\nPss_Shmem: 80000 kB\n")
+    assert private_bytes(7, tmp_path) == 1500 * 1024
+
+
 def test_an_old_system_tells_by_pages(tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
     (tmp_path / "self/statm").write_text("9000 700 200 1 0 300 0\n")

@@ -14,7 +14,8 @@ def private_bytes(pid: int | None = None, proc: Path = Path("/proc")) -> int:
     """Measure a process as it is now; takes 1 ms for 200 MB.
 
     Code and data that processes share, as those forked from one another do, count for none of them.
-    Where the system does not tell, it is what is resident and no file's; and of this process, where
+    Shared memory does not either, though only one process may have touched a page of it so far: what
+    PostgreSQL keeps in its buffers is no process's own. Where the system does not tell, it is what is resident and no file's; and of this process, where
     it tells nothing at all, the peak of what was resident.
 
     Args:
@@ -40,5 +41,7 @@ def private_bytes(pid: int | None = None, proc: Path = Path("/proc")) -> int:
 
 
 def _read_rollup(text: str) -> int:
-    fields = (line.split() for line in text.splitlines()[1:])
-    return 1024 * sum(int(kilobytes) for name, kilobytes, *_ in fields if name in _PRIVATE)
+    fields = {name: int(size) for name, size, *_ in map(str.split, text.splitlines()[1:])}
+    private = sum(fields.get(name, 0) for name in _PRIVATE)
+    # Of pages that are neither a file's nor shared memory; older systems do not tell.
+    return 1024 * min(private, fields.get("Pss_Anon:", private))
