@@ -13,10 +13,11 @@ _PRIVATE: Final = ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")
 def private_bytes(pid: int | None = None, proc: Path = Path("/proc")) -> int:
     """Measure a process as it is now; takes 1 ms for 200 MB.
 
-    Code and data that processes share, as those forked from one another do, count for none of them.
-    Shared memory does not either, though only one process may have touched a page of it so far: what
-    PostgreSQL keeps in its buffers is no process's own. Where the system does not tell, it is what is resident and no file's; and of this process, where
-    it tells nothing at all, the peak of what was resident.
+    Code and data that processes share, as those forked from one another do, count for none of
+    them. Shared memory does not either, though only one process may have touched a page of it so
+    far: what PostgreSQL keeps in its buffers is no process's own. Where the system does not tell,
+    it is what is resident and no file's; and of this process, where it tells nothing at all, the
+    peak of what was resident.
 
     Args:
         pid: of the process, None for this one.

@@ -2,9 +2,9 @@
 
 Nothing slows them down, so whatever was hit would leave the belt for good, and take a lease with it
 wherever it goes. They are turned back a little before the belt's edge: by one impulse, the mirror
-image of their way, which changes neither their speed nor their spin. There they gather in the course
-of time. Those that come to rest against others are pushed a unit or two further: that must not take
-them into the next sector, which would be leased for them alone.
+image of their way, which changes neither their speed nor their spin. There they gather in the
+course of time. Those that come to rest against others are pushed a unit or two further: that must
+not take them into the next sector, which would be leased for them alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import Kind
 from sidereal.shard.plugin import Phase, Step, System
-
 
 TURN_MARGIN: Final = 25.0
 """World units before the belt's edge at which asteroids are turned back."""
