@@ -55,7 +55,7 @@ def connection_seeds() -> Iterator[bytes]:
     yield get
     yield get.replace(b"GET", b"HEAD")
     post = b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    yield post + b"content-length: 15\r\n\r\n" + b'{"guest": true}' + get
+    yield post + b"content-length: 19\r\n\r\n" + b'{"anonymous": true}' + get
     yield (
         post
         + b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"

@@ -224,7 +224,7 @@ def read_register(body: bytes) -> None:
 def read_login(body: bytes) -> None:
     form = read_login_untrusted(body)
     assert form.name.isprintable()
-    assert not form.guest or not (form.name or form.password)
+    assert not form.anonymous or not (form.name or form.password)
     assert len(form.password.encode()) <= PASSWORD_SIZE_MAX
 
 
@@ -233,8 +233,8 @@ REGISTER: Final = (
     '{"name": "Ånna 😀", "password": "grüße überall"}'.encode(),
 )
 LOGIN: Final = (
-    b'{"guest": true}',
-    b'{"guest": false, "name": "Ada", "password": "correct horse", "role": "observer"}',
+    b'{"anonymous": true}',
+    b'{"anonymous": false, "name": "Ada", "password": "correct horse", "role": "observer"}',
     b'{"name": "A\\u0041\\ud83d\\ude00", "password": "\\t\\n secret"}',
 )
 

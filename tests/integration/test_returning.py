@@ -259,7 +259,7 @@ def test_who_waits_before_a_full_world_comes_in_when_somebody_leaves() -> None:
     rig.run(8.0)
     assert late.client.absence is not None
     assert late.client.absence.reason == "world full"
-    assert "1 places" in late.client.absence.text
+    assert "1 seats" in late.client.absence.text
     assert first.flies
     core = rig.core
     assert core is not None

@@ -255,7 +255,7 @@ class ScriptedPilot(Peer):
 
     def __init__(self, troupe: Troupe) -> None:
         number = len(troupe.peers)
-        # A guest: its ship is asked of no database.
+        # An anonymous player: its ship is asked of no database.
         user = UserData(0, Role.PLAYER, f"pilot {number}", troupe.entropy(16))
         super().__init__(
             troupe,

@@ -264,7 +264,7 @@ def test_observer_looks_elsewhere() -> None:
     check_picture(stage, client, 10)
 
 
-def test_guest_has_an_account_below_zero() -> None:
+def test_anonymous_player_has_an_account_below_zero() -> None:
     stage = Stage(GOOD)
     client = stage.enter(stage.issue_token(account=0))
     stage.run(1.0)

@@ -113,10 +113,10 @@ def calm_part_of(status: dict[str, Any]) -> list[Any]:
 
 @pytest.fixture
 def admit(parts: Parts) -> Callable[..., bytes]:
-    """Logs in, as a guest without a name, and gives the connect token."""
+    """Logs in, anonymous without a name, and gives the connect token."""
 
     def log_in(**who: str) -> bytes:
-        answer = httpx.post(f"{parts.world.url}/v1/sessions", json=who or {"guest": True})
+        answer = httpx.post(f"{parts.world.url}/v1/sessions", json=who or {"anonymous": True})
         assert answer.status_code == 200, answer.text
         return base64.b64decode(answer.json()["connect_token"])
 

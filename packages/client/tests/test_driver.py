@@ -76,7 +76,7 @@ async def test_a_login_brings_a_token() -> None:
     assert (admission.role, admission.name) == (Role.PLAYER, "ada")
     assert asked == [
         {"path": "/v1/sessions", "name": "ada", "password": "secret", "role": "observer"},
-        {"path": "/v1/sessions", "guest": True, "role": "player"},
+        {"path": "/v1/sessions", "anonymous": True, "role": "player"},
     ]
 
 

@@ -194,8 +194,8 @@ async def test_taken_name_is_a_conflict(endpoint: Endpoint) -> None:
         ("a\u202eb", "printable"),
         (" ann", "space"),
         ("a  nn", "two spaces"),
-        ("Guest-1", "guest-"),
-        ("gu\u0435st-1", "guest-"),
+        ("Anon-1", "anon-"),
+        ("an\u043en-1", "anon-"),
         ("admin\u034f", "letters"),
         ("admin\u115f", "letters"),
         ("admin\u2800", "letters"),
@@ -264,28 +264,28 @@ async def test_logging_in_gives_a_token(endpoint: Endpoint) -> None:
     assert endpoint.authority.issued == [(1, Role.PLAYER, "Ann")]
 
 
-async def test_guest_gets_a_name_and_no_account(endpoint: Endpoint) -> None:
-    response = await endpoint.post("/v1/sessions", {"guest": True, "role": "observer"})
+async def test_anonymous_player_gets_a_name_and_no_account(endpoint: Endpoint) -> None:
+    response = await endpoint.post("/v1/sessions", {"anonymous": True, "role": "observer"})
     assert response.status_code == 200
-    assert response.json()["name"] == "guest-07070707"
+    assert response.json()["name"] == "anon-07070707"
     assert response.json()["role"] == "observer"
-    assert endpoint.authority.issued == [(0, Role.OBSERVER, "guest-07070707")]
+    assert endpoint.authority.issued == [(0, Role.OBSERVER, "anon-07070707")]
 
 
-async def test_a_world_without_guests_lets_none_in() -> None:
-    config = dataclasses.replace(CONFIG, access=AccessConfig(guests=False))
+async def test_a_world_without_anonymous_players_lets_none_in() -> None:
+    config = dataclasses.replace(CONFIG, access=AccessConfig(anonymous=False))
     async with httpx.AsyncClient() as client:
         endpoint = Endpoint(client)
         async with serving(endpoint, config=config):
-            response = await endpoint.post("/v1/sessions", {"guest": True})
+            response = await endpoint.post("/v1/sessions", {"anonymous": True})
             check_problem(response, 403, "register")
             await endpoint.register()
             assert (await endpoint.post("/v1/sessions", ANN)).status_code == 200
     assert [account for account, _, _ in endpoint.authority.issued] == [1]
 
 
-async def test_guest_with_a_password_is_refused(endpoint: Endpoint) -> None:
-    response = await endpoint.post("/v1/sessions", {"guest": True, **ANN})
+async def test_anonymous_player_with_a_password_is_refused(endpoint: Endpoint) -> None:
+    response = await endpoint.post("/v1/sessions", {"anonymous": True, **ANN})
     assert wrong_fields(response).keys() == {"name", "password"}
 
 
@@ -317,8 +317,8 @@ async def test_only_configured_accounts_are_operators(endpoint: Endpoint) -> Non
     await endpoint.register("root")
     refused = await endpoint.post("/v1/sessions", {**ANN, "role": "operator"})
     check_problem(refused, 403, "operator")
-    guest = await endpoint.post("/v1/sessions", {"guest": True, "role": "operator"})
-    check_problem(guest, 403, "operator")
+    anonymous = await endpoint.post("/v1/sessions", {"anonymous": True, "role": "operator"})
+    check_problem(anonymous, 403, "operator")
     admitted = await endpoint.post("/v1/sessions", {**ANN, "name": "root", "role": "operator"})
     assert admitted.status_code == 200
     assert endpoint.authority.issued == [(2, Role.OPERATOR, "root")]
@@ -344,24 +344,26 @@ async def test_a_session_that_may_end_no_other_waits_for_its_account(endpoint: E
 
 
 async def test_unknown_role_is_named(endpoint: Endpoint) -> None:
-    response = await endpoint.post("/v1/sessions", {"guest": True, "role": "PLAYER"})
+    response = await endpoint.post("/v1/sessions", {"anonymous": True, "role": "PLAYER"})
     assert wrong_fields(response) == {"role": "must be one of player, observer, operator"}
 
 
 async def test_closed_admission_says_why(endpoint: Endpoint) -> None:
     endpoint.authority.closed = "the world is full"
-    response = await endpoint.post("/v1/sessions", {"guest": True})
+    response = await endpoint.post("/v1/sessions", {"anonymous": True})
     check_problem(response, 503, "the world is full")
     assert int(response.headers["retry-after"]) > 0
 
 
-async def test_unavailable_store_is_told_and_guests_still_play(endpoint: Endpoint) -> None:
+async def test_unavailable_store_is_told_and_who_is_anonymous_still_plays(
+    endpoint: Endpoint,
+) -> None:
     endpoint.accounts.failure = StoreError("connection to 10.1.2.3 refused")
     for path in ("/v1/accounts", "/v1/sessions"):
         response = await endpoint.post(path, ANN)
         problem = check_problem(response, 503, "unavailable")
         assert "10.1.2.3" not in problem["detail"]
-    assert (await endpoint.post("/v1/sessions", {"guest": True})).status_code == 200
+    assert (await endpoint.post("/v1/sessions", {"anonymous": True})).status_code == 200
 
 
 # -- limits of tries -------------------------------------------------------------------------
@@ -428,10 +430,10 @@ async def test_accounts_of_one_address_are_limited(endpoint: Endpoint) -> None:
         assert (await endpoint.register("pilot 3")).status_code == 201
 
 
-async def test_guests_of_one_address_are_limited(endpoint: Endpoint) -> None:
-    limits = dataclasses.replace(LIMITS, throttle=ThrottleLimits(guests=Tries(2, 60.0)))
+async def test_anonymous_players_of_one_address_are_limited(endpoint: Endpoint) -> None:
+    limits = dataclasses.replace(LIMITS, throttle=ThrottleLimits(anonymous=Tries(2, 60.0)))
     async with serving(endpoint, limits=limits):
-        forms = [{"guest": True}] * 3
+        forms = [{"anonymous": True}] * 3
         statuses = [(await endpoint.post("/v1/sessions", form)).status_code for form in forms]
     assert statuses == [200, 200, 429]
 
@@ -482,7 +484,7 @@ async def test_an_operator_is_made_with_the_status_token(endpoint: Endpoint) -> 
 
 async def test_a_stranger_observes_no_server(endpoint: Endpoint) -> None:
     async with serving(endpoint, config=SERVER):
-        form = {"guest": True, "role": "observer"}
+        form = {"anonymous": True, "role": "observer"}
         check_problem(await endpoint.post("/v1/sessions", form), 403, "log in with one")
 
 
@@ -494,7 +496,7 @@ async def test_a_request_for_another_host_is_not_answered(endpoint: Endpoint, pa
 
 async def test_answers_are_not_kept_by_caches(endpoint: Endpoint) -> None:
     for response in (
-        await endpoint.post("/v1/sessions", {"guest": True}),
+        await endpoint.post("/v1/sessions", {"anonymous": True}),
         await endpoint.client.get("/v1/status"),
         await endpoint.client.get("/nothing"),
     ):
@@ -526,7 +528,7 @@ async def test_body_has_a_largest_size(endpoint: Endpoint, chunked: bool) -> Non
         for start in range(0, len(body), 1000):
             yield body[start : start + 1000]
 
-    form = b'{"guest": true}'
+    form = b'{"anonymous": true}'
     for size, status in ((LIMITS.body_size_max, 200), (LIMITS.body_size_max + 1, 413)):
         body = form.ljust(size)
         response = await endpoint.client.post(

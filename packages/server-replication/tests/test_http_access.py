@@ -66,7 +66,7 @@ def test_who_observes_is_a_choice(observers: str, http: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("observers", "guest", "account"),
+    ("observers", "anonymous", "account"),
     [
         (Observers.NONE, False, False),
         (Observers.ACCOUNTS, False, True),
@@ -74,10 +74,10 @@ def test_who_observes_is_a_choice(observers: str, http: str) -> None:
     ],
 )
 def test_observing_is_for_whom_the_world_says(
-    observers: Observers, guest: bool, account: bool
+    observers: Observers, anonymous: bool, account: bool
 ) -> None:
     access = make_access(AccessConfig(False, observers, operators=frozenset({"root"})))
-    for name, allowed in ((None, guest), ("ann", account), ("ROOT", True)):
+    for name, allowed in ((None, anonymous), ("ann", account), ("ROOT", True)):
         assert (access.why_not(Role.OBSERVER, name, Sight.COUNTS) is None) is allowed
 
 
@@ -89,10 +89,10 @@ def test_only_named_accounts_operate() -> None:
 
 
 def test_the_status_token_opens_every_role_but_a_players() -> None:
-    access = make_access(AccessConfig(False, Observers.NONE, guests=False))
+    access = make_access(AccessConfig(False, Observers.NONE, anonymous=False))
     assert access.why_not(Role.OBSERVER, None, Sight.ALL) is None
     assert access.why_not(Role.OPERATOR, None, Sight.ALL) is None
-    assert "no guests" in (access.why_not(Role.PLAYER, None, Sight.ALL) or "")
+    assert "without an account" in (access.why_not(Role.PLAYER, None, Sight.ALL) or "")
 
 
 def test_seeing_everything_makes_no_operator_of_an_open_world() -> None:

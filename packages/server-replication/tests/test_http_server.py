@@ -449,7 +449,7 @@ async def test_connections_that_are_closed_at_once_are_let_go_at_once() -> None:
 
 
 async def test_idle_connections_give_way_to_one_that_asks() -> None:
-    limits = HttpLimits().with_places(8)
+    limits = HttpLimits().with_connections(8)
     async with trio.open_nursery() as nursery:
         server = HttpServer(App(), limits)
         address = await nursery.start(server.serve, "127.0.0.1", 0)
@@ -465,7 +465,7 @@ async def test_idle_connections_give_way_to_one_that_asks() -> None:
 
 
 async def test_an_address_with_many_connections_loses_one_of_its_own() -> None:
-    limits = HttpLimits().with_places(8)
+    limits = HttpLimits().with_connections(8)
     async with trio.open_nursery() as nursery:
         server = HttpServer(App(), limits)
         address = await nursery.start(server.serve, "127.0.0.1", 0)
@@ -523,7 +523,7 @@ async def test_a_household_with_many_addresses_loses_a_connection_of_its_own(
     """Each of its connections comes from another address of its network."""
     hosts = ["192.0.2.7", "192.0.2.8", *(f"2001:db8:1:2::{n}" for n in range(20))]
     async with trio.open_nursery() as nursery:
-        server = HttpServer(App(), LIMITS.with_places(8))
+        server = HttpServer(App(), LIMITS.with_connections(8))
         listener = SilentListener(hosts)
         nursery.start_soon(server.accept, listener, nursery)
         await trio.sleep(5)
@@ -619,11 +619,11 @@ def test_connections_leave_descriptors_for_the_database(monkeypatch: pytest.Monk
         assert connections_that_fit(256) == expected
 
 
-@pytest.mark.parametrize("places", [8, 9, 32, 100, 256])
-def test_most_places_are_no_waiting_passwords(places: int) -> None:
+@pytest.mark.parametrize("connections", [8, 9, 32, 100, 256])
+def test_most_connections_are_no_waiting_passwords(connections: int) -> None:
     """A connection whose password waits for its turn can't be ended for another."""
-    hashes = HttpLimits().with_places(places).hashes
-    assert hashes.waiting_max == places // 4
+    hashes = HttpLimits().with_connections(connections).hashes
+    assert hashes.waiting_max == connections // 4
     assert hashes.waiting_here_max <= (hashes.waiting_max + 1) // 2
     with pytest.raises(AssertionError):
         HttpLimits(connections_max=4 * hashes.waiting_max - 1, hashes=hashes)

@@ -91,7 +91,7 @@ def test_keys_are_forgotten_beyond_a_limit() -> None:
     for n in range(1000):
         throttle.take_login(f"address {n}", f"pilot {n}", 0.0)
         throttle.prove(f"address {n}", f"pilot {n}")
-        throttle.take_guest(f"address {n}", 0.0)
+        throttle.take_anonymous(f"address {n}", 0.0)
         throttle.take_registration(f"address {n}", 0.0)
     assert set(throttle.statistics().values()) <= {0, 100}
 

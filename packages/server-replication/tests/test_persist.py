@@ -99,7 +99,7 @@ def test_what_was_saved_is_not_taken_again_until_it_changes() -> None:
     assert contents(rig.take()) == {4: (1.0, False)}
 
 
-def test_ships_of_guests_are_never_taken() -> None:
+def test_ships_of_anonymous_players_are_never_taken() -> None:
     rig = Rig()
     record = np.zeros(1, BASE_SCHEMA.full_record)
     slots = rig.world.enter(record, rig.uuid(9), np.array([-1]), 1)

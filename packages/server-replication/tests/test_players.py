@@ -71,12 +71,12 @@ def test_inputs_beyond_the_last_number_are_refused() -> None:
     assert player.judge_controls(controls(INPUT_SEQ_MAX), RULES, 0.0) is ControlsVerdict.ROUTED
 
 
-def test_places_in_the_world_are_used_again() -> None:
+def test_seats_in_the_world_are_used_again() -> None:
     players = Players(clients_max=1)
     ada, eve = (Player(peer, 0, Role.PLAYER, "ada", 0.0, 5.0) for peer in (1, 2))
     assert players.seat(ada) is None
     assert ada.row == 0
-    assert players.seat(eve) == "the world is full: all 1 places are taken"
+    assert players.seat(eve) == "the world is full: all 1 seats are taken"
     ada.centre = 1, 1
     players.unseat(ada)
     assert players.seat(eve) is None
@@ -86,7 +86,7 @@ def test_places_in_the_world_are_used_again() -> None:
 
 
 def crowd(players: Players, count: int, network: str, account: int = -1) -> list[str | None]:
-    """So many clients of an address ask for a place."""
+    """So many clients of an address ask for a seat."""
     answers = []
     for _ in range(count):
         peer = len(players) + 1
@@ -96,20 +96,20 @@ def crowd(players: Players, count: int, network: str, account: int = -1) -> list
     return answers
 
 
-def test_guests_of_one_address_get_a_share_and_accounts_have_places_left() -> None:
+def test_anonymous_players_of_one_address_get_a_share_and_accounts_have_seats_left() -> None:
     players = Players(clients_max=40)
     answers = crowd(players, 40, "home")
     assert answers.count(None) == 10
-    assert answers[-1] == "10 guests play from this address: log in with an account"
+    assert answers[-1] == "10 play from this address without an account: log in with an account"
     answers = [answer for n in range(30) for answer in crowd(players, 1, f"address {n}")]
     assert answers.count(None) == 20
-    assert answers[-1] == "all places for guests are taken: log in with an account"
+    assert answers[-1] == "all seats without an account are taken: log in with an account"
     assert crowd(players, 11, "home", account=7) == [None] * 10 + [
-        "the world is full: all 40 places are taken"
+        "the world is full: all 40 seats are taken"
     ]
 
 
-def test_a_guest_who_leaves_makes_room_for_another() -> None:
+def test_an_anonymous_player_who_leaves_makes_room_for_another() -> None:
     players = Players(clients_max=40)
     crowd(players, 11, "home")
     seated = next(player for player in players if player.row != ROW_NONE)
@@ -118,6 +118,6 @@ def test_a_guest_who_leaves_makes_room_for_another() -> None:
     assert crowd(players, 2, "home")[0] is None
 
 
-def test_a_small_world_has_places_for_a_few_guests_of_one_address() -> None:
-    for clients_max, guests in ((1, 1), (3, 3), (5, 4), (8, 4), (16, 4), (20, 5)):
-        assert crowd(Players(clients_max), 20, "home").count(None) == guests
+def test_a_small_world_has_seats_for_a_few_anonymous_players_of_one_address() -> None:
+    for clients_max, anonymous in ((1, 1), (3, 3), (5, 4), (8, 4), (16, 4), (20, 5)):
+        assert crowd(Players(clients_max), 20, "home").count(None) == anonymous

@@ -89,7 +89,7 @@ async def test_connections_of_http_are_in_the_state_and_the_metrics() -> None:
 
     with await open_udp("127.0.0.1", 0) as clients, await open_udp("127.0.0.1", 0) as shards:
         service, _ = make_service(clients, shards)
-        service.http = HttpServer(nothing, HttpLimits().with_places(9))
+        service.http = HttpServer(nothing, HttpLimits().with_connections(9))
         assert service.status()["http"]["connections_max"] == 9
         values = {metric.name: metric.values for metric in service.metrics()}
         assert values["sidereal_http_accepts_failed"] == {(): 0}

@@ -36,7 +36,7 @@ class Server:
             return httpx.Response(200, json=STATE if authorization else COUNTS)
         form = json.loads(request.content)
         assert form["role"] == "observer"
-        if form.get("guest") and authorization != f"Bearer {TOKEN}":
+        if form.get("anonymous") and authorization != f"Bearer {TOKEN}":
             return httpx.Response(403, json={"title": "Forbidden", "detail": "only accounts"})
         self.logins += 1
         answer: dict[str, Any] = {

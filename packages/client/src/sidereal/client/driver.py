@@ -106,7 +106,7 @@ async def open_session(
     *,
     displace: bool = True,
 ) -> Admission:
-    """Get a connect token, as a guest when no name is given.
+    """Get a connect token, anonymous when no name is given.
 
     Args:
         http: its `base_url` is the server's.
@@ -120,7 +120,9 @@ async def open_session(
         OtherVersionError: the server is of another version.
         UnavailableError: there is no server.
     """
-    who: dict[str, Any] = {"guest": True} if name is None else {"name": name, "password": password}
+    who: dict[str, Any] = (
+        {"anonymous": True} if name is None else {"name": name, "password": password}
+    )
     wish = (
         {"role": role.name.lower()} if displace else {"role": role.name.lower(), "displace": False}
     )

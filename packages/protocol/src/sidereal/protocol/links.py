@@ -63,7 +63,7 @@ class UserData(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     """Who a session belongs to: sealed in its connect token by who may say so.
 
     Attributes:
-        account: 0 for a guest and for a shard.
+        account: 0 for an anonymous player and for a shard.
         role: a `Role`.
         name: what others see.
         incarnation: new for every login or start of a process.

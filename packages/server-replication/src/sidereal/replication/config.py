@@ -46,7 +46,7 @@ class ReplicationConfig:
         supervisor: token of the supervisor that may start this server again; it takes over from
             its own at once, where others wait until a dead one's last beat is old.
         clients_max: how many may be connected.
-        guests: whether one may enter without an account.
+        anonymous: whether one may enter without an account.
         operators: names of accounts that may be operators.
         observers: who may watch: none, accounts or anyone; None for anyone on loopback, accounts
             elsewhere.
@@ -67,7 +67,7 @@ class ReplicationConfig:
     seed: int = 1
     supervisor: str = ""
     clients_max: int = 512
-    guests: bool = True
+    anonymous: bool = True
     operators: tuple[str, ...] = ()
     observers: str | None = None
     host_names: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class ReplicationConfig:
         return AccessConfig(
             open_world=open_world,
             observers=default if self.observers is None else Observers(self.observers),
-            guests=self.guests,
+            anonymous=self.anonymous,
             operators=frozenset(self.operators),
             status_token=self.status_token,
             host_names=frozenset((*self.host_names, parse_endpoint(self.http, "--http").host)),

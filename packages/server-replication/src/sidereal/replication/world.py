@@ -175,7 +175,7 @@ class World:
         self.mark(slots, tick)
 
     def mark(self, slots: np.ndarray, tick: int) -> None:
-        """Note that rows differ from what the database has; ships of guests are not kept."""
+        """Note that rows differ from what the database has; anonymous ships are not kept."""
         kept = slots[self.account[slots] >= ACCOUNT_NONE]
         self.dirty_since[kept[~self.dirty[kept]]] = tick
         self.dirty[kept] = True

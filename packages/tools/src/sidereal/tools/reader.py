@@ -25,7 +25,7 @@ class Login:
     """Who is asking.
 
     Attributes:
-        name: of an account; None for a guest.
+        name: of an account; None for an anonymous one.
         password: of it.
         status_token: the server's own, that reads everything.
     """
@@ -43,7 +43,7 @@ def find_login(command: str, name: str | None, password_file: Path | None) -> Lo
 
     Args:
         command: in capitals; its variable may hold the password.
-        name: of the account; None for a guest.
+        name: of the account; None for an anonymous one.
         password_file: that holds the password.
 
     Raises:

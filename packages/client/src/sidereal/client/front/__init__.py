@@ -24,8 +24,8 @@ Without arcade (plain data and arithmetic, testable anywhere):
 
 With arcade:
 
-* `launch`     the command: preflight, window, guest run, exit status
-* `loop`       Trio as a guest of pyglet's event loop
+* `launch`     the command: preflight, window, run, exit status
+* `loop`       Trio inside pyglet's event loop
 * `window`     events in, one frame out
 * `batches`    instanced drawing of rectangles, strokes and marks from NumPy rows
 * `lettering`  text as one more instanced batch

@@ -20,7 +20,7 @@ class ViewConfig:
 
     Attributes:
         server: HTTP address of the replication server.
-        name: account to log in with; `None` is a guest.
+        name: account to log in with; `None` is an anonymous player.
         password: of that account.
         observe: watch with the observer role instead of flying a ship.
         at: sector to look at first; the own ship, or sector 0,0, when `None`.

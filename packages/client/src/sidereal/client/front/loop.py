@@ -1,4 +1,4 @@
-"""Trio as a guest of pyglet's event loop: one thread, the window hosts, the network is a task.
+"""Trio inside pyglet's event loop: one thread, the window hosts, the network is a task.
 
 `idle()` is pyglet's documented hook for another framework's run loop; it is called once an
 iteration on every platform. Trio's callbacks wait in a deque and run there, for at most a few

@@ -61,7 +61,7 @@ class AccessConfig:
     Attributes:
         open_world: everybody sees everything, and may be registered under any name.
         observers: who may observe.
-        guests: whether one may enter without an account.
+        anonymous: whether one may enter without an account.
         operators: names of the accounts that may be operators.
         status_token: bearer token that sees everything; None for none.
         host_names: by which this server is called, beside addresses and localhost.
@@ -70,7 +70,7 @@ class AccessConfig:
 
     open_world: bool = True
     observers: Observers = Observers.ANYONE
-    guests: bool = True
+    anonymous: bool = True
     operators: frozenset[str] = field(default_factory=frozenset)
     status_token: str | None = None
     host_names: frozenset[str] = field(default_factory=frozenset)
@@ -148,14 +148,14 @@ class Access:
 
         Args:
             role: that is asked for.
-            name: of the account; None for a guest.
+            name: of the account; None for an anonymous player.
             sight: how much who asks may read already.
         """
         config = self._config
         if sight is Sight.ALL and not config.open_world and role is not Role.PLAYER:
             return None
-        if name is None and not config.guests:
-            return "this world has no guests: register an account"
+        if name is None and not config.anonymous:
+            return "nobody enters this world without an account: register one"
         if name is not None and self.is_operator(name):
             return None
         if role is Role.OPERATOR:

@@ -25,7 +25,7 @@ from sidereal.replication.http.access import Access, AccessConfig, BearerError, 
 from sidereal.replication.http.answers import ANSWERS, Problem, answer_json, too_many
 from sidereal.replication.http.connection import Application
 from sidereal.replication.http.credentials import (
-    GUEST_PREFIX,
+    ANONYMOUS_PREFIX,
     LoginForm,
     RegisterForm,
     read_login_untrusted,
@@ -40,8 +40,8 @@ from sidereal.replication.http.throttle import Throttle
 from sidereal.replication.keeping.names import name_key
 from sidereal.replication.links.networks import network_of
 
-GUEST: Final = 0
-"""Account id of guests."""
+ANONYMOUS: Final = 0
+"""Account id of anonymous players."""
 
 
 class StoredAccount(Protocol):
@@ -135,7 +135,7 @@ def create_app(
         accounts: the store.
         authority: the replication server.
         config: what the endpoint tells.
-        entropy: for the names of guests, and the key of bearer tokens.
+        entropy: for the names of anonymous players, and the key of bearer tokens.
         limits: of bodies, hashes and tries.
     """
     endpoint = _Endpoint(accounts, authority, config, entropy, limits)
@@ -215,15 +215,15 @@ class _Endpoint:
             trio.current_time(),
             self._sight_of(request),
         )
-        if form.guest:
+        if form.anonymous:
             self._check_role(form.role, None, sight)
-            if wait_s := self._throttle.take_guest(network, now):
-                raise too_many("too many guests came from here", wait_s)
-            account_id, name = GUEST, GUEST_PREFIX + self._entropy(4).hex()
+            if wait_s := self._throttle.take_anonymous(network, now):
+                raise too_many("too many came from here without an account", wait_s)
+            account_id, name = ANONYMOUS, ANONYMOUS_PREFIX + self._entropy(4).hex()
         else:
             account_id, name = await self._authenticate(form, network)
             self._check_role(form.role, name, sight)
-        if not (form.displace or form.guest or self._authority.reserve(account_id)):
+        if not (form.displace or form.anonymous or self._authority.reserve(account_id)):
             raise Problem(HTTPStatus.CONFLICT, "this account is in the world")
         token = self._authority.issue_token(account_id, form.role, name)
         return answer_json(

@@ -17,7 +17,7 @@ from sidereal.replication.keeping.names import is_ignorable, lookalikes
 PASSWORD_LENGTH_MIN: Final = 8
 PASSWORD_SIZE_MAX: Final = 256
 """Bytes in UTF-8."""
-GUEST_PREFIX: Final = "guest-"
+ANONYMOUS_PREFIX: Final = "anon-"
 """Names that begin so, or look so, are given, never registered."""
 NAME_CATEGORIES: Final = ("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "So")
 """What a new name may have beside printable ASCII: letters, marks and digits of any script, and
@@ -46,13 +46,13 @@ class RegisterForm:
 
 @dataclass(frozen=True, slots=True)
 class LoginForm:
-    """A session that is asked for; a guest has neither name nor password.
+    """A session that is asked for; an anonymous player has neither name nor password.
 
     Attributes:
         displace: whether it may end the one with which the account is in the world.
     """
 
-    guest: bool
+    anonymous: bool
     name: str
     password: str
     role: Role
@@ -79,23 +79,23 @@ def read_login_untrusted(body: bytes) -> LoginForm:
     Raises:
         FormError: naming every field that is wrong.
     """
-    reader = _Reader(body, {"guest", "name", "password", "role", "displace"})
+    reader = _Reader(body, {"anonymous", "name", "password", "role", "displace"})
     role = reader.take("role", _check_role, optional=True)
-    guest, displace = reader.values.get("guest", False), reader.values.get("displace", True)
-    for flag, value in (("guest", guest), ("displace", displace)):
+    anonymous, displace = reader.values.get("anonymous", False), reader.values.get("displace", True)
+    for flag, value in (("anonymous", anonymous), ("displace", displace)):
         if not isinstance(value, bool):
             reader.wrong[flag] = "must be true or false"
     name = password = ""
-    if guest is True:
+    if anonymous is True:
         for other in ("name", "password"):
             if other in reader.values:
-                reader.wrong[other] = "a guest has none"
+                reader.wrong[other] = "an anonymous player has none"
     else:
         name = reader.take("name", _check_name)
         password = reader.take("password", _check_password)
     reader.finish()
     wanted = Role[role.upper()] if role else Role.PLAYER
-    return LoginForm(guest is True, name, password, wanted, displace)
+    return LoginForm(anonymous is True, name, password, wanted, displace)
 
 
 class _Reader:
@@ -151,8 +151,8 @@ def _check_new_name(value: str) -> str | None:
         return "must not have two spaces in a row"
     if not all(map(_is_name_letter, unicodedata.normalize("NFKC", value))):
         return "must have letters, digits, symbols, spaces and ASCII punctuation only"
-    if any(skeleton.startswith(GUEST_PREFIX) for skeleton in lookalikes(value)):
-        return f"must not begin with {GUEST_PREFIX}"
+    if any(skeleton.startswith(ANONYMOUS_PREFIX) for skeleton in lookalikes(value)):
+        return f"must not begin with {ANONYMOUS_PREFIX}"
     return None
 
 

@@ -13,7 +13,7 @@ CONNECTIONS_MIN: Final = 8
 """So many connections there may always be."""
 DESCRIPTORS_KEPT: Final = 64
 """Descriptors that are no connection's: of the sockets, the log and the database."""
-PLACES_PER_HASH: Final = 4
+CONNECTIONS_PER_HASH: Final = 4
 """Of so many connections at most one waits for its password's turn: the rest can be ended."""
 
 
@@ -57,11 +57,11 @@ class HttpLimits:
         numbers = [getattr(self, limit.name) for limit in fields(self)]
         assert all(number > 0 for number in numbers if isinstance(number, int | float))
         assert self.accept_pause_s_min <= self.accept_pause_s_max
-        assert self.hashes.waiting_max * PLACES_PER_HASH <= self.connections_max
+        assert self.hashes.waiting_max * CONNECTIONS_PER_HASH <= self.connections_max
 
-    def with_places(self, connections_max: int) -> HttpLimits:
+    def with_connections(self, connections_max: int) -> HttpLimits:
         """Give these limits with fewer connections, and passwords that wait in proportion."""
-        waiting_max = min(self.hashes.waiting_max, connections_max // PLACES_PER_HASH)
+        waiting_max = min(self.hashes.waiting_max, connections_max // CONNECTIONS_PER_HASH)
         waiting_here_max = min(self.hashes.waiting_here_max, (waiting_max + 1) // 2)
         hashes = replace(
             self.hashes,

@@ -65,7 +65,7 @@ class ServerStatistics:
         connections: that are open now.
         connections_max: that may be.
         accepted: all that were.
-        ended_for_others: that waited for their peer when another one needed the place.
+        ended_for_others: that waited for their peer when another one needed the room.
         accepts_failed: by the system, for want of descriptors or memory.
         accepts_aborted: whose peer was gone at once.
     """

@@ -205,7 +205,7 @@ def without_addresses(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_account(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the number of an account out; guests have one below 0, which is told."""
+    """Take the number of an account out; anonymous players have one below 0, which stays."""
     return {**row, "account": None} if row.get("account", 0) > 0 else dict(row)
 
 

@@ -42,7 +42,7 @@ class ThrottleLimits:
         login_anywhere: wrong passwords of an account, whatever the address.
         logins: wrong passwords from an address, whatever the account.
         registrations: new accounts from an address; a load of fifty bots makes as many in a row.
-        guests: sessions without an account for an address.
+        anonymous: sessions without an account for an address.
         requests: of an address, of any kind; one too many waits.
         request_wait_s_max: how long it may have to; else it is answered with 429.
         keys_max: addresses, accounts and pairs kept, each.
@@ -52,7 +52,7 @@ class ThrottleLimits:
     login_anywhere: Tries = Tries(50, 10.0)
     logins: Tries = Tries(10, 5.0)
     registrations: Tries = Tries(64, 2.0)
-    guests: Tries = Tries(64, 1.0)
+    anonymous: Tries = Tries(64, 1.0)
     requests: Tries = Tries(200, 0.01)
     request_wait_s_max: float = 5.0
     keys_max: int = 16_384
@@ -112,7 +112,7 @@ class Throttle:
         self._anywhere = Rate(limits.login_anywhere, limits.keys_max)
         self._logins = Rate(limits.logins, limits.keys_max)
         self._registrations = Rate(limits.registrations, limits.keys_max)
-        self._guests = Rate(limits.guests, limits.keys_max)
+        self._anonymous = Rate(limits.anonymous, limits.keys_max)
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def statistics(self) -> dict[str, int]:
@@ -122,7 +122,7 @@ class Throttle:
             "accounts": len(self._anywhere),
             "addresses": len(self._logins),
             "registering": len(self._registrations),
-            "guests": len(self._guests),
+            "anonymous": len(self._anonymous),
             "proved": len(self._proved),
         }
 
@@ -164,9 +164,9 @@ class Throttle:
         """Take what a new account needs; gives the seconds to wait, or 0."""
         return _take([(self._registrations, (network,))], now)
 
-    def take_guest(self, network: str, now: float) -> float:
+    def take_anonymous(self, network: str, now: float) -> float:
         """Take what a session without an account needs; gives the seconds to wait, or 0."""
-        return _take([(self._guests, (network,))], now)
+        return _take([(self._anonymous, (network,))], now)
 
 
 def _take(rates: Sequence[tuple[Rate, tuple[str, ...]]], now: float) -> float:

@@ -1,4 +1,4 @@
-"""What counts as one address, when places and tries are shared out."""
+"""What counts as one address, when seats and tries are shared out."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 Theory of operation. A session is CONNECTED until its `Hello` shows that both ends speak the same
 schema; then it is JOINED. A refused one is told why and is LEAVING for `GOODBYE_S`, so that the
 reason arrives before the end. An account is in the world once in each role: the newest login wins,
-and the older session is told so. The newer one has its place at once, whether the older one is
-alive or dead. For that there are more sessions than places in the world; who finds no place is
+and the older session is told so. The newer one has its seat at once, whether the older one is
+alive or dead. For that there are more sessions than seats in the world; who finds none free is
 told so in words. Controls are judged and handed on as they come; everything else waits in the
 inbox for `attend`, once per tick. Every message costs its sender of an allowance, whatever it says:
 beyond that it is dropped, and who goes on all the same is closed.
@@ -54,15 +54,15 @@ INBOX_MAX: Final = 16_384
 """Messages between two ticks, over all clients; beyond that they are dropped and counted."""
 
 SESSIONS_SPARE_MAX: Final = 256
-"""Sessions that may be open beyond those that have a place in the world: to be told that it is
-full, or to take the place of an older session of the same account."""
+"""Sessions that may be open beyond those that have a seat in the world: to be told that it is
+full, or to take the seat of an older session of the same account."""
 
 JOINS_PER_TICK_MAX: Final = 4
 """Clients taken in by one tick, the others by the next: among 18,000 entities each takes 6 ms."""
 
 
 def sessions_max(clients_max: int) -> int:
-    """How many sessions the endpoint has for so many places in the world."""
+    """How many sessions the endpoint has for so many seats in the world."""
     return clients_max + min(clients_max, SESSIONS_SPARE_MAX)
 
 
@@ -101,7 +101,7 @@ class PlayerLink:
         self._rules = rules
         self._inbox: list[tuple[int, ClientMessage]] = []
         self._left: list[tuple[Player, CloseReason]] = []
-        self._guests = 0
+        self._anonymous = 0
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -230,8 +230,8 @@ class PlayerLink:
             self.refuse(player, CloseReason.SCHEMA_MISMATCH, text, now)
             return []
         if player.account == 0:
-            self._guests += 1
-            player.account = -self._guests
+            self._anonymous += 1
+            player.account = -self._anonymous
         elif (older := self.players.of_account(player.account, player.role)) is not None:
             text = "this account has logged in elsewhere; the newer session goes on"
             self.refuse(older, CloseReason.LOGGED_IN_ELSEWHERE, text, now)
@@ -292,7 +292,7 @@ class PlayerLink:
         self._fanout.acked(player.row, tags)
 
     def _give_up_place(self, player: Player, reason: CloseReason) -> None:
-        """Note that a client is in the world no more: its place is free for another one."""
+        """Note that a client is in the world no more: its seat is free for another one."""
         self._fanout.leave(player.row)
         self._lease_views.leave(player.row)
         self.players.unseat(player)

@@ -1,4 +1,4 @@
-"""The clients that are connected, what they may do, and the places in the world they have."""
+"""The clients that are connected, what they may do, and the seats in the world they have."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ROW_NONE: Final = -1
 
 
 KEPT_SHARE: Final = 4
-"""One in so many places is kept for accounts."""
+"""One in so many seats is kept for accounts."""
 
-GUESTS_HERE_SHARE: Final = 4
-"""Guests of one address get at most one in so many places."""
+ANONYMOUS_HERE_SHARE: Final = 4
+"""Anonymous players of one address get at most one in so many seats."""
 
-GUESTS_HERE_MIN: Final = 4
-"""So many guests of one address get in, however small the world is."""
+ANONYMOUS_HERE_MIN: Final = 4
+"""So many of them get in from one address, however small the world is."""
 
 
 class Phase(enum.Enum):
@@ -71,14 +71,14 @@ class Player:
 
     Attributes:
         peer: its session at the client endpoint.
-        account: 0 until it has joined; below 0 for guests, whose ships are not kept.
+        account: 0 until it has joined; below 0 for anonymous players, whose ships are not kept.
         net_id: of the ship it flies, `NET_ID_NONE` for none.
         control_epoch: that its controls must carry.
-        row: its place in the world, as a row of the fan-out; `ROW_NONE` for none.
+        row: its seat in the world, as a row of the fan-out; `ROW_NONE` for none.
         centre: absolute cell its window is around; None before the first window.
         looks_at: where an observer looks, world units.
         deadline: when it is dropped if it is still in this phase, monotonic seconds.
-        network: its address, as far as places are shared out by it.
+        network: its address, as far as seats are shared out by it.
         messages: of any kind that it may still send.
         chat: lines that it may still say.
     """
@@ -135,14 +135,14 @@ class Player:
 
 
 class Players:
-    """The connected clients by session, and the places in the world they have.
+    """The connected clients by session, and the seats in the world they have.
 
     Attributes:
-        places: how many clients there may be in the world.
+        seats: how many clients there may be in the world.
     """
 
     def __init__(self, clients_max: int) -> None:
-        self.places = clients_max
+        self.seats = clients_max
         self._by_peer: dict[int, Player] = {}
         self._free_rows = list(range(clients_max - 1, -1, -1))
 
@@ -164,7 +164,7 @@ class Players:
         return None
 
     def add(self, player: Player) -> None:
-        """Take in a client; it has no place in the world yet."""
+        """Take in a client; it has no seat in the world yet."""
         self._by_peer[player.peer] = player
 
     def remove(self, peer: int) -> Player | None:
@@ -172,26 +172,26 @@ class Players:
         return self._by_peer.pop(peer, None)
 
     def seat(self, player: Player) -> str | None:
-        """Give a client a place in the world.
+        """Give a client a seat in the world.
 
-        Guests leave places for accounts, and guests of one address for guests of others.
+        Anonymous players leave seats for accounts, and those of one address for those of others.
 
         Returns:
             None, or why there is none, in words.
         """
         if not self._free_rows:
-            return f"the world is full: all {self.places} places are taken"
+            return f"the world is full: all {self.seats} seats are taken"
         if player.account <= 0:
-            guests = [p for p in self if p.row != ROW_NONE and p.account <= 0]
-            if len(guests) >= self.places - self.places // KEPT_SHARE:
-                return "all places for guests are taken: log in with an account"
-            here = sum(guest.network == player.network for guest in guests)
-            if here >= max(GUESTS_HERE_MIN, self.places // GUESTS_HERE_SHARE):
-                return f"{here} guests play from this address: log in with an account"
+            anonymous = [p for p in self if p.row != ROW_NONE and p.account <= 0]
+            if len(anonymous) >= self.seats - self.seats // KEPT_SHARE:
+                return "all seats without an account are taken: log in with an account"
+            here = sum(other.network == player.network for other in anonymous)
+            if here >= max(ANONYMOUS_HERE_MIN, self.seats // ANONYMOUS_HERE_SHARE):
+                return f"{here} play from this address without an account: log in with an account"
         player.row = self._free_rows.pop()
         return None
 
     def unseat(self, player: Player) -> None:
-        """Take a client's place, which is free for another one."""
+        """Take a client's seat, which is free for another one."""
         self._free_rows.append(player.row)
         player.row, player.centre = ROW_NONE, None

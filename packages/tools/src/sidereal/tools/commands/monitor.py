@@ -33,7 +33,7 @@ async def monitor(
     server
         URL of the replication server.
     name
-        Of an account; a guest without. Its password comes from --password-file or the variable
+        Of an account; anonymous without. Its password comes from --password-file or the variable
         SIDEREAL_MONITOR_PASSWORD; at a terminal it is asked for.
     password_file
         File that holds the account's password; - is standard input.

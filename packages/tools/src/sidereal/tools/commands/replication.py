@@ -33,7 +33,7 @@ async def replication(
     seed: int = 1,
     supervisor: str = "",
     clients_max: int = 512,
-    guests: bool = True,
+    anonymous: bool = True,
     operator: Names = None,
     observers: str | None = None,
     host_name: Names = None,
@@ -75,7 +75,7 @@ async def replication(
         takes over the database at once; others are refused until the last write is 5 s old.
     clients_max
         How many clients may be connected.
-    guests
+    anonymous
         Whether one may enter without an account.
     operator
         Name of an account that may operate; may be given again. docs/OPERATING.md says who may
@@ -104,7 +104,7 @@ async def replication(
         seed=seed,
         supervisor=supervisor,
         clients_max=clients_max,
-        guests=guests,
+        anonymous=anonymous,
         operators=tuple(operator or ()),
         observers=observers,
         host_names=tuple(host_name or ()),

@@ -30,7 +30,7 @@ async def status(
     server
         URL of the replication server.
     name
-        Of an account; a guest without. Its password comes from --password-file or the variable
+        Of an account; anonymous without. Its password comes from --password-file or the variable
         SIDEREAL_STATUS_PASSWORD; at a terminal it is asked for.
     password_file
         File that holds the account's password; - is standard input.

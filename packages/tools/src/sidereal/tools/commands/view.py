@@ -37,7 +37,7 @@ def view(
     server
         URL of the replication server.
     name
-        Of an account; a guest without.
+        Of an account; anonymous without.
     password_file
         File that holds the account's password; - is standard input.
     observe

@@ -274,7 +274,7 @@ def _client_rows(picture: Picture) -> list[Row]:
 def _account_text(account: int | None) -> str:
     if account is None:
         return marks.BLANK  # only operators are told
-    return str(account) if account > 0 else "guest"
+    return str(account) if account > 0 else "anonymous"
 
 
 _EVENT_STYLES: Final = (

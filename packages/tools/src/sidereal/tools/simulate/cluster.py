@@ -32,7 +32,7 @@ from sidereal.tools.simulate.scene import make_belt, make_rules
 TURNS_MAX: Final = 200_000
 """Turns of the loop in one run: more means that something is due for ever."""
 
-GUEST: Final = 0
+ANONYMOUS: Final = 0
 
 LAST_WAY_S: Final = 0.03
 """What the last tick sent is on its way for less than that; then everybody must agree."""
@@ -307,14 +307,14 @@ class Cluster:
         )
 
     def _make_client(self, number: int, role: Role) -> ClientProcess:
-        # The last pilot is a guest: its ship is not kept.
-        guest = number == self.plan.pilots - 1
+        # The last pilot is anonymous: its ship is not kept.
+        anonymous = number == self.plan.pilots - 1
         return ClientProcess(
             f"client-{number}",
             f"203.0.113.{1 + number}",
             self.network,
             np.random.default_rng(next(self._spare)),
-            account=GUEST if guest else 1 + number,
+            account=ANONYMOUS if anonymous else 1 + number,
             role=role,
             schema=self.schema,
             ledger=self.ledger,

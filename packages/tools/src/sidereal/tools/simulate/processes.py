@@ -243,7 +243,7 @@ class ClientProcess(Process):
     """A client with somebody, or something, at its controls.
 
     Attributes:
-        account: 0 for a guest.
+        account: 0 for an anonymous player.
         looks_at: where an observer looks, world units.
     """
 
