@@ -18,7 +18,7 @@ from sidereal.protocol.testing.pair import Wire
 from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.plugin import Stage, Step, System
 from sidereal.shard.shard import ShardCore
 
 RULES = Rules()
@@ -49,8 +49,8 @@ class Restless:
     def __init__(self) -> None:
         self.share = 0.0
 
-    def systems(self, phase: Phase) -> Sequence[System]:
-        return (self.stir,) if phase is Phase.TICK else ()
+    def systems(self, stage: Stage) -> Sequence[System]:
+        return (self.stir,) if stage is Stage.TICK else ()
 
     def stir(self, bodies: Columns, step: Step) -> None:
         rows = bodies.rows()

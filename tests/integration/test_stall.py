@@ -13,7 +13,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.plugin import Stage, Step, System
 from sidereal.shard.shard import ShardCore
 
 RULES = Rules()
@@ -29,8 +29,8 @@ class Wobble:
 
     name = "wobble"
 
-    def systems(self, phase: Phase) -> Sequence[System]:
-        return (self.turn,) if phase is Phase.TICK else ()
+    def systems(self, stage: Stage) -> Sequence[System]:
+        return (self.turn,) if stage is Stage.TICK else ()
 
     def turn(self, bodies: Columns, step: Step) -> None:
         bodies["vx"][bodies.rows()] = 20.0 if step.tick % 2 else -20.0

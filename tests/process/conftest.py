@@ -201,7 +201,7 @@ class World:
 
 def ships(status: dict[str, Any]) -> dict[str, int]:
     """Who flies which ship."""
-    flying = [client for client in status["clients"] if client["phase"] == "joined"]
+    flying = [client for client in status["clients"] if client["state"] == "joined"]
     return {client["name"]: client["net_id"] for client in flying if client["net_id"]}
 
 

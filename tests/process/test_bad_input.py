@@ -106,7 +106,7 @@ def world_goes_on(parts: Parts) -> Iterator[None]:
 
 
 def calm_part_of(status: dict[str, Any]) -> list[Any]:
-    bots = sorted((c["name"], c["net_id"], c["phase"]) for c in status["clients"])
+    bots = sorted((c["name"], c["net_id"], c["state"]) for c in status["clients"])
     shards = [(s["id"], s["name"]) for s in status["shards"]]
     return [bots, shards, status["replication"]["rejected"], status["replication"]["entities"]]
 

@@ -43,7 +43,7 @@ from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits
 from sidereal.replication.links.playerlink import JOINS_PER_TICK_MAX
-from sidereal.replication.links.players import Phase
+from sidereal.replication.links.players import PlayerState
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 
@@ -223,7 +223,7 @@ def test_a_crowd_that_comes_at_once_is_taken_in_over_several_ticks() -> None:
     for _ in range(4):
         cast.run(1)
         players = list(cast.core.clients.players)
-        present.append(sum(player.phase is Phase.JOINED for player in players))
+        present.append(sum(player.state is PlayerState.JOINED for player in players))
     assert present == [JOINS_PER_TICK_MAX, 2 * JOINS_PER_TICK_MAX, len(crowd), len(crowd)]
     assert all(player.looks_at == (1.0, 2.0) for player in cast.core.clients.players)
     assert not cast.core.clients.dropped
@@ -572,7 +572,7 @@ def test_a_pilot_waits_for_a_database_that_is_away_and_is_told_so() -> None:
     cast.store_answers = False
     client = log_in(cast, 7)
     (player,) = cast.core.clients.players
-    assert player.phase is Phase.JOINED
+    assert player.state is PlayerState.JOINED
     cast.run(LATE_TICKS + 4)
     assert ship_of(cast, 7) is None
     assert [text for text in notices(client) if "database" in text] != []

@@ -13,7 +13,7 @@ from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
-from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.plugin import Stage, Step, System
 from sidereal.shard.simulation import Simulation
 
 RULES = Rules()
@@ -28,8 +28,8 @@ class Lookout:
     def __init__(self) -> None:
         self.seen: list[tuple[int, list[float]]] = []
 
-    def systems(self, phase: Phase) -> Sequence[System]:
-        return (self.look,) if phase is Phase.TICK else ()
+    def systems(self, stage: Stage) -> Sequence[System]:
+        return (self.look,) if stage is Stage.TICK else ()
 
     def look(self, bodies: Columns, step: Step) -> None:
         x, _, _ = step.ghosts.positions(step.tick)

@@ -43,7 +43,7 @@ from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink, sessions_max
-from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.ghosts import GhostStreams
@@ -366,4 +366,4 @@ class Replicator:
 
 
 def _may_fly(player: Player) -> bool:
-    return player.phase is Phase.JOINED and player.role is Role.PLAYER
+    return player.state is PlayerState.JOINED and player.role is Role.PLAYER

@@ -11,7 +11,7 @@ from sidereal.protocol.message.player import Notice, Standstill
 from sidereal.protocol.rules import Rules
 from sidereal.replication.limits import Limits
 from sidereal.replication.links.playerlink import PlayerLink
-from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.notes import Notes
 
 STOPPED = "no shard server is connected: the world stands still until one is back"
@@ -50,7 +50,7 @@ class WorldClock:
         if self.stands_still != stood_still:
             self._notes.add(tick, "stands_still" if self.stands_still else "goes_on")
             for player in self._clients.players:
-                if player.phase is Phase.JOINED:
+                if player.state is PlayerState.JOINED:
                     self.tell(player, tick)
         return self.stands_still
 

@@ -1,4 +1,4 @@
-"""What game logic is: plugins that add systems to phases of the shard's tick.
+"""What game logic is: plugins that add systems to stages of the shard's tick.
 
 A system is a function on columns: it runs for all entities at once and loops over none. It may
 change whatever the shard simulates, except positions and headings, which belong to the physics.
@@ -19,7 +19,7 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.shard.ghosts import Ghosts
 
 
-class Phase(enum.Enum):
+class Stage(enum.Enum):
     """When in a tick a system runs."""
 
     TICK = "tick"
@@ -36,7 +36,7 @@ class Step:
 
     Attributes:
         tick: being simulated.
-        dt: s, of a physics step in `Phase.SUBSTEP`, else of the tick.
+        dt: s, of a physics step in `Stage.SUBSTEP`, else of the tick.
         rules: of the world.
         buttons: uint16[capacity] by slot, `Button` flags held during this tick.
         rng: seeded, the shard's own.
@@ -62,5 +62,5 @@ class Plugin(Protocol):
     def name(self) -> str:
         """Unique among the plugins of a shard."""
 
-    def systems(self, phase: Phase) -> Sequence[System]:
-        """Systems to run in a phase, in order; asked once."""
+    def systems(self, stage: Stage) -> Sequence[System]:
+        """Systems to run in a stage, in order; asked once."""

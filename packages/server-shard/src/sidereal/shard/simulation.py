@@ -40,7 +40,7 @@ from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
-from sidereal.shard.plugin import Phase, Plugin, Step, System
+from sidereal.shard.plugin import Plugin, Stage, Step, System
 from sidereal.shard.space import Space
 from sidereal.shard.statistics import SimulationStatistics
 
@@ -88,9 +88,9 @@ class Simulation:
         self._buttons = np.zeros(self.bodies.columns.capacity, dtype=np.uint16)
         self._proposals = RecordSender(schema.exact_record, rules.streams.reorder_ticks)
         self._leases: dict[int, int] = {}
-        self._systems: dict[Phase, tuple[System, ...]] = {
-            phase: tuple(system for plugin in plugins for system in plugin.systems(phase))
-            for phase in Phase
+        self._systems: dict[Stage, tuple[System, ...]] = {
+            stage: tuple(system for plugin in plugins for system in plugin.systems(stage))
+            for stage in Stage
         }
         self._adopted = self._released = self._rows_stale = 0
         self._rows_proposed = self._messages_proposed = 0
@@ -165,12 +165,12 @@ class Simulation:
             LocalProtocolError: a plugin wrote NaN.
         """
         self._take_controls()
-        self._run(Phase.TICK, tick, self.rules.tick_s)
+        self._run(Stage.TICK, tick, self.rules.tick_s)
         dt = substep_s(self.rules)
         for _ in range(self.rules.substeps):
-            self._run(Phase.SUBSTEP, tick, dt)
+            self._run(Stage.SUBSTEP, tick, dt)
             self._space.step(self.bodies.columns, dt)
-        self._run(Phase.SETTLE, tick, self.rules.tick_s)
+        self._run(Stage.SETTLE, tick, self.rules.tick_s)
         self._speeds_bounded += self.bodies.bound_speeds()
 
     def collect_proposals(self, tick: int) -> list[tuple[bytes, int | None]]:
@@ -321,9 +321,9 @@ class Simulation:
         columns["control_epoch"][ships] = control_epoch
         columns["input_seq"][ships] = input_seq
 
-    def _run(self, phase: Phase, tick: int, dt: float) -> None:
+    def _run(self, stage: Stage, tick: int, dt: float) -> None:
         step = Step(tick, dt, self.rules, self._buttons, self._rng, self.ghosts)
-        for system in self._systems[phase]:
+        for system in self._systems[stage]:
             system(self.bodies.columns, step)
 
     def _lease_rows_untrusted(self, body: bytes) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.interest import left_centre
 from sidereal.replication.edge.leaseviews import LeaseViews
 from sidereal.replication.links.playerlink import PlayerLink
-from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import Present, World
 
@@ -139,6 +139,6 @@ class Edge:
 
 def _looks_somewhere(player: Player) -> bool:
     """Tell whether it is known where a client looks: not so of a pilot whose ship is fetched."""
-    if player.phase is not Phase.JOINED:
+    if player.state is not PlayerState.JOINED:
         return False
     return player.role is not Role.PLAYER or player.net_id != NET_ID_NONE

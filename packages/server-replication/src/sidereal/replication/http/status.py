@@ -15,7 +15,7 @@ import numpy as np
 from sidereal.protocol.session.statistics import SessionServerStatistics
 from sidereal.protocol.space.sectors import unpack_sector
 from sidereal.replication.http.metrics import Metric
-from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Note
 from sidereal.replication.replicator import Replicator
@@ -104,7 +104,7 @@ def describe_world(replicator: Replicator, board: Board) -> dict[str, Any]:
 def count_world(replicator: Replicator) -> dict[str, int]:
     """Count clients, entities and shards."""
     return {
-        "clients": sum(p.phase is Phase.JOINED for p in replicator.clients.players),
+        "clients": sum(p.state is PlayerState.JOINED for p in replicator.clients.players),
         "entities": len(replicator.world.columns),
         "shards": len(replicator.shards.shards),
     }
@@ -116,7 +116,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
     return {
         "tick_ms": board.ticks.quantiles(),
         "ticks_dropped": replicator.ticks.dropped,
-        "clients": sum(p.phase is Phase.JOINED for p in replicator.clients.players),
+        "clients": sum(p.state is PlayerState.JOINED for p in replicator.clients.players),
         "entities": len(replicator.world.columns),
         "proposals": replicator.ingest.committed,
         "fenced": replicator.ingest.fenced,
@@ -184,7 +184,7 @@ def _describe_client(player: Player, replicator: Replicator) -> dict[str, Any]:
         "name": player.name,
         "role": player.role.name.lower(),
         "account": player.account,
-        "phase": player.phase.name.lower(),
+        "state": player.state.name.lower(),
         "net_id": player.net_id,
         "rtt_ms": None if link is None else round(link.rtt_s * 1000, 2),
         "loss": None if link is None else round(link.loss, 4),

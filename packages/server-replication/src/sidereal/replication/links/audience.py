@@ -14,7 +14,7 @@ import numpy as np
 
 from sidereal.protocol import limits
 from sidereal.protocol.rules import Rules
-from sidereal.replication.links.players import Phase, Player
+from sidereal.replication.links.players import Player, PlayerState
 
 
 class Heard(NamedTuple):
@@ -49,7 +49,7 @@ class Audience:
         self._players = [
             player
             for player in players
-            if player.phase is Phase.JOINED and player.centre is not None
+            if player.state is PlayerState.JOINED and player.centre is not None
         ]
         self._row = np.array([player.row for player in self._players], np.int64)
         centres = [player.centre or (0, 0) for player in self._players]

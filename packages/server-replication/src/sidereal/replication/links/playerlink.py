@@ -42,7 +42,7 @@ from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews, is_of_leases
 from sidereal.replication.links.audience import Audience
 from sidereal.replication.links.networks import network_of
-from sidereal.replication.links.players import ControlsVerdict, Phase, Player, Players
+from sidereal.replication.links.players import ControlsVerdict, Player, Players, PlayerState
 
 HELLO_WITHIN_S: Final = 5.0
 """A session that has not said hello by then is closed."""
@@ -126,7 +126,7 @@ class PlayerLink:
                         self.dropped["malformed"] += 1
             elif isinstance(event, Acked):
                 player = self.players.get(event.peer)
-                if player is not None and player.phase is Phase.JOINED:
+                if player is not None and player.state is PlayerState.JOINED:
                     self._note_acks(player, event.tags)
             elif isinstance(event, PeerOpened):
                 self._open(event, now)
@@ -143,7 +143,7 @@ class PlayerLink:
             self._audience.gather(self.players, now)
         for peer, message in inbox:
             player = self.players.get(peer)
-            if player is None or player.phase is Phase.LEAVING:
+            if player is None or player.state is PlayerState.LEAVING:
                 continue
             if player.peer in deferred or (
                 isinstance(message, Hello) and len(joined) >= JOINS_PER_TICK_MAX
@@ -153,19 +153,19 @@ class PlayerLink:
                 self._inbox.append((peer, message))
             elif isinstance(message, Hello):
                 joined += self._join(player, message, tick, now)
-            elif player.phase is not Phase.JOINED:
+            elif player.state is not PlayerState.JOINED:
                 self.dropped["no_hello"] += 1
             elif isinstance(message, LookAt):
                 self._look(player, message)
             elif isinstance(message, Chat):
                 self._say(player, message, now)
         for player in self.players:
-            if player.phase is not Phase.JOINED and now >= player.deadline:
+            if player.state is not PlayerState.JOINED and now >= player.deadline:
                 self.endpoint.close_peer(player.peer, CloseReason.TIMED_OUT, now)
                 self._drop(player.peer, CloseReason.TIMED_OUT)
         left, self._left = self._left, []
         # Of two logins of an account in one tick the first has left before it came.
-        return Attendance([player for player in joined if player.phase is Phase.JOINED], left)
+        return Attendance([player for player in joined if player.state is PlayerState.JOINED], left)
 
     def assign(self, player: Player, net_id: int, control_epoch: int, tick: int) -> None:
         """Tell a client which entity it flies."""
@@ -175,14 +175,14 @@ class PlayerLink:
     def refuse(self, player: Player, reason: CloseReason, text: str, now: float) -> None:
         """End a client's stay with a reason it can read."""
         self.send(player, Refused(reason, text))
-        if player.phase is Phase.JOINED:
+        if player.state is PlayerState.JOINED:
             self._give_up_place(player, reason)
-        player.phase, player.deadline = Phase.LEAVING, now + GOODBYE_S
+        player.state, player.deadline = PlayerState.LEAVING, now + GOODBYE_S
 
     def refuse_all(self, reason: CloseReason, text: str, now: float) -> None:
         """End everybody's stay."""
         for player in self.players:
-            if player.phase is not Phase.LEAVING:
+            if player.state is not PlayerState.LEAVING:
                 self.refuse(player, reason, text, now)
 
     def send(self, player: Player, message: ServerMessage) -> None:
@@ -218,7 +218,7 @@ class PlayerLink:
         return []
 
     def _join(self, player: Player, hello: Hello, tick: int, now: float) -> list[Player]:
-        if player.phase is Phase.JOINED:
+        if player.state is PlayerState.JOINED:
             self.dropped["hello_again"] += 1
             return []
         if hello.schema_hash != self._schema.hash:
@@ -239,7 +239,7 @@ class PlayerLink:
             self.dropped["world_full"] += 1
             self.refuse(player, CloseReason.WORLD_FULL, full, now)
             return []
-        player.phase = Phase.JOINED
+        player.state = PlayerState.JOINED
         self._fanout.join(player.row)
         self._audience.join(player.row, now)
         self.send(
@@ -300,5 +300,5 @@ class PlayerLink:
 
     def _drop(self, peer: int, reason: CloseReason) -> None:
         player = self.players.remove(peer)
-        if player is not None and player.phase is Phase.JOINED:
+        if player is not None and player.state is PlayerState.JOINED:
             self._give_up_place(player, reason)

@@ -35,7 +35,7 @@ ANONYMOUS_HERE_MIN: Final = 4
 """So many of them get in from one address, however small the world is."""
 
 
-class Phase(enum.Enum):
+class PlayerState(enum.Enum):
     """How far a client has come."""
 
     CONNECTED = enum.auto()
@@ -77,7 +77,7 @@ class Player:
         row: its seat in the world, as a row of the fan-out; `ROW_NONE` for none.
         centre: absolute cell its window is around; None before the first window.
         looks_at: where an observer looks, world units.
-        deadline: when it is dropped if it is still in this phase, monotonic seconds.
+        deadline: when it is dropped if it is still in this state, monotonic seconds.
         network: its address, as far as seats are shared out by it.
         messages: of any kind that it may still send.
         chat: lines that it may still say.
@@ -90,7 +90,7 @@ class Player:
     since: float
     deadline: float
     network: str = ""
-    phase: Phase = Phase.CONNECTED
+    state: PlayerState = PlayerState.CONNECTED
     row: int = ROW_NONE
     net_id: int = NET_ID_NONE
     control_epoch: int = 0
@@ -159,7 +159,11 @@ class Players:
     def of_account(self, account: int, role: Role) -> Player | None:
         """Find an account's joined client of a role (a walk over all: logins are rare)."""
         for player in self._by_peer.values():
-            if player.account == account and player.role is role and player.phase is Phase.JOINED:
+            if (
+                player.account == account
+                and player.role is role
+                and player.state is PlayerState.JOINED
+            ):
                 return player
         return None
 

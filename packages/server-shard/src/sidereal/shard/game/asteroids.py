@@ -16,7 +16,7 @@ import numpy as np
 
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import Kind
-from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.plugin import Stage, Step, System
 
 TURN_MARGIN: Final = 25.0
 """World units before the belt's edge at which asteroids are turned back."""
@@ -27,9 +27,9 @@ class Asteroids:
 
     name = "asteroids"
 
-    def systems(self, phase: Phase) -> Sequence[System]:
-        """Systems to run in a phase."""
-        return (turn_back,) if phase is Phase.TICK else ()
+    def systems(self, stage: Stage) -> Sequence[System]:
+        """Systems to run in a stage."""
+        return (turn_back,) if stage is Stage.TICK else ()
 
 
 def turn_back(bodies: Columns, step: Step) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from sidereal.protocol.flight import steer
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import Kind
-from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.plugin import Stage, Step, System
 
 
 class Ships:
@@ -17,9 +17,9 @@ class Ships:
 
     name = "ships"
 
-    def systems(self, phase: Phase) -> Sequence[System]:
-        """Systems to run in a phase."""
-        return (fly,) if phase is Phase.SUBSTEP else ()
+    def systems(self, stage: Stage) -> Sequence[System]:
+        """Systems to run in a stage."""
+        return (fly,) if stage is Stage.SUBSTEP else ()
 
 
 def fly(bodies: Columns, step: Step) -> None:

@@ -97,7 +97,7 @@ HANDOVER_COLUMNS: Final = (
 CLIENT_COLUMNS: Final = (
     Column("name"),
     Column("role"),
-    Column("phase", False, 1),
+    Column("state", False, 1),
     Column("ship", True, 3),
     Column("rtt ms", True),
     Column("loss", True),
@@ -252,13 +252,13 @@ def _client_rows(picture: Picture) -> list[Row]:
     rows = []
     for client in picture.status["clients"]:
         rtt, loss = client["rtt_ms"], client["loss"]
-        joined = client["phase"] == "joined"
+        joined = client["state"] == "joined"
         shown = marks.BLANK if loss is None else f"{100 * loss:.1f} %"
         worst = None if loss is None else loss
         cells = (
             _words(client["name"] or marks.BLANK, marks.BOLD if joined else marks.DIM),
             _words(client["role"], marks.PLAIN if client["role"] == "player" else marks.KEY),
-            _words(client["phase"], marks.GOOD if joined else marks.WARN),
+            _words(client["state"], marks.GOOD if joined else marks.WARN),
             _count(client["net_id"] or None),
             _duration(rtt, marks.judge(rtt, 100, 250)),
             Cell(marks.say(shown, marks.judge(worst, 0.02, 0.1)), loss or 0.0),

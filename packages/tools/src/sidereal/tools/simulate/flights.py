@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.protocol.state.columns import Columns
-from sidereal.shard.plugin import Phase, Step, System
+from sidereal.shard.plugin import Stage, Step, System
 
 STATE: Final = ("x", "y", "vx", "vy", "heading", "spin")
 """The columns of a state, float64[6]."""
@@ -63,9 +63,9 @@ class FlightRecorder:
         self._log = log
         self._begun: Flight | None = None
 
-    def systems(self, phase: Phase) -> Sequence[System]:
-        """Systems to run in a phase."""
-        return {Phase.TICK: (self._begin,), Phase.SETTLE: (self._settle,)}.get(phase, ())
+    def systems(self, stage: Stage) -> Sequence[System]:
+        """Systems to run in a stage."""
+        return {Stage.TICK: (self._begin,), Stage.SETTLE: (self._settle,)}.get(stage, ())
 
     def _begin(self, bodies: Columns, step: Step) -> None:
         rows = bodies.rows()
