@@ -194,8 +194,8 @@ def test_recordings_hold_everything_that_snapshots_are_made_of() -> None:
     assert {section.is_whole for section in sections} == {False, True}
     assert {snapshot.own is None for snapshot in snapshots} == {False, True}
     assert {tombstone.moved for tombstone in tombstones} == {False, True}
-    assert {section.is_lasting for section in sections if section.parts > 1} == {False, True}
+    assert {section.is_continued for section in sections if section.parts > 1} == {False, True}
     assert any(
         section.to < snapshot.tick for snapshot in snapshots for section in snapshot.sections
     )
-    assert any(snapshot.quiet for snapshot in snapshots)
+    assert any(snapshot.unchanged for snapshot in snapshots)

@@ -50,8 +50,8 @@ from sidereal.protocol.state.stream import (
     REPLACE,
     SECTION,
     SNAPSHOT_VERSION,
-    columns_around,
-    quiet_size,
+    places_around,
+    unchanged_size,
 )
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
@@ -172,7 +172,7 @@ class World:
         side = RULES.cells_per_side
         cell_x = sector_x.astype(np.int64) * side + cell % side
         cell_y = sector_y.astype(np.int64) * side + cell // side
-        around_x, around_y = columns_around(int(cell_x[0]), int(cell_y[0]), RULES)
+        around_x, around_y = places_around(int(cell_x[0]), int(cell_y[0]), RULES)
         sections = np.zeros(len(around_x), SECTION)
         sections["column"], sections["flags"] = np.arange(len(around_x)), REPLACE
         body_wire, body_attributes = b"", b""
@@ -195,9 +195,16 @@ class World:
         )
         if self.absurd_x is not None:
             own["x"] = own["vx"] = self.absurd_x
-        quiet = bytes(quiet_size(RULES))
+        unchanged = bytes(unchanged_size(RULES))
         return b"".join(
-            (header.tobytes(), quiet, own.tobytes(), sections.tobytes(), body_wire, body_attributes)
+            (
+                header.tobytes(),
+                unchanged,
+                own.tobytes(),
+                sections.tobytes(),
+                body_wire,
+                body_attributes,
+            )
         )
 
 

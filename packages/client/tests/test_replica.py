@@ -13,9 +13,9 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.stream import (
+    CONTINUED,
     EXTENT,
     HEADER,
-    LASTING,
     MOVED,
     OWN,
     OWN_BLOCK,
@@ -47,10 +47,10 @@ class Told:
     part: int = 0
     parts: int = 1
     to_tick: int | None = None
-    """Lasting with one."""
+    """Continued with one."""
 
 
-def column(cell: tuple[int, int]) -> int:
+def place(cell: tuple[int, int]) -> int:
     return cell[1] % 3 * 3 + cell[0] % 3
 
 
@@ -62,7 +62,7 @@ def datagram(
     tick: int,
     *told: Told,
     centre: tuple[int, int] = CENTRE,
-    quiet: list[tuple[int, int]] | None = None,
+    unchanged: list[tuple[int, int]] | None = None,
     own: bytes = b"",
 ) -> bytes:
     header = np.zeros(1, HEADER)
@@ -71,19 +71,19 @@ def datagram(
     header["sector_x"], header["sector_y"] = centre[0] // 4, centre[1] // 4
     header["cell"] = centre[1] % 4 * 4 + centre[0] % 4
     bits = np.zeros(16, np.uint8)
-    bits[[column(cell) for cell in quiet or []]] = 1
+    bits[[place(cell) for cell in unchanged or []]] = 1
     heads, extents = b"", b""
     references, attributes, tombstones = [], [], []
     for section in told:
         flags = REPLACE if section.since is None else 0
         to_tick = tick if section.to_tick is None else section.to_tick
         if section.parts > 1:
-            flags |= PARTIAL | (0 if section.to_tick is None else LASTING)
+            flags |= PARTIAL | (0 if section.to_tick is None else CONTINUED)
             extent = np.array([(section.part, section.parts, tick - to_tick)], EXTENT)
             extents += extent.tobytes()
         age = 0 if section.since is None else to_tick - section.since
         counts = len(section.ids), len(section.described), len(section.moved) + len(section.gone)
-        heads += np.array([(column(section.cell), flags, age, *counts)], SECTION).tobytes()
+        heads += np.array([(place(section.cell), flags, age, *counts)], SECTION).tobytes()
         references += [entity(i, t) for i, t in section.ids.items()]
         attributes += [(i, 2, 1.0, 1.0, b"", shard) for i, shard in section.described.items()]
         tombstones += [(i, t % 65536, MOVED) for i, t in section.moved.items()]
@@ -160,16 +160,16 @@ def test_a_section_that_leaves_a_gap_is_not_applied(replica: Replica) -> None:
     assert tick_of(replica, 5) == 8
     replica.apply_untrusted(datagram(14, Told(HERE, {5: 14}, since=10)), 0.0)
     assert tick_of(replica, 5) == 14
-    assert replica.have[column(HERE)] == 14
+    assert replica.have[place(HERE)] == 14
 
 
-def test_quiet_cells_are_known_up_to_the_snapshot_if_they_were_known_at_all(
+def test_unchanged_cells_are_known_up_to_the_snapshot_if_they_were_known_at_all(
     replica: Replica,
 ) -> None:
     replica.apply_untrusted(datagram(10, Told(HERE)), 0.0)
-    replica.apply_untrusted(datagram(12, quiet=window()), 0.0)
-    assert replica.have[column(HERE)] == 12
-    assert replica.have[column(THERE)] == -1
+    replica.apply_untrusted(datagram(12, unchanged=window()), 0.0)
+    assert replica.have[place(HERE)] == 12
+    assert replica.have[place(THERE)] == -1
 
 
 def test_older_snapshots_never_undo_newer_ones(replica: Replica) -> None:
@@ -190,13 +190,13 @@ def test_parts_make_a_cell_known_in_any_order_and_only_together(replica: Replica
 
     for number, tick in ((2, 10), (0, 10), (2, 10), (1, 11)):
         replica.apply_untrusted(part(number, tick), 0.0)
-        assert replica.have[column(HERE)] == -1
+        assert replica.have[place(HERE)] == -1
     replica.apply_untrusted(part(1, 10), 0.0)
-    assert replica.have[column(HERE)] == 10
+    assert replica.have[place(HERE)] == 10
     assert ids(replica) == [1, 2, 3]
 
 
-def test_lasting_parts_make_a_cell_known_up_to_the_tick_they_began(replica: Replica) -> None:
+def test_continued_parts_make_a_cell_known_up_to_the_tick_they_began(replica: Replica) -> None:
     def part(number: int, tick: int) -> bytes:
         cell = Told(HERE, {number + 1: 5}, {number + 1: 0}, part=number, parts=2, to_tick=10)
         return datagram(tick, cell)
@@ -205,7 +205,7 @@ def test_lasting_parts_make_a_cell_known_up_to_the_tick_they_began(replica: Repl
     for tick in range(11, 11 + 2 * RULES.streams.reorder_ticks):
         replica.apply_untrusted(datagram(tick), 0.0)
     replica.apply_untrusted(part(0, 10 + 2 * RULES.streams.reorder_ticks), 0.0)
-    assert replica.have[column(HERE)] == 10
+    assert replica.have[place(HERE)] == 10
     assert ids(replica) == [1, 2]
 
 
@@ -215,7 +215,7 @@ def test_a_whole_cell_removes_who_is_not_named_once_the_others_are_known(
     replica.apply_untrusted(known(10, Told(HERE, {5: 8, 6: 8}, {5: 1, 6: 1})), 0.0)
     replica.apply_untrusted(datagram(20, Told(HERE, {5: 8}, {5: 1})), 0.0)
     assert ids(replica) == [5, 6], "6 may have gone to a cell that is not known up to 20"
-    replica.apply_untrusted(datagram(20, quiet=others(HERE)), 0.0)
+    replica.apply_untrusted(datagram(20, unchanged=others(HERE)), 0.0)
     assert ids(replica) == [5]
 
 
@@ -240,10 +240,10 @@ def test_who_moves_stays_until_found(replica: Replica) -> None:
     replica.apply_untrusted(known(10, Told(HERE, {5: 8}, {5: 1})), 0.0)
     replica.apply_untrusted(datagram(12, Told(HERE, moved={5: 12}, since=10)), 0.0)
     for tick in range(13, 30):
-        replica.apply_untrusted(datagram(tick, quiet=others(THERE)), 0.0)
+        replica.apply_untrusted(datagram(tick, unchanged=others(THERE)), 0.0)
         assert ids(replica) == [5], "it may be in the one cell that is not known"
     replica.apply_untrusted(
-        datagram(30, Told(THERE, {5: 12}, {5: 1}, since=10), quiet=others(THERE)), 0.0
+        datagram(30, Told(THERE, {5: 12}, {5: 1}, since=10), unchanged=others(THERE)), 0.0
     )
     assert ids(replica) == [5]
     assert replica.confirmed(replica.rows()).tolist() == [30]
@@ -252,9 +252,9 @@ def test_who_moves_stays_until_found(replica: Replica) -> None:
 def test_who_moved_out_goes_once_everything_is_known(replica: Replica) -> None:
     replica.apply_untrusted(known(10, Told(HERE, {5: 8}, {5: 1})), 0.0)
     replica.apply_untrusted(datagram(12, Told(HERE, moved={5: 12}, since=10)), 0.0)
-    replica.apply_untrusted(datagram(11, quiet=others(HERE)), 0.0)
+    replica.apply_untrusted(datagram(11, unchanged=others(HERE)), 0.0)
     assert ids(replica) == [5], "what is known ends before it moved"
-    replica.apply_untrusted(datagram(12, quiet=others(HERE)), 0.0)
+    replica.apply_untrusted(datagram(12, unchanged=others(HERE)), 0.0)
     assert ids(replica) == []
 
 
@@ -263,9 +263,9 @@ def test_a_second_move_waits_for_the_cell_after_it(replica: Replica) -> None:
     # To THERE at 5, to AWAY at 8; the news come in the wrong order.
     replica.apply_untrusted(datagram(9, Told(THERE, moved={5: 8}, since=4)), 0.0)
     replica.apply_untrusted(
-        datagram(9, Told(HERE, moved={5: 5}, since=4), quiet=others(HERE, THERE, AWAY)), 0.0
+        datagram(9, Told(HERE, moved={5: 5}, since=4), unchanged=others(HERE, THERE, AWAY)), 0.0
     )
-    replica.apply_untrusted(datagram(7, quiet=[AWAY]), 0.0)
+    replica.apply_untrusted(datagram(7, unchanged=[AWAY]), 0.0)
     assert ids(replica) == [5]
     replica.apply_untrusted(datagram(10, Told(AWAY, {5: 8}, {5: 1}, since=7)), 0.0)
     assert ids(replica) == [5]
@@ -278,7 +278,7 @@ def test_a_move_told_of_a_stranger_is_remembered(replica: Replica) -> None:
     replica.apply_untrusted(datagram(9, news), 0.0)
     replica.apply_untrusted(datagram(6, Told(HERE, {5: 6}, {5: 1}, since=4)), 0.0)
     rest = Told(HERE, since=4, part=1, parts=2, to_tick=9)
-    replica.apply_untrusted(datagram(10, rest, quiet=others(HERE)), 0.0)
+    replica.apply_untrusted(datagram(10, rest, unchanged=others(HERE)), 0.0)
     assert ids(replica) == []
 
 
@@ -289,10 +289,10 @@ def test_the_window_moves_and_who_stayed_behind_goes_when_the_new_cells_are_know
     moved = (2, 1)
     entered = [cell for cell in window(moved) if cell not in window()]
     kept = [cell for cell in window(moved) if cell in window()]
-    replica.apply_untrusted(datagram(12, centre=moved, quiet=kept), 0.0)
+    replica.apply_untrusted(datagram(12, centre=moved, unchanged=kept), 0.0)
     assert ids(replica) == [5, 6]
     told = [Told(cell) for cell in entered]
-    replica.apply_untrusted(datagram(13, *told, centre=moved, quiet=kept), 0.0)
+    replica.apply_untrusted(datagram(13, *told, centre=moved, unchanged=kept), 0.0)
     assert ids(replica) == [6]
 
 
@@ -305,9 +305,9 @@ def test_who_stayed_behind_is_not_missed_by_what_was_known_before_the_window_mov
     kept = [cell for cell in window(moved) if cell in window()]
     replica.apply_untrusted(datagram(20, centre=moved), 0.0)
     told = [Told(cell) for cell in entered]
-    replica.apply_untrusted(datagram(19, *told, centre=moved, quiet=kept), 0.0)
+    replica.apply_untrusted(datagram(19, *told, centre=moved, unchanged=kept), 0.0)
     assert ids(replica) == [5], "it may have come along at 20"
-    replica.apply_untrusted(datagram(21, centre=moved, quiet=window(moved)), 0.0)
+    replica.apply_untrusted(datagram(21, centre=moved, unchanged=window(moved)), 0.0)
     assert ids(replica) == []
 
 
@@ -318,7 +318,7 @@ def test_one_part_of_a_later_snapshot_outdoes_an_earlier_one_that_is_whole(
     later = Told(HERE, {5: 12}, {5: 2}, since=10, part=0, parts=2)
     replica.apply_untrusted(datagram(12, later), 0.0)
     replica.apply_untrusted(datagram(11, Told(HERE, {5: 11}, {5: 3}, since=10)), 0.0)
-    assert replica.have[column(HERE)] == 11
+    assert replica.have[place(HERE)] == 11
     assert tick_of(replica, 5) == 12
     assert replica.columns["shard"][replica.columns.slots_of([5])] == 2
 
@@ -330,7 +330,7 @@ def test_what_was_sent_before_a_cell_left_says_nothing_after_its_return(
     replica.apply_untrusted(datagram(20, centre=(50, 50)), 0.0)
     replica.apply_untrusted(datagram(30), 0.0)
     replica.apply_untrusted(known(15, Told(HERE, {7: 8}, {7: 1})), 0.0)
-    replica.apply_untrusted(datagram(15, quiet=window()), 0.0)
+    replica.apply_untrusted(datagram(15, unchanged=window()), 0.0)
     assert (replica.have == -1).all()
     assert 7 not in ids(replica)
     replica.apply_untrusted(known(25), 0.0)
@@ -388,7 +388,7 @@ def test_ticks_of_records_survive_the_wrap_of_their_16_bits(
     replica.apply_untrusted(known(tick, Told(HERE, {5: tick - age}, {5: 1})), 0.0)
     assert tick_of(replica, 5) == tick - age
     replica.apply_untrusted(
-        datagram(tick, Told(THERE, moved={5: tick}, since=tick - 1), quiet=[]), 0.0
+        datagram(tick, Told(THERE, moved={5: tick}, since=tick - 1), unchanged=[]), 0.0
     )
     assert ids(replica) == [5]
 
@@ -436,7 +436,7 @@ def test_arbitrary_bytes_are_refused_or_read(message: bytes) -> None:
     [
         known(10, Told(HERE, {0: 8})),
         known(10, Told(HERE, {5: 8}), Told(THERE, gone={0: 3})),
-        datagram(10, Told(HERE), quiet=[HERE]),
+        datagram(10, Told(HERE), unchanged=[HERE]),
         datagram(10, Told(HERE, part=2, parts=2)),
         datagram(10, Told(HERE, part=0, parts=2, to_tick=-1)),
         GOOD + b"\0",
@@ -470,10 +470,10 @@ def test_entities_beyond_the_limit_are_dropped_and_counted() -> None:
     # A reference and attributes of each.
     assert replica.entities_dropped == 4
     replica.apply_untrusted(
-        datagram(6, Told(CENTRE, {2: 6}, gone={1: 6}, since=5), quiet=others(CENTRE)), 0.1
+        datagram(6, Told(CENTRE, {2: 6}, gone={1: 6}, since=5), unchanged=others(CENTRE)), 0.1
     )
     replica.apply_untrusted(
-        datagram(7, Told(CENTRE, {4: 7}, {4: 1}, since=6), quiet=others(CENTRE)), 0.2
+        datagram(7, Told(CENTRE, {4: 7}, {4: 1}, since=6), unchanged=others(CENTRE)), 0.2
     )
     assert ids(replica) == [2, 3, 4]
     assert replica.entities_dropped == 4

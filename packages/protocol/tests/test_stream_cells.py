@@ -11,7 +11,7 @@ from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.stream import (
     MOVED,
     CellStream,
-    columns_around,
+    places_around,
 )
 
 RULES = Rules()
@@ -154,7 +154,7 @@ def test_a_window_has_every_cell_once_and_each_in_its_own_column(
 ) -> None:
     rules = Rules(view_radius_cells=radius)
     side = rules.window_side
-    cell_x, cell_y = columns_around(x, y, rules)
+    cell_x, cell_y = places_around(x, y, rules)
     assert (np.abs(cell_x - x) <= radius).all()
     assert (np.abs(cell_y - y) <= radius).all()
     assert len(set(zip(cell_x.tolist(), cell_y.tolist(), strict=True))) == side**2

@@ -94,9 +94,9 @@ class Server:
     def sections(self, client: int = 0) -> dict[int, bool]:
         """Columns told, and whether whole."""
         return {
-            int(column): bool(replace)
+            int(place): bool(replace)
             for snapshot in self.sent[client]
-            for column, replace in zip(snapshot.column, snapshot.replace, strict=True)
+            for place, replace in zip(snapshot.place, snapshot.replace, strict=True)
         }
 
     def ids(self, client: int = 0) -> list[int]:
@@ -105,8 +105,8 @@ class Server:
     def gone(self, client: int = 0) -> list[int]:
         return sorted(i for s in self.sent[client] for i in s.tombstones["id"].tolist())
 
-    def quiet(self, client: int = 0) -> int:
-        return int(self.sent[client][0].quiet.sum())
+    def unchanged(self, client: int = 0) -> int:
+        return int(self.sent[client][0].unchanged.sum())
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_new_client_is_told_every_cell_whole_until_it_acks(server: Server) -> 
     server.ack()
     server.step()
     assert server.sections() == {}
-    assert server.quiet() == WINDOW
+    assert server.unchanged() == WINDOW
 
 
 def test_only_what_changed_since_the_ack_is_told(server: Server) -> None:
@@ -142,7 +142,7 @@ def test_only_what_changed_since_the_ack_is_told(server: Server) -> None:
     server.touch([6])
     server.step()
     assert (server.ids(), server.sections()) == ([6], {4: False})
-    assert server.quiet() == WINDOW - 1
+    assert server.unchanged() == WINDOW - 1
     server.touch([7])
     server.step()
     assert server.ids() == [6, 7], "what was told is told until it is acked"
@@ -213,7 +213,7 @@ def test_only_entered_cells_are_told_whole_after_a_step_aside(server: Server) ->
     server.step()
     assert sorted(server.sections().values()) == [True] * 3
     assert server.ids() == [9]
-    assert server.quiet() == WINDOW - 3
+    assert server.unchanged() == WINDOW - 3
 
 
 def test_a_late_ack_from_before_a_cell_was_left_does_not_count_after_its_return(
@@ -289,7 +289,7 @@ def test_a_cell_in_parts_counts_when_all_of_them_are_acked(server: Server) -> No
     assert server.sections() == {}
 
 
-def test_a_cell_too_large_for_a_tick_comes_in_lasting_parts(server: Server) -> None:
+def test_a_cell_too_large_for_a_tick_comes_in_continued_parts(server: Server) -> None:
     server.put(CENTRE, range(1, 901))
     seen: set[int] = set()
     described: set[int] = set()
@@ -299,7 +299,7 @@ def test_a_cell_too_large_for_a_tick_comes_in_lasting_parts(server: Server) -> N
         seen |= set(server.ids())
         described |= {i for s in server.sent[0] for i in s.attributes["id"].tolist()}
         if len(seen) < 900:
-            assert not any(snapshot.quiet[4] for snapshot in server.sent[0])
+            assert not any(snapshot.unchanged[4] for snapshot in server.sent[0])
         server.ack()
     assert seen == described == set(range(1, 901))
     assert server.fanout.statistics().transfers == 1
@@ -316,7 +316,7 @@ def test_unacked_parts_of_a_transfer_are_told_again_and_acked_ones_are_not(
         server.step()
         keep = []
         for snapshot, tag in zip(server.sent[0], server.tags[0], strict=True):
-            if snapshot.lasting.any():
+            if snapshot.continued.any():
                 part = int(snapshot.part[0])
                 sent[part] = sent.get(part, 0) + 1
                 lost = part if lost is None else lost
@@ -347,9 +347,9 @@ def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
     server = Server(limits=SMALL)
     server.fanout.join(0)
     server.look(0)
-    for column in range(WINDOW):
-        cell = (column % 3, column // 3)
-        server.put(cell, range(100 * column + 1, 100 * column + 51))
+    for place in range(WINDOW):
+        cell = (place % 3, place // 3)
+        server.put(cell, range(100 * place + 1, 100 * place + 51))
     server.step()
     assert 4 in server.sections()
     assert len(server.sections()) < WINDOW
@@ -358,17 +358,17 @@ def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
     for _ in range(6):
         assert len(server.sent[0]) <= SMALL.datagrams
         told |= set(server.sections())
-        assert server.quiet() + len(server.sections()) <= WINDOW
+        assert server.unchanged() + len(server.sections()) <= WINDOW
         server.step()
     assert told == set(range(WINDOW)), "no cell starves though nothing is acked"
 
 
-def test_what_is_put_off_is_neither_told_nor_quiet_nor_acked() -> None:
+def test_what_is_put_off_is_neither_told_nor_unchanged_nor_acked() -> None:
     server = Server(limits=SMALL)
     server.fanout.join(0)
     server.look(0)
-    for column in range(WINDOW):
-        server.put((column % 3, column // 3), range(100 * column + 1, 100 * column + 51))
+    for place in range(WINDOW):
+        server.put((place % 3, place // 3), range(100 * place + 1, 100 * place + 51))
     server.step()
     told = set(server.sections())
     server.ack()
@@ -376,7 +376,7 @@ def test_what_is_put_off_is_neither_told_nor_quiet_nor_acked() -> None:
     server.step()
     assert server.sections()
     assert set(server.sections()) <= rest
-    assert server.quiet() == len(told)
+    assert server.unchanged() == len(told)
 
 
 def test_a_sector_that_becomes_inactive_is_told_as_empty(server: Server) -> None:

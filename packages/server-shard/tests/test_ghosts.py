@@ -53,8 +53,8 @@ class Shard:
         rng = np.random.default_rng(1)
         self.simulation = Simulation(BASE_SCHEMA, RULES, [self.lookout], rng)
 
-    def show(self, told: int, row: np.ndarray) -> None:
-        self.simulation.show_ghosts([(told, row)])
+    def show(self, sent: int, row: np.ndarray) -> None:
+        self.simulation.show_ghosts([(sent, row)])
 
     def release(self, tick: int, epoch: int) -> None:
         pair = np.array([[SHIP, epoch]], "<u4").tobytes()

@@ -99,7 +99,7 @@ class Simulated:
         self.reorder_ticks = 100
         self.bodies: dict[int, Body] = {}
         self.ghosts: dict[int, Body] = {}
-        self._told: dict[int, int] = {}
+        self._sent: dict[int, int] = {}
         # The tick of the message that told each ghost.
         self._newest = -1
         self._void: dict[int, list[tuple[int, int]]] = {}
@@ -114,10 +114,10 @@ class Simulated:
             body, ghost = self.bodies.get(row.id), self.ghosts.get(row.id)
             if self._is_void(row, rows.tick) or (body is not None and row.epoch <= body.epoch):
                 continue
-            if ghost is not None and (row.epoch, rows.tick) < (ghost.epoch, self._told[row.id]):
+            if ghost is not None and (row.epoch, rows.tick) < (ghost.epoch, self._sent[row.id]):
                 continue
             self.bodies.pop(row.id, None)
-            self.ghosts[row.id], self._told[row.id] = row, rows.tick
+            self.ghosts[row.id], self._sent[row.id] = row, rows.tick
 
     def adopt(self, records: tuple[Body, ...]) -> None:
         """Take an Adopt message."""
@@ -134,7 +134,7 @@ class Simulated:
             body, ghost = self.bodies.get(number), self.ghosts.get(number)
             if body is not None and body.epoch < epoch:
                 del self.bodies[number]
-            if ghost is not None and self._is_void(ghost, self._told[number]):
+            if ghost is not None and self._is_void(ghost, self._sent[number]):
                 del self.ghosts[number]
 
     def _is_void(self, row: Body, tick: int) -> bool:

@@ -20,9 +20,9 @@ class Entity:
     moved: int = -1
     lost_at: int = -1
     reference: Reference | None = None
-    reference_told: int = -1
+    reference_tick: int = -1
     attributes: Attributes | None = None
-    attributes_told: int = -1
+    attributes_tick: int = -1
 
     @property
     def is_lost(self) -> bool:
@@ -53,17 +53,17 @@ class Replica:
         self.centre: Cell = (0, 0)
         self._grid = grid
         self._reorder_ticks = reorder_ticks
-        self._own_told = -1
+        self._own_tick = -1
         self._window: list[Cell] = []
         self._window_moved = -1
         count = grid.side**2
         self._have = [-1] * count
         self._absent = [-1] * count
-        # The newest snapshot whose window did not have the cell that the column has now.
+        # The newest snapshot whose window did not have the cell that the place has now.
         self._whole = [-1] * count
         # The newest `to` at which the cell was told whole.
         self._parts: dict[tuple[int, int, bool], set[int]] = {}
-        # The parts that came, by column, `to`, and whether they last.
+        # The parts that came, by place, `to`, and whether they last.
         self._tombstones: dict[int, int] = {}
 
     def visible(self) -> dict[int, tuple[Reference, Attributes]]:
@@ -77,24 +77,24 @@ class Replica:
     def take(self, snapshot: Snapshot) -> None:
         """Take a snapshot, whenever it comes."""
         tick = snapshot.tick
-        if snapshot.own is not None and tick > self._own_told:
-            self.own, self._own_told = snapshot.own, tick
+        if snapshot.own is not None and tick > self._own_tick:
+            self.own, self._own_tick = snapshot.own, tick
         if tick < self.newest - self._reorder_ticks:
             return
         window = self._grid.window(snapshot.centre)
         if tick > self.newest:
             self.centre = snapshot.centre
             self._move(window, tick)
-        for column, cell in enumerate(self._window):
-            if window[column] != cell:
-                self._absent[column] = max(self._absent[column], tick)
-        for column in snapshot.quiet:
-            if self._have[column] >= 0 and self._counts(column, window[column], tick):
-                self._have[column] = max(self._have[column], tick)
+        for place, cell in enumerate(self._window):
+            if window[place] != cell:
+                self._absent[place] = max(self._absent[place], tick)
+        for place in snapshot.unchanged:
+            if self._have[place] >= 0 and self._counts(place, window[place], tick):
+                self._have[place] = max(self._have[place], tick)
         sections = [
             section
             for section in snapshot.sections
-            if self._counts(section.column, section.cell, tick) and self._continues(section)
+            if self._counts(section.place, section.cell, tick) and self._continues(section)
         ]
         for section in sections:
             self._take_records(section, tick)
@@ -104,23 +104,23 @@ class Replica:
 
     def _move(self, window: list[Cell], tick: int) -> None:
         entered = {at for at, cell in enumerate(window) if self._window[at : at + 1] != [cell]}
-        for column in entered:
-            self._have[column] = -1
-            self._absent[column] = self.newest
-            self._whole[column] = -1
+        for place in entered:
+            self._have[place] = -1
+            self._absent[place] = self.newest
+            self._whole[place] = -1
         self._parts = {key: came for key, came in self._parts.items() if key[0] not in entered}
         self._window, self.newest = window, tick
         if entered:
             self._window_moved = tick
             for entity in self.entities.values():
-                if window[self._grid.column(entity.cell)] != entity.cell:
+                if window[self._grid.place(entity.cell)] != entity.cell:
                     entity.lose(entity.seen + 1, tick)
 
-    def _counts(self, column: int, cell: Cell, tick: int) -> bool:
-        return self._window[column] == cell and tick > self._absent[column]
+    def _counts(self, place: int, cell: Cell, tick: int) -> bool:
+        return self._window[place] == cell and tick > self._absent[place]
 
     def _continues(self, section: Section) -> bool:
-        have = self._have[section.column]
+        have = self._have[section.place]
         return section.to > have and (section.is_whole or section.since <= have)
 
     def _take_records(self, section: Section, tick: int) -> None:
@@ -133,22 +133,22 @@ class Replica:
 
     def _complete(self, section: Section) -> None:
         """Note that a section, or a part of one, has come."""
-        column, to = section.column, section.to
-        key = column, to, section.is_lasting
+        place, to = section.place, section.to
+        key = place, to, section.is_continued
         came = self._parts.setdefault(key, set())
         came.add(section.part)
-        if section.is_lasting:
-            newest = max(at for where, at, lasts in self._parts if where == column and lasts)
+        if section.is_continued:
+            newest = max(at for where, at, goes_on in self._parts if where == place and goes_on)
             self._parts = {
-                (where, at, lasts): parts
-                for (where, at, lasts), parts in self._parts.items()
-                if where != column or not lasts or at == newest
+                (where, at, goes_on): parts
+                for (where, at, goes_on), parts in self._parts.items()
+                if where != place or not goes_on or at == newest
             }
-        if len(came) < section.parts or to <= self._have[column]:
+        if len(came) < section.parts or to <= self._have[place]:
             return
-        self._have[column] = to
+        self._have[place] = to
         if section.is_whole:
-            self._whole[column] = to
+            self._whole[place] = to
             for entity in self.entities.values():
                 if entity.cell == section.cell and entity.seen < to:
                     entity.lose(entity.seen + 1, self.newest)
@@ -164,13 +164,13 @@ class Replica:
 
     def _take_reference(self, reference: Reference, cell: Cell, tick: int) -> None:
         entity = self._see(reference.id, cell, tick)
-        if entity is not None and tick > entity.reference_told:
-            entity.reference, entity.reference_told = reference, tick
+        if entity is not None and tick > entity.reference_tick:
+            entity.reference, entity.reference_tick = reference, tick
 
     def _take_attributes(self, attributes: Attributes, cell: Cell, tick: int) -> None:
         entity = self._see(attributes.id, cell, tick)
-        if entity is not None and tick > entity.attributes_told:
-            entity.attributes, entity.attributes_told = attributes, tick
+        if entity is not None and tick > entity.attributes_tick:
+            entity.attributes, entity.attributes_tick = attributes, tick
 
     def _take_tombstone(self, tombstone: Tombstone) -> None:
         number, tick = tombstone.id, tombstone.tick
@@ -185,9 +185,9 @@ class Replica:
     def _let_go(self) -> None:
         known = min(self._have)
         self._parts = {
-            (column, to, lasts): came
-            for (column, to, lasts), came in self._parts.items()
-            if to > self._have[column] and (lasts or to >= self.newest - self._reorder_ticks)
+            (place, to, goes_on): came
+            for (place, to, goes_on), came in self._parts.items()
+            if to > self._have[place] and (goes_on or to >= self.newest - self._reorder_ticks)
         }
         self._tombstones = {
             number: tick for number, tick in self._tombstones.items() if tick > known

@@ -11,7 +11,7 @@ from .packets import nearest
 
 HAS_OWN_BLOCK: Final = 1
 OWN_MOST: Final = (2**31 * 1000, 2**31 * 1000, 250, 250, math.pi, 31)
-WHOLE, PART, LASTING = 1, 2, 4
+WHOLE, PART, CONTINUED = 1, 2, 4
 MOVED: Final = 1
 SNAPSHOT_SIZE_MAX: Final = 1150
 
@@ -31,15 +31,15 @@ class Grid:
         """Cells along each axis of a window."""
         return 2 * self.view_radius + 1
 
-    def column(self, cell: Cell) -> int:
-        """Give the column of a cell."""
+    def place(self, cell: Cell) -> int:
+        """Give the place of a cell."""
         return cell[1] % self.side * self.side + cell[0] % self.side
 
     def window(self, centre: Cell) -> list[Cell]:
-        """Give the cells of a window by their columns."""
+        """Give the cells of a window by their places."""
         reach = range(-self.view_radius, self.view_radius + 1)
         cells = [(centre[0] + dx, centre[1] + dy) for dy in reach for dx in reach]
-        return sorted(cells, key=self.column)
+        return sorted(cells, key=self.place)
 
 
 class Reference(NamedTuple):
@@ -94,9 +94,9 @@ class Section:
     """What a snapshot tells of one cell."""
 
     cell: Cell
-    column: int
+    place: int
     is_whole: bool
-    is_lasting: bool
+    is_continued: bool
     since: int
     to: int
     part: int
@@ -113,13 +113,13 @@ class Snapshot:
     tick: int
     centre: Cell
     deferred: int
-    quiet: frozenset[int]
+    unchanged: frozenset[int]
     own: OwnBlock | None
     sections: tuple[Section, ...]
 
 
 class _Head(NamedTuple):
-    column: int
+    place: int
     flags: int
     age: int
     references: int
@@ -141,14 +141,14 @@ def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
         sector_x * grid.cells_per_sector + cell % grid.cells_per_sector,
         sector_y * grid.cells_per_sector + cell // grid.cells_per_sector,
     )
-    quiet = _read_quiet(octets, grid)
+    unchanged = _read_unchanged(octets, grid)
     own = _read_own(octets) if flags & HAS_OWN_BLOCK else None
     heads = [_Head(*octets.unpack("BBBBBB")) for _ in range(count)]
     extents = [octets.unpack("HHH") if head.flags & PART else (0, 1, 0) for head in heads]
     window = grid.window(centre)
     for head in heads:
-        _check_head(head, len(window), quiet)
-    cells = [window[head.column] for head in heads]
+        _check_head(head, len(window), unchanged)
+    cells = [window[head.place] for head in heads]
     references = [
         tuple(_read_reference(octets, tick, at, grid) for _ in range(head.references))
         for head, at in zip(heads, cells, strict=True)
@@ -160,15 +160,15 @@ def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
         _section(tick, *row)
         for row in zip(heads, extents, cells, references, attributes, tombstones, strict=True)
     )
-    return Snapshot(tick, centre, deferred, quiet, own, sections)
+    return Snapshot(tick, centre, deferred, unchanged, own, sections)
 
 
-def _read_quiet(octets: Octets, grid: Grid) -> frozenset[int]:
+def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
     count = grid.side**2
     bits = int.from_bytes(octets.take((count + 7) // 8), "little")
     if bits >> count:
-        raise Malformed("quiet bits beyond the last column")
-    return frozenset(column for column in range(count) if bits >> column & 1)
+        raise Malformed("unchanged bits beyond the last place")
+    return frozenset(place for place in range(count) if bits >> place & 1)
 
 
 def _read_own(octets: Octets) -> OwnBlock:
@@ -179,10 +179,10 @@ def _read_own(octets: Octets) -> OwnBlock:
     return own
 
 
-def _check_head(head: _Head, window: int, quiet: frozenset[int]) -> None:
-    if head.column >= window or head.column in quiet:
-        raise Malformed(f"a section of column {head.column}")
-    if head.flags & ~(WHOLE | PART | LASTING) or head.flags & (PART | LASTING) == LASTING:
+def _check_head(head: _Head, window: int, unchanged: frozenset[int]) -> None:
+    if head.place >= window or head.place in unchanged:
+        raise Malformed(f"a section of place {head.place}")
+    if head.flags & ~(WHOLE | PART | CONTINUED) or head.flags & (PART | CONTINUED) == CONTINUED:
         raise Malformed(f"a section with flags {head.flags}")
 
 
@@ -203,9 +203,9 @@ def _section(
         raise Malformed("a section of before the beginning")
     return Section(
         cell=cell,
-        column=head.column,
+        place=head.place,
         is_whole=bool(head.flags & WHOLE),
-        is_lasting=bool(head.flags & LASTING),
+        is_continued=bool(head.flags & CONTINUED),
         since=to - head.age,
         to=to,
         part=part,

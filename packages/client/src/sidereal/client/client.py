@@ -178,8 +178,8 @@ class Client:
 
     @property
     def own_ship(self) -> ShipState | None:
-        """That ship, as the newest snapshot that told of it has it; None before."""
-        return self._ship.told
+        """That ship as the newest snapshot has it; None before there was one."""
+        return self._ship.confirmed
 
     @property
     def is_whole(self) -> bool:

@@ -1,7 +1,7 @@
 """Which cells the replica knows, and from when to when.
 
-For every cell of the window, `since` and `have` bound the ticks over which the replica was told all
-that happened there: it began with the cell told whole as of `since`. A section applies only where
+For every cell of the window, `since` and `have` bound the ticks over which the replica was sent all
+that happened there: it began with the cell sent whole as of `since`. A section applies only where
 it continues that, so what is lost leaves no hole. A cell that leaves the window is forgotten, and
 what was sent before it left says nothing after it has come back.
 """
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.changelog import Ints
 from sidereal.protocol.state.snapshot import Snapshot
-from sidereal.protocol.state.stream import columns_around
+from sidereal.protocol.state.stream import places_around
 
 UNKNOWN = -1
 """In `have`: nothing is known of the cell."""
 
 
 class Replaced(NamedTuple):
-    """A cell that has been told whole: who was not named in it is not there."""
+    """A cell that has been sent whole: who was not named in it is not there."""
 
     cell_x: int
     cell_y: int
@@ -33,14 +33,14 @@ class Replaced(NamedTuple):
 class _Parts:
     """What has come of a section in parts."""
 
-    def __init__(self, parts: int, lasting: bool) -> None:
+    def __init__(self, parts: int, continued: bool) -> None:
         self.missing = set(range(parts))
         self.parts = parts
-        self.lasting = lasting
+        self.continued = continued
 
 
 class Coverage:
-    """The window of cells, by column (see `protocol.state.stream`).
+    """The window of cells, by place (see `protocol.state.stream`).
 
     Attributes:
         newest_tick: of any snapshot, -1 before the first.
@@ -56,7 +56,7 @@ class Coverage:
         window = rules.window_side**2
         self.newest_tick = -1
         self.centre_x = self.centre_y = 0
-        self.cell_x, self.cell_y = columns_around(0, 0, rules)
+        self.cell_x, self.cell_y = places_around(0, 0, rules)
         self.have: Ints = np.full(window, UNKNOWN, np.int64)
         self.since: Ints = np.full(window, UNKNOWN, np.int64)
         self.moved_tick = -1
@@ -85,7 +85,7 @@ class Coverage:
         self.newest_tick = tick
         if before >= 0 and (centre_x, centre_y) == (self.centre_x, self.centre_y):
             return False
-        cell_x, cell_y = columns_around(centre_x, centre_y, self.rules)
+        cell_x, cell_y = places_around(centre_x, centre_y, self.rules)
         entered = (cell_x != self.cell_x) | (cell_y != self.cell_y)
         self.centre_x, self.centre_y = centre_x, centre_y
         self.cell_x, self.cell_y = cell_x, cell_y
@@ -97,10 +97,10 @@ class Coverage:
         return True
 
     def around(self, centre_x: int, centre_y: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-        """Give the cells of a snapshot's window by column, and which of them are in this one."""
+        """Give the cells of a snapshot's window by place, and which of them are in this one."""
         if (centre_x, centre_y) == (self.centre_x, self.centre_y):
             return self.cell_x, self.cell_y, np.ones(len(self.have), np.bool_)
-        cell_x, cell_y = columns_around(centre_x, centre_y, self.rules)
+        cell_x, cell_y = places_around(centre_x, centre_y, self.rules)
         return cell_x, cell_y, (cell_x == self.cell_x) & (cell_y == self.cell_y)
 
     def applies(self, snapshot: Snapshot, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -110,33 +110,33 @@ class Coverage:
             snapshot: as read.
             inside: bool[window], which cells of its window are in this one.
         """
-        column = snapshot.column
-        have = self.have[column]
-        fits = inside[column] & (snapshot.tick > self._absent[column])
+        place = snapshot.place
+        have = self.have[place]
+        fits = inside[place] & (snapshot.tick > self._absent[place])
         return fits & (snapshot.to_tick > have) & (snapshot.replace | (have >= snapshot.from_tick))
 
     def note(
         self, snapshot: Snapshot, inside: NDArray[np.bool_], applies: NDArray[np.bool_]
     ) -> list[Replaced]:
-        """Note that a snapshot's sections and quiet cells have been applied.
+        """Note that a snapshot's sections and unchanged cells have been applied.
 
         Returns:
-            Cells that are told whole with it.
+            Cells that are sent whole with it.
         """
-        quiet = snapshot.quiet & inside & (snapshot.tick > self._absent) & (self.have >= 0)
-        self.have[quiet] = np.maximum(self.have[quiet], snapshot.tick)
+        unchanged = snapshot.unchanged & inside & (snapshot.tick > self._absent) & (self.have >= 0)
+        self.have[unchanged] = np.maximum(self.have[unchanged], snapshot.tick)
         replaced = []
         # A few dozen sections at most: 0.3 µs each.
         for at in np.flatnonzero(applies).tolist():
-            column, to_tick = int(snapshot.column[at]), int(snapshot.to_tick[at])
-            if snapshot.parts[at] > 1 and not self._all_parts(snapshot, at, column, to_tick):
+            place, to_tick = int(snapshot.place[at]), int(snapshot.to_tick[at])
+            if snapshot.parts[at] > 1 and not self._all_parts(snapshot, at, place, to_tick):
                 continue
-            if to_tick <= self.have[column]:
+            if to_tick <= self.have[place]:
                 continue
-            self.have[column] = to_tick
+            self.have[place] = to_tick
             if snapshot.replace[at]:
-                self.since[column] = to_tick
-                cell = int(self.cell_x[column]), int(self.cell_y[column])
+                self.since[place] = to_tick
+                cell = int(self.cell_x[place]), int(self.cell_y[place])
                 replaced.append(Replaced(*cell, to_tick))
         if self._parts:
             self._drop_parts()
@@ -145,32 +145,32 @@ class Coverage:
     def known_up_to(self, cell_x: Ints, cell_y: Ints) -> Ints:
         """Tick up to which cells are known, -1 outside the window; int64[n]."""
         side = self.rules.window_side
-        column = cell_y % side * side + cell_x % side
-        inside = (self.cell_x[column] == cell_x) & (self.cell_y[column] == cell_y)
-        return np.where(inside, self.have[column], UNKNOWN)
+        place = cell_y % side * side + cell_x % side
+        inside = (self.cell_x[place] == cell_x) & (self.cell_y[place] == cell_y)
+        return np.where(inside, self.have[place], UNKNOWN)
 
-    def _all_parts(self, snapshot: Snapshot, at: int, column: int, to_tick: int) -> bool:
-        lasting, count = bool(snapshot.lasting[at]), int(snapshot.parts[at])
-        parts = self._parts.get((column, to_tick))
-        if parts is None or parts.parts != count or parts.lasting != lasting:
-            parts = self._parts[column, to_tick] = _Parts(count, lasting)
+    def _all_parts(self, snapshot: Snapshot, at: int, place: int, to_tick: int) -> bool:
+        continued, count = bool(snapshot.continued[at]), int(snapshot.parts[at])
+        parts = self._parts.get((place, to_tick))
+        if parts is None or parts.parts != count or parts.continued != continued:
+            parts = self._parts[place, to_tick] = _Parts(count, continued)
         parts.missing.discard(int(snapshot.part[at]))
         return not parts.missing
 
     def _drop_parts(self) -> None:
         """Forget parts of what is known by now, or will never be complete.
 
-        A sender has one lasting section of a cell at a time, for as long as it takes; the parts of
-        others are sent within one tick.
+        A sender has one continued section of a cell at a time, for as long as it takes. The parts
+        of all others are sent within one tick.
         """
-        lasting: dict[int, int] = {}
-        for (column, to_tick), parts in self._parts.items():
-            if parts.lasting:
-                lasting[column] = max(to_tick, lasting.get(column, to_tick))
+        continued: dict[int, int] = {}
+        for (place, to_tick), parts in self._parts.items():
+            if parts.continued:
+                continued[place] = max(to_tick, continued.get(place, to_tick))
         oldest = self.newest_tick - self.rules.streams.reorder_ticks
         self._parts = {
-            (column, to_tick): parts
-            for (column, to_tick), parts in self._parts.items()
-            if to_tick > self.have[column]
-            and (to_tick == lasting[column] if parts.lasting else to_tick >= oldest)
+            (place, to_tick): parts
+            for (place, to_tick), parts in self._parts.items()
+            if to_tick > self.have[place]
+            and (to_tick == continued[place] if parts.continued else to_tick >= oldest)
         }

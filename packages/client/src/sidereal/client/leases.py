@@ -1,4 +1,4 @@
-"""Who simulates the sectors around the client, as far as it is told."""
+"""Who simulates the sectors around the client, as far as the client knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_rows_untrusted
 from sidereal.protocol.message.player import Leases
-from sidereal.protocol.space.cells import square_by_column
+from sidereal.protocol.space.cells import square_by_place
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.state.changelog import Ints
 
@@ -48,8 +48,8 @@ class LeaseMap:
                 nothing has changed.
         """
         side, radius = 2 * message.radius + 1, message.radius
-        told = decode_rows_untrusted(message.rows, HOLDER_ROW, side * side)
-        off_x, off_y = told["dx"].astype(np.int64), told["dy"].astype(np.int64)
+        rows = decode_rows_untrusted(message.rows, HOLDER_ROW, side * side)
+        off_x, off_y = rows["dx"].astype(np.int64), rows["dy"].astype(np.int64)
         x, y = message.sector_x + off_x, message.sector_y + off_y
         if (np.maximum(np.abs(off_x), np.abs(off_y)) > radius).any():
             raise WireError("a lease outside its square")
@@ -57,7 +57,7 @@ class LeaseMap:
         if (numbers < SECTOR_MIN).any() or (numbers > SECTOR_MAX).any():
             raise WireError("a lease of a sector outside the world")
         self._move(message)
-        self._shard[y % side * side + x % side] = told["shard"]
+        self._shard[y % side * side + x % side] = rows["shard"]
         held = self._shard != SHARD_NONE
         self.rows = np.zeros(np.count_nonzero(held), LEASE)
         self.rows["sector_x"], self.rows["sector_y"] = self._sector_x[held], self._sector_y[held]
@@ -65,7 +65,7 @@ class LeaseMap:
         return self.rows
 
     def _move(self, message: Leases) -> None:
-        sector_x, sector_y = square_by_column(message.sector_x, message.sector_y, message.radius)
+        sector_x, sector_y = square_by_place(message.sector_x, message.sector_y, message.radius)
         if message.radius != self._radius:
             self._radius = message.radius
             self._shard = np.full(len(sector_x), SHARD_NONE, np.uint16)

@@ -19,7 +19,7 @@ class OwnShip:
         control_epoch: what its controls carry.
         keys: what is held.
         inputs: None before there was a ship.
-        told: as the newest snapshot that told of it has it, None before.
+        confirmed: the ship as the newest snapshot has it, None before there was one.
         prediction: None for who does not predict, and before the rules are known.
     """
 
@@ -29,11 +29,11 @@ class OwnShip:
         self.control_epoch = 0
         self.keys = Keys()
         self.inputs: Inputs | None = None
-        self.told: ShipState | None = None
+        self.confirmed: ShipState | None = None
         self.prediction: Prediction | None = None
         self._predict, self._phase = predict, phase
         self._rules = Rules()
-        self._told_tick = -1
+        self._confirmed_tick = -1
         self._stood_at: float | None = None
 
     def join(self, rules: Rules) -> None:
@@ -50,7 +50,7 @@ class OwnShip:
             self.inputs = Inputs(self._rules.tick_s, now + phase_s, self._limits)
         self.inputs.abandon(now)
         self.keys.tapped = 0
-        self.told, self._told_tick = None, -1
+        self.confirmed, self._confirmed_tick = None, -1
         if self.prediction is not None:
             self.prediction.restart()
 
@@ -85,7 +85,7 @@ class OwnShip:
         return self.inputs.controls(self.control_epoch)
 
     def answer_untrusted(self, own: np.void | None, now: float) -> None:
-        """Take the authority's word, `OWN_BLOCK`, if it is about this ship.
+        """Take the authority's state, `OWN_BLOCK`, if it is of this ship.
 
         Raises:
             WireError: it answers an input that was never made.
@@ -96,8 +96,8 @@ class OwnShip:
         if net_id != self.net_id or control_epoch != self.control_epoch:
             return
         made = self.inputs.answer_untrusted(input_seq, now)
-        if tick >= self._told_tick:
-            self.told, self._told_tick = ShipState(*state), tick
+        if tick >= self._confirmed_tick:
+            self.confirmed, self._confirmed_tick = ShipState(*state), tick
         if made and self.prediction is not None:
             self.prediction.reconcile(tick, input_seq, ShipState(*state), now)
 

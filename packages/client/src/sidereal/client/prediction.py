@@ -1,14 +1,14 @@
-"""The own ship, ahead of the authority's word by the inputs it has not applied yet.
+"""The own ship, ahead of the authority's state by the inputs that are not applied yet.
 
-Every input is flown at once through the same flight model the shard runs, and kept with the state
-it led to. When the authority tells its state after input s, that is compared with what was
-predicted for s: if they agree within the tolerance nothing happens; if not, the authority's state
-takes its place and the newer inputs are flown again from there. The own ship is never seen to
-jump: the difference between where it was drawn and where it belongs decays within about
-`SMOOTH_S`, except when it is larger than `SNAP_UNITS`.
+Every input is flown at once, by the same flight model that the shard runs, and is kept with the
+state it led to. The authority's state after input s is compared with the state that was predicted
+for s. If the two agree within the tolerance, nothing happens. If not, the authority's state takes
+its place, and the newer inputs are flown again from there. The own ship never jumps on screen: the
+difference between where it was drawn and where it belongs decays within about `SMOOTH_S`, unless it
+is larger than `SNAP_UNITS`.
 
-Input n covers the time from its schedule to the next one's, so at `now` the ship is drawn between
-the states before and after the newest input.
+Input n covers the time from its own moment in the schedule to that of the next input. So at `now`
+the ship is drawn between the states before and after the newest input.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sidereal.protocol.flight import fly_tick
 from sidereal.protocol.rules import Rules
 
 POSITION_TOLERANCE: Final = 0.01
-"""World units; above the tolerance of the references the authority's word is made of."""
+"""World units; above the tolerance of the references that the authority sends."""
 VELOCITY_TOLERANCE: Final = 0.05
 """World units per second."""
 HEADING_TOLERANCE: Final = 0.002
@@ -77,15 +77,15 @@ class Prediction:
 
     Attributes:
         corrections: how often the authority disagreed.
-        position_error_units: distance between the newest word of the authority and what had been
+        position_error_units: distance between the newest state of the authority and what had been
             predicted for the same input.
     """
 
     def __init__(self, rules: Rules, limits: Limits = LIMITS) -> None:
         self._rules = rules
         self._limits = limits
-        self._told: ShipState | None = None
-        self._told_tick = -1
+        self._confirmed: ShipState | None = None
+        self._confirmed_tick = -1
         self._flown: deque[_Flown] = deque()
         self._ahead = 0
         # How many of `_flown` have been; the others hold the state of the last that was.
@@ -99,7 +99,7 @@ class Prediction:
 
     def restart(self) -> None:
         """Forget the ship: the client flies another one."""
-        self._told, self._told_tick = None, -1
+        self._confirmed, self._confirmed_tick = None, -1
         self._flown.clear()
         self._ahead = 0
         self._waiting.clear()
@@ -107,12 +107,12 @@ class Prediction:
         self._off = (0.0, 0.0, 0.0)
 
     def press(self, pressed: Input) -> None:
-        """Fly one input; before the first word of the authority it only waits."""
+        """Fly one input; before the first state of the authority it only waits."""
         self._pressed_at = pressed.at
-        if self._told is None:
+        if self._confirmed is None:
             self._waiting.append(pressed)
             return
-        state = self._flown[-1].state if self._flown else self._told
+        state = self._flown[-1].state if self._flown else self._confirmed
         self._flown.append(_Flown(pressed, state))
         self._fly_on()
         if len(self._flown) > self._limits.inputs:
@@ -123,16 +123,16 @@ class Prediction:
         """Take the authority's state, which has all inputs up to `input_seq` applied.
 
         Args:
-            tick: of the state; older ones than the newest told are ignored.
+            tick: of the state; one that is not newer than the newest so far is ignored.
             input_seq: newest input applied in it.
-            state: the authority's word.
+            state: the authority's.
             now: monotonic seconds.
         """
-        if tick <= self._told_tick:
+        if tick <= self._confirmed_tick:
             return
-        first = self._told is None
-        self._told_tick = tick
-        predicted = self._told if self._told is not None else state
+        first = self._confirmed is None
+        self._confirmed_tick = tick
+        predicted = self._confirmed if self._confirmed is not None else state
         while self._flown and self._flown[0].input.seq <= input_seq:
             predicted = self._flown.popleft().state
             self._ahead = max(0, self._ahead - 1)
@@ -140,12 +140,12 @@ class Prediction:
         self._errors.append(self.position_error_units)
         agrees = not first and agree(state, predicted)
         if not first:
-            self._told = predicted
+            self._confirmed = predicted
         if agrees and self._ahead == len(self._flown):
             return
         drawn = self.pose(now)
         if not agrees:
-            self._told = state
+            self._confirmed = state
             self._take_back(input_seq)
             self.corrections += drawn is not None
         self._fly_on()
@@ -153,13 +153,13 @@ class Prediction:
             self._hide_error(drawn, now)
 
     def take_errors(self) -> list[float]:
-        """Drain the position errors of the words told since the last call, world units."""
+        """Drain the position errors of the states since the last call, world units."""
         taken = list(self._errors)
         self._errors.clear()
         return taken
 
     def pose(self, now: float) -> ShipState | None:
-        """Where the own ship is to be drawn, None before the authority's first word."""
+        """Where the own ship is to be drawn, None before the authority's first state."""
         plain = self._plain_pose(now)
         if plain is None:
             return None
@@ -170,17 +170,17 @@ class Prediction:
 
     def _take_back(self, input_seq: int) -> None:
         """Note that what the authority has not applied is to be flown again."""
-        assert self._told is not None
+        assert self._confirmed is not None
         for pressed in self._waiting:
             if pressed.seq > input_seq:
-                self._flown.append(_Flown(pressed, self._told))
+                self._flown.append(_Flown(pressed, self._confirmed))
         self._waiting.clear()
         self._ahead = 0
 
     def _fly_on(self) -> None:
         """Fly the inputs that the limit allows and that have not been flown yet."""
-        assert self._told is not None
-        state = self._flown[self._ahead - 1].state if self._ahead else self._told
+        assert self._confirmed is not None
+        state = self._flown[self._ahead - 1].state if self._ahead else self._confirmed
         # Each builds on the one before; a few after a correction, else one a tick: 0.2 ms each.
         while self._ahead < min(len(self._flown), self._limits.predict_ticks):
             flown = self._flown[self._ahead]
@@ -196,17 +196,17 @@ class Prediction:
         return ShipState(*columns[:, 0].tolist())
 
     def _plain_pose(self, now: float) -> ShipState | None:
-        if self._told is None:
+        if self._confirmed is None:
             return None
         if self._pressed_at is None:
-            return self._told
+            return self._confirmed
         tick_s = self._rules.tick_s
         elapsed_s = max(0.0, now - self._pressed_at)
         if not self._flown:
             # The authority was faster than the next input: what it says is for the tick's end.
-            return _reckon(self._told, min(elapsed_s - tick_s, AHEAD_S_MAX))
+            return _reckon(self._confirmed, min(elapsed_s - tick_s, AHEAD_S_MAX))
         newest = self._flown[-1]
-        before = self._flown[-2].state if len(self._flown) > 1 else self._told
+        before = self._flown[-2].state if len(self._flown) > 1 else self._confirmed
         if elapsed_s >= tick_s:
             return _reckon(newest.state, min(elapsed_s - tick_s, AHEAD_S_MAX))
         return _between(before, newest.state, elapsed_s / tick_s)

@@ -1,9 +1,9 @@
 """The client's copy of the world in its window, from snapshots in whatever order they come.
 
 Theory of operation. Every snapshot is the world as of its tick, in part. An entity's `stamp` is the
-tick of the snapshot that last told its reference, so of two references the one from the later
+tick of the snapshot that last had its reference, so of two references the one from the later
 snapshot is true, whatever came first; likewise for attributes. It was last **seen**, in some cell,
-when either was told. Who leaves a cell is named in a tombstone:
+when either was sent. Who leaves a cell is named in a tombstone:
 
 * *gone* ends the entity.
 * *moved* says that where it was seen before that tick is no longer true, not where it is now. It is
@@ -13,7 +13,7 @@ when either was told. Who leaves a cell is named in a tombstone:
 
 The tombstone of a stranger, or of the dead, is kept until every cell is known up to its tick, so
 that nothing late brings back what was there before. Entities also get lost when their cell leaves
-the window or is told whole without them.
+the window or is sent whole without them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Replica:
     Attributes:
         columns: the newest reference and the attributes of each.
         coverage: which cells are known up to when.
-        stamp: int64 by slot, tick of the snapshot that last told the reference, or -1.
+        stamp: int64 by slot, tick of the snapshot that last had the reference, or -1.
         newest_at: when the newest snapshot came, monotonic seconds; minus infinity before.
         stale: datagrams that were too old to be looked at.
         entities_dropped: records of entities for which there was no room.
@@ -99,7 +99,7 @@ class Replica:
 
     @property
     def have(self) -> Ints:
-        """Tick up to which each cell of the window is known, int64[window], by column."""
+        """Tick up to which each cell of the window is known, int64[window], by place."""
         return self.coverage.have
 
     def rows(self) -> Ints:
@@ -147,7 +147,7 @@ class Replica:
             self._lose_outside()
         cell_x, cell_y, inside = self.coverage.around(centre_x, centre_y)
         applies = self.coverage.applies(snapshot, inside)
-        cells = cell_x[snapshot.column], cell_y[snapshot.column]
+        cells = cell_x[snapshot.place], cell_y[snapshot.place]
         self._apply_references(snapshot, applies, cells, values, ticks)
         self._apply_attributes(snapshot, applies, cells)
         self._apply_tombstones(snapshot, applies)
@@ -168,7 +168,7 @@ class Replica:
     ) -> tuple[dict[str, NDArray[Any]], Ints]:
         """Unpack and check every record, before anything changes."""
         cell_x, cell_y, _ = self.coverage.around(centre_x, centre_y)
-        column = snapshot.column[snapshot.reference_section]
+        place = snapshot.place[snapshot.reference_section]
         size = self.rules.cell_size
         ids = (snapshot.references["id"], snapshot.attributes["id"], snapshot.tombstones["id"])
         if any((array == NET_ID_NONE).any() for array in ids):
@@ -178,8 +178,8 @@ class Replica:
         return decode_wire_untrusted(
             self.schema,
             snapshot.references,
-            cell_x[column] * size,
-            cell_y[column] * size,
+            cell_x[place] * size,
+            cell_y[place] * size,
             snapshot.tick,
             self.rules,
         )
@@ -319,8 +319,8 @@ class Replica:
         if not len(slots):
             return
         self.columns.free(slots)
-        told = (self.stamp, self._attribute_stamp, self._seen, self._moved, self._lost_at)
-        for array in told:
+        stamps = (self.stamp, self._attribute_stamp, self._seen, self._moved, self._lost_at)
+        for array in stamps:
             array[slots] = NEVER
 
     def _grow(self) -> None:

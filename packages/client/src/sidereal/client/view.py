@@ -38,7 +38,7 @@ class View:
         age_s: float64[n], seconds since a snapshot last confirmed the row.
         name: bytes24[n], UTF-8, empty for the nameless.
         own: row of the ship this client flies, −1 without one.
-        authority_x: float64[n], the authority's newest word, extrapolated to `server_tick`.
+        authority_x: float64[n], the authority's newest reference, extrapolated to `server_tick`.
         authority_y: float64[n].
         authority_heading: float64[n].
     """

@@ -1,13 +1,14 @@
 """The world: the committed truth about every entity, as columns.
 
-Theory of operation. A row is a *reference*: where the entity was at its tick, and how it moved. Its
-truth at any later tick is the straight line from there; a new reference is committed only when a
-shard proposes one. What clients were told is a second, quantised reference (`told`), replaced when
-the truth strays from it by more than the tolerance, when the entity changes its cell, or when the
-reference grows too old for its 16-bit tick. So one array of wire records serves all clients, and
-what drifts in a straight line costs nothing.
+Theory of operation. The world holds one *reference* per entity: where it was at a tick, and how it
+moved. The truth at any later tick is the straight line from there; a new reference is committed
+only when a shard proposes one. What clients are sent is a second, quantised reference. It is
+replaced when the truth strays from it by more than the tolerance, when the entity changes its cell,
+or when the reference grows too old for its 16-bit tick. So one array of wire records serves all
+clients, and what drifts in a straight line costs nothing.
 
-`changed` and `attributes_changed` say at which tick that happened; they drive the streams.
+`changed` and `attributes_changed` say at which tick a record last changed. The stream of changes
+follows from them.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, WorldLimits
 
 POSITION_TOLERANCE: Final = 0.05
-"""World units that what clients extrapolate may be off the truth."""
+"""How far the position that clients extrapolate may be off the truth, world units."""
 
 HEADING_TOLERANCE: Final = 0.02
-"""Radians that what clients extrapolate may be off the truth."""
+"""How far the heading that clients extrapolate may be off the truth, radians."""
 
 ACCOUNT_NONE: Final = 0
 
@@ -88,7 +89,7 @@ class World:
             kept at all never is.
         dirty_since: int64 by slot, tick of the oldest change that it has not been given.
         stored: bool by slot, whether the database may know the entity.
-        wire: `Schema.wire_record` by slot, what clients are told.
+        wire: `Schema.wire_record` by slot, what clients are sent.
         attributes: `Schema.attribute_record` by slot.
         changed: int64 by slot, tick of `wire`.
         attributes_changed: int64 by slot, tick of `attributes`.
@@ -119,7 +120,7 @@ class World:
         self.attributes = np.zeros(capacity, schema.attribute_record)
         self.changed = np.zeros(capacity, np.int64)
         self.attributes_changed = np.zeros(capacity, np.int64)
-        self._told = {name: np.zeros(capacity) for name in Motion._fields}
+        self._sent = {name: np.zeros(capacity) for name in Motion._fields}
         self._occupied_at = np.zeros(0, np.int64)
 
     def enter(
@@ -194,7 +195,7 @@ class World:
         return Present(tick, slots, x, y, heading, group, pack_sector(sector_x, sector_y))
 
     def forget_empty_sectors(self, present: Present) -> Empty:
-        """Make sectors inactive in which nothing has been for long; every tick."""
+        """Make sectors inactive that have been empty for long; called every tick."""
         slot = present.group // self.sectors.cells_per_sector
         more = self.sectors.slot_count - len(self._occupied_at)
         if more > 0:
@@ -210,14 +211,14 @@ class World:
             self.sectors.release(keys)
         return Empty(keys, (slots[empty, None] * cells + np.arange(cells, dtype=np.int32)).ravel())
 
-    def tell(self, present: Present) -> Moved:
-        """Bring what clients are told up to a tick.
+    def refresh(self, present: Present) -> Moved:
+        """Bring what clients are sent up to a tick.
 
         Mutates:
-            group, wire, attributes, changed, attributes_changed and the told references.
+            group, wire, attributes, changed, attributes_changed, the references that are sent.
 
         Returns:
-            who left which cell.
+            which entities left which cell.
         """
         slots, tick = present.slots, present.tick
         left = (self.group[slots] != present.group) & (self.group[slots] >= 0)
@@ -230,7 +231,7 @@ class World:
             slots[stale], self.schema.attribute_record
         )
         off = strayed(
-            Motion(*(self._told[name][slots] for name in Motion._fields)),
+            Motion(*(self._sent[name][slots] for name in Motion._fields)),
             self.changed[slots],
             self._motion(slots)._replace(x=present.x, y=present.y, heading=present.heading),
             tick,
@@ -262,9 +263,9 @@ class World:
             present.tick,
             self.rules,
         )
-        told = quantised(self.schema, values, origin_x, origin_y, self.rules)
+        sent = quantised(self.schema, values, origin_x, origin_y, self.rules)
         for name in Motion._fields:
-            self._told[name][slots] = told[name]
+            self._sent[name][slots] = sent[name]
         self.changed[slots] = present.tick
 
     def _cell_origins(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -289,7 +290,7 @@ class World:
         self.attributes = _grown(self.attributes, capacity)
         self.changed = _grown(self.changed, capacity)
         self.attributes_changed = _grown(self.attributes_changed, capacity)
-        self._told = {name: _grown(array, capacity) for name, array in self._told.items()}
+        self._sent = {name: _grown(array, capacity) for name, array in self._sent.items()}
 
 
 def _grown(array: np.ndarray, capacity: int) -> np.ndarray:

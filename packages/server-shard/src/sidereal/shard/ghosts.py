@@ -1,16 +1,18 @@
 """Ghosts: what other shards simulate near this one's border, for game logic to see.
 
-There are no bodies for them in the physics, on purpose: no contact is ever resolved by two shards.
-What is about to touch is handed to one shard first; until then, who could bump into a ghost would
-be moved here by a collision that its owner knows nothing of. So ghosts are read, never written.
+Ghosts have no bodies in the physics, on purpose: no contact is ever resolved by two shards. Two
+entities that are about to touch are handed to one shard first. Until then a collision with a ghost
+would move a body here, and the ghost's owner would not know of it. So ghosts are read, never
+written.
 
-Theory of operation. Rows come on an unreliable channel, what ends them (`Release`, `Adopt`) on a
-reliable one, and neither waits for the other; whatever the order, the outcome must be the same.
+Theory of operation. Rows come on an unreliable channel. What ends them (`Release`, `Adopt`) comes
+on a reliable one. Neither channel waits for the other, and the outcome must be the same in whatever
+order they arrive.
 
-* A row replaces what is held if it is no older by (epoch, tick of its message).
-* A release voids rows below its epoch that were told no later than it, those to come as well: it
-  is remembered until no message of that age counts any more. A shard that loses its last lease is
-  told to release every ghost.
+* A row replaces the one that is held if it is no older by (epoch, tick of its message).
+* A release voids rows below its epoch that were sent no later than it, also those that arrive
+  later. So it is remembered until no message of that age counts any more. A shard that loses its
+  last lease is sent a release of every ghost.
 * An entity is a body or a ghost, whichever has the higher epoch (`Simulation` sees to that).
 
 The sender counts a row as received once its datagram was acked, so no valid row may be dropped.
@@ -43,11 +45,11 @@ class News(NamedTuple):
 
     Attributes:
         records: `Schema.full_record[n]`.
-        told: int64[n], tick of the message that each came in.
+        sent: int64[n], tick of the message that each came in.
     """
 
     records: Records
-    told: Slots
+    sent: Slots
 
 
 class Ghosts:
@@ -63,7 +65,7 @@ class Ghosts:
         self._schema = schema
         self._rules = rules
         self._columns = Columns(schema)
-        self._told: Slots = np.zeros(self._columns.capacity, np.int64)
+        self._sent: Slots = np.zeros(self._columns.capacity, np.int64)
         self._newest = -1
         self._tombstones = np.empty(0, _TOMBSTONE)
 
@@ -112,33 +114,33 @@ class Ghosts:
         Args:
             batches: for each message its tick and its `Schema.full_record[n]`, at least one.
         """
-        told = np.repeat([tick for tick, _ in batches], [len(records) for _, records in batches])
+        sent = np.repeat([tick for tick, _ in batches], [len(records) for _, records in batches])
         records = np.concatenate([records for _, records in batches])
         valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
         self.refused += int(len(records) - valid.sum())
         self._newest = max(self._newest, *(tick for tick, _ in batches))
         counts = (
             valid
-            & (told >= self._newest - self._rules.streams.reorder_ticks)
-            & ~self._void(records, told)
+            & (sent >= self._newest - self._rules.streams.reorder_ticks)
+            & ~self._void(records, sent)
         )
-        records, told = records[counts], told[counts]
-        order = np.lexsort((told, records["epoch"], records["id"]))
+        records, sent = records[counts], sent[counts]
+        order = np.lexsort((sent, records["epoch"], records["id"]))
         ids = records["id"][order]
         last = order[np.append(ids[1:] != ids[:-1], np.ones(min(1, len(ids)), np.bool_))]
-        records, told = records[last], told[last]
+        records, sent = records[last], sent[last]
         slots, epoch = self.slots_of(records["id"]), records["epoch"].astype(np.int64)
         held = np.where(slots >= 0, self._columns.epoch[slots].astype(np.int64), -1)
-        newer = (epoch > held) | ((epoch == held) & (told >= self._told[slots]))
-        return News(records[newer], told[newer])
+        newer = (epoch > held) | ((epoch == held) & (sent >= self._sent[slots]))
+        return News(records[newer], sent[newer])
 
     def show(self, news: News) -> None:
         """Enter rows, or replace what is held of their entities."""
         slots = self._columns.load(news.records)
-        more = self._columns.capacity - len(self._told)
+        more = self._columns.capacity - len(self._sent)
         if more > 0:
-            self._told = np.concatenate([self._told, np.zeros(more, np.int64)])
-        self._told[slots] = news.told
+            self._sent = np.concatenate([self._sent, np.zeros(more, np.int64)])
+        self._sent[slots] = news.sent
 
     def epochs_of(self, net_ids: NDArray[np.uint32]) -> Slots:
         """Look epochs up: int64[n], -1 where there is no such ghost."""
@@ -151,7 +153,7 @@ class Ghosts:
         self._columns.free(slots[slots >= 0])
 
     def release(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
-        """Make rows void that are below an epoch and were told no later than a tick.
+        """Make rows void that are below an epoch and were sent no later than a tick.
 
         Args:
             net_ids: uint32[n]
@@ -161,7 +163,7 @@ class Ghosts:
         slots = self.slots_of(net_ids)
         known = slots >= 0
         slots, below = slots[known], epochs[known]
-        void = (self._columns.epoch[slots] < below) & (self._told[slots] <= tick)
+        void = (self._columns.epoch[slots] < below) & (self._sent[slots] <= tick)
         self._columns.free(np.unique(slots[void]))
         self._remember(net_ids, epochs, tick)
 
@@ -181,7 +183,7 @@ class Ghosts:
         """Tick before which a message no longer counts."""
         return self._newest - self._rules.streams.reorder_ticks
 
-    def _void(self, records: Records, told: Slots) -> NDArray[np.bool_]:
+    def _void(self, records: Records, sent: Slots) -> NDArray[np.bool_]:
         tombstones = self._tombstones
         if not len(tombstones):
             return np.zeros(len(records), np.bool_)
@@ -190,7 +192,7 @@ class Ghosts:
         tombstone = tombstones[order[at]]
         same = (at >= 0) & (tombstone["id"] == records["id"])
         return np.asarray(
-            same & (records["epoch"] < tombstone["epoch"]) & (told <= tombstone["tick"])
+            same & (records["epoch"] < tombstone["epoch"]) & (sent <= tombstone["tick"])
         )
 
 

@@ -32,7 +32,7 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a system is told besides the bodies.
+    """What a system is given besides the bodies.
 
     Attributes:
         tick: being simulated.

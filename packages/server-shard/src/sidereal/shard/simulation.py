@@ -66,7 +66,7 @@ class Simulation:
         bodies: what this shard owns.
         ghosts: what it sees of the others' entities.
         rules: of the world.
-        rows_given: rows that it was told to adopt, whatever became of them.
+        rows_given: rows that it was sent to adopt, whatever became of them.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Simulation:
                     del self._leases[key]
 
     def show_ghosts(self, batches: Sequence[tuple[int, NDArray[np.void]]]) -> None:
-        """Take in what the replication server tells of ghosts, between two ticks.
+        """Take in what the replication server has sent of ghosts, between two ticks.
 
         Args:
             batches: for each message its tick and its `Schema.full_record[n]`, at least one.
@@ -145,7 +145,7 @@ class Simulation:
         lost = slots[foreign & (slots >= 0)]
         self._released += len(lost)
         self._drop(lost)
-        self.ghosts.show(News(news.records[foreign], news.told[foreign]))
+        self.ghosts.show(News(news.records[foreign], news.sent[foreign]))
 
     def proposals_acked(self, tags: list[int]) -> None:
         """Note which proposals have arrived."""

@@ -1,4 +1,4 @@
-"""What a shard tells of itself."""
+"""What a shard reports of itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The square of cells around a cell, which is what a client is told about.
+"""Squares of cells (or of sectors) around a centre, such as a client's window.
 
-A window of radius r has (2r + 1)² cells, row-major from the lower left: cell 0 is the one r to the
-left of and r below the centre. The index in a window travels in snapshots.
+A square of radius r has (2r + 1)² cells. They have two orders. In a **window order** the cells are
+row-major from the lower left: the first is r to the left of and r below the centre. The order **by
+place** does not depend on where the square is, so a cell keeps its place while the square moves;
+this one travels in snapshots.
 """
 
 from __future__ import annotations
@@ -43,14 +45,14 @@ def window_cells(
     return np.stack([cell_x, cell_y], axis=-1)[..., None, :] + window_offsets(radius)
 
 
-def square_by_column(
+def square_by_place(
     centre_x: int, centre_y: int, radius: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the places of a square in the order of their columns.
+    """Give the cells of a square by place.
 
-    With `side` places along an edge, the column of a place is `(y mod side) * side + (x mod side)`:
-    wherever a square of that size is, it has one place for every column, and a place keeps its
-    column while the square moves.
+    With `side` cells along an edge, the place of a cell is `(y mod side) * side + (x mod side)`.
+    Wherever a square of that size is, it has one cell in every place, and a cell keeps its place
+    while the square moves.
 
     Args:
         centre_x: of the square.
@@ -58,7 +60,7 @@ def square_by_column(
         radius: from the centre to the edge.
 
     Returns:
-        x and y of each column, int64[side²] and int64[side²].
+        x and y of the cell in each place, int64[side²] and int64[side²].
     """
     side = 2 * radius + 1
     steps = np.arange(side, dtype=np.int64)

@@ -13,9 +13,9 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.changelog import Ints, Rows
 from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import (
+    CONTINUED,
     EXTENT,
     HEADER,
-    LASTING,
     OWN,
     OWN_BLOCK,
     PARTIAL,
@@ -23,7 +23,7 @@ from sidereal.protocol.state.stream import (
     SECTION,
     SNAPSHOT_VERSION,
     TOMBSTONE,
-    quiet_size,
+    unchanged_size,
 )
 
 
@@ -32,10 +32,10 @@ class Snapshot(NamedTuple):
 
     Attributes:
         own: `OWN_BLOCK`[1], or None.
-        quiet: bool[window], by column.
-        column: int64[n]
+        unchanged: bool[window], by place.
+        place: int64[n]
         replace: bool[n]
-        lasting: bool[n]
+        continued: bool[n]
         part: int64[n], below `parts`.
         parts: int64[n], 1 for a whole section.
         from_tick: int64[n]
@@ -51,10 +51,10 @@ class Snapshot(NamedTuple):
     cell: int
     deferred: int
     own: Rows | None
-    quiet: NDArray[np.bool_]
-    column: Ints
+    unchanged: NDArray[np.bool_]
+    place: Ints
     replace: NDArray[np.bool_]
-    lasting: NDArray[np.bool_]
+    continued: NDArray[np.bool_]
     part: Ints
     parts: Ints
     from_tick: Ints
@@ -102,7 +102,7 @@ class _Head(NamedTuple):
     sector_y: int
     cell: int
     deferred: int
-    quiet: Rows
+    unchanged: Rows
     own: Rows | None
 
 
@@ -121,8 +121,8 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
     """
     reader = _Reader(message)
     tick, section_count, sector_x, sector_y, cell, deferred, bits, own = _take_head(reader, rules)
-    quiet = np.unpackbits(bits.view(np.uint8), bitorder="little").view(np.bool_)
-    sections = _take_sections(reader, section_count, tick, quiet, rules)
+    unchanged = np.unpackbits(bits.view(np.uint8), bitorder="little").view(np.bool_)
+    sections = _take_sections(reader, section_count, tick, unchanged, rules)
     rows = sections.rows
     which = np.arange(section_count)
     reference_section = np.repeat(which, rows["references"])
@@ -139,10 +139,10 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
         cell=cell,
         deferred=deferred,
         own=own,
-        quiet=quiet[: rules.window_side**2],
-        column=rows["column"].astype(np.int64),
+        unchanged=unchanged[: rules.window_side**2],
+        place=rows["place"].astype(np.int64),
         replace=(rows["flags"] & REPLACE) != 0,
-        lasting=(rows["flags"] & LASTING) != 0,
+        continued=(rows["flags"] & CONTINUED) != 0,
         part=sections.part,
         parts=sections.parts,
         from_tick=sections.to_tick - rows["age"],
@@ -176,7 +176,7 @@ def _take_head(reader: _Reader, rules: Rules) -> _Head:
     )[0].item()
     if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= rules.cells_per_side**2:
         raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
-    bits = reader.take(_BYTE, quiet_size(rules))
+    bits = reader.take(_BYTE, unchanged_size(rules))
     own = _take_own(reader) if flags & OWN else None
     return _Head(tick, section_count, sector_x, sector_y, cell, deferred, bits, own)
 
@@ -192,11 +192,11 @@ def _take_own(reader: _Reader) -> Rows:
 
 
 def _take_sections(
-    reader: _Reader, count: int, tick: int, quiet: NDArray[np.bool_], rules: Rules
+    reader: _Reader, count: int, tick: int, unchanged: NDArray[np.bool_], rules: Rules
 ) -> _Sections:
     rows = reader.take(SECTION, count)
-    flags, column = rows["flags"], rows["column"].astype(np.int64)
-    partial, lasting = (flags & PARTIAL) != 0, (flags & LASTING) != 0
+    flags, place = rows["flags"], rows["place"].astype(np.int64)
+    partial, continued = (flags & PARTIAL) != 0, (flags & CONTINUED) != 0
     extents = reader.take(EXTENT, int(np.count_nonzero(partial)))
     part, parts = np.zeros(count, np.int64), np.ones(count, np.int64)
     to_tick = np.full(count, tick, dtype=np.int64)
@@ -204,11 +204,11 @@ def _take_sections(
     to_tick[partial] -= extents["to_age"]
     window = rules.window_side**2
     if (
-        quiet[window:].any()
-        or (column >= window).any()
-        or quiet[column].any()
-        or (flags > (REPLACE | PARTIAL | LASTING)).any()
-        or (lasting & ~partial).any()
+        unchanged[window:].any()
+        or (place >= window).any()
+        or unchanged[place].any()
+        or (flags > (REPLACE | PARTIAL | CONTINUED)).any()
+        or (continued & ~partial).any()
         or (part >= parts).any()
         or (to_tick < 0).any()
     ):

@@ -1,25 +1,27 @@
-"""State by cell: what changed since a receiver last heard, and the datagram that tells it.
+"""State by cell: what has changed since a receiver's last ack, and the datagram that says it.
 
-Theory of operation. Once per tick all records are sorted by (group, newest change first). What
-changed in a group since any tick is then a prefix of the group's records, the same for every
-receiver that had heard that much, and a datagram is cut from such prefixes. Three logs are kept so:
-references, attributes, and tombstones of who left.
+Theory of operation. Once per tick all records are sorted by group, and within a group by their last
+change, newest first. What has changed in a group since any tick is then a prefix of the group's
+records. It is the same prefix for every receiver that has acked the same tick, and datagrams are
+cut from such prefixes. There are three such logs: references, attributes, and tombstones of
+entities that have left.
 
-A **section** tells a receiver all that changed in one cell over `(from_tick, to_tick]`: references
-and attributes as they are at the header's tick, and who left. It applies to a receiver that has the
-cell up to `from_tick`; with REPLACE to any, which then forgets what was there and is not told.
-Changing cells is a tombstone marked MOVED in the old cell and counts as changed in the new one,
-attributes included. A section too long for one datagram comes in parts and counts when all of them
-are there; a LASTING one takes more than a tick, so its `to_tick` lies behind the header's.
+A **section** says all that has changed in one cell over `(from_tick, to_tick]`: references and
+attributes as they are at the header's tick, and tombstones. It applies to a receiver that has the
+cell up to `from_tick`. With REPLACE it applies to any receiver, which then forgets everything in
+the cell that the section does not name. An entity that changes its cell gets a tombstone with
+MOVED in the old cell; in the new cell its reference and its attributes count as changed. A section
+that is too long for one datagram comes in parts, and counts when all of them have arrived. The
+parts of a CONTINUED section are sent over several ticks, so its `to_tick` is before the header's.
 
-Cells of the window without a section in any of a tick's datagrams, and with nothing to tell, are
-**quiet**: the receiver has them complete up to the header's tick. Every datagram says which.
+A cell of the window that has no section in any datagram of a tick, and no news, is **unchanged**:
+the receiver has it complete up to the header's tick. Every datagram says which cells are.
 
-A cell's **column** is its place in the window: with `side` cells along an edge, it is `(cell_y mod
-side) * side + (cell_x mod side)` of the absolute cell. Wherever a window is, it has one cell for
-every column, and a cell keeps its column while the window moves.
+The **place** of a cell is its position in the window: with `side` cells along an edge, it is
+`(cell_y mod side) * side + (cell_x mod side)` of the absolute cell. Wherever a window is, it has
+one cell in every place, and a cell keeps its place while the window moves.
 
-    header | quiet, one bit per column | own block, with OWN | sections | extents, one for each
+    header | unchanged, one bit per place | own block, with OWN | sections | extents, one for each
     section with PARTIAL | references | attributes | tombstones, all in the order of the sections
 
 `snapshot` reads it.
@@ -34,7 +36,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.space.cells import square_by_column
+from sidereal.protocol.space.cells import square_by_place
 from sidereal.protocol.state.changelog import TICK_MAX, Ints, Rows, arranged, empty
 from sidereal.protocol.state.schema import Schema
 
@@ -75,7 +77,7 @@ OWN_BLOCK: Final = np.dtype(
 
 SECTION: Final = np.dtype(
     [
-        ("column", "u1"),
+        ("place", "u1"),
         ("flags", "u1"),
         ("age", "u1"),
         ("references", "u1"),
@@ -86,10 +88,10 @@ SECTION: Final = np.dtype(
 """`age` is `to_tick - from_tick`; without an extent `to_tick` is the header's tick."""
 
 REPLACE: Final = 1
-"""Flag of a section: forget of this cell what is not told here."""
+"""Flag of a section: forget everything in this cell that the section does not name."""
 PARTIAL: Final = 2
-"""Flag of a section: it is one part of several, named by an extent."""
-LASTING: Final = 4
+"""Flag of a section: it is one part of several; its extent says which."""
+CONTINUED: Final = 4
 """Flag of a partial section: its parts come over several ticks."""
 
 EXTENT: Final = np.dtype([("part", "<u2"), ("parts", "<u2"), ("to_age", "<u2")])
@@ -103,13 +105,13 @@ _PRUNE_TICKS: Final = 16
 """Ticks between two clearings of tombstones too old to be asked for."""
 
 
-def quiet_size(rules: Rules) -> int:
-    """Bytes of the quiet bits of a window."""
+def unchanged_size(rules: Rules) -> int:
+    """Bytes of the unchanged bits of a window."""
     return (rules.window_side**2 + 7) // 8
 
 
-def columns_around(centre_x: int, centre_y: int, rules: Rules) -> tuple[Ints, Ints]:
-    """Give the absolute cells of a window in the order of their columns.
+def places_around(centre_x: int, centre_y: int, rules: Rules) -> tuple[Ints, Ints]:
+    """Give the absolute cells of a window by place.
 
     Args:
         centre_x: absolute cell of the centre.
@@ -119,7 +121,7 @@ def columns_around(centre_x: int, centre_y: int, rules: Rules) -> tuple[Ints, In
     Returns:
         int64[window] and int64[window].
     """
-    return square_by_column(centre_x, centre_y, rules.view_radius_cells)
+    return square_by_place(centre_x, centre_y, rules.view_radius_cells)
 
 
 class Changes(NamedTuple):

@@ -1,4 +1,4 @@
-"""Sections cut into parts, and parts into datagrams, for all clients at once."""
+"""Cutting sections into parts, and parts into datagrams, for all clients at once."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The edge: everything that is done for clients in a tick, once for all of them.
+"""The edge: all that a tick does for clients, done once for all of them.
 
-`publish` takes what changed in the world, by cell; `send_snapshots` gives each client what is new
-in its window, `send_leases` who simulates it. What comes back are acks, which the link hands to the
-fan-out as they come.
+`publish` takes what has changed in the world, by cell. `send_snapshots` sends each client what is
+new in its window, and `send_leases` who simulates it. Acks come back through the client link, which
+hands them to the fan-out as they arrive.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Edge:
 
     def publish(self, present: Present, tick: int) -> None:
         """Note what changed in the world since the last tick, by cell, once for all clients."""
-        moved = self._world.tell(present)
+        moved = self._world.refresh(present)
         if len(moved.net_id):
             everyone = np.ones(len(moved.net_id), np.bool_)
             self.stream.note_left(tick, moved.net_id, moved.group, everyone)

@@ -1,18 +1,20 @@
-"""Snapshots for all clients: what each must be told this tick, cut into datagrams.
+"""Snapshots for all clients: what each of them is sent this tick, cut into datagrams.
 
-Theory of operation. For every client and cell it is known up to which tick the client has acked the
-cell; what must be told is what changed since. All pairs of client and cell are looked at together:
-those with news are sections (whole cells where a client begins, or is too far behind), sections are
-cut into datagrams, and their records gathered from the stream's sorted logs in a few array
-operations. Per datagram remain slices of shared buffers and one join (about 1 µs).
+Theory of operation. For every client and cell the server knows up to which tick the client has
+acked the cell. The client is sent what has changed since. All pairs of client and cell are handled
+together, in a few array operations: pairs with news become sections, sections are cut into
+datagrams, and their records are gathered from the sorted logs of the stream. A client that is new
+to a cell, or too far behind, is sent the whole cell. What remains per datagram is a few slices of
+shared buffers and one join (about 1 µs).
 
-A datagram's ack means: up to this tick the client has the cells that were quiet, and those whose
-only section was in it; and a cell told in parts, once all of its parts are acked. Nothing is resent
-blindly and nothing is ever assumed: what is not acked is told again, as it is by then.
+An ack of a datagram says up to its tick what the client has: every cell that was unchanged, every
+cell whose only section was in that datagram, and a cell that was sent in parts once all of its
+parts are acked. Nothing is resent blindly. What is not acked is sent again as it is by then.
 
-A client gets at most so many datagrams per tick. When that is not enough, cells go by how long they
-have waited, each ring away from the centre counting as some ticks less, so near cells come more
-often and none starves. Cells too large for one tick's parts become transfers.
+A client gets a limited number of datagrams per tick. When they are not enough, the cells that have
+waited longest come first. Each ring of cells around the centre counts as some ticks less of
+waiting, so near cells come more often, and no cell waits for ever. A cell that is too large for one
+tick becomes a transfer.
 """
 
 from __future__ import annotations
@@ -55,9 +57,9 @@ class FanoutStatistics:
     Attributes:
         datagrams: written.
         sections: written, parts counted one by one.
-        replaced: sections that told a cell whole.
+        replaced: sections that held a whole cell.
         deferred: sections put off for want of room.
-        transfers: cells told over several ticks.
+        transfers: cells sent over several ticks.
         late_acks: acks too old to count.
         ticks_in_flight: ticks of whose datagrams acks may still count, now.
     """
@@ -72,7 +74,7 @@ class FanoutStatistics:
 
 
 class Fanout:
-    """Everything the clients have acked, and what to tell them next."""
+    """Everything the clients have acked, and what to send them next."""
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Fanout:
         Args:
             schema: of the records.
             rules: for the window.
-            stream: of the world they are told about.
+            stream: of the world.
             clients_max: rows for clients; `join` takes numbers below it.
             limits: how much is sent at a time.
 
@@ -107,7 +109,7 @@ class Fanout:
         self._counts = dict.fromkeys(FanoutStatistics.__dataclass_fields__, 0)
 
     def join(self, client: int) -> None:
-        """Begin with a client that knows nothing; it is told once `move` has set its window."""
+        """Begin with a client that has nothing; snapshots begin once `move` has set its window."""
         self._windows.remove(client)
 
     def leave(self, client: int) -> None:
@@ -150,14 +152,14 @@ class Fanout:
             return iter(())
         found = map(own.get, clients.tolist())
         own_bytes = [b"" if block is None else block.tobytes() for block in found]
-        sections, quiet = self._find_news(clients)
+        sections, unchanged = self._find_news(clients)
         sections = self._layout.split(self._divert_transfers(clients, sections))
         due = self._due_parts(clients)
         sections, cut, deferred = self._fit(clients, sections, own_bytes, due)
         chosen = self._choose_parts(cut, due)
         row = np.concatenate([cut.row, np.array([row for row, _, _ in chosen], np.int64)])
-        self._record(clients, row, sections, cut, quiet, chosen)
-        heads = self._heads(clients, row, cut, quiet, deferred, own_bytes)
+        self._record(clients, row, sections, cut, unchanged, chosen)
+        heads = self._heads(clients, row, cut, unchanged, deferred, own_bytes)
         self._count(len(row), sections, deferred)
         return self._messages(clients[row], heads, own_bytes, sections, cut, chosen)
 
@@ -176,39 +178,39 @@ class Fanout:
         self._acks.clear()
         self._in_flight.expire(tick)
         for arrived in self._in_flight.take(tags):
-            self._windows.advance(arrived.clients, arrived.columns, arrived.tick)
-            for transfer, part in arrived.lasting:
+            self._windows.advance(arrived.clients, arrived.places, arrived.tick)
+            for transfer, part in arrived.transfer_parts:
                 transfer.acked(part)
                 if transfer.done and self._is_current(transfer):
                     self._finish(transfer)
         self._counts["late_acks"] = self._in_flight.late
 
     def _finish(self, transfer: Transfer) -> None:
-        key = transfer.client, transfer.column
+        key = transfer.client, transfer.place
         del self._transfers[key]
-        self._windows.lasting[key] = False
-        where = np.array([transfer.client]), np.array([transfer.column])
+        self._windows.in_transfer[key] = False
+        where = np.array([transfer.client]), np.array([transfer.place])
         self._windows.advance(*where, transfer.to_tick)
 
     def _is_current(self, transfer: Transfer) -> bool:
-        # A column that begins anew is no longer lasting.
-        key = transfer.client, transfer.column
-        return self._transfers.get(key) is transfer and bool(self._windows.lasting[key])
+        # A place that begins anew is no longer in transfer.
+        key = transfer.client, transfer.place
+        return self._transfers.get(key) is transfer and bool(self._windows.in_transfer[key])
 
     # -- what each client needs -----------------------------------------------------------------
 
     def _find_news(self, clients: Ints) -> tuple[Sections, _Bits]:
-        """Sections in one piece, and for each client which columns are quiet."""
+        """Sections in one piece, and for each client which places are unchanged."""
         windows, stream = self._windows, self._stream
         group, acked = windows.group[clients], windows.acked[clients]
         news = (stream.newest_of(group) > acked) | (acked < 0)
-        # Until a transfer is done the cell has news, so it is not quiet either.
-        row, column = np.nonzero(news & ~windows.lasting[clients])
-        since = acked[row, column]
+        # Until a transfer is done the cell has news, so it is not unchanged either.
+        row, place = np.nonzero(news & ~windows.in_transfer[clients])
+        since = acked[row, place]
         since[stream.tick - since > self._section_age_max] = -1
-        changes = stream.changes_since(group[row, column], since)
+        changes = stream.changes_since(group[row, place], since)
         one = np.ones(len(row), np.int64)
-        sections = self._layout.sections_of(row, column, since, one - 1, one, changes)
+        sections = self._layout.sections_of(row, place, since, one - 1, one, changes)
         return sections, ~news
 
     def _divert_transfers(self, clients: Ints, sections: Sections) -> Sections:
@@ -219,20 +221,20 @@ class Fanout:
             return sections
         # Only where a crowd comes into view: 0.2 ms for each client and crowded cell.
         for at in np.flatnonzero(large).tolist():
-            client, column = int(clients[sections.row[at]]), int(sections.column[at])
+            client, place = int(clients[sections.row[at]]), int(sections.place[at])
             spans = [int(array[at]) for array in sections.changes]
             pairs = zip(spans[::2], spans[1::2], strict=True)
-            self._transfers[client, column] = Transfer(
+            self._transfers[client, place] = Transfer(
                 client,
-                column,
-                int(self._windows.group[client, column]),
+                place,
+                int(self._windows.group[client, place]),
                 int(sections.since[at]),
                 self._stream,
                 Scope(*(slice(first, first + count) for first, count in pairs)),
                 self._layout.room,
                 self._limits.resend_ticks,
             )
-            self._windows.lasting[client, column] = True
+            self._windows.in_transfer[client, place] = True
         self._counts["transfers"] += int(large.sum())
         return sections.take(~large)
 
@@ -247,7 +249,7 @@ class Fanout:
                 due.setdefault(row, []).extend((transfer, part) for part in transfer.due(tick))
                 continue
             if current:
-                self._windows.lasting[key] = False
+                self._windows.in_transfer[key] = False
             del self._transfers[key]
         return due
 
@@ -276,20 +278,20 @@ class Fanout:
             deferred += np.bincount(sections.row[sections.is_last], minlength=count)
             sections = sections.take(ranges(cut.first, cut.end - cut.first))
             deferred -= np.bincount(sections.row[sections.is_last], minlength=count)
-            place = offsets(cut.end - cut.first)
-            cut = cut._replace(first=place[:-1], end=place[1:])
-        told = sections.is_last
-        client, column = clients[sections.row[told]], sections.column[told]
-        self._windows.sent[client, column] = self._stream.tick
+            bounds = offsets(cut.end - cut.first)
+            cut = cut._replace(first=bounds[:-1], end=bounds[1:])
+        last = sections.is_last
+        client, place = clients[sections.row[last]], sections.place[last]
+        self._windows.sent[client, place] = self._stream.tick
         return sections, cut, deferred
 
     def _by_urgency(self, clients: Ints, sections: Sections, rows: Ints) -> Ints:
         """Order in which some rows' sections are sent; the others stay where they are."""
         score = np.zeros(len(sections.row), np.int64)
         at = np.flatnonzero(np.isin(sections.row, rows))
-        client, column = clients[sections.row[at]], sections.column[at]
-        waiting_from = self._windows.sent[client, column]
-        score[at] = waiting_from + self._limits.ring_ticks * self._windows.ring(client, column)
+        client, place = clients[sections.row[at]], sections.place[at]
+        waiting_from = self._windows.sent[client, place]
+        score[at] = waiting_from + self._limits.ring_ticks * self._windows.ring(client, place)
         return np.lexsort((score, sections.row))
 
     def _choose_parts(self, cut: Cut, due: _Due) -> list[tuple[int, Transfer, int]]:
@@ -307,14 +309,14 @@ class Fanout:
         row: Ints,
         sections: Sections,
         cut: Cut,
-        quiet: _Bits,
+        unchanged: _Bits,
         chosen: list[tuple[int, Transfer, int]],
     ) -> None:
         """Keep what every datagram holds, for its ack."""
         datagram = np.repeat(np.arange(len(cut.row)), cut.end - cut.first)
-        complete = quiet[row]
+        complete = unchanged[row]
         alone = sections.parts == 1
-        complete[datagram[alone], sections.column[alone]] = True
+        complete[datagram[alone], sections.place[alone]] = True
         partial = np.flatnonzero(~alone)
         of_section = np.cumsum(sections.part[partial] == 0) - 1
         begins = partial[sections.part[partial] == 0]
@@ -325,7 +327,7 @@ class Fanout:
             of_section,
             sections.parts[begins],
             clients[sections.row[begins]],
-            sections.column[begins],
+            sections.place[begins],
             {len(cut.row) + at: (transfer, part) for at, (_, transfer, part) in enumerate(chosen)},
         )
         self._in_flight.record(self._stream.tick, sent)
@@ -335,7 +337,7 @@ class Fanout:
         clients: Ints,
         row: Ints,
         cut: Cut,
-        quiet: _Bits,
+        unchanged: _Bits,
         deferred: Ints,
         own_bytes: list[bytes],
     ) -> bytes:
@@ -352,7 +354,7 @@ class Fanout:
         heads["sector_x"], heads["sector_y"] = x // side, y // side
         heads["cell"] = y % side * side + x % side
         heads["deferred"] = deferred[row]
-        heads["quiet"] = np.packbits(quiet, axis=1, bitorder="little")[row]
+        heads["unchanged"] = np.packbits(unchanged, axis=1, bitorder="little")[row]
         return heads.tobytes()
 
     def _count(self, datagrams: int, sections: Sections, deferred: Ints) -> None:

@@ -1,6 +1,7 @@
-"""What every datagram held, kept until its ack comes or is too old to count.
+"""What every datagram in flight holds, kept until its ack comes or comes too late to count.
 
-One record per tick for all clients, as matrices: an ack is a tag, a tag names a row of its tick's.
+There is one record per tick, for all clients, as matrices. Every datagram has a tag; the tag of an
+ack names the tick's record and the datagram in it.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ class Arrived(NamedTuple):
     Attributes:
         tick: up to which the cells are known.
         clients: int64[n], rows of clients.
-        columns: int64[n], the cell that each of them knows; pairs may repeat.
-        lasting: parts of transfers that arrived.
+        places: int64[n], the cell that each of them knows; pairs may repeat.
+        transfer_parts: parts of transfers that arrived.
     """
 
     tick: int
     clients: Ints
-    columns: Ints
-    lasting: list[tuple[Transfer, int]]
+    places: Ints
+    transfer_parts: list[tuple[Transfer, int]]
 
 
 class Sent:
@@ -42,13 +43,13 @@ class Sent:
 
     Attributes:
         client: int64[datagrams]
-        complete: bool[datagrams, window], cells that are told as soon as this datagram arrives.
+        complete: bool[datagrams, window], cells that the client has once this datagram is acked.
         part_datagram: int64[n], which datagram each part of a section is in.
         part_section: int64[n], and of which section it is a part.
-        section_client: int64[sections] told in parts, whether or not all of them are sent.
-        section_column: int64[sections]
+        section_client: int64[sections] in parts, whether or not all of the parts are sent.
+        section_place: int64[sections]
         missing: int64[sections], parts not acked; one that was not sent never will be.
-        lasting: parts of transfers by datagram.
+        transfer_parts: parts of transfers by datagram.
     """
 
     def __init__(
@@ -59,17 +60,17 @@ class Sent:
         part_section: Ints,
         section_parts: Ints,
         section_client: Ints,
-        section_column: Ints,
-        lasting: dict[int, tuple[Transfer, int]],
+        section_place: Ints,
+        transfer_parts: dict[int, tuple[Transfer, int]],
     ) -> None:
         self.client = client
         self.complete = complete
         self.part_datagram = part_datagram
         self.part_section = part_section
         self.section_client = section_client
-        self.section_column = section_column
+        self.section_place = section_place
         self.missing = section_parts.copy()
-        self.lasting = lasting
+        self.transfer_parts = transfer_parts
         self._arrived: NDArray[np.bool_] = np.zeros(len(client), np.bool_)
 
     def take(self, tick: int, datagrams: Ints) -> Arrived:
@@ -77,21 +78,20 @@ class Sent:
         datagrams = datagrams[(datagrams < len(self.client))]
         datagrams = np.unique(datagrams[~self._arrived[datagrams]])
         self._arrived[datagrams] = True
-        row, columns = np.nonzero(self.complete[datagrams])
+        row, places = np.nonzero(self.complete[datagrams])
         clients = self.client[datagrams[row]]
         if len(self.part_datagram):
             fresh = np.zeros(len(self.client), np.bool_)
             fresh[datagrams] = True
             sections = self.part_section[fresh[self.part_datagram]]
             self.missing -= np.bincount(sections, minlength=len(self.missing))
-            told = np.unique(sections)
-            told = told[self.missing[told] == 0]
-            clients = np.concatenate([clients, self.section_client[told]])
-            columns = np.concatenate([columns, self.section_column[told]])
-        lasting = []
-        if self.lasting:
-            lasting = [self.lasting[at] for at in datagrams.tolist() if at in self.lasting]
-        return Arrived(tick, clients, columns, lasting)
+            arrived = np.unique(sections)
+            arrived = arrived[self.missing[arrived] == 0]
+            clients = np.concatenate([clients, self.section_client[arrived]])
+            places = np.concatenate([places, self.section_place[arrived]])
+        held = self.transfer_parts
+        parts = [held[at] for at in datagrams.tolist() if at in held] if held else []
+        return Arrived(tick, clients, places, parts)
 
 
 class InFlight:

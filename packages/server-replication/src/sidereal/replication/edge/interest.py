@@ -1,8 +1,8 @@
-"""What each client is told about: the window of cells around its centre.
+"""Interest: which window of cells each client is sent.
 
-The centre is the cell of the client's ship, or for an observer the cell it looks at. It follows
-only when the centre has left its cell by `CENTRE_MARGIN`, so that a ship that flies along a border
-does not make the window flicker.
+The centre of the window is the cell of the client's ship. For an observer it is the cell that the
+observer looks at. The window moves only when that point has left the centre cell by
+`CENTRE_MARGIN`, so a ship that flies along a border does not make the window flicker.
 """
 
 from __future__ import annotations

@@ -1,15 +1,18 @@
-"""Which leases every client is shown, and which of them it has.
+"""Which leases every client is sent, and which of them it has acked.
 
-Theory of operation. A client is shown who simulates the sectors of a square around its window. The
-square is larger than the window, so that people see borders before they reach them, and its size
-does not depend on the world's. For every client and sector of the square there is the tick since
-which the present holder is true (of a sector that has come into the square, the tick when it did),
-and for every client the newest tick of a message that it has acked. A message holds all sectors of
-which the tick is newer than that. So with what was acked before, any one message is complete as of
-its tick: what is lost is made good by the next one, and one that is overtaken may be dropped.
+Theory of operation. A client is sent who simulates the sectors of a square around its window. The
+square is larger than the window, so that people see borders before they reach them. Its size does
+not depend on the size of the world.
 
-A client that has acked everything costs nothing. One that has not is sent a message every
-`leases_every_ticks`, which bounds both what changes without end and what is sent again.
+For every client and sector of the square there is a tick of change: when the present holder became
+the holder, or when the sector came into the square, whichever is later. For every client there is
+the newest tick of a message that it has acked. A message holds all sectors whose tick of change is
+above that. So any one message is complete as of its tick, together with what was acked before. A
+lost message is made good by the next one, and one that arrives late may be dropped.
+
+A client that has acked everything costs nothing. Any other client is sent a message every
+`leases_every_ticks`. This bounds both the cost of changes that never end and the cost of sending
+again.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from sidereal.protocol.limits import LEASE_RADIUS_MAX
 from sidereal.protocol.message.codec import HOLDER_ROW
 from sidereal.protocol.message.player import Leases
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.space.cells import square_by_column
+from sidereal.protocol.space.cells import square_by_place
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
 from sidereal.protocol.state.changelog import Ints
@@ -83,10 +86,10 @@ class LeaseViews:
     def move(self, client: int, tick: int, cell_x: int, cell_y: int) -> None:
         """Put the middle of a client's square into the sector of an absolute cell."""
         x, y = cell_x // self._cells_per_side, cell_y // self._cells_per_side
-        new = square_by_column(x, y, self._radius)
+        new = square_by_place(x, y, self._radius)
         if self._active[client]:
             before = int(self._middle_x[client]), int(self._middle_y[client])
-            old = square_by_column(*before, self._radius)
+            old = square_by_place(*before, self._radius)
             entered = (new[0] != old[0]) | (new[1] != old[1])
         else:
             entered = np.ones(len(new[0]), np.bool_)
@@ -117,8 +120,8 @@ class LeaseViews:
             off_x = np.abs(self._middle_x[clients, None] - x)
             off_y = np.abs(self._middle_y[clients, None] - y)
             row, which = np.nonzero(np.maximum(off_x, off_y) <= self._radius)
-            column = y[which] % side * side + x[which] % side
-            self._changed[clients[row], column] = at
+            place = y[which] % side * side + x[which] % side
+            self._changed[clients[row], place] = at
             self._newest[clients[row]] = at
 
     def acked(self, client: int, tags: list[int]) -> None:
@@ -136,7 +139,7 @@ class LeaseViews:
 
     def _write(self, client: int, tick: int, table: LeaseTable) -> Shown:
         x, y = int(self._middle_x[client]), int(self._middle_y[client])
-        sector_x, sector_y = square_by_column(x, y, self._radius)
+        sector_x, sector_y = square_by_place(x, y, self._radius)
         news = self._changed[client] > self._acked[client]
         for axis in (sector_x, sector_y):
             news &= (axis >= SECTOR_MIN) & (axis <= SECTOR_MAX)

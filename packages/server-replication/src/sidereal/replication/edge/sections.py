@@ -23,7 +23,7 @@ from sidereal.protocol.state.stream import (
     TOMBSTONE,
     CellStream,
     Changes,
-    quiet_size,
+    unchanged_size,
 )
 from sidereal.replication.edge.cutting import Cut, offsets, ranges, split_evenly
 
@@ -33,16 +33,16 @@ class Sections(NamedTuple):
 
     Attributes:
         row: int64[n], index into the clients at hand, ascending.
-        column: int64[n], of the cell.
+        place: int64[n], of the cell.
         since: int64[n], -1 for a whole cell.
         part: int64[n], below `parts`.
         parts: int64[n], 1 where the section is in one piece.
         size: int64[n], bytes.
-        changes: which rows of the stream's logs it tells.
+        changes: which rows of the stream's logs it holds.
     """
 
     row: Ints
-    column: Ints
+    place: Ints
     since: Ints
     part: Ints
     parts: Ints
@@ -56,16 +56,16 @@ class Sections(NamedTuple):
 
     def take(self, at: NDArray[Any]) -> Sections:
         """Some of them, or in another order."""
-        row, column, since, part, parts, size = (array[at] for array in self[:6])
+        row, place, since, part, parts, size = (array[at] for array in self[:6])
         changes = Changes(*(array[at] for array in self.changes))
-        return Sections(row, column, since, part, parts, size, changes)
+        return Sections(row, place, since, part, parts, size, changes)
 
 
 class Layout:
     """Where bytes go in a datagram of one schema and window.
 
     Attributes:
-        head: header and quiet bits.
+        head: header and unchanged bits.
         room: bytes left for the own block and sections.
         part_room: bytes of rows in a part that surely fits a datagram with an own block.
     """
@@ -76,7 +76,7 @@ class Layout:
         Raises:
             ConfigError: a record is too long for a datagram, or too short to count in a byte.
         """
-        head: list[Any] = [*HEADER.descr, ("quiet", "u1", (quiet_size(rules),))]
+        head: list[Any] = [*HEADER.descr, ("unchanged", "u1", (unchanged_size(rules),))]
         self.head: np.dtype[Any] = np.dtype(head)
         self.room = SNAPSHOT_SIZE_MAX - self.head.itemsize
         self._reference_size = schema.wire_record.itemsize
@@ -89,14 +89,14 @@ class Layout:
             raise ConfigError(f"records of {sizes} bytes cannot be sent in snapshots")
 
     def sections_of(
-        self, row: Ints, column: Ints, since: Ints, part: Ints, parts: Ints, changes: Changes
+        self, row: Ints, place: Ints, since: Ints, part: Ints, parts: Ints, changes: Changes
     ) -> Sections:
         """Put sections together with their sizes."""
         size = SECTION.itemsize + np.where(parts > 1, EXTENT.itemsize, 0)
         size += changes.references * self._reference_size
         size += changes.attributes * self._attribute_size
         size += changes.tombstones * TOMBSTONE.itemsize
-        return Sections(row, column, since, part, parts, size, changes)
+        return Sections(row, place, since, part, parts, size, changes)
 
     def parts_of(self, sections: Sections) -> Ints:
         """In how many parts sections in one piece have to be split, int64[n]."""
@@ -116,9 +116,7 @@ class Layout:
             begin, rows = split_evenly(count, parent, part, total)
             columns += [first[parent] + begin, rows]
         whole = sections.take(parent)
-        return self.sections_of(
-            whole.row, whole.column, whole.since, part, total, Changes(*columns)
-        )
+        return self.sections_of(whole.row, whole.place, whole.since, part, total, Changes(*columns))
 
     def bodies(
         self, stream: CellStream, sections: Sections, cut: Cut
@@ -133,7 +131,7 @@ class Layout:
         partial, whole = sections.parts > 1, sections.since < 0
         changes = sections.changes
         heads = np.zeros(len(sections.row), SECTION)
-        heads["column"] = sections.column
+        heads["place"] = sections.place
         heads["flags"] = np.where(whole, REPLACE, 0) | np.where(partial, PARTIAL, 0)
         heads["age"] = np.where(whole, 0, stream.tick - sections.since)
         heads["references"] = changes.references
@@ -148,9 +146,9 @@ class Layout:
             (_gather(stream.attributes, changes[2:4]), changes.attributes),
             (_gather(stream.tombstones, changes[4:6]), changes.tombstones),
         ]
-        # In most ticks at least one kind of row has nothing for anybody: it is left out.
-        told = [_slices(rows, count, cut) for rows, count in pieces if len(rows)]
-        return zip(*told, strict=True) if told else iter([()] * len(cut.row))
+        # In most ticks at least one of these is empty for every client: it is left out.
+        filled = [_slices(rows, count, cut) for rows, count in pieces if len(rows)]
+        return zip(*filled, strict=True) if filled else iter([()] * len(cut.row))
 
 
 def _gather(rows: Rows, spans: tuple[Ints, ...]) -> Rows:
@@ -160,6 +158,6 @@ def _gather(rows: Rows, spans: tuple[Ints, ...]) -> Rows:
 def _slices(rows: Rows, count: Ints, cut: Cut) -> list[bytes]:
     """The rows of each datagram as bytes, given how many each section has."""
     packed, size = rows.tobytes(), rows.dtype.itemsize
-    place = offsets(count) * size
-    begin, end = place[cut.first].tolist(), place[cut.end].tolist()
+    bounds = offsets(count) * size
+    begin, end = bounds[cut.first].tolist(), bounds[cut.end].tolist()
     return [packed[a:b] for a, b in zip(begin, end, strict=True)]

@@ -1,9 +1,9 @@
-"""A cell that is too much for one tick, told in parts over several.
+"""A transfer: a cell that is too large for one tick, sent in parts over several ticks.
 
-What is told is fixed when the transfer begins: whoever changed by `to_tick`. Each part names some
-of them and is sent again until acked, with their state as it is by then; whoever has left the cell
-in the meantime is told as left. What changes after `to_tick` is the next section's business. So
-every part that gets through counts, however many there are and however lossy the link is.
+The content is fixed when the transfer begins: everybody who has changed by `to_tick`. Each part
+names some of them and is sent again until it is acked, with their state as it is by then. Whoever
+has left the cell in the meantime is sent as a tombstone. Changes after `to_tick` belong to the next
+section. So every part that arrives counts, however many there are and however many are lost.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.state.changelog import Ints, Rows
 from sidereal.protocol.state.stream import (
+    CONTINUED,
     EXTENT,
-    LASTING,
     PARTIAL,
     REPLACE,
     SECTION,
@@ -26,7 +26,7 @@ from sidereal.replication.limits import LIMITS
 
 
 class Scope(NamedTuple):
-    """What a transfer tells, as rows of the stream's logs when it begins."""
+    """What a transfer sends, as rows of the stream's logs when it begins."""
 
     references: slice
     attributes: slice
@@ -44,7 +44,7 @@ class Transfer:
 
     Attributes:
         client: row.
-        column: of the cell.
+        place: of the cell.
         group: of the cell.
         since: tick up to which the client had it, -1 for nothing.
         to_tick: tick up to which it will.
@@ -53,7 +53,7 @@ class Transfer:
     def __init__(
         self,
         client: int,
-        column: int,
+        place: int,
         group: int,
         since: int,
         stream: CellStream,
@@ -61,11 +61,11 @@ class Transfer:
         room: int,
         resend_ticks: int = LIMITS.edge.resend_ticks,
     ) -> None:
-        """Share out what is to be told.
+        """Share out what is to be sent.
 
         Args:
             client: row.
-            column: of the cell.
+            place: of the cell.
             group: of the cell.
             since: tick up to which the client has it, -1 for nothing.
             stream: just published.
@@ -73,7 +73,7 @@ class Transfer:
             room: bytes of a datagram for section, extent and rows.
             resend_ticks: a part is sent again when no ack has come for so long.
         """
-        self.client, self.column, self.group = client, column, group
+        self.client, self.place, self.group = client, place, group
         self.since, self.to_tick = since, stream.tick
         self._parts = _share_out(stream, scope, room - SECTION.itemsize - EXTENT.itemsize)
         self._sent: Ints = np.full(len(self._parts), -resend_ticks, np.int64)
@@ -108,8 +108,8 @@ class Transfer:
             tombstones.append(stream.tombstones_of(self.group, left))
         gone = np.concatenate(tombstones)
         section = np.zeros((), SECTION)
-        section["column"] = self.column
-        section["flags"] = PARTIAL | LASTING | (REPLACE if self.since < 0 else 0)
+        section["place"] = self.place
+        section["flags"] = PARTIAL | CONTINUED | (REPLACE if self.since < 0 else 0)
         section["age"] = 0 if self.since < 0 else self.to_tick - self.since
         section["references"], section["attributes"] = len(reference), len(attribute)
         section["gone"] = len(gone)
@@ -130,7 +130,7 @@ class Transfer:
 def _find(
     sorted_ids: NDArray[np.uint32], wanted: NDArray[np.uint32]
 ) -> tuple[Ints, NDArray[np.bool_]]:
-    """Places of those that are there, and who is there."""
+    """Where those are that are there, and which are there."""
     if not len(sorted_ids):
         return np.zeros(0, np.int64), np.zeros(len(wanted), np.bool_)
     at = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)

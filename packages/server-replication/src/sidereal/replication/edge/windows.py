@@ -1,9 +1,9 @@
-"""Which cells every client is told about, and how far each has got: matrices, client by column.
+"""The window of every client and how far the client has acked it: matrices, client by place.
 
-A cell has the same column as long as it is in a client's window (see `protocol.state.stream`), so a
-window that moves touches only the columns it enters. Whatever begins anew in a column (the client,
-the cell, the group behind the cell) has an entry tick, and acks of what was sent before it say
-nothing about it.
+A cell keeps its place as long as it is in a client's window (see `protocol.state.stream`), so a
+window that moves changes only the places of the cells that enter it. A place begins anew with a new
+client, a new cell or a new group of the cell. Its entry tick says when; acks of what was sent
+before that do not count.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import window_offsets
 from sidereal.protocol.space.sectors import SectorTable, unpack_sector
 from sidereal.protocol.state.changelog import Ints
-from sidereal.protocol.state.stream import columns_around
+from sidereal.protocol.state.stream import places_around
 from sidereal.replication.limits import LIMITS
 
 UNKNOWN = -1
@@ -28,12 +28,12 @@ class Windows:
     Attributes:
         active: bool[clients], whether there is such a client and its window is set.
         centre_x: int64[clients], absolute cell of the centre; likewise `centre_y`.
-        cell_x: int64[clients, window], absolute cell of each column; likewise `cell_y`.
+        cell_x: int64[clients, window], absolute cell of each place; likewise `cell_y`.
         group: int32[clients, window], -1 where the sector is not active.
-        entered: int64[clients, window], the first tick whose snapshot told of the cell.
+        entered: int64[clients, window], the first tick whose snapshot covers the cell.
         acked: int64[clients, window], tick up to which the client has the cell.
         sent: int64[clients, window], tick of the last snapshot that had a section of it.
-        lasting: bool[clients, window], whether a transfer of it is under way.
+        in_transfer: bool[clients, window], whether a transfer of it is under way.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Windows:
         self.entered: Ints = np.zeros(shape, np.int64)
         self.acked: Ints = np.full(shape, UNKNOWN, np.int64)
         self.sent: Ints = np.full(shape, UNKNOWN, np.int64)
-        self.lasting: NDArray[np.bool_] = np.zeros(shape, np.bool_)
+        self.in_transfer: NDArray[np.bool_] = np.zeros(shape, np.bool_)
         self._unresolved: set[int] = set()
         self._version = 0
 
@@ -62,7 +62,7 @@ class Windows:
     def remove(self, client: int) -> None:
         """Forget a client."""
         self.active[client] = False
-        self.lasting[client] = False
+        self.in_transfer[client] = False
         self._unresolved.discard(client)
 
     def move(self, client: int, tick: int, centre_x: int, centre_y: int) -> None:
@@ -70,20 +70,20 @@ class Windows:
 
         Args:
             client: row.
-            tick: of the first snapshot that tells of what the window enters.
+            tick: of the first snapshot of the cells that the window enters.
             centre_x: absolute cell.
             centre_y: likewise.
         """
-        cell_x, cell_y = columns_around(centre_x, centre_y, self.rules)
+        cell_x, cell_y = places_around(centre_x, centre_y, self.rules)
         entered = (self.cell_x[client] != cell_x) | (self.cell_y[client] != cell_y)
         if not self.active[client]:
             entered[:] = True
             self.active[client] = True
         self.centre_x[client], self.centre_y[client] = centre_x, centre_y
         self.cell_x[client], self.cell_y[client] = cell_x, cell_y
-        columns = np.flatnonzero(entered)
-        self.group[client, columns] = -1
-        self._begin(np.full(len(columns), client), columns, tick)
+        places = np.flatnonzero(entered)
+        self.group[client, places] = -1
+        self._begin(np.full(len(places), client), places, tick)
         self._unresolved.add(client)
 
     def resolve(self, table: SectorTable, tick: int) -> None:
@@ -91,7 +91,7 @@ class Windows:
 
         Args:
             table: the active sectors.
-            tick: of the first snapshot that tells of cells whose group is another now.
+            tick: of the first snapshot of cells whose group has changed.
         """
         affected = np.zeros(len(self.active), np.bool_)
         affected[list(self._unresolved)] = True
@@ -102,26 +102,26 @@ class Windows:
         if not len(clients):
             return
         group = self._groups_of(clients, table)
-        changed, columns = np.nonzero(group != self.group[clients])
+        changed, places = np.nonzero(group != self.group[clients])
         self.group[clients] = group
-        self._begin(clients[changed], columns, tick)
+        self._begin(clients[changed], places, tick)
 
-    def ring(self, clients: Ints, columns: Ints) -> Ints:
+    def ring(self, clients: Ints, places: Ints) -> Ints:
         """Distance of cells from the centres of their windows, in cells.
 
         Args:
             clients: int64[n], rows.
-            columns: int64[n]
+            places: int64[n]
         """
-        off_x = np.abs(self.cell_x[clients, columns] - self.centre_x[clients])
-        off_y = np.abs(self.cell_y[clients, columns] - self.centre_y[clients])
+        off_x = np.abs(self.cell_x[clients, places] - self.centre_x[clients])
+        off_y = np.abs(self.cell_y[clients, places] - self.centre_y[clients])
         return np.asarray(np.maximum(off_x, off_y), dtype=np.int64)
 
-    def advance(self, clients: Ints, columns: Ints, tick: int) -> None:
+    def advance(self, clients: Ints, places: Ints, tick: int) -> None:
         """Note acks: these clients have these cells up to a tick, unless they began later."""
-        same = self.entered[clients, columns] <= tick
-        clients, columns = clients[same], columns[same]
-        self.acked[clients, columns] = np.maximum(self.acked[clients, columns], tick)
+        same = self.entered[clients, places] <= tick
+        clients, places = clients[same], places[same]
+        self.acked[clients, places] = np.maximum(self.acked[clients, places], tick)
 
     def _see(self, sectors: Ints | None) -> NDArray[np.bool_]:
         """Tell which clients' windows have cells of any of these sectors, None for all there are.
@@ -147,11 +147,11 @@ class Windows:
             seeing[clients] |= inside.any(axis=1)
         return seeing
 
-    def _begin(self, clients: Ints, columns: Ints, tick: int) -> None:
-        self.entered[clients, columns] = tick
-        self.acked[clients, columns] = UNKNOWN
-        self.sent[clients, columns] = UNKNOWN
-        self.lasting[clients, columns] = False
+    def _begin(self, clients: Ints, places: Ints, tick: int) -> None:
+        self.entered[clients, places] = tick
+        self.acked[clients, places] = UNKNOWN
+        self.sent[clients, places] = UNKNOWN
+        self.in_transfer[clients, places] = False
 
     def _groups_of(self, clients: Ints, table: SectorTable) -> NDArray[np.int32]:
         rules, radius, side = self.rules, self.rules.view_radius_cells, self.rules.window_side
@@ -160,7 +160,7 @@ class Windows:
         number = y % cells * cells + x % cells
         groups = table.window_groups(x // cells, y // cells, number, radius)
         offset_x, offset_y = window_offsets(radius).T
-        column = (y[:, None] + offset_y) % side * side + (x[:, None] + offset_x) % side
-        by_column = np.empty_like(groups)
-        np.put_along_axis(by_column, column, groups, axis=1)
-        return by_column
+        place = (y[:, None] + offset_y) % side * side + (x[:, None] + offset_x) % side
+        by_place = np.empty_like(groups)
+        np.put_along_axis(by_place, place, groups, axis=1)
+        return by_place
