@@ -19,8 +19,8 @@ import trio_asyncio
 from sidereal.protocol.errors import UnavailableError
 from sidereal.replication.keeping.postgres import installation, launch
 from sidereal.replication.keeping.postgres.installation import (
-    Account,
-    choose_account,
+    SystemUser,
+    choose_user,
     find_programs,
 )
 from sidereal.replication.keeping.postgres.postmaster import (
@@ -252,7 +252,7 @@ async def test_root_runs_it_as_another_account_in_a_private_directory(
 def test_programs_in_a_private_directory_are_published_not_opened(
     private_directory: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    account = choose_account(private_directory / "none")
+    user = choose_user(private_directory / "none")
     programs = find_programs()
     site = private_directory / "site-packages"
     (site / installation.PACKAGE).mkdir(parents=True)
@@ -265,15 +265,15 @@ def test_programs_in_a_private_directory_are_published_not_opened(
     with tempfile.TemporaryDirectory(prefix="sidereal-test-") as name:
         public = Path(name)
         public.chmod(0o755)
-        found = installation.reachable_programs(copied, account, [name])
+        found = installation.reachable_programs(copied, user, [name])
         assert found.is_relative_to(public)
-        run_as(account, [str(found / "postgres"), "--version"])
-        run_as(account, [str(found / "initdb"), "--version"])
-        again = installation.reachable_programs(copied, account, [name])
+        run_as(user, [str(found / "postgres"), "--version"])
+        run_as(user, [str(found / "initdb"), "--version"])
+        again = installation.reachable_programs(copied, user, [name])
         assert again == found
         (found / "initdb").unlink()
-        assert installation.reachable_programs(copied, account, [name]) == found
-        run_as(account, [str(found / "initdb"), "--version"])
+        assert installation.reachable_programs(copied, user, [name]) == found
+        run_as(user, [str(found / "initdb"), "--version"])
         assert len(list(public.iterdir())) == 1, "nothing half-made is left"
 
     assert modes == {path: path.stat().st_mode for path in private_directory.rglob("*")}
@@ -286,18 +286,18 @@ def test_no_place_for_the_programs_is_told_in_words(private_directory: Path) -> 
     programs.mkdir(parents=True)
     for name in ("postgres", "initdb"):
         (programs / name).touch(mode=0o700)
-    account = Account("postgres", 1, 1, switch=True)
-    with pytest.raises(UnavailableError, match=r"account postgres can't reach .*--database"):
-        installation.reachable_programs(programs, account, [str(private_directory)])
+    user = SystemUser("postgres", 1, 1, switch=True)
+    with pytest.raises(UnavailableError, match=r"user postgres can't reach .*--database"):
+        installation.reachable_programs(programs, user, [str(private_directory)])
 
 
-def run_as(account: Account, command: list[str]) -> None:
+def run_as(user: SystemUser, command: list[str]) -> None:
     subprocess.run(
         command,
         check=True,
         stdout=subprocess.DEVNULL,
-        user=account.uid,
-        group=account.gid,
+        user=user.uid,
+        group=user.gid,
         extra_groups=[],
         cwd="/",
     )
@@ -331,8 +331,8 @@ async def test_what_is_in_the_way_is_named(name: str, kind: str, tmp_path: Path)
 async def test_a_directory_without_a_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     if os.geteuid() == 0:
-        account = choose_account(tmp_path / "nowhere")
-        os.chown(tmp_path / "postgres", account.uid, account.gid)
+        user = choose_user(tmp_path / "nowhere")
+        os.chown(tmp_path / "postgres", user.uid, user.gid)
     with pytest.raises(UnavailableError, match="postgres holds no database"):
         async with open_postgres(Embedded(tmp_path)):
             pass

@@ -14,13 +14,13 @@ import pytest
 
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.ids import Address
-from sidereal.replication.keeping.postgres.installation import Account
+from sidereal.replication.keeping.postgres.installation import SystemUser
 from sidereal.tools import doctor
 from sidereal.tools.commands.doctor import doctor as command
 from sidereal.tools.commands.doctor import row, verdict
 from sidereal.tools.doctor import Finding, State
 
-OURSELVES = Account("us", os.geteuid(), os.getegid(), switch=False)
+OURSELVES = SystemUser("us", os.geteuid(), os.getegid(), switch=False)
 
 
 class Screen(io.StringIO):
@@ -76,13 +76,13 @@ def test_postgres_that_does_not_start_fails_with_its_own_words(tmp_path: Path) -
     assert "--database URL" in finding.remedy
 
 
-def test_no_account_for_postgres_fails_with_the_remedy(tmp_path: Path) -> None:
-    def choose(_: Path) -> Account:
-        raise UnavailableError("there is no account: start Sidereal as an ordinary user")
+def test_no_user_for_postgres_fails_with_the_remedy(tmp_path: Path) -> None:
+    def choose(_: Path) -> SystemUser:
+        raise UnavailableError("there is no user: start Sidereal as an ordinary user")
 
     finding = doctor.check_postgres(tmp_path, lambda: tmp_path, choose)
     assert finding.state is State.FAIL
-    assert finding.detail == "there is no account"
+    assert finding.detail == "there is no user"
     assert finding.remedy == "start Sidereal as an ordinary user"
 
 

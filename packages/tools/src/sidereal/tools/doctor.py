@@ -28,8 +28,8 @@ from sidereal.protocol.runtime.config import format_endpoint
 from sidereal.replication.keeping.postgres.directory import check_files
 from sidereal.replication.keeping.postgres.installation import (
     REMEDY,
-    Account,
-    choose_account,
+    SystemUser,
+    choose_user,
     find_programs,
     reachable_programs,
 )
@@ -125,23 +125,23 @@ def check_uv(path: str | None) -> Finding:
 def check_postgres(
     data: Path,
     find: Callable[[], Path] = find_programs,
-    choose: Callable[[Path], Account] = choose_account,
+    choose: Callable[[Path], SystemUser] = choose_user,
 ) -> Finding:
-    """Are PostgreSQL's programs here, and an account that may run them?
+    """Are PostgreSQL's programs here, and a user that may run them?
 
     Args:
         data: the database directory, which need not exist.
         find: finds the programs.
-        choose: finds the account.
+        choose: finds the user.
     """
     try:
-        account = choose(data)
-        programs = reachable_programs(find(), account)
+        user = choose(data)
+        programs = reachable_programs(find(), user)
     except (UnavailableError, OSError) as error:
         text, _, remedy = str(error).rpartition(": ")
         return Finding("PostgreSQL", State.FAIL, text or remedy, remedy if text else REMEDY)
     switch: dict[str, Any] = (
-        {"user": account.uid, "group": account.gid, "extra_groups": []} if account.switch else {}
+        {"user": user.uid, "group": user.gid, "extra_groups": []} if user.switch else {}
     )
     try:
         ran = subprocess.run(
@@ -160,7 +160,7 @@ def check_postgres(
         said = (ran.stderr.strip().splitlines() or [f"status {ran.returncode}"])[-1]
         return Finding("PostgreSQL", State.FAIL, f"does not start: {said}", REMEDY)
     version = ran.stdout.strip().rpartition(" ")[2]
-    return Finding("PostgreSQL", State.OK, f"{version}, embedded, run by {account.name}")
+    return Finding("PostgreSQL", State.OK, f"{version}, embedded, run by {user.name}")
 
 
 def check_data_dir(directory: Path) -> Finding:

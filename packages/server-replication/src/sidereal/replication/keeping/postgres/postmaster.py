@@ -5,7 +5,7 @@ Theory of operation. A world's directory holds `postgres/` (the database), `post
 it may end a postmaster that a killed predecessor left behind.
 
 The postmaster runs in the database directory and knows it as `/proc/self/cwd`, which needs no
-permission on the directories above: so the world may lie where the unprivileged account that runs
+permission on the directories above: so the world may lie where the unprivileged user that runs
 PostgreSQL for root cannot go, and those directories stay as private as they were. Its socket lies
 in there too, and admits only the user of the operating system that we are.
 
@@ -41,8 +41,8 @@ from sidereal.replication.keeping.postgres import launch
 from sidereal.replication.keeping.postgres.directory import check_files, locked, usable
 from sidereal.replication.keeping.postgres.installation import (
     VERSION,
-    Account,
-    choose_account,
+    SystemUser,
+    choose_user,
     current_user_name,
     find_programs,
     reachable_programs,
@@ -105,12 +105,12 @@ class Postgres:
         restarts: how often it ended by itself and was started again.
     """
 
-    def __init__(self, data: Path, url: str, account: Account, programs: Path) -> None:
+    def __init__(self, data: Path, url: str, user: SystemUser, programs: Path) -> None:
         self.url = url
         self.pid = 0
         self.restarts = 0
         self._data = data
-        self._account = account
+        self._user = user
         self._programs = programs
         self._log_start = 0
 
@@ -140,9 +140,9 @@ class Postgres:
     def _spawn(self) -> subprocess.Popen[bytes]:
         for stale in ("postmaster.pid", SOCKET_NAME, f"{SOCKET_NAME}.lock"):
             (self._data / stale).unlink(missing_ok=True)
-        switch = self._account.switch
+        switch = self._user.switch
         command = [sys.executable, "-I", "-S", launch.__file__]
-        command += [str(self._account.uid if switch else launch.UNCHANGED), str(self._account.gid)]
+        command += [str(self._user.uid if switch else launch.UNCHANGED), str(self._user.gid)]
         command += [str(os.getpid()), str(self._programs / "postgres"), "-D", _own_name(self._data)]
         for setting in (*_SETTINGS, _signature(self._data)):
             command += ["-c", setting]
@@ -186,20 +186,20 @@ async def open_postgres(embedded: Embedded) -> AsyncIterator[Postgres]:
     data = directory / "postgres"
     check_files(directory)
     with usable(directory), locked(directory):
-        account = choose_account(data)
-        programs = reachable_programs(find_programs(), account)
+        user = choose_user(data)
+        programs = reachable_programs(find_programs(), user)
         await _end_stale(data)
         if not data.exists():
-            await _initialise(data, account, programs)
+            await _initialise(data, user, programs)
         _check_version(data)
         with _socket_host(data) as host:
             options = urllib.parse.urlencode({"host": host, **_OPTIONS})
             url = f"postgresql://{ROLE}@/postgres?{options}"
-            postgres = Postgres(data, url, account, programs)
+            postgres = Postgres(data, url, user, programs)
             with bare_errors():
                 async with trio.open_nursery() as nursery:
                     await nursery.start(postgres._supervise)
-                    _log.info("postgres ready pid=%d account=%s", postgres.pid, account.name)
+                    _log.info("postgres ready pid=%d user=%s", postgres.pid, user.name)
                     yield postgres
                     nursery.cancel_scope.cancel()
 
@@ -251,7 +251,7 @@ def _signature(data: Path) -> str:
     return f"sidereal.database={data}"
 
 
-async def _initialise(data: Path, account: Account, programs: Path) -> None:
+async def _initialise(data: Path, user: SystemUser, programs: Path) -> None:
     staging = data.with_name("postgres.new")
     if staging.exists():
         shutil.rmtree(staging)
@@ -259,8 +259,8 @@ async def _initialise(data: Path, account: Account, programs: Path) -> None:
     command = [str(programs / "initdb"), "-D", _own_name(staging), "-U", ROLE, "--auth=peer"]
     command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
     command += ["--builtin-locale=C.UTF-8", "--no-instructions"]
-    if account.switch:
-        os.chown(staging, account.uid, account.gid)
+    if user.switch:
+        os.chown(staging, user.uid, user.gid)
     done = await trio.run_process(
         command,
         cwd=staging,
@@ -268,9 +268,9 @@ async def _initialise(data: Path, account: Account, programs: Path) -> None:
         capture_stdout=True,
         capture_stderr=True,
         check=False,
-        user=account.uid if account.switch else None,
-        group=account.gid if account.switch else None,
-        extra_groups=[] if account.switch else None,
+        user=user.uid if user.switch else None,
+        group=user.gid if user.switch else None,
+        extra_groups=[] if user.switch else None,
     )
     if done.returncode != 0:
         words = (done.stderr.decode(errors="replace").strip().splitlines() or ["no words"])[-1]
@@ -286,7 +286,7 @@ def _admit(data: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    # The directory belongs to another account: its links are not followed.
+    # The directory belongs to another user: its links are not followed.
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW), "w") as file:
         file.write(text)
 
