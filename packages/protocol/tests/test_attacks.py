@@ -885,7 +885,7 @@ def test_what_a_peer_does_not_read_in_time_is_dropped() -> None:
     assert hall.closed == []
 
 
-@defended_by(ServerEndpoint._receive, "peer.has_told_enough(self._drain)")
+@defended_by(ServerEndpoint._receive, "peer.is_full(self._drain)")
 def test_a_flood_of_empty_messages_fills_no_memory_and_drowns_nobody() -> None:
     hall = Hall()
     cheater, honest = hall.join_cheater(), hall.join_honest()

@@ -1,13 +1,19 @@
 """The Sidereal client.
 
-`returning` is the packet-driven core that every face uses: one session after another (`comeback`
-says when), and one picture over all of them. `client` is the core of one session. It puts together
-`replica` (the columnar mirror of what is in interest, with `coverage`; `glance` in its place for
-who draws nothing), `clocksync` (which tick it is over there), `interpolation` (where the others are
-drawn) and `ownship`: `inputs` (the own controls, on schedule until they are applied) and
-`prediction` (where the own ship is, ahead of the authority's state). `view` is what the core hands
-to a face once per frame, `events` what it tells it in between, `statistics` and `traffic` how it is
-going. `driver` is the Trio shell, the only module here that owns a socket; it speaks HTTP through
-the client that `http` makes.
-`front` is the arcade window.
+`returning` is the packet-driven core that every face uses: one session after another, and one
+picture over all of them. `comeback` says when it tries again. `client` is the core of one session,
+and puts these together:
+
+* `replica`, with `coverage`: the columnar copy of what is in interest, as far as it is known;
+  `glance` takes its place for a client that draws nothing;
+* `leases`: who simulates the sectors around;
+* `clocksync`: which tick it is at the server; `interpolation`: where other entities are drawn;
+* `ownship`: the ship that the client flies; `inputs`: its controls, on schedule until they are
+  applied; `prediction`: where it is, ahead of the authority's state; `look`: where an observer
+  looks.
+
+`view` is what the core gives a face once per frame, and `events` what happened in between.
+`statistics` and `traffic` say how the session is going, and `limits` are the numbers that only
+tuning decides. `driver` is the Trio shell, the only module here that owns a socket; it speaks HTTP
+through the client that `http` makes. `front` is the arcade window.
 """

@@ -1,12 +1,14 @@
-"""The headless client: everything a player's process decides, without sockets or clocks.
+"""The headless client: everything that a player's process decides, without sockets or clocks.
 
-A stay goes through four stages. CONNECTING: the session is being opened. GREETING: it is open and
-`Hello` is under way. JOINED: the server's `Welcome` came, with it the rules everything else needs.
-ENDED: for whatever reason; a new stay needs a new connect token and a new `Client`. A message that
-does not belong to the stage is the server's fault and ends the stay.
+A session goes through four stages. CONNECTING: it is being opened. GREETING: it is open, and
+`Hello` is under way. JOINED: the server's `Welcome` has come, and with it the rules that everything
+else needs. ENDED: it is over, for whatever reason; the next session needs a new connect token and a
+new `Client`. A message that does not belong to the stage is the server's fault and ends the
+session.
 
 Snapshots travel unreliably and may overtake the welcome. The transport has acked them by then, so
-the server takes their content for known: they are kept and applied once the rules are here.
+the server takes it that the client has their content. So the client keeps them, and applies them
+when the rules have come.
 """
 
 from __future__ import annotations
@@ -61,10 +63,10 @@ COAST_S: Final = 2.0
 
 
 class Client:
-    """Packet-driven core of one stay in the world.
+    """Packet-driven core of one session in the world.
 
     Attributes:
-        stage: how far the stay has come.
+        stage: how far the session has come.
         welcome: the server's answer, None until joined.
         rules: the world's rules, None until joined.
         snapshot_at: when the newest snapshot arrived; when this began, before the first.
@@ -216,7 +218,7 @@ class Client:
         self._command(Chat(text))
 
     def leave(self, now: float) -> list[tuple[bytes, Address]]:
-        """End the stay.
+        """End the session.
 
         Returns:
             the last datagrams to send.

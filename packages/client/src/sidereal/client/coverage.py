@@ -90,7 +90,7 @@ class Coverage:
         self.centre_x, self.centre_y = centre_x, centre_y
         self.cell_x, self.cell_y = cell_x, cell_y
         self.have[entered] = self.since[entered] = UNKNOWN
-        # They were not in the window before: what was sent up to then is of an earlier stay.
+        # They were not in the window before: what was sent up to then is of an earlier time in it.
         self._absent[entered] = before
         self.moved_tick = tick
         self._parts = {key: parts for key, parts in self._parts.items() if not entered[key[0]]}

@@ -1,4 +1,4 @@
-"""What the client core tells its face, in the order it happened."""
+"""What has happened in a session: events for the face, in their order."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The stay is over; a new one needs a new connect token and a new `Client`."""
+    """The session is over; a new one needs a new connect token and a new `Client`."""
 
     reason: CloseReason
     text: str

@@ -1,4 +1,4 @@
-"""How a stay is going."""
+"""What a client reports of a session."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class Stage(enum.Enum):
-    """How far a stay has come."""
+    """How far a session has come."""
 
     CONNECTING = "connecting"
     GREETING = "greeting"

@@ -1,10 +1,11 @@
-"""All that two Sidereal processes must agree on.
+"""Everything that two Sidereal processes must agree on.
 
-Two halves that never import each other; opaque bytes are the border between them:
+There are two halves, which never import each other. Opaque bytes are the border between them.
 
-* transport: `session` (netcode 1.02), `channel` (packets, acks, delivery guarantees);
-* world: `message`, `state` (columns and their replication), `space`, `flight`.
+* The transport: `session` (netcode 1.02) and `channel` (packets, acks, delivery guarantees).
+* The world: `message`, `state` (columns and their replication), `space`, `flight`.
 
-`rules`, `limits`, `ids` and `errors` serve both. `runtime` is the Trio shell around them (sockets,
-clocks, processes, configuration), and `testing` the seeded link that takes the place of a network.
+`rules`, `limits`, `ids` and `errors` serve both halves; `links` joins them. `runtime` is the Trio
+shell (sockets, clocks, processes, configuration). `testing` has the seeded link that takes the
+place of a network.
 """

@@ -1,8 +1,10 @@
-"""The authority: it owns the truth, and everybody else only proposes or asks.
+"""The replication server: it owns the truth, and everybody else only proposes or asks.
 
-The tick is `replicator`, as the list of its stages. They work on the `world` (columns); `ingest`
-with `validate` decides what is believed, `fleet`, `genesis` and `spots` where entities come from,
-`notes` keeps what happened for logs. The rooms, by what they decide:
+`replicator` is the tick, as the list of its stages; `ticks` says when one is due, `standstill` when
+the world stands still. The stages work on the `world` (columns). `ingest` takes in what shards
+propose, and `validate` decides what is believed. Entities come from `genesis` (a world's first
+day), `fleet` (ships of accounts) and `spots` (where there is room). `notes` keeps what happened for
+the log. `limits` are the numbers that only tuning decides. The rooms, by what they decide:
 
 * `ownership`: who simulates what. Rules for leases, handovers and ghosts.
 * `edge`: what each client is sent.
@@ -10,6 +12,7 @@ with `validate` decides what is believed, `fleet`, `genesis` and `spots` where e
 * `keeping`: what lasts, and how it gets into the database and back.
 * `http`: accounts, tokens, health, status.
 
-`service` is the shell: sockets, clocks and the database around the core; `lifecycle` opens all that
-and closes it, `config` is what it is told, `ending` how long it may take to end.
+`service` is the shell: sockets, clocks and the database around the core. `lifecycle` opens all of
+it and closes it again; `config` is what it is told, `ending` how long its end may take, and
+`unanswered` writes into the log why a shard gets no answer.
 """

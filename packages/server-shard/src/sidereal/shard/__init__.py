@@ -1,10 +1,13 @@
-"""A shard server: physics and game logic for the sectors it is leased.
+"""A shard server: physics and game logic for the sectors that are leased to it.
 
-* `shard` the process's core: the tick, as its list of stages;
-* `bodies` what the shard simulates and what it last proposed of it, `space` the one door to
-  pymunk, `controls` the players' buttons waiting for their tick;
-* `ghosts` what it sees of the others' entities, never simulated;
-* `phase` when to simulate which tick, so that proposals come just ahead of the server's;
-* `plugin` what game logic is, `game` the rules that ship with Sidereal;
-* `service` the Trio shell around the core, `config` its configuration.
+* `shard`: the core of the process: one session, and the tick as the list of its stages;
+* `simulation`: what is simulated, and the stages that move it one tick on;
+* `bodies`: the entities that the shard simulates, and what it last proposed of each;
+* `space`: the one door to pymunk;
+* `controls`: the players' buttons that wait for their tick;
+* `ghosts`: what other shards simulate nearby, to be seen and never simulated;
+* `phase`: when to simulate which tick, so that proposals come just ahead of the server's;
+* `plugin`: what game logic is; `game`: the rules that ship with Sidereal;
+* `limits`: the numbers that only tuning decides; `statistics`: what a shard reports of itself;
+* `service`: the Trio shell around the core; `config`: its settings.
 """

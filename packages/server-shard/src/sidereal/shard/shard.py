@@ -1,13 +1,13 @@
-"""A shard's core: simulate what is leased to it and propose what became of it.
+"""The core of a shard: it simulates what is leased to it, and proposes what has become of it.
 
-Theory of operation. The core mints its own connect token (that it can is the proof of the
-pre-shared key), says hello, and is welcomed with the rules of the world and its tick. From then on
-it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox; `turn`
-does what is due: a tick drains the inbox and is the list of its stages. Every tick ends in at least
-one proposal, empty if need be: the server takes leases away from shards that are silent.
+Theory of operation. The core mints its own connect token; that it can proves that it knows the
+pre-shared key. It says hello, and is welcomed with the rules of the world and its tick. From then
+on it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox.
+`turn` does what is due: a tick drains the inbox and is the list of its stages. Every tick ends in
+at least one proposal, empty if need be, because the server takes the leases of a silent shard.
 
-Nothing here outlives the session: when it ends, `closed` says why, and a new core starts over with
-empty hands. Its number tells the server that it is the newer one of two of the same process.
+Nothing here outlives the session. When it ends, `closed` says why, and a new core starts without
+entities. Of two sessions of one process the one with the higher number is the newer.
 """
 
 from __future__ import annotations

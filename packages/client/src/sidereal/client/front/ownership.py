@@ -1,4 +1,4 @@
-"""Leases as pictures: who owns which sector, where owners meet, what the client is told about.
+"""Leases as pictures: who owns which sector, where owners meet, what the client is sent.
 
 `Ownership` is built when the leases change; each frame only the sectors in the picture are turned
 into rows. Rectangles are in pixels from the window's middle.

@@ -44,7 +44,7 @@ class Viewer:
         following: whether the camera follows the selection, or else the own ship.
         selected_id: net id of the selection, 0 without one.
         frame: the newest frame, `None` before the first.
-        ended: how the stay ended, `None` while it goes on.
+        ended: how the session ended, `None` while it goes on.
     """
 
     def __init__(

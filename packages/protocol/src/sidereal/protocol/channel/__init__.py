@@ -1,4 +1,4 @@
-"""Delivery guarantees over encrypted payloads of at most `PAYLOAD_SIZE_MAX` bytes.
+"""Channels: delivery guarantees over encrypted payloads of at most `PAYLOAD_SIZE_MAX` bytes.
 
 * `spec`: what a channel promises, and what a connection may send per second;
 * `packet`: the bytes of a packet: header, ack, messages;
@@ -9,7 +9,7 @@
 * `redundancy`: redundant copies of small reliable messages;
 * `unreliable`, `reliable`: the two ends of a channel of each kind;
 * `connection`: all of these together, for one peer;
-* `peer`: one of these, and how much it has told that nobody has taken yet;
+* `peer`: one connection of an endpoint, and how much of what it sent waits;
 * `endpoint`: netcode sessions and their connections together;
-* `events`, `statistics`: what these have to tell.
+* `events`, `statistics`: what an endpoint reports.
 """

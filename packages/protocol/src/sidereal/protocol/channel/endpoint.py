@@ -139,7 +139,7 @@ class ServerEndpoint:
     def _receive(self, peer: Peer, payload: bytes, now: float) -> None:
         if not self._events:
             self._drain += 1
-        if peer.has_told_enough(self._drain):
+        if peer.is_full(self._drain):
             self._payloads_refused += 1
             return
         if not peer.receive_untrusted(payload, now, self._events):
@@ -285,7 +285,7 @@ class ClientEndpoint:
     def _receive(self, payload: bytes, now: float) -> None:
         if not self._events:
             self._drain += 1
-        if self._peer.has_told_enough(self._drain):
+        if self._peer.is_full(self._drain):
             self._payloads_refused += 1
             return
         self._peer.receive_untrusted(payload, now, self._events)

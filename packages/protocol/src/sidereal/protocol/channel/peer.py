@@ -1,8 +1,8 @@
-"""One peer of an endpoint: its connection, its slot, and how much it has told.
+"""One peer of an endpoint: its connection, its slot, and how much of what it sent waits.
 
-What a peer tells waits, as events, until the owner of the endpoint takes it. A peer that has told
-more than its channels may hold in memory is not listened to before all events were taken: its
-payloads count as lost on the way, and reliable messages in them come again.
+What a peer sends waits, as events, until the owner of the endpoint takes it. When more waits than
+the peer's channels may hold in memory, nothing more is taken from it until all events have been
+taken. Its payloads then count as lost on the way, and reliable messages in them come again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Peer:
 
     __slots__ = (
         "_drain",
-        "_told_size",
-        "_told_size_max",
+        "_waiting_size",
+        "_waiting_size_max",
         "connection",
         "number",
         "payloads_malformed",
@@ -55,25 +55,25 @@ class Peer:
         self.payloads_malformed = 0
         self.timer_at = math.inf
         self._drain = 0
-        self._told_size = 0
-        self._told_size_max = sum(spec.memory_max for spec in channels)
+        self._waiting_size = 0
+        self._waiting_size_max = sum(spec.memory_max for spec in channels)
 
-    def has_told_enough(self, drain: int) -> bool:
-        """Tell whether it must not be listened to now.
+    def is_full(self, drain: int) -> bool:
+        """Tell whether so much waits that nothing more is taken from this peer now.
 
         Args:
             drain: how often all events have been taken so far.
         """
         if self._drain != drain:
             self._drain = drain
-            self._told_size = 0
-        return self._told_size >= self._told_size_max
+            self._waiting_size = 0
+        return self._waiting_size >= self._waiting_size_max
 
     def receive_untrusted(self, payload: bytes, now: float, events: Events) -> bool:
         """Take a payload; too many that are no packets close the connection.
 
         Mutates:
-            events: what the payload told is appended.
+            events: what was in the payload is appended.
 
         Returns:
             Whether it was a packet.
@@ -94,5 +94,5 @@ class Peer:
             for message in messages:
                 events.append(Received(self.number, channel, message))
         count = len(events) - count
-        self._told_size += len(payload) + count * limits.MESSAGE_OVERHEAD_SIZE
+        self._waiting_size += len(payload) + count * limits.MESSAGE_OVERHEAD_SIZE
         return True

@@ -1,5 +1,5 @@
 """Messages of the two links, and how they become bytes.
 
-`player` is the link between the replication server and a client, `shard` the one between the
-replication server and a shard; `codec` encodes and decodes both.
+`player` has the messages between the replication server and a client, `shard` those between the
+replication server and a shard. `codec` encodes and decodes both.
 """

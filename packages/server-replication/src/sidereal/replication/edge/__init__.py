@@ -1,12 +1,12 @@
 """What each client is sent: the picture of the world around it, cut into datagrams.
 
-`edge` holds the stages of the tick. `interest` says when a client's window follows it; `windows`
-holds which cells each client has; `fanout` finds what changed in them since each client's last
-ack, `sections` holds the encoded pieces, `cutting` packs them into datagrams, `transfer` spreads
-a crowded cell over several ticks, and `in_flight` remembers what each datagram said until it is
-acked. `leaseviews` shows clients who simulates the sectors around them, in the same way: what has
-changed since they last acked.
+`edge` holds the stages of the tick. `interest` says when a client's window follows it, and
+`windows` holds which cells each client has. `fanout` finds what has changed in them since each
+client's last ack. `sections` has the encoded pieces, `cutting` packs them into datagrams, and
+`transfer` spreads a crowded cell over several ticks. `in_flight` remembers what each datagram holds
+until it is acked. `leaseviews` sends clients who simulates the sectors around them, in the same
+way: what has changed since their last ack.
 
-All clients are handled at once, as arrays. Nothing here changes the world, knows a shard, or
-talks to a session: bytes go out and acks come in through `links`.
+All clients are handled at once, as arrays. Nothing here changes the world, knows a shard, or talks
+to a session: bytes go out and acks come in through `links`.
 """

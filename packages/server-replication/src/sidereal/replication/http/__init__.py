@@ -1,10 +1,11 @@
 """The HTTP endpoint: accounts, connect tokens, health, metrics, status.
 
-`server` accepts connections, `connection` speaks HTTP/1.1 on one, within `limits`. `app` is the
-application: `access` decides who may see and do what, `throttle` how often one may try;
-`credentials` reads what callers send, `passwords` hashes, `status` and `metrics` tell how the world
-is doing; `answers` and `problems` write what is answered. It runs in the same thread as the tick.
-So every answer is short, and what costs time (hashes) runs in threads of its own.
+`server` accepts connections, and `connection` speaks HTTP/1.1 on one, within `limits`. `app` is the
+application. `origins` says where a request comes from, `access` who may see and do what, and
+`throttle` how often somebody may try. `credentials` reads what callers send, and `passwords` hashes
+it. `status` and `metrics` describe how the world is doing. `answers` and `problems` write what is
+answered.
 
-It reads the core and never changes it.
+All of this runs in the thread of the tick. So every answer is short, and what costs time (hashes)
+runs in threads of its own. Nothing here changes the core; it only reads it.
 """

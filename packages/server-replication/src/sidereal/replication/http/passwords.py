@@ -1,8 +1,8 @@
-"""Passwords as argon2 hashes, made in threads, one at a time: a hash costs 20 MB and 25 ms of a
-processor, and logins never take the processors away from the world.
+"""Passwords as argon2 hashes, made in threads, one at a time.
 
-Addresses take turns: who sends many passwords waits behind them, and everybody else waits for one
-hash per address that waits too.
+A hash costs 20 MB and 25 ms of a processor. One at a time, logins never take the processors away
+from the world. Addresses take turns: an address that sends many passwords waits behind its own, and
+everybody else waits for one hash of each address that waits too.
 """
 
 from __future__ import annotations

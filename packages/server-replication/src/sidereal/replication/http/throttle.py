@@ -1,12 +1,13 @@
-"""How often an address and an account may try: who tries passwords is stopped before the hash.
+"""How often an address and an account may try: guessing is stopped before a password is hashed.
 
-A login takes a try of its account at its address, one of the address, and one of the account
-wherever it comes from. A right password gives all back, so only wrong ones count. Who has proved to
-own an account at an address (by its password, or by registering it there) is not held up there by
-what others do: nobody can lock a player out by trying an account, nor by trying from the address.
+A login takes three tries: one of the account at its address, one of the address, and one of the
+account wherever it is used. A right password gives all of them back, so only wrong ones count.
+Whoever has proved to own an account at an address (by its password, or by registering it there) is
+not held up there by what others do. So nobody can lock a player out by trying an account, or by
+trying from the player's address.
 
-Tries come back one by one. Only a number per key is kept: when all its tries will be there again.
-Keys are kept up to a limit; beyond it the ones that were used least lately are forgotten.
+Tries come back one by one. Only one number per key is kept: when all of its tries will be there
+again. There is a limit to the keys that are kept; beyond it the least recently used are forgotten.
 """
 
 from __future__ import annotations

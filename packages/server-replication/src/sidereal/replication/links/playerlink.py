@@ -1,13 +1,16 @@
-"""The client endpoint: who is in the world, what they want, what they are told.
+"""The client endpoint: who is in the world, what they want, what they are sent.
 
 Theory of operation. A session is CONNECTED until its `Hello` shows that both ends speak the same
-schema; then it is JOINED. A refused one is told why and is LEAVING for `GOODBYE_S`, so that the
-reason arrives before the end. An account is in the world once in each role: the newest login wins,
-and the older session is told so. The newer one has its seat at once, whether the older one is
-alive or dead. For that there are more sessions than seats in the world; who finds none free is
-told so in words. Controls are judged and handed on as they come; everything else waits in the
-inbox for `attend`, once per tick. Every message costs its sender of an allowance, whatever it says:
-beyond that it is dropped, and who goes on all the same is closed.
+schema. Then it is JOINED. A session that is refused is told why, and is LEAVING for `GOODBYE_S`, so
+that the reason arrives before the end.
+
+An account is in the world once in each role. The newest login wins, and the older session is told
+so. The newer one has its seat at once, whether the older one is alive or dead; for that there are
+more sessions than seats in the world. A session that finds no seat is told so in words.
+
+Controls are judged and handed on as they come. Everything else waits in the inbox for `attend`,
+once per tick. Every message costs of its sender's allowance, whatever it says. A message beyond the
+allowance is dropped, and a client that goes on all the same is closed.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The shard endpoint: who may simulate, what they propose, what they are told.
+"""The shard endpoint: who may simulate, what shards propose, what they are sent.
 
-Theory of operation. A session becomes a shard with its `ShardHello`; from then on it must propose
-something (an empty proposal will do) at least every `SHARD_SILENCE_S`, else it is fenced: its
+Theory of operation. A session becomes a shard with its `ShardHello`. From then on it must propose
+something at least every `SHARD_SILENCE_S` (an empty proposal will do). Else it is fenced: its
 session is closed and its leases go to others. A newer session takes the place of an older one of
 its name at once. Packets only fill the inbox; `attend`, once per tick, empties it.
 
-What a shard sends is bounded by what it owns: every message costs its allowance. What it is sent
-is bounded by what it takes (`shardsender`). A shard that was fenced for what it did, not for
+What a shard may send is bounded by what it owns: every message costs of its allowance. What it is
+sent is bounded by what it takes (`shardsender`). A shard that was fenced for what it did, not for
 silence, stays out for a while.
 """
 

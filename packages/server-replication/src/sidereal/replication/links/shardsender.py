@@ -1,4 +1,4 @@
-"""What shards are told.
+"""What shards are sent.
 
 Messages about leases and entities are cut into pieces and wait in the outbox of their shard until
 its link has room, so that any number of entities may change hands in one tick. Entities are given

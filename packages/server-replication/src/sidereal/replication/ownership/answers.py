@@ -1,14 +1,14 @@
-"""Whether shards answer their pilots: a beat proves a socket, an answered input a simulation.
+"""Whether shards answer their pilots: beats prove a socket, answered inputs a simulation.
 
-Theory of operation. Every row of a ship says which input of its pilot is the newest in it. While a
-pilot goes on sending inputs, that number must grow; a shard that leaves it as it is for
-two seconds does not simulate, whatever else it sends, and is fenced. It is not blamed for
-what it can't answer: inputs count from when it owns the ship, only if more of them keep coming, and
-not while it waits for a clock of ours that stood still. Time is counted in ticks, which such a
-stall does not add to.
+Theory of operation. The newest record of a ship says which input of its pilot is the last in it.
+While the pilot goes on sending inputs, that number must grow. A shard that leaves it as it is for
+two seconds does not simulate, whatever else it sends, and is fenced. A shard is not blamed for what
+it can't answer. So inputs count from the moment at which it owns the ship, only if more of them
+keep coming, and not while it waits for a clock of ours that stood still. Time is counted in ticks,
+and such a stall adds none.
 
-A shard that has not answered anybody yet is given one pilot at a time of those that another shard
-simulates well. So many that do nothing cost few pilots two seconds.
+A shard that has not answered any pilot yet is given one pilot at a time of those that another shard
+simulates well. So even many shards that do nothing cost few pilots two seconds.
 """
 
 from __future__ import annotations

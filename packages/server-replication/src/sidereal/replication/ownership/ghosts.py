@@ -1,17 +1,18 @@
-"""Ghosts: every shard is told what others simulate near the sectors it holds.
+"""Ghosts: every shard is sent what other shards simulate near its sectors.
 
-Theory of operation. An entity is a ghost of a shard while somebody else owns it and it is within
-`GHOST_RANGE` of one of the shard's sectors, or inside. Ghosts are told as committed references, one
-`RecordSender` per shard: a row is sent when it becomes a ghost and when its reference, epoch or
-attributes have changed, until it is acked. That an entity is no ghost any more is told once, by a
-reliable `Release`, unless the shard has adopted it. Coming and going costs a row and eight bytes,
-so unlike handovers it has no hysteresis.
+Theory of operation. An entity is a ghost of a shard while another shard owns it and it is within
+`GHOST_RANGE` of one of the shard's sectors, or inside. Ghosts are sent as committed references, by
+one `RecordSender` per shard. A record is sent when the entity becomes a ghost and when its
+reference, epoch or attributes have changed, until it is acked. When the entity is no longer a
+ghost, the shard is sent one reliable `Release`, unless it has adopted the entity. Coming and going
+costs a record and eight bytes, so unlike handovers it has no hysteresis.
 
-Rows and releases travel on channels that do not wait for each other. What orders them is the tick
-of the message: a release voids rows of an epoch below its own that were told no later than it, so
-an entity that comes back under the same epoch is a ghost again.
+Records and releases travel on channels that do not wait for each other. The tick of the message
+orders them: a release voids records that have an epoch below its own and were sent no later than
+it. So an entity that comes back under the same epoch is a ghost again.
 
-Only entities in sectors beside another shard's, and those outside their owner's, are looked at.
+Only two kinds of entities are looked at: those in sectors beside another shard's, and those outside
+their owner's sectors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What pilots have held lately: it goes with their ships when these change hands.
+"""What pilots have held lately, which goes with their ships when these change hands.
 
-A row of a ship says which input is the newest in it. Inputs after that are on their way to the
-former owner, or were lost with it. The new owner gets them with the row and flies them, so that a
+The newest record of a ship says which input is the last in it. Later inputs are on their way to the
+former owner, or were lost with it. The new owner gets them with the record and flies them, so a
 ship that changes hands misses none.
 """
 

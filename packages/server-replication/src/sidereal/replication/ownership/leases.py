@@ -1,19 +1,22 @@
 """Which shard simulates which sector.
 
 Theory of operation. A lease is (sector, shard, epoch). Every change of a sector's holder takes the
-next number of one counter as its epoch, so an epoch never repeats and "older" is one comparison.
-Sectors are leased when something is in them; a sector nobody holds goes to the shard that already
-holds its neighbours (`grow`), so that regions stay contiguous; one that has stood empty for long is
-nobody's again (`vacate`), else the table would grow with all that was ever visited. A shard that
-joins for the first time takes half of the most loaded shard's sectors, cut across the longer side
-of their bounding box. The sectors of a shard that leaves go, one by one, to the least loaded shard
-beside them; when it comes back it gets these back, and no other sector moves.
+next number of one counter as its epoch. So an epoch never repeats, and "older" is one comparison.
+
+* A sector is leased when something is in it. If nobody holds it, the shard that holds its
+  neighbours gets it (`grow`), so that regions stay contiguous.
+* A sector that has been empty for long is nobody's again (`vacate`). Otherwise the table would grow
+  with everything that was ever visited.
+* A shard that joins for the first time takes half of the most loaded shard's sectors, cut across
+  the longer side of their bounding box.
+* The sectors of a shard that leaves go, one by one, to the least loaded shard beside them. When it
+  comes back it gets these sectors back, and no other sector moves.
 
 Columns of all leases, ordered by sector, answer for whole columns of positions at once. They follow
-the changes, which are few per tick, and so does everybody who derives something from the leases:
+the changes, which are few per tick. So does everybody who derives something from the leases:
 `changed_since` an epoch is the newest part of a log.
 
-The table decides; who is told, and what happens to the entities inside, is the replicator's work.
+The table decides. Who is sent the change, and what happens to the entities inside, is not its work.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class BotsConfig:
 
 @dataclass(slots=True)
 class _Bot:
-    """One stay of a bot in the world."""
+    """One session of a bot in the world."""
 
     index: int
     client: Client
@@ -243,7 +243,7 @@ class Swarm:
         return _Bot(index, client, socket, behaviour, decide_at=self._seams.clock())
 
     async def _stay(self, bot: _Bot) -> CloseReason:
-        """Fly until the stay ends; returns why it did."""
+        """Fly until the session ends; returns why it did."""
         self._bots.append(bot)
         try:
             await self._fly(bot)

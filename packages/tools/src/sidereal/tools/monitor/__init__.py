@@ -1,7 +1,8 @@
 """The terminal monitor, `sidereal monitor`.
 
-What it shows comes from two sources: `/v1/status`, polled, and a stay in the world as an observer,
-which tells what a player would see. It goes on with the first when the second can't be reached.
+What it shows comes from two sources: `/v1/status`, polled, and a session in the world as an
+observer, which shows what a player would see. When the second can't be reached, it goes on with the
+first.
 
 Pure, given the time and what was read:
 
@@ -16,7 +17,7 @@ Pure, given the time and what was read:
 
 With terminal and network:
 
-* `observer`  the stay in the world
+* `observer`  the session in the world
 * `terminal`  keys in, pictures out, suspended and resumed
 * `app`       the tasks, and the one-shot modes
 """

@@ -1,7 +1,7 @@
 """`sidereal monitor`: the tasks around the picture, and the one-shot modes.
 
-One task asks for the state, one keeps the observer's stay, one reads keys, one takes signals, one
-draws: four times a second and after each key. None of them ends because the server is away.
+One task asks for the state, one keeps the observer's session, one reads keys, one takes signals.
+One draws, four times a second and after each key. None of them ends because the server is away.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Monitor:
             await trio.sleep(max(0.0, asked_at + POLL_S - trio.current_time()))
 
     async def observe(self) -> None:
-        """Keep a stay in the world."""
+        """Keep a session in the world."""
         await self._observer.run()
 
     def picture(self) -> Picture:

@@ -1,4 +1,4 @@
-"""An ordinary stay in the world as an observer: what a player would see, measured.
+"""An ordinary session in the world as an observer: what a player would see, measured.
 
 It has no back door. When it can't get in, or datagrams don't come through, it says why, waits and
 tries again; the monitor goes on from `/v1/status` meanwhile.
@@ -28,7 +28,7 @@ FLASHES_MAX: Final = 16
 
 
 class Observer:
-    """Keeps a stay in the world going; `run` returns when no more is to be had."""
+    """Keeps a session in the world going; `run` returns when no more is to be had."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -59,7 +59,7 @@ class Observer:
             sector: to look at from now on, if one is chosen.
 
         Returns:
-            how the stay is going, and entities that changed hands since the last look.
+            how the session is going, and entities that changed hands since the last look.
         """
         client = self._client
         if client is None:

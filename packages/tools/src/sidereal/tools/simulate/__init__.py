@@ -5,6 +5,7 @@
 * `scene`: the world it is played in, and the pilots;
 * `processes`: what a shard's and a client's shell do around their cores;
 * `authority`: the same for the replication server;
+* `small`: limits drawn small, so that what they bound happens in a short run;
 * `memory`: a store in memory that keeps rows as the database does;
 * `cluster`: all of it, and the loop;
 * `flights`: what shards really did, as a plugin of theirs sees it;

@@ -12,7 +12,8 @@ repeats and reorders what it is given. There is no world in it: only sessions an
 * `visitor`: one client that comes and goes;
 * `soak`: all of it in turns, without a socket or a clock;
 * `memory`: samples, and what counts as flat;
-* `report`: what is told in the end;
+* `rig`: what all visitors share: the server, the air, the checker;
+* `report`: what is said in the end;
 * `service`: the sockets, the clock and the turns.
 
 `python -m sidereal.tools.soak --clients 50 --for 60` runs one.

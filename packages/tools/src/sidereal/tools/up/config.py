@@ -1,4 +1,4 @@
-"""What a run of a world is to be, and what its replication server is told of it."""
+"""Settings of a run of `sidereal up`, and the arguments of its replication server."""
 
 from __future__ import annotations
 
