@@ -359,8 +359,8 @@ def test_the_command_reports_and_ends_in_its_time(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     words = ["--listen", "127.0.0.1:0", "--target", "127.0.0.1:9", "--for", "0.01"]
     assert main(["netsim", *words, "--json", str(report)]) == 0
-    told = json.loads(report.read_text())
-    assert list(told) == [
+    written = json.loads(report.read_text())
+    assert list(written) == [
         "version",
         "duration_s",
         "seed",
@@ -371,8 +371,8 @@ def test_the_command_reports_and_ends_in_its_time(tmp_path: Path) -> None:
         "up",
         "down",
     ]
-    assert told["exit"] == "done"
-    assert list(told["up"]) == [
+    assert written["exit"] == "done"
+    assert list(written["up"]) == [
         "datagrams",
         "bytes",
         "lost",

@@ -24,7 +24,7 @@ AT_ONCE = PAUSES_S[0]
 
 
 def died(restarts: Restarts, status: int, *, served_s: float | None) -> float | None:
-    return restarts.died(status, served_s=served_s, told=was_told_to_end(status))
+    return restarts.died(status, served_s=served_s, stopped=was_told_to_end(status))
 
 
 @pytest.mark.parametrize("status", [KILLED, -signal.SIGTERM, 0])

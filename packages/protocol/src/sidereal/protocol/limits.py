@@ -96,7 +96,7 @@ SNAPSHOT_DATAGRAMS_MAX: Final = 16
 """Datagrams of one client's snapshot: their numbers fit into the tags of acks."""
 
 LEASE_RADIUS_MAX: Final = 7
-"""Sectors from the middle to the edge of the square whose leases a client is told: all of them fit
+"""Sectors from the middle to the edge of the square whose leases a client is sent: all of them fit
 into one unreliable message."""
 
 # -- players ----------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unkno
 
     @property
     def window_side(self) -> int:
-        """Cells along one edge of the square a client is told about."""
+        """Cells along one edge of the window of a client."""
         return 2 * self.view_radius_cells + 1
 
     @property

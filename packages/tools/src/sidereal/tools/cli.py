@@ -72,8 +72,8 @@ def make_app(chosen: str = "", origins: Origins | None = None) -> App:
         exit_on_error=False,
     )
     for name, words in COMMANDS:
-        told = None if name == chosen else words
-        app.command(f"sidereal.tools.commands.{name}:{name}", name=name, help=told)
+        summary = None if name == chosen else words
+        app.command(f"sidereal.tools.commands.{name}:{name}", name=name, help=summary)
     return app
 
 

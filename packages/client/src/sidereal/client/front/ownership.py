@@ -187,7 +187,7 @@ def grid_rows(camera: Camera, rules: Rules) -> Rows:
 
 
 def interest_bounds(x: float, y: float, rules: Rules) -> tuple[float, float, float, float]:
-    """The square of cells a client at that position is told about, world units."""
+    """The square of cells that a client at that position is sent, world units."""
     cell, radius = rules.cell_size, rules.view_radius_cells
     left, bottom = math.floor(x / cell) - radius, math.floor(y / cell) - radius
     side = rules.window_side

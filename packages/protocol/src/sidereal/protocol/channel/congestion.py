@@ -135,7 +135,7 @@ class CongestionWindow:
         """Count packets as arrived; judges the round trip when it is over.
 
         Args:
-            count: packets of which the peer has told at once that they arrived.
+            count: packets that the peer has acked at once.
             sent_at: when the newest of them was sent.
             now: seconds.
         """

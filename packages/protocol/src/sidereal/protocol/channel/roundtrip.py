@@ -12,10 +12,10 @@ _BACKOFF_MAX = 6
 class RoundTrip:
     """Smoothed round-trip time and the retransmission time-out that follows from it.
 
-    The time-out is computed from whole round trips, the peer's wait before it acked included;
-    `rtt_s` is without that wait, as far as the peer told it. Only the newest packet of an ack is a
-    sample, so packets that are overtaken now and then are not in the average; when one of them
-    was given up too soon, the time-out grows by what it lacked, and forgets that again slowly.
+    The time-out is computed from whole round trips, with the peer's wait before its ack. `rtt_s` is
+    without that wait, as far as the peer has said how long it was. Only the newest packet of an ack
+    is a sample, so packets that are overtaken now and then are not in the average. When one of them
+    was given up too soon, the time-out grows by what it lacked, and slowly forgets that again.
 
     Source: RFC 6298, sections 2 and 5.
     """

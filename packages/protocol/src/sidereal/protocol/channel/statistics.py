@@ -63,7 +63,7 @@ class ServerEndpointStatistics:
     Attributes:
         peers: connected now.
         payloads_malformed: authenticated payloads that made no sense.
-        payloads_refused: payloads of peers that had told more than their channels hold since all
+        payloads_refused: payloads of peers of which more waited than their channels hold, since all
             events were last taken.
         session: of the sessions below.
     """

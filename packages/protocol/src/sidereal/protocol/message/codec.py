@@ -48,7 +48,7 @@ LEASE_ROW: Final = np.dtype(
 """One sector's lease on the wire between the servers."""
 
 HOLDER_ROW: Final = np.dtype([("dx", "i1"), ("dy", "i1"), ("shard", "<u2")])
-"""Which shard simulates a sector, as clients are told: the sector relative to a square's middle."""
+"""Which shard simulates a sector; the sector is relative to the middle of a square."""
 
 assert HOLDER_ROW.itemsize == 4
 assert (2 * limits.LEASE_RADIUS_MAX + 1) ** 2 <= (limits.UNRELIABLE_SIZE_MAX - 32) // 4

@@ -165,4 +165,4 @@ ClientMessage = Hello | Controls | LookAt | Chat
 """What a client may send."""
 
 ServerMessage = Welcome | Refused | Assigned | Leases | Chat | Notice | Standstill
-"""What a client may be told."""
+"""What a client may be sent."""

@@ -93,7 +93,7 @@ class Adopt(_Message, frozen=True, tag=36):
 class Release(_Message, frozen=True, tag=37):
     """These entities are no longer the shard's, or no longer its ghosts.
 
-    Bodies below the epoch are void, and so are ghosts below it that were told no later than `tick`:
+    Bodies below the epoch are void, and so are ghosts below it that were sent no later than `tick`:
     an entity that comes back under the same epoch is a ghost again.
 
     Attributes:
@@ -160,4 +160,4 @@ ShardMessage = ShardHello | Load | Farewell | Adopted
 """What a shard may send."""
 
 AuthorityMessage = ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | RoutedControls
-"""What a shard may be told."""
+"""What a shard may be sent."""

@@ -41,7 +41,7 @@ class LossyStream(io.TextIOBase):
         self._lines: deque[bytes] = deque()
         self._size = 0
         self._dropped = 0
-        self._untold = 0
+        self._unreported = 0
         self._thread: threading.Thread | None = None
 
     @property
@@ -103,7 +103,7 @@ class LossyStream(io.TextIOBase):
     def _drop(self, chunk: bytes) -> None:
         lines = chunk.count(b"\n") or 1
         self._dropped += lines
-        self._untold += lines
+        self._unreported += lines
 
     def _write_all(self) -> None:
         while True:
@@ -115,9 +115,9 @@ class LossyStream(io.TextIOBase):
                 self._size -= len(chunk)
                 if not written:
                     self._drop(chunk)
-                elif self._untold and not self._size:
-                    untold, self._untold = self._untold, 0
-                    self._queue(b"%d lines of this log were dropped: nobody read it\n" % untold)
+                elif self._unreported and not self._size:
+                    unreported, self._unreported = self._unreported, 0
+                    self._queue(b"%d lines of this log were dropped: nobody read it\n" % unreported)
                 self._changed.notify_all()
 
     def _write_through(self, chunk: bytes) -> bool:

@@ -18,7 +18,7 @@ WIRE_BITS_MAX: Final = 32
 
 
 class Replication(enum.Enum):
-    """Who is told about a component, and how."""
+    """Who is sent a component, and how."""
 
     STATE = "state"
     """Everyone in interest, as part of the entity's reference: changes all the time."""
@@ -166,7 +166,7 @@ class Component:
     Attributes:
         name: unique in a schema.
         fields: in the order of records.
-        replicated: who is told.
+        replicated: who is sent it.
         persisted: whether the database keeps it.
         predicted: whether the client that flies an entity computes it ahead.
         interpolated: whether clients draw it between two references.

@@ -131,7 +131,7 @@ class RecordSender:
                 self._acked[slots] = np.maximum(self._acked[slots], sent.changed[same])
 
     def forget(self, slots: NDArray[np.integer[Any]]) -> None:
-        """Note that these slots are free, or that their rows are to be told anew."""
+        """Note that these slots are free, or that their rows are to be sent anew."""
         if len(slots):
             self._reserve(int(slots.max()) + 1)
             self._acked[slots] = -1

@@ -122,11 +122,11 @@ class Access:
         return Sight.ALL if self._config.open_world else sight
 
     def _sight_of_bearer(self, token: str, now: float) -> Sight:
-        ours, told = self._config.status_token, token.encode("utf-8", "replace")
-        if ours is not None and hmac.compare_digest(told, ours.encode()):
+        ours, given = self._config.status_token, token.encode("utf-8", "replace")
+        if ours is not None and hmac.compare_digest(given, ours.encode()):
             return Sight.ALL
         try:
-            sealed = base64.b64decode(told, b"-_", validate=True)
+            sealed = base64.b64decode(given, b"-_", validate=True)
         except (binascii.Error, ValueError):
             sealed = b""
         body, seal = sealed[:-SEAL_SIZE], sealed[-SEAL_SIZE:]

@@ -56,7 +56,7 @@ class _Waiting(NamedTuple):
     """Somebody who waits for a turn."""
 
     account: str
-    told: trio.Event
+    turn: trio.Event
 
 
 class Turns:
@@ -101,9 +101,9 @@ class Turns:
         here.append(mine)
         self._waiting[network] = here
         try:
-            await mine.told.wait()
+            await mine.turn.wait()
         except trio.Cancelled:
-            if mine.told.is_set():
+            if mine.turn.is_set():
                 self._pass_on()
             else:
                 here.remove(mine)
@@ -116,7 +116,7 @@ class Turns:
         self._taken = bool(self._waiting)
         if self._waiting:
             network, here = self._waiting.popitem(last=False)
-            here.popleft().told.set()
+            here.popleft().turn.set()
             if here:
                 self._waiting[network] = here
 

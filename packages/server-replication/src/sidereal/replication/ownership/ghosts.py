@@ -164,7 +164,7 @@ def _beside(keys: np.ndarray) -> list[np.ndarray]:
 
 
 class _Stream:
-    """What one shard has been told.
+    """What one shard has been sent.
 
     Attributes:
         sender: of its rows.
@@ -184,8 +184,8 @@ class GhostStreams:
     """The ghosts of all shards: a stage of the tick, after the handovers.
 
     Attributes:
-        rows_sent: rows told, again and again until acked.
-        released: ghosts that shards were told to forget.
+        rows_sent: rows sent, every repetition until the ack counted.
+        released: ghosts that shards were sent releases of.
     """
 
     def __init__(

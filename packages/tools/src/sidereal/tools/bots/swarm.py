@@ -72,7 +72,7 @@ class BotsConfig:
         behaviour: one of `BEHAVIOURS`.
         seed: decides all that bots do.
         first: number of the first account that is tried.
-        mirroring: how many of them keep a replica of what they are told, None for all; the others
+        mirroring: how many of them keep a replica of what they are sent, None for all; the others
             read of each snapshot only their own ship.
         predicting: how many of them run the prediction.
     """

@@ -19,16 +19,16 @@ from sidereal.tools.netsim.service import find_clients_max, run
 from sidereal.tools.publish import JsonTarget, check_target, publish_report
 
 LINK: Final = "Link, both directions; --up.NAME or --down.NAME for one"
-UNTOLD: Final = LinkFlags()
+NOTHING_GIVEN: Final = LinkFlags()
 
 
 async def netsim(
     *,
     listen: str = "127.0.0.1:7073",
     target: str = "127.0.0.1:7071",
-    both: Annotated[LinkFlags, Parameter(name="*", group=LINK)] = UNTOLD,
-    up: Annotated[LinkFlags, Parameter(show=False)] = UNTOLD,
-    down: Annotated[LinkFlags, Parameter(show=False)] = UNTOLD,
+    both: Annotated[LinkFlags, Parameter(name="*", group=LINK)] = NOTHING_GIVEN,
+    up: Annotated[LinkFlags, Parameter(show=False)] = NOTHING_GIVEN,
+    down: Annotated[LinkFlags, Parameter(show=False)] = NOTHING_GIVEN,
     seed: int = 1,
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
     json: JsonTarget = None,

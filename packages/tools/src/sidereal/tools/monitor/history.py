@@ -206,15 +206,15 @@ class History:
 
     def _note_events(self, status: Status) -> None:
         """Add the events that are new: those after the longest overlap with what was known."""
-        told = list(status["events"])
+        events = list(status["events"])
         known = self._server_events
         overlap = next(
             size
-            for size in range(min(len(told), len(known)), -1, -1)
-            if told[:size] == known[len(known) - size :]
+            for size in range(min(len(events), len(known)), -1, -1)
+            if events[:size] == known[len(known) - size :]
         )
-        self._events.extend(told[overlap:])
-        self._server_events = told
+        self._events.extend(events[overlap:])
+        self._server_events = events
 
     def _compare_sectors(self, status: Status, now: float) -> None:
         holders = {

@@ -149,7 +149,7 @@ def _lag_curve(picture: Picture, room: int) -> Text:
 
 
 def player_lines(picture: Picture) -> list[Text]:
-    """What an ordinary client is being told, measured by one."""
+    """What an ordinary client is being sent, measured by one."""
     seen = picture.observed
     if not seen.joined:
         return [

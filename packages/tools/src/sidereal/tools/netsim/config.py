@@ -28,19 +28,19 @@ class LinkFlags:
     """Probability, for each datagram, that a burst of losses begins (netem's gemodel: p)."""
     burst_end: float | None = None
     """Probability, for each further one, that the burst is over (r): it lasts 1/r on average; 1
-    unless told."""
+    unless given."""
     burst_loss: float | None = None
-    """Probability that a datagram in a burst is lost (1-h); 1 unless told."""
+    """Probability that a datagram in a burst is lost (1-h); 1 unless given."""
     duplication: float | None = None
     """Probability that a datagram arrives twice."""
     reordering: float | None = None
     """Probability that a datagram is held up while others pass."""
     reordering_ms: float | None = None
-    """For up to that long; 50 unless told."""
+    """For up to that long; 50 unless given."""
     rate_kbit: float | None = None
-    """Kilobits (1,000) per second that the link carries; any amount unless told."""
+    """Kilobits (1,000) per second that the link carries; any amount unless given."""
     queue_ms: float | None = None
-    """Datagrams that would wait longer than that for the link are lost; 250 unless told."""
+    """Datagrams that would wait longer than that for the link are lost; 250 unless given."""
 
 
 _FIELDS: Final = {
@@ -128,11 +128,11 @@ def _find_flag_problems(prefix: str, flags: LinkFlags) -> list[str]:
 
 
 def _make_link(both: LinkFlags, own: LinkFlags) -> LinkConfig:
-    told = {
+    given = {
         flag: value
         for flags in (both, own)
         for flag, value in dataclasses.asdict(flags).items()
         if value is not None
     }
-    fields = {_FIELDS[flag][0]: value * _FIELDS[flag][1] for flag, value in told.items()}
+    fields = {_FIELDS[flag][0]: value * _FIELDS[flag][1] for flag, value in given.items()}
     return LinkConfig(**fields)

@@ -32,7 +32,7 @@ from sidereal.tools.soak.config import CHANNELS, TIMEOUT_S, End
 from sidereal.tools.soak.tracks import Track
 
 VIOLATIONS_MAX: Final = 100
-"""Violations told one by one; more are only counted."""
+"""Violations listed one by one; more are only counted."""
 SLACK_S: Final = 2.0
 """What deadlines leave for turns, timers and a slow machine."""
 SENT_JUDGED_MIN: Final = 100

@@ -87,11 +87,11 @@ def describe(report: dict[str, Any]) -> Iterator[str]:
         reasons = ", ".join(f"{name} {count}" for name, count in sessions["closed"].items())
         yield f"{end:<22}{sessions['opened']} sessions opened; closed: {reasons or 'none'}"
     for name, ways in report["messages"].items():
-        told = "; ".join(
+        ways_text = "; ".join(
             f"{way.replace('_', ' ')} {counts['delivered']} of {counts['sent']}"
             for way, counts in ways.items()
         )
-        yield f"{name:<22}{told}"
+        yield f"{name:<22}{ways_text}"
     yield f"{'tags':<22}{report['tags']['acked']} of {report['tags']['sent']} acked"
     transport = ", ".join(f"{name} {count}" for name, count in report["transport"].items())
     yield f"{'transport':<22}{transport}"
@@ -114,8 +114,8 @@ def describe(report: dict[str, Any]) -> Iterator[str]:
 def _describe_memory(memory: dict[str, Any]) -> str:
     if not memory["quarters"]:
         return "too short a run to judge"
-    told = "; ".join(
+    highest = "; ".join(
         f"{quarter['rss_mb']:.1f} MB, {quarter['objects']} objects"
         for quarter in memory["quarters"]
     )
-    return f"highest by quarter: {told}: {', '.join(memory['grown']) or 'flat'}"
+    return f"highest by quarter: {highest}: {', '.join(memory['grown']) or 'flat'}"

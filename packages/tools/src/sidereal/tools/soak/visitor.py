@@ -125,8 +125,8 @@ class Visitor:
 
     def server_closed(self, rig: Rig, now: float) -> None:
         """Note that the server has just said goodbye to it."""
-        told = self.down.lost_in_a_row < DISCONNECTS_PER_CLOSE
-        self._expect_goodbye(rig, End.CLIENT, told, now)
+        arrives = self.down.lost_in_a_row < DISCONNECTS_PER_CLOSE
+        self._expect_goodbye(rig, End.CLIENT, arrives, now)
         self.stage = Stage.ENDING
 
     # -- a session ----------------------------------------------------------------------------
@@ -237,8 +237,8 @@ class Visitor:
         connected = self.stage is not Stage.CONNECTING
         self.endpoint.close(now)
         self.send(rig, now)
-        told = connected and self.up.lost_in_a_row < DISCONNECTS_PER_CLOSE
-        self._expect_goodbye(rig, End.SERVER, told, now)
+        arrives = connected and self.up.lost_in_a_row < DISCONNECTS_PER_CLOSE
+        self._expect_goodbye(rig, End.SERVER, arrives, now)
         self._take_events(rig, now)
 
     def _kick(self, rig: Rig, peer: int, now: float) -> None:
@@ -265,10 +265,10 @@ class Visitor:
             rig.checker.expect(self.session, end, {CloseReason.TIMED_OUT}, missed_by)
         self.stage, self._acts_at = Stage.ENDING, math.inf
 
-    def _expect_goodbye(self, rig: Rig, end: End, told: bool, now: float) -> None:
+    def _expect_goodbye(self, rig: Rig, end: End, arrives: bool, now: float) -> None:
         reasons = {CloseReason.CLOSED_BY_PEER}
         by = rig.heard_by(now)
-        if not told:
+        if not arrives:
             reasons.add(CloseReason.TIMED_OUT)
             by = rig.missed_by(now)
         rig.checker.expect(self.session, end, reasons, by)

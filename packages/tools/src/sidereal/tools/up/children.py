@@ -82,8 +82,8 @@ class Prepared:
                 if self._process is not None:
                     status = await process.wait()
                     lived_s = trio.current_time() - began_at
-                    told = was_told_to_end(status)
-                    pause_s = restarts.died(status, served_s=lived_s, told=told)
+                    stopped = was_told_to_end(status)
+                    pause_s = restarts.died(status, served_s=lived_s, stopped=stopped)
                     why = {"status": status, "why": await _last_line(process)}
                     log.warning("not prepared %s", fields(**why, again_in_s=pause_s))
             finally:
@@ -193,7 +193,7 @@ class Child:
         """
         while True:
             status = await self.run()
-            pause_s = restarts.died(status, served_s=self.served_s, told=was_told_to_end(status))
+            pause_s = restarts.died(status, served_s=self.served_s, stopped=was_told_to_end(status))
             if pause_s is None:
                 return status
             log.warning("died %s", fields(child=self.name, status=status, restart_in_s=pause_s))

@@ -72,13 +72,13 @@ class Restarts:
         self.failures = 0
         self.spent = 0
 
-    def died(self, status: int, *, served_s: float | None, told: bool) -> float | None:
+    def died(self, status: int, *, served_s: float | None, stopped: bool) -> float | None:
         """Take in a death.
 
         Args:
             status: exit status, negative for a signal.
             served_s: for how long the process had served, None if it had not come to that.
-            told: whether it was ended from outside.
+            stopped: whether it was ended from outside.
 
         Returns:
             seconds until it is to be started again; None when that would not help.
@@ -89,7 +89,7 @@ class Restarts:
             if served_s >= STEADY_S:
                 self.failures = self.spent = 0
                 return limits.pauses_s[0]
-            if told:
+            if stopped:
                 return limits.pauses_s[0]
         elif status in limits.final and not self._ever_served:
             return None

@@ -93,9 +93,9 @@ class ReplicasConverge:
             if len(wrong):
                 yield f"{name} of {wrong.tolist()} is another"
         record = core.schema.attribute_record
-        told, known = world.columns.store(slots, record), replica.columns.store(rows, record)
-        if told.tobytes() != known.tobytes():
-            yield f"attributes of {found[told != known].tolist()} are others"
+        sent, known = world.columns.store(slots, record), replica.columns.store(rows, record)
+        if sent.tobytes() != known.tobytes():
+            yield f"attributes of {found[sent != known].tolist()} are others"
 
 
 def _look_at_window(process: ClientProcess, client: Client, core: Replicator) -> Iterator[str]:
