@@ -57,7 +57,7 @@ class OtherVersionError(UnavailableError):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the server gives to who may come in.
+    """What the server gives to a client that may come in.
 
     Attributes:
         bearer: token that reads the server's state, for observers and operators.
@@ -150,7 +150,7 @@ async def open_session(
 
 
 async def fetch_status(http: httpx.AsyncClient) -> dict[str, Any]:
-    """The server's `/v1/status`: the state, or counts only for who has no right to more.
+    """The server's `/v1/status`: the state, or only counts for those who have no right to more.
 
     Raises:
         SignInError: the server does not answer this question, or not with this bearer token.

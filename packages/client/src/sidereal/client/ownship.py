@@ -20,7 +20,7 @@ class OwnShip:
         keys: what is held.
         inputs: None before there was a ship.
         confirmed: the ship as the newest snapshot has it, None before there was one.
-        prediction: None for who does not predict, and before the rules are known.
+        prediction: None for a client that does not predict, and before the rules are known.
     """
 
     def __init__(self, *, predict: bool, phase: float, limits: Limits = LIMITS) -> None:

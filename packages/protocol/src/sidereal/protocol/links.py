@@ -60,7 +60,7 @@ assert len(SHARD_CHANNELS) == len(ShardChannel)
 
 
 class UserData(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Who a session belongs to: sealed in its connect token by who may say so.
+    """Who a session belongs to: sealed in its connect token by the issuer.
 
     Attributes:
         account: 0 for an anonymous player and for a shard.

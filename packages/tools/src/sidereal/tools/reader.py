@@ -1,4 +1,4 @@
-"""Reading the state of a world that shows it only to who may observe it.
+"""Reading the state of a world that shows it only to those who may observe it.
 
 Everybody gets counts. Who has the status token (`SIDEREAL_STATUS_TOKEN`) or logs in as an observer
 gets the state. A login gives a bearer token for it, which a server that was started again does not

@@ -96,7 +96,7 @@ class Viewer:
 
     @property
     def settled(self) -> bool:
-        """Whether there is a world in the picture, and the own ship for who flies one."""
+        """Whether there is a world in the picture, and, for a pilot, the own ship."""
         if self.frame is None or self.frame.statistics.newest_tick < 0:
             return False
         present = self._observing or self.frame.view.own >= 0

@@ -20,7 +20,7 @@ class PeerOpened(msgspec.Struct, frozen=True, gc=False):
     """Unique for the life of the endpoint."""
     client_id: int
     user_data: bytes
-    """256 bytes, sealed in the connect token by who issued it."""
+    """256 bytes, sealed in the connect token by its issuer."""
     address: Address
 
 

@@ -93,7 +93,7 @@ class Authority(Protocol):
         """Keep an account for the next session; False when somebody is in the world with it."""
 
     def status(self) -> Mapping[str, Any]:
-        """What `/v1/status` answers to who sees everything."""
+        """What `/v1/status` answers to those who see everything."""
 
     def counts(self) -> Mapping[str, Any]:
         """What it answers to strangers."""

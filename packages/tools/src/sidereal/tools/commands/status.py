@@ -21,7 +21,8 @@ async def status(
 ) -> None:
     """Print the state of a running world, once.
 
-    A world that others than this machine reach shows counts; the rest to who may observe it.
+    When others than this machine can reach a world, only those who may observe it see more than
+    counts.
 
     Example: sidereal status --server http://127.0.0.1:7070 --json -
 

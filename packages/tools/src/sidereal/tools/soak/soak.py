@@ -61,7 +61,7 @@ class Soak:
         self._is_server_closed = False
         self._ends_by = math.inf
 
-    # -- for who runs it ----------------------------------------------------------------------
+    # -- for its shell -------------------------------------------------------------------------
 
     def take_moves(self) -> list[Move]:
         """Take who wants another socket."""
