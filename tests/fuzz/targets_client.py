@@ -1,4 +1,4 @@
-"""Targets of the client: snapshots, what is made of them, and the whole of one stay."""
+"""Targets of the client: snapshots, what is made of them, and the whole of one session."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def lease_seeds() -> Iterator[bytes]:
     yield join((0, encode_message(Leases(9, (1 << 31) - 1, -(1 << 31), 1, b""))))
 
 
-# -- a stay ---------------------------------------------------------------------------------------
+# -- a session ------------------------------------------------------------------------------------
 
 
 def run_client(body: bytes) -> None:

@@ -292,7 +292,7 @@ def test_another_schema_is_refused_in_words(
 ) -> None:
     other = Schema(BASE_SCHEMA.components[:-1])
     pilot = enlist(admit(), schema=other)
-    fly(lambda: pilot.seen(Ended), "the stay is over", pilot)
+    fly(lambda: pilot.seen(Ended), "the session is over", pilot)
     ended = pilot.seen(Ended)
     assert ended is not None
     assert ended.reason is CloseReason.SCHEMA_MISMATCH

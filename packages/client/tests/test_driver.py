@@ -1,4 +1,4 @@
-"""The client's shell: getting in over HTTP, and one stay over real UDP."""
+"""The client's shell: getting in over HTTP, and one session over real UDP."""
 
 from __future__ import annotations
 

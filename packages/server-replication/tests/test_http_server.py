@@ -469,13 +469,13 @@ async def test_an_address_with_many_connections_loses_one_of_its_own() -> None:
     async with trio.open_nursery() as nursery:
         server = HttpServer(App(), limits)
         address = await nursery.start(server.serve, "127.0.0.1", 0)
-        quiet = await trio.open_tcp_stream(*address, local_address="127.0.0.9")
+        patient = await trio.open_tcp_stream(*address, local_address="127.0.0.9")
         await wait_for(lambda: server.statistics().accepted == 1)
         greedy = [await trio.open_tcp_stream(*address) for _ in range(20)]
         await wait_for(lambda: server.statistics().accepted == 21)
-        await quiet.send_all(GET)
-        assert statuses(bytes(await quiet.receive_some())) == [200]
-        for stream in (quiet, *greedy):
+        await patient.send_all(GET)
+        assert statuses(bytes(await patient.receive_some())) == [200]
+        for stream in (patient, *greedy):
             stream.socket.close()
         nursery.cancel_scope.cancel()
 

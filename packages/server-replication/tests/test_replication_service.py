@@ -121,7 +121,7 @@ async def test_counts_serve_everybody_who_asks_for_a_while(
     assert service.counts()["uptime_s"] == pytest.approx(STATUS_AGE_S_MAX)
 
 
-async def test_a_quiet_world_ends_without_its_database(
+async def test_an_idle_world_ends_without_its_database(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     service, core = make_service()

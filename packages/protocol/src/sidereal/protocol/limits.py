@@ -113,11 +113,11 @@ NOTICE_SIZE_MAX: Final = 1000
 """Characters of what the server tells the person at a client or shard."""
 CHAT_LINES_PER_S: Final = 1
 CHAT_LINES_BURST: Final = 5
-"""Lines a client may say at once after it was quiet."""
+"""Lines a client may say at once after it was silent."""
 CHAT_HEARD_PER_S: Final = 4
 """Lines of others that a client is sent, however many speak around it."""
 CHAT_HEARD_BURST: Final = 20
-"""Those that it may be sent at once after all were quiet."""
+"""Those that it may be sent at once after all were silent."""
 CLIENT_MESSAGES_PER_S: Final = 200
 """Messages of one client that are listened to, whatever they say; ours send about 30."""
 CLIENT_MESSAGES_BURST: Final = 400

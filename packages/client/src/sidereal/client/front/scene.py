@@ -112,7 +112,7 @@ def _strokes(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) 
     if Layer.VECTORS in frame.layers:
         parts.append(_velocity_rows(frame, at, reach))
     if Layer.GHOSTS in frame.layers:
-        parts.append(_whisker_rows(frame, at))
+        parts.append(_error_rows(frame, at))
     return join_rows(parts, STROKE)
 
 
@@ -142,7 +142,7 @@ def _ghost_rows(frame: Frame) -> NDArray[np.intp]:
     return np.unique([row for row in (frame.view.own, frame.selected) if row >= 0]).astype(np.intp)
 
 
-def _whisker_rows(frame: Frame, at: NDArray[np.float32]) -> Rows:
+def _error_rows(frame: Frame, at: NDArray[np.float32]) -> Rows:
     """From what the authority said to what is drawn."""
     rows = _ghost_rows(frame)
     said = frame.camera.relative(frame.view.authority_x[rows], frame.view.authority_y[rows])

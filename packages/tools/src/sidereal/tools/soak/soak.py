@@ -25,7 +25,7 @@ from sidereal.tools.soak.config import TIMEOUT_S, End, SoakConfig
 from sidereal.tools.soak.rig import Move, Rig
 from sidereal.tools.soak.visitor import DRAIN_S_MAX, Stage, Visitor
 
-_GONE: Final = frozenset({Stage.AWAY, Stage.QUIET})
+_GONE: Final = frozenset({Stage.AWAY, Stage.SILENT})
 
 
 class Soak:
@@ -147,7 +147,7 @@ class Soak:
             rig.checker.conclude(now)
             self.is_over = True
             return
-        waiting = [visitor for visitor in self._visitors if visitor.stage is Stage.QUIET]
+        waiting = [visitor for visitor in self._visitors if visitor.stage is Stage.SILENT]
         for visitor in waiting:
             visitor.tally(rig)
         rig.checker.expect_server_gone(now)

@@ -47,7 +47,7 @@ class Stage(enum.Enum):
     TALKING = enum.auto()
     DRAINING = enum.auto()
     """Both ends are silent until all that is reliable has come."""
-    QUIET = enum.auto()
+    SILENT = enum.auto()
     """It has drained and waits for the server to close."""
     ENDING = enum.auto()
     """Its session is about to end by what others did."""
@@ -226,7 +226,7 @@ class Visitor:
             return
         rig.checker.check_drained(self.session)
         if rig.is_closing and self.number % 2:
-            self.stage, self._acts_at = Stage.QUIET, math.inf
+            self.stage, self._acts_at = Stage.SILENT, math.inf
         else:
             self._leave(rig, now)
 

@@ -49,10 +49,10 @@ class NothingLostOrDoubled:
         slots = world.columns.rows()
         account = world.account[slots]
         uuid = world.uuid[slots].view("S16")
-        lasting = np.sort(uuid[account == ACCOUNT_NONE])
-        if not np.array_equal(lasting, cluster.uuids):
-            gone = np.setdiff1d(cluster.uuids, lasting)
-            yield f"{len(gone)} of {len(cluster.uuids)} lost, {len(lasting)} there"
+        kept = np.sort(uuid[account == ACCOUNT_NONE])
+        if not np.array_equal(kept, cluster.uuids):
+            gone = np.setdiff1d(cluster.uuids, kept)
+            yield f"{len(gone)} of {len(cluster.uuids)} lost, {len(kept)} there"
         if len(np.unique(uuid)) != len(uuid):
             yield "an entity is in the world twice"
         if len(np.unique(world.columns.net_id[slots])) != len(slots):

@@ -144,8 +144,8 @@ class Reference:
         if len(wrong):
             yield f"{flight.net_id[wrong].tolist()} moved as nothing could move them"
         for group in _groups(touching, np.flatnonzero(hit)):
-            lasting = bool(touching_before[group].any() or pushed[group].any())
-            yield from self._judge_contact(flight, before, group, lasting, rules)
+            ongoing = bool(touching_before[group].any() or pushed[group].any())
+            yield from self._judge_contact(flight, before, group, ongoing, rules)
 
     def _fly(self, flight: Flight, rows: np.ndarray, rules: Rules) -> np.ndarray:
         """Fly some bodies of a flight for its tick, touching nothing."""
@@ -234,10 +234,10 @@ class Reference:
         flight: Flight,
         before: Flight | None,
         group: np.ndarray,
-        lasting: bool,
+        ongoing: bool,
         rules: Rules,
     ) -> Iterator[str]:
-        if lasting:
+        if ongoing:
             self._exercised["contacts that lasted"] += 1
             return
         if before is None or before.tick != flight.tick - 1:
