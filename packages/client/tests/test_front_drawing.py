@@ -161,7 +161,7 @@ def test_the_own_ship_is_outlined_in_white(make_feed: MakeFeed, show: Show) -> N
     assert white() > 15
 
 
-def test_ghosts_are_red_hollow_and_where_the_authority_says(
+def test_the_authoritys_state_is_red_hollow_and_where_it_says(
     make_feed: MakeFeed, show: Show
 ) -> None:
     feed = make_feed({(0, 0): 1})
@@ -174,10 +174,10 @@ def test_ghosts_are_red_hollow_and_where_the_authority_says(
         return np.asarray((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=-1) < 120))
 
     assert not red(frozenset()).any()
-    rows, columns = np.nonzero(red(frozenset({Layer.GHOSTS})))
-    ghost_x = WIDTH / 2 - 12.0 * 4.0 - MIDDLE[1].start
-    assert columns.min() < ghost_x - 15
-    assert not red(frozenset({Layer.GHOSTS}))[HEIGHT // 2 - 150, int(ghost_x)].any()
+    rows, columns = np.nonzero(red(frozenset({Layer.AUTHORITY})))
+    authority_x = WIDTH / 2 - 12.0 * 4.0 - MIDDLE[1].start
+    assert columns.min() < authority_x - 15
+    assert not red(frozenset({Layer.AUTHORITY}))[HEIGHT // 2 - 150, int(authority_x)].any()
     assert rows.mean() + MIDDLE[0].start == pytest.approx(HEIGHT / 2, abs=1.5)
 
 

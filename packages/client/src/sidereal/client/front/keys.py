@@ -48,7 +48,7 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding(("KEY_1",), "1", "grid", Layer.GRID),
     Binding(("KEY_2",), "2", "owners: fills and borders", Layer.OWNERS),
     Binding(("KEY_4",), "4", "interest: what I am sent", Layer.INTEREST),
-    Binding(("KEY_5",), "5", "ghosts: where the server has it", Layer.GHOSTS),
+    Binding(("KEY_5",), "5", "authority: where the server has it", Layer.AUTHORITY),
     Binding(("KEY_6",), "6", "velocity vectors", Layer.VECTORS),
     Binding(("KEY_7",), "7", "handover flashes", Layer.HANDOVERS),
     Binding(("KEY_8",), "8", "names", Layer.NAMES),

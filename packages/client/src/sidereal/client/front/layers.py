@@ -14,7 +14,7 @@ class Layer(enum.Enum):
     GRID = "grid"
     OWNERS = "owners"
     INTEREST = "interest"
-    GHOSTS = "ghosts"
+    AUTHORITY = "authority"
     VECTORS = "vectors"
     HANDOVERS = "handovers"
     NAMES = "names"

@@ -246,14 +246,14 @@ class Overlay:
         self._rect(left, zero, FRAMES_MAX, 1, (*palette.DIM, 120))
         delay_ms = 1000 * frame.rules.interpolation_delay_s
         rtt_ms = 1000 * frame.statistics.rtt_s
-        for value, colour in ((delay_ms, palette.TEXT), (rtt_ms, palette.GHOST)):
+        for value, colour in ((delay_ms, palette.TEXT), (rtt_ms, palette.AUTHORITY)):
             line = zero + round(min(value, STRIP_MS) * scale)
             self._rect(left, line, FRAMES_MAX, 1, (*colour, 190))
         self._strip_legend(
             left,
             bottom,
             (("■ ahead", palette.INTERPOLATED), ("■ guessed", palette.EXTRAPOLATED)),
-            (("─delay", palette.TEXT), ("─rtt", palette.GHOST)),
+            (("─delay", palette.TEXT), ("─rtt", palette.AUTHORITY)),
         )
 
     def _snapshot_strip(self, left: float, bottom: float) -> None:

@@ -39,7 +39,7 @@ EDGE: Final[Rgb] = (58, 66, 82)
 TEXT: Final[Rgb] = (226, 230, 238)
 DIM: Final[Rgb] = (134, 144, 162)
 WHITE: Final[Rgb] = (255, 255, 255)
-GHOST: Final[Rgb] = (255, 82, 82)
+AUTHORITY: Final[Rgb] = (255, 82, 82)
 """What the authority last said."""
 GOOD: Final[Rgb] = (90, 210, 130)
 WARN: Final[Rgb] = (255, 204, 64)

@@ -111,7 +111,7 @@ def _strokes(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) 
         parts.append(_interest_outline(frame))
     if Layer.VECTORS in frame.layers:
         parts.append(_velocity_rows(frame, at, reach))
-    if Layer.GHOSTS in frame.layers:
+    if Layer.AUTHORITY in frame.layers:
         parts.append(_error_rows(frame, at))
     return join_rows(parts, STROKE)
 
@@ -137,23 +137,23 @@ def _velocity_rows(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.floa
     return stroke_rows(start, at[rows] + run[rows], 1.0, with_alpha(bright, alpha))
 
 
-def _ghost_rows(frame: Frame) -> NDArray[np.intp]:
+def _confirmed_rows(frame: Frame) -> NDArray[np.intp]:
     """Rows whose authoritative state is shown: the own ship and the selection."""
     return np.unique([row for row in (frame.view.own, frame.selected) if row >= 0]).astype(np.intp)
 
 
 def _error_rows(frame: Frame, at: NDArray[np.float32]) -> Rows:
     """From what the authority said to what is drawn."""
-    rows = _ghost_rows(frame)
+    rows = _confirmed_rows(frame)
     said = frame.camera.relative(frame.view.authority_x[rows], frame.view.authority_y[rows])
-    return stroke_rows(said, at[rows], 1.5, (*palette.GHOST, 200))
+    return stroke_rows(said, at[rows], 1.5, (*palette.AUTHORITY, 200))
 
 
 def _marks(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) -> Rows:
     parts = [_entity_rows(frame, at, reach)]
     if Layer.SHAPES in frame.layers:
         parts.append(_shape_rows(frame, at))
-    if Layer.GHOSTS in frame.layers:
+    if Layer.AUTHORITY in frame.layers:
         parts.append(_authority_rows(frame, reach))
     parts.append(_own_rows(frame, at, reach))
     parts.append(_selection_rows(frame, at, reach))
@@ -199,7 +199,7 @@ def _shape_rows(frame: Frame, at: NDArray[np.float32]) -> Rows:
 
 def _authority_rows(frame: Frame, reach: NDArray[np.float32]) -> Rows:
     """Under the own ship, so that red shows exactly where the two differ."""
-    rows = _ghost_rows(frame)
+    rows = _confirmed_rows(frame)
     view = frame.view
     return mark_rows(
         frame.camera.relative(view.authority_x[rows], view.authority_y[rows]),
@@ -207,7 +207,7 @@ def _authority_rows(frame: Frame, reach: NDArray[np.float32]) -> Rows:
         reach[rows] + 1.5,
         SHAPES[view.kind[rows]],
         (0, 0, 0, 0),
-        line=(*palette.GHOST, 235),
+        line=(*palette.AUTHORITY, 235),
         outline=1.5,
     )
 
