@@ -1,19 +1,19 @@
 """Which tick it is at the server, judged by when its snapshots arrive.
 
-A snapshot of tick T that takes d seconds to get here arrives at T·tick_s + d on some clock whose
+A snapshot of tick T that takes d seconds to get here arrives at T·tick_s + d, on some clock whose
 zero nobody knows. The smallest (arrival − T·tick_s) of the last seconds belongs to the fastest
-delivery, and queues only ever add to it: that minimum is the offset of the server's clock as seen
-through the fastest path. A mean would wander with the load of either machine.
+delivery, and queues only ever add to it. So that minimum is the offset of the server's clock as
+seen through the fastest path. A mean would wander with the load of either machine.
 
-Window: two generations of `WINDOW_S` each, so an old minimum (the server stood still, the path got
-longer) is forgotten after one to two windows, in constant memory. The offset in use slews towards
-the minimum at a bounded pace, so time never runs backwards on screen. A difference above `STEP_S`
-is stepped over instead, and the two directions differ:
+The window has two generations of `WINDOW_S` each. So an old minimum (the server stood still, the
+path got longer) is forgotten after one to two windows, in constant memory. The offset in use moves
+towards the minimum at a bounded pace, so time never runs backwards on screen. A difference above
+`STEP_S` is stepped over instead, and the two directions differ:
 
-* A snapshot that comes *earlier* than was thought possible proves that the server is ahead: the
+* A snapshot that comes *earlier* than was thought possible proves that the server is ahead. The
   step forward is taken at once.
-* One that comes *late* proves nothing. The network or this process stood still, and the next one
-  may be in time again. The step back is taken when all of a whole window were as late.
+* One that comes *late* proves nothing: the network or this process stood still, and the next one
+  may be in time again. The step back is taken when all snapshots of a whole window were as late.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Which cells the replica knows, and from when to when.
 
-For every cell of the window, `since` and `have` bound the ticks over which the replica was sent all
-that happened there: it began with the cell sent whole as of `since`. A section applies only where
-it continues that, so what is lost leaves no hole. A cell that leaves the window is forgotten, and
-what was sent before it left says nothing after it has come back.
+For every cell of the window, the replica has everything that happened there from the tick `since`
+up to the tick `have`. It begins with a section of the whole cell, which sets both. Another section
+counts only if it continues from there without a gap, so what is lost leaves no hole. A cell that
+leaves the window is forgotten. What was sent before it left says nothing after it has come back.
 """
 
 from __future__ import annotations

@@ -1,19 +1,20 @@
 """The client's copy of the world in its window, from snapshots in whatever order they come.
 
-Theory of operation. Every snapshot is the world as of its tick, in part. An entity's `stamp` is the
-tick of the snapshot that last had its reference, so of two references the one from the later
-snapshot is true, whatever came first; likewise for attributes. It was last **seen**, in some cell,
-when either was sent. Who leaves a cell is named in a tombstone:
+Theory of operation. Every snapshot is a part of the world as of its tick. An entity's `stamp` is
+the tick of the snapshot that its reference came from. Of two references, the one from the later
+snapshot is true, whichever came first; likewise for attributes. Either of them says in which cell,
+and when, the entity was last **seen**. A tombstone names an entity that has left a cell:
 
 * *gone* ends the entity.
-* *moved* says that where it was seen before that tick is no longer true, not where it is now. It is
-  **lost** then: it stays, on its straight line, until it is seen again, or until every cell of the
-  window is known without a gap at one tick at which it was lost. In none of them it would have been
-  missed, so it is outside. So nothing flickers on its way from one cell to the next.
+* *moved* says that the entity is no longer where it was seen before that tick, but not where it is
+  now. The entity is **lost** then, and stays on its straight line. It is found when it is seen
+  again. It is let go when every cell of the window is known, without a gap, up to a tick that is
+  not before its tombstone's: in the window, one of them would have had it. So nothing flickers on
+  its way from one cell to the next.
 
-The tombstone of a stranger, or of the dead, is kept until every cell is known up to its tick, so
-that nothing late brings back what was there before. Entities also get lost when their cell leaves
-the window or is sent whole without them.
+An entity also gets lost when its cell leaves the window, or is sent whole without it. A tombstone
+of an entity that is not here, or is gone, is kept until every cell is known up to its tick. So
+nothing that comes late brings back what was there before.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How long the server may take to end, step by step; who ends it from outside waits for the sum.
+"""How long the server may take to end, step by step.
 
 A server that is told to end takes these steps in this order: it tells everybody, it saves what is
-left, it lets its last words travel, it closes the store, it ends the embedded database. Each step
-has a limit of its own and is cut off there, so the sum is a promise: `END_S_MAX`. A supervisor that
-kills earlier loses rows.
+left, it lets its last datagrams travel, it closes the store, it ends the embedded database. Each
+step has a limit and is cut off there. So the sum is a promise, `END_S_MAX`: whoever ends the server
+from outside waits that long. A supervisor that kills earlier loses rows.
 """
 
 from __future__ import annotations

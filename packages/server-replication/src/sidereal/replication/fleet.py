@@ -1,11 +1,10 @@
 """Ships of accounts: in the world while their pilot is, in the database while not.
 
-Theory of operation. When a pilot comes, its ship is in one of two places. It may be among those
-that have left the world and are not saved yet: then it is launched at once, or, if it is gone for
-good, a new one. Otherwise the database has it, and knows it as it was when it left; it is asked
-for, and launched when it has come. Every request has a number, and only the answer to the newest
-one of an account counts: an older answer may have been read before the ship flew and was saved
-again.
+Theory of operation. When a pilot comes, its ship is in one of two places. It may be among the ships
+that have left the world and are not saved yet. Then it is launched at once; if it is gone for good,
+a new one is. Otherwise it is in the database, as it was when it left. The fleet asks for it, and
+launches it when it has come. Every request has a number, and only the answer to the newest request
+of an account counts: an older answer may have been read before the ship flew and was saved again.
 """
 
 from __future__ import annotations

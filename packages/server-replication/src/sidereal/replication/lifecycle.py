@@ -166,7 +166,7 @@ async def _load(
     try:
         recovered = await store.load_world()
     except FencedError as error:
-        raise UnavailableError(f"{error}: this one ends") from None
+        raise UnavailableError(f"{error}: this server ends") from None
     core = Replicator(
         schema=schema,
         rules=rules,

@@ -1,9 +1,9 @@
 """The authority: one tick of the world, as its list of stages.
 
-Packets fill the links' inboxes (`receive_clients`, `receive_shards`). `turn` does what is due: when
-a tick is, it empties the inboxes, changes the world, marks what is to be saved, and leaves
-datagrams to send. Nothing else changes the world. Players' controls do not wait for a tick: they
-are routed to the shard of their ship as they come.
+Packets fill the links' inboxes (`receive_clients`, `receive_shards`). `turn` does what is due. When
+a tick is due, it empties the inboxes, changes the world, marks what is to be saved, and leaves
+datagrams to send. Nothing else changes the world. Players' controls do not wait for a tick: they go
+to the shard of their ship as they come.
 """
 
 from __future__ import annotations

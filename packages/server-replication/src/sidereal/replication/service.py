@@ -1,7 +1,7 @@
 """The replication server as a process: sockets, clocks, the database and HTTP around the core.
 
 Five loops share one core and one thread: datagrams of clients, datagrams of shards, the tick, the
-database, HTTP. None of them awaits while it changes the core.
+database, and HTTP. None of them awaits anything while it changes the core.
 """
 
 from __future__ import annotations

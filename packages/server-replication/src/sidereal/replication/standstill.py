@@ -1,7 +1,7 @@
 """A world that nobody simulates stands still.
 
-Without a shard nobody knows where things really are: straight lines are a good guess for a moment,
-not for minutes. So the tick counter stops, clients are told, and it goes on with the next tick when
+Without a shard nobody knows where things really are. Straight lines are a good guess for a moment,
+not for minutes. So the tick counter stops, and clients are told. It goes on with the next tick when
 a shard is there. Meanwhile people come and go, as of that next tick.
 """
 

@@ -1,15 +1,22 @@
 """What a shard proposes is believed only after these checks, made on all rows at once.
 
-A verdict per row, the first check that fails, in this order: the entity exists; its epoch is
-current; the shard owns it; the row is news; every number is finite and within its declared range;
-speed and displacement are possible; it answers the pilot that flies it; its newest input is one
-that this pilot can have sent (a shard guesses a few that are on their way), and none before the
-one that was committed. Displacement is measured twice, from where the entity was and from where it
-was taken to be by now: what has rested for an hour could be anywhere by its speed alone, but its
-shard would have said within a moment that it moves. A row fenced off within `superseded_ticks` of
-its entity's handover or departure was on its way when that happened: it is part of every handover
-and no fault. A row that is no newer than what was committed is a repetition, and no fault
-either.
+Every row gets a verdict: the first check that fails. They are, in this order:
+
+* the entity exists, its epoch is current, and the shard owns it;
+* the row is news, and not too far ahead;
+* every number is finite and within its declared range;
+* speed and displacement are possible;
+* it answers the pilot that flies it;
+* its newest input is one that this pilot can have sent (a shard guesses a few that are on their
+  way), and none before the one that was committed.
+
+Displacement is measured twice: from where the entity was, and from where it was taken to be by now.
+By its speed alone, an entity that has rested for an hour could be anywhere. But its shard would
+have said within a moment that it moves.
+
+Two verdicts are no fault. A row that is fenced within `superseded_ticks` of its entity's handover
+or departure was on its way when that happened. A row that is no newer than what was committed is a
+repetition.
 """
 
 from __future__ import annotations

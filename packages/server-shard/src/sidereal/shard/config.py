@@ -39,7 +39,7 @@ class ShardConfig:
         except ConfigError as error:
             problems.append(str(error))
         if weakness := describe_weak_shard_key(self.key):
-            problems.append(f"the shard key is the replication server's, which {weakness}")
+            problems.append(f"the shard key, which is the replication server's, {weakness}")
         if not 1 <= len(self.name.encode()) <= NAME_SIZE_MAX:
             problems.append(f"--name must have 1 to {NAME_SIZE_MAX} bytes")
         if self.seed < 0:

@@ -1,13 +1,14 @@
 """When to simulate which tick, so that proposals come just ahead of the server's own tick.
 
-Every beat says which tick the server has begun, and how long before that our newest proposal had
-come. The first, with the beat's arrival, tells when ticks begin as seen from here: later than in
-truth by the way here, least so in the quickest of the recent beats; the way back takes as long
-again, so that a round trip and the wanted lead are taken off. The second closes the loop: whatever
-is wrong with that estimate, the phase moves until proposals have the lead they should.
+Every beat says two things: which tick the server has begun, and how long before that our newest
+proposal had come. The first, with the beat's arrival, tells when ticks begin as seen from here.
+That is later than in truth by the way here, and least so for the quickest of the recent beats.
+The way back takes as long again, so a round trip and the wanted lead are taken off.
+The second closes the loop: whatever is wrong with that estimate, the phase moves until proposals have the lead
+they should.
 
 The phase moves gently, except when it is off by several ticks. Ticks are numbered by the caller,
-who counts up and never down: a phase that jumps only changes when the next one is due.
+who counts up and never down. So a phase that jumps only changes when the next tick is due.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ class _Endpoint:
         if not self._access.host_fits(request.headers.get("host")):
             raise Problem(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                "this server has another name; --host-name tells it those by which it is called",
+                "this server is not called by that name; --host-name adds one",
             )
 
     async def register(self, request: Request) -> Response:

@@ -1,9 +1,9 @@
 """What was saved is believed only after these checks, made on all rows at once.
 
-Between two runs anybody may have changed the database: a person, a script, a broken disk. One wrong
-row must not move the world's clock, scatter the world, or end the tick of every shard. It is set
-aside by name, and the rest goes on. The clock has a saved value of its own: rows are judged by it,
-and never the other way round.
+Between two runs anything may have changed the database: a person, a script, a broken disk. One
+wrong row must not move the world's clock, scatter the world, or end the tick of every shard. It is
+set aside by name, and the rest goes on. The clock has a saved value of its own. Rows are judged by
+it, and never the other way round.
 """
 
 from __future__ import annotations

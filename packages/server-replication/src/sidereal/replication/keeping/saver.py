@@ -1,9 +1,9 @@
-"""The loops between the core and the store: what changed goes in, ships of pilots come out.
+"""The loops between the core and the store: changes go in, ships of pilots come out.
 
-What a crash may cost is bounded here. Every `FLUSH_S` all that has changed is written, oldest
-first; `unsaved_s` says for how long something has not been saved, be it because the database is
-slow, full, read-only or away, or because there is too much to write. Above `UNSAVED_S_MAX` the
-server is not ready.
+What a crash may cost is bounded here. Every `FLUSH_S` all changes are written, the oldest first.
+`unsaved_s` says for how long something has not been saved. The reason does not matter: the database
+is slow, full, read-only or away, or there is too much to write. Above `UNSAVED_S_MAX` the server is
+not ready.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Saver:
         try:
             await self._write(tick)
         except FencedError as error:
-            raise UnavailableError(f"{error}: this one ends") from None
+            raise UnavailableError(f"{error}: this server ends") from None
         except StoreError as error:
             if not self._failing:
                 log.warning("not_saved %s", fields(tick=tick, why=str(error)))
