@@ -88,7 +88,7 @@ class Prediction:
         self._confirmed_tick = -1
         self._flown: deque[_Flown] = deque()
         self._ahead = 0
-        # How many of `_flown` have been; the others hold the state of the last that was.
+        # How many of `_flown` were flown; the others have the state of the last of these.
         self._pressed_at: float | None = None
         self._waiting: deque[Input] = deque(maxlen=limits.inputs)
         self._off = (0.0, 0.0, 0.0)

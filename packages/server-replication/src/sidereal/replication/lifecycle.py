@@ -65,7 +65,7 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
                         keeping.cancel_scope.cancel()
                 nursery.cancel_scope.cancel()
     except trio.Cancelled:
-        # The usual end; only that it was not a good one must still be said.
+        # The server ends here as usual; what remains is to say that rows were lost.
         _report(lost[0])
         raise
     _report(lost[0])

@@ -15,7 +15,7 @@ from sidereal.protocol.limits import SNAPSHOT_DATAGRAMS_MAX, check_limits
 
 @dataclass(frozen=True, slots=True)
 class WorldLimits:
-    """What the world keeps of what is no more.
+    """What the world remembers of entities and sectors that are gone.
 
     Attributes:
         departed: entities that have left and whose ids are remembered, so that rows of theirs that
@@ -57,7 +57,7 @@ class ProposalLimits:
 
 @dataclass(frozen=True, slots=True)
 class OwnershipLimits:
-    """What is kept and sent of who simulates what.
+    """How leases and handovers are kept, and paced.
 
     Attributes:
         lease_changes: changes of leases remembered for those who follow them; who has missed more

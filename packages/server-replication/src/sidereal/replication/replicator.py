@@ -189,7 +189,7 @@ class Replicator:
         """Take in what clients sent; players' controls are routed at once."""
         for datagram, address in datagrams:
             self.clients.receive_datagram(datagram, address, now, wall_now)
-            # One by one: who floods is closed before the rest of it is deciphered.
+            # One by one: a client that floods is closed before the rest of its flood is deciphered.
             self._pump_clients(now)
 
     def receive_shards(
@@ -268,7 +268,7 @@ class Replicator:
         """Tell everybody that the world is closing, and take its ships out of it."""
         text = "the server is shutting down; the world is being saved"
         self.clients.refuse_all(CloseReason.SHUTTING_DOWN, text, now)
-        # What is saved now is newer than whatever was under way at the last tick.
+        # What is saved now is newer than what was under way to the database at the last tick.
         self.tick += 1
         self._change_players(now)
         return self._finish(now, wall_now)

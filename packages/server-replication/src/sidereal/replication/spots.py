@@ -33,7 +33,7 @@ def nearest_free_spot(
     ring = 0
     while True:
         away = ring * RING_STEP
-        # What does not reach the ring is in nobody's way.
+        # An entity that does not reach the ring is in nobody's way.
         near = np.abs(distance - away) < kept_clear
         angle = np.linspace(0.0, math.tau, max(1, round(math.pi * ring)), endpoint=False)
         spot_x, spot_y = away * np.cos(angle), away * np.sin(angle)

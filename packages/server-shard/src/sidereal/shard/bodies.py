@@ -167,7 +167,7 @@ class Bodies:
         changed |= np.abs(truth.spin - reference.spin) * self._rules.tick_s > ANGLE_MAX
         for field in self._schema.link_fields:
             changed |= columns[field.name][rows] != before[field.name]
-        # Who had it before may have been ahead of us: what is no newer than its row is no news to
+        # The former owner may have been ahead of us. A state no newer than its record is no news to
         # the server, and must not become the reference here either.
         changed &= before["tick"] < tick
         slots = rows[changed]

@@ -4,8 +4,8 @@ Every beat says two things: which tick the server has begun, and how long before
 proposal had come. The first, with the beat's arrival, tells when ticks begin as seen from here.
 That is later than in truth by the way here, and least so for the quickest of the recent beats.
 The way back takes as long again, so a round trip and the wanted lead are taken off.
-The second closes the loop: whatever is wrong with that estimate, the phase moves until proposals have the lead
-they should.
+The second closes the loop: whatever is wrong with that estimate, the phase moves until proposals
+have the lead they should.
 
 The phase moves gently, except when it is off by several ticks. Ticks are numbered by the caller,
 who counts up and never down. So a phase that jumps only changes when the next tick is due.
@@ -78,7 +78,7 @@ class TickPhase:
             self._begins.extend(latest)
             begin = min(latest)
 
-        # Within half a tick: the estimate is hardly further off, and a stall must not wind it up.
+        # Within half a tick: the estimate is hardly further off, and a stall must not add up.
         trim = self._trim + _clip(LEAD_GAIN * (lead_s - LEAD_S), SHIFT_S_MAX)
         self._trim = _clip(trim, self._tick_s / 2)
 

@@ -187,7 +187,7 @@ class ShardCore:
         """
         if self.closed is None:
             if self._simulation is not None:
-                # What has not arrived yet, once more: it is to be the last word about it.
+                # Records that are not acked yet once more: the last that this shard says of them.
                 self._propose(self._simulation)
             self._send(ShardChannel.LEASE, Farewell())
             self._end(CloseReason.CLOSED_LOCALLY, now)

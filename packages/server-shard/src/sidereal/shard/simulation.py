@@ -141,7 +141,7 @@ class Simulation:
         news = self.ghosts.news(batches)
         slots = self.bodies.columns.slots_of(news.records["id"])
         foreign = (slots < 0) | (self.bodies.columns.epoch[slots] < news.records["epoch"])
-        # A body that its new owner is already known to have is not ours any more.
+        # A body of which there is a ghost with a newer epoch has another owner by now.
         lost = slots[foreign & (slots >= 0)]
         self._released += len(lost)
         self._drop(lost)
@@ -221,7 +221,7 @@ class Simulation:
     def _adopt(self, records: NDArray[np.void], inputs: NDArray[np.void], tick: int) -> None:
         refused = self.bodies.refused
         news = self.bodies.news(records)
-        # Who is seen under a newer epoch has been handed on already; its release is on the way.
+        # An entity with a ghost of a newer epoch was handed on already; its release is on the way.
         news = news[news["epoch"] > self.ghosts.epochs_of(news["id"])]
         self._rows_stale += len(records) - len(news) - (self.bodies.refused - refused)
         if len(news) == 0:

@@ -107,7 +107,7 @@ class Authority(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """What the endpoint tells, and whom it lets do what.
+    """What the endpoint answers, and who may do what.
 
     Attributes:
         protocol_id: netcode protocol id of the client endpoint.

@@ -53,7 +53,7 @@ RECONNECT_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 REOPEN_S_MIN: Final = 5.0
 """A server that takes no writes is not left more often than so: it may be the only one."""
 
-# A write that fails for want of an answer can be tried again before the end.
+# A write that got no answer can be tried again before the end.
 assert OPERATION_S_MAX < SAVE_S_MAX
 
 _FAULTS: Final = (
@@ -200,7 +200,7 @@ class Database:
                 nursery.cancel_scope.cancel()
         finally:
             self._running -= 1
-        # Only now: whoever has the answer may count on the operation's place being free again.
+        # Only now: a caller that has its answer may start another operation in its place.
         answer.give(value, fault)
 
     async def _watch(

@@ -224,7 +224,7 @@ class WriteBehind:
     def _wait_again(self, batch: Batch, rows: NDArray[np.int64]) -> None:
         world = self._world
         slots = world.columns.slots_of(batch.rows["id"][rows])
-        # Who has left meanwhile waits as it was when it left.
+        # An entity that has left meanwhile waits as it was when it left.
         slots, since = slots[slots >= 0], batch.since_tick[rows[slots >= 0]]
         world.dirty[slots] = True
         world.dirty_since[slots] = since

@@ -152,7 +152,7 @@ def _text_width(field: Field) -> int:
 
 
 def _clean_text(field: Field, values: NDArray[Any]) -> NDArray[Any]:
-    # The database refuses a whole batch for one text that is no text. The world never holds one;
+    # For one text that is not UTF-8 the database refuses a whole batch. The world never holds one;
     # if it does all the same, the rest of the batch still has to be saved.
     valid = valid_values(field, values)
     return values if valid.all() else np.where(valid, values, b"?")

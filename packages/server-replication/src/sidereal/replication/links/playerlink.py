@@ -167,7 +167,7 @@ class PlayerLink:
                 self.endpoint.close_peer(player.peer, CloseReason.TIMED_OUT, now)
                 self._drop(player.peer, CloseReason.TIMED_OUT)
         left, self._left = self._left, []
-        # Of two logins of an account in one tick the first has left before it came.
+        # Of two logins of an account in one tick, the first has left again before its tick came.
         return Attendance([player for player in joined if player.state is PlayerState.JOINED], left)
 
     def assign(self, player: Player, net_id: int, control_epoch: int, tick: int) -> None:

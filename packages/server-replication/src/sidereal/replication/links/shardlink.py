@@ -154,7 +154,7 @@ class ShardLink(ShardSender):
         self._attended_at = now
         if stalled_s > STALL_S:
             for shard in self.shards:
-                # It is as far ahead of our clock by now, and waits as long for us.
+                # Our clock stood still, the shard went on: it is that far ahead, and waits for us.
                 shard.heard_at += stalled_s
                 shard.ahead_until = tick + math.ceil(stalled_s / self._rules.tick_s)
 

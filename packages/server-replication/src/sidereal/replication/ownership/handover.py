@@ -83,7 +83,7 @@ def choose_affordable(
     from_others = piloted & (changes.before != SHARD_NONE)
     eligible = np.ones(len(changes.slots), np.bool_)
     eligible[from_others] = _first_of_each(changes.after[from_others], room_of_pilots)
-    # What moves between the living before what lost its shard, and pilots before all.
+    # First ships of pilots, then what another shard still simulates, then what lost its shard.
     order = np.where(changes.before != SHARD_NONE, 1, 2)
     order[piloted] = 0
     at = np.flatnonzero(eligible)

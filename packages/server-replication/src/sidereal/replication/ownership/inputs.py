@@ -34,7 +34,7 @@ class InputLog:
         newest = next(reversed(held), -1)
         count = len(controls.buttons) // 2
         buttons = np.frombuffer(controls.buttons, "<u2", count).tolist()
-        # Every message repeats what is not answered: of its inputs one or two are new.
+        # Every message repeats the inputs that are not answered: only one or two of them are new.
         for seq in range(max(controls.first_seq, newest + 1), controls.first_seq + count):
             held[seq] = buttons[seq - controls.first_seq]
         while len(held) > INPUTS_KEPT_MAX:
