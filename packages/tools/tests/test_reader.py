@@ -10,7 +10,6 @@ import pytest
 
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
-from sidereal.tools.access import AccessFlags
 from sidereal.tools.commands.status import describe
 from sidereal.tools.reader import Login, Reader, find_login
 
@@ -111,12 +110,3 @@ def test_a_login_takes_its_token_from_the_environment(
 def test_a_password_without_an_account_is_refused(tmp_path: Any) -> None:
     with pytest.raises(ConfigError, match="add --name"):
         find_login("STATUS", None, tmp_path / "secret")
-
-
-def test_who_may_do_what_is_handed_on_to_the_server() -> None:
-    assert AccessFlags().arguments() == []
-    flags = AccessFlags(("ann", "ben"), "none", ("world.example.org",), ("192.0.2.1",))
-    assert " ".join(flags.arguments()) == (
-        "--operator ann --operator ben --observers none --host-name world.example.org "
-        "--proxy 192.0.2.1"
-    )

@@ -108,8 +108,11 @@ def test_a_variable_of_another_meaning_stops_nobody(
         (b"\xef\xbb\xbf[up]\nshards = 0\n", "--shards must be 1 to 64 (--shards is set by {file})"),
         (b"[up\n", "{file} is not TOML: Expected ']'"),
         (b"\xff\xfe[up]", "{file} is not text in UTF-8"),
-        (b"[botz]\n", "{file} has 'botz' at its top level; there go sections only, one a command"),
-        (b"shards = 3\n", "{file} has 'shards' at its top level"),
+        (
+            b"[botz]\n",
+            "{file} may not have 'botz' at its top level; there may be sections only",
+        ),
+        (b"shards = 3\n", "{file} may not have 'shards' at its top level"),
         (b"up = 3\n", '[up] in "{file}" must be a mapping'),
         (b"[up]\nshrads = 3\n", '"[shrads]" from {file}. Did you mean --shards?'),
         (b"[up]\nshards = 'x'\n", "for [shards] from {file}: unable to convert"),
@@ -191,9 +194,9 @@ def test_a_person_is_asked_and_twice_for_what_is_new(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("nothing", b"\n", "which holds nothing"),
+        ("nothing", b"\n", "which is empty"),
         ("image", b"\x89PNG\xff", "which is not text in UTF-8"),
-        ("book", b"x" * 5000, "which holds more than a secret"),
+        ("book", b"x" * 5000, "which is too long for a secret"),
         ("absent", None, "No such file or directory"),
     ],
 )

@@ -80,8 +80,8 @@ class SettingsFile:
             unknown = [name for name in settings if name not in self._commands]
             if unknown:
                 raise ConfigError(
-                    f"{path} has {unknown[0]!r} at its top level; "
-                    f"there go sections only, one a command: {', '.join(self._commands)}"
+                    f"{path} may not have {unknown[0]!r} at its top level; "
+                    f"there may be sections only, one for each command: {', '.join(self._commands)}"
                 )
             Dict(settings, source=str(path))(app, commands, arguments)
             return
@@ -251,8 +251,8 @@ def _secret_of(file: Path, flag: str) -> str:
     except UnicodeDecodeError:
         raise ConfigError(f"{flag} is {str(file)!r}, which is not text in UTF-8") from None
     if len(text) > SECRET_SIZE_MAX:
-        raise ConfigError(f"{flag} is {str(file)!r}, which holds more than a secret")
+        raise ConfigError(f"{flag} is {str(file)!r}, which is too long for a secret")
     secret = text.rstrip("\r\n")
     if not secret:
-        raise ConfigError(f"{flag} is {str(file)!r}, which holds nothing")
+        raise ConfigError(f"{flag} is {str(file)!r}, which is empty")
     return secret

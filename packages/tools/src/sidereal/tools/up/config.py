@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
-from sidereal.tools.access import AccessFlags
 from sidereal.tools.publish import STANDARD_OUTPUT
+from sidereal.tools.worldflags import NOTHING_GIVEN, WorldFlags
 
 SHARDS_MAX: Final = 64
 
@@ -22,18 +22,12 @@ SHARDS_MAX: Final = 64
 class UpConfig:
     """What to start, and for how long."""
 
+    flags: WorldFlags = NOTHING_GIVEN
     shards: int = 2
     bots: int = 0
     for_s: float | None = None
-    world: str = "belt"
-    seed: int = 1
-    database: str = "embedded"
-    data_dir: Path = Path(".sidereal")
-    http: str = "127.0.0.1:7070"
     client_port: int = 7071
-    public_clients: str | None = None
     shard_port: int = 7072
-    access: AccessFlags = field(default_factory=AccessFlags)
     view: bool = False
     monitor: bool = False
     json: str | None = None
@@ -51,7 +45,7 @@ class UpConfig:
             problems.append(f"--bots must be 0 to {CLIENT_SLOTS_MAX}")
         if self.for_s is not None and not self.for_s > 0:
             problems.append("--for must be above 0 seconds")
-        if self.seed < 0:
+        if self.flags.seed < 0:
             problems.append("--seed must not be negative")
         problems += [
             f"--{name} must be 0 to 65535"
@@ -68,19 +62,18 @@ def replication_arguments(
     config: UpConfig, endpoints: Mapping[str, str] | None = None
 ) -> list[str]:
     """Arguments of the server: with any free ports at first, with those it took from then on."""
-    host = parse_endpoint(config.http, "--http").host
+    http = config.flags.http
     taken = endpoints or {
-        "http": config.http,
-        "clients": format_endpoint(Address(host, config.client_port)),
+        "http": http,
+        "clients": format_endpoint(
+            Address(parse_endpoint(http, "--http").host, config.client_port)
+        ),
         # Its shards are this machine's: nobody else has their key.
         "shards": format_endpoint(Address("127.0.0.1", config.shard_port)),
     }
-    arguments = ["replication", "--http", taken["http"].removeprefix("http://")]
-    arguments += ["--clients", taken["clients"], "--shards", taken["shards"]]
-    if config.public_clients is not None:
-        arguments += ["--public-clients", config.public_clients]
-    arguments += [*config.access.arguments(), "--world", config.world, "--seed", str(config.seed)]
-    return [*arguments, "--data-dir", str(config.data_dir)]
+    flags = dataclasses.replace(config.flags, http=taken["http"].removeprefix("http://"))
+    ports = ["--clients", taken["clients"], "--shards", taken["shards"]]
+    return ["replication", *flags.arguments(), *ports]
 
 
 def has_terminal() -> bool:

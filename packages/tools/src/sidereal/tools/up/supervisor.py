@@ -123,7 +123,7 @@ class Supervisor:
                 {
                     **self._secret,
                     **self._sight,
-                    DATABASE: self._config.database,
+                    DATABASE: self._config.flags.database,
                     **self._token,
                 },
                 title="the replication server",
@@ -144,7 +144,7 @@ class Supervisor:
         return make_report(
             version=version("sidereal-tools"),
             duration_s=(self._ended_at or 0.0) - (self.ready_at or 0.0),
-            seed=self._config.seed,
+            seed=self._config.flags.seed,
             end=self._end,
             errors=list(self._errors),
             first=self._first,
@@ -262,7 +262,7 @@ class Supervisor:
             nursery.start_soon(self._show, view)
         if config.bots:
             arguments = ["bots", "--server", url, "--count", str(config.bots)]
-            arguments += ["--seed", str(config.seed)]
+            arguments += ["--seed", str(config.flags.seed)]
             arguments += ["--json", str(self._bots_report)]
             bots = self._make_child(
                 "bots", arguments, title="the load generator", spoke=lambda _: self._flying.set()
@@ -282,7 +282,7 @@ class Supervisor:
         if not has_terminal():
             await self._show(monitor)  # it prints one picture, and the world goes on
             return
-        with _log_to_file(self._config.data_dir / "up.log"):
+        with _log_to_file(self._config.flags.data_dir / "up.log"):
             status = await self._show(monitor)
         if status:
             _say_how_to_look(url)
