@@ -134,7 +134,7 @@ def list_rows(
 
 
 def _plain(row: Row) -> str:
-    # A space after each cell, so that a filter may ask for "S1 " and not get S12.
+    # A space after each column, so that a filter may ask for "S1 " and not get S12.
     return "".join(f"{cell.text.plain.strip()} " for cell in row.cells).casefold()
 
 
