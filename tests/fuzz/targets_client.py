@@ -36,7 +36,7 @@ WAIT: Final = 7
 
 def read_snapshot(body: bytes) -> None:
     snapshot = read_snapshot_untrusted(SCHEMA, RULES, body)
-    sections = len(snapshot.column)
+    sections = len(snapshot.place)
     assert (snapshot.from_tick <= snapshot.to_tick).all()
     assert (snapshot.to_tick <= snapshot.tick).all()
     assert (snapshot.part < snapshot.parts).all()

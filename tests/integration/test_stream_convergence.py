@@ -241,7 +241,7 @@ class Rig:
         world.tick += 1
 
     def _send(self, player: Player, message: bytes, tag: int) -> None:
-        player.sections += read_snapshot_untrusted(SCHEMA, RULES, message).column.size
+        player.sections += read_snapshot_untrusted(SCHEMA, RULES, message).place.size
         player.bytes += len(message)
         f, rng = self.faults, self.rng
         for _ in range(1 + (rng.random() < f.duplicate)):

@@ -174,7 +174,7 @@ class World:
         cell_y = sector_y.astype(np.int64) * side + cell // side
         around_x, around_y = places_around(int(cell_x[0]), int(cell_y[0]), RULES)
         sections = np.zeros(len(around_x), SECTION)
-        sections["column"], sections["flags"] = np.arange(len(around_x)), REPLACE
+        sections["place"], sections["flags"] = np.arange(len(around_x)), REPLACE
         body_wire, body_attributes = b"", b""
         for column in range(len(around_x)):
             here = (cell_x == around_x[column]) & (cell_y == around_y[column])
@@ -208,7 +208,7 @@ class World:
         )
 
 
-class Stay:
+class Rig:
     """A client and a world over a seeded link."""
 
     def __init__(
@@ -287,32 +287,32 @@ class Stay:
         return [message for message in self.world.received if isinstance(message, kind)]
 
 
-def ended(stay: Stay) -> events.Ended:
-    last = stay.events[-1]
+def ended(rig: Rig) -> events.Ended:
+    last = rig.events[-1]
     assert isinstance(last, events.Ended)
     return last
 
 
 def test_a_client_joins_and_is_given_a_ship() -> None:
-    stay = Stay()
-    stay.run(1.0)
-    kinds = [type(event) for event in stay.events]
+    rig = Rig()
+    rig.run(1.0)
+    kinds = [type(event) for event in rig.events]
     assert kinds == [events.Joined, events.Assigned, events.LeasesChanged]
-    assert stay.client.stage is Stage.JOINED
-    assert (stay.client.net_id, stay.client.control_epoch) == (SHIP, EPOCH)
-    assert stay.client.rules == RULES
-    assert stay.client.leases.tolist() == [(0, 0, 1)]
-    assert len(stay.client.view(stay.now)) == 2
+    assert rig.client.stage is Stage.JOINED
+    assert (rig.client.net_id, rig.client.control_epoch) == (SHIP, EPOCH)
+    assert rig.client.rules == RULES
+    assert rig.client.leases.tolist() == [(0, 0, 1)]
+    assert len(rig.client.view(rig.now)) == 2
 
 
 def test_others_are_drawn_where_they_were_at_the_views_tick() -> None:
-    stay = Stay(ROUGH, seed=4)
-    stay.run(3.0)
+    rig = Rig(ROUGH, seed=4)
+    rig.run(3.0)
     for _ in range(40):
-        stay.run(0.017)
-        view = stay.client.view(stay.now)
+        rig.run(0.017)
+        view = rig.client.view(rig.now)
         row = view.net_id.tolist().index(ROCK)
-        x, y = stay.world.rock_at(view.tick)
+        x, y = rig.world.rock_at(view.tick)
         assert math.hypot(view.x[row] - x, view.y[row] - y) < 0.05
         assert view.kind[row] == Kind.ASTEROID
         assert view.radius[row] == 9.0
@@ -321,11 +321,11 @@ def test_others_are_drawn_where_they_were_at_the_views_tick() -> None:
 
 
 def test_the_own_ship_is_drawn_ahead_of_the_authority() -> None:
-    stay = Stay(LinkConfig(delay_s=0.06))
-    stay.run(1.0)
-    stay.client.hold(Button.THRUST)
-    stay.run(2.0)
-    view = stay.client.view(stay.now)
+    rig = Rig(LinkConfig(delay_s=0.06))
+    rig.run(1.0)
+    rig.client.hold(Button.THRUST)
+    rig.run(2.0)
+    view = rig.client.view(rig.now)
     assert view.net_id[view.own] == SHIP
     assert view.name[view.own] == b"ada"
     speed = math.hypot(view.vx[view.own], view.vy[view.own])
@@ -333,9 +333,9 @@ def test_the_own_ship_is_drawn_ahead_of_the_authority() -> None:
         view.x[view.own] - view.authority_x[view.own], view.y[view.own] - view.authority_y[view.own]
     )
     assert 0.05 * speed < ahead < 0.3 * speed
-    seq = stay.client.statistics().inputs
-    stay.run(0.5)
-    truth = np.array([stay.world.path[tick][:2] for tick in sorted(stay.world.path)])
+    seq = rig.client.statistics().inputs
+    rig.run(0.5)
+    truth = np.array([rig.world.path[tick][:2] for tick in sorted(rig.world.path)])
     shown = np.array([view.x[view.own], view.y[view.own]])
     # The ship really goes where it was drawn before the server had even heard of the inputs.
     assert seq > 0
@@ -343,62 +343,62 @@ def test_the_own_ship_is_drawn_ahead_of_the_authority() -> None:
 
 
 def test_on_a_clean_link_nothing_is_corrected() -> None:
-    stay = Stay()
+    rig = Rig()
     for buttons in (Button.THRUST, Button.THRUST | Button.LEFT, 0, Button.BRAKE):
-        stay.client.hold(buttons)
-        stay.run(1.0)
-    statistics = stay.client.statistics()
+        rig.client.hold(buttons)
+        rig.run(1.0)
+    statistics = rig.client.statistics()
     assert statistics.corrections <= 1
-    errors = stay.client.take_position_errors()
+    errors = rig.client.take_position_errors()
     assert len(errors) > 60
     assert max(errors[5:]) < 0.01
 
 
 def test_a_rough_link_loses_no_input_and_ends_in_agreement() -> None:
-    stay = Stay(ROUGH, seed=11)
+    rig = Rig(ROUGH, seed=11)
     for index in range(12):
-        stay.client.hold([Button.THRUST, Button.THRUST | Button.RIGHT, 0][index % 3])
-        stay.run(0.5)
-    statistics = stay.client.statistics()
-    assert statistics.inputs - stay.world.input_seq < 10
-    latencies = stay.client.take_input_latencies()
+        rig.client.hold([Button.THRUST, Button.THRUST | Button.RIGHT, 0][index % 3])
+        rig.run(0.5)
+    statistics = rig.client.statistics()
+    assert statistics.inputs - rig.world.input_seq < 10
+    latencies = rig.client.take_input_latencies()
     assert statistics.inputs - len(latencies) < 10
     assert 0.05 < float(np.median(latencies)) < 0.25
-    stay.client.hold(0)
-    stay.world.ship[2:4] = 0.0
-    stay.run(1.5)
-    view = stay.client.view(stay.now)
-    assert view.x[view.own] == pytest.approx(stay.world.ship[0, 0], abs=0.05)
-    assert view.y[view.own] == pytest.approx(stay.world.ship[1, 0], abs=0.05)
+    rig.client.hold(0)
+    rig.world.ship[2:4] = 0.0
+    rig.run(1.5)
+    view = rig.client.view(rig.now)
+    assert view.x[view.own] == pytest.approx(rig.world.ship[0, 0], abs=0.05)
+    assert view.y[view.own] == pytest.approx(rig.world.ship[1, 0], abs=0.05)
 
 
 def test_without_prediction_latency_is_still_measured() -> None:
-    stay = Stay(predict=False)
-    stay.client.hold(Button.THRUST)
-    stay.run(2.0)
-    assert len(stay.client.take_input_latencies()) > 20
-    assert stay.client.take_position_errors() == []
-    view = stay.client.view(stay.now)
+    rig = Rig(predict=False)
+    rig.client.hold(Button.THRUST)
+    rig.run(2.0)
+    assert len(rig.client.take_input_latencies()) > 20
+    assert rig.client.take_position_errors() == []
+    view = rig.client.view(rig.now)
     assert view.net_id[view.own] == SHIP
 
 
 def test_without_a_mirror_the_own_ship_is_flown_all_the_same() -> None:
-    stay = Stay(ROUGH, mirror=False)
-    stay.client.hold(Button.THRUST)
-    stay.run(3.0)
-    statistics = stay.client.statistics()
+    rig = Rig(ROUGH, mirror=False)
+    rig.client.hold(Button.THRUST)
+    rig.run(3.0)
+    statistics = rig.client.statistics()
     assert statistics.snapshot_hz == pytest.approx(20.0, abs=2.0)
     assert statistics.malformed == 0
     assert statistics.visible_entities == 0
-    assert len(stay.client.take_input_latencies()) > 40
-    assert len(stay.client.take_position_errors()) > 40
-    assert len(stay.client.view(stay.now)) == 0
+    assert len(rig.client.take_input_latencies()) > 40
+    assert len(rig.client.take_position_errors()) > 40
+    assert len(rig.client.view(rig.now)) == 0
 
 
 def test_inputs_leave_once_per_tick_in_order() -> None:
-    stay = Stay()
-    stay.run(2.0)
-    controls = [message for message in stay.heard(Controls) if isinstance(message, Controls)]
+    rig = Rig()
+    rig.run(2.0)
+    controls = [message for message in rig.heard(Controls) if isinstance(message, Controls)]
     newest = [message.first_seq + len(message.buttons) // 2 - 1 for message in controls]
     assert newest == list(range(1, len(newest) + 1))
     assert 36 <= len(newest) <= 40
@@ -406,91 +406,91 @@ def test_inputs_leave_once_per_tick_in_order() -> None:
 
 
 def test_another_ship_gets_its_own_control_epoch() -> None:
-    stay = Stay()
-    stay.run(1.0)
-    stay.world.epoch = stay.world.own_epoch = EPOCH + 1
-    stay.world.waiting.clear()
-    stay.world.say(Assigned(SHIP, EPOCH + 1, stay.world.tick))
-    stay.world.received.clear()
-    stay.run(0.6)
-    controls = [message for message in stay.heard(Controls) if isinstance(message, Controls)]
+    rig = Rig()
+    rig.run(1.0)
+    rig.world.epoch = rig.world.own_epoch = EPOCH + 1
+    rig.world.waiting.clear()
+    rig.world.say(Assigned(SHIP, EPOCH + 1, rig.world.tick))
+    rig.world.received.clear()
+    rig.run(0.6)
+    controls = [message for message in rig.heard(Controls) if isinstance(message, Controls)]
     fresh = [message for message in controls if message.control_epoch == EPOCH + 1]
     stale = [message for message in controls if message.control_epoch == EPOCH]
     assert len(fresh) > 8
     assert len(stale) <= 2
     # What was meant for the old ship is not said again to the new one.
     assert len(fresh[0].buttons) == 2
-    assert stay.client.control_epoch == EPOCH + 1
-    assert stay.world.input_seq > 20
+    assert rig.client.control_epoch == EPOCH + 1
+    assert rig.world.input_seq > 20
 
 
 def test_word_of_the_ship_before_answers_nothing() -> None:
-    stay = Stay()
-    stay.run(1.0)
-    stay.world.say(Assigned(SHIP, EPOCH + 1, stay.world.tick))
-    stay.run(0.2)
-    stay.client.take_input_latencies()
-    stay.client.take_position_errors()
-    stay.world.input_seq = 1
-    stay.run(0.5)
-    assert stay.client.take_input_latencies() == []
-    assert stay.client.take_position_errors() == []
+    rig = Rig()
+    rig.run(1.0)
+    rig.world.say(Assigned(SHIP, EPOCH + 1, rig.world.tick))
+    rig.run(0.2)
+    rig.client.take_input_latencies()
+    rig.client.take_position_errors()
+    rig.world.input_seq = 1
+    rig.run(0.5)
+    assert rig.client.take_input_latencies() == []
+    assert rig.client.take_position_errors() == []
 
 
 def test_rows_are_ordered_by_id_whoever_came_first() -> None:
-    stay = Stay()
-    stay.run(1.0)
-    assert stay.client.view(stay.now).net_id.tolist() == [SHIP, ROCK]
-    stay.world.newcomer_there = True
-    stay.run(0.5)
-    view = stay.client.view(stay.now)
+    rig = Rig()
+    rig.run(1.0)
+    assert rig.client.view(rig.now).net_id.tolist() == [SHIP, ROCK]
+    rig.world.newcomer_there = True
+    rig.run(0.5)
+    view = rig.client.view(rig.now)
     assert view.net_id.tolist() == [NEWCOMER, SHIP, ROCK]
     assert view.radius.tolist() == [2.0, 4.0, 9.0]
     assert view.own == 1
 
 
 def test_snapshots_that_overtake_the_welcome_are_not_lost() -> None:
-    stay = Stay()
-    held_back = stay.world.greeting
-    stay.world.greeting = list
-    stay.run(0.5)
-    assert stay.client.stage is Stage.GREETING
-    assert len(stay.client.view(stay.now)) == 0
-    stay.world.snapshots_on = False
-    stay.run(0.2)
-    stay.world.say(*held_back())
-    stay.run(0.2)
-    assert len(stay.client.view(stay.now)) == 2
+    rig = Rig()
+    held_back = rig.world.greeting
+    rig.world.greeting = list
+    rig.run(0.5)
+    assert rig.client.stage is Stage.GREETING
+    assert len(rig.client.view(rig.now)) == 0
+    rig.world.snapshots_on = False
+    rig.run(0.2)
+    rig.world.say(*held_back())
+    rig.run(0.2)
+    assert len(rig.client.view(rig.now)) == 2
 
 
-def test_snapshots_without_a_welcome_end_the_stay_at_the_limit() -> None:
-    stay = Stay()
-    stay.world.greeting = list
-    stay.run((LIMITS.snapshots_early + 5) * TICK_S)
-    assert ended(stay).reason is CloseReason.PROTOCOL_VIOLATION
+def test_snapshots_without_a_welcome_end_the_session_at_the_limit() -> None:
+    rig = Rig()
+    rig.world.greeting = list
+    rig.run((LIMITS.snapshots_early + 5) * TICK_S)
+    assert ended(rig).reason is CloseReason.PROTOCOL_VIOLATION
 
 
 def test_a_refused_client_learns_why() -> None:
-    stay = Stay()
-    stay.world.greeting = lambda: [Refused(CloseReason.WORLD_FULL, "no room")]
-    stay.run(1.0)
-    assert ended(stay) == events.Ended(CloseReason.WORLD_FULL, "no room")
-    assert stay.client.stage is Stage.ENDED
-    assert stay.client.next_timer() is None
+    rig = Rig()
+    rig.world.greeting = lambda: [Refused(CloseReason.WORLD_FULL, "no room")]
+    rig.run(1.0)
+    assert ended(rig) == events.Ended(CloseReason.WORLD_FULL, "no room")
+    assert rig.client.stage is Stage.ENDED
+    assert rig.client.next_timer() is None
 
 
 def test_an_unknown_reason_is_unknown() -> None:
-    stay = Stay()
-    stay.world.greeting = lambda: [Refused(60_000, "because")]
-    stay.run(1.0)
-    assert ended(stay) == events.Ended(CloseReason.UNKNOWN, "because")
+    rig = Rig()
+    rig.world.greeting = lambda: [Refused(60_000, "because")]
+    rig.run(1.0)
+    assert ended(rig) == events.Ended(CloseReason.UNKNOWN, "because")
 
 
 def test_another_schema_is_refused_by_the_client() -> None:
-    stay = Stay()
-    stay.world.greeting = lambda: [Welcome(bytes(16), RULES, 1, 1, Role.PLAYER, "ada")]
-    stay.run(1.0)
-    assert ended(stay).reason is CloseReason.SCHEMA_MISMATCH
+    rig = Rig()
+    rig.world.greeting = lambda: [Welcome(bytes(16), RULES, 1, 1, Role.PLAYER, "ada")]
+    rig.run(1.0)
+    assert ended(rig).reason is CloseReason.SCHEMA_MISMATCH
 
 
 @pytest.mark.parametrize(
@@ -506,114 +506,114 @@ def test_another_schema_is_refused_by_the_client() -> None:
         [Welcome(BASE_SCHEMA.hash, RULES, 1, 1, Role.PLAYER, "ada")] * 2,
     ],
 )
-def test_a_server_that_breaks_the_protocol_ends_the_stay(greeting: list[ServerMessage]) -> None:
-    stay = Stay()
-    stay.world.greeting = lambda: greeting
-    stay.run(1.0)
-    assert ended(stay).reason is CloseReason.PROTOCOL_VIOLATION
+def test_a_server_that_breaks_the_protocol_ends_the_session(greeting: list[ServerMessage]) -> None:
+    rig = Rig()
+    rig.world.greeting = lambda: greeting
+    rig.run(1.0)
+    assert ended(rig).reason is CloseReason.PROTOCOL_VIOLATION
 
 
-def test_a_silent_server_ends_the_stay_and_the_picture_ages_before() -> None:
-    stay = Stay()
-    stay.run(2.0)
-    stay.wire.configure(LinkConfig(loss=1.0))
-    stay.run(2.0)
-    assert stay.client.stage is Stage.JOINED
-    assert stay.client.statistics().data_age_s == pytest.approx(2.0, abs=0.1)
-    assert stay.client.view(stay.now).age_s.min() == pytest.approx(2.0, abs=0.1)
-    stay.run(6.0)
-    assert ended(stay).reason is CloseReason.TIMED_OUT
+def test_a_silent_server_ends_the_session_and_the_picture_ages_before() -> None:
+    rig = Rig()
+    rig.run(2.0)
+    rig.wire.configure(LinkConfig(loss=1.0))
+    rig.run(2.0)
+    assert rig.client.stage is Stage.JOINED
+    assert rig.client.statistics().data_age_s == pytest.approx(2.0, abs=0.1)
+    assert rig.client.view(rig.now).age_s.min() == pytest.approx(2.0, abs=0.1)
+    rig.run(6.0)
+    assert ended(rig).reason is CloseReason.TIMED_OUT
 
 
 def test_ticks_the_server_never_answers_count_at_their_age() -> None:
-    stay = Stay()
-    stay.run(2.0)
-    stay.client.take_input_latencies()
-    stay.wire.configure(LinkConfig(loss=1.0))
-    stay.run(1.0)
-    ages = stay.client.unanswered_input_ages(stay.now)
+    rig = Rig()
+    rig.run(2.0)
+    rig.client.take_input_latencies()
+    rig.wire.configure(LinkConfig(loss=1.0))
+    rig.run(1.0)
+    ages = rig.client.unanswered_input_ages(rig.now)
     assert 20 <= len(ages) <= 23
     assert max(ages) == pytest.approx(1.0, abs=0.11)
 
 
 def test_a_bad_token_ends_at_once() -> None:
-    stay = Stay()
-    stay.client = stay.make_client(bytes(2048))
-    stay.run(0.1)
-    assert ended(stay).reason is CloseReason.TOKEN_INVALID
+    rig = Rig()
+    rig.client = rig.make_client(bytes(2048))
+    rig.run(0.1)
+    assert ended(rig).reason is CloseReason.TOKEN_INVALID
 
 
 def test_leaving_tells_the_server() -> None:
-    stay = Stay()
-    stay.run(1.0)
-    for datagram, _ in stay.client.leave(stay.now):
-        stay.wire.send(1, datagram, stay.now)
-    stay.run(0.2)
-    assert stay.world.closed == [CloseReason.CLOSED_BY_PEER]
-    assert ended(stay).reason is CloseReason.CLOSED_LOCALLY
-    stay.client.leave(stay.now)
-    assert stay.client.next_event() is None
+    rig = Rig()
+    rig.run(1.0)
+    for datagram, _ in rig.client.leave(rig.now):
+        rig.wire.send(1, datagram, rig.now)
+    rig.run(0.2)
+    assert rig.world.closed == [CloseReason.CLOSED_BY_PEER]
+    assert ended(rig).reason is CloseReason.CLOSED_LOCALLY
+    rig.client.leave(rig.now)
+    assert rig.client.next_event() is None
 
 
 def test_chat_notices_and_leases_reach_the_face() -> None:
-    stay = Stay()
-    stay.run(0.5)
-    stay.events.clear()
-    stay.world.say(Chat("hello", "bob"), Notice("mind the gap"))
-    stay.world.say(Leases(9, 5, 0, 4, b""))
-    stay.client.say("hi")
-    stay.run(0.5)
-    assert stay.events == [
+    rig = Rig()
+    rig.run(0.5)
+    rig.events.clear()
+    rig.world.say(Chat("hello", "bob"), Notice("mind the gap"))
+    rig.world.say(Leases(9, 5, 0, 4, b""))
+    rig.client.say("hi")
+    rig.run(0.5)
+    assert rig.events == [
         events.ChatLine("bob", "hello"),
         events.NoticeLine("mind the gap"),
         events.LeasesChanged(9),
     ]
-    assert stay.heard(Chat) == [Chat("hi")]
-    assert len(stay.client.leases) == 0
+    assert rig.heard(Chat) == [Chat("hi")]
+    assert len(rig.client.leases) == 0
 
 
 def test_a_server_that_talks_too_much_is_not_kept_in_memory() -> None:
-    stay = Stay()
-    stay.run(0.5)
-    before = len(stay.events)
-    stay.world.say(Notice("x" * 100_000), Chat("x", "x" * 100_000), Notice("x" * 1000))
-    stay.run(1.0)
-    assert [type(event) for event in stay.events[before:]] == [events.NoticeLine]
-    assert stay.client.statistics().malformed == 2
+    rig = Rig()
+    rig.run(0.5)
+    before = len(rig.events)
+    rig.world.say(Notice("x" * 100_000), Chat("x", "x" * 100_000), Notice("x" * 1000))
+    rig.run(1.0)
+    assert [type(event) for event in rig.events[before:]] == [events.NoticeLine]
+    assert rig.client.statistics().malformed == 2
 
 
 def test_what_cannot_be_said_is_refused_here() -> None:
-    stay = Stay()
+    rig = Rig()
     with pytest.raises(LocalProtocolError, match="joining"):
-        stay.client.say("too early")
-    stay.run(0.5)
+        rig.client.say("too early")
+    rig.run(0.5)
     with pytest.raises(LocalProtocolError, match="letters"):
-        stay.client.say("x" * (limits.CHAT_SIZE_MAX + 1))
+        rig.client.say("x" * (limits.CHAT_SIZE_MAX + 1))
 
 
 def test_a_restless_observer_does_not_flood_the_server() -> None:
-    stay = Stay()
-    stay.run(0.5)
+    rig = Rig()
+    rig.run(0.5)
     for step in range(100):
-        stay.client.look_at(float(step), 0.0)
-        stay.run(0.01)
-    stay.run(0.3)
-    looks = [message for message in stay.heard(LookAt) if isinstance(message, LookAt)]
+        rig.client.look_at(float(step), 0.0)
+        rig.run(0.01)
+    rig.run(0.3)
+    looks = [message for message in rig.heard(LookAt) if isinstance(message, LookAt)]
     assert 8 <= len(looks) <= 12
     assert looks[-1].x == 99.0
 
 
 def test_rates_and_totals_are_counted() -> None:
-    stay = Stay()
-    stay.run(4.0)
-    statistics = stay.client.statistics()
+    rig = Rig()
+    rig.run(4.0)
+    statistics = rig.client.statistics()
     assert statistics.stage is Stage.JOINED
     assert statistics.snapshot_hz == pytest.approx(20.0, abs=1.0)
     assert statistics.snapshots == pytest.approx(4.0 * 20, abs=5)
     assert statistics.rtt_s == pytest.approx(0.02, abs=0.005)
     assert statistics.visible_entities == 2
     assert statistics.bytes_in_per_s > 1000
-    assert statistics.newest_tick == pytest.approx(stay.world.tick, abs=1)
+    assert statistics.newest_tick == pytest.approx(rig.world.tick, abs=1)
     assert statistics.malformed == 0
 
 
@@ -627,65 +627,65 @@ def test_rates_and_totals_are_counted() -> None:
 def test_no_bytes_of_the_server_hurt_the_client(
     messages: list[tuple[PlayerChannel, bytes]], mirror: bool
 ) -> None:
-    stay = Stay(mirror=mirror)
-    stay.run(0.3)
-    assert stay.world.peer is not None
+    rig = Rig(mirror=mirror)
+    rig.run(0.3)
+    assert rig.world.peer is not None
     for channel, body in messages:
-        stay.world.endpoint.send(stay.world.peer, channel, body)
-    stay.run(0.3)
-    stay.client.view(stay.now)
-    statistics = stay.client.statistics()
-    assert statistics.malformed >= len(messages) or stay.client.stage is Stage.ENDED
+        rig.world.endpoint.send(rig.world.peer, channel, body)
+    rig.run(0.3)
+    rig.client.view(rig.now)
+    statistics = rig.client.statistics()
+    assert statistics.malformed >= len(messages) or rig.client.stage is Stage.ENDED
 
 
 def test_a_snapshot_of_an_input_never_made_is_dropped() -> None:
-    stay = Stay()
-    stay.run(0.5)
-    stay.world.input_seq = 10**6
-    stay.run(0.2)
-    assert stay.client.statistics().malformed > 0
-    assert stay.client.stage is Stage.JOINED
+    rig = Rig()
+    rig.run(0.5)
+    rig.world.input_seq = 10**6
+    rig.run(0.2)
+    assert rig.client.statistics().malformed > 0
+    assert rig.client.stage is Stage.JOINED
 
 
 def test_an_input_that_the_shard_guessed_ahead_is_no_fault() -> None:
-    stay = Stay()
-    stay.run(0.5)
-    stay.world.input_seq = stay.client.statistics().inputs + 8
-    stay.run(0.2)
-    assert stay.client.statistics().malformed == 0
-    assert stay.client.stage is Stage.JOINED
-    stay.run(0.5)
-    assert stay.client.statistics().malformed == 0
-    assert len(stay.client.unanswered_input_ages(stay.now)) <= 8
+    rig = Rig()
+    rig.run(0.5)
+    rig.world.input_seq = rig.client.statistics().inputs + 8
+    rig.run(0.2)
+    assert rig.client.statistics().malformed == 0
+    assert rig.client.stage is Stage.JOINED
+    rig.run(0.5)
+    assert rig.client.statistics().malformed == 0
+    assert len(rig.client.unanswered_input_ages(rig.now)) <= 8
 
 
 def test_what_comes_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
-    stay = Stay()
-    stay.run(0.5)
-    assert stay.world.peer is not None
+    rig = Rig()
+    rig.run(0.5)
+    assert rig.world.peer is not None
     refused = encode_message(Refused(CloseReason.FENCED, "not said"))
-    stay.world.endpoint.send(stay.world.peer, PlayerChannel.CONTROLS, refused)
-    stay.world.endpoint.send(stay.world.peer, PlayerChannel.SNAPSHOT, refused, tag=1)
-    stay.run(0.2)
-    assert stay.client.stage is Stage.JOINED
-    assert stay.client.statistics().malformed == 2
+    rig.world.endpoint.send(rig.world.peer, PlayerChannel.CONTROLS, refused)
+    rig.world.endpoint.send(rig.world.peer, PlayerChannel.SNAPSHOT, refused, tag=1)
+    rig.run(0.2)
+    assert rig.client.stage is Stage.JOINED
+    assert rig.client.statistics().malformed == 2
 
 
 def test_a_key_tapped_between_two_inputs_is_in_the_next_one_and_in_no_other() -> None:
-    stay = Stay()
-    stay.run(0.5)
-    stay.client.hold(Button.LEFT)
-    stay.run(0.2)
-    made = stay.client.statistics().inputs
-    stay.client.hold(Button.LEFT | Button.FIRE)
-    stay.client.hold(Button.LEFT)
-    stay.client.hold(Button.LEFT | Button.BRAKE)
-    stay.client.hold(0)
-    assert stay.client.statistics().inputs == made
-    stay.run(0.3)
+    rig = Rig()
+    rig.run(0.5)
+    rig.client.hold(Button.LEFT)
+    rig.run(0.2)
+    made = rig.client.statistics().inputs
+    rig.client.hold(Button.LEFT | Button.FIRE)
+    rig.client.hold(Button.LEFT)
+    rig.client.hold(Button.LEFT | Button.BRAKE)
+    rig.client.hold(0)
+    assert rig.client.statistics().inputs == made
+    rig.run(0.3)
     sent = {
         seq: buttons
-        for message in stay.heard(Controls)
+        for message in rig.heard(Controls)
         if isinstance(message, Controls)
         for seq, buttons in enumerate(np.frombuffer(message.buttons, "<u2"), message.first_seq)
     }
@@ -693,11 +693,11 @@ def test_a_key_tapped_between_two_inputs_is_in_the_next_one_and_in_no_other() ->
 
 
 def test_what_was_pressed_before_there_was_a_ship_is_not_for_it() -> None:
-    stay = Stay()
-    stay.client.hold(Button.FIRE)
-    stay.client.hold(0)
-    stay.run(0.5)
-    controls = [message for message in stay.heard(Controls) if isinstance(message, Controls)]
+    rig = Rig()
+    rig.client.hold(Button.FIRE)
+    rig.client.hold(0)
+    rig.run(0.5)
+    controls = [message for message in rig.heard(Controls) if isinstance(message, Controls)]
     assert controls
     assert not any(np.frombuffer(message.buttons, "<u2").any() for message in controls)
 
@@ -705,44 +705,44 @@ def test_what_was_pressed_before_there_was_a_ship_is_not_for_it() -> None:
 @pytest.mark.parametrize("mirror", [True, False])
 @pytest.mark.parametrize("value", [1.79e308, -1.79e308, 3e12, float("nan"), float("inf")])
 def test_an_own_ship_that_cannot_be_is_not_flown(value: float, mirror: bool) -> None:
-    stay = Stay(mirror=mirror)
-    stay.run(0.5)
-    stay.world.absurd_x = value
-    stay.run(0.1)
-    before = stay.client.statistics()
-    stay.run(0.5)
-    after = stay.client.statistics()
+    rig = Rig(mirror=mirror)
+    rig.run(0.5)
+    rig.world.absurd_x = value
+    rig.run(0.1)
+    before = rig.client.statistics()
+    rig.run(0.5)
+    after = rig.client.statistics()
     assert after.malformed > before.malformed
     assert after.snapshots == before.snapshots
     assert math.isfinite(after.position_error_units)
 
 
 def test_an_observer_s_look_is_due_at_once_and_the_next_one_an_interval_later() -> None:
-    stay = Stay()
-    stay.world.snapshots_on = False
-    stay.world.greeting = lambda: stay.world.welcome()[:1]
-    stay.run(1.0)
-    due = stay.client.next_timer()
+    rig = Rig()
+    rig.world.snapshots_on = False
+    rig.world.greeting = lambda: rig.world.welcome()[:1]
+    rig.run(1.0)
+    due = rig.client.next_timer()
     assert due is not None
-    assert due > stay.now
-    stay.client.look_at(1.0, 2.0)
-    due = stay.client.next_timer()
+    assert due > rig.now
+    rig.client.look_at(1.0, 2.0)
+    due = rig.client.next_timer()
     assert due is not None
-    assert due <= stay.now
-    assert stay.client.turn(stay.now)
-    stay.client.look_at(3.0, 4.0)
-    due = stay.client.next_timer()
+    assert due <= rig.now
+    assert rig.client.turn(rig.now)
+    rig.client.look_at(3.0, 4.0)
+    due = rig.client.next_timer()
     assert due is not None
-    assert stay.now < due <= stay.now + LOOK_INTERVAL_S
+    assert rig.now < due <= rig.now + LOOK_INTERVAL_S
 
 
 def test_events_that_no_face_takes_are_dropped_and_counted() -> None:
-    stay = Stay()
-    stay.run(0.5)
-    stay.takes_events = False
+    rig = Rig()
+    rig.run(0.5)
+    rig.takes_events = False
     over = 7
-    stay.world.say(*[Notice(f"{n}") for n in range(LIMITS.events + over)])
-    stay.run(2.0)
-    assert stay.client.statistics().events_dropped == over
-    oldest = stay.client.next_event()
+    rig.world.say(*[Notice(f"{n}") for n in range(LIMITS.events + over)])
+    rig.run(2.0)
+    assert rig.client.statistics().events_dropped == over
+    oldest = rig.client.next_event()
     assert oldest == events.NoticeLine(f"{over}")

@@ -111,7 +111,7 @@ def others(*cells: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def known(tick: int, *told: Told) -> bytes:
-    """A datagram with every cell of the window told whole, these as given."""
+    """A datagram with every cell of the window sent whole, these as given."""
     given = {section.cell for section in told}
     empty = [Told(cell) for cell in window() if cell not in given]
     return datagram(tick, *told, *empty)

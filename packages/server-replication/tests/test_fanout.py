@@ -197,7 +197,7 @@ def test_leaving_and_dying_are_told_until_acked(server: Server) -> None:
     assert server.sections() == {}
 
 
-def test_cells_told_whole_have_no_tombstones(server: Server) -> None:
+def test_cells_sent_whole_have_no_tombstones(server: Server) -> None:
     server.put(CENTRE, [5])
     server.step()
     server.kill(5)
@@ -206,7 +206,7 @@ def test_cells_told_whole_have_no_tombstones(server: Server) -> None:
     assert server.sections()[4] is True
 
 
-def test_only_entered_cells_are_told_whole_after_a_step_aside(server: Server) -> None:
+def test_only_entered_cells_are_sent_whole_after_a_step_aside(server: Server) -> None:
     server.put((3, 1), [9])
     settle(server)
     server.look(0, (2, 1))

@@ -100,7 +100,7 @@ class Simulated:
         self.bodies: dict[int, Body] = {}
         self.ghosts: dict[int, Body] = {}
         self._sent: dict[int, int] = {}
-        # The tick of the message that told each ghost.
+        # The tick of the message that had each ghost.
         self._newest = -1
         self._void: dict[int, list[tuple[int, int]]] = {}
         # By id: ghosts below an epoch in messages up to a tick are void.

@@ -22,7 +22,7 @@ class Client:
 
     Attributes:
         session: its session.
-        content: what the server has told.
+        content: what the server has sent.
         messages: what arrived, in order.
     """
 

@@ -43,7 +43,7 @@ class ToServer:
 
 
 class ToClient:
-    """What clients are told, and the picture that comes of it.
+    """What clients are sent, and the picture that comes of it.
 
     Attributes:
         welcome: None before it came; then there is a `replica`.
@@ -102,7 +102,7 @@ class ToClient:
 
 
 class ToShard:
-    """What a shard is told, and what it has by that."""
+    """What a shard is sent, and what it has by that."""
 
     def __init__(self) -> None:
         self.simulated = Simulated()

@@ -11,7 +11,7 @@ from .snapshots import Attributes, Cell, Grid, OwnBlock, Reference, Section, Sna
 class Entity:
     """What is known of an entity.
 
-    `seen` is the tick of the snapshot that last told of it in `cell`; it is lost while that is
+    `seen` is the tick of the snapshot that last had it in `cell`; it is lost while that is
     before `moved`, and became so at `lost_at`.
     """
 
@@ -30,7 +30,7 @@ class Entity:
         return self.seen < self.moved
 
     def lose(self, tick: int, newest: int) -> None:
-        """Note that what snapshots before a tick told of its place is no longer so."""
+        """Note that what snapshots before a tick said of its place is no longer so."""
         if not self.is_lost:
             self.lost_at = newest
         self.moved = max(self.moved, tick)
@@ -61,9 +61,9 @@ class Replica:
         self._absent = [-1] * count
         # The newest snapshot whose window did not have the cell that the place has now.
         self._whole = [-1] * count
-        # The newest `to` at which the cell was told whole.
+        # The newest `to` at which the cell was sent whole.
         self._parts: dict[tuple[int, int, bool], set[int]] = {}
-        # The parts that came, by place, `to`, and whether they last.
+        # The parts that came, by place, `to`, and whether the section is continued.
         self._tombstones: dict[int, int] = {}
 
     def visible(self) -> dict[int, tuple[Reference, Attributes]]:
@@ -154,7 +154,7 @@ class Replica:
                     entity.lose(entity.seen + 1, self.newest)
 
     def _see(self, number: int, cell: Cell, tick: int) -> Entity | None:
-        """Note that an entity was told of; None if a tombstone says that it is no longer so."""
+        """Note that an entity was seen; None if a tombstone says that it is no longer so."""
         if tick < self._tombstones.get(number, -1):
             return None
         entity = self.entities.setdefault(number, Entity(cell, tick))

@@ -20,7 +20,7 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True)
 class Grid:
-    """How space is divided, and how much of it a client is told."""
+    """How space is divided, and how much of it a client is sent."""
 
     cell_size: float
     cells_per_sector: int
