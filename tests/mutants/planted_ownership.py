@@ -170,11 +170,19 @@ MUTANTS: Final = (
     Mutant(nobody_is_released, ("OneOwner", "GhostsConverge"), any_plan),
     Mutant(release_is_not_obeyed, ("OneOwner", "GhostsConverge"), any_plan),
     Mutant(fenced_shards_go_on, ("OneOwner",), with_fault(Kind.SHARD_CUT)),
-    Mutant(silent_shards_keep_their_leases, ("OneOwner",), with_fault(Kind.SHARD_KILLED)),
+    Mutant(
+        silent_shards_keep_their_leases,
+        ("OneOwner", "NobodyIsBlamed"),
+        with_fault(Kind.SHARD_KILLED),
+    ),
     Mutant(handover_without_epoch, ("OneOwner", "NothingRejected", "Reference"), any_plan),
     Mutant(two_owners, ("OneOwner",), any_plan),
     Mutant(owners_change_in_secret, ("ReplicasConverge",), any_plan),
-    Mutant(two_shards_of_a_name, ("OneOwner", "InputLedger"), with_fault(Kind.SHARD_DOUBLED)),
+    Mutant(
+        two_shards_of_a_name,
+        ("OneOwner", "InputLedger", "NobodyIsBlamed"),
+        with_fault(Kind.SHARD_DOUBLED),
+    ),
     Mutant(ghosts_are_never_sent, ("GhostsConverge",), any_plan),
     Mutant(no_handover_margin, ("Margins",), any_plan),
     Mutant(adopted_under_the_old_epoch, ("OneOwner", "Reference", "NothingRejected"), any_plan),
@@ -182,7 +190,7 @@ MUTANTS: Final = (
     Mutant(ghosts_are_released_with_their_epoch, ("GhostsConverge",), any_plan),
     Mutant(
         controls_go_to_the_former_owner,
-        ("InputLedger", "PredictionConverges", "OneOwner"),
+        ("InputLedger", "PredictionConverges", "OneOwner", "NobodyIsBlamed"),
         any_plan,
     ),
 )

@@ -12,6 +12,7 @@ from typing import Final
 import planted_edge
 import planted_flight
 import planted_keeping
+import planted_lies
 import planted_ownership
 import pytest
 from mutant import Mutant
@@ -26,6 +27,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_flight.MUTANTS,
     *planted_edge.MUTANTS,
     *planted_keeping.MUTANTS,
+    *planted_lies.MUTANTS,
 )
 
 

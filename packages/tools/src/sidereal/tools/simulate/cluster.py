@@ -7,10 +7,9 @@ they were.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,14 +19,17 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
-from sidereal.tools.simulate import faults
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
-from sidereal.tools.simulate.faults import Fault, Kind, Plan
+from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import Flight
 from sidereal.tools.simulate.ledger import Ledger
+from sidereal.tools.simulate.liarclients import Finale, LyingClientProcess
+from sidereal.tools.simulate.lies import LIAR_ACCOUNT, Lies
 from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import ClientProcess, Process, ShardProcess
+from sidereal.tools.simulate.processes import Process, ShardProcess
 from sidereal.tools.simulate.scene import make_belt, make_rules
+from sidereal.tools.simulate.script import Script
 
 TURNS_MAX: Final = 200_000
 """Turns of the loop in one run: more means that something is due for ever."""
@@ -52,6 +54,8 @@ CRASHES: Final = (
     Warning,
 )
 """What a core may end with that is an outcome of the run, to be told and shrunk like any other."""
+
+AnyShard = TypeVar("AnyShard", bound=ShardProcess)
 
 
 class Violation(NamedTuple):
@@ -104,10 +108,12 @@ class Cluster:
         authority: the replication server.
         shards: shard processes, those that ended too.
         clients: pilots, then observers.
+        strangers: clients that lie.
         uuids: of the entities that the world began with, sorted.
         rocks: these entities by uuid, `Schema.full_record` each, as they were at tick 0.
         flights: what shards flew, tick by tick.
         ledger: what clients held.
+        lies: what liars have said.
         exercised: how often what happened that is worth counting.
     """
 
@@ -139,8 +145,13 @@ class Cluster:
         self.rocks = {key.tobytes(): rock for key, rock in zip(uuids, belt, strict=True)}
         self.flights: list[Flight] = []
         self.ledger = Ledger()
+        self.lies = Lies()
         self.exercised: Counter[str] = Counter()
-        self.shards = [self._make_shard(number, number) for number in range(plan.shards)]
+        self._hosts: dict[str, Process] = {}
+        self.strangers: list[LyingClientProcess] = []
+        self.shards: list[ShardProcess] = []
+        for number in range(plan.shards):
+            self.add_shard(ShardProcess, f"shard-{number}")
         self.clients = [
             self._make_client(number, Role.PLAYER if number < plan.pilots else Role.OBSERVER)
             for number in range(plan.pilots + plan.observers)
@@ -149,8 +160,8 @@ class Cluster:
             shard.start(0.01 * number)
         for number, client in enumerate(self.clients):
             client.come(0.2 + 0.05 * number)
-        self._hosts: dict[str, Process] = {p.host: p for p in (*self.shards, *self.clients)}
-        self._script = self._write_script()
+        self._hosts |= {client.host: client for client in self.clients}
+        self._script = Script(self)
 
     def run(self) -> Outcome:
         """Play the plan until its end, or until a checker finds something."""
@@ -178,7 +189,7 @@ class Cluster:
         """Do what is due next; false at the end."""
         next_process = min(self._hosts.values(), key=_due)
         at, what = min(
-            (self._script[0][0], _SCRIPT),
+            (self._script.next_at, _SCRIPT),
             (self.network.next_at, _DELIVERY),
             (self.authority.due, _TICK),
             (next_process.due, _PROCESS),
@@ -204,7 +215,7 @@ class Cluster:
             whether the world has advanced by a tick.
         """
         if what == _SCRIPT:
-            self._script.pop(0)[1]()
+            self._script.act()
         elif what == _DELIVERY:
             return self._deliver()
         elif what == _TICK:
@@ -227,76 +238,13 @@ class Cluster:
             for text in question(checker):
                 self._violations.append(Violation(type(checker).__name__, core.tick, text))
 
-    # -- what happens -------------------------------------------------------------------------
-
-    def _write_script(self) -> list[tuple[float, Callable[[], None]]]:
-        script: list[tuple[float, Callable[[], None]]] = [
-            (faults.FREEZE_AT_S, self._freeze),
-            (faults.HEAL_AT_S, self._heal),
-            (math.inf, self._heal),
-        ]
-        for fault in self.plan.faults:
-            script.append((fault.at, _bound(self._strike, fault)))
-            if fault.kind is Kind.AUTHORITY_RESTARTS:
-                script.append((fault.at + fault.seconds, self._recover))
-        return sorted(script, key=lambda entry: entry[0])
-
-    def _freeze(self) -> None:
-        for client in self.clients:
-            client.rest(self.now)
-
-    def _heal(self) -> None:
-        self.network.configure(faults.HEALED)
-
-    def _recover(self) -> None:
-        if self.authority.core is None:
-            self.authority.start(self.now)
-
-    def _strike(self, fault: Fault) -> None:
-        kind, until = fault.kind, fault.at + fault.seconds
-        if kind is Kind.AUTHORITY_RESTARTS:
-            self.authority.kill(self.now)
-        elif kind is Kind.STORE_FAILS:
-            self.authority.store_fails_until = until
-        elif kind in (Kind.SHARD_JOINS, Kind.SHARD_DOUBLED):
-            host = len(self.shards)
-            shard = self._make_shard(fault.target, host)
-            self.shards.append(shard)
-            self._hosts[shard.host] = shard
-            shard.start(fault.at)
-        elif kind.value.startswith("shard"):
-            self._strike_shard(self.shards[fault.target], fault, until)
-        else:
-            self._strike_client(self.clients[fault.target], fault, until)
-
-    def _strike_shard(self, shard: ShardProcess, fault: Fault, until: float) -> None:
-        if fault.kind is Kind.SHARD_CUT:
-            self.network.cut(shard.host, until)
-        elif fault.kind is Kind.SHARD_STALLED:
-            shard.stall(until)
-        elif fault.kind is Kind.SHARD_LEAVES:
-            shard.leave(self.now)
-            shard.start(until)
-        else:
-            shard.kill()
-            shard.start(until)
-
-    def _strike_client(self, client: ClientProcess, fault: Fault, until: float) -> None:
-        if fault.kind is Kind.CLIENT_CUT:
-            self.network.cut(client.host, until)
-            return
-        if fault.kind is Kind.CLIENT_LEAVES:
-            client.leave(self.now)
-        else:
-            client.vanish()
-        client.come(until)
-
     # -- who takes part -----------------------------------------------------------------------
 
-    def _make_shard(self, number: int, host: int) -> ShardProcess:
-        return ShardProcess(
-            f"shard-{number}",
-            f"198.51.100.{1 + host}",
+    def add_shard(self, process: type[AnyShard], name: str, **more: Any) -> AnyShard:
+        """Let one more shard process take part; it has yet to be started."""
+        shard = process(
+            name,
+            f"198.51.100.{1 + len(self.shards)}",
             self.network,
             np.random.default_rng(next(self._spare)),
             key=self._shard_key,
@@ -304,7 +252,29 @@ class Cluster:
             schema=self.schema,
             flights=self.flights,
             ledger=self.ledger,
+            **more,
         )
+        self.shards.append(shard)
+        self._hosts[shard.host] = shard
+        return shard
+
+    def add_liar(self, finale: Finale, raves_from: float) -> LyingClientProcess:
+        """Let a client take part that lies; it has yet to come."""
+        liar = LyingClientProcess(
+            "client-liar",
+            f"203.0.113.{101 + len(self.strangers)}",
+            self.network,
+            np.random.default_rng(next(self._spare)),
+            finale=finale,
+            raves_from=raves_from,
+            schema=self.schema,
+            sees_gaps=not self.plan.lossy,
+            lies=self.lies,
+            sign_in=self._sign_in_liar,
+        )
+        self.strangers.append(liar)
+        self._hosts[liar.host] = liar
+        return liar
 
     def _make_client(self, number: int, role: Role) -> ClientProcess:
         # The last pilot is anonymous: its ship is not kept.
@@ -325,6 +295,9 @@ class Cluster:
     def _sign_in(self, client: ClientProcess, now: float) -> bytes | None:
         return self.authority.issue_token(client.account, client.role, client.name, now)
 
+    def _sign_in_liar(self, now: float) -> bytes | None:
+        return self.authority.issue_token(LIAR_ACCOUNT, Role.PLAYER, "liar", now)
+
 
 def _describe_crash(error: BaseException) -> str:
     """Tell what a core ended with, and where."""
@@ -340,7 +313,3 @@ def _describe_crash(error: BaseException) -> str:
 
 def _due(process: Process) -> float:
     return process.due
-
-
-def _bound(strike: Callable[[Fault], None], fault: Fault) -> Callable[[], None]:
-    return lambda: strike(fault)

@@ -7,6 +7,7 @@ lost; from `HEAL_AT_S` on nothing is lost any more, and at `END_AT_S` everything
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from typing import Final, NamedTuple
 
@@ -40,6 +41,10 @@ DOUBLED_SHARE: Final = 0.2
 """Share of seeds in which a second process takes the name of a shard."""
 
 
+IMPATIENT_S: Final = 0.7
+"""How long a shard may leave a pilot without an answer in a world in which all others are well."""
+
+
 class Kind(enum.Enum):
     """What can happen to a process."""
 
@@ -65,6 +70,12 @@ class Kind(enum.Enum):
     """Nothing is saved for `seconds`."""
     AUTHORITY_RESTARTS = "authority restarts"
     """The replication server ends without a word; `seconds` later it recovers from the store."""
+    SHARD_LIES = "shard lies"
+    """One more joins, and lies; after `seconds` it comes to its finale (`liarshards`)."""
+    SHARD_IDLES = "shard idles"
+    """One more joins, and simulates nothing; after `seconds` it leaves, if it is there."""
+    CLIENT_LIES = "client lies"
+    """One more comes, and lies; after `seconds` it comes to its finale (`liarclients`)."""
 
 
 class Fault(NamedTuple):
@@ -72,7 +83,7 @@ class Fault(NamedTuple):
 
     Attributes:
         at: virtual seconds.
-        target: index of the shard or client.
+        target: index of the shard or client; of a liar, that of its finale.
         seconds: how long, or how long until it is made good.
     """
 
@@ -123,8 +134,8 @@ class Plan(NamedTuple):
 
     @property
     def calm(self) -> bool:
-        """Whether nothing goes wrong at all."""
-        return not self.faults and not self.lossy
+        """Whether nothing goes wrong at all; that a client lies is nobody else's concern."""
+        return not self.kinds - {Kind.CLIENT_LIES} and not self.lossy
 
     @property
     def end_at_s(self) -> float:
@@ -162,7 +173,9 @@ class Plan(NamedTuple):
         return "\n".join(lines)
 
 
-_SILENCING: Final = frozenset({Kind.SHARD_KILLED, Kind.SHARD_CUT, Kind.SHARD_STALLED})
+_SILENCING: Final = frozenset(
+    {Kind.SHARD_KILLED, Kind.SHARD_CUT, Kind.SHARD_STALLED, Kind.SHARD_IDLES}
+)
 
 _CHANCES: Final = {
     Kind.SHARD_KILLED: (0.25, 0.3, 1.5),
@@ -188,6 +201,33 @@ _LATEST_S: Final = {
 }
 
 
+class _Odds(NamedTuple):
+    """How a fault is drawn.
+
+    Attributes:
+        share: of the seeds in which something goes wrong.
+        calm_share: of those in which nothing else does.
+        latest_s: when it begins at the latest, virtual seconds.
+        least_s: bounds of its seconds; likewise `most_s`.
+        targets: how many there are to choose from.
+    """
+
+    share: float
+    calm_share: float
+    latest_s: float
+    least_s: float
+    most_s: float
+    targets: int
+
+
+_ODDS: Final = {
+    Kind.SHARD_LIES: _Odds(0.12, 0.25, 1.0, 0.6, 1.3, 3),
+    Kind.SHARD_IDLES: _Odds(0.08, 0.25, 0.9, 2.2, 2.6, 1),
+    Kind.CLIENT_LIES: _Odds(0.12, 0.4, 1.4, 0.3, 1.0, 3),
+}
+"""What is drawn after all else."""
+
+
 def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     """Draw a run."""
     tick_hz = 20 if rng.random() < 0.05 else 8
@@ -207,31 +247,23 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     if doubled < DOUBLED_SHARE:
         double = Fault(CHAOS_FROM_S + at, Kind.SHARD_DOUBLED, int(target * shards), 0.0)
         faults = tuple(sorted((*faults, double), key=lambda fault: fault.at))
+    link = LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation)
+    more = _draw_more(rng.spawn(1)[0], calm)
     if calm:
-        return Plan(
-            seed,
-            tick_hz,
-            shards,
-            pilots,
-            observers,
-            side,
-            asteroids,
-            LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation),
-            (),
-            streams,
-            limits,
+        faults = ()
+        if any(fault.kind is Kind.SHARD_IDLES for fault in more):
+            limits = _impatient(limits)
+    else:
+        link = dataclasses.replace(
+            link,
+            loss=float(loss),
+            burst_start=burst_start * BURST_START_MAX if bursts < BURSTS_SHARE else 0.0,
+            burst_end=1.0 / (1.0 + burst_size * (BURST_SIZE_MAX - 1.0)),
+            duplication=float(twice),
+            reordering=float(late),
+            reordering_s=0.12,
         )
-    link = LinkConfig(
-        delay_s=delay_s,
-        jitter_s=jitter_s,
-        jitter_correlation=correlation,
-        loss=float(loss),
-        burst_start=burst_start * BURST_START_MAX if bursts < BURSTS_SHARE else 0.0,
-        burst_end=1.0 / (1.0 + burst_size * (BURST_SIZE_MAX - 1.0)),
-        duplication=float(twice),
-        reordering=float(late),
-        reordering_s=0.12,
-    )
+    faults = tuple(sorted((*faults, *more), key=lambda fault: fault.at))
     return Plan(
         seed, tick_hz, shards, pilots, observers, side, asteroids, link, faults, streams, limits
     )
@@ -258,3 +290,21 @@ def _draw_faults(rng: np.random.Generator, shards: int, clients: int) -> tuple[F
         # Cut off while it stalls, a shard would notice too late for the end of the run.
         faults = [fault for fault in faults if fault.kind is not Kind.SHARD_STALLED]
     return tuple(sorted(faults, key=lambda fault: fault.at))
+
+
+def _draw_more(rng: np.random.Generator, calm: bool) -> tuple[Fault, ...]:
+    """Draw what is left, by draws of its own: a kind more does not reshuffle anything else."""
+    more = []
+    for kind, odds in _ODDS.items():
+        on, at, seconds, target = rng.random(4).tolist()
+        if on < (odds.calm_share if calm else odds.share):
+            at_s = CHAOS_FROM_S + at * (odds.latest_s - CHAOS_FROM_S)
+            seconds = odds.least_s + seconds * (odds.most_s - odds.least_s)
+            more.append(Fault(at_s, kind, int(target * odds.targets), seconds))
+    return tuple(more)
+
+
+def _impatient(limits: Limits) -> Limits:
+    """Let a shard be closed sooner that leaves its pilots without an answer."""
+    ownership = dataclasses.replace(limits.ownership, answer_within_s=IMPATIENT_S)
+    return dataclasses.replace(limits, ownership=ownership)

@@ -1,4 +1,4 @@
-"""What the shells of a shard and of a client do around their cores, without sockets or clocks.
+"""What the shells of processes do around their cores, without sockets or clocks: of all, of shards.
 
 Every process has a monotonic clock of its own, off the network's by a constant; a process that is
 called because something is due is never called a rounding error too early.
@@ -7,18 +7,12 @@ called because something is due is never called a rounding error too early.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from sidereal.client.client import Client
-from sidereal.client.events import Ended, Lost
-from sidereal.client.returning import ReturningClient
-from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
-from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.game.asteroids import Asteroids
 from sidereal.shard.game.ships import Ships
@@ -26,16 +20,12 @@ from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.flights import Flight, FlightRecorder
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.network import Delivery, Network
-from sidereal.tools.simulate.scene import choose_buttons, choose_view
 
 WALL_START: Final = 1_700_000_000.0
 """Unix seconds at virtual time 0."""
 
 RETRY_S: Final = 0.2
 """Wait between the end of a shard's session and its next attempt."""
-
-AWAY: Final = "no answer"
-"""Why a client gets no token while there is no authority."""
 
 CLOCKS_OFF_S: Final = 1000.0
 """Monotonic clocks begin up to so much after the network's."""
@@ -53,8 +43,11 @@ class Process:
         host: its address on the network; every core has a port of its own.
         address: of the core, None while there is none.
         due: when `wake` must be called, virtual seconds.
+        honest: whether it does as it should.
         fallen: why its cores ended that nobody ended on purpose.
     """
+
+    honest = True
 
     def __init__(self, name: str, host: str, network: Network, rng: np.random.Generator) -> None:
         self.name = name
@@ -158,6 +151,11 @@ class ShardProcess(Process):
         self._session = 0
 
     @property
+    def core_name(self) -> str:
+        """Name of its core in the ledger and among the flights."""
+        return self._recorder.core
+
+    @property
     def running(self) -> bool:
         """Whether there is such a process, or will be without anybody's doing."""
         return self.core is not None or self._start_at < math.inf
@@ -184,7 +182,7 @@ class ShardProcess(Process):
     def receive(self, delivery: Delivery, now: float) -> None:
         """Take a datagram, and note which inputs came with it."""
         if self.core is not None and delivery.mark is not None:
-            self._ledger.note_heard(now, self._recorder.core, delivery.mark)
+            self._ledger.note_heard(now, self.core_name, delivery.mark)
         super().receive(delivery, now)
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
@@ -216,7 +214,7 @@ class ShardProcess(Process):
         self._open_port()
         self._session += 1
         self._recorder = FlightRecorder(f"{self.host}.{self._session}", self._flights)
-        self.core = ShardCore(
+        self.core = self._make_core(
             key=self._key,
             server=self._server,
             name=self.name,
@@ -230,6 +228,9 @@ class ShardProcess(Process):
             plugins=(self._recorder, *PLUGINS),
         )
 
+    def _make_core(self, **arguments: Any) -> ShardCore:
+        return ShardCore(**arguments)
+
     def _next_due(self) -> float:
         if self.core is None:
             return self._start_at
@@ -237,156 +238,3 @@ class ShardProcess(Process):
             return 0.0
         timer = self.core.next_timer()
         return math.inf if timer is None else self._virtual(timer)
-
-
-class ClientProcess(Process):
-    """A client with somebody, or something, at its controls.
-
-    Attributes:
-        account: 0 for an anonymous player.
-        looks_at: where an observer looks, world units.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        host: str,
-        network: Network,
-        rng: np.random.Generator,
-        *,
-        account: int,
-        role: Role,
-        schema: Schema,
-        ledger: Ledger,
-        sectors_per_side: int,
-        sign_in: Callable[[ClientProcess, float], bytes | None],
-    ) -> None:
-        super().__init__(name, host, network, rng)
-        self.account = account
-        self.role = role
-        self.looks_at = (0.0, 0.0)
-        self._schema = schema
-        self._ledger = ledger
-        self._held = self._tapped = self._flies_by = 0
-        self._sectors_per_side = sectors_per_side
-        self._sign_in = sign_in
-        self._returning: ReturningClient | None = None
-        self._come_at = math.inf
-        self._decide_at = math.inf
-        self._resting = False
-
-    @property
-    def core(self) -> Client | None:
-        """Its newest session, None while it is away or between two."""
-        client = None if self._returning is None else self._returning.client
-        return None if client is None or client.stage is Stage.ENDED else client
-
-    def come(self, at: float) -> None:
-        """Come into the world, at a time to come."""
-        self._come_at = at
-        self._note_due()
-
-    def leave(self, now: float) -> None:
-        """Say goodbye and go."""
-        if self._returning is not None and self.address is not None:
-            self._send(self._returning.leave(self.local(now)), now)
-        self.vanish()
-
-    def vanish(self) -> None:
-        """Go without a word."""
-        self._returning, self.address = None, None
-        self._come_at = self._decide_at = math.inf
-        self._waiting.clear()
-        self._note_due()
-
-    def rest(self, now: float) -> None:
-        """Brake, and decide nothing from now on."""
-        self._resting = True
-        self._decide(now)
-        self._note_due()
-
-    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
-        if self._returning is not None:
-            for datagram, source in arrivals:
-                self._returning.receive_datagram(datagram, source, local)
-            self._note_ship()
-
-    def _work(self, now: float, local: float) -> None:
-        if self._returning is None:
-            if now >= self._come_at:
-                self._begin(now, local)
-            return
-        client = self._returning
-        while (event := client.next_event()) is not None:
-            if isinstance(event, Lost) and event.reason != AWAY:
-                self.fallen.append(event.reason)
-            elif isinstance(event, Ended):
-                self.fallen.append(event.reason.name)
-        if now >= self._decide_at:
-            self._decide(now)
-        if client.take_token_wish(local):
-            self._ask(client, now, local)
-        if self.address is not None:
-            before = client.client
-            made = 0 if before is None else before.statistics().inputs
-            datagrams = client.turn(local)
-            mark = None if client.client is not before else self._note_inputs(before, made)
-            self._send(datagrams, now, mark)
-
-    def _note_ship(self) -> None:
-        """What was tapped before there was a ship is not for it."""
-        client = None if self._returning is None else self._returning.client
-        if client is not None and client.control_epoch != self._flies_by:
-            self._flies_by, self._tapped = client.control_epoch, 0
-
-    def _note_inputs(self, client: Client | None, made: int) -> Mark | None:
-        """Write down the inputs that a client has just made, if it had made some before."""
-        if client is None:
-            return None
-        mark = Mark(client.net_id, client.control_epoch, client.statistics().inputs)
-        self._ledger.note_held(mark, made, self._held, self._tapped)
-        if mark.input_seq > made:
-            self._tapped = 0
-        return mark
-
-    def _begin(self, now: float, local: float) -> None:
-        self._come_at = math.inf
-        self._returning = ReturningClient(
-            schema=self._schema,
-            entropy=self.rng.bytes,
-            now=local,
-            software="simulated",
-            phase=float(self.rng.random()),
-        )
-        self._held = self._tapped = self._flies_by = 0
-        self._decide(now)
-
-    def _ask(self, client: ReturningClient, now: float, local: float) -> None:
-        token = self._sign_in(self, now)
-        if token is None:
-            client.turn_away(AWAY, "the authority is down", local, final=False)
-        else:
-            client.admit(token, local)
-            self._open_port()
-
-    def _decide(self, now: float) -> None:
-        client = self._returning
-        if client is None:
-            return
-        if self.role is Role.PLAYER:
-            buttons, seconds = choose_buttons(self.rng)
-            buttons = int(Button.BRAKE) if self._resting else buttons
-            self._tapped |= buttons & ~self._held
-            self._held = buttons
-            client.hold(buttons)
-        else:
-            x, y, seconds = choose_view(self._sectors_per_side, self.rng)
-            self.looks_at = x, y
-            client.look_at(x, y)
-        self._decide_at = math.inf if self._resting else now + seconds
-
-    def _next_due(self) -> float:
-        if self._returning is None:
-            return self._come_at
-        timer = self._returning.next_timer()
-        return min(self._decide_at, math.inf if timer is None else self._virtual(timer))

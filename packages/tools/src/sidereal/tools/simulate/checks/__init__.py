@@ -12,6 +12,7 @@ itself: none of them asks the code under test for its opinion.
 * `inputs`: what clients held, input by input, against what shards flew;
 * `borders`: who is handed over, and what is seen across a border;
 * `recovery`: what is there after a restart against what was there before;
+* `lies`: liars are not believed, are closed, and nobody else is blamed;
 * `bounded`: what is kept of the past is let go in time;
 * `service`: how often, how late and at what cost clients hear of the world;
 * `every`: all of them, for one run.

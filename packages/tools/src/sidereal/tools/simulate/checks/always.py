@@ -24,6 +24,7 @@ from sidereal.tools.simulate.authority import SAVE_S, TOKEN_TIMEOUT_S
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 
 LOSS_S: Final = 1.5
 """What retransmissions over a bad link may add to a reliable message's way."""
@@ -72,7 +73,7 @@ class NothingLostOrDoubled:
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Every pilot has its ship, and there are no others."""
-        ships = int((core.world.account != ACCOUNT_NONE).sum())
+        ships = int((~np.isin(core.world.account, (ACCOUNT_NONE, LIAR_ACCOUNT))).sum())
         if ships != cluster.plan.pilots:
             yield f"{ships} ships for {cluster.plan.pilots} pilots"
         for client in cluster.clients:
@@ -149,9 +150,13 @@ class OneOwner:
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Every shard that runs serves; every entity has an owner, every sector a living holder."""
-        living = {shard.core.shard for shard in cluster.shards if shard.core is not None}
+        living = {
+            shard.core.shard
+            for shard in cluster.shards
+            if shard.core is not None and (shard.honest or shard.core.serving)
+        }
         for shard in cluster.shards:
-            if shard.running and (shard.core is None or not shard.core.serving):
+            if shard.honest and shard.running and (shard.core is None or not shard.core.serving):
                 yield f"{shard.name} runs, but does not serve"
         if len(core.shards.shards) != len(living):
             yield f"{len(core.shards.shards)} shards are known, {len(living)} live"
@@ -170,6 +175,13 @@ class OneOwner:
         self._orphans = {}
         if not len(core.shards.shards):
             return
+        # What a liar was given is at its mercy until it is closed.
+        liars = [
+            s.core.shard
+            for s in cluster.shards
+            if not s.honest and s.core is not None and s.core.serving
+        ]
+        orphans = orphans[~np.isin(core.world.columns["shard"][orphans], liars)]
         for net_id in core.world.columns.net_id[orphans].tolist():
             since = self._orphans[net_id] = before.get(net_id, now)
             if now - since > self._orphan_s_max:
@@ -302,11 +314,17 @@ class NothingRejected:
     """
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Look at what the authority counts."""
-        if core.ingest.rejected:
+        """Look at what the authority counts, of the honest alone where it tells them apart."""
+        liars = {shard.name for shard in cluster.shards if not shard.honest}
+        if core.ingest.rejected and not liars:
             yield f"rows were rejected: {dict(core.ingest.rejected)}"
-        for name, link in (("clients", core.clients), ("shards", core.shards)):
-            wrong = {key: link.dropped[key] for key in _NEVER_DROPPED if link.dropped[key]}
+        for shard in core.shards.shards:
+            if shard.faults and shard.name not in liars:
+                yield f"{shard.name} has {shard.faults:.1f} faults"
+        links = [] if cluster.strangers else [("clients", core.clients.dropped)]
+        links += [] if liars else [("shards", core.shards.dropped)]
+        for name, dropped in links:
+            wrong = {key: dropped[key] for key in _NEVER_DROPPED if dropped[key]}
             if wrong:
                 yield f"of the {name}' messages were dropped: {wrong}"
 
@@ -314,7 +332,7 @@ class NothingRejected:
         """Look at what everybody else counts."""
         for endpoint in (core.clients.endpoint, core.shards.endpoint):
             malformed = endpoint.statistics().payloads_malformed
-            if malformed:
+            if malformed and not cluster.strangers:
                 yield f"{malformed} payloads were malformed"
         for shard in cluster.shards:
             if shard.core is not None and shard.core.statistics().messages_malformed:

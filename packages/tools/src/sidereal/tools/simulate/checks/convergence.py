@@ -17,9 +17,9 @@ from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.authority import SAVE_S
+from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
-from sidereal.tools.simulate.processes import ClientProcess
 
 SETTLED_TICKS: Final = 4
 """References replaced so lately may still be on their way."""

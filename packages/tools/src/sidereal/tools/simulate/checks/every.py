@@ -18,6 +18,7 @@ from sidereal.tools.simulate.checks.convergence import (
     StoreConverges,
 )
 from sidereal.tools.simulate.checks.inputs import InputLedger
+from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.service import Service
@@ -39,6 +40,8 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Service(plan),
         NothingRejected(),
         FreshNonces(),
+        LiesFail(plan),
+        NobodyIsBlamed(),
         ReplicasConverge(),
         LeasesConverge(),
         BeltHolds(),

@@ -20,6 +20,7 @@ from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import Flight
 from sidereal.tools.simulate.ledger import Mark
+from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 
 GUESSES_CALM_MAX: Final = 3
 """Inputs of one ship under one owner that may come too late when nothing goes wrong: until the
@@ -58,6 +59,8 @@ class InputLedger:
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
             self._forget()
+        liars = core.world.account == LIAR_ACCOUNT
+        self._liars |= set(core.world.columns.net_id[liars].tolist())
         fresh, self._seen = cluster.flights[self._seen :], len(cluster.flights)
         for flight in fresh:
             if flight.since >= cluster.authority.started_at:
@@ -77,6 +80,7 @@ class InputLedger:
                 yield f"{count} inputs of {net_id} were skipped under {self._owners[net_id]} owners"
 
     def _forget(self) -> None:
+        self._liars: set[int] = set()
         self._flown: dict[tuple[str, int, int], _Flown] = {}
         self._given: dict[tuple[int, int], tuple[int, int]] = {}
         self._epochs: dict[int, int] = {}
@@ -107,6 +111,8 @@ class InputLedger:
     def _judge(self, cluster: Cluster, flight: Flight) -> Iterator[str]:
         for row in np.flatnonzero(flight.control_epoch > 0).tolist():
             net_id, epoch = int(flight.net_id[row]), int(flight.epoch[row])
+            if net_id in self._liars:
+                continue
             key = flight.core, net_id, epoch
             before = self._flown.get(key)
             replayed = 0

@@ -28,6 +28,7 @@ from sidereal.tools.simulate.checks.physics import BareSpace, Body, State
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import STATE, Flight
 from sidereal.tools.simulate.ledger import Mark
+from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 
 ROUNDING: Final = 1e-6
 """World units, radians or their like per second that two ways to compute the same may differ."""
@@ -66,9 +67,8 @@ class Reference:
     def __init__(self) -> None:
         self._exercised: Counter[str] = Counter()
         self._held: dict[Mark, int] = {}
-        self._seen = 0
+        self._seen = self._incarnation = 0
         self._forget()
-        self._incarnation = 0
         self._touched: set[bytes] = set()
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -103,6 +103,7 @@ class Reference:
         self._rows: dict[int, tuple[int, int]] = {}
         self._bodies: dict[int, Body] = {}
         self._uuids: dict[int, bytes] = {}
+        self._liars: set[int] = set()
         self._across: set[tuple[int, int]] = set()
 
     def _meet(self, cluster: Cluster, core: Replicator) -> None:
@@ -111,6 +112,8 @@ class Reference:
         for row in columns.rows().tolist():
             net_id = int(columns.net_id[row])
             if net_id not in self._bodies:
+                if world.account[row] == LIAR_ACCOUNT:
+                    self._liars.add(net_id)
                 uuid = world.uuid[row].tobytes()
                 flies = columns["kind"][row] == Kind.SHIP
                 rock = cluster.rocks.get(uuid)
@@ -140,8 +143,7 @@ class Reference:
         off = flight.after[free] - self._fly(flight, free, rules)
         off[:, 4] = physics.wrap(off[:, 4])
         self._exercised["steps judged"] += len(free)
-        wrong = free[np.abs(off).max(axis=1, initial=0.0) > ROUNDING]
-        if len(wrong):
+        if len(wrong := free[np.abs(off).max(axis=1, initial=0.0) > ROUNDING]):
             yield f"{flight.net_id[wrong].tolist()} moved as nothing could move them"
         for group in _groups(touching, np.flatnonzero(hit)):
             ongoing = bool(touching_before[group].any() or pushed[group].any())
@@ -153,8 +155,7 @@ class Reference:
         # One ship in twenty bodies.
         for at, row in enumerate(rows.tolist()):
             if self._bodies[int(flight.net_id[row])].flies:
-                x, y, vx, vy, heading, spin = flight.before[row].tolist()
-                state = x, y, vx, vy, heading, spin
+                state: State = tuple(flight.before[row].tolist())
                 states[at] = physics.fly(state, int(flight.buttons[row]), rules)
         return states
 
@@ -191,7 +192,8 @@ class Reference:
         self._exercised["ships handed over"] += 1
         self._exercised["ticks replayed of ships"] += max(0, ticks)
         found = flight.before[row]
-        if not 0 < ticks <= REPLAY_JUDGED_TICKS_MAX:
+        # What a liar held is not known.
+        if not 0 < ticks <= REPLAY_JUDGED_TICKS_MAX or net_id in self._liars:
             return
         if not any(
             _distance(found[None, :], np.array([state]))[0] <= ROUNDING
@@ -201,11 +203,11 @@ class Reference:
 
     def _replays(self, net_id: int, given: Given, ticks: int, rules: Rules) -> Iterator[State]:
         """Fly a ship on by its inputs: each tick the next one, or a guess for it, or none new."""
-        x, y, vx, vy, heading, spin = given.state.tolist()
-        ends: list[tuple[State, int, int]] = [((x, y, vx, vy, heading, spin), given.input_seq, -1)]
+        begun: State = tuple(given.state.tolist())
+        ends = [(begun, given.input_seq, -1)]
         for _ in range(ticks):
-            begun, ends = ends, []
-            for state, seq, last in begun:
+            before, ends = ends, []
+            for state, seq, last in before:
                 held = [
                     self._held.get(Mark(net_id, given.control_epoch, number), 0)
                     for number in (seq, seq + 1)
@@ -355,8 +357,7 @@ class Reference:
         states = np.column_stack([columns[name][rows] for name in STATE])
         found = physics.coast(states, (core.tick - columns.tick[rows]) * core.rules.tick_s)
         off = np.hypot(*(found - wanted)[:, :2].T)
-        wrong = np.flatnonzero(off > LINE_OFF_MAX)
-        if len(wrong):
+        if len(wrong := np.flatnonzero(off > LINE_OFF_MAX)):
             ids = columns.net_id[np.array(rows)[wrong]].tolist()
             yield f"{ids}, which nothing touched, are off by {off[wrong].round(2).tolist()}"
 

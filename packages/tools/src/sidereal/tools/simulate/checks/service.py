@@ -14,9 +14,9 @@ from sidereal.client.client import Client
 from sidereal.client.statistics import Stage
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate import faults
+from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
-from sidereal.tools.simulate.processes import ClientProcess
 
 SETTLES_S: Final = 0.6
 """How long after it has joined, or after the links have healed, a client is served in full."""

@@ -1,0 +1,176 @@
+"""What the shell of a client does around its core, and somebody, or something, at its controls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from sidereal.client.client import Client
+from sidereal.client.events import Ended, Lost
+from sidereal.client.returning import ReturningClient
+from sidereal.client.statistics import Stage
+from sidereal.protocol.message.player import Button, Role
+from sidereal.protocol.state.schema import Schema
+from sidereal.tools.simulate.ledger import Ledger, Mark
+from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.processes import Arrival, Process
+from sidereal.tools.simulate.scene import choose_buttons, choose_view
+
+AWAY: Final = "no answer"
+"""Why a client gets no token while there is no authority."""
+
+
+class ClientProcess(Process):
+    """A client with somebody, or something, at its controls.
+
+    Attributes:
+        account: 0 for an anonymous player.
+        looks_at: where an observer looks, world units.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        network: Network,
+        rng: np.random.Generator,
+        *,
+        account: int,
+        role: Role,
+        schema: Schema,
+        ledger: Ledger,
+        sectors_per_side: int,
+        sign_in: Callable[[ClientProcess, float], bytes | None],
+    ) -> None:
+        super().__init__(name, host, network, rng)
+        self.account = account
+        self.role = role
+        self.looks_at = (0.0, 0.0)
+        self._schema = schema
+        self._ledger = ledger
+        self._held = self._tapped = self._flies_by = 0
+        self._sectors_per_side = sectors_per_side
+        self._sign_in = sign_in
+        self._returning: ReturningClient | None = None
+        self._come_at = math.inf
+        self._decide_at = math.inf
+        self._resting = False
+
+    @property
+    def core(self) -> Client | None:
+        """Its newest session, None while it is away or between two."""
+        client = None if self._returning is None else self._returning.client
+        return None if client is None or client.stage is Stage.ENDED else client
+
+    def come(self, at: float) -> None:
+        """Come into the world, at a time to come."""
+        self._come_at = at
+        self._note_due()
+
+    def leave(self, now: float) -> None:
+        """Say goodbye and go."""
+        if self._returning is not None and self.address is not None:
+            self._send(self._returning.leave(self.local(now)), now)
+        self.vanish()
+
+    def vanish(self) -> None:
+        """Go without a word."""
+        self._returning, self.address = None, None
+        self._come_at = self._decide_at = math.inf
+        self._waiting.clear()
+        self._note_due()
+
+    def rest(self, now: float) -> None:
+        """Brake, and decide nothing from now on."""
+        self._resting = True
+        self._decide(now)
+        self._note_due()
+
+    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
+        if self._returning is not None:
+            for datagram, source in arrivals:
+                self._returning.receive_datagram(datagram, source, local)
+            self._note_ship()
+
+    def _work(self, now: float, local: float) -> None:
+        if self._returning is None:
+            if now >= self._come_at:
+                self._begin(now, local)
+            return
+        client = self._returning
+        while (event := client.next_event()) is not None:
+            if isinstance(event, Lost) and event.reason != AWAY:
+                self.fallen.append(event.reason)
+            elif isinstance(event, Ended):
+                self.fallen.append(event.reason.name)
+        if now >= self._decide_at:
+            self._decide(now)
+        if client.take_token_wish(local):
+            self._ask(client, now, local)
+        if self.address is not None:
+            before = client.client
+            made = 0 if before is None else before.statistics().inputs
+            datagrams = client.turn(local)
+            mark = None if client.client is not before else self._note_inputs(before, made)
+            self._send(datagrams, now, mark)
+
+    def _note_ship(self) -> None:
+        """What was tapped before there was a ship is not for it."""
+        client = None if self._returning is None else self._returning.client
+        if client is not None and client.control_epoch != self._flies_by:
+            self._flies_by, self._tapped = client.control_epoch, 0
+
+    def _note_inputs(self, client: Client | None, made: int) -> Mark | None:
+        """Write down the inputs that a client has just made, if it had made some before."""
+        if client is None:
+            return None
+        mark = Mark(client.net_id, client.control_epoch, client.statistics().inputs)
+        self._ledger.note_held(mark, made, self._held, self._tapped)
+        if mark.input_seq > made:
+            self._tapped = 0
+        return mark
+
+    def _begin(self, now: float, local: float) -> None:
+        self._come_at = math.inf
+        self._returning = ReturningClient(
+            schema=self._schema,
+            entropy=self.rng.bytes,
+            now=local,
+            software="simulated",
+            phase=float(self.rng.random()),
+        )
+        self._held = self._tapped = self._flies_by = 0
+        self._decide(now)
+
+    def _ask(self, client: ReturningClient, now: float, local: float) -> None:
+        token = self._sign_in(self, now)
+        if token is None:
+            client.turn_away(AWAY, "the authority is down", local, final=False)
+        else:
+            client.admit(token, local)
+            self._open_port()
+
+    def _decide(self, now: float) -> None:
+        client = self._returning
+        if client is None:
+            return
+        if self.role is Role.PLAYER:
+            buttons, seconds = choose_buttons(self.rng)
+            buttons = int(Button.BRAKE) if self._resting else buttons
+            self._tapped |= buttons & ~self._held
+            self._held = buttons
+            client.hold(buttons)
+        else:
+            x, y, seconds = choose_view(self._sectors_per_side, self.rng)
+            self.looks_at = x, y
+            client.look_at(x, y)
+        self._decide_at = math.inf if self._resting else now + seconds
+
+    def _next_due(self) -> float:
+        if self._returning is None:
+            return self._come_at
+        timer = self._returning.next_timer()
+        return min(self._decide_at, math.inf if timer is None else self._virtual(timer))

@@ -1,0 +1,300 @@
+"""A client that has an account and lies.
+
+It has a session and a connection as any client has, and writes what it likes into them: inputs out
+of order, far ahead, and again with other buttons, for a ship or a pilot that it is not; messages on
+channels that are not theirs, and noise. Its acks may say that everything came. In the end it does
+one thing without measure, its `Finale`, and must be closed for it.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from sidereal.protocol.channel.connection import Connection
+from sidereal.protocol.errors import WireError
+from sidereal.protocol.limits import MALFORMED_PAYLOADS_MAX, PAYLOAD_SIZE_MAX
+from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
+from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
+from sidereal.protocol.message.player import (
+    BUTTONS_ALL,
+    Assigned,
+    Chat,
+    ClientMessage,
+    Controls,
+    Hello,
+    LookAt,
+    PlayerChannel,
+)
+from sidereal.protocol.session.client import ClientOpened, SessionClient
+from sidereal.protocol.state.schema import Schema
+from sidereal.tools.simulate.lies import Lies
+from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.processes import Arrival, Process
+
+SPEAKS_EVERY_S: Final = 0.05
+"""How often it says something: more often than there are ticks."""
+
+LEAVES_AT_S: Final = 4.5
+"""When it leaves, if it was not closed before."""
+
+CLOSED_WITHIN_S: Final = 0.5
+"""How long a flood or noise may last."""
+
+FLOOD_MESSAGES: Final = 300
+"""Messages of a flood each time that it speaks."""
+
+ACK_WORDS_AT: Final = 3
+ACK_BITS_AT: Final = 8
+"""Where in a payload the number of words of ack bits is, and where these are."""
+
+
+class Finale(enum.IntEnum):
+    """What a lying client does in the end."""
+
+    FLOOD = 0
+    """It sends hundreds of messages at once."""
+    NONSENSE = 1
+    """It sends payloads that are no packets."""
+    ACKS = 2
+    """From the beginning it acks whatever it was sent, and what it was not."""
+
+
+class LyingClientProcess(Process):
+    """A client that lies.
+
+    Attributes:
+        closed: whether its session is over.
+        net_id: of the ship it flies, 0 before.
+    """
+
+    honest = False
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        network: Network,
+        rng: np.random.Generator,
+        *,
+        finale: Finale,
+        raves_from: float,
+        schema: Schema,
+        sees_gaps: bool,
+        lies: Lies,
+        sign_in: Callable[[float], bytes | None],
+    ) -> None:
+        """Make one that has not come yet.
+
+        Args:
+            name: for people.
+            host: its address.
+            network: to send by.
+            rng: for keys and lies.
+            finale: what it does in the end.
+            raves_from: when that begins, virtual seconds.
+            schema: that it speaks.
+            sees_gaps: whether what does not come was never sent: its links lose nothing.
+            lies: where they are written down.
+            sign_in: gives a token.
+        """
+        super().__init__(name, host, network, rng)
+        self.closed = False
+        self.net_id = 0
+        self._finale = finale
+        self._raves_from = raves_from
+        self._schema = schema
+        self._sees_gaps = sees_gaps
+        self._lies = lies
+        self._sign_in = sign_in
+        self._session: SessionClient | None = None
+        self._connection: Connection | None = None
+        self._came: set[int] = set()
+        self._control_epoch = self._seq = 0
+        self._speaks_at = math.inf
+
+    def come(self, at: float) -> None:
+        """Come into the world, at a time to come."""
+        self._speaks_at = at
+        self._note_due()
+
+    # -- its shell ----------------------------------------------------------------------------
+
+    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
+        if self._session is None or self._connection is None:
+            return
+        for datagram, source in arrivals:
+            payload = self._session.receive_datagram(datagram, source, local)
+            if payload is not None:
+                self._came.add(int.from_bytes(payload[:2], "little"))
+                for channel, bodies in self._connection.receive_payload(payload, local):
+                    for body in bodies:
+                        self._listen(channel, body)
+            self._take_events()
+
+    def _work(self, now: float, local: float) -> None:
+        if self._session is None:
+            self._begin(now, local)
+            return
+        self._session.handle_timer(local)
+        self._take_events()
+        if now >= LEAVES_AT_S:
+            self._session.close(local)
+            self._take_events()
+        elif now >= self._speaks_at and self.address is not None:
+            self._speaks_at = now + SPEAKS_EVERY_S
+            self._speak(now, local)
+        if self.address is not None:
+            self._send(self._session.datagrams_to_send(), now)
+        if self.closed:
+            self.address, self._speaks_at = None, math.inf
+
+    def _next_due(self) -> float:
+        if self._session is None or self.closed:
+            return self._speaks_at
+        timer = self._session.next_timer()
+        return min(self._speaks_at, math.inf if timer is None else self._virtual(timer))
+
+    def _begin(self, now: float, local: float) -> None:
+        token = self._sign_in(now)
+        if token is None:
+            self._speaks_at = now + 10 * SPEAKS_EVERY_S
+            return
+        self._open_port()
+        self._session = SessionClient(token, entropy=self.rng.bytes, now=local)
+        self._connection = Connection(PLAYER_CHANNELS, local, PLAYER_BUDGET, self.rng.bytes)
+
+    def _take_events(self) -> None:
+        assert self._session is not None
+        while (event := self._session.next_event()) is not None:
+            if isinstance(event, ClientOpened):
+                self._say(PlayerChannel.COMMAND, Hello(self._schema.hash, "a liar"))
+            else:
+                self.closed = True
+                self.fallen.append(event.reason.name)
+
+    def _listen(self, channel: int, body: bytes) -> None:
+        if channel == PlayerChannel.SNAPSHOT:
+            return
+        try:
+            message = decode_server_untrusted(channel, body)
+        except WireError:
+            return
+        if isinstance(message, Assigned):
+            self.net_id, self._control_epoch = message.net_id, message.control_epoch
+
+    # -- what it says -------------------------------------------------------------------------
+
+    def _speak(self, now: float, local: float) -> None:
+        assert self._session is not None
+        assert self._connection is not None
+        raves = self.net_id > 0 and now >= self._raves_from
+        if self.net_id:
+            self._seq += 1
+            lie = CLIENT_LIES[int(self.rng.integers(len(CLIENT_LIES)))]
+            self._lies.told[lie.__name__] += 1
+            lie(self)
+        if raves and self._finale is Finale.FLOOD:
+            self._lies.provoke(self.name, now, CLOSED_WITHIN_S)
+            for number in range(FLOOD_MESSAGES):
+                self._connection.send(PlayerChannel.SNAPSHOT, number.to_bytes(2, "little"))
+        payloads = self._connection.payloads_to_send(local)
+        if raves and self._finale is Finale.NONSENSE:
+            self._lies.provoke(self.name, now, CLOSED_WITHIN_S)
+            payloads += [self._noise(PAYLOAD_SIZE_MAX, b"\0\0\xff") for _ in _ENOUGH]
+        if self.net_id and self._finale is Finale.ACKS:
+            payloads = [self._ack_everything(payload, now) for payload in payloads]
+        self._session.send_payloads(payloads, local)
+
+    def _ack_everything(self, payload: bytes, now: float) -> bytes:
+        """Write into a packet that all before the newest one have come, sent or not."""
+        words = payload[ACK_WORDS_AT]
+        newest = max(self._came, default=-1)
+        oldest = max(min(self._came, default=0), newest - 32 * words)
+        claimed = set(range(oldest, newest + 1))
+        if claimed - self._came and words:
+            self._lies.told["acks never earned"] += 1
+            if self._sees_gaps:
+                self._lies.provoke(self.name, now, 0.0)
+        bits = b"\xff" * (4 * words)
+        return (
+            payload[:ACK_BITS_AT] + bits + payload[ACK_BITS_AT + len(bits) :] if words else payload
+        )
+
+    def _say(self, channel: int, message: ClientMessage) -> None:
+        assert self._connection is not None
+        self._connection.send(channel, encode_message(message))
+
+    def _noise(self, size_max: int, head: bytes = b"") -> bytes:
+        return head + self.rng.bytes(int(self.rng.integers(1, size_max - len(head))))
+
+    def press(self, first_seq: int, count: int = 1, *, pilot: int = 0, beyond: int = 0) -> None:
+        """Send inputs with drawn buttons.
+
+        Args:
+            first_seq: number of the first.
+            count: how many.
+            pilot: added to the control epoch.
+            beyond: added to the buttons.
+        """
+        buttons = self.rng.integers(0, BUTTONS_ALL + 1, count).astype("<u2") + np.uint16(beyond)
+        epoch = (self._control_epoch + pilot) % (1 << 32)
+        first = min(max(0, first_seq), 0xFFFF_FFFF)
+        self._say(PlayerChannel.CONTROLS, Controls(epoch, first, buttons.astype("<u2").tobytes()))
+
+    def in_order(self) -> None:
+        """Press the next input, and others for those before it."""
+        self.press(self._seq - 3, 4)
+
+    def out_of_order(self) -> None:
+        """Press inputs of long ago."""
+        self.press(self._seq - int(self.rng.integers(5, 40)), 3)
+
+    def far_ahead(self) -> None:
+        """Press inputs that nobody can have made yet."""
+        self.press(self._seq + int(self.rng.integers(30, 1 << 31)), 2)
+
+    def of_another_pilot(self) -> None:
+        """Press for a pilot that it is not."""
+        self.press(self._seq, 2, pilot=int(self.rng.integers(-3, 4)))
+
+    def no_such_buttons(self) -> None:
+        """Press buttons that there are not."""
+        self.press(self._seq, 2, beyond=BUTTONS_ALL + 1)
+
+    def on_wrong_channels(self) -> None:
+        """Say each thing where another one is said."""
+        self._say(PlayerChannel.COMMAND, Controls(self._control_epoch, self._seq, bytes(2)))
+        self._say(PlayerChannel.CONTROLS, Hello(self._schema.hash, "again"))
+        self._say(PlayerChannel.LEASES, LookAt(0.0, 0.0))
+
+    def out_of_turn(self) -> None:
+        """Say what a pilot that has joined may not."""
+        self._say(PlayerChannel.COMMAND, Hello(self._schema.hash, "again"))
+        self._say(PlayerChannel.COMMAND, LookAt(1e12, -1e12))
+        self._say(PlayerChannel.COMMAND, Chat("\x1b[2J\a", "operator"))
+
+    def noise(self) -> None:
+        """Say nothing that can be read, on all channels."""
+        assert self._connection is not None
+        for channel in PlayerChannel:
+            self._connection.send(channel, self._noise(100))
+
+
+_ENOUGH: Final = range(MALFORMED_PAYLOADS_MAX + 1)
+
+CLIENT_LIES: Final[tuple[Callable[[LyingClientProcess], Any], ...]] = (
+    LyingClientProcess.in_order,
+    LyingClientProcess.out_of_order,
+    LyingClientProcess.far_ahead,
+    LyingClientProcess.of_another_pilot,
+    LyingClientProcess.no_such_buttons,
+    LyingClientProcess.on_wrong_channels,
+    LyingClientProcess.out_of_turn,
+    LyingClientProcess.noise,
+)
+"""What it may say at a time; the first of them is what an honest one says, but for the buttons."""

@@ -1,0 +1,246 @@
+"""Shards that have the key and lie.
+
+Both say hello, are given sectors and adopt what is in them. `LyingShard` simulates it as an honest
+shard does, so that nothing but its lies is wrong: at drawn ticks it says of its own entities what
+cannot be, and proposes rows of entities that are not its own. In the end it does one thing without
+measure, its `Finale`, and must be closed for it. `IdleShard` says in every tick that it lives, and
+never what has become of anything.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from sidereal.protocol.message.shard import ShardChannel
+from sidereal.protocol.state.reckoning import Motion
+from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
+from sidereal.shard.shard import ShardCore
+from sidereal.shard.simulation import Simulation
+from sidereal.tools.simulate.lies import Lies
+from sidereal.tools.simulate.processes import ShardProcess
+
+LIES_SHARE: Final = 0.7
+"""Share of its ticks in which a lying shard lies."""
+
+LIES_AT_ONCE: Final = 4
+"""Entities that it lies about in such a tick."""
+
+ROWS_PER_MESSAGE: Final = 16
+
+CLOSED_WITHIN_S: Final = 1.5
+"""How long its finale may last: so many of its rows are refused, or its messages dropped."""
+
+STRANGERS_FROM: Final = 0xF000_0000
+"""Network ids that were never given begin here."""
+
+
+class Finale(enum.IntEnum):
+    """What a lying shard does in the end."""
+
+    FLOOD = 0
+    """It repeats its own rows a hundred times per tick."""
+    FORGERY = 1
+    """It proposes rows of entities that never were."""
+    NONSENSE = 2
+    """It sends noise on all channels."""
+
+
+def _not_a_number(row: np.ndarray, dice: np.random.Generator) -> None:
+    name = Motion._fields[int(dice.integers(len(Motion._fields)))]
+    row[name] = (math.nan, math.inf, -1e300)[int(dice.integers(3))]
+
+
+def _out_of_range(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["spin"] = dice.uniform(1e3, 1e6)
+
+
+def _too_fast(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["vx"], row["vy"] = dice.uniform(200.0, 249.0, 2)
+
+
+def _too_far(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["x"] += dice.uniform(3e3, 1e5)
+
+
+def _of_the_future(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["tick"] += int(dice.integers(40, 10_000))
+
+
+def _of_another_pilot(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["control_epoch"] += int(dice.integers(1, 100))
+
+
+def _of_an_unsent_input(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["input_seq"] += int(dice.integers(200, 1 << 31))
+
+
+def _of_a_past_epoch(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["epoch"] -= 1
+    row["x"] += 1.0
+
+
+def _of_an_epoch_to_come(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["epoch"] += int(dice.integers(1, 1000))
+    row["x"] += 1.0
+
+
+OWN_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
+    _not_a_number,
+    _out_of_range,
+    _too_fast,
+    _too_far,
+    _of_the_future,
+    _of_another_pilot,
+    _of_an_unsent_input,
+    _of_a_past_epoch,
+    _of_an_epoch_to_come,
+)
+"""What may be said of an entity of its own; each is wrong in one thing."""
+
+
+class LyingShard(ShardCore):
+    """A shard that simulates, and lies.
+
+    Attributes:
+        raves: whether it has come to its finale.
+    """
+
+    def __init__(
+        self, *, finale: Finale, dice: np.random.Generator, lies: Lies, **arguments: Any
+    ) -> None:
+        self.raves = False
+        self._finale = finale
+        self._dice = dice
+        self._lies = lies
+        super().__init__(**arguments)
+
+    def _propose(self, simulation: Simulation) -> None:
+        super()._propose(simulation)
+        if self.raves:
+            self._rave(simulation)
+        elif self._dice.random() < LIES_SHARE:
+            self._lie_of_its_own(simulation)
+            self._lie_of_others(simulation)
+
+    def _lie_of_its_own(self, simulation: Simulation) -> None:
+        columns = simulation.bodies.columns
+        chosen = self._dice.permutation(columns.rows())[:LIES_AT_ONCE]
+        records = columns.store(chosen, self._schema.exact_record)
+        for at in range(len(records)):
+            lie = OWN_LIES[int(self._dice.integers(len(OWN_LIES)))]
+            lie(records[at : at + 1], self._dice)
+            self._lies.note_row(lie.__name__, records[at : at + 1])
+        self._send_rows(records)
+
+    def _lie_of_others(self, simulation: Simulation) -> None:
+        ghosts = simulation.ghosts
+        chosen = self._dice.permutation(ghosts.rows())[:LIES_AT_ONCE]
+        records = np.zeros(len(chosen), self._schema.exact_record)
+        for name in records.dtype.names or ():
+            if name in self._schema.fields:
+                records[name] = ghosts[name][chosen]
+        records["id"], records["epoch"] = ghosts.net_id[chosen], ghosts.epoch[chosen]
+        records["tick"] = self.tick
+        records["x"] += 1.0
+        for at in range(len(records)):
+            self._lies.note_row("of another shard's", records[at : at + 1])
+        self._send_rows(records)
+
+    def _rave(self, simulation: Simulation) -> None:
+        self._lies.told[self._finale.name.lower()] += 1
+        if self._finale is Finale.FLOOD:
+            columns = simulation.bodies.columns
+            rows = columns.store(columns.rows()[:ROWS_PER_MESSAGE], self._schema.exact_record)
+            for _ in range(100):
+                self._send_rows(rows)
+        elif self._finale is Finale.FORGERY:
+            strangers = np.zeros(6 * ROWS_PER_MESSAGE, self._schema.exact_record)
+            strangers["id"] = STRANGERS_FROM + np.arange(len(strangers))
+            strangers["tick"] = self.tick
+            self._send_rows(strangers)
+        else:
+            for channel in ShardChannel:
+                for _ in range(8):
+                    noise = self._dice.bytes(int(self._dice.integers(1, 200)))
+                    self._endpoint.send(channel, noise)
+
+    def _send_rows(self, records: np.ndarray) -> None:
+        for first in range(0, len(records), ROWS_PER_MESSAGE):
+            rows = records[first : first + ROWS_PER_MESSAGE]
+            self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, rows))
+
+
+class IdleShard(ShardCore):
+    """A shard that says in every tick that it lives, and nothing else."""
+
+    def _propose(self, simulation: Simulation) -> None:
+        nothing = np.empty(0, self._schema.exact_record)
+        self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, nothing))
+
+
+class LyingShardProcess(ShardProcess):
+    """The process of a shard that lies in its first session; later ones are honest, if let in."""
+
+    honest = False
+
+    def __init__(
+        self, *arguments: Any, finale: Finale, raves_from: float, lies: Lies, **more: Any
+    ) -> None:
+        super().__init__(*arguments, **more)
+        self._finale = finale
+        self._raves_from = raves_from
+        self._lies = lies
+
+    @property
+    def lies(self) -> bool:
+        """Whether its session is the one in which it lies, and goes on."""
+        return isinstance(self.core, LyingShard) and self.core.serving
+
+    def _make_core(self, **arguments: Any) -> ShardCore:
+        if self._session > 1:
+            return ShardCore(**arguments)
+        return LyingShard(finale=self._finale, dice=self.rng, lies=self._lies, **arguments)
+
+    def _work(self, now: float, local: float) -> None:
+        if isinstance(self.core, LyingShard) and self.core.serving and now >= self._raves_from:
+            self.core.raves = True
+            self._lies.provoke(self.name, now, CLOSED_WITHIN_S)
+        super()._work(now, local)
+
+
+class IdleShardProcess(ShardProcess):
+    """The process of a shard that idles until it is closed, or leaves."""
+
+    honest = False
+
+    def __init__(self, *arguments: Any, until: float, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._until = until
+
+    def _make_core(self, **arguments: Any) -> ShardCore:
+        return IdleShard(**arguments | {"plugins": ()})
+
+    def _work(self, now: float, local: float) -> None:
+        if self.core is not None and self.core.closed is not None:
+            self.fallen.append(self.core.closed.name)
+            self.kill()
+        elif now >= self._until:
+            self.leave(now)
+        else:
+            super()._work(now, local)
+
+    def _next_due(self) -> float:
+        due = super()._next_due()
+        return due if self.core is None else min(due, self._until)
+
+
+def encode_rows(tick: int, rows: np.ndarray) -> bytes:
+    """Write one proposal of `Schema.exact_record[n]`."""
+    header = np.zeros((), RECORDS_HEADER)
+    header["version"], header["count"], header["tick"] = RECORDS_VERSION, len(rows), tick
+    return header.tobytes() + rows.tobytes()

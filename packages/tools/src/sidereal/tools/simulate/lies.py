@@ -1,0 +1,51 @@
+"""What liars have said, so that a checker can look for it where it must not be.
+
+A liar is a process of somebody else: it has the shard key, or an account, and does not keep to the
+rules. What it says of rows is written down as the world would hold it; that it has given every
+reason to be shown the door, as the time from which on it should have been.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Final
+
+import numpy as np
+
+LIAR_ACCOUNT: Final = 666
+"""The account of a client that lies: its ship is in the world as others are."""
+
+
+class Lies:
+    """The lies of one run.
+
+    Attributes:
+        told: how many, by what they are.
+        rows: what was said of entities, by network id: `content_of` each row.
+        provoked_at: since when a process has given every reason to be closed, by its name, virtual
+            seconds.
+        closed_by: when it must be, not counting the way of what it sends and is sent.
+    """
+
+    def __init__(self) -> None:
+        self.told: Counter[str] = Counter()
+        self.rows: defaultdict[int, set[bytes]] = defaultdict(set)
+        self.provoked_at: dict[str, float] = {}
+        self.closed_by: dict[str, float] = {}
+
+    def note_row(self, what: str, record: np.ndarray) -> None:
+        """Write down what is said of an entity, `Schema.exact_record[1]`."""
+        self.told[what] += 1
+        self.rows[int(record["id"][0])].add(content_of(record))
+
+    def provoke(self, name: str, now: float, within_s: float) -> None:
+        """Note that a process gives every reason to be closed within some time."""
+        self.provoked_at.setdefault(name, now)
+        self.closed_by.setdefault(name, now + within_s)
+
+
+def content_of(record: np.ndarray) -> bytes:
+    """Give what a row says of its entity, whatever its epoch, `Schema.exact_record[1]`."""
+    renewed = record.copy()
+    renewed["epoch"] = 0
+    return renewed.tobytes()

@@ -1,0 +1,173 @@
+"""Bugs planted in what is believed of whoever lies, and in how it is shown the door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from mutant import Mutant, with_fault
+
+from sidereal.protocol.channel.acks import SentPackets
+from sidereal.protocol.errors import RemoteProtocolError
+from sidereal.replication.links.allowance import Allowance
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.ownership.answers import Answers
+from sidereal.replication.validate import Verdict, judge_rows
+from sidereal.tools.simulate import liarclients, liarshards
+from sidereal.tools.simulate.faults import Kind, Plan
+
+
+def _believe(patch: pytest.MonkeyPatch, *unheeded: Verdict) -> None:
+    def blind(*arguments: Any, **more: Any) -> np.ndarray:
+        verdicts = judge_rows(*arguments, **more)
+        verdicts[np.isin(verdicts, unheeded)] = Verdict.ACCEPTED
+        return verdicts
+
+    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+
+
+def ranges_are_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """A row may hold any number, and what is none."""
+
+    def anything(records: np.ndarray) -> np.ndarray:
+        return np.ones(len(records), np.bool_)
+
+    def blind(*arguments: Any, **more: Any) -> np.ndarray:
+        return judge_rows(*arguments, **more | {"schema": SimpleNamespace(valid_rows=anything)})
+
+    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+
+
+def speed_is_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """An entity may be as fast as its shard says."""
+    _believe(patch, Verdict.TOO_FAST)
+
+
+def distance_is_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """An entity may be wherever its shard says."""
+    _believe(patch, Verdict.TOO_FAR)
+
+
+def the_future_is_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """A row may be of any tick to come."""
+    _believe(patch, Verdict.FUTURE_TICK)
+
+
+def pilots_are_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """A row may say that anybody flies its entity."""
+    _believe(patch, Verdict.OTHER_PILOT)
+
+
+def inputs_need_not_have_been_sent(patch: pytest.MonkeyPatch) -> None:
+    """A row may show inputs that no pilot has made."""
+    _believe(patch, Verdict.UNSENT_INPUT)
+
+
+def anybody_may_speak_for_an_entity(patch: pytest.MonkeyPatch) -> None:
+    """A row counts whoever proposes it, as long as its epoch is the current one."""
+    _believe(patch, Verdict.NOT_OWNER)
+
+
+def idle_shards_are_never_closed(patch: pytest.MonkeyPatch) -> None:
+    """A shard may leave its pilots without an answer for as long as it likes."""
+    patch.setattr(Answers, "_is_overdue", lambda *_: False)
+
+
+def what_was_never_sent_may_be_acked(patch: pytest.MonkeyPatch) -> None:
+    """An ack counts for whatever it says, earned or not."""
+    take_acked = SentPackets.take_acked
+
+    def trusting(self: SentPackets, ack: int, bits: int) -> Any:
+        try:
+            return take_acked(self, ack, bits)
+        except RemoteProtocolError:
+            return []
+
+    patch.setattr(SentPackets, "take_acked", trusting)
+
+
+def everybody_may_say_as_much_as_they_like(patch: pytest.MonkeyPatch) -> None:
+    """No allowance is ever used up."""
+    patch.setattr(Allowance, "take", lambda *_: 1.0)
+
+
+def packets_may_be_noise(patch: pytest.MonkeyPatch) -> None:
+    """Nobody is closed for payloads that make no sense."""
+    patch.setattr("sidereal.protocol.limits.MALFORMED_PAYLOADS_MAX", 1 << 30)
+
+
+def rejected_rows_are_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """A shard may propose as much as it likes that is refused."""
+    attend = ShardLink.attend
+
+    def forgiving(self: ShardLink, *arguments: Any) -> Any:
+        for shard in self.shards:
+            shard.faults = 0.0
+        return attend(self, *arguments)
+
+    patch.setattr(ShardLink, "attend", forgiving)
+
+
+def closed_shards_may_come_back_at_once(patch: pytest.MonkeyPatch) -> None:
+    """A shard that was closed for what it did is let in again."""
+    patch.setattr("sidereal.replication.links.shardlink.BARRED_S", 0.0)
+
+
+def inputs_may_be_far_ahead(patch: pytest.MonkeyPatch) -> None:
+    """A pilot may give its inputs any number beyond the newest."""
+    patch.setattr("sidereal.replication.links.players.CONTROLS_BURST_TICKS", 1 << 31)
+
+
+def ends_in(kind: Kind, finale: int) -> Callable[[Plan], bool]:
+    """Tell in which plans a liar comes to a finale, on links that lose nothing."""
+
+    def matters(plan: Plan) -> bool:
+        ends = any(fault.kind is kind and fault.target == finale for fault in plan.faults)
+        return ends and not plan.lossy
+
+    return matters
+
+
+def idles_where_all_is_well(plan: Plan) -> bool:
+    """Tell in which plans a shard idles that is closed as soon as any is."""
+    idles = Kind.SHARD_IDLES in plan.kinds and plan.pilots > 1
+    return idles and plan.limits.ownership.answer_within_s < 1.0
+
+
+lying_shards = with_fault(Kind.SHARD_LIES)
+
+MUTANTS: Final = (
+    Mutant(ranges_are_not_checked, ("LiesFail",), lying_shards),
+    Mutant(speed_is_not_checked, ("LiesFail",), lying_shards),
+    Mutant(distance_is_not_checked, ("LiesFail",), lying_shards),
+    Mutant(the_future_is_not_checked, ("LiesFail",), lying_shards),
+    Mutant(pilots_are_not_checked, ("LiesFail",), lying_shards),
+    Mutant(inputs_need_not_have_been_sent, ("LiesFail",), lying_shards),
+    Mutant(anybody_may_speak_for_an_entity, ("LiesFail",), lying_shards),
+    Mutant(idle_shards_are_never_closed, ("LiesFail",), idles_where_all_is_well),
+    Mutant(
+        what_was_never_sent_may_be_acked,
+        ("LiesFail",),
+        ends_in(Kind.CLIENT_LIES, liarclients.Finale.ACKS),
+    ),
+    Mutant(
+        everybody_may_say_as_much_as_they_like,
+        ("LiesFail",),
+        ends_in(Kind.CLIENT_LIES, liarclients.Finale.FLOOD),
+    ),
+    Mutant(
+        packets_may_be_noise,
+        ("LiesFail",),
+        ends_in(Kind.CLIENT_LIES, liarclients.Finale.NONSENSE),
+    ),
+    Mutant(
+        rejected_rows_are_not_counted,
+        ("LiesFail",),
+        ends_in(Kind.SHARD_LIES, liarshards.Finale.FORGERY),
+    ),
+    Mutant(inputs_may_be_far_ahead, ("LiesFail",), with_fault(Kind.CLIENT_LIES)),
+    Mutant(closed_shards_may_come_back_at_once, ("LiesFail",), lying_shards),
+)
