@@ -140,14 +140,14 @@ def test_two_processes_of_one_name_are_never_there_at_a_time() -> None:
     assert set(troupe.owners()) == {second.number}
 
 
-def test_the_last_rows_of_a_shard_that_says_farewell_count() -> None:
+def test_the_last_records_of_a_shard_that_says_farewell_count() -> None:
     troupe = Troupe(rocks(3))
     shard = troupe.shard("shard-1", ticks=6)
-    net_id, row = next(iter(shard.bodies.items()))
-    row = row.copy()
-    row["vx"] = 9.0
+    net_id, record = next(iter(shard.bodies.items()))
+    record = record.copy()
+    record["vx"] = 9.0
     shard.act = lambda: None  # type: ignore[method-assign]
-    shard.propose([row], troupe.core.tick + 1)
+    shard.propose([record], troupe.core.tick + 1)
     shard.say_farewell()
     troupe.run(1)
     slot = troupe.core.world.columns.slots_of(np.array([net_id]))

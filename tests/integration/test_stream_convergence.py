@@ -294,26 +294,26 @@ class Rig:
 
     def check_player(self, player: Player) -> None:
         world, replica = self.world, player.replica
-        rows = self.expected_rows(player)
-        rows = rows[np.argsort(world.ids[rows])]
+        wanted = self.expected_rows(player)
+        wanted = wanted[np.argsort(world.ids[wanted])]
         slots = replica.rows()
         slots = slots[np.argsort(replica.columns.net_id[slots])]
-        np.testing.assert_array_equal(replica.columns.net_id[slots], world.ids[rows])
+        np.testing.assert_array_equal(replica.columns.net_id[slots], world.ids[wanted])
         seen = quantised(
             SCHEMA,
-            {n: a[rows] for n, a in world.state.items()},
-            world.cell[rows, 0] * RULES.cell_size,
-            world.cell[rows, 1] * RULES.cell_size,
+            {n: a[wanted] for n, a in world.state.items()},
+            world.cell[wanted, 0] * RULES.cell_size,
+            world.cell[wanted, 1] * RULES.cell_size,
             RULES,
         )
         for name in STATE:
             np.testing.assert_array_equal(replica.columns[name][slots], seen[name])
-        np.testing.assert_array_equal(replica.columns.tick[slots], world.ref_tick[rows])
+        np.testing.assert_array_equal(replica.columns.tick[slots], world.ref_tick[wanted])
         for f in SCHEMA.attribute_fields:
             np.testing.assert_array_equal(
-                replica.columns[f.name][slots], world.attributes[f.name][rows]
+                replica.columns[f.name][slots], world.attributes[f.name][wanted]
             )
-        assert len(replica.columns) == len(rows)
+        assert len(replica.columns) == len(wanted)
         assert (replica.confirmed(slots) == replica.newest_tick).all()
 
     def heal(self, ticks: int = 12) -> None:

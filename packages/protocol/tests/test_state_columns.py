@@ -127,9 +127,9 @@ def test_slots_follow_ids_through_any_history(history: list[tuple[bool, set[int]
         else:
             columns.free(columns.slots_of(chosen))
             known -= ids
-        rows = columns.rows()
-        assert set(columns.net_id[rows].tolist()) == known
-        assert columns["x"][rows].tolist() == columns.net_id[rows].tolist()
+        living = columns.rows()
+        assert set(columns.net_id[living].tolist()) == known
+        assert columns["x"][living].tolist() == columns.net_id[living].tolist()
         ordered = sorted(known)
         assert columns.net_id[columns.slots_of(ordered)].tolist() == ordered
         assert columns.count == len(known)

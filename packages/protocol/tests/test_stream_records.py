@@ -21,14 +21,14 @@ def send(
     """Ids (slot + 1) in each message, and its tag."""
     at, when = np.array(slots, np.int64), np.array(changed, np.int64)
     due = sender.pending(at, when)
-    records = np.zeros(len(due), DTYPE)
-    records["id"] = at[due] + 1
+    chosen = np.zeros(len(due), DTYPE)
+    chosen["id"] = at[due] + 1
     found = []
-    for message, tag in sender.collect(tick, at[due], when[due], records):
+    for message, tag in sender.collect(tick, at[due], when[due], chosen):
         assert len(message) <= UNRELIABLE_SIZE_MAX
-        sent_at, rows = decode_record_message_untrusted(DTYPE, message)
+        sent_at, records = decode_record_message_untrusted(DTYPE, message)
         assert sent_at == tick
-        found.append((rows["id"].tolist(), tag))
+        found.append((records["id"].tolist(), tag))
     return found
 
 
@@ -96,9 +96,9 @@ def test_the_receiver_ends_with_every_row_whatever_is_lost(seed: int) -> None:
         records["id"], records["tick"] = due + 1, changed[due]
         for message, tag in sender.collect(tick, slots[due], changed[due], records):
             if not lossy or rng.random() < 0.5:
-                _, rows = decode_record_message_untrusted(DTYPE, message)
-                at = rows["id"].astype(np.int64) - 1
-                received[at] = np.maximum(received[at], rows["tick"])
+                _, came = decode_record_message_untrusted(DTYPE, message)
+                at = came["id"].astype(np.int64) - 1
+                received[at] = np.maximum(received[at], came["tick"])
                 late.append(tag)
         rng.shuffle(late)
         sender.acked(late[: len(late) // 2])

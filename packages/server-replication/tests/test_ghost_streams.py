@@ -78,12 +78,12 @@ class Rig:
         return shard
 
     def enter(self, x: float, owner: int, **values: float) -> int:
-        rows = np.zeros(1, BASE_SCHEMA.full_record)
-        rows["x"], rows["y"], rows["tick"], rows["epoch"] = x, SIZE / 2, self.tick, 1
-        rows["kind"], rows["radius"], rows["mass"] = Kind.SHIP, 8.0, 10.0
+        records = np.zeros(1, BASE_SCHEMA.full_record)
+        records["x"], records["y"], records["tick"], records["epoch"] = x, SIZE / 2, self.tick, 1
+        records["kind"], records["radius"], records["mass"] = Kind.SHIP, 8.0, 10.0
         for name, value in values.items():
-            rows[name] = value
-        slots = self.world.enter(rows, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)
+            records[name] = value
+        slots = self.world.enter(records, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)
         self.world.columns["shard"][slots] = owner
         return int(self.world.columns.net_id[slots[0]])
 
@@ -97,9 +97,9 @@ class Rig:
 
     def commit(self, net_id: int, x: float) -> None:
         slot = self.slot(net_id)
-        row = self.world.columns.store(slot, BASE_SCHEMA.exact_record)
-        row["x"], row["tick"] = x, self.tick + 1
-        self.world.commit(slot, row, self.tick)
+        record = self.world.columns.store(slot, BASE_SCHEMA.exact_record)
+        record["x"], record["tick"] = x, self.tick + 1
+        self.world.commit(slot, record, self.tick)
 
     def step(self) -> dict[int, Told]:
         self.tick += 1
@@ -279,10 +279,10 @@ def test_ghosts_are_the_others_entities_in_range(seed: int, shards: int) -> None
     for shard in range(1, shards + 1):
         leases.join(shard, loads)
     world = World(BASE_SCHEMA, RULES)
-    rows = np.zeros(150, BASE_SCHEMA.full_record)
-    rows["x"], rows["y"] = rng.uniform(-2 * SIZE, 3 * SIZE, (2, 150))
-    rows["x"][:75] = np.round(rows["x"][:75] / SIZE) * SIZE + rng.uniform(-150, 150, 75)
-    world.enter(rows, np.zeros(150, UUID), np.zeros(150, np.int64), 0)
+    records = np.zeros(150, BASE_SCHEMA.full_record)
+    records["x"], records["y"] = rng.uniform(-2 * SIZE, 3 * SIZE, (2, 150))
+    records["x"][:75] = np.round(records["x"][:75] / SIZE) * SIZE + rng.uniform(-150, 150, 75)
+    world.enter(records, np.zeros(150, UUID), np.zeros(150, np.int64), 0)
     present = world.present(0)
     owner = leases.holders_of(present.sector)
     strangers = rng.random(150) < 0.2

@@ -23,8 +23,8 @@ def still(capacity: int = CAPACITY) -> dict[str, np.ndarray]:
 
 
 def enter(space: Space, motion: dict[str, np.ndarray], *slots: int, mass: float = 1.0) -> None:
-    rows = np.array(slots, dtype=np.int64)
-    space.add(rows, motion, np.full(len(rows), 5.0), np.full(len(rows), mass))
+    at = np.array(slots, dtype=np.int64)
+    space.add(at, motion, np.full(len(at), 5.0), np.full(len(at), mass))
 
 
 def leave(space: Space, *slots: int) -> None:

@@ -153,11 +153,11 @@ class Bodies:
         Returns:
             int64[n] slots of the replaced ones.
         """
-        columns, rows = self.columns, self.columns.rows()
-        columns.tick[rows] = tick
-        before = self.proposed[rows]
+        columns, held = self.columns, self.columns.rows()
+        columns.tick[held] = tick
+        before = self.proposed[held]
         reference = Motion(*(before[name] for name in _MOTION))
-        truth = Motion(*(columns[name][rows] for name in _MOTION))
+        truth = Motion(*(columns[name][held] for name in _MOTION))
         changed = strayed(
             reference, before["tick"], truth, tick, self._rules.tick_s, DISTANCE_MAX, ANGLE_MAX
         )
@@ -166,11 +166,11 @@ class Bodies:
         changed |= speed_off * self._rules.tick_s > DISTANCE_MAX
         changed |= np.abs(truth.spin - reference.spin) * self._rules.tick_s > ANGLE_MAX
         for field in self._schema.link_fields:
-            changed |= columns[field.name][rows] != before[field.name]
+            changed |= columns[field.name][held] != before[field.name]
         # The former owner may have been ahead of us. A state no newer than its record is no news to
         # the server, and must not become the reference here either.
         changed &= before["tick"] < tick
-        slots = rows[changed]
+        slots = held[changed]
         self.proposed[slots] = columns.store(slots, self.proposed.dtype)
         self.changed[slots] = tick
         return slots

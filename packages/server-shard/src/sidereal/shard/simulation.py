@@ -106,20 +106,20 @@ class Simulation:
             tick: the last one simulated.
 
         Raises:
-            WireError: its rows are not what they should be; nothing was changed then.
+            WireError: its records are not what they should be; nothing was changed then.
         """
         if isinstance(message, RoutedControls):
             self._queue_controls(message)
         elif isinstance(message, Adopt):
-            rows = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
+            records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
             inputs = decode_rows_untrusted(message.inputs, INPUT_ROW, ROWS_MAX)
-            self.rows_given += len(rows)
-            self._adopt(rows, inputs, tick)
+            self.rows_given += len(records)
+            self._adopt(records, inputs, tick)
         elif isinstance(message, Release):
-            rows = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
-            self.ghosts.release(rows["id"], rows["epoch"], message.tick)
-            slots = self.bodies.fenced(rows["id"], rows["epoch"])
-            held = self.bodies.columns.slots_of(np.unique(rows["id"])) >= 0
+            records = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
+            self.ghosts.release(records["id"], records["epoch"], message.tick)
+            slots = self.bodies.fenced(records["id"], records["epoch"])
+            held = self.bodies.columns.slots_of(np.unique(records["id"])) >= 0
             self._rows_stale += int(held.sum()) - len(slots)
             self._released += len(slots)
             self._drop(slots)

@@ -2,8 +2,8 @@
 
 Bodies are known here by their slot in the shard's columns. pymunk's batch functions walk bodies in
 an order of their own: new ones at the end, and the last one fills the place of one that is removed.
-`Space` repeats that order in its **rows**, and checks it against pymunk's body addresses whenever
-bodies come or go, so that array positions can be trusted in between.
+`Space` repeats that order in its arrays, and checks it against pymunk's body addresses whenever
+bodies come or go, so that indices into them can be trusted in between.
 
 pymunk integrates position first, by the velocity it finds, and solves contacts afterwards: what
 was written to the velocities before a step is what moves the bodies in it.
@@ -54,7 +54,7 @@ class Space:
     """Bodies of one shard in pymunk.
 
     Attributes:
-        slots: int64[count], the slot of every row, in pymunk's order.
+        slots: int64[count], the slot of every body, in pymunk's order.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Space:
         self.slots: Slots = np.empty(0, dtype=np.int64)
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
         self._circles: list[pymunk.Circle] = []
-        self._row_of_slot: dict[int, int] = {}
+        self._index_of: dict[int, int] = {}
         self._reading = batch.Buffer()
         # A buffer that was given NumPy's memory must never be grown by pymunk: two of them.
         self._writing = batch.Buffer()
@@ -99,7 +99,7 @@ class Space:
         for slot, (x, y), (r, m) in zip(
             slots.tolist(), state[:, :2].tolist(), sizes.tolist(), strict=True
         ):
-            if slot in self._row_of_slot:
+            if slot in self._index_of:
                 raise LocalProtocolError(f"slot {slot} is in the space already")
             body = pymunk.Body(m, pymunk.moment_for_circle(m, 0.0, r))
             body.position = (x, y)
@@ -107,7 +107,7 @@ class Space:
             circle.elasticity = math.sqrt(RESTITUTION)
             circle.friction = FRICTION
             self._space.add(body, circle)
-            self._row_of_slot[slot] = len(self._circles)
+            self._index_of[slot] = len(self._circles)
             self._circles.append(circle)
             addresses.append(body.id)
         self.slots = np.concatenate([self.slots, slots])
@@ -123,18 +123,18 @@ class Space:
         """
         # 12 µs per body, when it is released.
         for slot in slots.tolist():
-            row = self._row_of_slot.pop(slot, None)
-            if row is None:
+            index = self._index_of.pop(slot, None)
+            if index is None:
                 raise LocalProtocolError(f"slot {slot} is not in the space")
-            circle = self._circles[row]
+            circle = self._circles[index]
             self._space.remove(circle, circle.body)
             last = self._circles.pop()
             count = len(self._circles)
-            self.slots[row] = self.slots[count]
-            self._addresses[row] = self._addresses[count]
+            self.slots[index] = self.slots[count]
+            self._addresses[index] = self._addresses[count]
             if last is not circle:
-                self._circles[row] = last
-                self._row_of_slot[int(self.slots[row])] = row
+                self._circles[index] = last
+                self._index_of[int(self.slots[index])] = index
             self.slots, self._addresses = self.slots[:count], self._addresses[:count]
         if len(slots):
             self._check_order()
@@ -192,7 +192,7 @@ class Space:
         return np.frombuffer(self._reading.float_buf(), dtype=np.float64).reshape(-1, 6)
 
     def _check_order(self) -> None:
-        """Compare pymunk's order of bodies with the rows.
+        """Compare pymunk's order of bodies with ours.
 
         Raises:
             LocalProtocolError: they differ: this pymunk keeps bodies in another way.
@@ -201,4 +201,4 @@ class Space:
         batch.get_space_bodies(self._space, batch.BodyFields.BODY_ID, self._reading)
         found = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
         if not np.array_equal(found, self._addresses):
-            raise LocalProtocolError("pymunk's bodies are not in the order of their rows")
+            raise LocalProtocolError("pymunk's bodies are in another order")

@@ -133,8 +133,8 @@ class Edge:
         records = self._world.columns.store(slots[there], self._world.schema.exact_record)
         for name in OWN_BLOCK.names or ():
             blocks[name] = records["id" if name == "net_id" else name]
-        rows = [player.row for player, known in zip(flying, there, strict=True) if known]
-        return dict(zip(rows, blocks, strict=True))
+        own = [player.row for player, known in zip(flying, there, strict=True) if known]
+        return dict(zip(own, blocks, strict=True))
 
 
 def _looks_somewhere(player: Player) -> bool:

@@ -221,11 +221,11 @@ class WriteBehind:
         self._wait_again(batch, waiting)
         self._out, self._out_departed = None, []
 
-    def _wait_again(self, batch: Batch, rows: NDArray[np.int64]) -> None:
+    def _wait_again(self, batch: Batch, at: NDArray[np.int64]) -> None:
         world = self._world
-        slots = world.columns.slots_of(batch.rows["id"][rows])
+        slots = world.columns.slots_of(batch.rows["id"][at])
         # An entity that has left meanwhile waits as it was when it left.
-        slots, since = slots[slots >= 0], batch.since_tick[rows[slots >= 0]]
+        slots, since = slots[slots >= 0], batch.since_tick[at[slots >= 0]]
         world.dirty[slots] = True
         world.dirty_since[slots] = since
 

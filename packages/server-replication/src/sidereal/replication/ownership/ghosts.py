@@ -89,18 +89,18 @@ class Borders:
 
         Args:
             present: everything that is.
-            owner: uint16[n], of each row of it.
+            owner: uint16[n], of each entity of it.
         """
         self._refresh()
         sector = present.group.astype(np.intp) // self._sectors.cells_per_sector
-        place = sector * len(_IN_RANGE)
-        place += self._edges_near(present.x, self._corner[0].take(sector))
-        place += self._edges_near(present.y, self._corner[1].take(sector)) << 2
-        rows = np.flatnonzero(self._open.take(place) | (owner != self._holder.take(sector)))
-        seers = self._seers[place[rows]]
-        row, around = np.nonzero((seers != owner[rows, None]) & (seers != SHARD_NONE))
+        zone = sector * len(_IN_RANGE)
+        zone += self._edges_near(present.x, self._corner[0].take(sector))
+        zone += self._edges_near(present.y, self._corner[1].take(sector)) << 2
+        seen_at = np.flatnonzero(self._open.take(zone) | (owner != self._holder.take(sector)))
+        seers = self._seers[zone[seen_at]]
+        at, around = np.nonzero((seers != owner[seen_at, None]) & (seers != SHARD_NONE))
         # A corner is often seen through more than one sector of the same shard.
-        seen = np.sort((seers[row, around].astype(np.int64) << 32) | rows[row])
+        seen = np.sort((seers[at, around].astype(np.int64) << 32) | seen_at[at])
         seen = seen[np.diff(seen, prepend=-1) > 0]
         return Sightings(seen >> 32, present.slots[seen & 0xFFFF_FFFF])
 

@@ -128,8 +128,8 @@ class OneOwner:
             bodies = shard.core.bodies
             if bodies is None:
                 continue
-            rows = bodies.columns.rows()
-            net_id, epoch = bodies.columns.net_id[rows], bodies.columns.epoch[rows]
+            held = bodies.columns.rows()
+            net_id, epoch = bodies.columns.net_id[held], bodies.columns.epoch[held]
             slots = columns.slots_of(net_id)
             current = (slots >= 0) & (columns.epoch[slots] == epoch)
             if ((slots >= 0) & (epoch > columns.epoch[slots])).any():
@@ -142,11 +142,11 @@ class OneOwner:
             if cluster.now - since > self._stale_s_max:
                 lost_s = cluster.now - since
                 yield f"{name} still simulates {net_id_} {lost_s:.2f} s after it lost it"
-        rows = columns.rows()
-        doubled = rows[holders[rows] > 1]
+        living = columns.rows()
+        doubled = living[holders[living] > 1]
         if len(doubled):
             yield f"{columns.net_id[doubled].tolist()} simulated by two shards with a current epoch"
-        yield from self._look_for_orphans(cluster, core, rows[~simulated[rows]])
+        yield from self._look_for_orphans(cluster, core, living[~simulated[living]])
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Every shard that runs serves; every entity has an owner, every sector a living holder."""

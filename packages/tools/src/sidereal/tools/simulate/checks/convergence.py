@@ -73,27 +73,27 @@ class ReplicasConverge:
         slots = present.slots[inside]
         order = np.argsort(world.columns.net_id[slots])
         slots, cell_x, cell_y = slots[order], cell_x[inside][order], cell_y[inside][order]
-        rows = replica.rows()
-        rows = rows[np.argsort(replica.columns.net_id[rows])]
-        wanted, found = world.columns.net_id[slots], replica.columns.net_id[rows]
+        held = replica.rows()
+        held = held[np.argsort(replica.columns.net_id[held])]
+        wanted, found = world.columns.net_id[slots], replica.columns.net_id[held]
         if not np.array_equal(wanted, found):
             missing, extra = np.setdiff1d(wanted, found), np.setdiff1d(found, wanted)
             yield f"lacks {missing.tolist()}, has {extra.tolist()} besides"
             return
-        if replica.columns.count != len(rows):
-            yield f"holds {replica.columns.count - len(rows)} entities of which it knows half"
+        if replica.columns.count != len(held):
+            yield f"holds {replica.columns.count - len(held)} entities of which it knows half"
         size = core.rules.cell_size
         values, ticks = decode_wire_untrusted(
             core.schema, world.wire[slots], cell_x * size, cell_y * size, core.tick, core.rules
         )
-        if not np.array_equal(replica.columns.tick[rows], ticks):
+        if not np.array_equal(replica.columns.tick[held], ticks):
             yield "has other references"
         for name, value in values.items():
-            wrong = found[replica.columns[name][rows] != value]
+            wrong = found[replica.columns[name][held] != value]
             if len(wrong):
                 yield f"{name} of {wrong.tolist()} is another"
         record = core.schema.attribute_record
-        sent, known = world.columns.store(slots, record), replica.columns.store(rows, record)
+        sent, known = world.columns.store(slots, record), replica.columns.store(held, record)
         if sent.tobytes() != known.tobytes():
             yield f"attributes of {found[sent != known].tolist()} are others"
 
@@ -161,16 +161,16 @@ class ShardsConverge:
             if shard.core is None or shard.core.bodies is None:
                 continue
             bodies, tick = shard.core.bodies, shard.core.tick
-            rows = bodies.columns.rows()
-            rows = rows[bodies.changed[rows] < tick - SETTLED_TICKS]
-            slots = columns.slots_of(bodies.columns.net_id[rows])
-            rows, slots = rows[slots >= 0], slots[slots >= 0]
+            held = bodies.columns.rows()
+            held = held[bodies.changed[held] < tick - SETTLED_TICKS]
+            slots = columns.slots_of(bodies.columns.net_id[held])
+            held, slots = held[slots >= 0], slots[slots >= 0]
             motion = Motion(*(columns[name][slots] for name in Motion._fields))
             x, y, _ = extrapolate(*motion, columns.tick[slots], tick, core.rules.tick_s)
-            off = np.hypot(bodies.columns["x"][rows] - x, bodies.columns["y"][rows] - y)
+            off = np.hypot(bodies.columns["x"][held] - x, bodies.columns["y"][held] - y)
             wrong = np.flatnonzero(off > BODY_OFF_MAX)
             if len(wrong):
-                ids = bodies.columns.net_id[rows[wrong]].tolist()
+                ids = bodies.columns.net_id[held[wrong]].tolist()
                 yield f"{shard.name} has {ids} elsewhere, by {off[wrong].round(3).tolist()}"
 
 
@@ -179,9 +179,9 @@ _SAVED: Final = (*Motion._fields, "tick", "kind", "radius", "mass", "name")
 
 
 class _Same(NamedTuple):
-    """A row as it has been since a look, and since when that was, virtual seconds."""
+    """A record as it has been since a look, and since when that was, virtual seconds."""
 
-    row: tuple[Any, ...]
+    record: tuple[Any, ...]
     look: int
     at: float
 
@@ -217,29 +217,29 @@ class StoreConverges:
         if self._works_since > from_look or authority.store_fails_until > from_s:
             return
         due = [key for key, s in self._same.items() if s.look <= from_look and s.at <= from_s]
-        cluster.exercised["rows long at peace judged"] += len(due)
-        _, rows, uuid, _, active = authority.store.load_world(ships=True)
-        saved = dict(zip(uuid[active].tolist(), rows[active][[*_SAVED]].tolist(), strict=True))
+        cluster.exercised["records long at peace judged"] += len(due)
+        _, records, uuid, _, active = authority.store.load_world(ships=True)
+        saved = dict(zip(uuid[active].tolist(), records[active][[*_SAVED]].tolist(), strict=True))
         for key in due:
-            if saved.get(key) != self._same[key].row:
+            if saved.get(key) != self._same[key].record:
                 yield f"{key.hex()} is not in the store as it has been for long"
 
     def _write_down(self, cluster: Cluster, core: Replicator) -> None:
-        """Note since when every row is as it is; who has left is forgotten."""
+        """Note since when every record is as it is; who has left is forgotten."""
         world = core.world
         slots = world.columns.rows()
         slots = slots[world.account[slots] >= ACCOUNT_NONE]
-        rows = world.columns.store(slots, core.schema.full_record)[[*_SAVED]].tolist()
+        records = world.columns.store(slots, core.schema.full_record)[[*_SAVED]].tolist()
         before, self._same = self._same, {}
-        for key, row in zip(world.uuid[slots].tolist(), rows, strict=True):
-            fresh = _Same(row, self._looks, cluster.now)
+        for key, record in zip(world.uuid[slots].tolist(), records, strict=True):
+            fresh = _Same(record, self._looks, cluster.now)
             same = before.get(key, fresh)
-            self._same[key] = same if same.row == row else fresh
+            self._same[key] = same if same.record == record else fresh
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Compare the rows of everything at peace."""
+        """Compare the records of everything at peace."""
         world = core.world
-        _, rows, uuid, account, active = cluster.authority.store.load_world(ships=True)
+        _, saved, uuid, account, active = cluster.authority.store.load_world(ships=True)
         known = {key: at for at, key in enumerate(uuid.tolist())}
         slots = world.columns.rows()
         for slot in slots[world.account[slots] >= 0].tolist():
@@ -253,5 +253,5 @@ class StoreConverges:
             if world.dirty[slot] or core.saving.depth:
                 continue
             record = world.columns.store(np.array([slot]), core.schema.full_record)[0]
-            if not active[at] or any(rows[at][name] != record[name] for name in Motion._fields):
+            if not active[at] or any(saved[at][name] != record[name] for name in Motion._fields):
                 yield f"{world.columns.net_id[slot]} was saved otherwise"
