@@ -26,6 +26,7 @@ from sidereal.protocol.channel.events import (
     PeerOpened,
     Received,
 )
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.packet import decode_packet_untrusted
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 from sidereal.protocol.errors import CloseReason, WireError
@@ -223,7 +224,7 @@ def payload_seeds() -> Iterator[bytes]:
     yield join(*((PAYLOAD, payload) for payload in payloads[:5]), (WAIT, bytes(60)))
     yield join(*((PAYLOAD, payload) for payload in reversed(payloads[:8])))
     yield join((WAIT, bytes(1)), (PAYLOAD, payloads[-1]), (WAIT, bytes(200)))
-    yield join(*((PAYLOAD, bytes(1 + n)) for n in range(limits.MALFORMED_PAYLOADS_MAX + 2)))
+    yield join(*((PAYLOAD, bytes(1 + n)) for n in range(LIMITS.malformed_payloads + 2)))
 
 
 CHANNEL: Final = "protocol.channel."

@@ -12,7 +12,6 @@ from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import Controls, PlayerChannel
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.links.shardlink import BARRED_S
 
 from .troupe import RULES, SIZE, ScriptedPilot, ScriptedShard, Troupe, rocks
 
@@ -190,7 +189,7 @@ def test_who_was_fenced_for_what_it_did_stays_out_and_gets_nothing_back() -> Non
     again = troupe.shard("shard-1", ticks=4)
     assert again.number == 0
     assert "may come back in" in again.words
-    troupe.run(round(BARRED_S / RULES.tick_s))
+    troupe.run(round(LIMITS.shards.barred_s / RULES.tick_s))
     sectors = set(other.sectors)
     later = troupe.shard("shard-1", ticks=4)
     assert later.number == 1

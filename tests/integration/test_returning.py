@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from sidereal.client import events
-from sidereal.client.client import COAST_S
-from sidereal.client.comeback import RETRY_S, STEADY_S
-from sidereal.client.returning import PICTURE_S, ReturningClient
+from sidereal.client.limits import LIMITS
+from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
@@ -200,7 +199,7 @@ def test_after_a_restart_of_the_server_the_client_flies_again() -> None:
     assert pilot.client.statistics().data_age_s == pytest.approx(TIMEOUT_S + 5.0, abs=0.1)
     assert pilot.client.statistics().newest_tick == before.newest_tick
     rig.start_server()
-    rig.run_until(lambda: pilot.flies, 2 * RETRY_S[-1])
+    rig.run_until(lambda: pilot.flies, 2 * LIMITS.retry_s[-1])
     rig.run(1.0, lambda: pictures.append(len(pilot.client.view(rig.now))))
     assert min(pictures) >= 2
     assert pilot.client.absence is None
@@ -220,11 +219,11 @@ def test_without_news_the_world_stands_still_and_at_last_is_not_shown() -> None:
     rig = Rig()
     pilot = flying(rig)
     rig.is_cut = True
-    rig.run(COAST_S)
+    rig.run(LIMITS.coast_s)
     tick = pilot.client.view(rig.now).server_tick
     rig.run(5.0)
     assert pilot.client.view(rig.now).server_tick == pytest.approx(tick, abs=1.1)
-    rig.run(PICTURE_S - COAST_S - 5.0 - 0.5)
+    rig.run(LIMITS.picture_s - LIMITS.coast_s - 5.0 - 0.5)
     assert len(pilot.client.view(rig.now)) >= 2
     rig.run(1.0)
     assert len(pilot.client.view(rig.now)) == 0
@@ -267,7 +266,7 @@ def test_who_waits_before_a_full_world_comes_in_when_somebody_leaves() -> None:
         [(datagram, first.address) for datagram, _ in first.client.leave(rig.now)], rig.now, WALL
     )
     rig.kill(first)
-    rig.run_until(lambda: late.flies, 2 * RETRY_S[-1])
+    rig.run_until(lambda: late.flies, 2 * LIMITS.retry_s[-1])
 
 
 def test_a_login_elsewhere_ends_it_for_good() -> None:
@@ -288,20 +287,22 @@ def test_a_login_elsewhere_ends_it_for_good() -> None:
 def test_attempts_grow_rarer_and_an_attempt_after_a_steady_session_is_soon() -> None:
     rig = Rig()
     pilot = flying(rig)
-    rig.run(STEADY_S)
+    rig.run(LIMITS.steady_s)
     rig.core = None
     rig.run(TIMEOUT_S + 40.0)
     waits = np.diff(pilot.asked_at[1:])
-    for wait_s, expected_s in zip(waits, (*RETRY_S[1:], *[RETRY_S[-1]] * 20), strict=False):
+    for wait_s, expected_s in zip(
+        waits, (*LIMITS.retry_s[1:], *[LIMITS.retry_s[-1]] * 20), strict=False
+    ):
         assert 0.5 * expected_s - STEP_S <= wait_s <= 1.5 * expected_s + 2 * STEP_S
-    assert len(waits) > len(RETRY_S)
+    assert len(waits) > len(LIMITS.retry_s)
     assert len(pilot.seen(events.Lost)) == len(pilot.asked_at)
     rig.start_server()
-    rig.run(2 * RETRY_S[-1] + STEADY_S + 1.0)
+    rig.run(2 * LIMITS.retry_s[-1] + LIMITS.steady_s + 1.0)
     assert pilot.flies
     asked = len(pilot.asked_at)
     rig.core = None
-    rig.run(TIMEOUT_S + 1.5 * RETRY_S[0] + 0.2)
+    rig.run(TIMEOUT_S + 1.5 * LIMITS.retry_s[0] + 0.2)
     assert len(pilot.asked_at) == asked + 1
 
 
@@ -317,7 +318,7 @@ def test_who_is_thrown_out_at_once_every_time_tries_more_and_more_rarely() -> No
 
     rig.run(60.0, throw_out)
     assert 8 <= len(pilot.asked_at) <= 40
-    assert np.diff(pilot.asked_at)[-1] > 0.5 * RETRY_S[-1]
+    assert np.diff(pilot.asked_at)[-1] > 0.5 * LIMITS.retry_s[-1]
     assert pilot.client.stage is not Stage.ENDED
 
 
@@ -329,7 +330,7 @@ def test_a_final_refusal_ends_it_and_a_passing_one_does_not() -> None:
     assert pilot.client.stage is Stage.WAITING
     assert len(pilot.asked_at) > 3
     pilot.refusal = ("the password is wrong", True)
-    rig.run(2 * RETRY_S[-1])
+    rig.run(2 * LIMITS.retry_s[-1])
     assert pilot.client.stage is Stage.ENDED
     assert pilot.seen(events.Ended) == [events.Ended(CloseReason.DENIED, "the password is wrong")]
     asked = len(pilot.asked_at)
@@ -346,7 +347,7 @@ def test_what_is_held_and_looked_at_outlives_a_session() -> None:
     rig.core = None
     rig.run(TIMEOUT_S + 1.0)
     rig.start_server()
-    rig.run(2 * RETRY_S[-1] + 1.0)
+    rig.run(2 * LIMITS.retry_s[-1] + 1.0)
     core = rig.core
     assert core is not None
     [looks_at] = [p.looks_at for p in core.clients.players if p.role is Role.OBSERVER]

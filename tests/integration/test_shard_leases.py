@@ -6,7 +6,6 @@ import numpy as np
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.links.shardlink import ADOPT_WITHIN_S, SHARD_SILENCE_S
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 
 from .troupe import RULES, SIZE, Troupe, rocks
@@ -38,7 +37,7 @@ def test_a_shard_that_adopts_nothing_is_fenced_and_the_others_get_its_sectors() 
     troupe = Troupe(rocks(MANY, sectors=2))
     shard = troupe.shard("shard-1", ticks=0)
     shard.adopts = False
-    troupe.run(round(ADOPT_WITHIN_S / RULES.tick_s) + 8)
+    troupe.run(round(LIMITS.shards.adopt_within_s / RULES.tick_s) + 8)
     assert shard.closed is not None
     assert "adopts nothing" in shard.words
     assert len(troupe.core.shards.shards) == 0
@@ -82,7 +81,7 @@ def test_what_comes_back_gets_back_what_it_had_and_nobody_else_moves() -> None:
     before = [set(shard.sectors) for shard in shards]
     assert all(before)
     shards[1].silent = True
-    troupe.run(round(SHARD_SILENCE_S / RULES.tick_s) + 4)
+    troupe.run(round(LIMITS.shards.silence_s / RULES.tick_s) + 4)
     assert set(troupe.owners()) == {1, 3}
     kept = {
         net_id: shard.bodies[net_id]["epoch"]

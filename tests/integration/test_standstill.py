@@ -11,13 +11,12 @@ from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.links.shardlink import SHARD_SILENCE_S
 
 from .troupe import CLIENTS, RULES, WALL, Troupe, rocks
 
 HOME = Address("203.0.113.9", 5999)
 STOP_TICKS = round(LIMITS.standstill_after_s / RULES.tick_s)
-SILENCE_TICKS = round(SHARD_SILENCE_S / RULES.tick_s)
+SILENCE_TICKS = round(LIMITS.shards.silence_s / RULES.tick_s)
 
 
 class Watched(Troupe):

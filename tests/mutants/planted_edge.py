@@ -10,6 +10,8 @@ import pytest
 from mutant import Mutant, any_plan, with_fault, with_loss
 
 from sidereal.client.replica import Replica
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import CellStream
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
@@ -121,7 +123,12 @@ def what_is_in_flight_never_expires(patch: pytest.MonkeyPatch) -> None:
 
 def tombstones_are_never_pruned(patch: pytest.MonkeyPatch) -> None:
     """Who has left a cell is remembered for ever."""
-    patch.setattr("sidereal.protocol.state.stream._PRUNE_TICKS", 1 << 30)
+    begin = CellStream.__init__
+
+    def hoard(self: CellStream, schema: Schema, rules: Rules, *_: int) -> None:
+        begin(self, schema, rules, 1 << 30)
+
+    patch.setattr(CellStream, "__init__", hoard)
 
 
 def empty_sectors_are_never_forgotten(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.client.clocksync import STEP_S, WINDOW_S, ClockSync
+from sidereal.client.clocksync import STEP_S, ClockSync
+from sidereal.client.limits import LIMITS
 
 TICK_S = 0.05
 
@@ -55,7 +56,7 @@ def test_reordered_and_repeated_ticks_change_nothing() -> None:
 def test_a_longer_path_is_learnt_once_the_old_minimum_expires() -> None:
     clock = ClockSync(TICK_S)
     feed(clock, range(40), np.full(40, 0.01), zero=0.0)
-    ticks = range(40, 40 + round(4 * WINDOW_S / TICK_S))
+    ticks = range(40, 40 + round(4 * LIMITS.clock_window_s / TICK_S))
     seen = clock.server_tick(40 * TICK_S)
     for tick in ticks:
         now = tick * TICK_S + 0.21
@@ -101,7 +102,7 @@ def test_the_clock_is_turned_back_when_a_whole_window_agrees_and_not_before() ->
     feed_from(clock, range(100), 0.0)
     late_s = 2 * STEP_S
     turned_at = None
-    for tick in range(100, 100 + round(5 * WINDOW_S / TICK_S)):
+    for tick in range(100, 100 + round(5 * LIMITS.clock_window_s / TICK_S)):
         now = tick * TICK_S + late_s
         before = clock.server_tick(now)
         clock.observe(tick, now)
@@ -109,7 +110,7 @@ def test_the_clock_is_turned_back_when_a_whole_window_agrees_and_not_before() ->
             turned_at = now - 100 * TICK_S
             assert clock.server_tick(now) == pytest.approx(tick)
     assert turned_at is not None
-    assert WINDOW_S <= turned_at <= 2 * WINDOW_S + late_s
+    assert LIMITS.clock_window_s <= turned_at <= 2 * LIMITS.clock_window_s + late_s
 
 
 def test_a_difference_of_one_step_is_slewed_and_a_greater_one_stepped_over() -> None:

@@ -30,6 +30,7 @@ from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets
 from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
 from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.channel.reliable import ReliableReceiver, ReliableSender
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
@@ -255,11 +256,11 @@ def test_a_flood_of_strangers_leaves_nothing_behind() -> None:
 
 @defended_by(
     SessionServer._map_peer,
-    "handshake_count >= self._slots_max * limits.MAPPINGS_PER_SLOT_MAX",
+    "handshake_count >= self._slots_max * self._limits.handshakes_per_slot",
 )
 def test_stolen_tokens_hold_no_more_than_some_handshakes_and_not_for_long() -> None:
     network = SessionNetwork(slots_max=4)
-    most = 4 * limits.MAPPINGS_PER_SLOT_MAX
+    most = 4 * LIMITS.sessions.handshakes_per_slot
     for number in range(2 * most):
         request = request_of(network.issue_token(number))
         hand(network, request, Address(AWAY.host, 1 + number))
@@ -714,11 +715,11 @@ def test_fragments_that_contradict_each_other_are_found_out() -> None:
 
 
 @defended_by(wire._decode_fragment, "not 2 <= count <= limits.FRAGMENTS_MAX or index >= count")
-@defended_by(Peer.receive_untrusted, "self.payloads_malformed > limits.MALFORMED_PAYLOADS_MAX")
+@defended_by(Peer.receive_untrusted, "self.payloads_malformed > self._malformed_max")
 def test_a_session_that_talks_nonsense_is_closed() -> None:
     hall = Hall()
     cheater = hall.join_cheater()
-    for index in range(2, 2 + limits.MALFORMED_PAYLOADS_MAX):
+    for index in range(2, 2 + LIMITS.malformed_payloads):
         cheater.say(fragment(0, index, 2))
     assert hall.closed == []
     cheater.say(fragment(0, 0, limits.FRAGMENTS_MAX + 1))
@@ -789,7 +790,7 @@ def test_who_only_keeps_a_session_alive_is_sent_next_to_nothing() -> None:
         sizes.append(hall.sent_size[AWAY] - before)
     keep_alives = 10 * 40
     assert max(sizes) > 50_000
-    assert max(sizes[-5:]) < 2 * limits.SILENT_RATE + keep_alives
+    assert max(sizes[-5:]) < 2 * LIMITS.congestion.silent_rate + keep_alives
     assert hall.closed == []
     assert cheater.session.state is ClientState.CONNECTED
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,12 +11,14 @@ from hypothesis import strategies as st
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets, restore
+from sidereal.protocol.channel.limits import LIMITS, AckLimits
 from sidereal.protocol.channel.packet import decode_packet_untrusted, encode_header
-from sidereal.protocol.channel.sent import SentPacket
+from sidereal.protocol.channel.sent import Segment, SegmentSender, SentPacket
 from sidereal.protocol.errors import RemoteProtocolError
 from sidereal.protocol.testing.effort import count_lines
 
 RTO_S = 0.2
+SEGMENT = Segment(cast("SegmentSender", None), 0, b"", 0)
 
 
 def acked_by(received: ReceivedPackets) -> set[int]:
@@ -28,10 +32,17 @@ def acked_by(received: ReceivedPackets) -> set[int]:
     return {newest} | {newest - 1 - i for i in range(bits.bit_length()) if bits >> i & 1}
 
 
-def send(sent: SentPackets, count: int, at: float = 0.0, ack_wanted: bool = True) -> None:
+def send(
+    sent: SentPackets,
+    count: int,
+    at: float = 0.0,
+    ack_wanted: bool = True,
+    segments: Sequence[Segment] = (),
+) -> None:
     for _ in range(count):
         packet = SentPacket(sent.next_sequence, at)
         packet.ack_wanted = ack_wanted
+        packet.segments += segments
         sent.add(packet)
 
 
@@ -164,17 +175,30 @@ def test_only_packets_the_peer_had_cause_to_ack_are_missed() -> None:
     assert overtaken.is_missed
 
 
-def test_packets_in_flight_are_spanned_while_one_ack_can_speak_of_them() -> None:
+def test_reliable_packets_are_spanned_while_one_ack_can_speak_of_all_in_flight() -> None:
     sent = SentPackets()
-    send(sent, limits.ACK_SPAN_MAX - 1)
+    send(sent, 10)
+    send(sent, limits.ACK_SPAN_MAX - 1, segments=[SEGMENT])
     assert sent.is_spanned
     send(sent, 1)
     assert not sent.is_spanned
-    sent.take_acked(0, 0)
+    sent.take_acked(10, 0)
     assert sent.is_spanned
     sent.take_lost(RTO_S, RTO_S)
-    send(sent, 100, at=10.0)
+    send(sent, 100, at=10.0, segments=[SEGMENT])
     assert sent.is_spanned
+
+
+def test_what_is_forgotten_is_not_in_flight_any_more() -> None:
+    sent = SentPackets(limits=AckLimits(awaited_packets=8, span_packets=8))
+    send(sent, 1, segments=[SEGMENT])
+    send(sent, 7)
+    assert not sent.is_spanned
+    (forgotten,) = sent.skip()
+    assert forgotten.segments == [SEGMENT]
+    assert sent.is_spanned
+    assert sent.oldest_sent_at == 0.0
+    assert sequences(sent.take_acked(8, -1)) == list(range(7, 0, -1))
 
 
 def test_packets_given_up_are_no_more_work() -> None:
@@ -205,7 +229,7 @@ def test_an_age_given_up_does_not_make_more_patient() -> None:
     send(sent, 10)
     sent.take_lost(10.0, RTO_S)
     sent.take_acked(9, (1 << 9) - 1)
-    assert sent.reorder == limits.REORDER_PACKETS_MIN
+    assert sent.reorder == LIMITS.acks.reorder_packets
 
 
 def test_packets_given_up_long_ago_are_forgotten() -> None:
@@ -219,11 +243,11 @@ def test_packets_given_up_long_ago_are_forgotten() -> None:
 
 def test_no_more_packets_are_awaited_than_the_limit() -> None:
     sent = SentPackets()
-    send(sent, limits.SENT_PACKETS_MAX)
+    send(sent, LIMITS.acks.awaited_packets)
     assert sequences(sent.add(SentPacket(sent.next_sequence, 0.0))) == [0]
     assert sequences(sent.skip()) == [1]
     newest = sent.next_sequence - 1
-    assert len(sent.take_acked(newest, -1)) == limits.SENT_PACKETS_MAX - 1
+    assert len(sent.take_acked(newest, -1)) == LIMITS.acks.awaited_packets - 1
     assert sent.oldest_sent_at is None
 
 

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from sidereal.protocol import limits
-from sidereal.protocol.channel.congestion import PACE, CongestionWindow, SendBudget
+from sidereal.protocol.channel.congestion import CongestionWindow, SendBudget
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.redundancy import copies_for
 from sidereal.protocol.channel.roundtrip import RoundTrip
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery, check_channels
@@ -23,7 +24,7 @@ def test_the_round_trip_is_smoothed_and_leaves_out_the_peers_wait() -> None:
 
 def test_the_time_out_starts_at_three_times_the_first_sample() -> None:
     trip = RoundTrip()
-    assert trip.rto_s == limits.RTO_S_INITIAL
+    assert trip.rto_s == LIMITS.timeouts.initial_s
     trip.add_sample(0.2, 0.0)
     assert trip.rto_s == pytest.approx(0.6)
 
@@ -31,12 +32,12 @@ def test_the_time_out_starts_at_three_times_the_first_sample() -> None:
 def test_the_time_out_stays_within_its_limits() -> None:
     trip = RoundTrip()
     trip.add_sample(0.0, 0.0)
-    assert trip.rto_s == limits.RTO_S_MIN
+    assert trip.rto_s == LIMITS.timeouts.min_s
     for _ in range(20):
         trip.back_off()
-    assert trip.rto_s == limits.RTO_S_MAX
+    assert trip.rto_s == LIMITS.timeouts.max_s
     trip.add_sample(0.001, 0.0)
-    assert trip.rto_s == limits.RTO_S_MIN
+    assert trip.rto_s == LIMITS.timeouts.min_s
 
 
 def test_an_overstated_wait_makes_no_negative_round_trip() -> None:
@@ -89,7 +90,7 @@ class Flight:
         return window.size
 
 
-INITIAL = limits.WINDOW_SIZE_INITIAL
+INITIAL = LIMITS.congestion.size_initial
 
 
 def test_the_window_doubles_each_round_trip_while_it_is_used() -> None:
@@ -98,7 +99,7 @@ def test_the_window_doubles_each_round_trip_while_it_is_used() -> None:
     assert flight.after() == 4 * INITIAL
     for _ in range(20):
         flight.round()
-    assert flight.window.size == limits.WINDOW_SIZE_MAX
+    assert flight.window.size == LIMITS.congestion.size_max
     assert flight.window.in_flight_size == 0
 
 
@@ -113,7 +114,7 @@ def test_a_few_losses_are_no_trouble() -> None:
     flight = Flight()
     for _ in range(20):
         flight.round(lost=0.05)
-    assert flight.window.size == limits.WINDOW_SIZE_MAX
+    assert flight.window.size == LIMITS.congestion.size_max
 
 
 def test_many_losses_shrink_the_window_in_proportion_and_end_its_doubling() -> None:
@@ -169,7 +170,7 @@ def test_the_window_keeps_its_least_size() -> None:
     flight = Flight()
     for _ in range(50):
         flight.round(lost=0.9, packets=30)
-    assert flight.window.size == limits.WINDOW_SIZE_MIN
+    assert flight.window.size == LIMITS.congestion.size_min
 
 
 def test_after_ten_calm_seconds_a_sender_starts_like_a_new_one() -> None:
@@ -188,19 +189,19 @@ def test_silence_starts_over_and_doubles_up_to_half_of_what_was() -> None:
     flight = Flight()
     before = flight.after()
     flight.window.collapse(flight.now)
-    assert flight.window.size == limits.WINDOW_SIZE_MIN
+    assert flight.window.size == LIMITS.congestion.size_min
     sizes = [flight.after() for _ in range(6)]
-    assert sizes[0] == 2 * limits.WINDOW_SIZE_MIN
+    assert sizes[0] == 2 * LIMITS.congestion.size_min
     assert before / 2 <= sizes[-1] < before / 2 + 6 * limits.PAYLOAD_SIZE_MAX
 
 
 def test_a_quarter_of_the_window_is_open_to_reliable_messages_whatever_else_is_under_way() -> None:
     window = CongestionWindow()
-    window.sent(limits.WINDOW_SIZE_INITIAL, 0)
+    window.sent(LIMITS.congestion.size_initial, 0)
     assert window.is_open
-    window.sent(limits.WINDOW_SIZE_INITIAL // 4, limits.WINDOW_SIZE_INITIAL // 4)
+    window.sent(LIMITS.congestion.size_initial // 4, LIMITS.congestion.size_initial // 4)
     assert not window.is_open
-    window.settled(limits.WINDOW_SIZE_INITIAL, 0)
+    window.settled(LIMITS.congestion.size_initial, 0)
     assert window.is_open
 
 
@@ -260,7 +261,7 @@ def test_a_clock_that_steps_back_gives_no_credit() -> None:
 def test_the_budget_follows_the_window_within_its_limits() -> None:
     budget = SendBudget(Budget(rate=1e6, burst=1e6, rate_min=1e5), 0.0)
     budget.adapt(40_000, 0.1)
-    assert budget.rate == pytest.approx(PACE * 400_000)
+    assert budget.rate == pytest.approx(LIMITS.congestion.pace * 400_000)
     budget.refill(100.0)
     assert budget.reliable + budget.unreliable == pytest.approx(40_000)
     budget.adapt(4_000, 1.0)

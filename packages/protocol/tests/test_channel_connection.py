@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.connection import Connection
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.packet import (
     Packet,
     decode_packet_untrusted,
@@ -18,6 +19,7 @@ from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery
 from sidereal.protocol.errors import CloseReason, LocalProtocolError, WireError
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import ConnectionPair
+from sidereal.protocol.testing.small import draw_transport
 
 UNRELIABLE, SEQUENCED, UNORDERED, ORDERED = range(4)
 CHANNELS = (
@@ -100,9 +102,39 @@ def test_every_channel_keeps_its_promise(
     tick_s: float | None,
 ) -> None:
     pair = ConnectionPair(CHANNELS, config, seed, tick_s=tick_s)
+    check_promises(pair, (there, back), step_s, idle_s=60.0)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    config=configs,
+    seed=st.integers(0, 1 << 32),
+    traffics=st.tuples(traffic, traffic),
+    step_s=st.sampled_from([0.0, 0.01, 0.1]),
+    tick_s=st.sampled_from([None, 0.05]),
+)
+def test_every_channel_keeps_its_promise_however_small_the_limits_are(
+    config: LinkConfig,
+    seed: int,
+    traffics: tuple[list[tuple[int, int]], list[tuple[int, int]]],
+    step_s: float,
+    tick_s: float | None,
+) -> None:
+    small = draw_transport(np.random.default_rng(seed))
+    pair = ConnectionPair(CHANNELS, config, seed, tick_s=tick_s, limits=small)
+    check_promises(pair, traffics, step_s, idle_s=600.0)
+
+
+def check_promises(
+    pair: ConnectionPair,
+    traffics: tuple[list[tuple[int, int]], list[tuple[int, int]]],
+    step_s: float,
+    idle_s: float,
+) -> None:
+    """Send messages of so many bytes on these channels from both ends, and see what comes."""
     sent: list[list[list[bytes]]] = [[[], [], [], []], [[], [], [], []]]
-    for number in range(max(len(there), len(back))):
-        for end, messages in enumerate((there, back)):
+    for number in range(max(map(len, traffics))):
+        for end, messages in enumerate(traffics):
             if number < len(messages):
                 channel, size = messages[number]
                 message = make_message(number, size)
@@ -110,7 +142,7 @@ def test_every_channel_keeps_its_promise(
                 pair.ends[end].send(channel, message, tag)
                 sent[end][channel].append(message)
         pair.run(step_s)
-    pair.run_until_idle(60.0)
+    pair.run_until_idle(idle_s)
     pair.run(2.0)
     for end in (0, 1):
         assert pair.ends[end].close_reason is None
@@ -163,7 +195,7 @@ def test_everything_sent_before_the_link_heals_arrives_after() -> None:
     pair.run(5.0)
     assert pair.delivered[1] == []
     pair.wire.configure(PERFECT)
-    pair.run(limits.RTO_S_MAX + 1.0)
+    pair.run(LIMITS.timeouts.max_s + 1.0)
     assert of_channel(pair.delivered[1], ORDERED) == [make_message(n, 2000) for n in range(20)]
 
 
@@ -238,7 +270,7 @@ def test_a_segment_is_sent_again_only_when_no_packet_carries_it_any_more() -> No
     (carrier,) = one.payloads_to_send(now)
     assert len(decode(carrier).parts) > 1
     came = two.receive_payload(carrier, now)
-    for number in range(limits.REORDER_PACKETS_MAX):
+    for number in range(LIMITS.acks.reorder_packets_max):
         one.send(UNRELIABLE, b"z", number)
         for payload in one.payloads_to_send(now):
             two.receive_payload(payload, now)
@@ -262,9 +294,9 @@ def test_silence_makes_resends_rarer() -> None:
         assert timer > now
         now = timer
     gaps = np.diff(times)
-    assert gaps[0] == pytest.approx(limits.RTO_S_INITIAL)
+    assert gaps[0] == pytest.approx(LIMITS.timeouts.initial_s)
     assert np.all(np.diff(gaps) >= -1e-9)
-    assert gaps[-1] == pytest.approx(limits.RTO_S_MAX)
+    assert gaps[-1] == pytest.approx(LIMITS.timeouts.max_s)
 
 
 @pytest.mark.parametrize("tag", [None, 1])
@@ -280,7 +312,7 @@ def test_who_acks_nothing_is_sent_next_to_nothing_until_it_does(tag: int | None)
         return pair.ends[0].statistics().bytes_sent - before
 
     assert bytes_sent_in(10.0) > 100_000
-    assert bytes_sent_in(20.0) < 1.1 * 20 * limits.SILENT_RATE
+    assert bytes_sent_in(20.0) < 1.1 * 20 * LIMITS.congestion.silent_rate
     pair.wire.configure(PERFECT)
     assert bytes_sent_in(5.0) > 2 * 200_000
 
@@ -294,7 +326,7 @@ def test_the_time_out_follows_the_round_trip() -> None:
         assert pair.ends[0].rtt_s == pytest.approx(2 * delay_s, abs=1e-3)
         return pair.ends[0].statistics().rto_s
 
-    assert rto_s(0.01) == limits.RTO_S_MIN
+    assert rto_s(0.01) == LIMITS.timeouts.min_s
     assert 0.4 < rto_s(0.2) < 0.5
 
 
@@ -322,14 +354,14 @@ def test_an_ack_that_tells_only_of_packets_given_up_is_no_verdict_on_the_link() 
     one, two = connection(), connection()
     one.send(ORDERED, b"x")
     (payload,) = one.payloads_to_send(0.0)
-    (again,) = one.payloads_to_send(limits.RTO_S_INITIAL)
+    (again,) = one.payloads_to_send(LIMITS.timeouts.initial_s)
     two.receive_payload(payload, 0.6)
     (ack,) = two.payloads_to_send(0.6)
     one.receive_payload(ack, 0.7)
     statistics = one.statistics()
     assert statistics.packets_late == 1
     assert statistics.loss == 0.0
-    assert statistics.window_size == limits.WINDOW_SIZE_INITIAL
+    assert statistics.window_size == LIMITS.congestion.size_initial
     assert two.receive_payload(again, 0.7) == []
 
 
@@ -357,7 +389,7 @@ def test_an_owed_ack_goes_out_with_the_next_call_and_is_not_acked_itself() -> No
     one.send(ORDERED, b"x")
     (payload,) = one.payloads_to_send(0.0)
     two.receive_payload(payload, 0.01)
-    assert two.next_timer() == pytest.approx(0.01 + limits.ACK_DELAY_S_MAX)
+    assert two.next_timer() == pytest.approx(0.01 + LIMITS.acks.delay_s)
     (ack,) = two.payloads_to_send(0.01)
     assert decode(ack).parts == []
     assert two.payloads_to_send(1.0) == []
@@ -385,7 +417,7 @@ def test_every_sixteenth_untagged_message_asks_for_an_ack_all_the_same() -> None
         one.send(SEQUENCED, b"x")
         (payload,) = one.payloads_to_send(0.0)
         wanted.append(decode(payload).ack_wanted)
-    assert wanted == ([False] * limits.UNASKED_PACKETS_MAX + [True]) * 4
+    assert wanted == ([False] * LIMITS.acks.unasked_packets + [True]) * 4
 
 
 @pytest.mark.parametrize("count", [30, 600, limits.ACK_SPAN_MAX])
@@ -423,6 +455,16 @@ def test_no_more_is_under_way_than_an_ack_can_tell_of() -> None:
     statistics = one.statistics()
     assert statistics.packets_acked == statistics.packets_sent
     assert len(one.payloads_to_send(now)) > 0
+
+
+def test_a_flood_of_unreliable_messages_holds_no_reliable_one_up() -> None:
+    one = connection(Budget(rate=1e9, burst=1e9, rate_min=1e9))
+    for number in range(limits.ACK_SPAN_MAX + 10):
+        one.send(UNRELIABLE, b"x", number)
+        one.payloads_to_send(0.0)
+    one.send(ORDERED, b"adopted")
+    (payload,) = one.payloads_to_send(0.01)
+    assert [part.bodies for part in decode(payload).parts] == [[b"adopted"]]
 
 
 def test_a_wide_ack_leaves_room_for_the_longest_message() -> None:
@@ -576,7 +618,7 @@ def test_an_unreliable_message_that_waits_too_long_is_dropped() -> None:
     statistics = one.statistics()
     assert statistics.messages_dropped > 3
     assert len(came) + statistics.messages_dropped == statistics.messages_sent
-    assert now < 0.05 + 2 * limits.UNRELIABLE_WAIT_S_MAX
+    assert now < 0.05 + 2 * LIMITS.unreliable_wait_s
 
 
 # -- misuse, bad bytes, dishonest peers ---------------------------------------------------------

@@ -6,14 +6,17 @@ import math
 import struct
 from typing import Final
 
+import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sidereal.protocol import limits
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import ConnectionPair
+from sidereal.protocol.testing.small import draw_transport
 
 CHANNELS: Final = tuple(ChannelSpec(delivery, 16 << 10) for delivery in Delivery)
 MEMORY_MAX: Final = CHANNELS[0].memory_max
@@ -38,9 +41,11 @@ long_sizes = st.one_of(sizes, st.integers(limits.FRAGMENT_SIZE, 6 * limits.FRAGM
 class Connections(RuleBasedStateMachine):
     """What was sent on each channel from each end, beside what came out at the other."""
 
+    limits = LIMITS
+
     def __init__(self) -> None:
         super().__init__()
-        self.pair = ConnectionPair(CHANNELS, CLEAN, seed=1)
+        self.pair = ConnectionPair(CHANNELS, CLEAN, seed=1, limits=self.limits)
         self.sent: list[list[bytes]] = [[] for _ in range(2 * len(CHANNELS))]
         self.came: list[list[int]] = [[] for _ in range(2 * len(CHANNELS))]
         """Places in `sent` of what came, in that order."""
@@ -125,7 +130,8 @@ class Connections(RuleBasedStateMachine):
             assert 0 <= numbers.in_flight_size <= numbers.bytes_sent
             assert 0 <= numbers.loss <= 1
             assert numbers.acks_invalid == 0
-            assert limits.RTO_S_MIN <= numbers.rto_s <= limits.RTO_S_MAX
+            timeouts = self.limits.timeouts
+            assert timeouts.min_s <= numbers.rto_s <= timeouts.max_s
             assert all(map(math.isfinite, (numbers.rtt_s, numbers.jitter_s)))
 
     def teardown(self) -> None:
@@ -154,7 +160,9 @@ class Connections(RuleBasedStateMachine):
     def _settle(self) -> None:
         self.pair.wire.configure(CLEAN)
         self.pair.run_until_idle(120.0)
-        self.pair.run(2 * limits.RTO_S_MAX)  # for what was sent again and need not have been
+        self.pair.run(
+            2 * self.limits.timeouts.max_s
+        )  # for what was sent again and need not have been
         self.guarantees_hold()
         self.limits_are_kept()
 
@@ -189,7 +197,17 @@ def stream_of(end: int, channel: int) -> int:
     return end * len(CHANNELS) + channel
 
 
+class SmallConnections(Connections):
+    """The same with limits that are met all the while."""
+
+    limits = draw_transport(np.random.default_rng(5))
+
+
 TestConnections = Connections.TestCase
 TestConnections.settings = settings(
     derandomize=True, deadline=None, max_examples=100, stateful_step_count=40
+)
+TestSmallConnections = SmallConnections.TestCase
+TestSmallConnections.settings = settings(
+    derandomize=True, deadline=None, max_examples=12, stateful_step_count=40
 )

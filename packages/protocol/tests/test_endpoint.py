@@ -5,6 +5,7 @@ import pytest
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.events import Acked, Closed, Opened, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
@@ -253,7 +254,7 @@ def test_malformed_payloads_of_a_session_are_counted_and_the_last_straw_closes()
             pair.client.receive_datagram(datagram, SERVER, now)
         closed_after = pair.client.statistics().payloads_malformed
     assert pair.client.close_reason is CloseReason.PROTOCOL_VIOLATION
-    assert nonsense == closed_after == limits.MALFORMED_PAYLOADS_MAX + 1
+    assert nonsense == closed_after == LIMITS.malformed_payloads + 1
 
 
 def test_a_peer_is_not_listened_to_while_what_it_told_fills_its_memory() -> None:

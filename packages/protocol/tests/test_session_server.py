@@ -11,6 +11,7 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
 from sidereal.protocol.session.client import SessionClient
 from sidereal.protocol.session.history import TokenHistory
+from sidereal.protocol.session.limits import SessionLimits
 from sidereal.protocol.session.listing import Listing
 from sidereal.protocol.session.packet import Drop
 from sidereal.protocol.session.server import (
@@ -297,11 +298,8 @@ def test_authentic_packet_of_the_wrong_size_is_dropped(packet_type: int, size: i
     assert dropped(network) == {Drop.BODY_SIZE: 1}
 
 
-def test_datagrams_nobody_takes_are_dropped_above_the_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "DATAGRAMS_QUEUED_MAX", 20)
-    network = SessionNetwork()
+def test_datagrams_nobody_takes_are_dropped_above_the_limit() -> None:
+    network = SessionNetwork(limits=SessionLimits(datagrams=20, disconnects=5))
     connect(network, 1, HOME)
     for _ in range(25):
         network.server.send_payloads(0, [b"x"], network.now)
@@ -359,6 +357,7 @@ def test_thousand_idle_sessions_wake_only_for_what_is_due() -> None:
     [
         {"private_key": bytes(31)},
         {"slots_max": 0},
+        {"slots_max": 5, "limits": SessionLimits(datagrams=40, disconnects=10)},
         {"public_addresses": []},
         {"public_addresses": [Address("localhost", 5)]},
     ],

@@ -19,8 +19,9 @@ from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping import saver as saver_module
 from sidereal.replication.keeping.postgres.postmaster import Embedded
-from sidereal.replication.keeping.saver import UNSAVED_S_MAX, Saver
+from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import open_store
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.replicator import Keys, Replicator
 
 DISK_SIZE = "160m"
@@ -87,7 +88,7 @@ async def test_a_full_disk_is_not_ready_and_heals_when_there_is_room(small_disk:
                 while not (saver.behind and not store.statistics().available):
                     core.world.mark(slots, core.tick)
                     await trio.sleep(0.01)
-            assert saver.unsaved_s > UNSAVED_S_MAX
+            assert saver.unsaved_s > LIMITS.keeping.unsaved_s
             assert store.statistics().reason != ""
             filler.unlink()
             with trio.fail_after(DEADLINE_S):

@@ -7,8 +7,8 @@ import numpy as np
 from sidereal.protocol.limits import INPUT_SEQ_MAX
 from sidereal.protocol.message.player import Button, Controls, Role
 from sidereal.protocol.rules import Rules
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.players import (
-    CONTROLS_BURST_TICKS,
     ROW_NONE,
     ControlsVerdict,
     Player,
@@ -58,7 +58,7 @@ def test_unknown_buttons_and_odd_bytes_are_refused() -> None:
 def test_a_clock_that_runs_too_fast_is_stopped() -> None:
     player = pilot()
     assert player.judge_controls(controls(100), RULES, 10.0) is ControlsVerdict.ROUTED
-    burst = 100 + CONTROLS_BURST_TICKS
+    burst = 100 + LIMITS.players.controls_burst_ticks
     assert player.judge_controls(controls(burst + 2), RULES, 10.0) is ControlsVerdict.TOO_FAST
     assert player.judge_controls(controls(burst), RULES, 10.0) is ControlsVerdict.ROUTED
     assert player.judge_controls(controls(burst + 21), RULES, 11.0) is ControlsVerdict.ROUTED

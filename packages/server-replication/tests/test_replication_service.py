@@ -29,13 +29,15 @@ from sidereal.replication.http.server import HttpServer
 from sidereal.replication.keeping import saver as saver_module
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import bare_errors
-from sidereal.replication.keeping.saver import FLUSH_S, UNSAVED_S_MAX
 from sidereal.replication.keeping.store import Written, open_store
 from sidereal.replication.keeping.stored import StoreStatistics
 from sidereal.replication.keeping.tables import LOCK_S_MAX, MIGRATION_LOCK
 from sidereal.replication.lifecycle import run
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.service import STATUS_AGE_S_MAX, Service
+
+KEEPING = LIMITS.keeping
 
 
 class AwayStore:
@@ -176,7 +178,7 @@ async def watch_unsaved(store: TimedStore, for_s: float) -> list[float]:
                 core.world.mark(slots, core.tick)
             ages.append(service.saver.unsaved_s)
             is_ready = not service.ready()[1].startswith("nothing was saved for ")
-            assert is_ready == (service.saver.unsaved_s <= UNSAVED_S_MAX)
+            assert is_ready == (service.saver.unsaved_s <= KEEPING.unsaved_s)
             await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
     return ages
@@ -186,22 +188,22 @@ async def test_a_quick_database_keeps_what_a_crash_may_cost_far_below_the_limit(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ages = await watch_unsaved(TimedStore(write_s=0.02), 5.0)
-    assert max(ages) <= FLUSH_S + 0.02 + 0.001
+    assert max(ages) <= KEEPING.flush_s + 0.02 + 0.001
 
 
 async def test_a_server_is_ready_as_long_as_a_crash_costs_half_a_second(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    assert max(await watch_unsaved(TimedStore(write_s=0.2), 5.0)) <= UNSAVED_S_MAX
-    assert max(await watch_unsaved(TimedStore(write_s=0.3), 5.0)) > UNSAVED_S_MAX
+    assert max(await watch_unsaved(TimedStore(write_s=0.2), 5.0)) <= KEEPING.unsaved_s
+    assert max(await watch_unsaved(TimedStore(write_s=0.3), 5.0)) > KEEPING.unsaved_s
 
 
 async def test_half_a_second_after_the_last_write_a_server_is_not_ready_whatever_the_reason(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ages = await watch_unsaved(TimedStore(away_after=2.0), 4.0)
-    assert max(ages[:200]) <= FLUSH_S + 0.001
-    assert ages[-1] > 2.0 - FLUSH_S - 0.02
+    assert max(ages[:200]) <= KEEPING.flush_s + 0.001
+    assert ages[-1] > 2.0 - KEEPING.flush_s - 0.02
 
 
 async def test_a_run_that_lost_rows_says_how_many(

@@ -10,13 +10,7 @@ from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
-from sidereal.protocol.limits import (
-    CHAT_HEARD_BURST,
-    CHAT_HEARD_PER_S,
-    CHAT_LINES_BURST,
-    CHAT_SIZE_MAX,
-    CLIENT_MESSAGES_BURST,
-)
+from sidereal.protocol.limits import CHAT_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, UserData, encode_user_data
 from sidereal.protocol.message.codec import (
     decode_authority_untrusted,
@@ -38,11 +32,9 @@ from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.fleet import LATE_TICKS
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.limits import Limits
-from sidereal.replication.links.playerlink import JOINS_PER_TICK_MAX
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.players import PlayerState
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
@@ -52,6 +44,7 @@ SERVER = Address("192.0.2.1", 4000)
 SHARDS = Address("192.0.2.1", 4001)
 TIMEOUT_S = 5
 RULES = Rules()
+PLAYERS = LIMITS.players
 
 
 class Cast:
@@ -213,7 +206,8 @@ def test_two_logins_of_an_account_in_one_tick_bring_one_ship() -> None:
 
 
 def test_a_crowd_that_comes_at_once_is_taken_in_over_several_ticks() -> None:
-    cast = Cast(clients_max=2 * JOINS_PER_TICK_MAX + 1)
+    joins = PLAYERS.joins_per_tick
+    cast = Cast(clients_max=2 * joins + 1)
     numbers = range(1, cast.clients_max + 1)
     crowd = [cast.connect(number, Role.OBSERVER, ticks=4) for number in numbers]
     for client in crowd:
@@ -224,7 +218,7 @@ def test_a_crowd_that_comes_at_once_is_taken_in_over_several_ticks() -> None:
         cast.run(1)
         players = list(cast.core.clients.players)
         present.append(sum(player.state is PlayerState.JOINED for player in players))
-    assert present == [JOINS_PER_TICK_MAX, 2 * JOINS_PER_TICK_MAX, len(crowd), len(crowd)]
+    assert present == [joins, 2 * joins, len(crowd), len(crowd)]
     assert all(player.looks_at == (1.0, 2.0) for player in cast.core.clients.players)
     assert not cast.core.clients.dropped
 
@@ -249,7 +243,7 @@ def test_a_flood_of_chat_reaches_others_as_a_few_lines() -> None:
         for _ in range(5):
             loud.send(PlayerChannel.COMMAND, encode_message(Chat("x" * CHAT_SIZE_MAX)))
         cast.run(1)
-    assert len(chat_lines(other)) <= CHAT_LINES_BURST + 1
+    assert len(chat_lines(other)) <= PLAYERS.chat_burst + 1
     assert cast.core.clients.dropped["chat_too_fast"] >= 90
     assert loud.close_reason is None
 
@@ -285,9 +279,9 @@ def test_however_many_speak_a_client_hears_a_few_lines_and_always_its_own() -> N
         say_hello(client)
     cast.run(20)
     heard = [len(heard_by(cast, crowd[0], crowd)) for _ in range(5)]
-    assert heard[0] == CHAT_HEARD_BURST + 1
+    assert heard[0] == PLAYERS.heard_burst + 1
     # Five rounds of four ticks each: what a client may hear in a second, and its own lines.
-    assert sum(heard[1:]) <= CHAT_HEARD_PER_S * 16 * RULES.tick_s + 4 + 1
+    assert sum(heard[1:]) <= PLAYERS.heard_per_s * 16 * RULES.tick_s + 4 + 1
     assert min(heard[1:]) >= 1
     assert cast.core.clients.dropped["chat_unheard"] > 40 * 100
     assert all(client.close_reason is None for client in crowd)
@@ -313,12 +307,12 @@ def test_a_client_that_floods_is_closed_whatever_it_says() -> None:
         for client in (flooding, other):
             say_hello(client)
         cast.run(4)
-        for _ in range(2 * CLIENT_MESSAGES_BURST + 1):
+        for _ in range(2 * PLAYERS.messages_burst + 1):
             flooding.send(PlayerChannel.SNAPSHOT, body)
         cast.run(4)
         assert flooding.close_reason is not None
         assert other.close_reason is None
-        assert cast.core.clients.dropped["too_many"] > CLIENT_MESSAGES_BURST
+        assert cast.core.clients.dropped["too_many"] > PLAYERS.messages_burst
         assert [player.account for player in cast.core.clients.players] == [2]
 
 
@@ -327,7 +321,7 @@ def test_a_client_may_catch_up_after_a_stall() -> None:
     client = cast.connect(1, Role.OBSERVER)
     say_hello(client)
     cast.run(4)
-    for number in range(CLIENT_MESSAGES_BURST - 10):
+    for number in range(PLAYERS.messages_burst - 10):
         client.send(PlayerChannel.COMMAND, encode_message(LookAt(1000.0 * number, 0.0)))
     cast.run(10)
     assert client.close_reason is None
@@ -573,7 +567,7 @@ def test_a_pilot_waits_for_a_database_that_is_away_and_is_told_so() -> None:
     client = log_in(cast, 7)
     (player,) = cast.core.clients.players
     assert player.state is PlayerState.JOINED
-    cast.run(LATE_TICKS + 4)
+    cast.run(LIMITS.keeping.ship_late_ticks + 4)
     assert ship_of(cast, 7) is None
     assert [text for text in notices(client) if "database" in text] != []
     cast.store_answers = True

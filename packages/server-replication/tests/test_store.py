@@ -18,8 +18,8 @@ import trio_asyncio
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
-from sidereal.replication.keeping import database as database_module
 from sidereal.replication.keeping import tables
+from sidereal.replication.keeping.limits import DatabaseLimits, KeepingLimits
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
@@ -27,6 +27,7 @@ from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.stored import Recovered
 from sidereal.replication.keeping.tables import NameTakenError, migrations
+from sidereal.replication.limits import LIMITS
 
 
 def uuids(count: int, first: int = 1) -> np.ndarray:
@@ -100,8 +101,10 @@ async def sql(url: str, *statements: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def migrated(url: str, schema: Schema = BASE_SCHEMA) -> AsyncIterator[Store]:
-    async with open_store(url, schema) as store:
+async def migrated(
+    url: str, schema: Schema = BASE_SCHEMA, limits: DatabaseLimits = LIMITS.keeping.database
+) -> AsyncIterator[Store]:
+    async with open_store(url, schema, KeepingLimits(database=limits)) as store:
         await begin(store)
         yield store
 
@@ -521,12 +524,10 @@ def frozen(server: Any) -> Any:
 
 
 async def test_frozen_database_never_holds_a_caller_and_heals(
-    database_server: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_server: Any, database_url: str
 ) -> None:
-    monkeypatch.setattr(database_module, "STATEMENT_S_MAX", 0.2)
-    monkeypatch.setattr(database_module, "ACQUIRE_S_MAX", 0.2)
-    monkeypatch.setattr(database_module, "CONNECT_S_MAX", 0.2)
-    async with migrated(database_url) as store:
+    limits = DatabaseLimits(statement_s=0.2, acquire_s=0.2, connect_s=0.2)
+    async with migrated(database_url, limits=limits) as store:
         with frozen(database_server):
             with trio.fail_after(5):
                 with trio.move_on_after(0.05) as deadline:
@@ -544,10 +545,9 @@ async def test_frozen_database_never_holds_a_caller_and_heals(
 
 
 async def test_operation_over_its_limit_opens_the_breaker(
-    database_server: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_server: Any, database_url: str
 ) -> None:
-    monkeypatch.setattr(database_module, "OPERATION_S_MAX", 0.1)
-    async with migrated(database_url) as store:
+    async with migrated(database_url, limits=DatabaseLimits(operation_s=0.1)) as store:
         with frozen(database_server), trio.fail_after(5):
             with pytest.raises(StoreError, match=r"did not answer within 0\.1 s"):
                 await store.save_tick(1)
@@ -555,10 +555,7 @@ async def test_operation_over_its_limit_opens_the_breaker(
         await wait_available(store)
 
 
-async def test_more_operations_than_the_limit_are_refused(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database_module, "OPERATIONS_MAX", 3)
+async def test_more_operations_than_the_limit_are_refused(database_url: str) -> None:
     refusals: list[str] = []
 
     async def attempt(operation: Callable[[int], Any]) -> None:
@@ -567,7 +564,7 @@ async def test_more_operations_than_the_limit_are_refused(
         except StoreError as error:
             refusals.append(str(error))
 
-    async with migrated(database_url) as store:
+    async with migrated(database_url, limits=DatabaseLimits(operations=3)) as store:
         async with trio.open_nursery() as nursery:
             for _ in range(10):
                 nursery.start_soon(attempt, store.save_tick)

@@ -15,12 +15,12 @@ import trio_asyncio
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
-from sidereal.replication.keeping import database as database_module
 from sidereal.replication.keeping import rows, tables
-from sidereal.replication.keeping import store as store_module
-from sidereal.replication.keeping.persist import REMOVED_KEPT_TICKS, Batch
+from sidereal.replication.keeping.limits import TERM_SILENT_S_MAX, DatabaseLimits, KeepingLimits
+from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.store import Store, Written, open_store
-from sidereal.replication.keeping.tables import BEAT_S_MAX, FencedError
+from sidereal.replication.keeping.tables import FencedError
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.world import UUID
 
 Sql = Callable[..., Any]
@@ -96,8 +96,13 @@ async def found(store: Store) -> list[int]:
 
 
 @contextlib.asynccontextmanager
-async def running(url: str, token: str = "ours", name: str = "the first") -> AsyncIterator[Store]:
-    async with open_store(url, BASE_SCHEMA) as store:
+async def running(
+    url: str,
+    token: str = "ours",
+    name: str = "the first",
+    limits: KeepingLimits = LIMITS.keeping,
+) -> AsyncIterator[Store]:
+    async with open_store(url, BASE_SCHEMA, limits) as store:
         await store.begin(token, name)
         yield store
 
@@ -120,6 +125,9 @@ async def test_a_second_server_is_refused_in_one_line_while_the_first_one_writes
         assert (await first.load_world()).tick == 2
 
 
+OFTEN = KeepingLimits(beat_s=0.05)
+
+
 async def load_for_ever(*_: object) -> None:
     await trio.sleep_forever()
 
@@ -127,9 +135,8 @@ async def load_for_ever(*_: object) -> None:
 async def test_a_server_that_is_loading_counts_as_alive(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BEAT_S", 0.05)
     monkeypatch.setattr(Store, "_load", load_for_ever)
-    async with running(database_url) as store, trio.open_nursery() as nursery:
+    async with running(database_url, limits=OFTEN) as store, trio.open_nursery() as nursery:
         old = await sql(database_url, "SELECT beat_at FROM authority")
         nursery.start_soon(store.load_world)
         with trio.fail_after(10):
@@ -141,9 +148,11 @@ async def test_a_server_that_is_loading_counts_as_alive(
 async def test_a_server_that_is_replaced_while_it_loads_is_told_so(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BEAT_S", 0.05)
     monkeypatch.setattr(Store, "_load", load_for_ever)
-    async with running(database_url) as old, open_store(database_url, BASE_SCHEMA) as new:
+    async with (
+        running(database_url, limits=OFTEN) as old,
+        open_store(database_url, BASE_SCHEMA) as new,
+    ):
         await new.begin("ours", "started again")
         with pytest.raises(FencedError, match="taken over"), trio.fail_after(10):
             await old.load_world()
@@ -188,13 +197,14 @@ async def test_a_server_that_fails_after_it_took_over_makes_nobody_wait(
 async def test_who_waits_too_long_for_the_term_is_told_that_it_is_locked(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "STATEMENT_S_MAX", 0.5)
     monkeypatch.setattr(tables, "LOCK_S_MAX", 1.0)
     async with running(database_url) as first:
         await first.release()
-    async with locked(database_url, "authority"), open_store(database_url, BASE_SCHEMA) as store:
+    limits = KeepingLimits(database=DatabaseLimits(statement_s=0.5))
+    store = open_store(database_url, BASE_SCHEMA, limits)
+    async with locked(database_url, "authority"), store as opened:
         with pytest.raises(StoreError, match="lock timeout"):
-            await store.begin("others", "the next")
+            await opened.begin("others", "the next")
 
 
 async def test_a_server_of_the_same_supervisor_takes_over_at_once_and_fences_the_old_one(
@@ -214,7 +224,7 @@ async def test_a_dead_server_is_replaced_when_its_last_beat_is_old(database_url:
         await old.save_tick(1)
         await sql(
             database_url,
-            f"UPDATE authority SET beat_at = beat_at - interval '{BEAT_S_MAX + 1} s'",
+            f"UPDATE authority SET beat_at = beat_at - interval '{TERM_SILENT_S_MAX + 1} s'",
             "SELECT",
         )
         await new.begin("others", "the next")
@@ -302,9 +312,9 @@ async def test_removals_are_forgotten_when_no_older_write_can_come(database_url:
     async with running(database_url) as store:
         await write(store, rocks(1, 2))
         await write(store, removal(1, tick=6))
-        await store.save_tick(6 + REMOVED_KEPT_TICKS)
+        await store.save_tick(6 + LIMITS.keeping.removed_kept_ticks)
         assert (await sql(database_url, count))[0]["count"] == 2
-        await store.save_tick(6 + 2 * REMOVED_KEPT_TICKS)
+        await store.save_tick(6 + 2 * LIMITS.keeping.removed_kept_ticks)
         with trio.fail_after(10):
             while (await sql(database_url, count))[0]["count"] != 1:
                 await trio.sleep(0.02)
@@ -352,10 +362,9 @@ async def test_one_refused_row_is_found_noted_and_holds_up_nobody(
 
 
 async def test_a_batch_full_of_refused_rows_ends_and_the_rest_may_wait(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
 ) -> None:
-    monkeypatch.setattr(store_module, "REFUSED_ROWS_MAX", 3)
-    async with running(database_url) as store:
+    async with running(database_url, limits=KeepingLimits(refused_rows=3)) as store:
         await sql(database_url, "ALTER TABLE entity ADD CHECK (mass <> 13)", "SELECT")
         written = await write(store, rocks(*range(1, 9), mass=13.0))
         assert written.refused.tolist() == [True] * 3 + [False] * 5
@@ -422,13 +431,13 @@ async def test_a_read_only_server_is_refused_at_the_start(database_url: str) -> 
 
 
 async def test_connections_are_opened_again_when_their_server_takes_no_more_writes(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
 ) -> None:
-    monkeypatch.setattr(database_module, "REOPEN_S_MIN", 0.0)
     database = (await sql(database_url, "SELECT current_database()"))[0]["current_database"]
     role = (await sql(database_url, "SELECT current_user"))[0]["current_user"]
     setting = f"ALTER ROLE {role} IN DATABASE {database}"
-    async with running(database_url) as store:
+    always = KeepingLimits(database=DatabaseLimits(reopen_s=1e-9))
+    async with running(database_url, limits=always) as store:
         await store.save_tick(1)
         try:
             # As after a failover: what is connected leads to a server that only reads.

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.shard.limits import LIMITS
 
+NUMBERS = [field.name for field in fields(LIMITS) if field.type in ("int", "float")]
 
-@pytest.mark.parametrize("name", [field.name for field in fields(LIMITS)])
+
+@pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [0, -1])
 def test_no_limit_may_be_zero_or_below(name: str, value: int) -> None:
+    changed: dict[str, Any] = {name: value}
     with pytest.raises(ConfigError, match=f"{name} must be above 0"):
-        replace(LIMITS, **{name: value})
+        replace(LIMITS, **changed)
 
 
-def test_a_reserve_fits_into_the_queue() -> None:
-    with pytest.raises(ConfigError, match="controls_reserve must be below controls_queue"):
-        replace(LIMITS, controls_queue=6, controls_reserve=6)
-    assert replace(LIMITS, controls_queue=7, controls_reserve=6).controls_queue == 7
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"controls_queue": 20, "controls_reserve": 20}, "controls_reserve must be below"),
+        ({"controls_queue": 15}, "replay_ahead must be at most controls_queue"),
+        ({"beats": 2}, "beats_late must be at most beats"),
+    ],
+)
+def test_limits_that_do_not_fit_each_other_are_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        replace(LIMITS, **wrong)
+
+
+def test_a_queue_holds_its_reserve_and_what_is_replayed_at_a_time() -> None:
+    small = replace(LIMITS, controls_queue=7, controls_reserve=6, replay_ahead=7)
+    assert small.controls_queue == 7

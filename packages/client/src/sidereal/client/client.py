@@ -14,7 +14,7 @@ when the rules have come.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, assert_never
+from typing import assert_never
 
 from sidereal.client import events
 from sidereal.client.clocksync import ClockSync
@@ -40,7 +40,7 @@ from sidereal.protocol.errors import (
 )
 from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CHAT_SIZE_MAX
-from sidereal.protocol.links import PLAYER_CHANNELS
+from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import (
     Assigned,
@@ -57,9 +57,6 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.protocol.state.schema import Schema
-
-COAST_S: Final = 2.0
-"""How long what was last heard is extrapolated."""
 
 
 class Client:
@@ -108,15 +105,17 @@ class Client:
         self._schema, self._software = schema, software
         self._mirror, self._limits = mirror, limits
         self._now = now
-        self._endpoint = ClientEndpoint(connect_token, PLAYER_CHANNELS, entropy, now)
+        self._endpoint = ClientEndpoint(
+            connect_token, PLAYER_CHANNELS, entropy, now, PLAYER_BUDGET, limits.transport
+        )
         self._events = EventQueue(limits.events)
         self._traffic = Traffic(now)
         self.replica: Replica | None = None
         self._reader: Replica | Glance | None = None
-        self._clock = ClockSync(Rules().tick_s)
+        self._clock = ClockSync(Rules().tick_s, limits.clock_window_s)
         self._early: list[tuple[bytes, float]] = []
         self._ship = OwnShip(predict=predict, phase=phase, limits=limits)
-        self._look = Look()
+        self._look = Look(limits.look_every_s)
         self.snapshot_at = now
         self._must_send = True
         self._malformed = 0
@@ -202,7 +201,7 @@ class Client:
         self._ship.keys.hold(buttons)
 
     def look_at(self, x: float, y: float) -> None:
-        """Move the centre of an observer's interest (sent at most ten times a second)."""
+        """Move the centre of an observer's interest (sent once in `look_every_s` at most)."""
         self._look.want(x, y)
 
     def say(self, text: str) -> None:
@@ -227,10 +226,10 @@ class Client:
         return self.turn(now)
 
     def view(self, now: float) -> View:
-        """What to draw at `now`; without news the world stands still after `COAST_S`."""
+        """What to draw at `now`; without news the world stands still after `coast_s`."""
         if self.replica is None or self.rules is None:
             return empty_view()
-        now = min(now, self.snapshot_at + COAST_S)
+        now = min(now, self.snapshot_at + self._limits.coast_s)
         tick, own = self._clock.server_tick(now), self._ship.pose(now)
         return compose_view(self.replica, self.rules, tick, self.net_id, own)
 
@@ -352,7 +351,7 @@ class Client:
             self._reader = self.replica = Replica(self._schema, welcome.rules, limits=self._limits)
         else:
             self._reader = Glance(welcome.rules)
-        self._clock = ClockSync(welcome.rules.tick_s)
+        self._clock = ClockSync(welcome.rules.tick_s, self._limits.clock_window_s)
         self._ship.join(welcome.rules)
         self._events.add(events.Joined(welcome))
         early, self._early = self._early, []
@@ -362,7 +361,10 @@ class Client:
     def _take_snapshot(self, message: bytes, now: float) -> None:
         if self._reader is None:
             if len(self._early) >= self._limits.snapshots_early:
-                raise RemoteProtocolError("snapshots without end before the welcome")
+                # They were acked: what is in them must not be dropped. The next stay has it all.
+                text = "the server's welcome is late: more snapshots came than can wait for it"
+                self._end(CloseReason.CHANNEL_OVERFLOW, text, now)
+                return
             self._early.append((message, now))
             return
         applied = self._reader.apply_untrusted(message, now)

@@ -5,8 +5,8 @@ zero nobody knows. The smallest (arrival − T·tick_s) of the last seconds belo
 delivery, and queues only ever add to it. So that minimum is the offset of the server's clock as
 seen through the fastest path. A mean would wander with the load of either machine.
 
-The window has two generations of `WINDOW_S` each. So an old minimum (the server stood still, the
-path got longer) is forgotten after one to two windows, in constant memory. The offset in use moves
+The window has two generations of `clock_window_s` each. So an old minimum (the server stood still,
+the path got longer) is forgotten after one to two windows, in constant memory. The offset in use moves
 towards the minimum at a bounded pace, so time never runs backwards on screen. A difference above
 `STEP_S` is stepped over instead, and the two directions differ:
 
@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import Final
 
-WINDOW_S: Final = 2.0
-"""Length of one generation of samples."""
+from sidereal.client.limits import LIMITS
+
 SLEW: Final = 0.1
 """Seconds of offset corrected per second."""
 STEP_S: Final = 0.5
@@ -31,7 +31,8 @@ STEP_S: Final = 0.5
 class ClockSync:
     """Estimate of the server's current tick."""
 
-    def __init__(self, tick_s: float) -> None:
+    def __init__(self, tick_s: float, window_s: float = LIMITS.clock_window_s) -> None:
+        self._window_s = window_s
         self._tick_s = tick_s
         self._newest_tick = -1
         self._stands_at: int | None = None
@@ -62,7 +63,7 @@ class ClockSync:
             self._offset_at = self._window_began = now
             return
         self._offset_s, self._offset_at = self._offset(now), now
-        if now - self._window_began >= WINDOW_S:
+        if now - self._window_began >= self._window_s:
             self._least_s_before = self._least_s
             self._least_s = sample_s
             self._window_began = now

@@ -6,9 +6,10 @@ agree on is among the `Rules`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from sidereal.protocol.channel.limits import TransportLimits
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX, INPUTS_UNANSWERED_MAX, check_limits
 
 
@@ -25,6 +26,17 @@ class Limits:
         events: kept until the face takes them; of more the oldest are lost.
         entities: in the copy of the world; others are dropped and counted.
         tombstones: remembered, so that nothing late brings back who has left.
+        retry_s: waits before another session is tried, by failures in a row; the last one repeats.
+            Each is shortened or stretched by up to half, so that those who went together come back
+            one by one.
+        steady_s: a session that lasted so long was no failure, however it ended.
+        coast_s: what was last heard is extrapolated for so long.
+        picture_s: a picture without news for so long is stale: nothing is shown any more.
+        whole_within_s: so long after its welcome a new session is not shown while its window is not
+            whole.
+        clock_window_s: length of one generation of the samples by which the clock is judged.
+        look_every_s: the centre of interest is sent no more often.
+        transport: of its session.
     """
 
     ticks_catch_up: int = 5
@@ -35,6 +47,14 @@ class Limits:
     events: int = 1024
     entities: int = 1 << 17
     tombstones: int = 1 << 16
+    retry_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0)
+    steady_s: float = 5.0
+    coast_s: float = 2.0
+    picture_s: float = 30.0
+    whole_within_s: float = 1.0
+    clock_window_s: float = 2.0
+    look_every_s: float = 0.1
+    transport: TransportLimits = field(default_factory=TransportLimits)
 
     def __post_init__(self) -> None:
         """Check them."""
@@ -43,6 +63,10 @@ class Limits:
             problems.append(f"inputs must be {CONTROLS_PER_MESSAGE_MAX} to {INPUTS_UNANSWERED_MAX}")
         if self.predict_ticks > self.inputs:
             problems.append("predict_ticks must be at most inputs")
+        if not self.retry_s or min(self.retry_s) <= 0.0:
+            problems.append("retry_s must be waits above 0")
+        if self.coast_s > self.picture_s:
+            problems.append("coast_s must be at most picture_s")
         check_limits(self, problems)
 
 

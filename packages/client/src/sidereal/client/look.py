@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from sidereal.client.limits import LIMITS
 from sidereal.protocol.message.player import LookAt
-
-LOOK_INTERVAL_S: Final = 0.1
-"""The centre of interest is sent no more often than this."""
 
 
 class Look:
     """The newest wish that has not been sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float = LIMITS.look_every_s) -> None:
+        self._every_s = every_s
         self._wanted: LookAt | None = None
         self._may_send_at = 0.0
 
@@ -30,5 +27,5 @@ class Look:
         if now < self._may_send_at or self._wanted is None:
             return None
         wanted, self._wanted = self._wanted, None
-        self._may_send_at = now + LOOK_INTERVAL_S
+        self._may_send_at = now + self._every_s
         return wanted

@@ -7,8 +7,8 @@ It does no HTTP: the shell takes the wish (`take_token_wish`), asks, and says wh
 one before under its address.
 
 What the face has chosen outlives a session: the buttons held, where an observer looks. So does the
-picture: the last session's replica is shown until the next one's window is whole, for `PICTURE_S`
-at most; the world in it stands still when there was no news for `client.COAST_S`. Counts are those
+picture: the last session's replica is shown until the next one's window is whole, for `picture_s`
+at most; the world in it stands still when there was no news for `coast_s`. Counts are those
 of all sessions.
 """
 
@@ -26,17 +26,13 @@ from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL, Comeback
 from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.leases import LEASE
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.statistics import ClientStatistics, Stage, no_statistics
 from sidereal.client.view import View, empty_view
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
-
-PICTURE_S: Final = 30.0
-"""A picture without news for so long is stale: nothing is shown any more."""
-WHOLE_WITHIN_S: Final = 1.0
-"""How long after its welcome a new session is not shown while its window is not whole."""
 
 _TOTALS: Final = (
     "snapshots",
@@ -85,6 +81,7 @@ class ReturningClient:
         mirror: bool = True,
         predict: bool = True,
         phase: float = 0.0,
+        limits: Limits = LIMITS,
     ) -> None:
         """Want a token at once; the arguments are those of `Client`."""
         self.client: Client | None = None
@@ -92,8 +89,9 @@ class ReturningClient:
         self.absence: Absence | None = None
         self._schema, self._entropy, self._software = schema, entropy, software
         self._mirror, self._predict, self._phase = mirror, predict, phase
-        self._comeback = Comeback(entropy, now)
-        self._events = EventQueue()
+        self._limits = limits
+        self._comeback = Comeback(entropy, now, limits)
+        self._events = EventQueue(limits.events)
         self._now = now
         self._over = self._asking = False
         self._joined_at = math.inf
@@ -140,6 +138,7 @@ class ReturningClient:
             mirror=self._mirror,
             predict=self._predict,
             phase=self._phase,
+            limits=self._limits,
         )
         self.client.hold(self._buttons)
         if self._look is not None:
@@ -256,7 +255,7 @@ class ReturningClient:
         """What to draw at `now`: nothing when all that is known is stale."""
         self._now = max(self._now, now)
         shown = self._shown()
-        if shown is None or now - shown.snapshot_at > PICTURE_S:
+        if shown is None or now - shown.snapshot_at > self._limits.picture_s:
             return empty_view()
         return shown.view(now)
 
@@ -282,7 +281,7 @@ class ReturningClient:
         """The session whose picture is shown: the newest one, as soon as it has one."""
         if self._former is None or self.client is None:
             return self.client
-        if self.client.is_whole or self._now - self._joined_at >= WHOLE_WITHIN_S:
+        if self.client.is_whole or self._now - self._joined_at >= self._limits.whole_within_s:
             self._former = None
             return self.client
         return self._former

@@ -15,8 +15,8 @@ from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.genesis import PRESETS
 from sidereal.replication.http.access import AccessConfig, Observers, is_loopback
 from sidereal.replication.keeping.urls import check_url, without_password
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.networks import read_address_untrusted
-from sidereal.replication.links.playerlink import SESSIONS_SPARE_MAX
 
 EMBEDDED = "embedded"
 _SECRETS: Final = ("shard_key", "supervisor", "status_token")
@@ -98,8 +98,8 @@ class ReplicationConfig:
                 check_url(self.database)
             except ConfigError as error:
                 problems.append(str(error))
-        if not 1 <= self.clients_max <= CLIENT_SLOTS_MAX - SESSIONS_SPARE_MAX:
-            most = CLIENT_SLOTS_MAX - SESSIONS_SPARE_MAX
+        most = CLIENT_SLOTS_MAX - LIMITS.players.sessions_spare
+        if not 1 <= self.clients_max <= most:
             problems.append(f"--clients-max must be 1 to {most}")
         if self.seed < 0:
             problems.append("--seed must not be negative")

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sidereal.replication.genesis import find_room, make_ship
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.spots import nearest_free_spot
 from sidereal.replication.world import UUID, World
-
-LATE_TICKS: Final = 40
-"""A pilot that has waited for its ship for so long is told why."""
 
 
 class ShipRequest(NamedTuple):
@@ -56,11 +54,13 @@ class Fleet:
         saving: WriteBehind,
         entropy: Callable[[int], bytes],
         rng: np.random.Generator,
+        late_ticks: int = LIMITS.keeping.ship_late_ticks,
     ) -> None:
         self._world = world
         self._saving = saving
         self._entropy = entropy
         self._rng = rng
+        self._late_ticks = late_ticks
         self._number = 0
         self._wanted: dict[int, _Wanted] = {}
         self._requests: list[ShipRequest] = []
@@ -117,7 +117,7 @@ class Fleet:
         late = [
             account
             for account, wanted in self._wanted.items()
-            if not wanted.late and tick - wanted.since >= LATE_TICKS
+            if not wanted.late and tick - wanted.since >= self._late_ticks
         ]
         for account in late:
             self._wanted[account].late = True

@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from sidereal.protocol.channel.limits import TransportLimits
 from sidereal.protocol.limits import SNAPSHOT_DATAGRAMS_MAX, check_limits
+from sidereal.protocol.space.sectors import CHANGES_KEPT
+from sidereal.protocol.state.stream import PRUNE_EVERY_TICKS
+from sidereal.replication.keeping.limits import KeepingLimits
+from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,16 @@ class WorldLimits:
         sector_empty_ticks: a sector in which nothing is any more is kept for so long: longer than a
             ship that turns on a border needs to come back.
         sectors_checked_every_ticks: how often it is looked for such sectors.
+        sector_changes: sectors that came or went, remembered for those who follow them; who has
+            missed more looks at everything.
+        prune_every_ticks: how often tombstones are cleared that are too old to be asked for.
     """
 
     departed: int = 1 << 16
     sector_empty_ticks: int = 60
     sectors_checked_every_ticks: int = 20
+    sector_changes: int = CHANGES_KEPT
+    prune_every_ticks: int = PRUNE_EVERY_TICKS
 
     def __post_init__(self) -> None:
         """Check them."""
@@ -133,10 +143,17 @@ class Limits:
     proposals: ProposalLimits = field(default_factory=ProposalLimits)
     ownership: OwnershipLimits = field(default_factory=OwnershipLimits)
     edge: EdgeLimits = field(default_factory=EdgeLimits)
+    players: PlayerLinkLimits = field(default_factory=PlayerLinkLimits)
+    shards: ShardLinkLimits = field(default_factory=ShardLinkLimits)
+    keeping: KeepingLimits = field(default_factory=KeepingLimits)
+    transport: TransportLimits = field(default_factory=TransportLimits)
 
     def __post_init__(self) -> None:
         """Check them."""
-        check_limits(self)
+        problems = []
+        if 2 * self.shards.silence_s > self.proposals.unreported_s:
+            problems.append("proposals.unreported_s must be at least twice shards.silence_s")
+        check_limits(self, problems)
 
 
 LIMITS: Final = Limits()

@@ -42,7 +42,7 @@ from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS, Limits
-from sidereal.replication.links.playerlink import PlayerLink, sessions_max
+from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
@@ -108,23 +108,21 @@ class Replicator:
         limits: Limits = LIMITS,
     ) -> None:
         check_rules(rules)
-        self.schema = schema
-        self.rules = rules
-        self.limits = limits
+        self.schema, self.rules, self.limits = schema, rules, limits
         self.tick = tick
         self.ticks = Ticks(rules.tick_s, limits.ticks_catch_up)
         self.world = World(schema, rules, limits=limits.world)
         leases = LeaseTable(limits.ownership.lease_changes)
-        stream = CellStream(schema, rules)
+        stream = CellStream(schema, rules, limits.world.prune_every_ticks)
         fanout = Fanout(schema, rules, stream, clients_max, limits.edge)
         lease_views = LeaseViews(rules, clients_max, limits=limits.edge)
-        endpoint = partial(ServerEndpoint, entropy=entropy, now=now)
+        endpoint = partial(ServerEndpoint, entropy=entropy, now=now, limits=limits.transport)
         self.clients = PlayerLink(
             endpoint(
                 protocol_id=CLIENT_PROTOCOL_ID,
                 private_key=keys.clients,
                 public_addresses=client_addresses,
-                slots_max=sessions_max(clients_max),
+                slots_max=limits.players.sessions(clients_max),
                 channels=PLAYER_CHANNELS,
                 budget=PLAYER_BUDGET,
             ),
@@ -133,6 +131,7 @@ class Replicator:
             schema,
             rules,
             clients_max,
+            limits.players,
         )
         self.shards = ShardLink(
             endpoint(
@@ -146,7 +145,7 @@ class Replicator:
             schema,
             rules,
             now,
-            limits.ownership,
+            limits,
         )
         self.edge = Edge(self.world, stream, fanout, lease_views, self.clients)
         self.notes = Notes(limits.notes)
@@ -155,7 +154,7 @@ class Replicator:
         self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
         self.ingest = Ingest(self.world, self.shards, self.mesh.inputs, limits.proposals)
         self.saving = WriteBehind(self.world)
-        self.fleet = Fleet(self.world, self.saving, entropy, rng)
+        self.fleet = Fleet(self.world, self.saving, entropy, rng, limits.keeping.ship_late_ticks)
         self._entropy = entropy
 
     # -- before the first tick ----------------------------------------------------------------

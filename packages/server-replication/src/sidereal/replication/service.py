@@ -42,10 +42,6 @@ VERSION: Final = version("sidereal-replication")
 
 TOKEN_EXPIRE_S: Final = 45
 TOKEN_TIMEOUT_S: Final = 10
-RESERVE_S: Final = TOKEN_TIMEOUT_S + 5.0
-"""How long an account is kept for a session that may still come in: its client gives up connecting
-after `TOKEN_TIMEOUT_S`, and has as long as `playerlink.HELLO_WITHIN_S` to say hello."""
-RESERVATIONS_MAX: Final = 65_536
 STATUS_AGE_S_MAX: Final = 0.2
 """A status serves everybody who asks for so long: making one takes 15 ms of the tick's thread.
 Counts do, too."""
@@ -81,9 +77,13 @@ class Service:
         self._watched_at = -math.inf
         self._unanswered = Unanswered()
         self._client_key = client_key
-        self._reservations = Reservations(RESERVE_S, RESERVATIONS_MAX)
+        players = replicator.limits.players
+        # As long as its session may still come in: until its client gives up connecting, and then
+        # until it has said hello.
+        reserve_s = TOKEN_TIMEOUT_S + players.hello_within_s
+        self._reservations = Reservations(reserve_s, players.reservations)
         self._board = Board()
-        self.saver = Saver(replicator, store, self._board.flushes.add)
+        self.saver = Saver(replicator, store, self._board.flushes.add, replicator.limits.keeping)
         self._started_at = trio.current_time()
         self._status: dict[str, Any] = {}
         self.http: HttpServer | None = None

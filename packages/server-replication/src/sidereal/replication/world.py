@@ -106,7 +106,7 @@ class World:
         self.rules = rules
         self._limits = limits
         self.columns = Columns(schema, capacity)
-        self.sectors = SectorTable(rules)
+        self.sectors = SectorTable(rules, limits.sector_changes)
         self._next_net_id = 1
         self._departed: deque[tuple[int, int]] = deque(maxlen=limits.departed)
         self.uuid = np.zeros(capacity, UUID)

@@ -6,9 +6,10 @@ agree on is among the `Rules`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from sidereal.protocol.channel.limits import TransportLimits
 from sidereal.protocol.limits import check_limits
 
 
@@ -25,10 +26,16 @@ class Limits:
         controls_queue: entries of one ship's controls that are held until they are due.
         controls_reserve: entries of those that may wait; what is beyond is jumped over.
         guesses: ticks for which the last buttons are taken for an entry that is missing.
+        replay_ahead: entries ahead of the one that is due with which a queue is filled while its
+            ship is flown through the ticks before it was adopted.
         trim_ticks: entries that have waited all the while for so long are not needed: one is jumped
             over.
         releases: releases of ghosts that are remembered, so that nothing late brings one back.
+        beats: the newest, of which the quickest tells when ticks begin.
+        beats_late: so many in a row, all late, mean that the server's clock slipped, not the
+            network.
         jump_ticks: a tick clock that is off by more than this jumps; by less, it is shifted slowly.
+        transport: of its session.
     """
 
     ticks_catch_up: int = 5
@@ -37,15 +44,23 @@ class Limits:
     controls_queue: int = 32
     controls_reserve: int = 6
     guesses: int = 5
+    replay_ahead: int = 16
     trim_ticks: int = 40
     releases: int = 1 << 16
+    beats: int = 20
+    beats_late: int = 3
     jump_ticks: int = 3
+    transport: TransportLimits = field(default_factory=TransportLimits)
 
     def __post_init__(self) -> None:
         """Check them."""
         problems = []
         if not self.controls_reserve < self.controls_queue:
             problems.append("controls_reserve must be below controls_queue")
+        if self.replay_ahead > self.controls_queue:
+            problems.append("replay_ahead must be at most controls_queue")
+        if self.beats_late > self.beats:
+            problems.append("beats_late must be at most beats")
         check_limits(self, problems)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from sidereal.shard.limits import LIMITS
+from sidereal.shard.limits import LIMITS, Limits
 
 LEAD_S: Final = 0.008
 """How long before the server's tick the proposal for it should be there."""
@@ -27,10 +27,6 @@ SHIFT_SHARE: Final = 0.1
 LEAD_GAIN: Final = 0.1
 """Part of the lead's error that is corrected per beat: jitter averages out."""
 
-_BEATS_KEPT: Final = 20
-_BEATS_LATE: Final = 3
-"""So many beats in a row, all late, mean that the server's clock slipped, not the network."""
-
 
 class TickPhase:
     """The schedule of a shard's ticks, on its own monotonic clock.
@@ -39,21 +35,19 @@ class TickPhase:
         jumps: how often the phase jumped instead of moving.
     """
 
-    def __init__(
-        self, tick_s: float, tick: int, now: float, jump_ticks: int = LIMITS.jump_ticks
-    ) -> None:
+    def __init__(self, tick_s: float, tick: int, now: float, limits: Limits = LIMITS) -> None:
         """Start a schedule.
 
         Args:
             tick_s: length of a tick, s.
             tick: that the server has probably just begun.
             now: monotonic seconds.
-            jump_ticks: an error beyond this makes the schedule jump.
+            limits: what only tuning decides.
         """
         self._tick_s = tick_s
-        self._jump_ticks = jump_ticks
+        self._limits = limits
         self._origin = now - tick * tick_s
-        self._begins: deque[float] = deque([self._origin], maxlen=_BEATS_KEPT)
+        self._begins: deque[float] = deque([self._origin], maxlen=limits.beats)
         self._trim = 0.0
         self.jumps = 0
 
@@ -72,7 +66,7 @@ class TickPhase:
         """
         self._begins.append(now - tick * self._tick_s)
         begin = min(self._begins)
-        latest = list(self._begins)[-_BEATS_LATE:]
+        latest = list(self._begins)[-self._limits.beats_late :]
         if min(latest) > begin + 1.5 * self._tick_s:
             self._begins.clear()
             self._begins.extend(latest)
@@ -83,7 +77,7 @@ class TickPhase:
         self._trim = _clip(trim, self._tick_s / 2)
 
         error = begin - rtt_s - LEAD_S + self._trim - self._origin
-        if abs(error) > self._jump_ticks * self._tick_s:
+        if abs(error) > self._limits.jump_ticks * self._tick_s:
             self._origin += error
             self.jumps += 1
         else:

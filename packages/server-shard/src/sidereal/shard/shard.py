@@ -117,7 +117,9 @@ class ShardCore:
             wall_now=wall_now,
             entropy=entropy,
         )
-        self._endpoint = ClientEndpoint(token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET)
+        self._endpoint = ClientEndpoint(
+            token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET, limits.transport
+        )
         self._hello = ShardHello(schema.hash, name, incarnation, session, pid)
         self._schema = schema
         self._limits = limits
@@ -352,7 +354,7 @@ class ShardCore:
             return
         self.shard = welcome.shard
         self.tick = welcome.tick
-        self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now, self._limits.jump_ticks)
+        self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now, self._limits)
         self._simulation = Simulation(
             self._schema, welcome.rules, self._plugins, self._rng, self._limits
         )

@@ -50,9 +50,6 @@ ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
 REPLAY_TICKS_MAX: Final = INPUTS_UNANSWERED_MAX
 """Ticks that a ship is flown when it is adopted; before that it is taken to have flown straight."""
 
-REPLAY_AHEAD: Final = 16
-"""Entries ahead of the one that is due with which its queue is filled meanwhile."""
-
 MOTION_IN_FLIGHT: Final = ("x", "y", "vx", "vy", "heading", "spin")
 """In the order of `fly_tick`."""
 
@@ -81,6 +78,7 @@ class Simulation:
         self.rows_given = 0
         self.bodies = Bodies(schema, rules)
         self.ghosts = Ghosts(schema, rules, limits.releases)
+        self._limits = limits
         self._schema = schema
         self._rng = rng
         self._space = Space()
@@ -276,7 +274,7 @@ class Simulation:
             flying = slots[begin <= now]
             for slot in flying.tolist():
                 if slot in waiting:
-                    newest = int(columns["input_seq"][slot]) + REPLAY_AHEAD
+                    newest = int(columns["input_seq"][slot]) + self._limits.replay_ahead
                     self._resume(slot, waiting[slot], newest)
             buttons, control_epoch, input_seq = self._controls.replay(flying)
             x, y, vx, vy, heading, spin = (columns[name][flying] for name in MOTION_IN_FLIGHT)

@@ -21,11 +21,11 @@ from typing import Final
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
+from sidereal.protocol.channel.limits import LIMITS, AckLimits
 from sidereal.protocol.channel.sent import SentPacket
 from sidereal.protocol.errors import RemoteProtocolError
 
 _SPAN_MASK: Final = (1 << limits.ACK_SPAN_MAX) - 1
-_AWAITED_MASK: Final = (1 << limits.SENT_PACKETS_MAX) - 1
 _HALF: Final = 1 << 15
 _NOTHING: Final = 1 << 64
 
@@ -110,28 +110,38 @@ class SentPackets:
 
     __slots__ = (
         "_awaited",
+        "_awaited_mask",
         "_entropy",
         "_in_flight",
         "_left_out",
+        "_limits",
         "_lost",
         "_next_left_out",
+        "_reliable_in_flight",
         "newest_acked",
         "next_sequence",
         "reorder",
     )
 
-    def __init__(self, entropy: Callable[[int], bytes] | None = None) -> None:
+    def __init__(
+        self, entropy: Callable[[int], bytes] | None = None, limits: AckLimits = LIMITS.acks
+    ) -> None:
         """Start with number 0.
 
         Args:
             entropy: tells which numbers are left out; None: none are.
+            limits: for how many packets, and for how long, acks are awaited.
         """
         self.next_sequence = 0
         self.newest_acked = -1
-        self.reorder = limits.REORDER_PACKETS_MIN
+        self.reorder = limits.reorder_packets
         """A packet is given up when this many later ones were acked; adapts to the link."""
         self._in_flight: dict[int, SentPacket] = {}
+        self._reliable_in_flight: dict[int, None] = {}
+        # Those of them that carry reliable messages.
         self._lost: dict[int, SentPacket] = {}
+        self._limits = limits
+        self._awaited_mask = (1 << limits.awaited_packets) - 1
         self._awaited = 0
         # bit i: packet `next_sequence - 1 - i` is in one of the two dicts.
         self._entropy = entropy
@@ -144,24 +154,27 @@ class SentPackets:
         """Use up a sequence number for a packet nobody need hear about again.
 
         Returns:
-            Packets to be given up: they have been awaited for `SENT_PACKETS_MAX` packets.
+            Packets to be given up: they have been awaited for `awaited_packets`.
         """
         return self._advance(0)
 
     def add(self, sent: SentPacket) -> list[SentPacket]:
         """Note that the packet with the next sequence number went out; returns as `skip`."""
         self._in_flight[sent.sequence] = sent
+        if sent.segments:
+            self._reliable_in_flight[sent.sequence] = None
         return self._advance(1)
 
     def _advance(self, is_awaited: int) -> list[SentPacket]:
         forgotten = []
         self.next_sequence += 1
         self._awaited = self._awaited << 1 | is_awaited
-        if self._awaited > _AWAITED_MASK:
-            self._awaited &= _AWAITED_MASK
-            oldest = self.next_sequence - 1 - limits.SENT_PACKETS_MAX
+        if self._awaited > self._awaited_mask:
+            self._awaited &= self._awaited_mask
+            oldest = self.next_sequence - 1 - self._limits.awaited_packets
             if self._lost.pop(oldest, None) is None:
                 forgotten.append(self._in_flight.pop(oldest))
+                self._reliable_in_flight.pop(oldest, None)
         if self.next_sequence == self._next_left_out and self._entropy is not None:
             self._left_out = self.next_sequence
             self._next_left_out += 2 + self._entropy(1)[0]
@@ -205,7 +218,10 @@ class SentPackets:
             sent = self._lost.pop(sequence)
             if sent.is_overtaken:
                 late_by = self.newest_acked - sequence + 1
-                self.reorder = max(self.reorder, min(late_by, limits.REORDER_PACKETS_MAX))
+                most = self._limits.reorder_packets_max
+                self.reorder = max(self.reorder, min(late_by, most))
+        elif sent.segments:
+            self._reliable_in_flight.pop(sequence, None)
         return sent
 
     def take_lost(self, now: float, age_s_max: float) -> list[SentPacket]:
@@ -221,7 +237,9 @@ class SentPackets:
         if lost:
             for sent in lost:
                 self._lost[sent.sequence] = self._in_flight.pop(sent.sequence)
-            self._forget_lost(now - age_s_max - limits.ACK_LATE_S_MAX)
+                if sent.segments:
+                    self._reliable_in_flight.pop(sent.sequence, None)
+            self._forget_lost(now - age_s_max - self._limits.late_s)
         return lost
 
     def _forget_lost(self, sent_before: float) -> None:
@@ -244,6 +262,6 @@ class SentPackets:
 
     @property
     def is_spanned(self) -> bool:
-        """Whether one ack could speak of all packets in flight and of one more."""
-        oldest = next(iter(self._in_flight), self.next_sequence)
-        return self.next_sequence - oldest < limits.ACK_SPAN_MAX
+        """Whether one ack could speak of all reliable packets in flight and of one more."""
+        oldest = next(iter(self._reliable_in_flight), self.next_sequence)
+        return self.next_sequence - oldest < self._limits.span_packets

@@ -25,33 +25,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final
 
-from sidereal.protocol import limits
+from sidereal.protocol.channel.limits import LIMITS, CongestionLimits
 from sidereal.protocol.channel.spec import Budget
-
-RELIABLE_SHARE: Final = 0.25
-LOSS_MAX: Final = 0.1
-"""Share of a round's packets that may be lost before the window shrinks."""
-QUEUE_S_MAX: Final = 0.05
-"""How long packets may wait in queues before the window shrinks, on short round trips."""
-QUEUE_SHARE_MAX: Final = 0.5
-"""The same as a share of the round trip; the longer of the two counts."""
-SHRINK_MIN: Final = 0.3
-"""It never shrinks to less than this share at once."""
-LOSSES_MIN: Final = 6
-"""Losses that are never trouble, whatever the share."""
-TRIPS_MIN: Final = 16
-"""Round trips in a row of which one is likely to be fast, if any can be."""
-EVIDENCE_PACKETS: Final = 64
-"""Packets acked or lost until what they tell is forgotten."""
-BASE_S: Final = 10.0
-"""The fastest round trip is forgotten after this time or up to twice as much, trouble after it."""
-PACE: Final = 1.25
-"""The bucket fills that much faster than a window per round trip."""
-RTT_S_ASSUMED: Final = 0.1
-"""Before the first round trip is known."""
-RTT_S_MIN: Final = 0.001
+from sidereal.protocol.limits import PAYLOAD_SIZE_MAX
 
 
 class CongestionWindow:
@@ -67,6 +44,7 @@ class CongestionWindow:
         "_base_s",
         "_base_until",
         "_judged_from",
+        "_limits",
         "_lost_count",
         "_next_base_s",
         "_reliable_in_flight_size",
@@ -79,14 +57,15 @@ class CongestionWindow:
         "size",
     )
 
-    def __init__(self) -> None:
-        self.size = float(limits.WINDOW_SIZE_INITIAL)
+    def __init__(self, limits: CongestionLimits = LIMITS.congestion) -> None:
+        self._limits = limits
+        self.size = float(limits.size_initial)
         self.in_flight_size = 0
         self._reliable_in_flight_size = 0
         self._threshold = math.inf
         # Fastest round trip of the last seconds, of those since that changed, the latest ones.
         self._base_s = self._next_base_s = math.inf
-        self._trips: deque[float] = deque(maxlen=TRIPS_MIN)
+        self._trips: deque[float] = deque(maxlen=limits.trips)
         self._base_until = -math.inf
         self._round_started_at = self._troubled_at = self._judged_from = -math.inf
         self._acked_count = self._lost_count = 0
@@ -97,7 +76,7 @@ class CongestionWindow:
         """Whether more reliable messages may be sent."""
         return (
             self.in_flight_size < self.size
-            or self._reliable_in_flight_size < self.size * RELIABLE_SHARE
+            or self._reliable_in_flight_size < self.size * self._limits.reliable_share
         )
 
     @property
@@ -125,7 +104,7 @@ class CongestionWindow:
         """Take a measured round trip into account, the peer's own wait not included."""
         if now >= self._base_until:
             self._base_s, self._next_base_s = self._next_base_s, math.inf
-            self._base_until = now + BASE_S
+            self._base_until = now + self._limits.base_s
         self._base_s = min(self._base_s, trip_s)
         self._next_base_s = min(self._next_base_s, trip_s)
         if sent_at >= self._judged_from:
@@ -164,36 +143,39 @@ class CongestionWindow:
             self._shrink(factor, now)
         elif self._was_in_use:
             self._grow()
-        elif self._troubled_at + BASE_S < now:
-            self.size = max(self.size, limits.WINDOW_SIZE_INITIAL)
+        elif self._troubled_at + self._limits.base_s < now:
+            self.size = max(self.size, self._limits.size_initial)
             self._threshold = math.inf
-        if factor < 1 or count >= EVIDENCE_PACKETS:
+        if factor < 1 or count >= self._limits.evidence_packets:
             self._acked_count = self._lost_count = 0
 
     @property
     def _loss_factor(self) -> float:
         """What the losses ask the window to shrink by."""
+        limits = self._limits
         loss = self._lost_count / (self._lost_count + self._acked_count)
-        return 1 - loss / 2 if self._lost_count > LOSSES_MIN and loss > LOSS_MAX else 1.0
+        return 1 - loss / 2 if self._lost_count > limits.losses and loss > limits.loss else 1.0
 
     @property
     def _queue_factor(self) -> float:
         """What the waiting in queues asks the window to shrink by: to what fits without."""
-        if len(self._trips) < TRIPS_MIN:
+        limits = self._limits
+        if len(self._trips) < limits.trips:
             return 1.0
         trip_s = min(self._trips)
-        queue_s_max = max(QUEUE_S_MAX, self._base_s * QUEUE_SHARE_MAX)
+        queue_s_max = max(limits.queue_s, self._base_s * limits.queue_share)
         return self._base_s / trip_s if trip_s - self._base_s > queue_s_max else 1.0
 
     def _grow(self) -> None:
         if self.size < self._threshold:
             self.size = min(self.size * 2, self._threshold)
         else:
-            self.size += limits.PAYLOAD_SIZE_MAX
-        self.size = min(self.size, limits.WINDOW_SIZE_MAX)
+            self.size += PAYLOAD_SIZE_MAX
+        self.size = min(self.size, self._limits.size_max)
 
     def _shrink(self, factor: float, now: float) -> None:
-        self.size = max(self.size * max(factor, SHRINK_MIN), limits.WINDOW_SIZE_MIN)
+        limits = self._limits
+        self.size = max(self.size * max(factor, limits.shrink_share), limits.size_min)
         self._threshold = self.size
         self._troubled_at = now
         # What is on its way now tells of the window as it was, and the queue takes as long to
@@ -204,8 +186,9 @@ class CongestionWindow:
     def collapse(self, now: float) -> None:
         """Start again from the least window: nothing came back for two time-outs."""
         self._troubled_at = now
-        self._threshold = max(min(self._threshold, self.size / 2), limits.WINDOW_SIZE_MIN)
-        self.size = float(limits.WINDOW_SIZE_MIN)
+        size_min = self._limits.size_min
+        self._threshold = max(min(self._threshold, self.size / 2), size_min)
+        self.size = float(size_min)
 
 
 class SendBudget:
@@ -215,15 +198,18 @@ class SendBudget:
     other. A bucket may be overdrawn by the packet that empties it.
     """
 
-    __slots__ = ("_at", "_budget", "_depth", "_rate", "reliable", "unreliable")
+    __slots__ = ("_at", "_budget", "_depth", "_limits", "_rate", "reliable", "unreliable")
 
-    def __init__(self, budget: Budget, now: float) -> None:
+    def __init__(
+        self, budget: Budget, now: float, limits: CongestionLimits = LIMITS.congestion
+    ) -> None:
         self._budget = budget
+        self._limits = limits
         self._at = now
         self._rate = budget.rate
         self._depth = 0.0
         self.reliable = self.unreliable = math.inf
-        self.adapt(limits.WINDOW_SIZE_INITIAL, 0.0)
+        self.adapt(limits.size_initial, 0.0)
 
     @property
     def rate(self) -> float:
@@ -237,28 +223,30 @@ class SendBudget:
             window_size: bytes.
             rtt_s: smoothed round trip; 0 if unknown.
         """
-        budget = self._budget
-        rate = PACE * window_size / max(rtt_s or RTT_S_ASSUMED, RTT_S_MIN)
+        budget, limits = self._budget, self._limits
+        rate = limits.pace * window_size / max(rtt_s or limits.rtt_assumed_s, limits.rtt_min_s)
         self._rate = min(max(rate, budget.rate_min), budget.rate)
-        self._depth = min(budget.burst, max(window_size, budget.rate_min * RTT_S_ASSUMED))
-        self.reliable = min(self.reliable, self._depth * RELIABLE_SHARE)
-        self.unreliable = min(self.unreliable, self._depth * (1 - RELIABLE_SHARE))
+        depth = min(budget.burst, max(window_size, budget.rate_min * limits.rtt_assumed_s))
+        self._depth = depth
+        self.reliable = min(self.reliable, depth * limits.reliable_share)
+        self.unreliable = min(self.unreliable, depth * (1 - limits.reliable_share))
 
     def starve(self) -> None:
         """Allow next to nothing, until the next `adapt`: who acks nothing may not be there."""
-        self._rate = limits.SILENT_RATE
-        self._depth = float(limits.PAYLOAD_SIZE_MAX)
-        self.reliable = min(self.reliable, self._depth * RELIABLE_SHARE)
-        self.unreliable = min(self.unreliable, self._depth * (1 - RELIABLE_SHARE))
+        self._rate = self._limits.silent_rate
+        self._depth = depth = float(PAYLOAD_SIZE_MAX)
+        self.reliable = min(self.reliable, depth * self._limits.reliable_share)
+        self.unreliable = min(self.unreliable, depth * (1 - self._limits.reliable_share))
 
     def refill(self, now: float) -> None:
         """Add what the time since the last call is worth."""
+        share = self._limits.reliable_share
         gained = max(0.0, now - self._at) * self._rate
         self._at = max(now, self._at)
-        reliable_max = self._depth * RELIABLE_SHARE
+        reliable_max = self._depth * share
         unreliable_max = self._depth - reliable_max
-        reliable = self.reliable + gained * RELIABLE_SHARE
-        unreliable = self.unreliable + gained * (1 - RELIABLE_SHARE)
+        reliable = self.reliable + gained * share
+        unreliable = self.unreliable + gained * (1 - share)
         spare = max(0.0, reliable - reliable_max) + max(0.0, unreliable - unreliable_max)
         self.reliable = min(reliable + spare, reliable_max)
         self.unreliable = min(unreliable + spare, unreliable_max)
@@ -266,14 +254,14 @@ class SendBudget:
     @property
     def unreliable_ready_at(self) -> float:
         """When unreliable messages may be sent (in the past, if they may)."""
-        return self._ready_at(self.unreliable, 1 - RELIABLE_SHARE)
+        return self._ready_at(self.unreliable, 1 - self._limits.reliable_share)
 
     @property
     def reliable_ready_at(self) -> float:
         """When reliable messages may be sent (in the past, if they may)."""
-        return self._ready_at(self.reliable, RELIABLE_SHARE)
+        return self._ready_at(self.reliable, self._limits.reliable_share)
 
     def _ready_at(self, tokens: float, share: float) -> float:
         if tokens > 0:
             return -math.inf
-        return self._at + max(limits.PACE_S_MIN, -tokens / (self._rate * share))
+        return self._at + max(self._limits.pace_s, -tokens / (self._rate * share))

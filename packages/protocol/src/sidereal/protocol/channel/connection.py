@@ -20,26 +20,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets
 from sidereal.protocol.channel.congestion import CongestionWindow, SendBudget
+from sidereal.protocol.channel.ends import make_receiver, make_sender
+from sidereal.protocol.channel.limits import LIMITS, TransportLimits
 from sidereal.protocol.channel.packet import Packet, decode_packet_untrusted
 from sidereal.protocol.channel.redundancy import RedundantCopies
-from sidereal.protocol.channel.reliable import Receiver, ReliableReceiver, ReliableSender
+from sidereal.protocol.channel.reliable import ReliableSender
 from sidereal.protocol.channel.roundtrip import RoundTrip
 from sidereal.protocol.channel.sent import SentPacket
-from sidereal.protocol.channel.spec import Budget, ChannelSpec, Delivery, check_channels
+from sidereal.protocol.channel.spec import Budget, ChannelSpec, check_channels
 from sidereal.protocol.channel.statistics import ConnectionStatistics
-from sidereal.protocol.channel.unreliable import (
-    SequencedReceiver,
-    UnreliableReceiver,
-    UnreliableSender,
-)
+from sidereal.protocol.channel.unreliable import UnreliableSender
 from sidereal.protocol.errors import CloseReason, LocalProtocolError, RemoteProtocolError
+from sidereal.protocol.limits import PAYLOAD_SIZE_MAX
 
-_LOSS_WEIGHT: Final = 1 / 64
-_ROOM: Final = limits.PAYLOAD_SIZE_MAX - wire.HEADER_SIZE
+_ROOM: Final = PAYLOAD_SIZE_MAX - wire.HEADER_SIZE
 
 
 class Connection:
@@ -56,6 +53,7 @@ class Connection:
         now: float,
         budget: Budget | None = None,
         entropy: Callable[[int], bytes] | None = None,
+        limits: TransportLimits = LIMITS,
     ) -> None:
         """Make a connection of channels that the peer lists in the same order; see `SentPackets`.
 
@@ -65,20 +63,22 @@ class Connection:
         specs = tuple(channels)
         check_channels(specs)
         self.close_reason: CloseReason | None = None
+        self._limits = limits
+        self._ack_limits = limits.acks
         self._message_sizes_max = [spec.message_size_max for spec in specs]
         self._is_reliable = [spec.delivery.is_reliable for spec in specs]
-        self._senders = [_make_sender(number, spec) for number, spec in enumerate(specs)]
+        self._senders = [make_sender(number, spec, limits) for number, spec in enumerate(specs)]
         by_priority = sorted(range(len(specs)), key=lambda number: -specs[number].priority)
         self._fill_order = [self._senders[number] for number in by_priority]
         self._unreliable_senders = [s for s in self._senders if isinstance(s, UnreliableSender)]
-        self._receivers = [_make_receiver(spec) for spec in specs]
+        self._receivers = [make_receiver(spec) for spec in specs]
         self._received = ReceivedPackets()
-        self._sent = SentPackets(entropy)
-        self._round_trip = RoundTrip()
-        self._window = CongestionWindow()
-        self._copies = RedundantCopies()
+        self._sent = SentPackets(entropy, limits.acks)
+        self._round_trip = RoundTrip(limits.timeouts)
+        self._window = CongestionWindow(limits.congestion)
+        self._copies = RedundantCopies(limits.copies)
         self._unasked = 0
-        self._budget = SendBudget(budget or Budget(), now)
+        self._budget = SendBudget(budget or Budget(), now, limits.congestion)
         self._acked_tags: list[int] = []
         self._last_ack = (-1, 0)
         self._loss = self._silent_since = 0.0
@@ -131,7 +131,7 @@ class Connection:
             return []
         payloads: list[bytes] = []
         words = received.ack_words
-        if words > limits.ACK_WORDS_PACKED_MAX:
+        if words > self._ack_limits.words:
             payloads.append(self._encode_ack_only(received.encode_ack(now, words), now))
             words = 1
         ack = received.encode_ack(now, words)
@@ -186,7 +186,7 @@ class Connection:
         return wire.encode_header(sent.sequence, sent.ack_wanted, ack)
 
     def _wants_ack(self, sent: SentPacket) -> bool:
-        asks = bool(sent.tags or sent.segments or self._unasked >= limits.UNASKED_PACKETS_MAX)
+        asks = bool(sent.tags or sent.segments or self._unasked >= self._ack_limits.unasked_packets)
         self._unasked = 0 if asks else self._unasked + 1
         return asks
 
@@ -270,14 +270,14 @@ class Connection:
                     segment.sender.segment_acked(segment)
         self._packets_acked += len(acked)
         if count:
-            self._loss *= (1 - _LOSS_WEIGHT) ** count
+            self._loss *= (1 - self._limits.loss_weight) ** count
             self._window.settled(size, reliable_size)
             self._window.acked(count, newest_at, now)
 
     def _packet_late(self, sent: SentPacket, now: float) -> None:
         """Learn from a packet that was missed, but acked after all."""
         self._packets_late += 1
-        self._loss = max(0.0, self._loss - _LOSS_WEIGHT)
+        self._loss = max(0.0, self._loss - self._limits.loss_weight)
         self._round_trip.add_late(now - sent.sent_at)
         self._window.late(sent.sent_at)
 
@@ -302,15 +302,15 @@ class Connection:
             else:
                 self._silent_since = now
             self._budget.adapt(self._window.size, self._round_trip.rtt_s)
-            if self._silent_since + limits.SILENT_S_MAX <= now:
+            if self._silent_since + self._limits.congestion.silent_s <= now:
                 self._budget.starve()
-                self._unasked = limits.UNASKED_PACKETS_MAX
+                self._unasked = self._ack_limits.unasked_packets
 
     def _packet_lost(self, sent: SentPacket) -> None:
         self._window.settled(sent.size, sent.reliable_size)
         if sent.is_missed:
             self._packets_lost += 1
-            self._loss += (1 - self._loss) * _LOSS_WEIGHT
+            self._loss += (1 - self._loss) * self._limits.loss_weight
             self._window.lost(sent.sent_at)
         for segment in sent.segments:
             segment.carriers -= 1
@@ -343,7 +343,7 @@ class Connection:
     def ack_due_at(self) -> float | None:
         """When an ack should leave at the latest; None if none is owed."""
         owed_since = self._received.owed_since
-        return None if owed_since is None else owed_since + limits.ACK_DELAY_S_MAX
+        return None if owed_since is None else owed_since + self._ack_limits.delay_s
 
     def _has_waiting(self, is_reliable: bool) -> bool:
         return any(
@@ -384,17 +384,3 @@ class Connection:
             in_flight_size=self._window.in_flight_size,
             send_rate=self._budget.rate,
         )
-
-
-def _make_sender(number: int, spec: ChannelSpec) -> UnreliableSender | ReliableSender:
-    if spec.delivery.is_reliable:
-        return ReliableSender(number, spec)
-    return UnreliableSender(number, spec)
-
-
-def _make_receiver(spec: ChannelSpec) -> Receiver:
-    if spec.delivery.is_reliable:
-        return ReliableReceiver(spec)
-    if spec.delivery is Delivery.UNRELIABLE_SEQUENCED:
-        return SequencedReceiver()
-    return UnreliableReceiver()

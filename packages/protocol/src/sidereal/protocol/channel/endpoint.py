@@ -24,6 +24,7 @@ from sidereal.protocol.channel.events import (
     PeerOpened,
     Received,
 )
+from sidereal.protocol.channel.limits import LIMITS, TransportLimits
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.channel.statistics import (
@@ -53,6 +54,7 @@ class ServerEndpoint:
         entropy: Callable[[int], bytes],
         now: float,
         budget: Budget | None = None,
+        limits: TransportLimits = LIMITS,
     ) -> None:
         """Start with no peers.
 
@@ -65,6 +67,7 @@ class ServerEndpoint:
             entropy: source of keys and first sequence numbers, and of those left out.
             now: monotonic seconds.
             budget: what may be sent to one peer.
+            limits: what only tuning decides.
 
         Raises:
             LocalProtocolError: an argument is out of its range.
@@ -76,9 +79,10 @@ class ServerEndpoint:
             slots_max=slots_max,
             entropy=entropy,
             now=now,
+            limits=limits.sessions,
         )
         self._channels = tuple(channels)
-        self._budget = budget
+        self._budget, self._limits = budget, limits
         self._entropy = entropy
         self._peers: dict[int, Peer] = {}
         self._peer_by_slot: list[Peer | None] = [None] * slots_max
@@ -129,7 +133,13 @@ class ServerEndpoint:
             else:
                 self._peer_count += 1
                 peer = Peer(
-                    self._peer_count, event.slot, self._channels, now, self._budget, self._entropy
+                    self._peer_count,
+                    event.slot,
+                    self._channels,
+                    now,
+                    self._budget,
+                    self._entropy,
+                    self._limits,
                 )
                 self._peers[peer.number] = self._peer_by_slot[event.slot] = peer
                 self._events.append(
@@ -241,6 +251,7 @@ class ClientEndpoint:
         entropy: Callable[[int], bytes],
         now: float,
         budget: Budget | None = None,
+        limits: TransportLimits = LIMITS,
     ) -> None:
         """Start to connect; a token that is no good ends the attempt at once, by an event.
 
@@ -250,9 +261,12 @@ class ClientEndpoint:
             entropy: source of the first sequence number, and of those left out.
             now: monotonic seconds; the token's lifetime counts from here.
             budget: what may be sent.
+            limits: what only tuning decides.
         """
-        self._session = SessionClient(connect_token, entropy=entropy, now=now)
-        self._peer = Peer(SERVER_PEER, 0, channels, now, budget, entropy)
+        self._session = SessionClient(
+            connect_token, entropy=entropy, now=now, limits=limits.sessions
+        )
+        self._peer = Peer(SERVER_PEER, 0, channels, now, budget, entropy, limits)
         self._events: deque[Opened | Received | Acked | Closed] = deque()
         self._close_reason: CloseReason | None = None
         self._drain = 0

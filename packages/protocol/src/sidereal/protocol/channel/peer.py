@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable, Sequence, Sized
 from typing import Protocol
 
-from sidereal.protocol import limits
 from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.events import Acked, Received
+from sidereal.protocol.channel.limits import LIMITS, TransportLimits
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.errors import CloseReason, WireError
+from sidereal.protocol.limits import MESSAGE_OVERHEAD_SIZE
 
 
 class Events(Sized, Protocol):
@@ -31,6 +32,7 @@ class Peer:
 
     __slots__ = (
         "_drain",
+        "_malformed_max",
         "_waiting_size",
         "_waiting_size_max",
         "connection",
@@ -48,11 +50,13 @@ class Peer:
         now: float,
         budget: Budget | None,
         entropy: Callable[[int], bytes],
+        limits: TransportLimits = LIMITS,
     ) -> None:
         self.number = number
         self.slot = slot
-        self.connection = Connection(channels, now, budget, entropy)
+        self.connection = Connection(channels, now, budget, entropy, limits)
         self.payloads_malformed = 0
+        self._malformed_max = limits.malformed_payloads
         self.timer_at = math.inf
         self._drain = 0
         self._waiting_size = 0
@@ -83,7 +87,7 @@ class Peer:
             deliveries = connection.receive_payload(payload, now)
         except WireError:
             self.payloads_malformed += 1
-            if self.payloads_malformed > limits.MALFORMED_PAYLOADS_MAX:
+            if self.payloads_malformed > self._malformed_max:
                 connection.close_reason = connection.close_reason or CloseReason.PROTOCOL_VIOLATION
             return False
         count = len(events)
@@ -94,5 +98,5 @@ class Peer:
             for message in messages:
                 events.append(Received(self.number, channel, message))
         count = len(events) - count
-        self._waiting_size += len(payload) + count * limits.MESSAGE_OVERHEAD_SIZE
+        self._waiting_size += len(payload) + count * MESSAGE_OVERHEAD_SIZE
         return True

@@ -15,22 +15,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final
 
-from sidereal.protocol import limits
+from sidereal.protocol.channel.limits import LIMITS, CopyLimits
 from sidereal.protocol.channel.sent import Segment, SentPacket
 
-ALL_LOST_MAX: Final = 1e-3
-"""Share of segments that may be lost with all their copies; it decides how many there are."""
 
-
-def copies_for(loss: float) -> int:
+def copies_for(loss: float, limits: CopyLimits = LIMITS.copies) -> int:
     """Tell how many copies of a segment to send, by the share of packets that are lost."""
-    if loss <= ALL_LOST_MAX:
+    if loss <= limits.all_lost:
         return 0
     if loss >= 1:
-        return limits.COPIES_MAX
-    return min(math.ceil(math.log(ALL_LOST_MAX) / math.log(loss)) - 1, limits.COPIES_MAX)
+        return limits.copies
+    return min(math.ceil(math.log(limits.all_lost) / math.log(loss)) - 1, limits.copies)
 
 
 class RedundantCopies:
@@ -40,11 +36,12 @@ class RedundantCopies:
         sent: copies sent.
     """
 
-    __slots__ = ("_waiting", "sent")
+    __slots__ = ("_limits", "_waiting", "sent")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: CopyLimits = LIMITS.copies) -> None:
+        self._limits = limits
         self.sent = 0
-        self._waiting: deque[tuple[Segment, int]] = deque(maxlen=limits.COPIED_SEGMENTS_MAX)
+        self._waiting: deque[tuple[Segment, int]] = deque(maxlen=limits.segments)
 
     def fill(self, chunks: list[bytes], sent: SentPacket, room: int, loss: float) -> int:
         """Add to a packet that is otherwise complete what fits of the copies waiting.
@@ -58,11 +55,11 @@ class RedundantCopies:
         Returns:
             The room that is left.
         """
-        if loss <= ALL_LOST_MAX and not self._waiting:
+        if loss <= self._limits.all_lost and not self._waiting:
             return room
         own = sent.segments.copy()
         room = self._fill(chunks, sent, room)
-        self._admit(own, copies_for(loss))
+        self._admit(own, copies_for(loss, self._limits))
         return room
 
     def _fill(self, chunks: list[bytes], sent: SentPacket, room: int) -> int:
@@ -82,7 +79,8 @@ class RedundantCopies:
     def _admit(self, segments: list[Segment], copies: int) -> None:
         if not copies:
             return
+        size_max = self._limits.segment_size
         known = {id(segment) for segment, _ in self._waiting}
         for segment in segments:
-            if len(segment.chunk) <= limits.COPY_SIZE_MAX and id(segment) not in known:
+            if len(segment.chunk) <= size_max and id(segment) not in known:
                 self._waiting.append((segment, copies))

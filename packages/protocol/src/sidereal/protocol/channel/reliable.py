@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.acks import restore
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.packet import Part
 from sidereal.protocol.channel.sent import Segment, SentPacket
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
@@ -53,19 +54,23 @@ class ReliableSender:
         "_next_id",
         "_queue",
         "_unacked",
+        "_window",
         "dropped",
         "is_reliable",
         "memory_size",
         "resends",
     )
 
-    def __init__(self, channel: int, spec: ChannelSpec) -> None:
+    def __init__(
+        self, channel: int, spec: ChannelSpec, window: int = LIMITS.reliable_window
+    ) -> None:
         self.is_reliable = True
         self.memory_size = 0
         self.dropped = 0
         self.resends = 0
         self._channel = channel
         self._memory_max = spec.memory_max
+        self._window = window
         self._queue: deque[bytes] = deque()
         # Messages not yet cut; the first has id `_next_id` and lacks its first `_cut_count`
         # fragments.
@@ -96,7 +101,7 @@ class ReliableSender:
     def _window_room(self) -> int:
         """How many more messages may be under way."""
         oldest = self._unacked[0].first_id if self._unacked else self._next_id
-        return oldest + limits.RELIABLE_WINDOW_MAX - self._next_id
+        return oldest + self._window - self._next_id
 
     def fill(self, chunks: list[bytes], sent: SentPacket, room: int) -> int:
         """Move segments into a packet while they fit, lost ones first.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sidereal.protocol import limits
-
-_BACKOFF_MAX = 6
+from sidereal.protocol.channel.limits import LIMITS, TimeoutLimits
 
 
 class RoundTrip:
@@ -23,6 +21,7 @@ class RoundTrip:
     __slots__ = (
         "_backoff",
         "_deviation_s",
+        "_limits",
         "_patience_s",
         "_smoothed_s",
         "jitter_s",
@@ -30,7 +29,8 @@ class RoundTrip:
         "rtt_s_min",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, limits: TimeoutLimits = LIMITS.timeouts) -> None:
+        self._limits = limits
         self.rtt_s = 0.0
         self.rtt_s_min = math.inf
         self.jitter_s = 0.0
@@ -63,15 +63,16 @@ class RoundTrip:
 
     def back_off(self) -> int:
         """Double the time-out: nothing came back within it; returns how often in a row."""
-        self._backoff = min(self._backoff + 1, _BACKOFF_MAX)
+        self._backoff = min(self._backoff + 1, self._limits.doublings)
         return self._backoff
 
     @property
     def rto_s(self) -> float:
         """After how long an unacked packet is taken for lost."""
+        limits = self._limits
         if self.rtt_s_min == math.inf:
-            base_s = limits.RTO_S_INITIAL
+            base_s = limits.initial_s
         else:
             base_s = self._smoothed_s + 4 * self._deviation_s + self._patience_s
-            base_s = max(limits.RTO_S_MIN, base_s)
-        return min(limits.RTO_S_MAX, base_s * (1 << self._backoff))
+            base_s = max(limits.min_s, base_s)
+        return min(limits.max_s, base_s * (1 << self._backoff))

@@ -6,6 +6,7 @@ from collections import deque
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel import packet as wire
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.packet import Part
 from sidereal.protocol.channel.sent import SentPacket
 from sidereal.protocol.channel.spec import ChannelSpec
@@ -23,18 +24,22 @@ class UnreliableSender:
         "_memory_max",
         "_pushed",
         "_queue",
+        "_wait_s",
         "dropped",
         "is_reliable",
         "memory_size",
     )
 
-    def __init__(self, channel: int, spec: ChannelSpec) -> None:
+    def __init__(
+        self, channel: int, spec: ChannelSpec, wait_s: float = LIMITS.unreliable_wait_s
+    ) -> None:
         self.is_reliable = False
         self.memory_size = 0
         self.dropped = 0
         self._channel = channel
         self._memory_max = spec.memory_max
         self._queue: deque[tuple[bytes, int | None]] = deque()
+        self._wait_s = wait_s
         self._pushed = 0
         self._marks: deque[tuple[float, int]] = deque()
         # When messages were first left over, and how many had been pushed by then.
@@ -58,7 +63,7 @@ class UnreliableSender:
         if not self._queue:
             marks.clear()
             return
-        while marks and marks[0][0] + limits.UNRELIABLE_WAIT_S_MAX <= now:
+        while marks and marks[0][0] + self._wait_s <= now:
             _, pushed = marks.popleft()
             while self._queue and self._pushed - len(self._queue) < pushed:
                 self._drop_oldest()

@@ -7,5 +7,6 @@
 * `client`, `server`: the two ends; datagrams in, events and datagrams out;
 * `peer`, `history`, `timers`: what a server knows of an address, of used tokens, of deadlines;
 * `listing`: whether a token is for this server;
-* `statistics`: what the two ends report.
+* `statistics`: what the two ends report;
+* `limits`: the numbers that only tuning decides.
 """

@@ -26,10 +26,10 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from sidereal.protocol import limits
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
+from sidereal.protocol.session.limits import LIMITS, SessionLimits
 from sidereal.protocol.session.packet import Drop, PacketError
 from sidereal.protocol.session.replay import ReplayWindow
 from sidereal.protocol.session.states import (
@@ -40,9 +40,6 @@ from sidereal.protocol.session.states import (
 )
 from sidereal.protocol.session.statistics import SessionClientStatistics
 from sidereal.protocol.session.token import ConnectToken, Entropy, read_connect_token_untrusted
-
-SEND_INTERVAL_S: Final = 0.1
-"""Between two requests, two responses, or two keep-alives when nothing else is sent."""
 
 _SIGNALS: Final = {
     packet.DENIED: ClientSignal.DENIED,
@@ -76,17 +73,26 @@ class SessionClient:
     server_address: Address | None
     """Server connected to, or being tried; None if the token was no good."""
 
-    def __init__(self, connect_token: bytes, *, entropy: Entropy, now: float) -> None:
+    def __init__(
+        self,
+        connect_token: bytes,
+        *,
+        entropy: Entropy,
+        now: float,
+        limits: SessionLimits = LIMITS,
+    ) -> None:
         """Start to connect, or end at once if the token is no good.
 
         Args:
             connect_token: 2048 bytes, as issued.
             entropy: source of the first sequence number.
             now: monotonic seconds; the token's lifetime counts from here.
+            limits: what only tuning decides.
         """
         self.state = ClientState.DISCONNECTED
         self.close_reason = None
         self.server_address = None
+        self._limits = limits
         self._timeout_s = math.inf
         self._token: ConnectToken | None = None
         self._server_index = 0
@@ -198,7 +204,7 @@ class SessionClient:
             # Requests are not encrypted, but count like all packets.
             self._sequence += 1
             self._queue([packet.encode_request(self._token)])
-            self._send_at = now + SEND_INTERVAL_S
+            self._send_at = now + self._limits.keep_alive_s
         elif self.state is ClientState.SENDING_CONNECTION_RESPONSE:
             self._send(packet.RESPONSE, (self._response_body,), now)
         else:
@@ -243,7 +249,7 @@ class SessionClient:
     def close(self, now: float) -> None:
         """End, and tell the server ten times; nothing happens if it has already ended."""
         if self.state > ClientState.DISCONNECTED:
-            self._send(packet.DISCONNECT, (b"",) * limits.DISCONNECTS_PER_CLOSE, now)
+            self._send(packet.DISCONNECT, (b"",) * self._limits.disconnects, now)
             self._apply(ClientSignal.CLOSE, now)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
@@ -266,14 +272,14 @@ class SessionClient:
     def _send(self, packet_type: int, bodies: Sequence[bytes], now: float) -> None:
         sequence = self._sequence
         self._sequence = sequence + len(bodies)
-        self._send_at = now + SEND_INTERVAL_S
+        self._send_at = now + self._limits.keep_alive_s
         self._queue(
             packet.encode_packets(packet_type, sequence, bodies, self._send_aead, self._associated)
         )
 
     def _queue(self, datagrams: list[bytes]) -> None:
         assert self.server_address is not None
-        room = limits.DATAGRAMS_QUEUED_MAX - len(self._datagrams)
+        room = self._limits.datagrams - len(self._datagrams)
         if len(datagrams) > room:
             self._dropped[Drop.DATAGRAMS_FULL] += len(datagrams) - room
             datagrams = datagrams[:room]

@@ -26,16 +26,16 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from sidereal.protocol import limits
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.session import packet
 from sidereal.protocol.session.history import TokenHistory
+from sidereal.protocol.session.limits import LIMITS, SessionLimits
 from sidereal.protocol.session.listing import Listing
 from sidereal.protocol.session.packet import Drop, PacketError, Request
 from sidereal.protocol.session.peer import NO_SLOT, Peer
@@ -43,9 +43,6 @@ from sidereal.protocol.session.replay import ReplayWindow
 from sidereal.protocol.session.statistics import SessionServerStatistics
 from sidereal.protocol.session.timers import TimerHeap
 from sidereal.protocol.session.token import KEY_SIZE, Entropy
-
-KEEP_ALIVE_S: Final = 0.1
-"""A session that sent nothing for so long sends a keep-alive."""
 
 
 class SessionOpened(msgspec.Struct, frozen=True, gc=False):
@@ -84,6 +81,7 @@ class SessionServer:
         slots_max: int,
         entropy: Entropy,
         now: float,
+        limits: SessionLimits = LIMITS,
     ) -> None:
         """Start with all slots free.
 
@@ -91,21 +89,23 @@ class SessionServer:
             protocol_id: unsigned 64 bits.
             private_key: 32 bytes shared with whoever issues connect tokens.
             public_addresses: what tokens call this server, see `Listing`.
-            slots_max: sessions at a time, 1 to 4096.
+            slots_max: sessions at a time, 1 to 4096, and all of them can be closed at once.
             entropy: source of the challenge key and the first sequence numbers.
             now: monotonic seconds.
+            limits: what only tuning decides.
 
         Raises:
             LocalProtocolError: an argument is out of its range.
         """
         if len(private_key) != KEY_SIZE:
             raise LocalProtocolError(f"the private key has {KEY_SIZE} bytes")
-        if not 1 <= slots_max <= limits.CLIENT_SLOTS_MAX:
-            raise LocalProtocolError(f"slots_max must be 1 to {limits.CLIENT_SLOTS_MAX}")
+        slots_most = min(CLIENT_SLOTS_MAX, limits.datagrams // limits.disconnects)
+        if not 1 <= slots_max <= slots_most:
+            raise LocalProtocolError(f"slots_max must be 1 to {slots_most}")
         self._protocol_id = protocol_id
         self._private_key = private_key
         self._listing = Listing(public_addresses)
-        self._slots_max = slots_max
+        self._slots_max, self._limits = slots_max, limits
         self._entropy = entropy
         self._associated = packet.associated_data(protocol_id)
         self._challenge_aead = ChaCha20Poly1305(entropy(KEY_SIZE))
@@ -119,7 +119,7 @@ class SessionServer:
         self._slots: list[Peer | None] = [None] * slots_max
         self._slots_free = list(range(slots_max))
         self._peer_by_client: dict[int, Peer] = {}
-        self._history = TokenHistory(slots_max * limits.TOKENS_REMEMBERED_PER_SLOT_MAX)
+        self._history = TokenHistory(slots_max * limits.tokens_per_slot)
         self._timers: TimerHeap[Peer] = TimerHeap()
         self._events: deque[SessionOpened | SessionClosed] = deque()
         self._datagrams: list[tuple[bytes, Address]] = []
@@ -207,7 +207,7 @@ class SessionServer:
             peer = None
         if peer is None:
             handshake_count = len(self._peers) - len(self._peer_by_client)
-            if handshake_count >= self._slots_max * limits.MAPPINGS_PER_SLOT_MAX:
+            if handshake_count >= self._slots_max * self._limits.handshakes_per_slot:
                 raise PacketError(Drop.MAPPINGS_FULL)
             peer = Peer(request, address, self._challenge_sequence)
             self._peers[address] = peer
@@ -248,7 +248,7 @@ class SessionServer:
         self._opened += 1
         self._events.append(SessionOpened(slot, peer.client_id, peer.user_data, peer.address))
         self._send_keep_alive(peer, now)
-        self._timers.arm(peer, min(now + KEEP_ALIVE_S, peer.silent_at))
+        self._timers.arm(peer, min(now + self._limits.keep_alive_s, peer.silent_at))
 
     def _end_session(self, peer: Peer, reason: CloseReason) -> None:
         self._slots[peer.slot] = None
@@ -269,6 +269,7 @@ class SessionServer:
 
     def handle_timer(self, now: float, wall_now: float) -> None:
         """Do what is due: keep-alives, time-outs, handshakes that came to nothing."""
+        keep_alive_s = self._limits.keep_alive_s
         while (peer := self._timers.pop_due(now)) is not None:
             if peer.slot == NO_SLOT:
                 if peer.expires_at <= now:
@@ -279,9 +280,9 @@ class SessionServer:
             if peer.silent_at <= now:
                 self._end_session(peer, CloseReason.TIMED_OUT)
                 continue
-            if peer.sent_at + KEEP_ALIVE_S <= now:
+            if peer.sent_at + keep_alive_s <= now:
                 self._send_keep_alive(peer, now)
-            self._timers.arm(peer, min(peer.sent_at + KEEP_ALIVE_S, peer.silent_at))
+            self._timers.arm(peer, min(peer.sent_at + keep_alive_s, peer.silent_at))
 
     # -- events and datagrams out ---------------------------------------------------------------
 
@@ -321,7 +322,7 @@ class SessionServer:
         peer = self._slots[slot]
         if peer is None:
             return
-        self._send(peer, packet.DISCONNECT, (b"",) * limits.DISCONNECTS_PER_CLOSE, now)
+        self._send(peer, packet.DISCONNECT, (b"",) * self._limits.disconnects, now)
         self._end_session(peer, CloseReason.CLOSED_LOCALLY)
 
     def close(self, now: float) -> None:
@@ -390,7 +391,7 @@ class SessionServer:
         )
 
     def _queue(self, datagrams: list[bytes], address: Address) -> None:
-        room = limits.DATAGRAMS_QUEUED_MAX - len(self._datagrams)
+        room = self._limits.datagrams - len(self._datagrams)
         if len(datagrams) > room:
             self._dropped[Drop.DATAGRAMS_FULL] += len(datagrams) - room
             datagrams = datagrams[:room]

@@ -23,7 +23,8 @@ from sidereal.protocol.space.cells import window_cells
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN, absolute_cell_of
 
 CHANGES_KEPT: Final = 256
-"""Changes of the table that can be asked for; who asks for older ones has to look at everything."""
+"""Changes of the table that can be asked for, by default; who asks for older ones has to look at
+everything."""
 
 
 def pack_sector(sector_x: ArrayLike, sector_y: ArrayLike) -> NDArray[np.int64]:
@@ -61,12 +62,12 @@ class SectorTable:
         version: counts the times that sectors came or went.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, changes_max: int = CHANGES_KEPT) -> None:
         self.rules = rules
         self.cells_per_sector = rules.cells_per_side**2
         self.slot_count = 0
         self.version = 0
-        self._changed: deque[NDArray[np.int64]] = deque(maxlen=CHANGES_KEPT)
+        self._changed: deque[NDArray[np.int64]] = deque(maxlen=changes_max)
         self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._slots: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._free: list[int] = []

@@ -101,8 +101,8 @@ TOMBSTONE: Final = np.dtype([("id", "<u4"), ("tick", "<u2"), ("flags", "u1")])
 MOVED: Final = 1
 """Flag of a tombstone: it left for another cell; without it, it left the world."""
 
-_PRUNE_TICKS: Final = 16
-"""Ticks between two clearings of tombstones too old to be asked for."""
+PRUNE_EVERY_TICKS: Final = 16
+"""Ticks between two clearings of tombstones too old to be asked for, by default."""
 
 
 def unchanged_size(rules: Rules) -> int:
@@ -153,10 +153,13 @@ class CellStream:
         tick: the newest published one, -1 before.
     """
 
-    def __init__(self, schema: Schema, rules: Rules) -> None:
+    def __init__(
+        self, schema: Schema, rules: Rules, prune_every_ticks: int = PRUNE_EVERY_TICKS
+    ) -> None:
         self.schema = schema
         self.rules = rules
         self.tick = -1
+        self._prune_every_ticks = prune_every_ticks
         self._group_count = 0
         self._references = empty(schema.wire_record)
         self._attributes = empty(schema.attribute_record)
@@ -256,7 +259,7 @@ class CellStream:
             self._tombstones = self._tombstones.joined(
                 np.concatenate(group_of), np.concatenate(at), np.concatenate(rows)
             )
-        if tick % _PRUNE_TICKS == 0:
+        if tick % self._prune_every_ticks == 0:
             self._tombstones = self._tombstones.kept(
                 self._tombstones.ticks() > tick - self.rules.streams.tombstone_ticks
             )

@@ -17,6 +17,7 @@ import numpy as np
 from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
 from sidereal.protocol.channel.events import Acked, Closed, Opened, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.limits import LIMITS, TransportLimits
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session.token import generate_connect_token
@@ -92,6 +93,7 @@ class ConnectionPair:
         *,
         tick_s: float | None = None,
         budget: Budget | None = None,
+        limits: TransportLimits = LIMITS,
     ) -> None:
         """Connect two connections.
 
@@ -101,10 +103,12 @@ class ConnectionPair:
             seed: of the link.
             tick_s: both send only once in so long; None: whenever there is something to send.
             budget: of both.
+            limits: of both.
         """
         self.now = 0.0
         self.wire = Wire(config, seed)
-        self.ends = (Connection(channels, 0.0, budget), Connection(channels, 0.0, budget))
+        one, two = (Connection(channels, 0.0, budget, limits=limits) for _ in range(2))
+        self.ends = (one, two)
         self.delivered: tuple[list[tuple[int, bytes]], ...] = ([], [])
         self.acked: tuple[list[int], ...] = ([], [])
         self._tick_s = tick_s

@@ -16,6 +16,7 @@ from sidereal.protocol.session.client import (
     ClientOpened,
     SessionClient,
 )
+from sidereal.protocol.session.limits import LIMITS, SessionLimits
 from sidereal.protocol.session.server import (
     SessionClosed,
     SessionOpened,
@@ -49,11 +50,16 @@ class SessionNetwork:
     """Everything that speaks, the virtual clock, and what was said."""
 
     def __init__(
-        self, *, seed: int = 1, servers: Sequence[Address] = (SERVER,), slots_max: int = 4
+        self,
+        *,
+        seed: int = 1,
+        servers: Sequence[Address] = (SERVER,),
+        slots_max: int = 4,
+        limits: SessionLimits = LIMITS,
     ) -> None:
         self.now = 0.0
         self.entropy: Callable[[int], bytes] = random.Random(seed).randbytes
-        self.slots_max = slots_max
+        self.slots_max, self.limits = slots_max, limits
         self.servers: dict[Address, SessionServer] = {}
         self.clients: dict[Address, SessionClient] = {}
         self.server_events: list[SessionOpened | SessionPayload | SessionClosed] = []
@@ -83,6 +89,7 @@ class SessionNetwork:
             slots_max=self.slots_max,
             entropy=self.entropy,
             now=self.now,
+            limits=self.limits,
         )
         self.servers[address] = server
         return server
@@ -113,7 +120,7 @@ class SessionNetwork:
 
     def start_client(self, address: Address, token: bytes) -> SessionClient:
         """Put a client, or a new one, at an address."""
-        client = SessionClient(token, entropy=self.entropy, now=self.now)
+        client = SessionClient(token, entropy=self.entropy, now=self.now, limits=self.limits)
         self.clients[address] = client
         self.client_events.setdefault(address, [])
         return client

@@ -31,30 +31,14 @@ import trio
 import trio_asyncio
 
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
-from sidereal.replication.ending import SAVE_S_MAX, STORE_CLOSE_S_MAX
+from sidereal.replication.ending import STORE_CLOSE_S_MAX
+from sidereal.replication.keeping.limits import DatabaseLimits
 from sidereal.replication.keeping.postgres.postmaster import bare_errors
 from sidereal.replication.keeping.tables import Connection
 from sidereal.replication.keeping.urls import without_password
 
 T = TypeVar("T")
 
-CONNECTIONS_MAX: Final = 8
-OPERATIONS_MAX: Final = 256
-"""Operations under way; one more is refused."""
-CONNECT_S_MAX: Final = 5.0
-ACQUIRE_S_MAX: Final = 2.0
-"""For a free connection, or a new one."""
-STATEMENT_S_MAX: Final = 4.0
-OPERATION_S_MAX: Final = 6.0
-TIMEOUTS_MAX: Final = 2
-"""Statements in a row that may run out of time before the breaker opens."""
-RECONNECT_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
-"""Pauses between attempts to connect; the last one repeats."""
-REOPEN_S_MIN: Final = 5.0
-"""A server that takes no writes is not left more often than so: it may be the only one."""
-
-# A write that got no answer can be tried again before the end.
-assert OPERATION_S_MAX < SAVE_S_MAX
 
 _FAULTS: Final = (
     OSError,
@@ -123,9 +107,10 @@ class _Answer(Generic[T]):
 class Database:
     """The pool of connections to one database, and the breaker before it."""
 
-    def __init__(self, url: str, nursery: trio.Nursery) -> None:
+    def __init__(self, url: str, nursery: trio.Nursery, limits: DatabaseLimits) -> None:
         self._url = url
         self._nursery = nursery
+        self._limits = limits
         # Operations start from any task of the process, but need the asyncio loop of this one.
         self._context = contextvars.copy_context()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -145,7 +130,7 @@ class Database:
 
     async def connect(self) -> None:
         """Open the pool; raises what asyncpg does."""
-        self._pool = await trio_asyncio.aio_as_trio(_open_pool)(self._url)
+        self._pool = await trio_asyncio.aio_as_trio(_open_pool)(self._url, self._limits)
         self._opened_at = trio.current_time()
         self._reason = ""
 
@@ -159,7 +144,7 @@ class Database:
         """
         if self._pool is None:
             raise StoreError(f"the database is unavailable: {self._reason}")
-        if self._running >= OPERATIONS_MAX:
+        if self._running >= self._limits.operations:
             raise StoreError(f"the database is behind: {self._running} operations are under way")
         answer: _Answer[T] = _Answer()
         self._running += 1
@@ -168,14 +153,15 @@ class Database:
             self._perform,
             self._pool,
             operation,
-            OPERATION_S_MAX if limit_s is None else limit_s,
+            self._limits.operation_s if limit_s is None else limit_s,
             answer,
         )
         return await answer.wait()
 
     def leave_server(self, reason: str) -> None:
         """Open the connections again, elsewhere if possible: this server takes no writes."""
-        if self._pool is not None and trio.current_time() - self._opened_at >= REOPEN_S_MIN:
+        open_s = trio.current_time() - self._opened_at
+        if self._pool is not None and open_s >= self._limits.reopen_s:
             self._open_breaker(self._pool, reason)
 
     async def _perform(
@@ -191,7 +177,9 @@ class Database:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, pool, limit_s, answer)
                 try:
-                    value = await trio_asyncio.aio_as_trio(_on_connection)(pool, operation)
+                    value = await trio_asyncio.aio_as_trio(_on_connection)(
+                        pool, operation, self._limits.acquire_s
+                    )
                     self._timeouts = 0
                 except StoreError as error:
                     fault = error
@@ -227,7 +215,7 @@ class Database:
             isinstance(f, _CUT_OFF) or (isinstance(f, OSError) and not isinstance(f, TimeoutError))
             for f in faults
         )
-        if lost or self._timeouts >= TIMEOUTS_MAX:
+        if lost or self._timeouts >= self._limits.timeouts:
             self._open_breaker(pool, words)
         elif any(isinstance(fault, _NO_WRITES) for fault in faults):
             self.leave_server(words)
@@ -247,12 +235,13 @@ class Database:
 
     async def reconnect(self) -> None:
         """Connect again whenever the breaker has opened, for ever."""
+        pauses = self._limits.reconnect_s
         while True:
             await self._cut.wait()
             self._cut = trio.Event()
             attempt = 0
             while self._pool is None:
-                await trio.sleep(RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)])
+                await trio.sleep(pauses[min(attempt, len(pauses) - 1)])
                 attempt += 1
                 try:
                     await self.connect()
@@ -274,7 +263,9 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[tuple[Database, trio.Nursery]]:
+async def open_database(
+    url: str, limits: DatabaseLimits
+) -> AsyncIterator[tuple[Database, trio.Nursery]]:
     """Connect to a database while the context is open; gives a nursery for its tasks, too.
 
     Raises:
@@ -285,7 +276,7 @@ async def open_database(url: str) -> AsyncIterator[tuple[Database, trio.Nursery]
         stack.enter_context(bare_errors())
         await stack.enter_async_context(trio_asyncio.open_loop())
         nursery = await stack.enter_async_context(trio.open_nursery())
-        database = Database(url, nursery)
+        database = Database(url, nursery, limits)
         try:
             await database.connect()
         except (*_FAULTS, ValueError) as error:
@@ -321,19 +312,19 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-async def _open_pool(url: str) -> asyncpg.Pool[asyncpg.Record]:
+async def _open_pool(url: str, limits: DatabaseLimits) -> asyncpg.Pool[asyncpg.Record]:
     pool = await asyncpg.create_pool(
         url,
         min_size=1,
-        max_size=CONNECTIONS_MAX,
-        timeout=CONNECT_S_MAX,
-        command_timeout=STATEMENT_S_MAX,
+        max_size=limits.connections,
+        timeout=limits.connect_s,
+        command_timeout=limits.statement_s,
         statement_cache_size=0,
         reset=_leave_as_it_is,
     )
     with ExitStack() as stack:
         stack.callback(pool.terminate)
-        await _on_connection(pool, _check_writable)
+        await _on_connection(pool, _check_writable, limits.acquire_s)
         stack.pop_all()
     return pool
 
@@ -349,7 +340,9 @@ async def _check_writable(connection: Connection) -> None:
 
 
 async def _on_connection(
-    pool: asyncpg.Pool[asyncpg.Record], operation: Callable[[Connection], Awaitable[T]]
+    pool: asyncpg.Pool[asyncpg.Record],
+    operation: Callable[[Connection], Awaitable[T]],
+    acquire_s: float,
 ) -> T:
-    async with pool.acquire(timeout=ACQUIRE_S_MAX) as connection:
+    async with pool.acquire(timeout=acquire_s) as connection:
         return await operation(connection)

@@ -18,17 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.replication.world import World
-
-REMOVED_KEPT_TICKS: Final = 12_000
-"""For so long the database remembers that an entity was removed: ten minutes at 20 ticks/s, and
-no write is under way for longer than some seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,9 @@
 """The loops between the core and the store: changes go in, ships of pilots come out.
 
-What a crash may cost is bounded here. Every `FLUSH_S` all changes are written, the oldest first.
-`unsaved_s` says for how long something has not been saved. The reason does not matter: the database
-is slow, full, read-only or away, or there is too much to write. Above `UNSAVED_S_MAX` the server is
-not ready.
+What a crash may cost is bounded here. Every `flush_s` all changes are written, the oldest first.
+`Saver.unsaved_s` says for how long something has not been saved. The reason does not matter: the
+database is slow, full, read-only or away, or there is too much to write. Above the `unsaved_s` of the
+limits the server is not ready.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Final
 
 import trio
 
@@ -19,27 +18,11 @@ from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.process import fields
 from sidereal.replication.ending import SAVE_S_MAX
 from sidereal.replication.fleet import ShipRequest
+from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.store import Store
 from sidereal.replication.keeping.tables import FencedError
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.replicator import Replicator
-
-UNSAVED_S_MAX: Final = 0.5
-"""What a ready server may lose in a crash."""
-
-FLUSH_S: Final = 0.15
-"""From the beginning of a flush to that of the next; the rest of `UNSAVED_S_MAX` is for writing."""
-
-SAVE_ROWS_MAX: Final = 20_000
-"""Rows per write to the database."""
-
-RETRY_S: Final = 0.25
-"""Pause after a write that failed."""
-
-FETCH_RETRY_S: Final = 0.5
-FETCHES_MAX: Final = 4
-"""Ships that are read at once: logins come in crowds, and writes must get through."""
-
-assert 2 * FLUSH_S < UNSAVED_S_MAX
 
 log = logging.getLogger("sidereal.replication")
 
@@ -48,16 +31,21 @@ class Saver:
     """Writes one world's changes behind its tick, and fetches ships for its pilots."""
 
     def __init__(
-        self, core: Replicator, store: Store, note_flush_ms: Callable[[float], None]
+        self,
+        core: Replicator,
+        store: Store,
+        note_flush_ms: Callable[[float], None],
+        limits: KeepingLimits = LIMITS.keeping,
     ) -> None:
         self._core = core
+        self._limits = limits
         self._store = store
         self._note_flush_ms = note_flush_ms
         self._saved_to = trio.current_time()
         self._sweep = core.tick, self._saved_to
         self._failing = False
         self._requested = trio.Event()
-        self._fetches = trio.CapacityLimiter(FETCHES_MAX)
+        self._fetches = trio.CapacityLimiter(limits.fetches)
 
     @property
     def unsaved_s(self) -> float:
@@ -67,7 +55,7 @@ class Saver:
     @property
     def behind(self) -> bool:
         """Whether a crash now would lose more than it may."""
-        return self.unsaved_s > UNSAVED_S_MAX
+        return self.unsaved_s > self._limits.unsaved_s
 
     # -- what changed goes in -------------------------------------------------------------------
 
@@ -81,9 +69,9 @@ class Saver:
             started_at = trio.current_time()
             saved, more = await self.save_once()
             if not saved:
-                await trio.sleep(RETRY_S)
+                await trio.sleep(self._limits.retry_s)
             elif not more:
-                await trio.sleep_until(started_at + FLUSH_S)
+                await trio.sleep_until(started_at + self._limits.flush_s)
 
     async def save_once(self) -> tuple[bool, bool]:
         """Write one batch, and the clock.
@@ -127,7 +115,7 @@ class Saver:
             while more or saving.depth:
                 saved, more = await self.save_once()
                 if not saved:
-                    await trio.sleep(RETRY_S)
+                    await trio.sleep(self._limits.retry_s)
             await self._store.release()
         lost = saving.depth + saving.refused
         if lost:
@@ -137,7 +125,7 @@ class Saver:
     async def _write(self, tick: int) -> None:
         """Write a batch; whatever else becomes of the attempt, its rows wait again."""
         saving = self._core.saving
-        batch = saving.take_batch(SAVE_ROWS_MAX, tick)
+        batch = saving.take_batch(self._limits.batch_rows, tick)
         if batch is None:
             await self._store.save_tick(tick)
             return
@@ -176,6 +164,6 @@ class Saver:
                 async with self._fetches:
                     berth = await self._store.load_ship(request.account)
             except StoreError:
-                await trio.sleep(FETCH_RETRY_S)
+                await trio.sleep(self._limits.fetch_retry_s)
             else:
                 fleet.deliver(request, berth)

@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import trio
@@ -22,24 +22,15 @@ from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.keeping import rows, tables
 from sidereal.replication.keeping.database import Database, RefusedError, open_database
-from sidereal.replication.keeping.persist import REMOVED_KEPT_TICKS, Batch
+from sidereal.replication.keeping.limits import KeepingLimits
+from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors, open_postgres
 from sidereal.replication.keeping.recovery import Fault, check_clock, describe_row, find_faults
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.stored import Account, Berth, Recovered, StoreStatistics
 from sidereal.replication.keeping.tables import LONG_S_MAX, Claim, FencedError, NameTakenError
 from sidereal.replication.keeping.urls import check_url
-
-BEAT_S: Final = 1.0
-"""How often a server that loads its world says that it lives."""
-WRITES_FAIL_S_MAX: Final = 5.0
-"""When no write has succeeded for so long, for whatever reason, connections are opened again."""
-REFUSED_ROWS_MAX: Final = 16
-"""Rows of one batch that are isolated; each costs some thirty small writes."""
-FORGET_EVERY_TICKS: Final = 1200
-"""How often the database forgets what was removed long ago."""
-
-assert BEAT_S < tables.BEAT_S_MAX / 2
+from sidereal.replication.limits import LIMITS
 
 _log = logging.getLogger("sidereal.store")
 
@@ -58,9 +49,15 @@ class Store:
     """
 
     def __init__(
-        self, database: Database, kind: str, schema: Schema, nursery: trio.Nursery
+        self,
+        database: Database,
+        kind: str,
+        schema: Schema,
+        nursery: trio.Nursery,
+        limits: KeepingLimits = LIMITS.keeping,
     ) -> None:
         self._database = database
+        self._limits = limits
         self._kind = kind
         self._copy = RowCopy(schema)
         self._nursery = nursery
@@ -146,7 +143,7 @@ class Store:
         """
         refused, saved = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
         pieces = [np.arange(len(batch))]
-        while pieces and np.count_nonzero(refused) < REFUSED_ROWS_MAX:
+        while pieces and np.count_nonzero(refused) < self._limits.refused_rows:
             piece = pieces.pop()
             try:
                 await self._save(tick, self._copy.encode(batch.select(piece)))
@@ -240,14 +237,15 @@ class Store:
             raise
         except StoreError as error:
             self._write_fault = str(error)
-            if trio.current_time() - self._written_at > WRITES_FAIL_S_MAX:
+            if trio.current_time() - self._written_at > self._limits.writes_fail_s:
                 self._database.leave_server(f"no write has succeeded for long: {error}")
             raise
         self._write_fault = ""
         self._written_at = trio.current_time()
-        if tick - self._forgotten_tick >= FORGET_EVERY_TICKS:
+        if tick - self._forgotten_tick >= self._limits.forget_every_ticks:
             self._forgotten_tick = tick
-            self._nursery.start_soon(self._forget_removed, tick - REMOVED_KEPT_TICKS)
+            kept_from = tick - self._limits.removed_kept_ticks
+            self._nursery.start_soon(self._forget_removed, kept_from)
 
     async def _forget_removed(self, before: int) -> None:
         """Forget what was removed long ago; what fails may wait for the next time."""
@@ -265,16 +263,19 @@ class Store:
                 raise
             except StoreError as error:
                 _log.warning("store no_beat %s", fields(why=str(error)))
-            await trio.sleep(BEAT_S)
+            await trio.sleep(self._limits.beat_s)
 
 
 @asynccontextmanager
-async def open_store(database: str | Embedded, schema: Schema) -> AsyncIterator[Store]:
+async def open_store(
+    database: str | Embedded, schema: Schema, limits: KeepingLimits = LIMITS.keeping
+) -> AsyncIterator[Store]:
     """Connect to the database, or run an embedded one, while the context is open.
 
     Args:
         database: `postgresql://` URL, or where the embedded database lives.
         schema: of the world; its persisted components become columns.
+        limits: what only tuning decides.
 
     Raises:
         ConfigError: the URL is none.
@@ -285,5 +286,6 @@ async def open_store(database: str | Embedded, schema: Schema) -> AsyncIterator[
             kind, url = "embedded", (await stack.enter_async_context(open_postgres(database))).url
         else:
             kind, url = "external", check_url(database)
-        opened, nursery = await stack.enter_async_context(open_database(url))
-        yield Store(opened, kind, schema, nursery)
+        connections = open_database(url, limits.database)
+        opened, nursery = await stack.enter_async_context(connections)
+        yield Store(opened, kind, schema, nursery, limits)

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any, Final, NamedTuple
 
 from sidereal.protocol.errors import StoreError
+from sidereal.replication.keeping.limits import TERM_SILENT_S_MAX
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.rowcopy import RowCopy
 
@@ -34,12 +35,10 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     name text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
-BEAT_S_MAX: Final = 5.0
-"""A server that has not written for so long may be replaced by another one."""
 
 _CLAIM: Final = f"""
 UPDATE authority SET term = term + 1, token = $1, holder = $2, beat_at = clock_timestamp()
-WHERE $3 OR token = $1 OR beat_at < clock_timestamp() - interval '{BEAT_S_MAX} s'
+WHERE $3 OR token = $1 OR beat_at < clock_timestamp() - interval '{TERM_SILENT_S_MAX} s'
 RETURNING term"""
 _HOLDER: Final = """
 SELECT holder, extract(epoch FROM clock_timestamp() - beat_at)::float8 FROM authority"""
@@ -139,7 +138,7 @@ async def _claim(connection: Connection, claim: Claim) -> int | str:
     return (
         f"the database is in use by {holder}, which wrote {max(age_s, 0.0):.1f} s ago: stop that "
         "one, or choose another database with --database; after a crash, try again in "
-        f"{BEAT_S_MAX:.0f} s"
+        f"{TERM_SILENT_S_MAX:.0f} s"
     )
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sidereal.protocol import limits
 from sidereal.protocol.rules import Rules
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.links.limits import PlayerLinkLimits
 from sidereal.replication.links.players import Player, PlayerState
 
 
@@ -32,8 +33,11 @@ class Heard(NamedTuple):
 class Audience:
     """The clients that listen, and how many lines each may still be sent, by row."""
 
-    def __init__(self, rules: Rules, clients_max: int) -> None:
+    def __init__(
+        self, rules: Rules, clients_max: int, limits: PlayerLinkLimits = LIMITS.players
+    ) -> None:
         self._radius = rules.view_radius_cells
+        self._limits = limits
         self._left = np.zeros(clients_max)
         self._filled_at = np.zeros(clients_max)
         self._players: list[Player] = []
@@ -42,7 +46,7 @@ class Audience:
 
     def join(self, client: int, now: float) -> None:
         """Begin with a client that has heard nothing."""
-        self._left[client], self._filled_at[client] = limits.CHAT_HEARD_BURST, now
+        self._left[client], self._filled_at[client] = self._limits.heard_burst, now
 
     def gather(self, players: Iterable[Player], now: float) -> None:
         """Note who listens now, and from where; once per tick, before `hear`."""
@@ -55,8 +59,8 @@ class Audience:
         centres = [player.centre or (0, 0) for player in self._players]
         self._centre = np.array(centres, np.int64).reshape(-1, 2)
         passed = now - self._filled_at[self._row]
-        gained = self._left[self._row] + passed * limits.CHAT_HEARD_PER_S
-        self._left[self._row] = np.minimum(gained, limits.CHAT_HEARD_BURST)
+        gained = self._left[self._row] + passed * self._limits.heard_per_s
+        self._left[self._row] = np.minimum(gained, self._limits.heard_burst)
         self._filled_at[self._row] = now
 
     def hear(self, speaker: Player) -> Heard:

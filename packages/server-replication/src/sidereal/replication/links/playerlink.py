@@ -1,7 +1,7 @@
 """The client endpoint: who is in the world, what they want, what they are sent.
 
 Theory of operation. A session is CONNECTED until its `Hello` shows that both ends speak the same
-schema. Then it is JOINED. A session that is refused is told why, and is LEAVING for `GOODBYE_S`, so
+schema. Then it is JOINED. A session that is refused is told why, and is LEAVING for `goodbye_s`, so
 that the reason arrives before the end.
 
 An account is in the world once in each role. The newest login wins, and the older session is told
@@ -16,9 +16,8 @@ allowance is dropped, and a client that goes on all the same is closed.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from sidereal.protocol import limits
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
@@ -43,30 +42,11 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews, is_of_leases
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.audience import Audience
+from sidereal.replication.links.limits import PlayerLinkLimits
 from sidereal.replication.links.networks import network_of
 from sidereal.replication.links.players import ControlsVerdict, Player, Players, PlayerState
-
-HELLO_WITHIN_S: Final = 5.0
-"""A session that has not said hello by then is closed."""
-
-GOODBYE_S: Final = 1.0
-"""How long a refused session has to read why."""
-
-INBOX_MAX: Final = 16_384
-"""Messages between two ticks, over all clients; beyond that they are dropped and counted."""
-
-SESSIONS_SPARE_MAX: Final = 256
-"""Sessions that may be open beyond those that have a seat in the world: to be told that it is
-full, or to take the seat of an older session of the same account."""
-
-JOINS_PER_TICK_MAX: Final = 4
-"""Clients taken in by one tick, the others by the next: among 18,000 entities each takes 6 ms."""
-
-
-def sessions_max(clients_max: int) -> int:
-    """How many sessions the endpoint has for so many seats in the world."""
-    return clients_max + min(clients_max, SESSIONS_SPARE_MAX)
 
 
 class Attendance(NamedTuple):
@@ -93,13 +73,15 @@ class PlayerLink:
         schema: Schema,
         rules: Rules,
         clients_max: int,
+        limits: PlayerLinkLimits = LIMITS.players,
     ) -> None:
         self.endpoint = endpoint
-        self.players = Players(clients_max)
+        self.players = Players(clients_max, limits)
         self.dropped: Counter[str] = Counter()
         self._fanout = fanout
         self._lease_views = lease_views
-        self._audience = Audience(rules, clients_max)
+        self._audience = Audience(rules, clients_max, limits)
+        self._limits = limits
         self._schema = schema
         self._rules = rules
         self._inbox: list[tuple[int, ClientMessage]] = []
@@ -149,10 +131,10 @@ class PlayerLink:
             if player is None or player.state is PlayerState.LEAVING:
                 continue
             if player.peer in deferred or (
-                isinstance(message, Hello) and len(joined) >= JOINS_PER_TICK_MAX
+                isinstance(message, Hello) and len(joined) >= self._limits.joins_per_tick
             ):
                 deferred.add(player.peer)
-                player.deadline = now + HELLO_WITHIN_S
+                player.deadline = now + self._limits.hello_within_s
                 self._inbox.append((peer, message))
             elif isinstance(message, Hello):
                 joined += self._join(player, message, tick, now)
@@ -180,7 +162,7 @@ class PlayerLink:
         self.send(player, Refused(reason, text))
         if player.state is PlayerState.JOINED:
             self._give_up_place(player, reason)
-        player.state, player.deadline = PlayerState.LEAVING, now + GOODBYE_S
+        player.state, player.deadline = PlayerState.LEAVING, now + self._limits.goodbye_s
 
     def refuse_all(self, reason: CloseReason, text: str, now: float) -> None:
         """End everybody's stay."""
@@ -200,8 +182,11 @@ class PlayerLink:
             self.dropped["user_data"] += 1
             self.endpoint.close_peer(event.peer, CloseReason.TOKEN_INVALID, now)
             return
-        deadline, network = now + HELLO_WITHIN_S, network_of(event.address.host)
-        player = Player(event.peer, user.account, role, user.name, now, deadline, network)
+        deadline = now + self._limits.hello_within_s
+        network = network_of(event.address.host)
+        player = Player(
+            event.peer, user.account, role, user.name, now, deadline, network, self._limits
+        )
         self.players.add(player)
 
     def _receive_untrusted(
@@ -214,7 +199,7 @@ class PlayerLink:
                 return [(player, message)]
             if verdict is not ControlsVerdict.REPEATED:
                 self.dropped["controls_" + verdict.name.lower()] += 1
-        elif len(self._inbox) < INBOX_MAX:
+        elif len(self._inbox) < self._limits.inbox:
             self._inbox.append((player.peer, message))
         else:
             self.dropped["inbox_full"] += 1
@@ -257,7 +242,7 @@ class PlayerLink:
         if left >= 0:
             return True
         self.dropped["too_many"] += 1
-        if left < -limits.CLIENT_MESSAGES_BURST:
+        if left < -self._limits.messages_burst:
             self.endpoint.close_peer(player.peer, CloseReason.PROTOCOL_VIOLATION, now)
             self._drop(player.peer, CloseReason.PROTOCOL_VIOLATION)
         return False

@@ -9,30 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.protocol import limits
 from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.limits import INPUT_SEQ_MAX
 from sidereal.protocol.message.player import BUTTONS_ALL, Controls, Role
 from sidereal.protocol.rules import Rules
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.allowance import Allowance
-
-CONTROLS_BURST_TICKS: Final = 20
-"""How far a client's input clock may run ahead of ours."""
-
-CONTROLS_RATE_SLACK: Final = 1.05
-"""How much faster than ours a client's clock may run."""
-
+from sidereal.replication.links.limits import PlayerLinkLimits
 
 ROW_NONE: Final = -1
-
-
-KEPT_SHARE: Final = 4
-"""One in so many seats is kept for accounts."""
-
-ANONYMOUS_HERE_SHARE: Final = 4
-"""Anonymous players of one address get at most one in so many seats."""
-
-ANONYMOUS_HERE_MIN: Final = 4
-"""So many of them get in from one address, however small the world is."""
 
 
 class PlayerState(enum.Enum):
@@ -55,16 +40,6 @@ class ControlsVerdict(enum.IntEnum):
     BEYOND_LAST = 6
 
 
-def _message_allowance() -> Allowance:
-    burst = limits.CLIENT_MESSAGES_BURST
-    return Allowance(limits.CLIENT_MESSAGES_PER_S, burst, burst)
-
-
-def _chat_allowance() -> Allowance:
-    burst = limits.CHAT_LINES_BURST
-    return Allowance(limits.CHAT_LINES_PER_S, burst, burst)
-
-
 @dataclass(slots=True)
 class Player:
     """One connected client, whatever its role.
@@ -79,6 +54,7 @@ class Player:
         looks_at: where an observer looks, world units.
         deadline: when it is dropped if it is still in this state, monotonic seconds.
         network: its address, as far as seats are shared out by it.
+        limits: what it may do.
         messages: of any kind that it may still send.
         chat: lines that it may still say.
     """
@@ -90,6 +66,7 @@ class Player:
     since: float
     deadline: float
     network: str = ""
+    limits: PlayerLinkLimits = LIMITS.players
     state: PlayerState = PlayerState.CONNECTED
     row: int = ROW_NONE
     net_id: int = NET_ID_NONE
@@ -99,8 +76,15 @@ class Player:
     first_seq: int = 0
     centre: tuple[int, int] | None = None
     looks_at: tuple[float, float] = (0.0, 0.0)
-    messages: Allowance = field(default_factory=_message_allowance)
-    chat: Allowance = field(default_factory=_chat_allowance)
+    messages: Allowance = field(init=False)
+    chat: Allowance = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let it say as much as after a time of silence."""
+        limits = self.limits
+        burst = limits.messages_burst
+        self.messages = Allowance(limits.messages_per_s, burst, burst)
+        self.chat = Allowance(limits.chat_per_s, limits.chat_burst, limits.chat_burst)
 
     def fly(self, net_id: int, control_epoch: int) -> None:
         """Give it a ship; its controls start over."""
@@ -111,7 +95,7 @@ class Player:
         """Check controls for epoch, range, rate and sequence; accepted ones count as the newest.
 
         The first controls of a control epoch set the client's input clock; from then on it may
-        be at most `CONTROLS_BURST_TICKS` ahead of the time that has passed here.
+        be at most `controls_burst_ticks` ahead of the time that has passed here.
         """
         if self.net_id == NET_ID_NONE:
             return ControlsVerdict.NOT_FLYING
@@ -121,14 +105,15 @@ class Player:
         if odd or (np.frombuffer(controls.buttons, "<u2", count) > BUTTONS_ALL).any():
             return ControlsVerdict.BAD_BUTTONS
         newest = controls.first_seq + count - 1
-        if newest > limits.INPUT_SEQ_MAX:
+        if newest > INPUT_SEQ_MAX:
             return ControlsVerdict.BEYOND_LAST
         if newest <= self.newest_seq:
             return ControlsVerdict.REPEATED
         if self.newest_seq < 0:
             self.flying_since, self.first_seq = now, newest
-        elapsed_ticks = (now - self.flying_since) * rules.tick_hz * CONTROLS_RATE_SLACK
-        if newest - self.first_seq > elapsed_ticks + CONTROLS_BURST_TICKS:
+        limits = self.limits
+        elapsed_ticks = (now - self.flying_since) * rules.tick_hz * limits.controls_rate
+        if newest - self.first_seq > elapsed_ticks + limits.controls_burst_ticks:
             return ControlsVerdict.TOO_FAST
         self.newest_seq = newest
         return ControlsVerdict.ROUTED
@@ -141,8 +126,9 @@ class Players:
         seats: how many clients there may be in the world.
     """
 
-    def __init__(self, clients_max: int) -> None:
+    def __init__(self, clients_max: int, limits: PlayerLinkLimits = LIMITS.players) -> None:
         self.seats = clients_max
+        self._limits = limits
         self._by_peer: dict[int, Player] = {}
         self._free_rows = list(range(clients_max - 1, -1, -1))
 
@@ -187,10 +173,11 @@ class Players:
             return f"the world is full: all {self.seats} seats are taken"
         if player.account <= 0:
             anonymous = [p for p in self if p.row != ROW_NONE and p.account <= 0]
-            if len(anonymous) >= self.seats - self.seats // KEPT_SHARE:
+            if len(anonymous) >= self.seats - self.seats // self._limits.kept_share:
                 return "all seats without an account are taken: log in with an account"
             here = sum(other.network == player.network for other in anonymous)
-            if here >= max(ANONYMOUS_HERE_MIN, self.seats // ANONYMOUS_HERE_SHARE):
+            share = self.seats // self._limits.anonymous_here_share
+            if here >= max(self._limits.anonymous_here, share):
                 return f"{here} play from this address without an account: log in with an account"
         player.row = self._free_rows.pop()
         return None

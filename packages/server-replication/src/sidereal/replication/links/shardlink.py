@@ -1,7 +1,7 @@
 """The shard endpoint: who may simulate, what shards propose, what they are sent.
 
 Theory of operation. A session becomes a shard with its `ShardHello`. From then on it must propose
-something at least every `SHARD_SILENCE_S` (an empty proposal will do). Else it is fenced: its
+something at least every `silence_s` (an empty proposal will do). Else it is fenced: its
 session is closed and its leases go to others. A newer session takes the place of an older one of
 its name at once. Packets only fill the inbox; `attend`, once per tick, empties it.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,53 +39,9 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RECORDS_HEADER, decode_record_message_untrusted
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.limits import LIMITS, OwnershipLimits
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
-
-SHARD_SILENCE_S: Final = 1.0
-"""A shard that proposes nothing for this long has lost its leases (a heartbeat is enough)."""
-
-HELLO_WITHIN_S: Final = 5.0
-"""A session that has not said hello by then is closed."""
-
-GOODBYE_S: Final = 1.0
-"""How long a refused session has to read why."""
-
-FAULTS_MAX: Final = 500.0
-"""Rejected rows a shard may have in its recent past before it is fenced."""
-
-FAULTS_KEPT_PER_TICK: Final = 0.995
-"""What remains of the count of faults after a tick: half is forgotten in 7 s at 20 ticks/s."""
-
-ADOPT_WITHIN_S: Final = 5.0
-"""A shard that was given entities and adopts none for so long is fenced."""
-
-OUTBOX_SIZE_MAX: Final = 64 << 20
-"""Bytes of an outbox; a shard that would need more is fenced: it takes nothing."""
-
-ALLOWED_SHARE: Final = 1.5
-"""How many more messages than it needs a shard may send."""
-
-ALLOWED_BURST_S: Final = 2.0
-"""Messages of this long may come at once; as many again, and the shard is fenced."""
-
-OWNED_KEPT_PER_TICK: Final = 0.98
-"""How fast the allowance of a shard shrinks that owns less: its last rows are on their way."""
-
-HELLO_MESSAGES_MAX: Final = 16
-"""Messages of a session that has not said hello; one more closes it."""
-
-BARRED_S: Final = 10.0
-"""How long a shard stays out that was fenced for what it did."""
-
-BARRED_NAMES_MAX: Final = 256
-
-INBOX_PER_PEER_MAX: Final = 256
-"""Messages of one session between two ticks, proposals aside; one that sends more is closed."""
-
-STALL_S: Final = 0.25
-"""A gap between two of our own ticks from which on silence is not the shards' fault."""
 
 
 class Attendance(NamedTuple):
@@ -109,7 +65,7 @@ class ShardLink(ShardSender):
         schema: Schema,
         rules: Rules,
         now: float,
-        limits: OwnershipLimits = LIMITS.ownership,
+        limits: Limits = LIMITS,
     ) -> None:
         super().__init__(endpoint, rules, limits)
         self.dropped: Counter[str] = Counter()
@@ -143,7 +99,7 @@ class ShardLink(ShardSender):
                     shard.acked += event.tags
             elif isinstance(event, PeerOpened):
                 self._open.add(event.peer)
-                self._closing[event.peer] = now + HELLO_WITHIN_S
+                self._closing[event.peer] = now + self._limits.hello_within_s
             elif isinstance(event, PeerClosed):
                 self._note_end(event.peer)
                 self._gone.append((event.peer, event.reason))
@@ -152,7 +108,7 @@ class ShardLink(ShardSender):
         """Find out whether we stood still, before anybody is judged; once per tick."""
         stalled_s = now - self._attended_at
         self._attended_at = now
-        if stalled_s > STALL_S:
+        if stalled_s > self._limits.stall_s:
             for shard in self.shards:
                 # Our clock stood still, the shard went on: it is that far ahead, and waits for us.
                 shard.heard_at += stalled_s
@@ -177,12 +133,13 @@ class ShardLink(ShardSender):
         """
         for shard in self.shards:
             count = float(owned[shard.shard]) if shard.shard < len(owned) else 0.0
-            shard.owned = max(count, shard.owned * OWNED_KEPT_PER_TICK)
+            shard.owned = max(count, shard.owned * self._limits.owned_kept_per_tick)
             # Its rows, a message that is not full, and one that is no proposal.
             per_tick = shard.owned / self._rows_per_proposal + 2.0
-            per_s = ALLOWED_SHARE * per_tick * self._rules.tick_hz
-            grown = per_s * ALLOWED_BURST_S - shard.messages.burst
-            shard.messages.per_s, shard.messages.burst = per_s, per_s * ALLOWED_BURST_S
+            per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
+            burst = per_s * self._limits.allowed_burst_s
+            grown = burst - shard.messages.burst
+            shard.messages.per_s, shard.messages.burst = per_s, burst
             shard.messages.left += max(0.0, grown)
 
     def take_rows(self, shard: Shard) -> np.ndarray:
@@ -217,9 +174,9 @@ class ShardLink(ShardSender):
             refusal = Refused(reason, f"this shard was fenced: {why}")
             self.endpoint.send(shard.peer, ShardChannel.LEASE, encode_message(refusal))
         if reason is CloseReason.FENCED:
-            if len(self._barred) >= BARRED_NAMES_MAX:
+            if len(self._barred) >= self._limits.barred_names:
                 del self._barred[next(iter(self._barred))]
-            self._barred[shard.name] = now + BARRED_S
+            self._barred[shard.name] = now + self._limits.barred_s
         self._close(shard.peer, reason, now)
         self._gone.append((shard.peer, reason))
 
@@ -227,7 +184,7 @@ class ShardLink(ShardSender):
         shard = self.shards.of_peer(event.peer)
         if shard is None:
             self._unknown[event.peer] += 1
-            if self._unknown[event.peer] > HELLO_MESSAGES_MAX:
+            if self._unknown[event.peer] > self._limits.hello_messages:
                 self.dropped["no_hello"] += 1
                 self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
                 return
@@ -256,7 +213,7 @@ class ShardLink(ShardSender):
         if isinstance(message, ShardHello) and not message.name.isprintable():
             raise WireError("a name that can't be shown in a log or on a terminal")
         self._waiting[event.peer] += 1
-        if self._waiting[event.peer] > INBOX_PER_PEER_MAX:
+        if self._waiting[event.peer] > self._limits.inbox:
             self.dropped["inbox_full"] += 1
             self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
         else:
@@ -341,7 +298,7 @@ class ShardLink(ShardSender):
 
     def _refuse(self, peer: int, reason: CloseReason, text: str, now: float) -> None:
         self.endpoint.send(peer, ShardChannel.LEASE, encode_message(Refused(reason, text)))
-        at = now + GOODBYE_S
+        at = now + self._limits.goodbye_s
         self._closing[peer] = min(self._closing.get(peer, at), at)
 
     def _admit(self, peer: int, hello: ShardHello, tick: int, now: float) -> Shard:
@@ -355,15 +312,16 @@ class ShardLink(ShardSender):
         return shard
 
     def _fence_the_silent(self, tick: int, now: float) -> None:
-        adopt_ticks = math.ceil(ADOPT_WITHIN_S / self._rules.tick_s)
+        limits = self._limits
+        adopt_ticks = math.ceil(limits.adopt_within_s / self._rules.tick_s)
         for shard in self.shards:
-            shard.faults *= FAULTS_KEPT_PER_TICK
+            shard.faults *= limits.faults_kept_per_tick
             idle_since = max(shard.adopting_since, shard.ahead_until)
-            if now - shard.heard_at > SHARD_SILENCE_S:
+            if now - shard.heard_at > limits.silence_s:
                 self.fence(shard, CloseReason.TIMED_OUT, now)
-            elif shard.faults > FAULTS_MAX:
+            elif shard.faults > limits.faults:
                 self.fence(shard, CloseReason.FENCED, now, "too many of its rows were refused")
-            elif sum(map(len, shard.outbox)) > OUTBOX_SIZE_MAX:
+            elif sum(map(len, shard.outbox)) > limits.outbox_size:
                 self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it takes nothing in")
             elif shard.adopting and tick - idle_since > adopt_ticks:
                 self.fence(shard, CloseReason.FENCED, now, "it adopts nothing that it is given")

@@ -12,13 +12,9 @@ import numpy as np
 
 from sidereal.protocol.limits import SHARD_SLOTS_MAX
 from sidereal.protocol.message.shard import Load, ShardHello
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.allowance import Allowance
-
-PROPOSALS_PER_TICK_MAX: Final = 4096
-"""Messages kept for one tick; the oldest are dropped and counted beyond that."""
-
-STEPS_KEPT_MAX: Final = 4096
-"""Tick durations kept per shard, for percentiles."""
+from sidereal.replication.links.limits import ShardLinkLimits
 
 NUMBERS_MAX: Final = 2 * SHARD_SLOTS_MAX
 """The highest id of a shard."""
@@ -34,6 +30,7 @@ class Shard:
         incarnation: of its process.
         session: number of the session among those of its process.
         pid: its process id, for people.
+        limits: what is kept of it.
         messages: that it may still send; what it owns bounds them.
         owned: entities that it simulates; after it lost many, what is left of that count.
         outbox: messages that wait until the link has room for them.
@@ -61,6 +58,7 @@ class Shard:
     incarnation: bytes = bytes(16)
     session: int = 0
     pid: int = 0
+    limits: ShardLinkLimits = LIMITS.shards
     messages: Allowance = field(default_factory=lambda: Allowance(0.0, 0.0, 0.0))
     owned: float = 0.0
     outbox: deque[bytes] = field(default_factory=deque)
@@ -85,7 +83,7 @@ class Shard:
         self.heard_at = now
         if tick > self.newest_tick:
             self.newest_tick, self.arrived_at = tick, now
-        if len(self.proposals) >= PROPOSALS_PER_TICK_MAX:
+        if len(self.proposals) >= self.limits.proposals:
             del self.proposals[0]
             self.proposals_dropped += 1
         self.proposals.append(message)
@@ -117,13 +115,14 @@ class Shard:
         """Keep what the shard says of itself."""
         self.load = load
         steps = np.frombuffer(load.step_us, "<u4", len(load.step_us) // 4)
-        self.step_us = np.concatenate([self.step_us, steps])[-STEPS_KEPT_MAX:]
+        self.step_us = np.concatenate([self.step_us, steps])[-self.limits.steps :]
 
 
 class Shards:
     """The connected shards, by id and by session."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ShardLinkLimits = LIMITS.shards) -> None:
+        self._limits = limits
         self._by_id: dict[int, Shard] = {}
         self._by_peer: dict[int, Shard] = {}
         self._numbers: dict[str, int] = {}
@@ -163,6 +162,7 @@ class Shards:
             incarnation=hello.incarnation,
             session=hello.session,
             pid=hello.pid,
+            limits=self._limits,
         )
         self._by_id[number] = shard
         self._by_peer[peer] = shard

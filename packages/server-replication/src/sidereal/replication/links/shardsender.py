@@ -9,7 +9,6 @@ wait for none of this: they have channels of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
@@ -28,21 +27,9 @@ from sidereal.protocol.message.shard import (
     ShardChannel,
 )
 from sidereal.protocol.rules import Rules
-from sidereal.replication.limits import LIMITS, OwnershipLimits
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard, Shards
 from sidereal.replication.ownership.leases import LeaseChange, lease_rows
-
-ADOPT_ROWS_MAX: Final = 500
-"""Entities per `Adopt`: with all inputs of their pilots 400 kB, well inside a reliable message."""
-
-ROWS_PER_MESSAGE_MAX: Final = 10_000
-"""Rows per `Grant`, `Revoke` and `Release`: at most 140 kB."""
-
-LINK_QUEUED_SIZE_MAX: Final = 2 << 20
-"""Bytes on their way to a shard with which its outbox waits: an eighth of its channel's memory."""
-
-LATE_S_MAX: Final = 1.0
-"""A shard's newest proposal is called no later than this: after as long it is fenced."""
 
 
 class ShardSender:
@@ -53,28 +40,26 @@ class ShardSender:
         shards: those that have said hello.
     """
 
-    def __init__(
-        self, endpoint: ServerEndpoint, rules: Rules, limits: OwnershipLimits = LIMITS.ownership
-    ) -> None:
+    def __init__(self, endpoint: ServerEndpoint, rules: Rules, limits: Limits = LIMITS) -> None:
         self.endpoint = endpoint
-        self.shards = Shards()
+        self.shards = Shards(limits.shards)
         self._rules = rules
-        self._limits = limits
+        self._limits, self._pace = limits.shards, limits.ownership
 
     def room_of(self, shard: Shard) -> int:
         """Tell how many entities a shard may be given in this tick."""
-        per_tick = max(1, int(self._limits.adopt_rows_per_s * self._rules.tick_s))
-        return max(0, min(per_tick, self._limits.adopting_rows - shard.adopting))
+        per_tick = max(1, int(self._pace.adopt_rows_per_s * self._rules.tick_s))
+        return max(0, min(per_tick, self._pace.adopting_rows - shard.adopting))
 
     def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
         """Tell shards which sectors they have got and lost; the losses first."""
         for shard in self.shards:
             lost = [(c.sector, c.after, c.epoch) for c in changes if c.before == shard.shard]
-            for rows in _pieces(lease_rows(lost), ROWS_PER_MESSAGE_MAX):
+            for rows in _pieces(lease_rows(lost), self._limits.rows_per_message):
                 self._post(shard, Revoke(tick, rows.tobytes()))
         for shard in self.shards:
             got = [(c.sector, c.after, c.epoch) for c in changes if c.after == shard.shard]
-            for rows in _pieces(lease_rows(got), ROWS_PER_MESSAGE_MAX):
+            for rows in _pieces(lease_rows(got), self._limits.rows_per_message):
                 self._post(shard, Grant(tick, rows.tobytes()))
 
     def send_adopt(self, shard: Shard, records: np.ndarray, inputs: np.ndarray, tick: int) -> None:
@@ -87,14 +72,14 @@ class ShardSender:
             tick: the current one.
         """
         shard.give(len(records), tick)
-        for rows in _pieces(records, ADOPT_ROWS_MAX):
+        for rows in _pieces(records, self._limits.adopt_rows):
             theirs = inputs[np.isin(inputs["id"], rows["id"])]
             self._post(shard, Adopt(tick, rows.tobytes(), theirs.astype(INPUT_ROW).tobytes()))
 
     def send_release(self, shard: Shard, net_id: np.ndarray, epoch: np.ndarray, tick: int) -> None:
         """Take entities from a shard: what it knows of them below this epoch is void."""
         released = np.stack([net_id, epoch], axis=1).astype("<u4")
-        for rows in _pieces(released, ROWS_PER_MESSAGE_MAX):
+        for rows in _pieces(released, self._limits.rows_per_message):
             self._post(shard, Release(tick, rows.tobytes()))
 
     def flush(self, now: float) -> None:
@@ -103,7 +88,7 @@ class ShardSender:
             if not shard.outbox:
                 continue
             link = self.endpoint.connection_statistics(shard.peer)
-            room = LINK_QUEUED_SIZE_MAX - (link.queued_size if link is not None else 0)
+            room = self._limits.queued_size - (link.queued_size if link is not None else 0)
             while shard.outbox and room > 0:
                 body = shard.outbox.popleft()
                 self.endpoint.send(shard.peer, ShardChannel.LEASE, body)
@@ -125,7 +110,7 @@ class ShardSender:
         """Tell every shard the time, and how early or late its newest proposal was."""
         for shard in self.shards:
             ahead_s = (shard.newest_tick - tick) * self._rules.tick_s
-            lead_s = max(ahead_s + now - shard.arrived_at, -LATE_S_MAX)
+            lead_s = max(ahead_s + now - shard.arrived_at, -self._limits.late_s)
             beat = Beat(tick, round(lead_s * 1e6))
             self.endpoint.send(shard.peer, ShardChannel.BEAT, encode_message(beat))
 

@@ -22,7 +22,7 @@ from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Closed, Opened
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
-from sidereal.protocol.limits import DISCONNECTS_PER_CLOSE
+from sidereal.protocol.session.limits import LIMITS
 from sidereal.tools.soak.air import Way
 from sidereal.tools.soak.behaviour import Ending, draw_pause_s, draw_visit, draw_words
 from sidereal.tools.soak.body import encode_body
@@ -125,7 +125,7 @@ class Visitor:
 
     def server_closed(self, rig: Rig, now: float) -> None:
         """Note that the server has just said goodbye to it."""
-        arrives = self.down.lost_in_a_row < DISCONNECTS_PER_CLOSE
+        arrives = self.down.lost_in_a_row < LIMITS.disconnects
         self._expect_goodbye(rig, End.CLIENT, arrives, now)
         self.stage = Stage.ENDING
 
@@ -237,7 +237,7 @@ class Visitor:
         connected = self.stage is not Stage.CONNECTING
         self.endpoint.close(now)
         self.send(rig, now)
-        arrives = connected and self.up.lost_in_a_row < DISCONNECTS_PER_CLOSE
+        arrives = connected and self.up.lost_in_a_row < LIMITS.disconnects
         self._expect_goodbye(rig, End.SERVER, arrives, now)
         self._take_events(rig, now)
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.client.statistics import Stage
-from sidereal.replication.links.shardlink import SHARD_SILENCE_S
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.validate import DISPLACEMENT_SLACK
 from sidereal.replication.world import ACCOUNT_NONE
@@ -106,7 +105,7 @@ class OneOwner:
         if plan.silences:
             self._stale_s_max += SESSION_TIMEOUT_S
             # The shard that is given what a silent one had may fall silent too.
-            self._orphan_s_max += plan.silences * SHARD_SILENCE_S
+            self._orphan_s_max += plan.silences * plan.limits.shards.silence_s
         self._stale: dict[tuple[str, int], float] = {}
         self._orphans: dict[int, float] = {}
         self._epoch = np.zeros(1, np.uint32)
@@ -204,7 +203,7 @@ class Continuity:
     def __init__(self, plan: Plan) -> None:
         self._lag_s = plan.link.delay_s + plan.link.jitter_s + 3.0 / plan.tick_hz
         self._lag_s += 0.5 if plan.lossy else 0.0
-        self._lag_s += SHARD_SILENCE_S if plan.silences else 0.0
+        self._lag_s += plan.limits.shards.silence_s if plan.silences else 0.0
         self._incarnation = 0
         self._looked_at = 0.0
         self._before: dict[str, Any] = {}

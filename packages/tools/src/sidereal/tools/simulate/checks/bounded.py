@@ -12,9 +12,6 @@ from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 
-PRUNED_EVERY_TICKS: Final = 16
-"""Tombstones may grow older than their limit by this much."""
-
 SLACK_TICKS: Final = 2
 
 Sector = tuple[int, int]
@@ -40,7 +37,7 @@ class Bounded:
         ages = (core.tick - core.edge.stream.tombstones["tick"].astype(np.int64)) % (1 << 16)
         # One may be of the tick to come.
         age = int(ages[ages < 1 << 15].max(initial=0))
-        if age > self._streams.tombstone_ticks + PRUNED_EVERY_TICKS + SLACK_TICKS:
+        if age > self._streams.tombstone_ticks + self._world.prune_every_ticks + SLACK_TICKS:
             yield f"a tombstone is {age} ticks old"
         yield from self._look_at_sectors(core)
 
