@@ -7,25 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from sidereal.protocol.ids import Address
-from sidereal.protocol.links import derive_shard_key
-from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.schema import Kind
 from sidereal.protocol.testing.link import LinkConfig
-from sidereal.protocol.testing.pair import Wire
 from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
-from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.plugin import Stage, Step, System
 from sidereal.shard.shard import ShardCore
 
-RULES = Rules()
-SIZE = RULES.sector_size
-KEY = derive_shard_key("5e" * 16)
-CLIENTS, SHARDS = Address("192.0.2.1", 7071), Address("192.0.2.1", 7072)
-WALL_START = 1_700_000_000.0
+from .neighbours import Neighbours
+from .troupe import RULES, SIZE
+
 FEW_TICKS = 4
 
 GOOD = LinkConfig(delay_s=0.002)
@@ -58,53 +51,19 @@ class Restless:
         bodies["vx"][rows] = np.sign(SIZE - bodies["x"][rows]) * step.rng.uniform(20, 90, len(rows))
 
 
-class Rig:
-    """A world over two sectors, the left one simulated by one shard, the right one by another."""
+class Rig(Neighbours):
+    """Two shards that see each other's entities near the border."""
 
     def __init__(self, config: LinkConfig, seed: int) -> None:
-        streams = np.random.default_rng(seed).spawn(5)
-        self.now = 0.0
         self.restless = Restless()
-        self.each_tick: Callable[[], None] = lambda: None
-        self.next_tick_at = RULES.tick_s
-        self.authority = Replicator(
-            schema=SCHEMA,
-            rules=RULES,
-            keys=Keys(bytes(32), KEY),
-            client_addresses=[CLIENTS],
-            shard_addresses=[SHARDS],
-            clients_max=4,
-            entropy=streams[0].bytes,
-            rng=streams[1],
-            now=0.0,
-        )
-        self.wires = [Wire(config, 10 * seed + number) for number in range(2)]
-        self.addresses = [Address(f"198.51.100.{number}", 50000) for number in range(2)]
-        self.cores = [
-            ShardCore(
-                key=KEY,
-                server=SHARDS,
-                name=f"shard {number}",
-                incarnation=streams[2 + number].bytes(16),
-                schema=SCHEMA,
-                entropy=streams[2 + number].bytes,
-                now=0.0,
-                wall_now=WALL_START,
-                seed=number,
-                plugins=[self.restless],
-            )
-            for number in range(2)
-        ]
-        self.authority.create(ships([SIZE / 2, 1.5 * SIZE], [0.0, 0.0]))
-        self.run(4.0)
-        leases = self.authority.mesh.leases
-        left = self.authority.shards.shards.get(leases.holder_of((0, 0)))
-        right = self.authority.shards.shards.get(leases.holder_of((1, 0)))
-        assert left is not None
-        assert right is not None
-        assert left is not right
-        self.left = self.cores[int(left.name[-1])]
-        self.right = self.cores[int(right.name[-1])]
+        self.looks: Callable[[], None] = lambda: None
+        super().__init__(ships([SIZE / 2, 1.5 * SIZE], [0.0, 0.0]), [self.restless], config, seed)
+
+    def watch(self, core: ShardCore) -> None:
+        assert not seen_by(core).keys() & owned_by(core)
+
+    def each_tick(self) -> None:
+        self.looks()
 
     def heal(self) -> None:
         for wire in self.wires:
@@ -139,39 +98,6 @@ class Rig:
             near |= np.maximum(off_x, off_y) <= SIZE / 2 + GHOST_RANGE
         near &= world.columns["shard"][present.slots] != core.shard
         return set(world.columns.net_id[present.slots[near]].tolist())
-
-    def run(self, seconds: float) -> None:
-        until = self.now + seconds
-        self._exchange()
-        while (at := self._next_time()) <= until:
-            self.now = max(self.now, at)
-            wall_now = WALL_START + self.now
-            for wire, core, address in zip(self.wires, self.cores, self.addresses, strict=True):
-                while (arrival := wire.take_due(self.now)) is not None:
-                    end, datagram = arrival
-                    if end == 0:
-                        self.authority.receive_shards([(datagram, address)], self.now, wall_now)
-                    else:
-                        core.receive_datagram(datagram, SHARDS, self.now)
-            self._exchange()
-        self.now = until
-
-    def _next_time(self) -> float:
-        times: list[float | None] = [self.authority.next_timer()]
-        for wire, core in zip(self.wires, self.cores, strict=True):
-            times += [wire.next_delivery, core.next_timer()]
-        return min(time for time in times if time is not None)
-
-    def _exchange(self) -> None:
-        wall_now, tick = WALL_START + self.now, self.authority.tick
-        for wire, core in zip(self.wires, self.cores, strict=True):
-            for datagram, _ in core.turn(self.now):
-                wire.send(1, datagram, self.now)
-            assert not seen_by(core).keys() & owned_by(core)
-        for datagram, address in self.authority.turn(self.now, wall_now).shards:
-            self.wires[self.addresses.index(address)].send(0, datagram, self.now)
-        if self.authority.tick != tick:
-            self.each_tick()
 
 
 def seen_by(core: ShardCore) -> dict[int, float]:
@@ -208,7 +134,7 @@ def test_a_ship_that_crosses_the_border_is_followed_by_both_sides(seed: int) -> 
                 seen[side].append(rig.x_of(ship))
             assert rig.errors_of(core) < 1e-6
 
-    rig.each_tick = look
+    rig.looks = look
     rig.run(5.0)
     assert rig.x_of(ship) > SIZE + 2.0 * GHOST_RANGE
     assert_between(seen["right"], SIZE - GHOST_RANGE, SIZE + HANDOVER_MARGIN)
@@ -253,7 +179,7 @@ def test_over_a_bad_link_everybody_ends_up_with_the_right_ghosts(seed: int) -> N
     rig.run(3.0)
     # They drift on: what came near or changed hands in the last few ticks may still be on its way.
     lately: list[list[set[int]]] = []
-    rig.each_tick = lambda: lately.append([rig.near(core) for core in (rig.left, rig.right)])
+    rig.looks = lambda: lately.append([rig.near(core) for core in (rig.left, rig.right)])
     rig.run(FEW_TICKS * RULES.tick_s)
     for core, near in zip((rig.left, rig.right), zip(*lately, strict=True), strict=True):
         assert set.intersection(*near) <= seen_by(core).keys() <= set.union(*near)

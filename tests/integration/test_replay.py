@@ -6,22 +6,15 @@ import numpy as np
 import pytest
 
 from sidereal.protocol.flight import fly_tick
-from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import Button, Controls
-from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import LinkConfig
-from sidereal.protocol.testing.pair import Wire
-from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.game.ships import Ships
-from sidereal.shard.shard import ShardCore
 
-RULES = Rules()
-SIZE = RULES.sector_size
-KEY = bytes(range(32))
-CLIENTS, SHARDS = Address("192.0.2.1", 7071), Address("192.0.2.1", 7072)
-WALL_START = 1_700_000_000.0
+from .neighbours import Neighbours
+from .troupe import RULES, SIZE
+
 PHASE_S = 0.013
 """When in a tick of the authority the pilot's inputs come."""
 HELD = (
@@ -34,8 +27,8 @@ HELD = (
 )
 
 
-class Crossing:
-    """Two shards, a border between them, and a ship that thrusts and turns across it.
+class Crossing(Neighbours):
+    """A ship that thrusts and turns across the border between two shards.
 
     Attributes:
         flown: by input, what the ship's committed row said when that was the newest in it.
@@ -43,48 +36,16 @@ class Crossing:
     """
 
     def __init__(self, config: LinkConfig, seed: int = 1) -> None:
-        streams = np.random.default_rng(seed).spawn(5)
-        self.now = 0.0
-        self.authority = Replicator(
-            schema=BASE_SCHEMA,
-            rules=RULES,
-            keys=Keys(bytes(32), KEY),
-            client_addresses=[CLIENTS],
-            shard_addresses=[SHARDS],
-            clients_max=4,
-            entropy=streams[0].bytes,
-            rng=streams[1],
-            now=0.0,
-        )
-        rows = np.zeros(2, BASE_SCHEMA.full_record)
-        rows["kind"], rows["radius"], rows["mass"] = Kind.ASTEROID, 4.0, 10.0
-        rows["x"], rows["y"] = (100.0, 1.5 * SIZE), 900.0
-        self.authority.create(rows)
-        self.wires = [Wire(config, 10 * seed + number) for number in range(2)]
-        self.addresses = [Address(f"198.51.100.{number}", 50000) for number in range(2)]
-        self.cores = [
-            ShardCore(
-                key=KEY,
-                server=SHARDS,
-                name=f"shard-{number + 1}",
-                incarnation=streams[2 + number].bytes(16),
-                schema=BASE_SCHEMA,
-                entropy=streams[2 + number].bytes,
-                now=0.0,
-                wall_now=WALL_START + 3600.0 * (2 * number - 1),
-                seed=number,
-                plugins=[Ships()],
-            )
-            for number in range(2)
-        ]
         self.buttons: list[int] = []
         self.presses = False
-        self.input_at = PHASE_S
         self.flown: dict[int, np.void] = {}
         self.owners: dict[int, int] = {}
         self.ship = 0
-        self.run(4.0)
-        assert len(self.authority.shards.shards) == 2
+        rows = np.zeros(2, BASE_SCHEMA.full_record)
+        rows["kind"], rows["radius"], rows["mass"] = Kind.ASTEROID, 4.0, 10.0
+        rows["x"], rows["y"] = (100.0, 1.5 * SIZE), 900.0
+        super().__init__(rows, [Ships()], config, seed)
+        self.acts_at = self.now + PHASE_S
 
     def launch(self, x: float) -> None:
         """Put the ship there, heading along x."""
@@ -108,19 +69,10 @@ class Crossing:
             states[seq] = (float(x[0]), float(y[0]), float(heading[0]))
         return states
 
-    def run(self, seconds: float) -> None:
-        until = self.now + seconds
-        self._exchange()
-        while (at := self._next_time()) <= until:
-            self.now = max(self.now, at)
-            for number, wire in enumerate(self.wires):
-                self._deliver(wire, self.cores[number], self.addresses[number])
-            if self.presses and self.input_at <= self.now:
-                self._press()
-            while self.input_at <= self.now:
-                self.input_at += RULES.tick_s
-            self._exchange()
-        self.now = until
+    def act(self) -> None:
+        if self.presses:
+            self._press()
+        self.acts_at += RULES.tick_s
 
     def _press(self) -> None:
         seq = len(self.buttons) + 1
@@ -129,38 +81,13 @@ class Crossing:
         body = np.array(newest, "<u2").tobytes()
         self.authority.mesh.route(self.ship, Controls(1, seq - len(newest) + 1, body))
 
-    def _look(self) -> None:
+    def each_tick(self) -> None:
         columns = self.authority.world.columns
         slots = columns.slots_of(np.array([self.ship]))
         if slots[0] >= 0:
             row = columns.store(slots, BASE_SCHEMA.full_record)[0]
             self.flown.setdefault(int(row["input_seq"]), row)
             self.owners.setdefault(int(row["input_seq"]), int(row["shard"]))
-
-    def _deliver(self, wire: Wire, core: ShardCore, address: Address) -> None:
-        while (arrival := wire.take_due(self.now)) is not None:
-            end, datagram = arrival
-            if end == 0:
-                wall_now = WALL_START + self.now
-                self.authority.receive_shards([(datagram, address)], self.now, wall_now)
-            else:
-                core.receive_datagram(datagram, SHARDS, self.now)
-
-    def _next_time(self) -> float:
-        times: list[float | None] = [self.authority.next_timer(), self.input_at]
-        for wire, core in zip(self.wires, self.cores, strict=True):
-            times += [wire.next_delivery, core.next_timer()]
-        return min(time for time in times if time is not None)
-
-    def _exchange(self) -> None:
-        tick = self.authority.tick
-        for wire, core in zip(self.wires, self.cores, strict=True):
-            for datagram, _ in core.turn(self.now):
-                wire.send(1, datagram, self.now)
-        for datagram, address in self.authority.turn(self.now, WALL_START + self.now).shards:
-            self.wires[self.addresses.index(address)].send(0, datagram, self.now)
-        if self.authority.tick != tick:
-            self._look()
 
 
 @pytest.mark.parametrize("way_s", [0.006, 0.02, 0.04])

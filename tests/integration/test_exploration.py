@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
-from sidereal.protocol.channel.spec import ChannelSpec
-from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
-from sidereal.protocol.links import (
-    PLAYER_CHANNELS,
-    SHARD_CHANNELS,
-    UserData,
-    encode_user_data,
-)
-from sidereal.protocol.message.codec import (
-    HOLDER_ROW,
-    decode_authority_untrusted,
-    decode_server_untrusted,
-    encode_message,
-)
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.links import PLAYER_CHANNELS, UserData, encode_user_data
+from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import Hello, Leases, LookAt, PlayerChannel, Role
-from sidereal.protocol.message.shard import Adopt, Adopted, ShardChannel, ShardHello
-from sidereal.protocol.rules import Rules
-from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.leases import LeaseTable
-from sidereal.replication.replicator import Keys, Replicator
 
-WALL = 1_700_000_000.0
-SERVER = Address("192.0.2.1", 4000)
-PEER = Address("198.51.100.1", 5000)
+from .troupe import CLIENTS, RULES, Peer, Troupe
+
 EMPTY_TICKS = LIMITS.world.sector_empty_ticks
 CHECKED_TICKS = LIMITS.world.sectors_checked_every_ticks
 LEASES_TICKS = LIMITS.edge.leases_every_ticks
-RULES = Rules()
 SPEED = RULES.speed_max
 
 
@@ -46,84 +27,46 @@ def near(sector: tuple[int, int], middle: tuple[int, int]) -> bool:
     return max(abs(sector[0] - middle[0]), abs(sector[1] - middle[1])) <= LEASE_RADIUS
 
 
-class Voyage:
+class Watcher(Peer):
+    """An observer.
+
+    Attributes:
+        shown: the leases that it was shown, message by message.
+    """
+
+    def __init__(self, troupe: Troupe) -> None:
+        user = UserData(1, Role.OBSERVER, "watcher", troupe.entropy(16))
+        super().__init__(
+            troupe,
+            CLIENT_PROTOCOL_ID,
+            bytes(32),
+            CLIENTS,
+            PLAYER_CHANNELS,
+            encode_user_data(user),
+            Address("203.0.113.1", 5000),
+        )
+        self.shown: list[Leases] = []
+        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
+
+    def take(self, event: Received) -> None:
+        if event.channel == PlayerChannel.LEASES:
+            message = decode_server_untrusted(event.channel, event.message)
+            assert isinstance(message, Leases)
+            self.shown.append(message)
+
+
+class Voyage(Troupe):
     """A world in which everything drifts, a shard that only shows it is alive, an observer."""
 
     def __init__(self, records: np.ndarray) -> None:
-        rng = np.random.default_rng(1)
-        self.now = 100.0
-        self.core = Replicator(
-            schema=BASE_SCHEMA,
-            rules=RULES,
-            keys=Keys(bytes(32), bytes(32)),
-            client_addresses=[SERVER],
-            shard_addresses=[SERVER],
-            clients_max=4,
-            entropy=rng.bytes,
-            rng=rng,
-            now=self.now,
-        )
-        self.core.create(records)
-        user = encode_user_data(UserData(1, Role.OBSERVER, "watcher", bytes(16)))
-        self._rng = rng
-        self.connect_shard()
-        self.client = self._connect(CLIENT_PROTOCOL_ID, PLAYER_CHANNELS, user)
-        self.shown: list[Leases] = []
-        self.client.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
-        self.run(10)
+        super().__init__(records)
+        self.watcher = Watcher(self)
+        self.peers.append(self.watcher)
+        self.only = self.shard("shard-1", ticks=10, answers=False)
 
-    def connect_shard(self) -> None:
-        self.adopted = 0
-        self.shard = self._connect(SHARD_PROTOCOL_ID, SHARD_CHANNELS, bytes(256))
-        hello = ShardHello(BASE_SCHEMA.hash, "one", bytes(16), 1, 1)
-        self.shard.send(ShardChannel.LEASE, encode_message(hello))
-
-    def _connect(
-        self, protocol_id: int, channels: tuple[ChannelSpec, ...], user_data: bytes
-    ) -> ClientEndpoint:
-        rng = self._rng
-        token = generate_connect_token(
-            protocol_id=protocol_id,
-            private_key=bytes(32),
-            client_id=1,
-            server_addresses=[SERVER],
-            user_data=user_data,
-            expire_s=30,
-            timeout_s=5,
-            wall_now=WALL,
-            entropy=rng.bytes,
-        )
-        return ClientEndpoint(token, channels, rng.bytes, self.now)
-
-    def run(self, ticks: int) -> None:
-        core = self.core
-        for _ in range(ticks):
-            self.now += RULES.tick_s
-            alive = np.zeros((), RECORDS_HEADER)
-            alive["version"], alive["tick"] = RECORDS_VERSION, core.tick
-            self.shard.send(ShardChannel.PROPOSAL, alive.tobytes(), 0)
-            for receive, peer in (
-                (core.receive_shards, self.shard),
-                (core.receive_clients, self.client),
-            ):
-                peer.handle_timer(self.now)
-                datagrams = [(datagram, PEER) for datagram, _ in peer.datagrams_to_send(self.now)]
-                receive(datagrams, self.now, WALL)
-            outgoing = core.turn(self.now, WALL)
-            for sent, peer in ((outgoing.shards, self.shard), (outgoing.clients, self.client)):
-                for datagram, _ in sent:
-                    peer.receive_datagram(datagram, SERVER, self.now)
-                while (event := peer.next_event()) is not None:
-                    if isinstance(event, Received):
-                        (self._read if peer is self.client else self._adopt)(event)
-
-    def _adopt(self, event: Received) -> None:
-        """Take whatever is given."""
-        if event.channel == ShardChannel.LEASE:
-            message = decode_authority_untrusted(event.channel, event.message)
-            if isinstance(message, Adopt):
-                self.adopted += len(message.rows) // BASE_SCHEMA.full_record.itemsize
-                self.shard.send(ShardChannel.LEASE, encode_message(Adopted(self.adopted)))
+    @property
+    def shown(self) -> list[Leases]:
+        return self.watcher.shown
 
     @property
     def holders(self) -> dict[tuple[int, int], int]:
@@ -139,12 +82,6 @@ class Voyage:
         """Who holds the sectors around one."""
         rows = self.core.mesh.leases.rows()[["sector_x", "sector_y", "shard"]].tolist()
         return {(x, y): shard for x, y, shard in rows if near((x, y), middle)}
-
-    def _read(self, event: Received) -> None:
-        if event.channel == PlayerChannel.LEASES:
-            message = decode_server_untrusted(event.channel, event.message)
-            assert isinstance(message, Leases)
-            self.shown.append(message)
 
 
 def fleet(count: int, vx: float) -> np.ndarray:
@@ -169,7 +106,7 @@ def test_sectors_that_were_left_long_ago_are_forgotten() -> None:
     assert len(core.world.sectors.keys) <= most
     assert core.world.sectors.slot_count <= most
     assert set(core.world.columns["shard"][core.world.columns.rows()]) == {1}
-    assert voyage.client.close_reason is None
+    assert voyage.watcher.closed is None
 
 
 def test_an_empty_sector_is_let_go_within_four_seconds_and_its_lease_with_it() -> None:
@@ -237,7 +174,7 @@ def test_only_leases_around_are_shown() -> None:
 
 def test_who_looks_elsewhere_is_shown_the_leases_there() -> None:
     voyage = Voyage(fleet(20, 0.0))
-    voyage.client.send(PlayerChannel.COMMAND, encode_message(LookAt(500.0, 15_500.0)))
+    voyage.watcher.endpoint.send(PlayerChannel.COMMAND, encode_message(LookAt(500.0, 15_500.0)))
     voyage.run(3 * LEASES_TICKS)
     assert voyage.holders == voyage.truth(middle=(0, 15))
     assert len(voyage.holders) == LEASE_RADIUS + 5
@@ -248,13 +185,13 @@ def test_clients_are_told_that_the_last_shard_has_gone_and_that_one_has_come() -
     world = voyage.core.world
     slots = world.columns.rows()
     assert world.attributes["shard"][slots].tolist() == [1, 1]
-    voyage.shard.close(voyage.now)
+    voyage.only.endpoint.close(voyage.now)
     voyage.run(LEASES_TICKS)
     assert voyage.holders == {}
     assert world.attributes["shard"][slots].tolist() == [0, 0]
     assert len(voyage.core.mesh.leases.rows()) == 0
     epoch = world.columns.epoch[slots].copy()
-    voyage.connect_shard()
+    voyage.shard("shard-1", ticks=10, answers=False)
     voyage.run(10)
     assert world.attributes["shard"][slots].tolist() == [1, 1]
     assert voyage.holders == {(0, 0): 1, (0, 1): 1}
