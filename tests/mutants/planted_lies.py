@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final
@@ -11,8 +12,10 @@ import pytest
 from mutant import Mutant, with_fault
 
 from sidereal.protocol.channel.acks import SentPackets
+from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.errors import RemoteProtocolError
 from sidereal.replication.links.allowance import Allowance
+from sidereal.replication.links.players import ControlsVerdict, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.answers import Answers
 from sidereal.replication.validate import Verdict, judge_rows
@@ -96,7 +99,13 @@ def everybody_may_say_as_much_as_they_like(patch: pytest.MonkeyPatch) -> None:
 
 def packets_may_be_noise(patch: pytest.MonkeyPatch) -> None:
     """Nobody is closed for payloads that make no sense."""
-    patch.setattr("sidereal.protocol.limits.MALFORMED_PAYLOADS_MAX", 1 << 30)
+    begin = Peer.__init__
+
+    def patient(self: Peer, *arguments: Any) -> None:
+        begin(self, *arguments)
+        self._malformed_max = 1 << 30
+
+    patch.setattr(Peer, "__init__", patient)
 
 
 def rejected_rows_are_not_counted(patch: pytest.MonkeyPatch) -> None:
@@ -113,12 +122,24 @@ def rejected_rows_are_not_counted(patch: pytest.MonkeyPatch) -> None:
 
 def closed_shards_may_come_back_at_once(patch: pytest.MonkeyPatch) -> None:
     """A shard that was closed for what it did is let in again."""
-    patch.setattr("sidereal.replication.links.shardlink.BARRED_S", 0.0)
+    fence = ShardLink.fence
+
+    def forgiving(self: ShardLink, *arguments: Any) -> None:
+        fence(self, *arguments)
+        self._barred.clear()
+
+    patch.setattr(ShardLink, "fence", forgiving)
 
 
 def inputs_may_be_far_ahead(patch: pytest.MonkeyPatch) -> None:
     """A pilot may give its inputs any number beyond the newest."""
-    patch.setattr("sidereal.replication.links.players.CONTROLS_BURST_TICKS", 1 << 31)
+    judge = Player.judge_controls
+
+    def lenient(self: Player, *arguments: Any) -> ControlsVerdict:
+        self.limits = dataclasses.replace(self.limits, controls_burst_ticks=1 << 31)
+        return judge(self, *arguments)
+
+    patch.setattr(Player, "judge_controls", lenient)
 
 
 def ends_in(kind: Kind, finale: int) -> Callable[[Plan], bool]:

@@ -6,9 +6,9 @@ delivery, and queues only ever add to it. So that minimum is the offset of the s
 seen through the fastest path. A mean would wander with the load of either machine.
 
 The window has two generations of `clock_window_s` each. So an old minimum (the server stood still,
-the path got longer) is forgotten after one to two windows, in constant memory. The offset in use moves
-towards the minimum at a bounded pace, so time never runs backwards on screen. A difference above
-`STEP_S` is stepped over instead, and the two directions differ:
+the path got longer) is forgotten after one to two windows, in constant memory. The offset in use
+moves towards the minimum at a bounded pace, so time never runs backwards on screen. A difference
+above `STEP_S` is stepped over instead, and the two directions differ:
 
 * A snapshot that comes *earlier* than was thought possible proves that the server is ahead. The
   step forward is taken at once.

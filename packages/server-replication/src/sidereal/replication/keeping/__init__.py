@@ -5,7 +5,7 @@ the loop that writes them, and that fetches the ships of pilots. `store` is what
 database; `tables` (schema, accounts, who may write), `rows` and `rowcopy` (entities) have the
 words. `database` holds the connections, and `urls` checks where they lead. `recovery` says which
 saved rows can be believed, `stored` names what comes back, and `names` says which names of accounts
-are one. `postgres/` owns the embedded database.
+are one. `limits` has the numbers that only tuning decides. `postgres/` owns the embedded database.
 
 The tick never waits for anything here. Nothing here decides what is true: it keeps what was
 committed.

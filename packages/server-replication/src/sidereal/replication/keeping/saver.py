@@ -2,8 +2,8 @@
 
 What a crash may cost is bounded here. Every `flush_s` all changes are written, the oldest first.
 `Saver.unsaved_s` says for how long something has not been saved. The reason does not matter: the
-database is slow, full, read-only or away, or there is too much to write. Above the `unsaved_s` of the
-limits the server is not ready.
+database is slow, full, read-only or away, or there is too much to write. Above the `unsaved_s` of
+the limits the server is not ready.
 """
 
 from __future__ import annotations

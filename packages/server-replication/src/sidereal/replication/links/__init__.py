@@ -4,7 +4,7 @@
 `audience` says who hears a line of chat. `shardlink` and `shards` are the same for shards;
 `shardsender` sends shards their messages in pieces that their links can carry. `allowance` bounds
 how often a peer may speak, `networks` says which addresses count as one, and `reservations` keeps
-accounts for sessions that are on their way.
+accounts for sessions that are on their way. `limits` has the numbers that only tuning decides.
 
 Packets only fill inboxes. The tick empties them through `attend`, once per tick; only players'
 controls pass at once. Nothing here changes the world or decides who owns what. It says who came,

@@ -16,8 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.protocol.channel.connection import Connection
+from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.limits import MALFORMED_PAYLOADS_MAX, PAYLOAD_SIZE_MAX
+from sidereal.protocol.limits import PAYLOAD_SIZE_MAX
 from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import (
@@ -285,7 +286,7 @@ class LyingClientProcess(Process):
             self._connection.send(channel, self._noise(100))
 
 
-_ENOUGH: Final = range(MALFORMED_PAYLOADS_MAX + 1)
+_ENOUGH: Final = range(LIMITS.malformed_payloads + 1)
 
 CLIENT_LIES: Final[tuple[Callable[[LyingClientProcess], Any], ...]] = (
     LyingClientProcess.in_order,

@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.protocol.errors import CloseReason
-from sidereal.replication.links.players import CONTROLS_BURST_TICKS, CONTROLS_RATE_SLACK
 from sidereal.replication.replicator import Replicator
 from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.tools.simulate.checks.always import reach_s
@@ -32,10 +31,6 @@ BLAMED: Final = frozenset(
 
 COUNTED_FROM: Final = 40
 """So many lies do not all get lost: something must have been counted."""
-
-
-INPUTS_AHEAD_MAX: Final = CONTROLS_BURST_TICKS + SHARD_LIMITS.controls_queue
-"""Inputs that may be ahead of their time, and those that a full queue jumps over."""
 
 
 class _Heard(NamedTuple):
@@ -60,6 +55,9 @@ class LiesFail:
         within_s = plan.limits.ownership.answer_within_s
         self._answers_within_s = within_s + 3.0 / plan.tick_hz
         self._inputs_asked = math.ceil(0.5 * within_s * plan.tick_hz) + 1
+        self._players = plan.limits.players
+        # Inputs that may be ahead of their time, and those that a full queue jumps over.
+        self._ahead_max = self._players.controls_burst_ticks + SHARD_LIMITS.controls_queue
         self._listened = 0
         self._first: dict[int, tuple[float, int]] = {}
         self._owners: dict[int, int] = {}
@@ -154,8 +152,8 @@ class LiesFail:
         for row in rows[columns["input_seq"][rows] > 0].tolist():
             net_id, seq = int(columns.net_id[row]), int(columns["input_seq"][row])
             at, first = self._first.setdefault(net_id, (cluster.now, seq))
-            passed = (cluster.now - at) * core.rules.tick_hz * CONTROLS_RATE_SLACK
-            if seq - first > passed + INPUTS_AHEAD_MAX:
+            passed = (cluster.now - at) * core.rules.tick_hz * self._players.controls_rate
+            if seq - first > passed + self._ahead_max:
                 yield f"a liar has flown {seq - first} inputs in {cluster.now - at:.2f} s"
 
 
