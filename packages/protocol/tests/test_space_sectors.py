@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.space.cells import window_cells, window_index, window_offsets
+from sidereal.protocol.space.cells import window_cells, window_offsets
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN, cell_in_sector, sector_of
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 
@@ -49,14 +49,6 @@ def test_windows_of_many_centres_come_at_once() -> None:
     assert many.shape == (2, 25, 2)
     for row in range(2):
         assert (many[row] == window_cells(x[row], y[row], cell[row], 2, RULES)).all()
-
-
-def test_cells_are_found_in_their_window() -> None:
-    cells = window_cells(SECTOR_MAX, SECTOR_MIN, 9, 2, RULES)
-    centre_x, centre_y = cells[12].tolist()
-    assert window_index(cells, centre_x, centre_y, 2).tolist() == list(range(25))
-    outside = cells[[0, 4, 20, 24]] + np.array([[-1, 0], [1, 0], [0, 1], [1, 1]])
-    assert window_index(outside, centre_x, centre_y, 2).tolist() == [-1] * 4
 
 
 def test_sectors_become_active_only_when_told() -> None:

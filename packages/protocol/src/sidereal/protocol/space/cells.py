@@ -67,24 +67,3 @@ def square_by_place(
     along_x = centre_x - radius + (steps - (centre_x - radius)) % side
     along_y = centre_y - radius + (steps - (centre_y - radius)) % side
     return np.tile(along_x, side), np.repeat(along_y, side)
-
-
-def window_index(
-    cells: NDArray[np.int64], centre_x: int, centre_y: int, radius: int
-) -> NDArray[np.int64]:
-    """Find absolute cells in the window around an absolute cell.
-
-    Args:
-        cells: int64[n, 2]
-        centre_x: absolute cell of the centre.
-        centre_y: likewise.
-        radius: cells from the centre to the edge.
-
-    Returns:
-        int64[n], -1 outside the window.
-    """
-    side = 2 * radius + 1
-    column = cells[:, 0] - centre_x + radius
-    row = cells[:, 1] - centre_y + radius
-    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
-    return np.where(inside, row * side + column, -1)

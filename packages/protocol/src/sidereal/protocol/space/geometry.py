@@ -22,13 +22,6 @@ SECTOR_MIN: Final = -(1 << 31)
 SECTOR_MAX: Final = (1 << 31) - 1
 
 
-def inside_world(x: ArrayLike, y: ArrayLike, rules: Rules) -> NDArray[np.bool_]:
-    """Tell which positions lie in a sector that has a number; NaN and infinity do not."""
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    low, high = SECTOR_MIN * rules.sector_size, (SECTOR_MAX + 1) * rules.sector_size
-    return np.asarray((x >= low) & (x < high) & (y >= low) & (y < high), dtype=np.bool_)
-
-
 def absolute_cell_of(
     x: ArrayLike, y: ArrayLike, rules: Rules
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
