@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trio
+from authority_rig import make_core
 
 from sidereal.protocol.errors import StoreError
-from sidereal.protocol.ids import Address
-from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping import saver as saver_module
@@ -22,7 +21,7 @@ from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.saver import Saver
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.replicator import Replicator
 
 DISK_SIZE = "160m"
 ROCKS = 4000
@@ -54,19 +53,8 @@ def fill(path: Path) -> None:
             file.write(bytes(1 << 16))
 
 
-def make_core() -> Replicator:
-    rng = np.random.default_rng(1)
-    core = Replicator(
-        schema=BASE_SCHEMA,
-        rules=Rules(),
-        keys=Keys(bytes(32), bytes(32)),
-        client_addresses=[Address("192.0.2.1", 1)],
-        shard_addresses=[Address("192.0.2.1", 2)],
-        clients_max=1,
-        entropy=rng.bytes,
-        rng=rng,
-        now=trio.current_time(),
-    )
+def make_rocks() -> Replicator:
+    core = make_core(trio.current_time(), np.random.default_rng(1))
     core.create(np.repeat(make_ship(BASE_SCHEMA, "rock", 0.0, 0.0, 0.0, 0), ROCKS))
     return core
 
@@ -75,7 +63,7 @@ async def test_a_full_disk_is_not_ready_and_heals_when_there_is_room(small_disk:
     filler = small_disk / "filler"
     async with open_store(Embedded(small_disk / "world"), BASE_SCHEMA) as store:
         await store.begin("ours", "a test")
-        core = make_core()
+        core = make_rocks()
         saver = Saver(core, store, lambda _ms: None)
         slots = core.world.columns.rows()
         async with trio.open_nursery() as nursery:
@@ -106,7 +94,7 @@ async def test_what_a_full_disk_did_not_take_is_counted_at_the_end(
     monkeypatch.setattr(saver_module, "SAVE_S_MAX", 1.0)
     async with open_store(Embedded(small_disk / "world"), BASE_SCHEMA) as store:
         await store.begin("ours", "a test")
-        core = make_core()
+        core = make_rocks()
         saver = Saver(core, store, lambda _ms: None)
         fill(small_disk / "filler")
         slots = core.world.columns.rows()

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from authority_rig import make_core
 
-from sidereal.protocol.ids import Address
-from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
 
 
 def recover(tick: int, rows: np.ndarray) -> Replicator:
     rng = np.random.default_rng(1)
-    core = Replicator(
-        schema=BASE_SCHEMA,
-        rules=Rules(),
-        keys=Keys(bytes(32), bytes(32)),
-        client_addresses=[Address("192.0.2.1", 1)],
-        shard_addresses=[Address("192.0.2.1", 2)],
-        clients_max=1,
-        entropy=rng.bytes,
-        rng=rng,
-        now=0.0,
-        tick=tick,
-    )
+    core = make_core(0.0, rng, tick)
     core.populate(rows, np.frombuffer(rng.bytes(16 * len(rows)), UUID))
     return core
 

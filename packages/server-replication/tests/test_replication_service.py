@@ -15,10 +15,9 @@ import pytest
 import trio
 import trio.testing
 import trio_asyncio
+from authority_rig import make_core
 
 from sidereal.protocol.errors import StoreError, UnavailableError
-from sidereal.protocol.ids import Address
-from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.config import ReplicationConfig
@@ -34,7 +33,7 @@ from sidereal.replication.keeping.stored import StoreStatistics
 from sidereal.replication.keeping.tables import LOCK_S_MAX, MIGRATION_LOCK
 from sidereal.replication.lifecycle import run
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.replicator import Replicator
 from sidereal.replication.service import STATUS_AGE_S_MAX, Service
 
 KEEPING = LIMITS.keeping
@@ -68,17 +67,7 @@ def make_service(
     shards: UdpSocket | None = None,
     store: AwayStore | None = None,
 ) -> tuple[Service, Replicator]:
-    core = Replicator(
-        schema=BASE_SCHEMA,
-        rules=Rules(),
-        keys=Keys(bytes(32), bytes(32)),
-        client_addresses=[Address("192.0.2.1", 1)],
-        shard_addresses=[Address("192.0.2.1", 2)],
-        clients_max=1,
-        entropy=np.random.default_rng(1).bytes,
-        rng=np.random.default_rng(1),
-        now=trio.current_time(),
-    )
+    core = make_core(trio.current_time(), np.random.default_rng(1))
     deaf = cast(Any, Deaf())
     config = ReplicationConfig("5e" * 16)
     place: Any = store or AwayStore()

@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import numpy as np
 import pytest
 import trio
-import trio_asyncio
+from raw_sql import sql
 
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.component import Component, Field
@@ -84,20 +83,6 @@ async def recover(store: Store) -> dict[bytes, tuple[Any, ...]]:
     world = await store.load_world(ships=True)
     columns = (world.uuid.tolist(), world.rows.tolist(), world.account, world.active)
     return {bytes(u): (r, int(a), bool(b)) for u, r, a, b in zip(*columns, strict=True)}
-
-
-async def sql(url: str, *statements: str) -> Any:
-    async def in_asyncio() -> Any:
-        connection = await asyncpg.connect(url)
-        try:
-            for statement in statements[:-1]:
-                await connection.execute(statement)
-            return await connection.fetch(statements[-1])
-        finally:
-            await connection.close()
-
-    async with trio_asyncio.open_loop():
-        return await trio_asyncio.aio_as_trio(in_asyncio)()
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import trio
 import trio_asyncio
+from raw_sql import sql
 
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -24,22 +25,6 @@ from sidereal.replication.limits import LIMITS
 from sidereal.replication.world import UUID
 
 Sql = Callable[..., Any]
-
-
-async def sql(url: str, *statements: str) -> Any:
-    """Run statements; gives the rows of the last one."""
-
-    async def in_asyncio() -> Any:
-        connection = await asyncpg.connect(url)
-        try:
-            for statement in statements[:-1]:
-                await connection.execute(statement)
-            return await connection.fetch(statements[-1])
-        finally:
-            await connection.close()
-
-    async with trio_asyncio.open_loop():
-        return await trio_asyncio.aio_as_trio(in_asyncio)()
 
 
 @contextlib.asynccontextmanager
