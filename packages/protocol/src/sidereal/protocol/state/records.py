@@ -36,6 +36,7 @@ class RecordSender:
 
     Attributes:
         unacked: messages whose ack may still come.
+        put_off: rows that had to wait, for want of messages.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class RecordSender:
             size_max: bytes of a message.
             messages_max: messages of one `collect`; rows beyond wait, longest unsent first.
         """
+        self.put_off = 0
         self._dtype = dtype
         self._reorder_ticks = reorder_ticks
         self._rows_max = (size_max - RECORDS_HEADER.itemsize) // dtype.itemsize
@@ -84,7 +86,9 @@ class RecordSender:
             self._reserve(int(slots.max()) + 1)
         due = np.flatnonzero(changed > self._acked[slots])
         rank = np.lexsort((-changed[due], self._sent[slots[due]]))
-        return due[rank][: self._rows_max * self._messages_max]
+        room = self._rows_max * self._messages_max
+        self.put_off += max(0, len(due) - room)
+        return due[rank][:room]
 
     def collect(
         self, tick: int, slots: NDArray[np.integer[Any]], changed: Ints, records: Rows

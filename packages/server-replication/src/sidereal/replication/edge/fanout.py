@@ -60,6 +60,8 @@ class FanoutStatistics:
         replaced: sections that held a whole cell.
         deferred: sections put off for want of room.
         transfers: cells sent over several ticks.
+        transfers_whole: those of them that held a whole cell.
+        parts_resent: parts of transfers sent again, for want of an ack.
         late_acks: acks too old to count.
         ticks_in_flight: ticks of whose datagrams acks may still count, now.
     """
@@ -69,6 +71,8 @@ class FanoutStatistics:
     replaced: int
     deferred: int
     transfers: int
+    transfers_whole: int
+    parts_resent: int
     late_acks: int
     ticks_in_flight: int
 
@@ -236,6 +240,7 @@ class Fanout:
             )
             self._windows.in_transfer[client, place] = True
         self._counts["transfers"] += int(large.sum())
+        self._counts["transfers_whole"] += int((large & (sections.since < 0)).sum())
         return sections.take(~large)
 
     def _due_parts(self, clients: Ints) -> _Due:
@@ -383,4 +388,5 @@ class Fanout:
             yield owners[at], b"".join((head, own, *body)), tag | at
         for at, (_, transfer, part) in enumerate(chosen, len(rows)):
             head = heads[at * size : (at + 1) * size]
+            self._counts["parts_resent"] += transfer.was_sent(part)
             yield owners[at], head + transfer.write(part, self._stream), tag | at

@@ -46,7 +46,11 @@ class Shown(NamedTuple):
 
 
 class LeaseViews:
-    """What every client knows of the leases around it, client by row."""
+    """What every client knows of the leases around it, client by row.
+
+    Attributes:
+        put_off: messages that had to wait, because the one before was sent a moment ago.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class LeaseViews:
             radius: sectors in each direction, at most `LEASE_RADIUS_MAX`.
             limits: how much is sent at a time.
         """
+        self.put_off = 0
         self._limits = limits
         self._never = -limits.leases_every_ticks
         reach = -(-rules.view_radius_cells // rules.cells_per_side)
@@ -132,8 +137,9 @@ class LeaseViews:
     def collect(self, tick: int, table: LeaseTable) -> list[Shown]:
         """Write what clients are to be shown now; after `follow`, once per tick."""
         self._collected = tick
-        due = self._active & (self._newest > self._acked)
-        due &= tick - self._sent >= self._limits.leases_every_ticks
+        behind = self._active & (self._newest > self._acked)
+        due = behind & (tick - self._sent >= self._limits.leases_every_ticks)
+        self.put_off += int((behind & ~due).sum())
         # Only clients around whom something has changed: 15 µs each.
         return [self._write(client, tick, table) for client in np.flatnonzero(due).tolist()]
 

@@ -91,6 +91,10 @@ class Transfer:
         order: list[int] = due[np.argsort(self._sent[due], kind="stable")].tolist()
         return order
 
+    def was_sent(self, part: int) -> bool:
+        """Tell whether a part was sent before."""
+        return bool(self._sent[part] >= 0)
+
     def acked(self, part: int) -> None:
         """Note that the client has a part."""
         self._missing[part] = False

@@ -53,7 +53,11 @@ class _Asked:
 
 
 class Answers:
-    """What the pilots of one world wait for."""
+    """What the pilots of one world wait for.
+
+    Attributes:
+        fenced: shards that were fenced because they left a pilot without an answer.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class Answers:
         clients: PlayerLink,
         limits: OwnershipLimits = LIMITS.ownership,
     ) -> None:
+        self.fenced = 0
         self._within_ticks = math.ceil(limits.answer_within_s / world.rules.tick_s)
         self._world = world
         self._shards = shards
@@ -100,6 +105,7 @@ class Answers:
             if waits and self._is_overdue(before, newest, tick - since):
                 text = f"it left the inputs of {player.name!r} without an answer"
                 self._shards.fence(shard, CloseReason.FENCED, now, text)
+                self.fenced += 1
 
     def room_of(self, shard: Shard) -> int:
         """Tell how many pilots a shard may be given now that another one simulates."""

@@ -185,6 +185,7 @@ class GhostStreams:
 
     Attributes:
         rows_sent: rows sent, every repetition until the ack counted.
+        rows_put_off: rows that had to wait, for want of messages.
         released: ghosts that shards were sent releases of.
     """
 
@@ -196,6 +197,7 @@ class GhostStreams:
         messages_max: int = LIMITS.ownership.ghost_messages,
     ) -> None:
         self.rows_sent = 0
+        self.rows_put_off = 0
         self._messages_max = messages_max
         self.released = 0
         self._world = world
@@ -239,7 +241,9 @@ class GhostStreams:
             self._release(shard, stream.versions[gone], tick)
         stream.slots, stream.versions = slots, versions
         changed = np.maximum(self._changed[slots], self._world.attributes_changed[slots])
+        put_off = stream.sender.put_off
         due = stream.sender.pending(slots, changed)
+        self.rows_put_off += stream.sender.put_off - put_off
         records = self._world.columns.store(slots[due], self._world.schema.full_record)
         messages = stream.sender.collect(tick, slots[due], changed[due], records)
         self._shards.send_ghosts(shard, messages)

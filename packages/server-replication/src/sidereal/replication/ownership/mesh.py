@@ -40,6 +40,7 @@ class Mesh:
         rebalanced: entities that changed their shard because their sector did.
         waiting: entities that are to change hands when their new owners have room.
         inputs: what pilots have sent lately.
+        answers: what pilots wait for.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Mesh:
         self.rebalanced = 0
         self.waiting = 0
         self.inputs = InputLog()
-        self._answers = Answers(world, shards, clients, limits.ownership)
+        self.answers = Answers(world, shards, clients, limits.ownership)
         self._moved_from: dict[int, int] = {}
         self._world = world
         self._shards = shards
@@ -72,7 +73,7 @@ class Mesh:
 
     def change_shards(self, tick: int, now: float) -> None:
         """Take in shards that joined, and give away the sectors of those that left."""
-        self._answers.fence_idle(tick, now)
+        self.answers.fence_idle(tick, now)
         attendance = self._shards.attend(tick, now)
         if not attendance.joined and not attendance.left:
             return
@@ -170,7 +171,7 @@ class Mesh:
             room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
             for shard in self._shards.shards:
                 room[shard.shard] = self._shards.room_of(shard)
-                room_of_pilots[shard.shard] = self._answers.room_of(shard)
+                room_of_pilots[shard.shard] = self.answers.room_of(shard)
             piloted = self._world.account[changes.slots] != ACCOUNT_NONE
             chosen = choose_affordable(changes, piloted, room, room_of_pilots)
             self.waiting = int((~chosen).sum())
