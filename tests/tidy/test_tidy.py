@@ -73,6 +73,8 @@ CORES_AMONG_SHELLS: Final = (
     *SOAK_CORE,
 )
 
+SHELLS_AMONG_CORES: Final = ("tools/simulate/__main__.py", "tools/simulate/runs/*")
+
 DOORS: Final = {
     "pymunk": ("shard/space.py", "tools/simulate/checks/physics.py"),
     "asyncpg": ("replication/keeping/database.py", "replication/keeping/postgres/*"),
@@ -125,6 +127,8 @@ def matches(path: str, patterns: tuple[str, ...]) -> bool:
 
 
 def is_core(path: str) -> bool:
+    if matches(path, SHELLS_AMONG_CORES):
+        return False
     return not matches(path, SHELLS) or matches(path, CORES_AMONG_SHELLS)
 
 
@@ -301,6 +305,7 @@ def test_no_loose_ends_anywhere() -> None:
         (impure_cores, "client/client.py", "import numpy as np\nx = np.random.normal(3)"),
         (impure_cores, "protocol/testing/link.py", "import random\nx = random.random()"),
         (impure_cores, "tools/bots/behaviour.py", "async def f(): pass"),
+        (impure_cores, "tools/simulate/cluster.py", "import multiprocessing"),
         (broad_excepts, "tools/cli.py", "try: f()\nexcept Exception: pass"),
         (broad_excepts, "tools/cli.py", "try: f()\nexcept (OSError, BaseException): pass"),
         (broad_excepts, "tools/cli.py", "try: f()\nexcept: pass"),
@@ -320,6 +325,7 @@ def test_each_rule_catches_what_it_is_for(rule: Rule, path: str, text: str) -> N
         (closed_doors, "shard/space.py", "import pymunk"),
         (closed_doors, "replication/keeping/database.py", "import asyncpg"),
         (impure_cores, "client/driver.py", "import time\nasync def f(): pass"),
+        (impure_cores, "tools/simulate/runs/workers.py", "import multiprocessing"),
         (impure_cores, "protocol/testing/link.py", "import random\nr = random.Random(3)"),
         (impure_cores, "client/client.py", "import numpy as np\nrng = np.random.default_rng(3)"),
         (broad_excepts, "tools/cli.py", "try: f()\nexcept* (OSError, ValueError): pass"),

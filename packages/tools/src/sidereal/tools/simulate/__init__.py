@@ -3,6 +3,7 @@
 * `faults`: what goes wrong and when, as plain values drawn from the seed;
 * `network`: links, datagrams on their way, and the trace of what arrived;
 * `scene`: the world it is played in, and the pilots;
+* `seeds`: everybody's random numbers;
 * `processes`, `clients`: what a shard's and a client's shell do around their cores;
 * `liarshards`, `liarclients`: shards and clients that do not keep to the rules;
 * `authority`: the same for the replication server;
@@ -14,7 +15,11 @@
 * `ledger`: what clients held, and which of it had come to which shard when;
 * `lies`: what liars have said;
 * `checks`: what must be true, each rule by a checker of its own;
-* `play`: one seed from beginning to end, and what to say of it.
+* `play`: one seed from beginning to end, and what to say of it;
+* `plans`: plans as text, and the simplest one that fails like another;
+* `exercise`: what runs exercised, and what they never did;
+* `runs`: many seeds, on several processes.
 
-`python -m sidereal.tools.simulate --seed N` runs one seed.
+`python -m sidereal.tools.simulate --seed N` runs one seed, `--seeds 0:1000 --jobs 2` many; a
+failure prints the `--plan` that shows it.
 """

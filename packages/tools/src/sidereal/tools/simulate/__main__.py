@@ -8,33 +8,104 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]  # The working directory: what lies there is no module of ours or Python's.
 
 import argparse
+from typing import Final
 
-from sidereal.tools.simulate.play import describe, plan_of, play
+from sidereal.protocol.errors import ConfigError, UnavailableError
+from sidereal.tools.publish import check_target, publish
+from sidereal.tools.simulate.plans.text import read_plan
+from sidereal.tools.simulate.play import describe, explain, plan_of, play, play_counting
+from sidereal.tools.simulate.runs import report
+from sidereal.tools.simulate.runs.workers import run_all
+
+PROGRAM: Final = "python -m sidereal.tools.simulate"
+INTERRUPTED: Final = 130
 
 
 def main() -> int:
-    """Run the seeds asked for; 1 if a checker found something."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sidereal.tools.simulate",
-        description="Simulate a whole cluster from a seed, in virtual time.",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
-    parser.add_argument("--count", type=int, default=1, help="how many seeds (default: 1)")
-    parser.add_argument("--trace", action="store_true", help="print seeds and traces only")
-    arguments = parser.parse_args()
-    if arguments.seed < 0 or arguments.count < 1:
-        parser.error("--seed must be 0 or more, and --count 1 or more")
-    failed = 0
-    for seed in range(arguments.seed, arguments.seed + arguments.count):
-        outcome = play(plan_of(seed))
-        failed += bool(outcome.violations)
-        if arguments.trace:
-            print(seed, outcome.trace)
-        elif outcome.violations or arguments.count == 1:
+    """Run what is asked for; 1 if a checker found something, 2 for a wrong flag."""
+    words = _parse_words()
+    try:
+        check_target(words.json)
+        if words.seeds is not None:
+            return _run_many(_read_seeds(words.seeds), words.jobs, words.json)
+        if words.plan is not None:
+            outcome = play(read_plan(words.plan))
             print(describe(outcome))
-    if arguments.count > 1 and not arguments.trace:
-        print(f"{arguments.count} seeds, {failed} failed")
-    return 1 if failed else 0
+            return 1 if outcome.violations else 0
+        return _run_one(words.seed, trace=words.trace)
+    except ConfigError as error:
+        return _say(error, 2)
+    except UnavailableError as error:
+        return _say(error, 69)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
-sys.exit(main())
+def _run_one(seed: int, *, trace: bool) -> int:
+    if seed < 0:
+        raise ConfigError("--seed must be 0 or more")
+    outcome, tally = play_counting(plan_of(seed))
+    if trace:
+        print(seed, outcome.trace)
+    elif outcome.violations:
+        print(explain(outcome))
+    else:
+        print(describe(outcome))
+        print("\n".join(report.describe_tally(tally)))
+    return 1 if outcome.violations else 0
+
+
+def _run_many(seeds: range, jobs: int, target: str | None) -> int:
+    """Play seeds, shrink what fails, and tell; Ctrl-C ends it with what has come so far."""
+    if jobs < 1:
+        raise ConfigError("--jobs must be 1 or more")
+    run = report.Run(seeds)
+    trouble = None
+    try:
+        for played in run_all(report.play_seed, seeds, jobs, "seeds"):
+            run.add(played)
+        for text in run_all(explain, run.to_explain(), jobs, "shrinking"):
+            run.explained.append(text)
+    except KeyboardInterrupt:
+        pass
+    except UnavailableError as error:
+        trouble = error
+    publish(report.make_report(run), report.describe(run), target)
+    if trouble is not None:
+        raise trouble
+    return {"done": 0, "failed": 1, "interrupted": INTERRUPTED}[run.end]
+
+
+def _read_seeds(text: str) -> range:
+    first, colon, end = text.partition(":")
+    if not colon or not first.isdecimal() or not end.isdecimal() or int(first) >= int(end):
+        raise ConfigError(f"--seeds {text}: give the first and the end, as in 0:100")
+    return range(int(first), int(end))
+
+
+def _say(error: Exception, status: int) -> int:
+    print(f"{PROGRAM}: {error}", file=sys.stderr)
+    return status
+
+
+def _parse_words() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Simulate whole clusters from seeds, in virtual time, under separate checkers. "
+        "What fails shrinks to the simplest plan that fails like it.",
+        epilog=f"Example: {PROGRAM} --seeds 0:1000 --jobs 2",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--seed", type=int, default=0, help="one seed (default: 0)")
+    what.add_argument("--seeds", metavar="A:B", help="the seeds from A on, up to B without B")
+    what.add_argument("--plan", metavar="JSON", help="a plan, as a failure prints it")
+    parser.add_argument("--jobs", type=int, default=1, help="processes for --seeds (default: 1)")
+    parser.add_argument("--trace", action="store_true", help="print seed and trace only")
+    parser.add_argument(
+        "--json", metavar="PATH", help="file for the report of --seeds; - is standard output"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

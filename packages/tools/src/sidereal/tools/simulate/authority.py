@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Final
 
 import numpy as np
 
-from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
@@ -17,7 +18,8 @@ from sidereal.replication.fleet import ShipRequest
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.tools.simulate.ledger import Mark
+from sidereal.tools.simulate.exercise.losses import Endpoint
+from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.memory import MemoryStore
 from sidereal.tools.simulate.network import Delivery, Network
 from sidereal.tools.simulate.processes import CLOCKS_OFF_S, WALL_START
@@ -48,6 +50,7 @@ class Authority:
             world are still active.
         due: of the next tick, virtual seconds.
         incarnation: how many cores there have been.
+        noted: how often what was noted for the log.
     """
 
     def __init__(
@@ -59,14 +62,17 @@ class Authority:
         schema: Schema,
         rules: Rules,
         limits: Limits,
+        ledger: Ledger,
     ) -> None:
         self.network = network
+        self._ledger = ledger
         self.store = MemoryStore(schema)
         self.core: Replicator | None = None
         self.started_at = self.stopped_at = -math.inf
         self.recovered = self.store.load_world(ships=True)
         self.due = math.inf
         self.incarnation = 0
+        self.noted: Counter[str] = Counter()
         self.store_fails_until = -math.inf
         self._rng = rng
         self._shard_key = shard_key
@@ -84,6 +90,7 @@ class Authority:
         self.recovered = self.store.load_world(ships=True)
         self._term = self.store.begin()
         self._client_key = self._rng.bytes(32)
+        self._tell_keys()
         self.core = Replicator(
             schema=self._schema,
             rules=self._rules,
@@ -136,6 +143,8 @@ class Authority:
         core = self.core
         if core is None:
             return False
+        if delivery.mark is not None:
+            self._ledger.note_taken_in(now, delivery.mark)
         local, wall_now = now + self._offset_s, WALL_START + now
         receive = core.receive_clients if delivery.destination == CLIENTS else core.receive_shards
         receive([(delivery.datagram, delivery.source)], local, wall_now)
@@ -157,9 +166,16 @@ class Authority:
         self.due = core.next_timer() - self._offset_s
         if core.tick == tick:
             return False
+        self.noted.update(note.event for note in core.notes.take())
         self._save(core, now)
         self._fetch(core, now)
         return True
+
+    def _tell_keys(self) -> None:
+        """Let the network know what was in datagrams that it loses."""
+        learn = self.network.losses.learn
+        learn(CLIENTS, Endpoint(CLIENT_PROTOCOL_ID, self._client_key, "client", "server"))
+        learn(SHARDS, Endpoint(SHARD_PROTOCOL_ID, self._shard_key, "shard", "authority"))
 
     def _save(self, core: Replicator, now: float) -> None:
         if self._writing is not None:

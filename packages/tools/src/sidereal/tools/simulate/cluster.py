@@ -1,8 +1,8 @@
 """A whole cluster in one loop: whatever is due next, be it a datagram, a timer, a tick or a fault.
 
-Nothing here depends on anything but the plan: the generators of the network, the authority, the
-world and every process are spawned from one seed, so that a draw more in one leaves the others as
-they were.
+Nothing here depends on anything but the plan: the world, the authority, every process and every
+link has a generator of its own, which follows from the seed and its name. So a draw more in one
+leaves the others as they were, and a client that does not come, or a shard, changes no other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.clients import ClientProcess
-from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.exercise.losses import Losses
+from sidereal.tools.simulate.faults import Plan, check_plan
 from sidereal.tools.simulate.flights import Flight
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.liarclients import Finale, LyingClientProcess
@@ -30,6 +31,7 @@ from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Process, ShardProcess
 from sidereal.tools.simulate.scene import make_belt, make_rules
 from sidereal.tools.simulate.script import Script
+from sidereal.tools.simulate.seeds import random_of
 
 TURNS_MAX: Final = 200_000
 """Turns of the loop in one run: more means that something is due for ever."""
@@ -115,11 +117,11 @@ class Cluster:
         ledger: what clients held.
         lies: what liars have said.
         exercised: how often what happened that is worth counting.
+        limits_met: how often checkers saw a limit being met.
     """
 
     def __init__(self, plan: Plan, checkers: Sequence[Checker]) -> None:
-        network, authority, world, *spare = np.random.SeedSequence(plan.seed).spawn(3 + 16)
-        self._spare = iter(spare)
+        check_plan(plan)
         self.plan = plan
         self.now = 0.0
         self.schema = BASE_SCHEMA
@@ -127,26 +129,31 @@ class Cluster:
         self._violations: list[Violation] = []
         self._ticked_at = 0.0
         self._shard_key = derive_shard_key("5e" * 16)
-        self.network = Network(plan.link, network)
+        self.ledger = Ledger()
+        rules = make_rules(plan.tick_hz, plan.sectors_per_side, plan.streams)
+        self.network = Network(plan.link, plan.seed, Losses(self.schema, rules))
         self.authority = Authority(
             self.network,
-            np.random.default_rng(authority),
+            random_of(plan.seed, "authority"),
             shard_key=self._shard_key,
             schema=self.schema,
-            rules=make_rules(plan.tick_hz, plan.sectors_per_side, plan.streams),
+            rules=rules,
             limits=plan.limits,
+            ledger=self.ledger,
         )
-        world_rng = np.random.default_rng(world)
-        belt = make_belt(self.schema, plan.sectors_per_side, plan.asteroids, world_rng)
+        world_rng = random_of(plan.seed, "world")
+        belt = make_belt(self.schema, plan.sectors_per_side, world_rng)
         uuids = np.frombuffer(world_rng.bytes(16 * len(belt)), UUID)
+        rocks = np.array(plan.rocks, np.int64)
+        belt, uuids = belt[rocks], uuids[rocks]
         self.authority.store.found(belt, uuids)
         self.authority.start(0.0)
         self.uuids = np.sort(uuids.view("S16"))
         self.rocks = {key.tobytes(): rock for key, rock in zip(uuids, belt, strict=True)}
         self.flights: list[Flight] = []
-        self.ledger = Ledger()
         self.lies = Lies()
         self.exercised: Counter[str] = Counter()
+        self.limits_met: Counter[str] = Counter()
         self._hosts: dict[str, Process] = {}
         self.strangers: list[LyingClientProcess] = []
         self.shards: list[ShardProcess] = []
@@ -246,7 +253,7 @@ class Cluster:
             name,
             f"198.51.100.{1 + len(self.shards)}",
             self.network,
-            np.random.default_rng(next(self._spare)),
+            random_of(self.plan.seed, f"shard {len(self.shards)}"),
             key=self._shard_key,
             server=SHARDS,
             schema=self.schema,
@@ -264,7 +271,7 @@ class Cluster:
             "client-liar",
             f"203.0.113.{101 + len(self.strangers)}",
             self.network,
-            np.random.default_rng(next(self._spare)),
+            random_of(self.plan.seed, f"liar {len(self.strangers)}"),
             finale=finale,
             raves_from=raves_from,
             schema=self.schema,
@@ -279,11 +286,13 @@ class Cluster:
     def _make_client(self, number: int, role: Role) -> ClientProcess:
         # The last pilot is anonymous: its ship is not kept.
         anonymous = number == self.plan.pilots - 1
+        of_role = number if role is Role.PLAYER else number - self.plan.pilots
+        name = f"{'pilot' if role is Role.PLAYER else 'observer'}-{of_role}"
         return ClientProcess(
-            f"client-{number}",
-            f"203.0.113.{1 + number}",
+            name,
+            f"203.0.113.{of_role + (1 if role is Role.PLAYER else 51)}",
             self.network,
-            np.random.default_rng(next(self._spare)),
+            random_of(self.plan.seed, name),
             account=ANONYMOUS if anonymous else 1 + number,
             role=role,
             schema=self.schema,

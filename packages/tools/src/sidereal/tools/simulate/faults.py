@@ -1,28 +1,36 @@
 """What goes wrong in a run, as plain values drawn from the seed: it can be told, and shrunk.
 
-A run has four parts. *Before* `CHAOS_FROM_S` everybody connects; until `FREEZE_AT_S` things go
-wrong; then the pilots brake while the links are still bad, so that no fresh traffic hides what was
-lost; from `HEAL_AT_S` on nothing is lost any more, and at `END_AT_S` everything must agree.
+A run has four parts. *Before* `CHAOS_FROM_S` everybody connects; for `Plan.chaos_s` things go
+wrong; then, from `Plan.freeze_at_s` on, the pilots brake while the links are still bad, so that no
+fresh traffic hides what was lost; from `Plan.heal_at_s` on nothing is lost any more, and at
+`Plan.end_at_s` everything must agree.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 
+from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.rules import StreamLimits
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
+from sidereal.tools.simulate.scene import BELT_PLACES
 from sidereal.tools.simulate.small import draw_limits, draw_streams
 
 CHAOS_FROM_S: Final = 0.6
-FREEZE_AT_S: Final = 2.6
-HEAL_AT_S: Final = 3.4
-END_AT_S: Final = 5.24
+CHAOS_S: Final = 2.0
+FROZEN_S: Final = 0.8
+AGREES_WITHIN_S: Final = 1.84
 RECOVERY_S: Final = 0.5
+CHAOS_S_MAX: Final = 600.0
+SECTORS_PER_SIDE_MAX: Final = 8
+FREEZE_AT_S: Final = CHAOS_FROM_S + CHAOS_S
 
 HEALED: Final = LinkConfig(delay_s=0.008)
 """What links are like in the end: everything a tick sends arrives before the next one."""
@@ -78,7 +86,7 @@ class Kind(enum.Enum):
     """One more comes, and lies; after `seconds` it comes to its finale (`liarclients`)."""
 
 
-class Fault(NamedTuple):
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that goes wrong.
 
     Attributes:
@@ -93,8 +101,11 @@ class Fault(NamedTuple):
     seconds: float
 
 
-class Plan(NamedTuple):
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run, as drawn from its seed.
+
+    The defaults are the simplest run there is: a plan that fails is shrunk towards them, part by
+    part, and what is as simple as that need not be written down.
 
     Attributes:
         tick_hz: of the rules.
@@ -102,22 +113,24 @@ class Plan(NamedTuple):
         pilots: clients that fly.
         observers: clients that look around, jumping.
         sectors_per_side: of the square in which the world begins.
-        asteroids: in it.
+        rocks: which places of the belt hold an asteroid.
+        chaos_s: for how long things go wrong.
         link: what all links are like until they heal.
         faults: in the order of time.
         streams: for how long both ends of a stream go by what is old.
         limits: of the authority.
     """
 
-    seed: int
-    tick_hz: int
-    shards: int
-    pilots: int
-    observers: int
-    sectors_per_side: int
-    asteroids: int
-    link: LinkConfig
-    faults: tuple[Fault, ...]
+    seed: int = 0
+    tick_hz: int = 8
+    shards: int = 1
+    pilots: int = 0
+    observers: int = 0
+    sectors_per_side: int = 2
+    rocks: tuple[int, ...] = ()
+    chaos_s: float = 0.0
+    link: LinkConfig = HEALED
+    faults: tuple[Fault, ...] = ()
     streams: StreamLimits = StreamLimits()
     limits: Limits = LIMITS
 
@@ -138,9 +151,20 @@ class Plan(NamedTuple):
         return not self.kinds - {Kind.CLIENT_LIES} and not self.lossy
 
     @property
+    def freeze_at_s(self) -> float:
+        """When the pilots begin to brake."""
+        return CHAOS_FROM_S + self.chaos_s
+
+    @property
+    def heal_at_s(self) -> float:
+        """From when on nothing goes wrong any more."""
+        return self.freeze_at_s + FROZEN_S
+
+    @property
     def end_at_s(self) -> float:
         """When everything must agree: later if all sessions had to time out first."""
-        return END_AT_S + (RECOVERY_S if Kind.AUTHORITY_RESTARTS in self.kinds else 0.0)
+        restarts = Kind.AUTHORITY_RESTARTS in self.kinds
+        return self.heal_at_s + AGREES_WITHIN_S + (RECOVERY_S if restarts else 0.0)
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -157,7 +181,8 @@ class Plan(NamedTuple):
         link = self.link
         lines = [
             f"{self.shards} shards, {self.pilots} pilots, {self.observers} observers, "
-            f"{self.asteroids} asteroids in {self.sectors_per_side}² sectors",
+            f"{len(self.rocks)} asteroids in {self.sectors_per_side}² sectors, "
+            f"{self.chaos_s:.1f} s of chaos",
             f"{self.streams}",
             f"{self.limits.world}, {self.limits.ownership}, {self.limits.edge}",
             f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f} "
@@ -172,6 +197,18 @@ class Plan(NamedTuple):
         ]
         return "\n".join(lines)
 
+
+_OF_CLIENTS: Final = frozenset({Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES, Kind.CLIENT_CUT})
+_OF_SHARDS: Final = frozenset(
+    {
+        Kind.SHARD_KILLED,
+        Kind.SHARD_CUT,
+        Kind.SHARD_STALLED,
+        Kind.SHARD_LEAVES,
+        Kind.SHARD_DOUBLED,
+    }
+)
+"""What strikes somebody who is in the plan from the start."""
 
 _SILENCING: Final = frozenset(
     {Kind.SHARD_KILLED, Kind.SHARD_CUT, Kind.SHARD_STALLED, Kind.SHARD_IDLES}
@@ -235,7 +272,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     pilots = int(rng.integers(1, 4))
     observers = int(rng.integers(0, 2))
     side = int(rng.integers(2, 4))
-    asteroids = int(rng.integers(40, 81))
+    rocks = tuple(range(int(rng.integers(40, BELT_PLACES))))
     calm = bool(rng.random() < CALM_SHARE)
     delay_s, jitter_s = float(rng.uniform(0.002, 0.045)), float(rng.uniform(0.0, 0.02))
     # Every draw is made in every seed: a changed chance does not reshuffle the rest.
@@ -265,7 +302,18 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         )
     faults = tuple(sorted((*faults, *more), key=lambda fault: fault.at))
     return Plan(
-        seed, tick_hz, shards, pilots, observers, side, asteroids, link, faults, streams, limits
+        seed,
+        tick_hz,
+        shards,
+        pilots,
+        observers,
+        side,
+        rocks,
+        CHAOS_S,
+        link,
+        faults,
+        streams,
+        limits,
     )
 
 
@@ -308,3 +356,36 @@ def _impatient(limits: Limits) -> Limits:
     """Let a shard be closed sooner that leaves its pilots without an answer."""
     ownership = dataclasses.replace(limits.ownership, answer_within_s=IMPATIENT_S)
     return dataclasses.replace(limits, ownership=ownership)
+
+
+def check_plan(plan: Plan) -> None:
+    """Check that a plan can be played.
+
+    Raises:
+        ConfigError: naming every problem at once.
+    """
+    problems = []
+    if plan.seed < 0 or plan.shards < 1 or plan.pilots < 0 or plan.observers < 0:
+        problems.append("seed, pilots and observers must be 0 or more, shards 1 or more")
+    if not 1 <= plan.sectors_per_side <= SECTORS_PER_SIDE_MAX:
+        problems.append(f"sectors_per_side must be 1 to {SECTORS_PER_SIDE_MAX}")
+    if len(set(plan.rocks)) < len(plan.rocks) or not set(plan.rocks) <= set(range(BELT_PLACES)):
+        problems.append(f"rocks must be different places, 0 to {BELT_PLACES - 1}")
+    if not 0.0 <= plan.chaos_s <= CHAOS_S_MAX:
+        problems.append(f"chaos_s must be 0 to {CHAOS_S_MAX:.0f}")
+    for fault in plan.faults:
+        if not 0.0 <= fault.at < plan.heal_at_s or not fault.seconds >= 0.0:
+            problems.append(f"{fault.kind.value} at {fault.at} s: all is well by then")
+        if not 0 <= fault.target < _targets_of(fault.kind, plan):
+            problems.append(f"{fault.kind.value}: there is no number {fault.target}")
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+def _targets_of(kind: Kind, plan: Plan) -> float:
+    """Tell how many a fault may strike."""
+    if kind in _OF_CLIENTS:
+        return plan.pilots + plan.observers
+    if kind in _ODDS:
+        return _ODDS[kind].targets
+    return plan.shards if kind in _OF_SHARDS else math.inf

@@ -42,11 +42,13 @@ class Ledger:
     Attributes:
         held: the buttons of every input, by a mark of its own.
         heard: all marks that came to shards, in order.
+        taken_in: all marks that came to the authority, in order, with the virtual seconds when.
     """
 
     def __init__(self) -> None:
         self.held: dict[Mark, int] = {}
         self.heard: list[Heard] = []
+        self.taken_in: list[tuple[float, Mark]] = []
 
     def note_held(self, mark: Mark, made_before: int, buttons: int, tapped: int) -> None:
         """Note that a client has made inputs up to a mark.
@@ -60,6 +62,10 @@ class Ledger:
         for seq in range(made_before + 1, mark.input_seq + 1):
             self.held[mark._replace(input_seq=seq)] = buttons | tapped
             tapped = 0
+
+    def note_taken_in(self, at: float, mark: Mark) -> None:
+        """Note what has come to the authority."""
+        self.taken_in.append((at, mark))
 
     def note_heard(self, at: float, core: str, mark: Mark) -> None:
         """Note what has come to a shard."""

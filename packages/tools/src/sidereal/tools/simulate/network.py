@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from typing import NamedTuple
+import math
+from collections import Counter
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sidereal.protocol.ids import Address
 from sidereal.protocol.testing.link import Link, LinkConfig
+from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.ledger import Mark
+from sidereal.tools.simulate.seeds import random_of
+
+LOST: Final = "datagram lost"
+TWICE: Final = "datagram delivered twice"
+OVERTAKEN: Final = "datagram overtaken"
+CUT: Final = "datagram to or from a host that is cut off"
+
+HAPPENS: Final = (LOST, TWICE, OVERTAKEN, CUT)
+"""What links do."""
 
 
 class Delivery(NamedTuple):
@@ -30,16 +42,21 @@ class Network:
     Attributes:
         sent: datagrams given to it.
         delivered: datagrams that arrived.
+        happened: how often what links do has happened.
+        losses: what was in the datagrams that did not arrive.
         nonces_repeated: what was sealed with a nonce that its sender had used in that session.
     """
 
-    def __init__(self, config: LinkConfig, seed: np.random.SeedSequence) -> None:
+    def __init__(self, config: LinkConfig, seed: int, losses: Losses) -> None:
         self.sent = 0
         self.delivered = 0
+        self.happened: Counter[str] = Counter()
+        self.losses = losses
         self.nonces_repeated: list[str] = []
         self._config = config
         self._seed = seed
         self._links: dict[tuple[str, str], Link] = {}
+        self._newest: dict[tuple[str, str], float] = {}
         self._heap: list[Delivery] = []
         self._cut: dict[str, float] = {}
         self._sealed: dict[tuple[Address, Address, bytes], bytes] = {}
@@ -82,11 +99,24 @@ class Network:
         for datagram, destination in datagrams:
             self.sent += 1
             self._note_nonce(source, destination, datagram)
-            link = self._link(source.host, destination.host)
-            for at in link.transmit(len(datagram), now):
-                if not (self._is_cut(source.host, now) or self._is_cut(destination.host, at)):
-                    delivery = Delivery(at, self.sent, source, destination, datagram, mark)
-                    heapq.heappush(self._heap, delivery)
+            self.losses.see(source, destination, datagram)
+            hosts = source.host, destination.host
+            carried = self._link(*hosts).transmit(len(datagram), now)
+            arriving = [
+                at
+                for at in carried
+                if not (self._is_cut(source.host, now) or self._is_cut(destination.host, at))
+            ]
+            for at in arriving:
+                delivery = Delivery(at, self.sent, source, destination, datagram, mark)
+                heapq.heappush(self._heap, delivery)
+                self.happened[OVERTAKEN] += at < self._newest.get(hosts, -math.inf)
+                self._newest[hosts] = max(at, self._newest.get(hosts, at))
+            self.happened[LOST] += not carried
+            self.happened[TWICE] += len(arriving) > 1
+            if not arriving:
+                self.happened[CUT] += bool(carried)
+                self.losses.lose(source, destination, datagram)
 
     def take(self) -> Delivery:
         """Take the next datagram that arrives."""
@@ -102,8 +132,7 @@ class Network:
     def _link(self, source: str, destination: str) -> Link:
         link = self._links.get((source, destination))
         if link is None:
-            (seed,) = self._seed.spawn(1)
-            link = Link(self._config, np.random.default_rng(seed))
+            link = Link(self._config, random_of(self._seed, f"{source} {destination}"))
             self._links[source, destination] = link
         return link
 

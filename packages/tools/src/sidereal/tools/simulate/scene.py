@@ -14,6 +14,10 @@ from sidereal.replication.genesis import ASTEROID_DENSITY
 
 SECTOR_SIZE: Final = 200.0
 
+BELT_SIDE: Final = 9
+BELT_PLACES: Final = BELT_SIDE * BELT_SIDE
+"""Asteroids there may be at most; one fewer leaves the others where they are."""
+
 DRIFT_MAX: Final = 60.0
 """Speed of the fastest asteroids, world units per second."""
 
@@ -44,17 +48,15 @@ def make_rules(tick_hz: int, sectors_per_side: int, streams: StreamLimits) -> Ru
     )
 
 
-def make_belt(
-    schema: Schema, sectors_per_side: int, count: int, rng: np.random.Generator
-) -> np.ndarray:
+def make_belt(schema: Schema, sectors_per_side: int, rng: np.random.Generator) -> np.ndarray:
     """Strew asteroids over a square that begins at the origin, none touching another.
 
     Returns:
-        `Schema.full_record[count]`, without ids.
+        `Schema.full_record[BELT_PLACES]`, without ids: an asteroid for every place of the belt.
     """
-    side = math.ceil(math.sqrt(count))
-    spacing = sectors_per_side * SECTOR_SIZE / side
-    row, column = np.divmod(rng.permutation(side * side)[:count], side)
+    count = BELT_PLACES
+    spacing = sectors_per_side * SECTOR_SIZE / BELT_SIDE
+    row, column = np.divmod(rng.permutation(count), BELT_SIDE)
     radius = rng.uniform(2.0, 6.0, count)
     room = spacing / 2 - radius - 1.0
     records = np.zeros(count, schema.full_record)

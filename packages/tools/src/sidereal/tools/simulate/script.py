@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sidereal.tools.simulate import faults, liarclients, liarshards
+from sidereal.tools.simulate import liarclients, liarshards
 from sidereal.tools.simulate.clients import ClientProcess
-from sidereal.tools.simulate.faults import Fault, Kind
+from sidereal.tools.simulate.faults import HEALED, Fault, Kind
 from sidereal.tools.simulate.processes import ShardProcess
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ class Script:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         entries: list[tuple[float, Callable[[], None]]] = [
-            (faults.FREEZE_AT_S, self._freeze),
-            (faults.HEAL_AT_S, self._heal),
+            (cluster.plan.freeze_at_s, self._freeze),
+            (cluster.plan.heal_at_s, self._heal),
             (math.inf, self._heal),
         ]
         for fault in cluster.plan.faults:
@@ -45,7 +45,7 @@ class Script:
             client.rest(self._cluster.now)
 
     def _heal(self) -> None:
-        self._cluster.network.configure(faults.HEALED)
+        self._cluster.network.configure(HEALED)
 
     def _recover(self) -> None:
         if self._cluster.authority.core is None:
@@ -53,7 +53,6 @@ class Script:
 
     def _strike(self, fault: Fault) -> None:
         cluster, kind, until = self._cluster, fault.kind, fault.at + fault.seconds
-        cluster.exercised[f"fault: {kind.value}"] += 1
         if kind is Kind.AUTHORITY_RESTARTS:
             cluster.authority.kill(cluster.now)
         elif kind is Kind.STORE_FAILS:

@@ -160,7 +160,7 @@ def _is_near(core: Replicator, rows: np.ndarray, shard: int, reach: float) -> np
         ]
         for ticks_ago in range(SEEN_LATE_TICKS + 1)
     ]
-    return np.array(near, np.bool_).reshape(-1, len(rows))
+    return np.array(near, np.bool_).reshape(SEEN_LATE_TICKS + 1, len(rows))
 
 
 def _sectors_within(state: np.ndarray, reach: float, size: float) -> set[tuple[int, int]]:

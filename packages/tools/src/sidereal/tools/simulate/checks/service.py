@@ -13,7 +13,6 @@ from typing import Final
 from sidereal.client.client import Client
 from sidereal.client.statistics import Stage
 from sidereal.replication.replicator import Replicator
-from sidereal.tools.simulate import faults
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
@@ -69,7 +68,7 @@ class Service:
 
     def _is_settled(self, cluster: Cluster, client: Client, tick: int) -> bool:
         """Tell whether nothing has gone wrong for a client for some time."""
-        peace_from = -math.inf if self._plan.calm else faults.HEAL_AT_S
+        peace_from = -math.inf if self._plan.calm else self._plan.heal_at_s
         statistics = client.statistics()
         now = cluster.now, tick, statistics.snapshots, statistics.bytes_in
         since = self._joined.setdefault(client, now)
