@@ -120,6 +120,63 @@ def buttons_wait_for_the_next_tick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Simulation, "step", late)
 
 
+def the_solver_passes_once(patch: pytest.MonkeyPatch) -> None:
+    """Where three touch, the first contact is solved as if the second were not there."""
+    create = Space.__init__
+
+    def hasty(self: Space) -> None:
+        create(self)
+        self._space.iterations = 1
+
+    patch.setattr(Space, "__init__", hasty)
+
+
+def what_overlaps_is_not_pushed_apart(patch: pytest.MonkeyPatch) -> None:
+    """Bodies bounce, and stay as deep in each other as they had come."""
+    create = Space.__init__
+
+    def soft(self: Space) -> None:
+        create(self)
+        self._space.collision_bias = 1.0
+
+    patch.setattr(Space, "__init__", soft)
+
+
+def a_reserve_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
+    """An input is jumped over as soon as another one waits behind it for ten ticks."""
+
+    def hasty(self: ControlQueues, slots: Any, waiting: Any) -> Any:
+        self._takes += 1
+        return (waiting > 1) & (self._takes % 10 == 0)
+
+    patch.setattr(ControlQueues, "_find_unused_reserve", hasty)
+
+
+def the_first_input_after_a_handover_is_flown_twice(patch: pytest.MonkeyPatch) -> None:
+    """A new owner flies on from the input before the one that is in the row."""
+    replay = Simulation._replay
+
+    def again(self: Simulation, slots: Any, begin: Any, inputs: Any, tick: int) -> None:
+        before = self.bodies.columns["input_seq"][slots].copy()
+        replay(self, slots, begin, inputs, tick)
+        flown = self.bodies.columns["input_seq"][slots] > before
+        self._controls._passed[slots[flown]] -= 1
+        self._controls._held[slots[flown]] = 0
+
+    patch.setattr(Simulation, "_replay", again)
+
+
+def nothing_is_flown_on_at_a_handover(patch: pytest.MonkeyPatch) -> None:
+    """A new owner lets ships coast up to its own tick, and flies the inputs late."""
+    adopt = Bodies.adopt
+
+    def coasting(self: Bodies, records: Any, tick: Any) -> Any:
+        return adopt(self, records, np.full(len(records), np.max(tick)))
+
+    patch.setattr(Bodies, "adopt", coasting)
+    patch.setattr(Simulation, "_replay", lambda *_: None)
+
+
 MUTANTS: Final = (
     Mutant(proposals_are_sent_once, ("ShardsConverge", "GhostsConverge", "BeltHolds"), with_loss),
     Mutant(controls_are_applied_again, ("Continuity", "InputLedger"), any_plan),
@@ -131,4 +188,9 @@ MUTANTS: Final = (
     Mutant(bounces_are_dull, ("Reference",), any_plan),
     Mutant(adopted_a_tick_ahead, ("Reference",), any_plan),
     Mutant(buttons_wait_for_the_next_tick, ("InputLedger", "Reference"), any_plan),
+    Mutant(the_solver_passes_once, ("Reference",), any_plan),
+    Mutant(what_overlaps_is_not_pushed_apart, ("Reference",), any_plan),
+    Mutant(a_reserve_is_given_back_at_once, ("InputLedger",), any_plan),
+    Mutant(the_first_input_after_a_handover_is_flown_twice, ("Reference", "InputLedger"), any_plan),
+    Mutant(nothing_is_flown_on_at_a_handover, ("Reference",), any_plan),
 )

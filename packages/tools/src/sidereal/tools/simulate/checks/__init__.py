@@ -8,7 +8,9 @@ itself: none of them asks the code under test for its opinion.
 * `convergence`: everybody agrees once the faults have stopped;
 * `surroundings`: clients know who simulates what around them;
 * `physics`: how ships fly and circles bounce, written a second time;
-* `reference`: every step and every contact as in a world on one shard without a network;
+* `reference`: every step and every handover as in a world on one shard without a network;
+* `contacts`: every contact, likewise;
+* `voyages`: the whole way of every ship that has touched nothing;
 * `inputs`: what clients held, input by input, against what shards flew;
 * `borders`: who is handed over, and what is seen across a border;
 * `recovery`: what is there after a restart against what was there before;

@@ -23,17 +23,20 @@ from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.service import Service
 from sidereal.tools.simulate.checks.surroundings import BeltHolds, LeasesConverge
+from sidereal.tools.simulate.checks.voyages import Voyages
 from sidereal.tools.simulate.cluster import Checker
 from sidereal.tools.simulate.faults import Plan
 
 
 def make_checkers(plan: Plan) -> list[Checker]:
     """Make fresh checkers, in the order in which they are asked."""
+    reference = Reference()
     return [
         NothingLostOrDoubled(),
         OneOwner(plan),
         Continuity(plan),
-        Reference(),
+        reference,
+        Voyages(reference),
         InputLedger(plan),
         Margins(),
         Recovery(plan),

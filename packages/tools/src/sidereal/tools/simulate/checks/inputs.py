@@ -2,12 +2,14 @@
 
 An input that had come to the shard of its ship in time is flown, once, in its order, with the
 buttons that were held. One that had not come is guessed: the last buttons once more, for a few
-ticks, or none. Numbers are skipped only when more of them wait than a queue may hold back, or to
-give back a reserve that was not needed; or because the queue overflows.
+ticks, or none. A number is skipped, in whatever plan, only when more of them wait than a queue may
+hold back, or to give back a reserve that was not needed for a whole period; several only because
+the queue overflows. More can't wait than have come to the authority.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -36,12 +38,14 @@ class _Flown(NamedTuple):
     Attributes:
         tick: it was flown in.
         since: when the owner had it, virtual seconds.
+        reserve: inputs that were left each time since the period began, at most.
     """
 
     tick: int
     input_seq: int
     buttons: int
     since: float
+    reserve: int
 
 
 class InputLedger:
@@ -50,7 +54,7 @@ class InputLedger:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._seen = 0
-        self._heard = 0
+        self._heard = self._taken_in = 0
         self._incarnation = 0
         self._forget()
 
@@ -86,6 +90,8 @@ class InputLedger:
         self._epochs: dict[int, int] = {}
         self._flew_at: dict[str, float] = {}
         self._came: dict[tuple[str, int, int], list[tuple[float, int]]] = {}
+        self._newest: dict[tuple[int, int], int] = {}
+        self._ticks_of: Counter[str] = Counter()
         self._guesses: dict[tuple[int, int], int] = {}
         self._skipped: dict[int, int] = {}
         self._owners: dict[int, int] = {}
@@ -107,8 +113,15 @@ class InputLedger:
             key = core, mark.net_id, mark.control_epoch
             self._came.setdefault(key, []).append((at, mark.input_seq))
             self._heard += 1
+        taken_in = cluster.ledger.taken_in
+        while self._taken_in < len(taken_in) and taken_in[self._taken_in][0] <= flight.at:
+            _, mark = taken_in[self._taken_in]
+            pilot = mark.net_id, mark.control_epoch
+            self._newest[pilot] = max(mark.input_seq, self._newest.get(pilot, 0))
+            self._taken_in += 1
 
     def _judge(self, cluster: Cluster, flight: Flight) -> Iterator[str]:
+        self._ticks_of[flight.core] += 1
         for row in np.flatnonzero(flight.control_epoch > 0).tolist():
             net_id, epoch = int(flight.net_id[row]), int(flight.epoch[row])
             if net_id in self._liars:
@@ -122,14 +135,42 @@ class InputLedger:
                 since = self._flew_at.get(flight.core, flight.since)
                 mark = Mark(net_id, int(flight.control_epoch[row]), given)
                 last = cluster.ledger.held.get(mark, 0)
-                before = _Flown(flight.tick - 1, given, last, since)
+                before = _Flown(flight.tick - 1, given, last, since, 0)
                 self._owners[net_id] = self._owners.get(net_id, 0) + 1
             now = _Flown(
-                flight.tick, int(flight.input_seq[row]), int(flight.buttons[row]), before.since
+                flight.tick,
+                int(flight.input_seq[row]),
+                int(flight.buttons[row]),
+                before.since,
+                self._reserve_after(flight, row, before),
             )
             self._flown[key] = now
             for text in self._compare(cluster, flight, row, before, now, replayed):
                 yield f"{net_id} in tick {flight.tick}: {text}"
+
+    def _reserve_after(self, flight: Flight, row: int, before: _Flown) -> int:
+        """Tell how many inputs may have been left at each tick of the period so far."""
+        if self._ticks_of[flight.core] % LIMITS.trim_ticks == 0:
+            return LIMITS.controls_queue
+        return min(before.reserve, self._waiting_at_most(flight, row, before) - 1)
+
+    def _waiting_at_most(self, flight: Flight, row: int, before: _Flown) -> int:
+        """Tell how many inputs may have waited for a ship when a tick began."""
+        pilot = int(flight.net_id[row]), int(flight.control_epoch[row])
+        return self._newest.get(pilot, 0) - before.input_seq
+
+    def _judge_skip(
+        self, cluster: Cluster, flight: Flight, row: int, before: _Flown
+    ) -> Iterator[str]:
+        """An input is skipped because too many wait, or because one has waited for long."""
+        waiting = self._waiting_at_most(flight, row, before)
+        period_ends = self._ticks_of[flight.core] % LIMITS.trim_ticks == 0
+        if waiting > LIMITS.controls_reserve:
+            cluster.limits_met["shard.controls_reserve"] += 1
+        elif period_ends and min(before.reserve, waiting - 1) > 0:
+            cluster.limits_met["shard.trim_ticks"] += 1
+        else:
+            yield f"input {before.input_seq + 1} was skipped, though at most {waiting} waited"
 
     def _compare(
         self,
@@ -160,12 +201,13 @@ class InputLedger:
             yield f"input {now.input_seq} after {before.input_seq}"
         if steps > 2 + replayed and now.input_seq > newest - LIMITS.controls_queue + 2:
             yield f"from input {before.input_seq} to {now.input_seq}"
+        cluster.limits_met["shard.controls_queue"] += steps > 2 + replayed
         if steps == 2 and not replayed:
             self._skipped[net_id] = self._skipped.get(net_id, 0) + 1
             cluster.exercised["inputs skipped"] += 1
-            if self._plan.calm and waiting < 2:
-                yield f"input {now.input_seq - 1} was skipped, though no other waited"
+            yield from self._judge_skip(cluster, flight, row, before)
         if steps == 0:
+            cluster.limits_met["shard.guesses"] += now.buttons < before.buttons
             if waiting > 0 and not replayed:
                 yield f"input {before.input_seq + 1} waits, though it had come"
             return

@@ -7,6 +7,7 @@ of a bare space of the physics library: no slots, no batches, no borders.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -41,9 +42,22 @@ class Body(NamedTuple):
     flies: bool
 
 
+def state_of(row: np.ndarray) -> State:
+    """Give a state as plain numbers, of float64[6]."""
+    x, y, vx, vy, heading, spin = row.tolist()
+    return x, y, vx, vy, heading, spin
+
+
 def wrap(angle: np.ndarray) -> np.ndarray:
     """Bring angles into [-π, π)."""
     return np.asarray((angle + math.pi) % math.tau - math.pi)
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Largest difference in any part of two states, float64[n]."""
+    off = np.abs(a - b)
+    off[:, 4] = np.abs(wrap(a[:, 4] - b[:, 4]))
+    return np.asarray(off.max(axis=1, initial=0.0))
 
 
 def coast(states: np.ndarray, seconds: float | np.ndarray) -> np.ndarray:
@@ -114,43 +128,66 @@ def fly(state: State, buttons: int, rules: Rules) -> State:
 class BareSpace:
     """Some bodies alone in the physics library."""
 
-    def __init__(self, bodies: list[Body], states: np.ndarray, rules: Rules) -> None:
-        self._bodies = bodies
+    def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._space = pymunk.Space()
         self._space.iterations = SOLVER_PASSES
         self._space.collision_persistence = 1
-        self._shapes = []
-        for body, (x, y, vx, vy, heading, spin) in zip(bodies, states.tolist(), strict=True):
-            mover = pymunk.Body(body.mass, pymunk.moment_for_circle(body.mass, 0.0, body.radius))
+        self._circles: dict[Hashable, pymunk.Circle] = {}
+        self._there: list[tuple[Body, pymunk.Circle]] = []
+
+    def place(self, bodies: Mapping[Hashable, Body], states: np.ndarray) -> None:
+        """Put bodies where they are, in the order given; who is not among them leaves.
+
+        Args:
+            bodies: by a name that stays.
+            states: float64[n, 6] of them.
+        """
+        for name in self._circles.keys() - bodies.keys():
+            circle = self._circles.pop(name)
+            self._space.remove(circle, circle.body)
+        self._there = []
+        for (name, body), state in zip(bodies.items(), states.tolist(), strict=True):
+            x, y, vx, vy, heading, spin = state
+            circle = self._circles.get(name) or self._make(body, x, y)
+            self._circles[name] = circle
+            mover = circle.body
             mover.position, mover.velocity = (x, y), (vx, vy)
             mover.angle, mover.angular_velocity = heading, spin
-            shape = pymunk.Circle(mover, body.radius)
-            shape.elasticity, shape.friction = math.sqrt(RESTITUTION), 0.0
-            self._space.add(mover, shape)
-            self._shapes.append(shape)
+            self._there.append((body, circle))
 
     def step(self, buttons: list[int]) -> np.ndarray:
         """Simulate one tick.
 
+        Args:
+            buttons: of the bodies in the order in which they were placed.
+
         Returns:
-            float64[n, 6], the states after it.
+            float64[n, 6], the states after it, in that order.
         """
         dt = self._rules.tick_s / self._rules.substeps
-        for body, shape in zip(self._bodies, self._shapes, strict=True):
+        for body, circle in self._there:
             if not body.flies:
-                turned = turn_back(np.array([_state_of(shape.body)]), self._rules)[0]
-                shape.body.velocity = float(turned[2]), float(turned[3])
+                turned = turn_back(np.array([_state_of(circle.body)]), self._rules)[0]
+                circle.body.velocity = float(turned[2]), float(turned[3])
         for _ in range(self._rules.substeps):
-            for body, shape, held in zip(self._bodies, self._shapes, buttons, strict=True):
+            for (body, circle), held in zip(self._there, buttons, strict=True):
                 if body.flies:
-                    steered = steer(_state_of(shape.body), held, dt, self._rules)
-                    shape.body.velocity = steered[2], steered[3]
-                    shape.body.angular_velocity = steered[5]
+                    steered = steer(_state_of(circle.body), held, dt, self._rules)
+                    circle.body.velocity = steered[2], steered[3]
+                    circle.body.angular_velocity = steered[5]
             self._space.step(dt)
-        states = np.array([_state_of(shape.body) for shape in self._shapes])
+        states = np.array([_state_of(circle.body) for _, circle in self._there])
         states[:, 4] = wrap(states[:, 4])
         return states
+
+    def _make(self, body: Body, x: float, y: float) -> pymunk.Circle:
+        mover = pymunk.Body(body.mass, pymunk.moment_for_circle(body.mass, 0.0, body.radius))
+        mover.position = x, y
+        circle = pymunk.Circle(mover, body.radius)
+        circle.elasticity, circle.friction = math.sqrt(RESTITUTION), 0.0
+        self._space.add(mover, circle)
+        return circle
 
 
 def _state_of(body: pymunk.Body) -> State:

@@ -3,8 +3,8 @@
 Four questions, each to bodies alone:
 
 * a body that touches nothing moves as its engines say, and nothing else moves it between ticks;
-* a contact is judged alone: the states two ticks before it, stepped in a bare space, must give the
-  same outcome: who, momentum and energy;
+* a contact is judged alone: the states before it, stepped in a bare space, must give the same
+  outcome: who, momentum and energy (`contacts`);
 * a body that changes its owner goes on from the row that it was handed over with, and every row
   that the authority has is one that a shard flew;
 * a rock that nothing has touched yet is where its straight line from the beginning is.
@@ -23,8 +23,10 @@ import numpy as np
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Kind
 from sidereal.replication.replicator import Replicator
+from sidereal.shard.limits import LIMITS
 from sidereal.tools.simulate.checks import physics
-from sidereal.tools.simulate.checks.physics import BareSpace, Body, State
+from sidereal.tools.simulate.checks.contacts import Contacts
+from sidereal.tools.simulate.checks.physics import Body, State
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import STATE, Flight
 from sidereal.tools.simulate.ledger import Mark
@@ -36,14 +38,8 @@ ROUNDING: Final = 1e-6
 LINE_OFF_MAX: Final = 0.01
 """World units a rock may be off its line: every reference of it may be a thousandth off."""
 
-OUTCOME_OFF_MAX: Final = 0.01
-"""Share of the momentum and energy exchanged that a contact's outcome may be off."""
-
-CROWD_OFF_MAX: Final = 0.1
-"""The same where three or more meet at once: the solver's few passes take pairs in some order."""
-
-REPLAY_JUDGED_TICKS_MAX: Final = 3
-"""Ticks that a ship is flown through at its handover; of more there are too many ways to fly."""
+GUESSES_MAX: Final = LIMITS.guesses
+"""Ticks for which a ship that is handed over flies on by the last buttons that came."""
 
 LATE_TICKS: Final = 4
 """How long after a tick all shards have flown it, when they are well."""
@@ -93,15 +89,23 @@ class Reference:
         """Nothing more in the end."""
         return iter(())
 
+    def can_follow(self, net_id: int) -> bool:
+        """Tell whether an entity has touched nothing so far; what a liar holds is not known."""
+        return self._uuids[net_id] not in self._touched and net_id not in self._liars
+
+    def given(self, net_id: int, epoch: int) -> Given | None:
+        """Give the row with which an entity was handed over under an epoch."""
+        return self._given.get((net_id, epoch))
+
     # -- who there is -------------------------------------------------------------------------
 
     def _forget(self) -> None:
         self._by_tick: dict[int, list[Flight]] = {}
         self._last: dict[str, Flight] = {}
-        self._hit: dict[str, np.ndarray] = {}
         self._given: dict[tuple[int, int], Given] = {}
         self._rows: dict[int, tuple[int, int]] = {}
         self._bodies: dict[int, Body] = {}
+        self._contacts = Contacts(self._bodies)
         self._uuids: dict[int, bytes] = {}
         self._liars: set[int] = set()
         self._across: set[tuple[int, int]] = set()
@@ -129,34 +133,29 @@ class Reference:
     def _judge(self, flight: Flight, rules: Rules) -> Iterator[str]:
         before = self._last.get(flight.core)
         yield from self._judge_beginning(flight, before, rules)
-        touching_before, touching = self._touching(flight, 2), self._touching(flight, 3)
-        hit = touching.any(axis=1)
-        # The physics goes on pushing apart what touched a tick ago, whoever has left meanwhile.
-        pushed = np.isin(flight.net_id, self._hit.get(flight.core, []))
-        self._hit[flight.core] = flight.net_id[hit]
+        hit = self._contacts.find(flight)
         self._touched |= {self._uuids[id_] for id_ in flight.net_id[hit].tolist()}
         turned = (physics.turn_back(flight.before, rules) != flight.before).any(axis=1)
         turned[[self._bodies[id_].flies for id_ in flight.net_id.tolist()]] = False
         self._exercised["turned back at the belt's edge"] += int(turned.sum())
         self._touched |= {self._uuids[id_] for id_ in flight.net_id[turned].tolist()}
-        free = np.flatnonzero(~hit & ~pushed & ~touching_before.any(axis=1))
-        off = flight.after[free] - self._fly(flight, free, rules)
+        alone = self._fly(flight, rules)
+        off = flight.after[~hit] - alone[~hit]
         off[:, 4] = physics.wrap(off[:, 4])
-        self._exercised["steps judged"] += len(free)
-        if len(wrong := free[np.abs(off).max(axis=1, initial=0.0) > ROUNDING]):
-            yield f"{flight.net_id[wrong].tolist()} moved as nothing could move them"
-        for group in _groups(touching, np.flatnonzero(hit)):
-            ongoing = bool(touching_before[group].any() or pushed[group].any())
-            yield from self._judge_contact(flight, before, group, ongoing, rules)
+        self._exercised["steps judged"] += len(off)
+        wrong = flight.net_id[~hit][np.abs(off).max(axis=1, initial=0.0) > ROUNDING]
+        if len(wrong):
+            yield f"{wrong.tolist()} moved as nothing could move them"
+        yield from self._contacts.judge(flight, hit, alone, self._exercised, rules)
 
-    def _fly(self, flight: Flight, rows: np.ndarray, rules: Rules) -> np.ndarray:
-        """Fly some bodies of a flight for its tick, touching nothing."""
-        states = physics.coast(physics.turn_back(flight.before[rows], rules), rules.tick_s)
+    def _fly(self, flight: Flight, rules: Rules) -> np.ndarray:
+        """Fly the bodies of a flight for its tick, touching nothing."""
+        states = physics.coast(physics.turn_back(flight.before, rules), rules.tick_s)
         # One ship in twenty bodies.
-        for at, row in enumerate(rows.tolist()):
-            if self._bodies[int(flight.net_id[row])].flies:
-                state: State = tuple(flight.before[row].tolist())
-                states[at] = physics.fly(state, int(flight.buttons[row]), rules)
+        for row, net_id in enumerate(flight.net_id.tolist()):
+            if self._bodies[net_id].flies:
+                state = physics.state_of(flight.before[row])
+                states[row] = physics.fly(state, int(flight.buttons[row]), rules)
         return states
 
     def _judge_beginning(
@@ -169,7 +168,7 @@ class Reference:
             kept[now] = True
             states = _bounded(before.after[then], rules)
             states = physics.coast(states, (flight.tick - 1 - before.tick) * rules.tick_s)
-            off = _distance(flight.before[now], states)
+            off = physics.distance(flight.before[now], states)
             wrong = now[off > ROUNDING]
             if len(wrong):
                 yield f"{flight.net_id[wrong].tolist()} were moved between two ticks"
@@ -178,7 +177,7 @@ class Reference:
 
     def _judge_adoption(self, flight: Flight, row: int, rules: Rules) -> Iterator[str]:
         net_id = int(flight.net_id[row])
-        given = self._given.get((net_id, int(flight.epoch[row])))
+        given = self.given(net_id, int(flight.epoch[row]))
         if given is None:
             yield f"{net_id} was adopted under an epoch that nobody gave it"
             return
@@ -186,103 +185,54 @@ class Reference:
         self._exercised["adoptions judged"] += 1
         if not self._bodies[net_id].flies:
             state = physics.coast(given.state[None, :], ticks * rules.tick_s)
-            if _distance(flight.before[[row]], state)[0] > ROUNDING:
+            if physics.distance(flight.before[[row]], state)[0] > ROUNDING:
                 yield f"{net_id} does not go on from the row it was handed over with"
             return
         self._exercised["ships handed over"] += 1
         self._exercised["ticks replayed of ships"] += max(0, ticks)
-        found = flight.before[row]
-        # What a liar held is not known.
-        if not 0 < ticks <= REPLAY_JUDGED_TICKS_MAX or net_id in self._liars:
+        if net_id in self._liars:
+            # What a liar held is not known.
             return
-        if not any(
-            _distance(found[None, :], np.array([state]))[0] <= ROUNDING
-            for state in self._replays(net_id, given, ticks, rules)
-        ):
+        found, flown = flight.before[[row]], int(flight.input_seq[row])
+        ends = [
+            state
+            for state, input_seq in self.replays(net_id, given, ticks, rules)
+            if 0 <= flown - input_seq <= 2
+        ]
+        if not ends or physics.distance(found, np.array(ends)).min() > ROUNDING:
             yield f"{net_id} was not flown by its inputs for the {ticks} ticks of its handover"
 
-    def _replays(self, net_id: int, given: Given, ticks: int, rules: Rules) -> Iterator[State]:
-        """Fly a ship on by its inputs: each tick the next one, or a guess for it, or none new."""
-        begun: State = tuple(given.state.tolist())
-        ends = [(begun, given.input_seq, -1)]
-        for _ in range(ticks):
-            before, ends = ends, []
-            for state, seq, last in before:
-                held = [
-                    self._held.get(Mark(net_id, given.control_epoch, number), 0)
-                    for number in (seq, seq + 1)
-                ]
-                last = held[0] if last < 0 else last
-                choices = {(seq + 1, held[1]), (seq + 1, last), (seq, last), (seq, 0)}
-                ends += [
-                    (physics.fly(state, buttons, rules), number, buttons)
-                    for number, buttons in sorted(choices)
-                ]
-        return (state for state, _, _ in ends)
+    def replays(
+        self, net_id: int, given: Given, ticks: int, rules: Rules
+    ) -> Iterator[tuple[State, int]]:
+        """Fly a ship on by its inputs, as far as they had come; how far that was is not known.
 
-    # -- contacts -----------------------------------------------------------------------------
+        After the last that had come the ship flies on by its buttons for a few ticks, and then by
+        none. A row of a tick that the new owner has still to come to is flown back in a straight
+        line.
 
-    def _touching(self, flight: Flight, which: int) -> np.ndarray:
-        """Tell who touches whom, bool[n, n]: 2 asks before the tick, 3 after it."""
-        states = flight.before if which == 2 else flight.after
-        radius = np.array([self._bodies[id_].radius for id_ in flight.net_id.tolist()])
-        apart = np.hypot(states[:, 0, None] - states[:, 0], states[:, 1, None] - states[:, 1])
-        touching: np.ndarray = apart < radius[:, None] + radius
-        np.fill_diagonal(touching, False)
-        return touching
-
-    def _judge_contact(
-        self,
-        flight: Flight,
-        before: Flight | None,
-        group: np.ndarray,
-        ongoing: bool,
-        rules: Rules,
-    ) -> Iterator[str]:
-        if ongoing:
-            self._exercised["contacts that lasted"] += 1
+        Returns:
+            states, and the newest input in each.
+        """
+        newest = Mark(net_id, given.control_epoch, given.input_seq)
+        if ticks <= 0:
+            back = physics.coast(given.state[None, :], ticks * rules.tick_s)
+            yield physics.state_of(back[0]), given.input_seq
             return
-        if before is None or before.tick != flight.tick - 1:
-            self._exercised["contacts after a pause"] += 1
-            return
-        now, then = _same_bodies(flight, before)
-        if not np.isin(group, now).all():
-            self._exercised["contacts just after a handover"] += 1
-            return
-        if self._touching(before, 2)[then[np.isin(now, group)]].any():
-            self._exercised["contacts that lasted"] += 1
-            return
-        # Whom they do not touch has no part in it.
-        then = then[np.isin(now, group)]
-        bodies = [self._bodies[id_] for id_ in flight.net_id[group].tolist()]
-        space = BareSpace(bodies, before.before[then], rules)
-        space.step(before.buttons[then].tolist())
-        wanted = space.step(flight.buttons[group].tolist())
-        self._exercised["contacts judged"] += 1
-        yield from self._compare_outcome(flight, group, bodies, wanted, rules)
-
-    def _compare_outcome(
-        self,
-        flight: Flight,
-        group: np.ndarray,
-        bodies: list[Body],
-        wanted: np.ndarray,
-        rules: Rules,
-    ) -> Iterator[str]:
-        names = flight.net_id[group].tolist()
-        mass = np.array([body.mass for body in bodies])
-        untouched, found = self._fly(flight, group, rules), flight.after[group]
-        push = mass * np.hypot(*(wanted - untouched)[:, 2:4].T)
-        off = mass * np.hypot(*(found - wanted)[:, 2:4].T)
-        scale = max(float(push.max()), 1e-3 * float(mass.max()))
-        share = OUTCOME_OFF_MAX if len(group) == 2 else CROWD_OFF_MAX
-        if (off > share * scale).any():
-            yield f"{names} met: momentum is off by {off.max() / scale:.0%}"
-        energy = [
-            float(0.5 * (mass * (s[:, 2] ** 2 + s[:, 3] ** 2)).sum()) for s in (found, wanted)
-        ]
-        if abs(energy[0] - energy[1]) > OUTCOME_OFF_MAX * max(energy):
-            yield f"{names} met: energy is {energy[0]:.2f}, not {energy[1]:.2f}"
+        state = physics.state_of(given.state)
+        # Without the input that is in the row there is nothing to go on with.
+        yield _fly_on(state, 0, ticks, rules), given.input_seq
+        for came in range(ticks + 1):
+            newest = newest._replace(input_seq=given.input_seq + came)
+            buttons = self._held.get(newest)
+            if buttons is None:
+                if came:
+                    return
+                continue
+            state = physics.fly(state, buttons, rules) if came else state
+            guesses = min(ticks - came, GUESSES_MAX)
+            end = _fly_on(_fly_on(state, buttons, guesses, rules), 0, ticks - came - guesses, rules)
+            yield end, newest.input_seq + guesses
 
     def _count_contacts_between_owners(self, tick: int) -> None:
         """Count the pairs that began to touch in a tick while they had different owners."""
@@ -325,19 +275,29 @@ class Reference:
                 self._given[net_id, epoch] = Given(tick, state, *pilot)
             if before is not None and before[1] != tick:
                 self._exercised["rows judged"] += 1
-                if not self._was_flown(net_id, tick, state, pilot, core.rules):
+                # What was committed and handed over in one tick was flown under the epoch before.
+                epochs = range(before[0], epoch + 1)
+                if not self._was_flown(net_id, epochs, tick, state, pilot, core.rules):
                     yield f"{net_id} has a row of tick {tick} that nobody flew"
 
     def _was_flown(
-        self, net_id: int, tick: int, state: np.ndarray, pilot: tuple[int, int], rules: Rules
+        self,
+        net_id: int,
+        epochs: range,
+        tick: int,
+        state: np.ndarray,
+        pilot: tuple[int, int],
+        rules: Rules,
     ) -> bool:
         for flight in self._by_tick.get(tick, []):
             row = int(np.searchsorted(flight.net_id, net_id))
             if row == len(flight.net_id) or flight.net_id[row] != net_id:
                 continue
+            if int(flight.epoch[row]) not in epochs:
+                continue
             flown = _bounded(flight.after[[row]], rules)
             by = int(flight.control_epoch[row]), int(flight.input_seq[row])
-            if by == pilot and _distance(flown, state[None, :])[0] <= ROUNDING:
+            if by == pilot and physics.distance(flown, state[None, :])[0] <= ROUNDING:
                 return True
         return False
 
@@ -362,11 +322,10 @@ class Reference:
             yield f"{ids}, which nothing touched, are off by {off[wrong].round(2).tolist()}"
 
 
-def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Largest difference in any part of two states, float64[n]."""
-    off = np.abs(a - b)
-    off[:, 4] = np.abs(physics.wrap(a[:, 4] - b[:, 4]))
-    return np.asarray(off.max(axis=1, initial=0.0))
+def _fly_on(state: State, buttons: int, ticks: int, rules: Rules) -> State:
+    for _ in range(ticks):
+        state = physics.fly(state, buttons, rules)
+    return state
 
 
 def _bounded(states: np.ndarray, rules: Rules) -> np.ndarray:
@@ -386,15 +345,3 @@ def _same_bodies(now: Flight, before: Flight) -> tuple[np.ndarray, np.ndarray]:
         keys_now, keys_before, assume_unique=True, return_indices=True
     )
     return in_now, in_before
-
-
-def _groups(touching: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Part bodies into groups that touch each other, if only by others; ascending rows."""
-    left = set(rows.tolist())
-    while left:
-        group, edge = set(), {min(left)}
-        while edge:
-            group |= edge
-            edge = {int(b) for a in edge for b in np.flatnonzero(touching[a])} - group
-        left -= group
-        yield np.array(sorted(group))

@@ -30,6 +30,7 @@ JUDGED: Final = (
     "handovers between the living",
     "inputs flown",
     "inputs guessed",
+    "inputs left unanswered",
     "inputs skipped",
     "lines judged",
     "recoveries judged",

@@ -1,0 +1,217 @@
+"""Bodies that touch, judged alone: what a bare space makes of them, and what was flown.
+
+Theory of operation. What a contact does follows from the bodies in it, how they come together, and
+what the physics library remembers of a contact that lasts: the impulses of the step before, and how
+far it still has to push bodies apart. So a contact is played again from its beginning: from the
+first tick before which none of the bodies that are in it touched anything, in a space that holds
+these bodies alone, each tick from the states that were flown. Who touched one of them on the way is
+played along. What a body that was just adopted had before is forgotten with its former owner's
+space, there and here.
+
+Two that touch have one outcome. Where three or more do, the library's few passes take the pairs in
+an order that depends on all that is in the space; then one of the orders in which they can come
+into a bare space must give what was flown.
+
+Whatever the order, what touched keeps its momentum together, but for its engines.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Hashable, Iterator
+from itertools import islice, permutations
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.rules import Rules
+from sidereal.tools.simulate.checks.physics import BareSpace, Body
+from sidereal.tools.simulate.flights import Flight
+
+OUTCOME_OFF_MAX: Final = 0.01
+"""Share of the momentum and energy exchanged that a contact's outcome may be off."""
+
+MOMENTUM_ROUNDING: Final = 1e-9
+"""Share of all momentum that there is, by which the sum may be off."""
+
+POSITION_OFF_MAX: Final = 1e-3
+"""World units that a body may be off where it was pushed to."""
+
+ORDERS_MAX: Final = 120
+"""Orders that are tried: all of up to five bodies."""
+
+REPLAYED_TICKS_MAX: Final = 40
+"""Ticks for which flights are kept: a contact that lasts longer is played from there."""
+
+Key = tuple[int, int]
+"""Network id and epoch: who changes hands is another body."""
+
+
+class _Flown(NamedTuple):
+    """A flight, and who touched whom after it: bool[n, n]."""
+
+    flight: Flight
+    touching: np.ndarray
+    keys: list[Key]
+
+
+class Contacts:
+    """Everything that touches in the spaces of all shards."""
+
+    def __init__(self, bodies: dict[int, Body]) -> None:
+        """Begin with nothing flown.
+
+        Args:
+            bodies: by network id, filled in as they are met.
+        """
+        self._bodies = bodies
+        self._flown: dict[str, deque[_Flown]] = {}
+
+    def find(self, flight: Flight) -> np.ndarray:
+        """Take in a flight, and tell who was in a contact, or had been a tick before: bool[n]."""
+        radius = np.array([self._bodies[id_].radius for id_ in flight.net_id.tolist()])
+        x, y = flight.after[:, 0], flight.after[:, 1]
+        apart = np.hypot(x[:, None] - x, y[:, None] - y)
+        touching: np.ndarray = apart < radius[:, None] + radius
+        np.fill_diagonal(touching, False)
+        keys = list(zip(flight.net_id.tolist(), flight.epoch.tolist(), strict=True))
+        flown = self._flown.setdefault(flight.core, deque(maxlen=REPLAYED_TICKS_MAX))
+        before = set[Key]()
+        if flown:
+            hit = flown[-1].touching.any(axis=1)
+            before = {flown[-1].keys[row] for row in np.flatnonzero(hit).tolist()}
+        flown.append(_Flown(flight, touching, keys))
+        return touching.any(axis=1) | np.array([key in before for key in keys], np.bool_)
+
+    def judge(
+        self,
+        flight: Flight,
+        found: np.ndarray,
+        free: np.ndarray,
+        exercised: Counter[str],
+        rules: Rules,
+    ) -> Iterator[str]:
+        """Judge all contacts of the newest flight of a core.
+
+        Args:
+            flight: it.
+            found: bool[n], what `find` said.
+            free: float64[n, 6], how all of them would have flown alone.
+            exercised: counts what was judged.
+            rules: of the world.
+        """
+        left = {key for key, hit in zip(self._newest(flight).keys, found, strict=True) if hit}
+        while left:
+            window = self._window({min(left)}, flight)
+            involved = set.union(*(keys for _, keys in window))
+            left -= involved
+            yield from self._judge(window, free, exercised, rules)
+
+    def _newest(self, flight: Flight) -> _Flown:
+        return self._flown[flight.core][-1]
+
+    def _window(self, keys: set[Key], flight: Flight) -> list[tuple[_Flown, set[Key]]]:
+        """Find the flights in which a contact has lasted, and who was in it, the oldest first."""
+        history = self._flown[flight.core]
+        count = 1
+        while True:
+            window = list(islice(reversed(history), count))
+            closed = set(keys)
+            for flown in window:
+                closed |= _closure(closed, flown)
+            older = history[-1 - count] if count < len(history) else None
+            if closed == keys and (older is None or not _touches(closed, older)):
+                return [(flown, closed & set(flown.keys)) for flown in reversed(window)]
+            if closed == keys:
+                count += 1
+            keys = closed
+
+    def _judge(
+        self,
+        window: list[tuple[_Flown, set[Key]]],
+        free: np.ndarray,
+        exercised: Counter[str],
+        rules: Rules,
+    ) -> Iterator[str]:
+        newest, keys = window[-1]
+        rows = [row for row, key in enumerate(newest.keys) if key in keys]
+        flight = newest.flight
+        crowd = len(rows) > 2
+        exercised["contacts judged"] += 1
+        exercised["contacts of three or more judged"] += crowd
+        exercised["contacts that lasted judged"] += len(window) > 1
+        yield from self._judge_momentum(flight, rows, free)
+        reasons = []
+        for order in islice(permutations(rows), ORDERS_MAX):
+            wanted = self._replay(window, [newest.keys[row] for row in order], rules)
+            reasons.append(self._compare(flight, list(order), wanted, free))
+            if not reasons[-1]:
+                return
+        yield f"{flight.net_id[rows].tolist()} met: {reasons[0]}"
+
+    def _replay(
+        self, window: list[tuple[_Flown, set[Key]]], order: list[Key], rules: Rules
+    ) -> np.ndarray:
+        """Play a contact in a space of its own.
+
+        Returns:
+            float64[n, 6], the states of the bodies in the order given.
+        """
+        space = BareSpace(rules)
+        # Who is there no more comes first: whether that matters is for the orders to show.
+        everybody = [*set.union(*(keys for _, keys in window)).difference(order), *order]
+        for flown, keys in window:
+            rows = {key: row for row, key in enumerate(flown.keys) if key in keys}
+            there = [key for key in everybody if key in rows]
+            at = [rows[key] for key in there]
+            bodies: dict[Hashable, Body] = {key: self._bodies[key[0]] for key in there}
+            space.place(bodies, flown.flight.before[at])
+            states = space.step(flown.flight.buttons[at].tolist())
+        return states[[there.index(key) for key in order]]
+
+    def _judge_momentum(self, flight: Flight, rows: list[int], free: np.ndarray) -> Iterator[str]:
+        """What touches keeps its momentum together."""
+        mass = np.array([self._bodies[id_].mass for id_ in flight.net_id[rows].tolist()])
+        change = mass[:, None] * (flight.after[rows] - free[rows])[:, 2:4]
+        there = float((mass[:, None] * np.abs(free[rows])[:, 2:4]).sum()) + float(mass.sum())
+        off = float(np.abs(change.sum(axis=0)).max())
+        if off > MOMENTUM_ROUNDING * there:
+            names = flight.net_id[rows].tolist()
+            yield f"{names} met: together they have {off:.2g} more or less momentum than before"
+
+    def _compare(
+        self, flight: Flight, rows: list[int], wanted: np.ndarray, free: np.ndarray
+    ) -> str:
+        """Say what is wrong with an outcome; nothing if it is as wanted."""
+        mass = np.array([self._bodies[id_].mass for id_ in flight.net_id[rows].tolist()])
+        found, alone = flight.after[rows], free[rows]
+        push = mass * np.hypot(*(wanted - alone)[:, 2:4].T)
+        off = mass * np.hypot(*(found - wanted)[:, 2:4].T)
+        scale = max(float(push.max()), 1e-3 * float(mass.max()))
+        if (off > OUTCOME_OFF_MAX * scale).any():
+            return f"momentum is off by {off.max() / scale:.0%}"
+        energy = [
+            float(0.5 * (mass * (s[:, 2] ** 2 + s[:, 3] ** 2)).sum()) for s in (found, wanted)
+        ]
+        if abs(energy[0] - energy[1]) > OUTCOME_OFF_MAX * max(energy):
+            return f"energy is {energy[0]:.2f}, not {energy[1]:.2f}"
+        apart = np.hypot(*(found - wanted)[:, :2].T).max()
+        if apart > POSITION_OFF_MAX:
+            return f"they are off by {apart:.3f} units"
+        return ""
+
+
+def _closure(keys: set[Key], flown: _Flown) -> set[Key]:
+    """Add whom these touched after a flight, and whom those touched."""
+    row_of = {key: row for row, key in enumerate(flown.keys)}
+    reached, edge = set[int](), {row_of[key] for key in keys if key in row_of}
+    while edge:
+        reached |= edge
+        edge = {int(b) for a in edge for b in np.flatnonzero(flown.touching[a])} - reached
+    return {flown.keys[row] for row in reached}
+
+
+def _touches(keys: set[Key], flown: _Flown) -> bool:
+    """Tell whether one of these touched anything after a flight."""
+    rows = [row for row, key in enumerate(flown.keys) if key in keys]
+    return bool(flown.touching[rows].any())
