@@ -57,7 +57,7 @@ def test_every_limit_is_counted_or_has_a_reason_not_to_be(played: tuple[Outcome,
     assert set(tally.limits) == there - NOT_COUNTED.keys()
     judged = {what for what in tally.judged if not what.startswith("lies: ")}
     assert judged <= set(JUDGED), "name it in JUDGED, so that it is missed, too"
-    assert tally.limits["authority.world.sector_empty_ticks"]
+    assert sum(count > 0 for count in tally.limits.values()) >= 5
 
 
 def test_what_never_happened_is_said(played: tuple[Outcome, Tally]) -> None:

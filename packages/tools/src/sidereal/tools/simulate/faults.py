@@ -374,8 +374,8 @@ def check_plan(plan: Plan) -> None:
     if not 0.0 <= plan.chaos_s <= CHAOS_S_MAX:
         problems.append(f"chaos_s must be 0 to {CHAOS_S_MAX:.0f}")
     for fault in plan.faults:
-        if not 0.0 <= fault.at < plan.heal_at_s or not fault.seconds >= 0.0:
-            problems.append(f"{fault.kind.value} at {fault.at} s: all is well by then")
+        if not CHAOS_FROM_S <= fault.at < plan.heal_at_s or not fault.seconds >= 0.0:
+            problems.append(f"{fault.kind.value} at {fault.at} s: all is well then")
         if not 0 <= fault.target < _targets_of(fault.kind, plan):
             problems.append(f"{fault.kind.value}: there is no number {fault.target}")
     if problems:

@@ -43,7 +43,7 @@ class Finale(enum.IntEnum):
     """What a lying shard does in the end."""
 
     FLOOD = 0
-    """It repeats its own rows a hundred times per tick."""
+    """It repeats its own rows a hundred times per tick, or that it has none."""
     FORGERY = 1
     """It proposes rows of entities that never were."""
     NONSENSE = 2
@@ -157,7 +157,7 @@ class LyingShard(ShardCore):
             columns = simulation.bodies.columns
             rows = columns.store(columns.rows()[:ROWS_PER_MESSAGE], self._schema.exact_record)
             for _ in range(100):
-                self._send_rows(rows)
+                self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, rows))
         elif self._finale is Finale.FORGERY:
             strangers = np.zeros(6 * ROWS_PER_MESSAGE, self._schema.exact_record)
             strangers["id"] = STRANGERS_FROM + np.arange(len(strangers))

@@ -21,6 +21,7 @@ from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.tools.simulate.checks.always import reach_s
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.liarclients import CLIENT_LIES
 from sidereal.tools.simulate.liarshards import IdleShardProcess, LyingShardProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, content_of
 
@@ -82,7 +83,7 @@ class LiesFail:
         lied = [p for p in cluster.shards if isinstance(p, LyingShardProcess) and p.fallen]
         if lied and not counts:
             yield "nothing of what a shard has made up was counted"
-        told = sum(cluster.lies.told.values()) if cluster.strangers else 0
+        told = sum(cluster.lies.told[lie.__name__] for lie in CLIENT_LIES)
         if told > COUNTED_FROM and not sum(core.clients.dropped.values()):
             yield "nothing of what a client has made up was counted"
 
