@@ -57,6 +57,7 @@ class ShardLink(ShardSender):
 
     Attributes:
         dropped: what was not listened to, by reason.
+        fenced_for_faults: shards of which too many rows were refused.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ShardLink(ShardSender):
     ) -> None:
         super().__init__(endpoint, rules, limits)
         self.dropped: Counter[str] = Counter()
+        self.fenced_for_faults = 0
         self._schema = schema
         self._inbox: list[tuple[int, ShardMessage]] = []
         self._gone: list[tuple[int, CloseReason]] = []
@@ -320,6 +322,7 @@ class ShardLink(ShardSender):
             if now - shard.heard_at > limits.silence_s:
                 self.fence(shard, CloseReason.TIMED_OUT, now)
             elif shard.faults > limits.faults:
+                self.fenced_for_faults += 1
                 self.fence(shard, CloseReason.FENCED, now, "too many of its rows were refused")
             elif sum(map(len, shard.outbox)) > limits.outbox_size:
                 self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it takes nothing in")

@@ -166,7 +166,8 @@ class Authority:
         self.due = core.next_timer() - self._offset_s
         if core.tick == tick:
             return False
-        self.noted.update(note.event for note in core.notes.take())
+        for note in core.notes.take():
+            self.noted[f"{note.event} {note.fields.get('reason', '')}".strip()] += 1
         self._save(core, now)
         self._fetch(core, now)
         return True

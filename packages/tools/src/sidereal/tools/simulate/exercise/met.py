@@ -15,7 +15,7 @@ import numpy as np
 from sidereal.protocol.rules import StreamLimits
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
-from sidereal.tools.simulate.exercise.tally import SEEN_BY_CHECKERS, Tally
+from sidereal.tools.simulate.exercise.tally import Tally
 
 Counts = Iterator[tuple[str, int]]
 
@@ -65,9 +65,10 @@ class Watch:
         tally = self.tally
         struck = (fault.kind.value for fault in cluster.plan.faults if fault.at <= cluster.now)
         tally.faults = Counter(struck) + cluster.network.happened
-        tally.limits.update(dict.fromkeys(SEEN_BY_CHECKERS, 0))
+        noted = cluster.authority.noted
         tally.limits.update(cluster.limits_met)
-        tally.limits["authority.standstill_after_s"] = cluster.authority.noted["stands_still"]
+        tally.limits["authority.standstill_after_s"] = noted["stands_still"]
+        tally.limits["authority.shards.silence_s"] = noted["shard_left TIMED_OUT"]
         tally.lost = +cluster.network.losses.lost
         tally.judged = +cluster.exercised
         tally.noted = +cluster.authority.noted
@@ -87,12 +88,26 @@ class Watch:
 
 def _counts_of_authority(core: Replicator) -> Counts:
     fanout, rejected = core.edge.fanout.statistics(), core.ingest.rejected
+    of_clients, of_shards = core.clients.dropped, core.shards.dropped
     yield "authority.ticks_catch_up", core.ticks.dropped
     yield "authority.proposals.superseded_ticks", rejected["stale_epoch"]
     yield "authority.proposals.future_ticks", rejected["future_tick"]
     yield "authority.proposals.unreported_s", rejected["too_far"]
     yield "authority.ownership.answer_within_s", core.mesh.answers.fenced
     yield "authority.ownership.ghost_messages", core.ghosts.rows_put_off
+    yield "authority.players.inbox", of_clients["inbox_full"]
+    yield "authority.players.messages_per_s", of_clients["too_many"]
+    yield "authority.players.controls_burst_ticks", of_clients["controls_too_fast"]
+    yield "authority.players.chat_per_s", of_clients["chat_too_fast"]
+    yield "authority.players.heard_per_s", of_clients["chat_unheard"]
+    yield "authority.shards.allowed_burst_s", of_shards["too_many"]
+    yield "authority.shards.barred_s", of_shards["barred"]
+    yield "authority.shards.inbox", of_shards["inbox_full"]
+    yield "authority.shards.faults", core.shards.fenced_for_faults
+    malformed = (
+        e.statistics().payloads_malformed for e in (core.clients.endpoint, core.shards.endpoint)
+    )
+    yield "authority.transport.malformed_payloads", sum(malformed)
     yield "authority.edge.datagrams", fanout.deferred
     yield "authority.edge.section_parts", fanout.transfers - fanout.transfers_whole
     yield "authority.edge.replace_parts", fanout.transfers_whole

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from sidereal.client.limits import LIMITS as CLIENT_LIMITS
@@ -33,9 +34,9 @@ JUDGED: Final = (
     "inputs left unanswered",
     "inputs skipped",
     "lines judged",
+    "records long at peace judged",
     "recoveries judged",
     "rows judged",
-    "rows long at peace judged",
     "ships handed over",
     "ships that came back judged",
     "steps judged",
@@ -46,26 +47,75 @@ JUDGED: Final = (
 )
 """What checkers count of what they have looked at."""
 
-NOT_COUNTED: Final[Mapping[str, str]] = {
-    "authority.notes": "what is too much for it is not counted; notes are taken after every tick",
-    "authority.edge.ring_ticks": "a weight, at work whenever `edge.datagrams` is met",
-    "shard.inbox": "ends the session: a faulty server's doing, who is not simulated",
-    "shard.releases": "what is too much for it is not counted; a run has a few hundred",
-    "client.inputs": "what is too much for it is not counted",
-    "client.predict_ticks": "what is too much for it is not counted",
-    "client.samples": "for faces, of which a simulated client has none",
-    "client.snapshots_early": "what is too much for it is not counted",
-    "client.tombstones": "what is too much for it is not counted; a run has a few hundred",
-}
-"""Limits of which nobody says from outside how often they were met, and why."""
-
-SEEN_BY_CHECKERS: Final = (
+COUNTED: Final = (
+    "stream.reorder_ticks",
+    "stream.tombstone_ticks",
+    "stream.record_age_ticks",
+    "authority.ticks_catch_up",
+    "authority.standstill_after_s",
+    "authority.world.departed",
+    "authority.world.sector_empty_ticks",
+    "authority.world.sectors_checked_every_ticks",
+    "authority.proposals.superseded_ticks",
+    "authority.proposals.future_ticks",
+    "authority.proposals.unreported_s",
+    "authority.ownership.lease_changes",
+    "authority.ownership.ghost_messages",
+    "authority.ownership.adopt_rows_per_s",
+    "authority.ownership.adopting_rows",
+    "authority.ownership.answer_within_s",
+    "authority.edge.datagrams",
+    "authority.edge.section_parts",
+    "authority.edge.replace_parts",
+    "authority.edge.resend_ticks",
+    "authority.edge.leases_every_ticks",
+    "authority.edge.sectors_at_once",
+    "authority.players.inbox",
+    "authority.players.messages_per_s",
+    "authority.players.controls_burst_ticks",
+    "authority.players.chat_per_s",
+    "authority.players.heard_per_s",
+    "authority.shards.silence_s",
+    "authority.shards.faults",
+    "authority.shards.allowed_burst_s",
+    "authority.shards.barred_s",
+    "authority.shards.inbox",
+    "authority.transport.malformed_payloads",
+    "shard.ticks_catch_up",
+    "shard.controls_waiting",
     "shard.controls_queue",
     "shard.controls_reserve",
     "shard.guesses",
     "shard.trim_ticks",
+    "shard.jump_ticks",
+    "client.ticks_catch_up",
+    "client.events",
+    "client.entities",
 )
-"""Limits of which a checker says that they were met."""
+"""Limits of which it is known how often they were met."""
+
+NOT_COUNTED: Final[Mapping[str, str]] = {
+    "authority.notes": "nobody counts what is too much; notes are taken after every tick",
+    "authority.world.*": "how often, or how far back, is looked; nothing is lost by it",
+    "authority.edge.ring_ticks": "a weight, at work whenever `edge.datagrams` is met",
+    "authority.players.*": "bounds crowds of clients, of which a run has none",
+    "authority.shards.*": "a pace, a weight, or the size of a piece of what is sent",
+    "authority.keeping.*": "the saver's and the database's, in whose place is the memory store",
+    "*.transport.*": "counted by connection; `sidereal.tools.soak` exercises the transport",
+    "shard.inbox": "ends the session: the doing of a faulty server, which is not simulated",
+    "shard.releases": "nobody counts what is too much; a run has a few hundred",
+    "shard.*": "how far is looked back or ahead; nothing is lost by it",
+    "client.*": "nobody counts what is too much, or how often it is waited for",
+}
+"""Of the others, by the first pattern that fits, why it is not known."""
+
+
+def reason_not_counted(path: str) -> str:
+    """Say why it is not known how often a limit was met; nothing if it is, or should be."""
+    if path in COUNTED:
+        return ""
+    fits = (reason for pattern, reason in NOT_COUNTED.items() if fnmatchcase(path, pattern))
+    return next(fits, "")
 
 
 def limits_there_are() -> Iterator[str]:
@@ -119,7 +169,7 @@ class Tally:
 
 THERE_IS: Final[Mapping[str, tuple[str, ...]]] = {
     "faults": (*(kind.value for kind in Kind), *HAPPENS),
-    "limits": tuple(path for path in limits_there_are() if path not in NOT_COUNTED),
+    "limits": tuple(path for path in limits_there_are() if not reason_not_counted(path)),
     "lost": KINDS,
     "healed": KINDS,
     "judged": JUDGED,

@@ -145,9 +145,9 @@ def describe_tally(tally: Tally) -> Iterator[str]:
     rows = [(kind, [tally.lost[kind], tally.healed[kind]]) for kind in THERE_IS["lost"]]
     yield from _table("records that were lost, and healed", ("lost", "healed"), rows)
     yield ""
-    yield "limits that are not counted"
-    for path, reason in NOT_COUNTED.items():
-        yield f"  {path:<44}{reason}"
+    yield "limits that are not counted, but for those above"
+    for pattern, reason in NOT_COUNTED.items():
+        yield f"  {pattern:<44}{reason}"
 
 
 def _table(
