@@ -77,6 +77,7 @@ def test_limits_that_do_not_fit_each_other_are_refused(wrong: dict[str, int]) ->
         ),
         (lambda: ShardLinkLimits(queued_size=QUEUED_SIZE_MAX + 1), "queued_size must be at most"),
         (lambda: KeepingLimits(flush_s=0.25), "unsaved_s must be above twice flush_s"),
+        (lambda: KeepingLimits(batch_rows=499), "batch_rows_least must not be above batch_rows"),
         (lambda: KeepingLimits(beat_s=TERM_SILENT_S_MAX / 2), "beat_s must be below half of 5"),
         (lambda: DatabaseLimits(operation_s=SAVE_S_MAX), "operation_s must be below 8"),
         (lambda: DatabaseLimits(reconnect_s=()), "reconnect_s must be pauses above 0"),
@@ -99,5 +100,10 @@ def test_all_of_them_may_be_as_small_as_they_get() -> None:
         world=WorldLimits(1, 1, 1, 1, 1),
         edge=EdgeLimits(2, 1, 1, 1, 1, 1, 1),
         shards=ShardLinkLimits(adopt_rows=1, rows_per_message=1, queued_size=1, outbox_size=1),
-        keeping=KeepingLimits(batch_rows=1, database=DatabaseLimits(1, 1, reconnect_s=(0.1,))),
+        keeping=KeepingLimits(
+            batch_rows=1,
+            batch_rows_least=1,
+            accounts=1,
+            database=DatabaseLimits(1, 1, reconnect_s=(0.1,)),
+        ),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -12,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import trio
+import trio.testing
 from raw_sql import sql
 
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
 from sidereal.replication.keeping import tables
+from sidereal.replication.keeping.database import open_database
 from sidereal.replication.keeping.limits import DatabaseLimits, KeepingLimits
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.persist import Batch
@@ -469,7 +473,9 @@ async def test_killed_connections_heal(database_url: str) -> None:
         assert (await store.load_world(ships=True)).tick == 2
 
 
-async def test_killed_database_fails_at_once_and_heals(world_directory: Path) -> None:
+async def test_killed_database_fails_at_once_and_heals(
+    world_directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with open_store(Embedded(world_directory), BASE_SCHEMA) as store:
         await begin(store)
         before = (await store.load_world(ships=True)).tick
@@ -485,6 +491,7 @@ async def test_killed_database_fails_at_once_and_heals(world_directory: Path) ->
         await store.save_tick(before + 2)
         assert store.statistics().reconnects >= 1
         assert store.statistics().kind == "embedded"
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def postmaster_of(directory: Path) -> int:
@@ -527,6 +534,20 @@ async def test_frozen_database_never_holds_a_caller_and_heals(
         await wait_available(store)
         await store.save_tick(4)
         assert (await store.load_world(ships=True)).tick == 4
+
+
+async def test_an_error_that_nobody_waits_for_ends_nothing(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def forget_a_failure(_connection: Any) -> None:
+        asyncio.get_running_loop().create_future().set_exception(TimeoutError())
+
+    async with open_database(database_url, LIMITS.keeping.database) as (database, _):
+        await database.call(forget_a_failure)
+        gc.collect()
+        await trio.testing.wait_all_tasks_blocked()
+        await database.call(forget_a_failure)
+    assert "store stray_fault" in caplog.text
 
 
 async def test_operation_over_its_limit_opens_the_breaker(

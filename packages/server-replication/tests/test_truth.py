@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
 import numpy as np
 import pytest
 import trio
+import trio.testing
 import trio_asyncio
 from raw_sql import sql
 
@@ -202,6 +204,15 @@ async def test_a_server_of_the_same_supervisor_takes_over_at_once_and_fences_the
             await write(old, rocks(1, 2, tick=9))
         await write(new, rocks(3, tick=6))
         assert await found(new) == [1, 3]
+
+
+async def test_a_server_that_has_been_replaced_registers_nobody(database_url: str) -> None:
+    async with running(database_url) as old, open_store(database_url, BASE_SCHEMA) as new:
+        await new.begin("ours", "started again")
+        with pytest.raises(FencedError, match="taken over"):
+            await old.create_account("ann", "hash")
+        assert await new.account_by_name("ann") is None
+        assert await new.create_account("ann", "hash")
 
 
 async def test_a_dead_server_is_replaced_when_its_last_beat_is_old(database_url: str) -> None:
@@ -403,6 +414,58 @@ async def test_of_two_ships_of_one_account_the_database_takes_one(database_url: 
         written = await write(store, ship(2, account=7))
         assert written.refused.tolist() == [True]
         assert await found(store) == [1]
+
+
+# -- crowds --------------------------------------------------------------------------------------
+
+
+class Crowd:
+    """Many who want something of the store at once, and what they are told who do not get it."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self.refused: list[str] = []
+
+    def ask(self, operation: Callable[[], Awaitable[object]]) -> None:
+        self._nursery.start_soon(self._wait_for, operation)
+
+    async def _wait_for(self, operation: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await operation()
+        except StoreError as error:
+            self.refused.append(str(error))
+
+
+async def test_a_crowd_at_the_accounts_leaves_connections_to_the_world(database_url: str) -> None:
+    patient = KeepingLimits(database=DatabaseLimits(statement_s=7.0, operation_s=7.0))
+    async with (
+        running(database_url, limits=patient) as store,
+        trio.open_nursery() as nursery,
+        locked(database_url, "account"),
+    ):
+        crowd = Crowd(nursery)
+        for number in range(2 * patient.database.connections):
+            crowd.ask(partial(store.create_account, f"pilot {number}", "hash"))
+        await trio.testing.wait_all_tasks_blocked()
+        for tick in range(20):  # while they take one connection after the other
+            await store.save_tick(tick)
+
+
+async def test_whoever_gets_no_connection_in_time_cuts_nobody_off(database_url: str) -> None:
+    hasty = KeepingLimits(database=DatabaseLimits(acquire_s=0.1))
+    async with (
+        running(database_url, limits=hasty) as store,
+        trio.open_nursery() as nursery,
+        locked(database_url, "world"),
+    ):
+        crowd = Crowd(nursery)
+        for tick in range(hasty.database.connections + 4):
+            crowd.ask(partial(store.save_tick, tick))
+        with trio.fail_after(20):
+            while len(crowd.refused) < 4:
+                await trio.sleep(0.01)
+        assert crowd.refused[:4] == ["no connection within 0.1 s"] * 4
+        assert store.statistics().reconnects == 0
 
 
 # -- a server that takes no writes ---------------------------------------------------------------

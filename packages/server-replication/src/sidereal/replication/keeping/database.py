@@ -9,7 +9,8 @@ statement, for the operation as a whole.
 When the database is out of reach the breaker opens: the pool's connections are cut, operations
 fail at once, and a task tries to connect, with growing pauses, until it can. The same happens when
 the server that the connections lead to takes no more writes: by a name or through a pooler another
-one may be reached that does.
+one may be reached that does. Whoever waited in vain for a connection of ours says nothing about the
+server: others have them all.
 
 Nothing here needs a session of its own: no statement is prepared beforehand, and what has arguments
 runs inside a transaction. So a pooler may give every transaction to another connection.
@@ -24,13 +25,14 @@ import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import asyncpg
 import trio
 import trio_asyncio
 
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
+from sidereal.protocol.runtime.process import fields
 from sidereal.replication.ending import STORE_CLOSE_S_MAX
 from sidereal.replication.keeping.limits import DatabaseLimits
 from sidereal.replication.keeping.postgres.postmaster import bare_errors
@@ -274,7 +276,8 @@ async def open_database(
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(bare_errors())
-        await stack.enter_async_context(trio_asyncio.open_loop())
+        loop = await stack.enter_async_context(trio_asyncio.open_loop())
+        loop.set_exception_handler(_note_stray)
         nursery = await stack.enter_async_context(trio.open_nursery())
         database = Database(url, nursery, limits)
         try:
@@ -296,6 +299,18 @@ async def open_database(
                 await database.close()
 
 
+def _note_stray(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Take note of an error that nobody waited for: its operation has failed in another way.
+
+    The loop's own way is to end the process. That is right for anything but a fault.
+    """
+    fault = context.get("exception")
+    if isinstance(fault, _FAULTS):
+        _log.warning("store stray_fault %s", fields(what=context["message"], why=_words(fault)))
+    else:
+        loop.default_exception_handler(context)
+
+
 def _words(fault: BaseException) -> str:
     if isinstance(fault, TimeoutError):
         return "no answer in time"
@@ -315,7 +330,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 async def _open_pool(url: str, limits: DatabaseLimits) -> asyncpg.Pool[asyncpg.Record]:
     pool = await asyncpg.create_pool(
         url,
-        min_size=1,
+        min_size=0,  # who opens connections again is the breaker, not the pool behind its back
         max_size=limits.connections,
         timeout=limits.connect_s,
         command_timeout=limits.statement_s,
@@ -324,7 +339,8 @@ async def _open_pool(url: str, limits: DatabaseLimits) -> asyncpg.Pool[asyncpg.R
     )
     with ExitStack() as stack:
         stack.callback(pool.terminate)
-        await _on_connection(pool, _check_writable, limits.acquire_s)
+        async with pool.acquire() as connection:
+            await _check_writable(connection)
         stack.pop_all()
     return pool
 
@@ -344,5 +360,12 @@ async def _on_connection(
     operation: Callable[[Connection], Awaitable[T]],
     acquire_s: float,
 ) -> T:
-    async with pool.acquire(timeout=acquire_s) as connection:
+    try:
+        connection = await pool.acquire(timeout=acquire_s)
+    except TimeoutError:
+        # Those who have the connections find out whether the server still answers.
+        raise StoreError(f"no connection within {acquire_s:g} s") from None
+    try:
         return await operation(connection)
+    finally:
+        await pool.release(connection)

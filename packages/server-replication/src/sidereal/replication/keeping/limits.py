@@ -59,7 +59,10 @@ class KeepingLimits:
         unsaved_s: what a ready server may lose in a crash.
         flush_s: from the beginning of a flush to that of the next; the rest of `unsaved_s` is for
             writing.
-        batch_rows: rows per write.
+        batch_rows: rows per write, at most.
+        batch_rows_least: a write that fails is tried with half as many, but not with fewer than
+            these; each that succeeds doubles them again. A busy machine may never get through
+            with all of them in the time that an answer may take.
         retry_s: pause after a write that failed.
         refused_rows: rows of one batch that are isolated because the database does not take them;
             each costs some thirty small writes.
@@ -70,6 +73,7 @@ class KeepingLimits:
         forget_every_ticks: how often it forgets what was removed longer ago.
         beat_s: how often a server that loads its world says that it lives.
         fetches: ships that are read at once: logins come in crowds, and writes must get through.
+        accounts: that are looked up or registered at once; the same is true of them.
         fetch_retry_s: pause after a ship could not be read.
         ship_late_ticks: a pilot that has waited for its ship for so long is told why.
         database: the connections.
@@ -78,6 +82,7 @@ class KeepingLimits:
     unsaved_s: float = 0.5
     flush_s: float = 0.15
     batch_rows: int = 20_000
+    batch_rows_least: int = 500
     retry_s: float = 0.25
     refused_rows: int = 16
     writes_fail_s: float = 5.0
@@ -85,6 +90,7 @@ class KeepingLimits:
     forget_every_ticks: int = 1200
     beat_s: float = 1.0
     fetches: int = 4
+    accounts: int = 3
     fetch_retry_s: float = 0.5
     ship_late_ticks: int = 40
     database: DatabaseLimits = field(default_factory=DatabaseLimits)
@@ -94,6 +100,8 @@ class KeepingLimits:
         problems = []
         if not 2 * self.flush_s < self.unsaved_s:
             problems.append("unsaved_s must be above twice flush_s")
+        if not self.batch_rows_least <= self.batch_rows:
+            problems.append("batch_rows_least must not be above batch_rows")
         if not 2 * self.beat_s < TERM_SILENT_S_MAX:
             problems.append(f"beat_s must be below half of {TERM_SILENT_S_MAX:g}")
         check_limits(self, problems)

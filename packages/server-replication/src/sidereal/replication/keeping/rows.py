@@ -16,6 +16,7 @@ from sidereal.replication.keeping.recovery import Fault
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.tables import (
     ATTENTIVE,
+    FENCED,
     LONG_S_MAX,
     Connection,
     FencedError,
@@ -84,7 +85,7 @@ async def _beat(connection: Connection, term: int, tick: int, before: str = "SEL
         f"UPDATE world SET tick = greatest(tick, {tick}) FROM beat"
     )
     if done != "UPDATE 1":
-        raise FencedError("another server has taken over this database")
+        raise FencedError(FENCED)
 
 
 async def _write(connection: Connection, copy: RowCopy, stream: bytearray) -> None:

@@ -44,6 +44,7 @@ class Saver:
         self._saved_to = trio.current_time()
         self._sweep = core.tick, self._saved_to
         self._failing = False
+        self._batch_rows = limits.batch_rows
         self._requested = trio.Event()
         self._fetches = trio.CapacityLimiter(limits.fetches)
 
@@ -93,7 +94,9 @@ class Saver:
             if not self._failing:
                 log.warning("not_saved %s", fields(tick=tick, why=str(error)))
             self._failing = True
+            self._batch_rows = max(self._batch_rows // 2, self._limits.batch_rows_least)
             return False, True
+        self._batch_rows = min(self._batch_rows * 2, self._limits.batch_rows)
         if self._failing:
             log.info("saved_again %s", fields(tick=tick, after_s=self.unsaved_s))
             self._failing = False
@@ -125,7 +128,7 @@ class Saver:
     async def _write(self, tick: int) -> None:
         """Write a batch; whatever else becomes of the attempt, its rows wait again."""
         saving = self._core.saving
-        batch = saving.take_batch(self._limits.batch_rows, tick)
+        batch = saving.take_batch(self._batch_rows, tick)
         if batch is None:
             await self._store.save_tick(tick)
             return

@@ -62,6 +62,7 @@ class Store:
         self._copy = RowCopy(schema)
         self._nursery = nursery
         self._term = 0
+        self._accounts = trio.CapacityLimiter(limits.accounts)
         self._write_fault = ""
         self._written_at = -math.inf
         self._forgotten_tick = -math.inf
@@ -170,17 +171,24 @@ class Store:
 
         Raises:
             NameTakenError: the name, or one that looks like it, is registered.
+            FencedError: another server has taken over.
         """
-        account_id = await self._database.call(
-            lambda connection: tables.create_account(connection, name, password_hash)
-        )
+        async with self._accounts:
+            account_id = await self._database.call(
+                lambda connection: tables.create_account(
+                    connection, self._term, name, password_hash
+                )
+            )
         if account_id is None:
             raise NameTakenError(f"the name {name!r} is taken, or looks like one that is")
         return account_id
 
     async def account_by_name(self, name: str) -> Account | None:
         """Find an account by its name in any spelling that `name_key` folds together."""
-        row = await self._database.call(lambda connection: tables.find_account(connection, name))
+        async with self._accounts:
+            row = await self._database.call(
+                lambda connection: tables.find_account(connection, name)
+            )
         return None if row is None else Account(*row)
 
     # -- how -----------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     name text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
+FENCED: Final = "another server has taken over this database"
 
 _CLAIM: Final = f"""
 UPDATE authority SET term = term + 1, token = $1, holder = $2, beat_at = clock_timestamp()
@@ -194,11 +195,29 @@ async def _end_flights(connection: Connection) -> None:
         )
 
 
-async def create_account(connection: Connection, name: str, password_hash: str) -> int | None:
-    """Register an account; returns its id, or None when its name is taken or looks like another."""
+async def _check_term(connection: Connection, term: int) -> None:
+    """Make sure that this server may write; without a lock, which saving would wait for.
+
+    Raises:
+        FencedError: another server has taken the term.
+    """
+    held = f"SELECT term FROM authority WHERE term = {term}"
+    if await connection.fetchval(held) is None:
+        raise FencedError(FENCED)
+
+
+async def create_account(
+    connection: Connection, term: int, name: str, password_hash: str
+) -> int | None:
+    """Register an account; returns its id, or None when its name is taken or looks like another.
+
+    Raises:
+        FencedError: another server holds a newer term.
+    """
     skeletons = sorted(lookalikes(name))
     async with connection.transaction():
         await connection.fetchval("SELECT pg_advisory_xact_lock($1)", ACCOUNT_LOCK)
+        await _check_term(connection, term)
         account: int | None = await connection.fetchval(
             _CREATE_ACCOUNT, name, name_key(name), password_hash, LOOKALIKE_RULES, skeletons
         )
