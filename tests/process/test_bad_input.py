@@ -31,12 +31,12 @@ from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
+from sidereal.tools.settings import SHARD_KEY_NAME, read_shard_key
 
 if TYPE_CHECKING:
     from tests.process.conftest import Command, Pilot, Toolbox, World
 
 BOTS = 3
-KEY = "what the shards of this world know"
 PROTOCOL_ID_AT, TIMES_AT, TIMES_END = 13, 21, 37
 """Where a connect token says whom it is for, and when it was created and expires."""
 
@@ -67,9 +67,10 @@ class Parts(NamedTuple):
 def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     data_dir = tmp_path_factory.mktemp("world")
     anywhere = ("--clients", "127.0.0.1:0", "--shards", "127.0.0.1:0", "--http", "127.0.0.1:0")
-    server = toolbox.start("replication", *anywhere, "--data-dir", data_dir, SIDEREAL_SHARD_KEY=KEY)
+    server = toolbox.start("replication", *anywhere, "--data-dir", data_dir)
     endpoints = json.loads(server.wait_output(r"(\{.*\})\n"))
-    shard = toolbox.start("shard", "--server", endpoints["shards"], SIDEREAL_SHARD_KEY=KEY)
+    key = ("--shard-key-file", data_dir / SHARD_KEY_NAME)
+    shard = toolbox.start("shard", "--server", endpoints["shards"], *key)
     stranger = toolbox.start(
         "shard", "--server", endpoints["shards"], SIDEREAL_SHARD_KEY="a key of its own"
     )
@@ -242,7 +243,8 @@ def test_an_expired_token_is_not_answered(
 def test_a_shard_s_expired_token_is_not_answered(
     parts: Parts, enlist: Enlist, fly: Callable[..., None]
 ) -> None:
-    token = minted(SHARD_PROTOCOL_ID, derive_shard_key(KEY), parts.shards, expire_s=30)
+    key = derive_shard_key(read_shard_key(parts.data_dir / SHARD_KEY_NAME))
+    token = minted(SHARD_PROTOCOL_ID, key, parts.shards, expire_s=30)
     pilot = enlist(token)
     fly(lambda: parts.dropped("shards", "datagram_token_expired") > 2, "counted", pilot)
     assert pilot.client.stage is Stage.CONNECTING

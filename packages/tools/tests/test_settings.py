@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import io
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.errors import ConfigError, UnavailableError
+from sidereal.protocol.links import is_random_key
 from sidereal.tools import settings
 from sidereal.tools.cli import COMMANDS, main, make_app
 
@@ -218,3 +220,35 @@ def test_without_a_secret_the_ways_to_give_one_are_named(monkeypatch: pytest.Mon
         settings.read_password("VIEW", "ada", None)
     with pytest.raises(ConfigError, match="set SIDEREAL_SHARD_KEY, or give --shard-key-file"):
         settings.read_shard_key(None)
+
+
+def test_a_server_that_is_given_no_shard_key_makes_a_random_one_and_keeps_it(bare: Path) -> None:
+    made = settings.read_or_make_shard_key(None, bare / "world")
+    assert is_random_key(made)
+    kept = bare / "world" / "shard.key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert settings.read_or_make_shard_key(None, bare / "world") == made
+    assert settings.read_shard_key(kept) == made
+    assert settings.read_or_make_shard_key(None, bare / "another") != made
+
+
+def test_a_shard_key_that_is_given_is_taken_and_none_is_made(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIDEREAL_SHARD_KEY", "5e" * 16)
+    assert settings.read_or_make_shard_key(None, bare / "world") == "5e" * 16
+    (bare / "key").write_text("a1" * 16)
+    assert settings.read_or_make_shard_key(bare / "key", bare / "world") == "a1" * 16
+    assert not (bare / "world").exists()
+
+
+def test_where_no_shard_key_can_be_kept_the_ways_to_give_one_are_named(bare: Path) -> None:
+    (bare / "world").write_text("a file")
+    with pytest.raises(UnavailableError, match="File exists; set SIDEREAL_SHARD_KEY, give --shard"):
+        settings.read_or_make_shard_key(None, bare / "world")
+
+
+def test_a_kept_shard_key_that_is_none_is_named_and_not_replaced(bare: Path) -> None:
+    (bare / "shard.key").write_text("\n")
+    with pytest.raises(ConfigError, match=r"shard.key', which is empty"):
+        settings.read_or_make_shard_key(None, bare)

@@ -10,17 +10,19 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import secrets
 import shutil
 import sys
 import tomllib
 from collections.abc import Collection, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
 
-from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.errors import ConfigError, UnavailableError
 
 PREFIX: Final = "SIDEREAL_"
 FILE_NAME: Final = "sidereal.toml"
@@ -51,6 +53,11 @@ FileOrInput = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 
 HELP_COLUMNS_MIN: Final = 40
 """Narrower help is a column of letters, and then an error of the library that wraps it."""
+
+SHARD_KEY_NAME: Final = "shard.key"
+"""File in the data directory of a replication server that was given no shard key."""
+SHARD_KEY_SIZE: Final = 16
+"""Bytes of randomness in it."""
 
 STANDARD_INPUT: Final = "-"
 SECRET_SIZE_MAX: Final = 4096
@@ -188,11 +195,51 @@ def read_shard_key(file: Path | None) -> str:
     Raises:
         ConfigError: there is none, or none that can be read.
     """
+    key = _given_shard_key(file)
+    if key is None:
+        raise ConfigError(
+            f"the shard key is missing: set {SHARD_KEY}, or give --shard-key-file FILE (a server "
+            f"that was given none keeps its own as {SHARD_KEY_NAME} in its data directory)"
+        )
+    return key
+
+
+def read_or_make_shard_key(file: Path | None, directory: Path) -> str:
+    """Read the shard key; where none is given, the one that is kept in a directory.
+
+    The first time it is made there, of 128 random bits, for this user's eyes only.
+
+    Args:
+        file: that holds it, `-` for standard input; None without one.
+        directory: of the world's data.
+
+    Raises:
+        ConfigError: there is none that can be read.
+        UnavailableError: none can be kept there.
+    """
+    if (key := _given_shard_key(file)) is not None:
+        return key
+    path = directory / SHARD_KEY_NAME
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), open(path, "x", opener=_open_private) as stream:
+            stream.write(f"{secrets.token_hex(SHARD_KEY_SIZE)}\n")
+    except OSError as error:
+        raise UnavailableError(
+            f"no shard key can be kept in {directory}: {error.strerror}; set {SHARD_KEY}, give "
+            "--shard-key-file FILE, or choose another directory with --data-dir"
+        ) from None
+    return _secret_of(path, "the file of the shard key")
+
+
+def _given_shard_key(file: Path | None) -> str | None:
     if file is not None:
         return _secret_of(file, "--shard-key-file")
-    if key := os.environ.get(SHARD_KEY):
-        return key
-    raise ConfigError(f"the shard key is missing: set {SHARD_KEY}, or give --shard-key-file FILE")
+    return os.environ.get(SHARD_KEY) or None
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def read_status_token(file: Path | None) -> str | None:

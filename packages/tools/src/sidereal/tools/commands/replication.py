@@ -12,7 +12,7 @@ from sidereal.protocol.runtime.process import run_until_told, start_logging
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.lifecycle import run
 from sidereal.tools import publish
-from sidereal.tools.settings import FileOrInput, read_shard_key, read_status_token
+from sidereal.tools.settings import FileOrInput, read_or_make_shard_key, read_status_token
 from sidereal.tools.worldflags import NOTHING_GIVEN, WorldFlags
 
 
@@ -30,13 +30,14 @@ async def replication(
 ) -> None:
     """Run the replication server; when it listens it prints its endpoints as a line of JSON.
 
-    Example: SIDEREAL_SHARD_KEY=$(cat key) sidereal replication --http 127.0.0.1:7070
+    Example: sidereal replication --http 127.0.0.1:7070 --data-dir world
 
     Parameters
     ----------
     shard_key_file
         File that holds the shard key, a secret that replication server and shards share; - is
-        standard input. Without it the key is in SIDEREAL_SHARD_KEY.
+        standard input. Without it the key is in SIDEREAL_SHARD_KEY, or else in shard.key in the
+        data directory, where it is made the first time.
     clients
         host:port of the UDP endpoint for clients.
     shards
@@ -57,7 +58,7 @@ async def replication(
     """
     start_logging("replication")
     config = ReplicationConfig(
-        shard_key=read_shard_key(shard_key_file),
+        shard_key=read_or_make_shard_key(shard_key_file, flags.data_dir),
         clients=clients,
         shards=shards,
         public_shards=public_shards,

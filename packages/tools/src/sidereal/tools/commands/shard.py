@@ -28,7 +28,7 @@ async def shard(
 
     It prints a line of JSON when the replication server has welcomed it for the first time.
 
-    Example: SIDEREAL_SHARD_KEY=$(cat key) sidereal shard --server 127.0.0.1:7072 --name shard-1
+    Example: sidereal shard --shard-key-file world/shard.key --name shard-1
 
     Parameters
     ----------
