@@ -85,6 +85,23 @@ def test_heading_takes_the_short_way_across_pi() -> None:
     assert abs(abs(heading) - math.pi) < 1e-9
 
 
+def test_the_heading_bends_from_one_spin_into_the_other() -> None:
+    older = reference(0, 0.0, 0.0, 0.0, 0.0, heading=0.5, spin=1.0)
+    newer = reference(8, 0.0, 0.0, 0.0, 0.0, heading=0.3, spin=-2.0)
+
+    def heading(tick: float) -> float:
+        return float(interpolate(older, newer, tick, TICK_S, blend_ticks=4.0).heading[0])
+
+    def spin(tick: float) -> float:
+        return (heading(tick + 1e-4) - heading(tick - 1e-4)) / (2e-4 * TICK_S)
+
+    assert heading(3.0) == pytest.approx(0.5 + 3 * TICK_S)
+    assert (heading(4.0), spin(4.001)) == pytest.approx((0.5 + 4 * TICK_S, 1.0), abs=0.01)
+    assert (heading(8.0), spin(7.999)) == pytest.approx((0.3, -2.0), abs=0.01)
+    # Half way it has turned as the curve with these ends does.
+    assert heading(6.0) == pytest.approx((0.7 + 0.3) / 2 + 4 * TICK_S * (1.0 - -2.0) / 8)
+
+
 def test_rows_do_not_influence_each_other() -> None:
     rng = np.random.default_rng(3)
     n = 50

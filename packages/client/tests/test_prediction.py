@@ -268,6 +268,23 @@ def test_another_ship_starts_from_its_own_first_word() -> None:
     assert pose.x == 0.0
 
 
+def test_nothing_of_the_ship_before_is_left_in_another_one() -> None:
+    for told_before in (True, False):
+        prediction = Prediction(RULES)
+        if told_before:
+            prediction.reconcile(10, 0, REST, 0.0)
+        for seq in (1, 2, 3):
+            prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
+        now = 3 * TICK_S
+        if told_before:
+            prediction.reconcile(11, 1, REST._replace(y=REST.y + 9.0, heading=1.0), now)
+        prediction.restart()
+        another = ShipState(-40.0, 7.0, 30.0, -10.0, 2.0, 0.5)
+        prediction.reconcile(1, 0, another, now)
+        assert prediction.pose(now) == pytest.approx(another)
+        assert prediction.pose(now + 1.0) == pytest.approx(another)
+
+
 def test_inputs_come_at_the_tick_rate_whatever_the_timer_does() -> None:
     inputs = Inputs(TICK_S, first_at=1.0)
     assert inputs.press(0, 0.99) == []

@@ -8,7 +8,12 @@ from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.replication.ownership.handover import HANDOVER_MARGIN, decide_handovers
+from sidereal.replication.ownership.handover import (
+    HANDOVER_MARGIN,
+    Handovers,
+    choose_affordable,
+    decide_handovers,
+)
 from sidereal.replication.ownership.leases import LeaseTable
 
 RULES = Rules()
@@ -51,3 +56,39 @@ def test_an_entity_of_a_lost_shard_is_taken_at_once() -> None:
 
 def test_nobody_is_handed_to_space_without_a_shard() -> None:
     assert decide([2500.0], [2]) == {}
+
+
+def choose(
+    before: list[int],
+    after: list[int],
+    pilots: set[int],
+    room: list[int],
+    room_of_pilots: list[int],
+) -> list[int]:
+    """Which of those that are to change hands do so now, by their place in the lists."""
+    count = len(before)
+    changes = Handovers(np.arange(count), np.array(before, np.uint16), np.array(after, np.uint16))
+    piloted = np.isin(np.arange(count), sorted(pilots))
+    chosen = choose_affordable(changes, piloted, np.array(room), np.array(room_of_pilots))
+    return np.flatnonzero(chosen).tolist()
+
+
+MUCH = [9, 9, 9]
+
+
+def test_each_shard_is_given_as_many_as_it_has_room_for() -> None:
+    assert choose([2, 1, 2, 2, 2], [1, 2, 1, 1, 1], set(), [0, 2, 1], MUCH) == [0, 1, 2]
+    assert choose([2, 1], [1, 2], set(), [0, 0, 1], MUCH) == [1]
+    assert choose([], [], set(), [0, 0, 0], MUCH) == []
+
+
+def test_pilots_go_first_then_what_somebody_simulates_then_what_nobody_does() -> None:
+    before = [SHARD_NONE, 2, SHARD_NONE, 2]
+    orders = [choose(before, [1] * 4, {2}, [0, room, 0], MUCH) for room in range(5)]
+    assert orders == [[], [2], [1, 2], [1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_an_unproven_shard_gets_few_pilots_of_others_and_all_that_nobody_simulates() -> None:
+    before = [2, 2, SHARD_NONE, SHARD_NONE, 2]
+    assert choose(before, [1] * 5, {0, 1, 2, 3}, MUCH, [0, 1, 0]) == [0, 2, 3, 4]
+    assert choose(before, [1] * 5, {0, 1, 2, 3}, MUCH, [0, 0, 0]) == [2, 3, 4]

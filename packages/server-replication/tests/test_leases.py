@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,3 +140,132 @@ def test_who_asks_for_changes_too_old_to_be_known_is_told_to_look_at_all() -> No
 def test_load_is_counted_by_sector() -> None:
     keys = pack_sector(np.array([1, 1, -1]), np.array([2, 2, 0]))
     assert count_by_sector(keys) == {(1, 2): 2.0, (-1, 0): 1.0}
+
+
+def strip(*weights: float, across: bool = False) -> dict[tuple[int, int], float]:
+    """Sectors of these weights in a line along x, or along y."""
+    return {(0, at) if across else (at, 0): weight for at, weight in enumerate(weights)}
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_a_second_shard_takes_half_of_the_load_cut_across_the_longer_side(across: bool) -> None:
+    heavy_end = {(0, 0): 20.0, (0, 1): 20.0}
+    loads = {(x, y): heavy_end.get((x, y), 1.0) for x in range(6) for y in range(2)}
+    if across:
+        loads = {(y, x): load for (x, y), load in loads.items()}
+    table = LeaseTable()
+    table.join(1, loads)
+    table.join(2, loads)
+    heavy = {(0, 0), (1, 0)} if across else {(0, 0), (0, 1)}
+    assert table.sectors_of(1) == heavy
+    assert table.sectors_of(2) == loads.keys() - heavy
+
+
+def test_of_a_square_the_right_half_is_given_away() -> None:
+    loads = {(x, y): 1.0 for x in range(2) for y in range(2)}
+    table = LeaseTable()
+    table.join(1, loads)
+    table.join(2, loads)
+    assert table.sectors_of(2) == {(1, 0), (1, 1)}
+
+
+def test_a_third_shard_takes_from_the_most_loaded_and_of_equals_from_the_first() -> None:
+    for weights, donor in (((1, 1, 9, 9), 2), ((9, 9, 1, 1), 1), ((1, 1, 1, 1), 1)):
+        table = LeaseTable()
+        even = strip(1, 1, 1, 1)
+        table.join(1, even)
+        table.join(2, even)
+        changes = table.join(3, strip(*weights))
+        assert [change.before for change in changes] == [donor]
+
+
+def test_a_shard_with_one_sector_keeps_it() -> None:
+    table = LeaseTable()
+    table.join(1, strip(5))
+    assert table.join(2, strip(5)) == []
+
+
+def test_an_empty_sector_counts_as_well() -> None:
+    """A hundred sectors with nothing in them would be one shard's otherwise."""
+    table = LeaseTable()
+    table.join(1, strip(*[0.0] * 8))
+    table.join(2, strip(*[0.0] * 8))
+    assert len(table.sectors_of(1)) == len(table.sectors_of(2)) == 4
+
+
+def two_with_a_gap() -> LeaseTable:
+    """Shard 1 holds (0, 0), shard 2 (2, 0), nobody what is between."""
+    table = LeaseTable()
+    loads = {(0, 0): 1.0, (2, 0): 1.0}
+    table.join(1, loads)
+    table.join(2, loads)
+    assert (table.holder_of((0, 0)), table.holder_of((2, 0))) == (1, 2)
+    return table
+
+
+def test_what_lies_between_two_shards_goes_to_the_one_with_less_to_do() -> None:
+    for entities, taker in (({1: 10.0, 2: 9.0}, 2), ({1: 9.0, 2: 10.0}, 1), ({}, 1), ({2: 1.0}, 1)):
+        changes = two_with_a_gap().grow({(1, 0): 1.0}, entities)
+        assert [change.after for change in changes] == [taker]
+
+
+def test_what_was_just_taken_counts_when_the_next_sector_is_given() -> None:
+    changes = two_with_a_gap().grow({(1, 0): 5.0, (1, 1): 1.0}, {2: 3.0})
+    assert [(change.sector, change.after) for change in changes] == [((1, 0), 1), ((1, 1), 2)]
+
+
+def test_a_region_grows_from_its_edge_and_an_island_goes_to_the_least_loaded() -> None:
+    table = two_with_a_gap()
+    line = {(at, 0): 0.0 for at in range(3, 8)}
+    changes = table.grow({(50, 50): 0.0, (51, 50): 0.0} | line, {1: 0.0, 2: 1.0})
+    assert {change.after for change in changes if change.sector in line} == {2}
+    assert [c.after for c in changes if c.sector not in line] == [1, 1]
+
+
+def three_in_a_row() -> LeaseTable:
+    """Shard 1 holds (0, 0), shard 3 (1, 0), shard 2 the two behind."""
+    table = LeaseTable()
+    even = strip(1, 1, 1, 1)
+    for shard in (1, 2, 3):
+        table.join(shard, even)
+    assert [table.holder_of(sector) for sector in sorted(even)] == [1, 3, 2, 2]
+    return table
+
+
+def test_the_sectors_of_who_leaves_go_to_the_less_loaded_neighbour() -> None:
+    for weights, taker in (((5, 1, 1, 1), 2), ((1, 1, 5, 1), 1), ((1, 1, 1, 1), 1)):
+        changes = three_in_a_row().leave(3, strip(*weights))
+        assert [(c.sector, c.before, c.after) for c in changes] == [((1, 0), 3, taker)]
+
+
+def test_who_comes_back_gets_what_it_had_unless_it_was_thrown_out() -> None:
+    loads = strip(1, 1, 1, 9)
+    for returns, got in ((True, [((1, 0), 1)]), (False, [((3, 0), 2)])):
+        table = three_in_a_row()
+        table.leave(3, loads, returns=returns)
+        assert [(c.sector, c.before) for c in table.join(3, loads)] == got
+
+
+def test_what_one_has_got_back_is_no_longer_what_another_one_had() -> None:
+    table = three_in_a_row()
+    loads = strip(1, 1, 1, 1)
+    table.leave(3, loads)
+    assert table.sectors_of(1) == {(0, 0), (1, 0)}
+    table.leave(1, loads)
+    table.join(3, loads)
+    table.leave(3, loads)
+    table.join(1, loads)
+    assert table.sectors_of(1) == {(0, 0)}
+    table.join(3, loads)
+    assert table.sectors_of(3) == {(1, 0)}
+
+
+def test_a_newer_session_is_granted_anew_what_its_shard_holds() -> None:
+    table = three_in_a_row()
+    newest = table.epoch
+    changes = table.renew(2)
+    assert [(c.sector, c.before, c.after) for c in changes] == [
+        ((2, 0), SHARD_NONE, 2),
+        ((3, 0), SHARD_NONE, 2),
+    ]
+    assert [c.epoch for c in changes] == [newest + 1, newest + 2]

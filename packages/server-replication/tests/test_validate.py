@@ -13,6 +13,7 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.validate import (
+    DISPLACEMENT_SLACK,
     Verdict,
     judge_rows,
 )
@@ -26,6 +27,7 @@ def judge(
     handover_tick: int = 0,
     now: int = TICK,
     speed: float = 0.0,
+    speed_y: float = 0.0,
     newest_input: int = -1,
     **changed: Any,
 ) -> Verdict:
@@ -33,6 +35,7 @@ def judge(
     committed = np.zeros(1, BASE_SCHEMA.full_record)
     committed["id"], committed["epoch"], committed["tick"] = 7, 5, TICK - 20
     committed["shard"], committed["kind"], committed["vx"] = SHARD, 1, speed
+    committed["vy"] = speed_y
     committed["input_seq"] = ANSWERED
     slot = columns.load(committed)
     proposed = columns.store(slot, BASE_SCHEMA.exact_record)
@@ -143,3 +146,32 @@ def test_what_has_drifted_for_long_may_turn_where_it_is_by_now() -> None:
     there = 200.0 * 61.0
     assert judge(now=far, speed=200.0, tick=far, x=there, vx=-200.0) is Verdict.ACCEPTED
     assert judge(now=far, speed=200.0, tick=far, x=0.0) is Verdict.TOO_FAR
+
+
+def test_what_is_just_within_the_limits_is_believed_and_no_more() -> None:
+    limits, rules = LIMITS.proposals, Rules()
+    assert judge(tick=TICK + limits.future_ticks) is Verdict.ACCEPTED
+    assert judge(vx=200.0, vy=150.0) is Verdict.ACCEPTED
+    assert judge(vx=200.0, vy=150.01) is Verdict.TOO_FAST
+    fenced_at = TICK - limits.superseded_ticks
+    assert judge(handover_tick=fenced_at, epoch=4) is Verdict.SUPERSEDED
+    reach = 20 * rules.tick_s * rules.speed_max + DISPLACEMENT_SLACK
+    for way in ({"x": reach}, {"x": -reach}, {"y": reach}, {"y": -reach}):
+        assert judge(**({"x": 0.0} | way)) is Verdict.ACCEPTED
+        further = {axis: value * 1.0001 for axis, value in way.items()}
+        assert judge(**({"x": 0.0} | further)) is Verdict.TOO_FAR
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_what_drifts_along_either_axis_is_expected_where_it_drifts_to(axis: str) -> None:
+    limits, rules = LIMITS.proposals, Rules()
+    far = TICK + 60 * rules.tick_hz
+    slack = 2 * rules.speed_max * limits.unreported_s + DISPLACEMENT_SLACK
+    for speed in (100.0, -100.0):
+        line = speed * 61.0
+        for off in (-slack, slack):
+            there = {"x": 0.0, "now": far, "tick": far, f"v{axis}": speed}
+            near, beyond = line + off, line + off * 1.0001
+            drift = {"speed": speed} if axis == "x" else {"speed_y": speed}
+            assert judge(**drift, **(there | {axis: near})) is Verdict.ACCEPTED
+            assert judge(**drift, **(there | {axis: beyond})) is Verdict.TOO_FAR

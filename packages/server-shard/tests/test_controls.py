@@ -104,6 +104,23 @@ def test_path_that_has_grown_longer_gains_one_entry_of_reserve() -> None:
     assert take(queues) == (29, 29)
 
 
+def test_copy_of_an_entry_that_was_taken_says_nothing_of_the_path() -> None:
+    queues = adopted()
+    queues.receive(2, 1, 1, body(9))
+    assert [take(queues) for _ in range(2)] == [(9, 1), (9, 2)]
+    queues.receive(2, 1, 1, body(9))
+    assert take(queues) == (9, 3)
+
+
+def test_entry_that_was_guessed_and_comes_after_all_makes_the_queue_wait_once() -> None:
+    for late in (2, 3):
+        queues = adopted()
+        queues.receive(2, 1, 1, body(9))
+        assert [take(queues) for _ in range(3)] == [(9, 1), (9, 2), (9, 3)]
+        queues.receive(2, 1, late, body(9))
+        assert [take(queues)[1] for _ in range(2)] == [3, 4]
+
+
 def test_reserve_that_is_never_used_is_given_back() -> None:
     queues = adopted()
     queues.receive(2, 1, 1, body(0, 0))

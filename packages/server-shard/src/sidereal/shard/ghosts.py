@@ -119,11 +119,7 @@ class Ghosts:
         valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
         self.refused += int(len(records) - valid.sum())
         self._newest = max(self._newest, *(tick for tick, _ in batches))
-        counts = (
-            valid
-            & (sent >= self._newest - self._rules.streams.reorder_ticks)
-            & ~self._void(records, sent)
-        )
+        counts = valid & (sent >= self._oldest()) & ~self._void(records, sent)
         records, sent = records[counts], sent[counts]
         order = np.lexsort((sent, records["epoch"], records["id"]))
         ids = records["id"][order]
@@ -172,9 +168,7 @@ class Ghosts:
     def _remember(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
         fresh = np.empty(len(net_ids), _TOMBSTONE)
         fresh["id"], fresh["epoch"], fresh["tick"] = net_ids, epochs, tick
-        kept = self._tombstones[
-            self._tombstones["tick"] >= self._newest - self._rules.streams.reorder_ticks
-        ]
+        kept = self._tombstones[self._tombstones["tick"] >= self._oldest()]
         # An entity's newest release implies its older ones.
         kept = kept[~np.isin(kept["id"], fresh["id"])]
         self._tombstones = np.concatenate([kept, fresh])[-self._releases_max :]

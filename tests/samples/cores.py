@@ -1,0 +1,122 @@
+"""What is a core, and which tests hold it."""
+
+from __future__ import annotations
+
+import ast
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+PACKAGES: Final = {
+    "protocol": "packages/protocol",
+    "replication": "packages/server-replication",
+    "shard": "packages/server-shard",
+    "client": "packages/client",
+}
+"""Where each part of the `sidereal` namespace lies."""
+
+CORES: Final = (
+    "protocol/channel/*",
+    "protocol/session/*",
+    "protocol/message/*",
+    "protocol/state/*",
+    "protocol/space/*",
+    "protocol/flight.py",
+    "protocol/rules.py",
+    "replication/*",
+    "shard/*",
+    "client/*",
+)
+SHELLS: Final = (
+    "*/__init__.py",
+    "*/__main__.py",
+    "*/config.py",
+    "*/service.py",
+    "replication/http/*",
+    "replication/keeping/postgres/*",
+    "replication/keeping/database.py",
+    "replication/keeping/rows.py",
+    "replication/keeping/saver.py",
+    "replication/keeping/store.py",
+    "replication/keeping/tables.py",
+    "replication/lifecycle.py",
+    "client/driver.py",
+    "client/front/*",
+    "client/http.py",
+)
+"""Not mutated: what owns sockets, clocks and the database, which tests in real time hold."""
+
+REAL_TIME_TESTS: Final = (
+    *("test_attacks.py", "test_memory.py", "test_process.py", "test_streams.py", "test_udp.py"),
+    *("test_config.py", "test_disk_full.py", "test_one_guard.py", "test_pooler.py"),
+    *("test_postgres.py", "test_store.py", "test_truth.py", "test_http*.py"),
+    *("test_replication_service.py", "test_service.py", "test_driver.py", "test_front*.py"),
+)
+"""Not run: what starts processes or a database, or measures, may fail on a busy machine for no
+fault of the mutant's."""
+
+WHOLE_TESTS: Final = ("tests/integration", "tests/interop")
+SIMULATION: Final = ("-m", "sidereal.tools.simulate", "--seed", "0", "--count", "6")
+
+
+def core_files() -> list[Path]:
+    """Files that are mutated, from the root of the repository."""
+    found = []
+    for package in PACKAGES.values():
+        source = ROOT / package / "src" / "sidereal"
+        for file in sorted(source.rglob("*.py")):
+            name = file.relative_to(source).as_posix()
+            if _is_any(name, CORES) and not _is_any(name, SHELLS):
+                found.append(file.relative_to(ROOT))
+    return found
+
+
+def tests_near(file: Path) -> list[str]:
+    """The tests most likely to notice: those that import the module, if any bear its name."""
+    importers = [test for test in _tests_of_package(file) if _module(file) in _imports(test)]
+    words = set(file.stem.split("_"))
+    named = [test for test in importers if words <= set(test.stem.split("_"))]
+    return [str(test) for test in named or importers[:5]]
+
+
+def tests_around(file: Path) -> list[str]:
+    """All tests of cores of its package, those that import the module first."""
+    own = _tests_of_package(file)
+    importers = [test for test in own if _module(file) in _imports(test)]
+    return [str(test) for test in dict.fromkeys([*importers, *own])]
+
+
+def tests_beyond(file: Path) -> list[str]:
+    """The tests of other packages that import the module."""
+    others = (package for package in PACKAGES.values() if package != PACKAGES[file.parts[4]])
+    tests = [test for package in others for test in _core_tests(package)]
+    return [str(test) for test in tests if _module(file) in _imports(test)]
+
+
+def _tests_of_package(file: Path) -> list[Path]:
+    return _core_tests(PACKAGES[file.parts[4]])
+
+
+def _core_tests(package: str) -> list[Path]:
+    files = sorted((ROOT / package / "tests").glob("test_*.py"))
+    return [file.relative_to(ROOT) for file in files if not _is_any(file.name, REAL_TIME_TESTS)]
+
+
+def _module(file: Path) -> str:
+    return ".".join(file.with_suffix("").parts[3:])
+
+
+def _imports(test: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / test).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _is_any(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
