@@ -58,7 +58,6 @@ REAL_TIME_TESTS: Final = (
 fault of the mutant's."""
 
 WHOLE_TESTS: Final = ("tests/integration", "tests/interop")
-SIMULATION: Final = ("-m", "sidereal.tools.simulate", "--seed", "0", "--count", "6")
 
 
 def core_files() -> list[Path]:
@@ -75,32 +74,45 @@ def core_files() -> list[Path]:
 
 def tests_near(file: Path) -> list[str]:
     """The tests most likely to notice: those that import the module, if any bear its name."""
-    importers = [test for test in _tests_of_package(file) if _module(file) in _imports(test)]
+    own = _importers(file, _tests_of_package(file))
+    others = _importers(file, [*_tests_of_others(file), *_tests_in(WHOLE_TESTS[0])])
     words = set(file.stem.split("_"))
-    named = [test for test in importers if words <= set(test.stem.split("_"))]
-    return [str(test) for test in named or importers[:5]]
+    named = [test for test in own + others if words <= set(Path(test).stem.split("_"))]
+    return (named or own[:5] or others[:3] or _tests_near_users(file))[:5]
 
 
 def tests_around(file: Path) -> list[str]:
     """All tests of cores of its package, those that import the module first."""
     own = _tests_of_package(file)
-    importers = [test for test in own if _module(file) in _imports(test)]
-    return [str(test) for test in dict.fromkeys([*importers, *own])]
+    return list(dict.fromkeys([*_importers(file, own), *map(str, own)]))
 
 
 def tests_beyond(file: Path) -> list[str]:
     """The tests of other packages that import the module."""
-    others = (package for package in PACKAGES.values() if package != PACKAGES[file.parts[4]])
-    tests = [test for package in others for test in _core_tests(package)]
+    return _importers(file, _tests_of_others(file))
+
+
+def _tests_near_users(file: Path) -> list[str]:
+    """Those of the modules that import it, for a module that no test imports."""
+    users = _importers(file, [user for user in core_files() if user != file])
+    return list(dict.fromkeys(test for user in users for test in tests_near(Path(user))))
+
+
+def _importers(file: Path, tests: list[Path]) -> list[str]:
     return [str(test) for test in tests if _module(file) in _imports(test)]
 
 
 def _tests_of_package(file: Path) -> list[Path]:
-    return _core_tests(PACKAGES[file.parts[4]])
+    return _tests_in(f"{PACKAGES[file.parts[4]]}/tests")
 
 
-def _core_tests(package: str) -> list[Path]:
-    files = sorted((ROOT / package / "tests").glob("test_*.py"))
+def _tests_of_others(file: Path) -> list[Path]:
+    others = (package for package in PACKAGES.values() if package != PACKAGES[file.parts[4]])
+    return [test for package in others for test in _tests_in(f"{package}/tests")]
+
+
+def _tests_in(folder: str) -> list[Path]:
+    files = sorted((ROOT / folder).glob("test_*.py"))
     return [file.relative_to(ROOT) for file in files if not _is_any(file.name, REAL_TIME_TESTS)]
 
 

@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from cores import (
     PACKAGES,
     ROOT,
-    SIMULATION,
     WHOLE_TESTS,
     tests_around,
     tests_beyond,
@@ -25,12 +25,15 @@ from cores import (
 from draw import Mutant
 
 PYTEST: Final = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
+SIMULATION: Final = ("-m", "sidereal.tools.simulate", "--seed", "0", "--count", "3")
 MEMORY_KB_MAX: Final = 6 << 20
 """Address space of a run: a mutant may make a list without end."""
-PATIENCE: Final = 5
-"""A run is given this many times what it takes without a mutant, and `GRACE_S`."""
-GRACE_S: Final = 20.0
-UNTRIED_S_MAX: Final = 1200.0
+PROCESSOR_S_MAX: Final = 40
+"""Processor time of the tests nearest to a mutant, which take 2 to 15 s without one."""
+PATIENCE: Final = 4
+"""The other stages have so many times as much."""
+STUCK_S: Final = 1800.0
+"""A run that waits for something that never comes ends after this."""
 
 
 class Verdict(NamedTuple):
@@ -46,11 +49,10 @@ class Verdict(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run of tests: how it ended; None for one that was cut off."""
+    """One run of Python; below 0, the status is the signal that ended it."""
 
-    status: int | None
+    status: int
     output: str
-    seconds: float
 
 
 class Copy:
@@ -58,7 +60,6 @@ class Copy:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._seconds: dict[frozenset[str], float] = {}
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -83,42 +84,43 @@ class Copy:
         found = Path(self._python("-c", where).output.strip())
         assert found.is_relative_to(directory), f"{found} is not in the copy"
 
-    def try_mutant(self, mutant: Mutant) -> Verdict:
+    def try_mutant(self, mutant: Mutant, quick: bool) -> Verdict:
         """Run the tests of its module, then more and more others, until one fails."""
-        files = [f(mutant.file) for f in (tests_near, tests_around, tests_beyond)]
-        stages = [(*PYTEST, *tests) for tests in (*files, WHOLE_TESTS) if tests]
-        spent_s = 0.0
-        for stage in (*stages, SIMULATION):
-            limit_s = GRACE_S + PATIENCE * self._untouched_s(stage)
-            run = self._run_mutated(mutant, stage, limit_s)
-            spent_s += run.seconds
-            if run.status != 0:
-                return Verdict(_killer(run), spent_s)
-        return Verdict(None, spent_s)
-
-    def _untouched_s(self, stage: tuple[str, ...]) -> float:
-        """How long a stage takes without a mutant; it must pass, or a death says nothing."""
-        if (tests := frozenset(stage)) not in self._seconds:
-            run = self._python(*stage)
-            if run.status != 0:
-                sys.exit(f"without any mutant this fails: {' '.join(stage)}\n{run.output[-4000:]}")
-            self._seconds[tests] = run.seconds
-        return self._seconds[tests]
-
-    def _run_mutated(self, mutant: Mutant, stage: tuple[str, ...], limit_s: float) -> Run:
+        near = tests_near(mutant.file)
+        stages = [(*PYTEST, *near)] if near else []
+        stages.append(SIMULATION)
+        if not quick:
+            others = tests_around(mutant.file), tests_beyond(mutant.file), WHOLE_TESTS
+            stages += [(*PYTEST, *tests) for tests in others if tests]
+        began = time.monotonic()
         file = self._directory / mutant.file
         original = file.read_text()
         file.write_text(mutant.source)
+        killed_by = None
         try:
-            return self._python(*stage, limit_s=limit_s)
+            for number, stage in enumerate(stages):
+                patience = PATIENCE if number else 1
+                run = self._python(*stage, processor_s=PROCESSOR_S_MAX * patience)
+                if run.status != 0:
+                    killed_by = _killer(run)
+                    break
         finally:
             file.write_text(original)
+        return Verdict(killed_by, time.monotonic() - began)
 
-    def _python(self, *arguments: str, limit_s: float = UNTRIED_S_MAX) -> Run:
-        limited = f'ulimit -v {MEMORY_KB_MAX} && exec "$@"'
-        began = time.monotonic()
+    def fail_untouched(self, killers: Iterable[str]) -> list[str]:
+        """Run what killed mutants without one; what fails now has proved nothing."""
+        tests = sorted({killer.partition("[")[0] for killer in killers if "::" in killer})
+        everything = [argument for argument in PYTEST if argument != "-x"]
+        runs = [self._python(*SIMULATION, processor_s=PROCESSOR_S_MAX * PATIENCE)]
+        if tests:
+            runs.append(self._python(*everything, *tests, processor_s=PROCESSOR_S_MAX * 20))
+        return [_killer(run) for run in runs if run.status != 0]
+
+    def _python(self, *arguments: str, processor_s: int = PROCESSOR_S_MAX) -> Run:
+        limited = f'ulimit -v {MEMORY_KB_MAX} -t {processor_s} && exec "$@"'
         process = subprocess.Popen(
-            ["sh", "-c", limited, "sh", sys.executable, *arguments],
+            ["bash", "-c", limited, "bash", sys.executable, *arguments],
             cwd=self._directory,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -127,22 +129,19 @@ class Copy:
             errors="replace",
             start_new_session=True,
         )
-        try:
-            output, _ = process.communicate(timeout=limit_s)
-            status: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            output, status = "", None
-        finally:
-            # Whatever it has started goes with it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-        return Run(status, output, time.monotonic() - began)
+        output = ""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            output, _ = process.communicate(timeout=STUCK_S)
+        # Whatever it has started goes with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return Run(process.returncode, output)
 
 
 def _killer(run: Run) -> str:
-    if run.status is None:
-        return "time"
+    if run.status < 0:
+        return signal.Signals(-run.status).name
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", run.output, re.MULTILINE)
     if failed is not None:
         return failed[1]

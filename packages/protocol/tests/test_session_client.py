@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidereal.protocol import limits
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
@@ -234,3 +235,16 @@ def test_arbitrary_bytes_change_nothing_and_raise_nothing(
     puppet.client.receive_datagram(datagram, SERVER, 0.0)
     assert puppet.client.state is state
     assert sum(puppet.dropped().values()) == 1
+
+
+def test_datagrams_nobody_takes_are_dropped_above_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "DATAGRAMS_QUEUED_MAX", 20)
+    puppet = Puppet()
+    puppet.bring_to(ClientState.CONNECTED)
+    puppet.client.datagrams_to_send()
+    for _ in range(25):
+        puppet.client.send_payloads([b"x"], puppet.now)
+    assert len(puppet.client.datagrams_to_send()) == 20
+    assert puppet.client.statistics().dropped == {Drop.DATAGRAMS_FULL: 5}

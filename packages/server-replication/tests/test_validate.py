@@ -29,6 +29,7 @@ def judge(
     speed: float = 0.0,
     speed_y: float = 0.0,
     newest_input: int = -1,
+    answered: int = ANSWERED,
     **changed: Any,
 ) -> Verdict:
     columns = Columns(BASE_SCHEMA, 8)
@@ -36,7 +37,7 @@ def judge(
     committed["id"], committed["epoch"], committed["tick"] = 7, 5, TICK - 20
     committed["shard"], committed["kind"], committed["vx"] = SHARD, 1, speed
     committed["vy"] = speed_y
-    committed["input_seq"] = ANSWERED
+    committed["input_seq"] = answered
     slot = columns.load(committed)
     proposed = columns.store(slot, BASE_SCHEMA.exact_record)
     proposed["tick"], proposed["x"] = TICK, 10.0
@@ -86,6 +87,7 @@ def test_a_row_shows_inputs_that_its_pilot_can_have_sent() -> None:
     assert judge(newest_input=50, input_seq=ahead + 1) is Verdict.UNSENT_INPUT
     assert judge(newest_input=50, input_seq=ANSWERED - 1) is Verdict.EARLIER_INPUT
     assert judge(input_seq=ANSWERED + 1) is Verdict.UNSENT_INPUT
+    assert judge(answered=0, input_seq=1) is Verdict.UNSENT_INPUT
     last = INPUT_SEQ_MAX
     assert judge(newest_input=last, input_seq=last) is Verdict.ACCEPTED
 

@@ -1,0 +1,96 @@
+"""PostgreSQL's binary COPY, written and read without a database."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from sidereal.protocol.errors import StoreError
+from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.rowcopy import RowCopy
+from sidereal.replication.world import UUID
+
+COPY = RowCopy(BASE_SCHEMA)
+SIGNATURE = b"PGCOPY\n\xff\r\n\0"
+
+
+def batch() -> Batch:
+    rows = np.zeros(2, BASE_SCHEMA.full_record)
+    rows["epoch"], rows["tick"], rows["kind"] = [7, 8], [100, 200], Kind.SHIP
+    rows["x"], rows["vy"], rows["mass"], rows["name"] = [1.5, -2.5], [3.0, 4.0], 12.0, [b"ada", b""]
+    uuid = np.frombuffer(bytes(range(32)), UUID)
+    return Batch(
+        rows,
+        uuid,
+        np.array([5, 0]),
+        np.array([True, False]),
+        np.array([False, True]),
+        np.array([101, 201]),
+        np.array([90, 91]),
+    )
+
+
+def tuples_of(stream: bytes) -> list[list[bytes]]:
+    """Take a stream apart as the manual describes it."""
+    assert stream.startswith(SIGNATURE + struct.pack(">ii", 0, 0))
+    at, found = 19, []
+    while (fields := struct.unpack_from(">h", stream, at)[0]) != -1:
+        at += 2
+        found.append([])
+        for _ in range(fields):
+            size = struct.unpack_from(">i", stream, at)[0]
+            found[-1].append(bytes(stream[at + 4 : at + 4 + size]))
+            at += 4 + size
+    assert at + 2 == len(stream)
+    return found
+
+
+def test_rows_are_written_as_the_manual_of_the_database_has_it() -> None:
+    first, second = (
+        dict(zip((column.name for column in COPY.columns), values, strict=True))
+        for values in tuples_of(COPY.encode(batch()))
+    )
+    assert first["uuid"] == bytes(range(16))
+    assert first["tick"] == struct.pack(">q", 100)
+    assert first["saved_tick"] == struct.pack(">q", 101)
+    assert (first["active"], first["removed"]) == (b"\1", b"\0")
+    assert first["x"] == struct.pack(">d", 1.5)
+    assert first["name"].rstrip(b"\0") == b"ada"
+    assert second["account"] == struct.pack(">q", 0)
+    assert second["epoch"] == struct.pack(">q", 8)
+    assert second["vy"] == struct.pack(">d", 4.0)
+
+
+@pytest.mark.parametrize("extension", [b"", b"\1\2\3"])
+def test_what_was_written_is_read_and_extensions_of_the_header_are_passed_over(
+    extension: bytes,
+) -> None:
+    stream = bytes(COPY.encode(batch()))
+    stream = stream[:15] + struct.pack(">i", len(extension)) + extension + stream[19:]
+    tuples = COPY.decode(stream)
+    records = COPY.full_records(tuples)
+    expected = batch().rows
+    for name in ("epoch", "tick", "kind", "x", "vy", "mass", "name"):
+        assert records[name].tolist() == expected[name].tolist(), name
+    assert tuples["account"].tolist() == [5, 0]
+    assert tuples["saved_tick"].tolist() == [101, 201]
+
+
+def test_rows_of_another_layout_are_refused() -> None:
+    stream = bytes(COPY.encode(batch()))
+    for bad in (stream[:-1], b"X" + stream[1:], stream[:-2] + b"\0" + stream[-2:], b""):
+        with pytest.raises(StoreError, match="another layout"):
+            COPY.decode(bad)
+    at = 19 + 2
+    missing = stream[:at] + struct.pack(">i", -1) + stream[at + 4 :]
+    with pytest.raises(StoreError, match="without uuid"):
+        COPY.decode(missing)
+
+
+def test_nothing_to_save_is_an_empty_stream() -> None:
+    empty = batch().select(np.zeros(0, np.int64))
+    assert tuples_of(COPY.encode(empty)) == []
+    assert len(COPY.decode(bytes(COPY.encode(empty)))) == 0
