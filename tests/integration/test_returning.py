@@ -181,6 +181,18 @@ def test_a_client_wants_a_token_at_once_and_once() -> None:
     assert client.statistics().stage is Stage.WAITING
 
 
+def test_the_rules_are_those_of_the_session_that_is_shown() -> None:
+    rig = Rig()
+    pilot = rig.enter()
+    assert pilot.client.rules is None
+    rig.run(2.0)
+    assert pilot.client.rules == RULES
+    rig.core = None
+    rig.run(15.0)
+    assert pilot.client.stage is Stage.WAITING
+    assert pilot.client.rules == RULES
+
+
 def test_after_a_restart_of_the_server_the_client_flies_again() -> None:
     rig = Rig()
     pilot = flying(rig)

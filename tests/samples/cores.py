@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +61,7 @@ fault of the mutant's."""
 WHOLE_TESTS: Final = ("tests/integration", "tests/interop")
 
 
+@cache
 def core_files() -> list[Path]:
     """Files that are mutated, from the root of the repository."""
     found = []
@@ -72,13 +74,18 @@ def core_files() -> list[Path]:
     return found
 
 
+@cache
 def tests_near(file: Path) -> list[str]:
-    """The tests most likely to notice: those that import the module, if any bear its name."""
+    """The tests most likely to notice: by name and by what they import."""
     own = _importers(file, _tests_of_package(file))
     others = _importers(file, [*_tests_of_others(file), *_tests_in(WHOLE_TESTS[0])])
     words = set(file.stem.split("_"))
-    named = [test for test in own + others if words <= set(Path(test).stem.split("_"))]
-    return (named or own[:5] or others[:3] or _tests_near_users(file))[:5]
+    all_own = [str(test) for test in _tests_of_package(file)]
+    named, called = (
+        [test for test in tests if words <= set(Path(test).stem.split("_"))]
+        for tests in (own + others, all_own)
+    )
+    return (named or called or own or _tests_near_users(file) or others)[:5]
 
 
 def tests_around(file: Path) -> list[str]:
@@ -95,7 +102,9 @@ def tests_beyond(file: Path) -> list[str]:
 def _tests_near_users(file: Path) -> list[str]:
     """Those of the modules that import it, for a module that no test imports."""
     users = _importers(file, [user for user in core_files() if user != file])
-    return list(dict.fromkeys(test for user in users for test in tests_near(Path(user))))
+    own = f"{PACKAGES[file.parts[4]]}/tests/"
+    tests = dict.fromkeys(test for user in users for test in tests_near(Path(user)))
+    return [test for test in tests if test.startswith(own)]
 
 
 def _importers(file: Path, tests: list[Path]) -> list[str]:
@@ -120,6 +129,7 @@ def _module(file: Path) -> str:
     return ".".join(file.with_suffix("").parts[3:])
 
 
+@cache
 def _imports(test: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse((ROOT / test).read_text())):

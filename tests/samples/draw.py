@@ -41,6 +41,10 @@ OTHERS: Final = (
 )
 
 
+DULL: Final = ("name", "newline", "string", "endmarker")
+"""Half of all nodes, and no operator changes them."""
+
+
 class DropCall(Operator):
     """Replaces a statement that is only a call by `pass`, which cosmic-ray does not do."""
 
@@ -127,7 +131,7 @@ def draw(seed: int, count: int) -> list[Mutant]:
 def _places(file: Path, operators: dict[str, Operator], seed: int) -> Iterator[_Place]:
     source = (ROOT / file).read_text()
     lines = source.splitlines()
-    nodes = list(ast_nodes(get_ast(source)))
+    nodes = [node for node in ast_nodes(get_ast(source)) if node.type not in DULL]
     for name, operator in operators.items():
         occurrence = 0
         same: Counter[str] = Counter()

@@ -11,7 +11,7 @@ LISTED: Final = Path(__file__).with_suffix(".toml")
 
 def read_listed() -> list[dict[str, Any]]:
     """Read the list: `file`, `function`, `before`, `after` and `reason` of each."""
-    listed: list[dict[str, Any]] = tomllib.loads(LISTED.read_text())["mutant"]
+    listed: list[dict[str, Any]] = tomllib.loads(LISTED.read_text()).get("mutant", [])
     return listed
 
 

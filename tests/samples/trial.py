@@ -110,7 +110,7 @@ class Copy:
 
     def fail_untouched(self, killers: Iterable[str]) -> list[str]:
         """Run what killed mutants without one; what fails now has proved nothing."""
-        tests = sorted({killer.partition("[")[0] for killer in killers if "::" in killer})
+        tests = sorted({killer.partition("[")[0] for killer in killers if ".py" in killer})
         everything = [argument for argument in PYTEST if argument != "-x"]
         runs = [self._python(*SIMULATION, processor_s=PROCESSOR_S_MAX * PATIENCE)]
         if tests:

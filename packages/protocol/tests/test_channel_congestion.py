@@ -143,6 +143,19 @@ def test_what_was_under_way_is_not_held_against_the_smaller_window() -> None:
     assert flight.after() >= shrunk
 
 
+@pytest.mark.parametrize("early_s", [0.0, 1e-6])
+def test_a_smaller_window_is_judged_by_what_is_sent_once_its_queue_is_gone(early_s: float) -> None:
+    flight = Flight()
+    flight.round(lost=0.4)
+    shrunk = flight.after()
+    drained_at = flight.now - early_s
+    for _ in range(30):
+        flight.window.lost(drained_at)
+    flight.now += 2 * flight.trip_s
+    flight.window.acked(1, flight.now, flight.now)
+    assert (flight.window.size < shrunk) is (early_s == 0.0)
+
+
 def test_a_queue_shrinks_the_window_to_what_the_link_carries_without_one() -> None:
     flight = Flight(trip_s=0.1)
     before = flight.after()

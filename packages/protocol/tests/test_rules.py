@@ -88,6 +88,10 @@ def test_limits_of_streams_at_their_edges_are_allowed(streams: StreamLimits) -> 
     check_rules(Rules(streams=streams))
 
 
+def test_the_age_of_a_section_fits_the_eight_bits_in_which_it_travels() -> None:
+    assert StreamLimits(tombstone_ticks=256).section_age_max == 255
+
+
 def test_every_problem_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         check_rules(Rules(tick_hz=0, ship_brake=-1.0, ship_thrust=math.nan))

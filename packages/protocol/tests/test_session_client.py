@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.protocol import limits
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
 from sidereal.protocol.session import packet
 from sidereal.protocol.session.client import ClientClosed, SessionClient
+from sidereal.protocol.session.limits import LIMITS, SessionLimits
 from sidereal.protocol.session.packet import Drop
 from sidereal.protocol.session.states import ClientSignal, ClientState, next_state
 from sidereal.protocol.session.token import ConnectToken, read_connect_token_untrusted
@@ -37,7 +37,14 @@ LIVE_STATES = [
 class Puppet:
     """A server's voice: writes the packets that drive one client."""
 
-    def __init__(self, *, timeout_s: int = 5, expire_s: int = 30, now: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_s: int = 5,
+        expire_s: int = 30,
+        now: float = 0.0,
+        limits: SessionLimits = LIMITS,
+    ) -> None:
         self.network = SessionNetwork()
         self.now = now
         self.token_bytes = self.network.issue_token(timeout_s=timeout_s, expire_s=expire_s)
@@ -46,6 +53,7 @@ class Puppet:
             self.token_bytes,
             entropy=self.network.entropy,
             now=now,
+            limits=limits,
         )
         self.aead = ChaCha20Poly1305(self.token.server_to_client_key)
         self.associated = packet.associated_data(PROTOCOL_ID)
@@ -237,11 +245,8 @@ def test_arbitrary_bytes_change_nothing_and_raise_nothing(
     assert sum(puppet.dropped().values()) == 1
 
 
-def test_datagrams_nobody_takes_are_dropped_above_the_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "DATAGRAMS_QUEUED_MAX", 20)
-    puppet = Puppet()
+def test_datagrams_nobody_takes_are_dropped_above_the_limit() -> None:
+    puppet = Puppet(limits=SessionLimits(datagrams=20, disconnects=5))
     puppet.bring_to(ClientState.CONNECTED)
     puppet.client.datagrams_to_send()
     for _ in range(25):

@@ -15,6 +15,7 @@ from sidereal.replication.fleet import Fleet
 from sidereal.replication.genesis import SHIP_RADIUS, make_ship
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.spots import CLEARANCE, RING_STEP, nearest_free_spot
 from sidereal.replication.world import UUID, World
 
@@ -88,6 +89,35 @@ def test_a_ship_that_is_gone_for_good_never_comes_back_though_the_database_has_i
     batch = port.saving.take_batch(10, 7)
     assert batch is not None
     assert batch.removed.tolist() == [True, False]
+
+
+def test_a_ship_that_was_asked_for_in_vain_does_not_come() -> None:
+    port = Port()
+    port.fleet.fetch(7, 1)
+    (asked,) = port.fleet.take_requests()
+    assert port.fleet.wants(asked)
+    port.fleet.give_up(7)
+    assert not port.fleet.wants(asked)
+    assert port.fleet.take_late(1000) == []
+    port.fleet.deliver(asked, None)
+    assert port.fleet.take_arrived() == []
+    port.fleet.fetch(7, 2)
+    (again,) = port.fleet.take_requests()
+    port.fleet.deliver(asked, None)
+    assert port.fleet.wants(again)
+    port.fleet.deliver(again, None)
+    port.fleet.give_up(7)
+    assert port.fleet.take_arrived() == []
+
+
+def test_a_pilot_is_told_once_that_its_ship_is_late() -> None:
+    port, late = Port(), LIMITS.keeping.ship_late_ticks
+    port.fleet.fetch(7, 100)
+    port.fleet.fetch(8, 101)
+    assert port.fleet.take_late(100 + late - 1) == []
+    assert port.fleet.take_late(100 + late) == [7]
+    assert port.fleet.take_late(100 + late + 1) == [8]
+    assert port.fleet.take_late(1000) == []
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

@@ -204,7 +204,14 @@ def two_with_a_gap() -> LeaseTable:
 
 
 def test_what_lies_between_two_shards_goes_to_the_one_with_less_to_do() -> None:
-    for entities, taker in (({1: 10.0, 2: 9.0}, 2), ({1: 9.0, 2: 10.0}, 1), ({}, 1), ({2: 1.0}, 1)):
+    cases: list[tuple[dict[int, float], int]] = [
+        ({1: 10.0, 2: 9.0}, 2),
+        ({1: 9.0, 2: 10.0}, 1),
+        ({}, 1),
+        ({1: 0.0}, 1),
+        ({2: 0.5}, 1),
+    ]
+    for entities, taker in cases:
         changes = two_with_a_gap().grow({(1, 0): 1.0}, entities)
         assert [change.after for change in changes] == [taker]
 

@@ -142,11 +142,15 @@ def say_hello(client: ClientEndpoint) -> None:
     client.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
 
 
-def snapshots(client: ClientEndpoint) -> int:
+def messages(client: ClientEndpoint, channel: PlayerChannel) -> int:
     count = 0
     while (event := client.next_event()) is not None:
-        count += isinstance(event, Received) and event.channel == PlayerChannel.SNAPSHOT
+        count += isinstance(event, Received) and event.channel == channel
     return count
+
+
+def snapshots(client: ClientEndpoint) -> int:
+    return messages(client, PlayerChannel.SNAPSHOT)
 
 
 def test_nobody_is_told_of_the_world_before_saying_hello() -> None:
@@ -162,6 +166,16 @@ def test_an_observer_who_stays_where_it_is_gets_every_tick() -> None:
     snapshots(client)
     cast.run(10)
     assert snapshots(client) == 10
+
+
+def test_who_has_acked_the_leases_around_it_is_not_sent_them_again() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.OBSERVER)
+    say_hello(client)
+    cast.run(4 * LIMITS.edge.leases_every_ticks)
+    assert messages(client, PlayerChannel.LEASES) == 1
+    cast.run(4 * LIMITS.edge.leases_every_ticks)
+    assert messages(client, PlayerChannel.LEASES) == 0
 
 
 def test_a_second_login_ends_the_first_and_the_world_goes_on() -> None:

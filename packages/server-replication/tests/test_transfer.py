@@ -9,8 +9,8 @@ import numpy as np
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.stream import (
+    CONTINUED,
     EXTENT,
-    LASTING,
     PARTIAL,
     REPLACE,
     SECTION,
@@ -102,13 +102,13 @@ def test_each_of_a_crowd_is_in_one_part_with_what_is_new_of_it() -> None:
     assert sorted(i for part in parts for i in part.references) == list(range(1, 71))
     assert sorted(i for part in parts for i in part.attributes) == list(range(31, CROWD + 1))
     assert not any(part.gone for part in parts)
-    assert {part.flags for part in parts} == {PARTIAL | LASTING}
+    assert {part.flags for part in parts} == {PARTIAL | CONTINUED}
     assert {(part.age, part.to_age) for part in parts} == {(1, 0)}
 
 
 def test_a_cell_of_which_nothing_is_known_is_told_whole() -> None:
     parts = (cell := Cell()).write(cell.transfer(since=-1))
-    assert {part.flags for part in parts} == {PARTIAL | LASTING | REPLACE}
+    assert {part.flags for part in parts} == {PARTIAL | CONTINUED | REPLACE}
     assert {part.age for part in parts} == {0}
     assert sorted(i for part in parts for i in part.references) == sorted(cell.ids)
 

@@ -485,6 +485,31 @@ def test_leaving_says_farewell_first(rig: Rig) -> None:
     assert rig.core.next_tick_at() is None
 
 
+def test_what_is_not_acked_is_said_once_more_with_the_farewell(rig: Rig) -> None:
+    rig.adopt(full_rows(tick=rig.tick))
+    rig.run(0.5)
+    before = rig.simulation.rows_proposed
+    rig.control(1, Button.THRUST)
+    while rig.simulation.rows_proposed == before:
+        rig.run(0.001)
+    rig.wire.links[0].config = LinkConfig(loss=1.0)  # No ack comes any more.
+    while max(rig.heartbeats) < rig.core.tick or rig.core.tick < rig.tick:
+        rig.run(0.001)
+    rig.proposed.clear()
+    rig.leave()
+    rig.run(0.01)
+    assert [tick for tick, row in rig.proposed if row["id"] == SHIP] == [rig.core.tick]
+    assert rig.closed == [CloseReason.CLOSED_BY_PEER]
+
+
+def test_who_leaves_before_the_welcome_says_farewell_too() -> None:
+    rig = Rig(welcome=False).run(0.5)
+    rig.leave()
+    rig.run(0.1)
+    assert isinstance(rig.heard[-1], Farewell)
+    assert rig.closed == [CloseReason.CLOSED_BY_PEER]
+
+
 def test_refusal_ends_the_session_with_its_words() -> None:
     rig = Rig(welcome=False)
     rig.run(0.5)

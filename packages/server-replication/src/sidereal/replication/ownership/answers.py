@@ -22,6 +22,7 @@ import numpy as np
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
@@ -30,9 +31,6 @@ from sidereal.replication.world import World
 
 ASKED_SHARE: Final = 0.5
 """Share of the ticks of that time in which the pilot must have made a new input."""
-
-PILOTS_MAX: Final = 1 << 20
-"""Pilots that a shard may be given at a time once it has answered one: all there are."""
 
 
 @dataclass(slots=True)
@@ -109,7 +107,7 @@ class Answers:
 
     def room_of(self, shard: Shard) -> int:
         """Tell how many pilots a shard may be given now that another one simulates."""
-        return PILOTS_MAX if shard.has_answered else max(0, 1 - self._waiting[shard.peer])
+        return CLIENT_SLOTS_MAX if shard.has_answered else max(0, 1 - self._waiting[shard.peer])
 
     def _is_overdue(self, asked: _Asked, newest: int, waited_ticks: int) -> bool:
         asked_enough = newest - asked.newest >= ASKED_SHARE * self._within_ticks
