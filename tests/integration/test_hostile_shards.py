@@ -181,6 +181,20 @@ def test_a_flood_of_own_rows_is_dropped_unread_and_then_fenced() -> None:
     assert set(troupe.owners()) == {honest.number}
 
 
+def test_a_shard_that_proposes_what_is_not_its_own_is_told_to_let_go_of_it() -> None:
+    troupe = Troupe(rocks(4, sectors=2))
+    one, other = (troupe.shard(name, ticks=8) for name in ("shard-1", "shard-2"))
+    for net_id in (min(other.bodies), 10**6):
+        released = one.heard["Release"]
+        row = next(iter(other.bodies.values())).copy()
+        row["id"] = net_id
+        one.propose([row], troupe.core.tick + 1)
+        troupe.run(3)
+        assert one.heard["Release"] == released + 1
+    assert set(troupe.owners()) == {one.number, other.number}
+    assert one.closed is None
+
+
 def test_who_was_fenced_for_what_it_did_stays_out_and_gets_nothing_back() -> None:
     troupe, shard = lone_pilot()
     other = troupe.shard("shard-2", ticks=8)

@@ -65,6 +65,7 @@ def test_who_waits_for_a_new_owner_is_simulated_by_the_old_one() -> None:
     assert troupe.owners() == {old.number: MANY - moving, new.number: moving}
     assert troupe.core.mesh.handovers == 0
     assert troupe.core.mesh.rebalanced == moving
+    assert troupe.core.mesh.waiting == 0
 
 
 def test_beats_do_not_wait_for_what_is_given() -> None:

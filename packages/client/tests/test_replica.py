@@ -183,6 +183,27 @@ def test_older_snapshots_never_undo_newer_ones(replica: Replica) -> None:
     assert replica.columns["shard"][slot].tolist() == [2]
 
 
+def test_what_was_sent_before_the_window_moved_counts_where_both_windows_are(
+    replica: Replica,
+) -> None:
+    replica.apply_untrusted(known(10), 0.0)
+    for axis in (0, 1):
+        moved = (CENTRE[0] + (axis == 0), CENTRE[1] + (axis == 1))
+        tick = replica.newest_tick + 2
+        replica.apply_untrusted(datagram(tick, centre=moved), 0.0)
+        out = (AWAY[0], HERE[1]) if axis == 0 else (HERE[0], AWAY[1])
+        since = replica.newest_tick - 2
+        late = datagram(
+            tick - 1,
+            Told(HERE, {5 + axis: tick - 1}, {5 + axis: 1}, since=since),
+            Told(out, {8 + axis: tick - 1}, {8 + axis: 1}),
+        )
+        replica.apply_untrusted(late, 0.0)
+        assert 5 + axis in ids(replica)
+        assert 8 + axis not in ids(replica)
+        replica.apply_untrusted(known(tick + 1), 0.0)
+
+
 def test_parts_make_a_cell_known_in_any_order_and_only_together(replica: Replica) -> None:
     def part(number: int, tick: int) -> bytes:
         cell = Told(HERE, {number + 1: tick}, {number + 1: 0}, part=number, parts=3)

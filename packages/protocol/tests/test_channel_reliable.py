@@ -277,3 +277,15 @@ def test_a_full_unreliable_queue_drops_its_oldest() -> None:
     room = sender.fill([], sent, 1100)
     assert sent.tags == [2]
     assert room == 1100 - 1003
+
+
+def test_an_unreliable_queue_holds_as_much_as_its_memory_and_frees_what_was_sent() -> None:
+    spec = ChannelSpec(Delivery.UNRELIABLE, memory_max=2 * (1000 + OVERHEAD))
+    sender = UnreliableSender(0, spec)
+    for tag in range(2):
+        sender.push(bytes(1000), tag)
+    assert (sender.dropped, sender.memory_size) == (0, spec.memory_max)
+    sent = SentPacket(0, 0.0)
+    sender.fill([], sent, 3000)
+    assert sent.tags == [0, 1]
+    assert (sender.memory_size, sender.is_waiting) == (0, False)

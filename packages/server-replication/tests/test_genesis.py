@@ -24,7 +24,8 @@ NOTHING = np.zeros(0), np.zeros(0), np.zeros(0)
 
 
 def gaps(x: float, y: float, rocks: np.ndarray) -> np.ndarray:
-    return np.hypot(rocks["x"] - x, rocks["y"] - y) - rocks["radius"]
+    gaps: np.ndarray = np.hypot(rocks["x"] - x, rocks["y"] - y) - rocks["radius"]
+    return gaps
 
 
 def test_the_belt_has_a_rock_in_every_box_and_room_between_all_of_them() -> None:

@@ -21,5 +21,6 @@ def test_a_window_follows_who_has_left_its_centre_by_the_margin(
     there = [np.full(len(off), cell[n] * size + size / 2) for n in (0, 1)]
     there[axis] = cell[axis] * size + off
     centre = [np.full(len(off), number) for number in cell]
-    left = left_centre(*there, *centre, RULES)
+    (x, y), (centre_x, centre_y) = there, centre
+    left = left_centre(x, y, centre_x, centre_y, RULES)
     assert left.tolist() == [True, False, False, False, False, True]

@@ -33,10 +33,11 @@ def batch() -> Batch:
     )
 
 
-def tuples_of(stream: bytes) -> list[list[bytes]]:
+def tuples_of(stream: bytes | bytearray) -> list[list[bytes]]:
     """Take a stream apart as the manual describes it."""
     assert stream.startswith(SIGNATURE + struct.pack(">ii", 0, 0))
-    at, found = 19, []
+    at = 19
+    found: list[list[bytes]] = []
     while (fields := struct.unpack_from(">h", stream, at)[0]) != -1:
         at += 2
         found.append([])

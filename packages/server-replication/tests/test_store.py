@@ -23,7 +23,7 @@ from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
 from sidereal.replication.keeping import tables
 from sidereal.replication.keeping.database import open_database
 from sidereal.replication.keeping.limits import DatabaseLimits, KeepingLimits
-from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
+from sidereal.replication.keeping.names import LOOKALIKE_RULES
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.rowcopy import RowCopy
@@ -342,39 +342,6 @@ async def test_more_accounts_than_one_step_get_their_skeletons(
         pass
     kept = await sql(database_url, "SELECT count(DISTINCT account) FROM account_lookalike")
     assert kept[0]["count"] == 7
-
-
-def test_folding_a_name_twice_changes_nothing() -> None:
-    for name in ("ﬀ", "İ", "Ǆ", "ᾈ", "①", "ß"):
-        assert name_key(name_key(name)) == name_key(name)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("admin", "\u0430dmin"),  # Cyrillic а
-        ("admin", "\u0410dmin"),  # Cyrillic А
-        ("admin", "\u0410D\u041cIN"),  # Cyrillic А and М, among capitals
-        ("admin", "ad\u034fmin"),  # combining grapheme joiner
-        ("admin", "admin\u115f"),  # Hangul filler
-        ("admin", "admin\u2800"),  # Braille without a dot
-        ("admin", "adrnin"),
-        ("Ian", "lan"),
-        ("o-o", "o\u2010o"),
-        ("O'Neil", "O\u2019Neil"),
-        ("zo\u00eb", "zoe\u0308"),
-        ("a b", "a  b"),
-    ],
-)
-def test_names_that_look_alike_share_a_skeleton(one: str, other: str) -> None:
-    assert lookalikes(one) & lookalikes(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"), [("admin", "admins"), ("mail", "mall"), ("ab", "a b"), ("bot-1", "bot-2")]
-)
-def test_names_that_differ_share_no_skeleton(one: str, other: str) -> None:
-    assert not lookalikes(one) & lookalikes(other)
 
 
 # -- out of reach ----------------------------------------------------------------------------

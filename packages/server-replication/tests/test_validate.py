@@ -158,22 +158,23 @@ def test_what_is_just_within_the_limits_is_believed_and_no_more() -> None:
     fenced_at = TICK - limits.superseded_ticks
     assert judge(handover_tick=fenced_at, epoch=4) is Verdict.SUPERSEDED
     reach = 20 * rules.tick_s * rules.speed_max + DISPLACEMENT_SLACK
-    for way in ({"x": reach}, {"x": -reach}, {"y": reach}, {"y": -reach}):
-        assert judge(**({"x": 0.0} | way)) is Verdict.ACCEPTED
-        further = {axis: value * 1.0001 for axis, value in way.items()}
-        assert judge(**({"x": 0.0} | further)) is Verdict.TOO_FAR
+    for x, y in ((reach, 0.0), (-reach, 0.0), (0.0, reach), (0.0, -reach)):
+        assert judge(x=x, y=y) is Verdict.ACCEPTED
+        assert judge(x=x * 1.0001, y=y * 1.0001) is Verdict.TOO_FAR
 
 
-@pytest.mark.parametrize("axis", ["x", "y"])
-def test_what_drifts_along_either_axis_is_expected_where_it_drifts_to(axis: str) -> None:
+@pytest.mark.parametrize("way", [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)])
+def test_what_drifts_is_expected_where_it_drifts_to(way: tuple[float, float]) -> None:
     limits, rules = LIMITS.proposals, Rules()
     far = TICK + 60 * rules.tick_hz
     slack = 2 * rules.speed_max * limits.unreported_s + DISPLACEMENT_SLACK
-    for speed in (100.0, -100.0):
-        line = speed * 61.0
-        for off in (-slack, slack):
-            there = {"x": 0.0, "now": far, "tick": far, f"v{axis}": speed}
-            near, beyond = line + off, line + off * 1.0001
-            drift = {"speed": speed} if axis == "x" else {"speed_y": speed}
-            assert judge(**drift, **(there | {axis: near})) is Verdict.ACCEPTED
-            assert judge(**drift, **(there | {axis: beyond})) is Verdict.TOO_FAR
+    vx, vy = 100.0 * way[0], 100.0 * way[1]
+    for off in (-slack, slack):
+        for x, y, verdict in (
+            (vx * 61.0 + off, vy * 61.0, Verdict.ACCEPTED),
+            (vx * 61.0, vy * 61.0 + off, Verdict.ACCEPTED),
+            (vx * 61.0 + off * 1.0001, vy * 61.0, Verdict.TOO_FAR),
+            (vx * 61.0, vy * 61.0 + off * 1.0001, Verdict.TOO_FAR),
+        ):
+            moved = judge(now=far, tick=far, speed=vx, speed_y=vy, x=x, y=y, vx=vx, vy=vy)
+            assert moved is verdict
