@@ -25,7 +25,7 @@ from cores import (
 from draw import Mutant
 
 PYTEST: Final = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
-SIMULATION: Final = ("-m", "sidereal.tools.simulate", "--seed", "0", "--count", "3")
+WORLDS: Final = ("tests/samples/worlds.py",)
 MEMORY_KB_MAX: Final = 6 << 20
 """Address space of a run: a mutant may make a list without end."""
 PROCESSOR_S_MAX: Final = 40
@@ -88,7 +88,7 @@ class Copy:
         """Run the tests of its module, then more and more others, until one fails."""
         near = tests_near(mutant.file)
         stages = [(*PYTEST, *near)] if near else []
-        stages.append(SIMULATION)
+        stages.append(WORLDS)
         if not quick:
             others = tests_around(mutant.file), tests_beyond(mutant.file), WHOLE_TESTS
             stages += [(*PYTEST, *tests) for tests in others if tests]
@@ -112,7 +112,7 @@ class Copy:
         """Run what killed mutants without one; what fails now has proved nothing."""
         tests = sorted({killer.partition("[")[0] for killer in killers if ".py" in killer})
         everything = [argument for argument in PYTEST if argument != "-x"]
-        runs = [self._python(*SIMULATION, processor_s=PROCESSOR_S_MAX * PATIENCE)]
+        runs = [self._python(*WORLDS, processor_s=PROCESSOR_S_MAX * PATIENCE)]
         if tests:
             runs.append(self._python(*everything, *tests, processor_s=PROCESSOR_S_MAX * 20))
         return [_killer(run) for run in runs if run.status != 0]
