@@ -80,10 +80,10 @@ def tests_near(file: Path) -> list[str]:
     own = _importers(file, _tests_of_package(file))
     others = _importers(file, [*_tests_of_others(file), *_tests_in(WHOLE_TESTS[0])])
     words = set(file.stem.split("_"))
-    all_own = [str(test) for test in _tests_of_package(file)]
+    everything = [*_tests_of_package(file), *_tests_in(WHOLE_TESTS[0])]
     named, called = (
         [test for test in tests if words <= set(Path(test).stem.split("_"))]
-        for tests in (own + others, all_own)
+        for tests in (own + others, map(str, everything))
     )
     return (named or called or own or _tests_near_users(file) or others)[:5]
 

@@ -271,6 +271,12 @@ def test_a_clock_that_steps_back_gives_no_credit() -> None:
     assert budget.unreliable == 0.0
 
 
+def test_before_the_first_round_trip_the_budget_fills_as_over_an_assumed_one() -> None:
+    budget = SendBudget(Budget(rate=1e9, burst=1e9, rate_min=1.0), 0.0)
+    sizes = LIMITS.congestion
+    assert budget.rate == pytest.approx(sizes.pace * INITIAL / sizes.rtt_assumed_s)
+
+
 def test_the_budget_follows_the_window_within_its_limits() -> None:
     budget = SendBudget(Budget(rate=1e6, burst=1e6, rate_min=1e5), 0.0)
     budget.adapt(40_000, 0.1)

@@ -373,3 +373,35 @@ def test_server_that_cannot_work_is_our_error(changes: dict[str, object]) -> Non
     }
     with pytest.raises(LocalProtocolError):
         SessionServer(**(arguments | changes))  # type: ignore[arg-type]
+
+
+def test_what_comes_and_goes_is_counted() -> None:
+    network = SessionNetwork()
+    client = connect(network, 1, HOME)
+    client.send_payloads([b"abc"], network.now)
+    network.server.send_payloads(0, [b"d"], network.now)
+    network.deliver()
+    came, went = (
+        [datagram for datagram, source, _ in network.flights if (source == HOME) is inwards]
+        for inwards in (True, False)
+    )
+    server, home = network.server.statistics(), client.statistics()
+    for counted in (
+        (server.datagrams_in, server.bytes_in, server.datagrams_out, server.bytes_out),
+        (home.datagrams_out, home.bytes_out, home.datagrams_in, home.bytes_in),
+    ):
+        assert counted == (len(came), sum(map(len, came)), len(went), sum(map(len, went)))
+    assert (server.opened, server.challenged, server.denied) == (1, 1, 0)
+
+
+def test_a_handshake_without_a_time_out_is_not_over_at_once() -> None:
+    network = SessionNetwork()
+    client = network.start_client(HOME, network.issue_token(timeout_s=-1))
+    ((request, _),) = client.datagrams_to_send()
+    (challenge,) = hand(network, request)
+    network.server.handle_timer(network.now, network.wall_now)
+    client.receive_datagram(challenge, SERVER, network.now)
+    network.deliver()
+    assert client.state is ClientState.CONNECTED
+    network.run(100.0)
+    assert client.state is ClientState.CONNECTED

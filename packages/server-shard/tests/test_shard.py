@@ -391,6 +391,7 @@ def test_rows_that_would_spoil_the_physics_are_refused(rig: Rig, field: str, val
     rig.run(0.2)
     assert rig.simulation.entities == 1
     assert rig.simulation.rows_refused == 1
+    assert rig.simulation.rows_stale == 0
 
 
 def test_guests_are_bodies_outside_the_leased_sectors(rig: Rig) -> None:
