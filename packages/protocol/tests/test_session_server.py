@@ -405,3 +405,13 @@ def test_a_handshake_without_a_time_out_is_not_over_at_once() -> None:
     assert client.state is ClientState.CONNECTED
     network.run(100.0)
     assert client.state is ClientState.CONNECTED
+
+
+def test_what_comes_in_the_very_moment_of_the_time_out_is_heard() -> None:
+    network = SessionNetwork()
+    client = connect(network, 1, HOME)
+    network.now += 5.0
+    client.send_payloads([b"late"], network.now)
+    for datagram, _ in client.datagrams_to_send():
+        hand(network, datagram)
+    assert SessionPayload(0, b"late") in network.server_events

@@ -106,7 +106,7 @@ def test_each_of_a_crowd_is_in_one_part_with_what_is_new_of_it() -> None:
     assert {(part.age, part.to_age) for part in parts} == {(1, 0)}
 
 
-def test_a_cell_of_which_nothing_is_known_is_told_whole() -> None:
+def test_a_cell_of_which_nothing_is_known_is_sent_whole() -> None:
     parts = (cell := Cell()).write(cell.transfer(since=-1))
     assert {part.flags for part in parts} == {PARTIAL | CONTINUED | REPLACE}
     assert {part.age for part in parts} == {0}
