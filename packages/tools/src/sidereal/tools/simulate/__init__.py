@@ -1,6 +1,7 @@
 """A whole cluster from one seed: real cores, virtual time, a hostile network, separate checkers.
 
-* `faults`: what goes wrong and when, as plain values drawn from the seed;
+* `faults`: what goes wrong and when, as plain values;
+* `drawing`: how these are drawn from the seed;
 * `network`: links, datagrams on their way, and the trace of what arrived;
 * `scene`: the world it is played in, and the pilots;
 * `seeds`: everybody's random numbers;
@@ -9,6 +10,7 @@
 * `authority`: the same for the replication server;
 * `small`: limits drawn small, so that what they bound happens in a short run;
 * `memory`: a store in memory that keeps rows as the database does;
+* `saving`: how changes get into it, and what goes wrong on the way;
 * `cluster`: all of it, and the loop;
 * `script`: what happens when, to whom;
 * `flights`: what shards really did, as a plugin of theirs sees it;

@@ -14,8 +14,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.fleet import ShipRequest
-from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.tools.simulate.exercise.losses import Endpoint
@@ -23,6 +22,7 @@ from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.memory import MemoryStore
 from sidereal.tools.simulate.network import Delivery, Network
 from sidereal.tools.simulate.processes import CLOCKS_OFF_S, WALL_START
+from sidereal.tools.simulate.saving import Scribe, Weather
 
 HOST: Final = "192.0.2.1"
 CLIENTS: Final = Address(HOST, 4000)
@@ -31,12 +31,6 @@ CLIENTS_MAX: Final = 16
 TOKEN_EXPIRE_S: Final = 45
 TOKEN_TIMEOUT_S: Final = 2
 
-SAVE_S: Final = (0.002, 0.3)
-"""Bounds of the time a write to the store takes."""
-
-FETCH_S: Final = (0.001, 0.2)
-"""Bounds of the time until the store answers with a ship."""
-
 
 class Authority:
     """The replication server: its core while it runs, and what is left of it when it does not.
@@ -44,6 +38,7 @@ class Authority:
     Attributes:
         core: None while it is not running.
         store: what it saved.
+        weather: what the store is like.
         started_at: when the core was made, virtual seconds.
         stopped_at: when the one before ended.
         recovered: what the store had just before the core began, ships too: those that were in the
@@ -51,6 +46,7 @@ class Authority:
         due: of the next tick, virtual seconds.
         incarnation: how many cores there have been.
         noted: how often what was noted for the log.
+        replaced_at: when another one took its place while it went on, virtual seconds.
     """
 
     def __init__(
@@ -67,13 +63,14 @@ class Authority:
         self.network = network
         self._ledger = ledger
         self.store = MemoryStore(schema)
+        self.weather = Weather()
         self.core: Replicator | None = None
         self.started_at = self.stopped_at = -math.inf
         self.recovered = self.store.load_world(ships=True)
         self.due = math.inf
         self.incarnation = 0
         self.noted: Counter[str] = Counter()
-        self.store_fails_until = -math.inf
+        self.replaced_at = -math.inf
         self._rng = rng
         self._shard_key = shard_key
         self._client_key = b""
@@ -81,14 +78,15 @@ class Authority:
         self._rules = rules
         self._limits = limits
         self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
-        self._term = 0
-        self._writing: tuple[float, int, Batch] | None = None
-        self._fetching: list[tuple[float, ShipRequest]] = []
+        self._scribe: Scribe | None = None
+        self._former: tuple[Replicator, Scribe] | None = None
+        self._stalled_until = -math.inf
+        self._waiting: list[Delivery] = []
 
     def start(self, now: float) -> None:
         """Start with what the store has."""
         self.recovered = self.store.load_world(ships=True)
-        self._term = self.store.begin()
+        self._scribe = Scribe(self.store, self.weather, self._rng)
         self._client_key = self._rng.bytes(32)
         self._tell_keys()
         self.core = Replicator(
@@ -112,15 +110,34 @@ class Authority:
 
     def kill(self, now: float) -> None:
         """End without a word; what is on its way to the store may or may not have arrived."""
-        if self._writing is not None and self._rng.random() < 0.5:
-            self.store.write(self._term, *self._writing[1:])
-        self.core, self._writing, self._fetching = None, None, []
+        if self._scribe is not None:
+            self._scribe.end()
+        self.core = self._scribe = None
+        self._waiting.clear()
         self.stopped_at = now
         self.due = math.inf
 
+    def replace(self, now: float) -> None:
+        """Start another one, while this one goes on and does not know that nobody hears it."""
+        if self.core is not None and self._scribe is not None:
+            self._former = self.core, self._scribe
+        self.replaced_at = self.stopped_at = now
+        self._waiting.clear()
+        self.start(now)
+
+    def stall(self, until: float) -> None:
+        """Do nothing for a while, while datagrams wait."""
+        self._stalled_until = until
+        self.due = max(self.due, until)
+
+    @property
+    def doubled(self) -> bool:
+        """Whether one that was replaced goes on."""
+        return self._former is not None
+
     def issue_token(self, account: int, role: Role, name: str, now: float) -> bytes | None:
         """Let somebody in; None while the server is down."""
-        if self.core is None:
+        if self.core is None or now < self._stalled_until:
             return None
         return generate_connect_token(
             protocol_id=CLIENT_PROTOCOL_ID,
@@ -140,15 +157,10 @@ class Authority:
         Returns:
             whether the world has advanced by a tick.
         """
-        core = self.core
-        if core is None:
+        if self.core is None:
             return False
-        if delivery.mark is not None:
-            self._ledger.note_taken_in(now, delivery.mark)
-        local, wall_now = now + self._offset_s, WALL_START + now
-        receive = core.receive_clients if delivery.destination == CLIENTS else core.receive_shards
-        receive([(delivery.datagram, delivery.source)], local, wall_now)
-        return self.turn(now, delivery.mark)
+        self._waiting.append(delivery)
+        return now >= self._stalled_until and self.turn(now, delivery.mark)
 
     def turn(self, now: float, mark: Mark | None = None) -> bool:
         """Let the core do what is due; what leaves for shards carries a mark along.
@@ -156,9 +168,12 @@ class Authority:
         Returns:
             whether the world has advanced by a tick.
         """
-        core = self.core
-        if core is None:
+        core, scribe = self.core, self._scribe
+        if core is None or scribe is None:
             return False
+        waiting, self._waiting = self._waiting, []
+        for delivery in waiting:
+            self._take_in(core, delivery, now)
         tick = core.tick
         outgoing = core.turn(now + self._offset_s, WALL_START + now)
         self.network.send(SHARDS, outgoing.shards, now, mark)
@@ -168,8 +183,9 @@ class Authority:
             return False
         for note in core.notes.take():
             self.noted[f"{note.event} {note.fields.get('reason', '')}".strip()] += 1
-        self._save(core, now)
-        self._fetch(core, now)
+        scribe.save(core, now)
+        scribe.fetch(core, now)
+        self._turn_former(now)
         return True
 
     def _tell_keys(self) -> None:
@@ -178,34 +194,20 @@ class Authority:
         learn(CLIENTS, Endpoint(CLIENT_PROTOCOL_ID, self._client_key, "client", "server"))
         learn(SHARDS, Endpoint(SHARD_PROTOCOL_ID, self._shard_key, "shard", "authority"))
 
-    def _save(self, core: Replicator, now: float) -> None:
-        if self._writing is not None:
-            at, tick, batch = self._writing
-            if now < at:
-                return
-            self._writing = None
-            if now < self.store_fails_until:
-                # Half of what fails has been written all the same.
-                if self._rng.random() < 0.5:
-                    self.store.write(self._term, tick, batch)
-                core.saving.failed(batch)
-            else:
-                self.store.write(self._term, tick, batch)
-                core.saving.committed(batch)
-        fresh = core.saving.take_batch(1 << 16, core.tick)
-        if fresh is not None:
-            self._writing = now + float(self._rng.uniform(*SAVE_S)), core.tick, fresh
-        elif now >= self.store_fails_until:
-            self.store.save_tick(self._term, core.tick)
+    def _take_in(self, core: Replicator, delivery: Delivery, now: float) -> None:
+        if delivery.mark is not None:
+            self._ledger.note_taken_in(now, delivery.mark)
+        local, wall_now = now + self._offset_s, WALL_START + now
+        receive = core.receive_clients if delivery.destination == CLIENTS else core.receive_shards
+        receive([(delivery.datagram, delivery.source)], local, wall_now)
 
-    def _fetch(self, core: Replicator, now: float) -> None:
-        """Answer, after a while, which ships the store has; one that fails is asked again."""
-        for request in core.fleet.take_requests():
-            self._fetching.append((now + float(self._rng.uniform(*FETCH_S)), request))
-        due = [(at, request) for at, request in self._fetching if at <= now]
-        self._fetching = [(at, request) for at, request in self._fetching if at > now]
-        for _, request in due:
-            if now < self.store_fails_until:
-                self._fetching.append((now + FETCH_S[1], request))
-            else:
-                core.fleet.deliver(request, self.store.load_ship(request.account))
+    def _turn_former(self, now: float) -> None:
+        """Let the one that was replaced go on, until the store tells it."""
+        if self._former is None:
+            return
+        core, scribe = self._former
+        core.turn(now + self._offset_s, WALL_START + now)
+        try:
+            scribe.save(core, now)
+        except FencedError:
+            self._former = None

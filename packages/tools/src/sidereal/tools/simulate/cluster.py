@@ -113,6 +113,7 @@ class Cluster:
         strangers: clients that lie.
         uuids: of the entities that the world began with, sorted.
         rocks: these entities by uuid, `Schema.full_record` each, as they were at tick 0.
+        removed: when those of them were taken out of the world that were, by uuid, virtual seconds.
         flights: what shards flew, tick by tick.
         ledger: what clients held.
         lies: what liars have said.
@@ -150,6 +151,7 @@ class Cluster:
         self.authority.start(0.0)
         self.uuids = np.sort(uuids.view("S16"))
         self.rocks = {key.tobytes(): rock for key, rock in zip(uuids, belt, strict=True)}
+        self.removed: dict[bytes, float] = {}
         self.flights: list[Flight] = []
         self.lies = Lies()
         self.exercised: Counter[str] = Counter()
@@ -264,6 +266,17 @@ class Cluster:
         self.shards.append(shard)
         self._hosts[shard.host] = shard
         return shard
+
+    def remove_rock(self, number: int) -> None:
+        """Take a rock out of the world for good."""
+        core = self.authority.core
+        if core is None:
+            return
+        uuid = list(self.rocks)[number]
+        rows = core.world.columns.rows()
+        rows = rows[[core.world.uuid[row].tobytes() == uuid for row in rows.tolist()]]
+        core.remove(rows)
+        self.removed[uuid] = self.now
 
     def add_liar(self, finale: Finale, raves_from: float) -> LyingClientProcess:
         """Let a client take part that lies; it has yet to come."""

@@ -8,20 +8,17 @@ fresh traffic hides what was lost; from `Plan.heal_at_s` on nothing is lost any 
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
-import numpy as np
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.rules import StreamLimits
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.tools.simulate.scene import BELT_PLACES
-from sidereal.tools.simulate.small import draw_limits, draw_streams
 
 CHAOS_FROM_S: Final = 0.6
 CHAOS_S: Final = 2.0
@@ -32,25 +29,11 @@ CHAOS_S_MAX: Final = 600.0
 SECTORS_PER_SIDE_MAX: Final = 8
 FREEZE_AT_S: Final = CHAOS_FROM_S + CHAOS_S
 
+FINALES: Final = 3
+"""How many a liar may come to, be it a shard or a client."""
+
 HEALED: Final = LinkConfig(delay_s=0.008)
 """What links are like in the end: everything a tick sends arrives before the next one."""
-
-CALM_SHARE: Final = 0.2
-"""Share of seeds in which nothing goes wrong but that datagrams take time."""
-
-BURSTS_SHARE: Final = 0.4
-"""Share of seeds, but for the calm ones, in which links lose datagrams in bursts too."""
-BURST_START_MAX: Final = 0.02
-BURST_SIZE_MAX: Final = 8.0
-"""Datagrams a burst lasts on average, at most."""
-
-
-DOUBLED_SHARE: Final = 0.2
-"""Share of seeds in which a second process takes the name of a shard."""
-
-
-IMPATIENT_S: Final = 0.7
-"""How long a shard may leave a pilot without an answer in a world in which all others are well."""
 
 
 class Kind(enum.Enum):
@@ -84,6 +67,32 @@ class Kind(enum.Enum):
     """One more joins, and simulates nothing; after `seconds` it leaves, if it is there."""
     CLIENT_LIES = "client lies"
     """One more comes, and lies; after `seconds` it comes to its finale (`liarclients`)."""
+    SHARD_DEAF = "shard hears nothing"
+    """Nothing passes to it for `seconds`; what it sends does."""
+    SHARD_MUTE = "shard is not heard"
+    """Nothing passes from it for `seconds`; what it is sent does."""
+    CLIENT_DEAF = "client hears nothing"
+    """Nothing passes to it for `seconds`; what it sends does."""
+    CLIENT_MUTE = "client is not heard"
+    """Nothing passes from it for `seconds`; what it is sent does."""
+    SHARD_CLOCK_DRIFTS = "shard clock drifts"
+    """From now on its clock gains `seconds` every second, or loses them."""
+    CLIENT_CLOCK_DRIFTS = "client clock drifts"
+    """Likewise."""
+    SHARD_CLOCK_JUMPS = "shard clock jumps"
+    """Its clock jumps forward by `seconds`."""
+    CLIENT_CLOCK_JUMPS = "client clock jumps"
+    """Likewise."""
+    AUTHORITY_STALLED = "authority stalled"
+    """The replication server does nothing for `seconds`, while datagrams wait for it."""
+    AUTHORITY_REPLACED = "authority replaced"
+    """Another replication server starts on the store; the first goes on, and nobody hears it."""
+    STORE_SLOW = "store slow"
+    """It answers late for `seconds`."""
+    STORE_UNSURE = "store unsure"
+    """For `seconds` it takes what is written, sooner or later, and says that it failed."""
+    ROCK_REMOVED = "rock removed"
+    """The replication server takes a rock out of the world for good."""
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,7 +157,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def calm(self) -> bool:
         """Whether nothing goes wrong at all; that a client lies is nobody else's concern."""
-        return not self.kinds - {Kind.CLIENT_LIES} and not self.lossy
+        return not self.kinds - _HARMLESS and not self.lossy
 
     @property
     def freeze_at_s(self) -> float:
@@ -163,8 +172,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def end_at_s(self) -> float:
         """When everything must agree: later if all sessions had to time out first."""
-        restarts = Kind.AUTHORITY_RESTARTS in self.kinds
-        return self.heal_at_s + AGREES_WITHIN_S + (RECOVERY_S if restarts else 0.0)
+        if not self.kinds & ENDING:
+            return self.heal_at_s + AGREES_WITHIN_S
+        # Nobody has anything to simulate then.
+        adopting_s = len(self.rocks) / self.limits.ownership.adopt_rows_per_s
+        return self.heal_at_s + AGREES_WITHIN_S + RECOVERY_S + adopting_s
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -175,6 +187,16 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def silences(self) -> int:
         """How often a shard falls silent."""
         return sum(fault.kind in _SILENCING for fault in self.faults)
+
+    @property
+    def upset_s(self) -> float:
+        """How much longer than usual a process may take to act on what the authority decides."""
+        return sum(_UPSETTING.get(fault.kind, 0.0) * fault.seconds for fault in self.faults)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether another authority goes on from the store."""
+        return bool(self.kinds & {Kind.AUTHORITY_RESTARTS, Kind.AUTHORITY_REPLACED})
 
     def describe(self) -> str:
         """Tell the plan in a few lines."""
@@ -198,164 +220,24 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "\n".join(lines)
 
 
-_OF_CLIENTS: Final = frozenset({Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES, Kind.CLIENT_CUT})
-_OF_SHARDS: Final = frozenset(
+_SILENCING: Final = frozenset(
     {
-        Kind.SHARD_KILLED,
-        Kind.SHARD_CUT,
-        Kind.SHARD_STALLED,
-        Kind.SHARD_LEAVES,
-        Kind.SHARD_DOUBLED,
+        *(Kind.SHARD_KILLED, Kind.SHARD_CUT, Kind.SHARD_STALLED, Kind.SHARD_IDLES),
+        *(Kind.SHARD_DEAF, Kind.SHARD_MUTE),
     }
 )
-"""What strikes somebody who is in the plan from the start."""
 
-_SILENCING: Final = frozenset(
-    {Kind.SHARD_KILLED, Kind.SHARD_CUT, Kind.SHARD_STALLED, Kind.SHARD_IDLES}
+_DRIFTS: Final = (Kind.SHARD_CLOCK_DRIFTS, Kind.CLIENT_CLOCK_DRIFTS)
+
+_HARMLESS: Final = frozenset({Kind.CLIENT_LIES, Kind.ROCK_REMOVED})
+
+ENDING: Final = frozenset(
+    {Kind.AUTHORITY_RESTARTS, Kind.AUTHORITY_REPLACED, Kind.AUTHORITY_STALLED}
 )
+"""Of these one is enough for a run: sessions end, and have to come back."""
 
-_CHANCES: Final = {
-    Kind.SHARD_KILLED: (0.25, 0.3, 1.5),
-    Kind.SHARD_CUT: (0.3, 0.3, 2.4),
-    Kind.SHARD_STALLED: (0.15, 0.1, 1.5),
-    Kind.SHARD_JOINS: (0.3, 0.0, 0.0),
-    Kind.SHARD_LEAVES: (0.2, 0.2, 1.0),
-    Kind.CLIENT_LEAVES: (0.35, 0.2, 1.2),
-    Kind.CLIENT_VANISHES: (0.25, 0.1, 0.8),
-    Kind.CLIENT_CUT: (0.25, 0.2, 1.2),
-    Kind.STORE_FAILS: (0.2, 0.3, 2.0),
-    Kind.AUTHORITY_RESTARTS: (0.12, 0.1, 0.5),
-}
-"""How likely a fault is in a seed, and the bounds of its seconds."""
-
-_LATEST_S: Final = {
-    # A session that has fallen silent ends after three seconds; then all is to be well again.
-    Kind.SHARD_CUT: 1.5,
-    Kind.SHARD_STALLED: 1.5,
-    Kind.SHARD_KILLED: 1.8,
-    Kind.AUTHORITY_RESTARTS: 1.5,
-    Kind.CLIENT_CUT: 1.8,
-}
-
-
-class _Odds(NamedTuple):
-    """How a fault is drawn.
-
-    Attributes:
-        share: of the seeds in which something goes wrong.
-        calm_share: of those in which nothing else does.
-        latest_s: when it begins at the latest, virtual seconds.
-        least_s: bounds of its seconds; likewise `most_s`.
-        targets: how many there are to choose from.
-    """
-
-    share: float
-    calm_share: float
-    latest_s: float
-    least_s: float
-    most_s: float
-    targets: int
-
-
-_ODDS: Final = {
-    Kind.SHARD_LIES: _Odds(0.12, 0.25, 1.0, 0.6, 1.3, 3),
-    Kind.SHARD_IDLES: _Odds(0.08, 0.25, 0.9, 2.2, 2.6, 1),
-    Kind.CLIENT_LIES: _Odds(0.12, 0.4, 1.4, 0.3, 1.0, 3),
-}
-"""What is drawn after all else."""
-
-
-def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
-    """Draw a run."""
-    tick_hz = 20 if rng.random() < 0.05 else 8
-    shards = 3 if rng.random() < 0.4 else 2
-    pilots = int(rng.integers(1, 4))
-    observers = int(rng.integers(0, 2))
-    side = int(rng.integers(2, 4))
-    rocks = tuple(range(int(rng.integers(40, BELT_PLACES))))
-    calm = bool(rng.random() < CALM_SHARE)
-    delay_s, jitter_s = float(rng.uniform(0.002, 0.045)), float(rng.uniform(0.0, 0.02))
-    # Every draw is made in every seed: a changed chance does not reshuffle the rest.
-    loss, twice, late = (rng.random(3) < 0.7) * rng.uniform(0.0, (0.2, 0.15, 0.2))
-    faults = _draw_faults(rng, shards, pilots + observers)
-    bursts, burst_start, burst_size, correlation = rng.random(4).tolist()
-    streams, limits = draw_streams(rng), draw_limits(rng)
-    doubled, at, target = rng.random(3).tolist()
-    if doubled < DOUBLED_SHARE:
-        double = Fault(CHAOS_FROM_S + at, Kind.SHARD_DOUBLED, int(target * shards), 0.0)
-        faults = tuple(sorted((*faults, double), key=lambda fault: fault.at))
-    link = LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation)
-    more = _draw_more(rng.spawn(1)[0], calm)
-    if calm:
-        faults = ()
-        if any(fault.kind is Kind.SHARD_IDLES for fault in more):
-            limits = _impatient(limits)
-    else:
-        link = dataclasses.replace(
-            link,
-            loss=float(loss),
-            burst_start=burst_start * BURST_START_MAX if bursts < BURSTS_SHARE else 0.0,
-            burst_end=1.0 / (1.0 + burst_size * (BURST_SIZE_MAX - 1.0)),
-            duplication=float(twice),
-            reordering=float(late),
-            reordering_s=0.12,
-        )
-    faults = tuple(sorted((*faults, *more), key=lambda fault: fault.at))
-    return Plan(
-        seed,
-        tick_hz,
-        shards,
-        pilots,
-        observers,
-        side,
-        rocks,
-        CHAOS_S,
-        link,
-        faults,
-        streams,
-        limits,
-    )
-
-
-def _draw_faults(rng: np.random.Generator, shards: int, clients: int) -> tuple[Fault, ...]:
-    faults = []
-    for kind, (chance, least, most) in _CHANCES.items():
-        on, at, seconds, target = rng.random(4).tolist()
-        if on >= chance:
-            continue
-        latest = _LATEST_S.get(kind, FREEZE_AT_S)
-        count = clients if kind.value.startswith("client") else shards
-        number = shards if kind is Kind.SHARD_JOINS else int(target * count)
-        faults.append(
-            Fault(
-                CHAOS_FROM_S + at * (latest - CHAOS_FROM_S),
-                kind,
-                number,
-                least + seconds * (most - least),
-            )
-        )
-    if any(fault.kind is Kind.SHARD_CUT for fault in faults):
-        # Cut off while it stalls, a shard would notice too late for the end of the run.
-        faults = [fault for fault in faults if fault.kind is not Kind.SHARD_STALLED]
-    return tuple(sorted(faults, key=lambda fault: fault.at))
-
-
-def _draw_more(rng: np.random.Generator, calm: bool) -> tuple[Fault, ...]:
-    """Draw what is left, by draws of its own: a kind more does not reshuffle anything else."""
-    more = []
-    for kind, odds in _ODDS.items():
-        on, at, seconds, target = rng.random(4).tolist()
-        if on < (odds.calm_share if calm else odds.share):
-            at_s = CHAOS_FROM_S + at * (odds.latest_s - CHAOS_FROM_S)
-            seconds = odds.least_s + seconds * (odds.most_s - odds.least_s)
-            more.append(Fault(at_s, kind, int(target * odds.targets), seconds))
-    return tuple(more)
-
-
-def _impatient(limits: Limits) -> Limits:
-    """Let a shard be closed sooner that leaves its pilots without an answer."""
-    ownership = dataclasses.replace(limits.ownership, answer_within_s=IMPATIENT_S)
-    return dataclasses.replace(limits, ownership=ownership)
+_UPSETTING: Final = {Kind.AUTHORITY_STALLED: 1.0, Kind.SHARD_CLOCK_JUMPS: 1.0, Kind.SHARD_DEAF: 2.0}
+"""By how many of its seconds a fault makes a process act late on what was decided."""
 
 
 def check_plan(plan: Plan) -> None:
@@ -374,18 +256,21 @@ def check_plan(plan: Plan) -> None:
     if not 0.0 <= plan.chaos_s <= CHAOS_S_MAX:
         problems.append(f"chaos_s must be 0 to {CHAOS_S_MAX:.0f}")
     for fault in plan.faults:
-        if not CHAOS_FROM_S <= fault.at < plan.heal_at_s or not fault.seconds >= 0.0:
+        backwards = fault.seconds < 0.0 and fault.kind not in _DRIFTS
+        if not CHAOS_FROM_S <= fault.at < plan.heal_at_s or backwards:
             problems.append(f"{fault.kind.value} at {fault.at} s: all is well then")
-        if not 0 <= fault.target < _targets_of(fault.kind, plan):
+        if not 0 <= fault.target < targets_of(fault.kind, plan):
             problems.append(f"{fault.kind.value}: there is no number {fault.target}")
     if problems:
         raise ConfigError("; ".join(problems))
 
 
-def _targets_of(kind: Kind, plan: Plan) -> float:
-    """Tell how many a fault may strike."""
-    if kind in _OF_CLIENTS:
-        return plan.pilots + plan.observers
-    if kind in _ODDS:
-        return _ODDS[kind].targets
-    return plan.shards if kind in _OF_SHARDS else math.inf
+def targets_of(kind: Kind, plan: Plan) -> float:
+    """Tell how many a fault may strike; of a liar, to how many finales it may come."""
+    if kind in (Kind.SHARD_LIES, Kind.CLIENT_LIES):
+        return FINALES
+    if kind in (Kind.SHARD_JOINS, Kind.SHARD_IDLES):
+        return math.inf
+    clients, rocks = plan.pilots + plan.observers, len(plan.rocks)
+    there: dict[str, float] = {"shard": plan.shards, "client": clients, "rock": rocks}
+    return there.get(kind.value.partition(" ")[0], math.inf)

@@ -28,10 +28,12 @@ class MemoryStore:
 
     Attributes:
         tick: the saved clock.
+        written_under: terms under which something was written, each with the newest one then.
     """
 
     def __init__(self, schema: Schema) -> None:
         self.tick = 0
+        self.written_under: set[tuple[int, int]] = set()
         self._schema = schema
         self._term = 0
         self._rows: dict[bytes, _Row] = {}
@@ -75,9 +77,18 @@ class MemoryStore:
         Raises:
             FencedError: there is a newer term.
         """
+        self.check(term)
+        self.written_under.add((term, self._term))
+        self.tick = max(self.tick, tick)
+
+    def check(self, term: int) -> None:
+        """Check that it is the newest.
+
+        Raises:
+            FencedError: it is not.
+        """
         if term != self._term:
             raise FencedError("another server has taken over this database")
-        self.tick = max(self.tick, tick)
 
     def found(self, records: np.ndarray, uuid: np.ndarray) -> None:
         """Begin with entities that are nobody's, `Schema.full_record[n]` and `UUID[n]`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import heapq
 import math
@@ -23,6 +24,13 @@ CUT: Final = "datagram to or from a host that is cut off"
 
 HAPPENS: Final = (LOST, TWICE, OVERTAKEN, CUT)
 """What links do."""
+
+
+class Way(enum.Enum):
+    """A direction, as seen from a host."""
+
+    FROM = enum.auto()
+    TO = enum.auto()
 
 
 class Delivery(NamedTuple):
@@ -58,7 +66,7 @@ class Network:
         self._links: dict[tuple[str, str], Link] = {}
         self._newest: dict[tuple[str, str], float] = {}
         self._heap: list[Delivery] = []
-        self._cut: dict[str, float] = {}
+        self._cut: dict[tuple[str, Way], float] = {}
         self._sealed: dict[tuple[Address, Address, bytes], bytes] = {}
         self._trace = hashlib.blake2b(digest_size=16)
 
@@ -84,9 +92,10 @@ class Network:
         for link in self._links.values():
             link.config = config
 
-    def cut(self, host: str, until: float) -> None:
-        """Let nothing pass to or from a host for a while."""
-        self._cut[host] = max(until, self._cut.get(host, until))
+    def cut(self, host: str, until: float, *ways: Way) -> None:
+        """Let nothing pass to or from a host for a while; without ways both ways."""
+        for way in ways or Way:
+            self._cut[host, way] = max(until, self._cut.get((host, way), until))
 
     def send(
         self,
@@ -105,7 +114,8 @@ class Network:
             arriving = [
                 at
                 for at in carried
-                if not (self._is_cut(source.host, now) or self._is_cut(destination.host, at))
+                if not self._is_cut(source.host, Way.FROM, now)
+                and not self._is_cut(destination.host, Way.TO, at)
             ]
             for at in arriving:
                 delivery = Delivery(at, self.sent, source, destination, datagram, mark)
@@ -126,8 +136,8 @@ class Network:
         self._trace.update(f"{at!r} {source} {destination} {len(datagram)} ".encode() + datagram)
         return delivery
 
-    def _is_cut(self, host: str, at: float) -> bool:
-        return at < self._cut.get(host, 0.0)
+    def _is_cut(self, host: str, way: Way, at: float) -> bool:
+        return at < self._cut.get((host, way), 0.0)
 
     def _link(self, source: str, destination: str) -> Link:
         link = self._links.get((source, destination))

@@ -8,9 +8,10 @@ import numpy as np
 
 from sidereal.tools.simulate.checks.every import make_checkers
 from sidereal.tools.simulate.cluster import Cluster, Outcome
+from sidereal.tools.simulate.drawing import draw_plan
 from sidereal.tools.simulate.exercise.met import Watch
 from sidereal.tools.simulate.exercise.tally import Tally
-from sidereal.tools.simulate.faults import Plan, draw_plan
+from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.plans.shrink import PLAYS_MAX, shrink
 from sidereal.tools.simulate.plans.text import COMMAND, replay_command
 

@@ -1,7 +1,8 @@
 """What the shells of processes do around their cores, without sockets or clocks: of all, of shards.
 
-Every process has a monotonic clock of its own, off the network's by a constant; a process that is
-called because something is due is never called a rounding error too early.
+Every process has a monotonic clock of its own, off the network's by a constant unless a fault makes
+it run fast or slow, or jump. A process that is called because something is due is never called a
+rounding error too early.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class Process:
         self.address: Address | None = None
         self.due = math.inf
         self.fallen: list[str] = []
-        self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
+        # Its clock read so much at that time, and has run at this rate since.
+        self._read_s, self._read_at, self._rate = float(rng.uniform(0.0, CLOCKS_OFF_S)), 0.0, 1.0
+        self._wall_off_s = WALL_START - self._read_s
         self._port = 1000
         self._stalled_until = -math.inf
         self._waiting: list[Arrival] = []
@@ -86,17 +89,26 @@ class Process:
 
     def local(self, now: float) -> float:
         """Give this process's monotonic seconds."""
-        return now + self._offset_s
+        return self._read_s + (now - self._read_at) * self._rate
 
     def wall(self, local: float) -> float:
-        """Give Unix seconds: those of all processes agree."""
-        return WALL_START + local - self._offset_s
+        """Give Unix seconds: those of all processes agree, as far as their clocks do."""
+        return local + self._wall_off_s
+
+    def set_clock(self, now: float, *, rate: float | None = None, forward_s: float = 0.0) -> None:
+        """Let the clock jump forward, or run at another rate from now on."""
+        self._read_s, self._read_at = self.local(now) + forward_s, now
+        self._rate = self._rate if rate is None else rate
+        self._note_due()
 
     def _note_due(self) -> None:
         self.due = max(self._next_due(), self._stalled_until)
 
     def _virtual(self, local: float) -> float:
-        return math.nextafter(local - self._offset_s, math.inf) + 1e-9
+        return math.nextafter(self._at(local), math.inf) + 1e-9
+
+    def _at(self, local: float) -> float:
+        return self._read_at + (local - self._read_s) / self._rate
 
     def _open_port(self) -> None:
         self._port += 1
@@ -190,7 +202,7 @@ class ShardProcess(Process):
             for datagram, source in arrivals:
                 self.core.receive_datagram(datagram, source, local)
             if self.core.serving:
-                self.welcomed_at = min(self.welcomed_at, local - self._offset_s)
+                self.welcomed_at = min(self.welcomed_at, self._at(local))
                 self._recorder.since = self.welcomed_at
 
     def _work(self, now: float, local: float) -> None:

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidereal.tools.simulate import liarclients, liarshards
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.faults import HEALED, Fault, Kind
-from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.network import Way
+from sidereal.tools.simulate.processes import Process, ShardProcess
 
 if TYPE_CHECKING:
     from sidereal.tools.simulate.cluster import Cluster
+
+
+_CUTS: Final = {
+    Kind.SHARD_CUT: (Way.FROM, Way.TO),
+    Kind.CLIENT_CUT: (Way.FROM, Way.TO),
+    Kind.SHARD_DEAF: (Way.TO,),
+    Kind.CLIENT_DEAF: (Way.TO,),
+    Kind.SHARD_MUTE: (Way.FROM,),
+    Kind.CLIENT_MUTE: (Way.FROM,),
+}
+"""Which ways a fault closes."""
+
+_JUMPS: Final = (Kind.SHARD_CLOCK_JUMPS, Kind.CLIENT_CLOCK_JUMPS)
+_CLOCKS: Final = (*_JUMPS, Kind.SHARD_CLOCK_DRIFTS, Kind.CLIENT_CLOCK_DRIFTS)
 
 
 class Script:
@@ -55,8 +70,14 @@ class Script:
         cluster, kind, until = self._cluster, fault.kind, fault.at + fault.seconds
         if kind is Kind.AUTHORITY_RESTARTS:
             cluster.authority.kill(cluster.now)
-        elif kind is Kind.STORE_FAILS:
-            cluster.authority.store_fails_until = until
+        elif kind is Kind.AUTHORITY_REPLACED:
+            cluster.authority.replace(cluster.now)
+        elif kind is Kind.AUTHORITY_STALLED:
+            cluster.authority.stall(until)
+        elif kind.value.startswith("store"):
+            self._strike_store(kind, until)
+        elif kind is Kind.ROCK_REMOVED:
+            cluster.remove_rock(fault.target)
         elif kind in (Kind.SHARD_JOINS, Kind.SHARD_DOUBLED):
             cluster.add_shard(ShardProcess, f"shard-{fault.target}").start(fault.at)
         elif kind is Kind.SHARD_LIES:
@@ -73,31 +94,50 @@ class Script:
             )
         elif kind is Kind.CLIENT_LIES:
             cluster.add_liar(liarclients.Finale(fault.target), until).come(fault.at)
-        elif kind.value.startswith("shard"):
-            self._strike_shard(cluster.shards[fault.target], fault, until)
         else:
-            self._strike_client(cluster.clients[fault.target], fault, until)
+            self._strike_process(fault, until)
+
+    def _strike_store(self, kind: Kind, until: float) -> None:
+        weather = self._cluster.authority.weather
+        if kind is Kind.STORE_FAILS:
+            weather.fails_until = until
+        elif kind is Kind.STORE_SLOW:
+            weather.slow_until = until
+        else:
+            weather.unsure_until = until
+
+    def _strike_process(self, fault: Fault, until: float) -> None:
+        is_shard = fault.kind.value.startswith("shard")
+        shard, client = self._cluster.shards, self._cluster.clients
+        process: Process = shard[fault.target] if is_shard else client[fault.target]
+        if fault.kind in _CUTS:
+            self._cluster.network.cut(process.host, until, *_CUTS[fault.kind])
+        elif fault.kind in _CLOCKS:
+            self._strike_clock(process, fault)
+        elif isinstance(process, ShardProcess):
+            self._strike_shard(process, fault, until)
+        elif isinstance(process, ClientProcess):
+            self._strike_client(process, fault, until)
+
+    def _strike_clock(self, process: Process, fault: Fault) -> None:
+        if fault.kind in _JUMPS:
+            process.set_clock(self._cluster.now, forward_s=fault.seconds)
+        else:
+            process.set_clock(self._cluster.now, rate=1.0 + fault.seconds)
 
     def _strike_shard(self, shard: ShardProcess, fault: Fault, until: float) -> None:
-        cluster = self._cluster
-        if fault.kind is Kind.SHARD_CUT:
-            cluster.network.cut(shard.host, until)
-        elif fault.kind is Kind.SHARD_STALLED:
+        if fault.kind is Kind.SHARD_STALLED:
             shard.stall(until)
         elif fault.kind is Kind.SHARD_LEAVES:
-            shard.leave(cluster.now)
+            shard.leave(self._cluster.now)
             shard.start(until)
         else:
             shard.kill()
             shard.start(until)
 
     def _strike_client(self, client: ClientProcess, fault: Fault, until: float) -> None:
-        cluster = self._cluster
-        if fault.kind is Kind.CLIENT_CUT:
-            cluster.network.cut(client.host, until)
-            return
         if fault.kind is Kind.CLIENT_LEAVES:
-            client.leave(cluster.now)
+            client.leave(self._cluster.now)
         else:
             client.vanish()
         client.come(until)

@@ -12,8 +12,8 @@ import numpy as np
 from sidereal.protocol.rules import StreamLimits
 from sidereal.replication.limits import EdgeLimits, Limits, OwnershipLimits, WorldLimits
 
-ADOPT_ROWS_PER_S = (80, 400, 8000)
-"""Of the slowest a world of these sizes takes a second to change hands."""
+ADOPT_ROWS_PER_S = (24, 80, 400, 8000)
+"""Of the slowest a world of these sizes takes seconds to change hands."""
 
 
 def draw_streams(rng: np.random.Generator) -> StreamLimits:

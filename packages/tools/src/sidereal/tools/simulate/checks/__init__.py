@@ -4,7 +4,8 @@ A checker looks at the whole cluster after every tick of the authority, and once
 compares what the processes really did with what should have happened, and works out the latter by
 itself: none of them asks the code under test for its opinion.
 
-* `always`: nothing lost or doubled, one owner, nothing jumps, nothing is rejected, fresh nonces;
+* `always`: nothing lost or doubled, nothing jumps, nothing is rejected, fresh nonces;
+* `owners`: one shard simulates each entity;
 * `convergence`: everybody agrees once the faults have stopped;
 * `surroundings`: clients know who simulates what around them;
 * `physics`: how ships fly and circles bounce, written a second time;
@@ -15,6 +16,7 @@ itself: none of them asks the code under test for its opinion.
 * `borders`: who is handed over, and what is seen across a border;
 * `recovery`: what is there after a restart against what was there before;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;
+* `authority`: of two authorities on one store only one writes;
 * `bounded`: what is kept of the past is let go in time;
 * `service`: how often, how late and at what cost clients hear of the world;
 * `every`: all of them, for one run.

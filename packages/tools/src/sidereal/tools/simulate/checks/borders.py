@@ -6,6 +6,7 @@ Once the faults have stopped, every shard sees what others simulate near its sec
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -34,6 +35,8 @@ SEEN_LATE_TICKS: Final = 2
 
 GHOST_OFF_MAX: Final = 0.01
 """World units a ghost may be off the authority's row."""
+
+Sector = tuple[int, int]
 
 
 class Margins:
@@ -82,8 +85,12 @@ class Margins:
 class GhostsConverge:
     """Every shard sees what is near its sectors and simulated by others; nothing more or less."""
 
+    def __init__(self) -> None:
+        self._leases: deque[dict[Sector, int]] = deque(maxlen=SEEN_LATE_TICKS + 1)
+
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Nothing before the end."""
+        """Note who holds which sector; all else is asked in the end."""
+        self._leases.appendleft(_leases_of(core))
         return iter(())
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -98,13 +105,25 @@ class GhostsConverge:
             shard = process.core.shard
             foreign = columns["shard"][rows] != shard
             reach = min(RANGE, core.rules.sector_size)
-            inside = _is_near(core, rows, shard, reach - EDGE_SLACK).all(axis=0) & settled
-            around = _is_near(core, rows, shard, reach + EDGE_SLACK).any(axis=0) | ~settled
+            inside = self._is_near(core, rows, shard, reach - EDGE_SLACK).all(axis=0) & settled
+            around = self._is_near(core, rows, shard, reach + EDGE_SLACK).any(axis=0) | ~settled
             ids = columns.net_id[rows]
             cluster.exercised["ghosts judged"] += int((inside & foreign).sum())
             yield from self._compare(
                 process, core, set(ids[inside & foreign].tolist()), set(ids[around].tolist())
             )
+
+    def _is_near(self, core: Replicator, rows: np.ndarray, shard: int, reach: float) -> np.ndarray:
+        """Tell who is near a sector of a shard, and was in the last ticks, bool[ticks, n]."""
+        size = core.rules.sector_size
+        near = [
+            [
+                any(leases.get(sector) == shard for sector in _sectors_within(state, reach, size))
+                for state in _present(core, rows, ticks_ago)
+            ]
+            for ticks_ago, leases in enumerate(self._leases)
+        ]
+        return np.array(near, np.bool_).reshape(len(self._leases), len(rows))
 
     def _compare(
         self, process: ShardProcess, core: Replicator, inside: set[int], around: set[int]
@@ -128,7 +147,7 @@ class GhostsConverge:
             yield f"{process.name} sees {wrong.tolist()} elsewhere, by {off.max():.2f} at most"
 
 
-def _leases_of(core: Replicator) -> dict[tuple[int, int], int]:
+def _leases_of(core: Replicator) -> dict[Sector, int]:
     rows = core.mesh.leases.rows()
     return {
         (x, y): shard
@@ -147,20 +166,6 @@ def _present(core: Replicator, rows: np.ndarray, ticks_ago: int = 0) -> np.ndarr
     states = np.column_stack([columns[name][rows] for name in STATE])
     ticks = core.tick - ticks_ago - columns.tick[rows]
     return physics.coast(states, ticks * core.rules.tick_s)
-
-
-def _is_near(core: Replicator, rows: np.ndarray, shard: int, reach: float) -> np.ndarray:
-    """Tell who is near a sector of a shard, and was in the last ticks, bool[ticks, n]."""
-    leases = _leases_of(core)
-    size = core.rules.sector_size
-    near = [
-        [
-            any(leases.get(sector) == shard for sector in _sectors_within(state, reach, size))
-            for state in _present(core, rows, ticks_ago)
-        ]
-        for ticks_ago in range(SEEN_LATE_TICKS + 1)
-    ]
-    return np.array(near, np.bool_).reshape(SEEN_LATE_TICKS + 1, len(rows))
 
 
 def _sectors_within(state: np.ndarray, reach: float, size: float) -> set[tuple[int, int]]:

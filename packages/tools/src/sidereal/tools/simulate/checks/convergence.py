@@ -16,10 +16,10 @@ from sidereal.protocol.state.quantize import decode_wire_untrusted
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
-from sidereal.tools.simulate.authority import SAVE_S
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.saving import SAVE_S
 
 SETTLED_TICKS: Final = 4
 """References replaced so lately may still be on their way."""
@@ -206,7 +206,7 @@ class StoreConverges:
         """Compare what has long been as it is."""
         self._looks += 1
         authority = cluster.authority
-        if cluster.now < authority.store_fails_until:
+        if cluster.now < authority.weather.bad_until:
             self._works_since = self._looks
         if authority.incarnation != self._incarnation:
             self._incarnation = authority.incarnation
@@ -214,11 +214,15 @@ class StoreConverges:
         self._write_down(cluster, core)
         from_look = self._looks - self._saved_within_ticks
         from_s = cluster.now - self._saved_within_s
-        if self._works_since > from_look or authority.store_fails_until > from_s:
+        if self._works_since > from_look or authority.weather.bad_until > from_s:
             return
         due = [key for key, s in self._same.items() if s.look <= from_look and s.at <= from_s]
         cluster.exercised["records long at peace judged"] += len(due)
         _, records, uuid, _, active = authority.store.load_world(ships=True)
+        known = set(map(bytes, uuid))
+        for key, removed_at in cluster.removed.items():
+            if key in known and authority.started_at < removed_at <= from_s:
+                yield f"{key.hex()} was removed long ago, and is in the store"
         saved = dict(zip(uuid[active].tolist(), records[active][[*_SAVED]].tolist(), strict=True))
         for key in due:
             if saved.get(key) != self._same[key].record:

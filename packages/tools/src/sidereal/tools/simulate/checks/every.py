@@ -7,8 +7,8 @@ from sidereal.tools.simulate.checks.always import (
     FreshNonces,
     NothingLostOrDoubled,
     NothingRejected,
-    OneOwner,
 )
+from sidereal.tools.simulate.checks.authority import OneAuthority
 from sidereal.tools.simulate.checks.borders import GhostsConverge, Margins
 from sidereal.tools.simulate.checks.bounded import Bounded
 from sidereal.tools.simulate.checks.convergence import (
@@ -19,6 +19,7 @@ from sidereal.tools.simulate.checks.convergence import (
 )
 from sidereal.tools.simulate.checks.inputs import InputLedger
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
+from sidereal.tools.simulate.checks.owners import OneOwner
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.service import Service
@@ -40,6 +41,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         InputLedger(plan),
         Margins(),
         Recovery(plan),
+        OneAuthority(plan),
         Service(plan),
         NothingRejected(),
         FreshNonces(),

@@ -15,12 +15,12 @@ import numpy as np
 from sidereal.protocol.state.schema import Kind
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
-from sidereal.tools.simulate.authority import SAVE_S
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Fault, Plan
 from sidereal.tools.simulate.faults import Kind as FaultKind
 from sidereal.tools.simulate.flights import STATE
+from sidereal.tools.simulate.saving import SAVE_S, SLOW_S
 
 ROUNDING: Final = 1e-6
 """World units or radians a ship that left may be off its line."""
@@ -83,10 +83,13 @@ class Recovery:
         found = dict(zip((key.tobytes() for key in uuids), range(len(uuids)), strict=True))
         for uuid, history in self._history.items():
             due = sum(at <= kept_from for at, _ in history)
+            removed = uuid in cluster.removed
             if uuid not in found:
-                if due:
+                if due and not removed:
                     yield f"{uuid.hex()} was not kept"
                 continue
+            if removed and cluster.removed[uuid] <= kept_from:
+                yield f"{uuid.hex()} was removed, and is back"
             at = found[uuid]
             if accounts[at] != self._accounts[uuid]:
                 yield f"{uuid.hex()} is another account's"
@@ -132,8 +135,9 @@ class Recovery:
         takes_s = 2 * SAVE_S[1] + 3.0 / self._plan.tick_hz
         kept_from = stopped_at - takes_s
         for fault in sorted(self._plan.faults, key=_begins_at, reverse=True):
-            down = fault.kind is FaultKind.STORE_FAILS and fault.at < stopped_at
-            if down and kept_from < fault.at + fault.seconds + takes_s:
+            down = fault.kind in _STORE_DOWN and fault.at < stopped_at
+            lasts_s = fault.seconds + _STORE_DOWN.get(fault.kind, 0.0)
+            if down and kept_from < fault.at + lasts_s + takes_s:
                 kept_from = min(kept_from, fault.at - takes_s)
         return kept_from
 
@@ -181,6 +185,14 @@ _KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick")
 def _differences(was: np.void, kept: np.void) -> dict[str, Any]:
     """Give what was kept otherwise."""
     return {name: kept[name].item() for name in _KEPT if was[name] != kept[name]}
+
+
+_STORE_DOWN: Final = {
+    FaultKind.STORE_FAILS: 0.0,
+    FaultKind.STORE_UNSURE: 0.0,
+    FaultKind.STORE_SLOW: SLOW_S[1],
+}
+"""For how much longer than they last what is written is not in the store in time."""
 
 
 def _begins_at(fault: Fault) -> float:

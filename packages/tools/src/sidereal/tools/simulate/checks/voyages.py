@@ -35,10 +35,13 @@ class _Way(NamedTuple):
     Attributes:
         epoch: of that owner.
         states: where it was after each tick, under earlier owners too.
+        void_to: up to this tick it was flown twice, since a new owner began before it: which of the
+            two is in a row that is handed over, only the row says.
     """
 
     epoch: int
     states: dict[int, State]
+    void_to: int = -1
 
 
 class Voyages:
@@ -103,6 +106,8 @@ class Voyages:
         if given is None:
             return None
         states = {} if way is None else {t: s for t, s in way.states.items() if t <= given.tick}
+        if way is not None and given.tick <= way.void_to:
+            states.pop(given.tick, None)
         begun = states.setdefault(given.tick, physics.state_of(given.state))
         ticks = flight.tick - 1 - given.tick
         ends = [
@@ -113,6 +118,7 @@ class Voyages:
         ]
         off = physics.distance(np.array(ends), flight.before[[row]])
         # Back from a tick that is still to come, or forth: what was there then is void.
+        void_to = max((tick for tick in states if tick >= flight.tick), default=-1)
         states = {tick: state for tick, state in states.items() if tick < flight.tick}
         states[flight.tick - 1] = ends[int(np.argmin(off))]
-        return _Way(epoch, states)
+        return _Way(epoch, states, max(void_to, -1 if way is None else way.void_to))

@@ -1,0 +1,116 @@
+"""Every entity is simulated by exactly one shard, and soon again by one after nobody did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sidereal.replication.replicator import Replicator
+from sidereal.shard.shard import SESSION_TIMEOUT_S
+from sidereal.tools.simulate.checks.always import reach_s
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Plan
+
+
+class OneOwner:
+    """Every entity is simulated by exactly one shard whose rows the epoch lets pass.
+
+    A body of another epoch must go as soon as the shard can know; and somebody must simulate an
+    entity again soon after nobody does, if there is a shard at all.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._stale_s_max = reach_s(plan)
+        # All that lost its shard may go to one other, as fast as that one is given entities.
+        adopting_s = len(plan.rocks) / plan.limits.ownership.adopt_rows_per_s
+        self._orphan_s_max = reach_s(plan) + adopting_s
+        if plan.silences:
+            self._stale_s_max += SESSION_TIMEOUT_S
+            # The shard that is given what a silent one had may fall silent too.
+            self._orphan_s_max += plan.silences * plan.limits.shards.silence_s
+        self._stale: dict[tuple[str, int], float] = {}
+        # What a living shard owns it simulates, or is just being told so.
+        self._handover_s_max = reach_s(plan) + plan.silences * plan.limits.shards.silence_s
+        self._orphans: dict[int, float] = {}
+        self._left_alone: dict[tuple[int, int], float] = {}
+        self._epoch = np.zeros(1, np.uint32)
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Count who holds what under which epoch."""
+        columns = core.world.columns
+        holders = np.zeros(columns.capacity, np.int64)
+        # Whoever held an entity up to this tick's handover simulated it until now.
+        simulated = np.zeros(columns.capacity, np.bool_)
+        epoch_before, self._epoch = self._epoch, columns.epoch.copy()
+        epoch_before = np.resize(epoch_before, columns.capacity)
+        stale: list[tuple[str, int]] = []
+        for shard in cluster.shards:
+            running = shard.core is not None and shard.core.closed is None
+            if not running or shard.welcomed_at < cluster.authority.started_at:
+                continue
+            assert shard.core is not None
+            bodies = shard.core.bodies
+            if bodies is None:
+                continue
+            held = bodies.columns.rows()
+            net_id, epoch = bodies.columns.net_id[held], bodies.columns.epoch[held]
+            slots = columns.slots_of(net_id)
+            current = (slots >= 0) & (columns.epoch[slots] == epoch)
+            if ((slots >= 0) & (epoch > columns.epoch[slots])).any():
+                yield f"{shard.name} has a body of an epoch that is still to come"
+            holders[slots[current]] += 1
+            simulated[slots[(slots >= 0) & (epoch >= epoch_before[slots])]] = True
+            stale += [(shard.name, id_) for id_ in net_id[~current].tolist()]
+        self._stale = {key: self._stale.get(key, cluster.now) for key in stale}
+        for (name, net_id_), since in self._stale.items():
+            if cluster.now - since > self._stale_s_max:
+                lost_s = cluster.now - since
+                yield f"{name} still simulates {net_id_} {lost_s:.2f} s after it lost it"
+        living = columns.rows()
+        doubled = living[holders[living] > 1]
+        if len(doubled):
+            yield f"{columns.net_id[doubled].tolist()} simulated by two shards with a current epoch"
+        yield from self._look_for_orphans(cluster, core, living[~simulated[living]])
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Every shard that runs serves; every entity has an owner, every sector a living holder."""
+        living = {
+            shard.core.shard
+            for shard in cluster.shards
+            if shard.core is not None and (shard.honest or shard.core.serving)
+        }
+        for shard in cluster.shards:
+            if shard.honest and shard.running and (shard.core is None or not shard.core.serving):
+                yield f"{shard.name} runs, but does not serve"
+        if len(core.shards.shards) != len(living):
+            yield f"{len(core.shards.shards)} shards are known, {len(living)} live"
+        owners = np.unique(core.world.columns["shard"][core.world.columns.rows()])
+        strangers = set(owners.tolist()) - living
+        if strangers:
+            yield f"entities are owned by {sorted(strangers)}, who do not live"
+        holders = set(core.mesh.leases.rows()["shard"].tolist())
+        if holders - living:
+            yield f"sectors are leased to {sorted(holders - living)}, who do not live"
+
+    def _look_for_orphans(
+        self, cluster: Cluster, core: Replicator, orphans: np.ndarray
+    ) -> Iterator[str]:
+        now, before = cluster.now, self._orphans
+        self._orphans = {}
+        if not len(core.shards.shards):
+            return
+        serving = {s.core.shard: s.honest for s in cluster.shards if s.core and s.core.serving}
+        owners = core.world.columns["shard"][orphans].tolist()
+        alone, self._left_alone = self._left_alone, {}
+        for net_id, owner in zip(core.world.columns.net_id[orphans].tolist(), owners, strict=True):
+            if not serving.get(owner, True):
+                # What a liar was given is at its mercy until it is closed.
+                continue
+            since = self._orphans[net_id] = before.get(net_id, now)
+            if now - since > self._orphan_s_max:
+                yield f"{net_id} has not been simulated by anybody for {now - since:.2f} s"
+            if owner in serving:
+                since = self._left_alone[net_id, owner] = alone.get((net_id, owner), now)
+                if now - since > self._handover_s_max:
+                    yield f"shard {owner} has not simulated its {net_id} for {now - since:.2f} s"

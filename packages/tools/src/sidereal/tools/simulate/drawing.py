@@ -1,0 +1,200 @@
+"""How plans are drawn from their seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from sidereal.protocol.testing.link import LinkConfig
+from sidereal.replication.limits import Limits
+from sidereal.tools.simulate.faults import (
+    CHAOS_FROM_S,
+    CHAOS_S,
+    ENDING,
+    FREEZE_AT_S,
+    Fault,
+    Kind,
+    Plan,
+    targets_of,
+)
+from sidereal.tools.simulate.scene import BELT_PLACES
+from sidereal.tools.simulate.small import draw_limits, draw_streams
+
+CALM_SHARE: Final = 0.2
+"""Share of seeds in which nothing goes wrong but that datagrams take time."""
+
+BURSTS_SHARE: Final = 0.4
+"""Share of seeds, but for the calm ones, in which links lose datagrams in bursts too."""
+
+BURST_START_MAX: Final = 0.02
+
+BURST_SIZE_MAX: Final = 8.0
+"""Datagrams a burst lasts on average, at most."""
+
+DOUBLED_SHARE: Final = 0.2
+"""Share of seeds in which a second process takes the name of a shard."""
+
+IMPATIENT_S: Final = 0.7
+"""How long a shard may leave a pilot without an answer in a world in which all others are well."""
+
+
+_CHANCES: Final = {
+    Kind.SHARD_KILLED: (0.25, 0.3, 1.5),
+    Kind.SHARD_CUT: (0.3, 0.3, 2.4),
+    Kind.SHARD_STALLED: (0.15, 0.1, 1.5),
+    Kind.SHARD_JOINS: (0.3, 0.0, 0.0),
+    Kind.SHARD_LEAVES: (0.2, 0.2, 1.0),
+    Kind.CLIENT_LEAVES: (0.35, 0.2, 1.2),
+    Kind.CLIENT_VANISHES: (0.25, 0.1, 0.8),
+    Kind.CLIENT_CUT: (0.25, 0.2, 1.2),
+    Kind.STORE_FAILS: (0.2, 0.3, 2.0),
+    Kind.AUTHORITY_RESTARTS: (0.12, 0.1, 0.5),
+}
+"""How likely a fault is in a seed, and the bounds of its seconds."""
+
+_LATEST_S: Final = {
+    # A session that has fallen silent ends after three seconds; then all is to be well again.
+    Kind.SHARD_CUT: 1.5,
+    Kind.SHARD_STALLED: 1.5,
+    Kind.SHARD_KILLED: 1.8,
+    Kind.AUTHORITY_RESTARTS: 1.5,
+    Kind.CLIENT_CUT: 1.8,
+}
+
+
+class _Odds(NamedTuple):
+    """How a fault is drawn.
+
+    Attributes:
+        share: of the seeds in which something goes wrong.
+        calm_share: of those in which nothing else does.
+        latest_s: when it begins at the latest, virtual seconds.
+        least_s: bounds of its seconds; likewise `most_s`.
+    """
+
+    share: float
+    calm_share: float
+    latest_s: float
+    least_s: float
+    most_s: float
+
+
+_ODDS: Final = {
+    Kind.SHARD_LIES: _Odds(0.12, 0.25, 1.0, 0.6, 1.3),
+    Kind.SHARD_IDLES: _Odds(0.08, 0.25, 0.9, 2.2, 2.6),
+    Kind.CLIENT_LIES: _Odds(0.12, 0.4, 1.4, 0.3, 1.0),
+    Kind.SHARD_DEAF: _Odds(0.1, 0.0, 1.5, 0.2, 0.8),
+    Kind.SHARD_MUTE: _Odds(0.1, 0.0, 1.5, 0.2, 1.5),
+    Kind.CLIENT_DEAF: _Odds(0.1, 0.0, 1.8, 0.2, 1.2),
+    Kind.CLIENT_MUTE: _Odds(0.1, 0.0, 1.8, 0.2, 1.2),
+    Kind.SHARD_CLOCK_DRIFTS: _Odds(0.15, 0.0, 0.7, -0.01, 0.01),
+    Kind.CLIENT_CLOCK_DRIFTS: _Odds(0.15, 0.0, 0.7, -0.01, 0.01),
+    Kind.SHARD_CLOCK_JUMPS: _Odds(0.1, 0.0, 2.0, 0.05, 0.4),
+    Kind.CLIENT_CLOCK_JUMPS: _Odds(0.1, 0.0, 2.0, 0.05, 0.4),
+    Kind.AUTHORITY_STALLED: _Odds(0.1, 0.0, 1.2, 0.2, 1.5),
+    Kind.AUTHORITY_REPLACED: _Odds(0.08, 0.0, 1.5, 0.0, 0.0),
+    Kind.STORE_SLOW: _Odds(0.12, 0.0, 2.0, 0.5, 1.0),
+    Kind.STORE_UNSURE: _Odds(0.15, 0.0, 2.0, 0.3, 1.2),
+    Kind.ROCK_REMOVED: _Odds(0.25, 0.4, 2.6, 0.0, 0.0),
+}
+"""What is drawn after all else."""
+
+
+def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
+    """Draw a run."""
+    tick_hz = 20 if rng.random() < 0.05 else 8
+    shards = 3 if rng.random() < 0.4 else 2
+    pilots = int(rng.integers(1, 4))
+    observers = int(rng.integers(0, 2))
+    side = int(rng.integers(2, 4))
+    rocks = tuple(range(int(rng.integers(40, BELT_PLACES))))
+    calm = bool(rng.random() < CALM_SHARE)
+    delay_s, jitter_s = float(rng.uniform(0.002, 0.045)), float(rng.uniform(0.0, 0.02))
+    # Every draw is made in every seed: a changed chance does not reshuffle the rest.
+    loss, twice, late = (rng.random(3) < 0.7) * rng.uniform(0.0, (0.2, 0.15, 0.2))
+    faults = _draw_faults(rng, shards, pilots + observers)
+    bursts, burst_start, burst_size, correlation = rng.random(4).tolist()
+    streams, limits = draw_streams(rng), draw_limits(rng)
+    doubled, at, target = rng.random(3).tolist()
+    if doubled < DOUBLED_SHARE:
+        double = Fault(CHAOS_FROM_S + at, Kind.SHARD_DOUBLED, int(target * shards), 0.0)
+        faults = tuple(sorted((*faults, double), key=lambda fault: fault.at))
+    link = LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation)
+    if not calm:
+        link = dataclasses.replace(
+            link,
+            loss=float(loss),
+            burst_start=burst_start * BURST_START_MAX if bursts < BURSTS_SHARE else 0.0,
+            burst_end=1.0 / (1.0 + burst_size * (BURST_SIZE_MAX - 1.0)),
+            duplication=float(twice),
+            reordering=float(late),
+            reordering_s=0.12,
+        )
+    plan = Plan(
+        seed,
+        tick_hz,
+        shards,
+        pilots,
+        observers,
+        side,
+        rocks,
+        CHAOS_S,
+        link,
+        () if calm else faults,
+        streams,
+        limits,
+    )
+    return _with_more(plan, rng.spawn(1)[0], calm)
+
+
+def _draw_faults(rng: np.random.Generator, shards: int, clients: int) -> tuple[Fault, ...]:
+    faults = []
+    for kind, (chance, least, most) in _CHANCES.items():
+        on, at, seconds, target = rng.random(4).tolist()
+        if on >= chance:
+            continue
+        latest = _LATEST_S.get(kind, FREEZE_AT_S)
+        count = clients if kind.value.startswith("client") else shards
+        number = shards if kind is Kind.SHARD_JOINS else int(target * count)
+        faults.append(
+            Fault(
+                CHAOS_FROM_S + at * (latest - CHAOS_FROM_S),
+                kind,
+                number,
+                least + seconds * (most - least),
+            )
+        )
+    if any(fault.kind is Kind.SHARD_CUT for fault in faults):
+        # Cut off while it stalls, a shard would notice too late for the end of the run.
+        faults = [fault for fault in faults if fault.kind is not Kind.SHARD_STALLED]
+    return tuple(sorted(faults, key=lambda fault: fault.at))
+
+
+def _with_more(plan: Plan, rng: np.random.Generator, calm: bool) -> Plan:
+    """Draw what is left, by draws of its own: a kind more does not reshuffle anything else."""
+    more = []
+    for kind, odds in _ODDS.items():
+        on, at, seconds, target = rng.random(4).tolist()
+        if on < (odds.calm_share if calm else odds.share):
+            at_s = CHAOS_FROM_S + at * (odds.latest_s - CHAOS_FROM_S)
+            seconds = odds.least_s + seconds * (odds.most_s - odds.least_s)
+            count = targets_of(kind, plan)
+            number = int(target * count) if count < math.inf else 0
+            more.append(Fault(at_s, kind, number, seconds))
+    faults = sorted((*plan.faults, *more), key=lambda fault: fault.at)
+    ending = [fault for fault in faults if fault.kind in ENDING]
+    limits = plan.limits
+    if calm and any(fault.kind is Kind.SHARD_IDLES for fault in more):
+        limits = _impatient(limits)
+    kept = tuple(fault for fault in faults if fault not in ending[1:])
+    return msgspec.structs.replace(plan, faults=kept, limits=limits)
+
+
+def _impatient(limits: Limits) -> Limits:
+    """Let a shard be closed sooner that leaves its pilots without an answer."""
+    ownership = dataclasses.replace(limits.ownership, answer_within_s=IMPATIENT_S)
+    return dataclasses.replace(limits, ownership=ownership)
