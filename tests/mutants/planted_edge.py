@@ -97,13 +97,13 @@ def rows_of_the_fanout_are_used_again_as_they_are(patch: pytest.MonkeyPatch) -> 
 
 def tombstones_stand_where_they_went(patch: pytest.MonkeyPatch) -> None:
     """Who has moved is said to have left the cell it is in now."""
-    tell = World.tell
+    announce = World.refresh
 
     def confused(self: World, present: Any) -> Moved:
-        moved = tell(self, present)
+        moved = announce(self, present)
         return Moved(moved.net_id, self.group[self.columns.slots_of(moved.net_id)])
 
-    patch.setattr(World, "tell", confused)
+    patch.setattr(World, "refresh", confused)
 
 
 def cells_are_known_a_tick_too_far(patch: pytest.MonkeyPatch) -> None:

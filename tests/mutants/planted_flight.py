@@ -10,6 +10,7 @@ import pytest
 from mutant import Mutant, any_plan, with_loss
 
 from sidereal.protocol.state.records import RecordSender
+from sidereal.replication.links.shardlink import ShardLink
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.game.asteroids import Asteroids
@@ -177,6 +178,17 @@ def nothing_is_flown_on_at_a_handover(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Simulation, "_replay", lambda *_: None)
 
 
+def inputs_get_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
+    """Of what pilots send every second message or so is not passed on to their shard."""
+    send_controls, rng = ShardLink.send_controls, np.random.default_rng(1)
+
+    def careless(self: ShardLink, *arguments: Any) -> None:
+        if rng.random() < 0.5:
+            send_controls(self, *arguments)
+
+    patch.setattr(ShardLink, "send_controls", careless)
+
+
 MUTANTS: Final = (
     Mutant(proposals_are_sent_once, ("ShardsConverge", "GhostsConverge", "BeltHolds"), with_loss),
     Mutant(controls_are_applied_again, ("Continuity", "InputLedger"), any_plan),
@@ -193,4 +205,5 @@ MUTANTS: Final = (
     Mutant(a_reserve_is_given_back_at_once, ("InputLedger",), any_plan),
     Mutant(the_first_input_after_a_handover_is_flown_twice, ("Reference", "InputLedger"), any_plan),
     Mutant(nothing_is_flown_on_at_a_handover, ("Reference",), any_plan),
+    Mutant(inputs_get_lost_on_the_way, ("InputLedger",), lambda plan: plan.calm),
 )

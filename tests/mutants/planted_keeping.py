@@ -9,6 +9,7 @@ import pytest
 from mutant import Mutant, any_plan, with_fault
 
 from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import World
 from sidereal.tools.simulate.faults import Kind
@@ -100,6 +101,27 @@ def what_changes_during_a_write_counts_as_saved(patch: pytest.MonkeyPatch) -> No
     patch.setattr(WriteBehind, "committed", late)
 
 
+def what_is_removed_is_not_taken_from_its_shard(patch: pytest.MonkeyPatch) -> None:
+    """A shard goes on simulating what is not in the world any more."""
+    patch.setattr(Mesh, "withdraw", lambda *_: None)
+
+
+def two_authorities_write(patch: pytest.MonkeyPatch) -> None:
+    """An authority that was replaced goes on writing."""
+    patch.setattr(MemoryStore, "check", lambda *_: None)
+
+
+def removals_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """What is taken out of the world for good stays in the store."""
+    depart = WriteBehind.depart
+
+    def forgetful(self: WriteBehind, *arguments: Any, removed: bool) -> None:
+        if not removed:
+            depart(self, *arguments, removed=False)
+
+    patch.setattr(WriteBehind, "depart", forgetful)
+
+
 restarts = with_fault(Kind.AUTHORITY_RESTARTS)
 
 MUTANTS: Final = (
@@ -111,4 +133,11 @@ MUTANTS: Final = (
     Mutant(ships_come_back_into_the_world, ("NothingLostOrDoubled", "Recovery"), restarts),
     Mutant(what_changes_during_a_write_counts_as_saved, ("StoreConverges",), any_plan),
     Mutant(the_rest_of_a_batch_is_forgotten, ("StoreConverges",), any_plan),
+    Mutant(two_authorities_write, ("OneAuthority",), with_fault(Kind.AUTHORITY_REPLACED)),
+    Mutant(removals_are_not_kept, ("StoreConverges", "Recovery"), with_fault(Kind.ROCK_REMOVED)),
+    Mutant(
+        what_is_removed_is_not_taken_from_its_shard,
+        ("OneOwner",),
+        with_fault(Kind.ROCK_REMOVED),
+    ),
 )

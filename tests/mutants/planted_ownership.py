@@ -17,7 +17,7 @@ from sidereal.replication.validate import Verdict, judge_rows
 from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
-from sidereal.tools.simulate.faults import Kind
+from sidereal.tools.simulate.faults import Kind, Plan
 
 
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
@@ -103,6 +103,28 @@ def two_shards_of_a_name(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ShardLink, "_replace", lambda *_: None)
 
 
+def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
+    """Entities are taken from their owner before a new one has room for them."""
+    wait = Mesh._wait_for_room
+
+    def hasty(self: Any, changes: Handovers) -> Handovers:
+        chosen = wait(self, changes)
+        waits = ~np.isin(changes.slots, chosen.slots)
+        columns = self._world.columns
+        for shard in self._shards.shards:
+            slots = changes.slots[waits & (changes.before == shard.shard)]
+            epoch = columns.epoch[slots].astype(np.int64) + 1
+            self._shards.send_release(shard, columns.net_id[slots], epoch, 0)
+        return chosen
+
+    patch.setattr(Mesh, "_wait_for_room", hasty)
+
+
+def changes_hands_slowly(plan: Plan) -> bool:
+    slow = plan.limits.ownership.adopt_rows_per_s < 50
+    return slow and Kind.SHARD_JOINS in plan.kinds and not plan.silences
+
+
 def ghosts_are_never_sent(patch: pytest.MonkeyPatch) -> None:
     """Shards see nothing of what others simulate."""
     patch.setattr(GhostStreams, "send", lambda *_: None)
@@ -183,6 +205,7 @@ MUTANTS: Final = (
         ("OneOwner", "InputLedger", "NobodyIsBlamed"),
         with_fault(Kind.SHARD_DOUBLED),
     ),
+    Mutant(who_waits_is_released, ("OneOwner",), changes_hands_slowly),
     Mutant(ghosts_are_never_sent, ("GhostsConverge",), any_plan),
     Mutant(no_handover_margin, ("Margins",), any_plan),
     Mutant(adopted_under_the_old_epoch, ("OneOwner", "Reference", "NothingRejected"), any_plan),
