@@ -85,7 +85,7 @@ def tests_near(file: Path) -> list[str]:
         [test for test in tests if words <= set(Path(test).stem.split("_"))]
         for tests in (own + others, map(str, everything))
     )
-    return (named or called or own or _tests_near_users(file) or others)[:5]
+    return (named or called or [*own, *_tests_near_users(file)] or others)[:6]
 
 
 def tests_around(file: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from sidereal.client import events
 from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL
 from sidereal.client.limits import LIMITS
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import Stage, no_statistics
 from sidereal.protocol import limits
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
@@ -747,3 +748,10 @@ def test_events_that_no_face_takes_are_dropped_and_counted() -> None:
     assert rig.client.statistics().events_dropped == over
     oldest = rig.client.next_event()
     assert oldest == events.NoticeLine(f"{over}")
+
+
+def test_before_the_first_session_nothing_has_been_counted() -> None:
+    counts = dataclasses.asdict(no_statistics(Stage.WAITING))
+    assert counts.pop("stage") is Stage.WAITING
+    assert counts.pop("newest_tick") == -1
+    assert set(counts.values()) == {0}

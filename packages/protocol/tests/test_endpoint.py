@@ -275,3 +275,21 @@ def test_a_peer_is_not_listened_to_while_what_it_told_fills_its_memory() -> None
     pair.run(3.0)
     kept = [e for e in events + pair.server_events if e == Received(1, ORDERED, b"kept")]
     assert len(kept) == 6
+
+
+def test_a_client_does_not_listen_while_what_came_fills_its_memory() -> None:
+    pair = connected()
+    for _ in range(6):
+        pair.now += 0.05
+        for _ in range(8000):
+            pair.server.send(1, UNRELIABLE, b"")
+        for datagram, _ in pair.server.datagrams_to_send(pair.now):
+            pair.client.receive_datagram(datagram, SERVER, pair.now)
+    events = []
+    while (event := pair.client.next_event()) is not None:
+        events.append(event)
+    memory = sum(spec.memory_max for spec in CHANNELS)
+    assert 0.9 * memory < len(events) * limits.MESSAGE_OVERHEAD_SIZE < 1.1 * memory
+    pair.server.send(1, ORDERED, b"heard")
+    pair.run(1.0)
+    assert Received(0, ORDERED, b"heard") in pair.client_events

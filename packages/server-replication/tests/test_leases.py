@@ -216,6 +216,17 @@ def test_what_lies_between_two_shards_goes_to_the_one_with_less_to_do() -> None:
         assert [change.after for change in changes] == [taker]
 
 
+@pytest.mark.parametrize("dx", [-1, 0, 1])
+@pytest.mark.parametrize("dy", [-1, 0, 1])
+def test_all_eight_sectors_around_one_are_beside_it(dx: int, dy: int) -> None:
+    table = LeaseTable()
+    loads = {(0, 0): 1.0, (10, 10): 1.0}
+    table.join(1, loads)
+    table.join(2, loads)
+    changes = table.grow({(10 + dx, 10 + dy): 1.0}, {2: 100.0})
+    assert [change.after for change in changes] == ([2] if dx or dy else [])
+
+
 def test_what_was_just_taken_counts_when_the_next_sector_is_given() -> None:
     changes = two_with_a_gap().grow({(1, 0): 5.0, (1, 1): 1.0}, {2: 3.0})
     assert [(change.sector, change.after) for change in changes] == [((1, 0), 1), ((1, 1), 2)]

@@ -362,9 +362,6 @@ class ShardCore:
     def _end(self, reason: CloseReason, now: float) -> None:
         if self.closed is None:
             self.closed = reason
-            self._inbox.clear()
-            self._controls.clear()
-            self._sightings.clear()
             self._endpoint.close(now)
             self._must_send = True
 
