@@ -253,3 +253,12 @@ def test_datagrams_nobody_takes_are_dropped_above_the_limit() -> None:
         puppet.client.send_payloads([b"x"], puppet.now)
     assert len(puppet.client.datagrams_to_send()) == 20
     assert puppet.client.statistics().dropped == {Drop.DATAGRAMS_FULL: 5}
+
+
+def test_the_first_server_of_a_token_is_tried_first() -> None:
+    others = [Address("192.0.2.7", 40000), Address("192.0.2.8", 40000)]
+    network = SessionNetwork()
+    token = network.issue_token(servers=[others[0], SERVER, others[1]])
+    client = SessionClient(token, entropy=network.entropy, now=0.0)
+    assert client.server_address == others[0]
+    assert [address for _, address in client.datagrams_to_send()] == [others[0]]

@@ -35,6 +35,7 @@ from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS, Limits
+from sidereal.replication.links.limits import PlayerLinkLimits
 from sidereal.replication.links.players import PlayerState
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
@@ -50,7 +51,7 @@ PLAYERS = LIMITS.players
 class Cast:
     """A replicator and clients that speak only when a test lets them."""
 
-    def __init__(self, clients_max: int = 4) -> None:
+    def __init__(self, clients_max: int = 4, **limits: PlayerLinkLimits) -> None:
         self.clients_max = clients_max
         rng = np.random.default_rng(1)
         self.entropy = rng.bytes
@@ -65,7 +66,7 @@ class Cast:
             entropy=self.entropy,
             rng=rng,
             now=self.now,
-            limits=Limits(standstill_after_s=1e6),
+            limits=Limits(standstill_after_s=1e6, **limits),
         )
         # New ships begin beside it, far from where nobody looks.
         self.core.create(make_ship(BASE_SCHEMA, "wreck", 5000.0, 5000.0, 0.0, 0))
@@ -330,6 +331,18 @@ def test_a_client_that_floods_is_closed_whatever_it_says() -> None:
         assert [player.account for player in cast.core.clients.players] == [2]
 
 
+def test_what_comes_between_two_ticks_is_taken_up_to_the_limit_and_the_rest_counted() -> None:
+    for more in (0, 2):
+        cast = Cast(players=PlayerLinkLimits(inbox=3))
+        client = cast.connect(1, Role.OBSERVER)
+        say_hello(client)
+        cast.run(4)
+        for _ in range(3 + more):
+            client.send(PlayerChannel.COMMAND, encode_message(LookAt(1.0, 2.0)))
+        cast.run(4)
+        assert cast.core.clients.dropped["inbox_full"] == more
+
+
 def test_a_client_may_catch_up_after_a_stall() -> None:
     cast = Cast()
     client = cast.connect(1, Role.OBSERVER)
@@ -357,6 +370,12 @@ def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
     assert snapshots(client) >= len(edges) ** 2
     assert client.close_reason is None
     assert cast.core.world.sectors.slot_count == sectors
+
+
+def test_nobody_waits_for_a_shard_where_nobody_changes_hands() -> None:
+    cast = Cast()
+    cast.run(3)
+    assert cast.core.mesh.waiting == 0
 
 
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
