@@ -51,7 +51,7 @@ PLAYERS = LIMITS.players
 class Cast:
     """A replicator and clients that speak only when a test lets them."""
 
-    def __init__(self, clients_max: int = 4, **limits: PlayerLinkLimits) -> None:
+    def __init__(self, clients_max: int = 4, players: PlayerLinkLimits = LIMITS.players) -> None:
         self.clients_max = clients_max
         rng = np.random.default_rng(1)
         self.entropy = rng.bytes
@@ -66,7 +66,7 @@ class Cast:
             entropy=self.entropy,
             rng=rng,
             now=self.now,
-            limits=Limits(standstill_after_s=1e6, **limits),
+            limits=Limits(standstill_after_s=1e6, players=players),
         )
         # New ships begin beside it, far from where nobody looks.
         self.core.create(make_ship(BASE_SCHEMA, "wreck", 5000.0, 5000.0, 0.0, 0))

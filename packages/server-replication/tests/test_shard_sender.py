@@ -22,6 +22,7 @@ from sidereal.protocol.message.shard import ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
 from sidereal.replication.ownership.leases import LeaseChange
@@ -143,3 +144,18 @@ def test_an_outbox_waits_until_the_link_has_room() -> None:
     assert 0 < first < 131_073 // 500
     assert sum(map(len, sender.wire.sent)) < 3 << 20
     assert sum(1 for _ in sender.messages()) == -(-131_073 // 500)
+
+
+def test_a_shard_is_given_so_many_a_tick_and_no_more_than_it_adopts() -> None:
+    sender = Sender()
+    limits = LIMITS.ownership
+    per_tick = int(limits.adopt_rows_per_s * Rules().tick_s)
+    for adopting, room in (
+        (0, per_tick),
+        (limits.adopting_rows - per_tick - 1, per_tick),
+        (limits.adopting_rows - 3, 3),
+        (limits.adopting_rows, 0),
+        (limits.adopting_rows + 5, 0),
+    ):
+        sender.shard.adopting = adopting
+        assert sender.room_of(sender.shard) == room
