@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import httpx
+from processes import ROLES, descendants, role_of
 from results import make_parser, publish, result, table
 
 from sidereal.protocol.rules import Rules
@@ -33,7 +34,6 @@ from sidereal.protocol.runtime.memory import private_bytes
 
 BOTS: Final = 12
 SAMPLE_S: Final = 5.0
-ROLES: Final = ("replication", "shard", "bots", "postgres", "up")
 QUICK: Final = ((0.25, 0.6), (0.8, 1.15))
 """Windows of `--quick`, minutes: long enough to see that everything is measured."""
 CLOCK_HZ: Final = os.sysconf("SC_CLK_TCK")
@@ -73,26 +73,6 @@ def parse_window(text: str) -> Window:
 
 
 # -- looking ------------------------------------------------------------------------------------
-
-
-def descendants(pid: int) -> Iterator[int]:
-    """Find a process and all that it has started, directly or not, as far as they still run."""
-    yield pid
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [child for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return
-    for child in children:
-        yield from descendants(int(child))
-
-
-def role_of(pid: int) -> str:
-    """Say which part a process plays: by its title, or by the command that it is."""
-    words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").split()
-    if words and "postgres" in words[0]:
-        return "postgres"
-    return next((word for word in words if word in ROLES), "other")
 
 
 def cpu_s_of(pid: int) -> float:

@@ -1,0 +1,99 @@
+"""Clients that fly and know where their ships are, as the authority has it."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import socket
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import httpx
+import numpy as np
+
+from fault_cases.running import HTTP_S_MAX, MissedError
+from sidereal.client.client import Client
+from sidereal.client.driver import turn
+from sidereal.client.prediction import ShipState
+from sidereal.client.statistics import Stage
+from sidereal.protocol.runtime.udp import UdpSocket
+from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.tools.bots.behaviour import make_behaviour
+
+TURN_S: Final = 0.01
+"""How often pilots have their turn: five times as often as they make an input."""
+UNSERVED_S: Final = 0.3
+"""A ship that has shown no new input of its pilot for so long is simulated by nobody."""
+
+
+class Pilot:
+    """An anonymous player that wanders about.
+
+    Attributes:
+        drifts: how far its ship went, units, each time that nobody had simulated it for a while.
+    """
+
+    def __init__(self, url: str, number: int) -> None:
+        """Log in, and begin to connect.
+
+        Raises:
+            MissedError: the server does not let it in.
+        """
+        answer = httpx.post(
+            f"{url}/v1/sessions", json={"anonymous": True}, timeout=HTTP_S_MAX, trust_env=False
+        )
+        if answer.status_code != 200:
+            raise MissedError(f"an anonymous player was not let in: {answer.text}")
+        self.drifts: list[float] = []
+        self._behaviour = make_behaviour("wander", np.random.default_rng(number))
+        self._client = Client(
+            base64.b64decode(answer.json()["connect_token"]),
+            schema=BASE_SCHEMA,
+            entropy=os.urandom,
+            now=time.monotonic(),
+            software="faults",
+            mirror=False,
+            predict=False,
+        )
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(("127.0.0.1", 0))
+        self._udp = UdpSocket(self._socket)
+        self._decide_at = -math.inf
+        self._told: ShipState | None = None
+        self._told_at = math.inf
+
+    @property
+    def flies(self) -> bool:
+        """Whether it is in the world, in a ship."""
+        return self._client.stage is Stage.JOINED and self._told is not None
+
+    def turn(self) -> None:
+        """Take in what has come, steer, send."""
+        now = time.monotonic()
+        if now >= self._decide_at:
+            buttons, hold_s = self._behaviour.decide(self._client.own_ship, self._client.rules)
+            self._client.hold(buttons)
+            self._decide_at = now + hold_s
+        turn(self._client, self._udp, now)
+        told = self._client.own_ship
+        if told is not None and told != self._told:
+            if self._told is not None and now - self._told_at > UNSERVED_S:
+                self.drifts.append(math.hypot(told.x - self._told.x, told.y - self._told.y))
+            self._told, self._told_at = told, now
+
+    def leave(self) -> None:
+        """Say goodbye."""
+        self._udp.send_nowait(self._client.leave(time.monotonic()))
+        self._socket.close()
+
+
+def fly(pilots: Sequence[Pilot], seconds: float) -> None:
+    """Let pilots fly for a while."""
+    until = time.monotonic() + seconds
+    while (now := time.monotonic()) < until:
+        for pilot in pilots:
+            pilot.turn()
+        time.sleep(min(TURN_S, max(0.0, until - now)))
