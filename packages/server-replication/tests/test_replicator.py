@@ -378,6 +378,21 @@ def test_nobody_waits_for_a_shard_where_nobody_changes_hands() -> None:
     assert cast.core.mesh.waiting == 0
 
 
+def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
+    cast = Cast()
+    shard = cast.connect_shard()
+    world = cast.core.world
+    (slot,) = world.columns.rows().tolist()
+    epoch = int(world.columns.epoch[slot])
+    world.dirty[slot] = False
+    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1)
+    shard.send(ShardChannel.LEASE, encode_message(hello))
+    cast.run(5)
+    assert world.columns["shard"][slot] == 1
+    assert world.columns.epoch[slot] == epoch + 1
+    assert world.dirty[slot]
+
+
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
     cast = Cast()
     shard = cast.connect_shard()

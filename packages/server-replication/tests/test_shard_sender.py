@@ -23,7 +23,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.links.shards import Shard
+from sidereal.replication.links.shards import Shard, Shards
 from sidereal.replication.links.shardsender import ShardSender
 from sidereal.replication.ownership.leases import LeaseChange
 
@@ -159,3 +159,13 @@ def test_a_shard_is_given_so_many_a_tick_and_no_more_than_it_adopts() -> None:
     ):
         sender.shard.adopting = adopting
         assert sender.room_of(sender.shard) == room
+
+
+def test_shards_are_numbered_as_they_are_named_or_with_the_lowest_number_that_is_free() -> None:
+    shards = Shards()
+    names = ("alpha", "shard-3", "beta", "shard-2", "shard-0", "shard-77")
+    numbers = [
+        shards.add(peer, ShardHello(bytes(16), name, bytes(16), 1, 1), 0.0).shard
+        for peer, name in enumerate(names)
+    ]
+    assert numbers == [1, 3, 2, 4, 5, 77]
