@@ -290,6 +290,7 @@ def test_a_client_does_not_listen_while_what_came_fills_its_memory() -> None:
         events.append(event)
     memory = sum(spec.memory_max for spec in CHANNELS)
     assert 0.9 * memory < len(events) * limits.MESSAGE_OVERHEAD_SIZE < 1.1 * memory
+    assert pair.client.statistics().payloads_refused > 10
     pair.server.send(1, ORDERED, b"heard")
     pair.run(1.0)
     assert Received(0, ORDERED, b"heard") in pair.client_events

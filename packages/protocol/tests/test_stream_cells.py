@@ -131,6 +131,7 @@ def test_a_forgotten_group_has_no_tombstones() -> None:
     publish(stream, 4, [], [], [])
     assert told(stream, 1, 2)[2] == []
     assert told(stream, 0, 2)[2] == [8]
+    assert stream.tombstones["id"].tolist() == [8]
     assert stream.newest_of(np.array([1]))[0] == -1
 
 

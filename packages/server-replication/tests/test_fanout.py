@@ -453,3 +453,15 @@ def test_a_client_gets_more_datagrams_than_a_cell_has_parts() -> None:
     with pytest.raises(ConfigError, match="section_parts < datagrams"):
         EdgeLimits(datagrams=parts)
     assert EdgeLimits(datagrams=parts + 1).datagrams == parts + 1
+
+
+def test_a_world_may_begin_with_tick_0() -> None:
+    server = Server()
+    server.tick = -1
+    server.fanout.join(0)
+    server.look(0)
+    server.step()
+    assert len(server.sections()) == WINDOW
+    server.ack()
+    server.step()
+    assert server.sections() == {}

@@ -193,6 +193,13 @@ def test_an_empty_sector_counts_as_well() -> None:
     assert len(table.sectors_of(1)) == len(table.sectors_of(2)) == 4
 
 
+def test_a_sector_weighs_as_much_as_one_more_entity_in_it() -> None:
+    table = LeaseTable()
+    table.join(1, strip(4, 0, 0, 0, 0))
+    table.join(2, strip(4, 0, 0, 0, 0))
+    assert table.sectors_of(1) == {(0, 0)}
+
+
 def two_with_a_gap() -> LeaseTable:
     """Shard 1 holds (0, 0), shard 2 (2, 0), nobody what is between."""
     table = LeaseTable()

@@ -23,6 +23,7 @@ def test_folding_a_name_twice_changes_nothing() -> None:
         ("admin", "admin\u2800"),  # Braille without a dot
         ("admin", "adrnin"),
         ("Ian", "lan"),
+        ("lan", "\u0627an"),  # Arabic alef, written from right to left
         ("o-o", "o\u2010o"),
         ("O'Neil", "O\u2019Neil"),
         ("zo\u00eb", "zoe\u0308"),
