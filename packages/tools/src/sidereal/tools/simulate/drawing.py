@@ -84,8 +84,8 @@ class _Odds(NamedTuple):
 
 
 _ODDS: Final = {
-    Kind.SHARD_LIES: _Odds(0.12, 0.25, 1.0, 0.6, 1.3),
-    Kind.SHARD_IDLES: _Odds(0.08, 0.25, 0.9, 2.2, 2.6),
+    Kind.SHARD_LIES: _Odds(0.12, 0.12, 1.0, 0.6, 1.3),
+    Kind.SHARD_IDLES: _Odds(0.08, 0.12, 0.9, 2.2, 2.6),
     Kind.CLIENT_LIES: _Odds(0.12, 0.4, 1.4, 0.3, 1.0),
     Kind.SHARD_DEAF: _Odds(0.1, 0.0, 1.5, 0.2, 0.8),
     Kind.SHARD_MUTE: _Odds(0.1, 0.0, 1.5, 0.2, 1.5),
