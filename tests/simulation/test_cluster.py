@@ -16,6 +16,7 @@ import pytest
 from sidereal.replication.edge.edge import Edge
 from sidereal.tools.simulate.checks.every import make_checkers
 from sidereal.tools.simulate.cluster import Cluster, Outcome
+from sidereal.tools.simulate.drawing import VIEWS
 from sidereal.tools.simulate.faults import Kind
 from sidereal.tools.simulate.play import explain, plan_of, play
 
@@ -45,7 +46,8 @@ def test_seeds_cover_every_fault_and_peace_too() -> None:
     plans = [plan_of(seed) for seed in range(SEEDS)]
     struck = {fault.kind for plan in plans for fault in plan.faults}
     assert struck == set(Kind)
-    assert sum(plan.calm for plan in plans) >= 10
+    assert sum(plan.calm for plan in plans) >= 5
+    assert {(p.cell_size, p.view_radius_cells, p.belt_share) for p in plans} == set(VIEWS)
     assert sum(plan.link.loss > 0.1 for plan in plans) >= 10
     assert sum(plan.link.burst_start > 0.005 for plan in plans) >= 10
     assert all(fault.at < plan.heal_at_s for plan in plans for fault in plan.faults)

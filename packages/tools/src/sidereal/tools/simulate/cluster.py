@@ -16,6 +16,7 @@ import numpy as np
 from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
+from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
@@ -29,7 +30,7 @@ from sidereal.tools.simulate.liarclients import Finale, LyingClientProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, Lies
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Process, ShardProcess
-from sidereal.tools.simulate.scene import make_belt, make_rules
+from sidereal.tools.simulate.scene import SECTOR_SIZE, make_belt, make_rules
 from sidereal.tools.simulate.script import Script
 from sidereal.tools.simulate.seeds import random_of
 
@@ -131,7 +132,7 @@ class Cluster:
         self._ticked_at = 0.0
         self._shard_key = derive_shard_key("5e" * 16)
         self.ledger = Ledger()
-        rules = make_rules(plan.tick_hz, plan.sectors_per_side, plan.streams)
+        rules = _rules_of(plan)
         self.network = Network(plan.link, plan.seed, Losses(self.schema, rules))
         self.authority = Authority(
             self.network,
@@ -143,7 +144,8 @@ class Cluster:
             ledger=self.ledger,
         )
         world_rng = random_of(plan.seed, "world")
-        belt = make_belt(self.schema, plan.sectors_per_side, world_rng)
+        side = plan.belt_share * plan.sectors_per_side * SECTOR_SIZE
+        belt = make_belt(self.schema, side, world_rng)
         uuids = np.frombuffer(world_rng.bytes(16 * len(belt)), UUID)
         rocks = np.array(plan.rocks, np.int64)
         belt, uuids = belt[rocks], uuids[rocks]
@@ -319,6 +321,16 @@ class Cluster:
 
     def _sign_in_liar(self, now: float) -> bytes | None:
         return self.authority.issue_token(LIAR_ACCOUNT, Role.PLAYER, "liar", now)
+
+
+def _rules_of(plan: Plan) -> Rules:
+    return make_rules(
+        plan.tick_hz,
+        plan.sectors_per_side,
+        plan.cell_size,
+        plan.view_radius_cells,
+        plan.streams,
+    )
 
 
 def _describe_crash(error: BaseException) -> str:

@@ -35,6 +35,11 @@ BURST_START_MAX: Final = 0.02
 BURST_SIZE_MAX: Final = 8.0
 """Datagrams a burst lasts on average, at most."""
 
+VIEWS: Final = ((50.0, 2, 1.0), (50.0, 6, 1.0), (100.0, 3, 1.0), (200.0, 1, 0.5))
+VIEW_SHARES: Final = (0.55, 0.15, 0.15, 0.15)
+"""Sizes of cells, world units, radii of windows in cells, shares of the belt; and how likely each
+is: what is in large windows does not fit into one tick's datagrams, nor a crowd into one part."""
+
 DOUBLED_SHARE: Final = 0.2
 """Share of seeds in which a second process takes the name of a shard."""
 
@@ -120,20 +125,15 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     bursts, burst_start, burst_size, correlation = rng.random(4).tolist()
     streams, limits = draw_streams(rng), draw_limits(rng)
     doubled, at, target = rng.random(3).tolist()
+    cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]
     if doubled < DOUBLED_SHARE:
         double = Fault(CHAOS_FROM_S + at, Kind.SHARD_DOUBLED, int(target * shards), 0.0)
         faults = tuple(sorted((*faults, double), key=lambda fault: fault.at))
     link = LinkConfig(delay_s=delay_s, jitter_s=jitter_s, jitter_correlation=correlation)
     if not calm:
-        link = dataclasses.replace(
-            link,
-            loss=float(loss),
-            burst_start=burst_start * BURST_START_MAX if bursts < BURSTS_SHARE else 0.0,
-            burst_end=1.0 / (1.0 + burst_size * (BURST_SIZE_MAX - 1.0)),
-            duplication=float(twice),
-            reordering=float(late),
-            reordering_s=0.12,
-        )
+        link = dataclasses.replace(link, loss=float(loss), duplication=float(twice))
+        link = dataclasses.replace(link, reordering=float(late), reordering_s=0.12)
+        link = _with_bursts(link, burst_size, burst_start if bursts < BURSTS_SHARE else 0.0)
     plan = Plan(
         seed,
         tick_hz,
@@ -141,6 +141,9 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         pilots,
         observers,
         side,
+        cell_size,
+        view_radius,
+        belt_share,
         rocks,
         CHAOS_S,
         link,
@@ -149,6 +152,12 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         limits,
     )
     return _with_more(plan, rng.spawn(1)[0], calm)
+
+
+def _with_bursts(link: LinkConfig, size: float, start: float) -> LinkConfig:
+    """Let a link lose datagrams in bursts, too: their size and start as shares of the most."""
+    burst_end = 1.0 / (1.0 + size * (BURST_SIZE_MAX - 1.0))
+    return dataclasses.replace(link, burst_start=start * BURST_START_MAX, burst_end=burst_end)
 
 
 def _draw_faults(rng: np.random.Generator, shards: int, clients: int) -> tuple[Fault, ...]:

@@ -18,7 +18,7 @@ from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.rules import StreamLimits
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
-from sidereal.tools.simulate.scene import BELT_PLACES
+from sidereal.tools.simulate.scene import BELT_PLACES, BELT_SHARE_MIN
 
 CHAOS_FROM_S: Final = 0.6
 CHAOS_S: Final = 2.0
@@ -122,6 +122,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pilots: clients that fly.
         observers: clients that look around, jumping.
         sectors_per_side: of the square in which the world begins.
+        cell_size: world units.
+        view_radius_cells: of the windows of clients.
+        belt_share: of the square's side, along which the asteroids begin.
         rocks: which places of the belt hold an asteroid.
         chaos_s: for how long things go wrong.
         link: what all links are like until they heal.
@@ -136,6 +139,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pilots: int = 0
     observers: int = 0
     sectors_per_side: int = 2
+    cell_size: float = 50.0
+    view_radius_cells: int = 2
+    belt_share: float = 1.0
     rocks: tuple[int, ...] = ()
     chaos_s: float = 0.0
     link: LinkConfig = HEALED
@@ -204,7 +210,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lines = [
             f"{self.shards} shards, {self.pilots} pilots, {self.observers} observers, "
             f"{len(self.rocks)} asteroids in {self.sectors_per_side}² sectors, "
-            f"{self.chaos_s:.1f} s of chaos",
+            f"{self.chaos_s:.1f} s of chaos; cells of {self.cell_size:.0f} units, "
+            f"{self.view_radius_cells} in view",
             f"{self.streams}",
             f"{self.limits.world}, {self.limits.ownership}, {self.limits.edge}",
             f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f} "
@@ -251,6 +258,8 @@ def check_plan(plan: Plan) -> None:
         problems.append("seed, pilots and observers must be 0 or more, shards 1 or more")
     if not 1 <= plan.sectors_per_side <= SECTORS_PER_SIDE_MAX:
         problems.append(f"sectors_per_side must be 1 to {SECTORS_PER_SIDE_MAX}")
+    if not BELT_SHARE_MIN <= plan.belt_share <= 1.0:
+        problems.append(f"belt_share must be {BELT_SHARE_MIN} to 1: no asteroid touches another")
     if len(set(plan.rocks)) < len(plan.rocks) or not set(plan.rocks) <= set(range(BELT_PLACES)):
         problems.append(f"rocks must be different places, 0 to {BELT_PLACES - 1}")
     if not 0.0 <= plan.chaos_s <= CHAOS_S_MAX:

@@ -18,6 +18,8 @@ BELT_SIDE: Final = 9
 BELT_PLACES: Final = BELT_SIDE * BELT_SIDE
 """Asteroids there may be at most; one fewer leaves the others where they are."""
 
+BELT_SHARE_MIN: Final = 0.5
+
 DRIFT_MAX: Final = 60.0
 """Speed of the fastest asteroids, world units per second."""
 
@@ -28,7 +30,13 @@ LOOK_S: Final = (0.2, 0.8)
 """Bounds of the time an observer looks at one place."""
 
 
-def make_rules(tick_hz: int, sectors_per_side: int, streams: StreamLimits) -> Rules:
+def make_rules(
+    tick_hz: int,
+    sectors_per_side: int,
+    cell_size: float,
+    view_radius_cells: int,
+    streams: StreamLimits,
+) -> Rules:
     """Make rules by which a ship crosses a sector in little more than a second, and stops in one.
 
     The belt ends where the world does on two sides, so that asteroids are turned back there.
@@ -38,8 +46,8 @@ def make_rules(tick_hz: int, sectors_per_side: int, streams: StreamLimits) -> Ru
         tick_hz=tick_hz,
         substeps=1,
         sector_size=SECTOR_SIZE,
-        cell_size=50.0,
-        view_radius_cells=2,
+        cell_size=cell_size,
+        view_radius_cells=view_radius_cells,
         ship_thrust=160.0,
         ship_speed_max=150.0,
         ship_brake=8.0,
@@ -48,14 +56,19 @@ def make_rules(tick_hz: int, sectors_per_side: int, streams: StreamLimits) -> Ru
     )
 
 
-def make_belt(schema: Schema, sectors_per_side: int, rng: np.random.Generator) -> np.ndarray:
+def make_belt(schema: Schema, side: float, rng: np.random.Generator) -> np.ndarray:
     """Strew asteroids over a square that begins at the origin, none touching another.
+
+    Args:
+        schema: of the world.
+        side: of the square, world units.
+        rng: for all there is to draw.
 
     Returns:
         `Schema.full_record[BELT_PLACES]`, without ids: an asteroid for every place of the belt.
     """
     count = BELT_PLACES
-    spacing = sectors_per_side * SECTOR_SIZE / BELT_SIDE
+    spacing = side / BELT_SIDE
     row, column = np.divmod(rng.permutation(count), BELT_SIDE)
     radius = rng.uniform(2.0, 6.0, count)
     room = spacing / 2 - radius - 1.0
