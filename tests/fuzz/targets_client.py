@@ -19,6 +19,7 @@ from sidereal.client.leases import LeaseMap
 from sidereal.client.limits import LIMITS
 from sidereal.client.replica import Replica
 from sidereal.client.view import View, compose_view
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
 from sidereal.protocol.errors import WireError
@@ -153,7 +154,7 @@ def run_client(body: bytes) -> None:
     )
     client = Client(
         issue_token(CLIENT_PROTOCOL_ID),
-        schema=SCHEMA,
+        game=load(DEFAULT_GAME),
         entropy=random.Random(2).randbytes,
         now=now,
         software="fuzz",

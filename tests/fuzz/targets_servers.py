@@ -19,6 +19,7 @@ from targets_message import (
     shard_messages,
 )
 
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID
@@ -28,7 +29,6 @@ from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import Controls, Hello, PlayerChannel, Role
 from sidereal.protocol.message.shard import Adopt, Grant, ShardChannel, ShardHello, ShardWelcome
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
-from sidereal.shard.game.ships import Ships
 from sidereal.shard.shard import ShardCore
 
 WAIT: Final = 7
@@ -127,12 +127,11 @@ def run_shard(body: bytes) -> None:
         server=SERVER,
         name="fuzz",
         incarnation=bytes(16),
-        schema=SCHEMA,
+        game=load(DEFAULT_GAME),
         entropy=random.Random(2).randbytes,
         now=now,
         wall_now=WALL,
         seed=1,
-        plugins=[Ships()],
     )
     there = End(
         lambda: server.datagrams_to_send(now),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.ids import Address
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.shard.plugin import Plugin
 from sidereal.shard.shard import ShardCore
 
 from .troupe import CLIENTS, RULES, SHARDS, WALL
@@ -31,7 +30,7 @@ class Neighbours:
     """
 
     def __init__(
-        self, records: np.ndarray, plugins: Sequence[Plugin], config: LinkConfig, seed: int
+        self, records: np.ndarray, game: Declarations, config: LinkConfig, seed: int
     ) -> None:
         streams = np.random.default_rng(seed).spawn(4)
         self.now = 0.0
@@ -56,13 +55,12 @@ class Neighbours:
                 server=SHARDS,
                 name=f"shard-{number + 1}",
                 incarnation=streams[2 + number].bytes(16),
-                schema=BASE_SCHEMA,
+                game=game,
                 entropy=streams[2 + number].bytes,
                 now=0.0,
                 # Their clocks are hours apart, which is nobody's concern.
                 wall_now=WALL + 3600.0 * (2 * number - 1),
                 seed=number,
-                plugins=plugins,
             )
             for number in range(2)
         ]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from sidereal.protocol.state.columns import Columns
+from sidereal.game import Game, Motion, Part, Stage, Step
+from sidereal.game.declarations import declare
+from sidereal.games import frontier
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.schema import Kind
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
-from sidereal.shard.plugin import Stage, Step, System
 from sidereal.shard.shard import ShardCore
 
 from .neighbours import Neighbours
@@ -35,20 +36,18 @@ def ships(x: list[float], vx: list[float], tick: int = 0) -> np.ndarray:
 
 
 class Restless:
-    """A plugin by which ships change their velocity now and then."""
-
-    name = "restless"
+    """A part of the game by which ships change their velocity now and then."""
 
     def __init__(self) -> None:
         self.share = 0.0
+        part = Part("restless")
+        part.system(Stage.TICK)(self._stir)
+        self.game = declare(Game("restless_ships", parts=[frontier.game, part]))
 
-    def systems(self, stage: Stage) -> Sequence[System]:
-        return (self.stir,) if stage is Stage.TICK else ()
-
-    def stir(self, bodies: Columns, step: Step) -> None:
-        rows = bodies.rows()
+    def _stir(self, step: Step) -> None:
+        motion, rows = step[Motion], step.rows()
         rows = rows[step.rng.random(len(rows)) < self.share]
-        bodies["vx"][rows] = np.sign(SIZE - bodies["x"][rows]) * step.rng.uniform(20, 90, len(rows))
+        motion.vx[rows] = np.sign(SIZE - motion.x[rows]) * step.rng.uniform(20, 90, len(rows))
 
 
 class Rig(Neighbours):
@@ -57,7 +56,9 @@ class Rig(Neighbours):
     def __init__(self, config: LinkConfig, seed: int) -> None:
         self.restless = Restless()
         self.looks: Callable[[], None] = lambda: None
-        super().__init__(ships([SIZE / 2, 1.5 * SIZE], [0.0, 0.0]), [self.restless], config, seed)
+        super().__init__(
+            ships([SIZE / 2, 1.5 * SIZE], [0.0, 0.0]), self.restless.game, config, seed
+        )
 
     def watch(self, core: ShardCore) -> None:
         assert not seen_by(core).keys() & owned_by(core)
@@ -105,13 +106,13 @@ def seen_by(core: ShardCore) -> dict[int, float]:
     ghosts = core.ghosts
     if ghosts is None:
         return {}
-    x, _, _ = ghosts.positions(core.tick)
-    return dict(zip(ghosts.net_id[ghosts.rows()].tolist(), x.tolist(), strict=True))
+    columns, slots = ghosts.columns, ghosts.slots()
+    return dict(zip(columns.net_id[slots].tolist(), columns["x"][slots].tolist(), strict=True))
 
 
 def owned_by(core: ShardCore) -> set[int]:
     bodies = core.bodies
-    return set() if bodies is None else set(bodies.columns.net_id[bodies.columns.rows()].tolist())
+    return set() if bodies is None else set(bodies.columns.net_id[bodies.slots()].tolist())
 
 
 def assert_between(places: list[float], first: float, last: float) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sidereal.protocol.flight import fly_tick
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.models import FreeFlight
 from sidereal.protocol.message.player import Button, Controls
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.world import UUID
-from sidereal.shard.game.ships import Ships
 
 from .neighbours import Neighbours
 from .troupe import RULES, SIZE
 
+GAME = load(DEFAULT_GAME)
+FLIGHT = FreeFlight(GAME, RULES)
 PHASE_S = 0.013
 """When in a tick of the authority the pilot's inputs come."""
 HELD = (
@@ -44,7 +46,7 @@ class Crossing(Neighbours):
         rows = np.zeros(2, BASE_SCHEMA.full_record)
         rows["kind"], rows["radius"], rows["mass"] = Kind.ASTEROID, 4.0, 10.0
         rows["x"], rows["y"] = (100.0, 1.5 * SIZE), 900.0
-        super().__init__(rows, [Ships()], config, seed)
+        super().__init__(rows, GAME, config, seed)
         self.acts_at = self.now + PHASE_S
 
     def launch(self, x: float) -> None:
@@ -65,7 +67,7 @@ class Crossing(Neighbours):
         x, y, vx, vy, heading, spin = (np.array([float(self.start[name])]) for name in names)
         states = {}
         for seq, buttons in enumerate(self.buttons, 1):
-            fly_tick(x, y, vx, vy, heading, spin, np.array([buttons], np.uint16), RULES)
+            FLIGHT.fly((x, y, vx, vy, heading, spin), np.array([buttons], np.uint16), 0)
             states[seq] = (float(x[0]), float(y[0]), float(heading[0]))
         return states
 

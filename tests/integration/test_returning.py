@@ -11,6 +11,7 @@ from sidereal.client import events
 from sidereal.client.limits import LIMITS
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
@@ -26,6 +27,7 @@ WALL = 1_700_000_000.0
 SERVER = Address("192.0.2.1", 4000)
 SHARDS = Address("192.0.2.1", 4001)
 RULES = Rules()
+GAME = load(DEFAULT_GAME)
 STEP_S = 0.01
 TIMEOUT_S = 10
 
@@ -42,7 +44,7 @@ class Pilot:
     def __init__(self, rig: Rig, account: int, role: Role) -> None:
         self.rig, self.account, self.role = rig, account, role
         self.client = ReturningClient(
-            schema=BASE_SCHEMA, entropy=rig.rng.bytes, now=rig.now, software="tests"
+            game=GAME, entropy=rig.rng.bytes, now=rig.now, software="tests"
         )
         self.address = Address("198.51.100.1", 0)
         self.refusal: tuple[str, bool] | None = None
@@ -171,7 +173,7 @@ def flying(rig: Rig) -> Pilot:
 
 
 def test_a_client_wants_a_token_at_once_and_once() -> None:
-    client = ReturningClient(schema=BASE_SCHEMA, entropy=bytes, now=3.0, software="tests")
+    client = ReturningClient(game=GAME, entropy=bytes, now=3.0, software="tests")
     assert client.stage is Stage.WAITING
     assert client.next_timer() == 3.0
     assert client.take_token_wish(3.0)
@@ -386,7 +388,7 @@ def test_a_client_that_leaves_while_it_waits_is_gone() -> None:
 
 def test_a_token_that_comes_after_the_client_has_left_is_not_used() -> None:
     rig = Rig()
-    client = ReturningClient(schema=BASE_SCHEMA, entropy=rig.rng.bytes, now=0.0, software="tests")
+    client = ReturningClient(game=GAME, entropy=rig.rng.bytes, now=0.0, software="tests")
     assert client.take_token_wish(0.0)
     client.leave(0.1)
     client.admit(rig.issue_token(1, Role.PLAYER), 0.2)

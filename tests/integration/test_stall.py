@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
+from sidereal.game import Game, Motion, Part, Stage, Step
+from sidereal.game.declarations import declare
+from sidereal.games import frontier
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.shard.plugin import Stage, Step, System
 from sidereal.shard.shard import ShardCore
 
 RULES = Rules()
@@ -24,16 +23,16 @@ STEP_S = 0.005
 RESTLESS = 600
 
 
-class Wobble:
-    """A plugin by which everything changes its velocity in every tick."""
+wobble = Part("wobble")
 
-    name = "wobble"
 
-    def systems(self, stage: Stage) -> Sequence[System]:
-        return (self.turn,) if stage is Stage.TICK else ()
+@wobble.system(Stage.TICK)
+def turn(step: Step) -> None:
+    """Everything changes its velocity in every tick."""
+    step[Motion].vx[step.rows()] = 20.0 if step.tick % 2 else -20.0
 
-    def turn(self, bodies: Columns, step: Step) -> None:
-        bodies["vx"][bodies.rows()] = 20.0 if step.tick % 2 else -20.0
+
+GAME = declare(Game("wobbling", parts=[frontier.game, wobble]))
 
 
 class Rig:
@@ -64,12 +63,11 @@ class Rig:
             server=AUTHORITY,
             name="one",
             incarnation=bytes(16),
-            schema=BASE_SCHEMA,
+            game=GAME,
             entropy=rng.bytes,
             now=0.0,
             wall_now=WALL,
             seed=1,
-            plugins=[Wobble()],
         )
         self.waiting: list[tuple[bytes, Address]] = []
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sidereal.client.client import Client
 from sidereal.client.events import NoticeLine
 from sidereal.client.statistics import Stage
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
 from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS
 
 from .troupe import CLIENTS, RULES, WALL, Troupe, rocks
@@ -43,7 +43,7 @@ class Watched(Troupe):
             entropy=self.entropy,
         )
         return Client(
-            token, schema=BASE_SCHEMA, entropy=self.entropy, now=self.now, software="test"
+            token, game=load(DEFAULT_GAME), entropy=self.entropy, now=self.now, software="test"
         )
 
     def run(self, ticks: int, tick_s: float = RULES.tick_s) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.channel.spec import ChannelSpec
@@ -44,7 +45,6 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
-from sidereal.shard.game.ships import Ships
 from sidereal.shard.shard import ShardCore
 
 RULES = Rules()
@@ -215,12 +215,11 @@ class RealShard:
             server=SHARDS,
             name=name,
             incarnation=troupe.entropy(16),
-            schema=BASE_SCHEMA,
+            game=load(DEFAULT_GAME),
             entropy=troupe.entropy,
             now=troupe.now,
             wall_now=WALL,
             seed=1,
-            plugins=[Ships()],
         )
 
     @property

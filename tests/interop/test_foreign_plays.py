@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.events import PeerClosed
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
@@ -18,7 +19,6 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import Link, LinkConfig
 from sidereal.replication.replicator import Keys, Replicator
-from sidereal.shard.game.ships import Ships
 from sidereal.shard.shard import ShardCore
 
 from .foreign.client import Client
@@ -72,12 +72,11 @@ class Stage:
             server=SHARDS,
             name="staged",
             incarnation=bytes(16),
-            schema=BASE_SCHEMA,
+            game=load(DEFAULT_GAME),
             entropy=self.rng.bytes,
             now=0.0,
             wall_now=WALL_START,
             seed=1,
-            plugins=(Ships(),),
         )
         self.silent = False
         self._config = config

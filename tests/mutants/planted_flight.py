@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pymunk
 import pytest
 from mutant import Mutant, any_plan, with_loss
 
+from sidereal.game import Stage
 from sidereal.protocol.state.records import RecordSender
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
-from sidereal.shard.game.asteroids import Asteroids
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.space import Space
+from sidereal.shard.stages import Stages
 
 
 def proposals_are_sent_once(patch: pytest.MonkeyPatch) -> None:
@@ -55,7 +57,17 @@ def adopted_where_they_were(patch: pytest.MonkeyPatch) -> None:
 
 def asteroids_leave_the_belt(patch: pytest.MonkeyPatch) -> None:
     """What flies beyond the belt's edge is not turned back."""
-    patch.setattr(Asteroids, "systems", lambda *_: ())
+    run = Stages.run
+
+    def idle(self: Stages, stage: Stage) -> None:
+        systems = self._systems
+        self._systems = {
+            there: [s for s in found if "turn" not in s.name] for there, found in systems.items()
+        }
+        run(self, stage)
+        self._systems = systems
+
+    patch.setattr(Stages, "run", idle)
 
 
 def every_seventh_input_is_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -113,11 +125,16 @@ def buttons_wait_for_the_next_tick(patch: pytest.MonkeyPatch) -> None:
     """Inputs are taken after the bodies have moved, not before."""
     step, take = Simulation.step, Simulation._take_controls
 
+    waiting: WeakKeyDictionary[Simulation, Any] = WeakKeyDictionary()
+
     def late(self: Simulation, tick: int) -> None:
         step(self, tick)
-        take(self)
+        waiting[self] = take(self)
 
-    patch.setattr(Simulation, "_take_controls", lambda *_: None)
+    def before(self: Simulation) -> Any:
+        return waiting.get(self, np.zeros(self.bodies.columns.capacity, np.uint16))
+
+    patch.setattr(Simulation, "_take_controls", before)
     patch.setattr(Simulation, "step", late)
 
 

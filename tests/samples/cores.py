@@ -24,7 +24,7 @@ CORES: Final = (
     "protocol/message/*",
     "protocol/state/*",
     "protocol/space/*",
-    "protocol/flight.py",
+    "game/*",
     "protocol/rules.py",
     "replication/*",
     "shard/*",

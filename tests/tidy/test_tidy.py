@@ -43,6 +43,7 @@ SHELLS: Final = (
     "replication/keeping/tables.py",
     "replication/lifecycle.py",
     "replication/service.py",
+    "game/load.py",
     "shard/__main__.py",
     "shard/config.py",
     "shard/service.py",
@@ -77,6 +78,7 @@ SHELLS_AMONG_CORES: Final = ("tools/simulate/__main__.py", "tools/simulate/runs/
 
 DOORS: Final = {
     "pymunk": ("shard/space.py", "tools/simulate/checks/physics.py"),
+    "scipy": ("shard/neighbours.py",),
     "asyncpg": ("replication/keeping/database.py", "replication/keeping/postgres/*"),
     "trio_asyncio": ("replication/keeping/database.py", "replication/keeping/postgres/*"),
     "starlette": ("replication/http/answers.py", "replication/http/app.py"),
@@ -210,7 +212,13 @@ def impure_cores(module: Module) -> Iterator[str]:
                 yield f"{module.path}:{node.lineno}: calls {name}"
 
 
+STRANGERS: Final = ("game/load.py",)
+"""What runs code that is not ours, which may raise anything."""
+
+
 def broad_excepts(module: Module) -> Iterator[str]:
+    if matches(module.path, STRANGERS):
+        return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ExceptHandler):
             caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
@@ -267,9 +275,14 @@ def test_exceptions_to_sizes_are_needed_still(modules: list[Module]) -> None:
 def test_packages_hold_a_docstring_and_no_code(modules: list[Module]) -> None:
     opened = [m for m in modules if m.path.endswith("__init__.py")]
     assert "__init__.py" not in {m.path for m in opened}, "sidereal is a namespace"
-    assert [
-        m.path for m in opened if len(m.tree.body) != 1 or ast.get_docstring(m.tree) is None
-    ] == []
+    assert [m.path for m in opened if ast.get_docstring(m.tree) is None] == []
+    # What a game's modules import from; each gives names, and nothing else.
+    doors = [m for m in opened if m.path in ("game/__init__.py", "games/frontier/__init__.py")]
+    assert len(doors) == 2
+    code = {m.path: [type(node).__name__ for node in m.tree.body[1:]] for m in opened}
+    assert {path: nodes for path, nodes in code.items() if nodes} == {
+        m.path: ["ImportFrom"] * len(m.tree.body[1:]) for m in doors
+    }
 
 
 def test_no_loose_ends_anywhere() -> None:

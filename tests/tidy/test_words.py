@@ -49,7 +49,7 @@ WORDS: Final = (
     Word("the stay", "session"),
     Word("whisker", "error"),
     Word("guest", "anonymous", where=("*/http/*", "*/links/*", "*/client/*", "*/tools/bots/*")),
-    Word("phase", "stage, or state", where=("*/links/*", "*/shard/plugin.py", "*/shard/game/*")),
+    Word("phase", "stage, or state", where=("*/links/*", "*/shard/stages.py", "*/game/*")),
     Word("account", "user", where=("*/keeping/postgres/*",)),
     Word("column", "place", where=("*/replication/edge/windows.py", "*/client/coverage.py")),
 )

@@ -16,11 +16,12 @@ from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL
 from sidereal.client.limits import LIMITS
 from sidereal.client.statistics import Stage, no_statistics
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.models import FreeFlight
 from sidereal.protocol import limits
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
-from sidereal.protocol.flight import fly_tick
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_client_untrusted, encode_message
@@ -62,6 +63,8 @@ CLIENT = Address("198.51.100.1", 50000)
 KEY = bytes(range(32))
 WALL = 1_700_000_000.0
 RULES = Rules()
+GAME = load(DEFAULT_GAME)
+FLIGHT = FreeFlight(GAME, RULES)
 TICK_S = RULES.tick_s
 SHIP, ROCK, NEWCOMER = 7, 8, 3
 EPOCH = 3
@@ -145,7 +148,7 @@ class World:
             self.input_seq = min(self.waiting)
             buttons = self.waiting.pop(self.input_seq)
         x, y, vx, vy, heading, spin = self.ship
-        fly_tick(x, y, vx, vy, heading, spin, np.array([buttons], np.uint16), RULES)
+        FLIGHT.fly((x, y, vx, vy, heading, spin), np.array([buttons], np.uint16), 0)
         self.path[self.tick] = tuple(self.ship[:, 0].tolist())
         if self.peer is not None and self.snapshots_on:
             self.endpoint.send(self.peer, PlayerChannel.SNAPSHOT, self.snapshot(), tag=self.tick)
@@ -245,7 +248,7 @@ class Rig:
     def make_client(self, token: bytes, *, mirror: bool = True, predict: bool = True) -> Client:
         return Client(
             token,
-            schema=BASE_SCHEMA,
+            game=GAME,
             entropy=self.rng.bytes,
             now=self.now,
             software="tests",

@@ -26,6 +26,7 @@ from sidereal.client.driver import (
 from sidereal.client.events import Ended, Lost
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
@@ -192,7 +193,7 @@ class Host:
 
 def make_client() -> ReturningClient:
     return ReturningClient(
-        schema=BASE_SCHEMA, entropy=os.urandom, now=trio.current_time(), software="tests"
+        game=load(DEFAULT_GAME), entropy=os.urandom, now=trio.current_time(), software="tests"
     )
 
 

@@ -17,7 +17,8 @@ from sidereal.client.prediction import (
     ShipState,
     agree,
 )
-from sidereal.protocol.flight import fly_tick
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.models import FreeFlight
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
 )
@@ -26,12 +27,14 @@ from sidereal.protocol.rules import Rules
 
 RULES = Rules()
 TICK_S = RULES.tick_s
+GAME = load(DEFAULT_GAME)
+FLIGHT = FreeFlight(GAME, RULES)
 REST = ShipState(100.0, 200.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def fly(state: ShipState, buttons: int) -> ShipState:
     x, y, vx, vy, heading, spin = columns = [np.array([value]) for value in state]
-    fly_tick(x, y, vx, vy, heading, spin, np.array([buttons], np.uint16), RULES)
+    FLIGHT.fly((x, y, vx, vy, heading, spin), np.array([buttons], np.uint16), 0)
     return ShipState(*(float(column[0]) for column in columns))
 
 
@@ -40,7 +43,7 @@ def distance(a: ShipState, b: ShipState) -> float:
 
 
 def test_an_input_shows_within_its_own_tick() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
     prediction.press(Input(1, Button.THRUST, 1.0))
     pose = prediction.pose(1.0 + TICK_S)
@@ -52,7 +55,7 @@ def test_an_input_shows_within_its_own_tick() -> None:
 
 
 def test_a_ship_the_authority_says_nothing_of_waits() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST, 0.0)
     truth = REST
     for seq in range(1, LIMITS.inputs + 10):
@@ -71,7 +74,7 @@ def test_a_ship_the_authority_says_nothing_of_waits() -> None:
 def test_an_authority_with_the_same_model_is_never_a_correction(
     buttons: list[int], delay: int
 ) -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST, 0.0)
     truth = [REST]
     for index, held in enumerate(buttons):
@@ -90,7 +93,7 @@ def test_an_authority_with_the_same_model_is_never_a_correction(
 
 
 def test_a_different_truth_is_rebased_and_newer_inputs_flown_again() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST, 0.0)
     held = [Button.THRUST, Button.LEFT | Button.THRUST, Button.BRAKE, Button.RIGHT]
     for seq, buttons in enumerate(held, start=1):
@@ -117,7 +120,7 @@ def test_a_different_truth_is_rebased_and_newer_inputs_flown_again() -> None:
 
 
 def test_a_correction_does_not_make_the_ship_jump() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST._replace(vx=20.0), 0.0)
     state = REST._replace(vx=20.0)
     for seq in range(1, 5):
@@ -138,7 +141,7 @@ def test_a_correction_does_not_make_the_ship_jump() -> None:
 
 
 def test_a_teleport_is_shown_at_once() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST, 0.0)
     far = REST._replace(x=REST.x + SNAP_UNITS + 1.0)
     prediction.reconcile(1, 0, far, 0.1)
@@ -149,7 +152,7 @@ def test_a_teleport_is_shown_at_once() -> None:
 
 def test_a_correction_of_the_heading_does_not_make_the_ship_jump() -> None:
     for turned in (0.4, -0.4, math.pi - 0.1):
-        prediction = Prediction(RULES)
+        prediction = Prediction(GAME, RULES)
         prediction.reconcile(0, 0, REST._replace(heading=3.0), 0.0)
         prediction.press(Input(1, 0, 0.0))
         before = prediction.pose(0.0)
@@ -168,7 +171,7 @@ def test_a_correction_of_the_heading_does_not_make_the_ship_jump() -> None:
 def test_an_answer_before_the_next_input_does_not_make_the_ship_jump(
     answered_after: float,
 ) -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     moving = REST._replace(vx=100.0)
     prediction.reconcile(0, 0, moving, 0.0)
     prediction.press(Input(1, 0, 0.0))
@@ -183,7 +186,7 @@ def test_an_answer_before_the_next_input_does_not_make_the_ship_jump(
 
 def far_ahead(count: int) -> tuple[Prediction, list[ShipState]]:
     """A ship with so many inputs that nobody has answered, and what each would lead to."""
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST, 0.0)
     truth = [REST]
     for seq in range(1, count + 1):
@@ -224,7 +227,7 @@ def test_inputs_beyond_the_limit_are_flown_as_the_authority_s_word_comes_nearer(
 
 
 def test_inputs_that_waited_for_the_first_word_are_flown_once() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     for seq in range(1, 4):
         prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
     prediction.reconcile(1, 0, REST, 3 * TICK_S)
@@ -235,7 +238,7 @@ def test_inputs_that_waited_for_the_first_word_are_flown_once() -> None:
 
 
 def test_an_older_word_of_the_authority_is_ignored() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
     prediction.reconcile(9, 0, REST._replace(x=0.0), 0.1)
     pose = prediction.pose(0.1)
@@ -244,7 +247,7 @@ def test_an_older_word_of_the_authority_is_ignored() -> None:
 
 
 def test_inputs_before_the_first_word_are_flown_once_it_comes() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     assert prediction.pose(0.0) is None
     for seq in range(1, 4):
         prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
@@ -257,7 +260,7 @@ def test_inputs_before_the_first_word_are_flown_once_it_comes() -> None:
 
 
 def test_another_ship_starts_from_its_own_first_word() -> None:
-    prediction = Prediction(RULES)
+    prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
     prediction.press(Input(1, Button.THRUST, 0.0))
     prediction.restart()

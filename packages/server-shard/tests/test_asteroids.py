@@ -5,18 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sidereal.game import Game
+from sidereal.game.declarations import declare
+from sidereal.games.frontier import flight, rocks
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW, TURN_MARGIN, belt
 from sidereal.protocol.message.shard import Adopt
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
-from sidereal.shard.game.asteroids import TURN_MARGIN, Asteroids
 from sidereal.shard.simulation import Simulation
 
 RULES = Rules()
-LOW, HIGH = (edge * (1 - TURN_MARGIN / abs(edge)) for edge in RULES.belt_bounds)
+LOW, HIGH = BELT_LOW + TURN_MARGIN, BELT_HIGH - TURN_MARGIN
 MIDDLE = (LOW + HIGH) / 2
 
 
-def simulate(columns: dict[str, float | list[float]], rules: Rules = RULES) -> Simulation:
+def simulate(
+    columns: dict[str, float | list[float]],
+    rules: Rules = RULES,
+    edges: tuple[float, float] | None = None,
+) -> Simulation:
     """Bodies of one shard, as given, on their first tick."""
     count = max(np.size(values) for values in columns.values())
     records = np.zeros(count, BASE_SCHEMA.full_record)
@@ -25,7 +32,8 @@ def simulate(columns: dict[str, float | list[float]], rules: Rules = RULES) -> S
     records["x"] = records["y"] = MIDDLE
     for name, values in columns.items():
         records[name] = values
-    simulation = Simulation(BASE_SCHEMA, rules, (Asteroids(),), np.random.default_rng(1))
+    game = declare(Game("rocky", parts=[flight, rocks, belt(*(edges or (BELT_LOW, BELT_HIGH)))]))
+    simulation = Simulation(game, BASE_SCHEMA, rules, np.random.default_rng(1))
     simulation.apply(Adopt(100, records.tobytes(), b""), 100)
     return simulation
 
@@ -33,7 +41,7 @@ def simulate(columns: dict[str, float | list[float]], rules: Rules = RULES) -> S
 def run(simulation: Simulation, ticks: int) -> np.ndarray:
     """Velocities of the first body, tick by tick."""
     columns = simulation.bodies.columns
-    row, told = columns.rows()[0], []
+    row, told = simulation.bodies.slots()[0], []
     for tick in range(101, 101 + ticks):
         simulation.step(tick)
         told.append((columns["vx"][row], columns["vy"][row]))
@@ -54,7 +62,7 @@ def test_an_asteroid_at_the_edge_is_turned_back_once_before_it_is_outside(
     assert velocities[:, own].tolist() == [speed] * 2 + [-speed] * 98
     assert (velocities[:, across] == 1.0).all()
     columns = simulation.bodies.columns
-    row = columns.rows()[0]
+    row = simulation.bodies.slots()[0]
     assert columns["spin"][row] == 0.5
     assert LOW <= columns[axis][row] < HIGH
 
@@ -64,7 +72,7 @@ def test_an_asteroid_far_outside_comes_back_and_one_on_its_way_is_left_alone() -
         {"x": [HIGH + 900.0, HIGH + 800.0], "y": [0.0, 500.0], "vx": [20.0, -20.0]}
     )
     assert (run(simulation, 50)[:, 0] == -20.0).all()
-    assert (simulation.bodies.columns["vx"][simulation.bodies.columns.rows()] == -20.0).all()
+    assert (simulation.bodies.columns["vx"][simulation.bodies.slots()] == -20.0).all()
 
 
 def test_what_is_no_asteroid_may_leave() -> None:
@@ -72,19 +80,14 @@ def test_what_is_no_asteroid_may_leave() -> None:
     assert (run(simulation, 20)[:, 0] == 40.0).all()
 
 
-def test_without_a_belt_asteroids_drift_as_they_like() -> None:
-    simulation = simulate({"x": HIGH - 1.0, "vx": 40.0}, Rules(belt_sectors=0))
-    assert (run(simulation, 20)[:, 0] == 40.0).all()
-
-
 def test_hundreds_that_bounce_about_stay_for_minutes_of_the_world() -> None:
-    rules = Rules(tick_hz=5, substeps=1, sector_size=200.0, cell_size=50.0, belt_sectors=2)
+    rules = Rules(tick_hz=5, substeps=1, sector_size=200.0, cell_size=50.0)
     rng = np.random.default_rng(3)
     place, speed = rng.uniform(-195.0, 195.0, (2, 200)), rng.normal(0.0, 20.0, (2, 200))
     x, y = place.tolist()
     vx, vy = speed.tolist()
-    simulation = simulate({"x": x, "y": y, "vx": vx, "vy": vy}, rules)
-    rows = simulation.bodies.columns.rows()
+    simulation = simulate({"x": x, "y": y, "vx": vx, "vy": vy}, rules, (-200.0, 200.0))
+    rows = simulation.bodies.slots()
     for tick in range(101, 1101):
         simulation.step(tick)
         far = max(np.abs(simulation.bodies.columns[axis][rows]).max() for axis in "xy")

@@ -9,27 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.protocol.flight import (
-    SPEED_REST,
-    SPIN_REST,
-    advance,
-    fly_tick,
-    steer,
-    step_ships,
-    substep_s,
-)
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.models import FreeFlight
+from sidereal.games.frontier import ships as frontier_ships
+from sidereal.games.frontier.ships import SPEED_REST, SPIN_REST
 from sidereal.protocol.message.player import BUTTONS_ALL, Button
+from sidereal.protocol.message.shard import Adopt, RoutedControls
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
-from sidereal.shard.game.ships import fly
-from sidereal.shard.ghosts import Ghosts
-from sidereal.shard.plugin import Step
-from sidereal.shard.space import Space
+from sidereal.shard.simulation import Simulation
 
 RULES = Rules()
-DT = substep_s(RULES)
+GAME = load(DEFAULT_GAME)
+FLIGHT = FreeFlight(GAME, RULES)
 FIELDS = Motion._fields
 
 
@@ -48,7 +41,7 @@ class Ships(dict[str, np.ndarray]):
     def fly(self, buttons: int, ticks: int = 1) -> Ships:
         held = np.full(len(self["x"]), buttons, dtype=np.uint16)
         for _ in range(ticks):
-            fly_tick(*self.motion, held, RULES)
+            FLIGHT.fly(self.motion, held, 0)
         return self
 
 
@@ -63,18 +56,18 @@ def test_ship_without_buttons_keeps_its_velocity_exactly() -> None:
 def test_thrust_accelerates_along_the_heading() -> None:
     ships = Ships(heading=math.pi / 2).fly(Button.THRUST)
     assert ships["vx"][0] == pytest.approx(0.0, abs=1e-9)
-    assert ships["vy"][0] == pytest.approx(RULES.ship_thrust * RULES.tick_s)
+    assert ships["vy"][0] == pytest.approx(frontier_ships.THRUST * RULES.tick_s)
 
 
 def test_velocity_changes_before_position() -> None:
-    ships = Ships()
-    step_ships(*ships.motion, np.array([1], np.uint16), DT, RULES)
-    assert ships["x"][0] == RULES.ship_thrust * DT * DT
+    dt = RULES.tick_s / RULES.substeps
+    ships = Ships().fly(Button.THRUST)
+    assert ships["x"][0] == pytest.approx(frontier_ships.THRUST * dt * dt * (1 + 2 + 3))
 
 
 def test_thrust_ends_at_the_ships_speed_limit() -> None:
     ships = Ships(heading=0.3).fly(Button.THRUST, ticks=200)
-    assert np.hypot(ships["vx"], ships["vy"])[0] == pytest.approx(RULES.ship_speed_max)
+    assert np.hypot(ships["vx"], ships["vy"])[0] == pytest.approx(frontier_ships.SPEED_MAX)
 
 
 def test_ship_beyond_the_limit_is_not_slowed_by_thrusting() -> None:
@@ -95,9 +88,9 @@ def test_brake_is_not_undone_below_rest_while_thrusting() -> None:
 
 def test_left_turns_counter_clockwise_up_to_the_spin_limit() -> None:
     ships = Ships().fly(Button.LEFT, ticks=1)
-    assert ships["spin"][0] == pytest.approx(RULES.ship_turn * RULES.tick_s)
+    assert ships["spin"][0] == pytest.approx(frontier_ships.TURN * RULES.tick_s)
     ships.fly(Button.LEFT, ticks=40)
-    assert ships["spin"][0] == RULES.ship_spin_max
+    assert ships["spin"][0] == frontier_ships.SPIN_MAX
     assert -math.pi <= ships["heading"][0] < math.pi
 
 
@@ -129,7 +122,7 @@ def test_ships_fly_alike_alone_and_in_a_crowd(seed: int, buttons: list[int]) -> 
             one[name][:] = crowd[name][row]
     held = np.array(buttons, dtype=np.uint16)
     for _ in range(5):
-        fly_tick(*crowd.motion, held, RULES)
+        FLIGHT.fly(crowd.motion, held, 0)
     for row, one in enumerate(alone):
         one.fly(buttons[row], ticks=5)
         for name in FIELDS:
@@ -141,34 +134,24 @@ def test_ships_fly_alike_alone_and_in_a_crowd(seed: int, buttons: list[int]) -> 
 def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count, ticks = 5, 40
-    bodies = Columns(BASE_SCHEMA, 8)
-    slots = bodies.allocate(np.arange(1, count + 1))
-    bodies["kind"][slots] = Kind.SHIP
+    records = np.zeros(count, BASE_SCHEMA.full_record)
+    records["id"], records["epoch"], records["tick"] = 1 + np.arange(count), 1, 100
+    records["kind"], records["radius"], records["mass"] = Kind.SHIP, 8.0, 10.0
     for name, high in zip(FIELDS, (10.0, 10.0, 80.0, 80.0, math.pi, 3.0), strict=True):
-        bodies[name][slots] = rng.uniform(-high, high, count)
-    bodies["x"][slots] += np.arange(count) * 1e5
+        records[name] = rng.uniform(-high, high, count)
+    records["x"] += np.arange(count) * 1e5
+    records["control_epoch"] = 1
     twins = Ships(count)
     for name in FIELDS:
-        twins[name][:] = bodies[name][slots]
-    space, ghosts = Space(), Ghosts(BASE_SCHEMA, RULES)
-    space.add(slots, bodies, np.full(count, 8.0), np.full(count, 10.0))
-
-    for tick in range(ticks):
-        held = rng.integers(0, BUTTONS_ALL + 1, count).astype(np.uint16)
-        buttons = np.zeros(bodies.capacity, np.uint16)
-        buttons[slots] = held
-        for _ in range(RULES.substeps):
-            fly(bodies, Step(tick, DT, RULES, buttons, rng, ghosts))
-            space.step(bodies, DT)
-        fly_tick(*twins.motion, held, RULES)
+        twins[name][:] = records[name]
+    simulation = Simulation(GAME, BASE_SCHEMA, RULES, rng)
+    simulation.apply(Adopt(100, records.tobytes(), b""), 100)
+    columns, slots = simulation.bodies.columns, simulation.bodies.slots()
+    for seq in range(1, ticks + 1):
+        held = rng.integers(0, BUTTONS_ALL + 1, count).astype("<u2")
+        for net_id, buttons in zip(records["id"].tolist(), held, strict=True):
+            simulation.apply(RoutedControls(net_id, 1, seq, buttons.tobytes()), 99 + seq)
+        simulation.step(100 + seq)
+        FLIGHT.fly(twins.motion, held, 100 + seq)
         for name in FIELDS:
-            np.testing.assert_allclose(bodies[name][slots], twins[name], rtol=0, atol=1e-9)
-
-
-def test_one_substep_is_steering_and_then_advancing() -> None:
-    whole, parts = Ships(vx=3.0, spin=0.5), Ships(vx=3.0, spin=0.5)
-    held = np.array([Button.THRUST | Button.LEFT], np.uint16)
-    step_ships(*whole.motion, held, DT, RULES)
-    steer(parts["vx"], parts["vy"], parts["heading"], parts["spin"], held, DT, RULES)
-    advance(*parts.motion, DT)
-    assert all(np.array_equal(whole[name], parts[name]) for name in FIELDS)
+            np.testing.assert_allclose(columns[name][slots], twins[name], rtol=0, atol=1e-9)

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidereal.game import Game, Motion, Part, Step
+from sidereal.game.declarations import declare
+from sidereal.games import frontier
 from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
-from sidereal.shard.plugin import Stage, Step, System
+from sidereal.shard.queries import Queries
 from sidereal.shard.simulation import Simulation
+from sidereal.shard.step import ShardStep
 
 RULES = Rules()
 SHIP = 7
-
-
-class Lookout:
-    """A plugin that notes what it sees."""
-
-    name = "lookout"
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[int, list[float]]] = []
-
-    def systems(self, stage: Stage) -> Sequence[System]:
-        return (self.look,) if stage is Stage.TICK else ()
-
-    def look(self, bodies: Columns, step: Step) -> None:
-        x, _, _ = step.ghosts.positions(step.tick)
-        self.seen.append((step.tick, x.tolist()))
 
 
 def rows(epoch: int = 1, tick: int = 100, **values: float) -> np.ndarray:
@@ -49,12 +34,18 @@ class Shard:
     """A simulation that is told things."""
 
     def __init__(self) -> None:
-        self.lookout = Lookout()
-        rng = np.random.default_rng(1)
-        self.simulation = Simulation(BASE_SCHEMA, RULES, [self.lookout], rng)
+        self.seen: list[tuple[int, list[float]]] = []
+        lookout = Part("lookout")
+        lookout.system(self._look)
+        self.game = game = declare(Game("watched", parts=[frontier.game, lookout]))
+        self.simulation = Simulation(game, BASE_SCHEMA, RULES, np.random.default_rng(1))
+
+    def _look(self, step: Step) -> None:
+        x = step[Motion].x[step.seen(Motion)]
+        self.seen.append((step.tick, x.tolist()))
 
     def show(self, sent: int, row: np.ndarray) -> None:
-        self.simulation.show_ghosts([(sent, row)])
+        self.simulation.show_ghosts([(sent, row)], sent)
 
     def release(self, tick: int, epoch: int) -> None:
         pair = np.array([[SHIP, epoch]], "<u4").tobytes()
@@ -66,13 +57,12 @@ class Shard:
     @property
     def ghost(self) -> float | None:
         """The x of the ghost's reference."""
-        ghosts = self.simulation.ghosts
-        slot = int(ghosts.slots_of(np.array([SHIP], np.uint32))[0])
-        return float(ghosts["x"][slot]) if slot >= 0 else None
+        slot = int(self.simulation.ghosts.slots_of(np.array([SHIP], np.uint32))[0])
+        return float(self.simulation.population.reference["x"][slot]) if slot >= 0 else None
 
     @property
     def body(self) -> bool:
-        return bool(self.simulation.bodies.columns.slots_of([SHIP])[0] >= 0)
+        return bool(self.simulation.bodies.slots_of([SHIP])[0] >= 0)
 
 
 @pytest.fixture
@@ -80,18 +70,24 @@ def shard() -> Shard:
     return Shard()
 
 
-def test_plugins_see_ghosts_where_they_are_by_now(shard: Shard) -> None:
-    shard.show(100, rows(tick=90, x=5.0, vx=20.0))
+def test_systems_see_ghosts_where_they_are_by_now(shard: Shard) -> None:
+    shard.show(99, rows(tick=90, x=5.0, vx=20.0))
     shard.simulation.step(100)
     shard.simulation.step(101)
-    assert [tick for tick, _ in shard.lookout.seen] == [100, 101]
-    assert [x for _, [x] in shard.lookout.seen] == pytest.approx([15.0, 16.0])
+    assert [tick for tick, _ in shard.seen] == [100, 101]
+    assert [x for _, [x] in shard.seen] == pytest.approx([15.0, 16.0])
 
 
-def test_ghosts_cannot_be_written(shard: Shard) -> None:
+def test_a_system_finds_bodies_and_ghosts_but_writes_bodies(shard: Shard) -> None:
+    shard.adopt(100, rows(id=8, shard=1))
     shard.show(100, rows())
+    queries = Queries(shard.game, shard.simulation.population)
+    step = ShardStep(queries, 101, RULES.tick_s, np.random.default_rng(1))
+    assert sorted(step.id[step.seen(frontier.SHIP)].tolist()) == [SHIP, 8]
+    assert step.id[step.rows(frontier.SHIP)].tolist() == [8]
+    assert step.rows(frontier.ASTEROID).tolist() == []
     with pytest.raises(ValueError, match="read-only"):
-        shard.simulation.ghosts["x"][0] = 1.0
+        step.rows(Motion)[:] = 0
 
 
 def test_ghosts_move_nobody(shard: Shard) -> None:
@@ -99,13 +95,13 @@ def test_ghosts_move_nobody(shard: Shard) -> None:
     shard.show(100, rows())
     shard.simulation.step(101)
     columns = shard.simulation.bodies.columns
-    own = columns.rows()
+    own = shard.simulation.bodies.slots()
     assert len(own) == 1
     assert columns["x"][own].tolist() == columns["vx"][own].tolist() == [0.0]
 
 
 def test_the_newest_row_stays_in_whatever_order_they_come(shard: Shard) -> None:
-    shard.simulation.show_ghosts([(103, rows(x=3.0)), (102, rows(x=2.0))])
+    shard.simulation.show_ghosts([(103, rows(x=3.0)), (102, rows(x=2.0))], 103)
     shard.show(101, rows(x=1.0))
     assert shard.ghost == 3.0
     shard.show(104, rows(epoch=0, x=4.0))
@@ -177,11 +173,13 @@ def test_rows_of_a_long_ago_message_are_dropped(shard: Shard) -> None:
 def test_thousands_of_ghosts_come_and_go(shard: Shard) -> None:
     many = np.repeat(rows(), 3000)
     many["id"] = np.arange(1, 3001)
-    shard.simulation.show_ghosts([(100, many[:2000]), (100, many[2000:])])
+    shard.simulation.show_ghosts([(100, many[:2000]), (100, many[2000:])], 100)
     assert shard.simulation.statistics().ghosts == 3000
     pairs = np.stack([many["id"], many["epoch"] + 1], axis=1).astype("<u4")
     shard.simulation.apply(Release(101, pairs[:2999].tobytes()), 101)
-    assert shard.simulation.ghosts.net_id[shard.simulation.ghosts.rows()].tolist() == [3000]
+    assert shard.simulation.population.columns.net_id[shard.simulation.ghosts.slots()].tolist() == [
+        3000
+    ]
 
 
 Message = tuple[str, int, np.ndarray | int]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason
@@ -38,7 +39,6 @@ from sidereal.protocol.state.records import RecordSender, decode_record_message_
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
-from sidereal.shard.game.ships import Ships
 from sidereal.shard.limits import LIMITS
 from sidereal.shard.phase import LEAD_S
 from sidereal.shard.shard import ShardCore
@@ -107,12 +107,11 @@ class Rig:
             server=AUTHORITY,
             name="one",
             incarnation=entropy(16),
-            schema=BASE_SCHEMA,
+            game=load(DEFAULT_GAME),
             entropy=entropy,
             now=0.0,
             wall_now=WALL_START,
             seed=seed,
-            plugins=[Ships()],
         )
         self.tick = tick
         self.next_tick_at = TICK_S

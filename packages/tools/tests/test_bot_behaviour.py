@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from sidereal.client.prediction import ShipState
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.models import FreeFlight
 from sidereal.protocol.errors import ConfigError
-from sidereal.protocol.flight import fly_tick
 from sidereal.protocol.message.player import BUTTONS_ALL, Button
 from sidereal.protocol.rules import Rules
 from sidereal.tools.bots.behaviour import BEHAVIOURS, Wander, make_behaviour
 
 RULES = Rules()
+GAME = load(DEFAULT_GAME)
+FLIGHT = FreeFlight(GAME, RULES)
 
 
 def decisions(seed: int, count: int) -> list[tuple[int, float]]:
@@ -56,7 +59,7 @@ def fly_about(start: ShipState, count: int, seconds: float, lag_ticks: int = 0) 
             ship = ShipState(*(float(column[bot]) for column in known[0]))
             held[bot], hold_s = wanderers[bot].decide(ship, RULES)
             decide_at[bot] += hold_s
-        fly_tick(x, y, vx, vy, heading, spin, held, RULES)
+        FLIGHT.fly((x, y, vx, vy, heading, spin), held, 0)
         place[:] = x, y
     return path
 

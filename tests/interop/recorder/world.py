@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from sidereal.client.client import Client
@@ -24,8 +25,8 @@ from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
-from sidereal.shard.game.ships import Ships
 from sidereal.shard.shard import ShardCore
+from sidereal.tools.simulate.game import make_game
 
 from . import said
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
@@ -61,6 +62,8 @@ RULES: Final = Rules(
     ship_spin_damping=8.0,
 )
 """Powers of two, so that computing with them is exact."""
+GAME: Final = make_game(msgspec.structs.replace(RULES, belt_sectors=0))
+"""With numbers that binary fractions hold exactly; asteroids drift where they like."""
 SECTORS_PER_SIDE: Final = 9
 SHIPS_AT: Final = {7: (1204.0, 1192.0), 8: (1200.0, 1232.0)}
 CROWDS: Final = ((1280.0, 1088.0, 8), (1344.0, 1088.0, 6))
@@ -301,9 +304,12 @@ class World:
         bodies, ghosts = shard.bodies, shard.ghosts
         assert bodies is not None
         assert ghosts is not None
-        held, seen = bodies.columns.rows(), ghosts.rows()
+        assert shard.population is not None
+        held, seen = bodies.slots(), ghosts.slots()
         mine = [bodies.columns.net_id[held], bodies.columns.epoch[held]]
-        theirs = [ghosts.net_id, ghosts.epoch, *(ghosts[name] for name in ("x", "y", "vx", "vy"))]
+        reference = shard.population.reference
+        theirs = [ghosts.columns.net_id, ghosts.columns.epoch]
+        theirs += [reference[name] for name in ("x", "y", "vx", "vy")]
         return {
             "bodies": _transposed(mine),
             "ghosts": _transposed([column[seen] for column in theirs]),
@@ -344,7 +350,7 @@ class World:
     def _make_pilot(self, token: bytes) -> Client:
         return Client(
             token,
-            schema=BASE_SCHEMA,
+            game=GAME,
             entropy=self._entropy,
             now=JOIN_S,
             software="recorded",
@@ -356,12 +362,11 @@ class World:
             server=SHARDS,
             name=name,
             incarnation=bytes(16),
-            schema=BASE_SCHEMA,
+            game=GAME,
             entropy=self._entropy,
             now=self.now,
             wall_now=WALL_START + self.now,
             seed=1,
-            plugins=(Ships(),),
         )
 
 

@@ -29,6 +29,8 @@ from sidereal.client.replica import Replica
 from sidereal.client.statistics import ClientStatistics, Stage
 from sidereal.client.traffic import Traffic
 from sidereal.client.view import View, compose_view, empty_view
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel import events as channel
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import (
@@ -56,7 +58,6 @@ from sidereal.protocol.message.player import (
     Welcome,
 )
 from sidereal.protocol.rules import Rules, check_rules
-from sidereal.protocol.state.schema import Schema
 
 
 class Client:
@@ -75,7 +76,7 @@ class Client:
         self,
         connect_token: bytes,
         *,
-        schema: Schema,
+        game: Declarations,
         entropy: Callable[[int], bytes],
         now: float,
         software: str,
@@ -88,12 +89,12 @@ class Client:
 
         Args:
             connect_token: 2048 bytes from the HTTP endpoint.
-            schema: the components this client speaks.
+            game: which it plays; a server whose schema is another one refuses it.
             entropy: source of random bytes.
             now: monotonic seconds; the token's lifetime counts from here.
             software: name and version of the face.
             mirror: whether to keep a replica; without one there is nothing to view.
-            predict: whether to run the flight model ahead of the authority.
+            predict: whether to run the models ahead of the authority.
             phase: fraction of a tick by which inputs are shifted, [0, 1).
             limits: what only tuning decides.
         """
@@ -102,7 +103,7 @@ class Client:
         self.rules: Rules | None = None
         self._lease_map = LeaseMap()
         self.leases = self._lease_map.rows
-        self._schema, self._software = schema, software
+        self._schema, self._software = schema_of(game), software
         self._mirror, self._limits = mirror, limits
         self._now = now
         self._endpoint = ClientEndpoint(
@@ -114,7 +115,7 @@ class Client:
         self._reader: Replica | Glance | None = None
         self._clock = ClockSync(Rules().tick_s, limits.clock_window_s)
         self._early: list[tuple[bytes, float]] = []
-        self._ship = OwnShip(predict=predict, phase=phase, limits=limits)
+        self._ship = OwnShip(game, predict=predict, phase=phase, limits=limits)
         self._look = Look(limits.look_every_s)
         self.snapshot_at = now
         self._must_send = True

@@ -7,6 +7,7 @@ import numpy as np
 from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.prediction import Prediction, ShipState
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.message.player import Assigned, Controls
 from sidereal.protocol.rules import Rules
 
@@ -23,7 +24,10 @@ class OwnShip:
         prediction: None for a client that does not predict, and before the rules are known.
     """
 
-    def __init__(self, *, predict: bool, phase: float, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, game: Declarations, *, predict: bool, phase: float, limits: Limits = LIMITS
+    ) -> None:
+        self._game = game
         self._limits = limits
         self.net_id = 0
         self.control_epoch = 0
@@ -39,7 +43,7 @@ class OwnShip:
     def join(self, rules: Rules) -> None:
         """Take over the rules of the world."""
         self._rules = rules
-        self.prediction = Prediction(rules, self._limits) if self._predict else None
+        self.prediction = Prediction(self._game, rules, self._limits) if self._predict else None
 
     def assign(self, message: Assigned, now: float) -> None:
         """Fly this ship from now on; what was pressed before was not meant for it."""

@@ -1,6 +1,6 @@
 """The own ship, ahead of the authority's state by the inputs that are not applied yet.
 
-Every input is flown at once, by the same flight model that the shard runs, and is kept with the
+Every input is flown at once, by the same models that the shard runs, and is kept with the
 state it led to. The authority's state after input s is compared with the state that was predicted
 for s. If the two agree within the tolerance, nothing happens. If not, the authority's state takes
 its place, and the newer inputs are flown again from there. The own ship never jumps on screen: the
@@ -22,7 +22,8 @@ import numpy as np
 
 from sidereal.client.inputs import Input
 from sidereal.client.limits import LIMITS, Limits
-from sidereal.protocol.flight import fly_tick
+from sidereal.game.declarations import Declarations
+from sidereal.game.models import FreeFlight
 from sidereal.protocol.rules import Rules
 
 POSITION_TOLERANCE: Final = 0.01
@@ -81,7 +82,8 @@ class Prediction:
             predicted for the same input.
     """
 
-    def __init__(self, rules: Rules, limits: Limits = LIMITS) -> None:
+    def __init__(self, game: Declarations, rules: Rules, limits: Limits = LIMITS) -> None:
+        self._flight = FreeFlight(game, rules)
         self._rules = rules
         self._limits = limits
         self._confirmed: ShipState | None = None
@@ -191,8 +193,9 @@ class Prediction:
 
     def _fly(self, state: ShipState, buttons: int) -> ShipState:
         columns = np.array(state, np.float64).reshape(6, 1)
-        x, y, vx, vy, heading, spin = columns
-        fly_tick(x, y, vx, vy, heading, spin, np.array([buttons], np.uint16), self._rules)
+        self._flight.fly(
+            list(columns), np.array([buttons], np.uint16), self._confirmed_tick + self._ahead + 1
+        )
         return ShipState(*columns[:, 0].tolist())
 
     def _plain_pose(self, now: float) -> ShipState | None:

@@ -29,10 +29,10 @@ from sidereal.client.leases import LEASE
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.statistics import ClientStatistics, Stage, no_statistics
 from sidereal.client.view import View, empty_view
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import Schema
 
 _TOTALS: Final = (
     "snapshots",
@@ -74,7 +74,7 @@ class ReturningClient:
     def __init__(
         self,
         *,
-        schema: Schema,
+        game: Declarations,
         entropy: Callable[[int], bytes],
         now: float,
         software: str,
@@ -87,7 +87,7 @@ class ReturningClient:
         self.client: Client | None = None
         self.sessions = 0
         self.absence: Absence | None = None
-        self._schema, self._entropy, self._software = schema, entropy, software
+        self._game, self._entropy, self._software = game, entropy, software
         self._mirror, self._predict, self._phase = mirror, predict, phase
         self._limits = limits
         self._comeback = Comeback(entropy, now, limits)
@@ -131,7 +131,7 @@ class ReturningClient:
         self._joined_at = math.inf
         self.client = Client(
             connect_token,
-            schema=self._schema,
+            game=self._game,
             entropy=self._entropy,
             now=now,
             software=self._software,

@@ -2,12 +2,13 @@
 
 * `shard`: the core of the process: one session, and the tick as the list of its stages;
 * `simulation`: what is simulated, and the stages that move it one tick on;
+* `population`: all that the shard knows of, in one table;
 * `bodies`: the entities that the shard simulates, and what it last proposed of each;
-* `space`: the one door to pymunk;
+* `space`: the one door to pymunk; `neighbours`: the one to SciPy;
 * `controls`: the players' buttons that wait for their tick;
 * `ghosts`: what other shards simulate nearby, to be seen and never simulated;
 * `phase`: when to simulate which tick, so that proposals come just ahead of the server's;
-* `plugin`: what game logic is; `game`: the rules that ship with Sidereal;
+* `stages`: the part of the game in a tick; `step`: what a system is handed; `queries`: who matches;
 * `limits`: the numbers that only tuning decides; `statistics`: what a shard reports of itself;
 * `service`: the Trio shell around the core; `config`: its settings.
 """

@@ -1,8 +1,8 @@
 """The shard's bodies: what it simulates, and what it last proposed of each.
 
-`columns` hold the truth of the shard's current tick. `proposed` holds references: the rows that
-the replication server has, or will have once it has acked them. A reference is replaced only when
-the truth has strayed from its straight continuation, or when a pilot's newer input is in it.
+The references of bodies are the rows that the replication server has, or will have once it has
+acked them. A reference is replaced only when the truth has strayed from its straight continuation,
+or when a pilot's newer input is in it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
 from sidereal.protocol.state.schema import Schema
+from sidereal.shard.population import Population, Slots
 
 DISTANCE_MAX: Final = 1e-3
 """World units the truth may be off its reference before that is replaced."""
@@ -25,29 +25,39 @@ ANGLE_MAX: Final = 1e-4
 
 _MOTION: Final = Motion._fields
 
-Slots = NDArray[np.int64]
-
 
 class Bodies:
     """Entities this shard owns.
 
     Attributes:
-        columns: the truth at the shard's tick, by slot.
-        proposed: `Schema.exact_record[capacity]`, references by slot.
+        columns: the truth at the shard's tick, by slot, of ghosts too.
         changed: int64[capacity], tick at which a reference was last replaced here; -1: as adopted.
         refused: rows that were not adopted because they were invalid.
     """
 
-    def __init__(self, schema: Schema, rules: Rules) -> None:
-        self.columns = Columns(schema)
-        self.proposed: NDArray[np.void] = np.zeros(self.columns.capacity, schema.exact_record)
+    def __init__(self, population: Population, schema: Schema, rules: Rules) -> None:
+        self.columns = population.columns
         self.changed: Slots = np.full(self.columns.capacity, -1, dtype=np.int64)
         self.refused = 0
+        self._population = population
         self._schema = schema
         self._rules = rules
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self.slots())
+
+    @property
+    def proposed(self) -> NDArray[np.void]:
+        """`Schema.exact_record[capacity]`, what was proposed last, by slot."""
+        return self._population.reference
+
+    def slots(self) -> Slots:
+        """Slots of the bodies, ascending."""
+        return self._population.own_slots()
+
+    def slots_of(self, net_ids: ArrayLike) -> Slots:
+        """Look bodies up by id: int64[n], -1 where this shard has none."""
+        return self._population.slots_of(net_ids, own=True)
 
     def news(self, records: NDArray[np.void]) -> NDArray[np.void]:
         """Choose the rows to adopt: valid, one per entity, and of a newer epoch than is held.
@@ -63,7 +73,7 @@ class Bodies:
         records = records[valid]
         last = len(records) - 1 - np.unique(records["id"][::-1], return_index=True)[1]
         records = records[np.sort(last)]
-        slots = self.columns.slots_of(records["id"])
+        slots = self.slots_of(records["id"])
         held = np.where(slots >= 0, self.columns.epoch[slots].astype(np.int64), -1)
         return records[records["epoch"] > held]
 
@@ -77,18 +87,10 @@ class Bodies:
         Returns:
             int64[n] slots.
         """
-        slots = self.columns.load(records)
+        slots = self._population.load(records, own=True)
         self._reserve()
-        exact = np.empty(len(records), dtype=self.proposed.dtype)
-        for name in exact.dtype.names or ():
-            exact[name] = records[name]
-        self.proposed[slots] = exact
         self.changed[slots] = -1
-        reference = Motion(*(records[name].astype(np.float64) for name in _MOTION))
-        x, y, heading = extrapolate(*reference, records["tick"], tick, self._rules.tick_s)
-        self.columns["x"][slots] = x
-        self.columns["y"][slots] = y
-        self.columns["heading"][slots] = heading
+        self._population.follow(slots, tick, self._rules.tick_s)
         self.columns.tick[slots] = tick
         return slots
 
@@ -102,14 +104,14 @@ class Bodies:
         Returns:
             int64[m] slots, each once.
         """
-        slots = self.columns.slots_of(net_ids)
+        slots = self.slots_of(net_ids)
         known = slots >= 0
         slots, epochs = slots[known], epochs[known]
         return np.unique(slots[self.columns.epoch[slots] < epochs])
 
     def release(self, slots: Slots) -> None:
         """Forget entities."""
-        self.columns.free(slots)
+        self._population.free(slots)
 
     def coast(self, seconds: float) -> None:
         """Move everything along its straight line, for ticks that are skipped.
@@ -117,7 +119,7 @@ class Bodies:
         Mutates:
             x, y and heading of the columns.
         """
-        rows, columns = self.columns.rows(), self.columns
+        rows, columns = self.slots(), self.columns
         truth = Motion(*(columns[name][rows] for name in _MOTION))
         x, y, heading = extrapolate(*truth, 0, 1, seconds)
         columns["x"][rows], columns["y"][rows], columns["heading"][rows] = x, y, heading
@@ -133,7 +135,7 @@ class Bodies:
         """
         columns = self.columns
         speed = np.hypot(columns["vx"], columns["vy"])
-        fast = np.flatnonzero(speed > self._rules.speed_max)
+        fast = np.flatnonzero((speed > self._rules.speed_max) & self._population.own)
         if len(fast):
             # A hair below, so that rounding never proposes a speed beyond the limit.
             shrink = self._rules.speed_max * (1.0 - 1e-12) / speed[fast]
@@ -153,7 +155,7 @@ class Bodies:
         Returns:
             int64[n] slots of the replaced ones.
         """
-        columns, held = self.columns, self.columns.rows()
+        columns, held = self.columns, self.slots()
         columns.tick[held] = tick
         before = self.proposed[held]
         reference = Motion(*(before[name] for name in _MOTION))
@@ -178,7 +180,4 @@ class Bodies:
     def _reserve(self) -> None:
         more = self.columns.capacity - len(self.changed)
         if more > 0:
-            self.proposed = np.concatenate(
-                [self.proposed, np.zeros(more, dtype=self.proposed.dtype)]
-            )
             self.changed = np.concatenate([self.changed, np.full(more, -1, dtype=np.int64)])

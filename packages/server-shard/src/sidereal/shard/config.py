@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.links import describe_weak_shard_key
@@ -19,12 +20,14 @@ class ShardConfig:
         server: `host:port` of the replication server's endpoint for shards.
         name: of this shard, for people; one that comes back under its name gets its id again.
         seed: of the game's random numbers.
+        game: `module:name` of what is played; the same as the replication server's.
     """
 
     key: str
     server: str = "127.0.0.1:7072"
     name: str = "shard"
     seed: int = 1
+    game: str = DEFAULT_GAME
 
     def check(self) -> None:
         """Check all settings.

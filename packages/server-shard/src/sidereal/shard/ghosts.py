@@ -21,20 +21,17 @@ The sender counts a row as received once its datagram was acked, so no valid row
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.columns import Columns
-from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.limits import LIMITS
+from sidereal.shard.population import Floats, Population, Slots
 
-Slots = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Records = NDArray[np.void]
 
 _TOMBSTONE: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<i8")])
@@ -53,58 +50,56 @@ class News(NamedTuple):
 
 
 class Ghosts:
-    """Entities that others own, as columns by slot, like those of the bodies but read-only.
+    """Entities that others own; the population has them by slot, for game logic to read.
 
     Attributes:
+        columns: those of the population, where all ghosts are moved to the shard's tick.
         refused: rows that were not shown because they were invalid.
     """
 
-    def __init__(self, schema: Schema, rules: Rules, releases_max: int = LIMITS.releases) -> None:
+    def __init__(
+        self,
+        population: Population,
+        schema: Schema,
+        rules: Rules,
+        releases_max: int = LIMITS.releases,
+    ) -> None:
+        self._population = population
         self._releases_max = releases_max
         self.refused = 0
         self._schema = schema
         self._rules = rules
-        self._columns = Columns(schema)
-        self._sent: Slots = np.zeros(self._columns.capacity, np.int64)
+        self.columns = population.columns
+        self._sent: Slots = np.zeros(self.columns.capacity, np.int64)
         self._newest = -1
         self._tombstones = np.empty(0, _TOMBSTONE)
 
-    # -- for game logic ---------------------------------------------------------------------------
-
     def __len__(self) -> int:
-        return len(self._columns)
+        return len(self.slots())
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """A field's column by slot; what moves is as of its reference, see `positions`."""
-        return _read_only(self._columns[name])
-
-    @property
-    def net_id(self) -> NDArray[np.uint32]:
-        """uint32[capacity], 0 in free slots."""
-        return _read_only(self._columns.net_id)
-
-    @property
-    def epoch(self) -> NDArray[np.uint32]:
-        """uint32[capacity], fence of the entity's owner."""
-        return _read_only(self._columns.epoch)
-
-    def rows(self) -> Slots:
+    def slots(self) -> Slots:
         """Slots of the ghosts, ascending."""
-        return self._columns.rows()
+        return self._population.ghost_slots()
 
-    def slots_of(self, net_ids: NDArray[np.uint32]) -> Slots:
-        """Look network ids up: int64[n], -1 where there is no such ghost."""
-        return self._columns.slots_of(net_ids)
+    def slots_of(self, net_ids: ArrayLike) -> Slots:
+        """Look ghosts up by id: int64[n], -1 where there is no such one."""
+        return self._population.slots_of(net_ids, own=False)
 
     def positions(self, tick: float) -> tuple[Floats, Floats, Floats]:
-        """Work out where the ghosts are at a tick.
+        """Work out where the ghosts are at any tick.
 
         Returns:
-            x, y and heading, float64[n] each, in the order of `rows`.
+            x, y and heading, float64[n] each, in the order of `slots`.
         """
-        rows = self.rows()
-        reference = Motion(*(self._columns[name][rows] for name in Motion._fields))
-        return extrapolate(*reference, self._columns.tick[rows], tick, self._rules.tick_s)
+        return self._population.lines(self.slots(), tick, self._rules.tick_s)
+
+    def move(self, tick: int) -> None:
+        """Bring all ghosts to a tick, along the straight lines of their references.
+
+        Mutates:
+            x, y and heading of the population's columns.
+        """
+        self._population.follow(self.slots(), tick, self._rules.tick_s)
 
     # -- from the replication server --------------------------------------------------------------
 
@@ -126,27 +121,33 @@ class Ghosts:
         last = order[np.append(ids[1:] != ids[:-1], np.ones(min(1, len(ids)), np.bool_))]
         records, sent = records[last], sent[last]
         slots, epoch = self.slots_of(records["id"]), records["epoch"].astype(np.int64)
-        held = np.where(slots >= 0, self._columns.epoch[slots].astype(np.int64), -1)
+        held = np.where(slots >= 0, self.columns.epoch[slots].astype(np.int64), -1)
         newer = (epoch > held) | ((epoch == held) & (sent >= self._sent[slots]))
         return News(records[newer], sent[newer])
 
-    def show(self, news: News) -> None:
-        """Enter rows, or replace what is held of their entities."""
-        slots = self._columns.load(news.records)
-        more = self._columns.capacity - len(self._sent)
+    def show(self, news: News, tick: int) -> None:
+        """Enter rows, or replace what is held of their entities.
+
+        Args:
+            news: from `news`; none of them is a body.
+            tick: to which they are moved, the last one simulated.
+        """
+        slots = self._population.load(news.records, own=False)
+        more = self.columns.capacity - len(self._sent)
         if more > 0:
             self._sent = np.concatenate([self._sent, np.zeros(more, np.int64)])
         self._sent[slots] = news.sent
+        self._population.follow(slots, tick, self._rules.tick_s)
 
     def epochs_of(self, net_ids: NDArray[np.uint32]) -> Slots:
         """Look epochs up: int64[n], -1 where there is no such ghost."""
         slots = self.slots_of(net_ids)
-        return np.where(slots >= 0, self._columns.epoch[slots].astype(np.int64), -1)
+        return np.where(slots >= 0, self.columns.epoch[slots].astype(np.int64), -1)
 
     def adopt(self, net_ids: NDArray[np.uint32]) -> None:
         """Forget those that have become bodies."""
         slots = self.slots_of(net_ids)
-        self._columns.free(slots[slots >= 0])
+        self._population.free(slots[slots >= 0])
 
     def release(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
         """Make rows void that are below an epoch and were sent no later than a tick.
@@ -159,8 +160,8 @@ class Ghosts:
         slots = self.slots_of(net_ids)
         known = slots >= 0
         slots, below = slots[known], epochs[known]
-        void = (self._columns.epoch[slots] < below) & (self._sent[slots] <= tick)
-        self._columns.free(np.unique(slots[void]))
+        void = (self.columns.epoch[slots] < below) & (self._sent[slots] <= tick)
+        self._population.free(np.unique(slots[void]))
         self._remember(net_ids, epochs, tick)
 
     # -- inside -----------------------------------------------------------------------------------
@@ -173,10 +174,6 @@ class Ghosts:
         kept = kept[~np.isin(kept["id"], fresh["id"])]
         self._tombstones = np.concatenate([kept, fresh])[-self._releases_max :]
 
-    def _oldest(self) -> int:
-        """Tick before which a message no longer counts."""
-        return self._newest - self._rules.streams.reorder_ticks
-
     def _void(self, records: Records, sent: Slots) -> NDArray[np.bool_]:
         tombstones = self._tombstones
         if not len(tombstones):
@@ -188,9 +185,3 @@ class Ghosts:
         return np.asarray(
             same & (records["epoch"] < tombstone["epoch"]) & (sent <= tombstone["tick"])
         )
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    view = array.view()
-    view.flags.writeable = False
-    return view

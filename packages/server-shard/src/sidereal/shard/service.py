@@ -15,6 +15,7 @@ from typing import Final
 
 import trio
 
+from sidereal.game.load import load
 from sidereal.protocol.errors import CloseReason, UnavailableError
 from sidereal.protocol.ids import SHARD_NONE, Address
 from sidereal.protocol.links import derive_shard_key
@@ -22,11 +23,7 @@ from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.protocol.runtime.memory import private_bytes
 from sidereal.protocol.runtime.process import SUPERVISED, entropy, fields, wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.config import ShardConfig
-from sidereal.shard.game.asteroids import Asteroids
-from sidereal.shard.game.ships import Ships
-from sidereal.shard.plugin import Plugin
 from sidereal.shard.shard import ShardCore
 
 log = logging.getLogger("sidereal.shard")
@@ -40,8 +37,6 @@ RETRY_AFTER_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 LOAD_EVERY_S: Final = 1.0
 IDLE_S: Final = 1.0
 """How long the shell waits at most, whatever the core says."""
-
-PLUGINS: Final[tuple[Plugin, ...]] = (Ships(), Asteroids())
 
 
 async def run(
@@ -58,6 +53,7 @@ async def run(
         UnavailableError: the server could not be reached at all, and nobody supervises us.
     """
     config.check()
+    game = load(config.game)
     server = await _resolve(config.server)
     key = derive_shard_key(config.key)
     search = _Search(config.server)
@@ -72,12 +68,11 @@ async def run(
             incarnation=incarnation,
             session=number,
             pid=os.getpid(),
-            schema=BASE_SCHEMA,
+            game=game,
             entropy=entropy,
             now=now,
             wall_now=wall_clock_now(),
             seed=config.seed,
-            plugins=PLUGINS,
         )
         with await open_udp("::" if ":" in server.host else "0.0.0.0", 0) as udp:
             session = _Session(core, udp)

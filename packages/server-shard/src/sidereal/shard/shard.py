@@ -20,6 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Acked, Closed, Opened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, WireError
@@ -43,12 +45,11 @@ from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.changelog import TICK_MAX
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import Schema
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.phase import TickPhase
-from sidereal.shard.plugin import Plugin
+from sidereal.shard.population import Population
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.statistics import ShardStatistics
 
@@ -81,12 +82,11 @@ class ShardCore:
         incarnation: bytes,
         session: int = 1,
         pid: int = 0,
-        schema: Schema,
+        game: Declarations,
         entropy: Entropy,
         now: float,
         wall_now: float,
         seed: int,
-        plugins: Sequence[Plugin],
         limits: Limits = LIMITS,
     ) -> None:
         """Start to connect.
@@ -98,12 +98,11 @@ class ShardCore:
             incarnation: of the process, 16 random bytes.
             session: its number among those of the process, counted up.
             pid: process id, for people.
-            schema: of the world; the server refuses another one.
+            game: which it simulates; a server whose schema is another one refuses it.
             entropy: source of keys.
             now: monotonic seconds.
             wall_now: Unix seconds.
             seed: of the game's random numbers.
-            plugins: the game.
             limits: what only tuning decides.
         """
         token = generate_connect_token(
@@ -120,11 +119,10 @@ class ShardCore:
         self._endpoint = ClientEndpoint(
             token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET, limits.transport
         )
-        self._hello = ShardHello(schema.hash, name, incarnation, session, pid)
-        self._schema = schema
+        self._game, self._schema = game, schema_of(game)
+        self._hello = ShardHello(self._schema.hash, name, incarnation, session, pid)
         self._limits = limits
         self._rng = np.random.default_rng(seed)
-        self._plugins = tuple(plugins)
         self._inbox: list[AuthorityMessage] = []
         self._controls: deque[RoutedControls] = deque(maxlen=limits.controls_waiting)
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
@@ -166,7 +164,7 @@ class ShardCore:
         with the next proposals.
 
         Raises:
-            LocalProtocolError: a plugin wrote NaN.
+            LocalProtocolError: a model or a system left a number that is not finite.
         """
         due_at, tick_at = self.next_timer(), self.next_tick_at()
         if due_at is None or due_at > now:
@@ -207,6 +205,11 @@ class ShardCore:
     def bodies(self) -> Bodies | None:
         """What is simulated, to be looked at, not changed; None before the welcome."""
         return self._simulation.bodies if self._simulation else None
+
+    @property
+    def population(self) -> Population | None:
+        """All that is known of, bodies and ghosts; None before the welcome."""
+        return self._simulation.population if self._simulation else None
 
     @property
     def ghosts(self) -> Ghosts | None:
@@ -278,7 +281,7 @@ class ShardCore:
                 self._messages_malformed += 1
         sightings, self._sightings = self._sightings, []
         if sightings:
-            simulation.show_ghosts(sightings)
+            simulation.show_ghosts(sightings, self.tick)
         self.tick += 1
         simulation.step(self.tick)
         self._propose(simulation)
@@ -356,7 +359,7 @@ class ShardCore:
         self.tick = welcome.tick
         self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now, self._limits)
         self._simulation = Simulation(
-            self._schema, welcome.rules, self._plugins, self._rng, self._limits
+            self._game, self._schema, welcome.rules, self._rng, self._limits
         )
 
     def _end(self, reason: CloseReason, now: float) -> None:

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.logic import Stage
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.flight import fly_tick, substep_s
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
     INPUT_SEQ_MAX,
@@ -35,13 +36,14 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION, RecordSender
-from sidereal.protocol.state.schema import Kind, Schema
+from sidereal.protocol.state.schema import Schema
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
-from sidereal.shard.plugin import Plugin, Stage, Step, System
+from sidereal.shard.population import Population
 from sidereal.shard.space import Space
+from sidereal.shard.stages import Stages
 from sidereal.shard.statistics import SimulationStatistics
 
 ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
@@ -50,8 +52,6 @@ ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
 REPLAY_TICKS_MAX: Final = INPUTS_UNANSWERED_MAX
 """Ticks that a ship is flown when it is adopted; before that it is taken to have flown straight."""
 
-MOTION_IN_FLIGHT: Final = ("x", "y", "vx", "vy", "heading", "spin")
-"""In the order of `fly_tick`."""
 
 RELEASE_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
 
@@ -60,36 +60,33 @@ class Simulation:
     """The sectors and entities of one session.
 
     Attributes:
-        bodies: what this shard owns.
-        ghosts: what it sees of the others' entities.
+        population: all that this shard knows of.
+        bodies: what of it this shard owns.
+        ghosts: what of it others own.
         rules: of the world.
         rows_given: rows that it was sent to adopt, whatever became of them.
     """
 
     def __init__(
         self,
+        declared: Declarations,
         schema: Schema,
         rules: Rules,
-        plugins: Sequence[Plugin],
         rng: np.random.Generator,
         limits: Limits = LIMITS,
     ) -> None:
         self.rules = rules
         self.rows_given = 0
-        self.bodies = Bodies(schema, rules)
-        self.ghosts = Ghosts(schema, rules, limits.releases)
         self._limits = limits
+        self.population = Population(schema)
+        self.bodies = Bodies(self.population, schema, rules)
+        self.ghosts = Ghosts(self.population, schema, rules, limits.releases)
         self._schema = schema
-        self._rng = rng
+        self._stages = Stages(declared, self.population, rules, rng)
         self._space = Space()
         self._controls = ControlQueues(self.bodies.columns.capacity, limits)
-        self._buttons = np.zeros(self.bodies.columns.capacity, dtype=np.uint16)
         self._proposals = RecordSender(schema.exact_record, rules.streams.reorder_ticks)
         self._leases: dict[int, int] = {}
-        self._systems: dict[Stage, tuple[System, ...]] = {
-            stage: tuple(system for plugin in plugins for system in plugin.systems(stage))
-            for stage in Stage
-        }
         self._adopted = self._released = self._rows_stale = 0
         self._rows_proposed = self._messages_proposed = 0
         self._speeds_bounded = self._controls_unclaimed = 0
@@ -117,7 +114,7 @@ class Simulation:
             records = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
             self.ghosts.release(records["id"], records["epoch"], message.tick)
             slots = self.bodies.fenced(records["id"], records["epoch"])
-            held = self.bodies.columns.slots_of(np.unique(records["id"])) >= 0
+            held = self.bodies.slots_of(np.unique(records["id"])) >= 0
             self._rows_stale += int(held.sum()) - len(slots)
             self._released += len(slots)
             self._drop(slots)
@@ -130,20 +127,21 @@ class Simulation:
                 if self._leases.get(key, epoch + 1) <= epoch:
                     del self._leases[key]
 
-    def show_ghosts(self, batches: Sequence[tuple[int, NDArray[np.void]]]) -> None:
-        """Take in what the replication server has sent of ghosts, between two ticks.
+    def show_ghosts(self, batches: Sequence[tuple[int, NDArray[np.void]]], tick: int) -> None:
+        """Take in what the replication server tells of ghosts, between two ticks.
 
         Args:
             batches: for each message its tick and its `Schema.full_record[n]`, at least one.
+            tick: the last one simulated.
         """
         news = self.ghosts.news(batches)
-        slots = self.bodies.columns.slots_of(news.records["id"])
+        slots = self.bodies.slots_of(news.records["id"])
         foreign = (slots < 0) | (self.bodies.columns.epoch[slots] < news.records["epoch"])
         # A body of which there is a ghost with a newer epoch has another owner by now.
         lost = slots[foreign & (slots >= 0)]
         self._released += len(lost)
         self._drop(lost)
-        self.ghosts.show(News(news.records[foreign], news.sent[foreign]))
+        self.ghosts.show(News(news.records[foreign], news.sent[foreign]), tick)
 
     def proposals_acked(self, tags: list[int]) -> None:
         """Note which proposals have arrived."""
@@ -160,22 +158,24 @@ class Simulation:
         """Simulate one tick.
 
         Raises:
-            LocalProtocolError: a plugin wrote NaN.
+            LocalProtocolError: a model or a system left a number that is not finite.
         """
-        self._take_controls()
-        self._run(Stage.TICK, tick, self.rules.tick_s)
-        dt = substep_s(self.rules)
+        self._stages.begin(tick, self._take_controls())
+        self._stages.run(Stage.TICK)
+        dt = self.rules.tick_s / self.rules.substeps
         for _ in range(self.rules.substeps):
-            self._run(Stage.SUBSTEP, tick, dt)
+            self._stages.run(Stage.SUBSTEP)
             self._space.step(self.bodies.columns, dt)
-        self._run(Stage.SETTLE, tick, self.rules.tick_s)
+        self.ghosts.move(tick)
+        self._stages.run(Stage.CONTACT)
+        self._stages.run(Stage.SETTLE)
         self._speeds_bounded += self.bodies.bound_speeds()
 
     def collect_proposals(self, tick: int) -> list[tuple[bytes, int | None]]:
         """Say what has changed: messages and the tags to ack them by, at least one message."""
         bodies = self.bodies
         self._rows_proposed += len(bodies.collect_changes(tick))
-        slots = bodies.columns.rows()
+        slots = bodies.slots()
         slots = slots[self._proposals.pending(slots, bodies.changed[slots])]
         messages: list[tuple[bytes, int | None]] = []
         messages += self._proposals.collect(
@@ -189,7 +189,7 @@ class Simulation:
     def guest_count(self) -> int:
         """How many bodies are outside the leased sectors."""
         columns = self.bodies.columns
-        rows = columns.rows()
+        rows = self.bodies.slots()
         keys = pack_sector(*sector_of(columns["x"][rows], columns["y"][rows], self.rules))
         return int((~np.isin(keys, np.array(list(self._leases), dtype=np.int64))).sum())
 
@@ -225,10 +225,10 @@ class Simulation:
         if len(news) == 0:
             return
         self.ghosts.adopt(news["id"])
-        held = self.bodies.columns.slots_of(news["id"])
+        held = self.bodies.slots_of(news["id"])
         self._drop(held[held >= 0])
-        # Ships are flown from where they were, all else moves on in a straight line.
-        flown = news["kind"] == Kind.SHIP
+        # Who has a pilot is flown from where it was, all else moves on in a straight line.
+        flown = self._stages.flown[news["kind"]]
         begin = np.minimum(np.maximum(news["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX), tick)
         slots = self.bodies.adopt(news, np.where(flown, begin, tick))
         columns = self.bodies.columns
@@ -277,11 +277,7 @@ class Simulation:
                     newest = int(columns["input_seq"][slot]) + self._limits.replay_ahead
                     self._resume(slot, waiting[slot], newest)
             buttons, control_epoch, input_seq = self._controls.replay(flying)
-            x, y, vx, vy, heading, spin = (columns[name][flying] for name in MOTION_IN_FLIGHT)
-            fly_tick(x, y, vx, vy, heading, spin, buttons, self.rules)
-            moved = (x, y, vx, vy, heading, spin)
-            for name, values in zip(MOTION_IN_FLIGHT, moved, strict=True):
-                columns[name][flying] = values
+            self._stages.fly(flying, now + 1, buttons)
             columns["control_epoch"][flying] = control_epoch
             columns["input_seq"][flying] = input_seq
         for slot in slots.tolist():
@@ -304,25 +300,22 @@ class Simulation:
         size = len(message.buttons)
         if size % 2 or not 2 <= size <= 2 * CONTROLS_PER_MESSAGE_MAX:
             raise WireError(f"controls of {size} bytes")
-        slot = int(self.bodies.columns.slots_of(np.array([message.net_id]))[0])
+        slot = int(self.bodies.slots_of(np.array([message.net_id]))[0])
         if slot < 0:
             self._controls_unclaimed += 1
             return
         self._controls.receive(slot, message.control_epoch, message.first_seq, message.buttons)
 
-    def _take_controls(self) -> None:
-        columns = self.bodies.columns
-        ships = np.flatnonzero(columns.alive & (columns["kind"] == Kind.SHIP))
-        buttons, control_epoch, input_seq = self._controls.take(ships)
-        self._buttons = np.zeros(columns.capacity, dtype=np.uint16)
-        self._buttons[ships] = buttons
-        columns["control_epoch"][ships] = control_epoch
-        columns["input_seq"][ships] = input_seq
-
-    def _run(self, stage: Stage, tick: int, dt: float) -> None:
-        step = Step(tick, dt, self.rules, self._buttons, self._rng, self.ghosts)
-        for system in self._systems[stage]:
-            system(self.bodies.columns, step)
+    def _take_controls(self) -> NDArray[np.uint16]:
+        """Take what pilots hold in this tick: uint16[capacity] by slot."""
+        columns, slots = self.bodies.columns, self.bodies.slots()
+        flown = slots[self._stages.flown[columns["kind"][slots]]]
+        held, control_epoch, input_seq = self._controls.take(flown)
+        buttons = np.zeros(columns.capacity, dtype=np.uint16)
+        buttons[flown] = held
+        columns["control_epoch"][flown] = control_epoch
+        columns["input_seq"][flown] = input_seq
+        return buttons
 
     def _lease_rows_untrusted(self, body: bytes) -> list[tuple[int, int]]:
         rows = decode_rows_untrusted(body, LEASE_ROW, ROWS_MAX)

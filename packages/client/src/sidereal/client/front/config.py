@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sidereal.client.driver import check_server
 from sidereal.client.front.layers import parse_layers
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.runtime.config import check_output_file
 
@@ -29,6 +30,7 @@ class ViewConfig:
         headless: draw off screen; nothing appears.
         seconds: quit after that long; with `shot`, the time before the picture.
         size: width and height of the window, pixels.
+        game: `module:name` of what is played; the same as the server's.
     """
 
     server: str = "http://127.0.0.1:7070"
@@ -41,6 +43,7 @@ class ViewConfig:
     headless: bool = False
     seconds: float | None = None
     size: tuple[int, int] = (1280, 720)
+    game: str = DEFAULT_GAME
 
 
 def check_view_config(config: ViewConfig) -> None:

@@ -14,9 +14,9 @@ from sidereal.client.front.layers import parse_layers
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.http import open_http
 from sidereal.client.returning import ReturningClient
+from sidereal.game.load import load
 from sidereal.protocol.errors import SiderealError, UnavailableError
 from sidereal.protocol.message.player import Role
-from sidereal.protocol.state.schema import BASE_SCHEMA
 
 if TYPE_CHECKING:
     from sidereal.client.front.loop import TrioLoop
@@ -85,7 +85,8 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
     # Bound to this run: the window asks for the time between Trio's turns.
     clock = trio.lowlevel.current_clock().current_time
     role = Role.OBSERVER if config.observe else Role.PLAYER
-    client = ReturningClient(schema=BASE_SCHEMA, entropy=os.urandom, now=clock(), software=SOFTWARE)
+    game = load(config.game)
+    client = ReturningClient(game=game, entropy=os.urandom, now=clock(), software=SOFTWARE)
 
     async def sign_in() -> Admission:
         async with open_http(config.server) as http:

@@ -90,3 +90,32 @@ def strayed(
     off_heading = np.abs(wrap_angle(truth.heading - heading))
     too_far = off_x * off_x + off_y * off_y > distance_max * distance_max
     return np.asarray(too_far | (off_heading > angle_max), dtype=np.bool_)
+
+
+def advance(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    vx: NDArray[np.float64],
+    vy: NDArray[np.float64],
+    heading: NDArray[np.float64],
+    spin: NDArray[np.float64],
+    dt: float,
+) -> None:
+    """Move and turn by the velocities, for one substep.
+
+    Args:
+        x: float64[n], world units.
+        y: float64[n], world units.
+        vx: float64[n], units/s.
+        vy: float64[n], units/s.
+        heading: float64[n], rad.
+        spin: float64[n], rad/s.
+        dt: length of the substep, s.
+
+    Mutates:
+        x, y, heading (kept in [-π, π)).
+    """
+    x += vx * dt
+    y += vy * dt
+    heading += spin * dt
+    heading[:] = wrap_angle(heading)

@@ -46,7 +46,7 @@ _DATABASE_TYPES: Final = {
 
 
 class Kind(enum.IntEnum):
-    """What an entity is; plugins may use any other value up to 255."""
+    """What an entity is, by the numbers of the game that ships."""
 
     SHIP = 1
     ASTEROID = 2
@@ -222,4 +222,4 @@ PILOT: Final = Component(
 
 BASE_COMPONENTS: Final = (MOTION, BODY, LABEL, OWNER, PILOT)
 BASE_SCHEMA: Final = Schema(BASE_COMPONENTS)
-"""The components that every world has; a plugin's come after them."""
+"""The components that every world has; a game's come after them."""

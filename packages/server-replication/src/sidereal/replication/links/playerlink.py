@@ -212,7 +212,7 @@ class PlayerLink:
         if hello.schema_hash != self._schema.hash:
             text = (
                 f"this client's schema is {hello.schema_hash.hex()}, the world's "
-                f"{self._schema.hash.hex()}: use the version and plugins of the server"
+                f"{self._schema.hash.hex()}: use the version and the game of the server"
             )
             self.dropped["schema_mismatch"] += 1
             self.refuse(player, CloseReason.SCHEMA_MISMATCH, text, now)

@@ -269,7 +269,7 @@ class ShardLink(ShardSender):
                 CloseReason.SCHEMA_MISMATCH,
                 (
                     f"this shard's schema is {hello.schema_hash.hex()}, the world's "
-                    f"{self._schema.hash.hex()}: run the same version with the same plugins"
+                    f"{self._schema.hash.hex()}: run the same version with the same game"
                 ),
             )
         elif barred_s > 0:

@@ -39,12 +39,12 @@ from sidereal.client.driver import (
 from sidereal.client.events import Ended, Joined
 from sidereal.client.http import open_http
 from sidereal.client.statistics import Stage
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
 from sidereal.protocol.runtime.memory import private_bytes
 from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.udp import UdpSocket
-from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
 from sidereal.tools.bots.accounts import Accounts, AccountTakenError
 from sidereal.tools.bots.behaviour import BEHAVIOURS, Behaviour, make_behaviour
 from sidereal.tools.bots.report import BotsMeasured
@@ -75,6 +75,7 @@ class BotsConfig:
         mirroring: how many of them keep a replica of what they are sent, None for all; the others
             read of each snapshot only their own ship.
         predicting: how many of them run the prediction.
+        game: `module:name` of what is played; the same as the server's.
     """
 
     server: str = "http://127.0.0.1:7070"
@@ -86,6 +87,7 @@ class BotsConfig:
     first: int = 1
     mirroring: int | None = 8
     predicting: int = 4
+    game: str = DEFAULT_GAME
 
     def check(self) -> None:
         """Check that this load can be made.
@@ -147,9 +149,7 @@ class Swarm:
         flying: set when the first of them is in the world.
     """
 
-    def __init__(
-        self, config: BotsConfig, *, schema: Schema = BASE_SCHEMA, seams: Seams | None = None
-    ) -> None:
+    def __init__(self, config: BotsConfig, *, seams: Seams | None = None) -> None:
         """Prepare a load.
 
         Raises:
@@ -158,7 +158,7 @@ class Swarm:
         config.check()
         self.measured = BotsMeasured(requested=config.count)
         self._config = config
-        self._schema = schema
+        self._game = load(config.game)
         self._seams = seams or Seams()
         self._bots: list[_Bot] = []
         self._sign_ins = trio.CapacityLimiter(SIGN_INS_MAX)
@@ -255,7 +255,7 @@ class Swarm:
         mirroring = self._config.mirroring
         return Client(
             admission.connect_token,
-            schema=self._schema,
+            game=self._game,
             entropy=self._seams.entropy,
             now=self._seams.clock(),
             software=SOFTWARE,

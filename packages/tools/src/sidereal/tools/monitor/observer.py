@@ -16,8 +16,8 @@ from sidereal.client.events import Ended
 from sidereal.client.front.watch import Flash, OwnerWatch
 from sidereal.client.returning import Absence, ReturningClient
 from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.process import entropy
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.monitor.history import Move, Observed, Sector
 from sidereal.tools.reader import Reader
 
@@ -40,7 +40,7 @@ class Observer:
     async def run(self) -> None:
         """Stay in the world; come back whenever a session ends."""
         self._client = ReturningClient(
-            schema=BASE_SCHEMA,
+            game=load(DEFAULT_GAME),
             entropy=entropy,
             now=trio.current_time(),
             software=SOFTWARE,

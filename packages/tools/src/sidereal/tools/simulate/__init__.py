@@ -13,7 +13,8 @@
 * `saving`: how changes get into it, and what goes wrong on the way;
 * `cluster`: all of it, and the loop;
 * `script`: what happens when, to whom;
-* `flights`: what shards really did, as a plugin of theirs sees it;
+* `game`: the game that is played in it;
+* `flights`: what shards really did, as a part of their game sees it;
 * `ledger`: what clients held, and which of it had come to which shard when;
 * `lies`: what liars have said;
 * `checks`: what must be true, each rule by a checker of its own;

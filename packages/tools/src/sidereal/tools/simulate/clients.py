@@ -13,7 +13,8 @@ from sidereal.client.events import Ended, Lost
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import Stage
 from sidereal.protocol.message.player import Button, Role
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.rules import Rules
+from sidereal.tools.simulate.game import make_game
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Arrival, Process
@@ -40,7 +41,7 @@ class ClientProcess(Process):
         *,
         account: int,
         role: Role,
-        schema: Schema,
+        rules: Rules,
         ledger: Ledger,
         sectors_per_side: int,
         sign_in: Callable[[ClientProcess, float], bytes | None],
@@ -49,7 +50,7 @@ class ClientProcess(Process):
         self.account = account
         self.role = role
         self.looks_at = (0.0, 0.0)
-        self._schema = schema
+        self._rules = rules
         self._ledger = ledger
         self._held = self._tapped = self._flies_by = 0
         self._sectors_per_side = sectors_per_side
@@ -136,7 +137,7 @@ class ClientProcess(Process):
     def _begin(self, now: float, local: float) -> None:
         self._come_at = math.inf
         self._returning = ReturningClient(
-            schema=self._schema,
+            game=make_game(self._rules),
             entropy=self.rng.bytes,
             now=local,
             software="simulated",

@@ -127,19 +127,19 @@ class Cluster:
         self.plan = plan
         self.now = 0.0
         self.schema = BASE_SCHEMA
+        self.rules = _rules_of(plan)
         self._checkers = checkers
         self._violations: list[Violation] = []
         self._ticked_at = 0.0
         self._shard_key = derive_shard_key("5e" * 16)
         self.ledger = Ledger()
-        rules = _rules_of(plan)
-        self.network = Network(plan.link, plan.seed, Losses(self.schema, rules))
+        self.network = Network(plan.link, plan.seed, Losses(self.schema, self.rules))
         self.authority = Authority(
             self.network,
             random_of(plan.seed, "authority"),
             shard_key=self._shard_key,
             schema=self.schema,
-            rules=rules,
+            rules=self.rules,
             limits=plan.limits,
             ledger=self.ledger,
         )
@@ -260,7 +260,7 @@ class Cluster:
             random_of(self.plan.seed, f"shard {len(self.shards)}"),
             key=self._shard_key,
             server=SHARDS,
-            schema=self.schema,
+            rules=self.rules,
             flights=self.flights,
             ledger=self.ledger,
             **more,
@@ -310,7 +310,7 @@ class Cluster:
             random_of(self.plan.seed, name),
             account=ANONYMOUS if anonymous else 1 + number,
             role=role,
-            schema=self.schema,
+            rules=self.rules,
             ledger=self.ledger,
             sectors_per_side=self.plan.sectors_per_side,
             sign_in=self._sign_in,

@@ -1,15 +1,16 @@
-"""What shards really did: every body before and after every tick, as a system of theirs sees it."""
+"""What shards really did: all bodies before and after every tick, as a part of their game sees."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.state.columns import Columns
-from sidereal.shard.plugin import Stage, Step, System
+from sidereal.game import Body, Motion, Part, Pilot, Stage, Step
+from sidereal.game.bits import pack_rows
+from sidereal.shard.shard import ShardCore
+from sidereal.tools.simulate.game import Stick
 
 STATE: Final = ("x", "y", "vx", "vy", "heading", "spin")
 """The columns of a state, float64[6]."""
@@ -47,50 +48,52 @@ class Flight(NamedTuple):
 
 
 class FlightRecorder:
-    """A plugin that changes nothing and writes everything down.
+    """A part of the game that changes nothing and writes everything down.
 
     Attributes:
         core: name of the core it belongs to.
         since: when that was welcomed, virtual seconds; kept by the process, as is
-        at: the time.
+        at: the time, and
+        shard: the core itself.
     """
-
-    name = "flight recorder"
 
     def __init__(self, core: str, log: list[Flight]) -> None:
         self.core = core
         self.since = self.at = math.inf
+        self.shard: ShardCore | None = None
+        self.part = Part("recorder")
+        self.part.system(Stage.TICK)(self._begin)
+        self.part.system(Stage.SETTLE)(self._settle)
         self._log = log
         self._begun: Flight | None = None
 
-    def systems(self, stage: Stage) -> Sequence[System]:
-        """Systems to run in a stage."""
-        return {Stage.TICK: (self._begin,), Stage.SETTLE: (self._settle,)}.get(stage, ())
-
-    def _begin(self, bodies: Columns, step: Step) -> None:
-        rows = bodies.rows()
-        rows = rows[np.argsort(bodies.net_id[rows])]
-        before = _states(bodies, rows)
+    def _begin(self, step: Step) -> None:
+        assert self.shard is not None
+        assert self.shard.bodies is not None
+        rows = step.rows()
+        rows = rows[np.argsort(step.id[rows])]
+        pilot, before = step[Pilot], _states(step, rows)
         self._begun = Flight(
             self.core,
             self.since,
             self.at,
             step.tick,
-            bodies.net_id[rows].astype(np.int64),
-            bodies.epoch[rows].astype(np.int64),
-            bodies["radius"][rows].astype(np.float64),
-            bodies["control_epoch"][rows].astype(np.int64),
-            bodies["input_seq"][rows].astype(np.int64),
-            step.buttons[rows].copy(),
+            step.id[rows].astype(np.int64),
+            self.shard.bodies.columns.epoch[rows].astype(np.int64),
+            step[Body].radius[rows].astype(np.float64),
+            pilot.control_epoch[rows].astype(np.int64),
+            pilot.input_seq[rows].astype(np.int64),
+            pack_rows(step[Stick])[rows],
             before,
             before,
         )
 
-    def _settle(self, bodies: Columns, step: Step) -> None:
+    def _settle(self, step: Step) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            self._log.append(begun._replace(after=_states(bodies, bodies.slots_of(begun.net_id))))
+            self._log.append(begun._replace(after=_states(step, step.find(begun.net_id))))
 
 
-def _states(bodies: Columns, rows: np.ndarray) -> np.ndarray:
-    return np.column_stack([bodies[name][rows] for name in STATE])
+def _states(step: Step, rows: np.ndarray) -> np.ndarray:
+    motion = step[Motion]
+    return np.column_stack([getattr(motion, name)[rows] for name in STATE])

@@ -21,6 +21,7 @@ from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
+from sidereal.tools.simulate.game import make_game
 from sidereal.tools.simulate.lies import Lies
 from sidereal.tools.simulate.processes import ShardProcess
 
@@ -129,7 +130,7 @@ class LyingShard(ShardCore):
 
     def _lie_of_its_own(self, simulation: Simulation) -> None:
         columns = simulation.bodies.columns
-        chosen = self._dice.permutation(columns.rows())[:LIES_AT_ONCE]
+        chosen = self._dice.permutation(simulation.bodies.slots())[:LIES_AT_ONCE]
         records = columns.store(chosen, self._schema.exact_record)
         for at in range(len(records)):
             lie = OWN_LIES[int(self._dice.integers(len(OWN_LIES)))]
@@ -139,12 +140,13 @@ class LyingShard(ShardCore):
 
     def _lie_of_others(self, simulation: Simulation) -> None:
         ghosts = simulation.ghosts
-        chosen = self._dice.permutation(ghosts.rows())[:LIES_AT_ONCE]
+        chosen = self._dice.permutation(ghosts.slots())[:LIES_AT_ONCE]
         records = np.zeros(len(chosen), self._schema.exact_record)
         for name in records.dtype.names or ():
             if name in self._schema.fields:
-                records[name] = ghosts[name][chosen]
-        records["id"], records["epoch"] = ghosts.net_id[chosen], ghosts.epoch[chosen]
+                records[name] = ghosts.columns[name][chosen]
+        records["id"] = ghosts.columns.net_id[chosen]
+        records["epoch"] = ghosts.columns.epoch[chosen]
         records["tick"] = self.tick
         records["x"] += 1.0
         for at in range(len(records)):
@@ -155,7 +157,9 @@ class LyingShard(ShardCore):
         self._lies.told[self._finale.name.lower()] += 1
         if self._finale is Finale.FLOOD:
             columns = simulation.bodies.columns
-            rows = columns.store(columns.rows()[:ROWS_PER_MESSAGE], self._schema.exact_record)
+            rows = columns.store(
+                simulation.bodies.slots()[:ROWS_PER_MESSAGE], self._schema.exact_record
+            )
             for _ in range(100):
                 self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, rows))
         elif self._finale is Finale.FORGERY:
@@ -223,7 +227,7 @@ class IdleShardProcess(ShardProcess):
         self._until = until
 
     def _make_core(self, **arguments: Any) -> ShardCore:
-        return IdleShard(**arguments | {"plugins": ()})
+        return IdleShard(**arguments | {"game": make_game(self._rules)})
 
     def _work(self, now: float, local: float) -> None:
         if self.core is not None and self.core.closed is not None:

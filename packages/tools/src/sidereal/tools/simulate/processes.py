@@ -14,11 +14,10 @@ import numpy as np
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
-from sidereal.protocol.state.schema import Schema
-from sidereal.shard.game.asteroids import Asteroids
-from sidereal.shard.game.ships import Ships
+from sidereal.protocol.rules import Rules
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.flights import Flight, FlightRecorder
+from sidereal.tools.simulate.game import make_game
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.network import Delivery, Network
 
@@ -30,8 +29,6 @@ RETRY_S: Final = 0.2
 
 CLOCKS_OFF_S: Final = 1000.0
 """Monotonic clocks begin up to so much after the network's."""
-
-PLUGINS: Final = (Ships(), Asteroids())
 
 Arrival = tuple[bytes, Address]
 
@@ -145,7 +142,7 @@ class ShardProcess(Process):
         *,
         key: bytes,
         server: Address,
-        schema: Schema,
+        rules: Rules,
         flights: list[Flight],
         ledger: Ledger,
     ) -> None:
@@ -157,7 +154,7 @@ class ShardProcess(Process):
         self._recorder = FlightRecorder("", flights)
         self._key = key
         self._server = server
-        self._schema = schema
+        self._rules = rules
         self._start_at = math.inf
         self._incarnation = bytes(16)
         self._session = 0
@@ -232,13 +229,13 @@ class ShardProcess(Process):
             name=self.name,
             incarnation=self._incarnation,
             session=self._session,
-            schema=self._schema,
+            game=make_game(self._rules, [self._recorder.part]),
             entropy=self.rng.bytes,
             now=local,
             wall_now=self.wall(local),
             seed=1,
-            plugins=(self._recorder, *PLUGINS),
         )
+        self._recorder.shard = self.core
 
     def _make_core(self, **arguments: Any) -> ShardCore:
         return ShardCore(**arguments)

@@ -131,19 +131,19 @@ class GhostsConverge:
         assert process.core is not None
         ghosts = process.core.ghosts
         assert ghosts is not None
-        seen = ghosts.rows()
-        found = ghosts.net_id[seen].tolist()
+        net_id = ghosts.columns.net_id[ghosts.slots()]
+        found = net_id.tolist()
         missing, extra = inside - set(found), set(found) - around
         if missing or extra:
             yield f"{process.name} does not see {sorted(missing)}, sees {sorted(extra)} besides"
         columns = core.world.columns
-        rows = columns.slots_of(ghosts.net_id[seen])
+        rows = columns.slots_of(net_id)
         known = (rows >= 0) & (columns.tick[rows] < core.tick - SETTLED_TICKS)
         states = _present(core, rows[known])
         x, y, _ = (axis[known] for axis in ghosts.positions(core.tick))
         off = np.hypot(x - states[:, 0], y - states[:, 1])
         if (off > GHOST_OFF_MAX).any():
-            wrong = ghosts.net_id[seen][known][off > GHOST_OFF_MAX]
+            wrong = net_id[known][off > GHOST_OFF_MAX]
             yield f"{process.name} sees {wrong.tolist()} elsewhere, by {off.max():.2f} at most"
 
 

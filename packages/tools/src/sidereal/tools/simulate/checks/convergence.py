@@ -161,7 +161,7 @@ class ShardsConverge:
             if shard.core is None or shard.core.bodies is None:
                 continue
             bodies, tick = shard.core.bodies, shard.core.tick
-            held = bodies.columns.rows()
+            held = bodies.slots()
             held = held[bodies.changed[held] < tick - SETTLED_TICKS]
             slots = columns.slots_of(bodies.columns.net_id[held])
             held, slots = held[slots >= 0], slots[slots >= 0]

@@ -53,7 +53,7 @@ class OneOwner:
             bodies = shard.core.bodies
             if bodies is None:
                 continue
-            held = bodies.columns.rows()
+            held = bodies.slots()
             net_id, epoch = bodies.columns.net_id[held], bodies.columns.epoch[held]
             slots = columns.slots_of(net_id)
             current = (slots >= 0) & (columns.epoch[slots] == epoch)

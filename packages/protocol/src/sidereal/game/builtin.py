@@ -1,0 +1,49 @@
+"""Components that the engine brings."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from sidereal.game.column import ANGLE, F4, F8, LINEAR, U4, Text, field
+from sidereal.game.component import AUTHORITY, SHARDS, Component
+from sidereal.protocol.limits import NAME_SIZE_MAX
+
+_WORLD_EDGE: Final = 2.0**31 * 1000.0
+
+
+class Motion(Component, name="motion"):
+    """Where an entity is and how it moves."""
+
+    x: F8 = field(0, low=-_WORLD_EDGE, high=_WORLD_EDGE, unit="unit", curve=LINEAR)
+    y: F8 = field(0, low=-_WORLD_EDGE, high=_WORLD_EDGE, unit="unit", curve=LINEAR)
+    vx: F8 = field(0, low=-250, high=250, quantum=1 / 128, unit="unit/s")
+    vy: F8 = field(0, low=-250, high=250, quantum=1 / 128, unit="unit/s")
+    heading: F8 = field(
+        0, low=-math.pi, high=math.pi, quantum=math.tau / 65536, unit="rad", curve=ANGLE
+    )
+    spin: F8 = field(0, low=-31, high=31, quantum=1 / 1024, unit="rad/s")
+
+
+class Body(Component, name="body"):
+    """A circle that others run into."""
+
+    radius: F4 = field(1, low=1 / 16, high=512, unit="unit")
+    mass: F4 = field(1, low=1 / 1024, high=2.0**30, unit="t")
+
+
+class Pilot(Component, name="pilot", audience=SHARDS, writer=AUTHORITY, saved=False):
+    """Whose controls count, and the newest of them that the state has in it."""
+
+    control_epoch: U4
+    input_seq: U4
+
+
+class Label(Component, name="label", writer=AUTHORITY):
+    """What people call it."""
+
+    name: Text = field(b"", size=NAME_SIZE_MAX)
+
+
+BUILTIN: Final = (Motion, Body, Pilot, Label)
+"""In the order of their numbers; a game's own components follow."""

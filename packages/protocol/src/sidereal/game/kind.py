@@ -1,0 +1,81 @@
+"""Kinds: what an entity is from its first tick to its last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidereal.game.builtin import Body, Motion
+from sidereal.game.component import Component, Writer
+from sidereal.game.record import outside
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind, as `Part.kind` declared it.
+
+    Attributes:
+        name: unique in a game; the database keeps it.
+        components: what it begins with, and with which values.
+        spawned_by: who may make one.
+        per_s_max: how many one shard may make in a second; None is without a limit of its own.
+        touches: kinds that its body runs into; None is all that have a `Body`.
+        sensor: whether it notices contacts, but neither pushes nor is pushed.
+        speed_max: units/s, for validation and for what may meet.
+        accel_max: units/s² by its own power, likewise.
+        saved: whether the database keeps it.
+    """
+
+    name: str
+    components: tuple[Component, ...]
+    spawned_by: Writer
+    per_s_max: float | None
+    touches: tuple[Kind, ...] | None
+    sensor: bool
+    speed_max: float
+    accel_max: float
+    saved: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+    def problems(self) -> list[str]:
+        """What makes this declaration unusable, in words."""
+        found = component_problems(self.name, self.components)
+        types = [type(component) for component in self.components]
+        if Motion not in types:
+            found.append(f"kind {self.name} has no Motion: everything in the world has a place")
+        if Body not in types and (self.touches is not None or self.sensor):
+            found.append(f"kind {self.name} touches others, but has no Body")
+        for other in self.touches or ():
+            if Body not in [type(component) for component in other.components]:
+                found.append(f"kind {self.name} touches {other}, which has no Body")
+        if self.per_s_max is not None and not self.per_s_max > 0:
+            found.append(f"kind {self.name}: per_s_max must be above 0")
+        if not 0 <= self.speed_max <= SPEED_MAX:
+            found.append(f"kind {self.name}: speed_max must be 0 to {SPEED_MAX:g}")
+        if not 0 <= self.accel_max < float("inf"):
+            found.append(f"kind {self.name}: accel_max must be 0 or more")
+        return found
+
+
+SPEED_MAX = Motion.fields["vx"].options.high or 0.0
+"""Units/s: what the wire can carry."""
+
+
+def component_problems(where: str, components: tuple[Component, ...]) -> list[str]:
+    """Say what is wrong with values that entities of a kind begin with."""
+    found = []
+    for at, component in enumerate(components):
+        if not isinstance(component, Component):
+            found.append(f"kind {where}: {component!r} is no component; write Motion(), not Motion")
+            continue
+        if type(component) in map(type, components[:at]):
+            found.append(f"kind {where} has {type(component).__name__} twice")
+        for name, field in type(component).fields.items():
+            if getattr(component, name).ndim:
+                found.append(f"kind {where}: {field} needs one value, not an array")
+        for name in outside(component):
+            field = type(component).fields[name]
+            value = getattr(component, name)
+            found.append(f"kind {where}: {field} = {value} is outside {field.range_text()}")
+    return found

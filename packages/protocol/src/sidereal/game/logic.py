@@ -1,0 +1,200 @@
+"""What a game's functions are declared as: models, systems, rules, actions and hooks."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from sidereal.game.component import Component, Controls
+from sidereal.game.record import Record
+
+ActionFunction = Callable[..., None]
+
+ARGUMENTS_MAX: Final = 16
+"""Of an action, beside its transaction."""
+
+
+class Stage(enum.Enum):
+    """When in a shard's tick something runs, in this order."""
+
+    TICK = "tick"
+    """Once, after controls have arrived and before anything moves."""
+    SUBSTEP = "substep"
+    """Before each physics step: the velocities written here move the bodies in it."""
+    CONTACT = "contact"
+    """Once, after the last physics step: contacts are known."""
+    SETTLE = "settle"
+    """Once, last: afterwards ranges are clipped and changes are looked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What shards and pilots' clients compute alike.
+
+    Attributes:
+        name: with its part.
+        function: takes `Rows`.
+        writes: components that it changes, which is what clients predict.
+        reads: components and controls that it looks at; it runs on entities that have all of its
+            components, and a pilot if it reads controls.
+        stage: SUBSTEP or TICK.
+    """
+
+    name: str
+    function: Callable[[Any], None]
+    writes: tuple[type[Component], ...]
+    reads: tuple[type[Record], ...]
+    stage: Stage
+
+    def problems(self) -> list[str]:
+        """What makes this declaration unusable, in words."""
+        found = _parameter_problems(f"model {self.name}", self.function, 1)
+        if not self.writes:
+            found.append(f"model {self.name} writes nothing: say @part.model(Component, …)")
+        if self.stage not in (Stage.TICK, Stage.SUBSTEP):
+            found.append(f"model {self.name}: a model runs in TICK or SUBSTEP")
+        for record in self.writes:
+            if not _is(record, Component):
+                found.append(f"model {self.name} writes {record!r}, which is no component")
+        for read in self.reads:
+            if not _is(read, Component) and not _is(read, Controls):
+                found.append(f"model {self.name} reads {read!r}, which is no component or controls")
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """What a shard computes for all entities at once.
+
+    Attributes:
+        name: with its part.
+        function: takes `Step`.
+        stage: when.
+        after: functions of systems that run before it; `before` likewise.
+        every_s: seconds between two runs; 0 is every time.
+    """
+
+    name: str
+    function: Callable[[Any], None]
+    stage: Stage
+    after: tuple[Callable[[Any], None], ...]
+    before: tuple[Callable[[Any], None], ...]
+    every_s: float
+
+    def problems(self) -> list[str]:
+        """What makes this declaration unusable, in words."""
+        found = _parameter_problems(f"system {self.name}", self.function, 1)
+        if self.every_s < 0:
+            found.append(f"system {self.name}: every_s must be 0 or more")
+        if self.every_s and self.stage is Stage.SUBSTEP:
+            found.append(f"system {self.name}: only a system of a whole tick has every_s")
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """What the authority accepts of a component, all proposed rows at once.
+
+    Attributes:
+        name: with its part.
+        component: whose rows.
+        function: takes the component before, after, and float64[n] seconds; gives bool[n].
+    """
+
+    name: str
+    component: type[Component]
+    function: Callable[[Any, Any, Any], Any]
+
+    def problems(self) -> list[str]:
+        """What makes this declaration unusable, in words."""
+        return _parameter_problems(f"rule {self.name}", self.function, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Action:
+    """A transaction that a player or a system asks for.
+
+    Attributes:
+        name: with its part.
+        function: takes a `Transaction`, and the arguments by name.
+        rate_hz: how often one player may ask.
+        durable: whether it is committed to the database before it is answered.
+        arguments: a struct with a field for every argument; None while they have problems.
+    """
+
+    name: str
+    function: ActionFunction
+    rate_hz: float
+    durable: bool
+    arguments: type[msgspec.Struct] | None
+
+    def problems(self) -> list[str]:
+        """What makes this declaration unusable, in words."""
+        found = []
+        if not 0 < self.rate_hz <= ACTION_RATE_MAX:
+            found.append(
+                f"action {self.name}: rate_hz must be above 0, at most {ACTION_RATE_MAX:g}"
+            )
+        if self.arguments is None:
+            found.append(_argument_problem(self.name, self.function))
+        return found
+
+
+ACTION_RATE_MAX: Final = 20.0
+
+
+def make_action(name: str, function: ActionFunction, rate_hz: float, durable: bool) -> Action:
+    """Read the arguments of an action from its function."""
+    try:
+        arguments = _arguments(name, function)
+    except (TypeError, NameError, ValueError):
+        arguments = None
+    return Action(name, function, rate_hz, durable, arguments)
+
+
+def _arguments(name: str, function: ActionFunction) -> type[msgspec.Struct]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    if len(parameters) > ARGUMENTS_MAX:
+        raise TypeError(f"more than {ARGUMENTS_MAX} arguments")
+    fields: list[Any] = []
+    for parameter in parameters:
+        if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            raise TypeError(f"{parameter.name} must be an ordinary argument")
+        given = parameter.default is not inspect.Parameter.empty
+        hint = hints.get(parameter.name)
+        if hint is None:
+            raise TypeError(f"{parameter.name} has no type")
+        fields.append(
+            (parameter.name, hint, parameter.default) if given else (parameter.name, hint)
+        )
+    struct = msgspec.defstruct(
+        name.replace(".", "_"), fields, frozen=True, array_like=True, forbid_unknown_fields=True
+    )
+    msgspec.json.schema(struct)  # raises for types that cannot be checked
+    return struct
+
+
+def _argument_problem(name: str, function: ActionFunction) -> str:
+    try:
+        _arguments(name, function)
+    except (TypeError, NameError, ValueError) as error:
+        return f"action {name}: {error}"
+    raise AssertionError(name)
+
+
+def _parameter_problems(what: str, function: Callable[..., Any], count: int) -> list[str]:
+    parameters = inspect.signature(function).parameters
+    if len(parameters) != count:
+        return [f"{what} takes {len(parameters)} arguments; it is given {count}"]
+    return []
+
+
+def _is(record: object, sort: type[Record]) -> bool:
+    return isinstance(record, type) and issubclass(record, sort)

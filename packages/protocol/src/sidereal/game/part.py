@@ -1,0 +1,271 @@
+"""Parts, and the game that is made of them.
+
+A part collects what a module declares; nothing is checked or run meanwhile. `load` checks a whole
+game at once (`declarations`), so that somebody sees all that is wrong with it, not the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar, overload
+
+from sidereal.game.component import AUTHORITY, Component, Controls, Event, Writer
+from sidereal.game.kind import Kind
+from sidereal.game.logic import Action, Model, Rule, Stage, System, make_action
+from sidereal.game.look import Effect, Look
+from sidereal.game.record import Record
+from sidereal.game.step import Authority, BotView, Player, Rows, Step, WorldBuilder
+
+SPEED_MAX_UNLESS_SAID = 250.0
+GHOST_RANGE_UNLESS_SAID = 500.0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Extension(NamedTuple):
+    """Components that a part adds to a kind, of its own or of another part."""
+
+    kind: Kind
+    components: tuple[Component, ...]
+
+
+class Timer(NamedTuple):
+    """What the authority calls again and again."""
+
+    seconds: float
+    function: Callable[[Authority], None]
+
+
+class Part:
+    """A piece of a game, which others may use in theirs.
+
+    Attributes:
+        name: unique in a game.
+        kinds: declared here, in order; the other lists likewise.
+        hooks: what the authority calls in a player's life, by `join`, `leave` and `lost`.
+        bots: behaviours by name.
+        worlds: what makes a new world, by name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.kinds: list[Kind] = []
+        self.extensions: list[Extension] = []
+        self.records: list[type[Record]] = []
+        self.models: list[Model] = []
+        self.systems: list[System] = []
+        self.rules: list[Rule] = []
+        self.actions: list[Action] = []
+        self.looks: list[Look] = []
+        self.effects: list[Effect] = []
+        self.accounts: list[Component] = []
+        self.shares: list[Component] = []
+        self.hooks: dict[str, list[Callable[[Authority, Player], None]]] = {
+            "join": [],
+            "leave": [],
+            "lost": [],
+        }
+        self.timers: list[Timer] = []
+        self.bots: dict[str, Callable[[BotView], Controls]] = {}
+        self.worlds: dict[str, Callable[[WorldBuilder], None]] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    # -- what there is ----------------------------------------------------------------------------
+
+    def kind(
+        self,
+        name: str,
+        *components: Component,
+        spawned_by: Writer = AUTHORITY,
+        per_s_max: float | None = None,
+        touches: Sequence[Kind] | None = None,
+        sensor: bool = False,
+        speed_max: float = SPEED_MAX_UNLESS_SAID,
+        accel_max: float = 0.0,
+        saved: bool = True,
+    ) -> Kind:
+        """Declare a kind of entity; see `Kind` for what each argument means."""
+        what = None if touches is None else tuple(touches)
+        kind = Kind(
+            name, components, spawned_by, per_s_max, what, sensor, speed_max, accel_max, saved
+        )
+        self.kinds.append(kind)
+        return kind
+
+    def extend(self, kind: Kind, *components: Component) -> None:
+        """Let a kind begin with more components wherever this part is used."""
+        self.extensions.append(Extension(kind, components))
+
+    def declare(self, *records: type[Component] | type[Controls] | type[Event]) -> None:
+        """Declare records that no kind, model, rule or effect mentions: what is given in play."""
+        self.records += records
+
+    def account(self, component: Component) -> None:
+        """Give every account a component: written by actions, seen by its player only."""
+        self.accounts.append(component)
+
+    def shared(self, component: Component) -> None:
+        """Give the world a component: written by actions, seen by all."""
+        self.shares.append(component)
+
+    # -- what shards and clients compute ----------------------------------------------------------
+
+    def model(
+        self,
+        *writes: type[Component],
+        reads: Sequence[type[Record]] = (),
+        stage: Stage = Stage.SUBSTEP,
+    ) -> Callable[[Callable[[Rows], None]], Callable[[Rows], None]]:
+        """Declare a model; see `Model` for what each argument means."""
+
+        def declare(function: Callable[[Rows], None]) -> Callable[[Rows], None]:
+            name = f"{self.name}.{_name(function)}"
+            self.models.append(Model(name, function, writes, tuple(reads), stage))
+            return function
+
+        return declare
+
+    @overload
+    def system(self, function: Callable[[Step], None], /) -> Callable[[Step], None]: ...
+
+    @overload
+    def system(
+        self,
+        stage: Stage = Stage.SETTLE,
+        /,
+        *,
+        after: Sequence[Callable[[Step], None]] = (),
+        before: Sequence[Callable[[Step], None]] = (),
+        every_s: float = 0.0,
+    ) -> Callable[[Callable[[Step], None]], Callable[[Step], None]]: ...
+
+    def system(
+        self,
+        said: Stage | Callable[[Step], None] = Stage.SETTLE,
+        /,
+        *,
+        after: Sequence[Callable[[Step], None]] = (),
+        before: Sequence[Callable[[Step], None]] = (),
+        every_s: float = 0.0,
+    ) -> Any:
+        """Declare a system; see `System` for what each argument means."""
+        stage = said if isinstance(said, Stage) else Stage.SETTLE
+
+        def declare(function: Callable[[Step], None]) -> Callable[[Step], None]:
+            name = f"{self.name}.{_name(function)}"
+            made = System(name, function, stage, tuple(after), tuple(before), every_s)
+            self.systems.append(made)
+            return function
+
+        return declare if isinstance(said, Stage) else declare(said)
+
+    # -- what the authority decides ---------------------------------------------------------------
+
+    def rule(self, component: type[Component]) -> Callable[[F], F]:
+        """Declare what the authority accepts of a component; see `Rule`."""
+
+        def declare(function: F) -> F:
+            self.rules.append(Rule(f"{self.name}.{_name(function)}", component, function))
+            return function
+
+        return declare
+
+    def action(self, *, rate_hz: float, durable: bool = True) -> Callable[[F], F]:
+        """Declare an action; see `Action` for what each argument means."""
+
+        def declare(function: F) -> F:
+            name = f"{self.name}.{_name(function)}"
+            self.actions.append(make_action(name, function, rate_hz, durable))
+            return function
+
+        return declare
+
+    def on_join(self, function: F) -> F:
+        """Let the authority call this when a player comes."""
+        self.hooks["join"].append(function)
+        return function
+
+    def on_leave(self, function: F) -> F:
+        """Let the authority call this when a player goes."""
+        self.hooks["leave"].append(function)
+        return function
+
+    def on_lost(self, function: F) -> F:
+        """Let the authority call this when what a player flew is no more."""
+        self.hooks["lost"].append(function)
+        return function
+
+    def every(self, seconds: float) -> Callable[[F], F]:
+        """Let the authority call this again and again."""
+
+        def declare(function: F) -> F:
+            self.timers.append(Timer(seconds, function))
+            return function
+
+        return declare
+
+    def world(self, name: str) -> Callable[[F], F]:
+        """Declare what makes a new world of this name."""
+
+        def declare(function: F) -> F:
+            self.worlds[name] = function
+            return function
+
+        return declare
+
+    # -- faces and load generators ----------------------------------------------------------------
+
+    def look(
+        self,
+        kind: Kind,
+        *,
+        symbol: str,
+        colour: str = "#9ab",
+        size: Any = None,
+        label: Any = None,
+    ) -> None:
+        """Say how faces draw a kind; see `Look` for what each argument means."""
+        self.looks.append(Look(kind, symbol, colour, size, label))
+
+    def effect(
+        self,
+        event: type[Event],
+        *,
+        kind: str,
+        size: Any,
+        colour: str = "#fff",
+        seconds: float = 0.5,
+    ) -> None:
+        """Say what faces show when an event happens; see `Effect`."""
+        self.effects.append(Effect(event, kind, colour, size, seconds))
+
+    def bot(self, name: str) -> Callable[[F], F]:
+        """Declare a behaviour of bots: a function of a `BotView` that gives controls."""
+
+        def declare(function: F) -> F:
+            self.bots[name] = function
+            return function
+
+        return declare
+
+
+class Game(Part):
+    """A whole game: a part that brings others in.
+
+    Attributes:
+        parts: used by it, in order, those that they use included.
+        ghost_range: how far beyond its sectors a shard sees, world units.
+    """
+
+    def __init__(
+        self, name: str, *, parts: Sequence[Part] = (), ghost_range: float = GHOST_RANGE_UNLESS_SAID
+    ) -> None:
+        super().__init__(name)
+        self.parts = tuple(parts)
+        self.ghost_range = ghost_range
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", repr(function))

@@ -1,0 +1,268 @@
+"""What game code is handed: typing only; shards and the replication server implement it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sidereal.game.column import Bools, Floats, Indices
+from sidereal.game.component import Component, Controls, Event
+from sidereal.game.kind import Kind
+from sidereal.game.record import Record
+
+R = TypeVar("R", bound=Record)
+
+Query = type[Component] | Kind
+"""Entities that have a component, or are of a kind."""
+
+
+class Pairs(Protocol):
+    """Entities that are near each other, in pairs.
+
+    Attributes:
+        a: int64[n], rows of those that were asked for.
+        b: int64[n], rows of who is near each; both may repeat.
+        distance: float64[n], world units, centre to centre.
+    """
+
+    a: Indices
+    b: Indices
+    distance: Floats
+
+    def __len__(self) -> int: ...
+
+    def where(self, keep: Bools) -> Pairs:
+        """Keep some of the pairs."""
+
+    def nearest(self) -> Pairs:
+        """Keep for each a only the nearest b."""
+
+
+class Contacts(Protocol):
+    """Bodies that touched in this tick, in pairs.
+
+    Attributes:
+        a: int64[n], rows of the first query.
+        b: int64[n], rows of the second.
+        first: bool[n], whether they did not touch in the tick before.
+        impulse: float64[n], t·unit/s, of the whole tick.
+        energy: float64[n], t·unit²/s², that the contact took.
+        x: float64[n], world units, where; likewise y.
+    """
+
+    a: Indices
+    b: Indices
+    first: Bools
+    impulse: Floats
+    energy: Floats
+    x: Floats
+    y: Floats
+
+    def __len__(self) -> int: ...
+
+
+class Step(Protocol):
+    """One tick of a shard, as a system sees it.
+
+    Attributes:
+        tick: being simulated.
+        dt: s; of a physics step in SUBSTEP, else of the tick; `every_s` of a system that has one.
+        id: uint32[capacity], ids by row.
+        rng: seeded, the shard's own.
+    """
+
+    tick: int
+    dt: float
+    id: np.ndarray[Any, np.dtype[np.uint32]]
+    rng: np.random.Generator
+
+    def __getitem__(self, record: type[R], /) -> R:
+        """Columns of a component, or of the controls; rows of others are there to be read."""
+
+    def rows(self, *queries: Query) -> Indices:
+        """Own entities that match all queries, ascending; to be written."""
+
+    def seen(self, *queries: Query) -> Indices:
+        """Own entities and ghosts of the neighbours that match all queries; to be read."""
+
+    def find(self, ids: ArrayLike) -> Indices:
+        """Rows of entities by id; -1 where there is none, or none that is seen from here."""
+
+    def pairs(self, a: Indices, b: Indices, *, within: ArrayLike) -> Pairs:
+        """Find who is near whom.
+
+        Args:
+            a: rows, int64[n].
+            b: rows, int64[m].
+            within: world units; one, or one for every row, as columns are.
+        """
+
+    def contacts(self, a: Query, b: Query) -> Contacts:
+        """Contacts of this tick between two sorts of entities; in CONTACT and SETTLE."""
+
+    def spawn(self, kind: Kind, *components: Component, count: int | None = None) -> Indices:
+        """Make entities after this stage.
+
+        Args:
+            kind: what they are; it must say `spawned_by=SHARD`.
+            components: values that differ from the kind's, one or [n].
+            count: how many, when no value is an array; else 1.
+
+        Returns:
+            uint32[n], their ids, which are final.
+        """
+
+    def despawn(self, rows: Indices) -> None:
+        """End own entities after this stage; rows may repeat."""
+
+    def give(self, rows: Indices, component: Component) -> None:
+        """Give a component after this stage; who has it gets the values."""
+
+    def take(self, rows: Indices, component: type[Component]) -> None:
+        """Take a component away after this stage; who has it not is left alone."""
+
+    def emit(self, event: Event, *, at: Indices) -> None:
+        """Tell of events whose subjects are in these rows."""
+
+    def ask(self, action: Any, **arguments: ArrayLike) -> None:
+        """Ask the authority for a durable effect; each argument is one or [n]."""
+
+
+class Rows(Protocol):
+    """What a model sees: its own rows, so that the pilot's client can repeat it.
+
+    Attributes:
+        tick: being simulated.
+        dt: s, of a physics step in SUBSTEP, else of the tick.
+        id: uint32[n]
+    """
+
+    tick: int
+    dt: float
+    id: np.ndarray[Any, np.dtype[np.uint32]]
+
+    def __getitem__(self, record: type[R], /) -> R:
+        """Columns of what the model writes or `reads`, [n]."""
+
+    def noise(self, salt: int) -> Floats:
+        """Numbers in [0, 1) that follow from the entity, the tick and a salt; float64[n]."""
+
+    def spawn(self, kind: Kind, where: Bools, *components: Component) -> None:
+        """Make an entity for each row that is chosen.
+
+        Args:
+            kind: what they are; it must say `spawned_by=SHARD`.
+            where: bool[n]
+            components: values, one or [n] (those of chosen rows are taken).
+        """
+
+
+class WorldBuilder(Protocol):
+    """What makes a new world.
+
+    Attributes:
+        rng: seeded with the world's seed.
+    """
+
+    rng: np.random.Generator
+
+    def spawn(self, kind: Kind, *components: Component, count: int | None = None) -> Indices:
+        """Put entities into the world, as `Step.spawn`; any kind."""
+
+
+class Player(Protocol):
+    """Somebody who is connected.
+
+    Attributes:
+        name: what others see.
+        account: of whom; empty if anonymous.
+    """
+
+    name: str
+    account: str
+
+    def fly(self, entity: int) -> None:
+        """Take an entity's controls."""
+
+
+class Authority(Protocol):
+    """The replication server, between two ticks.
+
+    Attributes:
+        tick: of the world's clock.
+        rng: seeded, the authority's own.
+    """
+
+    tick: int
+    rng: np.random.Generator
+
+    def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> int:
+        """Make an entity; its id is final."""
+
+    def despawn(self, entity: int) -> None:
+        """End an entity."""
+
+    def berth(self, player: Player) -> int:
+        """What this player flew last, if it is there still; 0 for none."""
+
+    def free_spot(
+        self, *, radius: float, near: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float]:
+        """Find the nearest place where a body touches nobody; world units."""
+
+    def after(self, seconds: float, call: Any, *arguments: Any) -> None:
+        """Call something later, `call(world, *arguments)`."""
+
+
+class Transaction(Protocol):
+    """One action's effects: all of them are committed, or none.
+
+    Attributes:
+        own: what the caller flies; 0 for nothing.
+        account: the caller's account entity; 0 if anonymous.
+        tick: of the world's clock.
+    """
+
+    own: int
+    account: int
+    tick: int
+
+    def require(self, holds: bool, otherwise: str) -> None:
+        """End the action, refused in these words, unless something holds."""
+
+    def near(self, a: int, b: int, within: float) -> bool:
+        """Whether two entities are within a distance, world units; no, if one is gone."""
+
+    def get(self, entity: int, field: Any) -> float:
+        """Read a field."""
+
+    def set(self, entity: int, field: Any, value: float) -> None:
+        """Write a field of an AUTHORITY component; refused outside its range."""
+
+    def add(self, entity: int, field: Any, amount: float) -> None:
+        """Add to a field of an AUTHORITY component; refused if the sum is outside its range."""
+
+    def emit(self, event: Event, *, at: int = 0) -> None:
+        """Tell of an event; 0 is an event without a subject."""
+
+
+class BotView(NamedTuple):
+    """What a bot decides by.
+
+    Attributes:
+        own: columns of what it flies, [1]; by component.
+        others: columns of who it sees, [n]; likewise.
+        tick: that is drawn.
+        rng: seeded, the bot's own.
+    """
+
+    own: Any
+    others: Any
+    tick: int
+    rng: np.random.Generator
+
+
+Decision = Controls
+"""A bot returns a record of the game's controls."""

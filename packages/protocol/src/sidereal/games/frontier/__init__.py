@@ -1,0 +1,15 @@
+"""The game that ships with Sidereal: fly about among asteroids.
+
+It is written on `sidereal.game` and on nothing else of the engine.
+
+* `ships`: the part `flight`: ships, and the stick that flies them;
+* `asteroids`: the part `rocks`: they drift and bounce, in a belt; the world `belt` is full of them;
+* `play`: the whole game.
+"""
+
+from sidereal.games.frontier.asteroids import ASTEROID as ASTEROID
+from sidereal.games.frontier.asteroids import rocks as rocks
+from sidereal.games.frontier.play import game as game
+from sidereal.games.frontier.ships import SHIP as SHIP
+from sidereal.games.frontier.ships import Stick as Stick
+from sidereal.games.frontier.ships import flight as flight

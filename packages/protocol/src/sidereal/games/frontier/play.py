@@ -1,0 +1,9 @@
+"""The whole game."""
+
+from __future__ import annotations
+
+from sidereal.game import Game
+from sidereal.games.frontier.asteroids import belt, rocks
+from sidereal.games.frontier.ships import flight
+
+game = Game("frontier", parts=[flight, rocks, belt()])

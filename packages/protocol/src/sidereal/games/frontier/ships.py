@@ -1,0 +1,106 @@
+"""Ships: they fly as their pilots hold the stick."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sidereal.game import (
+    I1,
+    Body,
+    Controls,
+    Floats,
+    Held,
+    Label,
+    Motion,
+    Part,
+    Pilot,
+    Press,
+    Rows,
+    axis,
+    hold,
+    press,
+)
+
+THRUST: Final = 60.0
+"""Acceleration of the main engine, units/s²."""
+REVERSE: Final = 30.0
+"""Likewise, backwards."""
+SPEED_MAX: Final = 120.0
+"""What the engines reach, units/s; a knock can make a ship faster."""
+BRAKE: Final = 1.5
+"""Share of the velocity that is shed per second while braking."""
+TURN: Final = 10.0
+"""Angular acceleration, rad/s²."""
+SPIN_MAX: Final = 3.5
+"""Rad/s."""
+SPIN_DAMPING: Final = 6.0
+"""Share of the spin that is shed per second while not turning."""
+SPEED_REST: Final = 0.02
+"""A braking ship slower than this stops dead, units/s: space at rest is free to replicate."""
+SPIN_REST: Final = 0.002
+"""A ship that is not turning and spins slower than this stops turning, rad/s."""
+
+flight = Part("flight")
+
+
+class Stick(Controls):
+    """What a pilot holds."""
+
+    thrust: I1 = axis("W", "S")
+    turn: I1 = axis("A", "D")
+    brake: Held = hold("X")
+    fire: Press = press("SPACE")
+
+
+SHIP = flight.kind("ship", Motion(), Body(radius=6, mass=12), Label(), Pilot(), accel_max=THRUST)
+flight.look(SHIP, symbol="arrow", colour="#9cf", label=Label.name)
+
+
+@flight.model(Motion, reads=(Stick,))
+def fly(own: Rows) -> None:
+    """Change velocity and spin by what is held; the physics moves the ship.
+
+    A ship whose stick is let go keeps its velocity exactly, and one that was knocked beyond
+    `SPEED_MAX` is not slowed by thrusting, it only gains nothing.
+    """
+    motion, stick = own[Motion], own[Stick]
+    _turn(motion.spin, stick.turn, own.dt)
+    pushed = stick.thrust != 0
+    if pushed.any():
+        full = np.where(stick.thrust > 0, THRUST, REVERSE).astype(np.float64)
+        _push(motion, full * stick.thrust * own.dt, pushed)
+    braking = stick.brake > 0
+    if braking.any():
+        keep = np.where(braking, max(0.0, 1.0 - BRAKE * own.dt), 1.0)
+        motion.vx *= keep
+        motion.vy *= keep
+        resting = braking & ~pushed & (np.hypot(motion.vx, motion.vy) < SPEED_REST)
+        motion.vx[resting] = 0.0
+        motion.vy[resting] = 0.0
+
+
+def _push(motion: Motion, push: Floats, pushed: np.ndarray) -> None:
+    speed_before = np.hypot(motion.vx, motion.vy)
+    motion.vx += push * np.cos(motion.heading)
+    motion.vy += push * np.sin(motion.heading)
+    speed = np.hypot(motion.vx, motion.vy)
+    speed_max = np.maximum(speed_before, SPEED_MAX)
+    over = pushed & (speed > speed_max)
+    shrink = np.where(over, speed_max / np.where(over, speed, 1.0), 1.0)
+    motion.vx *= shrink
+    motion.vy *= shrink
+
+
+def _turn(spin: Floats, turn: np.ndarray, dt: float) -> None:
+    """Change spin by the stick, or let it die away without it."""
+    turning = turn != 0
+    if turning.any():
+        turned = np.clip(spin + TURN * dt * turn, -SPIN_MAX, SPIN_MAX)
+        spin[turning] = turned[turning]
+    coasting = ~turning & (spin != 0.0)
+    if coasting.any():
+        damped = spin * max(0.0, 1.0 - SPIN_DAMPING * dt)
+        damped[np.abs(damped) < SPIN_REST] = 0.0
+        spin[coasting] = damped[coasting]

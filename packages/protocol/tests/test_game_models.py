@@ -1,0 +1,181 @@
+"""Models and controls: what shards and clients compute alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.game import (
+    F4,
+    I1,
+    Body,
+    Component,
+    Controls,
+    Game,
+    Held,
+    Motion,
+    Press,
+    Rows,
+    Stage,
+    angle,
+    axis,
+    field,
+    hold,
+    press,
+)
+from sidereal.game.bits import bits_all, pack, pack_rows, unpack
+from sidereal.game.builtin import BUILTIN
+from sidereal.game.declarations import declare
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.models import FreeFlight, ModelRows
+from sidereal.game.record import as_columns
+from sidereal.game.schema import column_of, schema_of
+from sidereal.games.frontier import Stick
+from sidereal.protocol.errors import ConfigError, LocalProtocolError
+from sidereal.protocol.message.player import BUTTONS_ALL, Button
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.component import Replication
+from sidereal.protocol.state.schema import BASE_SCHEMA
+
+
+class Grip(Controls):
+    pitch: I1 = axis("W", "S")
+    fire: Press = press("SPACE")
+    boost: Held = hold("X")
+
+
+class Fuel(Component):
+    left: F4 = field(100, low=0, high=100, quantum=0.5)
+
+
+def fly(own: Rows) -> None:
+    own[Motion].vx[:] += 60.0 * own[Grip].pitch * own.dt
+
+
+def burn(own: Rows) -> None:
+    own[Fuel].left[:] -= own.dt
+
+
+def rows(game: Game, count: int = 2) -> ModelRows:
+    """What the first model of a game would be handed."""
+    motion = as_columns(Motion, {name: np.zeros(count) for name in Motion.fields})
+    grip = unpack(Grip, np.zeros(count, np.uint16))
+    ids = np.arange(1, count + 1, dtype=np.uint32)
+    model = declare(game).models[0]
+    return ModelRows(model, ids, 7, 0.05, {Motion: motion, Grip: grip})
+
+
+def make_game() -> Game:
+    game = Game("flown")
+    game.kind("craft", Motion(), Body(), Fuel())
+    game.model(Motion, reads=(Grip,))(fly)
+    game.model(Fuel, stage=Stage.TICK)(burn)
+    return game
+
+
+# -- controls -------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 15), min_size=1, max_size=8))
+def test_what_is_held_survives_as_bits(numbers: list[int]) -> None:
+    buttons = np.array(numbers, np.uint16)
+    both = (buttons & 3) == 3  # up and down at once is neither
+    kept = np.where(both, buttons & ~np.uint16(3), buttons)
+    assert pack_rows(unpack(Grip, buttons)).tolist() == kept.tolist()
+
+
+def test_each_column_has_bits_of_its_own() -> None:
+    assert [pack(Grip(**{name: 1})) for name in Grip.fields] == [1, 4, 8]
+    assert pack(Grip(pitch=-1, fire=3, boost=1)) == 2 | 4 | 8
+    assert bits_all(Grip) == 15
+
+
+def test_the_stick_of_the_game_that_ships_is_what_buttons_say() -> None:
+    """Faces speak of buttons still; both must be the same bits."""
+    assert pack(Stick(thrust=1)) == Button.THRUST
+    assert pack(Stick(thrust=-1)) == Button.REVERSE
+    assert pack(Stick(turn=1)) == Button.LEFT
+    assert pack(Stick(turn=-1)) == Button.RIGHT
+    assert pack(Stick(brake=1)) == Button.BRAKE
+    assert pack(Stick(fire=1)) == Button.FIRE
+    assert bits_all(Stick) == BUTTONS_ALL
+
+
+def test_what_has_no_bits_is_refused() -> None:
+    class Aim(Controls):
+        at: F4 = angle(bits=10)
+        a: Held = hold("A")
+
+    class Other(Controls):
+        b: Held = hold("B")
+
+    game = make_game()
+    game.declare(Aim, Other)
+    with pytest.raises(ConfigError) as caught:
+        declare(game)
+    assert str(caught.value).split("\n") == [
+        "a game has one class of controls, not test_game_models.grip, test_game_models.aim, "
+        "test_game_models.other",
+        "test_game_models.aim.at: an input has bits for axes, presses and what is held, no numbers",
+    ]
+
+
+# -- models ---------------------------------------------------------------------------------------
+
+
+def test_a_model_changes_its_rows() -> None:
+    flight = FreeFlight(declare(make_game()), Rules())
+    motion = [np.zeros(2) for _ in Motion.fields]
+    flight.fly(motion, np.array([0, 1], np.uint16), 7)
+    assert motion[2].tolist() == pytest.approx([0.0, 3.0])
+    # Velocity first, then place, in each of three steps.
+    assert motion[0].tolist() == pytest.approx([0.0, (1 + 2 + 3) / 60])
+
+
+def test_what_a_model_did_not_declare_is_refused_by_name() -> None:
+    with pytest.raises(
+        LocalProtocolError,
+        match=r"model flown.fly reads Body, which is not among what it writes or reads=",
+    ):
+        rows(make_game())[Body]
+
+
+def test_a_model_has_no_neighbours() -> None:
+    with pytest.raises(AttributeError, match=r"model flown.fly: Rows has no pairs; a model sees"):
+        rows(make_game()).pairs()  # type: ignore[attr-defined]
+
+
+@settings(derandomize=True, max_examples=50)
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_noise_repeats_and_differs(salt: int) -> None:
+    some = rows(make_game(), 1000)
+    noise = some.noise(salt)
+    assert noise.tolist() == some.noise(salt).tolist()
+    assert (noise >= 0).all()
+    assert (noise < 1).all()
+    assert len(np.unique(noise)) == 1000
+    assert abs(noise.mean() - 0.5) < 0.06
+    assert noise[0] != some.noise(salt ^ 1)[0]
+
+
+# -- the schema -----------------------------------------------------------------------------------
+
+
+def test_the_game_that_ships_has_the_columns_of_the_engine() -> None:
+    assert schema_of(load(DEFAULT_GAME)).hash == BASE_SCHEMA.hash
+
+
+def test_a_component_becomes_columns() -> None:
+    schema = schema_of(declare(make_game()))
+    assert schema.hash != BASE_SCHEMA.hash
+    name = column_of(Fuel, Fuel.fields["left"])
+    assert name == "test_game_models_fuel_left"
+    assert schema.fields[name].bounds == (0.0, 100.0)
+    assert schema.components[-1].replicated is Replication.ATTRIBUTE
+    assert schema.components[-1].persisted
+    assert name in (schema.full_record.names or ())
+    assert {column_of(record, f) for record in BUILTIN for f in record.fields.values()} <= set(
+        BASE_SCHEMA.fields
+    )

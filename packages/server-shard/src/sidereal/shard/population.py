@@ -1,0 +1,113 @@
+"""All that this shard knows of: its own bodies and the ghosts of others, in one table.
+
+Game logic, pairs and references do not care on which side of a border a row is; who may write it
+does. What is only true of the one or the other stands in `bodies` and in `ghosts`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.reckoning import Motion, extrapolate
+from sidereal.protocol.state.schema import Schema
+
+Slots = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Population:
+    """Entities by slot.
+
+    Attributes:
+        columns: the truth at the shard's tick; of ghosts, where their references lead by then.
+        own: bool[capacity], whether this shard simulates it.
+        reference: `Schema.exact_record[capacity]`: what was proposed last of a body, or sent last
+            of a ghost.
+        version: counts up whenever somebody comes or goes.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.columns = Columns(schema)
+        self.own: NDArray[np.bool_] = np.zeros(self.columns.capacity, dtype=np.bool_)
+        self.reference: NDArray[np.void] = np.zeros(self.columns.capacity, schema.exact_record)
+        self.version = 0
+
+    def own_slots(self) -> Slots:
+        """Slots of the bodies, ascending."""
+        return np.flatnonzero(self.columns.alive & self.own)
+
+    def ghost_slots(self) -> Slots:
+        """Slots of the ghosts, ascending."""
+        return np.flatnonzero(self.columns.alive & ~self.own)
+
+    def slots_of(self, net_ids: ArrayLike, *, own: bool) -> Slots:
+        """Look bodies up by id, or ghosts: int64[n], -1 where there is no such one."""
+        slots = self.columns.slots_of(net_ids)
+        known = slots >= 0
+        return np.where(known & (self.own[slots] == own), slots, -1)
+
+    def load(self, records: NDArray[np.void], *, own: bool) -> Slots:
+        """Enter entities, or overwrite those that are there.
+
+        Args:
+            records: `Schema.full_record[n]`, one per entity; they become references.
+            own: whether this shard simulates them; those that are there must be alike.
+
+        Returns:
+            int64[n] slots.
+        """
+        slots = self.columns.load(records)
+        self._reserve()
+        exact = np.empty(len(records), dtype=self.reference.dtype)
+        for name in exact.dtype.names or ():
+            exact[name] = records[name]
+        self.reference[slots] = exact
+        self.own[slots] = own
+        self.version += 1
+        return slots
+
+    def free(self, slots: Slots) -> None:
+        """Forget entities."""
+        self.columns.free(slots)
+        self.own[slots] = False
+        self.version += 1
+
+    def follow(self, slots: Slots, tick: ArrayLike, tick_s: float) -> None:
+        """Move entities along the straight lines of their references.
+
+        Args:
+            slots: int64[n]
+            tick: to which, one or int64[n].
+            tick_s: length of a tick in seconds.
+
+        Mutates:
+            x, y and heading of the columns.
+        """
+        x, y, heading = self.lines(slots, tick, tick_s)
+        self.columns["x"][slots], self.columns["y"][slots] = x, y
+        self.columns["heading"][slots] = heading
+
+    def lines(self, slots: Slots, tick: ArrayLike, tick_s: float) -> tuple[Floats, Floats, Floats]:
+        """Work out where the straight lines of references lead.
+
+        Args:
+            slots: int64[n]
+            tick: to which, one or float64[n].
+            tick_s: length of a tick in seconds.
+
+        Returns:
+            x, y and heading, float64[n] each.
+        """
+        rows = self.reference[slots]
+        reference = Motion(*(rows[name] for name in Motion._fields))
+        return extrapolate(*reference, rows["tick"], tick, tick_s)
+
+    def _reserve(self) -> None:
+        more = self.columns.capacity - len(self.own)
+        if more > 0:
+            self.own = np.concatenate([self.own, np.zeros(more, dtype=np.bool_)])
+            self.reference = np.concatenate(
+                [self.reference, np.zeros(more, dtype=self.reference.dtype)]
+            )

@@ -1,0 +1,96 @@
+"""Who matches, and where their columns are: what game logic asks of a shard's population.
+
+Which components an entity has follows from its kind.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.game.bits import unpack
+from sidereal.game.builtin import Pilot
+from sidereal.game.component import Component
+from sidereal.game.declarations import Declarations
+from sidereal.game.kind import Kind
+from sidereal.game.record import Record, as_columns
+from sidereal.game.schema import column_of
+from sidereal.protocol.errors import LocalProtocolError
+from sidereal.shard.population import Population, Slots
+
+KIND_NUMBERS: Final = 256
+"""Kinds are numbered in a byte."""
+
+_NO_KIND: Final = np.zeros(KIND_NUMBERS, np.bool_)
+
+
+class Queries:
+    """Answers about a population.
+
+    Attributes:
+        population: whose rows these are.
+        flown: bool[256], by a kind's number, whether its entities have a pilot.
+    """
+
+    def __init__(self, declared: Declarations, population: Population) -> None:
+        self.population = population
+        self._components = declared.components
+        self._controls = declared.controls
+        self._having: dict[type[Component] | str, NDArray[np.bool_]] = {}
+        for number, kind in enumerate(declared.kinds, 1):
+            keys: list[type[Component] | str] = [kind.name, *map(type, kind.components)]
+            for key in keys:
+                self._having.setdefault(key, _NO_KIND.copy())[number] = True
+        self.flown = self._having.get(Pilot, _NO_KIND)
+        self._held: dict[type[Record], Record] = {}
+        self._rows: dict[tuple[Any, ...], Slots] = {}
+        self._rows_version = -1
+
+    def hold(self, buttons: NDArray[np.uint16]) -> None:
+        """Take the controls of a tick: uint16[capacity] by slot."""
+        self._held = {controls: unpack(controls, buttons) for controls in self._controls}
+
+    def rows(self, *queries: type[Component] | Kind, ghosts: bool = False) -> Slots:
+        """Find who matches all queries, ascending; cached until somebody comes or goes.
+
+        Args:
+            queries: components that they have, kinds that they are of.
+            ghosts: whether ghosts count too.
+        """
+        if self._rows_version != self.population.version:
+            self._rows.clear()
+            self._rows_version = self.population.version
+        found = self._rows.get((ghosts, *queries))
+        if found is None:
+            found = self._rows[(ghosts, *queries)] = self._find(queries, ghosts)
+        return found
+
+    def columns(self, record: type[Record]) -> Record:
+        """A record's struct of arrays, by slot.
+
+        Raises:
+            LocalProtocolError: the game has no such record.
+        """
+        if record in self._held:
+            return self._held[record]
+        if record not in self._components:
+            raise LocalProtocolError(
+                f"{record.record_name} is not declared: no kind, model or rule mentions it; "
+                f"say part.declare({record.__name__})"
+            )
+        there = self.population.columns
+        arrays = {f.name: there[column_of(record, f)] for f in record.fields.values()}
+        return as_columns(record, arrays)
+
+    def _find(self, queries: tuple[type[Component] | Kind, ...], ghosts: bool) -> Slots:
+        alive = self.population.columns.alive
+        match = alive if ghosts else alive & self.population.own
+        kinds = self.population.columns["kind"]
+        for query in queries:
+            key = query.name if isinstance(query, Kind) else query
+            match = match & self._having.get(key, _NO_KIND)[kinds]
+        found = np.flatnonzero(match)
+        found.flags.writeable = False
+        return found

@@ -1,0 +1,69 @@
+"""What a system is handed: `sidereal.game.Step` on a shard's columns."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sidereal.game.builtin import Motion
+from sidereal.game.component import Component
+from sidereal.game.kind import Kind
+from sidereal.game.record import Record
+from sidereal.shard.neighbours import Pairs, find_pairs
+from sidereal.shard.population import Slots
+from sidereal.shard.queries import Queries
+
+R = TypeVar("R", bound=Record)
+
+
+class ShardStep:
+    """One system's view of one tick.
+
+    Attributes:
+        tick: being simulated.
+        dt: s, since the system's last run.
+        rng: seeded, the shard's own.
+        used: records whose columns the system has asked for.
+    """
+
+    def __init__(self, queries: Queries, tick: int, dt: float, rng: np.random.Generator) -> None:
+        self.tick = tick
+        self.dt = dt
+        self.rng = rng
+        self.used: tuple[type[Record], ...] = ()
+        self._queries = queries
+
+    @property
+    def id(self) -> NDArray[np.uint32]:
+        """uint32[capacity], ids by row; 0 where nobody is."""
+        return self._queries.population.columns.net_id
+
+    def __getitem__(self, record: type[R], /) -> R:
+        """Columns of a component, or of the controls; rows of others are there to be read."""
+        self.used += (record,) if record not in self.used else ()
+        return cast(R, self._queries.columns(record))
+
+    def rows(self, *queries: type[Component] | Kind) -> Slots:
+        """Own entities that match all queries, ascending; to be written."""
+        return self._queries.rows(*queries)
+
+    def seen(self, *queries: type[Component] | Kind) -> Slots:
+        """Own entities and ghosts of the neighbours that match all queries; to be read."""
+        return self._queries.rows(*queries, ghosts=True)
+
+    def find(self, ids: ArrayLike) -> Slots:
+        """Rows of entities by id; -1 where there is none, or none that is seen from here."""
+        return self._queries.population.columns.slots_of(ids)
+
+    def pairs(self, a: Slots, b: Slots, *, within: ArrayLike) -> Pairs:
+        """Find who is near whom.
+
+        Args:
+            a: rows, int64[n].
+            b: rows, int64[m].
+            within: world units; one, or one for every row, of which those of `b` count.
+        """
+        motion = self[Motion]
+        return find_pairs(motion.x, motion.y, a, b, within)

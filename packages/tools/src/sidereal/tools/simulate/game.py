@@ -1,0 +1,101 @@
+"""The game that is simulated: ships that pilots fly, asteroids that drift, and a recorder.
+
+It is a game of its own, so that what the engine's rules must hold for does not follow from the game
+that ships. `checks.physics` has the same rules a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from sidereal.game import (
+    Body,
+    Controls,
+    Game,
+    Held,
+    Label,
+    Motion,
+    Part,
+    Pilot,
+    Rows,
+    Stage,
+    Step,
+    hold,
+)
+from sidereal.game.declarations import Declarations, declare
+from sidereal.protocol.rules import Rules
+
+SPEED_REST: Final = 0.02
+"""A braking ship slower than this stops dead, units/s."""
+SPIN_REST: Final = 0.002
+"""A ship that is not turning and spins slower than this stops turning, rad/s."""
+
+
+TURN_MARGIN: Final = 25.0
+"""World units before the belt's edge at which asteroids are turned back."""
+
+
+class Stick(Controls):
+    """What a pilot holds, each with a bit of its own: so what was flown tells all that was held."""
+
+    thrust: Held = hold("W")
+    reverse: Held = hold("S")
+    left: Held = hold("A")
+    right: Held = hold("D")
+    brake: Held = hold("X")
+
+
+def make_game(rules: Rules, parts: Sequence[Part] = ()) -> Declarations:
+    """Make the game, with the numbers of some rules.
+
+    Args:
+        rules: of the world.
+        parts: that play along.
+    """
+    game = Game("simulated", parts=parts)
+    game.kind("ship", Motion(), Body(radius=6, mass=12), Label(), Pilot())
+    asteroid = game.kind("asteroid", Motion(), Body(), Label())
+    game.model(Motion, reads=(Stick,))(_flight(rules))
+    if rules.belt_sectors:
+        low, high = rules.belt_bounds
+        low, high = low + TURN_MARGIN, high - TURN_MARGIN
+
+        @game.system(Stage.TICK)
+        def turn_back(step: Step) -> None:
+            """Turn asteroids that would be too near the edge, and fly towards it."""
+            motion, rows = step[Motion], step.rows(asteroid)
+            for place, speed in ((motion.x, motion.vx), (motion.y, motion.vy)):
+                there, now = place[rows] + speed[rows] * step.dt, speed[rows]
+                leaves = ((there >= high) & (now > 0)) | ((there < low) & (now < 0))
+                speed[rows[leaves]] *= -1.0
+
+    return declare(game)
+
+
+def _flight(rules: Rules) -> Callable[[Rows], None]:
+    def fly(own: Rows) -> None:
+        motion, stick, dt = own[Motion], own[Stick], own.dt
+        turn = stick.left.astype(np.float64) - stick.right
+        turned = motion.spin + rules.ship_turn * dt * turn
+        damped = motion.spin * max(0.0, 1.0 - rules.ship_spin_damping * dt)
+        damped[np.abs(damped) < SPIN_REST] = 0.0
+        limit = rules.ship_spin_max
+        motion.spin[:] = np.where(turn != 0, np.clip(turned, -limit, limit), damped)
+        push = rules.ship_thrust * stick.thrust - rules.ship_reverse * stick.reverse
+        speed_max = np.maximum(np.hypot(motion.vx, motion.vy), rules.ship_speed_max)
+        motion.vx += push * dt * np.cos(motion.heading)
+        motion.vy += push * dt * np.sin(motion.heading)
+        speed = np.hypot(motion.vx, motion.vy)
+        shrink = np.where(speed > speed_max, speed_max / np.maximum(speed, SPEED_REST), 1.0)
+        shrink *= np.where(stick.brake > 0, max(0.0, 1.0 - rules.ship_brake * dt), 1.0)
+        motion.vx *= shrink
+        motion.vy *= shrink
+        rests = (stick.brake > 0) & (push == 0)
+        rests &= np.hypot(motion.vx, motion.vy) < SPEED_REST
+        motion.vx[rests] = 0.0
+        motion.vy[rests] = 0.0
+
+    return fly
