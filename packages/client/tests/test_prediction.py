@@ -273,7 +273,7 @@ def test_another_ship_starts_from_its_own_first_word() -> None:
 
 def test_nothing_of_the_ship_before_is_left_in_another_one() -> None:
     for told_before in (True, False):
-        prediction = Prediction(RULES)
+        prediction = Prediction(GAME, RULES)
         if told_before:
             prediction.reconcile(10, 0, REST, 0.0)
         for seq in (1, 2, 3):

@@ -174,6 +174,10 @@ class Ghosts:
         kept = kept[~np.isin(kept["id"], fresh["id"])]
         self._tombstones = np.concatenate([kept, fresh])[-self._releases_max :]
 
+    def _oldest(self) -> int:
+        """Tick before which a message no longer counts."""
+        return self._newest - self._rules.streams.reorder_ticks
+
     def _void(self, records: Records, sent: Slots) -> NDArray[np.bool_]:
         tombstones = self._tombstones
         if not len(tombstones):
