@@ -16,14 +16,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
-from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.shard.service import PLUGINS
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
 
@@ -46,7 +45,7 @@ class LoudShard(ShardCore):
 
     def _propose(self, simulation: Simulation) -> None:
         super()._propose(simulation)
-        rows = simulation.bodies.columns.rows()[:ROWS]
+        rows = simulation.bodies.slots()[:ROWS]
         self._good_ticks += len(rows) == ROWS
         if self._good_ticks <= GOOD_TICKS:
             return
@@ -79,12 +78,11 @@ def live(key: bytes, server: Address, number: int, until: float) -> Life:
         name=f"loud-{number}",
         incarnation=os.urandom(16),
         pid=os.getpid(),
-        schema=BASE_SCHEMA,
+        game=load(DEFAULT_GAME),
         entropy=os.urandom,
         now=time.monotonic(),
         wall_now=time.time(),
         seed=number,
-        plugins=PLUGINS,
     )
     while core.closed is None and (now := time.monotonic()) < until:
         for datagram, address in udp.receive_nowait():

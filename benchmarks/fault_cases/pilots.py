@@ -18,8 +18,8 @@ from sidereal.client.client import Client
 from sidereal.client.driver import turn
 from sidereal.client.prediction import ShipState
 from sidereal.client.statistics import Stage
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.udp import UdpSocket
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.bots.behaviour import make_behaviour
 
 TURN_S: Final = 0.01
@@ -50,7 +50,7 @@ class Pilot:
         self._behaviour = make_behaviour("wander", np.random.default_rng(number))
         self._client = Client(
             base64.b64decode(answer.json()["connect_token"]),
-            schema=BASE_SCHEMA,
+            game=load(DEFAULT_GAME),
             entropy=os.urandom,
             now=time.monotonic(),
             software="faults",
