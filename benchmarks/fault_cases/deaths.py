@@ -6,8 +6,9 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -37,7 +38,7 @@ def shards_killed(quick: bool) -> list[Figure]:
     rounds = 5 if quick else 40
     with up("--shards", SHARDS) as world:
         pilots = [Pilot(world.url, number) for number in range(PILOTS)]
-        wait_until(lambda: fly(pilots, SAMPLE_S) or all(p.flies for p in pilots), "pilots fly")
+        wait_until(partial(all_fly, pilots), "pilots fly")
         with sampled(world) as samples:
             for _ in range(rounds):
                 kill(*world.pids_of("shard"))
@@ -55,6 +56,12 @@ def shards_killed(quick: bool) -> list[Figure]:
         Figure("stand_s", "ticks go on without a shard for", stood_s, "s", at_most=2.0),
         Figure("stand_from_kill_s", "the same from `kill -9` on", from_kill_s, "s"),
     ]
+
+
+def all_fly(pilots: Sequence[Pilot]) -> bool:
+    """Let pilots have some turns; tell whether all of them are in their ships."""
+    fly(pilots, SAMPLE_S)
+    return all(pilot.flies for pilot in pilots)
 
 
 def is_served(status: dict[str, Any]) -> bool:
