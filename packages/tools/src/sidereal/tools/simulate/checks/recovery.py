@@ -61,7 +61,9 @@ class Recovery:
         """Note every row that is new; a ship that comes back is where it was left, at rest."""
         world = core.world
         rows = world.columns.rows()
-        rows = rows[world.account[rows] >= ACCOUNT_NONE]
+        # Without a restart only ships leave and come back.
+        least = ACCOUNT_NONE if self._plan.restarts else ACCOUNT_NONE + 1
+        rows = rows[world.account[rows] >= least]
         records = world.columns.store(rows, core.schema.full_record)
         for row, record in zip(rows.tolist(), records, strict=True):
             uuid = world.uuid[row].tobytes()
@@ -72,7 +74,7 @@ class Recovery:
                 cluster.exercised["ships that came back judged"] += 1
                 if not self._comes_back(history[-1][1], record, left_at):
                     yield f"{uuid.hex()} does not come back as it was left"
-            if not history or history[-1][1] != record:
+            if not history or history[-1][1].tobytes() != record.tobytes():
                 history.append((cluster.now, record))
             self._accounts[uuid] = int(world.account[row])
 
