@@ -127,11 +127,11 @@ def check(crowd: Crowd, replicas: dict[int, Replica]) -> None:
     for client, replica in replicas.items():
         off = np.abs(crowd.cell - crowd.centre[client]).max(axis=1)
         inside = np.flatnonzero(off <= RULES.view_radius_cells)
-        slots = replica.columns.slots_of(crowd.net_id[inside])
-        if len(replica.rows()) != len(inside) or (slots < 0).any():
+        rows = replica.columns.rows_of(crowd.net_id[inside])
+        if len(replica.rows()) != len(inside) or (rows < 0).any():
             raise AssertionError(f"client {client} does not see what is there")
         fresh = crowd.changed[inside] == crowd.tick
-        if (replica.columns["x"][slots[fresh]] != seen["x"][inside[fresh]]).any():
+        if (replica.columns["x"][rows[fresh]] != seen["x"][inside[fresh]]).any():
             raise AssertionError(f"client {client} sees something elsewhere")
 
 

@@ -45,7 +45,7 @@ class LoudShard(ShardCore):
 
     def _propose(self, simulation: Simulation) -> None:
         super()._propose(simulation)
-        rows = simulation.bodies.slots()[:ROWS]
+        rows = simulation.bodies.rows()[:ROWS]
         self._good_ticks += len(rows) == ROWS
         if self._good_ticks <= GOOD_TICKS:
             return

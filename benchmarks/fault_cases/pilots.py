@@ -17,7 +17,7 @@ from fault_cases.running import HTTP_S_MAX, MissedError
 from sidereal.client.client import Client
 from sidereal.client.driver import turn
 from sidereal.client.prediction import ShipState
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.tools.bots.behaviour import make_behaviour
@@ -68,7 +68,7 @@ class Pilot:
     @property
     def flies(self) -> bool:
         """Whether it is in the world, in a ship."""
-        return self._client.stage is Stage.JOINED and self._told is not None
+        return self._client.state is SessionState.JOINED and self._told is not None
 
     def turn(self) -> None:
         """Take in what has come, steer, send."""

@@ -104,7 +104,7 @@ def test_sectors_that_were_left_long_ago_are_forgotten() -> None:
     assert most < visited
     assert len(core.mesh.leases.rows()) <= most
     assert len(core.world.sectors.keys) <= most
-    assert core.world.sectors.slot_count <= most
+    assert core.world.sectors.row_count <= most
     assert set(core.world.columns["shard"][core.world.columns.rows()]) == {1}
     assert voyage.watcher.closed is None
 
@@ -183,19 +183,19 @@ def test_who_looks_elsewhere_is_shown_the_leases_there() -> None:
 def test_clients_are_told_that_the_last_shard_has_gone_and_that_one_has_come() -> None:
     voyage = Voyage(fleet(2, 0.0))
     world = voyage.core.world
-    slots = world.columns.rows()
-    assert world.attributes["shard"][slots].tolist() == [1, 1]
+    rows = world.columns.rows()
+    assert world.attributes["shard"][rows].tolist() == [1, 1]
     voyage.only.endpoint.close(voyage.now)
     voyage.run(LEASES_TICKS)
     assert voyage.holders == {}
-    assert world.attributes["shard"][slots].tolist() == [0, 0]
+    assert world.attributes["shard"][rows].tolist() == [0, 0]
     assert len(voyage.core.mesh.leases.rows()) == 0
-    epoch = world.columns.epoch[slots].copy()
+    epoch = world.columns.epoch[rows].copy()
     voyage.shard("shard-1", ticks=10, answers=False)
     voyage.run(10)
-    assert world.attributes["shard"][slots].tolist() == [1, 1]
+    assert world.attributes["shard"][rows].tolist() == [1, 1]
     assert voyage.holders == {(0, 0): 1, (0, 1): 1}
-    assert (world.columns.epoch[slots] > epoch).all()
+    assert (world.columns.epoch[rows] > epoch).all()
 
 
 def test_a_vacant_sector_is_leased_anew_under_a_newer_epoch() -> None:

@@ -77,14 +77,14 @@ class Rig(Neighbours):
     def x_of(self, net_id: int) -> float:
         """The committed truth."""
         present = self.authority.world.present(self.authority.tick)
-        slot = self.authority.world.columns.slots_of(np.array([net_id]))[0]
-        return float(present.x[present.slots == slot][0])
+        row = self.authority.world.columns.rows_of(np.array([net_id]))[0]
+        return float(present.x[present.rows == row][0])
 
     def errors_of(self, core: ShardCore) -> float:
         """How far along x the worst ghost is from the committed truth at the shard's tick."""
         seen, world = seen_by(core), self.authority.world
         present = world.present(core.tick)
-        net_id = world.columns.net_id[present.slots].tolist()
+        net_id = world.columns.net_id[present.rows].tolist()
         truth = dict(zip(net_id, present.x.tolist(), strict=True))
         return max((abs(x - truth[ghost]) for ghost, x in seen.items()), default=0.0)
 
@@ -92,13 +92,13 @@ class Rig(Neighbours):
         """The others' entities within range of a shard's sectors, by the committed truth."""
         world = self.authority.world
         present = world.present(self.authority.tick)
-        near = np.zeros(len(present.slots), np.bool_)
+        near = np.zeros(len(present.rows), np.bool_)
         for sector_x, sector_y in self.authority.mesh.leases.sectors_of(core.shard):
             off_x = np.abs(present.x - (sector_x + 0.5) * SIZE)
             off_y = np.abs(present.y - (sector_y + 0.5) * SIZE)
             near |= np.maximum(off_x, off_y) <= SIZE / 2 + GHOST_RANGE
-        near &= world.columns["shard"][present.slots] != core.shard
-        return set(world.columns.net_id[present.slots[near]].tolist())
+        near &= world.columns["shard"][present.rows] != core.shard
+        return set(world.columns.net_id[present.rows[near]].tolist())
 
 
 def seen_by(core: ShardCore) -> dict[int, float]:
@@ -106,13 +106,13 @@ def seen_by(core: ShardCore) -> dict[int, float]:
     ghosts = core.ghosts
     if ghosts is None:
         return {}
-    columns, slots = ghosts.columns, ghosts.slots()
-    return dict(zip(columns.net_id[slots].tolist(), columns["x"][slots].tolist(), strict=True))
+    columns, rows = ghosts.columns, ghosts.rows()
+    return dict(zip(columns.net_id[rows].tolist(), columns["x"][rows].tolist(), strict=True))
 
 
 def owned_by(core: ShardCore) -> set[int]:
     bodies = core.bodies
-    return set() if bodies is None else set(bodies.columns.net_id[bodies.slots()].tolist())
+    return set() if bodies is None else set(bodies.columns.net_id[bodies.rows()].tolist())
 
 
 def assert_between(places: list[float], first: float, last: float) -> None:
@@ -150,7 +150,7 @@ def test_a_ship_that_leaves_the_world_is_nobodys_ghost() -> None:
     rig.run(0.5)
     assert ship in seen_by(rig.right)
     rig.authority.world.remove(
-        rig.authority.world.columns.slots_of(np.array([ship])), rig.authority.tick
+        rig.authority.world.columns.rows_of(np.array([ship])), rig.authority.tick
     )
     rig.run(0.5)
     assert ship not in seen_by(rig.right)
@@ -160,10 +160,10 @@ def test_ghosts_at_rest_are_told_once() -> None:
     rig = Rig(GOOD, 1)
     rig.launch(SIZE - 50.0, vx=0.0)
     rig.run(0.5)
-    sent = rig.authority.ghosts.rows_sent
+    sent = rig.authority.ghosts.records_sent
     assert sent > 0
     rig.run(2.0)
-    assert rig.authority.ghosts.rows_sent == sent
+    assert rig.authority.ghosts.records_sent == sent
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])

@@ -37,7 +37,7 @@ def ticks_until_closed(troupe: Troupe, shard: ScriptedShard, most: int) -> int:
 
 def newest_answer(troupe: Troupe, pilot: ScriptedPilot) -> int:
     columns = troupe.core.world.columns
-    return int(columns["input_seq"][columns.slots_of(np.array([pilot.net_id]))[0]])
+    return int(columns["input_seq"][columns.rows_of(np.array([pilot.net_id]))[0]])
 
 
 def test_a_shard_that_stops_answering_its_pilot_is_fenced_after_two_seconds() -> None:
@@ -160,13 +160,13 @@ def test_a_flood_of_own_rows_is_dropped_unread_and_then_fenced() -> None:
     honest = troupe.shard("shard-1", ticks=8)
     loud = troupe.shard("shard-2", ticks=8)
     judged = []
-    take = troupe.core.shards.take_rows
+    take = troupe.core.shards.take_records
 
     def note(shard):  # type: ignore[no-untyped-def]
         judged.append(len(shard.proposals))
         return take(shard)
 
-    troupe.core.shards.take_rows = note  # type: ignore[method-assign]
+    troupe.core.shards.take_records = note  # type: ignore[method-assign]
 
     def flood() -> None:
         for _ in range(200):

@@ -51,15 +51,15 @@ class Crossing(Neighbours):
 
     def launch(self, x: float) -> None:
         """Put the ship there, heading along x."""
-        rows = np.zeros(1, BASE_SCHEMA.full_record)
-        rows["kind"], rows["radius"], rows["mass"] = Kind.SHIP, 8.0, 10.0
-        rows["x"], rows["y"], rows["tick"] = x, 300.0, self.authority.tick
-        rows["control_epoch"] = 1
-        slots = self.authority.world.enter(
-            rows, np.zeros(1, UUID), np.ones(1, np.int64), self.authority.tick
+        records = np.zeros(1, BASE_SCHEMA.full_record)
+        records["kind"], records["radius"], records["mass"] = Kind.SHIP, 8.0, 10.0
+        records["x"], records["y"], records["tick"] = x, 300.0, self.authority.tick
+        records["control_epoch"] = 1
+        rows = self.authority.world.enter(
+            records, np.zeros(1, UUID), np.ones(1, np.int64), self.authority.tick
         )
-        self.ship = int(self.authority.world.columns.net_id[slots[0]])
-        self.start = rows[0]
+        self.ship = int(self.authority.world.columns.net_id[rows[0]])
+        self.start = records[0]
 
     def expected(self) -> dict[int, tuple[float, float, float]]:
         """Where the flight model takes the ship: x, y and heading by input."""
@@ -85,11 +85,11 @@ class Crossing(Neighbours):
 
     def each_tick(self) -> None:
         columns = self.authority.world.columns
-        slots = columns.slots_of(np.array([self.ship]))
-        if slots[0] >= 0:
-            row = columns.store(slots, BASE_SCHEMA.full_record)[0]
-            self.flown.setdefault(int(row["input_seq"]), row)
-            self.owners.setdefault(int(row["input_seq"]), int(row["shard"]))
+        rows = columns.rows_of(np.array([self.ship]))
+        if rows[0] >= 0:
+            record = columns.store(rows, BASE_SCHEMA.full_record)[0]
+            self.flown.setdefault(int(record["input_seq"]), record)
+            self.owners.setdefault(int(record["input_seq"]), int(record["shard"]))
 
 
 @pytest.mark.parametrize("way_s", [0.006, 0.02, 0.04])

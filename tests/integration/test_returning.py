@@ -10,7 +10,7 @@ import pytest
 from sidereal.client import events
 from sidereal.client.limits import LIMITS
 from sidereal.client.returning import ReturningClient
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
@@ -79,7 +79,7 @@ class Pilot:
     @property
     def flies(self) -> bool:
         view = self.client.view(self.rig.now)
-        return self.client.stage is Stage.JOINED and view.own >= 0
+        return self.client.state is SessionState.JOINED and view.own >= 0
 
 
 class Rig:
@@ -174,13 +174,13 @@ def flying(rig: Rig) -> Pilot:
 
 def test_a_client_wants_a_token_at_once_and_once() -> None:
     client = ReturningClient(game=GAME, entropy=bytes, now=3.0, software="tests")
-    assert client.stage is Stage.WAITING
+    assert client.state is SessionState.WAITING
     assert client.next_timer() == 3.0
     assert client.take_token_wish(3.0)
     assert not client.take_token_wish(99.0)
     assert client.next_timer() is None
     assert len(client.view(3.0)) == len(client.leases) == client.sessions == 0
-    assert client.statistics().stage is Stage.WAITING
+    assert client.statistics().state is SessionState.WAITING
 
 
 def test_the_rules_are_those_of_the_session_that_is_shown() -> None:
@@ -191,7 +191,7 @@ def test_the_rules_are_those_of_the_session_that_is_shown() -> None:
     assert pilot.client.rules == RULES
     rig.core = None
     rig.run(15.0)
-    assert pilot.client.stage is Stage.WAITING
+    assert pilot.client.state is SessionState.WAITING
     assert pilot.client.rules == RULES
 
 
@@ -204,7 +204,7 @@ def test_after_a_restart_of_the_server_the_client_flies_again() -> None:
     rig.core = None
     pictures: list[int] = []
     rig.run(TIMEOUT_S + 5.0, lambda: pictures.append(len(pilot.client.view(rig.now))))
-    assert pilot.client.stage is Stage.WAITING
+    assert pilot.client.state is SessionState.WAITING
     absence = pilot.client.absence
     assert absence is not None
     assert (absence.reason, absence.text) == ("no answer", "nobody is there")
@@ -291,7 +291,7 @@ def test_a_login_elsewhere_ends_it_for_good() -> None:
     [ended] = older.seen(events.Ended)
     assert isinstance(ended, events.Ended)
     assert ended.reason is CloseReason.LOGGED_IN_ELSEWHERE
-    assert older.client.stage is Stage.ENDED
+    assert older.client.state is SessionState.ENDED
     assert older.client.next_timer() is None
     assert len(older.asked_at) == 1
     assert newer.flies
@@ -333,7 +333,7 @@ def test_who_is_thrown_out_at_once_every_time_tries_more_and_more_rarely() -> No
     rig.run(60.0, throw_out)
     assert 8 <= len(pilot.asked_at) <= 40
     assert np.diff(pilot.asked_at)[-1] > 0.5 * LIMITS.retry_s[-1]
-    assert pilot.client.stage is not Stage.ENDED
+    assert pilot.client.state is not SessionState.ENDED
 
 
 def test_a_final_refusal_ends_it_and_a_passing_one_does_not() -> None:
@@ -341,11 +341,11 @@ def test_a_final_refusal_ends_it_and_a_passing_one_does_not() -> None:
     pilot = rig.enter()
     pilot.refusal = ("the server is busy", False)
     rig.run(10.0)
-    assert pilot.client.stage is Stage.WAITING
+    assert pilot.client.state is SessionState.WAITING
     assert len(pilot.asked_at) > 3
     pilot.refusal = ("the password is wrong", True)
     rig.run(2 * LIMITS.retry_s[-1])
-    assert pilot.client.stage is Stage.ENDED
+    assert pilot.client.state is SessionState.ENDED
     assert pilot.seen(events.Ended) == [events.Ended(CloseReason.DENIED, "the password is wrong")]
     asked = len(pilot.asked_at)
     rig.run(10.0)
@@ -379,7 +379,7 @@ def test_a_client_that_leaves_while_it_waits_is_gone() -> None:
     rig.core = None
     rig.run(TIMEOUT_S + 1.0)
     assert pilot.client.leave(rig.now) == []
-    assert pilot.client.stage is Stage.ENDED
+    assert pilot.client.state is SessionState.ENDED
     rig.start_server()
     asked = len(pilot.asked_at)
     rig.run(10.0)
@@ -392,5 +392,5 @@ def test_a_token_that_comes_after_the_client_has_left_is_not_used() -> None:
     assert client.take_token_wish(0.0)
     client.leave(0.1)
     client.admit(rig.issue_token(1, Role.PLAYER), 0.2)
-    assert client.stage is Stage.ENDED
+    assert client.state is SessionState.ENDED
     assert client.client is None

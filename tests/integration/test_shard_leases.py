@@ -10,7 +10,7 @@ from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 
 from .troupe import RULES, SIZE, Troupe, rocks
 
-PER_TICK = int(LIMITS.ownership.adopt_rows_per_s * RULES.tick_s)
+PER_TICK = int(LIMITS.ownership.adopt_records_per_s * RULES.tick_s)
 MANY = 12_000
 
 
@@ -29,7 +29,7 @@ def test_a_shard_that_adopts_slowly_is_given_no_more_than_it_takes() -> None:
     shard = troupe.shard("shard-1")
     shard.adopts = False
     troupe.run(40)
-    assert len(shard.bodies) <= LIMITS.ownership.adopting_rows + 3 * PER_TICK
+    assert len(shard.bodies) <= LIMITS.ownership.adopting_records + 3 * PER_TICK
     assert troupe.core.mesh.waiting == MANY - len(shard.bodies)
 
 
@@ -150,8 +150,8 @@ def test_the_last_records_of_a_shard_that_says_farewell_count() -> None:
     shard.propose([record], troupe.core.tick + 1)
     shard.say_farewell()
     troupe.run(1)
-    slot = troupe.core.world.columns.slots_of(np.array([net_id]))
-    assert troupe.core.world.columns["vx"][slot] == 9.0
+    row = troupe.core.world.columns.rows_of(np.array([net_id]))
+    assert troupe.core.world.columns["vx"][row] == 9.0
     assert len(troupe.core.shards.shards) == 0
     assert shard.closed is CloseReason.CLOSED_LOCALLY
 

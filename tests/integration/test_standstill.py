@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidereal.client.client import Client
 from sidereal.client.events import NoticeLine
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
@@ -72,7 +72,7 @@ def flying() -> Watched:
     troupe.shard("shard-1", ticks=10)
     troupe.client.hold(Button.THRUST)
     troupe.run(30)
-    assert troupe.client.stage is Stage.JOINED
+    assert troupe.client.state is SessionState.JOINED
     assert troupe.client.net_id
     return troupe
 
@@ -99,7 +99,7 @@ def test_the_picture_stops_with_it() -> None:
     assert before.own >= 0
     assert (before.x.tolist(), before.y.tolist()) == (after.x.tolist(), after.y.tolist())
     assert troupe.client.statistics().inputs == made
-    assert troupe.client.stage is Stage.JOINED
+    assert troupe.client.state is SessionState.JOINED
 
 
 def test_it_goes_on_with_the_next_tick_when_a_shard_is_back() -> None:

@@ -158,9 +158,9 @@ class World:
         used = np.unique(pack_sector(self.cell[:, 0] // side, self.cell[:, 1] // side))
         empty = np.setdiff1d(self.table.keys, used)
         if len(empty):
-            slots = self.table.slots_of(empty).astype(np.int64)
+            rows = self.table.rows_of(empty).astype(np.int64)
             per = self.table.cells_per_sector
-            groups = (slots[:, None] * per + np.arange(per)).ravel()
+            groups = (rows[:, None] * per + np.arange(per)).ravel()
             self.table.release(empty)
             self.stream.forget(groups.astype(np.int32))
 
@@ -296,9 +296,9 @@ class Rig:
         world, replica = self.world, player.replica
         wanted = self.expected_rows(player)
         wanted = wanted[np.argsort(world.ids[wanted])]
-        slots = replica.rows()
-        slots = slots[np.argsort(replica.columns.net_id[slots])]
-        np.testing.assert_array_equal(replica.columns.net_id[slots], world.ids[wanted])
+        rows = replica.rows()
+        rows = rows[np.argsort(replica.columns.net_id[rows])]
+        np.testing.assert_array_equal(replica.columns.net_id[rows], world.ids[wanted])
         seen = quantised(
             SCHEMA,
             {n: a[wanted] for n, a in world.state.items()},
@@ -307,14 +307,14 @@ class Rig:
             RULES,
         )
         for name in STATE:
-            np.testing.assert_array_equal(replica.columns[name][slots], seen[name])
-        np.testing.assert_array_equal(replica.columns.tick[slots], world.ref_tick[wanted])
+            np.testing.assert_array_equal(replica.columns[name][rows], seen[name])
+        np.testing.assert_array_equal(replica.columns.tick[rows], world.ref_tick[wanted])
         for f in SCHEMA.attribute_fields:
             np.testing.assert_array_equal(
-                replica.columns[f.name][slots], world.attributes[f.name][wanted]
+                replica.columns[f.name][rows], world.attributes[f.name][wanted]
             )
         assert len(replica.columns) == len(wanted)
-        assert (replica.confirmed(slots) == replica.newest_tick).all()
+        assert (replica.confirmed(rows) == replica.newest_tick).all()
 
     def heal(self, ticks: int = 12) -> None:
         """No more faults, nothing moves: everybody must come to the truth and then be silent."""

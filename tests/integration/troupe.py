@@ -330,8 +330,8 @@ class Troupe:
         return pilot
 
     def owner_of(self, net_id: int) -> int:
-        slot = self.core.world.columns.slots_of(np.array([net_id]))[0]
-        return int(self.core.world.columns["shard"][slot])
+        row = self.core.world.columns.rows_of(np.array([net_id]))[0]
+        return int(self.core.world.columns["shard"][row])
 
     def owners(self) -> dict[int, int]:
         """How many entities each shard simulates."""
@@ -340,8 +340,8 @@ class Troupe:
 
     def put(self, net_id: int, x: float, y: float = SIZE / 2) -> None:
         """Move an entity, as if it had always been there."""
-        slot = self.core.world.columns.slots_of(np.array([net_id]))
-        self.core.world.columns["x"][slot], self.core.world.columns["y"][slot] = x, y
+        row = self.core.world.columns.rows_of(np.array([net_id]))
+        self.core.world.columns["x"][row], self.core.world.columns["y"][row] = x, y
 
     def run(self, ticks: int, tick_s: float = RULES.tick_s) -> None:
         """Let so many ticks pass."""

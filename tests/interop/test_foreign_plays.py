@@ -180,7 +180,7 @@ def check_picture(stage: Stage, client: Client, least: int) -> None:
     replica = client.content.replica
     assert replica is not None
     present = stage.core.world.present(stage.core.tick)
-    ids = stage.core.world.columns.net_id[present.slots].tolist()
+    ids = stage.core.world.columns.net_id[present.rows].tolist()
     truth = {
         number: (x, y)
         for number, x, y in zip(ids, present.x.tolist(), present.y.tolist(), strict=True)

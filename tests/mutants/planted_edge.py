@@ -101,7 +101,7 @@ def tombstones_stand_where_they_went(patch: pytest.MonkeyPatch) -> None:
 
     def confused(self: World, present: Any) -> Moved:
         moved = announce(self, present)
-        return Moved(moved.net_id, self.group[self.columns.slots_of(moved.net_id)])
+        return Moved(moved.net_id, self.group[self.columns.rows_of(moved.net_id)])
 
     patch.setattr(World, "refresh", confused)
 

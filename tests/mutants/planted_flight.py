@@ -36,8 +36,8 @@ def controls_are_applied_again(patch: pytest.MonkeyPatch) -> None:
     """A new owner does not know which inputs the ship has had."""
     reset = ControlQueues.reset
 
-    def forget(self: ControlQueues, slots: Any, control_epoch: Any, input_seq: Any) -> None:
-        reset(self, slots, control_epoch, np.maximum(input_seq, 5) - 5)
+    def forget(self: ControlQueues, rows: Any, control_epoch: Any, input_seq: Any) -> None:
+        reset(self, rows, control_epoch, np.maximum(input_seq, 5) - 5)
 
     patch.setattr(ControlQueues, "reset", forget)
 
@@ -47,10 +47,10 @@ def adopted_where_they_were(patch: pytest.MonkeyPatch) -> None:
     adopt = Bodies.adopt
 
     def rewind(self: Bodies, records: Any, tick: int) -> Any:
-        slots = adopt(self, records, tick)
+        rows = adopt(self, records, tick)
         for axis in ("x", "y"):
-            self.columns[axis][slots] = records[axis]
-        return slots
+            self.columns[axis][rows] = records[axis]
+        return rows
 
     patch.setattr(Bodies, "adopt", rewind)
 
@@ -74,8 +74,8 @@ def every_seventh_input_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """Now and then a ship does not do what its pilot held."""
     take = ControlQueues.take
 
-    def absent(self: ControlQueues, slots: Any) -> Any:
-        buttons, control_epoch, input_seq = take(self, slots)
+    def absent(self: ControlQueues, rows: Any) -> Any:
+        buttons, control_epoch, input_seq = take(self, rows)
         return np.where(input_seq % 7 == 0, 0, buttons).astype("u2"), control_epoch, input_seq
 
     patch.setattr(ControlQueues, "take", absent)
@@ -85,8 +85,8 @@ def two_inputs_are_skipped_at_each_adoption(patch: pytest.MonkeyPatch) -> None:
     """A new owner begins two inputs too far."""
     reset = ControlQueues.reset
 
-    def hasty(self: ControlQueues, slots: Any, control_epoch: Any, input_seq: Any) -> None:
-        reset(self, slots, control_epoch, input_seq + np.uint32(2) * (input_seq > 0))
+    def hasty(self: ControlQueues, rows: Any, control_epoch: Any, input_seq: Any) -> None:
+        reset(self, rows, control_epoch, input_seq + np.uint32(2) * (input_seq > 0))
 
     patch.setattr(ControlQueues, "reset", hasty)
 
@@ -163,7 +163,7 @@ def what_overlaps_is_not_pushed_apart(patch: pytest.MonkeyPatch) -> None:
 def a_reserve_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
     """An input is jumped over as soon as another one waits behind it for ten ticks."""
 
-    def hasty(self: ControlQueues, slots: Any, waiting: Any) -> Any:
+    def hasty(self: ControlQueues, rows: Any, waiting: Any) -> Any:
         self._takes += 1
         return (waiting > 1) & (self._takes % 10 == 0)
 
@@ -174,12 +174,12 @@ def the_first_input_after_a_handover_is_flown_twice(patch: pytest.MonkeyPatch) -
     """A new owner flies on from the input before the one that is in the row."""
     replay = Simulation._replay
 
-    def again(self: Simulation, slots: Any, begin: Any, inputs: Any, tick: int) -> None:
-        before = self.bodies.columns["input_seq"][slots].copy()
-        replay(self, slots, begin, inputs, tick)
-        flown = self.bodies.columns["input_seq"][slots] > before
-        self._controls._passed[slots[flown]] -= 1
-        self._controls._held[slots[flown]] = 0
+    def again(self: Simulation, rows: Any, begin: Any, inputs: Any, tick: int) -> None:
+        before = self.bodies.columns["input_seq"][rows].copy()
+        replay(self, rows, begin, inputs, tick)
+        flown = self.bodies.columns["input_seq"][rows] > before
+        self._controls._passed[rows[flown]] -= 1
+        self._controls._held[rows[flown]] = 0
 
     patch.setattr(Simulation, "_replay", again)
 

@@ -50,10 +50,10 @@ def only_the_first_row_of_a_commit_is_saved(patch: pytest.MonkeyPatch) -> None:
     """Of the rows that are committed together one is marked to be saved."""
     commit = World.commit
 
-    def lazy(self: World, slots: np.ndarray, *rest: Any) -> None:
+    def lazy(self: World, rows: np.ndarray, *rest: Any) -> None:
         dirty = self.dirty.copy()
-        commit(self, slots, *rest)
-        self.dirty[slots[1:]] = dirty[slots[1:]]
+        commit(self, rows, *rest)
+        self.dirty[rows[1:]] = dirty[rows[1:]]
 
     patch.setattr(World, "commit", lazy)
 
@@ -62,10 +62,10 @@ def ships_are_moored_in_motion(patch: pytest.MonkeyPatch) -> None:
     """A ship whose pilot leaves is kept with the speed it had."""
     depart = WriteBehind.depart
 
-    def moving(self: WriteBehind, record: np.ndarray, slot: int, *rest: Any, **more: Any) -> None:
+    def moving(self: WriteBehind, record: np.ndarray, row: int, *rest: Any, **more: Any) -> None:
         for name in ("vx", "vy"):
-            record[name] = self._world.columns[name][slot]
-        depart(self, record, slot, *rest, **more)
+            record[name] = self._world.columns[name][row]
+        depart(self, record, row, *rest, **more)
 
     patch.setattr(WriteBehind, "depart", moving)
 
@@ -95,8 +95,8 @@ def what_changes_during_a_write_counts_as_saved(patch: pytest.MonkeyPatch) -> No
 
     def late(self: WriteBehind, batch: Any) -> None:
         committed(self, batch)
-        slots = self._world.columns.slots_of(batch.rows["id"])
-        self._world.dirty[slots[slots >= 0]] = False
+        rows = self._world.columns.rows_of(batch.rows["id"])
+        self._world.dirty[rows[rows >= 0]] = False
 
     patch.setattr(WriteBehind, "committed", late)
 

@@ -18,18 +18,18 @@ from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.players import ControlsVerdict, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.answers import Answers
-from sidereal.replication.validate import Verdict, judge_rows
+from sidereal.replication.validate import Verdict, judge_records
 from sidereal.tools.simulate import liarclients, liarshards
 from sidereal.tools.simulate.faults import Kind, Plan
 
 
 def _believe(patch: pytest.MonkeyPatch, *unheeded: Verdict) -> None:
     def blind(*arguments: Any, **more: Any) -> np.ndarray:
-        verdicts = judge_rows(*arguments, **more)
+        verdicts = judge_records(*arguments, **more)
         verdicts[np.isin(verdicts, unheeded)] = Verdict.ACCEPTED
         return verdicts
 
-    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+    patch.setattr("sidereal.replication.ingest.judge_records", blind)
 
 
 def ranges_are_not_checked(patch: pytest.MonkeyPatch) -> None:
@@ -39,9 +39,9 @@ def ranges_are_not_checked(patch: pytest.MonkeyPatch) -> None:
         return np.ones(len(records), np.bool_)
 
     def blind(*arguments: Any, **more: Any) -> np.ndarray:
-        return judge_rows(*arguments, **more | {"schema": SimpleNamespace(valid_rows=anything)})
+        return judge_records(*arguments, **more | {"schema": SimpleNamespace(valid_rows=anything)})
 
-    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+    patch.setattr("sidereal.replication.ingest.judge_records", blind)
 
 
 def speed_is_not_checked(patch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.handover import Handovers
 from sidereal.replication.ownership.mesh import Mesh
-from sidereal.replication.validate import Verdict, judge_rows
+from sidereal.replication.validate import Verdict, judge_records
 from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
@@ -23,25 +23,25 @@ from sidereal.tools.simulate.faults import Kind, Plan
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
     """A row counts whatever epoch it carries."""
 
-    def blind(records: np.ndarray, slots: np.ndarray, columns: Any, *rest: Any, **more: Any) -> Any:
-        known = slots >= 0
+    def blind(records: np.ndarray, rows: np.ndarray, columns: Any, *rest: Any, **more: Any) -> Any:
+        known = rows >= 0
         renewed = records.copy()
-        renewed["epoch"][known] = columns.epoch[slots[known]]
-        return judge_rows(renewed, slots, columns, *rest, **more)
+        renewed["epoch"][known] = columns.epoch[rows[known]]
+        return judge_records(renewed, rows, columns, *rest, **more)
 
-    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+    patch.setattr("sidereal.replication.ingest.judge_records", blind)
 
 
 def no_fence_at_all(patch: pytest.MonkeyPatch) -> None:
     """A row counts whatever epoch it carries and whoever sends it."""
 
-    def blind(records: np.ndarray, slots: np.ndarray, *rest: Any, **more: Any) -> Any:
-        verdicts = judge_rows(records, slots, *rest, **more)
+    def blind(records: np.ndarray, rows: np.ndarray, *rest: Any, **more: Any) -> Any:
+        verdicts = judge_records(records, rows, *rest, **more)
         fenced = np.isin(verdicts, (Verdict.SUPERSEDED, Verdict.STALE_EPOCH, Verdict.NOT_OWNER))
-        verdicts[fenced & (slots >= 0)] = Verdict.ACCEPTED
+        verdicts[fenced & (rows >= 0)] = Verdict.ACCEPTED
         return verdicts
 
-    patch.setattr("sidereal.replication.ingest.judge_rows", blind)
+    patch.setattr("sidereal.replication.ingest.judge_records", blind)
 
 
 def nobody_is_released(patch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def handover_without_epoch(patch: pytest.MonkeyPatch) -> None:
 
     def undo(self: Any, changes: Handovers) -> Handovers:
         chosen = wait(self, changes)
-        self._world.columns.epoch[chosen.slots] -= np.uint32(1)
+        self._world.columns.epoch[chosen.rows] -= np.uint32(1)
         return chosen
 
     patch.setattr(Mesh, "_wait_for_room", undo)
@@ -109,19 +109,19 @@ def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
 
     def hasty(self: Any, changes: Handovers) -> Handovers:
         chosen = wait(self, changes)
-        waits = ~np.isin(changes.slots, chosen.slots)
+        waits = ~np.isin(changes.rows, chosen.rows)
         columns = self._world.columns
         for shard in self._shards.shards:
-            slots = changes.slots[waits & (changes.before == shard.shard)]
-            epoch = columns.epoch[slots].astype(np.int64) + 1
-            self._shards.send_release(shard, columns.net_id[slots], epoch, 0)
+            rows = changes.rows[waits & (changes.before == shard.shard)]
+            epoch = columns.epoch[rows].astype(np.int64) + 1
+            self._shards.send_release(shard, columns.net_id[rows], epoch, 0)
         return chosen
 
     patch.setattr(Mesh, "_wait_for_room", hasty)
 
 
 def changes_hands_slowly(plan: Plan) -> bool:
-    slow = plan.limits.ownership.adopt_rows_per_s < 50
+    slow = plan.limits.ownership.adopt_records_per_s < 50
     return slow and Kind.SHARD_JOINS in plan.kinds and not plan.silences
 
 

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from sidereal.client.events import Assigned, Ended
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
@@ -237,7 +237,7 @@ def test_an_expired_token_is_not_answered(
     before = parts.dropped("clients", "datagram_token_expired")
     pilot = enlist(expired(admit()))
     fly(lambda: parts.dropped("clients", "datagram_token_expired") > before + 2, "counted", pilot)
-    assert pilot.client.stage is Stage.CONNECTING
+    assert pilot.client.state is SessionState.CONNECTING
 
 
 def test_a_shard_s_expired_token_is_not_answered(
@@ -247,7 +247,7 @@ def test_a_shard_s_expired_token_is_not_answered(
     token = minted(SHARD_PROTOCOL_ID, key, parts.shards, expire_s=30)
     pilot = enlist(token)
     fly(lambda: parts.dropped("shards", "datagram_token_expired") > 2, "counted", pilot)
-    assert pilot.client.stage is Stage.CONNECTING
+    assert pilot.client.state is SessionState.CONNECTING
 
 
 def test_a_token_of_another_protocol_is_not_answered(
@@ -257,7 +257,7 @@ def test_a_token_of_another_protocol_is_not_answered(
     other = struct.pack("<Q", SHARD_PROTOCOL_ID)
     pilot = enlist(token[:PROTOCOL_ID_AT] + other + token[TIMES_AT:])
     fly(lambda: parts.dropped("clients", "datagram_protocol_id") > 2, "counted", pilot)
-    assert pilot.client.stage is Stage.CONNECTING
+    assert pilot.client.state is SessionState.CONNECTING
 
 
 def test_a_token_of_another_world_is_not_answered(
@@ -265,7 +265,7 @@ def test_a_token_of_another_world_is_not_answered(
 ) -> None:
     pilot = enlist(minted(CLIENT_PROTOCOL_ID, os.urandom(32), parts.clients, expire_s=120))
     fly(lambda: parts.dropped("clients", "datagram_token_not_authentic") > 2, "counted", pilot)
-    assert pilot.client.stage is Stage.CONNECTING
+    assert pilot.client.state is SessionState.CONNECTING
 
 
 def test_a_token_serves_one_address(
@@ -280,10 +280,10 @@ def test_a_token_serves_one_address(
         owner,
         thief,
     )
-    assert owner.client.stage is Stage.JOINED
+    assert owner.client.state is SessionState.JOINED
     owner.leave_now()
     fly(lambda: parts.dropped("clients", "datagram_token_used") > 2, "nor afterwards", thief)
-    assert thief.client.stage is Stage.CONNECTING
+    assert thief.client.state is SessionState.CONNECTING
 
 
 # -- the world's own rules ----------------------------------------------------------------------

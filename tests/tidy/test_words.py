@@ -35,6 +35,15 @@ class Word(NamedTuple):
     but: tuple[str, ...] = ()
 
 
+ENDPOINTS: Final = (
+    "*/protocol/session/*",
+    "*/protocol/channel/*",
+    "*/protocol/testing/*",
+    "*/protocol/limits.py",
+    "*/tools/soak/*",
+)
+"""Where a slot is the number of a session."""
+
 WORDS: Final = (
     Word("grave", "tombstone"),
     Word("bury", "tombstone"),
@@ -52,11 +61,15 @@ WORDS: Final = (
     Word("phase", "stage, or state", where=("*/links/*", "*/shard/stages.py", "*/game/*")),
     Word("account", "user", where=("*/keeping/postgres/*",)),
     Word("column", "place", where=("*/replication/edge/windows.py", "*/client/coverage.py")),
+    Word("slot", "row", where=("packages/*/src/*",), but=ENDPOINTS),
 )
 """What is not to be said any more, and what is said instead."""
 
-LINES_BUT: Final = ("start_guest_run", '"guests": int((holders')
-"""Lines that name somebody else's thing, or a guest that is one."""
+LINES_BUT: Final = (
+    *("start_guest_run", '"guests": int((holders'),
+    *("slots=True", "__slots__", "slots_max", "SLOTS_", "_SLOT"),
+)
+"""Lines that name somebody else's thing, a guest that is one, or slots of an endpoint."""
 
 
 def words_of(line: str) -> str:

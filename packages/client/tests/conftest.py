@@ -18,7 +18,7 @@ from sidereal.client.events import ClientEvent
 from sidereal.client.front.preflight import check
 from sidereal.client.leases import LEASE
 from sidereal.client.returning import Absence
-from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.client.view import View
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.rules import Rules
@@ -45,7 +45,7 @@ class SyntheticFeed:
         self.absence: Absence | None = None
         self.own_id = 0
         self.age_s = 0.03
-        self.stage = Stage.JOINED
+        self.state = SessionState.JOINED
         self.rtt_s = 0.024
         self.lost_ticks: frozenset[int] = frozenset()
         self.held: list[int] = []
@@ -109,7 +109,7 @@ class SyntheticFeed:
             newest -= 1
         snapshots = newest - sum(tick < newest for tick in self.lost_ticks)
         return ClientStatistics(
-            stage=self.stage,
+            state=self.state,
             rtt_s=self.rtt_s,
             jitter_s=0.002,
             loss=0.004,

@@ -15,7 +15,7 @@ from sidereal.client import events
 from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL
 from sidereal.client.limits import LIMITS
-from sidereal.client.statistics import Stage, no_statistics
+from sidereal.client.statistics import SessionState, no_statistics
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
 from sidereal.protocol import limits
@@ -302,7 +302,7 @@ def test_a_client_joins_and_is_given_a_ship() -> None:
     rig.run(1.0)
     kinds = [type(event) for event in rig.events]
     assert kinds == [events.Joined, events.Assigned, events.LeasesChanged]
-    assert rig.client.stage is Stage.JOINED
+    assert rig.client.state is SessionState.JOINED
     assert (rig.client.net_id, rig.client.control_epoch) == (SHIP, EPOCH)
     assert rig.client.rules == RULES
     assert rig.client.leases.tolist() == [(0, 0, 1)]
@@ -458,7 +458,7 @@ def test_snapshots_that_overtake_the_welcome_are_not_lost() -> None:
     held_back = rig.world.greeting
     rig.world.greeting = list
     rig.run(0.5)
-    assert rig.client.stage is Stage.GREETING
+    assert rig.client.state is SessionState.GREETING
     assert len(rig.client.view(rig.now)) == 0
     rig.world.snapshots_on = False
     rig.run(0.2)
@@ -480,7 +480,7 @@ def test_a_refused_client_learns_why() -> None:
     rig.world.greeting = lambda: [Refused(CloseReason.WORLD_FULL, "no room")]
     rig.run(1.0)
     assert ended(rig) == events.Ended(CloseReason.WORLD_FULL, "no room")
-    assert rig.client.stage is Stage.ENDED
+    assert rig.client.state is SessionState.ENDED
     assert rig.client.next_timer() is None
 
 
@@ -523,7 +523,7 @@ def test_a_silent_server_ends_the_session_and_the_picture_ages_before() -> None:
     rig.run(2.0)
     rig.wire.configure(LinkConfig(loss=1.0))
     rig.run(2.0)
-    assert rig.client.stage is Stage.JOINED
+    assert rig.client.state is SessionState.JOINED
     assert rig.client.statistics().data_age_s == pytest.approx(2.0, abs=0.1)
     assert rig.client.view(rig.now).age_s.min() == pytest.approx(2.0, abs=0.1)
     rig.run(6.0)
@@ -612,7 +612,7 @@ def test_rates_and_totals_are_counted() -> None:
     rig = Rig()
     rig.run(4.0)
     statistics = rig.client.statistics()
-    assert statistics.stage is Stage.JOINED
+    assert statistics.state is SessionState.JOINED
     assert statistics.snapshot_hz == pytest.approx(20.0, abs=1.0)
     assert statistics.snapshots == pytest.approx(4.0 * 20, abs=5)
     assert statistics.rtt_s == pytest.approx(0.02, abs=0.005)
@@ -640,7 +640,7 @@ def test_no_bytes_of_the_server_hurt_the_client(
     rig.run(0.3)
     rig.client.view(rig.now)
     statistics = rig.client.statistics()
-    assert statistics.malformed >= len(messages) or rig.client.stage is Stage.ENDED
+    assert statistics.malformed >= len(messages) or rig.client.state is SessionState.ENDED
 
 
 def test_a_snapshot_of_an_input_never_made_is_dropped() -> None:
@@ -649,7 +649,7 @@ def test_a_snapshot_of_an_input_never_made_is_dropped() -> None:
     rig.world.input_seq = 10**6
     rig.run(0.2)
     assert rig.client.statistics().malformed > 0
-    assert rig.client.stage is Stage.JOINED
+    assert rig.client.state is SessionState.JOINED
 
 
 def test_an_input_that_the_shard_guessed_ahead_is_no_fault() -> None:
@@ -658,7 +658,7 @@ def test_an_input_that_the_shard_guessed_ahead_is_no_fault() -> None:
     rig.world.input_seq = rig.client.statistics().inputs + 8
     rig.run(0.2)
     assert rig.client.statistics().malformed == 0
-    assert rig.client.stage is Stage.JOINED
+    assert rig.client.state is SessionState.JOINED
     rig.run(0.5)
     assert rig.client.statistics().malformed == 0
     assert len(rig.client.unanswered_input_ages(rig.now)) <= 8
@@ -672,7 +672,7 @@ def test_what_comes_on_another_channel_than_its_own_is_counted_and_not_heard() -
     rig.world.endpoint.send(rig.world.peer, PlayerChannel.CONTROLS, refused)
     rig.world.endpoint.send(rig.world.peer, PlayerChannel.SNAPSHOT, refused, tag=1)
     rig.run(0.2)
-    assert rig.client.stage is Stage.JOINED
+    assert rig.client.state is SessionState.JOINED
     assert rig.client.statistics().malformed == 2
 
 
@@ -754,7 +754,7 @@ def test_events_that_no_face_takes_are_dropped_and_counted() -> None:
 
 
 def test_before_the_first_session_nothing_has_been_counted() -> None:
-    counts = dataclasses.asdict(no_statistics(Stage.WAITING))
-    assert counts.pop("stage") is Stage.WAITING
+    counts = dataclasses.asdict(no_statistics(SessionState.WAITING))
+    assert counts.pop("state") is SessionState.WAITING
     assert counts.pop("newest_tick") == -1
     assert set(counts.values()) == {0}

@@ -25,7 +25,7 @@ from sidereal.client.driver import (
 )
 from sidereal.client.events import Ended, Lost
 from sidereal.client.returning import ReturningClient
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
@@ -218,13 +218,13 @@ async def test_a_cancelled_client_says_goodbye() -> None:
             nursery.start_soon(host.run)
             async with trio.open_nursery() as inner:
                 inner.start_soon(drive, client, sign_in)
-                await until(lambda: client.stage is Stage.JOINED)
+                await until(lambda: client.state is SessionState.JOINED)
                 inner.cancel_scope.cancel()
             await host.left.wait()
             nursery.cancel_scope.cancel()
     assert host.opened == 1
     assert host.closed == [CloseReason.CLOSED_BY_PEER]
-    assert client.stage is Stage.ENDED
+    assert client.state is SessionState.ENDED
 
 
 async def test_a_client_comes_back_with_another_token_and_another_socket() -> None:
@@ -245,9 +245,9 @@ async def test_a_client_comes_back_with_another_token_and_another_socket() -> No
         async with trio.open_nursery() as nursery:
             nursery.start_soon(host.run)
             nursery.start_soon(drive, client, sign_in)
-            await until(lambda: client.stage is Stage.JOINED)
+            await until(lambda: client.state is SessionState.JOINED)
             host.throw_out()
-            await until(lambda: client.sessions == 2 and client.stage is Stage.JOINED)
+            await until(lambda: client.sessions == 2 and client.state is SessionState.JOINED)
             nursery.cancel_scope.cancel()
     assert host.opened == 2
     assert len(set(host.addresses)) == 2
@@ -266,7 +266,7 @@ async def test_a_refusal_that_waiting_does_not_change_ends_the_client(status: in
 
     with trio.fail_after(5):
         await drive(client, sign_in)
-    assert client.stage is Stage.ENDED
+    assert client.state is SessionState.ENDED
     assert client.next_event() == Ended(CloseReason.DENIED, "no: for good")
 
 
@@ -295,4 +295,4 @@ async def test_a_client_whose_token_is_no_good_ends() -> None:
 
     with trio.fail_after(5):
         await drive(client, sign_in)
-    assert client.stage is Stage.ENDED
+    assert client.state is SessionState.ENDED

@@ -9,7 +9,7 @@ from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.returning import Absence
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.message.player import Button, Role, Welcome
 from sidereal.protocol.rules import Rules
@@ -250,9 +250,9 @@ def test_the_banner_says_what_is_wrong(feed: Any) -> None:
     assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) is None
     feed.age_s = 1.4
     assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) == ("no data for 1.4 s", palette.BAD)
-    feed.stage = Stage.CONNECTING
+    feed.state = SessionState.CONNECTING
     assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) == ("connecting…", palette.WARN)
-    feed.stage = Stage.ENDED
+    feed.state = SessionState.ENDED
     assert readout.banner(viewer_of(feed).advance(5.0, 0.0)) == ("session ended", palette.BAD)
 
 
@@ -271,13 +271,13 @@ def test_inspector_knows_the_selection(feed: Any) -> None:
 def test_the_banner_says_why_there_is_no_session_and_when_the_next_is_tried(feed: Any) -> None:
     viewer = viewer_of(feed)
     feed.absence = Absence("timed out", "", 3, again_at=7.2)
-    feed.stage = Stage.WAITING
+    feed.state = SessionState.WAITING
     assert readout.banner(viewer.advance(5.0, 0.0)) == ("timed out: again in 3 s", palette.BAD)
     connecting = "timed out: connecting again…", palette.BAD
     assert readout.banner(viewer.advance(8.0, 0.0)) == connecting
-    feed.stage = Stage.GREETING
+    feed.state = SessionState.GREETING
     assert readout.banner(viewer.advance(5.0, 0.0)) == connecting
-    feed.absence, feed.stage = None, Stage.JOINED
+    feed.absence, feed.state = None, SessionState.JOINED
     assert readout.banner(viewer.advance(9.0, 0.0)) is None
 
 

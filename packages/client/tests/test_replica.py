@@ -122,7 +122,7 @@ def ids(replica: Replica) -> list[int]:
 
 
 def tick_of(replica: Replica, net_id: int) -> int:
-    return int(replica.columns.tick[replica.columns.slots_of([net_id])[0]])
+    return int(replica.columns.tick[replica.columns.rows_of([net_id])[0]])
 
 
 @pytest.fixture
@@ -140,9 +140,9 @@ def test_a_whole_cell_fills_the_replica(replica: Replica) -> None:
     assert (applied.tick, applied.own) == (10, None)
     assert ids(replica) == [5, 6, 7]
     assert tick_of(replica, 5) == 8
-    slot = replica.columns.slots_of([6])
-    assert replica.columns["shard"][slot] == 2
-    np.testing.assert_allclose(replica.columns["x"][slot], 250 + 600 * 250 / 65536)
+    row = replica.columns.rows_of([6])
+    assert replica.columns["shard"][row] == 2
+    np.testing.assert_allclose(replica.columns["x"][row], 250 + 600 * 250 / 65536)
     assert (replica.have == 10).all()
     assert replica.newest_at == 1.5
 
@@ -178,9 +178,9 @@ def test_older_snapshots_never_undo_newer_ones(replica: Replica) -> None:
     replica.apply_untrusted(datagram(12, Told(HERE, {5: 12}, {5: 2}, since=10)), 0.0)
     replica.apply_untrusted(datagram(11, Told(HERE, {5: 11}, {5: 9}, since=10)), 0.0)
     replica.apply_untrusted(first, 0.0)
-    slot = replica.columns.slots_of([5])
+    row = replica.columns.rows_of([5])
     assert tick_of(replica, 5) == 12
-    assert replica.columns["shard"][slot].tolist() == [2]
+    assert replica.columns["shard"][row].tolist() == [2]
 
 
 def test_what_was_sent_before_the_window_moved_counts_where_both_windows_are(
@@ -341,7 +341,7 @@ def test_one_part_of_a_later_snapshot_outdoes_an_earlier_one_that_is_whole(
     replica.apply_untrusted(datagram(11, Told(HERE, {5: 11}, {5: 3}, since=10)), 0.0)
     assert replica.have[place(HERE)] == 11
     assert tick_of(replica, 5) == 12
-    assert replica.columns["shard"][replica.columns.slots_of([5])] == 2
+    assert replica.columns["shard"][replica.columns.rows_of([5])] == 2
 
 
 def test_what_was_sent_before_a_cell_left_says_nothing_after_its_return(

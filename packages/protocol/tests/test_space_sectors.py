@@ -54,48 +54,48 @@ def test_windows_of_many_centres_come_at_once() -> None:
 def test_sectors_become_active_only_when_told() -> None:
     table = SectorTable(RULES)
     keys = pack_sector([4, -4], [0, 9])
-    assert table.slots_of(keys).tolist() == [-1, -1]
-    assert table.slots_of(keys, create=True).tolist() == [1, 0]
-    assert table.slots_of(keys).tolist() == [1, 0]
-    assert table.slots_of(pack_sector(4, 9)).tolist() == -1
-    assert (table.slot_count, table.group_count) == (2, 32)
+    assert table.rows_of(keys).tolist() == [-1, -1]
+    assert table.rows_of(keys, create=True).tolist() == [1, 0]
+    assert table.rows_of(keys).tolist() == [1, 0]
+    assert table.rows_of(pack_sector(4, 9)).tolist() == -1
+    assert (table.row_count, table.group_count) == (2, 32)
 
 
 @PROPERTY
 @given(st.lists(pairs, max_size=5))
-def test_slots_are_dense_and_never_change(batches: list[list[tuple[int, int]]]) -> None:
+def test_rows_are_dense_and_never_change(batches: list[list[tuple[int, int]]]) -> None:
     table = SectorTable(RULES)
     known: dict[tuple[int, int], int] = {}
     for batch in batches:
-        slots = table.slots_of(pack_sector(*np.array(batch, dtype=np.int32).T), create=True)
-        assert slots.dtype == np.int32
-        for sector, slot in zip(batch, slots.tolist(), strict=True):
-            assert known.setdefault(sector, slot) == slot
-    assert sorted(known.values()) == list(range(table.slot_count))
+        rows = table.rows_of(pack_sector(*np.array(batch, dtype=np.int32).T), create=True)
+        assert rows.dtype == np.int32
+        for sector, row in zip(batch, rows.tolist(), strict=True):
+            assert known.setdefault(sector, row) == row
+    assert sorted(known.values()) == list(range(table.row_count))
     assert (table.keys[1:] > table.keys[:-1]).all()
 
 
-def test_released_slots_are_given_to_others() -> None:
+def test_released_rows_are_given_to_others() -> None:
     table = SectorTable(RULES)
     keys = pack_sector([0, 1, 2], [0, 0, 0])
-    table.slots_of(keys, create=True)
+    table.rows_of(keys, create=True)
     table.release(keys[1])
-    assert table.slots_of(keys).tolist() == [0, -1, 2]
-    assert table.slots_of(pack_sector([8, 9], [8, 9]), create=True).tolist() == [1, 3]
+    assert table.rows_of(keys).tolist() == [0, -1, 2]
+    assert table.rows_of(pack_sector([8, 9], [8, 9]), create=True).tolist() == [1, 3]
     with pytest.raises(LocalProtocolError, match="only active"):
         table.release(keys)
 
 
 @PROPERTY
 @given(st.lists(st.tuples(*[st.floats(-5000, 5000)] * 2), min_size=1, max_size=10))
-def test_groups_are_cells_of_slots(points: list[tuple[float, float]]) -> None:
+def test_groups_are_cells_of_rows(points: list[tuple[float, float]]) -> None:
     table = SectorTable(RULES)
     x, y = np.array(points).T
     assert (table.group_of(x, y, create=False) == -1).all()
     groups = table.group_of(x, y)
     assert groups.dtype == np.int32
-    slots = table.slots_of(pack_sector(*sector_of(x, y, RULES)))
-    assert (groups == slots * 16 + cell_in_sector(x, y, RULES)).all()
+    rows = table.rows_of(pack_sector(*sector_of(x, y, RULES)))
+    assert (groups == rows * 16 + cell_in_sector(x, y, RULES)).all()
     assert (table.group_of(x, y, create=False) == groups).all()
 
 
@@ -113,7 +113,7 @@ def test_window_groups_are_the_groups_of_the_windows_cells() -> None:
 
 def test_inactive_sectors_have_no_groups() -> None:
     table = SectorTable(RULES)
-    table.slots_of(pack_sector(0, 0), create=True)
+    table.rows_of(pack_sector(0, 0), create=True)
     assert table.window_groups(0, 0, 0, 1).tolist() == [-1, -1, -1, -1, 0, 1, -1, 4, 5]
 
 
@@ -122,11 +122,11 @@ def test_windows_do_not_reach_around_the_world(edge: int) -> None:
     table = SectorTable(RULES)
     corners = [SECTOR_MIN, 0, SECTOR_MAX]
     x, y = (axis.ravel() for axis in np.meshgrid(corners, corners))
-    table.slots_of(pack_sector(x, y), create=True)
+    table.rows_of(pack_sector(x, y), create=True)
     corner = 0 if edge == SECTOR_MIN else 15
-    slot = int(table.slots_of(pack_sector(edge, edge)))
+    row = int(table.rows_of(pack_sector(edge, edge)))
     groups = table.window_groups(edge, edge, corner, 1)
     assert sorted(set(groups.tolist())) == sorted(
-        {-1, *(slot * 16 + cell for cell in ((0, 1, 4, 5) if corner == 0 else (10, 11, 14, 15)))}
+        {-1, *(row * 16 + cell for cell in ((0, 1, 4, 5) if corner == 0 else (10, 11, 14, 15)))}
     )
     assert (groups == -1).sum() == 5

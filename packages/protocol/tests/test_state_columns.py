@@ -30,9 +30,9 @@ def records_of(*ids: int) -> np.ndarray:
 def test_records_come_back_as_they_were_loaded() -> None:
     columns = Columns(BASE_SCHEMA, 2)
     records = records_of(7, ID_MAX, 3)
-    slots = columns.load(records)
-    assert columns.store(slots, BASE_SCHEMA.full_record).tobytes() == records.tobytes()
-    assert columns.slots_of([3, 5, 7, ID_MAX]).tolist() == [slots[2], -1, slots[0], slots[1]]
+    rows = columns.load(records)
+    assert columns.store(rows, BASE_SCHEMA.full_record).tobytes() == records.tobytes()
+    assert columns.rows_of([3, 5, 7, ID_MAX]).tolist() == [rows[2], -1, rows[0], rows[1]]
 
 
 def test_loading_known_entities_overwrites_them() -> None:
@@ -40,36 +40,36 @@ def test_loading_known_entities_overwrites_them() -> None:
     columns.load(records_of(1, 2))
     changed = records_of(2, 9)
     changed["x"] = [77.0, 88.0]
-    slots = columns.load(changed)
+    rows = columns.load(changed)
     assert columns.count == len(columns) == 3
-    assert columns["x"][slots].tolist() == [77.0, 88.0]
+    assert columns["x"][rows].tolist() == [77.0, 88.0]
 
 
 def test_loading_an_exact_record_leaves_attributes_alone() -> None:
     columns = Columns(BASE_SCHEMA)
-    slots = columns.load(records_of(4))
-    exact = columns.store(slots, BASE_SCHEMA.exact_record)
+    rows = columns.load(records_of(4))
+    exact = columns.store(rows, BASE_SCHEMA.exact_record)
     exact["x"] = -5.0
     columns.load(exact)
-    assert columns["x"][slots].tolist() == [-5.0]
-    assert columns["name"][slots].tolist() == [b"n4"]
+    assert columns["x"][rows].tolist() == [-5.0]
+    assert columns["name"][rows].tolist() == [b"n4"]
 
 
 def test_plugin_fields_have_columns() -> None:
     schema = Schema((*BASE_COMPONENTS, Component("cargo", (Field("ore", "u2"),))))
     columns = Columns(schema)
-    slots = columns.allocate([5])
-    columns["ore"][slots] = 12
-    assert columns.store(slots, schema.full_record)["ore"].tolist() == [12]
+    rows = columns.allocate([5])
+    columns["ore"][rows] = 12
+    assert columns.store(rows, schema.full_record)["ore"].tolist() == [12]
     assert set(columns) == set(schema.fields)
 
 
-def test_freed_slots_are_clean_when_given_again() -> None:
+def test_freed_rows_are_clean_when_given_again() -> None:
     columns = Columns(BASE_SCHEMA, 2)
-    slots = columns.load(records_of(1, 2))
-    columns.free(slots[:1])
+    rows = columns.load(records_of(1, 2))
+    columns.free(rows[:1])
     assert columns.rows().tolist() == [1]
-    assert columns.slots_of([1]).tolist() == [-1]
+    assert columns.rows_of([1]).tolist() == [-1]
     assert columns.allocate([8]).tolist() == [0]
     assert columns["x"][0] == columns.epoch[0] == columns.tick[0] == 0
     assert columns["name"][0] == b""
@@ -92,12 +92,12 @@ def test_ids_that_cannot_be_entered_are_refused(ids: list[int]) -> None:
     assert columns.count == 1
 
 
-@pytest.mark.parametrize("slots", [[1], [0, 0]])
-def test_only_living_slots_can_be_freed(slots: list[int]) -> None:
+@pytest.mark.parametrize("rows", [[1], [0, 0]])
+def test_only_living_rows_can_be_freed(rows: list[int]) -> None:
     columns = Columns(BASE_SCHEMA, 4)
     columns.allocate([1])
     with pytest.raises(LocalProtocolError):
-        columns.free(slots)
+        columns.free(rows)
     assert columns.count == 1
 
 
@@ -115,23 +115,23 @@ def test_nothing_allocated_freed_or_loaded_is_fine() -> None:
 
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.booleans(), st.sets(some_ids, max_size=6)), max_size=12))
-def test_slots_follow_ids_through_any_history(history: list[tuple[bool, set[int]]]) -> None:
+def test_rows_follow_ids_through_any_history(history: list[tuple[bool, set[int]]]) -> None:
     columns = Columns(BASE_SCHEMA, 1)
     known: set[int] = set()
     for arrives, ids in history:
         chosen = sorted(ids - known) if arrives else sorted(ids & known)
         if arrives:
-            slots = columns.allocate(chosen)
-            columns["x"][slots] = chosen
+            rows = columns.allocate(chosen)
+            columns["x"][rows] = chosen
             known |= ids
         else:
-            columns.free(columns.slots_of(chosen))
+            columns.free(columns.rows_of(chosen))
             known -= ids
         living = columns.rows()
         assert set(columns.net_id[living].tolist()) == known
         assert columns["x"][living].tolist() == columns.net_id[living].tolist()
         ordered = sorted(known)
-        assert columns.net_id[columns.slots_of(ordered)].tolist() == ordered
+        assert columns.net_id[columns.rows_of(ordered)].tolist() == ordered
         assert columns.count == len(known)
 
 
@@ -140,7 +140,7 @@ def test_memory_follows_the_living_not_the_ids_ever_given() -> None:
     for first in range(1, 2**32 - 4096, 2**24):
         ids = np.arange(first, first + 4, dtype=np.int64)
         table.add(ids, np.arange(4))
-        assert table.slots_of(ids).tolist() == [0, 1, 2, 3]
+        assert table.rows_of(ids).tolist() == [0, 1, 2, 3]
         table.remove(ids)
-        assert table.slots_of(ids).tolist() == [-1, -1, -1, -1]
+        assert table.rows_of(ids).tolist() == [-1, -1, -1, -1]
     assert table.page_count <= 4

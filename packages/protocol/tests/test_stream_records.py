@@ -16,10 +16,10 @@ REORDER_TICKS = Rules().streams.reorder_ticks
 
 
 def send(
-    sender: RecordSender, tick: int, slots: list[int], changed: list[int]
+    sender: RecordSender, tick: int, rows: list[int], changed: list[int]
 ) -> list[tuple[list[int], int]]:
-    """Ids (slot + 1) in each message, and its tag."""
-    at, when = np.array(slots, np.int64), np.array(changed, np.int64)
+    """Ids (row + 1) in each message, and its tag."""
+    at, when = np.array(rows, np.int64), np.array(changed, np.int64)
     due = sender.pending(at, when)
     chosen = np.zeros(len(due), DTYPE)
     chosen["id"] = at[due] + 1
@@ -54,7 +54,7 @@ def test_an_ack_of_an_older_change_does_not_count_for_a_newer_one() -> None:
     assert send(sender, 5, [0], [2]) == []
 
 
-def test_a_late_ack_says_nothing_about_the_slot_s_next_owner() -> None:
+def test_a_late_ack_says_nothing_about_the_row_s_next_owner() -> None:
     sender = RecordSender(DTYPE, REORDER_TICKS)
     [(_, tag)] = send(sender, 5, [0], [5])
     sender.forget(np.array([0]))
@@ -64,10 +64,10 @@ def test_a_late_ack_says_nothing_about_the_slot_s_next_owner() -> None:
 
 def test_what_does_not_fit_comes_next() -> None:
     sender = RecordSender(DTYPE, REORDER_TICKS, messages_max=1)
-    slots = list(range(40))
+    rows = list(range(40))
     seen: set[int] = set()
     for tick in range(1, 4):
-        [(ids, _)] = send(sender, tick, slots, [1] * 40)
+        [(ids, _)] = send(sender, tick, rows, [1] * 40)
         seen |= set(ids)
     assert len(seen) == 40
 
@@ -85,16 +85,16 @@ def test_the_receiver_ends_with_every_row_whatever_is_lost(seed: int) -> None:
     sender = RecordSender(DTYPE, REORDER_TICKS)
     changed = np.zeros(60, np.int64)
     received = np.full(60, -1, np.int64)
-    slots = np.arange(60)
+    rows = np.arange(60)
     late: list[int] = []
     for tick in range(1, 120):
         lossy = tick < 100
         if lossy:
             changed[rng.random(60) < 0.2] = tick
-        due = sender.pending(slots, changed)
+        due = sender.pending(rows, changed)
         records = np.zeros(len(due), DTYPE)
         records["id"], records["tick"] = due + 1, changed[due]
-        for message, tag in sender.collect(tick, slots[due], changed[due], records):
+        for message, tag in sender.collect(tick, rows[due], changed[due], records):
             if not lossy or rng.random() < 0.5:
                 _, came = decode_record_message_untrusted(DTYPE, message)
                 at = came["id"].astype(np.int64) - 1

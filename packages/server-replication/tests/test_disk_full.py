@@ -65,7 +65,7 @@ async def test_a_full_disk_is_not_ready_and_heals_when_there_is_room(small_disk:
         await store.begin("ours", "a test")
         core = make_rocks()
         saver = Saver(core, store, lambda _ms: None)
-        slots = core.world.columns.rows()
+        rows = core.world.columns.rows()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(saver.run)
             with trio.fail_after(DEADLINE_S):
@@ -74,7 +74,7 @@ async def test_a_full_disk_is_not_ready_and_heals_when_there_is_room(small_disk:
                 fill(filler)
                 # The log of the database has room that was set aside, so writes go on for a while.
                 while not (saver.behind and not store.statistics().available):
-                    core.world.mark(slots, core.tick)
+                    core.world.mark(rows, core.tick)
                     await trio.sleep(0.01)
             assert saver.unsaved_s > LIMITS.keeping.unsaved_s
             assert store.statistics().reason != ""
@@ -97,11 +97,11 @@ async def test_what_a_full_disk_did_not_take_is_counted_at_the_end(
         core = make_rocks()
         saver = Saver(core, store, lambda _ms: None)
         fill(small_disk / "filler")
-        slots = core.world.columns.rows()
+        rows = core.world.columns.rows()
         with trio.fail_after(DEADLINE_S):
             with contextlib.suppress(StoreError):
                 while (await saver.save_once())[0]:
-                    core.world.mark(slots, core.tick)
-            core.world.mark(slots, core.tick)
+                    core.world.mark(rows, core.tick)
+            core.world.mark(rows, core.tick)
             assert await saver.finish() == ROCKS
         (small_disk / "filler").unlink()

@@ -37,10 +37,10 @@ class Port:
         self.rocks = self.world.enter(records, np.zeros(len(rocks), UUID), np.zeros(len(rocks)), 1)
 
     def launch(self, account: int, tick: int = 5) -> tuple[float, float]:
-        slot = self.fleet.launch(account, "Ada", tick, self.saved.get(account))
+        row = self.fleet.launch(account, "Ada", tick, self.saved.get(account))
         columns = self.world.columns
-        assert columns.tick[slot] == tick
-        return float(columns["x"][slot]), float(columns["y"][slot])
+        assert columns.tick[row] == tick
+        return float(columns["x"][row]), float(columns["y"][row])
 
     def shelter(self, account: int, x: float, y: float) -> None:
         self.saved[account] = Berth(make_ship(BASE_SCHEMA, "Ada", x, y, 0.0, 1), np.zeros(1, UUID))
@@ -77,15 +77,15 @@ def test_a_ship_that_is_gone_for_good_never_comes_back_though_the_database_has_i
     port = Port()
     port.shelter(7, 100.0, 100.0)
     port.launch(7)
-    slots = port.world.columns.rows()
-    record = port.world.columns.store(slots, BASE_SCHEMA.full_record)
-    port.saving.depart(record, int(slots[0]), 6, removed=True)
-    port.world.remove(slots, 6)
+    rows = port.world.columns.rows()
+    record = port.world.columns.store(rows, BASE_SCHEMA.full_record)
+    port.saving.depart(record, int(rows[0]), 6, removed=True)
+    port.world.remove(rows, 6)
     port.fleet.fetch(7, 7)
     assert not port.fleet.has_requests
     assert port.fleet.take_arrived() == [(7, None)]
-    slot = port.fleet.launch(7, "Ada", 7, None)
-    assert port.world.uuid[slot] != np.zeros(1, UUID)
+    row = port.fleet.launch(7, "Ada", 7, None)
+    assert port.world.uuid[row] != np.zeros(1, UUID)
     batch = port.saving.take_batch(10, 7)
     assert batch is not None
     assert batch.removed.tolist() == [True, False]

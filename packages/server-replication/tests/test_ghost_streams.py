@@ -83,23 +83,23 @@ class Rig:
         records["kind"], records["radius"], records["mass"] = Kind.SHIP, 8.0, 10.0
         for name, value in values.items():
             records[name] = value
-        slots = self.world.enter(records, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)
-        self.world.columns["shard"][slots] = owner
-        return int(self.world.columns.net_id[slots[0]])
+        rows = self.world.enter(records, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)
+        self.world.columns["shard"][rows] = owner
+        return int(self.world.columns.net_id[rows[0]])
 
-    def slot(self, net_id: int) -> np.ndarray:
-        return self.world.columns.slots_of(np.array([net_id]))
+    def row(self, net_id: int) -> np.ndarray:
+        return self.world.columns.rows_of(np.array([net_id]))
 
     def hand(self, net_id: int, owner: int) -> None:
-        slot = self.slot(net_id)
-        self.world.columns["shard"][slot] = owner
-        self.world.columns.epoch[slot] += np.uint32(1)
+        row = self.row(net_id)
+        self.world.columns["shard"][row] = owner
+        self.world.columns.epoch[row] += np.uint32(1)
 
     def commit(self, net_id: int, x: float) -> None:
-        slot = self.slot(net_id)
-        record = self.world.columns.store(slot, BASE_SCHEMA.exact_record)
+        row = self.row(net_id)
+        record = self.world.columns.store(row, BASE_SCHEMA.exact_record)
         record["x"], record["tick"] = x, self.tick + 1
-        self.world.commit(slot, record, self.tick)
+        self.world.commit(row, record, self.tick)
 
     def step(self) -> dict[int, Told]:
         self.tick += 1
@@ -146,7 +146,7 @@ def test_an_entity_near_the_border_is_told_as_committed_to_the_other_side(rig: R
     told = rig.step()
     assert told[1].ids == []
     assert told[2].ids == [near]
-    committed = rig.world.columns.store(rig.slot(near), BASE_SCHEMA.full_record)
+    committed = rig.world.columns.store(rig.row(near), BASE_SCHEMA.full_record)
     assert told[2].rows.tobytes() == committed.tobytes()
 
 
@@ -180,8 +180,8 @@ def test_a_ghost_that_others_hand_over_is_told_under_its_new_epoch(rig: Rig) -> 
 def test_a_ghost_whose_attributes_change_is_told_anew(rig: Rig) -> None:
     near = rig.enter(950.0, 1)
     rig.settle()
-    rig.world.columns["mass"][rig.slot(near)] = 77.0
-    rig.world.flag_attributes(rig.slot(near), rig.tick + 1)
+    rig.world.columns["mass"][rig.row(near)] = 77.0
+    rig.world.flag_attributes(rig.row(near), rig.tick + 1)
     assert rig.step()[2].rows["mass"].tolist() == [77.0]
 
 
@@ -207,13 +207,13 @@ def test_a_late_ack_of_a_released_ghost_is_not_for_its_return(rig: Rig) -> None:
     assert rig.step()[2].ids == [near]
 
 
-def test_a_ghost_removed_from_the_world_is_released_though_its_slot_is_used_again(rig: Rig) -> None:
+def test_a_ghost_removed_from_the_world_is_released_though_its_row_is_used_again(rig: Rig) -> None:
     near = rig.enter(950.0, 1)
     rig.settle()
-    slot = rig.slot(near)
-    rig.world.remove(slot, rig.tick)
+    row = rig.row(near)
+    rig.world.remove(row, rig.tick)
     other = rig.enter(960.0, 1)
-    assert rig.slot(other).tolist() == slot.tolist()
+    assert rig.row(other).tolist() == row.tolist()
     told = rig.settle()[2]
     assert (told.ids, told.releases) == ([other], [(near, 2)])
     assert rig.step()[2].ids == []
@@ -289,12 +289,12 @@ def test_ghosts_are_the_others_entities_in_range(seed: int, shards: int) -> None
     owner[strangers] = rng.integers(0, shards + 1, int(strangers.sum()))
     found = Borders(world.sectors, leases).find_ghosts(present, owner)
     expected = [
-        (shard, slot)
+        (shard, row)
         for shard in range(1, shards + 1)
-        for slot, x, y, whose in zip(present.slots, present.x, present.y, owner, strict=True)
+        for row, x, y, whose in zip(present.rows, present.x, present.y, owner, strict=True)
         if whose != shard and seen_by(shard, x, y, leases)
     ]
-    assert list(zip(found.shard.tolist(), found.slots.tolist(), strict=True)) == expected
+    assert list(zip(found.shard.tolist(), found.rows.tolist(), strict=True)) == expected
 
 
 class Space:
@@ -308,9 +308,9 @@ class Space:
 
     def change(self, what: str, x: int, y: int) -> None:
         key = pack_sector(x, y)
-        active = self.sectors.slots_of(key) >= 0
+        active = self.sectors.rows_of(key) >= 0
         if what == "enter":
-            self.sectors.slots_of(key, create=True)
+            self.sectors.rows_of(key, create=True)
         elif what == "leave" and active:
             self.sectors.release(key)
             self.leases.vacate([(x, y)])
@@ -327,9 +327,9 @@ class Space:
         x = np.repeat(sector_x * RULES.sector_size, 9) + np.tile(off, 3 * len(sector_x))
         y = np.repeat(sector_y * RULES.sector_size, 9) + np.tile(off.repeat(3), len(sector_x))
         group = self.sectors.group_of(x, y)
-        slots = np.arange(len(x))
-        present = Present(1, slots, x, y, np.zeros(len(x)), group, pack_sector(0, 0))
-        return present, (slots % 3).astype(np.uint16)
+        rows = np.arange(len(x))
+        present = Present(1, rows, x, y, np.zeros(len(x)), group, pack_sector(0, 0))
+        return present, (rows % 3).astype(np.uint16)
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
@@ -356,4 +356,4 @@ def test_borders_that_follow_changes_are_those_made_anew(
             now = followed.find_ghosts(*everything)
             anew = Borders(space.sectors, space.leases).find_ghosts(*everything)
             assert now.shard.tolist() == anew.shard.tolist()
-            assert now.slots.tolist() == anew.slots.tolist()
+            assert now.rows.tolist() == anew.rows.tolist()

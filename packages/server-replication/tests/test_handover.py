@@ -27,9 +27,9 @@ def decide(x: list[float], owner: list[int]) -> dict[int, int]:
     assert (table.holder_of((0, 0)), table.holder_of((1, 0))) == (1, 2)
     xs, ys = np.array(x), np.full(len(x), 500.0)
     holder = table.holders_of(pack_sector(*sector_of(xs, ys, RULES)))
-    slots = np.arange(len(x)) + 100
-    result = decide_handovers(slots, xs, ys, holder, np.array(owner, np.uint16), table, RULES)
-    return dict(zip(result.slots.tolist(), result.after.tolist(), strict=True))
+    rows = np.arange(len(x)) + 100
+    result = decide_handovers(rows, xs, ys, holder, np.array(owner, np.uint16), table, RULES)
+    return dict(zip(result.rows.tolist(), result.after.tolist(), strict=True))
 
 
 def test_an_entity_at_home_stays() -> None:

@@ -33,9 +33,9 @@ class Rig:
         # The last byte is 0: names must not be cut there as NumPy's text is.
         return np.frombuffer(bytes([name]).rjust(15, b"u") + b"\0", UUID)
 
-    def slot(self, name: int) -> int | None:
-        slots = self.world.columns.rows()
-        found = slots[self.world.uuid[slots] == self.uuid(name)]
+    def row(self, name: int) -> int | None:
+        rows = self.world.columns.rows()
+        found = rows[self.world.uuid[rows] == self.uuid(name)]
         return int(found[0]) if len(found) else None
 
     def enter(self, *names: int, x: float = 0.0) -> None:
@@ -49,19 +49,19 @@ class Rig:
     def move(self, *names: int, x: float) -> None:
         self.tick += 1
         for name in names:
-            slot = self.slot(name)
-            assert slot is not None
-            record = self.world.columns.store(np.array([slot]), BASE_SCHEMA.exact_record)
+            row = self.row(name)
+            assert row is not None
+            record = self.world.columns.store(np.array([row]), BASE_SCHEMA.exact_record)
             record["x"] = x
-            self.world.commit(np.array([slot]), record, self.tick)
+            self.world.commit(np.array([row]), record, self.tick)
 
     def leave(self, name: int, *, removed: bool) -> None:
         self.tick += 1
-        slot = self.slot(name)
-        assert slot is not None
-        record = self.world.columns.store(np.array([slot]), BASE_SCHEMA.full_record)
-        self.behind.depart(record, slot, self.tick, removed=removed)
-        self.world.remove(np.array([slot]), self.tick)
+        row = self.row(name)
+        assert row is not None
+        record = self.world.columns.store(np.array([row]), BASE_SCHEMA.full_record)
+        self.behind.depart(record, row, self.tick, removed=removed)
+        self.world.remove(np.array([row]), self.tick)
 
     def take(self, rows_max: int = 100) -> Batch | None:
         self.out = self.behind.take_batch(rows_max, self.tick) or self.out
@@ -102,8 +102,8 @@ def test_what_was_saved_is_not_taken_again_until_it_changes() -> None:
 def test_ships_of_anonymous_players_are_never_taken() -> None:
     rig = Rig()
     record = np.zeros(1, BASE_SCHEMA.full_record)
-    slots = rig.world.enter(record, rig.uuid(9), np.array([-1]), 1)
-    rig.world.commit(slots, rig.world.columns.store(slots, BASE_SCHEMA.exact_record), 2)
+    rows = rig.world.enter(record, rig.uuid(9), np.array([-1]), 1)
+    rig.world.commit(rows, rig.world.columns.store(rows, BASE_SCHEMA.exact_record), 2)
     assert rig.take() is None
     assert rig.behind.depth == 0
 
@@ -337,13 +337,13 @@ def test_what_is_saved_in_the_end_is_the_world(steps: list[tuple[str, int]]) -> 
 
 
 def change(rig: Rig, step: str, name: int, left: dict[int, float], gone: set[int]) -> None:
-    there, x = rig.slot(name) is not None, float(rig.tick)
+    there, x = rig.row(name) is not None, float(rig.tick)
     if step == "enter" and not there and name not in gone:
         waiting = rig.behind.ship_of(SHIPS.get(name, -1))
         if waiting is not None:
             rig.behind.come_back(waiting)
         rig.enter(name, x=x)
-        rig.world.stored[rig.slot(name)] = True  # it may be from an earlier life
+        rig.world.stored[rig.row(name)] = True  # it may be from an earlier life
         left.pop(name, None)
     elif step == "move" and there:
         rig.move(name, x=x)
@@ -356,5 +356,5 @@ def change(rig: Rig, step: str, name: int, left: dict[int, float], gone: set[int
 
 
 def place(rig: Rig, name: int) -> float | None:
-    slot = rig.slot(name)
-    return None if slot is None else float(rig.world.columns["x"][slot])
+    row = rig.row(name)
+    return None if row is None else float(rig.world.columns["x"][row])

@@ -51,17 +51,17 @@ def test_a_ship_takes_controls_of_a_newer_epoch_only() -> None:
     saved = make_ship(BASE_SCHEMA, "ship", 70.0, 80.0, 0.0, 900)
     saved["epoch"] = 41
     core = recover(1000, np.zeros(0, BASE_SCHEMA.full_record))
-    slot = core.fleet.launch(7, "ship", 1001, Berth(saved, np.zeros(1, UUID)))
-    assert core.world.columns.epoch[slot] == core.world.columns["control_epoch"][slot] == 42
-    assert core.world.columns["x"][slot] == 70.0
+    row = core.fleet.launch(7, "ship", 1001, Berth(saved, np.zeros(1, UUID)))
+    assert core.world.columns.epoch[row] == core.world.columns["control_epoch"][row] == 42
+    assert core.world.columns["x"][row] == 70.0
 
 
 def test_a_ship_comes_to_rest_where_it_is_by_then() -> None:
     moving = make_ship(BASE_SCHEMA, "ship", 0.0, 0.0, 0.0, 1000)
     moving["vx"] = 40.0
     core = recover(1000, np.zeros(0, BASE_SCHEMA.full_record))
-    slot = core.fleet.launch(7, "ship", 1000, Berth(moving, np.zeros(1, UUID)))
-    core.fleet.dock(slot, 1020)
+    row = core.fleet.launch(7, "ship", 1000, Berth(moving, np.zeros(1, UUID)))
+    core.fleet.dock(row, 1020)
     waiting = core.saving.ship_of(7)
     assert waiting is not None
     assert (waiting.record["x"][0], waiting.record["vx"][0]) == (40.0, 0.0)

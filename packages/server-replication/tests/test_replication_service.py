@@ -156,7 +156,7 @@ async def watch_unsaved(store: TimedStore, for_s: float) -> list[float]:
     """How old what is not saved gets, in a world in which something changes in every tick."""
     service, core = make_service(store=store)
     core.create(make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 0))
-    slots, ages = core.world.columns.rows(), []
+    rows, ages = core.world.columns.rows(), []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(service.saver.run)
         ends_at = trio.current_time() + for_s
@@ -164,7 +164,7 @@ async def watch_unsaved(store: TimedStore, for_s: float) -> list[float]:
             tick = core.tick
             core.turn(trio.current_time(), 0.0)
             if core.tick != tick:
-                core.world.mark(slots, core.tick)
+                core.world.mark(rows, core.tick)
             ages.append(service.saver.unsaved_s)
             is_ready = not service.ready()[1].startswith("nothing was saved for ")
             assert is_ready == (service.saver.unsaved_s <= KEEPING.unsaved_s)

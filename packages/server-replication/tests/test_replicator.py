@@ -360,7 +360,7 @@ def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
     client = cast.connect(1, Role.OBSERVER)
     say_hello(client)
     cast.run(4)
-    sectors = cast.core.world.sectors.slot_count
+    sectors = cast.core.world.sectors.row_count
     edges = (3e12, -3e12, 1e12, -2147483648000.0, 2147483647999.9, 2147483648000.0, 5e-324, -0.0)
     for x in edges:
         for y in edges:
@@ -369,7 +369,7 @@ def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
     cast.run(3)
     assert snapshots(client) >= len(edges) ** 2
     assert client.close_reason is None
-    assert cast.core.world.sectors.slot_count == sectors
+    assert cast.core.world.sectors.row_count == sectors
 
 
 def test_nobody_waits_for_a_shard_where_nobody_changes_hands() -> None:
@@ -382,15 +382,15 @@ def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
     cast = Cast()
     shard = cast.connect_shard()
     world = cast.core.world
-    (slot,) = world.columns.rows().tolist()
-    epoch = int(world.columns.epoch[slot])
-    world.dirty[slot] = False
+    (row,) = world.columns.rows().tolist()
+    epoch = int(world.columns.epoch[row])
+    world.dirty[row] = False
     hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1)
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(5)
-    assert world.columns["shard"][slot] == 1
-    assert world.columns.epoch[slot] == epoch + 1
-    assert world.dirty[slot]
+    assert world.columns["shard"][row] == 1
+    assert world.columns.epoch[row] == epoch + 1
+    assert world.dirty[row]
 
 
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
@@ -567,8 +567,8 @@ def berth(x: float, epoch: int = 5) -> Berth:
 def ship_of(cast: Cast, account: int) -> float | None:
     """Where the ship of an account is, None if it is not in the world."""
     columns = cast.core.world.columns
-    slots = columns.rows()
-    mine = slots[cast.core.world.account[slots] == account]
+    rows = columns.rows()
+    mine = rows[cast.core.world.account[rows] == account]
     assert len(mine) <= 1
     return float(columns["x"][mine[0]]) if len(mine) else None
 
@@ -639,8 +639,8 @@ def test_who_comes_back_before_his_ship_is_saved_flies_it_as_he_left_it() -> Non
     cast.store[7] = berth(70.0)
     client = log_in(cast, 7)
     world = cast.core.world
-    slot = np.flatnonzero(world.account == 7)
-    world.columns["x"][slot] = 90.0
+    row = np.flatnonzero(world.account == 7)
+    world.columns["x"][row] = 90.0
     leave(cast, client)
     writing = cast.core.saving.take_batch(100, cast.core.tick)
     log_in(cast, 7)
@@ -660,8 +660,8 @@ def test_an_old_answer_of_the_database_never_brings_an_old_ship() -> None:
     leave(cast, first)
     cast.store_answers = True
     second = log_in(cast, 7)
-    slot = np.flatnonzero(cast.core.world.account == 7)
-    cast.core.world.columns["x"][slot] = 90.0
+    row = np.flatnonzero(cast.core.world.account == 7)
+    cast.core.world.columns["x"][row] = 90.0
     leave(cast, second)
     save(cast)
     cast.store_answers = False

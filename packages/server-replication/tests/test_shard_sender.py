@@ -124,9 +124,9 @@ def test_proposals_and_ghosts_fit_their_channel_whatever_their_number(dtype: np.
     def check(count: int) -> None:
         records = np.zeros(count, dtype)
         records["id"] = np.arange(count)
-        slots, changed = np.arange(count), np.full(count, 5)
+        rows, changed = np.arange(count), np.full(count, 5)
         messages = RecordSender(dtype, Rules().streams.reorder_ticks).collect(
-            7, slots, changed, records
+            7, rows, changed, records
         )
         size_max = SHARD_CHANNELS[ShardChannel.PROPOSAL].message_size_max
         assert all(len(message) <= size_max for message, _ in messages)
@@ -149,13 +149,13 @@ def test_an_outbox_waits_until_the_link_has_room() -> None:
 def test_a_shard_is_given_so_many_a_tick_and_no_more_than_it_adopts() -> None:
     sender = Sender()
     limits = LIMITS.ownership
-    per_tick = int(limits.adopt_rows_per_s * Rules().tick_s)
+    per_tick = int(limits.adopt_records_per_s * Rules().tick_s)
     for adopting, room in (
         (0, per_tick),
-        (limits.adopting_rows - per_tick - 1, per_tick),
-        (limits.adopting_rows - 3, 3),
-        (limits.adopting_rows, 0),
-        (limits.adopting_rows + 5, 0),
+        (limits.adopting_records - per_tick - 1, per_tick),
+        (limits.adopting_records - 3, 3),
+        (limits.adopting_records, 0),
+        (limits.adopting_records + 5, 0),
     ):
         sender.shard.adopting = adopting
         assert sender.room_of(sender.shard) == room

@@ -15,7 +15,7 @@ from sidereal.replication.limits import LIMITS
 from sidereal.replication.validate import (
     DISPLACEMENT_SLACK,
     Verdict,
-    judge_rows,
+    judge_records,
 )
 
 TICK = 1000
@@ -38,14 +38,14 @@ def judge(
     committed["shard"], committed["kind"], committed["vx"] = SHARD, 1, speed
     committed["vy"] = speed_y
     committed["input_seq"] = answered
-    slot = columns.load(committed)
-    proposed = columns.store(slot, BASE_SCHEMA.exact_record)
+    row = columns.load(committed)
+    proposed = columns.store(row, BASE_SCHEMA.exact_record)
     proposed["tick"], proposed["x"] = TICK, 10.0
     for name, value in changed.items():
         proposed[name] = value
-    verdicts = judge_rows(
+    verdicts = judge_records(
         proposed,
-        columns.slots_of(proposed["id"]),
+        columns.rows_of(proposed["id"]),
         columns,
         np.full(columns.capacity, handover_tick),
         departed=np.array([99]),
@@ -96,12 +96,12 @@ def test_a_row_of_another_shards_entity_is_refused() -> None:
     columns = Columns(BASE_SCHEMA, 8)
     record = np.zeros(1, BASE_SCHEMA.full_record)
     record["id"], record["epoch"], record["shard"] = 7, 5, SHARD + 1
-    slots = columns.load(record)
-    proposed = columns.store(slots, BASE_SCHEMA.exact_record)
+    rows = columns.load(record)
+    proposed = columns.store(rows, BASE_SCHEMA.exact_record)
     proposed["tick"] = 1
-    verdict = judge_rows(
+    verdict = judge_records(
         proposed,
-        slots,
+        rows,
         columns,
         np.zeros(8),
         departed=np.array([99]),

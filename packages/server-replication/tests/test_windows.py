@@ -40,8 +40,8 @@ def test_every_window_has_the_groups_of_its_cells(steps: list[tuple[str, int, in
     for tick, (what, x, y, resolved) in enumerate(steps):
         key = pack_sector(x, y)
         if what == "enter":
-            table.slots_of(key, create=True)
-        elif what == "leave" and table.slots_of(key) >= 0:
+            table.rows_of(key, create=True)
+        elif what == "leave" and table.rows_of(key) >= 0:
             table.release(key)
         elif what == "move":
             windows.move(x % CLIENTS, tick, 3 * x, 3 * y)
@@ -61,7 +61,7 @@ def test_a_sector_that_comes_begins_anew_only_where_it_is_seen() -> None:
     everything = np.arange(RULES.window_side**2)
     for client in (0, 1):
         windows.advance(np.full(len(everything), client), everything, 1)
-    table.slots_of(pack_sector(0, 0), create=True)
+    table.rows_of(pack_sector(0, 0), create=True)
     windows.resolve(table, 2)
     inside = (windows.cell_x >= 0) & (windows.cell_x < CELLS)
     inside &= (windows.cell_y >= 0) & (windows.cell_y < CELLS)
@@ -74,8 +74,8 @@ def test_after_more_changes_than_are_remembered_all_is_looked_at() -> None:
     table, windows = SectorTable(RULES), Windows(RULES, CLIENTS)
     windows.move(0, 1, 0, 0)
     windows.resolve(table, 1)
-    table.slots_of(pack_sector(0, 0), create=True)
+    table.rows_of(pack_sector(0, 0), create=True)
     for x in range(CHANGES_KEPT):
-        table.slots_of(pack_sector(100 + x, 0), create=True)
+        table.rows_of(pack_sector(100 + x, 0), create=True)
     windows.resolve(table, 2)
     assert windows.group[0].tolist() == groups_of(windows, table, 0)

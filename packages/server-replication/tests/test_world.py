@@ -18,10 +18,10 @@ def test_what_is_sent_lies_where_the_entity_is_however_far_out(place: tuple[floa
     world = World(BASE_SCHEMA, RULES)
     record = np.zeros(1, BASE_SCHEMA.full_record)
     record["x"], record["y"], record["radius"], record["mass"] = *place, 5.0, 10.0
-    slots = world.enter(record, np.zeros(1, UUID), np.zeros(1, np.int64), 1)
+    rows = world.enter(record, np.zeros(1, UUID), np.zeros(1, np.int64), 1)
     world.refresh(world.present(1))
     size = RULES.cell_size
     left, lower = (axis // size * size for axis in place)
-    values, ticks = decode_wire_untrusted(BASE_SCHEMA, world.wire[slots], left, lower, 1, RULES)
+    values, ticks = decode_wire_untrusted(BASE_SCHEMA, world.wire[rows], left, lower, 1, RULES)
     assert ticks.tolist() == [1]
     assert (values["x"][0], values["y"][0]) == pytest.approx(place, abs=size / 65536)

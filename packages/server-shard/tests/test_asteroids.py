@@ -41,7 +41,7 @@ def simulate(
 def run(simulation: Simulation, ticks: int) -> np.ndarray:
     """Velocities of the first body, tick by tick."""
     columns = simulation.bodies.columns
-    row, told = simulation.bodies.slots()[0], []
+    row, told = simulation.bodies.rows()[0], []
     for tick in range(101, 101 + ticks):
         simulation.step(tick)
         told.append((columns["vx"][row], columns["vy"][row]))
@@ -62,7 +62,7 @@ def test_an_asteroid_at_the_edge_is_turned_back_once_before_it_is_outside(
     assert velocities[:, own].tolist() == [speed] * 2 + [-speed] * 98
     assert (velocities[:, across] == 1.0).all()
     columns = simulation.bodies.columns
-    row = simulation.bodies.slots()[0]
+    row = simulation.bodies.rows()[0]
     assert columns["spin"][row] == 0.5
     assert LOW <= columns[axis][row] < HIGH
 
@@ -72,7 +72,7 @@ def test_an_asteroid_far_outside_comes_back_and_one_on_its_way_is_left_alone() -
         {"x": [HIGH + 900.0, HIGH + 800.0], "y": [0.0, 500.0], "vx": [20.0, -20.0]}
     )
     assert (run(simulation, 50)[:, 0] == -20.0).all()
-    assert (simulation.bodies.columns["vx"][simulation.bodies.slots()] == -20.0).all()
+    assert (simulation.bodies.columns["vx"][simulation.bodies.rows()] == -20.0).all()
 
 
 def test_what_is_no_asteroid_may_leave() -> None:
@@ -87,7 +87,7 @@ def test_hundreds_that_bounce_about_stay_for_minutes_of_the_world() -> None:
     x, y = place.tolist()
     vx, vy = speed.tolist()
     simulation = simulate({"x": x, "y": y, "vx": vx, "vy": vy}, rules, (-200.0, 200.0))
-    rows = simulation.bodies.slots()
+    rows = simulation.bodies.rows()
     for tick in range(101, 1101):
         simulation.step(tick)
         far = max(np.abs(simulation.bodies.columns[axis][rows]).max() for axis in "xy")

@@ -146,7 +146,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
         twins[name][:] = records[name]
     simulation = Simulation(GAME, BASE_SCHEMA, RULES, rng)
     simulation.apply(Adopt(100, records.tobytes(), b""), 100)
-    columns, slots = simulation.bodies.columns, simulation.bodies.slots()
+    columns, rows = simulation.bodies.columns, simulation.bodies.rows()
     for seq in range(1, ticks + 1):
         held = rng.integers(0, BUTTONS_ALL + 1, count).astype("<u2")
         for net_id, buttons in zip(records["id"].tolist(), held, strict=True):
@@ -154,4 +154,4 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
         simulation.step(100 + seq)
         FLIGHT.fly(twins.motion, held, 100 + seq)
         for name in FIELDS:
-            np.testing.assert_allclose(columns[name][slots], twins[name], rtol=0, atol=1e-9)
+            np.testing.assert_allclose(columns[name][rows], twins[name], rtol=0, atol=1e-9)

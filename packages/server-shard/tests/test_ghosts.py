@@ -57,12 +57,12 @@ class Shard:
     @property
     def ghost(self) -> float | None:
         """The x of the ghost's reference."""
-        slot = int(self.simulation.ghosts.slots_of(np.array([SHIP], np.uint32))[0])
-        return float(self.simulation.population.reference["x"][slot]) if slot >= 0 else None
+        row = int(self.simulation.ghosts.rows_of(np.array([SHIP], np.uint32))[0])
+        return float(self.simulation.population.reference["x"][row]) if row >= 0 else None
 
     @property
     def body(self) -> bool:
-        return bool(self.simulation.bodies.slots_of([SHIP])[0] >= 0)
+        return bool(self.simulation.bodies.rows_of([SHIP])[0] >= 0)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_ghosts_move_nobody(shard: Shard) -> None:
     shard.show(100, rows())
     shard.simulation.step(101)
     columns = shard.simulation.bodies.columns
-    own = shard.simulation.bodies.slots()
+    own = shard.simulation.bodies.rows()
     assert len(own) == 1
     assert columns["x"][own].tolist() == columns["vx"][own].tolist() == [0.0]
 
@@ -152,7 +152,7 @@ def test_an_adoption_that_was_handed_on_already_is_ignored(shard: Shard) -> None
     shard.show(110, rows(epoch=5))
     shard.adopt(105, rows(epoch=4))
     assert (shard.body, shard.ghost) == (False, 0.0)
-    assert shard.simulation.statistics().rows_stale == 1
+    assert shard.simulation.statistics().records_stale == 1
 
 
 def test_invalid_rows_are_refused_and_counted(shard: Shard) -> None:
@@ -177,7 +177,7 @@ def test_thousands_of_ghosts_come_and_go(shard: Shard) -> None:
     assert shard.simulation.statistics().ghosts == 3000
     pairs = np.stack([many["id"], many["epoch"] + 1], axis=1).astype("<u4")
     shard.simulation.apply(Release(101, pairs[:2999].tobytes()), 101)
-    assert shard.simulation.population.columns.net_id[shard.simulation.ghosts.slots()].tolist() == [
+    assert shard.simulation.population.columns.net_id[shard.simulation.ghosts.rows()].tolist() == [
         3000
     ]
 

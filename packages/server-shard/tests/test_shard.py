@@ -362,14 +362,14 @@ def test_release_of_an_older_epoch_is_ignored(rig: Rig) -> None:
     rig.tell(Release(rig.tick, release_rows(SHIP, 3)))
     rig.run(0.2)
     assert rig.simulation.entities == 1
-    assert rig.simulation.rows_stale == 1
+    assert rig.simulation.records_stale == 1
 
 
 def test_adoption_under_an_older_epoch_is_ignored_and_a_newer_one_replaces(rig: Rig) -> None:
     rig.adopt(full_rows(epoch=3, tick=rig.tick, x=5.0))
     rig.adopt(full_rows(epoch=2, tick=rig.tick, x=6.0))
     rig.run(0.2)
-    assert rig.simulation.rows_stale == 1
+    assert rig.simulation.records_stale == 1
     rig.adopt(full_rows(epoch=4, tick=rig.tick, x=700.0))
     rig.run(0.2)
     rig.control(1, Button.THRUST)
@@ -389,8 +389,8 @@ def test_rows_that_would_spoil_the_physics_are_refused(rig: Rig, field: str, val
     rig.adopt(rows)
     rig.run(0.2)
     assert rig.simulation.entities == 1
-    assert rig.simulation.rows_refused == 1
-    assert rig.simulation.rows_stale == 0
+    assert rig.simulation.records_refused == 1
+    assert rig.simulation.records_stale == 0
 
 
 def test_guests_are_bodies_outside_the_leased_sectors(rig: Rig) -> None:
@@ -488,9 +488,9 @@ def test_leaving_says_farewell_first(rig: Rig) -> None:
 def test_what_is_not_acked_is_said_once_more_with_the_farewell(rig: Rig) -> None:
     rig.adopt(full_rows(tick=rig.tick))
     rig.run(0.5)
-    before = rig.simulation.rows_proposed
+    before = rig.simulation.records_proposed
     rig.control(1, Button.THRUST)
-    while rig.simulation.rows_proposed == before:
+    while rig.simulation.records_proposed == before:
         rig.run(0.001)
     rig.wire.links[0].config = LinkConfig(loss=1.0)  # No ack comes any more.
     while max(rig.heartbeats) < rig.core.tick or rig.core.tick < rig.tick:

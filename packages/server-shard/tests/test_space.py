@@ -22,13 +22,13 @@ def still(capacity: int = CAPACITY) -> dict[str, np.ndarray]:
     return motion
 
 
-def enter(space: Space, motion: dict[str, np.ndarray], *slots: int, mass: float = 1.0) -> None:
-    at = np.array(slots, dtype=np.int64)
+def enter(space: Space, motion: dict[str, np.ndarray], *rows: int, mass: float = 1.0) -> None:
+    at = np.array(rows, dtype=np.int64)
     space.add(at, motion, np.full(len(at), 5.0), np.full(len(at), mass))
 
 
-def leave(space: Space, *slots: int) -> None:
-    space.remove(np.array(slots, dtype=np.int64))
+def leave(space: Space, *rows: int) -> None:
+    space.remove(np.array(rows, dtype=np.int64))
 
 
 def test_body_moves_by_the_velocity_written_before_the_step() -> None:
@@ -84,7 +84,7 @@ def test_removing_a_body_leaves_every_other_its_own_row() -> None:
     before = motion["x"].copy()
     space.step(motion, 1.0)
     moved = motion["x"] - before
-    assert sorted(space.slots.tolist()) == [2, 3, 9]
+    assert sorted(space.rows.tolist()) == [2, 3, 9]
     assert moved[[2, 3, 9]].tolist() == [2.0, 3.0, 9.0]
     assert moved[[0, 1, 4]].tolist() == [0.0, 0.0, 0.0]
 
@@ -94,18 +94,18 @@ def test_removing_a_body_leaves_every_other_its_own_row() -> None:
 def test_rows_stay_true_through_any_coming_and_going(toggles: list[int]) -> None:
     space, motion = Space(), still(16)
     inside: set[int] = set()
-    for slot in toggles:
-        if slot in inside:
-            leave(space, slot)
+    for row in toggles:
+        if row in inside:
+            leave(space, row)
         else:
-            enter(space, motion, slot)
-        inside ^= {slot}
+            enter(space, motion, row)
+        inside ^= {row}
         motion["vx"][:] = np.arange(16) + 1.0
         before = motion["x"].copy()
         space.step(motion, 1.0)
-        expected = np.array([slot + 1.0 if slot in inside else 0.0 for slot in range(16)])
+        expected = np.array([row + 1.0 if row in inside else 0.0 for row in range(16)])
         np.testing.assert_allclose(motion["x"] - before, expected, atol=1e-9)
-    assert set(space.slots.tolist()) == inside
+    assert set(space.rows.tolist()) == inside
     assert len(space) == len(inside)
 
 
@@ -136,7 +136,7 @@ def test_velocity_that_is_not_finite_stops_the_step() -> None:
     assert np.isfinite(motion["y"]).all()
 
 
-def test_slot_enters_once_and_leaves_once() -> None:
+def test_row_enters_once_and_leaves_once() -> None:
     space, motion = Space(), still()
     enter(space, motion, 0)
     with pytest.raises(LocalProtocolError, match="already"):

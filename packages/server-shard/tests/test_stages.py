@@ -124,7 +124,7 @@ def test_queries_notice_who_comes_and_goes() -> None:
 
     simulation = simulate(game, [CRAFT, ROCK])
     simulation.step(101)
-    simulation.bodies.release(simulation.bodies.slots_of([1]))
+    simulation.bodies.release(simulation.bodies.rows_of([1]))
     simulation.step(102)
     assert seen == [[1, 2], [2]]
 
@@ -141,7 +141,7 @@ def test_a_model_runs_on_who_has_its_components_and_writes_them() -> None:
     simulation.apply(RoutedControls(3, 1, 1, np.array([1], "<u2").tobytes()), 100)
     simulation.step(101)
     left = simulation.bodies.columns["test_stages_fuel_left"]
-    assert left[simulation.bodies.slots()].tolist() == [50.0, 50.0, 49.0]
+    assert left[simulation.bodies.rows()].tolist() == [50.0, 50.0, 49.0]
 
 
 def test_a_system_may_hold_the_stick() -> None:
@@ -157,7 +157,7 @@ def test_a_system_may_hold_the_stick() -> None:
 
     simulation = simulate(game, [CRAFT, ROCK])
     simulation.step(101)
-    assert simulation.bodies.columns["vx"][simulation.bodies.slots()].tolist() == [3.0, 0.0]
+    assert simulation.bodies.columns["vx"][simulation.bodies.rows()].tolist() == [3.0, 0.0]
 
 
 # -- mistakes -------------------------------------------------------------------------------------

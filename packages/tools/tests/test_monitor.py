@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sidereal.client.returning import Absence
-from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.tools.monitor import marks
 from sidereal.tools.monitor.app import Monitor, MonitorConfig, draw_svg, look_once
@@ -491,9 +491,10 @@ def test_numbers_read_as_people_say_them(shown: str, words: str) -> None:
 
 def test_observer_counts_as_joined_from_its_first_snapshot() -> None:
     fields: dict[str, Any] = dict.fromkeys(ClientStatistics.__dataclass_fields__, 0)
-    waiting = ClientStatistics(**{**fields, "stage": Stage.JOINED, "newest_tick": -1})
+    waiting = ClientStatistics(**{**fields, "state": SessionState.JOINED, "newest_tick": -1})
     assert observe(waiting, "waiting").why == "waiting"
-    joined = ClientStatistics(**{**fields, "stage": Stage.JOINED, "newest_tick": 5, "rtt_s": 0.1})
+    fields |= {"state": SessionState.JOINED, "newest_tick": 5, "rtt_s": 0.1}
+    joined = ClientStatistics(**fields)
     assert observe(joined, "waiting").joined
     assert observe(joined, "waiting").rtt_s == 0.1
 

@@ -305,7 +305,7 @@ class World:
         assert bodies is not None
         assert ghosts is not None
         assert shard.population is not None
-        held, seen = bodies.slots(), ghosts.slots()
+        held, seen = bodies.rows(), ghosts.rows()
         mine = [bodies.columns.net_id[held], bodies.columns.epoch[held]]
         reference = shard.population.reference
         theirs = [ghosts.columns.net_id, ghosts.columns.epoch]

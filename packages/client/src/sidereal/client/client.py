@@ -26,7 +26,7 @@ from sidereal.client.look import Look
 from sidereal.client.ownship import OwnShip
 from sidereal.client.prediction import ShipState
 from sidereal.client.replica import Replica
-from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.client.traffic import Traffic
 from sidereal.client.view import View, compose_view, empty_view
 from sidereal.game.declarations import Declarations
@@ -98,7 +98,7 @@ class Client:
             phase: fraction of a tick by which inputs are shifted, [0, 1).
             limits: what only tuning decides.
         """
-        self.stage = Stage.CONNECTING
+        self.state = SessionState.CONNECTING
         self.welcome: Welcome | None = None
         self.rules: Rules | None = None
         self._lease_map = LeaseMap()
@@ -130,14 +130,14 @@ class Client:
         self._endpoint.receive_datagram(datagram, address, now)
         self._drain(now)
         # A handshake does not wait for its timer to answer.
-        self._must_send |= self.stage is Stage.CONNECTING
+        self._must_send |= self.state is SessionState.CONNECTING
 
     def next_timer(self) -> float | None:
         """When `turn` is to be called at the latest; None once ended."""
         if self._must_send:
             return self._now
         timers = [self._endpoint.next_timer()]
-        if self.stage is Stage.JOINED:
+        if self.state is SessionState.JOINED:
             timers += [self._ship.next_timer(), self._look.next_timer()]
         return min((at for at in timers if at is not None), default=None)
 
@@ -154,7 +154,7 @@ class Client:
         self._traffic.advance(now)
         self._endpoint.handle_timer(now)
         self._drain(now)
-        if self.stage is Stage.JOINED:
+        if self.state is SessionState.JOINED:
             if (controls := self._ship.press(now)) is not None:
                 self._endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
             if (look := self._look.take(now)) is not None:
@@ -187,7 +187,7 @@ class Client:
     def is_whole(self) -> bool:
         """Whether all is known that is around the client; without a mirror, once it has joined."""
         if self.replica is None:
-            return self.stage is Stage.JOINED
+            return self.state is SessionState.JOINED
         return self.replica.coverage.known_to >= 0
 
     @property
@@ -211,7 +211,7 @@ class Client:
         Raises:
             LocalProtocolError: not joined, or the line is too long.
         """
-        if self.stage is not Stage.JOINED:
+        if self.state is not SessionState.JOINED:
             raise LocalProtocolError("nothing can be said before joining or after the end")
         if len(text) > CHAT_SIZE_MAX:
             raise LocalProtocolError(f"a line of chat has at most {CHAT_SIZE_MAX} letters")
@@ -240,7 +240,7 @@ class Client:
         inputs, prediction = self._ship.inputs, self._ship.prediction
         traffic = self._traffic
         return ClientStatistics(
-            stage=self.stage,
+            state=self.state,
             rtt_s=link.rtt_s,
             jitter_s=link.jitter_s,
             loss=link.loss,
@@ -282,7 +282,7 @@ class Client:
 
     def _drain(self, now: float) -> None:
         while (event := self._endpoint.next_event()) is not None:
-            if self.stage is Stage.ENDED:
+            if self.state is SessionState.ENDED:
                 continue
             try:
                 self._take(event, now)
@@ -296,7 +296,7 @@ class Client:
     ) -> None:
         match event:
             case channel.Opened():
-                self.stage = Stage.GREETING
+                self.state = SessionState.GREETING
                 self._command(Hello(self._schema.hash, self._software))
             case channel.Received(channel=PlayerChannel.SNAPSHOT, message=message):
                 self._take_snapshot(message, now)
@@ -308,10 +308,10 @@ class Client:
                 pass
 
     def _take_message(self, message: ServerMessage, now: float) -> None:
-        expected = Stage.GREETING if isinstance(message, Welcome) else Stage.JOINED
+        expected = SessionState.GREETING if isinstance(message, Welcome) else SessionState.JOINED
         # Leases say all by themselves, may overtake the welcome, and are not sent again.
-        if self.stage is not expected and not isinstance(message, Refused | Leases):
-            raise RemoteProtocolError(f"{type(message).__name__} while {self.stage.value}")
+        if self.state is not expected and not isinstance(message, Refused | Leases):
+            raise RemoteProtocolError(f"{type(message).__name__} while {self.state.value}")
         match message:
             case Welcome():
                 self._join(message, now)
@@ -346,7 +346,7 @@ class Client:
             check_rules(welcome.rules)
         except ConfigError as error:
             raise RemoteProtocolError(f"rules that cannot work: {error}") from None
-        self.stage = Stage.JOINED
+        self.state = SessionState.JOINED
         self.welcome, self.rules = welcome, welcome.rules
         if self._mirror:
             self._reader = self.replica = Replica(self._schema, welcome.rules, limits=self._limits)
@@ -385,9 +385,9 @@ class Client:
         self._must_send = True
 
     def _end(self, reason: CloseReason, text: str, now: float) -> None:
-        if self.stage is Stage.ENDED:
+        if self.state is SessionState.ENDED:
             return
-        self.stage = Stage.ENDED
+        self.state = SessionState.ENDED
         self._endpoint.close(now)
         self._must_send = True
         self._events.add(events.Ended(reason, text))

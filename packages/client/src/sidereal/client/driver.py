@@ -15,7 +15,7 @@ import trio
 from sidereal.client.client import Client
 from sidereal.client.http import SIGN_IN_TIMEOUT_S, name_proxy
 from sidereal.client.returning import ReturningClient
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.protocol.errors import ConfigError, SiderealError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
 from sidereal.protocol.message.player import Role
@@ -178,11 +178,11 @@ async def drive(
         sign_in: asks the server for a session.
         clock: monotonic seconds, the one the core was made with and the face draws by.
     """
-    while client.stage is not Stage.ENDED:
+    while client.state is not SessionState.ENDED:
         now = clock()
         if client.take_token_wish(now):
             await _ask(client, sign_in, clock)
-        elif client.stage is Stage.WAITING:
+        elif client.state is SessionState.WAITING:
             due = client.next_timer()
             await trio.sleep(IDLE_S if due is None else max(0.0, due - now))
         else:
@@ -243,7 +243,7 @@ def turn(client: Driven, socket: UdpSocket, now: float) -> bool:
     for datagram, address in socket.receive_nowait():
         client.receive_datagram(datagram, address, now)
     socket.send_nowait(client.turn(now))
-    return client.stage not in (Stage.ENDED, Stage.WAITING)
+    return client.state not in (SessionState.ENDED, SessionState.WAITING)
 
 
 async def wait_turn(client: Driven, socket: UdpSocket, now: float) -> None:

@@ -55,12 +55,12 @@ class Applied(NamedTuple):
 
 
 class Replica:
-    """Columns of all entities that are known, by slot.
+    """Columns of all entities that are known, by row.
 
     Attributes:
         columns: the newest reference and the attributes of each.
         coverage: which cells are known up to when.
-        stamp: int64 by slot, tick of the snapshot that last had the reference, or -1.
+        stamp: int64 by row, tick of the snapshot that last had the reference, or -1.
         newest_at: when the newest snapshot came, monotonic seconds; minus infinity before.
         stale: datagrams that were too old to be looked at.
         entities_dropped: records of entities for which there was no room.
@@ -104,11 +104,11 @@ class Replica:
         return self.coverage.have
 
     def rows(self) -> Ints:
-        """Slots of all entities of which reference and attributes are known, ascending."""
+        """Rows of all entities of which reference and attributes are known, ascending."""
         return np.flatnonzero((self.stamp >= 0) & (self._attribute_stamp >= 0))
 
     def newer(self, rows: Ints) -> References:
-        """The newest reference of these slots."""
+        """The newest reference of these rows."""
         motion = (self.columns[name][rows] for name in Motion._fields)
         return References(self.columns.tick[rows], *motion)
 
@@ -196,24 +196,24 @@ class Replica:
         section = snapshot.reference_section
         if not len(section):
             return
-        at, slots = self._find(snapshot, snapshot.references, section, applies, cells)
-        newer = self.stamp[slots] < snapshot.tick
-        at, slots = at[newer], slots[newer]
-        known = self.stamp[slots] >= 0
-        self._keep_older(slots, ticks[at], known)
+        at, rows = self._find(snapshot, snapshot.references, section, applies, cells)
+        newer = self.stamp[rows] < snapshot.tick
+        at, rows = at[newer], rows[newer]
+        known = self.stamp[rows] >= 0
+        self._keep_older(rows, ticks[at], known)
         columns = self.columns
-        columns.tick[slots] = ticks[at]
+        columns.tick[rows] = ticks[at]
         for name, array in values.items():
-            columns[name][slots] = array[at]
-        fresh = slots[~known]
+            columns[name][rows] = array[at]
+        fresh = rows[~known]
         self._older_tick[fresh] = columns.tick[fresh]
         for name, array in self._older.items():
             array[fresh] = columns[name][fresh]
-        self.stamp[slots] = snapshot.tick
+        self.stamp[rows] = snapshot.tick
 
-    def _keep_older(self, slots: Ints, ticks: Ints, known: NDArray[np.bool_]) -> None:
+    def _keep_older(self, rows: Ints, ticks: Ints, known: NDArray[np.bool_]) -> None:
         """Note the newest reference as the older one where another is about to replace it."""
-        replaced = slots[known & (ticks != self.columns.tick[slots])]
+        replaced = rows[known & (ticks != self.columns.tick[rows])]
         self._older_tick[replaced] = self.columns.tick[replaced]
         for name, array in self._older.items():
             array[replaced] = self.columns[name][replaced]
@@ -224,11 +224,11 @@ class Replica:
         section = snapshot.attribute_section
         if not len(section):
             return
-        at, slots = self._find(snapshot, snapshot.attributes, section, applies, cells)
-        newer = self._attribute_stamp[slots] < snapshot.tick
-        at, slots = at[newer], slots[newer]
-        self.columns.update(slots, snapshot.attributes[at])
-        self._attribute_stamp[slots] = snapshot.tick
+        at, rows = self._find(snapshot, snapshot.attributes, section, applies, cells)
+        newer = self._attribute_stamp[rows] < snapshot.tick
+        at, rows = at[newer], rows[newer]
+        self.columns.update(rows, snapshot.attributes[at])
+        self._attribute_stamp[rows] = snapshot.tick
 
     def _find(
         self,
@@ -238,10 +238,10 @@ class Replica:
         applies: NDArray[np.bool_],
         cells: tuple[Ints, Ints],
     ) -> tuple[Ints, Ints]:
-        """Records that count, and their slots; strangers get one, and all are seen there.
+        """Records that count, and their rows; strangers get one, and all are seen there.
 
         Returns:
-            Indices of the records, int64[n], and slots, int64[n].
+            Indices of the records, int64[n], and rows, int64[n].
         """
         at = np.flatnonzero(applies[section])
         ids = records["id"][at].astype(np.int64)
@@ -249,45 +249,45 @@ class Replica:
             tick = snapshot.tick
             holds = [self._tombstones.get(net_id, NEVER) <= tick for net_id in ids.tolist()]
             at, ids = at[holds], ids[holds]
-        slots = self.columns.slots_of(ids)
-        strange = np.flatnonzero(slots < 0)
+        rows = self.columns.rows_of(ids)
+        strange = np.flatnonzero(rows < 0)
         if len(strange):
             _, first = np.unique(ids[strange], return_index=True)
             room = self._limits.entities - len(self.columns)
             self.columns.allocate(ids[strange[first[:room]]])
             self._grow()
-            slots = self.columns.slots_of(ids)
-            held = slots >= 0
+            rows = self.columns.rows_of(ids)
+            held = rows >= 0
             self.entities_dropped += int(np.count_nonzero(~held))
-            at, slots = at[held], slots[held]
-        news = self._seen[slots] < snapshot.tick
-        self._seen[slots[news]] = snapshot.tick
-        self._cell_x[slots[news]], self._cell_y[slots[news]] = (
+            at, rows = at[held], rows[held]
+        news = self._seen[rows] < snapshot.tick
+        self._seen[rows[news]] = snapshot.tick
+        self._cell_x[rows[news]], self._cell_y[rows[news]] = (
             axis[section[at[news]]] for axis in cells
         )
-        return at, slots
+        return at, rows
 
     def _apply_tombstones(self, snapshot: Snapshot, applies: NDArray[np.bool_]) -> None:
         if not len(snapshot.tombstones):
             return
         at = np.flatnonzero(applies[snapshot.tombstone_section])
         tombstones, ticks = snapshot.tombstones[at], snapshot.tombstone_tick[at]
-        slots = self.columns.slots_of(tombstones["id"])
+        rows = self.columns.rows_of(tombstones["id"])
         moved = (tombstones["flags"] & MOVED) != 0
-        known = moved & (slots >= 0)
-        self._lose(slots[known], ticks[known])
+        known = moved & (rows >= 0)
+        self._lose(rows[known], ticks[known])
         kept = ~known
         for net_id, tick in zip(tombstones["id"][kept].tolist(), ticks[kept].tolist(), strict=True):
             self._tombstones[net_id] = max(tick, self._tombstones.get(net_id, tick))
-        ended = ~moved & (slots >= 0)
-        ended[ended] = self._seen[slots[ended]] < ticks[ended]
-        self._free(np.unique(slots[ended]))
+        ended = ~moved & (rows >= 0)
+        ended[ended] = self._seen[rows[ended]] < ticks[ended]
+        self._free(np.unique(rows[ended]))
 
-    def _lose(self, slots: Ints, ticks: Ints) -> None:
+    def _lose(self, rows: Ints, ticks: Ints) -> None:
         """Note that what was known of these before these ticks is stale."""
-        fresh = ~self._is_lost()[slots]
-        np.maximum.at(self._moved, slots, ticks)
-        self._lost_at[slots[fresh]] = self.newest_tick
+        fresh = ~self._is_lost()[rows]
+        np.maximum.at(self._moved, rows, ticks)
+        self._lost_at[rows[fresh]] = self.newest_tick
 
     def _lose_outside(self) -> None:
         """Lose whose cell has left the window: where they went from there nobody will say."""
@@ -313,16 +313,16 @@ class Replica:
                 del self._tombstones[next(iter(self._tombstones))]
 
     def _is_lost(self) -> NDArray[np.bool_]:
-        """bool by slot: an entity moved after what is known of it; never true of free slots."""
+        """bool by row: an entity moved after what is known of it; never true of free rows."""
         return np.asarray(self._seen < self._moved, dtype=np.bool_)
 
-    def _free(self, slots: Ints) -> None:
-        if not len(slots):
+    def _free(self, rows: Ints) -> None:
+        if not len(rows):
             return
-        self.columns.free(slots)
+        self.columns.free(rows)
         stamps = (self.stamp, self._attribute_stamp, self._seen, self._moved, self._lost_at)
         for array in stamps:
-            array[slots] = NEVER
+            array[rows] = NEVER
 
     def _grow(self) -> None:
         capacity = self.columns.capacity

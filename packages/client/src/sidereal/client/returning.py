@@ -27,7 +27,7 @@ from sidereal.client.comeback import FINAL, Comeback
 from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.leases import LEASE
 from sidereal.client.limits import LIMITS, Limits
-from sidereal.client.statistics import ClientStatistics, Stage, no_statistics
+from sidereal.client.statistics import ClientStatistics, SessionState, no_statistics
 from sidereal.client.view import View, empty_view
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
@@ -102,19 +102,19 @@ class ReturningClient:
         self._look: tuple[float, float] | None = None
 
     @property
-    def stage(self) -> Stage:
+    def state(self) -> SessionState:
         """How far the newest session has come; WAITING between two, ENDED after the last."""
         if self._over:
-            return Stage.ENDED
-        if self.client is None or self.client.stage is Stage.ENDED:
-            return Stage.WAITING
-        return self.client.stage
+            return SessionState.ENDED
+        if self.client is None or self.client.state is SessionState.ENDED:
+            return SessionState.WAITING
+        return self.client.state
 
     # -- tokens -------------------------------------------------------------------------------
 
     def take_token_wish(self, now: float) -> bool:
         """Tell, once, that a connect token is wanted; `admit` or `turn_away` must follow."""
-        if self.stage is not Stage.WAITING or self._asking or now < self._comeback.at:
+        if self.state is not SessionState.WAITING or self._asking or now < self._comeback.at:
             return False
         self._asking = True
         return True
@@ -155,7 +155,7 @@ class ReturningClient:
             final: whether it is no use to ask again.
         """
         self._asking = False
-        if self.client is not None and self.client.stage is not Stage.ENDED:
+        if self.client is not None and self.client.state is not SessionState.ENDED:
             self.client.leave(now)
             while self.client.next_event() is not None:
                 pass
@@ -183,7 +183,7 @@ class ReturningClient:
     def next_timer(self) -> float | None:
         """When `turn` or `take_token_wish` is to be called at the latest; None: nobody knows."""
         due_at = None if self.client is None else self.client.next_timer()
-        if due_at is None and self.stage is Stage.WAITING and not self._asking:
+        if due_at is None and self.state is SessionState.WAITING and not self._asking:
             return self._comeback.at
         return due_at
 
@@ -263,12 +263,12 @@ class ReturningClient:
         """How it is going, over all sessions, as of the newest call with a time."""
         shown = self._shown()
         if self.client is None or shown is None:
-            return no_statistics(self.stage)
+            return no_statistics(self.state)
         newest = self.client.statistics()
         age_s = max(0.0, self._now - shown.snapshot_at)
         return dataclasses.replace(
             newest,
-            stage=self.stage,
+            state=self.state,
             newest_tick=shown.statistics().newest_tick,
             data_age_s=age_s,
             events_dropped=newest.events_dropped + self._events.dropped,

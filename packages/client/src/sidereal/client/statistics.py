@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Stage(enum.Enum):
+class SessionState(enum.Enum):
     """How far a session has come."""
 
     CONNECTING = "connecting"
@@ -21,7 +21,7 @@ class Stage(enum.Enum):
 class ClientStatistics:
     """How the link and the prediction are doing."""
 
-    stage: Stage
+    state: SessionState
     rtt_s: float
     jitter_s: float
     loss: float
@@ -54,10 +54,10 @@ class ClientStatistics:
     """Size of the newest reconciliation's correction."""
 
 
-def no_statistics(stage: Stage) -> ClientStatistics:
+def no_statistics(state: SessionState) -> ClientStatistics:
     """Those of a client that has had no session yet."""
     return ClientStatistics(
-        stage=stage,
+        state=state,
         rtt_s=0.0,
         jitter_s=0.0,
         loss=0.0,

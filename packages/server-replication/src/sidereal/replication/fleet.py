@@ -131,10 +131,10 @@ class Fleet:
         What has drifted to where it was meanwhile stays; the ship gets the nearest spot beside it.
 
         Returns:
-            its slot; its `control_epoch` is new and its `input_seq` 0.
+            its row; its `control_epoch` is new and its `input_seq` 0.
         """
         present = self._world.present(tick)
-        radius = self._world.columns["radius"][present.slots]
+        radius = self._world.columns["radius"][present.rows]
         others = present.x, present.y, radius
         known = berth is not None
         record, uuid = berth if berth is not None else self._build(name, others, tick)
@@ -147,18 +147,18 @@ class Fleet:
         departed = self._saving.ship_of(account)
         if departed is not None and not departed.removed:
             self._saving.come_back(departed)
-        slots = self._world.enter(record, uuid, np.array([account]), tick)
-        self._world.stored[slots] = known
-        return int(slots[0])
+        rows = self._world.enter(record, uuid, np.array([account]), tick)
+        self._world.stored[rows] = known
+        return int(rows[0])
 
-    def dock(self, slot: int, tick: int) -> None:
+    def dock(self, row: int, tick: int) -> None:
         """Keep a ship that is about to leave the world, as it is now, and standing still."""
-        slots = np.array([slot])
-        record = self._world.columns.store(slots, self._world.schema.full_record)
-        record["x"], record["y"], record["heading"] = self._world.locate(slots, tick)
+        rows = np.array([row])
+        record = self._world.columns.store(rows, self._world.schema.full_record)
+        record["x"], record["y"], record["heading"] = self._world.locate(rows, tick)
         record["vx"] = record["vy"] = record["spin"] = 0.0
         record["tick"] = tick
-        self._saving.depart(record, slot, tick, removed=False)
+        self._saving.depart(record, row, tick, removed=False)
 
     def _build(
         self, name: str, others: tuple[np.ndarray, np.ndarray, np.ndarray], tick: int

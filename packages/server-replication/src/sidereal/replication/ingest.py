@@ -13,7 +13,7 @@ from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.validate import (
     FAULTS,
     Verdict,
-    judge_rows,
+    judge_records,
 )
 from sidereal.replication.world import World
 
@@ -22,9 +22,9 @@ class Ingest:
     """Validation and commit of one world's proposals.
 
     Attributes:
-        committed: rows that were accepted.
-        fenced: rows that were on their way when their entity changed hands, which is no fault.
-        rejected: rows that were refused, by reason.
+        committed: records that were accepted.
+        fenced: records that were on their way when their entity changed hands, which is no fault.
+        rejected: records that were refused, by reason.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Ingest:
         columns = self._world.columns
         departed = self._world.departed_since(tick - self._limits.superseded_ticks)
         for shard in self._shards.shards:
-            records = self._shards.take_rows(shard)
+            records = self._shards.take_records(shard)
             if not len(records):
                 continue
-            slots = columns.slots_of(records["id"])
-            verdicts = judge_rows(
+            rows = columns.rows_of(records["id"])
+            verdicts = judge_records(
                 records,
-                slots,
+                rows,
                 columns,
                 self._world.handover_tick,
                 departed=departed,
@@ -65,24 +65,24 @@ class Ingest:
                 limits=self._limits,
             )
             accepted = verdicts == Verdict.ACCEPTED
-            self._world.commit(slots[accepted], records[accepted], tick)
+            self._world.commit(rows[accepted], records[accepted], tick)
             self.committed += int(accepted.sum())
             self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
             if verdicts.max(initial=0) > Verdict.SUPERSEDED:
-                self._reject(shard, records, slots, verdicts, tick)
+                self._reject(shard, records, rows, verdicts, tick)
 
     def _reject(
         self,
         shard: Shard,
         records: np.ndarray,
-        slots: np.ndarray,
+        rows: np.ndarray,
         verdicts: np.ndarray,
         tick: int,
     ) -> None:
         """Count what was refused and tell the shard the truth.
 
         What is not the shard's is released; what is, but was proposed wrongly, is adopted anew
-        from the committed state, under a new epoch that fences the wrong rows still on their way.
+        from the committed state, under a new epoch that fences the wrong records on their way.
         """
         for verdict in FAULTS:
             count = int((verdicts == verdict).sum())
@@ -96,7 +96,7 @@ class Ingest:
         if foreign.any():
             epoch = records["epoch"][foreign].astype(np.int64) + 1
             self._shards.send_release(shard, records["id"][foreign], epoch, tick)
-        wrong = slots[verdicts >= Verdict.FUTURE_TICK]
+        wrong = rows[verdicts >= Verdict.FUTURE_TICK]
         if len(wrong):
             columns = self._world.columns
             columns.epoch[wrong] += np.uint32(1)

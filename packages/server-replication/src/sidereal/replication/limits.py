@@ -23,8 +23,8 @@ class WorldLimits:
     """What the world remembers of entities and sectors that are gone.
 
     Attributes:
-        departed: entities that have left and whose ids are remembered, so that rows of theirs that
-            are still on their way are no fault.
+        departed: entities that have left and whose ids are remembered, so that records that are
+            still on their way are no fault.
         sector_empty_ticks: a sector in which nothing is any more is kept for so long: longer than a
             ship that turns on a border needs to come back.
         sectors_checked_every_ticks: how often it is looked for such sectors.
@@ -49,11 +49,10 @@ class ProposalLimits:
     """What is believed of shards.
 
     Attributes:
-        superseded_ticks: how long after a handover rows of the former owner may still be on their
-            way.
+        superseded_ticks: how long after a handover records of the former owner may be on their way.
         future_ticks: how far ahead of the world's clock a shard may simulate.
-        unreported_s: how long an entity may have left its straight line before the first row of it
-            comes through; a shard that is silent for half as long is fenced.
+        unreported_s: how long an entity may have left its straight line before a record of it comes
+            through; a shard that is silent for half as long is fenced.
     """
 
     superseded_ticks: int = 40
@@ -73,17 +72,17 @@ class OwnershipLimits:
         lease_changes: changes of leases remembered for those who follow them; who has missed more
             looks at all leases anew.
         ghost_messages: messages of ghosts to one shard in one tick; the others wait.
-        adopt_rows_per_s: entities that a shard is given to adopt, if it keeps up: 31 µs each, a
+        adopt_records_per_s: entities that a shard is given to adopt, if it keeps up: 31 µs each, a
             quarter of its time.
-        adopting_rows: entities that a shard was given and has not adopted yet; then it is given no
-            more.
+        adopting_records: entities that a shard was given and has not adopted yet; at so many it is
+            given no more.
         answer_within_s: how long a shard may leave the inputs of a pilot without an answer.
     """
 
     lease_changes: int = 1 << 14
     ghost_messages: int = 128
-    adopt_rows_per_s: int = 8000
-    adopting_rows: int = 2000
+    adopt_records_per_s: int = 8000
+    adopting_records: int = 2000
     answer_within_s: float = 2.0
 
     def __post_init__(self) -> None:

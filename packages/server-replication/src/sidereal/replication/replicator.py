@@ -166,13 +166,13 @@ class Replicator:
             records: `Schema.full_record[n]`, none further ahead of the clock than shards may run.
             uuid: `UUID[n]`.
         """
-        # Shards run ahead: a row may be newer than the clock, but what is older than it is refused.
+        # Shards run ahead: a record may be newer than the clock. One that is older is refused.
         self.tick = int(records["tick"].max(initial=self.tick))
         account = np.full(len(records), ACCOUNT_NONE)
-        slots = self.world.enter(records, uuid, account, self.tick)
-        self.world.columns.epoch[slots] += np.uint32(1)
-        self.world.dirty[slots] = False
-        self.world.stored[slots] = True
+        rows = self.world.enter(records, uuid, account, self.tick)
+        self.world.columns.epoch[rows] += np.uint32(1)
+        self.world.dirty[rows] = False
+        self.world.stored[rows] = True
 
     def create(self, records: np.ndarray) -> None:
         """Enter entities that have never been before, `Schema.full_record[n]`."""
@@ -246,7 +246,7 @@ class Replicator:
         """Advance the world by one tick."""
         self.tick += 1
         self.shards.notice_stall(self.tick, now)
-        # Before anybody leaves: the last rows of a shard that said farewell count.
+        # Before anybody leaves: the last records of a shard that said farewell count.
         self.ingest.commit(self.tick)
         self.mesh.change_shards(self.tick, now)
         self._change_players(now)
@@ -324,37 +324,37 @@ class Replicator:
             self.clients.send(pilots[account], Notice(text))
 
     def _launch(self, player: Player, berth: Berth | None) -> None:
-        slot = self.fleet.launch(player.account, player.name, self.tick, berth)
+        row = self.fleet.launch(player.account, player.name, self.tick, berth)
         columns = self.world.columns
-        control_epoch = int(columns["control_epoch"][slot])
-        self.clients.assign(player, int(columns.net_id[slot]), control_epoch, self.tick)
+        control_epoch = int(columns["control_epoch"][row])
+        self.clients.assign(player, int(columns.net_id[row]), control_epoch, self.tick)
 
     def _dock(self, player: Player) -> None:
         """Take a player's ship out of the world; an account's ship is kept."""
         if player.role is Role.PLAYER:
             self.fleet.give_up(player.account)
-        slots = self.world.columns.slots_of(np.array([player.net_id]))
-        if player.net_id == NET_ID_NONE or slots[0] < 0:
+        rows = self.world.columns.rows_of(np.array([player.net_id]))
+        if player.net_id == NET_ID_NONE or rows[0] < 0:
             return
         if player.account > ACCOUNT_NONE:
-            self.fleet.dock(int(slots[0]), self.tick)
-        self._withdraw(slots)
+            self.fleet.dock(int(rows[0]), self.tick)
+        self._withdraw(rows)
 
-    def remove(self, slots: np.ndarray) -> None:
+    def remove(self, rows: np.ndarray) -> None:
         """Take entities out of the world for good: what the database has of them goes, too."""
-        records = self.world.columns.store(slots, self.schema.full_record)
-        for at, slot in enumerate(slots.tolist()):  # 4 µs each
-            self.saving.depart(records[[at]], slot, self.tick, removed=True)
-        self._withdraw(slots)
+        records = self.world.columns.store(rows, self.schema.full_record)
+        for at, row in enumerate(rows.tolist()):  # 4 µs each
+            self.saving.depart(records[[at]], row, self.tick, removed=True)
+        self._withdraw(rows)
 
-    def _withdraw(self, slots: np.ndarray) -> None:
+    def _withdraw(self, rows: np.ndarray) -> None:
         """Take entities out of the world, everywhere."""
         columns = self.world.columns
-        net_id, group = columns.net_id[slots], self.world.group[slots]
+        net_id, group = columns.net_id[rows], self.world.group[rows]
         known = group >= 0
         self.edge.remove(net_id[known], group[known], self.tick)
-        self.mesh.withdraw(slots, self.tick)
-        self.world.remove(slots, self.tick)
+        self.mesh.withdraw(rows, self.tick)
+        self.world.remove(rows, self.tick)
 
     def _forget_empty_space(self, present: Present) -> None:
         """Let go of sectors long empty; else whatever was ever visited would cost for ever."""

@@ -1,9 +1,9 @@
-"""What a shard proposes is believed only after these checks, made on all rows at once.
+"""What a shard proposes is believed only after these checks, made on all records at once.
 
-Every row gets a verdict: the first check that fails. They are, in this order:
+Every record gets a verdict: the first check that fails. They are, in this order:
 
 * the entity exists, its epoch is current, and the shard owns it;
-* the row is news, and not too far ahead;
+* the record is news, and not too far ahead;
 * every number is finite and within its declared range;
 * speed and displacement are possible;
 * it answers the pilot that flies it;
@@ -14,9 +14,9 @@ Displacement is measured twice: from where the entity was, and from where it was
 By its speed alone, an entity that has rested for an hour could be anywhere. But its shard would
 have said within a moment that it moves.
 
-Two verdicts are no fault. A row that is fenced within `superseded_ticks` of its entity's handover
-or departure was on its way when that happened. A row that is no newer than what was committed is a
-repetition.
+Two verdicts are no fault. A record that is fenced within `superseded_ticks` of its entity's
+handover or departure was on its way when that happened. A record that is no newer than what was
+committed is a repetition.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, ProposalLimits
 
 DISPLACEMENT_SLACK: Final = 5.0
-"""World units a row may be off what its speed limit allows (contacts push bodies apart)."""
+"""World units a record may be off what its speed limit allows (contacts push bodies apart)."""
 
 
 class Verdict(enum.IntEnum):
-    """What becomes of a proposed row."""
+    """What becomes of a proposed record."""
 
     ACCEPTED = 0
     REPEATED = 1
@@ -58,9 +58,9 @@ FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERS
 """The verdicts that count as rejections."""
 
 
-def judge_rows(
+def judge_records(
     records: np.ndarray,
-    slots: np.ndarray,
+    rows: np.ndarray,
     columns: Columns,
     handover_tick: np.ndarray,
     *,
@@ -72,15 +72,15 @@ def judge_rows(
     rules: Rules,
     limits: ProposalLimits = LIMITS.proposals,
 ) -> np.ndarray:
-    """Judge one shard's proposed rows.
+    """Judge one shard's proposed records.
 
     Args:
         records: `Schema.exact_record[n]`.
-        slots: int64[n], the world's slot of each row's entity, -1 where there is none.
+        rows: int64[n], the world's row of each record's entity, -1 where there is none.
         columns: the committed world.
-        handover_tick: int64 by slot, when the entity last changed hands or was adopted anew.
+        handover_tick: int64 by row, when the entity last changed hands or was adopted anew.
         departed: int64[k], network ids that left the world a short while ago.
-        newest_input: int64[n], the newest that each row's pilot has sent, -1 for none.
+        newest_input: int64[n], the newest that each record's pilot has sent, -1 for none.
         shard: who proposes.
         tick: the tick about to be committed.
         schema: for the declared ranges.
@@ -88,15 +88,15 @@ def judge_rows(
         limits: what is believed.
 
     Returns:
-        uint8[n], a `Verdict` per row.
+        uint8[n], a `Verdict` per record.
     """
-    known = slots >= 0
-    at = np.where(known, slots, 0)
-    epoch, row_tick = records["epoch"].astype(np.int64), records["tick"].astype(np.int64)
+    known = rows >= 0
+    at = np.where(known, rows, 0)
+    epoch, record_tick = records["epoch"].astype(np.int64), records["tick"].astype(np.int64)
     current_epoch = columns.epoch[at].astype(np.int64)
     fenced = epoch != current_epoch
     late = (epoch < current_epoch) & (tick - handover_tick[at] <= limits.superseded_ticks)
-    elapsed_s = (row_tick - columns.tick[at]) * rules.tick_s
+    elapsed_s = (record_tick - columns.tick[at]) * rules.tick_s
     reach = rules.speed_max * elapsed_s + DISPLACEMENT_SLACK
     unreported_s = np.minimum(elapsed_s, limits.unreported_s)
     # The line leads one way at most as fast as the entity may have gone the other.
@@ -117,8 +117,8 @@ def judge_rows(
             (Verdict.SUPERSEDED, fenced & late),
             (Verdict.STALE_EPOCH, fenced),
             (Verdict.NOT_OWNER, columns["shard"][at] != shard),
-            (Verdict.REPEATED, row_tick <= columns.tick[at]),
-            (Verdict.FUTURE_TICK, row_tick > tick + limits.future_ticks),
+            (Verdict.REPEATED, record_tick <= columns.tick[at]),
+            (Verdict.FUTURE_TICK, record_tick > tick + limits.future_ticks),
             (Verdict.OUT_OF_RANGE, ~schema.valid_rows(records)),
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
             (Verdict.TOO_FAR, ~((displacement <= reach) & (strayed <= stray))),

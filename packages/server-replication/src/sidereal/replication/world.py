@@ -43,7 +43,7 @@ class Present(NamedTuple):
     """Every living entity at one tick; all arrays have one length.
 
     Attributes:
-        slots: int64[n], ascending.
+        rows: int64[n], ascending.
         x: float64[n], world units; likewise `y`.
         heading: float64[n], radians.
         group: int32[n], the cell.
@@ -51,7 +51,7 @@ class Present(NamedTuple):
     """
 
     tick: int
-    slots: np.ndarray
+    rows: np.ndarray
     x: np.ndarray
     y: np.ndarray
     heading: np.ndarray
@@ -80,19 +80,19 @@ class World:
     """Columns of all entities and what the replication server alone knows of them.
 
     Attributes:
-        columns: the references and attributes, by slot.
+        columns: the references and attributes, by row.
         sectors: the active sectors; its groups are the cells.
-        account: int64 by slot, whose ship it is, `ACCOUNT_NONE` for the rest.
-        group: int32 by slot, the cell as of the last `present`.
-        handover_tick: int64 by slot, when it last changed hands or was adopted anew.
-        dirty: bool by slot, whether the database has not been given the row as it is; what is not
+        account: int64 by row, whose ship it is, `ACCOUNT_NONE` for the rest.
+        group: int32 by row, the cell as of the last `present`.
+        handover_tick: int64 by row, when it last changed hands or was adopted anew.
+        dirty: bool by row, whether the database has not been given it as it is; what is not
             kept at all never is.
-        dirty_since: int64 by slot, tick of the oldest change that it has not been given.
-        stored: bool by slot, whether the database may know the entity.
-        wire: `Schema.wire_record` by slot, what clients are sent.
-        attributes: `Schema.attribute_record` by slot.
-        changed: int64 by slot, tick of `wire`.
-        attributes_changed: int64 by slot, tick of `attributes`.
+        dirty_since: int64 by row, tick of the oldest change that it has not been given.
+        stored: bool by row, whether the database may know the entity.
+        wire: `Schema.wire_record` by row, what clients are sent.
+        attributes: `Schema.attribute_record` by row.
+        changed: int64 by row, tick of `wire`.
+        attributes_changed: int64 by row, tick of `attributes`.
     """
 
     def __init__(
@@ -135,28 +135,28 @@ class World:
             tick: the current one.
 
         Returns:
-            int64[n], their slots.
+            int64[n], their rows.
         """
         fresh = records.copy()
         fresh["id"] = np.arange(self._next_net_id, self._next_net_id + len(records))
         self._next_net_id += len(records)
         fresh["shard"] = 0
-        slots = self.columns.load(fresh)
+        rows = self.columns.load(fresh)
         self._grow()
-        self.uuid[slots] = uuid
-        self.account[slots] = account
-        self.group[slots] = -1
-        self.handover_tick[slots] = tick
-        self.stored[slots] = False
-        self.mark(slots, tick)
-        return slots
+        self.uuid[rows] = uuid
+        self.account[rows] = account
+        self.group[rows] = -1
+        self.handover_tick[rows] = tick
+        self.stored[rows] = False
+        self.mark(rows, tick)
+        return rows
 
-    def remove(self, slots: np.ndarray, tick: int) -> None:
+    def remove(self, rows: np.ndarray, tick: int) -> None:
         """Forget entities; their network ids are never given again."""
-        self._departed.extend((tick, net_id) for net_id in self.columns.net_id[slots].tolist())
-        self.columns.free(slots)
-        self.dirty[slots] = False
-        self.account[slots] = ACCOUNT_NONE
+        self._departed.extend((tick, net_id) for net_id in self.columns.net_id[rows].tolist())
+        self.columns.free(rows)
+        self.dirty[rows] = False
+        self.account[rows] = ACCOUNT_NONE
 
     def departed_since(self, tick: int) -> np.ndarray:
         """Give the ids of those removed since a tick, int64[n]; older ones are forgotten."""
@@ -164,52 +164,52 @@ class World:
             self._departed.popleft()
         return np.array([net_id for _, net_id in self._departed], np.int64)
 
-    def commit(self, slots: np.ndarray, records: np.ndarray, tick: int) -> None:
+    def commit(self, rows: np.ndarray, records: np.ndarray, tick: int) -> None:
         """Accept new references.
 
         Args:
-            slots: int64[n], each once.
+            rows: int64[n], each once.
             records: `Schema.exact_record[n]`.
             tick: the current one.
         """
-        self.columns.update(slots, records)
-        self.mark(slots, tick)
+        self.columns.update(rows, records)
+        self.mark(rows, tick)
 
-    def mark(self, slots: np.ndarray, tick: int) -> None:
+    def mark(self, rows: np.ndarray, tick: int) -> None:
         """Note that rows differ from what the database has; anonymous ships are not kept."""
-        kept = slots[self.account[slots] >= ACCOUNT_NONE]
+        kept = rows[self.account[rows] >= ACCOUNT_NONE]
         self.dirty_since[kept[~self.dirty[kept]]] = tick
         self.dirty[kept] = True
 
-    def locate(self, slots: np.ndarray, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def locate(self, rows: np.ndarray, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Work out where some entities are at a tick: x, y and heading, float64[n] each."""
-        reference = self._motion(slots)
-        return extrapolate(*reference, self.columns.tick[slots], tick, self.rules.tick_s)
+        reference = self._motion(rows)
+        return extrapolate(*reference, self.columns.tick[rows], tick, self.rules.tick_s)
 
     def present(self, tick: int) -> Present:
         """Work out where everything is at a tick."""
-        slots = self.columns.rows()
-        x, y, heading = self.locate(slots, tick)
+        rows = self.columns.rows()
+        x, y, heading = self.locate(rows, tick)
         sector_x, sector_y = sector_of(x, y, self.rules)
         group = self.sectors.group_of(x, y, create=True)
-        return Present(tick, slots, x, y, heading, group, pack_sector(sector_x, sector_y))
+        return Present(tick, rows, x, y, heading, group, pack_sector(sector_x, sector_y))
 
     def forget_empty_sectors(self, present: Present) -> Empty:
         """Make sectors inactive that have been empty for long; called every tick."""
-        slot = present.group // self.sectors.cells_per_sector
-        more = self.sectors.slot_count - len(self._occupied_at)
+        row = present.group // self.sectors.cells_per_sector
+        more = self.sectors.row_count - len(self._occupied_at)
         if more > 0:
             fresh = np.full(max(more, len(self._occupied_at)), present.tick)
             self._occupied_at = np.concatenate([self._occupied_at, fresh])
-        self._occupied_at[slot] = present.tick
+        self._occupied_at[row] = present.tick
         if present.tick % self._limits.sectors_checked_every_ticks:
             return Empty(np.empty(0, np.int64), np.empty(0, np.int32))
-        slots = self.sectors.slots_of(self.sectors.keys)
-        empty = present.tick - self._occupied_at[slots] > self._limits.sector_empty_ticks
+        rows = self.sectors.rows_of(self.sectors.keys)
+        empty = present.tick - self._occupied_at[rows] > self._limits.sector_empty_ticks
         keys, cells = self.sectors.keys[empty], self.sectors.cells_per_sector
         if len(keys):
             self.sectors.release(keys)
-        return Empty(keys, (slots[empty, None] * cells + np.arange(cells, dtype=np.int32)).ravel())
+        return Empty(keys, (rows[empty, None] * cells + np.arange(cells, dtype=np.int32)).ravel())
 
     def refresh(self, present: Present) -> Moved:
         """Bring what clients are sent up to a tick.
@@ -220,60 +220,58 @@ class World:
         Returns:
             which entities left which cell.
         """
-        slots, tick = present.slots, present.tick
-        left = (self.group[slots] != present.group) & (self.group[slots] >= 0)
-        moved = Moved(self.columns.net_id[slots[left]], self.group[slots[left]])
-        entered = self.group[slots] != present.group
-        self.group[slots] = present.group
-        self.attributes_changed[slots[entered]] = tick
-        stale = self.attributes_changed[slots] == tick
-        self.attributes[slots[stale]] = self.columns.store(
-            slots[stale], self.schema.attribute_record
-        )
+        rows, tick = present.rows, present.tick
+        left = (self.group[rows] != present.group) & (self.group[rows] >= 0)
+        moved = Moved(self.columns.net_id[rows[left]], self.group[rows[left]])
+        entered = self.group[rows] != present.group
+        self.group[rows] = present.group
+        self.attributes_changed[rows[entered]] = tick
+        stale = self.attributes_changed[rows] == tick
+        self.attributes[rows[stale]] = self.columns.store(rows[stale], self.schema.attribute_record)
         off = strayed(
-            Motion(*(self._sent[name][slots] for name in Motion._fields)),
-            self.changed[slots],
-            self._motion(slots)._replace(x=present.x, y=present.y, heading=present.heading),
+            Motion(*(self._sent[name][rows] for name in Motion._fields)),
+            self.changed[rows],
+            self._motion(rows)._replace(x=present.x, y=present.y, heading=present.heading),
             tick,
             self.rules.tick_s,
             distance_max=POSITION_TOLERANCE,
             angle_max=HEADING_TOLERANCE,
         )
-        aged = tick - self.changed[slots] >= self.rules.streams.record_age_ticks
+        aged = tick - self.changed[rows] >= self.rules.streams.record_age_ticks
         self._encode(present, np.flatnonzero(entered | off | aged))
         return moved
 
-    def flag_attributes(self, slots: np.ndarray, tick: int) -> None:
+    def flag_attributes(self, rows: np.ndarray, tick: int) -> None:
         """Note that attributes of these entities are new as of a tick."""
-        self.attributes_changed[slots] = tick
+        self.attributes_changed[rows] = tick
 
     def _encode(self, present: Present, at: np.ndarray) -> None:
-        slots = present.slots[at]
+        rows = present.rows[at]
         values: dict[str, Any] = {
-            field.name: self.columns[field.name][slots] for field in self.schema.state_fields
+            field.name: self.columns[field.name][rows] for field in self.schema.state_fields
         }
         values |= {"x": present.x[at], "y": present.y[at], "heading": present.heading[at]}
         origin_x, origin_y = self._cell_origins(present.x[at], present.y[at])
-        self.wire[slots] = encode_wire(
+        self.wire[rows] = encode_wire(
             self.schema,
             values,
             origin_x,
             origin_y,
-            self.columns.net_id[slots],
+            self.columns.net_id[rows],
             present.tick,
             self.rules,
         )
         sent = quantised(self.schema, values, origin_x, origin_y, self.rules)
         for name in Motion._fields:
-            self._sent[name][slots] = sent[name]
-        self.changed[slots] = present.tick
+            self._sent[name][rows] = sent[name]
+        self.changed[rows] = present.tick
 
     def _cell_origins(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         size = self.rules.cell_size
         return np.floor_divide(x, size) * size, np.floor_divide(y, size) * size
 
-    def _motion(self, slots: np.ndarray) -> Motion:
-        return Motion(*(self.columns[name][slots] for name in Motion._fields))
+    def _motion(self, rows: np.ndarray) -> Motion:
+        return Motion(*(self.columns[name][rows] for name in Motion._fields))
 
     def _grow(self) -> None:
         capacity = self.columns.capacity

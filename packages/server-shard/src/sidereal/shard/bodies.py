@@ -16,7 +16,7 @@ from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
 from sidereal.protocol.state.schema import Schema
-from sidereal.shard.population import Population, Slots
+from sidereal.shard.population import Ints, Population
 
 DISTANCE_MAX: Final = 1e-3
 """World units the truth may be off its reference before that is replaced."""
@@ -30,34 +30,34 @@ class Bodies:
     """Entities this shard owns.
 
     Attributes:
-        columns: the truth at the shard's tick, by slot, of ghosts too.
+        columns: the truth at the shard's tick, by row, of ghosts too.
         changed: int64[capacity], tick at which a reference was last replaced here; -1: as adopted.
         refused: rows that were not adopted because they were invalid.
     """
 
     def __init__(self, population: Population, schema: Schema, rules: Rules) -> None:
         self.columns = population.columns
-        self.changed: Slots = np.full(self.columns.capacity, -1, dtype=np.int64)
+        self.changed: Ints = np.full(self.columns.capacity, -1, dtype=np.int64)
         self.refused = 0
         self._population = population
         self._schema = schema
         self._rules = rules
 
     def __len__(self) -> int:
-        return len(self.slots())
+        return len(self.rows())
 
     @property
     def proposed(self) -> NDArray[np.void]:
-        """`Schema.exact_record[capacity]`, what was proposed last, by slot."""
+        """`Schema.exact_record[capacity]`, what was proposed last, by row."""
         return self._population.reference
 
-    def slots(self) -> Slots:
-        """Slots of the bodies, ascending."""
-        return self._population.own_slots()
+    def rows(self) -> Ints:
+        """Rows of the bodies, ascending."""
+        return self._population.own_rows()
 
-    def slots_of(self, net_ids: ArrayLike) -> Slots:
+    def rows_of(self, net_ids: ArrayLike) -> Ints:
         """Look bodies up by id: int64[n], -1 where this shard has none."""
-        return self._population.slots_of(net_ids, own=True)
+        return self._population.rows_of(net_ids, own=True)
 
     def news(self, records: NDArray[np.void]) -> NDArray[np.void]:
         """Choose the rows to adopt: valid, one per entity, and of a newer epoch than is held.
@@ -73,11 +73,11 @@ class Bodies:
         records = records[valid]
         last = len(records) - 1 - np.unique(records["id"][::-1], return_index=True)[1]
         records = records[np.sort(last)]
-        slots = self.slots_of(records["id"])
-        held = np.where(slots >= 0, self.columns.epoch[slots].astype(np.int64), -1)
+        rows = self.rows_of(records["id"])
+        held = np.where(rows >= 0, self.columns.epoch[rows].astype(np.int64), -1)
         return records[records["epoch"] > held]
 
-    def adopt(self, records: NDArray[np.void], tick: NDArray[np.int64]) -> Slots:
+    def adopt(self, records: NDArray[np.void], tick: NDArray[np.int64]) -> Ints:
         """Take entities in, moved in straight lines from their rows' ticks.
 
         Args:
@@ -85,16 +85,16 @@ class Bodies:
             tick: int64[n], to which each is moved.
 
         Returns:
-            int64[n] slots.
+            int64[n] rows.
         """
-        slots = self._population.load(records, own=True)
+        rows = self._population.load(records, own=True)
         self._reserve()
-        self.changed[slots] = -1
-        self._population.follow(slots, tick, self._rules.tick_s)
-        self.columns.tick[slots] = tick
-        return slots
+        self.changed[rows] = -1
+        self._population.follow(rows, tick, self._rules.tick_s)
+        self.columns.tick[rows] = tick
+        return rows
 
-    def fenced(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32]) -> Slots:
+    def fenced(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32]) -> Ints:
         """Find the held entities that are not ours from an epoch on.
 
         Args:
@@ -102,16 +102,16 @@ class Bodies:
             epochs: uint32[n], from which the entity is not ours; an older body stays.
 
         Returns:
-            int64[m] slots, each once.
+            int64[m] rows, each once.
         """
-        slots = self.slots_of(net_ids)
-        known = slots >= 0
-        slots, epochs = slots[known], epochs[known]
-        return np.unique(slots[self.columns.epoch[slots] < epochs])
+        rows = self.rows_of(net_ids)
+        known = rows >= 0
+        rows, epochs = rows[known], epochs[known]
+        return np.unique(rows[self.columns.epoch[rows] < epochs])
 
-    def release(self, slots: Slots) -> None:
+    def release(self, rows: Ints) -> None:
         """Forget entities."""
-        self._population.free(slots)
+        self._population.free(rows)
 
     def coast(self, seconds: float) -> None:
         """Move everything along its straight line, for ticks that are skipped.
@@ -119,7 +119,7 @@ class Bodies:
         Mutates:
             x, y and heading of the columns.
         """
-        rows, columns = self.slots(), self.columns
+        rows, columns = self.rows(), self.columns
         truth = Motion(*(columns[name][rows] for name in _MOTION))
         x, y, heading = extrapolate(*truth, 0, 1, seconds)
         columns["x"][rows], columns["y"][rows], columns["heading"][rows] = x, y, heading
@@ -143,7 +143,7 @@ class Bodies:
             columns["vy"][fast] *= shrink
         return len(fast)
 
-    def collect_changes(self, tick: int) -> Slots:
+    def collect_changes(self, tick: int) -> Ints:
         """Replace the references from which the truth has strayed.
 
         Args:
@@ -153,9 +153,9 @@ class Bodies:
             proposed, changed, and the columns' ticks.
 
         Returns:
-            int64[n] slots of the replaced ones.
+            int64[n] rows of the replaced ones.
         """
-        columns, held = self.columns, self.slots()
+        columns, held = self.columns, self.rows()
         columns.tick[held] = tick
         before = self.proposed[held]
         reference = Motion(*(before[name] for name in _MOTION))
@@ -172,10 +172,10 @@ class Bodies:
         # The former owner may have been ahead of us. A state no newer than its record is no news to
         # the server, and must not become the reference here either.
         changed &= before["tick"] < tick
-        slots = held[changed]
-        self.proposed[slots] = columns.store(slots, self.proposed.dtype)
-        self.changed[slots] = tick
-        return slots
+        rows = held[changed]
+        self.proposed[rows] = columns.store(rows, self.proposed.dtype)
+        self.changed[rows] = tick
+        return rows
 
     def _reserve(self) -> None:
         more = self.columns.capacity - len(self.changed)

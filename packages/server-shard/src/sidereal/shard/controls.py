@@ -36,11 +36,11 @@ COLUMNS: Final = (
     "_ring_seq",
 )
 
-Slots = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 
 class ControlQueues:
-    """Queues by slot of the shard's columns.
+    """Queues by row of the shard's columns.
 
     Attributes:
         accepted: entries taken in.
@@ -68,7 +68,7 @@ class ControlQueues:
 
     @property
     def capacity(self) -> int:
-        """Slots there is room for."""
+        """Rows there is room for."""
         return len(self._epoch)
 
     def reserve(self, capacity: int) -> None:
@@ -81,133 +81,131 @@ class ControlQueues:
             setattr(self, name, np.concatenate([getattr(self, name), getattr(fresh, name)]))
 
     def reset(
-        self, slots: Slots, control_epoch: NDArray[np.uint32], input_seq: NDArray[np.uint32]
+        self, rows: Ints, control_epoch: NDArray[np.uint32], input_seq: NDArray[np.uint32]
     ) -> None:
-        """Start the queues of ships over, as their newly adopted rows say.
+        """Start the queues of ships over, as their newly adopted records say.
 
         Args:
-            slots: int64[n]
+            rows: int64[n]
             control_epoch: uint32[n], whose controls count.
             input_seq: uint32[n], the newest entry that is in the ship's state already.
         """
-        self._restart(slots, control_epoch.astype(np.int64), input_seq.astype(np.int64))
+        self._restart(rows, control_epoch.astype(np.int64), input_seq.astype(np.int64))
 
-    def resume(self, slot: int, entries: Sequence[tuple[int, int]]) -> None:
+    def resume(self, row: int, entries: Sequence[tuple[int, int]]) -> None:
         """Go on with what a ship's pilot has held, after `reset`.
 
         Args:
-            slot: of the ship.
+            row: of the ship.
             entries: sequence numbers and buttons, ascending: the newest entry that is in the
                 ship's state, if it is known, and those after it.
         """
         for seq, buttons in entries:
-            if seq == self._passed[slot]:
-                self._held[slot], self._guesses[slot] = buttons, 0
-            elif seq > self._passed[slot]:
-                self._queue(slot, np.array([seq], np.int64), np.array([buttons], np.uint16))
+            if seq == self._passed[row]:
+                self._held[row], self._guesses[row] = buttons, 0
+            elif seq > self._passed[row]:
+                self._queue(row, np.array([seq], np.int64), np.array([buttons], np.uint16))
 
-    def receive(self, slot: int, control_epoch: int, first_seq: int, body: bytes) -> None:
+    def receive(self, row: int, control_epoch: int, first_seq: int, body: bytes) -> None:
         """Queue what came for one ship.
 
         Args:
-            slot: of the ship.
+            row: of the ship.
             control_epoch: of the pilot that sent it.
             first_seq: number of the first entry.
             body: uint16[n] little-endian, n at most `Limits.controls_queue`, checked by the caller.
         """
         buttons = np.frombuffer(body, dtype="<u2")
         seq = np.arange(first_seq, first_seq + len(buttons), dtype=np.int64)
-        if control_epoch < self._epoch[slot]:
+        if control_epoch < self._epoch[row]:
             self.stale += len(seq)
             return
-        if control_epoch > self._epoch[slot]:
-            one = np.array([slot], dtype=np.int64)
+        if control_epoch > self._epoch[row]:
+            one = np.array([row], dtype=np.int64)
             self._restart(one, np.int64(control_epoch), np.int64(max(0, first_seq - 1)))
-        if self._passed[slot] - self._guesses[slot] < seq[-1] <= self._passed[slot]:
-            self._turned_up[slot] = True
-        fresh = seq > self._passed[slot]
-        fresh &= self._ring_seq[slot, seq % self._limits.controls_queue] != seq
+        if self._passed[row] - self._guesses[row] < seq[-1] <= self._passed[row]:
+            self._turned_up[row] = True
+        fresh = seq > self._passed[row]
+        fresh &= self._ring_seq[row, seq % self._limits.controls_queue] != seq
         self.stale += int(len(seq) - fresh.sum())
         seq, buttons = seq[fresh], buttons[fresh]
         if len(seq) == 0:
             return
-        self._queue(slot, seq, buttons)
+        self._queue(row, seq, buttons)
 
-    def take(
-        self, slots: Slots
-    ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
+    def take(self, rows: Ints) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
         """Take the entry that is due for each ship, once per tick.
 
         Args:
-            slots: int64[n] of all ships.
+            rows: int64[n] of all ships.
 
         Returns:
             buttons uint16[n], and what the ships' state says from now on: control_epoch
             uint32[n] and input_seq uint32[n].
         """
-        waiting = self._newest[slots] - self._passed[slots]
-        skip = self._find_unused_reserve(slots, waiting) | (waiting > self._limits.controls_reserve)
-        return self._take(slots, skip)
+        waiting = self._newest[rows] - self._passed[rows]
+        skip = self._find_unused_reserve(rows, waiting) | (waiting > self._limits.controls_reserve)
+        return self._take(rows, skip)
 
     def replay(
-        self, slots: Slots
+        self, rows: Ints
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
         """Take the entry that was due for some ships in a tick gone by, as `take` does."""
-        return self._take(slots, np.zeros(len(slots), dtype=np.bool_))
+        return self._take(rows, np.zeros(len(rows), dtype=np.bool_))
 
     def _take(
-        self, slots: Slots, skip: NDArray[np.bool_]
+        self, rows: Ints, skip: NDArray[np.bool_]
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
-        some = self._newest[slots] > self._passed[slots]
-        guessing = ~some & ~self._turned_up[slots] & (self._guesses[slots] < self._limits.guesses)
-        self._turned_up[slots] &= some
-        passed = np.minimum(self._passed[slots] + (some | guessing) + skip, INPUT_SEQ_MAX)
-        self._passed[slots] = passed
+        some = self._newest[rows] > self._passed[rows]
+        guessing = ~some & ~self._turned_up[rows] & (self._guesses[rows] < self._limits.guesses)
+        self._turned_up[rows] &= some
+        passed = np.minimum(self._passed[rows] + (some | guessing) + skip, INPUT_SEQ_MAX)
+        self._passed[rows] = passed
         place = passed % self._limits.controls_queue
         # An entry all of whose copies were lost: the one before it is the best guess, too.
-        came = some & (self._ring_seq[slots, place] == passed)
-        held = np.where(came, self._ring[slots, place], self._held[slots])
-        guesses = np.where(some, 0, np.minimum(self._guesses[slots] + 1, self._limits.guesses + 1))
+        came = some & (self._ring_seq[rows, place] == passed)
+        held = np.where(came, self._ring[rows, place], self._held[rows])
+        guesses = np.where(some, 0, np.minimum(self._guesses[rows] + 1, self._limits.guesses + 1))
         held[guesses > self._limits.guesses] = 0
-        self._held[slots] = held
-        self._guesses[slots] = guesses
+        self._held[rows] = held
+        self._guesses[rows] = guesses
         self.skipped += int(skip.sum())
         self.guessed += int(guessing.sum())
-        return held, self._epoch[slots].astype(np.uint32), passed.astype(np.uint32)
+        return held, self._epoch[rows].astype(np.uint32), passed.astype(np.uint32)
 
-    def _queue(self, slot: int, seq: NDArray[np.int64], buttons: NDArray[np.uint16]) -> None:
-        newest = max(int(self._newest[slot]), int(seq[-1]))
+    def _queue(self, row: int, seq: NDArray[np.int64], buttons: NDArray[np.uint16]) -> None:
+        newest = max(int(self._newest[row]), int(seq[-1]))
         behind = newest - self._limits.controls_queue
-        if behind > self._passed[slot]:
-            self.skipped += behind - int(self._passed[slot])
-            self._passed[slot] = behind
+        if behind > self._passed[row]:
+            self.skipped += behind - int(self._passed[row])
+            self._passed[row] = behind
         due = seq > behind
-        self._ring[slot, seq[due] % self._limits.controls_queue] = buttons[due]
-        self._ring_seq[slot, seq[due] % self._limits.controls_queue] = seq[due]
-        self._newest[slot] = newest
+        self._ring[row, seq[due] % self._limits.controls_queue] = buttons[due]
+        self._ring_seq[row, seq[due] % self._limits.controls_queue] = seq[due]
+        self._newest[row] = newest
         self.accepted += int(due.sum())
 
-    def _find_unused_reserve(self, slots: Slots, waiting: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _find_unused_reserve(self, rows: Ints, waiting: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which ships have had more than the entry that is due all the while, bool[n]."""
-        self._reserve[slots] = np.minimum(self._reserve[slots], waiting - 1)
+        self._reserve[rows] = np.minimum(self._reserve[rows], waiting - 1)
         self._takes += 1
         if self._takes % self._limits.trim_ticks:
-            return np.zeros(len(slots), dtype=np.bool_)
-        unused = self._reserve[slots] > 0
-        self._reserve[slots] = self._limits.controls_queue
+            return np.zeros(len(rows), dtype=np.bool_)
+        unused = self._reserve[rows] > 0
+        self._reserve[rows] = self._limits.controls_queue
         return unused
 
     def _restart(
         self,
-        slots: Slots,
+        rows: Ints,
         control_epoch: NDArray[np.int64] | np.int64,
         passed: NDArray[np.int64] | np.int64,
     ) -> None:
-        self._epoch[slots] = control_epoch
-        self._passed[slots] = passed
-        self._newest[slots] = passed
-        self._held[slots] = 0
-        self._guesses[slots] = self._limits.guesses
-        self._turned_up[slots] = False
-        self._reserve[slots] = 0
-        self._ring_seq[slots] = -1
+        self._epoch[rows] = control_epoch
+        self._passed[rows] = passed
+        self._newest[rows] = passed
+        self._held[rows] = 0
+        self._guesses[rows] = self._limits.guesses
+        self._turned_up[rows] = False
+        self._reserve[rows] = 0
+        self._ring_seq[rows] = -1

@@ -5,17 +5,18 @@ entities that are about to touch are handed to one shard first. Until then a col
 would move a body here, and the ghost's owner would not know of it. So ghosts are read, never
 written.
 
-Theory of operation. Rows come on an unreliable channel. What ends them (`Release`, `Adopt`) comes
-on a reliable one. Neither channel waits for the other, and the outcome must be the same in whatever
-order they arrive.
+Theory of operation. Records come on an unreliable channel. What ends them (`Release`, `Adopt`)
+comes on a reliable one. Neither channel waits for the other, and the outcome must be the same in
+whatever order they arrive.
 
-* A row replaces the one that is held if it is no older by (epoch, tick of its message).
-* A release voids rows below its epoch that were sent no later than it, also those that arrive
+* A record replaces the one that is held if it is no older by (epoch, tick of its message).
+* A release voids records below its epoch that were sent no later than it, also those that arrive
   later. So it is remembered until no message of that age counts any more. A shard that loses its
   last lease is sent a release of every ghost.
 * An entity is a body or a ghost, whichever has the higher epoch (`Simulation` sees to that).
 
-The sender counts a row as received once its datagram was acked, so no valid row may be dropped.
+The sender counts a record as received once its datagram was acked. So no valid record may be
+dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.limits import LIMITS
-from sidereal.shard.population import Floats, Population, Slots
+from sidereal.shard.population import Floats, Ints, Population
 
 Records = NDArray[np.void]
 
@@ -46,15 +47,15 @@ class News(NamedTuple):
     """
 
     records: Records
-    sent: Slots
+    sent: Ints
 
 
 class Ghosts:
-    """Entities that others own; the population has them by slot, for game logic to read.
+    """Entities that others own; the population has them by row, for game logic to read.
 
     Attributes:
         columns: those of the population, where all ghosts are moved to the shard's tick.
-        refused: rows that were not shown because they were invalid.
+        refused: records that were not shown because they were invalid.
     """
 
     def __init__(
@@ -70,28 +71,28 @@ class Ghosts:
         self._schema = schema
         self._rules = rules
         self.columns = population.columns
-        self._sent: Slots = np.zeros(self.columns.capacity, np.int64)
+        self._sent: Ints = np.zeros(self.columns.capacity, np.int64)
         self._newest = -1
         self._tombstones = np.empty(0, _TOMBSTONE)
 
     def __len__(self) -> int:
-        return len(self.slots())
+        return len(self.rows())
 
-    def slots(self) -> Slots:
-        """Slots of the ghosts, ascending."""
-        return self._population.ghost_slots()
+    def rows(self) -> Ints:
+        """Rows of the ghosts, ascending."""
+        return self._population.ghost_rows()
 
-    def slots_of(self, net_ids: ArrayLike) -> Slots:
+    def rows_of(self, net_ids: ArrayLike) -> Ints:
         """Look ghosts up by id: int64[n], -1 where there is no such one."""
-        return self._population.slots_of(net_ids, own=False)
+        return self._population.rows_of(net_ids, own=False)
 
     def positions(self, tick: float) -> tuple[Floats, Floats, Floats]:
         """Work out where the ghosts are at any tick.
 
         Returns:
-            x, y and heading, float64[n] each, in the order of `slots`.
+            x, y and heading, float64[n] each, in the order of `rows`.
         """
-        return self._population.lines(self.slots(), tick, self._rules.tick_s)
+        return self._population.lines(self.rows(), tick, self._rules.tick_s)
 
     def move(self, tick: int) -> None:
         """Bring all ghosts to a tick, along the straight lines of their references.
@@ -99,12 +100,12 @@ class Ghosts:
         Mutates:
             x, y and heading of the population's columns.
         """
-        self._population.follow(self.slots(), tick, self._rules.tick_s)
+        self._population.follow(self.rows(), tick, self._rules.tick_s)
 
     # -- from the replication server --------------------------------------------------------------
 
     def news(self, batches: Sequence[tuple[int, Records]]) -> News:
-        """Choose the rows to show: valid, one per entity, no older than what is held, not void.
+        """Choose the records to show: valid, one per entity, no older than what is held, not void.
 
         Args:
             batches: for each message its tick and its `Schema.full_record[n]`, at least one.
@@ -120,48 +121,48 @@ class Ghosts:
         ids = records["id"][order]
         last = order[np.append(ids[1:] != ids[:-1], np.ones(min(1, len(ids)), np.bool_))]
         records, sent = records[last], sent[last]
-        slots, epoch = self.slots_of(records["id"]), records["epoch"].astype(np.int64)
-        held = np.where(slots >= 0, self.columns.epoch[slots].astype(np.int64), -1)
-        newer = (epoch > held) | ((epoch == held) & (sent >= self._sent[slots]))
+        rows, epoch = self.rows_of(records["id"]), records["epoch"].astype(np.int64)
+        held = np.where(rows >= 0, self.columns.epoch[rows].astype(np.int64), -1)
+        newer = (epoch > held) | ((epoch == held) & (sent >= self._sent[rows]))
         return News(records[newer], sent[newer])
 
     def show(self, news: News, tick: int) -> None:
-        """Enter rows, or replace what is held of their entities.
+        """Enter records, or replace what is held of their entities.
 
         Args:
             news: from `news`; none of them is a body.
             tick: to which they are moved, the last one simulated.
         """
-        slots = self._population.load(news.records, own=False)
+        rows = self._population.load(news.records, own=False)
         more = self.columns.capacity - len(self._sent)
         if more > 0:
             self._sent = np.concatenate([self._sent, np.zeros(more, np.int64)])
-        self._sent[slots] = news.sent
-        self._population.follow(slots, tick, self._rules.tick_s)
+        self._sent[rows] = news.sent
+        self._population.follow(rows, tick, self._rules.tick_s)
 
-    def epochs_of(self, net_ids: NDArray[np.uint32]) -> Slots:
+    def epochs_of(self, net_ids: NDArray[np.uint32]) -> Ints:
         """Look epochs up: int64[n], -1 where there is no such ghost."""
-        slots = self.slots_of(net_ids)
-        return np.where(slots >= 0, self.columns.epoch[slots].astype(np.int64), -1)
+        rows = self.rows_of(net_ids)
+        return np.where(rows >= 0, self.columns.epoch[rows].astype(np.int64), -1)
 
     def adopt(self, net_ids: NDArray[np.uint32]) -> None:
         """Forget those that have become bodies."""
-        slots = self.slots_of(net_ids)
-        self._population.free(slots[slots >= 0])
+        rows = self.rows_of(net_ids)
+        self._population.free(rows[rows >= 0])
 
     def release(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32], tick: int) -> None:
-        """Make rows void that are below an epoch and were sent no later than a tick.
+        """Make records void that are below an epoch and were sent no later than a tick.
 
         Args:
             net_ids: uint32[n]
             epochs: uint32[n]
             tick: of the release, not below that of the one before.
         """
-        slots = self.slots_of(net_ids)
-        known = slots >= 0
-        slots, below = slots[known], epochs[known]
-        void = (self.columns.epoch[slots] < below) & (self._sent[slots] <= tick)
-        self._population.free(np.unique(slots[void]))
+        rows = self.rows_of(net_ids)
+        known = rows >= 0
+        rows, below = rows[known], epochs[known]
+        void = (self.columns.epoch[rows] < below) & (self._sent[rows] <= tick)
+        self._population.free(np.unique(rows[void]))
         self._remember(net_ids, epochs, tick)
 
     # -- inside -----------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class Ghosts:
         """Tick before which a message no longer counts."""
         return self._newest - self._rules.streams.reorder_ticks
 
-    def _void(self, records: Records, sent: Slots) -> NDArray[np.bool_]:
+    def _void(self, records: Records, sent: Ints) -> NDArray[np.bool_]:
         tombstones = self._tombstones
         if not len(tombstones):
             return np.zeros(len(records), np.bool_)

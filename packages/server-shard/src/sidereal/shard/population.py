@@ -13,12 +13,12 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import Schema
 
-Slots = NDArray[np.int64]
+Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 class Population:
-    """Entities by slot.
+    """Entities by row.
 
     Attributes:
         columns: the truth at the shard's tick; of ghosts, where their references lead by then.
@@ -34,21 +34,21 @@ class Population:
         self.reference: NDArray[np.void] = np.zeros(self.columns.capacity, schema.exact_record)
         self.version = 0
 
-    def own_slots(self) -> Slots:
-        """Slots of the bodies, ascending."""
+    def own_rows(self) -> Ints:
+        """Rows of the bodies, ascending."""
         return np.flatnonzero(self.columns.alive & self.own)
 
-    def ghost_slots(self) -> Slots:
-        """Slots of the ghosts, ascending."""
+    def ghost_rows(self) -> Ints:
+        """Rows of the ghosts, ascending."""
         return np.flatnonzero(self.columns.alive & ~self.own)
 
-    def slots_of(self, net_ids: ArrayLike, *, own: bool) -> Slots:
+    def rows_of(self, net_ids: ArrayLike, *, own: bool) -> Ints:
         """Look bodies up by id, or ghosts: int64[n], -1 where there is no such one."""
-        slots = self.columns.slots_of(net_ids)
-        known = slots >= 0
-        return np.where(known & (self.own[slots] == own), slots, -1)
+        rows = self.columns.rows_of(net_ids)
+        known = rows >= 0
+        return np.where(known & (self.own[rows] == own), rows, -1)
 
-    def load(self, records: NDArray[np.void], *, own: bool) -> Slots:
+    def load(self, records: NDArray[np.void], *, own: bool) -> Ints:
         """Enter entities, or overwrite those that are there.
 
         Args:
@@ -56,53 +56,53 @@ class Population:
             own: whether this shard simulates them; those that are there must be alike.
 
         Returns:
-            int64[n] slots.
+            int64[n] rows.
         """
-        slots = self.columns.load(records)
+        rows = self.columns.load(records)
         self._reserve()
         exact = np.empty(len(records), dtype=self.reference.dtype)
         for name in exact.dtype.names or ():
             exact[name] = records[name]
-        self.reference[slots] = exact
-        self.own[slots] = own
+        self.reference[rows] = exact
+        self.own[rows] = own
         self.version += 1
-        return slots
+        return rows
 
-    def free(self, slots: Slots) -> None:
+    def free(self, rows: Ints) -> None:
         """Forget entities."""
-        self.columns.free(slots)
-        self.own[slots] = False
+        self.columns.free(rows)
+        self.own[rows] = False
         self.version += 1
 
-    def follow(self, slots: Slots, tick: ArrayLike, tick_s: float) -> None:
+    def follow(self, rows: Ints, tick: ArrayLike, tick_s: float) -> None:
         """Move entities along the straight lines of their references.
 
         Args:
-            slots: int64[n]
+            rows: int64[n]
             tick: to which, one or int64[n].
             tick_s: length of a tick in seconds.
 
         Mutates:
             x, y and heading of the columns.
         """
-        x, y, heading = self.lines(slots, tick, tick_s)
-        self.columns["x"][slots], self.columns["y"][slots] = x, y
-        self.columns["heading"][slots] = heading
+        x, y, heading = self.lines(rows, tick, tick_s)
+        self.columns["x"][rows], self.columns["y"][rows] = x, y
+        self.columns["heading"][rows] = heading
 
-    def lines(self, slots: Slots, tick: ArrayLike, tick_s: float) -> tuple[Floats, Floats, Floats]:
+    def lines(self, rows: Ints, tick: ArrayLike, tick_s: float) -> tuple[Floats, Floats, Floats]:
         """Work out where the straight lines of references lead.
 
         Args:
-            slots: int64[n]
+            rows: int64[n]
             tick: to which, one or float64[n].
             tick_s: length of a tick in seconds.
 
         Returns:
             x, y and heading, float64[n] each.
         """
-        rows = self.reference[slots]
-        reference = Motion(*(rows[name] for name in Motion._fields))
-        return extrapolate(*reference, rows["tick"], tick, tick_s)
+        kept = self.reference[rows]
+        reference = Motion(*(kept[name] for name in Motion._fields))
+        return extrapolate(*reference, kept["tick"], tick, tick_s)
 
     def _reserve(self) -> None:
         more = self.columns.capacity - len(self.own)

@@ -18,7 +18,7 @@ from sidereal.game.kind import Kind
 from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.shard.population import Population, Slots
+from sidereal.shard.population import Ints, Population
 
 KIND_NUMBERS: Final = 256
 """Kinds are numbered in a byte."""
@@ -45,14 +45,14 @@ class Queries:
                 self._having.setdefault(key, _NO_KIND.copy())[number] = True
         self.flown = self._having.get(Pilot, _NO_KIND)
         self._held: dict[type[Record], Record] = {}
-        self._rows: dict[tuple[Any, ...], Slots] = {}
+        self._rows: dict[tuple[Any, ...], Ints] = {}
         self._rows_version = -1
 
     def hold(self, buttons: NDArray[np.uint16]) -> None:
-        """Take the controls of a tick: uint16[capacity] by slot."""
+        """Take the controls of a tick: uint16[capacity] by row."""
         self._held = {controls: unpack(controls, buttons) for controls in self._controls}
 
-    def rows(self, *queries: type[Component] | Kind, ghosts: bool = False) -> Slots:
+    def rows(self, *queries: type[Component] | Kind, ghosts: bool = False) -> Ints:
         """Find who matches all queries, ascending; cached until somebody comes or goes.
 
         Args:
@@ -68,7 +68,7 @@ class Queries:
         return found
 
     def columns(self, record: type[Record]) -> Record:
-        """A record's struct of arrays, by slot.
+        """A record's struct of arrays, by row.
 
         Raises:
             LocalProtocolError: the game has no such record.
@@ -84,7 +84,7 @@ class Queries:
         arrays = {f.name: there[column_of(record, f)] for f in record.fields.values()}
         return as_columns(record, arrays)
 
-    def _find(self, queries: tuple[type[Component] | Kind, ...], ghosts: bool) -> Slots:
+    def _find(self, queries: tuple[type[Component] | Kind, ...], ghosts: bool) -> Ints:
         alive = self.population.columns.alive
         match = alive if ghosts else alive & self.population.own
         kinds = self.population.columns["kind"]

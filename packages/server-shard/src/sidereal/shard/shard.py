@@ -128,7 +128,7 @@ class ShardCore:
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
-        self._rows_taken = 0
+        self._records_taken = 0
         self._ticks_skipped = 0
         self._messages_malformed = 0
         self._controls_dropped = 0
@@ -285,9 +285,9 @@ class ShardCore:
         self.tick += 1
         simulation.step(self.tick)
         self._propose(simulation)
-        if simulation.rows_given != self._rows_taken:
-            self._rows_taken = simulation.rows_given
-            self._send(ShardChannel.LEASE, Adopted(self._rows_taken & 0xFFFF_FFFF))
+        if simulation.records_given != self._records_taken:
+            self._records_taken = simulation.records_given
+            self._send(ShardChannel.LEASE, Adopted(self._records_taken & 0xFFFF_FFFF))
 
     def _skip_ticks(self, simulation: Simulation, now: float) -> None:
         """Catch up after a stall: what is beyond a few ticks passes in straight lines."""

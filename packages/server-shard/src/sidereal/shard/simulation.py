@@ -64,7 +64,7 @@ class Simulation:
         bodies: what of it this shard owns.
         ghosts: what of it others own.
         rules: of the world.
-        rows_given: rows that it was sent to adopt, whatever became of them.
+        records_given: records that it was sent to adopt, whatever became of them.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Simulation:
         limits: Limits = LIMITS,
     ) -> None:
         self.rules = rules
-        self.rows_given = 0
+        self.records_given = 0
         self._limits = limits
         self.population = Population(schema)
         self.bodies = Bodies(self.population, schema, rules)
@@ -87,8 +87,8 @@ class Simulation:
         self._controls = ControlQueues(self.bodies.columns.capacity, limits)
         self._proposals = RecordSender(schema.exact_record, rules.streams.reorder_ticks)
         self._leases: dict[int, int] = {}
-        self._adopted = self._released = self._rows_stale = 0
-        self._rows_proposed = self._messages_proposed = 0
+        self._adopted = self._released = self._records_stale = 0
+        self._records_proposed = self._messages_proposed = 0
         self._speeds_bounded = self._controls_unclaimed = 0
 
     # -- messages ---------------------------------------------------------------------------------
@@ -108,16 +108,16 @@ class Simulation:
         elif isinstance(message, Adopt):
             records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
             inputs = decode_rows_untrusted(message.inputs, INPUT_ROW, ROWS_MAX)
-            self.rows_given += len(records)
+            self.records_given += len(records)
             self._adopt(records, inputs, tick)
         elif isinstance(message, Release):
             records = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
             self.ghosts.release(records["id"], records["epoch"], message.tick)
-            slots = self.bodies.fenced(records["id"], records["epoch"])
-            held = self.bodies.slots_of(np.unique(records["id"])) >= 0
-            self._rows_stale += int(held.sum()) - len(slots)
-            self._released += len(slots)
-            self._drop(slots)
+            rows = self.bodies.fenced(records["id"], records["epoch"])
+            held = self.bodies.rows_of(np.unique(records["id"])) >= 0
+            self._records_stale += int(held.sum()) - len(rows)
+            self._released += len(rows)
+            self._drop(rows)
         elif isinstance(message, Grant):
             # Per sector, when leases change (1 µs each).
             for key, epoch in self._lease_rows_untrusted(message.rows):
@@ -135,10 +135,10 @@ class Simulation:
             tick: the last one simulated.
         """
         news = self.ghosts.news(batches)
-        slots = self.bodies.slots_of(news.records["id"])
-        foreign = (slots < 0) | (self.bodies.columns.epoch[slots] < news.records["epoch"])
+        rows = self.bodies.rows_of(news.records["id"])
+        foreign = (rows < 0) | (self.bodies.columns.epoch[rows] < news.records["epoch"])
         # A body of which there is a ghost with a newer epoch has another owner by now.
-        lost = slots[foreign & (slots >= 0)]
+        lost = rows[foreign & (rows >= 0)]
         self._released += len(lost)
         self._drop(lost)
         self.ghosts.show(News(news.records[foreign], news.sent[foreign]), tick)
@@ -174,13 +174,11 @@ class Simulation:
     def collect_proposals(self, tick: int) -> list[tuple[bytes, int | None]]:
         """Say what has changed: messages and the tags to ack them by, at least one message."""
         bodies = self.bodies
-        self._rows_proposed += len(bodies.collect_changes(tick))
-        slots = bodies.slots()
-        slots = slots[self._proposals.pending(slots, bodies.changed[slots])]
+        self._records_proposed += len(bodies.collect_changes(tick))
+        rows = bodies.rows()
+        rows = rows[self._proposals.pending(rows, bodies.changed[rows])]
         messages: list[tuple[bytes, int | None]] = []
-        messages += self._proposals.collect(
-            tick, slots, bodies.changed[slots], bodies.proposed[slots]
-        )
+        messages += self._proposals.collect(tick, rows, bodies.changed[rows], bodies.proposed[rows])
         if not messages:
             messages.append((_encode_nothing(tick), None))
         self._messages_proposed += len(messages)
@@ -189,7 +187,7 @@ class Simulation:
     def guest_count(self) -> int:
         """How many bodies are outside the leased sectors."""
         columns = self.bodies.columns
-        rows = self.bodies.slots()
+        rows = self.bodies.rows()
         keys = pack_sector(*sector_of(columns["x"][rows], columns["y"][rows], self.rules))
         return int((~np.isin(keys, np.array(list(self._leases), dtype=np.int64))).sum())
 
@@ -202,10 +200,10 @@ class Simulation:
             sectors=len(self._leases),
             adopted=self._adopted,
             released=self._released,
-            rows_refused=self.bodies.refused,
+            records_refused=self.bodies.refused,
             ghosts_refused=self.ghosts.refused,
-            rows_stale=self._rows_stale,
-            rows_proposed=self._rows_proposed,
+            records_stale=self._records_stale,
+            records_proposed=self._records_proposed,
             messages_proposed=self._messages_proposed,
             speeds_bounded=self._speeds_bounded,
             controls_accepted=self._controls.accepted,
@@ -221,31 +219,31 @@ class Simulation:
         news = self.bodies.news(records)
         # An entity with a ghost of a newer epoch was handed on already; its release is on the way.
         news = news[news["epoch"] > self.ghosts.epochs_of(news["id"])]
-        self._rows_stale += len(records) - len(news) - (self.bodies.refused - refused)
+        self._records_stale += len(records) - len(news) - (self.bodies.refused - refused)
         if len(news) == 0:
             return
         self.ghosts.adopt(news["id"])
-        held = self.bodies.slots_of(news["id"])
+        held = self.bodies.rows_of(news["id"])
         self._drop(held[held >= 0])
         # Who has a pilot is flown from where it was, all else moves on in a straight line.
         flown = self._stages.flown[news["kind"]]
         begin = np.minimum(np.maximum(news["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX), tick)
-        slots = self.bodies.adopt(news, np.where(flown, begin, tick))
+        rows = self.bodies.adopt(news, np.where(flown, begin, tick))
         columns = self.bodies.columns
         self._controls.reserve(columns.capacity)
-        self._controls.reset(slots, columns["control_epoch"][slots], columns["input_seq"][slots])
-        self._replay(slots[flown], begin[flown], inputs, tick)
+        self._controls.reset(rows, columns["control_epoch"][rows], columns["input_seq"][rows])
+        self._replay(rows[flown], begin[flown], inputs, tick)
         self._space.add(
-            slots,
+            rows,
             columns,
-            columns["radius"][slots].astype(np.float64),
-            columns["mass"][slots].astype(np.float64),
+            columns["radius"][rows].astype(np.float64),
+            columns["mass"][rows].astype(np.float64),
         )
-        self._adopted += len(slots)
+        self._adopted += len(rows)
 
     def _replay(
         self,
-        slots: NDArray[np.int64],
+        rows: NDArray[np.int64],
         begin: NDArray[np.int64],
         inputs: NDArray[np.void],
         tick: int,
@@ -255,7 +253,7 @@ class Simulation:
         Nobody else is there meanwhile: what they run into, they run into from now on.
 
         Args:
-            slots: int64[n], the ships.
+            rows: int64[n], the ships.
             begin: int64[n], the tick that each is at.
             inputs: `INPUT_ROW[m]`, in order.
             tick: the shard's.
@@ -265,51 +263,51 @@ class Simulation:
         """
         columns = self.bodies.columns
         waiting: dict[int, deque[tuple[int, int]]] = {}
-        for slot, (_, seq, buttons) in zip(
-            columns.slots_of(inputs["id"]).tolist(), inputs.tolist(), strict=True
+        for row, (_, seq, buttons) in zip(
+            columns.rows_of(inputs["id"]).tolist(), inputs.tolist(), strict=True
         ):
-            waiting.setdefault(slot, deque()).append((seq, buttons))
+            waiting.setdefault(row, deque()).append((seq, buttons))
         # A few ticks of a few ships; after a shard's death, seconds of all that it simulated.
         for now in range(int(begin.min(initial=tick)), tick):
-            flying = slots[begin <= now]
-            for slot in flying.tolist():
-                if slot in waiting:
-                    newest = int(columns["input_seq"][slot]) + self._limits.replay_ahead
-                    self._resume(slot, waiting[slot], newest)
+            flying = rows[begin <= now]
+            for row in flying.tolist():
+                if row in waiting:
+                    newest = int(columns["input_seq"][row]) + self._limits.replay_ahead
+                    self._resume(row, waiting[row], newest)
             buttons, control_epoch, input_seq = self._controls.replay(flying)
             self._stages.fly(flying, now + 1, buttons)
             columns["control_epoch"][flying] = control_epoch
             columns["input_seq"][flying] = input_seq
-        for slot in slots.tolist():
-            if slot in waiting:
-                self._resume(slot, waiting[slot], INPUT_SEQ_MAX)
+        for row in rows.tolist():
+            if row in waiting:
+                self._resume(row, waiting[row], INPUT_SEQ_MAX)
 
-    def _resume(self, slot: int, entries: deque[tuple[int, int]], newest: int) -> None:
+    def _resume(self, row: int, entries: deque[tuple[int, int]], newest: int) -> None:
         """Move entries up to a number into the queue of their ship."""
         due = []
         while entries and entries[0][0] <= newest:
             due.append(entries.popleft())
-        self._controls.resume(slot, due)
+        self._controls.resume(row, due)
 
-    def _drop(self, slots: NDArray[np.int64]) -> None:
-        self._space.remove(slots)
-        self._proposals.forget(slots)
-        self.bodies.release(slots)
+    def _drop(self, rows: NDArray[np.int64]) -> None:
+        self._space.remove(rows)
+        self._proposals.forget(rows)
+        self.bodies.release(rows)
 
     def _queue_controls(self, message: RoutedControls) -> None:
         size = len(message.buttons)
         if size % 2 or not 2 <= size <= 2 * CONTROLS_PER_MESSAGE_MAX:
             raise WireError(f"controls of {size} bytes")
-        slot = int(self.bodies.slots_of(np.array([message.net_id]))[0])
-        if slot < 0:
+        row = int(self.bodies.rows_of(np.array([message.net_id]))[0])
+        if row < 0:
             self._controls_unclaimed += 1
             return
-        self._controls.receive(slot, message.control_epoch, message.first_seq, message.buttons)
+        self._controls.receive(row, message.control_epoch, message.first_seq, message.buttons)
 
     def _take_controls(self) -> NDArray[np.uint16]:
-        """Take what pilots hold in this tick: uint16[capacity] by slot."""
-        columns, slots = self.bodies.columns, self.bodies.slots()
-        flown = slots[self._stages.flown[columns["kind"][slots]]]
+        """Take what pilots hold in this tick: uint16[capacity] by row."""
+        columns, rows = self.bodies.columns, self.bodies.rows()
+        flown = rows[self._stages.flown[columns["kind"][rows]]]
         held, control_epoch, input_seq = self._controls.take(flown)
         buttons = np.zeros(columns.capacity, dtype=np.uint16)
         buttons[flown] = held
@@ -324,7 +322,7 @@ class Simulation:
 
 
 def _encode_nothing(tick: int) -> bytes:
-    """Write a proposal without rows: the shard is alive and at this tick."""
+    """Write a proposal without records: the shard is alive and at this tick."""
     header = np.zeros((), RECORDS_HEADER)
     header["version"], header["tick"] = RECORDS_VERSION, tick
     return header.tobytes()

@@ -1,6 +1,6 @@
 """The one door to pymunk: circles that move, turn and bounce, read and written all at once.
 
-Bodies are known here by their slot in the shard's columns. pymunk's batch functions walk bodies in
+Bodies are known here by their row in the shard's columns. pymunk's batch functions walk bodies in
 an order of their own: new ones at the end, and the last one fills the place of one that is removed.
 `Space` repeats that order in its arrays, and checks it against pymunk's body addresses whenever
 bodies come or go, so that indices into them can be trusted in between.
@@ -41,11 +41,11 @@ _STATE = (
 _VELOCITY = batch.BodyFields.VELOCITY | batch.BodyFields.ANGULAR_VELOCITY
 
 Floats = NDArray[np.float64]
-Slots = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 
 class Motion(Protocol):
-    """Motion by slot: `motion["x"]` is float64[capacity], likewise y, heading, vx, vy, spin."""
+    """Motion by row: `motion["x"]` is float64[capacity], likewise y, heading, vx, vy, spin."""
 
     def __getitem__(self, name: str, /) -> NDArray[np.float64]: ...
 
@@ -54,7 +54,7 @@ class Space:
     """Bodies of one shard in pymunk.
 
     Attributes:
-        slots: int64[count], the slot of every body, in pymunk's order.
+        rows: int64[count], the row of every body, in pymunk's order.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Space:
         self._space.iterations = ITERATIONS
         # Contacts that end leave nothing behind. At 0 pymunk would drop fresh ones unsolved, too.
         self._space.collision_persistence = 1
-        self.slots: Slots = np.empty(0, dtype=np.int64)
+        self.rows: Ints = np.empty(0, dtype=np.int64)
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
         self._circles: list[pymunk.Circle] = []
         self._index_of: dict[int, int] = {}
@@ -75,68 +75,68 @@ class Space:
     def __len__(self) -> int:
         return len(self._circles)
 
-    def add(self, slots: Slots, motion: Motion, radius: Floats, mass: Floats) -> None:
+    def add(self, rows: Ints, motion: Motion, radius: Floats, mass: Floats) -> None:
         """Let bodies into the space, between steps.
 
         Args:
-            slots: int64[n], not in the space yet.
-            motion: where they are and how they move, by slot.
+            rows: int64[n], not in the space yet.
+            motion: where they are and how they move, by row.
             radius: float64[n], world units.
             mass: float64[n], t.
 
         Raises:
             LocalProtocolError: a number that is not finite or a size that is not positive.
         """
-        if len(slots) == 0:
+        if len(rows) == 0:
             return
-        state = np.column_stack([motion[name][slots] for name in MOTION_FIELDS])
+        state = np.column_stack([motion[name][rows] for name in MOTION_FIELDS])
         sizes = np.column_stack([radius, mass]).astype(np.float64)
         if not (np.isfinite(state).all() and np.isfinite(sizes).all() and (sizes > 0).all()):
             raise LocalProtocolError("a body needs finite motion and a positive radius and mass")
         addresses = []
         # 30 µs per body, when it is adopted; the position must be right before the shape is
         # indexed, the rest is written in one go below.
-        for slot, (x, y), (r, m) in zip(
-            slots.tolist(), state[:, :2].tolist(), sizes.tolist(), strict=True
+        for row, (x, y), (r, m) in zip(
+            rows.tolist(), state[:, :2].tolist(), sizes.tolist(), strict=True
         ):
-            if slot in self._index_of:
-                raise LocalProtocolError(f"slot {slot} is in the space already")
+            if row in self._index_of:
+                raise LocalProtocolError(f"row {row} is in the space already")
             body = pymunk.Body(m, pymunk.moment_for_circle(m, 0.0, r))
             body.position = (x, y)
             circle = pymunk.Circle(body, r)
             circle.elasticity = math.sqrt(RESTITUTION)
             circle.friction = FRICTION
             self._space.add(body, circle)
-            self._index_of[slot] = len(self._circles)
+            self._index_of[row] = len(self._circles)
             self._circles.append(circle)
             addresses.append(body.id)
-        self.slots = np.concatenate([self.slots, slots])
+        self.rows = np.concatenate([self.rows, rows])
         self._addresses = np.concatenate([self._addresses, np.array(addresses, dtype=np.uintp)])
         self._check_order()
         self.place(motion)
 
-    def remove(self, slots: Slots) -> None:
+    def remove(self, rows: Ints) -> None:
         """Take bodies out of the space, between steps.
 
         Raises:
-            LocalProtocolError: a slot is not in the space.
+            LocalProtocolError: a row is not in the space.
         """
         # 12 µs per body, when it is released.
-        for slot in slots.tolist():
-            index = self._index_of.pop(slot, None)
+        for row in rows.tolist():
+            index = self._index_of.pop(row, None)
             if index is None:
-                raise LocalProtocolError(f"slot {slot} is not in the space")
+                raise LocalProtocolError(f"row {row} is not in the space")
             circle = self._circles[index]
             self._space.remove(circle, circle.body)
             last = self._circles.pop()
             count = len(self._circles)
-            self.slots[index] = self.slots[count]
+            self.rows[index] = self.rows[count]
             self._addresses[index] = self._addresses[count]
             if last is not circle:
                 self._circles[index] = last
-                self._index_of[int(self.slots[index])] = index
-            self.slots, self._addresses = self.slots[:count], self._addresses[:count]
-        if len(slots):
+                self._index_of[int(self.rows[index])] = index
+            self.rows, self._addresses = self.rows[:count], self._addresses[:count]
+        if len(rows):
             self._check_order()
 
     def place(self, motion: Motion) -> None:
@@ -151,7 +151,7 @@ class Space:
         """Take velocities from the columns, simulate, and bring everything back.
 
         Args:
-            motion: by slot; positions must be those of the last step (or `place`).
+            motion: by row; positions must be those of the last step (or `place`).
             dt: s.
 
         Mutates:
@@ -165,17 +165,17 @@ class Space:
         self._write(motion, VELOCITY_FIELDS, _VELOCITY)
         self._space.step(dt)
         state = self._read()
-        slots = self.slots
+        rows = self.rows
         for column, name in enumerate(MOTION_FIELDS):
-            motion[name][slots] = state[:, column]
-        motion["heading"][slots] = wrap_angle(state[:, 2])
+            motion[name][rows] = state[:, column]
+        motion["heading"][rows] = wrap_angle(state[:, 2])
 
     def _write(self, motion: Motion, names: tuple[str, ...], fields: batch.BodyFields) -> None:
         if not self._circles:
             return
-        state = np.empty((len(self.slots), len(names)))
+        state = np.empty((len(self.rows), len(names)))
         for column, name in enumerate(names):
-            state[:, column] = motion[name][self.slots]
+            state[:, column] = motion[name][self.rows]
         if not np.isfinite(state).all():
             raise LocalProtocolError("NaN or infinity in the bodies' motion: it would spread")
         self._writing.set_float_buf(state)

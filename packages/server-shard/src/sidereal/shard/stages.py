@@ -20,7 +20,7 @@ from sidereal.game.record import Record, as_columns
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.reckoning import advance
-from sidereal.shard.population import Population, Slots
+from sidereal.shard.population import Ints, Population
 from sidereal.shard.queries import Queries
 from sidereal.shard.step import ShardStep
 
@@ -54,7 +54,7 @@ class Stages:
 
         Args:
             tick: to be simulated.
-            buttons: uint16[capacity] by slot, what pilots hold in it.
+            buttons: uint16[capacity] by row, what pilots hold in it.
         """
         self._tick = tick
         self._queries.hold(buttons)
@@ -78,11 +78,11 @@ class Stages:
                     system.function(step)
                 self._check(f"system {system.name}", step.used)
 
-    def fly(self, slots: Slots, tick: int, buttons: NDArray[np.uint16]) -> None:
+    def fly(self, rows: Ints, tick: int, buttons: NDArray[np.uint16]) -> None:
         """Fly bodies for a whole tick, as if nobody else were there.
 
         Args:
-            slots: int64[n]
+            rows: int64[n]
             tick: to be simulated.
             buttons: uint16[n], what their pilots hold in it.
 
@@ -91,36 +91,36 @@ class Stages:
         """
         columns = self._population.columns
         spread = np.zeros(columns.capacity, np.uint16)
-        spread[slots] = buttons
+        spread[rows] = buttons
         self.begin(tick, spread)
         for stage in (Stage.TICK, *[Stage.SUBSTEP] * self._rules.substeps):
             for model in self._models[stage]:
-                rows = self._queries.rows(*_components_of(model))
-                self._run_model(model, np.intersect1d(rows, slots), self._dt(stage))
+                able = self._queries.rows(*_components_of(model))
+                self._run_model(model, np.intersect1d(able, rows), self._dt(stage))
             if stage is Stage.SUBSTEP:
-                x, y, vx, vy, heading, spin = (columns[name][slots] for name in Motion.fields)
+                x, y, vx, vy, heading, spin = (columns[name][rows] for name in Motion.fields)
                 advance(x, y, vx, vy, heading, spin, self._dt(stage))
-                columns["x"][slots], columns["y"][slots], columns["heading"][slots] = x, y, heading
+                columns["x"][rows], columns["y"][rows], columns["heading"][rows] = x, y, heading
 
     def _dt(self, stage: Stage) -> float:
         tick_s = self._rules.tick_s
         return tick_s / self._rules.substeps if stage is Stage.SUBSTEP else tick_s
 
-    def _run_model(self, model: Model, slots: Slots, dt: float) -> None:
-        if len(slots) == 0:
+    def _run_model(self, model: Model, rows: Ints, dt: float) -> None:
+        if len(rows) == 0:
             return
         gathered: dict[type[Record], Record] = {}
         for record in (*model.writes, *model.reads):
             there = self._queries.columns(record)
-            arrays = {name: getattr(there, name)[slots] for name in record.fields}
+            arrays = {name: getattr(there, name)[rows] for name in record.fields}
             gathered[record] = as_columns(record, arrays)
-        ids = self._population.columns.net_id[slots]
+        ids = self._population.columns.net_id[rows]
         with _Named(f"in model {model.name} at tick {self._tick}"):
             model.function(ModelRows(model, ids, self._tick, dt, gathered))
         for record in model.writes:
             there = self._queries.columns(record)
             for name in record.fields:
-                getattr(there, name)[slots] = getattr(gathered[record], name)
+                getattr(there, name)[rows] = getattr(gathered[record], name)
         self._check(f"model {model.name}", model.writes)
 
     def _check(self, what: str, records: tuple[type[Record], ...]) -> None:

@@ -16,10 +16,10 @@ class SimulationStatistics:
         sectors: leased now.
         adopted: entities taken over.
         released: entities given up.
-        rows_refused: rows that were not adopted because they were invalid.
-        ghosts_refused: rows of ghosts that were not shown because they were invalid.
-        rows_stale: rows not adopted or released because of their epoch.
-        rows_proposed: references replaced.
+        records_refused: records that were not adopted because they were invalid.
+        ghosts_refused: records of ghosts that were not shown because they were invalid.
+        records_stale: records not adopted or released because of their epoch.
+        records_proposed: references replaced.
         messages_proposed: proposals, empty ones too.
         speeds_bounded: bodies that a contact would have made too fast.
         controls_accepted: entries of pilots taken in.
@@ -34,10 +34,10 @@ class SimulationStatistics:
     sectors: int
     adopted: int
     released: int
-    rows_refused: int
+    records_refused: int
     ghosts_refused: int
-    rows_stale: int
-    rows_proposed: int
+    records_stale: int
+    records_proposed: int
     messages_proposed: int
     speeds_bounded: int
     controls_accepted: int

@@ -12,7 +12,7 @@ from sidereal.game.component import Component
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record
 from sidereal.shard.neighbours import Pairs, find_pairs
-from sidereal.shard.population import Slots
+from sidereal.shard.population import Ints
 from sidereal.shard.queries import Queries
 
 R = TypeVar("R", bound=Record)
@@ -45,19 +45,19 @@ class ShardStep:
         self.used += (record,) if record not in self.used else ()
         return cast(R, self._queries.columns(record))
 
-    def rows(self, *queries: type[Component] | Kind) -> Slots:
+    def rows(self, *queries: type[Component] | Kind) -> Ints:
         """Own entities that match all queries, ascending; to be written."""
         return self._queries.rows(*queries)
 
-    def seen(self, *queries: type[Component] | Kind) -> Slots:
+    def seen(self, *queries: type[Component] | Kind) -> Ints:
         """Own entities and ghosts of the neighbours that match all queries; to be read."""
         return self._queries.rows(*queries, ghosts=True)
 
-    def find(self, ids: ArrayLike) -> Slots:
+    def find(self, ids: ArrayLike) -> Ints:
         """Rows of entities by id; -1 where there is none, or none that is seen from here."""
-        return self._queries.population.columns.slots_of(ids)
+        return self._queries.population.columns.rows_of(ids)
 
-    def pairs(self, a: Slots, b: Slots, *, within: ArrayLike) -> Pairs:
+    def pairs(self, a: Ints, b: Ints, *, within: ArrayLike) -> Pairs:
         """Find who is near whom.
 
         Args:

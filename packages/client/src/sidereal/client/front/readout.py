@@ -12,7 +12,7 @@ from sidereal.client.front.frame import Frame, entity_name, shard_name
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.palette import Rgb
 from sidereal.client.returning import Absence
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.protocol.state.schema import Kind
 
 AGE_YELLOW_S: Final = 0.25
@@ -84,12 +84,12 @@ def _age_colour_of(frame: Frame) -> Rgb:
 def banner(frame: Frame) -> tuple[str, Rgb] | None:
     """The one thing that spoils everything else, in large letters."""
     statistics = frame.statistics
-    if statistics.stage is Stage.ENDED:
+    if statistics.state is SessionState.ENDED:
         return "session ended", palette.BAD
     if frame.absence is not None:
         return _absence_text(frame.absence, frame), palette.BAD
-    if statistics.stage is not Stage.JOINED or statistics.newest_tick < 0:
-        return f"{statistics.stage.value}…", palette.WARN
+    if statistics.state is not SessionState.JOINED or statistics.newest_tick < 0:
+        return f"{statistics.state.value}…", palette.WARN
     if frame.data_age_s > AGE_RED_S:
         return f"no data for {frame.data_age_s:.1f} s", palette.BAD
     return None
@@ -97,7 +97,7 @@ def banner(frame: Frame) -> tuple[str, Rgb] | None:
 
 def _absence_text(absence: Absence, frame: Frame) -> str:
     wait_s = absence.again_at - frame.now
-    if frame.statistics.stage is not Stage.WAITING or wait_s <= 0.0:
+    if frame.statistics.state is not SessionState.WAITING or wait_s <= 0.0:
         return f"{absence.reason}: connecting again…"
     return f"{absence.reason}: again in {math.ceil(wait_s)} s"
 

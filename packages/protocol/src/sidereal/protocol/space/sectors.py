@@ -1,8 +1,8 @@
 """Active sectors as dense numbers.
 
-Space is unbounded, what happens in it is not: a sector with anything in it gets a **slot**, and
-each cell of it a **group**, `slot * cells_per_sector + cell`. Both are dense int32, so per-cell
-state anywhere is an array indexed by group. A slot is used again only after `release`.
+Space is unbounded, but what happens in it is not. A sector with anything in it gets a **row**, and
+each of its cells a **group**: `row * cells_per_sector + cell`. Both are dense int32, so state per
+cell is an array indexed by group. A row is used again only after `release`.
 
 Sectors come and go all the time where somebody explores. Who derives something from them asks for
 what has changed since a version of the table, and leaves the rest as it is.
@@ -53,29 +53,29 @@ def unpack_sector(keys: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]
 
 
 class SectorTable:
-    """Slots of active sectors.
+    """Rows of active sectors.
 
     Attributes:
         rules: for the size of sectors and cells.
-        cells_per_sector: groups per slot.
-        slot_count: slots ever given; every slot is below it, every group below `group_count`.
+        cells_per_sector: groups per row.
+        row_count: rows ever given; every row is below it, every group below `group_count`.
         version: counts the times that sectors came or went.
     """
 
     def __init__(self, rules: Rules, changes_max: int = CHANGES_KEPT) -> None:
         self.rules = rules
         self.cells_per_sector = rules.cells_per_side**2
-        self.slot_count = 0
+        self.row_count = 0
         self.version = 0
         self._changed: deque[NDArray[np.int64]] = deque(maxlen=changes_max)
         self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self._slots: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._rows: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._free: list[int] = []
 
     @property
     def group_count(self) -> int:
         """Size of an array with one entry per group."""
-        return self.slot_count * self.cells_per_sector
+        return self.row_count * self.cells_per_sector
 
     @property
     def keys(self) -> NDArray[np.int64]:
@@ -94,7 +94,7 @@ class SectorTable:
         newest = list(islice(reversed(self._changed), count))
         return np.unique(np.concatenate(newest)) if newest else np.empty(0, np.int64)
 
-    def slots_of(self, keys: ArrayLike, create: bool = False) -> NDArray[np.int32]:
+    def rows_of(self, keys: ArrayLike, create: bool = False) -> NDArray[np.int32]:
         """Look sectors up by key.
 
         Args:
@@ -105,25 +105,25 @@ class SectorTable:
             int32 of the same shape, -1 where the sector is not active.
         """
         keys = np.asarray(keys, dtype=np.int64)
-        slots = self._find(keys)
-        if create and (slots < 0).any():
-            self._create(np.unique(keys[slots < 0]))
-            slots = self._find(keys)
-        return slots
+        rows = self._find(keys)
+        if create and (rows < 0).any():
+            self._create(np.unique(keys[rows < 0]))
+            rows = self._find(keys)
+        return rows
 
     def release(self, keys: ArrayLike) -> None:
-        """Make sectors inactive; their slots may be given to others.
+        """Make sectors inactive; their rows may be given to others.
 
         Raises:
             LocalProtocolError: a sector is not active.
         """
         keys = np.unique(np.asarray(keys, dtype=np.int64))
-        slots = self._find(keys)
-        if (slots < 0).any():
+        rows = self._find(keys)
+        if (rows < 0).any():
             raise LocalProtocolError("only active sectors can be released")
         keep = ~np.isin(self._keys, keys)
-        self._keys, self._slots = self._keys[keep], self._slots[keep]
-        self._free.extend(sorted(slots.tolist(), reverse=True))
+        self._keys, self._rows = self._keys[keep], self._rows[keep]
+        self._free.extend(sorted(rows.tolist(), reverse=True))
         self._note(keys)
 
     def group_of(self, x: ArrayLike, y: ArrayLike, create: bool = True) -> NDArray[np.int32]:
@@ -165,25 +165,25 @@ class SectorTable:
         x, y = cell_x // side, cell_y // side
         inside = (x >= SECTOR_MIN) & (x <= SECTOR_MAX) & (y >= SECTOR_MIN) & (y <= SECTOR_MAX)
         keys = pack_sector(np.where(inside, x, 0), np.where(inside, y, 0))
-        slots = self.slots_of(keys, create).astype(np.int64)
+        rows = self.rows_of(keys, create).astype(np.int64)
         cell = cell_y % side * side + cell_x % side
-        groups = np.where(inside & (slots >= 0), slots * self.cells_per_sector + cell, -1)
+        groups = np.where(inside & (rows >= 0), rows * self.cells_per_sector + cell, -1)
         return groups.astype(np.int32)
 
     def _find(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
         if len(self._keys) == 0:
             return np.full(keys.shape, -1, dtype=np.int32)
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[at] == keys, self._slots[at], np.int32(-1))
+        return np.where(self._keys[at] == keys, self._rows[at], np.int32(-1))
 
     def _create(self, keys: NDArray[np.int64]) -> None:
         reused = [self._free.pop() for _ in range(min(len(keys), len(self._free)))]
-        fresh = range(self.slot_count, self.slot_count + len(keys) - len(reused))
-        self.slot_count += len(fresh)
-        slots = np.array([*reused, *fresh], dtype=np.int32)
+        fresh = range(self.row_count, self.row_count + len(keys) - len(reused))
+        self.row_count += len(fresh)
+        rows = np.array([*reused, *fresh], dtype=np.int32)
         at = np.searchsorted(self._keys, keys)
         self._keys = np.insert(self._keys, at, keys)
-        self._slots = np.insert(self._slots, at, slots)
+        self._rows = np.insert(self._rows, at, rows)
         self._note(keys)
 
     def _note(self, keys: NDArray[np.int64]) -> None:

@@ -1,6 +1,6 @@
-"""Entities as a struct of arrays, indexed by slot.
+"""Entities as a struct of arrays, indexed by row.
 
-Slots of freed entities are used again, the lowest first, so that the living stay close together.
+Rows of freed entities are used again, the lowest first, so that the living stay close together.
 Growing replaces the arrays: fetch `columns["x"]` anew after `allocate` or `load`, never keep it.
 """
 
@@ -23,7 +23,7 @@ class Columns:
 
     Attributes:
         schema: the declaration behind the arrays.
-        net_id: uint32[capacity], 0 in free slots.
+        net_id: uint32[capacity], 0 in free rows.
         epoch: uint32[capacity], fence of the entity's owner.
         tick: int64[capacity], tick of the row's reference.
         alive: bool[capacity]
@@ -56,29 +56,29 @@ class Columns:
 
     @property
     def capacity(self) -> int:
-        """Slots there are; doubles when they run out."""
+        """Rows there are; doubles when they run out."""
         return len(self.alive)
 
     def rows(self) -> NDArray[np.int64]:
-        """Slots of the living, ascending."""
+        """Rows of the living, ascending."""
         return np.flatnonzero(self.alive)
 
-    def slots_of(self, net_ids: ArrayLike) -> NDArray[np.int64]:
+    def rows_of(self, net_ids: ArrayLike) -> NDArray[np.int64]:
         """Look network ids up.
 
         Returns:
             int64[n], -1 where the id is unknown.
         """
-        return self._ids.slots_of(net_ids)
+        return self._ids.rows_of(net_ids)
 
     def allocate(self, net_ids: ArrayLike) -> NDArray[np.int64]:
-        """Give new entities slots; all their fields are 0. May grow, and so replace, the arrays.
+        """Give new entities rows; all their fields are 0. May grow, and so replace, the arrays.
 
         Args:
             net_ids: uint32[n], all different and unknown, none 0.
 
         Returns:
-            int64[n] slots, in the order of `net_ids`.
+            int64[n] rows, in the order of `net_ids`.
 
         Raises:
             LocalProtocolError: an id is 0, known or given twice.
@@ -88,33 +88,33 @@ class Columns:
             return np.empty(0, dtype=np.int64)
         if (ids == NET_ID_NONE).any() or len(np.unique(ids)) != len(ids):
             raise LocalProtocolError("network ids must be different from 0 and from each other")
-        if (self._ids.slots_of(ids) >= 0).any():
-            raise LocalProtocolError("a network id has a slot already")
+        if (self._ids.rows_of(ids) >= 0).any():
+            raise LocalProtocolError("a network id has a row already")
         self._reserve(self.count + len(ids))
-        slots = np.flatnonzero(~self.alive)[: len(ids)]
-        self.alive[slots] = True
-        self.net_id[slots] = ids
-        self._ids.add(ids, slots)
+        rows = np.flatnonzero(~self.alive)[: len(ids)]
+        self.alive[rows] = True
+        self.net_id[rows] = ids
+        self._ids.add(ids, rows)
         self.count += len(ids)
-        return slots
+        return rows
 
-    def free(self, slots: ArrayLike) -> None:
+    def free(self, rows: ArrayLike) -> None:
         """Forget entities and clear their rows.
 
         Raises:
-            LocalProtocolError: a slot is free already or given twice.
+            LocalProtocolError: a row is free already or given twice.
         """
-        slots = np.asarray(slots, dtype=np.int64)
-        if len(slots) == 0:
+        rows = np.asarray(rows, dtype=np.int64)
+        if len(rows) == 0:
             return
-        if not self.alive[slots].all() or len(np.unique(slots)) != len(slots):
-            raise LocalProtocolError("only living slots can be freed, each once")
-        self._ids.remove(self.net_id[slots].astype(np.int64))
-        self.alive[slots] = False
+        if not self.alive[rows].all() or len(np.unique(rows)) != len(rows):
+            raise LocalProtocolError("only living rows can be freed, each once")
+        self._ids.remove(self.net_id[rows].astype(np.int64))
+        self.alive[rows] = False
         own: tuple[NDArray[Any], ...] = (self.net_id, self.epoch, self.tick)
         for array in (*own, *self._arrays.values()):
-            array[slots] = np.zeros(1, dtype=array.dtype)
-        self.count -= len(slots)
+            array[rows] = np.zeros(1, dtype=array.dtype)
+        self.count -= len(rows)
 
     def load(self, records: NDArray[np.void]) -> NDArray[np.int64]:
         """Enter or overwrite entities from records, as far as these have fields.
@@ -123,49 +123,49 @@ class Columns:
             records: any record of the schema with whole ticks, ids all different.
 
         Returns:
-            int64[n] slots, in the order of `records`.
+            int64[n] rows, in the order of `records`.
 
         Raises:
             LocalProtocolError: as `allocate`.
         """
         ids = records["id"].astype(np.int64)
-        slots = self._ids.slots_of(ids)
-        new = slots < 0
-        slots[new] = self.allocate(ids[new])
-        self.update(slots, records)
-        return slots
+        rows = self._ids.rows_of(ids)
+        new = rows < 0
+        rows[new] = self.allocate(ids[new])
+        self.update(rows, records)
+        return rows
 
-    def update(self, slots: NDArray[np.int64], records: NDArray[np.void]) -> None:
+    def update(self, rows: NDArray[np.int64], records: NDArray[np.void]) -> None:
         """Overwrite known entities from records, as far as these have fields."""
         for name in records.dtype.names or ():
             if name == "epoch":
-                self.epoch[slots] = records[name]
+                self.epoch[rows] = records[name]
             elif name == "tick":
-                self.tick[slots] = records[name]
+                self.tick[rows] = records[name]
             elif name != "id":
-                self._arrays[name][slots] = records[name]
+                self._arrays[name][rows] = records[name]
 
-    def store(self, slots: ArrayLike, dtype: np.dtype) -> NDArray[np.void]:
+    def store(self, rows: ArrayLike, dtype: np.dtype) -> NDArray[np.void]:
         """Pack rows into records.
 
         Args:
-            slots: int64[n] of living entities.
+            rows: int64[n] of living entities.
             dtype: one of the schema's records with whole ticks and unquantised values.
 
         Returns:
             `dtype`[n]
         """
-        slots = np.asarray(slots, dtype=np.int64)
-        records = np.empty(len(slots), dtype=dtype)
+        rows = np.asarray(rows, dtype=np.int64)
+        records = np.empty(len(rows), dtype=dtype)
         for name in dtype.names or ():
             if name == "id":
-                records[name] = self.net_id[slots]
+                records[name] = self.net_id[rows]
             elif name == "epoch":
-                records[name] = self.epoch[slots]
+                records[name] = self.epoch[rows]
             elif name == "tick":
-                records[name] = self.tick[slots]
+                records[name] = self.tick[rows]
             else:
-                records[name] = self._arrays[name][slots]
+                records[name] = self._arrays[name][rows]
         return records
 
     def _reserve(self, count: int) -> None:

@@ -1,7 +1,7 @@
-"""Slots by network id, for many ids at once.
+"""Rows by network id, for many ids at once.
 
 Ids count up and are used again late, so the living ones lie close together: a directory by the
-upper 20 bits names a page, the page's entry for the lower 12 is the slot. A look-up is two gathers
+upper 20 bits names a page, the page's entry for the lower 12 is the row. A look-up is two gathers
 (10,000 ids in 0.1 ms); a page without living ids is given back, so memory follows the living.
 """
 
@@ -19,7 +19,7 @@ _PAGE_NONE: Final = 0
 
 
 class IdTable:
-    """A mapping from uint32 ids to slots."""
+    """A mapping from uint32 ids to rows."""
 
     def __init__(self) -> None:
         # Untouched memory of the directory is never resident.
@@ -33,7 +33,7 @@ class IdTable:
         """Pages in memory, 16 KiB each, one of them always empty."""
         return len(self._pages)
 
-    def slots_of(self, ids: ArrayLike) -> NDArray[np.int64]:
+    def rows_of(self, ids: ArrayLike) -> NDArray[np.int64]:
         """Look ids up.
 
         Args:
@@ -46,13 +46,13 @@ class IdTable:
         pages = self._directory[ids >> _PAGE_BITS]
         return np.asarray(self._pages[pages, ids & (_PAGE_SIZE - 1)], dtype=np.int64)
 
-    def add(self, ids: NDArray[np.int64], slots: NDArray[np.int64]) -> None:
+    def add(self, ids: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
         """Enter unknown ids, all different."""
         numbers = ids >> _PAGE_BITS
         for number in np.unique(numbers[self._directory[numbers] == _PAGE_NONE]):
             self._directory[number] = self._take_page()
         pages = self._directory[numbers]
-        self._pages[pages, ids & (_PAGE_SIZE - 1)] = slots
+        self._pages[pages, ids & (_PAGE_SIZE - 1)] = rows
         self._counts += np.bincount(pages, minlength=len(self._counts))
 
     def remove(self, ids: NDArray[np.int64]) -> None:

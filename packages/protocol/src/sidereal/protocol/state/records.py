@@ -27,7 +27,7 @@ RECORDS_HEADER: Final = np.dtype(
 
 class _Sent(NamedTuple):
     tick: int
-    slots: Ints
+    rows: Ints
     changed: Ints
 
 
@@ -72,32 +72,32 @@ class RecordSender:
         """Messages whose ack may still come."""
         return len(self._messages)
 
-    def pending(self, slots: NDArray[np.integer[Any]], changed: Ints) -> Ints:
+    def pending(self, rows: NDArray[np.integer[Any]], changed: Ints) -> Ints:
         """Tell which rows the receiver has not acked as they are.
 
         Args:
-            slots: int[n] of the living, each once.
+            rows: int[n] of the living, each once.
             changed: int64[n], tick at which each last changed.
 
         Returns:
-            int64[k], indices into `slots`, the order in which they should be sent.
+            int64[k], indices into `rows`, the order in which they should be sent.
         """
-        if len(slots):
-            self._reserve(int(slots.max()) + 1)
-        due = np.flatnonzero(changed > self._acked[slots])
-        rank = np.lexsort((-changed[due], self._sent[slots[due]]))
+        if len(rows):
+            self._reserve(int(rows.max()) + 1)
+        due = np.flatnonzero(changed > self._acked[rows])
+        rank = np.lexsort((-changed[due], self._sent[rows[due]]))
         room = self._rows_max * self._messages_max
         self.put_off += max(0, len(due) - room)
         return due[rank][:room]
 
     def collect(
-        self, tick: int, slots: NDArray[np.integer[Any]], changed: Ints, records: Rows
+        self, tick: int, rows: NDArray[np.integer[Any]], changed: Ints, records: Rows
     ) -> list[tuple[bytes, int]]:
         """Write messages with rows; those of `pending` suffice.
 
         Args:
             tick: the sender's, not below that of the call before.
-            slots: int[n], each once.
+            rows: int[n], each once.
             changed: int64[n]
             records: [n], of the sender's dtype.
 
@@ -106,18 +106,18 @@ class RecordSender:
         """
         self._tick = tick
         self._expire()
-        if len(slots):
-            self._reserve(int(slots.max()) + 1)
+        if len(rows):
+            self._reserve(int(rows.max()) + 1)
         header = np.zeros((), RECORDS_HEADER)
         header["version"], header["tick"] = RECORDS_VERSION, tick
         packed = np.ascontiguousarray(records, dtype=self._dtype).tobytes()
         size = self._dtype.itemsize
         messages = []
-        last = min(len(slots), self._rows_max * self._messages_max)
+        last = min(len(rows), self._rows_max * self._messages_max)
         for first in range(0, last, self._rows_max):
             end = min(first + self._rows_max, last)
             header["count"] = end - first
-            part = np.asarray(slots[first:end], dtype=np.int64)
+            part = np.asarray(rows[first:end], dtype=np.int64)
             self._sent[part] = tick
             self._messages[self._next_tag] = _Sent(tick, part, changed[first:end].copy())
             messages.append((header.tobytes() + packed[first * size : end * size], self._next_tag))
@@ -129,18 +129,18 @@ class RecordSender:
         for tag in tags:
             sent = self._messages.pop(tag, None)
             if sent is not None:
-                # A slot freed since then holds somebody else.
-                same = sent.tick > self._since[sent.slots]
-                slots = sent.slots[same]
-                self._acked[slots] = np.maximum(self._acked[slots], sent.changed[same])
+                # A row freed since then holds somebody else.
+                same = sent.tick > self._since[sent.rows]
+                rows = sent.rows[same]
+                self._acked[rows] = np.maximum(self._acked[rows], sent.changed[same])
 
-    def forget(self, slots: NDArray[np.integer[Any]]) -> None:
-        """Note that these slots are free, or that their rows are to be sent anew."""
-        if len(slots):
-            self._reserve(int(slots.max()) + 1)
-            self._acked[slots] = -1
-            self._sent[slots] = -1
-            self._since[slots] = self._tick
+    def forget(self, rows: NDArray[np.integer[Any]]) -> None:
+        """Note that these rows are free, or that their records are to be sent anew."""
+        if len(rows):
+            self._reserve(int(rows.max()) + 1)
+            self._acked[rows] = -1
+            self._sent[rows] = -1
+            self._since[rows] = self._tick
 
     def _expire(self) -> None:
         # Messages are kept in the order of time.

@@ -71,15 +71,15 @@ class Edge:
         if len(moved.net_id):
             everyone = np.ones(len(moved.net_id), np.bool_)
             self.stream.note_left(tick, moved.net_id, moved.group, everyone)
-        slots = present.slots
+        rows = present.rows
         self.stream.publish(
             tick,
-            self._world.columns.net_id[slots],
+            self._world.columns.net_id[rows],
             present.group,
-            self._world.changed[slots],
-            self._world.attributes_changed[slots],
-            self._world.wire[slots],
-            self._world.attributes[slots],
+            self._world.changed[rows],
+            self._world.attributes_changed[rows],
+            self._world.wire[rows],
+            self._world.attributes[rows],
         )
 
     def send_snapshots(self, present: Present, tick: int) -> None:
@@ -118,19 +118,19 @@ class Edge:
     def _centres(self, players: list[Player], present: Present) -> tuple[np.ndarray, np.ndarray]:
         """Find where each client's interest is centred, float64[n] and float64[n]."""
         x, y = np.array([player.looks_at for player in players]).T.copy()
-        slots = self._world.columns.slots_of(np.array([player.net_id for player in players]))
-        flying = slots >= 0
-        at = np.searchsorted(present.slots, slots[flying])
+        rows = self._world.columns.rows_of(np.array([player.net_id for player in players]))
+        flying = rows >= 0
+        at = np.searchsorted(present.rows, rows[flying])
         x[flying], y[flying] = present.x[at], present.y[at]
         return x, y
 
     def _own_blocks(self, players: dict[int, Player]) -> dict[int, np.void]:
         """Pack each pilot's own ship, exact: `OWN_BLOCK` by row of the fan-out."""
         flying = [player for player in players.values() if player.net_id != NET_ID_NONE]
-        slots = self._world.columns.slots_of(np.array([p.net_id for p in flying], np.int64))
-        there = slots >= 0
+        rows = self._world.columns.rows_of(np.array([p.net_id for p in flying], np.int64))
+        there = rows >= 0
         blocks = np.zeros(int(there.sum()), OWN_BLOCK)
-        records = self._world.columns.store(slots[there], self._world.schema.exact_record)
+        records = self._world.columns.store(rows[there], self._world.schema.exact_record)
         for name in OWN_BLOCK.names or ():
             blocks[name] = records["id" if name == "net_id" else name]
         own = [player.row for player, known in zip(flying, there, strict=True) if known]

@@ -143,7 +143,7 @@ def _count_drops(dropped: Mapping[str, int], session: SessionServerStatistics) -
 
 def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> dict[str, Any]:
     columns, load = replicator.world.columns, shard.load
-    mine = columns["shard"][present.slots] == shard.shard
+    mine = columns["shard"][present.rows] == shard.shard
     holders = replicator.mesh.leases.holders_of(present.sector[mine])
     return {
         "id": shard.shard,

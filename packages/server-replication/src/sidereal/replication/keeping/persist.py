@@ -115,26 +115,26 @@ class WriteBehind:
 
     # -- what leaves the world ------------------------------------------------------------------
 
-    def depart(self, record: NDArray[np.void], slot: int, tick: int, *, removed: bool) -> None:
+    def depart(self, record: NDArray[np.void], row: int, tick: int, *, removed: bool) -> None:
         """Keep an entity that leaves the world until this is saved.
 
         What was never given to the database and is removed leaves nothing behind.
 
         Args:
             record: `Schema.full_record`[1], as it is to be saved.
-            slot: of the entity, which is still in the world.
+            row: of the entity, which is still in the world.
             tick: of the world, now.
             removed: whether it is gone for good.
         """
         world = self._world
-        if removed and not world.stored[slot]:
+        if removed and not world.stored[row]:
             return
-        uuid = world.uuid[[slot]]
-        since = int(world.dirty_since[slot]) if world.dirty[slot] else tick
+        uuid = world.uuid[[row]]
+        since = int(world.dirty_since[row]) if world.dirty[row] else tick
         if self._out is not None:
             out = self._out.rows["id"] == record["id"]
             since = int(self._out.since_tick[out].min(initial=since))
-        account = int(world.account[slot])
+        account = int(world.account[row])
         self._departed[uuid.tobytes()] = Departed(record, uuid, account, removed, tick, since)
 
     def ship_of(self, account: int) -> Departed | None:
@@ -167,21 +167,21 @@ class WriteBehind:
         if self._out is not None:
             return None
         departed = list(self._departed.values())[:rows_max]
-        slots = self._oldest_dirty(rows_max - len(departed))
-        if not departed and not len(slots):
+        rows = self._oldest_dirty(rows_max - len(departed))
+        if not departed and not len(rows):
             return None
         world = self._world
         here = Batch(
-            world.columns.store(slots, world.schema.full_record),
-            world.uuid[slots],
-            world.account[slots],
-            np.ones(len(slots), np.bool_),
-            np.zeros(len(slots), np.bool_),
-            np.full(len(slots), tick, np.int64),
-            world.dirty_since[slots],
+            world.columns.store(rows, world.schema.full_record),
+            world.uuid[rows],
+            world.account[rows],
+            np.ones(len(rows), np.bool_),
+            np.zeros(len(rows), np.bool_),
+            np.full(len(rows), tick, np.int64),
+            world.dirty_since[rows],
         )
-        world.dirty[slots] = False
-        world.stored[slots] = True
+        world.dirty[rows] = False
+        world.stored[rows] = True
         self._out_departed = departed
         self._out = _joined([_batch_of(entity) for entity in departed], here)
         assert len(set(self._out.uuid.tolist())) == len(self._out), "a uuid comes twice"
@@ -219,22 +219,22 @@ class WriteBehind:
 
     def _wait_again(self, batch: Batch, at: NDArray[np.int64]) -> None:
         world = self._world
-        slots = world.columns.slots_of(batch.rows["id"][at])
+        rows = world.columns.rows_of(batch.rows["id"][at])
         # An entity that has left meanwhile waits as it was when it left.
-        slots, since = slots[slots >= 0], batch.since_tick[at[slots >= 0]]
-        world.dirty[slots] = True
-        world.dirty_since[slots] = since
+        rows, since = rows[rows >= 0], batch.since_tick[at[rows >= 0]]
+        world.dirty[rows] = True
+        world.dirty_since[rows] = since
 
     def _oldest_dirty(self, rows_max: int) -> NDArray[np.int64]:
         world = self._world
-        slots = np.flatnonzero(world.dirty)
-        if self._refused and len(slots):
-            refused = np.array([key in self._refused for key in map(bytes, world.uuid[slots])])
-            world.dirty[slots[refused]] = False
-            slots = slots[~refused]
-        if len(slots) <= rows_max:
-            return slots
-        return slots[np.argsort(world.dirty_since[slots], kind="stable")[:rows_max]]
+        rows = np.flatnonzero(world.dirty)
+        if self._refused and len(rows):
+            refused = np.array([key in self._refused for key in map(bytes, world.uuid[rows])])
+            world.dirty[rows[refused]] = False
+            rows = rows[~refused]
+        if len(rows) <= rows_max:
+            return rows
+        return rows[np.argsort(world.dirty_since[rows], kind="stable")[:rows_max]]
 
 
 def _batch_of(departed: Departed) -> Batch:

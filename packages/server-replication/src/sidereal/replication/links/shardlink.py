@@ -136,7 +136,7 @@ class ShardLink(ShardSender):
         for shard in self.shards:
             count = float(owned[shard.shard]) if shard.shard < len(owned) else 0.0
             shard.owned = max(count, shard.owned * self._limits.owned_kept_per_tick)
-            # Its rows, a message that is not full, and one that is no proposal.
+            # Its records, a message that is not full, and one that is no proposal.
             per_tick = shard.owned / self._rows_per_proposal + 2.0
             per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
             burst = per_s * self._limits.allowed_burst_s
@@ -144,8 +144,8 @@ class ShardLink(ShardSender):
             shard.messages.per_s, shard.messages.burst = per_s, burst
             shard.messages.left += max(0.0, grown)
 
-    def take_rows(self, shard: Shard) -> np.ndarray:
-        """Decode a shard's proposals: the newest row of each entity.
+    def take_records(self, shard: Shard) -> np.ndarray:
+        """Decode a shard's proposals: the newest record of each entity.
 
         Returns:
             `Schema.exact_record[n]`, each id once.
@@ -323,7 +323,7 @@ class ShardLink(ShardSender):
                 self.fence(shard, CloseReason.TIMED_OUT, now)
             elif shard.faults > limits.faults:
                 self.fenced_for_faults += 1
-                self.fence(shard, CloseReason.FENCED, now, "too many of its rows were refused")
+                self.fence(shard, CloseReason.FENCED, now, "too many of its records were refused")
             elif sum(map(len, shard.outbox)) > limits.outbox_size:
                 self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it takes nothing in")
             elif shard.adopting and tick - idle_since > adopt_ticks:

@@ -34,10 +34,10 @@ class Shard:
         messages: that it may still send; what it owns bounds them.
         owned: entities that it simulates; after it lost many, what is left of that count.
         outbox: messages that wait until the link has room for them.
-        given: rows that it was given to adopt, modulo 2^32.
+        given: records that it was given to adopt, modulo 2^32.
         adopting: of these, those that it has not said to have adopted.
         adopting_since: tick at which it last adopted some, or began to have some to adopt.
-        has_answered: whether an input of a pilot has come back in a row of it.
+        has_answered: whether an input of a pilot has come back in a record of it.
         fenced: whether its session was closed by us: what still comes from it counts no more.
         fenced_why: the reason, for people.
         heard_at: when its newest proposal came, monotonic seconds.
@@ -45,8 +45,8 @@ class Shard:
         arrived_at: when the first proposal of that tick came; before the first one, its hello.
         proposals: messages since the last tick, oldest first.
         acked: tags of ghost messages that have arrived there since the last tick.
-        faults: rejected rows in its recent past.
-        ahead_until: tick up to which rows from the future are not its fault: we stood still.
+        faults: rejected records in its recent past.
+        ahead_until: tick up to which records from the future are not its fault: we stood still.
         load: what it last said of itself.
         step_us: uint32[n], the durations it reported, newest last.
     """
@@ -99,15 +99,15 @@ class Shard:
         return taken
 
     def give(self, count: int, tick: int) -> None:
-        """Note that it was given rows to adopt."""
+        """Note that it was given records to adopt."""
         if count and not self.adopting:
             self.adopting_since = tick
         self.given = (self.given + count) & 0xFFFF_FFFF
         self.adopting += count
 
-    def note_adopted(self, rows: int, tick: int) -> None:
+    def note_adopted(self, records: int, tick: int) -> None:
         """Note what it has adopted, modulo 2^32; a count that cannot be is ignored."""
-        left = (self.given - rows) & 0xFFFF_FFFF
+        left = (self.given - records) & 0xFFFF_FFFF
         if left < self.adopting:
             self.adopting, self.adopting_since = left, tick
 

@@ -48,8 +48,8 @@ class ShardSender:
 
     def room_of(self, shard: Shard) -> int:
         """Tell how many entities a shard may be given in this tick."""
-        per_tick = max(1, int(self._pace.adopt_rows_per_s * self._rules.tick_s))
-        return max(0, min(per_tick, self._pace.adopting_rows - shard.adopting))
+        per_tick = max(1, int(self._pace.adopt_records_per_s * self._rules.tick_s))
+        return max(0, min(per_tick, self._pace.adopting_records - shard.adopting))
 
     def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
         """Tell shards which sectors they have got and lost; the losses first."""

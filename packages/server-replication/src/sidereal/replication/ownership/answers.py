@@ -39,7 +39,7 @@ class _Asked:
 
     Attributes:
         owner: session of the shard that is to answer.
-        answered: newest input in the ship's row.
+        answered: newest input in the ship's record.
         newest: newest input that the pilot had sent
         since: at this tick, the last at which nothing was overdue.
     """
@@ -77,15 +77,15 @@ class Answers:
         asked, self._asked = self._asked, {}
         self._waiting.clear()
         pilots = [p for p in self._clients.players if p.net_id != NET_ID_NONE]
-        slots = self._world.columns.slots_of(np.array([p.net_id for p in pilots], np.int64))
-        owners = self._world.columns["shard"][slots].tolist()
-        answers = self._world.columns["input_seq"][slots].tolist()
+        rows = self._world.columns.rows_of(np.array([p.net_id for p in pilots], np.int64))
+        owners = self._world.columns["shard"][rows].tolist()
+        answers = self._world.columns["input_seq"][rows].tolist()
         # 2 µs per pilot.
-        for player, slot, owner, answered in zip(
-            pilots, slots.tolist(), owners, answers, strict=True
+        for player, row, owner, answered in zip(
+            pilots, rows.tolist(), owners, answers, strict=True
         ):
             shard = self._shards.shards.get(owner)
-            if slot < 0 or shard is None:
+            if row < 0 or shard is None:
                 continue
             newest = player.newest_seq
             waits = answered < newest

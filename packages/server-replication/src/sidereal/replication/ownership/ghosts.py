@@ -37,7 +37,7 @@ GHOST_RANGE: Final = 100.0
 """World units, along each axis, that a shard sees beyond its sectors; at most a sector."""
 
 _VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")])
-"""Whose reference a row is, and which."""
+"""Whose reference a record is, and which."""
 
 _AROUND: Final = np.array([(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)])
 _HERE: Final = 4
@@ -54,15 +54,15 @@ upper edge along x, then along y."""
 
 
 class Sightings(NamedTuple):
-    """Who is a ghost of whom, ordered by shard, then slot; both arrays have one length.
+    """Who is a ghost of whom, ordered by shard, then row; both arrays have one length.
 
     Attributes:
         shard: int64[n], who sees it.
-        slots: int64[n], the entity.
+        rows: int64[n], the entity.
     """
 
     shard: np.ndarray
-    slots: np.ndarray
+    rows: np.ndarray
 
 
 class Borders:
@@ -77,10 +77,10 @@ class Borders:
         self._leases = leases
         self._version = 0
         self._epoch = 0
-        # By zone of every sector slot: who can see it, and whether that is anybody but the holder.
+        # By zone of every sector: who can see it, and whether that is anybody but the holder.
         self._seers = np.empty((0, len(_AROUND)), np.uint16)
         self._open = np.empty(0, np.bool_)
-        # By slot: the holder, and the lower left corner.
+        # By sector: the holder, and the lower left corner.
         self._holder = np.empty(0, np.uint16)
         self._corner = np.empty((2, 0))
 
@@ -102,7 +102,7 @@ class Borders:
         # A corner is often seen through more than one sector of the same shard.
         seen = np.sort((seers[at, around].astype(np.int64) << 32) | seen_at[at])
         seen = seen[np.diff(seen, prepend=-1) > 0]
-        return Sightings(seen >> 32, present.slots[seen & 0xFFFF_FFFF])
+        return Sightings(seen >> 32, present.rows[seen & 0xFFFF_FFFF])
 
     def _edges_near(self, position: np.ndarray, corner: np.ndarray) -> np.ndarray:
         """Tell which edges of the sector along an axis are in range: bit 0 the lower, bit 1."""
@@ -121,26 +121,26 @@ class Borders:
             keys = table.keys
         else:
             keys = np.unique(np.concatenate([came, *_beside(moved)]))
-        slots = table.slots_of(keys)
-        active = slots >= 0
+        rows = table.rows_of(keys)
+        active = rows >= 0
         if active.any():
-            self._grow(table.slot_count)
-            self._look_around(keys[active], slots[active])
+            self._grow(table.row_count)
+            self._look_around(keys[active], rows[active])
 
-    def _look_around(self, keys: np.ndarray, slots: np.ndarray) -> None:
+    def _look_around(self, keys: np.ndarray, rows: np.ndarray) -> None:
         """Find out who can see into active sectors."""
         around = np.stack(_beside(keys), axis=1)
         holders = self._leases.holders_of(around)[:, None, :]
         seers = np.where(_IN_RANGE, holders, np.uint16(SHARD_NONE))
         others = (seers != holders[:, :, _HERE, None]) & (seers != SHARD_NONE)
-        zones = slots[:, None] * len(_IN_RANGE) + np.arange(len(_IN_RANGE))
+        zones = rows[:, None] * len(_IN_RANGE) + np.arange(len(_IN_RANGE))
         self._seers[zones], self._open[zones] = seers, others.any(axis=2)
-        self._holder[slots] = holders[:, 0, _HERE]
-        self._corner[:, slots] = np.stack(unpack_sector(keys)) * self._sectors.rules.sector_size
+        self._holder[rows] = holders[:, 0, _HERE]
+        self._corner[:, rows] = np.stack(unpack_sector(keys)) * self._sectors.rules.sector_size
 
-    def _grow(self, slot_count: int) -> None:
-        """Make room for slots; a sector's rows say nothing before it was looked around."""
-        more = slot_count - len(self._holder)
+    def _grow(self, row_count: int) -> None:
+        """Make room for sectors; a sector's zones say nothing before it was looked around."""
+        more = row_count - len(self._holder)
         if more > 0:
             more = max(more, len(self._holder))
             zones = more * len(_IN_RANGE)
@@ -167,8 +167,8 @@ class _Stream:
     """What one shard has been sent.
 
     Attributes:
-        sender: of its rows.
-        slots: int64[n], its ghosts as of the last tick; of these,
+        sender: of its records.
+        rows: int64[n], its ghosts as of the last tick; of these,
         versions: `_VERSION[n]`.
     """
 
@@ -176,7 +176,7 @@ class _Stream:
         self.sender = RecordSender(
             schema.full_record, rules.streams.reorder_ticks, messages_max=messages_max
         )
-        self.slots = np.empty(0, np.int64)
+        self.rows = np.empty(0, np.int64)
         self.versions = np.empty(0, _VERSION)
 
 
@@ -184,7 +184,7 @@ class GhostStreams:
     """The ghosts of all shards: a stage of the tick, after the handovers.
 
     Attributes:
-        rows_sent: rows sent, every repetition until the ack counted.
+        records_sent: records sent, every repetition until the ack counted.
         rows_put_off: rows that had to wait, for want of messages.
         released: ghosts that shards were sent releases of.
     """
@@ -196,7 +196,7 @@ class GhostStreams:
         shards: ShardLink,
         messages_max: int = LIMITS.ownership.ghost_messages,
     ) -> None:
-        self.rows_sent = 0
+        self.records_sent = 0
         self.rows_put_off = 0
         self._messages_max = messages_max
         self.released = 0
@@ -209,9 +209,9 @@ class GhostStreams:
 
     def send(self, present: Present) -> None:
         """Tell every shard what it sees by now."""
-        owner = self._world.columns["shard"][present.slots]
+        owner = self._world.columns["shard"][present.rows]
         seen = self._borders.find_ghosts(present, owner)
-        self._note_changes(seen.slots, present.tick)
+        self._note_changes(seen.rows, present.tick)
         streams, self._streams = self._streams, {}
         for shard in self._shards.shards:  # 60 µs each and 1 µs per message
             stream = streams.get(shard.peer) or _Stream(
@@ -219,40 +219,40 @@ class GhostStreams:
             )
             self._streams[shard.peer] = stream
             first, end = np.searchsorted(seen.shard, (shard.shard, shard.shard + 1))
-            self._tell(shard, stream, seen.slots[first:end], present.tick)
+            self._tell(shard, stream, seen.rows[first:end], present.tick)
 
-    def _note_changes(self, slots: np.ndarray, tick: int) -> None:
-        """Find out whose row is another than when it was last looked at."""
+    def _note_changes(self, rows: np.ndarray, tick: int) -> None:
+        """Find out whose record is another than when it was last looked at."""
         more = self._world.columns.capacity - len(self._seen)
         if more > 0:
             self._seen = np.concatenate([self._seen, np.zeros(more, _VERSION)])
             self._changed = np.concatenate([self._changed, np.zeros(more, np.int64)])
-        versions = self._world.columns.store(slots, _VERSION)
-        self._changed[slots[self._seen[slots] != versions]] = tick
-        self._seen[slots] = versions
+        versions = self._world.columns.store(rows, _VERSION)
+        self._changed[rows[self._seen[rows] != versions]] = tick
+        self._seen[rows] = versions
 
-    def _tell(self, shard: Shard, stream: _Stream, slots: np.ndarray, tick: int) -> None:
+    def _tell(self, shard: Shard, stream: _Stream, rows: np.ndarray, tick: int) -> None:
         stream.sender.acked(shard.take_acked())
-        versions = self._seen[slots]
-        at = np.searchsorted(slots, stream.slots)
+        versions = self._seen[rows]
+        at = np.searchsorted(rows, stream.rows)
         gone = np.append(versions["id"], np.uint32(NET_ID_NONE))[at] != stream.versions["id"]
         if gone.any():
-            stream.sender.forget(stream.slots[gone])
+            stream.sender.forget(stream.rows[gone])
             self._release(shard, stream.versions[gone], tick)
-        stream.slots, stream.versions = slots, versions
-        changed = np.maximum(self._changed[slots], self._world.attributes_changed[slots])
+        stream.rows, stream.versions = rows, versions
+        changed = np.maximum(self._changed[rows], self._world.attributes_changed[rows])
         put_off = stream.sender.put_off
-        due = stream.sender.pending(slots, changed)
+        due = stream.sender.pending(rows, changed)
         self.rows_put_off += stream.sender.put_off - put_off
-        records = self._world.columns.store(slots[due], self._world.schema.full_record)
-        messages = stream.sender.collect(tick, slots[due], changed[due], records)
+        records = self._world.columns.store(rows[due], self._world.schema.full_record)
+        messages = stream.sender.collect(tick, rows[due], changed[due], records)
         self._shards.send_ghosts(shard, messages)
-        self.rows_sent += len(due)
+        self.records_sent += len(due)
 
     def _release(self, shard: Shard, versions: np.ndarray, tick: int) -> None:
         columns = self._world.columns
-        slots = columns.slots_of(versions["id"])
-        adopted = (slots >= 0) & (columns["shard"][slots] == shard.shard)
+        rows = columns.rows_of(versions["id"])
+        adopted = (rows >= 0) & (columns["shard"][rows] == shard.shard)
         lost = versions[~adopted]
         if len(lost):
             self.released += len(lost)

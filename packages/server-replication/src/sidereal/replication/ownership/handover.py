@@ -25,22 +25,22 @@ class Handovers(NamedTuple):
     """Entities that change their owner; all arrays have one length.
 
     Attributes:
-        slots: int64[n].
+        rows: int64[n].
         before: uint16[n], the owner until now, `SHARD_NONE` where there was none.
         after: uint16[n], never `SHARD_NONE`.
     """
 
-    slots: np.ndarray
+    rows: np.ndarray
     before: np.ndarray
     after: np.ndarray
 
     def select(self, chosen: np.ndarray) -> Handovers:
         """Keep some of them, bool[n]."""
-        return Handovers(self.slots[chosen], self.before[chosen], self.after[chosen])
+        return Handovers(self.rows[chosen], self.before[chosen], self.after[chosen])
 
 
 def decide_handovers(
-    slots: np.ndarray,
+    rows: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
     holder: np.ndarray,
@@ -51,7 +51,7 @@ def decide_handovers(
     """Decide who changes hands.
 
     Args:
-        slots: int64[n], the living.
+        rows: int64[n], the living.
         x: float64[n], world units.
         y: float64[n], world units.
         holder: uint16[n], who leases the sector each is in.
@@ -65,7 +65,7 @@ def decide_handovers(
         alive = away[near]
         near[near] = _within_margin(x[alive], y[alive], owner[alive], leases, rules)
         away = away[~near]
-    return Handovers(slots[away], owner[away], holder[away])
+    return Handovers(rows[away], owner[away], holder[away])
 
 
 def choose_affordable(
@@ -79,9 +79,9 @@ def choose_affordable(
         room: int64[k], by the id of a shard, how many entities it may be given.
         room_of_pilots: int64[k], how many ships of pilots that somebody else simulates now.
     """
-    chosen = np.zeros(len(changes.slots), np.bool_)
+    chosen = np.zeros(len(changes.rows), np.bool_)
     from_others = piloted & (changes.before != SHARD_NONE)
-    eligible = np.ones(len(changes.slots), np.bool_)
+    eligible = np.ones(len(changes.rows), np.bool_)
     eligible[from_others] = _first_of_each(changes.after[from_others], room_of_pilots)
     # First ships of pilots, then what another shard still simulates, then what lost its shard.
     order = np.where(changes.before != SHARD_NONE, 1, 2)

@@ -45,7 +45,7 @@ class InputLog:
         self._ships.pop(net_id, None)
 
     def newest(self, records: np.ndarray) -> np.ndarray:
-        """Look up the newest inputs that the pilots of rows have sent.
+        """Look up the newest inputs that the pilots of records have sent.
 
         Args:
             records: with `id` and `control_epoch`, [n].
@@ -61,13 +61,13 @@ class InputLog:
         return newest
 
     def since(self, records: np.ndarray) -> np.ndarray:
-        """Collect the inputs that go with rows.
+        """Collect the inputs that go with records.
 
         Args:
             records: `Schema.full_record[n]`.
 
         Returns:
-            `INPUT_ROW[m]`, of each ship in order, from the newest input in its row on.
+            `INPUT_ROW[m]`, of each ship in order, from the newest input in its record on.
         """
         flown = records[self._find(records)]
         rows = [
@@ -81,7 +81,7 @@ class InputLog:
         return np.array(rows, INPUT_ROW)
 
     def _find(self, records: np.ndarray) -> np.ndarray:
-        """Find the rows whose pilots have sent something: their indices, int64[m]."""
+        """Find the records whose pilots have sent something: their indices, int64[m]."""
         ships = np.fromiter(self._ships, np.int64, len(self._ships))
         at = np.flatnonzero(np.isin(records["id"], ships))
         epochs = [self._ships[net_id][0] for net_id in records["id"][at].tolist()]

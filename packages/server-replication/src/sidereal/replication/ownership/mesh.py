@@ -4,7 +4,7 @@ Stages of the tick: shards come and go (`change_shards`); sectors that something
 leased, and entities follow the leases (`hand_over`), as fast as their new owners take them; the
 leases of sectors that have been empty for a while end (`vacate`). A handover is one decision: in
 one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
-fenced. With a ship go the inputs that its pilot has sent since its row.
+fenced. With a ship go the inputs that its pilot has sent since its record.
 """
 
 from __future__ import annotations
@@ -111,39 +111,39 @@ class Mesh:
         """Give entities that have left their owner's space to the shard whose space they are in."""
         columns = self._world.columns
         owner = columns["shard"]
-        self._shards.allow(np.bincount(owner[present.slots], minlength=NUMBERS_MAX + 1))
+        self._shards.allow(np.bincount(owner[present.rows], minlength=NUMBERS_MAX + 1))
         changes = decide_handovers(
-            present.slots,
+            present.rows,
             present.x,
             present.y,
             self._lease_space(present),
-            owner[present.slots],
+            owner[present.rows],
             self.leases,
             self._world.rules,
         )
         changes = self._wait_for_room(changes)
         self._count(changes, present)
-        if not len(changes.slots):
+        if not len(changes.rows):
             return
-        slots = changes.slots
-        owner[slots] = changes.after
-        columns.epoch[slots] += np.uint32(1)
-        self._world.handover_tick[slots] = present.tick
-        self._world.mark(slots, present.tick)
-        self._world.flag_attributes(slots, present.tick)
+        rows = changes.rows
+        owner[rows] = changes.after
+        columns.epoch[rows] += np.uint32(1)
+        self._world.handover_tick[rows] = present.tick
+        self._world.mark(rows, present.tick)
+        self._world.flag_attributes(rows, present.tick)
         self._tell_shards(changes, present.tick)
-        flown = np.flatnonzero(self._world.account[slots] != ACCOUNT_NONE)
+        flown = np.flatnonzero(self._world.account[rows] != ACCOUNT_NONE)
         for at in flown.tolist():  # ships with a pilot that changed hands: a few per tick
-            self._pilots[int(columns.net_id[slots[at]])] = int(changes.after[at])
+            self._pilots[int(columns.net_id[rows[at]])] = int(changes.after[at])
 
-    def withdraw(self, slots: np.ndarray, tick: int) -> None:
+    def withdraw(self, rows: np.ndarray, tick: int) -> None:
         """Take entities that leave the world from their shards."""
         columns = self._world.columns
-        for net_id in columns.net_id[slots].tolist():
+        for net_id in columns.net_id[rows].tolist():
             self._pilots.pop(net_id, None)
             self.inputs.forget(net_id)
         for shard in self._shards.shards:
-            mine = slots[columns["shard"][slots] == shard.shard]
+            mine = rows[columns["shard"][rows] == shard.shard]
             if len(mine):
                 epoch = columns.epoch[mine].astype(np.int64) + 1
                 self._shards.send_release(shard, columns.net_id[mine], epoch, tick)
@@ -166,13 +166,13 @@ class Mesh:
 
     def _wait_for_room(self, changes: Handovers) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
-        if len(changes.slots):
+        if len(changes.rows):
             room = np.zeros(NUMBERS_MAX + 1, np.int64)
             room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
             for shard in self._shards.shards:
                 room[shard.shard] = self._shards.room_of(shard)
                 room_of_pilots[shard.shard] = self.answers.room_of(shard)
-            piloted = self._world.account[changes.slots] != ACCOUNT_NONE
+            piloted = self._world.account[changes.rows] != ACCOUNT_NONE
             chosen = choose_affordable(changes, piloted, room, room_of_pilots)
             self.waiting = int((~chosen).sum())
             return changes.select(chosen)
@@ -181,9 +181,9 @@ class Mesh:
 
     def _orphan_entities_of(self, shard: Shard, tick: int) -> None:
         owner = self._world.columns["shard"]
-        slots = np.flatnonzero((owner == shard.shard) & self._world.columns.alive)
-        owner[slots] = SHARD_NONE
-        self._world.flag_attributes(slots, tick)
+        rows = np.flatnonzero((owner == shard.shard) & self._world.columns.alive)
+        owner[rows] = SHARD_NONE
+        self._world.flag_attributes(rows, tick)
 
     def _announce(self, changes: list[LeaseChange], tick: int) -> None:
         if changes:
@@ -195,17 +195,17 @@ class Mesh:
     def _tell_shards(self, changes: Handovers, tick: int) -> None:
         columns = self._world.columns
         for shard in self._shards.shards:
-            lost = changes.slots[changes.before == shard.shard]
+            lost = changes.rows[changes.before == shard.shard]
             if len(lost):
                 self._shards.send_release(shard, columns.net_id[lost], columns.epoch[lost], tick)
-            got = changes.slots[changes.after == shard.shard]
+            got = changes.rows[changes.after == shard.shard]
             if len(got):
                 records = columns.store(got, self._world.schema.full_record)
                 self._shards.send_adopt(shard, records, self.inputs.since(records), tick)
 
     def _count(self, changes: Handovers, present: Present) -> None:
         """Count who crossed a border, and who changed hands because its sector did."""
-        at = np.searchsorted(present.slots, changes.slots)
+        at = np.searchsorted(present.rows, changes.rows)
         rebalanced = np.array(
             [
                 self._moved_from.get(key) == before

@@ -38,7 +38,7 @@ from sidereal.client.driver import (
 )
 from sidereal.client.events import Ended, Joined
 from sidereal.client.http import open_http
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX
@@ -169,7 +169,7 @@ class Swarm:
     @property
     def connected(self) -> int:
         """Bots that are in the world now."""
-        return sum(bot.client.stage is Stage.JOINED for bot in self._bots)
+        return sum(bot.client.state is SessionState.JOINED for bot in self._bots)
 
     async def run(self) -> None:
         """Make the load until its time is over or this is cancelled; then take stock and leave.
@@ -317,7 +317,7 @@ class Swarm:
         if bot.joined_at is not None and now - bot.joined_at >= SAMPLE_S:
             snapshots = client.statistics().snapshots
             measured.snapshot_hz.add(snapshots / (now - bot.joined_at))
-        if client.stage is Stage.JOINED:
+        if client.state is SessionState.JOINED:
             measured.connected += 1
         self._bots.remove(bot)
         bot.socket.send_nowait(client.leave(now))

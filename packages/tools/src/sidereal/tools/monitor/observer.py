@@ -15,7 +15,7 @@ from sidereal.client.driver import Admission, drive
 from sidereal.client.events import Ended
 from sidereal.client.front.watch import Flash, OwnerWatch
 from sidereal.client.returning import Absence, ReturningClient
-from sidereal.client.statistics import ClientStatistics, Stage
+from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.process import entropy
 from sidereal.tools.monitor.history import Move, Observed, Sector
@@ -91,7 +91,7 @@ def explain(absence: Absence | None, sessions: int, now: float) -> str:
 
 def observe(statistics: ClientStatistics, why: str) -> Observed:
     """Say of a client's statistics what the monitor shows."""
-    joined = statistics.stage is Stage.JOINED and statistics.newest_tick >= 0
+    joined = statistics.state is SessionState.JOINED and statistics.newest_tick >= 0
     return Observed(
         joined=joined,
         why="" if joined else why,

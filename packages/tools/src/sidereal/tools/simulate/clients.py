@@ -11,7 +11,7 @@ import numpy as np
 from sidereal.client.client import Client
 from sidereal.client.events import Ended, Lost
 from sidereal.client.returning import ReturningClient
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.rules import Rules
 from sidereal.tools.simulate.game import make_game
@@ -64,7 +64,7 @@ class ClientProcess(Process):
     def core(self) -> Client | None:
         """Its newest session, None while it is away or between two."""
         client = None if self._returning is None else self._returning.client
-        return None if client is None or client.stage is Stage.ENDED else client
+        return None if client is None or client.state is SessionState.ENDED else client
 
     def come(self, at: float) -> None:
         """Come into the world, at a time to come."""

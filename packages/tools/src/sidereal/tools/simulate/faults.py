@@ -181,7 +181,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.kinds & ENDING:
             return self.heal_at_s + AGREES_WITHIN_S
         # Nobody has anything to simulate then.
-        adopting_s = len(self.rocks) / self.limits.ownership.adopt_rows_per_s
+        adopting_s = len(self.rocks) / self.limits.ownership.adopt_records_per_s
         return self.heal_at_s + AGREES_WITHIN_S + RECOVERY_S + adopting_s
 
     @property

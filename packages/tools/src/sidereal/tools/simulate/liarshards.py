@@ -130,7 +130,7 @@ class LyingShard(ShardCore):
 
     def _lie_of_its_own(self, simulation: Simulation) -> None:
         columns = simulation.bodies.columns
-        chosen = self._dice.permutation(simulation.bodies.slots())[:LIES_AT_ONCE]
+        chosen = self._dice.permutation(simulation.bodies.rows())[:LIES_AT_ONCE]
         records = columns.store(chosen, self._schema.exact_record)
         for at in range(len(records)):
             lie = OWN_LIES[int(self._dice.integers(len(OWN_LIES)))]
@@ -140,7 +140,7 @@ class LyingShard(ShardCore):
 
     def _lie_of_others(self, simulation: Simulation) -> None:
         ghosts = simulation.ghosts
-        chosen = self._dice.permutation(ghosts.slots())[:LIES_AT_ONCE]
+        chosen = self._dice.permutation(ghosts.rows())[:LIES_AT_ONCE]
         records = np.zeros(len(chosen), self._schema.exact_record)
         for name in records.dtype.names or ():
             if name in self._schema.fields:
@@ -158,7 +158,7 @@ class LyingShard(ShardCore):
         if self._finale is Finale.FLOOD:
             columns = simulation.bodies.columns
             rows = columns.store(
-                simulation.bodies.slots()[:ROWS_PER_MESSAGE], self._schema.exact_record
+                simulation.bodies.rows()[:ROWS_PER_MESSAGE], self._schema.exact_record
             )
             for _ in range(100):
                 self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, rows))

@@ -35,7 +35,7 @@ def draw_limits(rng: np.random.Generator) -> Limits:
         ownership=OwnershipLimits(
             lease_changes=int(rng.integers(1, 12)),
             ghost_messages=int(rng.integers(1, 4)),
-            adopt_rows_per_s=ADOPT_ROWS_PER_S[int(rng.integers(len(ADOPT_ROWS_PER_S)))],
+            adopt_records_per_s=ADOPT_ROWS_PER_S[int(rng.integers(len(ADOPT_ROWS_PER_S)))],
         ),
         edge=EdgeLimits(
             datagrams=section_parts + int(rng.integers(1, 4)),

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.validate import DISPLACEMENT_SLACK
 from sidereal.replication.world import ACCOUNT_NONE
@@ -46,9 +46,9 @@ class NothingLostOrDoubled:
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare the uuids of the world with the expected ones."""
         world = core.world
-        slots = world.columns.rows()
-        account = world.account[slots]
-        uuid = world.uuid[slots].view("S16")
+        rows = world.columns.rows()
+        account = world.account[rows]
+        uuid = world.uuid[rows].view("S16")
         kept = np.sort(uuid[account == ACCOUNT_NONE])
         expected = np.setdiff1d(cluster.uuids, self._removed(cluster))
         if not np.array_equal(kept, expected):
@@ -56,7 +56,7 @@ class NothingLostOrDoubled:
             yield f"{len(gone)} of {len(expected)} lost, {len(kept)} there"
         if len(np.unique(uuid)) != len(uuid):
             yield "an entity is in the world twice"
-        if len(np.unique(world.columns.net_id[slots])) != len(slots):
+        if len(np.unique(world.columns.net_id[rows])) != len(rows):
             yield "a network id is in the world twice"
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
@@ -78,7 +78,7 @@ class NothingLostOrDoubled:
             yield f"{ships} ships for {cluster.plan.pilots} pilots"
         for client in cluster.clients:
             ship = client.core.net_id if client.core is not None else 0
-            if ship and core.world.columns.slots_of(np.array([ship]))[0] < 0:
+            if ship and core.world.columns.rows_of(np.array([ship]))[0] < 0:
                 yield f"{client.name} flies {ship}, which is not in the world"
 
     def _removed(self, cluster: Cluster) -> np.ndarray:
@@ -95,7 +95,7 @@ class NothingLostOrDoubled:
     def _look_for_ghost_ships(self, cluster: Cluster, account: np.ndarray) -> Iterator[str]:
         """No ship outlasts the session of its pilot."""
         for client in cluster.clients:
-            if client.core is not None and client.core.stage is not Stage.ENDED:
+            if client.core is not None and client.core.state is not SessionState.ENDED:
                 self._seen[client.name] = cluster.now
             away_s = cluster.now - self._seen.get(client.name, -math.inf)
             there = client.account > ACCOUNT_NONE and client.account in account
@@ -131,10 +131,10 @@ class Continuity:
         """Compare with the tick before."""
         columns = core.world.columns
         present = core.world.present(core.tick)
-        slots = present.slots
+        rows = present.rows
         now: dict[str, Any] = {name: np.zeros(columns.capacity) for name in ("x", "y", "vx", "vy")}
-        now["x"][slots], now["y"][slots] = present.x, present.y
-        now["vx"][slots], now["vy"][slots] = columns["vx"][slots], columns["vy"][slots]
+        now["x"][rows], now["y"][rows] = present.x, present.y
+        now["vx"][rows], now["vy"][rows] = columns["vx"][rows], columns["vy"][rows]
         now |= {
             "uuid": core.world.uuid.copy(),
             "id": columns.net_id.copy(),
@@ -154,7 +154,7 @@ class Continuity:
             before = _renumbered(before, now)
             # What was flown, was flown for the authority before.
             least_s, welcomed_from = least_s + self._lost_s, -math.inf
-        same = slots[before["id"][slots] == now["id"][slots]]
+        same = rows[before["id"][rows] == now["id"][rows]]
         for name in ("epoch", "tick"):
             back = same[now[name][same] < before[name][same]]
             if len(back):
@@ -163,7 +163,7 @@ class Continuity:
         again = flown[now["input_seq"][flown] < before["input_seq"][flown]]
         if len(again):
             yield f"{columns.net_id[again].tolist()} take inputs again"
-        ahead = slots[columns.tick[slots] > core.tick + core.limits.proposals.future_ticks]
+        ahead = rows[columns.tick[rows] > core.tick + core.limits.proposals.future_ticks]
         if len(ahead):
             yield f"{columns.net_id[ahead].tolist()} are ahead of time"
         speed = np.hypot(before["vx"][same], before["vy"][same])
@@ -190,12 +190,12 @@ def _renumbered(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
     `flown_as` says by which id shards knew it.
     """
-    slot_of = {key: slot for slot, key in enumerate(before["uuid"].tolist()) if before["id"][slot]}
-    slots = np.array([slot_of.get(key, -1) for key in now["uuid"].tolist()])
-    moved = {name: before[name][slots] for name in ("x", "y", "vx", "vy", "flown_as")}
+    row_of = {key: row for row, key in enumerate(before["uuid"].tolist()) if before["id"][row]}
+    rows = np.array([row_of.get(key, -1) for key in now["uuid"].tolist()])
+    moved = {name: before[name][rows] for name in ("x", "y", "vx", "vy", "flown_as")}
     zeros = np.full_like(now["tick"], -1)
     moved |= dict.fromkeys(("epoch", "tick", "control_epoch", "input_seq"), zeros)
-    return moved | {"id": np.where(slots >= 0, now["id"], 0)}
+    return moved | {"id": np.where(rows >= 0, now["id"], 0)}
 
 
 def _flights_since(cluster: Cluster, at: float, welcomed_from: float) -> Iterator[Flight]:

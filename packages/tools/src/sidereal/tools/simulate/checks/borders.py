@@ -131,13 +131,13 @@ class GhostsConverge:
         assert process.core is not None
         ghosts = process.core.ghosts
         assert ghosts is not None
-        net_id = ghosts.columns.net_id[ghosts.slots()]
+        net_id = ghosts.columns.net_id[ghosts.rows()]
         found = net_id.tolist()
         missing, extra = inside - set(found), set(found) - around
         if missing or extra:
             yield f"{process.name} does not see {sorted(missing)}, sees {sorted(extra)} besides"
         columns = core.world.columns
-        rows = columns.slots_of(net_id)
+        rows = columns.rows_of(net_id)
         known = (rows >= 0) & (columns.tick[rows] < core.tick - SETTLED_TICKS)
         states = _present(core, rows[known])
         x, y, _ = (axis[known] for axis in ghosts.positions(core.tick))

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sidereal.client.client import Client
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.quantize import decode_wire_untrusted
@@ -51,8 +51,8 @@ class ReplicasConverge:
         """Compare every replica with the world on the quantised grid."""
         for process in cluster.clients:
             client = process.core
-            if client is None or client.stage is not Stage.JOINED:
-                stage = "away" if client is None else client.stage.value
+            if client is None or client.state is not SessionState.JOINED:
+                stage = "away" if client is None else client.state.value
                 yield f"{process.name} is not in the world, but {stage}"
             else:
                 for text in self._compare(process, client, core):
@@ -70,12 +70,12 @@ class ReplicasConverge:
         cell_x, cell_y = absolute_cell_of(present.x, present.y, core.rules)
         off_x, off_y = np.abs(cell_x - coverage.centre_x), np.abs(cell_y - coverage.centre_y)
         inside = np.maximum(off_x, off_y) <= core.rules.view_radius_cells
-        slots = present.slots[inside]
-        order = np.argsort(world.columns.net_id[slots])
-        slots, cell_x, cell_y = slots[order], cell_x[inside][order], cell_y[inside][order]
+        rows = present.rows[inside]
+        order = np.argsort(world.columns.net_id[rows])
+        rows, cell_x, cell_y = rows[order], cell_x[inside][order], cell_y[inside][order]
         held = replica.rows()
         held = held[np.argsort(replica.columns.net_id[held])]
-        wanted, found = world.columns.net_id[slots], replica.columns.net_id[held]
+        wanted, found = world.columns.net_id[rows], replica.columns.net_id[held]
         if not np.array_equal(wanted, found):
             missing, extra = np.setdiff1d(wanted, found), np.setdiff1d(found, wanted)
             yield f"lacks {missing.tolist()}, has {extra.tolist()} besides"
@@ -84,7 +84,7 @@ class ReplicasConverge:
             yield f"holds {replica.columns.count - len(held)} entities of which it knows half"
         size = core.rules.cell_size
         values, ticks = decode_wire_untrusted(
-            core.schema, world.wire[slots], cell_x * size, cell_y * size, core.tick, core.rules
+            core.schema, world.wire[rows], cell_x * size, cell_y * size, core.tick, core.rules
         )
         if not np.array_equal(replica.columns.tick[held], ticks):
             yield "has other references"
@@ -93,7 +93,7 @@ class ReplicasConverge:
             if len(wrong):
                 yield f"{name} of {wrong.tolist()} is another"
         record = core.schema.attribute_record
-        sent, known = world.columns.store(slots, record), replica.columns.store(held, record)
+        sent, known = world.columns.store(rows, record), replica.columns.store(held, record)
         if sent.tobytes() != known.tobytes():
             yield f"attributes of {found[sent != known].tolist()} are others"
 
@@ -104,11 +104,11 @@ def _look_at_window(process: ClientProcess, client: Client, core: Replicator) ->
     x, y = process.looks_at
     if process.role is Role.PLAYER:
         present = core.world.present(core.tick)
-        slot = core.world.columns.slots_of(np.array([client.net_id]))
-        if slot[0] < 0:
+        row = core.world.columns.rows_of(np.array([client.net_id]))
+        if row[0] < 0:
             yield "flies nothing"
             return
-        at = int(np.searchsorted(present.slots, slot[0]))
+        at = int(np.searchsorted(present.rows, row[0]))
         x, y = float(present.x[at]), float(present.y[at])
     cell_x, cell_y = absolute_cell_of(np.array([x]), np.array([y]), core.rules)
     coverage = client.replica.coverage
@@ -131,17 +131,17 @@ class PredictionConverges:
             client = process.core
             if process.role is not Role.PLAYER or client is None or not client.net_id:
                 continue
-            slot = core.world.columns.slots_of(np.array([client.net_id]))
+            row = core.world.columns.rows_of(np.array([client.net_id]))
             view = client.view(process.local(cluster.now))
-            if slot[0] < 0 or view.own < 0:
+            if row[0] < 0 or view.own < 0:
                 yield f"{process.name} does not see its ship"
                 continue
-            at = int(np.searchsorted(present.slots, slot[0]))
+            at = int(np.searchsorted(present.rows, row[0]))
             off = np.hypot(view.x[view.own] - present.x[at], view.y[view.own] - present.y[at])
             columns = core.world.columns
-            speed = float(np.hypot(columns["vx"][slot], columns["vy"][slot])[0])
+            speed = float(np.hypot(columns["vx"][row], columns["vy"][row])[0])
             apart = np.hypot(present.x - present.x[at], present.y - present.y[at])
-            radius = columns["radius"][present.slots]
+            radius = columns["radius"][present.rows]
             pushed = int((apart <= radius + radius[at] + TOUCHING_SLACK).sum()) > 1
             if off > POSE_OFF_MAX + speed * LEAD_S + pushed * PUSH_MAX:
                 yield f"{process.name} sees its ship {off:.2f} off, which flies at {speed:.2f}"
@@ -161,12 +161,12 @@ class ShardsConverge:
             if shard.core is None or shard.core.bodies is None:
                 continue
             bodies, tick = shard.core.bodies, shard.core.tick
-            held = bodies.slots()
+            held = bodies.rows()
             held = held[bodies.changed[held] < tick - SETTLED_TICKS]
-            slots = columns.slots_of(bodies.columns.net_id[held])
-            held, slots = held[slots >= 0], slots[slots >= 0]
-            motion = Motion(*(columns[name][slots] for name in Motion._fields))
-            x, y, _ = extrapolate(*motion, columns.tick[slots], tick, core.rules.tick_s)
+            rows = columns.rows_of(bodies.columns.net_id[held])
+            held, rows = held[rows >= 0], rows[rows >= 0]
+            motion = Motion(*(columns[name][rows] for name in Motion._fields))
+            x, y, _ = extrapolate(*motion, columns.tick[rows], tick, core.rules.tick_s)
             off = np.hypot(bodies.columns["x"][held] - x, bodies.columns["y"][held] - y)
             wrong = np.flatnonzero(off > BODY_OFF_MAX)
             if len(wrong):
@@ -231,11 +231,11 @@ class StoreConverges:
     def _write_down(self, cluster: Cluster, core: Replicator) -> None:
         """Note since when every record is as it is; who has left is forgotten."""
         world = core.world
-        slots = world.columns.rows()
-        slots = slots[world.account[slots] >= ACCOUNT_NONE]
-        records = world.columns.store(slots, core.schema.full_record)[[*_SAVED]].tolist()
+        rows = world.columns.rows()
+        rows = rows[world.account[rows] >= ACCOUNT_NONE]
+        records = world.columns.store(rows, core.schema.full_record)[[*_SAVED]].tolist()
         before, self._same = self._same, {}
-        for key, record in zip(world.uuid[slots].tolist(), records, strict=True):
+        for key, record in zip(world.uuid[rows].tolist(), records, strict=True):
             fresh = _Same(record, self._looks, cluster.now)
             same = before.get(key, fresh)
             self._same[key] = same if same.record == record else fresh
@@ -245,17 +245,17 @@ class StoreConverges:
         world = core.world
         _, saved, uuid, account, active = cluster.authority.store.load_world(ships=True)
         known = {key: at for at, key in enumerate(uuid.tolist())}
-        slots = world.columns.rows()
-        for slot in slots[world.account[slots] >= 0].tolist():
-            at = known.get(world.uuid[slot].tobytes())
+        rows = world.columns.rows()
+        for row in rows[world.account[rows] >= 0].tolist():
+            at = known.get(world.uuid[row].tobytes())
             if at is None:
-                if not world.dirty[slot] and not core.saving.depth:
-                    yield f"{world.columns.net_id[slot]} was never saved"
+                if not world.dirty[row] and not core.saving.depth:
+                    yield f"{world.columns.net_id[row]} was never saved"
                 continue
-            if account[at] != world.account[slot]:
-                yield f"{world.columns.net_id[slot]} was saved as another account's"
-            if world.dirty[slot] or core.saving.depth:
+            if account[at] != world.account[row]:
+                yield f"{world.columns.net_id[row]} was saved as another account's"
+            if world.dirty[row] or core.saving.depth:
                 continue
-            record = world.columns.store(np.array([slot]), core.schema.full_record)[0]
+            record = world.columns.store(np.array([row]), core.schema.full_record)[0]
             if not active[at] or any(saved[at][name] != record[name] for name in Motion._fields):
-                yield f"{world.columns.net_id[slot]} was saved otherwise"
+                yield f"{world.columns.net_id[row]} was saved otherwise"

@@ -95,7 +95,7 @@ class LiesFail:
         if not lies:
             return
         ids = np.array(list(lies), np.int64)
-        rows = columns.slots_of(ids)
+        rows = columns.rows_of(ids)
         ids, rows = ids[rows >= 0], rows[rows >= 0]
         records = columns.store(rows, core.schema.exact_record)
         for at, net_id in enumerate(ids.tolist()):
@@ -129,7 +129,7 @@ class LiesFail:
                 before = self._heard.get(key, _Heard(at, mark.input_seq, mark.input_seq))
                 self._heard[key] = before._replace(newest=mark.input_seq)
         for (name, net_id), heard in list(self._heard.items()):
-            row = columns.slots_of(np.array([net_id]))[0]
+            row = columns.rows_of(np.array([net_id]))[0]
             shard = idle.get(name)
             if (
                 shard is None

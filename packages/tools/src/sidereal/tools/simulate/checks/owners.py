@@ -23,7 +23,7 @@ class OneOwner:
     def __init__(self, plan: Plan) -> None:
         self._stale_s_max = reach_s(plan)
         # All that lost its shard may go to one other, as fast as that one is given entities.
-        adopting_s = len(plan.rocks) / plan.limits.ownership.adopt_rows_per_s
+        adopting_s = len(plan.rocks) / plan.limits.ownership.adopt_records_per_s
         self._orphan_s_max = reach_s(plan) + adopting_s
         if plan.silences:
             self._stale_s_max += SESSION_TIMEOUT_S
@@ -53,14 +53,14 @@ class OneOwner:
             bodies = shard.core.bodies
             if bodies is None:
                 continue
-            held = bodies.slots()
+            held = bodies.rows()
             net_id, epoch = bodies.columns.net_id[held], bodies.columns.epoch[held]
-            slots = columns.slots_of(net_id)
-            current = (slots >= 0) & (columns.epoch[slots] == epoch)
-            if ((slots >= 0) & (epoch > columns.epoch[slots])).any():
+            rows = columns.rows_of(net_id)
+            current = (rows >= 0) & (columns.epoch[rows] == epoch)
+            if ((rows >= 0) & (epoch > columns.epoch[rows])).any():
                 yield f"{shard.name} has a body of an epoch that is still to come"
-            holders[slots[current]] += 1
-            simulated[slots[(slots >= 0) & (epoch >= epoch_before[slots])]] = True
+            holders[rows[current]] += 1
+            simulated[rows[(rows >= 0) & (epoch >= epoch_before[rows])]] = True
             stale += [(shard.name, id_) for id_ in net_id[~current].tolist()]
         self._stale = {key: self._stale.get(key, cluster.now) for key in stale}
         for (name, net_id_), since in self._stale.items():

@@ -1,7 +1,7 @@
 """How ships fly and circles bounce, written a second time: nothing here is the shards' own code.
 
 One body at a time, in plain numbers, as the rules say it. What happens when bodies touch is asked
-of a bare space of the physics library: no slots, no batches, no borders.
+of a bare space of the physics library: no rows, no batches, no borders.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sidereal.client.client import Client
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
@@ -52,7 +52,7 @@ class Service:
         self._ticked_at = cluster.now
         for process in cluster.clients:
             client = process.core
-            if client is None or client.stage is not Stage.JOINED or client.replica is None:
+            if client is None or client.state is not SessionState.JOINED or client.replica is None:
                 continue
             if client.replica.newest_tick < 0:
                 # Its ship is still asked for.

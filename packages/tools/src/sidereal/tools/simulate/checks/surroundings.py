@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sidereal.client.client import Client
-from sidereal.client.statistics import Stage
+from sidereal.client.statistics import SessionState
 from sidereal.protocol.state.schema import Kind
 from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.replicator import Replicator
@@ -42,7 +42,7 @@ class LeasesConverge:
         """Compare what has not changed lately."""
         for process in cluster.clients:
             client = process.core
-            if client is not None and client.stage is Stage.JOINED:
+            if client is not None and client.state is SessionState.JOINED:
                 for text in self._compare(client, core):
                     yield f"{process.name}: {text}"
 

@@ -161,9 +161,9 @@ class _Glance:
         changed = leases.changed_since(before._lease_epoch)
         parts = 0 if changed is None else (len(changed) - 1) // limits.edge.sectors_at_once
         yield "authority.edge.sectors_at_once", max(0, parts)
-        full = any(s.adopting >= limits.ownership.adopting_rows for s in core.shards.shards)
-        yield "authority.ownership.adopting_rows", core.mesh.waiting if full else 0
-        yield "authority.ownership.adopt_rows_per_s", 0 if full else core.mesh.waiting
+        full = any(s.adopting >= limits.ownership.adopting_records for s in core.shards.shards)
+        yield "authority.ownership.adopting_records", core.mesh.waiting if full else 0
+        yield "authority.ownership.adopt_records_per_s", 0 if full else core.mesh.waiting
         yield "stream.tombstone_ticks", self._pruned_since(before, streams)
         yield "stream.record_age_ticks", self._renewed_since(before, streams)
 
