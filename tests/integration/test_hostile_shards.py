@@ -122,6 +122,24 @@ def test_a_shard_is_not_blamed_for_a_pilot_that_sends_nothing_more() -> None:
     assert shard.closed is None
 
 
+def test_a_shard_is_not_blamed_for_a_single_input_however_high_its_number() -> None:
+    troupe = Troupe(rocks(4))
+    shard = troupe.shard("shard-1", ticks=6, answers=False)
+    pilot = troupe.pilot(ticks=0)
+    # It has its ship for some ticks before it begins.
+    steps = iter([None] * 5 + [INPUT_SEQ_MAX // 2])
+
+    def press() -> None:
+        if pilot.net_id and (number := next(steps, None)) is not None:
+            controls = Controls(pilot.control_epoch, number, bytes(2))
+            pilot.endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
+
+    pilot.act = press  # type: ignore[method-assign]
+    troupe.run(3 * ANSWER_TICKS)
+    assert troupe.core.clients.players.get(1).newest_seq > 0  # type: ignore[union-attr]
+    assert shard.closed is None
+
+
 def test_a_shard_is_not_blamed_for_a_stall_of_the_authority() -> None:
     troupe, shard = lone_pilot()
     troupe.run(1, tick_s=2.5)

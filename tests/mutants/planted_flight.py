@@ -207,12 +207,16 @@ def inputs_get_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTANTS: Final = (
-    Mutant(proposals_are_sent_once, ("ShardsConverge", "GhostsConverge", "BeltHolds"), with_loss),
+    Mutant(
+        proposals_are_sent_once,
+        ("ShardsConverge", "GhostsConverge", "BeltHolds", "Continuity"),
+        with_loss,
+    ),
     Mutant(controls_are_applied_again, ("Continuity", "InputLedger"), any_plan),
     Mutant(adopted_where_they_were, ("Reference",), any_plan),
     Mutant(asteroids_leave_the_belt, ("BeltHolds", "Reference"), any_plan),
     Mutant(every_seventh_input_is_ignored, ("InputLedger",), any_plan),
-    Mutant(two_inputs_are_skipped_at_each_adoption, ("InputLedger",), any_plan),
+    Mutant(two_inputs_are_skipped_at_each_adoption, ("InputLedger", "Reference"), any_plan),
     Mutant(nothing_collides, ("Reference",), any_plan),
     Mutant(bounces_are_dull, ("Reference",), any_plan),
     Mutant(adopted_a_tick_ahead, ("Reference",), any_plan),

@@ -23,7 +23,7 @@ def draw_transport(rng: np.random.Generator) -> TransportLimits:
     """Draw the limits of one end; the other end may have others."""
     timeouts = _draw_timeouts(rng)
     return TransportLimits(
-        reliable_window=int(rng.integers(1, 33)),
+        reliable_window=int(rng.integers(16, 65)),
         unreliable_wait_s=float(rng.uniform(0.02, 0.2)),
         loss_weight=float(rng.uniform(1 / 64, 1 / 4)),
         malformed_payloads=int(rng.integers(1, 16)),

@@ -95,7 +95,8 @@ class Answers:
             elif answered > before.answered:
                 shard.has_answered = True
                 before = _Asked(shard.peer, answered, newest, tick)
-            elif not waits:
+            elif not waits or before.newest < 0:
+                # Nothing waits; or its pilot has only begun, with whatever number.
                 before = _Asked(shard.peer, answered, newest, tick)
             self._asked[player.net_id] = before
             self._waiting[shard.peer] += waits

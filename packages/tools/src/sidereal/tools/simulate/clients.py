@@ -10,6 +10,7 @@ import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.client.events import Ended, Lost
+from sidereal.client.limits import Limits as ClientLimits
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
 from sidereal.protocol.message.player import Button, Role
@@ -43,6 +44,7 @@ class ClientProcess(Process):
         role: Role,
         rules: Rules,
         ledger: Ledger,
+        limits: ClientLimits,
         sectors_per_side: int,
         sign_in: Callable[[ClientProcess, float], bytes | None],
     ) -> None:
@@ -52,6 +54,7 @@ class ClientProcess(Process):
         self.looks_at = (0.0, 0.0)
         self._rules = rules
         self._ledger = ledger
+        self._limits = limits
         self._held = self._tapped = self._flies_by = 0
         self._sectors_per_side = sectors_per_side
         self._sign_in = sign_in
@@ -142,6 +145,7 @@ class ClientProcess(Process):
             now=local,
             software="simulated",
             phase=float(self.rng.random()),
+            limits=self._limits,
         )
         self._held = self._tapped = self._flies_by = 0
         self._decide(now)

@@ -263,6 +263,7 @@ class Cluster:
             rules=self.rules,
             flights=self.flights,
             ledger=self.ledger,
+            limits=self.plan.shard_limits,
             **more,
         )
         self.shards.append(shard)
@@ -312,6 +313,7 @@ class Cluster:
             role=role,
             rules=self.rules,
             ledger=self.ledger,
+            limits=self.plan.client_limits,
             sectors_per_side=self.plan.sectors_per_side,
             sign_in=self._sign_in,
         )

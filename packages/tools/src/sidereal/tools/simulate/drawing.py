@@ -22,7 +22,13 @@ from sidereal.tools.simulate.faults import (
     targets_of,
 )
 from sidereal.tools.simulate.scene import BELT_PLACES
-from sidereal.tools.simulate.small import draw_limits, draw_streams
+from sidereal.tools.simulate.small import (
+    draw_client_limits,
+    draw_limits,
+    draw_links,
+    draw_shard_limits,
+    draw_streams,
+)
 
 CALM_SHARE: Final = 0.2
 """Share of seeds in which nothing goes wrong but that datagrams take time."""
@@ -123,7 +129,10 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     loss, twice, late = (rng.random(3) < 0.7) * rng.uniform(0.0, (0.2, 0.15, 0.2))
     faults = _draw_faults(rng, shards, pilots + observers)
     bursts, burst_start, burst_size, correlation = rng.random(4).tolist()
-    streams, limits = draw_streams(rng), draw_limits(rng)
+    # Of a family of its own: what was drawn before there were so many limits stays as it was.
+    small = np.random.default_rng([seed, 2])
+    streams, limits = draw_streams(rng), draw_links(draw_limits(rng), small)
+    shard_limits, client_limits = draw_shard_limits(small), draw_client_limits(small)
     doubled, at, target = rng.random(3).tolist()
     cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]
     if doubled < DOUBLED_SHARE:
@@ -150,6 +159,8 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         () if calm else faults,
         streams,
         limits,
+        shard_limits,
+        client_limits,
     )
     return _with_more(plan, rng.spawn(1)[0], calm)
 

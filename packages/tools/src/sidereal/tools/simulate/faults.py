@@ -14,10 +14,14 @@ from typing import Final
 
 import msgspec
 
+from sidereal.client.limits import LIMITS as CLIENT_LIMITS
+from sidereal.client.limits import Limits as ClientLimits
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.rules import StreamLimits
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
+from sidereal.shard.limits import LIMITS as SHARD_LIMITS
+from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.tools.simulate.scene import BELT_PLACES, BELT_SHARE_MIN
 
 CHAOS_FROM_S: Final = 0.6
@@ -131,6 +135,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         faults: in the order of time.
         streams: for how long both ends of a stream go by what is old.
         limits: of the authority.
+        shard_limits: of every shard.
+        client_limits: of every client.
     """
 
     seed: int = 0
@@ -148,6 +154,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: tuple[Fault, ...] = ()
     streams: StreamLimits = StreamLimits()
     limits: Limits = LIMITS
+    shard_limits: ShardLimits = SHARD_LIMITS
+    client_limits: ClientLimits = CLIENT_LIMITS
 
     @property
     def lossy(self) -> bool:
@@ -190,6 +198,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return frozenset(fault.kind for fault in self.faults)
 
     @property
+    def writes(self) -> int:
+        """Writes to the store after which all is saved that was so before: one is under way."""
+        rows = len(self.rocks) + 2 * self.pilots
+        return 1 + math.ceil(rows / self.limits.keeping.batch_rows)
+
+    @property
     def silences(self) -> int:
         """How often a shard falls silent."""
         return sum(fault.kind in _SILENCING for fault in self.faults)
@@ -213,7 +227,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"{self.chaos_s:.1f} s of chaos; cells of {self.cell_size:.0f} units, "
             f"{self.view_radius_cells} in view",
             f"{self.streams}",
-            f"{self.limits.world}, {self.limits.ownership}, {self.limits.edge}",
+            f"{self.limits}",
+            f"shards: {self.shard_limits}",
+            f"clients: {self.client_limits}",
             f"links: {link.delay_s * 1e3:.0f} ms + {link.jitter_s * 1e3:.0f} "
             f"(correlation {link.jitter_correlation:.1f}), "
             f"loss {link.loss:.0%}, twice {link.duplication:.0%}, late {link.reordering:.0%}",

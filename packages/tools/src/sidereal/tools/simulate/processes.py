@@ -15,6 +15,7 @@ import numpy as np
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
+from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.flights import Flight, FlightRecorder
 from sidereal.tools.simulate.game import make_game
@@ -145,12 +146,14 @@ class ShardProcess(Process):
         rules: Rules,
         flights: list[Flight],
         ledger: Ledger,
+        limits: ShardLimits,
     ) -> None:
         super().__init__(name, host, network, rng)
         self.core: ShardCore | None = None
         self.welcomed_at = math.inf
         self._flights = flights
         self._ledger = ledger
+        self._limits = limits
         self._recorder = FlightRecorder("", flights)
         self._key = key
         self._server = server
@@ -234,6 +237,7 @@ class ShardProcess(Process):
             now=local,
             wall_now=self.wall(local),
             seed=1,
+            limits=self._limits,
         )
         self._recorder.shard = self.core
 

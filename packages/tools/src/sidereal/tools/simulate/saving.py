@@ -89,7 +89,7 @@ class Scribe:
                 return
             self._writing = None
             self._settle(core, tick, batch, now)
-        fresh = core.saving.take_batch(1 << 16, core.tick)
+        fresh = core.saving.take_batch(core.limits.keeping.batch_rows, core.tick)
         if fresh is not None:
             wait_s = self._weather.wait_s(SAVE_S, now, self._rng)
             self._writing = now + wait_s, core.tick, fresh

@@ -7,10 +7,24 @@ has to wait, while the world must converge all the same.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from sidereal.client.limits import Limits as ClientLimits
+from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX, INPUTS_UNANSWERED_MAX
 from sidereal.protocol.rules import StreamLimits
-from sidereal.replication.limits import EdgeLimits, Limits, OwnershipLimits, WorldLimits
+from sidereal.protocol.testing.small import draw_transport
+from sidereal.replication.keeping.limits import KeepingLimits
+from sidereal.replication.limits import (
+    EdgeLimits,
+    Limits,
+    OwnershipLimits,
+    ProposalLimits,
+    WorldLimits,
+)
+from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
+from sidereal.shard.limits import Limits as ShardLimits
 
 ADOPT_ROWS_PER_S = (24, 80, 400, 8000)
 """Of the slowest a world of these sizes takes seconds to change hands."""
@@ -46,4 +60,92 @@ def draw_limits(rng: np.random.Generator) -> Limits:
             leases_every_ticks=int(rng.integers(1, 6)),
             sectors_at_once=int(rng.integers(1, 8)),
         ),
+    )
+
+
+def draw_links(limits: Limits, rng: np.random.Generator) -> Limits:
+    """Draw what remains of the authority's limits: links, keeping, transport."""
+    return replace(
+        limits,
+        world=replace(
+            limits.world,
+            departed=int(rng.integers(4, 17)),
+            sector_changes=int(rng.integers(1, 9)),
+            prune_every_ticks=int(rng.integers(1, 9)),
+        ),
+        proposals=ProposalLimits(
+            superseded_ticks=int(rng.integers(24, 41)),
+            future_ticks=int(rng.integers(4, 11)),
+        ),
+        players=PlayerLinkLimits(
+            goodbye_s=float(rng.uniform(0.2, 1.0)),
+            sessions_spare=int(rng.integers(8, 17)),
+            joins_per_tick=int(rng.integers(1, 3)),
+            inbox=int(rng.integers(64, 257)),
+            messages_per_s=float(rng.uniform(60.0, 200.0)),
+            messages_burst=int(rng.integers(60, 401)),
+            controls_burst_ticks=int(rng.integers(5, 21)),
+            controls_rate=float(rng.uniform(1.02, 1.05)),
+        ),
+        shards=ShardLinkLimits(
+            hello_messages=int(rng.integers(1, 4)),
+            goodbye_s=float(rng.uniform(0.2, 1.0)),
+            faults=float(rng.uniform(20.0, 500.0)),
+            faults_kept_per_tick=float(rng.uniform(0.9, 0.995)),
+            adopt_within_s=float(rng.uniform(3.0, 5.0)),
+            allowed_share=float(rng.uniform(1.2, 1.5)),
+            allowed_burst_s=float(rng.uniform(1.5, 2.0)),
+            owned_kept_per_tick=float(rng.uniform(0.9, 0.98)),
+            barred_names=int(rng.integers(1, 4)),
+            inbox=int(rng.integers(32, 257)),
+            proposals=int(rng.integers(256, 1025)),
+            steps=int(rng.integers(4, 65)),
+            late_s=float(rng.uniform(0.25, 1.0)),
+            adopt_rows=int(rng.integers(4, 33)),
+            rows_per_message=int(rng.integers(1, 5)),
+            queued_size=int(rng.integers(4096, 16_385)),
+        ),
+        keeping=KeepingLimits(
+            batch_rows=int(rng.integers(24, 161)),
+            batch_rows_least=int(rng.integers(1, 25)),
+            ship_late_ticks=int(rng.integers(1, 5)),
+        ),
+        transport=draw_transport(rng),
+    )
+
+
+def draw_shard_limits(rng: np.random.Generator) -> ShardLimits:
+    """Draw the limits of the shards."""
+    reserve = int(rng.integers(2, 7))
+    return ShardLimits(
+        ticks_catch_up=int(rng.integers(2, 6)),
+        inbox=int(rng.integers(512, 4097)),
+        controls_waiting=int(rng.integers(8, 65)),
+        controls_queue=int(rng.integers(16, 33)),
+        controls_reserve=reserve,
+        guesses=int(rng.integers(2, 6)),
+        replay_ahead=int(rng.integers(4, 17)),
+        trim_ticks=int(rng.integers(8, 41)),
+        beats=int(rng.integers(4, 21)),
+        beats_late=int(rng.integers(2, 4)),
+        jump_ticks=int(rng.integers(1, 4)),
+        transport=draw_transport(rng),
+    )
+
+
+def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
+    """Draw the limits of the clients."""
+    inputs = int(rng.integers(CONTROLS_PER_MESSAGE_MAX, INPUTS_UNANSWERED_MAX + 1))
+    return ClientLimits(
+        ticks_catch_up=int(rng.integers(2, 6)),
+        inputs=inputs,
+        predict_ticks=int(rng.integers(8, min(inputs, 30) + 1)),
+        samples=int(rng.integers(4, 65)),
+        snapshots_early=int(rng.integers(4, 65)),
+        events=int(rng.integers(8, 65)),
+        steady_s=float(rng.uniform(0.5, 5.0)),
+        whole_within_s=float(rng.uniform(0.2, 1.0)),
+        clock_window_s=float(rng.uniform(0.5, 2.0)),
+        look_every_s=float(rng.uniform(0.05, 0.2)),
+        transport=draw_transport(rng),
     )

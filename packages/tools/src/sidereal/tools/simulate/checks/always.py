@@ -103,10 +103,6 @@ class NothingLostOrDoubled:
                 yield f"{client.name} left {away_s:.1f} s ago, its ship did not"
 
 
-LOST_S_MAX: Final = 2 * SAVE_S[1]
-"""Seconds of motion that a restart may lose while the store takes what it is given."""
-
-
 class Continuity:
     """References only get newer, epochs only rise, and nothing jumps.
 
@@ -122,7 +118,8 @@ class Continuity:
         self._lag_s += plan.limits.shards.silence_s if plan.silences else 0.0
         self._lag_s += plan.upset_s
         down_s = sum(f.seconds for f in plan.faults if f.kind.value.startswith("store"))
-        self._lost_s = LOST_S_MAX + down_s
+        # What a restart may lose while the store takes what it is given.
+        self._lost_s = plan.writes * SAVE_S[1] + (plan.writes - 2) / plan.tick_hz + down_s
         self._incarnation = 0
         self._looked_at = 0.0
         self._before: dict[str, Any] = {}

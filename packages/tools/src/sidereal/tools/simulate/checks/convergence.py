@@ -190,15 +190,17 @@ class StoreConverges:
     """What has not changed since it was saved is in the store as it is in the world.
 
     The checker remembers since when every row has been as it is. One that has been so for as long
-    as two writes take, the one that was under way and its own, must have been saved by then.
+    as the writes take up to its own, one of which was under way, must have been saved by then.
     """
 
     def __init__(self, plan: Plan) -> None:
         write_ticks = math.ceil(SAVE_S[1] * plan.tick_hz) + 1
-        self._saved_within_ticks = 2 * write_ticks
-        self._saved_within_s = 2 * write_ticks / plan.tick_hz
+        self._saved_within_ticks = plan.writes * write_ticks
+        self._saved_within_s = self._saved_within_ticks / plan.tick_hz
         self._same: dict[bytes, _Same] = {}
         self._looks = 0
+        self._looked_at = self._stalled_at = -math.inf
+        self._stalled_s = 2.0 / plan.tick_hz
         self._works_since = 0
         self._incarnation = 0
 
@@ -208,13 +210,18 @@ class StoreConverges:
         authority = cluster.authority
         if cluster.now < authority.weather.bad_until:
             self._works_since = self._looks
+        # Ticks that are made up for follow each other at once: no write ends between them.
+        if cluster.now - self._looked_at > self._stalled_s:
+            self._stalled_at = cluster.now
+        self._looked_at = cluster.now
         if authority.incarnation != self._incarnation:
             self._incarnation = authority.incarnation
             self._same.clear()
         self._write_down(cluster, core)
         from_look = self._looks - self._saved_within_ticks
         from_s = cluster.now - self._saved_within_s
-        if self._works_since > from_look or authority.weather.bad_until > from_s:
+        bad_until = max(authority.weather.bad_until, self._stalled_at)
+        if self._works_since > from_look or bad_until > from_s:
             return
         due = [key for key, s in self._same.items() if s.look <= from_look and s.at <= from_s]
         cluster.exercised["records long at peace judged"] += len(due)

@@ -31,7 +31,7 @@ from sidereal.tools.simulate.faults import Plan
 
 def make_checkers(plan: Plan) -> list[Checker]:
     """Make fresh checkers, in the order in which they are asked."""
-    reference = Reference()
+    reference = Reference(plan)
     return [
         NothingLostOrDoubled(),
         OneOwner(plan),

@@ -17,7 +17,6 @@ import numpy as np
 
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
 from sidereal.replication.replicator import Replicator
-from sidereal.shard.limits import LIMITS
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import Flight
@@ -53,6 +52,7 @@ class InputLedger:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._limits = plan.shard_limits
         self._seen = 0
         self._heard = self._taken_in = 0
         self._incarnation = 0
@@ -79,7 +79,10 @@ class InputLedger:
             if self._plan.calm and count > GUESSES_CALM_MAX:
                 yield f"{count} inputs of {net_id} were guessed by one owner, though all came"
         for net_id, count in self._skipped.items():
-            limit = self._owners[net_id] * ADOPTED_SKIPS_MAX + core.tick // LIMITS.trim_ticks
+            limit = (
+                self._owners[net_id] * ADOPTED_SKIPS_MAX
+                + core.tick // self._plan.shard_limits.trim_ticks
+            )
             if self._plan.calm and count > limit:
                 yield f"{count} inputs of {net_id} were skipped under {self._owners[net_id]} owners"
 
@@ -150,8 +153,8 @@ class InputLedger:
 
     def _reserve_after(self, flight: Flight, row: int, before: _Flown) -> int:
         """Tell how many inputs may have been left at each tick of the period so far."""
-        if self._ticks_of[flight.core] % LIMITS.trim_ticks == 0:
-            return LIMITS.controls_queue
+        if self._ticks_of[flight.core] % self._limits.trim_ticks == 0:
+            return self._limits.controls_queue
         return min(before.reserve, self._waiting_at_most(flight, row, before) - 1)
 
     def _waiting_at_most(self, flight: Flight, row: int, before: _Flown) -> int:
@@ -164,8 +167,8 @@ class InputLedger:
     ) -> Iterator[str]:
         """An input is skipped because too many wait, or because one has waited for long."""
         waiting = self._waiting_at_most(flight, row, before)
-        period_ends = self._ticks_of[flight.core] % LIMITS.trim_ticks == 0
-        if waiting > LIMITS.controls_reserve:
+        period_ends = self._ticks_of[flight.core] % self._limits.trim_ticks == 0
+        if waiting > self._limits.controls_reserve:
             cluster.limits_met["shard.controls_reserve"] += 1
         elif period_ends and min(before.reserve, waiting - 1) > 0:
             cluster.limits_met["shard.trim_ticks"] += 1
@@ -199,7 +202,7 @@ class InputLedger:
         waiting = newest - before.input_seq
         if steps < 0:
             yield f"input {now.input_seq} after {before.input_seq}"
-        if steps > 2 + replayed and now.input_seq > newest - LIMITS.controls_queue + 2:
+        if steps > 2 + replayed and now.input_seq > newest - self._limits.controls_queue + 2:
             yield f"from input {before.input_seq} to {now.input_seq}"
         cluster.limits_met["shard.controls_queue"] += steps > 2 + replayed
         if steps == 2 and not replayed:

@@ -17,7 +17,6 @@ import numpy as np
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.replication.replicator import Replicator
-from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.tools.simulate.checks.always import reach_s
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
@@ -58,7 +57,7 @@ class LiesFail:
         self._inputs_asked = math.ceil(0.5 * within_s * plan.tick_hz) + 1
         self._players = plan.limits.players
         # Inputs that may be ahead of their time, and those that a full queue jumps over.
-        self._ahead_max = self._players.controls_burst_ticks + SHARD_LIMITS.controls_queue
+        self._ahead_max = self._players.controls_burst_ticks + plan.shard_limits.controls_queue
         self._listened = 0
         self._first: dict[int, tuple[float, int]] = {}
         self._owners: dict[int, int] = {}

@@ -134,7 +134,8 @@ class Recovery:
 
     def _kept_from(self, stopped_at: float) -> float:
         """When something must have been so, at the latest, to be kept after a crash."""
-        takes_s = 2 * SAVE_S[1] + 3.0 / self._plan.tick_hz
+        writes = self._plan.writes
+        takes_s = writes * SAVE_S[1] + (writes + 1) / self._plan.tick_hz
         kept_from = stopped_at - takes_s
         for fault in sorted(self._plan.faults, key=_begins_at, reverse=True):
             down = fault.kind in _STORE_DOWN and fault.at < stopped_at

@@ -23,11 +23,11 @@ import numpy as np
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Kind
 from sidereal.replication.replicator import Replicator
-from sidereal.shard.limits import LIMITS
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import Contacts
 from sidereal.tools.simulate.checks.physics import Body, State
 from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import STATE, Flight
 from sidereal.tools.simulate.ledger import Mark
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
@@ -37,9 +37,6 @@ ROUNDING: Final = 1e-6
 
 LINE_OFF_MAX: Final = 0.01
 """World units a rock may be off its line: every reference of it may be a thousandth off."""
-
-GUESSES_MAX: Final = LIMITS.guesses
-"""Ticks for which a ship that is handed over flies on by the last buttons that came."""
 
 LATE_TICKS: Final = 4
 """How long after a tick all shards have flown it, when they are well."""
@@ -60,7 +57,9 @@ class Given(NamedTuple):
 class Reference:
     """Compares what shards flew with what one shard would have."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan) -> None:
+        # Ticks for which a ship that is handed over flies on by the last buttons that came.
+        self._guesses_max = plan.shard_limits.guesses
         self._exercised: Counter[str] = Counter()
         self._held: dict[Mark, int] = {}
         self._seen = self._incarnation = 0
@@ -230,7 +229,7 @@ class Reference:
                     return
                 continue
             state = physics.fly(state, buttons, rules) if came else state
-            guesses = min(ticks - came, GUESSES_MAX)
+            guesses = min(ticks - came, self._guesses_max)
             end = _fly_on(_fly_on(state, buttons, guesses, rules), 0, ticks - came - guesses, rules)
             yield end, newest.input_seq + guesses
 
