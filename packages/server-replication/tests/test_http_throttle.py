@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from sidereal.replication.http.passwords import BusyError, HashLimits, Turns
+from sidereal.replication.http.passwords import BusyError, HashLimits, Passwords, Turns
 from sidereal.replication.http.throttle import Rate, Throttle, ThrottleLimits, Tries
 from sidereal.replication.links.networks import network_of
 
@@ -177,3 +177,18 @@ async def test_more_than_may_wait_are_told_to_come_back(autojump_clock: object) 
     people = [("a", "1"), *[("a", "2")] * 3, ("a", "3"), ("a", "4"), *[("b", n) for n in "123"]]
     await line.wait_all([(network, account, 99.0) for network, account in people])
     assert "".join(line.busy) == "aab"
+
+
+async def test_a_machine_without_room_for_a_thread_is_busy_and_no_turn_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run_sync(*_: object) -> str:
+        raise RuntimeError("can't start new thread")
+
+    passwords = Passwords(HashLimits())
+    with monkeypatch.context() as patch:
+        patch.setattr(trio.to_thread, "run_sync", run_sync)
+        with pytest.raises(BusyError, match="try again in a moment"):
+            await passwords.hash("correct horse", "here", "ann")
+    kept = await passwords.hash("correct horse", "here", "ann")
+    assert await passwords.verify(kept, "correct horse", "here", "ann")

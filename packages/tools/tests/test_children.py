@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import trio
 import trio.testing
 
 from sidereal.tools.up import children
-from sidereal.tools.up.children import FOR_PREPARED, SETTLE_S, Child, Prepared
+from sidereal.tools.up.children import FOR_PREPARED, SETTLE_S, START_AGAIN_S, Child, Prepared
 from sidereal.tools.up.restarts import FOR_SHARDS, STEADY_S, Restarts
 
 TRACEBACK = b"Traceback (most recent call last):\nImportError: no module named shard\n"
@@ -62,7 +63,7 @@ def start_as(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Seeming]) -> li
         starts.append(trio.current_time())
         return make()
 
-    monkeypatch.setattr(children, "_start", start)
+    monkeypatch.setattr(children, "_open", start)
     return starts
 
 
@@ -114,3 +115,40 @@ async def test_a_child_that_crashes_is_steady_by_how_long_it_served(
     with trio.move_on_after(60):
         await Child("shard-1", ["shard"]).keep_running(Restarts(FOR_SHARDS), lambda _: None)
     assert lengths(starts)[:3] == [pytest.approx(lives_s + pause_s) for pause_s in pauses_s]
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+async def test_a_machine_without_room_for_a_process_is_waited_for_and_that_is_said_once(
+    autojump_clock: object,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+) -> None:
+    caplog.set_level(logging.WARNING, "sidereal.up")
+    tries: list[float] = []
+
+    async def open_process(*_: object, **__: object) -> Seeming:
+        await trio.lowlevel.checkpoint()
+        tries.append(trio.current_time())
+        if len(tries) < 7:
+            raise OSError(number, "no room")
+        return Seeming(1.0, 0, says=b"I serve\n")
+
+    monkeypatch.setattr(trio.lowlevel, "open_process", open_process)
+    assert await Child("shard-1", ["shard"]).run() == 0
+    assert lengths(tries) == [*START_AGAIN_S, *(2 * START_AGAIN_S[-1:])]
+    assert caplog.messages == [
+        'not started child=shard-1 why="no room"',
+        "started child=shard-1 tries=7",
+    ]
+
+
+async def test_a_program_that_is_not_there_is_not_waited_for(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def open_process(*_: object, **__: object) -> Seeming:
+        raise FileNotFoundError(errno.ENOENT, "no such file")
+
+    monkeypatch.setattr(trio.lowlevel, "open_process", open_process)
+    with pytest.raises(FileNotFoundError):
+        await Child("shard-1", ["shard"]).run()

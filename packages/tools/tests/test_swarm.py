@@ -49,6 +49,9 @@ class Host:
         self.inputs: dict[int, int] = {}
         self.left = 0
         self.peers: list[int] = []
+        self.protocol_id = CLIENT_PROTOCOL_ID
+        self.refusal: Refused | None = None
+        self.asked = 0
         self.endpoint = ServerEndpoint(
             protocol_id=CLIENT_PROTOCOL_ID,
             private_key=KEY,
@@ -63,6 +66,7 @@ class Host:
         if request.url.path == "/v1/status":
             return httpx.Response(200, json={"clients": []})
         form: dict[str, Any] = json.loads(request.content)
+        self.asked += 1
         known = self.accounts.get(form["name"])
         if request.url.path == "/v1/accounts":
             if known is not None:
@@ -90,7 +94,7 @@ class Host:
             "connect_token": base64.b64encode(token).decode(),
             "role": "player",
             "name": form["name"],
-            "protocol_id": f"{CLIENT_PROTOCOL_ID:016x}",
+            "protocol_id": f"{self.protocol_id:016x}",
             "schema_hash": BASE_SCHEMA.hash.hex(),
             "expires_s": 30,
         }
@@ -118,7 +122,9 @@ class Host:
                 Welcome(BASE_SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "bot"),
                 Assigned(event.peer, 1, 1),
             ]
-            if not self.room:
+            if self.refusal is not None:
+                answers = [self.refusal]
+            elif not self.room:
                 answers = [Refused(CloseReason.WORLD_FULL, "no room")]
             else:
                 self.room -= 1
@@ -210,6 +216,57 @@ async def test_bots_whose_sessions_end_come_back_as_themselves() -> None:
     block = swarm.measured.block()
     assert (block["connected"], block["disconnected"], block["refused"]) == (2, 2, 0)
     assert set(host.accounts) == {bot_name(1), bot_name(2)}
+
+
+async def run_to_its_end(host: Host, count: int = 5) -> BaseException:
+    """Run bots without an end of their own; what ends them."""
+    swarm = Swarm(BotsConfig(count=count, ramp_s=0.0), seams=host.seams)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(host.run)
+            try:
+                await swarm.run()
+            except BaseExceptionGroup as group:
+                errors = group.exceptions
+            nursery.cancel_scope.cancel()
+    assert len({str(error) for error in errors}) == 1, "one clear line"
+    return errors[0]
+
+
+async def test_a_server_that_speaks_another_protocol_ends_the_load_with_one_line() -> None:
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=5)
+        host.protocol_id += 1
+        error = await run_to_its_end(host)
+    assert isinstance(error, UnavailableError)
+    assert "install the same version on both" in str(error)
+
+
+async def test_a_server_with_another_schema_ends_the_load_with_its_words() -> None:
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=5)
+        text = "this client's schema is 12, the world's 34: use the version of the server"
+        host.refusal = Refused(CloseReason.SCHEMA_MISMATCH, text)
+        error = await run_to_its_end(host)
+    assert isinstance(error, UnavailableError)
+    assert str(error) == f"the server refused the bots: {text}"
+
+
+async def test_a_server_that_refuses_for_good_is_not_asked_again() -> None:
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=5)
+        answer = host.answer
+
+        def refuse(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/v1/status":
+                return answer(request)
+            host.asked += 1
+            return httpx.Response(421, json={"title": "Misdirected", "detail": "--host-name"})
+
+        host.answer = refuse  # type: ignore[method-assign]
+        error = await run_to_its_end(host)
+    assert str(error) == "Misdirected: --host-name"
+    assert host.asked <= 5
 
 
 async def test_no_server_is_an_error_before_any_bot() -> None:

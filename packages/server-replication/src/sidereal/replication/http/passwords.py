@@ -49,7 +49,7 @@ class HashLimits:
 
 
 class BusyError(SiderealError):
-    """Too many people are logging in."""
+    """No more passwords can be judged now."""
 
 
 class _Waiting(NamedTuple):
@@ -136,7 +136,7 @@ class Passwords:
             account: whose it will be.
 
         Raises:
-            BusyError: too many wait.
+            BusyError: too many wait, or the machine has no room.
         """
         return await self._in_thread(partial(_HASHER.hash, password), network, account)
 
@@ -144,13 +144,18 @@ class Passwords:
         """Tell whether this is the password that the hash was made of.
 
         Raises:
-            BusyError: too many wait.
+            BusyError: too many wait, or the machine has no room.
         """
         return await self._in_thread(partial(_verify, password_hash, password), network, account)
 
     async def _in_thread(self, work: Callable[[], T], network: str, account: str) -> T:
         async with self._turns.turn(network, account):
-            return await trio.to_thread.run_sync(work)
+            try:
+                return await trio.to_thread.run_sync(work)
+            except (RuntimeError, argon2.exceptions.Argon2Error) as error:
+                # The machine has no room for another thread, or for what a hash needs.
+                text = "no password can be hashed now; try again in a moment"
+                raise BusyError(text) from error
 
 
 def _verify(password_hash: str, password: str) -> bool:

@@ -7,7 +7,9 @@ and predict: enough to measure both, at a fraction of the cost. To the server al
 
 A bot whose session ends for any reason signs in again, after a pause that grows while that fails.
 It takes the first bot account that is free, never one that somebody is in the world with, so any
-number of load generators can share a world. The server decides who is first (`displace`).
+number of load generators can share a world. The server decides who is first (`displace`). Where
+asking again can't help, because the server is of another version or refuses for good, the load
+ends.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from sidereal.client.client import Client
 from sidereal.client.comeback import Comeback
 from sidereal.client.driver import (
     Admission,
+    OtherVersionError,
     SignInError,
     check_server,
     fetch_status,
@@ -58,6 +61,8 @@ GHOST_S: Final = 20.0
 """How long a bot waits for its own account after a session that the server may not know to be over:
 longer than a session times out."""
 SOFTWARE: Final = "sidereal bots"
+MISFITS: Final = frozenset({CloseReason.PROTOCOL_MISMATCH, CloseReason.SCHEMA_MISMATCH})
+"""Ends of a session after which each next one would end like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,8 @@ class Swarm:
         """Make the load until its time is over or this is cancelled; then take stock and leave.
 
         Raises:
-            UnavailableError: there is no server.
+            SignInError: the server takes no bots.
+            UnavailableError: there is no server, or it is of another version.
         """
         seams, config = self._seams, self._config
         async with open_http(config.server, transport=seams.transport) as http:
@@ -197,7 +203,12 @@ class Swarm:
     # -- one bot ------------------------------------------------------------------------------
 
     async def _live(self, index: int, accounts: Accounts) -> None:
-        """Be in the world whenever that is possible, until cancelled."""
+        """Be in the world whenever that is possible, until cancelled.
+
+        Raises:
+            SignInError: the server refuses for good.
+            OtherVersionError: the server is of another version.
+        """
         config, clock = self._config, self._seams.clock
         rng = np.random.default_rng([config.seed, config.first + index])
         jitter = np.random.default_rng([config.seed, config.first + index, 1])
@@ -214,10 +225,18 @@ class Swarm:
                     name = accounts.take_name()
                     continue
                 why = str(error)
-            except (SignInError, UnavailableError) as error:
-                why = error.title if isinstance(error, SignInError) else str(error)
+            except SignInError as error:
+                if not error.is_passing:
+                    raise
+                why = error.title
+            except OtherVersionError:
+                raise
+            except UnavailableError as error:
+                why = str(error)
             else:
                 reason = await self._stay(bot)
+                if reason in MISFITS and bot.ended is not None:
+                    raise OtherVersionError(f"the server refused the bots: {bot.ended.text}")
                 if reason is CloseReason.LOGGED_IN_ELSEWHERE:
                     name = accounts.take_name()
                 own_until = clock() + GHOST_S

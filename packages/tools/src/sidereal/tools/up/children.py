@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -47,6 +48,12 @@ FOR_PREPARED: Final = RestartLimits(pauses_s=(0.5, 2.0, 10.0, 60.0), final=froze
 """The first pause follows a process that was needed: what needed it comes first. The others follow
 one that ended by itself; shards do without, they only start more slowly."""
 
+SCARCE: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""Errors of a start that pass: the machine is out of processes, memory or descriptors."""
+
+START_AGAIN_S: Final = (0.5, 1.0, 2.0, 5.0)
+"""Pauses before such a start is tried again; the last one repeats."""
+
 OUTPUT_SIZE_MAX: Final = 16 << 20
 """Bytes of a child's output that are kept, the newest."""
 
@@ -70,7 +77,7 @@ class Prepared:
         await trio.sleep(SETTLE_S)
         while pause_s is not None:
             await trio.sleep(pause_s)
-            process = await _start([PREPARED], self._environment, terminal=False)
+            process = await _start([PREPARED], self._environment)
             self._process, self._gone = process, trio.Event()
             began_at = trio.current_time()
             try:
@@ -212,7 +219,7 @@ class Child:
         process = None if self._prepared is None else self._prepared.become(self.arguments)
         if process is None:
             words = ["sidereal.tools", *self.arguments]
-            process = await _start(words, self._environment, terminal=self._terminal)
+            process = await _start(words, self._environment, self.name, terminal=self._terminal)
         self.process = process
         try:
             return await self._listen_to_the_end(process)
@@ -284,6 +291,31 @@ def child_environment(extra: Mapping[str, str] | None, *, supervised: bool) -> d
 
 
 async def _start(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    name: str = "prepared",
+    *,
+    terminal: bool = False,
+) -> trio.Process:
+    """Start a process; when the machine has no room for one, wait until it has."""
+    failures = 0
+    while True:
+        try:
+            process = await _open(words, environment, terminal=terminal)
+        except OSError as error:
+            if error.errno not in SCARCE:
+                raise
+            if not failures:
+                log.warning("not started %s", fields(child=name, why=error.strerror))
+            await trio.sleep(START_AGAIN_S[min(failures, len(START_AGAIN_S) - 1)])
+            failures += 1
+        else:
+            if failures:
+                log.warning("started %s", fields(child=name, tries=failures + 1))
+            return process
+
+
+async def _open(
     words: Sequence[str], environment: Mapping[str, str], *, terminal: bool
 ) -> trio.Process:
     pipe = None if terminal else subprocess.PIPE
