@@ -389,8 +389,11 @@ def test_rows_that_would_spoil_the_physics_are_refused(rig: Rig, field: str, val
     rig.adopt(rows)
     rig.run(0.2)
     assert rig.simulation.entities == 1
-    assert rig.simulation.records_refused == 1
-    assert rig.simulation.records_stale == 0
+    assert (rig.simulation.records_refused, rig.simulation.records_stale) == (1, 0)
+    rows["id"][1] += 100
+    rig.adopt(rows)
+    rig.run(0.2)
+    assert (rig.simulation.records_refused, rig.simulation.records_stale) == (2, 0)
 
 
 def test_guests_are_bodies_outside_the_leased_sectors(rig: Rig) -> None:
