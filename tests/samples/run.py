@@ -3,11 +3,11 @@
     uv run --with 'cosmic-ray>=8.7,<9' python tests/samples/run.py --seed 7 --count 200
 
 A mutant is tried in a copy of the tree: the tests of its module first, then three simulated
-worlds, then all tests of cores. What killed one must pass without it. What lives is listed. What
-nobody can tell from the original is named with a reason in `equivalent.toml` and counted apart.
-Verdicts are kept in `.samples/`, so that a run that was broken off goes on; `--survivors` tries
-those again that lived. Exit status: 1 when of the mutants that make a difference fewer than 95 %
-died.
+worlds, then all tests of cores, which `--quick` leaves out. What killed one must pass without it.
+What lives is listed. What nobody can tell from the original is named with a reason in
+`equivalent.toml` and counted apart. Verdicts are kept in `.samples/`, so that a run that was broken
+off goes on; `--survivors` tries those again that lived and are not in that list. Exit status: 1
+when of the mutants that make a difference fewer than 95 % died.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=1, help="mutants tried at once")
     parser.add_argument("--quick", action="store_true", help="only the nearest tests and worlds")
-    parser.add_argument("--survivors", action="store_true", help="try again what lived")
+    parser.add_argument("--survivors", action="store_true", help="try again what lived and may die")
     parser.add_argument("--anew", action="store_true", help="forget all verdicts of this seed")
     return parser.parse_args()
 
@@ -121,8 +121,8 @@ def report(mutants: list[Mutant], verdicts: dict[str, Verdict]) -> bool:
     different = len(mutants) - equivalent
     at_import = sum("::" not in (verdicts[m.key].killed_by or "") for m in killed)
     print(
-        f"\n{len(mutants)} mutants: {len(killed)} killed ({at_import} of them before or outside of "
-        f"any test), {equivalent} equivalent, {len(lived) - equivalent} lived: "
+        f"\n{len(mutants)} mutants: {len(killed)} killed ({at_import} of them outside of any one "
+        f"test), {equivalent} equivalent, {len(lived) - equivalent} lived: "
         f"{len(killed)} of {different} are {len(killed) / different:.1%}"
     )
     return len(killed) >= WANTED * different
@@ -137,7 +137,8 @@ def main() -> int:
     known = verdicts.by_key
     untried = [m for m in mutants if m.key not in known]
     if flags.survivors:
-        untried += [m for m in mutants if m.key in known and known[m.key].killed_by is None]
+        lived = [m for m in mutants if m.key in known and known[m.key].killed_by is None]
+        untried += [m for m in lived if m.key not in read_equivalent()]
     unreliable = try_all(untried, flags.jobs, flags.quick, verdicts) if untried else []
     if unreliable:
         sys.exit(f"these fail without any mutant: {unreliable}")
