@@ -24,8 +24,8 @@ import trio
 from sidereal.client.client import Client
 from sidereal.client.driver import turn
 from sidereal.client.events import ClientEvent
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.udp import UdpSocket
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.keeping.stored import Recovered
@@ -209,7 +209,7 @@ class Pilot:
     """A client on a socket of its own, driven by hand."""
 
     def __init__(self, connect_token: bytes, **options: Any) -> None:
-        settings = {"schema": BASE_SCHEMA, **options}
+        settings = {"game": load(DEFAULT_GAME), **options}
         self.client = Client(
             connect_token,
             entropy=os.urandom,

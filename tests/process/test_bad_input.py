@@ -21,6 +21,10 @@ import pytest
 
 from sidereal.client.events import Assigned, Ended
 from sidereal.client.statistics import SessionState
+from sidereal.game import U4, Component, Game
+from sidereal.game.declarations import declare
+from sidereal.game.schema import schema_of
+from sidereal.games import frontier
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
@@ -30,7 +34,7 @@ from sidereal.protocol.message.player import Button, Chat, PlayerChannel
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.settings import SHARD_KEY_NAME, read_shard_key
 
 if TYPE_CHECKING:
@@ -289,11 +293,19 @@ def test_a_token_serves_one_address(
 # -- the world's own rules ----------------------------------------------------------------------
 
 
+class Cargo(Component):
+    """What the world's own game does not know."""
+
+    ore: U4
+
+
 def test_another_schema_is_refused_in_words(
     parts: Parts, admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
 ) -> None:
-    other = Schema(BASE_SCHEMA.components[:-1])
-    pilot = enlist(admit(), schema=other)
+    game = Game("another", parts=[frontier.game])
+    game.declare(Cargo)
+    pilot = enlist(admit(), game=declare(game))
+    other = schema_of(declare(game))
     fly(lambda: pilot.seen(Ended), "the session is over", pilot)
     ended = pilot.seen(Ended)
     assert ended is not None

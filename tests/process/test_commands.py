@@ -54,7 +54,7 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
     "view --headless": (USAGE, "--headless shows nothing: add --shot"),
     "shard --server nonsense": (USAGE, "the shard key is missing: set SIDEREAL_SHARD_KEY, or"),
     "token --name ada": (USAGE, "the password of 'ada' is missing: set SIDEREAL_TOKEN_PASSWORD"),
-    "shard --shard-key-file /dev/fd/0": (USAGE, "--shard-key-file is '/dev/fd/0', which holds"),
+    "shard --shard-key-file /dev/fd/0": (USAGE, "--shard-key-file is '/dev/fd/0', which is empty"),
     "up --bots 99999 --seed -1 --for nan": (USAGE, "--bots must be 0 to 4096; --for must be above"),
     "bots --ramp nan --seed -1 --mirror -1": (USAGE, "--ramp must be 0 seconds or more; --seed"),
     "doctor --client-port 70000": (USAGE, "--client-port is '127.0.0.1:70000'; the port must be"),
