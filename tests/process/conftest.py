@@ -26,6 +26,7 @@ from sidereal.client.driver import turn
 from sidereal.client.events import ClientEvent
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.udp import UdpSocket
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.keeping.stored import Recovered
