@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
+from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import Controls, PlayerChannel
 from sidereal.replication.limits import LIMITS
@@ -112,6 +112,24 @@ def test_no_number_of_an_input_gets_an_honest_shard_fenced(
     assert (troupe.core.clients.dropped["controls_beyond_last"] > 0) == (entries > 1)
 
 
+def test_an_answer_far_ahead_of_the_pilot_costs_it_few_inputs_with_the_next_owner() -> None:
+    troupe, shard = lone_pilot()
+    pilot = troupe.peers[1]
+    assert isinstance(pilot, ScriptedPilot)
+
+    def run_ahead() -> None:
+        shard._newest[pilot.net_id] = len(pilot.held) + INPUTS_UNANSWERED_MAX
+        shard.propose([shard.bodies[pilot.net_id]], troupe.core.tick + 1)
+
+    shard.act = run_ahead  # type: ignore[method-assign]
+    troupe.run(2)
+    assert newest_answer(troupe, pilot) - len(pilot.held) <= INPUT_GUESSES_MAX
+    shard.silent = True
+    troupe.real_shard("shard-2")
+    troupe.run(round(LIMITS.shards.silence_s / RULES.tick_s) + 8)
+    assert newest_answer(troupe, pilot) in range(len(pilot.held) - 4, len(pilot.held) + 1)
+
+
 def test_a_shard_is_not_blamed_for_a_pilot_that_sends_nothing_more() -> None:
     troupe, shard = lone_pilot()
     # The last input before it falls silent never reaches the shard.
@@ -150,6 +168,17 @@ def test_a_shard_is_not_blamed_for_a_stall_of_the_authority() -> None:
     shard.answers = True
     troupe.run(20)
     assert shard.closed is None
+
+
+def test_a_shard_may_wait_for_a_clock_that_stood_still_although_it_said_something_before() -> None:
+    troupe, shard = lone_pilot()
+    troupe.run(1, tick_s=2.5)
+    troupe.run(1)
+    shard.act = lambda: None  # type: ignore[method-assign]
+    troupe.run(ANSWER_TICKS)
+    assert shard.closed is None
+    troupe.run(ANSWER_TICKS)
+    assert shard.closed is not None
 
 
 def test_shards_that_never_simulate_lose_their_sectors_within_five_seconds() -> None:
@@ -247,6 +276,7 @@ def test_messages_before_the_hello_are_few() -> None:
         shard.endpoint.send(0, b"x")
     troupe.run(4)
     assert shard.closed in (None, CloseReason.CLOSED_BY_PEER)
+    assert troupe.core.shards.dropped == {"no_hello": 1}
 
 
 def test_an_unproven_shard_is_given_one_pilot_at_a_time() -> None:

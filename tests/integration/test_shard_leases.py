@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from sidereal.protocol.errors import CloseReason
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, Limits, OwnershipLimits
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 
 from .troupe import RULES, SIZE, Troupe, rocks
@@ -167,3 +169,49 @@ def test_any_number_of_entities_leaves_a_shard_at_once() -> None:
     troupe.run(20)
     assert shard.heard["Release"] - before == count // 10_000
     assert shard.closed is None
+
+
+def test_what_a_stall_of_the_authority_made_wrong_is_given_anew_in_paced_pieces() -> None:
+    per_tick = 50
+    slow = OwnershipLimits(adopt_records_per_s=round(per_tick / RULES.tick_s))
+    troupe = Troupe(rocks(600), Limits(ownership=slow))
+    shard = troupe.shard("shard-1", ticks=24)
+    assert len(shard.bodies) == 600
+    troupe.run(1, tick_s=2.0)
+    stalled_at = troupe.core.tick
+    # It went on meanwhile, and everything has changed.
+    shard.propose(list(shard.bodies.values()), stalled_at + LIMITS.proposals.future_ticks + 20)
+    troupe.run(24)
+    assert troupe.core.ingest.rejected["future_tick"] == 600
+    anew = [(tick, rows) for tick, rows in shard.given if tick > stalled_at]
+    by_tick: Counter[int] = Counter()
+    for tick, rows in anew:
+        by_tick[tick] += rows
+    assert max(by_tick.values()) == per_tick
+    assert sum(by_tick.values()) == 600
+    assert shard.closed is None
+    columns = troupe.core.world.columns
+    rows = columns.rows_of(np.array(list(shard.bodies)))
+    assert columns.epoch[rows].tolist() == [row["epoch"] for row in shard.bodies.values()]
+
+
+def test_a_crossing_counts_as_one_although_others_wait_since_their_sectors_moved() -> None:
+    troupe = Troupe(rocks(80, sectors=8))
+    old = troupe.shard("shard-1", ticks=8)
+    pilots = [troupe.pilot() for _ in range(3)]
+    for pilot in pilots:
+        troupe.put(pilot.net_id, 7.5 * SIZE)
+    troupe.run(20)
+    new = troupe.shard("shard-2", ticks=1)
+    new.answers = False
+    troupe.run(8)
+    mesh = troupe.core.mesh
+    assert {(6, 0), (7, 0)} <= new.sectors
+    assert (mesh.waiting, mesh.handovers) == (2, 0)
+    rebalanced = mesh.rebalanced
+    traveller = next(iter(old.bodies))
+    assert old.bodies[traveller]["x"] < SIZE
+    troupe.put(traveller, 6.5 * SIZE)
+    troupe.run(2)
+    assert troupe.owner_of(traveller) == new.number
+    assert (mesh.waiting, mesh.handovers, mesh.rebalanced) == (2, 1, rebalanced)

@@ -44,6 +44,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 from sidereal.shard.shard import ShardCore
 
@@ -289,7 +290,7 @@ class ScriptedPilot(Peer):
 class Troupe:
     """Everybody, and the network, which takes no time and loses nothing."""
 
-    def __init__(self, records: np.ndarray) -> None:
+    def __init__(self, records: np.ndarray, limits: Limits = LIMITS) -> None:
         rng = np.random.default_rng(1)
         self.entropy = rng.bytes
         self.shard_key = bytes(range(32))
@@ -304,6 +305,7 @@ class Troupe:
             entropy=self.entropy,
             rng=rng,
             now=self.now,
+            limits=limits,
         )
         self.core.create(records)
         self.peers: list[Peer | RealShard] = []

@@ -73,6 +73,42 @@ def test_two_ships_of_one_place_come_back_side_by_side() -> None:
     assert max(apart) < 4 * APART
 
 
+def test_a_ship_comes_back_at_rest_however_its_pilot_left() -> None:
+    port = Port()
+    port.shelter(7, 100.0, 100.0)
+    # As a crash leaves it: saved in flight.
+    record = port.saved[7].record
+    record["vx"], record["vy"], record["spin"] = 30.0, -4.0, 1.0
+    port.launch(7)
+    rows, columns = port.world.columns.rows(), port.world.columns
+    motion = [float(columns[name][rows[0]]) for name in ("vx", "vy", "spin")]
+    assert motion == [0.0, 0.0, 0.0]
+    columns["vx"][rows] = 30.0
+    port.fleet.dock(int(rows[0]), 9)
+    departed = port.saving.ship_of(7)
+    assert departed is not None
+    assert departed.record["vx"].tolist() == [0.0]
+
+
+def test_what_a_pilot_that_has_gone_wanted_of_the_database_is_not_asked() -> None:
+    port = Port()
+    for _ in range(1000):
+        port.fleet.fetch(7, 5)
+        port.fleet.fetch(8, 5)
+        port.fleet.give_up(7)
+    assert [request.account for request in port.fleet.take_requests()] == [8]
+
+
+def test_ships_that_come_together_are_given_up_so_many_at_a_time_in_their_order() -> None:
+    port = Port()
+    for account in range(1, 8):
+        port.fleet.fetch(account, 5)
+    for request in port.fleet.take_requests():
+        port.fleet.deliver(request, None)
+    taken = [[account for account, _ in port.fleet.take_arrived(3)] for _ in range(4)]
+    assert taken == [[1, 2, 3], [4, 5, 6], [7], []]
+
+
 def test_a_ship_that_is_gone_for_good_never_comes_back_though_the_database_has_it_still() -> None:
     port = Port()
     port.shelter(7, 100.0, 100.0)
@@ -83,7 +119,7 @@ def test_a_ship_that_is_gone_for_good_never_comes_back_though_the_database_has_i
     port.world.remove(rows, 6)
     port.fleet.fetch(7, 7)
     assert not port.fleet.has_requests
-    assert port.fleet.take_arrived() == [(7, None)]
+    assert port.fleet.take_arrived(9) == [(7, None)]
     row = port.fleet.launch(7, "Ada", 7, None)
     assert port.world.uuid[row] != np.zeros(1, UUID)
     batch = port.saving.take_batch(10, 7)
@@ -100,14 +136,14 @@ def test_a_ship_that_was_asked_for_in_vain_does_not_come() -> None:
     assert not port.fleet.wants(asked)
     assert port.fleet.take_late(1000) == []
     port.fleet.deliver(asked, None)
-    assert port.fleet.take_arrived() == []
+    assert port.fleet.take_arrived(9) == []
     port.fleet.fetch(7, 2)
     (again,) = port.fleet.take_requests()
     port.fleet.deliver(asked, None)
     assert port.fleet.wants(again)
     port.fleet.deliver(again, None)
     port.fleet.give_up(7)
-    assert port.fleet.take_arrived() == []
+    assert port.fleet.take_arrived(9) == []
 
 
 def test_a_pilot_is_told_once_that_its_ship_is_late() -> None:

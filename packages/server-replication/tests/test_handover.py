@@ -82,10 +82,19 @@ def test_each_shard_is_given_as_many_as_it_has_room_for() -> None:
     assert choose([], [], set(), [0, 0, 0], MUCH) == []
 
 
-def test_pilots_go_first_then_what_somebody_simulates_then_what_nobody_does() -> None:
+def test_pilots_go_first_and_what_nobody_simulates_before_what_somebody_does() -> None:
     before = [SHARD_NONE, 2, SHARD_NONE, 2]
     orders = [choose(before, [1] * 4, {2}, [0, room, 0], MUCH) for room in range(5)]
+    assert orders == [[], [2], [0, 2], [0, 1, 2], [0, 1, 2, 3]]
+    orders = [choose(before, [1] * 4, {1, 2, 3}, [0, room, 0], MUCH) for room in range(5)]
     assert orders == [[], [2], [1, 2], [1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_nobody_simulates_what_its_owner_is_to_get_anew() -> None:
+    before = [2, 1, 2, 1]
+    orders = [choose(before, [1] * 4, {2, 3}, [0, room, 0], MUCH) for room in range(5)]
+    assert orders == [[], [3], [2, 3], [1, 2, 3], [0, 1, 2, 3]]
+    assert choose(before, [1] * 4, {0, 1, 2, 3}, MUCH, [0, 1, 0]) == [0, 1, 3]
 
 
 def test_an_unproven_shard_gets_few_pilots_of_others_and_all_that_nobody_simulates() -> None:

@@ -57,10 +57,10 @@ def test_a_ship_takes_controls_of_a_newer_epoch_only() -> None:
 
 
 def test_a_ship_comes_to_rest_where_it_is_by_then() -> None:
-    moving = make_ship(BASE_SCHEMA, "ship", 0.0, 0.0, 0.0, 1000)
-    moving["vx"] = 40.0
+    saved = make_ship(BASE_SCHEMA, "ship", 0.0, 0.0, 0.0, 1000)
     core = recover(1000, np.zeros(0, BASE_SCHEMA.full_record))
-    row = core.fleet.launch(7, "ship", 1000, Berth(moving, np.zeros(1, UUID)))
+    row = core.fleet.launch(7, "ship", 1000, Berth(saved, np.zeros(1, UUID)))
+    core.world.columns["vx"][row] = 40.0
     core.fleet.dock(row, 1020)
     waiting = core.saving.ship_of(7)
     assert waiting is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import sys
 from collections.abc import Mapping
@@ -110,6 +111,39 @@ async def test_counts_serve_everybody_who_asks_for_a_while(
     assert service.counts() is counts
     await trio.sleep(STATUS_AGE_S_MAX / 2)
     assert service.counts()["uptime_s"] == pytest.approx(STATUS_AGE_S_MAX)
+
+
+class AskedStore(AwayStore):
+    """A database that is asked for ships, and does not answer."""
+
+    def __init__(self) -> None:
+        self.asked: set[int] = set()
+
+    async def load_ship(self, account: int) -> None:
+        self.asked.add(account)
+        raise StoreError("the database is unavailable")
+
+
+async def test_what_belongs_to_a_tick_goes_on_while_the_world_stands_still(
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "sidereal.replication")
+    store = AskedStore()
+    with await open_udp("127.0.0.1", 0) as clients, await open_udp("127.0.0.1", 0) as shards:
+        service, core = make_service(clients, shards, store)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(service.tick)
+            nursery.start_soon(service.saver.fetch_ships)
+            await trio.sleep(4.0)
+            assert core.clock.stands_still
+            assert any(text.startswith("stands_still ") for text in caplog.messages)
+            assert service.ready()[0] is False
+            core.fleet.fetch(7, core.tick)
+            await trio.sleep(1.0)
+            nursery.cancel_scope.cancel()
+    assert store.asked == {7}
+    assert not core.fleet.has_requests
 
 
 async def test_an_idle_world_ends_without_its_database(

@@ -625,6 +625,20 @@ def test_a_pilot_waits_for_a_database_that_is_away_and_is_told_so() -> None:
     assert snapshots(client) >= 5
 
 
+def test_ships_that_come_all_at_once_are_launched_over_several_ticks() -> None:
+    joins = PLAYERS.joins_per_tick
+    cast = Cast(clients_max=2 * joins + 1)
+    cast.store_answers = False
+    for account in range(1, cast.clients_max + 1):
+        log_in(cast, account)
+    cast.store_answers = True
+    flying = []
+    for _ in range(5):
+        cast.run(1)
+        flying.append(int((cast.core.world.account > 0).sum()))
+    assert flying == [0, joins, 2 * joins, *(2 * [cast.clients_max])]
+
+
 def notices(client: ClientEndpoint) -> list[str]:
     texts = []
     while (event := client.next_event()) is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
+from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -82,7 +82,7 @@ def test_an_impossible_row_is_refused_by_name(changed: dict[str, Any], verdict: 
 
 
 def test_a_row_shows_inputs_that_its_pilot_can_have_sent() -> None:
-    ahead = 50 + INPUTS_UNANSWERED_MAX
+    ahead = 50 + INPUT_GUESSES_MAX
     assert judge(newest_input=50, input_seq=ahead) is Verdict.ACCEPTED
     assert judge(newest_input=50, input_seq=ahead + 1) is Verdict.UNSENT_INPUT
     assert judge(newest_input=50, input_seq=ANSWERED - 1) is Verdict.EARLIER_INPUT

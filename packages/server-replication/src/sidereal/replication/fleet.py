@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -83,7 +84,8 @@ class Fleet:
 
     def give_up(self, account: int) -> None:
         """Forget that a ship was asked for: its pilot has gone."""
-        self._wanted.pop(account, None)
+        if self._wanted.pop(account, None) is not None:
+            self._requests = [entry for entry in self._requests if entry.account != account]
         self._arrived.pop(account, None)
 
     @property
@@ -107,10 +109,10 @@ class Fleet:
             del self._wanted[request.account]
             self._arrived[request.account] = berth
 
-    def take_arrived(self) -> list[tuple[int, Berth | None]]:
-        """Give up the ships that have come, each with its account."""
-        arrived, self._arrived = self._arrived, {}
-        return list(arrived.items())
+    def take_arrived(self, most: int) -> list[tuple[int, Berth | None]]:
+        """Give up so many of the ships that have come, each with its account: the oldest first."""
+        accounts = list(islice(self._arrived, most))
+        return [(account, self._arrived.pop(account)) for account in accounts]
 
     def take_late(self, tick: int) -> list[int]:
         """Give the accounts whose pilots have begun to wait long; each is given once."""
@@ -126,9 +128,10 @@ class Fleet:
     # -- into the world and out of it -----------------------------------------------------------
 
     def launch(self, account: int, name: str, tick: int, berth: Berth | None) -> int:
-        """Put a ship into the world: near where it was, or new in a free spot.
+        """Put a ship into the world, at rest: near where it was, or new in a free spot.
 
         What has drifted to where it was meanwhile stays; the ship gets the nearest spot beside it.
+        A crash has left it with the velocity that it had; nobody has flown it since.
 
         Returns:
             its row; its `control_epoch` is new and its `input_seq` 0.
@@ -142,6 +145,7 @@ class Fleet:
         x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
         record["x"], record["y"] = nearest_free_spot(x, y, size, others)
         record["tick"] = tick
+        _stop(record)
         record["epoch"] += np.uint32(1)
         record["control_epoch"], record["input_seq"] = record["epoch"], 0
         departed = self._saving.ship_of(account)
@@ -156,7 +160,7 @@ class Fleet:
         rows = np.array([row])
         record = self._world.columns.store(rows, self._world.schema.full_record)
         record["x"], record["y"], record["heading"] = self._world.locate(rows, tick)
-        record["vx"] = record["vy"] = record["spin"] = 0.0
+        _stop(record)
         record["tick"] = tick
         self._saving.depart(record, row, tick, removed=False)
 
@@ -167,3 +171,8 @@ class Fleet:
         heading = float(self._rng.uniform(-np.pi, np.pi))
         record = make_ship(self._world.schema, name, x, y, heading, tick)
         return Berth(record, np.frombuffer(self._entropy(16), UUID, 1))
+
+
+def _stop(record: np.ndarray) -> None:
+    """Bring a ship to rest: nobody flies it."""
+    record["vx"] = record["vy"] = record["spin"] = 0.0

@@ -42,9 +42,14 @@ class Ingest:
         self._inputs = inputs
         self._limits = limits
 
-    def commit(self, tick: int) -> None:
-        """Judge all that has come since the last tick, commit it, and answer what is wrong."""
+    def commit(self, tick: int) -> np.ndarray:
+        """Judge all that has come since the last tick, commit it, and take away what is wrong.
+
+        Returns:
+            int64[n] rows of what was proposed wrongly by its owner, which has to get it anew.
+        """
         columns = self._world.columns
+        wrong = [np.empty(0, np.int64)]
         departed = self._world.departed_since(tick - self._limits.superseded_ticks)
         for shard in self._shards.shards:
             records = self._shards.take_records(shard)
@@ -69,7 +74,8 @@ class Ingest:
             self.committed += int(accepted.sum())
             self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
             if verdicts.max(initial=0) > Verdict.SUPERSEDED:
-                self._reject(shard, records, rows, verdicts, tick)
+                wrong.append(self._reject(shard, records, rows, verdicts, tick))
+        return np.concatenate(wrong)
 
     def _reject(
         self,
@@ -78,11 +84,11 @@ class Ingest:
         rows: np.ndarray,
         verdicts: np.ndarray,
         tick: int,
-    ) -> None:
-        """Count what was refused and tell the shard the truth.
+    ) -> np.ndarray:
+        """Count what was refused and take it from the shard.
 
-        What is not the shard's is released; what is, but was proposed wrongly, is adopted anew
-        from the committed state, under a new epoch that fences the wrong records on their way.
+        What is its own, but was proposed wrongly, is given to it anew from the committed state;
+        a new epoch fences the wrong records that are still on their way.
         """
         for verdict in FAULTS:
             count = int((verdicts == verdict).sum())
@@ -90,16 +96,10 @@ class Ingest:
                 self.rejected[verdict.name.lower()] += count
                 if verdict is not Verdict.FUTURE_TICK or tick > shard.ahead_until:
                     shard.faults += count
-        foreign = np.isin(
-            verdicts, (Verdict.UNKNOWN_ENTITY, Verdict.STALE_EPOCH, Verdict.NOT_OWNER)
-        )
-        if foreign.any():
-            epoch = records["epoch"][foreign].astype(np.int64) + 1
-            self._shards.send_release(shard, records["id"][foreign], epoch, tick)
-        wrong = rows[verdicts >= Verdict.FUTURE_TICK]
-        if len(wrong):
-            columns = self._world.columns
-            columns.epoch[wrong] += np.uint32(1)
-            self._world.handover_tick[wrong] = tick
-            truth = columns.store(wrong, self._world.schema.full_record)
-            self._shards.send_adopt(shard, truth, self._inputs.since(truth), tick)
+        faulty = np.isin(verdicts, FAULTS)
+        epoch = records["epoch"][faulty].astype(np.int64) + 1
+        self._shards.send_release(shard, records["id"][faulty], epoch, tick)
+        wrong: np.ndarray = rows[verdicts >= Verdict.FUTURE_TICK]
+        self._world.columns.epoch[wrong] += np.uint32(1)
+        self._world.handover_tick[wrong] = tick
+        return wrong

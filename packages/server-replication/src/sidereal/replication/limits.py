@@ -131,13 +131,19 @@ class Limits:
     Attributes:
         ticks_catch_up: ticks run back to back after a stall; the rest is dropped and counted.
         notes: what happened and waits to be taken; the oldest are dropped.
-        standstill_after_s: without any shard for so long the tick counter stops: nothing is
+        standstill_after_s: of ticks that nobody simulates; then the tick counter stops: nothing is
             extrapolated further.
+        unserved_tick_costs: ticks that somebody has to simulate before one is forgotten that nobody
+            did.
+        served_within_s: a tick is simulated if a shard has proposed something, and adopted some of
+            what it was given, so short a time ago.
     """
 
     ticks_catch_up: int = 5
     notes: int = 1000
     standstill_after_s: float = 2.0
+    unserved_tick_costs: int = 4
+    served_within_s: float = 0.25
     world: WorldLimits = field(default_factory=WorldLimits)
     proposals: ProposalLimits = field(default_factory=ProposalLimits)
     ownership: OwnershipLimits = field(default_factory=OwnershipLimits)
@@ -152,6 +158,8 @@ class Limits:
         problems = []
         if 2 * self.shards.silence_s > self.proposals.unreported_s:
             problems.append("proposals.unreported_s must be at least twice shards.silence_s")
+        if self.served_within_s > self.shards.silence_s:
+            problems.append("served_within_s must be at most shards.silence_s")
         check_limits(self, problems)
 
 

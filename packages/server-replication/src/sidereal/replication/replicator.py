@@ -67,10 +67,15 @@ Datagrams = list[tuple[bytes, Address]]
 
 
 class Outgoing(NamedTuple):
-    """What a turn leaves to be sent."""
+    """What a turn leaves to be sent.
+
+    Attributes:
+        stepped: whether a step was due and was run, be it one in which the world stood still.
+    """
 
     clients: Datagrams
     shards: Datagrams
+    stepped: bool = False
 
 
 class Replicator:
@@ -229,7 +234,7 @@ class Replicator:
         if self.ticks.take(now) is None:
             return Outgoing([], self.shards.endpoint.datagrams_to_send(now))
         self._step(now)
-        return self._finish(now, wall_now)
+        return self._finish(now, wall_now)._replace(stepped=True)
 
     def _finish(self, now: float, wall_now: float) -> Outgoing:
         """Do what sessions' timers ask for, and collect."""
@@ -247,10 +252,14 @@ class Replicator:
         self.tick += 1
         self.shards.notice_stall(self.tick, now)
         # Before anybody leaves: the last records of a shard that said farewell count.
-        self.ingest.commit(self.tick)
+        self.mesh.give_anew(self.ingest.commit(self.tick))
         self.mesh.change_shards(self.tick, now)
         self._change_players(now)
-        if self.clock.watch(len(self.shards.shards), self.tick):
+        if self.clock.watch(self.tick, served=self._is_served(now)):
+            # A shard that has come is given what it is to simulate. It hears nothing of a tick that
+            # does not end: it would wait for the next one, and the world for its proposals.
+            self.mesh.hand_over(self.world.present(self.tick))
+            self.shards.flush(now)
             self.tick -= 1
             return
         present = self.world.present(self.tick)
@@ -262,6 +271,11 @@ class Replicator:
         self.edge.send_leases(self.mesh.leases, self.tick)
         self.shards.send_beats(self.tick, now)
         self.shards.flush(now)
+
+    def _is_served(self, now: float) -> bool:
+        """Tell whether somebody simulates the world."""
+        within_s = self.limits.served_within_s
+        return any(shard.serves(now, within_s) for shard in self.shards.shards)
 
     def close(self, now: float, wall_now: float) -> Outgoing:
         """Tell everybody that the world is closing, and take its ships out of it."""
@@ -313,7 +327,8 @@ class Replicator:
 
     def _launch_arrived(self) -> None:
         """Launch the ships that have come; tell who waits long why it does."""
-        arrived, late = self.fleet.take_arrived(), self.fleet.take_late(self.tick)
+        most = self.limits.players.joins_per_tick
+        arrived, late = self.fleet.take_arrived(most), self.fleet.take_late(self.tick)
         if not arrived and not late:
             return
         pilots = {p.account: p for p in self.clients.players if _may_fly(p)}

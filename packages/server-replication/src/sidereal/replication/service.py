@@ -125,6 +125,8 @@ class Service:
             return False, f"nothing was saved for {self.saver.unsaved_s:.1f} s: the database {why}"
         if not len(self._core.shards.shards):
             return False, "no shard is connected: the world stands still until one is back"
+        if self._core.clock.stands_still:
+            return False, "no shard simulates: the world stands still until one does"
         return True, "ready"
 
     def status(self) -> dict[str, Any]:
@@ -204,11 +206,11 @@ class Service:
     def _turn(self) -> None:
         """Let the core take in what is there and do what is due."""
         core, now, wall_now = self._core, trio.current_time(), wall_clock_now()
-        tick = core.tick
         core.receive_shards(self._shards.receive_nowait(), now, wall_now)
         core.receive_clients(self._clients.receive_nowait(), now, wall_now)
-        self._send(core.turn(now, wall_now))
-        if core.tick != tick:
+        outgoing = core.turn(now, wall_now)
+        self._send(outgoing)
+        if outgoing.stepped:
             self.saver.look_for_requests()
             self._log_notes()
             self._watch(now)
@@ -234,7 +236,8 @@ class Service:
     def _explain_silence(self) -> None:
         for reason in self._unanswered.news(self._core.shards.endpoint.statistics().session):
             asked_for = ",".join(map(format_endpoint, reason.asked_for)) or "-"
-            said = fields(requests=reason.requests, asked_for=asked_for, why=reason.words)
+            drop, requests = reason.drop.name, reason.requests
+            said = fields(reason=drop, requests=requests, asked_for=asked_for, why=reason.words)
             log.warning("shard_unanswered %s", said)
 
     def _watch_sockets(self) -> None:

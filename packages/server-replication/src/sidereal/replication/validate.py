@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
+from sidereal.protocol.limits import INPUT_GUESSES_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.schema import Schema
@@ -103,7 +103,7 @@ def judge_records(
     stray = 2 * rules.speed_max * unreported_s + DISPLACEMENT_SLACK
     input_seq = records["input_seq"].astype(np.int64)
     answered = columns["input_seq"][at].astype(np.int64)
-    sent = np.where(newest_input >= 0, newest_input + INPUTS_UNANSWERED_MAX, -1)
+    sent = np.where(newest_input >= 0, newest_input + INPUT_GUESSES_MAX, -1)
     with np.errstate(invalid="ignore", over="ignore"):
         speed = np.hypot(records["vx"], records["vy"])
         off_x, off_y = records["x"] - columns["x"][at], records["y"] - columns["y"][at]

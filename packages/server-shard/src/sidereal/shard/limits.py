@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidereal.protocol.channel.limits import TransportLimits
-from sidereal.protocol.limits import check_limits
+from sidereal.protocol.limits import INPUT_GUESSES_MAX, check_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Limits:
     controls_waiting: int = 16_384
     controls_queue: int = 32
     controls_reserve: int = 6
-    guesses: int = 5
+    guesses: int = INPUT_GUESSES_MAX
     replay_ahead: int = 16
     trim_ticks: int = 40
     releases: int = 1 << 16
@@ -61,6 +61,8 @@ class Limits:
             problems.append("replay_ahead must be at most controls_queue")
         if self.beats_late > self.beats:
             problems.append("beats_late must be at most beats")
+        if self.guesses > INPUT_GUESSES_MAX:
+            problems.append(f"guesses must be at most {INPUT_GUESSES_MAX}: no server believes more")
         check_limits(self, problems)
 
 

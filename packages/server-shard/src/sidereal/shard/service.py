@@ -1,7 +1,8 @@
 """The Trio shell around the core: sockets, clocks, reconnecting, the log.
 
-A session that ends is followed by another one, with a new core, a new socket (the server may still
-hold the old session under its address) and a new incarnation, after a wait that grows.
+A session that ends is followed by another one, with a new core and a new socket (the server may
+still hold the old session under its address), after a wait that grows. Its number tells it from the
+sessions before it; the incarnation is that of the process, and stays.
 """
 
 from __future__ import annotations

@@ -114,13 +114,14 @@ class ShardLink(ShardSender):
             for shard in self.shards:
                 # Our clock stood still, the shard went on: it is that far ahead, and waits for us.
                 shard.heard_at += stalled_s
+                shard.adopting_since = max(shard.adopting_since, now + stalled_s)
                 shard.ahead_until = tick + math.ceil(stalled_s / self._rules.tick_s)
 
     def attend(self, tick: int, now: float) -> Attendance:
         """Act on the inbox and on silence; once per tick."""
         left = self._let_go()
         joined = self._read_inbox(tick, now, left)
-        self._fence_the_silent(tick, now)
+        self._fence_the_silent(now)
         left += self._let_go()
         for peer, deadline in list(self._closing.items()):
             if now >= deadline:
@@ -134,15 +135,17 @@ class ShardLink(ShardSender):
             owned: int64[n], entities by the id of their shard.
         """
         for shard in self.shards:
-            count = float(owned[shard.shard]) if shard.shard < len(owned) else 0.0
-            shard.owned = max(count, shard.owned * self._limits.owned_kept_per_tick)
-            # Its records, a message that is not full, and one that is no proposal.
-            per_tick = shard.owned / self._rows_per_proposal + 2.0
-            per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
-            burst = per_s * self._limits.allowed_burst_s
-            grown = burst - shard.messages.burst
-            shard.messages.per_s, shard.messages.burst = per_s, burst
-            shard.messages.left += max(0.0, grown)
+            self._allow(shard, float(owned[shard.shard]) if shard.shard < len(owned) else 0.0)
+
+    def _allow(self, shard: Shard, owned: float) -> None:
+        shard.owned = max(owned, shard.owned * self._limits.owned_kept_per_tick)
+        # Its records, a message that is not full, and one that is no proposal.
+        per_tick = shard.owned / self._rows_per_proposal + 2.0
+        per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
+        burst = per_s * self._limits.allowed_burst_s
+        grown = burst - shard.messages.burst
+        shard.messages.per_s, shard.messages.burst = per_s, burst
+        shard.messages.left += max(0.0, grown)
 
     def take_records(self, shard: Shard) -> np.ndarray:
         """Decode a shard's proposals: the newest record of each entity.
@@ -183,6 +186,8 @@ class ShardLink(ShardSender):
         self._gone.append((shard.peer, reason))
 
     def _receive(self, event: Received, now: float) -> None:
+        if event.peer not in self._open:
+            return
         shard = self.shards.of_peer(event.peer)
         if shard is None:
             self._unknown[event.peer] += 1
@@ -190,8 +195,6 @@ class ShardLink(ShardSender):
                 self.dropped["no_hello"] += 1
                 self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
                 return
-        elif shard.fenced:
-            return
         elif (left := shard.messages.take(now)) < 0:
             self.dropped["too_many"] += 1
             if left < -shard.messages.burst:
@@ -254,7 +257,7 @@ class ShardLink(ShardSender):
             elif isinstance(message, Load):
                 shard.note_load(message)
             elif isinstance(message, Adopted):
-                shard.note_adopted(message.rows, tick)
+                shard.note_adopted(message.rows, now)
             else:
                 self.fence(shard, CloseReason.CLOSED_BY_PEER, now)
         return joined
@@ -308,17 +311,17 @@ class ShardLink(ShardSender):
         self._unknown.pop(peer, None)
         self._barred.pop(hello.name, None)
         shard = self.shards.add(peer, hello, now)
-        shard.messages.at = now
-        shard.adopting_since = tick
+        shard.messages.at = shard.adopting_since = now
+        self._allow(shard, 0.0)
         self._post(shard, ShardWelcome(shard.shard, self._rules, tick))
         return shard
 
-    def _fence_the_silent(self, tick: int, now: float) -> None:
+    def _fence_the_silent(self, now: float) -> None:
         limits = self._limits
-        adopt_ticks = math.ceil(limits.adopt_within_s / self._rules.tick_s)
         for shard in self.shards:
             shard.faults *= limits.faults_kept_per_tick
-            idle_since = max(shard.adopting_since, shard.ahead_until)
+            if not shard.adopting:
+                shard.adopting_since = max(shard.adopting_since, now)
             if now - shard.heard_at > limits.silence_s:
                 self.fence(shard, CloseReason.TIMED_OUT, now)
             elif shard.faults > limits.faults:
@@ -326,7 +329,7 @@ class ShardLink(ShardSender):
                 self.fence(shard, CloseReason.FENCED, now, "too many of its records were refused")
             elif sum(map(len, shard.outbox)) > limits.outbox_size:
                 self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it takes nothing in")
-            elif shard.adopting and tick - idle_since > adopt_ticks:
+            elif now - shard.adopting_since > limits.adopt_within_s:
                 self.fence(shard, CloseReason.FENCED, now, "it adopts nothing that it is given")
 
     def _close(self, peer: int, reason: CloseReason, now: float) -> None:

@@ -36,7 +36,7 @@ class Shard:
         outbox: messages that wait until the link has room for them.
         given: records that it was given to adopt, modulo 2^32.
         adopting: of these, those that it has not said to have adopted.
-        adopting_since: tick at which it last adopted some, or began to have some to adopt.
+        adopting_since: when it last adopted some, or last had none to adopt, monotonic seconds.
         has_answered: whether an input of a pilot has come back in a record of it.
         fenced: whether its session was closed by us: what still comes from it counts no more.
         fenced_why: the reason, for people.
@@ -64,7 +64,7 @@ class Shard:
     outbox: deque[bytes] = field(default_factory=deque)
     given: int = 0
     adopting: int = 0
-    adopting_since: int = 0
+    adopting_since: float = 0.0
     has_answered: bool = False
     fenced: bool = False
     fenced_why: str = ""
@@ -80,7 +80,8 @@ class Shard:
 
     def receive_proposal(self, message: bytes, tick: int, now: float) -> None:
         """Keep a proposal for the next tick, and take it as a sign of life."""
-        self.heard_at = now
+        # After a stall of ours it has time until then, whatever it still sends.
+        self.heard_at = max(self.heard_at, now)
         if tick > self.newest_tick:
             self.newest_tick, self.arrived_at = tick, now
         if len(self.proposals) >= self.limits.proposals:
@@ -98,18 +99,28 @@ class Shard:
         taken, self.acked = self.acked, []
         return taken
 
-    def give(self, count: int, tick: int) -> None:
+    def serves(self, now: float, within_s: float) -> bool:
+        """Tell whether it simulates: it has proposed something, and adopted some if it had to.
+
+        That records of it were committed would prove more, but where nothing changes there are none.
+
+        Args:
+            now: monotonic seconds.
+            within_s: how long ago that may be.
+        """
+        adopts = not self.adopting or now - self.adopting_since <= within_s
+        return adopts and self.newest_tick >= 0 and now - self.heard_at <= within_s
+
+    def give(self, count: int) -> None:
         """Note that it was given records to adopt."""
-        if count and not self.adopting:
-            self.adopting_since = tick
         self.given = (self.given + count) & 0xFFFF_FFFF
         self.adopting += count
 
-    def note_adopted(self, records: int, tick: int) -> None:
+    def note_adopted(self, records: int, now: float) -> None:
         """Note what it has adopted, modulo 2^32; a count that cannot be is ignored."""
         left = (self.given - records) & 0xFFFF_FFFF
         if left < self.adopting:
-            self.adopting, self.adopting_since = left, tick
+            self.adopting, self.adopting_since = left, max(self.adopting_since, now)
 
     def note_load(self, load: Load) -> None:
         """Keep what the shard says of itself."""

@@ -71,7 +71,7 @@ class ShardSender:
             inputs: `INPUT_ROW[m]`, what the pilots of those that are ships have held since.
             tick: the current one.
         """
-        shard.give(len(records), tick)
+        shard.give(len(records))
         for rows in _pieces(records, self._limits.adopt_rows):
             theirs = inputs[np.isin(inputs["id"], rows["id"])]
             self._post(shard, Adopt(tick, rows.tobytes(), theirs.astype(INPUT_ROW).tobytes()))

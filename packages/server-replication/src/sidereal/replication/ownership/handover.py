@@ -27,12 +27,18 @@ class Handovers(NamedTuple):
     Attributes:
         rows: int64[n].
         before: uint16[n], the owner until now, `SHARD_NONE` where there was none.
-        after: uint16[n], never `SHARD_NONE`.
+        after: uint16[n], never `SHARD_NONE`; the same where the owner is to get it anew.
     """
 
     rows: np.ndarray
     before: np.ndarray
     after: np.ndarray
+
+    @property
+    def simulated(self) -> np.ndarray:
+        """Who is simulated by another shard until it changes hands, bool[n]."""
+        simulated: np.ndarray = (self.before != SHARD_NONE) & (self.before != self.after)
+        return simulated
 
     def select(self, chosen: np.ndarray) -> Handovers:
         """Keep some of them, bool[n]."""
@@ -73,6 +79,8 @@ def choose_affordable(
 ) -> np.ndarray:
     """Choose who changes hands now: at most as many as the new owners have room for, bool[n].
 
+    Pilots' ships come first, and of these and of all else what nobody simulates meanwhile.
+
     Args:
         changes: who is to change hands.
         piloted: bool[n], whether somebody flies it.
@@ -80,12 +88,10 @@ def choose_affordable(
         room_of_pilots: int64[k], how many ships of pilots that somebody else simulates now.
     """
     chosen = np.zeros(len(changes.rows), np.bool_)
-    from_others = piloted & (changes.before != SHARD_NONE)
+    from_others = piloted & changes.simulated
     eligible = np.ones(len(changes.rows), np.bool_)
     eligible[from_others] = _first_of_each(changes.after[from_others], room_of_pilots)
-    # First ships of pilots, then what another shard still simulates, then what lost its shard.
-    order = np.where(changes.before != SHARD_NONE, 1, 2)
-    order[piloted] = 0
+    order = 2 * ~piloted + changes.simulated
     at = np.flatnonzero(eligible)
     at = at[np.argsort(order[at].astype(np.uint8), kind="stable")]
     chosen[at[_first_of_each(changes.after[at], room)]] = True

@@ -4,7 +4,9 @@ Stages of the tick: shards come and go (`change_shards`); sectors that something
 leased, and entities follow the leases (`hand_over`), as fast as their new owners take them; the
 leases of sectors that have been empty for a while end (`vacate`). A handover is one decision: in
 one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
-fenced. With a ship go the inputs that its pilot has sent since its record.
+fenced. With a ship go the inputs that its pilot has sent since its record. What an owner has
+proposed wrongly was taken from it, and is given to it anew (`give_anew`) in the same way, at the
+same pace.
 """
 
 from __future__ import annotations
@@ -38,7 +40,6 @@ class Mesh:
         leases: which shard simulates which sector.
         handovers: entities that crossed from one shard's space into another's.
         rebalanced: entities that changed their shard because their sector did.
-        waiting: entities that are to change hands when their new owners have room.
         inputs: what pilots have sent lately.
         answers: what pilots wait for.
     """
@@ -55,14 +56,20 @@ class Mesh:
         self.leases = leases
         self.handovers = 0
         self.rebalanced = 0
-        self.waiting = 0
         self.inputs = InputLog()
         self.answers = Answers(world, shards, clients, limits.ownership)
         self._moved_from: dict[int, int] = {}
+        self._anew = np.empty(0, np.int64)
+        self._waiting_rows = np.empty(0, np.int64)
         self._world = world
         self._shards = shards
         self._notes = notes
         self._pilots: dict[int, int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Entities that are to change hands when their new owners have room."""
+        return len(self._waiting_rows)
 
     def route(self, net_id: int, controls: Controls) -> None:
         """Pass a player's controls on to the shard of its ship: one look-up per datagram."""
@@ -107,6 +114,10 @@ class Mesh:
         pairs = zip(sector_x.tolist(), sector_y.tolist(), strict=True)
         self._announce(self.leases.vacate(pairs), tick)
 
+    def give_anew(self, rows: np.ndarray) -> None:
+        """Note entities that their owners have lost, and get back as they take them, int64[n]."""
+        self._anew = np.union1d(self._anew, self._world.columns.net_id[rows])
+
     def hand_over(self, present: Present) -> None:
         """Give entities that have left their owner's space to the shard whose space they are in."""
         columns = self._world.columns
@@ -121,11 +132,12 @@ class Mesh:
             self.leases,
             self._world.rules,
         )
-        changes = self._wait_for_room(changes)
+        changes = self._wait_for_room(self._add_lost(changes))
         self._count(changes, present)
         if not len(changes.rows):
             return
         rows = changes.rows
+        self._anew = np.setdiff1d(self._anew, columns.net_id[rows])
         owner[rows] = changes.after
         columns.epoch[rows] += np.uint32(1)
         self._world.handover_tick[rows] = present.tick
@@ -164,20 +176,33 @@ class Mesh:
         holder[vacant] = self.leases.holders_of(present.sector[vacant])
         return holder
 
+    def _add_lost(self, changes: Handovers) -> Handovers:
+        """Add to those who change hands the others that their owners have to get anew."""
+        if not len(self._anew):
+            return changes
+        columns = self._world.columns
+        rows = columns.rows_of(self._anew)
+        rows = rows[(rows >= 0) & (columns["shard"][rows] != SHARD_NONE)]
+        self._anew = np.sort(columns.net_id[rows])
+        rows = np.setdiff1d(rows, changes.rows)
+        owner = columns["shard"][rows]
+        both = zip(changes, (rows, owner, owner), strict=True)
+        return Handovers(*(np.concatenate(pair) for pair in both))
+
     def _wait_for_room(self, changes: Handovers) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
-        if len(changes.rows):
-            room = np.zeros(NUMBERS_MAX + 1, np.int64)
-            room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
-            for shard in self._shards.shards:
-                room[shard.shard] = self._shards.room_of(shard)
-                room_of_pilots[shard.shard] = self.answers.room_of(shard)
-            piloted = self._world.account[changes.rows] != ACCOUNT_NONE
-            chosen = choose_affordable(changes, piloted, room, room_of_pilots)
-            self.waiting = int((~chosen).sum())
-            return changes.select(chosen)
-        self.waiting = 0
-        return changes
+        self._waiting_rows = changes.rows[:0]
+        if not len(changes.rows):
+            return changes
+        room = np.zeros(NUMBERS_MAX + 1, np.int64)
+        room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
+        for shard in self._shards.shards:
+            room[shard.shard] = self._shards.room_of(shard)
+            room_of_pilots[shard.shard] = self.answers.room_of(shard)
+        piloted = self._world.account[changes.rows] != ACCOUNT_NONE
+        chosen = choose_affordable(changes, piloted, room, room_of_pilots)
+        self._waiting_rows = changes.rows[~chosen]
+        return changes.select(chosen)
 
     def _orphan_entities_of(self, shard: Shard, tick: int) -> None:
         owner = self._world.columns["shard"]
@@ -195,7 +220,7 @@ class Mesh:
     def _tell_shards(self, changes: Handovers, tick: int) -> None:
         columns = self._world.columns
         for shard in self._shards.shards:
-            lost = changes.rows[changes.before == shard.shard]
+            lost = changes.rows[changes.simulated & (changes.before == shard.shard)]
             if len(lost):
                 self._shards.send_release(shard, columns.net_id[lost], columns.epoch[lost], tick)
             got = changes.rows[changes.after == shard.shard]
@@ -205,21 +230,18 @@ class Mesh:
 
     def _count(self, changes: Handovers, present: Present) -> None:
         """Count who crossed a border, and who changed hands because its sector did."""
-        at = np.searchsorted(present.rows, changes.rows)
-        rebalanced = np.array(
-            [
-                self._moved_from.get(key) == before
-                for key, before in zip(
-                    present.sector[at].tolist(), changes.before.tolist(), strict=True
-                )
-            ],
-            np.bool_,
+        moved = changes.select(changes.simulated)
+        sector = present.sector[np.searchsorted(present.rows, moved.rows)]
+        rebalanced = sum(
+            self._moved_from.get(key) == before
+            for key, before in zip(sector.tolist(), moved.before.tolist(), strict=True)
         )
-        living = changes.before != SHARD_NONE
-        self.rebalanced += int((living & rebalanced).sum())
-        crossed = int((living & ~rebalanced).sum())
+        self.rebalanced += rebalanced
+        crossed = len(moved.rows) - rebalanced
         if crossed:
             self.handovers += crossed
             self._notes.add(present.tick, "handover", count=crossed)
-        if not self.waiting:
-            self._moved_from.clear()
+        if self._moved_from:
+            waits = present.sector[np.searchsorted(present.rows, self._waiting_rows)]
+            kept = self._moved_from.keys() & set(waits.tolist())
+            self._moved_from = {key: self._moved_from[key] for key in kept}

@@ -155,7 +155,7 @@ class Authority:
         """Take a datagram; players' controls leave for their shards at once.
 
         Returns:
-            whether the world has advanced by a tick.
+            whether a step was run, be it one in which the world stood still.
         """
         if self.core is None:
             return False
@@ -166,7 +166,7 @@ class Authority:
         """Let the core do what is due; what leaves for shards carries a mark along.
 
         Returns:
-            whether the world has advanced by a tick.
+            whether a step was run, be it one in which the world stood still.
         """
         core, scribe = self.core, self._scribe
         if core is None or scribe is None:
@@ -174,19 +174,17 @@ class Authority:
         waiting, self._waiting = self._waiting, []
         for delivery in waiting:
             self._take_in(core, delivery, now)
-        tick = core.tick
         outgoing = core.turn(now + self._offset_s, WALL_START + now)
         self.network.send(SHARDS, outgoing.shards, now, mark)
         self.network.send(CLIENTS, outgoing.clients, now)
         self.due = core.next_timer() - self._offset_s
-        if core.tick == tick:
-            return False
-        for note in core.notes.take():
-            self.noted[f"{note.event} {note.fields.get('reason', '')}".strip()] += 1
-        scribe.save(core, now)
-        scribe.fetch(core, now)
-        self._turn_former(now)
-        return True
+        if outgoing.stepped:
+            for note in core.notes.take():
+                self.noted[f"{note.event} {note.fields.get('reason', '')}".strip()] += 1
+            scribe.save(core, now)
+            scribe.fetch(core, now)
+            self._turn_former(now)
+        return outgoing.stepped
 
     def _tell_keys(self) -> None:
         """Let the network know what was in datagrams that it loses."""

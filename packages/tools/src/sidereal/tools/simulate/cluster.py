@@ -223,7 +223,7 @@ class Cluster:
         """Do one thing.
 
         Returns:
-            whether the world has advanced by a tick.
+            whether the authority has run a step, be it one in which the world stood still.
         """
         if what == _SCRIPT:
             self._script.act()

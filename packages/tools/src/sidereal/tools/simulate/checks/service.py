@@ -41,15 +41,17 @@ class Service:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._tick = -1
         self._ticked_at = 0.0
         self._joined: dict[Client, tuple[float, int, int, int]] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at every client that should be served in full."""
-        if cluster.now - self._ticked_at > STOOD_STILL_TICKS * core.rules.tick_s:
+        late_s = cluster.now - self._ticked_at
+        if core.tick == self._tick or late_s > STOOD_STILL_TICKS * core.rules.tick_s:
             # Nobody simulated it; the ticks that follow come as fast as they can.
             self._joined.clear()
-        self._ticked_at = cluster.now
+        self._tick, self._ticked_at = core.tick, cluster.now
         for process in cluster.clients:
             client = process.core
             if client is None or client.state is not SessionState.JOINED or client.replica is None:
