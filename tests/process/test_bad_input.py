@@ -28,10 +28,10 @@ from sidereal.games import frontier
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
-from sidereal.protocol.links import PLAYER_CHANNELS, derive_shard_key
+from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import Button, Chat, PlayerChannel
-from sidereal.protocol.runtime.config import parse_endpoint
+from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -40,9 +40,13 @@ from sidereal.tools.settings import SHARD_KEY_NAME, read_shard_key
 if TYPE_CHECKING:
     from tests.process.conftest import Command, Pilot, Toolbox, World
 
+DEADLINE_S = 40.0
 BOTS = 3
 PROTOCOL_ID_AT, TIMES_AT, TIMES_END = 13, 21, 37
 """Where a connect token says whom it is for, and when it was created and expires."""
+
+PUBLIC_SHARDS = Address("203.0.113.7", 17072)
+"""By which shards may call the server; the tests are what translates it."""
 
 NEARBY = 100.0
 """World units; a new ship would most likely appear thousands away."""
@@ -71,7 +75,8 @@ class Parts(NamedTuple):
 def parts(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     data_dir = tmp_path_factory.mktemp("world")
     anywhere = ("--clients", "127.0.0.1:0", "--shards", "127.0.0.1:0", "--http", "127.0.0.1:0")
-    server = toolbox.start("replication", *anywhere, "--data-dir", data_dir)
+    places = (*anywhere, "--public-shards", format_endpoint(PUBLIC_SHARDS), "--data-dir", data_dir)
+    server = toolbox.start("replication", *places)
     endpoints = json.loads(server.wait_output(r"(\{.*\})\n"))
     key = ("--shard-key-file", data_dir / SHARD_KEY_NAME)
     shard = toolbox.start("shard", "--server", endpoints["shards"], *key)
@@ -254,6 +259,35 @@ def test_a_shard_s_expired_token_is_not_answered(
     assert pilot.client.state is SessionState.CONNECTING
 
 
+def ask_as_a_shard(parts: Parts, called: Address, udp: socket.socket) -> None:
+    """Ask for a session of a shard that calls the server by an address."""
+    key = derive_shard_key(read_shard_key(parts.data_dir / SHARD_KEY_NAME))
+    token = minted(SHARD_PROTOCOL_ID, key, called, expire_s=-1)
+    now = time.monotonic()
+    shard = ClientEndpoint(token, SHARD_CHANNELS, os.urandom, now)
+    for datagram, _ in shard.datagrams_to_send(now):
+        udp.sendto(datagram, parts.shards)
+
+
+def test_a_shard_may_call_the_server_by_its_public_address(parts: Parts) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(DEADLINE_S)
+        ask_as_a_shard(parts, PUBLIC_SHARDS, udp)
+        assert udp.recv(2048)
+
+
+def test_a_shard_that_was_told_a_wrong_address_is_explained_in_the_server_s_log(
+    parts: Parts,
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        ask_as_a_shard(parts, PUBLIC_SHARDS._replace(port=17073), udp)
+    (server, _) = parts.servers
+    line = server.wait_output(r"(shard_unanswered reason=SERVER_NOT_LISTED .*)\n")
+    assert "asked_for=203.0.113.7:17073" in line
+    assert "--public-shards" in line
+    assert parts.dropped("shards", "datagram_server_not_listed") == 1
+
+
 def test_a_token_of_another_protocol_is_not_answered(
     parts: Parts, admit: Callable[..., bytes], enlist: Enlist, fly: Callable[..., None]
 ) -> None:
@@ -414,4 +448,6 @@ def test_a_shard_with_another_key_is_told_what_may_be_wrong(parts: Parts) -> Non
     (line,) = parts.stranger.said
     assert line.startswith("sidereal shard: no answer from the replication server at 127.0.0.1:")
     assert "its shard key is another one" in line
+    (server, _) = parts.servers
+    assert "another shard key" in server.wait_output(r"(reason=TOKEN_NOT_AUTHENTIC .*)\n")
     assert parts.dropped("shards", "datagram_token_not_authentic") > 2

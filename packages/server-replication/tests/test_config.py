@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sidereal.protocol.errors import ConfigError
@@ -25,9 +27,18 @@ def test_clients_may_reach_the_server_by_another_address(clients: str, public: s
 
 
 @pytest.mark.parametrize("public", ["localhost:7071", "127.0.0.1:0", "0.0.0.0:7071", "[::]:7071"])
-def test_a_public_address_is_one_that_a_token_can_hold(public: str) -> None:
-    with pytest.raises(ConfigError, match="it must be an IP address and a port that clients can"):
-        ReplicationConfig(shard_key="open sesame!", public_clients=public).check()
+@pytest.mark.parametrize("who", ["clients", "shards"])
+def test_a_public_address_is_one_that_a_token_can_hold(who: str, public: str) -> None:
+    settings: dict[str, Any] = {f"public_{who}": public}
+    expected = f"--public-{who} is .* it must be an IP address and a port that {who} can"
+    with pytest.raises(ConfigError, match=expected):
+        ReplicationConfig(shard_key="open sesame!", **settings).check()
+
+
+@pytest.mark.parametrize("key", ["", "abcd", "0123456789a"])
+def test_a_shard_key_that_can_be_guessed_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match="the shard key must have at least 12 characters"):
+        ReplicationConfig(shard_key=key).check()
 
 
 @pytest.mark.parametrize("clients", ["0.0.0.0:7071", "[::]:7071"])
