@@ -59,15 +59,8 @@ def only_the_first_row_of_a_commit_is_saved(patch: pytest.MonkeyPatch) -> None:
 
 
 def ships_are_moored_in_motion(patch: pytest.MonkeyPatch) -> None:
-    """A ship whose pilot leaves is kept with the speed it had."""
-    depart = WriteBehind.depart
-
-    def moving(self: WriteBehind, record: np.ndarray, row: int, *rest: Any, **more: Any) -> None:
-        for name in ("vx", "vy"):
-            record[name] = self._world.columns[name][row]
-        depart(self, record, row, *rest, **more)
-
-    patch.setattr(WriteBehind, "depart", moving)
+    """A ship whose pilot leaves is kept, and comes back, with the speed it had."""
+    patch.setattr("sidereal.replication.fleet._stop", lambda _: None)
 
 
 def ships_come_back_into_the_world(patch: pytest.MonkeyPatch) -> None:

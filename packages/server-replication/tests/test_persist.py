@@ -138,14 +138,18 @@ def test_only_one_batch_is_out() -> None:
 
 def test_rows_that_waited_longest_go_first() -> None:
     rig = Rig()
-    for name in (5, 3, 4):
-        rig.enter(name)
-    rig.move(5, x=1.0)  # still unsaved since the first tick
+    rig.enter(5, 3, 4)
+    rig.take()
+    assert rig.out is not None
+    rig.behind.committed(rig.out)
+    for name in (4, 5, 3):
+        rig.move(name, x=1.0)
+    rig.move(4, x=2.0)  # still unsaved since the first of these ticks
     batch = rig.take(2)
-    assert sorted(contents(batch)) == [3, 5]
+    assert sorted(contents(batch)) == [4, 5]
     assert batch is not None
     rig.behind.committed(batch)
-    assert sorted(contents(rig.take(2))) == [4]
+    assert sorted(contents(rig.take(2))) == [3]
 
 
 def test_a_failed_batch_waits_again_and_comes_as_it_is_by_then() -> None:

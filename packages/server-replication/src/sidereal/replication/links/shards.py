@@ -102,7 +102,7 @@ class Shard:
     def serves(self, now: float, within_s: float) -> bool:
         """Tell whether it simulates: it has proposed something, and adopted some if it had to.
 
-        That records of it were committed would prove more, but where nothing changes there are none.
+        Committed records would prove more, but where nothing changes there are none.
 
         Args:
             now: monotonic seconds.
