@@ -12,7 +12,8 @@ the log. `limits` are the numbers that only tuning decides. The rooms, by what t
 * `keeping`: what lasts, and how it gets into the database and back.
 * `http`: accounts, tokens, health, status.
 
-`service` is the shell: sockets, clocks and the database around the core. `lifecycle` opens all of
-it and closes it again; `config` is what it is told, `ending` how long its end may take, and
-`unanswered` writes into the log why a shard gets no answer.
+Only `service`, `lifecycle` and the loops in `keeping` and `http` know sockets, clocks or the
+database; all else is core: plain code that is given what it needs. `service` is the shell around
+it. `lifecycle` opens all of it and closes it again; `config` is what it is told, `ending` how long
+its end may take, and `unanswered` writes into the log why a shard gets no answer.
 """

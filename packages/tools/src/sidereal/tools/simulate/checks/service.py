@@ -32,8 +32,10 @@ SHOWN_LATE_TICKS_MAX: Final = 1.5
 SHOWN_EARLY_TICKS_MAX: Final = 0.5
 """How far ahead of the authority a client may take it to be."""
 
-BYTES_PER_TICK_MAX: Final = 1200
-"""Bytes of a client's snapshots and all else it is sent, on average."""
+BYTES_PER_TICK_MAX: Final = 1000
+"""Bytes of a client's snapshots and all else it is sent, on average, and besides"""
+BYTES_PER_CELL_MAX: Final = 8
+"""for each cell of its window: what a cell takes that is new to it."""
 
 
 class Service:
@@ -95,7 +97,7 @@ class Service:
         if snapshots < ticks - 2 - way_ticks:
             yield f"was sent {snapshots} snapshots in {ticks} ticks"
         size = (statistics.bytes_in - bytes_then) / max(1, ticks)
-        if size > BYTES_PER_TICK_MAX:
+        if size > BYTES_PER_TICK_MAX + BYTES_PER_CELL_MAX * core.rules.window_side**2:
             yield f"is sent {size:.0f} bytes per tick"
         # A clock that was set by a late snapshot takes seconds to come right.
         if self._plan.calm and core.tick % SHOWN_EVERY_TICKS == 0:
