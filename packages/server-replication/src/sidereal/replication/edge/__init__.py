@@ -8,6 +8,6 @@ until it is acked. `leaseviews` sends clients who simulates the sectors around t
 way: what has changed since their last ack.
 
 How much one client is sent per tick is decided in `cutting`; the numbers are `EdgeLimits` in the
-`limits` of the package. All clients are handled at once, as arrays. Nothing here changes the world, knows a shard, or talks
-to a session: bytes go out and acks come in through `links`.
+`limits` of the package. All clients are handled at once, as arrays. Nothing here changes the world,
+knows a shard, or talks to a session: bytes go out and acks come in through `links`.
 """

@@ -5,7 +5,8 @@ the loop that writes them, and that fetches the ships of pilots. `store` is what
 database. The SQL is in `tables` (schema, accounts, who may write) and in `rows` (entities);
 `rowcopy` makes the columns of entities from the schema and packs them. `database` holds the
 connections, and `urls` checks where they lead. `recovery` says which saved rows can be believed,
-`stored` names what comes back, and `names` says which names of accounts are one. `limits` has the numbers that only tuning decides. `postgres/` owns the embedded database.
+`stored` names what comes back, and `names` says which names of accounts are one. `limits` has the
+numbers that only tuning decides. `postgres/` owns the embedded database.
 
 The tick never waits for anything here. Nothing here decides what is true: it keeps what was
 committed.
