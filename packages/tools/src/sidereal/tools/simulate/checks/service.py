@@ -12,10 +12,12 @@ from typing import Final
 
 from sidereal.client.client import Client
 from sidereal.client.statistics import SessionState
+from sidereal.protocol.rules import Rules
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.scene import SECTOR_SIZE
 
 SETTLES_S: Final = 0.6
 """How long after it has joined, or after the links have healed, a client is served in full."""
@@ -33,9 +35,22 @@ SHOWN_EARLY_TICKS_MAX: Final = 0.5
 """How far ahead of the authority a client may take it to be."""
 
 BYTES_PER_TICK_MAX: Final = 1000
-"""Bytes of a client's snapshots and all else it is sent, on average, and besides"""
+"""Bytes of a client's snapshots and all else it is sent, on average, in a window like most."""
+
+BYTES_PER_ENTITY_MAX: Final = 22
+"""Or for each entity that may be in a larger window: one that moves takes 18 in every tick, and
+one that is new takes 39 more, once."""
+
 BYTES_PER_CELL_MAX: Final = 8
-"""for each cell of its window: what a cell takes that is new to it."""
+"""And for each cell of the window: what a cell takes that is new to it."""
+
+
+def bytes_per_tick_max(plan: Plan, rules: Rules) -> float:
+    """Bytes that a client may be sent per tick, on average."""
+    seen_share = min(1.0, rules.window_side * rules.cell_size / plan.sectors_per_side / SECTOR_SIZE)
+    seen = (len(plan.rocks) + plan.pilots) * seen_share**2
+    crowd = max(BYTES_PER_TICK_MAX, BYTES_PER_ENTITY_MAX * seen)
+    return crowd + BYTES_PER_CELL_MAX * rules.window_side**2
 
 
 class Service:
@@ -97,7 +112,7 @@ class Service:
         if snapshots < ticks - 2 - way_ticks:
             yield f"was sent {snapshots} snapshots in {ticks} ticks"
         size = (statistics.bytes_in - bytes_then) / max(1, ticks)
-        if size > BYTES_PER_TICK_MAX + BYTES_PER_CELL_MAX * core.rules.window_side**2:
+        if size > bytes_per_tick_max(self._plan, core.rules):
             yield f"is sent {size:.0f} bytes per tick"
         # A clock that was set by a late snapshot takes seconds to come right.
         if self._plan.calm and core.tick % SHOWN_EVERY_TICKS == 0:
