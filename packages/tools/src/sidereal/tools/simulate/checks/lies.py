@@ -58,6 +58,8 @@ class LiesFail:
         self._players = plan.limits.players
         # Inputs that may be ahead of their time, and those that a full queue jumps over.
         self._ahead_max = self._players.controls_burst_ticks + plan.shard_limits.controls_queue
+        self._barred_names = plan.limits.shards.barred_names
+        self._connected_at: dict[str, float] = {}
         self._listened = 0
         self._first: dict[int, tuple[float, int]] = {}
         self._owners: dict[int, int] = {}
@@ -66,7 +68,7 @@ class LiesFail:
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at everybody, and at the rows that were lied about."""
         yield from self._look_for_believed(cluster, core)
-        yield from self._look_at_shards(cluster)
+        yield from self._look_at_shards(cluster, core)
         yield from self._look_at_idle_shards(cluster, core)
         yield from self._look_at_pilots(cluster, core)
         for client in cluster.strangers:
@@ -101,7 +103,9 @@ class LiesFail:
             if content_of(records[at : at + 1]) in lies[net_id]:
                 yield f"{net_id} is as a liar has it: {records[at]}"
 
-    def _look_at_shards(self, cluster: Cluster) -> Iterator[str]:
+    def _look_at_shards(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        connected = {shard.name for shard in core.shards.shards}
+        self._connected_at |= dict.fromkeys(connected, cluster.now)
         for shard in cluster.shards:
             if not isinstance(shard, LyingShardProcess):
                 continue
@@ -110,7 +114,16 @@ class LiesFail:
             serves = shard.core is not None and shard.core.serving
             fenced_at = cluster.lies.provoked_at.get(shard.name, -math.inf)
             fenced = "FENCED" in shard.fallen and fenced_at > cluster.authority.started_at
-            if serves and fenced and not shard.lies:
+            # Only so many names are kept out, those fenced last; none but liars' are (see
+            # `NobodyIsBlamed`). Whoever else of them has gone since may have pushed this one out.
+            later = {
+                other.name
+                for other in cluster.shards
+                if not other.honest and other.name not in {shard.name, *connected}
+                if self._connected_at.get(other.name, -math.inf) >= fenced_at
+            }
+            kept_out = len(later) < self._barred_names
+            if serves and fenced and kept_out and not shard.lies:
                 yield f"{shard.name} was let in again at once"
 
     def _look_at_idle_shards(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
