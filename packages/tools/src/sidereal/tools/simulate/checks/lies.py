@@ -59,7 +59,8 @@ class LiesFail:
         # Inputs that may be ahead of their time, and those that a full queue jumps over.
         self._ahead_max = self._players.controls_burst_ticks + plan.shard_limits.controls_queue
         self._listened = 0
-        self._first: dict[int, tuple[float, int]] = {}
+        self._flying_since: dict[int, float] = {}
+        self._first: dict[int, int] = {}
         self._owners: dict[int, int] = {}
         self._heard: dict[tuple[str, int], _Heard] = {}
 
@@ -146,12 +147,17 @@ class LiesFail:
                 yield f"{name} leaves {net_id} without an answer for {waited_s:.2f} s"
 
     def _look_at_pilots(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Whatever numbers a liar gives to its inputs, they pass no faster than time does."""
+        """Whatever numbers a liar gives to its inputs, they pass no faster than time does.
+
+        Time counts from when it was given its ship: its first inputs may be late.
+        """
         columns, rows = core.world.columns, core.world.columns.rows()
-        rows = rows[core.world.account[rows] == LIAR_ACCOUNT]
-        for row in rows[columns["input_seq"][rows] > 0].tolist():
+        for row in rows[core.world.account[rows] == LIAR_ACCOUNT].tolist():
             net_id, seq = int(columns.net_id[row]), int(columns["input_seq"][row])
-            at, first = self._first.setdefault(net_id, (cluster.now, seq))
+            at = self._flying_since.setdefault(net_id, cluster.now)
+            if not seq:
+                continue
+            first = self._first.setdefault(net_id, seq)
             passed = (cluster.now - at) * core.rules.tick_hz * self._players.controls_rate
             if seq - first > passed + self._ahead_max:
                 yield f"a liar has flown {seq - first} inputs in {cluster.now - at:.2f} s"
