@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.edge.edge import Edge
+from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.tools.simulate.checks.every import make_checkers
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.cluster import Cluster, Outcome
@@ -104,6 +106,46 @@ def test_ships_in_flight_at_a_crash_are_kept_as_they_flew(
     # Who does not know what shards flew after the row that the world had takes it for a fault.
     monkeypatch.setattr(Recovery, "_flown_after", lambda *_: iter(()))
     assert {violation.checker for violation in play(plan).violations} == {"Recovery"}
+
+
+@pytest.mark.parametrize("doubled", [False, True])
+def test_a_shard_that_was_silent_gets_all_back_before_the_end(doubled: bool) -> None:
+    """It notices after three seconds, and is given three rocks per tick."""
+    faults = [Fault(0.64, Kind.SHARD_CUT, 0, 1.2)]
+    if doubled:
+        faults.append(Fault(0.9, Kind.SHARD_DOUBLED, 0, 0.0))
+    plan = Plan(
+        shards=1 + doubled,
+        rocks=tuple(range(40)),
+        chaos_s=1.2,
+        faults=tuple(faults),
+        limits=replace(LIMITS, ownership=OwnershipLimits(adopt_records_per_s=24)),
+    )
+    assert not play(plan).violations
+
+
+def test_a_liar_may_come_back_when_another_has_taken_its_place_outside() -> None:
+    limits = replace(
+        LIMITS,
+        ownership=OwnershipLimits(answer_within_s=1.35),
+        shards=replace(LIMITS.shards, barred_names=1),
+    )
+    idles, lies = Fault(0.76, Kind.SHARD_IDLES, 0, 2.3), Fault(0.8, Kind.SHARD_LIES, 0, 0.6)
+    plan = Plan(
+        seed=471,
+        shards=2,
+        pilots=2,
+        rocks=tuple(range(12)),
+        chaos_s=0.9,
+        faults=(idles, lies),
+        limits=limits,
+    )
+    cluster = Cluster(plan, make_checkers(plan))
+    assert not cluster.run().violations
+    liar = next(shard for shard in cluster.shards if shard.name == "shard-liar")
+    assert "FENCED" in liar.fallen
+    assert liar.core is not None
+    assert liar.core.serving
 
 
 def test_seeds_exercise_what_the_checkers_judge() -> None:

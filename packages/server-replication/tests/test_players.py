@@ -18,9 +18,9 @@ from sidereal.replication.links.players import (
 RULES = Rules()
 
 
-def pilot() -> Player:
-    player = Player(1, 5, Role.PLAYER, "ada", since=0.0, deadline=5.0)
-    player.fly(42, control_epoch=9)
+def pilot(now: float = 0.0) -> Player:
+    player = Player(1, 5, Role.PLAYER, "ada", since=now, deadline=now + 5.0)
+    player.fly(42, control_epoch=9, now=now)
     return player
 
 
@@ -56,12 +56,20 @@ def test_unknown_buttons_and_odd_bytes_are_refused() -> None:
 
 
 def test_a_clock_that_runs_too_fast_is_stopped() -> None:
-    player = pilot()
+    player = pilot(10.0)
     assert player.judge_controls(controls(100), RULES, 10.0) is ControlsVerdict.ROUTED
     burst = 100 + LIMITS.players.controls_burst_ticks
     assert player.judge_controls(controls(burst + 2), RULES, 10.0) is ControlsVerdict.TOO_FAST
     assert player.judge_controls(controls(burst), RULES, 10.0) is ControlsVerdict.ROUTED
     assert player.judge_controls(controls(burst + 21), RULES, 11.0) is ControlsVerdict.ROUTED
+
+
+def test_controls_that_all_come_late_are_not_too_fast() -> None:
+    player = pilot(10.0)
+    # Its clock is fast by 1 %; nothing was taken in for two seconds after it had got its ship.
+    for seq in range(1, 10 * RULES.tick_hz):
+        now = max(12.0, 10.0 + seq / (1.01 * RULES.tick_hz))
+        assert player.judge_controls(controls(seq), RULES, now) is ControlsVerdict.ROUTED
 
 
 def test_inputs_beyond_the_last_number_are_refused() -> None:

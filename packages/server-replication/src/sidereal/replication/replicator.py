@@ -307,7 +307,7 @@ class Replicator:
             if self.clock.stands_still:
                 self.clock.tell(player, self.tick)
             if player.role is Role.PLAYER:
-                self._board(player)
+                self._board(player, now)
             self.notes.add(
                 self.tick,
                 "client_joined",
@@ -316,16 +316,16 @@ class Replicator:
                 role=player.role.name,
             )
 
-        self._launch_arrived()
+        self._launch_arrived(now)
 
-    def _board(self, player: Player) -> None:
+    def _board(self, player: Player, now: float) -> None:
         """Give a new player its ship, or ask for it."""
         if player.account > ACCOUNT_NONE:
             self.fleet.fetch(player.account, self.tick)
         else:
-            self._launch(player, None)
+            self._launch(player, None, now)
 
-    def _launch_arrived(self) -> None:
+    def _launch_arrived(self, now: float) -> None:
         """Launch the ships that have come; tell who waits long why it does."""
         most = self.limits.players.joins_per_tick
         arrived, late = self.fleet.take_arrived(most), self.fleet.take_late(self.tick)
@@ -333,16 +333,16 @@ class Replicator:
             return
         pilots = {p.account: p for p in self.clients.players if _may_fly(p)}
         for account, berth in arrived:
-            self._launch(pilots[account], berth)
+            self._launch(pilots[account], berth, now)
         for account in late:
             text = "your ship can't be fetched now: the database does not answer; please wait"
             self.clients.send(pilots[account], Notice(text))
 
-    def _launch(self, player: Player, berth: Berth | None) -> None:
+    def _launch(self, player: Player, berth: Berth | None, now: float) -> None:
         row = self.fleet.launch(player.account, player.name, self.tick, berth)
         columns = self.world.columns
         control_epoch = int(columns["control_epoch"][row])
-        self.clients.assign(player, int(columns.net_id[row]), control_epoch, self.tick)
+        self.clients.assign(player, int(columns.net_id[row]), control_epoch, self.tick, now)
 
     def _dock(self, player: Player) -> None:
         """Take a player's ship out of the world; an account's ship is kept."""

@@ -152,9 +152,11 @@ class PlayerLink:
         # Of two logins of an account in one tick, the first has left again before its tick came.
         return Attendance([player for player in joined if player.state is PlayerState.JOINED], left)
 
-    def assign(self, player: Player, net_id: int, control_epoch: int, tick: int) -> None:
+    def assign(
+        self, player: Player, net_id: int, control_epoch: int, tick: int, now: float
+    ) -> None:
         """Tell a client which entity it flies."""
-        player.fly(net_id, control_epoch)
+        player.fly(net_id, control_epoch, now)
         self.send(player, Assigned(net_id, control_epoch, tick))
 
     def refuse(self, player: Player, reason: CloseReason, text: str, now: float) -> None:

@@ -49,6 +49,7 @@ class Player:
         account: 0 until it has joined; below 0 for anonymous players, whose ships are not kept.
         net_id: of the ship it flies, `NET_ID_NONE` for none.
         control_epoch: that its controls must carry.
+        flying_since: when it was given that ship, monotonic seconds.
         row: its seat in the world, as a row of the fan-out; `ROW_NONE` for none.
         centre: absolute cell its window is around; None before the first window.
         looks_at: where an observer looks, world units.
@@ -86,16 +87,18 @@ class Player:
         self.messages = Allowance(limits.messages_per_s, burst, burst)
         self.chat = Allowance(limits.chat_per_s, limits.chat_burst, limits.chat_burst)
 
-    def fly(self, net_id: int, control_epoch: int) -> None:
+    def fly(self, net_id: int, control_epoch: int, now: float) -> None:
         """Give it a ship; its controls start over."""
         self.net_id, self.control_epoch = net_id, control_epoch
-        self.newest_seq = -1
+        self.newest_seq, self.flying_since = -1, now
 
     def judge_controls(self, controls: Controls, rules: Rules, now: float) -> ControlsVerdict:
         """Check controls for epoch, range, rate and sequence; accepted ones count as the newest.
 
         The first controls of a control epoch set the client's input clock; from then on it may
-        be at most `controls_burst_ticks` ahead of the time that has passed here.
+        be at most `controls_burst_ticks` ahead of the time since it was given the ship. That time
+        counts, not the one since they came: if they are late, by a stall here or on their way,
+        the next ones follow at once.
         """
         if self.net_id == NET_ID_NONE:
             return ControlsVerdict.NOT_FLYING
@@ -110,7 +113,7 @@ class Player:
         if newest <= self.newest_seq:
             return ControlsVerdict.REPEATED
         if self.newest_seq < 0:
-            self.flying_since, self.first_seq = now, newest
+            self.first_seq = newest
         limits = self.limits
         elapsed_ticks = (now - self.flying_since) * rules.tick_hz * limits.controls_rate
         if newest - self.first_seq > elapsed_ticks + limits.controls_burst_ticks:

@@ -175,7 +175,7 @@ class Authority:
         for delivery in waiting:
             self._take_in(core, delivery, now)
         outgoing = core.turn(now + self._offset_s, WALL_START + now)
-        self.network.send(SHARDS, outgoing.shards, now, mark)
+        self.network.send(SHARDS, outgoing.shards, now, mark, together=True)
         self.network.send(CLIENTS, outgoing.clients, now)
         self.due = core.next_timer() - self._offset_s
         if outgoing.stepped:

@@ -22,6 +22,7 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.shard.limits import Limits as ShardLimits
+from sidereal.shard.shard import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.scene import BELT_PLACES, BELT_SHARE_MIN
 
 CHAOS_FROM_S: Final = 0.6
@@ -186,11 +187,28 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def end_at_s(self) -> float:
         """When everything must agree: later if all sessions had to time out first."""
-        if not self.kinds & ENDING:
-            return self.heal_at_s + AGREES_WITHIN_S
-        # Nobody has anything to simulate then.
-        adopting_s = len(self.rocks) / self.limits.ownership.adopt_records_per_s
-        return self.heal_at_s + AGREES_WITHIN_S + RECOVERY_S + adopting_s
+        end_at_s = self.heal_at_s + AGREES_WITHIN_S
+        if self.kinds & ENDING:
+            # Nobody has anything to simulate then.
+            end_at_s += RECOVERY_S + self.adopting_s
+        if self.silences and (self.silences >= self.shards or Kind.SHARD_DOUBLED in self.kinds):
+            # A shard that was silent comes back when its session has timed out, healed or not. What
+            # it is given then nobody simulates, if it takes the place of one of its name, or if all
+            # others are gone too.
+            end_at_s = max(end_at_s, self._heard_again_at_s + self.adopting_s + AGREES_WITHIN_S)
+        return end_at_s
+
+    @property
+    def adopting_s(self) -> float:
+        """How long it takes until one shard has been given all that there is."""
+        per_tick = max(1, int(self.limits.ownership.adopt_records_per_s / self.tick_hz))
+        return len(self.rocks) / (per_tick * self.tick_hz)
+
+    @property
+    def _heard_again_at_s(self) -> float:
+        """When the last session has ended of a shard that fell silent."""
+        silent = [fault for fault in self.faults if fault.kind in _SILENCING]
+        return max(fault.at + max(fault.seconds, SESSION_TIMEOUT_S) for fault in silent)
 
     @property
     def kinds(self) -> frozenset[Kind]:

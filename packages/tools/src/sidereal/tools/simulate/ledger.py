@@ -2,7 +2,7 @@
 
 Datagrams are sealed, so nobody looks inside. A client's datagram is marked with the newest input
 that had been made when it was sent; what the authority passes on to shards when it takes in that
-datagram carries the mark along.
+datagram carries the mark along: all of it together, since one may hold nothing but acks.
 """
 
 from __future__ import annotations

@@ -103,8 +103,22 @@ class Network:
         datagrams: list[tuple[bytes, Address]],
         now: float,
         mark: Mark | None = None,
+        *,
+        together: bool = False,
     ) -> None:
-        """Send datagrams, each to its destination, all with the same mark."""
+        """Send datagrams, each to its destination.
+
+        Args:
+            source: who sends them.
+            datagrams: with their destinations.
+            now: virtual seconds.
+            mark: that they carry.
+            together: whether those to one destination carry it together: it arrives with the
+                last of them, and not at all if one is lost. What it stands for is in one of
+                them, and nobody looks inside.
+        """
+        sent: list[Delivery] = []
+        last: dict[Address, tuple[float, int]] = {}
         for datagram, destination in datagrams:
             self.sent += 1
             self._note_nonce(source, destination, datagram)
@@ -117,9 +131,10 @@ class Network:
                 if not self._is_cut(source.host, Way.FROM, now)
                 and not self._is_cut(destination.host, Way.TO, at)
             ]
+            first = min(arriving, default=math.inf), self.sent
+            last[destination] = max(first, last.get(destination, first))
             for at in arriving:
-                delivery = Delivery(at, self.sent, source, destination, datagram, mark)
-                heapq.heappush(self._heap, delivery)
+                sent.append(Delivery(at, self.sent, source, destination, datagram, mark))
                 self.happened[OVERTAKEN] += at < self._newest.get(hosts, -math.inf)
                 self._newest[hosts] = max(at, self._newest.get(hosts, at))
             self.happened[LOST] += not carried
@@ -127,6 +142,9 @@ class Network:
             if not arriving:
                 self.happened[CUT] += bool(carried)
                 self.losses.lose(source, destination, datagram)
+        for delivery in sent:
+            come = not together or delivery[:2] >= last[delivery.destination]
+            heapq.heappush(self._heap, delivery if come else delivery._replace(mark=None))
 
     def take(self) -> Delivery:
         """Take the next datagram that arrives."""

@@ -58,15 +58,18 @@ class LiesFail:
         self._players = plan.limits.players
         # Inputs that may be ahead of their time, and those that a full queue jumps over.
         self._ahead_max = self._players.controls_burst_ticks + plan.shard_limits.controls_queue
+        self._barred_names = plan.limits.shards.barred_names
+        self._connected_at: dict[str, float] = {}
         self._listened = 0
-        self._first: dict[int, tuple[float, int]] = {}
+        self._flying_since: dict[int, float] = {}
+        self._first: dict[int, int] = {}
         self._owners: dict[int, int] = {}
         self._heard: dict[tuple[str, int], _Heard] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at everybody, and at the rows that were lied about."""
         yield from self._look_for_believed(cluster, core)
-        yield from self._look_at_shards(cluster)
+        yield from self._look_at_shards(cluster, core)
         yield from self._look_at_idle_shards(cluster, core)
         yield from self._look_at_pilots(cluster, core)
         for client in cluster.strangers:
@@ -101,7 +104,9 @@ class LiesFail:
             if content_of(records[at : at + 1]) in lies[net_id]:
                 yield f"{net_id} is as a liar has it: {records[at]}"
 
-    def _look_at_shards(self, cluster: Cluster) -> Iterator[str]:
+    def _look_at_shards(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        connected = {shard.name for shard in core.shards.shards}
+        self._connected_at |= dict.fromkeys(connected, cluster.now)
         for shard in cluster.shards:
             if not isinstance(shard, LyingShardProcess):
                 continue
@@ -110,7 +115,16 @@ class LiesFail:
             serves = shard.core is not None and shard.core.serving
             fenced_at = cluster.lies.provoked_at.get(shard.name, -math.inf)
             fenced = "FENCED" in shard.fallen and fenced_at > cluster.authority.started_at
-            if serves and fenced and not shard.lies:
+            # Only so many names are kept out, those fenced last; none but liars' are (see
+            # `NobodyIsBlamed`). Whoever else of them has gone since may have pushed this one out.
+            later = {
+                other.name
+                for other in cluster.shards
+                if not other.honest and other.name not in {shard.name, *connected}
+                if self._connected_at.get(other.name, -math.inf) >= fenced_at
+            }
+            kept_out = len(later) < self._barred_names
+            if serves and fenced and kept_out and not shard.lies:
                 yield f"{shard.name} was let in again at once"
 
     def _look_at_idle_shards(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -146,12 +160,17 @@ class LiesFail:
                 yield f"{name} leaves {net_id} without an answer for {waited_s:.2f} s"
 
     def _look_at_pilots(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Whatever numbers a liar gives to its inputs, they pass no faster than time does."""
+        """Whatever numbers a liar gives to its inputs, they pass no faster than time does.
+
+        Time counts from when it was given its ship: its first inputs may be late.
+        """
         columns, rows = core.world.columns, core.world.columns.rows()
-        rows = rows[core.world.account[rows] == LIAR_ACCOUNT]
-        for row in rows[columns["input_seq"][rows] > 0].tolist():
+        for row in rows[core.world.account[rows] == LIAR_ACCOUNT].tolist():
             net_id, seq = int(columns.net_id[row]), int(columns["input_seq"][row])
-            at, first = self._first.setdefault(net_id, (cluster.now, seq))
+            at = self._flying_since.setdefault(net_id, cluster.now)
+            if not seq:
+                continue
+            first = self._first.setdefault(net_id, seq)
             passed = (cluster.now - at) * core.rules.tick_hz * self._players.controls_rate
             if seq - first > passed + self._ahead_max:
                 yield f"a liar has flown {seq - first} inputs in {cluster.now - at:.2f} s"

@@ -23,8 +23,7 @@ class OneOwner:
     def __init__(self, plan: Plan) -> None:
         self._stale_s_max = reach_s(plan)
         # All that lost its shard may go to one other, as fast as that one is given entities.
-        adopting_s = len(plan.rocks) / plan.limits.ownership.adopt_records_per_s
-        self._orphan_s_max = reach_s(plan) + adopting_s
+        self._orphan_s_max = reach_s(plan) + plan.adopting_s
         if plan.silences:
             self._stale_s_max += SESSION_TIMEOUT_S
             # The shard that is given what a silent one had may fall silent too.
