@@ -9,8 +9,9 @@ played along. What a body that was just adopted had before is forgotten with its
 space, there and here.
 
 Two that touch have one outcome. Where three or more do, the library's few passes take the pairs in
-an order that depends on all that is in the space; then one of the orders in which they can come
-into a bare space must give what was flown.
+an order that follows from all that is in the space, and from where it has been; then what was flown
+must be what comes of one of the orders. A bare space gets them from the order in which the bodies
+come into it: all that there are for three bodies, and for more that close no ring.
 
 Whatever the order, what touched keeps its momentum together, but for its engines.
 """

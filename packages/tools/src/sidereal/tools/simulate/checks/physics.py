@@ -133,6 +133,9 @@ class BareSpace:
         self._space = pymunk.Space()
         self._space.iterations = SOLVER_PASSES
         self._space.collision_persistence = 1
+        # The library's tree orders pairs by where bodies are, hardly by how they came. In a hash
+        # of one cell each body meets those that came before it, the latest first.
+        self._space.use_spatial_hash(math.inf, 1)
         self._circles: dict[Hashable, pymunk.Circle] = {}
         self._there: list[tuple[Body, pymunk.Circle]] = []
 
