@@ -22,6 +22,7 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.shard.limits import Limits as ShardLimits
+from sidereal.shard.shard import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.scene import BELT_PLACES, BELT_SHARE_MIN
 
 CHAOS_FROM_S: Final = 0.6
@@ -185,12 +186,22 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def end_at_s(self) -> float:
-        """When everything must agree: later if all sessions had to time out first."""
-        if not self.kinds & ENDING:
-            return self.heal_at_s + AGREES_WITHIN_S
+        """When everything must agree: later if sessions had to time out first."""
+        heal_at_s, deaf = self.heal_at_s, [f.at for f in self.faults if f.kind in _SILENCING]
+        if deaf and Kind.SHARD_DOUBLED in self.kinds:
+            # A shard that did not hear that another one has come under its name comes back when
+            # its session has timed out, and is let in: the other one ends.
+            heal_at_s = max(heal_at_s, max(deaf) + SESSION_TIMEOUT_S)
+        elif not self.kinds & ENDING:
+            return heal_at_s + AGREES_WITHIN_S
         # Nobody has anything to simulate then.
-        adopting_s = len(self.rocks) / self.limits.ownership.adopt_records_per_s
-        return self.heal_at_s + AGREES_WITHIN_S + RECOVERY_S + adopting_s
+        return heal_at_s + AGREES_WITHIN_S + RECOVERY_S + self.adopting_s
+
+    @property
+    def adopting_s(self) -> float:
+        """How long it takes to give one shard all that there is: the ships come first."""
+        entities = len(self.rocks) + self.pilots + (Kind.CLIENT_LIES in self.kinds)
+        return entities / self.limits.ownership.adopt_records_per_s
 
     @property
     def kinds(self) -> frozenset[Kind]:
