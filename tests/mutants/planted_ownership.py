@@ -74,8 +74,8 @@ def handover_without_epoch(patch: pytest.MonkeyPatch) -> None:
     """The owner changes, the epoch does not."""
     wait = Mesh._wait_for_room
 
-    def undo(self: Any, changes: Handovers) -> Handovers:
-        chosen = wait(self, changes)
+    def undo(self: Any, changes: Handovers, tick: int) -> Handovers:
+        chosen = wait(self, changes, tick)
         self._world.columns.epoch[chosen.rows] -= np.uint32(1)
         return chosen
 
@@ -107,8 +107,8 @@ def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
     """Entities are taken from their owner before a new one has room for them."""
     wait = Mesh._wait_for_room
 
-    def hasty(self: Any, changes: Handovers) -> Handovers:
-        chosen = wait(self, changes)
+    def hasty(self: Any, changes: Handovers, tick: int) -> Handovers:
+        chosen = wait(self, changes, tick)
         waits = ~np.isin(changes.rows, chosen.rows)
         columns = self._world.columns
         for shard in self._shards.shards:

@@ -22,7 +22,7 @@ from sidereal.protocol.message.shard import ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, Limits, OwnershipLimits
 from sidereal.replication.links.shards import Shard, Shards
 from sidereal.replication.links.shardsender import ShardSender
 from sidereal.replication.ownership.leases import LeaseChange
@@ -45,9 +45,9 @@ class Wire:
 
 
 class Sender(ShardSender):
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
         self.wire = Wire()
-        super().__init__(cast(ServerEndpoint, self.wire), Rules())
+        super().__init__(cast(ServerEndpoint, self.wire), Rules(), limits)
         self.shard = self.shards.add(1, ShardHello(bytes(16), "one", bytes(16), 1, 1), 0.0)
 
     def messages(self) -> Iterator[Any]:
@@ -158,7 +158,16 @@ def test_a_shard_is_given_so_many_a_tick_and_no_more_than_it_adopts() -> None:
         (limits.adopting_records + 5, 0),
     ):
         sender.shard.adopting = adopting
-        assert sender.room_of(sender.shard) == room
+        assert sender.room_of(sender.shard, 7) == room
+
+
+@pytest.mark.parametrize("per_s", [1, 13, 24, 25, 30, 8000])
+def test_a_shard_is_given_as_many_a_second_although_no_whole_number_a_tick(per_s: int) -> None:
+    sender = Sender(Limits(ownership=OwnershipLimits(adopt_records_per_s=per_s)))
+    tick_hz = Rules().tick_hz
+    rooms = [sender.room_of(sender.shard, 5 + tick) for tick in range(tick_hz)]
+    assert sum(rooms) == per_s
+    assert max(rooms) - min(rooms) <= 1
 
 
 def test_shards_are_numbered_as_they_are_named_or_with_the_lowest_number_that_is_free() -> None:

@@ -46,10 +46,12 @@ class ShardSender:
         self._rules = rules
         self._limits, self._pace = limits.shards, limits.ownership
 
-    def room_of(self, shard: Shard) -> int:
+    def room_of(self, shard: Shard, tick: int) -> int:
         """Tell how many entities a shard may be given in this tick."""
-        per_tick = max(1, int(self._pace.adopt_records_per_s * self._rules.tick_s))
-        return max(0, min(per_tick, self._pace.adopting_records - shard.adopting))
+        per_s, tick_hz = self._pace.adopt_records_per_s, self._rules.tick_hz
+        # What is not a whole number per tick is so on average.
+        of_tick = (tick + 1) * per_s // tick_hz - tick * per_s // tick_hz
+        return max(0, min(of_tick, self._pace.adopting_records - shard.adopting))
 
     def send_leases(self, changes: list[LeaseChange], tick: int) -> None:
         """Tell shards which sectors they have got and lost; the losses first."""

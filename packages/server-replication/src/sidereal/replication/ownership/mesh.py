@@ -132,7 +132,7 @@ class Mesh:
             self.leases,
             self._world.rules,
         )
-        changes = self._wait_for_room(self._add_lost(changes))
+        changes = self._wait_for_room(self._add_lost(changes), present.tick)
         self._count(changes, present)
         if not len(changes.rows):
             return
@@ -189,7 +189,7 @@ class Mesh:
         both = zip(changes, (rows, owner, owner), strict=True)
         return Handovers(*(np.concatenate(pair) for pair in both))
 
-    def _wait_for_room(self, changes: Handovers) -> Handovers:
+    def _wait_for_room(self, changes: Handovers, tick: int) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
         self._waiting_rows = changes.rows[:0]
         if not len(changes.rows):
@@ -197,7 +197,7 @@ class Mesh:
         room = np.zeros(NUMBERS_MAX + 1, np.int64)
         room_of_pilots = np.zeros(NUMBERS_MAX + 1, np.int64)
         for shard in self._shards.shards:
-            room[shard.shard] = self._shards.room_of(shard)
+            room[shard.shard] = self._shards.room_of(shard, tick)
             room_of_pilots[shard.shard] = self.answers.room_of(shard)
         piloted = self._world.account[changes.rows] != ACCOUNT_NONE
         chosen = choose_affordable(changes, piloted, room, room_of_pilots)

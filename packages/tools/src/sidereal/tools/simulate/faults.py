@@ -200,9 +200,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def adopting_s(self) -> float:
-        """How long it takes until one shard has been given all that there is."""
-        per_tick = max(1, int(self.limits.ownership.adopt_records_per_s / self.tick_hz))
-        return len(self.rocks) / (per_tick * self.tick_hz)
+        """How long it takes to give one shard all that there is: the ships come first."""
+        entities = len(self.rocks) + self.pilots + (Kind.CLIENT_LIES in self.kinds)
+        return entities / self.limits.ownership.adopt_records_per_s
 
     @property
     def _heard_again_at_s(self) -> float:

@@ -28,7 +28,7 @@ class OneOwner:
             self._stale_s_max += SESSION_TIMEOUT_S
             # The shard that is given what a silent one had may fall silent too.
             self._orphan_s_max += plan.silences * plan.limits.shards.silence_s
-        self._stale: dict[tuple[str, int], float] = {}
+        self._stale: dict[tuple[str, int, int], float] = {}
         # What a living shard owns it simulates, or is just being told so.
         self._handover_s_max = reach_s(plan) + plan.silences * plan.limits.shards.silence_s
         self._orphans: dict[int, float] = {}
@@ -43,7 +43,7 @@ class OneOwner:
         simulated = np.zeros(columns.capacity, np.bool_)
         epoch_before, self._epoch = self._epoch, columns.epoch.copy()
         epoch_before = np.resize(epoch_before, columns.capacity)
-        stale: list[tuple[str, int]] = []
+        stale: list[tuple[str, int, int]] = []
         for shard in cluster.shards:
             running = shard.core is not None and shard.core.closed is None
             if not running or shard.welcomed_at < cluster.authority.started_at:
@@ -60,9 +60,11 @@ class OneOwner:
                 yield f"{shard.name} has a body of an epoch that is still to come"
             holders[rows[current]] += 1
             simulated[rows[(rows >= 0) & (epoch >= epoch_before[rows])]] = True
-            stale += [(shard.name, id_) for id_ in net_id[~current].tolist()]
+            # With its epoch: what a shard goes on losing and getting anew it has let go each time.
+            lost = zip(net_id[~current].tolist(), epoch[~current].tolist(), strict=True)
+            stale += [(shard.name, *body) for body in lost]
         self._stale = {key: self._stale.get(key, cluster.now) for key in stale}
-        for (name, net_id_), since in self._stale.items():
+        for (name, net_id_, _), since in self._stale.items():
             if cluster.now - since > self._stale_s_max:
                 lost_s = cluster.now - since
                 yield f"{name} still simulates {net_id_} {lost_s:.2f} s after it lost it"
