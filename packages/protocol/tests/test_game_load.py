@@ -95,6 +95,28 @@ def test_all_problems_of_a_game_are_said(here: Path) -> None:
     )
 
 
+def test_what_nobody_runs_is_refused_and_not_ignored(here: Path) -> None:
+    Path("mygame_h.py").write_text(
+        GOOD
+        + """
+@game.action(rate_hz=1)
+def sell(tx): ...
+
+@game.on_join
+def come(world, player): ...
+game.look(game.kinds[0], symbol="dot")
+"""
+    )
+    with pytest.raises(ConfigError) as caught:
+        load("mygame_h:game")
+    assert str(caught.value) == (
+        "--game mygame_h:game:\n"
+        "this version runs no actions: take out mine.sell\n"
+        "this version runs no hooks: take out on_join\n"
+        "this version runs no looks: take out rock"
+    )
+
+
 def test_a_module_that_another_hides_is_refused(here: Path) -> None:
     Path("random.py").write_text(GOOD)
     with pytest.raises(ConfigError, match=r"random\.py is hidden by .*; give it another name"):

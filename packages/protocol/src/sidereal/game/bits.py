@@ -78,11 +78,6 @@ def unpack(controls: type[Controls], buttons: Buttons) -> Controls:
     return as_columns(controls, arrays)
 
 
-def bits_all(controls: type[Controls]) -> int:
-    """All bits that mean something."""
-    return sum(place.up | place.down for place in _places(controls))
-
-
 def _places(controls: type[Controls]) -> Iterator[_Place]:
     at = 0
     for name, field in controls.fields.items():

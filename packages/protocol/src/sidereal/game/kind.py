@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sidereal.game.builtin import Body, Motion
 from sidereal.game.component import Component, Writer
@@ -58,7 +59,7 @@ class Kind:
         return found
 
 
-SPEED_MAX = Motion.fields["vx"].options.high or 0.0
+SPEED_MAX: Final = Motion.fields["vx"].options.high or 0.0
 """Units/s: what the wire can carry."""
 
 

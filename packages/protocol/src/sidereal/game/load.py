@@ -7,10 +7,12 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from sidereal.game.component import SHARD
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.part import Game
 from sidereal.protocol.errors import ConfigError
@@ -43,9 +45,35 @@ def load(text: str) -> Declarations:
     if not isinstance(game, Game):
         raise ConfigError(f"--game {text}: {_what_there_is(module, name)}")
     try:
-        return declare(game)
+        declared = declare(game)
     except ConfigError as error:
         raise ConfigError(f"--game {text}:\n{error}") from error
+    if problems := list(_not_run(declared)):
+        raise ConfigError(f"--game {text}:\n" + "\n".join(problems))
+    return declared
+
+
+def _not_run(declared: Declarations) -> Iterator[str]:
+    """Name what was declared and would be ignored: it is checked, and nothing runs it so far."""
+    said = {
+        "actions": [action.name for action in declared.actions],
+        "rules": [rule.name for rule in declared.rules],
+        "events": [event.record_name for event in declared.events],
+        "components of accounts": [type(c).record_name for c in declared.accounts],
+        "components of the world": [type(c).record_name for c in declared.shares],
+        "hooks": [f"on_{name}" for name, hooks in declared.hooks.items() if hooks],
+        "timers": [f"every({timer.seconds:g})" for timer in declared.timers],
+        "looks": [str(look.kind) for look in declared.looks],
+        "bots": list(declared.bots),
+        "worlds": list(declared.worlds),
+        "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
+        "kinds with touches or sensor": [
+            k.name for k in declared.kinds if k.touches is not None or k.sensor
+        ],
+    }
+    for what, names in said.items():
+        if names:
+            yield f"this version runs no {what}: take out {', '.join(names)}"
 
 
 def _import(text: str, name: str) -> ModuleType:

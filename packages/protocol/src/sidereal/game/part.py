@@ -7,7 +7,7 @@ game at once (`declarations`), so that somebody sees all that is wrong with it, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from sidereal.game.component import AUTHORITY, Component, Controls, Event, Writer
 from sidereal.game.kind import Kind
@@ -16,8 +16,8 @@ from sidereal.game.look import Effect, Look
 from sidereal.game.record import Record
 from sidereal.game.step import Authority, BotView, Player, Rows, Step, WorldBuilder
 
-SPEED_MAX_UNLESS_SAID = 250.0
-GHOST_RANGE_UNLESS_SAID = 500.0
+SPEED_MAX_UNLESS_SAID: Final = 250.0
+GHOST_RANGE_UNLESS_SAID: Final = 500.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 

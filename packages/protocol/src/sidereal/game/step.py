@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sidereal.game.column import Bools, Floats, Indices
-from sidereal.game.component import Component, Controls, Event
+from sidereal.game.component import Component, Event
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record
 
@@ -38,29 +38,6 @@ class Pairs(Protocol):
 
     def nearest(self) -> Pairs:
         """Keep for each a only the nearest b."""
-
-
-class Contacts(Protocol):
-    """Bodies that touched in this tick, in pairs.
-
-    Attributes:
-        a: int64[n], rows of the first query.
-        b: int64[n], rows of the second.
-        first: bool[n], whether they did not touch in the tick before.
-        impulse: float64[n], t·unit/s, of the whole tick.
-        energy: float64[n], t·unit²/s², that the contact took.
-        x: float64[n], world units, where; likewise y.
-    """
-
-    a: Indices
-    b: Indices
-    first: Bools
-    impulse: Floats
-    energy: Floats
-    x: Floats
-    y: Floats
-
-    def __len__(self) -> int: ...
 
 
 class Step(Protocol):
@@ -96,38 +73,8 @@ class Step(Protocol):
         Args:
             a: rows, int64[n].
             b: rows, int64[m].
-            within: world units; one, or one for every row, as columns are.
+            within: world units; one, or one for every row, of which those of `b` count.
         """
-
-    def contacts(self, a: Query, b: Query) -> Contacts:
-        """Contacts of this tick between two sorts of entities; in CONTACT and SETTLE."""
-
-    def spawn(self, kind: Kind, *components: Component, count: int | None = None) -> Indices:
-        """Make entities after this stage.
-
-        Args:
-            kind: what they are; it must say `spawned_by=SHARD`.
-            components: values that differ from the kind's, one or [n].
-            count: how many, when no value is an array; else 1.
-
-        Returns:
-            uint32[n], their ids, which are final.
-        """
-
-    def despawn(self, rows: Indices) -> None:
-        """End own entities after this stage; rows may repeat."""
-
-    def give(self, rows: Indices, component: Component) -> None:
-        """Give a component after this stage; who has it gets the values."""
-
-    def take(self, rows: Indices, component: type[Component]) -> None:
-        """Take a component away after this stage; who has it not is left alone."""
-
-    def emit(self, event: Event, *, at: Indices) -> None:
-        """Tell of events whose subjects are in these rows."""
-
-    def ask(self, action: Any, **arguments: ArrayLike) -> None:
-        """Ask the authority for a durable effect; each argument is one or [n]."""
 
 
 class Rows(Protocol):
@@ -149,15 +96,6 @@ class Rows(Protocol):
     def noise(self, salt: int) -> Floats:
         """Numbers in [0, 1) that follow from the entity, the tick and a salt; float64[n]."""
 
-    def spawn(self, kind: Kind, where: Bools, *components: Component) -> None:
-        """Make an entity for each row that is chosen.
-
-        Args:
-            kind: what they are; it must say `spawned_by=SHARD`.
-            where: bool[n]
-            components: values, one or [n] (those of chosen rows are taken).
-        """
-
 
 class WorldBuilder(Protocol):
     """What makes a new world.
@@ -168,8 +106,14 @@ class WorldBuilder(Protocol):
 
     rng: np.random.Generator
 
-    def spawn(self, kind: Kind, *components: Component, count: int | None = None) -> Indices:
-        """Put entities into the world, as `Step.spawn`; any kind."""
+    def spawn(self, kind: Kind, *components: Component, count: int | None = None) -> None:
+        """Put entities into the world.
+
+        Args:
+            kind: what they are.
+            components: values that differ from the kind's, one or [n].
+            count: how many, when no value is an array; else 1.
+        """
 
 
 class Player(Protocol):
@@ -262,7 +206,3 @@ class BotView(NamedTuple):
     others: Any
     tick: int
     rng: np.random.Generator
-
-
-Decision = Controls
-"""A bot returns a record of the game's controls."""

@@ -3,7 +3,7 @@
 It is written on `sidereal.game` and on nothing else of the engine.
 
 * `ships`: the part `flight`: ships, and the stick that flies them;
-* `asteroids`: the part `rocks`: they drift and bounce, in a belt; the world `belt` is full of them;
+* `asteroids`: the part `rocks`: they drift and bounce, in a belt;
 * `play`: the whole game.
 """
 

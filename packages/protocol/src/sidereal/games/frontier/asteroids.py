@@ -9,17 +9,10 @@ not take them into the next sector, which would be leased for them alone.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
-import numpy as np
+from sidereal.game import Body, Label, Motion, Part, Stage, Step
 
-from sidereal.game import Body, Label, Motion, Part, Stage, Step, WorldBuilder
-
-DENSITY: Final = 0.002
-"""Tonnes per cubic unit: a rock of radius 20 weighs as much as six ships."""
-PER_SIDE: Final = 45
-"""Asteroids along an edge of a new belt."""
 BELT_LOW: Final = -2000.0
 """Where the belt begins, along both axes; world units."""
 BELT_HIGH: Final = 3000.0
@@ -31,11 +24,10 @@ TURN_MARGIN: Final = 25.0
 rocks = Part("rocks")
 
 ASTEROID = rocks.kind("asteroid", Motion(), Body(), Label())
-rocks.look(ASTEROID, symbol="rock", colour="#987", size=Body.radius)
 
 
 def belt(low: float = BELT_LOW, high: float = BELT_HIGH) -> Part:
-    """Make the part that keeps asteroids in a square, and fills a new world with them.
+    """Make the part that keeps asteroids in a square.
 
     Args:
         low: where it begins, along both axes; world units.
@@ -56,33 +48,5 @@ def belt(low: float = BELT_LOW, high: float = BELT_HIGH) -> Part:
             there = here + now * step.dt
             leaves = ((there >= last) & (now > 0)) | ((there < first) & (now < 0))
             speed[rows[leaves]] *= -1.0
-
-    @part.world("belt")
-    def fill(make: WorldBuilder) -> None:
-        """Put asteroids on a square lattice, each somewhere in its own field."""
-        rng, count = make.rng, PER_SIDE * PER_SIDE
-        spacing = (high - low) / PER_SIDE
-        row, column = np.divmod(np.arange(count), PER_SIDE)
-        radius = np.minimum(6.0 + rng.exponential(6.0, count), spacing / 3)
-        jitter = spacing / 2 - radius - 2.0
-        x = low + (column + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * jitter
-        y = low + (row + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * jitter
-        speed, course = rng.exponential(1.5, count).clip(0.0, 6.0), rng.uniform(0, math.tau, count)
-        make.spawn(
-            ASTEROID,
-            Motion(
-                x=x,
-                y=y,
-                vx=speed * np.cos(course),
-                vy=speed * np.sin(course),
-                heading=rng.uniform(-math.pi, math.pi, count),
-                spin=rng.normal(0.0, 0.2, count).clip(-1.0, 1.0),
-            ),
-            Body(radius=radius, mass=DENSITY * 4 / 3 * math.pi * radius**3),
-        )
-
-    @part.world("empty")
-    def leave_empty(make: WorldBuilder) -> None:
-        """Put nothing into the world."""
 
     return part

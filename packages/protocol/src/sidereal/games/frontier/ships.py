@@ -55,7 +55,6 @@ class Stick(Controls):
 
 
 SHIP = flight.kind("ship", Motion(), Body(radius=6, mass=12), Label(), Pilot(), accel_max=THRUST)
-flight.look(SHIP, symbol="arrow", colour="#9cf", label=Label.name)
 
 
 @flight.model(Motion, reads=(Stick,))
