@@ -20,7 +20,7 @@ from sidereal.client.prediction import ShipState
 from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.udp import UdpSocket
-from sidereal.tools.bots.behaviour import make_behaviour
+from sidereal.tools.bots.behaviour import Mind, choose_behaviour
 
 TURN_S: Final = 0.01
 """How often pilots have their turn: five times as often as they make an input."""
@@ -29,7 +29,7 @@ UNSERVED_S: Final = 0.3
 
 
 class Pilot:
-    """An anonymous player that wanders about.
+    """An anonymous player that does what bots do.
 
     Attributes:
         drifts: how far its ship went, units, each time that nobody had simulated it for a while.
@@ -47,10 +47,12 @@ class Pilot:
         if answer.status_code != 200:
             raise MissedError(f"an anonymous player was not let in: {answer.text}")
         self.drifts: list[float] = []
-        self._behaviour = make_behaviour("wander", np.random.default_rng(number))
+        game = load(DEFAULT_GAME)
+        rng = np.random.default_rng(number)
+        self._mind = Mind(game, choose_behaviour(game, None), rng)
         self._client = Client(
             base64.b64decode(answer.json()["connect_token"]),
-            game=load(DEFAULT_GAME),
+            game=game,
             entropy=os.urandom,
             now=time.monotonic(),
             software="faults",
@@ -74,7 +76,7 @@ class Pilot:
         """Take in what has come, steer, send."""
         now = time.monotonic()
         if now >= self._decide_at:
-            buttons, hold_s = self._behaviour.decide(self._client.own_ship, self._client.rules)
+            buttons, hold_s = self._mind.decide(self._client)
             self._client.hold(buttons)
             self._decide_at = now + hold_s
         turn(self._client, self._udp, now)

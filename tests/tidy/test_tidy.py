@@ -68,6 +68,7 @@ SOAK_CORE: Final = (
 CORES_AMONG_SHELLS: Final = (
     "tools/bots/behaviour.py",
     "tools/bots/report.py",
+    "tools/bots/sight.py",
     "tools/netsim/relay.py",
     "tools/up/restarts.py",
     "tools/simulate/*",

@@ -188,6 +188,8 @@ def test_hooks_timers_bots_and_worlds_are_collected() -> None:
     def idle(view: Any) -> Stick:
         return Stick()
 
+    game.declare(Stick)
+
     @game.world("ring")
     def ring(make: WorldBuilder) -> None: ...
 
@@ -354,6 +356,25 @@ def test_looks_use_what_the_kind_has() -> None:
         "at most 10000",
         "effect of test_game_declarations.burst: seconds must be above 0, at most 60",
     ]
+
+
+def test_bots_have_something_to_hold() -> None:
+    game = tiny()
+    game.bot("lame")(lambda: Stick())
+    assert problems_of(game) == [
+        "bot lame takes 0 arguments; it is given 1",
+        "bot lame has nothing to hold: the game declares no controls",
+    ]
+
+
+def test_kinds_are_found_by_what_they_are_and_have() -> None:
+    part = Part("part")
+    ship = part.kind("ship", Motion(), Health())
+    declared = declare(tiny(part))
+    assert declared.numbers(ship) == declared.numbers(Health) == (1,)
+    assert declared.numbers(Motion) == (1, 2)
+    assert declared.numbers(Body) == (2,)
+    assert declared.numbers(Launcher) == ()
 
 
 def test_a_game_without_kinds_is_no_game() -> None:

@@ -1,106 +1,211 @@
-"""What bots hold."""
+"""How a game's behaviours are asked, and what they are shown."""
 
 from __future__ import annotations
 
-from collections import deque
+from types import SimpleNamespace
+from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
+from sidereal.client.interpolation import References
 from sidereal.client.prediction import ShipState
-from sidereal.game.load import DEFAULT_GAME, load
-from sidereal.game.models import FreeFlight
-from sidereal.protocol.errors import ConfigError
-from sidereal.protocol.message.player import BUTTONS_ALL, Button
+from sidereal.game import (
+    F4,
+    I1,
+    PILOT,
+    Body,
+    BotView,
+    Component,
+    Controls,
+    Game,
+    Held,
+    Motion,
+    Pilot,
+    axis,
+    field,
+    hold,
+)
+from sidereal.game.declarations import Declarations, declare
+from sidereal.game.schema import column_of, schema_of
+from sidereal.protocol.errors import ConfigError, LocalProtocolError
 from sidereal.protocol.rules import Rules
-from sidereal.tools.bots.behaviour import BEHAVIOURS, Wander, make_behaviour
+from sidereal.protocol.state.columns import Columns
+from sidereal.tools.bots.behaviour import Mind, choose_behaviour
 
 RULES = Rules()
-GAME = load(DEFAULT_GAME)
-FLIGHT = FreeFlight(GAME, RULES)
 
 
-def decisions(seed: int, count: int) -> list[tuple[int, float]]:
-    wander = Wander(np.random.default_rng(seed))
-    return [wander.decide(None, None) for _ in range(count)]
+class Hull(Component):
+    hp: F4 = field(100, low=0, high=100)
 
 
-def test_the_same_seed_wanders_alike() -> None:
-    assert decisions(7, 100) == decisions(7, 100)
-    assert decisions(7, 100) != decisions(8, 100)
+class Fuel(Component, audience=PILOT):
+    left: F4 = field(1, low=0, high=1)
 
 
-def test_a_wanderer_uses_every_control_it_should_and_never_fires() -> None:
-    seen = Button(0)
-    for buttons, hold_s in decisions(1, 500):
-        assert 0 <= buttons <= BUTTONS_ALL
-        assert 0.1 < hold_s < 5.0
-        seen |= Button(buttons)
-    assert seen == Button.THRUST | Button.LEFT | Button.RIGHT | Button.BRAKE
+class Stick(Controls):
+    turn: I1 = axis("A", "D")
+    push: Held = hold("W")
 
 
-def test_a_wanderer_gets_somewhere() -> None:
-    thrust_s = sum(hold_s for buttons, hold_s in decisions(3, 400) if buttons & Button.THRUST)
-    whole_s = sum(hold_s for _, hold_s in decisions(3, 400))
-    assert 0.2 < thrust_s / whole_s < 0.7
+def make_game() -> Game:
+    game = Game("craft")
+    game.kind("buoy", Motion(), Body())
+    game.kind("kite", Motion(), Body(), Hull(), Fuel(), Pilot())
+    game.declare(Stick)
+    return game
 
 
-def fly_about(start: ShipState, count: int, seconds: float, lag_ticks: int = 0) -> np.ndarray:
-    """Positions of wanderers that know where they were a while ago, float64[ticks, 2, count]."""
-    wanderers = [Wander(np.random.default_rng(seed)) for seed in range(count)]
-    x, y, vx, vy, heading, spin = (np.full(count, value) for value in start)
-    held, decide_at = np.zeros(count, np.uint16), np.zeros(count)
-    path = np.zeros((round(seconds * RULES.tick_hz), 2, count))
-    known: deque[list[np.ndarray]] = deque(maxlen=lag_ticks + 1)
-    for tick, place in enumerate(path):
-        known.append([column.copy() for column in (x, y, vx, vy, heading, spin)])
-        for bot in np.flatnonzero(decide_at <= tick * RULES.tick_s).tolist():
-            ship = ShipState(*(float(column[bot]) for column in known[0]))
-            held[bot], hold_s = wanderers[bot].decide(ship, RULES)
-            decide_at[bot] += hold_s
-        FLIGHT.fly((x, y, vx, vy, heading, spin), held, 0)
-        place[:] = x, y
-    return path
+class Picture:
+    """A replica that knows what it was told."""
+
+    def __init__(self, game: Declarations) -> None:
+        self.columns = Columns(schema_of(game))
+
+    def put(self, net_id: int, **values: float) -> None:
+        (row,) = self.columns.allocate([net_id])
+        for name, value in values.items():
+            self.columns[name][row] = value
+        self.columns.tick[row] = 96
+
+    def rows(self) -> np.ndarray:
+        return self.columns.rows()
+
+    def newer(self, rows: np.ndarray) -> References:
+        motion = (self.columns[name][rows] for name in Motion.fields)
+        return References(self.columns.tick[rows], *motion)
 
 
-def test_wanderers_stay_in_the_belt() -> None:
-    low, high = RULES.belt_bounds
-    start = ShipState(high - 450.0, low + 450.0, 0.0, 0.0, 0.0, 0.0)
-    path = fly_about(start, 16, 200.0)
-    assert path.min() >= low
-    assert path.max() < high
-    assert (np.ptp(path, axis=0) > RULES.sector_size / 2).any(axis=0).all()
+def client_of(state: ShipState | None, replica: Picture | None = None) -> Any:
+    return SimpleNamespace(own_ship=state, net_id=7, replica=replica, rules=RULES, newest_tick=100)
 
 
-def test_wanderers_over_a_slow_link_stay_near_the_belt() -> None:
-    low, high = RULES.belt_bounds
-    start = ShipState(high - 450.0, low + 450.0, 0.0, 0.0, 0.0, 0.0)
-    path = fly_about(start, 8, 120.0, lag_ticks=16)
-    assert path.min() >= low - RULES.sector_size / 2
-    assert path.max() < high + RULES.sector_size / 2
+HERE = ShipState(10.0, 20.0, 0.0, -4.0, 0.5, 0.0)
 
 
-def test_wanderers_far_outside_come_home() -> None:
-    low, high = RULES.belt_bounds
-    start = ShipState(high + 3000.0, low - 2000.0, RULES.ship_speed_max, -50.0, 1.0, 0.0)
-    path = fly_about(start, 4, 120.0)
-    assert low <= path[-400:].min() <= path[-400:].max() < high
+def ask(game: Game, client: Any) -> tuple[int, float]:
+    declared = declare(game)
+    return Mind(declared, choose_behaviour(declared, None), np.random.default_rng(1)).decide(client)
 
 
-def test_without_a_belt_nobody_turns_home() -> None:
-    rules = msgspec.structs.replace(RULES, belt_sectors=0)
-    ship = ShipState(1e6, 0.0, 100.0, 0.0, 0.0, 0.0)
-    with_place, without = (Wander(np.random.default_rng(1)) for _ in range(2))
-    for _ in range(20):
-        assert with_place.decide(ship, rules) == without.decide(None, None)
+def test_a_bot_holds_what_the_behaviour_says_until_the_next_tick_or_as_long_as_it_says() -> None:
+    game = make_game()
+
+    @game.bot("turn")
+    def turn(bot: BotView) -> Any:
+        held = Stick(turn=np.sign(bot.own[Motion].vy), push=1)
+        return held if bot.own[Motion].x[0] > 0 else (held, 2.5)
+
+    assert ask(game, client_of(HERE)) == (0b110, RULES.tick_s)
+    assert ask(game, client_of(HERE._replace(x=-10.0))) == (0b110, 2.5)
 
 
-def test_an_idle_bot_holds_nothing() -> None:
-    assert make_behaviour("idle", np.random.default_rng(0)).decide(None, None)[0] == 0
+def test_a_bot_remembers_and_draws_its_own_numbers() -> None:
+    game = make_game()
+    seen = []
+
+    @game.bot("count")
+    def count(bot: BotView) -> Stick:
+        bot.memory["asked"] = bot.memory.get("asked", 0) + 1
+        seen.append((bot.memory["asked"], float(bot.rng.random())))
+        return Stick()
+
+    declared = declare(game)
+    behaviour = choose_behaviour(declared, "count")
+    for seed in (3, 3, 4):
+        mind = Mind(declared, behaviour, np.random.default_rng(seed))
+        mind.decide(client_of(HERE))
+        mind.decide(client_of(HERE))
+    assert [asked for asked, _ in seen] == [1, 2] * 3
+    assert seen[:2] == seen[2:4] != seen[4:]
 
 
-def test_an_unknown_behaviour_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="wander"):
-        make_behaviour("dance", np.random.default_rng(0))
-    assert {"wander", "idle"} <= set(BEHAVIOURS)
+def test_a_bot_is_not_asked_before_it_knows_what_it_flies() -> None:
+    game = make_game()
+    game.bot("never")(lambda bot: pytest.fail("it was asked"))
+    assert ask(game, client_of(None)) == (0, 0.0)
+    assert ask(game, client_of(HERE, Picture(declare(game)))) == (0, 0.0)
+
+
+def test_a_bot_that_keeps_a_picture_sees_others_by_kind_and_component() -> None:
+    game = make_game()
+    picture = Picture(declare(game))
+    picture.put(3, kind=1, x=1.0, vx=5.0, radius=9.0)
+    picture.put(7, kind=2, radius=2.0)
+    picture.put(9, kind=2, radius=4.0)
+    hull = column_of(Hull, Hull.fields["hp"])
+    picture.columns[hull][picture.columns.rows_of([7, 9])] = 50.0, 60.0
+
+    @game.bot("look")
+    def look(bot: BotView) -> Stick:
+        assert bot.tick == 100
+        assert (bot.own.id.tolist(), bot.others.id.tolist()) == ([7], [3, 9])
+        assert (len(bot.own), len(bot.others)) == (1, 2)
+        assert bot.own[Motion].y.tolist() == [20.0]
+        assert bot.own[Hull].hp.tolist() == [50.0]
+        assert bot.others[Motion].x.tolist() == [1.0 + 4 * 5.0 * RULES.tick_s, 0.0]
+        assert bot.others[Body].radius.tolist() == [9.0, 4.0]
+        assert bot.others.rows().tolist() == [0, 1]
+        assert bot.others.rows(game.kinds[0]).tolist() == [0]
+        assert bot.others.rows(Hull, Body).tolist() == [1]
+        assert bot.others[Hull].hp[bot.others.rows(Hull)].tolist() == [60.0]
+        return Stick(push=1)
+
+    assert ask(game, client_of(HERE, picture))[0] == 0b100
+
+
+def test_a_bot_without_a_picture_sees_nobody() -> None:
+    game = make_game()
+
+    @game.bot("look")
+    def look(bot: BotView) -> Stick:
+        assert len(bot.others) == len(bot.others[Motion].x) == len(bot.others[Hull].hp) == 0
+        assert bot.others.rows(Hull).tolist() == []
+        return Stick(push=1)
+
+    assert ask(game, client_of(HERE))[0] == 0b100
+
+
+@pytest.mark.parametrize(
+    ("read", "says"),
+    [
+        (lambda bot: bot.own[Hull], "hull, but keeps no picture of the world: raise --mirror"),
+        (lambda bot: bot.own.rows(Hull), "asks for kinds, but keeps no picture of the world"),
+        (lambda bot: bot.own[Fuel], "fuel, which no client is sent"),
+        (lambda bot: bot.others[Stick], "stick, which no client is sent"),
+    ],
+)
+def test_what_a_bot_cannot_know_is_said(read: Any, says: str) -> None:
+    game = make_game()
+    game.bot("read")(read)
+    with pytest.raises(LocalProtocolError, match=says):
+        ask(game, client_of(HERE))
+
+
+@pytest.mark.parametrize("given", [None, 3, Stick(turn=[1, 1]), (Motion(), 1.0)])
+def test_a_behaviour_that_gives_no_controls_is_named(given: Any) -> None:
+    game = make_game()
+    game.bot("wrong")(lambda bot: given)
+    with pytest.raises(LocalProtocolError, match=r"bot wrong gave .* it decides for one: Stick"):
+        ask(game, client_of(HERE))
+
+
+def test_the_first_behaviour_is_what_bots_do_unless_told() -> None:
+    game = make_game()
+    game.bot("first")(lambda bot: Stick())
+    game.bot("second")(lambda bot: Stick())
+    for said, found in ((None, "first"), ("second", "second")):
+        behaviour = choose_behaviour(declare(game), said)
+        assert behaviour is not None
+        assert behaviour.name == found
+    with pytest.raises(ConfigError, match="--behaviour is 'dance'; there are: first, second"):
+        choose_behaviour(declare(game), "dance")
+
+
+def test_bots_of_a_game_without_behaviours_hold_nothing() -> None:
+    game = make_game()
+    assert choose_behaviour(declare(game), None) is None
+    assert ask(game, client_of(HERE)) == (0, 0.0)
+    with pytest.raises(ConfigError, match="--behaviour is 'wander'; craft declares none"):
+        choose_behaviour(declare(game), "wander")

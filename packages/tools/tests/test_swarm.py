@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,6 +48,7 @@ class Host:
         self.in_world: set[str] = set()
         self.registered = 0
         self.inputs: dict[int, int] = {}
+        self.held = False
         self.left = 0
         self.peers: list[int] = []
         self.protocol_id = CLIENT_PROTOCOL_ID
@@ -132,6 +134,7 @@ class Host:
             for answer in answers:
                 self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(answer))
         elif isinstance(message, Controls):
+            self.held |= any(message.buttons)
             self.inputs[event.peer] = message.first_seq + len(message.buttons) // 2 - 1
 
     @property
@@ -184,6 +187,22 @@ async def test_bots_that_find_no_room_are_counted() -> None:
     assert block["requested"] == 3
     assert block["connected"] == 1
     assert block["refused"] == 2
+
+
+async def test_bots_of_a_game_without_behaviours_hold_nothing_and_say_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = ("from sidereal.game import Game, Motion", "game = Game('dull')")
+    game = "\n".join((*lines, "game.kind('thing', Motion())"))
+    (tmp_path / "dull_game.py").write_text(game)
+    monkeypatch.syspath_prepend(tmp_path)
+    with await open_udp("127.0.0.1", 0) as socket:
+        host = Host(socket, room=2)
+        config = BotsConfig(count=2, ramp_s=0.0, game="dull_game:game")
+        await fly(host, config, inputs_each=2)
+    said = [line.getMessage() for line in caplog.records]
+    assert len([line for line in said if "dull declares no bots" in line]) == 1
+    assert not host.held
 
 
 async def test_bots_leave_accounts_alone_that_somebody_uses() -> None:

@@ -184,6 +184,11 @@ class Client:
         return self._ship.confirmed
 
     @property
+    def newest_tick(self) -> int:
+        """Tick of the newest snapshot, −1 before the first."""
+        return self._clock.newest_tick
+
+    @property
     def is_whole(self) -> bool:
         """Whether all is known that is around the client; without a mirror, once it has joined."""
         if self.replica is None:

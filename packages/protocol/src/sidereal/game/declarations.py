@@ -18,11 +18,12 @@ from sidereal.game.builtin import BUILTIN
 from sidereal.game.column import Field
 from sidereal.game.component import AUTHORITY, SHARD, Component, Controls, Event
 from sidereal.game.kind import Kind, component_problems
-from sidereal.game.logic import Action, Model, Rule, Stage, System
+from sidereal.game.logic import Action, Model, Rule, Stage, System, parameter_problems
 from sidereal.game.look import Effect, Look
 from sidereal.game.ordering import in_order
 from sidereal.game.part import Game, Part, Timer
 from sidereal.game.record import Record
+from sidereal.game.step import BotView, Decision, Query
 from sidereal.protocol.errors import ConfigError
 
 COMPONENTS_MAX: Final = 63
@@ -71,7 +72,7 @@ class Declarations:
     shares: tuple[Component, ...]
     hooks: dict[str, tuple[Hook, ...]]
     timers: tuple[Timer, ...]
-    bots: dict[str, Callable[..., Any]]
+    bots: dict[str, Callable[[BotView], Decision]]
     worlds: dict[str, Callable[..., Any]]
     modules: tuple[str, ...]
 
@@ -86,6 +87,14 @@ class Declarations:
                 return kind
         raise ConfigError(
             f"{self.name} has no kind {name}; it has {', '.join(map(str, self.kinds))}"
+        )
+
+    def numbers(self, query: Query) -> tuple[int, ...]:
+        """Numbers of the kinds that match a query: that kind, or all that have a component."""
+        return tuple(
+            number
+            for number, kind in enumerate(self.kinds, 1)
+            if (kind.name == query.name if isinstance(query, Kind) else kind.has(query))
         )
 
     def predicted(self) -> tuple[type[Component], ...]:
@@ -136,6 +145,7 @@ def declare(game: Game) -> Declarations:
     problems += _count_problems(declared)
     problems += _logic_problems(declared)
     problems += _look_problems(declared)
+    problems += _bot_problems(declared)
     problems += layout_problems(declared.controls)
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
@@ -334,6 +344,13 @@ def _look_problems(declared: Declarations) -> Iterator[str]:
                     yield f"look of {look.kind}: it has no {field.record}"
     for effect in declared.effects:
         yield from effect.problems()
+
+
+def _bot_problems(declared: Declarations) -> Iterator[str]:
+    for name, function in declared.bots.items():
+        yield from parameter_problems(f"bot {name}", function, 1)
+        if not declared.controls:
+            yield f"bot {name} has nothing to hold: the game declares no controls"
 
 
 def _ordered(systems: Sequence[System]) -> tuple[tuple[System, ...], list[str]]:

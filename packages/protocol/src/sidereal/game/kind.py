@@ -39,6 +39,10 @@ class Kind:
     def __str__(self) -> str:
         return self.name
 
+    def has(self, component: type[Component]) -> bool:
+        """Whether it begins with a component."""
+        return component in [type(there) for there in self.components]
+
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
         found = component_problems(self.name, self.components)

@@ -54,7 +54,7 @@ class Model:
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
-        found = _parameter_problems(f"model {self.name}", self.function, 1)
+        found = parameter_problems(f"model {self.name}", self.function, 1)
         if not self.writes:
             found.append(f"model {self.name} writes nothing: say @part.model(Component, …)")
         if self.stage not in (Stage.TICK, Stage.SUBSTEP):
@@ -89,7 +89,7 @@ class System:
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
-        found = _parameter_problems(f"system {self.name}", self.function, 1)
+        found = parameter_problems(f"system {self.name}", self.function, 1)
         if self.every_s < 0:
             found.append(f"system {self.name}: every_s must be 0 or more")
         if self.every_s and self.stage is Stage.SUBSTEP:
@@ -113,7 +113,7 @@ class Rule:
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
-        return _parameter_problems(f"rule {self.name}", self.function, 3)
+        return parameter_problems(f"rule {self.name}", self.function, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +189,8 @@ def _argument_problem(name: str, function: ActionFunction) -> str:
     raise AssertionError(name)
 
 
-def _parameter_problems(what: str, function: Callable[..., Any], count: int) -> list[str]:
+def parameter_problems(what: str, function: Callable[..., Any], count: int) -> list[str]:
+    """Say when a function takes another number of arguments than it is given."""
     parameters = inspect.signature(function).parameters
     if len(parameters) != count:
         return [f"{what} takes {len(parameters)} arguments; it is given {count}"]

@@ -14,7 +14,7 @@ from sidereal.game.kind import Kind
 from sidereal.game.logic import Action, Model, Rule, Stage, System, make_action
 from sidereal.game.look import Effect, Look
 from sidereal.game.record import Record
-from sidereal.game.step import Authority, BotView, Player, Rows, Step, WorldBuilder
+from sidereal.game.step import Authority, BotView, Decision, Player, Rows, Step, WorldBuilder
 
 SPEED_MAX_UNLESS_SAID: Final = 250.0
 GHOST_RANGE_UNLESS_SAID: Final = 500.0
@@ -66,7 +66,7 @@ class Part:
             "lost": [],
         }
         self.timers: list[Timer] = []
-        self.bots: dict[str, Callable[[BotView], Controls]] = {}
+        self.bots: dict[str, Callable[[BotView], Decision]] = {}
         self.worlds: dict[str, Callable[[WorldBuilder], None]] = {}
 
     def __repr__(self) -> str:
@@ -242,7 +242,11 @@ class Part:
         self.effects.append(Effect(event, kind, colour, size, seconds))
 
     def bot(self, name: str) -> Callable[[F], F]:
-        """Declare a behaviour of bots: a function of a `BotView` that gives controls."""
+        """Declare a behaviour of bots: a function of a `BotView` that decides what to hold.
+
+        It gives controls, and is asked again at the next tick; or controls and the seconds for
+        which it holds them. The first behaviour of a game is what its bots do unless told.
+        """
 
         def declare(function: F) -> F:
             self.bots[name] = function

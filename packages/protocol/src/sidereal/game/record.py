@@ -123,6 +123,11 @@ def as_columns(record: type[R], arrays: Mapping[str, NDArray[Any]]) -> R:
     return made
 
 
+def no_rows(record: type[R]) -> R:
+    """Make a record's struct of arrays for no entities."""
+    return as_columns(record, {f.name: np.zeros(0, f.dtype) for f in record.fields.values()})
+
+
 def outside(values: Record) -> dict[str, Bools]:
     """Tell which values their declaration does not allow, for each column that has any."""
     found = {}

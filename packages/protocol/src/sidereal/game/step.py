@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sidereal.game.column import Bools, Floats, Indices
-from sidereal.game.component import Component, Event
+from sidereal.game.component import Component, Controls, Event
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record
 
@@ -192,17 +192,41 @@ class Transaction(Protocol):
         """Tell of an event; 0 is an event without a subject."""
 
 
+class Entities(Protocol):
+    """What a client knows of some entities, as columns.
+
+    Attributes:
+        id: uint32[n]
+    """
+
+    id: np.ndarray[Any, np.dtype[np.uint32]]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, component: type[R], /) -> R:
+        """Columns of a component that clients are sent, [n]."""
+
+    def rows(self, *queries: Query) -> Indices:
+        """Those that match all queries, ascending."""
+
+
 class BotView(NamedTuple):
     """What a bot decides by.
 
     Attributes:
-        own: columns of what it flies, [1]; by component.
-        others: columns of who it sees, [n]; likewise.
-        tick: that is drawn.
+        own: what it flies, [1].
+        others: whom it sees besides, [n]; nobody, if it keeps no picture of the world.
+        tick: of the newest snapshot; others are continued to it.
         rng: seeded, the bot's own.
+        memory: the bot's own, empty at first; what a behaviour puts there it finds again.
     """
 
-    own: Any
-    others: Any
+    own: Entities
+    others: Entities
     tick: int
     rng: np.random.Generator
+    memory: dict[str, Any]
+
+
+Decision: TypeAlias = Controls | tuple[Controls, float]
+"""What a bot holds: until it is asked again at the next tick, or for that many seconds."""

@@ -4,11 +4,13 @@ It is written on `sidereal.game` and on nothing else of the engine.
 
 * `ships`: the part `flight`: ships, and the stick that flies them;
 * `asteroids`: the part `rocks`: they drift and bounce, in a belt;
+* `behaviours`: the part `bots`: what bots hold;
 * `play`: the whole game.
 """
 
 from sidereal.games.frontier.asteroids import ASTEROID as ASTEROID
 from sidereal.games.frontier.asteroids import rocks as rocks
+from sidereal.games.frontier.behaviours import bots as bots
 from sidereal.games.frontier.play import game as game
 from sidereal.games.frontier.ships import SHIP as SHIP
 from sidereal.games.frontier.ships import Stick as Stick

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidereal.game import Game
 from sidereal.games.frontier.asteroids import belt, rocks
+from sidereal.games.frontier.behaviours import bots
 from sidereal.games.frontier.ships import flight
 
-game = Game("frontier", parts=[flight, rocks, belt()])
+game = Game("frontier", parts=[flight, rocks, belt(), bots])

@@ -49,7 +49,7 @@ from sidereal.protocol.runtime.memory import private_bytes
 from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.tools.bots.accounts import Accounts, AccountTakenError
-from sidereal.tools.bots.behaviour import BEHAVIOURS, Behaviour, make_behaviour
+from sidereal.tools.bots.behaviour import Mind, choose_behaviour
 from sidereal.tools.bots.report import BotsMeasured
 
 log = logging.getLogger("sidereal.bots")
@@ -74,11 +74,11 @@ class BotsConfig:
         count: bots.
         ramp_s: time over which they come, seconds.
         for_s: how long the run lasts in all, None until stopped.
-        behaviour: one of `BEHAVIOURS`.
+        behaviour: one of those that the game declares; None is the first of them.
         seed: decides all that bots do.
         first: number of the first account that is tried.
         mirroring: how many of them keep a replica of what they are sent, None for all; the others
-            read of each snapshot only their own ship.
+            read of each snapshot only what is said of their own entity.
         predicting: how many of them run the prediction.
         game: `module:name` of what is played; the same as the server's.
     """
@@ -87,7 +87,7 @@ class BotsConfig:
     count: int = 20
     ramp_s: float = 2.0
     for_s: float | None = None
-    behaviour: str = "wander"
+    behaviour: str | None = None
     seed: int = 0
     first: int = 1
     mirroring: int | None = 8
@@ -115,9 +115,6 @@ class BotsConfig:
             problems.append("--seed must not be negative")
         if self.mirroring is not None and self.mirroring < 0:
             problems.append("--mirror must be 0 or more")
-        if self.behaviour not in BEHAVIOURS:
-            known = ", ".join(sorted(BEHAVIOURS))
-            problems.append(f"--behaviour is {self.behaviour!r}; there are: {known}")
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -129,7 +126,7 @@ class _Bot:
     index: int
     client: Client
     socket: UdpSocket
-    behaviour: Behaviour
+    mind: Mind
     decide_at: float
     joined_at: float | None = None
     sample_at: float = math.inf
@@ -164,6 +161,7 @@ class Swarm:
         self.measured = BotsMeasured(requested=config.count)
         self._config = config
         self._game = load(config.game)
+        self._behaviour = choose_behaviour(self._game, config.behaviour)
         self._seams = seams or Seams()
         self._bots: list[_Bot] = []
         self._sign_ins = trio.CapacityLimiter(SIGN_INS_MAX)
@@ -184,6 +182,8 @@ class Swarm:
             UnavailableError: there is no server, or it is of another version.
         """
         seams, config = self._seams, self._config
+        if self._behaviour is None:
+            log.warning("holding nothing %s", fields(why=f"{self._game.name} declares no bots"))
         async with open_http(config.server, transport=seams.transport) as http:
             status = await fetch_status(http)
             in_world = frozenset(client["name"] for client in status.get("clients", ()))
@@ -213,13 +213,13 @@ class Swarm:
         rng = np.random.default_rng([config.seed, config.first + index])
         jitter = np.random.default_rng([config.seed, config.first + index, 1])
         phase = float(rng.random())
-        behaviour = make_behaviour(config.behaviour, rng)
+        mind = Mind(self._game, self._behaviour, rng)
         await trio.sleep(config.ramp_s * index / config.count)
         name = accounts.take_name()
         comeback, own_until = Comeback(jitter.bytes, clock()), -math.inf
         while True:
             try:
-                bot = await self._enter(accounts, name, behaviour, phase, index)
+                bot = await self._enter(accounts, name, mind, phase, index)
             except AccountTakenError as error:
                 if clock() >= own_until:
                     name = accounts.take_name()
@@ -253,13 +253,13 @@ class Swarm:
             log.warning("waiting %s", fields(why=why))
 
     async def _enter(
-        self, accounts: Accounts, name: str, behaviour: Behaviour, phase: float, index: int
+        self, accounts: Accounts, name: str, mind: Mind, phase: float, index: int
     ) -> _Bot:
         async with self._sign_ins:
             admission = await accounts.sign_in(name)
         client = self._make_client(admission, phase, index)
         socket = await open_client_udp(client)
-        return _Bot(index, client, socket, behaviour, decide_at=self._seams.clock())
+        return _Bot(index, client, socket, mind, decide_at=self._seams.clock())
 
     async def _stay(self, bot: _Bot) -> CloseReason:
         """Fly until the session ends; returns why it did."""
@@ -289,9 +289,9 @@ class Swarm:
         while flying:
             now = clock()
             if now >= bot.decide_at:
-                buttons, hold_s = bot.behaviour.decide(client.own_ship, client.rules)
+                buttons, hold_s = bot.mind.decide(client)
                 client.hold(buttons)
-                bot.decide_at = now + hold_s
+                bot.decide_at = max(now, bot.decide_at + hold_s)
             flying = turn(client, socket, now)
             self._take_events(bot, now)
             if now >= bot.sample_at:

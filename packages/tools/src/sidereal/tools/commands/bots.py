@@ -32,7 +32,7 @@ async def bots(
     count: int = 20,
     ramp: float = 2.0,
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
-    behaviour: str = "wander",
+    behaviour: str | None = None,
     seed: int = 1,
     mirror: int = 8,
     require: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -53,12 +53,13 @@ async def bots(
     for_s
         Seconds until they leave and the report is printed; until Ctrl-C without.
     behaviour
-        What they do.
+        What they do, by the name that the game gives it; without, its first behaviour.
     seed
         Of what they do.
     mirror
-        How many of them keep the whole picture they are sent, as the viewer does; the others read
-        their own ship of it, so that the bots do not take the processor they measure.
+        How many of them keep the whole picture they are sent, as the viewer does, and so see
+        others; the rest read what is said of what they fly, so that the bots do not take the
+        processor they measure.
     require
         What must hold of the report; may be given again. Exit status 3 when one does not.
     json

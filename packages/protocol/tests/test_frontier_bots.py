@@ -1,0 +1,114 @@
+"""What bots of the game that ships hold, and where it takes them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sidereal.game import BotView, Motion
+from sidereal.game.bits import pack
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.models import FreeFlight
+from sidereal.game.record import as_columns
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
+from sidereal.games.frontier.behaviours import wander
+from sidereal.games.frontier.ships import SPEED_MAX, Stick
+from sidereal.protocol.rules import Rules
+
+RULES = Rules()
+GAME = load(DEFAULT_GAME)
+REST = (500.0, 500.0, 0.0, 0.0, 0.0, 0.0)
+EDGE = (BELT_HIGH - 450.0, BELT_LOW + 450.0, 0.0, 0.0, 0.0, 0.0)
+
+
+class Wanderer:
+    """A bot that is told where its ship is."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.memory: dict[str, Any] = {}
+
+    def decide(self, state: Sequence[float] = REST) -> tuple[Stick, float]:
+        columns = dict(zip(Motion.fields, np.array(state).reshape(6, 1), strict=True))
+        own: Any = {Motion: as_columns(Motion, columns)}
+        return wander(BotView(own, {}, 0, self.rng, self.memory))  # type: ignore[arg-type]
+
+
+def decisions(seed: int, count: int) -> list[tuple[int, float]]:
+    bot = Wanderer(seed)
+    return [(pack(stick), hold_s) for stick, hold_s in (bot.decide() for _ in range(count))]
+
+
+def test_the_same_seed_wanders_alike() -> None:
+    assert decisions(7, 100) == decisions(7, 100)
+    assert decisions(7, 100) != decisions(8, 100)
+
+
+def test_a_wanderer_uses_every_control_it_should_and_never_fires() -> None:
+    used = set()
+    bot = Wanderer(1)
+    for _ in range(500):
+        stick, hold_s = bot.decide()
+        assert 0.1 < hold_s < 5.0
+        used |= {(name, int(getattr(stick, name))) for name in Stick.fields}
+    assert {(name, value) for name, value in used if value} == {
+        ("thrust", 1),
+        ("turn", -1),
+        ("turn", 1),
+        ("brake", 1),
+    }
+
+
+def test_a_wanderer_gets_somewhere() -> None:
+    thrust = pack(Stick(thrust=1))
+    thrust_s = sum(hold_s for buttons, hold_s in decisions(3, 400) if buttons & thrust)
+    whole_s = sum(hold_s for _, hold_s in decisions(3, 400))
+    assert 0.2 < thrust_s / whole_s < 0.7
+
+
+def fly_about(start: Sequence[float], count: int, seconds: float, lag_ticks: int = 0) -> np.ndarray:
+    """Positions of wanderers that know where they were a while ago, float64[ticks, 2, count]."""
+    wanderers, flight = [Wanderer(seed) for seed in range(count)], FreeFlight(GAME, RULES)
+    motion = [np.full(count, value) for value in start]
+    held, decide_at = np.zeros(count, np.uint16), np.zeros(count)
+    path = np.zeros((round(seconds * RULES.tick_hz), 2, count))
+    known: deque[list[np.ndarray]] = deque(maxlen=lag_ticks + 1)
+    for tick, place in enumerate(path):
+        known.append([column.copy() for column in motion])
+        for bot in np.flatnonzero(decide_at <= tick * RULES.tick_s).tolist():
+            stick, hold_s = wanderers[bot].decide([column[bot] for column in known[0]])
+            held[bot] = pack(stick)
+            decide_at[bot] += hold_s
+        flight.fly(motion, held, tick)
+        place[:] = motion[:2]
+    return path
+
+
+def test_wanderers_stay_in_the_belt() -> None:
+    path = fly_about(EDGE, 16, 200.0)
+    assert path.min() >= BELT_LOW
+    assert path.max() < BELT_HIGH
+    assert (np.ptp(path, axis=0) > RULES.sector_size / 2).any(axis=0).all()
+
+
+def test_wanderers_over_a_slow_link_stay_near_the_belt() -> None:
+    path = fly_about(EDGE, 8, 120.0, lag_ticks=16)
+    assert path.min() >= BELT_LOW - RULES.sector_size / 2
+    assert path.max() < BELT_HIGH + RULES.sector_size / 2
+
+
+def test_wanderers_far_outside_come_home() -> None:
+    far = (BELT_HIGH + 3000.0, BELT_LOW - 2000.0, SPEED_MAX, -50.0, 1.0, 0.0)
+    path = fly_about(far, 4, 120.0)
+    assert BELT_LOW <= path[-400:].min() <= path[-400:].max() < BELT_HIGH
+
+
+def test_an_idle_bot_holds_nothing() -> None:
+    view: Any = None
+    stick, hold_s = GAME.bots["idle"](view)  # type: ignore[misc]
+    assert pack(stick) == 0
+    assert hold_s == pytest.approx(3600.0)
