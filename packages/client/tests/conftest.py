@@ -20,11 +20,59 @@ from sidereal.client.leases import LEASE
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.client.view import View
+from sidereal.game import (
+    F4,
+    I1,
+    Body,
+    Component,
+    Controls,
+    Game,
+    Held,
+    Label,
+    Motion,
+    Pilot,
+    Press,
+    axis,
+    field,
+    hold,
+    press,
+)
+from sidereal.game.declarations import declare
+from sidereal.game.record import as_columns
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import Kind
 
 RULES = Rules()
+
+
+class Reach(Component, name="tests.reach"):
+    units: F4 = field(60, low=1, high=500, unit="unit")
+
+
+class Stick(Controls, name="tests.stick"):
+    push: I1 = axis("W", "S")
+    yaw: I1 = axis("A", "D")
+    slow_down: Held = hold("X")
+    shout: Press = press("SPACE")
+
+
+def make_game() -> Game:
+    """Kinds with looks of several sorts, in this order."""
+    game = Game("faces")
+    craft = game.kind("craft", Motion(), Body(radius=6), Label(), Pilot())
+    rock = game.kind("rock", Motion(), Body(), Label())
+    depot = game.kind("depot", Motion(), Body(), Label())
+    beacon = game.kind("beacon", Motion(), Reach())
+    game.kind("bare", Motion(), Body(), Label())
+    game.look(craft, symbol="arrow", label=Label.name)
+    game.look(rock, symbol="rock")
+    game.look(depot, symbol="square", label=Label.name, size=9)
+    game.look(beacon, symbol="ring", colour="#0f0", size=Reach.units)
+    game.declare(Stick)
+    return game
+
+
+GAME = declare(make_game())
 
 
 def lease_rows(owners: dict[tuple[int, int], int]) -> np.ndarray:
@@ -38,6 +86,7 @@ class SyntheticFeed:
     """A client that has always been connected: things fly straight, sectors own them."""
 
     def __init__(self, owners: dict[tuple[int, int], int]) -> None:
+        self.game = GAME
         self.rules: Rules | None = RULES
         self.owners = owners
         self.leases = lease_rows(owners)
@@ -52,13 +101,13 @@ class SyntheticFeed:
         self.looked_at: list[tuple[float, float]] = []
         self.events: deque[ClientEvent] = deque()
         self.snapshot_bytes = 2400
-        self._entities: list[tuple[int, Kind, float, float, float, float, float, str]] = []
+        self._entities: list[tuple[int, int, float, float, float, float, float, str, float]] = []
         self._now = 0.0
 
     def place(
         self,
         net_id: int,
-        kind: Kind,
+        kind: str,
         x: float,
         y: float,
         *,
@@ -66,15 +115,29 @@ class SyntheticFeed:
         vx: float = 0.0,
         vy: float = 0.0,
         name: str = "",
+        reach: float = 60.0,
     ) -> None:
-        self._entities.append((net_id, kind, radius, x, y, vx, vy, name))
+        number = [each.name for each in self.game.kinds].index(kind) + 1
+        self._entities.append((net_id, number, radius, x, y, vx, vy, name, reach))
         self._entities.sort()
+
+    def clear(self) -> None:
+        self._entities.clear()
 
     def view(self, now: float) -> View:
         self._now = now
-        net_id, kind, radius, x, y, vx, vy, name = (
-            zip(*self._entities, strict=True) if self._entities else ((),) * 8
+        net_id, kind, radius, x, y, vx, vy, name, reach = (
+            zip(*self._entities, strict=True) if self._entities else ((),) * 9
         )
+        names = np.array([text.encode() for text in name], dtype="S24")
+        known = {
+            Body: {
+                "radius": np.array(radius, np.float32),
+                "mass": np.ones(len(radius), np.float32),
+            },
+            Label: {"name": names},
+            Reach: {"units": np.array(reach, np.float32)},
+        }
         speed_x, speed_y = np.array(vx, dtype=np.float64), np.array(vy, dtype=np.float64)
         at_x = np.array(x, dtype=np.float64) + speed_x * now
         at_y = np.array(y, dtype=np.float64) + speed_y * now
@@ -96,11 +159,12 @@ class SyntheticFeed:
             vy=speed_y,
             heading=heading,
             age_s=np.full(len(ids), self.age_s),
-            name=np.array([text.encode() for text in name], dtype="S24"),
+            name=names,
             own=own,
             authority_x=at_x - 0.12 * speed_x,
             authority_y=at_y - 0.12 * speed_y,
             authority_heading=heading,
+            columns=lambda record: as_columns(record, known[record]),  # type: ignore[index]
         )
 
     def statistics(self) -> ClientStatistics:

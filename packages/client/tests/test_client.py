@@ -16,6 +16,7 @@ from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL
 from sidereal.client.limits import LIMITS
 from sidereal.client.statistics import SessionState, no_statistics
+from sidereal.game import Body, Label
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
 from sidereal.protocol import limits
@@ -451,6 +452,15 @@ def test_rows_are_ordered_by_id_whoever_came_first() -> None:
     assert view.net_id.tolist() == [NEWCOMER, SHIP, ROCK]
     assert view.radius.tolist() == [2.0, 4.0, 9.0]
     assert view.own == 1
+
+
+def test_a_view_gives_what_is_sent_of_a_component_row_by_row() -> None:
+    rig = Rig()
+    assert rig.client.view(rig.now)[Label].name.tolist() == []
+    rig.run(1.0)
+    view = rig.client.view(rig.now)
+    assert view[Label].name.tolist() == [b"ada", b""]
+    assert view[Body].radius.tolist() == view.radius.tolist() == [4.0, 9.0]
 
 
 def test_snapshots_that_overtake_the_welcome_are_not_lost() -> None:

@@ -1,6 +1,7 @@
 """Real frames, drawn off screen and read back pixel by pixel."""
 
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from sidereal.client.front.frame import BAR_PX
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.ownership import FILL_ALPHA
 from sidereal.client.front.viewer import Viewer
-from sidereal.protocol.state.schema import Kind
+from sidereal.game import Body, Game, Motion
+from sidereal.game.declarations import declare
+from sidereal.game.look import SYMBOLS
 
 WIDTH, HEIGHT = 800, 600
 MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
@@ -38,7 +41,13 @@ def show(screen: Any) -> Show:
         before: float | None = None,
     ) -> np.ndarray:
         viewer = Viewer(
-            feed, screen.window.meter, size=(WIDTH, HEIGHT), observing=False, layers=layers, at=None
+            feed,
+            screen.window.meter,
+            feed.game,
+            size=(WIDTH, HEIGHT),
+            observing=False,
+            layers=layers,
+            at=None,
         )
         viewer.drag(1, 0)  # the camera is in the test's hands
         viewer.camera.x, viewer.camera.y, viewer.camera.zoom = x, y, zoom
@@ -85,7 +94,7 @@ def test_a_border_has_each_owners_colour_on_its_side(make_feed: MakeFeed, show: 
 
 def test_an_entity_is_drawn_where_it_is_and_as_large(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
-    feed.place(7, Kind.ASTEROID, 540.0, 470.0, radius=30.0)
+    feed.place(7, "rock", 540.0, 470.0, radius=30.0)
     pixels = show(feed, 500.0, 500.0)
     seen = differs(pixels)
     seen[: MIDDLE[0].start], seen[MIDDLE[0].stop :] = False, False
@@ -101,7 +110,7 @@ def test_an_entity_is_drawn_where_it_is_and_as_large(make_feed: MakeFeed, show: 
 def test_a_ship_points_where_it_heads(make_feed: MakeFeed, show: Show) -> None:
     def extent(vx: float, vy: float) -> np.ndarray:
         feed = make_feed({(0, 0): 1})
-        feed.place(7, Kind.SHIP, 500.0 - 10 * vx, 500.0 - 10 * vy, radius=40.0, vx=vx, vy=vy)
+        feed.place(7, "craft", 500.0 - 10 * vx, 500.0 - 10 * vy, radius=40.0, vx=vx, vy=vy)
         seen = differs(show(feed, 500.0, 500.0)[MIDDLE])
         rows, columns = np.nonzero(seen)
         return np.array(
@@ -121,7 +130,7 @@ def test_a_ship_points_where_it_heads(make_feed: MakeFeed, show: Show) -> None:
 
 def test_a_ship_turns_counterclockwise(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
-    feed.place(7, Kind.SHIP, 500.0 - 70.0, 500.0 - 70.0, radius=40.0, vx=7.0, vy=7.0)
+    feed.place(7, "craft", 500.0 - 70.0, 500.0 - 70.0, radius=40.0, vx=7.0, vy=7.0)
     seen = differs(show(feed, 500.0, 500.0))
     assert seen[HEIGHT // 2 + 28, WIDTH // 2 + 28]  # inside the nose
     assert not seen[HEIGHT // 2 - 21, WIDTH // 2 - 21]  # in the notch behind
@@ -134,7 +143,7 @@ def test_thirty_thousand_sectors_away_looks_the_same(make_feed: MakeFeed, show: 
         corner_x, corner_y = sector_x * 1000.0, sector_y * 1000.0
         rng = np.random.default_rng(5)
         for net_id, (dx, dy, speed) in enumerate(rng.uniform(-130, 130, (40, 3)), start=1):
-            kind = Kind.SHIP if net_id % 2 else Kind.ASTEROID
+            kind = "craft" if net_id % 2 else "rock"
             feed.place(net_id, kind, corner_x + dx, corner_y + 400 + dy, vx=speed / 10)
         return show(
             feed,
@@ -151,7 +160,7 @@ def test_thirty_thousand_sectors_away_looks_the_same(make_feed: MakeFeed, show: 
 
 def test_the_own_ship_is_outlined_in_white(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
-    feed.place(7, Kind.SHIP, 500.0, 500.0)
+    feed.place(7, "craft", 500.0, 500.0)
 
     def white() -> int:
         return int((show(feed, 500.0, 500.0)[MIDDLE].min(axis=-1) > 230).sum())
@@ -166,7 +175,7 @@ def test_the_authoritys_state_is_red_hollow_and_where_it_says(
 ) -> None:
     feed = make_feed({(0, 0): 1})
     # Seven units a frame ahead of the authority, which is 0.12 s behind.
-    feed.place(7, Kind.SHIP, 500.0 - 1000.0, 500.0, vx=100.0, radius=6.0)
+    feed.place(7, "craft", 500.0 - 1000.0, 500.0, vx=100.0, radius=6.0)
     feed.own_id = 7
 
     def red(layers: frozenset[Layer]) -> np.ndarray:
@@ -183,7 +192,7 @@ def test_the_authoritys_state_is_red_hollow_and_where_it_says(
 
 def test_old_data_is_dim(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
-    feed.place(7, Kind.ASTEROID, 500.0, 500.0, radius=30.0)
+    feed.place(7, "rock", 500.0, 500.0, radius=30.0)
     fresh = show(feed, 500.0, 500.0)[HEIGHT // 2, WIDTH // 2].sum()
     feed.age_s = 0.3
     stale = show(feed, 500.0, 500.0)[HEIGHT // 2, WIDTH // 2].sum()
@@ -192,7 +201,7 @@ def test_old_data_is_dim(make_feed: MakeFeed, show: Show) -> None:
 
 def test_a_handover_is_a_ring_that_ends(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1, (1, 0): 2})
-    feed.place(7, Kind.ASTEROID, 1000.0 - 9.95, 500.0, vx=1.0, radius=2.0)
+    feed.place(7, "rock", 1000.0 - 9.95, 500.0, vx=1.0, radius=2.0)
     layers = frozenset({Layer.HANDOVERS})
 
     def lit(before: float | None) -> int:
@@ -203,7 +212,7 @@ def test_a_handover_is_a_ring_that_ends(make_feed: MakeFeed, show: Show) -> None
 
 def test_velocity_vectors_point_ahead(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
-    feed.place(7, Kind.SHIP, 500.0 - 600.0, 500.0, vx=60.0)
+    feed.place(7, "craft", 500.0 - 600.0, 500.0, vx=60.0)
     place = (HEIGHT // 2, WIDTH // 2 + 45)
     off = show(feed, 500.0, 500.0)
     on = show(feed, 500.0, 500.0, layers=frozenset({Layer.VECTORS}))
@@ -213,7 +222,7 @@ def test_velocity_vectors_point_ahead(make_feed: MakeFeed, show: Show) -> None:
 
 def test_names_are_written_under_ships(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
-    feed.place(7, Kind.SHIP, 500.0, 500.0, name="Ωmega Ünïcode 😀")
+    feed.place(7, "craft", 500.0, 500.0, name="Ωmega Ünïcode 😀")
     below = (slice(HEIGHT // 2 - 40, HEIGHT // 2 - 14), MIDDLE[1])
     assert not differs(show(feed, 500.0, 500.0)[below]).any()
     written = differs(show(feed, 500.0, 500.0, layers=frozenset({Layer.NAMES}))[below])
@@ -222,7 +231,7 @@ def test_names_are_written_under_ships(make_feed: MakeFeed, show: Show) -> None:
 
 def test_interest_is_bright_and_the_rest_dark(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1, (-1, 0): 1})
-    feed.place(7, Kind.SHIP, 875.0, 500.0, radius=1.0)
+    feed.place(7, "craft", 875.0, 500.0, radius=1.0)
     feed.own_id = 7
     layers = frozenset({Layer.OWNERS})
     # Interest reaches from x = 250 to 1500; the camera looks at its left edge.
@@ -256,7 +265,13 @@ def test_help_and_net_graph_come_and_go(make_feed: MakeFeed, screen: Any) -> Non
     feed = make_feed({(0, 0): 1})
     window = screen.window
     viewer = Viewer(
-        feed, window.meter, size=(WIDTH, HEIGHT), observing=False, layers=frozenset(), at=None
+        feed,
+        window.meter,
+        feed.game,
+        size=(WIDTH, HEIGHT),
+        observing=False,
+        layers=frozenset(),
+        at=None,
     )
     window.overlay.net_graph, window.overlay.help_shown = 0, False
     bare = screen.show(viewer, 10.0).astype(int)
@@ -276,7 +291,7 @@ def test_ten_thousand_entities_fit_the_buffers(make_feed: MakeFeed, show: Show) 
     feed = make_feed({(0, 0): 1})
     rng = np.random.default_rng(7)
     for net_id, (x, y) in enumerate(rng.uniform(0, 1000, (10_000, 2)), start=1):
-        feed.place(net_id, Kind.ASTEROID, x, y, radius=1.0)
+        feed.place(net_id, "rock", x, y, radius=1.0)
     seen = differs(show(feed, 500.0, 500.0, zoom=0.5)[MIDDLE])
     assert seen.mean() > 0.3
     # Evenly strewn, in every corner of the picture.
@@ -291,6 +306,7 @@ def test_a_picture_is_the_frame(make_feed: MakeFeed, screen: Any, tmp_path: Path
     viewer = Viewer(
         feed,
         screen.window.meter,
+        feed.game,
         size=(WIDTH, HEIGHT),
         observing=False,
         layers=LAYERS_SHOWN,
@@ -301,3 +317,56 @@ def test_a_picture_is_the_frame(make_feed: MakeFeed, screen: Any, tmp_path: Path
     with Image.open(tmp_path / "world.png") as image:
         assert image.size == (WIDTH, HEIGHT)
         assert np.array_equal(np.asarray(image)[::-1], pixels)
+
+
+def test_every_symbol_looks_like_no_other(make_feed: MakeFeed, show: Show) -> None:
+    game = Game("all")
+    for symbol in SYMBOLS:
+        game.look(game.kind(symbol, Motion(), Body()), symbol=symbol)
+    feed = make_feed({(0, 0): 1})
+    feed.game = declare(game)
+    pictures = []
+    for kind in game.kinds:
+        feed.clear()
+        feed.place(7, kind.name, 500.0, 500.0, radius=40.0)
+        pictures.append(show(feed, 500.0, 500.0)[MIDDLE])
+    # A dot is a circle that may be tiny; where both are large they are alike.
+    alike = [
+        (SYMBOLS[one], SYMBOLS[two])
+        for one, two in combinations(range(len(SYMBOLS)), 2)
+        if np.abs(pictures[one] - pictures[two]).max() <= 12
+    ]
+    assert alike == [("circle", "dot")]
+    assert all(differs(picture).sum() > 300 for picture in pictures)
+
+
+def test_a_star_has_five_points_one_of_them_ahead(make_feed: MakeFeed, show: Show) -> None:
+    game = Game("stars")
+    game.look(game.kind("star", Motion(), Body()), symbol="star")
+    feed = make_feed({(0, 0): 1})
+    feed.game = declare(game)
+    feed.place(7, "star", 500.0, 500.0, radius=60.0)
+    seen = differs(show(feed, 500.0, 500.0))
+    around = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    rows = (HEIGHT / 2 + 45 * np.sin(around)).astype(int)
+    columns = (WIDTH / 2 + 45 * np.cos(around)).astype(int)
+    ring = seen[rows, columns]
+    assert np.count_nonzero(ring & ~np.roll(ring, 1)) == 5
+    assert seen[HEIGHT // 2, WIDTH // 2 + 55]
+
+
+def test_a_colour_of_its_own_leaves_the_owner_the_edge(make_feed: MakeFeed, show: Show) -> None:
+    game = Game("colours")
+    for symbol in ("square", "ring"):
+        game.look(game.kind(symbol, Motion(), Body()), symbol=symbol, colour="#f08")
+    feed = make_feed({(0, 0): 3})
+    feed.game = declare(game)
+    feed.place(7, "square", 440.0, 500.0, radius=40.0)
+    feed.place(8, "ring", 560.0, 500.0, radius=40.0)
+    pixels = show(feed, 500.0, 500.0)
+    row, own = HEIGHT // 2, (255, 0, 136)
+    assert pixels[row, WIDTH // 2 - 60].tolist() == list(own)
+    edge = pixels[row, WIDTH // 2 - 60 + 30 : WIDTH // 2 - 60 + 34]
+    assert (edge[:, 1] > 90).any()  # the green of shard 3
+    assert pixels[row, WIDTH // 2 + 60] == pytest.approx(blend(palette.shard_colour(3), 24), abs=3)
+    assert pixels[row, WIDTH // 2 + 60 + 40] == pytest.approx(own, abs=60)

@@ -26,7 +26,7 @@ SIZES = [
 SHOWN = [
     Wanted(shards, aspect, level, 5, inspected, keys)
     for shards, aspect, level, inspected, keys in product(
-        (0, 2, 10), (0.0, 0.1, 1.0), (0, 1, 2), (0, 9), (0, 13)
+        (0, 2, 10), (0.0, 0.1, 1.0), (0, 1, 2), (0, 9, 40), (0, 13)
     )
 ]
 
@@ -74,6 +74,16 @@ def test_the_map_shrinks_before_it_goes() -> None:
     assert full is not None
     assert low is not None
     assert low.height < full.height
+
+
+def test_the_inspector_says_as_much_as_has_room_and_no_less_than_of_every_entity() -> None:
+    heights = {
+        height: box.height if (box := arrange(1280, height, wanted).inspector) else 0.0
+        for height in (200, 400, 1200)
+        for wanted in [EVERYTHING._replace(inspector_lines=20)]
+    }
+    assert heights[200] == 0.0
+    assert 14 + 17 * 9 < heights[400] < heights[1200] == 14 + 17 * 20
 
 
 def test_the_list_of_keys_is_shown_alone_and_only_whole() -> None:

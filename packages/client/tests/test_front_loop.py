@@ -18,9 +18,11 @@ MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
 
 @pytest.fixture
 def window(screen: Any, make_feed: MakeFeed) -> Any:
+    feed = make_feed({(0, 0): 1})
     viewer = Viewer(
-        make_feed({(0, 0): 1}),
+        feed,
         screen.window.meter,
+        feed.game,
         size=(800, 600),
         observing=False,
         layers=LAYERS_SHOWN,

@@ -13,7 +13,6 @@ from sidereal.client.statistics import SessionState
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.message.player import Button, Role, Welcome
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import Kind
 
 WELCOME = Welcome(bytes(16), Rules(), 1, 1, Role.PLAYER, "ada")
 OWNERS = {(0, 0): 1, (1, 0): 2}
@@ -23,10 +22,10 @@ MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
 @pytest.fixture
 def feed(make_feed: MakeFeed) -> Any:
     feed = make_feed(OWNERS)
-    feed.place(10, Kind.SHIP, 500.0, 500.0, vx=40.0, name="Ada")
-    feed.place(20, Kind.SHIP, 560.0, 500.0, name="Grace")
-    feed.place(30, Kind.ASTEROID, 400.0, 420.0, radius=20.0)
-    feed.place(40, Kind.STATION, 620.0, 560.0, name="Halley")
+    feed.place(10, "craft", 500.0, 500.0, vx=40.0, name="Ada")
+    feed.place(20, "craft", 560.0, 500.0, name="Grace")
+    feed.place(30, "rock", 400.0, 420.0, radius=20.0)
+    feed.place(40, "depot", 620.0, 560.0, name="Halley")
     feed.own_id = 10
     return feed
 
@@ -38,7 +37,7 @@ def viewer_of(feed: Any, **choices: Any) -> Viewer:
         "layers": LAYERS_SHOWN,
         "at": None,
     }
-    return Viewer(feed, Meter(), **{**defaults, **choices})
+    return Viewer(feed, Meter(), feed.game, **{**defaults, **choices})
 
 
 def test_a_player_starts_on_the_own_ship_and_follows_it(feed: Any) -> None:
@@ -112,7 +111,7 @@ def test_dragging_ends_following_and_f_takes_it_up_again(feed: Any) -> None:
     assert viewer.camera.x == pytest.approx(700.0, abs=1.0)
 
 
-def test_tab_walks_over_what_is_not_rock_and_back(feed: Any) -> None:
+def test_tab_walks_over_what_is_not_scenery_and_back(feed: Any) -> None:
     viewer = viewer_of(feed)
     viewer.select_step(1)
     assert viewer.selected_id == 0
@@ -164,8 +163,8 @@ def test_layers_toggle(feed: Any) -> None:
 
 
 def test_a_handover_flashes_and_is_told(feed: Any) -> None:
-    feed.place(50, Kind.SHIP, 995.0, 500.0, vx=100.0, name="Leslie")
-    feed.place(51, Kind.ASTEROID, 995.0, 400.0, vx=100.0)
+    feed.place(50, "craft", 995.0, 500.0, vx=100.0, name="Leslie")
+    feed.place(51, "rock", 995.0, 400.0, vx=100.0)
     viewer = viewer_of(feed)
     viewer.advance(0.0, 0.0)
     frame = viewer.advance(0.1, 0.1)
@@ -261,7 +260,7 @@ def test_inspector_knows_the_selection(feed: Any) -> None:
     viewer.selected_id = 40
     shown = dict(readout.inspector(viewer.advance(0.0, 0.0)))
     assert shown["name"] == "Halley"
-    assert shown["kind"] == "station"
+    assert shown["kind"] == "depot"
     assert shown["shard"] == "S1"
     assert shown["place"] == "620.0, 560.0"
     viewer.selected_id = 41
@@ -310,3 +309,15 @@ def test_another_session_is_no_handover_of_everything(
     assert not frame.feed
     assert viewer.selected_id == 0
     assert [shard for shard, _ in frame.ownership.shards()] == [9]
+
+
+def test_the_inspector_knows_what_the_game_declares(feed: Any) -> None:
+    feed.place(60, "beacon", 480.0, 500.0, reach=150.0)
+    viewer = viewer_of(feed)
+    viewer.selected_id = 60
+    shown = dict(readout.inspector(viewer.advance(0.0, 0.0)))
+    assert (shown["kind"], shown["units"], shown["name"]) == ("beacon", "150 unit", "e60")
+    assert "radius" not in shown
+    viewer.selected_id = 30
+    shown = dict(readout.inspector(viewer.advance(0.1, 0.1)))
+    assert (shown["radius"], shown["mass"]) == ("20 unit", "1 t")

@@ -10,7 +10,6 @@ import pytest
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.viewer import Viewer
 from sidereal.protocol.message.player import Button
-from sidereal.protocol.state.schema import Kind
 
 MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
 
@@ -31,6 +30,7 @@ class Desk:
         self.viewer = Viewer(
             feed,
             self.window.meter,
+            feed.game,
             size=(800, 600),
             observing=False,
             layers=LAYERS_SHOWN,
@@ -69,8 +69,8 @@ class Desk:
 @pytest.fixture
 def desk(screen: Any, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch) -> Desk:
     feed = make_feed({(0, 0): 1})
-    feed.place(10, Kind.SHIP, 500.0, 500.0, name="Ada")
-    feed.place(20, Kind.SHIP, 600.0, 500.0, name="Grace")
+    feed.place(10, "craft", 500.0, 500.0, name="Ada")
+    feed.place(20, "craft", 600.0, 500.0, name="Grace")
     feed.own_id = 10
     left: list[bool] = []
     monkeypatch.setattr(screen.loop, "cancel", lambda: left.append(True))
@@ -136,7 +136,7 @@ def test_a_key_that_repeats_after_shift_was_released_is_still_one_press(x_desk: 
 
 
 def test_shift_tab_is_a_key_of_its_own_under_x(x_desk: Desk) -> None:
-    x_desk.feed.place(30, Kind.SHIP, 500.0, 600.0, name="Edsger")
+    x_desk.feed.place(30, "craft", 500.0, 600.0, name="Edsger")
     x_desk.viewer.advance(2.0, 0.0)
     chosen = []
     for step in ("TAB", "TAB", "ISO_LEFT_TAB", "ISO_LEFT_TAB"):

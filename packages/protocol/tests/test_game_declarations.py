@@ -358,6 +358,27 @@ def test_looks_use_what_the_kind_has() -> None:
     ]
 
 
+def test_a_look_is_seen_by_everyone_and_the_last_one_counts() -> None:
+    part = Part("part")
+    ship = part.kind("ship", Motion(), Launcher(), Label())
+    part.look(ship, symbol="hat")
+    game = tiny(part)
+    game.look(ship, symbol="ring", size=Launcher.ready, label=Label.name)
+    assert problems_of(game) == [
+        "look of ship: test_game_declarations.launcher.ready goes to pilot; "
+        "a look is seen by everyone"
+    ]
+    game.look(ship, symbol="ring", size=Label.name)
+    assert problems_of(game) == ["look of ship: size must be a number, and label.name is a text"]
+    game.look(ship, symbol="arrow", colour="#0f8")
+    (look,) = declare(game).looks
+    assert (look.symbol, look.rgb) == ("arrow", (0, 255, 136))
+    game.look(ship, symbol="arrow", colour="#0102ff")
+    assert declare(game).looks[0].rgb == (1, 2, 255)
+    game.look(ship, symbol="arrow")
+    assert declare(game).looks[0].rgb is None
+
+
 def test_bots_have_something_to_hold() -> None:
     game = tiny()
     game.bot("lame")(lambda: Stick())

@@ -104,7 +104,6 @@ def sell(tx): ...
 
 @game.on_join
 def come(world, player): ...
-game.look(game.kinds[0], symbol="dot")
 """
     )
     with pytest.raises(ConfigError) as caught:
@@ -112,8 +111,7 @@ game.look(game.kinds[0], symbol="dot")
     assert str(caught.value) == (
         "--game mygame_h:game:\n"
         "this version runs no actions: take out mine.sell\n"
-        "this version runs no hooks: take out on_join\n"
-        "this version runs no looks: take out rock"
+        "this version runs no hooks: take out on_join"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +12,12 @@ from numpy.typing import NDArray
 from sidereal.client.interpolation import interpolate, reckon
 from sidereal.client.prediction import ShipState
 from sidereal.client.replica import Replica
+from sidereal.game.record import Record, no_rows
+from sidereal.game.schema import gather
 from sidereal.protocol.rules import Rules
 
 Floats = NDArray[np.float64]
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class View:
             interpolation delay).
         server_tick: the estimate of the server's own now, in ticks.
         net_id: uint32[n].
-        kind: uint8[n], `sidereal.protocol.state.schema.Kind`.
+        kind: uint8[n], number of its kind in the game.
         radius: float32[n], world units.
         shard: uint16[n], the shard that owns it, 0 for nobody.
         x: float64[n], world units, where to draw it. The own ship is drawn where it is
@@ -41,6 +46,7 @@ class View:
         authority_x: float64[n], the authority's newest reference, extrapolated to `server_tick`.
         authority_y: float64[n].
         authority_heading: float64[n].
+        columns: gives those of a component other than motion, [n], until the next datagram comes.
     """
 
     tick: float
@@ -60,10 +66,15 @@ class View:
     authority_x: Floats
     authority_y: Floats
     authority_heading: Floats
+    columns: Callable[[type[Record]], Record]
 
     def __len__(self) -> int:
         """Count of rows."""
         return len(self.net_id)
+
+    def __getitem__(self, component: type[R], /) -> R:
+        """Columns of a component other than motion that clients are sent, [n]."""
+        return cast(R, self.columns(component))
 
 
 def empty_view() -> View:
@@ -87,6 +98,7 @@ def empty_view() -> View:
         authority_x=none,
         authority_y=none,
         authority_heading=none,
+        columns=no_rows,
     )
 
 
@@ -135,4 +147,5 @@ def compose_view(
         authority_x=authority.x,
         authority_y=authority.y,
         authority_heading=authority.heading,
+        columns=lambda record: gather(record, lambda name: columns[name][rows]),
     )

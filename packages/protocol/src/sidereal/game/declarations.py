@@ -15,11 +15,10 @@ from typing import Any, Final, TypeVar
 
 from sidereal.game.bits import layout_problems
 from sidereal.game.builtin import BUILTIN
-from sidereal.game.column import Field
 from sidereal.game.component import AUTHORITY, SHARD, Component, Controls, Event
 from sidereal.game.kind import Kind, component_problems
 from sidereal.game.logic import Action, Model, Rule, Stage, System, parameter_problems
-from sidereal.game.look import Effect, Look
+from sidereal.game.look import Effect, Look, look_problems
 from sidereal.game.ordering import in_order
 from sidereal.game.part import Game, Part, Timer
 from sidereal.game.record import Record
@@ -130,7 +129,7 @@ def declare(game: Game) -> Declarations:
         models=_all(parts, "models"),
         systems=systems,
         rules=_all(parts, "rules"),
-        looks=tuple(look for look in _all(parts, "looks") if _known(look.kind, kinds)),
+        looks=_looks(parts, kinds),
         effects=_all(parts, "effects"),
         accounts=_all(parts, "accounts"),
         shares=_all(parts, "shares"),
@@ -144,7 +143,8 @@ def declare(game: Game) -> Declarations:
     )
     problems += _count_problems(declared)
     problems += _logic_problems(declared)
-    problems += _look_problems(declared)
+    problems += look_problems(declared.looks, declared.kinds)
+    problems += [problem for effect in declared.effects for problem in effect.problems()]
     problems += _bot_problems(declared)
     problems += layout_problems(declared.controls)
     if problems:
@@ -209,8 +209,10 @@ def _modules(parts: Iterable[Part], records: Iterable[type[Record]]) -> tuple[st
 # -- kinds and records ----------------------------------------------------------------------------
 
 
-def _known(kind: Kind, kinds: Sequence[Kind]) -> bool:
-    return kind.name in [known.name for known in kinds]
+def _looks(parts: Sequence[Part], kinds: Sequence[Kind]) -> tuple[Look, ...]:
+    """Looks of the kinds that this game has, the last of each."""
+    by_kind = {look.kind.name: look for look in _all(parts, "looks")}
+    return tuple(by_kind[kind.name] for kind in kinds if kind.name in by_kind)
 
 
 def _extended_kinds(parts: Sequence[Part], problems: list[str]) -> tuple[Kind, ...]:
@@ -331,19 +333,6 @@ def _logic_problems(declared: Declarations) -> Iterator[str]:
     for timer in declared.timers:
         if not timer.seconds > 0:
             yield f"every({timer.seconds:g}): seconds must be above 0"
-
-
-def _look_problems(declared: Declarations) -> Iterator[str]:
-    begins = {kind.name: [type(c) for c in kind.components] for kind in declared.kinds}
-    for look in declared.looks:
-        yield from look.problems()
-        for field in (look.size, look.label):
-            if isinstance(field, Field):
-                has = [component.record_name for component in begins[look.kind.name]]
-                if field.record not in has:
-                    yield f"look of {look.kind}: it has no {field.record}"
-    for effect in declared.effects:
-        yield from effect.problems()
 
 
 def _bot_problems(declared: Declarations) -> Iterator[str]:

@@ -63,7 +63,6 @@ def _not_run(declared: Declarations) -> Iterator[str]:
         "components of the world": [type(c).record_name for c in declared.shares],
         "hooks": [f"on_{name}" for name, hooks in declared.hooks.items() if hooks],
         "timers": [f"every({timer.seconds:g})" for timer in declared.timers],
-        "looks": [str(look.kind) for look in declared.looks],
         "worlds": list(declared.worlds),
         "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
         "kinds with touches or sensor": [

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sidereal.game.column import Field
-from sidereal.game.component import Event
+from sidereal.game.component import EVERYONE, Component, Event
 from sidereal.game.kind import Kind
 
 SYMBOLS: Final = ("arrow", "circle", "cross", "diamond", "dot", "ring", "rock", "square", "star")
+"""An arrow points where its entity heads, a ring is hollow. Dots and rocks are scenery: they lie
+below all else, and are passed over where things are named one by one."""
+PLAIN: Final = "dot"
+"""The symbol of a kind without a look."""
 EFFECTS: Final = ("burst", "flash", "ring", "text")
+SIZE_MAX: Final = 10_000.0
+SECONDS_MAX: Final = 60.0
+
 _COLOUR: Final = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
 
@@ -22,23 +30,36 @@ class Look:
     Attributes:
         kind: whose look.
         symbol: one of `SYMBOLS`.
-        colour: `#rgb` or `#rrggbb`.
-        size: world units, or the field which holds them; None is the body's radius.
+        colour: `#rgb` or `#rrggbb`; None is that of the shard which simulates an entity.
+        size: from the middle to the edge: world units, or the field which holds them; None is the
+            body's radius.
         label: the text field that is written beside it, if any.
     """
 
     kind: Kind
     symbol: str
-    colour: str
+    colour: str | None
     size: float | Field | None
     label: Field | None
+
+    @property
+    def rgb(self) -> tuple[int, int, int] | None:
+        """Red, green and blue of `colour`, 0 to 255."""
+        if self.colour is None:
+            return None
+        digits = self.colour[1:]
+        size = len(digits) // 3
+        red, green, blue = (
+            int(digits[at : at + size] * (3 - size), 16) for at in (0, size, 2 * size)
+        )
+        return red, green, blue
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
         where = f"look of {self.kind}"
         found = _drawing_problems(where, self.symbol, SYMBOLS, self.colour)
         found += _size_problems(where, self.size)
-        if self.label is not None and self.label.storage.dtype != "S":
+        if self.label is not None and not (isinstance(self.label, Field) and _is_text(self.label)):
             found.append(f"{where}: label must be a Text field")
         return found
 
@@ -73,24 +94,51 @@ class Effect:
         return found
 
 
-SECONDS_MAX: Final = 60.0
+def look_problems(looks: Sequence[Look], kinds: Sequence[Kind]) -> Iterator[str]:
+    """Say what is wrong with looks, each by itself and beside the kinds of its game.
+
+    Args:
+        looks: of kinds that the game has.
+        kinds: with the components that parts added.
+    """
+    by_name = {kind.name: kind for kind in kinds}
+    for look in looks:
+        yield from look.problems()
+        kind = by_name[look.kind.name]
+        for field in (look.size, look.label):
+            if isinstance(field, Field):
+                yield from _field_problems(kind, field)
 
 
-def _drawing_problems(where: str, symbol: str, known: tuple[str, ...], colour: str) -> list[str]:
+def _field_problems(kind: Kind, field: Field) -> Iterator[str]:
+    where = f"look of {kind}"
+    component: type[Component] | None = next(
+        (type(c) for c in kind.components if type(c).record_name == field.record), None
+    )
+    if component is None:
+        yield f"{where}: it has no {field.record}"
+    elif component.audience is not EVERYONE:
+        yield f"{where}: {field} goes to {component.audience.name}; a look is seen by everyone"
+
+
+def _drawing_problems(
+    where: str, symbol: str, known: tuple[str, ...], colour: str | None
+) -> list[str]:
     found = []
     if symbol not in known:
         found.append(f"{where}: {symbol!r} is not among {', '.join(known)}")
-    if not _COLOUR.fullmatch(colour):
+    if colour is not None and not (isinstance(colour, str) and _COLOUR.fullmatch(colour)):
         found.append(f"{where}: colour {colour!r} is not of the form #8cf or #88ccff")
     return found
 
 
 def _size_problems(where: str, size: Any) -> list[str]:
-    if size is None or isinstance(size, Field):
+    if isinstance(size, Field):
+        return [f"{where}: size must be a number, and {size} is a text"] if _is_text(size) else []
+    if size is None or (isinstance(size, int | float) and 0 < size <= SIZE_MAX):
         return []
-    if not isinstance(size, int | float) or not 0 < size <= SIZE_MAX:
-        return [f"{where}: size must be a field or a number above 0, at most {SIZE_MAX:g}"]
-    return []
+    return [f"{where}: size must be a field or a number above 0, at most {SIZE_MAX:g}"]
 
 
-SIZE_MAX: Final = 10_000.0
+def _is_text(field: Field) -> bool:
+    return field.storage.dtype == "S"

@@ -222,11 +222,14 @@ class Part:
         kind: Kind,
         *,
         symbol: str,
-        colour: str = "#9ab",
+        colour: str | None = None,
         size: Any = None,
         label: Any = None,
     ) -> None:
-        """Say how faces draw a kind; see `Look` for what each argument means."""
+        """Say how faces draw a kind; see `Look` for what each argument means.
+
+        A game may look at a part's kinds its own way: the last look of a kind counts.
+        """
         self.looks.append(Look(kind, symbol, colour, size, label))
 
     def effect(

@@ -13,7 +13,7 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `keys`       which key does what; the help panel is this table
 * `camera`     world units to pixels and back, exact at any distance from the origin
 * `rows`       the structured dtypes that are the vertex formats, and their makers
-* `symbols`    which symbol for what kind, and how large
+* `looks`      how kinds are drawn: what the game declares, as columns
 * `ownership`  leases to coloured rectangles: fills, borders, grid, interest
 * `watch`      what changed since the last frame: handovers
 * `meter`      frame times and snapshot arrivals, for the numbers and the net graph

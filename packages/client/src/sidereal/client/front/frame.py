@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sidereal.client.events import ClientEvent
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.layers import Layer
+from sidereal.client.front.looks import Looks
 from sidereal.client.front.ownership import Ownership
 from sidereal.client.front.palette import Rgb
 from sidereal.client.front.watch import Flash
@@ -74,6 +75,8 @@ class Frame:
     Attributes:
         now: monotonic seconds.
         view: what the client core says is where.
+        looks: how kinds are drawn.
+        labels: bytes[n], what is written beside each entity.
         ownership: the leases.
         rules: the world's.
         camera: where the window looks.
@@ -90,6 +93,8 @@ class Frame:
 
     now: float
     view: View
+    looks: Looks
+    labels: NDArray[np.bytes_]
     ownership: Ownership
     rules: Rules
     camera: Camera
@@ -105,11 +110,15 @@ class Frame:
 
     @property
     def place(self) -> tuple[float, float]:
-        """Centre of interest: the own ship, or where an observer looks."""
+        """Centre of interest: the own entity, or where an observer looks."""
         own = self.view.own
         if own >= 0:
             return float(self.view.x[own]), float(self.view.y[own])
         return self.camera.x, self.camera.y
+
+    def name_of(self, row: int) -> str:
+        """Label of an entity, or its id without one."""
+        return entity_name(self.view, self.labels, row)
 
     def sector_at(self, x: float, y: float) -> tuple[int, int]:
         """Sector that contains a position."""
@@ -117,10 +126,10 @@ class Frame:
         return int(x // size), int(y // size)
 
 
-def entity_name(view: View, row: int) -> str:
-    """Name of an entity, or its id for the nameless."""
-    name = bytes(view.name[row]).decode("utf-8", "replace")
-    return name or f"e{int(view.net_id[row])}"
+def entity_name(view: View, labels: NDArray[np.bytes_], row: int) -> str:
+    """Label of an entity, or its id without one."""
+    label = bytes(labels[row]).decode("utf-8", "replace")
+    return label or f"e{int(view.net_id[row])}"
 
 
 def shard_name(shard: int) -> str:

@@ -98,6 +98,7 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
     viewer = Viewer(
         client,
         window.meter,
+        game,
         size=(window.width, window.height),
         observing=admission.role is not Role.PLAYER,
         layers=parse_layers(config.layers),

@@ -24,6 +24,8 @@ COLUMN_PX: Final = 218
 """Width of legend and map."""
 GRAPH_PX: Final = 306
 INSPECTOR_PX: Final = 236
+INSPECTOR_LINES_MIN: Final = 9
+"""What it says of every entity; where there is less room it is left out."""
 MAP_RIM_PX: Final = 8
 """Between the map's frame and its sectors."""
 MAP_PX_MIN: Final = 90
@@ -62,7 +64,7 @@ class Wanted(NamedTuple):
         map_aspect: height of the map over its width, 0 without one.
         graph_level: 0 none, 1 numbers, 2 numbers and strips.
         graph_lines: how many numbers.
-        inspector_lines: 0 without one.
+        inspector_lines: 0 without one; as many are shown as have room.
         help_lines: lines of a column of the list of keys, 0 without it.
     """
 
@@ -119,9 +121,10 @@ def arrange(width: int, height: int, wanted: Wanted) -> Layout:
 
 
 def _inspector(width: int, height: int, wanted: Wanted, room: float) -> Box | None:
-    tall = 14 + LINE * wanted.inspector_lines
-    if not wanted.inspector_lines or tall + GAP + LINE > room:
+    lines = min(wanted.inspector_lines, int((room - 14 - GAP - LINE) / LINE))
+    if lines < min(max(wanted.inspector_lines, 1), INSPECTOR_LINES_MIN):
         return None
+    tall = 14 + LINE * lines
     return Box(MARGIN, height - BAR_PX - MARGIN - tall, INSPECTOR_PX, tall)
 
 

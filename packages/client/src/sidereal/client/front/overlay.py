@@ -300,7 +300,7 @@ class Overlay:
         y = box.top - 18
         colour = palette.shard_colour(int(frame.view.shard[frame.selected]))
         self._rect(box.left, box.bottom, 3, box.height, (*colour, 255))
-        for label, value in lines:
+        for label, value in lines[: int((box.height - 14) / LINE)]:
             self._lettering.add(label, MARGIN + 14, y, palette.DIM, face=Face.SMALL)
             shown = colour if label == "shard" else palette.TEXT
             self._lettering.add(value, MARGIN + 96, y, shown)

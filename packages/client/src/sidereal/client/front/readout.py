@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from sidereal.client.front import palette
-from sidereal.client.front.frame import Frame, entity_name, shard_name
+from sidereal.client.front.frame import Frame, shard_name
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.palette import Rgb
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState
-from sidereal.protocol.state.schema import Kind
+from sidereal.game.builtin import Label, Motion
+from sidereal.game.column import Field as Column
 
 AGE_YELLOW_S: Final = 0.25
 AGE_RED_S: Final = 1.0
 FRAME_YELLOW_MS: Final = 25.0
+LABEL_LETTERS_MAX: Final = 12
+"""Of the name of a field in the inspector."""
 
 
 class Field(NamedTuple):
@@ -107,7 +111,7 @@ def inspector(frame: Frame) -> list[tuple[str, str]]:
     view, row = frame.view, frame.selected
     if row < 0:
         return []
-    kind = int(view.kind[row])
+    kind = frame.looks.kind(int(view.kind[row]))
     x, y = float(view.x[row]), float(view.y[row])
     sector_x, sector_y = frame.sector_at(x, y)
     size = frame.rules.sector_size
@@ -115,15 +119,37 @@ def inspector(frame: Frame) -> list[tuple[str, str]]:
     speed = math.hypot(float(view.vx[row]), float(view.vy[row]))
     return [
         ("id", f"e{int(view.net_id[row])}"),
-        ("name", entity_name(view, row)),
-        ("kind", Kind(kind).name.lower() if kind in list(Kind) else f"kind {kind}"),
+        ("name", frame.name_of(row)),
+        ("kind", f"kind {int(view.kind[row])}" if kind is None else kind.name),
         ("shard", shard_name(int(view.shard[row]))),
         ("sector", f"{sector_x},{sector_y}"),
         ("place", f"{x - sector_x * size:.1f}, {y - sector_y * size:.1f}"),
         ("speed", f"{speed:.1f} u/s"),
         ("data age", f"{1000 * float(view.age_s[row]):.0f} ms"),
         ("drawn−said", f"{error:.2f} u"),
+        *_component_lines(frame, row),
     ]
+
+
+def _component_lines(frame: Frame, row: int) -> Iterator[tuple[str, str]]:
+    """All else that a client is sent of an entity, by the names that the game gave it."""
+    for component in frame.looks.shown(int(frame.view.kind[row])):
+        if component in (Motion, Label):  # said above
+            continue
+        columns = frame.view[component]
+        for name, column in component.fields.items():
+            yield (
+                name.replace("_", " ")[:LABEL_LETTERS_MAX],
+                _value(column, getattr(columns, name)[row]),
+            )
+
+
+def _value(column: Column, value: Any) -> str:
+    if column.storage.dtype == "S":
+        return bytes(value).decode("utf-8", "replace")
+    if column.storage.reference:
+        return f"e{value}" if value else "none"
+    return f"{value:.6g} {column.options.unit}".rstrip()
 
 
 def link_lines(frame: Frame, meter: Meter) -> list[tuple[str, str]]:

@@ -58,6 +58,7 @@ class Shape(enum.IntEnum):
     DIAMOND = 2
     SQUARE = 3
     CROSS = 4
+    STAR = 5
 
 
 def join_rows(parts: Sequence[Rows], dtype: np.dtype[np.void]) -> Rows:

@@ -1,7 +1,8 @@
 """The world: from a `Frame` to rows, bottom layer first, five draw calls in all.
 
 Grammar: filled is where the client draws a thing, hollow red is where the authority last said it
-is, dim is data older than a quarter of a second. Colour is always the owner.
+is, dim is data older than a quarter of a second. Colour is the owner's; a kind with a colour of its
+own has that, and an edge in the owner's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from sidereal.client.front import ownership, palette
 from sidereal.client.front.batches import Batches
-from sidereal.client.front.frame import BAR_PX, Frame, entity_name, shard_name
+from sidereal.client.front.frame import BAR_PX, Frame, shard_name
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.lettering import Face, Lettering
 from sidereal.client.front.rows import (
@@ -29,12 +30,12 @@ from sidereal.client.front.rows import (
     stroke_rows,
     with_alpha,
 )
-from sidereal.client.front.symbols import SHAPES, reach_px
 from sidereal.client.front.watch import FLASH_S, row_of
-from sidereal.protocol.state.schema import Kind
 
 STALE_S: Final = 0.25
 """Data older than this is drawn dim."""
+SPECK_PX: Final = 2.5
+"""Scenery that is smaller has no edge."""
 NAMES_MAX: Final = 60
 SECTOR_LABELS_MAX: Final = 150
 _DIM: Final = 0.3
@@ -52,7 +53,7 @@ class Scene:
         size = frame.camera.width, frame.camera.height
         middle = size[0] / 2, size[1] / 2
         at = frame.camera.relative(frame.view.x, frame.view.y)
-        reach = reach_px(frame.view, frame.camera.zoom)
+        reach = frame.looks.reach_px(frame.view, frame.camera.zoom)
         self._batches.rects.draw(_ground(frame), size, middle)
         self._batches.strokes.draw(_strokes(frame, at, reach), size, middle)
         self._batches.marks.draw(_marks(frame, at, reach), size, middle)
@@ -133,12 +134,12 @@ def _velocity_rows(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.floa
     rows = np.flatnonzero(seen & (far > reach + 3.0))
     start = at[rows] + run[rows] * (reach[rows] / far[rows])[:, None]
     bright = (palette.shard_colours(view.shard[rows]).astype(np.int32) + 255) // 2
-    alpha = np.where(view.kind[rows] == Kind.SHIP, 200, 100)
+    alpha = np.where(frame.looks.scenery[view.kind[rows]], 100, 200)
     return stroke_rows(start, at[rows] + run[rows], 1.0, with_alpha(bright, alpha))
 
 
 def _confirmed_rows(frame: Frame) -> NDArray[np.intp]:
-    """Rows whose authoritative state is shown: the own ship and the selection."""
+    """Rows whose authoritative state is shown: the own entity and the selection."""
     return np.unique([row for row in (frame.view.own, frame.selected) if row >= 0]).astype(np.intp)
 
 
@@ -163,22 +164,26 @@ def _marks(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) ->
 
 
 def _entity_rows(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) -> Rows:
-    """Everything that is seen, ships on top."""
-    view = frame.view
+    """Everything that is seen, scenery below."""
+    view, looks = frame.view, frame.looks
     seen = np.flatnonzero(frame.camera.visible(view.x, view.y, margin=60.0))
-    kind = view.kind[seen]
-    seen = seen[np.argsort(kind == Kind.SHIP, kind="stable")]
+    seen = seen[np.argsort(~looks.scenery[view.kind[seen]], kind="stable")]
     kind, shown = view.kind[seen], reach[seen]
-    colours = palette.shard_colours(view.shard[seen])
+    owner = palette.shard_colours(view.shard[seen])
+    coloured, hollow = looks.coloured[kind][:, None], looks.hollow[kind][:, None]
+    colour = np.where(coloured, looks.colour[kind], owner)
+    dark = np.where(
+        coloured | looks.bright[kind][:, None], owner, np.array(palette.BACKGROUND, np.uint8)
+    )
     fresh = np.where(view.age_s[seen] > STALE_S, _DIM, 1.0)
-    rock = kind == Kind.ASTEROID
-    # Rocks are many and mostly scenery: translucent, with an edge once they are large enough.
-    fill = with_alpha(colours, (np.where(rock, 105, 255) * fresh).astype(np.uint8))
-    edge = np.where(rock[:, None], colours, np.array(palette.BACKGROUND, np.uint8))
-    line = with_alpha(edge, (np.where(rock, 215, 150) * fresh).astype(np.uint8))
-    outline = np.where(rock, np.where(shown > 2.5, 1.0, 0.0), 1.0)
     return mark_rows(
-        at[seen], view.heading[seen], shown, SHAPES[kind], fill, line=line, outline=outline
+        at[seen],
+        view.heading[seen],
+        shown,
+        looks.shape[kind],
+        with_alpha(np.where(hollow, owner, colour), looks.fill[kind] * fresh),
+        line=with_alpha(np.where(hollow, colour, dark), looks.line[kind] * fresh),
+        outline=np.where(looks.scenery[kind] & (shown <= SPECK_PX), 0.0, looks.outline[kind]),
     )
 
 
@@ -198,14 +203,14 @@ def _shape_rows(frame: Frame, at: NDArray[np.float32]) -> Rows:
 
 
 def _authority_rows(frame: Frame, reach: NDArray[np.float32]) -> Rows:
-    """Under the own ship, so that red shows exactly where the two differ."""
+    """Under the own entity, so that red shows exactly where the two differ."""
     rows = _confirmed_rows(frame)
     view = frame.view
     return mark_rows(
         frame.camera.relative(view.authority_x[rows], view.authority_y[rows]),
         view.authority_heading[rows],
         reach[rows] + 1.5,
-        SHAPES[view.kind[rows]],
+        frame.looks.shape[view.kind[rows]],
         (0, 0, 0, 0),
         line=(*palette.AUTHORITY, 235),
         outline=1.5,
@@ -213,7 +218,7 @@ def _authority_rows(frame: Frame, reach: NDArray[np.float32]) -> Rows:
 
 
 def _own_rows(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) -> Rows:
-    """The own ship: white outline, as predicted, in a faint ring."""
+    """The own entity: white outline, as predicted, in a faint ring."""
     rows = np.array([frame.view.own] if frame.view.own >= 0 else [], dtype=np.intp)
     owner = palette.shard_colours(frame.view.shard[rows])
     clear, white = (0, 0, 0, 0), (255, 255, 255, 255)
@@ -226,7 +231,7 @@ def _own_rows(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32])
                 at[rows],
                 frame.view.heading[rows],
                 reach[rows] + 3,
-                Shape.DART,
+                frame.looks.shape[frame.view.kind[rows]],
                 with_alpha(owner, 255),
                 white,
                 2.0,
@@ -323,9 +328,9 @@ def _label_interest(frame: Frame, lettering: Lettering) -> None:
 def _label_entities(
     frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32], lettering: Lettering
 ) -> None:
-    """Names of what people steer, build or selected; not of rocks."""
+    """Labels of those that have one, and names of what somebody may fly or has selected."""
     view = frame.view
-    named = (view.name != b"") | (view.kind == Kind.SHIP)
+    named = (frame.labels != b"") | frame.looks.flown[view.kind]
     named &= frame.camera.visible(view.x, view.y)
     if frame.camera.zoom < 0.2:
         named[:] = False
@@ -342,7 +347,7 @@ def _label_entities(
             continue
         colour = palette.WHITE if row == frame.selected else palette.DIM
         lettering.add(
-            entity_name(view, int(row)), x, below, colour, face=Face.SMALL, align=0.5, halo=True
+            frame.name_of(int(row)), x, below, colour, face=Face.SMALL, align=0.5, halo=True
         )
 
 

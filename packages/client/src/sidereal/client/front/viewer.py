@@ -10,21 +10,22 @@ import collections
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, NoticeLine
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
 from sidereal.client.front.layers import Layer
+from sidereal.client.front.looks import Looks
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.ownership import Ownership
-from sidereal.client.front.symbols import reach_px
 from sidereal.client.front.watch import FLASH_S, OwnerWatch, row_of
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.message.player import Button
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import Kind
 
 FEED_LINES_KEPT: Final = 32
 CLICK_PX: Final = 10.0
@@ -41,7 +42,7 @@ class Viewer:
     Attributes:
         camera: where the window looks.
         layers: what is switched on.
-        following: whether the camera follows the selection, or else the own ship.
+        following: whether the camera follows the selection, or else the own entity.
         selected_id: net id of the selection, 0 without one.
         frame: the newest frame, `None` before the first.
         ended: how the session ended, `None` while it goes on.
@@ -51,6 +52,7 @@ class Viewer:
         self,
         feed: Feed,
         meter: Meter,
+        game: Declarations,
         *,
         size: tuple[int, int],
         observing: bool,
@@ -62,6 +64,7 @@ class Viewer:
         Args:
             feed: the client.
             meter: takes what the frames show of the link.
+            game: which is played.
             size: of the window, pixels.
             observing: an observer pans, a player flies.
             layers: what to show.
@@ -69,6 +72,7 @@ class Viewer:
         """
         self._feed = feed
         self._meter = meter
+        self._looks = Looks(game)
         self._observing = observing
         self._rules = feed.rules or Rules()
         sector = self._rules.sector_size
@@ -96,7 +100,7 @@ class Viewer:
 
     @property
     def settled(self) -> bool:
-        """Whether there is a world in the picture, and, for a pilot, the own ship."""
+        """Whether there is a world in the picture, and, for a pilot, the own entity."""
         if self.frame is None or self.frame.statistics.newest_tick < 0:
             return False
         present = self._observing or self.frame.view.own >= 0
@@ -117,13 +121,16 @@ class Viewer:
         statistics = self._feed.statistics()
         self._follow_session()
         self._take_leases(now)
-        self._take_handovers(view, now)
+        labels = self._looks.labels(view)
+        self._take_handovers(view, labels, now)
         self._note_link(view, statistics)
         selected = row_of(view.net_id, self.selected_id)
         self._move_camera(view, selected, elapsed_s)
         self.frame = Frame(
             now=now,
             view=view,
+            looks=self._looks,
+            labels=labels,
             ownership=self._ownership,
             rules=self._rules,
             camera=self.camera,
@@ -196,12 +203,12 @@ class Viewer:
             text = f"sector {x},{y} {shard_name(owner_before)} ► {shard_name(owner)}"
             self.note(text, now, palette.shard_colour(owner))
 
-    def _take_handovers(self, view: View, now: float) -> None:
+    def _take_handovers(self, view: View, labels: NDArray[np.bytes_], now: float) -> None:
         for flash in self._watch.look(view.net_id, view.shard, now):
             row = row_of(view.net_id, flash.net_id)
-            if view.kind[row] == Kind.ASTEROID:  # many, and of no interest by name
+            if self._looks.scenery[view.kind[row]]:  # many, and of no interest by name
                 continue
-            who = "you" if row == view.own else entity_name(view, row)
+            who = "you" if row == view.own else entity_name(view, labels, row)
             text = f"{who} handed over S{flash.before} ► S{flash.after}"
             self.note(text, now, palette.shard_colour(flash.after))
 
@@ -241,7 +248,7 @@ class Viewer:
             self._looked_at = here
 
     def _place_first(self, view: View) -> None:
-        """Start on the own ship, or in the middle of the leases that are known."""
+        """Start on the own entity, or in the middle of the leases that are known."""
         bounds = self._ownership.bounds()
         size = self._rules.sector_size
         if view.own >= 0:
@@ -312,14 +319,14 @@ class Viewer:
         return selected != 0
 
     def select_step(self, step: int) -> None:
-        """Select the next (1) or previous (−1) in the picture; rocks only if there is no more."""
+        """Select the next (1) or previous (−1) in the picture; scenery only if that is all."""
         if self.frame is None:
             return
         view = self.frame.view
         seen = self.camera.visible(view.x, view.y)
         if view.own >= 0:
             seen[view.own] = False
-        rare = seen & (view.kind != Kind.ASTEROID)
+        rare = seen & ~self._looks.scenery[view.kind]
         choices = view.net_id[rare if rare.any() else seen]
         if len(choices) == 0:
             return
@@ -337,7 +344,9 @@ class Viewer:
         view = self.frame.view
         at = self.camera.relative(view.x, view.y)
         middle = np.array([self.camera.width / 2, self.camera.height / 2])
-        away = np.hypot(*(at + middle - (pixel_x, pixel_y)).T) - reach_px(view, self.camera.zoom)
+        away = np.hypot(*(at + middle - (pixel_x, pixel_y)).T) - self._looks.reach_px(
+            view, self.camera.zoom
+        )
         self.selected_id = 0
         if len(away) and away.min() <= CLICK_PX:
             self.selected_id = int(view.net_id[int(away.argmin())])

@@ -24,6 +24,7 @@ TURN_MARGIN: Final = 25.0
 rocks = Part("rocks")
 
 ASTEROID = rocks.kind("asteroid", Motion(), Body(), Label())
+rocks.look(ASTEROID, symbol="rock")
 
 
 def belt(low: float = BELT_LOW, high: float = BELT_HIGH) -> Part:

@@ -55,6 +55,7 @@ class Stick(Controls):
 
 
 SHIP = flight.kind("ship", Motion(), Body(radius=6, mass=12), Label(), Pilot(), accel_max=THRUST)
+flight.look(SHIP, symbol="arrow", label=Label.name)
 
 
 @flight.model(Motion, reads=(Stick,))

@@ -35,13 +35,29 @@ float cross_shape(vec2 p) {
     return length(max(q, 0.0)) + min(max(q.x, q.y), 0.0);
 }
 
+float star(vec2 p) {
+    // Five points: fold them onto one, then the side from its tip (0, 1) to the notch beside it.
+    // Source: Inigo Quilez, "2D distance functions", sdStar5 with an inner radius of 0.45.
+    const vec2 k1 = vec2(0.809016994375, -0.587785252292);
+    const vec2 k2 = vec2(-k1.x, k1.y);
+    p = vec2(abs(p.y), p.x);
+    p -= 2.0 * max(dot(k1, p), 0.0) * k1;
+    p -= 2.0 * max(dot(k2, p), 0.0) * k2;
+    p.x = abs(p.x);
+    p.y -= reach;
+    vec2 side = 0.45 * vec2(-k1.y, k1.x) - vec2(0.0, 1.0);
+    float along = clamp(dot(p, side) / dot(side, side), 0.0, reach);
+    return length(p - side * along) * sign(p.y * side.x - p.x * side.y);
+}
+
 void main() {
     float edge;
     if (shape == 0) edge = circle(place);
     else if (shape == 1) edge = dart(place);
     else if (shape == 2) edge = diamond(place);
     else if (shape == 3) edge = square(place);
-    else edge = cross_shape(place);
+    else if (shape == 4) edge = cross_shape(place);
+    else edge = star(place);
     float inside = clamp(0.5 - edge, 0.0, 1.0) * fill.a;
     float on_line = clamp(0.5 + 0.5 * outline - abs(edge), 0.0, 1.0) * line.a;
     if (outline <= 0.0) on_line = 0.0;
