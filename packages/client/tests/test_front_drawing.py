@@ -107,7 +107,7 @@ def test_an_entity_is_drawn_where_it_is_and_as_large(make_feed: MakeFeed, show: 
     assert inside == pytest.approx(blend(palette.shard_colour(1), 105), abs=3)
 
 
-def test_a_ship_points_where_it_heads(make_feed: MakeFeed, show: Show) -> None:
+def test_an_arrow_points_where_it_heads(make_feed: MakeFeed, show: Show) -> None:
     def extent(vx: float, vy: float) -> np.ndarray:
         feed = make_feed({(0, 0): 1})
         feed.place(7, "craft", 500.0 - 10 * vx, 500.0 - 10 * vy, radius=40.0, vx=vx, vy=vy)
@@ -128,7 +128,7 @@ def test_a_ship_points_where_it_heads(make_feed: MakeFeed, show: Show) -> None:
     assert extent(0.0, 10.0) == pytest.approx([bottom, top, left, right], abs=1.5)
 
 
-def test_a_ship_turns_counterclockwise(make_feed: MakeFeed, show: Show) -> None:
+def test_an_arrow_turns_counterclockwise(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
     feed.place(7, "craft", 500.0 - 70.0, 500.0 - 70.0, radius=40.0, vx=7.0, vy=7.0)
     seen = differs(show(feed, 500.0, 500.0))
@@ -158,7 +158,7 @@ def test_thirty_thousand_sectors_away_looks_the_same(make_feed: MakeFeed, show: 
     assert np.abs(near - far).max() <= 3
 
 
-def test_the_own_ship_is_outlined_in_white(make_feed: MakeFeed, show: Show) -> None:
+def test_the_own_entity_is_outlined_in_white(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
     feed.place(7, "craft", 500.0, 500.0)
 
@@ -220,7 +220,7 @@ def test_velocity_vectors_point_ahead(make_feed: MakeFeed, show: Show) -> None:
     assert differs(on[place[0] - 1 : place[0] + 1, place[1]]).any()
 
 
-def test_names_are_written_under_ships(make_feed: MakeFeed, show: Show) -> None:
+def test_labels_are_written_below(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
     feed.place(7, "craft", 500.0, 500.0, name="Ωmega Ünïcode 😀")
     below = (slice(HEIGHT // 2 - 40, HEIGHT // 2 - 14), MIDDLE[1])

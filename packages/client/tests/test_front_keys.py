@@ -4,21 +4,70 @@ import numpy as np
 import pytest
 
 from sidereal.client.front.config import ViewConfig, check_view_config
-from sidereal.client.front.keys import BINDINGS, Action, bindings_by_key
+from sidereal.client.front.keys import Action, Binding, Pan, Steer, make_bindings, targets_by_key
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer, parse_layers
 from sidereal.client.front.palette import SHARDS, shard_colour, shard_colours
+from sidereal.game import I1, Controls, Game, Held, Motion, axis, hold
+from sidereal.game.declarations import Declarations, declare
 from sidereal.protocol.errors import ConfigError
-from sidereal.protocol.message.player import Button
 
 
-def test_every_key_does_one_thing() -> None:
-    keys = [key for binding in BINDINGS for key in binding.keys]
-    assert len(keys) == len(set(keys)) == len(bindings_by_key())
+def play(controls: type[Controls]) -> Declarations:
+    game = Game("keys")
+    game.kind("thing", Motion())
+    game.declare(controls)
+    return declare(game)
 
 
-def test_everything_has_a_key() -> None:
-    targets = {binding.target for binding in BINDINGS}
-    assert targets == {*Action, *Layer, *Button}
+class Stick(Controls):
+    push: I1 = axis("W", "S")
+    slow_down: Held = hold("SHIFT")
+
+
+def said(bindings: tuple[Binding, ...]) -> dict[str, str]:
+    return {binding.shown: binding.does for binding in bindings}
+
+
+@pytest.mark.parametrize("observing", [False, True])
+def test_every_key_does_one_thing_and_everything_has_a_key(observing: bool) -> None:
+    bindings = make_bindings(play(Stick), observing=observing)
+    keys = [key for binding in bindings for key in binding.keys]
+    assert len(keys) == len(set(keys)) == len(targets_by_key(bindings))
+    moving = {*Pan} if observing else {Steer(1), Steer(2), Steer(4)}
+    assert {binding.target for binding in bindings} == {*Action, *Layer, *moving}
+
+
+def test_what_a_player_holds_is_listed_by_the_names_of_the_controls() -> None:
+    bindings = make_bindings(play(Stick), observing=False)
+    shown = said(bindings)
+    assert (shown["W ▲"], shown["S ▼"], shown["Shift"]) == ("push +", "push −", "slow down")
+    targets = targets_by_key(bindings)
+    assert targets["W"] == targets["UP"] == Steer(1)
+    assert targets["S"] == targets["DOWN"] == Steer(2)
+    assert targets["LSHIFT"] == targets["RSHIFT"] == Steer(4)
+    assert "pan up" in said(make_bindings(play(Stick), observing=True)).values()
+
+
+def test_a_key_that_a_control_takes_is_not_the_viewers() -> None:
+    class Greedy(Controls):
+        climb: I1 = axis("UP", "DOWN")
+        walk: I1 = axis("W", "S")
+        one: Held = hold("1")
+        pick: Held = hold("TAB")
+        hit: Held = hold("H")
+
+    bindings = make_bindings(play(Greedy), observing=False)
+    targets, shown = targets_by_key(bindings), said(bindings)
+    assert (targets["UP"], targets["W"], targets["KEY_1"]) == (Steer(1), Steer(4), Steer(16))
+    assert (shown["▲"], shown["W"], shown["1"], shown["Tab"]) == (
+        "climb +",
+        "walk +",
+        "one",
+        "pick",
+    )
+    assert targets["QUESTION"] is Action.HELP
+    assert targets["H"] == Steer(64)
+    assert not {Layer.GRID, Action.SELECT_NEXT} & {binding.target for binding in bindings}
 
 
 def test_layers_are_read_by_name() -> None:

@@ -5,13 +5,14 @@ import pytest
 
 from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, NoticeLine
 from sidereal.client.front import palette, readout
+from sidereal.client.front.keys import Pan, Steer
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.viewer import Viewer
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.message.player import Button, Role, Welcome
+from sidereal.protocol.message.player import Role, Welcome
 from sidereal.protocol.rules import Rules
 
 WELCOME = Welcome(bytes(16), Rules(), 1, 1, Role.PLAYER, "ada")
@@ -40,7 +41,7 @@ def viewer_of(feed: Any, **choices: Any) -> Viewer:
     return Viewer(feed, Meter(), feed.game, **{**defaults, **choices})
 
 
-def test_a_player_starts_on_the_own_ship_and_follows_it(feed: Any) -> None:
+def test_a_player_starts_on_what_it_flies_and_follows_it(feed: Any) -> None:
     viewer = viewer_of(feed)
     viewer.advance(0.0, 0.0)
     assert (viewer.camera.x, viewer.camera.y) == (500.0, 500.0)
@@ -55,19 +56,14 @@ def test_at_looks_at_that_sector_and_stays_there(feed: Any) -> None:
     assert (viewer.camera.x, viewer.camera.y) == (7500.0, -6500.0)
 
 
-def test_keys_hold_buttons_until_released(feed: Any) -> None:
+def test_keys_hold_controls_until_released(feed: Any) -> None:
     viewer = viewer_of(feed)
-    viewer.press(Button.THRUST)
-    viewer.press(Button.LEFT)
-    viewer.press(Button.LEFT)
-    viewer.release(Button.THRUST)
+    viewer.press(Steer(1))
+    viewer.press(Steer(4))
+    viewer.press(Steer(4))
+    viewer.release(Steer(1))
     viewer.release_all()
-    assert feed.held == [
-        Button.THRUST,
-        Button.THRUST | Button.LEFT,
-        Button.LEFT,
-        0,
-    ]
+    assert feed.held == [1, 5, 4, 0]
 
 
 def test_an_observer_flies_nothing_and_says_where_it_looks(feed: Any) -> None:
@@ -75,13 +71,17 @@ def test_an_observer_flies_nothing_and_says_where_it_looks(feed: Any) -> None:
     viewer.advance(0.0, 0.0)
     viewer.advance(0.1, 0.1)
     assert feed.looked_at == [(500.0, 500.0)]
-    viewer.press(Button.RIGHT)
-    viewer.press(Button.THRUST)
+    viewer.press(Pan.RIGHT)
+    viewer.press(Pan.UP)
     viewer.advance(0.2, 0.1)
     assert feed.held == []
     x, y = feed.looked_at[-1]
     assert x > 500.0
     assert y > 500.0
+    viewer.release(Pan.RIGHT)
+    viewer.release_all()
+    viewer.advance(0.3, 0.1)
+    assert feed.looked_at[-1] == (x, y)
 
 
 def test_a_player_says_nothing_about_where_it_looks(feed: Any) -> None:
@@ -145,7 +145,7 @@ def test_home_fits_all_leases(feed: Any) -> None:
     assert bottom <= 0 <= 1000 <= top
 
 
-def test_wheel_keeps_the_followed_ship_in_the_middle(feed: Any) -> None:
+def test_wheel_keeps_what_is_followed_in_the_middle(feed: Any) -> None:
     viewer = viewer_of(feed)
     viewer.advance(0.0, 0.0)
     zoom = viewer.camera.zoom
@@ -201,7 +201,7 @@ def test_events_become_lines(feed: Any) -> None:
     assert viewer.ended is not None
 
 
-def test_settled_means_a_world_and_a_ship_in_it(feed: Any) -> None:
+def test_settled_means_a_world_and_something_to_fly_in_it(feed: Any) -> None:
     viewer = viewer_of(feed)
     assert not viewer.settled
     feed.own_id = 0

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from sidereal.client.front.keys import make_bindings
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.viewer import Viewer
-from sidereal.protocol.message.player import Button
+from sidereal.game import Controls, Game, Held, Motion, hold
+from sidereal.game.declarations import declare
+from sidereal.game.keys import KEYS
 
 MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
 
@@ -77,17 +80,12 @@ def desk(screen: Any, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch) -> D
     return Desk(screen, feed, left)
 
 
-def test_flight_keys_are_held_until_released_or_the_window_loses_them(desk: Desk) -> None:
+def test_controls_are_held_until_released_or_the_window_loses_them(desk: Desk) -> None:
     desk.press("W")
     desk.press("LEFT")
     desk.release("W")
     desk.dispatch("on_deactivate")
-    assert desk.feed.held == [
-        Button.THRUST,
-        Button.THRUST | Button.LEFT,
-        Button.LEFT,
-        0,
-    ]
+    assert desk.feed.held == [1, 5, 4, 0]  # push and yaw, as the game has bound them
 
 
 def test_digits_switch_layers_on_both_rows_of_digits(desk: Desk) -> None:
@@ -152,7 +150,7 @@ def test_keys_held_while_the_window_lost_the_keyboard_can_be_pressed_again(x_des
     x_desk.type_under_x("+W")
     x_desk.dispatch("on_deactivate")
     x_desk.type_under_x("+W")
-    assert x_desk.feed.held == [Button.THRUST, 0, Button.THRUST]
+    assert x_desk.feed.held == [1, 0, 1]
 
 
 def test_escape_goes_back_step_by_step_and_then_leaves(desk: Desk) -> None:
@@ -203,6 +201,17 @@ def test_f12_saves_a_picture_where_one_stands(
     (saved,) = tmp_path.glob("sidereal-*.png")
     frame = desk.viewer.advance(1.1, 0.1)
     assert [line.text for line in frame.feed] == [f"saved {saved.name}"]
+
+
+def test_pyglet_knows_every_key_that_a_game_may_bind(desk: Desk) -> None:
+    for key in sorted(KEYS):
+        one = type("One", (Controls,), {"__annotations__": {"it": Held}, "it": hold(key)})
+        game = Game("one")
+        game.kind("thing", Motion())
+        game.declare(one)
+        names = make_bindings(declare(game), observing=False)[0].keys
+        assert names
+        assert all(hasattr(desk.key, name) for name in names), names
 
 
 def test_an_unbound_key_does_nothing(desk: Desk) -> None:

@@ -20,12 +20,14 @@ from sidereal.game import (
     Controls,
     Entity,
     Event,
+    Held,
     Motion,
     Press,
     Text,
     angle,
     axis,
     field,
+    hold,
     press,
     role,
 )
@@ -248,3 +250,14 @@ def test_controls_say_what_moves_them() -> None:
 
     assert "say what moves it: axis, press, hold or angle" in Wrong.problems[0]
     assert "controls are numbers" in Wrong.problems[1]
+
+
+def test_keys_exist_and_move_one_thing_each() -> None:
+    class Odd(Controls):
+        push: I1 = axis("W", "Forward")
+        slow: Held = hold("W")
+
+    unknown, twice = Odd.problems
+    odd = "test_game_records.odd"
+    assert unknown.startswith(f"{odd}.push: there is no key 'Forward'; there are A to Z")
+    assert twice == f"{odd}.slow: W moves {odd}.push already"

@@ -3,7 +3,7 @@
 Declarations and typing, nothing that runs: shards, the replication server and clients do that.
 
 * `column`, `record`, `component`: columns, and three sorts of records: components, controls,
-  events;
+  events; `keys`: what controls may be bound to;
 * `builtin`: the components that the engine brings;
 * `kind`: what entities are; `logic`: models, systems, rules, actions; `look`: how faces draw them;
 * `part`: collects all of these; a `Game` is made of parts;

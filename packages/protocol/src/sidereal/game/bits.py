@@ -42,9 +42,9 @@ def layout_problems(controls: Sequence[type[Controls]]) -> Iterator[str]:
         yield f"a game has one class of controls, not {names}"
     for each in controls:
         for field in each.fields.values():
-            if _bits_of(field) == 0:
+            if _count_of(field) == 0:
                 yield f"{field}: an input has bits for axes, presses and what is held, no numbers"
-        bits = sum(_bits_of(field) for field in each.fields.values())
+        bits = sum(_count_of(field) for field in each.fields.values())
         if bits > BITS_MAX:
             yield f"{each.record_name}: {bits} bits; an input has {BITS_MAX}"
 
@@ -78,15 +78,20 @@ def unpack(controls: type[Controls], buttons: Buttons) -> Controls:
     return as_columns(controls, arrays)
 
 
+def bits_of(controls: type[Controls]) -> dict[str, tuple[int, int]]:
+    """Tell the bit of each column's upper direction, and of its lower one, 0 where it has none."""
+    return {place.name: (place.up, place.down) for place in _places(controls)}
+
+
 def _places(controls: type[Controls]) -> Iterator[_Place]:
     at = 0
     for name, field in controls.fields.items():
         up, down = 1 << at, 1 << (at + 1)
-        yield _Place(name, up, down if _bits_of(field) == 2 else 0)
-        at += _bits_of(field)
+        yield _Place(name, up, down if _count_of(field) == 2 else 0)
+        at += _count_of(field)
 
 
-def _bits_of(field: Field) -> int:
+def _count_of(field: Field) -> int:
     binding = field.options.binding
     sort = binding.input if binding is not None else ""
     if sort == "axis" and field.options.high == 1:

@@ -16,6 +16,7 @@ from sidereal.game.column import (
     angle_options,
     bound,
 )
+from sidereal.game.keys import key_problems
 from sidereal.game.record import Record
 
 
@@ -103,6 +104,12 @@ class Controls(Record):
     def __init_subclass__(cls, *, name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.declare_fields(name)
+        bound = {
+            str(field): field.options.binding.keys
+            for field in cls.fields.values()
+            if field.options.binding is not None
+        }
+        cls.problems += tuple(key_problems(bound))
         for field in cls.fields.values():
             if field.options.binding is None:
                 cls.problems += (f"{field}: say what moves it: axis, press, hold or angle",)

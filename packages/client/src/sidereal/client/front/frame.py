@@ -51,7 +51,7 @@ class Feed(Protocol):
         """How the link is doing."""
 
     def hold(self, buttons: int) -> None:
-        """Hold these `Button` flags from now on."""
+        """Hold these from now on: bits of an input, as `sidereal.game.bits` lays them out."""
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest."""

@@ -1,12 +1,18 @@
-"""Which key does what, once: the window obeys this table and the help panel prints it."""
+"""Which key does what, once: the window obeys this table and the help panel prints it.
+
+What a player holds is bound by the game, by the names of its controls. A key that a control takes
+is not the viewer's any more.
+"""
 
 from __future__ import annotations
 
 import enum
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 from sidereal.client.front.layers import Layer
-from sidereal.protocol.message.player import Button
+from sidereal.game.bits import bits_of
+from sidereal.game.declarations import Declarations
 
 
 class Action(enum.Enum):
@@ -22,6 +28,23 @@ class Action(enum.Enum):
     QUIT = enum.auto()
 
 
+class Pan(enum.Enum):
+    """Where an observer goes while a key is held: rightward, upward."""
+
+    UP = (0, 1)
+    DOWN = (0, -1)
+    LEFT = (-1, 0)
+    RIGHT = (1, 0)
+
+
+class Steer(NamedTuple):
+    """What a player holds while a key is held: bits of an input."""
+
+    bits: int
+
+
+Target: TypeAlias = Action | Layer | Pan | Steer
+
 SHIFT_TAB: Final = "SHIFT_TAB"
 """Under X, Tab with Shift is a key of its own, for which pyglet has no name."""
 SHIFT_TAB_KEYCODE: Final = 23
@@ -35,16 +58,10 @@ class Binding(NamedTuple):
     """pyglet's names (`pyglet.window.key`), and `SHIFT_TAB`."""
     shown: str
     does: str
-    target: Action | Layer | Button
+    target: Target
 
 
-BINDINGS: Final[tuple[Binding, ...]] = (
-    Binding(("W", "UP"), "W ▲", "thrust (an observer pans)", Button.THRUST),
-    Binding(("S", "DOWN"), "S ▼", "reverse", Button.REVERSE),
-    Binding(("A", "LEFT"), "A ◄", "turn left", Button.LEFT),
-    Binding(("D", "RIGHT"), "D ►", "turn right", Button.RIGHT),
-    Binding(("X", "LSHIFT", "RSHIFT"), "X Shift", "brake", Button.BRAKE),
-    Binding(("SPACE",), "Space", "fire", Button.FIRE),
+OWN: Final[tuple[Binding, ...]] = (
     Binding(("KEY_1",), "1", "grid", Layer.GRID),
     Binding(("KEY_2",), "2", "owners: fills and borders", Layer.OWNERS),
     Binding(("KEY_4",), "4", "interest: what I am sent", Layer.INTEREST),
@@ -56,13 +73,22 @@ BINDINGS: Final[tuple[Binding, ...]] = (
     Binding(("M",), "M", "map of the leases around", Layer.MINIMAP),
     Binding(("N",), "N", "net graph: off, text, strips", Action.NET_GRAPH),
     Binding(("TAB", SHIFT_TAB), "Tab", "select next (Shift: previous)", Action.SELECT_NEXT),
-    Binding(("F",), "F", "follow selection or own ship", Action.FOLLOW),
+    Binding(("F",), "F", "follow selection, or what you fly", Action.FOLLOW),
     Binding(("HOME",), "Home", "fit the leases around", Action.FIT),
     Binding(("F12",), "F12", "save a PNG", Action.PICTURE),
     Binding(("QUESTION", "SLASH", "H"), "?", "this panel", Action.HELP),
     Binding(("ESCAPE",), "Esc", "back, then quit", Action.BACK),
     Binding(("Q",), "Q", "quit", Action.QUIT),
 )
+"""What keys do in every game."""
+
+PANNING: Final[tuple[Binding, ...]] = (
+    Binding(("W", "UP"), "W ▲", "pan up", Pan.UP),
+    Binding(("S", "DOWN"), "S ▼", "pan down", Pan.DOWN),
+    Binding(("A", "LEFT"), "A ◄", "pan left", Pan.LEFT),
+    Binding(("D", "RIGHT"), "D ►", "pan right", Pan.RIGHT),
+)
+"""What an observer moves."""
 
 MOUSE: Final[tuple[tuple[str, str], ...]] = (
     ("wheel", "zoom at the pointer"),
@@ -70,7 +96,58 @@ MOUSE: Final[tuple[tuple[str, str], ...]] = (
     ("click", "select"),
 )
 
+_BESIDE: Final = {"W": "UP", "S": "DOWN", "A": "LEFT", "D": "RIGHT"}
+"""Arrows that do what these letters do, unless the game has bound them."""
+_ARROWS: Final = {"UP": "▲", "DOWN": "▼", "LEFT": "◄", "RIGHT": "►"}
+_TWICE: Final = ("SHIFT", "CTRL", "ALT")
+"""Keys of which there are two: pyglet tells left from right."""
 
-def bindings_by_key() -> dict[str, Action | Layer | Button]:
+
+def make_bindings(game: Declarations, *, observing: bool) -> tuple[Binding, ...]:
+    """Make the table of keys.
+
+    Args:
+        game: which is played.
+        observing: an observer pans, a player holds the game's controls.
+    """
+    moving = PANNING if observing else tuple(_steering(game))
+    taken = {key for binding in moving for key in binding.keys}
+    taken |= {SHIFT_TAB} if "TAB" in taken else set()
+    left = (b._replace(keys=tuple(key for key in b.keys if key not in taken)) for b in OWN)
+    return (*moving, *(binding for binding in left if binding.keys))
+
+
+def targets_by_key(bindings: Iterable[Binding]) -> dict[str, Target]:
     """Look-up from pyglet's key name to what it does."""
-    return {key: binding.target for binding in BINDINGS for key in binding.keys}
+    return {key: binding.target for binding in bindings for key in binding.keys}
+
+
+def _steering(game: Declarations) -> Iterator[Binding]:
+    for controls in game.controls:
+        bound = {
+            name: field.options.binding.keys
+            for name, field in controls.fields.items()
+            if field.options.binding is not None
+        }
+        taken = {key for keys in bound.values() for key in keys}
+        for name, (up, down) in bits_of(controls).items():
+            signs = (" +", " −") if down else ("",)
+            for key, bits, sign in zip(bound[name], (up, down), signs, strict=False):
+                beside = _BESIDE.get(key, "")
+                beside = "" if beside in taken else beside
+                shown = f"{_shown(key)} {_shown(beside)}".rstrip()
+                keys = (*_named(key), *_named(beside))
+                yield Binding(keys, shown, f"{name.replace('_', ' ')}{sign}", Steer(bits))
+
+
+def _named(key: str) -> tuple[str, ...]:
+    """Name a key of a game as pyglet does."""
+    if key in _TWICE:
+        return f"L{key}", f"R{key}"
+    if key.isdigit():
+        return (f"KEY_{key}",)
+    return (key,) if key else ()
+
+
+def _shown(key: str) -> str:
+    return _ARROWS.get(key, key.capitalize())

@@ -7,13 +7,15 @@ a second: faster they cannot be read, and words that flicker are not looked at.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from sidereal.client.front import keys, palette, readout
+from sidereal.client.front import palette, readout
 from sidereal.client.front.batches import Batches
 from sidereal.client.front.frame import BAR_PX, Frame
+from sidereal.client.front.keys import MOUSE, Binding
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.layout import (
     FIELD_GAP_PX,
@@ -49,7 +51,6 @@ STRIP_BYTES: Final = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 """Scales of the strip of snapshots."""
 NET_GRAPH_LEVELS: Final = 3
 """Off, numbers, numbers and strips."""
-HELP: Final = (*((binding.shown, binding.does) for binding in keys.BINDINGS), *keys.MOUSE)
 
 
 class Overlay:
@@ -72,11 +73,17 @@ class Overlay:
         self._fields: list[readout.Field] = []
         self._link: list[tuple[str, str]] = []
         self._counts: dict[int, int] = {}
+        self._keys: list[tuple[str, str]] = []
         self.help_shown = False
         self.net_graph = 2
 
-    def restart(self) -> None:
-        """Forget what was read and laid out: the next frame is of another viewer."""
+    def restart(self, bindings: Sequence[Binding]) -> None:
+        """Forget what was read and laid out: the next frame is of another viewer.
+
+        Args:
+            bindings: what its keys do.
+        """
+        self._keys = [*((binding.shown, binding.does) for binding in bindings), *MOUSE]
         self._read_at = self._laid_out_at = -math.inf
 
     def draw(self, frame: Frame) -> None:
@@ -126,7 +133,7 @@ class Overlay:
             graph_level=self.net_graph,
             graph_lines=len(self._link),
             inspector_lines=inspector_lines,
-            help_lines=-(-len(HELP) // 2) if self.help_shown else 0,
+            help_lines=-(-len(self._keys) // 2) if self.help_shown else 0,
         )
 
     def _rect(self, left: float, bottom: float, width: float, height: float, rgba: object) -> None:
@@ -336,12 +343,12 @@ class Overlay:
 
     def _help(self, box: Box) -> None:
         """The table of keys, word for word."""
-        half = -(-len(HELP) // 2)
+        half = -(-len(self._keys) // 2)
         pitch = (box.width - 12) / 2
         face = Face.PLAIN if box.width == HELP_PX_MAX else Face.SMALL
         self._panel(box)
         self._lettering.add("keys", box.left + 20, box.top - 28, palette.WHITE, face=Face.LARGE)
-        for index, (shown, does) in enumerate(HELP):
+        for index, (shown, does) in enumerate(self._keys):
             x = box.left + 20 + (index // half) * pitch
             y = box.top - 54 - LINE * (index % half)
             self._lettering.add(shown, x, y, palette.INTERPOLATED, face=Face.BOLD)

@@ -16,6 +16,7 @@ from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, Noti
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
+from sidereal.client.front.keys import Pan, Steer, make_bindings
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.looks import Looks
 from sidereal.client.front.meter import Meter
@@ -24,7 +25,6 @@ from sidereal.client.front.watch import FLASH_S, OwnerWatch, row_of
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
 from sidereal.game.declarations import Declarations
-from sidereal.protocol.message.player import Button
 from sidereal.protocol.rules import Rules
 
 FEED_LINES_KEPT: Final = 32
@@ -40,6 +40,7 @@ class Viewer:
     """State of one window over one feed.
 
     Attributes:
+        bindings: what keys do.
         camera: where the window looks.
         layers: what is switched on.
         following: whether the camera follows the selection, or else the own entity.
@@ -73,6 +74,7 @@ class Viewer:
         self._feed = feed
         self._meter = meter
         self._looks = Looks(game)
+        self.bindings = make_bindings(game, observing=observing)
         self._observing = observing
         self._rules = feed.rules or Rules()
         sector = self._rules.sector_size
@@ -87,7 +89,8 @@ class Viewer:
         self.ended: Ended | None = None
         self._placed = at is not None
         self._looked_at: tuple[float, float] | None = None
-        self._held = Button(0)
+        self._held = 0
+        self._panning: set[Pan] = set()
         self._newest_tick = -1
         self._newest_seen_at = 0.0
         self._leases = feed.leases
@@ -236,10 +239,9 @@ class Viewer:
         if not self._observing:
             return
         step = PAN_PX_PER_S * elapsed_s
-        held = self._held
         self._pan(
-            step * ((Button.LEFT in held) - (Button.RIGHT in held)),
-            step * ((Button.REVERSE in held) - (Button.THRUST in held)),
+            -step * sum(pan.value[0] for pan in self._panning),
+            -step * sum(pan.value[1] for pan in self._panning),
         )
         here = self.camera.x, self.camera.y
         last = self._looked_at
@@ -262,23 +264,29 @@ class Viewer:
 
     # -- the person ----------------------------------------------------------------------------
 
-    def press(self, button: Button) -> None:
-        """A flight key went down; an observer's pans."""
-        self._set_held(self._held | button)
+    def press(self, target: Steer | Pan) -> None:
+        """A key that is held went down."""
+        if isinstance(target, Pan):
+            self._panning.add(target)
+        else:
+            self._set_held(self._held | target.bits)
 
-    def release(self, button: Button) -> None:
-        """A flight key came up."""
-        self._set_held(self._held & ~button)
+    def release(self, target: Steer | Pan) -> None:
+        """A key that was held came up."""
+        if isinstance(target, Pan):
+            self._panning.discard(target)
+        else:
+            self._set_held(self._held & ~target.bits)
 
     def release_all(self) -> None:
         """The window lost the keyboard: nothing is held any more."""
-        self._set_held(Button(0))
+        self._panning.clear()
+        self._set_held(0)
 
-    def _set_held(self, held: Button) -> None:
+    def _set_held(self, held: int) -> None:
         if held != self._held:
             self._held = held
-            if not self._observing:
-                self._feed.hold(int(held))
+            self._feed.hold(held)
 
     def toggle(self, layer: Layer) -> None:
         """Switch a layer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +16,15 @@ from PIL import Image
 from sidereal.client.front import palette
 from sidereal.client.front.batches import Batches
 from sidereal.client.front.keys import (
+    OWN,
     SHIFT_TAB,
     SHIFT_TAB_KEYCODE,
     Action,
-    bindings_by_key,
+    Binding,
+    Pan,
+    Steer,
+    Target,
+    targets_by_key,
 )
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.lettering import Face, Lettering
@@ -29,7 +34,6 @@ from sidereal.client.front.overlay import NET_GRAPH_LEVELS, Overlay
 from sidereal.client.front.scene import Scene
 from sidereal.client.front.viewer import Viewer
 from sidereal.protocol.errors import UnavailableError
-from sidereal.protocol.message.player import Button
 
 FRAME_S: Final = 1 / 60
 ELAPSED_S_MAX: Final = 0.25
@@ -38,10 +42,10 @@ DRAG_PX: Final = 4.0
 """A press that moved less is a click."""
 
 
-def _targets() -> dict[int, Action | Layer | Button]:
+def _targets(bindings: Iterable[Binding]) -> dict[int, Target]:
     """What each key does, by pyglet's key code; digits also on the number pad."""
     targets = {}
-    for name, target in bindings_by_key().items():
+    for name, target in targets_by_key(bindings).items():
         if name == SHIFT_TAB:
             targets[pyglet.window.key.user_key(SHIFT_TAB_KEYCODE)] = target
             continue
@@ -72,7 +76,7 @@ class ViewWindow(arcade.Window):
             draw_rate=FRAME_S,
         )
         self._loop = loop
-        self._targets = _targets()
+        self._targets = _targets(OWN)
         batches = Batches(self.ctx)
         fonts = resolve(":system:fonts/ttf/Liberation/Liberation_Mono_Regular.ttf").parent
         self._lettering = lettering = Lettering(self.ctx, batches.letters, fonts)
@@ -93,7 +97,8 @@ class ViewWindow(arcade.Window):
         """
         self._viewer = viewer
         self._clock = clock
-        self.overlay.restart()
+        self._targets = _targets(viewer.bindings)
+        self.overlay.restart(viewer.bindings)
 
     async def wait_frame(self) -> None:
         """Wait until the next frame has been drawn."""
@@ -164,7 +169,7 @@ class ViewWindow(arcade.Window):
         if viewer is None:
             if target in (Action.BACK, Action.QUIT):
                 self._loop.cancel()
-        elif isinstance(target, Button):
+        elif isinstance(target, Steer | Pan):
             viewer.press(target)
         elif isinstance(target, Layer):
             viewer.toggle(target)
@@ -172,11 +177,11 @@ class ViewWindow(arcade.Window):
             self._act(viewer, target, shifted=bool(modifiers & arcade.key.MOD_SHIFT))
 
     def on_key_release(self, symbol: int, modifiers: int) -> None:
-        """Let go of a flight key."""
+        """Let go of a key that was held."""
         target = self._targets.get(symbol)
         if symbol not in getattr(self, "pressed_keys", {symbol}) or self._is_repeat(symbol, target):
             self._forget_pressed()  # it was pressed under another name, with Shift
-        if self._viewer is not None and isinstance(target, Button):
+        if self._viewer is not None and isinstance(target, Steer | Pan):
             self._viewer.release(target)
 
     def on_deactivate(self) -> None:
@@ -185,7 +190,7 @@ class ViewWindow(arcade.Window):
         if self._viewer is not None:
             self._viewer.release_all()
 
-    def _is_repeat(self, symbol: int, target: Action | Layer | Button | None) -> bool:
+    def _is_repeat(self, symbol: int, target: Target | None) -> bool:
         """Whether a key that is held repeats under another name, since Shift was released."""
         return isinstance(target, Action | Layer) and any(
             held != symbol and self._targets.get(held) is target
