@@ -314,7 +314,7 @@ def test_map_fits_whatever_the_world(mode: MapMode) -> None:
         lines = draw_map(picture, mode, Sector(reach, -reach), 44, 20, colour=True)
         assert 0 < len(lines) <= 20
         assert max(line.cell_len for line in lines) <= 44
-        if reach == 1:
+        if reach == 1 and mode is not MapMode.SIGHT:
             assert any("S1" in line.plain for line in lines)
         plain = draw_map(picture, mode, None, 44, 20, colour=False)
         assert len(plain) <= 20

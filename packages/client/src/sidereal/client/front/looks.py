@@ -71,6 +71,7 @@ class Looks:
     """The looks of a game.
 
     Attributes:
+        symbols: names of symbols, [256] by kind.
         shape: float32[256], `Shape` by kind; likewise what else a `Symbol` says.
         flown: bool[256], whether somebody may fly it.
         coloured: bool[256], whether it has a colour of its own, and not its shard's.
@@ -82,8 +83,9 @@ class Looks:
         self._components = {each.record_name: each for each in game.components}
         looks = {look.kind.name: look for look in game.looks}
         found = [looks.get(kind.name, _plain(kind)) for kind in game.kinds]
-        symbols = [_SYMBOLS[PLAIN]] * KIND_NUMBERS
-        symbols[1 : len(found) + 1] = [_SYMBOLS[look.symbol] for look in found]
+        self.symbols = [PLAIN] * KIND_NUMBERS
+        self.symbols[1 : len(found) + 1] = [look.symbol for look in found]
+        symbols = [_SYMBOLS[name] for name in self.symbols]
         self.shape = np.array([each.shape for each in symbols], np.float32)
         self.fill = np.array([each.fill for each in symbols], np.float32)
         self.line = np.array([each.line for each in symbols], np.float32)

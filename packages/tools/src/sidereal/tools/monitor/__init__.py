@@ -12,6 +12,7 @@ Pure, given the time and what was read:
 * `listing`   the tables: columns and rows of each screen, filtered and sorted
 * `marks`     numbers as words, sparklines, gauges, colours
 * `sectormap` the map of sectors
+* `sightmap`  the map of what the observer is sent
 * `panels`    panes of each screen
 * `frame`     the whole screen: header, tabs, panes, keys
 

@@ -144,9 +144,9 @@ class Monitor:
     def picture(self) -> Picture:
         """All that is known now."""
         now = trio.current_time()
-        observed, moves = self._observer.look(now, self.desk.sector)
+        observed, moves, around = self._observer.look(now, self.desk.sector)
         self._history.hand_over(moves)
-        return self._history.picture(now, observed)
+        return self._history.picture(now, observed, around)
 
     def press(self, key: str) -> None:
         """Take a key."""

@@ -169,11 +169,13 @@ def _map_pane(
     drawn = draw_map(picture, mode, chosen, width - 4, room, colour=colour)
     above = (room - len(drawn)) // 2
     padded = [*[Text()] * above, *drawn, *[Text()] * (room - above - len(drawn))]
-    if chosen is None:
+    if chosen is None or mode is MapMode.SIGHT:
         below = describe_mode(picture, mode, colour=colour)
     else:
         below = describe_sector(picture, chosen)
     name = title("sectors", f"by {mode.value if colour else MapMode.OWNER.value}")
+    if mode is MapMode.SIGHT:
+        name = title("sight", "what the observer is sent")
     return pane(name, [*padded, Text(), below], width, height, key_hint("m", "map"))
 
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from sidereal.tools.monitor.sightmap import Around
+
 Status = Mapping[str, Any]
 """A parsed `/v1/status`."""
 
@@ -97,6 +99,7 @@ class Picture:
         held_s: how long each sector has had its holder, as far as was seen.
         moves: what changed hands, oldest first.
         events: what the server noted, and this monitor; oldest first.
+        around: what the observer sees, None while it sees nothing.
     """
 
     status: Status
@@ -113,6 +116,7 @@ class Picture:
     moves: Sequence[Move] = ()
     events: Sequence[Mapping[str, Any]] = ()
     observed: Observed = field(default_factory=Observed)
+    around: Around | None = None
 
     @property
     def tick_ms_budget(self) -> float:
@@ -172,7 +176,7 @@ class History:
         """Take entities that the observer saw change hands."""
         self._moves.extend(moves)
 
-    def picture(self, now: float, observed: Observed) -> Picture:
+    def picture(self, now: float, observed: Observed, around: Around | None = None) -> Picture:
         """Everything as of now; at least one answer must have come."""
         assert self._status is not None
         rates = self._rates()
@@ -192,6 +196,7 @@ class History:
             moves=tuple(self._moves),
             events=tuple(self._events),
             observed=observed,
+            around=around,
         )
 
     def _begin_again(self, status: Status) -> None:

@@ -123,12 +123,14 @@ SCREENS: Final = tuple(Screen)
 
 
 class MapMode(enum.Enum):
-    """What a sector's colour says."""
+    """What the map shows, and what a sector's colour says."""
 
     OWNER = "owner"
     HEAT = "heat"
     LOAD = "load"
     AGE = "age"
+    SIGHT = "sight"
+    """No sectors: what the observer is sent."""
 
 
 MAP_MODES: Final = tuple(MapMode)
@@ -154,7 +156,7 @@ _EVERYWHERE: Final = (
     Binding("q", "quit", "quit"),
 )
 _MAP: Final = (
-    Binding("m", "map by owner, heat, load of the owner, age of the lease", "map"),
+    Binding("m", "map by owner, heat, load of the owner, age of the lease; or what is seen", "map"),
     Binding("↑ ↓ ← →", "choose a sector; the observer looks there", "sector"),
     Binding("enter", "the chosen sector in the table", "table"),
 )

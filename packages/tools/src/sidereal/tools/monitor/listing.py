@@ -98,7 +98,7 @@ CLIENT_COLUMNS: Final = (
     Column("name"),
     Column("role"),
     Column("state", False, 1),
-    Column("ship", True, 3),
+    Column("flies", True, 3),
     Column("rtt ms", True),
     Column("loss", True),
     Column("account", True, 2),

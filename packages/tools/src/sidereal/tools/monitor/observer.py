@@ -13,12 +13,15 @@ import trio
 
 from sidereal.client.driver import Admission, drive
 from sidereal.client.events import Ended
+from sidereal.client.front.looks import Looks
+from sidereal.client.front.ownership import interest_bounds
 from sidereal.client.front.watch import Flash, OwnerWatch
 from sidereal.client.returning import Absence, ReturningClient
 from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.process import entropy
 from sidereal.tools.monitor.history import Move, Observed, Sector
+from sidereal.tools.monitor.sightmap import Around
 from sidereal.tools.reader import Reader
 
 SOFTWARE: Final = "sidereal monitor 0.1"
@@ -36,11 +39,14 @@ class Observer:
         self._ended = ""
         self._session = 0
         self._watch = OwnerWatch()
+        self._game = load(DEFAULT_GAME)
+        self._looks = Looks(self._game)
+        self._place = 0.0, 0.0
 
     async def run(self) -> None:
         """Stay in the world; come back whenever a session ends."""
         self._client = ReturningClient(
-            game=load(DEFAULT_GAME),
+            game=self._game,
             entropy=entropy,
             now=trio.current_time(),
             software=SOFTWARE,
@@ -51,7 +57,7 @@ class Observer:
     async def _sign_in(self) -> Admission:
         return await self._reader.observe()
 
-    def look(self, now: float, sector: Sector | None) -> tuple[Observed, list[Move]]:
+    def look(self, now: float, sector: Sector | None) -> tuple[Observed, list[Move], Around | None]:
         """Look at the world.
 
         Args:
@@ -59,11 +65,12 @@ class Observer:
             sector: to look at from now on, if one is chosen.
 
         Returns:
-            how the session is going, and entities that changed hands since the last look.
+            how the session is going, entities that changed hands since the last look, and what is
+            seen.
         """
         client = self._client
         if client is None:
-            return Observed(why=ASKING), []
+            return Observed(why=ASKING), [], None
         while (event := client.next_event()) is not None:
             if isinstance(event, Ended):
                 self._ended = event.text or event.reason.name.lower().replace("_", " ")
@@ -72,12 +79,16 @@ class Observer:
             self._watch = OwnerWatch()
         if client.rules is not None and sector is not None:
             size = client.rules.sector_size
-            client.look_at((sector.x + 0.5) * size, (sector.y + 0.5) * size)
+            self._place = (sector.x + 0.5) * size, (sector.y + 0.5) * size
+            client.look_at(*self._place)
         view = client.view(now)
         flashes = self._watch.look(view.net_id, view.shard, now)
         statistics = client.statistics()
         why = self._ended or explain(client.absence, client.sessions, now)
-        return observe(statistics, why), list_moves(flashes, statistics.newest_tick)
+        around = None
+        if client.rules is not None:
+            around = Around(interest_bounds(*self._place, client.rules), view, self._looks)
+        return observe(statistics, why), list_moves(flashes, statistics.newest_tick), around
 
 
 def explain(absence: Absence | None, sessions: int, now: float) -> str:

@@ -19,6 +19,7 @@ from sidereal.client.front.palette import Rgb
 from sidereal.tools.monitor import marks
 from sidereal.tools.monitor.history import Picture, Sector
 from sidereal.tools.monitor.keys import MapMode
+from sidereal.tools.monitor.sightmap import describe_sight, draw_sight
 
 LABELLED_PIXELS_MIN: Final = 6
 """Smallest side of a sector that has words in it."""
@@ -64,6 +65,8 @@ def draw_map(
         at most `height` lines, centred in `width`.
     """
     rows = dict(picture.sectors)
+    if mode is MapMode.SIGHT:
+        return draw_sight(picture.around, width, height)
     if not rows or width < 4 or height < 2:
         return [marks.say("no active sector", marks.DIM)]
     if not colour:
@@ -96,6 +99,8 @@ def describe_sector(picture: Picture, sector: Sector) -> Text:
 def describe_mode(picture: Picture, mode: MapMode, *, colour: bool) -> Text:
     """Say what the colours mean, or the digits where there are none."""
     text = Text()
+    if mode is MapMode.SIGHT:
+        return describe_sight(picture.around)
     if not colour:
         owners = sorted({row["shard"] for _, row in picture.sectors})
         names = (f"{DIGITS[shard % len(DIGITS)]} {marks.shard_label(shard)}  " for shard in owners)
