@@ -16,7 +16,7 @@ import numpy as np
 from fault_cases.running import HTTP_S_MAX, MissedError
 from sidereal.client.client import Client
 from sidereal.client.driver import turn
-from sidereal.client.prediction import ShipState
+from sidereal.client.prediction import OwnState
 from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.udp import UdpSocket
@@ -64,7 +64,7 @@ class Pilot:
         self._socket.bind(("127.0.0.1", 0))
         self._udp = UdpSocket(self._socket)
         self._decide_at = -math.inf
-        self._told: ShipState | None = None
+        self._told: OwnState | None = None
         self._told_at = math.inf
 
     @property
@@ -80,7 +80,7 @@ class Pilot:
             self._client.hold(buttons)
             self._decide_at = now + hold_s
         turn(self._client, self._udp, now)
-        told = self._client.own_ship
+        told = self._client.own_state
         if told is not None and told != self._told:
             if self._told is not None and now - self._told_at > UNSERVED_S:
                 self.drifts.append(math.hypot(told.x - self._told.x, told.y - self._told.y))

@@ -44,7 +44,7 @@ REACHED: Final = {
         "protocol.session.client.SessionClient"
     ),
     "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
-    "client.ownship.OwnShip.answer_untrusted": "client.client.Client",
+    "client.own.OwnEntity.answer_untrusted": "client.client.Client",
     "replication.http.connection.Connection._describe_untrusted": (
         "replication.http.connection.Connection"
     ),

@@ -13,8 +13,8 @@ from sidereal.client.inputs import Input, Inputs
 from sidereal.client.limits import LIMITS
 from sidereal.client.prediction import (
     SNAP_UNITS,
+    OwnState,
     Prediction,
-    ShipState,
     agree,
 )
 from sidereal.game.load import DEFAULT_GAME, load
@@ -29,16 +29,16 @@ RULES = Rules()
 TICK_S = RULES.tick_s
 GAME = load(DEFAULT_GAME)
 FLIGHT = FreeFlight(GAME, RULES)
-REST = ShipState(100.0, 200.0, 0.0, 0.0, 0.0, 0.0)
+REST = OwnState(100.0, 200.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def fly(state: ShipState, buttons: int) -> ShipState:
+def fly(state: OwnState, buttons: int) -> OwnState:
     x, y, vx, vy, heading, spin = columns = [np.array([value]) for value in state]
     FLIGHT.fly((x, y, vx, vy, heading, spin), np.array([buttons], np.uint16), 0)
-    return ShipState(*(float(column[0]) for column in columns))
+    return OwnState(*(float(column[0]) for column in columns))
 
 
-def distance(a: ShipState, b: ShipState) -> float:
+def distance(a: OwnState, b: OwnState) -> float:
     return math.hypot(a.x - b.x, a.y - b.y)
 
 
@@ -184,7 +184,7 @@ def test_an_answer_before_the_next_input_does_not_make_the_ship_jump(
     assert distance(before, after) < 1e-9
 
 
-def far_ahead(count: int) -> tuple[Prediction, list[ShipState]]:
+def far_ahead(count: int) -> tuple[Prediction, list[OwnState]]:
     """A ship with so many inputs that nobody has answered, and what each would lead to."""
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST, 0.0)
@@ -195,7 +195,7 @@ def far_ahead(count: int) -> tuple[Prediction, list[ShipState]]:
     return prediction, truth
 
 
-def come_to(prediction: Prediction, seq: int) -> ShipState:
+def come_to(prediction: Prediction, seq: int) -> OwnState:
     """Where the ship is once all errors have been smoothed out."""
     pose = prediction.pose(seq * TICK_S + 10.0)
     assert pose is not None
@@ -282,7 +282,7 @@ def test_nothing_of_the_ship_before_is_left_in_another_one() -> None:
         if told_before:
             prediction.reconcile(11, 1, REST._replace(y=REST.y + 9.0, heading=1.0), now)
         prediction.restart()
-        another = ShipState(-40.0, 7.0, 30.0, -10.0, 2.0, 0.5)
+        another = OwnState(-40.0, 7.0, 30.0, -10.0, 2.0, 0.5)
         prediction.reconcile(1, 0, another, now)
         assert prediction.pose(now) == pytest.approx(another)
         assert prediction.pose(now + 1.0) == pytest.approx(another)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sidereal.client.interpolation import References
-from sidereal.client.prediction import ShipState
+from sidereal.client.prediction import OwnState
 from sidereal.game import (
     F4,
     I1,
@@ -77,11 +77,11 @@ class Picture:
         return References(self.columns.tick[rows], *motion)
 
 
-def client_of(state: ShipState | None, replica: Picture | None = None) -> Any:
-    return SimpleNamespace(own_ship=state, net_id=7, replica=replica, rules=RULES, newest_tick=100)
+def client_of(state: OwnState | None, replica: Picture | None = None) -> Any:
+    return SimpleNamespace(own_state=state, net_id=7, replica=replica, rules=RULES, newest_tick=100)
 
 
-HERE = ShipState(10.0, 20.0, 0.0, -4.0, 0.5, 0.0)
+HERE = OwnState(10.0, 20.0, 0.0, -4.0, 0.5, 0.0)
 
 
 def ask(game: Game, client: Any) -> tuple[int, float]:

@@ -8,7 +8,7 @@ and puts these together:
   `glance` takes its place for a client that draws nothing;
 * `leases`: who simulates the sectors around;
 * `clocksync`: which tick it is at the server; `interpolation`: where other entities are drawn;
-* `ownship`: the ship that the client flies; `inputs`: its controls, on schedule until they are
+* `own`: the entity that the client flies; `inputs`: its controls, on schedule until they are
   applied; `prediction`: where it is, ahead of the authority's state; `look`: where an observer
   looks.
 

@@ -23,8 +23,8 @@ from sidereal.client.glance import Glance
 from sidereal.client.leases import LeaseMap
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.look import Look
-from sidereal.client.ownship import OwnShip
-from sidereal.client.prediction import ShipState
+from sidereal.client.own import OwnEntity
+from sidereal.client.prediction import OwnState
 from sidereal.client.replica import Replica
 from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.client.traffic import Traffic
@@ -115,7 +115,7 @@ class Client:
         self._reader: Replica | Glance | None = None
         self._clock = ClockSync(Rules().tick_s, limits.clock_window_s)
         self._early: list[tuple[bytes, float]] = []
-        self._ship = OwnShip(game, predict=predict, phase=phase, limits=limits)
+        self._own = OwnEntity(game, predict=predict, phase=phase, limits=limits)
         self._look = Look(limits.look_every_s)
         self.snapshot_at = now
         self._must_send = True
@@ -138,7 +138,7 @@ class Client:
             return self._now
         timers = [self._endpoint.next_timer()]
         if self.state is SessionState.JOINED:
-            timers += [self._ship.next_timer(), self._look.next_timer()]
+            timers += [self._own.next_timer(), self._look.next_timer()]
         return min((at for at in timers if at is not None), default=None)
 
     def turn(self, now: float) -> list[tuple[bytes, Address]]:
@@ -155,7 +155,7 @@ class Client:
         self._endpoint.handle_timer(now)
         self._drain(now)
         if self.state is SessionState.JOINED:
-            if (controls := self._ship.press(now)) is not None:
+            if (controls := self._own.press(now)) is not None:
                 self._endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
             if (look := self._look.take(now)) is not None:
                 self._command(look)
@@ -170,18 +170,18 @@ class Client:
 
     @property
     def net_id(self) -> int:
-        """The ship the client flies, 0 without one."""
-        return self._ship.net_id
+        """The entity the client flies, 0 without one."""
+        return self._own.net_id
 
     @property
     def control_epoch(self) -> int:
-        """What the controls of that ship carry."""
-        return self._ship.control_epoch
+        """What the controls of that entity carry."""
+        return self._own.control_epoch
 
     @property
-    def own_ship(self) -> ShipState | None:
-        """That ship as the newest snapshot has it; None before there was one."""
-        return self._ship.confirmed
+    def own_state(self) -> OwnState | None:
+        """That entity as the newest snapshot has it; None before there was one."""
+        return self._own.confirmed
 
     @property
     def newest_tick(self) -> int:
@@ -203,8 +203,8 @@ class Client:
     # -- what the face wants and draws --------------------------------------------------------
 
     def hold(self, buttons: int) -> None:
-        """Hold these `Button` flags from now on; a tap between two inputs is in the next one."""
-        self._ship.keys.hold(buttons)
+        """Hold these bits of an input from now on; a tap between two inputs is in the next one."""
+        self._own.keys.hold(buttons)
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest (sent once in `look_every_s` at most)."""
@@ -236,13 +236,13 @@ class Client:
         if self.replica is None or self.rules is None:
             return empty_view()
         now = min(now, self.snapshot_at + self._limits.coast_s)
-        tick, own = self._clock.server_tick(now), self._ship.pose(now)
+        tick, own = self._clock.server_tick(now), self._own.pose(now)
         return compose_view(self.replica, self.rules, tick, self.net_id, own)
 
     def statistics(self) -> ClientStatistics:
         """How it is going, as of the newest call with a time."""
         link = self._endpoint.connection_statistics()
-        inputs, prediction = self._ship.inputs, self._ship.prediction
+        inputs, prediction = self._own.inputs, self._own.prediction
         traffic = self._traffic
         return ClientStatistics(
             state=self.state,
@@ -269,19 +269,19 @@ class Client:
 
     def take_input_latencies(self) -> list[float]:
         """Drain the input-to-view times measured since the last call, seconds."""
-        return [] if self._ship.inputs is None else self._ship.inputs.take_latencies()
+        return [] if self._own.inputs is None else self._own.inputs.take_latencies()
 
     def take_position_errors(self) -> list[float]:
         """Drain the correction sizes since the last call, world units."""
-        return [] if self._ship.prediction is None else self._ship.prediction.take_errors()
+        return [] if self._own.prediction is None else self._own.prediction.take_errors()
 
     def take_input_lateness(self) -> list[float]:
         """Drain how long after its schedule each input was made, seconds."""
-        return [] if self._ship.inputs is None else self._ship.inputs.take_lateness()
+        return [] if self._own.inputs is None else self._own.inputs.take_lateness()
 
     def unanswered_input_ages(self, now: float) -> list[float]:
         """How long each input has been waiting that no snapshot shows yet, seconds."""
-        return [] if self._ship.inputs is None else self._ship.inputs.unanswered_ages(now)
+        return [] if self._own.inputs is None else self._own.inputs.unanswered_ages(now)
 
     # -- what comes in ------------------------------------------------------------------------
 
@@ -324,7 +324,7 @@ class Client:
                 known = reason in CloseReason.__members__.values()
                 self._end(CloseReason(reason) if known else CloseReason.UNKNOWN, text, now)
             case Assigned():
-                self._ship.assign(message, now)
+                self._own.assign(message, now)
                 self._events.add(
                     events.Assigned(message.net_id, message.control_epoch, message.tick)
                 )
@@ -338,7 +338,7 @@ class Client:
             case Standstill(tick=tick):
                 self._clock.stand_still(tick)
                 if self._clock.stands_still:
-                    self._ship.stand_still(now)
+                    self._own.stand_still(now)
             case _:
                 assert_never(message)
 
@@ -358,7 +358,7 @@ class Client:
         else:
             self._reader = Glance(welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s, self._limits.clock_window_s)
-        self._ship.join(welcome.rules)
+        self._own.join(welcome.rules)
         self._events.add(events.Joined(welcome))
         early, self._early = self._early, []
         for message, arrived_at in early:
@@ -377,11 +377,11 @@ class Client:
         if applied.tick > self._clock.newest_tick:
             self._clock.observe(applied.tick, now)
             if not self._clock.stands_still:
-                self._ship.go_on(now)
+                self._own.go_on(now)
             self._reader.expire(applied.tick)
             self._traffic.snapshots += 1
             self.snapshot_at = now
-        self._ship.answer_untrusted(applied.own, now)
+        self._own.answer_untrusted(applied.own, now)
 
     # -- what goes out ------------------------------------------------------------------------
 

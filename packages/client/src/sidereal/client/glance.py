@@ -1,4 +1,4 @@
-"""In place of a replica, for a client that has nobody to draw for: its own ship and no world."""
+"""In place of a replica, for a client that has nobody to draw for: its own entity and no world."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Keys:
     """The buttons that somebody holds.
 
     Attributes:
-        held: `Button` flags, now.
+        held: bits of an input, now.
         tapped: pressed since the newest input, and maybe let go of again.
     """
 
@@ -132,7 +132,7 @@ class Inputs:
         return True
 
     def abandon(self, now: float) -> None:
-        """Nobody will answer what is under way (another ship): it counts at its age."""
+        """Nobody will answer what is under way (another entity is flown): it counts at its age."""
         self.answer(self.made, now)
 
     def controls(self, control_epoch: int) -> Controls | None:

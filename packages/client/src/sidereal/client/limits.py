@@ -20,7 +20,7 @@ class Limits:
     Attributes:
         ticks_catch_up: inputs made back to back after a stall; the rest is never made.
         inputs: own inputs kept that no snapshot has shown applied.
-        predict_ticks: how far ahead of the newest answer the own ship is drawn.
+        predict_ticks: how far ahead of the newest answer the own entity is drawn.
         samples: latencies of inputs, and errors of predictions, kept until they are taken.
         snapshots_early: snapshots kept that came before the welcome they need.
         events: kept until the face takes them; of more the oldest are lost.

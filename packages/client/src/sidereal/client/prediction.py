@@ -1,14 +1,14 @@
-"""The own ship, ahead of the authority's state by the inputs that are not applied yet.
+"""The own entity, ahead of the authority's state by the inputs that are not applied yet.
 
 Every input is flown at once, by the same models that the shard runs, and is kept with the
 state it led to. The authority's state after input s is compared with the state that was predicted
 for s. If the two agree within the tolerance, nothing happens. If not, the authority's state takes
-its place, and the newer inputs are flown again from there. The own ship never jumps on screen: the
-difference between where it was drawn and where it belongs decays within about `SMOOTH_S`, unless it
-is larger than `SNAP_UNITS`.
+its place, and the newer inputs are flown again from there. Nothing jumps on screen: the difference
+between where it was drawn and where it belongs decays within about `SMOOTH_S`, unless it is larger
+than `SNAP_UNITS`.
 
 Input n covers the time from its own moment in the schedule to that of the next input. So at `now`
-the ship is drawn between the states before and after the newest input.
+the entity is drawn between the states before and after the newest input.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ SMOOTH_S: Final = 0.1
 SNAP_UNITS: Final = 50.0
 """A visible error above this is a teleport: show it at once."""
 AHEAD_S_MAX: Final = 0.25
-"""How far beyond the newest input the ship is drawn when the inputs stop."""
+"""How far beyond the newest input it is drawn when the inputs stop."""
 
 
-class ShipState(NamedTuple):
-    """One ship at one moment: world units, radians, seconds."""
+class OwnState(NamedTuple):
+    """The own entity at one moment: world units, radians, seconds."""
 
     x: float
     y: float
@@ -56,14 +56,14 @@ class ShipState(NamedTuple):
 @dataclass(slots=True)
 class _Flown:
     input: Input
-    state: ShipState
+    state: OwnState
 
 
 def _wrapped(angle: float) -> float:
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
 
-def agree(a: ShipState, b: ShipState) -> bool:
+def agree(a: OwnState, b: OwnState) -> bool:
     """Whether two states are the same for the eye."""
     return (
         math.hypot(a.x - b.x, a.y - b.y) <= POSITION_TOLERANCE
@@ -74,7 +74,7 @@ def agree(a: ShipState, b: ShipState) -> bool:
 
 
 class Prediction:
-    """The predicted own ship.
+    """The predicted own entity.
 
     Attributes:
         corrections: how often the authority disagreed.
@@ -86,7 +86,7 @@ class Prediction:
         self._flight = FreeFlight(game, rules)
         self._rules = rules
         self._limits = limits
-        self._confirmed: ShipState | None = None
+        self._confirmed: OwnState | None = None
         self._confirmed_tick = -1
         self._flown: deque[_Flown] = deque()
         self._ahead = 0
@@ -100,7 +100,7 @@ class Prediction:
         self.position_error_units = 0.0
 
     def restart(self) -> None:
-        """Forget the ship: the client flies another one."""
+        """Forget the entity: the client flies another one."""
         self._confirmed, self._confirmed_tick = None, -1
         self._flown.clear()
         self._ahead = 0
@@ -118,10 +118,10 @@ class Prediction:
         self._flown.append(_Flown(pressed, state))
         self._fly_on()
         if len(self._flown) > self._limits.inputs:
-            # The oldest that was not flown: those that were lead to where the ship is drawn.
+            # The oldest that was not flown: those that were lead to where it is drawn.
             del self._flown[self._limits.predict_ticks]
 
-    def reconcile(self, tick: int, input_seq: int, state: ShipState, now: float) -> None:
+    def reconcile(self, tick: int, input_seq: int, state: OwnState, now: float) -> None:
         """Take the authority's state, which has all inputs up to `input_seq` applied.
 
         Args:
@@ -160,8 +160,8 @@ class Prediction:
         self._errors.clear()
         return taken
 
-    def pose(self, now: float) -> ShipState | None:
-        """Where the own ship is to be drawn, None before the authority's first state."""
+    def pose(self, now: float) -> OwnState | None:
+        """Where the own entity is to be drawn, None before the authority's first state."""
         plain = self._plain_pose(now)
         if plain is None:
             return None
@@ -191,14 +191,14 @@ class Prediction:
         for at in range(self._ahead, len(self._flown)):
             self._flown[at].state = state
 
-    def _fly(self, state: ShipState, buttons: int) -> ShipState:
+    def _fly(self, state: OwnState, buttons: int) -> OwnState:
         columns = np.array(state, np.float64).reshape(6, 1)
         self._flight.fly(
             list(columns), np.array([buttons], np.uint16), self._confirmed_tick + self._ahead + 1
         )
-        return ShipState(*columns[:, 0].tolist())
+        return OwnState(*columns[:, 0].tolist())
 
-    def _plain_pose(self, now: float) -> ShipState | None:
+    def _plain_pose(self, now: float) -> OwnState | None:
         if self._confirmed is None:
             return None
         if self._pressed_at is None:
@@ -214,7 +214,7 @@ class Prediction:
             return _reckon(newest.state, min(elapsed_s - tick_s, AHEAD_S_MAX))
         return _between(before, newest.state, elapsed_s / tick_s)
 
-    def _hide_error(self, drawn: ShipState, now: float) -> None:
+    def _hide_error(self, drawn: OwnState, now: float) -> None:
         plain = self._plain_pose(now)
         assert plain is not None
         x_off, y_off = drawn.x - plain.x, drawn.y - plain.y
@@ -229,7 +229,7 @@ class Prediction:
         return x_off * shrink, y_off * shrink, heading_off * shrink
 
 
-def _reckon(state: ShipState, elapsed_s: float) -> ShipState:
+def _reckon(state: OwnState, elapsed_s: float) -> OwnState:
     return state._replace(
         x=state.x + state.vx * elapsed_s,
         y=state.y + state.vy * elapsed_s,
@@ -237,9 +237,9 @@ def _reckon(state: ShipState, elapsed_s: float) -> ShipState:
     )
 
 
-def _between(a: ShipState, b: ShipState, u: float) -> ShipState:
+def _between(a: OwnState, b: OwnState, u: float) -> OwnState:
     turn = _wrapped(b.heading - a.heading)
-    return ShipState(
+    return OwnState(
         x=a.x + (b.x - a.x) * u,
         y=a.y + (b.y - a.y) * u,
         vx=a.vx + (b.vx - a.vx) * u,

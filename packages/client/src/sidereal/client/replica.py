@@ -47,7 +47,7 @@ class Applied(NamedTuple):
 
     Attributes:
         tick: of the snapshot; older ones may come after newer ones.
-        own: `OWN_BLOCK`, the receiver's own ship, or None.
+        own: `OWN_BLOCK`, the receiver's own entity, or None.
     """
 
     tick: int

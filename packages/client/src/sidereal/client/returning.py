@@ -226,7 +226,7 @@ class ReturningClient:
         return self.sessions - (self._shown() is not self.client)
 
     def hold(self, buttons: int) -> None:
-        """Hold these `Button` flags from now on, in whatever session."""
+        """Hold these bits of an input from now on, in whatever session."""
         self._buttons = int(buttons)
         if self.client is not None:
             self.client.hold(buttons)

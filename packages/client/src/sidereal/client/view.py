@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.client.interpolation import interpolate, reckon
-from sidereal.client.prediction import ShipState
+from sidereal.client.prediction import OwnState
 from sidereal.client.replica import Replica
 from sidereal.game.record import Record, no_rows
 from sidereal.game.schema import gather
@@ -34,7 +34,7 @@ class View:
         kind: uint8[n], number of its kind in the game.
         radius: float32[n], world units.
         shard: uint16[n], the shard that owns it, 0 for nobody.
-        x: float64[n], world units, where to draw it. The own ship is drawn where it is
+        x: float64[n], world units, where to draw it. The own entity is drawn where it is
             predicted to be, all others at `tick`.
         y: float64[n], world units.
         vx: float64[n], world units per second.
@@ -42,7 +42,7 @@ class View:
         heading: float64[n], radians in [-π, π).
         age_s: float64[n], seconds since a snapshot last confirmed the row.
         name: bytes24[n], UTF-8, empty for the nameless.
-        own: row of the ship this client flies, −1 without one.
+        own: row of the entity this client flies, −1 without one.
         authority_x: float64[n], the authority's newest reference, extrapolated to `server_tick`.
         authority_y: float64[n].
         authority_heading: float64[n].
@@ -103,7 +103,7 @@ def empty_view() -> View:
 
 
 def compose_view(
-    replica: Replica, rules: Rules, server_tick: float, net_id: int, own: ShipState | None
+    replica: Replica, rules: Rules, server_tick: float, net_id: int, own: OwnState | None
 ) -> View:
     """Put together what to draw.
 
@@ -111,8 +111,8 @@ def compose_view(
         replica: what is known.
         rules: of the world.
         server_tick: the estimate of the server's now, in ticks.
-        net_id: of the own ship, 0 without one.
-        own: where the own ship is predicted to be, None to draw it like any other.
+        net_id: of the own entity, 0 without one.
+        own: where the own entity is predicted to be, None to draw it like any other.
     """
     rows = replica.rows()
     columns = replica.columns

@@ -4,7 +4,7 @@
 of arrays: an instance holds one array per column, which `step[Health].hp` gives, or the values for
 a spawn, as in `Health(hp=50)`. On the class, `Health.hp` is the declaration itself.
 
-A record is named after the module that it is written in and after its class, `missiles.seeker`, so
+A record is named after the module that it is written in and after its class, `hunters.seeker`, so
 that its name does not depend on who uses it: the database's columns follow from it.
 """
 
@@ -34,7 +34,7 @@ class Record:
     """
 
     record_name: ClassVar[str] = ""
-    """With its part, as in `missiles.seeker`."""
+    """With its part, as in `hunters.seeker`."""
     fields: ClassVar[Mapping[str, Field]] = MappingProxyType({})
     """By name, in order."""
     problems: ClassVar[tuple[str, ...]] = ()

@@ -58,13 +58,13 @@ into one unreliable message."""
 # -- players ----------------------------------------------------------------------------------
 CONTROLS_PER_MESSAGE_MAX: Final = 16
 INPUT_SEQ_MAX: Final = 0xFFFF_FFFF
-"""The highest number of an input: a pilot that flies for so long needs another ship."""
+"""The highest number of an input: a pilot that flies for so long needs another entity."""
 INPUTS_UNANSWERED_MAX: Final = 64
-"""Inputs of one ship between the newest that its state shows and the newest there is: more are
-neither kept nor passed on when the ship changes hands."""
+"""Inputs of one entity between the newest that its state shows and the newest there is: more are
+neither kept nor passed on when it changes hands."""
 INPUT_GUESSES_MAX: Final = 5
-"""Inputs of a ship that its shard may take for granted before they have come: its record shows none
-beyond so many after the newest that the pilot has sent."""
+"""Inputs of an entity that its shard may take for granted before they have come: its record shows
+none beyond so many after the newest that the pilot has sent."""
 NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
 CHAT_SIZE_MAX: Final = 240

@@ -1,7 +1,7 @@
 """World units to pixels and back.
 
 The centre is float64 and every position is made relative to it before it becomes float32, so a
-ship in sector (30000, -30000) is drawn as exactly as one at the origin.
+entity in sector (30000, -30000) is drawn as exactly as one at the origin.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ class ViewConfig:
         server: HTTP address of the replication server.
         name: account to log in with; `None` is an anonymous player.
         password: of that account.
-        observe: watch with the observer role instead of flying a ship.
-        at: sector to look at first; the own ship, or sector 0,0, when `None`.
+        observe: watch with the observer role instead of flying.
+        at: sector to look at first; the own entity, or sector 0,0, when `None`.
         layers: names of layers to show, separated by commas; the usual ones when `None`.
         shot: file to save one picture to, and then quit.
         headless: draw off screen; nothing appears.

@@ -54,7 +54,7 @@ assert HOLDER_ROW.itemsize == 4
 assert (2 * limits.LEASE_RADIUS_MAX + 1) ** 2 <= (limits.UNRELIABLE_SIZE_MAX - 32) // 4
 
 INPUT_ROW: Final = np.dtype([("id", "<u4"), ("seq", "<u4"), ("buttons", "<u2")])
-"""One input of a ship's pilot on the wire."""
+"""One input of an entity's pilot on the wire."""
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of

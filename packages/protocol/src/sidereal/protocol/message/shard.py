@@ -22,7 +22,7 @@ class ShardChannel(enum.IntEnum):
     BEAT = 2
     """Unreliable sequenced: `Beat` to the shard, `Load` from it."""
     CONTROLS = 3
-    """Unreliable: `RoutedControls`, server to shard; of several ships, so none replaces another."""
+    """Unreliable: `RoutedControls`, server to shard; of several pilots: none replaces another."""
     LEASE = 4
     """Reliable ordered: everything else, both ways."""
 
@@ -80,7 +80,7 @@ class Adopt(_Message, frozen=True, tag=36):
     Attributes:
         tick: the handover's tick.
         rows: `Schema.full_record`[n], each as of its own tick.
-        inputs: `INPUT_ROW`[m], what the pilots of these ships have held since then (from the input
+        inputs: `INPUT_ROW`[m], what the pilots of these have held since then (from the input
             on that is the newest in the row, if it is known), in order. The new owner flies them
             from the row's tick to its own.
     """
@@ -118,7 +118,7 @@ class Beat(_Message, frozen=True, tag=38):
 
 
 class RoutedControls(_Message, frozen=True, tag=39):
-    """A player's `Controls`, routed to the ship's owner as they come."""
+    """A player's `Controls`, routed to the owner of what it flies as they come."""
 
     net_id: U32
     control_epoch: U32

@@ -73,7 +73,7 @@ OWN_BLOCK: Final = np.dtype(
         ("spin", "<f8"),
     ]
 )
-"""The receiver's own ship, exact, with the newest input that it has in it."""
+"""The receiver's own entity, exact, with the newest input that it has in it."""
 
 SECTION: Final = np.dtype(
     [

@@ -108,7 +108,7 @@ class Sight(NamedTuple):
 
 def see(client: Client, game: Declarations) -> Sight | None:
     """Look at what a client knows; None while it does not know what it flies."""
-    state, replica, rules = client.own_ship, client.replica, client.rules
+    state, replica, rules = client.own_state, client.replica, client.rules
     if state is None or rules is None:
         return None
     ids, rows = np.array([client.net_id], np.uint32), np.zeros(0, np.int64)

@@ -38,7 +38,7 @@ async def token(
     register
         Create the account first.
     observe
-        For watching, without a ship.
+        For watching, without flying.
     """
     check_server(server)
     if name is None and (register or password_file is not None):

@@ -25,7 +25,7 @@ def view(
     seconds: float | None = None,
     size: str = "1280x720",
 ) -> int:
-    """Open the debug client: fly a ship, or watch, and see which shard owns what.
+    """Open the debug client: fly, or watch, and see which shard owns what.
 
     Example: sidereal view --observe --at 0,0 --layers grid,owners
 
@@ -41,7 +41,7 @@ def view(
     password_file
         File that holds the account's password; - is standard input.
     observe
-        Watch, without a ship.
+        Watch, without flying.
     at
         Sector to look at first, as X,Y.
     layers

@@ -1,4 +1,4 @@
-"""The ship that the client flies: what is held, when it is sent, where the ship is taken to be."""
+"""The entity that the client flies: what is held, when it is sent, where it is taken to be."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import numpy as np
 
 from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.limits import LIMITS, Limits
-from sidereal.client.prediction import Prediction, ShipState
+from sidereal.client.prediction import OwnState, Prediction
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.message.player import Assigned, Controls
 from sidereal.protocol.rules import Rules
 
 
-class OwnShip:
-    """The inputs of a client and, if it wants that, its ship ahead of the authority.
+class OwnEntity:
+    """The inputs of a client and, if it wants that, its entity ahead of the authority.
 
     Attributes:
-        net_id: the ship, 0 without one.
+        net_id: the entity, 0 without one.
         control_epoch: what its controls carry.
         keys: what is held.
-        inputs: None before there was a ship.
-        confirmed: the ship as the newest snapshot has it, None before there was one.
+        inputs: None before there was an entity to fly.
+        confirmed: the entity as the newest snapshot has it, None before there was one.
         prediction: None for a client that does not predict, and before the rules are known.
     """
 
@@ -33,7 +33,7 @@ class OwnShip:
         self.control_epoch = 0
         self.keys = Keys()
         self.inputs: Inputs | None = None
-        self.confirmed: ShipState | None = None
+        self.confirmed: OwnState | None = None
         self.prediction: Prediction | None = None
         self._predict, self._phase = predict, phase
         self._rules = Rules()
@@ -46,7 +46,7 @@ class OwnShip:
         self.prediction = Prediction(self._game, rules, self._limits) if self._predict else None
 
     def assign(self, message: Assigned, now: float) -> None:
-        """Fly this ship from now on; what was pressed before was not meant for it."""
+        """Fly this entity from now on; what was pressed before was not meant for it."""
         self.net_id = message.net_id
         self.control_epoch = message.control_epoch
         if self.inputs is None:
@@ -59,7 +59,7 @@ class OwnShip:
             self.prediction.restart()
 
     def next_timer(self) -> float | None:
-        """When `press` is due, None without a ship."""
+        """When `press` is due, None without an entity."""
         if self.inputs is None or not self.net_id or self._stood_at is not None:
             return None
         return self.inputs.next_at
@@ -89,7 +89,7 @@ class OwnShip:
         return self.inputs.controls(self.control_epoch)
 
     def answer_untrusted(self, own: np.void | None, now: float) -> None:
-        """Take the authority's state, `OWN_BLOCK`, if it is of this ship.
+        """Take the authority's state, `OWN_BLOCK`, if it is of this entity.
 
         Raises:
             WireError: it answers an input that was never made.
@@ -101,12 +101,12 @@ class OwnShip:
             return
         made = self.inputs.answer_untrusted(input_seq, now)
         if tick >= self._confirmed_tick:
-            self.confirmed, self._confirmed_tick = ShipState(*state), tick
+            self.confirmed, self._confirmed_tick = OwnState(*state), tick
         if made and self.prediction is not None:
-            self.prediction.reconcile(tick, input_seq, ShipState(*state), now)
+            self.prediction.reconcile(tick, input_seq, OwnState(*state), now)
 
-    def pose(self, now: float) -> ShipState | None:
-        """Where the ship is to be drawn, None to draw it like any other."""
+    def pose(self, now: float) -> OwnState | None:
+        """Where it is to be drawn, None to draw it like any other."""
         if self.prediction is None:
             return None
         return self.prediction.pose(now if self._stood_at is None else self._stood_at)
