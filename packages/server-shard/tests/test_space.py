@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.shard.space import MOTION_FIELDS, RESTITUTION, Space
+from sidereal.shard.space import MOTION_FIELDS, RESTITUTION, Shapes, Space
 
 CAPACITY = 64
 
@@ -24,7 +24,14 @@ def still(capacity: int = CAPACITY) -> dict[str, np.ndarray]:
 
 def enter(space: Space, motion: dict[str, np.ndarray], *rows: int, mass: float = 1.0) -> None:
     at = np.array(rows, dtype=np.int64)
-    space.add(at, motion, np.full(len(at), 5.0), np.full(len(at), mass))
+    space.add(at, motion, shapes(len(at), mass=mass))
+
+
+def shapes(count: int, radius: float = 5.0, mass: float = 1.0) -> Shapes:
+    """Bodies that touch all others."""
+    all_bits = np.full(count, 0xFFFF_FFFF, np.uint32)
+    sizes = np.full(count, radius), np.full(count, mass)
+    return Shapes(*sizes, all_bits, all_bits, np.zeros(count, np.bool_))
 
 
 def leave(space: Space, *rows: int) -> None:
@@ -122,7 +129,7 @@ def test_body_that_is_not_finite_never_enters(field: str, value: float) -> None:
 @pytest.mark.parametrize(("radius", "mass"), [(0.0, 1.0), (1.0, 0.0), (math.nan, 1.0), (-1.0, 1.0)])
 def test_body_without_size_never_enters(radius: float, mass: float) -> None:
     with pytest.raises(LocalProtocolError):
-        Space().add(np.array([0]), still(), np.array([radius]), np.array([mass]))
+        Space().add(np.array([0]), still(), shapes(1, radius, mass))
 
 
 def test_velocity_that_is_not_finite_stops_the_step() -> None:

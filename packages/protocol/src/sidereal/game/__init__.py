@@ -5,7 +5,8 @@ Declarations and typing, nothing that runs: shards, the replication server and c
 * `column`, `record`, `component`: columns, and three sorts of records: components, controls,
   events; `keys`: what controls may be bound to;
 * `builtin`: the components that the engine brings;
-* `kind`: what entities are; `logic`: models, systems, rules, actions; `look`: how faces draw them;
+* `kind`: what entities are; `touching`: which of them touch each other;
+* `logic`: models, systems, rules, actions; `look`: how faces draw kinds;
 * `part`: collects all of these; a `Game` is made of parts;
 * `step`: what game code is handed;
 * `load`, `declarations`: a whole game, checked and numbered; `ordering` is theirs;

@@ -125,7 +125,7 @@ class Field:
             options.unit,
             options.low,
             options.high,
-            options.quantum,
+            None if options.quantum is None else float(options.quantum),
             wrap=options.curve is ANGLE,
         )
 

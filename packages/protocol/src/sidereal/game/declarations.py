@@ -23,6 +23,7 @@ from sidereal.game.ordering import in_order
 from sidereal.game.part import Game, Part, Timer
 from sidereal.game.record import Record
 from sidereal.game.step import BotView, Decision, Query
+from sidereal.game.touching import WAYS_MAX, ways_to_touch
 from sidereal.protocol.errors import ConfigError
 
 COMPONENTS_MAX: Final = 63
@@ -303,6 +304,12 @@ def _count_problems(declared: Declarations) -> Iterator[str]:
             yield f"{count} {what}; a game has at most {most}, the engine's included"
     if not declared.kinds:
         yield f"{declared.name} has no kinds: nothing can be in its world"
+    ways = len(ways_to_touch(declared.kinds))
+    if ways > WAYS_MAX:
+        yield (
+            f"kinds touch in {ways} different ways, and physics tells {WAYS_MAX} apart: "
+            "give more of them the same touches="
+        )
     if not 0 < declared.ghost_range < float("inf"):
         yield "ghost_range must be above 0"
 

@@ -19,7 +19,8 @@ class Kind:
         components: what it begins with, and with which values.
         spawned_by: who may make one.
         per_s_max: how many one shard may make in a second; None is without a limit of its own.
-        touches: kinds that its body runs into; None is all that have a `Body`.
+        touches: kinds that its body runs into; None is all that have a `Body`. Two bodies touch if
+            each of their kinds runs into the other.
         sensor: whether it notices contacts, but neither pushes nor is pushed.
         speed_max: units/s, for validation and for what may meet.
         accel_max: units/s² by its own power, likewise.

@@ -40,6 +40,40 @@ class Pairs(Protocol):
         """Keep for each a only the nearest b."""
 
 
+class Contacts(Protocol):
+    """Entities that touched in a tick, each pair once, whatever the number of physics steps.
+
+    A pair in which each matches both queries is there twice, once in each direction, as in `Pairs`.
+
+    Attributes:
+        a: int64[n], rows of those that match the first query; likewise `b`, the second. Both may
+            repeat.
+        first: bool[n], whether they did not touch in the tick before.
+        impulse: float64[n], t unit/s, with which they pushed each other, the sum over the tick; 0
+            where one is a sensor.
+        energy: float64[n], t unit²/s², that was lost in it, likewise.
+        normal_x: float64[n], from a to b, of length 1, as they met in this tick; likewise
+            `normal_y`.
+        point_x: float64[n], world units, the middle between their surfaces then; likewise
+            `point_y`.
+    """
+
+    a: Indices
+    b: Indices
+    first: Bools
+    impulse: Floats
+    energy: Floats
+    normal_x: Floats
+    normal_y: Floats
+    point_x: Floats
+    point_y: Floats
+
+    def __len__(self) -> int: ...
+
+    def where(self, keep: Bools) -> Contacts:
+        """Keep some of the contacts."""
+
+
 class Step(Protocol):
     """One tick of a shard, as a system sees it.
 
@@ -74,6 +108,17 @@ class Step(Protocol):
             a: rows, int64[n].
             b: rows, int64[m].
             within: world units; one, or one for every row, of which those of `b` count.
+        """
+
+    def contacts(self, a: Query, b: Query) -> Contacts:
+        """Find who touched whom in this tick, by a and then by b; in `Stage.CONTACT` only.
+
+        Contacts are between own entities: a ghost is no body here. Before two of different owners
+        can touch, both are given to one shard; it begins without a memory of who touched whom.
+
+        Args:
+            a: what one side is of or has.
+            b: what the other is.
         """
 
 

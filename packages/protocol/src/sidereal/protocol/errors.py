@@ -29,6 +29,20 @@ class UnavailableError(SiderealError):
     """Something needed is not there, in one line with its remedy (exit 69)."""
 
 
+class GameFailedError(SiderealError):
+    """A game's code went wrong; the message says all of it in one line.
+
+    Attributes:
+        what: went wrong, as in `system mygame.mend`.
+        tick: in which.
+    """
+
+    def __init__(self, what: str, tick: int, words: str) -> None:
+        super().__init__(words)
+        self.what = what
+        self.tick = tick
+
+
 class StoreError(SiderealError):
     """The database refused, failed or could not be reached."""
 

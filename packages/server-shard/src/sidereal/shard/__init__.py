@@ -5,10 +5,12 @@
 * `population`: all that the shard knows of, in one table;
 * `bodies`: the entities that the shard simulates, and what it last proposed of each;
 * `space`: the one door to pymunk; `neighbours`: the one to SciPy;
+* `contacts`: who touched whom in a tick, made of what physics says after each of its steps;
 * `controls`: the players' buttons that wait for their tick;
 * `ghosts`: what other shards simulate nearby, to be seen and never simulated;
 * `phase`: when to simulate which tick, so that proposals come just ahead of the server's;
 * `stages`: the part of the game in a tick; `step`: what a system is handed; `queries`: who matches;
+* `writes`: whether game code wrote what it may; `costs`: how long it takes;
 * `limits`: the numbers that only tuning decides; `statistics`: what a shard reports of itself;
 * `service`: the Trio shell around the core; `config`: its settings.
 """

@@ -17,11 +17,9 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of
+from sidereal.game.touching import KIND_NUMBERS
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.shard.population import Ints, Population
-
-KIND_NUMBERS: Final = 256
-"""Kinds are numbered in a byte."""
 
 _NO_KIND: Final = np.zeros(KIND_NUMBERS, np.bool_)
 
@@ -38,6 +36,7 @@ class Queries:
         self.population = population
         self._components = declared.components
         self._controls = declared.controls
+        self._kind_names = [kind.name for kind in declared.kinds]
         self._having: dict[type[Component] | str, NDArray[np.bool_]] = {}
         for number, kind in enumerate(declared.kinds, 1):
             keys: list[type[Component] | str] = [kind.name, *map(type, kind.components)]
@@ -67,6 +66,21 @@ class Queries:
             found = self._rows[(ghosts, *queries)] = self._find(queries, ghosts)
         return found
 
+    def matches(self, query: type[Component] | Kind, rows: Ints) -> NDArray[np.bool_]:
+        """Tell which of some entities match a query, bool[n]."""
+        key = query.name if isinstance(query, Kind) else query
+        kinds = self.population.columns["kind"][rows]
+        return np.asarray(self._having.get(key, _NO_KIND)[kinds])
+
+    def name_of(self, row: int) -> str:
+        """Name an entity for people: its kind and its id."""
+        columns = self.population.columns
+        if not columns.alive[row]:
+            return f"row {row}, where nobody is"
+        at = int(columns["kind"][row]) - 1
+        kind = self._kind_names[at] if at < len(self._kind_names) else "entity"
+        return f"{kind} {columns.net_id[row]}"
+
     def columns(self, record: type[Record]) -> Record:
         """A record's struct of arrays, by row.
 
@@ -87,10 +101,8 @@ class Queries:
     def _find(self, queries: tuple[type[Component] | Kind, ...], ghosts: bool) -> Ints:
         alive = self.population.columns.alive
         match = alive if ghosts else alive & self.population.own
-        kinds = self.population.columns["kind"]
-        for query in queries:
-            key = query.name if isinstance(query, Kind) else query
-            match = match & self._having.get(key, _NO_KIND)[kinds]
         found = np.flatnonzero(match)
+        for query in queries:
+            found = found[self.matches(query, found)]
         found.flags.writeable = False
         return found

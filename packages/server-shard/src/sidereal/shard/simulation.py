@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sidereal.game.declarations import Declarations
 from sidereal.game.logic import Stage
+from sidereal.game.touching import filters_of
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
@@ -42,15 +43,15 @@ from sidereal.shard.controls import ControlQueues
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.population import Population
-from sidereal.shard.space import Space
-from sidereal.shard.stages import Stages
+from sidereal.shard.space import Shapes, Space
+from sidereal.shard.stages import Clock, Stages
 from sidereal.shard.statistics import SimulationStatistics
 
 ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
 """Rows a message can hold at most; its size bounds it first."""
 
 REPLAY_TICKS_MAX: Final = INPUTS_UNANSWERED_MAX
-"""Ticks that a ship is flown when it is adopted; before that it is taken to have flown straight."""
+"""Ticks that a body is flown when it is adopted; before that it is taken to have flown straight."""
 
 
 RELEASE_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
@@ -74,6 +75,9 @@ class Simulation:
         rules: Rules,
         rng: np.random.Generator,
         limits: Limits = LIMITS,
+        clock: Clock = lambda: 0.0,
+        *,
+        strict: bool = False,
     ) -> None:
         self.rules = rules
         self.records_given = 0
@@ -82,8 +86,9 @@ class Simulation:
         self.bodies = Bodies(self.population, schema, rules)
         self.ghosts = Ghosts(self.population, schema, rules, limits.releases)
         self._schema = schema
-        self._stages = Stages(declared, self.population, rules, rng)
+        self._stages = Stages(declared, self.population, rules, rng, clock, strict=strict)
         self._space = Space()
+        self._filters = filters_of(declared.kinds)
         self._controls = ControlQueues(self.bodies.columns.capacity, limits)
         self._proposals = RecordSender(schema.exact_record, rules.streams.reorder_ticks)
         self._leases: dict[int, int] = {}
@@ -158,7 +163,7 @@ class Simulation:
         """Simulate one tick.
 
         Raises:
-            LocalProtocolError: a model or a system left a number that is not finite.
+            GameFailedError: a model or a system raised, or left what it may not.
         """
         self._stages.begin(tick, self._take_controls())
         self._stages.run(Stage.TICK)
@@ -166,6 +171,7 @@ class Simulation:
         for _ in range(self.rules.substeps):
             self._stages.run(Stage.SUBSTEP)
             self._space.step(self.bodies.columns, dt)
+            self._stages.note_contacts(self._space)
         self.ghosts.move(tick)
         self._stages.run(Stage.CONTACT)
         self._stages.run(Stage.SETTLE)
@@ -183,6 +189,10 @@ class Simulation:
             messages.append((_encode_nothing(tick), None))
         self._messages_proposed += len(messages)
         return messages
+
+    def slowest(self) -> tuple[str, float]:
+        """Name the model or system that takes longest, and how long per tick, s."""
+        return self._stages.costs.slowest()
 
     def guest_count(self) -> int:
         """How many bodies are outside the leased sectors."""
@@ -210,6 +220,7 @@ class Simulation:
             controls_stale=self._controls.stale,
             controls_skipped=self._controls.skipped,
             controls_unclaimed=self._controls_unclaimed,
+            costs_s=self._stages.costs.all(),
         )
 
     # -- inside -----------------------------------------------------------------------------------
@@ -233,13 +244,19 @@ class Simulation:
         self._controls.reserve(columns.capacity)
         self._controls.reset(rows, columns["control_epoch"][rows], columns["input_seq"][rows])
         self._replay(rows[flown], begin[flown], inputs, tick)
-        self._space.add(
-            rows,
-            columns,
+        self._space.add(rows, columns, self._shapes_of(rows))
+        self._adopted += len(rows)
+
+    def _shapes_of(self, rows: NDArray[np.int64]) -> Shapes:
+        columns, filters = self.bodies.columns, self._filters
+        kinds = columns["kind"][rows]
+        return Shapes(
             columns["radius"][rows].astype(np.float64),
             columns["mass"][rows].astype(np.float64),
+            filters.category[kinds],
+            filters.mask[kinds],
+            filters.sensor[kinds],
         )
-        self._adopted += len(rows)
 
     def _replay(
         self,
@@ -248,18 +265,18 @@ class Simulation:
         inputs: NDArray[np.void],
         tick: int,
     ) -> None:
-        """Fly newly adopted ships up to the shard's tick by what their pilots have held since.
+        """Fly newly adopted bodies up to the shard's tick by what their pilots have held since.
 
         Nobody else is there meanwhile: what they run into, they run into from now on.
 
         Args:
-            rows: int64[n], the ships.
+            rows: int64[n], those that have a pilot.
             begin: int64[n], the tick that each is at.
             inputs: `INPUT_ROW[m]`, in order.
             tick: the shard's.
 
         Mutates:
-            the motion, `control_epoch` and `input_seq` of the ships, and their queues.
+            the motion, `control_epoch` and `input_seq` of the bodies, and their queues.
         """
         columns = self.bodies.columns
         waiting: dict[int, deque[tuple[int, int]]] = {}
@@ -267,7 +284,7 @@ class Simulation:
             columns.rows_of(inputs["id"]).tolist(), inputs.tolist(), strict=True
         ):
             waiting.setdefault(row, deque()).append((seq, buttons))
-        # A few ticks of a few ships; after a shard's death, seconds of all that it simulated.
+        # A few ticks of a few bodies; after a shard's death, seconds of all that it simulated.
         for now in range(int(begin.min(initial=tick)), tick):
             flying = rows[begin <= now]
             for row in flying.tolist():
@@ -283,7 +300,7 @@ class Simulation:
                 self._resume(row, waiting[row], INPUT_SEQ_MAX)
 
     def _resume(self, row: int, entries: deque[tuple[int, int]], newest: int) -> None:
-        """Move entries up to a number into the queue of their ship."""
+        """Move entries up to a number into the queue of their body."""
         due = []
         while entries and entries[0][0] <= newest:
             due.append(entries.popleft())
@@ -291,6 +308,7 @@ class Simulation:
 
     def _drop(self, rows: NDArray[np.int64]) -> None:
         self._space.remove(rows)
+        self._stages.forget(rows)
         self._proposals.forget(rows)
         self.bodies.release(rows)
 

@@ -12,7 +12,7 @@ was written to the velocities before a step is what moves the bodies in it.
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import pymunk
@@ -21,6 +21,7 @@ from pymunk import batch
 
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.space.geometry import wrap_angle
+from sidereal.shard.contacts import Touches
 
 RESTITUTION: Final = 0.5
 """Share of their approaching speed with which two bodies part; pymunk multiplies both shapes'."""
@@ -39,6 +40,12 @@ _STATE = (
     | batch.BodyFields.ANGULAR_VELOCITY
 )
 _VELOCITY = batch.BodyFields.VELOCITY | batch.BodyFields.ANGULAR_VELOCITY
+_TOUCH = (
+    batch.ArbiterFields.BODY_A_ID
+    | batch.ArbiterFields.BODY_B_ID
+    | batch.ArbiterFields.TOTAL_IMPULSE
+    | batch.ArbiterFields.TOTAL_KE
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,6 +55,24 @@ class Motion(Protocol):
     """Motion by row: `motion["x"]` is float64[capacity], likewise y, heading, vx, vy, spin."""
 
     def __getitem__(self, name: str, /) -> NDArray[np.float64]: ...
+
+
+class Shapes(NamedTuple):
+    """What bodies are to others; arrays of one length.
+
+    Attributes:
+        radius: float64[n], world units.
+        mass: float64[n], t.
+        category: uint32[n], bits of what each is, for the masks of others.
+        mask: uint32[n], categories that it touches, if they touch it too.
+        sensor: bool[n], whether it notices contacts, but neither pushes nor is pushed.
+    """
+
+    radius: Floats
+    mass: Floats
+    category: NDArray[np.uint32]
+    mask: NDArray[np.uint32]
+    sensor: NDArray[np.bool_]
 
 
 class Space:
@@ -66,6 +91,7 @@ class Space:
         self._space.collision_persistence = 1
         self.rows: Ints = np.empty(0, dtype=np.int64)
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
+        self._by_address: Ints = np.empty(0, dtype=np.int64)
         self._circles: list[pymunk.Circle] = []
         self._index_of: dict[int, int] = {}
         self._reading = batch.Buffer()
@@ -75,14 +101,13 @@ class Space:
     def __len__(self) -> int:
         return len(self._circles)
 
-    def add(self, rows: Ints, motion: Motion, radius: Floats, mass: Floats) -> None:
+    def add(self, rows: Ints, motion: Motion, shapes: Shapes) -> None:
         """Let bodies into the space, between steps.
 
         Args:
             rows: int64[n], not in the space yet.
             motion: where they are and how they move, by row.
-            radius: float64[n], world units.
-            mass: float64[n], t.
+            shapes: what they are, [n].
 
         Raises:
             LocalProtocolError: a number that is not finite or a size that is not positive.
@@ -90,14 +115,15 @@ class Space:
         if len(rows) == 0:
             return
         state = np.column_stack([motion[name][rows] for name in MOTION_FIELDS])
-        sizes = np.column_stack([radius, mass]).astype(np.float64)
+        sizes = np.column_stack([shapes.radius, shapes.mass]).astype(np.float64)
         if not (np.isfinite(state).all() and np.isfinite(sizes).all() and (sizes > 0).all()):
             raise LocalProtocolError("a body needs finite motion and a positive radius and mass")
         addresses = []
+        touches = (column.tolist() for column in (shapes.category, shapes.mask, shapes.sensor))
         # 30 µs per body, when it is adopted; the position must be right before the shape is
         # indexed, the rest is written in one go below.
-        for row, (x, y), (r, m) in zip(
-            rows.tolist(), state[:, :2].tolist(), sizes.tolist(), strict=True
+        for row, (x, y), (r, m), category, mask, sensor in zip(
+            rows.tolist(), state[:, :2].tolist(), sizes.tolist(), *touches, strict=True
         ):
             if row in self._index_of:
                 raise LocalProtocolError(f"row {row} is in the space already")
@@ -106,6 +132,8 @@ class Space:
             circle = pymunk.Circle(body, r)
             circle.elasticity = math.sqrt(RESTITUTION)
             circle.friction = FRICTION
+            circle.filter = pymunk.ShapeFilter(categories=category, mask=mask)
+            circle.sensor = sensor
             self._space.add(body, circle)
             self._index_of[row] = len(self._circles)
             self._circles.append(circle)
@@ -170,6 +198,19 @@ class Space:
             motion[name][rows] = state[:, column]
         motion["heading"][rows] = wrap_angle(state[:, 2])
 
+    def touches(self) -> Touches:
+        """Tell who touched whom in the last step, sensors included."""
+        self._reading.clear()
+        batch.get_space_arbiters(self._space, _TOUCH, self._reading)
+        addresses = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
+        numbers = np.frombuffer(self._reading.float_buf(), dtype=np.float64).reshape(-1, 3)
+        at = np.searchsorted(self._addresses, addresses, sorter=self._by_address)
+        rows = self.rows[self._by_address[at]].reshape(-1, 2)
+        rows.sort(axis=1)
+        impulse = np.hypot(numbers[:, 0], numbers[:, 1])
+        # Of ½ m v² pymunk leaves out the half.
+        return Touches(rows[:, 0], rows[:, 1], impulse, numbers[:, 2] / 2)
+
     def _write(self, motion: Motion, names: tuple[str, ...], fields: batch.BodyFields) -> None:
         if not self._circles:
             return
@@ -202,3 +243,4 @@ class Space:
         found = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
         if not np.array_equal(found, self._addresses):
             raise LocalProtocolError("pymunk's bodies are in another order")
+        self._by_address = np.argsort(self._addresses)

@@ -1,12 +1,14 @@
 """The game's part in a tick: its models and systems, stage by stage.
 
 In a stage models come first, then systems, each as declared. A model is given copies of its rows,
-and what it writes is put back; a system works on the columns themselves.
+and what it writes is put back; a system works on the columns themselves. Whatever goes wrong in
+them is a `GameFailedError`, which names what ran: then the shard ends (`service`).
 """
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,24 +19,56 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.logic import Model, Stage, System
 from sidereal.game.models import ModelRows
 from sidereal.game.record import Record, as_columns
-from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.errors import GameFailedError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.reckoning import advance
+from sidereal.shard.contacts import ContactLog
+from sidereal.shard.costs import Costs
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.queries import Queries
+from sidereal.shard.space import Space
 from sidereal.shard.step import ShardStep
+from sidereal.shard.writes import Guard, check_finite
+
+Clock = Callable[[], float]
 
 
 class Stages:
-    """A game on one shard."""
+    """A game on one shard.
+
+    Attributes:
+        costs: how long its models and systems take.
+    """
 
     def __init__(
-        self, declared: Declarations, population: Population, rules: Rules, rng: np.random.Generator
+        self,
+        declared: Declarations,
+        population: Population,
+        rules: Rules,
+        rng: np.random.Generator,
+        clock: Clock,
+        *,
+        strict: bool,
     ) -> None:
+        """Prepare a game.
+
+        Args:
+            declared: what it is.
+            population: what it runs on.
+            rules: of the world.
+            rng: for its systems.
+            clock: monotonic seconds, to measure durations with.
+            strict: whether systems are watched for rows that they may not write.
+        """
         self._population = population
         self._queries = Queries(declared, population)
         self._rules = rules
         self._rng = rng
+        self._clock = clock
+        self._strict = strict
+        every: list[Model | System] = [*declared.models, *declared.systems]
+        self._places = {one: at for at, one in enumerate(every)}
+        self.costs = Costs([_words_for(one) for one in every], rules.tick_s)
         self._models: dict[Stage, list[Model]] = {
             stage: [model for model in declared.models if model.stage is stage] for stage in Stage
         }
@@ -42,6 +76,7 @@ class Stages:
             stage: [system for system in declared.systems if system.stage is stage]
             for stage in Stage
         }
+        self._contacts = ContactLog()
         self._tick = 0
 
     @property
@@ -59,6 +94,15 @@ class Stages:
         self._tick = tick
         self._queries.hold(buttons)
 
+    def note_contacts(self, space: Space) -> None:
+        """Take down who touches whom after a physics step, if the game asks for it at all."""
+        if self._systems[Stage.CONTACT]:
+            self._contacts.note(space.touches(), self._population.columns)
+
+    def forget(self, rows: Ints) -> None:
+        """Forget contacts of entities that leave their rows."""
+        self._contacts.forget(rows)
+
     def run(self, stage: Stage) -> None:
         """Run a stage of this tick.
 
@@ -66,17 +110,22 @@ class Stages:
             columns of the bodies.
 
         Raises:
-            LocalProtocolError: a model or a system left a number that is not finite.
+            GameFailedError: a model or a system raised, or left what it may not.
         """
+        if stage is Stage.CONTACT:
+            self._contacts.settle()
         for model in self._models[stage]:
+            began = self._clock()
             self._run_model(model, self._queries.rows(*_components_of(model)), self._dt(stage))
+            self.costs.add(self._places[model], self._clock() - began)
         for system in self._systems[stage]:
             every = max(1, round(system.every_s / self._rules.tick_s))
             if self._tick % every == 0:
-                step = ShardStep(self._queries, self._tick, self._dt(stage) * every, self._rng)
-                with _Named(f"in system {system.name} at tick {self._tick}"):
-                    system.function(step)
-                self._check(f"system {system.name}", step.used)
+                began = self._clock()
+                self._run_system(system, self._dt(stage) * every)
+                self.costs.add(self._places[system], self._clock() - began)
+        if stage is Stage.SETTLE:
+            self.costs.settle()
 
     def fly(self, rows: Ints, tick: int, buttons: NDArray[np.uint16]) -> None:
         """Fly bodies for a whole tick, as if nobody else were there.
@@ -88,6 +137,9 @@ class Stages:
 
         Mutates:
             what models write of these bodies, and where they are.
+
+        Raises:
+            GameFailedError: a model raised, or left what it may not.
         """
         columns = self._population.columns
         spread = np.zeros(columns.capacity, np.uint16)
@@ -115,53 +167,44 @@ class Stages:
             arrays = {name: getattr(there, name)[rows] for name in record.fields}
             gathered[record] = as_columns(record, arrays)
         ids = self._population.columns.net_id[rows]
-        with _Named(f"in model {model.name} at tick {self._tick}"):
-            model.function(ModelRows(model, ids, self._tick, dt, gathered))
+        self._call(model, ModelRows(model, ids, self._tick, dt, gathered))
         for record in model.writes:
             there = self._queries.columns(record)
             for name in record.fields:
                 getattr(there, name)[rows] = getattr(gathered[record], name)
-        self._check(f"model {model.name}", model.writes)
+        self._judge(model, model.writes)
 
-    def _check(self, what: str, records: tuple[type[Record], ...]) -> None:
-        """Look for numbers that are not finite: they would spread.
+    def _run_system(self, system: System, dt: float) -> None:
+        contacts = self._contacts.pairs if system.stage is Stage.CONTACT else None
+        guard = Guard(self._queries) if self._strict else None
+        step = ShardStep(self._queries, self._tick, dt, self._rng, contacts, guard)
+        self._call(system, step)
+        self._judge(system, step.used)
+        if guard is not None:
+            guard.look(_words_for(system), self._tick)
+
+    def _call(self, one: Model | System, argument: Any) -> None:
+        """Run code of the game.
 
         Raises:
-            LocalProtocolError: there is one.
+            GameFailedError: it raised.
         """
-        for record in records:
-            there = self._queries.columns(record)
-            for name, field in record.fields.items():
-                values = getattr(there, name)
-                if field.dtype.kind != "f" or np.isfinite(values.sum()):
-                    continue
-                wrong = np.flatnonzero(~np.isfinite(values))
-                if len(wrong) == 0:  # only their sum is too large
-                    continue
-                columns = self._population.columns
-                raise LocalProtocolError(
-                    f"{what} left {values[wrong[0]]} in {record.__name__}.{name} of entity "
-                    f"{columns.net_id[wrong[0]]} at tick {self._tick} "
-                    f"(first of {len(wrong)} rows)"
-                )
+        try:
+            one.function(argument)
+        except (Exception, SystemExit) as error:  # a game is somebody else's code
+            what = _words_for(one)
+            said = " ".join(str(error).split())
+            if not said.startswith(what):
+                raised = f"{what} raised {type(error).__name__} at tick {self._tick}"
+                said = f"{raised}: {said}" if said else raised
+            raise GameFailedError(what, self._tick, said) from error
+
+    def _judge(self, one: Model | System, records: tuple[type[Record], ...]) -> None:
+        check_finite(self._queries, _words_for(one), self._tick, records)
 
 
-class _Named:
-    """Adds what was running to whatever it raises."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            error.add_note(self._name)
+def _words_for(one: Model | System) -> str:
+    return f"{'model' if isinstance(one, Model) else 'system'} {one.name}"
 
 
 def _components_of(model: Model) -> tuple[type[Component], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -25,7 +26,8 @@ class SimulationStatistics:
         controls_accepted: entries of pilots taken in.
         controls_stale: entries that came again, or for a pilot that was replaced.
         controls_skipped: entries jumped over because too many waited.
-        controls_unclaimed: messages for ships that are not here.
+        controls_unclaimed: messages for entities that are not here.
+        costs_s: how long each model and system takes per tick, s, averaged over about a second.
     """
 
     entities: int
@@ -44,6 +46,7 @@ class SimulationStatistics:
     controls_stale: int
     controls_skipped: int
     controls_unclaimed: int
+    costs_s: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,12 @@ from sidereal.game.builtin import Motion
 from sidereal.game.component import Component
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record
+from sidereal.protocol.errors import LocalProtocolError
+from sidereal.shard.contacts import Contacts, between
 from sidereal.shard.neighbours import Pairs, find_pairs
 from sidereal.shard.population import Ints
 from sidereal.shard.queries import Queries
+from sidereal.shard.writes import Guard
 
 R = TypeVar("R", bound=Record)
 
@@ -28,12 +31,22 @@ class ShardStep:
         used: records whose columns the system has asked for.
     """
 
-    def __init__(self, queries: Queries, tick: int, dt: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        tick: int,
+        dt: float,
+        rng: np.random.Generator,
+        contacts: Contacts | None = None,
+        guard: Guard | None = None,
+    ) -> None:
         self.tick = tick
         self.dt = dt
         self.rng = rng
         self.used: tuple[type[Record], ...] = ()
         self._queries = queries
+        self._contacts = contacts
+        self._guard = guard
 
     @property
     def id(self) -> NDArray[np.uint32]:
@@ -42,7 +55,10 @@ class ShardStep:
 
     def __getitem__(self, record: type[R], /) -> R:
         """Columns of a component, or of the controls; rows of others are there to be read."""
-        self.used += (record,) if record not in self.used else ()
+        if record not in self.used:
+            self.used += (record,)
+            if self._guard is not None:
+                self._guard.keep(record)
         return cast(R, self._queries.columns(record))
 
     def rows(self, *queries: type[Component] | Kind) -> Ints:
@@ -67,3 +83,23 @@ class ShardStep:
         """
         motion = self[Motion]
         return find_pairs(motion.x, motion.y, a, b, within)
+
+    def contacts(self, a: type[Component] | Kind, b: type[Component] | Kind) -> Contacts:
+        """Find who touched whom in this tick, by a and then by b.
+
+        Args:
+            a: what one side is of or has.
+            b: what the other is.
+
+        Raises:
+            LocalProtocolError: they are not known in this stage.
+        """
+        pairs = self._contacts
+        if pairs is None:
+            raise LocalProtocolError(
+                "contacts are known in one stage: say @part.system(Stage.CONTACT)"
+            )
+        matches = self._queries.matches
+        is_a = matches(a, pairs.a), matches(a, pairs.b)
+        is_b = matches(b, pairs.a), matches(b, pairs.b)
+        return between(pairs, is_a, is_b)

@@ -1,0 +1,99 @@
+"""What game code has written: whether it may have, and whether it can be.
+
+Numbers that are not finite would spread through the physics, so they are looked for after every
+model and system, everywhere. Rows that a system may not write are watched by a `Guard`, in tests:
+that takes a copy of all that a system asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.game.component import AUTHORITY, Component
+from sidereal.game.record import Record
+from sidereal.protocol.errors import GameFailedError
+from sidereal.shard.queries import Queries
+
+
+def check_finite(queries: Queries, what: str, tick: int, records: Iterable[type[Record]]) -> None:
+    """Look for numbers that are not finite in all that was written or may have been.
+
+    Args:
+        queries: where the columns are.
+        what: has just run.
+        tick: in which.
+        records: that it was given.
+
+    Raises:
+        GameFailedError: there is one.
+    """
+    for record in records:
+        there = queries.columns(record)
+        for name, field in record.fields.items():
+            if field.dtype.kind != "f":
+                continue
+            values = getattr(there, name)
+            with np.errstate(invalid="ignore", over="ignore"):
+                total = values.sum()
+            if np.isfinite(total):
+                continue
+            wrong = np.flatnonzero(~np.isfinite(values))
+            if len(wrong) == 0:  # only their sum is too large
+                continue
+            number = "NaN" if np.isnan(values[wrong[0]]) else "infinity"
+            text = (
+                f"{what} left {number} in {record.__name__}.{name} of "
+                f"{queries.name_of(int(wrong[0]))} at tick {tick} (first of {_rows(len(wrong))})"
+            )
+            raise GameFailedError(what, tick, text)
+
+
+class Guard:
+    """Rows that a system may read and not write."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self._before: dict[type[Component], dict[str, NDArray[Any]]] = {}
+
+    def keep(self, record: type[Record]) -> None:
+        """Note how things are before a system that asks for columns can change them."""
+        if issubclass(record, Component):
+            there = self._queries.columns(record)
+            self._before[record] = {name: getattr(there, name).copy() for name in record.fields}
+
+    def look(self, what: str, tick: int) -> None:
+        """Compare after a system has run.
+
+        Raises:
+            GameFailedError: it wrote what it may not.
+        """
+        own = np.zeros(self._queries.population.columns.capacity, np.bool_)
+        own[self._queries.rows()] = True
+        seen = np.zeros_like(own)
+        seen[self._queries.rows(ghosts=True)] = True
+        for record, before in self._before.items():
+            there = self._queries.columns(record)
+            for name, values in before.items():
+                wrote = getattr(there, name) != values
+                said = f"{what} wrote {record.__name__}.{name}"
+                if record.writer is AUTHORITY and wrote[seen].any():
+                    why = "its writer is the authority; step.ask(an action) instead"
+                    raise GameFailedError(what, tick, f"{said}: {why}")
+                if count := int(wrote[seen & ~own].sum()):
+                    why = "write step.rows(…), read step.seen(…)"
+                    raise GameFailedError(
+                        what, tick, f"{said} of {_rows(count)} of another shard: {why}"
+                    )
+                if count := int(wrote[~seen].sum()):
+                    why = "step.find gives -1 for who is not there"
+                    raise GameFailedError(
+                        what, tick, f"{said} of {_rows(count)} where nobody is: {why}"
+                    )
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"
