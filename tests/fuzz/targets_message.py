@@ -123,9 +123,9 @@ def shard_messages() -> list[bytes]:
     return [
         codec.encode_message(message)
         for message in (
-            ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1),
-            Load(5, 1, 2, 3, 4, 1 << 40, bytes(8)),
-            Farewell(),
+            ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16)),
+            Load(5, 1, 2, 3, 4, 1 << 40, bytes(8), "system mine.mend", 700),
+            Farewell("system mine.mend", "it raised"),
             Adopted(7),
         )
     ]

@@ -142,7 +142,8 @@ class ScriptedShard(Peer):
         self._newest: dict[int, int] = {}
         self._adopted = 0
         incarnation = hello.get("incarnation", troupe.entropy(16))
-        greeting = ShardHello(BASE_SCHEMA.hash, name, incarnation, hello.get("session", 1), 4711)
+        session, code = hello.get("session", 1), hello.get("code", bytes(16))
+        greeting = ShardHello(BASE_SCHEMA.hash, name, incarnation, session, 4711, code)
         self.endpoint.send(ShardChannel.LEASE, encode_message(greeting))
 
     def act(self) -> None:
@@ -164,8 +165,8 @@ class ScriptedShard(Peer):
             header["version"], header["tick"], header["count"] = RECORDS_VERSION, tick, len(part)
             self.endpoint.send(ShardChannel.PROPOSAL, header.tobytes() + part.tobytes(), 0)
 
-    def say_farewell(self) -> None:
-        self.endpoint.send(ShardChannel.LEASE, encode_message(Farewell()))
+    def say_farewell(self, what: str = "", why: str = "") -> None:
+        self.endpoint.send(ShardChannel.LEASE, encode_message(Farewell(what, why)))
         self.endpoint.close(self.troupe.now)
 
     def take(self, event: Received) -> None:

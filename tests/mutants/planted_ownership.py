@@ -186,6 +186,12 @@ def controls_go_to_the_former_owner(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mesh, "__init__", begin)
 
 
+def broken_ticks_are_proposed(patch: pytest.MonkeyPatch) -> None:
+    """A shard whose game's code goes wrong proposes what it had begun of that tick."""
+    close = ShardCore.close
+    patch.setattr(ShardCore, "close", lambda self, now, failure=None: close(self, now))
+
+
 MUTANTS: Final = (
     Mutant(no_epoch_check, ("NothingRejected", "Continuity", "OneOwner", "Reference"), any_plan),
     Mutant(no_fence_at_all, ("Continuity", "OneOwner", "Reference"), any_plan),
@@ -206,6 +212,7 @@ MUTANTS: Final = (
         with_fault(Kind.SHARD_DOUBLED),
     ),
     Mutant(who_waits_is_released, ("OneOwner",), changes_hands_slowly),
+    Mutant(broken_ticks_are_proposed, ("Reference",), with_fault(Kind.SHARD_FAILS)),
     Mutant(ghosts_are_never_sent, ("GhostsConverge",), any_plan),
     Mutant(no_handover_margin, ("Margins",), any_plan),
     Mutant(adopted_under_the_old_epoch, ("OneOwner", "Reference", "NothingRejected"), any_plan),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sidereal.game.load import load
+from sidereal.game.load import DEFAULT_GAME, digest_of_code, load
 from sidereal.protocol.errors import ConfigError
 
 GOOD = """
@@ -113,6 +113,42 @@ def come(world, player): ...
         "this version runs no actions: take out mine.sell\n"
         "this version runs no hooks: take out on_join"
     )
+
+
+def code_of(text: str) -> bytes:
+    """The digest of a game that is imported anew."""
+    for name in [name for name in sys.modules if name.startswith("my")]:
+        del sys.modules[name]
+    return digest_of_code(text, load(text))
+
+
+def test_kinds_may_say_what_they_touch(here: Path) -> None:
+    Path("mygame_i.py").write_text(
+        GOOD + "from sidereal.game import Body\ngame.kind('gate', Motion(), Body(), sensor=True)\n"
+        "game.kind('dart', Motion(), Body(), touches=[])\n"
+    )
+    assert len(load("mygame_i:game").kinds) == 3
+
+
+def test_the_code_is_another_when_a_module_of_its_package_is(here: Path) -> None:
+    Path("mypack_b").mkdir()
+    Path("mypack_b/__init__.py").write_text("")
+    Path("mypack_b/rocks.py").write_text("import mypack_b.maths\n" + GOOD)
+    Path("mypack_b/maths.py").write_text("one = 1\n")
+    before = code_of("mypack_b.rocks:game")
+    assert code_of("mypack_b.rocks:game") == before
+    Path("mypack_b/maths.py").write_text("one = 2  # it was 1\n")
+    after = code_of("mypack_b.rocks:game")
+    assert before != after
+    Path("other.py").write_text("one = 3\n")
+    assert code_of("mypack_b.rocks:game") == after
+
+
+def test_the_code_of_a_lone_module_is_its_own(here: Path) -> None:
+    Path("mygame_j.py").write_text(GOOD)
+    before = code_of("mygame_j:game")
+    Path("mygame_j.py").write_text(GOOD + "\n# more\n")
+    assert before != code_of("mygame_j:game") != digest_of_code(DEFAULT_GAME, load(DEFAULT_GAME))
 
 
 def test_a_module_that_another_hides_is_refused(here: Path) -> None:

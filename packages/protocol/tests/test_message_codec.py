@@ -67,9 +67,9 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_server_untrusted, PlayerChannel.COMMAND, Chat("hello", "Ada")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Standstill(7)),
-    (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"")),
-    (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH, 1, 2)),
-    (decode_shard_untrusted, ShardChannel.LEASE, Farewell()),
+    (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"", "", 0)),
+    (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH, 1, 2, HASH)),
+    (decode_shard_untrusted, ShardChannel.LEASE, Farewell("system mine.mend", "it raised")),
     (decode_authority_untrusted, ShardChannel.BEAT, Beat(1, 1)),
     (decode_authority_untrusted, ShardChannel.CONTROLS, RoutedControls(1, 1, 1, BUTTONS)),
     (decode_authority_untrusted, ShardChannel.LEASE, ShardWelcome(1, Rules(), 1)),
@@ -110,7 +110,7 @@ def test_no_message_is_read_by_the_end_that_sends_it() -> None:
     [
         (decode_client_untrusted, PlayerChannel.COMMAND, Chat("hello")),
         (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
-        (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "hello", HASH, 1, 1)),
+        (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "hello", HASH, 1, 1, HASH)),
         (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "hello")),
     ],
 )

@@ -294,3 +294,30 @@ def test_a_newer_session_is_granted_anew_what_its_shard_holds() -> None:
         ((3, 0), SHARD_NONE, 2),
     ]
     assert [c.epoch for c in changes] == [newest + 1, newest + 2]
+
+
+def test_a_withheld_sector_is_taken_away_and_given_to_nobody() -> None:
+    table = LeaseTable()
+    table.join(1, SQUARE)
+    table.join(2, SQUARE)
+    taken = [(0, 0), (1, 1)]
+    changes = table.withhold(taken)
+    assert [(change.sector, change.after) for change in changes] == [(s, SHARD_NONE) for s in taken]
+    table.leave(1, SQUARE)
+    table.grow(SQUARE, {})
+    table.join(1, SQUARE)
+    table.join(3, SQUARE)
+    assert {sector for sector, shard in holders(table).items() if shard == SHARD_NONE} == set(taken)
+    table.withhold([(1, 1)])
+    table.grow(SQUARE, {})
+    assert {s for s, shard in holders(table).items() if shard == SHARD_NONE} == {(1, 1)}
+
+
+def test_the_only_shard_does_not_get_back_what_is_withheld() -> None:
+    table = LeaseTable()
+    table.join(1, SQUARE)
+    table.withhold([(0, 0)])
+    table.leave(1, SQUARE)
+    table.join(1, SQUARE)
+    assert table.holder_of((0, 0)) == SHARD_NONE
+    assert len(table.sectors_of(1)) == len(SQUARE) - 1

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
 
 import pytest
 import trio
 import trio.testing
 
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened, Received
-from sidereal.protocol.errors import ConfigError, UnavailableError
+from sidereal.protocol.errors import ConfigError, GameFailedError, UnavailableError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID
 from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import decode_shard_untrusted, encode_message
@@ -120,6 +127,76 @@ async def test_shard_that_is_forgotten_comes_back_as_a_newer_session() -> None:
     first, again = (m for m in authority.heard if isinstance(m, ShardHello))
     assert (first.incarnation, first.pid) == (again.incarnation, os.getpid())
     assert first.session < again.session
+
+
+FAILING: Final = """
+from sidereal.game import Game, Motion, Step
+
+game = Game("failing")
+game.kind("rock", Motion())
+
+@game.system
+def mend(step: Step) -> None:
+    if step.tick >= 60:
+        divide(step.tick)
+
+def divide(tick: int) -> float:
+    return tick / 0
+"""
+
+
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A game whose system raises in tick 60."""
+    monkeypatch.chdir(tmp_path)
+    Path("failing_game.py").write_text(FAILING)
+    path = list(sys.path)
+    yield "failing_game:game"
+    sys.path[:] = path
+    del sys.modules["failing_game"]
+
+
+async def test_a_system_that_raises_ends_the_shard_with_its_name_and_its_frames(
+    failing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
+        authority = Authority(udp, KEY)
+        config = ShardConfig(KEY, format_endpoint(udp.address), name="one", game=failing)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(authority.serve)
+            with pytest.raises(BaseExceptionGroup) as caught:
+                await run(config)
+            while not isinstance(authority.heard[-1], Farewell):
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    (error,) = caught.value.exceptions
+    assert isinstance(error, GameFailedError)
+    said = "system failing.mend raised ZeroDivisionError at tick 60: division by zero"
+    assert str(error) == said
+    assert authority.heard[-1] == Farewell("system failing.mend", said)
+    (record,) = [record for record in caplog.records if record.message.startswith("game_failed")]
+    line, *frames = record.message.splitlines()
+    assert 'what="system failing.mend" tick=60' in line
+    # The frames are the game's, from the system down; who called it is not among them.
+    named = [frame.split(" in ")[1] for frame in frames if " in " in frame]
+    assert named == ["mend", "divide"]
+    assert frames[-1] == "ZeroDivisionError: division by zero"
+
+
+async def test_a_shard_says_which_code_it_runs(failing: str) -> None:
+    with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
+        authority = Authority(udp, KEY)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(authority.serve)
+            for game in (failing, DEFAULT_GAME):
+                config = ShardConfig(KEY, format_endpoint(udp.address), name="one", game=game)
+                async with trio.open_nursery() as shard:
+                    await shard.start(partial(run, config))
+                    shard.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
+    first, second = (m.code for m in authority.heard if isinstance(m, ShardHello))
+    assert first != second
 
 
 async def test_without_a_server_it_gives_up_and_names_both_reasons(

@@ -10,10 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from sidereal.game import Body, Game, Label, Motion, Pilot, Stage, Step
+from sidereal.game.declarations import Declarations, declare
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
-from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.errors import CloseReason, GameFailedError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import LEASE_ROW, decode_shard_untrusted, encode_message
@@ -89,6 +91,8 @@ class Rig:
         key: bytes = KEY,
         welcome: bool = True,
         tick: int = 1000,
+        game: Declarations | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.now = 0.0
         self.wire = Wire(config or LinkConfig(delay_s=0.002), seed)
@@ -107,11 +111,12 @@ class Rig:
             server=AUTHORITY,
             name="one",
             incarnation=entropy(16),
-            game=load(DEFAULT_GAME),
+            game=game or load(DEFAULT_GAME),
             entropy=entropy,
             now=0.0,
             wall_now=WALL_START,
             seed=seed,
+            clock=clock,
         )
         self.tick = tick
         self.next_tick_at = TICK_S
@@ -173,8 +178,8 @@ class Rig:
             self.run(0.05)
         raise AssertionError("the shard never served")
 
-    def leave(self) -> None:
-        for datagram, _ in self.core.close(self.now):
+    def leave(self, failure: GameFailedError | None = None) -> None:
+        for datagram, _ in self.core.close(self.now, failure):
             self.wire.send(1, datagram, self.now)
 
     def _next_time(self) -> float:
@@ -503,6 +508,62 @@ def test_what_is_not_acked_is_said_once_more_with_the_farewell(rig: Rig) -> None
     rig.run(0.01)
     assert [tick for tick, row in rig.proposed if row["id"] == SHIP] == [rig.core.tick]
     assert rig.closed == [CloseReason.CLOSED_BY_PEER]
+
+
+def one_kind() -> Game:
+    game = Game("one")
+    game.kind("ball", Motion(), Body(), Label(), Pilot())
+    return game
+
+
+def test_a_tick_that_game_code_broke_off_is_proposed_to_nobody() -> None:
+    game = one_kind()
+
+    @game.system(Stage.TICK)
+    def push(step: Step) -> None:
+        rows = step.rows()
+        if len(rows) and step.tick >= 1080:
+            step[Motion].vx[rows] = 50.0
+            raise ZeroDivisionError
+
+    rig = Rig(game=declare(game)).run_until_served()
+    rig.adopt(full_rows(tick=rig.tick))
+    with pytest.raises(GameFailedError) as caught:
+        rig.run(5.0)
+    newest = max(rig.heartbeats)
+    rig.leave(caught.value)
+    rig.run(0.2)
+    assert max(rig.heartbeats) == newest < rig.core.tick
+    assert not any(row["vx"] for row in rig.rows_of(SHIP))
+    assert rig.heard[-1] == Farewell("system one.push", str(caught.value))
+    assert rig.closed == [CloseReason.CLOSED_BY_PEER]
+
+
+def test_words_of_a_farewell_are_cut_and_can_be_shown(rig: Rig) -> None:
+    rig.leave(GameFailedError("system " + "x" * 200, 1, "bell \a, half \ud800, " + "y" * 2000))
+    rig.run(0.2)
+    farewell = rig.heard[-1]
+    assert isinstance(farewell, Farewell)
+    assert farewell.what == "system " + "x" * 73
+    assert farewell.why.startswith("bell ?, half ?, yyy")
+    assert len(farewell.why) == 1000
+
+
+def test_the_load_names_the_slowest_system_and_fits_into_a_datagram() -> None:
+    game, clock = one_kind(), itertools.count(0.0, 0.003)
+
+    def slow(step: Step) -> None:
+        """It takes 3 ms by that clock."""
+
+    slow.__name__ = "𝕤" * 300
+    game.system(slow)
+    rig = Rig(game=declare(game), clock=lambda: next(clock)).run_until_served()
+    rig.run(5.0)
+    rig.core.report_load(1000, 1 << 40, [0xFFFF_FFFF] * 1000)
+    rig.run(0.2)
+    load = next(message for message in rig.heard if isinstance(message, Load))
+    assert load.slowest == "system one." + "𝕤" * 69
+    assert load.slowest_us == pytest.approx(3000, rel=0.02)
 
 
 def test_who_leaves_before_the_welcome_says_farewell_too() -> None:

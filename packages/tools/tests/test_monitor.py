@@ -292,6 +292,31 @@ def test_world_without_shards_and_sectors_is_drawn() -> None:
         assert "sidereal" in text_of(Desk(screen=screen), history.picture(1.0, Observed()))
 
 
+def test_a_shard_whose_ticks_take_too_long_names_its_slowest_system() -> None:
+    status = recorded()
+    slow, quick = status["shards"]
+    for shard in (slow, quick):
+        shard.update(slowest="system mine.mend", slowest_ms=41.25)
+    slow["step_ms"]["p99"] = 62.0
+    history = History("http://127.0.0.1:7070")
+    history.answer(status, 1.0)
+    lines = text_of(Desk(screen=Screen.SHARDS), history.picture(1.0, SEEN), 160).splitlines()
+    assert next("slow: system mine.mend 41" in line for line in lines if "shard-1 " in line)
+    assert not any("mine.mend" in line for line in lines if "shard-2 " in line)
+
+
+def test_sectors_that_are_withheld_are_named_with_what_went_wrong() -> None:
+    status = recorded()
+    assert "withheld" not in text_of(Desk(), picture_of())
+    why = "system mine.mend raised KeyError at tick 12"
+    row = {"entities": 3, "what": "system mine.mend", "why": why}
+    status["withheld"] = [{"x": 4, "y": -1, "tick": 8, **row}, {"x": 5, "y": -1, "tick": 12, **row}]
+    history = History("http://127.0.0.1:7070")
+    history.answer(status, 1.0)
+    text = text_of(Desk(), history.picture(1.0, SEEN), 160)
+    assert f"withheld   2 sectors from 5,-1: {why}" in text
+
+
 def test_database_away_is_said() -> None:
     status = recorded()
     status["database"].update(available=False, waiting_rows=1234)

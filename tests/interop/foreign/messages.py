@@ -182,6 +182,8 @@ LOAD: Final = {
     "cpu": U32,
     "resident": ANY,
     "steps": numbers("I"),
+    "slowest": text(0, 80),
+    "slowest_us": U32,
 }
 REFUSED: Final = {"reason": U16, "text": text(0, 1000)}
 SHARD_HELLO: Final = {
@@ -190,8 +192,9 @@ SHARD_HELLO: Final = {
     "incarnation": HASH,
     "session": U32,
     "pid": U32,
+    "code": HASH,
 }
-FAREWELL: Final[dict[str, Check]] = {}
+FAREWELL: Final = {"what": text(0, 80), "why": text(0, 1000)}
 
 CLIENT_LINK: Final[Link] = {
     1: Kind("Hello", "→", 2, {"schema_hash": HASH, "software": NAME}),

@@ -117,7 +117,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Chat: ("text", "sender"),
     player.Notice: ("text",),
     player.Standstill: ("tick",),
-    shard.ShardHello: ("schema_hash", "name", "incarnation", "session", "pid"),
+    shard.ShardHello: ("schema_hash", "name", "incarnation", "session", "pid", "code"),
     shard.ShardWelcome: ("shard", "rules", "tick"),
     shard.Grant: _CHANGE,
     shard.Revoke: _CHANGE,
@@ -125,8 +125,11 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     shard.Release: ("tick", "entities"),
     shard.Beat: ("tick", "early"),
     shard.RoutedControls: ("id", *_CONTROLS),
-    shard.Load: ("tick", "entities", "ghosts", "guests", "cpu", "resident", "steps"),
-    shard.Farewell: (),
+    shard.Load: (
+        *("tick", "entities", "ghosts", "guests", "cpu", "resident", "steps"),
+        *("slowest", "slowest_us"),
+    ),
+    shard.Farewell: ("what", "why"),
     shard.Adopted: ("rows",),
 }
 _LEASES: Final = {"leases": _packed(LEASE_ROW)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -53,6 +54,31 @@ def load(text: str) -> Declarations:
     return declared
 
 
+def digest_of_code(text: str, declared: Declarations) -> bytes:
+    """Tell one version of a game's source from another.
+
+    It is made of all loaded modules of the packages that declare something: of `mygame.weapons` all
+    of `mygame`, of a module without a package that one alone.
+
+    Args:
+        text: `module:name`, which was loaded.
+        declared: what it declares.
+
+    Returns:
+        16 bytes.
+    """
+    declaring = (text.partition(":")[0], *declared.modules)
+    packages = {name.rpartition(".")[0] or name for name in declaring}
+    digest = hashlib.blake2b(digest_size=16, person=b"sidereal-code")
+    for name in sorted(sys.modules):
+        inside = any(f"{name}.".startswith(f"{package}.") for package in packages)
+        file = getattr(sys.modules[name], "__file__", None) if inside else None
+        if file is not None and Path(file).is_file():
+            source = Path(file).read_bytes()
+            digest.update(f"{name} {len(source)}\n".encode() + source)
+    return digest.digest()
+
+
 def _not_run(declared: Declarations) -> Iterator[str]:
     """Name what was declared and would be ignored: it is checked, and nothing runs it so far."""
     said = {
@@ -65,9 +91,6 @@ def _not_run(declared: Declarations) -> Iterator[str]:
         "timers": [f"every({timer.seconds:g})" for timer in declared.timers],
         "worlds": list(declared.worlds),
         "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
-        "kinds with touches or sensor": [
-            k.name for k in declared.kinds if k.touches is not None or k.sensor
-        ],
     }
     for what, names in said.items():
         if names:

@@ -69,7 +69,9 @@ NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
 CHAT_SIZE_MAX: Final = 240
 NOTICE_SIZE_MAX: Final = 1000
-"""Characters of what the server tells the person at a client or shard."""
+"""Characters of what the server tells the person at a client or shard, and of why a shard ends."""
+CODE_NAME_SIZE_MAX: Final = 80
+"""Characters of the name of a model or system: beside durations they fit into one datagram."""
 
 # -- runtime ----------------------------------------------------------------------------------
 DATAGRAMS_PER_DRAIN_MAX: Final = 256

@@ -77,6 +77,8 @@ class OwnershipLimits:
         adopting_records: entities that a shard was given and has not adopted yet; at so many it is
             given no more.
         answer_within_s: how long a shard may leave the inputs of a pilot without an answer.
+        failures: shards whose game code goes wrong in a sector before that is leased to nobody.
+        failures_within_s: of these failures the first is no longer ago.
     """
 
     lease_changes: int = 1 << 14
@@ -84,6 +86,8 @@ class OwnershipLimits:
     adopt_records_per_s: int = 8000
     adopting_records: int = 2000
     answer_within_s: float = 2.0
+    failures: int = 3
+    failures_within_s: float = 10.0
 
     def __post_init__(self) -> None:
         """Check them."""

@@ -175,6 +175,21 @@ class World:
         self.columns.update(rows, records)
         self.mark(rows, tick)
 
+    def halt(self, rows: np.ndarray, tick: int) -> None:
+        """Let entities stand still where they are at a tick.
+
+        Args:
+            rows: int64[n].
+            tick: the current one.
+        """
+        x, y, heading = self.locate(rows, tick)
+        columns = self.columns
+        columns["x"][rows], columns["y"][rows], columns["heading"][rows] = x, y, heading
+        for name in ("vx", "vy", "spin"):
+            columns[name][rows] = 0.0
+        columns.tick[rows] = tick
+        self.mark(rows, tick)
+
     def mark(self, rows: np.ndarray, tick: int) -> None:
         """Note that rows differ from what the database has; anonymous ships are not kept."""
         kept = rows[self.account[rows] >= ACCOUNT_NONE]

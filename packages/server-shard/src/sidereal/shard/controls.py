@@ -1,8 +1,8 @@
-"""Players' buttons waiting for their tick: one jitter queue per ship, all of them columns.
+"""Players' buttons waiting for their tick: one jitter queue per body that is flown, all columns.
 
 A pilot numbers its buttons by one per client tick and sends every entry several times. A queue
 takes each number once, in order, one per tick: never again what it has passed, whatever comes late
-or twice. The control epoch tells pilots of the same ship apart; a newer one starts the queue over,
+or twice. The control epoch tells pilots of the same body apart; a newer one starts the queue over,
 an older one is dropped.
 
 The client has predicted one tick per entry, so entries and ticks must not slip against each other:
@@ -83,22 +83,22 @@ class ControlQueues:
     def reset(
         self, rows: Ints, control_epoch: NDArray[np.uint32], input_seq: NDArray[np.uint32]
     ) -> None:
-        """Start the queues of ships over, as their newly adopted records say.
+        """Start the queues of bodies over, as their newly adopted records say.
 
         Args:
             rows: int64[n]
             control_epoch: uint32[n], whose controls count.
-            input_seq: uint32[n], the newest entry that is in the ship's state already.
+            input_seq: uint32[n], the newest entry that is in the body's state already.
         """
         self._restart(rows, control_epoch.astype(np.int64), input_seq.astype(np.int64))
 
     def resume(self, row: int, entries: Sequence[tuple[int, int]]) -> None:
-        """Go on with what a ship's pilot has held, after `reset`.
+        """Go on with what a body's pilot has held, after `reset`.
 
         Args:
-            row: of the ship.
+            row: of the body.
             entries: sequence numbers and buttons, ascending: the newest entry that is in the
-                ship's state, if it is known, and those after it.
+                body's state, if it is known, and those after it.
         """
         for seq, buttons in entries:
             if seq == self._passed[row]:
@@ -107,10 +107,10 @@ class ControlQueues:
                 self._queue(row, np.array([seq], np.int64), np.array([buttons], np.uint16))
 
     def receive(self, row: int, control_epoch: int, first_seq: int, body: bytes) -> None:
-        """Queue what came for one ship.
+        """Queue what came for one body.
 
         Args:
-            row: of the ship.
+            row: of the body.
             control_epoch: of the pilot that sent it.
             first_seq: number of the first entry.
             body: uint16[n] little-endian, n at most `Limits.controls_queue`, checked by the caller.
@@ -134,13 +134,13 @@ class ControlQueues:
         self._queue(row, seq, buttons)
 
     def take(self, rows: Ints) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
-        """Take the entry that is due for each ship, once per tick.
+        """Take the entry that is due for each body that is flown, once per tick.
 
         Args:
-            rows: int64[n] of all ships.
+            rows: int64[n], all bodies that are flown.
 
         Returns:
-            buttons uint16[n], and what the ships' state says from now on: control_epoch
+            buttons uint16[n], and what the bodies' state says from now on: control_epoch
             uint32[n] and input_seq uint32[n].
         """
         waiting = self._newest[rows] - self._passed[rows]
@@ -150,7 +150,7 @@ class ControlQueues:
     def replay(
         self, rows: Ints
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint32], NDArray[np.uint32]]:
-        """Take the entry that was due for some ships in a tick gone by, as `take` does."""
+        """Take the entry that was due for some bodies in a tick gone by, as `take` does."""
         return self._take(rows, np.zeros(len(rows), dtype=np.bool_))
 
     def _take(
@@ -186,7 +186,7 @@ class ControlQueues:
         self.accepted += int(due.sum())
 
     def _find_unused_reserve(self, rows: Ints, waiting: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which ships have had more than the entry that is due all the while, bool[n]."""
+        """Tell which bodies have had more than the entry that is due all the while, bool[n]."""
         self._reserve[rows] = np.minimum(self._reserve[rows], waiting - 1)
         self._takes += 1
         if self._takes % self._limits.trim_ticks:

@@ -23,11 +23,11 @@ class Limits:
         inbox: messages between two ticks; a server that sends more is left.
         controls_waiting: players' controls between two ticks; of more the oldest are dropped, since
             newer ones repeat them.
-        controls_queue: entries of one ship's controls that are held until they are due.
+        controls_queue: entries of one body's controls that are held until they are due.
         controls_reserve: entries of those that may wait; what is beyond is jumped over.
         guesses: ticks for which the last buttons are taken for an entry that is missing.
         replay_ahead: entries ahead of the one that is due with which a queue is filled while its
-            ship is flown through the ticks before it was adopted.
+            body is flown through the ticks before it was adopted.
         trim_ticks: entries that have waited all the while for so long are not needed: one is jumped
             over.
         releases: releases of ghosts that are remembered, so that nothing late brings one back.

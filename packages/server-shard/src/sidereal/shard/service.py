@@ -3,6 +3,9 @@
 A session that ends is followed by another one, with a new core and a new socket (the server may
 still hold the old session under its address), after a wait that grows. Its number tells it from the
 sessions before it; the incarnation is that of the process, and stays.
+
+A game whose code goes wrong ends the process: the server is told what it was and why, the log has
+the game's frames, and whoever supervises the process starts it again.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import logging
 import os
 import resource
 import socket
+import time
+import traceback
 from typing import Final
 
 import trio
 
-from sidereal.game.load import load
-from sidereal.protocol.errors import CloseReason, UnavailableError
+from sidereal.game.load import digest_of_code, load
+from sidereal.protocol.errors import CloseReason, GameFailedError, UnavailableError
 from sidereal.protocol.ids import SHARD_NONE, Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
@@ -52,9 +57,11 @@ async def run(
     Raises:
         ConfigError: the settings cannot work.
         UnavailableError: the server could not be reached at all, and nobody supervises us.
+        GameFailedError: the game's code went wrong; the server has been told.
     """
     config.check()
     game = load(config.game)
+    code = digest_of_code(config.game, game)
     server = await _resolve(config.server)
     key = derive_shard_key(config.key)
     search = _Search(config.server)
@@ -74,6 +81,8 @@ async def run(
             now=now,
             wall_now=wall_clock_now(),
             seed=config.seed,
+            code=code,
+            clock=time.perf_counter,
         )
         with await open_udp("::" if ":" in server.host else "0.0.0.0", 0) as udp:
             session = _Session(core, udp)
@@ -179,7 +188,16 @@ class _Session:
     def _turn(self) -> None:
         """Let the core do what is due, and send."""
         now, tick = trio.current_time(), self._core.tick
-        self._udp.send_nowait(self._core.turn(now))
+        try:
+            self._udp.send_nowait(self._core.turn(now))
+        except GameFailedError as error:
+            log.error(
+                "game_failed %s\n%s",
+                fields(what=error.what, tick=error.tick, why=error),
+                describe_frames(error),
+            )
+            self._udp.send_nowait(self._core.close(now, error))
+            raise
         if self._core.tick != tick:
             self._step_us.append(round((trio.current_time() - now) * 1e6))
 
@@ -207,6 +225,15 @@ class _Session:
             permille = round(1000 * (cpu_s_now - cpu_s) / (now - at))
             self._core.report_load(permille, private_bytes(), step_us)
             cpu_s, at = cpu_s_now, now
+
+
+def describe_frames(error: GameFailedError) -> str:
+    """Say where in the game's code it happened, as Python does, without what had called it."""
+    raised = error.__cause__
+    if raised is None or raised.__traceback__ is None:
+        return str(error)
+    frames = raised.__traceback__.tb_next
+    return "".join(traceback.format_exception(type(raised), raised, frames)).rstrip()
 
 
 async def _resolve(text: str) -> Address:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -24,8 +25,9 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Acked, Closed, Opened, Received
-from sidereal.protocol.errors import CloseReason, ConfigError, WireError
+from sidereal.protocol.errors import CloseReason, ConfigError, GameFailedError, WireError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.limits import CODE_NAME_SIZE_MAX
 from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
 from sidereal.protocol.message.player import Refused
@@ -33,13 +35,14 @@ from sidereal.protocol.message.shard import (
     Adopted,
     AuthorityMessage,
     Beat,
-    Farewell,
     Load,
     RoutedControls,
     ShardChannel,
     ShardHello,
     ShardMessage,
     ShardWelcome,
+    make_farewell,
+    printable,
 )
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import generate_connect_token
@@ -51,15 +54,17 @@ from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.population import Population
 from sidereal.shard.simulation import Simulation
+from sidereal.shard.stages import Clock
 from sidereal.shard.statistics import ShardStatistics
 
 Entropy = Callable[[int], bytes]
+Datagrams = list[tuple[bytes, Address]]
 
 TOKEN_EXPIRE_S: Final = -1
 """Never: our clock need not be the server's. The token opens one session, and only for us."""
 SESSION_TIMEOUT_S: Final = 3
 """Silence after which the session is over for both ends; leases are lost sooner."""
-STEPS_PER_LOAD_MAX: Final = 240
+STEPS_PER_LOAD_MAX: Final = 180
 """Durations in one `Load`, the newest: it travels unreliably, in one piece."""
 
 
@@ -88,6 +93,9 @@ class ShardCore:
         wall_now: float,
         seed: int,
         limits: Limits = LIMITS,
+        code: bytes = bytes(16),
+        clock: Clock = lambda: 0.0,
+        strict: bool = False,
     ) -> None:
         """Start to connect.
 
@@ -104,6 +112,9 @@ class ShardCore:
             wall_now: Unix seconds.
             seed: of the game's random numbers.
             limits: what only tuning decides.
+            code: digest of the game's source, 16 bytes.
+            clock: monotonic seconds, by which the game's systems are timed.
+            strict: whether systems are watched for rows that they may not write.
         """
         token = generate_connect_token(
             protocol_id=SHARD_PROTOCOL_ID,
@@ -119,10 +130,13 @@ class ShardCore:
         self._endpoint = ClientEndpoint(
             token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET, limits.transport
         )
-        self._game, self._schema = game, schema_of(game)
-        self._hello = ShardHello(self._schema.hash, name, incarnation, session, pid)
+        self._schema = schema_of(game)
+        self._hello = ShardHello(self._schema.hash, name, incarnation, session, pid, code)
         self._limits = limits
-        self._rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
+        self._simulate = partial(
+            Simulation, game, self._schema, rng=rng, limits=limits, clock=clock, strict=strict
+        )
         self._inbox: list[AuthorityMessage] = []
         self._controls: deque[RoutedControls] = deque(maxlen=limits.controls_waiting)
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
@@ -157,14 +171,14 @@ class ShardCore:
         times = (self.next_tick_at(), self._endpoint.next_timer())
         return min((at for at in times if at is not None), default=None)
 
-    def turn(self, now: float) -> list[tuple[bytes, Address]]:
+    def turn(self, now: float) -> Datagrams:
         """Do what is due: one tick, then timers, and collect what is to be sent.
 
         This is the only order there is. Before `next_timer` it does nothing: what came in is acked
         with the next proposals.
 
         Raises:
-            LocalProtocolError: a model or a system left a number that is not finite.
+            GameFailedError: a model or a system raised, or left what it may not: then `close`.
         """
         due_at, tick_at = self.next_timer(), self.next_tick_at()
         if due_at is None or due_at > now:
@@ -175,21 +189,27 @@ class ShardCore:
         self._drain_events(now)
         return self._collect(now)
 
-    def _collect(self, now: float) -> list[tuple[bytes, Address]]:
+    def _collect(self, now: float) -> Datagrams:
         self._must_send = False
         return self._endpoint.datagrams_to_send(now)
 
-    def close(self, now: float) -> list[tuple[bytes, Address]]:
+    def close(self, now: float, failure: GameFailedError | None = None) -> Datagrams:
         """Leave on purpose: our leases may go to others at once.
+
+        Args:
+            now: monotonic seconds.
+            failure: what `turn` raised, if that is why; the tick that it broke off is proposed to
+                nobody.
 
         Returns:
             the last datagrams to send.
         """
         if self.closed is None:
-            if self._simulation is not None:
+            if self._simulation is not None and failure is None:
                 # Records that are not acked yet once more: the last that this shard says of them.
                 self._propose(self._simulation)
-            self._send(ShardChannel.LEASE, Farewell())
+            what, why = ("", "") if failure is None else (failure.what, str(failure))
+            self._send(ShardChannel.LEASE, make_farewell(what, why))
             self._end(CloseReason.CLOSED_LOCALLY, now)
             self._drain_events(now)
         return self._collect(now)
@@ -232,6 +252,7 @@ class ShardCore:
         """
         if self._simulation is None or self.closed is not None:
             return
+        slowest, slowest_s = self._simulation.slowest()
         load = Load(
             tick=self.tick,
             entities=len(self._simulation.bodies),
@@ -240,6 +261,8 @@ class ShardCore:
             cpu_permille=cpu_permille,
             private_bytes=private_bytes,
             step_us=np.asarray(step_us[-STEPS_PER_LOAD_MAX:], dtype="<u4").tobytes(),
+            slowest=printable(slowest, CODE_NAME_SIZE_MAX),
+            slowest_us=round(slowest_s * 1e6),
         )
         self._send(ShardChannel.BEAT, load)
 
@@ -270,7 +293,7 @@ class ShardCore:
             self.closed_text = "the server's clock has run out: ticks have 32 bits"
             self._end(CloseReason.PROTOCOL_VIOLATION, now)
             return
-        # Controls last: those that overtook the adoption of their ship are for it.
+        # Controls last: those that overtook the adoption of their body are for it.
         inbox = [*self._inbox, *self._controls]
         self._inbox.clear()
         self._controls.clear()
@@ -358,9 +381,7 @@ class ShardCore:
         self.shard = welcome.shard
         self.tick = welcome.tick
         self._phase = TickPhase(welcome.rules.tick_s, welcome.tick, now, self._limits)
-        self._simulation = Simulation(
-            self._game, self._schema, welcome.rules, self._rng, self._limits
-        )
+        self._simulation = self._simulate(welcome.rules)
 
     def _end(self, reason: CloseReason, now: float) -> None:
         if self.closed is None:

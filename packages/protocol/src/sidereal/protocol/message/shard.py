@@ -7,9 +7,15 @@ Proposals and ghosts do not pass through here: they are packed columns on channe
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
-from sidereal.protocol.message.player import U16, U32, Digest, Name, Refused, _Message
+import msgspec
+
+from sidereal.protocol.limits import CODE_NAME_SIZE_MAX, NOTICE_SIZE_MAX
+from sidereal.protocol.message.player import U16, U32, Digest, Name, Refused, Words, _Message
 from sidereal.protocol.rules import Rules
+
+CodeName = Annotated[str, msgspec.Meta(max_length=CODE_NAME_SIZE_MAX)]
 
 
 class ShardChannel(enum.IntEnum):
@@ -38,6 +44,7 @@ class ShardHello(_Message, frozen=True, tag=32):
         incarnation: of the process, new at every start of it.
         session: number of the session among those of the process.
         pid: process id, for people.
+        code: of the game's source; what failed under one is not given to it again.
     """
 
     schema_hash: Digest
@@ -45,6 +52,7 @@ class ShardHello(_Message, frozen=True, tag=32):
     incarnation: Digest
     session: U32
     pid: U32
+    code: Digest
 
 
 class ShardWelcome(_Message, frozen=True, tag=33):
@@ -131,6 +139,8 @@ class Load(_Message, frozen=True, tag=40):
 
     Attributes:
         step_us: uint32[n] little-endian: the last ticks' durations, microseconds.
+        slowest: the model or system that takes longest; empty if there is none.
+        slowest_us: how long it takes per tick, microseconds.
     """
 
     tick: U32
@@ -140,10 +150,20 @@ class Load(_Message, frozen=True, tag=40):
     cpu_permille: U32
     private_bytes: int
     step_us: bytes
+    slowest: CodeName
+    slowest_us: U32
 
 
 class Farewell(_Message, frozen=True, tag=41):
-    """The shard is leaving on purpose: take its leases now, do not wait for silence."""
+    """The shard is leaving on purpose: take its leases now, do not wait for silence.
+
+    Attributes:
+        what: the model or system that went wrong, if that is why it leaves; else empty.
+        why: in words, for people; else empty.
+    """
+
+    what: CodeName
+    why: Words
 
 
 class Adopted(_Message, frozen=True, tag=42):
@@ -154,6 +174,16 @@ class Adopted(_Message, frozen=True, tag=42):
     """
 
     rows: U32
+
+
+def printable(text: str, size_max: int) -> str:
+    """Make a text that may be sent: cut, and without what a log or a terminal can't show."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:size_max])
+
+
+def make_farewell(what: str, why: str) -> Farewell:
+    """Make a farewell of texts of any kind."""
+    return Farewell(printable(what, CODE_NAME_SIZE_MAX), printable(why, NOTICE_SIZE_MAX))
 
 
 ShardMessage = ShardHello | Load | Farewell | Adopted

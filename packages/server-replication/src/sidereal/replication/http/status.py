@@ -13,11 +13,11 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from sidereal.protocol.session.statistics import SessionServerStatistics
-from sidereal.protocol.space.sectors import unpack_sector
 from sidereal.replication.http.metrics import Metric
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Note
+from sidereal.replication.ownership.leases import count_by_sector
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import Present
 
@@ -93,6 +93,7 @@ def describe_world(replicator: Replicator, board: Board) -> dict[str, Any]:
             _describe_shard(shard, replicator, present) for shard in replicator.shards.shards
         ],
         "sectors": _describe_sectors(replicator, present),
+        "withheld": _describe_withheld(replicator, present),
         "clients": [
             _describe_client(player, replicator)
             for player in list(replicator.clients.players)[:CLIENTS_SHOWN_MAX]
@@ -159,22 +160,39 @@ def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> d
         "private_mb": round(load.private_bytes / 1e6, 1) if load else None,
         "newest_tick": shard.newest_tick,
         "proposals_dropped": shard.proposals_dropped,
+        "slowest": load.slowest or None if load else None,
+        "slowest_ms": load.slowest_us / 1000 if load and load.slowest else None,
     }
 
 
 def _describe_sectors(replicator: Replicator, present: Present) -> list[dict[str, Any]]:
-    keys, counts = np.unique(present.sector, return_counts=True)
-    sector_x, sector_y = unpack_sector(keys)
-    count = {(int(x), int(y)): int(n) for x, y, n in zip(sector_x, sector_y, counts, strict=True)}
+    count = count_by_sector(present.sector)
     return [
         {
             "x": int(row["sector_x"]),
             "y": int(row["sector_y"]),
             "shard": int(row["shard"]),
             "epoch": int(row["epoch"]),
-            "entities": count.get((int(row["sector_x"]), int(row["sector_y"])), 0),
+            "entities": int(count.get((int(row["sector_x"]), int(row["sector_y"])), 0)),
         }
         for row in replicator.mesh.leases.rows()
+    ]
+
+
+def _describe_withheld(replicator: Replicator, present: Present) -> list[dict[str, Any]]:
+    """Name the sectors that nobody is leased, and the code that went wrong in them."""
+    failures = replicator.mesh.failures
+    count = count_by_sector(present.sector[np.isin(present.sector, failures.keys)])
+    return [
+        {
+            "x": sector[0],
+            "y": sector[1],
+            "entities": int(count.get(sector, 0)),
+            "what": withheld.last.what,
+            "why": withheld.last.why,
+            "tick": withheld.tick,
+        }
+        for sector, withheld in sorted(failures.withheld.items())
     ]
 
 
@@ -218,6 +236,7 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
         Metric("sidereal_entities", "gauge", "Entities.", {alone: replication["entities"]}),
         Metric("sidereal_clients", "gauge", "Clients.", {alone: replication["clients"]}),
         Metric("sidereal_shards", "gauge", "Shards.", {alone: len(status["shards"])}),
+        _count_withheld(status),
         Metric(
             "sidereal_database_up",
             "gauge",
@@ -259,6 +278,11 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
         for name in ("proposals", "fenced", "handovers", "snapshots", "bytes_out", "bytes_in")
     ]
     return metrics
+
+
+def _count_withheld(status: Mapping[str, Any]) -> Metric:
+    text = "Sectors that nobody is leased, because the game's code went wrong in them."
+    return Metric("sidereal_withheld_sectors", "gauge", text, {(): len(status["withheld"])})
 
 
 def _describe_connections(http: Mapping[str, int]) -> list[Metric]:

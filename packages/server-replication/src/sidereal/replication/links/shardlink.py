@@ -30,6 +30,7 @@ from sidereal.protocol.message.codec import (
 from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
     Adopted,
+    Farewell,
     Load,
     ShardChannel,
     ShardHello,
@@ -215,8 +216,11 @@ class ShardLink(ShardSender):
                 shard.receive_proposal(event.message, tick, now)
             return
         message = decode_shard_untrusted(event.channel, event.message)
-        if isinstance(message, ShardHello) and not message.name.isprintable():
-            raise WireError("a name that can't be shown in a log or on a terminal")
+        if not all(text.isprintable() for text in _texts_of(message)):
+            raise WireError("a text that can't be shown in a log or on a terminal")
+        if isinstance(message, Farewell) and shard is not None and message.what:
+            # At once: its session may have ended before the next tick.
+            shard.failed, shard.failed_why = message.what, message.why
         self._waiting[event.peer] += 1
         if self._waiting[event.peer] > self._limits.inbox:
             self.dropped["inbox_full"] += 1
@@ -340,3 +344,12 @@ class ShardLink(ShardSender):
         self._open.discard(peer)
         self._closing.pop(peer, None)
         self._unknown.pop(peer, None)
+
+
+def _texts_of(message: ShardMessage) -> tuple[str, ...]:
+    """What of a message people are shown."""
+    if isinstance(message, ShardHello):
+        return (message.name,)
+    if isinstance(message, Load):
+        return (message.slowest,)
+    return (message.what, message.why) if isinstance(message, Farewell) else ()

@@ -30,6 +30,9 @@ class Shard:
         incarnation: of its process.
         session: number of the session among those of its process.
         pid: its process id, for people.
+        code: digest of its game's source.
+        failed: the model or system that went wrong, if that is why it leaves; else empty.
+        failed_why: in its words, for people.
         limits: what is kept of it.
         messages: that it may still send; what it owns bounds them.
         owned: entities that it simulates; after it lost many, what is left of that count.
@@ -58,6 +61,9 @@ class Shard:
     incarnation: bytes = bytes(16)
     session: int = 0
     pid: int = 0
+    code: bytes = bytes(16)
+    failed: str = ""
+    failed_why: str = ""
     limits: ShardLinkLimits = LIMITS.shards
     messages: Allowance = field(default_factory=lambda: Allowance(0.0, 0.0, 0.0))
     owned: float = 0.0
@@ -173,6 +179,7 @@ class Shards:
             incarnation=hello.incarnation,
             session=hello.session,
             pid=hello.pid,
+            code=hello.code,
             limits=self._limits,
         )
         self._by_id[number] = shard

@@ -11,6 +11,7 @@ next number of one counter as its epoch. So an epoch never repeats, and "older" 
   the longer side of their bounding box.
 * The sectors of a shard that leaves go, one by one, to the least loaded shard beside them. When it
   comes back it gets these sectors back, and no other sector moves.
+* A sector that is withheld (`failures`) is nobody's, and nobody gets it.
 
 Columns of all leases, ordered by sector, answer for whole columns of positions at once. They follow
 the changes, which are few per tick. So does everybody who derives something from the leases:
@@ -63,6 +64,7 @@ class LeaseTable:
         self._leases: dict[tuple[int, int], Lease] = {}
         self._shards: dict[int, set[tuple[int, int]]] = {}
         self._left_behind: dict[int, set[tuple[int, int]]] = {}
+        self._withheld: frozenset[tuple[int, int]] = frozenset()
         self._epoch = 0
         # The sector of every change, the newest last: each change has an epoch of its own.
         self._changed: deque[tuple[int, int]] = deque(maxlen=changes_max)
@@ -139,11 +141,12 @@ class LeaseTable:
         had = self._left_behind.pop(shard, set())
         for kept in self._left_behind.values():
             kept -= had
-        changes = [self._move(s, shard) for s in sorted(had) if s in self._leases or s in loads]
+        had = {s for s in had if s in self._leases or s in loads} - self._withheld
+        changes = [self._move(sector, shard) for sector in sorted(had)]
         if others and not changes:
             donor = max(others, key=lambda other: (self._load(other, loads), -other))
             changes = [self._move(sector, shard) for sector in self._half_of(donor, loads)]
-        orphans = [sector for sector in sorted(loads) if sector not in self._leases]
+        orphans = self._vacant(loads)
         if not others:
             return changes + [self._move(sector, shard) for sector in orphans]
         return changes + self._adopt(orphans, loads, self._burden(loads))
@@ -182,7 +185,7 @@ class LeaseTable:
         """
         if not self._shards:
             return []
-        orphans = [sector for sector in sorted(sectors) if sector not in self._leases]
+        orphans = self._vacant(sectors)
         burden = {
             shard: entities.get(shard, 0.0) + len(held) for shard, held in self._shards.items()
         }
@@ -191,6 +194,15 @@ class LeaseTable:
     def vacate(self, sectors: Iterable[tuple[int, int]]) -> list[LeaseChange]:
         """Take leases of sectors that nothing is in any more from their holders."""
         return [self._move(s, SHARD_NONE) for s in sorted(sectors) if s in self._leases]
+
+    def withhold(self, sectors: Iterable[tuple[int, int]]) -> list[LeaseChange]:
+        """Lease these sectors to nobody from now on, and no others any more."""
+        self._withheld = frozenset(sectors)
+        return self.vacate(self._withheld)
+
+    def _vacant(self, sectors: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Choose the sectors that nobody holds and somebody may, in order."""
+        return [s for s in sorted(sectors) if s not in self._leases and s not in self._withheld]
 
     def _adopt(
         self,

@@ -2,8 +2,9 @@
 
 Stages of the tick: shards come and go (`change_shards`); sectors that something has entered are
 leased, and entities follow the leases (`hand_over`), as fast as their new owners take them; the
-leases of sectors that have been empty for a while end (`vacate`). A handover is one decision: in
-one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
+leases of sectors that have been empty for a while end (`vacate`). Sectors in which the game's code
+goes wrong again and again are withheld, and stand still (`failures`). A handover is one decision:
+in one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
 fenced. With a ship go the inputs that its pilot has sent since its record. What an owner has
 proposed wrongly was taken from it, and is given to it anew (`give_anew`) in the same way, at the
 same pace.
@@ -23,6 +24,7 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX, Shard
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.answers import Answers
+from sidereal.replication.ownership.failures import Failure, Failures
 from sidereal.replication.ownership.handover import (
     Handovers,
     choose_affordable,
@@ -42,6 +44,7 @@ class Mesh:
         rebalanced: entities that changed their shard because their sector did.
         inputs: what pilots have sent lately.
         answers: what pilots wait for.
+        failures: where game code goes wrong.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Mesh:
         self.rebalanced = 0
         self.inputs = InputLog()
         self.answers = Answers(world, shards, clients, limits.ownership)
+        self.failures = Failures(limits.ownership)
         self._moved_from: dict[int, int] = {}
         self._anew = np.empty(0, np.int64)
         self._waiting_rows = np.empty(0, np.int64)
@@ -84,12 +88,15 @@ class Mesh:
         attendance = self._shards.attend(tick, now)
         if not attendance.joined and not attendance.left:
             return
-        loads = count_by_sector(self._world.present(tick).sector)
+        present = self._world.present(tick)
+        loads = count_by_sector(present.sector)
         changes: list[LeaseChange] = []
-        present = {shard.shard for shard in self._shards.shards}
+        connected = {shard.shard for shard in self._shards.shards}
         for shard, reason in attendance.left:
+            if shard.failed:
+                changes += self._note_failure(shard, present, now)
             self._orphan_entities_of(shard, tick)
-            if shard.shard not in present:
+            if shard.shard not in connected:
                 returns = reason is not CloseReason.FENCED
                 changes += self.leases.leave(shard.shard, loads, returns=returns)
             self._notes.add(
@@ -98,8 +105,10 @@ class Mesh:
                 shard=shard.shard,
                 name=shard.name,
                 reason=reason.name,
-                why=shard.fenced_why or "-",
+                why=shard.fenced_why or shard.failed_why or "-",
             )
+        if attendance.joined and (freed := self._free_sectors()):
+            self._notes.add(tick, "sectors_free_again", count=freed)
         for shard in attendance.joined:
             if shard.shard in self.leases.shards:
                 changes += self.leases.renew(shard.shard)
@@ -111,8 +120,11 @@ class Mesh:
     def vacate(self, sector: np.ndarray, tick: int) -> None:
         """End the leases of sectors that are empty, int64[n], packed."""
         sector_x, sector_y = unpack_sector(sector)
-        pairs = zip(sector_x.tolist(), sector_y.tolist(), strict=True)
+        pairs = list(zip(sector_x.tolist(), sector_y.tolist(), strict=True))
         self._announce(self.leases.vacate(pairs), tick)
+        if len(self.failures.keys):
+            self.failures.forget(pairs)
+            self.leases.withhold(self.failures.withheld)
 
     def give_anew(self, rows: np.ndarray) -> None:
         """Note entities that their owners have lost, and get back as they take them, int64[n]."""
@@ -123,6 +135,7 @@ class Mesh:
         columns = self._world.columns
         owner = columns["shard"]
         self._shards.allow(np.bincount(owner[present.rows], minlength=NUMBERS_MAX + 1))
+        self._halt_withheld(present)
         changes = decide_handovers(
             present.rows,
             present.x,
@@ -167,7 +180,7 @@ class Mesh:
             uint16[n], who holds the sector that each entity is in.
         """
         holder = self.leases.holders_of(present.sector)
-        vacant = holder == SHARD_NONE
+        vacant = (holder == SHARD_NONE) & ~np.isin(present.sector, self.failures.keys)
         if not vacant.any() or not len(self._shards.shards):
             return holder
         wanted = count_by_sector(present.sector[vacant])
@@ -203,6 +216,39 @@ class Mesh:
         chosen = choose_affordable(changes, piloted, room, room_of_pilots)
         self._waiting_rows = changes.rows[~chosen]
         return changes.select(chosen)
+
+    def _note_failure(self, shard: Shard, present: Present, now: float) -> list[LeaseChange]:
+        """Withhold the sectors in which this shard was one too many whose game went wrong."""
+        mine = self._world.columns["shard"][present.rows] == shard.shard
+        failure = Failure(shard.failed, shard.failed_why, shard.code)
+        sectors = count_by_sector(present.sector[mine])
+        withheld = self.failures.note(failure, sectors, present.tick, now)
+        if not withheld:
+            return []
+        self._notes.add(
+            present.tick,
+            "sectors_withheld",
+            count=len(withheld),
+            what=failure.what,
+            first=f"{withheld[0][0]},{withheld[0][1]}",
+        )
+        return self.leases.withhold(self.failures.withheld)
+
+    def _free_sectors(self) -> int:
+        """Let sectors be leased again if no shard runs the code that failed in them: how many."""
+        freed = self.failures.free(shard.code for shard in self._shards.shards)
+        self.leases.withhold(self.failures.withheld)
+        return len(freed)
+
+    def _halt_withheld(self, present: Present) -> None:
+        """Let what nobody simulates stand still in sectors that are withheld."""
+        if not len(self.failures.keys):
+            return
+        columns, rows = self._world.columns, present.rows
+        rows = rows[np.isin(present.sector, self.failures.keys)]
+        rows = rows[columns["shard"][rows] == SHARD_NONE]
+        moves = [columns[name][rows] != 0.0 for name in ("vx", "vy", "spin")]
+        self._world.halt(rows[np.any(moves, axis=0)], present.tick)
 
     def _orphan_entities_of(self, shard: Shard, tick: int) -> None:
         owner = self._world.columns["shard"]

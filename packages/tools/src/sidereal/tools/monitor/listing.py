@@ -168,6 +168,9 @@ def shard_state(row: Mapping[str, Any], tick: int, tick_hz: float) -> Text:
     late_s = (tick - row["newest_tick"]) / tick_hz
     if late_s > 1.0:
         return marks.say(f"silent {marks.seconds(late_s)}", marks.WARN)
+    if (row["step_ms"]["p99"] or 0.0) > 1000.0 / tick_hz and row["slowest"]:
+        slow = f"slow: {row['slowest']} {marks.milliseconds(row['slowest_ms'])} ms"
+        return marks.say(slow, marks.WARN)
     return marks.say("up", marks.GOOD) if row["sectors"] else marks.say("idle", marks.DIM)
 
 
@@ -278,11 +281,13 @@ def _account_text(account: int | None) -> str:
 
 
 _EVENT_STYLES: Final = (
+    ("withheld", marks.BAD),
     ("left", marks.WARN),
     ("lost", marks.BAD),
     ("server", marks.WARN),
     ("refused", marks.WARN),
     ("joined", marks.GOOD),
+    ("free", marks.GOOD),
 )
 
 

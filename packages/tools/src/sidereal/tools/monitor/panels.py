@@ -87,6 +87,7 @@ def world_lines(picture: Picture, width: int) -> list[Text]:
     cpu = marks.say(marks.milliseconds(spent), marks.judge(spent, budget / 2, budget))
     cpu.append(f" of {budget:.0f} ms a tick", marks.DIM)
     return [
+        *_withheld(picture),
         _line("tick", tick, marks.gauge(None if p99 is None else p99 / budget, min(room, 20))),
         _line("processor", cpu, curve("cpu_ms_per_tick", high=budget, warn=budget / 2, bad=budget)),
         _line("entities", _entities(picture), curve("entities")),
@@ -102,6 +103,17 @@ def world_lines(picture: Picture, width: int) -> list[Text]:
         _line("to shards", _bytes(picture, "shard_bytes_out"), curve("shard_bytes_out")),
         _line("from them", _bytes(picture, "shard_bytes_in"), curve("shard_bytes_in")),
     ]
+
+
+def _withheld(picture: Picture) -> list[Text]:
+    """Name the code that went wrong, and how many sectors stand still for it."""
+    withheld = picture.status["withheld"]
+    if not withheld:
+        return []
+    count = f"{len(withheld)} sectors" if len(withheld) > 1 else "1 sector"
+    newest = max(withheld, key=lambda row: int(row["tick"]))
+    text = f"{count} from {newest['x']},{newest['y']}: {newest['why']}"
+    return [_line("withheld", marks.say(text, marks.BAD))]
 
 
 def _entities(picture: Picture) -> Text:

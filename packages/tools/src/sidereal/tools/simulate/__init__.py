@@ -15,6 +15,7 @@
 * `script`: what happens when, to whom;
 * `game`: the game that is played in it;
 * `flights`: what shards really did, as a part of their game sees it;
+* `mishap`: game code that goes wrong when it is told to;
 * `ledger`: what clients held, and which of it had come to which shard when;
 * `lies`: what liars have said;
 * `checks`: what must be true, each rule by a checker of its own;

@@ -111,6 +111,7 @@ _ODDS: Final = {
     Kind.STORE_SLOW: _Odds(0.12, 0.0, 2.0, 0.5, 1.0),
     Kind.STORE_UNSURE: _Odds(0.15, 0.0, 2.0, 0.3, 1.2),
     Kind.ROCK_REMOVED: _Odds(0.25, 0.4, 2.6, 0.0, 0.0),
+    Kind.SHARD_FAILS: _Odds(0.12, 0.0, 1.8, 0.2, 1.0),
 }
 """What is drawn after all else."""
 

@@ -96,6 +96,8 @@ class Kind(enum.Enum):
     """It answers late for `seconds`."""
     STORE_UNSURE = "store unsure"
     """For `seconds` it takes what is written, sooner or later, and says that it failed."""
+    SHARD_FAILS = "shard fails"
+    """Its game's code goes wrong in a tick; `seconds` later it starts again."""
     ROCK_REMOVED = "rock removed"
     """The replication server takes a rock out of the world for good."""
 

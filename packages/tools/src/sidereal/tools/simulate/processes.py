@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.errors import CloseReason, GameFailedError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
 from sidereal.shard.limits import Limits as ShardLimits
@@ -20,6 +20,7 @@ from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.flights import Flight, FlightRecorder
 from sidereal.tools.simulate.game import make_game
 from sidereal.tools.simulate.ledger import Ledger, Mark
+from sidereal.tools.simulate.mishap import Mishap
 from sidereal.tools.simulate.network import Delivery, Network
 
 WALL_START: Final = 1_700_000_000.0
@@ -155,6 +156,7 @@ class ShardProcess(Process):
         self._ledger = ledger
         self._limits = limits
         self._recorder = FlightRecorder("", flights)
+        self._mishap = Mishap()
         self._key = key
         self._server = server
         self._rules = rules
@@ -180,6 +182,7 @@ class ShardProcess(Process):
 
     def kill(self) -> None:
         """End without a word."""
+        self._mishap = Mishap()
         self.core, self.address = None, None
         self._start_at = math.inf
         self._waiting.clear()
@@ -190,6 +193,14 @@ class ShardProcess(Process):
         if self.core is not None:
             self._send(self.core.close(self.local(now)), now)
         self.kill()
+
+    def fail(self, now: float, again_at: float) -> None:
+        """Let the game's code go wrong in the next tick, and start again at a time to come."""
+        if self.core is not None and self.core.serving:
+            self._mishap.again_at = again_at
+        else:
+            self.leave(now)
+            self.start(again_at)
 
     def receive(self, delivery: Delivery, now: float) -> None:
         """Take a datagram, and note which inputs came with it."""
@@ -219,7 +230,15 @@ class ShardProcess(Process):
                 self._start_at = now + RETRY_S
             return
         self._recorder.at = now
-        self._send(core.turn(local), now)
+        try:
+            self._send(core.turn(local), now)
+        except GameFailedError as error:
+            if not self._mishap.is_due:
+                raise
+            again_at = max(now, self._mishap.again_at)
+            self._send(core.close(local, error), now)
+            self.kill()
+            self.start(again_at)
 
     def _begin(self, now: float, local: float) -> None:
         self._start_at = self.welcomed_at = math.inf
@@ -232,12 +251,13 @@ class ShardProcess(Process):
             name=self.name,
             incarnation=self._incarnation,
             session=self._session,
-            game=make_game(self._rules, [self._recorder.part]),
+            game=make_game(self._rules, [self._recorder.part, self._mishap.part]),
             entropy=self.rng.bytes,
             now=local,
             wall_now=self.wall(local),
             seed=1,
             limits=self._limits,
+            strict=True,
         )
         self._recorder.shard = self.core
 

@@ -128,6 +128,8 @@ class Script:
     def _strike_shard(self, shard: ShardProcess, fault: Fault, until: float) -> None:
         if fault.kind is Kind.SHARD_STALLED:
             shard.stall(until)
+        elif fault.kind is Kind.SHARD_FAILS:
+            shard.fail(self._cluster.now, until)
         elif fault.kind is Kind.SHARD_LEAVES:
             shard.leave(self._cluster.now)
             shard.start(until)

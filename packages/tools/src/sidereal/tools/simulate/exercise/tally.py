@@ -99,6 +99,7 @@ NOT_COUNTED: Final[Mapping[str, str]] = {
     "authority.unserved_tick_costs": "a weight, at work whenever a tick is not simulated",
     "authority.served_within_s": "how far is looked back; what is beyond is counted as unserved",
     "authority.world.*": "how often, or how far back, is looked; nothing is lost by it",
+    "authority.ownership.failures*": "the simulated game's code does not go wrong",
     "authority.edge.ring_ticks": "a weight, at work whenever `edge.datagrams` is met",
     "authority.players.*": "bounds crowds of clients, of which a run has none",
     "authority.shards.*": "a pace, a weight, or the size of a piece of what is sent",
