@@ -24,7 +24,6 @@ NOT_YET: Final = (
     "packages/protocol/src/sidereal/protocol/rules.py",
     "packages/protocol/src/sidereal/protocol/state/schema.py",
     "packages/server-replication/src/*",
-    "packages/server-shard/src/*",
     "packages/tools/src/sidereal/tools/simulate/*",
 )
 """Rooms that name some of these still. This list only shrinks."""

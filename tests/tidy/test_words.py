@@ -62,10 +62,6 @@ WORDS: Final = (
     Word("account", "user", where=("*/keeping/postgres/*",)),
     Word("column", "place", where=("*/replication/edge/windows.py", "*/client/coverage.py")),
     Word("slot", "row", where=("packages/*/src/*",), but=ENDPOINTS),
-    *(
-        Word(word, "body, or entity: the engine knows no game", where=("*/server-shard/src/*",))
-        for word in ("ship", "missile", "asteroid", "station", "pickup")
-    ),
 )
 """What is not to be said any more, and what is said instead."""
 
