@@ -16,6 +16,9 @@ from sidereal.client.view import empty_view
 from sidereal.game import Body, Game, Motion
 from sidereal.game.declarations import declare
 from sidereal.game.look import SYMBOLS
+from sidereal.tools.monitor.history import Picture
+from sidereal.tools.monitor.keys import MapMode
+from sidereal.tools.monitor.sectormap import describe_mode, draw_map
 from sidereal.tools.monitor.sightmap import LETTERS, Around, describe_sight, draw_sight
 
 BOUNDS = (-500.0, 500.0, 500.0, 1500.0)
@@ -99,3 +102,11 @@ def test_when_nothing_is_seen_it_is_said() -> None:
     for nothing in (None, around()):
         assert plain(draw_sight(nothing, 10, 5)) == ["nothing is seen"]
     assert describe_sight(None).plain == ""
+
+
+def test_sight_is_one_of_the_maps() -> None:
+    seen = around((1, 0.0, 1000.0, 0.0))
+    picture = Picture(status={}, server="", at=0.0, around=seen)
+    drawn = draw_map(picture, MapMode.SIGHT, None, 12, 5, colour=True)
+    assert plain(drawn) == plain(draw_sight(seen, 12, 5))
+    assert describe_mode(picture, MapMode.SIGHT, colour=True).plain.split() == ["▲", "kite", "1"]

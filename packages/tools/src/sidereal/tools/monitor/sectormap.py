@@ -64,9 +64,9 @@ def draw_map(
     Returns:
         at most `height` lines, centred in `width`.
     """
-    rows = dict(picture.sectors)
     if mode is MapMode.SIGHT:
         return draw_sight(picture.around, width, height)
+    rows = dict(picture.sectors)
     if not rows or width < 4 or height < 2:
         return [marks.say("no active sector", marks.DIM)]
     if not colour:
