@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from drifters import GAME
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
@@ -50,7 +51,7 @@ class Authority:
     def __init__(self, records: np.ndarray) -> None:
         self.now = 100.0
         self.core = Replicator(
-            schema=SCHEMA,
+            game=GAME,
             rules=RULES,
             keys=Keys(PRIVATE_KEY, PRIVATE_KEY),
             client_addresses=[SERVER],
@@ -91,8 +92,8 @@ class Authority:
             self.now += RULES.tick_s
             self.carry()
             self._deliver(self.core.turn(self.now, WALL))
-            for request in self.core.fleet.take_requests():
-                self.core.fleet.deliver(request, None)  # everybody is new here
+            for request in self.core.berths.take_requests():
+                self.core.berths.deliver(request, None)  # everybody is new here
             self.carry()
 
     def carry(self) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.ids import Address
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
 from sidereal.replication.replicator import Keys, Replicator
@@ -36,7 +35,7 @@ class Neighbours:
         self.now = 0.0
         self.acts_at = math.inf
         self.authority = Replicator(
-            schema=BASE_SCHEMA,
+            game=game,
             rules=RULES,
             keys=Keys(bytes(32), KEY),
             client_addresses=[CLIENTS],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from drifters import drifter
 
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
@@ -11,7 +12,6 @@ from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted,
 from sidereal.protocol.message.player import Hello, Leases, LookAt, PlayerChannel, Role
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.edge.leaseviews import LEASE_RADIUS
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.leases import LeaseTable
 
@@ -85,9 +85,7 @@ class Voyage(Troupe):
 
 
 def fleet(count: int, vx: float) -> np.ndarray:
-    ships = [
-        make_ship(BASE_SCHEMA, f"{n}", 500.0, 500.0 + 1000.0 * n, 0.0, 0) for n in range(count)
-    ]
+    ships = [drifter(f"{n}", 500.0, 500.0 + 1000.0 * n) for n in range(count)]
     records = np.concatenate(ships)
     records["vx"] = vx
     return records

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from drifters import drifter
 
 from sidereal.client import events
 from sidereal.client.limits import LIMITS
@@ -18,8 +19,6 @@ from sidereal.protocol.links import UserData, encode_user_data
 from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 
@@ -99,7 +98,7 @@ class Rig:
     def start_server(self) -> None:
         self._key = self.rng.bytes(32)
         self.core = Replicator(
-            schema=BASE_SCHEMA,
+            game=GAME,
             rules=RULES,
             keys=Keys(self._key, bytes(32)),
             client_addresses=[SERVER],
@@ -111,7 +110,7 @@ class Rig:
             # Nobody simulates this world: it is about sessions.
             limits=Limits(standstill_after_s=1e9),
         )
-        self.core.create(make_ship(BASE_SCHEMA, "wreck", 500.0, 500.0, 0.0, 0))
+        self.core.create(drifter("wreck", 500.0, 500.0))
 
     def enter(self, account: int = 1, role: Role = Role.PLAYER) -> Pilot:
         pilot = Pilot(self, account, role)
@@ -145,8 +144,8 @@ class Rig:
             for pilot in list(self._pilots):
                 pilot.turn()
             if self.core is not None:
-                for request in self.core.fleet.take_requests():
-                    self.core.fleet.deliver(request, None)
+                for request in self.core.berths.take_requests():
+                    self.core.berths.deliver(request, None)
                 for datagram, address in self.core.turn(self.now, WALL + self.now).clients:
                     self._deliver(datagram, address)
             look()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from drifters import drifter
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import PlayerChannel
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
-from sidereal.replication.genesis import make_ship
 
 from .troupe import CLIENTS, RULES, SIZE, ScriptedPilot, Troupe
 
@@ -90,7 +89,7 @@ class FarPilot(ScriptedPilot):
 
 def wide_world() -> np.ndarray:
     """Ships over many sectors, some of which explore."""
-    records = np.concatenate([make_ship(BASE_SCHEMA, "", 0.0, 0.0, 0.0, 0)] * SETTLED)
+    records = np.concatenate([drifter()] * SETTLED)
     column, row = np.divmod(np.arange(SETTLED), 40)
     records["x"], records["y"] = (column + 0.5) * SIZE, (row + 0.5) * SIZE
     course = np.random.default_rng(1).uniform(-0.7, 2.2, EXPLORERS)

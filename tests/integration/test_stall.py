@@ -42,7 +42,7 @@ class Rig:
         rng = np.random.default_rng(3)
         self.now, self.frozen = 0.0, False
         self.authority = Replicator(
-            schema=BASE_SCHEMA,
+            game=GAME,
             rules=RULES,
             keys=Keys(bytes(32), KEY),
             client_addresses=[Address("192.0.2.1", 7071)],

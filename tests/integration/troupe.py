@@ -297,7 +297,7 @@ class Troupe:
         self.shard_key = bytes(range(32))
         self.now = 100.0
         self.core = Replicator(
-            schema=BASE_SCHEMA,
+            game=load(DEFAULT_GAME),
             rules=RULES,
             keys=Keys(bytes(32), self.shard_key),
             client_addresses=[CLIENTS],

@@ -56,7 +56,7 @@ class Stage:
         self.clients: dict[Address, Client] = {}
         self.closed: list[CloseReason] = []
         self.core = Replicator(
-            schema=BASE_SCHEMA,
+            game=load(DEFAULT_GAME),
             rules=RULES,
             keys=Keys(self.key, derive_shard_key("5e" * 16)),
             client_addresses=[CLIENTS],
@@ -125,8 +125,8 @@ class Stage:
         now, wall_now, core = self.now, WALL_START + self.now, self.core
         self._deliver()
         outgoing = core.turn(now, wall_now)
-        for request in core.fleet.take_requests():
-            core.fleet.deliver(request, None)  # nobody has flown before
+        for request in core.berths.take_requests():
+            core.berths.deliver(request, None)  # nobody has flown before
         self._send(SHARDS, outgoing.shards)
         self._send(CLIENTS, [] if self.silent else outgoing.clients)
         self._send(SHARD_AT, self.shard.turn(now))

@@ -60,13 +60,13 @@ def only_the_first_row_of_a_commit_is_saved(patch: pytest.MonkeyPatch) -> None:
 
 def ships_are_moored_in_motion(patch: pytest.MonkeyPatch) -> None:
     """A ship whose pilot leaves is kept, and comes back, with the speed it had."""
-    patch.setattr("sidereal.replication.fleet._stop", lambda _: None)
+    patch.setattr("sidereal.replication.play.berths._stop", lambda _: None)
 
 
 def ships_come_back_into_the_world(patch: pytest.MonkeyPatch) -> None:
     """After a restart ships are there without their pilots."""
     load_world = MemoryStore.load_world
-    patch.setattr(MemoryStore, "load_world", lambda self, **_: load_world(self, ships=True))
+    patch.setattr(MemoryStore, "load_world", lambda self, **_: load_world(self, berths=True))
 
 
 def the_rest_of_a_batch_is_forgotten(patch: pytest.MonkeyPatch) -> None:

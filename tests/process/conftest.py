@@ -292,7 +292,7 @@ def load_world(data_dir: Path) -> Recovered:
 
     async def load() -> Recovered:
         async with open_store(Embedded(data_dir), BASE_SCHEMA) as store:
-            return await store.load_world(ships=True)
+            return await store.load_world(berths=True)
 
     return trio.run(load)
 

@@ -43,6 +43,10 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
     "up --http nonsense": (USAGE, "--http is 'nonsense'; it must be host:port"),
     "up --json /nowhere/report.json": (USAGE, "--json is '/nowhere/report.json'; it must be"),
     "up --world nowhere": (USAGE, "--world is 'nowhere'; there are: belt, empty"),
+    "up --game sidereal.games.frontier:gaem": (
+        USAGE,
+        "--game sidereal.games.frontier:gaem: module sidereal.games.frontier has no gaem; it has",
+    ),
     "up --database mysql://ada:swordfish@db/x": (USAGE, "--database takes embedded, or a URL"),
     f"up {ANY_PORTS} --database postgresql://ada:swordfish@127.0.0.1:{{port}}/x": (
         UNAVAILABLE,

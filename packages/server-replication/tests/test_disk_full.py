@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import trio
 from authority_rig import make_core
+from drifters import drifter
 
 from sidereal.protocol.errors import StoreError
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping import saver as saver_module
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.saver import Saver
@@ -55,7 +55,7 @@ def fill(path: Path) -> None:
 
 def make_rocks() -> Replicator:
     core = make_core(trio.current_time(), np.random.default_rng(1))
-    core.create(np.repeat(make_ship(BASE_SCHEMA, "rock", 0.0, 0.0, 0.0, 0), ROCKS))
+    core.create(np.repeat(drifter("rock"), ROCKS))
     return core
 
 

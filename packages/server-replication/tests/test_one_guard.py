@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import trio
 import trio_asyncio
+from drifters import drifter
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.stored import Berth, Recovered
@@ -43,7 +43,7 @@ class Keeper(Protocol):
     def load(self) -> Recovered:
         """Everything that is there."""
 
-    def load_ship(self, account: int) -> Berth | None:
+    def load_berth(self, account: int) -> Berth | None:
         """One ship."""
 
 
@@ -65,10 +65,10 @@ class InMemory:
         return True
 
     def load(self) -> Recovered:
-        return self._store.load_world(ships=True)
+        return self._store.load_world(berths=True)
 
-    def load_ship(self, account: int) -> Berth | None:
-        return self._store.load_ship(account)
+    def load_berth(self, account: int) -> Berth | None:
+        return self._store.load_berth(account)
 
 
 class InDatabase:
@@ -96,10 +96,10 @@ class InDatabase:
         return True
 
     def load(self) -> Recovered:
-        return self._portal.call(lambda: self._now.load_world(ships=True))
+        return self._portal.call(lambda: self._now.load_world(berths=True))
 
-    def load_ship(self, account: int) -> Berth | None:
-        return self._portal.call(lambda: self._now.load_ship(account))
+    def load_berth(self, account: int) -> Berth | None:
+        return self._portal.call(lambda: self._now.load_berth(account))
 
 
 async def execute(url: str, statements: str) -> None:
@@ -157,7 +157,7 @@ def batch_of(rows: dict[int, tuple[int, int, float, bool, bool]]) -> Batch:
     count = len(rows)
     records = np.zeros(count, BASE_SCHEMA.full_record)
     for at, (epoch, _, x, _, _) in enumerate(rows.values()):
-        records[at] = make_ship(BASE_SCHEMA, "e", x, 0.0, 0.0, 0)[0]
+        records[at] = drifter("e", x)[0]
         records["epoch"][at] = epoch
     saved = np.array([row[1] for row in rows.values()], np.int64)
     return Batch(
@@ -245,7 +245,7 @@ class OneGuard(RuleBasedStateMachine):
         there = {name for name, (_, _, removed) in self.versions.items() if not removed}
         assert set(contents(memory)) == there
         for name, account in ACCOUNTS.items():
-            ships = [keeper.load_ship(account) for keeper in self.keepers]
+            ships = [keeper.load_berth(account) for keeper in self.keepers]
             assert [ship is not None for ship in ships] == [name in there] * 2
 
 

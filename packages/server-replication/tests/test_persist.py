@@ -228,15 +228,15 @@ def test_a_ship_that_left_waits_and_is_given_back_to_its_pilot() -> None:
     rig.enter(1)
     rig.move(1, x=5.0)
     rig.leave(1, removed=False)
-    waiting = rig.behind.ship_of(SHIPS[1])
+    waiting = rig.behind.departed_of(SHIPS[1])
     assert waiting is not None
     assert waiting.record["x"].tolist() == [5.0]
     batch = rig.take()
     assert batch is not None
     assert (batch.active.tolist(), batch.account.tolist()) == ([False], [SHIPS[1]])
-    assert rig.behind.ship_of(SHIPS[1]) is waiting  # it may not have been saved
+    assert rig.behind.departed_of(SHIPS[1]) is waiting  # it may not have been saved
     rig.behind.committed(batch)
-    assert rig.behind.ship_of(SHIPS[1]) is None
+    assert rig.behind.departed_of(SHIPS[1]) is None
 
 
 def test_a_ship_that_comes_back_while_its_last_state_is_written_is_saved_as_it_flies() -> None:
@@ -244,13 +244,13 @@ def test_a_ship_that_comes_back_while_its_last_state_is_written_is_saved_as_it_f
     rig.enter(1)
     rig.leave(1, removed=False)
     batch = rig.take()
-    waiting = rig.behind.ship_of(SHIPS[1])
+    waiting = rig.behind.departed_of(SHIPS[1])
     assert batch is not None
     assert waiting is not None
     rig.behind.come_back(waiting)
     rig.enter(1, x=9.0)
     rig.behind.failed(batch)
-    assert rig.behind.ship_of(SHIPS[1]) is None
+    assert rig.behind.departed_of(SHIPS[1]) is None
     batch = rig.take()
     assert batch is not None
     assert contents(batch) == {1: (9.0, False)}
@@ -262,13 +262,13 @@ def test_the_ship_of_an_account_is_its_last_one_be_it_gone_for_good() -> None:
     rig.enter(1)
     assert rig.take() is not None
     rig.leave(1, removed=True)
-    gone = rig.behind.ship_of(SHIPS[1])
+    gone = rig.behind.departed_of(SHIPS[1])
     assert gone is not None
     assert gone.removed
     other = np.array([SHIPS[1]])
     rig.world.enter(np.zeros(1, BASE_SCHEMA.full_record), rig.uuid(3), other, rig.tick)
     rig.leave(3, removed=False)
-    last = rig.behind.ship_of(SHIPS[1])
+    last = rig.behind.departed_of(SHIPS[1])
     assert last is not None
     assert last.uuid == rig.uuid(3)
 
@@ -343,7 +343,7 @@ def test_what_is_saved_in_the_end_is_the_world(steps: list[tuple[str, int]]) -> 
 def change(rig: Rig, step: str, name: int, left: dict[int, float], gone: set[int]) -> None:
     there, x = rig.row(name) is not None, float(rig.tick)
     if step == "enter" and not there and name not in gone:
-        waiting = rig.behind.ship_of(SHIPS.get(name, -1))
+        waiting = rig.behind.departed_of(SHIPS.get(name, -1))
         if waiting is not None:
             rig.behind.come_back(waiting)
         rig.enter(name, x=x)

@@ -16,10 +16,10 @@ import asyncpg
 import numpy as np
 import pytest
 import trio
+from drifters import drifter
 
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.tables import FencedError
@@ -78,7 +78,7 @@ async def create_database(url: str) -> None:
 
 
 def rocks(first: int, count: int, tick: int) -> Batch:
-    records = np.concatenate([make_ship(BASE_SCHEMA, "rock", 1.0, 2.0, 0.0, 0)] * count)
+    records = np.concatenate([drifter("rock", 1.0, 2.0)] * count)
     names = b"".join(n.to_bytes(16, "big") for n in range(first, first + count))
     return Batch(
         records,
@@ -101,7 +101,7 @@ async def play(store: Store, number: int) -> None:
         found = await store.account_by_name(name)
         assert found is not None
         assert found.account_id == account
-        assert await store.load_ship(account) is None
+        assert await store.load_berth(account) is None
 
 
 async def test_everything_works_without_a_session_of_its_own(pooler: str) -> None:

@@ -17,13 +17,13 @@ import trio
 import trio.testing
 import trio_asyncio
 from authority_rig import make_core
+from drifters import drifter
 
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.http.limits import HttpLimits
 from sidereal.replication.http.server import HttpServer
 from sidereal.replication.keeping import saver as saver_module
@@ -119,7 +119,7 @@ class AskedStore(AwayStore):
     def __init__(self) -> None:
         self.asked: set[int] = set()
 
-    async def load_ship(self, account: int) -> None:
+    async def load_berth(self, account: int) -> None:
         self.asked.add(account)
         raise StoreError("the database is unavailable")
 
@@ -134,16 +134,16 @@ async def test_what_belongs_to_a_tick_goes_on_while_the_world_stands_still(
         service, core = make_service(clients, shards, store)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.tick)
-            nursery.start_soon(service.saver.fetch_ships)
+            nursery.start_soon(service.saver.fetch_berths)
             await trio.sleep(4.0)
             assert core.clock.stands_still
             assert any(text.startswith("stands_still ") for text in caplog.messages)
             assert service.ready()[0] is False
-            core.fleet.fetch(7, core.tick)
+            core.berths.fetch(7, core.tick)
             await trio.sleep(1.0)
             nursery.cancel_scope.cancel()
     assert store.asked == {7}
-    assert not core.fleet.has_requests
+    assert not core.berths.has_requests
 
 
 async def test_an_idle_world_ends_without_its_database(
@@ -158,7 +158,7 @@ async def test_what_cannot_be_saved_does_not_hold_up_the_end(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     service, core = make_service()
-    core.create(make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 0))
+    core.create(drifter("wreck"))
     core.turn(trio.current_time(), 0.0)
     started_at = trio.current_time()
     assert await service.close() == 1
@@ -189,7 +189,7 @@ class TimedStore(AwayStore):
 async def watch_unsaved(store: TimedStore, for_s: float) -> list[float]:
     """How old what is not saved gets, in a world in which something changes in every tick."""
     service, core = make_service(store=store)
-    core.create(make_ship(BASE_SCHEMA, "wreck", 0.0, 0.0, 0.0, 0))
+    core.create(drifter("wreck"))
     rows, ages = core.world.columns.rows(), []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(service.saver.run)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
+from drifters import drifter
+from stage import RULES, TIMEOUT_S, WALL, Cast, messages, say_hello, snapshots
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.limits import CHAT_SIZE_MAX
-from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, UserData, encode_user_data
 from sidereal.protocol.message.codec import (
     decode_authority_untrusted,
     decode_server_untrusted,
@@ -29,129 +27,14 @@ from sidereal.protocol.message.player import (
     ServerMessage,
 )
 from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
-from sidereal.protocol.rules import Rules
-from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.limits import LIMITS, Limits
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.limits import PlayerLinkLimits
 from sidereal.replication.links.players import PlayerState
-from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 
-WALL = 1_700_000_000.0
-SERVER = Address("192.0.2.1", 4000)
-SHARDS = Address("192.0.2.1", 4001)
-TIMEOUT_S = 5
-RULES = Rules()
 PLAYERS = LIMITS.players
-
-
-class Cast:
-    """A replicator and clients that speak only when a test lets them."""
-
-    def __init__(self, clients_max: int = 4, players: PlayerLinkLimits = LIMITS.players) -> None:
-        self.clients_max = clients_max
-        rng = np.random.default_rng(1)
-        self.entropy = rng.bytes
-        self.now = 100.0
-        self.core = Replicator(
-            schema=BASE_SCHEMA,
-            rules=RULES,
-            keys=Keys(bytes(32), bytes(range(32))),
-            client_addresses=[SERVER],
-            shard_addresses=[SHARDS],
-            clients_max=clients_max,
-            entropy=self.entropy,
-            rng=rng,
-            now=self.now,
-            limits=Limits(standstill_after_s=1e6, players=players),
-        )
-        # New ships begin beside it, far from where nobody looks.
-        self.core.create(make_ship(BASE_SCHEMA, "wreck", 5000.0, 5000.0, 0.0, 0))
-        self.clients: dict[Address, ClientEndpoint] = {}
-        self._port = 5000
-        self.shards: dict[Address, ClientEndpoint] = {}
-        self.store: dict[int, Berth] = {}
-        self.store_answers = True
-
-    def connect(self, account: int, role: Role, ticks: int = 10) -> ClientEndpoint:
-        user = UserData(account, role, f"pilot {account}", self.entropy(16))
-        token = generate_connect_token(
-            protocol_id=CLIENT_PROTOCOL_ID,
-            private_key=bytes(32),
-            client_id=int.from_bytes(self.entropy(8), "little"),
-            server_addresses=[SERVER],
-            user_data=encode_user_data(user),
-            expire_s=30,
-            timeout_s=TIMEOUT_S,
-            wall_now=WALL,
-            entropy=self.entropy,
-        )
-        client = ClientEndpoint(token, PLAYER_CHANNELS, self.entropy, self.now)
-        self._port += 1
-        self.clients[Address("198.51.100.1", self._port)] = client
-        self.run(ticks)
-        return client
-
-    def connect_shard(self) -> ClientEndpoint:
-        token = generate_connect_token(
-            protocol_id=SHARD_PROTOCOL_ID,
-            private_key=bytes(range(32)),
-            client_id=1,
-            server_addresses=[SHARDS],
-            user_data=bytes(256),
-            expire_s=30,
-            timeout_s=5,
-            wall_now=WALL,
-            entropy=self.entropy,
-        )
-        shard = ClientEndpoint(token, SHARD_CHANNELS, self.entropy, self.now)
-        self.shards[Address("198.51.100.2", 5000)] = shard
-        self.run(10)
-        return shard
-
-    def run(self, ticks: int) -> None:
-        core = self.core
-        for _ in range(ticks):
-            self.now += RULES.tick_s
-            core.receive_clients(self._said_by(self.clients), self.now, WALL)
-            core.receive_shards(self._said_by(self.shards), self.now, WALL)
-            outgoing = core.turn(self.now, WALL)
-            if self.store_answers:
-                self.fetch_ships()
-            for datagram, address in outgoing.clients:
-                if address in self.clients:
-                    self.clients[address].receive_datagram(datagram, SERVER, self.now)
-            for datagram, address in outgoing.shards:
-                self.shards[address].receive_datagram(datagram, SHARDS, self.now)
-
-    def fetch_ships(self) -> None:
-        """Answer what the core asks of the database: ships that were put there, if any."""
-        for request in self.core.fleet.take_requests():
-            self.core.fleet.deliver(request, self.store.get(request.account))
-
-    def _said_by(self, peers: dict[Address, ClientEndpoint]) -> Iterator[tuple[bytes, Address]]:
-        for address, peer in peers.items():
-            peer.handle_timer(self.now)
-            for datagram, _ in peer.datagrams_to_send(self.now):
-                yield datagram, address
-
-
-def say_hello(client: ClientEndpoint) -> None:
-    client.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
-
-
-def messages(client: ClientEndpoint, channel: PlayerChannel) -> int:
-    count = 0
-    while (event := client.next_event()) is not None:
-        count += isinstance(event, Received) and event.channel == channel
-    return count
-
-
-def snapshots(client: ClientEndpoint) -> int:
-    return messages(client, PlayerChannel.SNAPSHOT)
 
 
 def test_nobody_is_told_of_the_world_before_saying_hello() -> None:
@@ -559,7 +442,7 @@ def test_places_that_are_given_up_and_taken_in_one_tick_are_not_mixed_up() -> No
 
 
 def berth(x: float, epoch: int = 5) -> Berth:
-    record = make_ship(BASE_SCHEMA, "ship", x, 0.0, 0.0, 0)
+    record = drifter("ship", x)
     record["epoch"] = epoch
     return Berth(record, np.frombuffer(b"one ship for all", UUID))
 
@@ -615,7 +498,7 @@ def test_a_pilot_waits_for_a_database_that_is_away_and_is_told_so() -> None:
     client = log_in(cast, 7)
     (player,) = cast.core.clients.players
     assert player.state is PlayerState.JOINED
-    cast.run(LIMITS.keeping.ship_late_ticks + 4)
+    cast.run(LIMITS.keeping.berth_late_ticks + 4)
     assert ship_of(cast, 7) is None
     assert [text for text in notices(client) if "database" in text] != []
     cast.store_answers = True
@@ -670,7 +553,7 @@ def test_an_old_answer_of_the_database_never_brings_an_old_ship() -> None:
     cast.store[7] = berth(70.0)
     cast.store_answers = False
     first = log_in(cast, 7)
-    (slow,) = cast.core.fleet.take_requests()
+    (slow,) = cast.core.berths.take_requests()
     leave(cast, first)
     cast.store_answers = True
     second = log_in(cast, 7)
@@ -680,7 +563,7 @@ def test_an_old_answer_of_the_database_never_brings_an_old_ship() -> None:
     save(cast)
     cast.store_answers = False
     log_in(cast, 7)
-    cast.core.fleet.deliver(slow, berth(70.0))  # read before the ship flew
+    cast.core.berths.deliver(slow, berth(70.0))  # read before the ship flew
     cast.run(2)
     assert ship_of(cast, 7) is None
     cast.store_answers = True
@@ -712,7 +595,7 @@ def test_a_pilot_that_leaves_while_his_ship_is_fetched_leaves_no_ship() -> None:
     cast.store_answers = True
     cast.run(5)
     assert ship_of(cast, 7) is None
-    assert cast.core.saving.ship_of(7) is None
+    assert cast.core.saving.departed_of(7) is None
 
 
 def test_a_ship_at_the_end_is_saved_as_newer_than_the_last_tick() -> None:

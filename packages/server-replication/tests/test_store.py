@@ -84,7 +84,7 @@ async def begin(store: Store) -> None:
 
 
 async def recover(store: Store) -> dict[bytes, tuple[Any, ...]]:
-    world = await store.load_world(ships=True)
+    world = await store.load_world(berths=True)
     columns = (world.uuid.tolist(), world.rows.tolist(), world.account, world.active)
     return {bytes(u): (r, int(a), bool(b)) for u, r, a, b in zip(*columns, strict=True)}
 
@@ -107,7 +107,7 @@ def plugin_schema(field: Field) -> Schema:
 
 async def test_new_world_is_empty(database_url: str) -> None:
     async with migrated(database_url) as store:
-        world = await store.load_world(ships=True)
+        world = await store.load_world(berths=True)
     assert isinstance(world, Recovered)
     assert world.tick == 0
     assert len(world.rows) == len(world.uuid) == len(world.account) == len(world.active) == 0
@@ -121,7 +121,7 @@ async def test_saved_rows_come_back_exactly(database_url: str) -> None:
         await write(store, batch)
         assert store.statistics().saved_rows == 500
     async with migrated(database_url) as store:
-        world = await store.load_world(ships=True)
+        world = await store.load_world(berths=True)
     order = np.argsort(world.uuid.view("S16"))
     rows["id"] = 0
     assert world.tick == 77
@@ -137,7 +137,7 @@ async def test_fields_that_are_not_persisted_come_back_as_zero(database_url: str
     rows["control_epoch"] = 8
     async with migrated(database_url) as store:
         await write(store, make_batch(rows, 1))
-        world = await store.load_world(ships=True)
+        world = await store.load_world(berths=True)
     assert world.rows["shard"].tolist() == [0]
     assert world.rows["control_epoch"].tolist() == [0]
 
@@ -185,10 +185,10 @@ async def test_clock_is_saved_with_the_rows_and_never_goes_back(database_url: st
     async with migrated(database_url) as store:
         await store.save_tick(50)
         await write(store, make_batch(some_rows(1), 40))
-        assert (await store.load_world(ships=True)).tick == 50
+        assert (await store.load_world(berths=True)).tick == 50
         await write(store, make_batch(some_rows(1), 60))
         await store.save_tick(55)
-        assert (await store.load_world(ships=True)).tick == 60
+        assert (await store.load_world(berths=True)).tick == 60
 
 
 async def test_text_that_is_no_text_does_not_stop_the_batch(database_url: str) -> None:
@@ -196,7 +196,7 @@ async def test_text_that_is_no_text_does_not_stop_the_batch(database_url: str) -
     rows["name"] = [b"fine", b"\xff\xfe", b"also fine"]
     async with migrated(database_url) as store:
         await write(store, make_batch(rows, 1))
-        world = await store.load_world(ships=True)
+        world = await store.load_world(berths=True)
     names = world.rows["name"][np.argsort(world.uuid.view("S16"))]
     assert names.tolist() == [b"fine", b"?", b"also fine"]
 
@@ -239,12 +239,12 @@ async def test_new_component_becomes_a_column_of_old_rows(database_url: str) -> 
     rows = some_rows(2, schema)
     rows["ore"] = [5, -(2**62)]
     async with migrated(database_url, schema) as store:
-        assert (await store.load_world(ships=True)).rows["ore"].tolist() == [0, 0]
+        assert (await store.load_world(berths=True)).rows["ore"].tolist() == [0, 0]
         await write(store, make_batch(rows, 2))
-        assert sorted((await store.load_world(ships=True)).rows["ore"].tolist()) == [-(2**62), 5]
+        assert sorted((await store.load_world(berths=True)).rows["ore"].tolist()) == [-(2**62), 5]
     async with migrated(database_url) as store:  # the plugin is gone again
         await write(store, make_batch(some_rows(1), 3, uuid=uuids(1, first=9)))
-        assert len((await store.load_world(ships=True)).rows) == 3
+        assert len((await store.load_world(berths=True)).rows) == 3
 
 
 async def test_column_of_another_type_is_refused(database_url: str) -> None:
@@ -413,7 +413,7 @@ async def test_tasks_from_outside_the_context_can_use_the_store(database_url: st
             stores.append(store)
             opened.set()
             await done.wait()
-            assert (await store.load_world(ships=True)).tick == 5
+            assert (await store.load_world(berths=True)).tick == 5
 
 
 async def wait_available(store: Store) -> None:
@@ -437,7 +437,7 @@ async def test_killed_connections_heal(database_url: str) -> None:
             await store.save_tick(1)
         await wait_available(store)
         await store.save_tick(2)
-        assert (await store.load_world(ships=True)).tick == 2
+        assert (await store.load_world(berths=True)).tick == 2
 
 
 async def test_killed_database_fails_at_once_and_heals(
@@ -445,7 +445,7 @@ async def test_killed_database_fails_at_once_and_heals(
 ) -> None:
     async with open_store(Embedded(world_directory), BASE_SCHEMA) as store:
         await begin(store)
-        before = (await store.load_world(ships=True)).tick
+        before = (await store.load_world(berths=True)).tick
         os.kill(postmaster_of(world_directory), signal.SIGKILL)
         with trio.fail_after(20):
             while store.statistics().available:
@@ -500,7 +500,7 @@ async def test_frozen_database_never_holds_a_caller_and_heals(
                 assert not store.statistics().available
         await wait_available(store)
         await store.save_tick(4)
-        assert (await store.load_world(ships=True)).tick == 4
+        assert (await store.load_world(berths=True)).tick == 4
 
 
 async def test_an_error_that_nobody_waits_for_ends_nothing(

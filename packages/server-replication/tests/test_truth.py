@@ -13,11 +13,11 @@ import pytest
 import trio
 import trio.testing
 import trio_asyncio
+from drifters import drifter
 from raw_sql import sql
 
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.state.schema import BASE_SCHEMA
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping import rows, tables
 from sidereal.replication.keeping.limits import TERM_SILENT_S_MAX, DatabaseLimits, KeepingLimits
 from sidereal.replication.keeping.persist import Batch
@@ -46,7 +46,7 @@ def uuid_of(name: int) -> np.ndarray:
 
 def rocks(*names: int, tick: int = 5, **values: float) -> Batch:
     """Rows of entities that are nobody's."""
-    records = np.concatenate([make_ship(BASE_SCHEMA, f"e{n}", n, 0.0, 0.0, 1) for n in names])
+    records = np.concatenate([drifter(f"e{n}", n, tick=1) for n in names])
     for name, value in values.items():
         records[name] = value
     count = len(names)
@@ -78,7 +78,7 @@ async def write(store: Store, batch: Batch, tick: int | None = None) -> Written:
 
 
 async def found(store: Store) -> list[int]:
-    world = await store.load_world(ships=True)
+    world = await store.load_world(berths=True)
     return sorted(int.from_bytes(uuid.tobytes(), "big") for uuid in world.uuid)
 
 
@@ -239,10 +239,10 @@ async def test_no_ship_of_an_absent_pilot_is_active_after_a_start(database_url: 
     async with running(database_url) as first:
         await write(first, ship(1, account=7))
         await write(first, rocks(2))
-        world = await first.load_world(ships=True)
+        world = await first.load_world(berths=True)
         assert world.active.all()
     async with running(database_url) as second:  # the first one died
-        world = await second.load_world(ships=True)
+        world = await second.load_world(berths=True)
         assert world.active.tolist() == (world.account == 0).tolist()
         assert len(world.rows) == 2
 
@@ -256,11 +256,11 @@ async def test_ships_are_read_one_by_one_and_not_with_the_world(database_url: st
         await write(store, ship(2, account=7, x=70.0))
         await write(store, ship(3, account=8))
         assert len((await store.load_world()).rows) == 1
-        berth = await store.load_ship(7)
+        berth = await store.load_berth(7)
         assert berth is not None
         assert berth.record["x"].tolist() == [70.0]
         assert berth.uuid.tobytes() == uuid_of(2).tobytes()
-        assert await store.load_ship(9) is None
+        assert await store.load_berth(9) is None
 
 
 # -- what was removed ----------------------------------------------------------------------------
@@ -295,10 +295,10 @@ async def test_a_removed_ship_gives_way_to_another_one_of_its_account(database_u
         gone = ship(1, account=7, tick=6)
         gone.removed[:] = True
         await write(store, gone)
-        assert await store.load_ship(7) is None
+        assert await store.load_berth(7) is None
         written = await write(store, ship(2, account=7, tick=7))
         assert written.saved.all()
-        berth = await store.load_ship(7)
+        berth = await store.load_berth(7)
         assert berth is not None
         assert berth.uuid.tobytes() == uuid_of(2).tobytes()
 

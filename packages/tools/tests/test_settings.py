@@ -57,6 +57,9 @@ def test_no_variable_means_two_things() -> None:
         ("SIDEREAL_UP_SHARDS", "", "up --for -1", 2, "up: --for must be above 0 seconds\n"),
         ("SIDEREAL_STATUS_SERVER", "x", "status", 2, "--server is set by SIDEREAL_STATUS_SERVER"),
         ("SIDEREAL_LOG", "loud", "up", 2, "SIDEREAL_LOG is 'loud'; it must be one of: debug, "),
+        ("SIDEREAL_GAME", "x", "bots", 2, "--game x: write it as module:name, as in mygame:game"),
+        ("SIDEREAL_GAME", "x", "bots", 2, "(--game is set by SIDEREAL_GAME)"),
+        ("SIDEREAL_GAME", "x", "monitor", 2, "--game x: write it as module:name"),
     ],
 )
 def test_a_variable_is_read_by_its_command_and_named_when_it_is_wrong(
@@ -112,7 +115,7 @@ def test_a_variable_of_another_meaning_stops_nobody(
         (b"\xff\xfe[up]", "{file} is not text in UTF-8"),
         (
             b"[botz]\n",
-            "{file} may not have 'botz' at its top level; there may be sections only",
+            "{file} may not have 'botz' at its top level; there may be game, and sections, one",
         ),
         (b"shards = 3\n", "{file} may not have 'shards' at its top level"),
         (b"up = 3\n", '[up] in "{file}" must be a mapping'),
@@ -129,6 +132,26 @@ def test_the_file_is_read_or_named(
     assert main(["up"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert says.format(file=bare / "sidereal.toml") in line
+
+
+@pytest.mark.parametrize(
+    ("content", "game"),
+    [
+        ('game = "a"\n', "a"),
+        ('game = "a"\n[bots]\ncount = 1\n', "a"),
+        ('game = "a"\n[bots]\ngame = "b"\n', "b"),
+    ],
+)
+def test_a_game_at_the_top_of_the_file_is_what_all_commands_play(
+    content: str, game: str, bare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bare / "sidereal.toml").write_text(content)
+    assert main(["bots"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--game {game}: write it as module:name" in line
+    assert f"(--game is set by {bare / 'sidereal.toml'})" in line
+    assert main(["status", "--json", "/nowhere/x"]) == 2  # it plays nothing
+    assert "--json is '/nowhere/x'" in capsys.readouterr().err
 
 
 def test_a_directory_called_like_the_file_is_named(

@@ -16,6 +16,7 @@ FLAGS = WorldFlags(
     http="127.0.0.1:0",
     public_clients="192.0.2.7:7071",
     data_dir=Path("elsewhere"),
+    game="mygame:game",
     world="empty",
     seed=7,
     operator=["ann", "ben"],

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from sidereal.client.client import Client
+from sidereal.game import Label, Motion
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
@@ -20,9 +21,9 @@ from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
-from sidereal.replication.genesis import make_ship
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits
+from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
@@ -104,6 +105,13 @@ def make_records() -> np.ndarray:
     return records
 
 
+def make_ship(account: int) -> np.ndarray:
+    """Make the ship of a pilot, at rest."""
+    x, y = SHIPS_AT[account]
+    values = Motion(x=x, y=y), Label(name=NAMES[account])
+    return Spawns(GAME, BASE_SCHEMA).make(GAME.kind("ship"), values)
+
+
 def make_crowd(x: float, y: float, per_side: int) -> np.ndarray:
     """Fill a cell with asteroids at rest."""
     row, column = np.divmod(np.arange(per_side * per_side), per_side)
@@ -129,7 +137,7 @@ class World:
         self._key = self._entropy(32)
         self._shard_key = derive_shard_key(SHARD_SECRET)
         self._core = Replicator(
-            schema=BASE_SCHEMA,
+            game=GAME,
             rules=RULES,
             keys=Keys(self._key, self._shard_key),
             client_addresses=[CLIENTS],
@@ -214,8 +222,8 @@ class World:
         core, now, tick = self._core, self.now, self._core.tick
         run = core.close if now == SHUT_DOWN_S else core.turn
         outgoing = run(now, WALL_START + now)
-        for request in core.fleet.take_requests():
-            core.fleet.deliver(request, self._ships[request.account])
+        for request in core.berths.take_requests():
+            core.berths.deliver(request, self._ships[request.account])
         self._send(CLIENTS, outgoing.clients)
         self._send(SHARDS, outgoing.shards)
         if core.tick != tick and step % VIEW_EVERY_STEPS == 0 and FIRST not in self._gone:
@@ -325,7 +333,7 @@ class World:
 
     def _populate(self) -> None:
         asteroids = make_records()
-        ships = [make_ship(BASE_SCHEMA, NAMES[a], *SHIPS_AT[a], 0.0, 0) for a in NAMES]
+        ships = [make_ship(account) for account in NAMES]
         uuid = np.frombuffer(self._entropy(16 * len(asteroids)), UUID)
         self._core.populate(asteroids, uuid)
         self._ships = {

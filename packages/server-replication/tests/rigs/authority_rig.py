@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from drifters import GAME
 
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.replicator import Keys, Replicator
 
 
 def make_core(now: float, rng: np.random.Generator, tick: int = 0) -> Replicator:
     """A world with nothing in it, for one client."""
     return Replicator(
-        schema=BASE_SCHEMA,
+        game=GAME,
         rules=Rules(),
         keys=Keys(bytes(32), bytes(32)),
         client_addresses=[Address("192.0.2.1", 1)],

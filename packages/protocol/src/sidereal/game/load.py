@@ -87,9 +87,7 @@ def _not_run(declared: Declarations) -> Iterator[str]:
         "events": [event.record_name for event in declared.events],
         "components of accounts": [type(c).record_name for c in declared.accounts],
         "components of the world": [type(c).record_name for c in declared.shares],
-        "hooks": [f"on_{name}" for name, hooks in declared.hooks.items() if hooks],
         "timers": [f"every({timer.seconds:g})" for timer in declared.timers],
-        "worlds": list(declared.worlds),
         "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
     }
     for what, names in said.items():

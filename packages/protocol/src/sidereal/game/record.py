@@ -39,6 +39,7 @@ class Record:
     """By name, in order."""
     problems: ClassVar[tuple[str, ...]] = ()
     """What makes the declaration unusable, in words; `load` reports those of a whole game."""
+    _given: tuple[str, ...] = ()
 
     def __init__(self, **values: ArrayLike) -> None:
         """Give values; what is left out has its default.
@@ -56,6 +57,7 @@ class Record:
         for name, field in cls.fields.items():
             value = _checked(field, values.get(name, field.options.default))
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "_given", tuple(values))
 
     if not TYPE_CHECKING:  # mypy knows the columns, and no others
 
@@ -126,6 +128,12 @@ def as_columns(record: type[R], arrays: Mapping[str, NDArray[Any]]) -> R:
 def no_rows(record: type[R]) -> R:
     """Make a record's struct of arrays for no entities."""
     return as_columns(record, {f.name: np.zeros(0, f.dtype) for f in record.fields.values()})
+
+
+def given(values: Record) -> tuple[str, ...]:
+    """Name the columns that were said outright, where the others have their defaults."""
+    said: tuple[str, ...] = values._given
+    return said
 
 
 def outside(values: Record) -> dict[str, Bools]:

@@ -156,8 +156,13 @@ class WorldBuilder(Protocol):
 
         Args:
             kind: what they are.
-            components: values that differ from the kind's, one or [n].
+            components: values that differ from the kind's, one or [n]; what is left out is as the
+                kind has it.
             count: how many, when no value is an array; else 1.
+
+        Raises:
+            GameError: the values do not fit together, or not to the kind, or are outside of their
+                ranges.
         """
 
 
@@ -173,7 +178,14 @@ class Player(Protocol):
     account: str
 
     def fly(self, entity: int) -> None:
-        """Take an entity's controls."""
+        """Take an entity's controls; what the player leaves waits for it until it comes again.
+
+        Args:
+            entity: that this call of a hook has spawned, or that `Authority.berth` gave.
+
+        Raises:
+            GameError: it is none of these, has no `Pilot`, or the player flies something already.
+        """
 
 
 class Authority(Protocol):
@@ -188,21 +200,49 @@ class Authority(Protocol):
     rng: np.random.Generator
 
     def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> int:
-        """Make an entity; its id is final."""
+        """Make an entity; its id is final.
+
+        Args:
+            kind: what it is.
+            components: values that differ from the kind's, one each.
+            at: x and y, world units.
+
+        Raises:
+            GameError: the values do not fit to the kind, or are outside of their ranges.
+        """
 
     def despawn(self, entity: int) -> None:
-        """End an entity."""
+        """End an entity for good; one that is gone already is none."""
 
     def berth(self, player: Player) -> int:
-        """What this player flew last, if it is there still; 0 for none."""
+        """Bring back what a player left when it went last, at rest and as near as there is room.
+
+        If the player does not fly it then, it leaves again. One who flies something else gives up
+        what it had left.
+
+        Returns:
+            its id, or 0: there is none. While the player flies, it is what it flies.
+        """
 
     def free_spot(
-        self, *, radius: float, near: tuple[float, float] = (0.0, 0.0)
+        self, *, radius: float, near: tuple[float, float] | None = None
     ) -> tuple[float, float]:
-        """Find the nearest place where a body touches nobody; world units."""
+        """Find a place where a body touches nobody; world units.
+
+        Args:
+            radius: of the body.
+            near: the nearest place to this one; None for some place where others are, with room
+                around it.
+        """
 
     def after(self, seconds: float, call: Any, *arguments: Any) -> None:
-        """Call something later, `call(world, *arguments)`."""
+        """Call something later, `call(world, *arguments)`; never, if a player among them has gone.
+
+        Args:
+            seconds: from now, at least a tick.
+            call: a function of the game.
+            arguments: it is given.
+        """
 
 
 class Transaction(Protocol):

@@ -21,6 +21,10 @@ class LocalProtocolError(SiderealError):
     """Our own misuse of the protocol: a bug, so crash."""
 
 
+class GameError(SiderealError):
+    """A game's code asks the engine for something that can't be; the message says what to do."""
+
+
 class ConfigError(SiderealError):
     """A configuration that cannot work; the message lists every problem at once (exit 2)."""
 
@@ -71,3 +75,5 @@ class CloseReason(enum.IntEnum):
     WORLD_FULL = 14
     CLOSED_LOCALLY = 15
     """This end closed the session; never on the wire."""
+    GAME_FAILED = 16
+    """The code of the game that is played failed when the player came."""

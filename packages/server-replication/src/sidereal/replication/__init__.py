@@ -2,10 +2,10 @@
 
 `replicator` is the tick, as the list of its stages; `ticks` says when one is due, `standstill` when
 the world stands still. The stages work on the `world` (columns). `ingest` takes in what shards
-propose, and `validate` decides what is believed. Entities come from `genesis` (a world's first
-day), `fleet` (ships of accounts) and `spots` (where there is room). `notes` keeps what happened for
-the log. `limits` are the numbers that only tuning decides. The rooms, by what they decide:
+propose, and `validate` decides what is believed. `notes` keeps what happened for the log. `limits`
+are the numbers that only tuning decides. The rooms, by what they decide:
 
+* `play`: what there is, and who flies what, as the game's worlds and hooks say.
 * `ownership`: who simulates what. Rules for leases, handovers and ghosts.
 * `edge`: what each client is sent.
 * `links`: who is connected, as a client or as a shard, and what they may say.

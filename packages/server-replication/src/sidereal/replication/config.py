@@ -8,15 +8,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX, NAME_SIZE_MAX
 from sidereal.protocol.links import describe_weak_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
-from sidereal.replication.genesis import PRESETS
 from sidereal.replication.http.access import AccessConfig, Observers, is_loopback
 from sidereal.replication.keeping.urls import check_url, without_password
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.networks import read_address_untrusted
+from sidereal.replication.play.worlds import find_world_problem
 
 EMBEDDED = "embedded"
 _SECRETS: Final = ("shard_key", "supervisor", "status_token")
@@ -41,7 +43,8 @@ class ReplicationConfig:
             on the way translates addresses.
         database: `embedded`, or the URL of a PostgreSQL server.
         data_dir: where the embedded database lives.
-        world: preset a new world is made from.
+        game: `module:name` of what is played.
+        world: of the game, which a new world is made from; None for the first that it declares.
         seed: of a new world.
         supervisor: token of the supervisor that may start this server again; it takes over from
             its own at once, where others wait until a dead one's last beat is old.
@@ -63,7 +66,8 @@ class ReplicationConfig:
     public_shards: str | None = None
     database: str = EMBEDDED
     data_dir: Path = Path(".sidereal")
-    world: str = "belt"
+    game: str = DEFAULT_GAME
+    world: str | None = None
     seed: int = 1
     supervisor: str = ""
     clients_max: int = 512
@@ -74,8 +78,11 @@ class ReplicationConfig:
     proxies: tuple[str, ...] = ()
     status_token: str | None = None
 
-    def check(self) -> None:
+    def check(self) -> Declarations:
         """Check all settings.
+
+        Returns:
+            the game.
 
         Raises:
             ConfigError: naming every problem at once.
@@ -91,8 +98,13 @@ class ReplicationConfig:
                 check()
             except ConfigError as error:
                 problems.append(str(error))
-        if self.world not in PRESETS:
-            problems.append(f"--world is {self.world!r}; there are: {', '.join(PRESETS)}")
+        game = None
+        try:
+            game = load(self.game)
+        except ConfigError as error:
+            problems.append(str(error))
+        else:
+            problems += filter(None, [find_world_problem(game, self.world)])
         if self.database != EMBEDDED:
             try:
                 check_url(self.database)
@@ -106,8 +118,9 @@ class ReplicationConfig:
         if weakness := describe_weak_shard_key(self.shard_key):
             problems.append(f"the shard key {weakness}")
         problems += self._problems_of_access()
-        if problems:
+        if problems or game is None:
             raise ConfigError("; ".join(problems))
+        return game
 
     def access(self) -> AccessConfig:
         """Give who may see and do what.

@@ -11,6 +11,8 @@ from contextlib import AsyncExitStack, suppress
 import numpy as np
 import trio
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import derive_shard_key
@@ -18,16 +20,16 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.runtime.process import entropy, fields, settle_memory
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
-from sidereal.protocol.state.schema import BASE_SCHEMA, Schema
+from sidereal.protocol.state.schema import Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
 from sidereal.replication.ending import STORE_CLOSE_S_MAX
-from sidereal.replication.genesis import make_world
 from sidereal.replication.http.app import HttpConfig, create_app
 from sidereal.replication.http.limits import HttpLimits, connections_that_fit
 from sidereal.replication.http.server import HttpServer
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.tables import FencedError
+from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.service import TOKEN_EXPIRE_S, Service, public_address
 
@@ -51,7 +53,7 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
             there.
         StoreError: the run is over, and rows of it could not be saved.
     """
-    config.check()
+    game = config.check()
     log.info("starting %s", config.describe())
     serving, lost = trio.CancelScope(), [0]
     try:
@@ -61,7 +63,7 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
                 with trio.CancelScope(shield=True):
                     async with trio.open_nursery() as keeping:
                         with serving:
-                            await _run(config, announce, keeping, lost)
+                            await _run(config, game, announce, keeping, lost)
                         keeping.cancel_scope.cancel()
                 nursery.cancel_scope.cancel()
     except trio.Cancelled:
@@ -95,11 +97,12 @@ async def _keep_store(
 
 async def _run(
     config: ReplicationConfig,
+    game: Declarations,
     announce: Callable[[Mapping[str, str]], None],
     keeping: trio.Nursery,
     lost: list[int],
 ) -> None:
-    schema, rules = BASE_SCHEMA, Rules()
+    schema, rules = schema_of(game), Rules()
     http = parse_endpoint(config.http, "--http")
     with (
         await open_udp(*parse_endpoint(config.clients, "--clients")) as clients,
@@ -111,7 +114,7 @@ async def _run(
         client_key = entropy(32)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(_give_back, store)
-            core = await _load(config, store, schema, rules, client_key, clients, shards)
+            core = await _load(config, game, store, rules, client_key, clients, shards)
             stack.pop_all()
         service = Service(config, store, core, clients, shards, client_key)
         http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
@@ -127,7 +130,7 @@ async def _run(
                 nursery.start_soon(service.serve, clients)
                 nursery.start_soon(service.serve, shards)
                 nursery.start_soon(service.saver.run)
-                nursery.start_soon(service.saver.fetch_ships)
+                nursery.start_soon(service.saver.fetch_berths)
                 announce(
                     {
                         "http": f"http://{format_endpoint(address)}",
@@ -156,8 +159,8 @@ def _shard_addresses(config: ReplicationConfig, shards: UdpSocket) -> list[Addre
 
 async def _load(
     config: ReplicationConfig,
+    game: Declarations,
     store: Store,
-    schema: Schema,
     rules: Rules,
     client_key: bytes,
     clients: UdpSocket,
@@ -168,7 +171,7 @@ async def _load(
     except FencedError as error:
         raise UnavailableError(f"{error}: this server ends") from None
     core = Replicator(
-        schema=schema,
+        game=game,
         rules=rules,
         keys=Keys(client_key, derive_shard_key(config.shard_key)),
         client_addresses=[public_address(config, clients)],
@@ -183,6 +186,7 @@ async def _load(
         core.populate(recovered.rows, recovered.uuid)
         log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))
     else:
-        core.create(make_world(config.world, schema, rules, np.random.default_rng(config.seed)))
-        log.info("created %s", fields(world=config.world, seed=config.seed))
+        world = config.world or next(iter(game.worlds), None)
+        core.create(make_world(game, core.schema, world, np.random.default_rng(config.seed)))
+        log.info("created %s", fields(world=world, seed=config.seed))
     return core

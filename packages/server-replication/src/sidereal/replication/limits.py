@@ -25,8 +25,8 @@ class WorldLimits:
     Attributes:
         departed: entities that have left and whose ids are remembered, so that records that are
             still on their way are no fault.
-        sector_empty_ticks: a sector in which nothing is any more is kept for so long: longer than a
-            ship that turns on a border needs to come back.
+        sector_empty_ticks: a sector in which nothing is any more is kept for so long: longer than
+            one that turns on a border needs to come back.
         sectors_checked_every_ticks: how often it is looked for such sectors.
         sector_changes: sectors that came or went, remembered for those who follow them; who has
             missed more looks at everything.
@@ -141,6 +141,8 @@ class Limits:
             did.
         served_within_s: a tick is simulated if a shard has proposed something, and adopted some of
             what it was given, so short a time ago.
+        later_calls: calls that a game's hooks have asked for and whose time has not come; one more
+            is refused.
     """
 
     ticks_catch_up: int = 5
@@ -148,6 +150,7 @@ class Limits:
     standstill_after_s: float = 2.0
     unserved_tick_costs: int = 4
     served_within_s: float = 0.25
+    later_calls: int = 1 << 16
     world: WorldLimits = field(default_factory=WorldLimits)
     proposals: ProposalLimits = field(default_factory=ProposalLimits)
     ownership: OwnershipLimits = field(default_factory=OwnershipLimits)

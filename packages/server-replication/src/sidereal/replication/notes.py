@@ -9,11 +9,12 @@ from sidereal.replication.limits import LIMITS
 
 
 class Note(NamedTuple):
-    """One event and its fields."""
+    """One event and its fields; `trace` is for the log alone, empty for most events."""
 
     tick: int
     event: str
     fields: dict[str, int | str]
+    trace: str = ""
 
 
 class Notes:
@@ -22,9 +23,9 @@ class Notes:
     def __init__(self, notes_max: int = LIMITS.notes) -> None:
         self._waiting: deque[Note] = deque(maxlen=notes_max)
 
-    def add(self, tick: int, event: str, **fields: int | str) -> None:
-        """Note an event."""
-        self._waiting.append(Note(tick, event, fields))
+    def add(self, tick: int, event: str, trace: str = "", **fields: int | str) -> None:
+        """Note an event; with a trace it is an error."""
+        self._waiting.append(Note(tick, event, fields, trace))
 
     def take(self) -> list[Note]:
         """Give up what was noted since the last call."""

@@ -3,7 +3,7 @@
 Packets fill the links' inboxes (`receive_clients`, `receive_shards`). `turn` does what is due. When
 a tick is due, it empties the inboxes, changes the world, marks what is to be saved, and leaves
 datagrams to send. Nothing else changes the world. Players' controls do not wait for a tick: they go
-to the shard of their ship as they come.
+to the shard of what they fly as they come.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.ids import (
-    CLIENT_PROTOCOL_ID,
-    NET_ID_NONE,
-    SHARD_PROTOCOL_ID,
-    Address,
-)
+from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.limits import SHARD_SLOTS_MAX
 from sidereal.protocol.links import (
     PLAYER_BUDGET,
@@ -30,28 +27,26 @@ from sidereal.protocol.links import (
     SHARD_BUDGET,
     SHARD_CHANNELS,
 )
-from sidereal.protocol.message.player import Notice, Role
 from sidereal.protocol.rules import Rules, check_rules
-from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import CellStream
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews
-from sidereal.replication.fleet import Fleet
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
-from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink
-from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.mesh import Mesh
+from sidereal.replication.play.arrivals import Arrivals
+from sidereal.replication.play.berths import Berths
+from sidereal.replication.play.entities import Entities
 from sidereal.replication.standstill import WorldClock
 from sidereal.replication.ticks import Ticks
-from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
+from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +86,18 @@ class Replicator:
         notes: what happened, for logs and monitors.
         saving: what is not saved yet.
         ingest: turns proposals into commits.
-        fleet: the ships of accounts.
         mesh: who simulates what.
         ghosts: what shards see of each other's entities.
         edge: what each client is sent.
+        entities: the world's door.
+        berths: what accounts have left.
+        arrivals: players, from their join to their leaving.
     """
 
     def __init__(
         self,
         *,
-        schema: Schema,
+        game: Declarations,
         rules: Rules,
         keys: Keys,
         client_addresses: list[Address],
@@ -113,7 +110,8 @@ class Replicator:
         limits: Limits = LIMITS,
     ) -> None:
         check_rules(rules)
-        self.schema, self.rules, self.limits = schema, rules, limits
+        self.schema = schema = schema_of(game)
+        self.rules, self.limits = rules, limits
         self.tick = tick
         self.ticks = Ticks(rules.tick_s, limits.ticks_catch_up)
         self.world = World(schema, rules, limits=limits.world)
@@ -159,13 +157,24 @@ class Replicator:
         self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
         self.ingest = Ingest(self.world, self.shards, self.mesh.inputs, limits.proposals)
         self.saving = WriteBehind(self.world)
-        self.fleet = Fleet(self.world, self.saving, entropy, rng, limits.keeping.ship_late_ticks)
-        self._entropy = entropy
+        self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)
+        self.berths = Berths(self.world, self.saving, limits.keeping.berth_late_ticks)
+        self.arrivals = Arrivals(
+            game,
+            self.world,
+            self.entities,
+            self.berths,
+            self.clients,
+            self.clock,
+            self.notes,
+            rng,
+            limits,
+        )
 
     # -- before the first tick ----------------------------------------------------------------
 
     def populate(self, records: np.ndarray, uuid: np.ndarray) -> None:
-        """Enter what was saved and is nobody's; ships of accounts come when their pilots do.
+        """Enter what was saved and is nobody's; what accounts left comes when they do.
 
         Args:
             records: `Schema.full_record[n]`, none further ahead of the clock than shards may run.
@@ -181,9 +190,7 @@ class Replicator:
 
     def create(self, records: np.ndarray) -> None:
         """Enter entities that have never been before, `Schema.full_record[n]`."""
-        count = len(records)
-        uuid = np.frombuffer(self._entropy(16 * count), UUID, count)
-        self.world.enter(records, uuid, np.zeros(count, np.int64), self.tick)
+        self.entities.create(records, self.tick)
 
     # -- packets ------------------------------------------------------------------------------
 
@@ -254,7 +261,7 @@ class Replicator:
         # Before anybody leaves: the last records of a shard that said farewell count.
         self.mesh.give_anew(self.ingest.commit(self.tick))
         self.mesh.change_shards(self.tick, now)
-        self._change_players(now)
+        self.arrivals.change(self.tick, now)
         if self.clock.watch(self.tick, served=self._is_served(now)):
             # A shard that has come is given what it is to simulate. It hears nothing of a tick that
             # does not end: it would wait for the next one, and the world for its proposals.
@@ -278,12 +285,12 @@ class Replicator:
         return any(shard.serves(now, within_s) for shard in self.shards.shards)
 
     def close(self, now: float, wall_now: float) -> Outgoing:
-        """Tell everybody that the world is closing, and take its ships out of it."""
+        """Tell everybody that the world is closing, and take what players fly out of it."""
         text = "the server is shutting down; the world is being saved"
         self.clients.refuse_all(CloseReason.SHUTTING_DOWN, text, now)
         # What is saved now is newer than what was under way to the database at the last tick.
         self.tick += 1
-        self._change_players(now)
+        self.arrivals.change(self.tick, now)
         return self._finish(now, wall_now)
 
     def end_sessions(self, now: float, wall_now: float) -> Outgoing:
@@ -292,84 +299,9 @@ class Replicator:
         self.shards.endpoint.close(now)
         return self._finish(now, wall_now)
 
-    def _change_players(self, now: float) -> None:
-        attendance = self.clients.attend(self.tick, now)
-        for player, reason in attendance.left:
-            self._dock(player)
-            self.notes.add(
-                self.tick,
-                "client_left",
-                account=player.account,
-                name=player.name,
-                reason=reason.name,
-            )
-        for player in attendance.joined:
-            if self.clock.stands_still:
-                self.clock.tell(player, self.tick)
-            if player.role is Role.PLAYER:
-                self._board(player, now)
-            self.notes.add(
-                self.tick,
-                "client_joined",
-                account=player.account,
-                name=player.name,
-                role=player.role.name,
-            )
-
-        self._launch_arrived(now)
-
-    def _board(self, player: Player, now: float) -> None:
-        """Give a new player its ship, or ask for it."""
-        if player.account > ACCOUNT_NONE:
-            self.fleet.fetch(player.account, self.tick)
-        else:
-            self._launch(player, None, now)
-
-    def _launch_arrived(self, now: float) -> None:
-        """Launch the ships that have come; tell who waits long why it does."""
-        most = self.limits.players.joins_per_tick
-        arrived, late = self.fleet.take_arrived(most), self.fleet.take_late(self.tick)
-        if not arrived and not late:
-            return
-        pilots = {p.account: p for p in self.clients.players if _may_fly(p)}
-        for account, berth in arrived:
-            self._launch(pilots[account], berth, now)
-        for account in late:
-            text = "your ship can't be fetched now: the database does not answer; please wait"
-            self.clients.send(pilots[account], Notice(text))
-
-    def _launch(self, player: Player, berth: Berth | None, now: float) -> None:
-        row = self.fleet.launch(player.account, player.name, self.tick, berth)
-        columns = self.world.columns
-        control_epoch = int(columns["control_epoch"][row])
-        self.clients.assign(player, int(columns.net_id[row]), control_epoch, self.tick, now)
-
-    def _dock(self, player: Player) -> None:
-        """Take a player's ship out of the world; an account's ship is kept."""
-        if player.role is Role.PLAYER:
-            self.fleet.give_up(player.account)
-        rows = self.world.columns.rows_of(np.array([player.net_id]))
-        if player.net_id == NET_ID_NONE or rows[0] < 0:
-            return
-        if player.account > ACCOUNT_NONE:
-            self.fleet.dock(int(rows[0]), self.tick)
-        self._withdraw(rows)
-
     def remove(self, rows: np.ndarray) -> None:
         """Take entities out of the world for good: what the database has of them goes, too."""
-        records = self.world.columns.store(rows, self.schema.full_record)
-        for at, row in enumerate(rows.tolist()):  # 4 µs each
-            self.saving.depart(records[[at]], row, self.tick, removed=True)
-        self._withdraw(rows)
-
-    def _withdraw(self, rows: np.ndarray) -> None:
-        """Take entities out of the world, everywhere."""
-        columns = self.world.columns
-        net_id, group = columns.net_id[rows], self.world.group[rows]
-        known = group >= 0
-        self.edge.remove(net_id[known], group[known], self.tick)
-        self.mesh.withdraw(rows, self.tick)
-        self.world.remove(rows, self.tick)
+        self.entities.end(rows, self.tick)
 
     def _forget_empty_space(self, present: Present) -> None:
         """Let go of sectors long empty; else whatever was ever visited would cost for ever."""
@@ -377,7 +309,3 @@ class Replicator:
         if len(empty.sector):
             self.mesh.vacate(empty.sector, self.tick)
             self.edge.forget(empty.group)
-
-
-def _may_fly(player: Player) -> bool:
-    return player.state is PlayerState.JOINED and player.role is Role.PLAYER

@@ -224,7 +224,9 @@ class Service:
         for note in self._core.notes.take():
             self._board.notes.append(note)
             level = logging.DEBUG if note.event == "handover" else logging.INFO
-            log.log(level, "%s %s", note.event, fields(tick=note.tick, **note.fields))
+            level = logging.ERROR if note.trace else level
+            said = f"{note.event} {fields(tick=note.tick, **note.fields)}"
+            log.log(level, "%s", f"{said}\n{note.trace.rstrip()}" if note.trace else said)
 
     def _watch(self, now: float) -> None:
         """Say once a second what nobody is answered for."""

@@ -82,7 +82,7 @@ class World:
     Attributes:
         columns: the references and attributes, by row.
         sectors: the active sectors; its groups are the cells.
-        account: int64 by row, whose ship it is, `ACCOUNT_NONE` for the rest.
+        account: int64 by row, who flies it, `ACCOUNT_NONE` for the rest.
         group: int32 by row, the cell as of the last `present`.
         handover_tick: int64 by row, when it last changed hands or was adopted anew.
         dirty: bool by row, whether the database has not been given it as it is; what is not
@@ -191,7 +191,7 @@ class World:
         self.mark(rows, tick)
 
     def mark(self, rows: np.ndarray, tick: int) -> None:
-        """Note that rows differ from what the database has; anonymous ships are not kept."""
+        """Note that rows differ from what the database has; what the anonymous fly is not kept."""
         kept = rows[self.account[rows] >= ACCOUNT_NONE]
         self.dirty_since[kept[~self.dirty[kept]]] = tick
         self.dirty[kept] = True

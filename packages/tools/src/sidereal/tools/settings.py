@@ -30,7 +30,8 @@ FILE_NAME: Final = "sidereal.toml"
 DATABASE: Final = "SIDEREAL_DATABASE"
 SHARD_KEY: Final = "SIDEREAL_SHARD_KEY"
 STATUS_TOKEN: Final = "SIDEREAL_STATUS_TOKEN"
-SHARED: Final = (DATABASE, SHARD_KEY, STATUS_TOKEN, "SIDEREAL_LOG", "SIDEREAL_SUPERVISED")
+GAME: Final = "SIDEREAL_GAME"
+SHARED: Final = (DATABASE, GAME, SHARD_KEY, STATUS_TOKEN, "SIDEREAL_LOG", "SIDEREAL_SUPERVISED")
 """Variables without a command in their name; each has one meaning everywhere."""
 SUPERVISOR: Final = "SIDEREAL_REPLICATION_SUPERVISOR"
 """By which a supervisor's server takes over from its own predecessor at once."""
@@ -45,6 +46,9 @@ PASSWORDS: Final = (
 Database = Annotated[str, Parameter(env_var=DATABASE)]
 """Type of a `--database` flag."""
 
+GameName = Annotated[str, Parameter(env_var=GAME)]
+"""Type of a `--game` flag."""
+
 Names = Annotated[list[str] | None, Parameter(negative=())]
 """Type of a flag that may be given again."""
 
@@ -53,6 +57,9 @@ FileOrInput = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 
 HELP_COLUMNS_MIN: Final = 40
 """Narrower help is a column of letters, and then an error of the library that wraps it."""
+
+FOR_ALL_COMMANDS: Final = ("game",)
+"""What `sidereal.toml` may say at its top level, for all commands that have such a flag."""
 
 SHARD_KEY_NAME: Final = "shard.key"
 """File in the data directory of a replication server that was given no shard key."""
@@ -84,12 +91,19 @@ class SettingsFile:
             settings = read_file(path)
             if settings is None:
                 continue
+            for_all = {name: settings.pop(name) for name in FOR_ALL_COMMANDS if name in settings}
             unknown = [name for name in settings if name not in self._commands]
             if unknown:
                 raise ConfigError(
-                    f"{path} may not have {unknown[0]!r} at its top level; "
-                    f"there may be sections only, one for each command: {', '.join(self._commands)}"
+                    f"{path} may not have {unknown[0]!r} at its top level; there may be "
+                    f"{', '.join(FOR_ALL_COMMANDS)}, and sections, one for each command: "
+                    f"{', '.join(self._commands)}"
                 )
+            flags = {argument.name for argument in arguments}
+            for name in [name for name in for_all if f"--{name}" in flags]:
+                section = settings.setdefault(commands[0], {})
+                if isinstance(section, dict):
+                    section.setdefault(name, for_all[name])
             Dict(settings, source=str(path))(app, commands, arguments)
             return
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sidereal.tools.settings import Database, Names
+from sidereal.game.load import DEFAULT_GAME
+from sidereal.tools.settings import Database, GameName, Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +26,10 @@ class WorldFlags:
     variable, because everybody on the machine can read flags."""
     data_dir: Path = Path(".sidereal")
     """Where the embedded database lives."""
-    world: str = "belt"
-    """What a new world is made from: belt or empty."""
+    game: GameName = DEFAULT_GAME
+    """What is played, as module:name: the same in every process of a world."""
+    world: str | None = None
+    """What a new world is made from, by its name in the game; without it the game's first."""
     seed: int = 1
     """Of a new world, and of the bots of `sidereal up`."""
     operator: Names = None
@@ -43,7 +46,8 @@ class WorldFlags:
         """Give them as fields of `ReplicationConfig`."""
         return {
             **{name: getattr(self, name) for name in ("http", "public_clients", "database")},
-            **{name: getattr(self, name) for name in ("data_dir", "world", "seed", "observers")},
+            **{name: getattr(self, name) for name in ("data_dir", "game", "world")},
+            **{name: getattr(self, name) for name in ("seed", "observers")},
             "operators": tuple(self.operator or ()),
             "host_names": tuple(self.host_name or ()),
             "proxies": tuple(self.proxy or ()),

@@ -2,9 +2,10 @@
 
 It is written on `sidereal.game` and on nothing else of the engine.
 
-* `ships`: the part `flight`: ships, and the stick that flies them;
+* `ships`: the part `flight`: ships, the stick that flies them, and who comes gets one;
 * `asteroids`: the part `rocks`: they drift and bounce, in a belt;
 * `behaviours`: the part `bots`: what bots hold;
+* `worlds`: what a new world is made of;
 * `play`: the whole game.
 """
 

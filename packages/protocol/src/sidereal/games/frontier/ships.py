@@ -1,13 +1,15 @@
-"""Ships: they fly as their pilots hold the stick."""
+"""Ships: they fly as their pilots hold the stick; who comes gets one."""
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 
 from sidereal.game import (
     I1,
+    Authority,
     Body,
     Controls,
     Floats,
@@ -16,6 +18,7 @@ from sidereal.game import (
     Motion,
     Part,
     Pilot,
+    Player,
     Press,
     Rows,
     axis,
@@ -54,8 +57,23 @@ class Stick(Controls):
     fire: Press = press("SPACE")
 
 
-SHIP = flight.kind("ship", Motion(), Body(radius=6, mass=12), Label(), Pilot(), accel_max=THRUST)
+RADIUS: Final = 6.0
+SHIP = flight.kind(
+    "ship", Motion(), Body(radius=RADIUS, mass=12), Label(), Pilot(), accel_max=THRUST
+)
 flight.look(SHIP, symbol="arrow", label=Label.name)
+
+
+@flight.on_join
+def arrive(world: Authority, player: Player) -> None:
+    """Give who comes the ship that it left, or a new one."""
+    player.fly(world.berth(player) or _new_ship(world, player))
+
+
+def _new_ship(world: Authority, player: Player) -> int:
+    spot = world.free_spot(radius=RADIUS)
+    motion = Motion(heading=world.rng.uniform(-math.pi, math.pi))
+    return world.spawn(SHIP, Label(name=player.name), motion, at=spot)
 
 
 @flight.model(Motion, reads=(Stick,))

@@ -11,7 +11,7 @@ import numpy as np
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import PlayerChannel, Role
+from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
 from sidereal.replication.edge.fanout import Fanout
@@ -125,7 +125,7 @@ class Edge:
         return x, y
 
     def _own_blocks(self, players: dict[int, Player]) -> dict[int, np.void]:
-        """Pack each pilot's own ship, exact: `OWN_BLOCK` by row of the fan-out."""
+        """Pack what each pilot flies, exact: `OWN_BLOCK` by row of the fan-out."""
         flying = [player for player in players.values() if player.net_id != NET_ID_NONE]
         rows = self._world.columns.rows_of(np.array([p.net_id for p in flying], np.int64))
         there = rows >= 0
@@ -138,7 +138,5 @@ class Edge:
 
 
 def _looks_somewhere(player: Player) -> bool:
-    """Tell whether it is known where a client looks: not so of a pilot whose ship is fetched."""
-    if player.state is not PlayerState.JOINED:
-        return False
-    return player.role is not Role.PLAYER or player.net_id != NET_ID_NONE
+    """Tell whether it is known where a client looks: not so while its berth is read."""
+    return player.state is PlayerState.JOINED and not player.waits

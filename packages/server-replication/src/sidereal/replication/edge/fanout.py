@@ -139,7 +139,7 @@ class Fanout:
 
         Args:
             tick: as published.
-            own: `OWN_BLOCK` of the clients that fly a ship.
+            own: `OWN_BLOCK` of the clients that fly something.
 
         Returns:
             The datagrams, written as they are taken; take all of them before the next `publish`.

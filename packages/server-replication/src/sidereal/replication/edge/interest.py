@@ -1,8 +1,8 @@
 """Interest: which window of cells each client is sent.
 
-The centre of the window is the cell of the client's ship. For an observer it is the cell that the
-observer looks at. The window moves only when that point has left the centre cell by
-`CENTRE_MARGIN`, so a ship that flies along a border does not make the window flicker.
+The centre of the window is the cell of what the client flies. For an observer, and for a player who
+flies nothing, it is the cell that they look at. The window moves only when that point has left the
+centre cell by `CENTRE_MARGIN`, so one that flies along a border does not make the window flicker.
 """
 
 from __future__ import annotations

@@ -122,6 +122,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "proposals": replicator.ingest.committed,
         "fenced": replicator.ingest.fenced,
         "rejected": dict(replicator.ingest.rejected),
+        "hooks_failed": dict(replicator.arrivals.failed),
         "handovers": replicator.mesh.handovers,
         "rebalanced": replicator.mesh.rebalanced,
         "handovers_waiting": replicator.mesh.waiting,

@@ -1,7 +1,7 @@
 """What lasts: how changes get into PostgreSQL, and back at the next start.
 
 `persist` knows what is not saved yet and cuts it into batches (plain and synchronous). `saver` is
-the loop that writes them, and that fetches the ships of pilots. `store` is what is asked of the
+the loop that writes them, and that fetches what accounts left. `store` is what is asked of the
 database. The SQL is in `tables` (schema, accounts, who may write) and in `rows` (entities);
 `rowcopy` makes the columns of entities from the schema and packs them. `database` holds the
 connections, and `urls` checks where they lead. `recovery` says which saved rows can be believed,

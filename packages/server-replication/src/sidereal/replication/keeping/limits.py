@@ -72,10 +72,10 @@ class KeepingLimits:
             minutes at 20 ticks/s, and no write is under way for longer than some seconds.
         forget_every_ticks: how often it forgets what was removed longer ago.
         beat_s: how often a server that loads its world says that it lives.
-        fetches: ships that are read at once: logins come in crowds, and writes must get through.
+        fetches: berths that are read at once: logins come in crowds, and writes must get through.
         accounts: that are looked up or registered at once; the same is true of them.
-        fetch_retry_s: pause after a ship could not be read.
-        ship_late_ticks: a pilot that has waited for its ship for so long is told why.
+        fetch_retry_s: pause after a berth could not be read.
+        berth_late_ticks: a player who has waited for its berth for so long is told why.
         database: the connections.
     """
 
@@ -92,7 +92,7 @@ class KeepingLimits:
     fetches: int = 4
     accounts: int = 3
     fetch_retry_s: float = 0.5
-    ship_late_ticks: int = 40
+    berth_late_ticks: int = 40
     database: DatabaseLimits = field(default_factory=DatabaseLimits)
 
     def __post_init__(self) -> None:

@@ -4,9 +4,9 @@ Theory of operation. There is no queue of rows: a row of the world that differs 
 database was given has its bit in `World.dirty`, so nothing can be dropped and marking a row again
 costs nothing. A batch takes rows as they are at that moment, those first that have waited longest,
 and clears their bits; what fails gets them back. What has left the world waits here as it was then:
-ships whose pilots are gone, and entities that were removed. A removal is a row like any other: the
-row with `removed` set. It is guarded like the rest, so that an older write which comes late does
-not bring the entity back, and it is forgotten when no such write can be under way any more.
+what players flew that have gone, and entities that were removed. A removal is a row like any other:
+the row with `removed` set. It is guarded like the rest, so that an older write which comes late
+does not bring the entity back, and it is forgotten when no such write can be under way any more.
 
 One batch is out at a time, so the writes of an entity reach the database in order. An attempt to
 write may have succeeded although nobody knows; writing the same again is harmless.
@@ -34,7 +34,7 @@ class Batch:
     Attributes:
         rows: `Schema.full_record`[n].
         uuid: void16[n].
-        account: int64[n], whose ship it is, 0 for none.
+        account: int64[n], who flies it, 0 for nobody.
         active: bool[n], whether the entity takes part in the world.
         removed: bool[n], whether it is gone for good.
         saved_tick: int64[n], of the world when the row was as it is here.
@@ -68,7 +68,7 @@ class Departed:
     Attributes:
         record: `Schema.full_record`[1].
         uuid: void16[1].
-        account: whose ship it is, 0 for none.
+        account: who flew it, 0 for nobody.
         removed: whether it is gone for good.
         tick: when it left.
         since_tick: since when something of it has not been saved.
@@ -137,8 +137,8 @@ class WriteBehind:
         account = int(world.account[row])
         self._departed[uuid.tobytes()] = Departed(record, uuid, account, removed, tick, since)
 
-    def ship_of(self, account: int) -> Departed | None:
-        """Find the ship of an account among those that have left and are not saved yet.
+    def departed_of(self, account: int) -> Departed | None:
+        """Find what an account flew among what has left and is not saved yet.
 
         One that was removed is among them: the database may still have it. Of several that an
         account had one after the other it is the last one.

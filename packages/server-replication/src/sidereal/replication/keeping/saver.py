@@ -1,4 +1,4 @@
-"""The loops between the core and the store: changes go in, ships of pilots come out.
+"""The loops between the core and the store: changes go in, what accounts left comes out.
 
 What a crash may cost is bounded here. Every `flush_s` all changes are written, the oldest first.
 `Saver.unsaved_s` says for how long something has not been saved. The reason does not matter: the
@@ -17,18 +17,18 @@ import trio
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.process import fields
 from sidereal.replication.ending import SAVE_S_MAX
-from sidereal.replication.fleet import ShipRequest
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.store import Store
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.limits import LIMITS
+from sidereal.replication.play.berths import BerthRequest
 from sidereal.replication.replicator import Replicator
 
 log = logging.getLogger("sidereal.replication")
 
 
 class Saver:
-    """Writes one world's changes behind its tick, and fetches ships for its pilots."""
+    """Writes one world's changes behind its tick, and fetches the berths of its players."""
 
     def __init__(
         self,
@@ -143,30 +143,30 @@ class Saver:
             else:
                 saving.settle(batch, written.saved, written.refused)
 
-    # -- ships come out -------------------------------------------------------------------------
+    # -- what accounts left comes out -----------------------------------------------------------
 
     def look_for_requests(self) -> None:
         """Begin to fetch what the core asks for; after every tick."""
-        if self._core.fleet.has_requests:
+        if self._core.berths.has_requests:
             self._requested.set()
 
-    async def fetch_ships(self) -> None:
-        """Fetch the ships that the core asks for, for ever."""
+    async def fetch_berths(self) -> None:
+        """Read the berths that the core asks for, for ever."""
         async with trio.open_nursery() as nursery:
             while True:
                 await self._requested.wait()
                 self._requested = trio.Event()
-                for request in self._core.fleet.take_requests():
+                for request in self._core.berths.take_requests():
                     nursery.start_soon(self._fetch, request)
 
-    async def _fetch(self, request: ShipRequest) -> None:
+    async def _fetch(self, request: BerthRequest) -> None:
         """Ask the database until it answers or nobody wants to know any more."""
-        fleet = self._core.fleet
-        while fleet.wants(request):
+        berths = self._core.berths
+        while berths.wants(request):
             try:
                 async with self._fetches:
-                    berth = await self._store.load_ship(request.account)
+                    berth = await self._store.load_berth(request.account)
             except StoreError:
                 await trio.sleep(self._limits.fetch_retry_s)
             else:
-                fleet.deliver(request, berth)
+                berths.deliver(request, berth)

@@ -107,13 +107,13 @@ class Store:
         """Let another server write from now on."""
         await self._database.call(lambda connection: tables.release(connection, self._term))
 
-    async def load_world(self, *, ships: bool = False) -> Recovered:
+    async def load_world(self, *, berths: bool = False) -> Recovered:
         """Read the world as it was last saved; what can't be used is set aside.
 
         Who holds the term says meanwhile that it lives: this may take long.
 
         Args:
-            ships: read those of accounts, too; they usually come when their pilots do.
+            berths: read what accounts left, too; it usually comes when they do.
 
         Raises:
             FencedError: another server has taken over.
@@ -123,13 +123,13 @@ class Store:
             async with trio.open_nursery() as nursery:
                 if self._term:
                     nursery.start_soon(self._beat)
-                recovered = await self._load("true" if ships else "account <= 0", LONG_S_MAX)
+                recovered = await self._load("true" if berths else "account <= 0", LONG_S_MAX)
                 nursery.cancel_scope.cancel()
         check_clock(recovered.tick)
         return recovered
 
-    async def load_ship(self, account: int) -> Berth | None:
-        """Read the ship of an account as it was last saved; None when it has none."""
+    async def load_berth(self, account: int) -> Berth | None:
+        """Read what an account left as it was last saved; None when it left nothing."""
         recovered = await self._load(f"account = {account:d}")
         return Berth(recovered.rows, recovered.uuid) if len(recovered.rows) else None
 

@@ -36,7 +36,7 @@ class Recovered(NamedTuple):
 
 
 class Berth(NamedTuple):
-    """A ship that is not in the world, as it was when it left.
+    """What an account left, as it was then.
 
     Attributes:
         record: `Schema.full_record`[1].

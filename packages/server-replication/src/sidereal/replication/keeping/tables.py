@@ -94,8 +94,8 @@ async def begin(connection: Connection, copy: RowCopy, claim: Claim) -> int | st
     """Take the term, and bring the tables up to date.
 
     A server that is refused changes nothing: whether it knows these tables is looked up before the
-    term is taken. Where that shows only later, or something fails, the term is given back. No ship
-    is active after this: no pilot is there yet.
+    term is taken. Where that shows only later, or something fails, the term is given back. What
+    accounts fly is not active after this: no player is there yet.
 
     Returns:
         the term, or what makes the database unusable, in words.

@@ -36,8 +36,8 @@ class PlayerLinkLimits:
         goodbye_s: how long a refused session has to read why.
         sessions_spare: sessions that may be open beyond those that have a seat in the world: to be
             told that it is full, or to take the seat of an older session of the same account.
-        joins_per_tick: clients taken in by one tick, and ships from the database launched by it,
-            the others by the next: among 18,000 entities each takes 6 ms.
+        joins_per_tick: clients taken in by one tick, and of those that waited for their berths let
+            in by it; the others by the next: among 18,000 entities each takes 6 ms.
         inbox: messages between two ticks, over all clients; others are dropped and counted.
         messages_per_s: messages of one client that are listened to, whatever they say; ours send
             about 30.

@@ -46,16 +46,17 @@ class Player:
 
     Attributes:
         peer: its session at the client endpoint.
-        account: 0 until it has joined; below 0 for anonymous players, whose ships are not kept.
-        net_id: of the ship it flies, `NET_ID_NONE` for none.
+        account: 0 until it has joined; below 0 for anonymous players, what they fly is not kept.
+        net_id: of what it flies, `NET_ID_NONE` for nothing.
         control_epoch: that its controls must carry.
-        flying_since: when it was given that ship, monotonic seconds.
+        flying_since: when it was given that, monotonic seconds.
         row: its seat in the world, as a row of the fan-out; `ROW_NONE` for none.
         centre: absolute cell its window is around; None before the first window.
-        looks_at: where an observer looks, world units.
+        looks_at: where it looks while it flies nothing, world units.
         deadline: when it is dropped if it is still in this state, monotonic seconds.
         network: its address, as far as seats are shared out by it.
         limits: what it may do.
+        waits: whether its berth is being read.
         messages: of any kind that it may still send.
         chat: lines that it may still say.
     """
@@ -69,6 +70,7 @@ class Player:
     network: str = ""
     limits: PlayerLinkLimits = LIMITS.players
     state: PlayerState = PlayerState.CONNECTED
+    waits: bool = False
     row: int = ROW_NONE
     net_id: int = NET_ID_NONE
     control_epoch: int = 0
@@ -88,7 +90,7 @@ class Player:
         self.chat = Allowance(limits.chat_per_s, limits.chat_burst, limits.chat_burst)
 
     def fly(self, net_id: int, control_epoch: int, now: float) -> None:
-        """Give it a ship; its controls start over."""
+        """Let it fly something; its controls start over."""
         self.net_id, self.control_epoch = net_id, control_epoch
         self.newest_seq, self.flying_since = -1, now
 
@@ -96,8 +98,8 @@ class Player:
         """Check controls for epoch, range, rate and sequence; accepted ones count as the newest.
 
         The first controls of a control epoch set the client's input clock; from then on it may
-        be at most `controls_burst_ticks` ahead of the time since it was given the ship. That time
-        counts, not the one since they came: if they are late, by a stall here or on their way,
+        be at most `controls_burst_ticks` ahead of the time since it was given what it flies. That
+        time counts, not the one since they came: if they are late, by a stall here or on their way,
         the next ones follow at once.
         """
         if self.net_id == NET_ID_NONE:

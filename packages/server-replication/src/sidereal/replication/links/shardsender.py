@@ -70,7 +70,7 @@ class ShardSender:
         Args:
             shard: who is to simulate them.
             records: `Schema.full_record[n]`.
-            inputs: `INPUT_ROW[m]`, what the pilots of those that are ships have held since.
+            inputs: `INPUT_ROW[m]`, what the pilots of those that are flown have held since.
             tick: the current one.
         """
         shard.give(len(records))
@@ -102,7 +102,7 @@ class ShardSender:
             self.endpoint.send(shard.peer, ShardChannel.GHOST, message, tag)
 
     def send_controls(self, shard: Shard, net_id: int, controls: Controls) -> None:
-        """Route a player's controls to the shard of its ship."""
+        """Route a player's controls to the shard of what it flies."""
         message = RoutedControls(
             net_id, controls.control_epoch, controls.first_seq, controls.buttons
         )

@@ -1,9 +1,9 @@
 """Whether shards answer their pilots: beats prove a socket, answered inputs a simulation.
 
-Theory of operation. The newest record of a ship says which input of its pilot is the last in it.
+Theory of operation. The newest record of what a pilot flies says which input is the last in it.
 While the pilot goes on sending inputs, that number must grow. A shard that leaves it as it is for
 two seconds does not simulate, whatever else it sends, and is fenced. A shard is not blamed for what
-it can't answer. So inputs count from the moment at which it owns the ship, only if more of them
+it can't answer. So inputs count from the moment at which it owns the entity, only if more of them
 keep coming, and not while it waits for a clock of ours that stood still. Time is counted in ticks,
 and such a stall adds none.
 
@@ -39,7 +39,7 @@ class _Asked:
 
     Attributes:
         owner: session of the shard that is to answer.
-        answered: newest input in the ship's record.
+        answered: newest input in the record of what it flies.
         newest: newest input that the pilot had sent
         since: at this tick, the last at which nothing was overdue.
     """

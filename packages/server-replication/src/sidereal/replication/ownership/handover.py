@@ -79,13 +79,13 @@ def choose_affordable(
 ) -> np.ndarray:
     """Choose who changes hands now: at most as many as the new owners have room for, bool[n].
 
-    Pilots' ships come first, and of these and of all else what nobody simulates meanwhile.
+    What pilots fly comes first, and of these and of all else what nobody simulates meanwhile.
 
     Args:
         changes: who is to change hands.
         piloted: bool[n], whether somebody flies it.
         room: int64[k], by the id of a shard, how many entities it may be given.
-        room_of_pilots: int64[k], how many ships of pilots that somebody else simulates now.
+        room_of_pilots: int64[k], how many that pilots fly and somebody else simulates now.
     """
     chosen = np.zeros(len(changes.rows), np.bool_)
     from_others = piloted & changes.simulated

@@ -1,8 +1,8 @@
-"""What pilots have held lately, which goes with their ships when these change hands.
+"""What pilots have held lately, which goes along when what they fly changes hands.
 
-The newest record of a ship says which input is the last in it. Later inputs are on their way to the
-former owner, or were lost with it. The new owner gets them with the record and flies them, so a
-ship that changes hands misses none.
+The newest record of an entity says which input is the last in it. Later inputs are on their way to
+the former owner, or were lost with it. The new owner gets them with the record and flies them, so
+that an entity that changes hands misses none.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ INPUTS_KEPT_MAX: Final = INPUTS_UNANSWERED_MAX
 
 
 class InputLog:
-    """The newest inputs of every pilot, by the ship that it flies."""
+    """The newest inputs of every pilot, by what it flies."""
 
     def __init__(self) -> None:
-        self._ships: dict[int, tuple[int, dict[int, int]]] = {}
+        self._flown: dict[int, tuple[int, dict[int, int]]] = {}
 
     def note(self, net_id: int, controls: Controls) -> None:
         """Keep what a pilot has sent; inputs of an older control epoch are forgotten."""
-        epoch, held = self._ships.get(net_id, (-1, {}))
+        epoch, held = self._flown.get(net_id, (-1, {}))
         if epoch != controls.control_epoch:
             held = {}
-            self._ships[net_id] = controls.control_epoch, held
+            self._flown[net_id] = controls.control_epoch, held
         newest = next(reversed(held), -1)
         count = len(controls.buttons) // 2
         buttons = np.frombuffer(controls.buttons, "<u2", count).tolist()
@@ -41,8 +41,8 @@ class InputLog:
             del held[next(iter(held))]
 
     def forget(self, net_id: int) -> None:
-        """Forget a ship that left the world."""
-        self._ships.pop(net_id, None)
+        """Forget an entity that left the world."""
+        self._flown.pop(net_id, None)
 
     def newest(self, records: np.ndarray) -> np.ndarray:
         """Look up the newest inputs that the pilots of records have sent.
@@ -56,7 +56,7 @@ class InputLog:
         newest = np.full(len(records), -1, np.int64)
         at = self._find(records)
         newest[at] = [
-            next(reversed(self._ships[net_id][1])) for net_id in records["id"][at].tolist()
+            next(reversed(self._flown[net_id][1])) for net_id in records["id"][at].tolist()
         ]
         return newest
 
@@ -67,7 +67,7 @@ class InputLog:
             records: `Schema.full_record[n]`.
 
         Returns:
-            `INPUT_ROW[m]`, of each ship in order, from the newest input in its record on.
+            `INPUT_ROW[m]`, of each entity in order, from the newest input in its record on.
         """
         flown = records[self._find(records)]
         rows = [
@@ -75,15 +75,15 @@ class InputLog:
             for net_id, newest in zip(
                 flown["id"].tolist(), flown["input_seq"].tolist(), strict=True
             )
-            for seq, buttons in self._ships[net_id][1].items()
+            for seq, buttons in self._flown[net_id][1].items()
             if seq >= newest
         ]
         return np.array(rows, INPUT_ROW)
 
     def _find(self, records: np.ndarray) -> np.ndarray:
         """Find the records whose pilots have sent something: their indices, int64[m]."""
-        ships = np.fromiter(self._ships, np.int64, len(self._ships))
-        at = np.flatnonzero(np.isin(records["id"], ships))
-        epochs = [self._ships[net_id][0] for net_id in records["id"][at].tolist()]
+        flown = np.fromiter(self._flown, np.int64, len(self._flown))
+        at = np.flatnonzero(np.isin(records["id"], flown))
+        epochs = [self._flown[net_id][0] for net_id in records["id"][at].tolist()]
         known: np.ndarray = at[records["control_epoch"][at] == np.array(epochs, np.int64)]
         return known

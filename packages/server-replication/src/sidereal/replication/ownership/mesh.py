@@ -5,7 +5,7 @@ leased, and entities follow the leases (`hand_over`), as fast as their new owner
 leases of sectors that have been empty for a while end (`vacate`). Sectors in which the game's code
 goes wrong again and again are withheld, and stand still (`failures`). A handover is one decision:
 in one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
-fenced. With a ship go the inputs that its pilot has sent since its record. What an owner has
+fenced. With what a pilot flies go the inputs that it has sent since its record. What an owner has
 proposed wrongly was taken from it, and is given to it anew (`give_anew`) in the same way, at the
 same pace.
 """
@@ -76,7 +76,7 @@ class Mesh:
         return len(self._waiting_rows)
 
     def route(self, net_id: int, controls: Controls) -> None:
-        """Pass a player's controls on to the shard of its ship: one look-up per datagram."""
+        """Pass a player's controls on to the shard of what it flies: one look-up per datagram."""
         self.inputs.note(net_id, controls)
         shard = self._shards.shards.get(self._pilots.get(net_id, SHARD_NONE))
         if shard is not None:
@@ -158,7 +158,7 @@ class Mesh:
         self._world.flag_attributes(rows, present.tick)
         self._tell_shards(changes, present.tick)
         flown = np.flatnonzero(self._world.account[rows] != ACCOUNT_NONE)
-        for at in flown.tolist():  # ships with a pilot that changed hands: a few per tick
+        for at in flown.tolist():  # those with a pilot that changed hands: a few per tick
             self._pilots[int(columns.net_id[rows[at]])] = int(changes.after[at])
 
     def withdraw(self, rows: np.ndarray, tick: int) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import trio
 from cyclopts import Parameter
 
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.runtime.process import (
     SUPERVISED,
     run_until_told,
@@ -21,6 +22,7 @@ from sidereal.protocol.runtime.process import (
 from sidereal.tools.bots.report import parse_requirement
 from sidereal.tools.bots.swarm import BotsConfig, Swarm
 from sidereal.tools.publish import JsonTarget, announce, check_target, publish_report
+from sidereal.tools.settings import GameName
 
 NICENESS: Final = 5
 """On the machine of the servers they load, bots give way: players would be elsewhere."""
@@ -32,6 +34,7 @@ async def bots(
     count: int = 20,
     ramp: float = 2.0,
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
+    game: GameName = DEFAULT_GAME,
     behaviour: str | None = None,
     seed: int = 1,
     mirror: int = 8,
@@ -52,6 +55,8 @@ async def bots(
         Seconds over which they come.
     for_s
         Seconds until they leave and the report is printed; until Ctrl-C without.
+    game
+        What is played, as module:name; the same as the server's.
     behaviour
         What they do, by the name that the game gives it; without, its first behaviour.
     seed
@@ -73,6 +78,7 @@ async def bots(
         count=count,
         ramp_s=ramp,
         for_s=for_s,
+        game=game,
         behaviour=behaviour,
         seed=seed,
         mirroring=mirror,

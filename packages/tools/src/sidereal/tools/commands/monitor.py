@@ -7,10 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.tools.monitor.app import MonitorConfig, run_monitor
 from sidereal.tools.publish import JsonTarget, check_target
 from sidereal.tools.reader import find_login
-from sidereal.tools.settings import FileOrInput
+from sidereal.tools.settings import FileOrInput, GameName
 
 
 async def monitor(
@@ -22,6 +23,7 @@ async def monitor(
     json: JsonTarget = None,
     svg: Path | None = None,
     screen: str = "overview",
+    game: GameName = DEFAULT_GAME,
     for_s: Annotated[float, Parameter(name="--for")] = 2.0,
 ) -> int:
     """Watch a running world in the terminal: its shards, sectors, handovers, clients and events.
@@ -45,6 +47,8 @@ async def monitor(
         File for a picture, after one look.
     screen
         To begin with: overview, shards, sectors, handovers, clients or events.
+    game
+        What is played, as module:name; the same as the server's.
     for_s
         Seconds that one look lasts; rates come from it.
     """
@@ -56,6 +60,7 @@ async def monitor(
         json=json,
         svg=svg,
         screen=screen,
+        game=game,
         for_s=for_s,
     )
     return await run_monitor(config)

@@ -6,6 +6,7 @@ import json
 
 import trio
 
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.runtime.process import (
     run_until_told,
     settle_memory,
@@ -14,7 +15,7 @@ from sidereal.protocol.runtime.process import (
 from sidereal.shard.config import ShardConfig
 from sidereal.shard.service import run
 from sidereal.tools.publish import announce
-from sidereal.tools.settings import FileOrInput, read_shard_key
+from sidereal.tools.settings import FileOrInput, GameName, read_shard_key
 
 
 async def shard(
@@ -22,6 +23,7 @@ async def shard(
     shard_key_file: FileOrInput = None,
     server: str = "127.0.0.1:7072",
     name: str = "shard",
+    game: GameName = DEFAULT_GAME,
     seed: int = 1,
 ) -> None:
     """Run one shard server; it reconnects when it loses the replication server.
@@ -39,11 +41,14 @@ async def shard(
         host:port of the replication server's UDP endpoint for shards.
     name
         For people; a shard that comes back under its name gets its colour again.
+    game
+        What is played, as module:name; the same as the replication server's.
     seed
         Of the game's random numbers.
     """
     start_logging(name)
-    config = ShardConfig(key=read_shard_key(shard_key_file), server=server, name=name, seed=seed)
+    key = read_shard_key(shard_key_file)
+    config = ShardConfig(key=key, server=server, name=name, game=game, seed=seed)
     settle_memory()
 
     async def serve() -> None:

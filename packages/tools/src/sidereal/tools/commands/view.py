@@ -7,9 +7,10 @@ from pathlib import Path
 
 from sidereal.client.front import preflight
 from sidereal.client.front.config import ViewConfig, check_view_config
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.runtime.process import start_logging
-from sidereal.tools.settings import FileOrInput, read_password
+from sidereal.tools.settings import FileOrInput, GameName, read_password
 
 
 def view(
@@ -20,6 +21,7 @@ def view(
     observe: bool = False,
     at: str | None = None,
     layers: str | None = None,
+    game: GameName = DEFAULT_GAME,
     shot: Path | None = None,
     headless: bool = False,
     seconds: float | None = None,
@@ -46,6 +48,8 @@ def view(
         Sector to look at first, as X,Y.
     layers
         Which layers to show, separated by commas.
+    game
+        What is played, as module:name; the same as the server's.
     shot
         Save one picture to this file and quit.
     headless
@@ -66,6 +70,7 @@ def view(
         observe=observe,
         at=None if at is None else _pair(at, ",", "--at"),
         layers=layers,
+        game=game,
         shot=shot,
         headless=headless or bool(os.environ.get(preflight.HEADLESS)),
         seconds=seconds,

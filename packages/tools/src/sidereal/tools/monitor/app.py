@@ -27,6 +27,7 @@ from rich.terminal_theme import TerminalTheme
 from sidereal.client.driver import check_server, other_version
 from sidereal.client.front import palette
 from sidereal.client.http import open_http
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.runtime.config import check_output_file
 from sidereal.protocol.runtime.process import wait_until_told
@@ -66,6 +67,7 @@ class MonitorConfig:
         json: file for what is known as JSON, `-` for standard output; one look.
         svg: file for a picture; one look.
         screen: to begin with.
+        game: `module:name` of what is played; the same as the server's.
         for_s: how long one look lasts; rates come from it.
     """
 
@@ -75,6 +77,7 @@ class MonitorConfig:
     json: str | None = None
     svg: Path | None = None
     screen: str = Screen.OVERVIEW.value
+    game: str = DEFAULT_GAME
     for_s: float = 2.0
 
     def check(self) -> None:
@@ -94,10 +97,11 @@ class MonitorConfig:
                 check_output_file(self.svg, "--svg")
             except ConfigError as error:
                 problems.append(str(error))
-        try:
-            check_server(self.server)
-        except ConfigError as error:
-            problems.append(str(error))
+        for check, said in ((check_server, self.server), (load, self.game)):
+            try:
+                check(said)
+            except ConfigError as error:
+                problems.append(str(error))
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -105,12 +109,18 @@ class MonitorConfig:
 class Monitor:
     """The monitor's tasks around one history."""
 
-    def __init__(self, http: httpx.AsyncClient, screen: Screen, login: Login = NOBODY) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        screen: Screen,
+        login: Login = NOBODY,
+        game: str = DEFAULT_GAME,
+    ) -> None:
         self.desk = Desk(screen=screen)
         self._http = http
         self._reader = Reader(http, login)
         self._history = History(str(http.base_url).rstrip("/"))
-        self._observer = Observer(self._reader)
+        self._observer = Observer(self._reader, game)
         self._wake = trio.Event()
 
     async def first(self) -> None:
@@ -185,7 +195,7 @@ async def run_monitor(config: MonitorConfig) -> int:
     """
     config.check()
     async with open_http(config.server, timeout_s=ANSWER_S_MAX) as http:
-        monitor = Monitor(http, Screen(config.screen), config.login)
+        monitor = Monitor(http, Screen(config.screen), config.login, config.game)
         await monitor.first()
         single = config.once or config.json is not None or config.svg is not None
         if single or not (sys.stdin.isatty() and sys.stdout.isatty()):

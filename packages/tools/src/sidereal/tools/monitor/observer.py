@@ -18,7 +18,7 @@ from sidereal.client.front.ownership import interest_bounds
 from sidereal.client.front.watch import Flash, OwnerWatch
 from sidereal.client.returning import Absence, ReturningClient
 from sidereal.client.statistics import ClientStatistics, SessionState
-from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.load import load
 from sidereal.protocol.runtime.process import entropy
 from sidereal.tools.monitor.history import Move, Observed, Sector
 from sidereal.tools.monitor.sightmap import Around
@@ -33,13 +33,13 @@ FLASHES_MAX: Final = 16
 class Observer:
     """Keeps a session in the world going; `run` returns when no more is to be had."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, game: str) -> None:
         self._reader = reader
         self._client: ReturningClient | None = None
         self._ended = ""
         self._session = 0
         self._watch = OwnerWatch()
-        self._game = load(DEFAULT_GAME)
+        self._game = load(game)
         self._looks = Looks(self._game)
         self._place = 0.0, 0.0
 

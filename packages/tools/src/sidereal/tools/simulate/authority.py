@@ -8,12 +8,13 @@ from typing import Final
 
 import numpy as np
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import schema_of
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import Schema
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
@@ -41,8 +42,8 @@ class Authority:
         weather: what the store is like.
         started_at: when the core was made, virtual seconds.
         stopped_at: when the one before ended.
-        recovered: what the store had just before the core began, ships too: those that were in the
-            world are still active.
+        recovered: what the store had just before the core began, berths too: what was in the world
+            is still active.
         due: of the next tick, virtual seconds.
         incarnation: how many cores there have been.
         noted: how often what was noted for the log.
@@ -55,18 +56,18 @@ class Authority:
         rng: np.random.Generator,
         *,
         shard_key: bytes,
-        schema: Schema,
+        game: Declarations,
         rules: Rules,
         limits: Limits,
         ledger: Ledger,
     ) -> None:
         self.network = network
         self._ledger = ledger
-        self.store = MemoryStore(schema)
+        self.store = MemoryStore(schema_of(game))
         self.weather = Weather()
         self.core: Replicator | None = None
         self.started_at = self.stopped_at = -math.inf
-        self.recovered = self.store.load_world(ships=True)
+        self.recovered = self.store.load_world(berths=True)
         self.due = math.inf
         self.incarnation = 0
         self.noted: Counter[str] = Counter()
@@ -74,7 +75,7 @@ class Authority:
         self._rng = rng
         self._shard_key = shard_key
         self._client_key = b""
-        self._schema = schema
+        self._game = game
         self._rules = rules
         self._limits = limits
         self._offset_s = float(rng.uniform(0.0, CLOCKS_OFF_S))
@@ -85,12 +86,12 @@ class Authority:
 
     def start(self, now: float) -> None:
         """Start with what the store has."""
-        self.recovered = self.store.load_world(ships=True)
+        self.recovered = self.store.load_world(berths=True)
         self._scribe = Scribe(self.store, self.weather, self._rng)
         self._client_key = self._rng.bytes(32)
         self._tell_keys()
         self.core = Replicator(
-            schema=self._schema,
+            game=self._game,
             rules=self._rules,
             keys=Keys(self._client_key, self._shard_key),
             client_addresses=[CLIENTS],

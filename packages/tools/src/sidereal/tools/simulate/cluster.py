@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
@@ -25,6 +25,7 @@ from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.faults import Plan, check_plan
 from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.game import make_game
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.liarclients import Finale, LyingClientProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, Lies
@@ -108,6 +109,8 @@ class Cluster:
     Attributes:
         plan: what is to happen.
         now: virtual seconds.
+        game: that is played.
+        schema: its columns.
         authority: the replication server.
         shards: shard processes, those that ended too.
         clients: pilots, then observers.
@@ -126,8 +129,9 @@ class Cluster:
         check_plan(plan)
         self.plan = plan
         self.now = 0.0
-        self.schema = BASE_SCHEMA
         self.rules = _rules_of(plan)
+        self.game = make_game(self.rules)
+        self.schema = schema_of(self.game)
         self._checkers = checkers
         self._violations: list[Violation] = []
         self._ticked_at = 0.0
@@ -138,7 +142,7 @@ class Cluster:
             self.network,
             random_of(plan.seed, "authority"),
             shard_key=self._shard_key,
-            schema=self.schema,
+            game=self.game,
             rules=self.rules,
             limits=plan.limits,
             ledger=self.ledger,

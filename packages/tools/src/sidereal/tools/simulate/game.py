@@ -6,20 +6,24 @@ that ships. `checks.physics` has the same rules a second time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 
 from sidereal.game import (
+    Authority,
     Body,
     Controls,
     Game,
     Held,
+    Kind,
     Label,
     Motion,
     Part,
     Pilot,
+    Player,
     Rows,
     Stage,
     Step,
@@ -33,6 +37,8 @@ SPEED_REST: Final = 0.02
 SPIN_REST: Final = 0.002
 """A ship that is not turning and spins slower than this stops turning, rad/s."""
 
+
+SHIP_RADIUS: Final = 6.0
 
 TURN_MARGIN: Final = 25.0
 """World units before the belt's edge at which asteroids are turned back."""
@@ -56,9 +62,10 @@ def make_game(rules: Rules, parts: Sequence[Part] = ()) -> Declarations:
         parts: that play along.
     """
     game = Game("simulated", parts=parts)
-    game.kind("ship", Motion(), Body(radius=6, mass=12), Label(), Pilot())
+    ship = game.kind("ship", Motion(), Body(radius=SHIP_RADIUS, mass=12), Label(), Pilot())
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
     game.model(Motion, reads=(Stick,))(_flight(rules))
+    game.on_join(_arrival(ship))
     if rules.belt_sectors:
         low, high = rules.belt_bounds
         low, high = low + TURN_MARGIN, high - TURN_MARGIN
@@ -73,6 +80,18 @@ def make_game(rules: Rules, parts: Sequence[Part] = ()) -> Declarations:
                 speed[rows[leaves]] *= -1.0
 
     return declare(game)
+
+
+def _arrival(ship: Kind) -> Callable[[Authority, Player], None]:
+    def arrive(world: Authority, player: Player) -> None:
+        berth = world.berth(player)
+        if not berth:
+            spot = world.free_spot(radius=SHIP_RADIUS)
+            motion = Motion(heading=world.rng.uniform(-math.pi, math.pi))
+            berth = world.spawn(ship, Label(name=player.name), motion, at=spot)
+        player.fly(berth)
+
+    return arrive
 
 
 def _flight(rules: Rules) -> Callable[[Rows], None]:

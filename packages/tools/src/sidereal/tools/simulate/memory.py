@@ -103,14 +103,14 @@ class MemoryStore:
             if row.account > ACCOUNT_NONE and not row.removed
         }
 
-    def load_world(self, *, ships: bool = False) -> Recovered:
-        """Give the world back, with the ships of accounts or without."""
+    def load_world(self, *, berths: bool = False) -> Recovered:
+        """Give the world back, with what accounts left or without."""
         return self._load(
-            [key for key, row in self._rows.items() if ships or row.account <= ACCOUNT_NONE]
+            [key for key, row in self._rows.items() if berths or row.account <= ACCOUNT_NONE]
         )
 
-    def load_ship(self, account: int) -> Berth | None:
-        """Give the ship of an account back, None when it has none."""
+    def load_berth(self, account: int) -> Berth | None:
+        """Give back what an account left, None when it left nothing."""
         found = self._load([key for key, row in self._rows.items() if row.account == account])
         return Berth(found.rows, found.uuid) if len(found.rows) else None
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.replication.fleet import ShipRequest
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.play.berths import BerthRequest
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.memory import MemoryStore
 
@@ -21,7 +21,7 @@ SAVE_S: Final = (0.002, 0.3)
 """Bounds of the time a write to the store takes."""
 
 FETCH_S: Final = (0.001, 0.2)
-"""Bounds of the time until the store answers with a ship."""
+"""Bounds of the time until the store answers with a berth."""
 
 SLOW_S: Final = (0.3, 0.9)
 """Bounds of both while the store is slow."""
@@ -54,7 +54,7 @@ class Weather:
 
 
 class Scribe:
-    """Saves what one core has changed, and fetches the ships that it asks for.
+    """Saves what one core has changed, and fetches the berths that it asks for.
 
     Attributes:
         term: under which it writes.
@@ -67,7 +67,7 @@ class Scribe:
         self._rng = rng
         self._writing: tuple[float, int, Batch] | None = None
         self._landing: list[tuple[float, int, Batch]] = []
-        self._fetching: list[tuple[float, ShipRequest]] = []
+        self._fetching: list[tuple[float, BerthRequest]] = []
 
     def end(self) -> None:
         """End with its server: what is on its way may or may not have arrived."""
@@ -97,8 +97,8 @@ class Scribe:
             self._store.save_tick(self.term, core.tick)
 
     def fetch(self, core: Replicator, now: float) -> None:
-        """Answer, after a while, which ships the store has; one that fails is asked again."""
-        for request in core.fleet.take_requests():
+        """Answer, after a while, what berths the store has; one that fails is asked again."""
+        for request in core.berths.take_requests():
             wait_s = self._weather.wait_s(FETCH_S, now, self._rng)
             self._fetching.append((now + wait_s, request))
         due = [(at, request) for at, request in self._fetching if at <= now]
@@ -107,7 +107,7 @@ class Scribe:
             if now < self._weather.fails_until:
                 self._fetching.append((now + FETCH_S[1], request))
             else:
-                core.fleet.deliver(request, self._store.load_ship(request.account))
+                core.berths.deliver(request, self._store.load_berth(request.account))
 
     def _settle(self, core: Replicator, tick: int, batch: Batch, now: float) -> None:
         """Let a write come to its end."""

@@ -10,7 +10,6 @@ import numpy as np
 from sidereal.protocol.message.player import Button
 from sidereal.protocol.rules import Rules, StreamLimits
 from sidereal.protocol.state.schema import Kind, Schema
-from sidereal.replication.genesis import ASTEROID_DENSITY
 
 SECTOR_SIZE: Final = 200.0
 
@@ -19,6 +18,9 @@ BELT_PLACES: Final = BELT_SIDE * BELT_SIDE
 """Asteroids there may be at most; one fewer leaves the others where they are."""
 
 BELT_SHARE_MIN: Final = 0.5
+
+ASTEROID_DENSITY: Final = 0.002
+"""Tonnes per cubic unit."""
 
 DRIFT_MAX: Final = 60.0
 """Speed of the fastest asteroids, world units per second."""

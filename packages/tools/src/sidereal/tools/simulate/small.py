@@ -108,7 +108,7 @@ def draw_links(limits: Limits, rng: np.random.Generator) -> Limits:
         keeping=KeepingLimits(
             batch_rows=int(rng.integers(24, 161)),
             batch_rows_least=int(rng.integers(1, 25)),
-            ship_late_ticks=int(rng.integers(1, 5)),
+            berth_late_ticks=int(rng.integers(1, 5)),
         ),
         transport=draw_transport(rng),
     )

@@ -80,6 +80,7 @@ class Supervisor:
         self.status = 0
         self.ready_at: float | None = None
         self._config = config
+        self._game = ["--game", config.flags.game]
         self._scope = trio.CancelScope()
         self._secret = {SHARD_KEY: secrets.token_hex(16)}
         self._token = {SUPERVISOR: secrets.token_hex(16)}
@@ -185,6 +186,7 @@ class Supervisor:
         for number in range(1, self._config.shards + 1):
             name = f"shard-{number}"
             arguments = ["shard", "--server", self._endpoints["shards"], "--name", name]
+            arguments += self._game
             shard = self._make_child(name, arguments, self._secret, prepared=self._prepared)
             nursery.start_soon(self._keep_running, shard, FOR_SHARDS)
 
@@ -254,14 +256,14 @@ class Supervisor:
         config = self._config
         if config.monitor:
             monitor = self._make_child(
-                "monitor", ["monitor", "--server", url], self._sight, terminal=True
+                "monitor", ["monitor", "--server", url, *self._game], self._sight, terminal=True
             )
             nursery.start_soon(self._monitor, monitor, url)
         if config.view:
-            view = self._make_child("view", ["view", "--server", url])
+            view = self._make_child("view", ["view", "--server", url, *self._game])
             nursery.start_soon(self._show, view)
         if config.bots:
-            arguments = ["bots", "--server", url, "--count", str(config.bots)]
+            arguments = ["bots", "--server", url, *self._game, "--count", str(config.bots)]
             arguments += ["--seed", str(config.flags.seed)]
             arguments += ["--json", str(self._bots_report)]
             bots = self._make_child(

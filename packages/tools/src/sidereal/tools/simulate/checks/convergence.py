@@ -225,7 +225,7 @@ class StoreConverges:
             return
         due = [key for key, s in self._same.items() if s.look <= from_look and s.at <= from_s]
         cluster.exercised["records long at peace judged"] += len(due)
-        _, records, uuid, _, active = authority.store.load_world(ships=True)
+        _, records, uuid, _, active = authority.store.load_world(berths=True)
         known = set(map(bytes, uuid))
         for key, removed_at in cluster.removed.items():
             if key in known and authority.started_at < removed_at <= from_s:
@@ -250,7 +250,7 @@ class StoreConverges:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare the records of everything at peace."""
         world = core.world
-        _, saved, uuid, account, active = cluster.authority.store.load_world(ships=True)
+        _, saved, uuid, account, active = cluster.authority.store.load_world(berths=True)
         known = {key: at for at, key in enumerate(uuid.tolist())}
         rows = world.columns.rows()
         for row in rows[world.account[rows] >= 0].tolist():

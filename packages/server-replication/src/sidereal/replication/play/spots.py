@@ -7,11 +7,52 @@ from typing import Final
 
 import numpy as np
 
+from sidereal.protocol.rules import Rules
+
 CLEARANCE: Final = 2.0
 """World units that are left between what is put into the world and everything else."""
 
 RING_STEP: Final = 2.0
 """World units between the rings that are looked at, and about those between two spots of a ring."""
+
+
+CANDIDATES: Final = 64
+"""Spots that are tried where others are: the first that is free enough, or else the freest."""
+
+
+def find_room(
+    others: tuple[np.ndarray, np.ndarray, np.ndarray],
+    clearance: float,
+    rules: Rules,
+    rng: np.random.Generator,
+    *,
+    candidates: int = CANDIDATES,
+) -> tuple[float, float]:
+    """Find a spot in the populated part of space; in an empty world, about the origin.
+
+    Args:
+        others: x, y and radius of what is there, float[n] each.
+        clearance: wanted distance to every edge, world units.
+        rules: for the size of a sector.
+        rng: which spot.
+        candidates: spots that are tried.
+    """
+    x, y, radius = others
+    if not len(x):
+        half = rules.sector_size / 4
+        return float(rng.uniform(-half, half)), float(rng.uniform(-half, half))
+    seeds = rng.integers(0, len(x), candidates)
+    angle = rng.uniform(0.0, math.tau, candidates)
+    distance = radius[seeds] + clearance * rng.uniform(1.0, 2.0, candidates)
+    spot_x, spot_y = x[seeds] + distance * np.cos(angle), y[seeds] + distance * np.sin(angle)
+    best, widest = 0, -math.inf
+    for at in range(candidates):  # seldom more than a few: 0.6 ms each for 18,000
+        gap = float((np.hypot(spot_x[at] - x, spot_y[at] - y) - radius).min())
+        if gap > widest:
+            best, widest = at, gap
+        if gap >= clearance:
+            break
+    return float(spot_x[best]), float(spot_y[best])
 
 
 def nearest_free_spot(

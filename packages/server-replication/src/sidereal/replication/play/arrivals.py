@@ -1,0 +1,166 @@
+"""Players come and go: the stage of the tick in which a game's hooks are called.
+
+Theory of operation. A player of an account waits until its berth has been read; then, or at once
+if it is anonymous, the game's `on_join` decides what it flies. Nothing flown is an answer, too:
+such a player watches. If the hook raises, the player is told and its join refused, and the world
+goes on; the same failure of another hook is noted, and no more. What a player flies leaves the
+world with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sidereal.game.declarations import Declarations
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.message.player import Notice, Role
+from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.limits import Limits
+from sidereal.replication.links.playerlink import PlayerLink
+from sidereal.replication.links.players import Player, PlayerState
+from sidereal.replication.notes import Notes
+from sidereal.replication.play.berths import Berths
+from sidereal.replication.play.entities import Entities
+from sidereal.replication.play.hooks import HookFailure, HookPlayer, HookWorld
+from sidereal.replication.standstill import WorldClock
+from sidereal.replication.world import ACCOUNT_NONE, World
+
+
+class Arrivals:
+    """The players of one world, from their join to their leaving.
+
+    Attributes:
+        failed: how often which hook raised.
+    """
+
+    def __init__(
+        self,
+        game: Declarations,
+        world: World,
+        entities: Entities,
+        berths: Berths,
+        clients: PlayerLink,
+        clock: WorldClock,
+        notes: Notes,
+        rng: np.random.Generator,
+        limits: Limits,
+    ) -> None:
+        self.failed: Counter[str] = Counter()
+        self._game = game
+        self._world = world
+        self._entities = entities
+        self._berths = berths
+        self._clients = clients
+        self._clock = clock
+        self._notes = notes
+        self._joins_per_tick = limits.players.joins_per_tick
+        self._hooks = HookWorld(game, world, entities, berths, rng, limits.later_calls)
+        self._here: dict[int, HookPlayer] = {}
+
+    def change(self, tick: int, now: float) -> None:
+        """Let players come and go; once per tick."""
+        attendance = self._clients.attend(tick, now)
+        for player, reason in attendance.left:
+            self._leave(player, tick, now)
+            said = {"account": player.account, "name": player.name, "reason": reason.name}
+            self._notes.add(tick, "client_left", **said)
+        for player in attendance.joined:
+            if self._clock.stands_still:
+                self._clock.tell(player, tick)
+            if player.role is Role.PLAYER:
+                self._receive(player, tick, now)
+            said = {"account": player.account, "name": player.name, "role": player.role.name}
+            self._notes.add(tick, "client_joined", **said)
+        self._let_in(tick, now)
+        for call, arguments in self._hooks.take_due(tick):
+            self._run("after", call, *arguments, tick=tick, now=now)
+        self._note_lost(tick, now)
+
+    # -- coming -------------------------------------------------------------------------------
+
+    def _receive(self, player: Player, tick: int, now: float) -> None:
+        """Let a new player in, or ask for its berth first."""
+        if player.account > ACCOUNT_NONE:
+            player.waits = True
+            self._berths.fetch(player.account, tick)
+        else:
+            self._join(player, None, tick, now)
+
+    def _let_in(self, tick: int, now: float) -> None:
+        """Let in whose berths have been read; tell who waits long why it does."""
+        arrived = self._berths.take_arrived(self._joins_per_tick)
+        late = self._berths.take_late(tick)
+        if not arrived and not late:
+            return
+        players = {p.account: p for p in self._clients.players if _plays(p)}
+        for account, berth in arrived:
+            self._join(players[account], berth, tick, now)
+        for account in late:
+            text = "what you fly can't be fetched now: the database does not answer; please wait"
+            self._clients.send(players[account], Notice(text))
+
+    def _join(self, player: Player, berth: Berth | None, tick: int, now: float) -> None:
+        player.waits = False
+        here = self._here[player.peer] = HookPlayer(player, self._hooks)
+        self._hooks.offer(here, berth)
+        for hook in self._game.hooks["join"]:
+            if not self._run("on_join", hook, here, tick=tick, now=now):
+                text = "the game can't let you in: its on_join failed; the server's log says why"
+                self._clients.refuse(player, CloseReason.GAME_FAILED, text, now)
+                break
+        self._hooks.offer(here, None)
+
+    # -- going --------------------------------------------------------------------------------
+
+    def _leave(self, player: Player, tick: int, now: float) -> None:
+        """Take out of the world what a player flies; an account's waits in its berth."""
+        if player.role is Role.PLAYER:
+            self._berths.give_up(player.account)
+        here = self._here.pop(player.peer, None)
+        if here is not None:
+            for hook in self._game.hooks["leave"]:
+                self._run("on_leave", hook, here, tick=tick, now=now)
+        rows = self._world.columns.rows_of(np.array([player.net_id]))
+        if player.net_id == NET_ID_NONE or rows[0] < 0:
+            return
+        if player.account > ACCOUNT_NONE:
+            self._berths.leave(int(rows[0]), tick)
+        self._entities.withdraw(rows, tick)
+
+    def _note_lost(self, tick: int, now: float) -> None:
+        """Let the game know of players whose entity is no more; they look where it was."""
+        ended = self._entities.take_ended()
+        if not ended:
+            return
+        for player in self._clients.players:
+            if player.net_id in ended:
+                player.looks_at = ended[player.net_id]
+                player.net_id = NET_ID_NONE
+                for hook in self._game.hooks["lost"]:
+                    self._run("on_lost", hook, self._here[player.peer], tick=tick, now=now)
+
+    # -- hooks --------------------------------------------------------------------------------
+
+    def _run(
+        self, name: str, call: Callable[..., Any], *arguments: Any, tick: int, now: float
+    ) -> bool:
+        """Call a function of the game; false if it raised, which is noted."""
+        done = self._hooks.run(call, *arguments, name=name, tick=tick)
+        if isinstance(done, HookFailure):
+            self.failed[done.hook] += 1
+            self._notes.add(tick, "hook_failed", done.trace, hook=done.hook, error=done.error)
+            return False
+        columns = self._world.columns
+        for here, row in done:
+            net_id, control_epoch = int(columns.net_id[row]), int(columns["control_epoch"][row])
+            self._clients.assign(here.client, net_id, control_epoch, tick, now)
+        return True
+
+
+def _plays(player: Player) -> bool:
+    return player.state is PlayerState.JOINED and player.role is Role.PLAYER

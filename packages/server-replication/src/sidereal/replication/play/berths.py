@@ -1,0 +1,163 @@
+"""What accounts fly: in the world while their player is, in its berth while not.
+
+Theory of operation. When a player comes, what it left is in one of two places. It may be among what
+has left the world and is not saved yet. Then it is here at once, unless it is gone for good.
+Otherwise it is in the database, as it was when it left. It is asked for, and the player waits for
+the answer. Every request has a number, and only the answer to the newest request of an account
+counts: an older answer may have been read before the entity was flown and saved again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.play.spots import nearest_free_spot
+from sidereal.replication.world import World
+
+
+class BerthRequest(NamedTuple):
+    """A question to the database: what an account left."""
+
+    account: int
+    number: int
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A berth that is asked for.
+
+    Attributes:
+        number: of the request that counts.
+        since: tick of the request.
+        late: whether its player has been told that it has to wait.
+    """
+
+    number: int
+    since: int
+    late: bool = False
+
+
+class Berths:
+    """What accounts have left, one entity each."""
+
+    def __init__(
+        self,
+        world: World,
+        saving: WriteBehind,
+        late_ticks: int = LIMITS.keeping.berth_late_ticks,
+    ) -> None:
+        self._world = world
+        self._saving = saving
+        self._late_ticks = late_ticks
+        self._number = 0
+        self._wanted: dict[int, _Wanted] = {}
+        self._requests: list[BerthRequest] = []
+        self._arrived: dict[int, Berth | None] = {}
+
+    # -- what is fetched ------------------------------------------------------------------------
+
+    def fetch(self, account: int, tick: int) -> None:
+        """Ask for what an account left, unless it is here or known to be gone for good."""
+        self.give_up(account)
+        departed = self._saving.departed_of(account)
+        if departed is None:
+            self._number += 1
+            self._wanted[account] = _Wanted(self._number, tick)
+            self._requests.append(BerthRequest(account, self._number))
+        elif departed.removed:
+            self._arrived[account] = None
+        else:
+            self._arrived[account] = Berth(departed.record, departed.uuid)
+
+    def give_up(self, account: int) -> None:
+        """Forget that a berth was asked for: its player has gone."""
+        if self._wanted.pop(account, None) is not None:
+            self._requests = [entry for entry in self._requests if entry.account != account]
+        self._arrived.pop(account, None)
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether something is to be asked of the database."""
+        return bool(self._requests)
+
+    def take_requests(self) -> list[BerthRequest]:
+        """Give up what is to be asked of the database."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def wants(self, request: BerthRequest) -> bool:
+        """Tell whether the answer to a request still counts."""
+        wanted = self._wanted.get(request.account)
+        return wanted is not None and wanted.number == request.number
+
+    def deliver(self, request: BerthRequest, berth: Berth | None) -> None:
+        """Take the answer to a request, None for an account that has left nothing."""
+        if self.wants(request):
+            del self._wanted[request.account]
+            self._arrived[request.account] = berth
+
+    def take_arrived(self, most: int) -> list[tuple[int, Berth | None]]:
+        """Give up so many of the answers that have come, each with its account, in their order."""
+        accounts = list(islice(self._arrived, most))
+        return [(account, self._arrived.pop(account)) for account in accounts]
+
+    def take_late(self, tick: int) -> list[int]:
+        """Give the accounts whose players have begun to wait long; each is given once."""
+        late = [
+            account
+            for account, wanted in self._wanted.items()
+            if not wanted.late and tick - wanted.since >= self._late_ticks
+        ]
+        for account in late:
+            self._wanted[account].late = True
+        return late
+
+    # -- into the world and out of it -----------------------------------------------------------
+
+    def enter(self, account: int, tick: int, berth: Berth) -> int:
+        """Put what an account left into the world, at rest and near where it was.
+
+        What has drifted to where it was meanwhile stays; it gets the nearest spot beside it. A
+        crash has left it with the velocity that it had; nobody has flown it since.
+
+        Returns:
+            its row.
+        """
+        record = berth.record.copy()
+        x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
+        record["x"], record["y"] = nearest_free_spot(x, y, size, self.others(tick))
+        record["tick"] = tick
+        _stop(record)
+        record["epoch"] += np.uint32(1)
+        departed = self._saving.departed_of(account)
+        if departed is not None and not departed.removed:
+            self._saving.come_back(departed)
+        rows = self._world.enter(record, berth.uuid, np.array([account]), tick)
+        self._world.stored[rows] = True
+        return int(rows[0])
+
+    def leave(self, row: int, tick: int) -> None:
+        """Keep an entity that is about to leave the world, as it is now, and standing still."""
+        rows = np.array([row])
+        record = self._world.columns.store(rows, self._world.schema.full_record)
+        record["x"], record["y"], record["heading"] = self._world.locate(rows, tick)
+        _stop(record)
+        record["tick"] = tick
+        self._saving.depart(record, row, tick, removed=False)
+
+    def others(self, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Tell where everything is, and how large: x, y and radius, float[n] each."""
+        present = self._world.present(tick)
+        return present.x, present.y, self._world.columns["radius"][present.rows]
+
+
+def _stop(record: np.ndarray) -> None:
+    """Bring an entity to rest: nobody flies it."""
+    record["vx"] = record["vy"] = record["spin"] = 0.0

@@ -1,0 +1,70 @@
+"""What comes into the world and what leaves it, everywhere at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.replication.edge.edge import Edge
+from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.ownership.mesh import Mesh
+from sidereal.replication.world import ACCOUNT_NONE, UUID, World
+
+
+class Entities:
+    """The door of one world."""
+
+    def __init__(
+        self,
+        world: World,
+        edge: Edge,
+        mesh: Mesh,
+        saving: WriteBehind,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._world = world
+        self._edge = edge
+        self._mesh = mesh
+        self._saving = saving
+        self._entropy = entropy
+        self._ended: dict[int, tuple[float, float]] = {}
+
+    def create(self, records: NDArray[np.void], tick: int) -> NDArray[np.int64]:
+        """Enter entities that have never been before.
+
+        Args:
+            records: `Schema.full_record[n]`.
+            tick: the current one.
+
+        Returns:
+            int64[n], their rows.
+        """
+        count = len(records)
+        uuid = np.frombuffer(self._entropy(16 * count), UUID, count)
+        return self._world.enter(records, uuid, np.full(count, ACCOUNT_NONE), tick)
+
+    def end(self, rows: NDArray[np.int64], tick: int) -> None:
+        """Take entities out of the world for good: what the database has of them goes, too."""
+        world = self._world
+        records = world.columns.store(rows, world.schema.full_record)
+        x, y, _ = world.locate(rows, tick)
+        for at, row in enumerate(rows.tolist()):  # 5 µs each
+            self._saving.depart(records[[at]], row, tick, removed=True)
+            self._ended[int(records["id"][at])] = float(x[at]), float(y[at])
+        self.withdraw(rows, tick)
+
+    def take_ended(self) -> dict[int, tuple[float, float]]:
+        """Give up the ids of what has ended since the last call, each with its last place."""
+        ended, self._ended = self._ended, {}
+        return ended
+
+    def withdraw(self, rows: NDArray[np.int64], tick: int) -> None:
+        """Take entities out of the world, everywhere."""
+        columns = self._world.columns
+        net_id, group = columns.net_id[rows], self._world.group[rows]
+        known = group >= 0
+        self._edge.remove(net_id[known], group[known], tick)
+        self._mesh.withdraw(rows, tick)
+        self._world.remove(rows, tick)

@@ -1,0 +1,314 @@
+"""The authority as a game's hooks see it.
+
+Theory of operation. A hook is somebody else's code and may raise. Whatever it asked for then did
+not happen: what it spawned is taken out of the world again before anybody was told of it, and what
+it wanted to be flown, ended or called later is forgotten. If it returns, all of it happens. Ids
+are final at once all the same, because a hook puts them into fields of others.
+
+What a player left waits in its berth. `Authority.berth` brings it into the world while a hook
+runs; if the player does not fly it then, it leaves again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+import sidereal.game
+import sidereal.replication
+from sidereal.game import Component, Kind, Motion, Pilot
+from sidereal.game.declarations import Declarations
+from sidereal.protocol.errors import GameError
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.links.players import ROW_NONE, Player
+from sidereal.replication.play.berths import Berths
+from sidereal.replication.play.entities import Entities
+from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.play.spots import find_room, nearest_free_spot
+from sidereal.replication.world import World
+
+ROOM: Final = 4.0
+"""Times its radius that a body is kept from all others where any place will do."""
+
+_ENGINE: Final = tuple(
+    f"{next(iter(package.__path__))}{os.sep}" for package in (sidereal.game, sidereal.replication)
+)
+"""Where the frames of a traceback are that are not the game's."""
+
+
+class HookPlayer:
+    """A player, as a hook sees it.
+
+    Attributes:
+        name: what others see.
+        account: of whom; empty if anonymous.
+        client: whose it is.
+    """
+
+    def __init__(self, client: Player, world: HookWorld) -> None:
+        self.client = client
+        self.name = client.name
+        self.account = client.name if client.account > 0 else ""
+        self._world = world
+
+    def fly(self, entity: int) -> None:
+        """Take an entity's controls; see `sidereal.game.Player.fly`."""
+        self._world.let_fly(self, entity)
+
+
+class HookFailure(NamedTuple):
+    """What a hook ended with that raised.
+
+    Attributes:
+        hook: its name, with its module.
+        error: what it raised, and where, in a line.
+        trace: the same as Python tells it.
+    """
+
+    hook: str
+    error: str
+    trace: str
+
+
+class Flight(NamedTuple):
+    """A player and the row of what it flies from now on."""
+
+    player: HookPlayer
+    row: int
+
+
+@dataclass(slots=True)
+class _Call:
+    """What one call has asked for so far.
+
+    Attributes:
+        spawned: rows.
+        berthed: rows of what came from a berth, by player.
+        flights: rows of what is to be flown, by player.
+        ended: ids.
+        later: what is to be called.
+    """
+
+    spawned: list[int] = field(default_factory=list)
+    berthed: dict[HookPlayer, int] = field(default_factory=dict)
+    flights: dict[HookPlayer, int] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+    later: list[_Later] = field(default_factory=list)
+
+
+class _Later(NamedTuple):
+    """A call that waits; of two that are due the earlier one that was asked for comes first."""
+
+    tick: int
+    number: int
+    call: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class HookWorld:
+    """What hooks are handed: `Authority`.
+
+    Attributes:
+        tick: of the world's clock.
+        rng: seeded, the authority's own.
+    """
+
+    def __init__(
+        self,
+        game: Declarations,
+        world: World,
+        entities: Entities,
+        berths: Berths,
+        rng: np.random.Generator,
+        later_max: int,
+    ) -> None:
+        self.tick = 0
+        self.rng = rng
+        self._game = game
+        self._world = world
+        self._entities = entities
+        self._berths = berths
+        self._spawns = Spawns(game, world.schema)
+        self._later_max = later_max
+        self._later: list[_Later] = []
+        self._number = 0
+        self._waiting: dict[HookPlayer, Berth] = {}
+        self._call = _Call()
+
+    # -- what a hook may do -------------------------------------------------------------------
+
+    def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> int:
+        """Make an entity; see `sidereal.game.Authority.spawn`."""
+        _check_place(at)
+        records = self._spawns.make(kind, components)
+        if len(records) != 1:
+            raise GameError(f"spawn({kind}): one value each, not {len(records)}: it is one entity")
+        records["x"], records["y"] = at
+        records["tick"], records["epoch"] = self.tick, 1
+        row = int(self._entities.create(records, self.tick)[0])
+        self._call.spawned.append(row)
+        return int(self._world.columns.net_id[row])
+
+    def despawn(self, entity: int) -> None:
+        """End an entity for good; see `sidereal.game.Authority.despawn`."""
+        self._call.ended.append(int(entity))
+
+    def berth(self, player: HookPlayer) -> int:
+        """Bring back what a player left; see `sidereal.game.Authority.berth`."""
+        columns, call = self._world.columns, self._call
+        if player in self._waiting and player not in call.berthed:
+            account, left = player.client.account, self._waiting[player]
+            call.berthed[player] = self._berths.enter(account, self.tick, left)
+        if player in call.berthed:
+            return int(columns.net_id[call.berthed[player]])
+        flown = player.client.net_id
+        return flown if columns.rows_of([flown])[0] >= 0 else NET_ID_NONE
+
+    def free_spot(
+        self, *, radius: float, near: tuple[float, float] | None = None
+    ) -> tuple[float, float]:
+        """Find a place where a body touches nobody; see `sidereal.game.Authority.free_spot`."""
+        if not 0 < radius < math.inf:
+            raise GameError(f"free_spot: radius is {radius}; it must be above 0")
+        others = self._berths.others(self.tick)
+        if near is None:
+            near = find_room(others, ROOM * radius, self._world.rules, self.rng)
+        _check_place(near)
+        return nearest_free_spot(*near, radius, others)
+
+    def after(self, seconds: float, call: Any, *arguments: Any) -> None:
+        """Call something later; see `sidereal.game.Authority.after`."""
+        if not 0 <= seconds < math.inf:
+            raise GameError(f"after: seconds is {seconds}; it must be 0 or more")
+        if len(self._later) + len(self._call.later) >= self._later_max:
+            raise GameError(f"after: {self._later_max} calls wait already")
+        ticks = max(1, math.ceil(seconds * self._world.rules.tick_hz))
+        self._number += 1
+        self._call.later.append(_Later(self.tick + ticks, self._number, call, arguments))
+
+    def let_fly(self, player: HookPlayer, entity: int) -> None:
+        """Let a player fly an entity, once the hook has returned.
+
+        Raises:
+            GameError: it can't.
+        """
+        columns, call = self._world.columns, self._call
+        row = int(columns.rows_of([entity])[0])
+        if player in call.flights or columns.rows_of([player.client.net_id])[0] >= 0:
+            raise GameError(f"fly({entity}): {player.name} flies something already")
+        if row < 0 or (row not in call.spawned and row != call.berthed.get(player)):
+            raise GameError(
+                f"fly({entity}): a player flies what this call has spawned, or its own berth"
+            )
+        if row in call.flights.values():
+            raise GameError(f"fly({entity}): somebody flies it already")
+        kind = self._game.kinds[int(columns["kind"][row]) - 1]
+        if Pilot not in map(type, kind.components):
+            raise GameError(f"fly({entity}): kind {kind} has no Pilot, so nobody can fly it")
+        call.flights[player] = row
+
+    # -- how hooks are called -----------------------------------------------------------------
+
+    def run(
+        self, call: Callable[..., Any], *arguments: Any, name: str, tick: int
+    ) -> list[Flight] | HookFailure:
+        """Call a function of the game with this world, and let happen what it asks for.
+
+        Args:
+            call: the function.
+            arguments: it is given besides this world.
+            name: what it is, for people.
+            tick: the current one.
+
+        Returns:
+            who flies what from now on; or what it raised.
+        """
+        self.tick, self._call = tick, _Call()
+        try:
+            call(self, *arguments)
+        except Exception as error:  # noqa: BLE001  # the game's code is somebody else's
+            self._undo()
+            where = f"{name} {getattr(call, '__module__', '')}.{getattr(call, '__name__', call)}"
+            trace = "".join(traceback.format_exception(error))
+            return HookFailure(where, describe_raised(error), trace)
+        return self._settle()
+
+    def offer(self, player: HookPlayer, left: Berth | None) -> None:
+        """Let a hook find what a player left; None when the hook has run."""
+        if left is None:
+            self._waiting.pop(player, None)
+        else:
+            self._waiting[player] = left
+
+    def take_due(self, tick: int) -> list[tuple[Callable[..., Any], tuple[Any, ...]]]:
+        """Give up the calls that are due, without those of players that have gone."""
+        due = []
+        while self._later and self._later[0].tick <= tick:
+            later = heapq.heappop(self._later)
+            players = (each for each in later.arguments if isinstance(each, HookPlayer))
+            if all(player.client.row != ROW_NONE for player in players):
+                due.append((later.call, later.arguments))
+        return due
+
+    def _undo(self) -> None:
+        call = self._call
+        if call.spawned:
+            self._entities.withdraw(np.array(call.spawned), self.tick)
+        for row in call.berthed.values():
+            self._return(row)
+
+    def _settle(self) -> list[Flight]:
+        call, world = self._call, self._world
+        for later in call.later:
+            heapq.heappush(self._later, later)
+        for player, row in call.flights.items():
+            account = player.client.account
+            world.account[row] = account
+            world.dirty[row] &= account >= 0
+            world.columns["control_epoch"][row] = world.columns.epoch[row]
+            world.columns["input_seq"][row] = 0
+            self._give_up_other(player, row)
+        ended = world.columns.rows_of(np.unique(np.array(call.ended, np.int64)))
+        ended = ended[ended >= 0]
+        for player, row in call.berthed.items():
+            if player not in call.flights and row not in ended:
+                self._return(row)
+        if len(ended):
+            self._entities.end(ended, self.tick)
+        return [Flight(*flight) for flight in call.flights.items() if flight[1] not in ended]
+
+    def _give_up_other(self, player: HookPlayer, row: int) -> None:
+        """End what a player left, when it flies something else: an account has one berth."""
+        left, was = self._waiting.get(player), self._call.berthed.get(player)
+        if left is None or was == row:
+            return
+        if was is None:
+            was = self._berths.enter(player.client.account, self.tick, left)
+        self._entities.end(np.array([was]), self.tick)
+
+    def _return(self, row: int) -> None:
+        """Let what came from a berth leave again."""
+        self._berths.leave(row, self.tick)
+        self._entities.withdraw(np.array([row]), self.tick)
+
+
+def describe_raised(error: Exception) -> str:
+    """Say in a line what code of a game raised, and where in it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
+    where = f"{theirs[-1].filename}:{theirs[-1].lineno}: " if theirs else ""
+    return f"{where}{''.join(traceback.format_exception_only(error)).strip()}"
+
+
+def _check_place(at: tuple[float, float]) -> None:
+    for value, place in zip(at, (Motion.fields["x"], Motion.fields["y"]), strict=True):
+        if place.outside(value).any():
+            raise GameError(f"{place} = {value} is outside {place.range_text()}")

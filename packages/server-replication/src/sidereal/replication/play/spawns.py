@@ -1,0 +1,117 @@
+"""What a game spawns, as records: a kind's values, and those that are said outright."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.game import Component, Kind
+from sidereal.game.column import Field
+from sidereal.game.declarations import Declarations
+from sidereal.game.record import Record, given
+from sidereal.game.schema import column_of
+from sidereal.protocol.errors import GameError
+from sidereal.protocol.state.schema import Schema
+
+
+class Spawns:
+    """Makes records of one game's kinds."""
+
+    def __init__(self, game: Declarations, schema: Schema) -> None:
+        self._game = game
+        self._schema = schema
+        self._blank = np.zeros(1, schema.full_record)
+        for component in game.components:
+            for name, field in component.fields.items():
+                self._blank[column_of(component, field)] = field.options.default
+                assert name == field.name
+        self._begins = {
+            kind.name: self._first_of(number, kind) for number, kind in enumerate(game.kinds, 1)
+        }
+        self._has = {kind.name: [type(c) for c in kind.components] for kind in game.kinds}
+
+    def make(
+        self, kind: Kind, components: Sequence[Component], count: int | None = None
+    ) -> NDArray[np.void]:
+        """Make records of a kind.
+
+        Args:
+            kind: of the game.
+            components: values that differ from the kind's, one or [n].
+            count: how many, when no value is an array; else 1.
+
+        Returns:
+            `Schema.full_record[n]`, at tick 0, without ids.
+
+        Raises:
+            GameError: the values do not fit together, or not to the kind, or are outside of their
+                ranges.
+        """
+        if kind.name not in self._begins:
+            known = ", ".join(self._begins)
+            raise GameError(f"{self._game.name} has no kind {kind}; it has {known}")
+        values = self._said(kind, components)
+        records = np.repeat(self._begins[kind.name], _length(kind, values, count))
+        for (record, field), value in values.items():
+            records[column_of(record, field)] = value
+        if not self._schema.valid_rows(records).all():
+            raise GameError(f"spawn({kind}): a text is not UTF-8, or has a NUL in it")
+        return records
+
+    def _first_of(self, number: int, kind: Kind) -> NDArray[np.void]:
+        record = self._blank.copy()
+        for component in kind.components:
+            for name, field in type(component).fields.items():
+                record[column_of(type(component), field)] = getattr(component, name)
+        record["kind"] = number
+        return record
+
+    def _said(
+        self, kind: Kind, components: Sequence[Component]
+    ) -> dict[tuple[type[Record], Field], NDArray[Any]]:
+        """Collect what is said outright, and check it."""
+        has = self._has[kind.name]
+        said: dict[tuple[type[Record], Field], NDArray[Any]] = {}
+        for at, component in enumerate(components):
+            record = type(component)
+            if not isinstance(component, Component):
+                raise GameError(
+                    f"spawn({kind}): {component!r} is no component; write Motion(), not Motion"
+                )
+            if record not in has:
+                there = ", ".join(each.__name__ for each in has)
+                raise GameError(f"spawn({kind}): it has no {record.__name__}; it has {there}")
+            if record in map(type, components[:at]):
+                raise GameError(f"spawn({kind}): {record.__name__} is said twice")
+            for name in given(component):
+                field, value = record.fields[name], getattr(component, name)
+                _check_range(kind, field, value)
+                said[record, field] = value
+        return said
+
+
+def _check_range(kind: Kind, field: Field, value: NDArray[Any]) -> None:
+    wrong = field.outside(value)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        which = f"{field}[{first}] = {value[first]}" if value.ndim else f"{field} = {value}"
+        raise GameError(f"spawn({kind}): {which} is outside {field.range_text()}")
+
+
+def _length(
+    kind: Kind, values: dict[tuple[type[Record], Field], NDArray[Any]], count: int | None
+) -> int:
+    """Tell how many entities are meant."""
+    sizes = {str(field): len(value) for (_, field), value in values.items() if value.ndim}
+    if count is not None:
+        sizes["count"] = count
+    if len(set(sizes.values())) > 1:
+        lengths = ", ".join(f"{name} is {size}" for name, size in sizes.items())
+        raise GameError(f"spawn({kind}): values of different lengths: {lengths}")
+    size = next(iter(sizes.values()), 1)
+    if size < 0:
+        raise GameError(f"spawn({kind}): count is {size}")
+    return size

@@ -1,0 +1,384 @@
+"""What a game's hooks may do in a player's life, and what becomes of one that raises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from drifters import RADIUS, drifter
+from stage import RULES, Cast, say_hello, snapshots
+
+from sidereal.game import Authority, Body, Game, Kind, Label, Motion, Pilot, Player
+from sidereal.game.declarations import declare
+from sidereal.protocol.channel.endpoint import ClientEndpoint
+from sidereal.protocol.channel.events import Received
+from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.message.codec import decode_server_untrusted
+from sidereal.protocol.message.player import PlayerChannel, Refused, Role
+from sidereal.replication.keeping.stored import Berth
+from sidereal.replication.notes import Note
+from sidereal.replication.world import UUID
+
+Hook = Callable[[Authority, Player], Any]
+
+
+class Play:
+    """A game of two kinds whose hooks a test writes.
+
+    Attributes:
+        craft: what players may fly; `rock`, what they may not.
+    """
+
+    def __init__(self) -> None:
+        self.game = Game("play")
+        self.craft: Kind = self.game.kind("craft", Motion(), Body(radius=RADIUS), Label(), Pilot())
+        self.rock: Kind = self.game.kind("rock", Motion(), Body(radius=20))
+
+    def cast(self) -> Cast:
+        return Cast(game=declare(self.game))
+
+
+def log_in(cast: Cast, account: int) -> ClientEndpoint:
+    client = cast.connect(account, Role.PLAYER)
+    say_hello(client)
+    cast.run(3)
+    return client
+
+
+def names(cast: Cast) -> list[str]:
+    """Names of who is in the world, but for the wreck."""
+    columns = cast.core.world.columns
+    found = [bytes(name).decode() for name in columns["name"][columns.rows()]]
+    return sorted(name for name in found if name != "wreck")
+
+
+def noted(cast: Cast) -> list[Note]:
+    return [note for note in cast.core.notes.take() if note.event == "hook_failed"]
+
+
+def refusals(client: ClientEndpoint) -> list[tuple[int, str]]:
+    found = []
+    while (event := client.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
+            message = decode_server_untrusted(event.channel, event.message)
+            if isinstance(message, Refused):
+                found.append((message.reason, message.text))
+    return found
+
+
+def test_who_comes_flies_what_the_hook_says() -> None:
+    play = Play()
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        assert (player.name, player.account) == ("pilot 7", "pilot 7")
+        heading = Motion(heading=1.0, x=99.0)
+        player.fly(world.spawn(play.craft, heading, Label(name=player.name), at=(30.0, -40.0)))
+
+    cast = play.cast()
+    log_in(cast, 7)
+    (player,) = cast.core.clients.players
+    columns = cast.core.world.columns
+    row = int(columns.rows_of([player.net_id])[0])
+    place = [float(columns[name][row]) for name in ("x", "y", "heading")]
+    assert place == [30.0, -40.0, 1.0]
+    assert cast.core.world.account[row] == 7
+    assert columns["control_epoch"][row] == player.control_epoch == 1
+
+
+def test_who_comes_to_a_game_without_hooks_watches() -> None:
+    cast = Play().cast()
+    client = log_in(cast, 7)
+    snapshots(client)
+    cast.run(10)
+    assert snapshots(client) == 10
+    (player,) = cast.core.clients.players
+    assert (player.net_id, names(cast)) == (0, [])
+
+
+def test_an_anonymous_player_has_no_account_and_what_it_flies_is_not_kept() -> None:
+    play = Play()
+    seen = []
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        seen.append(player.account)
+        player.fly(world.spawn(play.craft, at=(30.0, -40.0)))
+
+    cast = play.cast()
+    log_in(cast, 0)
+    assert seen == [""]
+    batch = cast.core.saving.take_batch(10, cast.core.tick)
+    assert batch is not None
+    assert batch.rows["name"].tolist() == [b"wreck"]
+
+
+def test_a_berth_that_is_not_flown_waits_on() -> None:
+    play = Play()
+    flies = [False, True]
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        left = world.berth(player)
+        assert left == world.berth(player) != 0
+        if flies.pop(0):
+            player.fly(left)
+
+    cast = play.cast()
+    cast.store[7] = Berth(drifter("left", 70.0), np.frombuffer(b"one for them all", UUID))
+    client = log_in(cast, 7)
+    assert names(cast) == []
+    client.close(cast.now)
+    cast.run(3)
+    log_in(cast, 7)
+    assert names(cast) == ["left"]
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_who_flies_something_else_gives_up_what_it_left(looks: bool) -> None:
+    play = Play()
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        if looks:
+            world.berth(player)
+        player.fly(world.spawn(play.craft, Label(name="new"), at=(0.0, 0.0)))
+
+    cast = play.cast()
+    uuid = np.frombuffer(b"one for them all", UUID)
+    cast.store[7] = Berth(drifter("left", 70.0), uuid)
+    log_in(cast, 7)
+    assert names(cast) == ["new"]
+    batch = cast.core.saving.take_batch(10, cast.core.tick)
+    assert batch is not None
+    assert batch.uuid[batch.removed].tobytes() == uuid.tobytes()
+
+
+def test_a_spot_near_a_place_is_the_nearest_free_one() -> None:
+    play = Play()
+    spots = []
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        spots.append(world.free_spot(radius=RADIUS, near=(300.0, 0.0)))
+        world.spawn(play.rock, at=spots[-1])
+
+    cast = play.cast()
+    log_in(cast, 7)
+    log_in(cast, 8)
+    assert spots[0] == (300.0, 0.0)
+    assert 20.0 + RADIUS < np.hypot(spots[1][0] - 300.0, spots[1][1]) < 20.0 + 3 * RADIUS
+
+
+def test_a_hook_that_raises_refuses_its_player_and_undoes_all_it_did() -> None:
+    play = Play()
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        player.fly(world.spawn(play.craft, Label(name="half"), at=(0.0, 0.0)))
+        world.after(0.0, arrive, player)
+        if player.name == "pilot 7":
+            raise ValueError("no place for sevens")
+
+    cast = play.cast()
+    other = log_in(cast, 8)
+    client = log_in(cast, 7)
+    cast.run(1)
+    assert refusals(client) == [
+        (
+            CloseReason.GAME_FAILED,
+            "the game can't let you in: its on_join failed; the server's log says why",
+        )
+    ]
+    assert names(cast) == ["half"]
+    assert cast.core.arrivals.failed == {
+        f"on_join {__name__}.arrive": 1,
+        f"after {__name__}.arrive": 1,
+    }
+    failed = next(
+        note for note in noted(cast) if note.fields["hook"] == f"on_join {__name__}.arrive"
+    )
+    assert str(failed.fields["error"]).endswith("ValueError: no place for sevens")
+    assert f"{__file__}:" in str(failed.fields["error"])
+    assert "in arrive" in failed.trace
+    cast.run(40)
+    assert client.close_reason is not None
+    assert other.close_reason is None
+
+
+def test_what_was_left_stays_when_the_hook_raises() -> None:
+    play = Play()
+    raises = [True, False]
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        player.fly(world.berth(player))
+        if raises.pop(0):
+            raise ValueError
+
+    cast = play.cast()
+    cast.store[7] = Berth(drifter("left", 70.0), np.frombuffer(b"one for them all", UUID))
+    log_in(cast, 7)
+    assert names(cast) == []
+    cast.run(40)
+    log_in(cast, 7)
+    assert names(cast) == ["left"]
+
+
+def test_a_hook_at_the_leaving_that_raises_keeps_nobody() -> None:
+    play = Play()
+    left = []
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        player.fly(world.spawn(play.craft, Label(name="here"), at=(0.0, 0.0)))
+
+    @play.game.on_leave
+    def part(world: Authority, player: Player) -> None:
+        left.append((player.name, world.berth(player) != 0))
+        raise ValueError
+
+    cast = play.cast()
+    client = log_in(cast, 7)
+    assert names(cast) == ["here"]
+    client.close(cast.now)
+    cast.run(3)
+    assert names(cast) == []
+    assert left == [("pilot 7", True)]
+    assert cast.core.saving.departed_of(7) is not None
+    assert len(noted(cast)) == 1
+
+
+def test_who_has_lost_what_it_flew_is_given_something_later() -> None:
+    play = Play()
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        player.fly(world.spawn(play.craft, Label(name=f"at {world.tick}"), at=(30.0, 40.0)))
+
+    @play.game.on_lost
+    def mourn(world: Authority, player: Player) -> None:
+        assert world.berth(player) == 0
+        world.after(1.0, arrive, player)
+
+    cast = play.cast()
+    client = log_in(cast, 7)
+    (player,) = cast.core.clients.players
+    first = names(cast)
+    cast.core.remove(cast.core.world.columns.rows_of([player.net_id]))
+    cast.run(2)
+    lost_at = cast.core.tick - 1
+    assert (names(cast), player.net_id, player.looks_at) == ([], 0, (30.0, 40.0))
+    cast.run(RULES.tick_hz - 1)
+    assert names(cast) == [f"at {lost_at + RULES.tick_hz}"] != first
+    cast.core.remove(cast.core.world.columns.rows_of([player.net_id]))
+    cast.run(2)
+    client.close(cast.now)
+    cast.run(2 * RULES.tick_hz)  # nobody is there to be given anything
+    assert names(cast) == []
+    assert cast.core.arrivals.failed == {}
+
+
+def test_what_a_hook_ends_is_gone_for_good() -> None:
+    play = Play()
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        player.fly(world.spawn(play.craft, Label(name="mine"), at=(30.0, 40.0)))
+        escort = world.spawn(play.rock, Label(name="escort"), at=(90.0, 40.0))
+        world.after(1.0, end, escort)
+
+    def end(world: Authority, escort: int) -> None:
+        world.despawn(escort)
+        world.despawn(escort)
+        world.despawn(4711)
+
+    play.game.extend(play.rock, Label())
+    cast = play.cast()
+    log_in(cast, 7)
+    assert names(cast) == ["escort", "mine"]
+    cast.run(RULES.tick_hz)
+    assert names(cast) == ["mine"]
+
+
+def flies_a_rock(play: Play, world: Authority, player: Player) -> None:
+    player.fly(world.spawn(play.rock, at=(0.0, 0.0)))
+
+
+def flies_twice(play: Play, world: Authority, player: Player) -> None:
+    player.fly(world.spawn(play.craft, at=(0.0, 0.0)))
+    player.fly(world.spawn(play.craft, at=(100.0, 0.0)))
+
+
+def flies_the_wreck(play: Play, world: Authority, player: Player) -> None:
+    player.fly(1)
+
+
+def flies_nothing(play: Play, world: Authority, player: Player) -> None:
+    player.fly(world.berth(player))
+
+
+def spawns_two(play: Play, world: Authority, player: Player) -> None:
+    world.spawn(play.rock, Motion(vx=[1.0, 2.0]), at=(0.0, 0.0))
+
+
+def spawns_nowhere(play: Play, world: Authority, player: Player) -> None:
+    world.spawn(play.rock, at=(float("nan"), 0.0))
+
+
+def looks_for_no_room(play: Play, world: Authority, player: Player) -> None:
+    world.free_spot(radius=float("inf"))
+
+
+def waits_for_ever(play: Play, world: Authority, player: Player) -> None:
+    world.after(float("inf"), print)
+
+
+@pytest.mark.parametrize(
+    ("act", "text"),
+    [
+        (flies_a_rock, r"fly\(\d+\): kind rock has no Pilot, so nobody can fly it"),
+        (flies_twice, r"fly\(\d+\): pilot 7 flies something already"),
+        (
+            flies_the_wreck,
+            r"fly\(1\): a player flies what this call has spawned, or its own berth",
+        ),
+        (flies_nothing, r"fly\(0\): a player flies what this call"),
+        (spawns_two, r"spawn\(rock\): one value each, not 2: it is one entity"),
+        (spawns_nowhere, r"motion\.x = nan is outside"),
+        (looks_for_no_room, r"free_spot: radius is inf; it must be above 0"),
+        (waits_for_ever, r"after: seconds is inf; it must be 0 or more"),
+    ],
+)
+def test_a_hook_that_asks_for_what_can_not_be_is_told_so(
+    act: Callable[[Play, Authority, Player], None], text: str
+) -> None:
+    play = Play()
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        act(play, world, player)
+
+    cast = play.cast()
+    log_in(cast, 7)
+    (failed,) = noted(cast)
+    assert re.search(f"GameError: {text}", str(failed.fields["error"]))
+    assert names(cast) == []
+
+
+def test_calls_that_wait_are_bounded() -> None:
+    play = Play()
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        for _ in range(3):
+            world.after(1e6, print)
+
+    cast = Cast(game=declare(play.game), later_calls=5)
+    log_in(cast, 7)
+    log_in(cast, 8)
+    (failed,) = noted(cast)
+    assert str(failed.fields["error"]).endswith("GameError: after: 5 calls wait already")
