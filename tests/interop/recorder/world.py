@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from sidereal.client.client import Client
@@ -20,14 +19,14 @@ from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Button, Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits
 from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.game import make_game
+from sidereal.tools.simulate.game import ASTEROID, Laws, make_game
 
 from . import said
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
@@ -63,7 +62,21 @@ RULES: Final = Rules(
     ship_spin_damping=8.0,
 )
 """Powers of two, so that computing with them is exact."""
-GAME: Final = make_game(msgspec.structs.replace(RULES, belt_sectors=0))
+GAME: Final = make_game(
+    Laws(
+        RULES.tick_s,
+        RULES.substeps,
+        RULES.speed_max,
+        belt=None,
+        thrust=64.0,
+        reverse=32.0,
+        turn=8.0,
+        spin_max=2.0,
+        engines_max=128.0,
+        brake=4.0,
+        spin_damping=8.0,
+    )
+)
 """With numbers that binary fractions hold exactly; asteroids drift where they like."""
 SECTORS_PER_SIDE: Final = 9
 SHIPS_AT: Final = {7: (1204.0, 1192.0), 8: (1200.0, 1232.0)}
@@ -101,7 +114,7 @@ def make_records() -> np.ndarray:
     drifting["vx"], drifting["vy"] = (row - 4) / 4, (column - 4) / 8
     drifting["spin"], drifting["radius"] = column / 16, 4.0
     records = np.concatenate([drifting, *(make_crowd(*crowd) for crowd in CROWDS)])
-    records["kind"], records["mass"] = Kind.ASTEROID, 64.0
+    records["kind"], records["mass"] = ASTEROID, 64.0
     return records
 
 

@@ -14,8 +14,7 @@ from sidereal.client.limits import Limits as ClientLimits
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
 from sidereal.protocol.message.player import Button, Role
-from sidereal.protocol.rules import Rules
-from sidereal.tools.simulate.game import make_game
+from sidereal.tools.simulate.game import Laws, make_game
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Arrival, Process
@@ -42,7 +41,7 @@ class ClientProcess(Process):
         *,
         account: int,
         role: Role,
-        rules: Rules,
+        laws: Laws,
         ledger: Ledger,
         limits: ClientLimits,
         sectors_per_side: int,
@@ -52,7 +51,7 @@ class ClientProcess(Process):
         self.account = account
         self.role = role
         self.looks_at = (0.0, 0.0)
-        self._rules = rules
+        self._laws = laws
         self._ledger = ledger
         self._limits = limits
         self._held = self._tapped = self._flies_by = 0
@@ -140,7 +139,7 @@ class ClientProcess(Process):
     def _begin(self, now: float, local: float) -> None:
         self._come_at = math.inf
         self._returning = ReturningClient(
-            game=make_game(self._rules),
+            game=make_game(self._laws),
             entropy=self.rng.bytes,
             now=local,
             software="simulated",

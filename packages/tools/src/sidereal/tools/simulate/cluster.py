@@ -31,7 +31,7 @@ from sidereal.tools.simulate.liarclients import Finale, LyingClientProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, Lies
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Process, ShardProcess
-from sidereal.tools.simulate.scene import SECTOR_SIZE, make_belt, make_rules
+from sidereal.tools.simulate.scene import SECTOR_SIZE, make_belt, make_laws, make_rules
 from sidereal.tools.simulate.script import Script
 from sidereal.tools.simulate.seeds import random_of
 
@@ -109,6 +109,7 @@ class Cluster:
     Attributes:
         plan: what is to happen.
         now: virtual seconds.
+        laws: how everything moves.
         game: that is played.
         schema: its columns.
         authority: the replication server.
@@ -130,7 +131,8 @@ class Cluster:
         self.plan = plan
         self.now = 0.0
         self.rules = _rules_of(plan)
-        self.game = make_game(self.rules)
+        self.laws = make_laws(self.rules, plan.sectors_per_side)
+        self.game = make_game(self.laws)
         self.schema = schema_of(self.game)
         self._checkers = checkers
         self._violations: list[Violation] = []
@@ -264,7 +266,7 @@ class Cluster:
             random_of(self.plan.seed, f"shard {len(self.shards)}"),
             key=self._shard_key,
             server=SHARDS,
-            rules=self.rules,
+            laws=self.laws,
             flights=self.flights,
             ledger=self.ledger,
             limits=self.plan.shard_limits,
@@ -315,7 +317,7 @@ class Cluster:
             random_of(self.plan.seed, name),
             account=ANONYMOUS if anonymous else 1 + number,
             role=role,
-            rules=self.rules,
+            laws=self.laws,
             ledger=self.ledger,
             limits=self.plan.client_limits,
             sectors_per_side=self.plan.sectors_per_side,
@@ -332,7 +334,6 @@ class Cluster:
 def _rules_of(plan: Plan) -> Rules:
     return make_rules(
         plan.tick_hz,
-        plan.sectors_per_side,
         plan.cell_size,
         plan.view_radius_cells,
         plan.streams,

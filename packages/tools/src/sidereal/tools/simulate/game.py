@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -30,18 +30,52 @@ from sidereal.game import (
     hold,
 )
 from sidereal.game.declarations import Declarations, declare
-from sidereal.protocol.rules import Rules
 
 SPEED_REST: Final = 0.02
 """A braking ship slower than this stops dead, units/s."""
 SPIN_REST: Final = 0.002
 """A ship that is not turning and spins slower than this stops turning, rad/s."""
 
-
 SHIP_RADIUS: Final = 6.0
+
+SHIP: Final = 1
+ASTEROID: Final = 2
+"""Numbers of the kinds: their places among those of the game."""
 
 TURN_MARGIN: Final = 25.0
 """World units before the belt's edge at which asteroids are turned back."""
+
+
+class Laws(NamedTuple):
+    """How everything moves in the simulated game.
+
+    A ship crosses a sector in little more than a second, and stops in one.
+
+    Attributes:
+        tick_s: s.
+        substeps: physics steps in a tick.
+        speed_max: of anything, units/s.
+        belt: where it begins, and where it ends, along both axes; None for a world without one.
+        thrust: acceleration of the main engine, units/s².
+        reverse: likewise, backwards.
+        turn: angular acceleration, rad/s².
+        spin_max: rad/s.
+        engines_max: the speed that engines reach, units/s.
+        brake: share of the velocity that is shed per second while braking.
+        spin_damping: share of the spin that is shed per second while not turning.
+    """
+
+    tick_s: float
+    substeps: int
+    speed_max: float
+    belt: tuple[float, float] | None
+    thrust: float = 160.0
+    reverse: float = 30.0
+    turn: float = 10.0
+    spin_max: float = 3.5
+    engines_max: float = 150.0
+    brake: float = 8.0
+    spin_damping: float = 6.0
 
 
 class Stick(Controls):
@@ -54,21 +88,20 @@ class Stick(Controls):
     brake: Held = hold("X")
 
 
-def make_game(rules: Rules, parts: Sequence[Part] = ()) -> Declarations:
-    """Make the game, with the numbers of some rules.
+def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
+    """Make the game.
 
     Args:
-        rules: of the world.
+        laws: how everything moves.
         parts: that play along.
     """
     game = Game("simulated", parts=parts)
     ship = game.kind("ship", Motion(), Body(radius=SHIP_RADIUS, mass=12), Label(), Pilot())
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
-    game.model(Motion, reads=(Stick,))(_flight(rules))
+    game.model(Motion, reads=(Stick,))(_flight(laws))
     game.on_join(_arrival(ship))
-    if rules.belt_sectors:
-        low, high = rules.belt_bounds
-        low, high = low + TURN_MARGIN, high - TURN_MARGIN
+    if laws.belt is not None:
+        low, high = laws.belt[0] + TURN_MARGIN, laws.belt[1] - TURN_MARGIN
 
         @game.system(Stage.TICK)
         def turn_back(step: Step) -> None:
@@ -94,22 +127,22 @@ def _arrival(ship: Kind) -> Callable[[Authority, Player], None]:
     return arrive
 
 
-def _flight(rules: Rules) -> Callable[[Rows], None]:
+def _flight(laws: Laws) -> Callable[[Rows], None]:
     def fly(own: Rows) -> None:
         motion, stick, dt = own[Motion], own[Stick], own.dt
         turn = stick.left.astype(np.float64) - stick.right
-        turned = motion.spin + rules.ship_turn * dt * turn
-        damped = motion.spin * max(0.0, 1.0 - rules.ship_spin_damping * dt)
+        turned = motion.spin + laws.turn * dt * turn
+        damped = motion.spin * max(0.0, 1.0 - laws.spin_damping * dt)
         damped[np.abs(damped) < SPIN_REST] = 0.0
-        limit = rules.ship_spin_max
+        limit = laws.spin_max
         motion.spin[:] = np.where(turn != 0, np.clip(turned, -limit, limit), damped)
-        push = rules.ship_thrust * stick.thrust - rules.ship_reverse * stick.reverse
-        speed_max = np.maximum(np.hypot(motion.vx, motion.vy), rules.ship_speed_max)
+        push = laws.thrust * stick.thrust - laws.reverse * stick.reverse
+        speed_max = np.maximum(np.hypot(motion.vx, motion.vy), laws.engines_max)
         motion.vx += push * dt * np.cos(motion.heading)
         motion.vy += push * dt * np.sin(motion.heading)
         speed = np.hypot(motion.vx, motion.vy)
         shrink = np.where(speed > speed_max, speed_max / np.maximum(speed, SPEED_REST), 1.0)
-        shrink *= np.where(stick.brake > 0, max(0.0, 1.0 - rules.ship_brake * dt), 1.0)
+        shrink *= np.where(stick.brake > 0, max(0.0, 1.0 - laws.brake * dt), 1.0)
         motion.vx *= shrink
         motion.vy *= shrink
         rests = (stick.brake > 0) & (push == 0)

@@ -227,7 +227,7 @@ class IdleShardProcess(ShardProcess):
         self._until = until
 
     def _make_core(self, **arguments: Any) -> ShardCore:
-        return IdleShard(**arguments | {"game": make_game(self._rules)})
+        return IdleShard(**arguments | {"game": make_game(self._laws)})
 
     def _work(self, now: float, local: float) -> None:
         if self.core is not None and self.core.closed is not None:

@@ -14,11 +14,10 @@ import numpy as np
 
 from sidereal.protocol.errors import CloseReason, GameFailedError
 from sidereal.protocol.ids import Address
-from sidereal.protocol.rules import Rules
 from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.flights import Flight, FlightRecorder
-from sidereal.tools.simulate.game import make_game
+from sidereal.tools.simulate.game import Laws, make_game
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.mishap import Mishap
 from sidereal.tools.simulate.network import Delivery, Network
@@ -144,7 +143,7 @@ class ShardProcess(Process):
         *,
         key: bytes,
         server: Address,
-        rules: Rules,
+        laws: Laws,
         flights: list[Flight],
         ledger: Ledger,
         limits: ShardLimits,
@@ -159,7 +158,7 @@ class ShardProcess(Process):
         self._mishap = Mishap()
         self._key = key
         self._server = server
-        self._rules = rules
+        self._laws = laws
         self._start_at = math.inf
         self._incarnation = bytes(16)
         self._session = 0
@@ -251,7 +250,7 @@ class ShardProcess(Process):
             name=self.name,
             incarnation=self._incarnation,
             session=self._session,
-            game=make_game(self._rules, [self._recorder.part, self._mishap.part]),
+            game=make_game(self._laws, [self._recorder.part, self._mishap.part]),
             entropy=self.rng.bytes,
             now=local,
             wall_now=self.wall(local),

@@ -9,7 +9,8 @@ import numpy as np
 
 from sidereal.protocol.message.player import Button
 from sidereal.protocol.rules import Rules, StreamLimits
-from sidereal.protocol.state.schema import Kind, Schema
+from sidereal.protocol.state.schema import Schema
+from sidereal.tools.simulate.game import ASTEROID, Laws
 
 SECTOR_SIZE: Final = 200.0
 
@@ -34,28 +35,29 @@ LOOK_S: Final = (0.2, 0.8)
 
 def make_rules(
     tick_hz: int,
-    sectors_per_side: int,
     cell_size: float,
     view_radius_cells: int,
     streams: StreamLimits,
 ) -> Rules:
-    """Make rules by which a ship crosses a sector in little more than a second, and stops in one.
-
-    The belt ends where the world does on two sides, so that asteroids are turned back there.
-    Fewer ticks than usual, and undivided: what a run costs is mostly ticks.
-    """
+    """Make rules with fewer ticks than usual, and undivided: what a run costs is mostly ticks."""
     return Rules(
         tick_hz=tick_hz,
         substeps=1,
         sector_size=SECTOR_SIZE,
         cell_size=cell_size,
         view_radius_cells=view_radius_cells,
-        ship_thrust=160.0,
-        ship_speed_max=150.0,
-        ship_brake=8.0,
-        belt_sectors=sectors_per_side + 2,
         streams=streams,
     )
+
+
+def make_laws(rules: Rules, sectors_per_side: int) -> Laws:
+    """Make the laws by which everything moves.
+
+    The belt ends where the world does on two sides, so that asteroids are turned back there.
+    """
+    first = -((sectors_per_side + 2) // 2)
+    belt = first * SECTOR_SIZE, (first + sectors_per_side + 2) * SECTOR_SIZE
+    return Laws(rules.tick_s, rules.substeps, rules.speed_max, belt)
 
 
 def make_belt(schema: Schema, side: float, rng: np.random.Generator) -> np.ndarray:
@@ -85,7 +87,7 @@ def make_belt(schema: Schema, side: float, rng: np.random.Generator) -> np.ndarr
     )
     records["heading"] = rng.uniform(-math.pi, math.pi, count)
     records["spin"] = drifts * rng.normal(0.0, 0.3, count)
-    records["kind"] = Kind.ASTEROID
+    records["kind"] = ASTEROID
     records["radius"] = radius
     records["mass"] = ASTEROID_DENSITY * 4 / 3 * math.pi * radius**3
     return records

@@ -168,7 +168,7 @@ class Continuity:
         piloted = core.world.account[same] != 0
         unseen_s = (now["tick"][same] - before["tick"][same]) * core.rules.tick_s
         lag_s = np.where(piloted, np.maximum(unseen_s, least_s), least_s)
-        push = 0.5 * core.rules.ship_thrust * lag_s**2 * piloted
+        push = 0.5 * cluster.laws.thrust * lag_s**2 * piloted
         jump = np.hypot(now["x"][same] - before["x"][same], now["y"][same] - before["y"][same])
         excess = jump - speed * lag_s - push - DISPLACEMENT_SLACK
         far = np.flatnonzero(excess > 0)

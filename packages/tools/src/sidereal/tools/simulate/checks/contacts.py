@@ -25,9 +25,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.rules import Rules
 from sidereal.tools.simulate.checks.physics import BareSpace, Body
 from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.game import Laws
 
 OUTCOME_OFF_MAX: Final = 0.01
 """Share of the momentum and energy exchanged that a contact's outcome may be off."""
@@ -90,7 +90,7 @@ class Contacts:
         found: np.ndarray,
         free: np.ndarray,
         exercised: Counter[str],
-        rules: Rules,
+        laws: Laws,
     ) -> Iterator[str]:
         """Judge all contacts of the newest flight of a core.
 
@@ -99,14 +99,14 @@ class Contacts:
             found: bool[n], what `find` said.
             free: float64[n, 6], how all of them would have flown alone.
             exercised: counts what was judged.
-            rules: of the world.
+            laws: how everything moves.
         """
         left = {key for key, hit in zip(self._newest(flight).keys, found, strict=True) if hit}
         while left:
             window = self._window({min(left)}, flight)
             involved = set.union(*(keys for _, keys in window))
             left -= involved
-            yield from self._judge(window, free, exercised, rules)
+            yield from self._judge(window, free, exercised, laws)
 
     def _newest(self, flight: Flight) -> _Flown:
         return self._flown[flight.core][-1]
@@ -132,7 +132,7 @@ class Contacts:
         window: list[tuple[_Flown, set[Key]]],
         free: np.ndarray,
         exercised: Counter[str],
-        rules: Rules,
+        laws: Laws,
     ) -> Iterator[str]:
         newest, keys = window[-1]
         rows = [row for row, key in enumerate(newest.keys) if key in keys]
@@ -144,21 +144,21 @@ class Contacts:
         yield from self._judge_momentum(flight, rows, free)
         reasons = []
         for order in islice(permutations(rows), ORDERS_MAX):
-            wanted = self._replay(window, [newest.keys[row] for row in order], rules)
+            wanted = self._replay(window, [newest.keys[row] for row in order], laws)
             reasons.append(self._compare(flight, list(order), wanted, free))
             if not reasons[-1]:
                 return
         yield f"{flight.net_id[rows].tolist()} met: {reasons[0]}"
 
     def _replay(
-        self, window: list[tuple[_Flown, set[Key]]], order: list[Key], rules: Rules
+        self, window: list[tuple[_Flown, set[Key]]], order: list[Key], laws: Laws
     ) -> np.ndarray:
         """Play a contact in a space of its own.
 
         Returns:
             float64[n, 6], the states of the bodies in the order given.
         """
-        space = BareSpace(rules)
+        space = BareSpace(laws)
         # Who is there no more comes first: whether that matters is for the orders to show.
         everybody = [*set.union(*(keys for _, keys in window)).difference(order), *order]
         for flown, keys in window:

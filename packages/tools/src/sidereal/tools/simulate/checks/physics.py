@@ -14,7 +14,7 @@ import numpy as np
 import pymunk
 
 from sidereal.protocol.message.player import Button
-from sidereal.protocol.rules import Rules
+from sidereal.tools.simulate.game import Laws
 
 RESTITUTION: Final = 0.5
 SOLVER_PASSES: Final = 6
@@ -69,57 +69,55 @@ def coast(states: np.ndarray, seconds: float | np.ndarray) -> np.ndarray:
     return after
 
 
-def turn_back(states: np.ndarray, rules: Rules) -> np.ndarray:
+def turn_back(states: np.ndarray, laws: Laws) -> np.ndarray:
     """Mirror the speed of rocks that would be too near the belt's edge, and fly towards it.
 
     Returns:
         float64[n, 6]
     """
     turned = states.copy()
-    if rules.belt_sectors:
-        first = -(rules.belt_sectors // 2)
-        low, high = (edge * rules.sector_size for edge in (first, first + rules.belt_sectors))
-        low, high = low + TURN_MARGIN, high - TURN_MARGIN
+    if laws.belt is not None:
+        low, high = laws.belt[0] + TURN_MARGIN, laws.belt[1] - TURN_MARGIN
         for place, speed in ((0, 2), (1, 3)):
-            there = states[:, place] + states[:, speed] * rules.tick_s
+            there = states[:, place] + states[:, speed] * laws.tick_s
             away = (there >= high) & (states[:, speed] > 0)
             away |= (there < low) & (states[:, speed] < 0)
             turned[away, speed] = -states[away, speed]
     return turned
 
 
-def steer(state: State, buttons: int, dt: float, rules: Rules) -> State:
+def steer(state: State, buttons: int, dt: float, laws: Laws) -> State:
     """Fire a ship's engines for one substep."""
     x, y, vx, vy, heading, spin = state
     turn = bool(buttons & Button.LEFT) - bool(buttons & Button.RIGHT)
     if turn:
-        spin += turn * rules.ship_turn * dt
-        spin = max(-rules.ship_spin_max, min(rules.ship_spin_max, spin))
+        spin += turn * laws.turn * dt
+        spin = max(-laws.spin_max, min(laws.spin_max, spin))
     else:
-        spin *= max(0.0, 1.0 - rules.ship_spin_damping * dt)
+        spin *= max(0.0, 1.0 - laws.spin_damping * dt)
         spin = 0.0 if abs(spin) < SPIN_REST else spin
-    push = rules.ship_thrust * bool(buttons & Button.THRUST)
-    push -= rules.ship_reverse * bool(buttons & Button.REVERSE)
+    push = laws.thrust * bool(buttons & Button.THRUST)
+    push -= laws.reverse * bool(buttons & Button.REVERSE)
     if push:
-        limit = max(rules.ship_speed_max, math.hypot(vx, vy))
+        limit = max(laws.engines_max, math.hypot(vx, vy))
         vx += push * dt * math.cos(heading)
         vy += push * dt * math.sin(heading)
         speed = math.hypot(vx, vy)
         if speed > limit:
             vx, vy = vx * limit / speed, vy * limit / speed
     if buttons & Button.BRAKE:
-        kept = max(0.0, 1.0 - rules.ship_brake * dt)
+        kept = max(0.0, 1.0 - laws.brake * dt)
         vx, vy = vx * kept, vy * kept
         if not push and math.hypot(vx, vy) < SPEED_REST:
             vx = vy = 0.0
     return x, y, vx, vy, heading, spin
 
 
-def fly(state: State, buttons: int, rules: Rules) -> State:
+def fly(state: State, buttons: int, laws: Laws) -> State:
     """Fly a ship that touches nothing for one tick."""
-    dt = rules.tick_s / rules.substeps
-    for _ in range(rules.substeps):
-        x, y, vx, vy, heading, spin = steer(state, buttons, dt, rules)
+    dt = laws.tick_s / laws.substeps
+    for _ in range(laws.substeps):
+        x, y, vx, vy, heading, spin = steer(state, buttons, dt, laws)
         turned = (heading + spin * dt + math.pi) % math.tau - math.pi
         state = x + vx * dt, y + vy * dt, vx, vy, turned, spin
     return state
@@ -128,8 +126,8 @@ def fly(state: State, buttons: int, rules: Rules) -> State:
 class BareSpace:
     """Some bodies alone in the physics library."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+    def __init__(self, laws: Laws) -> None:
+        self._laws = laws
         self._space = pymunk.Space()
         self._space.iterations = SOLVER_PASSES
         self._space.collision_persistence = 1
@@ -168,15 +166,15 @@ class BareSpace:
         Returns:
             float64[n, 6], the states after it, in that order.
         """
-        dt = self._rules.tick_s / self._rules.substeps
+        dt = self._laws.tick_s / self._laws.substeps
         for body, circle in self._there:
             if not body.flies:
-                turned = turn_back(np.array([_state_of(circle.body)]), self._rules)[0]
+                turned = turn_back(np.array([_state_of(circle.body)]), self._laws)[0]
                 circle.body.velocity = float(turned[2]), float(turned[3])
-        for _ in range(self._rules.substeps):
+        for _ in range(self._laws.substeps):
             for (body, circle), held in zip(self._there, buttons, strict=True):
                 if body.flies:
-                    steered = steer(_state_of(circle.body), held, dt, self._rules)
+                    steered = steer(_state_of(circle.body), held, dt, self._laws)
                     circle.body.velocity = steered[2], steered[3]
                     circle.body.angular_velocity = steered[5]
             self._space.step(dt)

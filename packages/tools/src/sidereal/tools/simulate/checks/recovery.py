@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.protocol.state.schema import Kind
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.checks import physics
@@ -20,6 +19,7 @@ from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Fault, Plan
 from sidereal.tools.simulate.faults import Kind as FaultKind
 from sidereal.tools.simulate.flights import STATE
+from sidereal.tools.simulate.game import SHIP
 from sidereal.tools.simulate.saving import SAVE_S, SLOW_S
 
 ROUNDING: Final = 1e-6
@@ -96,7 +96,7 @@ class Recovery:
             if accounts[at] != self._accounts[uuid]:
                 yield f"{uuid.hex()} is another account's"
             kept = records[at : at + 1][0]
-            left = kept["kind"] == Kind.SHIP and not active[at]
+            left = kept["kind"] == SHIP and not active[at]
             same = [
                 self._was_left(cluster, record, kept) if left else not _differences(record, kept)
                 for _, record in history

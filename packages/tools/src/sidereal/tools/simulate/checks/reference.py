@@ -20,8 +20,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import Kind
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import Contacts
@@ -29,6 +27,7 @@ from sidereal.tools.simulate.checks.physics import Body, State
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import STATE, Flight
+from sidereal.tools.simulate.game import SHIP, Laws
 from sidereal.tools.simulate.ledger import Mark
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 
@@ -76,10 +75,10 @@ class Reference:
         fresh, self._seen = cluster.flights[self._seen :], len(cluster.flights)
         for flight in fresh:
             if flight.since >= cluster.authority.started_at:
-                yield from self._judge(flight, core.rules)
+                yield from self._judge(flight, cluster.laws)
                 self._by_tick.setdefault(flight.tick, []).append(flight)
                 self._last[flight.core] = flight
-        yield from self._judge_commits(core)
+        yield from self._judge_commits(cluster, core)
         yield from self._judge_lines(cluster, core)
         self._count_contacts_between_owners(core.tick - LATE_TICKS)
         self._by_tick.pop(core.tick - KEPT_TICKS, None)
@@ -118,7 +117,7 @@ class Reference:
                 if world.account[row] == LIAR_ACCOUNT:
                     self._liars.add(net_id)
                 uuid = world.uuid[row].tobytes()
-                flies = columns["kind"][row] == Kind.SHIP
+                flies = columns["kind"][row] == SHIP
                 rock = cluster.rocks.get(uuid)
                 self._uuids[net_id] = uuid
                 self._bodies[net_id] = (
@@ -129,52 +128,50 @@ class Reference:
 
     # -- what was flown -----------------------------------------------------------------------
 
-    def _judge(self, flight: Flight, rules: Rules) -> Iterator[str]:
+    def _judge(self, flight: Flight, laws: Laws) -> Iterator[str]:
         before = self._last.get(flight.core)
-        yield from self._judge_beginning(flight, before, rules)
+        yield from self._judge_beginning(flight, before, laws)
         hit = self._contacts.find(flight)
         self._touched |= {self._uuids[id_] for id_ in flight.net_id[hit].tolist()}
-        turned = (physics.turn_back(flight.before, rules) != flight.before).any(axis=1)
+        turned = (physics.turn_back(flight.before, laws) != flight.before).any(axis=1)
         turned[[self._bodies[id_].flies for id_ in flight.net_id.tolist()]] = False
         self._exercised["turned back at the belt's edge"] += int(turned.sum())
         self._touched |= {self._uuids[id_] for id_ in flight.net_id[turned].tolist()}
-        alone = self._fly(flight, rules)
+        alone = self._fly(flight, laws)
         off = flight.after[~hit] - alone[~hit]
         off[:, 4] = physics.wrap(off[:, 4])
         self._exercised["steps judged"] += len(off)
         wrong = flight.net_id[~hit][np.abs(off).max(axis=1, initial=0.0) > ROUNDING]
         if len(wrong):
             yield f"{wrong.tolist()} moved as nothing could move them"
-        yield from self._contacts.judge(flight, hit, alone, self._exercised, rules)
+        yield from self._contacts.judge(flight, hit, alone, self._exercised, laws)
 
-    def _fly(self, flight: Flight, rules: Rules) -> np.ndarray:
+    def _fly(self, flight: Flight, laws: Laws) -> np.ndarray:
         """Fly the bodies of a flight for its tick, touching nothing."""
-        states = physics.coast(physics.turn_back(flight.before, rules), rules.tick_s)
+        states = physics.coast(physics.turn_back(flight.before, laws), laws.tick_s)
         # One ship in twenty bodies.
         for row, net_id in enumerate(flight.net_id.tolist()):
             if self._bodies[net_id].flies:
                 state = physics.state_of(flight.before[row])
-                states[row] = physics.fly(state, int(flight.buttons[row]), rules)
+                states[row] = physics.fly(state, int(flight.buttons[row]), laws)
         return states
 
-    def _judge_beginning(
-        self, flight: Flight, before: Flight | None, rules: Rules
-    ) -> Iterator[str]:
+    def _judge_beginning(self, flight: Flight, before: Flight | None, laws: Laws) -> Iterator[str]:
         """Bodies begin a tick where they ended the last one, or as they were handed over."""
         kept = np.zeros(len(flight.net_id), np.bool_)
         if before is not None:
             now, then = _same_bodies(flight, before)
             kept[now] = True
-            states = _bounded(before.after[then], rules)
-            states = physics.coast(states, (flight.tick - 1 - before.tick) * rules.tick_s)
+            states = _bounded(before.after[then], laws)
+            states = physics.coast(states, (flight.tick - 1 - before.tick) * laws.tick_s)
             off = physics.distance(flight.before[now], states)
             wrong = now[off > ROUNDING]
             if len(wrong):
                 yield f"{flight.net_id[wrong].tolist()} were moved between two ticks"
         for row in np.flatnonzero(~kept).tolist():
-            yield from self._judge_adoption(flight, row, rules)
+            yield from self._judge_adoption(flight, row, laws)
 
-    def _judge_adoption(self, flight: Flight, row: int, rules: Rules) -> Iterator[str]:
+    def _judge_adoption(self, flight: Flight, row: int, laws: Laws) -> Iterator[str]:
         net_id = int(flight.net_id[row])
         given = self.given(net_id, int(flight.epoch[row]))
         if given is None:
@@ -183,7 +180,7 @@ class Reference:
         ticks = flight.tick - 1 - given.tick
         self._exercised["adoptions judged"] += 1
         if not self._bodies[net_id].flies:
-            state = physics.coast(given.state[None, :], ticks * rules.tick_s)
+            state = physics.coast(given.state[None, :], ticks * laws.tick_s)
             if physics.distance(flight.before[[row]], state)[0] > ROUNDING:
                 yield f"{net_id} does not go on from the row it was handed over with"
             return
@@ -195,14 +192,14 @@ class Reference:
         found, flown = flight.before[[row]], int(flight.input_seq[row])
         ends = [
             state
-            for state, input_seq in self.replays(net_id, given, ticks, rules)
+            for state, input_seq in self.replays(net_id, given, ticks, laws)
             if 0 <= flown - input_seq <= 2
         ]
         if not ends or physics.distance(found, np.array(ends)).min() > ROUNDING:
             yield f"{net_id} was not flown by its inputs for the {ticks} ticks of its handover"
 
     def replays(
-        self, net_id: int, given: Given, ticks: int, rules: Rules
+        self, net_id: int, given: Given, ticks: int, laws: Laws
     ) -> Iterator[tuple[State, int]]:
         """Fly a ship on by its inputs, as far as they had come; how far that was is not known.
 
@@ -215,12 +212,12 @@ class Reference:
         """
         newest = Mark(net_id, given.control_epoch, given.input_seq)
         if ticks <= 0:
-            back = physics.coast(given.state[None, :], ticks * rules.tick_s)
+            back = physics.coast(given.state[None, :], ticks * laws.tick_s)
             yield physics.state_of(back[0]), given.input_seq
             return
         state = physics.state_of(given.state)
         # Without the input that is in the row there is nothing to go on with.
-        yield _fly_on(state, 0, ticks, rules), given.input_seq
+        yield _fly_on(state, 0, ticks, laws), given.input_seq
         for came in range(ticks + 1):
             newest = newest._replace(input_seq=given.input_seq + came)
             buttons = self._held.get(newest)
@@ -228,9 +225,9 @@ class Reference:
                 if came:
                     return
                 continue
-            state = physics.fly(state, buttons, rules) if came else state
+            state = physics.fly(state, buttons, laws) if came else state
             guesses = min(ticks - came, self._guesses_max)
-            end = _fly_on(_fly_on(state, buttons, guesses, rules), 0, ticks - came - guesses, rules)
+            end = _fly_on(_fly_on(state, buttons, guesses, laws), 0, ticks - came - guesses, laws)
             yield end, newest.input_seq + guesses
 
     def _count_contacts_between_owners(self, tick: int) -> None:
@@ -258,7 +255,7 @@ class Reference:
 
     # -- what the authority has ---------------------------------------------------------------
 
-    def _judge_commits(self, core: Replicator) -> Iterator[str]:
+    def _judge_commits(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """A row that is new in the world was flown as it stands by a shard, or given anew."""
         columns = core.world.columns
         for row in columns.rows().tolist():
@@ -276,7 +273,7 @@ class Reference:
                 self._exercised["rows judged"] += 1
                 # What was committed and handed over in one tick was flown under the epoch before.
                 epochs = range(before[0], epoch + 1)
-                if not self._was_flown(net_id, epochs, tick, state, pilot, core.rules):
+                if not self._was_flown(net_id, epochs, tick, state, pilot, cluster.laws):
                     yield f"{net_id} has a row of tick {tick} that nobody flew"
 
     def _was_flown(
@@ -286,7 +283,7 @@ class Reference:
         tick: int,
         state: np.ndarray,
         pilot: tuple[int, int],
-        rules: Rules,
+        laws: Laws,
     ) -> bool:
         for flight in self._by_tick.get(tick, []):
             row = int(np.searchsorted(flight.net_id, net_id))
@@ -294,7 +291,7 @@ class Reference:
                 continue
             if int(flight.epoch[row]) not in epochs:
                 continue
-            flown = _bounded(flight.after[[row]], rules)
+            flown = _bounded(flight.after[[row]], laws)
             by = int(flight.control_epoch[row]), int(flight.input_seq[row])
             if by == pilot and physics.distance(flown, state[None, :])[0] <= ROUNDING:
                 return True
@@ -321,19 +318,19 @@ class Reference:
             yield f"{ids}, which nothing touched, are off by {off[wrong].round(2).tolist()}"
 
 
-def _fly_on(state: State, buttons: int, ticks: int, rules: Rules) -> State:
+def _fly_on(state: State, buttons: int, ticks: int, laws: Laws) -> State:
     for _ in range(ticks):
-        state = physics.fly(state, buttons, rules)
+        state = physics.fly(state, buttons, laws)
     return state
 
 
-def _bounded(states: np.ndarray, rules: Rules) -> np.ndarray:
+def _bounded(states: np.ndarray, laws: Laws) -> np.ndarray:
     """Slow down what is faster than anything may be, as every shard does after its physics."""
     speed = np.hypot(states[:, 2], states[:, 3])
-    if not (speed > rules.speed_max).any():
+    if not (speed > laws.speed_max).any():
         return states
     slowed = states.copy()
-    slowed[:, 2:4] *= (np.minimum(speed, rules.speed_max) / np.maximum(speed, 1e-12))[:, None]
+    slowed[:, 2:4] *= (np.minimum(speed, laws.speed_max) / np.maximum(speed, 1e-12))[:, None]
     return slowed
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.client.statistics import SessionState
-from sidereal.protocol.state.schema import Kind
 from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.game import ASTEROID
 
 Sector = tuple[int, int]
 
@@ -70,9 +70,10 @@ class BeltHolds:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at everything that is further outside than it gets before its turn is known."""
         columns, rows = core.world.columns, core.world.columns.rows()
-        rocks = rows[columns["kind"][rows] == Kind.ASTEROID]
+        rocks = rows[columns["kind"][rows] == ASTEROID]
         x, y, _ = core.world.locate(rocks, core.tick)
-        low, high = core.rules.belt_bounds
+        assert cluster.laws.belt is not None
+        low, high = cluster.laws.belt
         slack = settled_ticks(core) * core.rules.tick_s
         for place, speed in ((x, columns["vx"][rocks]), (y, columns["vy"][rocks])):
             beyond = np.maximum(low - place, place - high)

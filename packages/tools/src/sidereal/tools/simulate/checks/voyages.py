@@ -23,6 +23,7 @@ from sidereal.tools.simulate.checks.physics import State
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.game import Laws
 
 OFF_MAX: Final = 1e-3
 """World units or radians that a ship may be off in the end of its way so far: what references of
@@ -70,7 +71,7 @@ class Voyages:
                 continue
             for row in np.flatnonzero(flight.control_epoch > 0).tolist():
                 if self._reference.can_follow(int(flight.net_id[row])):
-                    yield from self._fly(cluster, flight, row, core)
+                    yield from self._fly(cluster, flight, row)
                 else:
                     self._ways.pop(int(flight.net_id[row]), None)
 
@@ -78,28 +79,28 @@ class Voyages:
         """Nothing more in the end."""
         return iter(())
 
-    def _fly(self, cluster: Cluster, flight: Flight, row: int, core: Replicator) -> Iterator[str]:
+    def _fly(self, cluster: Cluster, flight: Flight, row: int) -> Iterator[str]:
         net_id, epoch = int(flight.net_id[row]), int(flight.epoch[row])
         way = self._ways.get(net_id)
         if way is not None and epoch < way.epoch:
             return
         if way is None or epoch > way.epoch:
-            way = self._begin(flight, row, way, core)
+            way = self._begin(flight, row, way, cluster.laws)
             if way is None:
                 return
         self._ways[net_id] = way
         newest = max(way.states)
-        seconds = (flight.tick - 1 - newest) * core.rules.tick_s
+        seconds = (flight.tick - 1 - newest) * cluster.laws.tick_s
         x, y, vx, vy, heading, spin = way.states[newest]
         begun = x + vx * seconds, y + vy * seconds, vx, vy, heading + spin * seconds, spin
-        state = physics.fly(begun, int(flight.buttons[row]), core.rules)
+        state = physics.fly(begun, int(flight.buttons[row]), cluster.laws)
         way.states[flight.tick] = state
         cluster.exercised["ticks of whole flights judged"] += 1
         off = physics.distance(np.array([state]), flight.after[[row]])[0]
         if off > OFF_MAX:
             yield f"{net_id} is {off:.3f} off where its inputs have brought it"
 
-    def _begin(self, flight: Flight, row: int, way: _Way | None, core: Replicator) -> _Way | None:
+    def _begin(self, flight: Flight, row: int, way: _Way | None, laws: Laws) -> _Way | None:
         """Fly a ship on from the row with which it was handed over, to where its owner begins."""
         net_id, epoch = int(flight.net_id[row]), int(flight.epoch[row])
         given = self._reference.given(net_id, epoch)
@@ -113,7 +114,7 @@ class Voyages:
         ends = [
             state
             for state, _ in self._reference.replays(
-                net_id, given._replace(state=np.array(begun)), ticks, core.rules
+                net_id, given._replace(state=np.array(begun)), ticks, laws
             )
         ]
         off = physics.distance(np.array(ends), flight.before[[row]])
