@@ -29,6 +29,7 @@ import httpx
 from processes import ROLES, descendants, role_of
 from results import make_parser, publish, result, table
 
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.memory import private_bytes
 
@@ -99,7 +100,7 @@ def take_sample(http: httpx.Client, pid: int, at_s: float) -> Sample:
     """Look at the world and its processes."""
     status: dict[str, Any] = http.get("/v1/status").json()
     replication = status["replication"]
-    low, high = (round(edge / Rules().sector_size) for edge in Rules().belt_bounds)
+    low, high = (round(edge / Rules().sector_size) for edge in (BELT_LOW, BELT_HIGH))
     outside = [
         max(low - min(sector["x"], sector["y"]), max(sector["x"], sector["y"]) - high + 1)
         for sector in status["sectors"]

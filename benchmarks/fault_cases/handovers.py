@@ -27,11 +27,15 @@ from fault_cases.running import (
     shard,
     sidereal,
 )
-from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.game import Body, Motion
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
+from sidereal.games.frontier import ASTEROID
+from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.store import open_store
+from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.world import UUID
 
 BOTS: Final = 4
@@ -182,13 +186,14 @@ def has_all(status: dict[str, Any], name: str, count: int) -> bool:
 
 async def fill(data: Path, count: int) -> None:
     """Save a new world of so many small rocks at rest, in rows and columns."""
-    low, high = Rules().belt_bounds
+    game, low, high = load(DEFAULT_GAME), BELT_LOW, BELT_HIGH
     side = math.ceil(math.sqrt(count))
     row, column = np.divmod(np.arange(count), side)
-    rows = np.zeros(count, BASE_SCHEMA.full_record)
-    rows["x"] = low + (column + 0.5) * (high - low) / side
-    rows["y"] = low + (row + 0.5) * (high - low) / side
-    rows["tick"], rows["kind"], rows["radius"], rows["mass"] = 1, Kind.ASTEROID, 1.0, 1.0
+    motion = Motion(
+        x=low + (column + 0.5) * (high - low) / side, y=low + (row + 0.5) * (high - low) / side
+    )
+    rows = Spawns(game, schema_of(game)).make(ASTEROID, [motion, Body(radius=1, mass=1)])
+    rows["tick"] = 1
     uuid = np.frombuffer(np.random.default_rng(1).bytes(16 * count), UUID)
     batch = Batch(
         rows,
@@ -199,7 +204,7 @@ async def fill(data: Path, count: int) -> None:
         np.ones(count, np.int64),
         np.ones(count, np.int64),
     )
-    async with open_store(Embedded(data), BASE_SCHEMA) as store:
+    async with open_store(Embedded(data), game) as store:
         await store.begin("faults", "a benchmark")
         for start in range(0, count, BATCH_ROWS):
             part = batch.select(np.arange(start, min(start + BATCH_ROWS, count)))

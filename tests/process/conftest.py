@@ -26,7 +26,6 @@ from sidereal.client.driver import turn
 from sidereal.client.events import ClientEvent
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.runtime.udp import UdpSocket
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.keeping.stored import Recovered
@@ -290,11 +289,11 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
 def load_world(data_dir: Path) -> Recovered:
     """Read what is saved of a world that does not run."""
 
-    async def load() -> Recovered:
-        async with open_store(Embedded(data_dir), BASE_SCHEMA) as store:
+    async def read() -> Recovered:
+        async with open_store(Embedded(data_dir), load(DEFAULT_GAME)) as store:
             return await store.load_world(berths=True)
 
-    return trio.run(load)
+    return trio.run(read)
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import trio
 from authority_rig import make_core
-from drifters import drifter
+from drifters import GAME, drifter
 
 from sidereal.protocol.errors import StoreError
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping import saver as saver_module
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.saver import Saver
@@ -61,7 +60,7 @@ def make_rocks() -> Replicator:
 
 async def test_a_full_disk_is_not_ready_and_heals_when_there_is_room(small_disk: Path) -> None:
     filler = small_disk / "filler"
-    async with open_store(Embedded(small_disk / "world"), BASE_SCHEMA) as store:
+    async with open_store(Embedded(small_disk / "world"), GAME) as store:
         await store.begin("ours", "a test")
         core = make_rocks()
         saver = Saver(core, store, lambda _ms: None)
@@ -92,7 +91,7 @@ async def test_what_a_full_disk_did_not_take_is_counted_at_the_end(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saver_module, "SAVE_S_MAX", 1.0)
-    async with open_store(Embedded(small_disk / "world"), BASE_SCHEMA) as store:
+    async with open_store(Embedded(small_disk / "world"), GAME) as store:
         await store.begin("ours", "a test")
         core = make_rocks()
         saver = Saver(core, store, lambda _ms: None)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
+from drifters import GAME
 
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import Address
@@ -605,7 +606,7 @@ async def test_requests_are_not_logged(
 
 
 async def test_accounts_are_kept_in_the_real_store(database_url: str) -> None:
-    async with open_store(database_url, BASE_SCHEMA) as store, httpx.AsyncClient() as client:
+    async with open_store(database_url, GAME) as store, httpx.AsyncClient() as client:
         await store.begin("token", "a test")
         endpoint = Endpoint(client)
         async with serving(endpoint, store):

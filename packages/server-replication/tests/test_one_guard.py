@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trio
 import trio_asyncio
-from drifters import drifter
+from drifters import GAME, drifter
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -138,8 +138,8 @@ class Portal:
         async with trio_asyncio.open_loop():
             self.url = await self._server.create_schema("one_guard")
         async with (
-            open_store(self.url, BASE_SCHEMA) as one,
-            open_store(self.url, BASE_SCHEMA) as other,
+            open_store(self.url, GAME) as one,
+            open_store(self.url, GAME) as other,
         ):
             await one.begin("ours", "a test")
             self.stores += [one, other]

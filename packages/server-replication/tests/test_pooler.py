@@ -16,10 +16,9 @@ import asyncpg
 import numpy as np
 import pytest
 import trio
-from drifters import drifter
+from drifters import GAME, drifter
 
 from sidereal.protocol.errors import UnavailableError
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.tables import FencedError
@@ -105,13 +104,13 @@ async def play(store: Store, number: int) -> None:
 
 
 async def test_everything_works_without_a_session_of_its_own(pooler: str) -> None:
-    async with open_store(pooler, BASE_SCHEMA) as store:
+    async with open_store(pooler, GAME) as store:
         await store.begin("ours", "the first")
         async with trio.open_nursery() as nursery:
             for number in range(8):
                 nursery.start_soon(play, store, number)
         assert store.statistics().failures == 0
-    async with open_store(pooler, BASE_SCHEMA) as again:
+    async with open_store(pooler, GAME) as again:
         await again.begin("ours", "started again")
         world = await again.load_world()
         assert (world.tick, len(world.rows)) == (5, 400)
@@ -120,8 +119,8 @@ async def test_everything_works_without_a_session_of_its_own(pooler: str) -> Non
 
 async def test_a_second_server_is_refused_and_an_old_one_fenced(pooler: str) -> None:
     async with (
-        open_store(pooler, BASE_SCHEMA) as first,
-        open_store(pooler, BASE_SCHEMA) as second,
+        open_store(pooler, GAME) as first,
+        open_store(pooler, GAME) as second,
     ):
         await first.begin("ours", "the first")
         await first.save_tick(10)

@@ -17,11 +17,11 @@ import trio
 import trio.testing
 import trio_asyncio
 from authority_rig import make_core
-from drifters import drifter
+from drifters import GAME, drifter
 
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import Kind
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
 from sidereal.replication.http.limits import HttpLimits
@@ -233,7 +233,7 @@ async def test_a_run_that_lost_rows_says_how_many(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saver_module, "SAVE_S_MAX", 0.5)
-    async with open_store(database_url, BASE_SCHEMA) as store:
+    async with open_store(database_url, GAME) as store:
         await store.begin("ours", "a test")
         await store.release()
     async with trio_asyncio.open_loop():
@@ -254,7 +254,7 @@ async def test_a_run_that_lost_rows_says_how_many(
 async def test_a_start_that_fails_over_what_was_saved_makes_nobody_wait(
     database_url: str,
 ) -> None:
-    async with open_store(database_url, BASE_SCHEMA) as store:
+    async with open_store(database_url, GAME) as store:
         await store.begin("ours", "a test")
         await store.release()
         async with trio_asyncio.open_loop():

@@ -6,20 +6,20 @@ import struct
 
 import numpy as np
 import pytest
+from drifters import GAME, SCHEMA
 
 from sidereal.protocol.errors import StoreError
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.world import UUID
 
-COPY = RowCopy(BASE_SCHEMA)
+COPY = RowCopy(GAME)
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 
 
 def batch() -> Batch:
-    rows = np.zeros(2, BASE_SCHEMA.full_record)
-    rows["epoch"], rows["tick"], rows["kind"] = [7, 8], [100, 200], Kind.SHIP
+    rows = np.zeros(2, SCHEMA.full_record)
+    rows["epoch"], rows["tick"], rows["kind"] = [7, 8], [100, 200], 1
     rows["x"], rows["vy"], rows["mass"], rows["name"] = [1.5, -2.5], [3.0, 4.0], 12.0, [b"ada", b""]
     uuid = np.frombuffer(bytes(range(32)), UUID)
     return Batch(
@@ -60,6 +60,7 @@ def test_rows_are_written_as_the_manual_of_the_database_has_it() -> None:
     assert (first["active"], first["removed"]) == (b"\1", b"\0")
     assert first["x"] == struct.pack(">d", 1.5)
     assert first["name"].rstrip(b"\0") == b"ada"
+    assert first["kind"].rstrip(b"\0") == b"drifter"
     assert second["account"] == struct.pack(">q", 0)
     assert second["epoch"] == struct.pack(">q", 8)
     assert second["vy"] == struct.pack(">d", 4.0)

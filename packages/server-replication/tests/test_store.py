@@ -17,20 +17,42 @@ import trio
 import trio.testing
 from raw_sql import sql
 
+from sidereal.game import F4, I8, Body, Component, Game, Label, Motion
+from sidereal.game.declarations import Declarations, declare
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import ConfigError, StoreError, UnavailableError
-from sidereal.protocol.state.component import Component, Field
-from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
 from sidereal.replication.keeping import tables
 from sidereal.replication.keeping.database import open_database
 from sidereal.replication.keeping.limits import DatabaseLimits, KeepingLimits
 from sidereal.replication.keeping.names import LOOKALIKE_RULES
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
-from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.stored import Recovered
 from sidereal.replication.keeping.tables import NameTakenError, migrations
 from sidereal.replication.limits import LIMITS
+
+
+def make_game(*extra: type[Component], name: str = "many", kinds: int = 255) -> Declarations:
+    """A game of many kinds, each with its place as its name."""
+    game = Game(name)
+    for number in range(1, kinds + 1):
+        game.kind(f"kind_{number}", Motion(), Body(), Label())
+    game.declare(*extra)
+    return declare(game)
+
+
+GAME = make_game()
+SCHEMA = schema_of(GAME)
+
+
+class OreCargo(Component, name="cargo"):
+    ore: I8
+
+
+class CrudeCargo(Component, name="cargo"):
+    ore: F4
 
 
 def uuids(count: int, first: int = 1) -> np.ndarray:
@@ -39,7 +61,8 @@ def uuids(count: int, first: int = 1) -> np.ndarray:
     )
 
 
-def some_rows(count: int, schema: Schema = BASE_SCHEMA, seed: int = 1) -> np.ndarray:
+def some_rows(count: int, game: Declarations = GAME, seed: int = 1) -> np.ndarray:
+    schema = schema_of(game)
     rng = np.random.default_rng(seed)
     rows = np.zeros(count, schema.full_record)
     rows["id"] = np.arange(1, count + 1)
@@ -91,15 +114,11 @@ async def recover(store: Store) -> dict[bytes, tuple[Any, ...]]:
 
 @contextlib.asynccontextmanager
 async def migrated(
-    url: str, schema: Schema = BASE_SCHEMA, limits: DatabaseLimits = LIMITS.keeping.database
+    url: str, game: Declarations = GAME, limits: DatabaseLimits = LIMITS.keeping.database
 ) -> AsyncIterator[Store]:
-    async with open_store(url, schema, KeepingLimits(database=limits)) as store:
+    async with open_store(url, game, KeepingLimits(database=limits)) as store:
         await begin(store)
         yield store
-
-
-def plugin_schema(field: Field) -> Schema:
-    return Schema([*BASE_COMPONENTS, Component("cargo", (field,), persisted=True)])
 
 
 # -- the world -------------------------------------------------------------------------------
@@ -111,7 +130,7 @@ async def test_new_world_is_empty(database_url: str) -> None:
     assert isinstance(world, Recovered)
     assert world.tick == 0
     assert len(world.rows) == len(world.uuid) == len(world.account) == len(world.active) == 0
-    assert world.rows.dtype == BASE_SCHEMA.full_record
+    assert world.rows.dtype == SCHEMA.full_record
 
 
 async def test_saved_rows_come_back_exactly(database_url: str) -> None:
@@ -210,8 +229,8 @@ def test_migrations_are_numbered_without_gaps() -> None:
 
 async def test_migrating_twice_at_once_is_one_migration(database_url: str) -> None:
     async with (
-        open_store(database_url, BASE_SCHEMA) as one,
-        open_store(database_url, BASE_SCHEMA) as other,
+        open_store(database_url, GAME) as one,
+        open_store(database_url, GAME) as other,
         trio.open_nursery() as nursery,
     ):
         for _ in range(2):
@@ -235,29 +254,116 @@ async def test_database_newer_than_the_program_is_refused(database_url: str) -> 
 async def test_new_component_becomes_a_column_of_old_rows(database_url: str) -> None:
     async with migrated(database_url) as store:
         await write(store, make_batch(some_rows(2), 1))
-    schema = plugin_schema(Field("ore", "i8"))
-    rows = some_rows(2, schema)
-    rows["ore"] = [5, -(2**62)]
-    async with migrated(database_url, schema) as store:
-        assert (await store.load_world(berths=True)).rows["ore"].tolist() == [0, 0]
+    game = make_game(OreCargo)
+    rows = some_rows(2, game)
+    rows["cargo_ore"] = [5, -(2**62)]
+    async with migrated(database_url, game) as store:
+        assert (await store.load_world(berths=True)).rows["cargo_ore"].tolist() == [0, 0]
         await write(store, make_batch(rows, 2))
-        assert sorted((await store.load_world(berths=True)).rows["ore"].tolist()) == [-(2**62), 5]
-    async with migrated(database_url) as store:  # the plugin is gone again
+        found = (await store.load_world(berths=True)).rows["cargo_ore"]
+        assert sorted(found.tolist()) == [-(2**62), 5]
+    async with migrated(database_url) as store:  # the component is gone again
         await write(store, make_batch(some_rows(1), 3, uuid=uuids(1, first=9)))
         assert len((await store.load_world(berths=True)).rows) == 3
 
 
 async def test_column_of_another_type_is_refused(database_url: str) -> None:
-    async with migrated(database_url, plugin_schema(Field("ore", "i8"))):
+    async with migrated(database_url, make_game(OreCargo)):
         pass
-    async with open_store(database_url, plugin_schema(Field("ore", "f4"))) as store:
-        with pytest.raises(UnavailableError, match="ore is bigint, not real"):
+    async with open_store(database_url, make_game(CrudeCargo)) as store:
+        with pytest.raises(UnavailableError, match="cargo_ore is bigint, not real"):
             await begin(store)
 
 
-def test_field_named_like_a_column_of_the_table_is_refused() -> None:
-    with pytest.raises(ConfigError, match="saved_tick"):
-        RowCopy(plugin_schema(Field("saved_tick", "i8")))
+# -- the game --------------------------------------------------------------------------------
+
+
+async def test_the_world_of_another_game_is_refused_in_a_line(database_url: str) -> None:
+    async with migrated(database_url) as store:
+        await store.save_tick(7)
+    other = make_game(name="other")
+    async with open_store(database_url, other) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await begin(store)
+    assert str(caught.value) == (
+        "the database holds a world of the game many, and this is other: play many with --game, "
+        "or choose another world with --data-dir or --database"
+    )
+    async with migrated(database_url) as store:
+        assert (await store.load_world()).tick == 7
+
+
+async def test_kinds_are_kept_by_name_whatever_their_numbers_are(database_url: str) -> None:
+    rows = some_rows(3)
+    rows["kind"] = [1, 2, 3]
+    async with migrated(database_url) as store:
+        await write(store, make_batch(rows, 1))
+    game = Game("many")
+    for number in (3, 9, 2, 1):
+        game.kind(f"kind_{number}", Motion(), Body(), Label())
+    async with migrated(database_url, declare(game)) as store:
+        world = await store.load_world(berths=True)
+    order = np.argsort(world.uuid.view("S16"))
+    assert world.rows["kind"][order].tolist() == [4, 3, 1]
+
+
+async def test_a_kind_that_has_entities_and_is_not_declared_is_refused(database_url: str) -> None:
+    rows = some_rows(4)
+    rows["kind"] = [1, 3, 3, 2]
+    async with migrated(database_url) as store:
+        await write(store, make_batch(rows, 1))
+        await write(store, make_batch(rows[3:], 2, uuid=uuids(1, first=4), removed=True))
+    async with open_store(database_url, make_game(kinds=1)) as store:
+        with pytest.raises(UnavailableError) as caught:
+            await begin(store)
+    assert str(caught.value).startswith(
+        "the database holds entities that many does not declare any more (2 of kind kind_3): run"
+    )
+
+
+OLD_COLUMNS = (
+    *((name, "double precision") for name in ("x", "y", "vx", "vy", "heading", "spin")),
+    *(("kind", "smallint"), ("radius", "real"), ("mass", "real"), ("name", "text")),
+)
+"""Of components, as they were when there was one game and kinds were numbers."""
+
+
+async def test_a_world_from_before_games_had_names_opens_with_all_its_entities(
+    database_url: str,
+) -> None:
+    columns = ", ".join(
+        f"ADD COLUMN {name} {type_} NOT NULL DEFAULT {chr(39) * 2 if type_ == 'text' else 0}"
+        for name, type_ in OLD_COLUMNS
+    )
+    old = [migration for migration in migrations() if migration[0] <= 4]
+    rows = ", ".join(
+        f"('{n:032x}', 3, {n}, {account}, true, 50, {n}, 0, 0, 0, 0, 0, {kind}, 4, 9, 'e{n}')"
+        for n, kind, account in ((1, 2, 0), (2, 2, 0), (3, 1, 9), (4, 77, 0))
+    )
+    await sql(
+        database_url,
+        *(text for _, _, text in old),
+        "CREATE TABLE schema_migration (version integer PRIMARY KEY, name text NOT NULL, "
+        "applied_at timestamptz NOT NULL DEFAULT now())",
+        *(f"INSERT INTO schema_migration VALUES ({at}, '{name}')" for at, name, _ in old),
+        f"ALTER TABLE entity {columns}",
+        "INSERT INTO entity (uuid, epoch, tick, account, active, saved_tick, "
+        f"{', '.join(name for name, _ in OLD_COLUMNS)}) VALUES {rows}",
+        "UPDATE world SET tick = 50 RETURNING tick",
+    )
+    frontier = load(DEFAULT_GAME)
+    async with migrated(database_url, frontier) as store:
+        world = await store.load_world(berths=True)
+        assert store.statistics().quarantined_rows == 1  # no kind ever had that number
+    order = np.argsort(world.uuid.view("S16"))
+    kinds = [frontier.kinds[number - 1].name for number in world.rows["kind"][order]]
+    assert kinds == ["asteroid", "asteroid", "ship"]
+    assert world.rows["name"][order].tolist() == [b"e1", b"e2", b"e3"]
+    assert world.rows["x"][order].tolist() == [1.0, 2.0, 3.0]
+    assert (world.tick, world.account[order].tolist()) == (50, [0, 0, 9])
+    async with open_store(database_url, GAME) as store:
+        with pytest.raises(UnavailableError, match="holds a world of the game frontier"):
+            await begin(store)
 
 
 # -- accounts --------------------------------------------------------------------------------
@@ -350,7 +456,7 @@ async def test_more_accounts_than_one_step_get_their_skeletons(
 @pytest.mark.parametrize("url", ["mysql://h/x", "nonsense", "postgresql://u:geheim@h:99999/x", ""])
 async def test_bad_url_is_a_configuration_error_without_the_password(url: str) -> None:
     with pytest.raises(ConfigError, match="--database takes") as caught:
-        async with open_store(url, BASE_SCHEMA):
+        async with open_store(url, GAME):
             pass
     assert "geheim" not in str(caught.value)
 
@@ -359,7 +465,7 @@ async def test_unreachable_database_is_told_in_one_line() -> None:
     url = "postgresql://u:geheim@127.0.0.1:1/world"
     expected = r"127\.0\.0\.1:1/world can't be reached: Connection refused; .*--database"
     with pytest.raises(UnavailableError, match=expected) as caught:
-        async with open_store(url, BASE_SCHEMA):
+        async with open_store(url, GAME):
             pass
     assert "geheim" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -368,18 +474,18 @@ async def test_unreachable_database_is_told_in_one_line() -> None:
 async def test_missing_database_is_told_in_one_line(database_url: str) -> None:
     url = database_url.replace("/postgres?", "/nowhere?")
     with pytest.raises(UnavailableError, match="does not exist"):
-        async with open_store(url, BASE_SCHEMA):
+        async with open_store(url, GAME):
             pass
 
 
 async def test_error_of_the_body_comes_out_bare(database_url: str) -> None:
     with pytest.raises(KeyError, match="mine"):
-        async with open_store(database_url, BASE_SCHEMA):
+        async with open_store(database_url, GAME):
             raise KeyError("mine")
 
 
 async def test_refused_statement_is_a_store_error_and_the_store_goes_on(database_url: str) -> None:
-    async with open_store(database_url, BASE_SCHEMA) as store:
+    async with open_store(database_url, GAME) as store:
         with pytest.raises(StoreError, match='relation "authority" does not exist'):
             await store.save_tick(1)
         assert store.statistics().reconnects == 0
@@ -443,7 +549,7 @@ async def test_killed_connections_heal(database_url: str) -> None:
 async def test_killed_database_fails_at_once_and_heals(
     world_directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_store(Embedded(world_directory), BASE_SCHEMA) as store:
+    async with open_store(Embedded(world_directory), GAME) as store:
         await begin(store)
         before = (await store.load_world(berths=True)).tick
         os.kill(postmaster_of(world_directory), signal.SIGKILL)

@@ -12,7 +12,6 @@ import numpy as np
 import trio
 
 from sidereal.game.declarations import Declarations
-from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import derive_shard_key
@@ -20,7 +19,6 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.runtime.process import entropy, fields, settle_memory
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
-from sidereal.protocol.state.schema import Schema
 from sidereal.replication.config import EMBEDDED, ReplicationConfig
 from sidereal.replication.ending import STORE_CLOSE_S_MAX
 from sidereal.replication.http.app import HttpConfig, create_app
@@ -86,11 +84,11 @@ async def _pass_cancellation_to(scope: trio.CancelScope) -> None:
 
 
 async def _keep_store(
-    config: ReplicationConfig, schema: Schema, *, task_status: trio.TaskStatus[Store]
+    config: ReplicationConfig, game: Declarations, *, task_status: trio.TaskStatus[Store]
 ) -> None:
     """Keep the store open until cancelled; a start that is cancelled before it is open ends it."""
     database = Embedded(config.data_dir) if config.database == EMBEDDED else config.database
-    async with open_store(database, schema) as store:
+    async with open_store(database, game) as store:
         task_status.started(store)
         await trio.sleep_forever()
 
@@ -102,13 +100,13 @@ async def _run(
     keeping: trio.Nursery,
     lost: list[int],
 ) -> None:
-    schema, rules = schema_of(game), Rules()
+    rules = Rules()
     http = parse_endpoint(config.http, "--http")
     with (
         await open_udp(*parse_endpoint(config.clients, "--clients")) as clients,
         await open_udp(*parse_endpoint(config.shards, "--shards")) as shards,
     ):
-        store: Store = await keeping.start(_keep_store, config, schema)
+        store: Store = await keeping.start(_keep_store, config, game)
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         await store.begin(config.supervisor or entropy(16).hex(), holder)
         client_key = entropy(32)
@@ -117,7 +115,9 @@ async def _run(
             core = await _load(config, game, store, rules, client_key, clients, shards)
             stack.pop_all()
         service = Service(config, store, core, clients, shards, client_key)
-        http_config = HttpConfig(CLIENT_PROTOCOL_ID, schema.hash, TOKEN_EXPIRE_S, config.access())
+        http_config = HttpConfig(
+            CLIENT_PROTOCOL_ID, core.schema.hash, TOKEN_EXPIRE_S, config.access()
+        )
         http_limits = HttpLimits()
         connections_max = connections_that_fit(http_limits.connections_max)
         http_limits = http_limits.with_connections(connections_max)

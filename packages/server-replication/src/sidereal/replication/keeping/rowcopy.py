@@ -14,9 +14,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.errors import ConfigError, StoreError
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import schema_of
+from sidereal.protocol.errors import StoreError
 from sidereal.protocol.state.component import Field
-from sidereal.protocol.state.schema import Schema, valid_values
+from sidereal.protocol.state.schema import valid_values
 from sidereal.replication.keeping.persist import Batch
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -42,6 +44,11 @@ _OWN_COLUMNS: Final = (
 )
 """Columns of the table `entity` that are no component's."""
 
+KIND: Final = "kind"
+"""The field whose numbers the database keeps as names."""
+KIND_NAME_SIZE_MAX: Final = 31
+"""Bytes of a kind's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -58,29 +65,29 @@ class Column:
 
 
 class RowCopy:
-    """The table `entity` of one schema.
+    """The table `entity` of one game.
 
     Attributes:
-        schema: of the world.
+        game: that is played.
+        schema: its columns.
+        kinds: names of its kinds.
         columns: in the order of COPY; those of components come last.
         component_columns: those of components alone.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        """Lay out the columns.
-
-        Raises:
-            ConfigError: a component's field has the name of a column that is there already.
-        """
-        self.schema = schema
+    def __init__(self, game: Declarations) -> None:
+        """Lay out the columns."""
+        self.game = game
+        self.schema = schema = schema_of(game)
+        self.kinds = [kind.name for kind in game.kinds]
+        self._kinds = np.array(["", *self.kinds], f"S{KIND_NAME_SIZE_MAX}")
         self.component_columns = tuple(
-            Column(name, type_, _text_width(schema.fields[name]))
+            Column(KIND, "text", KIND_NAME_SIZE_MAX)
+            if name == KIND
+            else Column(name, type_, _text_width(schema.fields[name]))
             for name, type_ in schema.database_columns()
         )
         own = tuple(Column(name, type_) for name, type_ in _OWN_COLUMNS)
-        taken = {column.name for column in own} & {c.name for c in self.component_columns}
-        if taken:
-            raise ConfigError(f"a component's field can't be named {', '.join(sorted(taken))}")
         self.columns = (*own, *self.component_columns)
         fields: list[tuple[str, str]] = [("fields", ">i2")]
         for column in self.columns:
@@ -111,9 +118,11 @@ class RowCopy:
         tuples["saved_tick"] = batch.saved_tick
         for column in self.component_columns:
             values = rows[column.name]
-            tuples[column.name] = (
-                _clean_text(self.schema.fields[column.name], values) if column.width else values
-            )
+            if column.name == KIND:
+                values = self._kinds[values]
+            elif column.width:
+                values = _clean_text(self.schema.fields[column.name], values)
+            tuples[column.name] = values
         return stream
 
     def decode(self, stream: bytes) -> NDArray[np.void]:
@@ -137,13 +146,23 @@ class RowCopy:
         return tuples
 
     def full_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
-        """Make `Schema.full_record`[n] of what `decode` gave; ids and what is not kept are 0."""
+        """Make `Schema.full_record`[n] of what `decode` gave; ids and what is not kept are 0.
+
+        So is a kind whose name the game does not know, which is none.
+        """
         records = np.zeros(len(tuples), dtype=self.schema.full_record)
         records["epoch"] = tuples["epoch"]
         records["tick"] = tuples["tick"]
         for column in self.component_columns:
-            records[column.name] = tuples[column.name]
+            values = tuples[column.name]
+            records[column.name] = self._numbers_of(values) if column.name == KIND else values
         return records
+
+    def _numbers_of(self, names: NDArray[Any]) -> NDArray[np.int64]:
+        order = np.argsort(self._kinds)
+        place = np.searchsorted(self._kinds, names, sorter=order)
+        numbers = order[np.minimum(place, len(order) - 1)]
+        return np.where(self._kinds[numbers] == names, numbers, 0)
 
 
 def _text_width(field: Field) -> int:

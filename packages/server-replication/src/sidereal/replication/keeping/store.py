@@ -17,9 +17,9 @@ import numpy as np
 import trio
 from numpy.typing import NDArray
 
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.process import fields
-from sidereal.protocol.state.schema import Schema
 from sidereal.replication.keeping import rows, tables
 from sidereal.replication.keeping.database import Database, RefusedError, open_database
 from sidereal.replication.keeping.limits import KeepingLimits
@@ -52,14 +52,14 @@ class Store:
         self,
         database: Database,
         kind: str,
-        schema: Schema,
+        game: Declarations,
         nursery: trio.Nursery,
         limits: KeepingLimits = LIMITS.keeping,
     ) -> None:
         self._database = database
         self._limits = limits
         self._kind = kind
-        self._copy = RowCopy(schema)
+        self._copy = RowCopy(game)
         self._nursery = nursery
         self._term = 0
         self._accounts = trio.CapacityLimiter(limits.accounts)
@@ -85,7 +85,7 @@ class Store:
     # -- the world ---------------------------------------------------------------------------
 
     async def begin(self, token: str, holder: str) -> None:
-        """Become the one that writes, and bring the tables up to this program and schema.
+        """Become the one that writes, and bring the tables up to this program and game.
 
         Args:
             token: of the supervisor; a server of the same one is replaced at once.
@@ -93,7 +93,7 @@ class Store:
 
         Raises:
             UnavailableError: another server writes there; or the tables are newer than this
-                program, or of another schema.
+                program, or of another game or schema.
         """
         claim = Claim(token, holder, alone=self._kind == "embedded")
         term = await self._database.call(
@@ -276,13 +276,13 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    database: str | Embedded, schema: Schema, limits: KeepingLimits = LIMITS.keeping
+    database: str | Embedded, game: Declarations, limits: KeepingLimits = LIMITS.keeping
 ) -> AsyncIterator[Store]:
     """Connect to the database, or run an embedded one, while the context is open.
 
     Args:
         database: `postgresql://` URL, or where the embedded database lives.
-        schema: of the world; its persisted components become columns.
+        game: that is played; its persisted components become columns.
         limits: what only tuning decides.
 
     Raises:
@@ -296,4 +296,4 @@ async def open_store(
             kind, url = "external", check_url(database)
         connections = open_database(url, limits.database)
         opened, nursery = await stack.enter_async_context(connections)
-        yield Store(opened, kind, schema, nursery, limits)
+        yield Store(opened, kind, game, nursery, limits)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from sidereal.protocol.errors import StoreError
 from sidereal.replication.keeping.limits import TERM_SILENT_S_MAX
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
-from sidereal.replication.keeping.rowcopy import RowCopy
+from sidereal.replication.keeping.rowcopy import KIND, RowCopy
 
 Connection = Any
 """A pooled connection of asyncpg, which only the store knows."""
@@ -41,6 +41,11 @@ _CLAIM: Final = f"""
 UPDATE authority SET term = term + 1, token = $1, holder = $2, beat_at = clock_timestamp()
 WHERE $3 OR token = $1 OR beat_at < clock_timestamp() - interval '{TERM_SILENT_S_MAX} s'
 RETURNING term"""
+_UNKNOWN_KINDS: Final = """
+SELECT kind, count(*) FROM entity
+WHERE NOT removed AND kind <> ALL ($1::text[]) AND kind ~ '^[a-z][a-z0-9_]*$'
+GROUP BY kind ORDER BY kind"""
+"""What is no name at all is a row that can't be, and is set aside like the others."""
 _HOLDER: Final = """
 SELECT holder, extract(epoch FROM clock_timestamp() - beat_at)::float8 FROM authority"""
 ACCOUNT_LOCK: Final = 0x5349_4445_5246
@@ -154,7 +159,11 @@ async def _find_problem(connection: Connection, copy: RowCopy) -> str | None:
             f"the database is at version {at}, this program knows up to {newest}: "
             "run the newer program, or choose another database with --database"
         )
-    return _judge_columns(await _find_columns(connection), copy) if at == newest else None
+    if at < newest:
+        return None
+    return await _judge_game(connection, copy) or _judge_columns(
+        await _find_columns(connection), copy
+    )
 
 
 async def _find_version(connection: Connection) -> int:
@@ -183,7 +192,10 @@ async def _migrate(connection: Connection, copy: RowCopy) -> str | None:
     await _renew_lookalikes(connection)
     async with connection.transaction():
         await _lock(connection)
-        return await _add_columns(connection, copy)
+        problem = await _judge_game(connection, copy) or await _add_columns(connection, copy)
+        if problem is None:
+            await connection.execute("UPDATE world SET game = $1 WHERE game <> $1", copy.game.name)
+        return problem
 
 
 async def _end_flights(connection: Connection) -> None:
@@ -287,6 +299,27 @@ def _judge_columns(present: dict[str, str], copy: RowCopy) -> str | None:
     return (
         f"the database was made for another schema: {'; '.join(wrong)}: "
         "run the program it was made for, or choose another database with --database"
+    )
+
+
+async def _judge_game(connection: Connection, copy: RowCopy) -> str | None:
+    """Tell why the saved world is not one of this game, in words, or None."""
+    name = copy.game.name
+    held = await connection.fetchval("SELECT game FROM world")
+    if held not in ("", name):
+        return (
+            f"the database holds a world of the game {held}, and this is {name}: play {held} with "
+            "--game, or choose another world with --data-dir or --database"
+        )
+    if KIND not in await _find_columns(connection):
+        return None
+    unknown = await connection.fetch(_UNKNOWN_KINDS, copy.kinds, timeout=LONG_S_MAX)
+    if not unknown:
+        return None
+    counts = ", ".join(f"{count} of kind {kind}" for kind, count in unknown)
+    return (
+        f"the database holds entities that {name} does not declare any more ({counts}): run a "
+        "version that does, or choose another world with --data-dir or --database"
     )
 
 
