@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from drifters import GAME
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
 
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.channel.spec import ChannelSpec
@@ -20,17 +20,17 @@ from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import Hello, LookAt, PlayerChannel, Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
-from sidereal.protocol.state.schema import Kind
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 
 RULES: Final = Rules(view_radius_cells=1)
+GAME: Final = load(DEFAULT_GAME)
 
 
 def ships(count: int, x: float = 10.0) -> np.ndarray:
     """Give rows of ships side by side, `Schema.full_record[n]`, flying to the right."""
     rows = np.zeros(count, SCHEMA.full_record)
     rows["id"] = np.arange(1, count + 1)
-    rows["epoch"], rows["control_epoch"], rows["kind"] = 1, 1, Kind.SHIP
+    rows["epoch"], rows["control_epoch"], rows["kind"] = 1, 1, GAME.kind_number("ship")
     rows["radius"], rows["mass"], rows["name"] = 4.0, 10.0, b"Ada"
     rows["x"], rows["y"] = x, 10.0 + np.arange(count)
     rows["vx"], rows["heading"] = 100.0, 1.0

@@ -8,7 +8,7 @@ import pytest
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
 from sidereal.protocol.message.player import Button, Controls
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.world import UUID
 
@@ -44,7 +44,7 @@ class Crossing(Neighbours):
         self.owners: dict[int, int] = {}
         self.ship = 0
         rows = np.zeros(2, BASE_SCHEMA.full_record)
-        rows["kind"], rows["radius"], rows["mass"] = Kind.ASTEROID, 4.0, 10.0
+        rows["kind"], rows["radius"], rows["mass"] = GAME.kind_number("asteroid"), 4.0, 10.0
         rows["x"], rows["y"] = (100.0, 1.5 * SIZE), 900.0
         super().__init__(rows, GAME, config, seed)
         self.acts_at = self.now + PHASE_S
@@ -52,7 +52,11 @@ class Crossing(Neighbours):
     def launch(self, x: float) -> None:
         """Put the ship there, heading along x."""
         records = np.zeros(1, BASE_SCHEMA.full_record)
-        records["kind"], records["radius"], records["mass"] = Kind.SHIP, 8.0, 10.0
+        records["kind"], records["radius"], records["mass"] = (
+            GAME.kind_number("ship"),
+            8.0,
+            10.0,
+        )
         records["x"], records["y"], records["tick"] = x, 300.0, self.authority.tick
         records["control_epoch"] = 1
         rows = self.authority.world.enter(

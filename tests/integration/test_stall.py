@@ -7,13 +7,16 @@ import pytest
 
 from sidereal.game import Game, Motion, Part, Stage, Step
 from sidereal.game.declarations import declare
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.games import frontier
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.shard import ShardCore
+
+FRONTIER = load(DEFAULT_GAME)
 
 RULES = Rules()
 KEY = derive_shard_key("a secret")
@@ -53,7 +56,7 @@ class Rig:
             now=0.0,
         )
         rows = np.zeros(RESTLESS, BASE_SCHEMA.full_record)
-        rows["kind"], rows["radius"], rows["mass"] = Kind.ASTEROID, 4.0, 1.0
+        rows["kind"], rows["radius"], rows["mass"] = FRONTIER.kind_number("asteroid"), 4.0, 1.0
         rows["x"], rows["y"] = np.divmod(np.arange(RESTLESS), 30)
         rows["x"] = 30.0 * rows["x"] + 20.0
         rows["y"] = 30.0 * rows["y"] + 20.0

@@ -43,10 +43,12 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 from sidereal.shard.shard import ShardCore
+
+FRONTIER = load(DEFAULT_GAME)
 
 RULES = Rules()
 SIZE = RULES.sector_size
@@ -60,7 +62,7 @@ PILOT_ROWS = 13
 def rocks(count: int, sectors: int = 1) -> np.ndarray:
     """Rocks at rest, spread along x over so many sectors."""
     rows = np.zeros(count, BASE_SCHEMA.full_record)
-    rows["kind"], rows["radius"], rows["mass"] = Kind.ASTEROID, 4.0, 10.0
+    rows["kind"], rows["radius"], rows["mass"] = FRONTIER.kind_number("asteroid"), 4.0, 10.0
     rows["x"] = np.linspace(50.0, sectors * SIZE - 50.0, count)
     rows["y"] = SIZE / 2
     return rows
@@ -217,7 +219,7 @@ class RealShard:
             server=SHARDS,
             name=name,
             incarnation=troupe.entropy(16),
-            game=load(DEFAULT_GAME),
+            game=FRONTIER,
             entropy=troupe.entropy,
             now=troupe.now,
             wall_now=WALL,
@@ -297,7 +299,7 @@ class Troupe:
         self.shard_key = bytes(range(32))
         self.now = 100.0
         self.core = Replicator(
-            game=load(DEFAULT_GAME),
+            game=FRONTIER,
             rules=RULES,
             keys=Keys(bytes(32), self.shard_key),
             client_addresses=[CLIENTS],

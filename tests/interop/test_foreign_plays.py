@@ -16,7 +16,7 @@ from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import Link, LinkConfig
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.shard import ShardCore
@@ -25,6 +25,8 @@ from .foreign.client import Client
 from .foreign.handshake import State
 from .foreign.messages import Message
 from .recorder.transcript import STEP_S, WALL_START, overheard
+
+FRONTIER = load(DEFAULT_GAME)
 
 SCHEMA_HASH = bytes.fromhex("0fc39360721f5b167c34e951974c0870")
 """As the document has it."""
@@ -56,7 +58,7 @@ class Stage:
         self.clients: dict[Address, Client] = {}
         self.closed: list[CloseReason] = []
         self.core = Replicator(
-            game=load(DEFAULT_GAME),
+            game=FRONTIER,
             rules=RULES,
             keys=Keys(self.key, derive_shard_key("5e" * 16)),
             client_addresses=[CLIENTS],
@@ -72,7 +74,7 @@ class Stage:
             server=SHARDS,
             name="staged",
             incarnation=bytes(16),
-            game=load(DEFAULT_GAME),
+            game=FRONTIER,
             entropy=self.rng.bytes,
             now=0.0,
             wall_now=WALL_START,
@@ -170,7 +172,7 @@ def make_rocks() -> np.ndarray:
     rocks["x"], rocks["y"] = column * 150.0 - 700.0, row * 150.0 - 700.0
     rocks["vx"], rocks["vy"] = row - 5.0, 5.0 - column
     rocks["heading"], rocks["spin"] = row / 4 - 1.0, column / 8
-    rocks["kind"], rocks["radius"], rocks["mass"] = Kind.ASTEROID, 4.0, 9.0
+    rocks["kind"], rocks["radius"], rocks["mass"] = FRONTIER.kind_number("asteroid"), 4.0, 9.0
     rocks["name"] = [f"rock {number}".encode() for number in range(144)]
     return rocks
 

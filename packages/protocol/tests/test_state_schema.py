@@ -13,7 +13,6 @@ from sidereal.protocol.state.schema import (
     BASE_SCHEMA,
     MOTION,
     NAMES_TAKEN,
-    Kind,
     Schema,
 )
 
@@ -32,7 +31,7 @@ BY_NAME = {component.name: component for component in BASE_COMPONENTS}
 def full_rows(count: int) -> np.ndarray:
     records = np.zeros(count, dtype=BASE_SCHEMA.full_record)
     records["id"] = np.arange(1, count + 1)
-    records["kind"] = Kind.ASTEROID
+    records["kind"] = 2
     records["radius"] = 4.0
     records["mass"] = 20.0
     records["name"] = b"rock"

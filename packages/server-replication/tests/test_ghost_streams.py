@@ -15,7 +15,7 @@ from sidereal.protocol.message.shard import Release, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.ghosts import GHOST_RANGE, Borders, GhostStreams
@@ -82,7 +82,7 @@ class Rig:
     def enter(self, x: float, owner: int, **values: float) -> int:
         records = np.zeros(1, BASE_SCHEMA.full_record)
         records["x"], records["y"], records["tick"], records["epoch"] = x, SIZE / 2, self.tick, 1
-        records["kind"], records["radius"], records["mass"] = Kind.SHIP, 8.0, 10.0
+        records["kind"], records["radius"], records["mass"] = 1, 8.0, 10.0
         for name, value in values.items():
             records[name] = value
         rows = self.world.enter(records, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)

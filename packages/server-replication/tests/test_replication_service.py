@@ -17,11 +17,11 @@ import trio
 import trio.testing
 import trio_asyncio
 from authority_rig import make_core
-from drifters import GAME, drifter
+from drifters import drifter
 
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
-from sidereal.protocol.state.schema import Kind
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S, SAVE_S_MAX
 from sidereal.replication.http.limits import HttpLimits
@@ -233,12 +233,12 @@ async def test_a_run_that_lost_rows_says_how_many(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saver_module, "SAVE_S_MAX", 0.5)
-    async with open_store(database_url, GAME) as store:
+    async with open_store(database_url, load(DEFAULT_GAME)) as store:
         await store.begin("ours", "a test")
         await store.release()
     async with trio_asyncio.open_loop():
         await trio_asyncio.aio_as_trio(execute)(
-            database_url, f"ALTER TABLE entity ADD CHECK (kind <> {Kind.ASTEROID:d})"
+            database_url, "ALTER TABLE entity ADD CHECK (kind <> 'asteroid')"
         )
 
     async def run_until_announced() -> None:
@@ -254,7 +254,7 @@ async def test_a_run_that_lost_rows_says_how_many(
 async def test_a_start_that_fails_over_what_was_saved_makes_nobody_wait(
     database_url: str,
 ) -> None:
-    async with open_store(database_url, GAME) as store:
+    async with open_store(database_url, load(DEFAULT_GAME)) as store:
         await store.begin("ours", "a test")
         await store.release()
         async with trio_asyncio.open_loop():

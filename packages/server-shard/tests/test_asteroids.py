@@ -7,12 +7,15 @@ import pytest
 
 from sidereal.game import Game
 from sidereal.game.declarations import declare
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.games.frontier import flight, rocks
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW, TURN_MARGIN, belt
 from sidereal.protocol.message.shard import Adopt
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.simulation import Simulation
+
+FRONTIER = load(DEFAULT_GAME)
 
 RULES = Rules()
 LOW, HIGH = BELT_LOW + TURN_MARGIN, BELT_HIGH - TURN_MARGIN
@@ -28,7 +31,11 @@ def simulate(
     count = max(np.size(values) for values in columns.values())
     records = np.zeros(count, BASE_SCHEMA.full_record)
     records["id"], records["epoch"], records["tick"] = 1 + np.arange(count), 1, 100
-    records["kind"], records["radius"], records["mass"] = Kind.ASTEROID, 5.0, 10.0
+    records["kind"], records["radius"], records["mass"] = (
+        FRONTIER.kind_number("asteroid"),
+        5.0,
+        10.0,
+    )
     records["x"] = records["y"] = MIDDLE
     for name, values in columns.items():
         records[name] = values
@@ -81,7 +88,7 @@ def test_an_asteroid_far_outside_comes_back_and_one_on_its_way_is_left_alone() -
 
 
 def test_what_is_no_asteroid_may_leave() -> None:
-    simulation = simulate({"x": HIGH - 1.0, "vx": 40.0, "kind": Kind.SHIP})
+    simulation = simulate({"x": HIGH - 1.0, "vx": 40.0, "kind": FRONTIER.kind_number("ship")})
     assert (run(simulation, 20)[:, 0] == 40.0).all()
 
 

@@ -17,7 +17,7 @@ from sidereal.protocol.message.player import BUTTONS_ALL, Button
 from sidereal.protocol.message.shard import Adopt, RoutedControls
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.reckoning import Motion
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.simulation import Simulation
 
 RULES = Rules()
@@ -148,7 +148,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     count, ticks = 5, 40
     records = np.zeros(count, BASE_SCHEMA.full_record)
     records["id"], records["epoch"], records["tick"] = 1 + np.arange(count), 1, 100
-    records["kind"], records["radius"], records["mass"] = Kind.SHIP, 8.0, 10.0
+    records["kind"], records["radius"], records["mass"] = GAME.kind_number("ship"), 8.0, 10.0
     for name, high in zip(FIELDS, (10.0, 10.0, 80.0, 80.0, math.pi, 3.0), strict=True):
         records[name] = rng.uniform(-high, high, count)
     records["x"] += np.arange(count) * 1e5

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from sidereal.game import Game, Motion, Part, Step
 from sidereal.game.declarations import declare
+from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.games import frontier
 from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.queries import Queries
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.step import ShardStep
+
+FRONTIER = load(DEFAULT_GAME)
 
 RULES = Rules()
 SHIP = 7
@@ -24,7 +27,7 @@ SHIP = 7
 def rows(epoch: int = 1, tick: int = 100, **values: float) -> np.ndarray:
     row = np.zeros(1, BASE_SCHEMA.full_record)
     row["id"], row["epoch"], row["tick"], row["shard"] = SHIP, epoch, tick, 2
-    row["kind"], row["radius"], row["mass"] = Kind.SHIP, 8.0, 10.0
+    row["kind"], row["radius"], row["mass"] = FRONTIER.kind_number("ship"), 8.0, 10.0
     for name, value in values.items():
         row[name] = value
     return row

@@ -38,13 +38,15 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.changelog import TICK_MAX
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
 from sidereal.shard.limits import LIMITS
 from sidereal.shard.phase import LEAD_S
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.statistics import SimulationStatistics
+
+FRONTIER = load(DEFAULT_GAME)
 
 RULES = Rules()
 TICK_S = RULES.tick_s
@@ -59,7 +61,12 @@ def full_rows(count: int = 1, **values: float) -> np.ndarray:
     """Ships at the origin, and whatever is said otherwise."""
     rows = np.zeros(count, BASE_SCHEMA.full_record)
     rows["id"] = np.arange(SHIP, SHIP + count)
-    rows["epoch"], rows["kind"], rows["radius"], rows["mass"] = 1, Kind.SHIP, 8.0, 10.0
+    rows["epoch"], rows["kind"], rows["radius"], rows["mass"] = (
+        1,
+        FRONTIER.kind_number("ship"),
+        8.0,
+        10.0,
+    )
     rows["control_epoch"] = 1
     for name, value in values.items():
         rows[name] = value
@@ -111,7 +118,7 @@ class Rig:
             server=AUTHORITY,
             name="one",
             incarnation=entropy(16),
-            game=game or load(DEFAULT_GAME),
+            game=game or FRONTIER,
             entropy=entropy,
             now=0.0,
             wall_now=WALL_START,
@@ -273,7 +280,11 @@ def test_adopted_entity_is_proposed_with_its_epoch_when_it_strays(rig: Rig) -> N
 
 
 def test_drifting_entity_is_adopted_where_it_is_by_now_and_costs_nothing(rig: Rig) -> None:
-    rig.adopt(full_rows(id=ROCK, kind=Kind.ASTEROID, tick=rig.tick - 40, vx=30.0, spin=0.3))
+    rig.adopt(
+        full_rows(
+            id=ROCK, kind=FRONTIER.kind_number("asteroid"), tick=rig.tick - 40, vx=30.0, spin=0.3
+        )
+    )
     rig.run(3.0)
     assert rig.simulation.entities == 1
     assert rig.rows_of(ROCK) == []
@@ -291,7 +302,7 @@ def test_entity_adopted_from_a_shard_that_was_ahead_is_proposed_once_that_is_pas
 
 
 def test_entity_hit_long_after_its_reference_is_proposed_where_it_is(rig: Rig) -> None:
-    rocks = full_rows(2, kind=Kind.ASTEROID, tick=rig.tick)
+    rocks = full_rows(2, kind=FRONTIER.kind_number("asteroid"), tick=rig.tick)
     rocks["x"], rocks["vx"] = (0.0, 100.0), (20.0, 0.0)
     rig.adopt(rocks)
     rig.run(8.0)
@@ -417,7 +428,7 @@ def test_guests_are_bodies_outside_the_leased_sectors(rig: Rig) -> None:
 
 
 def test_contact_never_makes_anything_faster_than_the_rules_allow(rig: Rig) -> None:
-    rocks = full_rows(2, kind=Kind.ASTEROID, tick=rig.tick)
+    rocks = full_rows(2, kind=FRONTIER.kind_number("asteroid"), tick=rig.tick)
     rocks["x"], rocks["vx"], rocks["mass"] = (0.0, 40.0), (249.0, -249.0), (1000.0, 0.1)
     rig.adopt(rocks)
     rig.run(1.0)
@@ -426,7 +437,7 @@ def test_contact_never_makes_anything_faster_than_the_rules_allow(rig: Rig) -> N
 
 
 def test_stall_skips_ticks_in_straight_lines_and_never_goes_back(rig: Rig) -> None:
-    rig.adopt(full_rows(id=ROCK, kind=Kind.ASTEROID, tick=rig.tick, vx=50.0))
+    rig.adopt(full_rows(id=ROCK, kind=FRONTIER.kind_number("asteroid"), tick=rig.tick, vx=50.0))
     rig.run(0.2)
     before = rig.core.tick
     rig.frozen_until = rig.now + 0.9

@@ -89,6 +89,14 @@ class Declarations:
             f"{self.name} has no kind {name}; it has {', '.join(map(str, self.kinds))}"
         )
 
+    def kind_number(self, name: str) -> int:
+        """Give the number of a kind by its name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        return self.kinds.index(self.kind(name)) + 1
+
     def numbers(self, query: Query) -> tuple[int, ...]:
         """Numbers of the kinds that match a query: that kind, or all that have a component."""
         return tuple(
