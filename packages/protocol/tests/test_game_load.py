@@ -102,8 +102,8 @@ def test_what_nobody_runs_is_refused_and_not_ignored(here: Path) -> None:
 @game.action(rate_hz=1)
 def sell(tx): ...
 
-@game.on_join
-def come(world, player): ...
+@game.every(5)
+def tick(world): ...
 """
     )
     with pytest.raises(ConfigError) as caught:
@@ -111,7 +111,7 @@ def come(world, player): ...
     assert str(caught.value) == (
         "--game mygame_h:game:\n"
         "this version runs no actions: take out mine.sell\n"
-        "this version runs no hooks: take out on_join"
+        "this version runs no timers: take out every(5)"
     )
 
 

@@ -329,6 +329,10 @@ def spawns_nowhere(play: Play, world: Authority, player: Player) -> None:
     world.spawn(play.rock, at=(float("nan"), 0.0))
 
 
+def ends_what_can_not_be(play: Play, world: Authority, player: Player) -> None:
+    world.despawn(1 << 32)
+
+
 def looks_for_no_room(play: Play, world: Authority, player: Player) -> None:
     world.free_spot(radius=float("inf"))
 
@@ -349,6 +353,7 @@ def waits_for_ever(play: Play, world: Authority, player: Player) -> None:
         (flies_nothing, r"fly\(0\): a player flies what this call"),
         (spawns_two, r"spawn\(rock\): one value each, not 2: it is one entity"),
         (spawns_nowhere, r"motion\.x = nan is outside"),
+        (ends_what_can_not_be, r"4294967296 is no entity's id"),
         (looks_for_no_room, r"free_spot: radius is inf; it must be above 0"),
         (waits_for_ever, r"after: seconds is inf; it must be 0 or more"),
     ],

@@ -44,6 +44,7 @@ from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.play.arrivals import Arrivals
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.play.entities import Entities
+from sidereal.replication.play.hooks import HookWorld
 from sidereal.replication.standstill import WorldClock
 from sidereal.replication.ticks import Ticks
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
@@ -111,8 +112,7 @@ class Replicator:
     ) -> None:
         check_rules(rules)
         self.schema = schema = schema_of(game)
-        self.rules, self.limits = rules, limits
-        self.tick = tick
+        self.rules, self.limits, self.tick = rules, limits, tick
         self.ticks = Ticks(rules.tick_s, limits.ticks_catch_up)
         self.world = World(schema, rules, limits=limits.world)
         leases = LeaseTable(limits.ownership.lease_changes)
@@ -120,36 +120,26 @@ class Replicator:
         fanout = Fanout(schema, rules, stream, clients_max, limits.edge)
         lease_views = LeaseViews(rules, clients_max, limits=limits.edge)
         endpoint = partial(ServerEndpoint, entropy=entropy, now=now, limits=limits.transport)
+        for_clients = endpoint(
+            protocol_id=CLIENT_PROTOCOL_ID,
+            private_key=keys.clients,
+            public_addresses=client_addresses,
+            slots_max=limits.players.sessions(clients_max),
+            channels=PLAYER_CHANNELS,
+            budget=PLAYER_BUDGET,
+        )
+        for_shards = endpoint(
+            protocol_id=SHARD_PROTOCOL_ID,
+            private_key=keys.shards,
+            public_addresses=shard_addresses,
+            slots_max=SHARD_SLOTS_MAX,
+            channels=SHARD_CHANNELS,
+            budget=SHARD_BUDGET,
+        )
         self.clients = PlayerLink(
-            endpoint(
-                protocol_id=CLIENT_PROTOCOL_ID,
-                private_key=keys.clients,
-                public_addresses=client_addresses,
-                slots_max=limits.players.sessions(clients_max),
-                channels=PLAYER_CHANNELS,
-                budget=PLAYER_BUDGET,
-            ),
-            fanout,
-            lease_views,
-            schema,
-            rules,
-            clients_max,
-            limits.players,
+            for_clients, fanout, lease_views, schema, rules, clients_max, limits.players
         )
-        self.shards = ShardLink(
-            endpoint(
-                protocol_id=SHARD_PROTOCOL_ID,
-                private_key=keys.shards,
-                public_addresses=shard_addresses,
-                slots_max=SHARD_SLOTS_MAX,
-                channels=SHARD_CHANNELS,
-                budget=SHARD_BUDGET,
-            ),
-            schema,
-            rules,
-            now,
-            limits,
-        )
+        self.shards = ShardLink(for_shards, schema, rules, now, limits)
         self.edge = Edge(self.world, stream, fanout, lease_views, self.clients)
         self.notes = Notes(limits.notes)
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
@@ -159,16 +149,9 @@ class Replicator:
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)
         self.berths = Berths(self.world, self.saving, limits.keeping.berth_late_ticks)
+        hooks = HookWorld(game, self.world, self.entities, self.berths, rng, limits.later_calls)
         self.arrivals = Arrivals(
-            game,
-            self.world,
-            self.entities,
-            self.berths,
-            self.clients,
-            self.clock,
-            self.notes,
-            rng,
-            limits,
+            hooks, self.world, self.entities, self.berths, self.clients, self.clock, self.notes
         )
 
     # -- before the first tick ----------------------------------------------------------------

@@ -63,6 +63,7 @@ class PlayerLink:
         endpoint: their sessions.
         players: those whose session is open.
         dropped: what was not listened to, by reason.
+        joins_per_tick: see `PlayerLinkLimits`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class PlayerLink:
         self.endpoint = endpoint
         self.players = Players(clients_max, limits)
         self.dropped: Counter[str] = Counter()
+        self.joins_per_tick = limits.joins_per_tick
         self._fanout = fanout
         self._lease_views = lease_views
         self._audience = Audience(rules, clients_max, limits)
@@ -131,7 +133,7 @@ class PlayerLink:
             if player is None or player.state is PlayerState.LEAVING:
                 continue
             if player.peer in deferred or (
-                isinstance(message, Hello) and len(joined) >= self._limits.joins_per_tick
+                isinstance(message, Hello) and len(joined) >= self.joins_per_tick
             ):
                 deferred.add(player.peer)
                 player.deadline = now + self._limits.hello_within_s

@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.player import Notice, Role
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.limits import Limits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.notes import Notes
@@ -40,26 +38,22 @@ class Arrivals:
 
     def __init__(
         self,
-        game: Declarations,
+        hooks: HookWorld,
         world: World,
         entities: Entities,
         berths: Berths,
         clients: PlayerLink,
         clock: WorldClock,
         notes: Notes,
-        rng: np.random.Generator,
-        limits: Limits,
     ) -> None:
         self.failed: Counter[str] = Counter()
-        self._game = game
+        self._hooks = hooks
         self._world = world
         self._entities = entities
         self._berths = berths
         self._clients = clients
         self._clock = clock
         self._notes = notes
-        self._joins_per_tick = limits.players.joins_per_tick
-        self._hooks = HookWorld(game, world, entities, berths, rng, limits.later_calls)
         self._here: dict[int, HookPlayer] = {}
 
     def change(self, tick: int, now: float) -> None:
@@ -67,15 +61,15 @@ class Arrivals:
         attendance = self._clients.attend(tick, now)
         for player, reason in attendance.left:
             self._leave(player, tick, now)
-            said = {"account": player.account, "name": player.name, "reason": reason.name}
-            self._notes.add(tick, "client_left", **said)
+            account, name = player.account, player.name
+            self._notes.add(tick, "client_left", account=account, name=name, reason=reason.name)
         for player in attendance.joined:
             if self._clock.stands_still:
                 self._clock.tell(player, tick)
             if player.role is Role.PLAYER:
                 self._receive(player, tick, now)
-            said = {"account": player.account, "name": player.name, "role": player.role.name}
-            self._notes.add(tick, "client_joined", **said)
+            account, name, role = player.account, player.name, player.role.name
+            self._notes.add(tick, "client_joined", account=account, name=name, role=role)
         self._let_in(tick, now)
         for call, arguments in self._hooks.take_due(tick):
             self._run("after", call, *arguments, tick=tick, now=now)
@@ -93,7 +87,7 @@ class Arrivals:
 
     def _let_in(self, tick: int, now: float) -> None:
         """Let in whose berths have been read; tell who waits long why it does."""
-        arrived = self._berths.take_arrived(self._joins_per_tick)
+        arrived = self._berths.take_arrived(self._clients.joins_per_tick)
         late = self._berths.take_late(tick)
         if not arrived and not late:
             return
@@ -108,7 +102,7 @@ class Arrivals:
         player.waits = False
         here = self._here[player.peer] = HookPlayer(player, self._hooks)
         self._hooks.offer(here, berth)
-        for hook in self._game.hooks["join"]:
+        for hook in self._hooks.hooks["join"]:
             if not self._run("on_join", hook, here, tick=tick, now=now):
                 text = "the game can't let you in: its on_join failed; the server's log says why"
                 self._clients.refuse(player, CloseReason.GAME_FAILED, text, now)
@@ -123,7 +117,7 @@ class Arrivals:
             self._berths.give_up(player.account)
         here = self._here.pop(player.peer, None)
         if here is not None:
-            for hook in self._game.hooks["leave"]:
+            for hook in self._hooks.hooks["leave"]:
                 self._run("on_leave", hook, here, tick=tick, now=now)
         rows = self._world.columns.rows_of(np.array([player.net_id]))
         if player.net_id == NET_ID_NONE or rows[0] < 0:
@@ -141,7 +135,7 @@ class Arrivals:
             if player.net_id in ended:
                 player.looks_at = ended[player.net_id]
                 player.net_id = NET_ID_NONE
-                for hook in self._game.hooks["lost"]:
+                for hook in self._hooks.hooks["lost"]:
                     self._run("on_lost", hook, self._here[player.peer], tick=tick, now=now)
 
     # -- hooks --------------------------------------------------------------------------------

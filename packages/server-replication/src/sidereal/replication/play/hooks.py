@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,8 +37,10 @@ from sidereal.replication.world import World
 ROOM: Final = 4.0
 """Times its radius that a body is kept from all others where any place will do."""
 
+NET_ID_MAX: Final = (1 << 32) - 1
+
 _ENGINE: Final = tuple(
-    f"{next(iter(package.__path__))}{os.sep}" for package in (sidereal.game, sidereal.replication)
+    f"{next(iter(package.__path__))}/" for package in (sidereal.game, sidereal.replication)
 )
 """Where the frames of a traceback are that are not the game's."""
 
@@ -119,6 +120,7 @@ class HookWorld:
     Attributes:
         tick: of the world's clock.
         rng: seeded, the authority's own.
+        hooks: of the game, by `join`, `leave` and `lost`.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class HookWorld:
     ) -> None:
         self.tick = 0
         self.rng = rng
+        self.hooks = game.hooks
         self._game = game
         self._world = world
         self._entities = entities
@@ -159,6 +162,7 @@ class HookWorld:
 
     def despawn(self, entity: int) -> None:
         """End an entity for good; see `sidereal.game.Authority.despawn`."""
+        _check_id(entity)
         self._call.ended.append(int(entity))
 
     def berth(self, player: HookPlayer) -> int:
@@ -200,6 +204,7 @@ class HookWorld:
         Raises:
             GameError: it can't.
         """
+        _check_id(entity)
         columns, call = self._world.columns, self._call
         row = int(columns.rows_of([entity])[0])
         if player in call.flights or columns.rows_of([player.client.net_id])[0] >= 0:
@@ -306,6 +311,11 @@ def describe_raised(error: Exception) -> str:
     theirs = [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
     where = f"{theirs[-1].filename}:{theirs[-1].lineno}: " if theirs else ""
     return f"{where}{''.join(traceback.format_exception_only(error)).strip()}"
+
+
+def _check_id(entity: int) -> None:
+    if not 0 <= entity <= NET_ID_MAX:
+        raise GameError(f"{entity} is no entity's id")
 
 
 def _check_place(at: tuple[float, float]) -> None:

@@ -25,9 +25,8 @@ class Spawns:
         self._schema = schema
         self._blank = np.zeros(1, schema.full_record)
         for component in game.components:
-            for name, field in component.fields.items():
+            for field in component.fields.values():
                 self._blank[column_of(component, field)] = field.options.default
-                assert name == field.name
         self._begins = {
             kind.name: self._first_of(number, kind) for number, kind in enumerate(game.kinds, 1)
         }

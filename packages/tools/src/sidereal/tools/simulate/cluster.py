@@ -149,12 +149,7 @@ class Cluster:
             limits=plan.limits,
             ledger=self.ledger,
         )
-        world_rng = random_of(plan.seed, "world")
-        side = plan.belt_share * plan.sectors_per_side * SECTOR_SIZE
-        belt = make_belt(self.schema, side, world_rng)
-        uuids = np.frombuffer(world_rng.bytes(16 * len(belt)), UUID)
-        rocks = np.array(plan.rocks, np.int64)
-        belt, uuids = belt[rocks], uuids[rocks]
+        belt, uuids = self._make_belt()
         self.authority.store.found(belt, uuids)
         self.authority.start(0.0)
         self.uuids = np.sort(uuids.view("S16"))
@@ -304,6 +299,15 @@ class Cluster:
         self.strangers.append(liar)
         self._hosts[liar.host] = liar
         return liar
+
+    def _make_belt(self) -> tuple[np.ndarray, np.ndarray]:
+        """Make what the world begins with: records and uuids."""
+        rng = random_of(self.plan.seed, "world")
+        side = self.plan.belt_share * self.plan.sectors_per_side * SECTOR_SIZE
+        belt = make_belt(self.schema, side, rng)
+        uuids = np.frombuffer(rng.bytes(16 * len(belt)), UUID)
+        rocks = np.array(self.plan.rocks, np.int64)
+        return belt[rocks], uuids[rocks]
 
     def _make_client(self, number: int, role: Role) -> ClientProcess:
         # The last pilot is anonymous: its ship is not kept.
