@@ -26,6 +26,7 @@ import trio
 
 from sidereal.client.driver import SignInError, fetch_status
 from sidereal.client.http import open_http
+from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.errors import UnavailableError
 from sidereal.protocol.runtime.config import name_this_machine
 from sidereal.protocol.runtime.process import fields
@@ -219,7 +220,7 @@ class Supervisor:
             if self.ready_at is None:
                 self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s: {why}")
                 return
-            _say_how_to_look(url)
+            _say_how_to_look(url, self._config.flags.game)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._follow, http)
                 nursery.start_soon(self._prepared.keep_ready)
@@ -287,7 +288,7 @@ class Supervisor:
         with _log_to_file(self._config.flags.data_dir / "up.log"):
             status = await self._show(monitor)
         if status:
-            _say_how_to_look(url)
+            _say_how_to_look(url, self._config.flags.game)
         else:
             self._scope.cancel()
 
@@ -326,11 +327,12 @@ async def _group() -> AsyncIterator[trio.Nursery]:
             nursery.cancel_scope.cancel()
 
 
-def _say_how_to_look(url: str) -> None:
+def _say_how_to_look(url: str, game: str) -> None:
+    world = f"--server {url}" if game == DEFAULT_GAME else f"--server {url} --game {game}"
     text = (
         f"The world is ready at {url}\n"
-        f"  fly in it:   uv run sidereal view --server {url}\n"
-        f"  watch it:    uv run sidereal monitor --server {url}\n"
+        f"  fly in it:   uv run sidereal view {world}\n"
+        f"  watch it:    uv run sidereal monitor {world}\n"
         "  end it:      Ctrl-C (it is saved, and goes on next time)"
     )
     print(text, file=sys.stderr, flush=True)

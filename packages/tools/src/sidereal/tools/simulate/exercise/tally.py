@@ -98,6 +98,7 @@ NOT_COUNTED: Final[Mapping[str, str]] = {
     "authority.notes": "nobody counts what is too much; notes are taken after every tick",
     "authority.unserved_tick_costs": "a weight, at work whenever a tick is not simulated",
     "authority.served_within_s": "how far is looked back; what is beyond is counted as unserved",
+    "authority.later_calls": "bounds what hooks ask for; the simulated one asks for nothing",
     "authority.world.*": "how often, or how far back, is looked; nothing is lost by it",
     "authority.ownership.failures*": "the simulated game's code does not go wrong",
     "authority.edge.ring_ticks": "a weight, at work whenever `edge.datagrams` is met",

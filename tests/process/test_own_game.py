@@ -1,0 +1,68 @@
+"""A game of somebody's own, in a file of theirs, is what all processes of a world play."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.process.conftest import Command, Toolbox
+
+ANY_PORTS: Final = ("--http", "127.0.0.1:0", "--client-port", "0", "--shard-port", "0")
+BEACONS: Final = 6
+GAME: Final = f'''
+"""Beacons in a ring, among which one flies."""
+import numpy as np
+from sidereal.game import F4, Body, Component, Game, Motion, field
+from sidereal.games import frontier
+
+class Beacon(Component):
+    reach: F4 = field(150, low=1, high=500)
+
+game = Game("beacons", parts=[frontier.flight])
+BEACON = game.kind("beacon", Motion(), Body(radius=5, mass=900), Beacon())
+
+@game.world("ring")
+def ring(make):
+    angle = np.linspace(0, 2 * np.pi, {BEACONS}, endpoint=False)
+    place = Motion(x=400 * np.cos(angle), y=400 * np.sin(angle))
+    make.spawn(BEACON, place, Beacon(reach=10.0 + np.arange({BEACONS})))
+'''
+FILES: Final = {"mygame.py": GAME, "sidereal.toml": 'game = "mygame:game"\n'}
+
+
+class Played(NamedTuple):
+    """A world of that game, which has ended, and another game on its data."""
+
+    status: dict[str, Any]
+    command: Command
+    other: Command
+
+
+@pytest.fixture(scope="module")
+def played(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    data_dir: Path = tmp_path_factory.mktemp("world")
+    words = ("up", *ANY_PORTS, "--data-dir", data_dir, "--shards", 1)
+    command = toolbox.start(*words, "--bots", 1, files=FILES)
+    world = toolbox.watch(command.wait_output(r"The world is ready at (\S+)"), command)
+    status = world.wait_flying(1)
+    command.tell(signal.SIGINT)
+    command.wait()
+    return Played(status, command, toolbox.run(*words))
+
+
+def test_its_world_is_made_and_flown_in(played: Played) -> None:
+    assert played.status["replication"]["entities"] == BEACONS + 1
+    assert [shard["name"] for shard in played.status["shards"]] == ["shard-1"]
+    assert played.status["replication"]["hooks_failed"] == {}
+    assert played.command.process.returncode == 0
+
+
+def test_another_game_on_its_data_is_refused_in_a_line(played: Played) -> None:
+    assert played.other.process.returncode == 69
+    (line,) = played.other.said
+    assert "holds a world of the game beacons, and this is frontier" in line
+    assert "--data-dir" in line
