@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ class ContactLog:
 
     def __init__(self) -> None:
         self.pairs = _NONE
-        self._noted: list[Contacts] = []
+        self._noted: list[tuple[NDArray[Any], ...]] = []
 
     def note(self, touches: Touches, columns: Columns) -> None:
         """Take down a physics step.
@@ -99,48 +99,39 @@ class ContactLog:
         a, b = touches.a, touches.b
         if len(a) == 0:
             return
-        x, y, radius = columns["x"], columns["y"], columns["radius"]
-        off_x, off_y = x[b] - x[a], y[b] - y[a]
-        distance = np.hypot(off_x, off_y)
-        length = np.where(distance > 0, distance, 1.0)
-        normal_x, normal_y = np.where(distance > 0, off_x / length, 1.0), off_y / length
-        along = (radius[a] + distance - radius[b]) / 2
-        self._noted.append(
-            Contacts(
-                a,
-                b,
-                np.zeros(len(a), np.bool_),
-                touches.impulse,
-                touches.energy,
-                normal_x,
-                normal_y,
-                x[a] + normal_x * along,
-                y[a] + normal_y * along,
-            )
-        )
+        x, y = columns["x"], columns["y"]
+        x_a, y_a = x[a], y[a]
+        self._noted.append((*touches, x_a, y_a, x[b] - x_a, y[b] - y_a))
 
-    def settle(self) -> None:
+    def settle(self, radius: NDArray[np.float32]) -> None:
         """Make one row a pair of all that was noted in a tick.
+
+        Args:
+            radius: float32[capacity], world units, by row.
 
         Mutates:
             pairs.
         """
-        before = _keys(self.pairs)
+        before = _keys(self.pairs.a, self.pairs.b)
         noted, self._noted = self._noted, []
         if not noted:
             self.pairs = _NONE
             return
-        every = _joined(noted)
-        key = _keys(every)
+        a, b, impulse, energy, x, y, off_x, off_y = map(np.concatenate, zip(*noted, strict=True))
+        key = _keys(a, b)
         # Stable: of one pair, physics steps stay in their order.
         order = np.argsort(key, kind="stable")
-        key, every = key[order], _take(every, order)
+        key = key[order]
         begins = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
-        self.pairs = replace(
-            _take(every, begins),
-            first=~np.isin(key[begins], before, assume_unique=True),
-            impulse=np.add.reduceat(every.impulse, begins),
-            energy=np.add.reduceat(every.energy, begins),
+        met = order[begins]
+        a, b = a[met], b[met]
+        self.pairs = Contacts(
+            a,
+            b,
+            ~_are_among(key[begins], before),
+            np.add.reduceat(impulse[order], begins),
+            np.add.reduceat(energy[order], begins),
+            *_meeting(x[met], y[met], off_x[met], off_y[met], radius[a], radius[b]),
         )
 
     def forget(self, rows: Ints) -> None:
@@ -158,17 +149,52 @@ def between(pairs: Contacts, is_a: tuple[Bools, Bools], is_b: tuple[Bools, Bools
         is_a: bool[n] each, whether the entity on either side matches the first query.
         is_b: likewise, the second.
     """
-    there, back = pairs.where(is_a[0] & is_b[1]), pairs.where(is_a[1] & is_b[0])
-    if len(back) == 0:
+    there = _take(pairs, np.flatnonzero(is_a[0] & is_b[1]))
+    turns = np.flatnonzero(is_a[1] & is_b[0])
+    if len(turns) == 0:
         return there
+    back = _take(pairs, turns)
     turned = replace(back, a=back.b, b=back.a, normal_x=-back.normal_x, normal_y=-back.normal_y)
     found = _joined((there, turned))
     return _take(found, np.lexsort((found.b, found.a)))
 
 
-def _keys(pairs: Contacts) -> Ints:
+def _keys(a: Ints, b: Ints) -> Ints:
     """Name each pair by one number, in the order of their rows."""
-    return (pairs.a << _ROW_BITS) | pairs.b
+    return (a << _ROW_BITS) | b
+
+
+def _are_among(keys: Ints, others: Ints) -> Bools:
+    """Tell which of some keys are among others, all of them ascending: bool[n]."""
+    if len(others) == 0:
+        return np.zeros(len(keys), np.bool_)
+    at = np.minimum(np.searchsorted(others, keys), len(others) - 1)
+    return np.asarray(others[at] == keys)
+
+
+def _meeting(
+    x: Floats,
+    y: Floats,
+    off_x: Floats,
+    off_y: Floats,
+    radius_a: NDArray[np.float32],
+    radius_b: NDArray[np.float32],
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Work out where circles meet.
+
+    Args:
+        x: float64[n], world units, the centre of the first; likewise `y`.
+        off_x: float64[n], from there to the centre of the second; likewise `off_y`.
+        radius_a: float32[n], of the first; likewise `radius_b`, of the second.
+
+    Returns:
+        The normal's x and y, and the x and y of the middle between their surfaces: float64[n] each.
+    """
+    distance = np.hypot(off_x, off_y)
+    length = np.where(distance > 0, distance, 1.0)
+    normal_x, normal_y = np.where(distance > 0, off_x / length, 1.0), off_y / length
+    along = (radius_a + distance - radius_b) / 2
+    return normal_x, normal_y, x + normal_x * along, y + normal_y * along
 
 
 def _take(contacts: Contacts, chosen: Bools | Ints) -> Contacts:

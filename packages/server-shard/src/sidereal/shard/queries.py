@@ -46,6 +46,8 @@ class Queries:
         self._held: dict[type[Record], Record] = {}
         self._rows: dict[tuple[Any, ...], Ints] = {}
         self._rows_version = -1
+        self._structs: dict[type[Record], Record] = {}
+        self._capacity = 0
 
     def hold(self, buttons: NDArray[np.uint16]) -> None:
         """Take the controls of a tick: uint16[capacity] by row."""
@@ -95,8 +97,14 @@ class Queries:
                 f"say part.declare({record.__name__})"
             )
         there = self.population.columns
-        arrays = {f.name: there[column_of(record, f)] for f in record.fields.values()}
-        return as_columns(record, arrays)
+        if self._capacity != there.capacity:  # growing has replaced the arrays
+            self._structs.clear()
+            self._capacity = there.capacity
+        found = self._structs.get(record)
+        if found is None:
+            arrays = {f.name: there[column_of(record, f)] for f in record.fields.values()}
+            found = self._structs[record] = as_columns(record, arrays)
+        return found
 
     def _find(self, queries: tuple[type[Component] | Kind, ...], ghosts: bool) -> Ints:
         alive = self.population.columns.alive

@@ -91,7 +91,7 @@ class Space:
         self._space.collision_persistence = 1
         self.rows: Ints = np.empty(0, dtype=np.int64)
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
-        self._by_address: Ints = np.empty(0, dtype=np.int64)
+        self._rows_by_address = self._addresses, self.rows
         self._circles: list[pymunk.Circle] = []
         self._index_of: dict[int, int] = {}
         self._reading = batch.Buffer()
@@ -204,12 +204,12 @@ class Space:
         batch.get_space_arbiters(self._space, _TOUCH, self._reading)
         addresses = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
         numbers = np.frombuffer(self._reading.float_buf(), dtype=np.float64).reshape(-1, 3)
-        at = np.searchsorted(self._addresses, addresses, sorter=self._by_address)
-        rows = self.rows[self._by_address[at]].reshape(-1, 2)
-        rows.sort(axis=1)
+        known, rows = self._rows_by_address
+        one, other = rows[np.searchsorted(known, addresses)].reshape(-1, 2).T
         impulse = np.hypot(numbers[:, 0], numbers[:, 1])
         # Of ½ m v² pymunk leaves out the half.
-        return Touches(rows[:, 0], rows[:, 1], impulse, numbers[:, 2] / 2)
+        energy = numbers[:, 2] / 2
+        return Touches(np.minimum(one, other), np.maximum(one, other), impulse, energy)
 
     def _write(self, motion: Motion, names: tuple[str, ...], fields: batch.BodyFields) -> None:
         if not self._circles:
@@ -243,4 +243,5 @@ class Space:
         found = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
         if not np.array_equal(found, self._addresses):
             raise LocalProtocolError("pymunk's bodies are in another order")
-        self._by_address = np.argsort(self._addresses)
+        order = np.argsort(self._addresses)
+        self._rows_by_address = self._addresses[order], self.rows[order]

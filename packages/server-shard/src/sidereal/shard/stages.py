@@ -113,7 +113,7 @@ class Stages:
             GameFailedError: a model or a system raised, or left what it may not.
         """
         if stage is Stage.CONTACT:
-            self._contacts.settle()
+            self._contacts.settle(self._population.columns["radius"])
         for model in self._models[stage]:
             began = self._clock()
             self._run_model(model, self._queries.rows(*_components_of(model)), self._dt(stage))

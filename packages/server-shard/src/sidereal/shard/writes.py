@@ -7,6 +7,7 @@ that takes a copy of all that a system asks for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,25 +32,20 @@ def check_finite(queries: Queries, what: str, tick: int, records: Iterable[type[
     Raises:
         GameFailedError: there is one.
     """
-    for record in records:
-        there = queries.columns(record)
-        for name, field in record.fields.items():
-            if field.dtype.kind != "f":
-                continue
-            values = getattr(there, name)
-            with np.errstate(invalid="ignore", over="ignore"):
-                total = values.sum()
-            if np.isfinite(total):
-                continue
-            wrong = np.flatnonzero(~np.isfinite(values))
-            if len(wrong) == 0:  # only their sum is too large
-                continue
-            number = "NaN" if np.isnan(values[wrong[0]]) else "infinity"
-            text = (
-                f"{what} left {number} in {record.__name__}.{name} of "
-                f"{queries.name_of(int(wrong[0]))} at tick {tick} (first of {_rows(len(wrong))})"
-            )
-            raise GameFailedError(what, tick, text)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for record in records:
+            there = queries.columns(record)
+            for name in record.fields:
+                values: NDArray[Any] = getattr(there, name)
+                if values.dtype.kind != "f" or math.isfinite(values.sum()):
+                    continue
+                wrong = np.flatnonzero(~np.isfinite(values))
+                if len(wrong) == 0:  # only their sum is too large
+                    continue
+                number = "NaN" if np.isnan(values[wrong[0]]) else "infinity"
+                where = f"{record.__name__}.{name} of {queries.name_of(int(wrong[0]))}"
+                text = f"{what} left {number} in {where} at tick {tick}"
+                raise GameFailedError(what, tick, f"{text} (first of {_rows(len(wrong))})")
 
 
 class Guard:
