@@ -1,0 +1,190 @@
+"""What game logic costs a shard: `uv run python benchmarks/shards.py`.
+
+Cases: `shard_systems_ms`: what 20 systems add to a tick of 10,000 entities of four kinds with 24
+components; each system reads a component and writes another one of the 2,500 to 5,000 entities that
+have both. `contacts_1000_ms`: what it adds to a tick that 1,000 pairs of bodies touch in each of
+its physics steps and a system asks for them, of two kinds. Both are differences: the same world is
+run with and without, in turns. Medians over ticks of processor time; all of it is on one core.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+from results import parse_flags, publish, result, table
+
+from sidereal.game import F4, Body, Component, Game, Kind, Motion, Stage, Step
+from sidereal.game.declarations import declare
+from sidereal.game.schema import column_of, schema_of
+from sidereal.protocol.message.shard import Adopt
+from sidereal.protocol.rules import Rules
+from sidereal.shard.simulation import Simulation
+
+RULES = Rules()
+TICK = 100
+ENTITIES, COMPONENTS, SYSTEMS, KINDS = 10_000, 24, 20, 4
+PAIRS = 1000
+APART = 60.0
+"""World units between entities that do not touch."""
+RADIUS = 5.0
+
+
+def make_component(number: int) -> type[Component]:
+    """A component with one column."""
+    namespace = {"__module__": __name__, "__annotations__": {"value": F4}}
+    return type(f"Trait{number}", (Component,), namespace)
+
+
+TRAITS = [make_component(number) for number in range(COMPONENTS)]
+
+
+def kind_has(kind: int, trait: int) -> bool:
+    """Every trait is of one or two kinds."""
+    return trait % KINDS == kind or (trait % 2 == 0 and (trait + 1) % KINDS == kind)
+
+
+def make_systems(*, with_systems: bool) -> Game:
+    game = Game("traits")
+    for kind in range(KINDS):
+        traits = [TRAITS[at]() for at in range(COMPONENTS) if kind_has(kind, at)]
+        game.kind(f"kind_{kind}", Motion(), Body(radius=RADIUS), *traits)
+    for number in range(SYSTEMS if with_systems else 0):
+        read, written = TRAITS[number], TRAITS[(number + KINDS) % COMPONENTS]
+        game.system(tuple(Stage)[number % len(Stage)])(add_one(number, read, written))
+    return game
+
+
+def add_one(number: int, read: type[Component], written: type[Component]) -> Callable[[Step], None]:
+    def system(step: Step) -> None:
+        rows = step.rows(read, written)
+        step[written].value[rows] += 1.0 + 0.0 * step[read].value[rows]  # type: ignore[attr-defined]
+
+    system.__name__ = f"system_{number}"
+    return system
+
+
+def make_contacts(*, with_contacts: bool, seen: list[int]) -> Game:
+    game = Game("touching")
+    left = game.kind("left", Motion(), Body(radius=RADIUS))
+    right = game.kind("right", Motion(), Body(radius=RADIUS))
+    press(game, left, right)
+    if with_contacts:
+
+        @game.system(Stage.CONTACT)
+        def look(step: Step) -> None:
+            seen.append(len(step.contacts(left, right)))
+
+    return game
+
+
+def press(game: Game, left: Kind, right: Kind) -> None:
+    """Let pairs press against each other in every physics step."""
+
+    @game.system(Stage.SUBSTEP)
+    def push(step: Step) -> None:
+        step[Motion].vx[step.rows(left)] = 3.0
+        step[Motion].vx[step.rows(right)] = -3.0
+
+
+class World:
+    """A shard with its entities, and how long its ticks take."""
+
+    def __init__(self, game: Game, kinds: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+        declared = declare(game)
+        schema = schema_of(declared)
+        self.simulation = Simulation(declared, schema, RULES, np.random.default_rng(1))
+        rows = np.zeros(len(kinds), schema.full_record)
+        rows["id"], rows["epoch"], rows["tick"] = 1 + np.arange(len(kinds)), 1, TICK
+        rows["kind"], rows["x"], rows["y"] = kinds, x, y
+        rows["radius"], rows["mass"] = RADIUS, 1.0
+        for start in range(0, len(rows), 1000):
+            part = rows[start : start + 1000]
+            self.simulation.apply(Adopt(TICK, part.tobytes(), b""), TICK)
+        self.tick = TICK
+        self.spent_s: list[float] = []
+
+    def step(self) -> None:
+        self.tick += 1
+        began = time.process_time()
+        self.simulation.step(self.tick)
+        self.spent_s.append(time.process_time() - began)
+
+    def median_ms(self) -> float:
+        return 1000 * float(np.median(self.spent_s[10:]))
+
+
+def spread(count: int) -> tuple[np.ndarray, np.ndarray]:
+    side = int(np.ceil(np.sqrt(count)))
+    at = np.arange(count)
+    return APART * (at % side), APART * (at // side)
+
+
+def measure_systems(ticks: int) -> tuple[float, float]:
+    """What systems add, and the tick without them, ms."""
+    kinds = 1 + np.arange(ENTITIES) % KINDS
+    worlds = [
+        World(make_systems(with_systems=on), kinds, *spread(ENTITIES)) for on in (False, True)
+    ]
+    for _ in range(ticks):
+        for world in worlds:
+            world.step()
+    check_systems(worlds[1], ticks)
+    bare_ms, whole_ms = (world.median_ms() for world in worlds)
+    return whole_ms - bare_ms, bare_ms
+
+
+def check_systems(world: World, ticks: int) -> None:
+    """Every column has what its system has added to it, where both traits are, and no more."""
+    columns = world.simulation.population.columns
+    runs = {stage: ticks * (RULES.substeps if stage is Stage.SUBSTEP else 1) for stage in Stage}
+    for number in range(SYSTEMS):
+        read, written = number, (number + KINDS) % COMPONENTS
+        kinds = [kind for kind in range(KINDS) if kind_has(kind, read) and kind_has(kind, written)]
+        values = columns[column_of(TRAITS[written], TRAITS[written].fields["value"])]
+        rows = columns.rows()
+        both = np.isin(columns["kind"][rows] - 1, kinds)
+        expected = np.where(both, runs[tuple(Stage)[number % len(Stage)]], 0)
+        assert both.any()
+        assert np.array_equal(values[rows], expected), number
+
+
+def measure_contacts(ticks: int) -> tuple[float, float]:
+    """What contacts add, and the tick without them, ms."""
+    x, y = spread(PAIRS)
+    kinds = np.repeat([1, 2], PAIRS)
+    places = np.concatenate([x, x + 2 * RADIUS - 0.05]), np.concatenate([y, y])
+    seen: list[int] = []
+    worlds = [
+        World(make_contacts(with_contacts=on, seen=seen), kinds, *places) for on in (False, True)
+    ]
+    for _ in range(ticks):
+        for world in worlds:
+            world.step()
+    assert set(seen) == {PAIRS}, set(seen)
+    bare_ms, whole_ms = (world.median_ms() for world in worlds)
+    return whole_ms - bare_ms, bare_ms
+
+
+def main() -> None:
+    flags = parse_flags(__doc__)
+    ticks = 60 if flags.quick else 300
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    systems_ms, tick_ms = measure_systems(ticks)
+    contacts_ms, pairs_ms = measure_contacts(ticks)
+    out = table(flags)
+    print(f"{ENTITIES:,} entities, {COMPONENTS} components, no system: {tick_ms:.2f} ms", file=out)
+    print(f"{SYSTEMS} systems add {systems_ms:.2f} ms", file=out)
+    print(f"{PAIRS:,} pairs that touch, unasked: {pairs_ms:.2f} ms", file=out)
+    print(f"as columns they add {contacts_ms:.2f} ms", file=out)
+    results = {
+        "shard_systems_ms": result(systems_ms, "ms"),
+        "contacts_1000_ms": result(contacts_ms, "ms"),
+    }
+    publish(flags, results)
+
+
+if __name__ == "__main__":
+    main()
