@@ -58,8 +58,8 @@ def pack_rows(values: Controls) -> Buttons:
     """Write columns as numbers: uint16[n]."""
     packed = np.zeros((), np.uint16)
     for place in _places(type(values)):
-        held = np.sign(getattr(values, place.name))
-        packed = packed | np.select([held > 0, held < 0], [place.up, place.down]).astype(np.uint16)
+        held = getattr(values, place.name)
+        packed = packed | (held > 0) * np.uint16(place.up) | (held < 0) * np.uint16(place.down)
     return packed
 
 
