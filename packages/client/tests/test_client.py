@@ -45,7 +45,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.space.geometry import cell_in_sector, cell_origin, sector_of
 from sidereal.protocol.state.quantize import encode_wire
-from sidereal.protocol.state.schema import BASE_SCHEMA, Kind
+from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.state.stream import (
     HEADER,
     OWN,
@@ -68,6 +68,8 @@ GAME = load(DEFAULT_GAME)
 FLIGHT = FreeFlight(GAME, RULES)
 TICK_S = RULES.tick_s
 SHIP, ROCK, NEWCOMER = 7, 8, 3
+SHIPS, ROCKS = 1, 2
+"""Numbers of their kinds."""
 EPOCH = 3
 CLEAN = LinkConfig(delay_s=0.01)
 ROUGH = LinkConfig(delay_s=0.03, jitter_s=0.03, loss=0.05, duplication=0.02, reordering=0.1)
@@ -157,10 +159,10 @@ class World:
     def snapshot(self) -> bytes:
         """All cells of the window, each whole."""
         rock = (*self.rock_at(self.tick), 12.0, -5.0, 0.25, 0.0)
-        there = [(SHIP, Kind.SHIP, 4.0, b"ada", self.path[self.tick])]
-        there.append((ROCK, Kind.ASTEROID, 9.0, b"", rock))
+        there = [(SHIP, SHIPS, 4.0, b"ada", self.path[self.tick])]
+        there.append((ROCK, ROCKS, 9.0, b"", rock))
         if self.newcomer_there:
-            there.append((NEWCOMER, Kind.ASTEROID, 2.0, b"", (400.0, 400.0, 0.0, 0.0, 0.0, 0.0)))
+            there.append((NEWCOMER, ROCKS, 2.0, b"", (400.0, 400.0, 0.0, 0.0, 0.0, 0.0)))
         net_ids, kinds, radii, names, motions = zip(*there, strict=True)
         columns = np.array(motions).T
         values = dict(zip(("x", "y", "vx", "vy", "heading", "spin"), columns, strict=True))
@@ -319,7 +321,7 @@ def test_others_are_drawn_where_they_were_at_the_views_tick() -> None:
         row = view.net_id.tolist().index(ROCK)
         x, y = rig.world.rock_at(view.tick)
         assert math.hypot(view.x[row] - x, view.y[row] - y) < 0.05
-        assert view.kind[row] == Kind.ASTEROID
+        assert view.kind[row] == ROCKS
         assert view.radius[row] == 9.0
         assert view.age_s[row] < 0.5
         assert view.server_tick - view.tick == pytest.approx(RULES.interpolation_delay_s / TICK_S)

@@ -388,6 +388,21 @@ def test_bots_have_something_to_hold() -> None:
     ]
 
 
+def test_hooks_and_worlds_take_what_they_are_given() -> None:
+    game = tiny()
+
+    @game.on_lost
+    def mourn(world: Any) -> None: ...
+
+    @game.world("ring")
+    def ring() -> None: ...
+
+    assert problems_of(game) == [
+        "on_lost mourn takes 1 arguments; it is given 2",
+        "world ring takes 0 arguments; it is given 1",
+    ]
+
+
 def test_kinds_are_found_by_what_they_are_and_have() -> None:
     part = Part("part")
     ship = part.kind("ship", Motion(), Health())
@@ -419,3 +434,13 @@ def test_declarations_answer_by_name() -> None:
     declared: Declarations = declare(tiny())
     with pytest.raises(ConfigError, match="tiny has no kind ship; it has rock"):
         declared.kind("ship")
+
+
+def test_a_kind_has_the_number_of_its_place() -> None:
+    part = Part("part")
+    part.kind("first", Motion())
+    part.kind("second", Motion())
+    declared = declare(Game("whole", parts=[part]))
+    assert [declared.kind_number(name) for name in ("first", "second")] == [1, 2]
+    with pytest.raises(ConfigError, match="whole has no kind third; it has first, second"):
+        declared.kind_number("third")

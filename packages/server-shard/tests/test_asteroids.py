@@ -55,11 +55,6 @@ def run(simulation: Simulation, ticks: int) -> np.ndarray:
     return np.array(told)
 
 
-def test_the_belt_is_where_the_rules_say() -> None:
-    """Bots and faces go by the rules still."""
-    assert RULES.belt_bounds == (BELT_LOW, BELT_HIGH)
-
-
 @pytest.mark.parametrize(
     ("axis", "edge", "speed"), [("x", HIGH, 40.0), ("x", LOW, -40.0), ("y", HIGH, 3.0)]
 )

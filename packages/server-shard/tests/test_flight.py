@@ -45,18 +45,6 @@ class Ships(dict[str, np.ndarray]):
         return self
 
 
-def test_ships_fly_by_the_numbers_of_the_rules() -> None:
-    """Bots go by the rules still."""
-    ships = frontier_ships
-    assert RULES.ship_thrust == ships.THRUST
-    assert RULES.ship_reverse == ships.REVERSE
-    assert RULES.ship_speed_max == ships.SPEED_MAX
-    assert RULES.ship_brake == ships.BRAKE
-    assert RULES.ship_turn == ships.TURN
-    assert RULES.ship_spin_max == ships.SPIN_MAX
-    assert RULES.ship_spin_damping == ships.SPIN_DAMPING
-
-
 def test_ship_without_buttons_keeps_its_velocity_exactly() -> None:
     ships = Ships(vx=12.345678901, vy=-0.1, heading=1.0)
     ships.fly(0, ticks=1000)

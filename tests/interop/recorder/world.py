@@ -53,13 +53,6 @@ RULES: Final = Rules(
     sector_size=256.0,
     cell_size=64.0,
     view_radius_cells=2,
-    ship_thrust=64.0,
-    ship_reverse=32.0,
-    ship_turn=8.0,
-    ship_spin_max=2.0,
-    ship_speed_max=128.0,
-    ship_brake=4.0,
-    ship_spin_damping=8.0,
 )
 """Powers of two, so that computing with them is exact."""
 GAME: Final = make_game(

@@ -155,6 +155,7 @@ def declare(game: Game) -> Declarations:
     problems += look_problems(declared.looks, declared.kinds)
     problems += [problem for effect in declared.effects for problem in effect.problems()]
     problems += _bot_problems(declared)
+    problems += _hook_problems(declared)
     problems += layout_problems(declared.controls)
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
@@ -348,6 +349,14 @@ def _logic_problems(declared: Declarations) -> Iterator[str]:
     for timer in declared.timers:
         if not timer.seconds > 0:
             yield f"every({timer.seconds:g}): seconds must be above 0"
+
+
+def _hook_problems(declared: Declarations) -> Iterator[str]:
+    for name, hooks in declared.hooks.items():
+        for hook in hooks:
+            yield from parameter_problems(f"on_{name} {getattr(hook, '__name__', hook)}", hook, 2)
+    for name, make in declared.worlds.items():
+        yield from parameter_problems(f"world {name}", make, 1)
 
 
 def _bot_problems(declared: Declarations) -> Iterator[str]:

@@ -9,18 +9,7 @@ import msgspec
 
 from sidereal.protocol.errors import ConfigError
 
-_MAGNITUDES: Final = (
-    "interpolation_delay_s",
-    "ship_thrust",
-    "ship_reverse",
-    "ship_turn",
-    "ship_brake",
-    "ship_spin_damping",
-)
-"""Rules whose only limit keeps the flight model from running away."""
-_MAGNITUDE_MAX: Final = 1000.0
-
-BELT_SECTORS_MAX: Final = 1 << 16
+INTERPOLATION_DELAY_S_MAX: Final = 1000.0
 
 
 class StreamLimits(
@@ -58,22 +47,8 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unkno
     cell_size: float = 250.0
     view_radius_cells: int = 2
     interpolation_delay_s: float = 0.1
-    ship_thrust: float = 60.0
-    """Acceleration of the main engine, units/s²."""
-    ship_reverse: float = 30.0
-    ship_turn: float = 10.0
-    """Angular acceleration, rad/s²."""
-    ship_spin_max: float = 3.5
-    ship_speed_max: float = 120.0
-    ship_brake: float = 1.5
-    """Fraction of velocity shed per second while braking."""
-    ship_spin_damping: float = 6.0
-    """Fraction of spin shed per second when not turning."""
     speed_max: float = 250.0
     """No entity is faster; the wire's velocity range follows from it."""
-    belt_sectors: int = 5
-    """Sectors along an edge of the belt: the square around sector (0, 0) that asteroids do not
-    leave. 0 for a world without one."""
     streams: StreamLimits = StreamLimits()
 
     @property
@@ -90,12 +65,6 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unkno
     def window_side(self) -> int:
         """Cells along one edge of the window of a client."""
         return 2 * self.view_radius_cells + 1
-
-    @property
-    def belt_bounds(self) -> tuple[float, float]:
-        """Where the belt begins, and where it ends, along both axes; world units."""
-        first = -(self.belt_sectors // 2)
-        return first * self.sector_size, (first + self.belt_sectors) * self.sector_size
 
 
 def check_rules(rules: Rules) -> None:
@@ -119,19 +88,10 @@ def check_rules(rules: Rules) -> None:
         problems.append("a sector has 1 to 15 cells along an edge")
     if not 1 <= rules.view_radius_cells <= 7:
         problems.append("view_radius_cells must be 1 to 7")
-    if not 0 < rules.ship_speed_max <= rules.speed_max:
-        problems.append("ship_speed_max must be above 0 and at most speed_max")
     if not 0 < rules.speed_max <= 250:
         problems.append("speed_max must be above 0 and at most 250 (the wire's range)")
-    if not 0 <= rules.belt_sectors <= BELT_SECTORS_MAX:
-        problems.append(f"belt_sectors must be 0 to {BELT_SECTORS_MAX}")
-    if not 0 <= rules.ship_spin_max <= 31:
-        problems.append("ship_spin_max must be 0 to 31 (the wire's range)")
-    problems += [
-        f"{name} must be 0 to {_MAGNITUDE_MAX:.0f}"
-        for name in _MAGNITUDES
-        if not 0 <= getattr(rules, name) <= _MAGNITUDE_MAX
-    ]
+    if not 0 <= rules.interpolation_delay_s <= INTERPOLATION_DELAY_S_MAX:
+        problems.append(f"interpolation_delay_s must be 0 to {INTERPOLATION_DELAY_S_MAX:.0f}")
     problems += _stream_problems(rules.streams)
     if problems:
         raise ConfigError("; ".join(problems))

@@ -11,7 +11,6 @@ A record is one entity's row, packed and little-endian, for one purpose:
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import math
 from collections.abc import Iterable
@@ -43,16 +42,6 @@ _DATABASE_TYPES: Final = {
     "u4": "bigint",
     "i8": "bigint",
 }
-
-
-class Kind(enum.IntEnum):
-    """What an entity is, by the numbers of the game that ships."""
-
-    SHIP = 1
-    ASTEROID = 2
-    MISSILE = 3
-    STATION = 4
-    PICKUP = 5
 
 
 class Schema:
