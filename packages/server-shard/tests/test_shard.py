@@ -87,6 +87,7 @@ class Rig:
     Attributes:
         proposed: every proposed row, with the tick of its message and when it came.
         heartbeats: ticks of all proposals, in order of arrival.
+        heard_at: when each of them came.
         leads_s: how long before the authority's tick the proposal for it came.
     """
 
@@ -134,6 +135,7 @@ class Rig:
         self.closed: list[CloseReason] = []
         self.proposed: list[tuple[int, np.void]] = []
         self.heartbeats: list[int] = []
+        self.heard_at: list[float] = []
         self.arrivals: dict[int, float] = {}
         self.leads_s: list[float] = []
         self.simulated: list[int] = []
@@ -232,6 +234,7 @@ class Rig:
                     BASE_SCHEMA.exact_record, event.message
                 )
                 self.heartbeats.append(tick)
+                self.heard_at.append(self.now)
                 self.arrivals.setdefault(tick, self.now)
                 self.proposed += [(tick, row) for row in rows]
             elif isinstance(event, Received):
@@ -447,6 +450,18 @@ def test_stall_skips_ticks_in_straight_lines_and_never_goes_back(rig: Rig) -> No
     assert rig.simulated == sorted(set(rig.simulated))
     assert rig.core.tick > before + 25
     assert rig.rows_of(ROCK) == []
+
+
+def test_a_shard_that_waits_for_the_authority_s_clock_says_that_it_is_there(rig: Rig) -> None:
+    rig.next_tick_at += 3.0
+    rig.run(3.5)
+    ahead = rig.core.tick - rig.tick
+    began, heard = rig.now, len(rig.heard_at)
+    rig.run(2.0)
+    assert ahead * TICK_S > 2.0
+    assert rig.core.tick - rig.tick < ahead
+    gaps = np.diff([began, *rig.heard_at[heard:], rig.now])
+    assert 3 * TICK_S < gaps.max() <= LIMITS.speak_every_s + 0.01
 
 
 def test_controls_that_come_while_it_cannot_tick_do_not_end_the_session(rig: Rig) -> None:

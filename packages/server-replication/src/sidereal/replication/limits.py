@@ -149,7 +149,7 @@ class Limits:
     notes: int = 1000
     standstill_after_s: float = 2.0
     unserved_tick_costs: int = 4
-    served_within_s: float = 0.25
+    served_within_s: float = 0.5
     later_calls: int = 1 << 16
     world: WorldLimits = field(default_factory=WorldLimits)
     proposals: ProposalLimits = field(default_factory=ProposalLimits)

@@ -4,7 +4,8 @@ Theory of operation. The core mints its own connect token; that it can proves th
 pre-shared key. It says hello, and is welcomed with the rules of the world and its tick. From then
 on it ticks by `TickPhase`, just ahead of the replication server. Packets only fill the inbox.
 `turn` does what is due: a tick drains the inbox and is the list of its stages. Every tick ends in
-at least one proposal, empty if need be, because the server takes the leases of a silent shard.
+at least one proposal, empty if need be, because the server takes the leases of a silent shard. One
+whose next tick is far off, because the server's clock is slow or stands still, says so meanwhile.
 
 Nothing here outlives the session. When it ends, `closed` says why, and a new core starts without
 entities. Of two sessions of one process the one with the higher number is the newer.
@@ -53,7 +54,7 @@ from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.population import Population
-from sidereal.shard.simulation import Simulation
+from sidereal.shard.simulation import Simulation, encode_nothing
 from sidereal.shard.stages import Clock
 from sidereal.shard.statistics import ShardStatistics
 
@@ -148,6 +149,7 @@ class ShardCore:
         self._controls_dropped = 0
         self._lead_s = 0.0
         self._must_send = True
+        self._spoke_at = now
         self.connected = False
         self.tick = 0
         self.shard = 0
@@ -168,7 +170,7 @@ class ShardCore:
         """When `turn` is to be called at the latest, monotonic seconds; None once ended."""
         if self._must_send:
             return -math.inf
-        times = (self.next_tick_at(), self._endpoint.next_timer())
+        times = (self.next_tick_at(), self._speaks_at(), self._endpoint.next_timer())
         return min((at for at in times if at is not None), default=None)
 
     def turn(self, now: float) -> Datagrams:
@@ -180,11 +182,14 @@ class ShardCore:
         Raises:
             GameFailedError: a model or a system raised, or left what it may not: then `close`.
         """
-        due_at, tick_at = self.next_timer(), self.next_tick_at()
+        due_at, tick_at, speaks_at = self.next_timer(), self.next_tick_at(), self._speaks_at()
         if due_at is None or due_at > now:
             return []
         if tick_at is not None and tick_at <= now:
             self._step(now)
+        elif speaks_at is not None and speaks_at <= now:
+            self._spoke_at = now
+            self._endpoint.send(ShardChannel.PROPOSAL, encode_nothing(self.tick))
         self._endpoint.handle_timer(now)
         self._drain_events(now)
         return self._collect(now)
@@ -207,7 +212,7 @@ class ShardCore:
         if self.closed is None:
             if self._simulation is not None and failure is None:
                 # Records that are not acked yet once more: the last that this shard says of them.
-                self._propose(self._simulation)
+                self._propose(self._simulation, now)
             what, why = ("", "") if failure is None else (failure.what, str(failure))
             self._send(ShardChannel.LEASE, make_farewell(what, why))
             self._end(CloseReason.CLOSED_LOCALLY, now)
@@ -307,7 +312,7 @@ class ShardCore:
             simulation.show_ghosts(sightings, self.tick)
         self.tick += 1
         simulation.step(self.tick)
-        self._propose(simulation)
+        self._propose(simulation, now)
         if simulation.records_given != self._records_taken:
             self._records_taken = simulation.records_given
             self._send(ShardChannel.LEASE, Adopted(self._records_taken & 0xFFFF_FFFF))
@@ -389,7 +394,12 @@ class ShardCore:
             self._endpoint.close(now)
             self._must_send = True
 
-    def _propose(self, simulation: Simulation) -> None:
+    def _speaks_at(self) -> float | None:
+        """When to say that we are there, at the latest; None while nobody waits for it."""
+        return self._spoke_at + self._limits.speak_every_s if self.serving else None
+
+    def _propose(self, simulation: Simulation, now: float) -> None:
+        self._spoke_at = now
         for proposal, tag in simulation.collect_proposals(self.tick):
             self._endpoint.send(ShardChannel.PROPOSAL, proposal, tag)
 

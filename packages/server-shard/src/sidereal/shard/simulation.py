@@ -186,7 +186,7 @@ class Simulation:
         messages: list[tuple[bytes, int | None]] = []
         messages += self._proposals.collect(tick, rows, bodies.changed[rows], bodies.proposed[rows])
         if not messages:
-            messages.append((_encode_nothing(tick), None))
+            messages.append((encode_nothing(tick), None))
         self._messages_proposed += len(messages)
         return messages
 
@@ -339,7 +339,7 @@ class Simulation:
         return list(zip(keys.tolist(), rows["epoch"].tolist(), strict=True))
 
 
-def _encode_nothing(tick: int) -> bytes:
+def encode_nothing(tick: int) -> bytes:
     """Write a proposal without records: the shard is alive and at this tick."""
     header = np.zeros((), RECORDS_HEADER)
     header["version"], header["tick"] = RECORDS_VERSION, tick

@@ -1,7 +1,8 @@
 """Ghosts: every shard is sent what other shards simulate near its sectors.
 
 Theory of operation. An entity is a ghost of a shard while another shard owns it and it is within
-`GHOST_RANGE` of one of the shard's sectors, or inside. Ghosts are sent as committed references, by
+`GHOST_RANGE` of one of the shard's sectors, or inside. So is one that nobody owns, but not for the
+shard that holds its sector: that one adopts it next, and would get it twice. Ghosts are sent as committed references, by
 one `RecordSender` per shard. A record is sent when the entity becomes a ghost and when its
 reference, epoch or attributes have changed, until it is acked. When the entity is no longer a
 ghost, the shard is sent one reliable `Release`, unless it has adopted the entity. Coming and going
@@ -97,8 +98,9 @@ class Borders:
         zone += self._edges_near(present.x, self._corner[0].take(sector))
         zone += self._edges_near(present.y, self._corner[1].take(sector)) << 2
         seen_at = np.flatnonzero(self._open.take(zone) | (owner != self._holder.take(sector)))
-        seers = self._seers[zone[seen_at]]
-        at, around = np.nonzero((seers != owner[seen_at, None]) & (seers != SHARD_NONE))
+        seers, owns = self._seers[zone[seen_at]], owner[seen_at]
+        owns = np.where(owns == SHARD_NONE, self._holder.take(sector[seen_at]), owns)
+        at, around = np.nonzero((seers != owns[:, None]) & (seers != SHARD_NONE))
         # A corner is often seen through more than one sector of the same shard.
         seen = np.sort((seers[at, around].astype(np.int64) << 32) | seen_at[at])
         seen = seen[np.diff(seen, prepend=-1) > 0]

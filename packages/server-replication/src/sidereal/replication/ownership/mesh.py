@@ -289,5 +289,6 @@ class Mesh:
             self._notes.add(present.tick, "handover", count=crossed)
         if self._moved_from:
             waits = present.sector[np.searchsorted(present.rows, self._waiting_rows)]
-            kept = self._moved_from.keys() & set(waits.tolist())
+            keys = np.array(list(self._moved_from), np.int64)
+            kept = keys[np.isin(keys, waits)].tolist()
             self._moved_from = {key: self._moved_from[key] for key in kept}

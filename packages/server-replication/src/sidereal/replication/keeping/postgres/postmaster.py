@@ -74,6 +74,8 @@ _SETTINGS: Final = (
     "timezone=UTC",
     "log_timezone=UTC",
     "log_checkpoints=off",
+    # Each connection keeps what its batches ever needed at once, up to this.
+    "temp_buffers=1MB",
     "client_connection_check_interval=500ms",
 )
 
