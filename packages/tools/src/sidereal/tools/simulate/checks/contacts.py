@@ -11,7 +11,9 @@ space, there and here.
 Two that touch have one outcome. Where three or more do, the library's few passes take the pairs in
 an order that follows from all that is in the space, and from where it has been; then what was flown
 must be what comes of one of the orders. A bare space gets them from the order in which the bodies
-come into it: all that there are for three bodies, and for more that close no ring.
+come into it: all that there are for three bodies, and for more that close no ring. The order may
+also change from one step to the next, which a bare space can't repeat: then every body must end
+between what comes of the orders, or not further beyond than these are apart.
 
 Whatever the order, what touched keeps its momentum together, but for its engines.
 """
@@ -142,12 +144,16 @@ class Contacts:
         exercised["contacts of three or more judged"] += crowd
         exercised["contacts that lasted judged"] += len(window) > 1
         yield from self._judge_momentum(flight, rows, free)
-        reasons = []
+        reasons, outcomes = [], []
         for order in islice(permutations(rows), ORDERS_MAX):
             wanted = self._replay(window, [newest.keys[row] for row in order], laws)
             reasons.append(self._compare(flight, list(order), wanted, free))
             if not reasons[-1]:
                 return
+            outcomes.append(wanted[np.argsort(order)])
+        if crowd and _is_among(flight.after[rows], np.array(outcomes)):
+            exercised["contacts of three or more in changing orders"] += 1
+            return
         yield f"{flight.net_id[rows].tolist()} met: {reasons[0]}"
 
     def _replay(
@@ -200,6 +206,19 @@ class Contacts:
         if apart > POSITION_OFF_MAX:
             return f"they are off by {apart:.3f} units"
         return ""
+
+
+def _is_among(found: np.ndarray, outcomes: np.ndarray) -> bool:
+    """Tell whether bodies ended between what comes of several orders, or little beyond.
+
+    Args:
+        found: float64[n, 6], where they ended.
+        outcomes: float64[orders, n, 6], in the same order of bodies.
+    """
+    low, high = outcomes.min(axis=0)[:, :4], outcomes.max(axis=0)[:, :4]
+    beyond = np.maximum(low - found[:, :4], found[:, :4] - high)
+    apart = (high - low).max(axis=0)
+    return bool((beyond <= np.maximum(apart, POSITION_OFF_MAX)).all())
 
 
 def _closure(keys: set[Key], flown: _Flown) -> set[Key]:
