@@ -186,6 +186,7 @@ class ShardCore:
         if due_at is None or due_at > now:
             return []
         if tick_at is not None and tick_at <= now:
+            self._spoke_at = now
             self._step(now)
         elif speaks_at is not None and speaks_at <= now:
             self._spoke_at = now
@@ -212,7 +213,7 @@ class ShardCore:
         if self.closed is None:
             if self._simulation is not None and failure is None:
                 # Records that are not acked yet once more: the last that this shard says of them.
-                self._propose(self._simulation, now)
+                self._propose(self._simulation)
             what, why = ("", "") if failure is None else (failure.what, str(failure))
             self._send(ShardChannel.LEASE, make_farewell(what, why))
             self._end(CloseReason.CLOSED_LOCALLY, now)
@@ -312,7 +313,7 @@ class ShardCore:
             simulation.show_ghosts(sightings, self.tick)
         self.tick += 1
         simulation.step(self.tick)
-        self._propose(simulation, now)
+        self._propose(simulation)
         if simulation.records_given != self._records_taken:
             self._records_taken = simulation.records_given
             self._send(ShardChannel.LEASE, Adopted(self._records_taken & 0xFFFF_FFFF))
@@ -398,8 +399,7 @@ class ShardCore:
         """When to say that we are there, at the latest; None while nobody waits for it."""
         return self._spoke_at + self._limits.speak_every_s if self.serving else None
 
-    def _propose(self, simulation: Simulation, now: float) -> None:
-        self._spoke_at = now
+    def _propose(self, simulation: Simulation) -> None:
         for proposal, tag in simulation.collect_proposals(self.tick):
             self._endpoint.send(ShardChannel.PROPOSAL, proposal, tag)
 

@@ -167,6 +167,7 @@ class Contacts:
         space = BareSpace(laws)
         # Who is there no more comes first: whether that matters is for the orders to show.
         everybody = [*set.union(*(keys for _, keys in window)).difference(order), *order]
+        space.expect({key: self._bodies[key[0]] for key in everybody})
         for flown, keys in window:
             rows = {key: row for row, key in enumerate(flown.keys) if key in keys}
             there = [key for key in everybody if key in rows]

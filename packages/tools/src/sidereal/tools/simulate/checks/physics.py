@@ -18,6 +18,8 @@ from sidereal.tools.simulate.game import Laws
 
 RESTITUTION: Final = 0.5
 SOLVER_PASSES: Final = 6
+FAR: Final = 1e7
+"""World units: nothing that is played again flies so far, or between two such places."""
 SPEED_REST: Final = 0.02
 """A braking ship slower than this stops dead, units/s."""
 SPIN_REST: Final = 0.002
@@ -135,23 +137,35 @@ class BareSpace:
         # of one cell each body meets those that came before it, the latest first.
         self._space.use_spatial_hash(math.inf, 1)
         self._circles: dict[Hashable, pymunk.Circle] = {}
+        self._placed: set[Hashable] = set()
         self._there: list[tuple[Body, pymunk.Circle]] = []
 
-    def place(self, bodies: Mapping[Hashable, Body], states: np.ndarray) -> None:
-        """Put bodies where they are, in the order given; who is not among them leaves.
+    def expect(self, bodies: Mapping[Hashable, Body]) -> None:
+        """Let bodies in before anything happens, far from one another, in the order given.
+
+        One that came in later would stand behind all others in the order of their pairs.
 
         Args:
             bodies: by a name that stays.
+        """
+        for number, (name, body) in enumerate(bodies.items()):
+            self._circles[name] = self._make(body, FAR + number * FAR, FAR)
+
+    def place(self, bodies: Mapping[Hashable, Body], states: np.ndarray) -> None:
+        """Put bodies where they are, in the order given; who is no longer among them leaves.
+
+        Args:
+            bodies: all of them expected, by their names.
             states: float64[n, 6] of them.
         """
-        for name in self._circles.keys() - bodies.keys():
+        for name in self._placed - bodies.keys():
             circle = self._circles.pop(name)
             self._space.remove(circle, circle.body)
+        self._placed = set(bodies)
         self._there = []
         for (name, body), state in zip(bodies.items(), states.tolist(), strict=True):
             x, y, vx, vy, heading, spin = state
-            circle = self._circles.get(name) or self._make(body, x, y)
-            self._circles[name] = circle
+            circle = self._circles[name]
             mover = circle.body
             mover.position, mover.velocity = (x, y), (vx, vy)
             mover.angle, mover.angular_velocity = heading, spin
