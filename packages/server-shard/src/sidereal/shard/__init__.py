@@ -12,5 +12,6 @@
 * `stages`: the part of the game in a tick; `step`: what a system is handed; `queries`: who matches;
 * `writes`: whether game code wrote what it may; `costs`: how long it takes;
 * `limits`: the numbers that only tuning decides; `statistics`: what a shard reports of itself;
-* `service`: the Trio shell around the core; `config`: its settings.
+* `service`: the Trio shell around the core; `token`: the proof that it knows the key;
+* `config`: its settings.
 """

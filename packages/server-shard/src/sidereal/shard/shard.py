@@ -27,7 +27,7 @@ from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Acked, Closed, Opened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, GameFailedError, WireError
-from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
+from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CODE_NAME_SIZE_MAX
 from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
@@ -46,7 +46,6 @@ from sidereal.protocol.message.shard import (
     printable,
 )
 from sidereal.protocol.rules import check_rules
-from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.changelog import TICK_MAX
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.shard.bodies import Bodies
@@ -57,14 +56,11 @@ from sidereal.shard.population import Population
 from sidereal.shard.simulation import Simulation, encode_nothing
 from sidereal.shard.stages import Clock
 from sidereal.shard.statistics import ShardStatistics
+from sidereal.shard.token import mint_token
 
 Entropy = Callable[[int], bytes]
 Datagrams = list[tuple[bytes, Address]]
 
-TOKEN_EXPIRE_S: Final = -1
-"""Never: our clock need not be the server's. The token opens one session, and only for us."""
-SESSION_TIMEOUT_S: Final = 3
-"""Silence after which the session is over for both ends; leases are lost sooner."""
 STEPS_PER_LOAD_MAX: Final = 180
 """Durations in one `Load`, the newest: it travels unreliably, in one piece."""
 
@@ -117,17 +113,7 @@ class ShardCore:
             clock: monotonic seconds, by which the game's systems are timed.
             strict: whether systems are watched for rows that they may not write.
         """
-        token = generate_connect_token(
-            protocol_id=SHARD_PROTOCOL_ID,
-            private_key=key,
-            client_id=int.from_bytes(entropy(8), "little"),
-            server_addresses=[server],
-            user_data=bytes(256),
-            expire_s=TOKEN_EXPIRE_S,
-            timeout_s=SESSION_TIMEOUT_S,
-            wall_now=wall_now,
-            entropy=entropy,
-        )
+        token = mint_token(key, server, entropy, wall_now)
         self._endpoint = ClientEndpoint(
             token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET, limits.transport
         )

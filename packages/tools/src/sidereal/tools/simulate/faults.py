@@ -22,7 +22,7 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.shard.limits import Limits as ShardLimits
-from sidereal.shard.shard import SESSION_TIMEOUT_S
+from sidereal.shard.token import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.scene import BELT_PLACES, BELT_SHARE_MIN
 
 CHAOS_FROM_S: Final = 0.6

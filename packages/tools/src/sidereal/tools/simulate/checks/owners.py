@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sidereal.replication.replicator import Replicator
-from sidereal.shard.shard import SESSION_TIMEOUT_S
+from sidereal.shard.token import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.checks.always import reach_s
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
