@@ -88,7 +88,7 @@ class Poisoned:
             shard.say_farewell()
             self.troupe.run(2)
             self.connect(name)
-            self.troupe.run(2)
+            self.troupe.run(6)
 
     def row(self) -> int:
         return int(self.troupe.core.world.columns.rows_of(np.array([self.poison]))[0])

@@ -137,7 +137,7 @@ def test_the_code_is_another_when_a_module_of_its_package_is(here: Path) -> None
     Path("mypack_b/maths.py").write_text("one = 1\n")
     before = code_of("mypack_b.rocks:game")
     assert code_of("mypack_b.rocks:game") == before
-    Path("mypack_b/maths.py").write_text("one = 2  # it was 1\n")
+    Path("mypack_b/maths.py").write_text("one = 2\n")
     after = code_of("mypack_b.rocks:game")
     assert before != after
     Path("other.py").write_text("one = 3\n")

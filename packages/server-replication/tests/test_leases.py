@@ -313,6 +313,18 @@ def test_a_withheld_sector_is_taken_away_and_given_to_nobody() -> None:
     assert {s for s, shard in holders(table).items() if shard == SHARD_NONE} == {(1, 1)}
 
 
+def test_a_shard_that_comes_back_does_not_get_what_was_withheld_meanwhile() -> None:
+    table = LeaseTable()
+    table.join(1, SQUARE)
+    table.join(2, SQUARE)
+    first, *others = sorted(table.sectors_of(1))
+    table.leave(1, SQUARE)
+    table.withhold([first])
+    table.join(1, SQUARE)
+    assert table.sectors_of(1) == set(others)
+    assert table.holder_of(first) == SHARD_NONE
+
+
 def test_the_only_shard_does_not_get_back_what_is_withheld() -> None:
     table = LeaseTable()
     table.join(1, SQUARE)

@@ -188,7 +188,7 @@ def test_a_missile_whose_target_is_gone_looks_for_another() -> None:
 def test_a_missile_hurts_whom_it_hits_once() -> None:
     shard = Shard(armed)
     target = shard.put("ship", x=40.0)
-    shard.put("missile", vx=60.0, test_examples_seeker_target=target)
+    shard.put("missile", x=34.0, vx=1.0, test_examples_seeker_target=target)
     shard.run(40)
     assert shard.value(target, HP) == 100.0 - DAMAGE
 
