@@ -44,6 +44,7 @@ REACHED: Final = {
         "protocol.session.client.SessionClient"
     ),
     "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
+    "client.reading.read_untrusted": "client.replica.Replica.apply_untrusted",
     "client.own.OwnEntity.answer_untrusted": "client.client.Client",
     "replication.http.connection.Connection._describe_untrusted": (
         "replication.http.connection.Connection"

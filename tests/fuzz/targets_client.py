@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -22,14 +23,17 @@ from sidereal.client.view import View, compose_view
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
-from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import BUTTONS_ALL, Leases, PlayerChannel
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
-from sidereal.protocol.state.snapshot import read_own_untrusted, read_snapshot_untrusted
+from sidereal.protocol.state.snapshot import (
+    gather,
+    read_own_untrusted,
+    read_snapshot_untrusted,
+)
 
 WAIT: Final = 7
 """An act whose low three bits name no channel."""
@@ -37,12 +41,13 @@ WAIT: Final = 7
 
 def read_snapshot(body: bytes) -> None:
     snapshot = read_snapshot_untrusted(SCHEMA, RULES, body)
-    sections = len(snapshot.place)
-    assert (snapshot.from_tick <= snapshot.to_tick).all()
-    assert (snapshot.to_tick <= snapshot.tick).all()
-    assert (snapshot.part < snapshot.parts).all()
-    assert (snapshot.tombstone_tick <= snapshot.tick).all()
-    for of in (snapshot.reference_section, snapshot.attribute_section, snapshot.tombstone_section):
+    every = gather(SCHEMA, [snapshot])
+    sections = len(snapshot.sections)
+    assert (every.from_tick <= every.to_tick).all()
+    assert (every.to_tick <= snapshot.tick).all()
+    assert (every.part < every.parts).all()
+    assert sum(span.rows for span in snapshot.spans) == sum(map(len, every.rows.values()))
+    for of in every.section.values():
         assert ((of >= 0) & (of < sections)).all()
     tick, own = read_own_untrusted(RULES, body)
     assert tick == snapshot.tick
@@ -58,9 +63,9 @@ def read_own(body: bytes) -> None:
 
 def glance(body: bytes) -> None:
     reader = Glance(RULES)
-    reader.apply_untrusted(record_snapshots()[0], 1.0)
-    own = reader.apply_untrusted(body, 1.05).own
-    assert own is None or np.isfinite(own.tolist()).all()
+    reader.apply_untrusted(record_snapshots()[:1], 1.0)
+    for applied in reader.apply_untrusted([body], 1.05):
+        assert applied.own is None or np.isfinite(applied.own.tolist()).all()
 
 
 def answer_inputs(body: bytes) -> None:
@@ -78,14 +83,13 @@ def input_seeds() -> Iterator[bytes]:
 
 
 def run_replica(body: bytes) -> None:
-    """Apply several snapshots; one that is refused changes nothing."""
+    """Apply several snapshots, as many at once as was said; what is refused changes nothing."""
     replica, now = Replica(SCHEMA, RULES, 8), 0.0
-    for _, message in split(body):
+    for _, group in groupby(split(body), lambda part: part[0]):
+        messages = [message for _, message in group]
         now += RULES.tick_s
         before = _picture(replica)
-        try:
-            replica.apply_untrusted(message, now)
-        except WireError:
+        if not replica.apply_untrusted(messages, now):
             assert _picture(replica) == before
         replica.expire(replica.newest_tick)
         assert (replica.have <= replica.newest_tick).all()
@@ -112,8 +116,8 @@ def snapshot_seeds() -> list[bytes]:
 def replica_seeds() -> Iterator[bytes]:
     snapshots = record_snapshots()
     observed, piloted = snapshots[:21], snapshots[21:]
-    yield join(*((0, message) for message in observed[:12]))
-    yield join(*((0, message) for message in reversed(observed[12:])))
+    yield join(*((at % 2, message) for at, message in enumerate(observed[:12])))
+    yield join(*((at // 3, message) for at, message in enumerate(reversed(observed[12:]))))
     yield join(*((0, message) for message in piloted[:7]))
 
 

@@ -40,9 +40,10 @@ from sidereal.protocol.message.shard import (
     ShardHello,
     ShardWelcome,
 )
-from sidereal.protocol.state.quantize import decode_wire_untrusted, encode_wire
+from sidereal.protocol.state.quantize import decode_rows_untrusted, encode_rows
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.protocol.state.schema import MOTION, valid_values
 from sidereal.replication.http.credentials import (
     PASSWORD_LENGTH_MIN,
     PASSWORD_SIZE_MAX,
@@ -50,7 +51,8 @@ from sidereal.replication.http.credentials import (
     read_register_untrusted,
 )
 
-DTYPES: Final = (codec.LEASE_ROW, SCHEMA.full_record, SCHEMA.exact_record, SCHEMA.wire_record)
+MOVES: Final = SCHEMA.numbers[MOTION.name]
+DTYPES: Final = (codec.LEASE_ROW, SCHEMA.full_record, SCHEMA.exact_record, SCHEMA.rows[MOVES])
 ROWS_MAX: Final = 8
 CHANNELS_MAX: Final = 6
 
@@ -190,22 +192,26 @@ def record_seeds() -> list[bytes]:
     ]
 
 
-def decode_wire(body: bytes) -> None:
-    """Decode references; what they say is in range, and written again the same."""
-    count = len(body) // SCHEMA.wire_record.itemsize
-    records = np.frombuffer(body, SCHEMA.wire_record, count)
-    values, ticks = decode_wire_untrusted(SCHEMA, records, 250.0, -500.0, 70_000, RULES)
-    for field in SCHEMA.state_fields:
-        low, high = field.bounds
-        assert ((values[field.name] >= low) & (values[field.name] <= high)).all(), field.name
-    again = encode_wire(SCHEMA, values, 250.0, -500.0, records["id"], ticks, RULES)
-    assert again.tobytes() == records.tobytes()
+def decode_rows_of_sorts(body: bytes) -> None:
+    """Decode rows of a component; what they say is in range, and written again the same."""
+    number = SCHEMA.shown[body[0] % len(SCHEMA.shown)] if body else MOVES
+    dtype = SCHEMA.rows[number]
+    rows = np.frombuffer(body, dtype, max(0, len(body) - 1) // dtype.itemsize, min(1, len(body)))
+    where = {"origin_x": 250.0, "origin_y": -500.0}
+    values = decode_rows_untrusted(SCHEMA, number, rows, RULES, **where)
+    for field in SCHEMA.component(number).fields:
+        assert valid_values(field, values[field.name]).all(), field.name
+    tick = rows["tick"] if number == MOVES else 0
+    again = encode_rows(SCHEMA, number, values, rows["id"], RULES, tick=tick, **where)
+    assert again.tobytes() == rows.tobytes()
 
 
-def wire_seeds() -> Iterator[bytes]:
-    rows = ships(3)
-    values = {field.name: rows[field.name] for field in SCHEMA.state_fields}
-    yield encode_wire(SCHEMA, values, 0.0, 0.0, rows["id"], np.array([7, 8, 1]), RULES).tobytes()
+def rows_of_sorts() -> Iterator[bytes]:
+    records = ships(3)
+    for at, number in enumerate(SCHEMA.shown):
+        fields = SCHEMA.component(number).fields
+        values = {field.name: records[field.name] for field in fields}
+        yield bytes([at]) + encode_rows(SCHEMA, number, values, records["id"], RULES).tobytes()
     yield b""
 
 
@@ -256,7 +262,7 @@ TARGETS: Final = (
     ),
     Target(CODEC + "decode_rows_untrusted", decode_rows, row_seeds),
     Target(STATE + "records.decode_record_message_untrusted", decode_records, record_seeds),
-    Target(STATE + "quantize.decode_wire_untrusted", decode_wire, wire_seeds),
+    Target(STATE + "quantize.decode_rows_untrusted", decode_rows_of_sorts, rows_of_sorts),
     Target(CREDENTIALS + "read_register_untrusted", read_register, lambda: REGISTER),
     Target(CREDENTIALS + "read_login_untrusted", read_login, lambda: LOGIN),
 )

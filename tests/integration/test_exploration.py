@@ -10,7 +10,7 @@ from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS, UserData, encode_user_data
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import Hello, Leases, LookAt, PlayerChannel, Role
-from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.protocol.state.schema import BASE_SCHEMA, OWNER
 from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.leases import LeaseTable
@@ -21,6 +21,8 @@ EMPTY_TICKS = LIMITS.world.sector_empty_ticks
 CHECKED_TICKS = LIMITS.world.sectors_checked_every_ticks
 LEASES_TICKS = LIMITS.edge.leases_every_ticks
 SPEED = RULES.speed_max
+
+OWNED = BASE_SCHEMA.numbers[OWNER.name]
 
 
 def near(sector: tuple[int, int], middle: tuple[int, int]) -> bool:
@@ -182,16 +184,16 @@ def test_clients_are_told_that_the_last_shard_has_gone_and_that_one_has_come() -
     voyage = Voyage(fleet(2, 0.0))
     world = voyage.core.world
     rows = world.columns.rows()
-    assert world.attributes["shard"][rows].tolist() == [1, 1]
+    assert world.rows[OWNED]["shard"][rows].tolist() == [1, 1]
     voyage.only.endpoint.close(voyage.now)
     voyage.run(LEASES_TICKS)
     assert voyage.holders == {}
-    assert world.attributes["shard"][rows].tolist() == [0, 0]
+    assert world.rows[OWNED]["shard"][rows].tolist() == [0, 0]
     assert len(voyage.core.mesh.leases.rows()) == 0
     epoch = world.columns.epoch[rows].copy()
     voyage.shard("shard-1", ticks=10, answers=False)
     voyage.run(10)
-    assert world.attributes["shard"][rows].tolist() == [1, 1]
+    assert world.rows[OWNED]["shard"][rows].tolist() == [1, 1]
     assert voyage.holders == {(0, 0): 1, (0, 1): 1}
     assert (world.columns.epoch[rows] > epoch).all()
 

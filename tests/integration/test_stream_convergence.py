@@ -11,20 +11,31 @@ from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
-from sidereal.protocol.state.quantize import encode_wire, quantised
+from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.reckoning import extrapolate
-from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
-from sidereal.protocol.state.snapshot import read_snapshot_untrusted
-from sidereal.protocol.state.stream import MOVED, OWN_BLOCK, CellStream
+from sidereal.protocol.state.schema import BASE_COMPONENTS, MOTION, OWNER, Schema
+from sidereal.protocol.state.snapshot import gather, read_snapshot_untrusted
+from sidereal.protocol.state.stream import GONE, OWN_BLOCK, PRESENCE
+from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.limits import EdgeLimits
 
 RULES = Rules(sector_size=100.0, cell_size=25.0, view_radius_cells=1)
-STATE = [f.name for f in SCHEMA.state_fields]
+FURTHER = (
+    Component("health", (Field("hp", "f4", "hp", 0, 100, 0.5),), Replication.ATTRIBUTE),
+    Component("hold", (Field("ore", "u2", "t"), Field("mark", "S3")), Replication.ATTRIBUTE),
+    Component("heat", (Field("kelvin", "f8", "K", -100, 100, 0.01),), Replication.ATTRIBUTE),
+)
+SCHEMA = Schema((*BASE_COMPONENTS, *FURTHER))
+STATE = [f.name for f in MOTION.fields]
+MOVES, OWNED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[OWNER.name]
+OPTIONAL = [SCHEMA.numbers[component.name] for component in FURTHER]
+ROWS = 2048
 
 
 class World:
-    """Every entity, as dictionaries: slow, and too simple to be wrong."""
+    """Every entity, each in a row that others had before: too simple to be wrong."""
 
     def __init__(self, rng: np.random.Generator, tick: int, size: float) -> None:
         self.rng = rng
@@ -32,22 +43,25 @@ class World:
         self.size = size
         self.rules = RULES
         self.table = SectorTable(RULES)
-        self.stream = CellStream(SCHEMA, RULES)
+        self.changes = ChangeLog(SCHEMA, RULES)
         self.next_id = 1
-        self.ids = np.zeros(0, np.uint32)
-        self.state = {name: np.zeros(0) for name in STATE}
-        self.ref_tick = np.zeros(0, np.int64)
-        self.attributes = np.zeros(0, SCHEMA.attribute_record)
-        self.changed = np.zeros(0, np.int64)
-        self.attributes_changed = np.zeros(0, np.int64)
-        self.cell = np.zeros((0, 2), np.int64)
-        self.group = np.zeros(0, np.int32)
-        self.wire = np.zeros(0, SCHEMA.wire_record)
-        self.died: dict[int, int] = {}
+        self.net_id = np.zeros(ROWS, np.uint32)
+        self.values = {name: np.zeros(ROWS, f.memory_dtype) for name, f in SCHEMA.fields.items()}
+        self.ref_tick = np.zeros(ROWS, np.int64)
+        self.mask = np.zeros(ROWS, np.uint64)
+        self.changed = np.full((len(SCHEMA.components) + 1, ROWS), -1, np.int64)
+        self.entered = np.full(ROWS, -1, np.int64)
+        self.cell = np.zeros((ROWS, 2), np.int64)
+        self.group = np.full(ROWS, -1, np.int32)
+        self.rows = {number: np.zeros(ROWS, dtype) for number, dtype in SCHEMA.rows.items()}
+
+    def living(self) -> np.ndarray:
+        return np.flatnonzero(self.net_id)
 
     def spawn(self, count: int, x: float | None = None, y: float | None = None) -> None:
         rng = self.rng
-        ids = np.arange(self.next_id, self.next_id + count, dtype=np.uint32)
+        rows = np.flatnonzero(self.net_id == 0)[:count]
+        self.net_id[rows] = np.arange(self.next_id, self.next_id + count)
         self.next_id += count
         place = rng.uniform(0, self.size, (2, count))
         fresh = {
@@ -57,112 +71,137 @@ class World:
             "vy": rng.uniform(-60, 60, count) * (rng.random(count) < 0.5),
             "heading": rng.uniform(-3, 3, count),
             "spin": np.zeros(count),
+            "kind": rng.integers(1, 9, count),
+            "radius": np.ones(count),
+            "mass": np.ones(count),
         }
-        records = np.zeros(count, SCHEMA.attribute_record)
-        records["id"], records["kind"], records["radius"], records["mass"] = ids, 2, 1.0, 1.0
-        now = np.full(count, self.tick, np.int64)
-        self.ids = np.concatenate([self.ids, ids])
-        self.state = {n: np.concatenate([self.state[n], fresh[n]]) for n in STATE}
-        self.ref_tick = np.concatenate([self.ref_tick, now])
-        self.attributes = np.concatenate([self.attributes, records])
-        self.changed = np.concatenate([self.changed, now])
-        self.attributes_changed = np.concatenate([self.attributes_changed, now])
-        cells = np.stack(absolute_cell_of(fresh["x"], fresh["y"], RULES), axis=1)
-        self.cell = np.concatenate([self.cell, cells])
-        self.group = np.concatenate([self.group, np.full(count, -1, np.int32)])
-        self.wire = np.concatenate([self.wire, np.zeros(count, SCHEMA.wire_record)])
+        for name, array in fresh.items():
+            self.values[name][rows] = array
+        self.ref_tick[rows] = self.tick
+        self.mask[rows] = SCHEMA.mask_shown
+        for number in (PRESENCE, *SCHEMA.shown):
+            self.changed[number, rows] = self.tick
+        for number in OPTIONAL:
+            self.toggle(number, rows[rng.random(count) < 0.5])
 
     def kill(self, count: int) -> None:
-        dead = self.rng.permutation(len(self.ids))[:count]
-        for net_id in self.ids[dead].tolist():
-            self.died[net_id] = self.tick
+        dead = self.rng.permutation(self.living())[:count]
         known = dead[self.group[dead] >= 0]
-        self.stream.note_left(
-            self.tick, self.ids[known], self.group[known], np.zeros(len(known), np.bool_)
+        self.changes.note_left(
+            self.tick, self.net_id[known], self.group[known], np.zeros(len(known), np.bool_)
         )
-        keep = np.setdiff1d(np.arange(len(self.ids)), dead)
-        self.ids, self.ref_tick, self.cell = self.ids[keep], self.ref_tick[keep], self.cell[keep]
-        self.state = {n: a[keep] for n, a in self.state.items()}
-        self.attributes, self.wire = self.attributes[keep], self.wire[keep]
-        self.changed, self.group = self.changed[keep], self.group[keep]
-        self.attributes_changed = self.attributes_changed[keep]
+        self.net_id[dead], self.group[dead], self.mask[dead] = 0, -1, 0
+        self.entered[dead] = -1
+        self.changed[:, dead] = -1
+
+    def toggle(self, number: int, rows: np.ndarray) -> None:
+        """Take a component from those who have it, and give it to the others."""
+        bit = np.uint64(1 << number)
+        has = (self.mask[rows] & bit) != 0
+        self.mask[rows] ^= bit
+        self.changed[PRESENCE, rows] = self.tick
+        self.changed[number, rows[has]] = -1
+        self.alter(number, rows[~has])
+
+    def alter(self, number: int, rows: np.ndarray) -> None:
+        for f in SCHEMA.component(number).fields:
+            self.values[f.name][rows] = (
+                self.rng.integers(0, 99, len(rows)).astype(str).astype("S3")
+                if f.memory_dtype.kind == "S"
+                else self.rng.uniform(0, 99, len(rows))
+            )
+        self.changed[number, rows] = self.tick
 
     def stir(self, share: float, jump: float) -> None:
-        """Give some new courses, some new attributes, and let some jump to a cell nearby."""
-        rng, count = self.rng, len(self.ids)
-        new = rng.random(count) < share
+        """Give some new courses, change components, and let some jump to a cell nearby."""
+        rng, living = self.rng, self.living()
+        new = living[rng.random(len(living)) < share]
         self.refer(new)
-        self.state["vx"][new] = rng.uniform(-100, 100, new.sum())
-        self.state["vy"][new] = rng.uniform(-100, 100, new.sum())
-        jumps = rng.random(count) < jump
+        self.values["vx"][new] = rng.uniform(-100, 100, len(new))
+        self.values["vy"][new] = rng.uniform(-100, 100, len(new))
+        jumps = living[rng.random(len(living)) < jump]
         self.refer(jumps)
-        self.state["x"][jumps] += rng.choice([-25.0, 0.0, 25.0], jumps.sum())
-        self.state["y"][jumps] += rng.choice([-25.0, 0.0, 25.0], jumps.sum())
-        told = rng.random(count) < share / 4
-        self.attributes["shard"][told] = rng.integers(0, 9, told.sum())
-        self.attributes_changed[told] = self.tick
+        self.values["x"][jumps] += rng.choice([-25.0, 0.0, 25.0], len(jumps))
+        self.values["y"][jumps] += rng.choice([-25.0, 0.0, 25.0], len(jumps))
+        for number in (OWNED, *OPTIONAL):
+            has = living[(self.mask[living] & np.uint64(1 << number)) != 0]
+            self.alter(number, has[rng.random(len(has)) < share / 4])
+        for number in OPTIONAL:
+            self.toggle(number, living[rng.random(len(living)) < share / 16])
+
+    def motion(self, rows: np.ndarray) -> list[np.ndarray]:
+        return [self.values[name][rows] for name in STATE]
 
     def refer(self, rows: np.ndarray) -> None:
-        s = self.state
         x, y, heading = extrapolate(
-            *(s[n][rows] for n in STATE), self.ref_tick[rows], self.tick, RULES.tick_s
+            *self.motion(rows), self.ref_tick[rows], self.tick, RULES.tick_s
         )
-        s["x"][rows], s["y"][rows], s["heading"][rows] = x, y, heading
-        self.ref_tick[rows] = self.changed[rows] = self.tick
+        self.values["x"][rows], self.values["y"][rows], self.values["heading"][rows] = x, y, heading
+        self.ref_tick[rows] = self.changed[MOVES, rows] = self.tick
 
     def publish(self) -> None:
-        x, y, _ = extrapolate(
-            *(self.state[n] for n in STATE), self.ref_tick, self.tick, RULES.tick_s
-        )
-        outside = (x < 0) | (x >= self.size) | (y < 0) | (y >= self.size)
+        living = self.living()
+        x, y, _ = extrapolate(*self.motion(living), self.ref_tick[living], self.tick, RULES.tick_s)
+        outside = living[(x < 0) | (x >= self.size) | (y < 0) | (y >= self.size)]
         self.refer(outside)
         for axis in "xy":
-            a = self.state[axis]
+            a = self.values[axis]
             a[outside] = np.clip(a[outside], 0, self.size - 1e-6)
-            self.state["v" + axis][outside] *= -1
-        x, y, _ = extrapolate(
-            *(self.state[n] for n in STATE), self.ref_tick, self.tick, RULES.tick_s
-        )
-        cell = np.stack(absolute_cell_of(x, y, RULES), axis=1)
+            self.values["v" + axis][outside] *= -1
+        x, y, _ = extrapolate(*self.motion(living), self.ref_tick[living], self.tick, RULES.tick_s)
         group = self.table.group_of(x, y, create=True)
-        crossed = (group != self.group) & (self.group >= 0)
-        self.stream.note_left(
-            self.tick, self.ids[crossed], self.group[crossed], np.ones(crossed.sum(), np.bool_)
+        entered = group != self.group[living]
+        crossed = living[entered & (self.group[living] >= 0)]
+        self.changes.note_left(
+            self.tick, self.net_id[crossed], self.group[crossed], np.ones(len(crossed), np.bool_)
         )
-        entered = group != self.group
-        self.refer(entered)
-        self.attributes_changed[entered] = self.tick
-        self.cell, self.group = cell, group
-        new = self.changed == self.tick
-        self.wire[new] = encode_wire(
-            SCHEMA,
-            {n: a[new] for n, a in self.state.items()},
-            cell[new, 0] * RULES.cell_size,
-            cell[new, 1] * RULES.cell_size,
-            self.ids[new],
-            self.ref_tick[new],
-            RULES,
-        )
-        self.stream.publish(
+        came = living[entered]
+        self.refer(came)
+        self.entered[came] = self.changed[PRESENCE, came] = self.tick
+        self.cell[living] = np.stack(absolute_cell_of(x, y, RULES), axis=1)
+        self.group[living] = group
+        self.encode()
+        self.changes.publish(
             self.tick,
-            self.ids,
-            group,
-            self.changed,
-            self.attributes_changed,
-            self.wire.copy(),
-            self.attributes.copy(),
+            State(
+                self.net_id,
+                self.group,
+                self.entered,
+                self.changed,
+                self.changed.max(axis=1),
+                self.rows,
+            ),
         )
 
+    def encode(self) -> None:
+        new = np.flatnonzero(self.changed[PRESENCE] == self.tick)
+        presence = self.rows[PRESENCE]
+        presence["id"][new], presence["kind"][new] = self.net_id[new], self.values["kind"][new]
+        presence["mask"][new] = self.mask[new]
+        for number in SCHEMA.shown:
+            new = np.flatnonzero(self.changed[number] == self.tick)
+            fields = SCHEMA.component(number).fields
+            self.rows[number][new] = encode_rows(
+                SCHEMA,
+                number,
+                {f.name: self.values[f.name][new] for f in fields},
+                self.net_id[new],
+                RULES,
+                origin_x=self.cell[new, 0] * RULES.cell_size,
+                origin_y=self.cell[new, 1] * RULES.cell_size,
+                tick=self.ref_tick[new],
+            )
+
     def release_empty_sectors(self) -> None:
-        side = RULES.cells_per_side
-        used = np.unique(pack_sector(self.cell[:, 0] // side, self.cell[:, 1] // side))
+        side, cell = RULES.cells_per_side, self.cell[self.living()]
+        used = np.unique(pack_sector(cell[:, 0] // side, cell[:, 1] // side))
         empty = np.setdiff1d(self.table.keys, used)
         if len(empty):
             rows = self.table.rows_of(empty).astype(np.int64)
             per = self.table.cells_per_sector
             groups = (rows[:, None] * per + np.arange(per)).ravel()
             self.table.release(empty)
-            self.stream.forget(groups.astype(np.int32))
+            self.changes.forget(groups.astype(np.int32))
 
 
 @dataclass
@@ -191,7 +230,7 @@ class Rig:
     def __init__(self, seed: int, players: int, tick: int = 1, size: float = 200.0, cap: int = 16):
         self.rng = np.random.default_rng([seed, 1])
         self.world = World(np.random.default_rng([seed, 2]), tick, size)
-        self.fanout = Fanout(SCHEMA, RULES, self.world.stream, players + 1, EdgeLimits(cap))
+        self.fanout = Fanout(SCHEMA, RULES, self.world.changes, players + 1, EdgeLimits(cap))
         self.cap = cap
         self.players: dict[int, Player] = {}
         self.faults = Faults()
@@ -241,7 +280,7 @@ class Rig:
         world.tick += 1
 
     def _send(self, player: Player, message: bytes, tag: int) -> None:
-        player.sections += read_snapshot_untrusted(SCHEMA, RULES, message).place.size
+        player.sections += len(read_snapshot_untrusted(SCHEMA, RULES, message).sections)
         player.bytes += len(message)
         f, rng = self.faults, self.rng
         for _ in range(1 + (rng.random() < f.duplicate)):
@@ -253,26 +292,30 @@ class Rig:
         rng, tick = self.rng, self.world.tick
         due = [m for m in player.mail if m[0] <= tick]
         player.mail = [m for m in player.mail if m[0] > tick]
-        for at in rng.permutation(len(due)) if self.faults.delay_max > 1 else range(len(due)):
-            _, message, tag = due[at]
-            self._apply(player, message)
-            if rng.random() >= self.faults.ack_loss:
-                player.acks.append((tick + int(rng.integers(0, self.faults.delay_max)), tag))
-        now = [tag for at, tag in player.acks if at <= tick]
+        if self.faults.delay_max > 1:
+            due = [due[at] for at in rng.permutation(len(due))]
+        while due:
+            together = int(rng.integers(1, 5))
+            now, due = due[:together], due[together:]
+            self._apply(player, [message for _, message, _ in now])
+            for _, _, tag in now:
+                if rng.random() >= self.faults.ack_loss:
+                    player.acks.append((tick + int(rng.integers(0, self.faults.delay_max)), tag))
+        acked = [tag for at, tag in player.acks if at <= tick]
         player.acks = [a for a in player.acks if a[0] > tick]
-        if now:
-            self.fanout.acked(row, now)
+        if acked:
+            self.fanout.acked(row, acked)
 
-    def _apply(self, player: Player, message: bytes) -> None:
+    def _apply(self, player: Player, messages: list[bytes]) -> None:
         replica = player.replica
         before = dict(
             zip(self.ids(player).tolist(), replica.stamp[replica.rows()].tolist(), strict=True)
         )
-        snapshot = read_snapshot_untrusted(SCHEMA, RULES, message)
-        replica.apply_untrusted(message, float(self.world.tick))
+        every = gather(SCHEMA, [read_snapshot_untrusted(SCHEMA, RULES, m) for m in messages])
+        assert len(replica.apply_untrusted(messages, float(self.world.tick))) == len(messages)
         after = set(self.ids(player).tolist())
-        tombstones = snapshot.tombstones[(snapshot.tombstones["flags"] & MOVED) == 0]["id"].tolist()
-        player.told_dead |= {i for i in tombstones if i in before and i not in after}
+        gone = every.rows[GONE]["id"].tolist() if GONE in every.rows else []
+        player.told_dead |= {i for i in gone if i in before and i not in after}
         assert not player.told_dead & after, "the dead came back"
         for net_id in before.keys() - after:
             since = player.inside_since.get(net_id)
@@ -282,11 +325,12 @@ class Rig:
         return player.replica.columns.net_id[player.replica.rows()]
 
     def expected_rows(self, player: Player) -> np.ndarray:
-        off = np.abs(self.world.cell - np.array(player.centre))
-        return np.flatnonzero(off.max(axis=1, initial=0) <= RULES.view_radius_cells)
+        living = self.world.living()
+        off = np.abs(self.world.cell[living] - np.array(player.centre))
+        return living[off.max(axis=1, initial=0) <= RULES.view_radius_cells]
 
     def expected_ids(self, player: Player) -> np.ndarray:
-        return self.world.ids[self.expected_rows(player)]
+        return self.world.net_id[self.expected_rows(player)]
 
     def check(self) -> None:
         for player in self.players.values():
@@ -295,24 +339,28 @@ class Rig:
     def check_player(self, player: Player) -> None:
         world, replica = self.world, player.replica
         wanted = self.expected_rows(player)
-        wanted = wanted[np.argsort(world.ids[wanted])]
+        wanted = wanted[np.argsort(world.net_id[wanted])]
         rows = replica.rows()
         rows = rows[np.argsort(replica.columns.net_id[rows])]
-        np.testing.assert_array_equal(replica.columns.net_id[rows], world.ids[wanted])
-        seen = quantised(
-            SCHEMA,
-            {n: a[wanted] for n, a in world.state.items()},
-            world.cell[wanted, 0] * RULES.cell_size,
-            world.cell[wanted, 1] * RULES.cell_size,
-            RULES,
-        )
-        for name in STATE:
-            np.testing.assert_array_equal(replica.columns[name][rows], seen[name])
+        np.testing.assert_array_equal(replica.columns.net_id[rows], world.net_id[wanted])
         np.testing.assert_array_equal(replica.columns.tick[rows], world.ref_tick[wanted])
-        for f in SCHEMA.attribute_fields:
-            np.testing.assert_array_equal(
-                replica.columns[f.name][rows], world.attributes[f.name][wanted]
+        np.testing.assert_array_equal(replica.components(rows), world.mask[wanted])
+        np.testing.assert_array_equal(replica.columns["kind"][rows], world.values["kind"][wanted])
+        for number in SCHEMA.shown:
+            has = (world.mask[wanted] & np.uint64(1 << number)) != 0
+            held, there = rows[has], wanted[has]
+            fields = [f.name for f in SCHEMA.component(number).fields]
+            seen = quantised(
+                SCHEMA,
+                number,
+                {name: world.values[name][there] for name in fields},
+                RULES,
+                origin_x=world.cell[there, 0] * RULES.cell_size,
+                origin_y=world.cell[there, 1] * RULES.cell_size,
             )
+            for name in fields:
+                np.testing.assert_array_equal(replica.columns[name][held], seen[name])
+                assert not replica.columns[name][rows[~has]].any(), "what was taken is forgotten"
         assert len(replica.columns) == len(wanted)
         assert (replica.confirmed(rows) == replica.newest_tick).all()
 
@@ -321,8 +369,8 @@ class Rig:
         self.faults = Faults()
         world = self.world
         for name in ("vx", "vy"):
-            world.refer(world.state[name] != 0)
-            world.state[name][:] = 0.0
+            world.refer(np.flatnonzero((world.net_id != 0) & (world.values[name] != 0)))
+            world.values[name][:] = 0.0
         for _ in range(ticks):
             self.step()
         self.check()

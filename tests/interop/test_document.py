@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .foreign.packets import (
     read_packet,
     write_packet,
 )
+from .foreign.snapshots import Body, Gone, Grid, Label, Owner, Presence, Reference, read_snapshot
 
 TEXT = (Path(__file__).parents[2] / "docs" / "PROTOCOL.md").read_text()
 
@@ -42,3 +44,22 @@ def test_packet_of_the_example_is_what_the_document_says() -> None:
 
 def test_schema_hash_is_the_one_of_the_components_every_world_has() -> None:
     assert f"The hash of this schema is `{BASE_SCHEMA.hash.hex()}`." in TEXT
+
+
+def test_snapshot_of_the_example_is_what_the_document_says() -> None:
+    (block,) = re.findall(
+        r"For example, this is the snapshot.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S
+    )
+    snapshot = read_snapshot(bytes.fromhex(block), Grid(250.0, 4, 1))
+    assert (snapshot.tick, snapshot.centre) == (70_000, (4, -8))
+    assert snapshot.unchanged == frozenset(range(9)) - {4}
+    [section] = snapshot.sections
+    assert (section.place, section.cell, section.since) == (4, (4, -8), 69_998)
+    assert section.rows == (
+        Presence(258, 2, 0b11110),
+        Reference(258, 70_000, 1062.5, -1875.0, 10.0, -2.0, math.pi / 2, 0.5),
+        Body(258, 6.0, 12.0),
+        Label(258, "Ada"),
+        Owner(258, 1),
+        Gone(7),
+    )

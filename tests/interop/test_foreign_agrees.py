@@ -165,7 +165,8 @@ def test_about_snapshots() -> None:
 
     def real(body: bytes) -> list[Any]:
         replica = RealReplica(BASE_SCHEMA, RULES)
-        replica.apply_untrusted(body, 0.0)
+        if not replica.apply_untrusted([body], 0.0):
+            raise WireError("dropped")
         centre = replica.coverage.centre_x, replica.coverage.centre_y
         ids = sorted(replica.columns.net_id[replica.rows()].tolist())
         return [replica.newest_tick, centre, ids]

@@ -24,11 +24,12 @@ from sidereal.shard.shard import ShardCore
 from .foreign.client import Client
 from .foreign.handshake import State
 from .foreign.messages import Message
+from .foreign.snapshots import Reference
 from .recorder.transcript import STEP_S, WALL_START, overheard
 
 FRONTIER = load(DEFAULT_GAME)
 
-SCHEMA_HASH = bytes.fromhex("0fc39360721f5b167c34e951974c0870")
+SCHEMA_HASH = bytes.fromhex("67b1b2ac50d7a2590fd8d5b558c83706")
 """As the document has it."""
 CLIENTS, SHARDS = Address("192.0.2.1", 4000), Address("192.0.2.1", 4001)
 NOBODY = Address("192.0.2.2", 4000)
@@ -188,7 +189,8 @@ def check_picture(stage: Stage, client: Client, least: int) -> None:
         for number, x, y in zip(ids, present.x.tolist(), present.y.tolist(), strict=True)
     }
     seen = replica.visible()
-    for number, (reference, _) in seen.items():
+    for number, entity in seen.items():
+        reference = entity.components[Reference]
         elapsed_s = (stage.core.tick - reference.tick) / RULES.tick_hz
         x = reference.x + reference.vx * elapsed_s
         y = reference.y + reference.vy * elapsed_s

@@ -14,7 +14,7 @@ from .foreign.content import FromShard, ToClient, ToShard
 from .foreign.messages import CLIENT_LINK, SHARD_LINK, read_user_data
 from .foreign.packets import Fragment, Run
 from .foreign.session import CLIENTS, SHARDS, Kind, read_token
-from .foreign.snapshots import Grid, Snapshot, read_snapshot
+from .foreign.snapshots import SORTS, Grid, Snapshot, read_snapshot
 from .listener import CLIENT, ENDS, SERVER, Listener
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -91,10 +91,7 @@ def test_client_sees_what_the_real_client_sees() -> None:
         reader = listener.readers[CLIENT]
         assert isinstance(reader, ToClient)
         assert reader.replica is not None
-        seen = {
-            str(number): [*reference[1:], *attributes[1:]]
-            for number, (reference, attributes) in reader.replica.visible().items()
-        }
+        seen = {str(number): entity.said() for number, entity in reader.replica.visible().items()}
         holders = [[*sector, shard] for sector, shard in sorted(reader.holders.items())]
         assert holders == view.picture["holders"]
         compared["two holders"] += len({shard for _, _, shard in holders}) == 2
@@ -190,10 +187,10 @@ def test_numbers_are_left_out_one_by_one() -> None:
 def test_recordings_hold_everything_that_snapshots_are_made_of() -> None:
     snapshots = snapshots_of(finished("client"))
     sections = [section for snapshot in snapshots for section in snapshot.sections]
-    tombstones = [tombstone for section in sections for tombstone in section.tombstones]
+    rows = [row for section in sections for row in section.rows]
     assert {section.is_whole for section in sections} == {False, True}
     assert {snapshot.own is None for snapshot in snapshots} == {False, True}
-    assert {tombstone.moved for tombstone in tombstones} == {False, True}
+    assert {type(row) for row in rows} == set(SORTS)
     assert {section.is_continued for section in sections if section.parts > 1} == {False, True}
     assert any(
         section.to < snapshot.tick for snapshot in snapshots for section in snapshot.sections

@@ -12,11 +12,12 @@ from mutant import Mutant, any_plan, with_fault, with_loss
 from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
-from sidereal.protocol.state.stream import CellStream
+from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.in_flight import InFlight, Sent
 from sidereal.replication.edge.leaseviews import LeaseViews, Shown
+from sidereal.replication.edge.sections import ask
 from sidereal.replication.edge.windows import Windows
 from sidereal.replication.world import Empty, Moved, World
 from sidereal.tools.simulate.faults import Kind, Plan
@@ -54,7 +55,7 @@ def leases_are_shown_once(patch: pytest.MonkeyPatch) -> None:
 
 def no_tombstones(patch: pytest.MonkeyPatch) -> None:
     """Clients are not told who has left a cell."""
-    patch.setattr(CellStream, "note_left", lambda *_: None)
+    patch.setattr(ChangeLog, "note_left", lambda *_: None)
 
 
 def replicas_keep_strays(patch: pytest.MonkeyPatch) -> None:
@@ -123,12 +124,32 @@ def what_is_in_flight_never_expires(patch: pytest.MonkeyPatch) -> None:
 
 def tombstones_are_never_pruned(patch: pytest.MonkeyPatch) -> None:
     """Who has left a cell is remembered for ever."""
-    begin = CellStream.__init__
+    begin = ChangeLog.__init__
 
-    def hoard(self: CellStream, schema: Schema, rules: Rules, *_: int) -> None:
+    def hoard(self: ChangeLog, schema: Schema, rules: Rules, *_: int) -> None:
         begin(self, schema, rules, 1 << 30)
 
-    patch.setattr(CellStream, "__init__", hoard)
+    patch.setattr(ChangeLog, "__init__", hoard)
+
+
+def who_comes_is_named_without_its_components(patch: pytest.MonkeyPatch) -> None:
+    """That an entity has come into a cell is no change of its components."""
+    publish = ChangeLog.publish
+
+    def partly(self: ChangeLog, tick: int, state: State) -> None:
+        publish(self, tick, state._replace(entered=np.minimum(state.entered, 0)))
+
+    patch.setattr(ChangeLog, "publish", partly)
+
+
+def who_lags_behind_is_sent_what_the_others_are(patch: pytest.MonkeyPatch) -> None:
+    """One section of a cell is cut for all, since the newest tick that any client has acked."""
+
+    def same(changes: ChangeLog, group: Any, since: np.ndarray, *rest: Any) -> Any:
+        newest = np.where(since < 0, since, since.max(initial=-1))
+        return ask(changes, group, newest, *rest)
+
+    patch.setattr("sidereal.replication.edge.fanout.ask", same)
 
 
 def empty_sectors_are_never_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -158,5 +179,7 @@ MUTANTS: Final = (
     Mutant(cells_are_known_a_tick_too_far, ("ReplicasConverge",), any_plan),
     Mutant(what_is_in_flight_never_expires, ("Bounded",), any_plan),
     Mutant(tombstones_are_never_pruned, ("Bounded",), any_plan),
+    Mutant(who_comes_is_named_without_its_components, ("ReplicasConverge",), any_plan),
+    Mutant(who_lags_behind_is_sent_what_the_others_are, ("ReplicasConverge",), several_clients),
     Mutant(empty_sectors_are_never_forgotten, ("Bounded",), any_plan),
 )

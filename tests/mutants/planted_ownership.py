@@ -9,11 +9,13 @@ import pytest
 from mutant import Mutant, any_plan, with_fault
 
 from sidereal.protocol.message.shard import AuthorityMessage, Release
+from sidereal.protocol.state.schema import OWNER
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.handover import Handovers
 from sidereal.replication.ownership.mesh import Mesh
 from sidereal.replication.validate import Verdict, judge_records
+from sidereal.replication.world import World
 from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
@@ -95,7 +97,13 @@ def two_owners(patch: pytest.MonkeyPatch) -> None:
 
 def owners_change_in_secret(patch: pytest.MonkeyPatch) -> None:
     """A new owner is no news to clients."""
-    patch.setattr("sidereal.replication.world.World.flag_attributes", lambda *_: None)
+    mark_changed = World.mark_changed
+
+    def secret(self: World, component: str, rows: Any, tick: int) -> None:
+        if component != OWNER.name or (self.group[rows] < 0).all():
+            mark_changed(self, component, rows, tick)
+
+    patch.setattr(World, "mark_changed", secret)
 
 
 def two_shards_of_a_name(patch: pytest.MonkeyPatch) -> None:

@@ -43,14 +43,16 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.space.geometry import cell_in_sector, cell_origin, sector_of
-from sidereal.protocol.state.quantize import encode_wire
+from sidereal.protocol.space.geometry import absolute_cell_of
+from sidereal.protocol.state.quantize import encode_rows
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.state.stream import (
     HEADER,
     OWN,
     OWN_BLOCK,
+    PRESENCE,
     REPLACE,
+    RUN,
     SECTION,
     SNAPSHOT_VERSION,
     places_around,
@@ -165,54 +167,54 @@ class World:
             there.append((NEWCOMER, ROCKS, 2.0, b"", (400.0, 400.0, 0.0, 0.0, 0.0, 0.0)))
         net_ids, kinds, radii, names, motions = zip(*there, strict=True)
         columns = np.array(motions).T
-        values = dict(zip(("x", "y", "vx", "vy", "heading", "spin"), columns, strict=True))
-        sector_x, sector_y = sector_of(columns[0], columns[1], RULES)
-        cell = cell_in_sector(columns[0], columns[1], RULES)
-        origin_x, origin_y = cell_origin(sector_x, sector_y, cell, RULES)
-        ids = np.array(net_ids, np.uint32)
-        ticks = np.full(len(ids), self.tick)
-        wire = encode_wire(BASE_SCHEMA, values, origin_x, origin_y, ids, ticks, RULES)
-        attributes = np.zeros(len(ids), BASE_SCHEMA.attribute_record)
-        attributes["id"], attributes["kind"], attributes["radius"] = ids, kinds, radii
-        attributes["mass"], attributes["shard"], attributes["name"] = 1.0, 1, names
-
-        side = RULES.cells_per_side
-        cell_x = sector_x.astype(np.int64) * side + cell % side
-        cell_y = sector_y.astype(np.int64) * side + cell // side
+        motion = dict(zip(("x", "y", "vx", "vy", "heading", "spin"), columns, strict=True))
+        cell_x, cell_y = absolute_cell_of(columns[0], columns[1], RULES)
+        size, ids = RULES.cell_size, np.array(net_ids, np.uint32)
+        values = motion | {
+            "radius": np.array(radii),
+            "mass": np.ones(len(ids)),
+            "name": np.array(names),
+            "shard": np.ones(len(ids)),
+        }
+        presence = np.zeros(len(ids), BASE_SCHEMA.rows[PRESENCE])
+        presence["id"], presence["kind"], presence["mask"] = ids, kinds, BASE_SCHEMA.mask_shown
+        rows = {PRESENCE: presence} | {
+            number: encode_rows(
+                BASE_SCHEMA,
+                number,
+                values,
+                ids,
+                RULES,
+                origin_x=cell_x * size,
+                origin_y=cell_y * size,
+                tick=self.tick,
+            )
+            for number in BASE_SCHEMA.shown
+        }
         around_x, around_y = places_around(int(cell_x[0]), int(cell_y[0]), RULES)
-        sections = np.zeros(len(around_x), SECTION)
-        sections["place"], sections["flags"] = np.arange(len(around_x)), REPLACE
-        body_wire, body_attributes = b"", b""
-        for column in range(len(around_x)):
-            here = (cell_x == around_x[column]) & (cell_y == around_y[column])
-            sections["references"][column] = sections["attributes"][column] = here.sum()
-            body_wire += wire[here].tobytes()
-            body_attributes += attributes[here].tobytes()
+        sections = b""
+        for place in range(len(around_x)):
+            here = (cell_x == around_x[place]) & (cell_y == around_y[place])
+            runs = [(what, here.sum()) for what in rows] if here.any() else []
+            sections += np.array((place, REPLACE, 0, len(runs)), SECTION).tobytes()
+            sections += np.array(runs, RUN).tobytes()
+            sections += b"".join(array[here].tobytes() for array in rows.values())
+        return self.head(cell_x, cell_y, len(around_x)) + sections
+
+    def head(self, cell_x: np.ndarray, cell_y: np.ndarray, sections: int) -> bytes:
+        """Header, unchanged bits and own block."""
+        side = RULES.cells_per_side
         header = np.zeros(1, HEADER)
-        header["version"], header["flags"], header["sections"] = (
-            SNAPSHOT_VERSION,
-            OWN,
-            len(sections),
-        )
+        header["version"], header["flags"], header["sections"] = SNAPSHOT_VERSION, OWN, sections
         header["tick"] = self.tick
-        header["sector_x"], header["sector_y"] = sector_x[0], sector_y[0]
-        header["cell"] = cell[0]
+        header["sector_x"], header["sector_y"] = cell_x[0] // side, cell_y[0] // side
+        header["cell"] = cell_y[0] % side * side + cell_x[0] % side
         own = np.array(
             [(SHIP, self.own_epoch, self.input_seq, self.tick, *self.path[self.tick])], OWN_BLOCK
         )
         if self.absurd_x is not None:
             own["x"] = own["vx"] = self.absurd_x
-        unchanged = bytes(unchanged_size(RULES))
-        return b"".join(
-            (
-                header.tobytes(),
-                unchanged,
-                own.tobytes(),
-                sections.tobytes(),
-                body_wire,
-                body_attributes,
-            )
-        )
+        return header.tobytes() + bytes(unchanged_size(RULES)) + own.tobytes()
 
 
 class Rig:

@@ -20,8 +20,8 @@ from sidereal.protocol.space.geometry import (
 )
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.quantize import (
-    decode_wire_untrusted,
-    encode_wire,
+    decode_rows_untrusted,
+    encode_rows,
     quantised,
     restore_tick,
 )
@@ -48,6 +48,8 @@ FULL_SCHEMA = Schema(
     )
 )
 
+MOVES, PLUGIN = FULL_SCHEMA.numbers["motion"], FULL_SCHEMA.numbers["plugin"]
+
 sectors = st.one_of(
     st.sampled_from([SECTOR_MIN, SECTOR_MIN + 1, -1, 0, 1, SECTOR_MAX - 1, SECTOR_MAX]),
     st.integers(SECTOR_MIN, SECTOR_MAX),
@@ -66,14 +68,27 @@ def motion(count: int = 1, **given: Any) -> dict[str, np.ndarray]:
     }
 
 
+def encode(
+    values: dict[str, np.ndarray],
+    origin_x: Any = 0.0,
+    origin_y: Any = 0.0,
+    ids: Any = (1,),
+    tick: Any = 0,
+) -> np.ndarray:
+    return encode_rows(
+        BASE_SCHEMA, MOVES, values, ids, RULES, origin_x=origin_x, origin_y=origin_y, tick=tick
+    )
+
+
 def there_and_back(
     values: dict[str, np.ndarray], origin_x: Any = 0.0, origin_y: Any = 0.0
 ) -> dict[str, np.ndarray]:
     count = len(values["x"])
     ids, tick = np.arange(1, count + 1), np.full(count, 1000)
-    records = encode_wire(BASE_SCHEMA, values, origin_x, origin_y, ids, tick, RULES)
-    seen, _ = decode_wire_untrusted(BASE_SCHEMA, records, origin_x, origin_y, 1000, RULES)
-    return seen
+    rows = encode(values, origin_x, origin_y, ids, tick)
+    return decode_rows_untrusted(
+        BASE_SCHEMA, MOVES, rows, RULES, origin_x=origin_x, origin_y=origin_y
+    )
 
 
 @st.composite
@@ -128,7 +143,7 @@ def test_sender_knows_bit_for_bit_what_receivers_see(
 ) -> None:
     values, origin_x, origin_y = case
     seen = there_and_back(values, origin_x, origin_y)
-    computed = quantised(BASE_SCHEMA, values, origin_x, origin_y, RULES)
+    computed = quantised(BASE_SCHEMA, MOVES, values, RULES, origin_x=origin_x, origin_y=origin_y)
     assert list(seen) == list(computed)
     for name in seen:
         assert seen[name].tobytes() == computed[name].tobytes()
@@ -140,8 +155,9 @@ def test_what_is_on_the_grid_stays_where_it_is(
     case: tuple[dict[str, np.ndarray], np.ndarray, np.ndarray],
 ) -> None:
     values, origin_x, origin_y = case
-    once = quantised(BASE_SCHEMA, values, origin_x, origin_y, RULES)
-    twice = quantised(BASE_SCHEMA, once, origin_x, origin_y, RULES)
+    where = {"origin_x": origin_x, "origin_y": origin_y}
+    once = quantised(BASE_SCHEMA, MOVES, values, RULES, **where)
+    twice = quantised(BASE_SCHEMA, MOVES, once, RULES, **where)
     for name in once:
         assert once[name].tobytes() == twice[name].tobytes()
 
@@ -150,9 +166,9 @@ def test_what_is_on_the_grid_stays_where_it_is(
 def test_upper_edge_of_a_cell_does_not_wrap_to_its_lower_edge(sector: int) -> None:
     origin = np.float64(sector) * RULES.sector_size
     for x in (origin + CELL, np.nextafter(origin + CELL, -np.inf), origin + CELL * 1.5):
-        records = encode_wire(BASE_SCHEMA, motion(x=x), origin, 0.0, [1], [0], RULES)
+        records = encode(motion(x=x), origin)
         assert records["x"] == 65535
-    records = encode_wire(BASE_SCHEMA, motion(x=origin - 1.0), origin, 0.0, [1], [0], RULES)
+    records = encode(motion(x=origin - 1.0), origin)
     assert records["x"] == 0
 
 
@@ -163,9 +179,7 @@ def test_rest_and_straight_ahead_are_exact() -> None:
 
 def test_codes_are_rounded_to_the_nearest() -> None:
     spin = np.array([0.4, 0.6, -0.4, -0.6]) / 1024
-    records = encode_wire(
-        BASE_SCHEMA, motion(4, spin=spin), 0.0, 0.0, np.arange(1, 5), np.zeros(4), RULES
-    )
+    records = encode(motion(4, spin=spin), ids=np.arange(1, 5))
     assert records["spin"].tolist() == [0, 1, 0, -1]
 
 
@@ -183,41 +197,42 @@ def test_headings_wrap() -> None:
 
 
 def test_wire_velocity_beyond_the_range_is_refused() -> None:
-    records = encode_wire(BASE_SCHEMA, motion(), 0.0, 0.0, [1], [0], RULES)
+    records = encode(motion())
     records["vx"] = 250 * 128
-    decode_wire_untrusted(BASE_SCHEMA, records, 0.0, 0.0, 0, RULES)
+    decode_rows_untrusted(BASE_SCHEMA, MOVES, records, RULES)
     records["vx"] += 1
-    with pytest.raises(WireError, match="vx out of range"):
-        decode_wire_untrusted(BASE_SCHEMA, records, 0.0, 0.0, 0, RULES)
+    with pytest.raises(WireError, match="motion out of range"):
+        decode_rows_untrusted(BASE_SCHEMA, MOVES, records, RULES)
 
 
 @PROPERTY
-@given(st.binary(max_size=4 * FULL_SCHEMA.wire_record.itemsize), st.integers(0, 2**32 - 1))
-def test_any_bytes_decode_to_valid_values_or_raise_wire_error(body: bytes, tick: int) -> None:
-    size = FULL_SCHEMA.wire_record.itemsize
-    records = np.frombuffer(body[: len(body) // size * size], dtype=FULL_SCHEMA.wire_record)
+@given(st.binary(max_size=64), st.sampled_from(FULL_SCHEMA.shown))
+def test_any_bytes_decode_to_valid_values_or_raise_wire_error(body: bytes, number: int) -> None:
+    dtype = FULL_SCHEMA.rows[number]
+    rows = np.frombuffer(body[: len(body) // dtype.itemsize * dtype.itemsize], dtype=dtype)
     try:
-        values, ticks = decode_wire_untrusted(FULL_SCHEMA, records, 0.0, 0.0, tick, RULES)
+        values = decode_rows_untrusted(FULL_SCHEMA, number, rows, RULES)
     except WireError:
         return
-    rows = np.zeros(len(records), dtype=FULL_SCHEMA.exact_record)
+    full = np.zeros(len(rows), dtype=FULL_SCHEMA.full_record)
+    full["kind"] = full["radius"] = full["mass"] = 1
+    full["phase"] = 10.0
     for name, column in values.items():
         assert column.dtype == FULL_SCHEMA.fields[name].memory_dtype
-        rows[name] = column
-    assert FULL_SCHEMA.valid_rows(rows).all()
-    assert (np.abs(ticks - tick) <= 32768).all()
+        full[name] = column
+    assert FULL_SCHEMA.valid_rows(full).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_raw_floats_from_the_wire_must_be_finite(bad: float) -> None:
-    records = np.zeros(1, dtype=FULL_SCHEMA.wire_record)
+    records = np.zeros(1, dtype=FULL_SCHEMA.rows[PLUGIN])
     records["raw"] = bad
-    with pytest.raises(WireError, match="raw out of range"):
-        decode_wire_untrusted(FULL_SCHEMA, records, 0.0, 0.0, 0, RULES)
+    with pytest.raises(WireError, match="plugin out of range"):
+        decode_rows_untrusted(FULL_SCHEMA, PLUGIN, records, RULES)
 
 
 def test_plugin_fields_travel_by_their_own_declaration() -> None:
-    values = motion(2) | {
+    values: dict[str, np.ndarray] = {
         "hull": np.array([99.8, 0.2]),
         "heat": np.array([-40.0, 21.3], dtype=np.float32),
         "phase": np.array([19.97, 10.04]),
@@ -225,8 +240,9 @@ def test_plugin_fields_travel_by_their_own_declaration() -> None:
         "raw": np.array([1.5, -2.25], dtype=np.float32),
         "tag": np.array([b"ab", b"wxyz"]),
     }
-    records = encode_wire(FULL_SCHEMA, values, 0.0, 0.0, [1, 2], [7, 7], RULES)
-    seen, _ = decode_wire_untrusted(FULL_SCHEMA, records, 0.0, 0.0, 7, RULES)
+    records = encode_rows(FULL_SCHEMA, PLUGIN, values, [1, 2], RULES)
+    assert records.dtype.itemsize == 4 + 1 + 2 + 1 + 1 + 4 + 4
+    seen = decode_rows_untrusted(FULL_SCHEMA, PLUGIN, records, RULES)
     assert seen["hull"].tolist() == [100.0, 0.0]
     assert seen["heat"].tolist() == [-40.0, 21.25]
     assert seen["phase"] == pytest.approx([10.0, 10.0])
@@ -240,16 +256,16 @@ def test_receivers_never_see_a_value_beyond_a_range_of_broken_steps() -> None:
     fields = (Field("a", "f8", "", 0.0, 1.1, 0.7), Field("b", "f8", "", 0.0, 0.3, 0.1))
     schema = Schema([Component("c", fields, Replication.STATE)])
     values = {"a": np.array([1.1]), "b": np.array([0.3])}
-    records = encode_wire(schema, values, 0.0, 0.0, [1], [0], RULES)
-    seen, _ = decode_wire_untrusted(schema, records, 0.0, 0.0, 0, RULES)
+    records = encode_rows(schema, 1, values, [1], RULES)
+    seen = decode_rows_untrusted(schema, 1, records, RULES)
     assert (seen["a"].tolist(), seen["b"].tolist()) == ([1.1], [0.3])
-    assert quantised(schema, values, 0.0, 0.0, RULES) == seen
+    assert quantised(schema, 1, values, RULES) == seen
 
 
 def test_no_rows_are_no_trouble() -> None:
-    records = encode_wire(BASE_SCHEMA, motion(0), 0.0, 0.0, [], [], RULES)
-    values, ticks = decode_wire_untrusted(BASE_SCHEMA, records, 0.0, 0.0, 5, RULES)
-    assert len(records) == len(values["x"]) == len(ticks) == 0
+    records = encode(motion(0), ids=())
+    values = decode_rows_untrusted(BASE_SCHEMA, MOVES, records, RULES)
+    assert len(records) == len(values["x"]) == 0
 
 
 @PROPERTY

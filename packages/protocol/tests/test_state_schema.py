@@ -38,8 +38,9 @@ def full_rows(count: int) -> np.ndarray:
     return records
 
 
-def test_base_records_are_packed_as_the_protocol_says() -> None:
-    assert BASE_SCHEMA.wire_record == np.dtype(
+def test_rows_are_packed_as_the_protocol_says() -> None:
+    motion, body, label, owner = (BASE_SCHEMA.rows[number] for number in (1, 2, 3, 4))
+    assert motion == np.dtype(
         [
             ("id", "<u4"),
             ("tick", "<u2"),
@@ -51,8 +52,12 @@ def test_base_records_are_packed_as_the_protocol_says() -> None:
             ("spin", "<i2"),
         ]
     )
-    assert BASE_SCHEMA.wire_record.itemsize == 18
-    assert BASE_SCHEMA.attribute_record.itemsize == 39
+    assert body == np.dtype([("id", "<u4"), ("radius", "<f4"), ("mass", "<f4")])
+    assert label == np.dtype([("id", "<u4"), ("name", "S24")])
+    assert owner == np.dtype([("id", "<u4"), ("shard", "<u2")])
+    assert BASE_SCHEMA.rows[0] == np.dtype([("id", "<u4"), ("kind", "u1"), ("mask", "u1")])
+    assert BASE_SCHEMA.shown == (1, 2, 3, 4)
+    assert (BASE_SCHEMA.mask_shown, BASE_SCHEMA.mask_places) == (0b11110, 0b10)
     assert BASE_SCHEMA.exact_record.itemsize == 68
     assert BASE_SCHEMA.full_record.itemsize == 103
 
@@ -78,24 +83,36 @@ def test_database_columns_are_the_persisted_fields() -> None:
     }
 
 
-def test_plugin_component_enters_every_record_it_belongs_to() -> None:
+def test_a_game_s_component_has_a_row_and_is_in_every_record_it_belongs_to() -> None:
     schema = Schema((*BASE_COMPONENTS, HULL, CARGO))
-    assert schema.wire_record["hull"] == np.dtype("u1")
-    assert schema.wire_record["shield"] == np.dtype("u1")
+    number = schema.numbers["hull"]
+    assert number == len(BASE_COMPONENTS) + 1
+    assert schema.rows[number] == np.dtype([("id", "<u4"), ("hull", "u1"), ("shield", "u1")])
+    assert schema.numbers["cargo"] not in schema.rows
     assert schema.exact_record["hull"] == np.dtype("<f8")
-    names = {
-        record: set(getattr(schema, record).names)
-        for record in ("wire_record", "attribute_record", "exact_record", "full_record")
-    }
-    assert "ore" in names["full_record"]
-    assert not any("ore" in names[r] for r in names if r != "full_record")
-    assert "hull" not in names["attribute_record"]
+    assert "ore" in (schema.full_record.names or ())
+    assert "ore" not in (schema.exact_record.names or ())
+
+
+@pytest.mark.parametrize(("components", "size"), [(7, 1), (8, 2), (15, 2), (16, 4), (63, 8)])
+def test_a_mask_is_as_wide_as_the_components_that_are_shown(components: int, size: int) -> None:
+    schema = Schema(
+        Component(f"c{at}", (Field(f"f{at}", "u1"),), Replication.ATTRIBUTE)
+        for at in range(components)
+    )
+    assert schema.rows[0]["mask"].itemsize == size
+    assert schema.mask_shown == schema.mask_all == (1 << components + 1) - 2
+
+
+def test_a_world_has_at_most_63_components() -> None:
+    with pytest.raises(ConfigError, match="64 components"):
+        Schema(Component(f"c{at}", (Field(f"f{at}", "u1"),)) for at in range(64))
 
 
 # The hash of the base components. When this test fails, a declaration changed, and with it the
 # wire or the tables: clients and shards of the old declaration are refused from then on. If that is
 # meant, see whether the database needs a migration, then pin the new hash here.
-BASE_HASH = "0fc39360721f5b167c34e951974c0870"
+BASE_HASH = "67b1b2ac50d7a2590fd8d5b558c83706"
 
 
 def test_base_hash_is_pinned() -> None:

@@ -12,10 +12,20 @@ from sidereal.protocol.limits import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
 from sidereal.protocol.state.component import Component, Field, Replication
-from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
+from sidereal.protocol.state.schema import BASE_COMPONENTS, LABEL, MOTION, Schema
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
-from sidereal.protocol.state.snapshot import Snapshot, read_snapshot_untrusted
-from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
+from sidereal.protocol.state.snapshot import gather, read_snapshot_untrusted, unchanged_places
+from sidereal.protocol.state.stream import (
+    GONE,
+    HEADER,
+    MOVED,
+    OWN_BLOCK,
+    PRESENCE,
+    RUN,
+    SECTION,
+    unchanged_size,
+)
+from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.limits import LIMITS, EdgeLimits
 
@@ -23,21 +33,40 @@ SMALL = EdgeLimits(datagrams=LIMITS.edge.section_parts + 1)
 RULES = Rules(view_radius_cells=1)
 WINDOW = 9
 CENTRE = (1, 1)
+NUMBERS = len(SCHEMA.components) + 1
+MOVES, NAMED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[LABEL.name]
+
+
+class Heard:
+    """One datagram, read."""
+
+    def __init__(self, message: bytes) -> None:
+        assert len(message) <= SNAPSHOT_SIZE_MAX
+        self.head = read_snapshot_untrusted(SCHEMA, RULES, message)
+        self.all = gather(SCHEMA, [self.head])
+        self.unchanged = unchanged_places(RULES, [self.head.unchanged])
+
+    def ids(self, what: int) -> list[int]:
+        """Whose rows of this sort it has."""
+        rows = self.all.rows.get(what)
+        return [] if rows is None else rows["id"].tolist()
 
 
 class Server:
     """A world without motion: entities in cells, and what its clients are sent."""
 
     def __init__(self, limits: EdgeLimits = LIMITS.edge) -> None:
-        self.stream = CellStream(SCHEMA, RULES)
+        self.changes = ChangeLog(SCHEMA, RULES)
         self.table = SectorTable(RULES)
-        self.fanout = Fanout(SCHEMA, RULES, self.stream, 4, limits)
+        self.fanout = Fanout(SCHEMA, RULES, self.changes, 4, limits)
         self.tick = 0
+        self.rows = 1
         self.cells: dict[int, tuple[int, int]] = {}
         self.changed: dict[int, int] = {}
+        self.named: dict[int, int] = {}
         self.entered: dict[int, int] = {}
         self.tags: dict[int, list[int]] = {}
-        self.sent: dict[int, list[Snapshot]] = {}
+        self.sent: dict[int, list[Heard]] = {}
 
     def group(self, cell: tuple[int, int]) -> int:
         at = np.array([cell]) * RULES.cell_size + 1.0
@@ -56,7 +85,7 @@ class Server:
 
     def note_left(self, net_id: int, moved: bool) -> None:
         group = np.array([self.group(self.cells[net_id])], np.int32)
-        self.stream.note_left(
+        self.changes.note_left(
             self.tick + 1, np.array([net_id], np.uint32), group, np.array([moved])
         )
 
@@ -64,29 +93,41 @@ class Server:
         for net_id in ids:
             self.changed[net_id] = self.tick + 1
 
+    def name(self, ids: Iterable[int]) -> None:
+        for net_id in ids:
+            self.named[net_id] = self.tick + 1
+
     def look(self, client: int, cell: tuple[int, int] = CENTRE) -> None:
         self.fanout.move(client, self.tick + 1, *cell)
 
     def step(self, own: dict[int, np.void | None] | None = None) -> None:
         self.tick += 1
-        ids = np.array(sorted(self.cells), np.uint32)
-        changed = np.array([self.changed[i] for i in ids.tolist()], np.int64)
-        cells = np.array([self.cells[i] for i in ids.tolist()]).reshape(-1, 2)
-        at = cells * RULES.cell_size + 1.0
-        group = self.table.group_of(at[:, 0], at[:, 1])
-        wire = np.zeros(len(ids), SCHEMA.wire_record)
-        attributes = np.zeros(len(ids), SCHEMA.attribute_record)
-        wire["id"] = attributes["id"] = ids
-        entered = np.array([self.entered[i] for i in ids.tolist()], np.int64)
-        self.stream.publish(self.tick, ids, group, changed, entered, wire, attributes)
+        self.changes.publish(self.tick, self.state())
         self.fanout.refresh(self.table)
         self.tags, self.sent = {}, {}
         for client, message, tag in self.fanout.collect(self.tick, own or {}):
-            assert len(message) <= SNAPSHOT_SIZE_MAX
-            snapshot = read_snapshot_untrusted(SCHEMA, RULES, message)
-            assert snapshot.tick == self.tick
+            heard = Heard(message)
+            assert heard.head.tick == self.tick
             self.tags.setdefault(client, []).append(tag)
-            self.sent.setdefault(client, []).append(snapshot)
+            self.sent.setdefault(client, []).append(heard)
+
+    def state(self) -> State:
+        """Everybody, each in the row of its id."""
+        self.rows = count = max([self.rows - 1, *self.cells]) + 1
+        here = np.array(sorted(self.cells), np.int64)
+        net_id, group = np.zeros(count, np.uint32), np.full(count, -1, np.int32)
+        entered = np.full(count, -1, np.int64)
+        changed = np.full((NUMBERS, count), -1, np.int64)
+        at = np.array([self.cells[i] for i in here.tolist()]).reshape(-1, 2) * RULES.cell_size + 1.0
+        net_id[here], group[here] = here, self.table.group_of(at[:, 0], at[:, 1])
+        entered[here] = [self.entered[i] for i in here.tolist()]
+        changed[:, here] = entered[here]
+        changed[MOVES, here] = [self.changed[i] for i in here.tolist()]
+        changed[NAMED, here] = [self.named.get(i, self.entered[i]) for i in here.tolist()]
+        rows = {number: np.zeros(count, dtype) for number, dtype in SCHEMA.rows.items()}
+        for array in rows.values():
+            array["id"] = net_id
+        return State(net_id, group, entered, changed, changed.max(axis=1, initial=-1), rows)
 
     def ack(self, client: int = 0, tags: list[int] | None = None) -> None:
         self.fanout.acked(client, self.tags[client] if tags is None else tags)
@@ -95,15 +136,15 @@ class Server:
         """Columns told, and whether whole."""
         return {
             int(place): bool(replace)
-            for snapshot in self.sent[client]
-            for place, replace in zip(snapshot.place, snapshot.replace, strict=True)
+            for heard in self.sent[client]
+            for place, replace in zip(heard.all.place, heard.all.replace, strict=True)
         }
 
-    def ids(self, client: int = 0) -> list[int]:
-        return sorted(i for s in self.sent[client] for i in s.references["id"].tolist())
+    def ids(self, client: int = 0, what: int = MOVES) -> list[int]:
+        return sorted(i for heard in self.sent[client] for i in heard.ids(what))
 
     def gone(self, client: int = 0) -> list[int]:
-        return sorted(i for s in self.sent[client] for i in s.tombstones["id"].tolist())
+        return sorted(self.ids(client, GONE) + self.ids(client, MOVED))
 
     def unchanged(self, client: int = 0) -> int:
         return int(self.sent[client][0].unchanged.sum())
@@ -169,10 +210,10 @@ def test_a_client_without_news_still_gets_one_datagram_with_its_own_block(server
     block["input_seq"] = 77
     server.step({0: block[0]})
     [snapshot] = server.sent[0]
-    assert snapshot.own is not None
-    assert snapshot.own["input_seq"] == 77
+    assert snapshot.head.own is not None
+    assert snapshot.head.own["input_seq"] == 77
     server.step({0: None})
-    assert server.sent[0][0].own is None
+    assert server.sent[0][0].head.own is None
 
 
 def test_the_own_block_comes_once_per_tick(server: Server) -> None:
@@ -180,7 +221,7 @@ def test_the_own_block_comes_once_per_tick(server: Server) -> None:
         server.put((0, y), range(100 * y + 1, 100 * y + 40))
     server.step({0: np.zeros(1, OWN_BLOCK)[0]})
     assert len(server.sent[0]) > 1
-    assert [snapshot.own is not None for snapshot in server.sent[0]].count(True) == 1
+    assert [snapshot.head.own is not None for snapshot in server.sent[0]].count(True) == 1
 
 
 def test_leaving_and_dying_are_told_until_acked(server: Server) -> None:
@@ -278,7 +319,7 @@ def test_a_cell_in_parts_counts_when_all_of_them_are_acked(server: Server) -> No
         settle(server)
     server.touch(range(1, 101))
     server.step()
-    parts = {int(p) for s in server.sent[0] for p in s.parts}
+    parts = {int(p) for s in server.sent[0] for p in s.all.parts}
     assert parts == {2}
     one, other = server.tags[0]
     server.ack(tags=[other])
@@ -297,7 +338,7 @@ def test_a_cell_too_large_for_a_tick_comes_in_continued_parts(server: Server) ->
         server.step()
         assert len(server.sent[0]) <= 16
         seen |= set(server.ids())
-        described |= {i for s in server.sent[0] for i in s.attributes["id"].tolist()}
+        described |= set(server.ids(what=NAMED))
         if len(seen) < 900:
             assert not any(snapshot.unchanged[4] for snapshot in server.sent[0])
         server.ack()
@@ -316,8 +357,8 @@ def test_unacked_parts_of_a_transfer_are_told_again_and_acked_ones_are_not(
         server.step()
         keep = []
         for snapshot, tag in zip(server.sent[0], server.tags[0], strict=True):
-            if snapshot.continued.any():
-                part = int(snapshot.part[0])
+            if snapshot.all.continued.any():
+                part = int(snapshot.all.part[0])
                 sent[part] = sent.get(part, 0) + 1
                 lost = part if lost is None else lost
                 if part == lost and sent[part] < 3:
@@ -349,11 +390,11 @@ def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
     server.look(0)
     for place in range(WINDOW):
         cell = (place % 3, place // 3)
-        server.put(cell, range(100 * place + 1, 100 * place + 51))
+        server.put(cell, range(100 * place + 1, 100 * place + 41))
     server.step()
     assert 4 in server.sections()
     assert len(server.sections()) < WINDOW
-    assert server.sent[0][0].deferred == WINDOW - len(server.sections())
+    assert server.sent[0][0].head.deferred == WINDOW - len(server.sections())
     told: set[int] = set()
     for _ in range(6):
         assert len(server.sent[0]) <= SMALL.datagrams
@@ -368,7 +409,7 @@ def test_what_is_put_off_is_neither_told_nor_unchanged_nor_acked() -> None:
     server.fanout.join(0)
     server.look(0)
     for place in range(WINDOW):
-        server.put((place % 3, place // 3), range(100 * place + 1, 100 * place + 51))
+        server.put((place % 3, place // 3), range(100 * place + 1, 100 * place + 41))
     server.step()
     told = set(server.sections())
     server.ack()
@@ -404,7 +445,7 @@ def test_a_group_used_again_for_another_sector_begins_anew(server: Server) -> No
     group = server.group((-1, 0))
     server.kill(5)
     server.table.release(pack_sector(-1, 0))
-    server.stream.forget(np.array([group], np.int32))
+    server.changes.forget(np.array([group], np.int32))
     server.put((400, 0), [6])
     assert server.group((400, 0)) // 16 == group // 16
     server.step()
@@ -441,11 +482,11 @@ def test_a_tick_is_collected_once_and_only_when_published(server: Server) -> Non
             server.fanout.collect(tick, {})
 
 
-def test_records_that_cannot_be_sent_are_refused() -> None:
+def test_rows_that_cannot_be_sent_are_refused() -> None:
     huge = Component("book", (Field("text", "S1200"),), Replication.ATTRIBUTE)
     schema = Schema((*BASE_COMPONENTS, huge))
     with pytest.raises(ConfigError):
-        Fanout(schema, RULES, CellStream(schema, RULES), 1)
+        Fanout(schema, RULES, ChangeLog(schema, RULES), 1)
 
 
 def test_a_client_gets_more_datagrams_than_a_cell_has_parts() -> None:
@@ -462,6 +503,71 @@ def test_a_world_may_begin_with_tick_0() -> None:
     server.look(0)
     server.step()
     assert len(server.sections()) == WINDOW
+    server.ack()
+    server.step()
+    assert server.sections() == {}
+
+
+def test_only_the_component_that_changed_is_told(server: Server) -> None:
+    server.put(CENTRE, [5, 6])
+    settle(server)
+    server.name([6])
+    server.step()
+    sorts = {what: server.ids(what=what) for what in range(64) if server.ids(what=what)}
+    assert sorts == {NAMED: [6]}
+    [heard] = server.sent[0]
+    head = HEADER.itemsize + unchanged_size(RULES)
+    section = SECTION.itemsize + RUN.itemsize + SCHEMA.rows[NAMED].itemsize
+    assert len(heard.head.message) == head + section
+
+
+def test_who_comes_is_told_with_all_it_has_and_who_stays_is_not(server: Server) -> None:
+    server.put((3, 1), [5])
+    server.put(CENTRE, [6])
+    settle(server)
+    server.put(CENTRE, [5])
+    server.step()
+    for what in (PRESENCE, *SCHEMA.shown):
+        assert server.ids(what=what) == [5]
+
+
+def test_clients_with_the_same_ack_are_sent_the_same_bytes(server: Server) -> None:
+    server.put(CENTRE, [5, 6, 7])
+    for client in (1, 2, 3):
+        server.fanout.join(client)
+        server.look(client)
+    settle(server)
+    server.touch([6])
+    server.step()
+    server.ack(3)
+    server.touch([7])
+    server.step()
+    bodies = [heard.head.message for client in range(4) for heard in server.sent[client]]
+    assert bodies[0] == bodies[1] == bodies[2] != bodies[3]
+
+
+def test_more_rows_of_a_sort_than_a_run_can_count_come_in_several_runs(server: Server) -> None:
+    server.put(CENTRE, range(1, 261))
+    for _ in range(20):
+        settle(server)
+    for net_id in range(1, 261):
+        server.kill(net_id)
+    server.step()
+    [heard] = server.sent[0]
+    assert [(span.what, span.rows) for span in heard.head.spans] == [(GONE, 255), (GONE, 5)]
+    assert server.gone() == list(range(1, 261))
+
+
+def test_a_section_in_parts_says_what_it_would_say_in_one_piece(server: Server) -> None:
+    server.put(CENTRE, range(1, 131))
+    for _ in range(20):
+        settle(server)
+    server.touch(range(1, 131))
+    server.name(range(60, 131))
+    server.step()
+    assert {int(parts) for heard in server.sent[0] for parts in heard.all.parts} == {5}
+    assert server.ids(what=MOVES) == list(range(1, 131))
+    assert server.ids(what=NAMED) == list(range(60, 131))
     server.ack()
     server.step()
     assert server.sections() == {}

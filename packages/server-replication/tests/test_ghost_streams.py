@@ -15,7 +15,7 @@ from sidereal.protocol.message.shard import Release, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.protocol.state.schema import BASE_SCHEMA, BODY
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.ghosts import GHOST_RANGE, Borders, GhostStreams
@@ -179,11 +179,11 @@ def test_a_ghost_that_others_hand_over_is_told_under_its_new_epoch(rig: Rig) -> 
     assert told[2].releases == []
 
 
-def test_a_ghost_whose_attributes_change_is_told_anew(rig: Rig) -> None:
+def test_a_ghost_of_which_a_component_changes_is_told_anew(rig: Rig) -> None:
     near = rig.enter(950.0, 1)
     rig.settle()
     rig.world.columns["mass"][rig.row(near)] = 77.0
-    rig.world.flag_attributes(rig.row(near), rig.tick + 1)
+    rig.world.mark_changed(BODY.name, rig.row(near), rig.tick + 1)
     assert rig.step()[2].rows["mass"].tolist() == [77.0]
 
 

@@ -8,28 +8,37 @@ import numpy as np
 
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.protocol.state.schema import LABEL, MOTION
 from sidereal.protocol.state.stream import (
     CONTINUED,
     EXTENT,
+    GONE,
+    MOVED,
     PARTIAL,
+    PRESENCE,
     REPLACE,
+    RUN,
     SECTION,
-    TOMBSTONE,
-    CellStream,
+    row_types,
 )
+from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.transfer import Scope, Transfer
 
 ROOM = 1000
 CROWD = 100
+NUMBERS = len(SCHEMA.components) + 1
+MOVES, NAMED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[LABEL.name]
 
 
 class Part(NamedTuple):
     flags: int
     age: int
     to_age: int
-    references: list[int]
-    attributes: list[int]
-    gone: list[int]
+    ids: dict[int, list[int]]
+    """By the sort of row."""
+
+    def of(self, what: int) -> list[int]:
+        return self.ids.get(what, [])
 
 
 def read(written: bytes) -> Part:
@@ -38,70 +47,80 @@ def read(written: bytes) -> Part:
     at = SECTION.itemsize
     extent = np.frombuffer(written, EXTENT, 1, at)[0]
     at += EXTENT.itemsize
-    ids = []
-    for dtype, count in (
-        (SCHEMA.wire_record, section["references"]),
-        (SCHEMA.attribute_record, section["attributes"]),
-        (TOMBSTONE, section["gone"]),
-    ):
-        ids.append(np.frombuffer(written, dtype, count, at)["id"].tolist())
-        at += dtype.itemsize * int(count)
+    runs = np.frombuffer(written, RUN, int(section["runs"]), at)
+    at += runs.nbytes
+    ids: dict[int, list[int]] = {}
+    for what, count in runs.tolist():
+        dtype = row_types(SCHEMA.rows)[what]
+        ids.setdefault(what, []).extend(np.frombuffer(written, dtype, count, at)["id"].tolist())
+        at += dtype.itemsize * count
     assert at == len(written)
-    return Part(int(section["flags"]), int(section["age"]), int(extent["to_age"]), *ids)
+    return Part(int(section["flags"]), int(section["age"]), int(extent["to_age"]), ids)
 
 
 class Cell:
     """One cell with a crowd, known to the client up to tick 1."""
 
     def __init__(self) -> None:
-        self.stream = CellStream(SCHEMA, Rules())
+        self.changes = ChangeLog(SCHEMA, Rules())
         self.ids = set(range(1, CROWD + 1))
         self.moved: dict[int, int] = {}
-        self.described: dict[int, int] = {}
+        self.named: dict[int, int] = {}
+        self.nameless: set[int] = set()
         self.tick = 0
         self.publish()
 
     def publish(self) -> None:
         self.tick += 1
-        ids = np.array(sorted(self.ids), np.uint32)
-        wire = np.zeros(len(ids), SCHEMA.wire_record)
-        attributes = np.zeros(len(ids), SCHEMA.attribute_record)
-        wire["id"] = attributes["id"] = ids
-        changed, described = (
-            np.array([ticks.get(i, 1) for i in ids.tolist()], np.int64)
-            for ticks in (self.moved, self.described)
-        )
-        group = np.zeros(len(ids), np.int32)
-        self.stream.publish(self.tick, ids, group, changed, described, wire, attributes)
+        here = np.array(sorted(self.ids), np.int64)
+        net_id, group = np.zeros(CROWD + 1, np.uint32), np.full(CROWD + 1, -1, np.int32)
+        net_id[here], group[here] = here, 0
+        changed = np.full((NUMBERS, CROWD + 1), -1, np.int64)
+        changed[:, here] = 1
+        changed[MOVES, here] = [self.moved.get(i, 1) for i in here.tolist()]
+        changed[NAMED, here] = [self.named.get(i, 1) for i in here.tolist()]
+        changed[NAMED, list(self.nameless)] = -1
+        rows = {number: np.zeros(CROWD + 1, dtype) for number, dtype in SCHEMA.rows.items()}
+        for array in rows.values():
+            array["id"] = net_id
+        entered = np.where(group < 0, -1, 1)
+        latest = changed.max(axis=1)
+        self.changes.publish(self.tick, State(net_id, group, entered, changed, latest, rows))
 
-    def leave(self, net_id: int) -> None:
+    def leave(self, net_id: int, moved: bool = False) -> None:
         self.ids.discard(net_id)
-        one = np.array([net_id], np.uint32), np.zeros(1, np.int32), np.zeros(1, np.bool_)
-        self.stream.note_left(self.tick + 1, *one)
+        one = np.array([net_id], np.uint32), np.zeros(1, np.int32), np.array([moved])
+        self.changes.note_left(self.tick + 1, *one)
 
     def transfer(self, since: int) -> Transfer:
-        spans = [
-            int(array[0]) for array in self.stream.changes_since(np.array([0]), np.array([since]))
-        ]
-        pairs = zip(spans[::2], spans[1::2], strict=True)
-        scope = Scope(*(slice(first, first + count) for first, count in pairs))
-        return Transfer(0, 4, 0, since, self.stream, scope, ROOM)
+        group, span = np.array([0]), self.changes.span(np.array([since]))
+        log = self.changes.log(group, span)
+        first, end = log.find(group, span)
+        what, row = log.what[first[0] : end[0]], log.row[first[0] : end[0]]
+        scope = Scope(what, row, self.changes.ids_of(what, row))
+        return Transfer(0, 4, 0, since, self.changes, scope, ROOM)
 
     def write(self, transfer: Transfer) -> list[Part]:
         parts = transfer.due(self.tick)
-        return [read(transfer.write(part, self.stream)) for part in parts]
+        return [read(transfer.write(part, self.changes)) for part in parts]
+
+
+def told(parts: list[Part], what: int) -> list[int]:
+    return [net_id for part in parts for net_id in part.of(what)]
 
 
 def test_each_of_a_crowd_is_in_one_part_with_what_is_new_of_it() -> None:
     cell = Cell()
     cell.moved = dict.fromkeys(range(1, 71), 2)
-    cell.described = dict.fromkeys(range(31, CROWD + 1), 2)
+    cell.named = dict.fromkeys(range(31, CROWD + 1), 2)
     cell.publish()
     parts = cell.write(cell.transfer(since=1))
     assert len(parts) > 1
-    assert sorted(i for part in parts for i in part.references) == list(range(1, 71))
-    assert sorted(i for part in parts for i in part.attributes) == list(range(31, CROWD + 1))
-    assert not any(part.gone for part in parts)
+    assert told(parts, MOVES) == list(range(1, 71))
+    assert told(parts, NAMED) == list(range(31, CROWD + 1))
+    assert all({MOVES, NAMED} >= part.ids.keys() for part in parts)
+    both = [set(part.of(MOVES)) | set(part.of(NAMED)) for part in parts]
+    assert sum(map(len, both)) == CROWD
     assert {part.flags for part in parts} == {PARTIAL | CONTINUED}
     assert {(part.age, part.to_age) for part in parts} == {(1, 0)}
 
@@ -110,26 +129,37 @@ def test_a_cell_of_which_nothing_is_known_is_sent_whole() -> None:
     parts = (cell := Cell()).write(cell.transfer(since=-1))
     assert {part.flags for part in parts} == {PARTIAL | CONTINUED | REPLACE}
     assert {part.age for part in parts} == {0}
-    assert sorted(i for part in parts for i in part.references) == sorted(cell.ids)
+    for what in (PRESENCE, *SCHEMA.shown):
+        assert told(parts, what) == sorted(cell.ids)
 
 
 def test_who_leaves_meanwhile_is_told_as_left_whatever_was_to_be_told_of_it() -> None:
-    for moved, described in ((2, 1), (1, 2), (2, 2)):
+    for moved, named in ((2, 1), (1, 2), (2, 2)):
         cell = Cell()
         cell.moved = dict.fromkeys(cell.ids, moved)
-        cell.described = dict.fromkeys(cell.ids, described)
+        cell.named = dict.fromkeys(cell.ids, named)
         cell.publish()
         transfer = cell.transfer(since=1)
         cell.leave(5)
         cell.leave(6)
+        cell.leave(7, moved=True)
         cell.publish()
         cell.ids.add(6)
         cell.publish()
         parts = cell.write(transfer)
-        told = sorted({i for part in parts for i in (*part.references, *part.attributes)})
-        assert told == sorted(cell.ids)
-        assert [i for part in parts for i in part.gone] == [5]
+        assert sorted({*told(parts, MOVES), *told(parts, NAMED)}) == sorted(cell.ids)
+        assert (told(parts, GONE), told(parts, MOVED)) == ([5], [7])
         assert {part.to_age for part in parts} == {2}
+
+
+def test_a_component_that_is_taken_meanwhile_is_not_told() -> None:
+    cell = Cell()
+    transfer = cell.transfer(since=-1)
+    cell.nameless = {8}
+    cell.publish()
+    parts = cell.write(transfer)
+    assert told(parts, MOVES) == sorted(cell.ids)
+    assert told(parts, NAMED) == sorted(cell.ids - {8})
 
 
 def test_who_had_left_before_is_told_in_parts_too() -> None:
@@ -138,14 +168,14 @@ def test_who_had_left_before_is_told_in_parts_too() -> None:
         cell.leave(net_id)
     cell.publish()
     parts = cell.write(cell.transfer(since=1))
-    assert [i for part in parts for i in part.gone] == list(range(1, CROWD))
+    assert told(parts, GONE) == list(range(1, CROWD))
 
 
 def test_a_part_is_sent_again_after_a_while_until_it_is_acked() -> None:
     cell = Cell()
     transfer = cell.transfer(since=-1)
     count = len(transfer.due(cell.tick))
-    transfer.write(1, cell.stream)
+    transfer.write(1, cell.changes)
     assert transfer.due(cell.tick) == [0, *range(2, count)]
     sent_at = cell.tick
     while transfer.due(cell.tick)[-1] != 1:

@@ -1,4 +1,4 @@
-"""What clients are sent of where things are."""
+"""What clients are sent of where things are, and of what they have."""
 
 from __future__ import annotations
 
@@ -6,22 +6,120 @@ import numpy as np
 import pytest
 
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.quantize import decode_wire_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.quantize import decode_rows_untrusted, restore_tick
+from sidereal.protocol.state.schema import (
+    BASE_COMPONENTS,
+    BODY,
+    LABEL,
+    MOTION,
+    OWNER,
+    PILOT,
+    Schema,
+)
+from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.world import UUID, World
 
 RULES = Rules()
+HEALTH = Component("health", (Field("hp", "f4", "hp", 0, 100, 0.5),), Replication.ATTRIBUTE)
+SCHEMA = Schema((*BASE_COMPONENTS, HEALTH))
+NUMBERS = SCHEMA.numbers
+MOVES, HURT = NUMBERS[MOTION.name], NUMBERS[HEALTH.name]
+
+
+def enter(world: World, count: int = 1, x: float = 0.0, y: float = 0.0) -> np.ndarray:
+    records = np.zeros(count, SCHEMA.full_record)
+    records["x"], records["y"], records["radius"], records["mass"] = x, y, 5.0, 10.0
+    records["kind"], records["hp"] = 2, 50.0
+    return world.enter(records, np.zeros(count, UUID), np.zeros(count, np.int64), 1)
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.0), (999.5, -0.5), (-123_456.75, 654_321.25)])
 def test_what_is_sent_lies_where_the_entity_is_however_far_out(place: tuple[float, float]) -> None:
-    world = World(BASE_SCHEMA, RULES)
-    record = np.zeros(1, BASE_SCHEMA.full_record)
-    record["x"], record["y"], record["radius"], record["mass"] = *place, 5.0, 10.0
-    rows = world.enter(record, np.zeros(1, UUID), np.zeros(1, np.int64), 1)
+    world = World(SCHEMA, RULES)
+    rows = enter(world, 1, *place)
     world.refresh(world.present(1))
     size = RULES.cell_size
     left, lower = (axis // size * size for axis in place)
-    values, ticks = decode_wire_untrusted(BASE_SCHEMA, world.wire[rows], left, lower, 1, RULES)
-    assert ticks.tolist() == [1]
+    sent = world.rows[MOVES][rows]
+    values = decode_rows_untrusted(SCHEMA, MOVES, sent, RULES, origin_x=left, origin_y=lower)
+    assert restore_tick(sent["tick"], 1).tolist() == [1]
     assert (values["x"][0], values["y"][0]) == pytest.approx(place, abs=size / 65536)
+
+
+def test_who_enters_has_rows_of_all_that_is_shown() -> None:
+    world = World(SCHEMA, RULES)
+    rows = enter(world, 2)
+    presence = world.rows[PRESENCE][rows]
+    assert presence["id"].tolist() == world.columns.net_id[rows].tolist()
+    assert presence["kind"].tolist() == [2, 2]
+    assert presence["mask"].tolist() == [SCHEMA.mask_shown] * 2
+    assert not SCHEMA.mask_shown >> NUMBERS[PILOT.name] & 1
+    assert world.rows[HURT]["hp"][rows].tolist() == [100, 100]
+    assert (world.changed[:, rows] == 1).all()
+
+
+def test_only_what_is_marked_is_new() -> None:
+    world = World(SCHEMA, RULES)
+    rows = enter(world, 2)
+    world.refresh(world.present(1))
+    world.columns["hp"][rows[1]] = 12.3
+    world.mark_changed(HEALTH.name, rows[1:], 5)
+    world.refresh(world.present(5))
+    assert world.changed[HURT, rows].tolist() == [1, 5]
+    assert world.rows[HURT]["hp"][rows].tolist() == [100, 25]
+    assert world.latest.tolist() == [1, 1, 1, 1, 1, 1, 5]
+    assert world.described_at(rows).tolist() == [1, 5]
+
+
+def test_what_moves_on_a_straight_line_is_sent_once_in_a_cell() -> None:
+    world = World(SCHEMA, RULES)
+    rows = enter(world)
+    world.columns["vx"][rows] = 100.0
+    ticks = []
+    for tick in range(1, 61):
+        world.refresh(world.present(tick))
+        ticks.append((int(world.entered[rows[0]]), int(world.changed[MOVES, rows[0]])))
+    assert set(ticks) == {(1, 1), (50, 50)}, "a cell of 250 units takes 50 ticks"
+
+
+def test_components_are_taken_and_given_again() -> None:
+    world = World(SCHEMA, RULES)
+    rows = enter(world)
+    without = np.array([SCHEMA.mask_all & ~(1 << HURT)], np.uint64)
+    world.equip(rows, without, 3)
+    assert world.changed[HURT, rows].tolist() == [-1]
+    assert world.changed[PRESENCE, rows].tolist() == [3]
+    assert int(world.rows[PRESENCE]["mask"][rows[0]]) >> HURT & 1 == 0
+    for name in (BODY.name, LABEL.name, OWNER.name):
+        assert world.changed[NUMBERS[name], rows].tolist() == [1]
+    world.columns["hp"][rows] = 7.0
+    world.equip(rows, np.array([SCHEMA.mask_all], np.uint64), 4)
+    assert world.changed[HURT, rows].tolist() == [4]
+    assert world.rows[HURT]["hp"][rows].tolist() == [14]
+    assert int(world.rows[PRESENCE]["mask"][rows[0]]) >> HURT & 1
+
+
+def test_a_row_that_is_used_again_has_nothing_of_who_had_it() -> None:
+    world = World(SCHEMA, RULES)
+    rows = enter(world)
+    world.refresh(world.present(1))
+    world.remove(rows, 2)
+    assert (world.changed[:, rows] == -1).all()
+    assert (world.group[rows[0]], world.entered[rows[0]], world.mask[rows[0]]) == (-1, -1, 0)
+    again = enter(world)
+    assert again.tolist() == rows.tolist()
+    assert world.refresh(world.present(3)).net_id.tolist() == []
+    assert world.entered[rows].tolist() == [3]
+    assert world.rows[MOVES]["id"][rows].tolist() == world.columns.net_id[rows].tolist()
+
+
+def test_a_world_that_grows_keeps_what_it_has() -> None:
+    world = World(SCHEMA, RULES, capacity=2)
+    first = enter(world, 2)
+    world.refresh(world.present(1))
+    before = world.changed[:, first].copy(), world.rows[HURT][first].copy()
+    enter(world, 5)
+    assert (world.changed[:, first] == before[0]).all()
+    assert (world.rows[HURT][first] == before[1]).all()
+    assert (world.changed[:, 7:] == -1).all()

@@ -36,7 +36,7 @@ from sidereal.protocol.message.shard import (
     ShardWelcome,
 )
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.changelog import TICK_MAX
+from sidereal.protocol.state.arrays import TICK_MAX
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig

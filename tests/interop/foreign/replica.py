@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .snapshots import Attributes, Cell, Grid, OwnBlock, Reference, Section, Snapshot, Tombstone
+from .snapshots import (
+    SORTS,
+    Body,
+    Cell,
+    Gone,
+    Grid,
+    Label,
+    Moved,
+    OwnBlock,
+    Owner,
+    Presence,
+    Reference,
+    Row,
+    Section,
+    Snapshot,
+)
+
+Component = Reference | Body | Label | Owner
+COMPONENTS: tuple[type[Component], ...] = (Reference, Body, Label, Owner)
 
 
 @dataclass
@@ -12,22 +30,29 @@ class Entity:
     """What is known of an entity.
 
     `seen` is the tick of the snapshot that last had it in `cell`; it is lost while that is
-    before `moved`, and became so at `lost_at`.
+    before `moved`, and became so at `lost_at`. `ticks` says of each sort of row from which
+    snapshot it is known how things are; a component that it does not have has a tick and no row.
     """
 
     cell: Cell
     seen: int
     moved: int = -1
     lost_at: int = -1
-    reference: Reference | None = None
-    reference_tick: int = -1
-    attributes: Attributes | None = None
-    attributes_tick: int = -1
+    is_shown: bool = False
+    presence: Presence | None = None
+    components: dict[type[Row], Component] = field(default_factory=dict)
+    ticks: dict[type[Row], int] = field(default_factory=dict)
 
     @property
     def is_lost(self) -> bool:
         """Whether it is no longer where it was seen."""
         return self.seen < self.moved
+
+    def said(self) -> list[object]:
+        """Give all fields of all that it has, as they stand in rows, the kind behind the motion."""
+        assert self.presence is not None
+        motion, *others = (self.components[sort][1:] for sort in COMPONENTS)
+        return [*motion, self.presence.kind, *(value for row in others for value in row)]
 
     def lose(self, tick: int, newest: int) -> None:
         """Note that what snapshots before a tick said of its place is no longer so."""
@@ -35,12 +60,29 @@ class Entity:
             self.lost_at = newest
         self.moved = max(self.moved, tick)
 
+    def take(self, row: Presence | Component, tick: int) -> None:
+        """Take a row if it is newer than the one of its sort."""
+        if tick <= self.ticks.get(type(row), -1):
+            return
+        self.ticks[type(row)] = tick
+        if isinstance(row, Presence):
+            self.presence = row
+            for sort in COMPONENTS:
+                if not row.mask >> SORTS[sort] & 1 and tick > self.ticks.get(sort, -1):
+                    self.ticks[sort] = tick
+                    self.components.pop(sort, None)
+        else:
+            self.components[type(row)] = row
+        if self.presence is not None:
+            wanted = {sort for sort in COMPONENTS if self.presence.mask >> SORTS[sort] & 1}
+            self.is_shown |= wanted <= self.components.keys()
+
 
 class Replica:
     """Entities by their ids, and what is known of each cell of the window.
 
     Attributes:
-        entities: those that are there for people, and those of whom half is known.
+        entities: those that are shown to people, and those of whom half is known.
         own: the newest own block.
         newest: tick of the newest snapshot.
         centre: the cell in the middle of its window.
@@ -64,14 +106,13 @@ class Replica:
         # The newest `to` at which the cell was sent whole.
         self._parts: dict[tuple[int, int, bool], set[int]] = {}
         # The parts that came, by place, `to`, and whether the section is continued.
-        self._tombstones: dict[int, int] = {}
+        self._departures: dict[tuple[int, Cell | None], int] = {}
+        # The tick of the snapshot that said so, by entity and, if it has moved, cell.
 
-    def visible(self) -> dict[int, tuple[Reference, Attributes]]:
-        """Give those of whom reference and attributes are known."""
+    def visible(self) -> dict[int, Entity]:
+        """Give those that are shown to people."""
         return {
-            number: (entity.reference, entity.attributes)
-            for number, entity in sorted(self.entities.items())
-            if entity.reference is not None and entity.attributes is not None
+            number: entity for number, entity in sorted(self.entities.items()) if entity.is_shown
         }
 
     def take(self, snapshot: Snapshot) -> None:
@@ -94,12 +135,16 @@ class Replica:
         sections = [
             section
             for section in snapshot.sections
-            if self._counts(section.place, section.cell, tick) and self._continues(section)
+            if self._counts(section.place, section.cell, tick)
+            and section.to > self._have[section.place]
         ]
-        for section in sections:
-            self._take_records(section, tick)
-        for section in sections:
-            self._complete(section)
+        leaves_gap = [
+            not section.is_whole and section.since > self._have[section.place]
+            for section in sections
+        ]
+        self._take_rows(sections, tick)
+        for section, gap in zip(sections, leaves_gap, strict=True):
+            self._complete(section, gap)
         self._let_go()
 
     def _move(self, window: list[Cell], tick: int) -> None:
@@ -119,19 +164,36 @@ class Replica:
     def _counts(self, place: int, cell: Cell, tick: int) -> bool:
         return self._window[place] == cell and tick > self._absent[place]
 
-    def _continues(self, section: Section) -> bool:
-        have = self._have[section.place]
-        return section.to > have and (section.is_whole or section.since <= have)
+    def _take_rows(self, sections: list[Section], tick: int) -> None:
+        rows = [(row, section.cell) for section in sections for row in section.rows]
+        for row, cell in rows:
+            if isinstance(row, Gone | Moved):
+                key = row.id, cell if isinstance(row, Moved) else None
+                self._departures[key] = max(tick, self._departures.get(key, -1))
+        for row, cell in sorted(rows, key=lambda pair: SORTS[type(pair[0])]):
+            if not isinstance(row, Gone | Moved):
+                self._take_row(row, cell, tick)
+        for row, cell in rows:
+            entity = self.entities.get(row.id)
+            if entity is None:
+                continue
+            if isinstance(row, Moved) and entity.cell == cell and entity.seen < tick:
+                entity.lose(tick, self.newest)
+            elif isinstance(row, Gone) and entity.seen <= tick:
+                del self.entities[row.id]
 
-    def _take_records(self, section: Section, tick: int) -> None:
-        for reference in section.references:
-            self._take_reference(reference, section.cell, tick)
-        for attributes in section.attributes:
-            self._take_attributes(attributes, section.cell, tick)
-        for tombstone in section.tombstones:
-            self._take_tombstone(tombstone)
+    def _take_row(self, row: Presence | Component, cell: Cell, tick: int) -> None:
+        if tick < self._departures.get((row.id, None), -1):
+            return
+        entity = self.entities.setdefault(row.id, Entity(cell, -1))
+        if tick > entity.seen:
+            left = self._departures.get((row.id, cell), -1)
+            if left > tick and not entity.is_lost:
+                entity.lost_at = self.newest
+            entity.cell, entity.seen, entity.moved = cell, tick, left
+        entity.take(row, tick)
 
-    def _complete(self, section: Section) -> None:
+    def _complete(self, section: Section, leaves_gap: bool) -> None:
         """Note that a section, or a part of one, has come."""
         place, to = section.place, section.to
         key = place, to, section.is_continued
@@ -144,7 +206,7 @@ class Replica:
                 for (where, at, goes_on), parts in self._parts.items()
                 if where != place or not goes_on or at == newest
             }
-        if len(came) < section.parts or to <= self._have[place]:
+        if len(came) < section.parts or leaves_gap or to <= self._have[place]:
             return
         self._have[place] = to
         if section.is_whole:
@@ -153,35 +215,6 @@ class Replica:
                 if entity.cell == section.cell and entity.seen < to:
                     entity.lose(entity.seen + 1, self.newest)
 
-    def _see(self, number: int, cell: Cell, tick: int) -> Entity | None:
-        """Note that an entity was seen; None if a tombstone says that it is no longer so."""
-        if tick < self._tombstones.get(number, -1):
-            return None
-        entity = self.entities.setdefault(number, Entity(cell, tick))
-        if tick > entity.seen:
-            entity.cell, entity.seen = cell, tick
-        return entity
-
-    def _take_reference(self, reference: Reference, cell: Cell, tick: int) -> None:
-        entity = self._see(reference.id, cell, tick)
-        if entity is not None and tick > entity.reference_tick:
-            entity.reference, entity.reference_tick = reference, tick
-
-    def _take_attributes(self, attributes: Attributes, cell: Cell, tick: int) -> None:
-        entity = self._see(attributes.id, cell, tick)
-        if entity is not None and tick > entity.attributes_tick:
-            entity.attributes, entity.attributes_tick = attributes, tick
-
-    def _take_tombstone(self, tombstone: Tombstone) -> None:
-        number, tick = tombstone.id, tombstone.tick
-        entity = self.entities.get(number)
-        if entity is not None and tombstone.moved:
-            entity.lose(tick, self.newest)
-            return
-        if entity is not None and entity.seen < tick:
-            del self.entities[number]
-        self._tombstones[number] = max(tick, self._tombstones.get(number, tick))
-
     def _let_go(self) -> None:
         known = min(self._have)
         self._parts = {
@@ -189,13 +222,12 @@ class Replica:
             for (place, to, goes_on), came in self._parts.items()
             if to > self._have[place] and (goes_on or to >= self.newest - self._reorder_ticks)
         }
-        self._tombstones = {
-            number: tick for number, tick in self._tombstones.items() if tick > known
-        }
+        self._departures = {key: tick for key, tick in self._departures.items() if tick > known}
+        left = {number for number, _ in self._departures}
         is_settled = known >= max(self._window_moved, *self._whole)
         for number, entity in list(self.entities.items()):
             if entity.is_lost and (
-                (is_settled and entity.moved <= known)
+                (is_settled and entity.moved <= known and number not in left)
                 or entity.lost_at < self.newest - self._reorder_ticks
             ):
                 del self.entities[number]

@@ -1,4 +1,4 @@
-"""Snapshots, their sections and records. PROTOCOL.md, "State" to "Snapshots"."""
+"""Snapshots, their sections and rows. PROTOCOL.md, "State" to "Snapshots"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from .packets import nearest
 HAS_OWN_BLOCK: Final = 1
 OWN_MOST: Final = (2**31 * 1000, 2**31 * 1000, 250, 250, math.pi, 31)
 WHOLE, PART, CONTINUED = 1, 2, 4
-MOVED: Final = 1
 SNAPSHOT_SIZE_MAX: Final = 1150
 
 Cell = tuple[int, int]
@@ -55,23 +54,60 @@ class Reference(NamedTuple):
     spin: float
 
 
-class Attributes(NamedTuple):
-    """What hardly ever changes of an entity."""
+class Presence(NamedTuple):
+    """An entity is in a cell, and what it is."""
 
     id: int
     kind: int
-    radius: float
-    mass: float
-    name: str
-    owner: int
+    mask: int
 
 
-class Tombstone(NamedTuple):
-    """An entity left its cell, or the world."""
+class Body(NamedTuple):
+    """How large an entity is."""
 
     id: int
-    tick: int
-    moved: bool
+    radius: float
+    mass: float
+
+
+class Label(NamedTuple):
+    """What people call it."""
+
+    id: int
+    name: str
+
+
+class Owner(NamedTuple):
+    """Who simulates it."""
+
+    id: int
+    shard: int
+
+
+class Gone(NamedTuple):
+    """An entity is no more."""
+
+    id: int
+
+
+class Moved(NamedTuple):
+    """An entity has left its cell."""
+
+    id: int
+
+
+Row = Presence | Reference | Body | Label | Owner | Gone | Moved
+SORTS: Final[dict[type[Row], int]] = {
+    Presence: 0,
+    Reference: 1,
+    Body: 2,
+    Label: 3,
+    Owner: 4,
+    Gone: 64,
+    Moved: 65,
+}
+COMPONENTS: Final = 0b11110
+"""Bits of the components that clients are sent."""
 
 
 class OwnBlock(NamedTuple):
@@ -101,9 +137,7 @@ class Section:
     to: int
     part: int
     parts: int
-    references: tuple[Reference, ...]
-    attributes: tuple[Attributes, ...]
-    tombstones: tuple[Tombstone, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -118,22 +152,13 @@ class Snapshot:
     sections: tuple[Section, ...]
 
 
-class _Head(NamedTuple):
-    place: int
-    flags: int
-    age: int
-    references: int
-    attributes: int
-    tombstones: int
-
-
 def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
     """Read a message of the snapshot channel."""
     if len(message) > SNAPSHOT_SIZE_MAX:
         raise Malformed(f"a snapshot of {len(message)} bytes")
     octets = Octets(message)
     version, flags, count, tick, sector_x, sector_y, cell, deferred = octets.unpack("BBHIiiBB")
-    if version != 1 or flags & ~HAS_OWN_BLOCK:
+    if version != 2 or flags & ~HAS_OWN_BLOCK:
         raise Malformed(f"version {version}, flags {flags}")
     if cell >= grid.cells_per_sector**2:
         raise Malformed(f"cell {cell}")
@@ -143,23 +168,9 @@ def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
     )
     unchanged = _read_unchanged(octets, grid)
     own = _read_own(octets) if flags & HAS_OWN_BLOCK else None
-    heads = [_Head(*octets.unpack("BBBBBB")) for _ in range(count)]
-    extents = [octets.unpack("HHH") if head.flags & PART else (0, 1, 0) for head in heads]
     window = grid.window(centre)
-    for head in heads:
-        _check_head(head, len(window), unchanged)
-    cells = [window[head.place] for head in heads]
-    references = [
-        tuple(_read_reference(octets, tick, at, grid) for _ in range(head.references))
-        for head, at in zip(heads, cells, strict=True)
-    ]
-    attributes = [tuple(_read_attributes(octets) for _ in range(h.attributes)) for h in heads]
-    tombstones = [tuple(_read_tombstone(octets, tick) for _ in range(h.tombstones)) for h in heads]
+    sections = tuple(_read_section(octets, tick, window, unchanged, grid) for _ in range(count))
     octets.end()
-    sections = tuple(
-        _section(tick, *row)
-        for row in zip(heads, extents, cells, references, attributes, tombstones, strict=True)
-    )
     return Snapshot(tick, centre, deferred, unchanged, own, sections)
 
 
@@ -179,41 +190,62 @@ def _read_own(octets: Octets) -> OwnBlock:
     return own
 
 
-def _check_head(head: _Head, window: int, unchanged: frozenset[int]) -> None:
-    if head.place >= window or head.place in unchanged:
-        raise Malformed(f"a section of place {head.place}")
-    if head.flags & ~(WHOLE | PART | CONTINUED) or head.flags & (PART | CONTINUED) == CONTINUED:
-        raise Malformed(f"a section with flags {head.flags}")
-
-
-def _section(
-    tick: int,
-    head: _Head,
-    extent: tuple[int, int, int],
-    cell: Cell,
-    references: tuple[Reference, ...],
-    attributes: tuple[Attributes, ...],
-    tombstones: tuple[Tombstone, ...],
+def _read_section(
+    octets: Octets, tick: int, window: list[Cell], unchanged: frozenset[int], grid: Grid
 ) -> Section:
-    part, parts, age = extent
+    place, flags, age, count = octets.unpack("BBBB")
+    part, parts, lag = octets.unpack("HHH") if flags & PART else (0, 1, 0)
+    if place >= len(window) or place in unchanged:
+        raise Malformed(f"a section of place {place}")
+    if flags & ~(WHOLE | PART | CONTINUED) or flags & (PART | CONTINUED) == CONTINUED:
+        raise Malformed(f"a section with flags {flags}")
     if part >= parts:
         raise Malformed(f"part {part} of {parts}")
-    to = tick - age
+    to = tick - lag
     if to < 0:
         raise Malformed("a section of before the beginning")
+    rows: list[Row] = []
+    for sort, number in [octets.unpack("BB") for _ in range(count)]:
+        if not number:
+            raise Malformed(f"a run of no rows of sort {sort}")
+        rows += [_read_row(octets, sort, tick, window[place], grid) for _ in range(number)]
     return Section(
-        cell=cell,
-        place=head.place,
-        is_whole=bool(head.flags & WHOLE),
-        is_continued=bool(head.flags & CONTINUED),
-        since=to - head.age,
+        cell=window[place],
+        place=place,
+        is_whole=bool(flags & WHOLE),
+        is_continued=bool(flags & CONTINUED),
+        since=to - age,
         to=to,
         part=part,
         parts=parts,
-        references=references,
-        attributes=attributes,
-        tombstones=tombstones,
+        rows=tuple(rows),
     )
+
+
+def _read_row(octets: Octets, sort: int, tick: int, cell: Cell, grid: Grid) -> Row:
+    match sort:
+        case 0:
+            return _read_presence(octets)
+        case 1:
+            return _read_reference(octets, tick, cell, grid)
+        case 2:
+            return _read_body(octets)
+        case 3:
+            number, name = octets.unpack("I24s")
+            return Label(_known(number), text_of(name))
+        case 4:
+            number, shard = octets.unpack("IH")
+            return Owner(_known(number), shard)
+        case 64:
+            return Gone(_known(*octets.unpack("I")))
+        case 65:
+            return Moved(_known(*octets.unpack("I")))
+    raise Malformed(f"a row of sort {sort}")
+
+
+def _known(number: int) -> int:
+    within("id", number, 1, math.inf)
+    return number
 
 
 def _read_reference(octets: Octets, tick: int, cell: Cell, grid: Grid) -> Reference:
@@ -235,11 +267,18 @@ def _read_reference(octets: Octets, tick: int, cell: Cell, grid: Grid) -> Refere
     )
 
 
-def _read_attributes(octets: Octets) -> Attributes:
-    number, kind, radius, mass, name, owner = octets.unpack("IBff24sH")
-    within("id", number, 1, math.inf)
-    check_traits(kind, radius, mass)
-    return Attributes(number, kind, radius, mass, text_of(name), owner)
+def _read_presence(octets: Octets) -> Presence:
+    number, kind, mask = octets.unpack("IBB")
+    within("kind", kind, 1, 255)
+    if mask & ~COMPONENTS or not mask & 1 << SORTS[Reference]:
+        raise Malformed(f"an entity with the components {mask:b}")
+    return Presence(_known(number), kind, mask)
+
+
+def _read_body(octets: Octets) -> Body:
+    number, radius, mass = octets.unpack("Iff")
+    check_traits(1, radius, mass)
+    return Body(_known(number), radius, mass)
 
 
 def check_traits(kind: int, radius: float, mass: float) -> None:
@@ -247,9 +286,3 @@ def check_traits(kind: int, radius: float, mass: float) -> None:
     within("kind", kind, 1, 255)
     within("radius", radius, 1 / 16, 512)
     within("mass", mass, 1 / 1024, 2**30)
-
-
-def _read_tombstone(octets: Octets, tick: int) -> Tombstone:
-    number, low, flags = octets.unpack("IHB")
-    within("id", number, 1, math.inf)
-    return Tombstone(number, nearest(low, 16, tick), bool(flags & MOVED))

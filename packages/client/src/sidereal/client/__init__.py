@@ -4,8 +4,10 @@
 picture over all of them. `comeback` says when it tries again. `client` is the core of one session,
 and puts these together:
 
-* `replica`, with `coverage`: the columnar copy of what is in interest, as far as it is known;
-  `glance` takes its place for a client that draws nothing;
+* `inbox`: snapshots until the next turn; `reading`: what is in them, checked;
+* `replica`: the columnar copy of what is in interest. `coverage` says as far as when it is known,
+  `known` which components are, `departures` who has left. `glance` is in its place for a client
+  that draws nothing;
 * `leases`: who simulates the sectors around;
 * `clocksync`: which tick it is at the server; `interpolation`: where other entities are drawn;
 * `own`: the entity that the client flies; `inputs`: its controls, on schedule until they are

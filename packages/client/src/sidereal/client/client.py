@@ -2,13 +2,11 @@
 
 A session goes through four stages. CONNECTING: it is being opened. GREETING: it is open, and
 `Hello` is under way. JOINED: the server's `Welcome` has come, and with it the rules that everything
-else needs. ENDED: it is over, for whatever reason; the next session needs a new connect token and a
-new `Client`. A message that does not belong to the stage is the server's fault and ends the
-session.
+else needs. ENDED: it is over, for whatever reason; the next one needs a new connect token and a new
+`Client`. A message that does not belong to the stage is the server's fault and ends the session.
 
-Snapshots travel unreliably and may overtake the welcome. The transport has acked them by then, so
-the server takes it that the client has their content. So the client keeps them, and applies them
-when the rules have come.
+Snapshots wait for the next turn, which applies all that have come in one pass. They may overtake
+the welcome. The transport has acked them by then, so they are kept until the rules have come.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from sidereal.client import events
 from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.glance import Glance
+from sidereal.client.inbox import Inbox
 from sidereal.client.leases import LeaseMap
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.look import Look
@@ -114,7 +113,7 @@ class Client:
         self.replica: Replica | None = None
         self._reader: Replica | Glance | None = None
         self._clock = ClockSync(Rules().tick_s, limits.clock_window_s)
-        self._early: list[tuple[bytes, float]] = []
+        self._inbox = Inbox()
         self._own = OwnEntity(game, predict=predict, phase=phase, limits=limits)
         self._look = Look(limits.look_every_s)
         self.snapshot_at = now
@@ -134,7 +133,7 @@ class Client:
 
     def next_timer(self) -> float | None:
         """When `turn` is to be called at the latest; None once ended."""
-        if self._must_send:
+        if self._must_send or (self._inbox and self._reader is not None):
             return self._now
         timers = [self._endpoint.next_timer()]
         if self.state is SessionState.JOINED:
@@ -144,9 +143,10 @@ class Client:
     def turn(self, now: float) -> list[tuple[bytes, Address]]:
         """Do what is due: timers, inputs, and collect what is to be sent.
 
-        This is the only order there is. Before `next_timer` it does nothing: what came in is acked
-        with the next input.
+        The only order there is. Before `next_timer` it only applies snapshots that came; they are
+        acked with the next input.
         """
+        self._apply_snapshots()
         due_at = self.next_timer()
         if due_at is None or due_at > now:
             return []
@@ -233,6 +233,7 @@ class Client:
 
     def view(self, now: float) -> View:
         """What to draw at `now`; without news the world stands still after `coast_s`."""
+        self._apply_snapshots()
         if self.replica is None or self.rules is None:
             return empty_view()
         now = min(now, self.snapshot_at + self._limits.coast_s)
@@ -304,7 +305,10 @@ class Client:
                 self.state = SessionState.GREETING
                 self._command(Hello(self._schema.hash, self._software))
             case channel.Received(channel=PlayerChannel.SNAPSHOT, message=message):
-                self._take_snapshot(message, now)
+                self._inbox.add(message, now)
+                if self._reader is None and len(self._inbox) > self._limits.snapshots_early:
+                    # They were acked: none may be dropped. The next stay has it all.
+                    self._end(CloseReason.CHANNEL_OVERFLOW, "the server's welcome is late", now)
             case channel.Received(channel=at, message=message):
                 self._take_message(decode_server_untrusted(at, message), now)
             case channel.Closed(reason=reason):
@@ -360,28 +364,25 @@ class Client:
         self._clock = ClockSync(welcome.rules.tick_s, self._limits.clock_window_s)
         self._own.join(welcome.rules)
         self._events.add(events.Joined(welcome))
-        early, self._early = self._early, []
-        for message, arrived_at in early:
-            self._take_snapshot(message, arrived_at)
 
-    def _take_snapshot(self, message: bytes, now: float) -> None:
-        if self._reader is None:
-            if len(self._early) >= self._limits.snapshots_early:
-                # They were acked: what is in them must not be dropped. The next stay has it all.
-                text = "the server's welcome is late: more snapshots came than can wait for it"
-                self._end(CloseReason.CHANNEL_OVERFLOW, text, now)
-                return
-            self._early.append((message, now))
+    def _apply_snapshots(self) -> None:
+        if (reader := self._reader) is None:
             return
-        applied = self._reader.apply_untrusted(message, now)
-        if applied.tick > self._clock.newest_tick:
-            self._clock.observe(applied.tick, now)
-            if not self._clock.stands_still:
-                self._own.go_on(now)
-            self._reader.expire(applied.tick)
-            self._traffic.snapshots += 1
-            self.snapshot_at = now
-        self._own.answer_untrusted(applied.own, now)
+        for at, messages in self._inbox.take():
+            applied = reader.apply_untrusted(messages, at)
+            self._malformed += len(messages) - len(applied)
+            for one in applied:
+                if one.tick > self._clock.newest_tick:
+                    self._clock.observe(one.tick, at)
+                    if not self._clock.stands_still:
+                        self._own.go_on(at)
+                    reader.expire(one.tick)
+                    self._traffic.snapshots += 1
+                    self.snapshot_at = at
+                try:
+                    self._own.answer_untrusted(one.own, at)
+                except WireError:
+                    self._malformed += 1
 
     # -- what goes out ------------------------------------------------------------------------
 
@@ -393,6 +394,7 @@ class Client:
         if self.state is SessionState.ENDED:
             return
         self.state = SessionState.ENDED
+        self._inbox = Inbox()
         self._endpoint.close(now)
         self._must_send = True
         self._events.add(events.Ended(reason, text))

@@ -2,8 +2,9 @@
 
 For every cell of the window, the replica has everything that happened there from the tick `since`
 up to the tick `have`. It begins with a section of the whole cell, which sets both. Another section
-counts only if it continues from there without a gap, so what is lost leaves no hole. A cell that
-leaves the window is forgotten. What was sent before it left says nothing after it has come back.
+moves `have` only if it continues from there without a gap. What it says is true with a gap, too,
+and is applied; only what else happened in the gap is not known. A cell that leaves the window is
+forgotten. What was sent before it left says nothing after it has come back.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.changelog import Ints
-from sidereal.protocol.state.snapshot import Snapshot
+from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.stream import places_around
 
 UNKNOWN = -1
@@ -28,6 +28,19 @@ class Replaced(NamedTuple):
     cell_x: int
     cell_y: int
     tick: int
+
+
+class Told(NamedTuple):
+    """Sections of the snapshots of one tick, as `Gathered` has them."""
+
+    tick: int
+    place: Ints
+    replace: NDArray[np.bool_]
+    continued: NDArray[np.bool_]
+    from_tick: Ints
+    to_tick: Ints
+    part: Ints
+    parts: Ints
 
 
 class _Parts:
@@ -103,38 +116,42 @@ class Coverage:
         cell_x, cell_y = places_around(centre_x, centre_y, self.rules)
         return cell_x, cell_y, (cell_x == self.cell_x) & (cell_y == self.cell_y)
 
-    def applies(self, snapshot: Snapshot, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Tell which sections say something new that continues what is known, bool[sections].
+    def counts(self, told: Told, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell which sections say something that is not known yet, bool[sections].
 
         Args:
-            snapshot: as read.
-            inside: bool[window], which cells of its window are in this one.
+            told: as read.
+            inside: bool[window], which cells of their window are in this one.
         """
-        place = snapshot.place
-        have = self.have[place]
-        fits = inside[place] & (snapshot.tick > self._absent[place])
-        return fits & (snapshot.to_tick > have) & (snapshot.replace | (have >= snapshot.from_tick))
+        place = told.place
+        fits = inside[place] & (told.tick > self._absent[place])
+        return np.asarray(fits & (told.to_tick > self.have[place]), dtype=np.bool_)
 
     def note(
-        self, snapshot: Snapshot, inside: NDArray[np.bool_], applies: NDArray[np.bool_]
+        self,
+        told: Told,
+        unchanged: NDArray[np.bool_],
+        inside: NDArray[np.bool_],
+        counts: NDArray[np.bool_],
     ) -> list[Replaced]:
-        """Note that a snapshot's sections and unchanged cells have been applied.
+        """Note that sections, those that count, and unchanged cells are applied.
 
         Returns:
-            Cells that are sent whole with it.
+            Cells that are sent whole with them.
         """
-        unchanged = snapshot.unchanged & inside & (snapshot.tick > self._absent) & (self.have >= 0)
-        self.have[unchanged] = np.maximum(self.have[unchanged], snapshot.tick)
+        continues = counts & (told.replace | (self.have[told.place] >= told.from_tick))
+        same = unchanged & inside & (told.tick > self._absent) & (self.have >= 0)
+        self.have[same] = np.maximum(self.have[same], told.tick)
         replaced = []
         # A few dozen sections at most: 0.3 µs each.
-        for at in np.flatnonzero(applies).tolist():
-            place, to_tick = int(snapshot.place[at]), int(snapshot.to_tick[at])
-            if snapshot.parts[at] > 1 and not self._all_parts(snapshot, at, place, to_tick):
+        for at in np.flatnonzero(counts).tolist():
+            place, to_tick = int(told.place[at]), int(told.to_tick[at])
+            if told.parts[at] > 1 and not self._all_parts(told, at, place, to_tick):
                 continue
-            if to_tick <= self.have[place]:
+            if not continues[at] or to_tick <= self.have[place]:
                 continue
             self.have[place] = to_tick
-            if snapshot.replace[at]:
+            if told.replace[at]:
                 self.since[place] = to_tick
                 cell = int(self.cell_x[place]), int(self.cell_y[place])
                 replaced.append(Replaced(*cell, to_tick))
@@ -149,12 +166,12 @@ class Coverage:
         inside = (self.cell_x[place] == cell_x) & (self.cell_y[place] == cell_y)
         return np.where(inside, self.have[place], UNKNOWN)
 
-    def _all_parts(self, snapshot: Snapshot, at: int, place: int, to_tick: int) -> bool:
-        continued, count = bool(snapshot.continued[at]), int(snapshot.parts[at])
+    def _all_parts(self, told: Told, at: int, place: int, to_tick: int) -> bool:
+        continued, count = bool(told.continued[at]), int(told.parts[at])
         parts = self._parts.get((place, to_tick))
         if parts is None or parts.parts != count or parts.continued != continued:
             parts = self._parts[place, to_tick] = _Parts(count, continued)
-        parts.missing.discard(int(snapshot.part[at]))
+        parts.missing.discard(int(told.part[at]))
         return not parts.missing
 
     def _drop_parts(self) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sidereal.client.replica import Applied
+from sidereal.protocol.errors import WireError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.snapshot import read_own_untrusted
 
@@ -20,21 +23,26 @@ class Glance:
         self.stale = 0
         self._rules = rules
 
-    def apply_untrusted(self, message: bytes, now: float) -> Applied:
-        """Read one datagram as far as it tells of its receiver.
+    def apply_untrusted(self, messages: Sequence[bytes], now: float) -> list[Applied]:
+        """Read datagrams as far as they tell of their receiver.
 
         Args:
-            message: as received.
+            messages: as received, in the order in which they came.
             now: monotonic seconds.
 
-        Raises:
-            WireError: it does not begin like a snapshot.
+        Returns:
+            One for each that begins like a snapshot.
         """
-        tick, block = read_own_untrusted(self._rules, message)
-        own = None if block is None else block[0]
-        self.stale += tick < self.newest_tick - self._rules.streams.reorder_ticks
-        self.newest_tick = max(self.newest_tick, tick)
-        return Applied(tick, own)
+        applied = []
+        for message in messages:
+            try:
+                tick, block = read_own_untrusted(self._rules, message)
+            except WireError:
+                continue
+            self.stale += tick < self.newest_tick - self._rules.streams.reorder_ticks
+            self.newest_tick = max(self.newest_tick, tick)
+            applied.append(Applied(tick, None if block is None else block[0]))
+        return applied
 
     def expire(self, tick: int) -> None:
         """Nothing is kept, so nothing grows old."""

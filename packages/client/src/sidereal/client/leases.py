@@ -13,7 +13,7 @@ from sidereal.protocol.message.codec import HOLDER_ROW, decode_rows_untrusted
 from sidereal.protocol.message.player import Leases
 from sidereal.protocol.space.cells import square_by_place
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
-from sidereal.protocol.state.changelog import Ints
+from sidereal.protocol.state.arrays import Ints
 
 LEASE: Final = np.dtype([("sector_x", "<i4"), ("sector_y", "<i4"), ("shard", "<u2")])
 """A sector and the shard that simulates it."""

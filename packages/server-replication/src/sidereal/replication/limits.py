@@ -13,7 +13,7 @@ from typing import Final
 from sidereal.protocol.channel.limits import TransportLimits
 from sidereal.protocol.limits import SNAPSHOT_DATAGRAMS_MAX, check_limits
 from sidereal.protocol.space.sectors import CHANGES_KEPT
-from sidereal.protocol.state.stream import PRUNE_EVERY_TICKS
+from sidereal.replication.edge.changelog import PRUNE_EVERY_TICKS
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
 

@@ -28,7 +28,7 @@ from sidereal.protocol.links import (
     SHARD_CHANNELS,
 )
 from sidereal.protocol.rules import Rules, check_rules
-from sidereal.protocol.state.stream import CellStream
+from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews
@@ -116,8 +116,8 @@ class Replicator:
         self.ticks = Ticks(rules.tick_s, limits.ticks_catch_up)
         self.world = World(schema, rules, limits=limits.world)
         leases = LeaseTable(limits.ownership.lease_changes)
-        stream = CellStream(schema, rules, limits.world.prune_every_ticks)
-        fanout = Fanout(schema, rules, stream, clients_max, limits.edge)
+        changes = ChangeLog(schema, rules, limits.world.prune_every_ticks)
+        fanout = Fanout(schema, rules, changes, clients_max, limits.edge)
         lease_views = LeaseViews(rules, clients_max, limits=limits.edge)
         endpoint = partial(ServerEndpoint, entropy=entropy, now=now, limits=limits.transport)
         for_clients = endpoint(
@@ -140,7 +140,7 @@ class Replicator:
             for_clients, fanout, lease_views, schema, rules, clients_max, limits.players
         )
         self.shards = ShardLink(for_shards, schema, rules, now, limits)
-        self.edge = Edge(self.world, stream, fanout, lease_views, self.clients)
+        self.edge = Edge(self.world, changes, fanout, lease_views, self.clients)
         self.notes = Notes(limits.notes)
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
         self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, limits)

@@ -4,11 +4,12 @@ Theory of operation. The world holds one *reference* per entity: where it was at
 moved. The truth at any later tick is the straight line from there; a new reference is committed
 only when a shard proposes one. What clients are sent is a second, quantised reference. It is
 replaced when the truth strays from it by more than the tolerance, when the entity changes its cell,
-or when the reference grows too old for its 16-bit tick. So one array of wire records serves all
-clients, and what drifts in a straight line costs nothing.
+or when the reference grows too old for its 16-bit tick. So one array of rows serves all clients,
+and what drifts in a straight line costs nothing.
 
-`changed` and `attributes_changed` say at which tick a record last changed. The stream of changes
-follows from them.
+An entity has some of the components; its `mask` says which. `changed` says at which tick each of
+them last changed, and `entered` when the entity came into its cell. What clients are sent follows
+from these.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
 from sidereal.protocol.state.columns import Columns
-from sidereal.protocol.state.quantize import encode_wire, quantised
+from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import MOTION, Schema
+from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.limits import LIMITS, WorldLimits
 
 POSITION_TOLERANCE: Final = 0.05
@@ -34,6 +36,7 @@ HEADING_TOLERANCE: Final = 0.02
 """How far the heading that clients extrapolate may be off the truth, radians."""
 
 ACCOUNT_NONE: Final = 0
+NEVER: Final = -1
 
 UUID: Final = np.dtype("V16")
 """An entity's name for life."""
@@ -80,7 +83,7 @@ class World:
     """Columns of all entities and what the replication server alone knows of them.
 
     Attributes:
-        columns: the references and attributes, by row.
+        columns: the references and all other components, by row.
         sectors: the active sectors; its groups are the cells.
         account: int64 by row, who flies it, `ACCOUNT_NONE` for the rest.
         group: int32 by row, the cell as of the last `present`.
@@ -89,10 +92,12 @@ class World:
             kept at all never is.
         dirty_since: int64 by row, tick of the oldest change that it has not been given.
         stored: bool by row, whether the database may know the entity.
-        wire: `Schema.wire_record` by row, what clients are sent.
-        attributes: `Schema.attribute_record` by row.
-        changed: int64 by row, tick of `wire`.
-        attributes_changed: int64 by row, tick of `attributes`.
+        mask: uint64 by row, the components that each has, a bit for each number.
+        entered: int64 by row, tick at which it came into its cell, -1 before.
+        changed: int64[numbers, rows], tick of the newest change by number of the component, 0 for
+            the presence; -1 where there is no such component.
+        latest: int64 by number, the newest of all these.
+        rows: `Schema.rows` by number and row, what clients are sent.
     """
 
     def __init__(
@@ -116,10 +121,13 @@ class World:
         self.dirty = np.zeros(capacity, np.bool_)
         self.dirty_since = np.zeros(capacity, np.int64)
         self.stored = np.zeros(capacity, np.bool_)
-        self.wire = np.zeros(capacity, schema.wire_record)
-        self.attributes = np.zeros(capacity, schema.attribute_record)
-        self.changed = np.zeros(capacity, np.int64)
-        self.attributes_changed = np.zeros(capacity, np.int64)
+        self.mask = np.zeros(capacity, np.uint64)
+        self.entered = np.full(capacity, NEVER, np.int64)
+        numbers = len(schema.components) + 1
+        self.changed = np.full((numbers, capacity), NEVER, np.int64)
+        self.latest = np.full(numbers, NEVER, np.int64)
+        self.rows = {number: np.zeros(capacity, dtype) for number, dtype in schema.rows.items()}
+        self._motion_number = schema.numbers[MOTION.name]
         self._sent = {name: np.zeros(capacity) for name in Motion._fields}
         self._occupied_at = np.zeros(0, np.int64)
 
@@ -148,6 +156,7 @@ class World:
         self.group[rows] = -1
         self.handover_tick[rows] = tick
         self.stored[rows] = False
+        self.equip(rows, np.full(len(rows), self.schema.mask_all, np.uint64), tick)
         self.mark(rows, tick)
         return rows
 
@@ -157,6 +166,10 @@ class World:
         self.columns.free(rows)
         self.dirty[rows] = False
         self.account[rows] = ACCOUNT_NONE
+        self.mask[rows] = 0
+        self.group[rows] = NEVER
+        self.entered[rows] = NEVER
+        self.changed[:, rows] = NEVER
 
     def departed_since(self, tick: int) -> np.ndarray:
         """Give the ids of those removed since a tick, int64[n]; older ones are forgotten."""
@@ -230,7 +243,7 @@ class World:
         """Bring what clients are sent up to a tick.
 
         Mutates:
-            group, wire, attributes, changed, attributes_changed, the references that are sent.
+            group, entered, changed, latest, rows, the references that are sent.
 
         Returns:
             which entities left which cell.
@@ -240,46 +253,94 @@ class World:
         moved = Moved(self.columns.net_id[rows[left]], self.group[rows[left]])
         entered = self.group[rows] != present.group
         self.group[rows] = present.group
-        self.attributes_changed[rows[entered]] = tick
-        stale = self.attributes_changed[rows] == tick
-        self.attributes[rows[stale]] = self.columns.store(rows[stale], self.schema.attribute_record)
+        self.entered[rows[entered]] = tick
+        self._note(PRESENCE, rows[entered], tick)
+        changed = self.changed[self._motion_number]
         off = strayed(
             Motion(*(self._sent[name][rows] for name in Motion._fields)),
-            self.changed[rows],
+            changed[rows],
             self._motion(rows)._replace(x=present.x, y=present.y, heading=present.heading),
             tick,
             self.rules.tick_s,
             distance_max=POSITION_TOLERANCE,
             angle_max=HEADING_TOLERANCE,
         )
-        aged = tick - self.changed[rows] >= self.rules.streams.record_age_ticks
-        self._encode(present, np.flatnonzero(entered | off | aged))
+        aged = tick - changed[rows] >= self.rules.streams.record_age_ticks
+        self._encode_motion(present, np.flatnonzero(entered | off | aged))
         return moved
 
-    def flag_attributes(self, rows: np.ndarray, tick: int) -> None:
-        """Note that attributes of these entities are new as of a tick."""
-        self.attributes_changed[rows] = tick
+    def equip(self, rows: np.ndarray, mask: np.ndarray, tick: int) -> None:
+        """Say which components entities have; what they had besides, they no longer have.
 
-    def _encode(self, present: Present, at: np.ndarray) -> None:
-        rows = present.rows[at]
+        Args:
+            rows: int64[n], each once.
+            mask: uint64[n], a bit for each number.
+            tick: the one about to be published.
+        """
+        gained, lost = mask & ~self.mask[rows], self.mask[rows] & ~mask
+        self.mask[rows] = mask
+        presence = self.rows[PRESENCE]
+        presence["id"][rows], presence["kind"][rows] = (
+            self.columns.net_id[rows],
+            self.columns["kind"][rows],
+        )
+        presence["mask"][rows] = mask & np.uint64(self.schema.mask_shown)
+        self._note(PRESENCE, rows, tick)
+        for name, number in self.schema.numbers.items():
+            bit = np.uint64(1 << number)
+            self.changed[number, rows[(lost & bit) != 0]] = NEVER
+            self.mark_changed(name, rows[(gained & bit) != 0], tick)
+
+    def mark_changed(self, component: str, rows: np.ndarray, tick: int) -> None:
+        """Note that a component of some entities, which have it, is new as of a tick.
+
+        Args:
+            component: its name.
+            rows: int64[n], each once.
+            tick: the one about to be published.
+        """
+        number = self.schema.numbers[component]
+        self._note(number, rows, tick)
+        if number in self.rows and number != self._motion_number:
+            fields = self.schema.component(number).fields
+            values = {field.name: self.columns[field.name][rows] for field in fields}
+            net_id = self.columns.net_id[rows]
+            self.rows[number][rows] = encode_rows(self.schema, number, values, net_id, self.rules)
+
+    def described_at(self, rows: np.ndarray) -> np.ndarray:
+        """Tick of the newest change of any component but the motion, int64[n]."""
+        others = np.delete(np.arange(len(self.changed)), self._motion_number)
+        newest: np.ndarray = self.changed[others[:, None], rows].max(axis=0)
+        return newest
+
+    def _note(self, number: int, rows: np.ndarray, tick: int) -> None:
+        if len(rows):
+            self.changed[number, rows] = tick
+            self.latest[number] = max(self.latest[number], tick)
+
+    def _encode_motion(self, present: Present, at: np.ndarray) -> None:
+        rows, number = present.rows[at], self._motion_number
         values: dict[str, Any] = {
-            field.name: self.columns[field.name][rows] for field in self.schema.state_fields
+            field.name: self.columns[field.name][rows] for field in MOTION.fields
         }
         values |= {"x": present.x[at], "y": present.y[at], "heading": present.heading[at]}
         origin_x, origin_y = self._cell_origins(present.x[at], present.y[at])
-        self.wire[rows] = encode_wire(
+        self.rows[number][rows] = encode_rows(
             self.schema,
+            number,
             values,
-            origin_x,
-            origin_y,
             self.columns.net_id[rows],
-            present.tick,
             self.rules,
+            origin_x=origin_x,
+            origin_y=origin_y,
+            tick=present.tick,
         )
-        sent = quantised(self.schema, values, origin_x, origin_y, self.rules)
+        sent = quantised(
+            self.schema, number, values, self.rules, origin_x=origin_x, origin_y=origin_y
+        )
         for name in Motion._fields:
             self._sent[name][rows] = sent[name]
-        self.changed[rows] = present.tick
+        self._note(number, rows, present.tick)
 
     def _cell_origins(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         size = self.rules.cell_size
@@ -294,19 +355,21 @@ class World:
             return
         self.uuid = _grown(self.uuid, capacity)
         self.account = _grown(self.account, capacity)
-        self.group = _grown(self.group, capacity)
+        self.group = _grown(self.group, capacity, NEVER)
         self.handover_tick = _grown(self.handover_tick, capacity)
         self.dirty = _grown(self.dirty, capacity)
         self.dirty_since = _grown(self.dirty_since, capacity)
         self.stored = _grown(self.stored, capacity)
-        self.wire = _grown(self.wire, capacity)
-        self.attributes = _grown(self.attributes, capacity)
-        self.changed = _grown(self.changed, capacity)
-        self.attributes_changed = _grown(self.attributes_changed, capacity)
+        self.mask = _grown(self.mask, capacity)
+        self.entered = _grown(self.entered, capacity, NEVER)
+        self.rows = {number: _grown(array, capacity) for number, array in self.rows.items()}
+        changed = np.full((len(self.changed), capacity), NEVER, np.int64)
+        changed[:, : self.changed.shape[1]] = self.changed
+        self.changed = changed
         self._sent = {name: _grown(array, capacity) for name, array in self._sent.items()}
 
 
-def _grown(array: np.ndarray, capacity: int) -> np.ndarray:
-    grown = np.zeros(capacity, array.dtype)
+def _grown(array: np.ndarray, capacity: int, fill: int = 0) -> np.ndarray:
+    grown = np.full(capacity, fill, array.dtype)
     grown[: len(array)] = array
     return grown

@@ -46,7 +46,7 @@ from sidereal.protocol.message.shard import (
     printable,
 )
 from sidereal.protocol.rules import check_rules
-from sidereal.protocol.state.changelog import TICK_MAX
+from sidereal.protocol.state.arrays import TICK_MAX
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.ghosts import Ghosts

@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,9 +21,9 @@ class Replication(enum.Enum):
     """Who is sent a component, and how."""
 
     STATE = "state"
-    """Everyone in interest, as part of the entity's reference: changes all the time."""
+    """Everyone in interest, and shards propose it."""
     ATTRIBUTE = "attribute"
-    """Everyone in interest, when it changes: seldom."""
+    """Everyone in interest."""
     LINK = "link"
     """Only the shard and the replication server, beside the exact state."""
     NONE = "none"
@@ -159,7 +159,7 @@ def _type_bounds(dtype: np.dtype) -> tuple[float, float]:
     return -math.inf, math.inf
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Component:
     """A group of fields that are kept, sent and saved alike.
 
@@ -178,6 +178,23 @@ class Component:
     persisted: bool = False
     predicted: bool = False
     interpolated: bool = False
+
+    @cached_property
+    def is_shown(self) -> bool:
+        """Whether everyone in interest is sent it."""
+        return self.replicated in (Replication.STATE, Replication.ATTRIBUTE)
+
+    @cached_property
+    def is_reckoned(self) -> bool:
+        """Whether it is a place, which receivers continue from its tick by dead reckoning."""
+        return any(field.cell_axis for field in self.fields)
+
+    @cached_property
+    def row(self) -> np.dtype[Any]:
+        """Its row on the wire: the id, the low 16 bits of the tick of a place, the fields."""
+        tick = [("tick", "<u2")] if self.is_reckoned else []
+        fields = [(field.name, field.wire_dtype) for field in self.fields]
+        return np.dtype([("id", "<u4"), *tick, *fields])
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""

@@ -3,9 +3,10 @@
 A quantised field travels as `rint(value / quantum)`; zero is always on the grid. A wrapping one
 counts steps modulo the whole turn. A position is counted from the lower left corner of the
 entity's cell in 65,536ths of it: on the upper edge it stays at the last step, it never wraps to the
-first. Encoding clamps to the declared range; decoding refuses what lies outside of it.
+first. Encoding clamps to the declared range; decoding refuses what lies outside of it. A field
+without a quantum travels as it is in memory.
 
-`quantised` and `decode_wire_untrusted` end in the same float64 operations on the same codes, so
+`quantised` and `decode_rows_untrusted` end in the same float64 operations on the same codes, so
 they agree bit for bit, and the server can compare the truth with what its receivers have.
 """
 
@@ -31,97 +32,122 @@ Values = Mapping[str, NDArray[Any]]
 _TICK_SPAN: Final = 1 << 16
 
 
-def encode_wire(
+def encode_rows(
     schema: Schema,
+    number: int,
     values: Values,
-    origin_x: ArrayLike,
-    origin_y: ArrayLike,
     net_id: ArrayLike,
-    tick: ArrayLike,
     rules: Rules,
+    *,
+    origin_x: ArrayLike = 0.0,
+    origin_y: ArrayLike = 0.0,
+    tick: ArrayLike = 0,
 ) -> NDArray[np.void]:
-    """Pack references for everyone in interest.
+    """Pack a component's rows for everyone in interest.
 
     Args:
-        schema: declares the STATE fields.
-        values: at least the STATE fields, [n], finite; beyond their range they are clamped.
-        origin_x: float64[n] or one number, lower left corner of each entity's cell.
-        origin_y: likewise.
+        schema: declares the component.
+        number: of the component.
+        values: at least its fields, [n], finite; beyond their range they are clamped.
         net_id: uint32[n]
-        tick: int64[n], of the reference; 16 bits of it travel.
         rules: for the size of cells.
+        origin_x: of a place: float64[n] or one number, lower left corner of each entity's cell.
+        origin_y: likewise.
+        tick: of a place: int64[n], of the reference; 16 bits of it travel.
 
     Returns:
-        `schema.wire_record`[n]
+        `schema.rows[number]`[n]
     """
     ids = np.asarray(net_id)
-    grid = _grid(schema, rules)
-    records = np.empty(len(ids), dtype=schema.wire_record)
-    records["id"] = ids
-    records["tick"] = np.asarray(tick, dtype=np.int64) % _TICK_SPAN
+    grid = _grid(schema, number, rules)
+    rows = np.empty(len(ids), dtype=schema.rows[number])
+    rows["id"] = ids
+    if schema.component(number).is_reckoned:
+        rows["tick"] = np.asarray(tick, dtype=np.int64) % _TICK_SPAN
     for name in grid.plain:
-        records[name] = values[name]
+        rows[name] = values[name]
     codes = _codes(grid, values, origin_x, origin_y)
-    for row, name in enumerate(grid.names):
-        records[name] = codes[row]
-    return records
+    for at, name in enumerate(grid.names):
+        rows[name] = codes[at]
+    return rows
 
 
-def decode_wire_untrusted(
+def decode_rows_untrusted(
     schema: Schema,
-    records: NDArray[np.void],
-    origin_x: ArrayLike,
-    origin_y: ArrayLike,
-    newest_tick: ArrayLike,
+    number: int,
+    rows: NDArray[np.void],
     rules: Rules,
-) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
-    """Unpack references that a peer sent.
+    *,
+    origin_x: ArrayLike = 0.0,
+    origin_y: ArrayLike = 0.0,
+) -> dict[str, NDArray[Any]]:
+    """Unpack a component's rows that a peer sent.
 
     Args:
-        schema: declares the STATE fields.
-        records: `schema.wire_record`[n]
-        origin_x: float64[n] or one number, lower left corner of the cell each belongs to.
-        origin_y: likewise.
-        newest_tick: int64, one number or [n]: a whole tick less than 32,768 away from theirs.
+        schema: declares the component.
+        number: of the component.
+        rows: `schema.rows[number]`[n]
         rules: for the size of cells.
+        origin_x: of a place: float64[n] or one number, lower left corner of each row's cell.
+        origin_y: likewise.
 
     Returns:
-        The STATE fields by name, [n] in the types of memory, and the whole ticks, int64[n].
+        The component's fields by name, [n] in the types of memory.
 
     Raises:
         WireError: a value outside its declared range.
     """
-    grid = _grid(schema, rules)
-    codes = np.empty((len(grid.names), len(records)), dtype=np.int64)
-    for row, name in enumerate(grid.names):
-        codes[row] = records[name]
-    outside = (codes < grid.first) | (codes > grid.last)
+    outside = outside_rows(schema, number, rows, rules)
     if outside.any():
-        raise WireError(f"{grid.names[int(outside.any(axis=1).argmax())]} out of range")
+        name = schema.component(number).name
+        raise WireError(f"{name} out of range, {int(outside.sum())} rows")
+    grid = _grid(schema, number, rules)
+    codes = np.empty((len(grid.names), len(rows)), dtype=np.int64)
+    for at, name in enumerate(grid.names):
+        codes[at] = rows[name]
     values = _values(grid, codes, origin_x, origin_y)
     for name in grid.plain:
-        if not valid_values(schema.fields[name], records[name]).all():
-            raise WireError(f"{name} out of range")
-        values[name] = records[name].copy()
-    return values, restore_tick(records["tick"], newest_tick)
+        values[name] = rows[name].copy()
+    return values
+
+
+def outside_rows(
+    schema: Schema, number: int, rows: NDArray[np.void], rules: Rules
+) -> NDArray[np.bool_]:
+    """Tell which rows hold a value outside its declared range, bool[n]."""
+    grid = _grid(schema, number, rules)
+    outside = np.zeros(len(rows), np.bool_)
+    for name, first, last in grid.narrower:
+        codes = rows[name]
+        outside |= (codes < first) | (codes > last)
+    for name in grid.plain:
+        outside |= ~valid_values(schema.fields[name], rows[name])
+    return outside
 
 
 def quantised(
-    schema: Schema, values: Values, origin_x: ArrayLike, origin_y: ArrayLike, rules: Rules
+    schema: Schema,
+    number: int,
+    values: Values,
+    rules: Rules,
+    *,
+    origin_x: ArrayLike = 0.0,
+    origin_y: ArrayLike = 0.0,
 ) -> dict[str, NDArray[Any]]:
-    """Give what receivers of `encode_wire` will have after `decode_wire_untrusted`, exactly.
+    """Give what receivers of `encode_rows` will have after `decode_rows_untrusted`, exactly.
 
     Args:
-        schema: declares the STATE fields.
-        values: as for `encode_wire`.
-        origin_x: likewise.
-        origin_y: likewise.
+        schema: declares the component.
+        number: of the component.
+        values: as for `encode_rows`; likewise the origins.
         rules: for the size of cells.
+        origin_x: as above.
+        origin_y: likewise.
 
     Returns:
-        The STATE fields by name, [n] in the types of memory.
+        The component's fields by name, [n] in the types of memory.
     """
-    grid = _grid(schema, rules)
+    grid = _grid(schema, number, rules)
     seen = _values(grid, _codes(grid, values, origin_x, origin_y), origin_x, origin_y)
     for name in grid.plain:
         seen[name] = values[name].astype(schema.fields[name].memory_dtype)
@@ -144,12 +170,14 @@ def restore_tick(low_bits: ArrayLike, near_tick: ArrayLike) -> NDArray[np.int64]
 
 
 class _Grid(NamedTuple):
-    """The quantised STATE fields of a schema as columns[k, 1], so that all are computed at once.
+    """The quantised fields of a component as columns[k, 1], so that all are computed at once.
 
     Attributes:
         names: of the quantised fields, in order.
         plain: names of the others.
         low: least value; -inf along cell axes, whose origin shifts them; likewise `high`.
+        narrower: fields whose type on the wire holds codes that are out of range, with their
+            least and greatest code.
         on_x: rows that count from the cell's left edge; likewise `on_y` from its lower one.
         wraps: row, low, high and number of codes of fields that wrap.
         narrow: rows whose type in memory is not float64, and that type.
@@ -162,15 +190,17 @@ class _Grid(NamedTuple):
     last: NDArray[np.int64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    narrower: tuple[tuple[str, int, int], ...]
     on_x: tuple[int, ...]
     on_y: tuple[int, ...]
     wraps: tuple[tuple[int, float, float, int], ...]
     narrow: tuple[tuple[int, np.dtype], ...]
 
 
-@lru_cache(maxsize=16)
-def _grid(schema: Schema, rules: Rules) -> _Grid:
-    fields = [field for field in schema.state_fields if field.quantum is not None]
+@lru_cache(maxsize=256)
+def _grid(schema: Schema, number: int, rules: Rules) -> _Grid:
+    component = schema.component(number)
+    fields = [field for field in component.fields if field.quantum is not None]
     bounds = [
         (-math.inf, math.inf) if field.cell_axis or field.wrap else field.bounds for field in fields
     ]
@@ -180,12 +210,13 @@ def _grid(schema: Schema, rules: Rules) -> _Grid:
 
     return _Grid(
         names=tuple(field.name for field in fields),
-        plain=tuple(f.name for f in schema.state_fields if f.quantum is None),
+        plain=tuple(f.name for f in component.fields if f.quantum is None),
         step=column((_step(field, rules) for field in fields), np.float64),
         first=column((field.codes[0] for field in fields), np.int64),
         last=column((field.codes[1] for field in fields), np.int64),
         low=column((low for low, _ in bounds), np.float64),
         high=column((high for _, high in bounds), np.float64),
+        narrower=tuple((field.name, *field.codes) for field in fields if not _is_full(field)),
         on_x=tuple(row for row, field in enumerate(fields) if field.cell_axis == "x"),
         on_y=tuple(row for row, field in enumerate(fields) if field.cell_axis == "y"),
         wraps=tuple(
@@ -199,6 +230,12 @@ def _grid(schema: Schema, rules: Rules) -> _Grid:
             if field.memory_dtype != np.float64
         ),
     )
+
+
+def _is_full(field: Field) -> bool:
+    """Tell whether every number of the type on the wire is a code."""
+    limits = np.iinfo(field.wire_dtype)
+    return field.codes == (limits.min, limits.max)
 
 
 def _step(field: Field, rules: Rules) -> float:

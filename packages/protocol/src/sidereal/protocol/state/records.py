@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
-from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.arrays import Ints, Rows
 
 RECORDS_VERSION: Final = 1
 

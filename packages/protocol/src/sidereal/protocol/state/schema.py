@@ -1,9 +1,11 @@
 """The components of one world, and all that follows from their declaration.
 
-A record is one entity's row, packed and little-endian, for one purpose:
+A component's **number** is its place in the schema, from 1. An entity's set of components is a
+**mask** with the bit of each number. Everyone in interest is sent a **row** per entity and
+component (`rows`), and a row of its **presence**: what it is, and which components it has.
 
-* `wire_record`: id, low 16 bits of the tick, quantised STATE fields: to everyone in interest;
-* `attribute_record`: id, ATTRIBUTE fields: to everyone in interest;
+A record is one whole entity, packed and little-endian, for one purpose:
+
 * `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals;
 * `full_record`: `exact_record` and every other field: to adopt an entity, to see it as
   a ghost, or to save it.
@@ -24,11 +26,17 @@ from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.state.component import Component, Field, Replication
 
 NAMES_TAKEN: Final = frozenset(
-    {"id", "net_id", "epoch", "tick", "alive", "uuid", "account", "active"}
+    {"id", "net_id", "epoch", "tick", "alive", "uuid", "account", "active", "kind", "mask"}
 )
 """Names no field may have: columns, records and tables have them already."""
 
-SCHEMA_FORMAT: Final = "sidereal schema 1"
+NUMBER_MAX: Final = 63
+"""Of a component: a mask has 64 bits, and number 0 means the presence itself."""
+
+KIND: Final = Field("kind", "u1", "", 1, 255)
+"""What an entity is, by its game's numbers; every entity has one, whatever its components."""
+
+SCHEMA_FORMAT: Final = "sidereal schema 2"
 """Changes when records are laid out differently from the same declaration."""
 
 _DATABASE_TYPES: Final = {
@@ -48,9 +56,14 @@ class Schema:
     """Components checked together, and what is derived from them.
 
     Attributes:
-        components: in the order of records; both ends must declare the same order.
-        fields: by name, over all components.
+        components: in the order of their numbers; both ends must declare the same order.
+        fields: by name, over all components, and the kind.
         state_fields: of STATE components, in order; likewise `attribute_fields`, `link_fields`.
+        numbers: of the components, by name.
+        shown: numbers of the components that everyone in interest is sent, ascending.
+        rows: type of a row on the wire by number, of those that are shown; 0 is the presence.
+        mask_all: mask of all components; `mask_shown` of those that are shown, `mask_places` of
+            those that are places.
         hash: 16 bytes that differ whenever any declaration differs.
     """
 
@@ -62,20 +75,30 @@ class Schema:
         """
         self.components = tuple(components)
         _check(self.components)
-        self.fields: dict[str, Field] = {f.name: f for c in self.components for f in c.fields}
+        own = {f.name: f for c in self.components for f in c.fields}
+        self.fields: dict[str, Field] = {KIND.name: KIND, **own}
         self.state_fields = self._fields_of(Replication.STATE)
         self.attribute_fields = self._fields_of(Replication.ATTRIBUTE)
         self.link_fields = self._fields_of(Replication.LINK)
-        self.persisted_fields = tuple(f for c in self.components if c.persisted for f in c.fields)
+        saved = (f for c in self.components if c.persisted for f in c.fields)
+        self.persisted_fields = (KIND, *saved)
         none_fields = self._fields_of(Replication.NONE)
 
-        wire = [(f.name, f.wire_dtype) for f in self.state_fields]
+        numbered = dict(enumerate(self.components, 1))
+        self.numbers: dict[str, int] = {c.name: number for number, c in numbered.items()}
+        self.shown = tuple(number for number, c in numbered.items() if c.is_shown)
+        self.mask_all = _mask_of(numbered)
+        self.mask_shown = _mask_of(self.shown)
+        self.mask_places = _mask_of(number for number, c in numbered.items() if c.is_reckoned)
+        mask = np.min_scalar_type(self.mask_shown).newbyteorder("<")
+        presence: np.dtype[Any] = np.dtype([("id", "<u4"), ("kind", "u1"), ("mask", mask)])
+        self.rows: dict[int, np.dtype[Any]] = {0: presence}
+        self.rows |= {number: numbered[number].row for number in self.shown}
+
         exact = [(f.name, f.memory_dtype) for f in (*self.state_fields, *self.link_fields)]
-        attributes = [(f.name, f.memory_dtype) for f in self.attribute_fields]
+        attributes = [(f.name, f.memory_dtype) for f in (KIND, *self.attribute_fields)]
         rest = [(f.name, f.memory_dtype) for f in none_fields]
         exact_head = [("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")]
-        self.wire_record: np.dtype = np.dtype([("id", "<u4"), ("tick", "<u2"), *wire])
-        self.attribute_record: np.dtype = np.dtype([("id", "<u4"), *attributes])
         self.exact_record: np.dtype = np.dtype([*exact_head, *exact])
         self.full_record: np.dtype = np.dtype([*exact_head, *exact, *attributes, *rest])
 
@@ -83,6 +106,10 @@ class Schema:
         self.hash: bytes = hashlib.blake2b(
             text.encode(), digest_size=16, person=b"sidereal-schema"
         ).digest()
+
+    def component(self, number: int) -> Component:
+        """The component with this number."""
+        return self.components[number - 1]
 
     def database_columns(self) -> list[tuple[str, str]]:
         """Column name and PostgreSQL type of every persisted field, in order."""
@@ -106,6 +133,10 @@ class Schema:
 
     def _fields_of(self, replicated: Replication) -> tuple[Field, ...]:
         return tuple(f for c in self.components if c.replicated is replicated for f in c.fields)
+
+
+def _mask_of(numbers: Iterable[int]) -> int:
+    return sum(1 << number for number in numbers)
 
 
 def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -150,6 +181,8 @@ def _database_type(field: Field) -> str:
 
 def _check(components: tuple[Component, ...]) -> None:
     problems = [problem for component in components for problem in component.problems()]
+    if len(components) > NUMBER_MAX:
+        problems.append(f"{len(components)} components; a world has at most {NUMBER_MAX}")
     component_names: set[str] = set()
     field_names: set[str] = set(NAMES_TAKEN)
     for component in components:
@@ -189,7 +222,6 @@ MOTION: Final = Component(
 BODY: Final = Component(
     "body",
     (
-        Field("kind", "u1", "", 1, 255),
         Field("radius", "f4", "unit", 1 / 16, 512),
         Field("mass", "f4", "t", 1 / 1024, 2.0**30),
     ),

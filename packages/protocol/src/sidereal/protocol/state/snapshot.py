@@ -1,8 +1,15 @@
-"""A snapshot's datagram, taken apart; `stream` says what is in it."""
+"""A snapshot's datagrams, taken apart; `stream` says what is in them.
+
+`read_snapshot_untrusted` walks the sections and runs of one datagram. `gather` joins the rows of
+any number of them by sort, so that what came together is applied in one pass.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +17,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.arrays import Ints, Rows
 from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import (
     CONTINUED,
@@ -20,29 +27,52 @@ from sidereal.protocol.state.stream import (
     OWN_BLOCK,
     PARTIAL,
     REPLACE,
+    RUN,
     SECTION,
     SNAPSHOT_VERSION,
-    TOMBSTONE,
+    row_types,
     unchanged_size,
 )
 
 
+class Section(NamedTuple):
+    """What a datagram says of one cell, or a part of it.
+
+    Attributes:
+        part: below `parts`, which is 1 for a whole section.
+    """
+
+    place: int
+    flags: int
+    from_tick: int
+    to_tick: int
+    part: int
+    parts: int
+
+
+class Span(NamedTuple):
+    """Where the rows of a run are: from byte `first` to below `end`.
+
+    Attributes:
+        what: their sort.
+        section: the section that they belong to, by its place in the datagram.
+        rows: how many.
+    """
+
+    what: int
+    section: int
+    rows: int
+    first: int
+    end: int
+
+
 class Snapshot(NamedTuple):
-    """One datagram, read; the arrays by section have one length.
+    """One datagram, read.
 
     Attributes:
         own: `OWN_BLOCK`[1], or None.
-        unchanged: bool[window], by place.
-        place: int64[n]
-        replace: bool[n]
-        continued: bool[n]
-        part: int64[n], below `parts`.
-        parts: int64[n], 1 for a whole section.
-        from_tick: int64[n]
-        to_tick: int64[n]
-        reference_section: int64[references], which section each belongs to; likewise
-            `attribute_section` and `tombstone_section`.
-        tombstone_tick: int64[tombstones]
+        unchanged: uint8[…], one bit per place, the lowest first.
+        message: the datagram.
     """
 
     tick: int
@@ -51,48 +81,57 @@ class Snapshot(NamedTuple):
     cell: int
     deferred: int
     own: Rows | None
-    unchanged: NDArray[np.bool_]
+    unchanged: bytes
+    sections: list[Section]
+    spans: list[Span]
+    message: bytes
+
+
+class Gathered(NamedTuple):
+    """Several datagrams as arrays.
+
+    Attributes:
+        of: int64[sections], which datagram each section is in; the other arrays by section are
+            what `Section` says.
+        rows: rows by `what`, read-only.
+        section: int64[rows] by `what`, which section each row belongs to.
+    """
+
+    of: Ints
+    tick: Ints
     place: Ints
     replace: NDArray[np.bool_]
     continued: NDArray[np.bool_]
-    part: Ints
-    parts: Ints
     from_tick: Ints
     to_tick: Ints
-    references: Rows
-    reference_section: Ints
-    attributes: Rows
-    attribute_section: Ints
-    tombstones: Rows
-    tombstone_section: Ints
-    tombstone_tick: Ints
+    part: Ints
+    parts: Ints
+    rows: dict[int, Rows]
+    section: dict[int, Ints]
 
 
-class _Reader:
-    """Takes rows off the front of a message."""
+_HEADER: Final = struct.Struct("<BBHIiiBB")
+_SECTION: Final = struct.Struct("<BBBB")
+_EXTENT: Final = struct.Struct("<HHH")
+assert (_HEADER.size, _SECTION.size) == (HEADER.itemsize, SECTION.itemsize)
+assert _EXTENT.size == EXTENT.itemsize
 
-    def __init__(self, message: bytes) -> None:
-        if len(message) > SNAPSHOT_SIZE_MAX:
-            raise WireError(f"snapshot of {len(message)} bytes")
-        self._message = message
-        self._offset = 0
-
-    def take(self, dtype: np.dtype[Any], count: int) -> Rows:
-        size = dtype.itemsize * count
-        if self._offset + size > len(self._message):
-            raise WireError(f"snapshot of {len(self._message)} bytes is cut short")
-        rows = np.frombuffer(self._message, dtype, count, self._offset)
-        self._offset += size
-        return rows
-
-    def finish(self) -> None:
-        if self._offset != len(self._message):
-            raise WireError(f"{len(self._message) - self._offset} bytes too many in a snapshot")
-
-
-_BYTE: Final = np.dtype("u1")
 _OWN_BOUNDS: Final = tuple(field.bounds for field in MOTION.fields)
 """What may stand in an own block: it leaves the flight model with numbers that can be drawn."""
+
+
+class _Layout(NamedTuple):
+    """What a reader goes by.
+
+    Attributes:
+        sizes: bytes of a row by `what`, 0 where there is no such sort.
+        window: places.
+    """
+
+    sizes: tuple[int, ...]
+    window: int
+    cells: int
+    unchanged_size: int
 
 
 class _Head(NamedTuple):
@@ -102,58 +141,41 @@ class _Head(NamedTuple):
     sector_y: int
     cell: int
     deferred: int
-    unchanged: Rows
+    unchanged: bytes
     own: Rows | None
+    end: int
 
 
-class _Sections(NamedTuple):
-    rows: Rows
-    part: Ints
-    parts: Ints
-    to_tick: Ints
+@lru_cache(maxsize=16)
+def _layout(schema: Schema | None, rules: Rules) -> _Layout:
+    types = {} if schema is None else row_types(schema.rows)
+    sizes = tuple(types[what].itemsize if what in types else 0 for what in range(256))
+    return _Layout(sizes, rules.window_side**2, rules.cells_per_side**2, unchanged_size(rules))
 
 
 def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Snapshot:
     """Take a datagram apart.
 
     Raises:
-        WireError: not a snapshot; what its records hold is not looked at.
+        WireError: not a snapshot; what its rows hold is not looked at.
     """
-    reader = _Reader(message)
-    tick, section_count, sector_x, sector_y, cell, deferred, bits, own = _take_head(reader, rules)
-    unchanged = np.unpackbits(bits.view(np.uint8), bitorder="little").view(np.bool_)
-    sections = _take_sections(reader, section_count, tick, unchanged, rules)
-    rows = sections.rows
-    which = np.arange(section_count)
-    reference_section = np.repeat(which, rows["references"])
-    attribute_section = np.repeat(which, rows["attributes"])
-    tombstone_section = np.repeat(which, rows["gone"])
-    references = reader.take(schema.wire_record, len(reference_section))
-    attributes = reader.take(schema.attribute_record, len(attribute_section))
-    tombstones = reader.take(TOMBSTONE, len(tombstone_section))
-    reader.finish()
+    layout = _layout(schema, rules)
+    try:
+        head = _read_head(layout, message)
+        sections, spans = _read_sections(layout, message, head)
+    except struct.error:
+        raise WireError(f"snapshot of {len(message)} bytes is cut short") from None
     return Snapshot(
-        tick=tick,
-        sector_x=sector_x,
-        sector_y=sector_y,
-        cell=cell,
-        deferred=deferred,
-        own=own,
-        unchanged=unchanged[: rules.window_side**2],
-        place=rows["place"].astype(np.int64),
-        replace=(rows["flags"] & REPLACE) != 0,
-        continued=(rows["flags"] & CONTINUED) != 0,
-        part=sections.part,
-        parts=sections.parts,
-        from_tick=sections.to_tick - rows["age"],
-        to_tick=sections.to_tick,
-        references=references,
-        reference_section=reference_section,
-        attributes=attributes,
-        attribute_section=attribute_section,
-        tombstones=tombstones,
-        tombstone_section=tombstone_section,
-        tombstone_tick=tick - (tick - tombstones["tick"].astype(np.int64)) % (1 << 16),
+        head.tick,
+        head.sector_x,
+        head.sector_y,
+        head.cell,
+        head.deferred,
+        head.own,
+        head.unchanged,
+        sections,
+        spans,
+        message,
     )
 
 
@@ -166,23 +188,74 @@ def read_own_untrusted(rules: Rules, message: bytes) -> tuple[int, Rows | None]:
     Raises:
         WireError: it does not begin like a snapshot.
     """
-    head = _take_head(_Reader(message), rules)
+    try:
+        head = _read_head(_layout(None, rules), message)
+    except struct.error:
+        raise WireError(f"snapshot of {len(message)} bytes is cut short") from None
     return head.tick, head.own
 
 
-def _take_head(reader: _Reader, rules: Rules) -> _Head:
-    version, flags, section_count, tick, sector_x, sector_y, cell, deferred = reader.take(
-        HEADER, 1
-    )[0].item()
-    if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= rules.cells_per_side**2:
+def gather(schema: Schema, snapshots: Sequence[Snapshot]) -> Gathered:
+    """Join the sections of datagrams, and their rows by sort.
+
+    Args:
+        schema: of the rows.
+        snapshots: in any order.
+    """
+    table: list[tuple[int, ...]] = []
+    pieces: dict[int, list[bytes]] = {}
+    owners: dict[int, list[int]] = {}
+    counts: dict[int, list[int]] = {}
+    # A few runs for each section: 0.4 µs each.
+    for number, snapshot in enumerate(snapshots):
+        first, message = len(table), snapshot.message
+        table += [(number, snapshot.tick, *section) for section in snapshot.sections]
+        for what, section, count, begin, end in snapshot.spans:
+            if what not in pieces:
+                pieces[what], owners[what], counts[what] = [], [], []
+            pieces[what].append(message[begin:end])
+            owners[what].append(first + section)
+            counts[what].append(count)
+    types = row_types(schema.rows)
+    columns = np.array(table, np.int64).reshape(-1, 2 + len(Section._fields)).T
+    of, tick, place, flags, from_tick, to_tick, part, parts = columns
+    return Gathered(
+        of,
+        tick,
+        place,
+        (flags & REPLACE) != 0,
+        (flags & CONTINUED) != 0,
+        from_tick,
+        to_tick,
+        part,
+        parts,
+        {what: np.frombuffer(b"".join(of_sort), types[what]) for what, of_sort in pieces.items()},
+        {what: np.repeat(owners[what], counts[what]) for what in pieces},
+    )
+
+
+def _read_head(layout: _Layout, message: bytes) -> _Head:
+    if len(message) > SNAPSHOT_SIZE_MAX:
+        raise WireError(f"snapshot of {len(message)} bytes")
+    version, flags, count, tick, sector_x, sector_y, cell, deferred = _HEADER.unpack_from(message)
+    if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= layout.cells:
         raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
-    bits = reader.take(_BYTE, unchanged_size(rules))
-    own = _take_own(reader) if flags & OWN else None
-    return _Head(tick, section_count, sector_x, sector_y, cell, deferred, bits, own)
+    at = _HEADER.size
+    unchanged = message[at : at + layout.unchanged_size]
+    at += layout.unchanged_size
+    own = None
+    if flags & OWN:
+        own = _read_own(message[at : at + OWN_BLOCK.itemsize])
+        at += OWN_BLOCK.itemsize
+    if at > len(message) or int.from_bytes(unchanged, "little") >> layout.window:
+        raise WireError("snapshot is cut short, or has an unchanged place outside the window")
+    return _Head(tick, count, sector_x, sector_y, cell, deferred, unchanged, own, at)
 
 
-def _take_own(reader: _Reader) -> Rows:
-    own = reader.take(OWN_BLOCK, 1)
+def _read_own(block: bytes) -> Rows:
+    if len(block) != OWN_BLOCK.itemsize:
+        raise WireError("snapshot is cut short in its own block")
+    own: Rows = np.frombuffer(block, OWN_BLOCK)
     *_, x, y, vx, vy, heading, spin = own[0].item()
     # NaN is within no bounds.
     for value, (low, high) in zip((x, y, vx, vy, heading, spin), _OWN_BOUNDS, strict=True):
@@ -191,26 +264,52 @@ def _take_own(reader: _Reader) -> Rows:
     return own
 
 
-def _take_sections(
-    reader: _Reader, count: int, tick: int, unchanged: NDArray[np.bool_], rules: Rules
-) -> _Sections:
-    rows = reader.take(SECTION, count)
-    flags, place = rows["flags"], rows["place"].astype(np.int64)
-    partial, continued = (flags & PARTIAL) != 0, (flags & CONTINUED) != 0
-    extents = reader.take(EXTENT, int(np.count_nonzero(partial)))
-    part, parts = np.zeros(count, np.int64), np.ones(count, np.int64)
-    to_tick = np.full(count, tick, dtype=np.int64)
-    part[partial], parts[partial] = extents["part"], extents["parts"]
-    to_tick[partial] -= extents["to_age"]
-    window = rules.window_side**2
-    if (
-        unchanged[window:].any()
-        or (place >= window).any()
-        or unchanged[place].any()
-        or (flags > (REPLACE | PARTIAL | CONTINUED)).any()
-        or (continued & ~partial).any()
-        or (part >= parts).any()
-        or (to_tick < 0).any()
-    ):
-        raise WireError("snapshot with an impossible section")
-    return _Sections(rows, part, parts, to_tick)
+def _read_sections(
+    layout: _Layout, message: bytes, head: _Head
+) -> tuple[list[Section], list[Span]]:
+    sections: list[Section] = []
+    spans: list[Span] = []
+    at, sizes, unchanged = head.end, layout.sizes, head.unchanged
+    # A datagram has a few sections, and these a few runs: 0.8 and 0.4 µs each.
+    for number in range(head.section_count):
+        place, flags, age, runs = _SECTION.unpack_from(message, at)
+        at += _SECTION.size
+        part, parts, to_age = 0, 1, 0
+        if flags & PARTIAL:
+            part, parts, to_age = _EXTENT.unpack_from(message, at)
+            at += _EXTENT.size
+        to_tick, rows = head.tick - to_age, at + RUN.itemsize * runs
+        if (
+            place >= layout.window
+            or unchanged[place >> 3] >> (place & 7) & 1
+            or flags > (REPLACE | PARTIAL | CONTINUED)
+            or flags & (PARTIAL | CONTINUED) == CONTINUED
+            or part >= parts
+            or to_tick < 0
+            or rows > len(message)
+        ):
+            raise WireError("snapshot with an impossible section")
+        sections.append(Section(place, flags, to_tick - age, to_tick, part, parts))
+        for run in range(at, rows, RUN.itemsize):
+            what, count = message[run], message[run + 1]
+            size = sizes[what] * count
+            if not size:
+                raise WireError(f"snapshot with {count} rows of sort {what}")
+            spans.append(Span(what, number, count, rows, rows + size))
+            rows += size
+        at = rows
+        if at > len(message):
+            raise WireError("snapshot is cut short in its rows")
+    if at != len(message):
+        raise WireError(f"{len(message) - at} bytes too many in a snapshot")
+    return sections, spans
+
+
+def unchanged_places(rules: Rules, unchanged: Sequence[bytes]) -> NDArray[np.bool_]:
+    """Tell which places are unchanged by what any of several datagrams says, bool[window]."""
+    every = int.from_bytes(unchanged[0], "little")
+    for bits in unchanged[1:]:
+        every |= int.from_bytes(bits, "little")
+    packed = np.frombuffer(every.to_bytes(len(unchanged[0]), "little"), np.uint8)
+    places = np.unpackbits(packed, bitorder="little")[: rules.window_side**2]
+    return places.view(np.bool_)

@@ -1,11 +1,12 @@
 """What each client is sent: the picture of the world around it, cut into datagrams.
 
 `edge` holds the stages of the tick. `interest` says when a client's window follows it, and
-`windows` holds which cells each client has. `fanout` finds what has changed in them since each
-client's last ack. `sections` has the encoded pieces, `cutting` packs them into datagrams, and
-`transfer` spreads a crowded cell over several ticks. `in_flight` remembers what each datagram holds
-until it is acked. `leaseviews` sends clients who simulates the sectors around them, in the same
-way: what has changed since their last ack.
+`windows` holds which cells each client has. `changelog` says what has changed in a cell since a
+tick. `fanout` finds what each client needs since its last ack. `sections` cuts that, once for all
+who need the same, `cutting` packs it into datagrams, and `transfer` spreads a crowded cell over
+several ticks. `in_flight` remembers what each datagram holds until it is acked. `leaseviews` sends
+clients who simulates the sectors around them, in the same way: what has changed since their last
+ack.
 
 How much one client is sent per tick is decided in `cutting`; the numbers are `EdgeLimits` in the
 `limits` of the package. All clients are handled at once, as arrays. Nothing here changes the world,

@@ -1,4 +1,4 @@
-"""Cutting sections into parts, and parts into datagrams, for all clients at once."""
+"""Cutting what clients are sent into datagrams, for all clients at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.state.changelog import Ints
+from sidereal.protocol.state.arrays import Ints
 
 
 class Cut(NamedTuple):
@@ -28,23 +28,6 @@ class Cut(NamedTuple):
     def take(self, keep: NDArray[np.bool_]) -> Cut:
         """Some of the datagrams."""
         return Cut(self.row[keep], self.rank[keep], self.first[keep], self.end[keep])
-
-
-def split_evenly(counts: Ints, parent: Ints, part: Ints, parts: Ints) -> tuple[Ints, Ints]:
-    """Share rows out over the parts of sections.
-
-    Args:
-        counts: int64[parents], rows of each section.
-        parent: int64[n], the section that each part belongs to.
-        part: int64[n], its number, below `parts`.
-        parts: int64[n]
-
-    Returns:
-        Where each part begins in its section, and how many rows it has, int64[n] each.
-    """
-    total = counts[parent]
-    first = total * part // parts
-    return first, total * (part + 1) // parts - first
 
 
 def cut_datagrams(row: Ints, size: Ints, row_count: int, room_first: Ints, room: int) -> Cut:

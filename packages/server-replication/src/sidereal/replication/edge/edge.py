@@ -13,7 +13,8 @@ from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.space.geometry import absolute_cell_of
-from sidereal.protocol.state.stream import OWN_BLOCK, CellStream
+from sidereal.protocol.state.stream import OWN_BLOCK
+from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.interest import left_centre
 from sidereal.replication.edge.leaseviews import LeaseViews
@@ -27,7 +28,7 @@ class Edge:
     """What each client is sent.
 
     Attributes:
-        stream: what changed in the world, by cell.
+        changes: in the world, by cell.
         fanout: windows, acks and what is in flight, by client.
         lease_views: what clients are shown of the leases.
         snapshots_sent: snapshots, one per client and tick.
@@ -37,7 +38,7 @@ class Edge:
     def __init__(
         self,
         world: World,
-        stream: CellStream,
+        changes: ChangeLog,
         fanout: Fanout,
         lease_views: LeaseViews,
         clients: PlayerLink,
@@ -47,7 +48,7 @@ class Edge:
         self.snapshots_sent = 0
         self.datagrams_sent = 0
         self._world = world
-        self.stream = stream
+        self.changes = changes
         self._clients = clients
 
     def remove(self, net_id: np.ndarray, group: np.ndarray, tick: int) -> None:
@@ -58,28 +59,30 @@ class Edge:
             group: int32[n], the cell each was known in.
             tick: when.
         """
-        self.stream.note_left(tick, net_id, group, np.zeros(len(net_id), np.bool_))
+        self.changes.note_left(tick, net_id, group, np.zeros(len(net_id), np.bool_))
 
     def forget(self, group: np.ndarray) -> None:
         """Forget cells of sectors that are no more, int32[n]."""
-        self.stream.reserve(self._world.sectors.group_count)
-        self.stream.forget(group)
+        self.changes.reserve(self._world.sectors.group_count)
+        self.changes.forget(group)
 
     def publish(self, present: Present, tick: int) -> None:
         """Note what changed in the world since the last tick, by cell, once for all clients."""
         moved = self._world.refresh(present)
         if len(moved.net_id):
             everyone = np.ones(len(moved.net_id), np.bool_)
-            self.stream.note_left(tick, moved.net_id, moved.group, everyone)
-        rows = present.rows
-        self.stream.publish(
+            self.changes.note_left(tick, moved.net_id, moved.group, everyone)
+        world = self._world
+        self.changes.publish(
             tick,
-            self._world.columns.net_id[rows],
-            present.group,
-            self._world.changed[rows],
-            self._world.attributes_changed[rows],
-            self._world.wire[rows],
-            self._world.attributes[rows],
+            State(
+                world.columns.net_id,
+                world.group,
+                world.entered,
+                world.changed,
+                world.latest,
+                world.rows,
+            ),
         )
 
     def send_snapshots(self, present: Present, tick: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX, SNAPSHOT_DATAGRAMS_MAX
-from sidereal.protocol.state.changelog import Ints
+from sidereal.protocol.state.arrays import Ints
 from sidereal.replication.edge.transfer import Transfer
 
 TAG_BITS: Final = 20

@@ -29,7 +29,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import square_by_place
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
-from sidereal.protocol.state.changelog import Ints
+from sidereal.protocol.state.arrays import Ints
 from sidereal.replication.limits import LIMITS, EdgeLimits
 from sidereal.replication.ownership.leases import LeaseTable
 

@@ -1,8 +1,14 @@
-"""Sections of snapshots as arrays, how large they are, and their bytes."""
+"""Sections of snapshots: each is cut once from bytes that are encoded once, for all who need it.
+
+Clients that have a cell up to the same tick need the same section of it. So the rows of a tick's
+log are encoded into one string of bytes, in the order of the log. What somebody needs of a cell is
+a slice of it, and a slice of the headers of its runs. A section that is too long for a datagram is
+cut at rows, and its runs are counted anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +17,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import (
     EXTENT,
@@ -19,13 +25,50 @@ from sidereal.protocol.state.stream import (
     OWN_BLOCK,
     PARTIAL,
     REPLACE,
+    RUN,
+    RUN_ROWS_MAX,
     SECTION,
-    TOMBSTONE,
-    CellStream,
-    Changes,
+    row_types,
     unchanged_size,
 )
-from sidereal.replication.edge.cutting import Cut, offsets, ranges, split_evenly
+from sidereal.replication.edge.changelog import ChangeLog, Log
+from sidereal.replication.edge.cutting import offsets, ranges
+
+
+class Asked(NamedTuple):
+    """Sections that somebody needs, each once.
+
+    Attributes:
+        group: int64[n], of the cell.
+        span: int64[n], ticks it goes back; 0 for the whole cell.
+        place: int64[n], of the cell.
+        parts_max: int64[n], parts in which it may be sent within one tick.
+    """
+
+    group: Ints
+    span: Ints
+    place: Ints
+    parts_max: Ints
+
+
+class Cuts(NamedTuple):
+    """What was asked for.
+
+    Attributes:
+        parts: int64[asked], in how many parts each is; above `parts_max` they are not written.
+        first: int64[asked], where its parts begin in the other arrays.
+        size: int64[parts], bytes.
+        data: the parts.
+        entries: int64[asked, 2], the entries of the log that it holds.
+        log: of the tick.
+    """
+
+    parts: Ints
+    first: Ints
+    size: Ints
+    data: list[bytes]
+    entries: Ints
+    log: Log
 
 
 class Sections(NamedTuple):
@@ -38,7 +81,7 @@ class Sections(NamedTuple):
         part: int64[n], below `parts`.
         parts: int64[n], 1 where the section is in one piece.
         size: int64[n], bytes.
-        changes: which rows of the stream's logs it holds.
+        piece: int64[n], which of the pieces that were cut it is.
     """
 
     row: Ints
@@ -47,7 +90,7 @@ class Sections(NamedTuple):
     part: Ints
     parts: Ints
     size: Ints
-    changes: Changes
+    piece: Ints
 
     @property
     def is_last(self) -> NDArray[np.bool_]:
@@ -56,9 +99,87 @@ class Sections(NamedTuple):
 
     def take(self, at: NDArray[Any]) -> Sections:
         """Some of them, or in another order."""
-        row, place, since, part, parts, size = (array[at] for array in self[:6])
-        changes = Changes(*(array[at] for array in self.changes))
-        return Sections(row, place, since, part, parts, size, changes)
+        return Sections(*(column[at] for column in self))
+
+
+def ask(
+    changes: ChangeLog,
+    group: NDArray[Any],
+    since: Ints,
+    place: Ints,
+    replace_parts: int,
+    section_parts: int,
+) -> tuple[Asked, Ints]:
+    """Find the sections that are needed, each once.
+
+    Args:
+        changes: as published.
+        group: int[n], of each client's cell, -1 for one that has no group.
+        since: int64[n], -1 for the whole cell.
+        place: int64[n], of the cell.
+        replace_parts: parts in which a whole cell may be sent within one tick.
+        section_parts: likewise of any other section.
+
+    Returns:
+        The sections, and which of them each client needs, int64[n].
+    """
+    count, span = changes.group_count, changes.span(since)
+    # Spans are few, so there is a table of all cells and spans, and nothing is sorted. What has no
+    # group has nothing in it, but places of its own: they stand behind the cells.
+    spans = np.flatnonzero(np.bincount(span, minlength=1))
+    rank = np.zeros(int(spans.max(initial=0)) + 1, np.int64)
+    rank[spans] = np.arange(len(spans))
+    cells = np.where(group < 0, count + place, group.astype(np.int64))
+    code = cells * len(spans) + rank[span]
+    needed = np.zeros((count + changes.rules.window_side**2) * len(spans), np.bool_)
+    needed[code] = True
+    which = (np.cumsum(needed) - 1)[code]
+    cell, at = np.divmod(np.flatnonzero(needed), max(1, len(spans)))
+    place_of = np.zeros(len(cell), np.int64)
+    place_of[which] = place
+    of_span = spans[at]
+    parts_max = np.where(of_span == 0, replace_parts, section_parts)
+    return Asked(np.minimum(cell, count), of_span, place_of, parts_max), which
+
+
+def sections_of(row: Ints, place: Ints, since: Ints, asked: Ints, cuts: Cuts) -> Sections:
+    """Put together what clients are sent.
+
+    Args:
+        row: int64[n], index into the clients at hand, ascending.
+        place: int64[n], of the cell.
+        since: int64[n], -1 for a whole cell.
+        asked: int64[n], which of the sections that were asked for it is.
+        cuts: those.
+    """
+    parts = cuts.parts[asked]
+    if parts.max(initial=1) == 1:
+        piece = cuts.first[asked]
+        return Sections(row, place, since, np.zeros_like(row), parts, cuts.size[piece], piece)
+    whole = np.repeat(np.arange(len(row)), parts)
+    part = ranges(np.zeros(len(row), np.int64), parts)
+    piece = cuts.first[asked][whole] + part
+    size = cuts.size[piece]
+    return Sections(row[whole], place[whole], since[whole], part, parts[whole], size, piece)
+
+
+class _Encoded(NamedTuple):
+    """A log as bytes.
+
+    Attributes:
+        size: int64[entries], bytes of each row.
+        offset: int64[entries + 1], where each begins.
+        rows: all of them.
+        run: int64[runs + 1], the first entry of each run, and the number of entries.
+        runs: `RUN`[runs]
+    """
+
+    log: Log
+    size: Ints
+    offset: Ints
+    rows: bytes
+    run: Ints
+    runs: NDArray[np.void]
 
 
 class Layout:
@@ -67,97 +188,138 @@ class Layout:
     Attributes:
         head: header and unchanged bits.
         room: bytes left for the own block and sections.
-        part_room: bytes of rows in a part that surely fits a datagram with an own block.
     """
 
     def __init__(self, schema: Schema, rules: Rules) -> None:
         """Work out the sizes.
 
         Raises:
-            ConfigError: a record is too long for a datagram, or too short to count in a byte.
+            ConfigError: an entity's rows do not fit into a datagram.
         """
         head: list[Any] = [*HEADER.descr, ("unchanged", "u1", (unchanged_size(rules),))]
         self.head: np.dtype[Any] = np.dtype(head)
         self.room = SNAPSHOT_SIZE_MAX - self.head.itemsize
-        self._reference_size = schema.wire_record.itemsize
-        self._attribute_size = schema.attribute_record.itemsize
-        sizes = (self._reference_size, self._attribute_size, TOMBSTONE.itemsize)
-        # A part of an evenly split section has up to one row of each kind more than the mean.
-        overhead = SECTION.itemsize + EXTENT.itemsize + OWN_BLOCK.itemsize
-        self.part_room = self.room - overhead - sum(sizes)
-        if self.part_room < sum(sizes) or self.room // min(sizes) > np.iinfo(np.uint8).max:
-            raise ConfigError(f"records of {sizes} bytes cannot be sent in snapshots")
+        types = row_types(schema.rows)
+        self._row_size = np.zeros(max(types) + 1, np.int64)
+        self._row_size[list(types)] = [dtype.itemsize for dtype in types.values()]
+        # Any section that is not longer, and any part, fits a datagram with an own block.
+        self._whole_max = self.room - OWN_BLOCK.itemsize
+        self._part_max = self._whole_max - SECTION.itemsize - EXTENT.itemsize
+        entity = int(self._row_size.sum()) + RUN.itemsize * len(types)
+        if entity > self._part_max:
+            raise ConfigError(f"an entity of {entity} bytes cannot be sent in one snapshot")
 
-    def sections_of(
-        self, row: Ints, place: Ints, since: Ints, part: Ints, parts: Ints, changes: Changes
-    ) -> Sections:
-        """Put sections together with their sizes."""
-        size = SECTION.itemsize + np.where(parts > 1, EXTENT.itemsize, 0)
-        size += changes.references * self._reference_size
-        size += changes.attributes * self._attribute_size
-        size += changes.tombstones * TOMBSTONE.itemsize
-        return Sections(row, place, since, part, parts, size, changes)
-
-    def parts_of(self, sections: Sections) -> Ints:
-        """In how many parts sections in one piece have to be split, int64[n]."""
-        rows_size = sections.size - SECTION.itemsize
-        fits = sections.size <= self.room - OWN_BLOCK.itemsize
-        return np.where(fits, 1, -(-rows_size // self.part_room))
-
-    def split(self, sections: Sections) -> Sections:
-        """Split the sections that are too long for a datagram."""
-        parts = self.parts_of(sections)
-        if parts.max(initial=1) == 1:
-            return sections
-        parent = np.repeat(np.arange(len(parts)), parts)
-        part, total = ranges(np.zeros(len(parts), np.int64), parts), parts[parent]
-        columns: list[Ints] = []
-        for first, count in zip(sections.changes[::2], sections.changes[1::2], strict=True):
-            begin, rows = split_evenly(count, parent, part, total)
-            columns += [first[parent] + begin, rows]
-        whole = sections.take(parent)
-        return self.sections_of(whole.row, whole.place, whole.since, part, total, Changes(*columns))
-
-    def bodies(
-        self, stream: CellStream, sections: Sections, cut: Cut
-    ) -> Iterator[tuple[bytes, ...]]:
-        """Give what follows the own block of each datagram, in pieces.
+    def cut(self, changes: ChangeLog, asked: Asked) -> Cuts:
+        """Cut sections.
 
         Args:
-            stream: as published.
-            sections: all that `cut` covers, in its order.
-            cut: the datagrams.
+            changes: as published.
+            asked: what is needed, each once.
         """
-        partial, whole = sections.parts > 1, sections.since < 0
-        changes = sections.changes
-        heads = np.zeros(len(sections.row), SECTION)
-        heads["place"] = sections.place
-        heads["flags"] = np.where(whole, REPLACE, 0) | np.where(partial, PARTIAL, 0)
-        heads["age"] = np.where(whole, 0, stream.tick - sections.since)
-        heads["references"] = changes.references
-        heads["attributes"] = changes.attributes
-        heads["gone"] = changes.tombstones
-        extents = np.zeros(np.count_nonzero(partial), EXTENT)
-        extents["part"], extents["parts"] = sections.part[partial], sections.parts[partial]
-        pieces = [
-            (heads, np.ones(len(heads), np.int64)),
-            (extents, partial.astype(np.int64)),
-            (_gather(stream.references, changes[0:2]), changes.references),
-            (_gather(stream.attributes, changes[2:4]), changes.attributes),
-            (_gather(stream.tombstones, changes[4:6]), changes.tombstones),
-        ]
-        # In most ticks at least one of these is empty for every client: it is left out.
-        filled = [_slices(rows, count, cut) for rows, count in pieces if len(rows)]
-        return zip(*filled, strict=True) if filled else iter([()] * len(cut.row))
+        log = changes.log(asked.group, asked.span)
+        encoded = self._encode(changes, log)
+        first, end = log.find(asked.group, asked.span)
+        run_first, run_end = np.searchsorted(encoded.run, (first, end))
+        begin, stop = encoded.offset[first], encoded.offset[end]
+        runs = run_end - run_first
+        size = SECTION.itemsize + RUN.itemsize * runs + stop - begin
+        heads = np.zeros(len(size), SECTION)
+        heads["place"], heads["age"] = asked.place, asked.span
+        heads["flags"] = np.where(asked.span == 0, REPLACE, 0)
+        heads["runs"] = np.minimum(runs, np.iinfo(np.uint8).max)
+        data = _slices(heads, encoded, run_first, run_end, begin, stop)
+        parts = np.ones(len(size), np.int64)
+        entries = np.stack((first, end), axis=1)
+        long = np.flatnonzero(size > self._whole_max)
+        if not len(long):
+            return Cuts(parts, np.arange(len(size)), size, data, entries, log)
+        pieces = [[one] for one in data]
+        # Only where a crowd changes: 20 µs for each part.
+        for at in long.tolist():
+            bounds = self._part_bounds(encoded, int(first[at]), int(end[at]))
+            parts[at] = len(bounds) - 1
+            written = parts[at] <= asked.parts_max[at]
+            pieces[at] = _parts(heads[at], encoded, bounds) if written else [b""] * int(parts[at])
+        data = [piece for of_section in pieces for piece in of_section]
+        sizes = np.array([len(piece) for piece in data], np.int64)
+        return Cuts(parts, np.cumsum(parts) - parts, sizes, data, entries, log)
+
+    def _encode(self, changes: ChangeLog, log: Log) -> _Encoded:
+        size = self._row_size[log.what]
+        offset = offsets(size)
+        buffer = np.zeros(int(offset[-1]), np.uint8)
+        for what in np.flatnonzero(np.bincount(log.what)).tolist():
+            at = np.flatnonzero(log.what == what)
+            rows = changes.rows_of(what)
+            width = rows.dtype.itemsize
+            # The buffer, seen as one row that begins at each of its bytes.
+            places = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
+            places[offset[at]] = rows.view(f"V{width}")[log.row[at]]
+        starts = log.run_starts()
+        length = np.diff(starts, append=len(log.key))
+        pieces = -(-length // RUN_ROWS_MAX)
+        if pieces.max(initial=1) > 1:
+            step = ranges(np.zeros(len(starts), np.int64), pieces)
+            starts = np.repeat(starts, pieces) + RUN_ROWS_MAX * step
+            length = np.diff(starts, append=len(log.key))
+        runs = np.zeros(len(starts), RUN)
+        runs["what"], runs["rows"] = log.what[starts], length
+        run = np.append(starts, len(log.key))
+        return _Encoded(log, size, offset, buffer.tobytes(), run, runs)
+
+    def _part_bounds(self, encoded: _Encoded, first: int, end: int) -> list[int]:
+        """Share entries out over parts: where each begins, and where the last one ends."""
+        cost = encoded.size[first:end].copy()
+        starts = encoded.run[(encoded.run >= first) & (encoded.run < end)] - first
+        cost[starts] += RUN.itemsize
+        filled = np.cumsum(cost)
+        bounds, before = [first], 0
+        # A part begins with the header of a run, be it in the middle of one.
+        room = self._part_max - RUN.itemsize
+        while bounds[-1] < end:
+            fits = int(np.searchsorted(filled, before + room, side="right"))
+            bounds.append(first + fits)
+            before = int(filled[fits - 1])
+        return bounds
 
 
-def _gather(rows: Rows, spans: tuple[Ints, ...]) -> Rows:
-    return rows.take(ranges(*spans))
+def _slices(
+    heads: NDArray[np.void],
+    encoded: _Encoded,
+    run_first: Ints,
+    run_end: Ints,
+    begin: Ints,
+    stop: Ints,
+) -> list[bytes]:
+    """Sections in one piece: header, run headers and rows of each."""
+    head, runs, rows = heads.tobytes(), encoded.runs.tobytes(), encoded.rows
+    spans = zip(
+        (run_first * RUN.itemsize).tolist(),
+        (run_end * RUN.itemsize).tolist(),
+        begin.tolist(),
+        stop.tolist(),
+        strict=True,
+    )
+    size = SECTION.itemsize
+    # Each section that somebody needs: 0.4 µs.
+    return [
+        head[at * size : (at + 1) * size] + runs[a:b] + rows[c:d]
+        for at, (a, b, c, d) in enumerate(spans)
+    ]
 
 
-def _slices(rows: Rows, count: Ints, cut: Cut) -> list[bytes]:
-    """The rows of each datagram as bytes, given how many each section has."""
-    packed, size = rows.tobytes(), rows.dtype.itemsize
-    bounds = offsets(count) * size
-    begin, end = bounds[cut.first].tolist(), bounds[cut.end].tolist()
-    return [packed[a:b] for a, b in zip(begin, end, strict=True)]
+def _parts(head: np.void, encoded: _Encoded, bounds: list[int]) -> list[bytes]:
+    """Write a section in parts."""
+    written = []
+    for part, (first, end) in enumerate(pairwise(bounds)):
+        inside = encoded.run[(encoded.run > first) & (encoded.run < end)]
+        starts = np.concatenate(([first], inside))
+        runs = np.zeros(len(starts), RUN)
+        runs["what"], runs["rows"] = encoded.log.what[starts], np.diff(starts, append=end)
+        begin = np.zeros((), SECTION)
+        begin["place"], begin["age"] = head["place"], head["age"]
+        begin["flags"], begin["runs"] = head["flags"] | PARTIAL, len(runs)
+        extent = np.array((part, len(bounds) - 1, 0), EXTENT)
+        rows = encoded.rows[encoded.offset[first] : encoded.offset[end]]
+        written.append(b"".join((begin.tobytes(), extent.tobytes(), runs.tobytes(), rows)))
+    return written

@@ -13,30 +13,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.state.changelog import Ints, Rows
+from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.stream import (
     CONTINUED,
     EXTENT,
+    GONE,
     PARTIAL,
     REPLACE,
+    RUN,
+    RUN_ROWS_MAX,
     SECTION,
-    CellStream,
+    TOMBSTONE,
 )
+from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.limits import LIMITS
 
 
 class Scope(NamedTuple):
-    """What a transfer sends, as rows of the stream's logs when it begins."""
+    """What a transfer sends: entries of a log when it begins.
 
-    references: slice
-    attributes: slice
-    tombstones: slice
+    Attributes:
+        what: int64[n], the sort of row.
+        row: int64[n], of the world; means nothing for a tombstone.
+        net_id: uint32[n]
+    """
 
+    what: Ints
+    row: Ints
+    net_id: NDArray[np.uint32]
 
-class _Part(NamedTuple):
-    reference_ids: NDArray[np.uint32]
-    attribute_ids: NDArray[np.uint32]
-    tombstones: Rows
+    def take(self, at: NDArray[np.integer] | NDArray[np.bool_]) -> Scope:
+        """Some of them, or in another order."""
+        return Scope(self.what[at], self.row[at], self.net_id[at])
 
 
 class Transfer:
@@ -56,7 +64,7 @@ class Transfer:
         place: int,
         group: int,
         since: int,
-        stream: CellStream,
+        changes: ChangeLog,
         scope: Scope,
         room: int,
         resend_ticks: int = LIMITS.edge.resend_ticks,
@@ -68,14 +76,14 @@ class Transfer:
             place: of the cell.
             group: of the cell.
             since: tick up to which the client has it, -1 for nothing.
-            stream: just published.
+            changes: just published.
             scope: what changed since.
-            room: bytes of a datagram for section, extent and rows.
+            room: bytes of a datagram for section, extent, runs and rows.
             resend_ticks: a part is sent again when no ack has come for so long.
         """
         self.client, self.place, self.group = client, place, group
-        self.since, self.to_tick = since, stream.tick
-        self._parts = _share_out(stream, scope, room - SECTION.itemsize - EXTENT.itemsize)
+        self.since, self.to_tick = since, changes.tick
+        self._parts = _share_out(changes, scope, room - SECTION.itemsize - EXTENT.itemsize)
         self._sent: Ints = np.full(len(self._parts), -resend_ticks, np.int64)
         self._resend_ticks = resend_ticks
         self._missing: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)
@@ -99,67 +107,61 @@ class Transfer:
         """Note that the client has a part."""
         self._missing[part] = False
 
-    def write(self, part: int, stream: CellStream) -> bytes:
-        """Write a part as it is now: section, extent and rows."""
-        self._sent[part] = stream.tick
-        chosen = self._parts[part]
-        members = stream.members(self.group)
-        reference, stayed = _find(members.net_id, chosen.reference_ids)
-        attribute, kept = _find(members.net_id, chosen.attribute_ids)
-        left = np.union1d(chosen.reference_ids[~stayed], chosen.attribute_ids[~kept])
-        tombstones = [chosen.tombstones]
-        if len(left):
-            tombstones.append(stream.tombstones_of(self.group, left))
-        gone = np.concatenate(tombstones)
+    def write(self, part: int, changes: ChangeLog) -> bytes:
+        """Write a part as it is now: section, extent, runs and rows."""
+        self._sent[part] = changes.tick
+        runs, rows = _write_rows(changes, self._as_it_is(self._parts[part], changes))
         section = np.zeros((), SECTION)
-        section["place"] = self.place
+        section["place"], section["runs"] = self.place, len(runs)
         section["flags"] = PARTIAL | CONTINUED | (REPLACE if self.since < 0 else 0)
         section["age"] = 0 if self.since < 0 else self.to_tick - self.since
-        section["references"], section["attributes"] = len(reference), len(attribute)
-        section["gone"] = len(gone)
         extent = np.zeros((), EXTENT)
         extent["part"], extent["parts"] = part, len(self._parts)
-        extent["to_age"] = stream.tick - self.to_tick
-        return b"".join(
-            (
-                section.tobytes(),
-                extent.tobytes(),
-                stream.references[members.reference[reference]].tobytes(),
-                stream.attributes[members.attribute[attribute]].tobytes(),
-                gone.tobytes(),
-            )
+        extent["to_age"] = changes.tick - self.to_tick
+        return b"".join((section.tobytes(), extent.tobytes(), runs.tobytes(), *rows))
+
+    def _as_it_is(self, part: Scope, changes: ChangeLog) -> Scope:
+        """Leave out what entities no longer have, and name who has left as left."""
+        state, left = changes.state, part.what >= GONE
+        row = np.where(left, 0, part.row)
+        here = (state.net_id[row] == part.net_id) & (state.group[row] == self.group)
+        has = state.changed[np.where(left, 0, part.what), row] >= 0
+        kept = part.take(left | (here & has))
+        net_id, what = changes.left(self.group, np.unique(part.net_id[~left & ~here]))
+        return Scope(
+            np.concatenate((kept.what, what)),
+            np.concatenate((kept.row, np.zeros_like(what))),
+            np.concatenate((kept.net_id, net_id)),
         )
 
 
-def _find(
-    sorted_ids: NDArray[np.uint32], wanted: NDArray[np.uint32]
-) -> tuple[Ints, NDArray[np.bool_]]:
-    """Where those are that are there, and which are there."""
-    if not len(sorted_ids):
-        return np.zeros(0, np.int64), np.zeros(len(wanted), np.bool_)
-    at = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
-    there = sorted_ids[at] == wanted
-    return at[there], there
+def _write_rows(changes: ChangeLog, entries: Scope) -> tuple[NDArray[np.void], list[bytes]]:
+    heads: list[tuple[int, int]] = []
+    rows: list[bytes] = []
+    for what in np.unique(entries.what).tolist():
+        mine = entries.take(entries.what == what)
+        count = len(mine.what)
+        heads += [
+            (what, min(RUN_ROWS_MAX, count - first)) for first in range(0, count, RUN_ROWS_MAX)
+        ]
+        if what >= GONE:
+            rows.append(mine.net_id.astype(TOMBSTONE["id"]).tobytes())
+        else:
+            rows.append(changes.rows_of(what)[mine.row].tobytes())
+    return np.array(heads, RUN), rows
 
 
-def _share_out(stream: CellStream, scope: Scope, room: int) -> list[_Part]:
-    references = stream.references[scope.references]
-    attributes = stream.attributes[scope.attributes]
-    tombstones = stream.tombstones[scope.tombstones]
-    ids = np.union1d(references["id"], attributes["id"])
-    moves, describes = np.isin(ids, references["id"]), np.isin(ids, attributes["id"])
-    cost = moves * references.itemsize + describes * attributes.itemsize
-    before = np.cumsum(cost) - cost
-    # An entity begins at most `span` into its part, so the part ends within the room.
-    span = room - references.itemsize - attributes.itemsize
-    part_of = before // span
-    parts = [
-        _Part(ids[mine & moves], ids[mine & describes], tombstones[:0])
-        for mine in (part_of == part for part in range(int(part_of.max(initial=-1)) + 1))
-    ]
-    most = room // tombstones.itemsize
-    parts += [
-        _Part(ids[:0], ids[:0], tombstones[first : first + most])
-        for first in range(0, len(tombstones), most)
-    ]
-    return parts
+def _share_out(changes: ChangeLog, scope: Scope, room: int) -> list[Scope]:
+    """Share entries out over parts; all of an entity are in one part."""
+    types = changes.row_types
+    row_size = np.zeros(max(types) + 1, np.int64)
+    row_size[list(types)] = [dtype.itemsize for dtype in types.values()]
+    scope = scope.take(np.argsort(scope.net_id, kind="stable"))
+    size = row_size[scope.what]
+    first = np.flatnonzero(np.diff(scope.net_id.astype(np.int64), prepend=-1))
+    before = np.cumsum(size) - size
+    # Every entity begins at most `span` into its part, so that the part ends within the room.
+    span = room - int(row_size.sum()) - RUN.itemsize * len(types)
+    entity = np.repeat(np.arange(len(first)), np.diff(first, append=len(size)))
+    part_of = before[first][entity] // span
+    return [scope.take(part_of == part) for part in range(int(part_of.max(initial=-1)) + 1)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import window_offsets
 from sidereal.protocol.space.sectors import SectorTable, unpack_sector
-from sidereal.protocol.state.changelog import Ints
+from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.stream import places_around
 from sidereal.replication.limits import LIMITS
 

@@ -242,7 +242,7 @@ class GhostStreams:
             stream.sender.forget(stream.rows[gone])
             self._release(shard, stream.versions[gone], tick)
         stream.rows, stream.versions = rows, versions
-        changed = np.maximum(self._changed[rows], self._world.attributes_changed[rows])
+        changed = np.maximum(self._changed[rows], self._world.described_at(rows))
         put_off = stream.sender.put_off
         due = stream.sender.pending(rows, changed)
         self.rows_put_off += stream.sender.put_off - put_off

@@ -18,6 +18,7 @@ from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.player import Controls
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
+from sidereal.protocol.state.schema import OWNER
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
@@ -155,7 +156,7 @@ class Mesh:
         columns.epoch[rows] += np.uint32(1)
         self._world.handover_tick[rows] = present.tick
         self._world.mark(rows, present.tick)
-        self._world.flag_attributes(rows, present.tick)
+        self._world.mark_changed(OWNER.name, rows, present.tick)
         self._tell_shards(changes, present.tick)
         flown = np.flatnonzero(self._world.account[rows] != ACCOUNT_NONE)
         for at in flown.tolist():  # those with a pilot that changed hands: a few per tick
@@ -254,7 +255,7 @@ class Mesh:
         owner = self._world.columns["shard"]
         rows = np.flatnonzero((owner == shard.shard) & self._world.columns.alive)
         owner[rows] = SHARD_NONE
-        self._world.flag_attributes(rows, tick)
+        self._world.mark_changed(OWNER.name, rows, tick)
 
     def _announce(self, changes: list[LeaseChange], tick: int) -> None:
         if changes:

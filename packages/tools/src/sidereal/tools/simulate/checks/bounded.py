@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
@@ -34,9 +32,7 @@ class Bounded:
         kept = core.edge.fanout.statistics().ticks_in_flight
         if kept > self._streams.reorder_ticks + SLACK_TICKS:
             yield f"datagrams of {kept} ticks are in flight"
-        ages = (core.tick - core.edge.stream.tombstones["tick"].astype(np.int64)) % (1 << 16)
-        # One may be of the tick to come.
-        age = int(ages[ages < 1 << 15].max(initial=0))
+        age = int((core.tick - core.edge.changes.tombstones.tick).max(initial=0))
         if age > self._streams.tombstone_ticks + self._world.prune_every_ticks + SLACK_TICKS:
             yield f"a tombstone is {age} ticks old"
         yield from self._look_at_sectors(core)

@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sidereal.client.client import Client
+from sidereal.client.replica import Replica
 from sidereal.client.statistics import SessionState
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.space.geometry import absolute_cell_of
-from sidereal.protocol.state.quantize import decode_wire_untrusted
+from sidereal.protocol.state.quantize import decode_rows_untrusted, quantised, restore_tick
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
@@ -82,20 +83,44 @@ class ReplicasConverge:
             return
         if replica.columns.count != len(held):
             yield f"holds {replica.columns.count - len(held)} entities of which it knows half"
-        size = core.rules.cell_size
-        values, ticks = decode_wire_untrusted(
-            core.schema, world.wire[rows], cell_x * size, cell_y * size, core.tick, core.rules
+        if not np.array_equal(world.columns["kind"][rows], replica.columns["kind"][held]):
+            yield "has entities of other kinds"
+        shown = world.mask[rows] & np.uint64(core.schema.mask_shown)
+        known = replica.components(held)
+        if not np.array_equal(shown, known):
+            yield f"components of {found[shown != known].tolist()} are others"
+            return
+        for number in core.schema.shown:
+            has = (shown >> np.uint64(number)) & np.uint64(1) != 0
+            cells = cell_x[has], cell_y[has]
+            yield from _compare_component(core, number, rows[has], replica, held[has], cells)
+
+
+def _compare_component(
+    core: Replicator,
+    number: int,
+    rows: np.ndarray,
+    replica: Replica,
+    held: np.ndarray,
+    cells: tuple[np.ndarray, np.ndarray],
+) -> Iterator[str]:
+    """A replica has a component as the authority's, on the grid of the wire."""
+    world, schema, size = core.world, core.schema, core.rules.cell_size
+    component = schema.component(number)
+    if component.is_reckoned:
+        sent = world.rows[number][rows]
+        values = decode_rows_untrusted(
+            schema, number, sent, core.rules, origin_x=cells[0] * size, origin_y=cells[1] * size
         )
-        if not np.array_equal(replica.columns.tick[held], ticks):
+        if not np.array_equal(replica.columns.tick[held], restore_tick(sent["tick"], core.tick)):
             yield "has other references"
-        for name, value in values.items():
-            wrong = found[replica.columns[name][held] != value]
-            if len(wrong):
-                yield f"{name} of {wrong.tolist()} is another"
-        record = core.schema.attribute_record
-        sent, known = world.columns.store(rows, record), replica.columns.store(held, record)
-        if sent.tobytes() != known.tobytes():
-            yield f"attributes of {found[sent != known].tolist()} are others"
+    else:
+        truth = {field.name: world.columns[field.name][rows] for field in component.fields}
+        values = quantised(schema, number, truth, core.rules)
+    for name, value in values.items():
+        wrong = replica.columns.net_id[held][replica.columns[name][held] != value]
+        if len(wrong):
+            yield f"{name} of {wrong.tolist()} is another"
 
 
 def _look_at_window(process: ClientProcess, client: Client, core: Replicator) -> Iterator[str]:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, get_args
 
-import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from sidereal.protocol.channel.packet import Part, decode_packet_untrusted
@@ -26,12 +25,13 @@ from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session import packet
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
-from sidereal.protocol.state.stream import MOVED
+from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE
 
+PRESENT: Final = "server: presence"
 REFERENCE: Final = "server: reference"
-ATTRIBUTES: Final = "server: attributes"
+COMPONENT: Final = "server: component"
 LEFT_CELL: Final = "server: tombstone, left the cell"
 LEFT_WORLD: Final = "server: tombstone, left the world"
 OWN_SHIP: Final = "server: own ship"
@@ -42,7 +42,7 @@ NOTHING_PROPOSED: Final = "shard: proposal without rows"
 GHOST: Final = "authority: ghost"
 
 _COLUMNS: Final = (
-    *(REFERENCE, ATTRIBUTES, LEFT_CELL, LEFT_WORLD, OWN_SHIP, LEASE, INPUT),
+    *(PRESENT, REFERENCE, COMPONENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, LEASE, INPUT),
     *(PROPOSED, NOTHING_PROPOSED, GHOST),
 )
 _IN_COLUMNS: Final = (Leases, Controls)
@@ -222,11 +222,10 @@ class Losses:
 
     def _records_of_snapshot(self, body: bytes) -> Iterator[str]:
         snapshot = read_snapshot_untrusted(self._schema, self._rules, body)
-        yield from [REFERENCE] * len(snapshot.references)
-        yield from [ATTRIBUTES] * len(snapshot.attributes)
-        moved = int(np.count_nonzero(snapshot.tombstones["flags"] & MOVED))
-        yield from [LEFT_CELL] * moved
-        yield from [LEFT_WORLD] * (len(snapshot.tombstones) - moved)
+        motion = self._schema.numbers[MOTION.name]
+        sorts = {PRESENCE: PRESENT, motion: REFERENCE, GONE: LEFT_WORLD, MOVED: LEFT_CELL}
+        for span in snapshot.spans:
+            yield from [sorts.get(span.what, COMPONENT)] * span.rows
         if snapshot.own is not None:
             yield OWN_SHIP
 

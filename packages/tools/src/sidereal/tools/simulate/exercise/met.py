@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from sidereal.protocol.rules import StreamLimits
+from sidereal.protocol.state.arrays import TICK_MAX
+from sidereal.protocol.state.schema import MOTION
+from sidereal.replication.edge.changelog import Tombstones
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.exercise.tally import Tally
@@ -140,10 +143,10 @@ class _Glance:
         world = core.world
         self._sectors = set(world.sectors.keys.tolist())
         self._lease_epoch = core.mesh.leases.epoch
-        self._tombstones = _tombstones(core.edge.stream.tombstones)
+        self._tombstones = _packed(core.edge.changes.tombstones)
         self._rows = world.columns.rows()
         self._net_id = world.columns.net_id[self._rows].copy()
-        self._changed = world.changed[self._rows].copy()
+        self._changed = world.changed[world.schema.numbers[MOTION.name], self._rows]
 
     def met_since(self, before: _Glance) -> Counts:
         """Tell which limits the tick has met."""
@@ -170,7 +173,7 @@ class _Glance:
     def _pruned_since(self, before: _Glance, streams: StreamLimits) -> int:
         """Count tombstones that went because they were old, not because their sector did."""
         gone = before._tombstones[~np.isin(before._tombstones, self._tombstones)]
-        age = (self._tick - (gone & 0xFFFF)) % (1 << 16)
+        age = self._tick - (gone & TICK_MAX)
         return int((age >= streams.tombstone_ticks).sum())
 
     def _renewed_since(self, before: _Glance, streams: StreamLimits) -> int:
@@ -180,6 +183,7 @@ class _Glance:
         return int((age >= streams.record_age_ticks).sum())
 
 
-def _tombstones(rows: np.ndarray) -> np.ndarray:
+def _packed(tombstones: Tombstones) -> np.ndarray:
     """Pack tombstones into numbers, int64[n]."""
-    return (rows["id"].astype(np.int64) << 16) | rows["tick"].astype(np.int64)
+    packed: np.ndarray = (tombstones.row["id"].astype(np.int64) << 32) | tombstones.tick
+    return packed
