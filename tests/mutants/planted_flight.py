@@ -212,7 +212,7 @@ MUTANTS: Final = (
         ("ShardsConverge", "GhostsConverge", "BeltHolds", "Continuity"),
         with_loss,
     ),
-    Mutant(controls_are_applied_again, ("Continuity", "InputLedger"), any_plan),
+    Mutant(controls_are_applied_again, ("Continuity", "InputLedger", "Reference"), any_plan),
     Mutant(adopted_where_they_were, ("Reference",), any_plan),
     Mutant(asteroids_leave_the_belt, ("BeltHolds", "Reference"), any_plan),
     Mutant(every_seventh_input_is_ignored, ("InputLedger",), any_plan),
