@@ -110,7 +110,10 @@ SEEDED: Final = ("protocol/testing/*", "tools/simulate/*")
 """May make a `random.Random(seed)`; every other use of `random` is forbidden there too."""
 
 TESTING: Final = "sidereal.protocol.testing"
-TESTING_USERS: Final = ("protocol/testing/*", "tools/simulate/*", "tools/netsim/*", *SOAK_CORE)
+TESTING_USERS: Final = (
+    *("protocol/testing/*", "testing/*"),
+    *("tools/simulate/*", "tools/netsim/*", *SOAK_CORE),
+)
 
 
 class Module(NamedTuple):

@@ -46,11 +46,20 @@ def load(text: str) -> Declarations:
     if not isinstance(game, Game):
         raise ConfigError(f"--game {text}: {_what_there_is(module, name)}")
     try:
-        declared = declare(game)
+        return check_game(game)
     except ConfigError as error:
         raise ConfigError(f"--game {text}:\n{error}") from error
+
+
+def check_game(game: Game) -> Declarations:
+    """Check a game, and that all of it would be run.
+
+    Raises:
+        ConfigError: naming every problem at once, in words.
+    """
+    declared = declare(game)
     if problems := list(_not_run(declared)):
-        raise ConfigError(f"--game {text}:\n" + "\n".join(problems))
+        raise ConfigError("\n".join(problems))
     return declared
 
 

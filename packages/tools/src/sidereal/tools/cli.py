@@ -49,6 +49,7 @@ COMMANDS: Final = (
     ("status", "The state of a running world, once."),
     ("token", "Log in, or register, and print a connect token."),
     ("netsim", "A UDP proxy that is a bad network: delay, jitter, loss, bursts, rate."),
+    ("new", "A project for a game of your own, with a test."),
     ("doctor", "What on this machine would stop any of these, and the remedy."),
 )
 

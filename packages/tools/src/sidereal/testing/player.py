@@ -1,0 +1,136 @@
+"""Somebody who has joined a world under test: what they hold, and what their client shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.client.view import View
+from sidereal.game import Body, Kind, Label, Motion
+from sidereal.game.bits import pack
+from sidereal.game.declarations import Declarations
+from sidereal.game.record import Record
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.testing.columns import by_entity
+from sidereal.testing.hosts import ClientHost
+
+if TYPE_CHECKING:
+    from sidereal.testing.world import World
+
+R = TypeVar("R", bound=Record)
+
+_SHOWN: Final[dict[type[Record], dict[str, str]]] = {
+    Motion: {name: name for name in ("x", "y", "vx", "vy", "heading")},
+    Body: {"radius": "radius"},
+    Label: {"name": "name"},
+}
+"""Columns of a picture, by component and field."""
+
+
+class Picture:
+    """What a client draws at one moment: others where they were shortly ago, its own ahead."""
+
+    def __init__(self, view: View, game: Declarations) -> None:
+        self._view = view
+        self._numbers = {kind.name: number for number, kind in enumerate(game.kinds, 1)}
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def count(self, kind: str | Kind) -> int:
+        """Count the entities of a kind that it shows."""
+        return len(self.ids(kind))
+
+    def ids(self, kind: str | Kind | None = None) -> NDArray[np.uint32]:
+        """Give the ids of all that it shows, or of those of a kind: uint32[n], ascending.
+
+        Raises:
+            KeyError: the game has no such kind.
+        """
+        if kind is None:
+            return self._view.net_id
+        name = kind if isinstance(kind, str) else kind.name
+        if name not in self._numbers:
+            raise KeyError(f"there is no kind {name}; there are {', '.join(self._numbers)}")
+        found: NDArray[np.uint32] = self._view.net_id[self._view.kind == self._numbers[name]]
+        return found
+
+    def __getitem__(self, record: type[R], /) -> R:
+        """Columns of a component, by entity; what a picture does not show of one is NaN.
+
+        Raises:
+            KeyError: a picture shows nothing of it.
+        """
+        shown = _SHOWN.get(record)
+        if shown is None:
+            known = ", ".join(each.__name__ for each in _SHOWN)
+            raise KeyError(f"a picture has no {record.__name__}; it has {known}")
+
+        def column(name: str) -> NDArray[Any]:
+            unknown = np.full(len(self._view), np.nan)
+            return getattr(self._view, shown[name]) if name in shown else unknown
+
+        return by_entity(record, self._view.net_id, column)
+
+
+class Player:
+    """Somebody at the controls.
+
+    Attributes:
+        name: what others see.
+        world: where they are.
+    """
+
+    def __init__(self, name: str, world: World, host: ClientHost) -> None:
+        self.name = name
+        self.world = world
+        self._host = host
+        self._held: dict[str, float] = {}
+
+    @property
+    def entity(self) -> int:
+        """What they fly, 0 for nothing."""
+        client = self._host.core
+        return NET_ID_NONE if client is None else client.net_id
+
+    def hold(self, **values: float) -> None:
+        """Hold controls from now on, by the names of their fields; 0 lets go of one.
+
+        Raises:
+            TypeError: the game has no such control.
+        """
+        held = {**self._held, **values}
+        self._set({name: value for name, value in held.items() if value})
+
+    def press(self, *names: str) -> None:
+        """Press controls and let go of them at once: the next input has them in it.
+
+        Raises:
+            TypeError: the game has no such control.
+        """
+        held = self._held
+        self._set({**held, **dict.fromkeys(names, 1.0)})
+        self._set(held)
+
+    @property
+    def view(self) -> Picture:
+        """What their client draws now."""
+        client = self._host.returning
+        if client is None:
+            raise LookupError(f"{self.name} has left")
+        return Picture(client.view(self._host.local(self.world.now)), self.world.game)
+
+    def leave(self) -> None:
+        """Say goodbye and go."""
+        self._host.leave(self.world.now)
+
+    def _set(self, held: dict[str, float]) -> None:
+        if self._host.returning is None:
+            raise LookupError(f"{self.name} has left")
+        (controls,) = self.world.game.controls or (None,)
+        if controls is None:
+            raise TypeError(f"{self.world.game.name} has no controls")
+        self._host.returning.hold(pack(controls(**held)))
+        self._held = held

@@ -1,0 +1,299 @@
+"""A whole world in one process: a replication server, shards and clients, on virtual time.
+
+All cores are the real ones. Between them is a network that is as bad as one asks; there are no
+sockets, clocks or processes. What happens follows from the seed, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.game import Component, Game, Kind
+from sidereal.game.declarations import Declarations
+from sidereal.game.load import check_game
+from sidereal.game.record import Record
+from sidereal.game.schema import column_of, schema_of
+from sidereal.protocol.links import derive_shard_key
+from sidereal.protocol.message.player import Role
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.testing.link import LinkConfig
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.play.worlds import make_world
+from sidereal.replication.replicator import Replicator
+from sidereal.testing.checks import check_world
+from sidereal.testing.columns import by_entity
+from sidereal.testing.hosts import ClientHost, ShardHost
+from sidereal.testing.player import Player
+from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.exercise.losses import Losses
+from sidereal.tools.simulate.ledger import Ledger
+from sidereal.tools.simulate.network import Network
+from sidereal.tools.simulate.processes import Process
+from sidereal.tools.simulate.seeds import random_of
+
+R = TypeVar("R", bound=Record)
+
+READY_S: Final = 30.0
+"""Virtual seconds after which a world that is not ready never will be."""
+
+_DELIVERY, _TICK, _PROCESS = range(3)
+
+
+class World:
+    """A world under test.
+
+    Attributes:
+        game: that is played.
+        now: virtual seconds.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        *,
+        world: str | None = None,
+        shards: int = 1,
+        seed: int = 0,
+        link: Mapping[str, float] | None = None,
+        rules: Rules | None = None,
+    ) -> None:
+        """Make a world, and run it until its shards simulate all that is in it.
+
+        Args:
+            game: to play.
+            world: name of one that it declares; None for one with nothing in it.
+            shards: how many simulate it.
+            seed: of all that is random.
+            link: fields of `LinkConfig`, of every link in both directions.
+            rules: of the world.
+
+        Raises:
+            ConfigError: the game, the world's name or the link can't be.
+        """
+        self.game: Declarations = check_game(game)
+        self.now = 0.0
+        self._schema = schema_of(self.game)
+        self._spawns = Spawns(self.game, self._schema)
+        self._seed = seed
+        self._rules = rules or Rules()
+        self._key = derive_shard_key("7e" * 16)
+        losses = Losses(self._schema, self._rules)
+        self._network = Network(LinkConfig(**(link or {})), seed, losses)
+        self._authority = Authority(
+            self._network,
+            random_of(seed, "authority"),
+            shard_key=self._key,
+            game=self.game,
+            rules=self._rules,
+            limits=LIMITS,
+            ledger=Ledger(),
+        )
+        self._authority.start(0.0)
+        self._core.create(make_world(self.game, self._schema, world, random_of(seed, "world")))
+        self._shards: list[ShardHost] = []
+        self._clients: list[ClientHost] = []
+        for _ in range(shards):
+            self.add_shard()
+        if shards:
+            self._run_until(self._is_ready, "the shards simulate all that is in the world")
+
+    # -- time ---------------------------------------------------------------------------------
+
+    @property
+    def tick(self) -> int:
+        """The world's clock."""
+        return self._core.tick
+
+    def run(self, *, seconds: float | None = None, ticks: int | None = None) -> None:
+        """Let time pass, then look whether the world is as it must be.
+
+        Args:
+            seconds: of virtual time.
+            ticks: of the world's clock; one of the two is to be given.
+
+        Raises:
+            BrokenWorldError: the engine's checkers found something.
+            GameFailedError: a model or a system raised, left what is no number, or wrote what it
+                may only read.
+        """
+        if (seconds is None) == (ticks is None):
+            raise TypeError("write run(seconds=…) or run(ticks=…)")
+        if ticks is not None:
+            until = self.tick + ticks
+            within_s = READY_S + 2 * ticks * self._rules.tick_s
+            self._run_until(lambda: self.tick >= until, f"{ticks} ticks have passed", within_s)
+        else:
+            end = self.now + float(seconds or 0.0)
+            while self._next()[0] <= end:
+                self._turn()
+            self.now = end
+        check_world(self._core, [s.core for s in self._shards if s.core is not None])
+
+    # -- what there is ------------------------------------------------------------------------
+
+    def __getitem__(self, record: type[R], /) -> R:
+        """Columns of a component by entity: the authority's truth, as of the world's clock."""
+        world = self._core.world
+        rows = world.columns.rows()
+        moved = dict(zip(("x", "y", "heading"), world.locate(rows, self.tick), strict=True))
+
+        def column(name: str) -> NDArray[Any]:
+            field = column_of(record, record.fields[name])
+            values: NDArray[Any] = moved[field] if field in moved else world.columns[field][rows]
+            return values
+
+        return by_entity(record, world.columns.net_id[rows], column)
+
+    def ids(self, kind: Kind | None = None) -> NDArray[np.uint32]:
+        """Give the ids of all entities, or of those of a kind: uint32[n], ascending."""
+        columns = self._core.world.columns
+        rows = columns.rows()
+        if kind is not None:
+            number = 1 + [each.name for each in self.game.kinds].index(kind.name)
+            rows = rows[columns["kind"][rows] == number]
+        return np.sort(columns.net_id[rows])
+
+    def count(self, kind: Kind | None = None) -> int:
+        """Count the entities, or those of a kind."""
+        return len(self.ids(kind))
+
+    def owner(self, entity: int) -> int:
+        """Tell which shard simulates an entity: its number from 0, -1 for none."""
+        columns = self._core.world.columns
+        shard = int(columns["shard"][columns.rows_of(np.array([entity]))[0]])
+        known = [host.core.shard if host.core is not None else 0 for host in self._shards]
+        return known.index(shard) if shard and shard in known else -1
+
+    def spawn(self, kind: Kind, *components: Component) -> int:
+        """Put an entity into the world, between two ticks.
+
+        Args:
+            kind: what it is.
+            components: values that differ from the kind's.
+
+        Returns:
+            its id.
+
+        Raises:
+            GameError: the values do not fit.
+        """
+        records = self._spawns.make(kind, components, 1)
+        records["tick"], records["epoch"] = self.tick, 1
+        rows = self._core.entities.create(records, self.tick)
+        return int(self._core.world.columns.net_id[rows[0]])
+
+    def despawn(self, entity: int) -> None:
+        """Take an entity out of the world for good."""
+        self._core.remove(self._core.world.columns.rows_of(np.array([entity])))
+
+    # -- who takes part -----------------------------------------------------------------------
+
+    def join(self, name: str) -> Player:
+        """Let a player in, by an account of that name, and run until they are in the world."""
+        number = len(self._clients) + 1
+
+        def sign_in(now: float) -> bytes | None:
+            return self._authority.issue_token(number, Role.PLAYER, name, now)
+
+        host = ClientHost(
+            name,
+            f"203.0.113.{number}",
+            self._network,
+            random_of(self._seed, f"client {number}"),
+            game=self.game,
+            sign_in=sign_in,
+        )
+        self._clients.append(host)
+        host.come(self.now)
+        self._run_until(lambda: _is_in(host), f"{name} is in the world")
+        return Player(name, self, host)
+
+    def add_shard(self) -> int:
+        """Let one more shard take part.
+
+        Returns:
+            its number, from 0.
+        """
+        number = len(self._shards)
+        shard = ShardHost(
+            f"shard-{number}",
+            f"198.51.100.{1 + number}",
+            self._network,
+            random_of(self._seed, f"shard {number}"),
+            key=self._key,
+            server=SHARDS,
+            game=self.game,
+        )
+        self._shards.append(shard)
+        shard.start(self.now)
+        return number
+
+    def kill(self, shard: int) -> None:
+        """End a shard without a word."""
+        self._shards[shard].kill()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    @property
+    def _core(self) -> Replicator:
+        core = self._authority.core
+        assert core is not None
+        return core
+
+    def _is_ready(self) -> bool:
+        world = self._core.world
+        serving = all(host.core is not None and host.core.serving for host in self._shards)
+        simulated = sum(
+            len(host.core.bodies)
+            for host in self._shards
+            if host.core is not None and host.core.bodies is not None
+        )
+        return serving and simulated >= len(world.columns.rows())
+
+    def _run_until(self, done: Callable[[], bool], what: str, within_s: float = READY_S) -> None:
+        end = self.now + within_s
+        while not done():
+            if self._next()[0] > end:
+                raise TimeoutError(f"not within {within_s:g} virtual seconds: {what}")
+            self._turn()
+
+    def _next(self) -> tuple[float, int, Process | None]:
+        """When something is due, what, and whose it is."""
+        process = min((*self._shards, *self._clients), key=lambda host: host.due, default=None)
+        at, what = min(
+            (self._network.next_at, _DELIVERY),
+            (self._authority.due, _TICK),
+            (np.inf if process is None else process.due, _PROCESS),
+        )
+        return at, what, process
+
+    def _turn(self) -> None:
+        at, what, process = self._next()
+        self.now = max(self.now, at)
+        if what == _TICK:
+            self._authority.turn(self.now)
+        elif what == _PROCESS:
+            assert process is not None
+            process.wake(self.now)
+        else:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        delivery = self._network.take()
+        if delivery.destination.host == HOST:
+            self._authority.receive(delivery, self.now)
+            return
+        for process in (*self._shards, *self._clients):
+            if process.address == delivery.destination:
+                process.receive(delivery, self.now)
+
+
+def _is_in(host: ClientHost) -> bool:
+    """Whether a client has all that there is around it."""
+    client = host.core
+    return client is not None and client.is_whole

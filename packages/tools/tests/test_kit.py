@@ -1,0 +1,239 @@
+"""The test kit: what a game's author can say and ask of a world in a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sidereal.game import (
+    AUTHORITY,
+    F4,
+    I1,
+    U4,
+    Authority,
+    Body,
+    Component,
+    Controls,
+    Game,
+    Label,
+    Motion,
+    Part,
+    Pilot,
+    Player,
+    Press,
+    Rows,
+    Stage,
+    Step,
+    WorldBuilder,
+    axis,
+    field,
+    press,
+)
+from sidereal.protocol.errors import ConfigError, GameError, GameFailedError
+from sidereal.testing.world import World
+
+PUSH = 30.0
+"""Acceleration, units/s²."""
+KICK = 5.0
+"""Change of speed by one press, units/s."""
+
+
+class Stick(Controls):
+    ahead: I1 = axis("W", "S")
+    kick: Press = press("SPACE")
+
+
+class Purse(Component, writer=AUTHORITY):
+    credits: U4
+
+
+class Drag(Component):
+    share: F4 = field(0.0, low=0, high=1, quantum=0.01, unit="1/s")
+
+
+part = Part("probing")
+PROBE = part.kind("probe", Motion(), Body(radius=5, mass=1), Label(), Pilot(), accel_max=PUSH)
+
+
+@part.model(Motion, reads=(Stick,))
+def fly(own: Rows) -> None:
+    motion, stick = own[Motion], own[Stick]
+    motion.vx += PUSH * own.dt * stick.ahead
+
+
+@part.on_join
+def arrive(world: Authority, player: Player) -> None:
+    player.fly(world.spawn(PROBE, Label(name=player.name), at=world.free_spot(radius=5)))
+
+
+@part.world("row")
+def row(make: WorldBuilder) -> None:
+    make.spawn(PROBE, Motion(x=np.arange(-400.0, 500.0, 100.0), y=np.full(9, 300.0)))
+
+
+probes = Game("probes", parts=[part])
+LINK = {"delay_s": 0.1, "loss": 0.05, "jitter_s": 0.01}
+
+
+def test_what_is_spawned_moves_as_the_physics_says() -> None:
+    world = World(probes, shards=1)
+    probe = world.spawn(PROBE, Motion(x=10.0, vx=20.0))
+    began = world.tick
+    world.run(seconds=2)
+    flown_s = (world.tick - began) / 20
+    assert world[Motion].x[probe] == pytest.approx(10.0 + 20.0 * flown_s, abs=0.05)
+    assert world.count(PROBE) == 1
+
+
+def test_a_declared_world_is_simulated_by_all_shards_before_the_test_begins() -> None:
+    world = World(probes, world="row", shards=2)
+    assert world.count() == 9
+    assert {world.owner(int(probe)) for probe in world.ids(PROBE)} == {0, 1}
+
+
+def test_a_pilot_sees_what_it_does_before_an_answer_can_be_there() -> None:
+    ann = World(probes, link=LINK).join("ann")
+    ann.world.run(seconds=1)
+    ann.hold(ahead=1)
+    ann.world.run(ticks=2)
+    assert ann.view[Motion].vx[ann.entity] > 0
+    assert ann.world[Motion].vx[ann.entity] == 0
+    ann.world.run(seconds=1)
+    assert ann.world[Motion].vx[ann.entity] > PUSH / 2
+
+
+def test_controls_are_held_until_they_are_let_go() -> None:
+    world = World(probes)
+    ann = world.join("ann")
+    ann.hold(ahead=1)
+    world.run(ticks=20)
+    ann.hold(ahead=0)
+    world.run(ticks=10)
+    speed = world[Motion].vx[ann.entity]
+    world.run(ticks=10)
+    assert world[Motion].vx[ann.entity] == speed == pytest.approx(PUSH, rel=0.3)
+
+
+def test_two_players_see_each_other_and_one_that_left_is_gone() -> None:
+    world = World(probes, link=LINK)
+    ann, bob = world.join("ann"), world.join("bob")
+    world.run(seconds=2)
+    assert ann.view.count("probe") == bob.view.count(PROBE) == 2
+    assert bob.view[Label].name[ann.entity] == b"ann"
+    bob.leave()
+    world.run(seconds=2)
+    assert ann.view.count("probe") == world.count() == 1
+
+
+def test_what_a_dead_shard_simulated_goes_on() -> None:
+    world = World(probes, shards=2)
+    probe = world.spawn(PROBE, Motion(vx=10.0))
+    world.run(seconds=1)
+    first = world.owner(probe)
+    world.kill(first)
+    world.run(seconds=3)
+    assert world.owner(probe) == 1 - first
+    before = world[Motion].x[probe]
+    world.run(seconds=1)
+    assert world[Motion].x[probe] == pytest.approx(before + 10.0, abs=1.0)
+
+
+def test_what_is_despawned_is_gone_everywhere() -> None:
+    world = World(probes)
+    ann = world.join("ann")
+    other = world.spawn(PROBE, Motion(x=float(world[Motion].x[ann.entity]) + 50))
+    world.run(seconds=1)
+    assert ann.view.count(PROBE) == 2
+    world.despawn(other)
+    world.run(seconds=1)
+    assert ann.view.count(PROBE) == 1
+    with pytest.raises(KeyError, match="not there, or not any more"):
+        world[Motion].x[other]
+
+
+def test_the_same_seed_gives_the_same_world() -> None:
+    def play(seed: int) -> list[float]:
+        world = World(probes, world="row", shards=2, seed=seed, link=LINK)
+        ann = world.join("ann")
+        ann.hold(ahead=1)
+        world.run(seconds=2)
+        return [world.now, *world[Motion].x[world.ids()].tolist()]
+
+    assert play(1) == play(1)
+    assert play(1) != play(2)
+
+
+def game_with(*parts: Part) -> Game:
+    return Game("tried", parts=[part, *parts])
+
+
+def test_a_system_that_writes_rows_of_another_shard_fails_the_test() -> None:
+    wrong = Part("wrong")
+
+    @wrong.system(Stage.TICK)
+    def slow_down(step: Step) -> None:
+        step[Motion].vx[step.seen(PROBE)] = 5.0
+
+    with pytest.raises(GameFailedError, match=r"wrong.slow_down wrote Motion.vx of \d+ rows"):
+        World(game_with(wrong), world="row", shards=2)
+
+
+def test_a_system_that_leaves_no_number_fails_the_test() -> None:
+    wrong = Part("wrong")
+
+    @wrong.system(Stage.TICK)
+    def divide(step: Step) -> None:
+        step[Motion].vx[step.rows(PROBE)] = np.nan
+
+    world = World(game_with(wrong))
+    world.spawn(PROBE, Motion())
+    with pytest.raises(GameFailedError, match=r"wrong\.divide left NaN in Motion\.vx"):
+        world.run(seconds=1)
+
+
+def test_what_a_test_says_wrongly_is_told_in_words() -> None:
+    world = World(probes)
+    ann = world.join("ann")
+    with pytest.raises(TypeError, match="aheda"):
+        ann.hold(aheda=1)
+    with pytest.raises(GameError, match="has no Drag; it has Motion, Body, Label, Pilot"):
+        world.spawn(PROBE, Drag())
+    with pytest.raises(KeyError, match="there is no kind prob; there are probe"):
+        ann.view.count("prob")
+    with pytest.raises(TypeError, match=r"seconds=…\) or run"):
+        world.run()
+    with pytest.raises(ConfigError, match="there are: row"):
+        World(probes, world="rows")
+    with pytest.raises(ConfigError, match="delay_s"):
+        World(probes, link={"delay_s": -1.0})
+
+
+def test_a_game_that_nobody_would_run_is_refused() -> None:
+    late = Part("late")
+    late.account(Purse())
+    with pytest.raises(ConfigError, match="runs no components of accounts"):
+        World(game_with(late))
+
+
+A_TEST = """
+from sidereal.games import frontier
+from sidereal.game import Motion
+
+def test_a_ship_drifts(sidereal_world):
+    world = sidereal_world(frontier.game, shards=2, seed=7)
+    ship = world.spawn(frontier.SHIP, Motion(x=380, vx=10))
+    world.run(seconds=1)
+    assert abs(world[Motion].x[ship] - 390) < 1
+"""
+
+
+def test_the_fixture_is_there_in_anybody_s_project(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(A_TEST)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
