@@ -46,7 +46,7 @@ def read_snapshot(body: bytes) -> None:
     assert (every.from_tick <= every.to_tick).all()
     assert (every.to_tick <= snapshot.tick).all()
     assert (every.part < every.parts).all()
-    assert sum(span.rows for span in snapshot.spans) == sum(map(len, every.rows.values()))
+    assert sum(rows for _, _, rows, *_ in snapshot.spans) == sum(map(len, every.rows.values()))
     for of in every.section.values():
         assert ((of >= 0) & (of < sections)).all()
     tick, own = read_own_untrusted(RULES, body)

@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +38,13 @@ from sidereal.client.reading import Read, read_untrusted
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints, Rows
 from sidereal.protocol.state.columns import Columns
-from sidereal.protocol.state.quantize import decode_rows_untrusted, restore_tick
+from sidereal.protocol.state.quantize import decode_rows, restore_tick
 from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.schema import MOTION, Schema
-from sidereal.protocol.state.snapshot import Snapshot, unchanged_places
+from sidereal.protocol.state.snapshot import unchanged_places
 from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE
+
+_WHEN_AND_WHERE = attrgetter("tick", "sector_x", "sector_y", "cell")
 
 
 class Applied(NamedTuple):
@@ -158,7 +161,7 @@ class Replica:
         before = self.coverage.moved_tick
         cells, replaced = self._cover(read, now)
         self._note_departures(read, cells)
-        for tick in np.unique(read.all.tick[cells.counts]).tolist():
+        for tick in sorted({snapshot.tick for snapshot in read.snapshots}):
             self._apply_rows(read, cells, tick)
         self._lose_moved(read, cells)
         for cell in replaced:
@@ -186,8 +189,10 @@ class Replica:
         )
         replaced: list[Replaced] = []
         end = 0
-        for (tick, centre_x, centre_y), group in groupby(read.snapshots, self._when_and_where):
+        side = self.rules.cells_per_side
+        for (tick, sector_x, sector_y, cell), group in groupby(read.snapshots, _WHEN_AND_WHERE):
             together = list(group)
+            centre_x, centre_y = sector_x * side + cell % side, sector_y * side + cell // side
             first, end = end, end + sum(len(snapshot.sections) for snapshot in together)
             if tick < self.newest_tick - self.rules.streams.reorder_ticks:
                 self.stale += len(together)
@@ -213,11 +218,6 @@ class Replica:
             replaced += self.coverage.note(told, unchanged, inside, counts)
         return cells, replaced
 
-    def _when_and_where(self, snapshot: Snapshot) -> tuple[int, int, int]:
-        side = self.rules.cells_per_side
-        centre_x = snapshot.sector_x * side + snapshot.cell % side
-        return snapshot.tick, centre_x, snapshot.sector_y * side + snapshot.cell // side
-
     def _note_departures(self, read: Read, cells: _Cells) -> None:
         for what in (GONE, MOVED):
             for net_id, section in _pairs(read, cells, what):
@@ -237,9 +237,9 @@ class Replica:
             newer = self._known.stamp[what, found] < tick
             at, found = at[newer], found[newer]
             if what == PRESENCE:
-                self._apply_presence(found, rows[at], tick)
+                self._apply_presence(found, rows.take(at), tick)
             else:
-                self._apply_component(what, found, rows[at], section[at], cells, tick)
+                self._apply_component(what, found, rows.take(at), section[at], cells, tick)
 
     def _apply_presence(self, rows: Ints, presence: Rows, tick: int) -> None:
         """Take over what entities are; drop the components that they do not have any more."""
@@ -260,7 +260,7 @@ class Replica:
     ) -> None:
         columns, size = self.columns, self.rules.cell_size
         origin_x, origin_y = cells.x[section] * size, cells.y[section] * size
-        values = decode_rows_untrusted(
+        values = decode_rows(
             self.schema, number, wire, self.rules, origin_x=origin_x, origin_y=origin_y
         )
         fresh = rows[:0]
@@ -355,9 +355,10 @@ class Replica:
         self._departures.forget(known_to)
         if known_to >= self.coverage.known_from:
             outside = np.flatnonzero(self._is_lost() & (self._moved <= known_to))
-            # Who has left some cell after that may have been there at that tick.
-            elsewhere = self._departures.among(self.columns.net_id[outside])
-            self._free(outside[~elsewhere])
+            if len(outside):
+                # Who has left some cell after that may have been there at that tick.
+                elsewhere = self._departures.among(self.columns.net_id[outside])
+                self._free(outside[~elsewhere])
 
     def _is_lost(self) -> NDArray[np.bool_]:
         """bool by row: an entity moved after what is known of it; never true of free rows."""

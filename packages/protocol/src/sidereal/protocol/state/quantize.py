@@ -101,6 +101,31 @@ def decode_rows_untrusted(
     if outside.any():
         name = schema.component(number).name
         raise WireError(f"{name} out of range, {int(outside.sum())} rows")
+    return decode_rows(schema, number, rows, rules, origin_x=origin_x, origin_y=origin_y)
+
+
+def decode_rows(
+    schema: Schema,
+    number: int,
+    rows: NDArray[np.void],
+    rules: Rules,
+    *,
+    origin_x: ArrayLike = 0.0,
+    origin_y: ArrayLike = 0.0,
+) -> dict[str, NDArray[Any]]:
+    """Unpack rows of which `outside_rows` has said that none is outside.
+
+    Args:
+        schema: as for `decode_rows_untrusted`; likewise all else.
+        number: likewise.
+        rows: likewise.
+        rules: likewise.
+        origin_x: likewise.
+        origin_y: likewise.
+
+    Returns:
+        The component's fields by name, [n] in the types of memory.
+    """
     grid = _grid(schema, number, rules)
     codes = np.empty((len(grid.names), len(rows)), dtype=np.int64)
     for at, name in enumerate(grid.names):
@@ -176,6 +201,7 @@ class _Grid(NamedTuple):
         names: of the quantised fields, in order.
         plain: names of the others.
         low: least value; -inf along cell axes, whose origin shifts them; likewise `high`.
+        clips: whether a code in range may stand for a value beyond its bounds.
         narrower: fields whose type on the wire holds codes that are out of range, with their
             least and greatest code.
         on_x: rows that count from the cell's left edge; likewise `on_y` from its lower one.
@@ -190,6 +216,7 @@ class _Grid(NamedTuple):
     last: NDArray[np.int64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    clips: bool
     narrower: tuple[tuple[str, int, int], ...]
     on_x: tuple[int, ...]
     on_y: tuple[int, ...]
@@ -208,6 +235,11 @@ def _grid(schema: Schema, number: int, rules: Rules) -> _Grid:
     def column(values: Iterable[float], dtype: type) -> NDArray[Any]:
         return np.array(list(values), dtype=dtype).reshape(-1, 1)
 
+    ends = [
+        (code * _step(field, rules), *bound)
+        for field, bound in zip(fields, bounds, strict=True)
+        for code in field.codes
+    ]
     return _Grid(
         names=tuple(field.name for field in fields),
         plain=tuple(f.name for f in component.fields if f.quantum is None),
@@ -216,6 +248,7 @@ def _grid(schema: Schema, number: int, rules: Rules) -> _Grid:
         last=column((field.codes[1] for field in fields), np.int64),
         low=column((low for low, _ in bounds), np.float64),
         high=column((high for _, high in bounds), np.float64),
+        clips=any(not low <= end <= high for end, low, high in ends),
         narrower=tuple((field.name, *field.codes) for field in fields if not _is_full(field)),
         on_x=tuple(row for row, field in enumerate(fields) if field.cell_axis == "x"),
         on_y=tuple(row for row, field in enumerate(fields) if field.cell_axis == "y"),
@@ -266,7 +299,9 @@ def _values(
     grid: _Grid, codes: NDArray[np.int64], origin_x: ArrayLike, origin_y: ArrayLike
 ) -> dict[str, NDArray[Any]]:
     """Give the values of codes, the same for both ends."""
-    exact = np.clip(codes * grid.step, grid.low, grid.high)
+    exact = codes * grid.step
+    if grid.clips:
+        exact = np.clip(exact, grid.low, grid.high)
     for row in grid.on_x:
         exact[row] += origin_x
     for row in grid.on_y:

@@ -34,36 +34,13 @@ from sidereal.protocol.state.stream import (
     unchanged_size,
 )
 
+Section = tuple[int, int, int, int, int, int]
+"""What a datagram says of one cell, or a part of it: place, flags, `from_tick`, `to_tick`, which
+part, and of how many. It is plain, as there are many: a named tuple takes seven times as long."""
 
-class Section(NamedTuple):
-    """What a datagram says of one cell, or a part of it.
-
-    Attributes:
-        part: below `parts`, which is 1 for a whole section.
-    """
-
-    place: int
-    flags: int
-    from_tick: int
-    to_tick: int
-    part: int
-    parts: int
-
-
-class Span(NamedTuple):
-    """Where the rows of a run are: from byte `first` to below `end`.
-
-    Attributes:
-        what: their sort.
-        section: the section that they belong to, by its place in the datagram.
-        rows: how many.
-    """
-
-    what: int
-    section: int
-    rows: int
-    first: int
-    end: int
+Span = tuple[int, int, int, int, int]
+"""Where the rows of a run are: their sort, the section that they belong to by its place in the
+datagram, how many they are, and where they begin and end in its bytes."""
 
 
 class Snapshot(NamedTuple):
@@ -217,7 +194,7 @@ def gather(schema: Schema, snapshots: Sequence[Snapshot]) -> Gathered:
             owners[what].append(first + section)
             counts[what].append(count)
     types = row_types(schema.rows)
-    columns = np.array(table, np.int64).reshape(-1, 2 + len(Section._fields)).T
+    columns = np.array(table, np.int64).reshape(-1, 8).T
     of, tick, place, flags, from_tick, to_tick, part, parts = columns
     return Gathered(
         of,
@@ -289,13 +266,13 @@ def _read_sections(
             or rows > len(message)
         ):
             raise WireError("snapshot with an impossible section")
-        sections.append(Section(place, flags, to_tick - age, to_tick, part, parts))
+        sections.append((place, flags, to_tick - age, to_tick, part, parts))
         for run in range(at, rows, RUN.itemsize):
             what, count = message[run], message[run + 1]
             size = sizes[what] * count
             if not size:
                 raise WireError(f"snapshot with {count} rows of sort {what}")
-            spans.append(Span(what, number, count, rows, rows + size))
+            spans.append((what, number, count, rows, rows + size))
             rows += size
         at = rows
         if at > len(message):

@@ -224,8 +224,8 @@ class Losses:
         snapshot = read_snapshot_untrusted(self._schema, self._rules, body)
         motion = self._schema.numbers[MOTION.name]
         sorts = {PRESENCE: PRESENT, motion: REFERENCE, GONE: LEFT_WORLD, MOVED: LEFT_CELL}
-        for span in snapshot.spans:
-            yield from [sorts.get(span.what, COMPONENT)] * span.rows
+        for what, _, rows, *_ in snapshot.spans:
+            yield from [sorts.get(what, COMPONENT)] * rows
         if snapshot.own is not None:
             yield OWN_SHIP
 
