@@ -31,7 +31,7 @@ def ring(make):
     place = Motion(x=400 * np.cos(angle), y=400 * np.sin(angle))
     make.spawn(BEACON, place, Beacon(reach=10.0 + np.arange({BEACONS})))
 '''
-FILES: Final = {"mygame.py": GAME, "sidereal.toml": 'game = "mygame:game"\n'}
+FILES: Final = {"mygame.py": GAME}
 
 
 class Played(NamedTuple):
@@ -46,7 +46,7 @@ class Played(NamedTuple):
 def played(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Played:
     data_dir: Path = tmp_path_factory.mktemp("world")
     words = ("up", *ANY_PORTS, "--data-dir", data_dir, "--shards", 1)
-    command = toolbox.start(*words, "--bots", 1, files=FILES)
+    command = toolbox.start(*words, "--game", "mygame:game", "--bots", 1, files=FILES)
     world = toolbox.watch(command.wait_output(r"The world is ready at (\S+)"), command)
     status = world.wait_flying(1)
     command.tell(signal.SIGINT)
