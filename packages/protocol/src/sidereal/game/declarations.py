@@ -26,8 +26,9 @@ from sidereal.game.step import BotView, Decision, Query
 from sidereal.game.touching import WAYS_MAX, ways_to_touch
 from sidereal.protocol.errors import ConfigError
 
-COMPONENTS_MAX: Final = 63
-"""Of a game, the engine's included: an entity's set of them is 64 bits, and 0 means presence."""
+COMPONENTS_MAX: Final = 62
+"""Of a game, the engine's included: an entity's set of them is 64 bits, of which 0 means presence,
+and one says who simulates it."""
 KINDS_MAX: Final = 255
 EVENTS_MAX: Final = 128
 ACTIONS_MAX: Final = 255
