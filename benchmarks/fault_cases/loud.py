@@ -14,15 +14,13 @@ import sys
 import time
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.protocol.runtime.udp import UdpSocket
-from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
+from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
 
@@ -51,9 +49,7 @@ class LoudShard(ShardCore):
             return
         self.loud_since = self.loud_since or time.monotonic()
         records = simulation.bodies.columns.store(rows, self._schema.exact_record)
-        header = np.zeros((), RECORDS_HEADER)
-        header["version"], header["tick"], header["count"] = RECORDS_VERSION, self.tick, len(rows)
-        message = header.tobytes() + records.tobytes()
+        (message, _), *_ = encode_proposals(self.tick, [(self._schema.numbers["motion"], records)])
         for _ in range(REPEATS):
             self._endpoint.send(ShardChannel.PROPOSAL, message)
 

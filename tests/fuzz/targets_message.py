@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +40,7 @@ from sidereal.protocol.message.shard import (
     ShardHello,
     ShardWelcome,
 )
+from sidereal.protocol.state.proposals import decode_proposal_untrusted, encode_proposals
 from sidereal.protocol.state.quantize import decode_rows_untrusted, encode_rows
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
@@ -170,26 +171,44 @@ def row_seeds() -> Iterator[bytes]:
 
 
 def decode_records(body: bytes) -> None:
-    tick, rows = decode_record_message_untrusted(SCHEMA.exact_record, body)
+    tick, rows = decode_record_message_untrusted(SCHEMA.full_record, body)
     assert 0 <= tick < 1 << 32
     assert body.endswith(rows.tobytes())
 
 
-def record_messages(dtype: np.dtype, count: int, tick: int, epoch: int = 1) -> list[bytes]:
-    """Write rows as a shard proposes them, or as the server tells ghosts."""
+def rows_of(dtype: np.dtype, count: int, tick: int, epoch: int = 1) -> np.ndarray:
     rows = np.zeros(count, dtype)
     for name in dtype.names or ():
         rows[name] = ships(count)[name]
     rows["tick"], rows["epoch"] = tick, epoch
-    sent = RecordSender(dtype, 100).collect(tick, np.arange(count), np.full(count, tick), rows)
+    return rows
+
+
+def ghost_messages(count: int, tick: int) -> list[bytes]:
+    """Write rows as the server tells ghosts."""
+    rows, sender = rows_of(SCHEMA.full_record, count, tick), RecordSender(SCHEMA.full_record, 100)
+    sent = sender.collect(tick, np.arange(count), np.full(count, tick), rows)
     return [message for message, _ in sent]
 
 
+def proposals(numbers: Iterable[int], count: int, tick: int, epoch: int = 1) -> list[bytes]:
+    """Write rows of components as a shard proposes them."""
+    runs = [(n, rows_of(SCHEMA.proposed_rows[n], count, tick, epoch)) for n in numbers]
+    return [message for message, _ in encode_proposals(tick, runs)]
+
+
 def record_seeds() -> list[bytes]:
-    return [
-        *record_messages(SCHEMA.exact_record, 2, 7),
-        *record_messages(SCHEMA.exact_record, 1, 0),
-    ]
+    return [*ghost_messages(2, 7), *ghost_messages(1, 0)]
+
+
+def decode_proposal(body: bytes) -> None:
+    tick, runs = decode_proposal_untrusted(SCHEMA, body)
+    assert 0 <= tick < 1 << 32
+    assert b"".join(bytes((n, len(rows))) + rows.tobytes() for n, rows in runs) == body[6:]
+
+
+def proposal_seeds() -> list[bytes]:
+    return [*proposals((1,), 2, 7), *proposals((1, 2, 3), 1, 0), *proposals((), 0, 9)]
 
 
 def decode_rows_of_sorts(body: bytes) -> None:
@@ -262,6 +281,7 @@ TARGETS: Final = (
     ),
     Target(CODEC + "decode_rows_untrusted", decode_rows, row_seeds),
     Target(STATE + "records.decode_record_message_untrusted", decode_records, record_seeds),
+    Target(STATE + "proposals.decode_proposal_untrusted", decode_proposal, proposal_seeds),
     Target(STATE + "quantize.decode_rows_untrusted", decode_rows_of_sorts, rows_of_sorts),
     Target(CREDENTIALS + "read_register_untrusted", read_register, lambda: REGISTER),
     Target(CREDENTIALS + "read_login_untrusted", read_login, lambda: LOGIN),

@@ -14,8 +14,9 @@ from target import Target, join, split
 from targets_message import (
     authority_messages,
     client_messages,
+    ghost_messages,
     lease_rows,
-    record_messages,
+    proposals,
     shard_messages,
 )
 
@@ -97,14 +98,16 @@ def player_seeds() -> Iterator[bytes]:
 
 def shard_seeds() -> Iterator[bytes]:
     hello, load, farewell, _ = ((ShardChannel.LEASE, message) for message in shard_messages())
-    proposals = [
+    proposed = [
         (ShardChannel.PROPOSAL, message)
         for tick in (3, 4, 2, 60)
-        for message in record_messages(SCHEMA.exact_record, 2, tick, EPOCH_GRANTED)
+        for message in proposals((1, 2), 2, tick, EPOCH_GRANTED)
     ]
-    yield join(*proposals[:2], (WAIT, b""), (ShardChannel.BEAT, load[1]), *proposals[2:])
-    yield join(*((8 | channel, message) for channel, message in (hello, *proposals[:2])))
-    yield join(farewell, (WAIT, b""), proposals[0])
+    # Of a component that shards do not write.
+    proposed += [(ShardChannel.PROPOSAL, *proposals((3,), 1, 61, EPOCH_GRANTED))]
+    yield join(*proposed[:2], (WAIT, b""), (ShardChannel.BEAT, load[1]), *proposed[2:])
+    yield join(*((8 | channel, message) for channel, message in (hello, *proposed[:2])))
+    yield join(farewell, (WAIT, b""), proposed[0])
 
 
 # -- a shard --------------------------------------------------------------------------------------
@@ -183,9 +186,7 @@ def authority_seeds() -> Iterator[bytes]:
     welcome, refused, grant, revoke, adopt, release, beat, controls = authority_messages()
     wait = WAIT, bytes(5)
     ghosts = [
-        (ShardChannel.GHOST, message)
-        for tick in (5, 9)
-        for message in record_messages(SCHEMA.full_record, 3, tick)
+        (ShardChannel.GHOST, message) for tick in (5, 9) for message in ghost_messages(3, tick)
     ]
     bulk = [(ShardChannel.LEASE, message) for message in (grant, adopt, release, revoke)]
     swift = [(ShardChannel.BEAT, beat), (ShardChannel.CONTROLS, controls)]

@@ -207,13 +207,13 @@ def test_a_flood_of_own_rows_is_dropped_unread_and_then_fenced() -> None:
     honest = troupe.shard("shard-1", ticks=8)
     loud = troupe.shard("shard-2", ticks=8)
     judged = []
-    take = troupe.core.shards.take_records
+    take = troupe.core.shards.take_rows
 
     def note(shard):  # type: ignore[no-untyped-def]
         judged.append(len(shard.proposals))
         return take(shard)
 
-    troupe.core.shards.take_records = note  # type: ignore[method-assign]
+    troupe.core.shards.take_rows = note  # type: ignore[method-assign]
 
     def flood() -> None:
         for _ in range(200):

@@ -42,7 +42,7 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
+from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
@@ -55,8 +55,7 @@ SIZE = RULES.sector_size
 WALL = 1_700_000_000.0
 CLIENTS = Address("192.0.2.1", 4000)
 SHARDS = Address("192.0.2.1", 4001)
-PILOT_ROWS = 13
-"""Rows of a full proposal."""
+MOTION = BASE_SCHEMA.numbers["motion"]
 
 
 def rocks(count: int, sectors: int = 1) -> np.ndarray:
@@ -161,11 +160,12 @@ class ScriptedShard(Peer):
                 records[name][at] = row[name]
             records["input_seq"][at] = self._newest.get(int(row["id"]), row["input_seq"])
         records["tick"] = tick
-        for start in range(0, max(1, len(rows)), PILOT_ROWS):
-            part = records[start : start + PILOT_ROWS]
-            header = np.zeros((), RECORDS_HEADER)
-            header["version"], header["tick"], header["count"] = RECORDS_VERSION, tick, len(part)
-            self.endpoint.send(ShardChannel.PROPOSAL, header.tobytes() + part.tobytes(), 0)
+        self.send_rows(MOTION, records, tick)
+
+    def send_rows(self, number: int, rows: np.ndarray, tick: int) -> None:
+        """Propose rows of a component."""
+        for message, _ in encode_proposals(tick, [(number, rows)]):
+            self.endpoint.send(ShardChannel.PROPOSAL, message, 0)
 
     def say_farewell(self, what: str = "", why: str = "") -> None:
         self.endpoint.send(ShardChannel.LEASE, encode_message(Farewell(what, why)))

@@ -24,11 +24,12 @@ from sidereal.protocol.message.player import Leases, Welcome
 from sidereal.protocol.message.shard import Adopt, RoutedControls, ShardWelcome
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import read_connect_token_untrusted
+from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 
 from .foreign import messages, packets
-from .foreign.bodies import read_rows
+from .foreign.bodies import read_ghosts, read_proposal
 from .foreign.content import plain
 from .foreign.holders import read_square
 from .foreign.messages import CLIENT_LINK, Message, read_message, read_user_data
@@ -207,30 +208,40 @@ def test_about_messages(name: str, end: str) -> None:
     compare(changed(bodies, 3), foreign, real)
 
 
-@pytest.mark.parametrize("are_ghosts", [False, True])
-def test_about_the_length_of_rows(are_ghosts: bool) -> None:
-    end, channel = (CLIENT, 1) if are_ghosts else (SERVER, 0)
-    dtype = BASE_SCHEMA.full_record if are_ghosts else BASE_SCHEMA.exact_record
-    bodies = [body for at, body in finished("shard").arrived[end] if at == channel]
+def cut(bodies: list[bytes], head: int) -> Iterator[bytes]:
+    """Messages as they are, with other numbers in their head, and of another length."""
     rng = np.random.default_rng(4)
+    for body in bodies:
+        yield body
+        for at in range(head):
+            yield body[:at] + rng.bytes(1) + body[at + 1 :]
+        yield body[:-1]
+        yield body + b"\0"
 
-    def cases() -> Iterator[bytes]:
-        for body in bodies:
-            yield body
-            for at in range(4):
-                yield body[:at] + rng.bytes(1) + body[at + 1 :]
-            yield body[:-1]
-            yield body + b"\0"
 
+def test_about_the_length_of_ghosts() -> None:
     def foreign(body: bytes) -> tuple[int, int]:
-        rows = read_rows(body, are_ghosts)
+        rows = read_ghosts(body)
         return rows.tick, len(rows.bodies)
 
     def real(body: bytes) -> tuple[int, int]:
-        tick, records = decode_record_message_untrusted(dtype, body)
+        tick, records = decode_record_message_untrusted(BASE_SCHEMA.full_record, body)
         return tick, len(records)
 
-    for body in cases():
+    for body in cut([body for at, body in finished("shard").arrived[CLIENT] if at == 1], 4):
+        assert outcome(body, foreign, Malformed) == outcome(body, real, WireError), body.hex()
+
+
+def test_about_the_runs_of_proposals() -> None:
+    def foreign(body: bytes) -> list[Any]:
+        proposal = read_proposal(body)
+        return [proposal.tick, *((what, len(rows)) for what, rows in proposal.runs)]
+
+    def real(body: bytes) -> list[Any]:
+        tick, runs = decode_proposal_untrusted(BASE_SCHEMA, body)
+        return [tick, *((number, len(rows)) for number, rows in runs)]
+
+    for body in cut([body for at, body in finished("shard").arrived[SERVER] if at == 0], 8):
         assert outcome(body, foreign, Malformed) == outcome(body, real, WireError), body.hex()
 
 

@@ -29,7 +29,7 @@ from .recorder.transcript import STEP_S, WALL_START, overheard
 
 FRONTIER = load(DEFAULT_GAME)
 
-SCHEMA_HASH = bytes.fromhex("67b1b2ac50d7a2590fd8d5b558c83706")
+SCHEMA_HASH = bytes.fromhex("5f637c06ce1d34ca62832776af3a0183")
 """As the document has it."""
 CLIENTS, SHARDS = Address("192.0.2.1", 4000), Address("192.0.2.1", 4001)
 NOBODY = Address("192.0.2.2", 4000)

@@ -11,10 +11,10 @@ import pytest
 from mutant import Mutant, any_plan, with_loss
 
 from sidereal.game import Stage
-from sidereal.protocol.state.records import RecordSender
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
+from sidereal.shard.proposals import Proposals
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.space import Space
 from sidereal.shard.stages import Stages
@@ -22,14 +22,14 @@ from sidereal.shard.stages import Stages
 
 def proposals_are_sent_once(patch: pytest.MonkeyPatch) -> None:
     """A shard takes what it has proposed for known."""
-    collect = RecordSender.collect
+    write = Proposals.write
 
-    def trusting(self: RecordSender, *arguments: Any) -> Any:
-        messages = collect(self, *arguments)
+    def trusting(self: Proposals, *arguments: Any) -> Any:
+        messages = write(self, *arguments)
         self.acked([tag for _, tag in messages])
         return messages
 
-    patch.setattr(RecordSender, "collect", trusting)
+    patch.setattr(Proposals, "write", trusting)
 
 
 def controls_are_applied_again(patch: pytest.MonkeyPatch) -> None:

@@ -18,18 +18,18 @@ from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.players import ControlsVerdict, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.answers import Answers
-from sidereal.replication.validate import Verdict, judge_records
+from sidereal.replication.validate import Proposed, Verdict, judge_motion
 from sidereal.tools.simulate import liarclients, liarshards
 from sidereal.tools.simulate.faults import Kind, Plan
 
 
 def _believe(patch: pytest.MonkeyPatch, *unheeded: Verdict) -> None:
-    def blind(*arguments: Any, **more: Any) -> np.ndarray:
-        verdicts = judge_records(*arguments, **more)
+    def blind(*arguments: Any) -> np.ndarray:
+        verdicts = judge_motion(*arguments)
         verdicts[np.isin(verdicts, unheeded)] = Verdict.ACCEPTED
         return verdicts
 
-    patch.setattr("sidereal.replication.ingest.judge_records", blind)
+    patch.setattr("sidereal.replication.ingest.judge_motion", blind)
 
 
 def ranges_are_not_checked(patch: pytest.MonkeyPatch) -> None:
@@ -38,10 +38,11 @@ def ranges_are_not_checked(patch: pytest.MonkeyPatch) -> None:
     def anything(records: np.ndarray) -> np.ndarray:
         return np.ones(len(records), np.bool_)
 
-    def blind(*arguments: Any, **more: Any) -> np.ndarray:
-        return judge_records(*arguments, **more | {"schema": SimpleNamespace(valid_rows=anything)})
+    def blind(proposed: Proposed, *rest: Any) -> np.ndarray:
+        lax: Any = SimpleNamespace(valid_rows=anything)
+        return judge_motion(proposed._replace(schema=lax), *rest)
 
-    patch.setattr("sidereal.replication.ingest.judge_records", blind)
+    patch.setattr("sidereal.replication.ingest.judge_motion", blind)
 
 
 def speed_is_not_checked(patch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.handover import Handovers
 from sidereal.replication.ownership.mesh import Mesh
-from sidereal.replication.validate import Verdict, judge_records
+from sidereal.replication.validate import Proposed, Verdict, judge_motion
 from sidereal.replication.world import World
 from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.shard import ShardCore
@@ -22,28 +22,32 @@ from sidereal.shard.simulation import Simulation
 from sidereal.tools.simulate.faults import Kind, Plan
 
 
+def with_current_epochs(proposed: Proposed) -> Proposed:
+    """Proposed rows, with the epochs that they should have."""
+    renewed, known = proposed.records.copy(), proposed.rows >= 0
+    renewed["epoch"][known] = proposed.columns.epoch[proposed.rows[known]]
+    return proposed._replace(records=renewed)
+
+
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
     """A row counts whatever epoch it carries."""
 
-    def blind(records: np.ndarray, rows: np.ndarray, columns: Any, *rest: Any, **more: Any) -> Any:
-        known = rows >= 0
-        renewed = records.copy()
-        renewed["epoch"][known] = columns.epoch[rows[known]]
-        return judge_records(renewed, rows, columns, *rest, **more)
+    def blind(proposed: Proposed, *rest: Any) -> Any:
+        return judge_motion(with_current_epochs(proposed), *rest)
 
-    patch.setattr("sidereal.replication.ingest.judge_records", blind)
+    patch.setattr("sidereal.replication.ingest.judge_motion", blind)
 
 
 def no_fence_at_all(patch: pytest.MonkeyPatch) -> None:
     """A row counts whatever epoch it carries and whoever sends it."""
 
-    def blind(records: np.ndarray, rows: np.ndarray, *rest: Any, **more: Any) -> Any:
-        verdicts = judge_records(records, rows, *rest, **more)
+    def blind(proposed: Proposed, *rest: Any) -> Any:
+        verdicts = judge_motion(proposed, *rest)
         fenced = np.isin(verdicts, (Verdict.SUPERSEDED, Verdict.STALE_EPOCH, Verdict.NOT_OWNER))
-        verdicts[fenced & (rows >= 0)] = Verdict.ACCEPTED
+        verdicts[fenced & (proposed.rows >= 0)] = Verdict.ACCEPTED
         return verdicts
 
-    patch.setattr("sidereal.replication.ingest.judge_records", blind)
+    patch.setattr("sidereal.replication.ingest.judge_motion", blind)
 
 
 def nobody_is_released(patch: pytest.MonkeyPatch) -> None:

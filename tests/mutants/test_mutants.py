@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import Final
 
+import planted_components
 import planted_edge
 import planted_flight
 import planted_keeping
@@ -28,6 +29,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_edge.MUTANTS,
     *planted_keeping.MUTANTS,
     *planted_lies.MUTANTS,
+    *planted_components.MUTANTS,
 )
 
 

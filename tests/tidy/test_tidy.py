@@ -218,6 +218,7 @@ def impure_cores(module: Module) -> Iterator[str]:
 
 STRANGERS: Final = (
     "game/load.py",
+    "replication/gamerules.py",
     "replication/play/hooks.py",
     "replication/play/worlds.py",
     "shard/stages.py",

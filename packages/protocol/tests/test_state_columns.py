@@ -9,7 +9,7 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.idtable import IdTable
-from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Schema
+from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Begin, Schema
 
 ID_MAX = 2**32 - 1
 # Ids that share pages, stand at the edges of pages, and lie at both ends of the range.
@@ -144,3 +144,28 @@ def test_memory_follows_the_living_not_the_ids_ever_given() -> None:
         table.remove(ids)
         assert table.rows_of(ids).tolist() == [-1, -1, -1, -1]
     assert table.page_count <= 4
+
+
+def test_an_entity_has_the_components_of_its_kind_until_it_leaves() -> None:
+    cargo = Component("cargo", (Field("ore", "u2"),))
+    names = ("motion", "owner"), ("motion", "owner", "body", "cargo")
+    schema = Schema((*BASE_COMPONENTS, cargo), [Begin(components, {}) for components in names])
+    columns = Columns(schema, 1)
+    records = np.zeros(4, schema.full_record)
+    records["id"], records["kind"] = (1, 2, 3, 4), (1, 2, 9, 2)
+    rows = columns.load(records)
+    assert columns.has(rows, schema.numbers["motion"]).tolist() == [True, True, False, True]
+    assert columns.has(rows, schema.numbers["cargo"]).tolist() == [False, True, False, True]
+    exact = columns.store(rows, schema.exact_record)
+    columns.update(rows, exact)
+    assert columns.has(rows, schema.numbers["cargo"]).tolist() == [False, True, False, True]
+    columns.free(rows[1:])
+    assert columns.mask[rows].astype(bool).tolist() == [True, False, False, False]
+
+
+def test_without_kinds_every_entity_has_everything() -> None:
+    columns = Columns(BASE_SCHEMA, 4)
+    records = np.zeros(1, BASE_SCHEMA.full_record)
+    records["id"], records["kind"] = 7, 200
+    rows = columns.load(records)
+    assert all(columns.has(rows, number).all() for number in BASE_SCHEMA.numbers.values())

@@ -483,9 +483,9 @@ def test_a_tick_is_collected_once_and_only_when_published(server: Server) -> Non
 
 
 def test_rows_that_cannot_be_sent_are_refused() -> None:
-    huge = Component("book", (Field("text", "S1200"),), Replication.ATTRIBUTE)
+    huge = Component("book", (Field("text", "S1000"),), Replication.ATTRIBUTE)
     schema = Schema((*BASE_COMPONENTS, huge))
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="one snapshot"):
         Fanout(schema, RULES, ChangeLog(schema, RULES), 1)
 
 

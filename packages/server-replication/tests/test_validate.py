@@ -10,12 +10,15 @@ import pytest
 from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
-from sidereal.protocol.state.schema import BASE_SCHEMA
+from sidereal.protocol.state.component import Component, Field
+from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Begin, Schema
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.validate import (
     DISPLACEMENT_SLACK,
+    Proposed,
     Verdict,
-    judge_records,
+    judge_component,
+    judge_motion,
 )
 
 TICK = 1000
@@ -43,18 +46,17 @@ def judge(
     proposed["tick"], proposed["x"] = TICK, 10.0
     for name, value in changed.items():
         proposed[name] = value
-    verdicts = judge_records(
+    rows = Proposed(
         proposed,
         columns.rows_of(proposed["id"]),
         columns,
         np.full(columns.capacity, handover_tick),
         departed=np.array([99]),
-        newest_input=np.array([newest_input]),
         shard=SHARD,
         tick=now,
         schema=BASE_SCHEMA,
-        rules=Rules(),
     )
+    verdicts = judge_motion(rows, np.array([newest_input]), Rules())
     return Verdict(int(verdicts[0]))
 
 
@@ -99,18 +101,17 @@ def test_a_row_of_another_shards_entity_is_refused() -> None:
     rows = columns.load(record)
     proposed = columns.store(rows, BASE_SCHEMA.exact_record)
     proposed["tick"] = 1
-    verdict = judge_records(
+    theirs = Proposed(
         proposed,
         rows,
         columns,
         np.zeros(8),
         departed=np.array([99]),
-        newest_input=np.array([-1]),
         shard=SHARD,
         tick=1,
         schema=BASE_SCHEMA,
-        rules=Rules(),
     )
+    verdict = judge_motion(theirs, np.array([-1]), Rules())
     assert verdict.tolist() == [Verdict.NOT_OWNER]
 
 
@@ -178,3 +179,100 @@ def test_what_drifts_is_expected_where_it_drifts_to(way: tuple[float, float]) ->
         ):
             moved = judge(now=far, tick=far, speed=vx, speed_y=vy, x=x, y=y, vx=vx, vy=vy)
             assert moved is verdict
+
+
+# -- rows of components -------------------------------------------------------------------------
+
+
+HULL = Component(
+    "hull", (Field("hp", "f4", "hp", 0.0, 100.0, 0.5), Field("shots", "u2")), proposed=True
+)
+CARGO = Component("cargo", (Field("ore", "u2", "t", 0, 500),))
+SHIP, ROCK = 1, 2
+COMPONENTS = Schema(
+    (*BASE_COMPONENTS, HULL, CARGO),
+    [Begin(("motion", "body", "hull", "cargo"), {}), Begin(("motion", "body"), {})],
+)
+
+
+def judge_hull(
+    *,
+    component: str = "hull",
+    kind: int = SHIP,
+    handover_tick: int = 0,
+    newest: bool = True,
+    owner: int = SHARD,
+    **changed: Any,
+) -> Verdict:
+    columns = Columns(COMPONENTS, 8)
+    committed = np.zeros(1, COMPONENTS.full_record)
+    committed["id"], committed["epoch"], committed["tick"] = 7, 5, TICK - 20
+    committed["shard"], committed["kind"] = owner, kind
+    rows = columns.load(committed)
+    number = COMPONENTS.numbers[component]
+    proposed = columns.store(rows, COMPONENTS.proposed_rows[number])
+    proposed["tick"] = TICK
+    for name, value in changed.items():
+        proposed[name] = value
+    theirs = Proposed(
+        proposed,
+        columns.rows_of(proposed["id"]),
+        columns,
+        np.full(columns.capacity, handover_tick),
+        departed=np.array([99]),
+        shard=SHARD,
+        tick=TICK,
+        schema=COMPONENTS,
+    )
+    return Verdict(int(judge_component(theirs, number, np.array([newest]))[0]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({}, Verdict.ACCEPTED),
+        ({"hp": 100.0, "shots": 65535}, Verdict.ACCEPTED),
+        ({"id": 8}, Verdict.UNKNOWN_ENTITY),
+        ({"id": 99}, Verdict.SUPERSEDED),
+        ({"epoch": 4}, Verdict.STALE_EPOCH),
+        ({"epoch": 4, "handover_tick": TICK - 1}, Verdict.SUPERSEDED),
+        ({"epoch": 6, "handover_tick": TICK - 1}, Verdict.STALE_EPOCH),
+        ({"owner": SHARD + 1}, Verdict.NOT_OWNER),
+        ({"component": "cargo"}, Verdict.OTHER_WRITER),
+        ({"component": "label"}, Verdict.OTHER_WRITER),
+        ({"component": "pilot"}, Verdict.OTHER_WRITER),
+        ({"component": "owner"}, Verdict.OTHER_WRITER),
+        ({"kind": ROCK}, Verdict.MISSING_COMPONENT),
+        ({"newest": False}, Verdict.REPEATED),
+        ({"tick": TICK + LIMITS.proposals.future_ticks}, Verdict.ACCEPTED),
+        ({"tick": TICK + LIMITS.proposals.future_ticks + 1}, Verdict.FUTURE_TICK),
+        ({"hp": np.nan}, Verdict.OUT_OF_RANGE),
+        ({"hp": 100.1}, Verdict.OUT_OF_RANGE),
+        ({"hp": -0.1}, Verdict.OUT_OF_RANGE),
+    ],
+)
+def test_a_row_of_a_component_is_believed_by_its_declaration(
+    changed: dict[str, Any], verdict: Verdict
+) -> None:
+    assert judge_hull(**changed) is verdict
+
+
+def test_the_first_check_that_fails_says_why() -> None:
+    everything: dict[str, Any] = {"component": "cargo", "kind": ROCK, "newest": False}
+    everything |= {"tick": TICK + 1000, "ore": 501}
+    for fixed, verdict in (
+        ({"epoch": 4}, Verdict.STALE_EPOCH),
+        ({"owner": SHARD + 1}, Verdict.NOT_OWNER),
+        ({}, Verdict.OTHER_WRITER),
+    ):
+        assert judge_hull(**everything | fixed) is verdict
+    of_hull: dict[str, Any] = {"kind": ROCK, "newest": False, "tick": TICK + 1000, "hp": 999.0}
+    for name, right, verdict in (
+        ("kind", SHIP, Verdict.MISSING_COMPONENT),
+        ("newest", True, Verdict.REPEATED),
+        ("tick", TICK, Verdict.FUTURE_TICK),
+        ("hp", 1.0, Verdict.OUT_OF_RANGE),
+    ):
+        assert judge_hull(**of_hull) is verdict
+        of_hull[name] = right
+    assert judge_hull(**of_hull) is Verdict.ACCEPTED

@@ -7,6 +7,7 @@ import pytest
 
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.proposals import version_of
 from sidereal.protocol.state.quantize import decode_rows_untrusted, restore_tick
 from sidereal.protocol.state.schema import (
     BASE_COMPONENTS,
@@ -123,3 +124,85 @@ def test_a_world_that_grows_keeps_what_it_has() -> None:
     assert (world.changed[:, first] == before[0]).all()
     assert (world.rows[HURT][first] == before[1]).all()
     assert (world.changed[:, 7:] == -1).all()
+
+
+# -- components ---------------------------------------------------------------------------------
+
+SHOWN = Component(
+    "shown", (Field("hp", "f4"),), Replication.ATTRIBUTE, persisted=True, proposed=True
+)
+HIDDEN = Component("hidden", (Field("mood", "u2"),), proposed=True)
+PROPOSED = Schema((*BASE_COMPONENTS, SHOWN, HIDDEN))
+
+
+class Commits:
+    """A world with three entities, and rows of their components."""
+
+    def __init__(self) -> None:
+        self.world = World(PROPOSED, RULES, 4)
+        records = np.zeros(3, PROPOSED.full_record)
+        records["kind"], records["radius"], records["mass"], records["epoch"] = 1, 5.0, 10.0, 2
+        uuid = np.frombuffer(bytes(range(48)), UUID)
+        self.rows = self.world.enter(records, uuid, np.zeros(3, np.int64), 10)
+        self.world.refresh(self.world.present(10))
+        self.world.dirty[:] = False
+
+    def commit(self, component: str, value: float, tick: int, at: int = 1) -> int:
+        number = PROPOSED.numbers[component]
+        rows = self.rows[[at]]
+        records = self.world.columns.store(rows, PROPOSED.proposed_rows[number])
+        records[records.dtype.names[-1]], records["tick"] = value, tick + 3  # type: ignore[index]
+        self.world.commit_component(number, rows, records, tick)
+        return number
+
+
+def test_a_committed_row_of_a_component_is_the_truth_and_moves_nothing() -> None:
+    commits = Commits()
+    world, rows = commits.world, commits.rows
+    number = commits.commit("shown", 7.5, 20)
+    assert world.columns["hp"][rows].tolist() == [0.0, 7.5, 0.0]
+    assert world.columns.tick[rows].tolist() == [0, 0, 0]
+    assert world.changed[number, rows].tolist() == [10, 20, 10]
+    assert world.versions[number][rows].tolist() == [10, 2 << 32 | 23, 10]
+
+
+def test_what_everybody_may_see_is_sent_and_what_is_kept_is_saved() -> None:
+    commits = Commits()
+    world, rows = commits.world, commits.rows
+    number = commits.commit("shown", 7.5, 20)
+    world.refresh(world.present(20))
+    assert world.changed[number, rows].tolist() == [10, 20, 10]
+    assert world.rows[number]["hp"][rows].tolist() == [0.0, 7.5, 0.0]
+    assert world.dirty[rows].tolist() == [False, True, False]
+
+
+def test_what_no_client_may_know_is_not_sent_and_what_is_not_kept_is_not_saved() -> None:
+    commits = Commits()
+    world, rows = commits.world, commits.rows
+    number = commits.commit("hidden", 9, 20)
+    assert number not in world.rows
+    world.refresh(world.present(20))
+    assert all((world.changed[n, rows] == 10).all() for n in PROPOSED.rows)
+    assert not world.dirty.any()
+    assert world.changed[number, rows].tolist() == [10, 20, 10]
+
+
+def test_rows_are_ordered_by_epoch_and_then_by_tick() -> None:
+    dtype = PROPOSED.proposed_rows[PROPOSED.numbers["shown"]]
+    rows = np.zeros(5, dtype)
+    rows["epoch"], rows["tick"] = (1, 1, 2, 2, 3), (5, 9, 1, 2**32 - 1, 0)
+    assert (np.diff(version_of(rows)) > 0).all()
+
+
+def test_whoever_comes_into_a_row_has_nothing_of_who_was_there() -> None:
+    commits = Commits()
+    world = commits.world
+    number = commits.commit("shown", 7.5, 20)
+    world.remove(commits.rows, 21)
+    fresh = np.zeros(6, PROPOSED.full_record)
+    fresh["kind"] = 1
+    rows = world.enter(fresh, np.frombuffer(bytes(96), UUID), np.zeros(6, np.int64), 22)
+    assert set(commits.rows.tolist()) < set(rows.tolist())
+    assert (world.changed[number, rows] == 22).all()
+    assert (world.versions[number][rows] == 22).all()
+    assert (world.columns["hp"][rows] == 0.0).all()

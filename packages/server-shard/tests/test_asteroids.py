@@ -8,6 +8,7 @@ import pytest
 from sidereal.game import Game
 from sidereal.game.declarations import declare
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.games.frontier import flight, rocks
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW, TURN_MARGIN, belt
 from sidereal.protocol.message.shard import Adopt
@@ -40,7 +41,7 @@ def simulate(
     for name, values in columns.items():
         records[name] = values
     game = declare(Game("rocky", parts=[flight, rocks, belt(*(edges or (BELT_LOW, BELT_HIGH)))]))
-    simulation = Simulation(game, BASE_SCHEMA, rules, np.random.default_rng(1))
+    simulation = Simulation(game, schema_of(game), rules, np.random.default_rng(1))
     simulation.apply(Adopt(100, records.tobytes(), b""), 100)
     return simulation
 

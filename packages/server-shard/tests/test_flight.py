@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
+from sidereal.game.schema import schema_of
 from sidereal.games.frontier import ships as frontier_ships
 from sidereal.games.frontier.ships import SPEED_REST, SPIN_REST
 from sidereal.protocol.message.player import BUTTONS_ALL, Button
@@ -144,7 +145,7 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     twins = Ships(count)
     for name in FIELDS:
         twins[name][:] = records[name]
-    simulation = Simulation(GAME, BASE_SCHEMA, RULES, rng)
+    simulation = Simulation(GAME, schema_of(GAME), RULES, rng)
     simulation.apply(Adopt(100, records.tobytes(), b""), 100)
     columns, rows = simulation.bodies.columns, simulation.bodies.rows()
     for seq in range(1, ticks + 1):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sidereal.game import Game, Motion, Part, Step
 from sidereal.game.declarations import declare
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.games import frontier
 from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
@@ -41,7 +42,7 @@ class Shard:
         lookout = Part("lookout")
         lookout.system(self._look)
         self.game = game = declare(Game("watched", parts=[frontier.game, lookout]))
-        self.simulation = Simulation(game, BASE_SCHEMA, RULES, np.random.default_rng(1))
+        self.simulation = Simulation(game, schema_of(game), RULES, np.random.default_rng(1))
 
     def _look(self, step: Step) -> None:
         x = step[Motion].x[step.seen(Motion)]

@@ -37,7 +37,8 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import TICK_MAX
-from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
+from sidereal.protocol.state.proposals import decode_proposal_untrusted
+from sidereal.protocol.state.records import RecordSender
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
@@ -230,13 +231,13 @@ class Rig:
             elif isinstance(event, PeerClosed):
                 self.closed.append(event.reason)
             elif isinstance(event, Received) and event.channel == ShardChannel.PROPOSAL:
-                tick, rows = decode_record_message_untrusted(
-                    BASE_SCHEMA.exact_record, event.message
-                )
+                tick, runs = decode_proposal_untrusted(BASE_SCHEMA, event.message)
                 self.heartbeats.append(tick)
                 self.heard_at.append(self.now)
                 self.arrivals.setdefault(tick, self.now)
-                self.proposed += [(tick, row) for row in rows]
+                for number, rows in runs:
+                    assert number == BASE_SCHEMA.numbers["motion"]
+                    self.proposed += [(tick, row) for row in rows]
             elif isinstance(event, Received):
                 message = decode_shard_untrusted(event.channel, event.message)
                 self.heard.append(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,9 @@ from .snapshots import check_traits
 WORLD_EDGE: Final = 2.0**31 * 1000
 EXACT: Final = "IIIddddddII"
 FULL: Final = EXACT + "Bff24sH"
+MOTION: Final = 1
+ROWS: Final = {MOTION: EXACT, 2: "IIIff", 3: "III24s", 4: "IIIH", 5: "IIIII"}
+"""Layouts of proposed rows, by the number of their component."""
 
 
 class Traits(NamedTuple):
@@ -45,21 +48,49 @@ class Body(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """A message of the proposal or the ghost channel."""
+    """A message of the ghost channel."""
 
     tick: int
     bodies: tuple[Body, ...]
 
 
-def read_rows(message: bytes, are_ghosts: bool) -> Rows:
-    """Read a message of the proposal or the ghost channel, but for its void rows."""
+@dataclass(frozen=True)
+class Proposal:
+    """A message of the proposal channel: for each run its component, and its rows."""
+
+    tick: int
+    runs: tuple[tuple[int, tuple[tuple[Any, ...], ...]], ...]
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        """The rows of motion, but for the void ones."""
+        return tuple(body for what, rows in self.runs if what == MOTION for body in _valid(rows))
+
+
+def read_ghosts(message: bytes) -> Rows:
+    """Read a message of the ghost channel, but for its void rows."""
     octets = Octets(message)
     version, zero, count, tick = octets.unpack("BBHI")
     if version != 1 or zero != 0:
         raise Malformed(f"version {version}, then {zero}")
-    rows = [octets.unpack(FULL if are_ghosts else EXACT) for _ in range(count)]
+    rows = [octets.unpack(FULL) for _ in range(count)]
     octets.end()
     return Rows(tick, tuple(_valid(rows)))
+
+
+def read_proposal(message: bytes) -> Proposal:
+    """Read a message of the proposal channel."""
+    octets, runs = Octets(message), []
+    version, count, tick = octets.unpack("BBI")
+    if version != 2:
+        raise Malformed(f"version {version}")
+    for _ in range(count):
+        what, size = octets.unpack("BB")
+        if what not in ROWS or not size:
+            raise Malformed(f"{size} rows of component {what}")
+        runs.append((what, tuple(octets.unpack(ROWS[what]) for _ in range(size))))
+    octets.end()
+    return Proposal(tick, tuple(runs))
 
 
 def read_records(records: bytes) -> tuple[Body, ...]:
@@ -70,7 +101,7 @@ def read_records(records: bytes) -> tuple[Body, ...]:
     return tuple(_valid(rows))
 
 
-def _valid(rows: list[tuple[Any, ...]]) -> Iterator[Body]:
+def _valid(rows: Iterable[tuple[Any, ...]]) -> Iterator[Body]:
     for row in rows:
         with contextlib.suppress(Malformed):
             yield _read_body(row[:11], row[11:])

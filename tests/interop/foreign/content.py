@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from .bodies import Body, Rows, Simulated, read_records, read_rows
+from .bodies import Body, Simulated, read_ghosts, read_proposal, read_records
 from .holders import Sector, read_square
 from .messages import CLIENT_LINK, SHARD_LINK, Message, Rules, read_message
 from .octets import Malformed
@@ -110,9 +110,10 @@ class ToShard:
     def take(self, channel: int, body: bytes) -> Message:
         """Read a message and do what it says."""
         if channel == GHOST:
-            rows = read_rows(body, are_ghosts=True)
+            rows = read_ghosts(body)
             self.simulated.take_ghosts(rows)
-            return _listed("Ghosts", rows)
+            bodies = [list(row) for row in rows.bodies]
+            return {"message": "Ghosts", "tick": rows.tick, "rows": bodies}
         message = read_message(SHARD_LINK, channel, True, body)
         match message["message"]:
             case "ShardWelcome":
@@ -135,13 +136,10 @@ class FromShard:
         """Read a message and do what it says."""
         if channel != PROPOSAL:
             return read_message(SHARD_LINK, channel, False, body)
-        rows = read_rows(body, are_ghosts=False)
-        for row in rows.bodies:
+        proposal = read_proposal(body)
+        for row in proposal.bodies:
             known = self.proposed.get(row.id)
             if known is None or (row.epoch, row.tick) > (known.epoch, known.tick):
                 self.proposed[row.id] = row
-        return _listed("Proposals", rows)
-
-
-def _listed(name: str, rows: Rows) -> Message:
-    return {"message": name, "tick": rows.tick, "rows": [list(row) for row in rows.bodies]}
+        runs = [[what, [list(row) for row in rows]] for what, rows in proposal.runs]
+        return {"message": "Proposals", "tick": proposal.tick, "runs": runs}

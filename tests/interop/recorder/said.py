@@ -21,6 +21,7 @@ from sidereal.protocol.message.codec import (
 )
 from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.message.shard import ShardChannel
+from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.state.stream import HEADER
@@ -46,14 +47,17 @@ def from_client(channel: int, body: bytes) -> Plain:
 def at_shard(channel: int, body: bytes) -> Plain:
     """Read what arrived at a shard."""
     if channel == ShardChannel.GHOST:
-        return _rows("Ghosts", BASE_SCHEMA.full_record, body)
+        tick, records = decode_record_message_untrusted(BASE_SCHEMA.full_record, body)
+        return {"message": "Ghosts", "tick": tick, "rows": listed(records)}
     return named(decode_authority_untrusted(channel, body))
 
 
 def from_shard(channel: int, body: bytes) -> Plain:
     """Read what arrived from a shard."""
     if channel == ShardChannel.PROPOSAL:
-        return _rows("Proposals", BASE_SCHEMA.exact_record, body)
+        tick, runs = decode_proposal_untrusted(BASE_SCHEMA, body)
+        rows = [[number, [list(row) for row in rows.tolist()]] for number, rows in runs]
+        return {"message": "Proposals", "tick": tick, "runs": rows}
     return named(decode_shard_untrusted(channel, body))
 
 
@@ -80,11 +84,6 @@ def listed(records: np.ndarray) -> list[list[Any]]:
         exact = len(BASE_SCHEMA.exact_record.names or ())
         listed.append([*row[:exact], row[exact:] or None])
     return listed
-
-
-def _rows(name: str, dtype: np.dtype, body: bytes) -> Plain:
-    tick, records = decode_record_message_untrusted(dtype, body)
-    return {"message": name, "tick": tick, "rows": listed(records)}
 
 
 def _packed(dtype: Any) -> Callable[[bytes], list[Any]]:

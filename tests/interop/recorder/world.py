@@ -13,6 +13,8 @@ import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.game import Label, Motion
+from sidereal.game.declarations import declare
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
@@ -26,7 +28,7 @@ from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.game import ASTEROID, Laws, make_game
+from sidereal.tools.simulate.game import ASTEROID, Laws, make_flights
 
 from . import said
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
@@ -55,19 +57,21 @@ RULES: Final = Rules(
     view_radius_cells=2,
 )
 """Powers of two, so that computing with them is exact."""
-GAME: Final = make_game(
-    Laws(
-        RULES.tick_s,
-        RULES.substeps,
-        RULES.speed_max,
-        belt=None,
-        thrust=64.0,
-        reverse=32.0,
-        turn=8.0,
-        spin_max=2.0,
-        engines_max=128.0,
-        brake=4.0,
-        spin_damping=8.0,
+GAME: Final = declare(
+    make_flights(
+        Laws(
+            RULES.tick_s,
+            RULES.substeps,
+            RULES.speed_max,
+            belt=None,
+            thrust=64.0,
+            reverse=32.0,
+            turn=8.0,
+            spin_max=2.0,
+            engines_max=128.0,
+            brake=4.0,
+            spin_damping=8.0,
+        )
     )
 )
 """With numbers that binary fractions hold exactly; asteroids drift where they like."""
@@ -115,7 +119,7 @@ def make_ship(account: int) -> np.ndarray:
     """Make the ship of a pilot, at rest."""
     x, y = SHIPS_AT[account]
     values = Motion(x=x, y=y), Label(name=NAMES[account])
-    return Spawns(GAME, BASE_SCHEMA).make(GAME.kind("ship"), values)
+    return Spawns(GAME, schema_of(GAME)).make(GAME.kind("ship"), values)
 
 
 def make_crowd(x: float, y: float, per_side: int) -> np.ndarray:

@@ -92,7 +92,6 @@ def _not_run(declared: Declarations) -> Iterator[str]:
     """Name what was declared and would be ignored: it is checked, and nothing runs it so far."""
     said = {
         "actions": [action.name for action in declared.actions],
-        "rules": [rule.name for rule in declared.rules],
         "events": [event.record_name for event in declared.events],
         "components of accounts": [type(c).record_name for c in declared.accounts],
         "components of the world": [type(c).record_name for c in declared.shares],

@@ -10,20 +10,43 @@ from numpy.typing import NDArray
 
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.column import STEP, Field
-from sidereal.game.component import EVERYONE
+from sidereal.game.component import EVERYONE, SHARD
 from sidereal.game.component import Component as Declared
 from sidereal.game.declarations import Declarations
+from sidereal.game.kind import Kind
 from sidereal.game.record import Record, as_columns
 from sidereal.protocol.state.component import Component, Replication
-from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
+from sidereal.protocol.state.schema import BASE_COMPONENTS, OWNER, Begin, Schema
 
 R = TypeVar("R", bound=Record)
 
 
 def schema_of(declared: Declarations) -> Schema:
-    """Give a game's components their columns: the engine's, then its own."""
+    """Give a game's components their columns, and say what entities of its kinds begin with."""
     own = (component for component in declared.components if component not in BUILTIN)
-    return Schema((*BASE_COMPONENTS, *(_described(component) for component in own)))
+    defaults = {
+        column_of(component, field): field.options.default
+        for component in declared.components
+        for field in component.fields.values()
+    }
+    return Schema(
+        (*BASE_COMPONENTS, *(_described(component) for component in own)),
+        [_begin(kind, defaults) for kind in declared.kinds],
+    )
+
+
+def _begin(kind: Kind, defaults: dict[str, Any]) -> Begin:
+    values = {
+        column_of(type(component), field): getattr(component, field.name)
+        for component in kind.components
+        for field in type(component).fields.values()
+    }
+    return Begin((OWNER.name, *map(name_of, kind.components)), defaults | values)
+
+
+def name_of(component: type[Declared] | Declared) -> str:
+    """Name a component as the schema does."""
+    return component.record_name.replace(".", "_")
 
 
 def column_of(record: type[Record], field: Field) -> str:
@@ -46,10 +69,13 @@ def gather(record: type[R], column: Callable[[str], NDArray[Any]]) -> R:
 
 def _described(component: type[Declared]) -> Component:
     fields = component.fields.values()
+    # Only what everybody may see is in records that go to clients.
+    seen = component.audience is EVERYONE
     return Component(
-        component.record_name.replace(".", "_"),
+        name_of(component),
         tuple(replace(f.schema_field(), name=column_of(component, f)) for f in fields),
-        Replication.ATTRIBUTE if component.audience is EVERYONE else Replication.NONE,
+        Replication.ATTRIBUTE if seen else Replication.NONE,
         persisted=component.saved,
         interpolated=any(f.options.curve is not STEP for f in fields),
+        proposed=component.writer is SHARD,
     )

@@ -6,14 +6,19 @@ from collections import Counter
 
 import numpy as np
 
+from sidereal.protocol.state.proposals import version_of
+from sidereal.protocol.state.schema import MOTION
+from sidereal.replication.gamerules import GameRules, Offered
 from sidereal.replication.limits import LIMITS, ProposalLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.validate import (
     FAULTS,
+    Proposed,
     Verdict,
-    judge_records,
+    judge_component,
+    judge_motion,
 )
 from sidereal.replication.world import World
 
@@ -22,9 +27,9 @@ class Ingest:
     """Validation and commit of one world's proposals.
 
     Attributes:
-        committed: records that were accepted.
-        fenced: records that were on their way when their entity changed hands, which is no fault.
-        rejected: records that were refused, by reason.
+        committed: rows that were accepted.
+        fenced: rows that were on their way when their entity changed hands, which is no fault.
+        rejected: rows that were refused, by reason.
     """
 
     def __init__(
@@ -32,6 +37,7 @@ class Ingest:
         world: World,
         shards: ShardLink,
         inputs: InputLog,
+        rules: GameRules,
         limits: ProposalLimits = LIMITS.proposals,
     ) -> None:
         self.committed = 0
@@ -40,7 +46,9 @@ class Ingest:
         self._world = world
         self._shards = shards
         self._inputs = inputs
+        self._rules = rules
         self._limits = limits
+        self._motion = world.schema.numbers[MOTION.name]
 
     def commit(self, tick: int) -> np.ndarray:
         """Judge all that has come since the last tick, commit it, and take away what is wrong.
@@ -48,58 +56,92 @@ class Ingest:
         Returns:
             int64[n] rows of what was proposed wrongly by its owner, which has to get it anew.
         """
-        columns = self._world.columns
+        world = self._world
         wrong = [np.empty(0, np.int64)]
-        departed = self._world.departed_since(tick - self._limits.superseded_ticks)
+        departed = world.departed_since(tick - self._limits.superseded_ticks)
         for shard in self._shards.shards:
-            records = self._shards.take_records(shard)
-            if not len(records):
-                continue
-            rows = columns.rows_of(records["id"])
-            verdicts = judge_records(
-                records,
-                rows,
-                columns,
-                self._world.handover_tick,
-                departed=departed,
-                newest_input=self._inputs.newest(records),
-                shard=shard.shard,
-                tick=tick,
-                schema=self._world.schema,
-                rules=self._world.rules,
-                limits=self._limits,
-            )
-            accepted = verdicts == Verdict.ACCEPTED
-            self._world.commit(rows[accepted], records[accepted], tick)
-            self.committed += int(accepted.sum())
-            self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
-            if verdicts.max(initial=0) > Verdict.SUPERSEDED:
-                wrong.append(self._reject(shard, records, rows, verdicts, tick))
+            for number, records in self._shards.take_rows(shard).items():
+                proposed = Proposed(
+                    records,
+                    world.columns.rows_of(records["id"]),
+                    world.columns,
+                    world.handover_tick,
+                    departed,
+                    shard.shard,
+                    tick,
+                    world.schema,
+                    self._limits,
+                )
+                verdicts = self._judge(number, proposed)
+                self._accept(number, proposed, verdicts == Verdict.ACCEPTED)
+                self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
+                if verdicts.max(initial=0) > Verdict.SUPERSEDED:
+                    wrong.append(self._reject(shard, proposed, verdicts))
         return np.concatenate(wrong)
 
-    def _reject(
-        self,
-        shard: Shard,
-        records: np.ndarray,
-        rows: np.ndarray,
-        verdicts: np.ndarray,
-        tick: int,
-    ) -> np.ndarray:
+    def _judge(self, number: int, proposed: Proposed) -> np.ndarray:
+        world, records, at = self._world, proposed.records, proposed.at
+        if number == self._motion:
+            newest_input = self._inputs.newest(records)
+            verdicts = judge_motion(proposed, newest_input, world.rules)
+        else:
+            versions = world.versions.get(number)
+            newest = versions is None or version_of(records) > versions[at]
+            verdicts = judge_component(proposed, number, np.broadcast_to(newest, len(at)))
+        passed = np.flatnonzero(verdicts == Verdict.ACCEPTED)
+        if len(passed) and self._rules.concern(number):
+            records, rows = records[passed], at[passed]
+            offered = Offered(records, rows, self._elapsed_s(number, records, rows))
+            verdicts[passed] = self._rules.judge(number, offered, world, proposed.tick)
+        return verdicts
+
+    def _elapsed_s(self, number: int, records: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Tell how much newer rows are than those that the world has, float64[n] seconds.
+
+        A new owner goes on from the row that it was handed over with, whatever tick the former one
+        had come to.
+        """
+        world = self._world
+        if number == self._motion:
+            since = world.columns.tick[rows]
+        else:
+            epoch, tick = np.divmod(world.versions[number][rows], 1 << 32)
+            same_owner = epoch == records["epoch"]
+            since = np.where(same_owner, tick, np.minimum(tick, world.handover_tick[rows]))
+        ticks = np.maximum(records["tick"].astype(np.int64) - since, 1)
+        elapsed_s: np.ndarray = ticks * world.rules.tick_s
+        return elapsed_s
+
+    def _accept(self, number: int, proposed: Proposed, accepted: np.ndarray) -> None:
+        rows, records = proposed.rows[accepted], proposed.records[accepted]
+        self.committed += len(rows)
+        if number == self._motion:
+            self._world.commit(rows, records, proposed.tick)
+        elif len(rows):
+            self._world.commit_component(number, rows, records, proposed.tick)
+
+    def _reject(self, shard: Shard, proposed: Proposed, verdicts: np.ndarray) -> np.ndarray:
         """Count what was refused and take it from the shard.
 
         What is its own, but was proposed wrongly, is given to it anew from the committed state;
-        a new epoch fences the wrong records that are still on their way.
+        a new epoch fences the wrong rows that are still on their way.
         """
+        records, tick = proposed.records, proposed.tick
         for verdict in FAULTS:
             count = int((verdicts == verdict).sum())
             if count:
                 self.rejected[verdict.name.lower()] += count
-                if verdict is not Verdict.FUTURE_TICK or tick > shard.ahead_until:
+                if not self._is_forgiven(shard, verdict, tick):
                     shard.faults += count
         faulty = np.isin(verdicts, FAULTS)
         epoch = records["epoch"][faulty].astype(np.int64) + 1
         self._shards.send_release(shard, records["id"][faulty], epoch, tick)
-        wrong: np.ndarray = rows[verdicts >= Verdict.FUTURE_TICK]
+        wrong: np.ndarray = proposed.rows[verdicts >= Verdict.FUTURE_TICK]
         self._world.columns.epoch[wrong] += np.uint32(1)
         self._world.handover_tick[wrong] = tick
         return wrong
+
+    def _is_forgiven(self, shard: Shard, verdict: Verdict, tick: int) -> bool:
+        """Tell whether a refusal is not the shard's fault: we stood still, or a rule failed."""
+        ahead = verdict is Verdict.FUTURE_TICK and tick <= shard.ahead_until
+        return ahead or verdict is Verdict.RULE_FAILED

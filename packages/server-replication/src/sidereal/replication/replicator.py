@@ -32,6 +32,7 @@ from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews
+from sidereal.replication.gamerules import GameRules
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.limits import LIMITS, Limits
@@ -145,7 +146,10 @@ class Replicator:
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
         self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, limits)
         self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
-        self.ingest = Ingest(self.world, self.shards, self.mesh.inputs, limits.proposals)
+        game_rules = GameRules(game.rules, schema, self.notes)
+        self.ingest = Ingest(
+            self.world, self.shards, self.mesh.inputs, game_rules, limits.proposals
+        )
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)
         self.berths = Berths(self.world, self.saving, limits.keeping.berth_late_ticks)

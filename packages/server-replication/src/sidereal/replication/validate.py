@@ -1,28 +1,34 @@
-"""What a shard proposes is believed only after these checks, made on all records at once.
+"""What a shard proposes is believed only after these checks, made on all rows at once.
 
-Every record gets a verdict: the first check that fails. They are, in this order:
+Every row gets a verdict: the first check that fails. They are, in this order:
 
 * the entity exists, its epoch is current, and the shard owns it;
-* the record is news, and not too far ahead;
-* every number is finite and within its declared range;
+* the component is one that shards write, and that the entity has;
+* the row is news, and not too far ahead;
+* every number is finite and within its declared range.
+
+Of motion, these follow:
+
 * speed and displacement are possible;
 * it answers the pilot that flies it;
 * its newest input is one that this pilot can have sent (a shard guesses a few that are on their
   way), and none before the one that was committed.
 
+The game's own rules come last (`gamerules`).
+
 Displacement is measured twice: from where the entity was, and from where it was taken to be by now.
 By its speed alone, an entity that has rested for an hour could be anywhere. But its shard would
 have said within a moment that it moves.
 
-Two verdicts are no fault. A record that is fenced within `superseded_ticks` of its entity's
-handover or departure was on its way when that happened. A record that is no newer than what was
-committed is a repetition.
+Two verdicts are no fault. A row that is fenced within `superseded_ticks` of its entity's handover
+or departure was on its way when that happened. A row that is no newer than what was committed is a
+repetition.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -37,7 +43,7 @@ DISPLACEMENT_SLACK: Final = 5.0
 
 
 class Verdict(enum.IntEnum):
-    """What becomes of a proposed record."""
+    """What becomes of a proposed row."""
 
     ACCEPTED = 0
     REPEATED = 1
@@ -52,58 +58,139 @@ class Verdict(enum.IntEnum):
     OTHER_PILOT = 10
     UNSENT_INPUT = 11
     EARLIER_INPUT = 12
+    OTHER_WRITER = 13
+    MISSING_COMPONENT = 14
+    AGAINST_A_RULE = 15
+    RULE_FAILED = 16
 
 
 FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERSEDED)
 """The verdicts that count as rejections."""
 
+Check = tuple[Verdict, np.ndarray]
+"""A verdict, and which rows get it if no check before has failed: bool[n]."""
 
-def judge_records(
-    records: np.ndarray,
-    rows: np.ndarray,
-    columns: Columns,
-    handover_tick: np.ndarray,
-    *,
-    departed: np.ndarray,
-    newest_input: np.ndarray,
-    shard: int,
-    tick: int,
-    schema: Schema,
-    rules: Rules,
-    limits: ProposalLimits = LIMITS.proposals,
-) -> np.ndarray:
-    """Judge one shard's proposed records.
 
-    Args:
-        records: `Schema.exact_record[n]`.
-        rows: int64[n], the world's row of each record's entity, -1 where there is none.
+class Proposed(NamedTuple):
+    """Rows of one component that a shard proposes, and what they are judged by.
+
+    Attributes:
+        records: `Schema.proposed_rows`[n] of the component.
+        rows: int64[n], the world's row of each one's entity, -1 where there is none.
         columns: the committed world.
         handover_tick: int64 by row, when the entity last changed hands or was adopted anew.
         departed: int64[k], network ids that left the world a short while ago.
-        newest_input: int64[n], the newest that each record's pilot has sent, -1 for none.
         shard: who proposes.
         tick: the tick about to be committed.
         schema: for the declared ranges.
-        rules: for the speed limit.
         limits: what is believed.
+    """
+
+    records: np.ndarray
+    rows: np.ndarray
+    columns: Columns
+    handover_tick: np.ndarray
+    departed: np.ndarray
+    shard: int
+    tick: int
+    schema: Schema
+    limits: ProposalLimits = LIMITS.proposals
+
+    @property
+    def at(self) -> np.ndarray:
+        """int64[n], the rows, with row 0 in the place of those that are unknown."""
+        at: np.ndarray = np.maximum(self.rows, 0)
+        return at
+
+
+def judge_motion(proposed: Proposed, newest_input: np.ndarray, rules: Rules) -> np.ndarray:
+    """Judge proposed motion.
+
+    Args:
+        proposed: `Schema.exact_record[n]`, and what they are judged by.
+        newest_input: int64[n], the newest that each record's pilot has sent, -1 for none.
+        rules: for the speed limit.
 
     Returns:
         uint8[n], a `Verdict` per record.
     """
-    known = rows >= 0
-    at = np.where(known, rows, 0)
-    epoch, record_tick = records["epoch"].astype(np.int64), records["tick"].astype(np.int64)
-    current_epoch = columns.epoch[at].astype(np.int64)
-    fenced = epoch != current_epoch
-    late = (epoch < current_epoch) & (tick - handover_tick[at] <= limits.superseded_ticks)
-    elapsed_s = (record_tick - columns.tick[at]) * rules.tick_s
+    records, columns, at = proposed.records, proposed.columns, proposed.at
+    return _first_failed(
+        [
+            *_check_entity(proposed),
+            *_check_row(proposed, records["tick"] <= columns.tick[at]),
+            *_check_motion(proposed, rules),
+            (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
+            *_check_inputs(proposed, newest_input),
+        ]
+    )
+
+
+def judge_component(proposed: Proposed, number: int, newest: np.ndarray) -> np.ndarray:
+    """Judge proposed rows of another component.
+
+    Args:
+        proposed: rows, and what they are judged by.
+        number: of the component.
+        newest: bool[n], whether each row is newer than the one that was committed.
+
+    Returns:
+        uint8[n], a `Verdict` per row.
+    """
+    others = number not in proposed.schema.proposed
+    lacks = ~proposed.columns.has(proposed.at, number)
+    return _first_failed(
+        [
+            *_check_entity(proposed),
+            (Verdict.OTHER_WRITER, np.full(len(lacks), others)),
+            (Verdict.MISSING_COMPONENT, lacks),
+            *_check_row(proposed, ~newest),
+        ]
+    )
+
+
+def _first_failed(checks: list[Check]) -> np.ndarray:
+    return np.select(
+        [failed for _, failed in checks],
+        [np.uint8(verdict) for verdict, _ in checks],
+        np.uint8(Verdict.ACCEPTED),
+    ).astype(np.uint8)
+
+
+def _check_entity(proposed: Proposed) -> list[Check]:
+    """Check whose entity it is, and since when."""
+    records, columns, at = proposed.records, proposed.columns, proposed.at
+    known = proposed.rows >= 0
+    epoch, current = records["epoch"].astype(np.int64), columns.epoch[at].astype(np.int64)
+    since = proposed.tick - proposed.handover_tick[at]
+    late = (epoch < current) & (since <= proposed.limits.superseded_ticks)
+    return [
+        (Verdict.SUPERSEDED, ~known & np.isin(records["id"], proposed.departed)),
+        (Verdict.UNKNOWN_ENTITY, ~known),
+        (Verdict.SUPERSEDED, late),
+        (Verdict.STALE_EPOCH, epoch != current),
+        (Verdict.NOT_OWNER, columns["shard"][at] != proposed.shard),
+    ]
+
+
+def _check_row(proposed: Proposed, repeated: np.ndarray) -> list[Check]:
+    """Check that a row is news and of now, and that its values are declared."""
+    records, latest = proposed.records, proposed.tick + proposed.limits.future_ticks
+    return [
+        (Verdict.REPEATED, repeated),
+        (Verdict.FUTURE_TICK, records["tick"].astype(np.int64) > latest),
+        (Verdict.OUT_OF_RANGE, ~proposed.schema.valid_rows(records)),
+    ]
+
+
+def _check_motion(proposed: Proposed, rules: Rules) -> list[Check]:
+    """Check that an entity can be as fast, and have come there."""
+    records, columns, at = proposed.records, proposed.columns, proposed.at
+    elapsed_s = (records["tick"].astype(np.int64) - columns.tick[at]) * rules.tick_s
     reach = rules.speed_max * elapsed_s + DISPLACEMENT_SLACK
-    unreported_s = np.minimum(elapsed_s, limits.unreported_s)
+    unreported_s = np.minimum(elapsed_s, proposed.limits.unreported_s)
     # The line leads one way at most as fast as the entity may have gone the other.
     stray = 2 * rules.speed_max * unreported_s + DISPLACEMENT_SLACK
-    input_seq = records["input_seq"].astype(np.int64)
-    answered = columns["input_seq"][at].astype(np.int64)
-    sent = np.where(newest_input >= 0, newest_input + INPUT_GUESSES_MAX, -1)
     with np.errstate(invalid="ignore", over="ignore"):
         speed = np.hypot(records["vx"], records["vy"])
         off_x, off_y = records["x"] - columns["x"][at], records["y"] - columns["y"][at]
@@ -111,23 +198,18 @@ def judge_records(
         strayed = np.hypot(
             off_x - columns["vx"][at] * elapsed_s, off_y - columns["vy"][at] * elapsed_s
         )
-        checks = (
-            (Verdict.SUPERSEDED, ~known & np.isin(records["id"], departed)),
-            (Verdict.UNKNOWN_ENTITY, ~known),
-            (Verdict.SUPERSEDED, fenced & late),
-            (Verdict.STALE_EPOCH, fenced),
-            (Verdict.NOT_OWNER, columns["shard"][at] != shard),
-            (Verdict.REPEATED, record_tick <= columns.tick[at]),
-            (Verdict.FUTURE_TICK, record_tick > tick + limits.future_ticks),
-            (Verdict.OUT_OF_RANGE, ~schema.valid_rows(records)),
+        return [
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
             (Verdict.TOO_FAR, ~((displacement <= reach) & (strayed <= stray))),
-            (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
-            (Verdict.UNSENT_INPUT, input_seq > np.maximum(answered, sent)),
-            (Verdict.EARLIER_INPUT, input_seq < answered),
-        )
-    return np.select(
-        [failed for _, failed in checks],
-        [np.uint8(verdict) for verdict, _ in checks],
-        np.uint8(Verdict.ACCEPTED),
-    ).astype(np.uint8)
+        ]
+
+
+def _check_inputs(proposed: Proposed, newest_input: np.ndarray) -> list[Check]:
+    """Check that a pilot can have sent what is answered."""
+    input_seq = proposed.records["input_seq"].astype(np.int64)
+    answered = proposed.columns["input_seq"][proposed.at].astype(np.int64)
+    sent = np.where(newest_input >= 0, newest_input + INPUT_GUESSES_MAX, -1)
+    return [
+        (Verdict.UNSENT_INPUT, input_seq > np.maximum(answered, sent)),
+        (Verdict.EARLIER_INPUT, input_seq < answered),
+    ]

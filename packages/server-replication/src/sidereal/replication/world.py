@@ -9,7 +9,8 @@ and what drifts in a straight line costs nothing.
 
 An entity has some of the components; its `mask` says which. `changed` says at which tick each of
 them last changed, and `entered` when the entity came into its cell. What clients are sent follows
-from these.
+from these. Rows of components other than motion are committed as they are, and ordered by
+`versions`, whatever their order of arrival.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
 from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.proposals import version_of
 from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
 from sidereal.protocol.state.schema import MOTION, Schema
@@ -98,6 +100,7 @@ class World:
             the presence; -1 where there is no such component.
         latest: int64 by number, the newest of all these.
         rows: `Schema.rows` by number and row, what clients are sent.
+        versions: int64 by row, by number of each component but motion that shards propose.
     """
 
     def __init__(
@@ -128,6 +131,8 @@ class World:
         self.latest = np.full(numbers, NEVER, np.int64)
         self.rows = {number: np.zeros(capacity, dtype) for number, dtype in schema.rows.items()}
         self._motion_number = schema.numbers[MOTION.name]
+        others = [n for n in schema.proposed if n != self._motion_number]
+        self.versions = {number: np.zeros(capacity, np.int64) for number in others}
         self._sent = {name: np.zeros(capacity) for name in Motion._fields}
         self._occupied_at = np.zeros(0, np.int64)
 
@@ -156,7 +161,9 @@ class World:
         self.group[rows] = -1
         self.handover_tick[rows] = tick
         self.stored[rows] = False
-        self.equip(rows, np.full(len(rows), self.schema.mask_all, np.uint64), tick)
+        for versions in self.versions.values():
+            versions[rows] = tick
+        self.equip(rows, self.schema.masks[records["kind"]], tick)
         self.mark(rows, tick)
         return rows
 
@@ -187,6 +194,25 @@ class World:
         """
         self.columns.update(rows, records)
         self.mark(rows, tick)
+
+    def commit_component(
+        self, number: int, rows: np.ndarray, records: np.ndarray, tick: int
+    ) -> None:
+        """Accept new rows of a component other than motion.
+
+        Args:
+            number: of the component.
+            rows: int64[n], each once.
+            records: `Schema.proposed_rows[number]`[n].
+            tick: the current one.
+        """
+        component = self.schema.component(number)
+        for field in component.fields:
+            self.columns[field.name][rows] = records[field.name]
+        self.versions[number][rows] = version_of(records)
+        self.mark_changed(component.name, rows, tick)
+        if component.persisted:
+            self.mark(rows, tick)
 
     def halt(self, rows: np.ndarray, tick: int) -> None:
         """Let entities stand still where they are at a tick.
@@ -280,10 +306,8 @@ class World:
         gained, lost = mask & ~self.mask[rows], self.mask[rows] & ~mask
         self.mask[rows] = mask
         presence = self.rows[PRESENCE]
-        presence["id"][rows], presence["kind"][rows] = (
-            self.columns.net_id[rows],
-            self.columns["kind"][rows],
-        )
+        presence["id"][rows] = self.columns.net_id[rows]
+        presence["kind"][rows] = self.columns["kind"][rows]
         presence["mask"][rows] = mask & np.uint64(self.schema.mask_shown)
         self._note(PRESENCE, rows, tick)
         for name, number in self.schema.numbers.items():
@@ -366,6 +390,7 @@ class World:
         changed = np.full((len(self.changed), capacity), NEVER, np.int64)
         changed[:, : self.changed.shape[1]] = self.changed
         self.changed = changed
+        self.versions = {number: _grown(array, capacity) for number, array in self.versions.items()}
         self._sent = {name: _grown(array, capacity) for name, array in self._sent.items()}
 
 

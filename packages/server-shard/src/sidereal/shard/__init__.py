@@ -3,7 +3,8 @@
 * `shard`: the core of the process: one session, and the tick as the list of its stages;
 * `simulation`: what is simulated, and the stages that move it one tick on;
 * `population`: all that the shard knows of, in one table;
-* `bodies`: the entities that the shard simulates, and what it last proposed of each;
+* `bodies`: the entities that the shard simulates;
+* `changes`: what of them has changed; `proposals`: what of that is not acked yet;
 * `space`: the one door to pymunk; `neighbours`: the one to SciPy;
 * `contacts`: who touched whom in a tick, made of what physics says after each of its steps;
 * `controls`: the players' buttons that wait for their tick;

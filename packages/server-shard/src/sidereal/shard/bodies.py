@@ -1,9 +1,4 @@
-"""The shard's bodies: what it simulates, and what it last proposed of each.
-
-The references of bodies are the rows that the replication server has, or will have once it has
-acked them. A reference is replaced only when the truth has strayed from its straight continuation,
-or when a pilot's newer input is in it.
-"""
+"""The shard's bodies: what it simulates."""
 
 from __future__ import annotations
 
@@ -14,14 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
+from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.population import Ints, Population
-
-DISTANCE_MAX: Final = 1e-3
-"""World units the truth may be off its reference before that is replaced."""
-ANGLE_MAX: Final = 1e-4
-"""Likewise for the heading, rad."""
 
 _MOTION: Final = Motion._fields
 
@@ -31,13 +21,11 @@ class Bodies:
 
     Attributes:
         columns: the truth at the shard's tick, by row, of ghosts too.
-        changed: int64[capacity], tick at which a reference was last replaced here; -1: as adopted.
         refused: rows that were not adopted because they were invalid.
     """
 
     def __init__(self, population: Population, schema: Schema, rules: Rules) -> None:
         self.columns = population.columns
-        self.changed: Ints = np.full(self.columns.capacity, -1, dtype=np.int64)
         self.refused = 0
         self._population = population
         self._schema = schema
@@ -45,11 +33,6 @@ class Bodies:
 
     def __len__(self) -> int:
         return len(self.rows())
-
-    @property
-    def proposed(self) -> NDArray[np.void]:
-        """`Schema.exact_record[capacity]`, what was proposed last, by row."""
-        return self._population.reference
 
     def rows(self) -> Ints:
         """Rows of the bodies, ascending."""
@@ -88,8 +71,6 @@ class Bodies:
             int64[n] rows.
         """
         rows = self._population.load(records, own=True)
-        self._reserve()
-        self.changed[rows] = -1
         self._population.follow(rows, tick, self._rules.tick_s)
         self.columns.tick[rows] = tick
         return rows
@@ -142,42 +123,3 @@ class Bodies:
             columns["vx"][fast] *= shrink
             columns["vy"][fast] *= shrink
         return len(fast)
-
-    def collect_changes(self, tick: int) -> Ints:
-        """Replace the references from which the truth has strayed.
-
-        Args:
-            tick: the shard's.
-
-        Mutates:
-            proposed, changed, and the columns' ticks.
-
-        Returns:
-            int64[n] rows of the replaced ones.
-        """
-        columns, held = self.columns, self.rows()
-        columns.tick[held] = tick
-        before = self.proposed[held]
-        reference = Motion(*(before[name] for name in _MOTION))
-        truth = Motion(*(columns[name][held] for name in _MOTION))
-        changed = strayed(
-            reference, before["tick"], truth, tick, self._rules.tick_s, DISTANCE_MAX, ANGLE_MAX
-        )
-        # A new velocity shows in the position only a tick later; it is news at once.
-        speed_off = np.hypot(truth.vx - reference.vx, truth.vy - reference.vy)
-        changed |= speed_off * self._rules.tick_s > DISTANCE_MAX
-        changed |= np.abs(truth.spin - reference.spin) * self._rules.tick_s > ANGLE_MAX
-        for field in self._schema.link_fields:
-            changed |= columns[field.name][held] != before[field.name]
-        # The former owner may have been ahead of us. A state no newer than its record is no news to
-        # the server, and must not become the reference here either.
-        changed &= before["tick"] < tick
-        rows = held[changed]
-        self.proposed[rows] = columns.store(rows, self.proposed.dtype)
-        self.changed[rows] = tick
-        return rows
-
-    def _reserve(self) -> None:
-        more = self.columns.capacity - len(self.changed)
-        if more > 0:
-            self.changed = np.concatenate([self.changed, np.full(more, -1, dtype=np.int64)])

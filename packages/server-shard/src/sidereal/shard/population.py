@@ -6,12 +6,14 @@ does. What is only true of the one or the other stands in `bodies` and in `ghost
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import MOTION, Schema
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,6 +27,8 @@ class Population:
         own: bool[capacity], whether this shard simulates it.
         reference: `Schema.exact_record[capacity]`: what was proposed last of a body, or sent last
             of a ghost.
+        known: what was proposed last of the other components that shards write, or sent last of a
+            ghost: an array by row for each field.
         version: counts up whenever somebody comes or goes.
     """
 
@@ -32,6 +36,12 @@ class Population:
         self.columns = Columns(schema)
         self.own: NDArray[np.bool_] = np.zeros(self.columns.capacity, dtype=np.bool_)
         self.reference: NDArray[np.void] = np.zeros(self.columns.capacity, schema.exact_record)
+        self.known: dict[str, NDArray[Any]] = {
+            field.name: np.zeros(self.columns.capacity, field.memory_dtype)
+            for number in schema.proposed
+            if number != schema.numbers[MOTION.name]
+            for field in schema.component(number).fields
+        }
         self.version = 0
 
     def own_rows(self) -> Ints:
@@ -64,6 +74,7 @@ class Population:
         for name in exact.dtype.names or ():
             exact[name] = records[name]
         self.reference[rows] = exact
+        self._take_for_known(rows)
         self.own[rows] = own
         self.version += 1
         return rows
@@ -71,6 +82,7 @@ class Population:
     def free(self, rows: Ints) -> None:
         """Forget entities."""
         self.columns.free(rows)
+        self._take_for_known(rows)
         self.own[rows] = False
         self.version += 1
 
@@ -104,6 +116,10 @@ class Population:
         reference = Motion(*(kept[name] for name in Motion._fields))
         return extrapolate(*reference, kept["tick"], tick, tick_s)
 
+    def _take_for_known(self, rows: Ints) -> None:
+        for name, known in self.known.items():
+            known[rows] = self.columns[name][rows]
+
     def _reserve(self) -> None:
         more = self.columns.capacity - len(self.own)
         if more > 0:
@@ -111,3 +127,7 @@ class Population:
             self.reference = np.concatenate(
                 [self.reference, np.zeros(more, dtype=self.reference.dtype)]
             )
+            self.known = {
+                name: np.concatenate([known, np.zeros(more, known.dtype)])
+                for name, known in self.known.items()
+            }

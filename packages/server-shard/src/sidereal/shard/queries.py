@@ -1,11 +1,8 @@
-"""Who matches, and where their columns are: what game logic asks of a shard's population.
-
-Which components an entity has follows from its kind.
-"""
+"""Who matches, and where their columns are: what game logic asks of a shard's population."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +13,10 @@ from sidereal.game.component import Component
 from sidereal.game.declarations import Declarations
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record, as_columns
-from sidereal.game.schema import column_of
-from sidereal.game.touching import KIND_NUMBERS
+from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.state.schema import KIND_NUMBERS
 from sidereal.shard.population import Ints, Population
-
-_NO_KIND: Final = np.zeros(KIND_NUMBERS, np.bool_)
 
 
 class Queries:
@@ -37,12 +32,12 @@ class Queries:
         self._components = declared.components
         self._controls = declared.controls
         self._kind_names = [kind.name for kind in declared.kinds]
-        self._having: dict[type[Component] | str, NDArray[np.bool_]] = {}
+        self._kinds = {kind.name: number for number, kind in enumerate(declared.kinds, 1)}
+        numbers = population.columns.schema.numbers
+        self._masks = {c: np.uint64(1 << numbers[name_of(c)]) for c in declared.components}
+        self.flown: NDArray[np.bool_] = np.zeros(KIND_NUMBERS, np.bool_)
         for number, kind in enumerate(declared.kinds, 1):
-            keys: list[type[Component] | str] = [kind.name, *map(type, kind.components)]
-            for key in keys:
-                self._having.setdefault(key, _NO_KIND.copy())[number] = True
-        self.flown = self._having.get(Pilot, _NO_KIND)
+            self.flown[number] = Pilot in map(type, kind.components)
         self._held: dict[type[Record], Record] = {}
         self._rows: dict[tuple[Any, ...], Ints] = {}
         self._rows_version = -1
@@ -70,9 +65,10 @@ class Queries:
 
     def matches(self, query: type[Component] | Kind, rows: Ints) -> NDArray[np.bool_]:
         """Tell which of some entities match a query, bool[n]."""
-        key = query.name if isinstance(query, Kind) else query
-        kinds = self.population.columns["kind"][rows]
-        return np.asarray(self._having.get(key, _NO_KIND)[kinds])
+        columns = self.population.columns
+        if isinstance(query, Kind):
+            return np.asarray(columns["kind"][rows] == self._kinds.get(query.name, 0))
+        return np.asarray(columns.mask[rows] & self._masks.get(query, np.uint64(0)) != 0)
 
     def name_of(self, row: int) -> str:
         """Name an entity for people: its kind and its id."""

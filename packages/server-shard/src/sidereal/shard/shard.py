@@ -47,13 +47,14 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.state.arrays import TICK_MAX
+from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.ghosts import Ghosts
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.population import Population
-from sidereal.shard.simulation import Simulation, encode_nothing
+from sidereal.shard.simulation import Simulation
 from sidereal.shard.stages import Clock
 from sidereal.shard.statistics import ShardStatistics
 from sidereal.shard.token import mint_token
@@ -176,7 +177,8 @@ class ShardCore:
             self._step(now)
         elif speaks_at is not None and speaks_at <= now:
             self._spoke_at = now
-            self._endpoint.send(ShardChannel.PROPOSAL, encode_nothing(self.tick))
+            for nothing, _ in encode_proposals(self.tick, []):
+                self._endpoint.send(ShardChannel.PROPOSAL, nothing)
         self._endpoint.handle_timer(now)
         self._drain_events(now)
         return self._collect(now)

@@ -36,13 +36,14 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
-from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION, RecordSender
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import BODY, Schema
 from sidereal.shard.bodies import Bodies
+from sidereal.shard.changes import Changes
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
-from sidereal.shard.population import Population
+from sidereal.shard.population import Ints, Population
+from sidereal.shard.proposals import Proposals
 from sidereal.shard.space import Shapes, Space
 from sidereal.shard.stages import Clock, Stages
 from sidereal.shard.statistics import SimulationStatistics
@@ -90,7 +91,10 @@ class Simulation:
         self._space = Space()
         self._filters = filters_of(declared.kinds)
         self._controls = ControlQueues(self.bodies.columns.capacity, limits)
-        self._proposals = RecordSender(schema.exact_record, rules.streams.reorder_ticks)
+        self._changes = Changes(self.population, schema, rules)
+        self._proposals = Proposals(
+            schema, self.bodies.columns.capacity, rules.streams.reorder_ticks
+        )
         self._leases: dict[int, int] = {}
         self._adopted = self._released = self._records_stale = 0
         self._records_proposed = self._messages_proposed = 0
@@ -179,14 +183,12 @@ class Simulation:
 
     def collect_proposals(self, tick: int) -> list[tuple[bytes, int | None]]:
         """Say what has changed: messages and the tags to ack them by, at least one message."""
-        bodies = self.bodies
-        self._records_proposed += len(bodies.collect_changes(tick))
-        rows = bodies.rows()
-        rows = rows[self._proposals.pending(rows, bodies.changed[rows])]
-        messages: list[tuple[bytes, int | None]] = []
-        messages += self._proposals.collect(tick, rows, bodies.changed[rows], bodies.proposed[rows])
-        if not messages:
-            messages.append((encode_nothing(tick), None))
+        for number, rows in self._changes.collect(tick).items():
+            self._proposals.note(number, rows, tick)
+            self._records_proposed += len(rows)
+            if number == self._schema.numbers[BODY.name]:
+                self._resize(rows)
+        messages = self._proposals.write(tick, self._changes)
         self._messages_proposed += len(messages)
         return messages
 
@@ -242,6 +244,7 @@ class Simulation:
         rows = self.bodies.adopt(news, np.where(flown, begin, tick))
         columns = self.bodies.columns
         self._controls.reserve(columns.capacity)
+        self._proposals.reserve(columns.capacity)
         self._controls.reset(rows, columns["control_epoch"][rows], columns["input_seq"][rows])
         self._replay(rows[flown], begin[flown], inputs, tick)
         self._space.add(rows, columns, self._shapes_of(rows))
@@ -306,6 +309,11 @@ class Simulation:
             due.append(entries.popleft())
         self._controls.resume(row, due)
 
+    def _resize(self, rows: Ints) -> None:
+        """Give bodies in the physics the radius and mass that the game has given them."""
+        self._space.remove(rows)
+        self._space.add(rows, self.bodies.columns, self._shapes_of(rows))
+
     def _drop(self, rows: NDArray[np.int64]) -> None:
         self._space.remove(rows)
         self._stages.forget(rows)
@@ -337,10 +345,3 @@ class Simulation:
         rows = decode_rows_untrusted(body, LEASE_ROW, ROWS_MAX)
         keys = pack_sector(rows["sector_x"], rows["sector_y"])
         return list(zip(keys.tolist(), rows["epoch"].tolist(), strict=True))
-
-
-def encode_nothing(tick: int) -> bytes:
-    """Write a proposal without records: the shard is alive and at this tick."""
-    header = np.zeros((), RECORDS_HEADER)
-    header["version"], header["tick"] = RECORDS_VERSION, tick
-    return header.tobytes()

@@ -7,5 +7,5 @@
   `arrays` names the arrays in signatures.
 * `quantize` puts rows on the wire's grid; `reckoning` is motion between two references.
 * `stream` lays out what clients are sent, and `snapshot` reads it.
-* `records` is what a shard and the replication server send each other.
+* `proposals` is what a shard proposes, and `records` what it is sent of ghosts.
 """

@@ -27,6 +27,7 @@ class Columns:
         epoch: uint32[capacity], fence of the entity's owner.
         tick: int64[capacity], tick of the row's reference.
         alive: bool[capacity]
+        mask: uint64[capacity], the components that each has, 0 in free rows.
         count: how many are alive.
     """
 
@@ -38,6 +39,7 @@ class Columns:
         self.epoch: NDArray[np.uint32] = np.zeros(capacity, dtype=np.uint32)
         self.tick: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
         self.alive: NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+        self.mask: NDArray[np.uint64] = np.zeros(capacity, dtype=np.uint64)
         self.count = 0
         self._arrays: dict[str, NDArray[Any]] = {
             name: np.zeros(capacity, dtype=field.memory_dtype)
@@ -111,7 +113,7 @@ class Columns:
             raise LocalProtocolError("only living rows can be freed, each once")
         self._ids.remove(self.net_id[rows].astype(np.int64))
         self.alive[rows] = False
-        own: tuple[NDArray[Any], ...] = (self.net_id, self.epoch, self.tick)
+        own: tuple[NDArray[Any], ...] = (self.net_id, self.epoch, self.tick, self.mask)
         for array in (*own, *self._arrays.values()):
             array[rows] = np.zeros(1, dtype=array.dtype)
         self.count -= len(rows)
@@ -136,7 +138,10 @@ class Columns:
         return rows
 
     def update(self, rows: NDArray[np.int64], records: NDArray[np.void]) -> None:
-        """Overwrite known entities from records, as far as these have fields."""
+        """Overwrite known entities from records, as far as these have fields.
+
+        Their kind says which components they have.
+        """
         for name in records.dtype.names or ():
             if name == "epoch":
                 self.epoch[rows] = records[name]
@@ -144,6 +149,12 @@ class Columns:
                 self.tick[rows] = records[name]
             elif name != "id":
                 self._arrays[name][rows] = records[name]
+        if "kind" in (records.dtype.names or ()):
+            self.mask[rows] = self.schema.masks[records["kind"]]
+
+    def has(self, rows: NDArray[np.int64], number: int) -> NDArray[np.bool_]:
+        """Tell which rows have a component, by its number: bool[n]."""
+        return np.asarray(self.mask[rows] & np.uint64(1 << number) != 0)
 
     def store(self, rows: ArrayLike, dtype: np.dtype) -> NDArray[np.void]:
         """Pack rows into records.
@@ -177,6 +188,7 @@ class Columns:
             self.epoch = _grown(self.epoch, capacity)
             self.tick = _grown(self.tick, capacity)
             self.alive = _grown(self.alive, capacity)
+            self.mask = _grown(self.mask, capacity)
             self._arrays = {name: _grown(array, capacity) for name, array in self._arrays.items()}
 
 

@@ -170,6 +170,7 @@ class Component:
         persisted: whether the database keeps it.
         predicted: whether the client that flies an entity computes it ahead.
         interpolated: whether clients draw it between two references.
+        proposed: whether its shard changes it, and proposes what is new of it.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Component:
     persisted: bool = False
     predicted: bool = False
     interpolated: bool = False
+    proposed: bool = False
 
     @cached_property
     def is_shown(self) -> bool:
@@ -210,10 +212,11 @@ class Component:
         lines = [
             f"component {self.name} {self.replicated.value} persisted={self.persisted}"
             f" predicted={self.predicted} interpolated={self.interpolated}"
+            f" proposed={self.proposed}"
         ]
         for field in self.fields:
             low, high = field.bounds
-            quantum = "-" if field.quantum is None else field.quantum.hex()
+            quantum = "-" if field.quantum is None else float(field.quantum).hex()
             lines.append(
                 f"field {field.name} {field.memory_dtype.str} [{field.unit}] {low.hex()}"
                 f" {high.hex()} quantum={quantum} wrap={field.wrap} cell_axis={field.cell_axis}"

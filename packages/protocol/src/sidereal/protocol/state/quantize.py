@@ -179,6 +179,22 @@ def quantised(
     return seen
 
 
+def codes_of(field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    """Give the codes of values; values of a field without a quantum are their own.
+
+    Args:
+        field: the declaration; no position along a cell's axis.
+        values: of the field's type in memory, [n].
+
+    Returns:
+        float64[n], whole numbers, or `values`.
+    """
+    if field.quantum is None:
+        return values
+    nearest = np.rint(values.astype(np.float64) / field.quantum)
+    return np.mod(nearest, field.codes[1] + 1) if field.wrap else nearest
+
+
 def restore_tick(low_bits: ArrayLike, near_tick: ArrayLike) -> NDArray[np.int64]:
     """Give the ticks with these 16 low bits that lie nearest to a known one.
 

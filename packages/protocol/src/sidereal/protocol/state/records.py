@@ -1,4 +1,4 @@
-"""Rows to one receiver, with what it has acked of each: proposals to the server, ghosts to a shard.
+"""Rows to one receiver, with what it has acked of each: ghosts to a shard.
 
 A row is sent every tick from its change on until the receiver has acked a message that held that
 change or a later one. What a message held is remembered until its ack comes or it is too old.

@@ -1,12 +1,15 @@
 """The components of one world, and all that follows from their declaration.
 
 A component's **number** is its place in the schema, from 1. An entity's set of components is a
-**mask** with the bit of each number. Everyone in interest is sent a **row** per entity and
-component (`rows`), and a row of its **presence**: what it is, and which components it has.
+**mask** with the bit of each number; it follows from the entity's kind. Everyone in interest is
+sent a **row** per entity and component (`rows`), and a row of its **presence**: what it is, and
+which components it has.
 
-A record is one whole entity, packed and little-endian, for one purpose:
+A record is packed and little-endian, and for one purpose:
 
-* `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals;
+* `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals of motion;
+* `proposed_rows`: by the number of a component, id, epoch, tick and its fields as in memory:
+  proposals of the others;
 * `full_record`: `exact_record` and every other field: to adopt an entity, to see it as
   a ghost, or to save it.
 """
@@ -15,14 +18,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import ConfigError
-from sidereal.protocol.limits import NAME_SIZE_MAX
+from sidereal.protocol.limits import NAME_SIZE_MAX, UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.component import Component, Field, Replication
 
 NAMES_TAKEN: Final = frozenset(
@@ -35,6 +38,12 @@ NUMBER_MAX: Final = 63
 
 KIND: Final = Field("kind", "u1", "", 1, 255)
 """What an entity is, by its game's numbers; every entity has one, whatever its components."""
+
+KIND_NUMBERS: Final = 256
+"""Kinds are numbered in a byte."""
+
+FULL_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX - 8
+"""Bytes of a full record: it fits into a message of ghosts, beside the header."""
 
 SCHEMA_FORMAT: Final = "sidereal schema 2"
 """Changes when records are laid out differently from the same declaration."""
@@ -52,6 +61,21 @@ _DATABASE_TYPES: Final = {
 }
 
 
+class Begin(NamedTuple):
+    """What an entity of a kind begins with.
+
+    Attributes:
+        components: their names.
+        values: by field; what is left out is 0.
+    """
+
+    components: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+_ROW_HEAD: Final = (("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4"))
+
+
 class Schema:
     """Components checked together, and what is derived from them.
 
@@ -64,11 +88,20 @@ class Schema:
         rows: type of a row on the wire by number, of those that are shown; 0 is the presence.
         mask_all: mask of all components; `mask_shown` of those that are shown, `mask_places` of
             those that are places.
-        hash: 16 bytes that differ whenever any declaration differs.
+        proposed: numbers of those that shards change, ascending.
+        proposed_rows: type of a proposed row, by number; of motion it is the `exact_record`.
+        masks: uint64[256], by the number of a kind, which components its entities have.
+        first: `full_record[256]`, likewise, what an entity begins with.
+        hash: 16 bytes that differ whenever the declaration of any component differs.
     """
 
-    def __init__(self, components: Iterable[Component]) -> None:
+    def __init__(self, components: Iterable[Component], kinds: Sequence[Begin] = ()) -> None:
         """Check the declarations and derive the records.
+
+        Args:
+            components: in the order of their numbers.
+            kinds: of a game, in the order of their numbers. Without any, entities of every kind
+                have all components, and begin with zeros.
 
         Raises:
             ConfigError: naming every problem at once.
@@ -98,9 +131,15 @@ class Schema:
         exact = [(f.name, f.memory_dtype) for f in (*self.state_fields, *self.link_fields)]
         attributes = [(f.name, f.memory_dtype) for f in (KIND, *self.attribute_fields)]
         rest = [(f.name, f.memory_dtype) for f in none_fields]
-        exact_head = [("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")]
-        self.exact_record: np.dtype = np.dtype([*exact_head, *exact])
-        self.full_record: np.dtype = np.dtype([*exact_head, *exact, *attributes, *rest])
+        self.exact_record: np.dtype = np.dtype([*_ROW_HEAD, *exact])
+        self.full_record: np.dtype = np.dtype([*_ROW_HEAD, *exact, *attributes, *rest])
+        _check_size(self.full_record)
+        self.proposed = tuple(number for number, c in numbered.items() if c.proposed)
+        self.proposed_rows: dict[int, np.dtype[Any]] = {
+            number: self.exact_record if component.name == MOTION.name else _row_of(component)
+            for number, component in numbered.items()
+        }
+        self.masks, self.first = self._describe_kinds(kinds)
 
         text = "\n".join([SCHEMA_FORMAT, *(c.canonical() for c in self.components)])
         self.hash: bytes = hashlib.blake2b(
@@ -130,6 +169,18 @@ class Schema:
             if field is not None:
                 valid &= valid_values(field, records[name])
         return valid
+
+    def _describe_kinds(
+        self, kinds: Sequence[Begin]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.void]]:
+        masks = np.full(KIND_NUMBERS, 0 if kinds else self.mask_all, np.uint64)
+        first = np.zeros(KIND_NUMBERS, self.full_record)
+        first[KIND.name] = np.arange(KIND_NUMBERS)
+        for kind, begin in enumerate(kinds, 1):
+            masks[kind] = _mask_of(self.numbers[name] for name in begin.components)
+            for name, value in begin.values.items():
+                first[name][kind] = value
+        return masks, first
 
     def _fields_of(self, replicated: Replication) -> tuple[Field, ...]:
         return tuple(f for c in self.components if c.replicated is replicated for f in c.fields)
@@ -174,6 +225,18 @@ def _valid_text(values: NDArray[Any]) -> NDArray[np.bool_]:
     return valid
 
 
+def _check_size(record: np.dtype[Any]) -> None:
+    if record.itemsize > FULL_SIZE_MAX:
+        raise ConfigError(
+            f"all components of an entity take {record.itemsize} bytes; "
+            f"a message holds {FULL_SIZE_MAX}: declare fewer or smaller fields"
+        )
+
+
+def _row_of(component: Component) -> np.dtype[Any]:
+    return np.dtype([*_ROW_HEAD, *((f.name, f.memory_dtype) for f in component.fields)])
+
+
 def _database_type(field: Field) -> str:
     dtype = field.memory_dtype
     return "text" if dtype.kind == "S" else _DATABASE_TYPES[dtype.str[1:]]
@@ -216,6 +279,7 @@ MOTION: Final = Component(
     persisted=True,
     predicted=True,
     interpolated=True,
+    proposed=True,
 )
 """Where an entity is and how it moves: the part of a reference that dead reckoning continues."""
 
@@ -227,6 +291,7 @@ BODY: Final = Component(
     ),
     Replication.ATTRIBUTE,
     persisted=True,
+    proposed=True,
 )
 LABEL: Final = Component(
     "label", (Field("name", f"S{NAME_SIZE_MAX}"),), Replication.ATTRIBUTE, persisted=True

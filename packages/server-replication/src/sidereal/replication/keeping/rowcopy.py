@@ -146,16 +146,17 @@ class RowCopy:
         return tuples
 
     def full_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
-        """Make `Schema.full_record`[n] of what `decode` gave; ids and what is not kept are 0.
+        """Make `Schema.full_record`[n] of what `decode` gave; ids are 0.
 
-        So is a kind whose name the game does not know, which is none.
+        What is not kept is as entities of their kind begin. A kind whose name the game does not
+        know is none, and 0.
         """
-        records = np.zeros(len(tuples), dtype=self.schema.full_record)
+        records = self.schema.first[self._numbers_of(tuples[KIND])]
         records["epoch"] = tuples["epoch"]
         records["tick"] = tuples["tick"]
         for column in self.component_columns:
-            values = tuples[column.name]
-            records[column.name] = self._numbers_of(values) if column.name == KIND else values
+            if column.name != KIND:
+                records[column.name] = tuples[column.name]
         return records
 
     def _numbers_of(self, names: NDArray[Any]) -> NDArray[np.int64]:

@@ -22,7 +22,8 @@ class Recovered(NamedTuple):
 
     Attributes:
         tick: of the world; no row was saved later.
-        rows: `Schema.full_record`[n]; ids and fields that are not persisted are 0.
+        rows: `Schema.full_record`[n]; ids are 0, and what is not kept is as entities of
+            their kind begin.
         uuid: void16[n].
         account: int64[n].
         active: bool[n].

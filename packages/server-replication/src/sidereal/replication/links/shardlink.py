@@ -13,7 +13,7 @@ silence, stays out for a while.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,11 @@ from sidereal.protocol.message.shard import (
     ShardWelcome,
 )
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.records import RECORDS_HEADER, decode_record_message_untrusted
+from sidereal.protocol.state.proposals import (
+    PROPOSAL_HEADER,
+    RUN_SIZE,
+    decode_proposal_untrusted,
+)
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard
@@ -81,9 +85,7 @@ class ShardLink(ShardSender):
         self._waiting: Counter[int] = Counter()
         self._barred: dict[str, float] = {}
         self._attended_at = now
-        self._rows_per_proposal = (
-            UNRELIABLE_SIZE_MAX - RECORDS_HEADER.itemsize
-        ) // schema.exact_record.itemsize
+        self._proposals_per_entity = _proposals_per_entity(schema)
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -140,36 +142,24 @@ class ShardLink(ShardSender):
 
     def _allow(self, shard: Shard, owned: float) -> None:
         shard.owned = max(owned, shard.owned * self._limits.owned_kept_per_tick)
-        # Its records, a message that is not full, and one that is no proposal.
-        per_tick = shard.owned / self._rows_per_proposal + 2.0
+        # All rows of its entities, a message that is not full, and one that is no proposal.
+        per_tick = shard.owned * self._proposals_per_entity + 2.0
         per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
         burst = per_s * self._limits.allowed_burst_s
         grown = burst - shard.messages.burst
         shard.messages.per_s, shard.messages.burst = per_s, burst
         shard.messages.left += max(0.0, grown)
 
-    def take_records(self, shard: Shard) -> np.ndarray:
-        """Decode a shard's proposals: the newest record of each entity.
+    def take_rows(self, shard: Shard) -> dict[int, np.ndarray]:
+        """Give up what a shard has proposed: the newest row of each entity and component.
 
         Returns:
-            `Schema.exact_record[n]`, each id once.
+            `Schema.proposed_rows`[n] by the number of the component, ascending; each id once.
         """
-        batches = []
-        for message in shard.take_proposals():
-            try:
-                _, records = decode_record_message_untrusted(self._schema.exact_record, message)
-            except WireError:
-                self.dropped["malformed"] += 1
-                shard.faults += 1
-            else:
-                batches.append(records)
-        if not any(map(len, batches)):
-            return np.empty(0, self._schema.exact_record)
-        rows: np.ndarray = np.concatenate(batches)
-        order = np.lexsort((rows["tick"], rows["id"]))
-        ids = rows["id"][order]
-        newest: np.ndarray = rows[order[np.append(ids[1:] != ids[:-1], True)]]
-        return newest
+        batches: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+        for number, rows in shard.take_proposals():
+            batches[number].append(rows)
+        return {number: _newest(np.concatenate(batches[number])) for number in sorted(batches)}
 
     def fence(self, shard: Shard, reason: CloseReason, now: float, why: str = "") -> None:
         """Close a shard's session and tell it why; it shows among those who left in `attend`."""
@@ -212,8 +202,8 @@ class ShardLink(ShardSender):
         shard = self.shards.of_peer(event.peer)
         if event.channel == ShardChannel.PROPOSAL:
             if shard is not None:
-                tick, _ = decode_record_message_untrusted(self._schema.exact_record, event.message)
-                shard.receive_proposal(event.message, tick, now)
+                tick, runs = decode_proposal_untrusted(self._schema, event.message)
+                shard.receive_proposal(runs, tick, now)
             return
         message = decode_shard_untrusted(event.channel, event.message)
         if not all(text.isprintable() for text in _texts_of(message)):
@@ -353,3 +343,19 @@ def _texts_of(message: ShardMessage) -> tuple[str, ...]:
     if isinstance(message, Load):
         return (message.slowest,)
     return (message.what, message.why) if isinstance(message, Farewell) else ()
+
+
+def _proposals_per_entity(schema: Schema) -> float:
+    """Tell how many messages all rows of an entity take, its share of full ones."""
+    sizes = [schema.proposed_rows[number].itemsize for number in schema.proposed]
+    # A message is full when the largest row does not fit any more.
+    heads = PROPOSAL_HEADER.itemsize + len(sizes) * RUN_SIZE
+    return sum(sizes) / max(UNRELIABLE_SIZE_MAX - heads - max(sizes), max(sizes))
+
+
+def _newest(rows: np.ndarray) -> np.ndarray:
+    """Give the newest row of each entity."""
+    order = np.lexsort((rows["tick"], rows["id"]))
+    ids = rows["id"][order]
+    newest: np.ndarray = rows[order[np.append(ids[1:] != ids[:-1], True)]]
+    return newest

@@ -19,6 +19,9 @@ from sidereal.replication.links.limits import ShardLinkLimits
 NUMBERS_MAX: Final = 2 * SHARD_SLOTS_MAX
 """The highest id of a shard."""
 
+Rows = tuple[int, np.ndarray]
+"""The number of a component, and rows of it that were proposed."""
+
 
 @dataclass(slots=True)
 class Shard:
@@ -46,7 +49,7 @@ class Shard:
         heard_at: when its newest proposal came, monotonic seconds.
         newest_tick: tick of its newest proposal.
         arrived_at: when the first proposal of that tick came; before the first one, its hello.
-        proposals: messages since the last tick, oldest first.
+        proposals: what was proposed since the last tick, oldest first: runs of messages.
         acked: tags of ghost messages that have arrived there since the last tick.
         faults: rejected records in its recent past.
         ahead_until: tick up to which records from the future are not its fault: we stood still.
@@ -76,7 +79,7 @@ class Shard:
     fenced_why: str = ""
     newest_tick: int = -1
     arrived_at: float = 0.0
-    proposals: list[bytes] = field(default_factory=list)
+    proposals: list[list[Rows]] = field(default_factory=list)
     proposals_dropped: int = 0
     acked: list[int] = field(default_factory=list)
     faults: float = 0.0
@@ -84,7 +87,7 @@ class Shard:
     load: Load | None = None
     step_us: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint32))
 
-    def receive_proposal(self, message: bytes, tick: int, now: float) -> None:
+    def receive_proposal(self, runs: list[Rows], tick: int, now: float) -> None:
         """Keep a proposal for the next tick, and take it as a sign of life."""
         # After a stall of ours it has time until then, whatever it still sends.
         self.heard_at = max(self.heard_at, now)
@@ -93,12 +96,12 @@ class Shard:
         if len(self.proposals) >= self.limits.proposals:
             del self.proposals[0]
             self.proposals_dropped += 1
-        self.proposals.append(message)
+        self.proposals.append(runs)
 
-    def take_proposals(self) -> list[bytes]:
+    def take_proposals(self) -> list[Rows]:
         """Give up what has come since the last call."""
         taken, self.proposals = self.proposals, []
-        return taken
+        return [run for runs in taken for run in runs]
 
     def take_acked(self) -> list[int]:
         """Give up the acks that have come since the last call."""

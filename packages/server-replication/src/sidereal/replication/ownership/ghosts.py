@@ -4,9 +4,10 @@ Theory of operation. An entity is a ghost of a shard while another shard owns it
 `GHOST_RANGE` of one of the shard's sectors, or inside. So is one that nobody owns, but not for the
 shard that holds its sector: that one adopts it next, and would get it twice. Ghosts are sent as
 committed references, by one `RecordSender` per shard. A record is sent when the entity becomes a
-ghost and when its reference, epoch or attributes have changed, until it is acked. When the entity
-is no longer a ghost, the shard is sent one reliable `Release`, unless it has adopted the entity.
-Coming and going costs a record and eight bytes, so unlike handovers it has no hysteresis.
+ghost, and when its reference, its epoch or any of its components has changed, until it is acked. It
+is the full record each time. When the entity is no longer a ghost, the shard is sent one reliable
+`Release`, unless it has adopted the entity. Coming and going costs a record and eight bytes, so
+unlike handovers it has no hysteresis.
 
 Records and releases travel on channels that do not wait for each other. The tick of the message
 orders them: a release voids records that have an epoch below its own and were sent no later than

@@ -23,12 +23,8 @@ class Spawns:
     def __init__(self, game: Declarations, schema: Schema) -> None:
         self._game = game
         self._schema = schema
-        self._blank = np.zeros(1, schema.full_record)
-        for component in game.components:
-            for field in component.fields.values():
-                self._blank[column_of(component, field)] = field.options.default
         self._begins = {
-            kind.name: self._first_of(number, kind) for number, kind in enumerate(game.kinds, 1)
+            kind.name: schema.first[[number]] for number, kind in enumerate(game.kinds, 1)
         }
         self._has = {kind.name: [type(c) for c in kind.components] for kind in game.kinds}
 
@@ -59,14 +55,6 @@ class Spawns:
         if not self._schema.valid_rows(records).all():
             raise GameError(f"spawn({kind}): a text is not UTF-8, or has a NUL in it")
         return records
-
-    def _first_of(self, number: int, kind: Kind) -> NDArray[np.void]:
-        record = self._blank.copy()
-        for component in kind.components:
-            for name, field in type(component).fields.items():
-                record[column_of(type(component), field)] = getattr(component, name)
-        record["kind"] = number
-        return record
 
     def _said(
         self, kind: Kind, components: Sequence[Component]

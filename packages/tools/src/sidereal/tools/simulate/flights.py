@@ -9,11 +9,20 @@ import numpy as np
 
 from sidereal.game import Body, Motion, Part, Pilot, Stage, Step
 from sidereal.game.bits import pack_rows
+from sidereal.game.schema import column_of
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.game import Stick
+from sidereal.tools.simulate.game import Charge, Heat, Stick
 
 STATE: Final = ("x", "y", "vx", "vy", "heading", "spin")
 """The columns of a state, float64[6]."""
+
+STORED: Final = ((Charge, "level"), (Charge, "runs_over"), (Heat, "degrees"))
+"""What shards change of entities beside their motion."""
+
+COLUMNS: Final = tuple(column_of(component, component.fields[name]) for component, name in STORED)
+"""Where that is in records and columns."""
+SAVED: Final = COLUMNS[:2]
+"""What the store keeps of it."""
 
 
 class Flight(NamedTuple):
@@ -31,6 +40,7 @@ class Flight(NamedTuple):
         input_seq: int64[n], of the input flown in this tick, 0 for none so far.
         buttons: uint16[n], held during it.
         before: float64[n, 6], `STATE` when the tick begins; likewise `after`.
+        stored_before: float64[n, 3], `STORED` when the tick begins; likewise `stored_after`.
     """
 
     core: str
@@ -45,6 +55,8 @@ class Flight(NamedTuple):
     buttons: np.ndarray
     before: np.ndarray
     after: np.ndarray
+    stored_before: np.ndarray
+    stored_after: np.ndarray
 
 
 class FlightRecorder:
@@ -72,7 +84,7 @@ class FlightRecorder:
         assert self.shard.bodies is not None
         rows = step.rows()
         rows = rows[np.argsort(step.id[rows])]
-        pilot, before = step[Pilot], _states(step, rows)
+        pilot, before, stored = step[Pilot], _states(step, rows), _stored(step, rows)
         self._begun = Flight(
             self.core,
             self.since,
@@ -86,14 +98,23 @@ class FlightRecorder:
             pack_rows(step[Stick])[rows],
             before,
             before,
+            stored,
+            stored,
         )
 
     def _settle(self, step: Step) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            self._log.append(begun._replace(after=_states(step, step.find(begun.net_id))))
+            rows = step.find(begun.net_id)
+            after, stored_after = _states(step, rows), _stored(step, rows)
+            self._log.append(begun._replace(after=after, stored_after=stored_after))
 
 
 def _states(step: Step, rows: np.ndarray) -> np.ndarray:
     motion = step[Motion]
     return np.column_stack([getattr(motion, name)[rows] for name in STATE])
+
+
+def _stored(step: Step, rows: np.ndarray) -> np.ndarray:
+    columns = [getattr(step[component], name)[rows] for component, name in STORED]
+    return np.column_stack(columns).astype(np.float64)

@@ -13,8 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.game import (
+    F4,
+    SHARDS,
+    U2,
     Authority,
     Body,
+    Component,
     Controls,
     Game,
     Held,
@@ -27,6 +31,7 @@ from sidereal.game import (
     Rows,
     Stage,
     Step,
+    field,
     hold,
 )
 from sidereal.game.declarations import Declarations, declare
@@ -44,6 +49,13 @@ ASTEROID: Final = 2
 
 TURN_MARGIN: Final = 25.0
 """World units before the belt's edge at which asteroids are turned back."""
+
+CHARGED_TICKS: Final = 16
+"""For so long an entity is charged, once in four times."""
+CHARGE: Final = 0.3
+"""What it gains in a tick: less than a step on the wire."""
+CHARGE_MAX: Final = 50.0
+HEAT_MAX: Final = 100.0
 
 
 class Laws(NamedTuple):
@@ -78,6 +90,19 @@ class Laws(NamedTuple):
     spin_damping: float = 6.0
 
 
+class Charge(Component):
+    """What every entity has, and shards change now and then."""
+
+    level: F4 = field(48, low=0, high=CHARGE_MAX, quantum=0.5)
+    runs_over: U2
+
+
+class Heat(Component, audience=SHARDS, saved=False):
+    """What changes as slowly, at other times, and no client may know."""
+
+    degrees: F4 = field(0, low=0, high=HEAT_MAX)
+
+
 class Stick(Controls):
     """What a pilot holds, each with a bit of its own: so what was flown tells all that was held."""
 
@@ -95,6 +120,15 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
         laws: how everything moves.
         parts: that play along.
     """
+    game = make_flights(laws, parts)
+    for kind in game.kinds:
+        game.extend(kind, Charge(), Heat())
+    game.system(Stage.TICK)(_charge)
+    return declare(game)
+
+
+def make_flights(laws: Laws, parts: Sequence[Part] = ()) -> Game:
+    """Make the game without charges: whatever is in it flies, or drifts."""
     game = Game("simulated", parts=parts)
     ship = game.kind("ship", Motion(), Body(radius=SHIP_RADIUS, mass=12), Label(), Pilot())
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
@@ -112,7 +146,19 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
                 leaves = ((there >= high) & (now > 0)) | ((there < low) & (now < 0))
                 speed[rows[leaves]] *= -1.0
 
-    return declare(game)
+    return game
+
+
+def _charge(step: Step) -> None:
+    """Charge every entity for a while, in its turn, and later heat it."""
+    charge, heat, all_rows = step[Charge], step[Heat], step.rows(Charge, Heat)
+    turn = (step.tick // CHARGED_TICKS + step.id[all_rows]) % 4
+    rows, warm = all_rows[turn == 0], all_rows[turn == 2]
+    level = charge.level[rows] + np.float32(CHARGE)
+    over = level > CHARGE_MAX
+    charge.runs_over[rows[over]] += np.uint16(1)
+    charge.level[rows] = np.where(over, np.float32(0), level)
+    heat.degrees[warm] = (heat.degrees[warm] + 1) % HEAT_MAX
 
 
 def _arrival(ship: Kind) -> Callable[[Authority, Player], None]:

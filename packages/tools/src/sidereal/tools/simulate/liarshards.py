@@ -16,12 +16,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from sidereal.game.schema import name_of
 from sidereal.protocol.message.shard import ShardChannel
+from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.protocol.state.reckoning import Motion
-from sidereal.protocol.state.records import RECORDS_HEADER, RECORDS_VERSION
+from sidereal.protocol.state.schema import LABEL
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
-from sidereal.tools.simulate.game import make_game
+from sidereal.tools.simulate.flights import COLUMNS
+from sidereal.tools.simulate.game import Charge, make_game
 from sidereal.tools.simulate.lies import Lies
 from sidereal.tools.simulate.processes import ShardProcess
 
@@ -32,6 +35,8 @@ LIES_AT_ONCE: Final = 4
 """Entities that it lies about in such a tick."""
 
 ROWS_PER_MESSAGE: Final = 16
+
+LEVEL: Final = COLUMNS[0]
 
 CLOSED_WITHIN_S: Final = 1.5
 """How long its finale may last: so many of its rows are refused, or its messages dropped."""
@@ -104,6 +109,32 @@ OWN_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] =
 """What may be said of an entity of its own; each is wrong in one thing."""
 
 
+def _too_charged(row: np.ndarray, dice: np.random.Generator) -> None:
+    row[LEVEL] = (math.nan, dice.uniform(60.0, 1e6))[int(dice.integers(2))]
+
+
+def _charged_as_it_likes(row: np.ndarray, dice: np.random.Generator) -> None:
+    row[LEVEL] = dice.uniform(0.0, 50.0)
+
+
+def _charged_in_a_past_epoch(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["epoch"] -= 1
+    row[LEVEL] = dice.uniform(0.0, 50.0)
+
+
+def _charged_in_the_future(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["tick"] += int(dice.integers(40, 10_000))
+    row[LEVEL] = dice.uniform(0.0, 50.0)
+
+
+CHARGE_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
+    _too_charged,
+    _charged_in_a_past_epoch,
+    _charged_in_the_future,
+)
+"""What may be said of the charge of an entity of its own."""
+
+
 class LyingShard(ShardCore):
     """A shard that simulates, and lies.
 
@@ -127,6 +158,8 @@ class LyingShard(ShardCore):
         elif self._dice.random() < LIES_SHARE:
             self._lie_of_its_own(simulation)
             self._lie_of_others(simulation)
+            self._lie_of_charges(simulation)
+            self._rename(simulation)
 
     def _lie_of_its_own(self, simulation: Simulation) -> None:
         columns = simulation.bodies.columns
@@ -136,7 +169,7 @@ class LyingShard(ShardCore):
             lie = OWN_LIES[int(self._dice.integers(len(OWN_LIES)))]
             lie(records[at : at + 1], self._dice)
             self._lies.note_row(lie.__name__, records[at : at + 1])
-        self._send_rows(records)
+        self._send_rows(self._motion, records)
 
     def _lie_of_others(self, simulation: Simulation) -> None:
         ghosts = simulation.ghosts
@@ -151,7 +184,33 @@ class LyingShard(ShardCore):
         records["x"] += 1.0
         for at in range(len(records)):
             self._lies.note_row("of another shard's", records[at : at + 1])
-        self._send_rows(records)
+        self._send_rows(self._motion, records)
+
+    def _lie_of_charges(self, simulation: Simulation) -> None:
+        bodies, ghosts = simulation.bodies.rows(), simulation.ghosts.rows()
+        for rows, lies in ((bodies, CHARGE_LIES), (ghosts, (_charged_as_it_likes,))):
+            chosen = self._dice.permutation(rows)[:1]
+            records = self._rows_of(name_of(Charge), chosen, simulation)
+            for at in range(len(records)):
+                lie = lies[int(self._dice.integers(len(lies)))]
+                lie(records[at : at + 1], self._dice)
+                self._lies.note_value(lie.__name__, records[at], LEVEL)
+            self._send_rows(self._schema.numbers[name_of(Charge)], records)
+
+    def _rename(self, simulation: Simulation) -> None:
+        """Say what somebody is called, which no shard decides."""
+        chosen = self._dice.permutation(simulation.bodies.rows())[:1]
+        records = self._rows_of(LABEL.name, chosen, simulation)
+        records["name"] = f"liar {self._dice.integers(1 << 20)}".encode()
+        for record in records:
+            self._lies.note_value("a name", record, "name")
+        self._send_rows(self._schema.numbers[LABEL.name], records)
+
+    def _rows_of(self, name: str, rows: np.ndarray, simulation: Simulation) -> np.ndarray:
+        dtype = self._schema.proposed_rows[self._schema.numbers[name]]
+        records = simulation.bodies.columns.store(rows, dtype)
+        records["tick"] = self.tick
+        return records
 
     def _rave(self, simulation: Simulation) -> None:
         self._lies.told[self._finale.name.lower()] += 1
@@ -161,30 +220,34 @@ class LyingShard(ShardCore):
                 simulation.bodies.rows()[:ROWS_PER_MESSAGE], self._schema.exact_record
             )
             for _ in range(100):
-                self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, rows))
+                self._send_rows(self._motion, rows)
         elif self._finale is Finale.FORGERY:
             strangers = np.zeros(6 * ROWS_PER_MESSAGE, self._schema.exact_record)
             strangers["id"] = STRANGERS_FROM + np.arange(len(strangers))
             strangers["tick"] = self.tick
-            self._send_rows(strangers)
+            self._send_rows(self._motion, strangers)
         else:
             for channel in ShardChannel:
                 for _ in range(8):
                     noise = self._dice.bytes(int(self._dice.integers(1, 200)))
                     self._endpoint.send(channel, noise)
 
-    def _send_rows(self, records: np.ndarray) -> None:
-        for first in range(0, len(records), ROWS_PER_MESSAGE):
-            rows = records[first : first + ROWS_PER_MESSAGE]
-            self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, rows))
+    @property
+    def _motion(self) -> int:
+        return self._schema.numbers["motion"]
+
+    def _send_rows(self, number: int, rows: np.ndarray) -> None:
+        """Propose rows of a component; a message for none, too."""
+        for message, _ in encode_proposals(self.tick, [(number, rows)]):
+            self._endpoint.send(ShardChannel.PROPOSAL, message)
 
 
 class IdleShard(ShardCore):
     """A shard that says in every tick that it lives, and nothing else."""
 
     def _propose(self, simulation: Simulation) -> None:
-        nothing = np.empty(0, self._schema.exact_record)
-        self._endpoint.send(ShardChannel.PROPOSAL, encode_rows(self.tick, nothing))
+        for message, _ in encode_proposals(self.tick, []):
+            self._endpoint.send(ShardChannel.PROPOSAL, message)
 
 
 class LyingShardProcess(ShardProcess):
@@ -241,10 +304,3 @@ class IdleShardProcess(ShardProcess):
     def _next_due(self) -> float:
         due = super()._next_due()
         return due if self.core is None else min(due, self._until)
-
-
-def encode_rows(tick: int, rows: np.ndarray) -> bytes:
-    """Write one proposal of `Schema.exact_record[n]`."""
-    header = np.zeros((), RECORDS_HEADER)
-    header["version"], header["count"], header["tick"] = RECORDS_VERSION, len(rows), tick
-    return header.tobytes() + rows.tobytes()

@@ -22,6 +22,7 @@ class Lies:
     Attributes:
         told: how many, by what they are.
         rows: what was said of entities, by network id: `content_of` each row.
+        values: what was said of their other components, likewise: a field and its value in bytes.
         provoked_at: since when a process has given every reason to be closed, by its name, virtual
             seconds.
         closed_by: when it must be, not counting the way of what it sends and is sent.
@@ -30,6 +31,7 @@ class Lies:
     def __init__(self) -> None:
         self.told: Counter[str] = Counter()
         self.rows: defaultdict[int, set[bytes]] = defaultdict(set)
+        self.values: defaultdict[int, set[tuple[str, bytes]]] = defaultdict(set)
         self.provoked_at: dict[str, float] = {}
         self.closed_by: dict[str, float] = {}
 
@@ -37,6 +39,11 @@ class Lies:
         """Write down what is said of an entity, `Schema.exact_record[1]`."""
         self.told[what] += 1
         self.rows[int(record["id"][0])].add(content_of(record))
+
+    def note_value(self, what: str, row: np.void, name: str) -> None:
+        """Write down what is said of a field of an entity, one of `Schema.proposed_rows`."""
+        self.told[what] += 1
+        self.values[int(row["id"])].add((name, row[name].tobytes()))
 
     def provoke(self, name: str, now: float, within_s: float) -> None:
         """Note that a process gives every reason to be closed within some time."""

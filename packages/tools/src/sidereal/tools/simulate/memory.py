@@ -116,9 +116,15 @@ class MemoryStore:
 
     def _load(self, keys: list[bytes]) -> Recovered:
         kept = {key: self._rows[key] for key in keys if not self._rows[key].removed}
+        schema = self._schema
+        rows = np.frombuffer(
+            b"".join(row.record for row in kept.values()), schema.full_record
+        ).copy()
+        for name in schema.fields.keys() - {field.name for field in schema.persisted_fields}:
+            rows[name] = schema.first[name][rows["kind"]]
         return Recovered(
             self.tick,
-            np.frombuffer(b"".join(row.record for row in kept.values()), self._schema.full_record),
+            rows,
             np.frombuffer(b"".join(kept), UUID),
             np.array([row.account for row in kept.values()], np.int64),
             np.array([row.active for row in kept.values()], np.bool_),

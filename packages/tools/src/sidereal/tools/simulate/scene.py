@@ -76,7 +76,7 @@ def make_belt(schema: Schema, side: float, rng: np.random.Generator) -> np.ndarr
     row, column = np.divmod(rng.permutation(count), BELT_SIDE)
     radius = rng.uniform(2.0, 6.0, count)
     room = spacing / 2 - radius - 1.0
-    records = np.zeros(count, schema.full_record)
+    records = np.repeat(schema.first[[ASTEROID]], count)
     records["x"] = (column + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * room
     records["y"] = (row + 0.5) * spacing + rng.uniform(-1.0, 1.0, count) * room
     drifts = rng.random(count) < 0.6
@@ -87,7 +87,6 @@ def make_belt(schema: Schema, side: float, rng: np.random.Generator) -> np.ndarr
     )
     records["heading"] = rng.uniform(-math.pi, math.pi, count)
     records["spin"] = drifts * rng.normal(0.0, 0.3, count)
-    records["kind"] = ASTEROID
     records["radius"] = radius
     records["mass"] = ASTEROID_DENSITY * 4 / 3 * math.pi * radius**3
     return records

@@ -20,6 +20,7 @@ from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.flights import SAVED
 from sidereal.tools.simulate.saving import SAVE_S
 
 SETTLED_TICKS: Final = 4
@@ -187,7 +188,9 @@ class ShardsConverge:
                 continue
             bodies, tick = shard.core.bodies, shard.core.tick
             held = bodies.rows()
-            held = held[bodies.changed[held] < tick - SETTLED_TICKS]
+            assert shard.core.population is not None
+            proposed_at = shard.core.population.reference["tick"][held]
+            held = held[proposed_at < tick - SETTLED_TICKS]
             rows = columns.rows_of(bodies.columns.net_id[held])
             held, rows = held[rows >= 0], rows[rows >= 0]
             motion = Motion(*(columns[name][rows] for name in Motion._fields))
@@ -199,7 +202,7 @@ class ShardsConverge:
                 yield f"{shard.name} has {ids} elsewhere, by {off[wrong].round(3).tolist()}"
 
 
-_SAVED: Final = (*Motion._fields, "tick", "kind", "radius", "mass", "name")
+_SAVED: Final = (*Motion._fields, "tick", "kind", "radius", "mass", "name", *SAVED)
 """What the store must have as the world does."""
 
 

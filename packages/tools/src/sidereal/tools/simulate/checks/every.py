@@ -11,6 +11,7 @@ from sidereal.tools.simulate.checks.always import (
 from sidereal.tools.simulate.checks.authority import OneAuthority
 from sidereal.tools.simulate.checks.borders import GhostsConverge, Margins
 from sidereal.tools.simulate.checks.bounded import Bounded
+from sidereal.tools.simulate.checks.charges import Charges
 from sidereal.tools.simulate.checks.convergence import (
     PredictionConverges,
     ReplicasConverge,
@@ -39,6 +40,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         reference,
         Voyages(reference),
         InputLedger(plan),
+        Charges(),
         Margins(),
         Recovery(plan),
         OneAuthority(plan),

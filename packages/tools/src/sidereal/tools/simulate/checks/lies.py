@@ -69,6 +69,7 @@ class LiesFail:
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at everybody, and at the rows that were lied about."""
         yield from self._look_for_believed(cluster, core)
+        yield from self._look_for_values(cluster, core)
         yield from self._look_at_shards(cluster, core)
         yield from self._look_at_idle_shards(cluster, core)
         yield from self._look_at_pilots(cluster, core)
@@ -103,6 +104,14 @@ class LiesFail:
         for at, net_id in enumerate(ids.tolist()):
             if content_of(records[at : at + 1]) in lies[net_id]:
                 yield f"{net_id} is as a liar has it: {records[at]}"
+
+    def _look_for_values(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        columns, values = core.world.columns, cluster.lies.values
+        rows = columns.rows_of(np.array(list(values), np.int64))
+        for row, (net_id, said) in zip(rows.tolist(), values.items(), strict=True):
+            for name, value in said if row >= 0 else ():
+                if columns[name][row].tobytes() == value:
+                    yield f"{net_id} has the {name} that a liar has made up"
 
     def _look_at_shards(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         connected = {shard.name for shard in core.shards.shards}

@@ -18,7 +18,7 @@ from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Fault, Plan
 from sidereal.tools.simulate.faults import Kind as FaultKind
-from sidereal.tools.simulate.flights import STATE
+from sidereal.tools.simulate.flights import SAVED, STATE
 from sidereal.tools.simulate.game import SHIP
 from sidereal.tools.simulate.saving import SAVE_S, SLOW_S
 
@@ -176,12 +176,12 @@ class Recovery:
 
 
 def _is_at_rest(was: np.void, now: np.void) -> bool:
-    """Tell whether a ship stands still, and is the same but for that."""
+    """Tell whether a ship stands still, and is the same but for that and for its last charge."""
     still = now["vx"] == now["vy"] == now["spin"] == 0.0
-    return bool(still) and not _differences(was, now).keys() - {*STATE, "tick"}
+    return bool(still) and not _differences(was, now).keys() - {*STATE, "tick", *SAVED}
 
 
-_KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick")
+_KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick", *SAVED)
 """What a restart must not change."""
 
 

@@ -24,6 +24,7 @@ from sidereal.protocol.message.player import Controls, Leases, PlayerChannel
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session import packet
+from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
@@ -38,12 +39,13 @@ OWN_SHIP: Final = "server: own ship"
 LEASE: Final = "server: lease"
 INPUT: Final = "client: input"
 PROPOSED: Final = "shard: proposed row"
+PROPOSED_COMPONENT: Final = "shard: proposed row of a component"
 NOTHING_PROPOSED: Final = "shard: proposal without rows"
 GHOST: Final = "authority: ghost"
 
 _COLUMNS: Final = (
     *(PRESENT, REFERENCE, COMPONENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, LEASE, INPUT),
-    *(PROPOSED, NOTHING_PROPOSED, GHOST),
+    *(PROPOSED, PROPOSED_COMPONENT, NOTHING_PROPOSED, GHOST),
 )
 _IN_COLUMNS: Final = (Leases, Controls)
 """Messages whose rows are counted, not they themselves."""
@@ -206,8 +208,12 @@ class Losses:
             if sender == "server" and part.channel == PlayerChannel.SNAPSHOT:
                 yield from self._records_of_snapshot(body)
             elif sender == "shard" and part.channel == ShardChannel.PROPOSAL:
-                _, rows = decode_record_message_untrusted(self._schema.exact_record, body)
-                yield from [PROPOSED] * len(rows) or [NOTHING_PROPOSED]
+                _, runs = decode_proposal_untrusted(self._schema, body)
+                for number, rows in runs:
+                    moves = number == self._schema.numbers["motion"]
+                    yield from [PROPOSED if moves else PROPOSED_COMPONENT] * len(rows)
+                if not runs:
+                    yield NOTHING_PROPOSED
             elif sender == "authority" and part.channel == ShardChannel.GHOST:
                 _, rows = decode_record_message_untrusted(self._schema.full_record, body)
                 yield from [GHOST] * len(rows)

@@ -23,6 +23,12 @@ from sidereal.tools.simulate.plans.parts import parts_of
 
 JUDGED: Final = (
     "adoptions judged",
+    "charges committed",
+    "charges compared",
+    "charges compared exactly",
+    "charges handed over",
+    "charges judged",
+    "charges of ghosts judged",
     "contacts between owners",
     "contacts judged",
     "contacts of three or more judged",

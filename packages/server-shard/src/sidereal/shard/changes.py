@@ -1,0 +1,159 @@
+"""What of the bodies has changed since it was proposed last; nobody has to report it.
+
+Theory of operation. The population knows of every row what the replication server has, or will have
+once it has acked it: `reference` of its motion, `known` of every other component that shards write.
+Motion is news when the truth has strayed from the straight line of its reference, or when a pilot's
+newer input is in it. Another component is news when a field lies on another step of its quantum, or
+is another at all if it has none. A row that stays on its step may be off by less than a quantum:
+once a second it is compared exactly, a part of the rows in every tick, so that a handover loses no
+more than the last second's part of a step.
+
+Whole columns are compared first, which costs a few microseconds each; only rows that differ are
+looked at, and put back into their declared range.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import wrap
+from sidereal.protocol.state.component import Component, Field
+from sidereal.protocol.state.quantize import codes_of
+from sidereal.protocol.state.reckoning import Motion, strayed
+from sidereal.protocol.state.schema import MOTION, Schema
+from sidereal.shard.population import Ints, Population
+
+DISTANCE_MAX: Final = 1e-3
+"""World units the truth may be off its reference before that is replaced."""
+ANGLE_MAX: Final = 1e-4
+"""Likewise for the heading, rad."""
+
+
+class Changes:
+    """Finds what is new of the bodies of one population."""
+
+    def __init__(self, population: Population, schema: Schema, rules: Rules) -> None:
+        self._population = population
+        self._schema = schema
+        self._rules = rules
+        self._motion = schema.numbers[MOTION.name]
+        self._components = {
+            number: schema.component(number) for number in schema.proposed if number != self._motion
+        }
+
+    def collect(self, tick: int) -> dict[int, Ints]:
+        """Find what is new, and take it for known from now on.
+
+        Args:
+            tick: the shard's.
+
+        Mutates:
+            reference and known of the population; ticks of its bodies, and fields that are out of
+            their range.
+
+        Returns:
+            int64[n], rows by the number of the component, ascending; components of which nothing is
+            new are left out.
+        """
+        found = {self._motion: self._collect_motion(tick)}
+        for number, component in self._components.items():
+            found[number] = self._collect_component(number, component, tick)
+        return {number: rows for number, rows in found.items() if len(rows)}
+
+    def records(self, number: int, rows: Ints, ticks: Ints) -> NDArray[np.void]:
+        """Give rows of a component as they were proposed last.
+
+        Args:
+            number: of the component.
+            rows: int64[n], of bodies.
+            ticks: int64[n], when each has changed.
+
+        Returns:
+            `Schema.proposed_rows[number]`[n]
+        """
+        population = self._population
+        if number == self._motion:
+            return population.reference[rows]
+        records = np.empty(len(rows), self._schema.proposed_rows[number])
+        records["id"] = population.columns.net_id[rows]
+        records["epoch"] = population.columns.epoch[rows]
+        records["tick"] = ticks
+        for field in self._components[number].fields:
+            records[field.name] = population.known[field.name][rows]
+        return records
+
+    def _collect_motion(self, tick: int) -> Ints:
+        population, columns = self._population, self._population.columns
+        for field in self._schema.component(self._motion).fields:
+            # Places and headings have no ends that a body could be put back to.
+            if not field.cell_axis and not field.wrap:
+                np.clip(columns[field.name], *field.bounds, out=columns[field.name])
+        held = population.own_rows()
+        columns.tick[held] = tick
+        before = population.reference[held]
+        reference = Motion(*(before[name] for name in Motion._fields))
+        truth = Motion(*(columns[name][held] for name in Motion._fields))
+        changed = strayed(
+            reference, before["tick"], truth, tick, self._rules.tick_s, DISTANCE_MAX, ANGLE_MAX
+        )
+        # A new velocity shows in the position only a tick later; it is news at once.
+        speed_off = np.hypot(truth.vx - reference.vx, truth.vy - reference.vy)
+        changed |= speed_off * self._rules.tick_s > DISTANCE_MAX
+        changed |= np.abs(truth.spin - reference.spin) * self._rules.tick_s > ANGLE_MAX
+        for field in self._schema.link_fields:
+            changed |= columns[field.name][held] != before[field.name]
+        # The former owner may have been ahead of us. A state no newer than its record is no news to
+        # the server, and must not become the reference here either.
+        changed &= before["tick"] < tick
+        rows = held[changed]
+        population.reference[rows] = columns.store(rows, population.reference.dtype)
+        return rows
+
+    def _collect_component(self, number: int, component: Component, tick: int) -> Ints:
+        columns, known = self._population.columns, self._population.known
+        found = []
+        for field in component.fields:
+            now, then = columns[field.name], known[field.name]
+            rows = np.flatnonzero(now != then)
+            if len(rows):
+                now[rows] = in_range(field, now[rows])
+                exactly = (rows - tick) % self._rules.tick_hz == 0
+                found.append(rows[_is_news(field, now[rows], then[rows], exactly)])
+        if not found:
+            return np.empty(0, np.int64)
+        rows = np.unique(np.concatenate(found))
+        rows = rows[self._population.own[rows] & columns.has(rows, number)]
+        for field in component.fields:
+            known[field.name][rows] = columns[field.name][rows]
+        return rows
+
+
+def in_range(field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    """Give the nearest values that the declaration of a field allows; text is left as it is."""
+    if field.memory_dtype.kind == "S":
+        return values
+    low, high = field.bounds
+    if field.wrap:
+        return np.asarray(wrap(values, low, high))
+    return np.asarray(np.clip(values, low, high))
+
+
+def _is_news(
+    field: Field, now: NDArray[Any], then: NDArray[Any], exactly: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Tell which values are another step of their grid, or other at all: bool[n].
+
+    Args:
+        field: the declaration.
+        now: [n], in range.
+        then: [n], what is known of them.
+        exactly: bool[n], which are compared without their quantum.
+    """
+    if field.quantum is None:
+        return np.asarray(now != then, np.bool_)
+    stepped = codes_of(field, now) != codes_of(field, then)
+    return np.asarray(stepped | (exactly & (now != then)), np.bool_)
