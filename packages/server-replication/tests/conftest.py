@@ -83,6 +83,15 @@ def world_directory() -> Iterator[Path]:
     shutil.rmtree(private)
 
 
+@pytest.fixture
+def own_directory(world_directory: Path) -> Iterator[Path]:
+    """A directory like that, for a test that leaves something in its database."""
+    private = Path(tempfile.mkdtemp(prefix="sidereal-test-"))
+    subprocess.run(["cp", "-a", f"{world_directory}/.", private / "world"], check=True)
+    yield private / "world"
+    shutil.rmtree(private)
+
+
 @pytest.fixture(scope="session")
 def database_server(world_directory: Path) -> Iterator[DatabaseServer]:
     """A database that runs during all tests."""

@@ -547,12 +547,12 @@ async def test_killed_connections_heal(database_url: str) -> None:
 
 
 async def test_killed_database_fails_at_once_and_heals(
-    world_directory: Path, caplog: pytest.LogCaptureFixture
+    own_directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_store(Embedded(world_directory), GAME) as store:
+    async with open_store(Embedded(own_directory), GAME) as store:
         await begin(store)
         before = (await store.load_world(berths=True)).tick
-        os.kill(postmaster_of(world_directory), signal.SIGKILL)
+        os.kill(postmaster_of(own_directory), signal.SIGKILL)
         with trio.fail_after(20):
             while store.statistics().available:
                 with contextlib.suppress(StoreError):
