@@ -35,9 +35,11 @@ def holds_back(command: Command, number: signal.Signals) -> bool:
 @pytest.fixture(scope="module")
 def loading(toolbox: Toolbox) -> dict[signal.Signals, Command]:
     """Servers that were told to end while they were loading, all at once."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever these tests were started with
+    # Whatever these tests were started with: `nohup` ignores SIGHUP, and `&` in a script SIGINT.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDS}
     commands = {number: toolbox.start(*NETSIM, "--json", "-") for number in ENDS}
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     for number, command in commands.items():
         toolbox.wait_until(lambda: holds_back(command, number), "it is loading")  # noqa: B023
         command.tell(number)
