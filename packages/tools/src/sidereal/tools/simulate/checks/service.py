@@ -37,9 +37,9 @@ SHOWN_EARLY_TICKS_MAX: Final = 0.5
 BYTES_PER_TICK_MAX: Final = 1000
 """Bytes of a client's snapshots and all else it is sent, on average, in a window like most."""
 
-BYTES_PER_ENTITY_MAX: Final = 22
-"""Or for each entity that may be in a larger window: one that moves takes 18 in every tick, and
-one that is new takes 39 more, once."""
+BYTES_PER_ENTITY_MAX: Final = 30
+"""Or for each entity that may be in a larger window: one that moves takes 18 in every tick, its
+charge 8 when that changes, and one that is new takes 47 more, once."""
 
 BYTES_PER_CELL_MAX: Final = 8
 """And for each cell of the window: what a cell takes that is new to it."""
