@@ -14,7 +14,7 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.record import Record
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.testing.columns import by_entity
-from sidereal.testing.hosts import ClientHost
+from sidereal.tools.simulate.clients import ClientHost
 
 if TYPE_CHECKING:
     from sidereal.testing.world import World

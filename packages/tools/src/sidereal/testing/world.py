@@ -27,13 +27,13 @@ from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.testing.checks import check_world
 from sidereal.testing.columns import by_entity
-from sidereal.testing.hosts import ClientHost, ShardHost
 from sidereal.testing.player import Player
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.clients import ClientHost
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import Process
+from sidereal.tools.simulate.processes import Process, ShardHost
 from sidereal.tools.simulate.seeds import random_of
 
 R = TypeVar("R", bound=Record)
@@ -220,14 +220,16 @@ class World:
             its number, from 0.
         """
         number = len(self._shards)
+        rng = random_of(self._seed, f"shard {number}")
         shard = ShardHost(
             f"shard-{number}",
             f"198.51.100.{1 + number}",
             self._network,
-            random_of(self._seed, f"shard {number}"),
+            rng,
             key=self._key,
             server=SHARDS,
-            game=self.game,
+            make_game=lambda: self.game,
+            seed=int(rng.integers(1 << 31)),
         )
         self._shards.append(shard)
         shard.start(self.now)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.client.events import Ended, Lost
+from sidereal.client.limits import LIMITS
 from sidereal.client.limits import Limits as ClientLimits
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.message.player import Button, Role
 from sidereal.tools.simulate.game import Laws, make_game
 from sidereal.tools.simulate.ledger import Ledger, Mark
@@ -24,7 +27,106 @@ AWAY: Final = "no answer"
 """Why a client gets no token while there is no authority."""
 
 
-class ClientProcess(Process):
+class ClientHost(Process):
+    """A client that is in the world, and comes back when its session ends, until it leaves.
+
+    Attributes:
+        returning: it, over all its sessions; None while it is away.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        network: Network,
+        rng: np.random.Generator,
+        *,
+        game: Declarations,
+        sign_in: Callable[[float], bytes | None],
+        limits: ClientLimits = LIMITS,
+    ) -> None:
+        super().__init__(name, host, network, rng)
+        self.returning: ReturningClient | None = None
+        self._game = game
+        self._sign_in = sign_in
+        self._limits = limits
+        self._come_at = math.inf
+
+    @property
+    def core(self) -> Client | None:
+        """Its newest session, None while it is away or between two."""
+        client = None if self.returning is None else self.returning.client
+        return None if client is None or client.state is SessionState.ENDED else client
+
+    def come(self, at: float) -> None:
+        """Come into the world, at a time to come."""
+        self._come_at = at
+        self._note_due()
+
+    def leave(self, now: float) -> None:
+        """Say goodbye and go."""
+        if self.returning is not None and self.address is not None:
+            self._send(self.returning.leave(self.local(now)), now)
+        self.vanish()
+
+    def vanish(self) -> None:
+        """Go without a word."""
+        self.returning, self.address = None, None
+        self._come_at = math.inf
+        self._waiting.clear()
+        self._note_due()
+
+    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
+        if self.returning is not None:
+            for datagram, source in arrivals:
+                self.returning.receive_datagram(datagram, source, local)
+
+    def _work(self, now: float, local: float) -> None:
+        client = self.returning
+        if client is None:
+            if now >= self._come_at:
+                self._begin(now, local)
+            return
+        while (event := client.next_event()) is not None:
+            if isinstance(event, Lost) and event.reason != AWAY:
+                self.fallen.append(event.reason)
+            elif isinstance(event, Ended):
+                self.fallen.append(event.reason.name)
+        if client.take_token_wish(local):
+            self._ask(client, now, local)
+        if self.address is not None:
+            self._turn(client, now, local)
+
+    def _turn(self, client: ReturningClient, now: float, local: float) -> None:
+        self._send(client.turn(local), now)
+
+    def _begin(self, now: float, local: float) -> None:
+        self._come_at = math.inf
+        self.returning = ReturningClient(
+            game=self._game,
+            entropy=self.rng.bytes,
+            now=local,
+            software="simulated",
+            phase=float(self.rng.random()),
+            limits=self._limits,
+        )
+
+    def _ask(self, client: ReturningClient, now: float, local: float) -> None:
+        token = self._sign_in(now)
+        if token is None:
+            client.turn_away(AWAY, "the authority is down", local, final=False)
+        else:
+            client.admit(token, local)
+            self._open_port()
+
+    def _next_due(self) -> float:
+        if self.returning is None:
+            return self._come_at
+        timer = self.returning.next_timer()
+        return math.inf if timer is None else self._virtual(timer)
+
+
+class ClientProcess(ClientHost):
     """A client with somebody, or something, at its controls.
 
     Attributes:
@@ -47,44 +149,28 @@ class ClientProcess(Process):
         sectors_per_side: int,
         sign_in: Callable[[ClientProcess, float], bytes | None],
     ) -> None:
-        super().__init__(name, host, network, rng)
+        super().__init__(
+            name,
+            host,
+            network,
+            rng,
+            game=make_game(laws),
+            sign_in=partial(sign_in, self),
+            limits=limits,
+        )
         self.account = account
         self.role = role
         self.looks_at = (0.0, 0.0)
-        self._laws = laws
         self._ledger = ledger
-        self._limits = limits
         self._held = self._tapped = self._flies_by = 0
         self._sectors_per_side = sectors_per_side
-        self._sign_in = sign_in
-        self._returning: ReturningClient | None = None
-        self._come_at = math.inf
         self._decide_at = math.inf
         self._resting = False
 
-    @property
-    def core(self) -> Client | None:
-        """Its newest session, None while it is away or between two."""
-        client = None if self._returning is None else self._returning.client
-        return None if client is None or client.state is SessionState.ENDED else client
-
-    def come(self, at: float) -> None:
-        """Come into the world, at a time to come."""
-        self._come_at = at
-        self._note_due()
-
-    def leave(self, now: float) -> None:
-        """Say goodbye and go."""
-        if self._returning is not None and self.address is not None:
-            self._send(self._returning.leave(self.local(now)), now)
-        self.vanish()
-
     def vanish(self) -> None:
         """Go without a word."""
-        self._returning, self.address = None, None
-        self._come_at = self._decide_at = math.inf
-        self._waiting.clear()
-        self._note_due()
+        self._decide_at = math.inf
+        super().vanish()
 
     def rest(self, now: float) -> None:
         """Brake, and decide nothing from now on."""
@@ -93,38 +179,23 @@ class ClientProcess(Process):
         self._note_due()
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
-        if self._returning is not None:
-            for datagram, source in arrivals:
-                self._returning.receive_datagram(datagram, source, local)
-            self._note_ship()
+        super()._take_in(arrivals, local)
+        client = None if self.returning is None else self.returning.client
+        if client is not None and client.control_epoch != self._flies_by:
+            # What was tapped before there was a ship is not for it.
+            self._flies_by, self._tapped = client.control_epoch, 0
 
     def _work(self, now: float, local: float) -> None:
-        if self._returning is None:
-            if now >= self._come_at:
-                self._begin(now, local)
-            return
-        client = self._returning
-        while (event := client.next_event()) is not None:
-            if isinstance(event, Lost) and event.reason != AWAY:
-                self.fallen.append(event.reason)
-            elif isinstance(event, Ended):
-                self.fallen.append(event.reason.name)
         if now >= self._decide_at:
             self._decide(now)
-        if client.take_token_wish(local):
-            self._ask(client, now, local)
-        if self.address is not None:
-            before = client.client
-            made = 0 if before is None else before.statistics().inputs
-            datagrams = client.turn(local)
-            mark = None if client.client is not before else self._note_inputs(before, made)
-            self._send(datagrams, now, mark)
+        super()._work(now, local)
 
-    def _note_ship(self) -> None:
-        """What was tapped before there was a ship is not for it."""
-        client = None if self._returning is None else self._returning.client
-        if client is not None and client.control_epoch != self._flies_by:
-            self._flies_by, self._tapped = client.control_epoch, 0
+    def _turn(self, client: ReturningClient, now: float, local: float) -> None:
+        before = client.client
+        made = 0 if before is None else before.statistics().inputs
+        datagrams = client.turn(local)
+        mark = None if client.client is not before else self._note_inputs(before, made)
+        self._send(datagrams, now, mark)
 
     def _note_inputs(self, client: Client | None, made: int) -> Mark | None:
         """Write down the inputs that a client has just made, if it had made some before."""
@@ -137,28 +208,12 @@ class ClientProcess(Process):
         return mark
 
     def _begin(self, now: float, local: float) -> None:
-        self._come_at = math.inf
-        self._returning = ReturningClient(
-            game=make_game(self._laws),
-            entropy=self.rng.bytes,
-            now=local,
-            software="simulated",
-            phase=float(self.rng.random()),
-            limits=self._limits,
-        )
+        super()._begin(now, local)
         self._held = self._tapped = self._flies_by = 0
         self._decide(now)
 
-    def _ask(self, client: ReturningClient, now: float, local: float) -> None:
-        token = self._sign_in(self, now)
-        if token is None:
-            client.turn_away(AWAY, "the authority is down", local, final=False)
-        else:
-            client.admit(token, local)
-            self._open_port()
-
     def _decide(self, now: float) -> None:
-        client = self._returning
+        client = self.returning
         if client is None:
             return
         if self.role is Role.PLAYER:
@@ -174,7 +229,5 @@ class ClientProcess(Process):
         self._decide_at = math.inf if self._resting else now + seconds
 
     def _next_due(self) -> float:
-        if self._returning is None:
-            return self._come_at
-        timer = self._returning.next_timer()
-        return min(self._decide_at, math.inf if timer is None else self._virtual(timer))
+        due = super()._next_due()
+        return due if self.returning is None else min(self._decide_at, due)

@@ -8,12 +8,15 @@ rounding error too early.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import CloseReason, GameFailedError
 from sidereal.protocol.ids import Address
+from sidereal.shard.limits import LIMITS
 from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.flights import Flight, FlightRecorder
@@ -126,11 +129,119 @@ class Process:
         raise NotImplementedError
 
 
-class ShardProcess(Process):
+class ShardHost(Process):
     """A shard: a core, and another one whenever its session has ended.
 
     Attributes:
         core: None while the process is not running.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        network: Network,
+        rng: np.random.Generator,
+        *,
+        key: bytes,
+        server: Address,
+        make_game: Callable[[], Declarations],
+        limits: ShardLimits = LIMITS,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(name, host, network, rng)
+        self.core: ShardCore | None = None
+        self._key = key
+        self._server = server
+        self._make_game = make_game
+        self._limits = limits
+        self._seed = seed
+        self._start_at = math.inf
+        self._incarnation = bytes(16)
+        self._session = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether there is such a process, or will be without anybody's doing."""
+        return self.core is not None or self._start_at < math.inf
+
+    def start(self, at: float) -> None:
+        """Start, at a time to come."""
+        self._incarnation = self.rng.bytes(16)
+        self._start_at = at
+        self._note_due()
+
+    def kill(self) -> None:
+        """End without a word."""
+        self.core, self.address = None, None
+        self._start_at = math.inf
+        self._waiting.clear()
+        self._note_due()
+
+    def leave(self, now: float) -> None:
+        """Say farewell and end."""
+        if self.core is not None:
+            self._send(self.core.close(self.local(now)), now)
+        self.kill()
+
+    def _take_in(self, arrivals: list[Arrival], local: float) -> None:
+        if self.core is not None:
+            for datagram, source in arrivals:
+                self.core.receive_datagram(datagram, source, local)
+
+    def _work(self, now: float, local: float) -> None:
+        if self.core is None:
+            if now >= self._start_at:
+                self._begin(local)
+            return
+        core = self.core
+        if core.closed is None:
+            self._turn(core, now, local)
+            return
+        self.fallen.append(core.closed.name)
+        self._send(core.close(local), now)
+        self.kill()
+        if core.closed is not CloseReason.LOGGED_IN_ELSEWHERE:
+            self._start_at = now + RETRY_S
+
+    def _turn(self, core: ShardCore, now: float, local: float) -> None:
+        self._send(core.turn(local), now)
+
+    def _begin(self, local: float) -> None:
+        self._start_at = math.inf
+        self._open_port()
+        self._session += 1
+        self.core = self._make_core(
+            key=self._key,
+            server=self._server,
+            name=self.name,
+            incarnation=self._incarnation,
+            session=self._session,
+            game=self._make_game(),
+            entropy=self.rng.bytes,
+            now=local,
+            wall_now=self.wall(local),
+            seed=self._seed,
+            limits=self._limits,
+            strict=True,
+        )
+
+    def _make_core(self, **arguments: Any) -> ShardCore:
+        return ShardCore(**arguments)
+
+    def _next_due(self) -> float:
+        if self.core is None:
+            return self._start_at
+        if self.core.closed is not None:
+            return 0.0
+        timer = self.core.next_timer()
+        return math.inf if timer is None else self._virtual(timer)
+
+
+class ShardProcess(ShardHost):
+    """A shard whose flights are recorded, and whose game can be made to fail.
+
+    Attributes:
         welcomed_at: when its core was, virtual seconds; infinity before.
     """
 
@@ -148,50 +259,32 @@ class ShardProcess(Process):
         ledger: Ledger,
         limits: ShardLimits,
     ) -> None:
-        super().__init__(name, host, network, rng)
-        self.core: ShardCore | None = None
         self.welcomed_at = math.inf
         self._flights = flights
         self._ledger = ledger
-        self._limits = limits
         self._recorder = FlightRecorder("", flights)
         self._mishap = Mishap()
-        self._key = key
-        self._server = server
         self._laws = laws
-        self._start_at = math.inf
-        self._incarnation = bytes(16)
-        self._session = 0
+        super().__init__(
+            name,
+            host,
+            network,
+            rng,
+            key=key,
+            server=server,
+            make_game=self._make_recorded_game,
+            limits=limits,
+        )
 
     @property
     def core_name(self) -> str:
         """Name of its core in the ledger and among the flights."""
         return self._recorder.core
 
-    @property
-    def running(self) -> bool:
-        """Whether there is such a process, or will be without anybody's doing."""
-        return self.core is not None or self._start_at < math.inf
-
-    def start(self, at: float) -> None:
-        """Start, at a time to come."""
-        self._incarnation = self.rng.bytes(16)
-        self._start_at = at
-        self._note_due()
-
     def kill(self) -> None:
         """End without a word."""
         self._mishap = Mishap()
-        self.core, self.address = None, None
-        self._start_at = math.inf
-        self._waiting.clear()
-        self._note_due()
-
-    def leave(self, now: float) -> None:
-        """Say farewell and end."""
-        if self.core is not None:
-            self._send(self.core.close(self.local(now)), now)
-        self.kill()
+        super().kill()
 
     def fail(self, now: float, again_at: float) -> None:
         """Let the game's code go wrong in the next tick, and start again at a time to come."""
@@ -208,29 +301,15 @@ class ShardProcess(Process):
         super().receive(delivery, now)
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
-        if self.core is not None:
-            for datagram, source in arrivals:
-                self.core.receive_datagram(datagram, source, local)
-            if self.core.serving:
-                self.welcomed_at = min(self.welcomed_at, self._at(local))
-                self._recorder.since = self.welcomed_at
+        super()._take_in(arrivals, local)
+        if self.core is not None and self.core.serving:
+            self.welcomed_at = min(self.welcomed_at, self._at(local))
+            self._recorder.since = self.welcomed_at
 
-    def _work(self, now: float, local: float) -> None:
-        if self.core is None:
-            if now >= self._start_at:
-                self._begin(now, local)
-            return
-        core = self.core
-        if core.closed is not None:
-            self.fallen.append(core.closed.name)
-            self._send(core.close(local), now)
-            self.kill()
-            if core.closed is not CloseReason.LOGGED_IN_ELSEWHERE:
-                self._start_at = now + RETRY_S
-            return
+    def _turn(self, core: ShardCore, now: float, local: float) -> None:
         self._recorder.at = now
         try:
-            self._send(core.turn(local), now)
+            super()._turn(core, now, local)
         except GameFailedError as error:
             if not self._mishap.is_due:
                 raise
@@ -239,34 +318,11 @@ class ShardProcess(Process):
             self.kill()
             self.start(again_at)
 
-    def _begin(self, now: float, local: float) -> None:
-        self._start_at = self.welcomed_at = math.inf
-        self._open_port()
-        self._session += 1
-        self._recorder = FlightRecorder(f"{self.host}.{self._session}", self._flights)
-        self.core = self._make_core(
-            key=self._key,
-            server=self._server,
-            name=self.name,
-            incarnation=self._incarnation,
-            session=self._session,
-            game=make_game(self._laws, [self._recorder.part, self._mishap.part]),
-            entropy=self.rng.bytes,
-            now=local,
-            wall_now=self.wall(local),
-            seed=1,
-            limits=self._limits,
-            strict=True,
-        )
+    def _begin(self, local: float) -> None:
+        self.welcomed_at = math.inf
+        super()._begin(local)
         self._recorder.shard = self.core
 
-    def _make_core(self, **arguments: Any) -> ShardCore:
-        return ShardCore(**arguments)
-
-    def _next_due(self) -> float:
-        if self.core is None:
-            return self._start_at
-        if self.core.closed is not None:
-            return 0.0
-        timer = self.core.next_timer()
-        return math.inf if timer is None else self._virtual(timer)
+    def _make_recorded_game(self) -> Declarations:
+        self._recorder = FlightRecorder(f"{self.host}.{self._session}", self._flights)
+        return make_game(self._laws, [self._recorder.part, self._mishap.part])
