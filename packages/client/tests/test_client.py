@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sidereal.client import events
 from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL
-from sidereal.client.limits import LIMITS
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.statistics import SessionState, no_statistics
 from sidereal.game import Body, Label
 from sidereal.game.load import DEFAULT_GAME, load
@@ -227,8 +227,10 @@ class Rig:
         *,
         mirror: bool = True,
         predict: bool = True,
+        limits: Limits = LIMITS,
     ) -> None:
         self.now = 0.0
+        self.limits = limits
         self.rng = np.random.default_rng([seed, 9])
         self.world = World(self.rng)
         self.wire = Wire(config, seed)
@@ -259,6 +261,7 @@ class Rig:
             software="tests",
             mirror=mirror,
             predict=predict,
+            limits=self.limits,
         )
 
     def run(self, seconds: float) -> None:
@@ -484,9 +487,24 @@ def test_snapshots_that_overtake_the_welcome_are_not_lost() -> None:
 def test_snapshots_without_a_welcome_end_the_session_at_the_limit_and_another_may_follow() -> None:
     rig = Rig()
     rig.world.greeting = list
-    rig.run((LIMITS.snapshots_early + 5) * TICK_S)
+    rig.run((LIMITS.snapshots_waiting + 5) * TICK_S)
     assert ended(rig).reason is CloseReason.CHANNEL_OVERFLOW
     assert CloseReason.CHANNEL_OVERFLOW not in FINAL
+
+
+def test_snapshots_for_which_no_turn_comes_are_applied_at_the_limit() -> None:
+    rig = Rig(limits=dataclasses.replace(LIMITS, snapshots_waiting=8))
+    rig.run(1.0)
+    before = rig.client.statistics().snapshots
+    for _ in range(12):
+        rig.now += TICK_S
+        rig.world.step()
+        for datagram, _ in rig.world.endpoint.datagrams_to_send(rig.now):
+            rig.client.receive_datagram(datagram, SERVER, rig.now)
+    assert rig.client.statistics().snapshots - before == 9
+    rig.client.turn(rig.now)
+    assert rig.client.statistics().snapshots - before == 12
+    assert rig.client.state is SessionState.JOINED
 
 
 def test_a_refused_client_learns_why() -> None:

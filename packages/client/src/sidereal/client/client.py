@@ -63,7 +63,7 @@ class Client:
     """Packet-driven core of one session in the world.
 
     Attributes:
-        stage: how far the session has come.
+        state: how far the session has come.
         welcome: the server's answer, None until joined.
         rules: the world's rules, None until joined.
         snapshot_at: when the newest snapshot arrived; when this began, before the first.
@@ -223,11 +223,7 @@ class Client:
         self._command(Chat(text))
 
     def leave(self, now: float) -> list[tuple[bytes, Address]]:
-        """End the session.
-
-        Returns:
-            the last datagrams to send.
-        """
+        """End the session, and give the last datagrams to send."""
         self._end(CloseReason.CLOSED_LOCALLY, "left", now)
         return self.turn(now)
 
@@ -306,9 +302,10 @@ class Client:
                 self._command(Hello(self._schema.hash, self._software))
             case channel.Received(channel=PlayerChannel.SNAPSHOT, message=message):
                 self._inbox.add(message, now)
-                if self._reader is None and len(self._inbox) > self._limits.snapshots_early:
-                    # They were acked: none may be dropped. The next stay has it all.
-                    self._end(CloseReason.CHANNEL_OVERFLOW, "the server's welcome is late", now)
+                if len(self._inbox) > self._limits.snapshots_waiting:
+                    self._apply_snapshots()
+                    if self._inbox:  # They were acked: none may be dropped. The next stay has all.
+                        self._end(CloseReason.CHANNEL_OVERFLOW, "the server's welcome is late", now)
             case channel.Received(channel=at, message=message):
                 self._take_message(decode_server_untrusted(at, message), now)
             case channel.Closed(reason=reason):

@@ -22,7 +22,7 @@ class Limits:
         inputs: own inputs kept that no snapshot has shown applied.
         predict_ticks: how far ahead of the newest answer the own entity is drawn.
         samples: latencies of inputs, and errors of predictions, kept until they are taken.
-        snapshots_early: snapshots kept that came before the welcome they need.
+        snapshots_waiting: snapshots kept until the next turn, or until the welcome that they need.
         events: kept until the face takes them; of more the oldest are lost.
         entities: in the copy of the world; others are dropped and counted.
         tombstones: remembered, so that nothing late brings back who has left.
@@ -43,7 +43,7 @@ class Limits:
     inputs: int = INPUTS_UNANSWERED_MAX
     predict_ticks: int = 30
     samples: int = 4096
-    snapshots_early: int = 256
+    snapshots_waiting: int = 256
     events: int = 1024
     entities: int = 1 << 17
     tombstones: int = 1 << 16

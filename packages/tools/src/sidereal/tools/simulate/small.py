@@ -141,7 +141,7 @@ def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
         inputs=inputs,
         predict_ticks=int(rng.integers(8, min(inputs, 30) + 1)),
         samples=int(rng.integers(4, 65)),
-        snapshots_early=int(rng.integers(64, 257)),
+        snapshots_waiting=int(rng.integers(64, 257)),
         events=int(rng.integers(8, 65)),
         steady_s=float(rng.uniform(0.5, 5.0)),
         whole_within_s=float(rng.uniform(0.2, 1.0)),
