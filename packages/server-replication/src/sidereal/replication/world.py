@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.space.geometry import sector_of
+from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.proposals import version_of
@@ -237,16 +237,16 @@ class World:
 
     def locate(self, rows: np.ndarray, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Work out where some entities are at a tick: x, y and heading, float64[n] each."""
-        reference = self._motion(rows)
-        return extrapolate(*reference, self.columns.tick[rows], tick, self.rules.tick_s)
+        return extrapolate(*self._motion(rows), self.columns.tick[rows], tick, self.rules.tick_s)
 
     def present(self, tick: int) -> Present:
         """Work out where everything is at a tick."""
         rows = self.columns.rows()
         x, y, heading = self.locate(rows, tick)
-        sector_x, sector_y = sector_of(x, y, self.rules)
-        group = self.sectors.group_of(x, y, create=True)
-        return Present(tick, rows, x, y, heading, group, pack_sector(sector_x, sector_y))
+        cells = absolute_cell_of(x, y, self.rules)
+        group = self.sectors.groups_of_cells(*cells, create=True)
+        sector = pack_sector(*(axis // self.rules.cells_per_side for axis in cells))
+        return Present(tick, rows, x, y, heading, group, sector)
 
     def forget_empty_sectors(self, present: Present) -> Empty:
         """Make sectors inactive that have been empty for long; called every tick."""

@@ -4,8 +4,8 @@ Space is divided into sectors, named by two signed 32-bit numbers, and each of t
 `cells_per_side`² cells. An **absolute cell** is a pair of int64: `sector * cells_per_side + cell`
 along each axis. A cell's number inside its sector is row-major: `cell_y * cells_per_side + cell_x`.
 
-All divisions are exact (`floor_divide` on float64 rounds the true quotient down, `floor(x / size)`
-would round up just below an edge), so that every process puts an entity into the same cell.
+All divisions are exact (`floor(x / size)` alone would round up just below an edge), so that every
+process puts an entity into the same cell.
 """
 
 from __future__ import annotations
@@ -119,5 +119,11 @@ def wrap_angle(angle: ArrayLike) -> NDArray[np.float64]:
 def _cell_along(position: ArrayLike, rules: Rules) -> NDArray[np.int64]:
     # Both edges are exact in float64: the size of a sector times a power of two.
     low, high = SECTOR_MIN * rules.sector_size, (SECTOR_MAX + 1) * rules.sector_size
-    inside = np.clip(np.asarray(position, dtype=np.float64), low, np.nextafter(high, 0.0))
-    return np.floor_divide(inside, rules.cell_size).astype(np.int64)
+    inside = np.array(position, dtype=np.float64)
+    np.clip(inside, low, np.nextafter(high, 0.0), out=inside)
+    quotient = np.asarray(inside / rules.cell_size)
+    cell = np.asarray(np.floor(quotient))
+    # Rounding keeps the order, so the floor is right but for a quotient that came out whole.
+    whole = quotient == cell
+    cell[whole] = np.floor_divide(inside[whole], rules.cell_size)
+    return cell.astype(np.int64)

@@ -137,8 +137,7 @@ class SectorTable:
         Returns:
             int32[n], -1 where the sector is not active.
         """
-        cell_x, cell_y = absolute_cell_of(x, y, self.rules)
-        return self._groups(cell_x, cell_y, create)
+        return self.groups_of_cells(*absolute_cell_of(x, y, self.rules), create)
 
     def window_groups(
         self, sector_x: ArrayLike, sector_y: ArrayLike, cell: ArrayLike, radius: int
@@ -156,17 +155,27 @@ class SectorTable:
             active or beyond the world's edge.
         """
         cells = window_cells(sector_x, sector_y, cell, radius, self.rules)
-        return self._groups(cells[..., 0], cells[..., 1], create=False)
+        return self.groups_of_cells(cells[..., 0], cells[..., 1], create=False)
 
-    def _groups(
+    def groups_of_cells(
         self, cell_x: NDArray[np.int64], cell_y: NDArray[np.int64], create: bool
     ) -> NDArray[np.int32]:
+        """Find the groups of absolute cells.
+
+        Args:
+            cell_x: int64, any shape.
+            cell_y: likewise.
+            create: whether their sectors become active.
+
+        Returns:
+            int32 of the same shape, -1 where the sector is not active or beyond the world's edge.
+        """
         side = self.rules.cells_per_side
         x, y = cell_x // side, cell_y // side
         inside = (x >= SECTOR_MIN) & (x <= SECTOR_MAX) & (y >= SECTOR_MIN) & (y <= SECTOR_MAX)
         keys = pack_sector(np.where(inside, x, 0), np.where(inside, y, 0))
         rows = self.rows_of(keys, create).astype(np.int64)
-        cell = cell_y % side * side + cell_x % side
+        cell = (cell_y - y * side) * side + cell_x - x * side
         groups = np.where(inside & (rows >= 0), rows * self.cells_per_sector + cell, -1)
         return groups.astype(np.int32)
 
