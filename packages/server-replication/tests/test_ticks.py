@@ -67,3 +67,19 @@ def test_after_a_stall_a_few_ticks_follow_and_the_rest_is_counted(stalled_s: flo
     assert ran <= CATCH_UP + 1
     assert ran + ticks.dropped == pytest.approx(stalled_s / TICK_S, abs=1)
     assert 0 < ticks.due_at - (100.0 + stalled_s) <= TICK_S + 1e-5
+
+
+def test_a_tick_that_is_held_back_comes_afterwards_and_the_grid_stays() -> None:
+    ticks = begun()
+    ticks.hold(100.0 + 1.5 * TICK_S)
+    assert ticks.due_at == pytest.approx(100.0 + 1.5 * TICK_S)
+    assert ticks.take(100.0 + 1.4 * TICK_S) is None
+    assert ticks.take(100.0 + 1.5 * TICK_S) == pytest.approx(100.0 + TICK_S)
+    assert ticks.due_at == pytest.approx(100.0 + 2 * TICK_S)
+    assert ticks.dropped == 0
+
+
+def test_a_tick_that_is_not_due_yet_is_not_held_back_further() -> None:
+    ticks = begun()
+    ticks.hold(100.0 + 0.5 * TICK_S)
+    assert ticks.due_at == pytest.approx(100.0 + TICK_S)

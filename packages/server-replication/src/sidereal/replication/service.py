@@ -46,6 +46,9 @@ STATUS_AGE_S_MAX: Final = 0.2
 """A status serves everybody who asks for so long: making one takes 15 ms of the tick's thread.
 Counts do, too."""
 
+REST_SHARE: Final = 0.1
+"""Of what a tick takes: for so long no other one begins, whatever is due, so that saving and HTTP
+go on when the world takes more time than there is."""
 WATCH_S: Final = 1.0
 """How often the sockets are asked what the system dropped."""
 
@@ -214,7 +217,9 @@ class Service:
             self.saver.look_for_requests()
             self._log_notes()
             self._watch(now)
-            self._board.ticks.add((trio.current_time() - now) * 1000)
+            took_s = trio.current_time() - now
+            core.ticks.hold(now + (1.0 + REST_SHARE) * took_s)
+            self._board.ticks.add(took_s * 1000)
 
     def _send(self, outgoing: Outgoing) -> None:
         self._shards.send_nowait(outgoing.shards)

@@ -2,6 +2,9 @@
 
 After a stall the ticks that were missed follow back to back, at most so many of them; older ones
 are dropped and counted. The grid begins with the first tick, which is due at once.
+
+A world that takes all the time there is would leave none to saving and to HTTP, which run beside
+it: whoever runs the ticks holds the next one back for a moment.
 """
 
 from __future__ import annotations
@@ -26,13 +29,18 @@ class Ticks:
         self._catch_up_max = catch_up_max
         self._begun_at: float | None = None
         self._number = 0
+        self._held_until = -math.inf
 
     @property
     def due_at(self) -> float:
         """When the next tick is due, monotonic seconds."""
         if self._begun_at is None:
             return -math.inf
-        return self._begun_at + self._number * self._tick_s
+        return max(self._begun_at + self._number * self._tick_s, self._held_until)
+
+    def hold(self, until: float) -> None:
+        """Run no tick before a time, monotonic seconds; the grid stays where it is."""
+        self._held_until = until
 
     def take(self, now: float) -> float | None:
         """Take a tick that is due.
@@ -42,10 +50,10 @@ class Ticks:
         """
         if self._begun_at is None:
             self._begun_at = now
-        behind_s = now - self.due_at + SLACK_S
-        if behind_s < 0:
+        if now < self.due_at - SLACK_S:
             return None
+        behind_s = now - self._begun_at - self._number * self._tick_s + SLACK_S
         missed = max(0, math.floor(behind_s / self._tick_s) - self._catch_up_max)
         self.dropped += missed
         self._number += missed + 1
-        return self.due_at - self._tick_s
+        return self._begun_at + (self._number - 1) * self._tick_s
