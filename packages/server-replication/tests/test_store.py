@@ -532,6 +532,20 @@ async def wait_available(store: Store) -> None:
     assert store.statistics().available
 
 
+async def test_a_connection_makes_room_for_a_new_one_and_nothing_fails(database_url: str) -> None:
+    servers = (
+        "SELECT pid FROM pg_stat_activity "
+        "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    async with migrated(database_url, limits=DatabaseLimits(connection_queries=20)) as store:
+        seen = set()
+        for tick in range(1, 21):  # each of these is some statements, and there is one at a time
+            await write(store, make_batch(some_rows(3), tick))
+            seen |= {row["pid"] for row in await sql(database_url, servers)}
+        assert len(seen) > 2
+        assert store.statistics().reconnects == store.statistics().failures == 0
+
+
 async def test_killed_connections_heal(database_url: str) -> None:
     async with migrated(database_url) as store:
         await sql(
@@ -591,7 +605,9 @@ def frozen(server: Any) -> Any:
 async def test_frozen_database_never_holds_a_caller_and_heals(
     database_server: Any, database_url: str
 ) -> None:
-    limits = DatabaseLimits(statement_s=0.2, acquire_s=0.2, connect_s=0.2)
+    async with migrated(database_url) as store:  # which takes longer than an answer may below
+        await store.release()
+    limits = DatabaseLimits(statement_s=0.5, acquire_s=0.5, connect_s=0.5)
     async with migrated(database_url, limits=limits) as store:
         with frozen(database_server):
             with trio.fail_after(10 * LIMITS.keeping.writes_fail_s):

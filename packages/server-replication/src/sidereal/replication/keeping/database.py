@@ -332,6 +332,7 @@ async def _open_pool(url: str, limits: DatabaseLimits) -> asyncpg.Pool[asyncpg.R
         url,
         min_size=0,  # who opens connections again is the breaker, not the pool behind its back
         max_size=limits.connections,
+        max_queries=limits.connection_queries,
         timeout=limits.connect_s,
         command_timeout=limits.statement_s,
         statement_cache_size=0,

@@ -26,6 +26,9 @@ class DatabaseLimits:
         operation_s: for an operation as a whole.
         timeouts: statements in a row that may run out of time before the breaker opens.
         reconnect_s: pauses between attempts to connect; the last one repeats.
+        connection_queries: statements after which a connection makes room for a new one: every flush
+            makes a temporary table, of which the server behind a connection never forgets all (3 kB
+            each).
         reopen_s: a server that takes no writes is not left more often than so: it may be the only
             one.
     """
@@ -38,6 +41,7 @@ class DatabaseLimits:
     operation_s: float = 6.0
     timeouts: int = 2
     reconnect_s: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+    connection_queries: int = 5000
     reopen_s: float = 5.0
 
     def __post_init__(self) -> None:
