@@ -46,6 +46,7 @@ class ReplicationConfig:
         game: `module:name` of what is played.
         world: of the game, which a new world is made from; None for the first that it declares.
         seed: of a new world.
+        clamp: bring saved values into ranges that the game has narrowed.
         supervisor: token of the supervisor that may start this server again; it takes over from
             its own at once, where others wait until a dead one's last beat is old.
         clients_max: how many may be connected.
@@ -69,6 +70,7 @@ class ReplicationConfig:
     game: str = DEFAULT_GAME
     world: str | None = None
     seed: int = 1
+    clamp: bool = False
     supervisor: str = ""
     clients_max: int = 512
     anonymous: bool = True

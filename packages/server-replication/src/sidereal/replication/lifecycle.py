@@ -88,7 +88,7 @@ async def _keep_store(
 ) -> None:
     """Keep the store open until cancelled; a start that is cancelled before it is open ends it."""
     database = Embedded(config.data_dir) if config.database == EMBEDDED else config.database
-    async with open_store(database, game) as store:
+    async with open_store(database, game, clamp=config.clamp) as store:
         task_status.started(store)
         await trio.sleep_forever()
 

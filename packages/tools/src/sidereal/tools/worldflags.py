@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
 
 from sidereal.game.load import DEFAULT_GAME
 from sidereal.tools.settings import Database, GameName, Names
@@ -32,6 +34,9 @@ class WorldFlags:
     """What a new world is made from, by its name in the game; without it the game's first."""
     seed: int = 1
     """Of a new world, and of the bots of `sidereal up`."""
+    clamp: Annotated[bool, Parameter(negative="")] = False
+    """Bring saved values into ranges that the game has narrowed; without it the server refuses to
+    start where that would change any."""
     operator: Names = None
     """Name of an account that may operate; may be given again. docs/OPERATING.md says who may
     register it."""
@@ -47,7 +52,7 @@ class WorldFlags:
         return {
             **{name: getattr(self, name) for name in ("http", "public_clients", "database")},
             **{name: getattr(self, name) for name in ("data_dir", "game", "world")},
-            **{name: getattr(self, name) for name in ("seed", "observers")},
+            **{name: getattr(self, name) for name in ("seed", "clamp", "observers")},
             "operators": tuple(self.operator or ()),
             "host_names": tuple(self.host_name or ()),
             "proxies": tuple(self.proxy or ()),
@@ -63,11 +68,12 @@ class WorldFlags:
     def _words(self) -> Iterator[str]:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is None or field.name == "database":
+            if value is None or value is False or field.name == "database":
                 continue
             for item in value if isinstance(value, list) else [value]:
                 yield "--" + field.name.replace("_", "-")
-                yield str(item)
+                if item is not True:
+                    yield str(item)
 
 
 NOTHING_GIVEN: Final = WorldFlags()

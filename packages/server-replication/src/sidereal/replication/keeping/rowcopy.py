@@ -33,7 +33,7 @@ _WIRE_TYPES: Final = {
     "boolean": "u1",
     "uuid": "V16",
 }
-_OWN_COLUMNS: Final = (
+OWN_COLUMNS: Final = (
     ("uuid", "uuid"),
     ("epoch", "bigint"),
     ("tick", "bigint"),
@@ -87,7 +87,7 @@ class RowCopy:
             else Column(name, type_, _text_width(schema.fields[name]))
             for name, type_ in schema.database_columns()
         )
-        own = tuple(Column(name, type_) for name, type_ in _OWN_COLUMNS)
+        own = tuple(Column(name, type_) for name, type_ in OWN_COLUMNS)
         self.columns = (*own, *self.component_columns)
         fields: list[tuple[str, str]] = [("fields", ">i2")]
         for column in self.columns:

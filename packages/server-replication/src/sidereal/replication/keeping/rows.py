@@ -14,14 +14,8 @@ from typing import Final
 
 from sidereal.replication.keeping.recovery import Fault
 from sidereal.replication.keeping.rowcopy import RowCopy
-from sidereal.replication.keeping.tables import (
-    ATTENTIVE,
-    FENCED,
-    LONG_S_MAX,
-    Connection,
-    FencedError,
-    quoted,
-)
+from sidereal.replication.keeping.sql import ATTENTIVE, LONG_S_MAX, Connection, quoted
+from sidereal.replication.keeping.tables import FENCED, FencedError
 
 CHUNK_SIZE: Final = 1 << 18
 """Bytes of a COPY stream handed to the socket at once."""

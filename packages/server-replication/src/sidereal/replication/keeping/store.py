@@ -27,8 +27,9 @@ from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors, open_postgres
 from sidereal.replication.keeping.recovery import Fault, check_clock, describe_row, find_faults
 from sidereal.replication.keeping.rowcopy import RowCopy
+from sidereal.replication.keeping.sql import LONG_S_MAX
 from sidereal.replication.keeping.stored import Account, Berth, Recovered, StoreStatistics
-from sidereal.replication.keeping.tables import LONG_S_MAX, Claim, FencedError, NameTakenError
+from sidereal.replication.keeping.tables import Claim, FencedError, NameTakenError
 from sidereal.replication.keeping.urls import check_url
 from sidereal.replication.limits import LIMITS
 
@@ -55,7 +56,10 @@ class Store:
         game: Declarations,
         nursery: trio.Nursery,
         limits: KeepingLimits = LIMITS.keeping,
+        *,
+        clamp: bool = False,
     ) -> None:
+        self._clamp = clamp
         self._database = database
         self._limits = limits
         self._kind = kind
@@ -97,7 +101,8 @@ class Store:
         """
         claim = Claim(token, holder, alone=self._kind == "embedded")
         term = await self._database.call(
-            lambda connection: tables.begin(connection, self._copy, claim), LONG_S_MAX
+            lambda connection: tables.begin(connection, self._copy, claim, clamp=self._clamp),
+            LONG_S_MAX,
         )
         if isinstance(term, str):
             raise UnavailableError(term)
@@ -276,7 +281,11 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    database: str | Embedded, game: Declarations, limits: KeepingLimits = LIMITS.keeping
+    database: str | Embedded,
+    game: Declarations,
+    limits: KeepingLimits = LIMITS.keeping,
+    *,
+    clamp: bool = False,
 ) -> AsyncIterator[Store]:
     """Connect to the database, or run an embedded one, while the context is open.
 
@@ -284,6 +293,7 @@ async def open_store(
         database: `postgresql://` URL, or where the embedded database lives.
         game: that is played; its persisted components become columns.
         limits: what only tuning decides.
+        clamp: bring saved values into ranges that the game has narrowed.
 
     Raises:
         ConfigError: the URL is none.
@@ -296,4 +306,4 @@ async def open_store(
             kind, url = "external", check_url(database)
         connections = open_database(url, limits.database)
         opened, nursery = await stack.enter_async_context(connections)
-        yield Store(opened, kind, game, nursery, limits)
+        yield Store(opened, kind, game, nursery, limits, clamp=clamp)

@@ -5,20 +5,18 @@ These coroutines run in asyncio, inside an operation of the store.
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
 from sidereal.protocol.errors import StoreError
+from sidereal.replication.keeping import evolution
 from sidereal.replication.keeping.limits import TERM_SILENT_S_MAX
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.rowcopy import KIND, RowCopy
+from sidereal.replication.keeping.sql import ATTENTIVE, LONG_S_MAX, Connection
 
-Connection = Any
-"""A pooled connection of asyncpg, which only the store knows."""
-
-LONG_S_MAX: Final = 120.0
-"""For migrations and for loading the world."""
 LOCK_S_MAX: Final = 30.0
 """For another server that changes the tables right now."""
 ANSWER_S: Final = 2.0
@@ -26,8 +24,7 @@ ANSWER_S: Final = 2.0
 MIGRATION_LOCK: Final = 0x5349_4445_5245
 """Advisory lock: one server at a time changes the tables."""
 
-ATTENTIVE: Final = "SET LOCAL client_connection_check_interval = '500ms'; "
-"""A server that notices our death ends what we asked for, and frees the locks it holds."""
+log = logging.getLogger("sidereal.store")
 
 _MIGRATION_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -95,7 +92,9 @@ def migrations() -> list[tuple[int, str, str]]:
     return sorted(found)
 
 
-async def begin(connection: Connection, copy: RowCopy, claim: Claim) -> int | str:
+async def begin(
+    connection: Connection, copy: RowCopy, claim: Claim, *, clamp: bool = False
+) -> int | str:
     """Take the term, and bring the tables up to date.
 
     A server that is refused changes nothing: whether it knows these tables is looked up before the
@@ -107,10 +106,10 @@ async def begin(connection: Connection, copy: RowCopy, claim: Claim) -> int | st
     """
     async with connection.transaction():
         await _lock(connection)
-        problem = await _find_problem(connection, copy)
+        problem = await _find_problem(connection, copy, clamp)
         is_new = await connection.fetchval("SELECT to_regclass('authority') IS NULL")
     if problem is None and is_new:  # nobody holds a term yet
-        problem = await _migrate(connection, copy)
+        problem = await _migrate(connection, copy, clamp)
     if problem:
         return problem
     term = await _claim(connection, claim)
@@ -118,7 +117,7 @@ async def begin(connection: Connection, copy: RowCopy, claim: Claim) -> int | st
         return term
     async with AsyncExitStack() as stack:
         stack.push_async_callback(release, connection, term)
-        problem = await _migrate(connection, copy)
+        problem = await _migrate(connection, copy, clamp)
         if problem:
             return problem
         await _end_flights(connection)
@@ -148,7 +147,7 @@ async def _claim(connection: Connection, claim: Claim) -> int | str:
     )
 
 
-async def _find_problem(connection: Connection, copy: RowCopy) -> str | None:
+async def _find_problem(connection: Connection, copy: RowCopy, clamp: bool) -> str | None:
     """Tell what makes the database unusable, in words, or None; this changes nothing.
 
     The columns of older tables are judged when these have been brought up to date.
@@ -161,9 +160,7 @@ async def _find_problem(connection: Connection, copy: RowCopy) -> str | None:
         )
     if at < newest:
         return None
-    return await _judge_game(connection, copy) or _judge_columns(
-        await _find_columns(connection), copy
-    )
+    return await _judge(connection, copy, clamp)
 
 
 async def _find_version(connection: Connection) -> int:
@@ -173,7 +170,7 @@ async def _find_version(connection: Connection) -> int:
     return int(found)
 
 
-async def _migrate(connection: Connection, copy: RowCopy) -> str | None:
+async def _migrate(connection: Connection, copy: RowCopy, clamp: bool) -> str | None:
     """Apply what is missing; returns what makes the database unusable, in words, or None."""
     async with connection.transaction():
         await _lock(connection)
@@ -181,7 +178,7 @@ async def _migrate(connection: Connection, copy: RowCopy) -> str | None:
     for version, name, sql in migrations():
         async with connection.transaction():
             await _lock(connection)
-            problem = await _find_problem(connection, copy)
+            problem = await _find_problem(connection, copy, clamp)
             if problem:
                 return problem
             if version > await _find_version(connection):
@@ -192,8 +189,11 @@ async def _migrate(connection: Connection, copy: RowCopy) -> str | None:
     await _renew_lookalikes(connection)
     async with connection.transaction():
         await _lock(connection)
-        problem = await _judge_game(connection, copy) or await _add_columns(connection, copy)
+        problem = await _judge(connection, copy, clamp)
         if problem is None:
+            kept = await evolution.evolve(connection, copy, clamp=clamp)
+            if kept:
+                log.warning("columns_kept undeclared=%r", ", ".join(kept))
             await connection.execute("UPDATE world SET game = $1 WHERE game <> $1", copy.game.name)
         return problem
 
@@ -279,26 +279,9 @@ async def _renew_lookalikes(connection: Connection) -> None:
             )
 
 
-async def _find_columns(connection: Connection) -> dict[str, str]:
-    """Tell the types of the columns that are there."""
-    rows = await connection.fetch(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-        "WHERE attrelid = to_regclass('entity') AND attnum > 0 AND NOT attisdropped"
-    )
-    return dict(rows)
-
-
-def _judge_columns(present: dict[str, str], copy: RowCopy) -> str | None:
-    wrong = [
-        f"{column.name} is {present[column.name]}, not {column.type}"
-        for column in copy.component_columns
-        if present.get(column.name, column.type) != column.type
-    ]
-    if not wrong:
-        return None
-    return (
-        f"the database was made for another schema: {'; '.join(wrong)}: "
-        "run the program it was made for, or choose another database with --database"
+async def _judge(connection: Connection, copy: RowCopy, clamp: bool) -> str | None:
+    return await _judge_game(connection, copy) or await evolution.judge(
+        connection, copy, clamp=clamp
     )
 
 
@@ -311,7 +294,7 @@ async def _judge_game(connection: Connection, copy: RowCopy) -> str | None:
             f"the database holds a world of the game {held}, and this is {name}: play {held} with "
             "--game, or choose another world with --data-dir or --database"
         )
-    if KIND not in await _find_columns(connection):
+    if KIND not in await evolution.find_columns(connection):
         return None
     unknown = await connection.fetch(_UNKNOWN_KINDS, copy.kinds, timeout=LONG_S_MAX)
     if not unknown:
@@ -321,25 +304,3 @@ async def _judge_game(connection: Connection, copy: RowCopy) -> str | None:
         f"the database holds entities that {name} does not declare any more ({counts}): run a "
         "version that does, or choose another world with --data-dir or --database"
     )
-
-
-async def _add_columns(connection: Connection, copy: RowCopy) -> str | None:
-    present = await _find_columns(connection)
-    problem = _judge_columns(present, copy)
-    if problem:
-        return problem
-    # A constant default makes this instant, however many rows there are.
-    added = [
-        f"ADD COLUMN {quoted(column.name)} {column.type} NOT NULL "
-        f"DEFAULT {chr(39) * 2 if column.type == 'text' else 0}"
-        for column in copy.component_columns
-        if column.name not in present
-    ]
-    if added:
-        await connection.execute(f"ALTER TABLE entity {', '.join(added)}")
-    return None
-
-
-def quoted(name: str) -> str:
-    """Write a name as an identifier of SQL; names come from declarations and hold no quotes."""
-    return f'"{name}"'

@@ -1,0 +1,226 @@
+"""How a saved world follows its game from one version to the next.
+
+A field that is new becomes a column, with the value that an entity of its kind begins with. One
+that was renamed (`was=`) takes its column along. One that is no longer declared keeps its column,
+and comes back with it. What would lose or bend something that is saved is refused in words, before
+anything is changed: a column of another type, or a range that leaves out rows which the range of
+before allowed. Such rows are brought into the new range only on demand.
+
+These coroutines run in asyncio, inside an operation of the store.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from sidereal.game.column import Field
+from sidereal.game.schema import column_of
+from sidereal.replication.keeping.rowcopy import KIND, OWN_COLUMNS, RowCopy
+from sidereal.replication.keeping.sql import LONG_S_MAX, Connection, quoted
+
+NAMED_MAX: Final = 8
+"""Columns that are named in one line; of more it is said how many there are."""
+
+
+class Declared(NamedTuple):
+    """A saved field as its game declares it.
+
+    Attributes:
+        name: of the column.
+        type: of PostgreSQL.
+        default: as SQL, what a row has that knew nothing of it.
+        was: former name of the column, or empty.
+        low: least valid value, infinite for text; likewise `high`.
+    """
+
+    name: str
+    type: str
+    default: str
+    was: str
+    low: float
+    high: float
+
+
+def declared_columns(copy: RowCopy) -> tuple[Declared, ...]:
+    """Give what the game says of the columns of its components."""
+    fields = {
+        column_of(component, field): field
+        for component in copy.game.components
+        for field in component.fields.values()
+    }
+    return tuple(
+        _declared(column.name, column.type, copy, fields) for column in copy.component_columns
+    )
+
+
+async def judge(connection: Connection, copy: RowCopy, *, clamp: bool) -> str | None:
+    """Tell why the saved world cannot become one of this version, in words, or None.
+
+    Args:
+        connection: to a database whose own tables are up to date.
+        copy: the table of entities.
+        clamp: whether values outside a narrower range may be brought into it.
+    """
+    present = await find_columns(connection)
+    declared = declared_columns(copy)
+    types = [
+        (column, present.get(_stored_name(column, present), column.type)) for column in declared
+    ]
+    wrong = [f"{c.name} is {there}, not {c.type}" for c, there in types if there != c.type]
+    if wrong:
+        return (
+            f"the database was made for another schema: {'; '.join(wrong)}: "
+            "run the program it was made for, or choose another database with --database"
+        )
+    outside = [] if clamp else await _count_outside(connection, declared, present)
+    if not outside:
+        return None
+    rows = "; ".join(f"{count} of {c.name} outside {c.low:g} to {c.high:g}" for c, count in outside)
+    return (
+        f"the game has narrowed what saved entities may hold: {rows}: run the version before, or "
+        "bring them into the range with --clamp"
+    )
+
+
+async def evolve(connection: Connection, copy: RowCopy, *, clamp: bool) -> tuple[str, ...]:
+    """Bring the table of entities to what the game declares; `judge` has found nothing.
+
+    Returns:
+        names of the columns that stay though nothing declares them.
+    """
+    declared = declared_columns(copy)
+    present = await find_columns(connection)
+    for column in declared:
+        if (stored := _stored_name(column, present)) != column.name:
+            await connection.execute(
+                f"ALTER TABLE entity RENAME COLUMN {quoted(stored)} TO {quoted(column.name)}"
+            )
+            await connection.execute(
+                "UPDATE declared_range SET name = $1 WHERE name = $2", column.name, stored
+            )
+    present = await find_columns(connection)
+    added = [column for column in declared if column.name not in present]
+    if added:
+        # A constant default makes this instant, however many rows there are.
+        words = (
+            f"ADD COLUMN {quoted(c.name)} {c.type} NOT NULL DEFAULT {c.default}" for c in added
+        )
+        await connection.execute(f"ALTER TABLE entity {', '.join(words)}")
+        await _begin_by_kind(connection, copy, added)
+    if clamp:
+        await _clamp(connection, await _count_outside(connection, declared, present))
+    await _note_ranges(connection, declared)
+    known = {name for name, _ in OWN_COLUMNS} | {column.name for column in declared}
+    return tuple(sorted(set(present) - known))
+
+
+async def find_columns(connection: Connection) -> dict[str, str]:
+    """Tell the types of the columns that are there."""
+    rows = await connection.fetch(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = to_regclass('entity') AND attnum > 0 AND NOT attisdropped"
+    )
+    return dict(rows)
+
+
+def _declared(name: str, type_: str, copy: RowCopy, fields: Mapping[str, Field]) -> Declared:
+    low, high = copy.schema.fields[name].bounds
+    if name not in fields:  # the kind, which every entity has
+        return Declared(name, type_, "''", "", -math.inf, math.inf)
+    field = fields[name]
+    was = field.options.was
+    former = name.removesuffix(field.name) + was if was else ""
+    return Declared(name, type_, _literal(field.options.default), former, low, high)
+
+
+def _stored_name(column: Declared, present: dict[str, str]) -> str:
+    renamed = column.was and column.name not in present and column.was in present
+    return column.was if renamed else column.name
+
+
+async def _count_outside(
+    connection: Connection, declared: Sequence[Declared], present: dict[str, str]
+) -> list[tuple[Declared, int]]:
+    """Count the saved values that a narrower range leaves out, of each column that has some."""
+    before = {
+        row["name"]: (row["low"], row["high"])
+        for row in await connection.fetch("SELECT name, low, high FROM declared_range")
+    }
+    asked, conditions = [], []
+    for column in declared:
+        stored = _stored_name(column, present)
+        low, high = before.get(stored, (column.low, column.high))
+        if stored in present and (column.low > low or column.high < high):
+            asked.append(column._replace(name=stored))
+            conditions.append(_outside(asked[-1], low, high))
+    if not asked:
+        return []
+    counts = await connection.fetchrow(
+        f"SELECT {', '.join(f'count(*) FILTER (WHERE {c})' for c in conditions)} "
+        "FROM entity WHERE NOT removed",
+        timeout=LONG_S_MAX,
+    )
+    return [(c, count) for c, count in zip(asked, counts, strict=True) if count]
+
+
+def _outside(column: Declared, low: float, high: float) -> str:
+    """Say in SQL that a value is outside its range, and was inside the one of before."""
+    name, type_ = quoted(column.name), column.type
+    below = f"{name} < {_number(column.low, type_)} AND {name} >= {_number(low, type_)}"
+    above = f"{name} > {_number(column.high, type_)} AND {name} <= {_number(high, type_)}"
+    return f"({below}) OR ({above})"
+
+
+async def _clamp(connection: Connection, outside: Sequence[tuple[Declared, int]]) -> None:
+    for column, _ in outside:
+        name = quoted(column.name)
+        low, high = (_number(edge, column.type) for edge in (column.low, column.high))
+        await connection.execute(
+            f"UPDATE entity SET {name} = least(greatest({name}, {low}), {high}) "
+            f"WHERE NOT removed AND ({name} < {low} OR {name} > {high})",
+            timeout=LONG_S_MAX,
+        )
+
+
+async def _begin_by_kind(connection: Connection, copy: RowCopy, added: Sequence[Declared]) -> None:
+    """Give entities that were there before what their kinds begin with."""
+    for number, kind in enumerate(copy.kinds, 1):
+        first = copy.schema.first[number]
+        values = {column.name: _literal(first[column.name].item()) for column in added}
+        changes = [
+            f"{quoted(column.name)} = {values[column.name]}"
+            for column in added
+            if column.name != KIND and values[column.name] != column.default
+        ]
+        if changes:
+            await connection.execute(
+                f"UPDATE entity SET {', '.join(changes)} WHERE kind = $1", kind, timeout=LONG_S_MAX
+            )
+
+
+async def _note_ranges(connection: Connection, declared: Sequence[Declared]) -> None:
+    ranged = [column for column in declared if math.isfinite(column.low)]
+    await connection.execute(
+        "INSERT INTO declared_range (name, low, high) "
+        "SELECT * FROM unnest($1::text[], $2::float8[], $3::float8[]) "
+        "ON CONFLICT (name) DO UPDATE SET low = excluded.low, high = excluded.high "
+        "WHERE (declared_range.low, declared_range.high) <> (excluded.low, excluded.high)",
+        [column.name for column in ranged],
+        [column.low for column in ranged],
+        [column.high for column in ranged],
+    )
+
+
+def _literal(value: float | bytes) -> str:
+    """Write a default as SQL."""
+    if isinstance(value, bytes):
+        return "'" + value.decode().replace("'", "''") + "'"
+    return repr(value)
+
+
+def _number(value: float, type_: str) -> str:
+    """Write a bound as SQL, of the type that it is compared with."""
+    whole = type_ in ("smallint", "integer", "bigint")
+    return f"({int(value) if whole else repr(value)})::{type_}"
