@@ -11,6 +11,7 @@ import numpy as np
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
 
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.channel.spec import ChannelSpec
@@ -24,6 +25,7 @@ from sidereal.replication.replicator import Keys, Outgoing, Replicator
 
 RULES: Final = Rules(view_radius_cells=1)
 GAME: Final = load(DEFAULT_GAME)
+SCHEMA_HASH: Final = schema_of(GAME).hash
 
 
 def ships(count: int, x: float = 10.0) -> np.ndarray:
@@ -131,7 +133,7 @@ def record_snapshots() -> list[bytes]:
     """Record what an observer and a pilot are told while a crowd crosses a border."""
     authority = Authority(ships(60, x=230.0))
     observer, pilot = (authority.connect_client(role) for role in (Role.OBSERVER, Role.PLAYER))
-    hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
+    hello = encode_message(Hello(SCHEMA_HASH, "fuzz"))
     for peer in (observer, pilot):
         peer.endpoint.send(PlayerChannel.COMMAND, hello)
     authority.run(6)

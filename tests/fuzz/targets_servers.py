@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from authority import RULES, Authority, ships
+from authority import RULES, SCHEMA_HASH, Authority, ships
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange
 from target import Target, join, split
 from targets_message import (
@@ -43,7 +43,7 @@ def run_playerlink(body: bytes) -> None:
     """Let a pilot and an observer say what the input says; bit 3 of an act chooses who."""
     authority = Authority(ships(2))
     pilot, observer = (authority.connect_client(role) for role in (Role.PLAYER, Role.OBSERVER))
-    hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
+    hello = encode_message(Hello(SCHEMA_HASH, "fuzz"))
     pilot.endpoint.send(PlayerChannel.COMMAND, hello)
     authority.run(1)
     for act, content in split(body):
@@ -61,7 +61,7 @@ def run_shardlink(body: bytes) -> None:
     """Let a shard that owns what there is, and one that has not said hello, say it."""
     authority = Authority(ships(2))
     owner, stranger = authority.connect_shard(), authority.connect_shard()
-    hello = encode_message(ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16)))
+    hello = encode_message(ShardHello(SCHEMA_HASH, "one", bytes(16), 1, 1, bytes(16)))
     owner.endpoint.send(ShardChannel.LEASE, hello)
     authority.run(2)
     for act, content in split(body):

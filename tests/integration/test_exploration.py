@@ -15,7 +15,7 @@ from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.leases import LeaseTable
 
-from .troupe import CLIENTS, RULES, Peer, Troupe
+from .troupe import CLIENTS, RULES, SCHEMA_HASH, Peer, Troupe
 
 EMPTY_TICKS = LIMITS.world.sector_empty_ticks
 CHECKED_TICKS = LIMITS.world.sectors_checked_every_ticks
@@ -48,7 +48,7 @@ class Watcher(Peer):
             Address("203.0.113.1", 5000),
         )
         self.shown: list[Leases] = []
-        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
+        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(SCHEMA_HASH, "test")))
 
     def take(self, event: Received) -> None:
         if event.channel == PlayerChannel.LEASES:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.channel.spec import ChannelSpec
@@ -49,6 +50,7 @@ from sidereal.replication.replicator import Keys, Outgoing, Replicator
 from sidereal.shard.shard import ShardCore
 
 FRONTIER = load(DEFAULT_GAME)
+SCHEMA_HASH = schema_of(FRONTIER).hash
 
 RULES = Rules()
 SIZE = RULES.sector_size
@@ -144,7 +146,7 @@ class ScriptedShard(Peer):
         self._adopted = 0
         incarnation = hello.get("incarnation", troupe.entropy(16))
         session, code = hello.get("session", 1), hello.get("code", bytes(16))
-        greeting = ShardHello(BASE_SCHEMA.hash, name, incarnation, session, 4711, code)
+        greeting = ShardHello(SCHEMA_HASH, name, incarnation, session, 4711, code)
         self.endpoint.send(ShardChannel.LEASE, encode_message(greeting))
 
     def act(self) -> None:
@@ -272,7 +274,7 @@ class ScriptedPilot(Peer):
         self.presses = True
         self.net_id = self.control_epoch = 0
         self.held: list[int] = []
-        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(BASE_SCHEMA.hash, "test")))
+        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(SCHEMA_HASH, "test")))
 
     def act(self) -> None:
         if not self.net_id or not self.presses:

@@ -43,7 +43,7 @@ def test_packet_of_the_example_is_what_the_document_says() -> None:
 
 
 def test_schema_hash_is_the_one_of_the_components_every_world_has() -> None:
-    assert f"The hash of this schema is `{BASE_SCHEMA.hash.hex()}`." in TEXT
+    assert f"has the hash `{BASE_SCHEMA.hash.hex()}`" in " ".join(TEXT.split())
 
 
 def test_snapshot_of_the_example_is_what_the_document_says() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.events import PeerClosed
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
@@ -22,6 +23,7 @@ from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.shard import ShardCore
 
 from .foreign.client import Client
+from .foreign.description import read_description, schema_hash
 from .foreign.handshake import State
 from .foreign.messages import Message
 from .foreign.snapshots import Reference
@@ -29,8 +31,8 @@ from .recorder.transcript import STEP_S, WALL_START, overheard
 
 FRONTIER = load(DEFAULT_GAME)
 
-SCHEMA_HASH = bytes.fromhex("5f637c06ce1d34ca62832776af3a0183")
-"""As the document has it."""
+SCHEMA_HASH = schema_of(FRONTIER).hash
+"""As the answer to the request for a session has it."""
 CLIENTS, SHARDS = Address("192.0.2.1", 4000), Address("192.0.2.1", 4001)
 NOBODY = Address("192.0.2.2", 4000)
 AT, SHARD_AT = Address("203.0.113.1", 50_000), Address("198.51.100.1", 50_001)
@@ -281,6 +283,10 @@ def test_client_of_another_schema_is_told_why_it_is_refused() -> None:
     stage.run(3.0)
     assert client.content.refused == CloseReason.SCHEMA_MISMATCH
     assert client.session.state is State.DISCONNECTED
+    assert schema_hash(client.content.description) == SCHEMA_HASH
+    components, kinds = read_description(client.content.description)
+    assert components["motion"] == ["x", "y", "vx", "vy", "heading", "spin"]
+    assert kinds["asteroid"] == ["motion", "body", "label", "owner"]
 
 
 def test_newest_login_wins() -> None:

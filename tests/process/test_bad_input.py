@@ -23,7 +23,6 @@ from sidereal.client.events import Assigned, Ended
 from sidereal.client.statistics import SessionState
 from sidereal.game import U4, Component, Game
 from sidereal.game.declarations import declare
-from sidereal.game.schema import schema_of
 from sidereal.games import frontier
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import CloseReason
@@ -34,7 +33,6 @@ from sidereal.protocol.message.player import Button, Chat, PlayerChannel
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.settings import SHARD_KEY_NAME, read_shard_key
 
 if TYPE_CHECKING:
@@ -346,13 +344,14 @@ def test_another_schema_is_refused_in_words(
     game = Game("another", parts=[frontier.game])
     game.declare(Cargo)
     pilot = enlist(admit(), game=declare(game))
-    other = schema_of(declare(game))
     fly(lambda: pilot.seen(Ended), "the session is over", pilot)
     ended = pilot.seen(Ended)
     assert ended is not None
     assert ended.reason is CloseReason.SCHEMA_MISMATCH
-    assert other.hash.hex() in ended.text
-    assert BASE_SCHEMA.hash.hex() in ended.text
+    assert ended.text == (
+        "the game here is not the server's: the server knows no component test_bad_input_cargo: "
+        "start both from the same version of it"
+    )
     parts.wait_dropped("clients", "schema_mismatch", 1)
 
 

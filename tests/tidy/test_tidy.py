@@ -37,6 +37,7 @@ SHELLS: Final = (
     "replication/http/server.py",
     "replication/keeping/postgres/*",
     "replication/keeping/database.py",
+    "replication/keeping/evolution.py",
     "replication/keeping/rows.py",
     "replication/keeping/saver.py",
     "replication/keeping/store.py",

@@ -19,6 +19,7 @@ from sidereal.client.statistics import SessionState, no_statistics
 from sidereal.game import Body, Label
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
+from sidereal.game.schema import schema_of
 from sidereal.protocol import limits
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
@@ -67,6 +68,7 @@ KEY = bytes(range(32))
 WALL = 1_700_000_000.0
 RULES = Rules()
 GAME = load(DEFAULT_GAME)
+SCHEMA_HASH = schema_of(GAME).hash
 FLIGHT = FreeFlight(GAME, RULES)
 TICK_S = RULES.tick_s
 SHIP, ROCK, NEWCOMER = 7, 8, 3
@@ -112,7 +114,7 @@ class World:
 
     def welcome(self) -> list[ServerMessage]:
         return [
-            Welcome(BASE_SCHEMA.hash, RULES, self.tick, 1, Role.PLAYER, "ada"),
+            Welcome(SCHEMA_HASH, RULES, self.tick, 1, Role.PLAYER, "ada"),
             Assigned(SHIP, self.epoch, self.tick),
             Leases(self.tick, 2, 0, 4, lease(-2, 0, 1)),
         ]
@@ -534,13 +536,9 @@ def test_another_schema_is_refused_by_the_client() -> None:
     "greeting",
     [
         [Assigned(SHIP, EPOCH, 1)],
-        [Welcome(BASE_SCHEMA.hash, Rules(tick_hz=0), 1, 1, Role.PLAYER, "ada")],
-        [
-            Welcome(
-                BASE_SCHEMA.hash, Rules(interpolation_delay_s=math.inf), 1, 1, Role.PLAYER, "ada"
-            )
-        ],
-        [Welcome(BASE_SCHEMA.hash, RULES, 1, 1, Role.PLAYER, "ada")] * 2,
+        [Welcome(SCHEMA_HASH, Rules(tick_hz=0), 1, 1, Role.PLAYER, "ada")],
+        [Welcome(SCHEMA_HASH, Rules(interpolation_delay_s=math.inf), 1, 1, Role.PLAYER, "ada")],
+        [Welcome(SCHEMA_HASH, RULES, 1, 1, Role.PLAYER, "ada")] * 2,
     ],
 )
 def test_a_server_that_breaks_the_protocol_ends_the_session(greeting: list[ServerMessage]) -> None:

@@ -27,6 +27,7 @@ from sidereal.client.events import Ended, Lost
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
@@ -37,15 +38,15 @@ from sidereal.protocol.message.player import PlayerChannel, Role, Welcome
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA
 
 KEY = bytes(range(32))
+SCHEMA_HASH = schema_of(load(DEFAULT_GAME)).hash
 GRANTED = {
     "connect_token": base64.b64encode(bytes(2048)).decode(),
     "role": "player",
     "name": "ada",
     "protocol_id": f"{CLIENT_PROTOCOL_ID:016x}",
-    "schema_hash": BASE_SCHEMA.hash.hex(),
+    "schema_hash": SCHEMA_HASH.hex(),
     "expires_s": 30,
 }
 
@@ -183,7 +184,7 @@ class Host:
                     self.peer = event.peer
                     self.addresses.append(event.address)
                 elif isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
-                    welcome = Welcome(BASE_SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "ada")
+                    welcome = Welcome(SCHEMA_HASH, Rules(), 1, 1, Role.PLAYER, "ada")
                     self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(welcome))
                 elif isinstance(event, PeerClosed):
                     self.closed.append(event.reason)
@@ -198,7 +199,7 @@ def make_client() -> ReturningClient:
 
 
 def admission(connect_token: bytes) -> Admission:
-    return Admission(connect_token, Role.PLAYER, "ada", BASE_SCHEMA.hash, 45.0)
+    return Admission(connect_token, Role.PLAYER, "ada", SCHEMA_HASH, 45.0)
 
 
 async def until(is_so: Callable[[], bool]) -> None:

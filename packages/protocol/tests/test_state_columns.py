@@ -148,8 +148,9 @@ def test_memory_follows_the_living_not_the_ids_ever_given() -> None:
 
 def test_an_entity_has_the_components_of_its_kind_until_it_leaves() -> None:
     cargo = Component("cargo", (Field("ore", "u2"),))
-    names = ("motion", "owner"), ("motion", "owner", "body", "cargo")
-    schema = Schema((*BASE_COMPONENTS, cargo), [Begin(components, {}) for components in names])
+    rock = Begin("rock", ("motion", "owner"), {})
+    ship = Begin("ship", ("motion", "owner", "body", "cargo"), {})
+    schema = Schema((*BASE_COMPONENTS, cargo), [rock, ship])
     columns = Columns(schema, 1)
     records = np.zeros(4, schema.full_record)
     records["id"], records["kind"] = (1, 2, 3, 4), (1, 2, 9, 2)

@@ -43,7 +43,7 @@ class Play:
 
 def log_in(cast: Cast, account: int) -> ClientEndpoint:
     client = cast.connect(account, Role.PLAYER)
-    say_hello(client)
+    say_hello(client, cast.core.schema.hash)
     cast.run(3)
     return client
 

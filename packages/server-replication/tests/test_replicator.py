@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from drifters import drifter
+from drifters import SCHEMA, drifter
 from stage import RULES, TIMEOUT_S, WALL, Cast, messages, say_hello, snapshots
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint
@@ -27,7 +27,6 @@ from sidereal.protocol.message.player import (
     ServerMessage,
 )
 from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.limits import PlayerLinkLimits
@@ -268,7 +267,7 @@ def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
     (row,) = world.columns.rows().tolist()
     epoch = int(world.columns.epoch[row])
     world.dirty[row] = False
-    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(5)
     assert world.columns["shard"][row] == 1
@@ -279,7 +278,7 @@ def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     beats = []
@@ -294,7 +293,7 @@ def test_a_shard_with_a_name_of_control_characters_is_not_let_in() -> None:
     cast = Cast()
     shard = cast.connect_shard()
     for name in ("\x1b[2J", "a\nlevel=ERROR"):
-        hello = ShardHello(BASE_SCHEMA.hash, name, bytes(16), 1, 1, bytes(16))
+        hello = ShardHello(SCHEMA.hash, name, bytes(16), 1, 1, bytes(16))
         shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     assert len(cast.core.shards.shards) == 0
@@ -315,7 +314,7 @@ def test_a_refused_shard_cannot_stay_by_asking_again() -> None:
 def test_a_shard_that_sends_rubbish_is_fenced() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(2)
     assert len(cast.core.shards.shards) == 1
@@ -330,7 +329,7 @@ def test_a_shard_that_sends_rubbish_is_fenced() -> None:
 def test_what_a_client_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
     cast = Cast()
     client = cast.connect(1, Role.PLAYER)
-    hello = encode_message(Hello(BASE_SCHEMA.hash, "test"))
+    hello = encode_message(Hello(SCHEMA.hash, "test"))
     for channel in (PlayerChannel.SNAPSHOT, PlayerChannel.CONTROLS):
         client.send(channel, hello)
     cast.run(4)
@@ -346,7 +345,7 @@ def test_what_a_client_sends_on_another_channel_than_its_own_is_counted_and_not_
 def test_what_a_shard_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = encode_message(ShardHello(BASE_SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16)))
+    hello = encode_message(ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16)))
     elsewhere = [channel for channel in ShardChannel if channel is not ShardChannel.LEASE]
     for channel in elsewhere:
         shard.send(channel, hello)

@@ -191,7 +191,10 @@ CARGO = Component("cargo", (Field("ore", "u2", "t", 0, 500),))
 SHIP, ROCK = 1, 2
 COMPONENTS = Schema(
     (*BASE_COMPONENTS, HULL, CARGO),
-    [Begin(("motion", "body", "hull", "cargo"), {}), Begin(("motion", "body"), {})],
+    [
+        Begin("ship", ("motion", "body", "hull", "cargo"), {}),
+        Begin("rock", ("motion", "body"), {}),
+    ],
 )
 
 

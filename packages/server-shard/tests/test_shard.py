@@ -13,6 +13,7 @@ import pytest
 from sidereal.game import Body, Game, Label, Motion, Pilot, Stage, Step
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, GameFailedError
@@ -255,7 +256,7 @@ def test_hello_names_the_schema_and_an_incarnation() -> None:
     hello, other = first[0], second[0]
     assert isinstance(hello, ShardHello)
     assert isinstance(other, ShardHello)
-    assert (hello.schema_hash, hello.name) == (BASE_SCHEMA.hash, "one")
+    assert (hello.schema_hash, hello.name) == (schema_of(FRONTIER).hash, "one")
     assert hello.incarnation != other.incarnation
 
 

@@ -31,7 +31,6 @@ from sidereal.protocol.message.player import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.tools.bots.accounts import bot_name, bot_password
 from sidereal.tools.bots.swarm import BotsConfig, Seams, Swarm
 
@@ -97,7 +96,7 @@ class Host:
             "role": "player",
             "name": form["name"],
             "protocol_id": f"{self.protocol_id:016x}",
-            "schema_hash": BASE_SCHEMA.hash.hex(),
+            "schema_hash": bytes(16).hex(),
             "expires_s": 30,
         }
         return httpx.Response(200, json=granted)
@@ -121,7 +120,7 @@ class Host:
         message = decode_client_untrusted(event.channel, event.message)
         if isinstance(message, Hello):
             answers: list[Any] = [
-                Welcome(BASE_SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "bot"),
+                Welcome(message.schema_hash, Rules(), 1, 1, Role.PLAYER, "bot"),
                 Assigned(event.peer, 1, 1),
             ]
             if self.refusal is not None:

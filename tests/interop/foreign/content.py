@@ -49,6 +49,7 @@ class ToClient:
         welcome: None before it came; then there is a `replica`.
         ship: id and control epoch of the ship that the client flies.
         refused: the close reason, if there was one.
+        description: of the world, if that was the reason.
         holders: which shard simulates which sector, as far as is known.
     """
 
@@ -57,6 +58,7 @@ class ToClient:
         self.replica: Replica | None = None
         self.ship: tuple[int, int] | None = None
         self.refused: int | None = None
+        self.description = b""
         self.holders: dict[Sector, int] = {}
         self._early: list[bytes] = []
         self._grid: Grid | None = None
@@ -70,7 +72,7 @@ class ToClient:
             case "Welcome":
                 self._join(message)
             case "Refused":
-                self.refused = message["reason"]
+                self.refused, self.description = message["reason"], message["description"]
             case "Leases":
                 self.holders = read_square(message, self.holders)
             case _ if self.welcome is None:

@@ -174,7 +174,7 @@ LOAD: Final = {
     "slowest": text(0, 80),
     "slowest_us": U32,
 }
-REFUSED: Final = {"reason": U16, "text": text(0, 1000)}
+REFUSED: Final = {"reason": U16, "text": text(0, 1000), "description": sized(0, 1 << 16)}
 SHARD_HELLO: Final = {
     "schema_hash": HASH,
     "name": NAME,
@@ -188,7 +188,7 @@ FAREWELL: Final = {"what": text(0, 80), "why": text(0, 1000)}
 CLIENT_LINK: Final[Link] = {
     1: Kind("Hello", "→", 2, {"schema_hash": HASH, "software": NAME}),
     2: Kind("Welcome", "←", 2, WELCOME),
-    3: Kind("Refused", "←", 2, REFUSED),
+    3: Kind("Refused", "←", 2, REFUSED, left_out=(b"",)),
     4: Kind("Assigned", "←", 2, {"id": U32, "control_epoch": U32, "tick": U32}),
     5: Kind("Controls", "→", 1, CONTROLS),
     6: Kind("LookAt", "→", 2, {"x": POSITION, "y": POSITION}),
@@ -200,7 +200,7 @@ CLIENT_LINK: Final[Link] = {
 SHARD_LINK: Final[Link] = {
     32: Kind("ShardHello", "→", 4, SHARD_HELLO),
     33: Kind("ShardWelcome", "←", 4, {"shard": U16, "rules": rules, "tick": U32}),
-    3: Kind("Refused", "←", 4, REFUSED),
+    3: Kind("Refused", "←", 4, REFUSED, left_out=(b"",)),
     34: Kind("Grant", "←", 4, CHANGE),
     35: Kind("Revoke", "←", 4, CHANGE),
     36: Kind("Adopt", "←", 4, {"tick": U32, "records": sized(0, 1 << 20), "inputs": rows("IIH")}),

@@ -108,7 +108,7 @@ _CHANGE: Final = ("tick", "leases")
 _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Hello: ("schema_hash", "software"),
     player.Welcome: ("schema_hash", "rules", "tick", "account", "role", "name"),
-    player.Refused: ("reason", "text"),
+    player.Refused: ("reason", "text", "description"),
     player.Assigned: ("id", "control_epoch", "tick"),
     player.Controls: _CONTROLS,
     player.LookAt: ("x", "y"),

@@ -130,8 +130,8 @@ class Cast:
                 yield datagram, address
 
 
-def say_hello(client: ClientEndpoint) -> None:
-    client.send(PlayerChannel.COMMAND, encode_message(Hello(SCHEMA.hash, "test")))
+def say_hello(client: ClientEndpoint, schema_hash: bytes = SCHEMA.hash) -> None:
+    client.send(PlayerChannel.COMMAND, encode_message(Hello(schema_hash, "test")))
 
 
 def messages(client: ClientEndpoint, channel: PlayerChannel) -> int:

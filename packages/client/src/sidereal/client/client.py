@@ -321,8 +321,9 @@ class Client:
         match message:
             case Welcome():
                 self._join(message, now)
-            case Refused(reason=reason, text=text):
+            case Refused(reason=reason):
                 known = reason in CloseReason.__members__.values()
+                text = self._schema.explain_untrusted(message.description, message.text)
                 self._end(CloseReason(reason) if known else CloseReason.UNKNOWN, text, now)
             case Assigned():
                 self._own.assign(message, now)

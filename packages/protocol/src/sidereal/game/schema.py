@@ -41,7 +41,7 @@ def _begin(kind: Kind, defaults: dict[str, Any]) -> Begin:
         for component in kind.components
         for field in type(component).fields.values()
     }
-    return Begin((OWNER.name, *map(name_of, kind.components)), defaults | values)
+    return Begin(kind.name, (OWNER.name, *map(name_of, kind.components)), defaults | values)
 
 
 def name_of(component: type[Declared] | Declared) -> str:

@@ -29,6 +29,8 @@ MESSAGE_SIZE_MAX: Final = 1 << 20
 """Bytes of one reliable message, fragments put together."""
 UNRELIABLE_SIZE_MAX: Final = 1150
 """Bytes of one unreliable message: it fits a payload beside the packet header."""
+DESCRIPTION_SIZE_MAX: Final = 1 << 16
+"""Bytes of a world's declarations, as they travel."""
 CHANNELS_MAX: Final = 64
 """Channels of a connection: the number travels in seven bits."""
 FRAGMENT_SIZE: Final = 1024

@@ -352,7 +352,7 @@ class ShardCore:
         elif isinstance(message, ShardWelcome):
             self._welcome(message, now)
         elif isinstance(message, Refused):
-            self.closed_text = message.text
+            self.closed_text = self._schema.explain_untrusted(message.description, message.text)
             known = message.reason in CloseReason.__members__.values()
             self._end(CloseReason(message.reason) if known else CloseReason.UNKNOWN, now)
         elif isinstance(message, RoutedControls):

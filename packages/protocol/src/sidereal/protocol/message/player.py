@@ -21,6 +21,7 @@ Coordinate = Annotated[float, msgspec.Meta(ge=-3e12, le=3e12)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.NAME_SIZE_MAX)]
 Text = Annotated[str, msgspec.Meta(max_length=limits.CHAT_SIZE_MAX)]
 Words = Annotated[str, msgspec.Meta(max_length=limits.NOTICE_SIZE_MAX)]
+Described = Annotated[bytes, msgspec.Meta(max_length=limits.DESCRIPTION_SIZE_MAX)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
@@ -82,10 +83,18 @@ class Welcome(_Message, frozen=True, tag=2):
 
 
 class Refused(_Message, frozen=True, tag=3):
-    """The session ends; `reason` is a `CloseReason`, `text` is for people."""
+    """The session ends.
+
+    Attributes:
+        reason: a `CloseReason`.
+        text: for people.
+        description: of the world, if the other end's schema is another one; else empty. See
+            `sidereal.protocol.state.description`.
+    """
 
     reason: U16
     text: Words
+    description: Described = b""
 
 
 class Assigned(_Message, frozen=True, tag=4):

@@ -1,8 +1,8 @@
 """The world as columns: declared once, replicated from that declaration.
 
 * `component` is what can be declared. `schema` has the declarations of one world and all that
-  follows from them: numbers, rows, records, database columns, validation, the hash that both ends
-  compare.
+  follows from them: numbers, rows, records, database columns, validation. `description` is the
+  same as bytes, whose hash both ends compare, and says in words what differs.
 * `columns` is the struct of arrays that holds entities; `idtable` finds one by its network id.
   `arrays` names the arrays in signatures.
 * `quantize` puts rows on the wire's grid; `reckoning` is motion between two references.

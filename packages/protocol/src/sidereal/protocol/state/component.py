@@ -206,19 +206,3 @@ class Component:
         if not self.fields:
             found.append(f"{self.name}: no fields")
         return found
-
-    def canonical(self) -> str:
-        """Every word of the declaration, one line per field, alike on every machine."""
-        lines = [
-            f"component {self.name} {self.replicated.value} persisted={self.persisted}"
-            f" predicted={self.predicted} interpolated={self.interpolated}"
-            f" proposed={self.proposed}"
-        ]
-        for field in self.fields:
-            low, high = field.bounds
-            quantum = "-" if field.quantum is None else float(field.quantum).hex()
-            lines.append(
-                f"field {field.name} {field.memory_dtype.str} [{field.unit}] {low.hex()}"
-                f" {high.hex()} quantum={quantum} wrap={field.wrap} cell_axis={field.cell_axis}"
-            )
-        return "\n".join(lines)

@@ -16,7 +16,6 @@ A record is packed and little-endian, and for one purpose:
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import NAME_SIZE_MAX, UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.description import describe, explain_untrusted
 
 NAMES_TAKEN: Final = frozenset(
     {"id", "net_id", "epoch", "tick", "alive", "uuid", "account", "active", "kind", "mask"}
@@ -45,9 +45,6 @@ KIND_NUMBERS: Final = 256
 FULL_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX - 8
 """Bytes of a full record: it fits into a message of ghosts, beside the header."""
 
-SCHEMA_FORMAT: Final = "sidereal schema 2"
-"""Changes when records are laid out differently from the same declaration."""
-
 _DATABASE_TYPES: Final = {
     "f4": "real",
     "f8": "double precision",
@@ -62,13 +59,15 @@ _DATABASE_TYPES: Final = {
 
 
 class Begin(NamedTuple):
-    """What an entity of a kind begins with.
+    """A kind, and what an entity of it begins with.
 
     Attributes:
+        name: unique in a game.
         components: their names.
         values: by field; what is left out is 0.
     """
 
+    name: str
     components: tuple[str, ...]
     values: Mapping[str, Any]
 
@@ -92,7 +91,8 @@ class Schema:
         proposed_rows: type of a proposed row, by number; of motion it is the `exact_record`.
         masks: uint64[256], by the number of a kind, which components its entities have.
         first: `full_record[256]`, likewise, what an entity begins with.
-        hash: 16 bytes that differ whenever the declaration of any component differs.
+        description: all that the bytes follow from.
+        hash: 16 bytes of it: they differ whenever the declaration of any component or kind does.
     """
 
     def __init__(self, components: Iterable[Component], kinds: Sequence[Begin] = ()) -> None:
@@ -141,14 +141,19 @@ class Schema:
         }
         self.masks, self.first = self._describe_kinds(kinds)
 
-        text = "\n".join([SCHEMA_FORMAT, *(c.canonical() for c in self.components)])
-        self.hash: bytes = hashlib.blake2b(
-            text.encode(), digest_size=16, person=b"sidereal-schema"
-        ).digest()
+        self.description = describe(
+            self.components,
+            [(kind.name, [self.numbers[name] for name in kind.components]) for kind in kinds],
+        )
+        self.hash: bytes = self.description.digest()
 
     def component(self, number: int) -> Component:
         """The component with this number."""
         return self.components[number - 1]
+
+    def explain_untrusted(self, description: bytes, text: str) -> str:
+        """Say why a server has refused this end; see `description.explain_untrusted`."""
+        return explain_untrusted(self.description, description, text)
 
     def database_columns(self) -> list[tuple[str, str]]:
         """Column name and PostgreSQL type of every persisted field, in order."""

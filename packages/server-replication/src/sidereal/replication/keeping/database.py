@@ -36,7 +36,7 @@ from sidereal.protocol.runtime.process import fields
 from sidereal.replication.ending import STORE_CLOSE_S_MAX
 from sidereal.replication.keeping.limits import DatabaseLimits
 from sidereal.replication.keeping.postgres.postmaster import bare_errors
-from sidereal.replication.keeping.tables import Connection
+from sidereal.replication.keeping.sql import Connection
 from sidereal.replication.keeping.urls import without_password
 
 T = TypeVar("T")

@@ -26,8 +26,8 @@ class DatabaseLimits:
         operation_s: for an operation as a whole.
         timeouts: statements in a row that may run out of time before the breaker opens.
         reconnect_s: pauses between attempts to connect; the last one repeats.
-        connection_queries: statements after which a connection makes room for a new one: every flush
-            makes a temporary table, of which the server behind a connection never forgets all (3 kB
+        connection_queries: statements after which a connection makes room for a new one: every
+            flush makes a temporary table, of which the server behind it never forgets all (3 kB
             each).
         reopen_s: a server that takes no writes is not left more often than so: it may be the only
             one.

@@ -161,9 +161,16 @@ class PlayerLink:
         player.fly(net_id, control_epoch, now)
         self.send(player, Assigned(net_id, control_epoch, tick))
 
-    def refuse(self, player: Player, reason: CloseReason, text: str, now: float) -> None:
+    def refuse(
+        self,
+        player: Player,
+        reason: CloseReason,
+        text: str,
+        now: float,
+        description: bytes = b"",
+    ) -> None:
         """End a client's stay with a reason it can read."""
-        self.send(player, Refused(reason, text))
+        self.send(player, Refused(reason, text, description))
         if player.state is PlayerState.JOINED:
             self._give_up_place(player, reason)
         player.state, player.deadline = PlayerState.LEAVING, now + self._limits.goodbye_s
@@ -219,7 +226,8 @@ class PlayerLink:
                 f"{self._schema.hash.hex()}: use the version and the game of the server"
             )
             self.dropped["schema_mismatch"] += 1
-            self.refuse(player, CloseReason.SCHEMA_MISMATCH, text, now)
+            description = self._schema.description.encode()
+            self.refuse(player, CloseReason.SCHEMA_MISMATCH, text, now, description)
             return []
         if player.account == 0:
             self._anonymous += 1

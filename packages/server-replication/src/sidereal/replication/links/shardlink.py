@@ -262,14 +262,14 @@ class ShardLink(ShardSender):
         barred_s = self._barred.get(hello.name, now) - now
         if hello.schema_hash != self._schema.hash:
             self.dropped["schema_mismatch"] += 1
-            reason, text = (
-                CloseReason.SCHEMA_MISMATCH,
-                (
-                    f"this shard's schema is {hello.schema_hash.hex()}, the world's "
-                    f"{self._schema.hash.hex()}: run the same version with the same game"
-                ),
+            text = (
+                f"this shard's schema is {hello.schema_hash.hex()}, the world's "
+                f"{self._schema.hash.hex()}: run the same version with the same game"
             )
-        elif barred_s > 0:
+            description = self._schema.description.encode()
+            self._refuse(peer, CloseReason.SCHEMA_MISMATCH, text, now, description)
+            return False
+        if barred_s > 0:
             self.dropped["barred"] += 1
             reason, text = (
                 CloseReason.FENCED,
@@ -295,8 +295,11 @@ class ShardLink(ShardSender):
         text = f"another shard has come under the name {older.name!r}: each needs a name of its own"
         self.fence(older, CloseReason.LOGGED_IN_ELSEWHERE, now, text)
 
-    def _refuse(self, peer: int, reason: CloseReason, text: str, now: float) -> None:
-        self.endpoint.send(peer, ShardChannel.LEASE, encode_message(Refused(reason, text)))
+    def _refuse(
+        self, peer: int, reason: CloseReason, text: str, now: float, description: bytes = b""
+    ) -> None:
+        refusal = encode_message(Refused(reason, text, description))
+        self.endpoint.send(peer, ShardChannel.LEASE, refusal)
         at = now + self._limits.goodbye_s
         self._closing[peer] = min(self._closing.get(peer, at), at)
 

@@ -1,0 +1,68 @@
+"""What a world declares. PROTOCOL.md, "The schema"."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Final
+
+import msgspec
+
+from .octets import Malformed
+
+FORMAT: Final = "sidereal schema 3"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def schema_hash(description: bytes) -> bytes:
+    """Work out the hash that a hello says."""
+    return hashlib.blake2b(description, digest_size=16, person=b"sidereal-schema").digest()
+
+
+def read_description(body: bytes) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Read a description.
+
+    Returns:
+        the fields of the components, and the components of the kinds, by their names.
+    """
+    try:
+        found = msgspec.msgpack.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("not MessagePack") from error
+    form, components, kinds = _items(found, 3)
+    if form != FORMAT:
+        raise Malformed(f"format {form!r}")
+    fields = {}
+    for component in _listed(components):
+        name, *_, declared = _items(component, 7)
+        fields[_named(name)] = [_named(_items(field, 8)[0]) for field in _listed(declared)]
+    order = list(fields)
+    have = {}
+    for kind in _listed(kinds):
+        name, numbers = _items(kind, 2)
+        have[_named(name)] = [_picked(order, number) for number in _listed(numbers)]
+    return fields, have
+
+
+def _listed(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise Malformed("no array")
+    return value
+
+
+def _items(value: Any, count: int) -> list[Any]:
+    if len(_listed(value)) != count:
+        raise Malformed(f"no array of {count}")
+    return list(value)
+
+
+def _named(value: Any) -> str:
+    if type(value) is not str or not _NAME.fullmatch(value):
+        raise Malformed(f"no name: {value!r}")
+    return value
+
+
+def _picked(order: list[str], number: Any) -> str:
+    if type(number) is not int or not 1 <= number <= len(order):
+        raise Malformed(f"component {number!r}")
+    return order[number - 1]
