@@ -420,11 +420,19 @@ def test_a_game_without_kinds_is_no_game() -> None:
 def test_kinds_that_spawn_have_bounds() -> None:
     game = tiny()
     game.kind(
-        "shot", Motion(), spawned_by=SHARD, per_s_max=0, sensor=True, speed_max=251, accel_max=-1
+        "shot",
+        Motion(),
+        spawned_by=SHARD,
+        per_s_max=0,
+        sensor=True,
+        bounce=1.5,
+        speed_max=251,
+        accel_max=-1,
     )
     assert [problem.split(": ")[-1] for problem in problems_of(game)] == [
         "kind shot touches others, but has no Body",
         "per_s_max must be above 0",
+        "bounce must be 0 to 1",
         "speed_max must be 0 to 250",
         "accel_max must be 0 or more",
     ]

@@ -22,6 +22,8 @@ class Kind:
         touches: kinds that its body runs into; None is all that have a `Body`. Two bodies touch if
             each of their kinds runs into the other.
         sensor: whether it notices contacts, but neither pushes nor is pushed.
+        bounce: share of the approaching speed with which two of it part; of two kinds it is the
+            geometric mean.
         speed_max: units/s, for validation and for what may meet.
         accel_max: units/s² by its own power, likewise.
         saved: whether the database keeps it.
@@ -33,6 +35,7 @@ class Kind:
     per_s_max: float | None
     touches: tuple[Kind, ...] | None
     sensor: bool
+    bounce: float
     speed_max: float
     accel_max: float
     saved: bool
@@ -52,6 +55,8 @@ class Kind:
             found.append(f"kind {self.name} has no Motion: everything in the world has a place")
         if Body not in types and (self.touches is not None or self.sensor):
             found.append(f"kind {self.name} touches others, but has no Body")
+        if not 0 <= self.bounce <= 1:
+            found.append(f"kind {self.name}: bounce must be 0 to 1")
         for other in self.touches or ():
             if Body not in [type(component) for component in other.components]:
                 found.append(f"kind {self.name} touches {other}, which has no Body")

@@ -18,6 +18,7 @@ from sidereal.game.step import Authority, BotView, Decision, Player, Rows, Step,
 
 SPEED_MAX_UNLESS_SAID: Final = 250.0
 GHOST_RANGE_UNLESS_SAID: Final = 500.0
+BOUNCE_UNLESS_SAID: Final = 0.5
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +83,7 @@ class Part:
         per_s_max: float | None = None,
         touches: Sequence[Kind] | None = None,
         sensor: bool = False,
+        bounce: float = BOUNCE_UNLESS_SAID,
         speed_max: float = SPEED_MAX_UNLESS_SAID,
         accel_max: float = 0.0,
         saved: bool = True,
@@ -89,7 +91,8 @@ class Part:
         """Declare a kind of entity; see `Kind` for what each argument means."""
         what = None if touches is None else tuple(touches)
         kind = Kind(
-            name, components, spawned_by, per_s_max, what, sensor, speed_max, accel_max, saved
+            *(name, components, spawned_by, per_s_max, what, sensor),
+            *(bounce, speed_max, accel_max, saved),
         )
         self.kinds.append(kind)
         return kind

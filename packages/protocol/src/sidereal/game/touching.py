@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.game.builtin import Body
-from sidereal.game.column import Bools
+from sidereal.game.column import Bools, Floats
 from sidereal.game.kind import Kind
 
 WAYS_MAX: Final = 32
@@ -31,11 +31,13 @@ class Filters(NamedTuple):
             nothing.
         mask: uint32[256], the categories of all that it touches.
         sensor: bool[256], whether it notices contacts, but neither pushes nor is pushed.
+        bounce: float64[256], share of their approaching speed with which two of it part.
     """
 
     category: NDArray[np.uint32]
     mask: NDArray[np.uint32]
     sensor: Bools
+    bounce: Floats
 
 
 def touching(kinds: Sequence[Kind]) -> Bools:
@@ -68,13 +70,13 @@ def filters_of(kinds: Sequence[Kind]) -> Filters:
         kinds: of a checked game; a kind's number is its place, from 1.
     """
     category, mask = np.zeros((2, KIND_NUMBERS), np.uint32)
-    sensor = np.zeros(KIND_NUMBERS, np.bool_)
+    sensor, bounce = np.zeros(KIND_NUMBERS, np.bool_), np.zeros(KIND_NUMBERS)
     ways, pairs = ways_to_touch(kinds), touching(kinds)
     numbers = np.arange(1, len(kinds) + 1)
     for number, kind, row in zip(numbers.tolist(), kinds, pairs, strict=True):
-        sensor[number] = kind.sensor
+        sensor[number], bounce[number] = kind.sensor, kind.bounce
         if row.any():
             category[number] = 1 << ways.index(row.tobytes())
     for number, row in zip(numbers.tolist(), pairs, strict=True):
         mask[number] = np.bitwise_or.reduce(category[numbers[row]])
-    return Filters(category, mask, sensor)
+    return Filters(category, mask, sensor, bounce)

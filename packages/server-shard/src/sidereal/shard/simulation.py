@@ -259,6 +259,7 @@ class Simulation:
             filters.category[kinds],
             filters.mask[kinds],
             filters.sensor[kinds],
+            filters.bounce[kinds],
         )
 
     def _replay(

@@ -23,8 +23,6 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.space.geometry import wrap_angle
 from sidereal.shard.contacts import Touches
 
-RESTITUTION: Final = 0.5
-"""Share of their approaching speed with which two bodies part; pymunk multiplies both shapes'."""
 FRICTION: Final = 0.0
 ITERATIONS: Final = 6
 """Solver passes per step: circles without friction and stacks settle in few."""
@@ -66,6 +64,8 @@ class Shapes(NamedTuple):
         category: uint32[n], bits of what each is, for the masks of others.
         mask: uint32[n], categories that it touches, if they touch it too.
         sensor: bool[n], whether it notices contacts, but neither pushes nor is pushed.
+        bounce: float64[n], share of their approaching speed with which two alike part; of two that
+            differ it is the geometric mean.
     """
 
     radius: Floats
@@ -73,6 +73,7 @@ class Shapes(NamedTuple):
     category: NDArray[np.uint32]
     mask: NDArray[np.uint32]
     sensor: NDArray[np.bool_]
+    bounce: Floats
 
 
 class Space:
@@ -119,10 +120,10 @@ class Space:
         if not (np.isfinite(state).all() and np.isfinite(sizes).all() and (sizes > 0).all()):
             raise LocalProtocolError("a body needs finite motion and a positive radius and mass")
         addresses = []
-        touches = (column.tolist() for column in (shapes.category, shapes.mask, shapes.sensor))
+        touches = (column.tolist() for column in shapes[2:])
         # 30 µs per body, when it is adopted; the position must be right before the shape is
         # indexed, the rest is written in one go below.
-        for row, (x, y), (r, m), category, mask, sensor in zip(
+        for row, (x, y), (r, m), category, mask, sensor, bounce in zip(
             rows.tolist(), state[:, :2].tolist(), sizes.tolist(), *touches, strict=True
         ):
             if row in self._index_of:
@@ -130,7 +131,7 @@ class Space:
             body = pymunk.Body(m, pymunk.moment_for_circle(m, 0.0, r))
             body.position = (x, y)
             circle = pymunk.Circle(body, r)
-            circle.elasticity = math.sqrt(RESTITUTION)
+            circle.elasticity = math.sqrt(bounce)  # pymunk multiplies both shapes'
             circle.friction = FRICTION
             circle.filter = pymunk.ShapeFilter(categories=category, mask=mask)
             circle.sensor = sensor
