@@ -29,7 +29,7 @@ from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets
 from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
-from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.events import Acked, Lost, PeerClosed, PeerOpened, Received
 from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.channel.reliable import ReliableReceiver, ReliableSender
@@ -551,7 +551,7 @@ class Hall:
         self.network = SessionNetwork()
         self.now = 0.0
         self.clients: dict[Address, ClientEndpoint | Cheater] = {}
-        self.events: list[PeerOpened | Received | Acked | PeerClosed] = []
+        self.events: list[PeerOpened | Received | Acked | Lost | PeerClosed] = []
         self.sent_size: Counter[Address] = Counter()
         self.server = ServerEndpoint(
             protocol_id=PROTOCOL_ID,

@@ -384,6 +384,50 @@ def test_a_tag_is_reported_once_and_only_when_its_packet_is_acked() -> None:
     assert one.take_acked() == []
 
 
+def test_a_tag_is_lost_once_its_packet_is_given_up_and_acked_if_it_comes_after_all() -> None:
+    one, two = connection(), connection()
+    one.send(UNRELIABLE, b"late", 7)
+    (late,) = one.payloads_to_send(0.0)
+    for tag in range(3):
+        assert one.take_lost() == []
+        one.send(UNRELIABLE, b"x", tag)
+        (payload,) = one.payloads_to_send(0.01)
+        two.receive_payload(payload, 0.02)
+    (ack,) = two.payloads_to_send(0.02)
+    one.receive_payload(ack, 0.03)
+    assert (sorted(one.take_acked()), one.take_lost()) == ([0, 1, 2], [7])
+    two.receive_payload(late, 0.04)
+    (ack,) = two.payloads_to_send(0.04)
+    one.receive_payload(ack, 0.05)
+    assert (one.take_acked(), one.take_lost()) == ([7], [])
+
+
+def test_a_tag_is_lost_when_nothing_is_heard_of_its_packet_for_too_long() -> None:
+    one = connection()
+    one.send(UNRELIABLE, b"x", 7)
+    one.payloads_to_send(0.0)
+    one.payloads_to_send(LIMITS.timeouts.initial_s - 0.01)
+    assert one.take_lost() == []
+    one.payloads_to_send(LIMITS.timeouts.initial_s)
+    assert one.take_lost() == [7]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_tag_is_acked_or_lost_in_the_end(seed: int) -> None:
+    pair = ConnectionPair(CHANNELS, BAD, seed)
+    for tag in range(300):
+        pair.ends[0].send(UNRELIABLE, bytes(100), tag)
+        pair.run(0.01)
+    pair.wire.configure(PERFECT)
+    for tag in range(300, 320):
+        pair.ends[0].send(UNRELIABLE, bytes(100), tag)
+        pair.run(0.2)
+    acked, lost = pair.acked[0], pair.lost[0]
+    assert len(set(acked)) == len(acked)
+    assert len(set(lost)) == len(lost) > 10
+    assert set(acked) | set(lost) == set(range(320))
+
+
 def test_an_owed_ack_goes_out_with_the_next_call_and_is_not_acked_itself() -> None:
     one, two = connection(), connection()
     one.send(ORDERED, b"x")
@@ -586,6 +630,7 @@ def test_the_newest_unreliable_messages_survive_a_full_queue() -> None:
     statistics = one.statistics()
     assert statistics.queued_size <= CHANNELS[UNRELIABLE].memory_max
     assert statistics.messages_dropped == 2000 - (1 << 20) // 1128
+    assert one.take_lost() == list(range(statistics.messages_dropped))
     assert one.close_reason is None
 
 

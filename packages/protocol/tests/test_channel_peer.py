@@ -7,11 +7,19 @@ import pytest
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.connection import Connection
-from sidereal.protocol.channel.events import Acked, Closed, Opened, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.events import (
+    Acked,
+    Closed,
+    Lost,
+    Opened,
+    PeerClosed,
+    PeerOpened,
+    Received,
+)
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 
-Event = Acked | Closed | Opened | PeerClosed | PeerOpened | Received
+Event = Acked | Closed | Lost | Opened | PeerClosed | PeerOpened | Received
 
 
 def payloads(count: int) -> list[bytes]:

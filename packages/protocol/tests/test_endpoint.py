@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from sidereal.protocol import limits
-from sidereal.protocol.channel.events import Acked, Closed, Opened, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.events import (
+    Acked,
+    Closed,
+    Lost,
+    Opened,
+    PeerClosed,
+    PeerOpened,
+    Received,
+)
 from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.channel.spec import ChannelSpec, Delivery
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
@@ -91,6 +99,18 @@ def test_tags_come_back_as_events() -> None:
         pair.server.send(1, UNRELIABLE, b"x", tag)
     pair.run(0.1)
     assert Acked(1, list(range(10))) in pair.server_events
+
+
+def test_tags_that_are_lost_come_as_events() -> None:
+    pair = connected()
+    pair.wire.configure(LinkConfig(delay_s=0.01, loss=1.0))
+    pair.server.send(1, UNRELIABLE, b"x", 7)
+    pair.run(0.1)
+    pair.wire.configure(LinkConfig(delay_s=0.01))
+    for tag in range(3):
+        pair.server.send(1, UNRELIABLE, b"x", tag)
+        pair.run(0.05)
+    assert Lost(1, [7]) in pair.server_events
 
 
 def test_a_closed_peer_gets_what_was_queued_for_it_first() -> None:

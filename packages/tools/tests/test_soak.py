@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
-from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.events import Acked, Lost, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError
 from sidereal.protocol.ids import Address
 from sidereal.tools.soak.behaviour import BULK_SIZE_MAX, Ending, draw_visit, draw_words
@@ -106,7 +106,7 @@ def test_a_seed_tells_the_same_story_and_another_seed_another() -> None:
 
 # -- endpoints that lie ---------------------------------------------------------------------------
 
-Event = PeerOpened | Received | Acked | PeerClosed
+Event = PeerOpened | Received | Acked | Lost | PeerClosed
 
 
 class Lie(NamedTuple):

@@ -10,11 +10,14 @@ import pytest
 from sidereal.protocol.channel.events import (
     SERVER_PEER,
     Acked,
+    ClientEvent,
     Closed,
+    Lost,
     Opened,
     PeerClosed,
     PeerOpened,
     Received,
+    ServerEvent,
 )
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
@@ -48,10 +51,10 @@ class Play:
         self.let_in(session, client_id, address)
         self.hear(Opened(), session)
 
-    def say(self, event: PeerOpened | Received | Acked | PeerClosed) -> None:
+    def say(self, event: ServerEvent) -> None:
         self.checker.take_server_event(event, self.now)
 
-    def hear(self, event: Opened | Received | Acked | Closed, session: int = 1) -> None:
+    def hear(self, event: ClientEvent, session: int = 1) -> None:
         self.checker.take_client_event(session, event, self.now)
 
     def send(self, channel: int, count: int = 1, sender: End = CLIENT) -> list[Label]:
@@ -142,6 +145,15 @@ def acked_but_never_tagged(play: Play) -> None:
     (label,) = play.send(UNRELIABLE)
     play.deliver(label)
     play.hear(Acked(SERVER_PEER, [UNRELIABLE]))
+
+
+def lost_after_it_was_acked(play: Play) -> None:
+    play.connect()
+    (label,) = play.send(UNRELIABLE)
+    tag = play.checker.tag(label)
+    play.deliver(label)
+    play.hear(Acked(SERVER_PEER, [tag]))
+    play.hear(Lost(SERVER_PEER, [tag]))
 
 
 def acked_by_the_sender_of_others(play: Play) -> None:
@@ -301,6 +313,7 @@ PLANTS: Final[tuple[tuple[Callable[[Play], None], str], ...]] = (
     (reliable_lost(UNORDERED), "1 of 2 messages from the server never came on channel 3"),
     (acked_twice, "was never sent, or was acked before"),
     (acked_but_never_tagged, "was never sent, or was acked before"),
+    (lost_after_it_was_acked, "is lost and was never sent, or acked"),
     (acked_by_the_sender_of_others, "was never sent, or was acked before"),
     (acked_but_lost(UNRELIABLE), "number 1 on channel 0 is acked and did not come"),
     (acked_but_lost(SEQUENCED), "number 1 on channel 1 is acked and did not come"),

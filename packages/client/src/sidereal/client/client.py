@@ -293,9 +293,7 @@ class Client:
             except RemoteProtocolError as error:
                 self._end(CloseReason.PROTOCOL_VIOLATION, str(error), now)
 
-    def _take(
-        self, event: channel.Opened | channel.Received | channel.Acked | channel.Closed, now: float
-    ) -> None:
+    def _take(self, event: channel.ClientEvent, now: float) -> None:
         match event:
             case channel.Opened():
                 self.state = SessionState.GREETING
@@ -310,7 +308,7 @@ class Client:
                 self._take_message(decode_server_untrusted(at, message), now)
             case channel.Closed(reason=reason):
                 self._end(reason, "", now)
-            case channel.Acked():
+            case channel.Acked() | channel.Lost():
                 pass
 
     def _take_message(self, message: ServerMessage, now: float) -> None:

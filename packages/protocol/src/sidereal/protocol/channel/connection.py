@@ -7,7 +7,8 @@ carries something for the second time, so an ack always says which transmission 
 
 A packet is given up when `SentPackets.reorder` later ones were acked, or when it is older than the
 retransmission time-out; its reliable parts are then sent again. Unreliable messages never are: who
-tagged one learns from `take_acked` that it arrived, and from silence that it may not have.
+tagged one learns from `take_acked` that it arrived, or from `take_lost` that it has to be taken for
+lost: its packet was given up, or it never left. Should it arrive after all, its tag is acked, too.
 
 A packet wants an ack if it has reliable messages or tags, and so does every sixteenth packet in a
 row that has neither, even if it has nothing but an ack: from acks the sender learns how long the
@@ -80,6 +81,7 @@ class Connection:
         self._unasked = 0
         self._budget = SendBudget(budget or Budget(), now, limits.congestion)
         self._acked_tags: list[int] = []
+        self._lost_tags: list[int] = []
         self._last_ack = (-1, 0)
         self._loss = self._silent_since = 0.0
         self._packets_sent = self._packets_received = 0
@@ -98,7 +100,7 @@ class Connection:
         Args:
             channel: its number.
             message: at most `ChannelSpec.message_size_max` bytes.
-            tag: unreliable only: reported once by `take_acked` if the message arrives.
+            tag: unreliable only: what `take_acked` and `take_lost` call it.
 
         Raises:
             LocalProtocolError: there is no such channel, the message is too long, or a reliable
@@ -231,6 +233,15 @@ class Connection:
             self._acked_tags = []
         return tags
 
+    def take_lost(self) -> list[int]:
+        """Return the tags of messages that are taken for lost, as far as is newly known."""
+        tags, self._lost_tags = self._lost_tags, []
+        for sender in self._unreliable_senders:
+            if sender.dropped_tags:
+                tags += sender.dropped_tags
+                sender.dropped_tags = []
+        return tags
+
     def _receive_ack(self, packet: Packet, now: float) -> None:
         """Settle the packets the peer says it has."""
         self._last_ack = (packet.ack, packet.ack_bits)
@@ -308,6 +319,7 @@ class Connection:
 
     def _packet_lost(self, sent: SentPacket) -> None:
         self._window.settled(sent.size, sent.reliable_size)
+        self._lost_tags += sent.tags
         if sent.is_missed:
             self._packets_lost += 1
             self._loss += (1 - self._loss) * self._limits.loss_weight

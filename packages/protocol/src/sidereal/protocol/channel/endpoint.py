@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 
 from sidereal.protocol.channel.events import (
     SERVER_PEER,
-    Acked,
+    ClientEvent,
     Closed,
     Opened,
     PeerClosed,
     PeerOpened,
-    Received,
+    ServerEvent,
 )
 from sidereal.protocol.channel.limits import LIMITS, TransportLimits
 from sidereal.protocol.channel.peer import Peer
@@ -89,7 +89,7 @@ class ServerEndpoint:
         self._peer_count = 0
         self._touched: dict[int, Peer] = {}
         self._timers: TimerHeap[Peer] = TimerHeap()
-        self._events: deque[PeerOpened | Received | Acked | PeerClosed] = deque()
+        self._events: deque[ServerEvent] = deque()
         self._drain = 0
         self._payloads_malformed = 0
         self._payloads_refused = 0
@@ -120,7 +120,7 @@ class ServerEndpoint:
         timers = [self._session.next_timer(), self._timers.next()]
         return min((timer for timer in timers if timer is not None), default=None)
 
-    def next_event(self) -> PeerOpened | Received | Acked | PeerClosed | None:
+    def next_event(self) -> ServerEvent | None:
         """Take the oldest event."""
         return self._events.popleft() if self._events else None
 
@@ -191,6 +191,7 @@ class ServerEndpoint:
 
     def _flush(self, peer: Peer, now: float) -> None:
         self._session.send_payloads(peer.slot, peer.connection.payloads_to_send(now), now)
+        peer.note_lost(self._events)
         at = peer.connection.next_timer()
         self._timers.arm(peer, math.inf if at is None else at)
 
@@ -267,7 +268,7 @@ class ClientEndpoint:
             connect_token, entropy=entropy, now=now, limits=limits.sessions
         )
         self._peer = Peer(SERVER_PEER, 0, channels, now, budget, entropy, limits)
-        self._events: deque[Opened | Received | Acked | Closed] = deque()
+        self._events: deque[ClientEvent] = deque()
         self._close_reason: CloseReason | None = None
         self._drain = 0
         self._payloads_refused = 0
@@ -317,7 +318,7 @@ class ClientEndpoint:
             timers.append(self._peer.connection.next_timer())
         return min((timer for timer in timers if timer is not None), default=None)
 
-    def next_event(self) -> Opened | Received | Acked | Closed | None:
+    def next_event(self) -> ClientEvent | None:
         """Take the oldest event."""
         return self._events.popleft() if self._events else None
 
@@ -359,6 +360,7 @@ class ClientEndpoint:
     def _flush(self, now: float) -> None:
         if self._session.state is ClientState.CONNECTED:
             self._session.send_payloads(self._peer.connection.payloads_to_send(now), now)
+            self._peer.note_lost(self._events)
 
     def _take_session_events(self, now: float) -> None:
         while (event := self._session.next_event()) is not None:

@@ -39,6 +39,16 @@ class Acked(msgspec.Struct, frozen=True, gc=False):
     tags: list[int]
 
 
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """Unreliable messages with these tags are taken for lost; at a client, `peer` is 0.
+
+    One may arrive after all: its tag is acked then.
+    """
+
+    peer: int
+    tags: list[int]
+
+
 class PeerClosed(msgspec.Struct, frozen=True, gc=False):
     """A client is gone; the last event of this peer."""
 
@@ -54,3 +64,10 @@ class Closed(msgspec.Struct, frozen=True, gc=False):
     """This client's attempt or session ended; its last event."""
 
     reason: CloseReason
+
+
+ServerEvent = PeerOpened | Received | Acked | Lost | PeerClosed
+"""What a server's endpoint has to tell."""
+
+ClientEvent = Opened | Received | Acked | Lost | Closed
+"""What a client's endpoint has to tell."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence, Sized
 from typing import Protocol
 
 from sidereal.protocol.channel.connection import Connection
-from sidereal.protocol.channel.events import Acked, Received
+from sidereal.protocol.channel.events import Acked, Lost, Received
 from sidereal.protocol.channel.limits import LIMITS, TransportLimits
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.errors import CloseReason, WireError
@@ -22,7 +22,7 @@ from sidereal.protocol.limits import MESSAGE_OVERHEAD_SIZE
 class Events(Sized, Protocol):
     """Where events of a peer wait."""
 
-    def append(self, event: Received | Acked, /) -> None:
+    def append(self, event: Received | Acked | Lost, /) -> None:
         """Add one."""
         ...
 
@@ -94,9 +94,20 @@ class Peer:
         tags = connection.take_acked()
         if tags:
             events.append(Acked(self.number, tags))
+        self.note_lost(events)
         for channel, messages in deliveries:
             for message in messages:
                 events.append(Received(self.number, channel, message))
         count = len(events) - count
         self._waiting_size += len(payload) + count * MESSAGE_OVERHEAD_SIZE
         return True
+
+    def note_lost(self, events: Events) -> None:
+        """Add what of this peer's is newly taken for lost.
+
+        Mutates:
+            events: it is appended.
+        """
+        tags = self.connection.take_lost()
+        if tags:
+            events.append(Lost(self.number, tags))

@@ -16,6 +16,10 @@ class UnreliableSender:
     """Messages waiting for room in a packet.
 
     When there are too many, or one has waited too long, the oldest is dropped.
+
+    Attributes:
+        dropped: messages that were.
+        dropped_tags: their tags, until somebody takes them.
     """
 
     __slots__ = (
@@ -26,6 +30,7 @@ class UnreliableSender:
         "_queue",
         "_wait_s",
         "dropped",
+        "dropped_tags",
         "is_reliable",
         "memory_size",
     )
@@ -36,6 +41,7 @@ class UnreliableSender:
         self.is_reliable = False
         self.memory_size = 0
         self.dropped = 0
+        self.dropped_tags: list[int] = []
         self._channel = channel
         self._memory_max = spec.memory_max
         self._queue: deque[tuple[bytes, int | None]] = deque()
@@ -53,9 +59,11 @@ class UnreliableSender:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        oldest, _ = self._queue.popleft()
+        oldest, tag = self._queue.popleft()
         self.memory_size -= len(oldest) + limits.MESSAGE_OVERHEAD_SIZE
         self.dropped += 1
+        if tag is not None:
+            self.dropped_tags.append(tag)
 
     def left_over(self, now: float) -> None:
         """Note that all that may be sent now was, and drop what was left over too long."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
-from sidereal.protocol.channel.events import Acked, Closed, Opened, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.events import ClientEvent, ServerEvent
 from sidereal.protocol.channel.limits import LIMITS, TransportLimits
 from sidereal.protocol.channel.spec import Budget, ChannelSpec
 from sidereal.protocol.ids import Address
@@ -82,7 +82,7 @@ class ConnectionPair:
     Attributes:
         ends: the connections.
         delivered: messages that came out at each end, with their channel, in order.
-        acked: tags reported at each end, in order.
+        acked: tags reported at each end, in order; likewise `lost`.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class ConnectionPair:
         self.ends = (one, two)
         self.delivered: tuple[list[tuple[int, bytes]], ...] = ([], [])
         self.acked: tuple[list[int], ...] = ([], [])
+        self.lost: tuple[list[int], ...] = ([], [])
         self._tick_s = tick_s
         self._next_tick = 0.0
 
@@ -155,6 +156,7 @@ class ConnectionPair:
             for channel, messages in end.receive_payload(payload, self.now):
                 self.delivered[number].extend((channel, message) for message in messages)
             self.acked[number].extend(end.take_acked())
+            self.lost[number].extend(end.take_lost())
 
 
 class EndpointPair:
@@ -190,8 +192,8 @@ class EndpointPair:
             now=0.0,
         )
         self.client = self.make_client(self.make_token(user_data=user_data, timeout_s=timeout_s))
-        self.server_events: list[PeerOpened | Received | Acked | PeerClosed] = []
-        self.client_events: list[Opened | Received | Acked | Closed] = []
+        self.server_events: list[ServerEvent] = []
+        self.client_events: list[ClientEvent] = []
 
     @property
     def wall_now(self) -> float:

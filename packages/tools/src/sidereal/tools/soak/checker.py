@@ -19,11 +19,14 @@ from typing import Final, NamedTuple
 
 from sidereal.protocol.channel.events import (
     Acked,
+    ClientEvent,
     Closed,
+    Lost,
     Opened,
     PeerClosed,
     PeerOpened,
     Received,
+    ServerEvent,
 )
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
@@ -202,9 +205,7 @@ class Checker:
 
     # -- what the endpoints say ---------------------------------------------------------------
 
-    def take_server_event(
-        self, event: PeerOpened | Received | Acked | PeerClosed, now: float
-    ) -> None:
+    def take_server_event(self, event: ServerEvent, now: float) -> None:
         """Judge an event of the server."""
         self._now = now
         if isinstance(event, PeerOpened):
@@ -219,9 +220,7 @@ class Checker:
         else:
             self._take(record, End.SERVER, event)
 
-    def take_client_event(
-        self, session: int, event: Opened | Received | Acked | Closed, now: float
-    ) -> None:
+    def take_client_event(self, session: int, event: ClientEvent, now: float) -> None:
         """Judge an event of a session's client."""
         self._now = now
         record = self._sessions.get(session)
@@ -314,12 +313,17 @@ class Checker:
         if record.is_over:
             self._sessions.pop(record.session, None)
 
-    def _take(self, record: _SessionRecord, name: End, event: Received | Acked) -> None:
+    def _take(self, record: _SessionRecord, name: End, event: Received | Acked | Lost) -> None:
         end, other = record.ends[name], record.ends[name.other]
         if not end.is_open:
             self._break(record.session, f"{event!r:.200} before the session opened")
         if isinstance(event, Received):
             self._receive(record, name.other, other, event)
+            return
+        if isinstance(event, Lost):
+            for tag in event.tags:
+                if tag not in end.tags:
+                    self._break(record.session, f"tag {tag} is lost and was never sent, or acked")
             return
         for tag in event.tags:
             channel, number = tag & ((1 << _CHANNEL_BITS) - 1), tag >> _CHANNEL_BITS
