@@ -210,6 +210,8 @@ class Faults:
     duplicate: float = 0.0
     delay_max: int = 1
     ack_loss: float = 0.0
+    impatience: float = 0.0
+    """How often what arrives is taken for lost before."""
 
 
 @dataclass
@@ -218,6 +220,7 @@ class Player:
     centre: tuple[int, int]
     mail: list[tuple[int, bytes, int]] = field(default_factory=list)
     acks: list[tuple[int, int]] = field(default_factory=list)
+    losses: list[tuple[int, int]] = field(default_factory=list)
     inside_since: dict[int, int] = field(default_factory=dict)
     told_dead: set[int] = field(default_factory=set)
     sections: int = 0
@@ -283,10 +286,16 @@ class Rig:
         player.sections += len(read_snapshot_untrusted(SCHEMA, RULES, message).sections)
         player.bytes += len(message)
         f, rng = self.faults, self.rng
-        for _ in range(1 + (rng.random() < f.duplicate)):
-            if rng.random() >= f.loss:
-                at = self.world.tick + int(rng.integers(0, f.delay_max))
-                player.mail.append((at, message, tag))
+        copies = sum(rng.random() >= f.loss for _ in range(1 + (rng.random() < f.duplicate)))
+        for _ in range(copies):
+            at = self.world.tick + int(rng.integers(0, f.delay_max))
+            player.mail.append((at, message, tag))
+        if not copies or rng.random() < f.impatience:
+            self._miss(player, tag)
+
+    def _miss(self, player: Player, tag: int) -> None:
+        """The channel takes for lost what was not acked for some ticks."""
+        player.losses.append((self.world.tick + int(self.rng.integers(0, 7)), tag))
 
     def _deliver(self, row: int, player: Player) -> None:
         rng, tick = self.rng, self.world.tick
@@ -301,10 +310,16 @@ class Rig:
             for _, _, tag in now:
                 if rng.random() >= self.faults.ack_loss:
                     player.acks.append((tick + int(rng.integers(0, self.faults.delay_max)), tag))
+                else:
+                    self._miss(player, tag)
         acked = [tag for at, tag in player.acks if at <= tick]
         player.acks = [a for a in player.acks if a[0] > tick]
         if acked:
             self.fanout.acked(row, acked)
+        lost = [tag for at, tag in player.losses if at <= tick]
+        player.losses = [a for a in player.losses if a[0] > tick]
+        if lost:
+            self.fanout.lost(row, lost)
 
     def _apply(self, player: Player, messages: list[bytes]) -> None:
         replica = player.replica
@@ -391,7 +406,7 @@ def test_replicas_converge_after_faults(seed: int) -> None:
     share = float(rng.choice([0.0, 0.1, 1.0]))
     far, move = float(rng.choice([0.0, 0.3])), float(rng.choice([0.0, 0.1, 0.5]))
     rig.faults = Faults(
-        float(rng.uniform(0, 0.5)), 0.1, int(rng.integers(1, 9)), float(rng.uniform(0, 0.5))
+        float(rng.uniform(0, 0.5)), 0.1, int(rng.integers(1, 9)), float(rng.uniform(0, 0.5)), 0.05
     )
     for tick in range(60):
         if rng.random() < 0.3:
@@ -420,7 +435,7 @@ def test_crowds_larger_than_a_tick_converge_under_loss(seed: int) -> None:
     rig.world.spawn(int(rng.integers(200, 700)), x=76.0, y=76.0)
     rig.world.spawn(int(rng.integers(0, 300)))
     share, jump = float(rng.choice([0.05, 0.2, 1.0])), float(rng.choice([0.0, 0.02]))
-    rig.faults = Faults(float(rng.choice([0.1, 0.3])), 0.1, int(rng.integers(1, 7)), 0.2)
+    rig.faults = Faults(float(rng.choice([0.1, 0.3])), 0.1, int(rng.integers(1, 7)), 0.2, 0.05)
     for tick in range(30):
         rig.world.stir(share, jump)
         if tick > 5:

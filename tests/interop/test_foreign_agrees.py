@@ -160,7 +160,8 @@ def test_about_snapshots() -> None:
     grid = Grid(RULES.cell_size, RULES.cells_per_side, RULES.view_radius_cells)
 
     def foreign(body: bytes) -> list[Any]:
-        replica = Replica(grid, RULES.streams.reorder_ticks)
+        streams = RULES.streams
+        replica = Replica(grid, streams.reorder_ticks, streams.tombstone_ticks)
         replica.take(read_snapshot(body, grid))
         return [replica.newest, replica.centre, sorted(replica.visible())]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mutant import Mutant, any_plan, with_fault, with_loss
 
+from sidereal.client.coverage import Coverage, Told
 from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
@@ -23,8 +24,8 @@ from sidereal.replication.world import Empty, Moved, World
 from sidereal.tools.simulate.faults import Kind, Plan
 
 
-def sent_counts_as_acked(patch: pytest.MonkeyPatch) -> None:
-    """The next difference is taken from what was sent, not from what arrived."""
+def what_was_sent_counts_as_arrived(patch: pytest.MonkeyPatch) -> None:
+    """What is lost is not sent again: a datagram counts as arrived when it leaves."""
     collect = Fanout.collect
 
     def trusting(self: Fanout, tick: int, own: Mapping[int, np.void | None]) -> Iterator[Any]:
@@ -33,6 +34,26 @@ def sent_counts_as_acked(patch: pytest.MonkeyPatch) -> None:
             yield client, message, tag
 
     patch.setattr(Fanout, "collect", trusting)
+
+
+def nothing_lost_is_sent_again(patch: pytest.MonkeyPatch) -> None:
+    """That something was lost only means that it is no longer in flight."""
+
+    def careless(self: Windows, clients: Any, places: Any, since: Any, tick: int) -> None:
+        self.note_arrived(clients, places, tick)
+
+    patch.setattr(Windows, "note_lost", careless)
+
+
+def a_gap_blocks_the_cell(patch: pytest.MonkeyPatch) -> None:
+    """A client takes nothing of a cell in which it misses something before."""
+    count = Coverage.counts
+
+    def strict(self: Coverage, told: Told, inside: Any) -> Any:
+        follows = told.replace | (self.have[told.place] >= told.from_tick)
+        return count(self, told, inside) & follows
+
+    patch.setattr(Coverage, "counts", strict)
 
 
 def leases_that_were_sent_count_as_acked(patch: pytest.MonkeyPatch) -> None:
@@ -74,8 +95,8 @@ def five_snapshots_of_six_are_not_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edge, "send_snapshots", seldom)
 
 
-def acks_count_for_another_client(patch: pytest.MonkeyPatch) -> None:
-    """What one client has acked, the next one is taken to have."""
+def fates_count_for_another_client(patch: pytest.MonkeyPatch) -> None:
+    """What becomes of one client's datagrams is noted of the next one's."""
     create = Sent.__init__
 
     def shifted(self: Sent, client: np.ndarray, *rest: Any) -> None:
@@ -85,11 +106,11 @@ def acks_count_for_another_client(patch: pytest.MonkeyPatch) -> None:
 
 
 def rows_of_the_fanout_are_used_again_as_they_are(patch: pytest.MonkeyPatch) -> None:
-    """A client that comes has what the one before it in its row had acked."""
+    """A client that comes has what the one before it in its row was sent."""
     move = Windows.move
 
     def follow(self: Windows, client: int, *rest: Any) -> None:
-        if self.acked[client].max() >= 0:
+        if self.sent[client].max() >= 0:
             self.active[client] = True
         move(self, client, *rest)
 
@@ -107,19 +128,19 @@ def tombstones_stand_where_they_went(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(World, "refresh", confused)
 
 
-def cells_are_known_a_tick_too_far(patch: pytest.MonkeyPatch) -> None:
-    """An ack counts up to the tick after the one that it was for."""
-    advance = Windows.advance
+def cells_are_sent_a_tick_too_far(patch: pytest.MonkeyPatch) -> None:
+    """A section counts up to the tick after the one that it was for."""
+    note_sent = Windows.note_sent
 
-    def ahead(self: Windows, clients: Any, columns: Any, tick: int) -> None:
-        advance(self, clients, columns, tick + 1)
+    def ahead(self: Windows, clients: Any, places: Any, since: Any, parts: Any, tick: int) -> None:
+        note_sent(self, clients, places, since, parts, tick + 1)
 
-    patch.setattr(Windows, "advance", ahead)
+    patch.setattr(Windows, "note_sent", ahead)
 
 
 def what_is_in_flight_never_expires(patch: pytest.MonkeyPatch) -> None:
-    """An ack counts however late it comes, though its receiver may have dropped the datagram."""
-    patch.setattr(InFlight, "expire", lambda *_: None)
+    """What nobody has ever acked, or missed, is kept."""
+    patch.setattr(InFlight, "expire", lambda *_: iter(()))
 
 
 def tombstones_are_never_pruned(patch: pytest.MonkeyPatch) -> None:
@@ -143,7 +164,7 @@ def who_comes_is_named_without_its_components(patch: pytest.MonkeyPatch) -> None
 
 
 def who_lags_behind_is_sent_what_the_others_are(patch: pytest.MonkeyPatch) -> None:
-    """One section of a cell is cut for all, since the newest tick that any client has acked."""
+    """One section of a cell is cut for all, since the newest tick that any client was sent."""
 
     def same(changes: ChangeLog, group: Any, since: np.ndarray, *rest: Any) -> Any:
         newest = np.where(since < 0, since, since.max(initial=-1))
@@ -163,21 +184,27 @@ def several_clients(plan: Plan) -> bool:
 
 
 MUTANTS: Final = (
-    Mutant(sent_counts_as_acked, ("ReplicasConverge",), with_loss),
+    Mutant(what_was_sent_counts_as_arrived, ("ReplicasConverge",), with_loss),
+    Mutant(nothing_lost_is_sent_again, ("ReplicasConverge",), with_loss),
+    Mutant(a_gap_blocks_the_cell, ("ReplicasConverge",), with_loss),
     Mutant(leases_that_were_sent_count_as_acked, ("LeasesConverge",), with_loss),
     Mutant(leases_are_shown_once, ("LeasesConverge",), any_plan),
     Mutant(no_tombstones, ("ReplicasConverge",), any_plan),
     Mutant(replicas_keep_strays, ("ReplicasConverge",), any_plan),
     Mutant(five_snapshots_of_six_are_not_sent, ("Service",), any_plan),
-    Mutant(acks_count_for_another_client, ("ReplicasConverge",), several_clients),
+    Mutant(fates_count_for_another_client, ("ReplicasConverge",), several_clients),
     Mutant(
         rows_of_the_fanout_are_used_again_as_they_are,
         ("ReplicasConverge", "Service"),
         with_fault(Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES),
     ),
     Mutant(tombstones_stand_where_they_went, ("ReplicasConverge",), any_plan),
-    Mutant(cells_are_known_a_tick_too_far, ("ReplicasConverge",), any_plan),
-    Mutant(what_is_in_flight_never_expires, ("Bounded",), any_plan),
+    Mutant(cells_are_sent_a_tick_too_far, ("ReplicasConverge",), any_plan),
+    Mutant(
+        what_is_in_flight_never_expires,
+        ("Bounded",),
+        with_fault(Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES),
+    ),
     Mutant(tombstones_are_never_pruned, ("Bounded",), any_plan),
     Mutant(who_comes_is_named_without_its_components, ("ReplicasConverge",), any_plan),
     Mutant(who_lags_behind_is_sent_what_the_others_are, ("ReplicasConverge",), several_clients),

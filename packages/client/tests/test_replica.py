@@ -95,8 +95,10 @@ def datagram(
     centre: tuple[int, int] = CENTRE,
     unchanged: list[tuple[int, int]] | None = None,
     own: bytes = b"",
+    deferred: int = 0,
 ) -> bytes:
     header = np.zeros(1, HEADER)
+    header["deferred"] = deferred
     header["version"], header["tick"], header["sections"] = SNAPSHOT_VERSION, tick, len(told)
     header["flags"] = OWN if own else 0
     header["sector_x"], header["sector_y"] = centre[0] // 4, centre[1] // 4
@@ -186,6 +188,41 @@ def test_what_comes_after_a_gap_is_applied_but_the_gap_is_not_known(replica: Rep
     assert replica.have[place(HERE)] == 14
 
 
+def test_what_a_snapshot_does_not_speak_of_holds_unless_something_is_missed_or_put_off(
+    replica: Replica,
+) -> None:
+    def confirmed() -> int:
+        return int(replica.confirmed(replica.columns.rows_of([5]))[0])
+
+    take(replica, known(10, Told(HERE, {5: 8}, {5: 1})))
+    for message, tick in (
+        (datagram(12), 12),
+        (datagram(13, deferred=1), 12),
+        (datagram(14, deferred=1, unchanged=[HERE]), 14),
+        (datagram(17, Told(HERE, {6: 17}, since=16)), 14),
+        (datagram(18), 14),
+        (datagram(19, Told(HERE, {6: 19}, since=14)), 19),
+        (datagram(20, Told(THERE, since=18)), 20),
+    ):
+        take(replica, message)
+        assert confirmed() == tick
+
+
+def test_ticks_behind_a_gap_are_known_once_it_is_closed(replica: Replica) -> None:
+    take(replica, known(10, Told(HERE, {5: 8}, {5: 1})))
+
+    def tell(since: int, tick: int) -> int:
+        take(replica, datagram(tick, Told(HERE, {5: tick}, since=since)))
+        return int(replica.have[place(HERE)])
+
+    assert [tell(at, at + 1) for at in (11, 12, 15, 14)] == [10, 10, 10, 10]
+    assert tell(10, 11) == 13
+    assert tell(12, 14) == 16
+    assert tell(17, 18) == 16
+    take(replica, datagram(20, Told(HERE)))
+    assert tell(20, 21) == 21
+
+
 def test_unchanged_cells_are_known_up_to_the_snapshot_if_they_were_known_at_all(
     replica: Replica,
 ) -> None:
@@ -251,6 +288,32 @@ def test_continued_parts_make_a_cell_known_up_to_the_tick_they_began(replica: Re
     take(replica, part(0, 10 + 2 * RULES.streams.reorder_ticks), 0.0)
     assert replica.have[place(HERE)] == 10
     assert ids(replica) == [1, 2]
+
+
+def test_several_sections_of_a_cell_may_be_continued_at_a_time(replica: Replica) -> None:
+    def part(number: int, tick: int, to_tick: int, since: int | None) -> bytes:
+        ids = {number + 1: tick}
+        cell = Told(
+            HERE, ids, dict.fromkeys(ids, 0), since=since, part=number, parts=2, to_tick=to_tick
+        )
+        return datagram(tick, cell)
+
+    for message in (part(0, 10, 10, None), part(1, 13, 12, 10), part(0, 14, 12, 10)):
+        take(replica, message)
+        assert replica.have[place(HERE)] == -1
+    take(replica, part(1, 15, 10, None))
+    assert replica.have[place(HERE)] == 12
+
+
+def test_parts_of_what_is_too_old_to_go_on_are_forgotten(replica: Replica) -> None:
+    def part(number: int, tick: int) -> bytes:
+        return datagram(tick, Told(HERE, {1: 5}, {1: 0}, part=number, parts=2, to_tick=10))
+
+    late = 11 + RULES.streams.tombstone_ticks
+    take(replica, part(0, 10))
+    take(replica, part(0, late))
+    take(replica, part(1, late + 1))
+    assert replica.have[place(HERE)] == -1
 
 
 def test_a_whole_cell_removes_who_is_not_named_once_the_others_are_known(

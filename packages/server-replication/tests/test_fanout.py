@@ -132,6 +132,9 @@ class Server:
     def ack(self, client: int = 0, tags: list[int] | None = None) -> None:
         self.fanout.acked(client, self.tags[client] if tags is None else tags)
 
+    def lose(self, client: int = 0, tags: list[int] | None = None) -> None:
+        self.fanout.lost(client, self.tags[client] if tags is None else tags)
+
     def sections(self, client: int = 0) -> dict[int, bool]:
         """Columns told, and whether whole."""
         return {
@@ -165,31 +168,33 @@ def settle(server: Server) -> None:
         server.ack(client)
 
 
-def test_a_new_client_is_told_every_cell_whole_until_it_acks(server: Server) -> None:
+def test_a_new_client_is_sent_every_cell_whole_and_once(server: Server) -> None:
     server.put(CENTRE, [5])
+    server.step()
+    assert server.sections() == dict.fromkeys(range(WINDOW), True)
+    assert server.ids() == [5]
+    first = server.tags[0]
     for _ in range(3):
         server.step()
-        assert server.sections() == dict.fromkeys(range(WINDOW), True)
-        assert server.ids() == [5]
-    server.ack()
+        assert (server.sections(), server.unchanged()) == ({}, 0), "it may not have it yet"
+    server.ack(tags=first)
     server.step()
-    assert server.sections() == {}
-    assert server.unchanged() == WINDOW
+    assert (server.sections(), server.unchanged()) == ({}, WINDOW)
 
 
-def test_only_what_changed_since_the_ack_is_told(server: Server) -> None:
+def test_only_what_changed_since_it_was_sent_is_sent(server: Server) -> None:
     server.put(CENTRE, [5, 6, 7])
     settle(server)
-    server.touch([6])
-    server.step()
-    assert (server.ids(), server.sections()) == ([6], {4: False})
-    assert server.unchanged() == WINDOW - 1
-    server.touch([7])
-    server.step()
-    assert server.ids() == [6, 7], "what was told is told until it is acked"
+    for net_id in (6, 7, 6):
+        server.touch([net_id])
+        server.step()
+        assert (server.ids(), server.sections()) == ([net_id], {4: False})
+        assert server.unchanged() == WINDOW - 1
 
 
-def test_acks_count_in_whatever_order_they_come(server: Server) -> None:
+def test_a_cell_is_unchanged_when_all_that_was_sent_of_it_has_arrived_in_any_order(
+    server: Server,
+) -> None:
     server.put(CENTRE, [5, 6])
     settle(server)
     server.touch([5])
@@ -198,8 +203,88 @@ def test_acks_count_in_whatever_order_they_come(server: Server) -> None:
     server.touch([6])
     server.step()
     server.ack()
+    server.step()
+    assert (server.sections(), server.unchanged()) == ({}, WINDOW - 1)
     server.ack(tags=first)
     server.ack(tags=first)
+    server.step()
+    assert (server.sections(), server.unchanged()) == ({}, WINDOW)
+
+
+def test_what_is_lost_is_sent_again_with_what_has_changed_since(server: Server) -> None:
+    server.put(CENTRE, [5, 6, 7, 8])
+    settle(server)
+    server.touch([5])
+    server.step()
+    lost = server.tags[0]
+    server.touch([6])
+    server.step()
+    server.ack()
+    server.touch([7])
+    server.lose(tags=lost)
+    server.step()
+    assert (server.ids(), server.sections()) == ([5, 6, 7], {4: False})
+    server.touch([8])
+    server.step()
+    assert server.ids() == [8], "once"
+
+
+def test_what_is_lost_was_sent_again_already_if_something_before_it_was(server: Server) -> None:
+    server.put(CENTRE, [5, 6, 7])
+    settle(server)
+    lost = []
+    for net_id in (5, 6, 7):
+        server.touch([net_id])
+        server.step()
+        lost.append(server.tags[0])
+    server.lose(tags=lost[1])
+    server.step()
+    assert server.ids() == [6, 7]
+    server.lose(tags=lost[2])
+    server.step()
+    assert server.ids() == []
+    server.lose(tags=lost[0])
+    server.step()
+    assert server.ids() == [5, 6, 7], "what was lost before that was not"
+
+
+def test_what_was_sent_again_may_be_lost_again(server: Server) -> None:
+    server.put(CENTRE, [5])
+    settle(server)
+    server.touch([5])
+    server.step()
+    for _ in range(3):
+        server.lose()
+        server.step()
+        assert (server.ids(), server.unchanged()) == ([5], WINDOW - 1)
+    server.ack()
+    server.step()
+    assert (server.sections(), server.unchanged()) == ({}, WINDOW)
+
+
+def test_a_whole_cell_that_is_lost_is_sent_whole_again(server: Server) -> None:
+    server.put(CENTRE, [5])
+    server.step()
+    server.lose()
+    server.touch([5])
+    server.step()
+    assert server.sections() == dict.fromkeys(range(WINDOW), True)
+    assert server.ids(what=PRESENCE) == [5]
+
+
+def test_what_is_lost_and_arrives_after_all_is_sent_again_and_counts_once(server: Server) -> None:
+    server.put(CENTRE, [5])
+    settle(server)
+    server.touch([5])
+    server.step()
+    late = server.tags[0]
+    server.lose()
+    server.step()
+    assert server.ids() == [5]
+    server.ack(tags=late)
+    server.step()
+    assert server.unchanged() == WINDOW - 1, "the second time is on its way"
+    server.lose(tags=late)
     server.step()
     assert server.sections() == {}
 
@@ -224,7 +309,7 @@ def test_the_own_block_comes_once_per_tick(server: Server) -> None:
     assert [snapshot.head.own is not None for snapshot in server.sent[0]].count(True) == 1
 
 
-def test_leaving_and_dying_are_told_until_acked(server: Server) -> None:
+def test_leaving_and_dying_are_sent_once_and_again_when_lost(server: Server) -> None:
     server.put(CENTRE, [5, 6])
     settle(server)
     server.kill(5)
@@ -233,6 +318,8 @@ def test_leaving_and_dying_are_told_until_acked(server: Server) -> None:
         server.step()
         assert server.gone() == [5, 6]
         assert server.ids() == [6]
+        server.lose()
+    server.step()
     server.ack()
     server.step()
     assert server.sections() == {}
@@ -242,6 +329,7 @@ def test_cells_sent_whole_have_no_tombstones(server: Server) -> None:
     server.put(CENTRE, [5])
     server.step()
     server.kill(5)
+    server.lose()
     server.step()
     assert server.gone() == []
     assert server.sections()[4] is True
@@ -257,8 +345,9 @@ def test_only_entered_cells_are_sent_whole_after_a_step_aside(server: Server) ->
     assert server.unchanged() == WINDOW - 3
 
 
-def test_a_late_ack_from_before_a_cell_was_left_does_not_count_after_its_return(
-    server: Server,
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_became_of_what_was_sent_before_a_cell_was_left_does_not_count_after_its_return(
+    server: Server, arrived: bool
 ) -> None:
     server.put(CENTRE, [5])
     server.step()
@@ -266,25 +355,37 @@ def test_a_late_ack_from_before_a_cell_was_left_does_not_count_after_its_return(
     server.look(0, (20, 20))
     server.step()
     server.look(0)
-    server.ack(tags=late)
     server.step()
     assert server.sections() == dict.fromkeys(range(WINDOW), True)
     assert server.ids() == [5]
+    fate = server.ack if arrived else server.lose
+    fate(tags=late)
+    server.step()
+    assert (server.sections(), server.unchanged()) == ({}, 0)
 
 
-def test_an_ack_of_a_former_client_in_the_same_row_does_not_count(server: Server) -> None:
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_became_of_what_a_former_client_was_sent_in_the_same_row_does_not_count(
+    server: Server, arrived: bool
+) -> None:
+    fate = server.ack if arrived else server.lose
     server.step()
     late = server.tags[0]
     server.fanout.leave(0)
-    server.fanout.acked(0, late)
+    fate(tags=late)
     server.fanout.join(0)
     server.look(0)
-    server.fanout.acked(0, late)
+    fate(tags=late)
     server.step()
     assert server.sections() == dict.fromkeys(range(WINDOW), True)
+    fate(tags=late)
+    server.step()
+    assert (server.sections(), server.unchanged()) == ({}, 0)
 
 
-def test_acks_count_up_to_the_age_at_which_receivers_drop_and_no_longer(server: Server) -> None:
+def test_acks_count_up_to_the_age_at_which_receivers_drop_then_all_is_sent_again(
+    server: Server,
+) -> None:
     for age, counts in (
         (RULES.streams.reorder_ticks, True),
         (RULES.streams.reorder_ticks + 1, False),
@@ -297,11 +398,13 @@ def test_acks_count_up_to_the_age_at_which_receivers_drop_and_no_longer(server: 
             server.step()
         server.ack(tags=tags)
         server.step()
-        assert (server.sections() == {}) is counts
+        assert (server.sections() == {}) is (server.unchanged() == WINDOW) is counts
     assert server.fanout.statistics().late_acks == 1
 
 
-def test_a_client_acked_before_the_tombstones_gets_the_cell_whole(server: Server) -> None:
+def test_a_client_that_acks_nothing_for_longer_than_tombstones_last_gets_the_cell_whole(
+    server: Server,
+) -> None:
     server.put(CENTRE, [5, 6])
     settle(server)
     for age in range(255):
@@ -311,6 +414,15 @@ def test_a_client_acked_before_the_tombstones_gets_the_cell_whole(server: Server
     server.step()
     assert server.sections() == {4: True}
     assert (server.ids(), server.gone()) == ([6], [])
+
+
+def test_a_cell_in_which_nothing_happens_stays_known_by_its_acks(server: Server) -> None:
+    server.put(CENTRE, [5, 6])
+    for _ in range(300):
+        settle(server)
+    server.kill(5)
+    server.step()
+    assert (server.sections(), server.ids(), server.gone()) == ({4: False}, [], [5])
 
 
 def test_a_cell_in_parts_counts_when_all_of_them_are_acked(server: Server) -> None:
@@ -324,10 +436,13 @@ def test_a_cell_in_parts_counts_when_all_of_them_are_acked(server: Server) -> No
     one, other = server.tags[0]
     server.ack(tags=[other])
     server.step()
-    assert len(server.ids()) == 100
-    server.ack(tags=[one])
+    assert (server.sections(), server.unchanged()) == ({}, WINDOW - 1)
+    server.lose(tags=[one])
     server.step()
-    assert server.sections() == {}
+    assert len(server.ids()) == 100
+    server.ack()
+    server.step()
+    assert (server.sections(), server.unchanged()) == ({}, WINDOW)
 
 
 def test_a_cell_too_large_for_a_tick_comes_in_continued_parts(server: Server) -> None:
@@ -347,7 +462,7 @@ def test_a_cell_too_large_for_a_tick_comes_in_continued_parts(server: Server) ->
     assert server.sections() == {}
 
 
-def test_unacked_parts_of_a_transfer_are_told_again_and_acked_ones_are_not(
+def test_parts_of_a_transfer_are_sent_again_when_they_are_lost_and_no_others(
     server: Server,
 ) -> None:
     server.put(CENTRE, range(1, 301))
@@ -362,12 +477,38 @@ def test_unacked_parts_of_a_transfer_are_told_again_and_acked_ones_are_not(
                 sent[part] = sent.get(part, 0) + 1
                 lost = part if lost is None else lost
                 if part == lost and sent[part] < 3:
+                    server.lose(tags=[tag])
                     continue
             keep.append(tag)
         server.ack(tags=keep)
     assert lost is not None
     assert sent.pop(lost) == 3
     assert set(sent.values()) == {1}
+
+
+def test_what_changes_while_a_transfer_is_in_flight_is_sent_beside_it(server: Server) -> None:
+    server.put(CENTRE, range(1, 201))
+    server.step()
+    assert server.fanout.statistics().transfers == 1
+    server.touch([7])
+    server.step()
+    assert (server.ids(), server.sections()) == ([7], {4: False})
+    assert server.unchanged() == 0
+
+
+def test_a_crowd_that_goes_on_changing_is_sent_in_one_transfer_after_the_other() -> None:
+    server = Server(limits=SMALL)
+    server.fanout.join(0)
+    server.look(0)
+    server.put(CENTRE, range(1, 901))
+    seen: dict[int, int] = {}
+    for _ in range(60):
+        server.touch(range(1, 901))
+        server.step()
+        seen |= dict.fromkeys(server.ids(), server.tick)
+    assert server.fanout.statistics().transfers > 2
+    assert len(seen) == 900
+    assert min(seen.values()) > server.tick - 5, "nobody waits for an ack"
 
 
 def test_who_left_during_a_transfer_is_told_as_left(server: Server) -> None:
@@ -401,7 +542,7 @@ def test_over_budget_near_cells_come_first_and_all_of_them_in_the_end() -> None:
         told |= set(server.sections())
         assert server.unchanged() + len(server.sections()) <= WINDOW
         server.step()
-    assert told == set(range(WINDOW)), "no cell starves though nothing is acked"
+    assert told == set(range(WINDOW)), "no cell starves"
 
 
 def test_what_is_put_off_is_neither_told_nor_unchanged_nor_acked() -> None:
@@ -468,8 +609,7 @@ def test_clients_do_not_see_each_other_s_progress(server: Server) -> None:
     server.step()
     server.ack(2)
     server.step()
-    assert server.sections(2) == {}
-    assert len(server.sections(0)) == WINDOW
+    assert (server.unchanged(2), server.unchanged(0)) == (WINDOW, 0)
     server.fanout.leave(0)
     server.step()
     assert set(server.sent) == {2}
@@ -531,7 +671,7 @@ def test_who_comes_is_told_with_all_it_has_and_who_stays_is_not(server: Server) 
         assert server.ids(what=what) == [5]
 
 
-def test_clients_with_the_same_ack_are_sent_the_same_bytes(server: Server) -> None:
+def test_clients_that_were_sent_the_same_are_sent_the_same_bytes(server: Server) -> None:
     server.put(CENTRE, [5, 6, 7])
     for client in (1, 2, 3):
         server.fanout.join(client)
@@ -539,7 +679,7 @@ def test_clients_with_the_same_ack_are_sent_the_same_bytes(server: Server) -> No
     settle(server)
     server.touch([6])
     server.step()
-    server.ack(3)
+    server.lose(3)
     server.touch([7])
     server.step()
     bodies = [heard.head.message for client in range(4) for heard in server.sent[client]]

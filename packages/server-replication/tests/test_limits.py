@@ -98,7 +98,7 @@ def test_all_of_them_may_be_as_small_as_they_get() -> None:
         ticks_catch_up=1,
         notes=1,
         world=WorldLimits(1, 1, 1, 1, 1),
-        edge=EdgeLimits(2, 1, 1, 1, 1, 1, 1),
+        edge=EdgeLimits(2, 1, 1, 1, 1, 1),
         shards=ShardLinkLimits(adopt_rows=1, rows_per_message=1, queued_size=1, outbox_size=1),
         keeping=KeepingLimits(
             batch_rows=1,

@@ -101,7 +101,7 @@ class Cell:
         return Transfer(0, 4, 0, since, self.changes, scope, ROOM)
 
     def write(self, transfer: Transfer) -> list[Part]:
-        parts = transfer.due(self.tick)
+        parts = transfer.due()
         return [read(transfer.write(part, self.changes)) for part in parts]
 
 
@@ -171,18 +171,24 @@ def test_who_had_left_before_is_told_in_parts_too() -> None:
     assert told(parts, GONE) == list(range(1, CROWD))
 
 
-def test_a_part_is_sent_again_after_a_while_until_it_is_acked() -> None:
+def test_a_part_is_sent_once_and_again_when_it_is_lost_until_it_is_acked() -> None:
     cell = Cell()
     transfer = cell.transfer(since=-1)
-    count = len(transfer.due(cell.tick))
+    count = len(transfer.due())
     transfer.write(1, cell.changes)
-    assert transfer.due(cell.tick) == [0, *range(2, count)]
-    sent_at = cell.tick
-    while transfer.due(cell.tick)[-1] != 1:
+    assert transfer.due() == [0, *range(2, count)]
+    assert not transfer.was_sent
+    for part in transfer.due():
         cell.publish()
-    assert cell.tick > sent_at + 1
+        transfer.write(part, cell.changes)
+    assert transfer.was_sent
+    assert transfer.due() == []
+    for part in (2, 1):
+        transfer.lost(part)
+    assert transfer.due() == [1, 2], "the longest unsent first"
     for part in range(count):
         assert not transfer.done
         transfer.acked(part)
+    transfer.lost(0)
     assert transfer.done
-    assert transfer.due(cell.tick) == []
+    assert transfer.due() == []

@@ -98,6 +98,11 @@ class Rules(NamedTuple):
         return self.streams[0]
 
     @property
+    def tombstone_ticks(self) -> int:
+        """For how long a cell remembers who has left it."""
+        return self.streams[1]
+
+    @property
     def cells_per_sector(self) -> int:
         """Cells along an edge of a sector."""
         return round(self.sector_size / self.cell_size)

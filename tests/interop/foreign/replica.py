@@ -88,13 +88,14 @@ class Replica:
         centre: the cell in the middle of its window.
     """
 
-    def __init__(self, grid: Grid, reorder_ticks: int) -> None:
+    def __init__(self, grid: Grid, reorder_ticks: int, tombstone_ticks: int) -> None:
         self.entities: dict[int, Entity] = {}
         self.own: OwnBlock | None = None
         self.newest = -1
         self.centre: Cell = (0, 0)
         self._grid = grid
         self._reorder_ticks = reorder_ticks
+        self._tombstone_ticks = tombstone_ticks
         self._own_tick = -1
         self._window: list[Cell] = []
         self._window_moved = -1
@@ -106,6 +107,8 @@ class Replica:
         # The newest `to` at which the cell was sent whole.
         self._parts: dict[tuple[int, int, bool], set[int]] = {}
         # The parts that came, by place, `to`, and whether the section is continued.
+        self._ahead: list[tuple[int, int, int]] = []
+        # Sections behind a gap: their place, since when and up to when they say what changed.
         self._departures: dict[tuple[int, Cell | None], int] = {}
         # The tick of the snapshot that said so, by entity and, if it has moved, cell.
 
@@ -138,13 +141,9 @@ class Replica:
             if self._counts(section.place, section.cell, tick)
             and section.to > self._have[section.place]
         ]
-        leaves_gap = [
-            not section.is_whole and section.since > self._have[section.place]
-            for section in sections
-        ]
         self._take_rows(sections, tick)
-        for section, gap in zip(sections, leaves_gap, strict=True):
-            self._complete(section, gap)
+        for section in sections:
+            self._complete(section)
         self._let_go()
 
     def _move(self, window: list[Cell], tick: int) -> None:
@@ -154,6 +153,7 @@ class Replica:
             self._absent[place] = self.newest
             self._whole[place] = -1
         self._parts = {key: came for key, came in self._parts.items() if key[0] not in entered}
+        self._ahead = [claim for claim in self._ahead if claim[0] not in entered]
         self._window, self.newest = window, tick
         if entered:
             self._window_moved = tick
@@ -193,34 +193,39 @@ class Replica:
             entity.cell, entity.seen, entity.moved = cell, tick, left
         entity.take(row, tick)
 
-    def _complete(self, section: Section, leaves_gap: bool) -> None:
+    def _complete(self, section: Section) -> None:
         """Note that a section, or a part of one, has come."""
         place, to = section.place, section.to
         key = place, to, section.is_continued
         came = self._parts.setdefault(key, set())
         came.add(section.part)
-        if section.is_continued:
-            newest = max(at for where, at, goes_on in self._parts if where == place and goes_on)
-            self._parts = {
-                (where, at, goes_on): parts
-                for (where, at, goes_on), parts in self._parts.items()
-                if where != place or not goes_on or at == newest
-            }
-        if len(came) < section.parts or leaves_gap or to <= self._have[place]:
+        if len(came) < section.parts or to <= self._have[place]:
             return
-        self._have[place] = to
-        if section.is_whole:
+        if not section.is_whole:
+            self._ahead.append((place, section.since, to))
+        else:
+            self._have[place] = to
             self._whole[place] = to
             for entity in self.entities.values():
                 if entity.cell == section.cell and entity.seen < to:
                     entity.lose(entity.seen + 1, self.newest)
 
     def _let_go(self) -> None:
+        for place, since, to in sorted(self._ahead):
+            if since <= self._have[place]:
+                self._have[place] = max(self._have[place], to)
+        oldest = self.newest - self._tombstone_ticks
+        self._ahead = [
+            (place, since, to)
+            for place, since, to in self._ahead
+            if to > self._have[place] and to >= oldest
+        ]
         known = min(self._have)
         self._parts = {
             (place, to, goes_on): came
             for (place, to, goes_on), came in self._parts.items()
-            if to > self._have[place] and (goes_on or to >= self.newest - self._reorder_ticks)
+            if to > self._have[place]
+            and to >= (oldest if goes_on else self.newest - self._reorder_ticks)
         }
         self._departures = {key: tick for key, tick in self._departures.items() if tick > known}
         left = {number for number, _ in self._departures}

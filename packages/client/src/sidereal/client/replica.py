@@ -141,8 +141,8 @@ class Replica:
 
     def confirmed(self, rows: Ints) -> Ints:
         """Tick of the newest snapshot that said, or implied, that these references hold."""
-        known = self.coverage.known_up_to(self._cell_x[rows], self._cell_y[rows])
-        here = np.where(self._is_lost()[rows], NEVER, known)
+        heard = self.coverage.heard_up_to(self._cell_x[rows], self._cell_y[rows])
+        here = np.where(self._is_lost()[rows], NEVER, heard)
         return np.maximum(self.stamp[rows], here)
 
     def apply_untrusted(self, messages: Sequence[bytes], now: float) -> list[Applied]:
@@ -204,6 +204,7 @@ class Replica:
             at, every = slice(first, end), read.all
             told = Told(
                 tick,
+                not any(snapshot.deferred for snapshot in together),
                 every.place[at],
                 every.replace[at],
                 every.continued[at],

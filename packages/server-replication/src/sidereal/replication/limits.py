@@ -102,7 +102,6 @@ class EdgeLimits:
         datagrams: of one client's snapshot; what does not fit waits for the next tick.
         section_parts: parts in which a cell is sent within one tick; a larger one lasts several.
         replace_parts: the same when the cell is sent whole.
-        resend_ticks: a part of a cell that lasts is sent again when no ack has come for so long.
         ring_ticks: how much longer a cell waits for each ring that it is farther from the middle,
             when not everything fits.
         leases_every_ticks: a client is shown changed leases no more often; and again after so long
@@ -113,7 +112,6 @@ class EdgeLimits:
     datagrams: int = 16
     section_parts: int = 8
     replace_parts: int = 3
-    resend_ticks: int = 4
     ring_ticks: int = 2
     leases_every_ticks: int = 5
     sectors_at_once: int = 1024

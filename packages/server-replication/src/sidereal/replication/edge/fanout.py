@@ -1,14 +1,16 @@
 """Snapshots for all clients: what each of them is sent this tick, cut into datagrams.
 
-Theory of operation. For every client and cell the server knows up to which tick the client has
-acked the cell. The client is sent what has changed since. All pairs of client and cell are handled
+Theory of operation. For every client and cell the server knows up to which tick the client was sent
+the cell. The client is sent what has changed since. All pairs of client and cell are handled
 together, in a few array operations: pairs with news ask for sections, and each section that is
 asked for is cut once, however many clients need it. A client that is new to a cell, or too far
 behind, is sent the whole cell. What remains per datagram is one join of shared pieces (about 1 µs).
 
-An ack of a datagram says up to its tick what the client has: every cell that was unchanged, every
-cell whose only section was in that datagram, and a cell that was sent in parts once all of its
-parts are acked. Nothing is resent blindly. What is not acked is sent again as it is by then.
+Nothing is repeated until the channel takes it for lost. A cell of which something was lost is sent
+again since the tick from which on the lost section said what had changed, as it is by then; see
+`windows`. So what a client is sent does not depend on how long its acks take. Acks are needed to
+know which cells a client has: those in which nothing has happened that it has not acked are
+unchanged.
 
 A client gets a limited number of datagrams per tick. When they are not enough, the cells that have
 waited longest come first. Each ring of cells around the centre counts as some ticks less of
@@ -35,7 +37,7 @@ from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.cutting import Cut, cut_datagrams, offsets, ranges
 from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
 from sidereal.replication.edge.sections import Cuts, Layout, Sections, ask, sections_of
-from sidereal.replication.edge.transfer import Scope, Transfer
+from sidereal.replication.edge.transfer import Scope, Transfer, Transfers
 from sidereal.replication.edge.windows import Windows
 from sidereal.replication.limits import LIMITS, EdgeLimits
 
@@ -53,28 +55,28 @@ class FanoutStatistics:
     Attributes:
         datagrams: written.
         sections: written, parts counted one by one.
+        lost: sections, or parts of one, that were taken for lost.
         replaced: sections that held a whole cell.
         deferred: sections put off for want of room.
         transfers: cells sent over several ticks.
         transfers_whole: those of them that held a whole cell.
-        parts_resent: parts of transfers sent again, for want of an ack.
         late_acks: acks too old to count.
-        ticks_in_flight: ticks of whose datagrams acks may still count, now.
+        ticks_in_flight: age of the oldest datagram of which it is not known what became of it.
     """
 
     datagrams: int
     sections: int
+    lost: int
     replaced: int
     deferred: int
     transfers: int
     transfers_whole: int
-    parts_resent: int
     late_acks: int
     ticks_in_flight: int
 
 
 class Fanout:
-    """Everything the clients have acked, and what to send them next."""
+    """Everything the clients were sent, and what to send them next."""
 
     def __init__(
         self,
@@ -103,8 +105,9 @@ class Fanout:
         self._windows = Windows(rules, clients_max, limits.sectors_at_once)
         self._section_age_max = rules.streams.section_age_max
         self._in_flight = InFlight(rules.streams.reorder_ticks)
-        self._transfers: dict[tuple[int, int], Transfer] = {}
+        self._transfers = Transfers(self._windows, self._section_age_max)
         self._acks: list[Sequence[int]] = []
+        self._losses: list[Sequence[int]] = []
         self._collected = -1
         self._counts = dict.fromkeys(FanoutStatistics.__dataclass_fields__, 0)
 
@@ -130,6 +133,11 @@ class Fanout:
         if self._windows.active[client]:
             self._acks.append(tags)
 
+    def lost(self, client: int, tags: Sequence[int]) -> None:
+        """Note the tags of datagrams that are taken for lost on their way to a client."""
+        if self._windows.active[client]:
+            self._losses.append(tags)
+
     def collect(self, tick: int, own: Mapping[int, np.void | None]) -> Iterator[Message]:
         """Write every client's datagrams of a tick, at least one each.
 
@@ -145,7 +153,7 @@ class Fanout:
         """
         if tick != self._changes.tick or tick <= self._collected:
             raise LocalProtocolError(f"tick {tick} collected, {self._changes.tick} is published")
-        self._apply_acks(tick)
+        self._settle(tick)
         self._collected = tick
         clients = self._windows.rows()
         if not len(clients):
@@ -153,7 +161,7 @@ class Fanout:
         found = map(own.get, clients.tolist())
         own_bytes = [b"" if block is None else block.tobytes() for block in found]
         sections, cuts, unchanged = self._find_news(clients)
-        due = self._due_parts(clients)
+        due = self._transfers.due(clients)
         sections, cut, deferred = self._fit(clients, sections, own_bytes, due)
         chosen = self._choose_parts(cut, due)
         row = np.concatenate([cut.row, np.array([row for row, _, _ in chosen], np.int64)])
@@ -164,7 +172,13 @@ class Fanout:
 
     def statistics(self) -> FanoutStatistics:
         """Counts since the start."""
-        return FanoutStatistics(**self._counts | {"ticks_in_flight": len(self._in_flight)})
+        now = {
+            "late_acks": self._in_flight.late,
+            "ticks_in_flight": self._in_flight.age(self._collected),
+            "transfers": self._transfers.begun,
+            "transfers_whole": self._transfers.begun_whole,
+        }
+        return FanoutStatistics(**self._counts | now)
 
     # -- what each client has -------------------------------------------------------------------
 
@@ -172,40 +186,35 @@ class Fanout:
         """Tick of the next snapshot, as far as is known."""
         return max(self._changes.tick, self._collected + 1)
 
-    def _apply_acks(self, tick: int) -> None:
-        tags = np.fromiter(chain.from_iterable(self._acks), np.int64)
+    def _settle(self, tick: int) -> None:
+        """Take in what became of datagrams."""
+        windows, in_flight = self._windows, self._in_flight
+        acked = np.fromiter(chain.from_iterable(self._acks), np.int64)
+        lost = np.fromiter(chain.from_iterable(self._losses), np.int64)
+        for gone in chain(in_flight.expire(tick), in_flight.settle(lost, acked=False)):
+            windows.note_lost(gone.clients, gone.places, gone.since, gone.tick)
+            self._counts["lost"] += len(gone.clients)
+            for transfer, part in gone.transfer_parts:
+                transfer.lost(part)
+        for came in in_flight.settle(acked, acked=True):
+            windows.note_arrived(came.clients, came.places, came.tick)
+            windows.note_unchanged(came.unchanged_clients, came.unchanged_places, came.tick)
+            for transfer, part in came.transfer_parts:
+                self._transfers.note_arrived(transfer, part)
         self._acks.clear()
-        self._in_flight.expire(tick)
-        for arrived in self._in_flight.take(tags):
-            self._windows.advance(arrived.clients, arrived.places, arrived.tick)
-            for transfer, part in arrived.transfer_parts:
-                transfer.acked(part)
-                if transfer.done and self._is_current(transfer):
-                    self._finish(transfer)
-        self._counts["late_acks"] = self._in_flight.late
-
-    def _finish(self, transfer: Transfer) -> None:
-        key = transfer.client, transfer.place
-        del self._transfers[key]
-        self._windows.in_transfer[key] = False
-        where = np.array([transfer.client]), np.array([transfer.place])
-        self._windows.advance(*where, transfer.to_tick)
-
-    def _is_current(self, transfer: Transfer) -> bool:
-        # A place that begins anew is no longer in transfer.
-        key = transfer.client, transfer.place
-        return self._transfers.get(key) is transfer and bool(self._windows.in_transfer[key])
+        self._losses.clear()
+        self._transfers.expire(tick)
 
     # -- what each client needs -----------------------------------------------------------------
 
     def _find_news(self, clients: Ints) -> tuple[Sections, Cuts, _Bits]:
         """Sections of every client, and for each client which places are unchanged."""
         windows, changes = self._windows, self._changes
-        group, acked = windows.group[clients], windows.acked[clients]
-        news = (changes.newest_of(group) > acked) | (acked < 0)
-        # Until a transfer is done the cell has news, so it is not unchanged either.
-        row, place = np.nonzero(news & ~windows.in_transfer[clients])
-        since = acked[row, place]
+        group, sent = windows.group[clients], windows.sent[clients]
+        newest = changes.newest_of(group)
+        news = (newest > sent) | (sent < 0)
+        row, place = np.nonzero(news & ~self._transfers.occupied(clients))
+        since = sent[row, place]
         since[changes.tick - since > self._section_age_max] = -1
         most = self._limits.replace_parts, self._limits.section_parts
         asked, which = ask(changes, group[row, place], since, place, *most)
@@ -214,7 +223,8 @@ class Fanout:
         if large.any():
             self._begin_transfers(clients, row, place, since, which, cuts, np.flatnonzero(large))
             row, place, since, which = row[~large], place[~large], since[~large], which[~large]
-        return sections_of(row, place, since, which, cuts), cuts, ~news
+        unchanged = windows.has(clients, newest)
+        return sections_of(row, place, since, which, cuts), cuts, unchanged
 
     def _begin_transfers(
         self,
@@ -233,7 +243,7 @@ class Fanout:
             client, where = int(clients[row[at]]), int(place[at])
             entries = slice(*cuts.entries[which[at]].tolist())
             what, of = log.what[entries], log.row[entries]
-            self._transfers[client, where] = Transfer(
+            transfer = Transfer(
                 client,
                 where,
                 int(self._windows.group[client, where]),
@@ -241,26 +251,8 @@ class Fanout:
                 changes,
                 Scope(what, of, changes.ids_of(what, of)),
                 self._layout.room,
-                self._limits.resend_ticks,
             )
-            self._windows.in_transfer[client, where] = True
-        self._counts["transfers"] += len(large)
-        self._counts["transfers_whole"] += int((since[large] < 0).sum())
-
-    def _due_parts(self, clients: Ints) -> _Due:
-        """Parts of transfers to be sent, by row; gives up transfers that have become void."""
-        due: _Due = {}
-        tick = self._changes.tick
-        for key, transfer in list(self._transfers.items()):
-            current = self._is_current(transfer)
-            if current and tick - transfer.to_tick <= self._section_age_max:
-                row = int(np.searchsorted(clients, transfer.client))
-                due.setdefault(row, []).extend((transfer, part) for part in transfer.due(tick))
-                continue
-            if current:
-                self._windows.in_transfer[key] = False
-            del self._transfers[key]
-        return due
+            self._transfers.begin(transfer)
 
     def _fit(
         self, clients: Ints, sections: Sections, own_bytes: list[bytes], due: _Due
@@ -289,9 +281,6 @@ class Fanout:
             deferred -= np.bincount(sections.row[sections.is_last], minlength=count)
             bounds = offsets(cut.end - cut.first)
             cut = cut._replace(first=bounds[:-1], end=bounds[1:])
-        last = sections.is_last
-        client, place = clients[sections.row[last]], sections.place[last]
-        self._windows.sent[client, place] = self._changes.tick
         return sections, cut, deferred
 
     def _by_urgency(self, clients: Ints, sections: Sections, rows: Ints) -> Ints:
@@ -299,8 +288,8 @@ class Fanout:
         score = np.zeros(len(sections.row), np.int64)
         at = np.flatnonzero(np.isin(sections.row, rows))
         client, place = clients[sections.row[at]], sections.place[at]
-        waiting_from = self._windows.sent[client, place]
-        score[at] = waiting_from + self._limits.ring_ticks * self._windows.ring(client, place)
+        known_to = self._windows.sent[client, place]
+        score[at] = known_to + self._limits.ring_ticks * self._windows.ring(client, place)
         return np.lexsort((score, sections.row))
 
     def _choose_parts(self, cut: Cut, due: _Due) -> list[tuple[int, Transfer, int]]:
@@ -321,25 +310,24 @@ class Fanout:
         unchanged: _Bits,
         chosen: list[tuple[int, Transfer, int]],
     ) -> None:
-        """Keep what every datagram holds, for its ack."""
-        datagram = np.repeat(np.arange(len(cut.row)), cut.end - cut.first)
-        complete = unchanged[row]
-        alone = sections.parts == 1
-        complete[datagram[alone], sections.place[alone]] = True
-        partial = np.flatnonzero(~alone)
-        of_section = np.cumsum(sections.part[partial] == 0) - 1
-        begins = partial[sections.part[partial] == 0]
+        """Keep what every datagram holds, until it is known what became of it."""
+        windows, tick = self._windows, self._changes.tick
+        last = sections.is_last
+        owners, places = clients[sections.row[last]], sections.place[last]
+        windows.note_sent(owners, places, sections.since[last], sections.parts[last], tick)
+        # What was sent of a section that did not fit in is sent again in any case.
+        whole = sections.is_complete
+        datagram = np.repeat(np.arange(len(cut.row)), cut.end - cut.first)[whole]
+        since = sections.since[whole]
         sent = Sent(
             clients[row],
-            complete,
-            datagram[partial],
-            of_section,
-            sections.parts[begins],
-            clients[sections.row[begins]],
-            sections.place[begins],
+            unchanged[row],
+            datagram,
+            sections.place[whole],
+            np.where(since < 0, 0, tick - since),
             {len(cut.row) + at: (transfer, part) for at, (_, transfer, part) in enumerate(chosen)},
         )
-        self._in_flight.record(self._changes.tick, sent)
+        self._in_flight.record(tick, sent)
 
     def _heads(
         self,
@@ -394,5 +382,4 @@ class Fanout:
             yield owners[at], b"".join((head, own, *pieces[first:end])), tag | at
         for at, (_, transfer, part) in enumerate(chosen, len(rows)):
             head = heads[at * size : (at + 1) * size]
-            self._counts["parts_resent"] += transfer.was_sent(part)
             yield owners[at], head + transfer.write(part, self._changes), tag | at

@@ -1,13 +1,15 @@
-"""What every datagram in flight holds, kept until its ack comes or comes too late to count.
+"""What every datagram in flight holds, kept until it is known what became of it.
 
-There is one record per tick, for all clients, as matrices. Every datagram has a tag; the tag of an
-ack names the tick's record and the datagram in it.
+There is one record per tick, for all clients, as arrays. Every datagram has a tag; a tag names the
+tick's record and the datagram in it. A datagram is **settled** once: it has arrived, or it is taken
+for lost. What is said of it after that means nothing. A datagram of which nothing was heard for
+`StreamLimits.reorder_ticks` is taken for lost: its receiver may have dropped it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +24,25 @@ TAG_BITS: Final = 20
 assert 1 << TAG_BITS > CLIENT_SLOTS_MAX * SNAPSHOT_DATAGRAMS_MAX
 
 
-class Arrived(NamedTuple):
-    """What clients know by the acks of one tick's datagrams.
+class Settled(NamedTuple):
+    """What was in some of one tick's datagrams.
 
     Attributes:
-        tick: up to which the cells are known.
-        clients: int64[n], rows of clients.
-        places: int64[n], the cell that each of them knows; pairs may repeat.
-        transfer_parts: parts of transfers that arrived.
+        tick: of them.
+        clients: int64[n], rows of clients, of each section or part of one.
+        places: int64[n], the cell that it is of; pairs may repeat.
+        since: int64[n], tick since which it says what has changed, -1 for a whole cell.
+        unchanged_clients: int64[m], rows of clients, of each cell that was unchanged.
+        unchanged_places: int64[m], that cell.
+        transfer_parts: parts of transfers.
     """
 
     tick: int
     clients: Ints
     places: Ints
+    since: Ints
+    unchanged_clients: Ints
+    unchanged_places: Ints
     transfer_parts: list[tuple[Transfer, int]]
 
 
@@ -43,59 +51,63 @@ class Sent:
 
     Attributes:
         client: int64[datagrams]
-        complete: bool[datagrams, window], cells that the client has once this datagram is acked.
-        part_datagram: int64[n], which datagram each part of a section is in.
-        part_section: int64[n], and of which section it is a part.
-        section_client: int64[sections] in parts, whether or not all of the parts are sent.
-        section_place: int64[sections]
-        missing: int64[sections], parts not acked; one that was not sent never will be.
+        unchanged: bool[datagrams, window]
+        datagram: int32[n], in which datagram each section, or part of one, is.
+        place: uint8[n], of its cell.
+        age: uint8[n], ticks that it goes back, 0 for a whole cell.
         transfer_parts: parts of transfers by datagram.
     """
 
     def __init__(
         self,
         client: Ints,
-        complete: NDArray[np.bool_],
-        part_datagram: Ints,
-        part_section: Ints,
-        section_parts: Ints,
-        section_client: Ints,
-        section_place: Ints,
+        unchanged: NDArray[np.bool_],
+        datagram: NDArray[Any],
+        place: NDArray[Any],
+        age: NDArray[Any],
         transfer_parts: dict[int, tuple[Transfer, int]],
     ) -> None:
         self.client = client
-        self.complete = complete
-        self.part_datagram = part_datagram
-        self.part_section = part_section
-        self.section_client = section_client
-        self.section_place = section_place
-        self.missing = section_parts.copy()
+        self.unchanged = unchanged
+        self.datagram = datagram.astype(np.int32)
+        self.place = place.astype(np.uint8)
+        self.age = age.astype(np.uint8)
         self.transfer_parts = transfer_parts
-        self._arrived: NDArray[np.bool_] = np.zeros(len(client), np.bool_)
+        self._settled: NDArray[np.bool_] = np.zeros(len(client), np.bool_)
 
-    def take(self, tick: int, datagrams: Ints) -> Arrived:
-        """Note arrivals; one that is noted already means nothing more."""
-        datagrams = datagrams[(datagrams < len(self.client))]
-        datagrams = np.unique(datagrams[~self._arrived[datagrams]])
-        self._arrived[datagrams] = True
-        row, places = np.nonzero(self.complete[datagrams])
-        clients = self.client[datagrams[row]]
-        if len(self.part_datagram):
-            fresh = np.zeros(len(self.client), np.bool_)
-            fresh[datagrams] = True
-            sections = self.part_section[fresh[self.part_datagram]]
-            self.missing -= np.bincount(sections, minlength=len(self.missing))
-            arrived = np.unique(sections)
-            arrived = arrived[self.missing[arrived] == 0]
-            clients = np.concatenate([clients, self.section_client[arrived]])
-            places = np.concatenate([places, self.section_place[arrived]])
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known of all of them what became of them."""
+        return bool(self._settled.all())
+
+    def settle(self, tick: int, datagrams: Ints) -> Settled:
+        """Note that something became of datagrams; those that are settled already are left out."""
+        fresh = np.zeros(len(self.client), np.bool_)
+        fresh[datagrams[datagrams < len(self.client)]] = True
+        fresh &= ~self._settled
+        self._settled |= fresh
+        at = np.flatnonzero(fresh[self.datagram])
+        age = self.age[at].astype(np.int64)
+        row, places = np.nonzero(self.unchanged & fresh[:, None])
         held = self.transfer_parts
-        parts = [held[at] for at in datagrams.tolist() if at in held] if held else []
-        return Arrived(tick, clients, places, parts)
+        parts = [held[one] for one in np.flatnonzero(fresh).tolist() if one in held] if held else []
+        return Settled(
+            tick,
+            self.client[self.datagram[at]],
+            self.place[at].astype(np.int64),
+            np.where(age == 0, -1, tick - age),
+            self.client[row],
+            places,
+            parts,
+        )
+
+    def settle_rest(self, tick: int) -> Settled:
+        """Note that nothing more will be heard of any of them."""
+        return self.settle(tick, np.arange(len(self.client)))
 
 
 class InFlight:
-    """Records of the ticks whose acks still count.
+    """Records of the ticks of which something is not settled.
 
     Attributes:
         late: acks that came too late to count.
@@ -105,29 +117,39 @@ class InFlight:
         self.late = 0
         self._reorder_ticks = reorder_ticks
         self._sent: dict[int, Sent] = {}
+        self._expired = -1
 
-    def __len__(self) -> int:
-        return len(self._sent)
+    def age(self, tick: int) -> int:
+        """Ticks since the oldest datagram was sent of which something is not settled."""
+        return max(0, tick - next(iter(self._sent), tick))
 
     def record(self, tick: int, sent: Sent) -> None:
         """Keep what a tick's datagrams hold."""
         self._sent[tick] = sent
 
-    def expire(self, tick: int) -> None:
-        """Forget what is too old for its ack to count: the receiver may have dropped it."""
+    def expire(self, tick: int) -> Iterator[Settled]:
+        """Take for lost what is too old for its ack to count."""
         while self._sent:
             oldest = next(iter(self._sent))
             if oldest >= tick - self._reorder_ticks:
                 break
-            del self._sent[oldest]
+            self._expired = oldest
+            yield self._sent.pop(oldest).settle_rest(oldest)
 
-    def take(self, tags: Ints) -> Iterator[Arrived]:
-        """Work out what acks mean, tick by tick."""
+    def settle(self, tags: Ints, *, acked: bool) -> Iterator[Settled]:
+        """Note what became of datagrams, tick by tick.
+
+        Args:
+            tags: of the datagrams.
+            acked: whether they have arrived; else they are taken for lost.
+        """
         ticks, datagrams = tags >> TAG_BITS, tags & ((1 << TAG_BITS) - 1)
         for tick in np.unique(ticks).tolist():
             of_tick = datagrams[ticks == tick]
             sent = self._sent.get(tick)
             if sent is None:
-                self.late += len(of_tick)
-            else:
-                yield sent.take(tick, of_tick)
+                self.late += len(of_tick) if acked and tick <= self._expired else 0
+                continue
+            yield sent.settle(tick, of_tick)
+            if sent.is_settled:
+                del self._sent[tick]

@@ -97,6 +97,16 @@ class Sections(NamedTuple):
         """bool[n], whether a section ends with this part."""
         return np.asarray(self.part == self.parts - 1, dtype=np.bool_)
 
+    @property
+    def is_complete(self) -> NDArray[np.bool_]:
+        """bool[n], whether all parts of a section are there."""
+        complete = np.ones(len(self.part), np.bool_)
+        if self.parts.max(initial=1) > 1:
+            # Parts stand one after the other, and the last ones may be missing.
+            number = np.cumsum(self.part == 0) - 1
+            complete = np.bincount(number, self.is_last)[number] > 0
+        return complete
+
     def take(self, at: NDArray[Any]) -> Sections:
         """Some of them, or in another order."""
         return Sections(*(column[at] for column in self))

@@ -1,9 +1,10 @@
 """A transfer: a cell that is too large for one tick, sent in parts over several ticks.
 
 The content is fixed when the transfer begins: everybody who has changed by `to_tick`. Each part
-names some of them and is sent again until it is acked, with their state as it is by then. Whoever
+names some of them, and is sent again when it is lost, with their state as it is by then. Whoever
 has left the cell in the meantime is sent as a tombstone. Changes after `to_tick` belong to the next
-section. So every part that arrives counts, however many there are and however many are lost.
+section, which waits until every part was sent once. So every part that arrives counts, however many
+there are and however many are lost.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sidereal.protocol.state.stream import (
     TOMBSTONE,
 )
 from sidereal.replication.edge.changelog import ChangeLog
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.edge.windows import Windows
 
 
 class Scope(NamedTuple):
@@ -67,7 +68,6 @@ class Transfer:
         changes: ChangeLog,
         scope: Scope,
         room: int,
-        resend_ticks: int = LIMITS.edge.resend_ticks,
     ) -> None:
         """Share out what is to be sent.
 
@@ -79,13 +79,12 @@ class Transfer:
             changes: just published.
             scope: what changed since.
             room: bytes of a datagram for section, extent, runs and rows.
-            resend_ticks: a part is sent again when no ack has come for so long.
         """
         self.client, self.place, self.group = client, place, group
         self.since, self.to_tick = since, changes.tick
         self._parts = _share_out(changes, scope, room - SECTION.itemsize - EXTENT.itemsize)
-        self._sent: Ints = np.full(len(self._parts), -resend_ticks, np.int64)
-        self._resend_ticks = resend_ticks
+        self._sent: Ints = np.full(len(self._parts), -1, np.int64)
+        self._waits: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)
         self._missing: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)
 
     @property
@@ -93,23 +92,28 @@ class Transfer:
         """Whether the client has acked every part."""
         return not self._missing.any()
 
-    def due(self, tick: int) -> list[int]:
-        """Parts to be sent now, the longest unsent first."""
-        due = np.flatnonzero(self._missing & (self._sent <= tick - self._resend_ticks))
+    @property
+    def was_sent(self) -> bool:
+        """Whether every part was sent once."""
+        return bool((self._sent >= 0).all())
+
+    def due(self) -> list[int]:
+        """Parts to be sent, the longest unsent first."""
+        due = np.flatnonzero(self._waits)
         order: list[int] = due[np.argsort(self._sent[due], kind="stable")].tolist()
         return order
 
-    def was_sent(self, part: int) -> bool:
-        """Tell whether a part was sent before."""
-        return bool(self._sent[part] >= 0)
-
     def acked(self, part: int) -> None:
         """Note that the client has a part."""
-        self._missing[part] = False
+        self._waits[part] = self._missing[part] = False
+
+    def lost(self, part: int) -> None:
+        """Note that a part is taken for lost."""
+        self._waits[part] = self._missing[part]
 
     def write(self, part: int, changes: ChangeLog) -> bytes:
         """Write a part as it is now: section, extent, runs and rows."""
-        self._sent[part] = changes.tick
+        self._sent[part], self._waits[part] = changes.tick, False
         runs, rows = _write_rows(changes, self._as_it_is(self._parts[part], changes))
         section = np.zeros((), SECTION)
         section["place"], section["runs"] = self.place, len(runs)
@@ -133,6 +137,95 @@ class Transfer:
             np.concatenate((kept.row, np.zeros_like(what))),
             np.concatenate((kept.net_id, net_id)),
         )
+
+
+class Transfers:
+    """All transfers under way.
+
+    Attributes:
+        begun: how many were, and how many of these of a whole cell.
+    """
+
+    def __init__(self, windows: Windows, age_max: int) -> None:
+        """Begin without any.
+
+        Args:
+            windows: what clients were sent.
+            age_max: ticks after which a transfer is given up: it is no longer known who has left.
+        """
+        self.begun = self.begun_whole = 0
+        self._windows = windows
+        self._age_max = age_max
+        self._under_way: dict[tuple[int, int], list[Transfer]] = {}
+
+    def begin(self, transfer: Transfer) -> None:
+        """Take up a transfer; from now on the cell counts as sent."""
+        self._under_way.setdefault((transfer.client, transfer.place), []).append(transfer)
+        since, one = np.array([transfer.since]), np.ones(1, np.int64)
+        self._windows.note_sent(*_pair(transfer), since, one, transfer.to_tick)
+        self.begun += 1
+        self.begun_whole += transfer.since < 0
+
+    def note_arrived(self, transfer: Transfer, part: int) -> None:
+        """Note that a part has arrived."""
+        transfer.acked(part)
+        if transfer.done and self._drop(transfer):
+            self._windows.note_arrived(*_pair(transfer), transfer.to_tick)
+
+    def expire(self, tick: int) -> None:
+        """Give up what is void or too old; before `occupied` and `due`."""
+        for transfer in self._all():
+            if not self._counts(transfer):
+                self._drop(transfer)
+            elif tick - transfer.to_tick > self._age_max:
+                self._drop(transfer)
+                since = np.array([transfer.since])
+                self._windows.note_lost(*_pair(transfer), since, transfer.to_tick)
+
+    def due(self, clients: Ints) -> dict[int, list[tuple[Transfer, int]]]:
+        """Find the parts to be sent, by row of `clients`."""
+        due: dict[int, list[tuple[Transfer, int]]] = {}
+        for transfer in self._all():
+            if parts := transfer.due():
+                row = int(np.searchsorted(clients, transfer.client))
+                due.setdefault(row, []).extend((transfer, part) for part in parts)
+        return due
+
+    def occupied(self, clients: Ints) -> NDArray[np.bool_]:
+        """Tell which cells wait for a transfer of which some part was not sent yet.
+
+        Returns:
+            bool[n, window], by row of `clients`.
+        """
+        waits = np.zeros((len(clients), self._windows.group.shape[1]), np.bool_)
+        for (client, place), transfers in self._under_way.items():
+            if not all(transfer.was_sent for transfer in transfers):
+                waits[np.searchsorted(clients, client), place] = True
+        return waits
+
+    def _all(self) -> list[Transfer]:
+        # A crowd on its way to somebody new to it, or by a thin link: 5 µs each.
+        return [transfer for transfers in self._under_way.values() for transfer in transfers]
+
+    def _counts(self, transfer: Transfer) -> bool:
+        """Tell whether the client, and its window's cell, are still those it was begun for."""
+        windows, place = self._windows, (transfer.client, transfer.place)
+        return bool(windows.active[transfer.client] and windows.entered[place] <= transfer.to_tick)
+
+    def _drop(self, transfer: Transfer) -> bool:
+        """Forget a transfer; tells whether it was there."""
+        key = transfer.client, transfer.place
+        transfers = self._under_way.get(key, [])
+        if transfer not in transfers:
+            return False
+        transfers.remove(transfer)
+        if not transfers:
+            del self._under_way[key]
+        return True
+
+
+def _pair(transfer: Transfer) -> tuple[Ints, Ints]:
+    return np.array([transfer.client]), np.array([transfer.place])
 
 
 def _write_rows(changes: ChangeLog, entries: Scope) -> tuple[NDArray[np.void], list[bytes]]:

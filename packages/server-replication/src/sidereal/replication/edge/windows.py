@@ -1,9 +1,15 @@
-"""The window of every client and how far the client has acked it: matrices, client by place.
+"""The window of every client and how far it was sent: matrices, client by place.
+
+What a client was sent is taken to reach it. When the channel takes something for lost, the cell is
+sent again since the tick from which on the lost section said what had changed. That covers all
+sections of the cell that were sent in the meantime and begin no earlier: when one of them turns out
+to be lost, too, nothing more is to be done. A client has a cell when it was sent all of it and none
+of that is in flight.
 
 A cell keeps its place as long as it is in a client's window (see `protocol.state.stream`), so a
 window that moves changes only the places of the cells that enter it. A place begins anew with a new
-client, a new cell or a new group of the cell. Its entry tick says when; acks of what was sent
-before that do not count.
+client, a new cell or a new group of the cell. Its entry tick says when; what
+becomes of what was sent before that does not count.
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ from sidereal.protocol.state.stream import places_around
 from sidereal.replication.limits import LIMITS
 
 UNKNOWN = -1
-"""In `acked`: the client may have nothing of the cell."""
+"""In `sent`: the client may have nothing of the cell."""
 
 
 class Windows:
@@ -31,9 +37,10 @@ class Windows:
         cell_x: int64[clients, window], absolute cell of each place; likewise `cell_y`.
         group: int32[clients, window], -1 where the sector is not active.
         entered: int64[clients, window], the first tick whose snapshot covers the cell.
-        acked: int64[clients, window], tick up to which the client has the cell.
-        sent: int64[clients, window], tick of the last snapshot that had a section of it.
-        in_transfer: bool[clients, window], whether a transfer of it is under way.
+        sent: int64[clients, window], tick up to which the client was sent the cell, less what it
+            has lost.
+        in_flight: int64[clients, window], sections, parts of sections and transfers of the cell of
+            which it is not known what became of them.
     """
 
     def __init__(
@@ -49,9 +56,13 @@ class Windows:
         self.cell_y: Ints = np.zeros(shape, np.int64)
         self.group: NDArray[np.int32] = np.full(shape, -1, np.int32)
         self.entered: Ints = np.zeros(shape, np.int64)
-        self.acked: Ints = np.full(shape, UNKNOWN, np.int64)
         self.sent: Ints = np.full(shape, UNKNOWN, np.int64)
-        self.in_transfer: NDArray[np.bool_] = np.zeros(shape, np.bool_)
+        self.in_flight: Ints = np.zeros(shape, np.int64)
+        # The newest section of each cell; and the newest one that repeats what others had said:
+        # when it was sent, and since when it says what has changed.
+        self._newest: Ints = np.full(shape, UNKNOWN, np.int64)
+        self._repeated_at: Ints = np.full(shape, UNKNOWN, np.int64)
+        self._repeated_from: Ints = np.full(shape, UNKNOWN, np.int64)
         self._unresolved: set[int] = set()
         self._version = 0
 
@@ -62,7 +73,6 @@ class Windows:
     def remove(self, client: int) -> None:
         """Forget a client."""
         self.active[client] = False
-        self.in_transfer[client] = False
         self._unresolved.discard(client)
 
     def move(self, client: int, tick: int, centre_x: int, centre_y: int) -> None:
@@ -117,11 +127,69 @@ class Windows:
         off_y = np.abs(self.cell_y[clients, places] - self.centre_y[clients])
         return np.asarray(np.maximum(off_x, off_y), dtype=np.int64)
 
-    def advance(self, clients: Ints, places: Ints, tick: int) -> None:
-        """Note acks: these clients have these cells up to a tick, unless they began later."""
+    def has(self, clients: Ints, newest: Ints) -> NDArray[np.bool_]:
+        """Tell which cells clients have up to now, bool[n, window].
+
+        Args:
+            clients: int64[n], rows.
+            newest: int64[n, window], tick of the newest change of each cell.
+        """
+        sent = self.sent[clients]
+        known: NDArray[np.bool_] = (sent >= newest) & (sent >= 0) & (self.in_flight[clients] == 0)
+        return known
+
+    def note_sent(self, clients: Ints, places: Ints, since: Ints, parts: Ints, tick: int) -> None:
+        """Note sections that are sent, each once.
+
+        Args:
+            clients: int64[n], rows.
+            places: int64[n]
+            since: int64[n], tick since which it says what has changed, -1 for a whole cell.
+            parts: int64[n], in how many parts.
+            tick: up to which it does.
+        """
+        at = np.flatnonzero(since < self._newest[clients, places])
+        self._repeated_at[clients[at], places[at]] = tick
+        self._repeated_from[clients[at], places[at]] = since[at]
+        self._newest[clients, places] = self.sent[clients, places] = tick
+        self.in_flight[clients, places] += parts
+
+    def note_arrived(self, clients: Ints, places: Ints, tick: int) -> None:
+        """Note sections, or parts of them, that have arrived; pairs may repeat."""
+        self._settle(clients, places, tick)
+
+    def note_unchanged(self, clients: Ints, places: Ints, tick: int) -> None:
+        """Note that clients have these cells, unchanged, up to a tick; pairs may repeat."""
         same = self.entered[clients, places] <= tick
         clients, places = clients[same], places[same]
-        self.acked[clients, places] = np.maximum(self.acked[clients, places], tick)
+        self.sent[clients, places] = np.maximum(self.sent[clients, places], tick)
+
+    def note_lost(self, clients: Ints, places: Ints, since: Ints, tick: int) -> None:
+        """Note sections, or parts of them, that are taken for lost; pairs may repeat.
+
+        Args:
+            clients: int64[n], rows.
+            places: int64[n]
+            since: int64[n], as it was sent.
+            tick: when it was.
+        """
+        same = self._settle(clients, places, tick)
+        clients, places, since = clients[same], places[same], since[same]
+        is_covered = self._repeated_at[clients, places] > tick
+        is_covered &= self._repeated_from[clients, places] <= since
+        clients, places, since = clients[~is_covered], places[~is_covered], since[~is_covered]
+        np.minimum.at(self.sent.reshape(-1), self._flat(clients, places), since)
+
+    def _settle(self, clients: Ints, places: Ints, tick: int) -> NDArray[np.bool_]:
+        """Count what was sent at a tick as in flight no more; tells which of it counts."""
+        same: NDArray[np.bool_] = self.entered[clients, places] <= tick
+        one = self._flat(clients[same], places[same])
+        np.subtract.at(self.in_flight.reshape(-1), one, 1)
+        return same
+
+    def _flat(self, clients: Ints, places: Ints) -> Ints:
+        """Indices into a matrix as one row: NumPy repeats an operation ten times faster there."""
+        return clients * self.rules.window_side**2 + places
 
     def _see(self, sectors: Ints | None) -> NDArray[np.bool_]:
         """Tell which clients' windows have cells of any of these sectors, None for all there are.
@@ -149,9 +217,9 @@ class Windows:
 
     def _begin(self, clients: Ints, places: Ints, tick: int) -> None:
         self.entered[clients, places] = tick
-        self.acked[clients, places] = UNKNOWN
-        self.sent[clients, places] = UNKNOWN
-        self.in_transfer[clients, places] = False
+        self.in_flight[clients, places] = 0
+        for ticks in (self.sent, self._newest, self._repeated_at, self._repeated_from):
+            ticks[clients, places] = UNKNOWN
 
     def _groups_of(self, clients: Ints, table: SectorTable) -> NDArray[np.int32]:
         rules, radius, side = self.rules, self.rules.view_radius_cells, self.rules.window_side

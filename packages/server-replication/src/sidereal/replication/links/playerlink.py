@@ -19,7 +19,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from sidereal.protocol.channel.endpoint import ServerEndpoint
-from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.events import Acked, Lost, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import decode_user_data_untrusted
@@ -115,6 +115,11 @@ class PlayerLink:
                 player = self.players.get(event.peer)
                 if player is not None and player.state is PlayerState.JOINED:
                     self._note_acks(player, event.tags)
+            elif isinstance(event, Lost):
+                player = self.players.get(event.peer)
+                if player is not None and player.state is PlayerState.JOINED:
+                    tags = [tag for tag in event.tags if not is_of_leases(tag)]
+                    self._fanout.lost(player.row, tags)
             elif isinstance(event, PeerOpened):
                 self._open(event, now)
             elif isinstance(event, PeerClosed):

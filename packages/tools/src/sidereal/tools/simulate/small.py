@@ -55,7 +55,6 @@ def draw_limits(rng: np.random.Generator) -> Limits:
             datagrams=section_parts + int(rng.integers(1, 4)),
             section_parts=section_parts,
             replace_parts=replace_parts,
-            resend_ticks=int(rng.integers(1, 5)),
             ring_ticks=int(rng.integers(1, 4)),
             leases_every_ticks=int(rng.integers(1, 6)),
             sectors_at_once=int(rng.integers(1, 8)),

@@ -31,7 +31,7 @@ class Bounded:
             self._occupied.clear()
         kept = core.edge.fanout.statistics().ticks_in_flight
         if kept > self._streams.reorder_ticks + SLACK_TICKS:
-            yield f"datagrams of {kept} ticks are in flight"
+            yield f"a datagram has been in flight for {kept} ticks"
         age = int((core.tick - core.edge.changes.tombstones.tick).max(initial=0))
         if age > self._streams.tombstone_ticks + self._world.prune_every_ticks + SLACK_TICKS:
             yield f"a tombstone is {age} ticks old"

@@ -114,7 +114,6 @@ def _counts_of_authority(core: Replicator) -> Counts:
     yield "authority.edge.datagrams", fanout.deferred
     yield "authority.edge.section_parts", fanout.transfers - fanout.transfers_whole
     yield "authority.edge.replace_parts", fanout.transfers_whole
-    yield "authority.edge.resend_ticks", fanout.parts_resent
     yield "authority.edge.leases_every_ticks", core.edge.lease_views.put_off
     yield "stream.reorder_ticks", fanout.late_acks
 

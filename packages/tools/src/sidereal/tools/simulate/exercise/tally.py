@@ -73,7 +73,6 @@ COUNTED: Final = (
     "authority.edge.datagrams",
     "authority.edge.section_parts",
     "authority.edge.replace_parts",
-    "authority.edge.resend_ticks",
     "authority.edge.leases_every_ticks",
     "authority.edge.sectors_at_once",
     "authority.players.inbox",
