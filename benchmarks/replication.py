@@ -27,10 +27,11 @@ from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BODY, LABEL, MOTION, OWNER, Schema
-from sidereal.protocol.state.stream import OWN_BLOCK, SNAPSHOT_VERSION, places_around
+from sidereal.protocol.state.stream import SNAPSHOT_VERSION, places_around
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.cutting import cut_datagrams
 from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.edge.private import Piloted
 from sidereal.replication.edge.sections import Asked, Layout
 
 RULES = Rules()
@@ -101,10 +102,9 @@ class Crowd:
         self.changes = ChangeLog(schema, RULES)
         self.fanout = Fanout(schema, RULES, self.changes, clients)
         self.cell = np.stack(absolute_cell_of(self.x, self.y, RULES), axis=1)
-        own = np.zeros(clients, OWN_BLOCK)
-        self.own = {row: own[row] for row in range(clients)}
         self.acks: deque[list[tuple[int, list[int]]]] = deque([[] for _ in range(ack_ticks)])
-        self.centre = self.cell[rng.integers(0, entities, clients)]
+        self.flown = rng.integers(0, entities, clients)
+        self.centre = self.cell[self.flown]
         for row, (cell_x, cell_y) in enumerate(self.centre.tolist()):
             self.fanout.join(row)
             self.fanout.move(row, 1, cell_x, cell_y)
@@ -167,7 +167,24 @@ class Crowd:
         self.fanout.refresh(self.table)
         for client, tags in self.acks.popleft():
             self.fanout.acked(client, tags)
-        return list(self.fanout.collect(self.tick, self.own))
+        self.fanout.private.publish(self.tick, self.steered())
+        return list(self.fanout.collect(self.tick))
+
+    def steered(self) -> Piloted:
+        """What clients fly: each of them turns in every tick."""
+        count, mask = len(self.flown), self.schema.mask_own
+        values = {name: array[self.flown] for name, array in self.state().items()}
+        values["heading"] += (self.tick % 31) / 10
+        return Piloted(
+            np.arange(count),
+            self.net_id[self.flown],
+            np.ones(count, np.uint32),
+            np.full(count, mask, np.uint64),
+            np.full(count, self.tick),
+            np.zeros(count, np.int64),
+            np.full(count, self.tick),
+            values,
+        )
 
     def deliver(self, messages: list[tuple[int, bytes, int]]) -> None:
         tags: dict[int, list[int]] = {}
@@ -213,7 +230,7 @@ class Tally:
     """What a crowd has cost, and what some of its clients have made of it."""
 
     def __init__(self, crowd: Crowd) -> None:
-        clients = len(crowd.own)
+        clients = len(crowd.flown)
         watched = range(0, clients, max(1, clients // 5))
         self.crowd = crowd
         self.replicas = {client: Replica(crowd.schema, RULES) for client in watched}

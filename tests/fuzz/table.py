@@ -46,6 +46,9 @@ REACHED: Final = {
     "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
     "client.reading.read_untrusted": "client.replica.Replica.apply_untrusted",
     "client.own.OwnEntity.answer_untrusted": "client.client.Client",
+    "protocol.state.private.read_private_untrusted": (
+        "protocol.state.snapshot.read_snapshot_untrusted"
+    ),
     "replication.http.connection.Connection._describe_untrusted": (
         "replication.http.connection.Connection"
     ),

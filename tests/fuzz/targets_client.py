@@ -31,7 +31,7 @@ from sidereal.protocol.message.player import BUTTONS_ALL, Leases, PlayerChannel
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.snapshot import (
     gather,
-    read_own_untrusted,
+    glance_untrusted,
     read_snapshot_untrusted,
 )
 
@@ -49,23 +49,22 @@ def read_snapshot(body: bytes) -> None:
     assert sum(rows for _, _, rows, *_ in snapshot.spans) == sum(map(len, every.rows.values()))
     for of in every.section.values():
         assert ((of >= 0) & (of < sections)).all()
-    tick, own = read_own_untrusted(RULES, body)
+    tick, private = glance_untrusted(SCHEMA, RULES, body)
     assert tick == snapshot.tick
-    both = [None if block is None else block.tobytes() for block in (own, snapshot.own)]
-    assert both[0] == both[1]
+    assert private == snapshot.private
 
 
-def read_own(body: bytes) -> None:
-    tick, own = read_own_untrusted(RULES, body)
+def read_private(body: bytes) -> None:
+    tick, private = glance_untrusted(SCHEMA, RULES, body)
     assert 0 <= tick < 1 << 32
-    assert own is None or len(own) == 1
+    assert private is None or private.from_tick <= private.to_tick == tick
 
 
 def glance(body: bytes) -> None:
-    reader = Glance(RULES)
+    reader = Glance(SCHEMA, RULES)
     reader.apply_untrusted(record_snapshots()[:1], 1.0)
     for applied in reader.apply_untrusted([body], 1.05):
-        assert applied.own is None or np.isfinite(applied.own.tolist()).all()
+        assert applied.own is None or np.isfinite(applied.own.state).all()
 
 
 def answer_inputs(body: bytes) -> None:
@@ -211,7 +210,7 @@ def client_seeds() -> Iterator[bytes]:
 STATE: Final = "protocol.state."
 TARGETS: Final = (
     Target(STATE + "snapshot.read_snapshot_untrusted", read_snapshot, snapshot_seeds),
-    Target(STATE + "snapshot.read_own_untrusted", read_own, snapshot_seeds),
+    Target(STATE + "snapshot.glance_untrusted", read_private, snapshot_seeds),
     Target("client.glance.Glance.apply_untrusted", glance, snapshot_seeds),
     Target("client.inputs.Inputs.answer_untrusted", answer_inputs, input_seeds),
     Target("client.replica.Replica.apply_untrusted", run_replica, replica_seeds, (), 8192, 60),

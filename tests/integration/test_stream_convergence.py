@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from flying import Flying, flown_by
 
+from sidereal.client.private import PrivateState
 from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import absolute_cell_of
@@ -16,9 +18,10 @@ from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.reckoning import extrapolate
 from sidereal.protocol.state.schema import BASE_COMPONENTS, MOTION, OWNER, Schema
 from sidereal.protocol.state.snapshot import gather, read_snapshot_untrusted
-from sidereal.protocol.state.stream import GONE, OWN_BLOCK, PRESENCE
+from sidereal.protocol.state.stream import GONE, PRESENCE
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
+from sidereal.replication.edge.private import Piloted
 from sidereal.replication.limits import EdgeLimits
 
 RULES = Rules(sector_size=100.0, cell_size=25.0, view_radius_cells=1)
@@ -26,11 +29,12 @@ FURTHER = (
     Component("health", (Field("hp", "f4", "hp", 0, 100, 0.5),), Replication.ATTRIBUTE),
     Component("hold", (Field("ore", "u2", "t"), Field("mark", "S3")), Replication.ATTRIBUTE),
     Component("heat", (Field("kelvin", "f8", "K", -100, 100, 0.01),), Replication.ATTRIBUTE),
+    Component("trimming", (Field("trim", "f8"),), Replication.PILOT),
 )
 SCHEMA = Schema((*BASE_COMPONENTS, *FURTHER))
 STATE = [f.name for f in MOTION.fields]
 MOVES, OWNED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[OWNER.name]
-OPTIONAL = [SCHEMA.numbers[component.name] for component in FURTHER]
+OPTIONAL = [SCHEMA.numbers[component.name] for component in FURTHER if component.is_shown]
 ROWS = 2048
 
 
@@ -204,6 +208,52 @@ class World:
             self.changes.forget(groups.astype(np.int32))
 
 
+class Pilots:
+    """What players fly, and what each knows of that: its own entity, and a component."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.flying: dict[int, Flying] = {}
+
+    def join(self, row: int) -> None:
+        self.flying[row] = self.another(row)
+
+    def another(self, row: int) -> Flying:
+        return Flying(row, net_id=int(self.rng.integers(1, 99)), components={"trim": 0.0})
+
+    def stir(self, tick: int) -> None:
+        """Apply inputs, steer, trim, and let some fly something else, or nothing."""
+        for row, flying in self.flying.items():
+            seq = flying.input_seq + int(self.rng.random() < 0.7)
+            motion, components = flying.motion, flying.components
+            if self.rng.random() < 0.3:
+                x, y, heading = self.rng.uniform(0, 3, 3)
+                motion = flying.motion._replace(x=x, y=y, heading=heading)
+            if self.rng.random() < 0.2:
+                trimmed = {"trim": float(self.rng.integers(0, 99))}
+                components = None if self.rng.random() < 0.3 else trimmed
+            flying = flying._replace(input_seq=seq, motion=motion, components=components, tick=tick)
+            if self.rng.random() < 0.03:
+                flying = self.another(row)._replace(net_id=int(self.rng.integers(0, 99)))
+            self.flying[row] = flying
+
+    def flown(self, tick: int) -> Piloted:
+        there = [one._replace(tick=tick) for one in self.flying.values() if one.net_id]
+        return flown_by(*there, schema=SCHEMA)
+
+    def check(self, row: int, known: PrivateState) -> None:
+        flying = self.flying[row]
+        assert known.flown.net_id == flying.net_id
+        if not flying.net_id:
+            assert known.answer() is None
+            return
+        answer = known.answer()
+        assert answer is not None
+        assert (answer.control_epoch, answer.input) == (1, flying.input_seq % 65536)
+        np.testing.assert_allclose(answer.state, flying.motion, atol=1e-5)
+        assert known.values == (flying.components or {})
+
+
 @dataclass
 class Faults:
     loss: float = 0.0
@@ -236,12 +286,14 @@ class Rig:
         self.fanout = Fanout(SCHEMA, RULES, self.world.changes, players + 1, EdgeLimits(cap))
         self.cap = cap
         self.players: dict[int, Player] = {}
+        self.pilots = Pilots(np.random.default_rng([seed, 5]))
         self.faults = Faults()
         for row in range(players):
             self.join(row)
 
     def join(self, row: int) -> None:
         centre = tuple(self.rng.integers(0, 8, 2).tolist())
+        self.pilots.join(row)
         self.players[row] = Player(Replica(SCHEMA, RULES, capacity=4), centre)
         self.fanout.join(row)
         self.fanout.move(row, self.world.tick, *centre)
@@ -249,6 +301,7 @@ class Rig:
     def leave(self, row: int) -> None:
         self.fanout.leave(row)
         del self.players[row]
+        del self.pilots.flying[row]
 
     def wander(self, chance: float, far: float = 0.0) -> None:
         for row, player in self.players.items():
@@ -265,8 +318,6 @@ class Rig:
         world = self.world
         world.publish()
         self.fanout.refresh(world.table)
-        own = np.zeros((), OWN_BLOCK)
-        own["tick"] = world.tick
         for player in self.players.values():
             player.sections = player.bytes = 0
             inside = set(self.expected_ids(player).tolist())
@@ -274,7 +325,8 @@ class Rig:
                 i: player.inside_since.get(i, world.tick) for i in sorted(inside)
             }
         seen = dict.fromkeys(self.players, 0)
-        for row, message, tag in self.fanout.collect(world.tick, {0: own[()]}):
+        self.fanout.private.publish(world.tick, self.pilots.flown(world.tick))
+        for row, message, tag in self.fanout.collect(world.tick):
             seen[row] += 1
             self._send(self.players[row], message, tag)
         assert all(1 <= count <= self.cap for count in seen.values())
@@ -348,15 +400,16 @@ class Rig:
         return self.world.net_id[self.expected_rows(player)]
 
     def check(self) -> None:
-        for player in self.players.values():
-            self.check_player(player)
+        for row, player in self.players.items():
+            self.check_player(row, player)
 
-    def check_player(self, player: Player) -> None:
+    def check_player(self, row: int, player: Player) -> None:
         world, replica = self.world, player.replica
         wanted = self.expected_rows(player)
         wanted = wanted[np.argsort(world.net_id[wanted])]
         rows = replica.rows()
         rows = rows[np.argsort(replica.columns.net_id[rows])]
+        self.pilots.check(row, replica.private)
         np.testing.assert_array_equal(replica.columns.net_id[rows], world.net_id[wanted])
         np.testing.assert_array_equal(replica.columns.tick[rows], world.ref_tick[wanted])
         np.testing.assert_array_equal(replica.components(rows), world.mask[wanted])
@@ -392,7 +445,7 @@ class Rig:
         self.step()
         for player in self.players.values():
             assert player.sections == 0
-            assert player.bytes <= 24 + OWN_BLOCK.itemsize
+            assert player.bytes <= 24
         self.check()
 
 
@@ -414,6 +467,7 @@ def test_replicas_converge_after_faults(seed: int) -> None:
         if rng.random() < 0.3:
             rig.world.kill(int(rng.integers(0, 6)))
         rig.world.stir(share, jump)
+        rig.pilots.stir(rig.world.tick)
         if tick % 7 == 3:
             rig.world.release_empty_sectors()
         if tick == 30:
@@ -438,6 +492,7 @@ def test_crowds_larger_than_a_tick_converge_under_loss(seed: int) -> None:
     rig.faults = Faults(float(rng.choice([0.1, 0.3])), 0.1, int(rng.integers(1, 7)), 0.2, 0.05)
     for tick in range(30):
         rig.world.stir(share, jump)
+        rig.pilots.stir(rig.world.tick)
         if tick > 5:
             rig.world.kill(int(rng.integers(0, 4)))
         rig.wander(0.1)

@@ -19,7 +19,18 @@ from .foreign.packets import (
     read_packet,
     write_packet,
 )
-from .foreign.snapshots import Body, Gone, Grid, Label, Owner, Presence, Reference, read_snapshot
+from .foreign.snapshots import (
+    Body,
+    Gone,
+    Grid,
+    Inputs,
+    Label,
+    Owner,
+    Presence,
+    Private,
+    Reference,
+    read_snapshot,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs" / "PROTOCOL.md").read_text()
 
@@ -62,4 +73,22 @@ def test_snapshot_of_the_example_is_what_the_document_says() -> None:
         Label(258, "Ada"),
         Owner(258, 1),
         Gone(7),
+    )
+
+
+def test_private_section_of_the_example_is_what_the_document_says() -> None:
+    (block,) = re.findall(
+        r"For example, this is the private section.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S
+    )
+    head = bytes.fromhex("02 00 01 00 70 11 01 00 00 00 00 00 00 00 00 00 00 00 00 00")
+    private = read_snapshot(head + bytes.fromhex(block), Grid(250.0, 4, 1)).private
+    assert private == Private(
+        is_whole=False,
+        since=69_999,
+        to=70_000,
+        flight=1,
+        early=2,
+        flown=None,
+        motion=None,
+        inputs=Inputs(70_000, 4711),
     )

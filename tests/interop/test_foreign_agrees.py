@@ -160,10 +160,12 @@ def test_about_snapshots() -> None:
     grid = Grid(RULES.cell_size, RULES.cells_per_side, RULES.view_radius_cells)
 
     def foreign(body: bytes) -> list[Any]:
-        streams = RULES.streams
-        replica = Replica(grid, streams.reorder_ticks, streams.tombstone_ticks)
+        streams, tick_hz = RULES.streams, RULES.tick_hz
+        replica = Replica(grid, streams.reorder_ticks, streams.tombstone_ticks, tick_hz)
         replica.take(read_snapshot(body, grid))
-        return [replica.newest, replica.centre, sorted(replica.visible())]
+        own = replica.pilot.own
+        flown = own and [*own[:4], *(round(value, 6) for value in own[4:])]
+        return [replica.newest, replica.centre, sorted(replica.visible()), flown]
 
     def real(body: bytes) -> list[Any]:
         replica = RealReplica(BASE_SCHEMA, RULES)
@@ -171,7 +173,9 @@ def test_about_snapshots() -> None:
             raise WireError("dropped")
         centre = replica.coverage.centre_x, replica.coverage.centre_y
         ids = sorted(replica.columns.net_id[replica.rows()].tolist())
-        return [replica.newest_tick, centre, ids]
+        own = replica.private.answer()
+        flown = own and [*own[:4], *(round(value, 6) for value in own.state[:4])]
+        return [replica.newest_tick, centre, ids, flown]
 
     compare(changed(bodies, 2), foreign, real)
 

@@ -225,15 +225,16 @@ def test_client_joins_flies_talks_and_leaves(config: LinkConfig) -> None:
 
     replica = client.content.replica
     assert replica is not None
-    assert replica.own is not None
-    begin = replica.own
+    begin = replica.pilot.own
+    assert begin is not None
     assert (begin.id, begin.control_epoch) == (assigned["id"], assigned["control_epoch"])
     stage.run(2.0, lambda: client.hold(THRUST | LEFT))
     client.say("hello from abroad")
     stage.run(1.0, lambda: client.hold(THRUST))
     stage.run(1.0, lambda: client.hold(0))
     check_picture(stage, client, 10)
-    own = replica.own
+    own = replica.pilot.own
+    assert own is not None
     assert own.newest_input > 55
     assert math.hypot(own.vx, own.vy) > 20
     assert math.dist((own.x, own.y), (begin.x, begin.y)) > 20

@@ -189,7 +189,7 @@ def test_recordings_hold_everything_that_snapshots_are_made_of() -> None:
     sections = [section for snapshot in snapshots for section in snapshot.sections]
     rows = [row for section in sections for row in section.rows]
     assert {section.is_whole for section in sections} == {False, True}
-    assert {snapshot.own is None for snapshot in snapshots} == {False, True}
+    assert {snapshot.private is None for snapshot in snapshots} == {False, True}
     assert {type(row) for row in rows} == set(SORTS)
     assert {section.is_continued for section in sections if section.parts > 1} == {False, True}
     assert any(

@@ -15,6 +15,7 @@ import planted_flight
 import planted_keeping
 import planted_lies
 import planted_ownership
+import planted_private
 import pytest
 from mutant import Mutant
 
@@ -30,6 +31,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_keeping.MUTANTS,
     *planted_lies.MUTANTS,
     *planted_components.MUTANTS,
+    *planted_private.MUTANTS,
 )
 
 

@@ -14,6 +14,7 @@ from sidereal.client.limits import Limits
 from sidereal.client.replica import Applied, Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.private import INPUTS, INPUTS_ROW, PRIVATE, PRIVATE_HEAD
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BODY, LABEL, MOTION, OWNER, Schema
 from sidereal.protocol.state.stream import (
     CONTINUED,
@@ -21,8 +22,6 @@ from sidereal.protocol.state.stream import (
     GONE,
     HEADER,
     MOVED,
-    OWN,
-    OWN_BLOCK,
     PARTIAL,
     PRESENCE,
     REPLACE,
@@ -94,18 +93,18 @@ def datagram(
     *told: Told,
     centre: tuple[int, int] = CENTRE,
     unchanged: list[tuple[int, int]] | None = None,
-    own: bytes = b"",
+    private: bytes = b"",
     deferred: int = 0,
 ) -> bytes:
     header = np.zeros(1, HEADER)
     header["deferred"] = deferred
-    header["version"], header["tick"], header["sections"] = SNAPSHOT_VERSION, tick, len(told)
-    header["flags"] = OWN if own else 0
+    header["version"], header["tick"] = SNAPSHOT_VERSION, tick
+    header["sections"] = len(told) + bool(private)
     header["sector_x"], header["sector_y"] = centre[0] // 4, centre[1] // 4
     header["cell"] = centre[1] % 4 * 4 + centre[0] % 4
     bits = np.zeros(16, np.uint8)
     bits[[place(cell) for cell in unchanged or []]] = 1
-    pieces = [header.tobytes(), np.packbits(bits, bitorder="little").tobytes(), own]
+    pieces = [header.tobytes(), np.packbits(bits, bitorder="little").tobytes(), private]
     for section in told:
         flags = REPLACE if section.since is None else 0
         to_tick = tick if section.to_tick is None else section.to_tick
@@ -510,14 +509,24 @@ def test_ticks_of_records_survive_the_wrap_of_their_16_bits(
     assert ids(replica) == [5]
 
 
-def test_the_own_block_is_handed_on(replica: Replica) -> None:
-    block = np.zeros(1, OWN_BLOCK)
-    block["x"], block["input_seq"] = 12.5, 9
-    own = take(replica, datagram(3, own=block.tobytes()), 0.0).own
+def test_the_private_section_is_handed_on(replica: Replica) -> None:
+    private = b"".join(
+        [
+            np.array([(PRIVATE, REPLACE, 0, 3)], SECTION).tobytes(),
+            np.array([(1, 2)], PRIVATE_HEAD).tobytes(),
+            np.array([(PRESENCE, 1), (NUMBERS[MOTION.name], 1), (INPUTS, 1)], RUN).tobytes(),
+            np.array([(5, 4, SCHEMA.mask_own)], SCHEMA.own_rows[PRESENCE]).tobytes(),
+            np.zeros(1, SCHEMA.own_rows[NUMBERS[MOTION.name]]).tobytes(),
+            np.array([(3, 9)], INPUTS_ROW).tobytes(),
+        ]
+    )
+    own = take(replica, datagram(3, private=private), 0.0).own
     assert own is not None
-    assert (own["x"], own["input_seq"]) == (12.5, 9)
-    block["vx"] = np.nan
-    assert replica.apply_untrusted([datagram(4, own=block.tobytes())], 0.0) == []
+    assert (own.net_id, own.control_epoch, own.tick, own.input) == (5, 4, 3, 9)
+    assert (own.state.x, own.state.y) == (250.0, 250.0)
+    assert replica.private.early == 2
+    wrong = private.replace(b"\xff\1", b"\xff\2", 1)
+    assert replica.apply_untrusted([datagram(4, private=wrong)], 0.0) == []
     assert replica.newest_tick == 3
 
 

@@ -17,6 +17,7 @@ from sidereal.game import (
     Game,
     Label,
     Motion,
+    Pilot,
     field,
     role,
 )
@@ -62,6 +63,26 @@ def test_what_not_everybody_may_see_is_in_no_record_for_clients() -> None:
     assert hidden < set(SCHEMA.full_record.names or ())
     assert {column_of(Health, f) for f in Health.fields.values()} < sent
     assert not {SCHEMA.numbers[name_of(c)] for c in HIDDEN} & set(SCHEMA.rows)
+
+
+def test_a_pilot_is_sent_its_own_components_as_they_are_in_memory() -> None:
+    own = {SCHEMA.component(number).name for number in SCHEMA.own}
+    assert own == {"motion", name_of(Launcher), name_of(Hold)}
+    assert SCHEMA.mask_own == sum(1 << number for number in SCHEMA.own)
+    for component in (Launcher, Hold):
+        row = SCHEMA.own_rows[SCHEMA.numbers[name_of(component)]]
+        columns = [column_of(component, f) for f in component.fields.values()]
+        assert row.names == tuple(columns)
+        assert all(row[column] == SCHEMA.fields[column].memory_dtype for column in columns)
+
+
+def test_a_pilot_is_sent_exactly_what_a_model_writes() -> None:
+    steered = Game("steered")
+    steered.kind("hull", Motion(), Health(), Pilot())
+    steered.model(Health, reads=(Motion,))(lambda own: None)
+    schema = schema_of(declare(steered))
+    assert schema.numbers[name_of(Health)] in schema.own
+    assert schema.numbers[name_of(Health)] in schema.shown
 
 
 def test_shards_propose_what_they_write_whoever_may_see_it() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from flying import Flying, flown_by
 
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
 from sidereal.protocol.limits import (
@@ -19,7 +20,6 @@ from sidereal.protocol.state.stream import (
     GONE,
     HEADER,
     MOVED,
-    OWN_BLOCK,
     PRESENCE,
     RUN,
     SECTION,
@@ -100,12 +100,13 @@ class Server:
     def look(self, client: int, cell: tuple[int, int] = CENTRE) -> None:
         self.fanout.move(client, self.tick + 1, *cell)
 
-    def step(self, own: dict[int, np.void | None] | None = None) -> None:
+    def step(self, *flown: Flying) -> None:
         self.tick += 1
         self.changes.publish(self.tick, self.state())
         self.fanout.refresh(self.table)
         self.tags, self.sent = {}, {}
-        for client, message, tag in self.fanout.collect(self.tick, own or {}):
+        self.fanout.private.publish(self.tick, flown_by(*flown))
+        for client, message, tag in self.fanout.collect(self.tick):
             heard = Heard(message)
             assert heard.head.tick == self.tick
             self.tags.setdefault(client, []).append(tag)
@@ -289,24 +290,26 @@ def test_what_is_lost_and_arrives_after_all_is_sent_again_and_counts_once(server
     assert server.sections() == {}
 
 
-def test_a_client_without_news_still_gets_one_datagram_with_its_own_block(server: Server) -> None:
+def test_a_client_without_news_still_gets_one_datagram_with_what_it_alone_is_told(
+    server: Server,
+) -> None:
     settle(server)
-    block = np.zeros(1, OWN_BLOCK)
-    block["input_seq"] = 77
-    server.step({0: block[0]})
+    server.step(Flying(0, net_id=5, input_seq=77))
     [snapshot] = server.sent[0]
-    assert snapshot.head.own is not None
-    assert snapshot.head.own["input_seq"] == 77
-    server.step({0: None})
-    assert server.sent[0][0].head.own is None
+    assert snapshot.head.private is not None
+    assert snapshot.head.private.inputs is not None
+    assert snapshot.head.private.inputs.input == 77
+    server.ack()
+    server.step(Flying(0, net_id=5, input_seq=77))
+    assert server.sent[0][0].head.private is None
 
 
-def test_the_own_block_comes_once_per_tick(server: Server) -> None:
+def test_the_private_section_comes_once_per_tick(server: Server) -> None:
     for y in range(3):
         server.put((0, y), range(100 * y + 1, 100 * y + 40))
-    server.step({0: np.zeros(1, OWN_BLOCK)[0]})
+    server.step(Flying(0, net_id=5))
     assert len(server.sent[0]) > 1
-    assert [snapshot.head.own is not None for snapshot in server.sent[0]].count(True) == 1
+    assert [snapshot.head.private is not None for snapshot in server.sent[0]].count(True) == 1
 
 
 def test_leaving_and_dying_are_sent_once_and_again_when_lost(server: Server) -> None:

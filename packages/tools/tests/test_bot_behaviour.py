@@ -10,10 +10,12 @@ import pytest
 
 from sidereal.client.interpolation import References
 from sidereal.client.prediction import OwnState
+from sidereal.client.private import PrivateState
 from sidereal.game import (
     F4,
     I1,
     PILOT,
+    SHARDS,
     Body,
     BotView,
     Component,
@@ -31,6 +33,7 @@ from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.private import Flown
 from sidereal.tools.bots.behaviour import Mind, choose_behaviour
 
 RULES = Rules()
@@ -44,6 +47,10 @@ class Fuel(Component, audience=PILOT):
     left: F4 = field(1, low=0, high=1)
 
 
+class Engine(Component, audience=SHARDS):
+    heat: F4 = field(0)
+
+
 class Stick(Controls):
     turn: I1 = axis("A", "D")
     push: Held = hold("W")
@@ -52,7 +59,7 @@ class Stick(Controls):
 def make_game() -> Game:
     game = Game("craft")
     game.kind("buoy", Motion(), Body())
-    game.kind("kite", Motion(), Body(), Hull(), Fuel(), Pilot())
+    game.kind("kite", Motion(), Body(), Hull(), Fuel(), Engine(), Pilot())
     game.declare(Stick)
     return game
 
@@ -62,6 +69,7 @@ class Picture:
 
     def __init__(self, game: Declarations) -> None:
         self.columns = Columns(schema_of(game))
+        self.private = PrivateState(schema_of(game), RULES)
 
     def put(self, net_id: int, **values: float) -> None:
         (row,) = self.columns.allocate([net_id])
@@ -136,6 +144,8 @@ def test_a_bot_that_keeps_a_picture_sees_others_by_kind_and_component() -> None:
     picture.put(9, kind=2, radius=4.0)
     hull = column_of(Hull, Hull.fields["hp"])
     picture.columns[hull][picture.columns.rows_of([7, 9])] = 50.0, 60.0
+    picture.private.flown = Flown(7, 1, 0)
+    picture.private.values[column_of(Fuel, Fuel.fields["left"])] = np.float32(0.75)
 
     @game.bot("look")
     def look(bot: BotView) -> Stick:
@@ -144,6 +154,7 @@ def test_a_bot_that_keeps_a_picture_sees_others_by_kind_and_component() -> None:
         assert (len(bot.own), len(bot.others)) == (1, 2)
         assert bot.own[Motion].y.tolist() == [20.0]
         assert bot.own[Hull].hp.tolist() == [50.0]
+        assert bot.own[Fuel].left.tolist() == [0.75]
         assert bot.others[Motion].x.tolist() == [1.0 + 4 * 5.0 * RULES.tick_s, 0.0]
         assert bot.others[Body].radius.tolist() == [9.0, 4.0]
         assert bot.others.rows().tolist() == [0, 1]
@@ -172,8 +183,9 @@ def test_a_bot_without_a_picture_sees_nobody() -> None:
     [
         (lambda bot: bot.own[Hull], "hull, but keeps no picture of the world: raise --mirror"),
         (lambda bot: bot.own.rows(Hull), "asks for kinds, but keeps no picture of the world"),
-        (lambda bot: bot.own[Fuel], "fuel, which no client is sent"),
-        (lambda bot: bot.others[Stick], "stick, which no client is sent"),
+        (lambda bot: bot.others[Fuel], "fuel, which it is not sent"),
+        (lambda bot: bot.own[Engine], "engine, which it is not sent"),
+        (lambda bot: bot.others[Stick], "stick, which it is not sent"),
     ],
 )
 def test_what_a_bot_cannot_know_is_said(read: Any, says: str) -> None:

@@ -50,7 +50,7 @@ class Client:
 
     def hold(self, buttons: int) -> None:
         """Hold buttons for a tick; without a ship nothing happens."""
-        own = self.content.replica.own if self.content.replica else None
+        own = self.content.replica.pilot.own if self.content.replica else None
         if self.content.ship is None:
             return
         ship, control_epoch = self.content.ship

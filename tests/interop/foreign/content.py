@@ -87,7 +87,9 @@ class ToClient:
         rules: Rules = welcome["rules"]
         self.welcome = welcome
         self._grid = Grid(rules.cell_size, rules.cells_per_sector, rules.view_radius)
-        self.replica = Replica(self._grid, rules.reorder_ticks, rules.tombstone_ticks)
+        self.replica = Replica(
+            self._grid, rules.reorder_ticks, rules.tombstone_ticks, rules.tick_hz
+        )
         early, self._early = self._early, []
         for body in early:
             self._take_snapshot(body)

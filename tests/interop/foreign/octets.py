@@ -29,6 +29,12 @@ class Octets:
         self._at += size
         return self._octets[self._at - size : self._at]
 
+    def peek(self) -> int:
+        """Look at the next byte without reading it."""
+        if not self.left:
+            raise Malformed("nothing is left")
+        return self._octets[self._at]
+
     def unpack(self, layout: str) -> tuple[Any, ...]:
         """Read little-endian numbers without padding."""
         layout = "<" + layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .private import Pilot
 from .snapshots import (
     SORTS,
     Body,
@@ -12,7 +13,6 @@ from .snapshots import (
     Grid,
     Label,
     Moved,
-    OwnBlock,
     Owner,
     Presence,
     Reference,
@@ -83,20 +83,19 @@ class Replica:
 
     Attributes:
         entities: those that are shown to people, and those of whom half is known.
-        own: the newest own block.
+        pilot: what the client flies.
         newest: tick of the newest snapshot.
         centre: the cell in the middle of its window.
     """
 
-    def __init__(self, grid: Grid, reorder_ticks: int, tombstone_ticks: int) -> None:
+    def __init__(self, grid: Grid, reorder_ticks: int, tombstone_ticks: int, tick_hz: int) -> None:
         self.entities: dict[int, Entity] = {}
-        self.own: OwnBlock | None = None
+        self.pilot = Pilot(tick_hz)
         self.newest = -1
         self.centre: Cell = (0, 0)
         self._grid = grid
         self._reorder_ticks = reorder_ticks
         self._tombstone_ticks = tombstone_ticks
-        self._own_tick = -1
         self._window: list[Cell] = []
         self._window_moved = -1
         count = grid.side**2
@@ -121,10 +120,10 @@ class Replica:
     def take(self, snapshot: Snapshot) -> None:
         """Take a snapshot, whenever it comes."""
         tick = snapshot.tick
-        if snapshot.own is not None and tick > self._own_tick:
-            self.own, self._own_tick = snapshot.own, tick
         if tick < self.newest - self._reorder_ticks:
             return
+        if snapshot.private is not None:
+            self.pilot.take(snapshot.private)
         window = self._grid.window(snapshot.centre)
         if tick > self.newest:
             self.centre = snapshot.centre

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from .octets import Malformed, Octets, text_of, within
 from .packets import nearest
 
-HAS_OWN_BLOCK: Final = 1
+PRIVATE: Final = 255
 OWN_MOST: Final = (2**31 * 1000, 2**31 * 1000, 250, 250, math.pi, 31)
 WHOLE, PART, CONTINUED = 1, 2, 4
 SNAPSHOT_SIZE_MAX: Final = 1150
@@ -110,12 +110,16 @@ COMPONENTS: Final = 0b11110
 """Bits of the components that clients are sent."""
 
 
-class OwnBlock(NamedTuple):
-    """The client's own ship, unrounded."""
+class Flown(NamedTuple):
+    """Which entity the client flies, 0 for none."""
 
     id: int
     control_epoch: int
-    newest_input: int
+
+
+class OwnMotion(NamedTuple):
+    """Where that entity was at a tick, and how it moved."""
+
     tick: int
     x: float
     y: float
@@ -123,6 +127,27 @@ class OwnBlock(NamedTuple):
     vy: float
     heading: float
     spin: float
+
+
+class Inputs(NamedTuple):
+    """The newest input in the state of a tick: its low bits."""
+
+    tick: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class Private:
+    """What a snapshot tells this client alone."""
+
+    is_whole: bool
+    since: int
+    to: int
+    flight: int
+    early: int
+    flown: Flown | None
+    motion: OwnMotion | None
+    inputs: Inputs | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +173,7 @@ class Snapshot:
     centre: Cell
     deferred: int
     unchanged: frozenset[int]
-    own: OwnBlock | None
+    private: Private | None
     sections: tuple[Section, ...]
 
 
@@ -158,7 +183,7 @@ def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
         raise Malformed(f"a snapshot of {len(message)} bytes")
     octets = Octets(message)
     version, flags, count, tick, sector_x, sector_y, cell, deferred = octets.unpack("BBHIiiBB")
-    if version != 2 or flags & ~HAS_OWN_BLOCK:
+    if version != 2 or flags:
         raise Malformed(f"version {version}, flags {flags}")
     if cell >= grid.cells_per_sector**2:
         raise Malformed(f"cell {cell}")
@@ -167,11 +192,13 @@ def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
         sector_y * grid.cells_per_sector + cell // grid.cells_per_sector,
     )
     unchanged = _read_unchanged(octets, grid)
-    own = _read_own(octets) if flags & HAS_OWN_BLOCK else None
     window = grid.window(centre)
+    private = None
+    if count and octets.peek() == PRIVATE:
+        private, count = _read_private(octets, tick, centre, grid), count - 1
     sections = tuple(_read_section(octets, tick, window, unchanged, grid) for _ in range(count))
     octets.end()
-    return Snapshot(tick, centre, deferred, unchanged, own, sections)
+    return Snapshot(tick, centre, deferred, unchanged, private, sections)
 
 
 def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
@@ -182,12 +209,54 @@ def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
     return frozenset(place for place in range(count) if bits >> place & 1)
 
 
-def _read_own(octets: Octets) -> OwnBlock:
-    own = OwnBlock(*octets.unpack("IIIIdddddd"))
-    for value, most in zip(own[4:], OWN_MOST, strict=True):
-        if not -most <= value <= most:
-            raise Malformed(f"an own block with {value}")
+def _read_private(octets: Octets, tick: int, centre: Cell, grid: Grid) -> Private:
+    _, flags, age, count = octets.unpack("BBBB")
+    flight, early = octets.unpack("Bb")
+    if flags & ~WHOLE:
+        raise Malformed(f"a private section with flags {flags}")
+    runs = [octets.unpack("BB") for _ in range(count)]
+    sorts = [sort for sort, _ in runs]
+    if sorts != sorted({*sorts} & {0, 1, 64}) or any(number != 1 for _, number in runs):
+        raise Malformed(f"a private section with the runs {runs}")
+    return Private(
+        is_whole=bool(flags & WHOLE),
+        since=tick - age,
+        to=tick,
+        flight=flight,
+        early=early,
+        flown=_read_flown(octets) if 0 in sorts else None,
+        motion=_read_own_motion(octets, tick, centre, grid) if 1 in sorts else None,
+        inputs=_read_inputs(octets, tick) if 64 in sorts else None,
+    )
+
+
+def _read_flown(octets: Octets) -> Flown:
+    number, control_epoch, mask = octets.unpack("IIB")
+    if mask != (0b10 if number else 0):
+        raise Malformed(f"{number} is flown, with the components {mask:b}")
+    return Flown(number, control_epoch)
+
+
+def _read_own_motion(octets: Octets, tick: int, centre: Cell, grid: Grid) -> OwnMotion:
+    low, x, y, vx, vy, heading, spin = octets.unpack("HiiiiIi")
+    turn = heading if heading < 2**31 else heading - 2**32
+    own = OwnMotion(
+        tick=nearest(low, 16, tick),
+        x=(centre[0] + x / 2**24) * grid.cell_size,
+        y=(centre[1] + y / 2**24) * grid.cell_size,
+        vx=vx / 2**23,
+        vy=vy / 2**23,
+        heading=turn / 2**32 * math.tau,
+        spin=spin / 2**26,
+    )
+    for value, most in zip(own[1:], OWN_MOST, strict=True):
+        within("own motion", value, -most, most)
     return own
+
+
+def _read_inputs(octets: Octets, tick: int) -> Inputs:
+    low, newest = octets.unpack("HH")
+    return Inputs(nearest(low, 16, tick), newest)
 
 
 def _read_section(

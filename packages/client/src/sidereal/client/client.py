@@ -328,6 +328,8 @@ class Client:
                 self._events.add(
                     events.Assigned(message.net_id, message.control_epoch, message.tick)
                 )
+                if self._reader is not None:
+                    self._own.answer_untrusted(self._reader.private.answer(), now)
             case Leases():
                 self.leases = self._lease_map.apply_untrusted(message)
                 self._events.add(events.LeasesChanged(message.tick))
@@ -356,7 +358,7 @@ class Client:
         if self._mirror:
             self._reader = self.replica = Replica(self._schema, welcome.rules, limits=self._limits)
         else:
-            self._reader = Glance(welcome.rules)
+            self._reader = Glance(self._schema, welcome.rules)
         self._clock = ClockSync(welcome.rules.tick_s, self._limits.clock_window_s)
         self._own.join(welcome.rules)
         self._events.add(events.Joined(welcome))

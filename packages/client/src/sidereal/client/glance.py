@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sidereal.client.private import PrivateState
 from sidereal.client.replica import Applied
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.snapshot import read_own_untrusted
+from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.snapshot import glance_untrusted
 
 
 class Glance:
-    """Reads what each snapshot says of its receiver, and keeps nothing.
+    """Reads what each snapshot says of its receiver, and keeps nothing else.
 
     Attributes:
+        private: what this client alone is told.
         newest_tick: of any snapshot, −1 before the first.
         stale: snapshots that were too old to be looked at.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, schema: Schema, rules: Rules) -> None:
+        self.private = PrivateState(schema, rules)
         self.newest_tick = -1
         self.stale = 0
-        self._rules = rules
+        self._schema, self._rules = schema, rules
 
     def apply_untrusted(self, messages: Sequence[bytes], now: float) -> list[Applied]:
         """Read datagrams as far as they tell of their receiver.
@@ -36,12 +40,13 @@ class Glance:
         applied = []
         for message in messages:
             try:
-                tick, block = read_own_untrusted(self._rules, message)
+                tick, section = glance_untrusted(self._schema, self._rules, message)
             except WireError:
                 continue
             self.stale += tick < self.newest_tick - self._rules.streams.reorder_ticks
             self.newest_tick = max(self.newest_tick, tick)
-            applied.append(Applied(tick, None if block is None else block[0]))
+            own = None if section is None else self.private.apply(section)
+            applied.append(Applied(tick, own))
         return applied
 
     def expire(self, tick: int) -> None:

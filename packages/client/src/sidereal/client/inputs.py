@@ -105,6 +105,10 @@ class Inputs:
             self._latencies_s.append(now - self._awaited.popleft()[1])
         return pressed
 
+    def restore(self, low_bits: int) -> int:
+        """Give the number of an input with these 16 low bits, the one nearest to the newest."""
+        return self.made + (low_bits - self.made + (1 << 15)) % (1 << 16) - (1 << 15)
+
     def answer(self, input_seq: int, now: float) -> None:
         """The authority's state now has all inputs up to `input_seq` applied."""
         while self._unanswered and self._unanswered[0].seq <= input_seq:

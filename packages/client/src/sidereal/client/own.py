@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.prediction import OwnState, Prediction
+from sidereal.client.private import OwnAnswer
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.message.player import Assigned, Controls
 from sidereal.protocol.rules import Rules
@@ -88,22 +87,22 @@ class OwnEntity:
                 self.prediction.press(entry)
         return self.inputs.controls(self.control_epoch)
 
-    def answer_untrusted(self, own: np.void | None, now: float) -> None:
-        """Take the authority's state, `OWN_BLOCK`, if it is of this entity.
+    def answer_untrusted(self, own: OwnAnswer | None, now: float) -> None:
+        """Take the authority's state, if it is of this entity.
 
         Raises:
             WireError: it answers an input that was never made.
         """
         if own is None or self.inputs is None:
             return
-        net_id, control_epoch, input_seq, tick, *state = own.item()
-        if net_id != self.net_id or control_epoch != self.control_epoch:
+        if (own.net_id, own.control_epoch) != (self.net_id, self.control_epoch):
             return
+        input_seq = self.inputs.restore(own.input)
         made = self.inputs.answer_untrusted(input_seq, now)
-        if tick >= self._confirmed_tick:
-            self.confirmed, self._confirmed_tick = OwnState(*state), tick
+        if own.tick >= self._confirmed_tick:
+            self.confirmed, self._confirmed_tick = own.state, own.tick
         if made and self.prediction is not None:
-            self.prediction.reconcile(tick, input_seq, OwnState(*state), now)
+            self.prediction.reconcile(own.tick, input_seq, own.state, now)
 
     def pose(self, now: float) -> OwnState | None:
         """Where it is to be drawn, None to draw it like any other."""

@@ -207,11 +207,11 @@ class Prediction:
         elapsed_s = max(0.0, now - self._pressed_at)
         if not self._flown:
             # The authority was faster than the next input: what it says is for the tick's end.
-            return _reckon(self._confirmed, min(elapsed_s - tick_s, AHEAD_S_MAX))
+            return reckon_own(self._confirmed, min(elapsed_s - tick_s, AHEAD_S_MAX))
         newest = self._flown[-1]
         before = self._flown[-2].state if len(self._flown) > 1 else self._confirmed
         if elapsed_s >= tick_s:
-            return _reckon(newest.state, min(elapsed_s - tick_s, AHEAD_S_MAX))
+            return reckon_own(newest.state, min(elapsed_s - tick_s, AHEAD_S_MAX))
         return _between(before, newest.state, elapsed_s / tick_s)
 
     def _hide_error(self, drawn: OwnState, now: float) -> None:
@@ -229,7 +229,8 @@ class Prediction:
         return x_off * shrink, y_off * shrink, heading_off * shrink
 
 
-def _reckon(state: OwnState, elapsed_s: float) -> OwnState:
+def reckon_own(state: OwnState, elapsed_s: float) -> OwnState:
+    """Continue a state along its straight line."""
     return state._replace(
         x=state.x + state.vx * elapsed_s,
         y=state.y + state.vy * elapsed_s,

@@ -34,6 +34,7 @@ from sidereal.client.departures import Departures
 from sidereal.client.interpolation import References
 from sidereal.client.known import NEVER, Known, grown
 from sidereal.client.limits import LIMITS, Limits
+from sidereal.client.private import OwnAnswer, PrivateState
 from sidereal.client.reading import Read, read_untrusted
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints, Rows
@@ -52,11 +53,11 @@ class Applied(NamedTuple):
 
     Attributes:
         tick: of its snapshot; older ones may come after newer ones.
-        own: `OWN_BLOCK`, the receiver's own entity, or None.
+        own: the state of what this client flies, if the datagram has brought another one.
     """
 
     tick: int
-    own: np.void | None
+    own: OwnAnswer | None
 
 
 class _Cells(NamedTuple):
@@ -73,6 +74,7 @@ class Replica:
     Attributes:
         columns: the newest reference and all other components of each.
         coverage: which cells are known up to when.
+        private: what this client alone is told.
         newest_at: when the newest snapshot came, monotonic seconds; minus infinity before.
         stale: datagrams that were too old to be looked at.
         entities_dropped: rows of entities for which there was no room.
@@ -90,6 +92,7 @@ class Replica:
         self.rules = rules
         self.columns = Columns(schema, capacity)
         self.coverage = Coverage(rules)
+        self.private = PrivateState(schema, rules)
         self.newest_at = -math.inf
         self.stale = 0
         self.entities_dropped = 0
@@ -170,8 +173,8 @@ class Replica:
             self._lose_outside()
         self._settle()
         return [
-            Applied(snapshot.tick, None if snapshot.own is None else snapshot.own[0])
-            for snapshot in read.snapshots
+            Applied(one.tick, None if one.private is None else self.private.apply(one.private))
+            for one in read.snapshots
         ]
 
     def expire(self, tick: int) -> None:

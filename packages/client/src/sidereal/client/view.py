@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from sidereal.client.replica import Replica
 from sidereal.game.record import Record, no_rows
 from sidereal.game.schema import gather
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.arrays import Ints
 
 Floats = NDArray[np.float64]
 R = TypeVar("R", bound=Record)
@@ -73,7 +74,7 @@ class View:
         return len(self.net_id)
 
     def __getitem__(self, component: type[R], /) -> R:
-        """Columns of a component other than motion that clients are sent, [n]."""
+        """Columns of a component other than motion, [n]; zeros where this client is not sent it."""
         return cast(R, self.columns(component))
 
 
@@ -147,5 +148,26 @@ def compose_view(
         authority_x=authority.x,
         authority_y=authority.y,
         authority_heading=authority.heading,
-        columns=lambda record: gather(record, lambda name: columns[name][rows]),
+        columns=lambda record: gather(record, known_columns(replica, rows)),
     )
+
+
+def known_columns(replica: Replica, rows: Ints) -> Callable[[str], NDArray[Any]]:
+    """Give the columns of some entities by the names of the schema.
+
+    Of the entity that the client flies they are exact, and have what only its pilot is sent.
+
+    Args:
+        replica: what is known.
+        rows: int64[n]
+    """
+    columns, private = replica.columns, replica.private
+    own = columns.net_id[rows] == private.flown.net_id
+
+    def column(name: str) -> NDArray[Any]:
+        known = columns[name][rows]
+        if name in private.values:
+            known[own] = private.values[name]
+        return known
+
+    return column

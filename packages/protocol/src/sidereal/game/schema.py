@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from numpy.typing import NDArray
 
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.column import STEP, Field
-from sidereal.game.component import EVERYONE, SHARD
+from sidereal.game.component import EVERYONE, PILOT, SHARD
 from sidereal.game.component import Component as Declared
 from sidereal.game.declarations import Declarations
 from sidereal.game.kind import Kind
@@ -20,17 +20,21 @@ from sidereal.protocol.state.schema import BASE_COMPONENTS, OWNER, Begin, Schema
 
 R = TypeVar("R", bound=Record)
 
+_REPLICATED: Final = {EVERYONE: Replication.ATTRIBUTE, PILOT: Replication.PILOT}
+"""What no client is sent stands for all other audiences."""
+
 
 def schema_of(declared: Declarations) -> Schema:
     """Give a game's components their columns, and say what entities of its kinds begin with."""
     own = (component for component in declared.components if component not in BUILTIN)
+    predicted = declared.predicted()
     defaults = {
         column_of(component, field): field.options.default
         for component in declared.components
         for field in component.fields.values()
     }
     return Schema(
-        (*BASE_COMPONENTS, *(_described(component) for component in own)),
+        (*BASE_COMPONENTS, *(_described(component, component in predicted) for component in own)),
         [_begin(kind, defaults) for kind in declared.kinds],
     )
 
@@ -67,15 +71,14 @@ def gather(record: type[R], column: Callable[[str], NDArray[Any]]) -> R:
     return as_columns(record, {field.name: column(column_of(record, field)) for field in fields})
 
 
-def _described(component: type[Declared]) -> Component:
+def _described(component: type[Declared], predicted: bool) -> Component:
     fields = component.fields.values()
-    # Only what everybody may see is in records that go to clients.
-    seen = component.audience is EVERYONE
     return Component(
         name_of(component),
         tuple(replace(f.schema_field(), name=column_of(component, f)) for f in fields),
-        Replication.ATTRIBUTE if seen else Replication.NONE,
+        _REPLICATED.get(component.audience, Replication.NONE),
         persisted=component.saved,
+        predicted=predicted,
         interpolated=any(f.options.curve is not STEP for f in fields),
         proposed=component.writer is SHARD,
     )

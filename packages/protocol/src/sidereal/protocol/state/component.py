@@ -24,6 +24,8 @@ class Replication(enum.Enum):
     """Everyone in interest, and shards propose it."""
     ATTRIBUTE = "attribute"
     """Everyone in interest."""
+    PILOT = "pilot"
+    """The client that flies the entity, and the processes that hold the whole of it."""
     LINK = "link"
     """Only the shard and the replication server, beside the exact state."""
     NONE = "none"
@@ -197,6 +199,19 @@ class Component:
         tick = [("tick", "<u2")] if self.is_reckoned else []
         fields = [(field.name, field.wire_dtype) for field in self.fields]
         return np.dtype([("id", "<u4"), *tick, *fields])
+
+    @cached_property
+    def is_own(self) -> bool:
+        """Whether whoever flies an entity is sent it exactly, in the private section."""
+        return self.predicted or self.replicated is Replication.PILOT
+
+    @cached_property
+    def own_row(self) -> np.dtype[Any]:
+        """Its row there, without an id: as in memory, or a place on a grid of 32 bits."""
+        if not self.is_reckoned:
+            return np.dtype([(field.name, field.memory_dtype) for field in self.fields])
+        fields = [(field.name, "<u4" if field.wrap else "<i4") for field in self.fields]
+        return np.dtype([("tick", "<u2"), *fields])
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""

@@ -85,6 +85,9 @@ class Schema:
         numbers: of the components, by name.
         shown: numbers of the components that everyone in interest is sent, ascending.
         rows: type of a row on the wire by number, of those that are shown; 0 is the presence.
+        own: numbers of the components that whoever flies an entity is sent exactly, ascending; the
+            mask of them is `mask_own`.
+        own_rows: type of a row of these, by number; 0 says which entity is flown.
         mask_all: mask of all components; `mask_shown` of those that are shown, `mask_places` of
             those that are places.
         proposed: numbers of those that shards change, ascending.
@@ -115,7 +118,7 @@ class Schema:
         self.link_fields = self._fields_of(Replication.LINK)
         saved = (f for c in self.components if c.persisted for f in c.fields)
         self.persisted_fields = (KIND, *saved)
-        none_fields = self._fields_of(Replication.NONE)
+        hidden_fields = self._fields_of(Replication.NONE, Replication.PILOT)
 
         numbered = dict(enumerate(self.components, 1))
         self.numbers: dict[str, int] = {c.name: number for number, c in numbered.items()}
@@ -123,14 +126,18 @@ class Schema:
         self.mask_all = _mask_of(numbered)
         self.mask_shown = _mask_of(self.shown)
         self.mask_places = _mask_of(number for number, c in numbered.items() if c.is_reckoned)
-        mask = np.min_scalar_type(self.mask_shown).newbyteorder("<")
-        presence: np.dtype[Any] = np.dtype([("id", "<u4"), ("kind", "u1"), ("mask", mask)])
+        kind = ("kind", "u1")
+        presence: np.dtype[Any] = np.dtype([("id", "<u4"), kind, _mask_field(self.mask_shown)])
         self.rows: dict[int, np.dtype[Any]] = {0: presence}
         self.rows |= {number: numbered[number].row for number in self.shown}
+        self.own = tuple(number for number, c in numbered.items() if c.is_own)
+        self.mask_own = _mask_of(self.own)
+        self.own_rows: dict[int, np.dtype[Any]] = {0: _flown_row(self.mask_own)}
+        self.own_rows |= {number: numbered[number].own_row for number in self.own}
 
         exact = [(f.name, f.memory_dtype) for f in (*self.state_fields, *self.link_fields)]
         attributes = [(f.name, f.memory_dtype) for f in (KIND, *self.attribute_fields)]
-        rest = [(f.name, f.memory_dtype) for f in none_fields]
+        rest = [(f.name, f.memory_dtype) for f in hidden_fields]
         self.exact_record: np.dtype = np.dtype([*_ROW_HEAD, *exact])
         self.full_record: np.dtype = np.dtype([*_ROW_HEAD, *exact, *attributes, *rest])
         _check_size(self.full_record)
@@ -187,12 +194,20 @@ class Schema:
                 first[name][kind] = value
         return masks, first
 
-    def _fields_of(self, replicated: Replication) -> tuple[Field, ...]:
-        return tuple(f for c in self.components if c.replicated is replicated for f in c.fields)
+    def _fields_of(self, *replicated: Replication) -> tuple[Field, ...]:
+        return tuple(f for c in self.components if c.replicated in replicated for f in c.fields)
 
 
 def _mask_of(numbers: Iterable[int]) -> int:
     return sum(1 << number for number in numbers)
+
+
+def _mask_field(mask: int) -> tuple[str, np.dtype[Any]]:
+    return "mask", np.min_scalar_type(mask).newbyteorder("<")
+
+
+def _flown_row(mask: int) -> np.dtype[Any]:
+    return np.dtype([("id", "<u4"), ("control_epoch", "<u4"), _mask_field(mask)])
 
 
 def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -18,13 +18,12 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints, Rows
-from sidereal.protocol.state.schema import MOTION, Schema
+from sidereal.protocol.state.private import PRIVATE, Private, read_private_untrusted
+from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import (
     CONTINUED,
     EXTENT,
     HEADER,
-    OWN,
-    OWN_BLOCK,
     PARTIAL,
     REPLACE,
     RUN,
@@ -47,7 +46,7 @@ class Snapshot(NamedTuple):
     """One datagram, read.
 
     Attributes:
-        own: `OWN_BLOCK`[1], or None.
+        private: what only its receiver is told, if there is anything.
         unchanged: uint8[…], one bit per place, the lowest first.
         message: the datagram.
     """
@@ -57,7 +56,7 @@ class Snapshot(NamedTuple):
     sector_y: int
     cell: int
     deferred: int
-    own: Rows | None
+    private: Private | None
     unchanged: bytes
     sections: list[Section]
     spans: list[Span]
@@ -90,11 +89,9 @@ class Gathered(NamedTuple):
 _HEADER: Final = struct.Struct("<BBHIiiBB")
 _SECTION: Final = struct.Struct("<BBBB")
 _EXTENT: Final = struct.Struct("<HHH")
+_PRIVATE: Final = bytes((PRIVATE,))
 assert (_HEADER.size, _SECTION.size) == (HEADER.itemsize, SECTION.itemsize)
 assert _EXTENT.size == EXTENT.itemsize
-
-_OWN_BOUNDS: Final = tuple(field.bounds for field in MOTION.fields)
-"""What may stand in an own block: it leaves the flight model with numbers that can be drawn."""
 
 
 class _Layout(NamedTuple):
@@ -119,13 +116,12 @@ class _Head(NamedTuple):
     cell: int
     deferred: int
     unchanged: bytes
-    own: Rows | None
     end: int
 
 
 @lru_cache(maxsize=16)
-def _layout(schema: Schema | None, rules: Rules) -> _Layout:
-    types = {} if schema is None else row_types(schema.rows)
+def _layout(schema: Schema, rules: Rules) -> _Layout:
+    types = row_types(schema.rows)
     sizes = tuple(types[what].itemsize if what in types else 0 for what in range(256))
     return _Layout(sizes, rules.window_side**2, rules.cells_per_side**2, unchanged_size(rules))
 
@@ -139,7 +135,8 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
     layout = _layout(schema, rules)
     try:
         head = _read_head(layout, message)
-        sections, spans = _read_sections(layout, message, head)
+        private, at = _read_private(schema, rules, message, head)
+        sections, spans = _read_sections(layout, message, head, at, private is not None)
     except struct.error:
         raise WireError(f"snapshot of {len(message)} bytes is cut short") from None
     return Snapshot(
@@ -148,7 +145,7 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
         head.sector_y,
         head.cell,
         head.deferred,
-        head.own,
+        private,
         head.unchanged,
         sections,
         spans,
@@ -156,20 +153,21 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
     )
 
 
-def read_own_untrusted(rules: Rules, message: bytes) -> tuple[int, Rows | None]:
+def glance_untrusted(schema: Schema, rules: Rules, message: bytes) -> tuple[int, Private | None]:
     """Read a datagram only as far as it tells of its receiver.
 
     Returns:
-        its tick and, if there is one, the own block, `OWN_BLOCK[1]`.
+        its tick and, if there is one, the private section.
 
     Raises:
         WireError: it does not begin like a snapshot.
     """
     try:
-        head = _read_head(_layout(None, rules), message)
+        head = _read_head(_layout(schema, rules), message)
+        private, _ = _read_private(schema, rules, message, head)
     except struct.error:
         raise WireError(f"snapshot of {len(message)} bytes is cut short") from None
-    return head.tick, head.own
+    return head.tick, private
 
 
 def gather(schema: Schema, snapshots: Sequence[Snapshot]) -> Gathered:
@@ -215,40 +213,43 @@ def _read_head(layout: _Layout, message: bytes) -> _Head:
     if len(message) > SNAPSHOT_SIZE_MAX:
         raise WireError(f"snapshot of {len(message)} bytes")
     version, flags, count, tick, sector_x, sector_y, cell, deferred = _HEADER.unpack_from(message)
-    if version != SNAPSHOT_VERSION or flags & ~OWN or cell >= layout.cells:
+    if version != SNAPSHOT_VERSION or flags or cell >= layout.cells:
         raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
     at = _HEADER.size
     unchanged = message[at : at + layout.unchanged_size]
     at += layout.unchanged_size
-    own = None
-    if flags & OWN:
-        own = _read_own(message[at : at + OWN_BLOCK.itemsize])
-        at += OWN_BLOCK.itemsize
     if at > len(message) or int.from_bytes(unchanged, "little") >> layout.window:
         raise WireError("snapshot is cut short, or has an unchanged place outside the window")
-    return _Head(tick, count, sector_x, sector_y, cell, deferred, unchanged, own, at)
+    return _Head(tick, count, sector_x, sector_y, cell, deferred, unchanged, at)
 
 
-def _read_own(block: bytes) -> Rows:
-    if len(block) != OWN_BLOCK.itemsize:
-        raise WireError("snapshot is cut short in its own block")
-    own: Rows = np.frombuffer(block, OWN_BLOCK)
-    *_, x, y, vx, vy, heading, spin = own[0].item()
-    # NaN is within no bounds.
-    for value, (low, high) in zip((x, y, vx, vy, heading, spin), _OWN_BOUNDS, strict=True):
-        if not low <= value <= high:
-            raise WireError(f"own block with {value}, not {low} to {high}")
-    return own
+def _read_private(
+    schema: Schema, rules: Rules, message: bytes, head: _Head
+) -> tuple[Private | None, int]:
+    """Read the first section if it is private; returns where the others begin, too."""
+    if not head.section_count or message[head.end : head.end + 1] != _PRIVATE:
+        return None, head.end
+    _, flags, age, runs = _SECTION.unpack_from(message, head.end)
+    if flags & ~REPLACE:
+        raise WireError(f"private section with flags {flags}")
+    side = rules.cells_per_side
+    centre = (
+        head.sector_x * side + head.cell % side,
+        head.sector_y * side + head.cell // side,
+    )
+    span = flags == REPLACE, head.tick - age, head.tick
+    at = head.end + _SECTION.size
+    return read_private_untrusted(schema, rules, message, at, runs, span, centre)
 
 
 def _read_sections(
-    layout: _Layout, message: bytes, head: _Head
+    layout: _Layout, message: bytes, head: _Head, at: int, first: int
 ) -> tuple[list[Section], list[Span]]:
     sections: list[Section] = []
     spans: list[Span] = []
-    at, sizes, unchanged = head.end, layout.sizes, head.unchanged
+    sizes, unchanged = layout.sizes, head.unchanged
     # A datagram has a few sections, and these a few runs: 0.8 and 0.4 µs each.
-    for number in range(head.section_count):
+    for number in range(head.section_count - first):
         place, flags, age, runs = _SECTION.unpack_from(message, at)
         at += _SECTION.size
         part, parts, to_age = 0, 1, 0

@@ -1,6 +1,6 @@
 """The datagrams that tell a client of the world around it: what is in them, and where.
 
-    header | unchanged, one bit per place | own block, with OWN | section…
+    header | unchanged, one bit per place | private section | section…
     section: section | extent, with PARTIAL | run… | rows, those of one run after the other
 
 A **section** says all that has changed in one cell over `(from_tick, to_tick]`. With REPLACE it
@@ -25,7 +25,8 @@ The **place** of a cell is its position in the window: with `side` cells along a
 `(cell_y mod side) * side + (cell_x mod side)` of the absolute cell. Wherever a window is, it has
 one cell in every place, and a cell keeps its place while the window moves.
 
-`snapshot` reads it.
+`snapshot` reads it. The private section is the first one, in one datagram of a snapshot at most:
+`private` says what is in it.
 """
 
 from __future__ import annotations
@@ -53,25 +54,6 @@ HEADER: Final = np.dtype(
     ]
 )
 """`deferred` counts cells that have news for which there was no room this tick."""
-
-OWN: Final = 1
-"""Flag of a header: an own block follows."""
-
-OWN_BLOCK: Final = np.dtype(
-    [
-        ("net_id", "<u4"),
-        ("control_epoch", "<u4"),
-        ("input_seq", "<u4"),
-        ("tick", "<u4"),
-        ("x", "<f8"),
-        ("y", "<f8"),
-        ("vx", "<f8"),
-        ("vy", "<f8"),
-        ("heading", "<f8"),
-        ("spin", "<f8"),
-    ]
-)
-"""The receiver's own entity, exact, with the newest input that it has in it."""
 
 SECTION: Final = np.dtype([("place", "u1"), ("flags", "u1"), ("age", "u1"), ("runs", "u1")])
 """`age` is `to_tick - from_tick`; without an extent `to_tick` is the header's tick."""

@@ -7,21 +7,26 @@ hands them to the fan-out as they arrive.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.space.geometry import absolute_cell_of
-from sidereal.protocol.state.stream import OWN_BLOCK
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.interest import left_centre
 from sidereal.replication.edge.leaseviews import LeaseViews
+from sidereal.replication.edge.private import Piloted
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import Present, World
+
+OWN_AGE_TICKS: Final = 16
+"""A state of what a client flies that is older than this is told as it is by now."""
 
 
 class Edge:
@@ -89,7 +94,8 @@ class Edge:
         """Let windows follow their clients, and send each client what it has to know."""
         self._move_interest(present, tick)
         players = {p.row: p for p in self._clients.players if p.centre is not None}
-        for row, message, tag in self.fanout.collect(tick, self._own_blocks(players)):
+        self.fanout.private.publish(tick, self._piloted(players, present))
+        for row, message, tag in self.fanout.collect(tick):
             self._clients.endpoint.send(players[row].peer, PlayerChannel.SNAPSHOT, message, tag)
             self.datagrams_sent += 1
         self.snapshots_sent += len(players)
@@ -127,17 +133,33 @@ class Edge:
         x[flying], y[flying] = present.x[at], present.y[at]
         return x, y
 
-    def _own_blocks(self, players: dict[int, Player]) -> dict[int, np.void]:
-        """Pack what each pilot flies, exact: `OWN_BLOCK` by row of the fan-out."""
+    def _piloted(self, players: dict[int, Player], present: Present) -> Piloted:
+        """Collect what each pilot flies, exactly."""
         flying = [player for player in players.values() if player.net_id != NET_ID_NONE]
         rows = self._world.columns.rows_of(np.array([p.net_id for p in flying], np.int64))
-        there = rows >= 0
-        blocks = np.zeros(int(there.sum()), OWN_BLOCK)
-        records = self._world.columns.store(rows[there], self._world.schema.exact_record)
-        for name in OWN_BLOCK.names or ():
-            blocks[name] = records["id" if name == "net_id" else name]
-        own = [player.row for player, known in zip(flying, there, strict=True) if known]
-        return dict(zip(own, blocks, strict=True))
+        flying = [player for player, row in zip(flying, rows.tolist(), strict=True) if row >= 0]
+        rows = rows[rows >= 0]
+        columns, schema = self._world.columns, self._world.schema
+        names = [f.name for number in schema.own for f in schema.component(number).fields]
+        values = {name: columns[name][rows] for name in names}
+        # What has drifted for long is told as it is by now: so its place is near the window.
+        tick = columns.tick[rows]
+        old = present.tick - tick > OWN_AGE_TICKS
+        at = np.searchsorted(present.rows, rows[old])
+        values["x"][old], values["y"][old] = present.x[at], present.y[at]
+        values["heading"][old], tick[old] = present.heading[at], present.tick
+        input_seq = columns["input_seq"][rows].astype(np.int64)
+        newest = np.array([player.newest_seq for player in flying], np.int64)
+        return Piloted(
+            np.array([player.row for player in flying], np.int64),
+            columns.net_id[rows],
+            columns["control_epoch"][rows],
+            self._world.mask[rows] & np.uint64(schema.mask_own),
+            input_seq,
+            np.maximum(newest, 0) - input_seq,
+            tick,
+            values,
+        )
 
 
 def _looks_somewhere(player: Player) -> bool:

@@ -20,7 +20,7 @@ tick becomes a transfer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -32,10 +32,11 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.schema import Schema
-from sidereal.protocol.state.stream import OWN, SNAPSHOT_VERSION
+from sidereal.protocol.state.stream import SNAPSHOT_VERSION
 from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.cutting import Cut, cut_datagrams, offsets, ranges
 from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
+from sidereal.replication.edge.private import PrivateLog, PrivateSections
 from sidereal.replication.edge.sections import Cuts, Layout, Sections, ask, sections_of
 from sidereal.replication.edge.transfer import Scope, Transfer, Transfers
 from sidereal.replication.edge.windows import Windows
@@ -76,7 +77,7 @@ class FanoutStatistics:
 
 
 class Fanout:
-    """Everything the clients were sent, and what to send them next."""
+    """Everything the clients were sent, and what to send them next; publish `private` first."""
 
     def __init__(
         self,
@@ -101,7 +102,8 @@ class Fanout:
         self._rules = rules
         self._changes = changes
         self._limits = limits
-        self._layout = Layout(schema, rules)
+        self.private = PrivateLog(schema, rules, clients_max)
+        self._layout = Layout(schema, rules, self.private.size_max)
         self._windows = Windows(rules, clients_max, limits.sectors_at_once)
         self._section_age_max = rules.streams.section_age_max
         self._in_flight = InFlight(rules.streams.reorder_ticks)
@@ -114,6 +116,7 @@ class Fanout:
     def join(self, client: int) -> None:
         """Begin with a client that has nothing; snapshots begin once `move` has set its window."""
         self._windows.remove(client)
+        self.private.join(client)
 
     def leave(self, client: int) -> None:
         """Forget a client."""
@@ -138,12 +141,11 @@ class Fanout:
         if self._windows.active[client]:
             self._losses.append(tags)
 
-    def collect(self, tick: int, own: Mapping[int, np.void | None]) -> Iterator[Message]:
+    def collect(self, tick: int) -> Iterator[Message]:
         """Write every client's datagrams of a tick, at least one each.
 
         Args:
             tick: as published.
-            own: `OWN_BLOCK` of the clients that fly something.
 
         Returns:
             The datagrams, written as they are taken; take all of them before the next `publish`.
@@ -158,17 +160,17 @@ class Fanout:
         clients = self._windows.rows()
         if not len(clients):
             return iter(())
-        found = map(own.get, clients.tolist())
-        own_bytes = [b"" if block is None else block.tobytes() for block in found]
+        private = self.private.collect(clients, self._windows)
         sections, cuts, unchanged = self._find_news(clients)
         due = self._transfers.due(clients)
-        sections, cut, deferred = self._fit(clients, sections, own_bytes, due)
+        sections, cut, deferred = self._fit(clients, sections, private, due)
         chosen = self._choose_parts(cut, due)
         row = np.concatenate([cut.row, np.array([row for row, _, _ in chosen], np.int64)])
         self._record(clients, row, sections, cut, unchanged, chosen)
-        heads = self._heads(clients, row, cut, unchanged, deferred, own_bytes)
+        self.private.note_sent(np.where(private.begin(cut), clients[cut.row], -1))
+        heads = self._heads(clients, row, cut, unchanged, deferred, private)
         self._count(len(row), sections, deferred)
-        return self._messages(clients[row], heads, own_bytes, sections, cuts, cut, chosen)
+        return self._messages(clients[row], heads, private, sections, cuts, cut, chosen)
 
     def statistics(self) -> FanoutStatistics:
         """Counts since the start."""
@@ -191,6 +193,7 @@ class Fanout:
         windows, in_flight = self._windows, self._in_flight
         acked = np.fromiter(chain.from_iterable(self._acks), np.int64)
         lost = np.fromiter(chain.from_iterable(self._losses), np.int64)
+        self.private.settle(acked, lost)
         for gone in chain(in_flight.expire(tick), in_flight.settle(lost, acked=False)):
             windows.note_lost(gone.clients, gone.places, gone.since, gone.tick)
             self._counts["lost"] += len(gone.clients)
@@ -255,7 +258,7 @@ class Fanout:
             self._transfers.begin(transfer)
 
     def _fit(
-        self, clients: Ints, sections: Sections, own_bytes: list[bytes], due: _Due
+        self, clients: Ints, sections: Sections, private: PrivateSections, due: _Due
     ) -> tuple[Sections, Cut, Ints]:
         """Cut sections into datagrams; of clients over budget only the most urgent.
 
@@ -264,7 +267,7 @@ class Fanout:
             client are put off.
         """
         count = len(clients)
-        room_first = self._layout.room - np.array([len(block) for block in own_bytes])
+        room_first = self._layout.room - private.size
         most = np.full(count, self._limits.datagrams)
         for row, parts in due.items():
             most[row] -= min(len(parts), self._limits.datagrams - self._limits.section_parts)
@@ -336,17 +339,15 @@ class Fanout:
         cut: Cut,
         unchanged: _Bits,
         deferred: Ints,
-        own_bytes: list[bytes],
+        private: PrivateSections,
     ) -> bytes:
         windows, side = self._windows, self._rules.cells_per_side
         heads = np.zeros(len(row), self._layout.head)
         client = clients[row]
         x, y = windows.centre_x[client], windows.centre_y[client]
-        flies = np.array([bool(block) for block in own_bytes])
         heads["version"] = SNAPSHOT_VERSION
-        heads["flags"][: len(cut.row)] = np.where((cut.rank == 0) & flies[cut.row], OWN, 0)
         heads["sections"] = 1
-        heads["sections"][: len(cut.row)] = cut.end - cut.first
+        heads["sections"][: len(cut.row)] = cut.end - cut.first + private.begin(cut)
         heads["tick"] = self._changes.tick
         heads["sector_x"], heads["sector_y"] = x // side, y // side
         heads["cell"] = y % side * side + x % side
@@ -364,7 +365,7 @@ class Fanout:
         self,
         clients: Ints,
         heads: bytes,
-        own_bytes: list[bytes],
+        private: PrivateSections,
         sections: Sections,
         cuts: Cuts,
         cut: Cut,
@@ -377,9 +378,9 @@ class Fanout:
         spans = zip(cut.first.tolist(), cut.end.tolist(), strict=True)
         # One client's datagram per turn: about 1.5 µs.
         for at, (first, end) in enumerate(spans):
-            own = b"" if ranks[at] else own_bytes[rows[at]]
+            alone = b"" if ranks[at] else private.data[rows[at]]
             head = heads[at * size : (at + 1) * size]
-            yield owners[at], b"".join((head, own, *pieces[first:end])), tag | at
+            yield owners[at], b"".join((head, alone, *pieces[first:end])), tag | at
         for at, (_, transfer, part) in enumerate(chosen, len(rows)):
             head = heads[at * size : (at + 1) * size]
             yield owners[at], head + transfer.write(part, self._changes), tag | at

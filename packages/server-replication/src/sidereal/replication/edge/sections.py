@@ -22,7 +22,6 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import (
     EXTENT,
     HEADER,
-    OWN_BLOCK,
     PARTIAL,
     REPLACE,
     RUN,
@@ -197,11 +196,16 @@ class Layout:
 
     Attributes:
         head: header and unchanged bits.
-        room: bytes left for the own block and sections.
+        room: bytes left for sections.
     """
 
-    def __init__(self, schema: Schema, rules: Rules) -> None:
+    def __init__(self, schema: Schema, rules: Rules, private_size: int = 0) -> None:
         """Work out the sizes.
+
+        Args:
+            schema: of the rows.
+            rules: for the window.
+            private_size: bytes of the longest private section.
 
         Raises:
             ConfigError: an entity's rows do not fit into a datagram.
@@ -212,8 +216,8 @@ class Layout:
         types = row_types(schema.rows)
         self._row_size = np.zeros(max(types) + 1, np.int64)
         self._row_size[list(types)] = [dtype.itemsize for dtype in types.values()]
-        # Any section that is not longer, and any part, fits a datagram with an own block.
-        self._whole_max = self.room - OWN_BLOCK.itemsize
+        # Any section that is not longer, and any part, fits a datagram with a private section.
+        self._whole_max = self.room - private_size
         self._part_max = self._whole_max - SECTION.itemsize - EXTENT.itemsize
         entity = int(self._row_size.sum()) + RUN.itemsize * len(types)
         if entity > self._part_max:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sidereal.client.client import Client
 from sidereal.client.interpolation import reckon
 from sidereal.client.replica import Replica
+from sidereal.client.view import known_columns
 from sidereal.game.builtin import Motion
-from sidereal.game.component import EVERYONE
+from sidereal.game.component import EVERYONE, PILOT, Audience
 from sidereal.game.declarations import Declarations
 from sidereal.game.record import Record, as_columns, no_rows
 from sidereal.game.schema import gather
@@ -39,6 +40,7 @@ class Seen:
         motion: Callable[[], Motion],
         replica: Replica | None,
         rows: Ints,
+        audiences: tuple[Audience, ...],
     ) -> None:
         """Look at entities.
 
@@ -48,12 +50,14 @@ class Seen:
             motion: makes their motion.
             replica: that they are in; without one nothing else is known of them.
             rows: int64[n], where.
+            audiences: of components that this client is sent of them.
         """
         self.id = ids
         self._game = game
         self._motion = motion
         self._replica = replica
         self._rows = rows
+        self._audiences = audiences
 
     def __len__(self) -> int:
         return len(self.id)
@@ -67,14 +71,13 @@ class Seen:
         if component is Motion:
             return cast(R, self._motion())
         name = component.record_name
-        if component not in [c for c in self._game.components if c.audience is EVERYONE]:
-            raise LocalProtocolError(f"a bot reads {name}, which no client is sent")
+        if component not in self._game.components or component.audience not in self._audiences:
+            raise LocalProtocolError(f"a bot reads {name}, which it is not sent")
         if len(self) == 0:
             return no_rows(component)
         if self._replica is None:
             raise LocalProtocolError(f"a bot reads {name}{_NO_PICTURE}")
-        columns, rows = self._replica.columns, self._rows
-        return gather(component, lambda name: columns[name][rows])
+        return gather(component, known_columns(self._replica, self._rows))
 
     def rows(self, *queries: Query) -> Ints:
         """Those that match all queries, ascending.
@@ -133,5 +136,6 @@ def see(client: Client, game: Declarations) -> Sight | None:
         return as_columns(Motion, arrays)
 
     their_ids = ids[:0] if replica is None else replica.columns.net_id[others]
-    own = Seen(game, ids, own_motion, replica, rows)
-    return Sight(own, Seen(game, their_ids, their_motion, replica, others), tick)
+    own = Seen(game, ids, own_motion, replica, rows, (EVERYONE, PILOT))
+    seen = Seen(game, their_ids, their_motion, replica, others, (EVERYONE,))
+    return Sight(own, seen, tick)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sidereal.game import (
     F4,
-    SHARDS,
+    PILOT,
     U2,
     Authority,
     Body,
@@ -97,8 +97,8 @@ class Charge(Component):
     runs_over: U2
 
 
-class Heat(Component, audience=SHARDS, saved=False):
-    """What changes as slowly, at other times, and no client may know."""
+class Heat(Component, audience=PILOT, saved=False):
+    """What changes as slowly, at other times, and only its pilot may know."""
 
     degrees: F4 = field(0, low=0, high=HEAT_MAX)
 

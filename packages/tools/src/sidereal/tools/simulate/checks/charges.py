@@ -1,4 +1,4 @@
-"""What shards change of entities beside their motion: charges, and what no client may know of them.
+"""What shards change of entities beside their motion: charges, and what only its pilot may know.
 
 Their law is simple, so everything can be judged exactly:
 
@@ -6,7 +6,7 @@ Their law is simple, so everything can be judged exactly:
 * a new owner goes on with what the authority had when it handed the entity over;
 * what the authority has a shard has had, and never what was before that;
 * in the end the authority has what the owner has: at once to a step, after a second exactly; and
-  neighbours see what the authority has, also the heat, which no client may know.
+  neighbours see what the authority has, also the heat, which only the pilot of each may know.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from sidereal.tools.simulate.checks.convergence import (
 from sidereal.tools.simulate.checks.inputs import InputLedger
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
 from sidereal.tools.simulate.checks.owners import OneOwner
+from sidereal.tools.simulate.checks.private import PrivateConverges
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.service import Service
@@ -54,6 +55,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         BeltHolds(),
         Bounded(plan),
         PredictionConverges(),
+        PrivateConverges(),
         ShardsConverge(),
         GhostsConverge(),
         StoreConverges(plan),

@@ -36,6 +36,7 @@ COMPONENT: Final = "server: component"
 LEFT_CELL: Final = "server: tombstone, left the cell"
 LEFT_WORLD: Final = "server: tombstone, left the world"
 OWN_SHIP: Final = "server: own ship"
+PILOTED: Final = "server: component that only its pilot is told"
 LEASE: Final = "server: lease"
 INPUT: Final = "client: input"
 PROPOSED: Final = "shard: proposed row"
@@ -44,7 +45,8 @@ NOTHING_PROPOSED: Final = "shard: proposal without rows"
 GHOST: Final = "authority: ghost"
 
 _COLUMNS: Final = (
-    *(PRESENT, REFERENCE, COMPONENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, LEASE, INPUT),
+    *(PRESENT, REFERENCE, COMPONENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, PILOTED),
+    *(LEASE, INPUT),
     *(PROPOSED, PROPOSED_COMPONENT, NOTHING_PROPOSED, GHOST),
 )
 _IN_COLUMNS: Final = (Leases, Controls)
@@ -232,8 +234,9 @@ class Losses:
         sorts = {PRESENCE: PRESENT, motion: REFERENCE, GONE: LEFT_WORLD, MOVED: LEFT_CELL}
         for what, _, rows, *_ in snapshot.spans:
             yield from [sorts.get(what, COMPONENT)] * rows
-        if snapshot.own is not None:
+        if snapshot.private is not None:
             yield OWN_SHIP
+            yield from [PILOTED] * len(snapshot.private.components)
 
 
 _PLAYERS: Final = ("client", "server")

@@ -1,0 +1,367 @@
+"""What only one client may know: a log of its own for each, sent in its private section.
+
+Theory of operation. It is the log of one more cell, in which nobody is but the entity that the
+client flies. So the same holds as for cells: what a client is sent is what has changed since it was
+last sent something, or since the beginning of what was lost, or all that there is. The entity has
+one row of each sort: which one is flown, a row of each component that whoever flies it is sent
+exactly, and which inputs its state has in it. It is kept at which tick each sort last changed. Rows
+are written as they are when they leave.
+
+What has changed is found here. Motion has changed when it misses the straight line of the motion
+that was told before, on the grid of private sections; other components when they differ. What a
+client no longer flies is forgotten at once: another entity begins anew, under another flight.
+
+Nothing that stands here is ever in the log of a cell. So what is hidden from other clients can't
+be in what they are sent, whatever happens.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import wrap_angle
+from sidereal.protocol.state.arrays import Ints, Rows
+from sidereal.protocol.state.private import (
+    INPUTS,
+    INPUTS_ROW,
+    PLACE_STEPS,
+    PRIVATE,
+    PRIVATE_HEAD,
+    SPIN_STEP,
+    VELOCITY_STEP,
+    encode_own_motion,
+    on_own_grid,
+    own_row_types,
+)
+from sidereal.protocol.state.reckoning import Motion, extrapolate
+from sidereal.protocol.state.schema import MOTION, Schema
+from sidereal.protocol.state.stream import PRESENCE, REPLACE, RUN, SECTION
+from sidereal.replication.edge.cutting import Cut, offsets, ranges
+from sidereal.replication.edge.in_flight import TAG_BITS
+from sidereal.replication.edge.windows import Windows
+
+NEVER = -1
+
+_PLACE_OFF_MAX = 4.0
+"""Steps by which a place may miss the line that was told before it counts as changed."""
+_HEADING_OFF_MAX = 1e-6
+"""Radians, likewise."""
+
+_LEAD = np.dtype([*SECTION.descr, *PRIVATE_HEAD.descr])
+
+
+class Piloted(NamedTuple):
+    """What clients fly, as of a tick; those that are not named fly nothing.
+
+    Attributes:
+        client: int64[n], rows of clients, each once.
+        net_id: uint32[n]
+        control_epoch: uint32[n]
+        mask: uint64[n], its components, of those that whoever flies it is sent.
+        input_seq: int64[n], the newest input in its state.
+        early: int64[n], how many inputs have come beyond that one.
+        tick: int64[n], of its state.
+        values: fields of these components by name, [n].
+    """
+
+    client: Ints
+    net_id: NDArray[np.uint32]
+    control_epoch: NDArray[np.uint32]
+    mask: NDArray[np.uint64]
+    input_seq: Ints
+    early: Ints
+    tick: Ints
+    values: dict[str, NDArray[Any]]
+
+
+class PrivateSections(NamedTuple):
+    """What each client alone is sent in a tick.
+
+    Attributes:
+        data: a section by row of the clients at hand, empty where there is nothing new.
+        size: int64[n], bytes of each.
+    """
+
+    data: list[bytes]
+    size: Ints
+
+    def begin(self, cut: Cut) -> NDArray[np.bool_]:
+        """Tell which datagrams begin with one: the first of each client that has one."""
+        begins: NDArray[np.bool_] = (cut.rank == 0) & (self.size[cut.row] > 0)
+        return begins
+
+
+class _Sent:
+    """Private sections of one tick, by datagram.
+
+    Attributes:
+        client: int64[n], whose it is, -1 for a datagram without one.
+        since: int64[n], tick since which it says what has changed, -1 for all that there is.
+        settled: bool[n], whether it is known what became of it.
+    """
+
+    def __init__(self, client: Ints, since: Ints) -> None:
+        self.client, self.since = client, since
+        self.settled: NDArray[np.bool_] = client < 0
+
+
+class PrivateLog:
+    """What each client alone is told, and how far it was sent that.
+
+    Each tick: `publish` what is flown, `settle` what became of datagrams, `collect` what is new,
+    and `note_sent` where it went.
+    """
+
+    def __init__(self, schema: Schema, rules: Rules, clients_max: int) -> None:
+        """Begin without clients.
+
+        Raises:
+            ConfigError: what a pilot is sent does not fit into half a datagram.
+        """
+        self._schema = schema
+        self._rules = rules
+        self._types = own_row_types(schema)
+        self._sorts = np.array(list(self._types), np.int64)
+        self._sizes = np.array([dtype.itemsize for dtype in self._types.values()], np.int64)
+        if self.size_max > SNAPSHOT_SIZE_MAX // 2:
+            raise ConfigError(
+                f"what a pilot is sent of its own takes {self.size_max} bytes; "
+                f"it may take {SNAPSHOT_SIZE_MAX // 2}: declare fewer or smaller fields"
+            )
+        self._at = {what: at for at, what in enumerate(self._types)}
+        self._motion = schema.numbers[MOTION.name]
+        self._tick = NEVER
+        self._changed: Ints = np.full((len(self._sorts), clients_max), NEVER, np.int64)
+        # As of cells: see `Windows`.
+        self._sent: Ints = np.full(clients_max, NEVER, np.int64)
+        self._newest: Ints = np.full(clients_max, NEVER, np.int64)
+        self._repeated_at: Ints = np.full(clients_max, NEVER, np.int64)
+        self._repeated_from: Ints = np.full(clients_max, NEVER, np.int64)
+        self._began: Ints = np.zeros(clients_max, np.int64)
+        self._flight = np.zeros(clients_max, np.int64)
+        self._early = np.zeros(clients_max, np.int64)
+        self._rows = {what: np.zeros(clients_max, dtype) for what, dtype in self._types.items()}
+        self._now = Motion(*(np.zeros(clients_max) for _ in Motion._fields))
+        self._now_tick: Ints = np.zeros(clients_max, np.int64)
+        self._told = Motion(*(np.zeros(clients_max) for _ in Motion._fields))
+        self._told_tick: Ints = np.zeros(clients_max, np.int64)
+        self._in_flight: dict[int, _Sent] = {}
+
+    @property
+    def size_max(self) -> int:
+        """Bytes of a private section that says all that there is."""
+        return int(_LEAD.itemsize + (RUN.itemsize + self._sizes).sum())
+
+    def join(self, client: int) -> None:
+        """Begin with a client that knows nothing, and flies nothing."""
+        self._changed[:, client] = NEVER
+        for ticks in (self._sent, self._newest, self._repeated_at, self._repeated_from):
+            ticks[client] = NEVER
+        self._began[client] = self._tick + 1
+        self._flight[client] = 0
+        for rows in self._rows.values():
+            rows[client] = np.zeros((), rows.dtype)
+
+    def publish(self, tick: int, flown: Piloted) -> None:
+        """Note what has changed of what clients fly.
+
+        Args:
+            tick: above any before.
+            flown: as of that tick.
+        """
+        self._tick = tick
+        lost = self._rows[PRESENCE]["id"] != NET_ID_NONE
+        lost[flown.client] = False
+        gone = np.flatnonzero(lost)
+        nothing = np.zeros(len(gone), self._types[PRESENCE])
+        self._begin(gone, nothing, tick)
+        fresh = self._publish_presence(tick, flown)
+        self._early[flown.client] = np.clip(flown.early, -128, 127)
+        self._publish_motion(tick, flown, fresh)
+        inputs = np.zeros(len(fresh), INPUTS_ROW)
+        inputs["tick"], inputs["input"] = flown.tick % (1 << 16), flown.input_seq % (1 << 16)
+        newer = inputs["input"] != self._rows[INPUTS]["input"][flown.client]
+        self._rows[INPUTS][flown.client] = inputs
+        self._changed[self._at[INPUTS], flown.client[fresh | newer]] = tick
+        for number in self._schema.own:
+            if number != self._motion:
+                self._publish_component(number, tick, flown, fresh)
+
+    def collect(self, clients: Ints, windows: Windows) -> PrivateSections:
+        """Write the private sections of the newest tick.
+
+        Args:
+            clients: int64[n], rows.
+            windows: of all clients.
+        """
+        since = self._since(clients)
+        of, sort = np.nonzero((self._changed[:, clients] > since).T)
+        if not len(of):
+            return PrivateSections([b""] * len(clients), np.zeros(len(clients), np.int64))
+        self._write_motion(clients[of[sort == self._at[self._motion]]], windows)
+        runs = np.zeros(len(of), RUN)
+        runs["what"], runs["rows"] = self._sorts[sort], 1
+        leads = np.zeros(len(clients), _LEAD)
+        leads["place"], leads["runs"] = PRIVATE, np.bincount(of, minlength=len(clients))
+        leads["flags"] = np.where(since < 0, REPLACE, 0)
+        leads["age"] = np.where(since < 0, 0, self._tick - since)
+        leads["flight"] = self._flight[clients] % (1 << 8)
+        leads["early"] = self._early[clients]
+        data = self._cut(leads, runs, clients[of], sort)
+        return PrivateSections(data, np.array([len(section) for section in data], np.int64))
+
+    def note_sent(self, holders: Ints) -> None:
+        """Note which datagrams of the newest tick hold private sections.
+
+        Args:
+            holders: int64[datagrams], the client whose it is, -1 for a datagram without one.
+        """
+        since = self._since(holders)
+        self._in_flight[self._tick] = _Sent(holders, since)
+        clients, since = holders[holders >= 0], since[holders >= 0]
+        again = clients[since < self._newest[clients]]
+        self._repeated_at[again] = self._tick
+        self._repeated_from[again] = since[since < self._newest[clients]]
+        self._newest[clients] = self._sent[clients] = self._tick
+
+    def settle(self, acked: Ints, lost: Ints) -> None:
+        """Note what has become of datagrams; those of which nothing is heard count as lost.
+
+        Args:
+            acked: tags of those that have arrived.
+            lost: tags of those that are taken for lost.
+        """
+        for tags, is_lost in ((acked, False), (lost, True)):
+            ticks, datagrams = tags >> TAG_BITS, tags & ((1 << TAG_BITS) - 1)
+            for tick in np.unique(ticks).tolist():
+                if tick in self._in_flight:
+                    self._settle(tick, datagrams[ticks == tick], is_lost)
+        oldest = self._tick - self._rules.streams.reorder_ticks
+        for tick in [tick for tick in self._in_flight if tick < oldest]:
+            self._settle(tick, np.arange(len(self._in_flight[tick].client)), True)
+
+    def _settle(self, tick: int, datagrams: Ints, is_lost: bool) -> None:
+        sent = self._in_flight[tick]
+        datagrams = datagrams[datagrams < len(sent.client)]
+        datagrams = np.unique(datagrams[~sent.settled[datagrams]])
+        sent.settled[datagrams] = True
+        if sent.settled.all():
+            del self._in_flight[tick]
+        if is_lost:
+            clients, since = sent.client[datagrams], sent.since[datagrams]
+            counts = self._began[clients] <= tick
+            counts &= (self._repeated_at[clients] <= tick) | (self._repeated_from[clients] > since)
+            clients, since = clients[counts], since[counts]
+            self._sent[clients] = np.minimum(self._sent[clients], since)
+
+    def _since(self, clients: Ints) -> Ints:
+        """Tick since which clients are to be told what has changed, -1 for all that there is."""
+        since = self._sent[clients]
+        since[self._tick - since > self._rules.streams.section_age_max] = NEVER
+        return since
+
+    # -- what has changed -----------------------------------------------------------------------
+
+    def _begin(self, clients: Ints, rows: Rows, tick: int) -> None:
+        """Let clients fly something else."""
+        self._rows[PRESENCE][clients] = rows
+        self._flight[clients] += 1
+        self._changed[:, clients] = NEVER
+        self._changed[self._at[PRESENCE], clients] = tick
+
+    def _publish_presence(self, tick: int, flown: Piloted) -> NDArray[np.bool_]:
+        """Note who flies something else; returns which of them do, bool[n]."""
+        rows = np.zeros(len(flown.client), self._types[PRESENCE])
+        rows["id"], rows["control_epoch"] = flown.net_id, flown.control_epoch
+        rows["mask"] = flown.mask
+        before = self._rows[PRESENCE][flown.client]
+        fresh = (rows["id"] != before["id"]) | (rows["control_epoch"] != before["control_epoch"])
+        other = ~fresh & (rows["mask"] != before["mask"])
+        self._begin(flown.client[fresh], rows[fresh], tick)
+        self._rows[PRESENCE][flown.client[other]] = rows[other]
+        self._changed[self._at[PRESENCE], flown.client[other]] = tick
+        return np.asarray(fresh, np.bool_)
+
+    def _publish_motion(self, tick: int, flown: Piloted, fresh: NDArray[np.bool_]) -> None:
+        client = flown.client
+        now = Motion(*(flown.values[name] for name in Motion._fields))
+        for array, values in zip(self._now, now, strict=True):
+            array[client] = values
+        self._now_tick[client] = flown.tick
+        told = Motion(*(array[client] for array in self._told))
+        x, y, heading = extrapolate(*told, self._told_tick[client], flown.tick, self._rules.tick_s)
+        off_max = _PLACE_OFF_MAX * self._rules.cell_size / PLACE_STEPS
+        strays = (np.abs(now.x - x) > off_max) | (np.abs(now.y - y) > off_max)
+        strays |= np.abs(wrap_angle(now.heading - heading)) > _HEADING_OFF_MAX
+        strays |= np.abs(now.vx - told.vx) > VELOCITY_STEP
+        strays |= np.abs(now.vy - told.vy) > VELOCITY_STEP
+        strays |= np.abs(now.spin - told.spin) > SPIN_STEP
+        new = fresh | strays
+        for array, values in zip(self._told, on_own_grid(now), strict=True):
+            array[client[new]] = values[new]
+        self._told_tick[client[new]] = flown.tick[new]
+        self._changed[self._at[self._motion], client[new]] = tick
+
+    def _publish_component(
+        self, number: int, tick: int, flown: Piloted, fresh: NDArray[np.bool_]
+    ) -> None:
+        has = (flown.mask & np.uint64(1 << number)) != 0
+        rows = np.zeros(len(has), self._types[number])
+        for name in rows.dtype.names or ():
+            rows[name] = flown.values[name]
+        at, held = self._at[number], self._rows[number]
+        new = has & (fresh | (rows != held[flown.client]))
+        new |= has & (self._changed[at, flown.client] < 0)
+        held[flown.client[new]] = rows[new]
+        self._changed[at, flown.client[new]] = tick
+        self._changed[at, flown.client[~has]] = NEVER
+
+    # -- bytes ----------------------------------------------------------------------------------
+
+    def _write_motion(self, clients: Ints, windows: Windows) -> None:
+        """Write the motion of what clients fly as it is now."""
+        now = Motion(*(array[clients] for array in self._now))
+        centre = windows.centre_x[clients], windows.centre_y[clients]
+        self._rows[self._motion][clients] = encode_own_motion(
+            self._schema, now, self._now_tick[clients], *centre, self._rules
+        )
+
+    def _cut(self, leads: Rows, runs: Rows, client: Ints, sort: Ints) -> list[bytes]:
+        """Put sections together.
+
+        Args:
+            leads: section and head, [clients].
+            runs: `RUN`[n], those of one client after those of another.
+            client: int64[n], whose each is.
+            sort: int64[n], place among the sorts.
+        """
+        size = self._sizes[sort]
+        offset = offsets(size)
+        buffer = np.zeros(int(offset[-1]), np.uint8)
+        for place, dtype in enumerate(self._types.values()):
+            at = np.flatnonzero(sort == place)
+            packed = self._rows[int(self._sorts[place])][client[at]].tobytes()
+            where = ranges(offset[at], size[at])
+            buffer[where] = np.frombuffer(packed, np.uint8, dtype.itemsize * len(at))
+        ends = np.cumsum(leads["runs"], dtype=np.int64)
+        lead, heads, rows = leads.tobytes(), runs.tobytes(), buffer.tobytes()
+        step = _LEAD.itemsize
+        bounds = zip(
+            (RUN.itemsize * (ends - leads["runs"])).tolist(),
+            (RUN.itemsize * ends).tolist(),
+            offset[ends - leads["runs"]].tolist(),
+            offset[ends].tolist(),
+            strict=True,
+        )
+        # Each client that flies something: 0.5 µs.
+        return [
+            lead[at * step : (at + 1) * step] + heads[a:b] + rows[c:d] if b > a else b""
+            for at, (a, b, c, d) in enumerate(bounds)
+        ]

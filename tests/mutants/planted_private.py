@@ -1,0 +1,79 @@
+"""Bugs planted in what each client alone is told."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from mutant import Mutant, any_plan, with_fault, with_loss
+
+from sidereal.replication.edge.edge import Edge
+from sidereal.replication.edge.private import Piloted, PrivateLog
+from sidereal.tools.simulate.faults import Kind, Plan
+
+FOUND: Final = ("PrivateConverges", "PredictionConverges")
+
+
+def what_a_pilot_was_sent_is_never_lost(patch: pytest.MonkeyPatch) -> None:
+    """What is lost of a private section is not sent again."""
+    settle = PrivateLog._settle
+
+    def trusting(self: PrivateLog, tick: int, datagrams: np.ndarray, is_lost: bool) -> None:
+        settle(self, tick, datagrams, False)
+
+    patch.setattr(PrivateLog, "_settle", trusting)
+
+
+def pilots_are_told_of_each_others_ships(patch: pytest.MonkeyPatch) -> None:
+    """What one pilot flies, the next one is told to fly like that."""
+    publish = PrivateLog.publish
+
+    def shifted(self: PrivateLog, tick: int, flown: Piloted) -> None:
+        values = {name: np.roll(array, 1) for name, array in flown.values.items()}
+        publish(self, tick, flown._replace(values=values))
+
+    patch.setattr(PrivateLog, "publish", shifted)
+
+
+def who_comes_has_what_its_row_was_sent(patch: pytest.MonkeyPatch) -> None:
+    """A client that comes is taken to know what the one before it in its row knew."""
+    patch.setattr(PrivateLog, "join", lambda *_: None)
+
+
+def what_a_pilot_knows_of_its_ship_never_changes(patch: pytest.MonkeyPatch) -> None:
+    """A component that only its pilot is told is told once."""
+    publish = PrivateLog._publish_component
+
+    def once(self: PrivateLog, number: int, tick: int, flown: Piloted, fresh: Any) -> None:
+        publish(self, number, tick, flown._replace(mask=flown.mask * fresh), fresh)
+
+    patch.setattr(PrivateLog, "_publish_component", once)
+
+
+def inputs_are_told_a_tick_too_late(patch: pytest.MonkeyPatch) -> None:
+    """A state is said to have the input before the newest one that it has."""
+    flown_now = Edge._piloted
+
+    def late(self: Edge, *arguments: Any) -> Piloted:
+        flown = flown_now(self, *arguments)
+        return flown._replace(input_seq=np.maximum(flown.input_seq - 1, 0))
+
+    patch.setattr(Edge, "_piloted", late)
+
+
+def several_pilots(plan: Plan) -> bool:
+    return plan.pilots > 1
+
+
+MUTANTS: Final = (
+    Mutant(what_a_pilot_was_sent_is_never_lost, FOUND, with_loss),
+    Mutant(pilots_are_told_of_each_others_ships, FOUND, several_pilots),
+    Mutant(
+        who_comes_has_what_its_row_was_sent,
+        FOUND,
+        with_fault(Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES),
+    ),
+    Mutant(what_a_pilot_knows_of_its_ship_never_changes, FOUND, any_plan),
+    Mutant(inputs_are_told_a_tick_too_late, FOUND, any_plan),
+)
