@@ -16,7 +16,7 @@ from sidereal.protocol.space.sectors import SectorTable, pack_sector
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.reckoning import extrapolate
-from sidereal.protocol.state.schema import BASE_COMPONENTS, MOTION, OWNER, Schema
+from sidereal.protocol.state.schema import BASE_COMPONENTS, MOTION, OWNER, Schema, mask_of
 from sidereal.protocol.state.snapshot import gather, read_snapshot_untrusted
 from sidereal.protocol.state.stream import GONE, PRESENCE
 from sidereal.replication.edge.changelog import ChangeLog, State
@@ -30,11 +30,14 @@ FURTHER = (
     Component("hold", (Field("ore", "u2", "t"), Field("mark", "S3")), Replication.ATTRIBUTE),
     Component("heat", (Field("kelvin", "f8", "K", -100, 100, 0.01),), Replication.ATTRIBUTE),
     Component("trimming", (Field("trim", "f8"),), Replication.PILOT),
+    Component("scent", (Field("smell", "u2"),), Replication.ROLE, role="operator"),
 )
 SCHEMA = Schema((*BASE_COMPONENTS, *FURTHER))
 STATE = [f.name for f in MOTION.fields]
 MOVES, OWNED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[OWNER.name]
-OPTIONAL = [SCHEMA.numbers[component.name] for component in FURTHER if component.is_shown]
+OPTIONAL = [
+    SCHEMA.numbers[component.name] for component in FURTHER if component.is_shown or component.role
+]
 ROWS = 2048
 
 
@@ -82,8 +85,8 @@ class World:
         for name, array in fresh.items():
             self.values[name][rows] = array
         self.ref_tick[rows] = self.tick
-        self.mask[rows] = SCHEMA.mask_shown
-        for number in (PRESENCE, *SCHEMA.shown):
+        self.mask[rows] = SCHEMA.mask_sent
+        for number in (PRESENCE, *SCHEMA.sent):
             self.changed[number, rows] = self.tick
         for number in OPTIONAL:
             self.toggle(number, rows[rng.random(count) < 0.5])
@@ -182,7 +185,7 @@ class World:
         presence = self.rows[PRESENCE]
         presence["id"][new], presence["kind"][new] = self.net_id[new], self.values["kind"][new]
         presence["mask"][new] = self.mask[new]
-        for number in SCHEMA.shown:
+        for number in SCHEMA.sent:
             new = np.flatnonzero(self.changed[number] == self.tick)
             fields = SCHEMA.component(number).fields
             self.rows[number][new] = encode_rows(
@@ -277,6 +280,11 @@ class Player:
     bytes: int = 0
 
 
+def role_of(row: int) -> str:
+    """The first player is an operator, who is sent more than the others."""
+    return "" if row else "operator"
+
+
 class Rig:
     """World, fan-out, links and replicas in one loop, a tick at a time."""
 
@@ -295,7 +303,7 @@ class Rig:
         centre = tuple(self.rng.integers(0, 8, 2).tolist())
         self.pilots.join(row)
         self.players[row] = Player(Replica(SCHEMA, RULES, capacity=4), centre)
-        self.fanout.join(row)
+        self.fanout.join(row, role_of(row))
         self.fanout.move(row, self.world.tick, *centre)
 
     def leave(self, row: int) -> None:
@@ -412,9 +420,11 @@ class Rig:
         self.pilots.check(row, replica.private)
         np.testing.assert_array_equal(replica.columns.net_id[rows], world.net_id[wanted])
         np.testing.assert_array_equal(replica.columns.tick[rows], world.ref_tick[wanted])
-        np.testing.assert_array_equal(replica.components(rows), world.mask[wanted])
+        shown = SCHEMA.shown_to(role_of(row))
+        masks = world.mask[wanted] & np.uint64(mask_of(shown))
+        np.testing.assert_array_equal(replica.components(rows), masks)
         np.testing.assert_array_equal(replica.columns["kind"][rows], world.values["kind"][wanted])
-        for number in SCHEMA.shown:
+        for number in shown:
             has = (world.mask[wanted] & np.uint64(1 << number)) != 0
             held, there = rows[has], wanted[has]
             fields = [f.name for f in SCHEMA.component(number).fields]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from mutant import Mutant, any_plan, with_fault, with_loss
 
+from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
+from sidereal.replication.edge.presences import Presences
 from sidereal.replication.edge.private import Piloted, PrivateLog
 from sidereal.tools.simulate.faults import Kind, Plan
 
@@ -62,6 +64,22 @@ def inputs_are_told_a_tick_too_late(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edge, "_piloted", late)
 
 
+def clients_of_one_role_are_told_what_those_of_another_are(patch: pytest.MonkeyPatch) -> None:
+    """Everybody is sent what only observers may know."""
+    patch.setattr(ChangeLog, "of", lambda self, role: self.roles.get("observer", self))
+
+
+def presences_name_what_is_hidden(patch: pytest.MonkeyPatch) -> None:
+    """A presence names all components that any client is sent."""
+    publish = Presences.publish
+
+    def all_of_them(self: Presences, tick: int, net_id: Any, presences: Any) -> Any:
+        _, changed = publish(self, tick, net_id, presences)
+        return presences, changed
+
+    patch.setattr(Presences, "publish", all_of_them)
+
+
 def several_pilots(plan: Plan) -> bool:
     return plan.pilots > 1
 
@@ -76,4 +94,10 @@ MUTANTS: Final = (
     ),
     Mutant(what_a_pilot_knows_of_its_ship_never_changes, FOUND, any_plan),
     Mutant(inputs_are_told_a_tick_too_late, FOUND, any_plan),
+    Mutant(
+        clients_of_one_role_are_told_what_those_of_another_are,
+        ("PrivateConverges", "ReplicasConverge"),
+        any_plan,
+    ),
+    Mutant(presences_name_what_is_hidden, ("ReplicasConverge",), any_plan),
 )

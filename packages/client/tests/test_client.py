@@ -470,6 +470,19 @@ def test_word_of_the_ship_before_answers_nothing() -> None:
     assert rig.client.take_position_errors() == []
 
 
+def test_a_state_that_came_before_the_word_that_it_is_flown_counts() -> None:
+    rig = Rig()
+    rig.world.greeting = lambda: rig.world.welcome()[:1]
+    rig.run(0.5)
+    rig.world.snapshots_on = False
+    rig.run(0.1)
+    assert rig.client.own_state is None
+    rig.world.say(Assigned(SHIP, EPOCH, rig.world.tick))
+    rig.run(0.1)
+    assert rig.client.own_state is not None
+    assert rig.client.own_state.x == pytest.approx(rig.world.ship[0, 0], abs=1e-4)
+
+
 def test_rows_are_ordered_by_id_whoever_came_first() -> None:
     rig = Rig()
     rig.run(1.0)

@@ -58,11 +58,20 @@ SCHEMA = schema_of(declare(game))
 def test_what_not_everybody_may_see_is_in_no_record_for_clients() -> None:
     hidden = {column_of(c, f) for c in HIDDEN for f in c.fields.values()}
     assert len(hidden) == 4
-    sent = {name for row in SCHEMA.rows.values() for name in row.names or ()}
+    rows = (SCHEMA.rows[number] for number in (0, *SCHEMA.shown))
+    sent = {name for row in rows for name in row.names or ()}
     assert not hidden & sent
     assert hidden < set(SCHEMA.full_record.names or ())
     assert {column_of(Health, f) for f in Health.fields.values()} < sent
-    assert not {SCHEMA.numbers[name_of(c)] for c in HIDDEN} & set(SCHEMA.rows)
+    assert not {SCHEMA.numbers[name_of(c)] for c in HIDDEN} & set(SCHEMA.shown)
+
+
+def test_clients_of_a_role_are_sent_its_components_besides() -> None:
+    number = SCHEMA.numbers[name_of(Marks)]
+    assert SCHEMA.roles == ("referee",)
+    assert SCHEMA.shown_to("referee") == SCHEMA.sent == tuple(sorted((*SCHEMA.shown, number)))
+    assert SCHEMA.shown_to("player") == SCHEMA.shown_to("") == SCHEMA.shown
+    assert SCHEMA.rows.keys() == {0, *SCHEMA.sent}
 
 
 def test_a_pilot_is_sent_its_own_components_as_they_are_in_memory() -> None:

@@ -622,7 +622,7 @@ def test_a_tick_is_collected_once_and_only_when_published(server: Server) -> Non
     server.step()
     for tick in (server.tick, server.tick + 1):
         with pytest.raises(LocalProtocolError):
-            server.fanout.collect(tick, {})
+            server.fanout.collect(tick)
 
 
 def test_rows_that_cannot_be_sent_are_refused() -> None:

@@ -28,7 +28,7 @@ GUN = Component("gun", (Field("ready", "u4"), Field("shots", "u1")), Replication
 SCHEMA = Schema((*BASE_COMPONENTS, FUEL, GUN))
 MOVES = SCHEMA.numbers["motion"]
 FUELLED, ARMED = SCHEMA.numbers["fuel"], SCHEMA.numbers["gun"]
-DRIFTS = AT_REST._replace(vx=np.float64(12.3), vy=np.float64(-4.5), spin=np.float64(0.7))
+DRIFTS = AT_REST._replace(vx=np.array(12.3), vy=np.array(-4.5), spin=np.array(0.7))
 NOBODY = np.zeros(0, np.int64)
 
 
@@ -117,7 +117,7 @@ def test_an_input_alone_takes_twelve_bytes_and_a_motion_forty(rig: Rig) -> None:
     [section, _] = rig.step(Flying(0, input_seq=1))
     assert len(section) == 12
     rig.ack()
-    motion = AT_REST._replace(vx=np.float64(3.0))
+    motion = AT_REST._replace(vx=np.array(3.0))
     [section, _] = rig.step(Flying(0, input_seq=2, motion=motion))
     assert len(section) == 40
     told = rig.read(section)
@@ -236,7 +236,7 @@ def test_nothing_of_one_client_is_told_to_another(rig: Rig) -> None:
     assert rig.read(second).flown is None
 
 
-def test_a_loss_of_a_stay_before_counts_for_nothing(rig: Rig) -> None:
+def test_a_loss_of_a_session_before_counts_for_nothing(rig: Rig) -> None:
     rig.step(Flying(0))
     before = rig.tick
     rig.log.join(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from drifters import SCHEMA, drifter
 from stage import RULES, TIMEOUT_S, WALL, Cast, messages, say_hello, snapshots
 
@@ -27,6 +28,7 @@ from sidereal.protocol.message.player import (
     ServerMessage,
 )
 from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
+from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.limits import PlayerLinkLimits
@@ -49,6 +51,30 @@ def test_an_observer_who_stays_where_it_is_gets_every_tick() -> None:
     snapshots(client)
     cast.run(10)
     assert snapshots(client) == 10
+
+
+def test_what_a_pilot_flies_is_told_as_it_is_by_now_if_nobody_has_proposed_it_for_long() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.PLAYER)
+    say_hello(client)
+    cast.run(40)
+    snapshots(client)
+    columns = cast.core.world.columns
+    [row] = columns.rows_of([player.net_id for player in cast.core.clients.players])
+    x, begin = columns["x"][row], columns.tick[row]
+    columns["vx"][row] = 10.0
+    cast.run(1)
+    told = []
+    while (event := client.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == PlayerChannel.SNAPSHOT:
+            told.append(read_snapshot_untrusted(SCHEMA, RULES, event.message))
+    [snapshot] = told
+    assert snapshot.private is not None
+    motion = snapshot.private.motion
+    assert motion is not None
+    assert motion.tick == snapshot.tick == cast.core.tick
+    elapsed_s = (cast.core.tick - begin) * RULES.tick_s
+    assert motion.x == pytest.approx(x + 10.0 * elapsed_s, abs=1e-4)
 
 
 def test_who_has_acked_the_leases_around_it_is_not_sent_them_again() -> None:

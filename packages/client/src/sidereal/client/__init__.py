@@ -11,8 +11,8 @@ and puts these together:
 * `leases`: who simulates the sectors around;
 * `clocksync`: which tick it is at the server; `interpolation`: where other entities are drawn;
 * `own`: the entity that the client flies; `inputs`: its controls, on schedule until they are
-  applied; `prediction`: where it is, ahead of the authority's state; `look`: where an observer
-  looks.
+  applied; `private`: what the authority has of it; `prediction`: where it is, ahead of that;
+  `look`: where an observer looks.
 
 `view` is what the core gives a face once per frame, and `events` what happened in between.
 `statistics` and `traffic` say how the session is going, and `limits` are the numbers that only

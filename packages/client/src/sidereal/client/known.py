@@ -27,7 +27,7 @@ class Known:
     def __init__(self, schema: Schema, capacity: int) -> None:
         self.stamp: Ints = np.full((len(schema.components) + 1, capacity), NEVER, np.int64)
         self.shows: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
-        self._numbers = np.array(schema.shown, np.int64)
+        self._numbers = np.array(schema.sent, np.int64)
         self._bits = np.uint64(1) << self._numbers.astype(np.uint64)
         self._mask = np.zeros(capacity, np.uint64)
         self._held = np.zeros(capacity, np.uint64)

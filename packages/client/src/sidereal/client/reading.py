@@ -49,7 +49,7 @@ def _outside(schema: Schema, rules: Rules, what: int, rows: Rows) -> NDArray[np.
     outside: NDArray[np.bool_] = rows["id"] == NET_ID_NONE
     if what == PRESENCE:
         mask = rows["mask"].astype(np.uint64)
-        outside |= (mask & ~np.uint64(schema.mask_shown)) != 0
+        outside |= (mask & ~np.uint64(schema.mask_sent)) != 0
         outside |= (~mask & np.uint64(schema.mask_places)) != 0
         low, _ = KIND.bounds
         outside |= rows["kind"] < low

@@ -44,7 +44,7 @@ ROLE_PREFIX: Final = "role "
 
 
 def role(name: str) -> Audience:
-    """Clients with a role, near, and the shards."""
+    """Clients with a role, near, and the shards: `player`, `observer` or `operator`."""
     return Audience(ROLE_PREFIX + name)
 
 

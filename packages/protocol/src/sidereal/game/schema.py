@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.column import STEP, Field
-from sidereal.game.component import EVERYONE, PILOT, SHARD
+from sidereal.game.component import EVERYONE, PILOT, ROLE_PREFIX, SHARD
 from sidereal.game.component import Component as Declared
 from sidereal.game.declarations import Declarations
 from sidereal.game.kind import Kind
@@ -21,7 +21,7 @@ from sidereal.protocol.state.schema import BASE_COMPONENTS, OWNER, Begin, Schema
 R = TypeVar("R", bound=Record)
 
 _REPLICATED: Final = {EVERYONE: Replication.ATTRIBUTE, PILOT: Replication.PILOT}
-"""What no client is sent stands for all other audiences."""
+"""By audience; that of a role is none of these."""
 
 
 def schema_of(declared: Declarations) -> Schema:
@@ -72,13 +72,15 @@ def gather(record: type[R], column: Callable[[str], NDArray[Any]]) -> R:
 
 
 def _described(component: type[Declared], predicted: bool) -> Component:
-    fields = component.fields.values()
+    fields, audience = component.fields.values(), component.audience
+    role = audience.name.removeprefix(ROLE_PREFIX) if audience.name.startswith(ROLE_PREFIX) else ""
     return Component(
         name_of(component),
         tuple(replace(f.schema_field(), name=column_of(component, f)) for f in fields),
-        _REPLICATED.get(component.audience, Replication.NONE),
+        Replication.ROLE if role else _REPLICATED.get(audience, Replication.NONE),
         persisted=component.saved,
         predicted=predicted,
         interpolated=any(f.options.curve is not STEP for f in fields),
         proposed=component.writer is SHARD,
+        role=role,
     )

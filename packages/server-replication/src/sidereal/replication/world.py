@@ -308,8 +308,8 @@ class World:
         presence = self.rows[PRESENCE]
         presence["id"][rows] = self.columns.net_id[rows]
         presence["kind"][rows] = self.columns["kind"][rows]
-        presence["mask"][rows] = mask & np.uint64(self.schema.mask_shown)
-        self._note(PRESENCE, rows, tick)
+        presence["mask"][rows] = mask & np.uint64(self.schema.mask_sent)
+        self._note(PRESENCE, rows[(gained | lost) & np.uint64(self.schema.mask_sent) != 0], tick)
         for name, number in self.schema.numbers.items():
             bit = np.uint64(1 << number)
             self.changed[number, rows[(lost & bit) != 0]] = NEVER

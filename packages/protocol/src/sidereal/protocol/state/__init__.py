@@ -6,6 +6,7 @@
 * `columns` is the struct of arrays that holds entities; `idtable` finds one by its network id.
   `arrays` names the arrays in signatures.
 * `quantize` puts rows on the wire's grid; `reckoning` is motion between two references.
-* `stream` lays out what clients are sent, and `snapshot` reads it.
+* `stream` lays out what clients are sent, and `private` what one of them alone is; `snapshot` reads
+  both.
 * `proposals` is what a shard proposes, and `records` what it is sent of ghosts.
 """

@@ -26,6 +26,8 @@ class Replication(enum.Enum):
     """Everyone in interest."""
     PILOT = "pilot"
     """The client that flies the entity, and the processes that hold the whole of it."""
+    ROLE = "role"
+    """Clients of one role in interest, and the processes that hold the whole entity."""
     LINK = "link"
     """Only the shard and the replication server, beside the exact state."""
     NONE = "none"
@@ -173,6 +175,7 @@ class Component:
         predicted: whether the client that flies an entity computes it ahead.
         interpolated: whether clients draw it between two references.
         proposed: whether its shard changes it, and proposes what is new of it.
+        role: of the clients that are sent it, if not all are.
     """
 
     name: str
@@ -182,6 +185,7 @@ class Component:
     predicted: bool = False
     interpolated: bool = False
     proposed: bool = False
+    role: str = ""
 
     @cached_property
     def is_shown(self) -> bool:

@@ -60,7 +60,7 @@ class SaidField(_Named, frozen=True):
 
 
 class SaidComponent(_Named, frozen=True):
-    """A component; its attributes are those of `Component`."""
+    """A component; its attributes are those of `Component`, with the role beside `replicated`."""
 
     replicated: str
     persisted: bool
@@ -148,9 +148,10 @@ def _check(description: Description) -> None:
     for said in named:
         if not NAME_PATTERN.fullmatch(said.name):
             raise WireError(f"a name like {said.name!r}")
-    for text in [text for field in fields for text in (field.unit, field.dtype)]:
+    words = [text for field in fields for text in (field.unit, field.dtype)]
+    for text in [*words, *(component.replicated for component in description.components)]:
         if len(text) > WORD_SIZE_MAX or not text.isprintable():
-            raise WireError(f"a unit or type like {text!r}")
+            raise WireError(f"a word like {text!r}")
     if any(not 0 < number <= count for kind in description.kinds for number in kind.components):
         raise WireError(f"a kind with other components than the {count} there are")
 
@@ -158,7 +159,7 @@ def _check(description: Description) -> None:
 def _say_component(component: Component) -> SaidComponent:
     return SaidComponent(
         component.name,
-        component.replicated.value,
+        f"{component.replicated.value} {component.role}".rstrip(),
         component.persisted,
         component.predicted,
         component.interpolated,

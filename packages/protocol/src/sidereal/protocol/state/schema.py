@@ -84,7 +84,10 @@ class Schema:
         state_fields: of STATE components, in order; likewise `attribute_fields`, `link_fields`.
         numbers: of the components, by name.
         shown: numbers of the components that everyone in interest is sent, ascending.
-        rows: type of a row on the wire by number, of those that are shown; 0 is the presence.
+        roles: that have components of their own, in order.
+        sent: numbers of the components that any clients in interest are sent, ascending; the mask
+            of them is `mask_sent`. `shown_to` says which those of a role are.
+        rows: type of a row on the wire by number, of those that are sent; 0 is the presence.
         own: numbers of the components that whoever flies an entity is sent exactly, ascending; the
             mask of them is `mask_own`.
         own_rows: type of a row of these, by number; 0 says which entity is flown.
@@ -118,20 +121,23 @@ class Schema:
         self.link_fields = self._fields_of(Replication.LINK)
         saved = (f for c in self.components if c.persisted for f in c.fields)
         self.persisted_fields = (KIND, *saved)
-        hidden_fields = self._fields_of(Replication.NONE, Replication.PILOT)
+        hidden_fields = self._fields_of(Replication.NONE, Replication.PILOT, Replication.ROLE)
 
         numbered = dict(enumerate(self.components, 1))
         self.numbers: dict[str, int] = {c.name: number for number, c in numbered.items()}
         self.shown = tuple(number for number, c in numbered.items() if c.is_shown)
-        self.mask_all = _mask_of(numbered)
-        self.mask_shown = _mask_of(self.shown)
-        self.mask_places = _mask_of(number for number, c in numbered.items() if c.is_reckoned)
+        self.roles = tuple(sorted({c.role for c in self.components if c.role}))
+        self.sent = tuple(n for n, c in numbered.items() if c.is_shown or c.role)
+        self.mask_sent = mask_of(self.sent)
+        self.mask_all = mask_of(numbered)
+        self.mask_shown = mask_of(self.shown)
+        self.mask_places = mask_of(number for number, c in numbered.items() if c.is_reckoned)
         kind = ("kind", "u1")
-        presence: np.dtype[Any] = np.dtype([("id", "<u4"), kind, _mask_field(self.mask_shown)])
+        presence: np.dtype[Any] = np.dtype([("id", "<u4"), kind, _mask_field(self.mask_sent)])
         self.rows: dict[int, np.dtype[Any]] = {0: presence}
-        self.rows |= {number: numbered[number].row for number in self.shown}
+        self.rows |= {number: numbered[number].row for number in self.sent}
         self.own = tuple(number for number, c in numbered.items() if c.is_own)
-        self.mask_own = _mask_of(self.own)
+        self.mask_own = mask_of(self.own)
         self.own_rows: dict[int, np.dtype[Any]] = {0: _flown_row(self.mask_own)}
         self.own_rows |= {number: numbered[number].own_row for number in self.own}
 
@@ -162,6 +168,10 @@ class Schema:
         """Say why a server has refused this end; see `description.explain_untrusted`."""
         return explain_untrusted(self.description, description, text)
 
+    def shown_to(self, role: str) -> tuple[int, ...]:
+        """Numbers of the components that clients of a role in interest are sent, ascending."""
+        return tuple(n for n in self.sent if self.component(n).role in ("", role))
+
     def database_columns(self) -> list[tuple[str, str]]:
         """Column name and PostgreSQL type of every persisted field, in order."""
         return [(field.name, _database_type(field)) for field in self.persisted_fields]
@@ -189,7 +199,7 @@ class Schema:
         first = np.zeros(KIND_NUMBERS, self.full_record)
         first[KIND.name] = np.arange(KIND_NUMBERS)
         for kind, begin in enumerate(kinds, 1):
-            masks[kind] = _mask_of(self.numbers[name] for name in begin.components)
+            masks[kind] = mask_of(self.numbers[name] for name in begin.components)
             for name, value in begin.values.items():
                 first[name][kind] = value
         return masks, first
@@ -198,7 +208,8 @@ class Schema:
         return tuple(f for c in self.components if c.replicated in replicated for f in c.fields)
 
 
-def _mask_of(numbers: Iterable[int]) -> int:
+def mask_of(numbers: Iterable[int]) -> int:
+    """Give the mask of components by their numbers."""
     return sum(1 << number for number in numbers)
 
 

@@ -16,6 +16,10 @@ cell, with all components of all who are there, and without tombstones.
 
 Only tombstones are kept from tick to tick: whoever has left is no longer in the world.
 
+Clients of a role that is sent more than others have a log of their own, `of`, beside the one of all
+others. It is made in the same way, with the components of that role besides. So what is hidden is
+in no entry of a log whose clients may not know it.
+
 Arrays by group have one entry more than groups, so that group -1 is one in which nothing ever is.
 """
 
@@ -30,13 +34,12 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import TICK_MAX, Ints, Rows
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import Schema, mask_of
 from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE, TOMBSTONE, row_types
+from sidereal.replication.edge.presences import NEVER, Presences
 
 PRUNE_EVERY_TICKS: Final = 16
 """Ticks between two clearings of tombstones too old to be asked for, by default."""
-
-NEVER: Final = -1
 
 _ROW_BITS: Final = 24
 _WHAT_BITS: Final = 7
@@ -128,19 +131,30 @@ class ChangeLog:
 
     Attributes:
         schema: of the rows.
+        roles: logs of roles that are sent more than others, by name.
         tick: the newest published one, -1 before.
         tombstones: who has left which cell; what is noted counts from the next `publish` on.
         row_types: of all rows, by `what`.
     """
 
     def __init__(
-        self, schema: Schema, rules: Rules, prune_every_ticks: int = PRUNE_EVERY_TICKS
+        self,
+        schema: Schema,
+        rules: Rules,
+        prune_every_ticks: int = PRUNE_EVERY_TICKS,
+        role: str = "",
     ) -> None:
         self.schema = schema
         self.rules = rules
         self.tick = NEVER
         self._prune_every_ticks = prune_every_ticks
-        self._numbers = np.array((PRESENCE, *schema.shown), np.int64)
+        shown = schema.shown_to(role)
+        self._numbers = np.array((PRESENCE, *shown), np.int64)
+        self._presences = Presences(mask_of(shown), schema.mask_sent)
+        self.roles = {
+            name: ChangeLog(schema, rules, prune_every_ticks, name)
+            for name in (() if role else schema.roles)
+        }
         self._newest: Ints = np.full(1, NEVER, np.int64)
         none = np.zeros(0, np.int64)
         self.tombstones = Tombstones(np.zeros(0, TOMBSTONE), none, none, none)
@@ -164,8 +178,14 @@ class ChangeLog:
         """Groups it answers for."""
         return len(self._newest) - 1
 
+    def of(self, role: str) -> ChangeLog:
+        """The log of clients of a role."""
+        return self.roles.get(role, self)
+
     def reserve(self, group_count: int) -> None:
         """Answer for groups below this number even if nobody was ever in them."""
+        for log in self.roles.values():
+            log.reserve(group_count)
         more = group_count - self.group_count
         if group_count > GROUPS_MAX:
             raise LocalProtocolError(f"{group_count} cells; there can be {GROUPS_MAX}")
@@ -189,6 +209,8 @@ class ChangeLog:
         """
         if not len(net_id):
             return
+        for log in self.roles.values():
+            log.note_left(tick, net_id, group, moved)
         tick = max(tick, self.tick + 1)
         rows = np.empty(len(net_id), TOMBSTONE)
         rows["id"] = net_id
@@ -213,6 +235,9 @@ class ChangeLog:
             raise LocalProtocolError("a change is ahead of the published tick")
         if len(state.group) > ROWS_MAX:
             raise LocalProtocolError(f"{len(state.group)} rows; there can be {ROWS_MAX}")
+        for log in self.roles.values():
+            log.publish(tick, state)
+        state = self._as_told(tick, state)
         before, self.tick, self._state = self.tick, tick, state
         self.reserve(int(state.group.max(initial=NEVER)) + 1)
         for number in self._numbers[state.latest[self._numbers] > before].tolist():
@@ -231,6 +256,8 @@ class ChangeLog:
 
     def forget(self, groups: NDArray[np.int32]) -> None:
         """Drop the tombstones of groups that will serve another sector; before `publish`."""
+        for log in self.roles.values():
+            log.forget(groups)
         self._newest[groups] = NEVER
         self.tombstones = self.tombstones.take(~np.isin(self.tombstones.group, groups))
 
@@ -258,6 +285,16 @@ class ChangeLog:
         key = np.sort(np.concatenate(keys)) if keys else np.zeros(0, np.int64)
         what = (key >> _ROW_BITS) & ((1 << _WHAT_BITS) - 1)
         return Log(key, what, key & (ROWS_MAX - 1))
+
+    def _as_told(self, tick: int, state: State) -> State:
+        """Give a world in which presences say what clients of this log are sent, and no more."""
+        if self._presences.are_all:
+            return state
+        rows, since = self._presences.publish(tick, state.net_id, state.rows[PRESENCE])
+        changed, latest = state.changed.copy(), state.latest.copy()
+        changed[PRESENCE] = np.where(changed[PRESENCE] < 0, NEVER, since)
+        latest[PRESENCE] = changed[PRESENCE].max(initial=NEVER)
+        return state._replace(changed=changed, latest=latest, rows={**state.rows, PRESENCE: rows})
 
     def rows_of(self, what: int) -> Rows:
         """All rows of a sort, as entries count them."""

@@ -37,8 +37,16 @@ from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.cutting import Cut, cut_datagrams, offsets, ranges
 from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
 from sidereal.replication.edge.private import PrivateLog, PrivateSections
-from sidereal.replication.edge.sections import Cuts, Layout, Sections, ask, sections_of
-from sidereal.replication.edge.transfer import Scope, Transfer, Transfers
+from sidereal.replication.edge.sections import (
+    Cuts,
+    Layout,
+    News,
+    Sections,
+    ask,
+    joined,
+    sections_of,
+)
+from sidereal.replication.edge.transfer import Transfer, Transfers
 from sidereal.replication.edge.windows import Windows
 from sidereal.replication.limits import LIMITS, EdgeLimits
 
@@ -101,6 +109,8 @@ class Fanout:
         """
         self._rules = rules
         self._changes = changes
+        self._logs = (changes, *changes.roles.values())
+        self._log_of = np.zeros(clients_max, np.int64)
         self._limits = limits
         self.private = PrivateLog(schema, rules, clients_max)
         self._layout = Layout(schema, rules, self.private.size_max)
@@ -113,8 +123,9 @@ class Fanout:
         self._collected = -1
         self._counts = dict.fromkeys(FanoutStatistics.__dataclass_fields__, 0)
 
-    def join(self, client: int) -> None:
+    def join(self, client: int, role: str = "") -> None:
         """Begin with a client that has nothing; snapshots begin once `move` has set its window."""
+        self._log_of[client] = self._logs.index(self._changes.of(role))
         self._windows.remove(client)
         self.private.join(client)
 
@@ -161,7 +172,7 @@ class Fanout:
         if not len(clients):
             return iter(())
         private = self.private.collect(clients, self._windows)
-        sections, cuts, unchanged = self._find_news(clients)
+        sections, pieces, unchanged = self._find_news(clients)
         due = self._transfers.due(clients)
         sections, cut, deferred = self._fit(clients, sections, private, due)
         chosen = self._choose_parts(cut, due)
@@ -170,7 +181,7 @@ class Fanout:
         self.private.note_sent(np.where(private.begin(cut), clients[cut.row], -1))
         heads = self._heads(clients, row, cut, unchanged, deferred, private)
         self._count(len(row), sections, deferred)
-        return self._messages(clients[row], heads, private, sections, cuts, cut, chosen)
+        return self._messages(clients[row], heads, private, sections, pieces, cut, chosen)
 
     def statistics(self) -> FanoutStatistics:
         """Counts since the start."""
@@ -210,52 +221,37 @@ class Fanout:
 
     # -- what each client needs -----------------------------------------------------------------
 
-    def _find_news(self, clients: Ints) -> tuple[Sections, Cuts, _Bits]:
-        """Sections of every client, and for each client which places are unchanged."""
-        windows, changes = self._windows, self._changes
-        group, sent = windows.group[clients], windows.sent[clients]
-        newest = changes.newest_of(group)
-        news = (newest > sent) | (sent < 0)
-        row, place = np.nonzero(news & ~self._transfers.occupied(clients))
+    def _find_news(self, clients: Ints) -> tuple[Sections, list[bytes], _Bits]:
+        """Sections of every client, their pieces, and which places of each are unchanged."""
+        windows, tick = self._windows, self._changes.tick
+        group, sent, log_of = windows.group[clients], windows.sent[clients], self._log_of[clients]
+        newest = np.empty_like(sent)
+        for at, log in enumerate(self._logs):
+            newest[log_of == at] = log.newest_of(group[log_of == at])
+        is_news = (newest > sent) | (sent < 0)
+        row, place = np.nonzero(is_news & ~self._transfers.occupied(clients))
         since = sent[row, place]
-        since[changes.tick - since > self._section_age_max] = -1
+        since[tick - since > self._section_age_max] = -1
+        news = News(row, place, since)
+        found = [
+            self._cut(log, clients, news.take(log_of[row] == at))
+            for at, log in enumerate(self._logs)
+        ]
+        return *joined(found), windows.has(clients, newest)
+
+    def _cut(self, changes: ChangeLog, clients: Ints, news: News) -> tuple[Sections, Cuts]:
+        """Cut what clients need from their log; what has too many parts begins to be sent."""
+        group = self._windows.group[clients[news.row], news.place]
         most = self._limits.replace_parts, self._limits.section_parts
-        asked, which = ask(changes, group[row, place], since, place, *most)
+        asked, which = ask(changes, group, news.since, news.place, *most)
         cuts = self._layout.cut(changes, asked)
         large = (cuts.parts > asked.parts_max)[which]
         if large.any():
-            self._begin_transfers(clients, row, place, since, which, cuts, np.flatnonzero(large))
-            row, place, since, which = row[~large], place[~large], since[~large], which[~large]
-        unchanged = windows.has(clients, newest)
-        return sections_of(row, place, since, which, cuts), cuts, unchanged
-
-    def _begin_transfers(
-        self,
-        clients: Ints,
-        row: Ints,
-        place: Ints,
-        since: Ints,
-        which: Ints,
-        cuts: Cuts,
-        large: Ints,
-    ) -> None:
-        """Begin a transfer for each section that has too many parts."""
-        changes, log = self._changes, cuts.log
-        # Only where a crowd comes into view: 0.2 ms for each client and crowded cell.
-        for at in large.tolist():
-            client, where = int(clients[row[at]]), int(place[at])
-            entries = slice(*cuts.entries[which[at]].tolist())
-            what, of = log.what[entries], log.row[entries]
-            transfer = Transfer(
-                client,
-                where,
-                int(self._windows.group[client, where]),
-                int(since[at]),
-                changes,
-                Scope(what, of, changes.ids_of(what, of)),
-                self._layout.room,
-            )
-            self._transfers.begin(transfer)
+            begun = news.take(large)
+            owners = clients[begun.row]
+            self._transfers.begin(changes, owners, begun, which[large], cuts, self._layout.room)
+            news, which = news.take(~large), which[~large]
+        return sections_of(news, which, cuts), cuts
 
     def _fit(
         self, clients: Ints, sections: Sections, private: PrivateSections, due: _Due
@@ -367,14 +363,14 @@ class Fanout:
         heads: bytes,
         private: PrivateSections,
         sections: Sections,
-        cuts: Cuts,
+        data: list[bytes],
         cut: Cut,
         chosen: list[tuple[int, Transfer, int]],
     ) -> Iterator[Message]:
         size = self._layout.head.itemsize
         tag = self._changes.tick << TAG_BITS
         rows, ranks, owners = cut.row.tolist(), cut.rank.tolist(), clients.tolist()
-        pieces = list(map(cuts.data.__getitem__, sections.piece.tolist()))
+        pieces = list(map(data.__getitem__, sections.piece.tolist()))
         spans = zip(cut.first.tolist(), cut.end.tolist(), strict=True)
         # One client's datagram per turn: about 1.5 µs.
         for at, (first, end) in enumerate(spans):
@@ -383,4 +379,8 @@ class Fanout:
             yield owners[at], b"".join((head, alone, *pieces[first:end])), tag | at
         for at, (_, transfer, part) in enumerate(chosen, len(rows)):
             head = heads[at * size : (at + 1) * size]
-            yield owners[at], head + transfer.write(part, self._changes), tag | at
+            yield (
+                owners[at],
+                head + transfer.write(part, self._logs[self._log_of[transfer.client]]),
+                tag | at,
+            )

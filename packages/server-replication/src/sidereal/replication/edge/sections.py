@@ -8,6 +8,7 @@ cut at rows, and its runs are counted anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -68,6 +69,24 @@ class Cuts(NamedTuple):
     data: list[bytes]
     entries: Ints
     log: Log
+
+
+class News(NamedTuple):
+    """Cells of which clients are to be sent something.
+
+    Attributes:
+        row: int64[n], index into the clients at hand, ascending.
+        place: int64[n], of the cell.
+        since: int64[n], tick since which, -1 for the whole cell.
+    """
+
+    row: Ints
+    place: Ints
+    since: Ints
+
+    def take(self, at: NDArray[Any]) -> News:
+        """Some of them."""
+        return News(*(column[at] for column in self))
 
 
 class Sections(NamedTuple):
@@ -151,16 +170,15 @@ def ask(
     return Asked(np.minimum(cell, count), of_span, place_of, parts_max), which
 
 
-def sections_of(row: Ints, place: Ints, since: Ints, asked: Ints, cuts: Cuts) -> Sections:
+def sections_of(news: News, asked: Ints, cuts: Cuts) -> Sections:
     """Put together what clients are sent.
 
     Args:
-        row: int64[n], index into the clients at hand, ascending.
-        place: int64[n], of the cell.
-        since: int64[n], -1 for a whole cell.
+        news: what they are to be sent.
         asked: int64[n], which of the sections that were asked for it is.
         cuts: those.
     """
+    row, place, since = news
     parts = cuts.parts[asked]
     if parts.max(initial=1) == 1:
         piece = cuts.first[asked]
@@ -170,6 +188,22 @@ def sections_of(row: Ints, place: Ints, since: Ints, asked: Ints, cuts: Cuts) ->
     piece = cuts.first[asked][whole] + part
     size = cuts.size[piece]
     return Sections(row[whole], place[whole], since[whole], part, parts[whole], size, piece)
+
+
+def joined(found: Sequence[tuple[Sections, Cuts]]) -> tuple[Sections, list[bytes]]:
+    """Put together the sections that were cut from several logs, and the pieces that they are of.
+
+    Args:
+        found: of each log what its clients are sent, at least one.
+    """
+    if len(found) == 1:
+        return found[0][0], found[0][1].data
+    moved, data = [], list[bytes]()
+    for sections, cuts in found:
+        moved.append(sections._replace(piece=sections.piece + len(data)))
+        data += cuts.data
+    every = Sections(*(np.concatenate(columns) for columns in zip(*moved, strict=True)))
+    return every.take(np.argsort(every.row, kind="stable")), data
 
 
 class _Encoded(NamedTuple):

@@ -245,7 +245,7 @@ class PlayerLink:
             self.refuse(player, CloseReason.WORLD_FULL, full, now)
             return []
         player.state = PlayerState.JOINED
-        self._fanout.join(player.row)
+        self._fanout.join(player.row, player.role.name.lower())
         self._audience.join(player.row, now)
         self.send(
             player,

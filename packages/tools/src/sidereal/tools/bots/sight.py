@@ -71,7 +71,7 @@ class Seen:
         if component is Motion:
             return cast(R, self._motion())
         name = component.record_name
-        if component not in self._game.components or component.audience not in self._audiences:
+        if component not in [c for c in self._game.components if c.audience in self._audiences]:
             raise LocalProtocolError(f"a bot reads {name}, which it is not sent")
         if len(self) == 0:
             return no_rows(component)

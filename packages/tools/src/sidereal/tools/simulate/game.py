@@ -33,6 +33,7 @@ from sidereal.game import (
     Step,
     field,
     hold,
+    role,
 )
 from sidereal.game.declarations import Declarations, declare
 
@@ -103,6 +104,12 @@ class Heat(Component, audience=PILOT, saved=False):
     degrees: F4 = field(0, low=0, high=HEAT_MAX)
 
 
+class Mark(Component, audience=role("observer"), saved=False):
+    """What only observers are told, of every entity."""
+
+    number: U2 = field(7)
+
+
 class Stick(Controls):
     """What a pilot holds, each with a bit of its own: so what was flown tells all that was held."""
 
@@ -122,7 +129,7 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     """
     game = make_flights(laws, parts)
     for kind in game.kinds:
-        game.extend(kind, Charge(), Heat())
+        game.extend(kind, Charge(), Heat(), Mark())
     game.system(Stage.TICK)(_charge)
     return declare(game)
 

@@ -15,6 +15,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state.quantize import decode_rows_untrusted, quantised, restore_tick
 from sidereal.protocol.state.reckoning import Motion, extrapolate
+from sidereal.protocol.state.schema import mask_of
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.clients import ClientProcess
@@ -86,12 +87,13 @@ class ReplicasConverge:
             yield f"holds {replica.columns.count - len(held)} entities of which it knows half"
         if not np.array_equal(world.columns["kind"][rows], replica.columns["kind"][held]):
             yield "has entities of other kinds"
-        shown = world.mask[rows] & np.uint64(core.schema.mask_shown)
+        numbers = core.schema.shown_to(process.role.name.lower())
+        shown = world.mask[rows] & np.uint64(mask_of(numbers))
         known = replica.components(held)
         if not np.array_equal(shown, known):
             yield f"components of {found[shown != known].tolist()} are others"
             return
-        for number in core.schema.shown:
+        for number in numbers:
             has = (shown >> np.uint64(number)) & np.uint64(1) != 0
             cells = cell_x[has], cell_y[has]
             yield from _compare_component(core, number, rows[has], replica, held[has], cells)

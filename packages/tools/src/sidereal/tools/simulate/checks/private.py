@@ -22,14 +22,15 @@ class PrivateConverges:
     """Every pilot has exactly what the authority has of its entity; others have nothing of it."""
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Nobody has in its picture of others what only their pilots may know."""
+        """Nobody has in its picture what only pilots, or clients of another role, may know."""
         schema = core.schema
-        hidden = [number for number in schema.own if number not in schema.shown]
-        names = [field.name for number in hidden for field in schema.component(number).fields]
         for process in cluster.clients:
+            seen = schema.shown_to(process.role.name.lower())
+            hidden = [number for number in (*schema.own, *schema.sent) if number not in seen]
+            names = [f.name for number in hidden for f in schema.component(number).fields]
             replica = None if process.core is None else process.core.replica
             if replica is not None and any(replica.columns[name].any() for name in names):
-                yield f"{process.name} knows what only pilots may know"
+                yield f"{process.name} knows what is hidden from it"
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare what pilots know with the world."""
