@@ -76,8 +76,8 @@ class Pilot:
         """Take in what has come, steer, send."""
         now = time.monotonic()
         if now >= self._decide_at:
-            buttons, hold_s = self._mind.decide(self._client)
-            self._client.hold(buttons)
+            record, hold_s = self._mind.decide(self._client)
+            self._client.hold(record)
             self._decide_at = now + hold_s
         turn(self._client, self._udp, now)
         told = self._client.own_state

@@ -20,12 +20,11 @@ from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, UserData, e
 from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import Hello, LookAt, PlayerChannel, Role
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 
 RULES: Final = Rules(view_radius_cells=1)
 GAME: Final = load(DEFAULT_GAME)
-SCHEMA_HASH: Final = schema_of(GAME).hash
+SCHEMA: Final = schema_of(GAME)
 
 
 def ships(count: int, x: float = 10.0) -> np.ndarray:
@@ -133,7 +132,7 @@ def record_snapshots() -> list[bytes]:
     """Record what an observer and a pilot are told while a crowd crosses a border."""
     authority = Authority(ships(60, x=230.0))
     observer, pilot = (authority.connect_client(role) for role in (Role.OBSERVER, Role.PLAYER))
-    hello = encode_message(Hello(SCHEMA_HASH, "fuzz"))
+    hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
     for peer in (observer, pilot):
         peer.endpoint.send(PlayerChannel.COMMAND, hello)
     authority.run(6)

@@ -8,27 +8,27 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
-from authority import RULES, record_snapshots
+from authority import GAME, RULES, SCHEMA, record_snapshots
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
 from target import Target, join, split
 from targets_message import server_messages
 
 from sidereal.client.client import Client
 from sidereal.client.glance import Glance
-from sidereal.client.inputs import Inputs
+from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.leases import LeaseMap
 from sidereal.client.limits import LIMITS
 from sidereal.client.replica import Replica
+from sidereal.client.smoothing import Smoothing
+from sidereal.client.timeline import Moment
 from sidereal.client.view import View, compose_view
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
-from sidereal.protocol.message.player import BUTTONS_ALL, Leases, PlayerChannel
-from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
+from sidereal.protocol.message.player import Leases, PlayerChannel
 from sidereal.protocol.state.snapshot import (
     gather,
     glance_untrusted,
@@ -69,9 +69,10 @@ def glance(body: bytes) -> None:
 
 def answer_inputs(body: bytes) -> None:
     """Answer inputs, some of which were made."""
-    inputs = Inputs(RULES.tick_s, first_at=0.0)
+    inputs, keys = Inputs(RULES.tick_s, first_at=0.0), Keys(SCHEMA.controls)
+    keys.hold(1)
     for tick in range(5):
-        inputs.press(1, tick * RULES.tick_s)
+        inputs.press(keys, tick * RULES.tick_s)
     for at in range(0, len(body), 4):
         number = int.from_bytes(body[at : at + 4], "little")
         assert inputs.answer_untrusted(number, 1.0) is (number <= inputs.made)
@@ -92,7 +93,12 @@ def run_replica(body: bytes) -> None:
             assert _picture(replica) == before
         replica.expire(replica.newest_tick)
         assert (replica.have <= replica.newest_tick).all()
-        _check_view(compose_view(replica, RULES, replica.newest_tick + 2.5, 1, None))
+        _check_view(_draw(replica))
+
+
+def _draw(replica: Replica) -> View:
+    now = replica.newest_tick + 2.5
+    return compose_view(replica, RULES, Moment(now, now - 2.0, 1.5), 1, None, Smoothing())
 
 
 def _picture(replica: Replica) -> tuple[bytes, ...]:
@@ -157,13 +163,13 @@ def run_client(body: bytes) -> None:
     )
     client = Client(
         issue_token(CLIENT_PROTOCOL_ID),
-        game=load(DEFAULT_GAME),
+        game=GAME,
         entropy=random.Random(2).randbytes,
         now=now,
         software="fuzz",
         mirror=body[:1] != b"\1",
     )
-    client.hold(BUTTONS_ALL)
+    client.hold(SCHEMA.controls.all_bits)
     there = End(
         lambda: server.datagrams_to_send(now),
         lambda datagram, address: server.receive_datagram(datagram, address, now, WALL),

@@ -7,17 +7,24 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
-from authority import RULES, ships
+from authority import RULES, SCHEMA, ships
 from target import Target
 
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.links import UserData, decode_user_data_untrusted, encode_user_data
 from sidereal.protocol.message import codec
+from sidereal.protocol.message.inputs import (
+    Input,
+    RoutedInput,
+    decode_input_untrusted,
+    decode_routed_input_untrusted,
+    encode_input,
+    encode_routed_input,
+)
 from sidereal.protocol.message.player import (
     Assigned,
     Chat,
-    Controls,
     Hello,
     Leases,
     LookAt,
@@ -36,14 +43,12 @@ from sidereal.protocol.message.shard import (
     Load,
     Release,
     Revoke,
-    RoutedControls,
     ShardHello,
     ShardWelcome,
 )
 from sidereal.protocol.state.proposals import decode_proposal_untrusted, encode_proposals
 from sidereal.protocol.state.quantize import decode_rows_untrusted, encode_rows
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.state.schema import MOTION, valid_values
 from sidereal.replication.http.credentials import (
     PASSWORD_LENGTH_MIN,
@@ -52,6 +57,7 @@ from sidereal.replication.http.credentials import (
     read_register_untrusted,
 )
 
+LAYOUT: Final = SCHEMA.controls
 MOVES: Final = SCHEMA.numbers[MOTION.name]
 DTYPES: Final = (codec.LEASE_ROW, SCHEMA.full_record, SCHEMA.exact_record, SCHEMA.rows[MOVES])
 ROWS_MAX: Final = 8
@@ -59,6 +65,7 @@ CHANNELS_MAX: Final = 6
 
 
 CODEC: Final = "protocol.message.codec."
+INPUTS: Final = "protocol.message.inputs."
 STATE: Final = "protocol.state."
 CREDENTIALS: Final = "replication.http.credentials."
 
@@ -100,7 +107,6 @@ def client_messages() -> list[bytes]:
         codec.encode_message(message)
         for message in (
             Hello(SCHEMA.hash, "fuzz"),
-            Controls(1, 7, b"\1\0\2\0"),
             LookAt(-1e3, 2.5),
             Chat("hello", "Ada"),
         )
@@ -146,9 +152,24 @@ def authority_messages() -> list[bytes]:
             Adopt(5, ships(2).tobytes(), np.array([(1, 7, 3)], codec.INPUT_ROW).tobytes()),
             Release(6, release),
             Beat(6, -1500),
-            RoutedControls(1, 1, 7, b"\1\0\2\0"),
         )
     ]
+
+
+def decode_input(body: bytes) -> None:
+    assert encode_input(decode_input_untrusted(body, LAYOUT), LAYOUT) == body
+
+
+def decode_routed_input(body: bytes) -> None:
+    assert encode_routed_input(decode_routed_input_untrusted(body, LAYOUT), LAYOUT) == body
+
+
+def inputs() -> list[bytes]:
+    return [encode_input(Input(1, 7, records), LAYOUT) for records in ((5, 33), (0,) * 16)]
+
+
+def routed_inputs() -> list[bytes]:
+    return [encode_routed_input(RoutedInput(1, Input(1, 7, (5, 33))), LAYOUT)]
 
 
 def lease_rows(count: int) -> bytes:
@@ -279,6 +300,8 @@ TARGETS: Final = (
         decoding(codec.decode_authority_untrusted),
         authority_messages,
     ),
+    Target(INPUTS + "decode_input_untrusted", decode_input, inputs),
+    Target(INPUTS + "decode_routed_input_untrusted", decode_routed_input, routed_inputs),
     Target(CODEC + "decode_rows_untrusted", decode_rows, row_seeds),
     Target(STATE + "records.decode_record_message_untrusted", decode_records, record_seeds),
     Target(STATE + "proposals.decode_proposal_untrusted", decode_proposal, proposal_seeds),

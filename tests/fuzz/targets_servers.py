@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from authority import RULES, SCHEMA_HASH, Authority, ships
+from authority import GAME, RULES, SCHEMA, Authority, ships
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange
 from target import Target, join, split
 from targets_message import (
@@ -17,19 +17,19 @@ from targets_message import (
     ghost_messages,
     lease_rows,
     proposals,
+    routed_inputs,
     shard_messages,
 )
 
-from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS
 from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import Controls, Hello, PlayerChannel, Role
+from sidereal.protocol.message.inputs import Input, encode_input
+from sidereal.protocol.message.player import Hello, PlayerChannel, Role
 from sidereal.protocol.message.shard import Adopt, Grant, ShardChannel, ShardHello, ShardWelcome
-from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.shard.shard import ShardCore
 
 WAIT: Final = 7
@@ -43,7 +43,7 @@ def run_playerlink(body: bytes) -> None:
     """Let a pilot and an observer say what the input says; bit 3 of an act chooses who."""
     authority = Authority(ships(2))
     pilot, observer = (authority.connect_client(role) for role in (Role.PLAYER, Role.OBSERVER))
-    hello = encode_message(Hello(SCHEMA_HASH, "fuzz"))
+    hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
     pilot.endpoint.send(PlayerChannel.COMMAND, hello)
     authority.run(1)
     for act, content in split(body):
@@ -61,7 +61,7 @@ def run_shardlink(body: bytes) -> None:
     """Let a shard that owns what there is, and one that has not said hello, say it."""
     authority = Authority(ships(2))
     owner, stranger = authority.connect_shard(), authority.connect_shard()
-    hello = encode_message(ShardHello(SCHEMA_HASH, "one", bytes(16), 1, 1, bytes(16)))
+    hello = encode_message(ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16)))
     owner.endpoint.send(ShardChannel.LEASE, hello)
     authority.run(2)
     for act, content in split(body):
@@ -85,9 +85,9 @@ def check_authority(authority: Authority) -> None:
 
 
 def player_seeds() -> Iterator[bytes]:
-    hello, _, look, chat = ((PlayerChannel.COMMAND, message) for message in client_messages())
+    hello, look, chat = ((PlayerChannel.COMMAND, message) for message in client_messages())
     controls = [
-        (PlayerChannel.CONTROLS, encode_message(Controls(epoch, seq, b"\1\0\2\0")))
+        (PlayerChannel.CONTROLS, encode_input(Input(epoch, seq, (1, 2)), SCHEMA.controls))
         for epoch, seq in ((1, 1), (1, 2), (0, 3), (1, 9000))
     ]
     watched = [(8 | channel, message) for channel, message in (hello, look, chat)]
@@ -130,7 +130,7 @@ def run_shard(body: bytes) -> None:
         server=SERVER,
         name="fuzz",
         incarnation=bytes(16),
-        game=load(DEFAULT_GAME),
+        game=GAME,
         entropy=random.Random(2).randbytes,
         now=now,
         wall_now=WALL,
@@ -183,13 +183,14 @@ def check_shard(core: ShardCore, now: float) -> None:
 
 
 def authority_seeds() -> Iterator[bytes]:
-    welcome, refused, grant, revoke, adopt, release, beat, controls = authority_messages()
+    welcome, refused, grant, revoke, adopt, release, beat = authority_messages()
+    (pressed,) = routed_inputs()
     wait = WAIT, bytes(5)
     ghosts = [
         (ShardChannel.GHOST, message) for tick in (5, 9) for message in ghost_messages(3, tick)
     ]
     bulk = [(ShardChannel.LEASE, message) for message in (grant, adopt, release, revoke)]
-    swift = [(ShardChannel.BEAT, beat), (ShardChannel.CONTROLS, controls)]
+    swift = [(ShardChannel.BEAT, beat), (ShardChannel.CONTROLS, pressed)]
     yield b"\0" + join(wait, *swift, wait, *ghosts[:1], wait, *bulk[2:], wait, *ghosts)
     yield b"\0" + join(*bulk, wait, wait, (WAIT, bytes(80)), (ShardChannel.LEASE, refused))
     yield b"\1" + join(*swift, *ghosts[:1], (ShardChannel.LEASE, welcome), *bulk[:2], wait)

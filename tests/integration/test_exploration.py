@@ -10,19 +10,19 @@ from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS, UserData, encode_user_data
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import Hello, Leases, LookAt, PlayerChannel, Role
-from sidereal.protocol.state.schema import BASE_SCHEMA, OWNER
+from sidereal.protocol.state.schema import OWNER
 from sidereal.replication.edge.leaseviews import LEASE_RADIUS
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.leases import LeaseTable
 
-from .troupe import CLIENTS, RULES, SCHEMA_HASH, Peer, Troupe
+from .troupe import CLIENTS, RULES, SCHEMA, Peer, Troupe
 
 EMPTY_TICKS = LIMITS.world.sector_empty_ticks
 CHECKED_TICKS = LIMITS.world.sectors_checked_every_ticks
 LEASES_TICKS = LIMITS.edge.leases_every_ticks
 SPEED = RULES.speed_max
 
-OWNED = BASE_SCHEMA.numbers[OWNER.name]
+OWNED = SCHEMA.numbers[OWNER.name]
 
 
 def near(sector: tuple[int, int], middle: tuple[int, int]) -> bool:
@@ -48,7 +48,7 @@ class Watcher(Peer):
             Address("203.0.113.1", 5000),
         )
         self.shown: list[Leases] = []
-        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(SCHEMA_HASH, "test")))
+        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(SCHEMA.hash, "test")))
 
     def take(self, event: Received) -> None:
         if event.channel == PlayerChannel.LEASES:

@@ -9,8 +9,7 @@ import pytest
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX
-from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import Controls, PlayerChannel
+from sidereal.protocol.message.inputs import Input
 from sidereal.replication.limits import LIMITS
 
 from .troupe import RULES, SIZE, ScriptedPilot, ScriptedShard, Troupe, rocks
@@ -102,8 +101,7 @@ def test_no_number_of_an_input_gets_an_honest_shard_fenced(
     def press() -> None:
         if pilot.net_id and (step := next(steps, (INPUT_SEQ_MAX, entries))) is not None:
             first, more = step
-            controls = Controls(pilot.control_epoch, first, bytes(2 * more))
-            pilot.endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
+            pilot.press(Input(pilot.control_epoch, first, (0,) * more))
 
     pilot.act = press  # type: ignore[method-assign]
     troupe.run(40 + pause + 2 * ANSWER_TICKS)
@@ -149,8 +147,7 @@ def test_a_shard_is_not_blamed_for_a_single_input_however_high_its_number() -> N
 
     def press() -> None:
         if pilot.net_id and (number := next(steps, None)) is not None:
-            controls = Controls(pilot.control_epoch, number, bytes(2))
-            pilot.endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
+            pilot.press(Input(pilot.control_epoch, number, (0,)))
 
     pilot.act = press  # type: ignore[method-assign]
     troupe.run(3 * ANSWER_TICKS)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sidereal.game import Motion
+from sidereal.game.bits import pack
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
-from sidereal.protocol.message.player import Button, Controls
+from sidereal.game.record import as_columns
+from sidereal.games.frontier import Stick
+from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.world import UUID
@@ -15,17 +19,21 @@ from sidereal.replication.world import UUID
 from .neighbours import Neighbours
 from .troupe import RULES, SIZE
 
+THRUST = pack(Stick(thrust=1))
+LEFT = pack(Stick(turn=1))
+RIGHT = pack(Stick(turn=-1))
+BRAKE = pack(Stick(brake=1))
 GAME = load(DEFAULT_GAME)
 FLIGHT = FreeFlight(GAME, RULES)
 PHASE_S = 0.013
 """When in a tick of the authority the pilot's inputs come."""
 HELD = (
-    Button.THRUST,
-    Button.THRUST | Button.LEFT,
-    Button.THRUST | Button.RIGHT,
-    Button.BRAKE | Button.RIGHT,
-    Button.THRUST | Button.LEFT,
-    Button(0),
+    THRUST,
+    THRUST | LEFT,
+    THRUST | RIGHT,
+    BRAKE | RIGHT,
+    THRUST | LEFT,
+    0,
 )
 
 
@@ -38,7 +46,7 @@ class Crossing(Neighbours):
     """
 
     def __init__(self, config: LinkConfig, seed: int = 1) -> None:
-        self.buttons: list[int] = []
+        self.records: list[int] = []
         self.presses = False
         self.flown: dict[int, np.void] = {}
         self.owners: dict[int, int] = {}
@@ -65,14 +73,15 @@ class Crossing(Neighbours):
         self.ship = int(self.authority.world.columns.net_id[rows[0]])
         self.start = records[0]
 
-    def expected(self) -> dict[int, tuple[float, float, float]]:
+    def expected(self) -> dict[int, tuple[float, ...]]:
         """Where the flight model takes the ship: x, y and heading by input."""
-        names = ("x", "y", "vx", "vy", "heading", "spin")
-        x, y, vx, vy, heading, spin = (np.array([float(self.start[name])]) for name in names)
+        columns = {name: np.array([float(self.start[name])]) for name in Motion.fields}
+        moving = as_columns(Motion, columns)
         states = {}
-        for seq, buttons in enumerate(self.buttons, 1):
-            FLIGHT.fly((x, y, vx, vy, heading, spin), np.array([buttons], np.uint16), 0)
-            states[seq] = (float(x[0]), float(y[0]), float(heading[0]))
+        for seq, record in enumerate(self.records, 1):
+            held = FLIGHT.hold(np.array([record], np.uint64))
+            FLIGHT.fly({Motion: moving, **held}, np.array([self.ship], np.uint32), 0)
+            states[seq] = tuple(float(columns[name][0]) for name in ("x", "y", "heading"))
         return states
 
     def act(self) -> None:
@@ -81,11 +90,10 @@ class Crossing(Neighbours):
         self.acts_at += RULES.tick_s
 
     def _press(self) -> None:
-        seq = len(self.buttons) + 1
-        self.buttons.append(int(HELD[seq // 9 % len(HELD)]))
-        newest = self.buttons[-16:]
-        body = np.array(newest, "<u2").tobytes()
-        self.authority.mesh.route(self.ship, Controls(1, seq - len(newest) + 1, body))
+        seq = len(self.records) + 1
+        self.records.append(HELD[seq // 9 % len(HELD)])
+        newest = self.records[-16:]
+        self.authority.mesh.route(self.ship, Input(1, seq - len(newest) + 1, tuple(newest)))
 
     def each_tick(self) -> None:
         columns = self.authority.world.columns

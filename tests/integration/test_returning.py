@@ -12,16 +12,20 @@ from sidereal.client import events
 from sidereal.client.limits import LIMITS
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
+from sidereal.game.bits import pack
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.games.frontier import Stick
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
-from sidereal.protocol.message.player import Button, Role
+from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.limits import Limits
 from sidereal.replication.replicator import Keys, Replicator
 
+LEFT = pack(Stick(turn=1))
+FIRE = pack(Stick(fire=1))
 WALL = 1_700_000_000.0
 SERVER = Address("192.0.2.1", 4000)
 SHARDS = Address("192.0.2.1", 4001)
@@ -197,7 +201,7 @@ def test_the_rules_are_those_of_the_session_that_is_shown() -> None:
 def test_after_a_restart_of_the_server_the_client_flies_again() -> None:
     rig = Rig()
     pilot = flying(rig)
-    pilot.client.hold(Button.LEFT)
+    pilot.client.hold(LEFT)
     rig.run(1.0)
     before = pilot.client.statistics()
     rig.core = None
@@ -354,7 +358,7 @@ def test_a_final_refusal_ends_it_and_a_passing_one_does_not() -> None:
 def test_what_is_held_and_looked_at_outlives_a_session() -> None:
     rig = Rig()
     pilot, observer = flying(rig), rig.enter(role=Role.OBSERVER)
-    pilot.client.hold(Button.FIRE)
+    pilot.client.hold(FIRE)
     observer.client.look_at(77_000.0, -3000.0)
     rig.run(1.0)
     rig.core = None

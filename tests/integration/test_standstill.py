@@ -7,15 +7,18 @@ from collections import Counter
 from sidereal.client.client import Client
 from sidereal.client.events import NoticeLine
 from sidereal.client.statistics import SessionState
+from sidereal.game.bits import pack
 from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.games.frontier import Stick
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
-from sidereal.protocol.message.player import Button, Role
+from sidereal.protocol.message.player import Role
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.limits import LIMITS
 
 from .troupe import CLIENTS, RULES, WALL, ScriptedShard, Troupe, rocks
 
+THRUST = pack(Stick(thrust=1))
 HOME = Address("203.0.113.9", 5999)
 STOP_TICKS = round(LIMITS.standstill_after_s / RULES.tick_s)
 SILENCE_TICKS = round(LIMITS.shards.silence_s / RULES.tick_s)
@@ -74,7 +77,7 @@ class Watched(Troupe):
 def flying() -> Watched:
     troupe = Watched()
     troupe.shard("shard-1", ticks=10)
-    troupe.client.hold(Button.THRUST)
+    troupe.client.hold(THRUST)
     troupe.run(30)
     assert troupe.client.state is SessionState.JOINED
     assert troupe.client.net_id

@@ -27,7 +27,12 @@ from sidereal.protocol.message.codec import (
     decode_server_untrusted,
     encode_message,
 )
-from sidereal.protocol.message.player import Assigned, Controls, Hello, PlayerChannel, Role
+from sidereal.protocol.message.inputs import (
+    Input,
+    decode_routed_input_untrusted,
+    encode_input,
+)
+from sidereal.protocol.message.player import Assigned, Hello, PlayerChannel, Role
 from sidereal.protocol.message.shard import (
     Adopt,
     Adopted,
@@ -36,7 +41,6 @@ from sidereal.protocol.message.shard import (
     Grant,
     Release,
     Revoke,
-    RoutedControls,
     ShardChannel,
     ShardHello,
     ShardWelcome,
@@ -44,25 +48,24 @@ from sidereal.protocol.message.shard import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.proposals import encode_proposals
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 from sidereal.shard.shard import ShardCore
 
 FRONTIER = load(DEFAULT_GAME)
-SCHEMA_HASH = schema_of(FRONTIER).hash
+SCHEMA = schema_of(FRONTIER)
 
 RULES = Rules()
 SIZE = RULES.sector_size
 WALL = 1_700_000_000.0
 CLIENTS = Address("192.0.2.1", 4000)
 SHARDS = Address("192.0.2.1", 4001)
-MOTION = BASE_SCHEMA.numbers["motion"]
+MOTION = SCHEMA.numbers["motion"]
 
 
 def rocks(count: int, sectors: int = 1) -> np.ndarray:
     """Rocks at rest, spread along x over so many sectors."""
-    rows = np.zeros(count, BASE_SCHEMA.full_record)
+    rows = np.zeros(count, SCHEMA.full_record)
     rows["kind"], rows["radius"], rows["mass"] = FRONTIER.kind_number("asteroid"), 4.0, 10.0
     rows["x"] = np.linspace(50.0, sectors * SIZE - 50.0, count)
     rows["y"] = SIZE / 2
@@ -146,7 +149,7 @@ class ScriptedShard(Peer):
         self._adopted = 0
         incarnation = hello.get("incarnation", troupe.entropy(16))
         session, code = hello.get("session", 1), hello.get("code", bytes(16))
-        greeting = ShardHello(SCHEMA_HASH, name, incarnation, session, 4711, code)
+        greeting = ShardHello(SCHEMA.hash, name, incarnation, session, 4711, code)
         self.endpoint.send(ShardChannel.LEASE, encode_message(greeting))
 
     def act(self) -> None:
@@ -156,7 +159,7 @@ class ScriptedShard(Peer):
 
     def propose(self, rows: list[np.void], tick: int) -> None:
         """Send rows as of a tick, their newest inputs in them."""
-        records = np.zeros(len(rows), BASE_SCHEMA.exact_record)
+        records = np.zeros(len(rows), SCHEMA.exact_record)
         for at, row in enumerate(rows):
             for name in records.dtype.names or ():
                 records[name][at] = row[name]
@@ -176,6 +179,10 @@ class ScriptedShard(Peer):
     def take(self, event: Received) -> None:
         if event.channel == ShardChannel.GHOST:
             return
+        if event.channel == ShardChannel.CONTROLS:
+            routed = decode_routed_input_untrusted(event.message, SCHEMA.controls)
+            self._newest[routed.net_id] = routed.input.newest_seq
+            return
         message = decode_authority_untrusted(event.channel, event.message)
         self.heard[type(message).__name__] += 1
         match message:
@@ -184,7 +191,7 @@ class ScriptedShard(Peer):
             case Beat():
                 self.beats.append(message)
             case Adopt(rows=body, inputs=inputs, tick=tick):
-                rows = np.frombuffer(body, BASE_SCHEMA.full_record)
+                rows = np.frombuffer(body, SCHEMA.full_record)
                 self.bodies |= dict(zip(rows["id"].tolist(), rows, strict=True))
                 self.given.append((tick, len(rows)))
                 self.inputs += np.frombuffer(inputs, INPUT_ROW).tolist()
@@ -204,8 +211,6 @@ class ScriptedShard(Peer):
                     self.sectors |= sectors
                 else:
                     self.sectors -= sectors
-            case RoutedControls(net_id=net_id, first_seq=first, buttons=buttons):
-                self._newest[net_id] = first + len(buttons) // 2 - 1
             case _:
                 self.words = getattr(message, "text", self.words)
 
@@ -274,16 +279,19 @@ class ScriptedPilot(Peer):
         self.presses = True
         self.net_id = self.control_epoch = 0
         self.held: list[int] = []
-        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(SCHEMA_HASH, "test")))
+        self.endpoint.send(PlayerChannel.COMMAND, encode_message(Hello(SCHEMA.hash, "test")))
 
     def act(self) -> None:
         if not self.net_id or not self.presses:
             return
-        self.held.append(len(self.held) % 16)
+        self.held.append(len(self.held) % 3)
         newest = self.held[-16:]
         first = len(self.held) - len(newest) + 1
-        message = Controls(self.control_epoch, first, np.array(newest, "<u2").tobytes())
-        self.endpoint.send(PlayerChannel.CONTROLS, encode_message(message))
+        self.press(Input(self.control_epoch, first, tuple(newest)))
+
+    def press(self, message: Input) -> None:
+        """Send an input."""
+        self.endpoint.send(PlayerChannel.CONTROLS, encode_input(message, SCHEMA.controls))
 
     def take(self, event: Received) -> None:
         if event.channel == PlayerChannel.COMMAND:

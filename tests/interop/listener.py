@@ -15,6 +15,8 @@ from .foreign.listening import Ear, Heard
 from .foreign.packets import Ack, Channel, Guarantee, nearest
 from .foreign.session import PrivatePart, open_private, read_request, read_token, shard_key
 
+CODES: Final = (2, 2, 2, 2, 2, 16, 7)
+"""Of the controls in what was recorded: five that are held, a press, an axis of three steps."""
 SERVER, CLIENT = "server", "client"
 ENDS: Final = (SERVER, CLIENT)
 GUARANTEES: Final = {
@@ -139,9 +141,9 @@ class Listener:
     def _make_readers(self) -> dict[str, Reader]:
         match self.session["link"]:
             case "client":
-                return {SERVER: ToServer(), CLIENT: ToClient()}
+                return {SERVER: ToServer(CODES), CLIENT: ToClient()}
             case "shard":
-                return {SERVER: FromShard(), CLIENT: ToShard()}
+                return {SERVER: FromShard(), CLIENT: ToShard(CODES)}
             case _:
                 return {SERVER: Digests(), CLIENT: Digests()}
 

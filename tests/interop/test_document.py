@@ -6,8 +6,12 @@ import math
 import re
 from pathlib import Path
 
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
+from sidereal.protocol.message.inputs import Input, decode_input_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 
+from .foreign.inputs import THAT_SHIPS, read_input
 from .foreign.packets import (
     Ack,
     Channel,
@@ -55,6 +59,21 @@ def test_packet_of_the_example_is_what_the_document_says() -> None:
 
 def test_schema_hash_is_the_one_of_the_components_every_world_has() -> None:
     assert f"has the hash `{BASE_SCHEMA.hash.hex()}`" in " ".join(TEXT.split())
+
+
+def test_input_of_the_example_is_what_the_document_says() -> None:
+    (block,) = re.findall(
+        r"For example, this is an input.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S
+    )
+    assert read_input(bytes.fromhex(block), THAT_SHIPS) == {
+        "message": "Input",
+        "control_epoch": 3,
+        "first": 41,
+        "records": [1 | 4, 1 | 32],
+    }
+    layout = schema_of(load(DEFAULT_GAME)).controls
+    assert decode_input_untrusted(bytes.fromhex(block), layout) == Input(3, 41, (5, 33))
+    assert [field.codes for field in layout.fields] == [*THAT_SHIPS]
 
 
 def test_snapshot_of_the_example_is_what_the_document_says() -> None:

@@ -21,7 +21,7 @@ from sidereal.protocol.links import decode_user_data_untrusted
 from sidereal.protocol.message import codec
 from sidereal.protocol.message.codec import decode_server_untrusted
 from sidereal.protocol.message.player import Leases, Welcome
-from sidereal.protocol.message.shard import Adopt, RoutedControls, ShardWelcome
+from sidereal.protocol.message.shard import Adopt, ShardWelcome
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import read_connect_token_untrusted
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
@@ -32,13 +32,14 @@ from .foreign import messages, packets
 from .foreign.bodies import read_ghosts, read_proposal
 from .foreign.content import plain
 from .foreign.holders import read_square
+from .foreign.inputs import Codes, read_input, read_routed_input
 from .foreign.messages import CLIENT_LINK, Message, read_message, read_user_data
 from .foreign.octets import Malformed
 from .foreign.packets import Fragment, Run, Unreliable, read_packet
 from .foreign.replica import Replica
 from .foreign.session import read_token
 from .foreign.snapshots import Grid, read_snapshot
-from .listener import CLIENT, SERVER, Listener
+from .listener import CLIENT, CODES, SERVER, Listener
 from .recorder import said
 from .recorder.world import RULES
 
@@ -46,6 +47,8 @@ RECORDINGS = Path(__file__).parent / "recordings"
 CASES = 3000
 BULK: Final = {("client", CLIENT): 0, ("shard", SERVER): 0, ("shard", CLIENT): 1}
 """Channels of snapshots, proposals and ghosts, by link and the end at which they arrive."""
+PRESSED: Final = {("client", SERVER): 1, ("shard", CLIENT): 3}
+"""Channels of inputs, likewise."""
 DECODE: Final[dict[tuple[str, str], Callable[[int, bytes], Any]]] = {
     ("client", SERVER): codec.decode_client_untrusted,
     ("client", CLIENT): codec.decode_server_untrusted,
@@ -188,7 +191,7 @@ def test_about_messages(name: str, end: str) -> None:
     bodies = [
         bytes([channel]) + body
         for channel, body in finished(name).arrived[end]
-        if channel != BULK.get((name, end)) and len(body) < 2000
+        if channel not in (BULK.get((name, end)), PRESSED.get((name, end))) and len(body) < 2000
     ]
 
     def foreign(body: bytes) -> Message:
@@ -206,11 +209,28 @@ def test_about_messages(name: str, end: str) -> None:
                 raise WireError(str(error)) from error
         if isinstance(message, Adopt):
             raise WireError("rows are looked at elsewhere")
-        if isinstance(message, RoutedControls) and not 2 <= len(message.buttons) <= 32:
-            raise WireError("controls")
         return said.named(message)
 
     compare(changed(bodies, 3), foreign, real)
+
+
+@pytest.mark.parametrize(
+    ("name", "end", "foreign", "real"),
+    [
+        ("client", SERVER, read_input, said.from_client),
+        ("shard", CLIENT, read_routed_input, said.at_shard),
+    ],
+)
+def test_about_inputs(
+    name: str,
+    end: str,
+    foreign: Callable[[bytes, Codes], Message],
+    real: Callable[[int, bytes], Message],
+) -> None:
+    on = PRESSED[name, end]
+    bodies = [body for channel, body in finished(name).arrived[end] if channel == on]
+    cases = changed(bodies, 7)
+    compare(cases, lambda body: foreign(body, CODES), lambda body: real(on, body))
 
 
 def cut(bodies: list[bytes], head: int) -> Iterator[bytes]:

@@ -148,7 +148,7 @@ def test_recordings_hold_every_message() -> None:
         for message in understood
     }
     known = {kind.name for link in (CLIENT_LINK, SHARD_LINK) for kind in link.values()}
-    assert said == known | {"Snapshot", "Proposals", "Ghosts"}
+    assert said == known | {"Snapshot", "Proposals", "Ghosts", "Input", "RoutedInput"}
 
 
 def test_recordings_hold_everything_that_packets_are_made_of() -> None:

@@ -75,8 +75,8 @@ def every_seventh_input_is_ignored(patch: pytest.MonkeyPatch) -> None:
     take = ControlQueues.take
 
     def absent(self: ControlQueues, rows: Any) -> Any:
-        buttons, control_epoch, input_seq = take(self, rows)
-        return np.where(input_seq % 7 == 0, 0, buttons).astype("u2"), control_epoch, input_seq
+        held, control_epoch, input_seq = take(self, rows)
+        return np.where(input_seq % 7 == 0, 0, held).astype("u8"), control_epoch, input_seq
 
     patch.setattr(ControlQueues, "take", absent)
 
@@ -121,7 +121,7 @@ def adopted_a_tick_ahead(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Bodies, "adopt", lambda self, records, tick: adopt(self, records, tick + 1))
 
 
-def buttons_wait_for_the_next_tick(patch: pytest.MonkeyPatch) -> None:
+def controls_wait_for_the_next_tick(patch: pytest.MonkeyPatch) -> None:
     """Inputs are taken after the bodies have moved, not before."""
     step, take = Simulation.step, Simulation._take_controls
 
@@ -132,7 +132,7 @@ def buttons_wait_for_the_next_tick(patch: pytest.MonkeyPatch) -> None:
         waiting[self] = take(self)
 
     def before(self: Simulation) -> Any:
-        return waiting.get(self, np.zeros(self.bodies.columns.capacity, np.uint16))
+        return waiting.get(self, np.zeros(self.bodies.columns.capacity, np.uint64))
 
     patch.setattr(Simulation, "_take_controls", before)
     patch.setattr(Simulation, "step", late)
@@ -197,13 +197,36 @@ def nothing_is_flown_on_at_a_handover(patch: pytest.MonkeyPatch) -> None:
 
 def inputs_get_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
     """Of what pilots send every second message or so is not passed on to their shard."""
-    send_controls, rng = ShardLink.send_controls, np.random.default_rng(1)
+    send_input, rng = ShardLink.send_input, np.random.default_rng(1)
 
     def careless(self: ShardLink, *arguments: Any) -> None:
         if rng.random() < 0.5:
-            send_controls(self, *arguments)
+            send_input(self, *arguments)
 
-    patch.setattr(ShardLink, "send_controls", careless)
+    patch.setattr(ShardLink, "send_input", careless)
+
+
+def what_is_missing_is_pressed_again(patch: pytest.MonkeyPatch) -> None:
+    """An input that is taken for a missing one has the presses of the one before it, too."""
+    create = ControlQueues.__init__
+
+    def begin(self: ControlQueues, capacity: int, layout: Any, *arguments: Any) -> None:
+        create(self, capacity, layout, *arguments)
+        self._states = np.uint64(layout.all_bits)
+
+    patch.setattr(ControlQueues, "__init__", begin)
+
+
+def late_presses_count_each_time(patch: pytest.MonkeyPatch) -> None:
+    """Every copy of an input that comes too late is pressed once more."""
+    carry = ControlQueues._carry_late
+
+    def again(self: ControlQueues, row: int, seq: Any, records: Any) -> None:
+        known = self._ring_seq[row].copy()
+        carry(self, row, seq, records)
+        self._ring_seq[row] = known
+
+    patch.setattr(ControlQueues, "_carry_late", again)
 
 
 MUTANTS: Final = (
@@ -212,6 +235,8 @@ MUTANTS: Final = (
         ("ShardsConverge", "GhostsConverge", "BeltHolds", "Continuity"),
         with_loss,
     ),
+    Mutant(what_is_missing_is_pressed_again, ("Presses",), with_loss),
+    Mutant(late_presses_count_each_time, ("Presses",), with_loss),
     Mutant(controls_are_applied_again, ("Continuity", "InputLedger", "Reference"), any_plan),
     Mutant(adopted_where_they_were, ("Reference",), any_plan),
     Mutant(asteroids_leave_the_belt, ("BeltHolds", "Reference"), any_plan),
@@ -220,7 +245,7 @@ MUTANTS: Final = (
     Mutant(nothing_collides, ("Reference",), any_plan),
     Mutant(bounces_are_dull, ("Reference",), any_plan),
     Mutant(adopted_a_tick_ahead, ("Reference",), any_plan),
-    Mutant(buttons_wait_for_the_next_tick, ("InputLedger", "Reference"), any_plan),
+    Mutant(controls_wait_for_the_next_tick, ("InputLedger", "Reference"), any_plan),
     Mutant(the_solver_passes_once, ("Reference",), any_plan),
     Mutant(what_overlaps_is_not_pushed_apart, ("Reference",), any_plan),
     Mutant(a_reserve_is_given_back_at_once, ("InputLedger",), any_plan),

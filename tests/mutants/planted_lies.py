@@ -15,7 +15,7 @@ from sidereal.protocol.channel.acks import SentPackets
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.errors import RemoteProtocolError
 from sidereal.replication.links.allowance import Allowance
-from sidereal.replication.links.players import ControlsVerdict, Player
+from sidereal.replication.links.players import InputVerdict, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.answers import Answers
 from sidereal.replication.validate import Proposed, Verdict, judge_motion
@@ -141,13 +141,13 @@ def closed_shards_may_come_back_at_once(patch: pytest.MonkeyPatch) -> None:
 
 def inputs_may_be_far_ahead(patch: pytest.MonkeyPatch) -> None:
     """A pilot may give its inputs any number beyond the newest."""
-    judge = Player.judge_controls
+    judge = Player.judge_input
 
-    def lenient(self: Player, *arguments: Any) -> ControlsVerdict:
+    def lenient(self: Player, *arguments: Any) -> InputVerdict:
         self.limits = dataclasses.replace(self.limits, controls_burst_ticks=1 << 31)
         return judge(self, *arguments)
 
-    patch.setattr(Player, "judge_controls", lenient)
+    patch.setattr(Player, "judge_input", lenient)
 
 
 def ends_in(kind: Kind, finale: int) -> Callable[[Plan], bool]:

@@ -22,14 +22,16 @@ import pytest
 from sidereal.client.events import Assigned, Ended
 from sidereal.client.statistics import SessionState
 from sidereal.game import U4, Component, Game
+from sidereal.game.bits import pack
 from sidereal.game.declarations import declare
 from sidereal.games import frontier
+from sidereal.games.frontier import Stick
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import Button, Chat, PlayerChannel
+from sidereal.protocol.message.player import Chat, PlayerChannel
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import generate_connect_token
@@ -38,6 +40,7 @@ from sidereal.tools.settings import SHARD_KEY_NAME, read_shard_key
 if TYPE_CHECKING:
     from tests.process.conftest import Command, Pilot, Toolbox, World
 
+THRUST = pack(Stick(thrust=1))
 DEADLINE_S = 40.0
 BOTS = 3
 PROTOCOL_ID_AT, TIMES_AT, TIMES_END = 13, 21, 37
@@ -363,7 +366,7 @@ def test_the_newest_login_of_an_account_flies_its_ship(
     assert answer.status_code == 201, answer.text
     # Without prediction, what they see of their ship is the authority's word.
     older, newer = (enlist(admit(**who), predict=False) for _ in range(2))
-    older.client.hold(Button.THRUST)
+    older.client.hold(THRUST)
     fly(lambda: own_ship(older).speed > 1.0, "it obeys the first login", older)
     there = own_ship(older)
     fly(lambda: older.seen(Ended) and newer.seen(Assigned), "the second has it", older, newer)
@@ -371,7 +374,7 @@ def test_the_newest_login_of_an_account_flies_its_ship(
     assert ended is not None
     assert ended.reason is CloseReason.LOGGED_IN_ELSEWHERE
     assert "logged in elsewhere" in ended.text
-    newer.client.hold(Button.THRUST)
+    newer.client.hold(THRUST)
     fly(lambda: own_ship(newer).speed > 1.0, "it obeys the second", newer)
     here = own_ship(newer)
     assert math.hypot(here.x - there.x, here.y - there.y) < NEARBY

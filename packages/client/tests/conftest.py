@@ -32,6 +32,7 @@ from sidereal.game import (
     Motion,
     Pilot,
     Press,
+    angle,
     axis,
     field,
     hold,
@@ -54,6 +55,7 @@ class Stick(Controls, name="tests.stick"):
     yaw: I1 = axis("A", "D")
     slow_down: Held = hold("X")
     shout: Press = press("SPACE")
+    aim: F4 = angle(pointer=True, bits=8)
 
 
 def make_game() -> Game:
@@ -195,8 +197,8 @@ class SyntheticFeed:
             position_error_units=0.04,
         )
 
-    def hold(self, buttons: int) -> None:
-        self.held.append(buttons)
+    def hold(self, record: int) -> None:
+        self.held.append(record)
 
     def look_at(self, x: float, y: float) -> None:
         self.looked_at.append((x, y))

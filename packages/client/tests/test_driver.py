@@ -39,14 +39,14 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
 
+SCHEMA = schema_of(load(DEFAULT_GAME))
 KEY = bytes(range(32))
-SCHEMA_HASH = schema_of(load(DEFAULT_GAME)).hash
 GRANTED = {
     "connect_token": base64.b64encode(bytes(2048)).decode(),
     "role": "player",
     "name": "ada",
     "protocol_id": f"{CLIENT_PROTOCOL_ID:016x}",
-    "schema_hash": SCHEMA_HASH.hex(),
+    "schema_hash": SCHEMA.hash.hex(),
     "expires_s": 30,
 }
 
@@ -184,7 +184,7 @@ class Host:
                     self.peer = event.peer
                     self.addresses.append(event.address)
                 elif isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
-                    welcome = Welcome(SCHEMA_HASH, Rules(), 1, 1, Role.PLAYER, "ada")
+                    welcome = Welcome(SCHEMA.hash, Rules(), 1, 1, Role.PLAYER, "ada")
                     self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(welcome))
                 elif isinstance(event, PeerClosed):
                     self.closed.append(event.reason)
@@ -199,7 +199,7 @@ def make_client() -> ReturningClient:
 
 
 def admission(connect_token: bytes) -> Admission:
-    return Admission(connect_token, Role.PLAYER, "ada", SCHEMA_HASH, 45.0)
+    return Admission(connect_token, Role.PLAYER, "ada", SCHEMA.hash, 45.0)
 
 
 async def until(is_so: Callable[[], bool]) -> None:

@@ -24,6 +24,9 @@ class Stick(Controls):
     slow_down: Held = hold("SHIFT")
 
 
+UP, DOWN = Steer("push", 1), Steer("push", -1)
+
+
 def said(bindings: tuple[Binding, ...]) -> dict[str, str]:
     return {binding.shown: binding.does for binding in bindings}
 
@@ -33,7 +36,7 @@ def test_every_key_does_one_thing_and_everything_has_a_key(observing: bool) -> N
     bindings = make_bindings(play(Stick), observing=observing)
     keys = [key for binding in bindings for key in binding.keys]
     assert len(keys) == len(set(keys)) == len(targets_by_key(bindings))
-    moving = {*Pan} if observing else {Steer(1), Steer(2), Steer(4)}
+    moving = {*Pan} if observing else {UP, DOWN, Steer("slow_down", 1)}
     assert {binding.target for binding in bindings} == {*Action, *Layer, *moving}
 
 
@@ -42,9 +45,9 @@ def test_what_a_player_holds_is_listed_by_the_names_of_the_controls() -> None:
     shown = said(bindings)
     assert (shown["W ▲"], shown["S ▼"], shown["Shift"]) == ("push +", "push −", "slow down")
     targets = targets_by_key(bindings)
-    assert targets["W"] == targets["UP"] == Steer(1)
-    assert targets["S"] == targets["DOWN"] == Steer(2)
-    assert targets["LSHIFT"] == targets["RSHIFT"] == Steer(4)
+    assert targets["W"] == targets["UP"] == UP
+    assert targets["S"] == targets["DOWN"] == DOWN
+    assert targets["LSHIFT"] == targets["RSHIFT"] == Steer("slow_down", 1)
     assert "pan up" in said(make_bindings(play(Stick), observing=True)).values()
 
 
@@ -58,7 +61,11 @@ def test_a_key_that_a_control_takes_is_not_the_viewers() -> None:
 
     bindings = make_bindings(play(Greedy), observing=False)
     targets, shown = targets_by_key(bindings), said(bindings)
-    assert (targets["UP"], targets["W"], targets["KEY_1"]) == (Steer(1), Steer(4), Steer(16))
+    assert (targets["UP"], targets["W"], targets["KEY_1"]) == (
+        Steer("climb", 1),
+        Steer("walk", 1),
+        Steer("one", 1),
+    )
     assert (shown["▲"], shown["W"], shown["1"], shown["Tab"]) == (
         "climb +",
         "walk +",
@@ -66,7 +73,7 @@ def test_a_key_that_a_control_takes_is_not_the_viewers() -> None:
         "pick",
     )
     assert targets["QUESTION"] is Action.HELP
-    assert targets["H"] == Steer(64)
+    assert targets["H"] == Steer("hit", 1)
     assert not {Layer.GRID, Action.SELECT_NEXT} & {binding.target for binding in bindings}
 
 

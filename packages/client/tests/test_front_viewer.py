@@ -58,12 +58,35 @@ def test_at_looks_at_that_sector_and_stays_there(feed: Any) -> None:
 
 def test_keys_hold_controls_until_released(feed: Any) -> None:
     viewer = viewer_of(feed)
-    viewer.press(Steer(1))
-    viewer.press(Steer(4))
-    viewer.press(Steer(4))
-    viewer.release(Steer(1))
+    ahead, left = Steer("push", 1), Steer("yaw", 1)
+    viewer.press(ahead)
+    viewer.press(left)
+    viewer.press(left)
+    viewer.release(ahead)
+    viewer.press(Steer("yaw", -1))  # both at once are none
     viewer.release_all()
     assert feed.held == [1, 5, 4, 0]
+
+
+def test_each_press_of_a_key_counts_and_is_over_at_once(feed: Any) -> None:
+    viewer, shout = viewer_of(feed), Steer("shout", 1)
+    for _ in range(2):
+        viewer.press(shout)
+        viewer.release(shout)
+    viewer.press(Steer("push", 1))
+    assert feed.held == [1 << 5, 1 << 5, 1]
+
+
+def test_the_pointer_aims_as_seen_from_the_own_entity(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.advance(0.0, 0.5)
+    assert viewer.frame is not None
+    view = viewer.frame.view
+    viewer.following = False
+    x, y = viewer.camera.project(float(view.x[view.own]), float(view.y[view.own]) + 100.0)
+    viewer.point(x, y)
+    viewer.advance(0.0, 0.0)
+    assert feed.held == [64 << 9]  # a quarter of a turn
 
 
 def test_an_observer_flies_nothing_and_says_where_it_looks(feed: Any) -> None:

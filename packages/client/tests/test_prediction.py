@@ -9,22 +9,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.client.inputs import Input, Inputs
+from sidereal.client.inputs import Entry, Inputs, Keys
 from sidereal.client.limits import LIMITS
 from sidereal.client.prediction import (
     SNAP_UNITS,
     OwnState,
     Prediction,
-    agree,
 )
+from sidereal.game import Motion
+from sidereal.game.bits import layout_of, pack
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
+from sidereal.game.record import as_columns
+from sidereal.games.frontier import Stick
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
 )
-from sidereal.protocol.message.player import BUTTONS_ALL, Button
 from sidereal.protocol.rules import Rules
 
+THRUST = pack(Stick(thrust=1))
+LEFT = pack(Stick(turn=1))
+RIGHT = pack(Stick(turn=-1))
+BRAKE = pack(Stick(brake=1))
+FIRE = pack(Stick(fire=1))
+LAYOUT = layout_of(Stick)
+HELD = [record for record in range(1 << LAYOUT.bits) if LAYOUT.accepts([record])]
 RULES = Rules()
 TICK_S = RULES.tick_s
 GAME = load(DEFAULT_GAME)
@@ -32,23 +41,35 @@ FLIGHT = FreeFlight(GAME, RULES)
 REST = OwnState(100.0, 200.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def fly(state: OwnState, buttons: int) -> OwnState:
-    x, y, vx, vy, heading, spin = columns = [np.array([value]) for value in state]
-    FLIGHT.fly((x, y, vx, vy, heading, spin), np.array([buttons], np.uint16), 0)
+def fly(state: OwnState, record: int) -> OwnState:
+    columns = [np.array([value]) for value in state]
+    moving = as_columns(Motion, dict(zip(Motion.fields, columns, strict=True)))
+    held = FLIGHT.hold(np.array([record], np.uint64))
+    FLIGHT.fly({Motion: moving, **held}, np.array([7], np.uint32), 0)
     return OwnState(*(float(column[0]) for column in columns))
+
+
+def holding(record: int) -> Keys:
+    keys = Keys(LAYOUT)
+    keys.hold(record)
+    return keys
 
 
 def distance(a: OwnState, b: OwnState) -> float:
     return math.hypot(a.x - b.x, a.y - b.y)
 
 
+def agree(a: OwnState, b: OwnState) -> bool:
+    return a == pytest.approx(b, abs=1e-6)
+
+
 def test_an_input_shows_within_its_own_tick() -> None:
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
-    prediction.press(Input(1, Button.THRUST, 1.0))
+    prediction.press(Entry(1, THRUST, 1.0))
     pose = prediction.pose(1.0 + TICK_S)
     assert pose is not None
-    assert pose.x == pytest.approx(fly(REST, Button.THRUST).x)
+    assert pose.x == pytest.approx(fly(REST, THRUST).x)
     half = prediction.pose(1.0 + TICK_S / 2)
     assert half is not None
     assert REST.x < half.x < pose.x
@@ -59,8 +80,8 @@ def test_a_ship_the_authority_says_nothing_of_waits() -> None:
     prediction.reconcile(0, 0, REST, 0.0)
     truth = REST
     for seq in range(1, LIMITS.inputs + 10):
-        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
-        truth = fly(truth, Button.THRUST) if seq <= LIMITS.predict_ticks else truth
+        prediction.press(Entry(seq, THRUST, seq * TICK_S))
+        truth = fly(truth, THRUST) if seq <= LIMITS.predict_ticks else truth
     pose = prediction.pose((LIMITS.inputs + 10) * TICK_S)
     assert pose is not None
     assert agree(pose, truth)
@@ -68,7 +89,7 @@ def test_a_ship_the_authority_says_nothing_of_waits() -> None:
 
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(
-    buttons=st.lists(st.integers(0, BUTTONS_ALL), min_size=4, max_size=40),
+    buttons=st.lists(st.sampled_from(HELD), min_size=4, max_size=40),
     delay=st.integers(1, 6),
 )
 def test_an_authority_with_the_same_model_is_never_a_correction(
@@ -81,7 +102,7 @@ def test_an_authority_with_the_same_model_is_never_a_correction(
         seq = index + 1
         now = seq * TICK_S
         truth.append(fly(truth[-1], held))
-        prediction.press(Input(seq, held, now))
+        prediction.press(Entry(seq, held, now))
         if seq > delay:
             told = seq - delay
             prediction.reconcile(told, told, truth[told], now)
@@ -95,9 +116,9 @@ def test_an_authority_with_the_same_model_is_never_a_correction(
 def test_a_different_truth_is_rebased_and_newer_inputs_flown_again() -> None:
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(0, 0, REST, 0.0)
-    held = [Button.THRUST, Button.LEFT | Button.THRUST, Button.BRAKE, Button.RIGHT]
+    held = [THRUST, LEFT | THRUST, BRAKE, RIGHT]
     for seq, buttons in enumerate(held, start=1):
-        prediction.press(Input(seq, buttons, seq * TICK_S))
+        prediction.press(Entry(seq, buttons, seq * TICK_S))
     bumped = fly(REST, held[0])._replace(vx=-30.0, vy=12.0)
     prediction.reconcile(1, 1, bumped._replace(x=bumped.x + 3.0), 4 * TICK_S)
     assert prediction.take_errors() == pytest.approx([0.0, 3.0])
@@ -124,7 +145,7 @@ def test_a_correction_does_not_make_the_ship_jump() -> None:
     prediction.reconcile(0, 0, REST._replace(vx=20.0), 0.0)
     state = REST._replace(vx=20.0)
     for seq in range(1, 5):
-        prediction.press(Input(seq, 0, seq * TICK_S))
+        prediction.press(Entry(seq, 0, seq * TICK_S))
         state = fly(state, 0)
     now = 4 * TICK_S + 0.01
     before = prediction.pose(now)
@@ -154,7 +175,7 @@ def test_a_correction_of_the_heading_does_not_make_the_ship_jump() -> None:
     for turned in (0.4, -0.4, math.pi - 0.1):
         prediction = Prediction(GAME, RULES)
         prediction.reconcile(0, 0, REST._replace(heading=3.0), 0.0)
-        prediction.press(Input(1, 0, 0.0))
+        prediction.press(Entry(1, 0, 0.0))
         before = prediction.pose(0.0)
         heading = math.remainder(3.0 + turned, math.tau)
         prediction.reconcile(1, 0, REST._replace(heading=heading), 0.0)
@@ -174,7 +195,7 @@ def test_an_answer_before_the_next_input_does_not_make_the_ship_jump(
     prediction = Prediction(GAME, RULES)
     moving = REST._replace(vx=100.0)
     prediction.reconcile(0, 0, moving, 0.0)
-    prediction.press(Input(1, 0, 0.0))
+    prediction.press(Entry(1, 0, 0.0))
     now = answered_after * TICK_S
     before = prediction.pose(now)
     prediction.reconcile(1, 1, fly(moving, 0), now)
@@ -190,8 +211,8 @@ def far_ahead(count: int) -> tuple[Prediction, list[OwnState]]:
     prediction.reconcile(0, 0, REST, 0.0)
     truth = [REST]
     for seq in range(1, count + 1):
-        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
-        truth.append(fly(truth[-1], Button.THRUST))
+        prediction.press(Entry(seq, THRUST, seq * TICK_S))
+        truth.append(fly(truth[-1], THRUST))
     return prediction, truth
 
 
@@ -210,7 +231,7 @@ def test_a_correction_flies_no_more_inputs_than_the_limit(count: int) -> None:
     prediction.reconcile(1, 0, moved, count * TICK_S)
     truth = moved
     for _ in range(LIMITS.predict_ticks):
-        truth = fly(truth, Button.THRUST)
+        truth = fly(truth, THRUST)
     assert prediction.corrections == 1
     assert agree(come_to(prediction, count), truth)
 
@@ -229,11 +250,11 @@ def test_inputs_beyond_the_limit_are_flown_as_the_authority_s_word_comes_nearer(
 def test_inputs_that_waited_for_the_first_word_are_flown_once() -> None:
     prediction = Prediction(GAME, RULES)
     for seq in range(1, 4):
-        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
+        prediction.press(Entry(seq, THRUST, seq * TICK_S))
     prediction.reconcile(1, 0, REST, 3 * TICK_S)
-    bumped = fly(REST, Button.THRUST)._replace(vy=20.0)
+    bumped = fly(REST, THRUST)._replace(vy=20.0)
     prediction.reconcile(2, 1, bumped, 3 * TICK_S)
-    truth = fly(fly(bumped, Button.THRUST), Button.THRUST)
+    truth = fly(fly(bumped, THRUST), THRUST)
     assert agree(come_to(prediction, 3), truth)
 
 
@@ -250,20 +271,20 @@ def test_inputs_before_the_first_word_are_flown_once_it_comes() -> None:
     prediction = Prediction(GAME, RULES)
     assert prediction.pose(0.0) is None
     for seq in range(1, 4):
-        prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
-    first = fly(REST, Button.THRUST)
+        prediction.press(Entry(seq, THRUST, seq * TICK_S))
+    first = fly(REST, THRUST)
     prediction.reconcile(7, 1, first, 3 * TICK_S)
     pose = prediction.pose(4 * TICK_S)
     assert pose is not None
-    assert agree(pose, fly(fly(first, Button.THRUST), Button.THRUST))
+    assert agree(pose, fly(fly(first, THRUST), THRUST))
     assert prediction.corrections == 0
 
 
 def test_another_ship_starts_from_its_own_first_word() -> None:
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
-    prediction.press(Input(1, Button.THRUST, 0.0))
-    prediction.restart()
+    prediction.press(Entry(1, THRUST, 0.0))
+    prediction.restart(7)
     assert prediction.pose(0.1) is None
     prediction.reconcile(4, 1, REST._replace(x=0.0), 0.1)
     pose = prediction.pose(0.1)
@@ -277,11 +298,11 @@ def test_nothing_of_the_ship_before_is_left_in_another_one() -> None:
         if told_before:
             prediction.reconcile(10, 0, REST, 0.0)
         for seq in (1, 2, 3):
-            prediction.press(Input(seq, Button.THRUST, seq * TICK_S))
+            prediction.press(Entry(seq, THRUST, seq * TICK_S))
         now = 3 * TICK_S
         if told_before:
             prediction.reconcile(11, 1, REST._replace(y=REST.y + 9.0, heading=1.0), now)
-        prediction.restart()
+        prediction.restart(7)
         another = OwnState(-40.0, 7.0, 30.0, -10.0, 2.0, 0.5)
         prediction.reconcile(1, 0, another, now)
         assert prediction.pose(now) == pytest.approx(another)
@@ -290,10 +311,10 @@ def test_nothing_of_the_ship_before_is_left_in_another_one() -> None:
 
 def test_inputs_come_at_the_tick_rate_whatever_the_timer_does() -> None:
     inputs = Inputs(TICK_S, first_at=1.0)
-    assert inputs.press(0, 0.99) == []
+    assert inputs.press(holding(0), 0.99) == []
     made = []
     for now in (1.0, 1.02, 1.07, 1.16, 1.2):
-        made += inputs.press(1, now)
+        made += inputs.press(holding(1), now)
     assert [entry.seq for entry in made] == [1, 2, 3, 4, 5]
     assert [entry.at for entry in made] == pytest.approx([1.0, 1.05, 1.1, 1.15, 1.2])
     assert inputs.next_at == pytest.approx(1.25)
@@ -301,7 +322,7 @@ def test_inputs_come_at_the_tick_rate_whatever_the_timer_does() -> None:
 
 def test_after_a_stall_the_lost_ticks_are_skipped_and_counted() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
-    made = inputs.press(0, 1.0)
+    made = inputs.press(holding(0), 1.0)
     assert len(made) == LIMITS.ticks_catch_up
     assert inputs.skipped == 21 - LIMITS.ticks_catch_up
     assert made[-1].at == pytest.approx(1.0)
@@ -310,41 +331,44 @@ def test_after_a_stall_the_lost_ticks_are_skipped_and_counted() -> None:
 
 def test_what_was_tapped_is_in_the_first_input_made_and_in_no_other() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
-    made = inputs.press(Button.THRUST, 3 * TICK_S, tapped=Button.FIRE)
-    assert [entry.buttons for entry in made] == [
-        Button.THRUST | Button.FIRE,
-        *[Button.THRUST] * 3,
+    keys = holding(THRUST)
+    keys.hold(THRUST | FIRE)
+    keys.hold(THRUST)
+    made = inputs.press(keys, 3 * TICK_S)
+    assert [entry.record for entry in made] == [
+        THRUST | FIRE,
+        *[THRUST] * 3,
     ]
 
 
 def test_unanswered_inputs_are_repeated_until_the_authority_shows_them() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
     for index in range(5):
-        inputs.press(index, index * TICK_S)
+        inputs.press(holding(index), index * TICK_S)
     inputs.answer(2, 0.3)
-    controls = inputs.controls(9)
-    assert controls is not None
-    assert controls.first_seq == 3
-    assert controls.control_epoch == 9
-    assert np.frombuffer(controls.buttons, "<u2").tolist() == [2, 3, 4]
+    message = inputs.message(9)
+    assert message is not None
+    assert message.first_seq == 3
+    assert message.control_epoch == 9
+    assert message.records == (2, 3, 4)
     inputs.answer(5, 0.4)
-    assert inputs.controls(9) is None
+    assert inputs.message(9) is None
 
 
 def test_no_more_inputs_are_repeated_than_fit_a_message() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
     for index in range(40):
-        inputs.press(index, index * TICK_S)
-    controls = inputs.controls(1)
-    assert controls is not None
-    assert len(controls.buttons) == 2 * CONTROLS_PER_MESSAGE_MAX
-    assert controls.first_seq == 41 - CONTROLS_PER_MESSAGE_MAX
+        inputs.press(holding(index), index * TICK_S)
+    message = inputs.message(1)
+    assert message is not None
+    assert len(message.records) == CONTROLS_PER_MESSAGE_MAX
+    assert message.first_seq == 41 - CONTROLS_PER_MESSAGE_MAX
 
 
 def test_latency_counts_from_the_scheduled_moment() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
-    inputs.press(0, 0.04)
-    inputs.press(0, 0.09)
+    inputs.press(holding(0), 0.04)
+    inputs.press(holding(0), 0.09)
     inputs.answer(1, 0.1)
     assert inputs.take_latencies() == pytest.approx([0.1])
     assert inputs.take_latencies() == []
@@ -353,7 +377,7 @@ def test_latency_counts_from_the_scheduled_moment() -> None:
 
 def test_ticks_slept_through_are_answered_with_the_next_input() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
-    inputs.press(0, 0.5)
+    inputs.press(holding(0), 0.5)
     assert len(inputs.unanswered_ages(0.5)) == 11
     inputs.answer(1, 0.6)
     skipped = 11 - LIMITS.ticks_catch_up
@@ -366,6 +390,6 @@ def test_ticks_slept_through_are_answered_with_the_next_input() -> None:
 def test_an_input_nobody_answers_counts_at_its_age() -> None:
     inputs = Inputs(TICK_S, first_at=0.0)
     for index in range(LIMITS.inputs + 1):
-        inputs.press(0, index * TICK_S)
+        inputs.press(holding(0), index * TICK_S)
     assert inputs.take_latencies() == pytest.approx([LIMITS.inputs * TICK_S])
     assert len(inputs.unanswered_ages(10.0)) == LIMITS.inputs

@@ -74,7 +74,8 @@ def fly_about(start: Sequence[float], count: int, seconds: float, lag_ticks: int
     """Positions of wanderers that know where they were a while ago, float64[ticks, 2, count]."""
     wanderers, flight = [Wanderer(seed) for seed in range(count)], FreeFlight(GAME, RULES)
     motion = [np.full(count, value) for value in start]
-    held, decide_at = np.zeros(count, np.uint16), np.zeros(count)
+    ids = np.arange(1, count + 1, dtype=np.uint32)
+    held, decide_at = np.zeros(count, np.uint64), np.zeros(count)
     path = np.zeros((round(seconds * RULES.tick_hz), 2, count))
     known: deque[list[np.ndarray]] = deque(maxlen=lag_ticks + 1)
     for tick, place in enumerate(path):
@@ -83,7 +84,8 @@ def fly_about(start: Sequence[float], count: int, seconds: float, lag_ticks: int
             stick, hold_s = wanderers[bot].decide([column[bot] for column in known[0]])
             held[bot] = pack(stick)
             decide_at[bot] += hold_s
-        flight.fly(motion, held, tick)
+        moving = as_columns(Motion, dict(zip(Motion.fields, motion, strict=True)))
+        flight.fly({Motion: moving, **flight.hold(held)}, ids, tick)
         place[:] = motion[:2]
     return path
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,25 +27,24 @@ from sidereal.game import (
     hold,
     press,
 )
-from sidereal.game.bits import pack, pack_rows, unpack
+from sidereal.game.bits import layout_of, pack, pack_rows, unpack
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.declarations import declare
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight, ModelRows
 from sidereal.game.record import as_columns
 from sidereal.game.schema import column_of, schema_of
-from sidereal.games.frontier import Stick
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
-from sidereal.protocol.message.player import BUTTONS_ALL, Button
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Replication
 from sidereal.protocol.state.schema import BASE_SCHEMA
 
 
 class Grip(Controls):
-    pitch: I1 = axis("W", "S")
+    pitch: I1 = axis("W", "S", steps=2)
     fire: Press = press("SPACE")
     boost: Held = hold("X")
+    aim: F4 = angle(bits=10)
 
 
 class Fuel(Component):
@@ -61,7 +62,7 @@ def burn(own: Rows) -> None:
 def rows(game: Game, count: int = 2) -> ModelRows:
     """What the first model of a game would be handed."""
     motion = as_columns(Motion, {name: np.zeros(count) for name in Motion.fields})
-    grip = unpack(Grip, np.zeros(count, np.uint16))
+    grip = unpack(Grip, np.zeros(count, np.uint64))
     ids = np.arange(1, count + 1, dtype=np.uint32)
     model = declare(game).models[0]
     return ModelRows(model, ids, 7, 0.05, {Motion: motion, Grip: grip})
@@ -78,33 +79,42 @@ def make_game() -> Game:
 # -- controls -------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(0, 15), min_size=1, max_size=8))
-def test_what_is_held_survives_as_bits(numbers: list[int]) -> None:
-    buttons = np.array(numbers, np.uint16)
-    both = (buttons & 3) == 3  # up and down at once is neither
-    kept = np.where(both, buttons & ~np.uint16(3), buttons)
-    assert pack_rows(unpack(Grip, buttons)).tolist() == kept.tolist()
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.integers(0, (1 << 18) - 1), min_size=1, max_size=8))
+def test_what_is_held_survives_as_a_record(numbers: list[int]) -> None:
+    layout = layout_of(Grip)
+    assert layout.bits == 18
+    records = np.array([number for number in numbers if layout.accepts([number])], np.uint64)
+    assert pack_rows(unpack(Grip, records)).tolist() == records.tolist()
 
 
 def test_each_column_has_bits_of_its_own() -> None:
-    assert [pack(Grip(**{name: 1})) for name in Grip.fields] == [1, 4, 8]
-    assert pack(Grip(pitch=-1, fire=3, boost=1)) == 2 | 4 | 8
+    ones = {name: 2 * math.pi / 1024 if name == "aim" else 1 for name in Grip.fields}
+    assert [pack(Grip(**{name: value})) for name, value in ones.items()] == [1, 8, 128, 256]
+    assert pack(Grip(pitch=-2, fire=3, boost=1)) == 4 | 3 << 3 | 1 << 7
+    assert [pack(Grip(pitch=pitch)) for pitch in (0, 1, 2, -1, -2)] == [0, 1, 2, 3, 4]
 
 
-def test_the_stick_of_the_game_that_ships_is_what_buttons_say() -> None:
-    """Faces speak of buttons still; both must be the same bits."""
-    assert pack(Stick(thrust=1)) == Button.THRUST
-    assert pack(Stick(thrust=-1)) == Button.REVERSE
-    assert pack(Stick(turn=1)) == Button.LEFT
-    assert pack(Stick(turn=-1)) == Button.RIGHT
-    assert pack(Stick(brake=1)) == Button.BRAKE
-    assert pack(Stick(fire=1)) == Button.FIRE
-    assert pack(Stick(thrust=1, turn=1, brake=1, fire=1)) < BUTTONS_ALL
+def test_what_is_out_of_range_becomes_the_nearest_in_it() -> None:
+    assert pack(Grip(pitch=7, fire=20, boost=2)) == pack(Grip(pitch=2, fire=15, boost=1))
+    assert pack(Grip(aim=math.pi)) == pack(Grip(aim=-math.pi)) == 512 << 8
+    there = unpack(Grip, np.array([pack(Grip(aim=-1.0)), pack(Grip(aim=3.0))], np.uint64)).aim
+    assert there.tolist() == pytest.approx([-1.0, 3.0], abs=math.pi / 1024)
 
 
-def test_what_has_no_bits_is_refused() -> None:
+def test_presses_add_up_and_what_was_touched_meanwhile_is_kept() -> None:
+    layout = layout_of(Grip)
+    earlier, later = pack(Grip(pitch=1, fire=9, aim=2)), pack(Grip(fire=9, boost=1, aim=-2))
+    merged = layout.merged(later, earlier)
+    assert merged == pack(Grip(pitch=1, fire=15, boost=1, aim=-2))
+    assert layout.touched(merged, earlier) == pack(Grip(boost=1))
+    assert merged & layout.states == pack(Grip(pitch=1, boost=1, aim=-2))
+
+
+def test_a_record_of_controls_has_64_bits_and_a_game_one_class_of_them() -> None:
     class Aim(Controls):
-        at: F4 = angle(bits=10)
+        at: F4 = angle(bits=32)
+        of: F4 = angle(bits=32)
         a: Held = hold("A")
 
     class Other(Controls):
@@ -117,7 +127,7 @@ def test_what_has_no_bits_is_refused() -> None:
     assert str(caught.value).split("\n") == [
         "a game has one class of controls, not test_game_models.grip, test_game_models.aim, "
         "test_game_models.other",
-        "test_game_models.aim.at: an input has bits for axes, presses and what is held, no numbers",
+        "test_game_models.aim: 65 bits; a record of controls has 64",
     ]
 
 
@@ -126,11 +136,12 @@ def test_what_has_no_bits_is_refused() -> None:
 
 def test_a_model_changes_its_rows() -> None:
     flight = FreeFlight(declare(make_game()), Rules())
-    motion = [np.zeros(2) for _ in Motion.fields]
-    flight.fly(motion, np.array([0, 1], np.uint16), 7)
-    assert motion[2].tolist() == pytest.approx([0.0, 3.0])
+    motion = {name: np.zeros(2) for name in Motion.fields}
+    held = flight.hold(np.array([0, 1], np.uint64))
+    flight.fly({Motion: as_columns(Motion, motion), **held}, np.array([1, 2], np.uint32), 7)
+    assert motion["vx"].tolist() == pytest.approx([0.0, 3.0])
     # Velocity first, then place, in each of three steps.
-    assert motion[0].tolist() == pytest.approx([0.0, (1 + 2 + 3) / 60])
+    assert motion["x"].tolist() == pytest.approx([0.0, (1 + 2 + 3) / 60])
 
 
 def test_what_a_model_did_not_declare_is_refused_by_name() -> None:

@@ -19,7 +19,6 @@ from sidereal.protocol.message.codec import (
 from sidereal.protocol.message.player import (
     Assigned,
     Chat,
-    Controls,
     Hello,
     Leases,
     LookAt,
@@ -38,7 +37,6 @@ from sidereal.protocol.message.shard import (
     Load,
     Release,
     Revoke,
-    RoutedControls,
     ShardChannel,
     ShardHello,
     ShardWelcome,
@@ -53,10 +51,8 @@ DECODERS = (
     decode_authority_untrusted,
 )
 HASH = bytes(16)
-BUTTONS = b"\1\0"
 # PROTOCOL.md, "Messages": what travels which way, and on which channel of its link.
 TRAVELS: list[tuple[Decode, int, Any]] = [
-    (decode_client_untrusted, PlayerChannel.CONTROLS, Controls(1, 1, BUTTONS)),
     (decode_client_untrusted, PlayerChannel.COMMAND, Hello(HASH, "test")),
     (decode_client_untrusted, PlayerChannel.COMMAND, LookAt(1.0, 2.0)),
     (decode_client_untrusted, PlayerChannel.COMMAND, Chat("hello")),
@@ -71,7 +67,6 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH, 1, 2, HASH)),
     (decode_shard_untrusted, ShardChannel.LEASE, Farewell("system mine.mend", "it raised")),
     (decode_authority_untrusted, ShardChannel.BEAT, Beat(1, 1)),
-    (decode_authority_untrusted, ShardChannel.CONTROLS, RoutedControls(1, 1, 1, BUTTONS)),
     (decode_authority_untrusted, ShardChannel.LEASE, ShardWelcome(1, Rules(), 1)),
     (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "")),
     (decode_authority_untrusted, ShardChannel.LEASE, Grant(1, b"")),

@@ -1,16 +1,15 @@
-"""Players' controls are checked for epoch, range, rate and sequence."""
+"""Players' inputs are checked for epoch, rate and sequence."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from sidereal.protocol.limits import INPUT_SEQ_MAX
-from sidereal.protocol.message.player import Button, Controls, Role
+from sidereal.protocol.message.inputs import Input
+from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.players import (
     ROW_NONE,
-    ControlsVerdict,
+    InputVerdict,
     Player,
     Players,
 )
@@ -24,59 +23,50 @@ def pilot(now: float = 0.0) -> Player:
     return player
 
 
-def controls(first_seq: int, *buttons: int, control_epoch: int = 9) -> Controls:
-    return Controls(control_epoch, first_seq, np.array(buttons or (0,), "<u2").tobytes())
+def pressed(first_seq: int, *records: int, control_epoch: int = 9) -> Input:
+    return Input(control_epoch, first_seq, records or (0,))
 
 
-def test_controls_of_the_right_epoch_are_routed_once() -> None:
+def test_inputs_of_the_right_epoch_are_routed_once() -> None:
     player = pilot()
-    assert player.judge_controls(controls(1, 1, 1), RULES, 0.0) is ControlsVerdict.ROUTED
-    assert player.judge_controls(controls(1, 1, 1), RULES, 0.0) is ControlsVerdict.REPEATED
-    assert player.judge_controls(controls(1, 1, 1, 1), RULES, 0.1) is ControlsVerdict.ROUTED
+    assert player.judge_input(pressed(1, 1, 1), RULES, 0.0) is InputVerdict.ROUTED
+    assert player.judge_input(pressed(1, 1, 1), RULES, 0.0) is InputVerdict.REPEATED
+    assert player.judge_input(pressed(1, 1, 1, 1), RULES, 0.1) is InputVerdict.ROUTED
 
 
-def test_controls_for_a_former_ship_are_refused() -> None:
+def test_inputs_for_a_former_ship_are_refused() -> None:
     player = pilot()
-    verdict = player.judge_controls(controls(1, control_epoch=8), RULES, 0.0)
-    assert verdict is ControlsVerdict.OLD_EPOCH
+    verdict = player.judge_input(pressed(1, control_epoch=8), RULES, 0.0)
+    assert verdict is InputVerdict.OLD_EPOCH
 
 
-def test_controls_without_a_ship_are_refused() -> None:
+def test_inputs_without_a_ship_are_refused() -> None:
     player = Player(1, 5, Role.OBSERVER, "eve", since=0.0, deadline=5.0)
-    assert player.judge_controls(controls(1), RULES, 0.0) is ControlsVerdict.NOT_FLYING
-
-
-def test_unknown_buttons_and_odd_bytes_are_refused() -> None:
-    player = pilot()
-    assert player.judge_controls(controls(1, 64), RULES, 0.0) is ControlsVerdict.BAD_BUTTONS
-    odd = Controls(9, 1, b"\x01\x00\x01")
-    assert player.judge_controls(odd, RULES, 0.0) is ControlsVerdict.BAD_BUTTONS
-    known = controls(1, int(Button.THRUST | Button.FIRE))
-    assert player.judge_controls(known, RULES, 0.0) is ControlsVerdict.ROUTED
+    assert player.judge_input(pressed(1), RULES, 0.0) is InputVerdict.NOT_FLYING
 
 
 def test_a_clock_that_runs_too_fast_is_stopped() -> None:
     player = pilot(10.0)
-    assert player.judge_controls(controls(100), RULES, 10.0) is ControlsVerdict.ROUTED
+    assert player.judge_input(pressed(100), RULES, 10.0) is InputVerdict.ROUTED
     burst = 100 + LIMITS.players.controls_burst_ticks
-    assert player.judge_controls(controls(burst + 2), RULES, 10.0) is ControlsVerdict.TOO_FAST
-    assert player.judge_controls(controls(burst), RULES, 10.0) is ControlsVerdict.ROUTED
-    assert player.judge_controls(controls(burst + 21), RULES, 11.0) is ControlsVerdict.ROUTED
+    assert player.judge_input(pressed(burst + 2), RULES, 10.0) is InputVerdict.TOO_FAST
+    assert player.judge_input(pressed(burst), RULES, 10.0) is InputVerdict.ROUTED
+    assert player.judge_input(pressed(burst + 21), RULES, 11.0) is InputVerdict.ROUTED
 
 
-def test_controls_that_all_come_late_are_not_too_fast() -> None:
+def test_inputs_that_all_come_late_are_not_too_fast() -> None:
     player = pilot(10.0)
     # Its clock is fast by 1 %; nothing was taken in for two seconds after it had got its ship.
     for seq in range(1, 10 * RULES.tick_hz):
         now = max(12.0, 10.0 + seq / (1.01 * RULES.tick_hz))
-        assert player.judge_controls(controls(seq), RULES, now) is ControlsVerdict.ROUTED
+        assert player.judge_input(pressed(seq), RULES, now) is InputVerdict.ROUTED
 
 
 def test_inputs_beyond_the_last_number_are_refused() -> None:
     player = pilot()
-    beyond = controls(INPUT_SEQ_MAX, 0, 0)
-    assert player.judge_controls(beyond, RULES, 0.0) is ControlsVerdict.BEYOND_LAST
-    assert player.judge_controls(controls(INPUT_SEQ_MAX), RULES, 0.0) is ControlsVerdict.ROUTED
+    beyond = pressed(INPUT_SEQ_MAX, 0, 0)
+    assert player.judge_input(beyond, RULES, 0.0) is InputVerdict.BEYOND_LAST
+    assert player.judge_input(pressed(INPUT_SEQ_MAX), RULES, 0.0) is InputVerdict.ROUTED
 
 
 def test_seats_in_the_world_are_used_again() -> None:

@@ -16,9 +16,9 @@ from sidereal.protocol.message.codec import (
     decode_server_untrusted,
     encode_message,
 )
+from sidereal.protocol.message.inputs import Input, encode_input
 from sidereal.protocol.message.player import (
     Chat,
-    Controls,
     Hello,
     LookAt,
     Notice,
@@ -28,6 +28,7 @@ from sidereal.protocol.message.player import (
     ServerMessage,
 )
 from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
+from sidereal.protocol.state.controls import NO_CONTROLS
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
@@ -224,7 +225,7 @@ def test_chat_that_would_move_a_terminals_cursor_is_not_passed_on() -> None:
 
 
 def test_a_client_that_floods_is_closed_whatever_it_says() -> None:
-    for body in (b"", encode_message(Chat("x")), encode_message(Controls(0, 1, bytes(2)))):
+    for body in (b"", encode_message(Chat("x")), encode_input(Input(0, 1, (0,)), NO_CONTROLS)):
         cast = Cast()
         flooding, other = cast.connect(1, Role.PLAYER), cast.connect(2, Role.OBSERVER)
         for client in (flooding, other):
@@ -293,7 +294,7 @@ def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
     (row,) = world.columns.rows().tolist()
     epoch = int(world.columns.epoch[row])
     world.dirty[row] = False
-    hello = ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16))
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(5)
     assert world.columns["shard"][row] == 1
@@ -304,7 +305,7 @@ def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16))
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     beats = []
@@ -319,7 +320,7 @@ def test_a_shard_with_a_name_of_control_characters_is_not_let_in() -> None:
     cast = Cast()
     shard = cast.connect_shard()
     for name in ("\x1b[2J", "a\nlevel=ERROR"):
-        hello = ShardHello(SCHEMA.hash, name, bytes(16), 1, 1, bytes(16))
+        hello = ShardHello(cast.core.schema.hash, name, bytes(16), 1, 1, bytes(16))
         shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     assert len(cast.core.shards.shards) == 0
@@ -340,7 +341,7 @@ def test_a_refused_shard_cannot_stay_by_asking_again() -> None:
 def test_a_shard_that_sends_rubbish_is_fenced() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16))
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(2)
     assert len(cast.core.shards.shards) == 1
@@ -355,14 +356,15 @@ def test_a_shard_that_sends_rubbish_is_fenced() -> None:
 def test_what_a_client_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
     cast = Cast()
     client = cast.connect(1, Role.PLAYER)
-    hello = encode_message(Hello(SCHEMA.hash, "test"))
+    hello = encode_message(Hello(cast.core.schema.hash, "test"))
     for channel in (PlayerChannel.SNAPSHOT, PlayerChannel.CONTROLS):
         client.send(channel, hello)
     cast.run(4)
     assert cast.core.clients.dropped["malformed"] == 2
     assert snapshots(client) == 0
     client.send(PlayerChannel.COMMAND, hello)
-    client.send(PlayerChannel.COMMAND, encode_message(Controls(1, 1, b"\1\0")))
+    pressed = encode_input(Input(1, 1, (0,)), cast.core.schema.controls)
+    client.send(PlayerChannel.COMMAND, pressed)
     cast.run(4)
     assert cast.core.clients.dropped["malformed"] == 3
     assert snapshots(client) > 0
@@ -371,7 +373,7 @@ def test_what_a_client_sends_on_another_channel_than_its_own_is_counted_and_not_
 def test_what_a_shard_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = encode_message(ShardHello(SCHEMA.hash, "test", bytes(16), 1, 1, bytes(16)))
+    hello = encode_message(ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16)))
     elsewhere = [channel for channel in ShardChannel if channel is not ShardChannel.LEASE]
     for channel in elsewhere:
         shard.send(channel, hello)

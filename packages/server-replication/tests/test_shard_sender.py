@@ -47,7 +47,7 @@ class Wire:
 class Sender(ShardSender):
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.wire = Wire()
-        super().__init__(cast(ServerEndpoint, self.wire), Rules(), limits)
+        super().__init__(cast(ServerEndpoint, self.wire), BASE_SCHEMA, Rules(), limits)
         self.shard = self.shards.add(
             1, ShardHello(bytes(16), "one", bytes(16), 1, 1, bytes(16)), 0.0
         )
@@ -144,9 +144,9 @@ def test_an_outbox_waits_until_the_link_has_room() -> None:
     adopt(sender, sender.shard, 131_073)
     sender.flush(0.0)
     first = len(sender.wire.sent)
-    assert 0 < first < 131_073 // 500
+    assert 0 < first < 131_073 // LIMITS.shards.adopt_rows
     assert sum(map(len, sender.wire.sent)) < 3 << 20
-    assert sum(1 for _ in sender.messages()) == -(-131_073 // 500)
+    assert sum(1 for _ in sender.messages()) == -(-131_073 // LIMITS.shards.adopt_rows)
 
 
 def test_a_shard_is_given_so_many_a_tick_and_no_more_than_it_adopts() -> None:

@@ -1,4 +1,4 @@
-"""Players' buttons: each entry once, in order, whatever the network does to them."""
+"""Records of controls: each once, in order, whatever the network does to them."""
 
 from __future__ import annotations
 
@@ -7,39 +7,45 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
+from sidereal.protocol.message.inputs import Input
+from sidereal.protocol.state.controls import ControlsField, ControlsLayout
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.limits import LIMITS
 
 SHIP = np.array([2], dtype=np.int64)
 
 
-def body(*buttons: int) -> bytes:
-    return np.array(buttons, dtype="<u2").tobytes()
+PRESS = 1 << 16
+LAYOUT = ControlsLayout([ControlsField("held", PRESS, "angle"), ControlsField("fire", 16, "press")])
+
+
+def said(first_seq: int, *records: int, control_epoch: int = 1) -> Input:
+    return Input(control_epoch, first_seq, records)
 
 
 def adopted(input_seq: int = 0, control_epoch: int = 1) -> ControlQueues:
-    queues = ControlQueues(4)
+    queues = ControlQueues(4, LAYOUT)
     queues.reset(SHIP, np.array([control_epoch], np.uint32), np.array([input_seq], np.uint32))
     return queues
 
 
 def take(queues: ControlQueues) -> tuple[int, int]:
-    buttons, _, seq = queues.take(SHIP)
-    return int(buttons[0]), int(seq[0])
+    records, _, seq = queues.take(SHIP)
+    return int(records[0]), int(seq[0])
 
 
 def test_one_entry_is_taken_per_tick_in_order() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(8, 4, 2))
+    queues.receive(2, said(1, 8, 4, 2))
     assert [take(queues) for _ in range(3)] == [(8, 1), (4, 2), (2, 3)]
 
 
 def test_entry_that_comes_again_is_not_taken_again() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(1, 2))
-    queues.receive(2, 1, 1, body(1, 2))
+    queues.receive(2, said(1, 1, 2))
+    queues.receive(2, said(1, 1, 2))
     assert [take(queues) for _ in range(2)] == [(1, 1), (2, 2)]
-    queues.receive(2, 1, 1, body(1, 2, 4))
+    queues.receive(2, said(1, 1, 2, 4))
     assert take(queues) == (4, 3)
     assert queues.accepted == 3
     assert queues.stale == 4
@@ -47,28 +53,28 @@ def test_entry_that_comes_again_is_not_taken_again() -> None:
 
 def test_adopted_ship_goes_on_after_the_newest_input_in_its_state() -> None:
     queues = adopted(input_seq=10)
-    queues.receive(2, 1, 9, body(1, 1, 8))
+    queues.receive(2, said(9, 1, 1, 8))
     assert take(queues) == (8, 11)
     assert (queues.accepted, queues.stale) == (1, 2)
 
 
 def test_newer_control_epoch_starts_over() -> None:
     queues = adopted(input_seq=500)
-    queues.receive(2, 2, 1, body(8))
-    buttons, epoch, seq = queues.take(SHIP)
-    assert (int(buttons[0]), int(epoch[0]), int(seq[0])) == (8, 2, 1)
+    queues.receive(2, said(1, 8, control_epoch=2))
+    records, epoch, seq = queues.take(SHIP)
+    assert (int(records[0]), int(epoch[0]), int(seq[0])) == (8, 2, 1)
 
 
 def test_older_control_epoch_is_dropped() -> None:
     queues = adopted(control_epoch=5)
-    queues.receive(2, 4, 1, body(1, 1))
+    queues.receive(2, said(1, 1, 1, control_epoch=4))
     assert take(queues) == (0, 0)
     assert queues.stale == 2
 
 
-def test_dry_queue_takes_the_last_buttons_for_what_is_missing_and_then_lets_go() -> None:
+def test_dry_queue_takes_the_last_record_for_what_is_missing_and_then_lets_go() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(9))
+    queues.receive(2, said(1, 9))
     taken = [take(queues) for _ in range(LIMITS.guesses + 4)]
     assert taken[: LIMITS.guesses + 1] == [(9, 1 + tick) for tick in range(LIMITS.guesses + 1)]
     assert taken[LIMITS.guesses + 1 :] == [(0, LIMITS.guesses + 1)] * 3
@@ -77,58 +83,58 @@ def test_dry_queue_takes_the_last_buttons_for_what_is_missing_and_then_lets_go()
 
 def test_queue_that_has_let_go_takes_up_again() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(9))
+    queues.receive(2, said(1, 9))
     for _ in range(20):
         take(queues)
-    queues.receive(2, 1, 21, body(3))
+    queues.receive(2, said(21, 3))
     assert take(queues)[1] > LIMITS.guesses
     assert 3 in [take(queues)[0] for _ in range(20)]
 
 
 def test_one_late_entry_does_not_make_ticks_slip() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(1))
+    queues.receive(2, said(1, 1))
     assert [take(queues) for _ in range(2)] == [(1, 1), (1, 2)]
-    queues.receive(2, 1, 2, body(4, 8))
+    queues.receive(2, said(2, 4, 8))
     assert take(queues) == (8, 3)
 
 
 def test_path_that_has_grown_longer_gains_one_entry_of_reserve() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(1))
+    queues.receive(2, said(1, 1))
     take(queues)
     for seq in range(2, 30):  # every entry comes just after the tick it was due
         take(queues)
-        queues.receive(2, 1, seq, body(seq))
+        queues.receive(2, said(seq, seq))
     assert queues.guessed == 1
     assert take(queues) == (29, 29)
 
 
 def test_copy_of_an_entry_that_was_taken_says_nothing_of_the_path() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(9))
+    queues.receive(2, said(1, 9))
     assert [take(queues) for _ in range(2)] == [(9, 1), (9, 2)]
-    queues.receive(2, 1, 1, body(9))
+    queues.receive(2, said(1, 9))
     assert take(queues) == (9, 3)
 
 
 def test_entry_that_was_guessed_and_comes_after_all_makes_the_queue_wait_once() -> None:
     for late in (2, 3):
         queues = adopted()
-        queues.receive(2, 1, 1, body(9))
+        queues.receive(2, said(1, 9))
         assert [take(queues) for _ in range(3)] == [(9, 1), (9, 2), (9, 3)]
-        queues.receive(2, 1, late, body(9))
+        queues.receive(2, said(late, 9))
         assert [take(queues)[1] for _ in range(2)] == [3, 4]
 
 
 def test_reserve_that_is_never_used_is_given_back() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(0, 0))
+    queues.receive(2, said(1, 0, 0))
     for seq in range(3, 4 * LIMITS.trim_ticks):
-        queues.receive(2, 1, seq, body(0))
+        queues.receive(2, said(seq, 0))
         take(queues)
     assert queues.skipped == 2
-    queues.receive(2, 1, 4 * LIMITS.trim_ticks, body(0))
+    queues.receive(2, said(4 * LIMITS.trim_ticks, 0))
     assert take(queues)[1] == 4 * LIMITS.trim_ticks
 
 
@@ -138,48 +144,80 @@ def test_nothing_is_held_before_the_first_entry() -> None:
 
 def test_entry_lost_in_every_copy_is_bridged_by_the_one_before() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(4))
-    queues.receive(2, 1, 3, body(8))
+    queues.receive(2, said(1, 4))
+    queues.receive(2, said(3, 8))
     assert [take(queues) for _ in range(3)] == [(4, 1), (4, 2), (8, 3)]
 
 
 def test_long_queue_takes_two_per_tick_until_it_is_short() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(*range(1, LIMITS.controls_reserve + 3)))
+    queues.receive(2, said(1, *range(1, LIMITS.controls_reserve + 3)))
     assert [take(queues) for _ in range(3)] == [(2, 2), (3, 3), (4, 4)]
     assert queues.skipped == 1
 
 
 def test_entries_far_ahead_push_the_oldest_out() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(1))
-    queues.receive(2, 1, 1000, body(7))
+    queues.receive(2, said(1, 1))
+    queues.receive(2, said(1000, 7))
     assert queues.skipped == 1000 - LIMITS.controls_queue
     taken = [take(queues) for _ in range(LIMITS.controls_queue)]
     assert (7, 1000) in taken
     assert min(seq for _, seq in taken) > 1000 - LIMITS.controls_queue
 
 
+def test_what_is_taken_for_a_missing_entry_presses_nothing() -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 9 | PRESS))
+    queues.receive(2, said(3, 8))
+    assert [take(queues) for _ in range(3)] == [(9 | PRESS, 1), (9, 2), (8, 3)]
+    assert take(queues) == (8, 4)
+
+
+def test_press_that_comes_too_late_counts_with_the_next_entry_and_once() -> None:
+    queues = adopted()
+    queues.receive(2, said(1, 9))
+    assert [take(queues) for _ in range(2)] == [(9, 1), (9, 2)]
+    for _ in range(2):
+        queues.receive(2, said(1, 9, 9 | 2 * PRESS))
+    queues.receive(2, said(3, 8 | PRESS))
+    assert [take(queues) for _ in range(2)] == [(8 | 3 * PRESS, 3), (8, 3)]
+
+
+def test_press_of_an_entry_that_is_jumped_over_counts_with_the_next_one() -> None:
+    queues = adopted()
+    waiting = [PRESS, 15 * PRESS, *[7] * LIMITS.controls_reserve]
+    queues.receive(2, said(1, *waiting))
+    assert take(queues) == (15 * PRESS, 2)
+    assert take(queues)[0] == 7
+
+
+def test_press_that_is_in_the_state_already_is_not_carried() -> None:
+    queues = adopted(input_seq=10)
+    queues.receive(2, said(9, PRESS, PRESS, 8))
+    assert take(queues) == (8, 11)
+
+
 def test_largest_numbers_are_no_harm() -> None:
     queues = adopted()
-    queues.receive(2, 0xFFFF_FFFF, 0xFFFF_FFFF, body(1))
+    queues.receive(2, said(0xFFFF_FFFF, 1, control_epoch=0xFFFF_FFFF))
     assert take(queues) == (1, 0xFFFF_FFFF)
 
 
 def test_queues_grow_and_keep_what_they_hold() -> None:
     queues = adopted()
-    queues.receive(2, 1, 1, body(6))
+    queues.receive(2, said(1, 6))
     queues.reserve(1000)
     assert queues.capacity == 1000
     assert take(queues) == (6, 1)
 
 
 def test_ships_do_not_share_a_queue() -> None:
-    queues = ControlQueues(4)
+    queues = ControlQueues(4, LAYOUT)
     ships = np.arange(4)
     queues.reset(ships, np.ones(4, np.uint32), np.zeros(4, np.uint32))
-    queues.receive(1, 1, 1, body(5))
-    queues.receive(3, 1, 1, body(7))
+    queues.receive(1, said(1, 5))
+    queues.receive(3, said(1, 7))
     assert queues.take(ships)[0].tolist() == [0, 5, 0, 7]
 
 
@@ -201,10 +239,10 @@ def test_each_entry_is_taken_at_most_once_and_never_backwards(
     for event in events:
         if event is not None:
             first, count = event
-            queues.receive(2, 1, first, body(*range(first, first + count)))
+            queues.receive(2, said(first, *range(first, first + count)))
             continue
-        buttons, seq = take(queues)
+        records, seq = take(queues)
         assert passed <= seq <= passed + LIMITS.controls_queue + 60
-        # Every entry's buttons are its number: what is held is what was taken, or nothing.
-        assert buttons <= seq
+        # Every entry's records are its number: what is held is what was taken, or nothing.
+        assert records <= seq
         passed = seq

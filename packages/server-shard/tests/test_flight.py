@@ -9,22 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidereal.game import Motion
+from sidereal.game.bits import pack
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
+from sidereal.game.record import as_columns
 from sidereal.game.schema import schema_of
+from sidereal.games.frontier import Stick
 from sidereal.games.frontier import ships as frontier_ships
 from sidereal.games.frontier.ships import SPEED_REST, SPIN_REST
-from sidereal.protocol.message.player import BUTTONS_ALL, Button
-from sidereal.protocol.message.shard import Adopt, RoutedControls
+from sidereal.protocol.message.inputs import Input, RoutedInput
+from sidereal.protocol.message.shard import Adopt
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.simulation import Simulation
 
+THRUST = pack(Stick(thrust=1))
+LEFT = pack(Stick(turn=1))
+BRAKE = pack(Stick(brake=1))
 RULES = Rules()
 GAME = load(DEFAULT_GAME)
 FLIGHT = FreeFlight(GAME, RULES)
-FIELDS = Motion._fields
+LAYOUT = schema_of(GAME).controls
+HELD = [record for record in range(1 << LAYOUT.bits) if LAYOUT.accepts([record])]
+FIELDS = tuple(Motion.fields)
 
 
 class Ships(dict[str, np.ndarray]):
@@ -35,18 +43,18 @@ class Ships(dict[str, np.ndarray]):
         for name, value in values.items():
             self[name][:] = value
 
-    @property
-    def motion(self) -> Motion:
-        return Motion(*(self[name] for name in FIELDS))
+    def hold(self, held: np.ndarray, tick: int = 0) -> None:
+        """Fly for a tick, each by a record of its own."""
+        ids = np.arange(1, len(held) + 1, dtype=np.uint32)
+        FLIGHT.fly({Motion: as_columns(Motion, self), **FLIGHT.hold(held)}, ids, tick)
 
-    def fly(self, buttons: int, ticks: int = 1) -> Ships:
-        held = np.full(len(self["x"]), buttons, dtype=np.uint16)
+    def fly(self, record: int, ticks: int = 1) -> Ships:
         for _ in range(ticks):
-            FLIGHT.fly(self.motion, held, 0)
+            self.hold(np.full(len(self["x"]), record, dtype=np.uint64))
         return self
 
 
-def test_ship_without_buttons_keeps_its_velocity_exactly() -> None:
+def test_ship_that_nobody_steers_keeps_its_velocity_exactly() -> None:
     ships = Ships(vx=12.345678901, vy=-0.1, heading=1.0)
     ships.fly(0, ticks=1000)
     assert ships["vx"][0] == 12.345678901
@@ -55,42 +63,42 @@ def test_ship_without_buttons_keeps_its_velocity_exactly() -> None:
 
 
 def test_thrust_accelerates_along_the_heading() -> None:
-    ships = Ships(heading=math.pi / 2).fly(Button.THRUST)
+    ships = Ships(heading=math.pi / 2).fly(THRUST)
     assert ships["vx"][0] == pytest.approx(0.0, abs=1e-9)
     assert ships["vy"][0] == pytest.approx(frontier_ships.THRUST * RULES.tick_s)
 
 
 def test_velocity_changes_before_position() -> None:
     dt = RULES.tick_s / RULES.substeps
-    ships = Ships().fly(Button.THRUST)
+    ships = Ships().fly(THRUST)
     assert ships["x"][0] == pytest.approx(frontier_ships.THRUST * dt * dt * (1 + 2 + 3))
 
 
 def test_thrust_ends_at_the_ships_speed_limit() -> None:
-    ships = Ships(heading=0.3).fly(Button.THRUST, ticks=200)
+    ships = Ships(heading=0.3).fly(THRUST, ticks=200)
     assert np.hypot(ships["vx"], ships["vy"])[0] == pytest.approx(frontier_ships.SPEED_MAX)
 
 
 def test_ship_beyond_the_limit_is_not_slowed_by_thrusting() -> None:
-    ships = Ships(vx=200.0).fly(Button.THRUST, ticks=20)
+    ships = Ships(vx=200.0).fly(THRUST, ticks=20)
     assert ships["vx"][0] == pytest.approx(200.0)
 
 
 def test_brake_stops_dead() -> None:
-    ships = Ships(vx=100.0, vy=30.0).fly(Button.BRAKE, ticks=200)
+    ships = Ships(vx=100.0, vy=30.0).fly(BRAKE, ticks=200)
     assert ships["vx"][0] == 0.0
     assert ships["vy"][0] == 0.0
 
 
 def test_brake_is_not_undone_below_rest_while_thrusting() -> None:
-    ships = Ships().fly(Button.BRAKE | Button.THRUST, ticks=20)
+    ships = Ships().fly(BRAKE | THRUST, ticks=20)
     assert ships["vx"][0] > SPEED_REST
 
 
 def test_left_turns_counter_clockwise_up_to_the_spin_limit() -> None:
-    ships = Ships().fly(Button.LEFT, ticks=1)
+    ships = Ships().fly(LEFT, ticks=1)
     assert ships["spin"][0] == pytest.approx(frontier_ships.TURN * RULES.tick_s)
-    ships.fly(Button.LEFT, ticks=40)
+    ships.fly(LEFT, ticks=40)
     assert ships["spin"][0] == frontier_ships.SPIN_MAX
     assert -math.pi <= ships["heading"][0] < math.pi
 
@@ -101,31 +109,25 @@ def test_spin_dies_away_to_exactly_nothing_without_turning() -> None:
     assert SPIN_REST > 0
 
 
-def test_both_turn_buttons_are_none() -> None:
-    both = Ships(spin=1.0).fly(Button.LEFT | Button.RIGHT)
-    none = Ships(spin=1.0).fly(0)
-    assert both["spin"][0] == none["spin"][0]
-
-
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    buttons=st.lists(st.integers(0, BUTTONS_ALL), min_size=1, max_size=12),
+    records=st.lists(st.sampled_from(HELD), min_size=1, max_size=12),
 )
-def test_ships_fly_alike_alone_and_in_a_crowd(seed: int, buttons: list[int]) -> None:
+def test_ships_fly_alike_alone_and_in_a_crowd(seed: int, records: list[int]) -> None:
     rng = np.random.default_rng(seed)
-    crowd = Ships(len(buttons))
+    crowd = Ships(len(records))
     for name in FIELDS:
-        crowd[name][:] = rng.uniform(-3.0, 3.0, len(buttons))
-    alone = [Ships() for _ in buttons]
+        crowd[name][:] = rng.uniform(-3.0, 3.0, len(records))
+    alone = [Ships() for _ in records]
     for row, one in enumerate(alone):
         for name in FIELDS:
             one[name][:] = crowd[name][row]
-    held = np.array(buttons, dtype=np.uint16)
+    held = np.array(records, dtype=np.uint64)
     for _ in range(5):
-        FLIGHT.fly(crowd.motion, held, 0)
+        crowd.hold(held)
     for row, one in enumerate(alone):
-        one.fly(buttons[row], ticks=5)
+        one.fly(records[row], ticks=5)
         for name in FIELDS:
             assert one[name][0] == pytest.approx(crowd[name][row], rel=1e-12, abs=1e-12)
 
@@ -149,10 +151,10 @@ def test_physics_moves_a_free_ship_as_the_flight_model_does(seed: int) -> None:
     simulation.apply(Adopt(100, records.tobytes(), b""), 100)
     columns, rows = simulation.bodies.columns, simulation.bodies.rows()
     for seq in range(1, ticks + 1):
-        held = rng.integers(0, BUTTONS_ALL + 1, count).astype("<u2")
-        for net_id, buttons in zip(records["id"].tolist(), held, strict=True):
-            simulation.apply(RoutedControls(net_id, 1, seq, buttons.tobytes()), 99 + seq)
+        held = rng.choice(HELD, count).astype(np.uint64)
+        for net_id, record in zip(records["id"].tolist(), held.tolist(), strict=True):
+            simulation.take_input(RoutedInput(net_id, Input(1, seq, (record,))))
         simulation.step(100 + seq)
-        FLIGHT.fly(twins.motion, held, 100 + seq)
+        twins.hold(held, 100 + seq)
         for name in FIELDS:
             np.testing.assert_allclose(columns[name][rows], twins[name], rtol=0, atol=1e-9)

@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 
 from sidereal.game import Body, Game, Label, Motion, Pilot, Stage, Step
+from sidereal.game.bits import pack
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
+from sidereal.games.frontier import Stick
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, GameFailedError
 from sidereal.protocol.ids import SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import LEASE_ROW, decode_shard_untrusted, encode_message
-from sidereal.protocol.message.player import Button, Refused
+from sidereal.protocol.message.inputs import Input, RoutedInput, encode_routed_input
+from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
     Adopt,
     AuthorityMessage,
@@ -30,7 +33,6 @@ from sidereal.protocol.message.shard import (
     Load,
     Release,
     Revoke,
-    RoutedControls,
     ShardChannel,
     ShardHello,
     ShardMessage,
@@ -40,7 +42,6 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import TICK_MAX
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import RecordSender
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
 from sidereal.shard.limits import LIMITS
@@ -48,7 +49,11 @@ from sidereal.shard.phase import LEAD_S
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.statistics import SimulationStatistics
 
+THRUST = pack(Stick(thrust=1))
+LEFT = pack(Stick(turn=1))
 FRONTIER = load(DEFAULT_GAME)
+SCHEMA = schema_of(FRONTIER)
+HELD = [record for record in range(32) if SCHEMA.controls.accepts([record])]
 
 RULES = Rules()
 TICK_S = RULES.tick_s
@@ -61,7 +66,7 @@ SHIP, ROCK = 11, 22
 
 def full_rows(count: int = 1, **values: float) -> np.ndarray:
     """Ships at the origin, and whatever is said otherwise."""
-    rows = np.zeros(count, BASE_SCHEMA.full_record)
+    rows = np.zeros(count, SCHEMA.full_record)
     rows["id"] = np.arange(SHIP, SHIP + count)
     rows["epoch"], rows["kind"], rows["radius"], rows["mass"] = (
         1,
@@ -155,9 +160,11 @@ class Rig:
     def adopt(self, rows: np.ndarray) -> None:
         self.tell(Adopt(self.tick, rows.tobytes(), b""))
 
-    def control(self, first_seq: int, *buttons: int, control_epoch: int = 1) -> None:
-        body = np.array(buttons, "<u2").tobytes()
-        self.tell(RoutedControls(SHIP, control_epoch, first_seq, body), ShardChannel.CONTROLS)
+    def control(self, first_seq: int, *records: int, control_epoch: int = 1) -> None:
+        self.route(RoutedInput(SHIP, Input(control_epoch, first_seq, records)))
+
+    def route(self, message: RoutedInput, channel: int = ShardChannel.CONTROLS) -> None:
+        self.endpoint.send(self.peer, channel, encode_routed_input(message, SCHEMA.controls))
 
     def rows_of(self, net_id: int) -> list[np.void]:
         return [row for _, row in self.proposed if row["id"] == net_id]
@@ -232,12 +239,12 @@ class Rig:
             elif isinstance(event, PeerClosed):
                 self.closed.append(event.reason)
             elif isinstance(event, Received) and event.channel == ShardChannel.PROPOSAL:
-                tick, runs = decode_proposal_untrusted(BASE_SCHEMA, event.message)
+                tick, runs = decode_proposal_untrusted(SCHEMA, event.message)
                 self.heartbeats.append(tick)
                 self.heard_at.append(self.now)
                 self.arrivals.setdefault(tick, self.now)
                 for number, rows in runs:
-                    assert number == BASE_SCHEMA.numbers["motion"]
+                    assert number == SCHEMA.numbers["motion"]
                     self.proposed += [(tick, row) for row in rows]
             elif isinstance(event, Received):
                 message = decode_shard_untrusted(event.channel, event.message)
@@ -256,7 +263,7 @@ def test_hello_names_the_schema_and_an_incarnation() -> None:
     hello, other = first[0], second[0]
     assert isinstance(hello, ShardHello)
     assert isinstance(other, ShardHello)
-    assert (hello.schema_hash, hello.name) == (schema_of(FRONTIER).hash, "one")
+    assert (hello.schema_hash, hello.name) == (SCHEMA.hash, "one")
     assert hello.incarnation != other.incarnation
 
 
@@ -276,7 +283,7 @@ def test_adopted_entity_is_proposed_with_its_epoch_when_it_strays(rig: Rig) -> N
     rig.adopt(full_rows(epoch=7, tick=rig.tick))
     rig.run(0.2)
     assert rig.rows_of(SHIP) == []
-    rig.control(1, Button.THRUST)
+    rig.control(1, THRUST)
     rig.run(0.2)
     row = rig.rows_of(SHIP)[-1]
     assert row["epoch"] == 7
@@ -300,7 +307,7 @@ def test_entity_adopted_from_a_shard_that_was_ahead_is_proposed_once_that_is_pas
 ) -> None:
     ahead = rig.core.tick + 9
     rig.adopt(full_rows(tick=ahead))
-    rig.control(1, Button.THRUST, Button.THRUST, 0, 0)
+    rig.control(1, THRUST, THRUST, 0, 0)
     rig.run(2.0)
     assert rig.rows_of(SHIP)[0]["tick"] > ahead
     assert rig.rows_of(SHIP)[-1]["vx"] > 1.0
@@ -327,7 +334,7 @@ def test_controls_are_applied_one_per_tick_and_never_twice(rig: Rig) -> None:
         nonlocal seq
         seq += 1
         first = max(1, seq - 9)
-        rig.control(first, *([Button.LEFT] * (seq - first + 1)))
+        rig.control(first, *([LEFT] * (seq - first + 1)))
 
     rig.each_tick = send
     rig.run(2.0)
@@ -343,14 +350,14 @@ def test_controls_are_applied_one_per_tick_and_never_twice(rig: Rig) -> None:
 def test_controls_of_an_older_pilot_move_nothing(rig: Rig) -> None:
     rig.adopt(full_rows(tick=rig.tick, control_epoch=5))
     rig.run(0.1)
-    rig.control(1, Button.THRUST, control_epoch=4)
+    rig.control(1, THRUST, control_epoch=4)
     rig.run(0.3)
     assert rig.rows_of(SHIP) == []
     assert rig.simulation.controls_stale == 1
 
 
 def test_controls_for_a_foreign_ship_are_counted(rig: Rig) -> None:
-    rig.control(1, Button.THRUST)
+    rig.control(1, THRUST)
     rig.run(0.2)
     assert rig.simulation.controls_unclaimed == 1
 
@@ -358,7 +365,7 @@ def test_controls_for_a_foreign_ship_are_counted(rig: Rig) -> None:
 def test_handed_over_ship_goes_on_with_the_inputs_it_has_not_had(rig: Rig) -> None:
     rig.adopt(full_rows(tick=rig.tick, input_seq=3))
     rig.run(0.1)
-    rig.control(1, *[Button.THRUST] * 3, Button.LEFT)
+    rig.control(1, *[THRUST] * 3, LEFT)
     rig.run(0.3)
     row = rig.rows_of(SHIP)[-1]
     assert row["input_seq"] == 4 + LIMITS.guesses
@@ -372,7 +379,7 @@ def test_release_removes_the_entity(rig: Rig) -> None:
     rig.tell(Release(rig.tick, release_rows(SHIP, 4)))
     rig.run(0.2)
     assert rig.simulation.entities == 0
-    rig.control(1, Button.THRUST)
+    rig.control(1, THRUST)
     before = len(rig.proposed)
     rig.run(0.3)
     assert len(rig.proposed) == before
@@ -393,7 +400,7 @@ def test_adoption_under_an_older_epoch_is_ignored_and_a_newer_one_replaces(rig: 
     assert rig.simulation.records_stale == 1
     rig.adopt(full_rows(epoch=4, tick=rig.tick, x=700.0))
     rig.run(0.2)
-    rig.control(1, Button.THRUST)
+    rig.control(1, THRUST)
     rig.run(0.2)
     assert rig.simulation.entities == 1
     assert rig.rows_of(SHIP)[-1]["x"] == pytest.approx(700.0, abs=5.0)
@@ -473,8 +480,7 @@ def test_controls_that_come_while_it_cannot_tick_do_not_end_the_session(rig: Rig
 
     def fly(tick: int) -> None:
         for net_id in range(SHIP, SHIP + 200):
-            controls = RoutedControls(net_id, 1, tick, bytes(8))
-            rig.tell(controls, ShardChannel.CONTROLS)
+            rig.route(RoutedInput(net_id, Input(1, tick, (0,) * 4)))
 
     rig.each_tick = fly
     rig.frozen_until = rig.now + 1.3
@@ -495,7 +501,7 @@ def test_load_tells_of_steps_and_bodies(rig: Rig) -> None:
 
 
 def test_ghosts_are_seen_counted_and_gone_when_released(rig: Rig) -> None:
-    sender = RecordSender(BASE_SCHEMA.full_record, RULES.streams.reorder_ticks)
+    sender = RecordSender(SCHEMA.full_record, RULES.streams.reorder_ticks)
     ones = np.ones(3, np.int64)
     rows = full_rows(3, tick=rig.tick)
     for message, tag in sender.collect(rig.tick, np.arange(3), ones, rows):
@@ -525,7 +531,7 @@ def test_what_is_not_acked_is_said_once_more_with_the_farewell(rig: Rig) -> None
     rig.adopt(full_rows(tick=rig.tick))
     rig.run(0.5)
     before = rig.simulation.records_proposed
-    rig.control(1, Button.THRUST)
+    rig.control(1, THRUST)
     while rig.simulation.records_proposed == before:
         rig.run(0.001)
     rig.wire.links[0].config = LinkConfig(loss=1.0)  # No ack comes any more.
@@ -642,7 +648,7 @@ def test_rows_that_are_no_rows_are_dropped_and_counted(rig: Rig) -> None:
     rig.tell(Adopt(rig.tick, b"x" * 17, b""))
     rig.tell(Release(rig.tick, b"x" * 7))
     rig.tell(Grant(rig.tick, b"x"))
-    rig.tell(RoutedControls(SHIP, 1, 1, b"x"), ShardChannel.CONTROLS)
+    rig.endpoint.send(rig.peer, ShardChannel.CONTROLS, b"x" * 16)
     rig.endpoint.send(rig.peer, ShardChannel.LEASE, b"\xff\xff")
     rig.run(0.3)
     assert rig.core.statistics().messages_malformed == 5
@@ -664,7 +670,7 @@ def test_lost_proposals_heal() -> None:
 
 def test_row_is_proposed_until_it_is_acked_and_then_no_more(rig: Rig) -> None:
     rig.adopt(full_rows(tick=rig.tick))
-    rig.control(1, Button.LEFT)
+    rig.control(1, LEFT)
     rig.run(2.0)
     before = len(rig.rows_of(SHIP))
     assert before > 0
@@ -679,7 +685,7 @@ def trace(seed: int) -> tuple[str, str]:
     rows["x"], rows["y"] = rng.uniform(-100, 100, (2, 40))
     rows["vx"] = rng.uniform(-50, 50, 40)
     rig.adopt(rows)
-    rig.each_tick = lambda tick: rig.control(tick, int(rng.integers(0, 32)))
+    rig.each_tick = lambda tick: rig.control(tick, HELD[rng.integers(0, len(HELD))])
     rig.run(2.0)
     rig.tell(Release(rig.tick, release_rows(SHIP + 5, 9)))
     rig.run(1.0)
@@ -693,7 +699,7 @@ def test_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_what_comes_on_another_channel_than_its_own_is_counted_and_not_heard(rig: Rig) -> None:
-    rig.tell(RoutedControls(SHIP, 1, 1, b"\1\0"), ShardChannel.LEASE)
+    rig.route(RoutedInput(SHIP, Input(1, 1, (THRUST,))), ShardChannel.LEASE)
     rig.tell(Refused(CloseReason.FENCED, "not said"), ShardChannel.BEAT)
     rig.tell(Refused(CloseReason.FENCED, "not said"), ShardChannel.PROPOSAL)
     rig.run(0.3)

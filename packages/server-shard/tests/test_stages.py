@@ -25,7 +25,8 @@ from sidereal.game import (
 from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import GameFailedError
-from sidereal.protocol.message.shard import Adopt, Release, RoutedControls
+from sidereal.protocol.message.inputs import Input, RoutedInput
+from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
 from sidereal.shard.simulation import Simulation
 
@@ -148,7 +149,7 @@ def test_a_model_runs_on_who_has_its_components_and_writes_them() -> None:
         own[Fuel].left[own[Stick].thrust > 0] -= 1.0
 
     simulation = simulate(game, [CRAFT, ROCK, CRAFT])
-    simulation.apply(RoutedControls(3, 1, 1, np.array([1], "<u2").tobytes()), 100)
+    simulation.take_input(RoutedInput(3, Input(1, 1, (1,))))
     simulation.step(101)
     left = simulation.bodies.columns["test_stages_fuel_left"]
     assert left[simulation.bodies.rows()].tolist() == [50.0, 50.0, 49.0]

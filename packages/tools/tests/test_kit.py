@@ -65,6 +65,11 @@ def fly(own: Rows) -> None:
     motion.vx += PUSH * own.dt * stick.ahead
 
 
+@part.model(Motion, reads=(Stick,), stage=Stage.TICK)
+def kick(own: Rows) -> None:
+    own[Motion].vx += KICK * own[Stick].kick
+
+
 @part.on_join
 def arrive(world: Authority, player: Player) -> None:
     player.fly(world.spawn(PROBE, Label(name=player.name), at=world.free_spot(radius=5)))
@@ -104,6 +109,19 @@ def test_a_pilot_sees_what_it_does_before_an_answer_can_be_there() -> None:
     assert ann.world[Motion].vx[ann.entity] == 0
     ann.world.run(seconds=1)
     assert ann.world[Motion].vx[ann.entity] > PUSH / 2
+
+
+@pytest.mark.parametrize("link", [{}, {**LINK, "loss": 0.3}])
+def test_every_press_counts_and_counts_once(link: dict[str, float]) -> None:
+    world = World(probes, link=link, seed=3)
+    ann = world.join("ann")
+    world.run(seconds=1)
+    ann.press("kick")
+    ann.press("kick")
+    world.run(ticks=1)
+    ann.hold(kick=1)
+    world.run(seconds=3)
+    assert world[Motion].vx[ann.entity] == pytest.approx(3 * KICK)
 
 
 def test_controls_are_held_until_they_are_let_go() -> None:

@@ -13,15 +13,17 @@ import httpx
 import pytest
 import trio
 
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, UnavailableError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_client_untrusted, encode_message
+from sidereal.protocol.message.inputs import decode_input_untrusted
 from sidereal.protocol.message.player import (
     Assigned,
-    Controls,
     Hello,
     PlayerChannel,
     Refused,
@@ -34,6 +36,7 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.tools.bots.accounts import bot_name, bot_password
 from sidereal.tools.bots.swarm import BotsConfig, Seams, Swarm
 
+SCHEMA = schema_of(load(DEFAULT_GAME))
 KEY = bytes(range(32))
 
 
@@ -43,6 +46,7 @@ class Host:
     def __init__(self, socket: UdpSocket, room: int) -> None:
         self.socket = socket
         self.room = room
+        self.schema = SCHEMA
         self.accounts: dict[str, str] = {}
         self.in_world: set[str] = set()
         self.registered = 0
@@ -96,7 +100,7 @@ class Host:
             "role": "player",
             "name": form["name"],
             "protocol_id": f"{self.protocol_id:016x}",
-            "schema_hash": bytes(16).hex(),
+            "schema_hash": self.schema.hash.hex(),
             "expires_s": 30,
         }
         return httpx.Response(200, json=granted)
@@ -117,10 +121,15 @@ class Host:
             self.socket.send_nowait(self.endpoint.datagrams_to_send(now))
 
     def receive(self, event: Received) -> None:
+        if event.channel == PlayerChannel.CONTROLS:
+            pressed = decode_input_untrusted(event.message, self.schema.controls)
+            self.held |= any(pressed.records)
+            self.inputs[event.peer] = pressed.newest_seq
+            return
         message = decode_client_untrusted(event.channel, event.message)
         if isinstance(message, Hello):
             answers: list[Any] = [
-                Welcome(message.schema_hash, Rules(), 1, 1, Role.PLAYER, "bot"),
+                Welcome(self.schema.hash, Rules(), 1, 1, Role.PLAYER, "bot"),
                 Assigned(event.peer, 1, 1),
             ]
             if self.refusal is not None:
@@ -132,9 +141,6 @@ class Host:
                 self.peers.append(event.peer)
             for answer in answers:
                 self.endpoint.send(event.peer, PlayerChannel.COMMAND, encode_message(answer))
-        elif isinstance(message, Controls):
-            self.held |= any(message.buttons)
-            self.inputs[event.peer] = message.first_seq + len(message.buttons) // 2 - 1
 
     @property
     def seams(self) -> Seams:
@@ -197,6 +203,7 @@ async def test_bots_of_a_game_without_behaviours_hold_nothing_and_say_so_once(
     monkeypatch.syspath_prepend(tmp_path)
     with await open_udp("127.0.0.1", 0) as socket:
         host = Host(socket, room=2)
+        host.schema = schema_of(load("dull_game:game"))
         config = BotsConfig(count=2, ramp_s=0.0, game="dull_game:game")
         await fly(host, config, inputs_each=2)
     said = [line.getMessage() for line in caplog.records]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from .channels import Violation
 from .connection import Connection
 from .content import ToClient
 from .handshake import ClientSession, Sent, State
+from .inputs import RECORDS_MAX, THAT_SHIPS, write_input
 from .messages import Message, write_message
 from .packets import CLIENT_LINK
 from .session import Address
 
 CONTROLS, COMMAND = 1, 2
-HELLO, CONTROL, LOOK_AT, CHAT = 1, 5, 6, 8
-ENTRIES_MAX: Final = 16
+HELLO, LOOK_AT, CHAT = 1, 6, 8
 
 
 class Client:
@@ -48,20 +48,20 @@ class Client:
         """Move the centre of interest."""
         self._command(LOOK_AT, x, y)
 
-    def hold(self, buttons: int) -> None:
-        """Hold buttons for a tick; without a ship nothing happens."""
+    def hold(self, record: int) -> None:
+        """Hold controls for a tick; without a ship nothing happens."""
         own = self.content.replica.pilot.own if self.content.replica else None
         if self.content.ship is None:
             return
         ship, control_epoch = self.content.ship
         self._entry += 1
-        self._entries.append((self._entry, buttons))
+        self._entries.append((self._entry, record))
         if own is not None and (own.id, own.control_epoch) == (ship, control_epoch):
             self._entries = [entry for entry in self._entries if entry[0] > own.newest_input]
-        self._entries = self._entries[-ENTRIES_MAX:]
+        self._entries = self._entries[-RECORDS_MAX:]
         if self._entries:
-            packed = b"".join(held.to_bytes(2, "little") for _, held in self._entries)
-            message = write_message(CONTROL, control_epoch, self._entries[0][0], packed)
+            records = [held for _, held in self._entries]
+            message = write_input(control_epoch, self._entries[0][0], records, THAT_SHIPS)
             self._connection.say(CONTROLS, message)
 
     def _command(self, tag: int, *fields: Any) -> None:

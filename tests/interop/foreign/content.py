@@ -6,12 +6,14 @@ from typing import Any, Final, Protocol
 
 from .bodies import Body, Simulated, read_ghosts, read_proposal, read_records
 from .holders import Sector, read_square
+from .inputs import Codes, read_input, read_routed_input
 from .messages import CLIENT_LINK, SHARD_LINK, Message, Rules, read_message
 from .octets import Malformed
 from .replica import Replica
 from .snapshots import Grid, read_snapshot
 
 SNAPSHOT, PROPOSAL, GHOST = 0, 0, 1
+CONTROLS, ROUTED = 1, 3
 EARLY_MAX: Final = 256
 
 
@@ -37,8 +39,13 @@ def plain(value: Any) -> Any:
 class ToServer:
     """What clients say."""
 
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
+
     def take(self, channel: int, body: bytes) -> Message:
         """Read a message."""
+        if channel == CONTROLS:
+            return read_input(body, self._codes)
         return read_message(CLIENT_LINK, channel, False, body)
 
 
@@ -108,7 +115,8 @@ class ToClient:
 class ToShard:
     """What a shard is sent, and what it has by that."""
 
-    def __init__(self) -> None:
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
         self.simulated = Simulated()
 
     def take(self, channel: int, body: bytes) -> Message:
@@ -118,6 +126,8 @@ class ToShard:
             self.simulated.take_ghosts(rows)
             bodies = [list(row) for row in rows.bodies]
             return {"message": "Ghosts", "tick": rows.tick, "rows": bodies}
+        if channel == ROUTED:
+            return read_routed_input(body, self._codes)
         message = read_message(SHARD_LINK, channel, True, body)
         match message["message"]:
             case "ShardWelcome":

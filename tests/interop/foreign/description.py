@@ -10,7 +10,8 @@ import msgspec
 
 from .octets import Malformed
 
-FORMAT: Final = "sidereal schema 3"
+FORMAT: Final = "sidereal schema 4"
+SORTS: Final = ("axis", "hold", "angle", "press")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -29,7 +30,7 @@ def read_description(body: bytes) -> tuple[dict[str, list[str]], dict[str, list[
         found = msgspec.msgpack.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("not MessagePack") from error
-    form, components, kinds = _items(found, 3)
+    form, components, kinds, controls = _items(found, 4)
     if form != FORMAT:
         raise Malformed(f"format {form!r}")
     fields = {}
@@ -41,6 +42,10 @@ def read_description(body: bytes) -> tuple[dict[str, list[str]], dict[str, list[
     for kind in _listed(kinds):
         name, numbers = _items(kind, 2)
         have[_named(name)] = [_picked(order, number) for number in _listed(numbers)]
+    for control in _listed(controls):
+        name, codes, sort = _items(control, 3)
+        if type(codes) is not int or sort not in SORTS:
+            raise Malformed(f"control {_named(name)}")
     return fields, have
 
 

@@ -88,7 +88,6 @@ class Rules(NamedTuple):
     sector_size: float
     cell_size: float
     view_radius: int
-    drawing_delay_s: float
     speed_max: float
     streams: list[int]
 
@@ -119,7 +118,6 @@ def stream_limits(value: Any) -> list[int] | None:
 _RULE_CHECKS: Final = (
     *(integer(1, 120), integer(1, 16)),
     *(FINITE, FINITE, integer(1, 7)),
-    number(0, 1000),
     FINITE,
     stream_limits,
 )
@@ -151,7 +149,6 @@ class Kind(NamedTuple):
 Link = Mapping[int, Kind]
 """The messages of a link by their tags."""
 
-CONTROLS: Final = {"control_epoch": U32, "first": U32, "entries": numbers("H", 1, 16)}
 CHANGE: Final = {"tick": U32, "leases": LEASES}
 SQUARE: Final = {
     "tick": U32,
@@ -195,7 +192,6 @@ CLIENT_LINK: Final[Link] = {
     2: Kind("Welcome", "←", 2, WELCOME),
     3: Kind("Refused", "←", 2, REFUSED, left_out=(b"",)),
     4: Kind("Assigned", "←", 2, {"id": U32, "control_epoch": U32, "tick": U32}),
-    5: Kind("Controls", "→", 1, CONTROLS),
     6: Kind("LookAt", "→", 2, {"x": POSITION, "y": POSITION}),
     7: Kind("Leases", "←", 3, SQUARE),
     8: Kind("Chat", "↔", 2, {"text": text(0, 240), "sender": text(0, 24)}, left_out=("",)),
@@ -208,10 +204,9 @@ SHARD_LINK: Final[Link] = {
     3: Kind("Refused", "←", 4, REFUSED, left_out=(b"",)),
     34: Kind("Grant", "←", 4, CHANGE),
     35: Kind("Revoke", "←", 4, CHANGE),
-    36: Kind("Adopt", "←", 4, {"tick": U32, "records": sized(0, 1 << 20), "inputs": rows("IIH")}),
+    36: Kind("Adopt", "←", 4, {"tick": U32, "records": sized(0, 1 << 20), "inputs": rows("IIQ")}),
     37: Kind("Release", "←", 4, {"tick": U32, "entities": rows("II")}),
     38: Kind("Beat", "←", 2, {"tick": U32, "early": ANY}),
-    39: Kind("RoutedControls", "←", 3, {"id": U32, **CONTROLS}),
     40: Kind("Load", "→", 2, LOAD),
     41: Kind("Farewell", "→", 4, FAREWELL),
     42: Kind("Adopted", "→", 4, {"rows": U32}),

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from sidereal.game.bits import layout_of
 from sidereal.protocol.message import player, shard
 from sidereal.protocol.message.codec import (
     HOLDER_ROW,
@@ -19,15 +20,22 @@ from sidereal.protocol.message.codec import (
     decode_server_untrusted,
     decode_shard_untrusted,
 )
+from sidereal.protocol.message.inputs import (
+    Input,
+    decode_input_untrusted,
+    decode_routed_input_untrusted,
+)
 from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.state.stream import HEADER
+from sidereal.tools.simulate.game import Stick
 
 Plain = dict[str, Any]
 
+LAYOUT: Final = layout_of(Stick)
 ROWS_MAX: Final = 1 << 17
 _RELEASED: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
 
@@ -41,6 +49,8 @@ def at_client(channel: int, body: bytes) -> Plain:
 
 def from_client(channel: int, body: bytes) -> Plain:
     """Read what arrived from a client."""
+    if channel == PlayerChannel.CONTROLS:
+        return {"message": "Input", **_pressed(decode_input_untrusted(body, LAYOUT))}
     return named(decode_client_untrusted(channel, body))
 
 
@@ -49,6 +59,9 @@ def at_shard(channel: int, body: bytes) -> Plain:
     if channel == ShardChannel.GHOST:
         tick, records = decode_record_message_untrusted(BASE_SCHEMA.full_record, body)
         return {"message": "Ghosts", "tick": tick, "rows": listed(records)}
+    if channel == ShardChannel.CONTROLS:
+        routed = decode_routed_input_untrusted(body, LAYOUT)
+        return {"message": "RoutedInput", "id": routed.net_id, **_pressed(routed.input)}
     return named(decode_authority_untrusted(channel, body))
 
 
@@ -94,6 +107,11 @@ def _packed(dtype: Any) -> Callable[[bytes], list[Any]]:
     return read
 
 
+def _pressed(message: Input) -> Plain:
+    control_epoch, first, records = message
+    return {"control_epoch": control_epoch, "first": first, "records": list(records)}
+
+
 def _records(body: bytes) -> list[list[Any]]:
     return listed(decode_rows_untrusted(body, BASE_SCHEMA.full_record, ROWS_MAX))
 
@@ -103,14 +121,12 @@ def _rules(rules: Any) -> list[Any]:
     return listed
 
 
-_CONTROLS: Final = ("control_epoch", "first", "entries")
 _CHANGE: Final = ("tick", "leases")
 _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Hello: ("schema_hash", "software"),
     player.Welcome: ("schema_hash", "rules", "tick", "account", "role", "name"),
     player.Refused: ("reason", "text", "description"),
     player.Assigned: ("id", "control_epoch", "tick"),
-    player.Controls: _CONTROLS,
     player.LookAt: ("x", "y"),
     player.Leases: ("tick", "x", "y", "radius", "holders"),
     player.Chat: ("text", "sender"),
@@ -123,7 +139,6 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     shard.Adopt: ("tick", "records", "inputs"),
     shard.Release: ("tick", "entities"),
     shard.Beat: ("tick", "early"),
-    shard.RoutedControls: ("id", *_CONTROLS),
     shard.Load: (
         *("tick", "entities", "ghosts", "guests", "cpu", "resident", "steps"),
         *("slowest", "slowest_us"),
@@ -132,16 +147,13 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     shard.Adopted: ("rows",),
 }
 _LEASES: Final = {"leases": _packed(LEASE_ROW)}
-_ENTRIES: Final = {"entries": _packed("<u2")}
 _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
     player.Welcome: {"rules": _rules},
-    player.Controls: _ENTRIES,
     player.Leases: {"holders": _packed(HOLDER_ROW)},
     shard.ShardWelcome: {"rules": _rules},
     shard.Grant: _LEASES,
     shard.Revoke: _LEASES,
     shard.Adopt: {"records": _records, "inputs": _packed(INPUT_ROW)},
     shard.Release: {"entities": _packed(_RELEASED)},
-    shard.RoutedControls: _ENTRIES,
     shard.Load: {"steps": _packed("<u4")},
 }

@@ -18,7 +18,7 @@ from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
-from sidereal.protocol.message.player import Button, Role
+from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import BASE_SCHEMA
@@ -28,7 +28,7 @@ from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.game import ASTEROID, Laws, make_flights
+from sidereal.tools.simulate.game import ASTEROID, PRESSES_AT, TRIM_AT, Button, Laws, make_flights
 
 from . import said
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
@@ -89,7 +89,7 @@ PARTS: Final = (
     (1.0, Button.THRUST),
     (3.5, Button(0)),
     (4.0, Button.LEFT),
-    (4.5, Button.BRAKE | Button.FIRE),
+    (4.5, Button.BRAKE | 2 << PRESSES_AT | 6 << TRIM_AT),
     (5.5, Button.RIGHT | Button.BRAKE),
     (6.0, Button(0)),
 )
@@ -255,9 +255,9 @@ class World:
     def _run_pilot(self, step: int) -> None:
         pilot, now = self._pilot, self.now
         self._speaking = PILOT
-        for at, buttons in PARTS:
+        for at, record in PARTS:
             if now == at:
-                pilot.hold(buttons)
+                pilot.hold(record)
         for at, line in LINES:
             if now == at:
                 pilot.say(line)

@@ -12,41 +12,50 @@ from collections import deque
 from itertools import islice
 from typing import NamedTuple
 
-import numpy as np
-
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.limits import (
-    CONTROLS_PER_MESSAGE_MAX,
-)
-from sidereal.protocol.message.player import Controls
+from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
+from sidereal.protocol.message.inputs import Input
+from sidereal.protocol.state.controls import ControlsLayout
 
 
-class Input(NamedTuple):
+class Entry(NamedTuple):
     """What was held during one client tick."""
 
     seq: int
-    buttons: int
+    record: int
+    """Of controls."""
     at: float
     """When it was scheduled, monotonic seconds."""
 
 
 class Keys:
-    """The buttons that somebody holds.
+    """The controls that somebody holds, and what they have pressed since the newest input."""
 
-    Attributes:
-        held: bits of an input, now.
-        tapped: pressed since the newest input, and maybe let go of again.
-    """
+    def __init__(self, layout: ControlsLayout) -> None:
+        self._layout = layout
+        self._held = 0
+        self._tapped = 0
 
-    def __init__(self) -> None:
-        self.held = 0
-        self.tapped = 0
+    def hold(self, record: int) -> None:
+        """Hold the states of a record from now on; its presses count once, in the next input."""
+        held = record & self._layout.states
+        fresh = self._layout.touched(held, self._held) | (record & ~held)
+        self._tapped = self._layout.merged(fresh, self._tapped)
+        self._held = held
 
-    def hold(self, buttons: int) -> None:
-        """Hold these from now on."""
-        self.tapped |= int(buttons) & ~self.held
-        self.held = int(buttons)
+    def take(self) -> int:
+        """Give the record of an input.
+
+        What was touched meanwhile is in it, even if it was let go of again, and so are all presses.
+        """
+        record = self._layout.merged(self._held, self._tapped)
+        self._tapped = 0
+        return record
+
+    def forget(self) -> None:
+        """Forget what was pressed, but not what is held."""
+        self._tapped = 0
 
 
 class Inputs:
@@ -62,7 +71,7 @@ class Inputs:
         self._tick_s = tick_s
         self._first_at = first_at
         self._index = 0
-        self._unanswered: deque[Input] = deque(maxlen=limits.inputs)
+        self._unanswered: deque[Entry] = deque(maxlen=limits.inputs)
         self._awaited: deque[tuple[int, float]] = deque()
         self._latencies_s: deque[float] = deque(maxlen=limits.samples)
         self._lateness_s: deque[float] = deque(maxlen=limits.samples)
@@ -78,14 +87,12 @@ class Inputs:
         """Make the next input now: time has passed for which none was due."""
         self._first_at = now - self._index * self._tick_s
 
-    def press(self, buttons: int, now: float, tapped: int = 0) -> list[Input]:
+    def press(self, keys: Keys, now: float) -> list[Entry]:
         """Make the inputs that are due; after a long stall only the newest few.
 
         Args:
-            buttons: held now.
+            keys: what is held, and was pressed since the newest input.
             now: monotonic seconds.
-            tapped: pressed since the newest input, and maybe let go of again: the first of the
-                inputs made has them as well.
         """
         due = int((now - self.next_at) / self._tick_s) + 1 if now >= self.next_at else 0
         skipped = max(0, due - self._limits.ticks_catch_up)
@@ -98,8 +105,7 @@ class Inputs:
             self._lateness_s.append(now - at)
             if number >= skipped:
                 self.made += 1
-                pressed.append(Input(self.made, buttons | tapped, at))
-                tapped = 0
+                pressed.append(Entry(self.made, keys.take(), at))
         self._unanswered.extend(pressed)
         while len(self._awaited) > self._limits.inputs:
             self._latencies_s.append(now - self._awaited.popleft()[1])
@@ -139,17 +145,13 @@ class Inputs:
         """Nobody will answer what is under way (another entity is flown): it counts at its age."""
         self.answer(self.made, now)
 
-    def controls(self, control_epoch: int) -> Controls | None:
+    def message(self, control_epoch: int) -> Input | None:
         """Message with the newest unanswered inputs, None when all are answered."""
         count = min(len(self._unanswered), CONTROLS_PER_MESSAGE_MAX)
         if not count:
             return None
         newest = list(islice(self._unanswered, len(self._unanswered) - count, None))
-        return Controls(
-            control_epoch=control_epoch,
-            first_seq=newest[0].seq,
-            buttons=np.array([entry.buttons for entry in newest], "<u2").tobytes(),
-        )
+        return Input(control_epoch, newest[0].seq, tuple(entry.record for entry in newest))
 
     def take_latencies(self) -> list[float]:
         """Drain the latencies measured since the last call, seconds."""

@@ -6,8 +6,10 @@ from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.prediction import OwnState, Prediction
 from sidereal.client.private import OwnAnswer
+from sidereal.game.bits import layout_of_all
 from sidereal.game.declarations import Declarations
-from sidereal.protocol.message.player import Assigned, Controls
+from sidereal.protocol.message.inputs import Input
+from sidereal.protocol.message.player import Assigned
 from sidereal.protocol.rules import Rules
 
 
@@ -30,7 +32,7 @@ class OwnEntity:
         self._limits = limits
         self.net_id = 0
         self.control_epoch = 0
-        self.keys = Keys()
+        self.keys = Keys(layout_of_all(game.controls))
         self.inputs: Inputs | None = None
         self.confirmed: OwnState | None = None
         self.prediction: Prediction | None = None
@@ -52,10 +54,10 @@ class OwnEntity:
             phase_s = self._phase * self._rules.tick_s
             self.inputs = Inputs(self._rules.tick_s, now + phase_s, self._limits)
         self.inputs.abandon(now)
-        self.keys.tapped = 0
+        self.keys.forget()
         self.confirmed, self._confirmed_tick = None, -1
         if self.prediction is not None:
-            self.prediction.restart()
+            self.prediction.restart(message.net_id)
 
     def next_timer(self) -> float | None:
         """When `press` is due, None without an entity."""
@@ -74,18 +76,17 @@ class OwnEntity:
             self.inputs.go_on(now)
         self._stood_at = None
 
-    def press(self, now: float) -> Controls | None:
+    def press(self, now: float) -> Input | None:
         """Make the inputs that are due; returns what is to be sent."""
         if self.inputs is None or not self.net_id or self._stood_at is not None:
             return None
-        pressed = self.inputs.press(self.keys.held, now, self.keys.tapped)
+        pressed = self.inputs.press(self.keys, now)
         if not pressed:
             return None
-        self.keys.tapped = 0
         if self.prediction is not None:
             for entry in pressed:
                 self.prediction.press(entry)
-        return self.inputs.controls(self.control_epoch)
+        return self.inputs.message(self.control_epoch)
 
     def answer_untrusted(self, own: OwnAnswer | None, now: float) -> None:
         """Take the authority's state, if it is of this entity.

@@ -6,7 +6,7 @@ It does no HTTP: the shell takes the wish (`take_token_wish`), asks, and says wh
 (`admit`, `turn_away`). Every session has a socket of its own, since the server may still hold the
 one before under its address.
 
-What the face has chosen outlives a session: the buttons held, where an observer looks. So does the
+What the face has chosen outlives a session: what is held, where an observer looks. So does the
 picture: the last session's replica is shown until the next one's window is whole, for `picture_s`
 at most; the world in it stands still when there was no news for `coast_s`. Counts are those
 of all sessions.
@@ -29,6 +29,7 @@ from sidereal.client.leases import LEASE
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.statistics import ClientStatistics, SessionState, no_statistics
 from sidereal.client.view import View, empty_view
+from sidereal.game.bits import layout_of_all
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
@@ -98,7 +99,8 @@ class ReturningClient:
         self._former: Client | None = None
         # Its picture is shown until the newest session has one.
         self._totals = dict.fromkeys(_TOTALS, 0)
-        self._buttons = 0
+        self._layout = layout_of_all(game.controls)
+        self._held = 0
         self._look: tuple[float, float] | None = None
 
     @property
@@ -140,7 +142,7 @@ class ReturningClient:
             phase=self._phase,
             limits=self._limits,
         )
-        self.client.hold(self._buttons)
+        self.client.hold(self._held)
         if self._look is not None:
             self.client.look_at(*self._look)
         self._take_events(now)
@@ -225,11 +227,11 @@ class ReturningClient:
         """Number of the session that is shown: from one to another nothing is continuous."""
         return self.sessions - (self._shown() is not self.client)
 
-    def hold(self, buttons: int) -> None:
-        """Hold these bits of an input from now on, in whatever session."""
-        self._buttons = int(buttons)
+    def hold(self, record: int) -> None:
+        """Hold a record of controls from now on, in whatever session; presses count in this one."""
+        self._held = record & self._layout.states
         if self.client is not None:
-            self.client.hold(buttons)
+            self.client.hold(record)
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest, in whatever session."""

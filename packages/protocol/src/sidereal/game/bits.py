@@ -1,99 +1,128 @@
-"""Controls as the bits of one number: what an input carries.
+"""Controls as records: what an input carries, as one number for each tick.
 
-A column takes bits in the order of its declaration: an axis two, one for each direction; whatever
-is held or pressed takes one.
+A column takes the bits that its values need, in the order of the declaration (`ControlsLayout`). Of
+an axis the upper steps come first, then the lower ones; a press counts up to `PRESSES_MAX`; what
+is held is 0 or 1; an angle counts the steps of a turn from 0. So 0 is always: nobody touches it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.game.column import Field
-from sidereal.game.component import Controls
+from sidereal.game.column import Binding, Field
+from sidereal.game.component import PRESSES_MAX, Controls
 from sidereal.game.record import as_columns
+from sidereal.protocol.space.geometry import wrap_angle
+from sidereal.protocol.state.controls import (
+    NO_CONTROLS,
+    RECORD_BITS_MAX,
+    ControlsField,
+    ControlsLayout,
+    Records,
+)
+from sidereal.protocol.state.quantize import codes_of
 
-BITS_MAX: Final = 16
+_CODES: Final = {"press": PRESSES_MAX + 1, "hold": 2}
 
-Buttons = NDArray[np.uint16]
+C = TypeVar("C", bound=Controls)
 
-
-class _Place(NamedTuple):
-    """Where a column's bits are.
-
-    Attributes:
-        name: of the column.
-        up: the bit of its upper direction, or of itself.
-        down: the bit of its lower direction; 0 for what has none.
-    """
-
-    name: str
-    up: int
-    down: int
+_layouts: Final[dict[type[Controls], ControlsLayout]] = {}
+"""Made once for each class: a declaration does not change."""
 
 
 def layout_problems(controls: Sequence[type[Controls]]) -> Iterator[str]:
-    """Say what does not fit into the bits of an input."""
+    """Say what does not fit into a record."""
     if len(controls) > 1:
         names = ", ".join(each.record_name for each in controls)
         yield f"a game has one class of controls, not {names}"
     for each in controls:
-        for field in each.fields.values():
-            if _count_of(field) == 0:
-                yield f"{field}: an input has bits for axes, presses and what is held, no numbers"
-        bits = sum(_count_of(field) for field in each.fields.values())
-        if bits > BITS_MAX:
-            yield f"{each.record_name}: {bits} bits; an input has {BITS_MAX}"
+        bits = 0 if each.problems else layout_of(each).bits
+        if bits > RECORD_BITS_MAX:
+            yield f"{each.record_name}: {bits} bits; a record of controls has {RECORD_BITS_MAX}"
+
+
+def layout_of_all(controls: Sequence[type[Controls]]) -> ControlsLayout:
+    """Lay out a record of a game's controls, of which there is one class at most."""
+    return layout_of(controls[0]) if controls else NO_CONTROLS
+
+
+def layout_of(controls: type[Controls]) -> ControlsLayout:
+    """Lay out a record of controls that have no problems."""
+    made = _layouts.get(controls)
+    if made is None:
+        fields = [_described(field) for field in controls.fields.values()]
+        made = _layouts[controls] = ControlsLayout(fields)
+    return made
 
 
 def pack(values: Controls) -> int:
-    """Write what is held, one value a column, as a number."""
+    """Write what is held and pressed, one value a column, as a record."""
     return int(pack_rows(values))
 
 
-def pack_rows(values: Controls) -> Buttons:
-    """Write columns as numbers: uint16[n]."""
-    packed = np.zeros((), np.uint16)
-    for place in _places(type(values)):
-        held = getattr(values, place.name)
-        packed = packed | (held > 0) * np.uint16(place.up) | (held < 0) * np.uint16(place.down)
-    return packed
+def pack_rows(values: Controls) -> Records:
+    """Write columns as records, uint64[n]; what is out of range becomes the nearest in it."""
+    controls = type(values)
+    codes = {f.name: _codes(f, getattr(values, f.name)) for f in controls.fields.values()}
+    return layout_of(controls).join(codes)
 
 
-def unpack(controls: type[Controls], buttons: Buttons) -> Controls:
-    """Read numbers as columns.
+def unpack(controls: type[C], records: Records) -> C:
+    """Read records as columns.
 
     Args:
         controls: the declaration.
-        buttons: uint16[n]
+        records: uint64[n], with codes that there are.
     """
-    arrays: dict[str, NDArray[Any]] = {}
-    for place in _places(controls):
-        value = ((buttons & place.up) != 0).astype(np.int8)
-        value -= (buttons & place.down) != 0
-        arrays[place.name] = value.astype(controls.fields[place.name].dtype)
+    codes = layout_of(controls).split(records)
+    arrays = {f.name: _values(f, codes[f.name]).astype(f.dtype) for f in controls.fields.values()}
     return as_columns(controls, arrays)
 
 
-def bits_of(controls: type[Controls]) -> dict[str, tuple[int, int]]:
-    """Tell the bit of each column's upper direction, and of its lower one, 0 where it has none."""
-    return {place.name: (place.up, place.down) for place in _places(controls)}
+def _described(field: Field) -> ControlsField:
+    binding = _binding_of(field)
+    if binding.input == "axis":
+        codes = 2 * _steps(field) + 1
+    elif binding.input == "angle":
+        codes = field.schema_field().codes[1] + 1
+    else:
+        codes = _CODES[binding.input]
+    return ControlsField(field.name, codes, binding.input)
 
 
-def _places(controls: type[Controls]) -> Iterator[_Place]:
-    at = 0
-    for name, field in controls.fields.items():
-        up, down = 1 << at, 1 << (at + 1)
-        yield _Place(name, up, down if _count_of(field) == 2 else 0)
-        at += _count_of(field)
+def _codes(field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    sort, values = _binding_of(field).input, np.asarray(values)
+    if sort == "angle":
+        return codes_of(field.schema_field(), values)
+    if sort == "axis":
+        steps = _steps(field)
+        whole = np.clip(np.rint(values), -steps, steps).astype(np.int64)
+        return np.asarray(np.where(whole >= 0, whole, steps - whole))
+    return np.asarray(np.clip(np.ceil(values), 0, _CODES[sort] - 1))
 
 
-def _count_of(field: Field) -> int:
+def _values(field: Field, codes: NDArray[np.int64]) -> NDArray[Any]:
+    sort = _binding_of(field).input
+    if sort == "angle":
+        quantum = field.options.quantum
+        assert quantum is not None
+        return wrap_angle(codes * quantum)
+    if sort == "axis":
+        steps = _steps(field)
+        return np.asarray(np.where(codes <= steps, codes, steps - codes))
+    return codes
+
+
+def _binding_of(field: Field) -> Binding:
     binding = field.options.binding
-    sort = binding.input if binding is not None else ""
-    if sort == "axis" and field.options.high == 1:
-        return 2
-    return 1 if sort in ("press", "hold") else 0
+    assert binding is not None, field
+    return binding
+
+
+def _steps(field: Field) -> int:
+    assert field.options.high is not None
+    return round(field.options.high)

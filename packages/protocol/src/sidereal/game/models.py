@@ -6,7 +6,7 @@ client which has those rows computes what the shard computes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from sidereal.game.bits import unpack
 from sidereal.game.builtin import Motion
 from sidereal.game.column import Floats
+from sidereal.game.component import Component
 from sidereal.game.declarations import Declarations
 from sidereal.game.logic import Model, Stage
-from sidereal.game.record import Record, as_columns
+from sidereal.game.record import Record
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.reckoning import advance
 
 R = TypeVar("R", bound=Record)
@@ -92,49 +94,55 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class FreeFlight:
-    """Models of entities of which no more is known than their motion and what is held.
+    """Models of entities that touch nothing, for whoever knows some of their components.
 
-    Models that write or read more are left out.
+    Models that write or read what is not known are left out.
+
+    Attributes:
+        records: what it is given: the components that are known, and the controls.
+        written: components that change: those that the models write, and motion.
     """
 
-    def __init__(self, declared: Declarations, rules: Rules) -> None:
+    def __init__(
+        self,
+        declared: Declarations,
+        rules: Rules,
+        known: Iterable[type[Component]] = (Motion,),
+    ) -> None:
+        self.records: tuple[type[Record], ...] = (*known, *declared.controls)
         self._rules = rules
         self._controls = declared.controls
-        known = {Motion, *declared.controls}
+        able = [
+            model for model in declared.models if set(self.records) >= {*model.writes, *model.reads}
+        ]
+        written = (component for model in able for component in model.writes)
+        self.written: set[type[Component]] = {Motion, *written}
         self._models: dict[Stage, list[Model]] = {
-            stage: [
-                model
-                for model in declared.models
-                if model.stage is stage and known >= {*model.writes, *model.reads}
-            ]
-            for stage in (Stage.TICK, Stage.SUBSTEP)
+            stage: [model for model in able if model.stage is stage] for stage in Stage
         }
+
+    def hold(self, held: Records) -> dict[type[Record], Record]:
+        """Give records of controls, of any shape, as the columns that models read."""
+        return {controls: unpack(controls, held) for controls in self._controls}
 
     def fly(
-        self, motion: Sequence[Floats], buttons: NDArray[np.uint16], tick: int, net_id: int = 0
+        self, records: Mapping[type[Record], Record], ids: NDArray[np.uint32], tick: int
     ) -> None:
-        """Fly entities that touch nothing for a tick.
+        """Fly entities for a tick.
 
         Args:
-            motion: x, y, vx, vy, heading and spin, float64[n] each.
-            buttons: uint16[n], held during it.
+            records: columns of all `records`, [n].
+            ids: uint32[n], of the entities.
             tick: that it is.
-            net_id: of all of them.
 
         Mutates:
-            motion.
+            columns of what is `written`.
         """
-        rules = self._rules
-        x, y, vx, vy, heading, spin = motion
-        ids = np.full(len(buttons), net_id, np.uint32)
-        records: dict[type[Record], Record] = {
-            Motion: as_columns(Motion, dict(zip(Motion.fields, motion, strict=True)))
-        }
-        records |= {controls: unpack(controls, buttons) for controls in self._controls}
+        rules, motion = self._rules, cast(Motion, records[Motion])
         for model in self._models[Stage.TICK]:
             model.function(ModelRows(model, ids, tick, rules.tick_s, records))
         dt = rules.tick_s / rules.substeps
         for _ in range(rules.substeps):
             for model in self._models[Stage.SUBSTEP]:
                 model.function(ModelRows(model, ids, tick, dt, records))
-            advance(x, y, vx, vy, heading, spin, dt)
+            advance(motion.x, motion.y, motion.vx, motion.vy, motion.heading, motion.spin, dt)

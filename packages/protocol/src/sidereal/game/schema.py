@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from numpy.typing import NDArray
 
+from sidereal.game.bits import layout_of_all
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.column import STEP, Field
 from sidereal.game.component import EVERYONE, PILOT, ROLE_PREFIX, SHARD
@@ -25,7 +26,7 @@ _REPLICATED: Final = {EVERYONE: Replication.ATTRIBUTE, PILOT: Replication.PILOT}
 
 
 def schema_of(declared: Declarations) -> Schema:
-    """Give a game's components their columns, and say what entities of its kinds begin with."""
+    """Give a game's components their columns, and its kinds and controls their numbers."""
     own = (component for component in declared.components if component not in BUILTIN)
     predicted = declared.predicted()
     defaults = {
@@ -36,6 +37,7 @@ def schema_of(declared: Declarations) -> Schema:
     return Schema(
         (*BASE_COMPONENTS, *(_described(component, component in predicted) for component in own)),
         [_begin(kind, defaults) for kind in declared.kinds],
+        layout_of_all(declared.controls),
     )
 
 

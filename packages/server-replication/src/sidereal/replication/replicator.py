@@ -184,7 +184,7 @@ class Replicator:
     def receive_clients(
         self, datagrams: Iterable[tuple[bytes, Address]], now: float, wall_now: float
     ) -> None:
-        """Take in what clients sent; players' controls are routed at once."""
+        """Take in what clients sent; players' inputs are routed at once."""
         for datagram, address in datagrams:
             self.clients.receive_datagram(datagram, address, now, wall_now)
             # One by one: a client that floods is closed before the rest of its flood is deciphered.
@@ -199,9 +199,9 @@ class Replicator:
             self.shards.pump(now)
 
     def _pump_clients(self, now: float) -> None:
-        """Sort what clients' sessions delivered; route players' controls."""
-        for player, controls in self.clients.pump(now):
-            self.mesh.route(player.net_id, controls)
+        """Sort what clients' sessions delivered; route players' inputs."""
+        for player, message in self.clients.pump(now):
+            self.mesh.route(player.net_id, message)
 
     # -- the turn -----------------------------------------------------------------------------
 

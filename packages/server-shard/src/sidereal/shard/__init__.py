@@ -7,7 +7,7 @@
 * `changes`: what of them has changed; `proposals`: what of that is not acked yet;
 * `space`: the one door to pymunk; `neighbours`: the one to SciPy;
 * `contacts`: who touched whom in a tick, made of what physics says after each of its steps;
-* `controls`: the players' buttons that wait for their tick;
+* `controls`: what players hold and press, waiting for its tick;
 * `ghosts`: what other shards simulate nearby, to be seen and never simulated;
 * `phase`: when to simulate which tick, so that proposals come just ahead of the server's;
 * `stages`: the part of the game in a tick; `step`: what a system is handed; `queries`: who matches;

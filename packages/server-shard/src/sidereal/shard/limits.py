@@ -25,7 +25,7 @@ class Limits:
             newer ones repeat them.
         controls_queue: entries of one body's controls that are held until they are due.
         controls_reserve: entries of those that may wait; what is beyond is jumped over.
-        guesses: ticks for which the last buttons are taken for an entry that is missing.
+        guesses: ticks for which the states of the last entry are taken for one that is missing.
         replay_ahead: entries ahead of the one that is due with which a queue is filled while its
             body is flown through the ticks before it was adopted.
         trim_ticks: entries that have waited all the while for so long are not needed: one is jumped

@@ -15,6 +15,7 @@ from sidereal.game.kind import Kind
 from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import KIND_NUMBERS
 from sidereal.shard.population import Ints, Population
 
@@ -44,9 +45,9 @@ class Queries:
         self._structs: dict[type[Record], Record] = {}
         self._capacity = 0
 
-    def hold(self, buttons: NDArray[np.uint16]) -> None:
-        """Take the controls of a tick: uint16[capacity] by row."""
-        self._held = {controls: unpack(controls, buttons) for controls in self._controls}
+    def hold(self, records: Records) -> None:
+        """Take the controls of a tick: uint64[capacity] by row."""
+        self._held = {controls: unpack(controls, records) for controls in self._controls}
 
     def rows(self, *queries: type[Component] | Kind, ghosts: bool = False) -> Ints:
         """Find who matches all queries, ascending; cached until somebody comes or goes.

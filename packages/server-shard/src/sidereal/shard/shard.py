@@ -31,13 +31,13 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CODE_NAME_SIZE_MAX
 from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
+from sidereal.protocol.message.inputs import RoutedInput, decode_routed_input_untrusted
 from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
     Adopted,
     AuthorityMessage,
     Beat,
     Load,
-    RoutedControls,
     ShardChannel,
     ShardHello,
     ShardMessage,
@@ -126,7 +126,7 @@ class ShardCore:
             Simulation, game, self._schema, rng=rng, limits=limits, clock=clock, strict=strict
         )
         self._inbox: list[AuthorityMessage] = []
-        self._controls: deque[RoutedControls] = deque(maxlen=limits.controls_waiting)
+        self._controls: deque[RoutedInput] = deque(maxlen=limits.controls_waiting)
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
@@ -287,15 +287,15 @@ class ShardCore:
             self.closed_text = "the server's clock has run out: ticks have 32 bits"
             self._end(CloseReason.PROTOCOL_VIOLATION, now)
             return
-        # Controls last: those that overtook the adoption of their body are for it.
-        inbox = [*self._inbox, *self._controls]
-        self._inbox.clear()
-        self._controls.clear()
+        inbox, self._inbox = self._inbox, []
         for message in inbox:
             try:
                 simulation.apply(message, self.tick)
             except WireError:
                 self._messages_malformed += 1
+        # Inputs afterwards: those that overtook the adoption of their body are for it.
+        while self._controls:
+            simulation.take_input(self._controls.popleft())
         sightings, self._sightings = self._sightings, []
         if sightings:
             simulation.show_ghosts(sightings, self.tick)
@@ -344,6 +344,11 @@ class ShardCore:
             else:
                 self._sightings.append((tick, rows))
             return
+        if event.channel == ShardChannel.CONTROLS:
+            routed = decode_routed_input_untrusted(event.message, self._schema.controls)
+            self._controls_dropped += len(self._controls) == self._limits.controls_waiting
+            self._controls.append(routed)
+            return
         message = decode_authority_untrusted(event.channel, event.message)
         if isinstance(message, Beat):
             if self._phase is not None:
@@ -355,9 +360,6 @@ class ShardCore:
             self.closed_text = self._schema.explain_untrusted(message.description, message.text)
             known = message.reason in CloseReason.__members__.values()
             self._end(CloseReason(message.reason) if known else CloseReason.UNKNOWN, now)
-        elif isinstance(message, RoutedControls):
-            self._controls_dropped += len(self._controls) == self._limits.controls_waiting
-            self._controls.append(message)
         elif len(self._inbox) >= self._limits.inbox:
             self._end(CloseReason.PROTOCOL_VIOLATION, now)
         else:

@@ -17,25 +17,24 @@ from numpy.typing import NDArray
 from sidereal.game.declarations import Declarations
 from sidereal.game.logic import Stage
 from sidereal.game.touching import filters_of
-from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import (
-    CONTROLS_PER_MESSAGE_MAX,
     INPUT_SEQ_MAX,
     INPUTS_UNANSWERED_MAX,
     MESSAGE_SIZE_MAX,
 )
 from sidereal.protocol.message.codec import INPUT_ROW, LEASE_ROW, decode_rows_untrusted
+from sidereal.protocol.message.inputs import RoutedInput
 from sidereal.protocol.message.shard import (
     Adopt,
     AuthorityMessage,
     Grant,
     Release,
     Revoke,
-    RoutedControls,
 )
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
+from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.changes import Changes
@@ -90,7 +89,7 @@ class Simulation:
         self._stages = Stages(declared, self.population, rules, rng, clock, strict=strict)
         self._space = Space()
         self._filters = filters_of(declared.kinds)
-        self._controls = ControlQueues(self.bodies.columns.capacity, limits)
+        self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
         self._changes = Changes(self.population, schema, rules)
         self._proposals = Proposals(
             schema, self.bodies.columns.capacity, rules.streams.reorder_ticks
@@ -112,9 +111,7 @@ class Simulation:
         Raises:
             WireError: its records are not what they should be; nothing was changed then.
         """
-        if isinstance(message, RoutedControls):
-            self._queue_controls(message)
-        elif isinstance(message, Adopt):
+        if isinstance(message, Adopt):
             records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
             inputs = decode_rows_untrusted(message.inputs, INPUT_ROW, ROWS_MAX)
             self.records_given += len(records)
@@ -135,6 +132,14 @@ class Simulation:
             for key, epoch in self._lease_rows_untrusted(message.rows):
                 if self._leases.get(key, epoch + 1) <= epoch:
                     del self._leases[key]
+
+    def take_input(self, message: RoutedInput) -> None:
+        """Queue what a pilot has held for the tick that it is for."""
+        row = int(self.bodies.rows_of(np.array([message.net_id]))[0])
+        if row < 0:
+            self._controls_unclaimed += 1
+            return
+        self._controls.receive(row, message.input)
 
     def show_ghosts(self, batches: Sequence[tuple[int, NDArray[np.void]]], tick: int) -> None:
         """Take in what the replication server tells of ghosts, between two ticks.
@@ -284,10 +289,10 @@ class Simulation:
         """
         columns = self.bodies.columns
         waiting: dict[int, deque[tuple[int, int]]] = {}
-        for row, (_, seq, buttons) in zip(
+        for row, (_, seq, record) in zip(
             columns.rows_of(inputs["id"]).tolist(), inputs.tolist(), strict=True
         ):
-            waiting.setdefault(row, deque()).append((seq, buttons))
+            waiting.setdefault(row, deque()).append((seq, record))
         # A few ticks of a few bodies; after a shard's death, seconds of all that it simulated.
         for now in range(int(begin.min(initial=tick)), tick):
             flying = rows[begin <= now]
@@ -295,8 +300,8 @@ class Simulation:
                 if row in waiting:
                     newest = int(columns["input_seq"][row]) + self._limits.replay_ahead
                     self._resume(row, waiting[row], newest)
-            buttons, control_epoch, input_seq = self._controls.replay(flying)
-            self._stages.fly(flying, now + 1, buttons)
+            held, control_epoch, input_seq = self._controls.replay(flying)
+            self._stages.fly(flying, now + 1, held)
             columns["control_epoch"][flying] = control_epoch
             columns["input_seq"][flying] = input_seq
         for row in rows.tolist():
@@ -321,26 +326,16 @@ class Simulation:
         self._proposals.forget(rows)
         self.bodies.release(rows)
 
-    def _queue_controls(self, message: RoutedControls) -> None:
-        size = len(message.buttons)
-        if size % 2 or not 2 <= size <= 2 * CONTROLS_PER_MESSAGE_MAX:
-            raise WireError(f"controls of {size} bytes")
-        row = int(self.bodies.rows_of(np.array([message.net_id]))[0])
-        if row < 0:
-            self._controls_unclaimed += 1
-            return
-        self._controls.receive(row, message.control_epoch, message.first_seq, message.buttons)
-
-    def _take_controls(self) -> NDArray[np.uint16]:
-        """Take what pilots hold in this tick: uint16[capacity] by row."""
+    def _take_controls(self) -> Records:
+        """Take what pilots hold in this tick: uint64[capacity] by row."""
         columns, rows = self.bodies.columns, self.bodies.rows()
         flown = rows[self._stages.flown[columns["kind"][rows]]]
         held, control_epoch, input_seq = self._controls.take(flown)
-        buttons = np.zeros(columns.capacity, dtype=np.uint16)
-        buttons[flown] = held
+        records = np.zeros(columns.capacity, dtype=np.uint64)
+        records[flown] = held
         columns["control_epoch"][flown] = control_epoch
         columns["input_seq"][flown] = input_seq
-        return buttons
+        return records
 
     def _lease_rows_untrusted(self, body: bytes) -> list[tuple[int, int]]:
         rows = decode_rows_untrusted(body, LEASE_ROW, ROWS_MAX)

@@ -21,6 +21,7 @@ from sidereal.game.models import ModelRows
 from sidereal.game.record import Record, as_columns
 from sidereal.protocol.errors import GameFailedError
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.reckoning import advance
 from sidereal.shard.contacts import ContactLog
 from sidereal.shard.costs import Costs
@@ -84,15 +85,15 @@ class Stages:
         """bool[256], by a kind's number, whether its entities have a pilot."""
         return self._queries.flown
 
-    def begin(self, tick: int, buttons: NDArray[np.uint16]) -> None:
+    def begin(self, tick: int, records: Records) -> None:
         """Begin a tick.
 
         Args:
             tick: to be simulated.
-            buttons: uint16[capacity] by row, what pilots hold in it.
+            records: uint64[capacity] by row, what pilots hold in it.
         """
         self._tick = tick
-        self._queries.hold(buttons)
+        self._queries.hold(records)
 
     def note_contacts(self, space: Space) -> None:
         """Take down who touches whom after a physics step, if the game asks for it at all."""
@@ -127,13 +128,13 @@ class Stages:
         if stage is Stage.SETTLE:
             self.costs.settle()
 
-    def fly(self, rows: Ints, tick: int, buttons: NDArray[np.uint16]) -> None:
+    def fly(self, rows: Ints, tick: int, records: Records) -> None:
         """Fly bodies for a whole tick, as if nobody else were there.
 
         Args:
             rows: int64[n]
             tick: to be simulated.
-            buttons: uint16[n], what their pilots hold in it.
+            records: uint64[n], what their pilots hold in it.
 
         Mutates:
             what models write of these bodies, and where they are.
@@ -142,8 +143,8 @@ class Stages:
             GameFailedError: a model raised, or left what it may not.
         """
         columns = self._population.columns
-        spread = np.zeros(columns.capacity, np.uint16)
-        spread[rows] = buttons
+        spread = np.zeros(columns.capacity, np.uint64)
+        spread[rows] = records
         self.begin(tick, spread)
         for stage in (Stage.TICK, *[Stage.SUBSTEP] * self._rules.substeps):
             for model in self._models[stage]:

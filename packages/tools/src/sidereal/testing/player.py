@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sidereal.client.view import View
 from sidereal.game import Body, Kind, Label, Motion
-from sidereal.game.bits import pack
+from sidereal.game.bits import layout_of, pack
 from sidereal.game.declarations import Declarations
 from sidereal.game.record import Record
 from sidereal.protocol.ids import NET_ID_NONE
@@ -98,6 +98,8 @@ class Player:
     def hold(self, **values: float) -> None:
         """Hold controls from now on, by the names of their fields; 0 lets go of one.
 
+        A press counts once.
+
         Raises:
             TypeError: the game has no such control.
         """
@@ -133,4 +135,5 @@ class Player:
         if controls is None:
             raise TypeError(f"{self.world.game.name} has no controls")
         self._host.returning.hold(pack(controls(**held)))
-        self._held = held
+        pressed = {field.name for field in layout_of(controls).fields if field.sort == "press"}
+        self._held = {name: value for name, value in held.items() if name not in pressed}

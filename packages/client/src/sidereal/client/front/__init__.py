@@ -11,6 +11,7 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `palette`    colours: one per shard, the same everywhere
 * `layers`     what can be switched on and off
 * `keys`       which key does what; the help panel is this table
+* `grip`       what keys and pointer come to: a record of the game's controls
 * `camera`     world units to pixels and back, exact at any distance from the origin
 * `rows`       the structured dtypes that are the vertex formats, and their makers
 * `looks`      how kinds are drawn: what the game declares, as columns

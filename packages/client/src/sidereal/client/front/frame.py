@@ -50,8 +50,8 @@ class Feed(Protocol):
     def statistics(self) -> ClientStatistics:
         """How the link is doing."""
 
-    def hold(self, buttons: int) -> None:
-        """Hold these from now on: bits of an input, as `sidereal.game.bits` lays them out."""
+    def hold(self, record: int) -> None:
+        """Hold a record of controls from now on; its presses count once."""
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest."""

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from sidereal.client.front.layers import Layer
-from sidereal.game.bits import bits_of
 from sidereal.game.declarations import Declarations
 
 
@@ -38,9 +37,10 @@ class Pan(enum.Enum):
 
 
 class Steer(NamedTuple):
-    """What a player holds while a key is held: bits of an input."""
+    """What a player holds while a key is held: a column of the controls, and how far it goes."""
 
-    bits: int
+    name: str
+    step: int
 
 
 Target: TypeAlias = Action | Layer | Pan | Steer
@@ -123,21 +123,24 @@ def targets_by_key(bindings: Iterable[Binding]) -> dict[str, Target]:
 
 
 def _steering(game: Declarations) -> Iterator[Binding]:
-    for controls in game.controls:
-        bound = {
-            name: field.options.binding.keys
-            for name, field in controls.fields.items()
-            if field.options.binding is not None
-        }
-        taken = {key for keys in bound.values() for key in keys}
-        for name, (up, down) in bits_of(controls).items():
-            signs = (" +", " −") if down else ("",)
-            for key, bits, sign in zip(bound[name], (up, down), signs, strict=False):
-                beside = _BESIDE.get(key, "")
-                beside = "" if beside in taken else beside
-                shown = f"{_shown(key)} {_shown(beside)}".rstrip()
-                keys = (*_named(key), *_named(beside))
-                yield Binding(keys, shown, f"{name.replace('_', ' ')}{sign}", Steer(bits))
+    bound = {
+        name: field.options
+        for controls in game.controls
+        for name, field in controls.fields.items()
+        if field.options.binding is not None and field.options.binding.keys
+    }
+    taken = {key for options in bound.values() if options.binding for key in options.binding.keys}
+    for name, options in bound.items():
+        assert options.binding is not None
+        axis = options.binding.input == "axis"
+        far = round(options.high or 1) if axis else 1
+        signs = (" +", " −") if axis else ("",)
+        for key, step, sign in zip(options.binding.keys, (far, -far), signs, strict=False):
+            beside = _BESIDE.get(key, "")
+            beside = "" if beside in taken else beside
+            shown = f"{_shown(key)} {_shown(beside)}".rstrip()
+            keys = (*_named(key), *_named(beside))
+            yield Binding(keys, shown, f"{name.replace('_', ' ')}{sign}", Steer(name, step))
 
 
 def _named(key: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ events and view, moves the camera and returns a `Frame`.
 from __future__ import annotations
 
 import collections
+import math
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, Noti
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
+from sidereal.client.front.grip import Grip
 from sidereal.client.front.keys import Pan, Steer, make_bindings
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.looks import Looks
@@ -89,7 +91,8 @@ class Viewer:
         self.ended: Ended | None = None
         self._placed = at is not None
         self._looked_at: tuple[float, float] | None = None
-        self._held = 0
+        self._grip = Grip(() if observing else game.controls)
+        self._pointer: tuple[float, float] | None = None
         self._panning: set[Pan] = set()
         self._newest_tick = -1
         self._newest_seen_at = 0.0
@@ -129,6 +132,7 @@ class Viewer:
         self._note_link(view, statistics)
         selected = row_of(view.net_id, self.selected_id)
         self._move_camera(view, selected, elapsed_s)
+        self._aim(view)
         self.frame = Frame(
             now=now,
             view=view,
@@ -269,24 +273,34 @@ class Viewer:
         if isinstance(target, Pan):
             self._panning.add(target)
         else:
-            self._set_held(self._held | target.bits)
+            self._hold(self._grip.press(target))
 
     def release(self, target: Steer | Pan) -> None:
         """A key that was held came up."""
         if isinstance(target, Pan):
             self._panning.discard(target)
         else:
-            self._set_held(self._held & ~target.bits)
+            self._hold(self._grip.release(target))
 
     def release_all(self) -> None:
         """The window lost the keyboard: nothing is held any more."""
         self._panning.clear()
-        self._set_held(0)
+        self._hold(self._grip.release_all())
 
-    def _set_held(self, held: int) -> None:
-        if held != self._held:
-            self._held = held
-            self._feed.hold(held)
+    def point(self, x: float, y: float) -> None:
+        """The pointer is over this pixel."""
+        self._pointer = x, y
+
+    def _aim(self, view: View) -> None:
+        """Say where the pointer is, seen from the own entity, if the game asks for it."""
+        if self._pointer is not None and self._grip.points and view.own >= 0:
+            x, y = self.camera.unproject(*self._pointer)
+            angle = math.atan2(y - view.y[view.own], x - view.x[view.own])
+            self._hold(self._grip.point(angle))
+
+    def _hold(self, record: int | None) -> None:
+        if record is not None:
+            self._feed.hold(record)
 
     def toggle(self, layer: Layer) -> None:
         """Switch a layer."""

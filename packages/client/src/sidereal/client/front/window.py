@@ -237,6 +237,11 @@ class ViewWindow(arcade.Window):
         else:
             viewer.note(f"saved {path}", self._clock())
 
+    def on_mouse_motion(self, x: int, y: int, dx: int, dy: int) -> None:
+        """Point."""
+        if self._viewer is not None:
+            self._viewer.point(x, y)
+
     def on_mouse_press(self, x: int, y: int, button: int, modifiers: int) -> None:
         """Begin a drag or a click."""
         self._dragged_px = 0.0

@@ -14,7 +14,6 @@ from sidereal.protocol.message.player import (
     Assigned,
     Chat,
     ClientMessage,
-    Controls,
     Hello,
     Leases,
     LookAt,
@@ -35,7 +34,6 @@ from sidereal.protocol.message.shard import (
     Load,
     Release,
     Revoke,
-    RoutedControls,
     ShardChannel,
     ShardHello,
     ShardMessage,
@@ -53,19 +51,18 @@ HOLDER_ROW: Final = np.dtype([("dx", "i1"), ("dy", "i1"), ("shard", "<u2")])
 assert HOLDER_ROW.itemsize == 4
 assert (2 * limits.LEASE_RADIUS_MAX + 1) ** 2 <= (limits.UNRELIABLE_SIZE_MAX - 32) // 4
 
-INPUT_ROW: Final = np.dtype([("id", "<u4"), ("seq", "<u4"), ("buttons", "<u2")])
-"""One input of an entity's pilot on the wire."""
+INPUT_ROW: Final = np.dtype([("id", "<u4"), ("seq", "<u4"), ("record", "<u8")])
+"""One record of an entity's pilot on the wire between the servers."""
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of
 nesting without end."""
 
 FROM_CLIENT: Final[Mapping[int, Any]] = {
-    PlayerChannel.CONTROLS: Controls,
     PlayerChannel.COMMAND: Hello | LookAt | Chat,
 }
 """What a client sends on which channel. On channels that are not listed nothing travels that way
-but packed columns; a message on another channel than its own is malformed. Likewise below."""
+but what is packed; a message on another channel than its own is malformed. Likewise below."""
 
 FROM_SERVER: Final[Mapping[int, Any]] = {
     PlayerChannel.COMMAND: Welcome | Refused | Assigned | Chat | Notice | Standstill,
@@ -81,7 +78,6 @@ FROM_SHARD: Final[Mapping[int, Any]] = {
 
 FROM_AUTHORITY: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Beat,
-    ShardChannel.CONTROLS: RoutedControls,
     ShardChannel.LEASE: ShardWelcome | Refused | Grant | Revoke | Adopt | Release,
 }
 """What the replication server sends a shard."""

@@ -1,7 +1,7 @@
 """Messages between the replication server and a client.
 
-Bulk state does not pass through here: snapshots are packed columns on a channel of their own
-(`PlayerChannel.SNAPSHOT`, see `sidereal.protocol.state.stream`).
+What passes every tick is packed, and has channels of its own: snapshots (see
+`sidereal.protocol.state.stream`) and inputs (see `sidereal.protocol.message.inputs`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PlayerChannel(enum.IntEnum):
     SNAPSHOT = 0
     """Unreliable, tracked: packed columns, server to client."""
     CONTROLS = 1
-    """Unreliable sequenced: `Controls`, client to server."""
+    """Unreliable sequenced: inputs, client to server, packed."""
     COMMAND = 2
     """Reliable ordered: everything else, both ways."""
     LEASES = 3
@@ -44,20 +44,6 @@ class Role(enum.IntEnum):
     PLAYER = 1
     OBSERVER = 2
     OPERATOR = 3
-
-
-class Button(enum.IntFlag):
-    """Flight controls held during one tick."""
-
-    THRUST = 1
-    REVERSE = 2
-    LEFT = 4
-    RIGHT = 8
-    BRAKE = 16
-    FIRE = 32
-
-
-BUTTONS_ALL = 63
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -103,22 +89,6 @@ class Assigned(_Message, frozen=True, tag=4):
     net_id: U32
     control_epoch: U32
     tick: U32
-
-
-class Controls(_Message, frozen=True, tag=5):
-    """Buttons of the newest ticks, oldest first, repeated until acked (unreliable).
-
-    Attributes:
-        control_epoch: of the entity they are meant for.
-        first_seq: sequence number of the first entry; entries are consecutive.
-        buttons: uint16[n] little-endian, `Button` flags, one entry per client tick.
-    """
-
-    control_epoch: U32
-    first_seq: U32
-    buttons: Annotated[
-        bytes, msgspec.Meta(min_length=2, max_length=2 * limits.CONTROLS_PER_MESSAGE_MAX)
-    ]
 
 
 class LookAt(_Message, frozen=True, tag=6):
@@ -170,8 +140,8 @@ class Standstill(_Message, frozen=True, tag=10):
     tick: U32
 
 
-ClientMessage = Hello | Controls | LookAt | Chat
-"""What a client may send."""
+ClientMessage = Hello | LookAt | Chat
+"""What a client may send, besides inputs."""
 
 ServerMessage = Welcome | Refused | Assigned | Leases | Chat | Notice | Standstill
 """What a client may be sent."""

@@ -1,7 +1,7 @@
 """Messages between the replication server and a shard.
 
-Proposals and ghosts do not pass through here: they are packed columns on channels of their own
-(`ShardChannel.PROPOSAL` and `ShardChannel.GHOST`, see `sidereal.protocol.state.records`).
+Proposals, ghosts and pilots' inputs do not pass through here: they are packed, on channels of
+their own (see `proposals` and `records` in `sidereal.protocol.state`, and `inputs`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ShardChannel(enum.IntEnum):
     BEAT = 2
     """Unreliable sequenced: `Beat` to the shard, `Load` from it."""
     CONTROLS = 3
-    """Unreliable: `RoutedControls`, server to shard; of several pilots: none replaces another."""
+    """Unreliable: inputs, server to shard; of several pilots: none replaces another."""
     LEASE = 4
     """Reliable ordered: everything else, both ways."""
 
@@ -125,15 +125,6 @@ class Beat(_Message, frozen=True, tag=38):
     lead_us: int
 
 
-class RoutedControls(_Message, frozen=True, tag=39):
-    """A player's `Controls`, routed to the owner of what it flies as they come."""
-
-    net_id: U32
-    control_epoch: U32
-    first_seq: U32
-    buttons: bytes
-
-
 class Load(_Message, frozen=True, tag=40):
     """How the shard is doing, about once a second.
 
@@ -189,5 +180,5 @@ def make_farewell(what: str, why: str) -> Farewell:
 ShardMessage = ShardHello | Load | Farewell | Adopted
 """What a shard may send."""
 
-AuthorityMessage = ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | RoutedControls
-"""What a shard may be sent."""
+AuthorityMessage = ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat
+"""What a shard may be sent, besides inputs."""

@@ -8,5 +8,6 @@
 * `quantize` puts rows on the wire's grid; `reckoning` is motion between two references.
 * `stream` lays out what clients are sent, and `private` what one of them alone is; `snapshot` reads
   both.
+* `controls` is what a pilot holds in a tick, as the bits of a number.
 * `proposals` is what a shard proposes, and `records` what it is sent of ghosts.
 """

@@ -18,8 +18,9 @@ import msgspec
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import DESCRIPTION_SIZE_MAX
 from sidereal.protocol.state.component import NAME_PATTERN, Component, Field
+from sidereal.protocol.state.controls import ControlsField
 
-FORMAT: Final = "sidereal schema 3"
+FORMAT: Final = "sidereal schema 4"
 """Changes when records are laid out differently from the same declaration."""
 
 WORD_SIZE_MAX: Final = 32
@@ -76,6 +77,13 @@ class SaidKind(_Named, frozen=True):
     components: tuple[int, ...]
 
 
+class SaidControl(_Named, frozen=True):
+    """A field of the controls; its attributes are those of `ControlsField`."""
+
+    codes: int
+    sort: str
+
+
 class Description(_Said, frozen=True):
     """All that the bytes of a world follow from.
 
@@ -83,11 +91,13 @@ class Description(_Said, frozen=True):
         format: `FORMAT`.
         components: a component's number is its place, from 1.
         kinds: likewise.
+        controls: the fields of a record of them, in order.
     """
 
     format: str
     components: tuple[SaidComponent, ...]
     kinds: tuple[SaidKind, ...]
+    controls: tuple[SaidControl, ...]
 
     def encode(self) -> bytes:
         """Give the bytes that travel."""
@@ -103,18 +113,22 @@ _decoder = msgspec.msgpack.Decoder(Description)
 
 
 def describe(
-    components: Iterable[Component], kinds: Iterable[tuple[str, Sequence[int]]]
+    components: Iterable[Component],
+    kinds: Iterable[tuple[str, Sequence[int]]],
+    controls: Iterable[ControlsField] = (),
 ) -> Description:
     """Describe a world.
 
     Args:
         components: in the order of their numbers.
         kinds: likewise; the name of each, and the numbers of its components.
+        controls: the fields of a record of them, in order.
     """
     return Description(
         FORMAT,
         tuple(_say_component(component) for component in components),
         tuple(SaidKind(name, tuple(sorted(numbers))) for name, numbers in kinds),
+        tuple(SaidControl(*field) for field in controls),
     )
 
 
@@ -144,12 +158,19 @@ def _check(description: Description) -> None:
     """
     count = len(description.components)
     fields = [field for component in description.components for field in component.fields]
-    named: tuple[_Named, ...] = (*description.components, *fields, *description.kinds)
+    named: tuple[_Named, ...] = (
+        *description.components,
+        *fields,
+        *description.kinds,
+        *description.controls,
+    )
     for said in named:
         if not NAME_PATTERN.fullmatch(said.name):
             raise WireError(f"a name like {said.name!r}")
     words = [text for field in fields for text in (field.unit, field.dtype)]
-    for text in [*words, *(component.replicated for component in description.components)]:
+    words += [component.replicated for component in description.components]
+    words += [control.sort for control in description.controls]
+    for text in words:
         if len(text) > WORD_SIZE_MAX or not text.isprintable():
             raise WireError(f"a word like {text!r}")
     if any(not 0 < number <= count for kind in description.kinds for number in kind.components):
@@ -226,9 +247,16 @@ def differences(mine: Description, theirs: Description) -> Iterator[str]:
     for name in kinds_here:
         if name in kinds_there:
             yield from _kind_differences(name, mine, theirs)
+    controls_here, controls_there = _by_name(mine.controls), _by_name(theirs.controls)
+    yield from _missing("control", controls_here, controls_there)
+    for name, control in controls_here.items():
+        other = controls_there.get(name, control)
+        if other != control:
+            yield f"control {name} is {_control(control)} here, {_control(other)} there"
     for what, ours, others in (
         ("components", mine.components, theirs.components),
         ("kinds", mine.kinds, theirs.kinds),
+        ("controls", mine.controls, theirs.controls),
     ):
         names, other_names = [one.name for one in ours], [one.name for one in others]
         if names != other_names and sorted(names) == sorted(other_names):
@@ -298,6 +326,10 @@ def _say(what: str, value: str | bool) -> str:
     if what == "replicated":
         return f"sent as {value}"
     return f"{'' if value else 'not '}{what}"
+
+
+def _control(control: SaidControl) -> str:
+    return f"of sort {control.sort} with {control.codes} values"
 
 
 def _range(field: SaidField) -> str:

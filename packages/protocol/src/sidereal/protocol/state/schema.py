@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import NAME_SIZE_MAX, UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.controls import NO_CONTROLS, ControlsLayout
 from sidereal.protocol.state.description import describe, explain_untrusted
 
 NAMES_TAKEN: Final = frozenset(
@@ -97,17 +98,25 @@ class Schema:
         proposed_rows: type of a proposed row, by number; of motion it is the `exact_record`.
         masks: uint64[256], by the number of a kind, which components its entities have.
         first: `full_record[256]`, likewise, what an entity begins with.
+        controls: how a record of them is laid out.
         description: all that the bytes follow from.
-        hash: 16 bytes of it: they differ whenever the declaration of any component or kind does.
+        hash: 16 bytes of it: they differ whenever the declaration of any component, kind or control
+            does.
     """
 
-    def __init__(self, components: Iterable[Component], kinds: Sequence[Begin] = ()) -> None:
+    def __init__(
+        self,
+        components: Iterable[Component],
+        kinds: Sequence[Begin] = (),
+        controls: ControlsLayout = NO_CONTROLS,
+    ) -> None:
         """Check the declarations and derive the records.
 
         Args:
             components: in the order of their numbers.
             kinds: of a game, in the order of their numbers. Without any, entities of every kind
                 have all components, and begin with zeros.
+            controls: what a pilot has in hand.
 
         Raises:
             ConfigError: naming every problem at once.
@@ -153,10 +162,12 @@ class Schema:
             for number, component in numbered.items()
         }
         self.masks, self.first = self._describe_kinds(kinds)
+        self.controls = controls
 
         self.description = describe(
             self.components,
             [(kind.name, [self.numbers[name] for name in kind.components]) for kind in kinds],
+            controls.fields,
         )
         self.hash: bytes = self.description.digest()
 

@@ -15,8 +15,9 @@ from sidereal.protocol.links import SHARD_CHANNELS
 from sidereal.protocol.message.codec import LEASE_ROW
 from sidereal.protocol.message.shard import ShardChannel
 
-ADOPT_ROWS_MAX: Final = 1000
-"""Entities per `Adopt`: with all inputs of their pilots they fit into a reliable message."""
+ADOPT_ROWS_MAX: Final = 400
+"""Entities per `Adopt`: with all inputs of their pilots they fit into a reliable message, however
+much their game keeps of each."""
 
 ROWS_PER_MESSAGE_MAX: Final = MESSAGE_SIZE_MAX // LEASE_ROW.itemsize - 2
 """Rows of leases that fit into a reliable message."""
@@ -137,7 +138,7 @@ class ShardLinkLimits:
     steps: int = 4096
     stall_s: float = 0.25
     late_s: float = 1.0
-    adopt_rows: int = 500
+    adopt_rows: int = 400
     rows_per_message: int = 10_000
     queued_size: int = 2 << 20
     outbox_size: int = 64 << 20

@@ -8,7 +8,7 @@ An account is in the world once in each role. The newest login wins, and the old
 so. The newer one has its seat at once, whether the older one is alive or dead; for that there are
 more sessions than seats in the world. A session that finds no seat is told so in words.
 
-Controls are judged and handed on as they come. Everything else waits in the inbox for `attend`,
+Inputs are judged and handed on as they come. Everything else waits in the inbox for `attend`,
 once per tick. Every message costs of its sender's allowance, whatever it says. A message beyond the
 allowance is dropped, and a client that goes on all the same is closed.
 """
@@ -24,11 +24,11 @@ from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import decode_user_data_untrusted
 from sidereal.protocol.message.codec import decode_client_untrusted, encode_message
+from sidereal.protocol.message.inputs import Input, decode_input_untrusted
 from sidereal.protocol.message.player import (
     Assigned,
     Chat,
     ClientMessage,
-    Controls,
     Hello,
     LookAt,
     Notice,
@@ -46,7 +46,7 @@ from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.audience import Audience
 from sidereal.replication.links.limits import PlayerLinkLimits
 from sidereal.replication.links.networks import network_of
-from sidereal.replication.links.players import ControlsVerdict, Player, Players, PlayerState
+from sidereal.replication.links.players import InputVerdict, Player, Players, PlayerState
 
 
 class Attendance(NamedTuple):
@@ -96,13 +96,13 @@ class PlayerLink:
         """Take in one datagram."""
         self.endpoint.receive_datagram(datagram, address, now, wall_now)
 
-    def pump(self, now: float) -> list[tuple[Player, Controls]]:
+    def pump(self, now: float) -> list[tuple[Player, Input]]:
         """Sort what the endpoint has received.
 
         Returns:
-            the controls that passed, to be routed at once.
+            the inputs that passed, to be routed at once.
         """
-        routed: list[tuple[Player, Controls]] = []
+        routed: list[tuple[Player, Input]] = []
         while (event := self.endpoint.next_event()) is not None:
             if isinstance(event, Received):
                 player = self.players.get(event.peer)
@@ -207,15 +207,17 @@ class PlayerLink:
 
     def _receive_untrusted(
         self, player: Player, event: Received, now: float
-    ) -> list[tuple[Player, Controls]]:
-        message = decode_client_untrusted(event.channel, event.message)
-        if isinstance(message, Controls):
-            verdict = player.judge_controls(message, self._rules, now)
-            if verdict is ControlsVerdict.ROUTED:
-                return [(player, message)]
-            if verdict is not ControlsVerdict.REPEATED:
+    ) -> list[tuple[Player, Input]]:
+        if event.channel == PlayerChannel.CONTROLS:
+            wanted = decode_input_untrusted(event.message, self._schema.controls)
+            verdict = player.judge_input(wanted, self._rules, now)
+            if verdict is InputVerdict.ROUTED:
+                return [(player, wanted)]
+            if verdict is not InputVerdict.REPEATED:
                 self.dropped["controls_" + verdict.name.lower()] += 1
-        elif len(self._inbox) < self._limits.inbox:
+            return []
+        message = decode_client_untrusted(event.channel, event.message)
+        if len(self._inbox) < self._limits.inbox:
             self._inbox.append((player.peer, message))
         else:
             self.dropped["inbox_full"] += 1

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.limits import INPUT_SEQ_MAX
-from sidereal.protocol.message.player import BUTTONS_ALL, Controls, Role
+from sidereal.protocol.message.inputs import Input
+from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.allowance import Allowance
@@ -28,16 +27,15 @@ class PlayerState(enum.Enum):
     LEAVING = enum.auto()
 
 
-class ControlsVerdict(enum.IntEnum):
-    """What becomes of a player's controls."""
+class InputVerdict(enum.IntEnum):
+    """What becomes of a player's input."""
 
     ROUTED = 0
     REPEATED = 1
     NOT_FLYING = 2
     OLD_EPOCH = 3
-    BAD_BUTTONS = 4
-    TOO_FAST = 5
-    BEYOND_LAST = 6
+    TOO_FAST = 4
+    BEYOND_LAST = 5
 
 
 @dataclass(slots=True)
@@ -94,34 +92,31 @@ class Player:
         self.net_id, self.control_epoch = net_id, control_epoch
         self.newest_seq, self.flying_since = -1, now
 
-    def judge_controls(self, controls: Controls, rules: Rules, now: float) -> ControlsVerdict:
-        """Check controls for epoch, range, rate and sequence; accepted ones count as the newest.
+    def judge_input(self, message: Input, rules: Rules, now: float) -> InputVerdict:
+        """Check an input for epoch, rate and sequence; one that is accepted counts as the newest.
 
-        The first controls of a control epoch set the client's input clock; from then on it may
+        The first input of a control epoch sets the client's input clock; from then on it may
         be at most `controls_burst_ticks` ahead of the time since it was given what it flies. That
         time counts, not the one since they came: if they are late, by a stall here or on their way,
         the next ones follow at once.
         """
         if self.net_id == NET_ID_NONE:
-            return ControlsVerdict.NOT_FLYING
-        if controls.control_epoch != self.control_epoch:
-            return ControlsVerdict.OLD_EPOCH
-        count, odd = divmod(len(controls.buttons), 2)
-        if odd or (np.frombuffer(controls.buttons, "<u2", count) > BUTTONS_ALL).any():
-            return ControlsVerdict.BAD_BUTTONS
-        newest = controls.first_seq + count - 1
+            return InputVerdict.NOT_FLYING
+        if message.control_epoch != self.control_epoch:
+            return InputVerdict.OLD_EPOCH
+        newest = message.newest_seq
         if newest > INPUT_SEQ_MAX:
-            return ControlsVerdict.BEYOND_LAST
+            return InputVerdict.BEYOND_LAST
         if newest <= self.newest_seq:
-            return ControlsVerdict.REPEATED
+            return InputVerdict.REPEATED
         if self.newest_seq < 0:
             self.first_seq = newest
         limits = self.limits
         elapsed_ticks = (now - self.flying_since) * rules.tick_hz * limits.controls_rate
         if newest - self.first_seq > elapsed_ticks + limits.controls_burst_ticks:
-            return ControlsVerdict.TOO_FAST
+            return InputVerdict.TOO_FAST
         self.newest_seq = newest
-        return ControlsVerdict.ROUTED
+        return InputVerdict.ROUTED
 
 
 class Players:

@@ -73,10 +73,9 @@ class ShardLink(ShardSender):
         now: float,
         limits: Limits = LIMITS,
     ) -> None:
-        super().__init__(endpoint, rules, limits)
+        super().__init__(endpoint, schema, rules, limits)
         self.dropped: Counter[str] = Counter()
         self.fenced_for_faults = 0
-        self._schema = schema
         self._inbox: list[tuple[int, ShardMessage]] = []
         self._gone: list[tuple[int, CloseReason]] = []
         self._closing: dict[int, float] = {}

@@ -2,7 +2,7 @@
 
 Messages about leases and entities are cut into pieces and wait in the outbox of their shard until
 its link has room, so that any number of entities may change hands in one tick. Entities are given
-to a shard only as fast as it says that it has adopted them (`room_of`). Beats, controls and ghosts
+to a shard only as fast as it says that it has adopted them (`room_of`). Beats, inputs and ghosts
 wait for none of this: they have channels of their own.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.limits import MESSAGE_OVERHEAD_SIZE
 from sidereal.protocol.message.codec import INPUT_ROW, encode_message
-from sidereal.protocol.message.player import Controls
+from sidereal.protocol.message.inputs import Input, RoutedInput, encode_routed_input
 from sidereal.protocol.message.shard import (
     Adopt,
     AuthorityMessage,
@@ -23,10 +23,10 @@ from sidereal.protocol.message.shard import (
     Grant,
     Release,
     Revoke,
-    RoutedControls,
     ShardChannel,
 )
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard, Shards
 from sidereal.replication.ownership.leases import LeaseChange, lease_rows
@@ -40,9 +40,12 @@ class ShardSender:
         shards: those that have said hello.
     """
 
-    def __init__(self, endpoint: ServerEndpoint, rules: Rules, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, endpoint: ServerEndpoint, schema: Schema, rules: Rules, limits: Limits = LIMITS
+    ) -> None:
         self.endpoint = endpoint
         self.shards = Shards(limits.shards)
+        self._schema = schema
         self._rules = rules
         self._limits, self._pace = limits.shards, limits.ownership
 
@@ -101,12 +104,10 @@ class ShardSender:
         for message, tag in messages:
             self.endpoint.send(shard.peer, ShardChannel.GHOST, message, tag)
 
-    def send_controls(self, shard: Shard, net_id: int, controls: Controls) -> None:
-        """Route a player's controls to the shard of what it flies."""
-        message = RoutedControls(
-            net_id, controls.control_epoch, controls.first_seq, controls.buttons
-        )
-        self.endpoint.send(shard.peer, ShardChannel.CONTROLS, encode_message(message))
+    def send_input(self, shard: Shard, net_id: int, message: Input) -> None:
+        """Route a player's input to the shard of what it flies."""
+        body = encode_routed_input(RoutedInput(net_id, message), self._schema.controls)
+        self.endpoint.send(shard.peer, ShardChannel.CONTROLS, body)
 
     def send_beats(self, tick: int, now: float) -> None:
         """Tell every shard the time, and how early or late its newest proposal was."""

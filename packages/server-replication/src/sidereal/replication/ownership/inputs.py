@@ -13,7 +13,7 @@ import numpy as np
 
 from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
 from sidereal.protocol.message.codec import INPUT_ROW
-from sidereal.protocol.message.player import Controls
+from sidereal.protocol.message.inputs import Input
 
 INPUTS_KEPT_MAX: Final = INPUTS_UNANSWERED_MAX
 """Inputs kept of each pilot, as many as a client waits for: the newest."""
@@ -25,18 +25,16 @@ class InputLog:
     def __init__(self) -> None:
         self._flown: dict[int, tuple[int, dict[int, int]]] = {}
 
-    def note(self, net_id: int, controls: Controls) -> None:
+    def note(self, net_id: int, message: Input) -> None:
         """Keep what a pilot has sent; inputs of an older control epoch are forgotten."""
         epoch, held = self._flown.get(net_id, (-1, {}))
-        if epoch != controls.control_epoch:
+        if epoch != message.control_epoch:
             held = {}
-            self._flown[net_id] = controls.control_epoch, held
+            self._flown[net_id] = message.control_epoch, held
         newest = next(reversed(held), -1)
-        count = len(controls.buttons) // 2
-        buttons = np.frombuffer(controls.buttons, "<u2", count).tolist()
         # Every message repeats the inputs that are not answered: only one or two of them are new.
-        for seq in range(max(controls.first_seq, newest + 1), controls.first_seq + count):
-            held[seq] = buttons[seq - controls.first_seq]
+        for seq in range(max(message.first_seq, newest + 1), message.newest_seq + 1):
+            held[seq] = message.records[seq - message.first_seq]
         while len(held) > INPUTS_KEPT_MAX:
             del held[next(iter(held))]
 
@@ -71,11 +69,11 @@ class InputLog:
         """
         flown = records[self._find(records)]
         rows = [
-            (net_id, seq, buttons)
+            (net_id, seq, record)
             for net_id, newest in zip(
                 flown["id"].tolist(), flown["input_seq"].tolist(), strict=True
             )
-            for seq, buttons in self._flown[net_id][1].items()
+            for seq, record in self._flown[net_id][1].items()
             if seq >= newest
         ]
         return np.array(rows, INPUT_ROW)

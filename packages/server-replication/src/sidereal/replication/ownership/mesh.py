@@ -16,7 +16,7 @@ import numpy as np
 
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import SHARD_NONE
-from sidereal.protocol.message.player import Controls
+from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
 from sidereal.protocol.state.schema import OWNER
 from sidereal.replication.limits import LIMITS, Limits
@@ -76,12 +76,12 @@ class Mesh:
         """Entities that are to change hands when their new owners have room."""
         return len(self._waiting_rows)
 
-    def route(self, net_id: int, controls: Controls) -> None:
-        """Pass a player's controls on to the shard of what it flies: one look-up per datagram."""
-        self.inputs.note(net_id, controls)
+    def route(self, net_id: int, message: Input) -> None:
+        """Pass a player's input on to the shard of what it flies: one look-up per datagram."""
+        self.inputs.note(net_id, message)
         shard = self._shards.shards.get(self._pilots.get(net_id, SHARD_NONE))
         if shard is not None:
-            self._shards.send_controls(shard, net_id, controls)
+            self._shards.send_input(shard, net_id, message)
 
     def change_shards(self, tick: int, now: float) -> None:
         """Take in shards that joined, and give away the sectors of those that left."""

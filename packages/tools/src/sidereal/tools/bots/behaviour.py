@@ -71,7 +71,7 @@ class Mind:
             client: whose entity it flies; one that flies nothing yet holds nothing.
 
         Returns:
-            buttons, and for how many seconds.
+            a record of controls, and for how many seconds.
 
         Raises:
             LocalProtocolError: the behaviour gave something else than controls.
@@ -85,10 +85,10 @@ class Mind:
 
 
 def _pack(behaviour: Behaviour, held: object) -> int:
-    buttons = pack_rows(held) if isinstance(held, behaviour.controls) else np.zeros(0, np.uint16)
-    if buttons.size != 1:
+    record = pack_rows(held) if isinstance(held, behaviour.controls) else np.zeros(0, np.uint64)
+    if record.size != 1:
         raise LocalProtocolError(
             f"bot {behaviour.name} gave {held!r}; it decides for one: {behaviour.controls.__name__}"
             "(…), or that and for how many seconds"
         )
-    return int(buttons.item())
+    return int(record.item())

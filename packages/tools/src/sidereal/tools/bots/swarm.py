@@ -289,8 +289,8 @@ class Swarm:
         while flying:
             now = clock()
             if now >= bot.decide_at:
-                buttons, hold_s = bot.mind.decide(client)
-                client.hold(buttons)
+                record, hold_s = bot.mind.decide(client)
+                client.hold(record)
                 bot.decide_at = max(now, bot.decide_at + hold_s)
             flying = turn(client, socket, now)
             self._take_events(bot, now)

@@ -16,12 +16,20 @@ from sidereal.client.limits import Limits as ClientLimits
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
 from sidereal.game.declarations import Declarations
-from sidereal.protocol.message.player import Button, Role
-from sidereal.tools.simulate.game import Laws, make_game
+from sidereal.protocol.message.player import Role
+from sidereal.tools.simulate.game import (
+    HOLDS,
+    PRESSES_AT,
+    PRESSES_MAX,
+    TRIMS,
+    Button,
+    Laws,
+    make_game,
+)
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Arrival, Process
-from sidereal.tools.simulate.scene import choose_buttons, choose_view
+from sidereal.tools.simulate.scene import choose_record, choose_view
 
 AWAY: Final = "no answer"
 """Why a client gets no token while there is no authority."""
@@ -162,7 +170,7 @@ class ClientProcess(ClientHost):
         self.role = role
         self.looks_at = (0.0, 0.0)
         self._ledger = ledger
-        self._held = self._tapped = self._flies_by = 0
+        self._held = self._tapped = self._pressed = self._flies_by = 0
         self._sectors_per_side = sectors_per_side
         self._decide_at = math.inf
         self._resting = False
@@ -183,7 +191,7 @@ class ClientProcess(ClientHost):
         client = None if self.returning is None else self.returning.client
         if client is not None and client.control_epoch != self._flies_by:
             # What was tapped before there was a ship is not for it.
-            self._flies_by, self._tapped = client.control_epoch, 0
+            self._flies_by, self._tapped, self._pressed = client.control_epoch, 0, 0
 
     def _work(self, now: float, local: float) -> None:
         if now >= self._decide_at:
@@ -202,14 +210,14 @@ class ClientProcess(ClientHost):
         if client is None:
             return None
         mark = Mark(client.net_id, client.control_epoch, client.statistics().inputs)
-        self._ledger.note_held(mark, made, self._held, self._tapped)
+        self._ledger.note_held(mark, made, self._first_record(), self._held)
         if mark.input_seq > made:
-            self._tapped = 0
+            self._tapped = self._pressed = 0
         return mark
 
     def _begin(self, now: float, local: float) -> None:
         super()._begin(now, local)
-        self._held = self._tapped = self._flies_by = 0
+        self._held = self._tapped = self._pressed = self._flies_by = 0
         self._decide(now)
 
     def _decide(self, now: float) -> None:
@@ -217,16 +225,29 @@ class ClientProcess(ClientHost):
         if client is None:
             return
         if self.role is Role.PLAYER:
-            buttons, seconds = choose_buttons(self.rng)
-            buttons = int(Button.BRAKE) if self._resting else buttons
-            self._tapped |= buttons & ~self._held
-            self._held = buttons
-            client.hold(buttons)
+            record, seconds = choose_record(self.rng)
+            record = int(Button.BRAKE) if self._resting else record
+            self._note_touched(record)
+            client.hold(record)
         else:
             x, y, seconds = choose_view(self._sectors_per_side, self.rng)
             self.looks_at = x, y
             client.look_at(x, y)
         self._decide_at = math.inf if self._resting else now + seconds
+
+    def _note_touched(self, record: int) -> None:
+        """Note what is held from now on, and what is to be in the next input besides."""
+        self._tapped |= record & HOLDS & ~self._held
+        if record & TRIMS and (record ^ self._held) & TRIMS:
+            self._tapped = self._tapped & HOLDS | record & TRIMS
+        self._pressed += record >> PRESSES_AT & PRESSES_MAX
+        self._held = record & (HOLDS | TRIMS)
+
+    def _first_record(self) -> int:
+        """Tell what is in the next input."""
+        trim = self._held & TRIMS or self._tapped & TRIMS
+        pressed = min(self._pressed, PRESSES_MAX) << PRESSES_AT
+        return (self._held | self._tapped) & HOLDS | trim | pressed
 
     def _next_due(self) -> float:
         due = super()._next_due()

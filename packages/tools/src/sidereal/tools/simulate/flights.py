@@ -38,7 +38,7 @@ class Flight(NamedTuple):
         radius: float64[n], world units.
         control_epoch: int64[n], whose inputs it flies by.
         input_seq: int64[n], of the input flown in this tick, 0 for none so far.
-        buttons: uint16[n], held during it.
+        buttons: uint64[n], the record of controls held during it.
         before: float64[n, 6], `STATE` when the tick begins; likewise `after`.
         stored_before: float64[n, 3], `STORED` when the tick begins; likewise `stored_after`.
     """

@@ -6,6 +6,7 @@ that ships. `checks.physics` has the same rules a second time.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -14,8 +15,10 @@ import numpy as np
 
 from sidereal.game import (
     F4,
+    I1,
     PILOT,
     U2,
+    U4,
     Authority,
     Body,
     Component,
@@ -28,11 +31,14 @@ from sidereal.game import (
     Part,
     Pilot,
     Player,
+    Press,
     Rows,
     Stage,
     Step,
+    axis,
     field,
     hold,
+    press,
     role,
 )
 from sidereal.game.declarations import Declarations, declare
@@ -91,6 +97,27 @@ class Laws(NamedTuple):
     spin_damping: float = 6.0
 
 
+class Button(enum.IntFlag):
+    """Bits of a record of the stick below, of what is held."""
+
+    THRUST = 1
+    REVERSE = 2
+    LEFT = 4
+    RIGHT = 8
+    BRAKE = 16
+
+
+HOLDS: Final = 31
+"""Of a record, the bits of what is held."""
+PRESSES_AT: Final = 5
+PRESSES_MAX: Final = 15
+"""Presses take four bits from there on."""
+TRIM_AT: Final = 9
+TRIMS: Final = 7 << TRIM_AT
+"""And the trim takes the rest."""
+TRIM_STEPS: Final = 3
+
+
 class Charge(Component):
     """What every entity has, and shards change now and then."""
 
@@ -110,14 +137,23 @@ class Mark(Component, audience=role("observer"), saved=False):
     number: U2 = field(7)
 
 
+class Tally(Component, saved=False):
+    """What the pilot of a ship has pressed, and set last."""
+
+    presses: U4
+    trim: I1
+
+
 class Stick(Controls):
-    """What a pilot holds, each with a bit of its own: so what was flown tells all that was held."""
+    """What a pilot holds, each with bits of its own: so what was flown tells all that was held."""
 
     thrust: Held = hold("W")
     reverse: Held = hold("S")
     left: Held = hold("A")
     right: Held = hold("D")
     brake: Held = hold("X")
+    pulse: Press = press("SPACE")
+    trim: I1 = axis("Q", "E", steps=TRIM_STEPS)
 
 
 def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
@@ -130,6 +166,8 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     game = make_flights(laws, parts)
     for kind in game.kinds:
         game.extend(kind, Charge(), Heat(), Mark())
+    game.extend(game.kinds[0], Tally())
+    game.model(Tally, reads=(Stick,), stage=Stage.TICK)(_tally)
     game.system(Stage.TICK)(_charge)
     return declare(game)
 
@@ -166,6 +204,13 @@ def _charge(step: Step) -> None:
     charge.runs_over[rows[over]] += np.uint16(1)
     charge.level[rows] = np.where(over, np.float32(0), level)
     heat.degrees[warm] = (heat.degrees[warm] + 1) % HEAT_MAX
+
+
+def _tally(own: Rows) -> None:
+    """Count what pilots press."""
+    tally, stick = own[Tally], own[Stick]
+    tally.presses += stick.pulse
+    tally.trim[:] = stick.trim
 
 
 def _arrival(ship: Kind) -> Callable[[Authority, Player], None]:

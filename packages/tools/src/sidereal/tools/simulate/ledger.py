@@ -40,7 +40,7 @@ class Ledger:
     """Inputs held and inputs heard.
 
     Attributes:
-        held: the buttons of every input, by a mark of its own.
+        held: the record of every input, by a mark of its own.
         heard: all marks that came to shards, in order.
         taken_in: all marks that came to the authority, in order, with the virtual seconds when.
     """
@@ -50,18 +50,17 @@ class Ledger:
         self.heard: list[Heard] = []
         self.taken_in: list[tuple[float, Mark]] = []
 
-    def note_held(self, mark: Mark, made_before: int, buttons: int, tapped: int) -> None:
+    def note_held(self, mark: Mark, made_before: int, first: int, others: int) -> None:
         """Note that a client has made inputs up to a mark.
 
         Args:
             mark: the newest of them.
             made_before: how many it had made.
-            buttons: held now.
-            tapped: pressed since the input before, for the first of these.
+            first: the record of the first of these.
+            others: that of all others.
         """
         for seq in range(made_before + 1, mark.input_seq + 1):
-            self.held[mark._replace(input_seq=seq)] = buttons | tapped
-            tapped = 0
+            self.held[mark._replace(input_seq=seq)] = first if seq == made_before + 1 else others
 
     def note_taken_in(self, at: float, mark: Mark) -> None:
         """Note what has come to the authority."""

@@ -1,8 +1,8 @@
 """A client that has an account and lies.
 
 It has a session and a connection as any client has, and writes what it likes into them: inputs out
-of order, far ahead, and again with other buttons, for a ship or a pilot that it is not; messages on
-channels that are not theirs, and noise. Its acks may say that everything came. In the end it does
+of order, far ahead, of another shape, for a ship or a pilot that it is not; messages on channels
+that are not theirs, and noise. Its acks may say that everything came. In the end it does
 one thing without measure, its `Finale`, and must be closed for it.
 """
 
@@ -21,12 +21,11 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import PAYLOAD_SIZE_MAX
 from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
+from sidereal.protocol.message.inputs import Input, encode_input
 from sidereal.protocol.message.player import (
-    BUTTONS_ALL,
     Assigned,
     Chat,
     ClientMessage,
-    Controls,
     Hello,
     LookAt,
     PlayerChannel,
@@ -233,19 +232,27 @@ class LyingClientProcess(Process):
     def _noise(self, size_max: int, head: bytes = b"") -> bytes:
         return head + self.rng.bytes(int(self.rng.integers(1, size_max - len(head))))
 
-    def press(self, first_seq: int, count: int = 1, *, pilot: int = 0, beyond: int = 0) -> None:
-        """Send inputs with drawn buttons.
+    def press(self, first_seq: int, count: int = 1, *, pilot: int = 0) -> None:
+        """Send inputs of drawn records.
 
         Args:
             first_seq: number of the first.
             count: how many.
             pilot: added to the control epoch.
-            beyond: added to the buttons.
         """
-        buttons = self.rng.integers(0, BUTTONS_ALL + 1, count).astype("<u2") + np.uint16(beyond)
         epoch = (self._control_epoch + pilot) % (1 << 32)
         first = min(max(0, first_seq), 0xFFFF_FFFF)
-        self._say(PlayerChannel.CONTROLS, Controls(epoch, first, buttons.astype("<u2").tobytes()))
+        self._send_input(Input(epoch, first, self._draw(count)))
+
+    def _draw(self, count: int) -> tuple[int, ...]:
+        """Draw records of the stick, each bit of which says something by itself."""
+        drawn = self.rng.integers(0, self._schema.controls.all_bits + 1, count)
+        return tuple(drawn.tolist())
+
+    def _send_input(self, message: Input, more: bytes = b"") -> None:
+        assert self._connection is not None
+        body = encode_input(message, self._schema.controls) + more
+        self._connection.send(PlayerChannel.CONTROLS, body)
 
     def in_order(self) -> None:
         """Press the next input, and others for those before it."""
@@ -263,13 +270,17 @@ class LyingClientProcess(Process):
         """Press for a pilot that it is not."""
         self.press(self._seq, 2, pilot=int(self.rng.integers(-3, 4)))
 
-    def no_such_buttons(self) -> None:
-        """Press buttons that there are not."""
-        self.press(self._seq, 2, beyond=BUTTONS_ALL + 1)
+    def of_another_shape(self) -> None:
+        """Press what the controls have not, and more or fewer records than are said."""
+        layout, (one, two) = self._schema.controls, self._draw(2)
+        unknown = one | layout.all_bits + 1
+        self._send_input(Input(self._control_epoch, self._seq, (unknown, two)))
+        self._send_input(Input(self._control_epoch, self._seq, (one, two)), more=b"\0")
+        self._send_input(Input(self._control_epoch, self._seq, ()))
+        self._send_input(Input(self._control_epoch, self._seq, self._draw(17)))
 
     def on_wrong_channels(self) -> None:
         """Say each thing where another one is said."""
-        self._say(PlayerChannel.COMMAND, Controls(self._control_epoch, self._seq, bytes(2)))
         self._say(PlayerChannel.CONTROLS, Hello(self._schema.hash, "again"))
         self._say(PlayerChannel.LEASES, LookAt(0.0, 0.0))
 
@@ -293,9 +304,9 @@ CLIENT_LIES: Final[tuple[Callable[[LyingClientProcess], Any], ...]] = (
     LyingClientProcess.out_of_order,
     LyingClientProcess.far_ahead,
     LyingClientProcess.of_another_pilot,
-    LyingClientProcess.no_such_buttons,
+    LyingClientProcess.of_another_shape,
     LyingClientProcess.on_wrong_channels,
     LyingClientProcess.out_of_turn,
     LyingClientProcess.noise,
 )
-"""What it may say at a time; the first of them is what an honest one says, but for the buttons."""
+"""What it may say at a time; the first of them is what an honest one says, but for the controls."""

@@ -7,10 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.protocol.message.player import Button
 from sidereal.protocol.rules import Rules, StreamLimits
 from sidereal.protocol.state.schema import Schema
-from sidereal.tools.simulate.game import ASTEROID, Laws
+from sidereal.tools.simulate.game import (
+    ASTEROID,
+    PRESSES_AT,
+    TRIM_AT,
+    TRIM_STEPS,
+    Button,
+    Laws,
+)
 
 SECTOR_SIZE: Final = 200.0
 
@@ -27,7 +33,7 @@ DRIFT_MAX: Final = 60.0
 """Speed of the fastest asteroids, world units per second."""
 
 HOLD_S: Final = (0.1, 0.7)
-"""Bounds of the time a pilot holds the same buttons."""
+"""Bounds of the time a pilot holds the same."""
 
 LOOK_S: Final = (0.2, 0.8)
 """Bounds of the time an observer looks at one place."""
@@ -92,12 +98,18 @@ def make_belt(schema: Schema, side: float, rng: np.random.Generator) -> np.ndarr
     return records
 
 
-def choose_buttons(rng: np.random.Generator) -> tuple[int, float]:
-    """Choose what a pilot holds next, and for how long in seconds: mostly full speed ahead."""
+def choose_record(rng: np.random.Generator) -> tuple[int, float]:
+    """Choose what a pilot holds and presses next, and for how long in seconds.
+
+    Mostly it is full speed ahead.
+    """
     ahead = Button.THRUST if rng.random() < 0.8 else Button(0)
     turn = (Button(0), Button.LEFT, Button.RIGHT)[int(rng.integers(0, 3))]
     brake = Button.BRAKE if rng.random() < 0.1 else Button(0)
-    return int(ahead | turn | brake), float(rng.uniform(*HOLD_S))
+    pressed = int(rng.integers(1, 4)) if rng.random() < 0.4 else 0
+    trim = int(rng.integers(0, 2 * TRIM_STEPS + 1))
+    record = ahead | turn | brake | pressed << PRESSES_AT | trim << TRIM_AT
+    return int(record), float(rng.uniform(*HOLD_S))
 
 
 def choose_view(sectors_per_side: int, rng: np.random.Generator) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ itself: none of them asks the code under test for its opinion.
 * `contacts`: every contact, likewise;
 * `voyages`: the whole way of every ship that has touched nothing;
 * `inputs`: what clients held, input by input, against what shards flew;
+* `presses`: what pilots press counts once;
 * `charges`: what shards change beside motion, at its owner, the authority and the next owner;
 * `borders`: who is handed over, and what is seen across a border;
 * `recovery`: what is there after a restart against what was there before;

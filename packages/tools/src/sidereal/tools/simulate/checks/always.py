@@ -276,7 +276,6 @@ _NEVER_DROPPED: Final = (
     "schema_mismatch",
     "user_data",
     "look_at_forbidden",
-    "controls_bad_buttons",
     "controls_too_fast",
 )
 

@@ -21,6 +21,7 @@ from sidereal.tools.simulate.checks.convergence import (
 from sidereal.tools.simulate.checks.inputs import InputLedger
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
 from sidereal.tools.simulate.checks.owners import OneOwner
+from sidereal.tools.simulate.checks.presses import Presses
 from sidereal.tools.simulate.checks.private import PrivateConverges
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
@@ -41,6 +42,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         reference,
         Voyages(reference),
         InputLedger(plan),
+        Presses(),
         Charges(),
         Margins(),
         Recovery(plan),

@@ -1,10 +1,10 @@
 """The ledger of inputs: what each client held, number by number, against what shards flew.
 
-An input that had come to the shard of its ship in time is flown, once, in its order, with the
-buttons that were held. One that had not come is guessed: the last buttons once more, for a few
-ticks, or none. A number is skipped, in whatever plan, only when more of them wait than a queue may
-hold back, or to give back a reserve that was not needed for a whole period; several only because
-the queue overflows. More can't wait than have come to the authority.
+An input that had come to the shard of its ship in time is flown, once, in its order, as it was
+held, and with all its presses. One that had not come is guessed: what was held last, for a few
+ticks, or nothing. A number is skipped, in whatever plan, only when more of them wait than a queue
+may hold back, or to give back a reserve that was not needed for a whole period; several only
+because the queue overflows. More can't wait than have come to the authority.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import Flight
+from sidereal.tools.simulate.game import HOLDS, PRESSES_AT, PRESSES_MAX, TRIMS
 from sidereal.tools.simulate.ledger import Mark
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 
@@ -29,6 +30,10 @@ queue has a reserve as large as the jitter."""
 
 ADOPTED_SKIPS_MAX: Final = 3
 """Inputs that are skipped for every change of the owner: it flew straight on meanwhile."""
+
+
+STATES: Final = HOLDS | TRIMS
+"""The bits of a record that say how things are."""
 
 
 class _Flown(NamedTuple):
@@ -210,7 +215,7 @@ class InputLedger:
             cluster.exercised["inputs skipped"] += 1
             yield from self._judge_skip(cluster, flight, row, before)
         if steps == 0:
-            cluster.limits_met["shard.guesses"] += now.buttons < before.buttons
+            cluster.limits_met["shard.guesses"] += now.buttons & STATES < before.buttons & STATES
             if waiting > 0 and not replayed:
                 yield f"input {before.input_seq + 1} waits, though it had come"
             return
@@ -220,12 +225,21 @@ class InputLedger:
         )
         if in_time:
             cluster.exercised["inputs flown"] += 1
-            if now.buttons != wanted and not replayed:
+            if not replayed and not _is_flown_as(now.buttons, wanted):
                 yield f"input {now.input_seq} held {wanted}, and was flown as {now.buttons}"
             return
         cluster.exercised["inputs guessed"] += 1
         key = net_id, int(flight.epoch[row])
-        self._guesses[key] = self._guesses.get(key, 0) + (now.buttons != wanted)
+        guessed = wanted is None or now.buttons & STATES != wanted & STATES
+        self._guesses[key] = self._guesses.get(key, 0) + guessed
         # It may have come without a mark: what could not leave at once leaves with the next one.
-        if not replayed and now.buttons not in (0, before.buttons, wanted):
+        may_be = (0, before.buttons & STATES, (wanted or 0) & STATES)
+        if not replayed and now.buttons & STATES not in may_be:
             yield f"input {now.input_seq} had not come, and was flown as {now.buttons}"
+
+
+def _is_flown_as(flown: int, held: int | None) -> bool:
+    """Tell whether what was flown is what was held, with all that was pressed, and maybe more."""
+    if held is None or flown & STATES != held & STATES:
+        return False
+    return flown >> PRESSES_AT & PRESSES_MAX >= held >> PRESSES_AT & PRESSES_MAX

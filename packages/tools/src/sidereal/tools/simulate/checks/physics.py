@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pymunk
 
-from sidereal.protocol.message.player import Button
-from sidereal.tools.simulate.game import Laws
+from sidereal.tools.simulate.game import Button, Laws
 
 RESTITUTION: Final = 0.5
 SOLVER_PASSES: Final = 6

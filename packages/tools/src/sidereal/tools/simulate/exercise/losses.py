@@ -20,7 +20,11 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS
 from sidereal.protocol.message import codec
-from sidereal.protocol.message.player import Controls, Leases, PlayerChannel
+from sidereal.protocol.message.inputs import (
+    decode_input_untrusted,
+    decode_routed_input_untrusted,
+)
+from sidereal.protocol.message.player import Leases, PlayerChannel
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session import packet
@@ -43,13 +47,14 @@ PROPOSED: Final = "shard: proposed row"
 PROPOSED_COMPONENT: Final = "shard: proposed row of a component"
 NOTHING_PROPOSED: Final = "shard: proposal without rows"
 GHOST: Final = "authority: ghost"
+ROUTED_INPUT: Final = "authority: input"
 
 _COLUMNS: Final = (
     *(PRESENT, REFERENCE, COMPONENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, PILOTED),
     *(LEASE, INPUT),
-    *(PROPOSED, PROPOSED_COMPONENT, NOTHING_PROPOSED, GHOST),
+    *(PROPOSED, PROPOSED_COMPONENT, NOTHING_PROPOSED, GHOST, ROUTED_INPUT),
 )
-_IN_COLUMNS: Final = (Leases, Controls)
+_IN_COLUMNS: Final = (Leases,)
 """Messages whose rows are counted, not they themselves."""
 
 _SENDERS: Final[Mapping[str, Mapping[int, Any]]] = {
@@ -219,12 +224,16 @@ class Losses:
             elif sender == "authority" and part.channel == ShardChannel.GHOST:
                 _, rows = decode_record_message_untrusted(self._schema.full_record, body)
                 yield from [GHOST] * len(rows)
+            elif sender == "client" and part.channel == PlayerChannel.CONTROLS:
+                pressed = decode_input_untrusted(body, self._schema.controls)
+                yield from [INPUT] * len(pressed.records)
+            elif sender == "authority" and part.channel == ShardChannel.CONTROLS:
+                routed = decode_routed_input_untrusted(body, self._schema.controls)
+                yield from [ROUTED_INPUT] * len(routed.input.records)
             else:
                 message = _DECODERS[sender](part.channel, body)
                 if isinstance(message, Leases):
                     yield from [LEASE] * (len(message.rows) // codec.HOLDER_ROW.itemsize)
-                elif isinstance(message, Controls):
-                    yield from [INPUT] * (len(message.buttons) // 2)
                 else:
                     yield f"{sender}: {type(message).__name__}"
 

@@ -40,6 +40,7 @@ JUDGED: Final = (
     "inputs left unanswered",
     "inputs skipped",
     "lines judged",
+    "presses judged",
     "private states judged",
     "records long at peace judged",
     "recoveries judged",
