@@ -1,11 +1,11 @@
 """The own entity, ahead of the authority's state by the inputs that are not applied yet.
 
-Every input is flown at once, by the same models that the shard runs, and is kept with the
-state it led to. The authority's state after input s is compared with the state that was predicted
-for s. If the two agree within the tolerance, nothing happens. If not, the authority's state takes
-its place, and the newer inputs are flown again from there. Nothing jumps on screen: the difference
-between where it was drawn and where it belongs decays within about `SMOOTH_S`, unless it is larger
-than `SNAP_UNITS`.
+Every input is flown at once, by the same models that the shard runs, and is kept with the state
+that it led to (`rollback`). The authority's state after input s is compared with the state that was
+predicted for s. If the two agree, nothing happens. If not, the authority's state takes its place,
+and the newer inputs are flown again from there. Nothing jumps on screen: the difference between
+where it was drawn and where it belongs decays within about `SMOOTH_S`, unless it is larger than
+`SNAP_UNITS`.
 
 Input n covers the time from its own moment in the schedule to that of the next input. So at `now`
 the entity is drawn between the states before and after the newest input.
@@ -15,31 +15,29 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sidereal.client.inputs import Input
+from sidereal.client.inputs import Entry
 from sidereal.client.limits import LIMITS, Limits
+from sidereal.client.rollback import MOTION_COLUMNS, Rollback
 from sidereal.game.declarations import Declarations
-from sidereal.game.models import FreeFlight
+from sidereal.game.schema import schema_of
+from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
 
-POSITION_TOLERANCE: Final = 0.01
-"""World units; above the tolerance of the references that the authority sends."""
-VELOCITY_TOLERANCE: Final = 0.05
-"""World units per second."""
-HEADING_TOLERANCE: Final = 0.002
-"""Radians."""
-SPIN_TOLERANCE: Final = 0.02
-"""Radians per second."""
 SMOOTH_S: Final = 0.1
 """A visible error has shrunk to a twentieth after this long."""
 SNAP_UNITS: Final = 50.0
 """A visible error above this is a teleport: show it at once."""
 AHEAD_S_MAX: Final = 0.25
 """How far beyond the newest input it is drawn when the inputs stop."""
+NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class OwnState(NamedTuple):
@@ -53,24 +51,8 @@ class OwnState(NamedTuple):
     spin: float
 
 
-@dataclass(slots=True)
-class _Flown:
-    input: Input
-    state: OwnState
-
-
 def _wrapped(angle: float) -> float:
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
-
-
-def agree(a: OwnState, b: OwnState) -> bool:
-    """Whether two states are the same for the eye."""
-    return (
-        math.hypot(a.x - b.x, a.y - b.y) <= POSITION_TOLERANCE
-        and math.hypot(a.vx - b.vx, a.vy - b.vy) <= VELOCITY_TOLERANCE
-        and abs(_wrapped(a.heading - b.heading)) <= HEADING_TOLERANCE
-        and abs(a.spin - b.spin) <= SPIN_TOLERANCE
-    )
 
 
 class Prediction:
@@ -83,45 +65,51 @@ class Prediction:
     """
 
     def __init__(self, game: Declarations, rules: Rules, limits: Limits = LIMITS) -> None:
-        self._flight = FreeFlight(game, rules)
+        self._game, self._schema = game, schema_of(game)
         self._rules = rules
         self._limits = limits
-        self._confirmed: OwnState | None = None
-        self._confirmed_tick = -1
-        self._flown: deque[_Flown] = deque()
-        self._ahead = 0
-        # How many of `_flown` were flown; the others have the state of the last of these.
+        self._rollback = self._make_rollback(NET_ID_NONE)
+        self._tick = -1
+        # Of the state that all inputs are flown from; -1 before there was one.
+        self._entries: deque[Entry] = deque()
+        # As many as the rollback has flown, and those that wait to be.
         self._pressed_at: float | None = None
-        self._waiting: deque[Input] = deque(maxlen=limits.inputs)
+        self._waiting: deque[Entry] = deque(maxlen=limits.inputs)
         self._off = (0.0, 0.0, 0.0)
         self._off_at = 0.0
         self._errors: deque[float] = deque(maxlen=limits.samples)
         self.corrections = 0
         self.position_error_units = 0.0
 
-    def restart(self) -> None:
+    def restart(self, net_id: int) -> None:
         """Forget the entity: the client flies another one."""
-        self._confirmed, self._confirmed_tick = None, -1
-        self._flown.clear()
-        self._ahead = 0
+        self._rollback = self._make_rollback(net_id)
+        self._tick = -1
+        self._entries.clear()
         self._waiting.clear()
         self._pressed_at = None
         self._off = (0.0, 0.0, 0.0)
 
-    def press(self, pressed: Input) -> None:
+    def press(self, pressed: Entry) -> None:
         """Fly one input; before the first state of the authority it only waits."""
         self._pressed_at = pressed.at
-        if self._confirmed is None:
+        if self._tick < 0:
             self._waiting.append(pressed)
             return
-        state = self._flown[-1].state if self._flown else self._confirmed
-        self._flown.append(_Flown(pressed, state))
+        self._entries.append(pressed)
         self._fly_on()
-        if len(self._flown) > self._limits.inputs:
+        if len(self._entries) > self._limits.inputs:
             # The oldest that was not flown: those that were lead to where it is drawn.
-            del self._flown[self._limits.predict_ticks]
+            del self._entries[self._limits.predict_ticks]
 
-    def reconcile(self, tick: int, input_seq: int, state: OwnState, now: float) -> None:
+    def reconcile(
+        self,
+        tick: int,
+        input_seq: int,
+        state: OwnState,
+        now: float,
+        more: Mapping[str, Any] = NOTHING_MORE,
+    ) -> None:
         """Take the authority's state, which has all inputs up to `input_seq` applied.
 
         Args:
@@ -129,27 +117,35 @@ class Prediction:
             input_seq: newest input applied in it.
             state: the authority's.
             now: monotonic seconds.
+            more: columns of the entity's other components, by their names in the schema: models
+                that use others do not run.
         """
-        if tick <= self._confirmed_tick:
+        if tick <= self._tick:
             return
-        first = self._confirmed is None
-        self._confirmed_tick = tick
-        predicted = self._confirmed if self._confirmed is not None else state
-        while self._flown and self._flown[0].input.seq <= input_seq:
-            predicted = self._flown.popleft().state
-            self._ahead = max(0, self._ahead - 1)
+        values = _columns(state, more)
+        rollback, first, predicted = self._rollback, self._tick < 0, state
+        flown = min(self._take_answered(input_seq), rollback.count)
+        if not first:
+            rollback.confirm(flown)
+            predicted = self._state(0)
         self.position_error_units = math.hypot(state.x - predicted.x, state.y - predicted.y)
         self._errors.append(self.position_error_units)
-        agrees = not first and agree(state, predicted)
-        if not first:
-            self._confirmed = predicted
-        if agrees and self._ahead == len(self._flown):
+        agrees = not first and not rollback.differs(values)
+        in_step = tick == self._tick + flown
+        self._tick = tick
+        if agrees:
+            rollback.update(values)
+        if agrees and in_step and rollback.count == len(self._entries):
             return
-        drawn = self.pose(now)
+        drawn = None if first else self.pose(now)
         if not agrees:
-            self._confirmed = state
-            self._take_back(input_seq)
-            self.corrections += drawn is not None
+            rollback.begin(values)
+            self.corrections += not first
+        elif not in_step:
+            rollback.rewind()  # a model may go by the tick
+        if first:
+            self._entries.extend(entry for entry in self._waiting if entry.seq > input_seq)
+            self._waiting.clear()
         self._fly_on()
         if drawn is not None:
             self._hide_error(drawn, now)
@@ -162,61 +158,59 @@ class Prediction:
 
     def pose(self, now: float) -> OwnState | None:
         """Where the own entity is to be drawn, None before the authority's first state."""
-        plain = self._plain_pose(now)
-        if plain is None:
+        if self._tick < 0:
             return None
+        plain = self._plain_pose(now)
         x_off, y_off, heading_off = self._offset(now)
         return plain._replace(
             x=plain.x + x_off, y=plain.y + y_off, heading=_wrapped(plain.heading + heading_off)
         )
 
-    def _take_back(self, input_seq: int) -> None:
-        """Note that what the authority has not applied is to be flown again."""
-        assert self._confirmed is not None
-        for pressed in self._waiting:
-            if pressed.seq > input_seq:
-                self._flown.append(_Flown(pressed, self._confirmed))
-        self._waiting.clear()
-        self._ahead = 0
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Give what models have made of the entity by the newest input, by names of the schema."""
+        return {} if self._tick < 0 else self._rollback.state(self._rollback.count)
+
+    def _make_rollback(self, net_id: int) -> Rollback:
+        ids = np.array([net_id], np.uint32)
+        ahead = self._limits.predict_ticks
+        return Rollback(self._game, self._schema, self._rules, ids, ahead)
+
+    def _state(self, inputs: int) -> OwnState:
+        columns = self._rollback.state(inputs)
+        return OwnState(*(float(columns[name][0]) for name in MOTION_COLUMNS))
+
+    def _take_answered(self, input_seq: int) -> int:
+        """Let go of the inputs that the authority has applied; tells how many."""
+        answered = 0
+        while self._entries and self._entries[0].seq <= input_seq:
+            self._entries.popleft()
+            answered += 1
+        return answered
 
     def _fly_on(self) -> None:
         """Fly the inputs that the limit allows and that have not been flown yet."""
-        assert self._confirmed is not None
-        state = self._flown[self._ahead - 1].state if self._ahead else self._confirmed
-        # Each builds on the one before; a few after a correction, else one a tick: 0.2 ms each.
-        while self._ahead < min(len(self._flown), self._limits.predict_ticks):
-            flown = self._flown[self._ahead]
-            state = flown.state = self._fly(state, flown.input.buttons)
-            self._ahead += 1
-        for at in range(self._ahead, len(self._flown)):
-            self._flown[at].state = state
+        flown = self._rollback.count
+        most = min(len(self._entries), self._limits.predict_ticks)
+        # A few after a correction, else one a tick: 0.1 ms each.
+        records = [entry.record for entry in islice(self._entries, flown, most)]
+        if records:
+            self._rollback.fly(records, self._tick + flown + 1)
 
-    def _fly(self, state: OwnState, buttons: int) -> OwnState:
-        columns = np.array(state, np.float64).reshape(6, 1)
-        self._flight.fly(
-            list(columns), np.array([buttons], np.uint16), self._confirmed_tick + self._ahead + 1
-        )
-        return OwnState(*columns[:, 0].tolist())
-
-    def _plain_pose(self, now: float) -> OwnState | None:
-        if self._confirmed is None:
-            return None
+    def _plain_pose(self, now: float) -> OwnState:
+        count, tick_s = self._rollback.count, self._rules.tick_s
+        newest = self._state(count)
         if self._pressed_at is None:
-            return self._confirmed
-        tick_s = self._rules.tick_s
+            return newest
         elapsed_s = max(0.0, now - self._pressed_at)
-        if not self._flown:
-            # The authority was faster than the next input: what it says is for the tick's end.
-            return reckon_own(self._confirmed, min(elapsed_s - tick_s, AHEAD_S_MAX))
-        newest = self._flown[-1]
-        before = self._flown[-2].state if len(self._flown) > 1 else self._confirmed
-        if elapsed_s >= tick_s:
-            return reckon_own(newest.state, min(elapsed_s - tick_s, AHEAD_S_MAX))
-        return _between(before, newest.state, elapsed_s / tick_s)
+        # If there are none, the authority was faster: what it says is for the tick's end.
+        if not self._entries or elapsed_s >= tick_s:
+            return reckon_own(newest, min(elapsed_s - tick_s, AHEAD_S_MAX))
+        if len(self._entries) > count:
+            return newest
+        return _between(self._state(count - 1), newest, elapsed_s / tick_s)
 
     def _hide_error(self, drawn: OwnState, now: float) -> None:
         plain = self._plain_pose(now)
-        assert plain is not None
         x_off, y_off = drawn.x - plain.x, drawn.y - plain.y
         self._off = (x_off, y_off, _wrapped(drawn.heading - plain.heading))
         if math.hypot(x_off, y_off) > SNAP_UNITS:
@@ -227,6 +221,11 @@ class Prediction:
         shrink = 0.05 ** (max(0.0, now - self._off_at) / SMOOTH_S)
         x_off, y_off, heading_off = self._off
         return x_off * shrink, y_off * shrink, heading_off * shrink
+
+
+def _columns(state: OwnState, more: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    motion = dict(zip(MOTION_COLUMNS, state, strict=True))
+    return {name: np.array([value]) for name, value in (motion | dict(more)).items()}
 
 
 def reckon_own(state: OwnState, elapsed_s: float) -> OwnState:

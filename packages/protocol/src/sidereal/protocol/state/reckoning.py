@@ -7,6 +7,7 @@ drifts in straight lines, and straight lines are free.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -118,4 +119,6 @@ def advance(
     x += vx * dt
     y += vy * dt
     heading += spin * dt
-    heading[:] = wrap_angle(heading)
+    outside = (heading < -math.pi) | (heading >= math.pi)
+    if outside.any():
+        heading[outside] = wrap_angle(heading[outside])
