@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidereal.client.interpolation import RING
 from sidereal.client.limits import Limits
 from sidereal.client.replica import Applied, Replica
 from sidereal.protocol.rules import Rules
@@ -485,17 +486,20 @@ def test_the_lost_are_given_up_in_the_end(replica: Replica) -> None:
     assert ids(replica) == []
 
 
-def test_the_two_newest_references_are_kept(replica: Replica) -> None:
+def test_the_four_newest_references_are_kept(replica: Replica) -> None:
     take(replica, known(10, Told(HERE, {5: 8}, {5: 1})), 0.0)
     rows = replica.rows()
-    assert (replica.older(rows).tick.tolist(), replica.newer(rows).tick.tolist()) == ([8], [8])
-    for tick, since, older in ((12, 10, 8), (13, 10, 12)):
+    assert replica.known(rows).tick[:, 0].tolist() == [8] * RING
+    expected = [8] * RING
+    for tick, since in ((12, 10), (13, 12), (14, 13), (15, 14), (16, 15)):
         take(replica, datagram(tick, Told(HERE, {5: tick}, since=since)), 0.0)
-        assert replica.older(rows).tick.tolist() == [older]
+        expected = [tick, *expected[:-1]]
+        there = replica.known(rows)
+        assert there.tick[:, 0].tolist() == expected
+        assert there.vx[:, 0].tolist()[:2] == [tick / 128, expected[1] / 128]
         assert replica.newer(rows).tick.tolist() == [tick]
-        assert replica.newer(rows).vx.tolist() == [tick / 128]
-    take(replica, datagram(14, Told(HERE, {5: 13}, since=10)), 0.0)
-    assert replica.older(rows).tick.tolist() == [12], "the same reference again is not another"
+    take(replica, datagram(17, Told(HERE, {5: 16}, since=16)), 0.0)
+    assert replica.known(rows).tick[:, 0].tolist() == expected, "the same again is not another"
 
 
 @pytest.mark.parametrize("tick", [65_535, 65_536, 65_540, 2**32 - 1])

@@ -9,9 +9,12 @@ and puts these together:
   `known` which components are, `departures` who has left. `glance` is in its place for a client
   that draws nothing;
 * `leases`: who simulates the sectors around;
-* `clocksync`: which tick it is at the server; `interpolation`: where other entities are drawn;
+* `clocksync`: which tick it is at the server; `timeline`: at which tick others are drawn;
+* `ring`: the newest references of each entity; `interpolation`: where it is by these; `smoothing`
+  hides what came late;
 * `own`: the entity that the client flies; `inputs`: its controls, on schedule until they are
-  applied; `private`: what the authority has of it; `prediction`: where it is, ahead of that;
+  applied; `private`: what the authority has of it; `prediction`: where it is, ahead of that, by the
+  columns of `rollback`;
   `look`: where an observer looks.
 
 `view` is what the core gives a face once per frame, and `events` what happened in between.

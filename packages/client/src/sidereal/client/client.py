@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import assert_never
 
 from sidereal.client import events
-from sidereal.client.clocksync import ClockSync
 from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.glance import Glance
 from sidereal.client.inbox import Inbox
@@ -27,7 +26,7 @@ from sidereal.client.prediction import OwnState
 from sidereal.client.replica import Replica
 from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.client.traffic import Traffic
-from sidereal.client.view import View, compose_view, empty_view
+from sidereal.client.view import Drawing, View, empty_view
 from sidereal.game.declarations import Declarations
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel import events as channel
@@ -43,6 +42,7 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.limits import CHAT_SIZE_MAX
 from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
+from sidereal.protocol.message.inputs import encode_input
 from sidereal.protocol.message.player import (
     Assigned,
     Chat,
@@ -112,7 +112,7 @@ class Client:
         self._traffic = Traffic(now)
         self.replica: Replica | None = None
         self._reader: Replica | Glance | None = None
-        self._clock = ClockSync(Rules().tick_s, limits.clock_window_s)
+        self._drawing = Drawing(Rules(), limits)
         self._inbox = Inbox()
         self._own = OwnEntity(game, predict=predict, phase=phase, limits=limits)
         self._look = Look(limits.look_every_s)
@@ -155,8 +155,9 @@ class Client:
         self._endpoint.handle_timer(now)
         self._drain(now)
         if self.state is SessionState.JOINED:
-            if (controls := self._own.press(now)) is not None:
-                self._endpoint.send(PlayerChannel.CONTROLS, encode_message(controls))
+            if (pressed := self._own.press(now)) is not None:
+                body = encode_input(pressed, self._schema.controls)
+                self._endpoint.send(PlayerChannel.CONTROLS, body)
             if (look := self._look.take(now)) is not None:
                 self._command(look)
         self._must_send = False
@@ -186,7 +187,7 @@ class Client:
     @property
     def newest_tick(self) -> int:
         """Tick of the newest snapshot, −1 before the first."""
-        return self._clock.newest_tick
+        return self._drawing.timeline.clock.newest_tick
 
     @property
     def is_whole(self) -> bool:
@@ -202,9 +203,9 @@ class Client:
 
     # -- what the face wants and draws --------------------------------------------------------
 
-    def hold(self, buttons: int) -> None:
-        """Hold these bits of an input from now on; a tap between two inputs is in the next one."""
-        self._own.keys.hold(buttons)
+    def hold(self, record: int) -> None:
+        """Hold a record of controls from now on; its presses are in the next input, once."""
+        self._own.keys.hold(record)
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of an observer's interest (sent once in `look_every_s` at most)."""
@@ -230,11 +231,10 @@ class Client:
     def view(self, now: float) -> View:
         """What to draw at `now`; without news the world stands still after `coast_s`."""
         self._apply_snapshots()
-        if self.replica is None or self.rules is None:
+        if self.replica is None:
             return empty_view()
         now = min(now, self.snapshot_at + self._limits.coast_s)
-        tick, own = self._clock.server_tick(now), self._own.pose(now)
-        return compose_view(self.replica, self.rules, tick, self.net_id, own)
+        return self._drawing.view(self.replica, self.net_id, self._own.pose(now), now)
 
     def statistics(self) -> ClientStatistics:
         """How it is going, as of the newest call with a time."""
@@ -249,7 +249,7 @@ class Client:
             snapshot_hz=traffic.snapshot_hz,
             bytes_in_per_s=traffic.bytes_in_per_s,
             bytes_out_per_s=traffic.bytes_out_per_s,
-            newest_tick=self._clock.newest_tick,
+            newest_tick=self._drawing.timeline.clock.newest_tick,
             data_age_s=self._now - self.snapshot_at,
             visible_entities=0 if self.replica is None else len(self.replica.rows()),
             snapshots=traffic.snapshots,
@@ -338,8 +338,8 @@ class Client:
             case Notice(text=text):
                 self._events.add(events.NoticeLine(text))
             case Standstill(tick=tick):
-                self._clock.stand_still(tick)
-                if self._clock.stands_still:
+                self._drawing.timeline.clock.stand_still(tick)
+                if self._drawing.timeline.clock.stands_still:
                     self._own.stand_still(now)
             case _:
                 assert_never(message)
@@ -359,7 +359,7 @@ class Client:
             self._reader = self.replica = Replica(self._schema, welcome.rules, limits=self._limits)
         else:
             self._reader = Glance(self._schema, welcome.rules)
-        self._clock = ClockSync(welcome.rules.tick_s, self._limits.clock_window_s)
+        self._drawing = Drawing(welcome.rules, self._limits)
         self._own.join(welcome.rules)
         self._events.add(events.Joined(welcome))
 
@@ -370,9 +370,9 @@ class Client:
             applied = reader.apply_untrusted(messages, at)
             self._malformed += len(messages) - len(applied)
             for one in applied:
-                if one.tick > self._clock.newest_tick:
-                    self._clock.observe(one.tick, at)
-                    if not self._clock.stands_still:
+                if one.tick > self._drawing.timeline.clock.newest_tick:
+                    self._drawing.timeline.observe(one.tick, at, self._endpoint.loss)
+                    if not self._drawing.timeline.clock.stands_still:
                         self._own.go_on(at)
                     reader.expire(one.tick)
                     self._traffic.snapshots += 1

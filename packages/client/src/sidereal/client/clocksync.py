@@ -73,6 +73,10 @@ class ClockSync:
         if self._target_s > self._offset_s + STEP_S:
             self._offset_s = self._target_s
 
+    def lateness_s(self, tick: int, now: float) -> float:
+        """By how much a snapshot that came now is later than the fastest would have been, s."""
+        return max(0.0, now - tick * self._tick_s - self._target_s)
+
     def stand_still(self, tick: int) -> None:
         """Stop at a tick until a snapshot of a later one comes; the server said that it has."""
         if tick >= self._newest_tick:

@@ -1,11 +1,14 @@
-"""Where other entities are drawn, from the two newest references of each.
+"""Where other entities are drawn, from the newest four references of each.
 
 A reference (tick, position, velocity, heading, spin) holds until the truth strays from its
 straight line; only then comes the next. So the truth ran along the older line up to about the
 tick before the newer reference. The drawn path therefore follows the older line, bends into the
 newer reference over the last `blend_ticks` before it, and follows the newer line from there on
-(dead reckoning). With `blend_ticks` at the interpolation delay, a reference that arrives just in
-time bends the path exactly from where it was drawn at that moment.
+(dead reckoning). With `blend_ticks` at what the drawing delay has to spare, a reference that
+arrives in time bends the path exactly from where it was drawn at that moment.
+
+The drawn tick lies a few ticks back, and something that steers has a reference at each of them. So
+there is a ring of four, and the path at a tick follows from the two on either side of it.
 
 The bend is the cubic Hermite curve with the position and velocity of both lines at its ends,
 written as the older line plus a deviation, so that two references on one line give that line.
@@ -13,7 +16,7 @@ written as the older line plus a deviation, so that two references on one line g
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +24,17 @@ from numpy.typing import NDArray
 from sidereal.protocol.space.geometry import wrap_angle
 from sidereal.protocol.state.reckoning import extrapolate
 
+RING: Final = 4
+"""References of each entity, the newest included."""
+
 Floats = NDArray[np.float64]
 
 
 class References(NamedTuple):
-    """One reference per row: `float64[n]` each, `tick` int64[n]."""
+    """References of some entities: `float64` each, `tick` int64, all of one shape.
+
+    `[n]` are one of each entity, `[k, n]` are k of each, the newest first.
+    """
 
     tick: NDArray[np.int64]
     x: Floats
@@ -37,15 +46,12 @@ class References(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> References:
         """The references of these rows."""
-        return References(
-            tick=self.tick[rows],
-            x=self.x[rows],
-            y=self.y[rows],
-            vx=self.vx[rows],
-            vy=self.vy[rows],
-            heading=self.heading[rows],
-            spin=self.spin[rows],
-        )
+        return References(self.tick[..., rows], *(column[..., rows] for column in self[1:]))
+
+    def pick(self, at: NDArray[np.int64]) -> References:
+        """Of `[k, n]`, the one at a place in the order of each entity: `[n]`."""
+        rows = np.arange(len(at))
+        return References(self.tick[at, rows], *(column[at, rows] for column in self[1:]))
 
 
 class Poses(NamedTuple):
@@ -80,25 +86,26 @@ def reckon(reference: References, tick: float, tick_s: float) -> Poses:
     return Poses(x, y, reference.vx, reference.vy, heading)
 
 
-def interpolate(
-    older: References, newer: References, tick: float, tick_s: float, blend_ticks: float
-) -> Poses:
+def interpolate(known: References, tick: float, tick_s: float, blend_ticks: float) -> Poses:
     """Poses at `tick`.
 
     Args:
-        older: the reference before the newest; where there is none, the newest again.
-        newer: the newest reference, its tick at least the older's.
-        tick: when, in ticks; may lie between, before or after the two.
+        known: references [k, n], the newest first; where there are fewer, the oldest again.
+        tick: when, in ticks; may lie between, before or after them.
         tick_s: length of a tick, seconds.
-        blend_ticks: over how many ticks before the newer reference the path bends into it.
+        blend_ticks: over how many ticks before a reference the path bends into it.
 
     Returns:
         Poses of the n rows.
     """
-    poses = reckon(newer, tick, tick_s)
-    rows = np.flatnonzero((tick < newer.tick) & (older.tick < newer.tick))
+    count = len(known.tick)
+    later = np.count_nonzero(known.tick > tick, axis=0)
+    before = known.pick(np.minimum(later, count - 1))
+    poses = reckon(before, tick, tick_s)
+    rows = np.flatnonzero((later > 0) & (later < count))
     if len(rows):
-        bent = _bend(older.take(rows), newer.take(rows), tick, tick_s, blend_ticks)
+        after = known.take(rows).pick(later[rows] - 1)
+        bent = _bend(before.take(rows), after, tick, tick_s, blend_ticks)
         poses = Poses(*(column.copy() for column in poses))
         for column, bent_column in zip(poses, bent, strict=True):
             column[rows] = bent_column

@@ -35,6 +35,12 @@ class Limits:
         whole_within_s: so long after its welcome a new session is not shown while its window is not
             whole.
         clock_window_s: length of one generation of the samples by which the clock is judged.
+        delay_s_first: how long ago the picture was, before anything is measured.
+        lateness_samples: snapshots by whose lateness the delay is judged.
+        lateness_every: it is judged anew after so many.
+        loss_noticed: share of packets lost from which a loss is allowed for.
+        smooth_s: an error of the picture of others has shrunk to a twentieth after so long.
+        snap_units: a larger error is shown at once: it was moved, not seen wrongly.
         look_every_s: the centre of interest is sent no more often.
         transport: of its session.
     """
@@ -53,6 +59,12 @@ class Limits:
     picture_s: float = 30.0
     whole_within_s: float = 1.0
     clock_window_s: float = 2.0
+    delay_s_first: float = 0.1
+    lateness_samples: int = 200
+    lateness_every: int = 10
+    loss_noticed: float = 0.005
+    smooth_s: float = 0.2
+    snap_units: float = 50.0
     look_every_s: float = 0.1
     transport: TransportLimits = field(default_factory=TransportLimits)
 

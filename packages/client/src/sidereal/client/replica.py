@@ -36,6 +36,7 @@ from sidereal.client.known import NEVER, Known, grown
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.private import OwnAnswer, PrivateState
 from sidereal.client.reading import Read, read_untrusted
+from sidereal.client.ring import ReferenceRing
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints, Rows
 from sidereal.protocol.state.columns import Columns
@@ -104,8 +105,7 @@ class Replica:
         self._lost_at: Ints = np.full(capacity, NEVER, np.int64)
         self._cell_x: Ints = np.zeros(capacity, np.int64)
         self._cell_y: Ints = np.zeros(capacity, np.int64)
-        self._older_tick: Ints = np.zeros(capacity, np.int64)
-        self._older = {name: np.zeros(capacity) for name in Motion._fields}
+        self._ring = ReferenceRing(self.columns)
         self._departures = Departures(limits.tombstones)
 
     @property
@@ -137,10 +137,9 @@ class Replica:
         motion = (self.columns[name][rows] for name in Motion._fields)
         return References(self.columns.tick[rows], *motion)
 
-    def older(self, rows: Ints) -> References:
-        """The reference before the newest; where there was none, the newest again."""
-        motion = (self._older[name][rows] for name in Motion._fields)
-        return References(self._older_tick[rows], *motion)
+    def known(self, rows: Ints) -> References:
+        """The references of these rows [RING, n], the newest first; the oldest again for none."""
+        return self._ring.known(rows)
 
     def confirmed(self, rows: Ints) -> Ints:
         """Tick of the newest snapshot that said, or implied, that these references hold."""
@@ -271,23 +270,14 @@ class Replica:
         if number == self._motion:
             ticks = restore_tick(wire["tick"], tick)
             known = self.stamp[rows] >= 0
-            self._keep_older(rows, ticks, known)
+            self._ring.keep(rows[known], ticks[known])
             columns.tick[rows] = ticks
             fresh = rows[~known]
         for name, array in values.items():
             columns[name][rows] = array
         self._known.take_component(number, rows, tick)
         if len(fresh):
-            self._older_tick[fresh] = columns.tick[fresh]
-            for name, array in self._older.items():
-                array[fresh] = columns[name][fresh]
-
-    def _keep_older(self, rows: Ints, ticks: Ints, known: NDArray[np.bool_]) -> None:
-        """Note the newest reference as the older one where another is about to replace it."""
-        replaced = rows[known & (ticks != self.columns.tick[rows])]
-        self._older_tick[replaced] = self.columns.tick[replaced]
-        for name, array in self._older.items():
-            array[replaced] = self.columns[name][replaced]
+            self._ring.begin(fresh)
 
     def _find(
         self, net_id: NDArray[np.uint32], section: Ints, at: Ints, cells: _Cells, tick: int
@@ -386,8 +376,7 @@ class Replica:
         self._lost_at = grown(self._lost_at, capacity, NEVER)
         self._cell_x = grown(self._cell_x, capacity, 0)
         self._cell_y = grown(self._cell_y, capacity, 0)
-        self._older_tick = grown(self._older_tick, capacity, 0)
-        self._older = {name: grown(array, capacity, 0) for name, array in self._older.items()}
+        self._ring.grow()
 
 
 def _pairs(read: Read, cells: _Cells, what: int) -> Iterator[tuple[int, int]]:

@@ -9,9 +9,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.client.interpolation import interpolate, reckon
+from sidereal.client.interpolation import Poses, interpolate, reckon
+from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.prediction import OwnState
 from sidereal.client.replica import Replica
+from sidereal.client.smoothing import Smoothing
+from sidereal.client.timeline import Moment, Timeline
 from sidereal.game.record import Record, no_rows
 from sidereal.game.schema import gather
 from sidereal.protocol.rules import Rules
@@ -28,8 +31,8 @@ class View:
     All arrays have the same length; they are the caller's to keep.
 
     Attributes:
-        tick: time the others are drawn at, in ticks of the server (its now minus the
-            interpolation delay).
+        tick: time the others are drawn at, in ticks of the server (its now minus a delay that
+            follows from what was measured).
         server_tick: the estimate of the server's own now, in ticks.
         net_id: uint32[n].
         kind: uint8[n], number of its kind in the game.
@@ -78,6 +81,24 @@ class View:
         return cast(R, self.columns(component))
 
 
+class Drawing:
+    """When what is drawn, and what was drawn so far.
+
+    Attributes:
+        timeline: of the pictures.
+    """
+
+    def __init__(self, rules: Rules, limits: Limits = LIMITS) -> None:
+        self.timeline = Timeline(rules.tick_s, limits)
+        self._smoothing = Smoothing(limits)
+        self._rules = rules
+
+    def view(self, replica: Replica, net_id: int, own: OwnState | None, now: float) -> View:
+        """Draw at `now`; see `compose_view`."""
+        moment = self.timeline.moment(now)
+        return compose_view(replica, self._rules, moment, net_id, own, self._smoothing)
+
+
 def empty_view() -> View:
     """View of a client that knows nothing yet."""
     none = np.zeros(0)
@@ -104,26 +125,35 @@ def empty_view() -> View:
 
 
 def compose_view(
-    replica: Replica, rules: Rules, server_tick: float, net_id: int, own: OwnState | None
+    replica: Replica,
+    rules: Rules,
+    moment: Moment,
+    net_id: int,
+    own: OwnState | None,
+    smoothing: Smoothing,
 ) -> View:
     """Put together what to draw.
 
     Args:
         replica: what is known.
         rules: of the world.
-        server_tick: the estimate of the server's now, in ticks.
+        moment: to draw.
         net_id: of the own entity, 0 without one.
         own: where the own entity is predicted to be, None to draw it like any other.
+        smoothing: of the pictures so far.
     """
+    server_tick, tick, blend_ticks = moment
     rows = replica.rows()
     columns = replica.columns
     rows = rows[np.argsort(columns.net_id[rows])]
     newer = replica.newer(rows)
-    delay = rules.interpolation_delay_s * rules.tick_hz
-    tick = server_tick - delay
-    poses = interpolate(replica.older(rows), newer, tick, rules.tick_s, blend_ticks=delay)
+    ids, known = columns.net_id[rows], replica.known(rows)
+
+    def path(at: float, some: Ints) -> Poses:
+        return interpolate(known.take(some), at, rules.tick_s, blend_ticks)
+
+    poses = smoothing.smooth(ids, replica.stamp[rows], tick, rules.tick_s, path)
     authority = reckon(newer, server_tick, rules.tick_s)
-    ids = columns.net_id[rows]
     at = int(np.searchsorted(ids, np.uint32(net_id)))
     own_row = at if at < len(ids) and ids[at] == net_id else -1
     x, y, vx, vy, heading = (column.copy() for column in poses)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import msgspec
 
 from sidereal.protocol.errors import ConfigError
-
-INTERPOLATION_DELAY_S_MAX: Final = 1000.0
 
 
 class StreamLimits(
@@ -46,7 +43,6 @@ class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unkno
     sector_size: float = 1000.0
     cell_size: float = 250.0
     view_radius_cells: int = 2
-    interpolation_delay_s: float = 0.1
     speed_max: float = 250.0
     """No entity is faster; the wire's velocity range follows from it."""
     streams: StreamLimits = StreamLimits()
@@ -90,8 +86,6 @@ def check_rules(rules: Rules) -> None:
         problems.append("view_radius_cells must be 1 to 7")
     if not 0 < rules.speed_max <= 250:
         problems.append("speed_max must be above 0 and at most 250 (the wire's range)")
-    if not 0 <= rules.interpolation_delay_s <= INTERPOLATION_DELAY_S_MAX:
-        problems.append(f"interpolation_delay_s must be 0 to {INTERPOLATION_DELAY_S_MAX:.0f}")
     problems += _stream_problems(rules.streams)
     if problems:
         raise ConfigError("; ".join(problems))

@@ -251,7 +251,7 @@ class Overlay:
         base = np.where(lead >= 0, zero, zero - tall)
         self._strip(left, bottom, known, base, tall, colours, 1.0)
         self._rect(left, zero, FRAMES_MAX, 1, (*palette.DIM, 120))
-        delay_ms = 1000 * frame.rules.interpolation_delay_s
+        delay_ms = 1000 * frame.rules.tick_s * (frame.view.server_tick - frame.view.tick)
         rtt_ms = 1000 * frame.statistics.rtt_s
         for value, colour in ((delay_ms, palette.TEXT), (rtt_ms, palette.AUTHORITY)):
             line = zero + round(min(value, STRIP_MS) * scale)

@@ -60,9 +60,7 @@ def top_bar(frame: Frame, meter: Meter) -> list[Field]:
         owner = int(view.shard[view.own])
     frame_p50, frame_p99 = meter.frame_ms.percentiles(50, 99)
     frame_colour = palette.WARN if frame_p99 > FRAME_YELLOW_MS else palette.TEXT
-    delay_ms = 1000 * frame.rules.interpolation_delay_s
-    if view.server_tick > 0:
-        delay_ms = 1000 * frame.rules.tick_s * (view.server_tick - view.tick)
+    delay_ms = 1000 * frame.rules.tick_s * (view.server_tick - view.tick)
     known = statistics.newest_tick >= 0
     sector = f"{sector_x},{sector_y}"
     return [

@@ -146,5 +146,7 @@ def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
         whole_within_s=float(rng.uniform(0.2, 1.0)),
         clock_window_s=float(rng.uniform(0.5, 2.0)),
         look_every_s=float(rng.uniform(0.05, 0.2)),
+        lateness_samples=int(rng.integers(20, 201)),
+        lateness_every=int(rng.integers(1, 11)),
         transport=draw_transport(rng),
     )

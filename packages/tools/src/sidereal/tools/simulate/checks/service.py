@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sidereal.client.client import Client
+from sidereal.client.interpolation import RING
 from sidereal.client.statistics import SessionState
 from sidereal.protocol.rules import Rules
 from sidereal.replication.replicator import Replicator
@@ -131,5 +132,5 @@ class Service:
         if late > SHOWN_LATE_TICKS_MAX + way_ticks or late < -SHOWN_EARLY_TICKS_MAX:
             yield f"takes it to be tick {view.server_tick:.1f}, when it is {core.tick}"
         shown = view.server_tick - view.tick
-        if not 0.0 <= shown <= core.rules.interpolation_delay_s * core.rules.tick_hz + 1e-6:
+        if not 0.0 <= shown <= RING - 1 + 1e-6:
             yield f"shows the world as it was {shown:.1f} ticks before it takes it to be"

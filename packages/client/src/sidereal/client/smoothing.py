@@ -1,0 +1,75 @@
+"""Nothing jumps on screen: what came late fades into where it belongs.
+
+A reference that comes later than the drawing delay allows for changes a path that has been drawn
+already. So where something is new of an entity, the path as it is known now is compared with the
+picture before: where it would have been drawn then, and where it was. The difference is added to
+what is drawn, and shrinks from picture to picture. One that is larger than `snap_units` is no error
+of the picture: there the entity was moved, and is shown where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.client.interpolation import Poses
+from sidereal.client.limits import LIMITS, Limits
+from sidereal.protocol.space.geometry import wrap_angle
+from sidereal.protocol.state.arrays import Ints
+
+Path = Callable[[float, Ints], Poses]
+"""Gives the poses of some of the entities, by their places in order, at a tick."""
+
+
+class Smoothing:
+    """What is drawn beside the path of each entity."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self._limits = limits
+        # The picture before: whose, from which snapshot, where drawn, and how far off the path.
+        self._ids = np.zeros(0, np.uint32)
+        self._stamp: Ints = np.zeros(0, np.int64)
+        self._drawn = self._off = np.zeros((3, 0))
+        self._tick = 0.0
+
+    def smooth(
+        self, ids: NDArray[np.uint32], stamp: Ints, tick: float, tick_s: float, path: Path
+    ) -> Poses:
+        """Give where entities are to be drawn.
+
+        Args:
+            ids: uint32[n], ascending.
+            stamp: int64[n], the newest snapshots that said something of their paths.
+            tick: to be drawn.
+            tick_s: length of a tick, seconds.
+            path: of these entities, as it is known now.
+        """
+        plain = path(tick, np.arange(len(ids)))
+        off = np.zeros((3, len(ids)))
+        here, before = self._find(ids)
+        if len(here):
+            off[:, here] = self._off[:, before]
+            new = stamp[here] > self._stamp[before]
+            off[:, here[new]] = self._apart(path(self._tick, here[new]), before[new])
+            off *= 0.05 ** (abs(tick - self._tick) * tick_s / self._limits.smooth_s)
+        self._ids, self._stamp, self._tick, self._off = ids, stamp, tick, off
+        self._drawn = np.stack([plain.x, plain.y, plain.heading]) + off
+        x, y, heading = self._drawn
+        return plain._replace(x=x.copy(), y=y.copy(), heading=wrap_angle(heading))
+
+    def _find(self, ids: NDArray[np.uint32]) -> tuple[Ints, Ints]:
+        """Find who was in the picture before: their places in this one, and in that."""
+        if not len(self._ids):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        before = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        here = np.flatnonzero(self._ids[before] == ids)
+        return here, before[here]
+
+    def _apart(self, then: Poses, before: Ints) -> NDArray[np.float64]:
+        """Tell how far from a path entities were drawn, float64[3, n]."""
+        apart = self._drawn[:, before] - np.stack([then.x, then.y, then.heading])
+        apart[2] = wrap_angle(apart[2])
+        apart[:, np.hypot(apart[0], apart[1]) > self._limits.snap_units] = 0.0
+        return apart
