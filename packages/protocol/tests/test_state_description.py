@@ -12,6 +12,7 @@ import pytest
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import DESCRIPTION_SIZE_MAX
 from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.controls import ControlsField
 from sidereal.protocol.state.description import (
     DIFFERENCES_MAX,
     Description,
@@ -156,3 +157,17 @@ def test_differences_are_one_line_and_bounded() -> None:
 def test_what_is_no_description_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
         read_untrusted(body)
+
+
+def test_other_controls_are_another_hash_and_said_in_words() -> None:
+    thrust, fire = ControlsField("thrust", 3, "axis"), ControlsField("fire", 16, "press")
+    finer = thrust._replace(codes=7)
+    here, there = (describe((), (), controls) for controls in ([thrust, fire], [finer]))
+    assert here.digest() != there.digest()
+    assert read_untrusted(here.encode()) == here
+    assert say_difference(here, there) == (
+        "the server knows no control fire; "
+        "control thrust is of sort axis with 3 values here, of sort axis with 7 values there"
+    )
+    swapped = describe((), (), [fire, thrust])
+    assert "controls are declared in the order thrust, fire here" in say_difference(here, swapped)

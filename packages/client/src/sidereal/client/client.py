@@ -371,7 +371,8 @@ class Client:
             self._malformed += len(messages) - len(applied)
             for one in applied:
                 if one.tick > self._drawing.timeline.clock.newest_tick:
-                    self._drawing.timeline.observe(one.tick, at, self._endpoint.loss)
+                    loss = self._endpoint.connection_statistics().loss
+                    self._drawing.timeline.observe(one.tick, at, loss)
                     if not self._drawing.timeline.clock.stands_still:
                         self._own.go_on(at)
                     reader.expire(one.tick)

@@ -363,11 +363,6 @@ class Connection:
         )
 
     @property
-    def loss(self) -> float:
-        """Share of the newest packets that were lost."""
-        return self._loss
-
-    @property
     def rtt_s(self) -> float:
         """Smoothed round-trip time; 0 if unknown."""
         return self._round_trip.rtt_s

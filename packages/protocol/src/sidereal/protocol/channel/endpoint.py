@@ -345,11 +345,6 @@ class ClientEndpoint:
             self._flush(now)
             self._end(CloseReason.CLOSED_LOCALLY, now)
 
-    @property
-    def loss(self) -> float:
-        """Share of packets that got lost lately."""
-        return self._peer.connection.loss
-
     def connection_statistics(self) -> ConnectionStatistics:
         """Report the connection's numbers."""
         return self._peer.connection.statistics()
