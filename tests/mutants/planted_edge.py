@@ -147,8 +147,8 @@ def tombstones_are_never_pruned(patch: pytest.MonkeyPatch) -> None:
     """Who has left a cell is remembered for ever."""
     begin = ChangeLog.__init__
 
-    def hoard(self: ChangeLog, schema: Schema, rules: Rules, *_: int) -> None:
-        begin(self, schema, rules, 1 << 30)
+    def hoard(self: ChangeLog, schema: Schema, rules: Rules, _: int, *role: str) -> None:
+        begin(self, schema, rules, 1 << 30, *role)
 
     patch.setattr(ChangeLog, "__init__", hoard)
 
