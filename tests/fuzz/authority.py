@@ -128,8 +128,8 @@ class Authority:
 
 
 @lru_cache(1)
-def record_snapshots() -> list[bytes]:
-    """Record what an observer and a pilot are told while a crowd crosses a border."""
+def record_snapshots() -> tuple[list[bytes], list[bytes]]:
+    """Record what an observer, and what a pilot is told while a crowd crosses a border."""
     authority = Authority(ships(60, x=230.0))
     observer, pilot = (authority.connect_client(role) for role in (Role.OBSERVER, Role.PLAYER))
     hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
@@ -140,9 +140,8 @@ def record_snapshots() -> list[bytes]:
     authority.run(4)
     observer.endpoint.send(PlayerChannel.COMMAND, encode_message(LookAt(600.0, 10.0)))
     authority.run(3)
-    return [
-        event.message
+    observed, piloted = (
+        [event.message for event in peer.heard if event.channel == PlayerChannel.SNAPSHOT]
         for peer in (observer, pilot)
-        for event in peer.heard
-        if event.channel == PlayerChannel.SNAPSHOT
-    ]
+    )
+    return observed, piloted

@@ -46,6 +46,10 @@ REACHED: Final = {
     "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
     "client.reading.read_untrusted": "client.replica.Replica.apply_untrusted",
     "client.own.OwnEntity.answer_untrusted": "client.client.Client",
+    "protocol.state.description.explain_untrusted": (
+        "protocol.state.schema.Schema.explain_untrusted"
+    ),
+    "protocol.state.description.read_untrusted": "protocol.state.schema.Schema.explain_untrusted",
     "protocol.state.private.read_private_untrusted": (
         "protocol.state.snapshot.read_snapshot_untrusted"
     ),

@@ -46,10 +46,17 @@ from sidereal.protocol.message.shard import (
     ShardHello,
     ShardWelcome,
 )
+from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.proposals import decode_proposal_untrusted, encode_proposals
 from sidereal.protocol.state.quantize import decode_rows_untrusted, encode_rows
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
-from sidereal.protocol.state.schema import MOTION, valid_values
+from sidereal.protocol.state.schema import (
+    BASE_COMPONENTS,
+    BASE_SCHEMA,
+    MOTION,
+    Schema,
+    valid_values,
+)
 from sidereal.replication.http.credentials import (
     PASSWORD_LENGTH_MIN,
     PASSWORD_SIZE_MAX,
@@ -255,6 +262,21 @@ def rows_of_sorts() -> Iterator[bytes]:
     yield b""
 
 
+# -- declarations ----------------------------------------------------------------------------------
+
+
+def explain(body: bytes) -> None:
+    text = SCHEMA.explain_untrusted(body, "another game")
+    assert text.isprintable()
+    assert text == "another game" or text.startswith("the game here is not the server's: ")
+
+
+def descriptions() -> Iterator[bytes]:
+    yield BASE_SCHEMA.description.encode()
+    further = Component("hull", (Field("hp", "f4", "hp", 0, 100, 0.5),), Replication.ATTRIBUTE)
+    yield Schema((*BASE_COMPONENTS[::-1], further)).description.encode()
+
+
 # -- forms ----------------------------------------------------------------------------------------
 
 
@@ -306,6 +328,7 @@ TARGETS: Final = (
     Target(STATE + "records.decode_record_message_untrusted", decode_records, record_seeds),
     Target(STATE + "proposals.decode_proposal_untrusted", decode_proposal, proposal_seeds),
     Target(STATE + "quantize.decode_rows_untrusted", decode_rows_of_sorts, rows_of_sorts),
+    Target(STATE + "schema.Schema.explain_untrusted", explain, descriptions),
     Target(CREDENTIALS + "read_register_untrusted", read_register, lambda: REGISTER),
     Target(CREDENTIALS + "read_login_untrusted", read_login, lambda: LOGIN),
 )
