@@ -431,8 +431,8 @@ def test_kinds_that_spawn_have_bounds() -> None:
     )
     assert [problem.split(": ")[-1] for problem in problems_of(game)] == [
         "kind shot touches others, but has no Body",
-        "per_s_max must be above 0",
         "bounce must be 0 to 1",
+        "per_s_max must be above 0",
         "speed_max must be 0 to 250",
         "accel_max must be 0 or more",
     ]
