@@ -17,6 +17,7 @@ be in what they are sent, whatever happens.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ from sidereal.protocol.state.private import (
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import PRESENCE, REPLACE, RUN, SECTION
-from sidereal.replication.edge.cutting import Cut, offsets, ranges
+from sidereal.replication.edge.cutting import Cut, offsets
 from sidereal.replication.edge.in_flight import TAG_BITS
 from sidereal.replication.edge.windows import Windows
 
@@ -214,8 +215,7 @@ class PrivateLog:
         leads["age"] = np.where(since < 0, 0, self._tick - since)
         leads["flight"] = self._flight[clients] % (1 << 8)
         leads["early"] = self._early[clients]
-        data = self._cut(leads, runs, clients[of], sort)
-        return PrivateSections(data, np.array([len(section) for section in data], np.int64))
+        return self._cut(leads, runs, of, clients[of], sort)
 
     def note_sent(self, holders: Ints) -> None:
         """Note which datagrams of the newest tick hold private sections.
@@ -249,13 +249,14 @@ class PrivateLog:
 
     def _settle(self, tick: int, datagrams: Ints, is_lost: bool) -> None:
         sent = self._in_flight[tick]
-        datagrams = datagrams[datagrams < len(sent.client)]
-        datagrams = np.unique(datagrams[~sent.settled[datagrams]])
-        sent.settled[datagrams] = True
+        fresh = np.zeros(len(sent.client), np.bool_)
+        fresh[datagrams[datagrams < len(fresh)]] = True
+        fresh &= ~sent.settled
+        sent.settled |= fresh
         if sent.settled.all():
             del self._in_flight[tick]
         if is_lost:
-            clients, since = sent.client[datagrams], sent.since[datagrams]
+            clients, since = sent.client[fresh], sent.since[fresh]
             counts = self._began[clients] <= tick
             counts &= (self._repeated_at[clients] <= tick) | (self._repeated_from[clients] > since)
             clients, since = clients[counts], since[counts]
@@ -333,35 +334,41 @@ class PrivateLog:
             self._schema, now, self._now_tick[clients], *centre, self._rules
         )
 
-    def _cut(self, leads: Rows, runs: Rows, client: Ints, sort: Ints) -> list[bytes]:
-        """Put sections together.
+    def _cut(self, leads: Rows, runs: Rows, of: Ints, client: Ints, sort: Ints) -> PrivateSections:
+        """Put sections together, all of them in one buffer.
 
         Args:
             leads: section and head, [clients].
             runs: `RUN`[n], those of one client after those of another.
-            client: int64[n], whose each is.
+            of: int64[n], index into the clients at hand, whose each is.
+            client: int64[n], the row of that client.
             sort: int64[n], place among the sorts.
         """
-        size = self._sizes[sort]
-        offset = offsets(size)
-        buffer = np.zeros(int(offset[-1]), np.uint8)
-        for place, dtype in enumerate(self._types.values()):
+        count = leads["runs"].astype(np.int64)
+        first = np.cumsum(count) - count
+        before = offsets(self._sizes[sort])
+        rows_size = before[first + count] - before[first]
+        lead = _LEAD.itemsize
+        size = np.where(count > 0, lead + RUN.itemsize * count + rows_size, 0)
+        start = offsets(size)
+        buffer = np.zeros(int(start[-1]), np.uint8)
+        there = np.flatnonzero(count)
+        _put(buffer, start[there], leads[there])
+        nth = np.arange(len(of)) - first[of]
+        _put(buffer, start[of] + lead + RUN.itemsize * nth, runs)
+        row_at = start[of] + lead + RUN.itemsize * count[of] + before[:-1] - before[first[of]]
+        for place, what in enumerate(self._types):
             at = np.flatnonzero(sort == place)
-            packed = self._rows[int(self._sorts[place])][client[at]].tobytes()
-            where = ranges(offset[at], size[at])
-            buffer[where] = np.frombuffer(packed, np.uint8, dtype.itemsize * len(at))
-        ends = np.cumsum(leads["runs"], dtype=np.int64)
-        lead, heads, rows = leads.tobytes(), runs.tobytes(), buffer.tobytes()
-        step = _LEAD.itemsize
-        bounds = zip(
-            (RUN.itemsize * (ends - leads["runs"])).tolist(),
-            (RUN.itemsize * ends).tolist(),
-            offset[ends - leads["runs"]].tolist(),
-            offset[ends].tolist(),
-            strict=True,
-        )
-        # Each client that flies something: 0.5 µs.
-        return [
-            lead[at * step : (at + 1) * step] + heads[a:b] + rows[c:d] if b > a else b""
-            for at, (a, b, c, d) in enumerate(bounds)
-        ]
+            if len(at):
+                _put(buffer, row_at[at], self._rows[what][client[at]])
+        data, bounds = buffer.tobytes(), start.tolist()
+        # Each client: 0.1 µs.
+        return PrivateSections([data[a:b] for a, b in pairwise(bounds)], size)
+
+
+def _put(buffer: NDArray[np.uint8], at: Ints, rows: Rows) -> None:
+    """Write rows into a buffer, each where it belongs."""
+    width = rows.dtype.itemsize
+    # The buffer, seen as one row that begins at each of its bytes.
+    places = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
+    places[at] = rows.view(f"V{width}")
