@@ -18,17 +18,21 @@ from sidereal.client.glance import Glance
 from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.leases import LeaseMap
 from sidereal.client.limits import LIMITS
+from sidereal.client.placeless import Placeless
 from sidereal.client.replica import Replica
 from sidereal.client.smoothing import Smoothing
 from sidereal.client.timeline import Moment
 from sidereal.client.view import View, compose_view
+from sidereal.game import AUTHORITY, F4, Component, Game, Motion, Text, field
+from sidereal.game.declarations import Declarations, declare
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_server_untrusted, encode_message
-from sidereal.protocol.message.player import Leases, PlayerChannel
+from sidereal.protocol.message.player import Leases, PlayerChannel, Values
 from sidereal.protocol.state.snapshot import (
     gather,
     glance_untrusted,
@@ -198,18 +202,51 @@ def run_client(body: bytes) -> None:
 
 
 def client_seeds() -> Iterator[bytes]:
-    welcome, refused, assigned, leases, chat, notice, _ = (
+    welcome, refused, assigned, leases, line, notice, _, receipt, values = (
         (PlayerChannel.COMMAND, message) for message in server_messages()
     )
     leases = (PlayerChannel.LEASES, leases[1])
     told = [(PlayerChannel.SNAPSHOT, message) for message in record_snapshots()[1][:7]]
     wait = WAIT, bytes(5)
-    yield b"\0" + join(welcome, assigned, wait, *told, wait, leases, chat, notice, wait)
+    yield b"\0" + join(
+        welcome, assigned, wait, *told, wait, leases, line, notice, receipt, values, wait
+    )
     yield b"\0" + join(*told[:2], welcome, wait, wait, refused)
     yield b"\1" + join(welcome, assigned, wait, *told[::2], wait)
     yield b"\1" + join(assigned, welcome)
-    yield b"\0" + join(leases, wait, welcome, wait, leases, (PlayerChannel.LEASES, chat[1]))
+    yield b"\0" + join(leases, wait, welcome, wait, leases, (PlayerChannel.LEASES, line[1]))
     yield b"\0" + join(welcome, wait, (PlayerChannel.COMMAND, leases[1]), wait)
+
+
+class Score(Component, writer=AUTHORITY, name="fuzz.score"):
+    points: F4 = field(0, low=0, high=9)
+    by: Text = field(b"", size=4)
+
+
+def make_scored() -> Declarations:
+    game = Game("scored")
+    game.kind("craft", Motion())
+    game.account(Score())
+    return declare(game)
+
+
+SCORED: Final = make_scored()
+
+
+def read_values(body: bytes) -> None:
+    """Take in values of an account: what is taken in can be."""
+    schema = schema_of(SCORED)
+    placeless = Placeless(SCORED, schema)
+    number = body[0] if body else 0
+    placeless.apply_untrusted(Values(bool(number & 128), number & 127, body[1:]))
+    score = placeless.get(Score, shared=False)
+    assert score is not None
+    assert 0 <= score.points <= 9
+
+
+def value_seeds() -> Iterator[bytes]:
+    number = schema_of(SCORED).numbers["fuzz_score"]
+    yield bytes([number]) + np.float32(3.5).tobytes() + b"Ada\0"
 
 
 STATE: Final = "protocol.state."
@@ -220,5 +257,6 @@ TARGETS: Final = (
     Target("client.inputs.Inputs.answer_untrusted", answer_inputs, input_seeds),
     Target("client.replica.Replica.apply_untrusted", run_replica, replica_seeds, (), 8192, 60),
     Target("client.leases.LeaseMap.apply_untrusted", read_leases, lease_seeds),
+    Target("client.placeless.Placeless.apply_untrusted", read_values, value_seeds),
     Target("client.client.Client", run_client, client_seeds, (), 8192, 60),
 )

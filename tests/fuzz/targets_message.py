@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 import numpy as np
 from authority import RULES, SCHEMA, ships
 from target import Target
 
+from sidereal.game.logic import make_action
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.links import UserData, decode_user_data_untrusted, encode_user_data
@@ -24,19 +27,24 @@ from sidereal.protocol.message.inputs import (
 )
 from sidereal.protocol.message.player import (
     Assigned,
-    Chat,
+    Call,
     Hello,
     Leases,
     LookAt,
     Notice,
+    Outcome,
+    Receipt,
     Refused,
     Role,
     Standstill,
+    Told,
+    Values,
     Welcome,
 )
 from sidereal.protocol.message.shard import (
     Adopt,
     Adopted,
+    Asked,
     Beat,
     Farewell,
     Grant,
@@ -57,6 +65,7 @@ from sidereal.protocol.state.schema import (
     Schema,
     valid_values,
 )
+from sidereal.replication.actions.arguments import Signatures
 from sidereal.replication.http.credentials import (
     PASSWORD_LENGTH_MIN,
     PASSWORD_SIZE_MAX,
@@ -71,6 +80,7 @@ ROWS_MAX: Final = 8
 CHANNELS_MAX: Final = 6
 
 
+ACTIONS: Final = "replication.actions.arguments.Signatures."
 CODEC: Final = "protocol.message.codec."
 INPUTS: Final = "protocol.message.inputs."
 STATE: Final = "protocol.state."
@@ -115,7 +125,7 @@ def client_messages() -> list[bytes]:
         for message in (
             Hello(SCHEMA.hash, "fuzz"),
             LookAt(-1e3, 2.5),
-            Chat("hello", "Ada"),
+            Call(bytes(16), "talk.say", b"\x91\xa5hello"),
         )
     ]
 
@@ -128,11 +138,16 @@ def server_messages() -> list[bytes]:
             Refused(CloseReason.WORLD_FULL, "the world is full"),
             Assigned(1, 1, 5),
             Leases(5, -1, 2, 4, np.array([(-4, 4, 1), (0, 0, 2)], codec.HOLDER_ROW).tobytes()),
-            Chat("hello", "Ada"),
+            Told("Ada: hello"),
             Notice("wait a moment"),
             Standstill(7),
+            Receipt(bytes(16), Outcome.REFUSED, "dock first"),
+            Values(True, 6, bytes(4)),
         )
     ]
+
+
+ASKED: Final = np.array([(1, 2), (2, 0)], codec.ASKED_ROW).tobytes()
 
 
 def shard_messages() -> list[bytes]:
@@ -143,6 +158,7 @@ def shard_messages() -> list[bytes]:
             Load(5, 1, 2, 3, 4, 1 << 40, bytes(8), "system mine.mend", 700),
             Farewell("system mine.mend", "it raised"),
             Adopted(7),
+            Asked("talk.say", ASKED, b"\x92\x91\xa5hello\x91\xa2hi"),
         )
     ]
 
@@ -277,6 +293,50 @@ def descriptions() -> Iterator[bytes]:
     yield Schema((*BASE_COMPONENTS[::-1], further)).description.encode()
 
 
+# -- actions ------------------------------------------------------------------------------------
+
+
+class Cargo(msgspec.Struct, array_like=True):
+    """An argument that holds others."""
+
+    name: str
+    masses: dict[str, float]
+
+
+def trade(
+    tx: Any,
+    amount: Annotated[int, msgspec.Meta(ge=1, le=500)],
+    cargo: list[Cargo],
+    note: Annotated[str, msgspec.Meta(max_length=9)] | None = None,
+) -> None:
+    """Nothing runs it: its arguments are read."""
+
+
+SIGNATURES: Final = Signatures([make_action("market.trade", trade, 1.0, durable=True)])
+
+
+def read_call(body: bytes) -> None:
+    """Read a name, up to a zero, and arguments: what comes out is what the signature says."""
+    name, _, arguments = body.partition(b"\0")
+    action = SIGNATURES.find_untrusted(name.decode("latin-1"))
+    amount, cargo, note = SIGNATURES.read_untrusted(action, arguments)
+    assert 1 <= amount <= 500
+    assert all(math.isfinite(mass) for one in cargo for mass in one.masses.values())
+    assert note is None or len(note) <= 9
+
+
+def read_calls(body: bytes) -> None:
+    """Read the arguments of several calls."""
+    action = SIGNATURES.find_untrusted("market.trade")
+    for amount, _, _ in SIGNATURES.read_all_untrusted(action, body):
+        assert 1 <= amount <= 500
+
+
+def call_seeds() -> Iterator[bytes]:
+    for arguments in ([7, [["ore", {"raw": 2.5, "pure": 1}]], "fragile"], [1, []]):
+        yield b"market.trade\0" + msgspec.msgpack.encode(arguments)
+
+
 # -- forms ----------------------------------------------------------------------------------------
 
 
@@ -307,6 +367,13 @@ LOGIN: Final = (
 )
 
 TARGETS: Final = (
+    Target(ACTIONS + "find_untrusted", read_call, call_seeds),
+    Target(ACTIONS + "read_untrusted", read_call, call_seeds),
+    Target(
+        ACTIONS + "read_all_untrusted",
+        read_calls,
+        lambda: [msgspec.msgpack.encode([[7, [], "fragile"], [1, []]]), b"\x90"],
+    ),
     Target("protocol.links.decode_user_data_untrusted", decode_user_data, user_data_seeds),
     Target(
         CODEC + "decode_client_untrusted", decoding(codec.decode_client_untrusted), client_messages

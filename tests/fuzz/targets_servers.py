@@ -85,19 +85,21 @@ def check_authority(authority: Authority) -> None:
 
 
 def player_seeds() -> Iterator[bytes]:
-    hello, look, chat = ((PlayerChannel.COMMAND, message) for message in client_messages())
+    hello, look, call = ((PlayerChannel.COMMAND, message) for message in client_messages())
     controls = [
         (PlayerChannel.CONTROLS, encode_input(Input(epoch, seq, (1, 2)), SCHEMA.controls))
         for epoch, seq in ((1, 1), (1, 2), (0, 3), (1, 9000))
     ]
-    watched = [(8 | channel, message) for channel, message in (hello, look, chat)]
-    yield join(*controls, (WAIT, b""), chat, look, (WAIT, b""))
+    watched = [(8 | channel, message) for channel, message in (hello, look, call)]
+    yield join(*controls, (WAIT, b""), call, look, (WAIT, b""))
     yield join(*watched, (WAIT, b"1"), hello)
-    yield join(*([chat] * 9), (8 | PlayerChannel.COMMAND, hello[1][:-1]), (WAIT, bytes(3)))
+    yield join(*([call] * 9), (8 | PlayerChannel.COMMAND, hello[1][:-1]), (WAIT, bytes(3)))
 
 
 def shard_seeds() -> Iterator[bytes]:
-    hello, load, farewell, _ = ((ShardChannel.LEASE, message) for message in shard_messages())
+    hello, load, farewell, _, asked = (
+        (ShardChannel.LEASE, message) for message in shard_messages()
+    )
     proposed = [
         (ShardChannel.PROPOSAL, message)
         for tick in (3, 4, 2, 60)
@@ -108,6 +110,7 @@ def shard_seeds() -> Iterator[bytes]:
     yield join(*proposed[:2], (WAIT, b""), (ShardChannel.BEAT, load[1]), *proposed[2:])
     yield join(*((8 | channel, message) for channel, message in (hello, *proposed[:2])))
     yield join(farewell, (WAIT, b""), proposed[0])
+    yield join(asked, (WAIT, b""), proposed[0], asked, (ShardChannel.LEASE, asked[1][:-1]))
 
 
 # -- a shard --------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ RULES = Rules(tick_hz=16)
 GOOD = LinkConfig(delay_s=0.02)
 BAD = LinkConfig(delay_s=0.03, loss=0.15, duplication=0.1, reordering=0.2, reordering_s=0.06)
 THRUST, LEFT = 1, 4
+KEY = bytes(range(16))
+"""Of a call."""
 
 
 def foreign(address: Address) -> tuple[bytes, int]:
@@ -229,7 +231,7 @@ def test_client_joins_flies_talks_and_leaves(config: LinkConfig) -> None:
     assert begin is not None
     assert (begin.id, begin.control_epoch) == (assigned["id"], assigned["control_epoch"])
     stage.run(2.0, lambda: client.hold(THRUST | LEFT))
-    client.say("hello from abroad")
+    client.call(KEY, "talk.say", "hello from abroad")
     stage.run(1.0, lambda: client.hold(THRUST))
     stage.run(1.0, lambda: client.hold(0))
     check_picture(stage, client, 10)
@@ -238,8 +240,10 @@ def test_client_joins_flies_talks_and_leaves(config: LinkConfig) -> None:
     assert own.newest_input > 55
     assert math.hypot(own.vx, own.vy) > 20
     assert math.dist((own.x, own.y), (begin.x, begin.y)) > 20
-    (line,) = stage.said(client, "Chat")
-    assert (line["text"], line["sender"]) == ("hello from abroad", "Grace")
+    (line,) = stage.said(client, "Told")
+    assert line["text"] == "Grace: hello from abroad"
+    (receipt,) = stage.said(client, "Receipt")
+    assert (receipt["key"], receipt["outcome"], receipt["text"]) == (KEY, 0, "")
 
     client.close(stage.now)
     stage.run(0.25)

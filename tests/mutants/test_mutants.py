@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import Final
 
+import planted_actions
 import planted_components
 import planted_edge
 import planted_flight
@@ -32,6 +33,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_lies.MUTANTS,
     *planted_components.MUTANTS,
     *planted_private.MUTANTS,
+    *planted_actions.MUTANTS,
 )
 
 

@@ -31,7 +31,7 @@ from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, SHARD_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS, SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import Chat, PlayerChannel
+from sidereal.protocol.message.player import Call, PlayerChannel
 from sidereal.protocol.runtime.config import format_endpoint, parse_endpoint
 from sidereal.protocol.session.states import ClientState
 from sidereal.protocol.session.token import generate_connect_token
@@ -199,7 +199,7 @@ def test_nonsense_within_a_session_is_dropped_and_counted(
     parts: Parts, admit: Callable[..., bytes], toolbox: Toolbox
 ) -> None:
     endpoint = ClientEndpoint(admit(), PLAYER_CHANNELS, os.urandom, now=time.monotonic())
-    for body in (b"\xff" * 40, b"\x92\x08\xc1", encode_message(Chat("before any hello"))):
+    for body in (b"\xff" * 40, b"\x92\x08\xc1", encode_message(Call(bytes(16), "talk.say", b""))):
         endpoint.send(PlayerChannel.COMMAND, body)
 
     def is_counted() -> bool:

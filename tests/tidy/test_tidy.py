@@ -38,6 +38,8 @@ SHELLS: Final = (
     "replication/keeping/postgres/*",
     "replication/keeping/database.py",
     "replication/keeping/evolution.py",
+    "replication/keeping/ledger.py",
+    "replication/keeping/ledgertables.py",
     "replication/keeping/rows.py",
     "replication/keeping/saver.py",
     "replication/keeping/store.py",
@@ -219,6 +221,7 @@ def impure_cores(module: Module) -> Iterator[str]:
 
 STRANGERS: Final = (
     "game/load.py",
+    "replication/actions/desk.py",
     "replication/gamerules.py",
     "replication/play/hooks.py",
     "replication/play/worlds.py",

@@ -51,7 +51,6 @@ WORDS: Final = (
     Word("rider", "redundant copy"),
     Word("lasting", "continued, or what it is that lasts"),
     Word("quiet", "unchanged, or silent", but=("benchmarks/transport.py",)),
-    Word("receipt", "ack, or what is in flight", but=("docs/ARCHITECTURE.md",)),
     Word("told whole", "sent whole"),
     Word("told about", "sent", where=("packages/*", "docs/*")),
     Word("a stay", "session"),

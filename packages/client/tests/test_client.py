@@ -24,25 +24,27 @@ from sidereal.game.models import FreeFlight
 from sidereal.game.record import as_columns
 from sidereal.game.schema import schema_of
 from sidereal.games.frontier import Stick
-from sidereal.protocol import limits
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
-from sidereal.protocol.errors import CloseReason, LocalProtocolError
+from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.codec import HOLDER_ROW, decode_client_untrusted, encode_message
 from sidereal.protocol.message.inputs import Input, decode_input_untrusted
 from sidereal.protocol.message.player import (
     Assigned,
-    Chat,
+    Call,
     Hello,
     Leases,
     LookAt,
     Notice,
+    Outcome,
     PlayerChannel,
+    Receipt,
     Refused,
     Role,
     ServerMessage,
+    Told,
     Welcome,
 )
 from sidereal.protocol.rules import Rules
@@ -636,40 +638,41 @@ def test_leaving_tells_the_server() -> None:
     assert rig.client.next_event() is None
 
 
-def test_chat_notices_and_leases_reach_the_face() -> None:
+def test_lines_notices_and_leases_reach_the_face() -> None:
     rig = Rig()
     rig.run(0.5)
     rig.events.clear()
-    rig.world.say(Chat("hello", "bob"), Notice("mind the gap"))
+    rig.world.say(Told("bob: hello"), Notice("mind the gap"))
     rig.world.say(Leases(9, 5, 0, 4, b""))
-    rig.client.say("hi")
     rig.run(0.5)
     assert rig.events == [
-        events.ChatLine("bob", "hello"),
+        events.ToldLine("bob: hello"),
         events.NoticeLine("mind the gap"),
         events.LeasesChanged(9),
     ]
-    assert rig.heard(Chat) == [Chat("hi")]
     assert len(rig.client.leases) == 0
+
+
+def test_a_call_and_its_receipt() -> None:
+    rig = Rig()
+    key = rig.client.call("talk.say", text="too early, so it waits")
+    rig.run(0.5)
+    assert rig.heard(Call) == [Call(key, "talk.say", b"\x91\xb6too early, so it waits")]
+    rig.events.clear()
+    rig.world.say(Receipt(bytes(16), Outcome.DONE, ""), Receipt(key, Outcome.REFUSED, "hush"))
+    rig.world.say(Receipt(key, Outcome.DONE, ""))
+    rig.run(0.5)
+    assert rig.events == [events.ReceiptCame(key, "talk.say", Outcome.REFUSED, "hush")]
 
 
 def test_a_server_that_talks_too_much_is_not_kept_in_memory() -> None:
     rig = Rig()
     rig.run(0.5)
     before = len(rig.events)
-    rig.world.say(Notice("x" * 100_000), Chat("x", "x" * 100_000), Notice("x" * 1000))
+    rig.world.say(Notice("x" * 100_000), Told("x" * 100_000), Notice("x" * 1000))
     rig.run(1.0)
     assert [type(event) for event in rig.events[before:]] == [events.NoticeLine]
     assert rig.client.statistics().malformed == 2
-
-
-def test_what_cannot_be_said_is_refused_here() -> None:
-    rig = Rig()
-    with pytest.raises(LocalProtocolError, match="joining"):
-        rig.client.say("too early")
-    rig.run(0.5)
-    with pytest.raises(LocalProtocolError, match="letters"):
-        rig.client.say("x" * (limits.CHAT_SIZE_MAX + 1))
 
 
 def test_a_restless_observer_does_not_flood_the_server() -> None:

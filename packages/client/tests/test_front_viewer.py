@@ -3,7 +3,15 @@ from typing import Any
 
 import pytest
 
-from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, NoticeLine
+from sidereal.client.events import (
+    Assigned,
+    Ended,
+    Joined,
+    Lost,
+    NoticeLine,
+    ReceiptCame,
+    ToldLine,
+)
 from sidereal.client.front import palette, readout
 from sidereal.client.front.keys import Pan, Steer
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
@@ -12,7 +20,7 @@ from sidereal.client.front.viewer import Viewer
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.message.player import Role, Welcome
+from sidereal.protocol.message.player import Outcome, Role, Welcome
 from sidereal.protocol.rules import Rules
 
 WELCOME = Welcome(bytes(16), Rules(), 1, 1, Role.PLAYER, "ada")
@@ -213,7 +221,9 @@ def test_events_become_lines(feed: Any) -> None:
     feed.events.extend(
         [
             Assigned(net_id=10, control_epoch=1, tick=5),
-            ChatLine("Grace", "hello"),
+            ToldLine("Grace: hello"),
+            ReceiptCame(bytes(16), "mine.wave", Outcome.DONE, ""),
+            ReceiptCame(bytes(16), "mine.sell", Outcome.REFUSED, "dock first"),
             NoticeLine("the server restarts at noon"),
             Ended(CloseReason.SHUTTING_DOWN, "back soon"),
         ]
@@ -222,6 +232,7 @@ def test_events_become_lines(feed: Any) -> None:
     assert [line.text for line in frame.feed] == [
         "you fly e10",
         "Grace: hello",
+        "mine.sell: dock first",
         "the server restarts at noon",
         "session ended, shutting down: back soon",
     ]

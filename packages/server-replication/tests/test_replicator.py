@@ -10,7 +10,6 @@ from stage import RULES, TIMEOUT_S, WALL, Cast, messages, say_hello, snapshots
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.limits import CHAT_SIZE_MAX
 from sidereal.protocol.message.codec import (
     decode_authority_untrusted,
     decode_server_untrusted,
@@ -18,7 +17,7 @@ from sidereal.protocol.message.codec import (
 )
 from sidereal.protocol.message.inputs import Input, encode_input
 from sidereal.protocol.message.player import (
-    Chat,
+    Call,
     Hello,
     LookAt,
     Notice,
@@ -147,85 +146,12 @@ def test_a_crowd_that_comes_at_once_is_taken_in_over_several_ticks() -> None:
     assert not cast.core.clients.dropped
 
 
-def chat_lines(client: ClientEndpoint) -> list[str]:
-    lines = []
-    while (event := client.next_event()) is not None:
-        if isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
-            message = decode_server_untrusted(event.channel, event.message)
-            if isinstance(message, Chat):
-                lines.append(message.text)
-    return lines
-
-
-def test_a_flood_of_chat_reaches_others_as_a_few_lines() -> None:
-    cast = Cast()
-    loud, other = cast.connect(1, Role.OBSERVER), cast.connect(2, Role.OBSERVER)
-    for client in (loud, other):
-        say_hello(client)
-    cast.run(4)
-    for _ in range(20):
-        for _ in range(5):
-            loud.send(PlayerChannel.COMMAND, encode_message(Chat("x" * CHAT_SIZE_MAX)))
-        cast.run(1)
-    assert len(chat_lines(other)) <= PLAYERS.chat_burst + 1
-    assert cast.core.clients.dropped["chat_too_fast"] >= 90
-    assert loud.close_reason is None
-
-
-def heard_by(cast: Cast, client: ClientEndpoint, speakers: list[ClientEndpoint]) -> list[str]:
-    """Let everybody say a line at once; what one of them hears."""
-    chat_lines(client)
-    for number, speaker in enumerate(speakers):
-        speaker.send(PlayerChannel.COMMAND, encode_message(Chat(f"line {number}")))
-    cast.run(4)
-    return chat_lines(client)
-
-
-def test_a_line_goes_to_those_who_have_the_speaker_in_view_and_back() -> None:
-    cast = Cast()
-    speaker, near, far = (cast.connect(account, Role.OBSERVER) for account in (1, 2, 3))
-    for client in (speaker, near, far):
-        say_hello(client)
-    cast.run(4)
-    in_view = RULES.view_radius_cells * RULES.cell_size
-    near.send(PlayerChannel.COMMAND, encode_message(LookAt(in_view, 0.0)))
-    far.send(PlayerChannel.COMMAND, encode_message(LookAt(in_view + RULES.cell_size, 0.0)))
-    cast.run(4)
-    speaker.send(PlayerChannel.COMMAND, encode_message(Chat("hello")))
-    cast.run(4)
-    assert [chat_lines(client) for client in (speaker, near, far)] == [["hello"], ["hello"], []]
-
-
-def test_however_many_speak_a_client_hears_a_few_lines_and_always_its_own() -> None:
-    cast = Cast(clients_max=40)
-    crowd = [cast.connect(account, Role.OBSERVER, ticks=1) for account in range(1, 41)]
-    for client in crowd:
-        say_hello(client)
-    cast.run(20)
-    heard = [len(heard_by(cast, crowd[0], crowd)) for _ in range(5)]
-    assert heard[0] == PLAYERS.heard_burst + 1
-    # Five rounds of four ticks each: what a client may hear in a second, and its own lines.
-    assert sum(heard[1:]) <= PLAYERS.heard_per_s * 16 * RULES.tick_s + 4 + 1
-    assert min(heard[1:]) >= 1
-    assert cast.core.clients.dropped["chat_unheard"] > 40 * 100
-    assert all(client.close_reason is None for client in crowd)
-
-
-def test_chat_that_would_move_a_terminals_cursor_is_not_passed_on() -> None:
-    cast = Cast()
-    client = cast.connect(1, Role.OBSERVER)
-    say_hello(client)
-    cast.run(4)
-    for text in ("\x1b[2J", "two\nlines", "\u202egnp.exe"):
-        client.send(PlayerChannel.COMMAND, encode_message(Chat(text)))
-    client.send(PlayerChannel.COMMAND, encode_message(Chat("[red]hello[/red] wörld")))
-    cast.run(4)
-    assert chat_lines(client) == ["[red]hello[/red] wörld"]
-    assert cast.core.clients.dropped["chat_unprintable"] == 3
-
-
 def test_a_client_that_floods_is_closed_whatever_it_says() -> None:
-    for body in (b"", encode_message(Chat("x")), encode_input(Input(0, 1, (0,)), NO_CONTROLS)):
+    for body in (
+        b"",
+        encode_message(Call(bytes(16), "play.say", b"")),
+        encode_input(Input(0, 1, (0,)), NO_CONTROLS),
+    ):
         cast = Cast()
         flooding, other = cast.connect(1, Role.PLAYER), cast.connect(2, Role.OBSERVER)
         for client in (flooding, other):

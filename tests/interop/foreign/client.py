@@ -9,12 +9,12 @@ from .connection import Connection
 from .content import ToClient
 from .handshake import ClientSession, Sent, State
 from .inputs import RECORDS_MAX, THAT_SHIPS, write_input
-from .messages import Message, write_message
+from .messages import Message, write_array, write_message
 from .packets import CLIENT_LINK
 from .session import Address
 
 CONTROLS, COMMAND = 1, 2
-HELLO, LOOK_AT, CHAT = 1, 6, 8
+HELLO, LOOK_AT, CALL = 1, 6, 8
 
 
 class Client:
@@ -40,9 +40,9 @@ class Client:
         """Whether everything that was said has arrived."""
         return self._connection.is_idle
 
-    def say(self, text: str) -> None:
-        """Say a line of chat."""
-        self._command(CHAT, text, "")
+    def call(self, key: bytes, action: str, *arguments: Any) -> None:
+        """Ask for an action; a call that is repeated has the key that it had."""
+        self._command(CALL, key, action, write_array(arguments))
 
     def look_at(self, x: float, y: float) -> None:
         """Move the centre of interest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -31,6 +31,11 @@ def number(low: float, high: float) -> Check:
 def text(least: int, most: int) -> Check:
     """Allow texts by their characters."""
     return lambda value: value if type(value) is str and least <= len(value) <= most else None
+
+
+def boolean(value: Any) -> bool | None:
+    """Allow true and false."""
+    return value if type(value) is bool else None
 
 
 def name_of_24_bytes(value: Any) -> str | None:
@@ -187,6 +192,9 @@ SHARD_HELLO: Final = {
 }
 FAREWELL: Final = {"what": text(0, 80), "why": text(0, 1000)}
 
+ASKED: Final = {"action": text(1, 63), "rows": rows("II"), "arguments": sized(0, 1 << 16)}
+CALL: Final = {"key": HASH, "action": text(1, 63), "arguments": sized(0, 1024)}
+
 CLIENT_LINK: Final[Link] = {
     1: Kind("Hello", "→", 2, {"schema_hash": HASH, "software": NAME}),
     2: Kind("Welcome", "←", 2, WELCOME),
@@ -194,9 +202,12 @@ CLIENT_LINK: Final[Link] = {
     4: Kind("Assigned", "←", 2, {"id": U32, "control_epoch": U32, "tick": U32}),
     6: Kind("LookAt", "→", 2, {"x": POSITION, "y": POSITION}),
     7: Kind("Leases", "←", 3, SQUARE),
-    8: Kind("Chat", "↔", 2, {"text": text(0, 240), "sender": text(0, 24)}, left_out=("",)),
+    8: Kind("Call", "→", 2, CALL),
     9: Kind("Notice", "←", 2, {"text": text(0, 1000)}),
     10: Kind("Standstill", "←", 2, {"tick": U32}),
+    11: Kind("Receipt", "←", 2, {"key": HASH, "outcome": integer(0, 2), "text": text(0, 1000)}),
+    12: Kind("Told", "←", 2, {"text": text(0, 1000)}),
+    13: Kind("Values", "←", 2, {"shared": boolean, "component": U16, "row": sized(0, 1150)}),
 }
 SHARD_LINK: Final[Link] = {
     32: Kind("ShardHello", "→", 4, SHARD_HELLO),
@@ -210,6 +221,7 @@ SHARD_LINK: Final[Link] = {
     40: Kind("Load", "→", 2, LOAD),
     41: Kind("Farewell", "→", 4, FAREWELL),
     42: Kind("Adopted", "→", 4, {"rows": U32}),
+    46: Kind("Asked", "→", 4, ASKED),
 }
 USER_DATA: Final = {
     "account": integer(0, (1 << 63) - 1),
@@ -247,6 +259,11 @@ def read_user_data(user_data: bytes) -> Message:
 def write_message(tag: int, *fields: Any) -> bytes:
     """Write a message."""
     return msgspec.msgpack.encode([tag, *fields])
+
+
+def write_array(values: Sequence[Any]) -> bytes:
+    """Write the arguments of a call."""
+    return msgspec.msgpack.encode(list(values))
 
 
 def _unpacked(packed: bytes) -> Any:

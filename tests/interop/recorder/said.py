@@ -11,6 +11,7 @@ import numpy as np
 from sidereal.game.bits import layout_of
 from sidereal.protocol.message import player, shard
 from sidereal.protocol.message.codec import (
+    ASKED_ROW,
     HOLDER_ROW,
     INPUT_ROW,
     LEASE_ROW,
@@ -129,9 +130,12 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Assigned: ("id", "control_epoch", "tick"),
     player.LookAt: ("x", "y"),
     player.Leases: ("tick", "x", "y", "radius", "holders"),
-    player.Chat: ("text", "sender"),
+    player.Call: ("key", "action", "arguments"),
     player.Notice: ("text",),
     player.Standstill: ("tick",),
+    player.Receipt: ("key", "outcome", "text"),
+    player.Told: ("text",),
+    player.Values: ("shared", "component", "row"),
     shard.ShardHello: ("schema_hash", "name", "incarnation", "session", "pid", "code"),
     shard.ShardWelcome: ("shard", "rules", "tick"),
     shard.Grant: _CHANGE,
@@ -145,6 +149,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     ),
     shard.Farewell: ("what", "why"),
     shard.Adopted: ("rows",),
+    shard.Asked: ("action", "rows", "arguments"),
 }
 _LEASES: Final = {"leases": _packed(LEASE_ROW)}
 _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
@@ -155,5 +160,6 @@ _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
     shard.Revoke: _LEASES,
     shard.Adopt: {"records": _records, "inputs": _packed(INPUT_ROW)},
     shard.Release: {"entities": _packed(_RELEASED)},
+    shard.Asked: {"rows": _packed(ASKED_ROW)},
     shard.Load: {"steps": _packed("<u4")},
 }

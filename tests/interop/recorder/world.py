@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.client.client import Client
-from sidereal.game import Label, Motion
+from sidereal.game import Label, Motion, Pilot, Step
 from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
@@ -28,7 +28,15 @@ from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.game import ASTEROID, PRESSES_AT, TRIM_AT, Button, Laws, make_flights
+from sidereal.tools.simulate.game import (
+    ASTEROID,
+    PRESSES_AT,
+    TRIM_AT,
+    Button,
+    Laws,
+    hail,
+    make_flights,
+)
 
 from . import said
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
@@ -57,24 +65,32 @@ RULES: Final = Rules(
     view_radius_cells=2,
 )
 """Powers of two, so that computing with them is exact."""
-GAME: Final = declare(
-    make_flights(
-        Laws(
-            RULES.tick_s,
-            RULES.substeps,
-            RULES.speed_max,
-            belt=None,
-            thrust=64.0,
-            reverse=32.0,
-            turn=8.0,
-            spin_max=2.0,
-            engines_max=128.0,
-            brake=4.0,
-            spin_damping=8.0,
-        )
+flights = make_flights(
+    Laws(
+        RULES.tick_s,
+        RULES.substeps,
+        RULES.speed_max,
+        belt=None,
+        thrust=64.0,
+        reverse=32.0,
+        turn=8.0,
+        spin_max=2.0,
+        engines_max=128.0,
+        brake=4.0,
+        spin_damping=8.0,
     )
 )
 """With numbers that binary fractions hold exactly; asteroids drift where they like."""
+flights.shared(Label(name="recorded"))
+
+
+@flights.system(every_s=1.0)
+def report(step: Step) -> None:
+    """Let whoever is flown say something."""
+    step.ask(hail, at=step.rows(Pilot), text="aye")
+
+
+GAME: Final = declare(flights)
 SECTORS_PER_SIDE: Final = 9
 SHIPS_AT: Final = {7: (1204.0, 1192.0), 8: (1200.0, 1232.0)}
 CROWDS: Final = ((1280.0, 1088.0, 8), (1344.0, 1088.0, 6))
@@ -260,7 +276,7 @@ class World:
                 pilot.hold(record)
         for at, line in LINES:
             if now == at:
-                pilot.say(line)
+                pilot.call("simulated.hail", text=line)
         if now == 3.0:
             pilot.look_at(-1.5, 2.0**40)
         self._send(PILOT, pilot.turn(now))

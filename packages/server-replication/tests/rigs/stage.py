@@ -16,6 +16,7 @@ from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import Hello, PlayerChannel, Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
+from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.limits import PlayerLinkLimits
@@ -42,6 +43,7 @@ class Cast:
         players: PlayerLinkLimits = LIMITS.players,
         game: Declarations = GAME,
         later_calls: int = LIMITS.later_calls,
+        actions: ActionLimits = LIMITS.actions,
     ) -> None:
         self.clients_max = clients_max
         rng = np.random.default_rng(1)
@@ -57,7 +59,9 @@ class Cast:
             entropy=self.entropy,
             rng=rng,
             now=self.now,
-            limits=Limits(standstill_after_s=1e6, players=players, later_calls=later_calls),
+            limits=Limits(
+                standstill_after_s=1e6, players=players, later_calls=later_calls, actions=actions
+            ),
         )
         # Who is new begins beside it, far from where nobody looks.
         self.core.create(drifter("wreck", 5000.0, 5000.0))

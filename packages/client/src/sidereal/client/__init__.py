@@ -15,7 +15,9 @@ and puts these together:
 * `own`: the entity that the client flies; `inputs`: its controls, on schedule until they are
   applied; `private`: what the authority has of it; `prediction`: where it is, ahead of that, by the
   columns of `rollback`;
-  `look`: where an observer looks.
+  `look`: where an observer looks;
+* `calls`: actions of the game that were asked for and have no receipt yet;
+* `placeless`: what the account has, and what the world has.
 
 `view` is what the core gives a face once per frame, and `events` what happened in between.
 `statistics` and `traffic` say how the session is going, and `limits` are the numbers that only

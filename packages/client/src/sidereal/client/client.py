@@ -12,9 +12,10 @@ the welcome. The transport has acked them by then, so they are kept until the ru
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Any, assert_never
 
 from sidereal.client import events
+from sidereal.client.calls import Calls
 from sidereal.client.events import ClientEvent, EventQueue
 from sidereal.client.glance import Glance
 from sidereal.client.inbox import Inbox
@@ -22,9 +23,10 @@ from sidereal.client.leases import LeaseMap
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.look import Look
 from sidereal.client.own import OwnEntity
+from sidereal.client.placeless import Placeless
 from sidereal.client.prediction import OwnState
 from sidereal.client.replica import Replica
-from sidereal.client.statistics import ClientStatistics, SessionState
+from sidereal.client.statistics import ClientStatistics, SessionState, gather_statistics
 from sidereal.client.traffic import Traffic
 from sidereal.client.view import Drawing, View, empty_view
 from sidereal.game.declarations import Declarations
@@ -34,26 +36,27 @@ from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.errors import (
     CloseReason,
     ConfigError,
-    LocalProtocolError,
     RemoteProtocolError,
     WireError,
 )
 from sidereal.protocol.ids import Address
-from sidereal.protocol.limits import CHAT_SIZE_MAX
 from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
 from sidereal.protocol.message.inputs import encode_input
 from sidereal.protocol.message.player import (
     Assigned,
-    Chat,
+    Call,
     Hello,
     Leases,
     LookAt,
     Notice,
     PlayerChannel,
+    Receipt,
     Refused,
     ServerMessage,
     Standstill,
+    Told,
+    Values,
     Welcome,
 )
 from sidereal.protocol.rules import Rules, check_rules
@@ -69,6 +72,7 @@ class Client:
         snapshot_at: when the newest snapshot arrived; when this began, before the first.
         leases: `LEASE`[n], which shard simulates which sector around; replaced by changes.
         replica: the copy of the world, None until joined; to be looked at, not changed.
+        placeless: what the account has, and the world; to be looked at, too.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Client:
         mirror: bool = True,
         predict: bool = True,
         phase: float = 0.0,
+        calls: Calls | None = None,
         limits: Limits = LIMITS,
     ) -> None:
         """Begin to connect.
@@ -95,6 +100,7 @@ class Client:
             mirror: whether to keep a replica; without one there is nothing to view.
             predict: whether to run the models ahead of the authority.
             phase: fraction of a tick by which inputs are shifted, [0, 1).
+            calls: of the player, over all its sessions; None for one that has only this session.
             limits: what only tuning decides.
         """
         self.state = SessionState.CONNECTING
@@ -104,7 +110,7 @@ class Client:
         self.leases = self._lease_map.rows
         self._schema, self._software = schema_of(game), software
         self._mirror, self._limits = mirror, limits
-        self._now = now
+        self._now = self.snapshot_at = now
         self._endpoint = ClientEndpoint(
             connect_token, PLAYER_CHANNELS, entropy, now, PLAYER_BUDGET, limits.transport
         )
@@ -116,9 +122,9 @@ class Client:
         self._inbox = Inbox()
         self._own = OwnEntity(game, predict=predict, phase=phase, limits=limits)
         self._look = Look(limits.look_every_s)
-        self.snapshot_at = now
-        self._must_send = True
-        self._malformed = 0
+        self.placeless = Placeless(game, self._schema)
+        self._calls = Calls(game.actions, entropy, limits) if calls is None else calls
+        self._must_send, self._malformed = True, 0
 
     # -- packets and time ---------------------------------------------------------------------
 
@@ -137,7 +143,7 @@ class Client:
             return self._now
         timers = [self._endpoint.next_timer()]
         if self.state is SessionState.JOINED:
-            timers += [self._own.next_timer(), self._look.next_timer()]
+            timers += [self._own.next_timer(), self._look.next_timer(), self._calls.next_timer()]
         return min((at for at in timers if at is not None), default=None)
 
     def turn(self, now: float) -> list[tuple[bytes, Address]]:
@@ -160,6 +166,8 @@ class Client:
                 self._endpoint.send(PlayerChannel.CONTROLS, body)
             if (look := self._look.take(now)) is not None:
                 self._command(look)
+            for call in self._calls.take_due(now):
+                self._command(call)
         self._must_send = False
         datagrams = self._endpoint.datagrams_to_send(now)
         self._traffic.bytes_out += sum(len(datagram) for datagram, _ in datagrams)
@@ -211,17 +219,17 @@ class Client:
         """Move the centre of an observer's interest (sent once in `look_every_s` at most)."""
         self._look.want(x, y)
 
-    def say(self, text: str) -> None:
-        """Say a line of chat.
+    def call(self, action: str, **arguments: Any) -> bytes:
+        """Ask for an action, at once or after joining; gives the key that its receipt has.
 
         Raises:
-            LocalProtocolError: not joined, or the line is too long.
+            LocalProtocolError: there is no such action, it takes other arguments, or too many wait.
         """
-        if self.state is not SessionState.JOINED:
-            raise LocalProtocolError("nothing can be said before joining or after the end")
-        if len(text) > CHAT_SIZE_MAX:
-            raise LocalProtocolError(f"a line of chat has at most {CHAT_SIZE_MAX} letters")
-        self._command(Chat(text))
+        call = self._calls.add(action, arguments)
+        if self.state is SessionState.JOINED:
+            self._calls.sent(call)
+            self._command(call)
+        return call.key
 
     def leave(self, now: float) -> list[tuple[bytes, Address]]:
         """End the session, and give the last datagrams to send."""
@@ -238,30 +246,16 @@ class Client:
 
     def statistics(self) -> ClientStatistics:
         """How it is going, as of the newest call with a time."""
-        link = self._endpoint.connection_statistics()
-        inputs, prediction = self._own.inputs, self._own.prediction
-        traffic = self._traffic
-        return ClientStatistics(
-            state=self.state,
-            rtt_s=link.rtt_s,
-            jitter_s=link.jitter_s,
-            loss=link.loss,
-            snapshot_hz=traffic.snapshot_hz,
-            bytes_in_per_s=traffic.bytes_in_per_s,
-            bytes_out_per_s=traffic.bytes_out_per_s,
+        return gather_statistics(
+            self.state,
+            self._endpoint.connection_statistics(),
+            self._traffic,
+            self._own,
+            self.replica,
             newest_tick=self._drawing.timeline.clock.newest_tick,
             data_age_s=self._now - self.snapshot_at,
-            visible_entities=0 if self.replica is None else len(self.replica.rows()),
-            snapshots=traffic.snapshots,
-            bytes_in=traffic.bytes_in,
-            bytes_out=traffic.bytes_out,
             malformed=self._malformed,
             events_dropped=self._events.dropped,
-            entities_dropped=0 if self.replica is None else self.replica.entities_dropped,
-            inputs=0 if inputs is None else inputs.made,
-            inputs_skipped=0 if inputs is None else inputs.skipped,
-            corrections=0 if prediction is None else prediction.corrections,
-            position_error_units=0.0 if prediction is None else prediction.position_error_units,
         )
 
     def take_input_latencies(self) -> list[float]:
@@ -333,8 +327,13 @@ class Client:
             case Leases():
                 self.leases = self._lease_map.apply_untrusted(message)
                 self._events.add(events.LeasesChanged(message.tick))
-            case Chat(text=text, sender=sender):
-                self._events.add(events.ChatLine(sender, text))
+            case Receipt():
+                if (call := self._calls.answer(message, now)) is not None:
+                    self._events.add(events.receipt_of(call, message))
+            case Values():
+                self.placeless.apply_untrusted(message)
+            case Told(text=text):
+                self._events.add(events.ToldLine(text))
             case Notice(text=text):
                 self._events.add(events.NoticeLine(text))
             case Standstill(tick=tick):
@@ -362,6 +361,8 @@ class Client:
         self._drawing = Drawing(welcome.rules, self._limits)
         self._own.join(welcome.rules)
         self._events.add(events.Joined(welcome))
+        for call in self._calls.begin_session():
+            self._command(call)
 
     def _apply_snapshots(self) -> None:
         if (reader := self._reader) is None:
@@ -385,7 +386,7 @@ class Client:
 
     # -- what goes out ------------------------------------------------------------------------
 
-    def _command(self, message: Hello | LookAt | Chat) -> None:
+    def _command(self, message: Hello | LookAt | Call) -> None:
         self._endpoint.send(PlayerChannel.COMMAND, encode_message(message))
         self._must_send = True
 

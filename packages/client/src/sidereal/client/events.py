@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sidereal.client.limits import LIMITS
 from sidereal.protocol.errors import CloseReason
-from sidereal.protocol.message.player import Welcome
+from sidereal.protocol.message.player import Call, Outcome, Receipt, Welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,26 @@ class LeasesChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatLine:
-    """Somebody said something."""
+class ToldLine:
+    """A line that the game tells: what somebody says, for instance."""
 
-    sender: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptCame:
+    """The answer to a call.
+
+    Attributes:
+        key: of the call.
+        action: its name.
+        outcome: what has become of it.
+        text: why it was not done, in words; else empty.
+    """
+
+    key: bytes
+    action: str
+    outcome: Outcome
     text: str
 
 
@@ -64,7 +80,12 @@ class Ended:
     text: str
 
 
-ClientEvent = Joined | Assigned | LeasesChanged | ChatLine | NoticeLine | Lost | Ended
+def receipt_of(call: Call, receipt: Receipt) -> ReceiptCame:
+    """Make the event of a receipt."""
+    return ReceiptCame(call.key, call.action, receipt.outcome, receipt.text)
+
+
+ClientEvent = Joined | Assigned | LeasesChanged | ToldLine | ReceiptCame | NoticeLine | Lost | Ended
 
 
 class EventQueue:

@@ -42,6 +42,9 @@ class Limits:
         smooth_s: an error of the picture of others has shrunk to a twentieth after so long.
         snap_units: a larger error is shown at once: it was moved, not seen wrongly.
         look_every_s: the centre of interest is sent no more often.
+        calls: of actions that wait for their receipts; one more is refused.
+        call_again_s: a call that may have been done before, and was put off, is sent again after so
+            long.
         transport: of its session.
     """
 
@@ -66,6 +69,8 @@ class Limits:
     smooth_s: float = 0.2
     snap_units: float = 50.0
     look_every_s: float = 0.1
+    calls: int = 64
+    call_again_s: float = 1.0
     transport: TransportLimits = field(default_factory=TransportLimits)
 
     def __post_init__(self) -> None:

@@ -6,10 +6,10 @@ It does no HTTP: the shell takes the wish (`take_token_wish`), asks, and says wh
 (`admit`, `turn_away`). Every session has a socket of its own, since the server may still hold the
 one before under its address.
 
-What the face has chosen outlives a session: what is held, where an observer looks. So does the
-picture: the last session's replica is shown until the next one's window is whole, for `picture_s`
-at most; the world in it stands still when there was no news for `coast_s`. Counts are those
-of all sessions.
+What the face has chosen outlives a session: what is held, where an observer looks, calls that have
+no receipt. So does the picture: the last session's replica is shown until the next one's window is
+whole, for `picture_s` at most; the world in it stands still when there was no news for `coast_s`.
+Counts are those of all sessions.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from sidereal.client import events
+from sidereal.client.calls import Calls
 from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL, Comeback
 from sidereal.client.events import ClientEvent, EventQueue
@@ -31,9 +32,12 @@ from sidereal.client.statistics import ClientStatistics, SessionState, no_statis
 from sidereal.client.view import View, empty_view
 from sidereal.game.bits import layout_of_all
 from sidereal.game.declarations import Declarations
+from sidereal.game.record import Record
 from sidereal.protocol.errors import CloseReason, LocalProtocolError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
+
+R = TypeVar("R", bound=Record)
 
 _TOTALS: Final = (
     "snapshots",
@@ -93,6 +97,7 @@ class ReturningClient:
         self._limits = limits
         self._comeback = Comeback(entropy, now, limits)
         self._events = EventQueue(limits.events)
+        self._calls = Calls(game.actions, entropy, limits)
         self._now = now
         self._over = self._asking = False
         self._joined_at = math.inf
@@ -140,6 +145,7 @@ class ReturningClient:
             mirror=self._mirror,
             predict=self._predict,
             phase=self._phase,
+            calls=self._calls,
             limits=self._limits,
         )
         self.client.hold(self._held)
@@ -239,15 +245,38 @@ class ReturningClient:
         if self.client is not None:
             self.client.look_at(x, y)
 
-    def say(self, text: str) -> None:
-        """Say a line of chat.
+    def of_account(self, record: type[R]) -> R | None:
+        """What the own account has of a component, one value each; None before it is known."""
+        shown = self._shown()
+        return None if shown is None else shown.placeless.get(record, shared=False)
+
+    def of_world(self, record: type[R]) -> R | None:
+        """What the world has of a component, likewise."""
+        shown = self._shown()
+        return None if shown is None else shown.placeless.get(record, shared=True)
+
+    def call(self, action: str, **arguments: Any) -> bytes:
+        """Ask for an action of the game, now or in the next session; its receipt is an event.
+
+        What has no receipt when a session ends is asked again in the next one, and done once.
+
+        Returns:
+            the key of the call, which its receipt has.
 
         Raises:
-            LocalProtocolError: not in the world, or the line is too long.
+            LocalProtocolError: there is no such action, it takes other arguments, or too many wait;
+                or all is over.
         """
+        if self._over:
+            raise LocalProtocolError("nothing can be asked for after the end")
         if self.client is None:
-            raise LocalProtocolError("nothing can be said before joining or after the end")
-        self.client.say(text)
+            return self._calls.add(action, arguments).key
+        return self.client.call(action, **arguments)
+
+    @property
+    def calls_waiting(self) -> int:
+        """Calls that have no receipt yet."""
+        return len(self._calls)
 
     def next_event(self) -> ClientEvent | None:
         """Oldest event not yet taken; when a face takes none, the oldest are lost."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from sidereal.client.own import OwnEntity
+from sidereal.client.replica import Replica
+from sidereal.client.traffic import Traffic
+from sidereal.protocol.channel.statistics import ConnectionStatistics
+
 
 class SessionState(enum.Enum):
     """How far a session has come."""
@@ -52,6 +57,44 @@ class ClientStatistics:
     """Predictions the authority disagreed with."""
     position_error_units: float
     """Size of the newest reconciliation's correction."""
+
+
+def gather_statistics(
+    state: SessionState,
+    link: ConnectionStatistics,
+    traffic: Traffic,
+    own: OwnEntity,
+    replica: Replica | None,
+    *,
+    newest_tick: int,
+    data_age_s: float,
+    malformed: int,
+    events_dropped: int,
+) -> ClientStatistics:
+    """Put together what the parts of a session have counted."""
+    inputs, prediction = own.inputs, own.prediction
+    return ClientStatistics(
+        state=state,
+        rtt_s=link.rtt_s,
+        jitter_s=link.jitter_s,
+        loss=link.loss,
+        snapshot_hz=traffic.snapshot_hz,
+        bytes_in_per_s=traffic.bytes_in_per_s,
+        bytes_out_per_s=traffic.bytes_out_per_s,
+        newest_tick=newest_tick,
+        data_age_s=data_age_s,
+        visible_entities=0 if replica is None else len(replica.rows()),
+        snapshots=traffic.snapshots,
+        bytes_in=traffic.bytes_in,
+        bytes_out=traffic.bytes_out,
+        malformed=malformed,
+        events_dropped=events_dropped,
+        entities_dropped=0 if replica is None else replica.entities_dropped,
+        inputs=0 if inputs is None else inputs.made,
+        inputs_skipped=0 if inputs is None else inputs.skipped,
+        corrections=0 if prediction is None else prediction.corrections,
+        position_error_units=0.0 if prediction is None else prediction.position_error_units,
+    )
 
 
 def no_statistics(state: SessionState) -> ClientStatistics:

@@ -13,6 +13,8 @@ Declarations and typing, nothing that runs: shards, the replication server and c
 * `schema`, `bits`: the same in the words of the links; `models` runs what both ends compute.
 """
 
+from msgspec import Meta as Meta
+
 from sidereal.game.builtin import Body as Body
 from sidereal.game.builtin import Label as Label
 from sidereal.game.builtin import Motion as Motion

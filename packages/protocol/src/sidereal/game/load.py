@@ -91,10 +91,7 @@ def digest_of_code(text: str, declared: Declarations) -> bytes:
 def _not_run(declared: Declarations) -> Iterator[str]:
     """Name what was declared and would be ignored: it is checked, and nothing runs it so far."""
     said = {
-        "actions": [action.name for action in declared.actions],
         "events": [event.record_name for event in declared.events],
-        "components of accounts": [type(c).record_name for c in declared.accounts],
-        "components of the world": [type(c).record_name for c in declared.shares],
         "timers": [f"every({timer.seconds:g})" for timer in declared.timers],
         "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
     }

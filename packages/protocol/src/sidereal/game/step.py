@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sidereal.game.column import Bools, Floats, Indices
-from sidereal.game.component import Component, Controls, Event
+from sidereal.game.component import VIEWERS, Audience, Component, Controls, Event
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record
 
@@ -119,6 +120,19 @@ class Step(Protocol):
         Args:
             a: what one side is of or has.
             b: what the other is.
+        """
+
+    def ask(self, action: Callable[..., None], *, at: Indices, **arguments: ArrayLike) -> None:
+        """Ask for an action on behalf of some own entities: one call for each.
+
+        Its arguments are checked as if a player had asked, its rate is not, and nobody is answered.
+        Its transaction's `own` is the entity, its `account` that of who flies it. Nothing is done
+        for one that has changed hands by then.
+
+        Args:
+            action: a function that the game declares as an action.
+            at: own rows, int64[n].
+            arguments: of the action, by name; one for all, or [n].
         """
 
 
@@ -246,16 +260,20 @@ class Authority(Protocol):
 
 
 class Transaction(Protocol):
-    """One action's effects: all of them are committed, or none.
+    """One action's effects: all of them happen, or none.
 
     Attributes:
+        name: of who asks, as others see it.
         own: what the caller flies; 0 for nothing.
         account: the caller's account entity; 0 if anonymous.
+        shared: the entity of the world that all share.
         tick: of the world's clock.
     """
 
+    name: str
     own: int
     account: int
+    shared: int
     tick: int
 
     def require(self, holds: bool, otherwise: str) -> None:
@@ -264,8 +282,11 @@ class Transaction(Protocol):
     def near(self, a: int, b: int, within: float) -> bool:
         """Whether two entities are within a distance, world units; no, if one is gone."""
 
+    def account_of(self, entity: int) -> int:
+        """Give the account entity of who flies an entity; 0 if it is nobody with an account."""
+
     def get(self, entity: int, field: Any) -> float:
-        """Read a field."""
+        """Read a field; the action is refused if the entity is gone, or has no such component."""
 
     def set(self, entity: int, field: Any, value: float) -> None:
         """Write a field of an AUTHORITY component; refused outside its range."""
@@ -273,8 +294,29 @@ class Transaction(Protocol):
     def add(self, entity: int, field: Any, amount: float) -> None:
         """Add to a field of an AUTHORITY component; refused if the sum is outside its range."""
 
+    def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> None:
+        """Make an entity, which a durable action saves with all else that it does.
+
+        Args:
+            kind: what it is.
+            components: values that differ from the kind's, one each.
+            at: x and y, world units.
+
+        Raises:
+            GameError: the values do not fit to the kind, or are outside of their ranges.
+        """
+
     def emit(self, event: Event, *, at: int = 0) -> None:
         """Tell of an event; 0 is an event without a subject."""
+
+    def tell(self, text: str, *, to: Audience = VIEWERS) -> None:
+        """Tell people a line.
+
+        Args:
+            text: printable, at most 1000 characters.
+            to: VIEWERS, who have the caller in view; ALL; or PILOT, the caller alone. Of what
+                others say each client is sent a few lines a second.
+        """
 
 
 class Entities(Protocol):

@@ -69,7 +69,16 @@ INPUT_GUESSES_MAX: Final = 5
 none beyond so many after the newest that the pilot has sent."""
 NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
-CHAT_SIZE_MAX: Final = 240
+CALL_KEY_SIZE: Final = 16
+"""Bytes of what tells one call of an action from all others of its account."""
+ACTION_NAME_SIZE_MAX: Final = 63
+"""Characters of an action's name, with its part."""
+ARGUMENTS_SIZE_MAX: Final = 1024
+"""Bytes of the arguments of a call."""
+ASKED_ROWS_MAX: Final = 256
+"""Entities on whose behalf one message of a shard asks for an action."""
+ASKED_SIZE_MAX: Final = 1 << 16
+"""Bytes of the arguments for all of them."""
 NOTICE_SIZE_MAX: Final = 1000
 """Characters of what the server tells the person at a client or shard, and of why a shard ends."""
 CODE_NAME_SIZE_MAX: Final = 80

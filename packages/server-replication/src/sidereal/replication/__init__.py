@@ -7,6 +7,7 @@ what happened for the log. `limits` are the numbers that only tuning decides. Th
 they decide:
 
 * `play`: what there is, and who flies what, as the game's worlds and hooks say.
+* `actions`: what players and systems ask the game for, and the receipts that answer players.
 * `ownership`: who simulates what. Rules for leases, handovers and ghosts.
 * `edge`: what each client is sent.
 * `links`: who is connected, as a client or as a shard, and what they may say.

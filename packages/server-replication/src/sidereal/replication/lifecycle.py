@@ -131,6 +131,7 @@ async def _run(
                 nursery.start_soon(service.serve, shards)
                 nursery.start_soon(service.saver.run)
                 nursery.start_soon(service.saver.fetch_berths)
+                nursery.start_soon(service.saver.post_actions)
                 announce(
                     {
                         "http": f"http://{format_endpoint(address)}",
@@ -168,6 +169,7 @@ async def _load(
 ) -> Replicator:
     try:
         recovered = await store.load_world()
+        placeless = await store.load_placeless()
     except FencedError as error:
         raise UnavailableError(f"{error}: this server ends") from None
     core = Replicator(
@@ -182,6 +184,7 @@ async def _load(
         now=trio.current_time(),
         tick=recovered.tick,
     )
+    core.actions.books.load(placeless)
     if recovered.tick or len(recovered.rows):
         core.populate(recovered.rows, recovered.uuid)
         log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))

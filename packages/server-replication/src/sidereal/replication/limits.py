@@ -13,6 +13,7 @@ from typing import Final
 from sidereal.protocol.channel.limits import TransportLimits
 from sidereal.protocol.limits import SNAPSHOT_DATAGRAMS_MAX, check_limits
 from sidereal.protocol.space.sectors import CHANGES_KEPT
+from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.edge.changelog import PRUNE_EVERY_TICKS
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
@@ -151,6 +152,7 @@ class Limits:
     later_calls: int = 1 << 16
     world: WorldLimits = field(default_factory=WorldLimits)
     proposals: ProposalLimits = field(default_factory=ProposalLimits)
+    actions: ActionLimits = field(default_factory=ActionLimits)
     ownership: OwnershipLimits = field(default_factory=OwnershipLimits)
     edge: EdgeLimits = field(default_factory=EdgeLimits)
     players: PlayerLinkLimits = field(default_factory=PlayerLinkLimits)

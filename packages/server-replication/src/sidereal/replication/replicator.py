@@ -28,6 +28,8 @@ from sidereal.protocol.links import (
     SHARD_CHANNELS,
 )
 from sidereal.protocol.rules import Rules, check_rules
+from sidereal.replication.actions.books import Books
+from sidereal.replication.actions.desk import Desk
 from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
@@ -94,6 +96,7 @@ class Replicator:
         entities: the world's door.
         berths: what accounts have left.
         arrivals: players, from their join to their leaving.
+        actions: what players and shards ask the game for.
     """
 
     def __init__(
@@ -152,10 +155,23 @@ class Replicator:
         )
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)
-        self.berths = Berths(self.world, self.saving, limits.keeping.berth_late_ticks)
+        self.berths = Berths(self.world, self.saving, limits.keeping)
         hooks = HookWorld(game, self.world, self.entities, self.berths, rng, limits.later_calls)
         self.arrivals = Arrivals(
             hooks, self.world, self.entities, self.berths, self.clients, self.clock, self.notes
+        )
+        self.actions = self._make_desk(game)
+
+    def _make_desk(self, game: Declarations) -> Desk:
+        return Desk(
+            game,
+            self.world,
+            Books(game, self.world, self.berths),
+            self.entities,
+            self.clients,
+            self.shards,
+            self.notes,
+            self.limits.actions,
         )
 
     # -- before the first tick ----------------------------------------------------------------
@@ -249,6 +265,7 @@ class Replicator:
         self.mesh.give_anew(self.ingest.commit(self.tick))
         self.mesh.change_shards(self.tick, now)
         self.arrivals.change(self.tick, now)
+        self.actions.act(self.tick, now)
         if self.clock.watch(self.tick, served=self._is_served(now)):
             # A shard that has come is given what it is to simulate. It hears nothing of a tick that
             # does not end: it would wait for the next one, and the world for its proposals.

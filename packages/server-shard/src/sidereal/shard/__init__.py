@@ -11,6 +11,7 @@
 * `ghosts`: what other shards simulate nearby, to be seen and never simulated;
 * `phase`: when to simulate which tick, so that proposals come just ahead of the server's;
 * `stages`: the part of the game in a tick; `step`: what a system is handed; `queries`: who matches;
+* `asks`: what systems ask the authority for;
 * `writes`: whether game code wrote what it may; `costs`: how long it takes;
 * `limits`: the numbers that only tuning decides; `statistics`: what a shard reports of itself;
 * `service`: the Trio shell around the core; `token`: the proof that it knows the key;

@@ -35,6 +35,7 @@ class Limits:
         beats_late: so many in a row, all late, mean that the server's clock slipped, not the
             network.
         jump_ticks: a tick clock that is off by more than this jumps; by less, it is shifted slowly.
+        asked: actions that its systems may ask for in a tick; others are dropped and counted.
         speak_every_s: a shard whose next tick is not due yet says so often that it is there.
         transport: of its session.
     """
@@ -51,6 +52,7 @@ class Limits:
     beats: int = 20
     beats_late: int = 3
     jump_ticks: int = 3
+    asked: int = 512
     speak_every_s: float = 0.2
     transport: TransportLimits = field(default_factory=TransportLimits)
 

@@ -131,9 +131,7 @@ class ShardCore:
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
         self._records_taken = 0
-        self._ticks_skipped = 0
-        self._messages_malformed = 0
-        self._controls_dropped = 0
+        self._ticks_skipped = self._messages_malformed = self._controls_dropped = 0
         self._lead_s = 0.0
         self._must_send = True
         self._spoke_at = now
@@ -302,6 +300,8 @@ class ShardCore:
         self.tick += 1
         simulation.step(self.tick)
         self._propose(simulation)
+        for asked in simulation.take_asked():
+            self._send(ShardChannel.LEASE, asked)
         if simulation.records_given != self._records_taken:
             self._records_taken = simulation.records_given
             self._send(ShardChannel.LEASE, Adopted(self._records_taken & 0xFFFF_FFFF))

@@ -26,6 +26,7 @@ from sidereal.protocol.message.codec import INPUT_ROW, LEASE_ROW, decode_rows_un
 from sidereal.protocol.message.inputs import RoutedInput
 from sidereal.protocol.message.shard import (
     Adopt,
+    Asked,
     AuthorityMessage,
     Grant,
     Release,
@@ -36,6 +37,7 @@ from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
+from sidereal.shard.asks import Asks
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.changes import Changes
 from sidereal.shard.controls import ControlQueues
@@ -86,7 +88,10 @@ class Simulation:
         self.bodies = Bodies(self.population, schema, rules)
         self.ghosts = Ghosts(self.population, schema, rules, limits.releases)
         self._schema = schema
-        self._stages = Stages(declared, self.population, rules, rng, clock, strict=strict)
+        self._asks = Asks(declared.actions, limits.asked)
+        self._stages = Stages(
+            declared, self.population, rules, rng, clock, self._asks, strict=strict
+        )
         self._space = Space()
         self._filters = filters_of(declared.kinds)
         self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
@@ -197,6 +202,10 @@ class Simulation:
         self._messages_proposed += len(messages)
         return messages
 
+    def take_asked(self) -> list[Asked]:
+        """Give up what systems have asked the authority for in this tick."""
+        return self._asks.take()
+
     def slowest(self) -> tuple[str, float]:
         """Name the model or system that takes longest, and how long per tick, s."""
         return self._stages.costs.slowest()
@@ -227,6 +236,7 @@ class Simulation:
             controls_stale=self._controls.stale,
             controls_skipped=self._controls.skipped,
             controls_unclaimed=self._controls_unclaimed,
+            asks_dropped=self._asks.dropped,
             costs_s=self._stages.costs.all(),
         )
 

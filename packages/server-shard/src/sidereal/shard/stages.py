@@ -23,6 +23,7 @@ from sidereal.protocol.errors import GameFailedError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.reckoning import advance
+from sidereal.shard.asks import Asks
 from sidereal.shard.contacts import ContactLog
 from sidereal.shard.costs import Costs
 from sidereal.shard.population import Ints, Population
@@ -48,6 +49,7 @@ class Stages:
         rules: Rules,
         rng: np.random.Generator,
         clock: Clock,
+        asks: Asks,
         *,
         strict: bool,
     ) -> None:
@@ -59,6 +61,7 @@ class Stages:
             rules: of the world.
             rng: for its systems.
             clock: monotonic seconds, to measure durations with.
+            asks: takes what systems ask the authority for.
             strict: whether systems are watched for rows that they may not write.
         """
         self._population = population
@@ -66,6 +69,7 @@ class Stages:
         self._rules = rules
         self._rng = rng
         self._clock = clock
+        self._asks = asks
         self._strict = strict
         every: list[Model | System] = [*declared.models, *declared.systems]
         self._places = {one: at for at, one in enumerate(every)}
@@ -178,7 +182,7 @@ class Stages:
     def _run_system(self, system: System, dt: float) -> None:
         contacts = self._contacts.pairs if system.stage is Stage.CONTACT else None
         guard = Guard(self._queries) if self._strict else None
-        step = ShardStep(self._queries, self._tick, dt, self._rng, contacts, guard)
+        step = ShardStep(self._queries, self._tick, dt, self._rng, self._asks, contacts, guard)
         self._call(system, step)
         self._judge(system, step.used)
         if guard is not None:

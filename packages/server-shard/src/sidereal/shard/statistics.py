@@ -27,6 +27,7 @@ class SimulationStatistics:
         controls_stale: entries that came again, or for a pilot that was replaced.
         controls_skipped: entries jumped over because too many waited.
         controls_unclaimed: messages for entities that are not here.
+        asks_dropped: what systems asked for beyond what they may in a tick.
         costs_s: how long each model and system takes per tick, s, averaged over about a second.
     """
 
@@ -46,6 +47,7 @@ class SimulationStatistics:
     controls_stale: int
     controls_skipped: int
     controls_unclaimed: int
+    asks_dropped: int
     costs_s: Mapping[str, float]
 
 

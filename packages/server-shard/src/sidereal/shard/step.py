@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from sidereal.game.component import Component
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record
 from sidereal.protocol.errors import LocalProtocolError
+from sidereal.shard.asks import Asks
 from sidereal.shard.contacts import Contacts, between
 from sidereal.shard.neighbours import Pairs, find_pairs
 from sidereal.shard.population import Ints
@@ -37,6 +39,7 @@ class ShardStep:
         tick: int,
         dt: float,
         rng: np.random.Generator,
+        asks: Asks,
         contacts: Contacts | None = None,
         guard: Guard | None = None,
     ) -> None:
@@ -45,6 +48,7 @@ class ShardStep:
         self.rng = rng
         self.used: tuple[type[Record], ...] = ()
         self._queries = queries
+        self._asks = asks
         self._contacts = contacts
         self._guard = guard
 
@@ -83,6 +87,21 @@ class ShardStep:
         """
         motion = self[Motion]
         return find_pairs(motion.x, motion.y, a, b, within)
+
+    def ask(self, action: Callable[..., None], *, at: Ints, **arguments: ArrayLike) -> None:
+        """Ask for an action on behalf of some own entities; see `sidereal.game.Step.ask`.
+
+        Raises:
+            LocalProtocolError: one of the rows is another shard's, or there is no such action, or
+                it takes other arguments.
+        """
+        population = self._queries.population
+        foreign = ~population.own[at]
+        if foreign.any():
+            name = self._queries.name_of(int(at[np.argmax(foreign)]))
+            raise LocalProtocolError(f"ask: {name} is another shard's: ask for step.rows(…)")
+        columns = population.columns
+        self._asks.add(action, columns.net_id[at], columns.epoch[at], arguments)
 
     def contacts(self, a: type[Component] | Kind, b: type[Component] | Kind) -> Contacts:
         """Find who touched whom in this tick, by a and then by b.

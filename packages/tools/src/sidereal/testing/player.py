@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.client.events import ReceiptCame, ToldLine
 from sidereal.client.view import View
 from sidereal.game import Body, Kind, Label, Motion
 from sidereal.game.bits import layout_of, pack
@@ -124,9 +126,66 @@ class Player:
             raise LookupError(f"{self.name} has left")
         return Picture(client.view(self._host.local(self.world.now)), self.world.game)
 
+    def call(self, action: Callable[..., None], **arguments: Any) -> bytes:
+        """Ask for an action of the game.
+
+        Returns:
+            the key of the call, by which `receipt` finds its answer.
+
+        Raises:
+            LookupError: they have left, or the game has no such action.
+            LocalProtocolError: it takes other arguments, or too many calls wait.
+        """
+        if self._host.returning is None:
+            raise LookupError(f"{self.name} has left")
+        names = [each.name for each in self.world.game.actions if each.function is action]
+        if not names:
+            raise LookupError(f"{self.world.game.name} has no action {action.__name__}")
+        return self._host.returning.call(names[0], **arguments)
+
+    def receipt(self, key: bytes) -> ReceiptCame | None:
+        """Give the answer to a call, None before it has come."""
+        for event in self._host.heard:
+            if isinstance(event, ReceiptCame) and event.key == key:
+                return event
+        return None
+
+    @property
+    def told(self) -> list[str]:
+        """Lines that the game has told them, the oldest first."""
+        return [event.text for event in self._host.heard if isinstance(event, ToldLine)]
+
+    def of_account(self, record: type[R]) -> R:
+        """What their client knows of their account, one value for each field.
+
+        Raises:
+            LookupError: it knows nothing of that.
+        """
+        return self._known(record, shared=False)
+
+    def of_world(self, record: type[R]) -> R:
+        """What their client knows of the world, likewise."""
+        return self._known(record, shared=True)
+
+    @property
+    def account(self) -> int:
+        """Number of their account."""
+        client = self._host.core
+        welcome = None if client is None else client.welcome
+        if welcome is None:
+            raise LookupError(f"{self.name} is not in the world")
+        return welcome.account
+
     def leave(self) -> None:
         """Say goodbye and go."""
         self._host.leave(self.world.now)
+
+    def _known(self, record: type[R], *, shared: bool) -> R:
+        client = self._host.core
+        known = None if client is None else client.placeless.get(record, shared=shared)
+        if known is None:
+            raise LookupError(f"{self.name} knows nothing of {record.__name__}")
+        return known
 
     def _set(self, held: dict[str, float]) -> None:
         if self._host.returning is None:

@@ -7,20 +7,22 @@ sockets, clocks or processes. What happens follows from the seed, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.client.events import ReceiptCame
 from sidereal.game import Component, Game, Kind
 from sidereal.game.declarations import Declarations
 from sidereal.game.load import check_game
-from sidereal.game.record import Record
+from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.testing.link import LinkConfig
+from sidereal.replication.actions.effects import SHARED
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.play.worlds import make_world
@@ -97,6 +99,7 @@ class World:
         self._core.create(make_world(self.game, self._schema, world, random_of(seed, "world")))
         self._shards: list[ShardHost] = []
         self._clients: list[ClientHost] = []
+        self._accounts: dict[str, int] = {}
         for _ in range(shards):
             self.add_shard()
         if shards:
@@ -169,6 +172,14 @@ class World:
         known = [host.core.shard if host.core is not None else 0 for host in self._shards]
         return known.index(shard) if shard and shard in known else -1
 
+    def of_account(self, player: Player, record: type[R]) -> R:
+        """Give what the account of a player has of a component: one value for each field."""
+        return self._placeless(-player.account, record)
+
+    def of_world(self, record: type[R]) -> R:
+        """Give what the world has of a component that all share: one value for each field."""
+        return self._placeless(SHARED, record)
+
     def spawn(self, kind: Kind, *components: Component) -> int:
         """Put an entity into the world, between two ticks.
 
@@ -191,14 +202,32 @@ class World:
         """Take an entity out of the world for good."""
         self._core.remove(self._core.world.columns.rows_of(np.array([entity])))
 
+    def call(self, player: Player, action: Callable[..., None], **arguments: Any) -> ReceiptCame:
+        """Let a player ask for an action, and run until its receipt has come.
+
+        Raises:
+            LookupError: they have left, or the game has no such action.
+            LocalProtocolError: it takes other arguments, or too many calls wait.
+        """
+        key = player.call(action, **arguments)
+        name = getattr(action, "__name__", "")
+        self._run_until(
+            lambda: player.receipt(key) is not None, f"{player.name} has the receipt of {name}"
+        )
+        check_world(self._core, [s.core for s in self._shards if s.core is not None])
+        receipt = player.receipt(key)
+        assert receipt is not None
+        return receipt
+
     # -- who takes part -----------------------------------------------------------------------
 
     def join(self, name: str) -> Player:
-        """Let a player in, by an account of that name, and run until they are in the world."""
+        """Let a player in, by the account of that name, and run until they are in the world."""
         number = len(self._clients) + 1
+        account = self._accounts.setdefault(name, len(self._accounts) + 1)
 
         def sign_in(now: float) -> bytes | None:
-            return self._authority.issue_token(number, Role.PLAYER, name, now)
+            return self._authority.issue_token(account, Role.PLAYER, name, now)
 
         host = ClientHost(
             name,
@@ -239,6 +268,11 @@ class World:
         """End a shard without a word."""
         self._shards[shard].kill()
 
+    def restart(self) -> None:
+        """End the server without a word, and start it again with what has been saved."""
+        self._authority.kill(self.now)
+        self._authority.start(self.now)
+
     # -- inside -------------------------------------------------------------------------------
 
     @property
@@ -246,6 +280,12 @@ class World:
         core = self._authority.core
         assert core is not None
         return core
+
+    def _placeless(self, entity: int, record: type[R]) -> R:
+        books = self._core.actions.books
+        fields = record.fields.values()
+        values = {field.name: books.read(books.find(entity, field)) for field in fields}
+        return as_columns(record, cast(dict[str, NDArray[Any]], values))
 
     def _is_ready(self) -> bool:
         world = self._core.world

@@ -13,7 +13,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.client.events import Assigned, ChatLine, Ended, Joined, Lost, NoticeLine
+from sidereal.client.events import (
+    Assigned,
+    Ended,
+    Joined,
+    Lost,
+    NoticeLine,
+    ReceiptCame,
+    ToldLine,
+)
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
@@ -165,8 +173,10 @@ class Viewer:
                     self.note(f"joined as {event.welcome.name}", now, palette.GOOD)
                 case Assigned():
                     self.note(f"you fly e{event.net_id}", now, palette.GOOD)
-                case ChatLine():
-                    self.note(f"{event.sender}: {event.text}", now)
+                case ToldLine():
+                    self.note(event.text, now)
+                case ReceiptCame() if event.text:
+                    self.note(f"{event.action}: {event.text}", now, palette.WARN)
                 case NoticeLine():
                     self.note(event.text, now, palette.WARN)
                 case Lost():

@@ -5,6 +5,7 @@ It is written on `sidereal.game` and on nothing else of the engine.
 * `ships`: the part `flight`: ships, the stick that flies them, and who comes gets one;
 * `asteroids`: the part `rocks`: they drift and bounce, in a belt;
 * `behaviours`: the part `bots`: what bots hold;
+* `talking`: the part `talk`: what players say to each other;
 * `worlds`: what a new world is made of;
 * `play`: the whole game.
 """
@@ -16,3 +17,5 @@ from sidereal.games.frontier.play import game as game
 from sidereal.games.frontier.ships import SHIP as SHIP
 from sidereal.games.frontier.ships import Stick as Stick
 from sidereal.games.frontier.ships import flight as flight
+from sidereal.games.frontier.talking import say as say
+from sidereal.games.frontier.talking import talk as talk

@@ -12,21 +12,25 @@ from sidereal.protocol import limits
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.message.player import (
     Assigned,
-    Chat,
+    Call,
     ClientMessage,
     Hello,
     Leases,
     LookAt,
     Notice,
     PlayerChannel,
+    Receipt,
     Refused,
     ServerMessage,
     Standstill,
+    Told,
+    Values,
     Welcome,
 )
 from sidereal.protocol.message.shard import (
     Adopt,
     Adopted,
+    Asked,
     AuthorityMessage,
     Beat,
     Farewell,
@@ -54,25 +58,30 @@ assert (2 * limits.LEASE_RADIUS_MAX + 1) ** 2 <= (limits.UNRELIABLE_SIZE_MAX - 3
 INPUT_ROW: Final = np.dtype([("id", "<u4"), ("seq", "<u4"), ("record", "<u8")])
 """One record of an entity's pilot on the wire between the servers."""
 
+ASKED_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
+"""An entity on whose behalf a system asks for something, and the epoch under which it has it."""
+
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of
 nesting without end."""
 
 FROM_CLIENT: Final[Mapping[int, Any]] = {
-    PlayerChannel.COMMAND: Hello | LookAt | Chat,
+    PlayerChannel.COMMAND: Hello | LookAt | Call,
 }
 """What a client sends on which channel. On channels that are not listed nothing travels that way
 but what is packed; a message on another channel than its own is malformed. Likewise below."""
 
 FROM_SERVER: Final[Mapping[int, Any]] = {
-    PlayerChannel.COMMAND: Welcome | Refused | Assigned | Chat | Notice | Standstill,
+    PlayerChannel.COMMAND: (
+        Welcome | Refused | Assigned | Notice | Standstill | Receipt | Told | Values
+    ),
     PlayerChannel.LEASES: Leases,
 }
 """What the replication server sends a client."""
 
 FROM_SHARD: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Load,
-    ShardChannel.LEASE: ShardHello | Farewell | Adopted,
+    ShardChannel.LEASE: ShardHello | Farewell | Adopted | Asked,
 }
 """What a shard sends."""
 

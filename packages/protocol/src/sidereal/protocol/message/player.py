@@ -19,10 +19,14 @@ U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
 I32 = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
 Coordinate = Annotated[float, msgspec.Meta(ge=-3e12, le=3e12)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.NAME_SIZE_MAX)]
-Text = Annotated[str, msgspec.Meta(max_length=limits.CHAT_SIZE_MAX)]
 Words = Annotated[str, msgspec.Meta(max_length=limits.NOTICE_SIZE_MAX)]
 Described = Annotated[bytes, msgspec.Meta(max_length=limits.DESCRIPTION_SIZE_MAX)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+CallKey = Annotated[
+    bytes, msgspec.Meta(min_length=limits.CALL_KEY_SIZE, max_length=limits.CALL_KEY_SIZE)
+]
+ActionName = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ACTION_NAME_SIZE_MAX)]
+Arguments = Annotated[bytes, msgspec.Meta(max_length=limits.ARGUMENTS_SIZE_MAX)]
 
 
 class PlayerChannel(enum.IntEnum):
@@ -118,11 +122,18 @@ class Leases(_Message, frozen=True, tag=7):
     rows: bytes
 
 
-class Chat(_Message, frozen=True, tag=8):
-    """A line of chat; `sender` is filled in by the server."""
+class Call(_Message, frozen=True, tag=8):
+    """A client asks for an action of the game.
 
-    text: Text
-    sender: Annotated[str, msgspec.Meta(max_length=limits.NAME_SIZE_MAX)] = ""
+    Attributes:
+        key: random, another one for every call; a call that is repeated has the same.
+        action: its name, with its part.
+        arguments: MessagePack of an array, in the order of the action's arguments.
+    """
+
+    key: CallKey
+    action: ActionName
+    arguments: Arguments
 
 
 class Notice(_Message, frozen=True, tag=9):
@@ -140,8 +151,48 @@ class Standstill(_Message, frozen=True, tag=10):
     tick: U32
 
 
-ClientMessage = Hello | LookAt | Chat
+class Outcome(enum.IntEnum):
+    """What has become of a call."""
+
+    DONE = 0
+    REFUSED = 1
+    """It was judged, and nothing of it happened; asked again, it is answered alike."""
+    NOT_NOW = 2
+    """It was not looked at; the same call may be sent again later."""
+
+
+class Receipt(_Message, frozen=True, tag=11):
+    """The answer to a `Call`: what has become of it, and if it is not done, why, in words."""
+
+    key: CallKey
+    outcome: Outcome
+    text: Words
+
+
+class Told(_Message, frozen=True, tag=12):
+    """A line that the game tells people; what players say to each other, too."""
+
+    text: Words
+
+
+class Values(_Message, frozen=True, tag=13):
+    """A component of what has no place: of the client's account, or of the world.
+
+    Attributes:
+        shared: whether it is the world's, which all are told; else the account's.
+        component: its number in the schema.
+        row: its fields as in memory, packed.
+    """
+
+    shared: bool
+    component: U16
+    row: Annotated[bytes, msgspec.Meta(max_length=limits.UNRELIABLE_SIZE_MAX)]
+
+
+ClientMessage = Hello | LookAt | Call
 """What a client may send, besides inputs."""
 
-ServerMessage = Welcome | Refused | Assigned | Leases | Chat | Notice | Standstill
+ServerMessage = (
+    Welcome | Refused | Assigned | Leases | Notice | Standstill | Receipt | Told | Values
+)
 """What a client may be sent."""

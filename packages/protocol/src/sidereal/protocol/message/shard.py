@@ -11,8 +11,17 @@ from typing import Annotated
 
 import msgspec
 
-from sidereal.protocol.limits import CODE_NAME_SIZE_MAX, NOTICE_SIZE_MAX
-from sidereal.protocol.message.player import U16, U32, Digest, Name, Refused, Words, _Message
+from sidereal.protocol.limits import ASKED_SIZE_MAX, CODE_NAME_SIZE_MAX, NOTICE_SIZE_MAX
+from sidereal.protocol.message.player import (
+    U16,
+    U32,
+    ActionName,
+    Digest,
+    Name,
+    Refused,
+    Words,
+    _Message,
+)
 from sidereal.protocol.rules import Rules
 
 CodeName = Annotated[str, msgspec.Meta(max_length=CODE_NAME_SIZE_MAX)]
@@ -157,6 +166,20 @@ class Farewell(_Message, frozen=True, tag=41):
     why: Words
 
 
+class Asked(_Message, frozen=True, tag=46):
+    """A system asks for an action on behalf of entities that the shard simulates.
+
+    Attributes:
+        action: its name, with its part.
+        rows: `ASKED_ROW`[n].
+        arguments: MessagePack of an array of n arrays, in the order of the action's arguments.
+    """
+
+    action: ActionName
+    rows: bytes
+    arguments: Annotated[bytes, msgspec.Meta(max_length=ASKED_SIZE_MAX)]
+
+
 class Adopted(_Message, frozen=True, tag=42):
     """The shard simulates what it was given: the server may give it as much again.
 
@@ -177,7 +200,7 @@ def make_farewell(what: str, why: str) -> Farewell:
     return Farewell(printable(what, CODE_NAME_SIZE_MAX), printable(why, NOTICE_SIZE_MAX))
 
 
-ShardMessage = ShardHello | Load | Farewell | Adopted
+ShardMessage = ShardHello | Load | Farewell | Adopted | Asked
 """What a shard may send."""
 
 AuthorityMessage = ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat

@@ -123,6 +123,8 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "fenced": replicator.ingest.fenced,
         "rejected": dict(replicator.ingest.rejected),
         "hooks_failed": dict(replicator.arrivals.failed),
+        "calls": dict(replicator.actions.counts),
+        "actions_failed": dict(replicator.actions.failed),
         "handovers": replicator.mesh.handovers,
         "rebalanced": replicator.mesh.rebalanced,
         "handovers_waiting": replicator.mesh.waiting,

@@ -51,7 +51,7 @@ def declared_columns(copy: RowCopy) -> tuple[Declared, ...]:
         for field in component.fields.values()
     }
     return tuple(
-        _declared(column.name, column.type, copy, fields) for column in copy.component_columns
+        _declared(column.name, column.type, copy, fields) for column in copy.behind_columns
     )
 
 

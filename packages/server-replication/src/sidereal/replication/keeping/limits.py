@@ -74,12 +74,16 @@ class KeepingLimits:
             opened again.
         removed_kept_ticks: for so long the database remembers that an entity was removed: ten
             minutes at 20 ticks/s, and no write is under way for longer than some seconds.
-        forget_every_ticks: how often it forgets what was removed longer ago.
+        receipts_kept_ticks: for so long the database remembers what became of calls: a day at 20
+            ticks/s. A client that comes back asks within seconds.
+        forget_every_ticks: how often it forgets what is longer ago.
         beat_s: how often a server that loads its world says that it lives.
         fetches: berths that are read at once: logins come in crowds, and writes must get through.
         accounts: that are looked up or registered at once; the same is true of them.
         fetch_retry_s: pause after a berth could not be read.
         berth_late_ticks: a player who has waited for its berth for so long is told why.
+        amended_ticks: for so long it is kept what was committed of an entity that had left the
+            world: longer than anything is on its way out of the database.
         database: the connections.
     """
 
@@ -91,12 +95,14 @@ class KeepingLimits:
     refused_rows: int = 16
     writes_fail_s: float = 5.0
     removed_kept_ticks: int = 12_000
+    receipts_kept_ticks: int = 1_728_000
     forget_every_ticks: int = 1200
     beat_s: float = 1.0
     fetches: int = 4
     accounts: int = 3
     fetch_retry_s: float = 0.5
     berth_late_ticks: int = 40
+    amended_ticks: int = 1200
     database: DatabaseLimits = field(default_factory=DatabaseLimits)
 
     def __post_init__(self) -> None:

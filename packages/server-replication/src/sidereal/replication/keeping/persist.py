@@ -16,7 +16,7 @@ The guard: a row replaces a saved one if its (epoch, saved_tick) is not less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -148,6 +148,12 @@ class WriteBehind:
                 return departed
         return None
 
+    def amend(self, uuid: bytes, values: Mapping[str, Any]) -> None:
+        """Write values into an entity that has left, if it waits here."""
+        if (departed := self._departed.get(uuid)) is not None:
+            for column, value in values.items():
+                departed.record[column] = value
+
     def come_back(self, departed: Departed) -> None:
         """An entity is in the world again: the row it has there is the one to save."""
         del self._departed[departed.uuid.tobytes()]
@@ -235,6 +241,27 @@ class WriteBehind:
         if len(rows) <= rows_max:
             return rows
         return rows[np.argsort(world.dirty_since[rows], kind="stable")[:rows_max]]
+
+
+def new_batch(rows: NDArray[np.void], uuid: NDArray[np.void], tick: int) -> Batch:
+    """Make a batch of entities that are nobody's and about to come into the world.
+
+    Args:
+        rows: `Schema.full_record`[n].
+        uuid: void16[n].
+        tick: of the world, now.
+    """
+    count = len(rows)
+    ticks = np.full(count, tick, np.int64)
+    return Batch(
+        rows,
+        uuid,
+        np.zeros(count, np.int64),
+        np.ones(count, np.bool_),
+        np.zeros(count, np.bool_),
+        ticks,
+        ticks,
+    )
 
 
 def _batch_of(departed: Departed) -> Batch:

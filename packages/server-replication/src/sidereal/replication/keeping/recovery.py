@@ -74,7 +74,9 @@ def find_faults(
         good = valid_values(field, values)
         if field.memory_dtype.kind in "iu" and tuples[field.name].dtype.kind != "S":
             # The database's types are wider than ours.
-            good = good & (values.astype(np.int64) == tuples[field.name])
+            range_of = np.iinfo(field.memory_dtype)
+            saved = tuples[field.name]
+            good = good & (saved >= range_of.min) & (saved <= range_of.max)
         checks.append((field.name, good))
     found: dict[int, str] = {}
     for name, good in checks:

@@ -8,14 +8,17 @@ Source: PostgreSQL documentation, COPY, "Binary Format".
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.game import AUTHORITY
+from sidereal.game.builtin import BUILTIN
 from sidereal.game.declarations import Declarations
-from sidereal.game.schema import schema_of
+from sidereal.game.schema import column_of, name_of, schema_of
 from sidereal.protocol.errors import StoreError
 from sidereal.protocol.state.component import Field
 from sidereal.protocol.state.schema import valid_values
@@ -52,7 +55,7 @@ KIND_NAME_SIZE_MAX: Final = 31
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table `entity`; `width` is the bytes of a text, 0 for the rest."""
+    """A column of a table; `width` is the bytes of a text, 0 for the rest."""
 
     name: str
     type: str
@@ -64,6 +67,26 @@ class Column:
         return f"S{self.width}" if self.width else _WIRE_TYPES[self.type]
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The table of a component that only actions write: a row for each holder that has one.
+
+    Attributes:
+        component: its name in the schema.
+        columns: beside the holder.
+        kinds: names of the kinds whose entities have it.
+    """
+
+    component: str
+    columns: tuple[Column, ...]
+    kinds: tuple[str, ...]
+
+    @property
+    def table(self) -> str:
+        """Name of the table."""
+        return f"ledger_{self.component}"
+
+
 class RowCopy:
     """The table `entity` of one game.
 
@@ -72,7 +95,11 @@ class RowCopy:
         schema: its columns.
         kinds: names of its kinds.
         columns: in the order of COPY; those of components come last.
+        entity_columns: those of them that the table `entity` has; the others are of ledgers.
         component_columns: those of components alone.
+        behind_columns: those of them that are not of ledgers, and written behind.
+        defaults: declared values by column.
+        ledgers: of the components that only actions write.
     """
 
     def __init__(self, game: Declarations) -> None:
@@ -87,28 +114,43 @@ class RowCopy:
             else Column(name, type_, _text_width(schema.fields[name]))
             for name, type_ in schema.database_columns()
         )
+        self.defaults = {
+            column_of(component, field): field.options.default
+            for component in game.components
+            for field in component.fields.values()
+        }
+        self.ledgers = tuple(self._make_ledgers())
+        of_ledgers = {column.name for ledger in self.ledgers for column in ledger.columns}
         own = tuple(Column(name, type_) for name, type_ in OWN_COLUMNS)
         self.columns = (*own, *self.component_columns)
-        fields: list[tuple[str, str]] = [("fields", ">i2")]
-        for column in self.columns:
-            fields += [(f"{column.name} size", ">i4"), (column.name, column.wire_dtype)]
-        self._tuple: np.dtype = np.dtype(fields)
-        self._blank = np.zeros((), dtype=self._tuple)
-        self._blank["fields"] = len(self.columns)
-        for column in self.columns:
-            self._blank[f"{column.name} size"] = self._tuple[column.name].itemsize
+        self.entity_columns = tuple(c for c in self.columns if c.name not in of_ledgers)
+        self.behind_columns = tuple(c for c in self.component_columns if c.name not in of_ledgers)
+        self._written = _blank_tuple(self.columns)
+        in_ledgers = (column for ledger in self.ledgers for column in ledger.columns)
+        kept = (Column(ledger.table, "boolean") for ledger in self.ledgers)
+        self._read_columns = (*self.entity_columns, *in_ledgers, *kept)
+        self._read = _blank_tuple(self._read_columns)
+
+    def _make_ledgers(self) -> Iterator[Ledger]:
+        by_name = {column.name: column for column in self.component_columns}
+        for component in self.game.components:
+            if component.writer is AUTHORITY and component.saved and component not in BUILTIN:
+                fields = component.fields.values()
+                columns = tuple(by_name[column_of(component, field)] for field in fields)
+                kinds = tuple(kind.name for kind in self.game.kinds if kind.has(component))
+                yield Ledger(name_of(component), columns, kinds)
 
     def encode(self, batch: Batch) -> bytearray:
         """Write a batch as a COPY stream."""
         rows = batch.rows
-        size = len(rows) * self._tuple.itemsize
+        size = len(rows) * self._written.dtype.itemsize
         stream = bytearray(len(HEADER) + size + len(TRAILER))
         stream[: len(HEADER)] = HEADER
         stream[-len(TRAILER) :] = TRAILER
         body = memoryview(stream)[len(HEADER) : len(HEADER) + size]
-        tuples = np.frombuffer(body, dtype=self._tuple)
+        tuples = np.frombuffer(body, dtype=self._written.dtype)
         # As opaque bytes: field by field would take ten times as long.
-        tuples.view(f"V{self._tuple.itemsize}")[:] = self._blank.tobytes()
+        tuples.view(f"V{self._written.dtype.itemsize}")[:] = self._written.tobytes()
         tuples["uuid"] = batch.uuid
         tuples["epoch"] = rows["epoch"]
         tuples["tick"] = rows["tick"]
@@ -126,7 +168,7 @@ class RowCopy:
         return stream
 
     def decode(self, stream: bytes) -> NDArray[np.void]:
-        """Read a COPY stream with these columns.
+        """Read a COPY stream with these columns, and whether the entity is in each ledger.
 
         Returns:
             Structured array with a field per column, big-endian.
@@ -136,20 +178,20 @@ class RowCopy:
         """
         extension = int.from_bytes(stream[15:19], "big")
         start = len(HEADER) + extension
-        count, rest = divmod(len(stream) - start - len(TRAILER), self._tuple.itemsize)
+        count, rest = divmod(len(stream) - start - len(TRAILER), self._read.dtype.itemsize)
         if not stream.startswith(HEADER[:11]) or count < 0 or rest:
             raise StoreError("the database sent rows of another layout")
-        tuples = np.frombuffer(stream, dtype=self._tuple, count=count, offset=start)
-        for column in self.columns:
-            if (tuples[f"{column.name} size"] != self._blank[f"{column.name} size"]).any():
+        tuples = np.frombuffer(stream, dtype=self._read.dtype, count=count, offset=start)
+        for column in self._read_columns:
+            if (tuples[f"{column.name} size"] != self._read[f"{column.name} size"]).any():
                 raise StoreError(f"the database holds rows without {column.name}")
         return tuples
 
     def full_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
         """Make `Schema.full_record`[n] of what `decode` gave; ids are 0.
 
-        What is not kept is as entities of their kind begin. A kind whose name the game does not
-        know is none, and 0.
+        What is not kept, or not yet, is as entities of their kind begin. A kind whose name the game
+        does not know is none, and 0.
         """
         records = self.schema.first[self._numbers_of(tuples[KIND])]
         records["epoch"] = tuples["epoch"]
@@ -157,6 +199,11 @@ class RowCopy:
         for column in self.component_columns:
             if column.name != KIND:
                 records[column.name] = tuples[column.name]
+        for ledger in self.ledgers:
+            missing = tuples[ledger.table] == 0
+            for column in ledger.columns:
+                first = self.schema.first[column.name][records[KIND]]
+                records[column.name][missing] = first[missing]
         return records
 
     def _numbers_of(self, names: NDArray[Any]) -> NDArray[np.int64]:
@@ -164,6 +211,18 @@ class RowCopy:
         place = np.searchsorted(self._kinds, names, sorter=order)
         numbers = order[np.minimum(place, len(order) - 1)]
         return np.where(self._kinds[numbers] == names, numbers, 0)
+
+
+def _blank_tuple(columns: Sequence[Column]) -> NDArray[np.void]:
+    """Make a tuple of a COPY stream with the sizes of all columns in it, and no values."""
+    fields: list[tuple[str, str]] = [("fields", ">i2")]
+    for column in columns:
+        fields += [(f"{column.name} size", ">i4"), (column.name, column.wire_dtype)]
+    blank = np.zeros((), np.dtype(fields))
+    blank["fields"] = len(columns)
+    for column in columns:
+        blank[f"{column.name} size"] = blank.dtype[column.name].itemsize
+    return blank
 
 
 def _text_width(field: Field) -> int:

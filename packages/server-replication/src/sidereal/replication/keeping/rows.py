@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from sidereal.replication.keeping.recovery import Fault
-from sidereal.replication.keeping.rowcopy import RowCopy
+from sidereal.replication.keeping.rowcopy import KIND, Column, Ledger, RowCopy
 from sidereal.replication.keeping.sql import ATTENTIVE, LONG_S_MAX, Connection, quoted
 from sidereal.replication.keeping.tables import FENCED, FencedError
 
@@ -29,24 +29,32 @@ async def load(connection: Connection, copy: RowCopy, which: str) -> tuple[int, 
         copy: the columns.
         which: condition in SQL; what was removed is never read.
     """
-    values = [
-        # Padded with NUL to a fixed width, as rows are read here.
-        f"substr(convert_to({quoted(c.name)}, 'UTF8') || decode(repeat('00', {c.width}), 'hex'), "
-        f"1, {c.width})"
-        if c.width
-        else quoted(c.name)
-        for c in copy.columns
-    ]
+    values = [_read_value(column, "entity") for column in copy.entity_columns]
+    joins = []
+    for ledger in copy.ledgers:
+        values += [_read_value(column, ledger.table) for column in ledger.columns]
+        joins.append(f"LEFT JOIN {quoted(ledger.table)} ON {quoted(ledger.table)}.holder = uuid")
+    values += [f"{quoted(ledger.table)}.holder IS NOT NULL" for ledger in copy.ledgers]
     stream = io.BytesIO()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         tick = await connection.fetchval("SELECT tick FROM world")
         await connection.copy_from_query(
-            f"SELECT {', '.join(values)} FROM entity WHERE NOT removed AND {which}",
+            f"SELECT {', '.join(values)} FROM entity {' '.join(joins)} "
+            f"WHERE NOT removed AND {which}",
             output=stream,
             format="binary",
             timeout=LONG_S_MAX,
         )
     return int(tick), stream.getvalue()
+
+
+def _read_value(column: Column, table: str) -> str:
+    """Say how a column is read: never NULL, and a text padded with NUL to a fixed width."""
+    name = f"{quoted(table)}.{quoted(column.name)}"
+    if not column.width:
+        return name if table == "entity" else f"coalesce({name}, 0::{column.type})"
+    text = f"convert_to(coalesce({name}, ''), 'UTF8')"
+    return f"substr({text} || decode(repeat('00', {column.width}), 'hex'), 1, {column.width})"
 
 
 async def save(
@@ -58,16 +66,20 @@ async def save(
         FencedError: another server holds a newer term.
     """
     if stream is None:
-        await _beat(connection, term, tick)
+        await beat(connection, term, tick)
         return
-    declared = [f"{quoted(c.name)} {'bytea' if c.width else c.type}" for c in copy.columns]
-    table = f"CREATE TEMPORARY TABLE batch ({', '.join(declared)}) ON COMMIT DROP"
     async with connection.transaction():
-        await _beat(connection, term, tick, table)
-        await _write(connection, copy, stream)
+        await beat(connection, term, tick, make_batch_table(copy))
+        await write(connection, copy, stream)
 
 
-async def _beat(connection: Connection, term: int, tick: int, before: str = "SELECT") -> None:
+def make_batch_table(copy: RowCopy) -> str:
+    """Say how the table is made that a batch comes into, in the transaction that writes it."""
+    declared = [f"{quoted(c.name)} {'bytea' if c.width else c.type}" for c in copy.columns]
+    return f"CREATE TEMPORARY TABLE batch ({', '.join(declared)}) ON COMMIT DROP"
+
+
+async def beat(connection: Connection, term: int, tick: int, before: str = "SELECT") -> None:
     """Say that this server lives, and how far its world is; what is asked together costs one way.
 
     The row that says who may write is what writers queue for, and what an older one stumbles over.
@@ -82,14 +94,10 @@ async def _beat(connection: Connection, term: int, tick: int, before: str = "SEL
         raise FencedError(FENCED)
 
 
-async def _write(connection: Connection, copy: RowCopy, stream: bytearray) -> None:
-    names = [quoted(column.name) for column in copy.columns]
-    values = [
-        f"convert_from(rtrim(batch.{quoted(c.name)}, '\\x00'), 'UTF8')"
-        if c.width
-        else f"batch.{quoted(c.name)}"
-        for c in copy.columns
-    ]
+async def write(connection: Connection, copy: RowCopy, stream: bytearray) -> None:
+    """Write what `RowCopy.encode` wrote, by the table that is there for it."""
+    names = [quoted(column.name) for column in copy.entity_columns]
+    values = [_written_value(column) for column in copy.entity_columns]
     changes = [f"{name} = {value}" for name, value in zip(names, values, strict=True)][1:]
     done = await connection.copy_to_table("batch", source=_chunks(stream), format="binary")
     count = done.split()[-1]
@@ -99,14 +107,40 @@ async def _write(connection: Connection, copy: RowCopy, stream: bytearray) -> No
         "AND (entity.epoch, entity.saved_tick) <= (batch.epoch, batch.saved_tick)"
     )
     if done != f"UPDATE {count}":
+        # Of what is new its ledgers may know more already: actions write them at once.
+        for ledger in copy.ledgers:
+            await connection.execute(_begin_in(ledger))
         await connection.execute(
             f"INSERT INTO entity ({', '.join(names)}) SELECT {', '.join(values)} FROM batch "
             "WHERE NOT EXISTS (SELECT FROM entity WHERE entity.uuid = batch.uuid)"
         )
 
 
-async def forget_removed(connection: Connection, before_tick: int) -> None:
+def _written_value(column: Column) -> str:
+    name = f"batch.{quoted(column.name)}"
+    return f"convert_from(rtrim({name}, '\\x00'), 'UTF8')" if column.width else name
+
+
+def _begin_in(ledger: Ledger) -> str:
+    """Say how entities that are new come into a ledger, as they began."""
+    names = ", ".join(["holder", *(quoted(column.name) for column in ledger.columns)])
+    values = ", ".join(["batch.uuid", *map(_written_value, ledger.columns)])
+    kinds = ", ".join(f"'{kind}'" for kind in ledger.kinds) or "''"
+    return (
+        f"INSERT INTO {quoted(ledger.table)} ({names}) SELECT {values} FROM batch "
+        f"WHERE convert_from(rtrim(batch.{quoted(KIND)}, '\\x00'), 'UTF8') IN ({kinds}) "
+        "AND NOT EXISTS (SELECT FROM entity WHERE entity.uuid = batch.uuid) "
+        "ON CONFLICT (holder) DO NOTHING"
+    )
+
+
+async def forget_removed(connection: Connection, copy: RowCopy, before_tick: int) -> None:
     """Forget entities that were removed so long ago that no older write can come any more."""
+    for ledger in copy.ledgers:
+        await connection.execute(
+            f"DELETE FROM {quoted(ledger.table)} USING entity "
+            f"WHERE holder = uuid AND removed AND saved_tick < {before_tick}"
+        )
     await connection.execute(f"DELETE FROM entity WHERE removed AND saved_tick < {before_tick}")
 
 

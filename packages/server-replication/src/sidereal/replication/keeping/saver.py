@@ -1,4 +1,5 @@
-"""The loops between the core and the store: changes go in, what accounts left comes out.
+"""The loops between the core and the store: changes go in, what accounts left comes out, and what
+actions have come to is committed.
 
 What a crash may cost is bounded here. Every `flush_s` all changes are written, the oldest first.
 `Saver.unsaved_s` says for how long something has not been saved. The reason does not matter: the
@@ -17,7 +18,9 @@ import trio
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.process import fields
 from sidereal.replication.ending import SAVE_S_MAX
+from sidereal.replication.keeping.database import RefusedError
 from sidereal.replication.keeping.limits import KeepingLimits
+from sidereal.replication.keeping.posting import Posted, Posting
 from sidereal.replication.keeping.store import Store
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.limits import LIMITS
@@ -46,6 +49,7 @@ class Saver:
         self._failing = False
         self._batch_rows = limits.batch_rows
         self._requested = trio.Event()
+        self._posted = trio.Event()
         self._fetches = trio.CapacityLimiter(limits.fetches)
 
     @property
@@ -143,10 +147,44 @@ class Saver:
             else:
                 saving.settle(batch, written.saved, written.refused)
 
+    # -- what actions have come to is committed ---------------------------------------------------
+
+    async def post_actions(self) -> None:
+        """Commit what actions have come to, one posting after another, for ever.
+
+        Raises:
+            UnavailableError: another server has taken over the database.
+        """
+        actions = self._core.actions
+        while True:
+            await self._posted.wait()
+            self._posted = trio.Event()
+            if actions.has_posting:
+                posting = actions.take_posting()
+                actions.deliver(posting, await self._post(posting))
+
+    async def _post(self, posting: Posting) -> Posted:
+        """Try until it is known what has become of a posting."""
+        failing = False
+        while True:
+            try:
+                return await self._store.post(posting, self._core.tick)
+            except FencedError as error:
+                raise UnavailableError(f"{error}: this server ends") from None
+            except RefusedError as error:
+                return Posted(declined=str(error))
+            except StoreError as error:
+                if not failing:
+                    log.warning("not_posted %s", fields(tick=posting.tick, why=str(error)))
+                failing = True
+                await trio.sleep(self._limits.retry_s)
+
     # -- what accounts left comes out -----------------------------------------------------------
 
     def look_for_requests(self) -> None:
-        """Begin to fetch what the core asks for; after every tick."""
+        """Begin to do what the core asks for; after every tick."""
+        if self._core.actions.has_posting:
+            self._posted.set()
         if self._core.berths.has_requests:
             self._requested.set()
 

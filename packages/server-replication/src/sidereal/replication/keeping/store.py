@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.protocol.runtime.process import fields
-from sidereal.replication.keeping import rows, tables
+from sidereal.replication.keeping import ledger, rows, tables
 from sidereal.replication.keeping.database import Database, RefusedError, open_database
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded, bare_errors, open_postgres
+from sidereal.replication.keeping.posting import LedgerRow, Posted, Posting
 from sidereal.replication.keeping.recovery import Fault, check_clock, describe_row, find_faults
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.sql import LONG_S_MAX
@@ -165,6 +166,26 @@ class Store:
                 self._saved_rows += len(piece)
         return Written(saved, refused)
 
+    async def post(self, posting: Posting, tick: int) -> Posted:
+        """Commit what actions have come to, all of it or nothing, as of a tick of the world.
+
+        What has become of it is unknown after any error but the two below: it may be tried again,
+        and is committed once.
+
+        Raises:
+            FencedError: another server has taken over.
+            RefusedError: the database does not take it.
+        """
+        return await self._database.call(
+            lambda connection: ledger.post(connection, self._copy, self._term, tick, posting)
+        )
+
+    async def load_placeless(self) -> list[LedgerRow]:
+        """Read what accounts and the world have of what only actions write."""
+        return await self._database.call(
+            lambda connection: ledger.load_placeless(connection, self._copy), LONG_S_MAX
+        )
+
     async def save_tick(self, tick: int) -> None:
         """Save how far the world is; the clock never goes back."""
         await self._save(tick, None)
@@ -257,15 +278,19 @@ class Store:
         self._written_at = trio.current_time()
         if tick - self._forgotten_tick >= self._limits.forget_every_ticks:
             self._forgotten_tick = tick
-            kept_from = tick - self._limits.removed_kept_ticks
-            self._nursery.start_soon(self._forget_removed, kept_from)
+            self._nursery.start_soon(self._forget, tick)
 
-    async def _forget_removed(self, before: int) -> None:
-        """Forget what was removed long ago; what fails may wait for the next time."""
+    async def _forget(self, tick: int) -> None:
+        """Forget what was removed or answered long ago; what fails may wait for the next time."""
+        removed_before = tick - self._limits.removed_kept_ticks
+        receipts_before = tick - self._limits.receipts_kept_ticks
         try:
-            await self._database.call(lambda connection: rows.forget_removed(connection, before))
+            await self._database.call(
+                lambda connection: rows.forget_removed(connection, self._copy, removed_before)
+            )
+            await self._database.call(lambda c: ledger.forget_receipts(c, receipts_before))
         except StoreError as error:
-            _log.warning("store not_forgotten %s", fields(before=before, why=str(error)))
+            _log.warning("store not_forgotten %s", fields(tick=tick, why=str(error)))
 
     async def _beat(self) -> None:
         """Say that this server lives, until cancelled."""

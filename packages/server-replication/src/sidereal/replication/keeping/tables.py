@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any, Final, NamedTuple
 
 from sidereal.protocol.errors import StoreError
-from sidereal.replication.keeping import evolution
+from sidereal.replication.keeping import evolution, ledgertables
 from sidereal.replication.keeping.limits import TERM_SILENT_S_MAX
 from sidereal.replication.keeping.names import LOOKALIKE_RULES, lookalikes, name_key
 from sidereal.replication.keeping.rowcopy import KIND, RowCopy
@@ -189,7 +189,9 @@ async def _migrate(connection: Connection, copy: RowCopy, clamp: bool) -> str | 
     await _renew_lookalikes(connection)
     async with connection.transaction():
         await _lock(connection)
-        problem = await _judge(connection, copy, clamp)
+        problem = await _judge(connection, copy, clamp) or await ledgertables.prepare(
+            connection, copy, clamp=clamp
+        )
         if problem is None:
             kept = await evolution.evolve(connection, copy, clamp=clamp)
             if kept:

@@ -1,7 +1,7 @@
 """The two links: sessions of clients and of shards, from the first packet to the last.
 
 `playerlink` sorts what clients send and ends their sessions. `players` holds who is connected, and
-`audience` says who hears a line of chat. `shardlink` and `shards` are the same for shards;
+`audience` says who hears a line. `shardlink` and `shards` are the same for shards;
 `shardsender` sends shards their messages in pieces that their links can carry. `allowance` bounds
 how often a peer may speak, `networks` says which addresses count as one, and `reservations` keeps
 accounts for sessions that are on their way. `limits` has the numbers that only tuning decides.

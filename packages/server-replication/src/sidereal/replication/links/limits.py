@@ -46,8 +46,6 @@ class PlayerLinkLimits:
             closed.
         controls_burst_ticks: how far a client's input clock may run ahead of ours.
         controls_rate: how much faster than ours a client's clock may run.
-        chat_per_s: lines that a client may say.
-        chat_burst: those that it may say at once after it was silent.
         heard_per_s: lines of others that a client is sent, however many speak around it.
         heard_burst: those that it may be sent at once after all were silent.
         kept_share: one in so many seats is kept for accounts.
@@ -66,8 +64,6 @@ class PlayerLinkLimits:
     messages_burst: int = 400
     controls_burst_ticks: int = 20
     controls_rate: float = 1.05
-    chat_per_s: float = 1.0
-    chat_burst: int = 5
     heard_per_s: float = 4.0
     heard_burst: int = 20
     kept_share: int = 4

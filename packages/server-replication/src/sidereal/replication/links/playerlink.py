@@ -27,15 +27,15 @@ from sidereal.protocol.message.codec import decode_client_untrusted, encode_mess
 from sidereal.protocol.message.inputs import Input, decode_input_untrusted
 from sidereal.protocol.message.player import (
     Assigned,
-    Chat,
+    Call,
     ClientMessage,
     Hello,
     LookAt,
-    Notice,
     PlayerChannel,
     Refused,
     Role,
     ServerMessage,
+    Told,
     Welcome,
 )
 from sidereal.protocol.rules import Rules
@@ -43,7 +43,7 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews, is_of_leases
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.links.audience import Audience
+from sidereal.replication.links.audience import Audience, Listeners
 from sidereal.replication.links.limits import PlayerLinkLimits
 from sidereal.replication.links.networks import network_of
 from sidereal.replication.links.players import InputVerdict, Player, Players, PlayerState
@@ -87,6 +87,8 @@ class PlayerLink:
         self._schema = schema
         self._rules = rules
         self._inbox: list[tuple[int, ClientMessage]] = []
+        self._calls: list[tuple[Player, Call]] = []
+        self._newcomers: list[Player] = []
         self._left: list[tuple[Player, CloseReason]] = []
         self._anonymous = 0
 
@@ -131,8 +133,7 @@ class PlayerLink:
         joined: list[Player] = []
         deferred: set[int] = set()
         inbox, self._inbox = self._inbox, []
-        if any(isinstance(message, Chat) for _, message in inbox):
-            self._audience.gather(self.players, now)
+        self._audience.begin(self.players, now)
         for peer, message in inbox:
             player = self.players.get(peer)
             if player is None or player.state is PlayerState.LEAVING:
@@ -149,8 +150,8 @@ class PlayerLink:
                 self.dropped["no_hello"] += 1
             elif isinstance(message, LookAt):
                 self._look(player, message)
-            elif isinstance(message, Chat):
-                self._say(player, message, now)
+            elif isinstance(message, Call):
+                self._calls.append((player, message))
         for player in self.players:
             if player.state is not PlayerState.JOINED and now >= player.deadline:
                 self.endpoint.close_peer(player.peer, CloseReason.TIMED_OUT, now)
@@ -189,6 +190,25 @@ class PlayerLink:
     def send(self, player: Player, message: ServerMessage) -> None:
         """Send one client a reliable message."""
         self.endpoint.send(player.peer, PlayerChannel.COMMAND, encode_message(message))
+
+    def take_newcomers(self) -> list[Player]:
+        """Give up the clients that have joined since the last call."""
+        newcomers, self._newcomers = self._newcomers, []
+        return newcomers
+
+    def take_calls(self) -> list[tuple[Player, Call]]:
+        """Give up the calls that have come, in their order."""
+        calls, self._calls = self._calls, []
+        return calls
+
+    def tell(self, player: Player, text: str, to: Listeners) -> None:
+        """Send a line of a player's to those who are to hear it, the player among them."""
+        heard = self._audience.hear(player, to)
+        if heard.dropped:
+            self.dropped["lines_unheard"] += heard.dropped
+        body = encode_message(Told(text))
+        for listener in heard.listeners:
+            self.endpoint.send(listener.peer, PlayerChannel.COMMAND, body)
 
     def _open(self, event: PeerOpened, now: float) -> None:
         try:
@@ -249,6 +269,7 @@ class PlayerLink:
         player.state = PlayerState.JOINED
         self._fanout.join(player.row, player.role.name.lower())
         self._audience.join(player.row, now)
+        self._newcomers.append(player)
         self.send(
             player,
             Welcome(self._schema.hash, self._rules, tick, player.account, player.role, player.name),
@@ -265,25 +286,6 @@ class PlayerLink:
             self.endpoint.close_peer(player.peer, CloseReason.PROTOCOL_VIOLATION, now)
             self._drop(player.peer, CloseReason.PROTOCOL_VIOLATION)
         return False
-
-    def _say(self, player: Player, message: Chat, now: float) -> None:
-        if not message.text.isprintable():
-            self.dropped["chat_unprintable"] += 1
-        elif (left := player.chat.take(now)) < 0:
-            self.dropped["chat_too_fast"] += 1
-            if left >= -1:
-                self.send(player, Notice("not said: wait a moment between two lines"))
-        else:
-            self._pass_on(player, Chat(message.text, player.name))
-
-    def _pass_on(self, speaker: Player, line: Chat) -> None:
-        """Send a line to whoever hears it."""
-        heard = self._audience.hear(speaker)
-        if heard.dropped:
-            self.dropped["chat_unheard"] += heard.dropped
-        body = encode_message(line)
-        for player in heard.listeners:
-            self.endpoint.send(player.peer, PlayerChannel.COMMAND, body)
 
     def _look(self, player: Player, message: LookAt) -> None:
         if player.role is Role.PLAYER:

@@ -56,7 +56,6 @@ class Player:
         limits: what it may do.
         waits: whether its berth is being read.
         messages: of any kind that it may still send.
-        chat: lines that it may still say.
     """
 
     peer: int
@@ -78,14 +77,12 @@ class Player:
     centre: tuple[int, int] | None = None
     looks_at: tuple[float, float] = (0.0, 0.0)
     messages: Allowance = field(init=False)
-    chat: Allowance = field(init=False)
 
     def __post_init__(self) -> None:
         """Let it say as much as after a time of silence."""
         limits = self.limits
         burst = limits.messages_burst
         self.messages = Allowance(limits.messages_per_s, burst, burst)
-        self.chat = Allowance(limits.chat_per_s, limits.chat_burst, limits.chat_burst)
 
     def fly(self, net_id: int, control_epoch: int, now: float) -> None:
         """Let it fly something; its controls start over."""

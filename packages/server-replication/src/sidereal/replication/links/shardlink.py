@@ -30,6 +30,7 @@ from sidereal.protocol.message.codec import (
 from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
     Adopted,
+    Asked,
     Farewell,
     Load,
     ShardChannel,
@@ -77,6 +78,7 @@ class ShardLink(ShardSender):
         self.dropped: Counter[str] = Counter()
         self.fenced_for_faults = 0
         self._inbox: list[tuple[int, ShardMessage]] = []
+        self._asked: list[tuple[Shard, Asked]] = []
         self._gone: list[tuple[int, CloseReason]] = []
         self._closing: dict[int, float] = {}
         self._open: set[int] = set()
@@ -159,6 +161,11 @@ class ShardLink(ShardSender):
         for number, rows in shard.take_proposals():
             batches[number].append(rows)
         return {number: _newest(np.concatenate(batches[number])) for number in sorted(batches)}
+
+    def take_asked(self) -> list[tuple[Shard, Asked]]:
+        """Give up what systems have asked for, in the order in which it came."""
+        asked, self._asked = self._asked, []
+        return asked
 
     def fence(self, shard: Shard, reason: CloseReason, now: float, why: str = "") -> None:
         """Close a shard's session and tell it why; it shows among those who left in `attend`."""
@@ -251,6 +258,8 @@ class ShardLink(ShardSender):
                 shard.note_load(message)
             elif isinstance(message, Adopted):
                 shard.note_adopted(message.rows, now)
+            elif isinstance(message, Asked):
+                self._asked.append((shard, message))
             else:
                 self.fence(shard, CloseReason.CLOSED_BY_PEER, now)
         return joined

@@ -9,12 +9,14 @@ counts: an older answer may have been read before the entity was flown and saved
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
@@ -51,15 +53,16 @@ class Berths:
         self,
         world: World,
         saving: WriteBehind,
-        late_ticks: int = LIMITS.keeping.berth_late_ticks,
+        limits: KeepingLimits = LIMITS.keeping,
     ) -> None:
         self._world = world
         self._saving = saving
-        self._late_ticks = late_ticks
+        self._limits = limits
         self._number = 0
         self._wanted: dict[int, _Wanted] = {}
         self._requests: list[BerthRequest] = []
         self._arrived: dict[int, Berth | None] = {}
+        self._amended: dict[bytes, tuple[int, dict[str, Any]]] = {}
 
     # -- what is fetched ------------------------------------------------------------------------
 
@@ -113,11 +116,22 @@ class Berths:
         late = [
             account
             for account, wanted in self._wanted.items()
-            if not wanted.late and tick - wanted.since >= self._late_ticks
+            if not wanted.late and tick - wanted.since >= self._limits.berth_late_ticks
         ]
         for account in late:
             self._wanted[account].late = True
         return late
+
+    def amend(self, uuid: bytes, values: Mapping[str, Any], tick: int) -> None:
+        """Note what was committed of an entity that is not in the world.
+
+        It may be on its way out of the database as it was before, or wait here to be saved.
+        """
+        self._saving.amend(uuid, values)
+        _, before = self._amended.pop(uuid, (tick, {}))
+        since = tick - self._limits.amended_ticks
+        self._amended = {key: kept for key, kept in self._amended.items() if kept[0] >= since}
+        self._amended[uuid] = tick, {**before, **values}
 
     # -- into the world and out of it -----------------------------------------------------------
 
@@ -133,6 +147,9 @@ class Berths:
         record = berth.record.copy()
         x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
         record["x"], record["y"] = nearest_free_spot(x, y, size, self.others(tick))
+        _, amended = self._amended.pop(berth.uuid.tobytes(), (tick, {}))
+        for column, value in amended.items():
+            record[column] = value
         record["tick"] = tick
         _stop(record)
         record["epoch"] += np.uint32(1)

@@ -31,19 +31,28 @@ class Entities:
         self._entropy = entropy
         self._ended: dict[int, tuple[float, float]] = {}
 
-    def create(self, records: NDArray[np.void], tick: int) -> NDArray[np.int64]:
+    def names(self, count: int) -> NDArray[np.void]:
+        """Draw names of entities that have never been before, `UUID[n]`."""
+        return np.frombuffer(self._entropy(16 * count), UUID, count)
+
+    def create(
+        self, records: NDArray[np.void], tick: int, uuid: NDArray[np.void] | None = None
+    ) -> NDArray[np.int64]:
         """Enter entities that have never been before.
 
         Args:
             records: `Schema.full_record[n]`.
             tick: the current one.
+            uuid: their names, if the database knows them by these already.
 
         Returns:
             int64[n], their rows.
         """
         count = len(records)
-        uuid = np.frombuffer(self._entropy(16 * count), UUID, count)
-        return self._world.enter(records, uuid, np.full(count, ACCOUNT_NONE), tick)
+        names = self.names(count) if uuid is None else uuid
+        rows = self._world.enter(records, names, np.full(count, ACCOUNT_NONE), tick)
+        self._world.stored[rows] = uuid is not None
+        return rows
 
     def end(self, rows: NDArray[np.int64], tick: int) -> None:
         """Take entities out of the world for good: what the database has of them goes, too."""

@@ -22,7 +22,7 @@ import numpy as np
 
 import sidereal.game
 import sidereal.replication
-from sidereal.game import Component, Kind, Motion, Pilot
+from sidereal.game import Component, Kind, Pilot
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.ids import NET_ID_NONE
@@ -30,7 +30,7 @@ from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.links.players import ROW_NONE, Player
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.play.entities import Entities
-from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.play.spawns import Spawns, check_place
 from sidereal.replication.play.spots import find_room, nearest_free_spot
 from sidereal.replication.world import World
 
@@ -150,12 +150,7 @@ class HookWorld:
 
     def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> int:
         """Make an entity; see `sidereal.game.Authority.spawn`."""
-        _check_place(at)
-        records = self._spawns.make(kind, components)
-        if len(records) != 1:
-            raise GameError(f"spawn({kind}): one value each, not {len(records)}: it is one entity")
-        records["x"], records["y"] = at
-        records["tick"], records["epoch"] = self.tick, 1
+        records = self._spawns.make_one(kind, components, at, self.tick)
         row = int(self._entities.create(records, self.tick)[0])
         self._call.spawned.append(row)
         return int(self._world.columns.net_id[row])
@@ -185,7 +180,7 @@ class HookWorld:
         others = self._berths.others(self.tick)
         if near is None:
             near = find_room(others, ROOM * radius, self._world.rules, self.rng)
-        _check_place(near)
+        check_place(near)
         return nearest_free_spot(*near, radius, others)
 
     def after(self, seconds: float, call: Any, *arguments: Any) -> None:
@@ -316,9 +311,3 @@ def describe_raised(error: Exception) -> str:
 def _check_id(entity: int) -> None:
     if not 0 <= entity <= NET_ID_MAX:
         raise GameError(f"{entity} is no entity's id")
-
-
-def _check_place(at: tuple[float, float]) -> None:
-    for value, place in zip(at, (Motion.fields["x"], Motion.fields["y"]), strict=True):
-        if place.outside(value).any():
-            raise GameError(f"{place} = {value} is outside {place.range_text()}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.game import Component, Kind
+from sidereal.game import Component, Kind, Motion
 from sidereal.game.column import Field
 from sidereal.game.declarations import Declarations
 from sidereal.game.record import Record, given
@@ -56,6 +56,22 @@ class Spawns:
             raise GameError(f"spawn({kind}): a text is not UTF-8, or has a NUL in it")
         return records
 
+    def make_one(
+        self, kind: Kind, components: Sequence[Component], at: tuple[float, float], tick: int
+    ) -> NDArray[np.void]:
+        """Make the record of an entity that begins at a place, in a tick.
+
+        Raises:
+            GameError: as of `make`; or values of several are given, or there is no such place.
+        """
+        check_place(at)
+        records = self.make(kind, components)
+        if len(records) != 1:
+            raise GameError(f"spawn({kind}): one value each, not {len(records)}: it is one entity")
+        records["x"], records["y"] = at
+        records["tick"], records["epoch"] = tick, 1
+        return records
+
     def _said(
         self, kind: Kind, components: Sequence[Component]
     ) -> dict[tuple[type[Record], Field], NDArray[Any]]:
@@ -78,6 +94,17 @@ class Spawns:
                 _check_range(kind, field, value)
                 said[record, field] = value
         return said
+
+
+def check_place(at: tuple[float, float]) -> None:
+    """Check that there is such a place.
+
+    Raises:
+        GameError: there is none.
+    """
+    for value, place in zip(at, (Motion.fields["x"], Motion.fields["y"]), strict=True):
+        if place.outside(value).any():
+            raise GameError(f"{place} = {value} is outside {place.range_text()}")
 
 
 def _check_range(kind: Kind, field: Field, value: NDArray[Any]) -> None:

@@ -17,6 +17,7 @@
 * `flights`: what shards really did, as a part of their game sees it;
 * `mishap`: game code that goes wrong when it is told to;
 * `ledger`: what clients held, and which of it had come to which shard when;
+* `bookings`: what clients asked the game for, and what they were answered;
 * `lies`: what liars have said;
 * `checks`: what must be true, each rule by a checker of its own;
 * `play`: one seed from beginning to end, and what to say of it;

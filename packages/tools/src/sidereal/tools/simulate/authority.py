@@ -105,6 +105,7 @@ class Authority:
         )
         saved = self.store.load_world()
         self.core.populate(saved.rows, saved.uuid)
+        self.core.actions.books.load(self.store.load_placeless())
         self.incarnation += 1
         self.started_at = now
         self.due = math.ceil(now / self._rules.tick_s) * self._rules.tick_s
@@ -184,6 +185,7 @@ class Authority:
                 self.noted[f"{note.event} {note.fields.get('reason', '')}".strip()] += 1
             scribe.save(core, now)
             scribe.fetch(core, now)
+            scribe.post(core, now)
             self._turn_former(now)
         return outgoing.stepped
 
@@ -208,5 +210,6 @@ class Authority:
         core.turn(now + self._offset_s, WALL_START + now)
         try:
             scribe.save(core, now)
+            scribe.post(core, now)
         except FencedError:
             self._former = None

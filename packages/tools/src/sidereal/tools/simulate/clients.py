@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 import numpy as np
 
 from sidereal.client.client import Client
-from sidereal.client.events import Ended, Lost
+from sidereal.client.events import ClientEvent, Ended, Lost, ReceiptCame
 from sidereal.client.limits import LIMITS
 from sidereal.client.limits import Limits as ClientLimits
 from sidereal.client.returning import ReturningClient
 from sidereal.client.statistics import SessionState
 from sidereal.game.declarations import Declarations
+from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.message.player import Role
+from sidereal.tools.simulate.bookings import Asked, Bookings, choose_action
 from sidereal.tools.simulate.game import (
     HOLDS,
     PRESSES_AT,
@@ -34,12 +38,16 @@ from sidereal.tools.simulate.scene import choose_record, choose_view
 AWAY: Final = "no answer"
 """Why a client gets no token while there is no authority."""
 
+HEARD_MAX: Final = 1024
+"""Events of a client that are kept."""
+
 
 class ClientHost(Process):
     """A client that is in the world, and comes back when its session ends, until it leaves.
 
     Attributes:
         returning: it, over all its sessions; None while it is away.
+        heard: the newest events of its sessions.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class ClientHost(Process):
     ) -> None:
         super().__init__(name, host, network, rng)
         self.returning: ReturningClient | None = None
+        self.heard: deque[ClientEvent] = deque(maxlen=HEARD_MAX)
         self._game = game
         self._sign_in = sign_in
         self._limits = limits
@@ -100,10 +109,14 @@ class ClientHost(Process):
                 self.fallen.append(event.reason)
             elif isinstance(event, Ended):
                 self.fallen.append(event.reason.name)
+            self._hear(event)
         if client.take_token_wish(local):
             self._ask(client, now, local)
         if self.address is not None:
             self._turn(client, now, local)
+
+    def _hear(self, event: ClientEvent) -> None:
+        self.heard.append(event)
 
     def _turn(self, client: ReturningClient, now: float, local: float) -> None:
         self._send(client.turn(local), now)
@@ -153,6 +166,7 @@ class ClientProcess(ClientHost):
         role: Role,
         laws: Laws,
         ledger: Ledger,
+        bookings: Bookings,
         limits: ClientLimits,
         sectors_per_side: int,
         sign_in: Callable[[ClientProcess, float], bytes | None],
@@ -170,6 +184,8 @@ class ClientProcess(ClientHost):
         self.role = role
         self.looks_at = (0.0, 0.0)
         self._ledger = ledger
+        self._bookings = bookings
+        self._asks = rng.spawn(1)[0]
         self._held = self._tapped = self._pressed = self._flies_by = 0
         self._sectors_per_side = sectors_per_side
         self._decide_at = math.inf
@@ -229,6 +245,7 @@ class ClientProcess(ClientHost):
             record = int(Button.BRAKE) if self._resting else record
             self._note_touched(record)
             client.hold(record)
+            self._ask_for_something(client)
         else:
             x, y, seconds = choose_view(self._sectors_per_side, self.rng)
             self.looks_at = x, y
@@ -248,6 +265,20 @@ class ClientProcess(ClientHost):
         trim = self._held & TRIMS or self._tapped & TRIMS
         pressed = min(self._pressed, PRESSES_MAX) << PRESSES_AT
         return (self._held | self._tapped) & HOLDS | trim | pressed
+
+    def _ask_for_something(self, client: ReturningClient) -> None:
+        """Ask for an action, now and then more often than may be."""
+        for _ in range(0 if self._resting else int(self._asks.integers(3))):
+            action, arguments = choose_action(self._asks)
+            with suppress(LocalProtocolError):  # too many wait already
+                key = client.call(action, **arguments)
+                amount = arguments.get("amount", 0)
+                self._bookings.asked[key] = Asked(self.account, action, amount, self.name)
+
+    def _hear(self, event: ClientEvent) -> None:
+        super()._hear(event)
+        if isinstance(event, ReceiptCame):
+            self._bookings.note_heard(event)
 
     def _next_due(self) -> float:
         due = super()._next_due()

@@ -21,6 +21,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import UUID
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
+from sidereal.tools.simulate.bookings import Bookings
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.faults import Plan, check_plan
@@ -121,6 +122,7 @@ class Cluster:
         removed: when those of them were taken out of the world that were, by uuid, virtual seconds.
         flights: what shards flew, tick by tick.
         ledger: what clients held.
+        bookings: what clients asked the game for.
         lies: what liars have said.
         exercised: how often what happened that is worth counting.
         limits_met: how often checkers saw a limit being met.
@@ -139,6 +141,7 @@ class Cluster:
         self._ticked_at = 0.0
         self._shard_key = derive_shard_key("5e" * 16)
         self.ledger = Ledger()
+        self.bookings = Bookings()
         self.network = Network(plan.link, plan.seed, Losses(self.schema, self.rules))
         self.authority = Authority(
             self.network,
@@ -323,6 +326,7 @@ class Cluster:
             role=role,
             laws=self.laws,
             ledger=self.ledger,
+            bookings=self.bookings,
             limits=self.plan.client_limits,
             sectors_per_side=self.plan.sectors_per_side,
             sign_in=self._sign_in,

@@ -9,11 +9,12 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
 from sidereal.game import (
+    AUTHORITY,
     F4,
     I1,
     PILOT,
@@ -27,6 +28,7 @@ from sidereal.game import (
     Held,
     Kind,
     Label,
+    Meta,
     Motion,
     Part,
     Pilot,
@@ -35,6 +37,7 @@ from sidereal.game import (
     Rows,
     Stage,
     Step,
+    Transaction,
     axis,
     field,
     hold,
@@ -63,6 +66,15 @@ CHARGE: Final = 0.3
 """What it gains in a tick: less than a step on the wire."""
 CHARGE_MAX: Final = 50.0
 HEAT_MAX: Final = 100.0
+
+CREDITS: Final = 100
+"""Of an account, at first."""
+HOLD_MAX: Final = 50
+"""Credits that a ship carries."""
+PAYS_PER_S: Final = 2.0
+"""How often an account may move some."""
+HAILS_PER_S: Final = 2.0
+"""How often a player may say something."""
 
 
 class Laws(NamedTuple):
@@ -144,6 +156,24 @@ class Tally(Component, saved=False):
     trim: I1
 
 
+class Purse(Component, writer=AUTHORITY, audience=PILOT):
+    """What an account has, and actions move."""
+
+    credits: U4 = field(CREDITS, low=0, high=CREDITS)
+
+
+class Bank(Component, writer=AUTHORITY):
+    """What has been paid by all."""
+
+    credits: U4
+
+
+class Hold(Component, writer=AUTHORITY):
+    """What a ship carries of it."""
+
+    credits: U4 = field(0, low=0, high=HOLD_MAX)
+
+
 class Stick(Controls):
     """What a pilot holds, each with bits of its own: so what was flown tells all that was held."""
 
@@ -166,19 +196,25 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     game = make_flights(laws, parts)
     for kind in game.kinds:
         game.extend(kind, Charge(), Heat(), Mark())
-    game.extend(game.kinds[0], Tally())
+    ship = game.kinds[0]
+    game.extend(ship, Tally(), Hold())
     game.model(Tally, reads=(Stick,), stage=Stage.TICK)(_tally)
+    game.account(Purse())
+    game.shared(Bank())
+    game.action(rate_hz=PAYS_PER_S)(pay)
+    game.action(rate_hz=PAYS_PER_S)(stow)
     game.system(Stage.TICK)(_charge)
     return declare(game)
 
 
 def make_flights(laws: Laws, parts: Sequence[Part] = ()) -> Game:
-    """Make the game without charges: whatever is in it flies, or drifts."""
+    """Make the game without charges and credits: whatever is in it flies, or drifts."""
     game = Game("simulated", parts=parts)
     ship = game.kind("ship", Motion(), Body(radius=SHIP_RADIUS, mass=12), Label(), Pilot())
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
     game.model(Motion, reads=(Stick,))(_flight(laws))
     game.on_join(_arrival(ship))
+    game.action(rate_hz=HAILS_PER_S, durable=False)(hail)
     if laws.belt is not None:
         low, high = laws.belt[0] + TURN_MARGIN, laws.belt[1] - TURN_MARGIN
 
@@ -192,6 +228,26 @@ def make_flights(laws: Laws, parts: Sequence[Part] = ()) -> Game:
                 speed[rows[leaves]] *= -1.0
 
     return game
+
+
+def hail(tx: Transaction, text: Annotated[str, Meta(min_length=1, max_length=240)]) -> None:
+    """Say something to those who are near."""
+    tx.tell(f"{tx.name}: {text}")
+
+
+Amount = Annotated[int, Meta(ge=1, le=CREDITS)]
+
+
+def pay(tx: Transaction, amount: Amount) -> None:
+    """Move credits from an account to the bank."""
+    tx.add(tx.account, Purse.credits, -amount)
+    tx.add(tx.shared, Bank.credits, amount)
+
+
+def stow(tx: Transaction, amount: Amount) -> None:
+    """Move credits from an account into what its player flies."""
+    tx.add(tx.own, Hold.credits, amount)
+    tx.add(tx.account, Purse.credits, -amount)
 
 
 def _charge(step: Step) -> None:

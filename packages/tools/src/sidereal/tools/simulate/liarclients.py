@@ -13,18 +13,19 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.limits import PAYLOAD_SIZE_MAX
+from sidereal.protocol.limits import ARGUMENTS_SIZE_MAX, CALL_KEY_SIZE, PAYLOAD_SIZE_MAX
 from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
 from sidereal.protocol.message.inputs import Input, encode_input
 from sidereal.protocol.message.player import (
     Assigned,
-    Chat,
+    Call,
     ClientMessage,
     Hello,
     LookAt,
@@ -47,6 +48,20 @@ CLOSED_WITHIN_S: Final = 0.5
 
 FLOOD_MESSAGES: Final = 300
 """Messages of a flood each time that it speaks."""
+
+WRONG_ACTIONS: Final = ("simulated.hail", "simulated.nothing", "x" * 63)
+
+WRONG_ARGUMENTS: Final = (
+    b"",
+    b"\xc1",
+    b"\x91" * ARGUMENTS_SIZE_MAX,
+    bytes(ARGUMENTS_SIZE_MAX),
+    *map(
+        msgspec.msgpack.encode,
+        ([], [""], [None], [1], ["a", "b"], [math.nan], ["x" * 241], {"text": "a"}, "text", [[[]]]),
+    ),
+)
+"""What is none of the arguments of any action."""
 
 ACK_WORDS_AT: Final = 3
 ACK_BITS_AT: Final = 8
@@ -107,6 +122,7 @@ class LyingClientProcess(Process):
         self.net_id = 0
         self._finale = finale
         self._raves_from = raves_from
+        self._keys: list[bytes] = []
         self._schema = schema
         self._sees_gaps = sees_gaps
         self._lies = lies
@@ -288,7 +304,15 @@ class LyingClientProcess(Process):
         """Say what a pilot that has joined may not."""
         self._say(PlayerChannel.COMMAND, Hello(self._schema.hash, "again"))
         self._say(PlayerChannel.COMMAND, LookAt(1e12, -1e12))
-        self._say(PlayerChannel.COMMAND, Chat("\x1b[2J\a", "operator"))
+
+    def call_for_anything(self) -> None:
+        """Ask for actions with every wrong argument, and again under keys of calls before."""
+        if not self._keys or self.rng.random() < 0.7:
+            self._keys.append(self.rng.bytes(CALL_KEY_SIZE))
+        key = self._keys[int(self.rng.integers(len(self._keys)))]
+        action = WRONG_ACTIONS[int(self.rng.integers(len(WRONG_ACTIONS)))]
+        arguments = WRONG_ARGUMENTS[int(self.rng.integers(len(WRONG_ARGUMENTS)))]
+        self._say(PlayerChannel.COMMAND, Call(key, action, arguments))
 
     def noise(self) -> None:
         """Say nothing that can be read, on all channels."""
@@ -307,6 +331,7 @@ CLIENT_LIES: Final[tuple[Callable[[LyingClientProcess], Any], ...]] = (
     LyingClientProcess.of_another_shape,
     LyingClientProcess.on_wrong_channels,
     LyingClientProcess.out_of_turn,
+    LyingClientProcess.call_for_anything,
     LyingClientProcess.noise,
 )
 """What it may say at a time; the first of them is what an honest one says, but for the controls."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.posting import KeptReceipt, LedgerRow, Posted, Posting
 from sidereal.replication.keeping.stored import Berth, Recovered
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.world import ACCOUNT_NONE, UUID
@@ -29,6 +30,8 @@ class MemoryStore:
     Attributes:
         tick: the saved clock.
         written_under: terms under which something was written, each with the newest one then.
+        ledger: what actions have written, by component and holder.
+        receipts: of all calls that were committed, by account and key.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -37,6 +40,9 @@ class MemoryStore:
         self._schema = schema
         self._term = 0
         self._rows: dict[bytes, _Row] = {}
+        self.ledger: dict[tuple[str, bytes], LedgerRow] = {}
+        self.receipts: dict[tuple[int, bytes], KeptReceipt] = {}
+        self._postings: dict[tuple[int, bytes], tuple[int, int]] = {}
 
     def begin(self) -> int:
         """Become the one that writes, whoever did so before.
@@ -81,6 +87,29 @@ class MemoryStore:
         self.written_under.add((term, self._term))
         self.tick = max(self.tick, tick)
 
+    def post(self, term: int, tick: int, posting: Posting) -> Posted:
+        """Commit what actions have come to: all of it, or nothing if a receipt is there already.
+
+        Raises:
+            FencedError: there is a newer term.
+        """
+        self.save_tick(term, tick)
+        keys = [(receipt.account, receipt.key) for receipt in posting.receipts]
+        known = [key for key in keys if key in self.receipts]
+        if known:
+            mine = all(self._postings[key] == (term, posting.number) for key in known)
+            return Posted() if mine else Posted(tuple(self.receipts[key] for key in known))
+        self._postings |= dict.fromkeys(keys, (term, posting.number))
+        self.receipts |= dict(zip(keys, posting.receipts, strict=True))
+        if posting.entities is not None:
+            self.write(term, tick, posting.entities)
+        self.ledger |= {(row.component, row.holder): row for row in posting.rows}
+        return Posted()
+
+    def load_placeless(self) -> list[LedgerRow]:
+        """Give back what accounts and the world have of what only actions write."""
+        return [row for row in self.ledger.values() if row.entity < 0]
+
     def check(self, term: int) -> None:
         """Check that it is the newest.
 
@@ -122,6 +151,11 @@ class MemoryStore:
         ).copy()
         for name in schema.fields.keys() - {field.name for field in schema.persisted_fields}:
             rows[name] = schema.first[name][rows["kind"]]
+        for at, key in enumerate(kept):
+            for number in schema.numbers.values():
+                row = self.ledger.get((schema.component(number).name, key))
+                for column, value in {} if row is None else row.values.items():
+                    rows[column][at] = value
         return Recovered(
             self.tick,
             rows,

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.posting import Posted, Posting
 from sidereal.replication.play.berths import BerthRequest
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.memory import MemoryStore
@@ -68,6 +69,7 @@ class Scribe:
         self._writing: tuple[float, int, Batch] | None = None
         self._landing: list[tuple[float, int, Batch]] = []
         self._fetching: list[tuple[float, BerthRequest]] = []
+        self._posting: tuple[float, int, Posting] | None = None
 
     def end(self) -> None:
         """End with its server: what is on its way may or may not have arrived."""
@@ -75,6 +77,8 @@ class Scribe:
             self._store.write(self.term, tick, batch)
         if self._writing is not None and self._rng.random() < 0.5:
             self._store.write(self.term, *self._writing[1:])
+        if self._posting is not None and self._rng.random() < 0.5:
+            self._store.post(self.term, *self._posting[1:])
 
     def save(self, core: Replicator, now: float) -> None:
         """Write what has changed, after every tick.
@@ -108,6 +112,37 @@ class Scribe:
                 self._fetching.append((now + FETCH_S[1], request))
             else:
                 core.berths.deliver(request, self._store.load_berth(request.account))
+
+    def post(self, core: Replicator, now: float) -> None:
+        """Commit what actions have come to, and try again while it is not known what became of it.
+
+        Raises:
+            FencedError: another server writes there.
+        """
+        if self._posting is None and core.actions.has_posting:
+            self._begin_to_post(core, core.actions.take_posting(), now)
+        if self._posting is None or now < self._posting[0]:
+            return
+        _, tick, posting = self._posting
+        answer = self._commit(tick, posting, now)
+        if answer is None:
+            self._begin_to_post(core, posting, now)
+        else:
+            self._posting = None
+            core.actions.deliver(posting, answer)
+
+    def _begin_to_post(self, core: Replicator, posting: Posting, now: float) -> None:
+        wait_s = self._weather.wait_s(SAVE_S, now, self._rng)
+        self._posting = now + wait_s, core.tick, posting
+
+    def _commit(self, tick: int, posting: Posting, now: float) -> Posted | None:
+        """Commit a posting; None: nobody says what has become of it."""
+        weather = self._weather
+        if now >= max(weather.fails_until, weather.unsure_until):
+            return self._store.post(self.term, tick, posting)
+        if now < weather.unsure_until or self._rng.random() < 0.5:
+            self._store.post(self.term, tick, posting)
+        return None
 
     def _settle(self, core: Replicator, tick: int, batch: Batch, now: float) -> None:
         """Let a write come to its end."""

@@ -15,6 +15,7 @@ from sidereal.client.limits import Limits as ClientLimits
 from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX, INPUTS_UNANSWERED_MAX
 from sidereal.protocol.rules import StreamLimits
 from sidereal.protocol.testing.small import draw_transport
+from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.limits import (
     EdgeLimits,
@@ -109,7 +110,20 @@ def draw_links(limits: Limits, rng: np.random.Generator) -> Limits:
             batch_rows_least=int(rng.integers(1, 25)),
             berth_late_ticks=int(rng.integers(1, 5)),
         ),
+        actions=draw_actions(rng.spawn(1)[0]),
         transport=draw_transport(rng),
+    )
+
+
+def draw_actions(rng: np.random.Generator) -> ActionLimits:
+    """Draw the limits of what players ask for."""
+    return ActionLimits(
+        burst=int(rng.integers(1, 6)),
+        accounts=int(rng.integers(2, 9)),
+        receipts=int(rng.integers(8, 65)),
+        waiting=int(rng.integers(2, 17)),
+        waiting_ticks=int(rng.integers(4, 33)),
+        together=int(rng.integers(1, 5)),
     )
 
 
@@ -148,5 +162,6 @@ def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
         look_every_s=float(rng.uniform(0.05, 0.2)),
         lateness_samples=int(rng.integers(20, 201)),
         lateness_every=int(rng.integers(1, 11)),
+        call_again_s=float(rng.spawn(1)[0].uniform(0.1, 0.5)),
         transport=draw_transport(rng),
     )

@@ -16,6 +16,7 @@ itself: none of them asks the code under test for its opinion.
 * `inputs`: what clients held, input by input, against what shards flew;
 * `presses`: what pilots press counts once;
 * `charges`: what shards change beside motion, at its owner, the authority and the next owner;
+* `credits`: what actions have moved, against the receipts that were sent for them;
 * `borders`: who is handed over, and what is seen across a border;
 * `recovery`: what is there after a restart against what was there before;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;

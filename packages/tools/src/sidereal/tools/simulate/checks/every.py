@@ -18,6 +18,7 @@ from sidereal.tools.simulate.checks.convergence import (
     ShardsConverge,
     StoreConverges,
 )
+from sidereal.tools.simulate.checks.credits import Credits
 from sidereal.tools.simulate.checks.inputs import InputLedger
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
 from sidereal.tools.simulate.checks.owners import OneOwner
@@ -44,6 +45,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         InputLedger(plan),
         Presses(),
         Charges(),
+        Credits(),
         Margins(),
         Recovery(plan),
         OneAuthority(plan),

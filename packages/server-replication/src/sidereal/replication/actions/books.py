@@ -1,0 +1,216 @@
+"""What actions read and write: fields of entities, of accounts and of the world.
+
+Accounts and the world itself have no place and no row: their fields are kept by their ids. What
+was never written there has the value that the game declares.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from sidereal.game import AUTHORITY, Component
+from sidereal.game.column import Field
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import column_of, name_of
+from sidereal.protocol.errors import GameError
+from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.replication.actions.effects import SHARED, Cell, Refusal, Value
+from sidereal.replication.keeping.posting import LedgerRow, account_of, holder_of
+from sidereal.replication.play.berths import Berths
+from sidereal.replication.world import ACCOUNT_NONE, UUID, World
+
+NET_ID_MAX: Final = (1 << 32) - 1
+
+
+class _Known(NamedTuple):
+    """A field of the game: its component and its column."""
+
+    component: type[Component]
+    column: str
+
+
+class Books:
+    """The fields of one world.
+
+    Attributes:
+        placeless: what was written of accounts and of the world.
+    """
+
+    def __init__(self, game: Declarations, world: World, berths: Berths) -> None:
+        self.placeless: dict[Cell, Value] = {}
+        self._game = game
+        self._world = world
+        self._berths = berths
+        self._known = {
+            str(field): _Known(component, column_of(component, field))
+            for component in game.components
+            for field in component.fields.values()
+        }
+        self._components = {known.column: known.component for known in self._known.values()}
+        self._of_accounts = _first_values(game.accounts)
+        self._of_all = _first_values(game.shares)
+
+    def load(self, rows: Iterable[LedgerRow]) -> None:
+        """Take in what the database has of accounts and of the world."""
+        for row in rows:
+            account = account_of(row.holder)
+            entity = -account if account else SHARED
+            for column, value in row.values.items():
+                self.placeless[Cell(entity, column)] = (
+                    value.encode() if isinstance(value, str) else value
+                )
+
+    def find(self, entity: int, field: object) -> Cell:
+        """Find a field of an entity.
+
+        Raises:
+            Refusal: the entity is not there, or lacks the component.
+            GameError: there can be no such field.
+        """
+        known = self._known.get(str(field)) if isinstance(field, Field) else None
+        if known is None:
+            raise GameError(f"{field!r} is no field of {self._game.name}; write Hold.ore")
+        cell = Cell(entity, known.column)
+        if cell.entity < 0:
+            self._check_placeless(cell, known.component)
+        else:
+            self._check_there(cell, known.component)
+        return cell
+
+    def check_writable(self, cell: Cell, *, durable: bool) -> None:
+        """Check that an action may write a field.
+
+        Raises:
+            GameError: shards write it; or it is saved, and the action is not durable.
+        """
+        component = self._components[cell.column]
+        if component.writer is not AUTHORITY:
+            raise GameError(f"shards write {component.__name__}: say writer=AUTHORITY")
+        if component.saved and not durable:
+            raise GameError(
+                f"{component.__name__} is saved, and the action is not durable: leave durable=True,"
+                " or say saved=False"
+            )
+
+    def read(self, cell: Cell) -> Value:
+        """Read a field that is there."""
+        if cell.entity >= 0:
+            row = self._world.columns.rows_of([cell.entity])[0]
+            value: Value = self._world.columns[cell.column][row].item()
+            return value
+        first = self._of_all if cell.entity == SHARED else self._of_accounts
+        return self.placeless.get(cell, first[cell.column])
+
+    def write(self, written: Mapping[Cell, Value], tick: int) -> None:
+        """Write fields; those of entities that are gone are left out."""
+        columns = self._world.columns
+        found: defaultdict[int, dict[str, Value]] = defaultdict(dict)
+        for cell, value in written.items():
+            if cell.entity < 0:
+                self.placeless[cell] = value
+            elif (row := int(columns.rows_of([cell.entity])[0])) >= 0:
+                found[row][cell.column] = value
+        for row, values in found.items():
+            self._write_row(row, values, tick)
+
+    def values_of(self, entity: int, component: type[Component]) -> bytes:
+        """Give what an account or the world has of a component, as it is sent."""
+        fields = component.fields.values()
+        cells = [Cell(entity, column_of(component, field)) for field in fields]
+        dtype = np.dtype([(c.column, f.dtype) for c, f in zip(cells, fields, strict=True)])
+        return np.array([tuple(map(self.read, cells))], dtype).tobytes()
+
+    def component_of(self, cell: Cell) -> type[Component]:
+        """Tell which component a field belongs to."""
+        return self._components[cell.column]
+
+    # -- what is committed --------------------------------------------------------------------
+
+    def rows_of(self, written: Mapping[Cell, Value]) -> tuple[LedgerRow, ...]:
+        """Give all that is to be saved of what was written, component by component.
+
+        What the anonymous fly is not kept. Of what is kept the database may know from now on.
+        """
+        changed: dict[tuple[int, type[Component]], None] = {}
+        for cell in written:
+            component = self._components[cell.column]
+            if component.saved and self._is_kept(cell.entity):
+                changed[cell.entity, component] = None
+        rows = []
+        for entity, component in changed:
+            fields = component.fields.values()
+            cells = [Cell(entity, column_of(component, field)) for field in fields]
+            values = {c.column: written[c] if c in written else self.read(c) for c in cells}
+            rows.append(LedgerRow(name_of(component), entity, self._holder(entity), values))
+        return tuple(rows)
+
+    def amend(self, rows: Iterable[LedgerRow], tick: int) -> None:
+        """Let what was committed be so, too, of those that have left the world since.
+
+        One that has left may be back under another id, or come back at any time.
+        """
+        world = self._world
+        for row in rows:
+            if row.entity < 0 or world.columns.rows_of([row.entity])[0] >= 0:
+                continue
+            back = np.flatnonzero(world.uuid == np.frombuffer(row.holder, UUID)[0])
+            back = back[world.columns.net_id[back] != NET_ID_NONE]
+            if len(back):
+                self._write_row(int(back[0]), row.values, tick)
+            else:
+                self._berths.amend(row.holder, row.values, tick)
+
+    def _write_row(self, row: int, values: Mapping[str, Value], tick: int) -> None:
+        for column, value in values.items():
+            self._world.columns[column][row] = value
+        for component in {self._components[column]: None for column in values}:
+            self._world.mark_changed(name_of(component), np.array([row]), tick)
+
+    def _is_kept(self, entity: int) -> bool:
+        if entity < 0:
+            return True
+        row = self._world.columns.rows_of([entity])[0]
+        return bool(self._world.account[row] >= ACCOUNT_NONE)
+
+    def _holder(self, entity: int) -> bytes:
+        if entity < 0:
+            return holder_of(0 if entity == SHARED else -entity)
+        row = self._world.columns.rows_of([entity])[0]
+        self._world.stored[row] = True
+        name: bytes = self._world.uuid[row].tobytes()
+        return name
+
+    def _check_placeless(self, cell: Cell, component: type[Component]) -> None:
+        shared = cell.entity == SHARED
+        if cell.column not in (self._of_all if shared else self._of_accounts):
+            name = component.__name__
+            whose, how = ("the world", "shared") if shared else ("an account", "account")
+            raise GameError(f"{whose} has no {name}: say game.{how}({name}())")
+
+    def _check_there(self, cell: Cell, component: type[Component]) -> None:
+        name = component.record_name.rpartition(".")[2]
+        if cell.entity == NET_ID_NONE:
+            raise Refusal(f"there is nothing that has a {name}")
+        there = cell.entity <= NET_ID_MAX
+        row = int(self._world.columns.rows_of([cell.entity])[0]) if there else -1
+        if row < 0:
+            raise Refusal(f"entity {cell.entity} is not there")
+        bit = 1 << self._world.schema.numbers[name_of(component)]
+        if not int(self._world.mask[row]) & bit:
+            raise Refusal(f"entity {cell.entity} has no {name}")
+
+
+def _first_values(components: tuple[Component, ...]) -> dict[str, Value]:
+    return {
+        column_of(type(component), field): _first(component, field)
+        for component in components
+        for field in type(component).fields.values()
+    }
+
+
+def _first(component: Component, field: Field) -> Any:
+    return np.asarray(getattr(component, field.name)).astype(field.dtype).item()

@@ -1,0 +1,391 @@
+"""The stage of the tick in which actions run: calls come in, and receipts go out.
+
+Theory of operation. Every call has a key, and a call that comes again has the same: it is answered
+as it was answered, or waits for the same answer, and is never run twice. Who asks too often, or
+when too much waits, is put off (`NOT_NOW`): nothing was looked at, and the same call may come
+again. All else is judged for good.
+
+An action that is not durable runs at once. Durable ones wait for their turn. Those of a tick run
+one after another, each on what the ones before it have written; nothing of it is in the world yet.
+All of it leaves as one posting, to be committed as a whole. Until the database has answered, no
+other durable action runs; then, at the earliest in the next tick, the effects take place in the
+same order, and the receipts leave. An action that is not durable and needs what is about to change
+waits for that. So there is one order of all that is read and written.
+
+A server that ended before its receipts left may have committed them: the next one finds out when
+the calls come again. Then nothing of its posting was committed; calls that are known are answered
+as the database says, and the others run again. If the database does not take a posting, its actions
+run again one by one, and the ones that it does not take are refused.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter, deque
+from itertools import compress
+
+import numpy as np
+
+from sidereal.game.declarations import Declarations
+from sidereal.protocol.errors import LocalProtocolError, WireError
+from sidereal.protocol.limits import ASKED_ROWS_MAX, NOTICE_SIZE_MAX
+from sidereal.protocol.message.codec import ASKED_ROW, decode_rows_untrusted
+from sidereal.protocol.message.player import Call, Outcome, Receipt
+from sidereal.protocol.message.shard import Asked, printable
+from sidereal.replication.actions.arguments import ArgumentsError, Signatures, UnknownActionError
+from sidereal.replication.actions.books import Books
+from sidereal.replication.actions.draft import Draft
+from sidereal.replication.actions.effects import Caller, Cell, Effects, HeldUpError, Refusal, Value
+from sidereal.replication.actions.limits import ActionLimits
+from sidereal.replication.actions.requests import CallName, Memory, Request, digest_of
+from sidereal.replication.actions.shown import Shown
+from sidereal.replication.keeping.persist import Batch, new_batch
+from sidereal.replication.keeping.posting import KeptReceipt, Posted, Posting
+from sidereal.replication.links.playerlink import PlayerLink
+from sidereal.replication.links.players import Player, PlayerState
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import Shard
+from sidereal.replication.notes import Notes
+from sidereal.replication.play.entities import Entities
+from sidereal.replication.play.hooks import describe_raised
+from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.world import World
+
+OTHER_CALL = "this key belongs to another call"
+TOO_FAST = "not now: {action} is done {rate:g} times a second at most"
+TOO_MUCH = "not now: too much waits to be done"
+NO_ANSWER = "not now: the database does not answer"
+NO_ACCOUNT = "this is kept, and needs an account: log in with one"
+FAILED = "the game failed at it; the server's log says why"
+DECLINED = "the database does not take it; the server's log says why"
+
+
+class _Done:
+    """A request that has run, and what it comes to."""
+
+    __slots__ = ("effects", "outcome", "request", "text")
+
+    def __init__(self, request: Request, effects: Effects, outcome: Outcome, text: str) -> None:
+        self.request, self.effects = request, effects
+        self.outcome, self.text = outcome, text
+
+
+class Desk:
+    """The actions of one world.
+
+    Attributes:
+        counts: calls by what has become of them.
+        failed: how often which action raised.
+        books: what they read and write.
+    """
+
+    def __init__(
+        self,
+        game: Declarations,
+        world: World,
+        books: Books,
+        entities: Entities,
+        clients: PlayerLink,
+        shards: ShardLink,
+        notes: Notes,
+        limits: ActionLimits,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.books = books
+        self._signatures = Signatures(game.actions)
+        self._world = world
+        self._entities = entities
+        self._spawns = Spawns(game, world.schema)
+        self._clients = clients
+        self._shards = shards
+        self._notes = notes
+        self._limits = limits
+        self._shown = Shown(game, world.schema, books, clients)
+        self._memory = Memory(limits)
+        self._held: deque[Request] = deque()
+        self._waiting: deque[Request] = deque()
+        self._singly = 0
+        self._number = 0
+        self._posting: Posting | None = None
+        self._taken = False
+        self._under_way: list[_Done] = []
+        self._pending: dict[Cell, Value] = {}
+        self._answer: Posted | None = None
+
+    # -- the stage ----------------------------------------------------------------------------
+
+    def act(self, tick: int, now: float) -> None:
+        """Answer what the database has answered, take in calls, and run them; once per tick."""
+        self._shown.greet(self._clients.take_newcomers())
+        self._settle(tick)
+        held, self._held = self._held, deque()
+        for request in held:
+            self._run_at_once(request, tick)
+        for player, call in self._clients.take_calls():
+            self._take(player, call, tick, now)
+        for shard, asked in self._shards.take_asked():
+            self._take_asked(shard, asked, tick)
+        self._post(tick)
+        self._put_off_late(tick)
+
+    def _take(self, player: Player, call: Call, tick: int, now: float) -> None:
+        """Judge a call, and let it run or wait."""
+        name, digest = CallName(player.account, call.key), digest_of(call)
+        if (answered := self._memory.answer_of(name)) is not None:
+            self.counts["repeated"] += 1
+            same = answered.digest == digest
+            receipt = Receipt(call.key, Outcome.REFUSED, OTHER_CALL)
+            self._send(player, answered.receipt if same else receipt)
+            return
+        if (earlier := self._memory.under_way.get(name)) is not None:
+            self.counts["repeated"] += 1
+            if earlier.digest == digest:
+                earlier.player = player
+            else:
+                self._send(player, Receipt(call.key, Outcome.REFUSED, OTHER_CALL))
+            return
+        try:
+            action = self._signatures.find_untrusted(call.action)
+        except UnknownActionError as error:
+            self._turn_away(player, call, Outcome.REFUSED, "unknown_action", str(error))
+            return
+        if not self._memory.may_ask(player.account, action, now):
+            text = TOO_FAST.format(action=action.name, rate=action.rate_hz)
+            self._turn_away(player, call, Outcome.NOT_NOW, "too_fast", text)
+            return
+        try:
+            arguments = self._signatures.read_untrusted(action, call.arguments)
+        except ArgumentsError as error:
+            self._turn_away(player, call, Outcome.REFUSED, "bad_arguments", str(error))
+            return
+        caller = Caller(player.name, player.account, player.net_id)
+        self._let_in(Request(action, arguments, caller, player, name, digest, tick), call, tick)
+
+    def _take_asked(self, shard: Shard, asked: Asked, tick: int) -> None:
+        """Judge what a system asks for, and let it run or wait."""
+        try:
+            rows = decode_rows_untrusted(asked.rows, ASKED_ROW, ASKED_ROWS_MAX)
+            action = self._signatures.find_untrusted(asked.action)
+            calls = self._signatures.read_all_untrusted(action, asked.arguments)
+            if len(calls) != len(rows):
+                raise WireError(f"{len(rows)} entities ask {len(calls)} times")
+        except WireError:
+            self.counts["asked_wrongly"] += 1
+            shard.faults += 1
+            return
+        columns = self._world.columns
+        at = columns.rows_of(rows["id"])
+        owned = (at >= 0) & (columns["shard"][at] == shard.shard)
+        owned &= columns.epoch[at] == rows["epoch"]
+        self.counts["asked_of_others"] += int((~owned).sum())
+        for row, arguments in zip(at[owned].tolist(), compress(calls, owned), strict=True):
+            if len(self._waiting) + len(self._held) >= self._limits.waiting:
+                self.counts["too_much"] += 1
+                continue
+            name = bytes(columns["name"][row]).decode()
+            caller = Caller(name, int(self._world.account[row]), int(columns.net_id[row]))
+            self._begin(Request(action, arguments, caller, None, None, b"", tick), tick)
+
+    def _let_in(self, request: Request, call: Call, tick: int) -> None:
+        assert request.player is not None
+        if request.action.durable and request.caller.account <= 0:
+            self._turn_away(request.player, call, Outcome.REFUSED, "no_account", NO_ACCOUNT)
+        elif len(self._waiting) + len(self._held) >= self._limits.waiting:
+            self._turn_away(request.player, call, Outcome.NOT_NOW, "too_much", TOO_MUCH)
+        else:
+            self._memory.under_way[CallName(request.caller.account, call.key)] = request
+            self._begin(request, tick)
+
+    def _begin(self, request: Request, tick: int) -> None:
+        if request.action.durable:
+            self._waiting.append(request)
+        else:
+            self._run_at_once(request, tick)
+
+    def _turn_away(
+        self, player: Player, call: Call, outcome: Outcome, reason: str, text: str
+    ) -> None:
+        """Answer a call that is not run; nothing is remembered of it."""
+        self.counts[reason] += 1
+        self._send(player, Receipt(call.key, outcome, printable(text, NOTICE_SIZE_MAX)))
+
+    # -- running ------------------------------------------------------------------------------
+
+    def _run_at_once(self, request: Request, tick: int) -> None:
+        """Run an action that is not durable, or let it wait for what is about to change."""
+        try:
+            done = self._run(request, tick)
+        except HeldUpError:
+            self._held.append(request)
+            return
+        self._finish(done, tick)
+
+    def _run(self, request: Request, tick: int) -> _Done:
+        """Run an action; nothing has happened yet.
+
+        Raises:
+            HeldUpError: it needs what is about to change, and is not durable.
+        """
+        durable = request.action.durable
+        draft = Draft(
+            self._world,
+            self.books,
+            self._spawns,
+            request.caller,
+            tick,
+            durable=durable,
+            before=self._pending,
+        )
+        try:
+            request.action.function(draft, *request.arguments)
+        except HeldUpError:
+            raise
+        except Refusal as refusal:
+            text = printable(str(refusal), NOTICE_SIZE_MAX)
+            return _Done(request, Effects(), Outcome.REFUSED, text)
+        except Exception as error:  # noqa: BLE001  # the game's code is somebody else's
+            self._note_failure(request.action.name, error, tick)
+            return _Done(request, Effects(), Outcome.REFUSED, FAILED)
+        return _Done(request, draft.effects, Outcome.DONE, "")
+
+    def _note_failure(self, action: str, error: Exception, tick: int) -> None:
+        """Say once what an action raises: clients can let it do so again and again."""
+        if action not in self.failed:
+            trace = "".join(traceback.format_exception(error))
+            what = describe_raised(error)
+            self._notes.add(tick, "action_failed", trace, action=action, error=what)
+        self.failed[action] += 1
+
+    def _finish(self, done: _Done, tick: int) -> None:
+        """Let happen what an action comes to, and answer."""
+        self.books.write(done.effects.written, tick)
+        self._shown.tell(done.effects.written)
+        if done.effects.spawned:
+            records = np.concatenate(done.effects.spawned)
+            records["tick"] = tick
+            self._entities.create(records, tick, done.effects.uuid)
+        if done.effects.lines and (player := self._speaker_of(done.request)) is not None:
+            for line in done.effects.lines:
+                self._clients.tell(player, line.text, line.to)
+        self._answer_with(done.request, done.outcome, done.text)
+
+    def _speaker_of(self, request: Request) -> Player | None:
+        """Find whose lines those of an action are: of who asked, or who flies what asked."""
+        if request.name is not None:
+            return request.player
+        flying = (p for p in self._clients.players if p.net_id == request.caller.own)
+        return next(flying, None)
+
+    def _answer_with(self, request: Request, outcome: Outcome, text: str) -> None:
+        self.counts[outcome.name.lower()] += 1
+        if request.name is None:
+            return
+        del self._memory.under_way[request.name]
+        receipt = Receipt(request.name.key, outcome, text)
+        if outcome is not Outcome.NOT_NOW:
+            self._memory.remember(request.name, request.digest, receipt)
+        if request.player is not None:
+            self._send(request.player, receipt)
+
+    def _send(self, player: Player, receipt: Receipt) -> None:
+        if player.state is PlayerState.JOINED:
+            self._clients.send(player, receipt)
+
+    # -- what is committed --------------------------------------------------------------------
+
+    @property
+    def has_posting(self) -> bool:
+        """Whether something is to be committed that nobody has taken yet."""
+        return self._posting is not None and not self._taken
+
+    def take_posting(self) -> Posting:
+        """Give up what is to be committed; `deliver` must follow."""
+        if self._posting is None or self._taken:
+            raise LocalProtocolError("there is nothing to be committed")
+        self._taken = True
+        return self._posting
+
+    def deliver(self, posting: Posting, answer: Posted) -> None:
+        """Take the answer of the database; it counts in the next tick."""
+        if posting is not self._posting:
+            raise LocalProtocolError("this posting is not the one that was taken")
+        self._answer = answer
+
+    def _post(self, tick: int) -> None:
+        """Run durable actions that wait, if none is under way."""
+        if self._posting is not None or not self._waiting:
+            return
+        count = 1 if self._singly else self._limits.together
+        self._singly = max(0, self._singly - 1)
+        receipts = []
+        while self._waiting and len(self._under_way) < count:
+            done = self._run(self._waiting.popleft(), tick)
+            self._under_way.append(done)
+            self._pending |= done.effects.written
+            name, digest = done.request.name, done.request.digest
+            if name is not None:
+                receipts.append(KeptReceipt(*name, digest, done.outcome, done.text))
+        rows = self.books.rows_of(self._pending)
+        entities = self._name_spawned(tick)
+        self._number += 1
+        self._posting = Posting(self._number, tick, tuple(receipts), rows, entities)
+        self._taken = False
+
+    def _name_spawned(self, tick: int) -> Batch | None:
+        """Give names to what is to be spawned, and make of it what is saved with the posting."""
+        spawned = []
+        for done in self._under_way:
+            if done.effects.spawned:
+                done.effects.uuid = self._entities.names(len(done.effects.spawned))
+                spawned.append(done.effects)
+        if not spawned:
+            return None
+        records = np.concatenate([each for effects in spawned for each in effects.spawned])
+        uuid = np.concatenate([effects.uuid for effects in spawned if effects.uuid is not None])
+        return new_batch(records, uuid, tick)
+
+    def _settle(self, tick: int) -> None:
+        """Act on the answer of the database, if it has come."""
+        answer, posting = self._answer, self._posting
+        if answer is None or posting is None:
+            return
+        under_way, self._under_way = self._under_way, []
+        self._posting = self._answer = None
+        self._pending = {}
+        if answer.known:
+            self._recall(under_way, answer.known)
+        elif answer.declined and len(under_way) > 1:
+            self._singly = len(under_way)
+            self._waiting.extendleft(done.request for done in reversed(under_way))
+        elif answer.declined:
+            (done,) = under_way
+            self._notes.add(
+                tick, "action_declined", action=done.request.action.name, why=answer.declined
+            )
+            self._answer_with(done.request, Outcome.REFUSED, DECLINED)
+        else:
+            self.books.amend(posting.rows, tick)
+            for done in under_way:
+                self._finish(done, tick)
+
+    def _recall(self, under_way: list[_Done], known: tuple[KeptReceipt, ...]) -> None:
+        """Answer calls that the database knows; what else was to be committed runs again."""
+        kept = {CallName(receipt.account, receipt.key): receipt for receipt in known}
+        again = []
+        for done in under_way:
+            name = done.request.name
+            receipt = None if name is None else kept.get(name)
+            if receipt is None:
+                again.append(done.request)
+            elif receipt.digest == done.request.digest:
+                self._answer_with(done.request, Outcome(receipt.outcome), receipt.text)
+            else:
+                self._answer_with(done.request, Outcome.REFUSED, OTHER_CALL)
+        self._waiting.extendleft(reversed(again))
+
+    def _put_off_late(self, tick: int) -> None:
+        """Put off what has waited for too long."""
+        for queue in (self._waiting, self._held):
+            while queue and tick - queue[0].since >= self._limits.waiting_ticks:
+                self._answer_with(queue.popleft(), Outcome.NOT_NOW, NO_ANSWER)

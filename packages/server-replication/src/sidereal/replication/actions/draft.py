@@ -1,0 +1,168 @@
+"""The transaction that an action is handed: it collects what is to happen, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from sidereal.game import Component, Kind
+from sidereal.game.column import Field
+from sidereal.game.component import ALL, PILOT, VIEWERS, Audience
+from sidereal.protocol.errors import GameError
+from sidereal.protocol.limits import NOTICE_SIZE_MAX
+from sidereal.replication.actions.books import NET_ID_MAX, Books
+from sidereal.replication.actions.effects import (
+    SHARED,
+    Caller,
+    Cell,
+    Effects,
+    HeldUpError,
+    Line,
+    Refusal,
+    Value,
+)
+from sidereal.replication.links.audience import Listeners
+from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.world import World
+
+_LISTENERS: Final = {VIEWERS: Listeners.NEAR, ALL: Listeners.ALL, PILOT: Listeners.NOBODY}
+
+
+class Draft:
+    """One action's effects so far: `Transaction`.
+
+    Attributes:
+        name: as `sidereal.game.Transaction` has it; likewise `own`, `account`, `shared`, `tick`.
+        effects: what was asked for.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        books: Books,
+        spawns: Spawns,
+        caller: Caller,
+        tick: int,
+        *,
+        durable: bool,
+        before: Mapping[Cell, Value],
+    ) -> None:
+        """Begin.
+
+        Args:
+            world: where everything is.
+            books: its fields.
+            spawns: makes records of what is spawned.
+            caller: who asks.
+            tick: the current one.
+            durable: whether what it writes is saved with it.
+            before: what actions have written that are not committed yet. A durable one comes after
+                them and goes by it; any other has to wait for what is in it.
+        """
+        self.name, self.own, self.tick = caller.name, caller.own, tick
+        self.account = _entity_of(caller.account)
+        self.shared = SHARED
+        self.effects = Effects()
+        self._world = world
+        self._books = books
+        self._spawns = spawns
+        self._durable = durable
+        self._before = before
+        # An id below 0 may come from a client: only those count that were given out here.
+        self._placeless = {self.account, self.shared}
+
+    def require(self, holds: bool, otherwise: str) -> None:
+        """End the action unless something holds; see `sidereal.game.Transaction.require`."""
+        if not holds:
+            raise Refusal(otherwise)
+
+    def near(self, a: int, b: int, within: float) -> bool:
+        """Whether two entities are near; see `sidereal.game.Transaction.near`."""
+        rows = self._rows_of(a, b)
+        if (rows < 0).any():
+            return False
+        x, y, _ = self._world.locate(rows, self.tick)
+        return bool(np.hypot(x[1] - x[0], y[1] - y[0]) <= within)
+
+    def account_of(self, entity: int) -> int:
+        """Give who flies an entity; see `sidereal.game.Transaction.account_of`."""
+        (row,) = self._rows_of(entity)
+        account = _entity_of(int(self._world.account[row])) if row >= 0 else 0
+        self._placeless.add(account)
+        return account
+
+    def get(self, entity: int, field: Any) -> Any:
+        """Read a field; see `sidereal.game.Transaction.get`."""
+        cell = self._find(entity, field)
+        if cell in self.effects.written:
+            return self.effects.written[cell]
+        if cell in self._before:
+            self._wait_unless_durable()
+            return self._before[cell]
+        return self._books.read(cell)
+
+    def set(self, entity: int, field: Any, value: float) -> None:
+        """Write a field; see `sidereal.game.Transaction.set`."""
+        cell = self._find(entity, field)
+        self._books.check_writable(cell, durable=self._durable)
+        if cell in self._before:
+            self._wait_unless_durable()
+        self.effects.written[cell] = _fitting(field, value)
+
+    def add(self, entity: int, field: Any, amount: float) -> None:
+        """Add to a field; see `sidereal.game.Transaction.add`."""
+        self.set(entity, field, self.get(entity, field) + amount)
+
+    def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> None:
+        """Make an entity; see `sidereal.game.Transaction.spawn`."""
+        self.effects.spawned.append(self._spawns.make_one(kind, components, at, self.tick))
+
+    def tell(self, text: str, *, to: Audience = VIEWERS) -> None:
+        """Tell people a line; see `sidereal.game.Transaction.tell`."""
+        if to not in _LISTENERS:
+            raise GameError(f"tell: to is VIEWERS, ALL or PILOT, not {to.name}")
+        if not text.isprintable() or len(text) > NOTICE_SIZE_MAX:
+            raise GameError(f"tell: a line is {NOTICE_SIZE_MAX} printable characters at most")
+        self.effects.lines.append(Line(text, _LISTENERS[to]))
+
+    def _find(self, entity: int, field: object) -> Cell:
+        if entity < 0 and entity not in self._placeless:
+            raise Refusal(f"entity {entity} is not there")
+        return self._books.find(int(entity), field)
+
+    def _rows_of(self, *entities: int) -> np.ndarray:
+        known = [entity if 0 < entity <= NET_ID_MAX else 0 for entity in entities]
+        return self._world.columns.rows_of(known)
+
+    def _wait_unless_durable(self) -> None:
+        if not self._durable:
+            raise HeldUpError
+
+
+def _entity_of(account: int) -> int:
+    """Give the id of an account's entity, 0 for those who have no account."""
+    return -account if account > 0 else 0
+
+
+def _fitting(field: Field, value: Any) -> Value:
+    """Make a value as the field holds it.
+
+    Raises:
+        Refusal: it is outside the field's range.
+        GameError: it is nothing that such a field can hold.
+    """
+    number = value.item() if isinstance(value, np.generic) else value
+    if field.storage.dtype == "S" or not isinstance(number, int | float):
+        raise GameError(f"{field}: actions write numbers, not {value!r}")
+    outside = Refusal(f"{field} would be {number:g}: it is {field.range_text()}")
+    if field.outside(float(number)).any():
+        raise outside
+    if field.dtype.kind in "iu" and number != int(number):
+        raise GameError(f"{field} holds whole numbers, not {number:g}")
+    try:
+        fitting: Value = field.dtype.type(number).item()
+    except OverflowError:  # the widest integers have bounds that no float is near enough to
+        raise outside from None
+    return fitting

@@ -1,0 +1,32 @@
+"""The numbers of actions that only tuning decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidereal.protocol.limits import check_limits
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLimits:
+    """How much is asked for at once, and what is remembered of it.
+
+    Attributes:
+        burst: calls of one action that an account may make at once after it was silent.
+        accounts: whose rates are remembered, one for each action; the longest silent are forgotten.
+        receipts: that are remembered: a call that is repeated is answered alike, and not run again.
+        waiting: calls that wait for their turn; one more is put off.
+        waiting_ticks: a call that waits for so long is put off.
+        together: durable calls that are committed to the database at once.
+    """
+
+    burst: int = 5
+    accounts: int = 1 << 14
+    receipts: int = 1 << 14
+    waiting: int = 1024
+    waiting_ticks: int = 60
+    together: int = 128
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        check_limits(self)

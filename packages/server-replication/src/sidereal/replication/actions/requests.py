@@ -1,0 +1,95 @@
+"""What was asked for, and what is remembered of it: rates, calls under way, receipts."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from sidereal.game.logic import Action
+from sidereal.protocol.message.player import Call, Receipt
+from sidereal.replication.actions.effects import Caller
+from sidereal.replication.actions.limits import ActionLimits
+from sidereal.replication.links.allowance import Allowance
+from sidereal.replication.links.players import Player
+
+
+class CallName(NamedTuple):
+    """A call, among all others: an account and its key."""
+
+    account: int
+    key: bytes
+
+
+class Answered(NamedTuple):
+    """A receipt that is remembered, and the digest of the call that it is for."""
+
+    digest: bytes
+    receipt: Receipt
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """An action that is asked for.
+
+    Attributes:
+        action: which.
+        arguments: in their order.
+        caller: on whose behalf.
+        player: who is answered and told, the newest session of the caller; None for nobody.
+        name: of the call; None of what a shard asks for, which nobody answers.
+        digest: of the call.
+        since: tick at which it came.
+    """
+
+    action: Action
+    arguments: tuple[Any, ...]
+    caller: Caller
+    player: Player | None
+    name: CallName | None
+    digest: bytes
+    since: int
+
+
+class Memory:
+    """What is known of calls: who may ask how often, and which calls have come before.
+
+    Attributes:
+        under_way: calls that have no answer yet.
+    """
+
+    def __init__(self, limits: ActionLimits) -> None:
+        self.under_way: dict[CallName, Request] = {}
+        self._limits = limits
+        self._answered: OrderedDict[CallName, Answered] = OrderedDict()
+        self._allowances: OrderedDict[tuple[int, str], Allowance] = OrderedDict()
+
+    def answer_of(self, name: CallName) -> Answered | None:
+        """Find the answer that a call had."""
+        return self._answered.get(name)
+
+    def remember(self, name: CallName, digest: bytes, receipt: Receipt) -> None:
+        """Keep the answer to a call; the oldest of too many are forgotten."""
+        self._answered[name] = Answered(digest, receipt)
+        if len(self._answered) > self._limits.receipts:
+            self._answered.popitem(last=False)
+
+    def may_ask(self, account: int, action: Action, now: float) -> bool:
+        """Charge an account for a call."""
+        at = account, action.name
+        allowance = self._allowances.get(at)
+        if allowance is None:
+            burst = self._limits.burst
+            allowance = self._allowances[at] = Allowance(action.rate_hz, burst, burst, now)
+            if len(self._allowances) > self._limits.accounts:
+                self._allowances.popitem(last=False)
+        self._allowances.move_to_end(at)
+        return allowance.take(now) >= 0
+
+
+def digest_of(call: Call) -> bytes:
+    """Tell calls apart by what they ask for, 16 bytes."""
+    digest = blake2b(digest_size=16, person=b"sidereal-call")
+    digest.update(call.action.encode() + b"\0" + call.arguments)
+    return digest.digest()

@@ -1,0 +1,559 @@
+"""Durable actions: in which order they run, when they take effect, and what a lost answer costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from drifters import RADIUS
+from stage import Cast, say_hello
+
+from sidereal.game import (
+    AUTHORITY,
+    PILOT,
+    U4,
+    Authority,
+    Body,
+    Component,
+    Game,
+    Label,
+    Motion,
+    Pilot,
+    Player,
+    Transaction,
+    field,
+)
+from sidereal.game.declarations import declare
+from sidereal.protocol.channel.endpoint import ClientEndpoint
+from sidereal.protocol.channel.events import Received
+from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
+from sidereal.protocol.message.player import (
+    Call,
+    Outcome,
+    PlayerChannel,
+    Receipt,
+    Role,
+    Told,
+    Values,
+)
+from sidereal.replication.actions.limits import ActionLimits
+from sidereal.replication.keeping.posting import KeptReceipt, Posted, Posting, holder_of
+from sidereal.replication.keeping.stored import Berth
+
+ORE, CREDITS, POT = "tests_cargo_ore", "tests_wallet_credits", "tests_pot_credits"
+
+
+class Cargo(Component, writer=AUTHORITY, audience=PILOT, name="tests.cargo"):
+    ore: U4 = field(20, low=0, high=50)
+
+
+class Wallet(Component, writer=AUTHORITY, name="tests.wallet"):
+    credits: U4 = field(10, low=0, high=1000)
+
+
+class Pot(Component, writer=AUTHORITY, name="tests.pot"):
+    credits: U4
+
+
+class Mood(Component, writer=AUTHORITY, saved=False, name="tests.mood"):
+    level: U4
+
+
+game = Game("trade")
+CRAFT = game.kind("craft", Motion(), Body(radius=RADIUS), Label(), Pilot(), Cargo(), Mood())
+BUOY = game.kind("buoy", Motion(), Cargo())
+game.account(Wallet())
+game.shared(Pot())
+
+
+@game.on_join
+def arrive(world: Authority, player: Player) -> None:
+    at = world.free_spot(radius=RADIUS, near=(30.0, 40.0))
+    player.fly(world.berth(player) or world.spawn(CRAFT, Label(name=player.name), at=at))
+
+
+@game.action(rate_hz=1)
+def sell(tx: Transaction, ore: int) -> None:
+    tx.add(tx.account, Wallet.credits, ore)
+    tx.add(tx.own, Cargo.ore, -ore)
+    tx.tell(f"{tx.name} sold {ore}")
+
+
+@game.action(rate_hz=1)
+def pool(tx: Transaction, amount: int) -> None:
+    tx.add(tx.account, Wallet.credits, -amount)
+    tx.add(tx.shared, Pot.credits, amount)
+
+
+@game.action(rate_hz=1)
+def cheer(tx: Transaction) -> None:
+    tx.add(tx.own, Mood.level, 1)
+
+
+@game.action(rate_hz=1)
+def fail(tx: Transaction) -> None:
+    tx.add(tx.own, Cargo.ore, 1)
+    raise RuntimeError("oh")
+
+
+@game.action(rate_hz=1, durable=False)
+def count(tx: Transaction) -> None:
+    tx.tell(f"{tx.get(tx.account, Wallet.credits):g} credits")
+
+
+@game.action(rate_hz=1, durable=False)
+def sigh(tx: Transaction) -> None:
+    tx.set(tx.own, Mood.level, 0)
+
+
+@game.action(rate_hz=1)
+def drop(tx: Transaction, x: float) -> None:
+    tx.spawn(BUOY, Cargo(ore=2), at=(x, 50.0))
+    tx.add(tx.account, Wallet.credits, -4)
+
+
+@game.action(rate_hz=1, durable=False)
+def puff(tx: Transaction) -> None:
+    tx.spawn(BUOY, at=(1.0, 2.0))
+
+
+GAME = declare(game)
+
+
+class Trade:
+    """A world with players, and a database that answers when a test lets it."""
+
+    def __init__(self, **limits: int) -> None:
+        self.cast = Cast(game=GAME, actions=ActionLimits(**{"burst": 1000, **limits}))
+        self.desk = self.cast.core.actions
+        self._keys = 0
+
+    def join(self, account: int) -> ClientEndpoint:
+        client = self.cast.connect(account, Role.PLAYER, ticks=2)
+        say_hello(client, self.cast.core.schema.hash)
+        self.cast.run(4)
+        heard(client)
+        return client
+
+    def ask(self, client: ClientEndpoint, action: str, *arguments: Any) -> Call:
+        """Ask, and let the call come through."""
+        self._keys += 1
+        key = self._keys.to_bytes(16, "big")
+        call = Call(key, f"trade.{action}", msgspec.msgpack.encode(arguments))
+        self.send(client, call)
+        return call
+
+    def send(self, client: ClientEndpoint, call: Call, ticks: int = 2) -> None:
+        client.send(PlayerChannel.COMMAND, encode_message(call))
+        self.cast.run(ticks)
+
+    def take(self) -> Posting:
+        return self.desk.take_posting()
+
+    def answer(self, posting: Posting, answer: Posted | None = None) -> None:
+        """Let the database answer, and what follows come to the clients."""
+        self.desk.deliver(posting, answer or Posted())
+        self.cast.run(2)
+
+    def own(self, account: int) -> int:
+        (player,) = (p for p in self.cast.core.clients.players if p.account == account)
+        return player.net_id
+
+    def ore(self, account: int) -> int:
+        columns = self.cast.core.world.columns
+        return int(columns[ORE][columns.rows_of([self.own(account)])[0]])
+
+    def credits(self, account: int) -> int | float | bytes:
+        placeless = self.desk.books.placeless
+        return next((v for cell, v in placeless.items() if cell == (-account, CREDITS)), 10)
+
+
+def heard(client: ClientEndpoint) -> list[Any]:
+    """What a client was told, but for what its account and the world have."""
+    found = []
+    while (event := client.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == PlayerChannel.COMMAND:
+            message = decode_server_untrusted(event.channel, event.message)
+            found += [] if isinstance(message, Values) else [message]
+    return found
+
+
+def done(call: Call) -> Receipt:
+    return Receipt(call.key, Outcome.DONE, "")
+
+
+def values_of(posting: Posting) -> dict[tuple[str, bytes], dict[str, Any]]:
+    return {(row.component, row.holder): row.values for row in posting.rows}
+
+
+def test_nothing_happens_before_the_database_has_answered() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    call = trade.ask(client, "sell", 5)
+    posting = trade.take()
+    columns = trade.cast.core.world.columns
+    uuid = trade.cast.core.world.uuid[columns.rows_of([trade.own(7)])[0]].tobytes()
+    assert values_of(posting) == {
+        ("tests_wallet", holder_of(7)): {CREDITS: 15},
+        ("tests_cargo", uuid): {ORE: 15},
+    }
+    (kept,) = posting.receipts
+    assert (kept.account, kept.key, kept.outcome, kept.text) == (7, call.key, Outcome.DONE, "")
+    trade.cast.run(10)
+    assert (trade.ore(7), trade.credits(7), heard(client)) == (20, 10, [])
+    trade.desk.deliver(posting, Posted())
+    assert (trade.ore(7), trade.credits(7)) == (20, 10)  # not before the next tick
+    trade.cast.run(1)
+    assert (trade.ore(7), trade.credits(7)) == (15, 15)
+    trade.cast.run(1)
+    assert heard(client) == [Told("pilot 7 sold 5"), done(call)]
+
+
+def test_each_action_goes_by_what_those_before_it_have_written() -> None:
+    trade = Trade()
+    ann, bob = trade.join(7), trade.join(8)
+    first = trade.ask(ann, "cheer")
+    posting = trade.take()
+    calls = [
+        trade.ask(ann, "pool", 6),
+        trade.ask(bob, "pool", 7),
+        trade.ask(ann, "pool", 6),
+        trade.ask(ann, "sell", 3),
+    ]
+    trade.answer(posting)
+    assert heard(ann) == [done(first)]
+    posting = trade.take()
+    rows = values_of(posting)
+    assert rows["tests_wallet", holder_of(7)] == {CREDITS: 7}
+    assert rows["tests_wallet", holder_of(8)] == {CREDITS: 3}
+    assert rows["tests_pot", holder_of(0)] == {POT: 13}
+    assert [r.outcome for r in posting.receipts] == [0, 0, 1, 0]
+    trade.answer(posting)
+    refused = Receipt(
+        calls[2].key, Outcome.REFUSED, "tests.wallet.credits would be -2: it is 0 to 1000"
+    )
+    told = Told("pilot 7 sold 3")
+    assert heard(ann) == [done(calls[0]), refused, told, done(calls[3])]
+    assert heard(bob) == [done(calls[1]), told]
+    assert (trade.credits(7), trade.credits(8), trade.ore(7)) == (7, 3, 17)
+
+
+def test_refusals_and_failures_are_committed_and_change_nothing() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    call = trade.ask(client, "fail")
+    posting = trade.take()
+    assert posting.rows == ()
+    assert [receipt.outcome for receipt in posting.receipts] == [Outcome.REFUSED]
+    trade.answer(posting)
+    (receipt,) = heard(client)
+    assert (receipt.key, receipt.outcome) == (call.key, Outcome.REFUSED)
+    assert trade.ore(7) == 20
+
+
+def test_what_is_not_saved_is_not_in_the_posting_and_changes_with_it() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "cheer")
+    posting = trade.take()
+    assert posting.rows == ()
+    columns = trade.cast.core.world.columns
+    row = columns.rows_of([trade.own(7)])[0]
+    assert columns["tests_mood_level"][row] == 0
+    trade.answer(posting)
+    assert columns["tests_mood_level"][row] == 1
+
+
+def test_so_many_go_together() -> None:
+    trade = Trade(together=2)
+    client = trade.join(7)
+    calls = [trade.ask(client, "pool", 1) for _ in range(4)]
+    sizes = []
+    for _ in range(3):
+        posting = trade.take()
+        sizes.append(len(posting.receipts))
+        trade.answer(posting)
+    assert sizes == [1, 2, 1]
+    assert heard(client) == [done(call) for call in calls]
+
+
+def test_what_is_not_durable_does_not_wait_unless_it_needs_what_is_about_to_change() -> None:
+    trade = Trade()
+    ann, bob = trade.join(7), trade.join(8)
+    trade.ask(ann, "sell", 5)
+    trade.ask(ann, "cheer")
+    posting = trade.take()
+    counted = trade.ask(bob, "count")
+    trade.ask(ann, "count")
+    assert heard(bob) == [Told("10 credits"), done(counted)]
+    assert heard(ann) == [Told("10 credits")]  # of who is near
+    trade.answer(posting)
+    trade.cast.run(1)
+    lines = [each.text for each in heard(ann) if isinstance(each, Told)]
+    assert lines == ["pilot 7 sold 5", "15 credits"]
+
+
+def test_what_writes_what_is_about_to_change_waits_too() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    cheer, sigh = trade.ask(client, "cheer"), trade.ask(client, "sigh")
+    assert heard(client) == []
+    trade.answer(trade.take())
+    assert heard(client) == [done(cheer), done(sigh)]
+    columns = trade.cast.core.world.columns
+    assert columns["tests_mood_level"][columns.rows_of([trade.own(7)])[0]] == 0
+
+
+def buoys(trade: Trade) -> list[tuple[bytes, float, int, bool]]:
+    world = trade.cast.core.world
+    rows = world.columns.rows()
+    rows = rows[world.columns["kind"][rows] == 2]
+    return [
+        (
+            world.uuid[row].tobytes(),
+            float(world.columns["x"][row]),
+            int(world.columns[ORE][row]),
+            bool(world.stored[row]),
+        )
+        for row in rows.tolist()
+    ]
+
+
+def test_what_is_spawned_is_saved_with_the_rest_and_comes_with_the_answer() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "cheer")
+    first = trade.take()
+    for x in (100.0, 200.0, 300.0):
+        trade.ask(client, "drop", x)
+    trade.answer(first)
+    posting = trade.take()
+    assert [receipt.outcome for receipt in posting.receipts] == [0, 0, 1]
+    batch = posting.entities
+    assert batch is not None
+    assert batch.rows["x"].tolist() == [100.0, 200.0]
+    assert batch.active.all()
+    assert buoys(trade) == []
+    trade.answer(posting)
+    names = [uuid.tobytes() for uuid in batch.uuid]
+    assert buoys(trade) == [(names[0], 100.0, 2, True), (names[1], 200.0, 2, True)]
+    assert trade.credits(7) == 2
+
+
+def test_what_is_spawned_by_what_is_not_durable_is_there_at_once() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "puff")
+    ((_, x, ore, stored),) = buoys(trade)
+    assert (x, ore, stored) == (1.0, 20, False)
+
+
+def test_what_can_not_be_spawned_is_the_games_mistake() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "drop", 1e13)
+    posting = trade.take()
+    assert ([r.outcome for r in posting.receipts], posting.entities) == ([1], None)
+    assert trade.desk.failed == {"trade.drop": 1}
+
+
+# -- what comes again ----------------------------------------------------------------------------
+
+
+def test_a_call_that_comes_again_waits_for_the_answer_that_is_under_way() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    call = trade.ask(client, "sell", 5)
+    posting = trade.take()
+    again = trade.join(7)
+    trade.send(again, call)
+    trade.answer(posting)
+    assert not trade.desk.has_posting
+    assert heard(again) == [Told("pilot 7 sold 5"), done(call)]
+    trade.send(again, call)
+    assert (heard(again), trade.credits(7)) == ([done(call)], 15)
+
+
+def test_what_a_server_before_this_one_committed_is_answered_and_not_done_again() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    first = trade.ask(client, "cheer")
+    posting = trade.take()
+    known, other, wrong = (trade.ask(client, "sell", ore) for ore in (5, 2, 1))
+    trade.answer(posting)
+    posting = trade.take()
+    by_key = {receipt.key: receipt for receipt in posting.receipts}
+    told = by_key[known.key]._replace(outcome=Outcome.REFUSED, text="no buyer")
+    foreign = by_key[wrong.key]._replace(digest=bytes(16))
+    trade.answer(posting, Posted(known=(told, foreign)))
+    again = trade.take()
+    assert [receipt.key for receipt in again.receipts] == [other.key]
+    assert again.number != posting.number
+    assert values_of(again)["tests_wallet", holder_of(7)] == {CREDITS: 12}
+    trade.answer(again)
+    assert heard(client) == [
+        done(first),
+        Receipt(known.key, Outcome.REFUSED, "no buyer"),
+        Receipt(wrong.key, Outcome.REFUSED, "this key belongs to another call"),
+        Told("pilot 7 sold 2"),
+        done(other),
+    ]
+    assert trade.credits(7) == 12
+
+
+def test_of_what_the_database_does_not_take_the_rest_is_done() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "cheer")
+    posting = trade.take()
+    first, second, third = (trade.ask(client, "sell", ore) for ore in (5, 2, 1))
+    trade.answer(posting)
+    heard(client)
+    trade.answer(trade.take(), Posted(declined="a constraint"))
+    answers = []
+    for declined in ("", "a constraint", ""):
+        posting = trade.take()
+        assert len(posting.receipts) == 1
+        trade.answer(posting, Posted(declined=declined))
+        answers += [each for each in heard(client) if isinstance(each, Receipt)]
+    no = "the database does not take it; the server's log says why"
+    assert answers == [done(first), Receipt(second.key, Outcome.REFUSED, no), done(third)]
+    assert (trade.credits(7), trade.ore(7)) == (16, 14)
+    (note,) = [n for n in trade.cast.core.notes.take() if n.event == "action_declined"]
+    assert note.fields == {"action": "trade.sell", "why": "a constraint"}
+
+
+# -- a database that does not answer ------------------------------------------------------------
+
+
+def test_while_the_database_does_not_answer_calls_are_put_off_and_their_number_is_bounded() -> None:
+    trade = Trade(waiting=2, waiting_ticks=20)
+    client = trade.join(7)
+    first = trade.ask(client, "sell", 1)
+    posting = trade.take()
+    waiting = [trade.ask(client, "sell", 1) for _ in range(2)]
+    too_many = trade.ask(client, "sell", 1)
+    assert heard(client) == [
+        Receipt(too_many.key, Outcome.NOT_NOW, "not now: too much waits to be done")
+    ]
+    trade.cast.run(25)
+    no_answer = "not now: the database does not answer"
+    assert heard(client) == [Receipt(call.key, Outcome.NOT_NOW, no_answer) for call in waiting]
+    trade.answer(posting)
+    assert heard(client)[-1] == done(first)
+    trade.send(client, waiting[0])
+    trade.answer(trade.take())
+    assert heard(client)[-1] == done(waiting[0])
+    assert dict(trade.desk.counts) == {"too_much": 1, "not_now": 2, "done": 2}
+
+
+def test_who_has_no_account_can_not_ask_for_what_is_kept() -> None:
+    trade = Trade()
+    stranger = trade.join(0)
+    call = trade.ask(stranger, "sell", 1)
+    text = "this is kept, and needs an account: log in with one"
+    assert heard(stranger) == [Receipt(call.key, Outcome.REFUSED, text)]
+    assert not trade.desk.has_posting
+
+
+def test_only_the_posting_that_was_taken_is_answered() -> None:
+    trade = Trade()
+    with pytest.raises(LocalProtocolError, match="nothing to be committed"):
+        trade.take()
+    trade.ask(trade.join(7), "sell", 1)
+    posting = trade.take()
+    with pytest.raises(LocalProtocolError, match="nothing to be committed"):
+        trade.take()
+    with pytest.raises(LocalProtocolError, match="not the one"):
+        trade.desk.deliver(posting._replace(number=99), Posted())
+
+
+# -- those that go meanwhile ----------------------------------------------------------------------
+
+
+def berth_of(trade: Trade, account: int) -> Berth:
+    """What the database has of what an account flies, as it is now."""
+    world = trade.cast.core.world
+    rows = world.columns.rows_of([trade.own(account)])
+    return Berth(world.columns.store(rows, world.schema.full_record), world.uuid[rows].copy())
+
+
+def saved(trade: Trade) -> None:
+    """Let all that waits to be saved be saved."""
+    saving = trade.cast.core.saving
+    while (batch := saving.take_batch(1000, trade.cast.core.tick)) is not None:
+        saving.committed(batch)
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_what_is_committed_of_one_that_has_left_is_so_when_it_comes_back(is_saved: bool) -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "sell", 5)
+    posting = trade.take()
+    trade.cast.store[7] = berth_of(trade, 7)
+    client.close(trade.cast.now)
+    trade.cast.run(5)
+    if is_saved:
+        saved(trade)
+    trade.answer(posting)
+    trade.join(7)
+    assert (trade.ore(7), trade.credits(7)) == (15, 15)
+
+
+def test_what_is_committed_of_one_that_is_back_already_is_so() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "sell", 5)
+    posting, was = trade.take(), trade.own(7)
+    client.close(trade.cast.now)
+    trade.cast.run(5)
+    trade.join(7)
+    assert trade.own(7) != was
+    trade.answer(posting)
+    assert (trade.ore(7), trade.credits(7)) == (15, 15)
+
+
+def test_what_is_gone_for_good_keeps_its_account() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    call = trade.ask(client, "sell", 5)
+    posting = trade.take()
+    world = trade.cast.core.world
+    trade.cast.core.remove(world.columns.rows_of(np.array([trade.own(7)])))
+    trade.answer(posting)
+    assert heard(client)[-1] == done(call)
+    assert trade.credits(7) == 15
+
+
+def test_what_was_never_saved_and_is_gone_leaves_nothing_in_a_ledger() -> None:
+    """It is saved as removed, by which the database forgets its rows of ledgers, too."""
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "sell", 5)
+    trade.answer(trade.take())
+    core = trade.cast.core
+    core.remove(core.world.columns.rows_of(np.array([trade.own(7)])))
+    batch = core.saving.take_batch(1000, core.tick)
+    assert batch is not None
+    assert batch.removed.any()
+
+
+def test_what_the_database_has_of_accounts_is_read_at_the_start() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    trade.ask(client, "pool", 4)
+    rows = trade.take().rows
+    later = Trade()
+    later.desk.books.load(row._replace(entity=0) for row in rows)
+    client = later.join(7)
+    later.ask(client, "count")
+    assert [each.text for each in heard(client) if isinstance(each, Told)] == ["6 credits"]
+    call = later.ask(client, "pool", 5)
+    posting = later.take()
+    assert values_of(posting)["tests_pot", holder_of(0)] == {POT: 9}
+    assert isinstance(posting.receipts[0], KeptReceipt)
+    assert posting.receipts[0].key == call.key
