@@ -99,14 +99,15 @@ def test_what_nobody_runs_is_refused_and_not_ignored(here: Path) -> None:
     Path("mygame_h.py").write_text(
         GOOD
         + """
-@game.every(5)
-def tick(world): ...
+
+from sidereal.game import SHARD, Motion
+game.kind("shot", Motion(), spawned_by=SHARD)
 """
     )
     with pytest.raises(ConfigError) as caught:
         load("mygame_h:game")
     assert str(caught.value) == (
-        "--game mygame_h:game:\nthis version runs no timers: take out every(5)"
+        "--game mygame_h:game:\nthis version runs no kinds that shards spawn: take out shot"
     )
 
 

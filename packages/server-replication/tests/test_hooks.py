@@ -37,8 +37,8 @@ class Play:
         self.craft: Kind = self.game.kind("craft", Motion(), Body(radius=RADIUS), Label(), Pilot())
         self.rock: Kind = self.game.kind("rock", Motion(), Body(radius=20))
 
-    def cast(self) -> Cast:
-        return Cast(game=declare(self.game))
+    def cast(self, standstill_after_s: float = 1e6) -> Cast:
+        return Cast(game=declare(self.game), standstill_after_s=standstill_after_s)
 
 
 def log_in(cast: Cast, account: int) -> ClientEndpoint:
@@ -280,6 +280,35 @@ def test_who_has_lost_what_it_flew_is_given_something_later() -> None:
     cast.run(2 * RULES.tick_hz)  # nobody is there to be given anything
     assert names(cast) == []
     assert cast.core.arrivals.failed == {}
+
+
+def test_what_is_to_be_done_again_and_again_is_done_at_its_ticks() -> None:
+    play = Play()
+    done: list[int] = []
+
+    @play.game.every(0.5)
+    def count(world: Authority) -> None:
+        done.append(world.tick)
+        world.spawn(play.craft, Label(name=f"{len(done)}"), at=(0.0, 0.0))
+        if len(done) == 2:
+            raise ValueError("no second one")
+
+    cast = play.cast()
+    cast.run(2 * RULES.tick_hz)
+    assert done == [10, 20, 30, 40]
+    assert names(cast) == ["1", "3", "4"]
+    assert cast.core.arrivals.failed == {f"every {__name__}.count": 1}
+
+
+def test_nothing_is_done_again_while_the_world_stands_still() -> None:
+    play = Play()
+    done: list[int] = []
+    play.game.every(0.05)(lambda world: done.append(world.tick))
+    cast = play.cast(standstill_after_s=0.2)
+    cast.run(RULES.tick_hz)
+    assert cast.core.clock.stands_still
+    # The tick after that has begun, and does not end.
+    assert done == list(range(1, cast.core.tick + 2))
 
 
 def test_what_a_hook_ends_is_gone_for_good() -> None:

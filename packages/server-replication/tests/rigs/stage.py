@@ -44,6 +44,7 @@ class Cast:
         game: Declarations = GAME,
         later_calls: int = LIMITS.later_calls,
         actions: ActionLimits = LIMITS.actions,
+        standstill_after_s: float = 1e6,
     ) -> None:
         self.clients_max = clients_max
         rng = np.random.default_rng(1)
@@ -60,7 +61,10 @@ class Cast:
             rng=rng,
             now=self.now,
             limits=Limits(
-                standstill_after_s=1e6, players=players, later_calls=later_calls, actions=actions
+                standstill_after_s=standstill_after_s,
+                players=players,
+                later_calls=later_calls,
+                actions=actions,
             ),
         )
         # Who is new begins beside it, far from where nobody looks.

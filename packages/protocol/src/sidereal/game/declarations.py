@@ -348,8 +348,10 @@ def _logic_problems(declared: Declarations) -> Iterator[str]:
         elif placeless.writer is not AUTHORITY:
             yield f"{type(placeless).record_name} has no place: say writer=AUTHORITY"
     for timer in declared.timers:
-        if not timer.seconds > 0:
-            yield f"every({timer.seconds:g}): seconds must be above 0"
+        what = f"every({timer.seconds:g})"
+        if not 0 < timer.seconds < float("inf"):
+            yield f"{what}: seconds must be above 0"
+        yield from parameter_problems(what, timer.function, 1)
 
 
 def _hook_problems(declared: Declarations) -> Iterator[str]:

@@ -92,7 +92,6 @@ def _not_run(declared: Declarations) -> Iterator[str]:
     """Name what was declared and would be ignored: it is checked, and nothing runs it so far."""
     said = {
         "events": [event.record_name for event in declared.events],
-        "timers": [f"every({timer.seconds:g})" for timer in declared.timers],
         "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
     }
     for what, names in said.items():

@@ -201,7 +201,10 @@ class Part:
         return function
 
     def every(self, seconds: float) -> Callable[[F], F]:
-        """Let the authority call this again and again."""
+        """Let the authority call this again and again, at ticks that are multiples of so long.
+
+        It hears of no tick twice, and of none while the world stands still.
+        """
 
         def declare(function: F) -> F:
             self.timers.append(Timer(seconds, function))

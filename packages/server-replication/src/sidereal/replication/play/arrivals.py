@@ -71,8 +71,8 @@ class Arrivals:
             account, name, role = player.account, player.name, player.role.name
             self._notes.add(tick, "client_joined", account=account, name=name, role=role)
         self._let_in(tick, now)
-        for call, arguments in self._hooks.take_due(tick):
-            self._run("after", call, *arguments, tick=tick, now=now)
+        for name, call, arguments in self._hooks.take_due(tick):
+            self._run(name, call, *arguments, tick=tick, now=now)
         self._note_lost(tick, now)
 
     # -- coming -------------------------------------------------------------------------------

@@ -114,6 +114,14 @@ class _Later(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+class Due(NamedTuple):
+    """What is to be called now, and how the game said so: `after` or `every`."""
+
+    name: str
+    call: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
 class HookWorld:
     """What hooks are handed: `Authority`.
 
@@ -140,6 +148,11 @@ class HookWorld:
         self._entities = entities
         self._berths = berths
         self._spawns = Spawns(game, world.schema)
+        self._timers = [
+            (max(1, math.ceil(timer.seconds * world.rules.tick_hz)), timer.function)
+            for timer in game.timers
+        ]
+        self._timed_to = 0
         self._later_max = later_max
         self._later: list[_Later] = []
         self._number = 0
@@ -248,14 +261,21 @@ class HookWorld:
         else:
             self._waiting[player] = left
 
-    def take_due(self, tick: int) -> list[tuple[Callable[..., Any], tuple[Any, ...]]]:
-        """Give up the calls that are due, without those of players that have gone."""
+    def take_due(self, tick: int) -> list[Due]:
+        """Give up the calls that are due, without those of players that have gone.
+
+        Args:
+            tick: the current one; the same again while the world stands still.
+        """
         due = []
+        if tick > self._timed_to:
+            due = [Due("every", call, ()) for ticks, call in self._timers if tick % ticks == 0]
+            self._timed_to = tick
         while self._later and self._later[0].tick <= tick:
             later = heapq.heappop(self._later)
             players = (each for each in later.arguments if isinstance(each, HookPlayer))
             if all(player.client.row != ROW_NONE for player in players):
-                due.append((later.call, later.arguments))
+                due.append(Due("after", later.call, later.arguments))
         return due
 
     def _undo(self) -> None:
