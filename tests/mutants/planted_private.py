@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from mutant import Mutant, any_plan, with_fault, with_loss
+from mutant import Mutant, any_plan, with_loss
 
 from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.presences import Presences
 from sidereal.replication.edge.private import Piloted, PrivateLog
-from sidereal.tools.simulate.faults import Kind, Plan
+from sidereal.tools.simulate.faults import Plan
 
-FOUND: Final = ("PrivateConverges", "PredictionConverges")
+FOUND: Final = ("PrivateConverges", "PrivateIsTrue", "PredictionConverges")
 
 
 def what_a_pilot_was_sent_is_never_lost(patch: pytest.MonkeyPatch) -> None:
@@ -38,11 +38,6 @@ def pilots_are_told_of_each_others_ships(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PrivateLog, "publish", shifted)
 
 
-def who_comes_has_what_its_row_was_sent(patch: pytest.MonkeyPatch) -> None:
-    """A client that comes is taken to know what the one before it in its row knew."""
-    patch.setattr(PrivateLog, "join", lambda *_: None)
-
-
 def what_a_pilot_knows_of_its_ship_never_changes(patch: pytest.MonkeyPatch) -> None:
     """A component that only its pilot is told is told once."""
     publish = PrivateLog._publish_component
@@ -62,6 +57,17 @@ def inputs_are_told_a_tick_too_late(patch: pytest.MonkeyPatch) -> None:
         return flown._replace(input_seq=np.maximum(flown.input_seq - 1, 0))
 
     patch.setattr(Edge, "_piloted", late)
+
+
+def what_others_need_does_not_go_along(patch: pytest.MonkeyPatch) -> None:
+    """Which entity is flown, and its motion, are sent once and count as acked."""
+    begin = PrivateLog._begin
+
+    def trusting(self: PrivateLog, *arguments: Any) -> None:
+        begin(self, *arguments)
+        self._acked[:] = 1 << 40
+
+    patch.setattr(PrivateLog, "_begin", trusting)
 
 
 def clients_of_one_role_are_told_what_those_of_another_are(patch: pytest.MonkeyPatch) -> None:
@@ -87,13 +93,9 @@ def several_pilots(plan: Plan) -> bool:
 MUTANTS: Final = (
     Mutant(what_a_pilot_was_sent_is_never_lost, FOUND, with_loss),
     Mutant(pilots_are_told_of_each_others_ships, FOUND, several_pilots),
-    Mutant(
-        who_comes_has_what_its_row_was_sent,
-        FOUND,
-        with_fault(Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES),
-    ),
     Mutant(what_a_pilot_knows_of_its_ship_never_changes, FOUND, any_plan),
     Mutant(inputs_are_told_a_tick_too_late, FOUND, any_plan),
+    Mutant(what_others_need_does_not_go_along, ("PrivateIsTrue",), with_loss),
     Mutant(
         clients_of_one_role_are_told_what_those_of_another_are,
         ("PrivateConverges", "ReplicasConverge"),

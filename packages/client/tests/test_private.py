@@ -60,7 +60,6 @@ def test_all_that_there_is_makes_a_state(state: PrivateState) -> None:
     assert (answer.net_id, answer.control_epoch, answer.input, answer.tick) == (5, 3, 1, 10)
     assert answer.state.x == 100.0
     assert state.values == {"left": 9.0}
-    assert state.have == 10
 
 
 def test_a_state_without_new_motion_goes_on_along_its_line(state: PrivateState) -> None:
@@ -71,27 +70,20 @@ def test_a_state_without_new_motion_goes_on_along_its_line(state: PrivateState) 
     assert answer.state.x == pytest.approx(100.0 + 20.0 * 4 * RULES.tick_s)
 
 
-def test_while_a_section_is_missing_no_line_goes_on(state: PrivateState) -> None:
-    state.apply(WHOLE)
-    assert state.apply(section(12, 13, seq=4)) is None
-    assert state.have == 10
-    answer = state.apply(section(10, 12, motion=motion(12, 7.0, 10.0), seq=3))
-    assert answer is not None
-    assert (answer.tick, answer.input, state.have) == (13, 4, 13)
-    assert answer.state.x == pytest.approx(7.0 + 10.0 * RULES.tick_s)
-
-
-def test_a_section_that_has_all_of_the_state_waits_for_nothing(state: PrivateState) -> None:
+def test_of_two_motions_the_one_of_the_later_snapshot_counts(state: PrivateState) -> None:
     state.apply(WHOLE)
     answer = state.apply(section(12, 13, motion=motion(13, 7.0), seq=4))
     assert answer is not None
     assert (answer.tick, answer.state.x) == (13, 7.0)
-    assert state.have == 10
     assert state.apply(section(10, 12, motion=motion(12, 1.0), seq=3)) is None
-    assert state.have == 13
-    newest = state.answer()
-    assert newest is not None
-    assert newest.state.x == 7.0
+    assert state.answer() == answer
+
+
+def test_a_motion_without_inputs_is_a_state_of_its_own_tick(state: PrivateState) -> None:
+    state.apply(WHOLE)
+    answer = state.apply(section(10, 14, motion=motion(13, 7.0, 20.0)))
+    assert answer is not None
+    assert (answer.tick, answer.input, answer.state.x) == (13, 1, 7.0)
 
 
 def test_components_of_a_section_behind_a_gap_are_known(state: PrivateState) -> None:
@@ -102,14 +94,17 @@ def test_components_of_a_section_behind_a_gap_are_known(state: PrivateState) -> 
     assert state.values == {"left": 3.0}, "what is older comes too late"
 
 
+SHIP, BARE = Flown(6, 1, FULL), Flown(6, 1, MOVES)
+AWAY = motion(12, 50.0)
 HISTORY = (
     WHOLE,
     section(10, 11, motion=motion(11, 101.0), seq=2),
-    section(11, 12, flight=2, flown=Flown(6, 1, FULL), motion=motion(12, 50.0), components=fuel(1)),
-    section(12, 13, flight=2, seq=1, components=fuel(2.0)),
-    section(13, 14, flight=2, flown=Flown(6, 1, MOVES)),
-    section(14, 15, flight=2, flown=Flown(6, 1, FULL), components=fuel(4.0)),
+    section(11, 12, flight=2, flown=SHIP, motion=AWAY, seq=0, components=fuel(1.0)),
+    section(12, 13, flight=2, flown=SHIP, motion=AWAY, seq=1, components=fuel(2.0)),
+    section(13, 14, flight=2, flown=BARE, motion=AWAY),
+    section(14, 15, flight=2, flown=SHIP, motion=AWAY, components=fuel(4.0)),
 )
+"""Nothing is acked: which entity it is, and its motion, are in every section."""
 
 
 def test_in_whatever_order_sections_come_all_is_known_in_the_end() -> None:
@@ -122,7 +117,6 @@ def test_in_whatever_order_sections_come_all_is_known_in_the_end() -> None:
         assert (answer.net_id, answer.control_epoch, answer.input) == (6, 1, 1)
         assert answer.state.x == 50.0
         assert state.values == {"left": 4.0}
-        assert state.have == 15
 
 
 def test_a_row_of_another_entity_is_not_taken_for_the_one_that_is_flown(

@@ -124,6 +124,27 @@ def test_an_input_alone_takes_twelve_bytes_and_a_motion_forty(rig: Rig) -> None:
     assert (told.flown, told.from_tick, told.components) == (None, rig.tick - 1, {})
 
 
+def test_what_other_rows_need_goes_along_until_it_is_acked(rig: Rig) -> None:
+    rig.step(Flying(0))
+    told = rig.read(rig.step(Flying(0, input_seq=1))[0])
+    assert told.flown is not None
+    assert told.motion is not None
+    assert not told.replace
+    rig.ack()
+    there = AT_REST._replace(x=np.array(300.0))
+    rig.step(Flying(0, input_seq=1, motion=there))
+    moved = rig.tick
+    for seq in (2, 3):
+        told = rig.read(rig.step(Flying(0, input_seq=seq, motion=there))[0])
+        assert told.flown is None
+        assert told.motion is not None
+        assert told.motion.tick == rig.tick
+        assert told.from_tick == rig.tick - 1
+    assert rig.step(Flying(0, input_seq=3, motion=there)) == [b"", b""], "alone it does not go"
+    rig.ack(tick=moved)
+    assert len(rig.step(Flying(0, input_seq=4, motion=there))[0]) == 12
+
+
 def test_a_drift_is_told_once(rig: Rig) -> None:
     """A state that keeps to its line is known, whatever the inputs are."""
     settle(rig, Flying(0, motion=DRIFTS))

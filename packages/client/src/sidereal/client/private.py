@@ -1,11 +1,9 @@
 """What only this client is told: the state of what it flies, from private sections.
 
-Theory of operation. It is known up to the tick `have`, like a cell. Rows say how things are at the
-tick of their snapshot. The newest of each sort counts, whichever came first. Two things keep them
-from being misread when a section was lost, or is late. Rows of another flight than the one that is
-known are of another entity, or wait until that is named. And if there is no motion in a section,
-the motion before goes on along its straight line; but while a section is missing, it may have said
-otherwise. So the state is given out only if nothing is missing, or if one section has all of it.
+Theory of operation. Rows say how things are at the tick of their snapshot. The newest of each sort
+counts, whichever came first. Rows of another flight than the newest are of another entity. If there
+is no motion in a section, the motion before goes on along its straight line: a sender leaves out
+the motion, and which entity it is, only when it has an ack of a section that had them.
 """
 
 from __future__ import annotations
@@ -45,14 +43,12 @@ class PrivateState:
     """The newest rows of private sections.
 
     Attributes:
-        have: tick up to which it is known, -1 before anything is.
         flown: what the client flies, as far as is known.
         values: fields of its other components, by the names of the schema.
         early: how many inputs had come beyond the newest one in the state, when it was written.
     """
 
     def __init__(self, schema: Schema, rules: Rules) -> None:
-        self.have = NEVER
         self.flown = Flown(0, 0, 0)
         self.values: dict[str, np.generic] = {}
         self._schema = schema
@@ -63,33 +59,17 @@ class PrivateState:
         self._motion: OwnMotion | None = None
         self._inputs: InputApplied | None = None
         self.early = 0
-        self._is_other = False
-        self._waiting: list[Private] = []
-        self._ahead: list[tuple[int, int]] = []
 
     def apply(self, section: Private) -> OwnAnswer | None:
         """Take a section, whenever it comes.
 
         Returns:
-            the state, if it has become known that it is another, or has other inputs in it.
+            the state, if it is another than before, or has other inputs in it.
         """
-        tick = section.to_tick
-        if tick <= self.have:
+        if section.flown is not None and self._is_news(PRESENCE, section.to_tick):
+            self._take_flown(section.flown, section.flight, section.to_tick)
+        if section.flight != self._flight or not self._take_rows(section):
             return None
-        if section.flown is not None and self._is_news(PRESENCE, tick):
-            self._take_flown(section.flown, section.flight, tick)
-        oldest = tick - self._rules.streams.reorder_ticks
-        waiting, self._waiting = [*self._waiting, section], []
-        for one in waiting:
-            if self._is_early(one):
-                self._waiting += [one] if one.to_tick >= oldest else []
-            else:
-                self._take_rows(one)
-                self._advance(one)
-        from_one_section = self._stamp.get(self._moves) == self._stamp.get(INPUTS)
-        if not self._is_other or (self._ahead and not from_one_section):
-            return None
-        self._is_other = False
         return self.answer()
 
     def answer(self) -> OwnAnswer | None:
@@ -102,21 +82,6 @@ class PrivateState:
         state = reckon_own(OwnState(*motion), (at - tick) * self._rules.tick_s)
         net_id, control_epoch, _ = self.flown
         return OwnAnswer(net_id, control_epoch, self._inputs.input, at, state)
-
-    def _advance(self, section: Private) -> None:
-        """Note up to when all is known; what lies beyond a gap waits until that is filled."""
-        from_tick = NEVER if section.replace else section.from_tick
-        self._ahead.append((from_tick, section.to_tick))
-        self._ahead.sort()
-        for since, to_tick in self._ahead:
-            if since <= self.have:
-                self.have = max(self.have, to_tick)
-        oldest = section.to_tick - self._rules.streams.reorder_ticks
-        self._ahead = [span for span in self._ahead if self.have < span[1] and span[1] >= oldest]
-
-    def _is_early(self, section: Private) -> bool:
-        """Tell whether a section is of an entity of which no more is known than that."""
-        return 0 < (section.flight - self._flight) % (1 << 8) < 1 << 7
 
     def _is_news(self, what: int, tick: int) -> bool:
         """Tell whether a row is newer than the one of its sort; if so, it counts from now on."""
@@ -138,15 +103,14 @@ class PrivateState:
                 for field in self._schema.component(number).fields:
                     self.values.pop(field.name, None)
 
-    def _take_rows(self, section: Private) -> None:
-        """Take rows that are newer than those of their sorts; another entity's are void."""
-        if section.flight != self._flight:
-            return
+    def _take_rows(self, section: Private) -> bool:
+        """Take rows that are newer than those of their sorts; tells whether the state is."""
         tick, self.early = section.to_tick, section.early
         for number, row in section.components.items():
             if self.flown.mask >> number & 1 and self._is_news(number, tick):
                 self.values |= {name: row[name] for name in row.dtype.names or ()}
-        if section.motion is not None and self._is_news(self._moves, tick):
-            self._motion, self._is_other = section.motion, True
-        if section.inputs is not None and self._is_news(INPUTS, tick):
-            self._inputs, self._is_other = section.inputs, True
+        moved = section.motion is not None and self._is_news(self._moves, tick)
+        applied = section.inputs is not None and self._is_news(INPUTS, tick)
+        self._motion = section.motion if moved else self._motion
+        self._inputs = section.inputs if applied else self._inputs
+        return moved or applied

@@ -7,6 +7,10 @@ one row of each sort: which one is flown, a row of each component that whoever f
 exactly, and which inputs its state has in it. It is kept at which tick each sort last changed. Rows
 are written as they are when they leave.
 
+Two sorts go along with all that is sent until they are acked: which entity is flown, and its
+motion. Other rows mean nothing without these: inputs say that the motion has gone on along its
+line. So a client never waits for what was lost to know where its entity is.
+
 What has changed is found here. Motion has changed when it misses the straight line of the motion
 that was told before, on the grid of private sections; other components when they differ. What a
 client no longer flies is forgotten at once: another entity begins anew, under another flight.
@@ -105,11 +109,12 @@ class _Sent:
     Attributes:
         client: int64[n], whose it is, -1 for a datagram without one.
         since: int64[n], tick since which it says what has changed, -1 for all that there is.
+        has: bool[2, n], whether it has each of the sorts that go along until they are acked.
         settled: bool[n], whether it is known what became of it.
     """
 
-    def __init__(self, client: Ints, since: Ints) -> None:
-        self.client, self.since = client, since
+    def __init__(self, client: Ints, since: Ints, has: NDArray[np.bool_]) -> None:
+        self.client, self.since, self.has = client, since, has
         self.settled: NDArray[np.bool_] = client < 0
 
 
@@ -145,6 +150,9 @@ class PrivateLog:
         self._newest: Ints = np.full(clients_max, NEVER, np.int64)
         self._repeated_at: Ints = np.full(clients_max, NEVER, np.int64)
         self._repeated_from: Ints = np.full(clients_max, NEVER, np.int64)
+        self._along = np.array([self._at[PRESENCE], self._at[self._motion]])
+        self._acked: Ints = np.full((2, clients_max), NEVER, np.int64)
+        self._has: NDArray[np.bool_] = np.zeros((2, clients_max), np.bool_)
         self._began: Ints = np.zeros(clients_max, np.int64)
         self._flight = np.zeros(clients_max, np.int64)
         self._early = np.zeros(clients_max, np.int64)
@@ -165,6 +173,7 @@ class PrivateLog:
         self._changed[:, client] = NEVER
         for ticks in (self._sent, self._newest, self._repeated_at, self._repeated_from):
             ticks[client] = NEVER
+        self._acked[:, client] = NEVER
         self._began[client] = self._tick + 1
         self._flight[client] = 0
         for rows in self._rows.values():
@@ -203,7 +212,11 @@ class PrivateLog:
             windows: of all clients.
         """
         since = self._since(clients)
-        of, sort = np.nonzero((self._changed[:, clients] > since).T)
+        changed = self._changed[:, clients]
+        due = changed > since
+        due[self._along] |= due.any(axis=0) & (changed[self._along] > self._acked[:, clients])
+        self._has[:, clients] = due[self._along]
+        of, sort = np.nonzero(due.T)
         if not len(of):
             return PrivateSections([b""] * len(clients), np.zeros(len(clients), np.int64))
         self._write_motion(clients[of[sort == self._at[self._motion]]], windows)
@@ -224,7 +237,7 @@ class PrivateLog:
             holders: int64[datagrams], the client whose it is, -1 for a datagram without one.
         """
         since = self._since(holders)
-        self._in_flight[self._tick] = _Sent(holders, since)
+        self._in_flight[self._tick] = _Sent(holders, since, self._has[:, holders])
         clients, since = holders[holders >= 0], since[holders >= 0]
         again = clients[since < self._newest[clients]]
         self._repeated_at[again] = self._tick
@@ -255,9 +268,13 @@ class PrivateLog:
         sent.settled |= fresh
         if sent.settled.all():
             del self._in_flight[tick]
-        if is_lost:
-            clients, since = sent.client[fresh], sent.since[fresh]
-            counts = self._began[clients] <= tick
+        clients, since = sent.client[fresh], sent.since[fresh]
+        counts = self._began[clients] <= tick
+        if not is_lost:
+            clients, has = clients[counts], sent.has[:, fresh][:, counts]
+            acked = np.where(has, tick, NEVER)
+            self._acked[:, clients] = np.maximum(self._acked[:, clients], acked)
+        else:
             counts &= (self._repeated_at[clients] <= tick) | (self._repeated_from[clients] > since)
             clients, since = clients[counts], since[counts]
             self._sent[clients] = np.minimum(self._sent[clients], since)

@@ -7,7 +7,7 @@ itself: none of them asks the code under test for its opinion.
 * `always`: nothing lost or doubled, nothing jumps, nothing is rejected, fresh nonces;
 * `owners`: one shard simulates each entity;
 * `convergence`: everybody agrees once the faults have stopped;
-* `private`: every pilot has what the authority has of its ship, and nobody else has;
+* `private`: every pilot is told what the authority has of its ship, and nobody else is;
 * `surroundings`: clients know who simulates what around them;
 * `physics`: how ships fly and circles bounce, written a second time;
 * `reference`: every step and every handover as in a world on one shard without a network;

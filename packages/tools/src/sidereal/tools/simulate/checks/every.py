@@ -23,7 +23,7 @@ from sidereal.tools.simulate.checks.inputs import InputLedger
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
 from sidereal.tools.simulate.checks.owners import OneOwner
 from sidereal.tools.simulate.checks.presses import Presses
-from sidereal.tools.simulate.checks.private import PrivateConverges
+from sidereal.tools.simulate.checks.private import PrivateConverges, PrivateIsTrue
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.service import Service
@@ -60,6 +60,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Bounded(plan),
         PredictionConverges(),
         PrivateConverges(),
+        PrivateIsTrue(),
         ShardsConverge(),
         GhostsConverge(),
         StoreConverges(plan),

@@ -18,6 +18,59 @@ GRID: Final = (1e-4, 1e-4, 1e-6, 1e-6, 1e-5, 1e-6)
 """How far each number of a motion may be off the authority's: it travels in 32 bits."""
 
 
+REMEMBERED_TICKS: Final = 200
+"""States that the authority had so long ago are told to nobody any more."""
+
+Pilot = tuple[int, int, int, int]
+"""An entity, whose inputs count, the tick of its state, and the low bits of its newest input."""
+
+
+class PrivateIsTrue:
+    """What a pilot is told that its entity did at a tick is what the authority had of that tick."""
+
+    def __init__(self) -> None:
+        self._had: dict[Pilot, tuple[int, list[np.ndarray]]] = {}
+        self._told: dict[Client, Pilot] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Judge the newest state of every pilot, once."""
+        self._remember(core)
+        for process in cluster.clients:
+            replica = None if process.core is None else process.core.replica
+            answer = None if replica is None else replica.private.answer()
+            if process.core is None or answer is None:
+                continue
+            pilot = answer.net_id, answer.control_epoch, answer.tick, answer.input
+            had = self._had.get(pilot)
+            if had is None or self._told.get(process.core) == pilot:
+                continue
+            self._told[process.core] = pilot
+            cluster.exercised["states of pilots judged"] += 1
+            if not any(_agree(np.array(answer.state), state) for state in had[1]):
+                yield f"{process.name} is told {answer}, when it was {had[1]}"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+    def _remember(self, core: Replicator) -> None:
+        columns = core.world.columns
+        rows = columns.rows()
+        rows = rows[columns["control_epoch"][rows] > 0]
+        states = np.stack([columns[name][rows] for name in Motion._fields], axis=1)
+        pilots = zip(
+            columns.net_id[rows].tolist(),
+            columns["control_epoch"][rows].tolist(),
+            columns.tick[rows].tolist(),
+            (columns["input_seq"][rows] % (1 << 16)).tolist(),
+            strict=True,
+        )
+        for pilot, state in zip(pilots, states, strict=True):
+            self._had.setdefault(pilot, (core.tick, []))[1].append(state)
+        oldest = core.tick - REMEMBERED_TICKS
+        self._had = {pilot: had for pilot, had in self._had.items() if had[0] >= oldest}
+
+
 class PrivateConverges:
     """Every pilot has exactly what the authority has of its entity; others have nothing of it."""
 
@@ -42,7 +95,7 @@ class PrivateConverges:
                 for text in self._compare(client, core):
                     yield f"{process.name} {text}"
                 cluster.exercised["private states judged"] += 1
-            elif client.replica is not None and client.replica.private.have >= 0:
+            elif client.replica is not None and client.replica.private.flown.net_id:
                 yield f"{process.name} flies nothing, and is told of something that it flies"
 
     def _compare(self, client: Client, core: Replicator) -> Iterator[str]:
@@ -64,13 +117,18 @@ class PrivateConverges:
         motion = Motion(*(columns[name][rows] for name in Motion._fields))
         x, y, heading = extrapolate(*motion, columns.tick[rows], answer.tick, core.rules.tick_s)
         truth = np.concatenate([x, y, motion.vx, motion.vy, heading, motion.spin])
-        off = np.abs(np.array(answer.state) - truth)
-        off[4] = min(off[4], abs(off[4] - 2 * np.pi))
-        if (off > GRID).any():
-            yield f"has its ship off by {off.tolist()}"
+        if not _agree(np.array(answer.state), truth):
+            yield f"has its ship as {answer.state}, not {truth.tolist()}"
         for number in schema.own:
             for field in schema.component(number).fields:
                 if field.name not in Motion._fields and mask >> number & 1:
                     value, true = known.values.get(field.name), columns[field.name][row]
                     if value != true:
                         yield f"has {field.name} {value}, not {true}"
+
+
+def _agree(told: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether two motions are the same on the grid of private sections."""
+    off = np.abs(told - truth)
+    off[4] = min(off[4], abs(off[4] - 2 * np.pi))
+    return bool((off <= GRID).all())

@@ -47,6 +47,7 @@ JUDGED: Final = (
     "rows judged",
     "ships handed over",
     "ships that came back judged",
+    "states of pilots judged",
     "steps judged",
     "ticks of service judged",
     "ticks of whole flights judged",
