@@ -22,7 +22,7 @@ from sidereal.client.placeless import Placeless
 from sidereal.client.replica import Replica
 from sidereal.client.smoothing import Smoothing
 from sidereal.client.timeline import Moment
-from sidereal.client.view import View, compose_view
+from sidereal.client.view import NOTHING, View, compose_view
 from sidereal.game import AUTHORITY, F4, Component, Game, Motion, Text, field
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.schema import schema_of
@@ -102,7 +102,7 @@ def run_replica(body: bytes) -> None:
 
 def _draw(replica: Replica) -> View:
     now = replica.newest_tick + 2.5
-    return compose_view(replica, RULES, Moment(now, now - 2.0, 1.5), 1, None, Smoothing())
+    return compose_view(replica, RULES, Moment(now, now - 2.0, 1.5), 1, None, NOTHING, Smoothing())
 
 
 def _picture(replica: Replica) -> tuple[bytes, ...]:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from sidereal.game import (
-    AUTHORITY,
     F4,
     I1,
-    U4,
+    PILOT,
     Authority,
     Body,
     Component,
     Controls,
+    Event,
     Game,
     Label,
     Motion,
@@ -47,8 +47,8 @@ class Stick(Controls):
     kick: Press = press("SPACE")
 
 
-class Purse(Component, writer=AUTHORITY):
-    credits: U4
+class Alone(Event, to=PILOT):
+    """For one player only."""
 
 
 class Drag(Component):
@@ -232,8 +232,8 @@ def test_what_a_test_says_wrongly_is_told_in_words() -> None:
 
 def test_a_game_that_nobody_would_run_is_refused() -> None:
     late = Part("late")
-    late.account(Purse())
-    with pytest.raises(ConfigError, match="runs no components of accounts"):
+    late.declare(Alone)
+    with pytest.raises(ConfigError, match="take out"):
         World(game_with(late))
 
 
@@ -255,3 +255,32 @@ def test_the_fixture_is_there_in_anybody_s_project(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
+
+
+class Battery(Component, audience=PILOT):
+    charge: F4 = field(100, low=0, high=100, quantum=0.5)
+
+
+armed = Part("armed")
+armed.extend(PROBE, Battery(), Drag(share=0.5))
+
+
+@armed.model(Battery, reads=(Stick, Drag), stage=Stage.TICK)
+def discharge(own: Rows) -> None:
+    own[Battery].charge -= own[Stick].kick * 2 * own[Drag].share
+
+
+def test_all_that_a_model_writes_is_ahead_of_the_authority() -> None:
+    game = Game("charged", parts=[part, armed])
+    ann = World(game, link=LINK, seed=4).join("ann")
+    ann.world.run(seconds=1)
+    bob = ann.world.join("bob")
+    ann.world.run(seconds=1)
+    ann.press("kick")
+    ann.world.run(ticks=2)
+    assert ann.view[Battery].charge[ann.entity] == 99.0
+    assert ann.world[Battery].charge[ann.entity] == 100.0
+    ann.world.run(seconds=2)
+    assert ann.view[Battery].charge[ann.entity] == ann.world[Battery].charge[ann.entity] == 99.0
+    # What only its pilot may know nobody else is sent.
+    assert bob.view[Battery].charge[ann.entity] == 0.0

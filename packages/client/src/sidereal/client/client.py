@@ -242,7 +242,7 @@ class Client:
         if self.replica is None:
             return empty_view()
         now = min(now, self.snapshot_at + self._limits.coast_s)
-        return self._drawing.view(self.replica, self.net_id, self._own.pose(now), now)
+        return self._drawing.view(self.replica, self._own, now)
 
     def statistics(self) -> ClientStatistics:
         """How it is going, as of the newest call with a time."""
@@ -322,8 +322,8 @@ class Client:
                 self._events.add(
                     events.Assigned(message.net_id, message.control_epoch, message.tick)
                 )
-                if self._reader is not None:
-                    self._own.answer_untrusted(self._reader.private.answer(), now)
+                if (reader := self._reader) is not None:
+                    self._own.answer_untrusted(reader.private.answer(), reader.own_value, now)
             case Leases():
                 self.leases = self._lease_map.apply_untrusted(message)
                 self._events.add(events.LeasesChanged(message.tick))
@@ -380,7 +380,7 @@ class Client:
                     self._traffic.snapshots += 1
                     self.snapshot_at = at
                 try:
-                    self._own.answer_untrusted(one.own, at)
+                    self._own.answer_untrusted(one.own, reader.own_value, at)
                 except WireError:
                     self._malformed += 1
 

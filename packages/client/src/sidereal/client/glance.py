@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sidereal.client.private import PrivateState
 from sidereal.client.replica import Applied
@@ -48,6 +49,10 @@ class Glance:
             own = None if section is None else self.private.apply(section)
             applied.append(Applied(tick, own))
         return applied
+
+    def own_value(self, name: str) -> Any:
+        """Give a column of what this client flies, by its name in the schema; None if unknown."""
+        return self.private.values.get(name)
 
     def expire(self, tick: int) -> None:
         """Nothing is kept, so nothing grows old."""

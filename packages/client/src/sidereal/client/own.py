@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
 from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.prediction import OwnState, Prediction
@@ -88,8 +93,16 @@ class OwnEntity:
                 self.prediction.press(entry)
         return self.inputs.message(self.control_epoch)
 
-    def answer_untrusted(self, own: OwnAnswer | None, now: float) -> None:
+    def answer_untrusted(
+        self, own: OwnAnswer | None, known: Callable[[str], Any], now: float
+    ) -> None:
         """Take the authority's state, if it is of this entity.
+
+        Args:
+            own: the state.
+            known: gives other columns of the entity by their names in the schema, None for those
+                that are not known.
+            now: monotonic seconds.
 
         Raises:
             WireError: it answers an input that was never made.
@@ -103,7 +116,13 @@ class OwnEntity:
         if own.tick >= self._confirmed_tick:
             self.confirmed, self._confirmed_tick = own.state, own.tick
         if made and self.prediction is not None:
-            self.prediction.reconcile(own.tick, input_seq, own.state, now)
+            values = {name: known(name) for name in self.prediction.used}
+            more = {name: value for name, value in values.items() if value is not None}
+            self.prediction.reconcile(own.tick, input_seq, own.state, now, more)
+
+    def ahead(self) -> Mapping[str, NDArray[Any]]:
+        """Give what models have made of it by the newest input, by names of the schema, [1]."""
+        return {} if self.prediction is None else self.prediction.columns()
 
     def pose(self, now: float) -> OwnState | None:
         """Where it is to be drawn, None to draw it like any other."""

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from sidereal.client.inputs import Entry
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.rollback import MOTION_COLUMNS, Rollback
+from sidereal.game.builtin import Motion
 from sidereal.game.declarations import Declarations
-from sidereal.game.schema import schema_of
+from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
 
@@ -62,10 +63,12 @@ class Prediction:
         corrections: how often the authority disagreed.
         position_error_units: distance between the newest state of the authority and what had been
             predicted for the same input.
+        used: columns besides motion that models write or read, by their names in the schema.
     """
 
     def __init__(self, game: Declarations, rules: Rules, limits: Limits = LIMITS) -> None:
         self._game, self._schema = game, schema_of(game)
+        self.used = _columns_used(game)
         self._rules = rules
         self._limits = limits
         self._rollback = self._make_rollback(NET_ID_NONE)
@@ -117,8 +120,7 @@ class Prediction:
             input_seq: newest input applied in it.
             state: the authority's.
             now: monotonic seconds.
-            more: columns of the entity's other components, by their names in the schema: models
-                that use others do not run.
+            more: what is known of `used`; models that use more do not run.
         """
         if tick <= self._tick:
             return
@@ -221,6 +223,16 @@ class Prediction:
         shrink = 0.05 ** (max(0.0, now - self._off_at) / SMOOTH_S)
         x_off, y_off, heading_off = self._off
         return x_off * shrink, y_off * shrink, heading_off * shrink
+
+
+def _columns_used(game: Declarations) -> tuple[str, ...]:
+    used = {component for model in game.models for component in (*model.writes, *model.reads)}
+    return tuple(
+        column_of(component, field)
+        for component in game.components
+        if component in used and component is not Motion
+        for field in component.fields.values()
+    )
 
 
 def _columns(state: OwnState, more: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

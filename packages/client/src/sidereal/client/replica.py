@@ -24,7 +24,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,8 @@ class Replica:
         self.entities_dropped = 0
         self._limits = limits
         self._motion = schema.numbers[MOTION.name]
+        shown = ((number, schema.component(number)) for number in schema.shown)
+        self._number_of = {f.name: number for number, component in shown for f in component.fields}
         self._known = Known(schema, capacity)
         self._seen: Ints = np.full(capacity, NEVER, np.int64)
         self._moved: Ints = np.full(capacity, NEVER, np.int64)
@@ -140,6 +142,16 @@ class Replica:
     def known(self, rows: Ints) -> References:
         """The references of these rows [RING, n], the newest first; the oldest again for none."""
         return self._ring.known(rows)
+
+    def own_value(self, name: str) -> Any:
+        """Give a column of what this client flies, by its name in the schema; None if unknown."""
+        if name in self.private.values:
+            return self.private.values[name]
+        row = self.columns.rows_of([self.private.flown.net_id])
+        number = self._number_of.get(name, 0)
+        if row[0] < 0 or not number or not int(self.components(row)[0]) >> number & 1:
+            return None
+        return self.columns[name][row[0]]
 
     def confirmed(self, rows: Ints) -> Ints:
         """Tick of the newest snapshot that said, or implied, that these references hold."""

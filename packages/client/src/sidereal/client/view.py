@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.client.interpolation import Poses, interpolate, reckon
 from sidereal.client.limits import LIMITS, Limits
+from sidereal.client.own import OwnEntity
 from sidereal.client.prediction import OwnState
 from sidereal.client.replica import Replica
 from sidereal.client.smoothing import Smoothing
@@ -21,6 +23,9 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints
 
 Floats = NDArray[np.float64]
+Columns = Mapping[str, NDArray[Any]]
+"""By the names of the schema."""
+NOTHING: Final[Columns] = MappingProxyType({})
 R = TypeVar("R", bound=Record)
 
 
@@ -93,10 +98,17 @@ class Drawing:
         self._smoothing = Smoothing(limits)
         self._rules = rules
 
-    def view(self, replica: Replica, net_id: int, own: OwnState | None, now: float) -> View:
+    def view(self, replica: Replica, own: OwnEntity, now: float) -> View:
         """Draw at `now`; see `compose_view`."""
-        moment = self.timeline.moment(now)
-        return compose_view(replica, self._rules, moment, net_id, own, self._smoothing)
+        return compose_view(
+            replica,
+            self._rules,
+            self.timeline.moment(now),
+            own.net_id,
+            own.pose(now),
+            own.ahead(),
+            self._smoothing,
+        )
 
 
 def empty_view() -> View:
@@ -130,6 +142,7 @@ def compose_view(
     moment: Moment,
     net_id: int,
     own: OwnState | None,
+    ahead: Columns,
     smoothing: Smoothing,
 ) -> View:
     """Put together what to draw.
@@ -140,6 +153,7 @@ def compose_view(
         moment: to draw.
         net_id: of the own entity, 0 without one.
         own: where the own entity is predicted to be, None to draw it like any other.
+        ahead: columns of the own entity, [1], where they are predicted to be others.
         smoothing: of the pictures so far.
     """
     server_tick, tick, blend_ticks = moment
@@ -178,11 +192,13 @@ def compose_view(
         authority_x=authority.x,
         authority_y=authority.y,
         authority_heading=authority.heading,
-        columns=lambda record: gather(record, known_columns(replica, rows)),
+        columns=lambda record: gather(record, known_columns(replica, rows, ahead)),
     )
 
 
-def known_columns(replica: Replica, rows: Ints) -> Callable[[str], NDArray[Any]]:
+def known_columns(
+    replica: Replica, rows: Ints, ahead: Columns = NOTHING
+) -> Callable[[str], NDArray[Any]]:
     """Give the columns of some entities by the names of the schema.
 
     Of the entity that the client flies they are exact, and have what only its pilot is sent.
@@ -190,6 +206,7 @@ def known_columns(replica: Replica, rows: Ints) -> Callable[[str], NDArray[Any]]
     Args:
         replica: what is known.
         rows: int64[n]
+        ahead: columns of that entity, [1], where they are predicted to be others.
     """
     columns, private = replica.columns, replica.private
     own = columns.net_id[rows] == private.flown.net_id
@@ -198,6 +215,8 @@ def known_columns(replica: Replica, rows: Ints) -> Callable[[str], NDArray[Any]]
         known = columns[name][rows]
         if name in private.values:
             known[own] = private.values[name]
+        if name in ahead:
+            known[own] = ahead[name]
         return known
 
     return column

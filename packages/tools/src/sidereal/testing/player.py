@@ -36,6 +36,7 @@ class Picture:
 
     def __init__(self, view: View, game: Declarations) -> None:
         self._view = view
+        self._components = game.components
         self._numbers = {kind.name: number for number, kind in enumerate(game.kinds, 1)}
 
     def __len__(self) -> int:
@@ -60,17 +61,21 @@ class Picture:
         return found
 
     def __getitem__(self, record: type[R], /) -> R:
-        """Columns of a component, by entity; what a picture does not show of one is NaN.
+        """Columns of a component, by entity.
+
+        What a picture does not show of one is NaN, and what this client is not sent is 0.
 
         Raises:
-            KeyError: a picture shows nothing of it.
+            KeyError: the game has no such component.
         """
         shown = _SHOWN.get(record)
-        if shown is None:
-            known = ", ".join(each.__name__ for each in _SHOWN)
-            raise KeyError(f"a picture has no {record.__name__}; it has {known}")
+        if shown is None and record not in self._components:
+            known = ", ".join(each.__name__ for each in self._components)
+            raise KeyError(f"the game has no {record.__name__}; it has {known}")
 
         def column(name: str) -> NDArray[Any]:
+            if shown is None:
+                return np.asarray(getattr(self._view[record], name))
             unknown = np.full(len(self._view), np.nan)
             return getattr(self._view, shown[name]) if name in shown else unknown
 

@@ -35,7 +35,7 @@ SHOWN_LATE_TICKS_MAX: Final = 1.5
 SHOWN_EARLY_TICKS_MAX: Final = 0.5
 """How far ahead of the authority a client may take it to be."""
 
-BYTES_PER_TICK_MAX: Final = 1000
+BYTES_PER_TICK_MAX: Final = 1100
 """Bytes of a client's snapshots and all else it is sent, on average, in a window like most."""
 
 BYTES_PER_ENTITY_MAX: Final = 30
