@@ -30,7 +30,7 @@ class Flight(NamedTuple):
 
     Attributes:
         core: name of the shard's core, another one after every start.
-        since: when the core was welcomed, virtual seconds.
+        since: when what welcomed the core was sent, virtual seconds.
         at: when the tick was flown, virtual seconds.
         tick: that was simulated.
         net_id: int64[n].
@@ -64,7 +64,7 @@ class FlightRecorder:
 
     Attributes:
         core: name of the core it belongs to.
-        since: when that was welcomed, virtual seconds; kept by the process, as is
+        since: when what welcomed that was sent, virtual seconds; kept by the process, as is
         at: the time, and
         shard: the core itself.
     """

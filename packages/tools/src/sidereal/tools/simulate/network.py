@@ -38,6 +38,7 @@ class Delivery(NamedTuple):
 
     at: float
     serial: int
+    sent_at: float
     source: Address
     destination: Address
     datagram: bytes
@@ -134,7 +135,7 @@ class Network:
             first = min(arriving, default=math.inf), self.sent
             last[destination] = max(first, last.get(destination, first))
             for at in arriving:
-                sent.append(Delivery(at, self.sent, source, destination, datagram, mark))
+                sent.append(Delivery(at, self.sent, now, source, destination, datagram, mark))
                 self.happened[OVERTAKEN] += at < self._newest.get(hosts, -math.inf)
                 self._newest[hosts] = max(at, self._newest.get(hosts, at))
             self.happened[LOST] += not carried
@@ -149,7 +150,7 @@ class Network:
     def take(self) -> Delivery:
         """Take the next datagram that arrives."""
         delivery = heapq.heappop(self._heap)
-        at, _, source, destination, datagram, _ = delivery
+        at, _, _, source, destination, datagram, _ = delivery
         self.delivered += 1
         self._trace.update(f"{at!r} {source} {destination} {len(datagram)} ".encode() + datagram)
         return delivery

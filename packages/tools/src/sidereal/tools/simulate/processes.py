@@ -242,7 +242,7 @@ class ShardProcess(ShardHost):
     """A shard whose flights are recorded, and whose game can be made to fail.
 
     Attributes:
-        welcomed_at: when its core was, virtual seconds; infinity before.
+        welcomed_at: when what welcomed its core was sent, virtual seconds; infinity before.
     """
 
     def __init__(
@@ -260,6 +260,7 @@ class ShardProcess(ShardHost):
         limits: ShardLimits,
     ) -> None:
         self.welcomed_at = math.inf
+        self._told_at = -math.inf
         self._flights = flights
         self._ledger = ledger
         self._recorder = FlightRecorder("", flights)
@@ -298,12 +299,13 @@ class ShardProcess(ShardHost):
         """Take a datagram, and note which inputs came with it."""
         if self.core is not None and delivery.mark is not None:
             self._ledger.note_heard(now, self.core_name, delivery.mark)
+        self._told_at = max(self._told_at, delivery.sent_at)
         super().receive(delivery, now)
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
         super()._take_in(arrivals, local)
         if self.core is not None and self.core.serving:
-            self.welcomed_at = min(self.welcomed_at, self._at(local))
+            self.welcomed_at = min(self.welcomed_at, self._told_at)
             self._recorder.since = self.welcomed_at
 
     def _turn(self, core: ShardCore, now: float, local: float) -> None:
