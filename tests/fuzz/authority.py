@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
+from played import GAME, SCHEMA, Burst
 
-from sidereal.game.load import DEFAULT_GAME, load
-from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.channel.spec import ChannelSpec
@@ -23,8 +22,6 @@ from sidereal.protocol.rules import Rules
 from sidereal.replication.replicator import Keys, Outgoing, Replicator
 
 RULES: Final = Rules(view_radius_cells=1)
-GAME: Final = load(DEFAULT_GAME)
-SCHEMA: Final = schema_of(GAME)
 
 
 def ships(count: int, x: float = 10.0) -> np.ndarray:
@@ -65,6 +62,11 @@ class Authority:
         self.core.create(records)
         self._clients: dict[Address, Peer] = {}
         self._shards: dict[Address, Peer] = {}
+
+    def burst(self, rows: Iterable[int]) -> None:
+        """Let something happen to entities in the next tick."""
+        for row in rows:
+            self.core.events.emit(Burst(size=2.5, colour=row % 10), row, self.core.tick)
 
     def connect_client(self, role: Role) -> Peer:
         """Connect a client that has not said hello."""
@@ -135,7 +137,9 @@ def record_snapshots() -> tuple[list[bytes], list[bytes]]:
     hello = encode_message(Hello(SCHEMA.hash, "fuzz"))
     for peer in (observer, pilot):
         peer.endpoint.send(PlayerChannel.COMMAND, hello)
-    authority.run(6)
+    authority.run(4)
+    authority.burst(range(0, 60, 12))
+    authority.run(2)
     pilot.endpoint.close(authority.now)
     authority.run(4)
     observer.endpoint.send(PlayerChannel.COMMAND, encode_message(LookAt(600.0, 10.0)))

@@ -8,8 +8,9 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
-from authority import GAME, RULES, SCHEMA, record_snapshots
+from authority import RULES, record_snapshots
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
+from played import GAME, SCHEMA
 from target import Target, join, split
 from targets_message import server_messages
 

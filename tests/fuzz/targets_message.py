@@ -9,10 +9,12 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
-from authority import RULES, SCHEMA, ships
+from authority import RULES, ships
+from played import SCHEMA, Burst
 from target import Target
 
 from sidereal.game.logic import make_action
+from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
 from sidereal.protocol.links import UserData, decode_user_data_untrusted, encode_user_data
@@ -75,6 +77,9 @@ from sidereal.replication.http.credentials import (
 
 LAYOUT: Final = SCHEMA.controls
 MOVES: Final = SCHEMA.numbers[MOTION.name]
+BURST: Final = SCHEMA.event_numbers[name_of(Burst)]
+SIZE: Final = column_of(Burst, Burst.size)
+SORTS: Final = (*SCHEMA.shown, BURST)
 DTYPES: Final = (codec.LEASE_ROW, SCHEMA.full_record, SCHEMA.exact_record, SCHEMA.rows[MOVES])
 ROWS_MAX: Final = 8
 CHANNELS_MAX: Final = 6
@@ -221,10 +226,14 @@ def decode_records(body: bytes) -> None:
 
 
 def rows_of(dtype: np.dtype, count: int, tick: int, epoch: int = 1) -> np.ndarray:
-    rows = np.zeros(count, dtype)
-    for name in dtype.names or ():
-        rows[name] = ships(count)[name]
-    rows["tick"], rows["epoch"] = tick, epoch
+    rows, like = np.zeros(count, dtype), ships(count)
+    for name in set(dtype.names or ()) & set(like.dtype.names or ()):
+        rows[name] = like[name]
+    rows["epoch"] = epoch
+    if "tick" in rows.dtype.names:
+        rows["tick"] = tick
+    else:
+        rows["nth"], rows[SIZE] = tick + np.arange(count), 2.5
     return rows
 
 
@@ -252,12 +261,17 @@ def decode_proposal(body: bytes) -> None:
 
 
 def proposal_seeds() -> list[bytes]:
-    return [*proposals((1,), 2, 7), *proposals((1, 2, 3), 1, 0), *proposals((), 0, 9)]
+    return [
+        *proposals((1,), 2, 7),
+        *proposals((1, 2, 3), 1, 0),
+        *proposals((BURST,), 3, 8),
+        *proposals((), 0, 9),
+    ]
 
 
 def decode_rows_of_sorts(body: bytes) -> None:
-    """Decode rows of a component; what they say is in range, and written again the same."""
-    number = SCHEMA.shown[body[0] % len(SCHEMA.shown)] if body else MOVES
+    """Decode rows of a sort; what they say is in range, and written again the same."""
+    number = SORTS[body[0] % len(SORTS)] if body else MOVES
     dtype = SCHEMA.rows[number]
     rows = np.frombuffer(body, dtype, max(0, len(body) - 1) // dtype.itemsize, min(1, len(body)))
     where = {"origin_x": 250.0, "origin_y": -500.0}
@@ -266,14 +280,15 @@ def decode_rows_of_sorts(body: bytes) -> None:
         assert valid_values(field, values[field.name]).all(), field.name
     tick = rows["tick"] if number == MOVES else 0
     again = encode_rows(SCHEMA, number, values, rows["id"], RULES, tick=tick, **where)
+    if number == BURST:
+        again["age"] = rows["age"]
     assert again.tobytes() == rows.tobytes()
 
 
 def rows_of_sorts() -> Iterator[bytes]:
-    records = ships(3)
-    for at, number in enumerate(SCHEMA.shown):
-        fields = SCHEMA.component(number).fields
-        values = {field.name: records[field.name] for field in fields}
+    for at, number in enumerate(SORTS):
+        records = rows_of(SCHEMA.proposed_rows[number], 3, 7)
+        values = {field.name: records[field.name] for field in SCHEMA.component(number).fields}
         yield bytes([at]) + encode_rows(SCHEMA, number, values, records["id"], RULES).tobytes()
     yield b""
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from authority import GAME, RULES, SCHEMA, Authority, ships
+from authority import RULES, Authority, ships
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange
+from played import GAME, SCHEMA
 from target import Target, join, split
 from targets_message import (
+    BURST,
     authority_messages,
     client_messages,
     ghost_messages,
@@ -107,7 +109,10 @@ def shard_seeds() -> Iterator[bytes]:
     ]
     # Of a component that shards do not write.
     proposed += [(ShardChannel.PROPOSAL, *proposals((3,), 1, 61, EPOCH_GRANTED))]
-    yield join(*proposed[:2], (WAIT, b""), (ShardChannel.BEAT, load[1]), *proposed[2:])
+    burst = (ShardChannel.PROPOSAL, *proposals((BURST,), 3, 5, EPOCH_GRANTED))
+    yield join(
+        *proposed[:2], (WAIT, b""), (ShardChannel.BEAT, load[1]), *proposed[2:], burst, burst
+    )
     yield join(*((8 | channel, message) for channel, message in (hello, *proposed[:2])))
     yield join(farewell, (WAIT, b""), proposed[0])
     yield join(asked, (WAIT, b""), proposed[0], asked, (ShardChannel.LEASE, asked[1][:-1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ from sidereal.protocol.state.schema import BASE_COMPONENTS, MOTION, OWNER, Schem
 from sidereal.protocol.state.snapshot import gather, read_snapshot_untrusted
 from sidereal.protocol.state.stream import GONE, PRESENCE
 from sidereal.replication.edge.changelog import ChangeLog, State
+from sidereal.replication.edge.eventlog import EventLog
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.private import Piloted
 from sidereal.replication.limits import EdgeLimits
@@ -32,13 +34,21 @@ FURTHER = (
     Component("trimming", (Field("trim", "f8"),), Replication.PILOT),
     Component("scent", (Field("smell", "u2"),), Replication.ROLE, role="operator"),
 )
-SCHEMA = Schema((*BASE_COMPONENTS, *FURTHER))
+EVENTS = (
+    Component("burst", (Field("size", "u1"),), Replication.EVENT),
+    Component("bang", (), Replication.EVENT),
+)
+SCHEMA = Schema((*BASE_COMPONENTS, *FURTHER), events=EVENTS)
+BURST, BANG = (SCHEMA.event_numbers[event.name] for event in EVENTS)
 STATE = [f.name for f in MOTION.fields]
 MOVES, OWNED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[OWNER.name]
 OPTIONAL = [
     SCHEMA.numbers[component.name] for component in FURTHER if component.is_shown or component.role
 ]
 ROWS = 2048
+
+Event = tuple[int, int, int, int]
+"""Tick, sort, subject and size."""
 
 
 class World:
@@ -50,7 +60,8 @@ class World:
         self.size = size
         self.rules = RULES
         self.table = SectorTable(RULES)
-        self.changes = ChangeLog(SCHEMA, RULES)
+        events = EventLog(SCHEMA, per_cell=1 << 12)
+        self.changes = ChangeLog(SCHEMA, RULES, events=events)
         self.next_id = 1
         self.net_id = np.zeros(ROWS, np.uint32)
         self.values = {name: np.zeros(ROWS, f.memory_dtype) for name, f in SCHEMA.fields.items()}
@@ -60,7 +71,10 @@ class World:
         self.entered = np.full(ROWS, -1, np.int64)
         self.cell = np.zeros((ROWS, 2), np.int64)
         self.group = np.full(ROWS, -1, np.int32)
-        self.rows = {number: np.zeros(ROWS, dtype) for number, dtype in SCHEMA.rows.items()}
+        self.rows = {n: np.zeros(ROWS, SCHEMA.rows[n]) for n in (PRESENCE, *SCHEMA.sent)}
+        self.share = 0.0
+        self.happened: list[tuple[tuple[int, int], Event]] = []
+        """In which cell, and what."""
 
     def living(self) -> np.ndarray:
         return np.flatnonzero(self.net_id)
@@ -168,6 +182,7 @@ class World:
         self.cell[living] = np.stack(absolute_cell_of(x, y, RULES), axis=1)
         self.group[living] = group
         self.encode()
+        self.happen(living)
         self.changes.publish(
             self.tick,
             State(
@@ -179,6 +194,18 @@ class World:
                 self.rows,
             ),
         )
+
+    def happen(self, living: np.ndarray) -> None:
+        """Let something happen to some, also twice."""
+        for number in (BURST, BANG):
+            chosen = np.repeat(living, 2)[self.rng.random(2 * len(living)) < self.share]
+            rows = np.zeros(len(chosen), SCHEMA.rows[number])
+            rows["id"] = self.net_id[chosen]
+            if number == BURST:
+                rows["size"] = self.rng.integers(0, 4, len(chosen))
+            self.changes.events.note(number, rows, self.group[chosen])
+            for cell, row in zip(self.cell[chosen].tolist(), rows.tolist(), strict=True):
+                self.happened.append(((cell[0], cell[1]), event_of(self.tick, number, row)))
 
     def encode(self) -> None:
         new = np.flatnonzero(self.changed[PRESENCE] == self.tick)
@@ -257,6 +284,10 @@ class Pilots:
         assert known.values == (flying.components or {})
 
 
+def event_of(tick: int, number: int, row: tuple[int, ...]) -> Event:
+    return tick, number, row[0], row[2] if number == BURST else 0
+
+
 @dataclass
 class Faults:
     loss: float = 0.0
@@ -276,6 +307,7 @@ class Player:
     losses: list[tuple[int, int]] = field(default_factory=list)
     inside_since: dict[int, int] = field(default_factory=dict)
     told_dead: set[int] = field(default_factory=set)
+    taken: Counter[Event] = field(default_factory=Counter)
     sections: int = 0
     bytes: int = 0
 
@@ -296,6 +328,7 @@ class Rig:
         self.players: dict[int, Player] = {}
         self.pilots = Pilots(np.random.default_rng([seed, 5]))
         self.faults = Faults()
+        self.wanted = 0
         for row in range(players):
             self.join(row)
 
@@ -388,6 +421,11 @@ class Rig:
         )
         every = gather(SCHEMA, [read_snapshot_untrusted(SCHEMA, RULES, m) for m in messages])
         assert len(replica.apply_untrusted(messages, float(self.world.tick))) == len(messages)
+        for each in replica.happenings.due(float("inf")):
+            sizes = each.values["size"] if each.number == BURST else np.zeros(len(each.tick))
+            for event in zip(each.tick, each.subject, sizes, strict=True):
+                tick, subject, size = (int(value) for value in event)
+                player.taken[tick, each.number, subject, size] += 1
         after = set(self.ids(player).tolist())
         gone = every.rows[GONE]["id"].tolist() if GONE in every.rows else []
         player.told_dead |= {i for i in gone if i in before and i not in after}
@@ -441,11 +479,24 @@ class Rig:
                 assert not replica.columns[name][rows[~has]].any(), "what was taken is forgotten"
         assert len(replica.columns) == len(wanted)
         assert (replica.confirmed(rows) == replica.newest_tick).all()
+        self.check_events(player)
+
+    def check_events(self, player: Player) -> None:
+        """What happened in the cells that are known has been taken, and nothing twice."""
+        coverage = player.replica.coverage
+        cells = zip(coverage.cell_x.tolist(), coverage.cell_y.tolist(), strict=True)
+        since = dict(zip(cells, coverage.since.tolist(), strict=True))
+        happened = Counter(event for _, event in self.world.happened)
+        wanted = Counter(e for cell, e in self.world.happened if since.get(cell, e[0]) < e[0])
+        assert not player.taken - happened, "never happened, or not as often"
+        assert not wanted - player.taken, "not taken"
+        self.wanted += wanted.total()
 
     def heal(self, ticks: int = 12) -> None:
         """No more faults, nothing moves: everybody must come to the truth and then be silent."""
         self.faults = Faults()
         world = self.world
+        world.share = 0.0
         for name in ("vx", "vy"):
             world.refer(np.flatnonzero((world.net_id != 0) & (world.values[name] != 0)))
             world.values[name][:] = 0.0
@@ -468,6 +519,7 @@ def test_replicas_converge_after_faults(seed: int) -> None:
     jump = float(rng.choice([0.0, 0.05, 1.0]))
     share = float(rng.choice([0.0, 0.1, 1.0]))
     far, move = float(rng.choice([0.0, 0.3])), float(rng.choice([0.0, 0.1, 0.5]))
+    rig.world.share = float(rng.choice([0.02, 0.3]))
     rig.faults = Faults(
         float(rng.uniform(0, 0.5)), 0.1, int(rng.integers(1, 9)), float(rng.uniform(0, 0.5)), 0.05
     )
@@ -498,6 +550,7 @@ def test_crowds_larger_than_a_tick_converge_under_loss(seed: int) -> None:
         rig.fanout.move(row, rig.world.tick, 3, 3)
     rig.world.spawn(int(rng.integers(200, 700)), x=76.0, y=76.0)
     rig.world.spawn(int(rng.integers(0, 300)))
+    rig.world.share = float(rng.choice([0.02, 0.1]))
     share, jump = float(rng.choice([0.05, 0.2, 1.0])), float(rng.choice([0.0, 0.02]))
     rig.faults = Faults(float(rng.choice([0.1, 0.3])), 0.1, int(rng.integers(1, 7)), 0.2, 0.05)
     for tick in range(30):
@@ -509,3 +562,4 @@ def test_crowds_larger_than_a_tick_converge_under_loss(seed: int) -> None:
         rig.step()
     assert rig.fanout.statistics().transfers > 0
     rig.heal(40)
+    assert rig.wanted > 0

@@ -14,6 +14,7 @@ from .foreign.content import FromShard, Reader, ToClient, ToServer, ToShard, pla
 from .foreign.listening import Ear, Heard
 from .foreign.packets import Ack, Channel, Guarantee, nearest
 from .foreign.session import PrivatePart, open_private, read_request, read_token, shard_key
+from .foreign.snapshots import EventSort
 
 CODES: Final = (2, 2, 2, 2, 2, 16, 7)
 """Of the controls in what was recorded: five that are held, a press, an axis of three steps."""
@@ -50,6 +51,7 @@ class Listener:
         session: what one has to know to listen.
         private: the private part of the session's token.
         channels: of the link.
+        events: that the game declares.
         ears: one at each end: what is lost on the way is not heard there.
         wire: one at each end of the wire: it hears all that was sent, in order.
         readers: of what arrives at each end.
@@ -62,6 +64,10 @@ class Listener:
         (_, self.session), *self._lines = map(json.loads, text.splitlines())
         self.protocol_id, self.server_key, self.private = self._open()
         self.channels = self._make_channels()
+        self.events = {
+            int(number): EventSort(layout, proposed, tuple(map(tuple, ranges)))
+            for number, (layout, proposed, ranges) in self.session.get("events", {}).items()
+        }
         self.ears = {end: self._ear(end) for end in ENDS}
         self.wire = {end: self._ear(end) for end in ENDS}
         self.readers: dict[str, Reader] = self._make_readers()
@@ -141,9 +147,9 @@ class Listener:
     def _make_readers(self) -> dict[str, Reader]:
         match self.session["link"]:
             case "client":
-                return {SERVER: ToServer(CODES), CLIENT: ToClient()}
+                return {SERVER: ToServer(CODES), CLIENT: ToClient(self.events)}
             case "shard":
-                return {SERVER: FromShard(), CLIENT: ToShard(CODES)}
+                return {SERVER: FromShard(self.events), CLIENT: ToShard(CODES)}
             case _:
                 return {SERVER: Digests(), CLIENT: Digests()}
 

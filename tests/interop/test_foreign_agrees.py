@@ -5,6 +5,7 @@ What is decoded is recorded traffic, as it is and with a few bytes changed.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +27,6 @@ from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import read_connect_token_untrusted
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA
 
 from .foreign import messages, packets
 from .foreign.bodies import read_ghosts, read_proposal
@@ -41,7 +41,7 @@ from .foreign.session import read_token
 from .foreign.snapshots import Grid, read_snapshot
 from .listener import CLIENT, CODES, SERVER, Listener
 from .recorder import said
-from .recorder.world import RULES
+from .recorder.happening import RULES, SCHEMA
 
 RECORDINGS = Path(__file__).parent / "recordings"
 CASES = 3000
@@ -159,26 +159,33 @@ def test_about_leases() -> None:
 
 
 def test_about_snapshots() -> None:
-    bodies = [body for channel, body in finished("client").arrived[CLIENT] if channel == 0]
+    listener = finished("client")
+    bodies = [body for channel, body in listener.arrived[CLIENT] if channel == 0]
     grid = Grid(RULES.cell_size, RULES.cells_per_side, RULES.view_radius_cells)
 
     def foreign(body: bytes) -> list[Any]:
         streams, tick_hz = RULES.streams, RULES.tick_hz
         replica = Replica(grid, streams.reorder_ticks, streams.tombstone_ticks, tick_hz)
-        replica.take(read_snapshot(body, grid))
+        replica.take(read_snapshot(body, grid, listener.events))
         own = replica.pilot.own
         flown = own and [*own[:4], *(round(value, 6) for value in own[4:])]
-        return [replica.newest, replica.centre, sorted(replica.visible()), flown]
+        happened = sorted([event.tick, event.id, event.sort] for event in replica.happened)
+        return [replica.newest, replica.centre, sorted(replica.visible()), flown, happened]
 
     def real(body: bytes) -> list[Any]:
-        replica = RealReplica(BASE_SCHEMA, RULES)
+        replica = RealReplica(SCHEMA, RULES)
         if not replica.apply_untrusted([body], 0.0):
             raise WireError("dropped")
         centre = replica.coverage.centre_x, replica.coverage.centre_y
         ids = sorted(replica.columns.net_id[replica.rows()].tolist())
         own = replica.private.answer()
         flown = own and [*own[:4], *(round(value, 6) for value in own.state[:4])]
-        return [replica.newest_tick, centre, ids, flown]
+        happened = sorted(
+            [tick, subject, each.number]
+            for each in replica.happenings.due(math.inf)
+            for tick, subject in zip(each.tick.tolist(), each.subject.tolist(), strict=True)
+        )
+        return [replica.newest_tick, centre, ids, flown, happened]
 
     compare(changed(bodies, 2), foreign, real)
 
@@ -250,7 +257,7 @@ def test_about_the_length_of_ghosts() -> None:
         return rows.tick, len(rows.bodies)
 
     def real(body: bytes) -> tuple[int, int]:
-        tick, records = decode_record_message_untrusted(BASE_SCHEMA.full_record, body)
+        tick, records = decode_record_message_untrusted(SCHEMA.full_record, body)
         return tick, len(records)
 
     for body in cut([body for at, body in finished("shard").arrived[CLIENT] if at == 1], 4):
@@ -258,15 +265,17 @@ def test_about_the_length_of_ghosts() -> None:
 
 
 def test_about_the_runs_of_proposals() -> None:
+    listener = finished("shard")
+
     def foreign(body: bytes) -> list[Any]:
-        proposal = read_proposal(body)
+        proposal = read_proposal(body, listener.events)
         return [proposal.tick, *((what, len(rows)) for what, rows in proposal.runs)]
 
     def real(body: bytes) -> list[Any]:
-        tick, runs = decode_proposal_untrusted(BASE_SCHEMA, body)
+        tick, runs = decode_proposal_untrusted(SCHEMA, body)
         return [tick, *((number, len(rows)) for number, rows in runs)]
 
-    for body in cut([body for at, body in finished("shard").arrived[SERVER] if at == 0], 8):
+    for body in cut([body for at, body in listener.arrived[SERVER] if at == 0], 8):
         assert outcome(body, foreign, Malformed) == outcome(body, real, WireError), body.hex()
 
 

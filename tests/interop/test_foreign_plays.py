@@ -289,9 +289,10 @@ def test_client_of_another_schema_is_told_why_it_is_refused() -> None:
     assert client.content.refused == CloseReason.SCHEMA_MISMATCH
     assert client.session.state is State.DISCONNECTED
     assert schema_hash(client.content.description) == SCHEMA_HASH
-    components, kinds = read_description(client.content.description)
+    components, kinds, events = read_description(client.content.description)
     assert components["motion"] == ["x", "y", "vx", "vy", "heading", "spin"]
     assert kinds["asteroid"] == ["motion", "body", "label", "owner"]
+    assert events == {}
 
 
 def test_newest_login_wins() -> None:

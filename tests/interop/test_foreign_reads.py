@@ -14,7 +14,7 @@ from .foreign.content import FromShard, ToClient, ToShard
 from .foreign.messages import CLIENT_LINK, SHARD_LINK, read_user_data
 from .foreign.packets import Fragment, Run
 from .foreign.session import CLIENTS, SHARDS, Kind, read_token
-from .foreign.snapshots import SORTS, Grid, Snapshot, read_snapshot
+from .foreign.snapshots import SORTS, Event, Grid, Snapshot, read_snapshot
 from .listener import CLIENT, ENDS, SERVER, Listener
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -38,7 +38,8 @@ def snapshots_of(listener: Listener) -> list[Snapshot]:
     assert reader.welcome is not None
     rules = reader.welcome["rules"]
     grid = Grid(rules.cell_size, rules.cells_per_sector, rules.view_radius)
-    return [read_snapshot(body, grid) for channel, body in listener.arrived[CLIENT] if channel == 0]
+    bodies = [body for channel, body in listener.arrived[CLIENT] if channel == 0]
+    return [read_snapshot(body, grid, listener.events) for body in bodies]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,6 +95,10 @@ def test_client_sees_what_the_real_client_sees() -> None:
         seen = {str(number): entity.said() for number, entity in reader.replica.visible().items()}
         holders = [[*sector, shard] for sector, shard in sorted(reader.holders.items())]
         assert holders == view.picture["holders"]
+        taken, reader.replica.happened = reader.replica.happened, []
+        happened = sorted([each.tick, each.id, each.sort, *each.values] for each in taken)
+        assert happened == view.picture["happened"]
+        compared["events"] += len(happened)
         compared["two holders"] += len({shard for _, _, shard in holders}) == 2
         assert seen.keys() == view.picture["entities"].keys()
         for number, row in view.picture["entities"].items():
@@ -105,6 +110,7 @@ def test_client_sees_what_the_real_client_sees() -> None:
     assert compared["Charles"] > 2
     assert compared["rock 63"] > 5
     assert compared["two holders"] > 5
+    assert compared["events"] > 100
 
 
 def test_shard_has_the_bodies_and_ghosts_that_the_real_shard_has() -> None:
@@ -190,7 +196,8 @@ def test_recordings_hold_everything_that_snapshots_are_made_of() -> None:
     rows = [row for section in sections for row in section.rows]
     assert {section.is_whole for section in sections} == {False, True}
     assert {snapshot.private is None for snapshot in snapshots} == {False, True}
-    assert {type(row) for row in rows} == set(SORTS)
+    assert {type(row) for row in rows} == {*SORTS, Event}
+    assert {row.sort for row in rows if isinstance(row, Event)} == {128, 129}
     assert {section.is_continued for section in sections if section.parts > 1} == {False, True}
     assert any(
         section.to < snapshot.tick for snapshot in snapshots for section in snapshot.sections

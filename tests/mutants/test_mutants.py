@@ -12,6 +12,7 @@ from typing import Final
 import planted_actions
 import planted_components
 import planted_edge
+import planted_events
 import planted_flight
 import planted_keeping
 import planted_lies
@@ -34,6 +35,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_components.MUTANTS,
     *planted_private.MUTANTS,
     *planted_actions.MUTANTS,
+    *planted_events.MUTANTS,
 )
 
 

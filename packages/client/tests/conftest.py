@@ -16,22 +16,26 @@ os.environ["ARCADE_HEADLESS"] = "1"
 
 from sidereal.client.events import ClientEvent
 from sidereal.client.front.preflight import check
+from sidereal.client.happenings import Happened
 from sidereal.client.leases import LEASE
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics, SessionState
 from sidereal.client.view import View
 from sidereal.game import (
     F4,
+    F8,
     I1,
     Body,
     Component,
     Controls,
+    Event,
     Game,
     Held,
     Label,
     Motion,
     Pilot,
     Press,
+    Text,
     angle,
     axis,
     field,
@@ -58,6 +62,23 @@ class Stick(Controls, name="tests.stick"):
     aim: F4 = angle(pointer=True, bits=8)
 
 
+class Burst(Event, name="tests.burst"):
+    x: F8
+    y: F8
+
+
+class Flash(Event, name="tests.flash"):
+    size: F4 = field(20, low=1, high=100)
+
+
+class Gate(Event, name="tests.gate"):
+    """It has no fields."""
+
+
+class Cry(Event, name="tests.cry"):
+    says: Text = field(b"", size=16)
+
+
 def make_game() -> Game:
     """Kinds with looks of several sorts, in this order."""
     game = Game("faces")
@@ -71,6 +92,10 @@ def make_game() -> Game:
     game.look(depot, symbol="square", label=Label.name, size=9)
     game.look(beacon, symbol="ring", colour="#0f0", size=Reach.units)
     game.declare(Stick)
+    game.effect(Burst, kind="burst", size=40, colour="#fc0")
+    game.effect(Flash, kind="flash", size=Flash.size)
+    game.effect(Gate, kind="ring", size=30, seconds=1.0)
+    game.effect(Cry, kind="text", size=20, seconds=1.0)
     return game
 
 
@@ -102,6 +127,7 @@ class SyntheticFeed:
         self.held: list[int] = []
         self.looked_at: list[tuple[float, float]] = []
         self.events: deque[ClientEvent] = deque()
+        self.happened: list[Happened] = []
         self.snapshot_bytes = 2400
         self._entities: list[tuple[int, int, float, float, float, float, float, str, float]] = []
         self._now = 0.0
@@ -205,6 +231,10 @@ class SyntheticFeed:
 
     def next_event(self) -> ClientEvent | None:
         return self.events.popleft() if self.events else None
+
+    def take_happened(self, tick: float) -> list[Happened]:
+        due, self.happened = self.happened, []
+        return due
 
 
 @pytest.fixture

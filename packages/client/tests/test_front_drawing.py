@@ -13,9 +13,12 @@ from sidereal.client.front.frame import BAR_PX
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.ownership import FILL_ALPHA
 from sidereal.client.front.viewer import Viewer
+from sidereal.client.happenings import Happened
 from sidereal.game import Body, Game, Motion
 from sidereal.game.declarations import declare
 from sidereal.game.look import SYMBOLS
+from sidereal.game.schema import column_of
+from sidereal.protocol.state.schema import EVENT_FIRST
 
 WIDTH, HEIGHT = 800, 600
 MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
@@ -370,3 +373,57 @@ def test_a_colour_of_its_own_leaves_the_owner_the_edge(make_feed: MakeFeed, show
     assert (edge[:, 1] > 90).any()  # the green of shard 3
     assert pixels[row, WIDTH // 2 + 60] == pytest.approx(blend(palette.shard_colour(3), 24), abs=3)
     assert pixels[row, WIDTH // 2 + 60 + 40] == pytest.approx(own, abs=60)
+
+
+def happened(feed: Any, number: int, subject: int, **values: Any) -> Happened:
+    ids, ticks = np.array([subject], np.uint32), np.array([3])
+    event = feed.game.events[number]
+    columns = {column_of(event, event.fields[n]): np.array([v]) for n, v in values.items()}
+    return Happened(EVENT_FIRST + number, ids, ticks, columns)
+
+
+EFFECTS = frozenset({Layer.EFFECTS})
+
+
+def test_a_burst_is_drawn_where_it_happened_and_fades(make_feed: MakeFeed, show: Show) -> None:
+    def seen(after_s: float) -> np.ndarray:
+        feed = make_feed({})
+        feed.happened.append(happened(feed, 0, 7, x=520.0, y=490.0))
+        return show(feed, 500.0, 500.0, layers=EFFECTS, before=10.0, now=10.0 + after_s)
+
+    early = seen(0.02)
+    lit = differs(early)
+    lit[: MIDDLE[0].start], lit[MIDDLE[0].stop :] = False, False
+    rows, columns = np.nonzero(lit)
+    assert columns.mean() + 0.5 == pytest.approx(WIDTH / 2 + 20, abs=1.0)
+    assert rows.mean() + 0.5 == pytest.approx(HEIGHT / 2 - 10, abs=1.0)
+    late = seen(0.3)
+    assert np.ptp(np.nonzero(differs(late)[MIDDLE])[1]) > 1.5 * np.ptp(columns)
+    assert early[MIDDLE].max() > late[MIDDLE].max() + 40
+    assert not differs(seen(0.6)[MIDDLE]).any(), "it is over"
+
+
+def test_an_effect_without_a_place_is_where_its_subject_is(make_feed: MakeFeed, show: Show) -> None:
+    feed = make_feed({})
+    feed.happened += [happened(feed, 1, 7, size=20.0), happened(feed, 1, 8, size=20.0)]
+    feed.place(7, "bare", 540.0, 500.0, radius=1.0)
+    lit = differs(show(feed, 500.0, 500.0, layers=EFFECTS, before=10.0, now=10.1))[MIDDLE]
+    rows, columns = np.nonzero(lit)
+    assert columns.mean() + MIDDLE[1].start + 0.5 == pytest.approx(WIDTH / 2 + 40, abs=1.0)
+    assert rows.mean() + MIDDLE[0].start + 0.5 == pytest.approx(HEIGHT / 2, abs=1.0)
+    assert np.ptp(columns) == pytest.approx(40, abs=3)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_every_effect_shows_and_its_layer_hides_it(
+    make_feed: MakeFeed, show: Show, number: int
+) -> None:
+    def seen(layers: frozenset[Layer]) -> np.ndarray:
+        feed = make_feed({})
+        feed.place(7, "bare", 500.0, 500.0, radius=1.0)
+        feed.happened.append(
+            happened(feed, number, 7, **({"says": b"ouch"} if number == 3 else {}))
+        )
+        return differs(show(feed, 500.0, 500.0, layers=layers, before=10.0, now=10.2))[MIDDLE]
+
+    assert seen(EFFECTS).sum() > seen(frozenset()).sum() + 30

@@ -346,6 +346,7 @@ def test_looks_use_what_the_kind_has() -> None:
     game = tiny()
     game.look(game.kinds[0], symbol="hat", colour="blue", size=Health.hp, label=Body.mass)
     game.effect(Burst, kind="burst", size=0, seconds=100)
+    game.effect(Burst, kind="ring", size=Health.hp)
     assert problems_of(game) == [
         "look of rock: 'hat' is not among "
         "arrow, circle, cross, diamond, dot, ring, rock, square, star",
@@ -355,6 +356,8 @@ def test_looks_use_what_the_kind_has() -> None:
         "effect of test_game_declarations.burst: size must be a field or a number above 0, "
         "at most 10000",
         "effect of test_game_declarations.burst: seconds must be above 0, at most 60",
+        "effect of test_game_declarations.burst: test_game_declarations.health.hp is no field of "
+        "it",
     ]
 
 

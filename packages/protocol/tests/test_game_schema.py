@@ -8,21 +8,28 @@ import pytest
 from sidereal.game import (
     AUTHORITY,
     F4,
+    F8,
     PILOT,
     SHARDS,
     U2,
     U4,
     Body,
     Component,
+    Event,
     Game,
     Label,
     Motion,
     Pilot,
+    Text,
     field,
     role,
 )
 from sidereal.game.declarations import declare
-from sidereal.game.schema import column_of, name_of, schema_of
+from sidereal.game.schema import column_of, name_of, schema_of, spread
+from sidereal.protocol.errors import ConfigError, LocalProtocolError
+from sidereal.protocol.state.component import Component as Described
+from sidereal.protocol.state.component import Field, Replication
+from sidereal.protocol.state.schema import BASE_COMPONENTS, EVENT_FIRST, Schema
 
 
 class Health(Component):
@@ -132,3 +139,74 @@ def test_entities_begin_with_what_their_kind_says_and_else_with_defaults() -> No
     assert (buoy["kind"], buoy["radius"], buoy[hp], buoy[warned]) == (2, 1.0, 100.0, 3)
     assert SCHEMA.valid_rows(SCHEMA.first[1:3]).all()
     assert (SCHEMA.first["kind"] == np.arange(256)).all()
+
+
+class Burst(Event):
+    x: F8
+    size: F4 = field(1, low=0, high=10, quantum=0.5)
+    cause: Text = field(b"", size=4)
+
+
+class Bang(Event):
+    """It has no fields."""
+
+
+def with_events() -> Schema:
+    bursting = Game("bursting")
+    bursting.kind("rock", Motion())
+    bursting.declare(Burst, Bang)
+    return schema_of(declare(bursting))
+
+
+def test_events_have_numbers_and_rows_of_their_own_and_no_columns() -> None:
+    schema = with_events()
+    burst, bang = (schema.event_numbers[name_of(event)] for event in (Burst, Bang))
+    assert (burst, bang) == (EVENT_FIRST, EVENT_FIRST + 1)
+    columns = [column_of(Burst, each) for each in Burst.fields.values()]
+    assert schema.rows[burst].names == ("id", "age", *columns)
+    assert [schema.rows[burst][name].str for name in columns] == ["<f8", "|u1", "|S4"]
+    assert schema.rows[bang].names == ("id", "age")
+    assert schema.proposed_rows[burst].names == ("id", "epoch", "nth", *columns)
+    assert schema.component(burst).name == name_of(Burst)
+    assert not {*columns} & {*schema.fields, *(schema.full_record.names or ())}
+    assert burst not in schema.proposed
+    records = np.zeros(3, schema.proposed_rows[burst])
+    records[columns[1]] = [5, 11, np.nan]
+    assert schema.valid_rows(records).tolist() == [True, False, False]
+
+
+def test_a_schema_with_other_events_is_another() -> None:
+    without = Game("bursting")
+    without.kind("rock", Motion())
+    assert schema_of(declare(without)).hash != with_events().hash
+
+
+def test_an_event_that_no_message_holds_is_refused() -> None:
+    wide = Field("says", "S1140")
+    with pytest.raises(ConfigError, match=r"an event cry takes 11\d\d bytes; a message holds"):
+        Schema(BASE_COMPONENTS, events=[Described("cry", (wide,), Replication.EVENT)])
+    with pytest.raises(ConfigError, match="129 events; a world has at most 128"):
+        Schema(
+            BASE_COMPONENTS, events=[Described(f"e{n}", (), Replication.EVENT) for n in range(129)]
+        )
+
+
+def test_values_are_spread_over_entities_and_put_into_their_range() -> None:
+    spread_out = spread(Burst(x=[1.0, -2.0], size=[99.0, 3.0], cause="heat"), 2)
+    x, size, cause = (spread_out[column_of(Burst, each)] for each in Burst.fields.values())
+    assert (x.tolist(), size.tolist(), cause.tolist()) == ([1, -2], [10, 3], [b"heat"] * 2)
+    assert [column.dtype.str[1:] for column in (x, size, cause)] == ["f8", "f4", "S4"]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Burst(x=[1.0]), "x: 1 values for 2 entities"),
+        (Burst(x=np.nan), "x can't be nan"),
+        (Burst(cause="too long"), "cause can't be .*: it takes 4 bytes"),
+        (Burst(cause=b"\xc3"), "cause can't be"),
+    ],
+)
+def test_values_that_nothing_can_be_made_of_are_named(event: Event, words: str) -> None:
+    with pytest.raises(LocalProtocolError, match=words):
+        spread(event, 2)

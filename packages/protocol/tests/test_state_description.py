@@ -31,10 +31,16 @@ HEALTH = Component(
     proposed=True,
 )
 SHIELD = Component("shield", (Field("charge", "u2"),), Replication.ATTRIBUTE)
+BURST = Component("burst", (Field("size", "u1"),), Replication.EVENT)
+BANG = Component("bang", (), Replication.EVENT)
 
 
 def described(*components: Component, **kinds: tuple[int, ...]) -> Description:
     return describe(components, kinds.items())
+
+
+def happening(*events: Component) -> Description:
+    return describe((), (), events=events)
 
 
 def with_field(**change: Any) -> Component:
@@ -43,8 +49,10 @@ def with_field(**change: Any) -> Component:
 
 
 def test_a_description_travels_as_it_is() -> None:
-    description = Schema((*BASE_COMPONENTS, HEALTH), [Begin("ship", ("motion",), {})]).description
+    ship = Begin("ship", ("motion",), {})
+    description = Schema((*BASE_COMPONENTS, HEALTH), [ship], events=[BURST, BANG]).description
     assert read_untrusted(description.encode()) == description
+    assert [event.name for event in description.events] == ["burst", "bang"]
     assert [kind.name for kind in description.kinds] == ["ship"]
 
 
@@ -128,6 +136,22 @@ def test_equal_components_and_other_kinds_are_another_hash() -> None:
             described(HEALTH, SHIELD, ship=(1,)),
             "the server's ship has no shield",
         ),
+        (happening(BURST, BANG), happening(BANG), "the server knows no event burst"),
+        (
+            happening(BANG),
+            happening(BURST, BANG),
+            "the server has an event burst, which is not known here",
+        ),
+        (
+            happening(BURST),
+            happening(dataclasses.replace(BURST, fields=())),
+            "the server's burst has no field size",
+        ),
+        (
+            happening(BURST, BANG),
+            happening(BANG, BURST),
+            "events are declared in the order burst, bang here, bang, burst there",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -147,9 +171,9 @@ def test_differences_are_one_line_and_bounded() -> None:
     [
         b"",
         b"\xc1",
-        msgspec.msgpack.encode(["sidereal schema 1", [], []]),
-        msgspec.msgpack.encode(["sidereal schema 3", [], [["ship", [1]]]]),
-        msgspec.msgpack.encode(["sidereal schema 3", [], [], []]),
+        msgspec.msgpack.encode(["sidereal schema 1", [], [], []]),
+        msgspec.msgpack.encode(["sidereal schema 5", [], [["ship", [1]]], [], []]),
+        msgspec.msgpack.encode(["sidereal schema 5", [], [], [], [], []]),
         described(*[HEALTH] * (DESCRIPTION_SIZE_MAX // 32)).encode(),
     ],
     ids=["nothing", "no msgpack", "format", "kind", "more", "long"],

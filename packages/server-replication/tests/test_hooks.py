@@ -11,13 +11,26 @@ import pytest
 from drifters import RADIUS, drifter
 from stage import RULES, Cast, say_hello, snapshots
 
-from sidereal.game import Authority, Body, Game, Kind, Label, Motion, Pilot, Player
+from sidereal.game import (
+    F4,
+    Authority,
+    Body,
+    Event,
+    Game,
+    Kind,
+    Label,
+    Motion,
+    Pilot,
+    Player,
+    field,
+)
 from sidereal.game.declarations import declare
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.message.codec import decode_server_untrusted
 from sidereal.protocol.message.player import PlayerChannel, Refused, Role
+from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.notes import Note
 from sidereal.replication.world import UUID
@@ -416,3 +429,93 @@ def test_calls_that_wait_are_bounded() -> None:
     log_in(cast, 8)
     (failed,) = noted(cast)
     assert str(failed.fields["error"]).endswith("GameError: after: 5 calls wait already")
+
+
+# -- events --------------------------------------------------------------------------------------
+
+
+class Greeting(Event):
+    loud: F4 = field(1, low=0, high=10, quantum=0.5)
+
+
+class Unheard(Event):
+    loud: F4
+
+
+def greetings(cast: Cast) -> list[tuple[int, float]]:
+    """Whom what was said of in the newest tick that said something."""
+    kept = cast.core.edge.changes.events.kept[EVENT_FIRST]
+    return list(zip(kept.row["id"].tolist(), kept.row["test_hooks_greeting_loud"] / 2, strict=True))
+
+
+def test_what_a_hook_emits_happens_where_its_subject_is() -> None:
+    play = Play()
+    play.game.declare(Greeting)
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        own = world.spawn(play.craft, at=(30.0, -40.0))
+        player.fly(own)
+        world.emit(Greeting(loud=2.5), at=own)
+        world.emit(Greeting(), at=own)
+
+    cast = play.cast()
+    log_in(cast, 7)
+    own = next(iter(cast.core.clients.players)).net_id
+    assert greetings(cast) == [(own, 2.5), (own, 1.0)]
+    world, kept = cast.core.world, cast.core.edge.changes.events.kept[EVENT_FIRST]
+    assert set(kept.group.tolist()) == {int(world.group[world.columns.rows_of([own])[0]])}
+
+
+def test_what_happens_to_who_is_ended_by_the_same_call_has_happened() -> None:
+    play = Play()
+    play.game.declare(Greeting)
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        rock = world.spawn(play.rock, at=(30.0, -40.0))
+        world.despawn(rock)
+        world.emit(Greeting(), at=rock)
+
+    cast = play.cast()
+    log_in(cast, 7)
+    assert len(greetings(cast)) == 1
+
+
+def test_nothing_has_happened_of_what_a_hook_that_raises_has_emitted() -> None:
+    play = Play()
+    play.game.declare(Greeting)
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        world.emit(Greeting(), at=world.spawn(play.rock, at=(30.0, -40.0)))
+        raise ValueError("not today")
+
+    cast = play.cast()
+    log_in(cast, 7)
+    assert greetings(cast) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "subject", "words"),
+    [
+        (Greeting(), 77, "emit(Greeting): there is no entity 77"),
+        (Greeting(), -1, "-1 is no entity's id"),
+        (Greeting(loud=11), 0, "loud = 11 is outside 0 to 10"),
+        (Greeting(loud=[1.0, 2.0]), 0, "loud: 2 values for 1 entities"),
+        (Unheard(), 0, "emit(Unheard): it is not declared; say part.declare(Unheard)"),
+        (Greeting, 0, "is no event; write Burst(), not Burst"),
+    ],
+)
+def test_what_cannot_happen_is_refused_in_words(event: Any, subject: int, words: str) -> None:
+    play = Play()
+    play.game.declare(Greeting)
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        world.emit(event, at=subject or world.spawn(play.rock, at=(30.0, -40.0)))
+
+    cast = play.cast()
+    log_in(cast, 7)
+    (note,) = noted(cast)
+    assert words in str(note.fields["error"])

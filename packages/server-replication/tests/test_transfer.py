@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
-from sidereal.protocol.state.schema import LABEL, MOTION
+from sidereal.protocol.state.component import Component, Replication
+from sidereal.protocol.state.schema import BASE_COMPONENTS, LABEL, MOTION, Schema
 from sidereal.protocol.state.stream import (
     CONTINUED,
     EXTENT,
@@ -22,8 +22,11 @@ from sidereal.protocol.state.stream import (
     row_types,
 )
 from sidereal.replication.edge.changelog import ChangeLog, State
+from sidereal.replication.edge.eventlog import EventLog
 from sidereal.replication.edge.transfer import Scope, Transfer
 
+SCHEMA = Schema(BASE_COMPONENTS, events=[Component("bang", (), Replication.EVENT)])
+(BANG,) = SCHEMA.event_numbers.values()
 ROOM = 1000
 CROWD = 100
 NUMBERS = len(SCHEMA.components) + 1
@@ -36,6 +39,8 @@ class Part(NamedTuple):
     to_age: int
     ids: dict[int, list[int]]
     """By the sort of row."""
+    ages: list[int]
+    """Of events."""
 
     def of(self, what: int) -> list[int]:
         return self.ids.get(what, [])
@@ -50,12 +55,15 @@ def read(written: bytes) -> Part:
     runs = np.frombuffer(written, RUN, int(section["runs"]), at)
     at += runs.nbytes
     ids: dict[int, list[int]] = {}
+    ages: list[int] = []
     for what, count in runs.tolist():
         dtype = row_types(SCHEMA.rows)[what]
-        ids.setdefault(what, []).extend(np.frombuffer(written, dtype, count, at)["id"].tolist())
+        rows = np.frombuffer(written, dtype, count, at)
+        ids.setdefault(what, []).extend(rows["id"].tolist())
+        ages += rows["age"].tolist() if what == BANG else []
         at += dtype.itemsize * count
     assert at == len(written)
-    return Part(int(section["flags"]), int(section["age"]), int(extent["to_age"]), ids)
+    return Part(int(section["flags"]), int(section["age"]), int(extent["to_age"]), ids, ages)
 
 
 class Cell:
@@ -80,7 +88,7 @@ class Cell:
         changed[MOVES, here] = [self.moved.get(i, 1) for i in here.tolist()]
         changed[NAMED, here] = [self.named.get(i, 1) for i in here.tolist()]
         changed[NAMED, list(self.nameless)] = -1
-        rows = {number: np.zeros(CROWD + 1, dtype) for number, dtype in SCHEMA.rows.items()}
+        rows = {n: np.zeros(CROWD + 1, SCHEMA.rows[n]) for n in (PRESENCE, *SCHEMA.shown)}
         for array in rows.values():
             array["id"] = net_id
         entered = np.where(group < 0, -1, 1)
@@ -91,6 +99,12 @@ class Cell:
         self.ids.discard(net_id)
         one = np.array([net_id], np.uint32), np.zeros(1, np.int32), np.array([moved])
         self.changes.note_left(self.tick + 1, *one)
+
+    def bang(self, ids: list[int]) -> None:
+        """Let something happen at the next tick."""
+        rows = np.zeros(len(ids), SCHEMA.rows[BANG])
+        rows["id"] = ids
+        self.changes.events.note(BANG, rows, np.zeros(len(ids), np.int32))
 
     def transfer(self, since: int) -> Transfer:
         group, span = np.array([0]), self.changes.span(np.array([since]))
@@ -192,3 +206,24 @@ def test_a_part_is_sent_once_and_again_when_it_is_lost_until_it_is_acked() -> No
     transfer.lost(0)
     assert transfer.done
     assert transfer.due() == []
+
+
+def test_what_has_happened_is_told_in_parts_until_it_is_too_old() -> None:
+    cell = Cell()
+    cell.changes = ChangeLog(SCHEMA, Rules(), events=EventLog(SCHEMA, per_cell=1000))
+    cell.publish()
+    began, subjects = cell.tick, [1 + number % 5 for number in range(500)]
+    cell.bang(subjects)
+    cell.publish()
+    transfer = cell.transfer(since=began)
+    count = len(transfer.due())
+    cell.bang([1])
+    while cell.tick <= began + 256:
+        parts = cell.write(transfer)
+        assert sorted(told(parts, BANG)) == sorted(subjects)
+        assert {age for part in parts for age in part.ages} == {cell.tick - began - 1}
+        for part in range(count):
+            transfer.lost(part)
+        for _ in range(15):
+            cell.publish()
+    assert told(cell.write(transfer), BANG) == []

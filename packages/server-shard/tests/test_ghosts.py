@@ -16,6 +16,7 @@ from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.shard.asks import Asks
+from sidereal.shard.events import Events
 from sidereal.shard.queries import Queries
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.step import ShardStep
@@ -87,7 +88,9 @@ def test_a_system_finds_bodies_and_ghosts_but_writes_bodies(shard: Shard) -> Non
     shard.adopt(100, rows(id=8, shard=1))
     shard.show(100, rows())
     queries = Queries(shard.game, shard.simulation.population)
-    step = ShardStep(queries, 101, RULES.tick_s, np.random.default_rng(1), Asks((), 1))
+    events = Events(shard.game, shard.simulation.population)
+    rng = np.random.default_rng(1)
+    step = ShardStep(queries, 101, RULES.tick_s, rng, Asks((), 1), events)
     assert sorted(step.id[step.seen(frontier.SHIP)].tolist()) == [SHIP, 8]
     assert step.id[step.rows(frontier.SHIP)].tolist() == [8]
     assert step.rows(frontier.ASTEROID).tolist() == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from changing import HP, NUMBER, SCHEMA, SHOTS, Health, Rig
+from changing import DECLARED, HP, NUMBER, SCHEMA, SHOTS, Health, Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
+from sidereal.shard.events import Events
 from sidereal.shard.proposals import Proposals
 
 REORDER_TICKS = 20
@@ -19,7 +20,8 @@ class Sender:
     def __init__(self, count: int = 8) -> None:
         self.rig = Rig(count)
         capacity = self.rig.population.columns.capacity
-        self.proposals = Proposals(SCHEMA, capacity, REORDER_TICKS)
+        self.events = Events(DECLARED, self.rig.population)
+        self.proposals = Proposals(SCHEMA, capacity, REORDER_TICKS, self.events)
 
     def propose(self) -> list[tuple[bytes, int | None]]:
         """Let a tick pass."""

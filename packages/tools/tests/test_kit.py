@@ -11,6 +11,7 @@ import pytest
 
 from sidereal.game import (
     F4,
+    F8,
     I1,
     PILOT,
     Authority,
@@ -45,10 +46,6 @@ KICK = 5.0
 class Stick(Controls):
     ahead: I1 = axis("W", "S")
     kick: Press = press("SPACE")
-
-
-class Alone(Event, to=PILOT):
-    """For one player only."""
 
 
 class Drag(Component):
@@ -189,6 +186,63 @@ def game_with(*parts: Part) -> Game:
     return Game("tried", parts=[part, *parts])
 
 
+class Bounce(Event):
+    x: F8
+    speed: F4 = field(0, low=0, high=250, quantum=1)
+
+
+class Alone(Event, to=PILOT):
+    """For one player only."""
+
+
+bouncing = Part("bouncing")
+bouncing.effect(Bounce, kind="burst", size=10)
+
+
+@bouncing.system(Stage.TICK)
+def bounce(step: Step) -> None:
+    """Turn probes that fly away, and tell of it."""
+    motion, rows = step[Motion], step.rows(PROBE)
+    rows = rows[(np.abs(motion.x[rows]) > 100) & (motion.x[rows] * motion.vx[rows] > 0)]
+    motion.vx[rows] *= -1
+    step.emit(Bounce(x=motion.x[rows], speed=np.abs(motion.vx[rows])), at=rows)
+
+
+def test_each_event_happens_once_and_every_player_near_sees_it_once() -> None:
+    world = World(game_with(bouncing), shards=2, seed=5, link={"delay_s": 0.05, "loss": 0.2})
+    ann, bob = world.join("ann"), world.join("bob")
+    world.run(seconds=1)
+    began = world.tick
+    speeds = {60.0: 200.0, -60.0: -120.0}
+    probes = [world.spawn(PROBE, Motion(y=y, vx=vx)) for y, vx in speeds.items()]
+    world.run(seconds=20)
+    happened = world.events(Bounce)
+    assert set(happened.subject.tolist()) == set(probes)
+    assert len(happened.tick) > 20
+    assert set(happened.speed.tolist()) == {200.0, 120.0}
+    assert (np.abs(happened.x) > 100).all()
+    assert (happened.tick > began).all()
+    every = list(zip(happened.tick.tolist(), happened.subject.tolist(), strict=True))
+    assert len(set(every)) == len(every)
+    for player in (ann, bob):
+        shown = player.events(Bounce)
+        seen = list(zip(shown.tick.tolist(), shown.subject.tolist(), strict=True))
+        assert len(set(seen)) == len(seen)
+        assert {event for event in every if event[0] <= world.tick - 20} <= set(seen) <= set(every)
+
+
+def test_events_that_are_not_for_all_who_see_their_subject_are_refused_so_far() -> None:
+    private = Part("private")
+    private.declare(Alone)
+    with pytest.raises(ConfigError, match="runs no events to others than VIEWERS: take out"):
+        World(game_with(private))
+
+
+def test_an_event_that_a_game_does_not_declare_is_told_in_words() -> None:
+    with pytest.raises(KeyError, match="does not declare Bounce"):
+        World(probes).events(Bounce)
+
+
 def test_a_system_that_writes_rows_of_another_shard_fails_the_test() -> None:
     wrong = Part("wrong")
 
@@ -228,13 +282,6 @@ def test_what_a_test_says_wrongly_is_told_in_words() -> None:
         World(probes, world="rows")
     with pytest.raises(ConfigError, match="delay_s"):
         World(probes, link={"delay_s": -1.0})
-
-
-def test_a_game_that_nobody_would_run_is_refused() -> None:
-    late = Part("late")
-    late.declare(Alone)
-    with pytest.raises(ConfigError, match="take out"):
-        World(game_with(late))
 
 
 A_TEST = """

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from .octets import Malformed, Octets, text_of, within
-from .snapshots import check_traits
+from .snapshots import NO_EVENTS, Events, check_traits
 
 WORLD_EDGE: Final = 2.0**31 * 1000
 EXACT: Final = "IIIddddddII"
 FULL: Final = EXACT + "Bff24sH"
 MOTION: Final = 1
 ROWS: Final = {MOTION: EXACT, 2: "IIIff", 3: "III24s", 4: "IIIH", 5: "IIIII"}
-"""Layouts of proposed rows, by the number of their component."""
+"""Layouts of proposed rows, by the number of their component; those of events begin with `III`."""
 
 
 class Traits(NamedTuple):
@@ -56,7 +56,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A message of the proposal channel: for each run its component, and its rows."""
+    """A message of the proposal channel: for each run its sort, and its rows."""
 
     tick: int
     runs: tuple[tuple[int, tuple[tuple[Any, ...], ...]], ...]
@@ -78,17 +78,18 @@ def read_ghosts(message: bytes) -> Rows:
     return Rows(tick, tuple(_valid(rows)))
 
 
-def read_proposal(message: bytes) -> Proposal:
-    """Read a message of the proposal channel."""
+def read_proposal(message: bytes, events: Events = NO_EVENTS) -> Proposal:
+    """Read a message of the proposal channel; events are those that the game declares."""
     octets, runs = Octets(message), []
+    layouts = ROWS | {number: "III" + event.proposed for number, event in events.items()}
     version, count, tick = octets.unpack("BBI")
     if version != 2:
         raise Malformed(f"version {version}")
     for _ in range(count):
         what, size = octets.unpack("BB")
-        if what not in ROWS or not size:
-            raise Malformed(f"{size} rows of component {what}")
-        runs.append((what, tuple(octets.unpack(ROWS[what]) for _ in range(size))))
+        if what not in layouts or not size:
+            raise Malformed(f"{size} rows of sort {what}")
+        runs.append((what, tuple(octets.unpack(layouts[what]) for _ in range(size))))
     octets.end()
     return Proposal(tick, tuple(runs))
 

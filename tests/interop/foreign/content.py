@@ -10,7 +10,7 @@ from .inputs import Codes, read_input, read_routed_input
 from .messages import CLIENT_LINK, SHARD_LINK, Message, Rules, read_message
 from .octets import Malformed
 from .replica import Replica
-from .snapshots import Grid, read_snapshot
+from .snapshots import NO_EVENTS, Events, Grid, read_snapshot
 
 SNAPSHOT, PROPOSAL, GHOST = 0, 0, 1
 CONTROLS, ROUTED = 1, 3
@@ -50,7 +50,7 @@ class ToServer:
 
 
 class ToClient:
-    """What clients are sent, and the picture that comes of it.
+    """What clients are sent, and the picture that comes of it; `events` are those of the game.
 
     Attributes:
         welcome: None before it came; then there is a `replica`.
@@ -60,7 +60,8 @@ class ToClient:
         holders: which shard simulates which sector, as far as is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, events: Events = NO_EVENTS) -> None:
+        self._events = events
         self.welcome: Message | None = None
         self.replica: Replica | None = None
         self.ship: tuple[int, int] | None = None
@@ -107,7 +108,7 @@ class ToClient:
                 raise Malformed("snapshots without end before the welcome")
             self._early.append(body)
             return {"message": "Snapshot", "tick": int.from_bytes(body[4:8], "little")}
-        snapshot = read_snapshot(body, self._grid)
+        snapshot = read_snapshot(body, self._grid, self._events)
         self.replica.take(snapshot)
         return {"message": "Snapshot", "tick": snapshot.tick}
 
@@ -143,14 +144,15 @@ class ToShard:
 class FromShard:
     """What a shard says, and the newest row it proposed of each entity."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: Events = NO_EVENTS) -> None:
+        self._events = events
         self.proposed: dict[int, Body] = {}
 
     def take(self, channel: int, body: bytes) -> Message:
         """Read a message and do what it says."""
         if channel != PROPOSAL:
             return read_message(SHARD_LINK, channel, False, body)
-        proposal = read_proposal(body)
+        proposal = read_proposal(body, self._events)
         for row in proposal.bodies:
             known = self.proposed.get(row.id)
             if known is None or (row.epoch, row.tick) > (known.epoch, known.tick):

@@ -10,8 +10,10 @@ import msgspec
 
 from .octets import Malformed
 
-FORMAT: Final = "sidereal schema 4"
+FORMAT: Final = "sidereal schema 5"
 SORTS: Final = ("axis", "hold", "angle", "press")
+Names = dict[str, list[str]]
+
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -20,17 +22,18 @@ def schema_hash(description: bytes) -> bytes:
     return hashlib.blake2b(description, digest_size=16, person=b"sidereal-schema").digest()
 
 
-def read_description(body: bytes) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def read_description(body: bytes) -> tuple[Names, Names, Names]:
     """Read a description.
 
     Returns:
-        the fields of the components, and the components of the kinds, by their names.
+        the fields of the components, the components of the kinds, and the fields of the events,
+        by their names.
     """
     try:
         found = msgspec.msgpack.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("not MessagePack") from error
-    form, components, kinds, controls = _items(found, 4)
+    form, components, kinds, controls, events = _items(found, 5)
     if form != FORMAT:
         raise Malformed(f"format {form!r}")
     fields = {}
@@ -46,7 +49,11 @@ def read_description(body: bytes) -> tuple[dict[str, list[str]], dict[str, list[
         name, codes, sort = _items(control, 3)
         if type(codes) is not int or sort not in SORTS:
             raise Malformed(f"control {_named(name)}")
-    return fields, have
+    happen = {}
+    for event in _listed(events):
+        name, declared = _items(event, 2)
+        happen[_named(name)] = [_named(_items(field, 8)[0]) for field in _listed(declared)]
+    return fields, have, happen
 
 
 def _listed(value: Any) -> list[Any]:

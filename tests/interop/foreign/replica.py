@@ -9,6 +9,7 @@ from .snapshots import (
     SORTS,
     Body,
     Cell,
+    Event,
     Gone,
     Grid,
     Label,
@@ -86,6 +87,7 @@ class Replica:
         pilot: what the client flies.
         newest: tick of the newest snapshot.
         centre: the cell in the middle of its window.
+        happened: events that were taken, in their order.
     """
 
     def __init__(self, grid: Grid, reorder_ticks: int, tombstone_ticks: int, tick_hz: int) -> None:
@@ -108,6 +110,11 @@ class Replica:
         # The parts that came, by place, `to`, and whether the section is continued.
         self._ahead: list[tuple[int, int, int]] = []
         # Sections behind a gap: their place, since when and up to when they say what changed.
+        self.happened: list[Event] = []
+        self._events: dict[tuple[Cell, int, bool], dict[int, list[Event]]] = {}
+        # Those of sections in parts that are not complete.
+        self._had: set[tuple[Cell, int]] = set()
+        # Cells and ticks of which all events were taken.
         self._departures: dict[tuple[int, Cell | None], int] = {}
         # The tick of the snapshot that said so, by entity and, if it has moved, cell.
 
@@ -164,7 +171,12 @@ class Replica:
         return self._window[place] == cell and tick > self._absent[place]
 
     def _take_rows(self, sections: list[Section], tick: int) -> None:
-        rows = [(row, section.cell) for section in sections for row in section.rows]
+        rows = [
+            (row, section.cell)
+            for section in sections
+            for row in section.rows
+            if not isinstance(row, Event)
+        ]
         for row, cell in rows:
             if isinstance(row, Gone | Moved):
                 key = row.id, cell if isinstance(row, Moved) else None
@@ -198,6 +210,7 @@ class Replica:
         key = place, to, section.is_continued
         came = self._parts.setdefault(key, set())
         came.add(section.part)
+        self._take_events(section, is_whole=len(came) == section.parts)
         if len(came) < section.parts or to <= self._have[place]:
             return
         if not section.is_whole:
@@ -208,6 +221,20 @@ class Replica:
             for entity in self.entities.values():
                 if entity.cell == section.cell and entity.seen < to:
                     entity.lose(entity.seen + 1, self.newest)
+
+    def _take_events(self, section: Section, *, is_whole: bool) -> None:
+        """Take the events of a section when all of its parts have come."""
+        key = section.cell, section.to, section.is_continued
+        parts = self._events.setdefault(key, {})
+        parts[section.part] = [row for row in section.rows if isinstance(row, Event)]
+        if is_whole:
+            events = [event for part in sorted(parts) for event in parts[part]]
+            fresh = {event.tick for event in events} - {
+                tick for cell, tick in self._had if cell == section.cell
+            }
+            self._had |= {(section.cell, tick) for tick in fresh}
+            self.happened += [event for event in events if event.tick in fresh]
+            del self._events[key]
 
     def _let_go(self) -> None:
         for place, since, to in sorted(self._ahead):

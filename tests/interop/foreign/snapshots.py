@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .octets import Malformed, Octets, text_of, within
 from .packets import nearest
@@ -96,7 +97,31 @@ class Moved(NamedTuple):
     id: int
 
 
-Row = Presence | Reference | Body | Label | Owner | Gone | Moved
+class Event(NamedTuple):
+    """Something has happened to an entity; the values are codes, as they stand there."""
+
+    id: int
+    sort: int
+    tick: int
+    values: tuple[Any, ...]
+
+
+class EventSort(NamedTuple):
+    """An event that a game declares: how its fields are laid out here, and their ranges.
+
+    In proposals they are laid out otherwise.
+    """
+
+    layout: str
+    proposed: str
+    ranges: tuple[tuple[float, float], ...]
+
+
+Events = Mapping[int, EventSort]
+"""By number."""
+NO_EVENTS: Final[Events] = {}
+
+Row = Presence | Reference | Body | Label | Owner | Gone | Moved | Event
 SORTS: Final[dict[type[Row], int]] = {
     Presence: 0,
     Reference: 1,
@@ -177,8 +202,14 @@ class Snapshot:
     sections: tuple[Section, ...]
 
 
-def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
-    """Read a message of the snapshot channel."""
+def read_snapshot(message: bytes, grid: Grid, events: Events = NO_EVENTS) -> Snapshot:
+    """Read a message of the snapshot channel.
+
+    Args:
+        message: as it came.
+        grid: of the world.
+        events: that its game declares.
+    """
     if len(message) > SNAPSHOT_SIZE_MAX:
         raise Malformed(f"a snapshot of {len(message)} bytes")
     octets = Octets(message)
@@ -193,10 +224,11 @@ def read_snapshot(message: bytes, grid: Grid) -> Snapshot:
     )
     unchanged = _read_unchanged(octets, grid)
     window = grid.window(centre)
+    around = _Around(tick, window, unchanged, grid, events)
     private = None
     if count and octets.peek() == PRIVATE:
         private, count = _read_private(octets, tick, centre, grid), count - 1
-    sections = tuple(_read_section(octets, tick, window, unchanged, grid) for _ in range(count))
+    sections = tuple(_read_section(octets, around) for _ in range(count))
     octets.end()
     return Snapshot(tick, centre, deferred, unchanged, private, sections)
 
@@ -259,9 +291,18 @@ def _read_inputs(octets: Octets, tick: int) -> Inputs:
     return Inputs(nearest(low, 16, tick), newest)
 
 
-def _read_section(
-    octets: Octets, tick: int, window: list[Cell], unchanged: frozenset[int], grid: Grid
-) -> Section:
+class _Around(NamedTuple):
+    """What the sections of a snapshot are read by."""
+
+    tick: int
+    window: list[Cell]
+    unchanged: frozenset[int]
+    grid: Grid
+    events: Events
+
+
+def _read_section(octets: Octets, around: _Around) -> Section:
+    tick, window, unchanged, _, _ = around
     place, flags, age, count = octets.unpack("BBBB")
     part, parts, lag = octets.unpack("HHH") if flags & PART else (0, 1, 0)
     if place >= len(window) or place in unchanged:
@@ -277,7 +318,10 @@ def _read_section(
     for sort, number in [octets.unpack("BB") for _ in range(count)]:
         if not number:
             raise Malformed(f"a run of no rows of sort {sort}")
-        rows += [_read_row(octets, sort, tick, window[place], grid) for _ in range(number)]
+        rows += [_read_row(octets, sort, window[place], around) for _ in range(number)]
+    for row in rows:
+        if isinstance(row, Event) and (flags & WHOLE or not to - age < row.tick <= to):
+            raise Malformed(f"an event of tick {row.tick} in a section up to {to}")
     return Section(
         cell=window[place],
         place=place,
@@ -291,12 +335,12 @@ def _read_section(
     )
 
 
-def _read_row(octets: Octets, sort: int, tick: int, cell: Cell, grid: Grid) -> Row:
+def _read_row(octets: Octets, sort: int, cell: Cell, around: _Around) -> Row:
     match sort:
         case 0:
             return _read_presence(octets)
         case 1:
-            return _read_reference(octets, tick, cell, grid)
+            return _read_reference(octets, around.tick, cell, around.grid)
         case 2:
             return _read_body(octets)
         case 3:
@@ -309,7 +353,17 @@ def _read_row(octets: Octets, sort: int, tick: int, cell: Cell, grid: Grid) -> R
             return Gone(_known(*octets.unpack("I")))
         case 65:
             return Moved(_known(*octets.unpack("I")))
+        case _ if sort in around.events:
+            return _read_event(octets, sort, around)
     raise Malformed(f"a row of sort {sort}")
+
+
+def _read_event(octets: Octets, sort: int, around: _Around) -> Event:
+    declared = around.events[sort]
+    number, age, *values = octets.unpack("IB" + declared.layout)
+    for value, (low, high) in zip(values, declared.ranges, strict=True):
+        within("a field of an event", value, low, high)
+    return Event(_known(number), sort, around.tick - age, tuple(values))
 
 
 def _known(number: int) -> int:

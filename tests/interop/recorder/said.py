@@ -30,9 +30,10 @@ from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.state.stream import HEADER
 from sidereal.tools.simulate.game import Stick
+
+from .happening import SCHEMA
 
 Plain = dict[str, Any]
 
@@ -58,7 +59,7 @@ def from_client(channel: int, body: bytes) -> Plain:
 def at_shard(channel: int, body: bytes) -> Plain:
     """Read what arrived at a shard."""
     if channel == ShardChannel.GHOST:
-        tick, records = decode_record_message_untrusted(BASE_SCHEMA.full_record, body)
+        tick, records = decode_record_message_untrusted(SCHEMA.full_record, body)
         return {"message": "Ghosts", "tick": tick, "rows": listed(records)}
     if channel == ShardChannel.CONTROLS:
         routed = decode_routed_input_untrusted(body, LAYOUT)
@@ -69,7 +70,7 @@ def at_shard(channel: int, body: bytes) -> Plain:
 def from_shard(channel: int, body: bytes) -> Plain:
     """Read what arrived from a shard."""
     if channel == ShardChannel.PROPOSAL:
-        tick, runs = decode_proposal_untrusted(BASE_SCHEMA, body)
+        tick, runs = decode_proposal_untrusted(SCHEMA, body)
         rows = [[number, [list(row) for row in rows.tolist()]] for number, rows in runs]
         return {"message": "Proposals", "tick": tick, "runs": rows}
     return named(decode_shard_untrusted(channel, body))
@@ -95,7 +96,7 @@ def listed(records: np.ndarray) -> list[list[Any]]:
     # A few hundred rows in all.
     for record in records.tolist():
         row = [field.decode() if isinstance(field, bytes) else field for field in record]
-        exact = len(BASE_SCHEMA.exact_record.names or ())
+        exact = len(SCHEMA.exact_record.names or ())
         listed.append([*row[:exact], row[exact:] or None])
     return listed
 
@@ -114,7 +115,7 @@ def _pressed(message: Input) -> Plain:
 
 
 def _records(body: bytes) -> list[list[Any]]:
-    return listed(decode_rows_untrusted(body, BASE_SCHEMA.full_record, ROWS_MAX))
+    return listed(decode_rows_untrusted(body, SCHEMA.full_record, ROWS_MAX))
 
 
 def _rules(rules: Any) -> list[Any]:

@@ -12,33 +12,22 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.client.client import Client
-from sidereal.game import Label, Motion, Pilot, Step
-from sidereal.game.declarations import declare
-from sidereal.game.schema import schema_of
+from sidereal.game import Label, Motion
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
-from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits
 from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.game import (
-    ASTEROID,
-    PRESSES_AT,
-    TRIM_AT,
-    Button,
-    Laws,
-    hail,
-    make_flights,
-)
+from sidereal.tools.simulate.game import ASTEROID, PRESSES_AT, TRIM_AT, Button
 
 from . import said
+from .happening import DECLARED, GAME, IDLE, RULES, SCHEMA
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
 
 SEED: Final = 2
@@ -57,40 +46,6 @@ WAY_S: Final = 3 * STEP_S
 """What datagrams take that nobody records."""
 
 STEPS_PER_TICK: Final = 16
-RULES: Final = Rules(
-    tick_hz=16,
-    substeps=1,
-    sector_size=256.0,
-    cell_size=64.0,
-    view_radius_cells=2,
-)
-"""Powers of two, so that computing with them is exact."""
-flights = make_flights(
-    Laws(
-        RULES.tick_s,
-        RULES.substeps,
-        RULES.speed_max,
-        belt=None,
-        thrust=64.0,
-        reverse=32.0,
-        turn=8.0,
-        spin_max=2.0,
-        engines_max=128.0,
-        brake=4.0,
-        spin_damping=8.0,
-    )
-)
-"""With numbers that binary fractions hold exactly; asteroids drift where they like."""
-flights.shared(Label(name="recorded"))
-
-
-@flights.system(every_s=1.0)
-def report(step: Step) -> None:
-    """Let whoever is flown say something."""
-    step.ask(hail, at=step.rows(Pilot), text="aye")
-
-
-GAME: Final = declare(flights)
 SECTORS_PER_SIDE: Final = 9
 SHIPS_AT: Final = {7: (1204.0, 1192.0), 8: (1200.0, 1232.0)}
 CROWDS: Final = ((1280.0, 1088.0, 8), (1344.0, 1088.0, 6))
@@ -122,7 +77,7 @@ VIEW_EVERY_STEPS: Final = VIEW_EVERY_TICKS * STEPS_PER_TICK
 def make_records() -> np.ndarray:
     """Make an asteroid in every sector, near its left edge, all drifting, and the crowds."""
     row, column = np.divmod(np.arange(SECTORS_PER_SIDE**2), SECTORS_PER_SIDE)
-    drifting = np.zeros(len(row), BASE_SCHEMA.full_record)
+    drifting = np.zeros(len(row), SCHEMA.full_record)
     drifting["x"], drifting["y"] = column * 256.0 + 32.0, row * 256.0 + 128.0
     drifting["vx"], drifting["vy"] = (row - 4) / 4, (column - 4) / 8
     drifting["spin"], drifting["radius"] = column / 16, 4.0
@@ -135,13 +90,13 @@ def make_ship(account: int) -> np.ndarray:
     """Make the ship of a pilot, at rest."""
     x, y = SHIPS_AT[account]
     values = Motion(x=x, y=y), Label(name=NAMES[account])
-    return Spawns(GAME, schema_of(GAME)).make(GAME.kind("ship"), values)
+    return Spawns(GAME, SCHEMA).make(GAME.kind("ship"), values)
 
 
 def make_crowd(x: float, y: float, per_side: int) -> np.ndarray:
     """Fill a cell with asteroids at rest."""
     row, column = np.divmod(np.arange(per_side * per_side), per_side)
-    records = np.zeros(len(row), BASE_SCHEMA.full_record)
+    records = np.zeros(len(row), SCHEMA.full_record)
     records["x"], records["y"] = x + column * 8.0 + 4.0, y + row * 8.0 + 4.0
     records["radius"], records["heading"] = 1.0, column / 4
     records["name"] = [f"rock {number}".encode() for number in range(len(row))]
@@ -177,9 +132,17 @@ class World:
         self._populate()
         token = self._issue_token(7)
         self.client = Transcript(
-            [seed, 1], {"link": CLIENT, "token": token.hex(), "private_key": self._key.hex()}
+            [seed, 1],
+            {
+                "link": CLIENT,
+                "token": token.hex(),
+                "private_key": self._key.hex(),
+                "events": DECLARED,
+            },
         )
-        self.shard = Transcript([seed, 2], {"link": "shard", "secret": SHARD_SECRET})
+        self.shard = Transcript(
+            [seed, 2], {"link": "shard", "secret": SHARD_SECRET, "events": DECLARED}
+        )
         self._pilot = self._make_pilot(token)
         self._other = self._make_pilot(self._issue_token(8))
         self._shards = {FIRST: self._make_shard("first")}
@@ -332,7 +295,20 @@ class World:
         found = zip(ids, ticks, motion, *traits, texts, owner, strict=True)
         entities = {str(row[0]): [row[1], *row[2], *row[3:]] for row in sorted(found)}
         holders = sorted(map(list, self._pilot.leases.tolist()))
-        return {"entities": entities, "holders": holders}
+        return {"entities": entities, "holders": holders, "happened": self._happened()}
+
+    def _happened(self) -> list[list[Any]]:
+        """What the pilot has taken since the last view: tick, subject, sort, and codes."""
+        replica = self._pilot.replica
+        assert replica is not None
+        found = []
+        for each in replica.happenings.due(float("inf")):
+            fields = SCHEMA.component(each.number).fields
+            columns = [each.values[field.name].tolist() for field in fields]
+            codes = [[]] * len(each.tick) if each.number == IDLE else _transposed_codes(columns)
+            heads = zip(each.tick.tolist(), each.subject.tolist(), strict=True)
+            found += [[*head, each.number, *code] for head, code in zip(heads, codes, strict=True)]
+        return sorted(found)
 
     def _simulated(self, shard: ShardCore) -> dict[str, Any]:
         bodies, ghosts = shard.bodies, shard.ghosts
@@ -353,7 +329,7 @@ class World:
         columns = self._core.world.columns
         # What has moved otherwise than in a straight line since the beginning.
         owned = np.flatnonzero(columns.alive & (columns["shard"] == 1) & (columns.tick > 0))
-        return said.listed(columns.store(owned, BASE_SCHEMA.exact_record))
+        return said.listed(columns.store(owned, SCHEMA.exact_record))
 
     # -- who takes part -----------------------------------------------------------------------
 
@@ -402,6 +378,12 @@ class World:
             wall_now=WALL_START + self.now,
             seed=1,
         )
+
+
+def _transposed_codes(columns: list[list[Any]]) -> list[list[int]]:
+    """Give the fields of what has passed as they travel: the speed in steps."""
+    times, speed = columns
+    return [[count, round(2 * fast)] for count, fast in zip(times, speed, strict=True)]
 
 
 def _transposed(columns: list[np.ndarray]) -> list[list[Any]]:

@@ -31,6 +31,18 @@ class Replaced(NamedTuple):
     tick: int
 
 
+class Noted(NamedTuple):
+    """What sections have led to.
+
+    Attributes:
+        replaced: cells that are sent whole with them.
+        complete: bool[sections], whether with each all has come that it is a part of.
+    """
+
+    replaced: list[Replaced]
+    complete: NDArray[np.bool_]
+
+
 class Told(NamedTuple):
     """Sections of the snapshots of one tick, as `Gathered` has them.
 
@@ -145,20 +157,19 @@ class Coverage:
         unchanged: NDArray[np.bool_],
         inside: NDArray[np.bool_],
         counts: NDArray[np.bool_],
-    ) -> list[Replaced]:
-        """Note that sections, those that count, and unchanged cells are applied.
-
-        Returns:
-            Cells that are sent whole with them.
-        """
+    ) -> Noted:
+        """Note that sections, those that count, and unchanged cells are applied."""
         same = unchanged & inside & (told.tick > self._absent) & (self.have >= 0)
         self.have[same] = np.maximum(self.have[same], told.tick)
         replaced = []
+        complete = counts & (told.parts == 1)
         # A few dozen sections at most: 0.3 µs each.
         for at in np.flatnonzero(counts).tolist():
             place, to_tick = int(told.place[at]), int(told.to_tick[at])
-            if told.parts[at] > 1 and not self._all_parts(told, at, place, to_tick):
-                continue
+            if told.parts[at] > 1:
+                if not self._all_parts(told, at, place, to_tick):
+                    continue
+                complete[at] = True
             if to_tick <= self.have[place]:
                 continue
             if told.replace[at]:
@@ -178,7 +189,7 @@ class Coverage:
             self.heard[whole] = np.maximum(self.heard[whole], told.tick)
         if self._parts:
             self._drop_parts()
-        return replaced
+        return Noted(replaced, complete)
 
     def heard_up_to(self, cell_x: Ints, cell_y: Ints) -> Ints:
         """Tick up to which cells were heard of, -1 outside the window; int64[n]."""

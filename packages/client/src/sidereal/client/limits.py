@@ -24,6 +24,7 @@ class Limits:
         samples: latencies of inputs, and errors of predictions, kept until they are taken.
         snapshots_waiting: snapshots kept until the next turn, or until the welcome that they need.
         events: kept until the face takes them; of more the oldest are lost.
+        happened: events of the game that are kept until they are shown; likewise.
         entities: in the copy of the world; others are dropped and counted.
         tombstones: remembered, so that nothing late brings back who has left.
         retry_s: waits before another session is tried, by failures in a row; the last one repeats.
@@ -54,6 +55,7 @@ class Limits:
     samples: int = 4096
     snapshots_waiting: int = 256
     events: int = 1024
+    happened: int = 4096
     entities: int = 1 << 17
     tombstones: int = 1 << 16
     retry_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0)

@@ -13,7 +13,7 @@ from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Rows
 from sidereal.protocol.state.quantize import outside_rows
-from sidereal.protocol.state.schema import KIND, Schema
+from sidereal.protocol.state.schema import EVENT_FIRST, KIND, Schema
 from sidereal.protocol.state.snapshot import Gathered, Snapshot, gather, read_snapshot_untrusted
 from sidereal.protocol.state.stream import GONE, PRESENCE
 
@@ -37,6 +37,8 @@ def read_untrusted(schema: Schema, rules: Rules, messages: Sequence[bytes]) -> R
     wrong = np.zeros(len(snapshots), np.bool_)
     for what, rows in gathered.rows.items():
         outside = _outside(schema, rules, what, rows)
+        if what >= EVENT_FIRST:
+            outside |= _untimely(gathered, what)
         wrong[gathered.of[gathered.section[what][outside]]] = True
     if not wrong.any():
         return Read(snapshots, gathered)
@@ -53,6 +55,14 @@ def _outside(schema: Schema, rules: Rules, what: int, rows: Rows) -> NDArray[np.
         outside |= (~mask & np.uint64(schema.mask_places)) != 0
         low, _ = KIND.bounds
         outside |= rows["kind"] < low
-    elif what < GONE:
+    elif what < GONE or what >= EVENT_FIRST:
         outside |= outside_rows(schema, what, rows, rules)
     return outside
+
+
+def _untimely(every: Gathered, what: int) -> NDArray[np.bool_]:
+    """Tell which events are not of the ticks of their section; a whole cell has none."""
+    section = every.section[what]
+    tick = every.tick[section] - every.rows[what]["age"]
+    within = (tick > every.from_tick[section]) & (tick <= every.to_tick[section])
+    return np.asarray(~within | every.replace[section], dtype=np.bool_)

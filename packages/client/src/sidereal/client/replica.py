@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from sidereal.client.coverage import Coverage, Replaced, Told
 from sidereal.client.departures import Departures
+from sidereal.client.happenings import Happenings, Sections, no_sections
 from sidereal.client.interpolation import References
 from sidereal.client.known import NEVER, Known, grown
 from sidereal.client.limits import LIMITS, Limits
@@ -61,14 +62,6 @@ class Applied(NamedTuple):
     own: OwnAnswer | None
 
 
-class _Cells(NamedTuple):
-    """By section: whether it counts, and the absolute cell that it is about."""
-
-    counts: NDArray[np.bool_]
-    x: Ints
-    y: Ints
-
-
 class Replica:
     """Columns of all entities that are known, by row.
 
@@ -76,6 +69,7 @@ class Replica:
         columns: the newest reference and all other components of each.
         coverage: which cells are known up to when.
         private: what this client alone is told.
+        happenings: what has happened, and is to be shown.
         newest_at: when the newest snapshot came, monotonic seconds; minus infinity before.
         stale: datagrams that were too old to be looked at.
         entities_dropped: rows of entities for which there was no room.
@@ -109,6 +103,7 @@ class Replica:
         self._cell_y: Ints = np.zeros(capacity, np.int64)
         self._ring = ReferenceRing(self.columns)
         self._departures = Departures(limits.tombstones)
+        self.happenings = Happenings(schema, rules, limits)
 
     @property
     def newest_tick(self) -> int:
@@ -183,6 +178,7 @@ class Replica:
         if self.coverage.moved_tick != before:
             self._lose_outside()
         self._settle()
+        self.happenings.take(read, cells)
         return [
             Applied(one.tick, None if one.private is None else self.private.apply(one.private))
             for one in read.snapshots
@@ -195,12 +191,10 @@ class Replica:
 
     # -- stages ---------------------------------------------------------------------------------
 
-    def _cover(self, read: Read, now: float) -> tuple[_Cells, list[Replaced]]:
+    def _cover(self, read: Read, now: float) -> tuple[Sections, list[Replaced]]:
         """Follow the window, and find out which sections count, snapshot by snapshot."""
         count = len(read.all.of)
-        cells = _Cells(
-            np.zeros(count, np.bool_), np.zeros(count, np.int64), np.zeros(count, np.int64)
-        )
+        cells = no_sections(count)
         replaced: list[Replaced] = []
         end = 0
         side = self.rules.cells_per_side
@@ -230,17 +224,19 @@ class Replica:
             cells.x[at], cells.y[at] = cell_x[told.place], cell_y[told.place]
             cells.counts[at] = counts = self.coverage.counts(told, inside)
             unchanged = unchanged_places(self.rules, [s.unchanged for s in together])
-            replaced += self.coverage.note(told, unchanged, inside, counts)
+            noted = self.coverage.note(told, unchanged, inside, counts)
+            cells.complete[at] = noted.complete
+            replaced += noted.replaced
         return cells, replaced
 
-    def _note_departures(self, read: Read, cells: _Cells) -> None:
+    def _note_departures(self, read: Read, cells: Sections) -> None:
         for what in (GONE, MOVED):
             for net_id, section in _pairs(read, cells, what):
                 tick = int(read.all.tick[section])
                 cell = None if what == GONE else (int(cells.x[section]), int(cells.y[section]))
                 self._departures.note(net_id, cell, tick)
 
-    def _apply_rows(self, read: Read, cells: _Cells, tick: int) -> None:
+    def _apply_rows(self, read: Read, cells: Sections, tick: int) -> None:
         """Apply all rows of one tick: of the presence first, then of the components."""
         here = cells.counts & (read.all.tick == tick)
         for what in sorted(read.all.rows):
@@ -270,7 +266,7 @@ class Replica:
         rows: Ints,
         wire: Rows,
         section: Ints,
-        cells: _Cells,
+        cells: Sections,
         tick: int,
     ) -> None:
         columns, size = self.columns, self.rules.cell_size
@@ -292,7 +288,7 @@ class Replica:
             self._ring.begin(fresh)
 
     def _find(
-        self, net_id: NDArray[np.uint32], section: Ints, at: Ints, cells: _Cells, tick: int
+        self, net_id: NDArray[np.uint32], section: Ints, at: Ints, cells: Sections, tick: int
     ) -> tuple[Ints, Ints]:
         """Rows that count, and whose they are; strangers get a row, and all are seen there.
 
@@ -324,7 +320,7 @@ class Replica:
             self._cell_x[found], self._cell_y[found] = cells.x[where], cells.y[where]
         return at, rows
 
-    def _lose_moved(self, read: Read, cells: _Cells) -> None:
+    def _lose_moved(self, read: Read, cells: Sections) -> None:
         """Lose who was last seen in a cell that it has left; end who is gone."""
         for net_id, section in _pairs(read, cells, MOVED):
             tick, row = int(read.all.tick[section]), self.columns.rows_of([net_id])
@@ -391,7 +387,7 @@ class Replica:
         self._ring.grow()
 
 
-def _pairs(read: Read, cells: _Cells, what: int) -> Iterator[tuple[int, int]]:
+def _pairs(read: Read, cells: Sections, what: int) -> Iterator[tuple[int, int]]:
     """Network ids of rows that count, and the sections they are in; a few a tick, 0.3 µs each."""
     if what not in read.all.rows:
         return iter(())

@@ -26,6 +26,7 @@ from sidereal.client.calls import Calls
 from sidereal.client.client import Client
 from sidereal.client.comeback import FINAL, Comeback
 from sidereal.client.events import ClientEvent, EventQueue
+from sidereal.client.happenings import Happened
 from sidereal.client.leases import LEASE
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.statistics import ClientStatistics, SessionState, no_statistics
@@ -289,6 +290,13 @@ class ReturningClient:
         if shown is None or now - shown.snapshot_at > self._limits.picture_s:
             return empty_view()
         return shown.view(now)
+
+    def take_happened(self, tick: float) -> list[Happened]:
+        """Give up the events of the game that happened up to a tick: that of the view."""
+        shown = self._shown()
+        if shown is None or shown.replica is None:
+            return []
+        return shown.replica.happenings.due(tick)
 
     def statistics(self) -> ClientStatistics:
         """How it is going, over all sessions, as of the newest call with a time."""

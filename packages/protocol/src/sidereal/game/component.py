@@ -126,6 +126,10 @@ class Event(Record):
     """
 
     to: ClassVar[Audience] = VIEWERS
+    subject: NDArray[np.uint32]
+    """uint32[n], whom it happened to; of events that have happened."""
+    tick: NDArray[np.int64]
+    """int64[n], when; likewise."""
 
     def __init_subclass__(cls, *, to: Audience = VIEWERS, name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

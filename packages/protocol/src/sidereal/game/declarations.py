@@ -25,12 +25,12 @@ from sidereal.game.record import Record
 from sidereal.game.step import BotView, Decision, Query
 from sidereal.game.touching import WAYS_MAX, ways_to_touch
 from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.state.schema import EVENTS_MAX
 
 COMPONENTS_MAX: Final = 62
 """Of a game, the engine's included: an entity's set of them is 64 bits, of which 0 means presence,
 and one says who simulates it."""
 KINDS_MAX: Final = 255
-EVENTS_MAX: Final = 128
 ACTIONS_MAX: Final = 255
 DATABASE_NAME_SIZE_MAX: Final = 63
 """Bytes of a column's name in PostgreSQL."""

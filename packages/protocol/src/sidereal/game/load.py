@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from sidereal.game.component import SHARD
+from sidereal.game.component import SHARD, VIEWERS
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.part import Game
 from sidereal.protocol.errors import ConfigError
@@ -91,7 +91,9 @@ def digest_of_code(text: str, declared: Declarations) -> bytes:
 def _not_run(declared: Declarations) -> Iterator[str]:
     """Name what was declared and would be ignored: it is checked, and nothing runs it so far."""
     said = {
-        "events": [event.record_name for event in declared.events],
+        "events to others than VIEWERS": [
+            event.record_name for event in declared.events if event.to is not VIEWERS
+        ],
         "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
     }
     for what, names in said.items():

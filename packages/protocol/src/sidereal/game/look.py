@@ -45,14 +45,7 @@ class Look:
     @property
     def rgb(self) -> tuple[int, int, int] | None:
         """Red, green and blue of `colour`, 0 to 255."""
-        if self.colour is None:
-            return None
-        digits = self.colour[1:]
-        size = len(digits) // 3
-        red, green, blue = (
-            int(digits[at : at + size] * (3 - size), 16) for at in (0, size, 2 * size)
-        )
-        return red, green, blue
+        return None if self.colour is None else _rgb(self.colour)
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
@@ -82,6 +75,11 @@ class Effect:
     size: float | Field
     seconds: float
 
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue of `colour`, 0 to 255."""
+        return _rgb(self.colour)
+
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
         if not (isinstance(self.event, type) and issubclass(self.event, Event)):
@@ -89,6 +87,8 @@ class Effect:
         where = f"effect of {self.event.record_name}"
         found = _drawing_problems(where, self.kind, EFFECTS, self.colour)
         found += _size_problems(where, self.size)
+        if isinstance(self.size, Field) and self.size.record != self.event.record_name:
+            found.append(f"{where}: {self.size} is no field of it")
         if not 0 < self.seconds <= SECONDS_MAX:
             found.append(f"{where}: seconds must be above 0, at most {SECONDS_MAX:g}")
         return found
@@ -138,6 +138,13 @@ def _size_problems(where: str, size: Any) -> list[str]:
     if size is None or (isinstance(size, int | float) and 0 < size <= SIZE_MAX):
         return []
     return [f"{where}: size must be a field or a number above 0, at most {SIZE_MAX:g}"]
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    digits = colour[1:]
+    size = len(digits) // 3
+    red, green, blue = (int(digits[at : at + size] * (3 - size), 16) for at in (0, size, 2 * size))
+    return red, green, blue
 
 
 def _is_text(field: Field) -> bool:

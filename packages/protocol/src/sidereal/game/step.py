@@ -135,6 +135,14 @@ class Step(Protocol):
             arguments: of the action, by name; one for all, or [n].
         """
 
+    def emit(self, event: Event, *, at: Indices) -> None:
+        """Tell of something that has happened.
+
+        Args:
+            event: values, one or [n]; what lies outside of their ranges is clipped to them.
+            at: rows of own entities that it has happened to, int64[n]; a row may be there twice.
+        """
+
 
 class Rows(Protocol):
     """What a model sees: its own rows, so that the pilot's client can repeat it.
@@ -227,6 +235,17 @@ class Authority(Protocol):
 
     def despawn(self, entity: int) -> None:
         """End an entity for good; one that is gone already is none."""
+
+    def emit(self, event: Event, *, at: int) -> None:
+        """Tell of something that has happened.
+
+        Args:
+            event: values, one each.
+            at: the entity that it has happened to.
+
+        Raises:
+            GameError: there is no such entity, no such event, or a value is outside of its range.
+        """
 
     def berth(self, player: Player) -> int:
         """Bring back what a player left when it went last, at rest and as near as there is room.

@@ -67,6 +67,8 @@ neither kept nor passed on when it changes hands."""
 INPUT_GUESSES_MAX: Final = 5
 """Inputs of an entity that its shard may take for granted before they have come: its record shows
 none beyond so many after the newest that the pilot has sent."""
+EVENTS_PER_TICK_MAX: Final = 512
+"""Events that a shard may emit in a tick; a server that gets more for long drops the rest."""
 NAME_SIZE_MAX: Final = 24
 """Bytes of a name in UTF-8."""
 CALL_KEY_SIZE: Final = 16

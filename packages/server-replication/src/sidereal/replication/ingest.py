@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 
 from sidereal.protocol.state.proposals import version_of
-from sidereal.protocol.state.schema import MOTION
+from sidereal.protocol.state.schema import EVENT_FIRST, MOTION
+from sidereal.replication.events import Events
 from sidereal.replication.gamerules import GameRules, Offered
 from sidereal.replication.limits import LIMITS, ProposalLimits
 from sidereal.replication.links.shardlink import ShardLink
@@ -18,6 +19,7 @@ from sidereal.replication.validate import (
     Proposed,
     Verdict,
     judge_component,
+    judge_event,
     judge_motion,
 )
 from sidereal.replication.world import World
@@ -30,6 +32,7 @@ class Ingest:
         committed: rows that were accepted.
         fenced: rows that were on their way when their entity changed hands, which is no fault.
         rejected: rows that were refused, by reason.
+        events_dropped: of shards that had more to say than may happen in a tick.
     """
 
     def __init__(
@@ -38,15 +41,18 @@ class Ingest:
         shards: ShardLink,
         inputs: InputLog,
         rules: GameRules,
+        events: Events,
         limits: ProposalLimits = LIMITS.proposals,
     ) -> None:
         self.committed = 0
         self.fenced = 0
         self.rejected: Counter[str] = Counter()
+        self.events_dropped = 0
         self._world = world
         self._shards = shards
         self._inputs = inputs
         self._rules = rules
+        self._events = events
         self._limits = limits
         self._motion = world.schema.numbers[MOTION.name]
 
@@ -60,6 +66,7 @@ class Ingest:
         wrong = [np.empty(0, np.int64)]
         departed = world.departed_since(tick - self._limits.superseded_ticks)
         for shard in self._shards.shards:
+            shard.quota.renew()
             for number, records in self._shards.take_rows(shard).items():
                 proposed = Proposed(
                     records,
@@ -72,12 +79,27 @@ class Ingest:
                     world.schema,
                     self._limits,
                 )
+                if number >= EVENT_FIRST:
+                    self._commit_events(shard, number, proposed)
+                    continue
                 verdicts = self._judge(number, proposed)
                 self._accept(number, proposed, verdicts == Verdict.ACCEPTED)
                 self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
                 if verdicts.max(initial=0) > Verdict.SUPERSEDED:
                     wrong.append(self._reject(shard, proposed, verdicts))
         return np.concatenate(wrong)
+
+    def _commit_events(self, shard: Shard, number: int, proposed: Proposed) -> None:
+        """Let happen what a shard may say has happened, as far as it is not too much."""
+        verdicts = judge_event(proposed, shard.events.take(proposed.records["nth"]))
+        accepted = np.flatnonzero(verdicts == Verdict.ACCEPTED)
+        taken = accepted[: shard.quota.take(len(accepted))]
+        self.events_dropped += len(accepted) - len(taken)
+        records, tick = proposed.records[taken], proposed.tick
+        values = {name: records[name] for name in records.dtype.names or ()}
+        self._events.commit(number, proposed.rows[taken], values, tick)
+        self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
+        self._count_faults(shard, verdicts, tick)
 
     def _judge(self, number: int, proposed: Proposed) -> np.ndarray:
         world, records, at = self._world, proposed.records, proposed.at
@@ -127,12 +149,7 @@ class Ingest:
         a new epoch fences the wrong rows that are still on their way.
         """
         records, tick = proposed.records, proposed.tick
-        for verdict in FAULTS:
-            count = int((verdicts == verdict).sum())
-            if count:
-                self.rejected[verdict.name.lower()] += count
-                if not self._is_forgiven(shard, verdict, tick):
-                    shard.faults += count
+        self._count_faults(shard, verdicts, tick)
         faulty = np.isin(verdicts, FAULTS)
         epoch = records["epoch"][faulty].astype(np.int64) + 1
         self._shards.send_release(shard, records["id"][faulty], epoch, tick)
@@ -140,6 +157,14 @@ class Ingest:
         self._world.columns.epoch[wrong] += np.uint32(1)
         self._world.handover_tick[wrong] = tick
         return wrong
+
+    def _count_faults(self, shard: Shard, verdicts: np.ndarray, tick: int) -> None:
+        for verdict in FAULTS:
+            count = int((verdicts == verdict).sum())
+            if count:
+                self.rejected[verdict.name.lower()] += count
+                if not self._is_forgiven(shard, verdict, tick):
+                    shard.faults += count
 
     def _is_forgiven(self, shard: Shard, verdict: Verdict, tick: int) -> bool:
         """Tell whether a refusal is not the shard's fault: we stood still, or a rule failed."""

@@ -15,6 +15,7 @@ from sidereal.protocol.limits import SNAPSHOT_DATAGRAMS_MAX, check_limits
 from sidereal.protocol.space.sectors import CHANGES_KEPT
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.edge.changelog import PRUNE_EVERY_TICKS
+from sidereal.replication.edge.eventlog import KEPT_MAX, PER_CELL
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
 
@@ -31,7 +32,10 @@ class WorldLimits:
         sectors_checked_every_ticks: how often it is looked for such sectors.
         sector_changes: sectors that came or went, remembered for those who follow them; who has
             missed more looks at everything.
-        prune_every_ticks: how often tombstones are cleared that are too old to be asked for.
+        prune_every_ticks: how often tombstones and events are cleared that are too old to be asked
+            for.
+        events_per_cell: of one cell and tick; of more the first ones count.
+        events_kept: and those of a tick more; then the oldest are let go of.
     """
 
     departed: int = 1 << 16
@@ -39,6 +43,8 @@ class WorldLimits:
     sectors_checked_every_ticks: int = 20
     sector_changes: int = CHANGES_KEPT
     prune_every_ticks: int = PRUNE_EVERY_TICKS
+    events_per_cell: int = PER_CELL
+    events_kept: int = KEPT_MAX
 
     def __post_init__(self) -> None:
         """Check them."""

@@ -34,6 +34,7 @@ from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews
+from sidereal.replication.events import Events
 from sidereal.replication.gamerules import GameRules
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
@@ -89,6 +90,7 @@ class Replicator:
         shards: the shard endpoint.
         notes: what happened, for logs and monitors.
         saving: what is not saved yet.
+        events: what happens in the world.
         ingest: turns proposals into commits.
         mesh: who simulates what.
         ghosts: what shards see of each other's entities.
@@ -120,7 +122,8 @@ class Replicator:
         self.ticks = Ticks(rules.tick_s, limits.ticks_catch_up)
         self.world = World(schema, rules, limits=limits.world)
         leases = LeaseTable(limits.ownership.lease_changes)
-        changes = ChangeLog(schema, rules, limits.world.prune_every_ticks)
+        self.events = Events(game, self.world, limits.world)
+        changes = ChangeLog(schema, rules, limits.world.prune_every_ticks, self.events.log)
         fanout = Fanout(schema, rules, changes, clients_max, limits.edge)
         lease_views = LeaseViews(rules, clients_max, limits=limits.edge)
         endpoint = partial(ServerEndpoint, entropy=entropy, now=now, limits=limits.transport)
@@ -151,12 +154,14 @@ class Replicator:
         self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
         game_rules = GameRules(game.rules, schema, self.notes)
         self.ingest = Ingest(
-            self.world, self.shards, self.mesh.inputs, game_rules, limits.proposals
+            self.world, self.shards, self.mesh.inputs, game_rules, self.events, limits.proposals
         )
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)
         self.berths = Berths(self.world, self.saving, limits.keeping)
-        hooks = HookWorld(game, self.world, self.entities, self.berths, rng, limits.later_calls)
+        hooks = HookWorld(
+            game, self.world, self.entities, self.berths, self.events, rng, limits.later_calls
+        )
         self.arrivals = Arrivals(
             hooks, self.world, self.entities, self.berths, self.clients, self.clock, self.notes
         )

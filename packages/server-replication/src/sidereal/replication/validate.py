@@ -16,6 +16,9 @@ Of motion, these follow:
 
 The game's own rules come last (`gamerules`).
 
+Events are judged by whose they are, and by their ranges; the first check is that they have not come
+before.
+
 Displacement is measured twice: from where the entity was, and from where it was taken to be by now.
 By its speed alone, an entity that has rested for an hour could be anywhere. But its shard would
 have said within a moment that it moves.
@@ -145,6 +148,25 @@ def judge_component(proposed: Proposed, number: int, newest: np.ndarray) -> np.n
             (Verdict.OTHER_WRITER, np.full(len(lacks), others)),
             (Verdict.MISSING_COMPONENT, lacks),
             *_check_row(proposed, ~newest),
+        ]
+    )
+
+
+def judge_event(proposed: Proposed, fresh: np.ndarray) -> np.ndarray:
+    """Judge events that a shard says have happened.
+
+    Args:
+        proposed: rows, and what they are judged by.
+        fresh: bool[n], whether each has not come before.
+
+    Returns:
+        uint8[n], a `Verdict` per row.
+    """
+    return _first_failed(
+        [
+            (Verdict.REPEATED, ~fresh),
+            *_check_entity(proposed),
+            (Verdict.OUT_OF_RANGE, ~proposed.schema.valid_rows(proposed.records)),
         ]
     )
 

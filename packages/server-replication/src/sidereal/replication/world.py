@@ -129,7 +129,7 @@ class World:
         numbers = len(schema.components) + 1
         self.changed = np.full((numbers, capacity), NEVER, np.int64)
         self.latest = np.full(numbers, NEVER, np.int64)
-        self.rows = {number: np.zeros(capacity, dtype) for number, dtype in schema.rows.items()}
+        self.rows = {n: np.zeros(capacity, schema.rows[n]) for n in (PRESENCE, *schema.sent)}
         self._motion_number = schema.numbers[MOTION.name]
         others = [n for n in schema.proposed if n != self._motion_number]
         self.versions = {number: np.zeros(capacity, np.int64) for number in others}

@@ -5,6 +5,7 @@
 * `population`: all that the shard knows of, in one table;
 * `bodies`: the entities that the shard simulates;
 * `changes`: what of them has changed; `proposals`: what of that is not acked yet;
+* `events`: what systems emit, until it is acked;
 * `space`: the one door to pymunk; `neighbours`: the one to SciPy;
 * `contacts`: who touched whom in a tick, made of what physics says after each of its steps;
 * `controls`: what players hold and press, waiting for its tick;

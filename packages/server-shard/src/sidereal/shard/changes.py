@@ -20,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.space.geometry import wrap
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.quantize import codes_of
 from sidereal.protocol.state.reckoning import Motion, strayed
-from sidereal.protocol.state.schema import MOTION, Schema
+from sidereal.protocol.state.schema import MOTION, Schema, in_range
 from sidereal.shard.population import Ints, Population
 
 DISTANCE_MAX: Final = 1e-3
@@ -130,16 +129,6 @@ class Changes:
         for field in component.fields:
             known[field.name][rows] = columns[field.name][rows]
         return rows
-
-
-def in_range(field: Field, values: NDArray[Any]) -> NDArray[Any]:
-    """Give the nearest values that the declaration of a field allows; text is left as it is."""
-    if field.memory_dtype.kind == "S":
-        return values
-    low, high = field.bounds
-    if field.wrap:
-        return np.asarray(wrap(values, low, high))
-    return np.asarray(np.clip(values, low, high))
 
 
 def _is_news(

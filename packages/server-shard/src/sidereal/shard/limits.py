@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidereal.protocol.channel.limits import TransportLimits
-from sidereal.protocol.limits import INPUT_GUESSES_MAX, check_limits
+from sidereal.protocol.limits import EVENTS_PER_TICK_MAX, INPUT_GUESSES_MAX, check_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class Limits:
             network.
         jump_ticks: a tick clock that is off by more than this jumps; by less, it is shifted slowly.
         asked: actions that its systems may ask for in a tick; others are dropped and counted.
+        events_per_tick: what systems may emit in one tick; more is dropped and counted.
+        events_waiting: events that the server has not acked; of more the oldest are dropped.
+        events_resend_ticks: an event is sent again when no ack has come for so long.
         speak_every_s: a shard whose next tick is not due yet says so often that it is there.
         transport: of its session.
     """
@@ -53,6 +56,9 @@ class Limits:
     beats_late: int = 3
     jump_ticks: int = 3
     asked: int = 512
+    events_per_tick: int = EVENTS_PER_TICK_MAX
+    events_waiting: int = 8 * EVENTS_PER_TICK_MAX
+    events_resend_ticks: int = 3
     speak_every_s: float = 0.2
     transport: TransportLimits = field(default_factory=TransportLimits)
 
@@ -67,6 +73,8 @@ class Limits:
             problems.append("beats_late must be at most beats")
         if self.guesses > INPUT_GUESSES_MAX:
             problems.append(f"guesses must be at most {INPUT_GUESSES_MAX}: no server believes more")
+        if self.events_per_tick > EVENTS_PER_TICK_MAX:
+            problems.append(f"events_per_tick must be at most {EVENTS_PER_TICK_MAX}")
         check_limits(self, problems)
 
 

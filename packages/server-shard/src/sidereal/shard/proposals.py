@@ -1,8 +1,8 @@
 """What has been proposed and is not acked yet.
 
 A row of a component is sent in every tick from its change on until the replication server has acked
-a message that had that change or a later one: what is lost heals by itself. What a message had is
-remembered until its ack comes or it is too old.
+a message that had that change or a later one: what is lost heals by itself. So is every event
+(`events`). What a message had is remembered until its ack comes or it is too old.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.state.proposals import encode_proposals
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import EVENT_FIRST, Schema
 from sidereal.shard.changes import Changes
+from sidereal.shard.events import Events
 from sidereal.shard.population import Ints
 
 
@@ -38,24 +39,27 @@ class Run(NamedTuple):
 
 
 class _Sent(NamedTuple):
-    """What a message had, and when it was sent."""
+    """What a message had, and when it was sent; of events their numbers."""
 
     tick: int
     runs: tuple[Run, ...]
+    events: NDArray[np.uint32]
 
 
 class Proposals:
     """The sending end of a shard's proposals."""
 
-    def __init__(self, schema: Schema, capacity: int, reorder_ticks: int) -> None:
+    def __init__(self, schema: Schema, capacity: int, reorder_ticks: int, events: Events) -> None:
         """Begin with a server that knows everything.
 
         Args:
             schema: for the components that are proposed.
             capacity: rows of the population.
             reorder_ticks: see `StreamLimits`.
+            events: what systems have emitted.
         """
         self._reorder_ticks = reorder_ticks
+        self._events = events
         self._changed: dict[int, Ints] = {
             number: np.full(capacity, -1, np.int64) for number in schema.proposed
         }
@@ -98,13 +102,15 @@ class Proposals:
         self._expire(tick)
         pending = {run.number: run for run in self._pending()}
         rows = [(run.number, changes.records(*run)) for run in pending.values()]
+        rows += self._events.take_due(tick).items()
         messages: list[tuple[bytes, int | None]] = []
         for message, parts in encode_proposals(tick, rows):
             tag = None
             if parts:
                 tag, self._next_tag = self._next_tag, self._next_tag + 1
-                runs = tuple(pending[part.what].cut(part.first, part.end) for part in parts)
-                self._messages[tag] = _Sent(tick, runs)
+                state = [part for part in parts if part.what < EVENT_FIRST]
+                runs = tuple(pending[part.what].cut(part.first, part.end) for part in state)
+                self._messages[tag] = _Sent(tick, runs, self._events.in_parts(parts))
             messages.append((message, tag))
         return messages
 
@@ -112,7 +118,10 @@ class Proposals:
         """Note that the server has these messages; unknown and repeated ones are ignored."""
         for tag in tags:
             sent = self._messages.pop(tag, None)
-            for number, rows, ticks in sent.runs if sent is not None else ():
+            if sent is None:
+                continue
+            self._events.acked(sent.events)
+            for number, rows, ticks in sent.runs:
                 # What has changed since then waits on, as does whoever has the row by now: the
                 # change of a new body is newer than whatever was sent of the one before.
                 same = rows[self._changed[number][rows] <= ticks]

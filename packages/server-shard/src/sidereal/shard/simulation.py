@@ -41,6 +41,7 @@ from sidereal.shard.asks import Asks
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.changes import Changes
 from sidereal.shard.controls import ControlQueues
+from sidereal.shard.events import Events
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.population import Ints, Population
@@ -89,15 +90,16 @@ class Simulation:
         self.ghosts = Ghosts(self.population, schema, rules, limits.releases)
         self._schema = schema
         self._asks = Asks(declared.actions, limits.asked)
+        self._events = Events(declared, self.population, limits)
         self._stages = Stages(
-            declared, self.population, rules, rng, clock, self._asks, strict=strict
+            declared, self.population, rules, rng, clock, self._asks, self._events, strict=strict
         )
         self._space = Space()
         self._filters = filters_of(declared.kinds)
         self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
         self._changes = Changes(self.population, schema, rules)
         self._proposals = Proposals(
-            schema, self.bodies.columns.capacity, rules.streams.reorder_ticks
+            schema, self.bodies.columns.capacity, rules.streams.reorder_ticks, self._events
         )
         self._leases: dict[int, int] = {}
         self._adopted = self._released = self._records_stale = 0
@@ -231,6 +233,8 @@ class Simulation:
             records_stale=self._records_stale,
             records_proposed=self._records_proposed,
             messages_proposed=self._messages_proposed,
+            events_emitted=self._events.emitted,
+            events_dropped=self._events.dropped,
             speeds_bounded=self._speeds_bounded,
             controls_accepted=self._controls.accepted,
             controls_stale=self._controls.stale,

@@ -26,6 +26,7 @@ from sidereal.protocol.state.reckoning import advance
 from sidereal.shard.asks import Asks
 from sidereal.shard.contacts import ContactLog
 from sidereal.shard.costs import Costs
+from sidereal.shard.events import Events
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.queries import Queries
 from sidereal.shard.space import Space
@@ -50,6 +51,7 @@ class Stages:
         rng: np.random.Generator,
         clock: Clock,
         asks: Asks,
+        events: Events,
         *,
         strict: bool,
     ) -> None:
@@ -62,6 +64,7 @@ class Stages:
             rng: for its systems.
             clock: monotonic seconds, to measure durations with.
             asks: takes what systems ask the authority for.
+            events: takes what its systems emit.
             strict: whether systems are watched for rows that they may not write.
         """
         self._population = population
@@ -70,6 +73,7 @@ class Stages:
         self._rng = rng
         self._clock = clock
         self._asks = asks
+        self._events = events
         self._strict = strict
         every: list[Model | System] = [*declared.models, *declared.systems]
         self._places = {one: at for at, one in enumerate(every)}
@@ -182,7 +186,9 @@ class Stages:
     def _run_system(self, system: System, dt: float) -> None:
         contacts = self._contacts.pairs if system.stage is Stage.CONTACT else None
         guard = Guard(self._queries) if self._strict else None
-        step = ShardStep(self._queries, self._tick, dt, self._rng, self._asks, contacts, guard)
+        step = ShardStep(
+            self._queries, self._tick, dt, self._rng, self._asks, self._events, contacts, guard
+        )
         self._call(system, step)
         self._judge(system, step.used)
         if guard is not None:

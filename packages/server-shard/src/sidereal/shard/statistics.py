@@ -22,6 +22,8 @@ class SimulationStatistics:
         records_stale: records not adopted or released because of their epoch.
         records_proposed: references replaced.
         messages_proposed: proposals, empty ones too.
+        events_emitted: by systems.
+        events_dropped: of these, those that were too many.
         speeds_bounded: bodies that a contact would have made too fast.
         controls_accepted: entries of pilots taken in.
         controls_stale: entries that came again, or for a pilot that was replaced.
@@ -42,6 +44,8 @@ class SimulationStatistics:
     records_stale: int
     records_proposed: int
     messages_proposed: int
+    events_emitted: int
+    events_dropped: int
     speeds_bounded: int
     controls_accepted: int
     controls_stale: int

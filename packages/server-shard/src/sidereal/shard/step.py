@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sidereal.game.builtin import Motion
-from sidereal.game.component import Component
+from sidereal.game.component import Component, Event
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.shard.asks import Asks
 from sidereal.shard.contacts import Contacts, between
+from sidereal.shard.events import Events
 from sidereal.shard.neighbours import Pairs, find_pairs
 from sidereal.shard.population import Ints
 from sidereal.shard.queries import Queries
@@ -40,6 +41,7 @@ class ShardStep:
         dt: float,
         rng: np.random.Generator,
         asks: Asks,
+        events: Events,
         contacts: Contacts | None = None,
         guard: Guard | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class ShardStep:
         self._asks = asks
         self._contacts = contacts
         self._guard = guard
+        self._events = events
 
     @property
     def id(self) -> NDArray[np.uint32]:
@@ -122,3 +125,17 @@ class ShardStep:
         is_a = matches(a, pairs.a), matches(a, pairs.b)
         is_b = matches(b, pairs.a), matches(b, pairs.b)
         return between(pairs, is_a, is_b)
+
+    def emit(self, event: Event, *, at: Ints) -> None:
+        """Tell of something that has happened; see `sidereal.game.Step.emit`.
+
+        Raises:
+            LocalProtocolError: the game does not declare it, or it can't be sent.
+        """
+        rows = np.atleast_1d(np.asarray(at, np.int64))
+        foreign = self._events.emit(event, rows, self.tick)
+        if foreign and self._guard is not None:
+            raise LocalProtocolError(
+                f"emitted {type(event).__name__} of {foreign} rows of another shard or of nobody: "
+                "emit of step.rows(…)"
+            )

@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 
 from sidereal.client.events import ReceiptCame, ToldLine
 from sidereal.client.view import View
-from sidereal.game import Body, Kind, Label, Motion
+from sidereal.game import Body, Event, Kind, Label, Motion
 from sidereal.game.bits import layout_of, pack
 from sidereal.game.declarations import Declarations
 from sidereal.game.record import Record
+from sidereal.game.schema import schema_of
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.testing.columns import by_entity
+from sidereal.testing.happenings import Chronicle
 from sidereal.tools.simulate.clients import ClientHost
 
 if TYPE_CHECKING:
     from sidereal.testing.world import World
 
 R = TypeVar("R", bound=Record)
+E = TypeVar("E", bound=Event)
 
 _SHOWN: Final[dict[type[Record], dict[str, str]]] = {
     Motion: {name: name for name in ("x", "y", "vx", "vy", "heading")},
@@ -95,6 +98,7 @@ class Player:
         self.world = world
         self._host = host
         self._held: dict[str, float] = {}
+        self._chronicle = Chronicle(schema_of(world.game))
 
     @property
     def entity(self) -> int:
@@ -180,6 +184,18 @@ class Player:
         if welcome is None:
             raise LookupError(f"{self.name} is not in the world")
         return welcome.account
+
+    def events(self, event: type[E]) -> E:
+        """Give all events of a sort that their client has shown, with `subject` and `tick`.
+
+        Raises:
+            KeyError: the game has no such event.
+        """
+        client = self._host.returning
+        if client is not None:
+            view = client.view(self._host.local(self.world.now))
+            self._chronicle.tell(client.take_happened(view.tick))
+        return self._chronicle.of(event)
 
     def leave(self) -> None:
         """Say goodbye and go."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.client.events import ReceiptCame
-from sidereal.game import Component, Game, Kind
+from sidereal.game import Component, Event, Game, Kind
 from sidereal.game.declarations import Declarations
 from sidereal.game.load import check_game
 from sidereal.game.record import Record, as_columns
@@ -29,6 +29,7 @@ from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.testing.checks import check_world
 from sidereal.testing.columns import by_entity
+from sidereal.testing.happenings import Chronicle, published
 from sidereal.testing.player import Player
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.clients import ClientHost
@@ -39,6 +40,7 @@ from sidereal.tools.simulate.processes import Process, ShardHost
 from sidereal.tools.simulate.seeds import random_of
 
 R = TypeVar("R", bound=Record)
+E = TypeVar("E", bound=Event)
 
 READY_S: Final = 30.0
 """Virtual seconds after which a world that is not ready never will be."""
@@ -81,6 +83,8 @@ class World:
         self.now = 0.0
         self._schema = schema_of(self.game)
         self._spawns = Spawns(self.game, self._schema)
+        self._chronicle = Chronicle(self._schema)
+        self._told_to = 0
         self._seed = seed
         self._rules = rules or Rules()
         self._key = derive_shard_key("7e" * 16)
@@ -219,6 +223,14 @@ class World:
         assert receipt is not None
         return receipt
 
+    def events(self, event: type[E]) -> E:
+        """Give all events of a sort that have happened, each with its `subject` and `tick`.
+
+        Raises:
+            KeyError: the game has no such event.
+        """
+        return self._chronicle.of(event)
+
     # -- who takes part -----------------------------------------------------------------------
 
     def join(self, name: str) -> Player:
@@ -324,6 +336,9 @@ class World:
             process.wake(self.now)
         else:
             self._deliver()
+        if self.tick > self._told_to:
+            self._told_to = self.tick
+            self._chronicle.tell(published(self._core, self._rules))
 
     def _deliver(self) -> None:
         delivery = self._network.take()

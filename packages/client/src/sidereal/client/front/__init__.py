@@ -17,6 +17,7 @@ Without arcade (plain data and arithmetic, testable anywhere):
 * `looks`      how kinds are drawn: what the game declares, as columns
 * `ownership`  leases to coloured rectangles: fills, borders, grid, interest
 * `watch`      what changed since the last frame: handovers
+* `effects`    what is shown for a while after an event
 * `meter`      frame times and snapshot arrivals, for the numbers and the net graph
 * `frame`      what one frame is drawn from, and the feed it comes from
 * `readout`    the words and numbers on the screen

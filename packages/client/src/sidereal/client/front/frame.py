@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from sidereal.client.events import ClientEvent
 from sidereal.client.front.camera import Camera
+from sidereal.client.front.effects import Running
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.looks import Looks
 from sidereal.client.front.ownership import Ownership
 from sidereal.client.front.palette import Rgb
 from sidereal.client.front.watch import Flash
+from sidereal.client.happenings import Happened
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
@@ -59,6 +61,9 @@ class Feed(Protocol):
     def next_event(self) -> ClientEvent | None:
         """Oldest event not yet taken."""
 
+    def take_happened(self, tick: float) -> Iterable[Happened]:
+        """Give up the events of the game that happened up to a tick."""
+
 
 class FeedLine(NamedTuple):
     """One line of the event feed."""
@@ -87,6 +92,7 @@ class Frame:
         observing: whether this is an observer's session.
         selected: row of the selected entity, −1 without one.
         flashes: handovers of the last second.
+        effects: of what has happened a short while ago.
         moved_leases: when a sector changed its owner, monotonic seconds by sector.
         feed: the newest lines, oldest first.
     """
@@ -105,6 +111,7 @@ class Frame:
     observing: bool
     selected: int
     flashes: Sequence[Flash]
+    effects: Sequence[Running]
     moved_leases: dict[tuple[int, int], float]
     feed: Sequence[FeedLine]
 

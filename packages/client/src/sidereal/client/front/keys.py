@@ -64,6 +64,7 @@ class Binding(NamedTuple):
 OWN: Final[tuple[Binding, ...]] = (
     Binding(("KEY_1",), "1", "grid", Layer.GRID),
     Binding(("KEY_2",), "2", "owners: fills and borders", Layer.OWNERS),
+    Binding(("KEY_3",), "3", "effects of what happens", Layer.EFFECTS),
     Binding(("KEY_4",), "4", "interest: what I am sent", Layer.INTEREST),
     Binding(("KEY_5",), "5", "authority: where the server has it", Layer.AUTHORITY),
     Binding(("KEY_6",), "6", "velocity vectors", Layer.VECTORS),

@@ -17,6 +17,7 @@ class Layer(enum.Enum):
     AUTHORITY = "authority"
     VECTORS = "vectors"
     HANDOVERS = "handovers"
+    EFFECTS = "effects"
     NAMES = "names"
     SHAPES = "shapes"
     MINIMAP = "minimap"

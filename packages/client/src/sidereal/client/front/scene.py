@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sidereal.client.front import ownership, palette
 from sidereal.client.front.batches import Batches
+from sidereal.client.front.effects import effect_rows, effect_words
 from sidereal.client.front.frame import BAR_PX, Frame, shard_name
 from sidereal.client.front.layers import Layer
 from sidereal.client.front.lettering import Face, Lettering
@@ -69,6 +70,11 @@ class Scene:
             _label_entities(frame, at, reach, self._lettering)
         if Layer.HANDOVERS in frame.layers:
             _label_flashes(frame, at, reach, self._lettering)
+        if Layer.EFFECTS in frame.layers:
+            for text, x, y, colour, alpha in effect_words(frame.effects, frame.camera, frame.now):
+                self._lettering.add(
+                    text, x, y, colour, face=Face.BOLD, align=0.5, alpha=alpha, halo=True
+                )
 
 
 def _ground(frame: Frame) -> Rows:
@@ -160,6 +166,8 @@ def _marks(frame: Frame, at: NDArray[np.float32], reach: NDArray[np.float32]) ->
     parts.append(_selection_rows(frame, at, reach))
     if Layer.HANDOVERS in frame.layers:
         parts.append(_flash_rows(frame, at, reach))
+    if Layer.EFFECTS in frame.layers:
+        parts.append(effect_rows(frame.effects, frame.camera, frame.now))
     return join_rows(parts, MARK)
 
 

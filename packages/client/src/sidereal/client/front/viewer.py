@@ -24,6 +24,7 @@ from sidereal.client.events import (
 )
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
+from sidereal.client.front.effects import Effects
 from sidereal.client.front.frame import BAR_PX, Feed, FeedLine, Frame, entity_name, shard_name
 from sidereal.client.front.grip import Grip
 from sidereal.client.front.keys import Pan, Steer, make_bindings
@@ -108,6 +109,7 @@ class Viewer:
         self._ownership = Ownership(self._leases)
         self._moved_leases: dict[tuple[int, int], float] = {}
         self._watch = OwnerWatch()
+        self._effects = Effects(game)
         self._session = feed.session
         self._loss = ""
         self._lines: collections.deque[FeedLine] = collections.deque(maxlen=FEED_LINES_KEPT)
@@ -134,6 +136,7 @@ class Viewer:
         view = self._feed.view(now)
         statistics = self._feed.statistics()
         self._follow_session()
+        self._effects.begin(self._feed.take_happened(view.tick), view, now)
         self._take_leases(now)
         labels = self._looks.labels(view)
         self._take_handovers(view, labels, now)
@@ -156,6 +159,7 @@ class Viewer:
             observing=self._observing,
             selected=selected,
             flashes=tuple(self._watch.flashes),
+            effects=tuple(self._effects.running),
             moved_leases=self._moved_leases,
             feed=tuple(self._lines),
         )

@@ -1,4 +1,4 @@
-"""What a component is: named fields and how each is kept, sent, checked and saved."""
+"""What a component or an event is: named fields and how each is kept, sent, checked and saved."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Replication(enum.Enum):
     """Only the shard and the replication server, beside the exact state."""
     NONE = "none"
     """The processes that hold the whole entity: its shard, the replication server, the store."""
+    EVENT = "event"
+    """No state, but what has happened: everyone in interest is sent it, and shows it once."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _type_bounds(dtype: np.dtype) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Component:
-    """A group of fields that are kept, sent and saved alike.
+    """A group of fields that are kept, sent and saved alike; or an event, which is sent only.
 
     Attributes:
         name: unique in a schema.
@@ -199,10 +201,15 @@ class Component:
 
     @cached_property
     def row(self) -> np.dtype[Any]:
-        """Its row on the wire: the id, the low 16 bits of the tick of a place, the fields."""
-        tick = [("tick", "<u2")] if self.is_reckoned else []
+        """Its row on the wire: the id, when it was if that has to be said, the fields.
+
+        A place has the low 16 bits of its tick, an event how many ticks ago it was.
+        """
+        when = [("tick", "<u2")] if self.is_reckoned else []
+        if self.replicated is Replication.EVENT:
+            when = [("age", "u1")]
         fields = [(field.name, field.wire_dtype) for field in self.fields]
-        return np.dtype([("id", "<u4"), *tick, *fields])
+        return np.dtype([("id", "<u4"), *when, *fields])
 
     @cached_property
     def is_own(self) -> bool:
@@ -222,6 +229,6 @@ class Component:
         found = [problem for field in self.fields for problem in field.problems()]
         if not NAME_PATTERN.fullmatch(self.name):
             found.append(f"{self.name!r}: name must match {NAME_PATTERN.pattern}")
-        if not self.fields:
+        if not self.fields and self.replicated is not Replication.EVENT:
             found.append(f"{self.name}: no fields")
         return found

@@ -20,7 +20,7 @@ from sidereal.protocol.limits import DESCRIPTION_SIZE_MAX
 from sidereal.protocol.state.component import NAME_PATTERN, Component, Field
 from sidereal.protocol.state.controls import ControlsField
 
-FORMAT: Final = "sidereal schema 4"
+FORMAT: Final = "sidereal schema 5"
 """Changes when records are laid out differently from the same declaration."""
 
 WORD_SIZE_MAX: Final = 32
@@ -71,6 +71,12 @@ class SaidComponent(_Named, frozen=True):
     fields: tuple[SaidField, ...]
 
 
+class SaidEvent(_Named, frozen=True):
+    """An event: its name, and its fields."""
+
+    fields: tuple[SaidField, ...]
+
+
 class SaidKind(_Named, frozen=True):
     """A kind: its name, and the components that its entities begin with, by number."""
 
@@ -92,12 +98,14 @@ class Description(_Said, frozen=True):
         components: a component's number is its place, from 1.
         kinds: likewise.
         controls: the fields of a record of them, in order.
+        events: in the order of their numbers.
     """
 
     format: str
     components: tuple[SaidComponent, ...]
     kinds: tuple[SaidKind, ...]
     controls: tuple[SaidControl, ...]
+    events: tuple[SaidEvent, ...]
 
     def encode(self) -> bytes:
         """Give the bytes that travel."""
@@ -116,6 +124,7 @@ def describe(
     components: Iterable[Component],
     kinds: Iterable[tuple[str, Sequence[int]]],
     controls: Iterable[ControlsField] = (),
+    events: Iterable[Component] = (),
 ) -> Description:
     """Describe a world.
 
@@ -123,12 +132,14 @@ def describe(
         components: in the order of their numbers.
         kinds: likewise; the name of each, and the numbers of its components.
         controls: the fields of a record of them, in order.
+        events: in the order of their numbers.
     """
     return Description(
         FORMAT,
         tuple(_say_component(component) for component in components),
         tuple(SaidKind(name, tuple(sorted(numbers))) for name, numbers in kinds),
         tuple(SaidControl(*field) for field in controls),
+        tuple(SaidEvent(event.name, _say_fields(event)) for event in events),
     )
 
 
@@ -157,13 +168,9 @@ def _check(description: Description) -> None:
         WireError: they may not.
     """
     count = len(description.components)
-    fields = [field for component in description.components for field in component.fields]
-    named: tuple[_Named, ...] = (
-        *description.components,
-        *fields,
-        *description.kinds,
-        *description.controls,
-    )
+    having: tuple[SaidComponent | SaidEvent, ...] = (*description.components, *description.events)
+    fields = [field for said in having for field in said.fields]
+    named: tuple[_Named, ...] = (*having, *fields, *description.kinds, *description.controls)
     for said in named:
         if not NAME_PATTERN.fullmatch(said.name):
             raise WireError(f"a name like {said.name!r}")
@@ -185,8 +192,12 @@ def _say_component(component: Component) -> SaidComponent:
         component.predicted,
         component.interpolated,
         component.proposed,
-        tuple(_say_field(field) for field in component.fields),
+        _say_fields(component),
     )
+
+
+def _say_fields(component: Component) -> tuple[SaidField, ...]:
+    return tuple(_say_field(field) for field in component.fields)
 
 
 def _say_field(field: Field) -> SaidField:
@@ -253,10 +264,16 @@ def differences(mine: Description, theirs: Description) -> Iterator[str]:
         other = controls_there.get(name, control)
         if other != control:
             yield f"control {name} is {_control(control)} here, {_control(other)} there"
+    events_here, events_there = _by_name(mine.events), _by_name(theirs.events)
+    yield from _missing("event", events_here, events_there)
+    for name in events_here:
+        if name in events_there:
+            yield from _fields_differences(events_here[name], events_there[name])
     for what, ours, others in (
         ("components", mine.components, theirs.components),
         ("kinds", mine.kinds, theirs.kinds),
         ("controls", mine.controls, theirs.controls),
+        ("events", mine.events, theirs.events),
     ):
         names, other_names = [one.name for one in ours], [one.name for one in others]
         if names != other_names and sorted(names) == sorted(other_names):
@@ -274,9 +291,10 @@ def _missing(what: str, here: dict[str, Any], there: dict[str, Any]) -> Iterator
     for name in here:
         if name not in there:
             yield f"the server knows no {what} {name}"
+    article = "an" if what == "event" else "a"
     for name in there:
         if name not in here:
-            yield f"the server has a {what} {name}, which is not known here"
+            yield f"the server has {article} {what} {name}, which is not known here"
 
 
 def _component_differences(here: SaidComponent, there: SaidComponent) -> Iterator[str]:
@@ -284,6 +302,12 @@ def _component_differences(here: SaidComponent, there: SaidComponent) -> Iterato
         mine, theirs = getattr(here, said), getattr(there, said)
         if mine != theirs:
             yield f"{here.name} is {_say(said, mine)} here, {_say(said, theirs)} there"
+    yield from _fields_differences(here, there)
+
+
+def _fields_differences(
+    here: SaidComponent | SaidEvent, there: SaidComponent | SaidEvent
+) -> Iterator[str]:
     fields_here, fields_there = _by_name(here.fields), _by_name(there.fields)
     for name in fields_here:
         if name not in fields_there:

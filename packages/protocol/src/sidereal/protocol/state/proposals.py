@@ -2,8 +2,9 @@
 
     header | run…       run: what u8 · count u8 | rows
 
-`what` is the number of a component. A row is one of `Schema.proposed_rows`: id, epoch, tick, and
-the fields of that component as in memory. A message without runs says that the shard is alive and
+`what` is the number of a component or of an event. A row is one of `Schema.proposed_rows`: id,
+epoch, tick, and the fields as in memory. Of an event, in the place of the tick, it says which one
+it is of all that the shard has emitted. A message without runs says that the shard is alive and
 at this tick.
 """
 
@@ -29,7 +30,7 @@ RUN_ROWS_MAX: Final = 255
 
 
 class Part(NamedTuple):
-    """Which of the rows to be sent are in a message: those of one component, from and before."""
+    """Which of the rows to be sent are in a message: those of one sort, from and before."""
 
     what: int
     first: int
@@ -50,7 +51,7 @@ def encode_proposals(
 
     Args:
         tick: the shard's.
-        runs: for each component its number and its rows; none is larger than a message.
+        runs: for each component and event its number and its rows; none is larger than a message.
         size_max: bytes of a message.
     """
     room_max = size_max - PROPOSAL_HEADER.itemsize
@@ -88,8 +89,7 @@ def decode_proposal_untrusted(schema: Schema, message: bytes) -> tuple[int, list
         message: as `encode_proposals` writes it.
 
     Returns:
-        The shard's tick, and for each run the number of its component, and read-only rows over the
-        message.
+        The shard's tick, and for each run its number, and read-only rows over the message.
 
     Raises:
         WireError: not such a message.
@@ -105,7 +105,7 @@ def decode_proposal_untrusted(schema: Schema, message: bytes) -> tuple[int, list
         head = message[at : at + RUN_SIZE]
         dtype = schema.proposed_rows.get(head[0]) if len(head) == RUN_SIZE else None
         if dtype is None or not head[1]:
-            raise WireError("a run of no rows, or of a component that is not known")
+            raise WireError("a run of no rows, or of a number that is not known")
         at += RUN_SIZE
         end = at + head[1] * dtype.itemsize
         if end > len(message):

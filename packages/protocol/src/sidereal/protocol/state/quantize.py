@@ -43,11 +43,11 @@ def encode_rows(
     origin_y: ArrayLike = 0.0,
     tick: ArrayLike = 0,
 ) -> NDArray[np.void]:
-    """Pack a component's rows for everyone in interest.
+    """Pack rows of a component, or of an event, for everyone in interest.
 
     Args:
         schema: declares the component.
-        number: of the component.
+        number: of the component or the event.
         values: at least its fields, [n], finite; beyond their range they are clamped.
         net_id: uint32[n]
         rules: for the size of cells.
@@ -64,8 +64,8 @@ def encode_rows(
     rows["id"] = ids
     if schema.component(number).is_reckoned:
         rows["tick"] = np.asarray(tick, dtype=np.int64) % _TICK_SPAN
-    for name in grid.plain:
-        rows[name] = values[name]
+    for field in grid.plain:
+        rows[field.name] = values[field.name]
     codes = _codes(grid, values, origin_x, origin_y)
     for at, name in enumerate(grid.names):
         rows[name] = codes[at]
@@ -131,8 +131,8 @@ def decode_rows(
     for at, name in enumerate(grid.names):
         codes[at] = rows[name]
     values = _values(grid, codes, origin_x, origin_y)
-    for name in grid.plain:
-        values[name] = rows[name].copy()
+    for field in grid.plain:
+        values[field.name] = rows[field.name].copy()
     return values
 
 
@@ -145,8 +145,8 @@ def outside_rows(
     for name, first, last in grid.narrower:
         codes = rows[name]
         outside |= (codes < first) | (codes > last)
-    for name in grid.plain:
-        outside |= ~valid_values(schema.fields[name], rows[name])
+    for field in grid.plain:
+        outside |= ~valid_values(field, rows[field.name])
     return outside
 
 
@@ -174,8 +174,8 @@ def quantised(
     """
     grid = _grid(schema, number, rules)
     seen = _values(grid, _codes(grid, values, origin_x, origin_y), origin_x, origin_y)
-    for name in grid.plain:
-        seen[name] = values[name].astype(schema.fields[name].memory_dtype)
+    for field in grid.plain:
+        seen[field.name] = values[field.name].astype(field.memory_dtype)
     return seen
 
 
@@ -215,7 +215,7 @@ class _Grid(NamedTuple):
 
     Attributes:
         names: of the quantised fields, in order.
-        plain: names of the others.
+        plain: the others.
         low: least value; -inf along cell axes, whose origin shifts them; likewise `high`.
         clips: whether a code in range may stand for a value beyond its bounds.
         narrower: fields whose type on the wire holds codes that are out of range, with their
@@ -226,7 +226,7 @@ class _Grid(NamedTuple):
     """
 
     names: tuple[str, ...]
-    plain: tuple[str, ...]
+    plain: tuple[Field, ...]
     step: NDArray[np.float64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
@@ -258,7 +258,7 @@ def _grid(schema: Schema, number: int, rules: Rules) -> _Grid:
     ]
     return _Grid(
         names=tuple(field.name for field in fields),
-        plain=tuple(f.name for f in component.fields if f.quantum is None),
+        plain=tuple(f for f in component.fields if f.quantum is None),
         step=column((_step(field, rules) for field in fields), np.float64),
         first=column((field.codes[0] for field in fields), np.int64),
         last=column((field.codes[1] for field in fields), np.int64),

@@ -10,6 +10,8 @@ A record is packed and little-endian, and for one purpose:
 * `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals of motion;
 * `proposed_rows`: by the number of a component, id, epoch, tick and its fields as in memory:
   proposals of the others;
+* likewise by the number of an event, id, epoch, which one it is of those that its shard has
+  emitted, and its fields: events;
 * `full_record`: `exact_record` and every other field: to adopt an entity, to see it as
   a ghost, or to save it.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -25,17 +28,24 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import NAME_SIZE_MAX, UNRELIABLE_SIZE_MAX
+from sidereal.protocol.space.geometry import wrap
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.controls import NO_CONTROLS, ControlsLayout
 from sidereal.protocol.state.description import describe, explain_untrusted
 
 NAMES_TAKEN: Final = frozenset(
     {"id", "net_id", "epoch", "tick", "alive", "uuid", "account", "active", "kind", "mask"}
+    | {"age", "nth"}
 )
 """Names no field may have: columns, records and tables have them already."""
 
 NUMBER_MAX: Final = 63
 """Of a component: a mask has 64 bits, and number 0 means the presence itself."""
+
+EVENT_FIRST: Final = 128
+"""Events are numbered from here; what is below are components and the ways to leave a cell."""
+
+EVENTS_MAX: Final = 128
 
 KIND: Final = Field("kind", "u1", "", 1, 255)
 """What an entity is, by its game's numbers; every entity has one, whatever its components."""
@@ -74,6 +84,7 @@ class Begin(NamedTuple):
 
 
 _ROW_HEAD: Final = (("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4"))
+_EVENT_HEAD: Final = (("id", "<u4"), ("epoch", "<u4"), ("nth", "<u4"))
 
 
 class Schema:
@@ -84,11 +95,13 @@ class Schema:
         fields: by name, over all components, and the kind.
         state_fields: of STATE components, in order; likewise `attribute_fields`, `link_fields`.
         numbers: of the components, by name.
+        events: in the order of their numbers; `event_numbers` are theirs, by name.
         shown: numbers of the components that everyone in interest is sent, ascending.
         roles: that have components of their own, in order.
         sent: numbers of the components that any clients in interest are sent, ascending; the mask
             of them is `mask_sent`. `shown_to` says which those of a role are.
-        rows: type of a row on the wire by number, of those that are sent; 0 is the presence.
+        rows: type of a row on the wire by number, of those that are sent, and of events; 0 is the
+            presence.
         own: numbers of the components that whoever flies an entity is sent exactly, ascending; the
             mask of them is `mask_own`.
         own_rows: type of a row of these, by number; 0 says which entity is flown.
@@ -100,8 +113,7 @@ class Schema:
         first: `full_record[256]`, likewise, what an entity begins with.
         controls: how a record of them is laid out.
         description: all that the bytes follow from.
-        hash: 16 bytes of it: they differ whenever the declaration of any component, kind or control
-            does.
+        hash: 16 bytes of it: they differ whenever any declaration does.
     """
 
     def __init__(
@@ -109,6 +121,7 @@ class Schema:
         components: Iterable[Component],
         kinds: Sequence[Begin] = (),
         controls: ControlsLayout = NO_CONTROLS,
+        events: Iterable[Component] = (),
     ) -> None:
         """Check the declarations and derive the records.
 
@@ -117,12 +130,13 @@ class Schema:
             kinds: of a game, in the order of their numbers. Without any, entities of every kind
                 have all components, and begin with zeros.
             controls: what a pilot has in hand.
+            events: what may happen, in the order of their numbers.
 
         Raises:
             ConfigError: naming every problem at once.
         """
-        self.components = tuple(components)
-        _check(self.components)
+        self.components, self.events = tuple(components), tuple(events)
+        _check(self.components, self.events)
         own = {f.name: f for c in self.components for f in c.fields}
         self.fields: dict[str, Field] = {KIND.name: KIND, **own}
         self.state_fields = self._fields_of(Replication.STATE)
@@ -155,24 +169,41 @@ class Schema:
         rest = [(f.name, f.memory_dtype) for f in hidden_fields]
         self.exact_record: np.dtype = np.dtype([*_ROW_HEAD, *exact])
         self.full_record: np.dtype = np.dtype([*_ROW_HEAD, *exact, *attributes, *rest])
-        _check_size(self.full_record)
+        _check_size(self.full_record, "all components of an entity take")
         self.proposed = tuple(number for number, c in numbered.items() if c.proposed)
         self.proposed_rows: dict[int, np.dtype[Any]] = {
-            number: self.exact_record if component.name == MOTION.name else _row_of(component)
-            for number, component in numbered.items()
+            number: self.exact_record if c.name == MOTION.name else _row_of(c, _ROW_HEAD)
+            for number, c in numbered.items()
         }
+        self.event_numbers: dict[str, int] = self._lay_out_events()
         self.masks, self.first = self._describe_kinds(kinds)
         self.controls = controls
-
         self.description = describe(
             self.components,
             [(kind.name, [self.numbers[name] for name in kind.components]) for kind in kinds],
             controls.fields,
+            self.events,
         )
         self.hash: bytes = self.description.digest()
 
+    def _lay_out_events(self) -> dict[str, int]:
+        """Add the rows of events, and give their numbers by name."""
+        numbered = dict(enumerate(self.events, EVENT_FIRST))
+        for number, event in numbered.items():
+            self.rows[number] = event.row
+            self.proposed_rows[number] = _row_of(event, _EVENT_HEAD)
+            _check_size(self.proposed_rows[number], f"an event {event.name} takes")
+        return {event.name: number for number, event in numbered.items()}
+
+    @cached_property
+    def _judged(self) -> dict[str, Field]:
+        """Fields of all rows, by name."""
+        return self.fields | {field.name: field for event in self.events for field in event.fields}
+
     def component(self, number: int) -> Component:
-        """The component with this number."""
+        """The component, or the event, with this number."""
+        if number >= EVENT_FIRST:
+            return self.events[number - EVENT_FIRST]
         return self.components[number - 1]
 
     def explain_untrusted(self, description: bytes, text: str) -> str:
@@ -198,7 +229,7 @@ class Schema:
         """
         valid = np.ones(len(records), dtype=np.bool_)
         for name in records.dtype.names or ():
-            field = self.fields.get(name)
+            field = self._judged.get(name)
             if field is not None:
                 valid &= valid_values(field, records[name])
         return valid
@@ -252,6 +283,16 @@ def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(inside, dtype=np.bool_)
 
 
+def in_range(field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    """Give the nearest values that the declaration of a field allows; text is left as it is."""
+    if field.memory_dtype.kind == "S":
+        return values
+    low, high = field.bounds
+    if field.wrap:
+        return np.asarray(wrap(values, low, high))
+    return np.asarray(np.clip(values, low, high))
+
+
 def _valid_text(values: NDArray[Any]) -> NDArray[np.bool_]:
     text = np.ascontiguousarray(values)
     letters = text.view(np.uint8).reshape(len(text), text.dtype.itemsize)
@@ -267,16 +308,16 @@ def _valid_text(values: NDArray[Any]) -> NDArray[np.bool_]:
     return valid
 
 
-def _check_size(record: np.dtype[Any]) -> None:
+def _check_size(record: np.dtype[Any], which_takes: str) -> None:
     if record.itemsize > FULL_SIZE_MAX:
         raise ConfigError(
-            f"all components of an entity take {record.itemsize} bytes; "
+            f"{which_takes} {record.itemsize} bytes; "
             f"a message holds {FULL_SIZE_MAX}: declare fewer or smaller fields"
         )
 
 
-def _row_of(component: Component) -> np.dtype[Any]:
-    return np.dtype([*_ROW_HEAD, *((f.name, f.memory_dtype) for f in component.fields)])
+def _row_of(component: Component, head: tuple[tuple[str, str], ...]) -> np.dtype[Any]:
+    return np.dtype([*head, *((f.name, f.memory_dtype) for f in component.fields)])
 
 
 def _database_type(field: Field) -> str:
@@ -284,13 +325,16 @@ def _database_type(field: Field) -> str:
     return "text" if dtype.kind == "S" else _DATABASE_TYPES[dtype.str[1:]]
 
 
-def _check(components: tuple[Component, ...]) -> None:
-    problems = [problem for component in components for problem in component.problems()]
+def _check(components: tuple[Component, ...], events: tuple[Component, ...]) -> None:
+    every = (*components, *events)
+    problems = [problem for component in every for problem in component.problems()]
     if len(components) > NUMBER_MAX:
         problems.append(f"{len(components)} components; a world has at most {NUMBER_MAX}")
+    if len(events) > EVENTS_MAX:
+        problems.append(f"{len(events)} events; a world has at most {EVENTS_MAX}")
     component_names: set[str] = set()
     field_names: set[str] = set(NAMES_TAKEN)
-    for component in components:
+    for component in every:
         if component.name in component_names:
             problems.append(f"two components named {component.name}")
         component_names.add(component.name)

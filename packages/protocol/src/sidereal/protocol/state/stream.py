@@ -13,10 +13,16 @@ A **run** is some rows of one sort. `what` says which:
 * PRESENCE: an entity has come into the cell, or has other components: its kind and its mask;
 * the number of a component: its fields;
 * GONE: an entity is no more. Its id is never given again;
-* MOVED: an entity is no longer in this cell.
+* MOVED: an entity is no longer in this cell;
+* the number of an event, from EVENT_FIRST on: what has happened to an entity that was in this
+  cell, with how many ticks ago that was, and its fields.
 
-Rows say how things are at the header's tick, whatever a receiver had before. An entity that comes
-into a cell is named there with its presence and all its components.
+All rows but those of events say how things are at the header's tick, whatever a receiver had
+before. An entity that comes into a cell is named there with its presence and all its components.
+
+A section has all events of its cell and its ticks, and one of a whole cell has none. So the events
+of a cell and a tick always come together. A receiver that takes them when it has a section
+complete, and no second time, has each event once.
 
 A cell of the window that has no section in any datagram of a tick, and no news, is **unchanged**:
 the receiver has it complete up to the header's tick. Every datagram says which cells are.

@@ -2,13 +2,13 @@
 
 `edge` holds the stages of the tick. `interest` says when a client's window follows it, and
 `windows` holds which cells each client has. `changelog` says what has changed in a cell since a
-tick, and `presences` which components clients of a role are told of. `fanout` finds what each
-client needs since it was last sent something. `sections` cuts that, once for all who need the same,
-`cutting` packs it into datagrams, and `transfer` spreads a crowded cell over several ticks.
-`in_flight` remembers what each datagram holds until it has arrived or is taken for lost; what was
-lost is sent again. `leaseviews` sends clients who simulates the sectors around them: what has
-changed since their last ack. `private` is the log of what one client alone may know: the exact
-state of what it flies.
+tick, `eventlog` what has happened in it, and `presences` which components clients of a role are
+told of. `fanout` finds what each client needs since it was last sent something. `sections` cuts
+that, once for all who need the same, `cutting` packs it into datagrams, and `transfer` spreads a
+crowded cell over several ticks. `in_flight` remembers what each datagram holds until it has arrived
+or is taken for lost; what was lost is sent again. `leaseviews` sends clients who simulates the
+sectors around them: what has changed since their last ack. `private` is the log of what one client
+alone may know: the exact state of what it flies.
 
 How much one client is sent per tick is decided in `cutting`; the numbers are `EdgeLimits` in the
 `limits` of the package. All clients are handled at once, as arrays. Nothing here changes the world,

@@ -12,9 +12,10 @@ the same for everybody who asks since the same tick. Entries hold nothing that t
 say. They are made anew for each tick, and only those that somebody asks for.
 
 Whoever asks since -1 asks for all that is in the cell. That is a second group of entries for the
-cell, with all components of all who are there, and without tombstones.
+cell, with all components of all who are there, and without tombstones and events.
 
-Only tombstones are kept from tick to tick: whoever has left is no longer in the world.
+Only tombstones and events are kept from tick to tick: whoever has left is no longer in the world,
+and what has happened is no part of it.
 
 Clients of a role that is sent more than others have a log of their own, `of`, beside the one of all
 others. It is made in the same way, with the components of that role besides. So what is hidden is
@@ -34,15 +35,16 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import TICK_MAX, Ints, Rows
-from sidereal.protocol.state.schema import Schema, mask_of
+from sidereal.protocol.state.schema import EVENT_FIRST, Schema, mask_of
 from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE, TOMBSTONE, row_types
+from sidereal.replication.edge.eventlog import EventLog
 from sidereal.replication.edge.presences import NEVER, Presences
 
 PRUNE_EVERY_TICKS: Final = 16
 """Ticks between two clearings of tombstones too old to be asked for, by default."""
 
 _ROW_BITS: Final = 24
-_WHAT_BITS: Final = 7
+_WHAT_BITS: Final = 8
 _AGE_BITS: Final = 8
 _AGE_SHIFT: Final = _ROW_BITS + _WHAT_BITS
 _GROUP_SHIFT: Final = _AGE_SHIFT + _AGE_BITS
@@ -77,7 +79,7 @@ class Log(NamedTuple):
     Attributes:
         key: int64[n], ascending: cell, age, `what` and row, packed.
         what: int64[n], the sort of row.
-        row: int64[n], of the world or of the tombstones.
+        row: int64[n], of the world, of the tombstones, or of the events of that sort.
     """
 
     key: Ints
@@ -127,13 +129,15 @@ class Tombstones(NamedTuple):
 class ChangeLog:
     """What changed in every cell of a world, for any number of receivers.
 
-    Each tick: `note_left` who left a cell, then `publish` how things are, then ask.
+    Each tick: `note_left` who left a cell, note what has happened in `events`, then `publish` how
+    things are, then ask.
 
     Attributes:
         schema: of the rows.
         roles: logs of roles that are sent more than others, by name.
         tick: the newest published one, -1 before.
         tombstones: who has left which cell; what is noted counts from the next `publish` on.
+        events: what has happened in which cell; likewise, for all of these logs.
         row_types: of all rows, by `what`.
     """
 
@@ -142,6 +146,7 @@ class ChangeLog:
         schema: Schema,
         rules: Rules,
         prune_every_ticks: int = PRUNE_EVERY_TICKS,
+        events: EventLog | None = None,
         role: str = "",
     ) -> None:
         self.schema = schema
@@ -151,8 +156,9 @@ class ChangeLog:
         shown = schema.shown_to(role)
         self._numbers = np.array((PRESENCE, *shown), np.int64)
         self._presences = Presences(mask_of(shown), schema.mask_sent)
+        self.events = events or EventLog(schema)
         self.roles = {
-            name: ChangeLog(schema, rules, prune_every_ticks, name)
+            name: ChangeLog(schema, rules, prune_every_ticks, self.events, name)
             for name in (() if role else schema.roles)
         }
         self._newest: Ints = np.full(1, NEVER, np.int64)
@@ -235,8 +241,13 @@ class ChangeLog:
             raise LocalProtocolError("a change is ahead of the published tick")
         if len(state.group) > ROWS_MAX:
             raise LocalProtocolError(f"{len(state.group)} rows; there can be {ROWS_MAX}")
-        for log in self.roles.values():
-            log.publish(tick, state)
+        happened = self.events.publish(tick)
+        for log in (self, *self.roles.values()):
+            log._take_over(tick, state, happened)
+        if tick % self._prune_every_ticks == 0:
+            self.events.prune(tick - self.rules.streams.tombstone_ticks + 1)
+
+    def _take_over(self, tick: int, state: State, happened: Ints) -> None:
         state = self._as_told(tick, state)
         before, self.tick, self._state = self.tick, tick, state
         self.reserve(int(state.group.max(initial=NEVER)) + 1)
@@ -250,16 +261,19 @@ class ChangeLog:
             columns = zip(self.tombstones, *self._left, strict=True)
             self.tombstones = Tombstones(*(np.concatenate(column) for column in columns))
             self._left.clear()
+        self.reserve(int(happened.max(initial=NEVER)) + 1)
+        self._newest[happened] = tick
         if tick % self._prune_every_ticks == 0:
             recent = self.tombstones.tick > tick - self.rules.streams.tombstone_ticks
             self.tombstones = self.tombstones.take(recent)
 
     def forget(self, groups: NDArray[np.int32]) -> None:
-        """Drop the tombstones of groups that will serve another sector; before `publish`."""
+        """Drop all that is kept of groups that will serve another sector; before `publish`."""
         for log in self.roles.values():
             log.forget(groups)
         self._newest[groups] = NEVER
         self.tombstones = self.tombstones.take(~np.isin(self.tombstones.group, groups))
+        self.events.forget(groups)
 
     def newest_of(self, group: NDArray[Any]) -> Ints:
         """Tick of the newest change of groups, -1 for none and for group -1; any shape."""
@@ -298,14 +312,19 @@ class ChangeLog:
 
     def rows_of(self, what: int) -> Rows:
         """All rows of a sort, as entries count them."""
+        if what >= EVENT_FIRST:
+            return self.events.kept[what].row
         return self.tombstones.row if what >= GONE else self.state.rows[what]
 
     def ids_of(self, what: Ints, row: Ints) -> NDArray[np.uint32]:
         """Network ids of entries, uint32[n]."""
-        left = what >= GONE
         ids = np.empty(len(what), np.uint32)
+        state, left = what < GONE, (what >= GONE) & (what < EVENT_FIRST)
+        ids[state] = self.state.net_id[row[state]]
         ids[left] = self.tombstones.row["id"][row[left]]
-        ids[~left] = self.state.net_id[row[~left]]
+        for number in np.unique(what[what >= EVENT_FIRST]).tolist():
+            mine = what == number
+            ids[mine] = self.events.kept[number].row["id"][row[mine]]
         return ids
 
     def left(self, group: int, net_id: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
@@ -339,6 +358,10 @@ class ChangeLog:
         at = np.flatnonzero(left.tick > oldest)
         if len(at):
             yield self._keys(asked, left.group[at], left.tick[at], left.what[at], at)
+        for number, happened in self.events.kept.items():
+            at = np.flatnonzero(happened.tick > oldest)
+            if len(at):
+                yield self._keys(asked, happened.group[at], happened.tick[at], number, at)
 
     def _keys(
         self, asked: Ints, group: NDArray[Any], tick: Ints, what: Ints | int, row: Ints

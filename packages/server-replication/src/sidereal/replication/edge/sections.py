@@ -19,7 +19,7 @@ from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import EVENT_FIRST, Schema
 from sidereal.protocol.state.stream import (
     EXTENT,
     HEADER,
@@ -242,7 +242,7 @@ class Layout:
             private_size: bytes of the longest private section.
 
         Raises:
-            ConfigError: an entity's rows do not fit into a datagram.
+            ConfigError: an entity's rows, or an event, do not fit into a datagram.
         """
         head: list[Any] = [*HEADER.descr, ("unchanged", "u1", (unchanged_size(rules),))]
         self.head: np.dtype[Any] = np.dtype(head)
@@ -253,9 +253,11 @@ class Layout:
         # Any section that is not longer, and any part, fits a datagram with a private section.
         self._whole_max = self.room - private_size
         self._part_max = self._whole_max - SECTION.itemsize - EXTENT.itemsize
-        entity = int(self._row_size.sum()) + RUN.itemsize * len(types)
-        if entity > self._part_max:
-            raise ConfigError(f"an entity of {entity} bytes cannot be sent in one snapshot")
+        entity = int(self._row_size[:EVENT_FIRST].sum()) + RUN.itemsize * len(types)
+        event = RUN.itemsize + int(self._row_size[EVENT_FIRST:].max(initial=0))
+        for what, size in (("entity", entity), ("event", event)):
+            if size > self._part_max:
+                raise ConfigError(f"an {what} of {size} bytes cannot be sent in one snapshot")
 
     def cut(self, changes: ChangeLog, asked: Asked) -> Cuts:
         """Cut sections.

@@ -2,9 +2,10 @@
 
 The content is fixed when the transfer begins: everybody who has changed by `to_tick`. Each part
 names some of them, and is sent again when it is lost, with their state as it is by then. Whoever
-has left the cell in the meantime is sent as a tombstone. Changes after `to_tick` belong to the next
-section, which waits until every part was sent once. So every part that arrives counts, however many
-there are and however many are lost.
+has left the cell in the meantime is sent as a tombstone. An event stays what it was; it is sent
+until it is too old. Changes after `to_tick` belong to the next section, which waits until every
+part was sent once. So every part that arrives counts, however many there are and however many are
+lost.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.state.arrays import Ints
+from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.protocol.state.stream import (
     CONTINUED,
     EXTENT,
@@ -27,8 +29,12 @@ from sidereal.protocol.state.stream import (
     TOMBSTONE,
 )
 from sidereal.replication.edge.changelog import ChangeLog
+from sidereal.replication.edge.eventlog import AGE_MAX, Happened
 from sidereal.replication.edge.sections import Cuts, News
 from sidereal.replication.edge.windows import Windows
+
+Run = tuple[int, int]
+"""Rows of one sort: which, and how many."""
 
 
 class Scope(NamedTuple):
@@ -36,7 +42,8 @@ class Scope(NamedTuple):
 
     Attributes:
         what: int64[n], the sort of row.
-        row: int64[n], of the world; means nothing for a tombstone.
+        row: int64[n], of the world, or of the events of that sort when the transfer begins; means
+            nothing for a tombstone.
         net_id: uint32[n]
     """
 
@@ -83,7 +90,9 @@ class Transfer:
         """
         self.client, self.place, self.group = client, place, group
         self.since, self.to_tick = since, changes.tick
-        self._parts = _share_out(changes, scope, room - SECTION.itemsize - EXTENT.itemsize)
+        shared = _share_out(changes, scope, room - SECTION.itemsize - EXTENT.itemsize)
+        self._parts = [part.take(part.what < EVENT_FIRST) for part in shared]
+        self._events = [_events_of(changes, part) for part in shared]
         self._sent: Ints = np.full(len(self._parts), -1, np.int64)
         self._waits: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)
         self._missing: NDArray[np.bool_] = np.ones(len(self._parts), np.bool_)
@@ -116,6 +125,9 @@ class Transfer:
         """Write a part as it is now: section, extent, runs and rows."""
         self._sent[part], self._waits[part] = changes.tick, False
         runs, rows = _write_rows(changes, self._as_it_is(self._parts[part], changes))
+        more, events = _write_events(self._events[part], changes.tick)
+        runs += more
+        rows += events
         section = np.zeros((), SECTION)
         section["place"], section["runs"] = self.place, len(runs)
         section["flags"] = PARTIAL | CONTINUED | (REPLACE if self.since < 0 else 0)
@@ -123,7 +135,8 @@ class Transfer:
         extent = np.zeros((), EXTENT)
         extent["part"], extent["parts"] = part, len(self._parts)
         extent["to_age"] = changes.tick - self.to_tick
-        return b"".join((section.tobytes(), extent.tobytes(), runs.tobytes(), *rows))
+        head = section.tobytes(), extent.tobytes(), np.array(runs, RUN).tobytes()
+        return b"".join((*head, *rows))
 
     def _as_it_is(self, part: Scope, changes: ChangeLog) -> Scope:
         """Leave out what entities no longer have, and name who has left as left."""
@@ -250,33 +263,57 @@ def _pair(transfer: Transfer) -> tuple[Ints, Ints]:
     return np.array([transfer.client]), np.array([transfer.place])
 
 
-def _write_rows(changes: ChangeLog, entries: Scope) -> tuple[NDArray[np.void], list[bytes]]:
-    heads: list[tuple[int, int]] = []
+def _write_rows(changes: ChangeLog, entries: Scope) -> tuple[list[Run], list[bytes]]:
+    heads: list[Run] = []
     rows: list[bytes] = []
     for what in np.unique(entries.what).tolist():
         mine = entries.take(entries.what == what)
-        count = len(mine.what)
-        heads += [
-            (what, min(RUN_ROWS_MAX, count - first)) for first in range(0, count, RUN_ROWS_MAX)
-        ]
+        heads += _runs_of(what, len(mine.what))
         if what >= GONE:
             rows.append(mine.net_id.astype(TOMBSTONE["id"]).tobytes())
         else:
             rows.append(changes.rows_of(what)[mine.row].tobytes())
-    return np.array(heads, RUN), rows
+    return heads, rows
+
+
+def _events_of(changes: ChangeLog, part: Scope) -> dict[int, Happened]:
+    """Take events down: the log may let go of them before the transfer is done."""
+    found = {}
+    for what in np.unique(part.what[part.what >= EVENT_FIRST]).tolist():
+        found[what] = changes.events.kept[what].take(part.row[part.what == what])
+    return found
+
+
+def _write_events(events: dict[int, Happened], tick: int) -> tuple[list[Run], list[bytes]]:
+    heads: list[Run] = []
+    rows: list[bytes] = []
+    for what, happened in events.items():
+        recent = happened.take(tick - happened.tick <= AGE_MAX)
+        recent.row["age"] = tick - recent.tick
+        heads += _runs_of(what, len(recent.row))
+        rows.append(recent.row.tobytes())
+    return heads, rows
+
+
+def _runs_of(what: int, count: int) -> list[Run]:
+    return [(what, min(RUN_ROWS_MAX, count - first)) for first in range(0, count, RUN_ROWS_MAX)]
 
 
 def _share_out(changes: ChangeLog, scope: Scope, room: int) -> list[Scope]:
-    """Share entries out over parts; all of an entity are in one part."""
+    """Share entries out over parts; all of an entity are in one part, but for its events."""
     types = changes.row_types
     row_size = np.zeros(max(types) + 1, np.int64)
     row_size[list(types)] = [dtype.itemsize for dtype in types.values()]
-    scope = scope.take(np.argsort(scope.net_id, kind="stable"))
+    happened = scope.what >= EVENT_FIRST
+    whose = np.where(happened, (1 << 32) + np.arange(len(scope.what)), scope.net_id)
+    order = np.argsort(whose, kind="stable")
+    scope, whose = scope.take(order), whose[order]
     size = row_size[scope.what]
-    first = np.flatnonzero(np.diff(scope.net_id.astype(np.int64), prepend=-1))
+    first = np.flatnonzero(np.diff(whose, prepend=-1))
     before = np.cumsum(size) - size
+    largest = max(int(row_size[:EVENT_FIRST].sum()), int(row_size[EVENT_FIRST:].max(initial=0)))
     # Every entity begins at most `span` into its part, so that the part ends within the room.
-    span = room - int(row_size.sum()) - RUN.itemsize * len(types)
+    span = room - largest - RUN.itemsize * len(types)
     entity = np.repeat(np.arange(len(first)), np.diff(first, append=len(size)))
     part_of = before[first][entity] // span
     return [scope.take(part_of == part) for part in range(int(part_of.max(initial=-1)) + 1)]

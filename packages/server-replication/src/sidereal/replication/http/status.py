@@ -122,6 +122,8 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "proposals": replicator.ingest.committed,
         "fenced": replicator.ingest.fenced,
         "rejected": dict(replicator.ingest.rejected),
+        "happened": replicator.events.happened,
+        "happened_dropped": _count_events_dropped(replicator),
         "hooks_failed": dict(replicator.arrivals.failed),
         "calls": dict(replicator.actions.counts),
         "actions_failed": dict(replicator.actions.failed),
@@ -136,6 +138,16 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "shard_bytes_in": link.bytes_in,
         "dropped_from_clients": _count_drops(replicator.clients.dropped, traffic),
         "dropped_from_shards": _count_drops(replicator.shards.dropped, link),
+    }
+
+
+def _count_events_dropped(replicator: Replicator) -> dict[str, int]:
+    """Count events that did not happen because they were too many, by where that was found."""
+    log = replicator.edge.changes.events
+    return {
+        "of_shard": replicator.ingest.events_dropped,
+        "in_cell": log.crowded,
+        "in_log": log.crowded_out,
     }
 
 
@@ -259,6 +271,7 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
             {(reason,): count for reason, count in replication["rejected"].items()},
             ("reason",),
         ),
+        _count_too_many_events(replication),
     ]
     metrics.append(
         Metric(
@@ -278,9 +291,16 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
             metrics.append(Metric(name, "gauge", text, {alone: value / 1000}))
     metrics += [
         Metric(f"sidereal_{name}", "counter", f"Total of {name}.", {alone: replication[name]})
-        for name in ("proposals", "fenced", "handovers", "snapshots", "bytes_out", "bytes_in")
+        for name in _TOTALS
     ]
     return metrics
+
+
+def _count_too_many_events(replication: Mapping[str, Any]) -> Metric:
+    text = "Events of the game that were too many, by where that was found."
+    dropped: Mapping[str, float] = replication["happened_dropped"]
+    counts: dict[tuple[str, ...], float] = {(where,): n for where, n in dropped.items()}
+    return Metric("sidereal_happened_dropped", "counter", text, counts, ("where",))
 
 
 def _count_withheld(status: Mapping[str, Any]) -> Metric:
@@ -296,6 +316,10 @@ def _describe_connections(http: Mapping[str, int]) -> list[Metric]:
     ]
 
 
+_TOTALS: Final = (
+    *("proposals", "fenced", "happened", "handovers"),
+    *("snapshots", "bytes_out", "bytes_in"),
+)
 _CONNECTION_METRICS: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (
     ("connections", "gauge", "Connections of the HTTP endpoint."),
     ("accepts_failed", "counter", "Accepts that failed for want of descriptors or memory."),

@@ -7,6 +7,7 @@ from typing import Final
 
 from sidereal.protocol.limits import (
     CLIENT_SLOTS_MAX,
+    EVENTS_PER_TICK_MAX,
     MESSAGE_OVERHEAD_SIZE,
     MESSAGE_SIZE_MAX,
     check_limits,
@@ -108,6 +109,10 @@ class ShardLinkLimits:
         inbox: messages of one session between two ticks, proposals aside; one that sends more is
             closed.
         proposals: messages of one shard kept for one tick; the oldest are dropped and counted.
+        events_per_tick: of a shard that happen; more is dropped and counted.
+        events_saved_ticks: what came late may come at once, so many ticks of it.
+        events_remembered: by their numbers, so that none happens twice; one that comes so far
+            behind the newest does not happen.
         steps: durations of ticks kept per shard, for percentiles.
         stall_s: a gap between two of our own ticks from which on silence is not the shards' fault.
         late_s: a shard's newest proposal is called no later than this.
@@ -131,6 +136,9 @@ class ShardLinkLimits:
     barred_names: int = 256
     inbox: int = 256
     proposals: int = 4096
+    events_per_tick: int = EVENTS_PER_TICK_MAX
+    events_saved_ticks: int = 20
+    events_remembered: int = 1 << 16
     steps: int = 4096
     stall_s: float = 0.25
     late_s: float = 1.0

@@ -44,7 +44,7 @@ from sidereal.protocol.state.proposals import (
     RUN_SIZE,
     decode_proposal_untrusted,
 )
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import EVENT_FIRST, Schema
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
@@ -87,6 +87,8 @@ class ShardLink(ShardSender):
         self._barred: dict[str, float] = {}
         self._attended_at = now
         self._proposals_per_entity = _proposals_per_entity(schema)
+        # Each is said once, and seldom again.
+        self._event_messages = 2 * self._limits.events_per_tick * _messages_per_event(schema)
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -143,8 +145,9 @@ class ShardLink(ShardSender):
 
     def _allow(self, shard: Shard, owned: float) -> None:
         shard.owned = max(owned, shard.owned * self._limits.owned_kept_per_tick)
-        # All rows of its entities, a message that is not full, and one that is no proposal.
-        per_tick = shard.owned * self._proposals_per_entity + 2.0
+        # All rows of its entities, its events, a message that is not full, and one that is no
+        # proposal.
+        per_tick = shard.owned * self._proposals_per_entity + self._event_messages + 2.0
         per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
         burst = per_s * self._limits.allowed_burst_s
         grown = burst - shard.messages.burst
@@ -152,15 +155,16 @@ class ShardLink(ShardSender):
         shard.messages.left += max(0.0, grown)
 
     def take_rows(self, shard: Shard) -> dict[int, np.ndarray]:
-        """Give up what a shard has proposed: the newest row of each entity and component.
+        """Give up what a shard has proposed: events, and of each component the newest rows.
 
         Returns:
-            `Schema.proposed_rows`[n] by the number of the component, ascending; each id once.
+            `Schema.proposed_rows`[n] by number, ascending; of a component each id once.
         """
         batches: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         for number, rows in shard.take_proposals():
             batches[number].append(rows)
-        return {number: _newest(np.concatenate(batches[number])) for number in sorted(batches)}
+        joined = {number: np.concatenate(batches[number]) for number in sorted(batches)}
+        return {n: rows if n >= EVENT_FIRST else _newest(rows) for n, rows in joined.items()}
 
     def take_asked(self) -> list[tuple[Shard, Asked]]:
         """Give up what systems have asked for, in the order in which it came."""
@@ -362,6 +366,13 @@ def _proposals_per_entity(schema: Schema) -> float:
     # A message is full when the largest row does not fit any more.
     heads = PROPOSAL_HEADER.itemsize + len(sizes) * RUN_SIZE
     return sum(sizes) / max(UNRELIABLE_SIZE_MAX - heads - max(sizes), max(sizes))
+
+
+def _messages_per_event(schema: Schema) -> float:
+    """Tell how much of a message the largest event takes; 0 when there are none."""
+    types = schema.proposed_rows
+    size = max((types[number].itemsize for number in schema.event_numbers.values()), default=0)
+    return size / max(UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - RUN_SIZE - size, size, 1)
 
 
 def _newest(rows: np.ndarray) -> np.ndarray:

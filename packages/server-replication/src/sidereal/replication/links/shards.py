@@ -15,12 +15,13 @@ from sidereal.protocol.message.shard import Load, ShardHello
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.limits import ShardLinkLimits
+from sidereal.replication.links.numbers import Numbers, Quota
 
 NUMBERS_MAX: Final = 2 * SHARD_SLOTS_MAX
 """The highest id of a shard."""
 
 Rows = tuple[int, np.ndarray]
-"""The number of a component, and rows of it that were proposed."""
+"""The number of a component or an event, and rows of it that were proposed."""
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class Shard:
         arrived_at: when the first proposal of that tick came; before the first one, its hello.
         proposals: what was proposed since the last tick, oldest first: runs of messages.
         acked: tags of ghost messages that have arrived there since the last tick.
+        events: which of its events have come; `quota` is how many more may happen.
         faults: rejected records in its recent past.
         ahead_until: tick up to which records from the future are not its fault: we stood still.
         load: what it last said of itself.
@@ -82,6 +84,8 @@ class Shard:
     proposals: list[list[Rows]] = field(default_factory=list)
     proposals_dropped: int = 0
     acked: list[int] = field(default_factory=list)
+    events: Numbers = field(default_factory=lambda: Numbers(1))
+    quota: Quota = field(default_factory=lambda: Quota(0, 0))
     faults: float = 0.0
     ahead_until: int = -1
     load: Load | None = None
@@ -184,6 +188,8 @@ class Shards:
             pid=hello.pid,
             code=hello.code,
             limits=self._limits,
+            events=Numbers(self._limits.events_remembered),
+            quota=Quota(self._limits.events_per_tick, self._limits.events_saved_ticks),
         )
         self._by_id[number] = shard
         self._by_peer[peer] = shard

@@ -22,10 +22,11 @@ import numpy as np
 
 import sidereal.game
 import sidereal.replication
-from sidereal.game import Component, Kind, Pilot
+from sidereal.game import Component, Event, Kind, Pilot
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.replication.events import Events
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.links.players import ROW_NONE, Player
 from sidereal.replication.play.berths import Berths
@@ -95,6 +96,7 @@ class _Call:
         berthed: rows of what came from a berth, by player.
         flights: rows of what is to be flown, by player.
         ended: ids.
+        emitted: events, and the rows that they happen to.
         later: what is to be called.
     """
 
@@ -102,6 +104,7 @@ class _Call:
     berthed: dict[HookPlayer, int] = field(default_factory=dict)
     flights: dict[HookPlayer, int] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
+    emitted: list[tuple[Event, int]] = field(default_factory=list)
     later: list[_Later] = field(default_factory=list)
 
 
@@ -137,6 +140,7 @@ class HookWorld:
         world: World,
         entities: Entities,
         berths: Berths,
+        events: Events,
         rng: np.random.Generator,
         later_max: int,
     ) -> None:
@@ -147,6 +151,7 @@ class HookWorld:
         self._world = world
         self._entities = entities
         self._berths = berths
+        self._events = events
         self._spawns = Spawns(game, world.schema)
         self._timers = [
             (max(1, math.ceil(timer.seconds * world.rules.tick_hz)), timer.function)
@@ -172,6 +177,15 @@ class HookWorld:
         """End an entity for good; see `sidereal.game.Authority.despawn`."""
         _check_id(entity)
         self._call.ended.append(int(entity))
+
+    def emit(self, event: Event, *, at: int) -> None:
+        """Tell of something that has happened; see `sidereal.game.Authority.emit`."""
+        _check_id(at)
+        self._events.check(event)
+        row = int(self._world.columns.rows_of([at])[0])
+        if row < 0:
+            raise GameError(f"emit({type(event).__name__}): there is no entity {at}")
+        self._call.emitted.append((event, row))
 
     def berth(self, player: HookPlayer) -> int:
         """Bring back what a player left; see `sidereal.game.Authority.berth`."""
@@ -287,6 +301,8 @@ class HookWorld:
 
     def _settle(self) -> list[Flight]:
         call, world = self._call, self._world
+        for event, row in call.emitted:
+            self._events.emit(event, row, self.tick)
         for later in call.later:
             heapq.heappush(self._later, later)
         for player, row in call.flights.items():

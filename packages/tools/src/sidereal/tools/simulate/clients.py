@@ -13,6 +13,7 @@ import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.client.events import ClientEvent, Ended, Lost, ReceiptCame
+from sidereal.client.happenings import Happened
 from sidereal.client.limits import LIMITS
 from sidereal.client.limits import Limits as ClientLimits
 from sidereal.client.returning import ReturningClient
@@ -153,6 +154,7 @@ class ClientProcess(ClientHost):
     Attributes:
         account: 0 for an anonymous player.
         looks_at: where an observer looks, world units.
+        happened: events that its session has taken, in their order.
     """
 
     def __init__(
@@ -183,6 +185,8 @@ class ClientProcess(ClientHost):
         self.account = account
         self.role = role
         self.looks_at = (0.0, 0.0)
+        self.happened: list[Happened] = []
+        self._seen_by: Client | None = None
         self._ledger = ledger
         self._bookings = bookings
         self._asks = rng.spawn(1)[0]
@@ -218,8 +222,17 @@ class ClientProcess(ClientHost):
         before = client.client
         made = 0 if before is None else before.statistics().inputs
         datagrams = client.turn(local)
+        self.note_happened()
         mark = None if client.client is not before else self._note_inputs(before, made)
         self._send(datagrams, now, mark)
+
+    def note_happened(self) -> None:
+        """Take all that has happened, also what is not to be shown yet."""
+        client = None if self.returning is None else self.returning.client
+        if client is not self._seen_by:
+            self._seen_by, self.happened = client, []
+        if client is not None and client.replica is not None:
+            self.happened += client.replica.happenings.due(math.inf)
 
     def _note_inputs(self, client: Client | None, made: int) -> Mark | None:
         """Write down the inputs that a client has just made, if it had made some before."""

@@ -24,6 +24,7 @@ from sidereal.game import (
     Body,
     Component,
     Controls,
+    Event,
     Game,
     Held,
     Kind,
@@ -174,6 +175,17 @@ class Hold(Component, writer=AUTHORITY):
     credits: U4 = field(0, low=0, high=HOLD_MAX)
 
 
+class Turn(Event):
+    """The turn of an entity to be charged has begun."""
+
+    at: U4
+    level: F4 = field(0, low=0, high=CHARGE_MAX, quantum=0.5)
+
+
+class Arrival(Event):
+    """Somebody has come."""
+
+
 class Stick(Controls):
     """What a pilot holds, each with bits of its own: so what was flown tells all that was held."""
 
@@ -193,7 +205,7 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
         laws: how everything moves.
         parts: that play along.
     """
-    game = make_flights(laws, parts)
+    game = make_flights(laws, parts, greets=True)
     for kind in game.kinds:
         game.extend(kind, Charge(), Heat(), Mark())
     ship = game.kinds[0]
@@ -204,16 +216,23 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     game.action(rate_hz=PAYS_PER_S)(pay)
     game.action(rate_hz=PAYS_PER_S)(stow)
     game.system(Stage.TICK)(_charge)
+    game.declare(Turn, Arrival)
     return declare(game)
 
 
-def make_flights(laws: Laws, parts: Sequence[Part] = ()) -> Game:
-    """Make the game without charges and credits: whatever is in it flies, or drifts."""
+def make_flights(laws: Laws, parts: Sequence[Part] = (), *, greets: bool = False) -> Game:
+    """Make the game without charges and credits: whatever is in it flies, or drifts.
+
+    Args:
+        laws: how everything moves.
+        parts: that play along.
+        greets: whether it is told when somebody comes.
+    """
     game = Game("simulated", parts=parts)
     ship = game.kind("ship", Motion(), Body(radius=SHIP_RADIUS, mass=12), Label(), Pilot())
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
     game.model(Motion, reads=(Stick,))(_flight(laws))
-    game.on_join(_arrival(ship))
+    game.on_join(_arrival(ship, greets=greets))
     game.action(rate_hz=HAILS_PER_S, durable=False)(hail)
     if laws.belt is not None:
         low, high = laws.belt[0] + TURN_MARGIN, laws.belt[1] - TURN_MARGIN
@@ -251,7 +270,7 @@ def stow(tx: Transaction, amount: Amount) -> None:
 
 
 def _charge(step: Step) -> None:
-    """Charge every entity for a while, in its turn, and later heat it."""
+    """Charge every entity for a while, in its turn, which it tells; and later heat it."""
     charge, heat, all_rows = step[Charge], step[Heat], step.rows(Charge, Heat)
     turn = (step.tick // CHARGED_TICKS + step.id[all_rows]) % 4
     rows, warm = all_rows[turn == 0], all_rows[turn == 2]
@@ -259,6 +278,8 @@ def _charge(step: Step) -> None:
     over = level > CHARGE_MAX
     charge.runs_over[rows[over]] += np.uint16(1)
     charge.level[rows] = np.where(over, np.float32(0), level)
+    if step.tick % CHARGED_TICKS == 0:
+        step.emit(Turn(at=step.tick, level=charge.level[rows]), at=rows)
     heat.degrees[warm] = (heat.degrees[warm] + 1) % HEAT_MAX
 
 
@@ -269,7 +290,7 @@ def _tally(own: Rows) -> None:
     tally.trim[:] = stick.trim
 
 
-def _arrival(ship: Kind) -> Callable[[Authority, Player], None]:
+def _arrival(ship: Kind, *, greets: bool) -> Callable[[Authority, Player], None]:
     def arrive(world: Authority, player: Player) -> None:
         berth = world.berth(player)
         if not berth:
@@ -277,6 +298,8 @@ def _arrival(ship: Kind) -> Callable[[Authority, Player], None]:
             motion = Motion(heading=world.rng.uniform(-math.pi, math.pi))
             berth = world.spawn(ship, Label(name=player.name), motion, at=spot)
         player.fly(berth)
+        if greets:
+            world.emit(Arrival(), at=berth)
 
     return arrive
 

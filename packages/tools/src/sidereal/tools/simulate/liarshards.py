@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.game.schema import name_of
+from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.protocol.state.reckoning import Motion
@@ -24,7 +24,7 @@ from sidereal.protocol.state.schema import LABEL
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
 from sidereal.tools.simulate.flights import COLUMNS
-from sidereal.tools.simulate.game import Charge, make_game
+from sidereal.tools.simulate.game import Charge, Turn, make_game
 from sidereal.tools.simulate.lies import Lies
 from sidereal.tools.simulate.processes import ShardProcess
 
@@ -37,6 +37,7 @@ LIES_AT_ONCE: Final = 4
 ROWS_PER_MESSAGE: Final = 16
 
 LEVEL: Final = COLUMNS[0]
+AT, TURN_LEVEL = (column_of(Turn, field) for field in Turn.fields.values())
 
 CLOSED_WITHIN_S: Final = 1.5
 """How long its finale may last: so many of its rows are refused, or its messages dropped."""
@@ -135,6 +136,25 @@ CHARGE_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]
 """What may be said of the charge of an entity of its own."""
 
 
+def _that_never_was(row: np.ndarray, dice: np.random.Generator) -> None:
+    row[AT] = int(dice.integers(1 << 30, 1 << 31))
+
+
+def _of_a_past_owner(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["epoch"] -= 1
+
+
+def _of_no_such_level(row: np.ndarray, dice: np.random.Generator) -> None:
+    row[TURN_LEVEL] = (math.nan, dice.uniform(60.0, 1e6))[int(dice.integers(2))]
+
+
+EVENT_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
+    _of_a_past_owner,
+    _of_no_such_level,
+)
+"""What may be said to have happened to an entity of its own."""
+
+
 class LyingShard(ShardCore):
     """A shard that simulates, and lies.
 
@@ -160,6 +180,7 @@ class LyingShard(ShardCore):
             self._lie_of_others(simulation)
             self._lie_of_charges(simulation)
             self._rename(simulation)
+            self._lie_of_events(simulation)
 
     def _lie_of_its_own(self, simulation: Simulation) -> None:
         columns = simulation.bodies.columns
@@ -205,6 +226,23 @@ class LyingShard(ShardCore):
         for record in records:
             self._lies.note_value("a name", record, "name")
         self._send_rows(self._schema.numbers[LABEL.name], records)
+
+    def _lie_of_events(self, simulation: Simulation) -> None:
+        """Say that something has happened, of its own entities and of others."""
+        number = self._schema.event_numbers[name_of(Turn)]
+        bodies, ghosts = simulation.bodies.rows(), simulation.ghosts.rows()
+        for rows, lies in ((bodies, EVENT_LIES), (ghosts, (_that_never_was,))):
+            chosen = self._dice.permutation(rows)[:1]
+            records = np.zeros(len(chosen), self._schema.proposed_rows[number])
+            records["id"] = simulation.bodies.columns.net_id[chosen]
+            records["epoch"] = simulation.bodies.columns.epoch[chosen]
+            records["nth"] = self._dice.integers(1 << 10, size=len(chosen))
+            for at in range(len(records)):
+                _that_never_was(records[at : at + 1], self._dice)
+                lie = lies[int(self._dice.integers(len(lies)))]
+                lie(records[at : at + 1], self._dice)
+                self._lies.told[f"an event {lie.__name__}"] += 1
+            self._send_rows(number, records)
 
     def _rows_of(self, name: str, rows: np.ndarray, simulation: Simulation) -> np.ndarray:
         dtype = self._schema.proposed_rows[self._schema.numbers[name]]

@@ -87,24 +87,7 @@ def draw_links(limits: Limits, rng: np.random.Generator) -> Limits:
             controls_burst_ticks=int(rng.integers(5, 21)),
             controls_rate=float(rng.uniform(1.02, 1.05)),
         ),
-        shards=ShardLinkLimits(
-            hello_messages=int(rng.integers(1, 4)),
-            goodbye_s=float(rng.uniform(0.2, 1.0)),
-            faults=float(rng.uniform(20.0, 500.0)),
-            faults_kept_per_tick=float(rng.uniform(0.9, 0.995)),
-            adopt_within_s=float(rng.uniform(3.0, 5.0)),
-            allowed_share=float(rng.uniform(1.2, 1.5)),
-            allowed_burst_s=float(rng.uniform(1.5, 2.0)),
-            owned_kept_per_tick=float(rng.uniform(0.9, 0.98)),
-            barred_names=int(rng.integers(1, 4)),
-            inbox=int(rng.integers(32, 257)),
-            proposals=int(rng.integers(256, 1025)),
-            steps=int(rng.integers(4, 65)),
-            late_s=float(rng.uniform(0.25, 1.0)),
-            adopt_rows=int(rng.integers(4, 33)),
-            rows_per_message=int(rng.integers(1, 5)),
-            queued_size=int(rng.integers(4096, 16_385)),
-        ),
+        shards=_draw_shard_links(rng),
         keeping=KeepingLimits(
             batch_rows=int(rng.integers(24, 161)),
             batch_rows_least=int(rng.integers(1, 25)),
@@ -127,6 +110,30 @@ def draw_actions(rng: np.random.Generator) -> ActionLimits:
     )
 
 
+def _draw_shard_links(rng: np.random.Generator) -> ShardLinkLimits:
+    return ShardLinkLimits(
+        hello_messages=int(rng.integers(1, 4)),
+        goodbye_s=float(rng.uniform(0.2, 1.0)),
+        faults=float(rng.uniform(20.0, 500.0)),
+        faults_kept_per_tick=float(rng.uniform(0.9, 0.995)),
+        adopt_within_s=float(rng.uniform(3.0, 5.0)),
+        allowed_share=float(rng.uniform(1.2, 1.5)),
+        allowed_burst_s=float(rng.uniform(1.5, 2.0)),
+        owned_kept_per_tick=float(rng.uniform(0.9, 0.98)),
+        barred_names=int(rng.integers(1, 4)),
+        inbox=int(rng.integers(32, 257)),
+        proposals=int(rng.integers(256, 1025)),
+        events_per_tick=int(rng.integers(96, 193)),
+        events_saved_ticks=int(rng.integers(4, 21)),
+        events_remembered=int(rng.integers(1024, 4097)),
+        steps=int(rng.integers(4, 65)),
+        late_s=float(rng.uniform(0.25, 1.0)),
+        adopt_rows=int(rng.integers(4, 33)),
+        rows_per_message=int(rng.integers(1, 5)),
+        queued_size=int(rng.integers(4096, 16_385)),
+    )
+
+
 def draw_shard_limits(rng: np.random.Generator) -> ShardLimits:
     """Draw the limits of the shards."""
     reserve = int(rng.integers(2, 7))
@@ -142,6 +149,9 @@ def draw_shard_limits(rng: np.random.Generator) -> ShardLimits:
         beats=int(rng.integers(4, 21)),
         beats_late=int(rng.integers(2, 4)),
         jump_ticks=int(rng.integers(1, 4)),
+        events_per_tick=int(rng.integers(64, 97)),
+        events_waiting=int(rng.integers(256, 513)),
+        events_resend_ticks=int(rng.integers(1, 5)),
         transport=draw_transport(rng),
     )
 

@@ -19,6 +19,7 @@ from sidereal.tools.simulate.checks.convergence import (
     StoreConverges,
 )
 from sidereal.tools.simulate.checks.credits import Credits
+from sidereal.tools.simulate.checks.happenings import Happenings
 from sidereal.tools.simulate.checks.inputs import InputLedger
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
 from sidereal.tools.simulate.checks.owners import OneOwner
@@ -46,6 +47,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Presses(),
         Charges(),
         Credits(),
+        Happenings(),
         Margins(),
         Recovery(plan),
         OneAuthority(plan),

@@ -30,13 +30,14 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session import packet
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import MOTION, Schema
+from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, Schema
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE
 
 PRESENT: Final = "server: presence"
 REFERENCE: Final = "server: reference"
 COMPONENT: Final = "server: component"
+EVENT: Final = "server: event"
 LEFT_CELL: Final = "server: tombstone, left the cell"
 LEFT_WORLD: Final = "server: tombstone, left the world"
 OWN_SHIP: Final = "server: own ship"
@@ -45,14 +46,15 @@ LEASE: Final = "server: lease"
 INPUT: Final = "client: input"
 PROPOSED: Final = "shard: proposed row"
 PROPOSED_COMPONENT: Final = "shard: proposed row of a component"
+EMITTED: Final = "shard: event"
 NOTHING_PROPOSED: Final = "shard: proposal without rows"
 GHOST: Final = "authority: ghost"
 ROUTED_INPUT: Final = "authority: input"
 
 _COLUMNS: Final = (
-    *(PRESENT, REFERENCE, COMPONENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, PILOTED),
+    *(PRESENT, REFERENCE, COMPONENT, EVENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, PILOTED),
     *(LEASE, INPUT),
-    *(PROPOSED, PROPOSED_COMPONENT, NOTHING_PROPOSED, GHOST, ROUTED_INPUT),
+    *(PROPOSED, PROPOSED_COMPONENT, EMITTED, NOTHING_PROPOSED, GHOST, ROUTED_INPUT),
 )
 _IN_COLUMNS: Final = (Leases,)
 """Messages whose rows are counted, not they themselves."""
@@ -135,6 +137,7 @@ class Losses:
     def __init__(self, schema: Schema, rules: Rules) -> None:
         self.lost: Counter[str] = Counter()
         self._schema = schema
+        self._motion = schema.numbers[MOTION.name]
         self._rules = rules
         self._endpoints: dict[Address, Endpoint] = {}
         self._sessions: dict[tuple[Address, Address], _Session] = {}
@@ -217,8 +220,8 @@ class Losses:
             elif sender == "shard" and part.channel == ShardChannel.PROPOSAL:
                 _, runs = decode_proposal_untrusted(self._schema, body)
                 for number, rows in runs:
-                    moves = number == self._schema.numbers["motion"]
-                    yield from [PROPOSED if moves else PROPOSED_COMPONENT] * len(rows)
+                    sort = PROPOSED if number == self._motion else PROPOSED_COMPONENT
+                    yield from [EMITTED if number >= EVENT_FIRST else sort] * len(rows)
                 if not runs:
                     yield NOTHING_PROPOSED
             elif sender == "authority" and part.channel == ShardChannel.GHOST:
@@ -239,10 +242,10 @@ class Losses:
 
     def _records_of_snapshot(self, body: bytes) -> Iterator[str]:
         snapshot = read_snapshot_untrusted(self._schema, self._rules, body)
-        motion = self._schema.numbers[MOTION.name]
-        sorts = {PRESENCE: PRESENT, motion: REFERENCE, GONE: LEFT_WORLD, MOVED: LEFT_CELL}
+        sorts = {PRESENCE: PRESENT, self._motion: REFERENCE, GONE: LEFT_WORLD, MOVED: LEFT_CELL}
         for what, _, rows, *_ in snapshot.spans:
-            yield from [sorts.get(what, COMPONENT)] * rows
+            sort = EVENT if what >= EVENT_FIRST else sorts.get(what, COMPONENT)
+            yield from [sort] * rows
         if snapshot.private is not None:
             yield OWN_SHIP
             yield from [PILOTED] * len(snapshot.private.components)

@@ -1,0 +1,169 @@
+"""Effects: what is shown for a while when an event happens, as the game declares it.
+
+An effect stays where it began: at the event's own `x` and `y` if it has such fields, else where its
+subject is drawn at that moment. Of a subject that is not seen there is nothing to show.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidereal.client.front.camera import Camera
+from sidereal.client.front.rows import MARK, Rows, Shape, join_rows, mark_rows, with_alpha
+from sidereal.client.happenings import Happened
+from sidereal.client.view import View
+from sidereal.game.column import Field
+from sidereal.game.component import Event
+from sidereal.game.declarations import Declarations
+from sidereal.game.look import Effect
+from sidereal.game.schema import gather
+from sidereal.protocol.state.schema import EVENT_FIRST
+
+RUNNING_MAX: Final = 256
+"""Of effects that began together; of more the oldest end."""
+WORDS_MAX: Final = 30
+
+Floats = NDArray[np.float64]
+
+
+class Running(NamedTuple):
+    """Effects of one sort that began together.
+
+    Attributes:
+        effect: as declared.
+        began_at: monotonic seconds.
+        x: float64[n], world units; likewise `y`.
+        size: float64[n], world units.
+        text: what each of them says.
+    """
+
+    effect: Effect
+    began_at: float
+    x: Floats
+    y: Floats
+    size: Floats
+    text: Sequence[str]
+
+    def spent(self, now: float) -> float:
+        """Share of its time that is over, from 0 on; 1 and more at its end."""
+        return max(0.0, (now - self.began_at) / self.effect.seconds)
+
+
+class Effects:
+    """The effects of one game that are shown.
+
+    Attributes:
+        running: those that have begun and not ended.
+    """
+
+    def __init__(self, game: Declarations) -> None:
+        self.running: collections.deque[Running] = collections.deque(maxlen=RUNNING_MAX)
+        self._game = game
+        self._of: dict[type[Event], list[Effect]] = {event: [] for event in game.events}
+        for effect in game.effects:
+            self._of[effect.event].append(effect)
+
+    def begin(self, happened: Iterable[Happened], view: View, now: float) -> None:
+        """Begin the effects of what has happened, and end those whose time is over.
+
+        Args:
+            happened: since the last frame.
+            view: of this frame, in which subjects are looked for.
+            now: monotonic seconds.
+        """
+        going_on = [each for each in self.running if each.spent(now) < 1.0]
+        self.running.clear()
+        self.running.extend(going_on)
+        for one in happened:
+            event = self._game.events[one.number - EVENT_FIRST]
+            if self._of[event]:
+                self._begin(gather(event, one.values.__getitem__), one, view, now)
+
+    def _begin(self, values: Event, happened: Happened, view: View, now: float) -> None:
+        x, y, seen = _places(values, happened, view)
+        for effect in self._of[type(values)]:
+            size = _numbers(values, effect.size, len(x))
+            text = _texts(values, len(x))
+            shown = [text[row] for row in np.flatnonzero(seen).tolist()]
+            self.running.append(Running(effect, now, x[seen], y[seen], size[seen], shown))
+
+
+def effect_rows(running: Iterable[Running], camera: Camera, now: float) -> Rows:
+    """Rows of marks of all effects that are no text."""
+    parts = []
+    for each in running:
+        at, reach = camera.relative(each.x, each.y), each.size * camera.zoom
+        spent = min(each.spent(now), 1.0)
+        fade = 1.0 - spent
+        colour, clear = each.effect.rgb, (0, 0, 0, 0)
+        if each.effect.kind == "burst":
+            grown = reach * (0.35 + 0.65 * spent**0.5)
+            fill, line = with_alpha(colour, 200 * fade**2), with_alpha(colour, 255 * fade)
+            parts.append(mark_rows(at, spent, grown, Shape.STAR, fill))
+            parts.append(mark_rows(at, 0.0, grown, Shape.CIRCLE, clear, line, 2.5))
+        elif each.effect.kind == "flash":
+            fill = with_alpha(colour, 255 * fade**2)
+            parts.append(mark_rows(at, 0.0, reach, Shape.CIRCLE, fill))
+        elif each.effect.kind == "ring":
+            line = with_alpha(colour, 255 * fade)
+            parts.append(mark_rows(at, 0.0, reach * spent**0.5, Shape.CIRCLE, clear, line, 3.0))
+    return join_rows(parts, MARK)
+
+
+class Word(NamedTuple):
+    """A word on the picture: where, in pixels, and how."""
+
+    text: str
+    x: float
+    y: float
+    colour: tuple[int, int, int]
+    alpha: float
+
+
+def effect_words(running: Iterable[Running], camera: Camera, now: float) -> list[Word]:
+    """The effects that are text; they rise by their size, and fade."""
+    words = []
+    for each in running:
+        if each.effect.kind == "text":
+            spent = min(each.spent(now), 1.0)
+            at, rise = camera.relative(each.x, each.y), each.size * camera.zoom * spent
+            alpha = min(1.0, 2.0 * (1.0 - spent))
+            words += [
+                Word(text, float(x), float(y + up), each.effect.rgb, alpha)
+                for (x, y), up, text in zip(at, rise, each.text, strict=True)
+            ]
+    return words[:WORDS_MAX]
+
+
+def _places(
+    values: Event, happened: Happened, view: View
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Where it happened, and whether that is known."""
+    if {"x", "y"} <= values.fields.keys():
+        x, y = (np.asarray(getattr(values, axis), np.float64) for axis in "xy")
+        return x, y, np.ones(len(x), np.bool_)
+    if not len(view):
+        none = np.zeros(len(happened.subject))
+        return none, none, np.zeros(len(none), np.bool_)
+    rows = np.minimum(np.searchsorted(view.net_id, happened.subject), len(view) - 1)
+    return view.x[rows], view.y[rows], view.net_id[rows] == happened.subject
+
+
+def _numbers(values: Event, said: float | Field, count: int) -> Floats:
+    if isinstance(said, Field):
+        return np.asarray(getattr(values, said.name), np.float64)
+    return np.full(count, float(said))
+
+
+def _texts(values: Event, count: int) -> list[str]:
+    """What an effect says: the event's first text, or else what it is called."""
+    for name, field in values.fields.items():
+        if field.storage.dtype == "S":
+            column: list[Any] = getattr(values, name).tolist()
+            return [text.decode("utf-8", "replace") for text in column]
+    return [values.record_name.rpartition(".")[2].replace("_", " ")] * count

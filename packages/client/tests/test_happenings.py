@@ -1,0 +1,207 @@
+"""What has happened is taken once from snapshots, in whatever order and how often they come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sidereal.client.limits import Limits
+from sidereal.client.replica import Replica
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
+from sidereal.protocol.state.stream import (
+    CONTINUED,
+    EXTENT,
+    HEADER,
+    PARTIAL,
+    REPLACE,
+    RUN,
+    SECTION,
+    SNAPSHOT_VERSION,
+)
+
+EVENTS = (
+    Component("burst", (Field("size", "f4", "", 0, 10, 0.5),), Replication.EVENT),
+    Component("bang", (), Replication.EVENT),
+)
+SCHEMA = Schema(BASE_COMPONENTS, events=EVENTS)
+BURST, BANG = SCHEMA.event_numbers.values()
+RULES = Rules(view_radius_cells=1)
+WINDOW = 9
+CELL, OTHER = 0, 1
+"""Places in a window around cell (1, 1)."""
+
+Event = tuple[int, int]
+"""Tick and subject."""
+
+
+def section(
+    place: int,
+    since: int | None,
+    to: int,
+    *events: Event,
+    now: int,
+    part: int = 0,
+    parts: int = 1,
+    number: int = BURST,
+    continued: bool = False,
+    size: int = 3,
+) -> bytes:
+    """Write a section of a snapshot of tick `now`; of the whole cell without `since`."""
+    head = np.zeros((), SECTION)
+    head["place"], head["runs"] = place, bool(events)
+    head["age"] = 0 if since is None else to - since
+    split = parts > 1
+    head["flags"] = (REPLACE * (since is None)) | (PARTIAL * split) | (CONTINUED * continued)
+    extent = np.array((part, parts, now - to), EXTENT).tobytes() if split else b""
+    rows = np.zeros(len(events), SCHEMA.rows[number])
+    for row, (tick, subject) in zip(rows, events, strict=True):
+        row["id"], row["age"] = subject, now - tick
+        if number == BURST:
+            row["size"] = size
+    run = np.array((number, len(rows)), RUN).tobytes() if events else b""
+    return head.tobytes() + extent + run + rows.tobytes()
+
+
+def snapshot(tick: int, *sections: bytes) -> bytes:
+    header = np.zeros((), HEADER)
+    header["version"], header["sections"], header["tick"] = SNAPSHOT_VERSION, len(sections), tick
+    header["cell"] = 1 + RULES.cells_per_side
+    return header.tobytes() + bytes((WINDOW + 7) // 8) + b"".join(sections)
+
+
+class Taker:
+    """A replica that knows every cell up to tick 10."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.replica = Replica(SCHEMA, RULES, limits=Limits(**limits))
+        self.apply(snapshot(10, *(section(at, None, 10, now=10) for at in range(WINDOW))))
+
+    def apply(self, *messages: bytes) -> int:
+        return len(self.replica.apply_untrusted(messages, 0.0))
+
+    def take(self, tick: float = float("inf")) -> list[Event]:
+        due = self.replica.happenings.due(tick)
+        return sorted(
+            event
+            for each in due
+            for event in zip(each.tick.tolist(), each.subject.tolist(), strict=True)
+        )
+
+
+def test_an_event_is_taken_with_its_subject_its_tick_and_its_values() -> None:
+    taker = Taker()
+    bang = section(CELL, 10, 13, (12, 9), now=13, number=BANG)
+    burst = section(OTHER, 10, 13, (11, 7), (13, 7), now=13)
+    assert taker.apply(snapshot(13, burst, bang)) == 1
+    first, second = taker.replica.happenings.due(13.0)
+    assert (first.number, first.subject.tolist(), first.tick.tolist()) == (BURST, [7, 7], [11, 13])
+    assert first.values["size"].tolist() == [1.5, 1.5]
+    assert (second.number, second.subject.tolist(), second.values) == (BANG, [9], {})
+    assert taker.replica.happenings.taken == 3
+
+
+def test_an_event_is_due_when_the_drawn_tick_has_passed_it() -> None:
+    taker = Taker()
+    taker.apply(snapshot(13, section(CELL, 10, 13, (11, 1), (12, 2), (13, 3), now=13)))
+    assert taker.take(10.9) == []
+    assert taker.take(12.0) == [(11, 1), (12, 2)]
+    assert taker.take(12.5) == []
+    assert taker.take(13.0) == [(13, 3)]
+
+
+def test_events_that_come_again_are_not_taken_again() -> None:
+    taker = Taker()
+    first = snapshot(11, section(CELL, 10, 11, (11, 1), now=11))
+    assert taker.apply(first, first) == 2
+    taker.apply(first)
+    taker.apply(snapshot(12, section(CELL, 10, 12, (11, 1), (12, 1), now=12)))
+    taker.apply(snapshot(13, section(CELL, 10, 13, (11, 1), (12, 1), (13, 2), now=13)))
+    assert taker.take() == [(11, 1), (12, 1), (13, 2)]
+
+
+def test_events_that_are_alike_are_as_many_as_came_together() -> None:
+    taker = Taker()
+    twice = snapshot(11, section(CELL, 10, 11, (11, 1), (11, 1), now=11))
+    elsewhere = snapshot(11, section(OTHER, 10, 11, (11, 1), now=11))
+    taker.apply(twice)
+    taker.apply(twice, elsewhere)
+    assert taker.take() == [(11, 1)] * 3
+
+
+def test_what_comes_across_a_gap_is_taken_and_what_fills_the_gap_brings_only_the_rest() -> None:
+    taker = Taker()
+    taker.apply(snapshot(13, section(CELL, 12, 13, (13, 3), now=13)))
+    assert taker.take() == [(13, 3)]
+    assert taker.replica.have[CELL] == 10
+    taker.apply(snapshot(14, section(CELL, 10, 14, (11, 1), (13, 3), (14, 4), now=14)))
+    assert taker.take() == [(11, 1), (14, 4)]
+
+
+def test_what_is_overtaken_by_all_that_it_says_is_ignored() -> None:
+    taker = Taker()
+    older = snapshot(11, section(CELL, 10, 11, (11, 1), now=11))
+    taker.apply(snapshot(12, section(CELL, 10, 12, (11, 1), now=12)))
+    taker.apply(older)
+    assert taker.take() == [(11, 1)]
+
+
+def test_events_of_a_section_in_parts_wait_until_all_of_them_have_come() -> None:
+    taker = Taker()
+    first, second, third = (
+        snapshot(12, section(CELL, 10, 12, *events, now=12, part=part, parts=3))
+        for part, events in enumerate([((11, 1), (12, 1)), ((11, 2),), ()])
+    )
+    taker.apply(second)
+    taker.apply(first)
+    taker.apply(second)
+    assert taker.take() == []
+    taker.apply(third)
+    assert taker.take() == [(11, 1), (11, 2), (12, 1)]
+    taker.apply(second, first)
+    assert taker.take() == []
+
+
+def test_events_of_parts_that_come_over_several_ticks_are_taken_with_the_last() -> None:
+    taker = Taker()
+    for now, part in ((13, 1), (14, 1), (15, 0)):
+        assert taker.take() == []
+        events = (11, 1 + part), (12, 1 + part)
+        told = section(CELL, 10, 12, *events, now=now, part=part, parts=2, continued=True)
+        taker.apply(snapshot(now, told))
+    assert taker.take() == [(11, 1), (11, 2), (12, 1), (12, 2)]
+
+
+def test_parts_that_never_become_whole_show_nothing_and_what_replaces_them_does() -> None:
+    taker = Taker()
+    taker.apply(snapshot(12, section(CELL, 10, 12, (11, 1), now=12, part=0, parts=2)))
+    taker.apply(snapshot(13, section(CELL, 10, 13, (11, 1), (12, 2), now=13)))
+    assert taker.take() == [(11, 1), (12, 2)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        section(CELL, 10, 13, (10, 1), now=13),
+        section(CELL, None, 13, (13, 1), now=13),
+        section(CELL, 10, 13, (12, 0), now=13),
+        section(CELL, 10, 13, (12, 1), now=13, size=21),
+        section(CELL, 10, 12, (13, 1), now=13, part=0, parts=2),
+    ],
+    ids=["before its section", "in a whole cell", "of nobody", "out of range", "after its section"],
+)
+def test_an_event_that_cannot_be_voids_its_datagram(wrong: bytes) -> None:
+    taker = Taker()
+    assert taker.apply(snapshot(13, wrong)) == 0
+    assert taker.take() == []
+
+
+def test_of_what_nobody_asks_for_the_oldest_is_lost_and_counted() -> None:
+    taker = Taker(happened=2)
+    for tick in range(11, 15):
+        taker.apply(snapshot(tick, section(CELL, tick - 1, tick, (tick, 1), now=tick)))
+    assert taker.take() == [(13, 1), (14, 1)]
+    assert taker.replica.happenings.dropped == 2

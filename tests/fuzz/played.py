@@ -1,0 +1,25 @@
+"""The game of the targets: the one that ships, and something that happens in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidereal.game import F4, U1, Event, Game, Part, field
+from sidereal.game.load import check_game
+from sidereal.game.schema import schema_of
+from sidereal.games.frontier import game as frontier
+from sidereal.protocol.state.schema import Schema
+
+
+class Burst(Event, name="bursts.burst"):
+    """Something bursts."""
+
+    size: F4 = field(1, low=0, high=100, quantum=0.5)
+    colour: U1 = field(0, low=0, high=9)
+
+
+bursts = Part("bursts")
+bursts.declare(Burst)
+
+GAME: Final = check_game(Game("fuzzed", parts=[*frontier.parts, bursts]))
+SCHEMA: Final[Schema] = schema_of(GAME)
