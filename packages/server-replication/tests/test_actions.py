@@ -23,6 +23,7 @@ from sidereal.game import (
     Authority,
     Body,
     Component,
+    Event,
     Game,
     Label,
     Meta,
@@ -51,6 +52,7 @@ from sidereal.protocol.message.player import (
     Values,
 )
 from sidereal.protocol.message.shard import Asked, ShardChannel, ShardHello
+from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.play.spawns import Spawns
@@ -66,6 +68,14 @@ class Dock(Component, writer=AUTHORITY, saved=False, name="tests.dock"):
 
 class Hull(Component, name="tests.hull"):
     hp: F4
+
+
+class Honk(Event, name="tests.honk"):
+    loud: U4 = field(1, low=1, high=9)
+
+
+class Unheard(Event, name="tests.unheard"):
+    loud: U4
 
 
 class Score(Component, writer=AUTHORITY, saved=False, name="tests.score"):
@@ -89,6 +99,7 @@ class Play:
             "craft", Motion(), Body(radius=RADIUS), Label(), Pilot(), Dock(), Hull()
         )
         self.game.kind("buoy", Motion())
+        self.game.declare(Honk)
         self.game.account(Score())
         self.game.shared(Round())
         self.act: Callable[[Transaction, float], Any] = lambda tx, number: None
@@ -317,6 +328,24 @@ def test_ids_that_are_nobodys_here_are_refused_in_words(entity: int, text: str) 
     assert not play.cast.core.actions.failed
 
 
+def test_what_an_action_emits_happens_and_nothing_does_if_it_is_refused() -> None:
+    play = Play()
+    client = play.join(7)
+
+    def honk(tx: Transaction, number: float) -> None:
+        tx.emit(Honk(loud=3), at=tx.own)
+        tx.emit(Honk(), at=tx.own)
+        tx.emit(Honk(), at=tx.own if number else 12345)
+
+    play.act = honk
+    assert outcome(play.ask(client)) == (Outcome.REFUSED, "entity 12345 is not there")
+    assert play.cast.core.events.happened == 0
+    assert outcome(play.ask(client, 1)) == DONE
+    kept = play.cast.core.edge.changes.events.kept[EVENT_FIRST]
+    assert kept.row["id"].tolist() == [play.own(7)] * 3
+    assert kept.row["tests_honk_loud"].tolist() == [3, 1, 1]
+
+
 def test_an_entity_without_the_component_is_refused_in_words() -> None:
     play = Play()
     client = play.join(7)
@@ -339,6 +368,8 @@ def test_an_entity_without_the_component_is_refused_in_words() -> None:
         (lambda tx, n: tx.get(tx.own, "load"), "is no field of play"),
         (lambda tx, n: tx.get(tx.account, Dock.load), r"an account has no Dock: .* game\.account"),
         (lambda tx, n: tx.get(tx.shared, Score.points), r"the world has no Score: .* game\.shared"),
+        (lambda tx, n: tx.emit(Honk(loud=10), at=tx.own), "loud = 10 is outside 1 to 9"),
+        (lambda tx, n: tx.emit(Unheard(), at=tx.own), r"say part\.declare\(Unheard\)"),
         (lambda tx, n: tx.tell("two\nlines"), "printable"),
         (lambda tx, n: tx.tell("x" * 1001), "1000 printable characters at most"),
         (lambda tx, n: tx.tell("x", to=SECTOR), "VIEWERS, ALL or PILOT, not sector"),

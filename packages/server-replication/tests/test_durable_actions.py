@@ -17,6 +17,7 @@ from sidereal.game import (
     Authority,
     Body,
     Component,
+    Event,
     Game,
     Label,
     Motion,
@@ -62,9 +63,14 @@ class Mood(Component, writer=AUTHORITY, saved=False, name="tests.mood"):
     level: U4
 
 
+class Bell(Event, name="tests.bell"):
+    loud: U4
+
+
 game = Game("trade")
 CRAFT = game.kind("craft", Motion(), Body(radius=RADIUS), Label(), Pilot(), Cargo(), Mood())
 BUOY = game.kind("buoy", Motion(), Cargo())
+game.declare(Bell)
 game.account(Wallet())
 game.shared(Pot())
 
@@ -113,6 +119,12 @@ def sigh(tx: Transaction) -> None:
 def drop(tx: Transaction, x: float) -> None:
     tx.spawn(BUOY, Cargo(ore=2), at=(x, 50.0))
     tx.add(tx.account, Wallet.credits, -4)
+
+
+@game.action(rate_hz=1)
+def ring(tx: Transaction) -> None:
+    tx.emit(Bell(), at=tx.own)
+    tx.add(tx.account, Wallet.credits, -1)
 
 
 @game.action(rate_hz=1, durable=False)
@@ -341,6 +353,23 @@ def test_what_is_spawned_is_saved_with_the_rest_and_comes_with_the_answer() -> N
     names = [uuid.tobytes() for uuid in batch.uuid]
     assert buoys(trade) == [(names[0], 100.0, 2, True), (names[1], 200.0, 2, True)]
     assert trade.credits(7) == 2
+
+
+def test_what_is_emitted_happens_with_the_answer_to_who_is_still_there() -> None:
+    trade = Trade()
+    client, leaver = trade.join(7), trade.join(8)
+    trade.ask(client, "ring")
+    posting = trade.take()
+    assert trade.cast.core.events.happened == 0
+    trade.answer(posting)
+    assert trade.cast.core.events.happened == 1
+    trade.ask(leaver, "ring")
+    posting = trade.take()
+    leaver.close(trade.cast.now)
+    trade.cast.run(4)
+    trade.answer(posting)
+    assert trade.cast.core.events.happened == 1
+    assert trade.credits(8) == 9
 
 
 def test_what_is_spawned_by_what_is_not_durable_is_there_at_once() -> None:

@@ -325,8 +325,18 @@ class Transaction(Protocol):
             GameError: the values do not fit to the kind, or are outside of their ranges.
         """
 
-    def emit(self, event: Event, *, at: int = 0) -> None:
-        """Tell of an event; 0 is an event without a subject."""
+    def emit(self, event: Event, *, at: int) -> None:
+        """Tell of something that has happened, to whoever has its subject in view.
+
+        A durable action's happens when it is saved; nothing does, if its subject has gone by then.
+
+        Args:
+            event: values, one each.
+            at: the entity that it has happened to; refused if there is none.
+
+        Raises:
+            GameError: there is no such event, or a value is outside of its range.
+        """
 
     def tell(self, text: str, *, to: Audience = VIEWERS) -> None:
         """Tell people a line.

@@ -173,6 +173,7 @@ class Replicator:
             self.world,
             Books(game, self.world, self.berths),
             self.entities,
+            self.events,
             self.clients,
             self.shards,
             self.notes,

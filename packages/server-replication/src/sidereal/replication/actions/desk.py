@@ -39,6 +39,7 @@ from sidereal.replication.actions.effects import Caller, Cell, Effects, HeldUpEr
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.actions.requests import CallName, Memory, Request, digest_of
 from sidereal.replication.actions.shown import Shown
+from sidereal.replication.events import Events
 from sidereal.replication.keeping.persist import Batch, new_batch
 from sidereal.replication.keeping.posting import KeptReceipt, Posted, Posting
 from sidereal.replication.links.playerlink import PlayerLink
@@ -85,6 +86,7 @@ class Desk:
         world: World,
         books: Books,
         entities: Entities,
+        events: Events,
         clients: PlayerLink,
         shards: ShardLink,
         notes: Notes,
@@ -97,6 +99,7 @@ class Desk:
         self._world = world
         self._entities = entities
         self._spawns = Spawns(game, world.schema)
+        self._events = events
         self._clients = clients
         self._shards = shards
         self._notes = notes
@@ -232,6 +235,7 @@ class Desk:
             self._world,
             self.books,
             self._spawns,
+            self._events,
             request.caller,
             tick,
             durable=durable,
@@ -265,6 +269,10 @@ class Desk:
             records = np.concatenate(done.effects.spawned)
             records["tick"] = tick
             self._entities.create(records, tick, done.effects.uuid)
+        for event, entity in done.effects.emitted:
+            row = int(self._world.columns.rows_of([entity])[0])
+            if row >= 0:  # it may have gone while a durable action waited
+                self._events.emit(event, row, tick)
         if done.effects.lines and (player := self._speaker_of(done.request)) is not None:
             for line in done.effects.lines:
                 self._clients.tell(player, line.text, line.to)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sidereal.game import Component, Kind
 from sidereal.game.column import Field
-from sidereal.game.component import ALL, PILOT, VIEWERS, Audience
+from sidereal.game.component import ALL, PILOT, VIEWERS, Audience, Event
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.limits import NOTICE_SIZE_MAX
 from sidereal.replication.actions.books import NET_ID_MAX, Books
@@ -18,11 +18,13 @@ from sidereal.replication.actions.effects import (
     Caller,
     Cell,
     Effects,
+    Emitted,
     HeldUpError,
     Line,
     Refusal,
     Value,
 )
+from sidereal.replication.events import Events
 from sidereal.replication.links.audience import Listeners
 from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.world import World
@@ -43,6 +45,7 @@ class Draft:
         world: World,
         books: Books,
         spawns: Spawns,
+        events: Events,
         caller: Caller,
         tick: int,
         *,
@@ -55,6 +58,7 @@ class Draft:
             world: where everything is.
             books: its fields.
             spawns: makes records of what is spawned.
+            events: checks what is emitted.
             caller: who asks.
             tick: the current one.
             durable: whether what it writes is saved with it.
@@ -68,6 +72,7 @@ class Draft:
         self._world = world
         self._books = books
         self._spawns = spawns
+        self._events = events
         self._durable = durable
         self._before = before
         # An id below 0 may come from a client: only those count that were given out here.
@@ -118,6 +123,13 @@ class Draft:
     def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> None:
         """Make an entity; see `sidereal.game.Transaction.spawn`."""
         self.effects.spawned.append(self._spawns.make_one(kind, components, at, self.tick))
+
+    def emit(self, event: Event, *, at: int) -> None:
+        """Tell of something that has happened; see `sidereal.game.Transaction.emit`."""
+        self._events.check(event)
+        if self._rows_of(at)[0] < 0:
+            raise Refusal(f"entity {at} is not there")
+        self.effects.emitted.append(Emitted(event, at))
 
     def tell(self, text: str, *, to: Audience = VIEWERS) -> None:
         """Tell people a line; see `sidereal.game.Transaction.tell`."""

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.game.component import Event
 from sidereal.replication.links.audience import Listeners
 
 Value: TypeAlias = float | int | bytes
@@ -52,6 +53,13 @@ class Caller(NamedTuple):
     own: int
 
 
+class Emitted(NamedTuple):
+    """An event, and the entity that it happens to."""
+
+    event: Event
+    entity: int
+
+
 class Line(NamedTuple):
     """A line to be told, and to whom."""
 
@@ -66,11 +74,13 @@ class Effects:
     Attributes:
         written: new values.
         lines: in their order.
+        emitted: events, checked, in their order.
         spawned: `Schema.full_record[1]` each.
         uuid: their names, by which the database has them already; None if it has not.
     """
 
     written: dict[Cell, Value] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
+    emitted: list[Emitted] = field(default_factory=list)
     spawned: list[NDArray[np.void]] = field(default_factory=list)
     uuid: NDArray[np.void] | None = None
