@@ -40,13 +40,16 @@ class Ledger:
     """Inputs held and inputs heard.
 
     Attributes:
-        held: the record of every input, by a mark of its own.
+        held: the record of every input, by a mark of its own. An authority that was never
+            told of a ship may give its marks to another one.
+        made: the ship and the record of every input, in order.
         heard: all marks that came to shards, in order.
         taken_in: all marks that came to the authority, in order, with the virtual seconds when.
     """
 
     def __init__(self) -> None:
         self.held: dict[Mark, int] = {}
+        self.made: list[tuple[int, int]] = []
         self.heard: list[Heard] = []
         self.taken_in: list[tuple[float, Mark]] = []
 
@@ -60,7 +63,9 @@ class Ledger:
             others: that of all others.
         """
         for seq in range(made_before + 1, mark.input_seq + 1):
-            self.held[mark._replace(input_seq=seq)] = first if seq == made_before + 1 else others
+            record = first if seq == made_before + 1 else others
+            self.held[mark._replace(input_seq=seq)] = record
+            self.made.append((mark.net_id, record))
 
     def note_taken_in(self, at: float, mark: Mark) -> None:
         """Note what has come to the authority."""

@@ -31,10 +31,9 @@ class Presses:
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
             self._began.clear()
-        held = list(cluster.ledger.held.items())
-        for mark, record in held[self._seen :]:
-            self._pressed[mark.net_id] += record >> PRESSES_AT & PRESSES_MAX
-        self._seen = len(held)
+        for net_id, record in cluster.ledger.made[self._seen :]:
+            self._pressed[net_id] += record >> PRESSES_AT & PRESSES_MAX
+        self._seen = len(cluster.ledger.made)
         columns = core.world.columns
         rows = columns.rows()
         rows = rows[(columns["kind"][rows] == SHIP) & (core.world.account[rows] != LIAR_ACCOUNT)]
