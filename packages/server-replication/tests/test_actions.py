@@ -498,6 +498,15 @@ def test_an_account_that_asks_too_often_is_put_off() -> None:
     assert play.counts == {"done": 6, "too_fast": 1}
 
 
+def test_who_never_ceases_to_ask_is_answered_as_often_as_may_be() -> None:
+    """As a client does that comes back with many calls: it repeats those that were put off."""
+    play = Play(ActionLimits(burst=1))
+    client = play.join(7)
+    asks = 5 * RULES.tick_hz // 4
+    done = sum(play.ask(client).outcome is Outcome.DONE for _ in range(asks))
+    assert done == 5
+
+
 def test_a_session_of_the_same_account_may_ask_no_more_often() -> None:
     play = Play(ActionLimits(burst=2))
     first = play.join(7)

@@ -76,7 +76,7 @@ class Memory:
             self._answered.popitem(last=False)
 
     def may_ask(self, account: int, action: Action, now: float) -> bool:
-        """Charge an account for a call."""
+        """Charge an account for a call that may be done; one that comes again too soon is free."""
         at = account, action.name
         allowance = self._allowances.get(at)
         if allowance is None:
@@ -85,7 +85,7 @@ class Memory:
             if len(self._allowances) > self._limits.accounts:
                 self._allowances.popitem(last=False)
         self._allowances.move_to_end(at)
-        return allowance.take(now) >= 0
+        return allowance.take_if_there(now)
 
 
 def digest_of(call: Call) -> bytes:

@@ -30,3 +30,9 @@ class Allowance:
         self.at = now
         self.left = max(min(self.left + gained, self.burst) - 1, -self.burst - 1)
         return self.left
+
+    def take_if_there(self, now: float) -> bool:
+        """Take one if it is there; nothing is owed if it is not."""
+        there = self.take(now) >= 0
+        self.left += not there
+        return there
