@@ -17,6 +17,8 @@ PAYLOAD_SIZE_MAX: Final = 1200
 """Bytes of a netcode payload."""
 DATAGRAM_SIZE_MAX: Final = 1300
 """Bytes of any netcode datagram, its header and authentication code included."""
+DATAGRAM_OVERHEAD_SIZE: Final = 65
+"""Bytes that a datagram takes of a link beside its messages: IP, UDP, netcode and packet header."""
 CLIENT_SLOTS_MAX: Final = 4096
 SHARD_SLOTS_MAX: Final = 64
 SERVERS_PER_TOKEN_MAX: Final = 32

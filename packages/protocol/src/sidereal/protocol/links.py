@@ -28,7 +28,7 @@ PLAYER_CHANNELS: Final = (
 )
 """Channels of the client link, in the order of `PlayerChannel`."""
 
-PLAYER_BUDGET: Final = Budget(rate=4e6, burst=float(512 << 10), rate_min=64e3)
+PLAYER_BUDGET: Final = Budget(rate=4e6, burst=float(512 << 10), rate_min=2e3)
 """What either end of the client link may send."""
 
 SHARD_CHANNELS: Final = (

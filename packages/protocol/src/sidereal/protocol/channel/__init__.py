@@ -7,6 +7,7 @@
 * `acks`: which packets came, which were sent, which were lost;
 * `roundtrip`: how long a packet and its ack take;
 * `congestion`: how much may be sent: congestion window and send budget;
+* `allowance`: how much state is worth writing: what can leave now;
 * `redundancy`: redundant copies of small reliable messages;
 * `unreliable`, `reliable`, `ends`: the two ends of a channel of each kind;
 * `connection`: all of these together, for one peer;

@@ -37,6 +37,7 @@ class CongestionWindow:
     Attributes:
         size: of the window.
         in_flight_size: bytes of messages sent and neither acked nor given up.
+        losses_judged: how often so much was lost that the window shrank.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class CongestionWindow:
         "_troubled_at",
         "_was_in_use",
         "in_flight_size",
+        "losses_judged",
         "size",
     )
 
@@ -61,6 +63,7 @@ class CongestionWindow:
         self._limits = limits
         self.size = float(limits.size_initial)
         self.in_flight_size = 0
+        self.losses_judged = 0
         self._reliable_in_flight_size = 0
         self._threshold = math.inf
         # Fastest round trip of the last seconds, of those since that changed, the latest ones.
@@ -110,6 +113,10 @@ class CongestionWindow:
         if sent_at >= self._judged_from:
             self._trips.append(trip_s)
 
+    def wait_of(self, trip_s: float) -> float:
+        """How much longer a round trip took than the fastest of the last seconds."""
+        return max(0.0, trip_s - self._base_s)
+
     def acked(self, count: int, sent_at: float, now: float) -> None:
         """Count packets as arrived; judges the round trip when it is over.
 
@@ -139,6 +146,7 @@ class CongestionWindow:
     def _judge(self, now: float) -> None:
         count = self._acked_count + self._lost_count
         factor = min(self._loss_factor, self._queue_factor)
+        self.losses_judged += self._loss_factor < 1
         if factor < 1:
             self._shrink(factor, now)
         elif self._was_in_use:

@@ -19,10 +19,12 @@ follows the link; reliable ones also only while the congestion window is open.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.acks import ReceivedPackets, SentPackets
+from sidereal.protocol.channel.allowance import Allowance
 from sidereal.protocol.channel.congestion import CongestionWindow, SendBudget
 from sidereal.protocol.channel.ends import make_receiver, make_sender
 from sidereal.protocol.channel.limits import LIMITS, TransportLimits
@@ -32,10 +34,10 @@ from sidereal.protocol.channel.reliable import ReliableSender
 from sidereal.protocol.channel.roundtrip import RoundTrip
 from sidereal.protocol.channel.sent import SentPacket
 from sidereal.protocol.channel.spec import Budget, ChannelSpec, check_channels
-from sidereal.protocol.channel.statistics import ConnectionStatistics
+from sidereal.protocol.channel.statistics import ConnectionCounts, ConnectionStatistics
 from sidereal.protocol.channel.unreliable import UnreliableSender
 from sidereal.protocol.errors import CloseReason, LocalProtocolError, RemoteProtocolError
-from sidereal.protocol.limits import PAYLOAD_SIZE_MAX
+from sidereal.protocol.limits import DATAGRAM_OVERHEAD_SIZE, PAYLOAD_SIZE_MAX
 
 _ROOM: Final = PAYLOAD_SIZE_MAX - wire.HEADER_SIZE
 
@@ -80,14 +82,12 @@ class Connection:
         self._copies = RedundantCopies(limits.copies)
         self._unasked = 0
         self._budget = SendBudget(budget or Budget(), now, limits.congestion)
+        self._allowance = Allowance(budget or Budget(), now, limits.allowance)
         self._acked_tags: list[int] = []
         self._lost_tags: list[int] = []
         self._last_ack = (-1, 0)
         self._loss = self._silent_since = 0.0
-        self._packets_sent = self._packets_received = 0
-        self._packets_acked = self._packets_lost = self._packets_late = 0
-        self._packets_stale = self._acks_invalid = 0
-        self._bytes_sent = self._bytes_received = self._messages_sent = self._messages_received = 0
+        self._counts = ConnectionCounts()
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class Connection:
             )
         if self.close_reason is not None:
             return
-        self._messages_sent += 1
+        self._counts.messages_sent += 1
         sender = self._senders[channel]
         if isinstance(sender, UnreliableSender):
             sender.push(message, tag)
@@ -149,9 +149,14 @@ class Connection:
             payloads.append(self._encode_ack_only(ack, now))
         if payloads:
             received.acks_sent()
-            self._packets_sent += len(payloads)
-            self._bytes_sent += sum(map(len, payloads))
+            self._counts.packets_sent += len(payloads)
+            self._counts.bytes_sent += sum(map(len, payloads))
         return payloads
+
+    def allowance(self, now: float) -> int:
+        """Bytes of unreliable messages that can leave now; what is written beyond it would wait."""
+        self._budget.refill(now)
+        return max(0, min(self._allowance.available(now), int(self._budget.unreliable)))
 
     def _encode_packet(
         self, waiting: list[UnreliableSender | ReliableSender], ack: bytes, now: float
@@ -175,6 +180,7 @@ class Connection:
         chunks[0] = wire.encode_header(sent.sequence, sent.ack_wanted, ack)
         budget.reliable -= sent.reliable_size
         budget.unreliable -= size - sent.reliable_size
+        self._allowance.spend(size + DATAGRAM_OVERHEAD_SIZE, now)
         window.sent(size, sent.reliable_size)
         for forgotten in self._sent.add(sent):
             self._packet_lost(forgotten)
@@ -206,11 +212,11 @@ class Connection:
             WireError: the payload is not a packet; nothing has changed.
         """
         packet = decode_packet_untrusted(payload, self._is_reliable)
-        self._packets_received += 1
-        self._bytes_received += len(payload)
+        self._counts.packets_received += 1
+        self._counts.bytes_received += len(payload)
         sequence = self._received.admit(packet.sequence, packet.ack_wanted, now)
         if sequence is None:
-            self._packets_stale += 1
+            self._counts.packets_stale += 1
             return []
         deliveries: list[tuple[int, list[bytes]]] = []
         try:
@@ -220,7 +226,7 @@ class Connection:
                 channel = part.channel
                 bodies = self._receivers[channel].receive(part, sequence)
                 if bodies:
-                    self._messages_received += len(bodies)
+                    self._counts.messages_received += len(bodies)
                     deliveries.append((channel, bodies))
         except RemoteProtocolError:
             self.close_reason = self.close_reason or CloseReason.PROTOCOL_VIOLATION
@@ -228,9 +234,7 @@ class Connection:
 
     def take_acked(self) -> list[int]:
         """Return the tags of messages that arrived, as far as is newly known."""
-        tags = self._acked_tags
-        if tags:
-            self._acked_tags = []
+        tags, self._acked_tags = self._acked_tags, []
         return tags
 
     def take_lost(self) -> list[int]:
@@ -247,17 +251,21 @@ class Connection:
         self._last_ack = (packet.ack, packet.ack_bits)
         newest = self._sent.restore_ack(packet.ack)
         if newest is None:
-            self._acks_invalid += 1
+            self._counts.acks_invalid += 1
             return
         acked = self._sent.take_acked(newest, packet.ack_bits)
         if not acked:
             return
+        judged = self._window.losses_judged
         if acked[0].sequence == newest:
             sent_at = acked[0].sent_at
             self._round_trip.add_sample(now - sent_at, packet.ack_delay_s)
             net_s = max(0.0, now - sent_at - packet.ack_delay_s)
             self._window.add_round_trip(net_s, sent_at, now)
+            self._allowance.note_wait(self._window.wait_of(net_s), sent_at, now)
         self._settle_acked(acked, now)
+        if self._window.losses_judged > judged:
+            self._allowance.note_trouble(now)
         for sent in self._sent.take_lost(now, self._round_trip.rto_s):
             self._packet_lost(sent)
         self._budget.adapt(self._window.size, self._round_trip.rtt_s)
@@ -279,15 +287,16 @@ class Connection:
             for segment in sent.segments:
                 if not segment.is_acked:
                     segment.sender.segment_acked(segment)
-        self._packets_acked += len(acked)
+        self._counts.packets_acked += len(acked)
         if count:
             self._loss *= (1 - self._limits.loss_weight) ** count
             self._window.settled(size, reliable_size)
             self._window.acked(count, newest_at, now)
+            self._allowance.note_arrived(size + DATAGRAM_OVERHEAD_SIZE * count, now)
 
     def _packet_late(self, sent: SentPacket, now: float) -> None:
         """Learn from a packet that was missed, but acked after all."""
-        self._packets_late += 1
+        self._counts.packets_late += 1
         self._loss = max(0.0, self._loss - self._limits.loss_weight)
         self._round_trip.add_late(now - sent.sent_at)
         self._window.late(sent.sent_at)
@@ -321,7 +330,7 @@ class Connection:
         self._window.settled(sent.size, sent.reliable_size)
         self._lost_tags += sent.tags
         if sent.is_missed:
-            self._packets_lost += 1
+            self._counts.packets_lost += 1
             self._loss += (1 - self._loss) * self._limits.loss_weight
             self._window.lost(sent.sent_at)
         for segment in sent.segments:
@@ -376,23 +385,15 @@ class Connection:
             jitter_s=self._round_trip.jitter_s,
             rto_s=self._round_trip.rto_s,
             loss=self._loss,
-            packets_sent=self._packets_sent,
-            packets_received=self._packets_received,
-            packets_acked=self._packets_acked,
-            packets_lost=self._packets_lost,
-            packets_late=self._packets_late,
-            packets_stale=self._packets_stale,
-            acks_invalid=self._acks_invalid,
-            bytes_sent=self._bytes_sent,
-            bytes_received=self._bytes_received,
-            messages_sent=self._messages_sent,
-            messages_received=self._messages_received,
             messages_dropped=sum(sender.dropped for sender in senders),
             messages_stale=sum(receiver.dropped for receiver in self._receivers),
             resends=sum(s.resends for s in senders if isinstance(s, ReliableSender)),
             copies_sent=self._copies.sent,
             queued_size=sum(sender.memory_size for sender in senders),
+            waiting_size=sum(sender.memory_size for sender in self._unreliable_senders),
             window_size=int(self._window.size),
             in_flight_size=self._window.in_flight_size,
             send_rate=self._budget.rate,
+            allowed_rate=self._allowance.rate,
+            **asdict(self._counts),
         )

@@ -195,6 +195,11 @@ class ServerEndpoint:
         at = peer.connection.next_timer()
         self._timers.arm(peer, math.inf if at is None else at)
 
+    def allowance(self, peer: int, now: float) -> int:
+        """Bytes of unreliable messages that can leave for a peer now; 0 if it is gone."""
+        found = self._peers.get(peer)
+        return 0 if found is None else found.connection.allowance(now)
+
     # -- ends ---------------------------------------------------------------------------------
 
     def close_peer(self, peer: int, reason: CloseReason, now: float) -> None:

@@ -152,6 +152,47 @@ class CongestionLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowanceLimits:
+    """How much state may be written, see `allowance`.
+
+    Attributes:
+        rate_initial: bytes per second before anything is known of the link.
+        burst_s: what was not used in so long is not saved up.
+        queue_s: how long packets may wait in queues.
+        trips: round trips in a row of which one is likely to be fast, if any can be.
+        arrived_s: over how long it is measured what arrives.
+        share: of what arrives may be sent while a queue drains.
+        beyond: what was too much is so much more than what arrived then.
+        growth: of the rate in a round trip, below what was too much the last time.
+        growth_beyond: the same above it.
+        falls: of the rate in a row, after which packets that wait as long do not wait for each
+            other.
+        accepted_s: for how long such a wait is accepted: until what was fastest before is forgotten.
+    """
+
+    rate_initial: float = 20e3
+    burst_s: float = 0.1
+    queue_s: float = 0.03
+    trips: int = 3
+    arrived_s: float = 0.5
+    share: float = 0.85
+    beyond: float = 1.1
+    growth: float = 1.02
+    growth_beyond: float = 1.03
+    falls: int = 3
+    accepted_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        problems = []
+        if self.share >= 1.0:
+            problems.append("share must be below 1")
+        if min(self.beyond, self.growth, self.growth_beyond) < 1.0:
+            problems.append("beyond, growth and growth_beyond must be at least 1")
+        check_limits(self, problems)
+
+
+@dataclass(frozen=True, slots=True)
 class CopyLimits:
     """Of what redundant copies are sent, and how many.
 
@@ -191,6 +232,7 @@ class TransportLimits:
     acks: AckLimits = field(default_factory=AckLimits)
     timeouts: TimeoutLimits = field(default_factory=TimeoutLimits)
     congestion: CongestionLimits = field(default_factory=CongestionLimits)
+    allowance: AllowanceLimits = field(default_factory=AllowanceLimits)
     copies: CopyLimits = field(default_factory=CopyLimits)
     sessions: SessionLimits = field(default_factory=SessionLimits)
 

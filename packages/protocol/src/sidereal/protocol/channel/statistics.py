@@ -7,6 +7,23 @@ from dataclasses import dataclass
 from sidereal.protocol.session.statistics import SessionClientStatistics, SessionServerStatistics
 
 
+@dataclass(slots=True)
+class ConnectionCounts:
+    """What a connection counts; see `ConnectionStatistics`."""
+
+    packets_sent: int = 0
+    packets_received: int = 0
+    packets_acked: int = 0
+    packets_lost: int = 0
+    packets_late: int = 0
+    packets_stale: int = 0
+    acks_invalid: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+    messages_received: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionStatistics:
     """How a connection is doing; sizes in bytes of payload, times in seconds.
@@ -25,9 +42,11 @@ class ConnectionStatistics:
         messages_dropped: unreliable ones for which there was no room, in memory or in time.
         messages_stale: received twice, or after a newer one where that counts.
         queued_size: what the channels hold to be sent or acked.
+        waiting_size: unreliable messages among that: they wait until they may be sent.
         window_size: congestion window.
         in_flight_size: bytes of messages sent and neither acked nor given up.
         send_rate: bytes of messages per second that the budget allows now.
+        allowed_rate: bytes per second of which the link carries so much without a queue.
     """
 
     rtt_s: float
@@ -51,9 +70,11 @@ class ConnectionStatistics:
     resends: int
     copies_sent: int
     queued_size: int
+    waiting_size: int
     window_size: int
     in_flight_size: int
     send_rate: float
+    allowed_rate: float
 
 
 @dataclass(frozen=True, slots=True)
