@@ -102,6 +102,7 @@ class Crowd:
         self.changes = ChangeLog(schema, RULES)
         self.fanout = Fanout(schema, RULES, self.changes, clients)
         self.cell = np.stack(absolute_cell_of(self.x, self.y, RULES), axis=1)
+        self.allowance = np.full(clients, 1 << 30)
         self.acks: deque[list[tuple[int, list[int]]]] = deque([[] for _ in range(ack_ticks)])
         self.flown = rng.integers(0, entities, clients)
         self.centre = self.cell[self.flown]
@@ -168,7 +169,7 @@ class Crowd:
         for client, tags in self.acks.popleft():
             self.fanout.acked(client, tags)
         self.fanout.private.publish(self.tick, self.steered())
-        return list(self.fanout.collect(self.tick))
+        return list(self.fanout.collect(self.tick, self.allowance))
 
     def steered(self) -> Piloted:
         """What clients fly: each of them turns in every tick."""

@@ -11,6 +11,7 @@ from mutant import Mutant, any_plan, with_fault, with_loss
 
 from sidereal.client.coverage import Coverage, Told
 from sidereal.client.replica import Replica
+from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.edge.changelog import ChangeLog, State
@@ -20,6 +21,7 @@ from sidereal.replication.edge.in_flight import InFlight, Sent
 from sidereal.replication.edge.leaseviews import LeaseViews, Shown
 from sidereal.replication.edge.sections import ask
 from sidereal.replication.edge.windows import Windows
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.world import Empty, Moved, World
 from sidereal.tools.simulate.faults import Kind, Plan
 
@@ -28,8 +30,8 @@ def what_was_sent_counts_as_arrived(patch: pytest.MonkeyPatch) -> None:
     """What is lost is not sent again: a datagram counts as arrived when it leaves."""
     collect = Fanout.collect
 
-    def trusting(self: Fanout, tick: int) -> Iterator[Any]:
-        for client, message, tag in list(collect(self, tick)):
+    def trusting(self: Fanout, *arguments: Any) -> Iterator[Any]:
+        for client, message, tag in list(collect(self, *arguments)):
             self.acked(client, [tag])
             yield client, message, tag
 
@@ -88,11 +90,16 @@ def five_snapshots_of_six_are_not_sent(patch: pytest.MonkeyPatch) -> None:
     """Clients hear of every sixth tick."""
     send = Edge.send_snapshots
 
-    def seldom(self: Edge, present: Any, tick: int) -> None:
+    def seldom(self: Edge, present: Any, tick: int, now: float) -> None:
         if tick % 6 == 0:
-            send(self, present, tick)
+            send(self, present, tick, now)
 
     patch.setattr(Edge, "send_snapshots", seldom)
+
+
+def more_is_written_than_can_leave(patch: pytest.MonkeyPatch) -> None:
+    """Snapshots are as long as they get, whatever a client's link carries."""
+    patch.setattr(ServerEndpoint, "allowance", lambda *_: 1 << 30)
 
 
 def fates_count_for_another_client(patch: pytest.MonkeyPatch) -> None:
@@ -179,6 +186,10 @@ def empty_sectors_are_never_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(World, "forget_empty_sectors", lambda *_: nothing)
 
 
+def with_small_limits(plan: Plan) -> bool:
+    return plan.limits.transport != LIMITS.transport
+
+
 def several_clients(plan: Plan) -> bool:
     return with_loss(plan) and plan.pilots + plan.observers > 1
 
@@ -192,6 +203,7 @@ MUTANTS: Final = (
     Mutant(no_tombstones, ("ReplicasConverge",), any_plan),
     Mutant(replicas_keep_strays, ("ReplicasConverge",), any_plan),
     Mutant(five_snapshots_of_six_are_not_sent, ("Service",), any_plan),
+    Mutant(more_is_written_than_can_leave, ("Bounded",), with_small_limits),
     Mutant(fates_count_for_another_client, ("ReplicasConverge",), several_clients),
     Mutant(
         rows_of_the_fanout_are_used_again_as_they_are,

@@ -148,4 +148,4 @@ def test_what_is_hidden_from_a_client_changes_no_byte_of_what_it_is_sent(
     for number, address in enumerate(one.addresses):
         same = one.sent[address] == other.sent[address]
         assert same is (number != knows), f"client {number}"
-        assert len(one.sent[address]) > TICKS
+        assert len(one.sent[address]) > TICKS // 2

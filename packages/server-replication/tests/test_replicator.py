@@ -43,14 +43,14 @@ def test_nobody_is_told_of_the_world_before_saying_hello() -> None:
     assert snapshots(cast.connect(1, Role.OBSERVER)) == 0
 
 
-def test_an_observer_who_stays_where_it_is_gets_every_tick() -> None:
+def test_an_observer_to_whom_nothing_is_new_hears_of_every_fourth_tick() -> None:
     cast = Cast()
     client = cast.connect(1, Role.OBSERVER)
     say_hello(client)
     cast.run(4)
     snapshots(client)
-    cast.run(10)
-    assert snapshots(client) == 10
+    cast.run(12)
+    assert snapshots(client) == 3
 
 
 def test_what_a_pilot_flies_is_told_as_it_is_by_now_if_nobody_has_proposed_it_for_long() -> None:
@@ -96,7 +96,7 @@ def test_a_second_login_ends_the_first_and_the_world_goes_on() -> None:
     say_hello(newer)
     cast.run(60)
     assert older.close_reason is not None
-    assert snapshots(newer) >= 55
+    assert snapshots(newer) >= 14
     assert len(cast.core.world.columns) == 2
 
 
@@ -202,7 +202,7 @@ def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
             client.send(PlayerChannel.COMMAND, encode_message(LookAt(x, y)))
             cast.run(1)
     cast.run(3)
-    assert snapshots(client) >= len(edges) ** 2
+    assert snapshots(client) >= len(edges) ** 2 // 2
     assert client.close_reason is None
     assert cast.core.world.sectors.row_count == sectors
 
@@ -458,7 +458,7 @@ def test_a_pilot_waits_for_a_database_that_is_away_and_is_told_so() -> None:
     cast.run(2)
     assert ship_of(cast, 7) == 70.0
     cast.run(8)
-    assert snapshots(client) >= 5
+    assert snapshots(client) >= 2
 
 
 def test_ships_that_come_all_at_once_are_launched_over_several_ticks() -> None:

@@ -115,8 +115,11 @@ class Cell:
         return Transfer(0, 4, 0, since, self.changes, scope, ROOM)
 
     def write(self, transfer: Transfer) -> list[Part]:
-        parts = transfer.due()
-        return [read(transfer.write(part, self.changes)) for part in parts]
+        parts = []
+        for part in transfer.due():
+            parts.append(read(transfer.write(part, self.changes)))
+            transfer.note_sent(part, self.tick)
+        return parts
 
 
 def told(parts: list[Part], what: int) -> list[int]:
@@ -189,12 +192,12 @@ def test_a_part_is_sent_once_and_again_when_it_is_lost_until_it_is_acked() -> No
     cell = Cell()
     transfer = cell.transfer(since=-1)
     count = len(transfer.due())
-    transfer.write(1, cell.changes)
+    transfer.note_sent(1, cell.tick)
     assert transfer.due() == [0, *range(2, count)]
     assert not transfer.was_sent
     for part in transfer.due():
         cell.publish()
-        transfer.write(part, cell.changes)
+        transfer.note_sent(part, cell.tick)
     assert transfer.was_sent
     assert transfer.due() == []
     for part in (2, 1):

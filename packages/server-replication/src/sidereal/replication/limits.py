@@ -109,6 +109,9 @@ class EdgeLimits:
         datagrams: of one client's snapshot; what does not fit waits for the next tick.
         section_parts: parts in which a cell is sent within one tick; a larger one lasts several.
         replace_parts: the same when the cell is sent whole.
+        part_size: bytes of a part of a cell that lasts are not made fewer, however thin a link is.
+        room_ticks: what a client usually gets in a tick is the most of so many.
+        silence_s: a client for which there is nothing new is sent a datagram after so long.
         ring_ticks: how much longer a cell waits for each ring that it is farther from the middle,
             when not everything fits.
         leases_every_ticks: a client is shown changed leases no more often; and again after so long
@@ -119,7 +122,10 @@ class EdgeLimits:
     datagrams: int = 16
     section_parts: int = 8
     replace_parts: int = 3
-    ring_ticks: int = 2
+    part_size: int = 100
+    room_ticks: int = 4
+    silence_s: float = 0.2
+    ring_ticks: float = 0.5
     leases_every_ticks: int = 5
     sectors_at_once: int = 1024
 

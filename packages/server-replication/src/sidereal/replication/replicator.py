@@ -147,7 +147,7 @@ class Replicator:
             for_clients, fanout, lease_views, schema, rules, clients_max, limits.players
         )
         self.shards = ShardLink(for_shards, schema, rules, now, limits)
-        self.edge = Edge(self.world, changes, fanout, lease_views, self.clients)
+        self.edge = Edge(self.world, changes, fanout, lease_views, self.clients, clients_max)
         self.notes = Notes(limits.notes)
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
         self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, limits)
@@ -284,7 +284,7 @@ class Replicator:
         self.mesh.hand_over(present)
         self.ghosts.send(present)
         self.edge.publish(present, self.tick)
-        self.edge.send_snapshots(present, self.tick)
+        self.edge.send_snapshots(present, self.tick, now)
         self.edge.send_leases(self.mesh.leases, self.tick)
         self.shards.send_beats(self.tick, now)
         self.shards.flush(now)

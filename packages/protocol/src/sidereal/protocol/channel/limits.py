@@ -167,7 +167,7 @@ class AllowanceLimits:
         growth_beyond: the same above it.
         falls: of the rate in a row, after which packets that wait as long do not wait for each
             other.
-        accepted_s: for how long such a wait is accepted: until what was fastest before is forgotten.
+        accepted_s: for how long such a wait is accepted: by then what was fastest is forgotten.
     """
 
     rate_initial: float = 20e3

@@ -58,6 +58,32 @@ def cut_datagrams(row: Ints, size: Ints, row_count: int, room_first: Ints, room:
     return Cut(*(column[order] for column in cut))
 
 
+def fit(
+    row: Ints, size: Ints, is_last: NDArray[np.bool_], room: Ints, usual: Ints
+) -> NDArray[np.bool_]:
+    """Choose the sections that go: whole ones in their order, up to the first that does not fit.
+
+    A first one that will never fit goes all the same.
+
+    Args:
+        row: int64[n], ascending, whose each is.
+        size: int64[n], bytes.
+        is_last: bool[n], whether a section ends with this part of it.
+        room: int64[rows], bytes for each row now.
+        usual: int64[rows], bytes that there are for each row sooner or later.
+
+    Returns:
+        bool[n]
+    """
+    total = np.cumsum(size)
+    first = np.searchsorted(row, row)
+    number: Ints = np.cumsum(is_last) - is_last
+    needed = (total - total[first] + size[first])[np.flatnonzero(is_last)][number]
+    chosen: NDArray[np.bool_] = needed <= room[row]
+    chosen |= (number == number[first]) & (needed > usual[row]) & (room[row] > 0)
+    return chosen
+
+
 def ranges(first: Ints, count: Ints) -> Ints:
     """Write out `first[i] … first[i] + count[i] - 1` for every i, one after another."""
     end = np.cumsum(count)

@@ -47,6 +47,7 @@ class Edge:
         fanout: Fanout,
         lease_views: LeaseViews,
         clients: PlayerLink,
+        clients_max: int,
     ) -> None:
         self.fanout = fanout
         self.lease_views = lease_views
@@ -55,6 +56,7 @@ class Edge:
         self._world = world
         self.changes = changes
         self._clients = clients
+        self._clients_max = clients_max
 
     def remove(self, net_id: np.ndarray, group: np.ndarray, tick: int) -> None:
         """Note entities that are gone from the world.
@@ -90,15 +92,22 @@ class Edge:
             ),
         )
 
-    def send_snapshots(self, present: Present, tick: int) -> None:
+    def send_snapshots(self, present: Present, tick: int, now: float) -> None:
         """Let windows follow their clients, and send each client what it has to know."""
         self._move_interest(present, tick)
         players = {p.row: p for p in self._clients.players if p.centre is not None}
         self.fanout.private.publish(tick, self._piloted(players, present))
-        for row, message, tag in self.fanout.collect(tick):
-            self._clients.endpoint.send(players[row].peer, PlayerChannel.SNAPSHOT, message, tag)
+        endpoint = self._clients.endpoint
+        allowance = np.zeros(self._clients_max, np.int64)
+        # 2 µs each.
+        for row, player in players.items():
+            allowance[row] = endpoint.allowance(player.peer, now)
+        sent_to = set()
+        for row, message, tag in self.fanout.collect(tick, allowance):
+            endpoint.send(players[row].peer, PlayerChannel.SNAPSHOT, message, tag)
             self.datagrams_sent += 1
-        self.snapshots_sent += len(players)
+            sent_to.add(row)
+        self.snapshots_sent += len(sent_to)
 
     def send_leases(self, leases: LeaseTable, tick: int) -> None:
         """Show each client what has changed of the leases around it."""

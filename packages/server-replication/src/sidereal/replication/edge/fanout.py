@@ -12,29 +12,30 @@ again since the tick from which on the lost section said what had changed, as it
 know which cells a client has: those in which nothing has happened that it has not acked are
 unchanged.
 
-A client gets a limited number of datagrams per tick. When they are not enough, the cells that have
-waited longest come first. Each ring of cells around the centre counts as some ticks less of
-waiting, so near cells come more often, and no cell waits for ever. A cell that is too large for one
-tick becomes a transfer.
+Every client has an allowance: what its link carries now, and at most some datagrams per tick. When
+it is not enough, the cells come first whose state at the client is oldest. Each ring of cells
+around the centre counts as some ticks less, so near cells come more often, and no cell waits for
+ever. A cell that is too large for what a client usually gets in a tick becomes a transfer. A client
+for which there is nothing new is sent nothing, but for one datagram in `silence_s`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.limits import DATAGRAM_OVERHEAD_SIZE, SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import SNAPSHOT_VERSION
 from sidereal.replication.edge.changelog import ChangeLog
-from sidereal.replication.edge.cutting import Cut, cut_datagrams, offsets, ranges
+from sidereal.replication.edge.cutting import Cut, cut_datagrams, fit, offsets, ranges
 from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
 from sidereal.replication.edge.private import PrivateLog, PrivateSections
 from sidereal.replication.edge.sections import (
@@ -46,6 +47,7 @@ from sidereal.replication.edge.sections import (
     joined,
     sections_of,
 )
+from sidereal.replication.edge.statistics import FanoutStatistics
 from sidereal.replication.edge.transfer import Transfer, Transfers
 from sidereal.replication.edge.windows import Windows
 from sidereal.replication.limits import LIMITS, EdgeLimits
@@ -54,34 +56,7 @@ Message = tuple[int, bytes, int]
 """Client, datagram, and the tag by which to ack it."""
 
 _Bits = NDArray[np.bool_]
-_Due = dict[int, list[tuple[Transfer, int]]]
-
-
-@dataclass(frozen=True, slots=True)
-class FanoutStatistics:
-    """Counts since the start.
-
-    Attributes:
-        datagrams: written.
-        sections: written, parts counted one by one.
-        lost: sections, or parts of one, that were taken for lost.
-        replaced: sections that held a whole cell.
-        deferred: sections put off for want of room.
-        transfers: cells sent over several ticks.
-        transfers_whole: those of them that held a whole cell.
-        late_acks: acks too old to count.
-        ticks_in_flight: age of the oldest datagram of which it is not known what became of it.
-    """
-
-    datagrams: int
-    sections: int
-    lost: int
-    replaced: int
-    deferred: int
-    transfers: int
-    transfers_whole: int
-    late_acks: int
-    ticks_in_flight: int
+_Parts = dict[int, tuple[Transfer, int]]
 
 
 class Fanout:
@@ -121,11 +96,16 @@ class Fanout:
         self._acks: list[Sequence[int]] = []
         self._losses: list[Sequence[int]] = []
         self._collected = -1
+        # By client: the tick of its newest datagram, and what it got room for in the last ticks.
+        self._spoke: Ints = np.full(clients_max, -1, np.int64)
+        self._rooms: Ints = np.zeros((limits.room_ticks, clients_max), np.int64)
+        self._silence_ticks = max(1, round(limits.silence_s * rules.tick_hz))
         self._counts = dict.fromkeys(FanoutStatistics.__dataclass_fields__, 0)
 
     def join(self, client: int, role: str = "") -> None:
         """Begin with a client that has nothing; snapshots begin once `move` has set its window."""
         self._log_of[client] = self._logs.index(self._changes.of(role))
+        self._rooms[:, client] = 0
         self._windows.remove(client)
         self.private.join(client)
 
@@ -152,11 +132,12 @@ class Fanout:
         if self._windows.active[client]:
             self._losses.append(tags)
 
-    def collect(self, tick: int) -> Iterator[Message]:
-        """Write every client's datagrams of a tick, at least one each.
+    def collect(self, tick: int, allowance: Ints) -> Iterator[Message]:
+        """Write every client's datagrams of a tick.
 
         Args:
             tick: as published.
+            allowance: int64[clients], bytes that can leave for each now.
 
         Returns:
             The datagrams, written as they are taken; take all of them before the next `publish`.
@@ -172,16 +153,16 @@ class Fanout:
         if not len(clients):
             return iter(())
         private = self.private.collect(clients, self._windows)
+        room = self._room(clients, allowance, private.size)
         sections, pieces, unchanged = self._find_news(clients)
-        due = self._transfers.due(clients)
-        sections, cut, deferred = self._fit(clients, sections, private, due)
-        chosen = self._choose_parts(cut, due)
-        row = np.concatenate([cut.row, np.array([row for row, _, _ in chosen], np.int64)])
-        self._record(clients, row, sections, cut, unchanged, chosen)
+        sections, parts = self._add_parts(clients, sections, pieces, room)
+        sections, cut, deferred = self._fit(clients, sections, private.size, room)
+        cut = self._speak(clients, cut, private.size, room)
+        self._record(clients, sections, cut, unchanged, parts)
         self.private.note_sent(np.where(private.begin(cut), clients[cut.row], -1))
-        heads = self._heads(clients, row, cut, unchanged, deferred, private)
-        self._count(len(row), sections, deferred)
-        return self._messages(clients[row], heads, private, sections, pieces, cut, chosen)
+        heads = self._heads(clients, cut, unchanged, deferred, private)
+        self._count(cut, sections, parts, deferred)
+        return self._messages(clients, heads, private, sections, pieces, cut)
 
     def statistics(self) -> FanoutStatistics:
         """Counts since the start."""
@@ -245,16 +226,61 @@ class Fanout:
         most = self._limits.replace_parts, self._limits.section_parts
         asked, which = ask(changes, group, news.since, news.place, *most)
         cuts = self._layout.cut(changes, asked)
-        large = (cuts.parts > asked.parts_max)[which]
+        usual = self._usual()[clients[news.row]]
+        large = (cuts.parts > asked.parts_max)[which] | (cuts.whole_size[which] > usual)
         if large.any():
-            begun = news.take(large)
+            begun, room = news.take(large), np.minimum(self._layout.whole_max, usual[large] // 2)
             owners = clients[begun.row]
-            self._transfers.begin(changes, owners, begun, which[large], cuts, self._layout.room)
+            self._transfers.begin(changes, owners, begun, which[large], cuts, room)
             news, which = news.take(~large), which[~large]
         return sections_of(news, which, cuts), cuts
 
+    def _room(self, clients: Ints, allowance: Ints, private_size: Ints) -> Ints:
+        """Bytes of sections that can leave for clients now; remembers it for `_usual`."""
+        full = SNAPSHOT_SIZE_MAX + DATAGRAM_OVERHEAD_SIZE
+        spare = allowance[clients] - private_size
+        heads = (self._layout.head.itemsize + DATAGRAM_OVERHEAD_SIZE) * (1 + spare // full)
+        room = np.minimum(spare - heads, self._limits.datagrams * self._layout.room)
+        self._rooms[self._changes.tick % len(self._rooms), clients] = room
+        return room
+
+    def _usual(self) -> Ints:
+        """Bytes of sections that each client gets in a tick, int64[clients]."""
+        usual: Ints = np.maximum(self._rooms.max(axis=0), 2 * self._limits.part_size)
+        return usual
+
+    def _add_parts(
+        self, clients: Ints, sections: Sections, pieces: list[bytes], room: Ints
+    ) -> tuple[Sections, _Parts]:
+        """Add parts of transfers that are due, as many as could leave.
+
+        Mutates:
+            pieces: they are appended.
+
+        Returns:
+            All sections, and which pieces are parts.
+        """
+        parts: _Parts = {}
+        rows = []
+        for row, due in self._transfers.due(clients).items():
+            left = int(room[row])
+            for transfer, part in due:
+                if left <= 0:
+                    break
+                piece = len(pieces)
+                pieces.append(transfer.write(part, self._logs[self._log_of[transfer.client]]))
+                size = len(pieces[piece])
+                rows.append((row, transfer.place, transfer.since, 0, 1, size, piece))
+                parts[piece] = transfer, part
+                left -= size
+        if not rows:
+            return sections, parts
+        columns = zip(sections, np.array(rows, np.int64).T, strict=True)
+        both = Sections(*(np.concatenate(pair) for pair in columns))
+        return both.take(np.argsort(both.row, kind="stable")), parts
+
     def _fit(
-        self, clients: Ints, sections: Sections, private: PrivateSections, due: _Due
+        self, clients: Ints, sections: Sections, private_size: Ints, room: Ints
     ) -> tuple[Sections, Cut, Ints]:
         """Cut sections into datagrams; of clients over budget only the most urgent.
 
@@ -262,20 +288,21 @@ class Fanout:
             The sections that are sent, the datagrams they are in, and how many cells of each
             client are put off.
         """
-        count = len(clients)
-        room_first = self._layout.room - private.size
-        most = np.full(count, self._limits.datagrams)
-        for row, parts in due.items():
-            most[row] -= min(len(parts), self._limits.datagrams - self._limits.section_parts)
+        count, most = len(clients), self._limits.datagrams
+        room_first = self._layout.room - private_size
         deferred = np.zeros(count, np.int64)
         cut = cut_datagrams(sections.row, sections.size, count, room_first, self._layout.room)
-        over = cut.rank >= most[cut.row]
+        over = np.bincount(sections.row, sections.size, count) > room
+        over[cut.row[cut.rank >= most]] = True
         if over.any():
-            order = self._by_urgency(clients, sections, np.unique(cut.row[over]))
+            order = self._by_urgency(clients, sections, np.flatnonzero(over))
             sections = sections.take(order)
-            cut = cut_datagrams(sections.row, sections.size, count, room_first, self._layout.room)
-            cut = cut.take(cut.rank < most[cut.row])
             deferred += np.bincount(sections.row[sections.is_last], minlength=count)
+            usual = self._usual()[clients]
+            fits = fit(sections.row, sections.size, sections.is_last, room, usual)
+            sections = sections.take(fits)
+            cut = cut_datagrams(sections.row, sections.size, count, room_first, self._layout.room)
+            cut = cut.take(cut.rank < most)
             sections = sections.take(ranges(cut.first, cut.end - cut.first))
             deferred -= np.bincount(sections.row[sections.is_last], minlength=count)
             bounds = offsets(cut.end - cut.first)
@@ -284,77 +311,68 @@ class Fanout:
 
     def _by_urgency(self, clients: Ints, sections: Sections, rows: Ints) -> Ints:
         """Order in which some rows' sections are sent; the others stay where they are."""
-        score = np.zeros(len(sections.row), np.int64)
+        score = np.zeros(len(sections.row))
         at = np.flatnonzero(np.isin(sections.row, rows))
         client, place = clients[sections.row[at]], sections.place[at]
         known_to = self._windows.sent[client, place]
         score[at] = known_to + self._limits.ring_ticks * self._windows.ring(client, place)
         return np.lexsort((score, sections.row))
 
-    def _choose_parts(self, cut: Cut, due: _Due) -> list[tuple[int, Transfer, int]]:
-        """Fill what the sections have left of each client's budget with parts of transfers."""
-        if not due:
-            return []
-        left = self._limits.datagrams - np.bincount(cut.row)
-        return [(row, *pick) for row, parts in due.items() for pick in parts[: left[row]]]
+    def _speak(self, clients: Ints, cut: Cut, private_size: Ints, room: Ints) -> Cut:
+        """Leave out datagrams with nothing in them; none of them is missed for `silence_s`."""
+        tick, row = self._changes.tick, cut.row
+        says = (room[row] > 0) & ((cut.end > cut.first) | (private_size[row] > 0))
+        is_due = tick - self._spoke[clients[row]] >= self._silence_ticks
+        cut = cut.take(says | is_due)
+        self._spoke[clients[cut.row]] = tick
+        return cut
 
     # -- datagrams ------------------------------------------------------------------------------
 
     def _record(
-        self,
-        clients: Ints,
-        row: Ints,
-        sections: Sections,
-        cut: Cut,
-        unchanged: _Bits,
-        chosen: list[tuple[int, Transfer, int]],
+        self, clients: Ints, sections: Sections, cut: Cut, unchanged: _Bits, parts: _Parts
     ) -> None:
         """Keep what every datagram holds, until it is known what became of it."""
-        windows, tick = self._windows, self._changes.tick
-        last = sections.is_last
-        owners, places = clients[sections.row[last]], sections.place[last]
-        windows.note_sent(owners, places, sections.since[last], sections.parts[last], tick)
+        tick = self._changes.tick
+        datagram = np.repeat(np.arange(len(cut.row)), cut.end - cut.first)
+        held: dict[int, list[tuple[Transfer, int]]] = {}
+        is_part = np.zeros(len(datagram), np.bool_)
+        if parts:
+            is_part = sections.piece >= min(parts)
+            for at in np.flatnonzero(is_part).tolist():
+                transfer, part = parts[int(sections.piece[at])]
+                transfer.note_sent(part, tick)
+                held.setdefault(int(datagram[at]), []).append((transfer, part))
         # What was sent of a section that did not fit in is sent again in any case.
-        whole = sections.is_complete
-        datagram = np.repeat(np.arange(len(cut.row)), cut.end - cut.first)[whole]
-        since = sections.since[whole]
-        sent = Sent(
-            clients[row],
-            unchanged[row],
-            datagram,
-            sections.place[whole],
-            np.where(since < 0, 0, tick - since),
-            {len(cut.row) + at: (transfer, part) for at, (_, transfer, part) in enumerate(chosen)},
-        )
+        whole = sections.is_complete & ~is_part
+        cells, datagram = sections.take(whole), datagram[whole]
+        last = cells.take(cells.is_last)
+        self._windows.note_sent(clients[last.row], last.place, last.since, last.parts, tick)
+        owner, age = clients[cut.row], np.where(cells.since < 0, 0, tick - cells.since)
+        sent = Sent(owner, unchanged[cut.row], datagram, cells.place, age, held)
         self._in_flight.record(tick, sent)
 
     def _heads(
-        self,
-        clients: Ints,
-        row: Ints,
-        cut: Cut,
-        unchanged: _Bits,
-        deferred: Ints,
-        private: PrivateSections,
+        self, clients: Ints, cut: Cut, unchanged: _Bits, deferred: Ints, private: PrivateSections
     ) -> bytes:
         windows, side = self._windows, self._rules.cells_per_side
-        heads = np.zeros(len(row), self._layout.head)
-        client = clients[row]
+        heads = np.zeros(len(cut.row), self._layout.head)
+        client = clients[cut.row]
         x, y = windows.centre_x[client], windows.centre_y[client]
         heads["version"] = SNAPSHOT_VERSION
-        heads["sections"] = 1
-        heads["sections"][: len(cut.row)] = cut.end - cut.first + private.begin(cut)
+        heads["sections"] = cut.end - cut.first + private.begin(cut)
         heads["tick"] = self._changes.tick
         heads["sector_x"], heads["sector_y"] = x // side, y // side
         heads["cell"] = y % side * side + x % side
-        heads["deferred"] = deferred[row]
-        heads["unchanged"] = np.packbits(unchanged, axis=1, bitorder="little")[row]
+        heads["deferred"] = deferred[cut.row]
+        heads["unchanged"] = np.packbits(unchanged, axis=1, bitorder="little")[cut.row]
         return heads.tobytes()
 
-    def _count(self, datagrams: int, sections: Sections, deferred: Ints) -> None:
-        self._counts["datagrams"] += datagrams
+    def _count(self, cut: Cut, sections: Sections, parts: _Parts, deferred: Ints) -> None:
+        cells = sections.piece < min(parts, default=1 << 62)
+        self._counts["datagrams"] += len(cut.row)
         self._counts["sections"] += len(sections.row)
-        self._counts["replaced"] += int(np.count_nonzero(sections.since < 0))
+        self._counts["replaced"] += int(np.count_nonzero(cells & (sections.since < 0)))
         self._counts["deferred"] += int(deferred.sum())
 
     def _messages(
@@ -365,11 +383,11 @@ class Fanout:
         sections: Sections,
         data: list[bytes],
         cut: Cut,
-        chosen: list[tuple[int, Transfer, int]],
     ) -> Iterator[Message]:
         size = self._layout.head.itemsize
         tag = self._changes.tick << TAG_BITS
-        rows, ranks, owners = cut.row.tolist(), cut.rank.tolist(), clients.tolist()
+        rows, ranks = cut.row.tolist(), cut.rank.tolist()
+        owners = clients[cut.row].tolist()
         pieces = list(map(data.__getitem__, sections.piece.tolist()))
         spans = zip(cut.first.tolist(), cut.end.tolist(), strict=True)
         # One client's datagram per turn: about 1.5 µs.
@@ -377,10 +395,3 @@ class Fanout:
             alone = b"" if ranks[at] else private.data[rows[at]]
             head = heads[at * size : (at + 1) * size]
             yield owners[at], b"".join((head, alone, *pieces[first:end])), tag | at
-        for at, (_, transfer, part) in enumerate(chosen, len(rows)):
-            head = heads[at * size : (at + 1) * size]
-            yield (
-                owners[at],
-                head + transfer.write(part, self._logs[self._log_of[transfer.client]]),
-                tag | at,
-            )

@@ -65,7 +65,7 @@ class Sent:
         datagram: NDArray[Any],
         place: NDArray[Any],
         age: NDArray[Any],
-        transfer_parts: dict[int, tuple[Transfer, int]],
+        transfer_parts: dict[int, list[tuple[Transfer, int]]],
     ) -> None:
         self.client = client
         self.unchanged = unchanged
@@ -90,7 +90,8 @@ class Sent:
         age = self.age[at].astype(np.int64)
         row, places = np.nonzero(self.unchanged & fresh[:, None])
         held = self.transfer_parts
-        parts = [held[one] for one in np.flatnonzero(fresh).tolist() if one in held] if held else []
+        which = [one for one in np.flatnonzero(fresh).tolist() if one in held] if held else []
+        parts = [part for one in which for part in held[one]]
         return Settled(
             tick,
             self.client[self.datagram[at]],

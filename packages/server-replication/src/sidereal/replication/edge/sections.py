@@ -70,6 +70,13 @@ class Cuts(NamedTuple):
     entries: Ints
     log: Log
 
+    @property
+    def whole_size(self) -> Ints:
+        """int64[asked], bytes of each with all its parts, where they are written."""
+        if not len(self.first):
+            return self.size
+        return np.asarray(np.add.reduceat(self.size, self.first), dtype=np.int64)
+
 
 class News(NamedTuple):
     """Cells of which clients are to be sent something.
@@ -231,6 +238,7 @@ class Layout:
     Attributes:
         head: header and unchanged bits.
         room: bytes left for sections.
+        whole_max: bytes of a section, or a part of one, that fits into any datagram.
     """
 
     def __init__(self, schema: Schema, rules: Rules, private_size: int = 0) -> None:
@@ -251,8 +259,8 @@ class Layout:
         self._row_size = np.zeros(max(types) + 1, np.int64)
         self._row_size[list(types)] = [dtype.itemsize for dtype in types.values()]
         # Any section that is not longer, and any part, fits a datagram with a private section.
-        self._whole_max = self.room - private_size
-        self._part_max = self._whole_max - SECTION.itemsize - EXTENT.itemsize
+        self.whole_max = self.room - private_size
+        self._part_max = self.whole_max - SECTION.itemsize - EXTENT.itemsize
         entity = int(self._row_size[:EVENT_FIRST].sum()) + RUN.itemsize * len(types)
         event = RUN.itemsize + int(self._row_size[EVENT_FIRST:].max(initial=0))
         for what, size in (("entity", entity), ("event", event)):
@@ -280,7 +288,7 @@ class Layout:
         data = _slices(heads, encoded, run_first, run_end, begin, stop)
         parts = np.ones(len(size), np.int64)
         entries = np.stack((first, end), axis=1)
-        long = np.flatnonzero(size > self._whole_max)
+        long = np.flatnonzero(size > self.whole_max)
         if not len(long):
             return Cuts(parts, np.arange(len(size)), size, data, entries, log)
         pieces = [[one] for one in data]

@@ -113,6 +113,10 @@ class Transfer:
         order: list[int] = due[np.argsort(self._sent[due], kind="stable")].tolist()
         return order
 
+    def note_sent(self, part: int, tick: int) -> None:
+        """Note that a part is on its way."""
+        self._sent[part], self._waits[part] = tick, False
+
     def acked(self, part: int) -> None:
         """Note that the client has a part."""
         self._waits[part] = self._missing[part] = False
@@ -123,7 +127,6 @@ class Transfer:
 
     def write(self, part: int, changes: ChangeLog) -> bytes:
         """Write a part as it is now: section, extent, runs and rows."""
-        self._sent[part], self._waits[part] = changes.tick, False
         runs, rows = _write_rows(changes, self._as_it_is(self._parts[part], changes))
         more, events = _write_events(self._events[part], changes.tick)
         runs += more
@@ -173,7 +176,7 @@ class Transfers:
         self._under_way: dict[tuple[int, int], list[Transfer]] = {}
 
     def begin(
-        self, changes: ChangeLog, clients: Ints, news: News, which: Ints, cuts: Cuts, room: int
+        self, changes: ChangeLog, clients: Ints, news: News, which: Ints, cuts: Cuts, room: Ints
     ) -> None:
         """Take up transfers of sections that have too many parts; the cells count as sent.
 
@@ -183,18 +186,17 @@ class Transfers:
             news: what each is to be sent.
             which: int64[n], which of the sections that were cut it is.
             cuts: those.
-            room: as of a `Transfer`.
+            room: int64[n], as of a `Transfer`.
         """
-        log, owners, sections = cuts.log, clients.tolist(), which.tolist()
+        log = cuts.log
+        columns = clients, news.place, news.since, which, room
         # Only where a crowd comes into view: 0.2 ms for each client and crowded cell.
-        for client, place, since, section in zip(
-            owners, news.place.tolist(), news.since.tolist(), sections, strict=True
-        ):
+        for client, place, since, section, span in np.stack(columns, axis=1).tolist():
             entries = slice(*cuts.entries[section].tolist())
             what, of = log.what[entries], log.row[entries]
             scope = Scope(what, of, changes.ids_of(what, of))
             group = int(self._windows.group[client, place])
-            transfer = Transfer(client, place, group, since, changes, scope, room)
+            transfer = Transfer(client, place, group, since, changes, scope, span)
             self._under_way.setdefault((client, place), []).append(transfer)
             where = np.array([client]), np.array([place])
             self._windows.note_sent(*where, np.array([since]), np.array([1]), transfer.to_tick)
@@ -310,10 +312,13 @@ def _share_out(changes: ChangeLog, scope: Scope, room: int) -> list[Scope]:
     scope, whose = scope.take(order), whose[order]
     size = row_size[scope.what]
     first = np.flatnonzero(np.diff(whose, prepend=-1))
-    before = np.cumsum(size) - size
-    largest = max(int(row_size[:EVENT_FIRST].sum()), int(row_size[EVENT_FIRST:].max(initial=0)))
-    # Every entity begins at most `span` into its part, so that the part ends within the room.
-    span = room - largest - RUN.itemsize * len(types)
     entity = np.repeat(np.arange(len(first)), np.diff(first, append=len(size)))
-    part_of = before[first][entity] // span
-    return [scope.take(part_of == part) for part in range(int(part_of.max(initial=-1)) + 1)]
+    filled = np.cumsum(np.bincount(entity, size, len(first)))
+    span = room - RUN.itemsize * len(np.unique(scope.what))
+    parts, begin, before = [], 0, 0.0
+    while begin < len(first):
+        # An entity that is larger than that goes alone.
+        end = max(begin + 1, int(np.searchsorted(filled, before + span, side="right")))
+        parts.append(scope.take((entity >= begin) & (entity < end)))
+        begin, before = end, float(filled[end - 1])
+    return parts

@@ -56,9 +56,12 @@ def draw_limits(rng: np.random.Generator) -> Limits:
             datagrams=section_parts + int(rng.integers(1, 4)),
             section_parts=section_parts,
             replace_parts=replace_parts,
-            ring_ticks=int(rng.integers(1, 4)),
+            ring_ticks=float(rng.uniform(0.2, 4.0)),
             leases_every_ticks=int(rng.integers(1, 6)),
             sectors_at_once=int(rng.integers(1, 8)),
+            part_size=int(rng.integers(20, 200)),
+            room_ticks=int(rng.integers(1, 6)),
+            silence_s=float(rng.uniform(0.05, 0.5)),
         ),
     )
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from sidereal.protocol.limits import MESSAGE_OVERHEAD_SIZE, UNRELIABLE_SIZE_MAX
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 
 SLACK_TICKS: Final = 2
+
+WAITING_SIZE_MAX: Final = 2 * (UNRELIABLE_SIZE_MAX + MESSAGE_OVERHEAD_SIZE)
+"""Snapshots never wait; what is said of leases may."""
 
 Sector = tuple[int, int]
 
@@ -35,6 +39,10 @@ class Bounded:
         age = int((core.tick - core.edge.changes.tombstones.tick).max(initial=0))
         if age > self._streams.tombstone_ticks + self._world.prune_every_ticks + SLACK_TICKS:
             yield f"a tombstone is {age} ticks old"
+        for player in core.clients.players:
+            link = core.clients.endpoint.connection_statistics(player.peer)
+            if link is not None and link.waiting_size > WAITING_SIZE_MAX:
+                yield f"{link.waiting_size} bytes wait that client {player.name} can't be sent"
         yield from self._look_at_sectors(core)
 
     def _look_at_sectors(self, core: Replicator) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """How often, how late and at what cost clients hear of the world, outside of faults.
 
 While nothing goes wrong, and again some time after everything has healed, every client has a
-snapshot of every tick, sees the world as it was a moment ago, and is sent no more than it should.
+snapshot of every tick, or of every few if nothing in them is new to it, sees the world as it was a
+moment ago, and is sent no more than it should.
 """
 
 from __future__ import annotations
@@ -104,13 +105,14 @@ class Service:
         way_ticks = (link.delay_s + link.jitter_s) * core.rules.tick_hz
         lag = core.tick - client.replica.newest_tick
         cluster.exercised["ticks of service judged"] += 1
-        if lag > 1 + math.floor(way_ticks):
+        silence_ticks = max(1, round(core.limits.edge.silence_s * core.rules.tick_hz))
+        if lag > silence_ticks + math.floor(way_ticks):
             yield f"has last heard of tick {client.replica.newest_tick}, {lag} ticks ago"
         _, tick_then, snapshots_then, bytes_then = self._joined[client]
         statistics = client.statistics()
         ticks = core.tick - tick_then
         snapshots = statistics.snapshots - snapshots_then
-        if snapshots < ticks - 2 - way_ticks:
+        if snapshots < (ticks - 2 - way_ticks) / silence_ticks - 1:
             yield f"was sent {snapshots} snapshots in {ticks} ticks"
         size = (statistics.bytes_in - bytes_then) / max(1, ticks)
         if size > bytes_per_tick_max(self._plan, core.rules):
