@@ -188,6 +188,18 @@ def test_who_had_left_before_is_told_in_parts_too() -> None:
     assert told(parts, GONE) == list(range(1, CROWD))
 
 
+def test_who_had_left_before_and_is_back_is_not_told_as_left() -> None:
+    cell = Cell()
+    for net_id in range(1, CROWD):
+        cell.leave(net_id, moved=True)
+    cell.publish()
+    transfer = cell.transfer(since=1)
+    cell.ids |= {5, 6}
+    cell.publish()
+    parts = cell.write(transfer)
+    assert told(parts, MOVED) == sorted({*range(1, CROWD)} - {5, 6})
+
+
 def test_a_part_is_sent_once_and_again_when_it_is_lost_until_it_is_acked() -> None:
     cell = Cell()
     transfer = cell.transfer(since=-1)

@@ -142,8 +142,11 @@ class Transfer:
         return b"".join((*head, *rows))
 
     def _as_it_is(self, part: Scope, changes: ChangeLog) -> Scope:
-        """Leave out what entities no longer have, and name who has left as left."""
+        """Leave out what entities no longer have; name as left who has left and is not back."""
         state, left = changes.state, part.what >= GONE
+        if left.any():
+            back = left & np.isin(part.net_id, state.net_id[state.group == self.group])
+            part, left = part.take(~back), left[~back]
         row = np.where(left, 0, part.row)
         here = (state.net_id[row] == part.net_id) & (state.group[row] == self.group)
         has = state.changed[np.where(left, 0, part.what), row] >= 0
