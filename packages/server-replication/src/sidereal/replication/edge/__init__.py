@@ -10,7 +10,8 @@ or is taken for lost; what was lost is sent again. `leaseviews` sends clients wh
 sectors around them: what has changed since their last ack. `private` is the log of what one client
 alone may know: the exact state of what it flies.
 
-How much one client is sent per tick is decided in `cutting`; the numbers are `EdgeLimits` in the
-`limits` of the package. All clients are handled at once, as arrays. Nothing here changes the world,
-knows a shard, or talks to a session: bytes go out and acks come in through `links`.
+How much one client is sent per tick is decided in `fanout` and `cutting`; the numbers are
+`EdgeLimits` in the `limits` of the package. What is counted stands in `statistics`.
+All clients are handled at once, as arrays. Nothing here changes the world, knows a shard, or talks
+to a session: bytes go out and acks come in through `links`.
 """
