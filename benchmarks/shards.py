@@ -186,7 +186,7 @@ def measure_changes(ticks: int, share: float, by: float) -> float:
             population.columns[column_of(part, part.fields["value"])][some] += np.float32(by)
             wanted += len(some) if by >= 0.5 else 0
         began = time.process_time()
-        found = changes.collect(tick)
+        found = changes.collect(tick, np.empty(0, np.int64))
         spent_s.append(time.process_time() - began)
         assert sum(map(len, found.values())) >= wanted
     return 1000 * float(np.median(spent_s[10:]))

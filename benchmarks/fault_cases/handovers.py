@@ -30,12 +30,12 @@ from fault_cases.running import (
 from sidereal.game import Body, Motion
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
+from sidereal.game.spawns import Spawns
 from sidereal.games.frontier import ASTEROID
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
 from sidereal.replication.keeping.store import open_store
-from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.world import UUID
 
 BOTS: Final = 4

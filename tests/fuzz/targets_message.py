@@ -46,10 +46,13 @@ from sidereal.protocol.message.player import (
 from sidereal.protocol.message.shard import (
     Adopt,
     Adopted,
+    Amend,
     Asked,
+    AskIds,
     Beat,
     Farewell,
     Grant,
+    GrantIds,
     Load,
     Release,
     Revoke,
@@ -60,13 +63,8 @@ from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.proposals import decode_proposal_untrusted, encode_proposals
 from sidereal.protocol.state.quantize import decode_rows_untrusted, encode_rows
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
-from sidereal.protocol.state.schema import (
-    BASE_COMPONENTS,
-    BASE_SCHEMA,
-    MOTION,
-    Schema,
-    valid_values,
-)
+from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, MOTION, Schema
+from sidereal.protocol.state.values import valid_values
 from sidereal.replication.actions.arguments import Signatures
 from sidereal.replication.http.credentials import (
     PASSWORD_LENGTH_MIN,
@@ -164,6 +162,7 @@ def shard_messages() -> list[bytes]:
             Farewell("system mine.mend", "it raised"),
             Adopted(7),
             Asked("talk.say", ASKED, b"\x92\x91\xa5hello\x91\xa2hi"),
+            AskIds(),
         )
     ]
 
@@ -179,6 +178,8 @@ def authority_messages() -> list[bytes]:
             Revoke(6, lease_rows(1)),
             Adopt(5, ships(2).tobytes(), np.array([(1, 7, 3)], codec.INPUT_ROW).tobytes()),
             Release(6, release),
+            GrantIds(65_536, 65_536),
+            Amend(6, ships(1).tobytes()),
             Beat(6, -1500),
         )
     ]
@@ -265,6 +266,7 @@ def proposal_seeds() -> list[bytes]:
         *proposals((1,), 2, 7),
         *proposals((1, 2, 3), 1, 0),
         *proposals((BURST,), 3, 8),
+        *proposals((64, 66), 2, 3),
         *proposals((), 0, 9),
     ]
 

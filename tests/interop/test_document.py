@@ -88,7 +88,7 @@ def test_snapshot_of_the_example_is_what_the_document_says() -> None:
     assert section.rows == (
         Presence(258, 2, 0b11110),
         Reference(258, 70_000, 1062.5, -1875.0, 10.0, -2.0, math.pi / 2, 0.5),
-        Body(258, 6.0, 12.0),
+        Body(258, 6.0, 12.0, 0),
         Label(258, "Ada"),
         Owner(258, 1),
         Gone(7),

@@ -65,8 +65,8 @@ def shards_write_what_they_like(patch: pytest.MonkeyPatch) -> None:
 def older_rows_of_components_count(patch: pytest.MonkeyPatch) -> None:
     """A row that was overtaken on its way replaces the newer one."""
 
-    def blind(proposed: Proposed, number: int, newest: np.ndarray) -> np.ndarray:
-        return judge_component(proposed, number, np.ones(len(newest), np.bool_))
+    def blind(proposed: Proposed, number: int, newest: np.ndarray, *rest: Any) -> np.ndarray:
+        return judge_component(proposed, number, np.ones(len(newest), np.bool_), *rest)
 
     patch.setattr(JUDGE, blind)
 

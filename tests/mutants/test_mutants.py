@@ -16,6 +16,7 @@ import planted_events
 import planted_flight
 import planted_keeping
 import planted_lies
+import planted_lives
 import planted_ownership
 import planted_private
 import pytest
@@ -32,6 +33,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_edge.MUTANTS,
     *planted_keeping.MUTANTS,
     *planted_lies.MUTANTS,
+    *planted_lives.MUTANTS,
     *planted_components.MUTANTS,
     *planted_private.MUTANTS,
     *planted_actions.MUTANTS,

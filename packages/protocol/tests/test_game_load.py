@@ -100,15 +100,15 @@ def test_what_nobody_runs_is_refused_and_not_ignored(here: Path) -> None:
         GOOD
         + """
 
-from sidereal.game import SHARD, Motion
-game.kind("shot", Motion(), spawned_by=SHARD)
+from sidereal.game import PILOT, Event
+class Hush(Event, to=PILOT): pass
+game.declare(Hush)
 """
     )
     with pytest.raises(ConfigError) as caught:
         load("mygame_h:game")
-    assert str(caught.value) == (
-        "--game mygame_h:game:\nthis version runs no kinds that shards spawn: take out shot"
-    )
+    assert "this version runs no events to others than VIEWERS: take out" in str(caught.value)
+    assert "hush" in str(caught.value)
 
 
 def code_of(text: str) -> bytes:

@@ -34,6 +34,7 @@ from sidereal.game import (
     field,
 )
 from sidereal.game.declarations import declare
+from sidereal.game.spawns import Spawns
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.message.codec import (
@@ -55,7 +56,6 @@ from sidereal.protocol.message.shard import Asked, ShardChannel, ShardHello
 from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.play.spawns import Spawns
 
 PLAYERS = LIMITS.players
 LOUD = ActionLimits(burst=1000)

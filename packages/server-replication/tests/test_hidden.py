@@ -120,12 +120,12 @@ class World:
             world.columns[HP][hit] = self.open.uniform(0, 100, len(hit))
             world.mark_changed(name_of(Hull), hit, core.tick + 1)
             bit = np.uint64(1 << SCHEMA.numbers[name_of(component)])
-            if self.hidden.random() < 0.5 and world.mask[mine[0]] & bit:
+            if self.hidden.random() < 0.5 and world.columns.mask[mine[0]] & bit:
                 world.columns[column][mine] = self.hidden.integers(0, 500)
                 world.mark_changed(name_of(component), mine, core.tick + 1)
             if self.hidden.random() < 0.1:
                 # Also whether it is there at all.
-                world.equip(mine, world.mask[mine] ^ bit, core.tick + 1)
+                world.equip(mine, world.columns.mask[mine] ^ bit, core.tick + 1)
             self.cast.run(1)
 
 

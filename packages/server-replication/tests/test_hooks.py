@@ -12,9 +12,12 @@ from drifters import RADIUS, drifter
 from stage import RULES, Cast, say_hello, snapshots
 
 from sidereal.game import (
+    AUTHORITY,
     F4,
+    U4,
     Authority,
     Body,
+    Component,
     Event,
     Game,
     Kind,
@@ -36,6 +39,10 @@ from sidereal.replication.notes import Note
 from sidereal.replication.world import UUID
 
 Hook = Callable[[Authority, Player], Any]
+
+
+class Stray(Component, writer=AUTHORITY):
+    number: U4
 
 
 class Play:
@@ -346,6 +353,33 @@ def test_what_a_hook_ends_is_gone_for_good() -> None:
     assert names(cast) == ["mine"]
 
 
+def test_what_a_hook_gives_and_takes_is_so_once_it_has_returned() -> None:
+    play = Play()
+    rocks: list[int] = []
+
+    @play.game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        ship = world.spawn(play.craft, at=(30.0, 40.0))
+        player.fly(ship)
+        rock = world.spawn(play.rock, at=(90.0, 40.0))
+        world.give(rock, Label(name="mine"))
+        rocks.append(rock)
+        world.after(1.0, strip, rock)
+
+    def strip(world: Authority, rock: int) -> None:
+        world.take(rock, Label)
+        world.take(4711, Label)
+
+    cast = play.cast()
+    log_in(cast, 7)
+    columns, number = cast.core.world.columns, cast.core.schema.numbers["label"]
+    row = columns.rows_of(rocks)
+    assert (columns.has(row, number)[0], columns["name"][row[0]]) == (True, b"mine")
+    cast.run(RULES.tick_hz)
+    assert (columns.has(row, number)[0], columns["name"][row[0]]) == (False, b"")
+    assert noted(cast) == []
+
+
 def flies_a_rock(play: Play, world: Authority, player: Player) -> None:
     player.fly(world.spawn(play.rock, at=(0.0, 0.0)))
 
@@ -383,6 +417,22 @@ def waits_for_ever(play: Play, world: Authority, player: Player) -> None:
     world.after(float("inf"), print)
 
 
+def gives_what_shards_write(play: Play, world: Authority, player: Player) -> None:
+    world.give(1, Body())
+
+
+def gives_too_much(play: Play, world: Authority, player: Player) -> None:
+    world.give(1, Label(name="x" * 25))
+
+
+def gives_a_pilot(play: Play, world: Authority, player: Player) -> None:
+    world.give(1, Pilot())
+
+
+def takes_what_is_not_declared(play: Play, world: Authority, player: Player) -> None:
+    world.take(1, Stray)
+
+
 @pytest.mark.parametrize(
     ("act", "text"),
     [
@@ -397,6 +447,10 @@ def waits_for_ever(play: Play, world: Authority, player: Player) -> None:
         (spawns_nowhere, r"motion\.x = nan is outside"),
         (ends_what_can_not_be, r"4294967296 is no entity's id"),
         (looks_for_no_room, r"free_spot: radius is inf; it must be above 0"),
+        (gives_what_shards_write, r"give\(Body\): its writer is the shard: systems give"),
+        (gives_too_much, r"give\(Label\): label\.name is outside 24 bytes"),
+        (gives_a_pilot, r"give\(Pilot\): an entity has it or has it not for all its life"),
+        (takes_what_is_not_declared, r"take\(Stray\): it is not declared: say part\.declare"),
         (waits_for_ever, r"after: seconds is inf; it must be 0 or more"),
     ],
 )

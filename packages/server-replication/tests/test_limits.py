@@ -42,8 +42,8 @@ def test_no_limit_may_be_zero_or_below(group: object) -> None:
 
 
 def test_every_problem_is_named_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"departed .*; sector_empty_ticks"):
-        WorldLimits(departed=0, sector_empty_ticks=0)
+    with pytest.raises(ConfigError, match=r"ids_per_block .*; sector_empty_ticks"):
+        WorldLimits(ids_per_block=0, sector_empty_ticks=0)
 
 
 @pytest.mark.parametrize(

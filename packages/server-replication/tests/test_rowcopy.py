@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from drifters import GAME, SCHEMA
 
+from sidereal.game import U4, Component, Game, Motion
+from sidereal.game.declarations import declare
 from sidereal.protocol.errors import StoreError
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.rowcopy import RowCopy
@@ -96,3 +98,45 @@ def test_nothing_to_save_is_an_empty_stream() -> None:
     empty = batch().select(np.zeros(0, np.int64))
     assert tuples_of(COPY.encode(empty)) == []
     assert len(COPY.decode(bytes(COPY.encode(empty)))) == 0
+
+
+class Shield(Component):
+    left: U4
+
+
+class Rank(Component):
+    number: U4
+
+
+class Fuse(Component, saved=False):
+    left: U4
+
+
+def test_what_was_given_or_taken_is_kept_and_what_is_as_the_kind_has_it_is_zero() -> None:
+    game = Game("gifts")
+    game.kind("plain", Motion())
+    game.kind("armed", Motion(), Shield(), Fuse())
+    game.declare(Rank)
+    copy = RowCopy(declare(game))
+    schema = copy.schema
+    shield, rank, fuse = (
+        np.uint64(1 << schema.numbers[f"test_rowcopy_{name}"])
+        for name in ("shield", "rank", "fuse")
+    )
+    rows = schema.first[[1, 1, 2, 2]].copy()
+    rows["differs"] = [0, shield | rank, shield, rank | fuse]
+    count = len(rows)
+    saved = Batch(
+        rows,
+        np.zeros(count, UUID),
+        np.zeros(count, np.int64),
+        *np.ones((2, count), np.bool_),
+        *np.zeros((2, count), np.int64),
+    )
+    tuples = copy.decode(bytes(copy.encode(saved)))
+    assert tuples["test_rowcopy_shield given"].tolist() == [0, 1, -1, 0]
+    assert tuples["test_rowcopy_rank given"].tolist() == [0, 1, 0, 1]
+    names = [column.name for column in copy.columns if column.name.endswith(" given")]
+    assert names == ["label given", "test_rowcopy_shield given", "test_rowcopy_rank given"]
+    found = copy.full_records(tuples)
+    assert found["differs"].tolist() == [0, shield | rank, shield, rank]

@@ -204,6 +204,7 @@ def judge_hull(
     kind: int = SHIP,
     handover_tick: int = 0,
     newest: bool = True,
+    late: bool = False,
     owner: int = SHARD,
     **changed: Any,
 ) -> Verdict:
@@ -227,7 +228,7 @@ def judge_hull(
         tick=TICK,
         schema=COMPONENTS,
     )
-    return Verdict(int(judge_component(theirs, number, np.array([newest]))[0]))
+    return Verdict(int(judge_component(theirs, number, np.array([newest]), np.array([late]))[0]))
 
 
 @pytest.mark.parametrize(
@@ -246,6 +247,7 @@ def judge_hull(
         ({"component": "pilot"}, Verdict.OTHER_WRITER),
         ({"component": "owner"}, Verdict.OTHER_WRITER),
         ({"kind": ROCK}, Verdict.MISSING_COMPONENT),
+        ({"kind": ROCK, "late": True}, Verdict.SUPERSEDED),
         ({"newest": False}, Verdict.REPEATED),
         ({"tick": TICK + LIMITS.proposals.future_ticks}, Verdict.ACCEPTED),
         ({"tick": TICK + LIMITS.proposals.future_ticks + 1}, Verdict.FUTURE_TICK),

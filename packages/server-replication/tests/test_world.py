@@ -107,7 +107,11 @@ def test_a_row_that_is_used_again_has_nothing_of_who_had_it() -> None:
     world.refresh(world.present(1))
     world.remove(rows, 2)
     assert (world.changed[:, rows] == -1).all()
-    assert (world.group[rows[0]], world.entered[rows[0]], world.mask[rows[0]]) == (-1, -1, 0)
+    assert (world.group[rows[0]], world.entered[rows[0]], world.columns.mask[rows[0]]) == (
+        -1,
+        -1,
+        0,
+    )
     again = enter(world)
     assert again.tolist() == rows.tolist()
     assert world.refresh(world.present(3)).net_id.tolist() == []

@@ -63,6 +63,10 @@ def simulation_of(system: Any, count: int = 3, ghosts: int = 0, **limits: Any) -
     return simulation
 
 
+def asked_of(simulation: Simulation) -> list[Asked]:
+    return [said for said in simulation.collect_answers() if isinstance(said, Asked)]
+
+
 def calls_of(asked: Asked) -> list[tuple[Any, ...]]:
     rows = np.frombuffer(asked.rows, ASKED_ROW).tolist()
     arguments = msgspec.msgpack.decode(asked.arguments)
@@ -77,10 +81,10 @@ def test_a_system_asks_on_behalf_of_its_rows_with_one_argument_for_all_or_one_ea
 
     simulation = simulation_of(gather)
     simulation.step(101)
-    (asked,) = simulation.take_asked()
+    (asked,) = asked_of(simulation)
     assert asked.action == "mine.collect"
     assert calls_of(asked) == [(2, 5, 42, 7, "-"), (3, 5, 43, 7, "-"), (1, 5, 3, 2, "first")]
-    assert simulation.take_asked() == []
+    assert asked_of(simulation) == []
 
 
 def test_what_is_asked_for_goes_in_pieces_and_is_bounded() -> None:
@@ -90,7 +94,7 @@ def test_what_is_asked_for_goes_in_pieces_and_is_bounded() -> None:
     simulation = simulation_of(gather, 100, asked=90)
     for tick in (101, 102):
         simulation.step(tick)
-        pieces = simulation.take_asked()
+        pieces = asked_of(simulation)
         assert [len(calls_of(piece)) for piece in pieces] == [64, 26]
     assert simulation.statistics().asks_dropped == 20
 

@@ -294,5 +294,13 @@ def fill(space: Space, count: int) -> None:
     motion = {name: np.zeros(count) for name in MOTION_FIELDS}
     ones = np.ones(count)
     nothing = np.zeros(count, np.uint32)
-    shapes = Shapes(ones, ones, nothing, nothing, np.zeros(count, np.bool_), ones)
+    shapes = Shapes(
+        ones,
+        ones,
+        nothing,
+        nothing,
+        np.zeros(count, np.bool_),
+        ones,
+        np.arange(1, count + 1, dtype=np.uint32),
+    )
     space.add(np.arange(count), motion, shapes)

@@ -87,10 +87,10 @@ def test_systems_see_ghosts_where_they_are_by_now(shard: Shard) -> None:
 def test_a_system_finds_bodies_and_ghosts_but_writes_bodies(shard: Shard) -> None:
     shard.adopt(100, rows(id=8, shard=1))
     shard.show(100, rows())
-    queries = Queries(shard.game, shard.simulation.population)
-    events = Events(shard.game, shard.simulation.population)
-    rng = np.random.default_rng(1)
-    step = ShardStep(queries, 101, RULES.tick_s, rng, Asks((), 1), events)
+    simulation, rng = shard.simulation, np.random.default_rng(1)
+    queries = Queries(shard.game, simulation.population)
+    events = Events(shard.game, simulation.population)
+    step = ShardStep(queries, simulation.lives, 101, RULES.tick_s, rng, Asks((), 1), events)
     assert sorted(step.id[step.seen(frontier.SHIP)].tolist()) == [SHIP, 8]
     assert step.id[step.rows(frontier.SHIP)].tolist() == [8]
     assert step.rows(frontier.ASTEROID).tolist() == []

@@ -12,6 +12,7 @@ from sidereal.shard.events import Events
 from sidereal.shard.proposals import Proposals
 
 REORDER_TICKS = 20
+WHOLES_MAX = 4
 
 
 class Sender:
@@ -21,12 +22,12 @@ class Sender:
         self.rig = Rig(count)
         capacity = self.rig.population.columns.capacity
         self.events = Events(DECLARED, self.rig.population)
-        self.proposals = Proposals(SCHEMA, capacity, REORDER_TICKS, self.events)
+        self.proposals = Proposals(SCHEMA, capacity, REORDER_TICKS, WHOLES_MAX, self.events)
 
     def propose(self) -> list[tuple[bytes, int | None]]:
         """Let a tick pass."""
         self.rig.tick += 1
-        for number, rows in self.rig.changes.collect(self.rig.tick).items():
+        for number, rows in self.rig.changes.collect(self.rig.tick, self.proposals.whole()).items():
             self.proposals.note(number, rows, self.rig.tick)
         return self.proposals.write(self.rig.tick, self.rig.changes)
 

@@ -24,14 +24,18 @@ def still(capacity: int = CAPACITY) -> dict[str, np.ndarray]:
 
 def enter(space: Space, motion: dict[str, np.ndarray], *rows: int, mass: float = 1.0) -> None:
     at = np.array(rows, dtype=np.int64)
-    space.add(at, motion, shapes(len(at), mass=mass))
+    space.add(at, motion, shapes(len(at), mass=mass)._replace(group=(at + 1).astype(np.uint32)))
 
 
-def shapes(count: int, radius: float = 5.0, mass: float = 1.0, bounce: float = 0.5) -> Shapes:
+def shapes(
+    count: int, radius: float = 5.0, mass: float = 1.0, bounce: float = 0.5, group: int = 1
+) -> Shapes:
     """Bodies that touch all others."""
     all_bits = np.full(count, 0xFFFF_FFFF, np.uint32)
     sizes = np.full(count, radius), np.full(count, mass)
-    return Shapes(*sizes, all_bits, all_bits, np.zeros(count, np.bool_), np.full(count, bounce))
+    groups = np.arange(group, group + count, dtype=np.uint32)
+    free = np.zeros(count, np.bool_)
+    return Shapes(*sizes, all_bits, all_bits, free, np.full(count, bounce), groups)
 
 
 def leave(space: Space, *rows: int) -> None:
@@ -69,7 +73,7 @@ def test_a_head_on_collision_keeps_what_both_bodies_let(
     motion["x"][:2] = (-6.0, 6.0)
     motion["vx"][:2] = (20.0, -20.0)
     for row, bounce in enumerate(bounces):
-        space.add(np.array([row]), motion, shapes(1, bounce=bounce))
+        space.add(np.array([row]), motion, shapes(1, bounce=bounce, group=1 + row))
     for _ in range(60):
         space.step(motion, 1 / 60)
     assert motion["vx"][0] == pytest.approx(-20.0 * kept, rel=0.05, abs=0.5)
@@ -176,3 +180,13 @@ def crowd(seed: int) -> bytes:
 def test_same_crowd_collides_alike_bit_for_bit() -> None:
     assert crowd(7) == crowd(7)
     assert crowd(7) != crowd(8)
+
+
+def test_bodies_of_one_group_never_touch_each_other_and_touch_the_others() -> None:
+    space, motion = Space(), still()
+    motion["x"][:3] = 0.0, 3.0, 6.0
+    group = np.array([7, 7, 9], np.uint32)
+    space.add(np.arange(3), motion, shapes(3)._replace(group=group))
+    space.step(motion, 0.05)
+    pairs = space.touches()
+    assert sorted(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)) == [(0, 2), (1, 2)]

@@ -13,10 +13,10 @@ from .snapshots import NO_EVENTS, Events, check_traits
 
 WORLD_EDGE: Final = 2.0**31 * 1000
 EXACT: Final = "IIIddddddII"
-FULL: Final = EXACT + "Bff24sH"
+FULL: Final = EXACT + "BffI24sHQ"
 MOTION: Final = 1
-ROWS: Final = {MOTION: EXACT, 2: "IIIff", 3: "III24s", 4: "IIIH", 5: "IIIII"}
-"""Layouts of proposed rows, by the number of their component; those of events begin with `III`."""
+ROWS: Final = {MOTION: EXACT, 2: "IIIffI", 3: "III24s", 4: "IIIH", 5: "IIIII", 64: "III", 66: FULL}
+"""Layouts of proposed rows, by what they are; those of events begin with `III`."""
 
 
 class Traits(NamedTuple):
@@ -25,8 +25,10 @@ class Traits(NamedTuple):
     kind: int
     radius: float
     mass: float
+    group: int
     name: str
     owner: int
+    differs: int
 
 
 class Body(NamedTuple):
@@ -56,7 +58,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A message of the proposal channel: for each run its sort, and its rows."""
+    """A message of the proposal channel: for each run what it is, and its rows."""
 
     tick: int
     runs: tuple[tuple[int, tuple[tuple[Any, ...], ...]], ...]
@@ -88,7 +90,7 @@ def read_proposal(message: bytes, events: Events = NO_EVENTS) -> Proposal:
     for _ in range(count):
         what, size = octets.unpack("BB")
         if what not in layouts or not size:
-            raise Malformed(f"{size} rows of sort {what}")
+            raise Malformed(f"{size} rows of {what}")
         runs.append((what, tuple(octets.unpack(layouts[what]) for _ in range(size))))
     octets.end()
     return Proposal(tick, tuple(runs))
@@ -119,9 +121,9 @@ def _read_body(exact: tuple[Any, ...], rest: tuple[Any, ...]) -> Body:
     within("spin", body.spin, -31, 31)
     if not rest:
         return body
-    kind, radius, mass, name, owner = rest
+    kind, radius, mass, group, name, owner, differs = rest
     check_traits(kind, radius, mass)
-    return body._replace(traits=Traits(kind, radius, mass, text_of(name), owner))
+    return body._replace(traits=Traits(kind, radius, mass, group, text_of(name), owner, differs))
 
 
 class Simulated:
@@ -158,6 +160,15 @@ class Simulated:
             if all(held is None or row.epoch > held.epoch for held in (body, ghost)):
                 self.ghosts.pop(row.id, None)
                 self.bodies[row.id] = row
+
+    def amend(self, records: tuple[Body, ...]) -> None:
+        """Take an Amend message: the name is the server's, the rest is the shard's."""
+        for row in records:
+            body = self.bodies.get(row.id)
+            if body is not None and body.epoch == row.epoch and body.traits and row.traits:
+                self.bodies[row.id] = body._replace(
+                    traits=body.traits._replace(name=row.traits.name)
+                )
 
     def release(self, entities: list[tuple[int, int]], tick: int) -> None:
         """Take a Release message."""

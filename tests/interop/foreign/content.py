@@ -8,7 +8,7 @@ from .bodies import Body, Simulated, read_ghosts, read_proposal, read_records
 from .holders import Sector, read_square
 from .inputs import Codes, read_input, read_routed_input
 from .messages import CLIENT_LINK, SHARD_LINK, Message, Rules, read_message
-from .octets import Malformed
+from .octets import Malformed, text_of
 from .replica import Replica
 from .snapshots import NO_EVENTS, Events, Grid, read_snapshot
 
@@ -136,6 +136,9 @@ class ToShard:
             case "Adopt":
                 message["records"] = read_records(message["records"])
                 self.simulated.adopt(message["records"])
+            case "Amend":
+                message["records"] = read_records(message["records"])
+                self.simulated.amend(message["records"])
             case "Release":
                 self.simulated.release(message["entities"], message["tick"])
         return message
@@ -157,5 +160,9 @@ class FromShard:
             known = self.proposed.get(row.id)
             if known is None or (row.epoch, row.tick) > (known.epoch, known.tick):
                 self.proposed[row.id] = row
-        runs = [[what, [list(row) for row in rows]] for what, rows in proposal.runs]
+        runs = [[what, [_plain(row) for row in rows]] for what, rows in proposal.runs]
         return {"message": "Proposals", "tick": proposal.tick, "runs": runs}
+
+
+def _plain(row: tuple[Any, ...]) -> list[Any]:
+    return [text_of(field) if isinstance(field, bytes) else field for field in row]

@@ -10,7 +10,7 @@ import msgspec
 
 from .octets import Malformed
 
-FORMAT: Final = "sidereal schema 5"
+FORMAT: Final = "sidereal schema 6"
 SORTS: Final = ("axis", "hold", "angle", "press")
 Names = dict[str, list[str]]
 

@@ -222,6 +222,9 @@ SHARD_LINK: Final[Link] = {
     41: Kind("Farewell", "→", 4, FAREWELL),
     42: Kind("Adopted", "→", 4, {"rows": U32}),
     46: Kind("Asked", "→", 4, ASKED),
+    43: Kind("GrantIds", "←", 4, {"first": U32, "count": U32}),
+    44: Kind("AskIds", "→", 4, {}),
+    45: Kind("Amend", "←", 4, {"tick": U32, "records": sized(0, 1 << 20)}),
 }
 USER_DATA: Final = {
     "account": integer(0, (1 << 63) - 1),

@@ -69,6 +69,7 @@ class Body(NamedTuple):
     id: int
     radius: float
     mass: float
+    group: int
 
 
 class Label(NamedTuple):
@@ -399,9 +400,9 @@ def _read_presence(octets: Octets) -> Presence:
 
 
 def _read_body(octets: Octets) -> Body:
-    number, radius, mass = octets.unpack("Iff")
+    number, radius, mass, group = octets.unpack("IffI")
     check_traits(1, radius, mass)
-    return Body(_known(number), radius, mass)
+    return Body(_known(number), radius, mass, group)
 
 
 def check_traits(kind: int, radius: float, mass: float) -> None:

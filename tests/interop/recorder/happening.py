@@ -6,12 +6,27 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.game import F4, U2, Event, Label, Motion, Part, Pilot, Stage, Step, field
+from sidereal.game import (
+    F4,
+    SHARD,
+    U2,
+    Authority,
+    Body,
+    Event,
+    Label,
+    Motion,
+    Part,
+    Pilot,
+    Player,
+    Stage,
+    Step,
+    field,
+)
 from sidereal.game.declarations import declare
 from sidereal.game.schema import name_of, schema_of
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
-from sidereal.tools.simulate.game import Laws, hail, make_flights
+from sidereal.tools.simulate.game import ASTEROID, Laws, hail, make_flights
 
 RULES: Final = Rules(
     tick_hz=16,
@@ -21,6 +36,13 @@ RULES: Final = Rules(
     view_radius_cells=2,
 )
 """Powers of two, so that computing with them is exact."""
+
+CHIP: Final = 3
+"""The number of its kind."""
+CHIP_EVERY_TICKS: Final = 24
+"""A shard spawns chips so often, and ends all that it has after every other time."""
+RENAMED_S: Final = 1.0
+"""After its join the authority says once more what a ship is called."""
 
 EVERY_TICKS: Final = 16
 """An entity has an event once in so many ticks."""
@@ -69,6 +91,31 @@ flights = make_flights(
 )
 """With numbers that binary fractions hold exactly; asteroids drift where they like."""
 flights.shared(Label(name="recorded"))
+
+chip = flights.kind("chip", Motion(), Body(radius=0.5), Label(), touches=[], spawned_by=SHARD)
+asteroid = flights.kinds[ASTEROID - 1]
+
+
+@flights.system(Stage.TICK)
+def let_off(step: Step) -> None:
+    """Let chips come and go."""
+    if step.tick % CHIP_EVERY_TICKS == 0:
+        rows = step.rows(asteroid)[:1]
+        motion = step[Motion]
+        place = Motion(x=motion.x[rows] + 16.0, y=motion.y[rows], vx=2.0)
+        step.spawn(chip, place, Body(group=step.id[rows]))
+    elif step.tick % (2 * CHIP_EVERY_TICKS) == CHIP_EVERY_TICKS // 2:
+        step.despawn(step.rows(chip))
+
+
+@flights.on_join
+def rename(world: Authority, player: Player) -> None:
+    """Say once more what a ship is called."""
+    world.after(RENAMED_S, _call_again, player)
+
+
+def _call_again(world: Authority, player: Player) -> None:
+    world.give(world.berth(player), Label(name=player.name))
 
 
 @flights.system(every_s=1.0)

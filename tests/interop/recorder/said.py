@@ -71,7 +71,7 @@ def from_shard(channel: int, body: bytes) -> Plain:
     """Read what arrived from a shard."""
     if channel == ShardChannel.PROPOSAL:
         tick, runs = decode_proposal_untrusted(SCHEMA, body)
-        rows = [[number, [list(row) for row in rows.tolist()]] for number, rows in runs]
+        rows = [[number, [_plain(row) for row in rows.tolist()]] for number, rows in runs]
         return {"message": "Proposals", "tick": tick, "runs": rows}
     return named(decode_shard_untrusted(channel, body))
 
@@ -95,10 +95,14 @@ def listed(records: np.ndarray) -> list[list[Any]]:
     listed = []
     # A few hundred rows in all.
     for record in records.tolist():
-        row = [field.decode() if isinstance(field, bytes) else field for field in record]
+        row = _plain(record)
         exact = len(SCHEMA.exact_record.names or ())
         listed.append([*row[:exact], row[exact:] or None])
     return listed
+
+
+def _plain(row: tuple[Any, ...]) -> list[Any]:
+    return [field.decode() if isinstance(field, bytes) else field for field in row]
 
 
 def _packed(dtype: Any) -> Callable[[bytes], list[Any]]:
@@ -151,6 +155,9 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     shard.Farewell: ("what", "why"),
     shard.Adopted: ("rows",),
     shard.Asked: ("action", "rows", "arguments"),
+    shard.GrantIds: ("first", "count"),
+    shard.AskIds: (),
+    shard.Amend: ("tick", "records"),
 }
 _LEASES: Final = {"leases": _packed(LEASE_ROW)}
 _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
@@ -160,6 +167,7 @@ _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
     shard.Grant: _LEASES,
     shard.Revoke: _LEASES,
     shard.Adopt: {"records": _records, "inputs": _packed(INPUT_ROW)},
+    shard.Amend: {"records": _records},
     shard.Release: {"entities": _packed(_RELEASED)},
     shard.Asked: {"rows": _packed(ASKED_ROW)},
     shard.Load: {"steps": _packed("<u4")},

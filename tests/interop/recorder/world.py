@@ -13,21 +13,21 @@ import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.game import Label, Motion
+from sidereal.game.spawns import Spawns
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.limits import Limits
-from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.limits import Limits, WorldLimits
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.game import ASTEROID, PRESSES_AT, TRIM_AT, Button
 
 from . import said
-from .happening import DECLARED, GAME, IDLE, RULES, SCHEMA
+from .happening import CHIP, DECLARED, GAME, IDLE, RULES, SCHEMA
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
 
 SEED: Final = 2
@@ -127,7 +127,7 @@ class World:
             entropy=self._entropy,
             rng=rng,
             now=0.0,
-            limits=Limits(standstill_after_s=0.25),
+            limits=Limits(standstill_after_s=0.25, world=WorldLimits(ids_per_block=16)),
         )
         self._populate()
         token = self._issue_token(7)
@@ -288,7 +288,8 @@ class World:
         rows = replica.rows()
         columns, names = replica.columns, ("x", "y", "vx", "vy", "heading", "spin")
         motion = np.stack([columns[name][rows] for name in names], axis=1).tolist()
-        traits = [columns[name][rows].tolist() for name in ("kind", "radius", "mass")]
+        names = ("kind", "radius", "mass", "group")
+        traits = [columns[name][rows].tolist() for name in names]
         texts = [name.decode() for name in columns["name"][rows].tolist()]
         owner = columns["shard"][rows].tolist()
         ids, ticks = columns.net_id[rows].tolist(), columns.tick[rows].tolist()
@@ -316,6 +317,8 @@ class World:
         assert ghosts is not None
         assert shard.population is not None
         held, seen = bodies.rows(), ghosts.rows()
+        # Of what it has spawned itself it was told nothing.
+        held = held[bodies.columns["kind"][held] != CHIP]
         mine = [bodies.columns.net_id[held], bodies.columns.epoch[held]]
         reference = shard.population.reference
         theirs = [ghosts.columns.net_id, ghosts.columns.epoch]

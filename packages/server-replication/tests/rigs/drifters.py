@@ -9,7 +9,7 @@ import numpy as np
 from sidereal.game import Authority, Body, Game, Label, Motion, Pilot, Player
 from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
-from sidereal.replication.play.spawns import Spawns
+from sidereal.game.spawns import Spawns
 
 RADIUS: Final = 6.0
 

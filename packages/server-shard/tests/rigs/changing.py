@@ -85,7 +85,7 @@ class Rig:
         found: dict[int, set[int]] = {}
         for _ in range(ticks):
             self.tick += 1
-            for number, rows in self.changes.collect(self.tick).items():
+            for number, rows in self.changes.collect(self.tick, np.empty(0, np.int64)).items():
                 assert (np.diff(rows) > 0).all()
                 found.setdefault(number, set()).update(rows.tolist())
         return found

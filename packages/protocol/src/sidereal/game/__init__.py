@@ -8,13 +8,15 @@ Declarations and typing, nothing that runs: shards, the replication server and c
 * `kind`: what entities are; `touching`: which of them touch each other;
 * `logic`: models, systems, rules, actions; `look`: how faces draw kinds;
 * `part`: collects all of these; a `Game` is made of parts;
-* `step`: what game code is handed;
+* `step`, `pairs`: what game code is handed, `bots`: what that of bots is;
+* `spawns`: records of what it spawns;
 * `load`, `declarations`: a whole game, checked and numbered; `ordering` is theirs;
 * `schema`, `bits`: the same in the words of the links; `models` runs what both ends compute.
 """
 
 from msgspec import Meta as Meta
 
+from sidereal.game.bots import BotView as BotView
 from sidereal.game.builtin import Body as Body
 from sidereal.game.builtin import Label as Label
 from sidereal.game.builtin import Motion as Motion
@@ -60,7 +62,6 @@ from sidereal.game.logic import Stage as Stage
 from sidereal.game.part import Game as Game
 from sidereal.game.part import Part as Part
 from sidereal.game.step import Authority as Authority
-from sidereal.game.step import BotView as BotView
 from sidereal.game.step import Player as Player
 from sidereal.game.step import Rows as Rows
 from sidereal.game.step import Step as Step

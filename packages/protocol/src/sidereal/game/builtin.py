@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sidereal.game.column import ANGLE, F4, F8, LINEAR, U4, Text, field
+from sidereal.game.column import ANGLE, F4, F8, LINEAR, U4, Entity, Text, field
 from sidereal.game.component import AUTHORITY, SHARDS, Component
 from sidereal.protocol.limits import NAME_SIZE_MAX
 
@@ -26,10 +26,14 @@ class Motion(Component, name="motion"):
 
 
 class Body(Component, name="body"):
-    """A circle that others run into."""
+    """A circle that others run into, but for those of its group.
+
+    A group is the id of an entity; 0, which it is unless it is given, is the own one.
+    """
 
     radius: F4 = field(1, low=1 / 16, high=512, unit="unit")
     mass: F4 = field(1, low=1 / 1024, high=2.0**30, unit="t")
+    group: Entity
 
 
 class Pilot(Component, name="pilot", audience=SHARDS, writer=AUTHORITY, saved=False):

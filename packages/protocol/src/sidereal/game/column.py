@@ -127,6 +127,7 @@ class Field:
             options.high,
             None if options.quantum is None else float(options.quantum),
             wrap=options.curve is ANGLE,
+            reference=self.storage.reference,
         )
 
     def outside(self, values: ArrayLike) -> Bools:

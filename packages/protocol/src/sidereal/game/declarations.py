@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from sidereal.game.bits import layout_problems
+from sidereal.game.bots import BotView, Decision
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.component import AUTHORITY, SHARD, Component, Controls, Event
 from sidereal.game.kind import Kind, component_problems
@@ -22,7 +23,7 @@ from sidereal.game.look import Effect, Look, look_problems
 from sidereal.game.ordering import in_order
 from sidereal.game.part import Game, Part, Timer
 from sidereal.game.record import Record
-from sidereal.game.step import BotView, Decision, Query
+from sidereal.game.step import Query
 from sidereal.game.touching import WAYS_MAX, ways_to_touch
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.state.schema import EVENTS_MAX

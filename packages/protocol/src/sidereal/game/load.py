@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from sidereal.game.component import SHARD, VIEWERS
+from sidereal.game.component import VIEWERS
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.part import Game
 from sidereal.protocol.errors import ConfigError
@@ -94,7 +94,6 @@ def _not_run(declared: Declarations) -> Iterator[str]:
         "events to others than VIEWERS": [
             event.record_name for event in declared.events if event.to is not VIEWERS
         ],
-        "kinds that shards spawn": [k.name for k in declared.kinds if k.spawned_by is SHARD],
     }
     for what, names in said.items():
         if names:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, overload
 
+from sidereal.game.bots import BotView, Decision
 from sidereal.game.component import AUTHORITY, Component, Controls, Event, Writer
 from sidereal.game.kind import Kind
 from sidereal.game.logic import Action, Model, Rule, Stage, System, make_action
 from sidereal.game.look import Effect, Look
 from sidereal.game.record import Record
-from sidereal.game.step import Authority, BotView, Decision, Player, Rows, Step, WorldBuilder
+from sidereal.game.step import Authority, Player, Rows, Step, WorldBuilder
 
 SPEED_MAX_UNLESS_SAID: Final = 250.0
 GHOST_RANGE_UNLESS_SAID: Final = 500.0

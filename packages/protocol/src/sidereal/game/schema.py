@@ -20,14 +20,8 @@ from sidereal.game.record import Record, as_columns
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.state.component import Component, Replication
 from sidereal.protocol.state.component import Field as SchemaField
-from sidereal.protocol.state.schema import (
-    BASE_COMPONENTS,
-    OWNER,
-    Begin,
-    Schema,
-    in_range,
-    valid_values,
-)
+from sidereal.protocol.state.schema import BASE_COMPONENTS, OWNER, Begin, Schema
+from sidereal.protocol.state.values import in_range, valid_values
 
 R = TypeVar("R", bound=Record)
 E = TypeVar("E", bound=Event)
@@ -59,7 +53,8 @@ def _begin(kind: Kind, defaults: dict[str, Any]) -> Begin:
         for component in kind.components
         for field in type(component).fields.values()
     }
-    return Begin(kind.name, (OWNER.name, *map(name_of, kind.components)), defaults | values)
+    components = (OWNER.name, *map(name_of, kind.components))
+    return Begin(kind.name, components, defaults | values, kind.saved)
 
 
 def name_of(record: type[Record] | Record) -> str:

@@ -3,76 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sidereal.game.column import Bools, Floats, Indices
-from sidereal.game.component import VIEWERS, Audience, Component, Controls, Event
+from sidereal.game.column import Floats, Indices
+from sidereal.game.component import VIEWERS, Audience, Component, Event
 from sidereal.game.kind import Kind
+from sidereal.game.pairs import Contacts, Pairs
 from sidereal.game.record import Record
 
 R = TypeVar("R", bound=Record)
 
+Ids: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
+
 Query = type[Component] | Kind
 """Entities that have a component, or are of a kind."""
-
-
-class Pairs(Protocol):
-    """Entities that are near each other, in pairs.
-
-    Attributes:
-        a: int64[n], rows of those that were asked for.
-        b: int64[n], rows of who is near each; both may repeat.
-        distance: float64[n], world units, centre to centre.
-    """
-
-    a: Indices
-    b: Indices
-    distance: Floats
-
-    def __len__(self) -> int: ...
-
-    def where(self, keep: Bools) -> Pairs:
-        """Keep some of the pairs."""
-
-    def nearest(self) -> Pairs:
-        """Keep for each a only the nearest b."""
-
-
-class Contacts(Protocol):
-    """Entities that touched in a tick, each pair once, whatever the number of physics steps.
-
-    A pair in which each matches both queries is there twice, once in each direction, as in `Pairs`.
-
-    Attributes:
-        a: int64[n], rows of those that match the first query; likewise `b`, the second. Both may
-            repeat.
-        first: bool[n], whether they did not touch in the tick before.
-        impulse: float64[n], t unit/s, with which they pushed each other, the sum over the tick; 0
-            where one is a sensor.
-        energy: float64[n], t unit²/s², that was lost in it, likewise.
-        normal_x: float64[n], from a to b, of length 1, as they met in this tick; likewise
-            `normal_y`.
-        point_x: float64[n], world units, the middle between their surfaces then; likewise
-            `point_y`.
-    """
-
-    a: Indices
-    b: Indices
-    first: Bools
-    impulse: Floats
-    energy: Floats
-    normal_x: Floats
-    normal_y: Floats
-    point_x: Floats
-    point_y: Floats
-
-    def __len__(self) -> int: ...
-
-    def where(self, keep: Bools) -> Contacts:
-        """Keep some of the contacts."""
 
 
 class Step(Protocol):
@@ -141,6 +88,48 @@ class Step(Protocol):
         Args:
             event: values, one or [n]; what lies outside of their ranges is clipped to them.
             at: rows of own entities that it has happened to, int64[n]; a row may be there twice.
+        """
+
+    def spawn(self, kind: Kind, *components: Component, count: int | None = None) -> Ids:
+        """Let entities come into the world after this stage, to move and touch from the next tick.
+
+        Args:
+            kind: what they are: one with `spawned_by=SHARD`.
+            components: values that differ from the kind's, one or [n], put into their ranges; what
+                is left out is as the kind has it.
+            count: how many, when no value is an array; else 1.
+
+        Returns:
+            uint32[n], their ids, which are final; 0 for those that are more than a shard may spawn.
+
+        Raises:
+            GameError: shards may not spawn this kind, or the values do not fit to it.
+        """
+
+    def despawn(self, rows: Indices) -> None:
+        """End own entities for good, after this stage; rows may repeat.
+
+        Raises:
+            GameError: one of them is not this shard's own.
+        """
+
+    def give(self, rows: Indices, component: Component) -> None:
+        """Let own entities have a component, after this stage; one that they have begins anew.
+
+        Args:
+            rows: int64[n].
+            component: its values, one or [n]. Its writer is SHARD; a kind says who has a `Motion`
+                and who has a `Body`.
+
+        Raises:
+            GameError: it can't be given, a value is out of its range, or a row is another shard's.
+        """
+
+    def take(self, rows: Indices, component: type[Component]) -> None:
+        """Take a component from own entities, after this stage; who has none keeps none.
+
+        Raises:
+            GameError: it can't be taken, or a row is not this shard's own.
         """
 
 
@@ -247,6 +236,24 @@ class Authority(Protocol):
             GameError: there is no such entity, no such event, or a value is outside of its range.
         """
 
+    def give(self, entity: int, component: Component) -> None:
+        """Let an entity have a component, or other values of one that it has.
+
+        Args:
+            entity: whose it is; nothing happens if it is gone.
+            component: its values, one each. Its writer is AUTHORITY; a kind says who has a `Pilot`.
+
+        Raises:
+            GameError: it can't be given, or a value is out of its range.
+        """
+
+    def take(self, entity: int, component: type[Component]) -> None:
+        """Take a component from an entity; who has none keeps none.
+
+        Raises:
+            GameError: it can't be taken.
+        """
+
     def berth(self, player: Player) -> int:
         """Bring back what a player left when it went last, at rest and as near as there is room.
 
@@ -346,43 +353,3 @@ class Transaction(Protocol):
             to: VIEWERS, who have the caller in view; ALL; or PILOT, the caller alone. Of what
                 others say each client is sent a few lines a second.
         """
-
-
-class Entities(Protocol):
-    """What a client knows of some entities, as columns.
-
-    Attributes:
-        id: uint32[n]
-    """
-
-    id: np.ndarray[Any, np.dtype[np.uint32]]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, component: type[R], /) -> R:
-        """Columns of a component that clients are sent, [n]."""
-
-    def rows(self, *queries: Query) -> Indices:
-        """Those that match all queries, ascending."""
-
-
-class BotView(NamedTuple):
-    """What a bot decides by.
-
-    Attributes:
-        own: what it flies, [1].
-        others: whom it sees besides, [n]; nobody, if it keeps no picture of the world.
-        tick: of the newest snapshot; others are continued to it.
-        rng: seeded, the bot's own.
-        memory: the bot's own, empty at first; what a behaviour puts there it finds again.
-    """
-
-    own: Entities
-    others: Entities
-    tick: int
-    rng: np.random.Generator
-    memory: dict[str, Any]
-
-
-Decision: TypeAlias = Controls | tuple[Controls, float]
-"""What a bot holds: until it is asked again at the next tick, or for that many seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple, NewType
 
 NetId = NewType("NetId", int)
-"""Compact unsigned 32-bit name of an entity on the wire; 0 is never assigned."""
+"""Compact name of an entity on the wire, at most `NET_ID_MAX`; 0 is never assigned."""
 
 ShardId = NewType("ShardId", int)
 """Unsigned 16-bit name of a shard; 0 means nobody."""
@@ -17,6 +17,8 @@ Tick = NewType("Tick", int)
 """World clock: the replication server's step counter (unsigned 32 bits on the wire)."""
 
 NET_ID_NONE: Final = NetId(0)
+NET_ID_MAX: Final = NetId((1 << 31) - 1)
+"""Ids have 31 bits: those above are for what a client alone knows of."""
 SHARD_NONE: Final = ShardId(0)
 
 

@@ -19,7 +19,7 @@ from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.errors import SiderealError
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.notes import Notes
-from sidereal.replication.play.hooks import describe_raised
+from sidereal.replication.play.raised import describe_raised
 from sidereal.replication.validate import Verdict
 from sidereal.replication.world import World
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
 from sidereal.protocol.state.proposals import version_of
-from sidereal.protocol.state.schema import EVENT_FIRST, MOTION
+from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE
+from sidereal.protocol.state.stream import GONE, PRESENCE
+from sidereal.replication.births import Births
 from sidereal.replication.events import Events
 from sidereal.replication.gamerules import GameRules, Offered
 from sidereal.replication.limits import LIMITS, ProposalLimits
@@ -21,6 +24,7 @@ from sidereal.replication.validate import (
     judge_component,
     judge_event,
     judge_motion,
+    judge_whole,
 )
 from sidereal.replication.world import World
 
@@ -40,6 +44,7 @@ class Ingest:
         world: World,
         shards: ShardLink,
         inputs: InputLog,
+        births: Births,
         rules: GameRules,
         events: Events,
         limits: ProposalLimits = LIMITS.proposals,
@@ -51,6 +56,7 @@ class Ingest:
         self._world = world
         self._shards = shards
         self._inputs = inputs
+        self._births = births
         self._rules = rules
         self._events = events
         self._limits = limits
@@ -60,33 +66,21 @@ class Ingest:
         """Judge all that has come since the last tick, commit it, and take away what is wrong.
 
         Returns:
-            int64[n] rows of what was proposed wrongly by its owner, which has to get it anew.
+            uint32[n], ids of what was proposed wrongly by its owner, which has to get it anew.
         """
-        world = self._world
-        wrong = [np.empty(0, np.int64)]
-        departed = world.departed_since(tick - self._limits.superseded_ticks)
+        wrong = [np.empty(0, np.uint32)]
         for shard in self._shards.shards:
             shard.quota.renew()
-            for number, records in self._shards.take_rows(shard).items():
-                proposed = Proposed(
-                    records,
-                    world.columns.rows_of(records["id"]),
-                    world.columns,
-                    world.handover_tick,
-                    departed,
-                    shard.shard,
-                    tick,
-                    world.schema,
-                    self._limits,
-                )
+            for number, records in self._batches(shard):
+                proposed = self._proposed(shard, records, tick)
                 if number >= EVENT_FIRST:
                     self._commit_events(shard, number, proposed)
                     continue
-                verdicts = self._judge(number, proposed)
-                self._accept(number, proposed, verdicts == Verdict.ACCEPTED)
+                verdicts = self._judge(number, shard, proposed)
                 self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
                 if verdicts.max(initial=0) > Verdict.SUPERSEDED:
                     wrong.append(self._reject(shard, proposed, verdicts))
+                self._accept(number, shard, proposed, verdicts == Verdict.ACCEPTED)
         return np.concatenate(wrong)
 
     def _commit_events(self, shard: Shard, number: int, proposed: Proposed) -> None:
@@ -101,20 +95,71 @@ class Ingest:
         self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
         self._count_faults(shard, verdicts, tick)
 
-    def _judge(self, number: int, proposed: Proposed) -> np.ndarray:
-        world, records, at = self._world, proposed.records, proposed.at
-        if number == self._motion:
-            newest_input = self._inputs.newest(records)
-            verdicts = judge_motion(proposed, newest_input, world.rules)
-        else:
-            versions = world.versions.get(number)
-            newest = versions is None or version_of(records) > versions[at]
-            verdicts = judge_component(proposed, number, np.broadcast_to(newest, len(at)))
+    def _batches(self, shard: Shard) -> Iterator[tuple[int, np.ndarray]]:
+        """Give what a shard has proposed: first who is new, since other rows may be theirs."""
+        rows = self._shards.take_rows(shard)
+        wholes = rows.pop(WHOLE, None)
+        if wholes is not None:
+            known = self._world.columns.rows_of(wholes["id"]) >= 0
+            yield from ((WHOLE, some) for some in (wholes[~known], wholes[known]) if len(some))
+        # Then components and what has happened, and last who is gone.
+        gone = rows.pop(GONE, None)
+        yield from rows.items()
+        if gone is not None:
+            yield GONE, gone
+
+    def _proposed(self, shard: Shard, records: np.ndarray, tick: int) -> Proposed:
+        world, rows = self._world, self._world.columns.rows_of(records["id"])
+        unknown = records["id"][rows < 0].astype(np.int64)
+        _, used = world.ids.look_up(unknown, shard.peer)
+        return Proposed(
+            records,
+            rows,
+            world.columns,
+            world.handover_tick,
+            unknown[used],
+            shard.shard,
+            tick,
+            world.schema,
+            self._limits,
+        )
+
+    def _judge(self, number: int, shard: Shard, proposed: Proposed) -> np.ndarray:
+        if number == GONE:
+            return self._births.judge_ends(shard, proposed)
+        if number == WHOLE and proposed.rows[0] < 0:
+            return self._births.judge_spawns(shard, proposed)
+        verdicts = self._judge_rows(number, proposed)
         passed = np.flatnonzero(verdicts == Verdict.ACCEPTED)
-        if len(passed) and self._rules.concern(number):
-            records, rows = records[passed], at[passed]
+        for concerned in self._world.schema.proposed if number == WHOLE else (number,):
+            if len(passed) and self._rules.concern(concerned):
+                verdicts[passed] = self._ask_rules(concerned, proposed, passed)
+                passed = np.flatnonzero(verdicts == Verdict.ACCEPTED)
+        return verdicts
+
+    def _judge_rows(self, number: int, proposed: Proposed) -> np.ndarray:
+        """Judge rows of entities that should be there."""
+        world, records, at = self._world, proposed.records, proposed.at
+        version = version_of(records)
+        if number == WHOLE:
+            newest = version > world.versions[PRESENCE][at]
+            return judge_whole(proposed, self._inputs.newest(records), newest, world.rules)
+        if number == self._motion:
+            return judge_motion(proposed, self._inputs.newest(records), world.rules)
+        versions = world.versions.get(number)
+        newest = np.broadcast_to(versions is None or version > versions[at], len(at))
+        late = version <= world.versions[PRESENCE][at]
+        return judge_component(proposed, number, newest, late)
+
+    def _ask_rules(self, number: int, proposed: Proposed, passed: np.ndarray) -> np.ndarray:
+        """Ask the game what it thinks of rows that have passed, and have this component."""
+        world, rows = self._world, proposed.at[passed]
+        has = world.columns.has(rows, number)
+        verdicts = np.full(len(passed), Verdict.ACCEPTED, np.uint8)
+        if has.any():
+            records, rows = proposed.records[passed[has]], rows[has]
             offered = Offered(records, rows, self._elapsed_s(number, records, rows))
-            verdicts[passed] = self._rules.judge(number, offered, world, proposed.tick)
+            verdicts[has] = self._rules.judge(number, offered, world, proposed.tick)
         return verdicts
 
     def _elapsed_s(self, number: int, records: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -134,12 +179,20 @@ class Ingest:
         elapsed_s: np.ndarray = ticks * world.rules.tick_s
         return elapsed_s
 
-    def _accept(self, number: int, proposed: Proposed, accepted: np.ndarray) -> None:
+    def _accept(self, number: int, shard: Shard, proposed: Proposed, accepted: np.ndarray) -> None:
         rows, records = proposed.rows[accepted], proposed.records[accepted]
         self.committed += len(rows)
-        if number == self._motion:
+        if not len(rows):
+            return
+        if number == GONE:
+            self._births.end(rows, proposed.tick)
+        elif number == WHOLE and rows[0] < 0:
+            self._births.let_in(shard, records, proposed.tick)
+        elif number == WHOLE:
+            self._births.commit_wholes(rows, records, proposed.tick)
+        elif number == self._motion:
             self._world.commit(rows, records, proposed.tick)
-        elif len(rows):
+        else:
             self._world.commit_component(number, rows, records, proposed.tick)
 
     def _reject(self, shard: Shard, proposed: Proposed, verdicts: np.ndarray) -> np.ndarray:
@@ -153,10 +206,11 @@ class Ingest:
         faulty = np.isin(verdicts, FAULTS)
         epoch = records["epoch"][faulty].astype(np.int64) + 1
         self._shards.send_release(shard, records["id"][faulty], epoch, tick)
-        wrong: np.ndarray = proposed.rows[verdicts >= Verdict.FUTURE_TICK]
+        wrong = proposed.rows[(verdicts >= Verdict.FUTURE_TICK) & (proposed.rows >= 0)]
         self._world.columns.epoch[wrong] += np.uint32(1)
         self._world.handover_tick[wrong] = tick
-        return wrong
+        ids: np.ndarray = self._world.columns.net_id[wrong]
+        return ids
 
     def _count_faults(self, shard: Shard, verdicts: np.ndarray, tick: int) -> None:
         for verdict in FAULTS:
@@ -168,5 +222,6 @@ class Ingest:
 
     def _is_forgiven(self, shard: Shard, verdict: Verdict, tick: int) -> bool:
         """Tell whether a refusal is not the shard's fault: we stood still, or a rule failed."""
-        ahead = verdict is Verdict.FUTURE_TICK and tick <= shard.ahead_until
+        late = verdict in (Verdict.FUTURE_TICK, Verdict.TOO_MANY)
+        ahead = late and tick <= shard.ahead_until
         return ahead or verdict is Verdict.RULE_FAILED

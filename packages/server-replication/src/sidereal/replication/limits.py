@@ -22,11 +22,12 @@ from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
 
 @dataclass(frozen=True, slots=True)
 class WorldLimits:
-    """What the world remembers of entities and sectors that are gone.
+    """How ids are given, and what the world remembers of sectors that are gone.
 
     Attributes:
-        departed: entities that have left and whose ids are remembered, so that records that are
-            still on their way are no fault.
+        ids_per_block: network ids that are granted together.
+        ids_rest_ticks: ids are given again no earlier than so long after none of their block was in
+            the world; later, if a receiver may know one of them for longer.
         sector_empty_ticks: a sector in which nothing is any more is kept for so long: longer than
             one that turns on a border needs to come back.
         sectors_checked_every_ticks: how often it is looked for such sectors.
@@ -38,7 +39,8 @@ class WorldLimits:
         events_kept: and those of a tick more; then the oldest are let go of.
     """
 
-    departed: int = 1 << 16
+    ids_per_block: int = 1 << 16
+    ids_rest_ticks: int = 1200
     sector_empty_ticks: int = 60
     sectors_checked_every_ticks: int = 20
     sector_changes: int = CHANGES_KEPT
@@ -58,12 +60,18 @@ class ProposalLimits:
     Attributes:
         superseded_ticks: how long after a handover records of the former owner may be on their way.
         future_ticks: how far ahead of the world's clock a shard may simulate.
+        spawns_per_s: entities that a shard may spawn, two seconds' worth at once; a kind may have a
+            bound of its own.
+        spawn_reach: a shard spawns within its sectors, or so near to an entity that it owns; world
+            units.
         unreported_s: how long an entity may have left its straight line before a record of it comes
             through; a shard that is silent for half as long is fenced.
     """
 
     superseded_ticks: int = 40
     future_ticks: int = 10
+    spawns_per_s: float = 2200.0
+    spawn_reach: float = 100.0
     unreported_s: float = 2.0
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from sidereal.protocol.links import (
 from sidereal.protocol.rules import Rules, check_rules
 from sidereal.replication.actions.books import Books
 from sidereal.replication.actions.desk import Desk
+from sidereal.replication.births import Births
 from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
@@ -42,6 +43,7 @@ from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
+from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.mesh import Mesh
@@ -91,8 +93,10 @@ class Replicator:
         notes: what happened, for logs and monitors.
         saving: what is not saved yet.
         events: what happens in the world.
+        births: what shards bring into the world, and what they have.
         ingest: turns proposals into commits.
         mesh: who simulates what.
+        amendments: what the authority decides of what shards simulate.
         ghosts: what shards see of each other's entities.
         edge: what each client is sent.
         entities: the world's door.
@@ -152,15 +156,34 @@ class Replicator:
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
         self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, limits)
         self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
-        game_rules = GameRules(game.rules, schema, self.notes)
-        self.ingest = Ingest(
-            self.world, self.shards, self.mesh.inputs, game_rules, self.events, limits.proposals
-        )
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)
+        self._play(game, leases, rng)
+
+    def _play(self, game: Declarations, leases: LeaseTable, rng: np.random.Generator) -> None:
+        """What the game's rules and hooks, and shards' proposals, go through."""
+        limits = self.limits
+        self.births = Births(game, self.world, self.entities, self.shards, leases, limits)
+        self.ingest = Ingest(
+            self.world,
+            self.shards,
+            self.mesh.inputs,
+            self.births,
+            GameRules(game.rules, self.schema, self.notes),
+            self.events,
+            limits.proposals,
+        )
         self.berths = Berths(self.world, self.saving, limits.keeping)
+        self.amendments = Amendments(self.world, self.shards)
         hooks = HookWorld(
-            game, self.world, self.entities, self.berths, self.events, rng, limits.later_calls
+            game,
+            self.world,
+            self.entities,
+            self.berths,
+            self.events,
+            self.amendments,
+            rng,
+            limits.later_calls,
         )
         self.arrivals = Arrivals(
             hooks, self.world, self.entities, self.berths, self.clients, self.clock, self.notes
@@ -270,6 +293,7 @@ class Replicator:
         # Before anybody leaves: the last records of a shard that said farewell count.
         self.mesh.give_anew(self.ingest.commit(self.tick))
         self.mesh.change_shards(self.tick, now)
+        self.births.grant_ids(self.tick)
         self.arrivals.change(self.tick, now)
         self.actions.act(self.tick, now)
         if self.clock.watch(self.tick, served=self._is_served(now)):
@@ -282,6 +306,7 @@ class Replicator:
         present = self.world.present(self.tick)
         self._forget_empty_space(present)
         self.mesh.hand_over(present)
+        self.amendments.send(self.tick)
         self.ghosts.send(present)
         self.edge.publish(present, self.tick)
         self.edge.send_snapshots(present, self.tick, now)

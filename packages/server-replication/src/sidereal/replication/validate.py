@@ -14,6 +14,12 @@ Of motion, these follow:
 * its newest input is one that this pilot can have sent (a shard guesses a few that are on their
   way), and none before the one that was committed.
 
+Of an entity as a whole, all of that follows; and its kind stays.
+
+What is new to the world is judged by what shards may spawn: the id is of a block that the shard was
+granted, and was not used before; the kind is one that shards spawn; the place is in a sector of the
+shard, or near an entity that it owns; and there are no more of them than there may be.
+
 The game's own rules come last (`gamerules`).
 
 Events are judged by whose they are, and by their ranges; the first check is that they have not come
@@ -65,10 +71,17 @@ class Verdict(enum.IntEnum):
     MISSING_COMPONENT = 14
     AGAINST_A_RULE = 15
     RULE_FAILED = 16
+    FOREIGN_ID = 17
+    FOREIGN_KIND = 18
+    FOREIGN_PLACE = 19
+    TOO_MANY = 20
 
 
 FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERSEDED)
 """The verdicts that count as rejections."""
+
+EPOCH_FIRST: Final = 1
+"""Of an entity that has just come into the world."""
 
 Check = tuple[Verdict, np.ndarray]
 """A verdict, and which rows get it if no check before has failed: bool[n]."""
@@ -82,7 +95,7 @@ class Proposed(NamedTuple):
         rows: int64[n], the world's row of each one's entity, -1 where there is none.
         columns: the committed world.
         handover_tick: int64 by row, when the entity last changed hands or was adopted anew.
-        departed: int64[k], network ids that left the world a short while ago.
+        departed: int64[k], those of the ids that entities have had which are no more.
         shard: who proposes.
         tick: the tick about to be committed.
         schema: for the declared ranges.
@@ -104,6 +117,24 @@ class Proposed(NamedTuple):
         """int64[n], the rows, with row 0 in the place of those that are unknown."""
         at: np.ndarray = np.maximum(self.rows, 0)
         return at
+
+
+class Spawned(NamedTuple):
+    """What is known of entities that a shard has spawned; arrays of one length.
+
+    Attributes:
+        granted: bool[n], whether the id is of a block that the shard was granted.
+        used: bool[n], whether the id was used before.
+        allowed: bool[n], whether shards may spawn this kind.
+        near: bool[n], whether the shard may spawn at this place.
+        lost: bool[n], whether it may have been told too late that it may not.
+    """
+
+    granted: np.ndarray
+    used: np.ndarray
+    allowed: np.ndarray
+    near: np.ndarray
+    lost: np.ndarray
 
 
 def judge_motion(proposed: Proposed, newest_input: np.ndarray, rules: Rules) -> np.ndarray:
@@ -129,13 +160,16 @@ def judge_motion(proposed: Proposed, newest_input: np.ndarray, rules: Rules) -> 
     )
 
 
-def judge_component(proposed: Proposed, number: int, newest: np.ndarray) -> np.ndarray:
+def judge_component(
+    proposed: Proposed, number: int, newest: np.ndarray, late: np.ndarray
+) -> np.ndarray:
     """Judge proposed rows of another component.
 
     Args:
         proposed: rows, and what they are judged by.
         number: of the component.
         newest: bool[n], whether each row is newer than the one that was committed.
+        late: bool[n], whether it is from before its entity got the components that it has.
 
     Returns:
         uint8[n], a `Verdict` per row.
@@ -146,6 +180,7 @@ def judge_component(proposed: Proposed, number: int, newest: np.ndarray) -> np.n
         [
             *_check_entity(proposed),
             (Verdict.OTHER_WRITER, np.full(len(lacks), others)),
+            (Verdict.SUPERSEDED, lacks & late),
             (Verdict.MISSING_COMPONENT, lacks),
             *_check_row(proposed, ~newest),
         ]
@@ -169,6 +204,80 @@ def judge_event(proposed: Proposed, fresh: np.ndarray) -> np.ndarray:
             (Verdict.OUT_OF_RANGE, ~proposed.schema.valid_rows(proposed.records)),
         ]
     )
+
+
+def judge_whole(
+    proposed: Proposed, newest_input: np.ndarray, newest: np.ndarray, rules: Rules
+) -> np.ndarray:
+    """Judge entities that are there, proposed as wholes.
+
+    Args:
+        proposed: `Schema.full_record[n]`, and what they are judged by.
+        newest_input: as of `judge_motion`.
+        newest: bool[n], whether each is newer than what its entity was proposed as last.
+        rules: for the speed limit.
+
+    Returns:
+        uint8[n], a `Verdict` per record.
+    """
+    records, columns, at = proposed.records, proposed.columns, proposed.at
+    # Its motion may have been overtaken by a newer row, what else it says may not.
+    moves = records["tick"] > columns.tick[at]
+    motion = [
+        *_check_motion(proposed, rules),
+        (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
+        *_check_inputs(proposed, newest_input),
+    ]
+    return _first_failed(
+        [
+            *_check_entity(proposed),
+            *_check_row(proposed, ~newest),
+            (Verdict.FOREIGN_KIND, records["kind"] != columns["kind"][at]),
+            *((verdict, failed & moves) for verdict, failed in motion),
+        ]
+    )
+
+
+def judge_spawn(proposed: Proposed, spawned: Spawned, rules: Rules) -> np.ndarray:
+    """Judge entities that are new to the world; how many there may be is not looked at.
+
+    Args:
+        proposed: `Schema.full_record[n]`, without rows.
+        spawned: what is known of them.
+        rules: for the speed limit.
+
+    Returns:
+        uint8[n], a `Verdict` per record.
+    """
+    records = proposed.records
+    with np.errstate(invalid="ignore", over="ignore"):
+        speed = np.hypot(records["vx"], records["vy"])
+    return _first_failed(
+        [
+            (Verdict.SUPERSEDED, spawned.used),
+            (Verdict.FOREIGN_ID, ~spawned.granted),
+            (Verdict.FOREIGN_KIND, ~spawned.allowed),
+            (Verdict.STALE_EPOCH, records["epoch"] != EPOCH_FIRST),
+            *_check_row(proposed, np.zeros(len(records), np.bool_)),
+            (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
+            (Verdict.SUPERSEDED, ~spawned.near & spawned.lost),
+            (Verdict.FOREIGN_PLACE, ~spawned.near),
+        ]
+    )
+
+
+def judge_gone(proposed: Proposed, granted: np.ndarray) -> np.ndarray:
+    """Judge the ends of entities.
+
+    Args:
+        proposed: their ids and epochs, and what they are judged by.
+        granted: bool[n], whether the shard may have spawned it: then it may have ended unheard of.
+
+    Returns:
+        uint8[n], a `Verdict` per row.
+    """
+    unheard = (Verdict.SUPERSEDED, (proposed.rows < 0) & granted)
+    return _first_failed([unheard, *_check_entity(proposed)])
 
 
 def _first_failed(checks: list[Check]) -> np.ndarray:

@@ -15,7 +15,6 @@ from these. Rows of components other than motion are committed as they are, and 
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
 from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import PRESENCE
+from sidereal.replication.ids import IdBlocks
 from sidereal.replication.limits import LIMITS, WorldLimits
 
 POSITION_TOLERANCE: Final = 0.05
@@ -94,13 +94,13 @@ class World:
             kept at all never is.
         dirty_since: int64 by row, tick of the oldest change that it has not been given.
         stored: bool by row, whether the database may know the entity.
-        mask: uint64 by row, the components that each has, a bit for each number.
         entered: int64 by row, tick at which it came into its cell, -1 before.
         changed: int64[numbers, rows], tick of the newest change by number of the component, 0 for
             the presence; -1 where there is no such component.
         latest: int64 by number, the newest of all these.
         rows: `Schema.rows` by number and row, what clients are sent.
-        versions: int64 by row, by number of each component but motion that shards propose.
+        versions: int64 by row, by number of all but motion that shards propose, 0 for the presence.
+        ids: who may give which network id.
     """
 
     def __init__(
@@ -115,8 +115,7 @@ class World:
         self._limits = limits
         self.columns = Columns(schema, capacity)
         self.sectors = SectorTable(rules, limits.sector_changes)
-        self._next_net_id = 1
-        self._departed: deque[tuple[int, int]] = deque(maxlen=limits.departed)
+        self.ids = IdBlocks(limits, rules.streams)
         self.uuid = np.zeros(capacity, UUID)
         self.account = np.zeros(capacity, np.int64)
         self.group = np.full(capacity, -1, np.int32)
@@ -124,35 +123,39 @@ class World:
         self.dirty = np.zeros(capacity, np.bool_)
         self.dirty_since = np.zeros(capacity, np.int64)
         self.stored = np.zeros(capacity, np.bool_)
-        self.mask = np.zeros(capacity, np.uint64)
         self.entered = np.full(capacity, NEVER, np.int64)
         numbers = len(schema.components) + 1
         self.changed = np.full((numbers, capacity), NEVER, np.int64)
         self.latest = np.full(numbers, NEVER, np.int64)
         self.rows = {n: np.zeros(capacity, schema.rows[n]) for n in (PRESENCE, *schema.sent)}
         self._motion_number = schema.numbers[MOTION.name]
-        others = [n for n in schema.proposed if n != self._motion_number]
+        others = [n for n in (PRESENCE, *schema.proposed) if n != self._motion_number]
         self.versions = {number: np.zeros(capacity, np.int64) for number in others}
         self._sent = {name: np.zeros(capacity) for name in Motion._fields}
         self._occupied_at = np.zeros(0, np.int64)
 
     def enter(
-        self, records: np.ndarray, uuid: np.ndarray, account: np.ndarray, tick: int
+        self,
+        records: np.ndarray,
+        uuid: np.ndarray,
+        account: np.ndarray,
+        tick: int,
+        ids: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Put entities into the world, owned by nobody yet, with new network ids.
+        """Put entities into the world, owned by nobody yet.
 
         Args:
             records: `Schema.full_record[n]`; their ids are ignored.
             uuid: `UUID[n]`.
             account: int64[n].
             tick: the current one.
+            ids: int64[n], that a shard has given them; None for new ones.
 
         Returns:
             int64[n], their rows.
         """
         fresh = records.copy()
-        fresh["id"] = np.arange(self._next_net_id, self._next_net_id + len(records))
-        self._next_net_id += len(records)
+        fresh["id"] = self.ids.take(len(records), tick) if ids is None else ids
         fresh["shard"] = 0
         rows = self.columns.load(fresh)
         self._grow()
@@ -163,26 +166,19 @@ class World:
         self.stored[rows] = False
         for versions in self.versions.values():
             versions[rows] = tick
-        self.equip(rows, self.schema.masks[records["kind"]], tick)
+        self.columns.mask[rows] = 0
+        self.equip(rows, self.schema.masks_of(records), tick)
         self.mark(rows, tick)
         return rows
 
     def remove(self, rows: np.ndarray, tick: int) -> None:
-        """Forget entities; their network ids are never given again."""
-        self._departed.extend((tick, net_id) for net_id in self.columns.net_id[rows].tolist())
+        """Forget entities."""
+        self.ids.leave(self.columns.net_id[rows], tick)
         self.columns.free(rows)
         self.dirty[rows] = False
         self.account[rows] = ACCOUNT_NONE
-        self.mask[rows] = 0
-        self.group[rows] = NEVER
-        self.entered[rows] = NEVER
+        self.group[rows] = self.entered[rows] = NEVER
         self.changed[:, rows] = NEVER
-
-    def departed_since(self, tick: int) -> np.ndarray:
-        """Give the ids of those removed since a tick, int64[n]; older ones are forgotten."""
-        while self._departed and self._departed[0][0] < tick:
-            self._departed.popleft()
-        return np.array([net_id for _, net_id in self._departed], np.int64)
 
     def commit(self, rows: np.ndarray, records: np.ndarray, tick: int) -> None:
         """Accept new references.
@@ -230,10 +226,15 @@ class World:
         self.mark(rows, tick)
 
     def mark(self, rows: np.ndarray, tick: int) -> None:
-        """Note that rows differ from what the database has; what the anonymous fly is not kept."""
-        kept = rows[self.account[rows] >= ACCOUNT_NONE]
+        """Note that rows differ from what the database has, as far as they are kept."""
+        kept = rows[self.is_kept(rows)]
         self.dirty_since[kept[~self.dirty[kept]]] = tick
         self.dirty[kept] = True
+
+    def is_kept(self, rows: np.ndarray) -> np.ndarray:
+        """Tell what the database keeps, bool[n]: not what the anonymous fly, nor all kinds."""
+        named = self.account[rows] >= ACCOUNT_NONE
+        return np.asarray(named & self.schema.saved[self.columns["kind"][rows]])
 
     def locate(self, rows: np.ndarray, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Work out where some entities are at a tick: x, y and heading, float64[n] each."""
@@ -303,8 +304,8 @@ class World:
             mask: uint64[n], a bit for each number.
             tick: the one about to be published.
         """
-        gained, lost = mask & ~self.mask[rows], self.mask[rows] & ~mask
-        self.mask[rows] = mask
+        gained, lost = mask & ~self.columns.mask[rows], self.columns.mask[rows] & ~mask
+        self.columns.mask[rows] = mask
         presence = self.rows[PRESENCE]
         presence["id"][rows] = self.columns.net_id[rows]
         presence["kind"][rows] = self.columns["kind"][rows]
@@ -384,7 +385,6 @@ class World:
         self.dirty = _grown(self.dirty, capacity)
         self.dirty_since = _grown(self.dirty_since, capacity)
         self.stored = _grown(self.stored, capacity)
-        self.mask = _grown(self.mask, capacity)
         self.entered = _grown(self.entered, capacity, NEVER)
         self.rows = {number: _grown(array, capacity) for number, array in self.rows.items()}
         changed = np.full((len(self.changed), capacity), NEVER, np.int64)

@@ -51,14 +51,19 @@ class Bodies:
         Returns:
             `Schema.full_record[m]`
         """
-        valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
-        self.refused += int(len(records) - valid.sum())
-        records = records[valid]
+        records = self.valid(records)
         last = len(records) - 1 - np.unique(records["id"][::-1], return_index=True)[1]
         records = records[np.sort(last)]
         rows = self.rows_of(records["id"])
         held = np.where(rows >= 0, self.columns.epoch[rows].astype(np.int64), -1)
         return records[records["epoch"] > held]
+
+    def valid(self, records: NDArray[np.void]) -> NDArray[np.void]:
+        """Choose the rows whose values are declared, `Schema.full_record[m]`."""
+        valid = self._schema.valid_rows(records) & (records["id"] != NET_ID_NONE)
+        self.refused += int(len(records) - valid.sum())
+        chosen: NDArray[np.void] = records[valid]
+        return chosen
 
     def adopt(self, records: NDArray[np.void], tick: NDArray[np.int64]) -> Ints:
         """Take entities in, moved in straight lines from their rows' ticks.

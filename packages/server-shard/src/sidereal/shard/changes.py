@@ -23,7 +23,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.quantize import codes_of
 from sidereal.protocol.state.reckoning import Motion, strayed
-from sidereal.protocol.state.schema import MOTION, Schema, in_range
+from sidereal.protocol.state.schema import MOTION, WHOLE, Schema
+from sidereal.protocol.state.values import in_range
 from sidereal.shard.population import Ints, Population
 
 DISTANCE_MAX: Final = 1e-3
@@ -44,11 +45,12 @@ class Changes:
             number: schema.component(number) for number in schema.proposed if number != self._motion
         }
 
-    def collect(self, tick: int) -> dict[int, Ints]:
+    def collect(self, tick: int, whole: Ints) -> dict[int, Ints]:
         """Find what is new, and take it for known from now on.
 
         Args:
             tick: the shard's.
+            whole: rows of bodies that are proposed as wholes: their motion is as of this tick.
 
         Mutates:
             reference and known of the population; ticks of its bodies, and fields that are out of
@@ -58,16 +60,16 @@ class Changes:
             int64[n], rows by the number of the component, ascending; components of which nothing is
             new are left out.
         """
-        found = {self._motion: self._collect_motion(tick)}
+        found = {self._motion: self._collect_motion(tick, whole)}
         for number, component in self._components.items():
             found[number] = self._collect_component(number, component, tick)
         return {number: rows for number, rows in found.items() if len(rows)}
 
     def records(self, number: int, rows: Ints, ticks: Ints) -> NDArray[np.void]:
-        """Give rows of a component as they were proposed last.
+        """Give rows of a component, or whole entities, as they were proposed last.
 
         Args:
-            number: of the component.
+            number: of the component, or WHOLE.
             rows: int64[n], of bodies.
             ticks: int64[n], when each has changed.
 
@@ -77,6 +79,8 @@ class Changes:
         population = self._population
         if number == self._motion:
             return population.reference[rows]
+        if number == WHOLE:
+            return self._wholes(rows)
         records = np.empty(len(rows), self._schema.proposed_rows[number])
         records["id"] = population.columns.net_id[rows]
         records["epoch"] = population.columns.epoch[rows]
@@ -85,7 +89,16 @@ class Changes:
             records[field.name] = population.known[field.name][rows]
         return records
 
-    def _collect_motion(self, tick: int) -> Ints:
+    def _wholes(self, rows: Ints) -> NDArray[np.void]:
+        population = self._population
+        records = population.columns.store(rows, self._schema.full_record)
+        for name in population.reference.dtype.names or ():
+            records[name] = population.reference[name][rows]
+        for name, known in population.known.items():
+            records[name] = known[rows]
+        return records
+
+    def _collect_motion(self, tick: int, whole: Ints) -> Ints:
         population, columns = self._population, self._population.columns
         for field in self._schema.component(self._motion).fields:
             # Places and headings have no ends that a body could be put back to.
@@ -108,6 +121,8 @@ class Changes:
         # The former owner may have been ahead of us. A state no newer than its record is no news to
         # the server, and must not become the reference here either.
         changed &= before["tick"] < tick
+        if len(whole):
+            changed |= np.isin(held, whole) & (before["tick"] <= tick)
         rows = held[changed]
         population.reference[rows] = columns.store(rows, population.reference.dtype)
         return rows

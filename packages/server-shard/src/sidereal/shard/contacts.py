@@ -135,10 +135,16 @@ class ContactLog:
         )
 
     def forget(self, rows: Ints) -> None:
-        """Forget contacts of entities that leave their rows."""
-        if len(self.pairs) and len(rows):
-            gone = np.isin(self.pairs.a, rows) | np.isin(self.pairs.b, rows)
-            self.pairs = self.pairs.where(~gone)
+        """Forget contacts of entities that leave their rows, those of this tick too."""
+        if not len(rows):
+            return
+        gone = np.isin(self.pairs.a, rows) | np.isin(self.pairs.b, rows)
+        self.pairs = self.pairs.where(~gone)
+        noted, self._noted = self._noted, []
+        for step in noted:
+            kept = ~(np.isin(step[0], rows) | np.isin(step[1], rows))
+            if kept.any():
+                self._noted.append(tuple(column[kept] for column in step))
 
 
 def between(pairs: Contacts, is_a: tuple[Bools, Bools], is_b: tuple[Bools, Bools]) -> Contacts:

@@ -39,6 +39,10 @@ class Limits:
         events_per_tick: what systems may emit in one tick; more is dropped and counted.
         events_waiting: events that the server has not acked; of more the oldest are dropped.
         events_resend_ticks: an event is sent again when no ack has come for so long.
+        spawns_per_s: entities that systems may spawn, at most a second's worth at once; a kind may
+            have a bound of its own.
+        wholes_per_tick: entities that are proposed as a whole in a tick, those that are sent again
+            included; the others wait.
         speak_every_s: a shard whose next tick is not due yet says so often that it is there.
         transport: of its session.
     """
@@ -59,6 +63,8 @@ class Limits:
     events_per_tick: int = EVENTS_PER_TICK_MAX
     events_waiting: int = 8 * EVENTS_PER_TICK_MAX
     events_resend_ticks: int = 3
+    spawns_per_s: float = 2000.0
+    wholes_per_tick: int = 400
     speak_every_s: float = 0.2
     transport: TransportLimits = field(default_factory=TransportLimits)
 

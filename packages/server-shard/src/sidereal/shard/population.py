@@ -6,6 +6,7 @@ does. What is only true of the one or the other stands in `bodies` and in `ghost
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,44 @@ class Population:
         kept = self.reference[rows]
         reference = Motion(*(kept[name] for name in Motion._fields))
         return extrapolate(*reference, kept["tick"], tick, tick_s)
+
+    def equip(self, rows: Ints, number: int, values: Mapping[str, Any] | None) -> None:
+        """Give bodies a component, or take it; what it holds counts as proposed.
+
+        Args:
+            rows: int64[n], each once.
+            number: of the component.
+            values: by column, one or [n]; None to take it.
+        """
+        bit = np.uint64(1 << number)
+        if values is None:
+            self.columns.mask[rows] &= ~bit
+        else:
+            self.columns.mask[rows] |= bit
+        schema = self.columns.schema
+        held = schema.first[self.columns["kind"][rows]] if values is None else values
+        for field in schema.component(number).fields:
+            self.columns[field.name][rows] = held[field.name]
+            self.known[field.name][rows] = self.columns[field.name][rows]
+        self.version += 1
+
+    def amend(self, records: NDArray[np.void]) -> None:
+        """Take in what the authority has decided of bodies: of components that shards do not write.
+
+        Args:
+            records: `Schema.full_record[n]`; those of another epoch than the body's are void.
+        """
+        columns, schema = self.columns, self.columns.schema
+        rows = self.rows_of(records["id"], own=True)
+        counts = (rows >= 0) & (columns.epoch[rows] == records["epoch"])
+        rows, records = rows[counts], records[counts]
+        theirs = set(schema.numbers.values()) - {*schema.proposed, *schema.kept}
+        bits = np.uint64(sum(1 << number for number in theirs))
+        columns.mask[rows] = (columns.mask[rows] & ~bits) | (schema.masks_of(records) & bits)
+        for number in theirs:
+            for field in schema.component(number).fields:
+                columns[field.name][rows] = records[field.name]
+        self.version += 1
 
     def _take_for_known(self, rows: Ints) -> None:
         for name, known in self.known.items():

@@ -3,6 +3,11 @@
 A row of a component is sent in every tick from its change on until the replication server has acked
 a message that had that change or a later one: what is lost heals by itself. So is every event
 (`events`). What a message had is remembered until its ack comes or it is too old.
+
+An entity that is new, or has other components than before, is sent as a **whole**. Rows of its
+components wait for the ack of that: before it, the server may not know whose they are. There is a
+most of wholes in a tick; those that were never sent, or longest ago, come first. Who is no more is
+sent until that is acked, too, unless the server can't have heard of it.
 """
 
 from __future__ import annotations
@@ -14,18 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.state.proposals import encode_proposals
-from sidereal.protocol.state.schema import EVENT_FIRST, Schema
+from sidereal.protocol.state.schema import EVENT_FIRST, WHOLE, Schema
+from sidereal.protocol.state.stream import GONE
 from sidereal.shard.changes import Changes
 from sidereal.shard.events import Events
 from sidereal.shard.population import Ints
 
+NEVER = -1
+
 
 class Run(NamedTuple):
-    """Rows of one component that are to be sent.
+    """Rows of one sort that are to be sent.
 
     Attributes:
-        number: of the component.
-        rows: int64[n], of the population.
+        number: of the component; WHOLE or GONE.
+        rows: int64[n], of the population; of GONE the ids.
         ticks: int64[n], when each has changed.
     """
 
@@ -49,44 +57,81 @@ class _Sent(NamedTuple):
 class Proposals:
     """The sending end of a shard's proposals."""
 
-    def __init__(self, schema: Schema, capacity: int, reorder_ticks: int, events: Events) -> None:
+    def __init__(
+        self, schema: Schema, capacity: int, reorder_ticks: int, wholes_max: int, events: Events
+    ) -> None:
         """Begin with a server that knows everything.
 
         Args:
             schema: for the components that are proposed.
             capacity: rows of the population.
             reorder_ticks: see `StreamLimits`.
+            wholes_max: of one tick.
             events: what systems have emitted.
         """
         self._reorder_ticks = reorder_ticks
+        self._wholes_max = wholes_max
         self._events = events
-        self._changed: dict[int, Ints] = {
-            number: np.full(capacity, -1, np.int64) for number in schema.proposed
-        }
+        numbers = (*schema.proposed, WHOLE)
+        self._changed: dict[int, Ints] = {n: np.full(capacity, NEVER, np.int64) for n in numbers}
         self._waits: dict[int, NDArray[np.bool_]] = {
-            number: np.zeros(capacity, np.bool_) for number in schema.proposed
+            n: np.zeros(capacity, np.bool_) for n in numbers
         }
+        # Of wholes: when each was last sent, and whether the server may not know of its entity.
+        self._whole_sent: Ints = np.full(capacity, NEVER, np.int64)
+        self._unborn = np.zeros(capacity, np.bool_)
+        self._gone = np.zeros(0, schema.proposed_rows[GONE])
         self._messages: dict[int, _Sent] = {}
         self._next_tag = 0
 
     def reserve(self, capacity: int) -> None:
         """Make room for rows."""
+        more = capacity - len(self._unborn)
+        if more <= 0:
+            return
+        never, no = np.full(more, NEVER, np.int64), np.zeros(more, np.bool_)
         for number, changed in self._changed.items():
-            more = capacity - len(changed)
-            if more > 0:
-                waits = self._waits[number]
-                self._changed[number] = np.concatenate([changed, np.full(more, -1, np.int64)])
-                self._waits[number] = np.concatenate([waits, np.zeros(more, np.bool_)])
+            self._changed[number] = np.concatenate([changed, never])
+            self._waits[number] = np.concatenate([self._waits[number], no])
+        self._whole_sent = np.concatenate([self._whole_sent, never])
+        self._unborn = np.concatenate([self._unborn, no])
 
     def note(self, number: int, rows: Ints, tick: int) -> None:
-        """Note rows of a component that have changed, each once."""
+        """Note rows of a component that have changed, each once; or whole entities, by WHOLE."""
         self._changed[number][rows] = tick
         self._waits[number][rows] = True
+
+    def note_born(self, rows: Ints, tick: int) -> None:
+        """Note entities of which the server knows nothing."""
+        self.note(WHOLE, rows, tick)
+        self._unborn[rows] = True
+        self._whole_sent[rows] = NEVER
+
+    def note_given(self, number: int, rows: Ints, tick: int) -> None:
+        """Note that entities have a component, or have it no more: each is proposed as a whole."""
+        self._waits[number][rows] = False
+        self.note(WHOLE, rows, tick)
+
+    def note_gone(self, rows: Ints, gone: NDArray[np.void]) -> None:
+        """Note entities that are no more, and forget their rows.
+
+        Args:
+            rows: int64[n], which they have had.
+            gone: `Schema.proposed_rows[GONE]`[n], what is said of them.
+        """
+        heard = ~self._unborn[rows] | (self._whole_sent[rows] != NEVER)
+        self._gone = np.concatenate([self._gone, gone[heard]])
+        self.forget(rows)
 
     def forget(self, rows: Ints) -> None:
         """Note that these rows are free."""
         for waits in self._waits.values():
             waits[rows] = False
+        self._unborn[rows] = False
+
+    def whole(self) -> Ints:
+        """Rows of the entities that are proposed as wholes, ascending."""
+        return np.flatnonzero(self._waits[WHOLE])
 
     def write(self, tick: int, changes: Changes) -> list[tuple[bytes, int | None]]:
         """Write messages with all that the server has not acked as it is.
@@ -101,8 +146,13 @@ class Proposals:
         """
         self._expire(tick)
         pending = {run.number: run for run in self._pending()}
-        rows = [(run.number, changes.records(*run)) for run in pending.values()]
+        rows = [
+            (number, self._gone if number == GONE else changes.records(*run))
+            for number, run in pending.items()
+        ]
         rows += self._events.take_due(tick).items()
+        if WHOLE in pending:
+            self._whole_sent[pending[WHOLE].rows] = tick
         messages: list[tuple[bytes, int | None]] = []
         for message, parts in encode_proposals(tick, rows):
             tag = None
@@ -121,17 +171,39 @@ class Proposals:
             if sent is None:
                 continue
             self._events.acked(sent.events)
-            for number, rows, ticks in sent.runs:
+            for run in sent.runs:
+                if run.number == GONE:
+                    heard = np.isin(_keys_of(self._gone), run.rows << 32 | run.ticks)
+                    self._gone = self._gone[~heard]
+                    continue
                 # What has changed since then waits on, as does whoever has the row by now: the
                 # change of a new body is newer than whatever was sent of the one before.
-                same = rows[self._changed[number][rows] <= ticks]
-                self._waits[number][same] = False
+                same = run.rows[self._changed[run.number][run.rows] <= run.ticks]
+                self._waits[run.number][same] = False
+                if run.number == WHOLE:
+                    self._note_known(same, sent.tick)
+
+    def _note_known(self, rows: Ints, tick: int) -> None:
+        """Note that the server has these entities as they were at a tick."""
+        self._unborn[rows] = False
+        for number, changed in self._changed.items():
+            self._waits[number][rows[changed[rows] <= tick]] = False
 
     def _pending(self) -> Iterator[Run]:
+        """Find what is to be sent: who is new first, and who is gone last."""
+        whole = self._waits[WHOLE]
+        rows = np.flatnonzero(whole)
+        if len(rows) > self._wholes_max:
+            order = np.argsort(self._whole_sent[rows], kind="stable")
+            rows = np.sort(rows[order[: self._wholes_max]])
+        if len(rows):
+            yield Run(WHOLE, rows, self._changed[WHOLE][rows])
         for number, waits in self._waits.items():
-            rows = np.flatnonzero(waits)
+            rows = np.flatnonzero(waits & ~whole)
             if len(rows):
                 yield Run(number, rows, self._changed[number][rows])
+        if len(self._gone):
+            yield Run(GONE, *np.divmod(_keys_of(self._gone), 1 << 32))
 
     def _expire(self, tick: int) -> None:
         # Messages are kept in the order of time.
@@ -140,3 +212,9 @@ class Proposals:
             if self._messages[oldest].tick >= tick - self._reorder_ticks:
                 break
             del self._messages[oldest]
+
+
+def _keys_of(gone: NDArray[np.void]) -> Ints:
+    """Name each end of an entity by one number: int64[n], id << 32 | tick."""
+    keys: Ints = gone["id"].astype(np.int64) << 32 | gone["tick"]
+    return keys

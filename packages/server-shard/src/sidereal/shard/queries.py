@@ -49,6 +49,13 @@ class Queries:
         """Take the controls of a tick: uint64[capacity] by row."""
         self._held = {controls: unpack(controls, records) for controls in self._controls}
 
+    def let_go(self, rows: Ints) -> None:
+        """Forget the controls of entities that leave their rows."""
+        for record in self._held:
+            held = self._held_for_all(record)
+            for name in record.fields:
+                getattr(held, name)[rows] = 0
+
     def rows(self, *queries: type[Component] | Kind, ghosts: bool = False) -> Ints:
         """Find who matches all queries, ascending; cached until somebody comes or goes.
 
@@ -87,7 +94,7 @@ class Queries:
             LocalProtocolError: the game has no such record.
         """
         if record in self._held:
-            return self._held[record]
+            return self._held_for_all(record)
         if record not in self._components:
             raise LocalProtocolError(
                 f"{record.record_name} is not declared: no kind, model or rule mentions it; "
@@ -102,6 +109,17 @@ class Queries:
             arrays = {f.name: there[column_of(record, f)] for f in record.fields.values()}
             found = self._structs[record] = as_columns(record, arrays)
         return found
+
+    def _held_for_all(self, record: type[Record]) -> Record:
+        """Give what is held, by row: nothing by those for whom there was no row yet."""
+        held, capacity = self._held[record], self.population.columns.capacity
+        more = capacity - len(getattr(held, next(iter(record.fields))))
+        if more > 0:
+            arrays = {name: getattr(held, name) for name in record.fields}
+            held = self._held[record] = as_columns(
+                record, {n: np.concatenate([a, np.zeros(more, a.dtype)]) for n, a in arrays.items()}
+            )
+        return held
 
     def _find(self, queries: tuple[type[Component] | Kind, ...], ghosts: bool) -> Ints:
         alive = self.population.columns.alive

@@ -34,7 +34,6 @@ from sidereal.protocol.message.codec import decode_authority_untrusted, encode_m
 from sidereal.protocol.message.inputs import RoutedInput, decode_routed_input_untrusted
 from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
-    Adopted,
     AuthorityMessage,
     Beat,
     Load,
@@ -130,7 +129,6 @@ class ShardCore:
         self._sightings: list[tuple[int, NDArray[np.void]]] = []
         self._phase: TickPhase | None = None
         self._simulation: Simulation | None = None
-        self._records_taken = 0
         self._ticks_skipped = self._messages_malformed = self._controls_dropped = 0
         self._lead_s = 0.0
         self._must_send = True
@@ -300,11 +298,8 @@ class ShardCore:
         self.tick += 1
         simulation.step(self.tick)
         self._propose(simulation)
-        for asked in simulation.take_asked():
-            self._send(ShardChannel.LEASE, asked)
-        if simulation.records_given != self._records_taken:
-            self._records_taken = simulation.records_given
-            self._send(ShardChannel.LEASE, Adopted(self._records_taken & 0xFFFF_FFFF))
+        for answer in simulation.collect_answers():
+            self._send(ShardChannel.LEASE, answer)
 
     def _skip_ticks(self, simulation: Simulation, now: float) -> None:
         """Catch up after a stall: what is beyond a few ticks passes in straight lines."""

@@ -22,21 +22,24 @@ from sidereal.protocol.limits import (
     INPUTS_UNANSWERED_MAX,
     MESSAGE_SIZE_MAX,
 )
-from sidereal.protocol.message.codec import INPUT_ROW, LEASE_ROW, decode_rows_untrusted
+from sidereal.protocol.message.codec import INPUT_ROW, decode_rows_untrusted
 from sidereal.protocol.message.inputs import RoutedInput
 from sidereal.protocol.message.shard import (
     Adopt,
-    Asked,
+    Adopted,
+    Amend,
+    AskIds,
     AuthorityMessage,
     Grant,
+    GrantIds,
     Release,
     Revoke,
+    ShardMessage,
 )
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.space.geometry import sector_of
-from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
+from sidereal.protocol.state.stream import GONE
 from sidereal.shard.asks import Asks
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.changes import Changes
@@ -44,11 +47,13 @@ from sidereal.shard.controls import ControlQueues
 from sidereal.shard.events import Events
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
+from sidereal.shard.lives import NOBODY, Lives
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.proposals import Proposals
 from sidereal.shard.space import Shapes, Space
 from sidereal.shard.stages import Clock, Stages
 from sidereal.shard.statistics import SimulationStatistics
+from sidereal.shard.territory import Territory
 
 ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
 """Rows a message can hold at most; its size bounds it first."""
@@ -67,8 +72,8 @@ class Simulation:
         population: all that this shard knows of.
         bodies: what of it this shard owns.
         ghosts: what of it others own.
+        lives: who comes and who goes.
         rules: of the world.
-        records_given: records that it was sent to adopt, whatever became of them.
     """
 
     def __init__(
@@ -83,25 +88,27 @@ class Simulation:
         strict: bool = False,
     ) -> None:
         self.rules = rules
-        self.records_given = 0
+        self._records_given = self._records_told = 0
         self._limits = limits
         self.population = Population(schema)
         self.bodies = Bodies(self.population, schema, rules)
         self.ghosts = Ghosts(self.population, schema, rules, limits.releases)
         self._schema = schema
-        self._asks = Asks(declared.actions, limits.asked)
-        self._events = Events(declared, self.population, limits)
+        self.lives = lives = Lives(declared, self.population, rules, limits)
+        self._asks = asks = Asks(declared.actions, limits.asked)
+        self._events = events = Events(declared, self.population, limits)
+        everyone, capacity = self.population, self.bodies.columns.capacity
         self._stages = Stages(
-            declared, self.population, rules, rng, clock, self._asks, self._events, strict=strict
+            declared, everyone, lives, rules, rng, clock, asks, events, strict=strict
         )
         self._space = Space()
         self._filters = filters_of(declared.kinds)
         self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
         self._changes = Changes(self.population, schema, rules)
         self._proposals = Proposals(
-            schema, self.bodies.columns.capacity, rules.streams.reorder_ticks, self._events
+            schema, capacity, rules.streams.reorder_ticks, limits.wholes_per_tick, events
         )
-        self._leases: dict[int, int] = {}
+        self._territory = Territory(rules, ROWS_MAX)
         self._adopted = self._released = self._records_stale = 0
         self._records_proposed = self._messages_proposed = 0
         self._speeds_bounded = self._controls_unclaimed = 0
@@ -121,7 +128,7 @@ class Simulation:
         if isinstance(message, Adopt):
             records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
             inputs = decode_rows_untrusted(message.inputs, INPUT_ROW, ROWS_MAX)
-            self.records_given += len(records)
+            self._records_given += len(records)
             self._adopt(records, inputs, tick)
         elif isinstance(message, Release):
             records = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
@@ -132,13 +139,14 @@ class Simulation:
             self._released += len(rows)
             self._drop(rows)
         elif isinstance(message, Grant):
-            # Per sector, when leases change (1 µs each).
-            for key, epoch in self._lease_rows_untrusted(message.rows):
-                self._leases[key] = max(epoch, self._leases.get(key, 0))
+            self._territory.grant_untrusted(message.rows)
         elif isinstance(message, Revoke):
-            for key, epoch in self._lease_rows_untrusted(message.rows):
-                if self._leases.get(key, epoch + 1) <= epoch:
-                    del self._leases[key]
+            self._territory.revoke_untrusted(message.rows)
+        elif isinstance(message, GrantIds):
+            self.lives.ids.grant(message.first, message.count)
+        elif isinstance(message, Amend):
+            records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
+            self.population.amend(self.bodies.valid(records))
 
     def take_input(self, message: RoutedInput) -> None:
         """Queue what a pilot has held for the tick that it is for."""
@@ -182,20 +190,22 @@ class Simulation:
             GameFailedError: a model or a system raised, or left what it may not.
         """
         self._stages.begin(tick, self._take_controls())
-        self._stages.run(Stage.TICK)
+        self._run(Stage.TICK, tick)
         dt = self.rules.tick_s / self.rules.substeps
         for _ in range(self.rules.substeps):
-            self._stages.run(Stage.SUBSTEP)
+            self._run(Stage.SUBSTEP, tick)
             self._space.step(self.bodies.columns, dt)
             self._stages.note_contacts(self._space)
         self.ghosts.move(tick)
-        self._stages.run(Stage.CONTACT)
-        self._stages.run(Stage.SETTLE)
+        self._run(Stage.CONTACT, tick)
+        self._run(Stage.SETTLE, tick)
         self._speeds_bounded += self.bodies.bound_speeds()
+        newborn, self.lives.newborn = self.lives.newborn, NOBODY
+        self._space.add(newborn, self.bodies.columns, self._shapes_of(newborn))
 
     def collect_proposals(self, tick: int) -> list[tuple[bytes, int | None]]:
         """Say what has changed: messages and the tags to ack them by, at least one message."""
-        for number, rows in self._changes.collect(tick).items():
+        for number, rows in self._changes.collect(tick, self._proposals.whole()).items():
             self._proposals.note(number, rows, tick)
             self._records_proposed += len(rows)
             if number == self._schema.numbers[BODY.name]:
@@ -204,9 +214,15 @@ class Simulation:
         self._messages_proposed += len(messages)
         return messages
 
-    def take_asked(self) -> list[Asked]:
-        """Give up what systems have asked the authority for in this tick."""
-        return self._asks.take()
+    def collect_answers(self) -> list[ShardMessage]:
+        """Say what the server has to know beside proposals, after a tick."""
+        answers: list[ShardMessage] = [*self._asks.take()]
+        if self._records_given != self._records_told:
+            self._records_told = self._records_given
+            answers.append(Adopted(self._records_told & 0xFFFF_FFFF))
+        if self.lives.ids.ask():
+            answers.append(AskIds())
+        return answers
 
     def slowest(self) -> tuple[str, float]:
         """Name the model or system that takes longest, and how long per tick, s."""
@@ -216,8 +232,7 @@ class Simulation:
         """How many bodies are outside the leased sectors."""
         columns = self.bodies.columns
         rows = self.bodies.rows()
-        keys = pack_sector(*sector_of(columns["x"][rows], columns["y"][rows], self.rules))
-        return int((~np.isin(keys, np.array(list(self._leases), dtype=np.int64))).sum())
+        return int((~self._territory.contains(columns["x"][rows], columns["y"][rows])).sum())
 
     def statistics(self) -> SimulationStatistics:
         """What is simulated and what came of it."""
@@ -225,7 +240,7 @@ class Simulation:
             entities=len(self.bodies),
             guests=self.guest_count(),
             ghosts=len(self.ghosts),
-            sectors=len(self._leases),
+            sectors=len(self._territory),
             adopted=self._adopted,
             released=self._released,
             records_refused=self.bodies.refused,
@@ -236,6 +251,7 @@ class Simulation:
             events_emitted=self._events.emitted,
             events_dropped=self._events.dropped,
             speeds_bounded=self._speeds_bounded,
+            spawns_refused=self.lives.refused,
             controls_accepted=self._controls.accepted,
             controls_stale=self._controls.stale,
             controls_skipped=self._controls.skipped,
@@ -261,10 +277,8 @@ class Simulation:
         flown = self._stages.flown[news["kind"]]
         begin = np.minimum(np.maximum(news["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX), tick)
         rows = self.bodies.adopt(news, np.where(flown, begin, tick))
+        self._take_in(rows)
         columns = self.bodies.columns
-        self._controls.reserve(columns.capacity)
-        self._proposals.reserve(columns.capacity)
-        self._controls.reset(rows, columns["control_epoch"][rows], columns["input_seq"][rows])
         self._replay(rows[flown], begin[flown], inputs, tick)
         self._space.add(rows, columns, self._shapes_of(rows))
         self._adopted += len(rows)
@@ -279,6 +293,7 @@ class Simulation:
             filters.mask[kinds],
             filters.sensor[kinds],
             filters.bounce[kinds],
+            np.where(columns["group"][rows] > 0, columns["group"][rows], columns.net_id[rows]),
         )
 
     def _replay(
@@ -330,12 +345,39 @@ class Simulation:
         self._controls.resume(row, due)
 
     def _resize(self, rows: Ints) -> None:
-        """Give bodies in the physics the radius and mass that the game has given them."""
+        """Give bodies in the physics the radius, mass and group that the game has given them."""
         self._space.remove(rows)
         self._space.add(rows, self.bodies.columns, self._shapes_of(rows))
 
+    def _take_in(self, rows: NDArray[np.int64]) -> None:
+        """Make room for bodies that have come into the population."""
+        columns = self.bodies.columns
+        self._controls.reserve(columns.capacity)
+        self._proposals.reserve(columns.capacity)
+        self._controls.reset(rows, columns["control_epoch"][rows], columns["input_seq"][rows])
+
+    def _run(self, stage: Stage, tick: int) -> None:
+        """Run a stage; then who was to go goes, and who was to come comes."""
+        self._stages.run(stage)
+        if not self.lives.any_asked:
+            return
+        for gift in self.lives.take_gifts():
+            self.population.equip(gift.rows, gift.number, gift.values)
+            self._proposals.note_given(gift.number, gift.rows, tick)
+        ended = self.lives.take_ended()
+        gone = self.bodies.columns.store(ended, self._schema.proposed_rows[GONE])
+        gone["tick"] = tick
+        self._proposals.note_gone(ended, gone)
+        self._drop(ended)
+        born = self.population.load(self.lives.take_born(), own=True)
+        self._take_in(born)
+        self._proposals.note_born(born, tick)
+        self.lives.newborn = np.union1d(self.lives.newborn, born)
+
     def _drop(self, rows: NDArray[np.int64]) -> None:
-        self._space.remove(rows)
+        newborn = self.lives.newborn
+        self._space.remove(np.setdiff1d(rows, newborn) if len(newborn) else rows)
+        self.lives.newborn = np.setdiff1d(newborn, rows)
         self._stages.forget(rows)
         self._proposals.forget(rows)
         self.bodies.release(rows)
@@ -350,8 +392,3 @@ class Simulation:
         columns["control_epoch"][flown] = control_epoch
         columns["input_seq"][flown] = input_seq
         return records
-
-    def _lease_rows_untrusted(self, body: bytes) -> list[tuple[int, int]]:
-        rows = decode_rows_untrusted(body, LEASE_ROW, ROWS_MAX)
-        keys = pack_sector(rows["sector_x"], rows["sector_y"])
-        return list(zip(keys.tolist(), rows["epoch"].tolist(), strict=True))

@@ -66,6 +66,7 @@ class Shapes(NamedTuple):
         sensor: bool[n], whether it notices contacts, but neither pushes nor is pushed.
         bounce: float64[n], share of their approaching speed with which two alike part; of two that
             differ it is the geometric mean.
+        group: uint32[n], not 0: of one group none touches another.
     """
 
     radius: Floats
@@ -74,6 +75,7 @@ class Shapes(NamedTuple):
     mask: NDArray[np.uint32]
     sensor: NDArray[np.bool_]
     bounce: Floats
+    group: NDArray[np.uint32]
 
 
 class Space:
@@ -123,7 +125,7 @@ class Space:
         touches = (column.tolist() for column in shapes[2:])
         # 30 µs per body, when it is adopted; the position must be right before the shape is
         # indexed, the rest is written in one go below.
-        for row, (x, y), (r, m), category, mask, sensor, bounce in zip(
+        for row, (x, y), (r, m), category, mask, sensor, bounce, group in zip(
             rows.tolist(), state[:, :2].tolist(), sizes.tolist(), *touches, strict=True
         ):
             if row in self._index_of:
@@ -133,7 +135,7 @@ class Space:
             circle = pymunk.Circle(body, r)
             circle.elasticity = math.sqrt(bounce)  # pymunk multiplies both shapes'
             circle.friction = FRICTION
-            circle.filter = pymunk.ShapeFilter(categories=category, mask=mask)
+            circle.filter = pymunk.ShapeFilter(group=group, categories=category, mask=mask)
             circle.sensor = sensor
             self._space.add(body, circle)
             self._index_of[row] = len(self._circles)

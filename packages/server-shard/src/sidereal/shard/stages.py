@@ -27,6 +27,7 @@ from sidereal.shard.asks import Asks
 from sidereal.shard.contacts import ContactLog
 from sidereal.shard.costs import Costs
 from sidereal.shard.events import Events
+from sidereal.shard.lives import Lives
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.queries import Queries
 from sidereal.shard.space import Space
@@ -47,6 +48,7 @@ class Stages:
         self,
         declared: Declarations,
         population: Population,
+        lives: Lives,
         rules: Rules,
         rng: np.random.Generator,
         clock: Clock,
@@ -60,6 +62,7 @@ class Stages:
         Args:
             declared: what it is.
             population: what it runs on.
+            lives: who comes and who goes.
             rules: of the world.
             rng: for its systems.
             clock: monotonic seconds, to measure durations with.
@@ -68,6 +71,7 @@ class Stages:
             strict: whether systems are watched for rows that they may not write.
         """
         self._population = population
+        self._lives = lives
         self._queries = Queries(declared, population)
         self._rules = rules
         self._rng = rng
@@ -101,6 +105,7 @@ class Stages:
             records: uint64[capacity] by row, what pilots hold in it.
         """
         self._tick = tick
+        self._lives.begin(tick)
         self._queries.hold(records)
 
     def note_contacts(self, space: Space) -> None:
@@ -109,8 +114,9 @@ class Stages:
             self._contacts.note(space.touches(), self._population.columns)
 
     def forget(self, rows: Ints) -> None:
-        """Forget contacts of entities that leave their rows."""
+        """Forget contacts and controls of entities that leave their rows."""
         self._contacts.forget(rows)
+        self._queries.let_go(rows)
 
     def run(self, stage: Stage) -> None:
         """Run a stage of this tick.
@@ -125,7 +131,10 @@ class Stages:
             self._contacts.settle(self._population.columns["radius"])
         for model in self._models[stage]:
             began = self._clock()
-            self._run_model(model, self._queries.rows(*_components_of(model)), self._dt(stage))
+            rows = self._queries.rows(*_components_of(model))
+            if len(self._lives.newborn):
+                rows = np.setdiff1d(rows, self._lives.newborn, assume_unique=True)
+            self._run_model(model, rows, self._dt(stage))
             self.costs.add(self._places[model], self._clock() - began)
         for system in self._systems[stage]:
             every = max(1, round(system.every_s / self._rules.tick_s))
@@ -153,7 +162,8 @@ class Stages:
         columns = self._population.columns
         spread = np.zeros(columns.capacity, np.uint64)
         spread[rows] = records
-        self.begin(tick, spread)
+        self._tick = tick
+        self._queries.hold(spread)
         for stage in (Stage.TICK, *[Stage.SUBSTEP] * self._rules.substeps):
             for model in self._models[stage]:
                 able = self._queries.rows(*_components_of(model))
@@ -187,7 +197,15 @@ class Stages:
         contacts = self._contacts.pairs if system.stage is Stage.CONTACT else None
         guard = Guard(self._queries) if self._strict else None
         step = ShardStep(
-            self._queries, self._tick, dt, self._rng, self._asks, self._events, contacts, guard
+            self._queries,
+            self._lives,
+            self._tick,
+            dt,
+            self._rng,
+            self._asks,
+            self._events,
+            contacts,
+            guard,
         )
         self._call(system, step)
         self._judge(system, step.used)

@@ -25,6 +25,7 @@ class SimulationStatistics:
         events_emitted: by systems.
         events_dropped: of these, those that were too many.
         speeds_bounded: bodies that a contact would have made too fast.
+        spawns_refused: entities that systems would have spawned beyond what they may.
         controls_accepted: entries of pilots taken in.
         controls_stale: entries that came again, or for a pilot that was replaced.
         controls_skipped: entries jumped over because too many waited.
@@ -47,6 +48,7 @@ class SimulationStatistics:
     events_emitted: int
     events_dropped: int
     speeds_bounded: int
+    spawns_refused: int
     controls_accepted: int
     controls_stale: int
     controls_skipped: int

@@ -16,6 +16,7 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.shard.asks import Asks
 from sidereal.shard.contacts import Contacts, between
 from sidereal.shard.events import Events
+from sidereal.shard.lives import Lives
 from sidereal.shard.neighbours import Pairs, find_pairs
 from sidereal.shard.population import Ints
 from sidereal.shard.queries import Queries
@@ -37,6 +38,7 @@ class ShardStep:
     def __init__(
         self,
         queries: Queries,
+        lives: Lives,
         tick: int,
         dt: float,
         rng: np.random.Generator,
@@ -51,6 +53,7 @@ class ShardStep:
         self.used: tuple[type[Record], ...] = ()
         self._queries = queries
         self._asks = asks
+        self._lives = lives
         self._contacts = contacts
         self._guard = guard
         self._events = events
@@ -105,6 +108,33 @@ class ShardStep:
             raise LocalProtocolError(f"ask: {name} is another shard's: ask for step.rows(…)")
         columns = population.columns
         self._asks.add(action, columns.net_id[at], columns.epoch[at], arguments)
+
+    def spawn(
+        self, kind: Kind, *components: Component, count: int | None = None
+    ) -> NDArray[np.uint32]:
+        """Let entities come into the world after this stage.
+
+        Args:
+            kind: what they are.
+            components: values that differ from the kind's, one or [n].
+            count: how many, when no value is an array; else 1.
+
+        Returns:
+            uint32[n], their ids; 0 for those that are too many.
+        """
+        return self._lives.spawn(kind, components, count)
+
+    def despawn(self, rows: Ints) -> None:
+        """End own entities for good, after this stage."""
+        self._lives.despawn(rows)
+
+    def give(self, rows: Ints, component: Component) -> None:
+        """Let own entities have a component, after this stage."""
+        self._lives.give(rows, component)
+
+    def take(self, rows: Ints, component: type[Component]) -> None:
+        """Take a component from own entities, after this stage."""
+        self._lives.take(rows, component)
 
     def contacts(self, a: type[Component] | Kind, b: type[Component] | Kind) -> Contacts:
         """Find who touched whom in this tick, by a and then by b.

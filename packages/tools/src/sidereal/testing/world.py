@@ -18,13 +18,13 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.load import check_game
 from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of, schema_of
+from sidereal.game.spawns import Spawns
 from sidereal.protocol.links import derive_shard_key
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.actions.effects import SHARED
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.testing.checks import check_world

@@ -30,11 +30,14 @@ from sidereal.protocol.message.player import (
 from sidereal.protocol.message.shard import (
     Adopt,
     Adopted,
+    Amend,
     Asked,
+    AskIds,
     AuthorityMessage,
     Beat,
     Farewell,
     Grant,
+    GrantIds,
     Load,
     Release,
     Revoke,
@@ -81,13 +84,15 @@ FROM_SERVER: Final[Mapping[int, Any]] = {
 
 FROM_SHARD: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Load,
-    ShardChannel.LEASE: ShardHello | Farewell | Adopted | Asked,
+    ShardChannel.LEASE: ShardHello | Farewell | Adopted | Asked | AskIds,
 }
 """What a shard sends."""
 
 FROM_AUTHORITY: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Beat,
-    ShardChannel.LEASE: ShardWelcome | Refused | Grant | Revoke | Adopt | Release,
+    ShardChannel.LEASE: (
+        ShardWelcome | Refused | Grant | Revoke | Adopt | Release | GrantIds | Amend
+    ),
 }
 """What the replication server sends a shard."""
 

@@ -31,7 +31,7 @@ class ShardChannel(enum.IntEnum):
     """Channels of the shard link, in the order both ends list them."""
 
     PROPOSAL = 0
-    """Unreliable, tracked: changed rows, shard to server."""
+    """Unreliable, tracked: who is new, what has changed, who is gone, shard to server."""
     GHOST = 1
     """Unreliable, tracked: rows owned elsewhere near the border, server to shard."""
     BEAT = 2
@@ -134,6 +134,18 @@ class Beat(_Message, frozen=True, tag=38):
     lead_us: int
 
 
+class GrantIds(_Message, frozen=True, tag=43):
+    """Network ids that the shard alone may give to what it spawns, each once.
+
+    Attributes:
+        first: the lowest of them.
+        count: how many there are, one after the other.
+    """
+
+    first: U32
+    count: U32
+
+
 class Load(_Message, frozen=True, tag=40):
     """How the shard is doing, about once a second.
 
@@ -190,6 +202,25 @@ class Adopted(_Message, frozen=True, tag=42):
     rows: U32
 
 
+class AskIds(_Message, frozen=True, tag=44):
+    """Half of the ids that the shard was granted last have been given: it asks for more.
+
+    From here on it gives none of those that it was granted before these.
+    """
+
+
+class Amend(_Message, frozen=True, tag=45):
+    """What the authority has decided of entities that the shard simulates.
+
+    Attributes:
+        rows: `Schema.full_record`[n]; of each only those components count that shards do not write:
+            whether the entity has them, and their values. A row of another epoch is void.
+    """
+
+    tick: U32
+    rows: bytes
+
+
 def printable(text: str, size_max: int) -> str:
     """Make a text that may be sent: cut, and without what a log or a terminal can't show."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:size_max])
@@ -200,8 +231,10 @@ def make_farewell(what: str, why: str) -> Farewell:
     return Farewell(printable(what, CODE_NAME_SIZE_MAX), printable(why, NOTICE_SIZE_MAX))
 
 
-ShardMessage = ShardHello | Load | Farewell | Adopted | Asked
+ShardMessage = ShardHello | Load | Farewell | Adopted | Asked | AskIds
 """What a shard may send."""
 
-AuthorityMessage = ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat
+AuthorityMessage = (
+    ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | GrantIds | Amend
+)
 """What a shard may be sent, besides inputs."""

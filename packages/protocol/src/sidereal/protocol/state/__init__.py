@@ -5,7 +5,8 @@
   same as bytes, whose hash both ends compare, and says in words what differs.
 * `columns` is the struct of arrays that holds entities; `idtable` finds one by its network id.
   `arrays` names the arrays in signatures.
-* `quantize` puts rows on the wire's grid; `reckoning` is motion between two references.
+* `values` says which values a field may have. `quantize` puts rows on the wire's grid; `reckoning`
+  is motion between two references.
 * `stream` lays out what clients are sent, and `private` what one of them alone is; `snapshot` reads
   both.
 * `controls` is what a pilot holds in a tick, as the bits of a number.

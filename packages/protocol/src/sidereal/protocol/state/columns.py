@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.state.idtable import IdTable
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import DIFFERS, Schema
 
 
 class Columns:
@@ -140,17 +140,17 @@ class Columns:
     def update(self, rows: NDArray[np.int64], records: NDArray[np.void]) -> None:
         """Overwrite known entities from records, as far as these have fields.
 
-        Their kind says which components they have.
+        Their kind says which components they have, and a full record in which they differ from it.
         """
         for name in records.dtype.names or ():
             if name == "epoch":
                 self.epoch[rows] = records[name]
             elif name == "tick":
                 self.tick[rows] = records[name]
-            elif name != "id":
+            elif name not in ("id", DIFFERS[0]):
                 self._arrays[name][rows] = records[name]
         if "kind" in (records.dtype.names or ()):
-            self.mask[rows] = self.schema.masks[records["kind"]]
+            self.mask[rows] = self.schema.masks_of(records)
 
     def has(self, rows: NDArray[np.int64], number: int) -> NDArray[np.bool_]:
         """Tell which rows have a component, by its number: bool[n]."""
@@ -175,6 +175,8 @@ class Columns:
                 records[name] = self.epoch[rows]
             elif name == "tick":
                 records[name] = self.tick[rows]
+            elif name == DIFFERS[0]:
+                records[name] = self.mask[rows] ^ self.schema.masks[self["kind"][rows]]
             else:
                 records[name] = self._arrays[name][rows]
         return records

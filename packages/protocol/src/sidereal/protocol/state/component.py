@@ -53,6 +53,7 @@ class Field:
         wrap: whether `high` is the same as `low`, as with angles.
         cell_axis: `"x"` or `"y"` when this is a position along that axis, sent relative to the
             entity's cell.
+        reference: whether the numbers are ids of entities, which mean nothing after a restart.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Field:
     quantum: float | None = None
     wrap: bool = False
     cell_axis: str = ""
+    reference: bool = False
 
     @cached_property
     def memory_dtype(self) -> np.dtype:

@@ -20,7 +20,7 @@ from sidereal.protocol.limits import DESCRIPTION_SIZE_MAX
 from sidereal.protocol.state.component import NAME_PATTERN, Component, Field
 from sidereal.protocol.state.controls import ControlsField
 
-FORMAT: Final = "sidereal schema 5"
+FORMAT: Final = "sidereal schema 6"
 """Changes when records are laid out differently from the same declaration."""
 
 WORD_SIZE_MAX: Final = 32

@@ -33,8 +33,9 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints, Rows
 from sidereal.protocol.state.reckoning import Motion
-from sidereal.protocol.state.schema import MOTION, Schema, valid_values
+from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import PRESENCE, RUN
+from sidereal.protocol.state.values import valid_values
 
 PRIVATE: Final = 255
 """The place of a private section: a window has fewer."""

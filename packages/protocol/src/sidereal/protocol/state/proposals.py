@@ -1,11 +1,15 @@
-"""What a shard proposes: rows of components, as they are at its tick.
+"""What a shard proposes: entities and their components, as they are at its tick.
 
     header | run…       run: what u8 · count u8 | rows
 
-`what` is the number of a component or of an event. A row is one of `Schema.proposed_rows`: id,
-epoch, tick, and the fields as in memory. Of an event, in the place of the tick, it says which one
-it is of all that the shard has emitted. A message without runs says that the shard is alive and
-at this tick.
+A row is one of `Schema.proposed_rows`. `what` says which:
+
+* the number of a component: id, epoch, tick, and its fields as in memory;
+* WHOLE: all of an entity, which is new, or has other components than before;
+* GONE: id, epoch and tick of an entity that is no more;
+* the number of an event: id, epoch, which one it is of all that the shard has emitted, its fields.
+
+A message without runs says that the shard is alive and at this tick.
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ def encode_proposals(
 
     Args:
         tick: the shard's.
-        runs: for each component and event its number and its rows; none is larger than a message.
+        runs: for each sort what they are, and its rows; none is larger than a message.
         size_max: bytes of a message.
     """
     room_max = size_max - PROPOSAL_HEADER.itemsize
@@ -89,7 +93,7 @@ def decode_proposal_untrusted(schema: Schema, message: bytes) -> tuple[int, list
         message: as `encode_proposals` writes it.
 
     Returns:
-        The shard's tick, and for each run its number, and read-only rows over the message.
+        The shard's tick, and for each run what its rows are, and these, read-only over the message.
 
     Raises:
         WireError: not such a message.
@@ -105,7 +109,7 @@ def decode_proposal_untrusted(schema: Schema, message: bytes) -> tuple[int, list
         head = message[at : at + RUN_SIZE]
         dtype = schema.proposed_rows.get(head[0]) if len(head) == RUN_SIZE else None
         if dtype is None or not head[1]:
-            raise WireError("a run of no rows, or of a number that is not known")
+            raise WireError("a run of no rows, or of what is not known")
         at += RUN_SIZE
         end = at + head[1] * dtype.itemsize
         if end > len(message):

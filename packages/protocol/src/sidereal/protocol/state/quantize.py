@@ -24,7 +24,8 @@ from sidereal.protocol.errors import WireError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import wrap
 from sidereal.protocol.state.component import Field
-from sidereal.protocol.state.schema import Schema, valid_values
+from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.values import valid_values
 
 Values = Mapping[str, NDArray[Any]]
 """Arrays of equal length by field name, in the types of memory."""

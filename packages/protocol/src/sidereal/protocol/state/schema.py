@@ -1,19 +1,19 @@
 """The components of one world, and all that follows from their declaration.
 
 A component's **number** is its place in the schema, from 1. An entity's set of components is a
-**mask** with the bit of each number; it follows from the entity's kind. Everyone in interest is
-sent a **row** per entity and component (`rows`), and a row of its **presence**: what it is, and
+**mask** with the bit of each number; an entity begins with that of its kind. Everyone in interest
+is sent a **row** per entity and component (`rows`), and a row of its **presence**: what it is, and
 which components it has.
 
 A record is packed and little-endian, and for one purpose:
 
 * `exact_record`: id, epoch, tick, STATE fields as in memory, LINK fields: proposals of motion;
 * `proposed_rows`: by the number of a component, id, epoch, tick and its fields as in memory:
-  proposals of the others;
+  proposals of the others; also what a shard proposes of an entity as a whole, or of its end;
 * likewise by the number of an event, id, epoch, which one it is of those that its shard has
   emitted, and its fields: events;
-* `full_record`: `exact_record` and every other field: to adopt an entity, to see it as
-  a ghost, or to save it.
+* `full_record`: `exact_record`, every other field, and which components it has: to adopt an entity,
+  to see it as a ghost, or to save it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import NAME_SIZE_MAX, UNRELIABLE_SIZE_MAX
-from sidereal.protocol.space.geometry import wrap
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.controls import NO_CONTROLS, ControlsLayout
 from sidereal.protocol.state.description import describe, explain_untrusted
+from sidereal.protocol.state.stream import GONE
+from sidereal.protocol.state.values import valid_values
 
 NAMES_TAKEN: Final = frozenset(
-    {"id", "net_id", "epoch", "tick", "alive", "uuid", "account", "active", "kind", "mask"}
-    | {"age", "nth"}
+    {
+        *("id", "net_id", "epoch", "tick", "alive", "uuid", "account", "active", "kind", "mask"),
+        *("age", "nth", "differs"),
+    }
 )
 """Names no field may have: columns, records and tables have them already."""
 
@@ -50,8 +53,14 @@ EVENTS_MAX: Final = 128
 KIND: Final = Field("kind", "u1", "", 1, 255)
 """What an entity is, by its game's numbers; every entity has one, whatever its components."""
 
+_KEPT: Final = ("motion", "body", "owner", "pilot")
+"""Components that an entity has or has not by its kind, for all its life."""
+
 KIND_NUMBERS: Final = 256
 """Kinds are numbered in a byte."""
+
+WHOLE: Final = 66
+"""What a proposal says of an entity as a whole: beside rows of components, and who is GONE."""
 
 FULL_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX - 8
 """Bytes of a full record: it fits into a message of ghosts, beside the header."""
@@ -76,12 +85,17 @@ class Begin(NamedTuple):
         name: unique in a game.
         components: their names.
         values: by field; what is left out is 0.
+        saved: whether the database keeps it.
     """
 
     name: str
     components: tuple[str, ...]
     values: Mapping[str, Any]
+    saved: bool = True
 
+
+DIFFERS: Final = ("differs", "<u8")
+"""Of a full record: the components in which the entity differs from its kind, as bits of a mask."""
 
 _ROW_HEAD: Final = (("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4"))
 _EVENT_HEAD: Final = (("id", "<u4"), ("epoch", "<u4"), ("nth", "<u4"))
@@ -93,6 +107,7 @@ class Schema:
     Attributes:
         components: in the order of their numbers; both ends must declare the same order.
         fields: by name, over all components, and the kind.
+        references: names of the fields that are ids of entities.
         state_fields: of STATE components, in order; likewise `attribute_fields`, `link_fields`.
         numbers: of the components, by name.
         events: in the order of their numbers; `event_numbers` are theirs, by name.
@@ -106,12 +121,15 @@ class Schema:
             mask of them is `mask_own`.
         own_rows: type of a row of these, by number; 0 says which entity is flown.
         mask_all: mask of all components; `mask_shown` of those that are shown, `mask_places` of
-            those that are places.
+            those that are places, `mask_given` of those that shards may give and take.
+        kept: numbers of the components that an entity has or has not by its kind, for all its life.
         proposed: numbers of those that shards change, ascending.
-        proposed_rows: type of a proposed row, by number; of motion it is the `exact_record`.
+        proposed_rows: type of a proposed row, by number; of motion it is the `exact_record`, of
+            WHOLE the `full_record`.
         masks: uint64[256], by the number of a kind, which components its entities have.
         first: `full_record[256]`, likewise, what an entity begins with.
         controls: how a record of them is laid out.
+        saved: bool[256], likewise, whether the database keeps its entities.
         description: all that the bytes follow from.
         hash: 16 bytes of it: they differ whenever any declaration does.
     """
@@ -145,6 +163,7 @@ class Schema:
         saved = (f for c in self.components if c.persisted for f in c.fields)
         self.persisted_fields = (KIND, *saved)
         hidden_fields = self._fields_of(Replication.NONE, Replication.PILOT, Replication.ROLE)
+        self.references = tuple(name for name, field in self.fields.items() if field.reference)
 
         numbered = dict(enumerate(self.components, 1))
         self.numbers: dict[str, int] = {c.name: number for number, c in numbered.items()}
@@ -168,22 +187,21 @@ class Schema:
         attributes = [(f.name, f.memory_dtype) for f in (KIND, *self.attribute_fields)]
         rest = [(f.name, f.memory_dtype) for f in hidden_fields]
         self.exact_record: np.dtype = np.dtype([*_ROW_HEAD, *exact])
-        self.full_record: np.dtype = np.dtype([*_ROW_HEAD, *exact, *attributes, *rest])
+        self.full_record: np.dtype = np.dtype([*_ROW_HEAD, *exact, *attributes, *rest, DIFFERS])
         _check_size(self.full_record, "all components of an entity take")
         self.proposed = tuple(number for number, c in numbered.items() if c.proposed)
+        self.kept = tuple(n for n, c in numbered.items() if c.name in _KEPT)
+        self.mask_given = mask_of(n for n in self.proposed if n not in self.kept)
         self.proposed_rows: dict[int, np.dtype[Any]] = {
             number: self.exact_record if c.name == MOTION.name else _row_of(c, _ROW_HEAD)
             for number, c in numbered.items()
         }
+        self.proposed_rows |= {GONE: np.dtype([*_ROW_HEAD]), WHOLE: self.full_record}
         self.event_numbers: dict[str, int] = self._lay_out_events()
-        self.masks, self.first = self._describe_kinds(kinds)
+        self.masks, self.first, self.saved = self._describe_kinds(kinds)
         self.controls = controls
-        self.description = describe(
-            self.components,
-            [(kind.name, [self.numbers[name] for name in kind.components]) for kind in kinds],
-            controls.fields,
-            self.events,
-        )
+        named = [(k.name, [self.numbers[name] for name in k.components]) for k in kinds]
+        self.description = describe(self.components, named, controls.fields, self.events)
         self.hash: bytes = self.description.digest()
 
     def _lay_out_events(self) -> dict[str, int]:
@@ -218,6 +236,13 @@ class Schema:
         """Column name and PostgreSQL type of every persisted field, in order."""
         return [(field.name, _database_type(field)) for field in self.persisted_fields]
 
+    def masks_of(self, records: NDArray[np.void]) -> NDArray[np.uint64]:
+        """Tell which components entities have, uint64[n], of records with their kinds."""
+        masks = self.masks[records[KIND.name]]
+        if DIFFERS[0] in (records.dtype.names or ()):
+            masks = (masks ^ records[DIFFERS[0]]) & np.uint64(self.mask_all)
+        return np.asarray(masks)
+
     def valid_rows(self, records: NDArray[np.void]) -> NDArray[np.bool_]:
         """Tell which rows hold only values their declaration allows.
 
@@ -236,15 +261,17 @@ class Schema:
 
     def _describe_kinds(
         self, kinds: Sequence[Begin]
-    ) -> tuple[NDArray[np.uint64], NDArray[np.void]]:
+    ) -> tuple[NDArray[np.uint64], NDArray[np.void], NDArray[np.bool_]]:
         masks = np.full(KIND_NUMBERS, 0 if kinds else self.mask_all, np.uint64)
         first = np.zeros(KIND_NUMBERS, self.full_record)
         first[KIND.name] = np.arange(KIND_NUMBERS)
+        saved = np.ones(KIND_NUMBERS, np.bool_)
         for kind, begin in enumerate(kinds, 1):
             masks[kind] = mask_of(self.numbers[name] for name in begin.components)
+            saved[kind] = begin.saved
             for name, value in begin.values.items():
                 first[name][kind] = value
-        return masks, first
+        return masks, first, saved
 
     def _fields_of(self, *replicated: Replication) -> tuple[Field, ...]:
         return tuple(f for c in self.components if c.replicated in replicated for f in c.fields)
@@ -261,51 +288,6 @@ def _mask_field(mask: int) -> tuple[str, np.dtype[Any]]:
 
 def _flown_row(mask: int) -> np.dtype[Any]:
     return np.dtype([("id", "<u4"), ("control_epoch", "<u4"), _mask_field(mask)])
-
-
-def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which values the declaration of a field allows.
-
-    Args:
-        field: the declaration.
-        values: of the field's type in memory, [n].
-
-    Returns:
-        bool[n]
-    """
-    if field.memory_dtype.kind == "S":
-        return _valid_text(values)
-    if field.low is None and field.high is None and field.memory_dtype.kind != "f":
-        return np.ones(len(values), dtype=np.bool_)
-    low, high = field.bounds
-    # Comparisons with NaN are false, and bounds are finite: this refuses NaN and infinity too.
-    inside = (values >= low) & (values <= high)
-    return np.asarray(inside, dtype=np.bool_)
-
-
-def in_range(field: Field, values: NDArray[Any]) -> NDArray[Any]:
-    """Give the nearest values that the declaration of a field allows; text is left as it is."""
-    if field.memory_dtype.kind == "S":
-        return values
-    low, high = field.bounds
-    if field.wrap:
-        return np.asarray(wrap(values, low, high))
-    return np.asarray(np.clip(values, low, high))
-
-
-def _valid_text(values: NDArray[Any]) -> NDArray[np.bool_]:
-    text = np.ascontiguousarray(values)
-    letters = text.view(np.uint8).reshape(len(text), text.dtype.itemsize)
-    ended = np.logical_or.accumulate(letters == 0, axis=1)
-    valid: NDArray[np.bool_] = ~((letters != 0) & ended).any(axis=1)
-    # Only names with letters beyond ASCII are decoded one by one (0.2 µs each); names arrive when
-    # an entity is adopted or loaded, never per tick.
-    for row in np.flatnonzero((letters >= 0x80).any(axis=1)):
-        try:
-            bytes(text[row]).decode()
-        except UnicodeDecodeError:
-            valid[row] = False
-    return valid
 
 
 def _check_size(record: np.dtype[Any], which_takes: str) -> None:
@@ -374,11 +356,14 @@ BODY: Final = Component(
     (
         Field("radius", "f4", "unit", 1 / 16, 512),
         Field("mass", "f4", "t", 1 / 1024, 2.0**30),
+        Field("group", "u4", reference=True),
     ),
     Replication.ATTRIBUTE,
     persisted=True,
     proposed=True,
 )
+"""A circle; bodies of one group never touch, and 0 is a group of its own."""
+
 LABEL: Final = Component(
     "label", (Field("name", f"S{NAME_SIZE_MAX}"),), Replication.ATTRIBUTE, persisted=True
 )

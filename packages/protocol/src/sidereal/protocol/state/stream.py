@@ -12,7 +12,7 @@ A **run** is some rows of one sort. `what` says which:
 
 * PRESENCE: an entity has come into the cell, or has other components: its kind and its mask;
 * the number of a component: its fields;
-* GONE: an entity is no more. Its id is never given again;
+* GONE: an entity is no more, and nobody comes under its id for long;
 * MOVED: an entity is no longer in this cell;
 * the number of an event, from EVENT_FIRST on: what has happened to an entity that was in this
   cell, with how many ticks ago that was, and its fields.

@@ -200,7 +200,7 @@ class Books:
         if row < 0:
             raise Refusal(f"entity {cell.entity} is not there")
         bit = 1 << self._world.schema.numbers[name_of(component)]
-        if not int(self._world.mask[row]) & bit:
+        if not int(self._world.columns.mask[row]) & bit:
             raise Refusal(f"entity {cell.entity} has no {name}")
 
 

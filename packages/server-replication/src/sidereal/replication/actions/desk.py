@@ -27,6 +27,7 @@ from itertools import compress
 import numpy as np
 
 from sidereal.game.declarations import Declarations
+from sidereal.game.spawns import Spawns
 from sidereal.protocol.errors import LocalProtocolError, WireError
 from sidereal.protocol.limits import ASKED_ROWS_MAX, NOTICE_SIZE_MAX
 from sidereal.protocol.message.codec import ASKED_ROW, decode_rows_untrusted
@@ -48,8 +49,7 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Notes
 from sidereal.replication.play.entities import Entities
-from sidereal.replication.play.hooks import describe_raised
-from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.play.raised import describe_raised
 from sidereal.replication.world import World
 
 OTHER_CALL = "this key belongs to another call"
@@ -268,7 +268,7 @@ class Desk:
         if done.effects.spawned:
             records = np.concatenate(done.effects.spawned)
             records["tick"] = tick
-            self._entities.create(records, tick, done.effects.uuid)
+            self._entities.create(records, tick, uuid=done.effects.uuid)
         for event, entity in done.effects.emitted:
             row = int(self._world.columns.rows_of([entity])[0])
             if row >= 0:  # it may have gone while a durable action waited

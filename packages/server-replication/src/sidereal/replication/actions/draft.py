@@ -10,6 +10,7 @@ import numpy as np
 from sidereal.game import Component, Kind
 from sidereal.game.column import Field
 from sidereal.game.component import ALL, PILOT, VIEWERS, Audience, Event
+from sidereal.game.spawns import Spawns
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.limits import NOTICE_SIZE_MAX
 from sidereal.replication.actions.books import NET_ID_MAX, Books
@@ -26,7 +27,6 @@ from sidereal.replication.actions.effects import (
 )
 from sidereal.replication.events import Events
 from sidereal.replication.links.audience import Listeners
-from sidereal.replication.play.spawns import Spawns
 from sidereal.replication.world import World
 
 _LISTENERS: Final = {VIEWERS: Listeners.NEAR, ALL: Listeners.ALL, PILOT: Listeners.NOBODY}

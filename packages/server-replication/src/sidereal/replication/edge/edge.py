@@ -163,7 +163,7 @@ class Edge:
             np.array([player.row for player in flying], np.int64),
             columns.net_id[rows],
             columns["control_epoch"][rows],
-            self._world.mask[rows] & np.uint64(schema.mask_own),
+            self._world.columns.mask[rows] & np.uint64(schema.mask_own),
             input_seq,
             np.maximum(newest, 0) - input_seq,
             tick,

@@ -126,6 +126,8 @@ async def find_columns(connection: Connection) -> dict[str, str]:
 
 
 def _declared(name: str, type_: str, copy: RowCopy, fields: Mapping[str, Field]) -> Declared:
+    if name in copy.given:  # entities are as their kind begins
+        return Declared(name, type_, "0", "", -math.inf, math.inf)
     low, high = copy.schema.fields[name].bounds
     if name not in fields:  # the kind, which every entity has
         return Declared(name, type_, "''", "", -math.inf, math.inf)
@@ -186,12 +188,13 @@ async def _clamp(connection: Connection, outside: Sequence[tuple[Declared, int]]
 
 async def _begin_by_kind(connection: Connection, copy: RowCopy, added: Sequence[Declared]) -> None:
     """Give entities that were there before what their kinds begin with."""
+    fields = [column for column in added if column.name not in copy.given]
     for number, kind in enumerate(copy.kinds, 1):
         first = copy.schema.first[number]
-        values = {column.name: _literal(first[column.name].item()) for column in added}
+        values = {column.name: _literal(first[column.name].item()) for column in fields}
         changes = [
             f"{quoted(column.name)} = {values[column.name]}"
-            for column in added
+            for column in fields
             if column.name != KIND and values[column.name] != column.default
         ]
         if changes:

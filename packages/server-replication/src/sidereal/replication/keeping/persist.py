@@ -118,7 +118,8 @@ class WriteBehind:
     def depart(self, record: NDArray[np.void], row: int, tick: int, *, removed: bool) -> None:
         """Keep an entity that leaves the world until this is saved.
 
-        What was never given to the database and is removed leaves nothing behind.
+        What was never given to the database and is removed leaves nothing behind, nor does what is
+        not kept at all.
 
         Args:
             record: `Schema.full_record`[1], as it is to be saved.
@@ -127,7 +128,8 @@ class WriteBehind:
             removed: whether it is gone for good.
         """
         world = self._world
-        if removed and not world.stored[row]:
+        kept = not removed and world.schema.saved[world.columns["kind"][row]]
+        if not kept and not world.stored[row]:
             return
         uuid = world.uuid[[row]]
         since = int(world.dirty_since[row]) if world.dirty[row] else tick

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import UnavailableError
-from sidereal.protocol.state.schema import Schema, valid_values
+from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.values import valid_values
 from sidereal.replication.limits import LIMITS
 
 CLOCK_MAX: Final = 1 << 31

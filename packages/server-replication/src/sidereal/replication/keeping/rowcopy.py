@@ -3,6 +3,10 @@
 Every field has a fixed width here (text travels as bytes padded with NUL), so a COPY stream is one
 packed array, and NumPy writes or reads it without looking at a single row.
 
+A component that entities may be given or lose has a column that says so: 1 of an entity that was
+given it, -1 of one from which it was taken, 0 where the entity is as its kind begins. So a column
+that is new begins with 0, whatever kinds the saved entities are of.
+
 Source: PostgreSQL documentation, COPY, "Binary Format".
 """
 
@@ -21,7 +25,7 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.schema import column_of, name_of, schema_of
 from sidereal.protocol.errors import StoreError
 from sidereal.protocol.state.component import Field
-from sidereal.protocol.state.schema import valid_values
+from sidereal.protocol.state.values import valid_values
 from sidereal.replication.keeping.persist import Batch
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -100,6 +104,7 @@ class RowCopy:
         behind_columns: those of them that are not of ledgers, and written behind.
         defaults: declared values by column.
         ledgers: of the components that only actions write.
+        given: bits of the components that entities may gain or lose, by the columns that say so.
     """
 
     def __init__(self, game: Declarations) -> None:
@@ -121,6 +126,12 @@ class RowCopy:
         }
         self.ledgers = tuple(self._make_ledgers())
         of_ledgers = {column.name for ledger in self.ledgers for column in ledger.columns}
+        self.given = {
+            f"{component.name} given": np.uint64(1 << number)
+            for number, component in enumerate(schema.components, 1)
+            if component.persisted and number not in schema.kept
+        }
+        self.component_columns += tuple(Column(name, "smallint") for name in self.given)
         own = tuple(Column(name, type_) for name, type_ in OWN_COLUMNS)
         self.columns = (*own, *self.component_columns)
         self.entity_columns = tuple(c for c in self.columns if c.name not in of_ledgers)
@@ -158,7 +169,12 @@ class RowCopy:
         tuples["active"] = batch.active
         tuples["removed"] = batch.removed
         tuples["saved_tick"] = batch.saved_tick
+        differ = bool(rows["differs"].any())
         for column in self.component_columns:
+            if column.name in self.given:
+                if differ:
+                    tuples[column.name] = self._given_or_taken(rows, self.given[column.name])
+                continue
             values = rows[column.name]
             if column.name == KIND:
                 values = self._kinds[values]
@@ -190,14 +206,20 @@ class RowCopy:
     def full_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
         """Make `Schema.full_record`[n] of what `decode` gave; ids are 0.
 
-        What is not kept, or not yet, is as entities of their kind begin. A kind whose name the game
-        does not know is none, and 0.
+        What is not kept, or not yet, is as entities of their kind begin, and so are references: ids
+        of another run mean nothing. A kind whose name the game does not know is none, and 0.
         """
         records = self.schema.first[self._numbers_of(tuples[KIND])]
         records["epoch"] = tuples["epoch"]
         records["tick"] = tuples["tick"]
         for column in self.component_columns:
-            if column.name != KIND:
+            if column.name in self.given:
+                bit = self.given[column.name]
+                held = (self.schema.masks[records[KIND]] & bit) != 0
+                said = tuples[column.name]
+                other = ((said > 0) & ~held) | ((said < 0) & held)
+                records["differs"] |= np.where(other, bit, np.uint64(0))
+            elif column.name not in (KIND, *self.schema.references):
                 records[column.name] = tuples[column.name]
         for ledger in self.ledgers:
             missing = tuples[ledger.table] == 0
@@ -205,6 +227,11 @@ class RowCopy:
                 first = self.schema.first[column.name][records[KIND]]
                 records[column.name][missing] = first[missing]
         return records
+
+    def _given_or_taken(self, rows: NDArray[np.void], bit: np.uint64) -> NDArray[np.int8]:
+        """Say of which entities a component was given or taken: 1, -1, or 0."""
+        has = (self.schema.masks_of(rows) & bit) != 0
+        return np.where(rows["differs"] & bit != 0, np.where(has, 1, -1), 0).astype(np.int8)
 
     def _numbers_of(self, names: NDArray[Any]) -> NDArray[np.int64]:
         order = np.argsort(self._kinds)

@@ -108,6 +108,8 @@ class ShardLinkLimits:
         barred_names: names of those; the oldest is forgotten first.
         inbox: messages of one session between two ticks, proposals aside; one that sends more is
             closed.
+        wholes_per_tick: entities that a shard may propose as a whole in a tick, those that it sends
+            again included.
         proposals: messages of one shard kept for one tick; the oldest are dropped and counted.
         events_per_tick: of a shard that happen; more is dropped and counted.
         events_saved_ticks: what came late may come at once, so many ticks of it.
@@ -135,6 +137,7 @@ class ShardLinkLimits:
     barred_s: float = 10.0
     barred_names: int = 256
     inbox: int = 256
+    wholes_per_tick: int = 500
     proposals: int = 4096
     events_per_tick: int = EVENTS_PER_TICK_MAX
     events_saved_ticks: int = 20

@@ -31,6 +31,7 @@ from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
     Adopted,
     Asked,
+    AskIds,
     Farewell,
     Load,
     ShardChannel,
@@ -89,6 +90,8 @@ class ShardLink(ShardSender):
         self._proposals_per_entity = _proposals_per_entity(schema)
         # Each is said once, and seldom again.
         self._event_messages = 2 * self._limits.events_per_tick * _messages_per_event(schema)
+        wholes = (UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize) // schema.full_record.itemsize
+        self._whole_messages = math.ceil(limits.shards.wholes_per_tick / max(1, wholes))
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -145,9 +148,10 @@ class ShardLink(ShardSender):
 
     def _allow(self, shard: Shard, owned: float) -> None:
         shard.owned = max(owned, shard.owned * self._limits.owned_kept_per_tick)
-        # All rows of its entities, its events, a message that is not full, and one that is no
-        # proposal.
-        per_tick = shard.owned * self._proposals_per_entity + self._event_messages + 2.0
+        # All rows of its entities, whole ones, its events, messages that are not full, and one that
+        # is no proposal.
+        per_tick = shard.owned * self._proposals_per_entity
+        per_tick += self._whole_messages + self._event_messages + 2.0
         per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
         burst = per_s * self._limits.allowed_burst_s
         grown = burst - shard.messages.burst
@@ -155,10 +159,10 @@ class ShardLink(ShardSender):
         shard.messages.left += max(0.0, grown)
 
     def take_rows(self, shard: Shard) -> dict[int, np.ndarray]:
-        """Give up what a shard has proposed: events, and of each component the newest rows.
+        """Give up what a shard has proposed: events, and the newest row of each entity and sort.
 
         Returns:
-            `Schema.proposed_rows`[n] by number, ascending; of a component each id once.
+            `Schema.proposed_rows`[n] by what they are, ascending; but of events each id once.
         """
         batches: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         for number, rows in shard.take_proposals():
@@ -264,6 +268,8 @@ class ShardLink(ShardSender):
                 shard.note_adopted(message.rows, now)
             elif isinstance(message, Asked):
                 self._asked.append((shard, message))
+            elif isinstance(message, AskIds):
+                shard.wants_ids = True
             else:
                 self.fence(shard, CloseReason.CLOSED_BY_PEER, now)
         return joined

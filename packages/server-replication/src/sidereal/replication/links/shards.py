@@ -54,6 +54,9 @@ class Shard:
         acked: tags of ghost messages that have arrived there since the last tick.
         events: which of its events have come; `quota` is how many more may happen.
         faults: rejected records in its recent past.
+        wants_ids: whether it is to be granted ids for what it spawns.
+        ids_from: tick from which it may be granted some again.
+        lost_at: tick at which it last lost a sector or an entity to others.
         ahead_until: tick up to which records from the future are not its fault: we stood still.
         load: what it last said of itself.
         step_us: uint32[n], the durations it reported, newest last.
@@ -87,6 +90,9 @@ class Shard:
     events: Numbers = field(default_factory=lambda: Numbers(1))
     quota: Quota = field(default_factory=lambda: Quota(0, 0))
     faults: float = 0.0
+    wants_ids: bool = True
+    ids_from: int = 0
+    lost_at: int = -1 << 31
     ahead_until: int = -1
     load: Load | None = None
     step_us: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint32))

@@ -18,9 +18,11 @@ from sidereal.protocol.message.codec import INPUT_ROW, encode_message
 from sidereal.protocol.message.inputs import Input, RoutedInput, encode_routed_input
 from sidereal.protocol.message.shard import (
     Adopt,
+    Amend,
     AuthorityMessage,
     Beat,
     Grant,
+    GrantIds,
     Release,
     Revoke,
     ShardChannel,
@@ -60,6 +62,7 @@ class ShardSender:
         """Tell shards which sectors they have got and lost; the losses first."""
         for shard in self.shards:
             lost = [(c.sector, c.after, c.epoch) for c in changes if c.before == shard.shard]
+            shard.lost_at = tick if lost else shard.lost_at
             for rows in _pieces(lease_rows(lost), self._limits.rows_per_message):
                 self._post(shard, Revoke(tick, rows.tobytes()))
         for shard in self.shards:
@@ -86,6 +89,15 @@ class ShardSender:
         released = np.stack([net_id, epoch], axis=1).astype("<u4")
         for rows in _pieces(released, self._limits.rows_per_message):
             self._post(shard, Release(tick, rows.tobytes()))
+
+    def send_amend(self, shard: Shard, records: np.ndarray, tick: int) -> None:
+        """Tell a shard what the authority has decided of its entities, `Schema.full_record[n]`."""
+        for rows in _pieces(records, self._limits.adopt_rows):
+            self._post(shard, Amend(tick, rows.tobytes()))
+
+    def send_ids(self, shard: Shard, ids: range) -> None:
+        """Grant ids to a shard, for what it spawns."""
+        self._post(shard, GrantIds(ids.start, len(ids)))
 
     def flush(self, now: float) -> None:
         """Send what waits in the outboxes, as far as the links have room; once per tick."""

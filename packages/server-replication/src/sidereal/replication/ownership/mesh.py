@@ -127,9 +127,9 @@ class Mesh:
             self.failures.forget(pairs)
             self.leases.withhold(self.failures.withheld)
 
-    def give_anew(self, rows: np.ndarray) -> None:
-        """Note entities that their owners have lost, and get back as they take them, int64[n]."""
-        self._anew = np.union1d(self._anew, self._world.columns.net_id[rows])
+    def give_anew(self, net_id: np.ndarray) -> None:
+        """Note entities that their owners have lost, and get back as they take them, uint32[n]."""
+        self._anew = np.union1d(self._anew, net_id)
 
     def hand_over(self, present: Present) -> None:
         """Give entities that have left their owner's space to the shard whose space they are in."""
@@ -162,13 +162,13 @@ class Mesh:
         for at in flown.tolist():  # those with a pilot that changed hands: a few per tick
             self._pilots[int(columns.net_id[rows[at]])] = int(changes.after[at])
 
-    def withdraw(self, rows: np.ndarray, tick: int) -> None:
-        """Take entities that leave the world from their shards."""
+    def withdraw(self, rows: np.ndarray, tick: int, *, tell: bool = True) -> None:
+        """Take entities that leave the world from their shards, which are told if need be."""
         columns = self._world.columns
         for net_id in columns.net_id[rows].tolist():
             self._pilots.pop(net_id, None)
             self.inputs.forget(net_id)
-        for shard in self._shards.shards:
+        for shard in self._shards.shards if tell else ():
             mine = rows[columns["shard"][rows] == shard.shard]
             if len(mine):
                 epoch = columns.epoch[mine].astype(np.int64) + 1
@@ -269,6 +269,7 @@ class Mesh:
         for shard in self._shards.shards:
             lost = changes.rows[changes.simulated & (changes.before == shard.shard)]
             if len(lost):
+                shard.lost_at = tick
                 self._shards.send_release(shard, columns.net_id[lost], columns.epoch[lost], tick)
             got = changes.rows[changes.after == shard.shard]
             if len(got):

@@ -36,13 +36,18 @@ class Entities:
         return np.frombuffer(self._entropy(16 * count), UUID, count)
 
     def create(
-        self, records: NDArray[np.void], tick: int, uuid: NDArray[np.void] | None = None
+        self,
+        records: NDArray[np.void],
+        tick: int,
+        ids: NDArray[np.int64] | None = None,
+        uuid: NDArray[np.void] | None = None,
     ) -> NDArray[np.int64]:
         """Enter entities that have never been before.
 
         Args:
             records: `Schema.full_record[n]`.
             tick: the current one.
+            ids: int64[n], that a shard has given them; None for new ones.
             uuid: their names, if the database knows them by these already.
 
         Returns:
@@ -50,30 +55,36 @@ class Entities:
         """
         count = len(records)
         names = self.names(count) if uuid is None else uuid
-        rows = self._world.enter(records, names, np.full(count, ACCOUNT_NONE), tick)
+        rows = self._world.enter(records, names, np.full(count, ACCOUNT_NONE), tick, ids)
         self._world.stored[rows] = uuid is not None
         return rows
 
-    def end(self, rows: NDArray[np.int64], tick: int) -> None:
-        """Take entities out of the world for good: what the database has of them goes, too."""
+    def end(self, rows: NDArray[np.int64], tick: int, *, by_owner: bool = False) -> None:
+        """Take entities out of the world for good: what the database has of them goes, too.
+
+        Args:
+            rows: int64[n], each once.
+            tick: the current one.
+            by_owner: whether their shards have said so, and need not be told.
+        """
         world = self._world
         records = world.columns.store(rows, world.schema.full_record)
         x, y, _ = world.locate(rows, tick)
         for at, row in enumerate(rows.tolist()):  # 5 µs each
             self._saving.depart(records[[at]], row, tick, removed=True)
             self._ended[int(records["id"][at])] = float(x[at]), float(y[at])
-        self.withdraw(rows, tick)
+        self.withdraw(rows, tick, by_owner=by_owner)
 
     def take_ended(self) -> dict[int, tuple[float, float]]:
         """Give up the ids of what has ended since the last call, each with its last place."""
         ended, self._ended = self._ended, {}
         return ended
 
-    def withdraw(self, rows: NDArray[np.int64], tick: int) -> None:
+    def withdraw(self, rows: NDArray[np.int64], tick: int, *, by_owner: bool = False) -> None:
         """Take entities out of the world, everywhere."""
         columns = self._world.columns
         net_id, group = columns.net_id[rows], self._world.group[rows]
         known = group >= 0
         self._edge.remove(net_id[known], group[known], tick)
-        self._mesh.withdraw(rows, tick)
+        self._mesh.withdraw(rows, tick, tell=not by_owner)
         self._world.remove(rows, tick)

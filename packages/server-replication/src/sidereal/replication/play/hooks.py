@@ -20,30 +20,26 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-import sidereal.game
-import sidereal.replication
 from sidereal.game import Component, Event, Kind, Pilot
+from sidereal.game.component import SHARD
 from sidereal.game.declarations import Declarations
+from sidereal.game.record import outside
+from sidereal.game.schema import column_of, name_of
+from sidereal.game.spawns import Spawns, check_place
 from sidereal.protocol.errors import GameError
-from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.ids import NET_ID_MAX, NET_ID_NONE
 from sidereal.replication.events import Events
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.links.players import ROW_NONE, Player
+from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.play.entities import Entities
-from sidereal.replication.play.spawns import Spawns, check_place
+from sidereal.replication.play.raised import describe_raised
 from sidereal.replication.play.spots import find_room, nearest_free_spot
 from sidereal.replication.world import World
 
 ROOM: Final = 4.0
 """Times its radius that a body is kept from all others where any place will do."""
-
-NET_ID_MAX: Final = (1 << 32) - 1
-
-_ENGINE: Final = tuple(
-    f"{next(iter(package.__path__))}/" for package in (sidereal.game, sidereal.replication)
-)
-"""Where the frames of a traceback are that are not the game's."""
 
 
 class HookPlayer:
@@ -97,6 +93,7 @@ class _Call:
         flights: rows of what is to be flown, by player.
         ended: ids.
         emitted: events, and the rows that they happen to.
+        gifts: components that are given or taken.
         later: what is to be called.
     """
 
@@ -105,7 +102,16 @@ class _Call:
     flights: dict[HookPlayer, int] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
     emitted: list[tuple[Event, int]] = field(default_factory=list)
+    gifts: list[_Gift] = field(default_factory=list)
     later: list[_Later] = field(default_factory=list)
+
+
+class _Gift(NamedTuple):
+    """A component that an entity is given, with its values by column; None if it is taken."""
+
+    entity: int
+    number: int
+    values: dict[str, Any] | None
 
 
 class _Later(NamedTuple):
@@ -141,6 +147,7 @@ class HookWorld:
         entities: Entities,
         berths: Berths,
         events: Events,
+        amendments: Amendments,
         rng: np.random.Generator,
         later_max: int,
     ) -> None:
@@ -152,6 +159,7 @@ class HookWorld:
         self._entities = entities
         self._berths = berths
         self._events = events
+        self._amendments = amendments
         self._spawns = Spawns(game, world.schema)
         self._timers = [
             (max(1, math.ceil(timer.seconds * world.rules.tick_hz)), timer.function)
@@ -186,6 +194,25 @@ class HookWorld:
         if row < 0:
             raise GameError(f"emit({type(event).__name__}): there is no entity {at}")
         self._call.emitted.append((event, row))
+
+    def give(self, entity: int, component: Component) -> None:
+        """Let an entity have a component; see `sidereal.game.Authority.give`."""
+        _check_id(entity)
+        record = type(component)
+        number = self._number_of("give", record)
+        if wrong := outside(component):
+            at = record.fields[next(iter(wrong))]
+            raise GameError(f"give({record.__name__}): {at} is outside {at.range_text()}")
+        values = {column_of(record, f): getattr(component, n) for n, f in record.fields.items()}
+        if many := [name for name, value in values.items() if value.ndim]:
+            raise GameError(f"give({record.__name__}): one value each: {many[0]} is an array")
+        self._call.gifts.append(_Gift(int(entity), number, values))
+
+    def take(self, entity: int, component: type[Component]) -> None:
+        """Take a component from an entity; see `sidereal.game.Authority.take`."""
+        _check_id(entity)
+        number = self._number_of("take", component)
+        self._call.gifts.append(_Gift(int(entity), number, None))
 
     def berth(self, player: HookPlayer) -> int:
         """Bring back what a player left; see `sidereal.game.Authority.berth`."""
@@ -312,6 +339,7 @@ class HookWorld:
             world.columns["control_epoch"][row] = world.columns.epoch[row]
             world.columns["input_seq"][row] = 0
             self._give_up_other(player, row)
+        self._give_and_take()
         ended = world.columns.rows_of(np.unique(np.array(call.ended, np.int64)))
         ended = ended[ended >= 0]
         for player, row in call.berthed.items():
@@ -320,6 +348,26 @@ class HookWorld:
         if len(ended):
             self._entities.end(ended, self.tick)
         return [Flight(*flight) for flight in call.flights.items() if flight[1] not in ended]
+
+    def _give_and_take(self) -> None:
+        for entity, number, values in self._call.gifts:
+            rows = self._world.columns.rows_of([entity])
+            if rows[0] >= 0 and values is not None:
+                self._amendments.give(rows, number, values, self.tick)
+            elif rows[0] >= 0:
+                self._amendments.take(rows, number, self.tick)
+
+    def _number_of(self, what: str, component: type[Component]) -> int:
+        """Find the number of a component that the authority may give and take."""
+        name = component.__name__
+        if component not in self._game.components:
+            raise GameError(f"{what}({name}): it is not declared: say part.declare({name})")
+        number = self._world.schema.numbers[name_of(component)]
+        if component.writer is SHARD:
+            raise GameError(f"{what}({name}): its writer is the shard: systems give and take it")
+        if not self._amendments.mask_given >> number & 1:
+            raise GameError(f"{what}({name}): an entity has it or has it not for all its life")
+        return number
 
     def _give_up_other(self, player: HookPlayer, row: int) -> None:
         """End what a player left, when it flies something else: an account has one berth."""
@@ -334,14 +382,6 @@ class HookWorld:
         """Let what came from a berth leave again."""
         self._berths.leave(row, self.tick)
         self._entities.withdraw(np.array([row]), self.tick)
-
-
-def describe_raised(error: Exception) -> str:
-    """Say in a line what code of a game raised, and where in it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
-    where = f"{theirs[-1].filename}:{theirs[-1].lineno}: " if theirs else ""
-    return f"{where}{''.join(traceback.format_exception_only(error)).strip()}"
 
 
 def _check_id(entity: int) -> None:

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from sidereal.game import Component, Kind
 from sidereal.game.declarations import Declarations
+from sidereal.game.spawns import Spawns
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.state.schema import Schema
-from sidereal.replication.play.hooks import describe_raised
-from sidereal.replication.play.spawns import Spawns
+from sidereal.replication.play.raised import describe_raised
 
 
 class Builder:

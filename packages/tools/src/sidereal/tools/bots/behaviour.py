@@ -9,9 +9,9 @@ import numpy as np
 
 from sidereal.client.client import Client
 from sidereal.game.bits import pack_rows
+from sidereal.game.bots import BotView, Decision
 from sidereal.game.component import Controls
 from sidereal.game.declarations import Declarations
-from sidereal.game.step import BotView, Decision
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
 from sidereal.tools.bots.sight import see
 

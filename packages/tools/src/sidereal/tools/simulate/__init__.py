@@ -6,14 +6,14 @@
 * `scene`: the world it is played in, and the pilots;
 * `seeds`: everybody's random numbers;
 * `processes`, `clients`: what a shard's and a client's shell do around their cores;
-* `liarshards`, `liarclients`: shards and clients that do not keep to the rules;
+* `liarshards`, `idleshards`, `liarclients`: shards and clients that do not keep to the rules;
 * `authority`: the same for the replication server;
 * `small`: limits drawn small, so that what they bound happens in a short run;
 * `memory`: a store in memory that keeps rows as the database does;
 * `saving`: how changes get into it, and what goes wrong on the way;
 * `cluster`: all of it, and the loop;
 * `script`: what happens when, to whom;
-* `game`: the game that is played in it;
+* `game`: the game that is played in it; `passing`: what comes and goes in it;
 * `flights`: what shards really did, as a part of their game sees it;
 * `mishap`: game code that goes wrong when it is told to;
 * `ledger`: what clients held, and which of it had come to which shard when;

@@ -23,6 +23,7 @@ from sidereal.tools.simulate.faults import (
 )
 from sidereal.tools.simulate.scene import BELT_PLACES
 from sidereal.tools.simulate.small import (
+    draw_births,
     draw_client_limits,
     draw_limits,
     draw_links,
@@ -134,6 +135,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     small = np.random.default_rng([seed, 2])
     streams, limits = draw_streams(rng), draw_links(draw_limits(rng), small)
     shard_limits, client_limits = draw_shard_limits(small), draw_client_limits(small)
+    limits, shard_limits = draw_births(limits, shard_limits, np.random.default_rng([seed, 3]))
     doubled, at, target = rng.random(3).tolist()
     cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]
     if doubled < DOUBLED_SHARE:

@@ -12,6 +12,7 @@ from sidereal.game.bits import pack_rows
 from sidereal.game.schema import column_of
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.game import Charge, Heat, Stick
+from sidereal.tools.simulate.passing import Origin
 
 STATE: Final = ("x", "y", "vx", "vy", "heading", "spin")
 """The columns of a state, float64[6]."""
@@ -41,6 +42,7 @@ class Flight(NamedTuple):
         buttons: uint64[n], the record of controls held during it.
         before: float64[n, 6], `STATE` when the tick begins; likewise `after`.
         stored_before: float64[n, 3], `STORED` when the tick begins; likewise `stored_after`.
+        sparks: int64[k], ids of what was spawned in this tick.
     """
 
     core: str
@@ -57,6 +59,7 @@ class Flight(NamedTuple):
     after: np.ndarray
     stored_before: np.ndarray
     stored_after: np.ndarray
+    sparks: np.ndarray
 
 
 class FlightRecorder:
@@ -82,7 +85,8 @@ class FlightRecorder:
     def _begin(self, step: Step) -> None:
         assert self.shard is not None
         assert self.shard.bodies is not None
-        rows = step.rows()
+        # Sparks touch nothing: they are judged by what they say of themselves.
+        rows = step.rows(Body)
         rows = rows[np.argsort(step.id[rows])]
         pilot, before, stored = step[Pilot], _states(step, rows), _stored(step, rows)
         self._begun = Flight(
@@ -100,6 +104,7 @@ class FlightRecorder:
             before,
             stored,
             stored,
+            np.empty(0, np.int64),
         )
 
     def _settle(self, step: Step) -> None:
@@ -107,7 +112,10 @@ class FlightRecorder:
         if begun is not None:
             rows = step.find(begun.net_id)
             after, stored_after = _states(step, rows), _stored(step, rows)
-            self._log.append(begun._replace(after=after, stored_after=stored_after))
+            sparks = step.rows(Origin)
+            sparks = sparks[step[Origin].born[sparks] == step.tick]
+            born = step.id[sparks].astype(np.int64)
+            self._log.append(begun._replace(after=after, stored_after=stored_after, sparks=born))
 
 
 def _states(step: Step, rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The game that is simulated: ships that pilots fly, asteroids that drift, and a recorder.
+"""The game that is simulated: ships that pilots fly, asteroids that drift, sparks, and a recorder.
 
 It is a game of its own, so that what the engine's rules must hold for does not follow from the game
 that ships. `checks.physics` has the same rules a second time.
@@ -46,6 +46,7 @@ from sidereal.game import (
     role,
 )
 from sidereal.game.declarations import Declarations, declare
+from sidereal.tools.simulate.passing import let_sparks_fly, let_stamps_come_and_go
 
 SPEED_REST: Final = 0.02
 """A braking ship slower than this stops dead, units/s."""
@@ -216,12 +217,14 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     game.action(rate_hz=PAYS_PER_S)(pay)
     game.action(rate_hz=PAYS_PER_S)(stow)
     game.system(Stage.TICK)(_charge)
+    let_stamps_come_and_go(game, Charge)
+    let_sparks_fly(game, game.kinds[ASTEROID - 1])
     game.declare(Turn, Arrival)
     return declare(game)
 
 
 def make_flights(laws: Laws, parts: Sequence[Part] = (), *, greets: bool = False) -> Game:
-    """Make the game without charges and credits: whatever is in it flies, or drifts.
+    """Make the game without charges, credits and sparks: whatever is in it flies, or drifts.
 
     Args:
         laws: how everything moves.

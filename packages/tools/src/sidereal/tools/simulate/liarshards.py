@@ -20,12 +20,14 @@ from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.protocol.state.reckoning import Motion
-from sidereal.protocol.state.schema import LABEL
+from sidereal.protocol.state.schema import LABEL, WHOLE
+from sidereal.protocol.state.stream import GONE
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
 from sidereal.tools.simulate.flights import COLUMNS
-from sidereal.tools.simulate.game import Charge, Turn, make_game
+from sidereal.tools.simulate.game import ASTEROID, Charge, Turn
 from sidereal.tools.simulate.lies import Lies
+from sidereal.tools.simulate.passing import SPARK, Origin
 from sidereal.tools.simulate.processes import ShardProcess
 
 LIES_SHARE: Final = 0.7
@@ -38,12 +40,17 @@ ROWS_PER_MESSAGE: Final = 16
 
 LEVEL: Final = COLUMNS[0]
 AT, TURN_LEVEL = (column_of(Turn, field) for field in Turn.fields.values())
+BORN: Final = column_of(Origin, Origin.fields["born"])
 
 CLOSED_WITHIN_S: Final = 1.5
 """How long its finale may last: so many of its rows are refused, or its messages dropped."""
 
 STRANGERS_FROM: Final = 0xF000_0000
 """Network ids that were never given begin here."""
+
+FOREIGN_FROM: Final = 0x7000_0000
+"""Ids that no block which was granted has begin here; likewise ticks in which nothing was born."""
+UNBORN_FROM: Final = 0x8000_0000
 
 
 class Finale(enum.IntEnum):
@@ -155,6 +162,38 @@ EVENT_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]]
 """What may be said to have happened to an entity of its own."""
 
 
+def _of_a_foreign_id(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["id"] = FOREIGN_FROM + int(dice.integers(1 << 20))
+
+
+def _of_a_foreign_kind(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["kind"] = ASTEROID
+
+
+def _at_a_foreign_place(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["x"] += dice.uniform(1e5, 1e6)
+
+
+def _born_in_the_future(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["tick"] += int(dice.integers(40, 10_000))
+
+
+def _born_handed_over(row: np.ndarray, dice: np.random.Generator) -> None:
+    row["epoch"] += int(dice.integers(1, 1000))
+
+
+BIRTH_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
+    _of_a_foreign_id,
+    _of_a_foreign_kind,
+    _at_a_foreign_place,
+    _born_in_the_future,
+    _born_handed_over,
+    _not_a_number,
+    _out_of_range,
+)
+"""What may be said of a spark; each is wrong in one thing."""
+
+
 class LyingShard(ShardCore):
     """A shard that simulates, and lies.
 
@@ -181,6 +220,8 @@ class LyingShard(ShardCore):
             self._lie_of_charges(simulation)
             self._rename(simulation)
             self._lie_of_events(simulation)
+            self._lie_of_births(simulation)
+            self._lie_of_ends(simulation)
 
     def _lie_of_its_own(self, simulation: Simulation) -> None:
         columns = simulation.bodies.columns
@@ -244,6 +285,32 @@ class LyingShard(ShardCore):
                 self._lies.told[f"an event {lie.__name__}"] += 1
             self._send_rows(number, records)
 
+    def _lie_of_births(self, simulation: Simulation) -> None:
+        """Spawn what it may not."""
+        chosen = self._dice.permutation(simulation.bodies.rows())[:1]
+        ids = simulation.lives.ids
+        if not len(chosen) or not len(ids):
+            return
+        record = self._schema.first[[SPARK]].copy()
+        record["id"], record["epoch"], record["tick"] = ids.take(1), 1, self.tick
+        for name in ("x", "y"):
+            record[name] = simulation.bodies.columns[name][chosen]
+        record[BORN] = born = UNBORN_FROM + int(self._dice.integers(1 << 20))
+        lie = BIRTH_LIES[int(self._dice.integers(len(BIRTH_LIES)))]
+        lie(record, self._dice)
+        self._lies.note_birth(lie.__name__, born)
+        self._send_rows(WHOLE, record)
+
+    def _lie_of_ends(self, simulation: Simulation) -> None:
+        """End what others simulate, and what it did itself, in a past epoch."""
+        for rows, epochs_ago in ((simulation.ghosts.rows(), 0), (simulation.bodies.rows(), 1)):
+            chosen = self._dice.permutation(rows)[:1]
+            gone = simulation.bodies.columns.store(chosen, self._schema.proposed_rows[GONE])
+            gone["tick"] = self.tick
+            gone["epoch"] -= epochs_ago
+            self._lies.told["an end"] += len(gone)
+            self._send_rows(GONE, gone)
+
     def _rows_of(self, name: str, rows: np.ndarray, simulation: Simulation) -> np.ndarray:
         dtype = self._schema.proposed_rows[self._schema.numbers[name]]
         records = simulation.bodies.columns.store(rows, dtype)
@@ -280,14 +347,6 @@ class LyingShard(ShardCore):
             self._endpoint.send(ShardChannel.PROPOSAL, message)
 
 
-class IdleShard(ShardCore):
-    """A shard that says in every tick that it lives, and nothing else."""
-
-    def _propose(self, simulation: Simulation) -> None:
-        for message, _ in encode_proposals(self.tick, []):
-            self._endpoint.send(ShardChannel.PROPOSAL, message)
-
-
 class LyingShardProcess(ShardProcess):
     """The process of a shard that lies in its first session; later ones are honest, if let in."""
 
@@ -316,29 +375,3 @@ class LyingShardProcess(ShardProcess):
             self.core.raves = True
             self._lies.provoke(self.name, now, CLOSED_WITHIN_S)
         super()._work(now, local)
-
-
-class IdleShardProcess(ShardProcess):
-    """The process of a shard that idles until it is closed, or leaves."""
-
-    honest = False
-
-    def __init__(self, *arguments: Any, until: float, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._until = until
-
-    def _make_core(self, **arguments: Any) -> ShardCore:
-        return IdleShard(**arguments | {"game": make_game(self._laws)})
-
-    def _work(self, now: float, local: float) -> None:
-        if self.core is not None and self.core.closed is not None:
-            self.fallen.append(self.core.closed.name)
-            self.kill()
-        elif now >= self._until:
-            self.leave(now)
-        else:
-            super()._work(now, local)
-
-    def _next_due(self) -> float:
-        due = super()._next_due()
-        return due if self.core is None else min(due, self._until)

@@ -23,6 +23,7 @@ class Lies:
         told: how many, by what they are.
         rows: what was said of entities, by network id: `content_of` each row.
         values: what was said of their other components, likewise: a field and its value in bytes.
+        unborn: ticks in which sparks say that they were spawned which must never come.
         provoked_at: since when a process has given every reason to be closed, by its name, virtual
             seconds.
         closed_by: when it must be, not counting the way of what it sends and is sent.
@@ -32,6 +33,7 @@ class Lies:
         self.told: Counter[str] = Counter()
         self.rows: defaultdict[int, set[bytes]] = defaultdict(set)
         self.values: defaultdict[int, set[tuple[str, bytes]]] = defaultdict(set)
+        self.unborn: set[int] = set()
         self.provoked_at: dict[str, float] = {}
         self.closed_by: dict[str, float] = {}
 
@@ -44,6 +46,11 @@ class Lies:
         """Write down what is said of a field of an entity, one of `Schema.proposed_rows`."""
         self.told[what] += 1
         self.values[int(row["id"])].add((name, row[name].tobytes()))
+
+    def note_birth(self, what: str, born: int) -> None:
+        """Write down a spark by the tick that it says it was spawned in, which no other has."""
+        self.told[what] += 1
+        self.unborn.add(born)
 
     def provoke(self, name: str, now: float, within_s: float) -> None:
         """Note that a process gives every reason to be closed within some time."""

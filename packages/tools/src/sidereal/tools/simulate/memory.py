@@ -149,13 +149,16 @@ class MemoryStore:
         rows = np.frombuffer(
             b"".join(row.record for row in kept.values()), schema.full_record
         ).copy()
-        for name in schema.fields.keys() - {field.name for field in schema.persisted_fields}:
+        durable = {f.name for f in schema.persisted_fields} - {*schema.references}
+        for name in schema.fields.keys() - durable:
             rows[name] = schema.first[name][rows["kind"]]
         for at, key in enumerate(kept):
             for number in schema.numbers.values():
                 row = self.ledger.get((schema.component(number).name, key))
                 for column, value in {} if row is None else row.values.items():
                     rows[column][at] = value
+        saved = sum(1 << n for n, c in enumerate(schema.components, 1) if c.persisted)
+        rows["differs"] &= np.uint64(saved)
         return Recovered(
             self.tick,
             rows,

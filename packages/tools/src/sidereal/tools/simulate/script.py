@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sidereal.tools.simulate import liarclients, liarshards
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.faults import HEALED, Fault, Kind
+from sidereal.tools.simulate.idleshards import IdleShardProcess
 from sidereal.tools.simulate.network import Way
 from sidereal.tools.simulate.processes import Process, ShardProcess
 
@@ -89,9 +90,7 @@ class Script:
                 lies=cluster.lies,
             ).start(fault.at)
         elif kind is Kind.SHARD_IDLES:
-            cluster.add_shard(liarshards.IdleShardProcess, "shard-idle", until=until).start(
-                fault.at
-            )
+            cluster.add_shard(IdleShardProcess, "shard-idle", until=until).start(fault.at)
         elif kind is Kind.CLIENT_LIES:
             cluster.add_liar(liarclients.Finale(fault.target), until).come(fault.at)
         else:

@@ -31,6 +31,11 @@ ADOPT_ROWS_PER_S = (24, 80, 400, 8000)
 """Of the slowest a world of these sizes takes seconds to change hands."""
 
 
+SPAWNS_PER_S = (8.0, 60.0)
+"""Of one shard; all asteroids of a world give off less than the most."""
+WHOLES_PER_TICK = (4, 41)
+
+
 def draw_streams(rng: np.random.Generator) -> StreamLimits:
     """Draw for how long both ends go by what is old; a datagram is late by a tick at most."""
     reorder = int(rng.integers(4, 24))
@@ -49,7 +54,7 @@ def draw_limits(rng: np.random.Generator) -> Limits:
         ),
         ownership=OwnershipLimits(
             lease_changes=int(rng.integers(1, 12)),
-            ghost_messages=int(rng.integers(1, 4)),
+            ghost_messages=int(rng.integers(3, 6)),
             adopt_records_per_s=ADOPT_ROWS_PER_S[int(rng.integers(len(ADOPT_ROWS_PER_S)))],
         ),
         edge=EdgeLimits(
@@ -72,7 +77,8 @@ def draw_links(limits: Limits, rng: np.random.Generator) -> Limits:
         limits,
         world=replace(
             limits.world,
-            departed=int(rng.integers(4, 17)),
+            ids_per_block=int(rng.integers(8, 25)),
+            ids_rest_ticks=1,
             sector_changes=int(rng.integers(1, 9)),
             prune_every_ticks=int(rng.integers(1, 9)),
         ),
@@ -132,7 +138,7 @@ def _draw_shard_links(rng: np.random.Generator) -> ShardLinkLimits:
         steps=int(rng.integers(4, 65)),
         late_s=float(rng.uniform(0.25, 1.0)),
         adopt_rows=int(rng.integers(4, 33)),
-        rows_per_message=int(rng.integers(1, 5)),
+        rows_per_message=int(rng.integers(4, 8)),
         queued_size=int(rng.integers(4096, 16_385)),
     )
 
@@ -178,3 +184,21 @@ def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
         call_again_s=float(rng.spawn(1)[0].uniform(0.1, 0.5)),
         transport=draw_transport(rng),
     )
+
+
+def draw_births(
+    limits: Limits, shard_limits: ShardLimits, rng: np.random.Generator
+) -> tuple[Limits, ShardLimits]:
+    """Draw what shards may bring into the world, for both ends."""
+    spawns_per_s = float(rng.uniform(*SPAWNS_PER_S))
+    wholes = int(rng.integers(*WHOLES_PER_TICK))
+    limits = replace(
+        limits,
+        proposals=replace(
+            limits.proposals,
+            spawns_per_s=1.1 * spawns_per_s,
+            spawn_reach=float(rng.uniform(20.0, 60.0)),
+        ),
+        shards=replace(limits.shards, wholes_per_tick=wholes),
+    )
+    return limits, replace(shard_limits, spawns_per_s=spawns_per_s, wholes_per_tick=wholes)

@@ -23,6 +23,7 @@ from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Kind, Plan
 from sidereal.tools.simulate.flights import Flight
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
+from sidereal.tools.simulate.passing import SPARK
 from sidereal.tools.simulate.saving import SAVE_S
 
 LOSS_S: Final = 1.5
@@ -36,7 +37,7 @@ def reach_s(plan: Plan) -> float:
 
 
 class NothingLostOrDoubled:
-    """The world holds what it began with, and one ship for every account that flies."""
+    """The world holds what it began with, one ship for every account that flies, and sparks."""
 
     def __init__(self) -> None:
         self._ships: dict[int, bytes] = {}
@@ -49,7 +50,8 @@ class NothingLostOrDoubled:
         rows = world.columns.rows()
         account = world.account[rows]
         uuid = world.uuid[rows].view("S16")
-        kept = np.sort(uuid[account == ACCOUNT_NONE])
+        lasts = world.columns["kind"][rows] != SPARK
+        kept = np.sort(uuid[lasts & (account == ACCOUNT_NONE)])
         expected = np.setdiff1d(cluster.uuids, self._removed(cluster))
         if not np.array_equal(kept, expected):
             gone = np.setdiff1d(expected, kept)

@@ -22,6 +22,7 @@ from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import COLUMNS, Flight
 from sidereal.tools.simulate.game import Charge, Heat
+from sidereal.tools.simulate.passing import SPARK
 from sidereal.tools.simulate.processes import ShardProcess
 
 GAIN: Final = np.float32(0.3)
@@ -117,6 +118,7 @@ class Charges:
     def _judge_world(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         columns = core.world.columns
         rows = columns.rows()
+        rows = rows[columns["kind"][rows] != SPARK]
         held = zip(
             columns.net_id[rows].tolist(),
             columns.epoch[rows].tolist(),

@@ -17,7 +17,6 @@ from sidereal.protocol.state.quantize import decode_rows_untrusted, quantised, r
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import mask_of
 from sidereal.replication.replicator import Replicator
-from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
@@ -88,7 +87,7 @@ class ReplicasConverge:
         if not np.array_equal(world.columns["kind"][rows], replica.columns["kind"][held]):
             yield "has entities of other kinds"
         numbers = core.schema.shown_to(process.role.name.lower())
-        shown = world.mask[rows] & np.uint64(mask_of(numbers))
+        shown = world.columns.mask[rows] & np.uint64(mask_of(numbers))
         known = replica.components(held)
         if not np.array_equal(shown, known):
             yield f"components of {found[shown != known].tolist()} are others"
@@ -204,7 +203,7 @@ class ShardsConverge:
                 yield f"{shard.name} has {ids} elsewhere, by {off[wrong].round(3).tolist()}"
 
 
-_SAVED: Final = (*Motion._fields, "tick", "kind", "radius", "mass", "name", *SAVED)
+_SAVED: Final = (*Motion._fields, "tick", "kind", "radius", "mass", "name", "differs", *SAVED)
 """What the store must have as the world does."""
 
 
@@ -269,7 +268,7 @@ class StoreConverges:
         """Note since when every record is as it is; who has left is forgotten."""
         world = core.world
         rows = world.columns.rows()
-        rows = rows[world.account[rows] >= ACCOUNT_NONE]
+        rows = rows[world.is_kept(rows)]
         records = world.columns.store(rows, core.schema.full_record)[[*_SAVED]].tolist()
         before, self._same = self._same, {}
         for key, record in zip(world.uuid[rows].tolist(), records, strict=True):
@@ -283,7 +282,7 @@ class StoreConverges:
         _, saved, uuid, account, active = cluster.authority.store.load_world(berths=True)
         known = {key: at for at, key in enumerate(uuid.tolist())}
         rows = world.columns.rows()
-        for row in rows[world.account[rows] >= 0].tolist():
+        for row in rows[world.is_kept(rows)].tolist():
             at = known.get(world.uuid[row].tobytes())
             if at is None:
                 if not world.dirty[row] and not core.saving.depth:

@@ -19,9 +19,11 @@ from sidereal.tools.simulate.checks.convergence import (
     StoreConverges,
 )
 from sidereal.tools.simulate.checks.credits import Credits
+from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.happenings import Happenings
 from sidereal.tools.simulate.checks.inputs import InputLedger
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
+from sidereal.tools.simulate.checks.lives import Lives
 from sidereal.tools.simulate.checks.owners import OneOwner
 from sidereal.tools.simulate.checks.presses import Presses
 from sidereal.tools.simulate.checks.private import PrivateConverges, PrivateIsTrue
@@ -48,6 +50,8 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Charges(),
         Credits(),
         Happenings(),
+        Lives(),
+        Gifts(),
         Margins(),
         Recovery(plan),
         OneAuthority(plan),

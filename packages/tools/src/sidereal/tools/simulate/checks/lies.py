@@ -18,10 +18,12 @@ import numpy as np
 from sidereal.protocol.errors import CloseReason
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.always import reach_s
+from sidereal.tools.simulate.checks.lives import BORN
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.idleshards import IdleShardProcess
 from sidereal.tools.simulate.liarclients import CLIENT_LIES
-from sidereal.tools.simulate.liarshards import IdleShardProcess, LyingShardProcess
+from sidereal.tools.simulate.liarshards import LyingShardProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, content_of
 
 BLAMED: Final = frozenset(
@@ -70,6 +72,7 @@ class LiesFail:
         """Look at everybody, and at the rows that were lied about."""
         yield from self._look_for_believed(cluster, core)
         yield from self._look_for_values(cluster, core)
+        yield from self._look_for_births(cluster, core)
         yield from self._look_at_shards(cluster, core)
         yield from self._look_at_idle_shards(cluster, core)
         yield from self._look_at_pilots(cluster, core)
@@ -112,6 +115,13 @@ class LiesFail:
             for name, value in said if row >= 0 else ():
                 if columns[name][row].tobytes() == value:
                     yield f"{net_id} has the {name} that a liar has made up"
+
+    def _look_for_births(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        columns = core.world.columns
+        rows = columns.rows()
+        wrong = rows[np.isin(columns[BORN][rows], list(cluster.lies.unborn))]
+        if len(wrong):
+            yield f"{columns.net_id[wrong].tolist()} are here because a liar said so"
 
     def _look_at_shards(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         connected = {shard.name for shard in core.shards.shards}

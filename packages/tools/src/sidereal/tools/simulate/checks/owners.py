@@ -11,6 +11,7 @@ from sidereal.shard.token import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.checks.always import reach_s
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.passing import SPARK
 
 
 class OneOwner:
@@ -53,6 +54,9 @@ class OneOwner:
             if bodies is None:
                 continue
             held = bodies.rows()
+            if not shard.honest:
+                # What a liar spawns may never come into the world.
+                held = held[bodies.columns["kind"][held] != SPARK]
             net_id, epoch = bodies.columns.net_id[held], bodies.columns.epoch[held]
             rows = columns.rows_of(net_id)
             current = (rows >= 0) & (columns.epoch[rows] == epoch)

@@ -111,7 +111,7 @@ class PrivateConverges:
         pilot = int(columns["control_epoch"][row]), int(columns["input_seq"][row]) % (1 << 16)
         if says != (client.net_id, *pilot):
             yield f"flies {client.net_id} by {pilot}, and takes it for {says}"
-        mask = int(core.world.mask[row]) & schema.mask_own
+        mask = int(core.world.columns.mask[row]) & schema.mask_own
         if known.flown.mask != mask:
             yield f"has a ship of the components {known.flown.mask:b}, not {mask:b}"
         motion = Motion(*(columns[name][rows] for name in Motion._fields))

@@ -63,7 +63,7 @@ class Recovery:
         rows = world.columns.rows()
         # Without a restart only ships leave and come back.
         least = ACCOUNT_NONE if self._plan.restarts else ACCOUNT_NONE + 1
-        rows = rows[world.account[rows] >= least]
+        rows = rows[world.is_kept(rows) & (world.account[rows] >= least)]
         records = world.columns.store(rows, core.schema.full_record)
         for row, record in zip(rows.tolist(), records, strict=True):
             uuid = world.uuid[row].tobytes()
@@ -178,10 +178,10 @@ class Recovery:
 def _is_at_rest(was: np.void, now: np.void) -> bool:
     """Tell whether a ship stands still, and is the same but for that and for its last charge."""
     still = now["vx"] == now["vy"] == now["spin"] == 0.0
-    return bool(still) and not _differences(was, now).keys() - {*STATE, "tick", *SAVED}
+    return bool(still) and not _differences(was, now).keys() - {*STATE, "tick", "differs", *SAVED}
 
 
-_KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick", *SAVED)
+_KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick", "differs", *SAVED)
 """What a restart must not change."""
 
 

@@ -30,6 +30,7 @@ from sidereal.tools.simulate.flights import STATE, Flight
 from sidereal.tools.simulate.game import SHIP, Laws
 from sidereal.tools.simulate.ledger import Mark
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
+from sidereal.tools.simulate.passing import SPARK
 
 ROUNDING: Final = 1e-6
 """World units, radians or their like per second that two ways to compute the same may differ."""
@@ -111,7 +112,7 @@ class Reference:
     def _meet(self, cluster: Cluster, core: Replicator) -> None:
         """Learn who new network ids are: rocks are what the world began with, ships all alike."""
         world, columns = core.world, core.world.columns
-        for row in columns.rows().tolist():
+        for row in self._rows_judged(core).tolist():
             net_id = int(columns.net_id[row])
             if net_id not in self._bodies:
                 if world.account[row] == LIAR_ACCOUNT:
@@ -125,6 +126,12 @@ class Reference:
                     if rock is None
                     else Body(float(rock["radius"]), float(rock["mass"]), False)
                 )
+
+    def _rows_judged(self, core: Replicator) -> np.ndarray:
+        """Rows of all that may touch; ids of sparks are given again."""
+        rows = core.world.columns.rows()
+        judged: np.ndarray = rows[core.world.columns["kind"][rows] != SPARK]
+        return judged
 
     # -- what was flown -----------------------------------------------------------------------
 
@@ -258,7 +265,7 @@ class Reference:
     def _judge_commits(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """A row that is new in the world was flown as it stands by a shard, or given anew."""
         columns = core.world.columns
-        for row in columns.rows().tolist():
+        for row in self._rows_judged(core).tolist():
             net_id, epoch = int(columns.net_id[row]), int(columns.epoch[row])
             tick = int(columns.tick[row])
             before = self._rows.get(net_id)

@@ -30,7 +30,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session import packet
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, Schema
+from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE, Schema
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE
 
@@ -47,6 +47,8 @@ INPUT: Final = "client: input"
 PROPOSED: Final = "shard: proposed row"
 PROPOSED_COMPONENT: Final = "shard: proposed row of a component"
 EMITTED: Final = "shard: event"
+PROPOSED_WHOLE: Final = "shard: proposed whole entity"
+PROPOSED_END: Final = "shard: proposed end"
 NOTHING_PROPOSED: Final = "shard: proposal without rows"
 GHOST: Final = "authority: ghost"
 ROUTED_INPUT: Final = "authority: input"
@@ -54,7 +56,8 @@ ROUTED_INPUT: Final = "authority: input"
 _COLUMNS: Final = (
     *(PRESENT, REFERENCE, COMPONENT, EVENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, PILOTED),
     *(LEASE, INPUT),
-    *(PROPOSED, PROPOSED_COMPONENT, EMITTED, NOTHING_PROPOSED, GHOST, ROUTED_INPUT),
+    *(PROPOSED, PROPOSED_COMPONENT, PROPOSED_WHOLE, PROPOSED_END, EMITTED, NOTHING_PROPOSED),
+    *(GHOST, ROUTED_INPUT),
 )
 _IN_COLUMNS: Final = (Leases,)
 """Messages whose rows are counted, not they themselves."""
@@ -219,8 +222,10 @@ class Losses:
                 yield from self._records_of_snapshot(body)
             elif sender == "shard" and part.channel == ShardChannel.PROPOSAL:
                 _, runs = decode_proposal_untrusted(self._schema, body)
+                motion = self._schema.numbers[MOTION.name]
+                sorts = {motion: PROPOSED, WHOLE: PROPOSED_WHOLE, GONE: PROPOSED_END}
                 for number, rows in runs:
-                    sort = PROPOSED if number == self._motion else PROPOSED_COMPONENT
+                    sort = sorts.get(number, PROPOSED_COMPONENT)
                     yield from [EMITTED if number >= EVENT_FIRST else sort] * len(rows)
                 if not runs:
                     yield NOTHING_PROPOSED

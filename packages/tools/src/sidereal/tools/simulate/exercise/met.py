@@ -96,6 +96,7 @@ def _counts_of_authority(core: Replicator) -> Counts:
     yield "authority.proposals.superseded_ticks", rejected["stale_epoch"]
     yield "authority.proposals.future_ticks", rejected["future_tick"]
     yield "authority.proposals.unreported_s", rejected["too_far"]
+    yield "authority.proposals.spawns_per_s", rejected["too_many"]
     yield "authority.ownership.answer_within_s", core.mesh.answers.fenced
     yield "authority.ownership.ghost_messages", core.ghosts.rows_put_off
     yield "authority.players.inbox", of_clients["inbox_full"]
@@ -124,6 +125,8 @@ def _counts_of_shard(statistics: Any) -> Counts:
     yield "shard.ticks_catch_up", statistics.ticks_skipped
     yield "shard.controls_waiting", statistics.controls_dropped
     yield "shard.jump_ticks", statistics.phase_jumps
+    if statistics.simulation is not None:
+        yield "shard.spawns_per_s", statistics.simulation.spawns_refused
 
 
 def _counts_of_client(client: Any) -> Counts:
@@ -157,8 +160,6 @@ class _Glance:
         yield "authority.world.sectors_checked_every_ticks", int(checked)
         forgotten = before._sectors - self._sectors
         yield "authority.world.sector_empty_ticks", len(forgotten)
-        departed = len(core.world.departed_since(0))
-        yield "authority.world.departed", int(departed >= limits.world.departed)
         leases = core.mesh.leases
         missed = self._lease_epoch - before._lease_epoch > limits.ownership.lease_changes
         yield "authority.ownership.lease_changes", int(missed)

@@ -8,19 +8,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.game import Component, Kind, Motion
+from sidereal.game import Motion
 from sidereal.game.column import Field
+from sidereal.game.component import AUTHORITY, SHARD, Component, Writer
 from sidereal.game.declarations import Declarations
+from sidereal.game.kind import Kind
 from sidereal.game.record import Record, given
 from sidereal.game.schema import column_of
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.values import in_range
 
 
 class Spawns:
     """Makes records of one game's kinds."""
 
-    def __init__(self, game: Declarations, schema: Schema) -> None:
+    def __init__(self, game: Declarations, schema: Schema, writer: Writer = AUTHORITY) -> None:
+        """Prepare a game.
+
+        Args:
+            game: whose kinds they are.
+            schema: its columns.
+            writer: who spawns. What a shard says is put into its range, as all that it writes is;
+                of components that it does not write it says nothing.
+        """
+        self._writer = writer
         self._game = game
         self._schema = schema
         self._begins = {
@@ -89,8 +101,15 @@ class Spawns:
                 raise GameError(f"spawn({kind}): it has no {record.__name__}; it has {there}")
             if record in map(type, components[:at]):
                 raise GameError(f"spawn({kind}): {record.__name__} is said twice")
+            if self._writer is SHARD and record.writer is AUTHORITY:
+                raise GameError(
+                    f"spawn({kind}): the writer of {record.__name__} is the authority: "
+                    "it begins as the kind has it"
+                )
             for name in given(component):
                 field, value = record.fields[name], getattr(component, name)
+                if self._writer is SHARD:
+                    value = _put_in_range(kind, field, value)
                 _check_range(kind, field, value)
                 said[record, field] = value
         return said
@@ -105,6 +124,18 @@ def check_place(at: tuple[float, float]) -> None:
     for value, place in zip(at, (Motion.fields["x"], Motion.fields["y"]), strict=True):
         if place.outside(value).any():
             raise GameError(f"{place} = {value} is outside {place.range_text()}")
+
+
+def _put_in_range(kind: Kind, field: Field, value: NDArray[Any]) -> NDArray[Any]:
+    """Give the nearest values that a field may have.
+
+    Raises:
+        GameError: one is no number.
+    """
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        raise GameError(f"spawn({kind}): {field} is {value[~np.isfinite(value)].flat[0]}")
+    nearest: NDArray[Any] = in_range(field.schema_field(), value)
+    return nearest
 
 
 def _check_range(kind: Kind, field: Field, value: NDArray[Any]) -> None:

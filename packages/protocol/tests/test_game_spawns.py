@@ -10,8 +10,8 @@ import pytest
 from sidereal.game import F4, I2, Body, Component, Game, Kind, Label, Motion, field
 from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
+from sidereal.game.spawns import Spawns
 from sidereal.protocol.errors import GameError
-from sidereal.replication.play.spawns import Spawns
 
 
 class Health(Component):
@@ -39,13 +39,13 @@ def test_what_is_left_out_is_as_the_kind_has_it() -> None:
     (row,) = make(SHAFT, Health(level=4), Motion(x=5.0))
     said = {name: float(row[name]) for name in ("x", "y", "spin", "kind")}
     assert said == {"x": 5.0, "y": 0.0, "spin": 0.5, "kind": 2.0}
-    assert (row["test_spawns_health_hp"], row["test_spawns_health_level"]) == (40.0, 4)
+    assert (row["test_game_spawns_health_hp"], row["test_game_spawns_health_level"]) == (40.0, 4)
 
 
 def test_what_a_kind_does_not_have_holds_what_is_valid() -> None:
     rows = make(SHAFT, count=3)
     assert SCHEMA.valid_rows(rows).all()
-    assert rows["test_spawns_cargo_ore"].tolist() == [3.0, 3.0, 3.0]
+    assert rows["test_game_spawns_cargo_ore"].tolist() == [3.0, 3.0, 3.0]
 
 
 def test_one_value_is_for_all_and_an_array_has_one_for_each() -> None:
@@ -93,7 +93,7 @@ FOREIGN = Game("other").kind("wreck", Motion())
             SHAFT,
             [Health(hp=[1, 2, 101])],
             None,
-            "spawn(shaft): test_spawns.health.hp[2] = 101 is outside 0 to 100",
+            "spawn(shaft): test_game_spawns.health.hp[2] = 101 is outside 0 to 100",
         ),
         (
             ROCK,

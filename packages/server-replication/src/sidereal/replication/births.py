@@ -1,0 +1,276 @@
+"""What shards bring into the world and take out of it: ids, spawns, whole entities, ends.
+
+Theory of operation. A shard gives what it spawns an id of a block that it was granted, and proposes
+the entity as a whole until that is acked. The first such proposal that is believed enters the
+world, and the shard owns the entity from then on. Further ones, also of an entity that it has long
+owned, bring what the shard knew when it sent them, component by component, as far as it is newer.
+
+An id that was used is never entered again, whether its entity has ended, was refused, or has ended
+before anybody heard of it. So what is late or repeated raises nobody from the dead.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sidereal.game.component import SHARD
+from sidereal.game.declarations import Declarations
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import sector_of
+from sidereal.protocol.space.sectors import pack_sector
+from sidereal.protocol.state.proposals import version_of
+from sidereal.protocol.state.schema import KIND_NUMBERS, MOTION, OWNER, Schema
+from sidereal.protocol.state.stream import PRESENCE
+from sidereal.replication.limits import Limits
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import Shard
+from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.play.entities import Entities
+from sidereal.replication.validate import (
+    EPOCH_FIRST,
+    Proposed,
+    Spawned,
+    Verdict,
+    judge_gone,
+    judge_spawn,
+)
+from sidereal.replication.world import World
+
+BURST_S: Final = 2.0
+"""Spawns of so long may come at once: some were on their way for longer than others."""
+
+UNBOUNDED: Final = 1e9
+"""Per second: more than any link carries."""
+
+PLACES_AT_ONCE: Final = 64
+"""Places that are compared with all entities of a shard in one operation: its memory."""
+
+
+class Births:
+    """What shards may bring into one world, and what they have.
+
+    Attributes:
+        spawned: entities that have entered the world.
+        ended: entities that shards have ended.
+    """
+
+    def __init__(
+        self,
+        game: Declarations,
+        world: World,
+        entities: Entities,
+        shards: ShardLink,
+        leases: LeaseTable,
+        limits: Limits,
+    ) -> None:
+        self.spawned = self.ended = 0
+        self._world = world
+        self._entities = entities
+        self._shards = shards
+        self._leases = leases
+        self._limits = limits.proposals
+        rules, kinds = world.rules, game.kinds
+        self._grant_ticks = round(
+            limits.world.ids_per_block / 2 / limits.proposals.spawns_per_s * rules.tick_hz
+        )
+        self._allowed = np.zeros(KIND_NUMBERS, np.bool_)
+        self._per_s = np.full(KIND_NUMBERS, UNBOUNDED)
+        self._per_s[0] = limits.proposals.spawns_per_s
+        for number, kind in enumerate(kinds, 1):
+            self._allowed[number] = kind.spawned_by is SHARD
+            self._per_s[number] = kind.per_s_max or UNBOUNDED
+        self._rates: dict[int, _Rates] = {}
+
+    def grant_ids(self, tick: int) -> None:
+        """Grant ids to shards that need them, and take back those that nobody knows any more."""
+        ids, shards = self._world.ids, list(self._shards.shards)
+        peers = {shard.peer for shard in shards}
+        ids.keep_holders(peers, tick)
+        ids.reclaim(tick)
+        self._rates = {peer: rates for peer, rates in self._rates.items() if peer in peers}
+        for shard in shards:
+            if shard.wants_ids and tick >= shard.ids_from and not ids.exhausted:
+                shard.wants_ids, shard.ids_from = False, tick + self._grant_ticks
+                self._shards.send_ids(shard, ids.grant(shard.peer, tick))
+
+    # -- spawns -------------------------------------------------------------------------------
+
+    def judge_spawns(self, shard: Shard, proposed: Proposed) -> np.ndarray:
+        """Judge what is new to the world; see `judge_spawn`.
+
+        Ids that are refused are used up. What comes too late, which is no fault, is taken from its
+        shard.
+
+        Args:
+            shard: who proposes.
+            proposed: `Schema.full_record[n]`.
+
+        Returns:
+            uint8[n], a `Verdict` for each.
+        """
+        world, records, tick = self._world, proposed.records, proposed.tick
+        ids = records["id"].astype(np.int64)
+        granted, used = world.ids.look_up(ids, shard.peer)
+        lost = tick - shard.lost_at <= self._limits.superseded_ticks
+        spawned = Spawned(
+            granted,
+            used,
+            self._allowed[records["kind"]],
+            self._may_spawn_at(shard, records, tick),
+            np.full(len(ids), lost),
+        )
+        verdicts = judge_spawn(proposed, spawned, world.rules)
+        accepted = np.flatnonzero(verdicts == Verdict.ACCEPTED)
+        rates = self._rates.setdefault(shard.peer, _Rates(self._per_s, world.rules, tick))
+        admitted = rates.admit(records["kind"][accepted], tick)
+        verdicts[accepted[~admitted]] = Verdict.TOO_MANY
+        refused = granted & ~used & (verdicts != Verdict.ACCEPTED)
+        world.ids.use(ids[refused], tick, enters=False)
+        late = verdicts == Verdict.SUPERSEDED
+        if late.any():
+            epochs = np.full(int(late.sum()), EPOCH_FIRST + 1)
+            self._shards.send_release(shard, ids[late], epochs, tick)
+        return verdicts
+
+    def let_in(self, shard: Shard, records: np.ndarray, tick: int) -> None:
+        """Enter what a shard has spawned, `Schema.full_record[n]`; it owns that from now on."""
+        if not len(records):
+            return
+        world = self._world
+        fresh = world.schema.first[records["kind"]].copy()
+        for name in ("epoch", "tick", *_proposed_fields(world.schema)):
+            fresh[name] = records[name]
+        fresh["differs"] = records["differs"] & np.uint64(world.schema.mask_given)
+        ids = records["id"].astype(np.int64)
+        rows = self._entities.create(fresh, tick, ids)
+        world.ids.use(ids, tick, enters=True)
+        world.columns["shard"][rows] = shard.shard
+        world.mark_changed(OWNER.name, rows, tick)
+        for versions in world.versions.values():
+            versions[rows] = version_of(records)
+        self.spawned += len(rows)
+
+    def _may_spawn_at(self, shard: Shard, records: np.ndarray, tick: int) -> np.ndarray:
+        """Tell which places are a shard's to spawn at, bool[n]."""
+        world = self._world
+        with np.errstate(invalid="ignore", over="ignore"):
+            x, y = np.nan_to_num(records["x"]), np.nan_to_num(records["y"])
+        inside = world.schema.valid_rows(records[["x", "y"]])
+        near = np.zeros(len(records), np.bool_)
+        at = np.flatnonzero(inside)
+        sectors = pack_sector(*sector_of(x[at], y[at], world.rules))
+        near[at] = self._leases.holders_of(sectors) == shard.shard
+        away = np.flatnonzero(inside & ~near)
+        if len(away):
+            own = np.flatnonzero(world.columns.alive & (world.columns["shard"] == shard.shard))
+            own_x, own_y, _ = world.locate(own, tick)
+            for first in range(0, len(away), PLACES_AT_ONCE):  # seldom any: those beyond a border
+                some = away[first : first + PLACES_AT_ONCE]
+                apart = np.hypot(own_x - x[some, None], own_y - y[some, None])
+                near[some] = (apart <= self._limits.spawn_reach).any(axis=1)
+        return near
+
+    # -- wholes -------------------------------------------------------------------------------
+
+    def commit_wholes(self, rows: np.ndarray, records: np.ndarray, tick: int) -> None:
+        """Accept what is newer of entities that are there.
+
+        Args:
+            rows: int64[n], each once.
+            records: `Schema.full_record[n]`.
+            tick: the current one.
+        """
+        world, schema = self._world, self._world.schema
+        version = version_of(records)
+        moves = np.flatnonzero(records["tick"] > world.columns.tick[rows])
+        exact = np.empty(len(moves), schema.exact_record)
+        for name in exact.dtype.names or ():
+            exact[name] = records[name][moves]
+        world.commit(rows[moves], exact, tick)
+        self._equip(rows, records, tick)
+        for number in schema.proposed:
+            if schema.component(number).name == MOTION.name:
+                continue
+            versions = world.versions[number]
+            newer = (version > versions[rows]) & world.columns.has(rows, number)
+            versions[rows[newer]] = version[newer]
+            fields = schema.component(number).fields
+            differs = [world.columns[f.name][rows] != records[f.name] for f in fields]
+            news = newer & np.any(differs, axis=0)
+            if news.any():
+                world.commit_component(number, rows[news], records[news], tick)
+        world.versions[PRESENCE][rows] = version
+
+    def _equip(self, rows: np.ndarray, records: np.ndarray, tick: int) -> None:
+        """Let entities have what shards have given them, and no more what they have taken."""
+        world, schema = self._world, self._world.schema
+        given, held = np.uint64(schema.mask_given), world.columns.mask[rows]
+        mask = (held & ~given) | (schema.masks_of(records) & given)
+        other = np.flatnonzero(mask != held)
+        if not len(other):
+            return
+        for number in schema.proposed:
+            bit = np.uint64(1 << number)
+            lost = rows[other][(held[other] & ~mask[other] & bit) != 0]
+            first = schema.first[world.columns["kind"][lost]]
+            for field in schema.component(number).fields if len(lost) else ():
+                world.columns[field.name][lost] = first[field.name]
+        world.equip(rows[other], mask[other], tick)
+        world.mark(rows[other], tick)
+
+    # -- ends ---------------------------------------------------------------------------------
+
+    def judge_ends(self, shard: Shard, proposed: Proposed) -> np.ndarray:
+        """Judge ends of entities; see `judge_gone`. Ids of what has never entered are used up.
+
+        Returns:
+            uint8[n], a `Verdict` for each.
+        """
+        ids = proposed.records["id"].astype(np.int64)
+        granted, used = self._world.ids.look_up(ids, shard.peer)
+        unheard = granted & ~used
+        self._world.ids.use(ids[unheard], proposed.tick, enters=False)
+        return judge_gone(proposed, granted)
+
+    def end(self, rows: np.ndarray, tick: int) -> None:
+        """End entities for good, int64[n], each once."""
+        if len(rows):
+            self.ended += len(rows)
+            self._entities.end(rows, tick, by_owner=True)
+
+
+class _Rates:
+    """What a shard may still spawn, overall (0) and by the number of a kind."""
+
+    def __init__(self, per_s: np.ndarray, rules: Rules, tick: int) -> None:
+        self._per_s = per_s
+        self._tick_s = rules.tick_s
+        self._burst = np.maximum(BURST_S * per_s, 1.0)
+        self._left = self._burst.copy()
+        self._tick = tick
+
+    def admit(self, kinds: np.ndarray, tick: int) -> np.ndarray:
+        """Tell which may come, the first ones of each kind and of all: bool[n].
+
+        Args:
+            kinds: uint8[n]
+            tick: the current one.
+        """
+        self._left += self._per_s * (max(0, tick - self._tick) * self._tick_s)
+        self._left = np.minimum(self._left, self._burst)
+        self._tick = tick
+        admitted = np.zeros(len(kinds), np.bool_)
+        for number in np.unique(kinds).tolist():  # a few kinds
+            of_kind = np.flatnonzero(kinds == number)
+            admitted[of_kind[: int(self._left[number])]] = True
+        admitted[np.flatnonzero(admitted)[int(self._left[0]) :]] = False
+        self._left -= np.bincount(kinds[admitted], minlength=KIND_NUMBERS)
+        self._left[0] -= int(admitted.sum())
+        return admitted
+
+
+def _proposed_fields(schema: Schema) -> list[str]:
+    """Name the fields that shards write."""
+    return [field.name for number in schema.proposed for field in schema.component(number).fields]
