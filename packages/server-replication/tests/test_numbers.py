@@ -26,7 +26,7 @@ def test_a_number_counts_once_in_whatever_order_they_come() -> None:
 def test_far_behind_the_newest_a_number_is_taken_for_known() -> None:
     numbers = Numbers(SPAN)
     assert take(numbers, 500) == [True]
-    assert take(numbers, 500 - SPAN, 501 - SPAN) == [False, True]
+    assert take(numbers, 499 - SPAN, 500 - SPAN, 501 - SPAN) == [False, False, True]
 
 
 def test_numbers_go_on_after_the_last_one() -> None:
