@@ -177,7 +177,7 @@ class Hold(Component, writer=AUTHORITY):
 
 
 class Turn(Event):
-    """The turn of an entity to be charged has begun."""
+    """The turn of an entity to be charged is over; nothing of it changes with that."""
 
     at: U4
     level: F4 = field(0, low=0, high=CHARGE_MAX, quantum=0.5)
@@ -273,7 +273,7 @@ def stow(tx: Transaction, amount: Amount) -> None:
 
 
 def _charge(step: Step) -> None:
-    """Charge every entity for a while, in its turn, which it tells; and later heat it."""
+    """Charge every entity for a while, tell when that is over, and heat it later."""
     charge, heat, all_rows = step[Charge], step[Heat], step.rows(Charge, Heat)
     turn = (step.tick // CHARGED_TICKS + step.id[all_rows]) % 4
     rows, warm = all_rows[turn == 0], all_rows[turn == 2]
@@ -282,7 +282,8 @@ def _charge(step: Step) -> None:
     charge.runs_over[rows[over]] += np.uint16(1)
     charge.level[rows] = np.where(over, np.float32(0), level)
     if step.tick % CHARGED_TICKS == 0:
-        step.emit(Turn(at=step.tick, level=charge.level[rows]), at=rows)
+        done = all_rows[turn == 1]
+        step.emit(Turn(at=step.tick, level=charge.level[done]), at=done)
     heat.degrees[warm] = (heat.degrees[warm] + 1) % HEAT_MAX
 
 

@@ -66,10 +66,8 @@ class Happenings:
         fresh, self._seen = cluster.flights[self._seen :], len(cluster.flights)
         for flight in fresh:
             if flight.tick % ACTIVE_TICKS == 0 and flight.since >= cluster.authority.started_at:
-                begun = turn_of(flight.net_id, flight.tick) == 0
-                pairs = zip(
-                    flight.net_id[begun].tolist(), flight.epoch[begun].tolist(), strict=True
-                )
+                over = turn_of(flight.net_id, flight.tick) == 1
+                pairs = zip(flight.net_id[over].tolist(), flight.epoch[over].tolist(), strict=True)
                 for net_id, epoch in pairs:
                     self._said[net_id, flight.tick][flight.core, epoch] += 1
         if core.tick <= self._tick:
