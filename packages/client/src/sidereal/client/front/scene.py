@@ -34,8 +34,8 @@ from sidereal.client.front.rows import (
 from sidereal.client.front.watch import FLASH_S, row_of
 
 STALE_S: Final = 0.5
-"""Data older than this is drawn dim: a server with nothing new is silent for 0.2 s, and what it says
-then is as long under way."""
+"""Data older than this is drawn dim: a server with nothing new is silent for 0.2 s, and what it
+says then is as long under way."""
 SPECK_PX: Final = 2.5
 """Scenery that is smaller has no edge."""
 NAMES_MAX: Final = 60
