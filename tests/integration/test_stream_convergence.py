@@ -462,11 +462,11 @@ class Rig:
         np.testing.assert_array_equal(replica.columns.net_id[rows], world.net_id[wanted])
         np.testing.assert_array_equal(replica.columns.tick[rows], world.ref_tick[wanted])
         shown = SCHEMA.shown_to(role_of(row))
-        masks = world.columns.mask[wanted] & np.uint64(mask_of(shown))
+        masks = world.mask[wanted] & np.uint64(mask_of(shown))
         np.testing.assert_array_equal(replica.components(rows), masks)
         np.testing.assert_array_equal(replica.columns["kind"][rows], world.values["kind"][wanted])
         for number in shown:
-            has = (world.columns.mask[wanted] & np.uint64(1 << number)) != 0
+            has = (world.mask[wanted] & np.uint64(1 << number)) != 0
             held, there = rows[has], wanted[has]
             fields = [f.name for f in SCHEMA.component(number).fields]
             seen = quantised(
