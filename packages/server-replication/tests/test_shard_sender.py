@@ -10,9 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.channel.statistics import ConnectionStatistics
 from sidereal.protocol.limits import INPUTS_UNANSWERED_MAX
-from sidereal.protocol.links import SHARD_CHANNELS
+from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import (
     INPUT_ROW,
     LEASE_ROW,
@@ -23,6 +25,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender, decode_record_message_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.limits import LIMITS, Limits, OwnershipLimits
+from sidereal.replication.links.limits import ShardLinkLimits
 from sidereal.replication.links.shards import Shard, Shards
 from sidereal.replication.links.shardsender import ShardSender
 from sidereal.replication.ownership.leases import LeaseChange
@@ -31,7 +34,7 @@ COUNTS = st.integers(0, 1500) | st.sampled_from([9_999, 10_000, 10_001, 131_072,
 
 
 class Wire:
-    """In the place of the endpoint: it takes what a channel takes."""
+    """In the place of the endpoint: it takes what a channel takes, and its queue is empty."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -40,13 +43,28 @@ class Wire:
         assert len(message) <= SHARD_CHANNELS[channel].message_size_max
         self.sent.append(message)
 
-    def connection_statistics(self, peer: int) -> None:
-        """Its queue is always empty."""
+    def connection_statistics(self, peer: int) -> ConnectionStatistics | None:
+        return None
+
+
+class QueueingWire(Wire):
+    """What it takes waits in a connection to leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection = Connection(SHARD_CHANNELS, 0.0, SHARD_BUDGET)
+
+    def send(self, peer: int, channel: int, message: bytes, tag: int | None = None) -> None:
+        super().send(peer, channel, message, tag)
+        self.connection.send(channel, message, tag)
+
+    def connection_statistics(self, peer: int) -> ConnectionStatistics:
+        return self.connection.statistics()
 
 
 class Sender(ShardSender):
-    def __init__(self, limits: Limits = LIMITS) -> None:
-        self.wire = Wire()
+    def __init__(self, limits: Limits = LIMITS, wire: Wire | None = None) -> None:
+        self.wire = wire or Wire()
         super().__init__(cast(ServerEndpoint, self.wire), BASE_SCHEMA, Rules(), limits)
         self.shard = self.shards.add(
             1, ShardHello(bytes(16), "one", bytes(16), 1, 1, bytes(16)), 0.0
@@ -147,6 +165,22 @@ def test_an_outbox_waits_until_the_link_has_room() -> None:
     assert 0 < first < 131_073 // LIMITS.shards.adopt_rows
     assert sum(map(len, sender.wire.sent)) < 3 << 20
     assert sum(1 for _ in sender.messages()) == -(-131_073 // LIMITS.shards.adopt_rows)
+
+
+def test_an_outbox_waits_for_no_ghosts_only_for_what_it_has_sent() -> None:
+    wire = QueueingWire()
+    sender = Sender(Limits(shards=ShardLinkLimits(queued_size=4096)), wire)
+    ghosts = [(bytes(1000), tag) for tag in range(10)]
+    sender.send_ghosts(sender.shard, ghosts)
+    adopt(sender, sender.shard, 1)
+    sender.flush(0.0)
+    assert not sender.shard.outbox
+    adopt(sender, sender.shard, LIMITS.shards.adopt_rows)
+    adopt(sender, sender.shard, 1)
+    sender.flush(0.0)
+    sender.flush(0.0)
+    assert len(sender.shard.outbox) == 1
+    assert len(wire.sent) == len(ghosts) + 2
 
 
 def test_a_shard_is_given_so_many_a_tick_and_no_more_than_it_adopts() -> None:

@@ -120,7 +120,7 @@ class ShardLinkLimits:
         late_s: a shard's newest proposal is called no later than this.
         adopt_rows: entities per `Adopt`.
         rows_per_message: rows per `Grant`, `Revoke` and `Release`.
-        queued_size: bytes on their way to a shard with which its outbox waits.
+        queued_size: bytes of reliable messages on their way to a shard with which its outbox waits.
         outbox_size: bytes of an outbox; a shard that would need more is fenced: it takes nothing.
     """
 

@@ -105,7 +105,9 @@ class ShardSender:
             if not shard.outbox:
                 continue
             link = self.endpoint.connection_statistics(shard.peer)
-            room = self._limits.queued_size - (link.queued_size if link is not None else 0)
+            # Ghosts that wait are none of it: every tick brings more of them.
+            queued = link.queued_size - link.waiting_size if link is not None else 0
+            room = self._limits.queued_size - queued
             while shard.outbox and room > 0:
                 body = shard.outbox.popleft()
                 self.endpoint.send(shard.peer, ShardChannel.LEASE, body)
