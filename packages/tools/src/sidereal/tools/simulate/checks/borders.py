@@ -83,14 +83,20 @@ class Margins:
 
 
 class GhostsConverge:
-    """Every shard sees what is near its sectors and simulated by others; nothing more or less."""
+    """Every shard sees what is near its sectors and simulated by others; nothing more or less.
+
+    A shard learns of an end as late as of what comes near: what was there a moment ago it may see.
+    """
 
     def __init__(self) -> None:
         self._leases: deque[dict[Sector, int]] = deque(maxlen=SEEN_LATE_TICKS + 1)
+        self._living: deque[set[int]] = deque(maxlen=SEEN_LATE_TICKS + 1)
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Note who holds which sector; all else is asked in the end."""
+        """Note who holds which sector, and who is there; all else is asked in the end."""
         self._leases.appendleft(_leases_of(core))
+        columns = core.world.columns
+        self._living.appendleft(set(columns.net_id[columns.rows()].tolist()))
         return iter(())
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -99,6 +105,8 @@ class GhostsConverge:
         rows = columns.rows()
         settled = core.world.handover_tick[rows] < core.tick - SETTLED_TICKS
         settled &= columns.tick[rows] < core.tick - SETTLED_TICKS
+        ids = columns.net_id[rows]
+        ended = set[int]().union(*self._living).difference(ids.tolist())
         for process in cluster.shards:
             if process.core is None or process.core.ghosts is None:
                 continue
@@ -107,11 +115,9 @@ class GhostsConverge:
             reach = min(RANGE, core.rules.sector_size)
             inside = self._is_near(core, rows, shard, reach - EDGE_SLACK).all(axis=0) & settled
             around = self._is_near(core, rows, shard, reach + EDGE_SLACK).any(axis=0) | ~settled
-            ids = columns.net_id[rows]
             cluster.exercised["ghosts judged"] += int((inside & foreign).sum())
-            yield from self._compare(
-                process, core, set(ids[inside & foreign].tolist()), set(ids[around].tolist())
-            )
+            may_see = ended.union(ids[around].tolist())
+            yield from self._compare(process, core, set(ids[inside & foreign].tolist()), may_see)
 
     def _is_near(self, core: Replicator, rows: np.ndarray, shard: int, reach: float) -> np.ndarray:
         """Tell who is near a sector of a shard, and was in the last ticks, bool[ticks, n]."""
