@@ -16,6 +16,7 @@ from sidereal.game.declarations import Declarations, declare
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.games.frontier import Stick
+from sidereal.games.frontier.asteroids import BOUNCE
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, GameFailedError
@@ -321,8 +322,8 @@ def test_entity_hit_long_after_its_reference_is_proposed_where_it_is(rig: Rig) -
     struck = rig.rows_of(SHIP + 1)
     assert struck
     # Referenced from the contact on: apart by both radii, and moving away.
-    assert struck[-1]["vx"] == pytest.approx(15.0, abs=1.0)
-    assert rig.rows_of(SHIP)[-1]["vx"] == pytest.approx(5.0, abs=1.0)
+    assert struck[-1]["vx"] == pytest.approx(10.0 * (1 + BOUNCE), abs=0.5)
+    assert rig.rows_of(SHIP)[-1]["vx"] == pytest.approx(10.0 * (1 - BOUNCE), abs=0.5)
 
 
 def test_controls_are_applied_one_per_tick_and_never_twice(rig: Rig) -> None:
