@@ -56,8 +56,8 @@ REACHED: Final = {
     "replication.http.connection.Connection._describe_untrusted": (
         "replication.http.connection.Connection"
     ),
-    "shard.simulation.Simulation._lease_rows_untrusted": (
-        "shard.shard.ShardCore._receive_untrusted"
-    ),
+    "shard.territory.Territory.grant_untrusted": "shard.shard.ShardCore._receive_untrusted",
+    "shard.territory.Territory.revoke_untrusted": "shard.shard.ShardCore._receive_untrusted",
+    "shard.territory.Territory._read_untrusted": "shard.shard.ShardCore._receive_untrusted",
 }
 """Private functions by name, each with the target whose seeds get there."""

@@ -99,7 +99,7 @@ def player_seeds() -> Iterator[bytes]:
 
 
 def shard_seeds() -> Iterator[bytes]:
-    hello, load, farewell, _, asked = (
+    hello, load, farewell, _, asked, more_ids = (
         (ShardChannel.LEASE, message) for message in shard_messages()
     )
     proposed = [
@@ -114,7 +114,7 @@ def shard_seeds() -> Iterator[bytes]:
         *proposed[:2], (WAIT, b""), (ShardChannel.BEAT, load[1]), *proposed[2:], burst, burst
     )
     yield join(*((8 | channel, message) for channel, message in (hello, *proposed[:2])))
-    yield join(farewell, (WAIT, b""), proposed[0])
+    yield join(more_ids, farewell, (WAIT, b""), proposed[0], more_ids)
     yield join(asked, (WAIT, b""), proposed[0], asked, (ShardChannel.LEASE, asked[1][:-1]))
 
 
@@ -191,17 +191,18 @@ def check_shard(core: ShardCore, now: float) -> None:
 
 
 def authority_seeds() -> Iterator[bytes]:
-    welcome, refused, grant, revoke, adopt, release, beat = authority_messages()
+    welcome, refused, grant, revoke, adopt, release, ids, amend, beat = authority_messages()
     (pressed,) = routed_inputs()
     wait = WAIT, bytes(5)
     ghosts = [
         (ShardChannel.GHOST, message) for tick in (5, 9) for message in ghost_messages(3, tick)
     ]
-    bulk = [(ShardChannel.LEASE, message) for message in (grant, adopt, release, revoke)]
+    told = grant, ids, adopt, amend, release, revoke
+    bulk = [(ShardChannel.LEASE, message) for message in told]
     swift = [(ShardChannel.BEAT, beat), (ShardChannel.CONTROLS, pressed)]
-    yield b"\0" + join(wait, *swift, wait, *ghosts[:1], wait, *bulk[2:], wait, *ghosts)
+    yield b"\0" + join(wait, *swift, wait, *ghosts[:1], wait, *bulk[4:], wait, *ghosts)
     yield b"\0" + join(*bulk, wait, wait, (WAIT, bytes(80)), (ShardChannel.LEASE, refused))
-    yield b"\1" + join(*swift, *ghosts[:1], (ShardChannel.LEASE, welcome), *bulk[:2], wait)
+    yield b"\1" + join(*swift, *ghosts[:1], (ShardChannel.LEASE, welcome), *bulk[:4], wait)
     yield b"\1" + join((ShardChannel.LEASE, refused), (ShardChannel.LEASE, welcome))
 
 

@@ -162,6 +162,7 @@ class SyntheticFeed:
             Body: {
                 "radius": np.array(radius, np.float32),
                 "mass": np.ones(len(radius), np.float32),
+                "group": np.zeros(len(radius), np.uint32),
             },
             Label: {"name": names},
             Reach: {"units": np.array(reach, np.float32)},

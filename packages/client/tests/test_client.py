@@ -197,6 +197,7 @@ class World:
         values = motion | {
             "radius": np.array(radii),
             "mass": np.ones(len(ids)),
+            "group": np.zeros(len(ids)),
             "name": np.array(names),
             "shard": np.ones(len(ids)),
         }

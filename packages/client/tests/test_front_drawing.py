@@ -197,7 +197,7 @@ def test_old_data_is_dim(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({(0, 0): 1})
     feed.place(7, "rock", 500.0, 500.0, radius=30.0)
     fresh = show(feed, 500.0, 500.0)[HEIGHT // 2, WIDTH // 2].sum()
-    feed.age_s = 0.3
+    feed.age_s = 0.6
     stale = show(feed, 500.0, 500.0)[HEIGHT // 2, WIDTH // 2].sum()
     assert stale < 0.6 * fresh
 

@@ -69,7 +69,7 @@ class Told:
         by_sort: dict[int, list[tuple[Any, ...]]] = {
             PRESENCE: [(i, 2, mask) for i, mask in masks.items()],
             NUMBERS[MOTION.name]: [entity(i, tick) for i, tick in self.ids.items()],
-            NUMBERS[BODY.name]: [(i, 1.0, 1.0) for i in self.described],
+            NUMBERS[BODY.name]: [(i, 1.0, 1.0, 0) for i in self.described],
             NUMBERS[LABEL.name]: [(i, b"rock") for i in self.described],
             NUMBERS[OWNER.name]: [(i, shard) for i, shard in self.described.items()],
             NUMBERS[HEALTH.name]: [(i, round(hp / 0.5)) for i, hp in self.hp.items()],

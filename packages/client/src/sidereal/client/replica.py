@@ -277,7 +277,8 @@ class Replica:
         fresh = rows[:0]
         if number == self._motion:
             ticks = restore_tick(wire["tick"], tick)
-            known = self.stamp[rows] >= 0
+            # Of references that go back, as no server sends them, the path begins anew.
+            known = (self.stamp[rows] >= 0) & (ticks >= columns.tick[rows])
             self._ring.keep(rows[known], ticks[known])
             columns.tick[rows] = ticks
             fresh = rows[~known]
