@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sidereal.game.component import SHARD
 from sidereal.game.declarations import Declarations
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
@@ -150,7 +151,8 @@ class Replicator:
         self.clients = PlayerLink(
             for_clients, fanout, lease_views, schema, rules, clients_max, limits.players
         )
-        self.shards = ShardLink(for_shards, schema, rules, now, limits)
+        spawning = any(kind.spawned_by is SHARD for kind in game.kinds)
+        self.shards = ShardLink(for_shards, schema, rules, now, limits, spawning=spawning)
         self.edge = Edge(self.world, changes, fanout, lease_views, self.clients, clients_max)
         self.notes = Notes(limits.notes)
         self.clock = WorldClock(self.clients, self.notes, rules, limits)

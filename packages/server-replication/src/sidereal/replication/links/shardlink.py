@@ -22,7 +22,6 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import Acked, PeerClosed, PeerOpened, Received
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.ids import Address
-from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.message.codec import (
     decode_shard_untrusted,
     encode_message,
@@ -41,14 +40,13 @@ from sidereal.protocol.message.shard import (
 )
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.proposals import (
-    PROPOSAL_HEADER,
-    RUN_SIZE,
     decode_proposal_untrusted,
 )
 from sidereal.protocol.state.schema import EVENT_FIRST, Schema
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
+from sidereal.replication.links.volume import Volume
 
 
 class Attendance(NamedTuple):
@@ -74,7 +72,19 @@ class ShardLink(ShardSender):
         rules: Rules,
         now: float,
         limits: Limits = LIMITS,
+        *,
+        spawning: bool = True,
     ) -> None:
+        """Open the link.
+
+        Args:
+            endpoint: of all shards.
+            schema: of the world.
+            rules: of the world.
+            now: monotonic seconds.
+            limits: what only tuning decides.
+            spawning: whether the game lets shards spawn.
+        """
         super().__init__(endpoint, schema, rules, limits)
         self.dropped: Counter[str] = Counter()
         self.fenced_for_faults = 0
@@ -87,11 +97,7 @@ class ShardLink(ShardSender):
         self._waiting: Counter[int] = Counter()
         self._barred: dict[str, float] = {}
         self._attended_at = now
-        self._proposals_per_entity = _proposals_per_entity(schema)
-        # Each is said once, and seldom again.
-        self._event_messages = 2 * self._limits.events_per_tick * _messages_per_event(schema)
-        wholes = (UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize) // schema.full_record.itemsize
-        self._whole_messages = math.ceil(limits.shards.wholes_per_tick / max(1, wholes))
+        self._volume = Volume(schema, self._limits, spawning=spawning)
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -148,10 +154,7 @@ class ShardLink(ShardSender):
 
     def _allow(self, shard: Shard, owned: float) -> None:
         shard.owned = max(owned, shard.owned * self._limits.owned_kept_per_tick)
-        # All rows of its entities, whole ones, its events, messages that are not full, and one that
-        # is no proposal.
-        per_tick = shard.owned * self._proposals_per_entity
-        per_tick += self._whole_messages + self._event_messages + 2.0
+        per_tick = self._volume.messages(shard.owned)
         per_s = self._limits.allowed_share * per_tick * self._rules.tick_hz
         burst = per_s * self._limits.allowed_burst_s
         grown = burst - shard.messages.burst
@@ -364,21 +367,6 @@ def _texts_of(message: ShardMessage) -> tuple[str, ...]:
     if isinstance(message, Load):
         return (message.slowest,)
     return (message.what, message.why) if isinstance(message, Farewell) else ()
-
-
-def _proposals_per_entity(schema: Schema) -> float:
-    """Tell how many messages all rows of an entity take, its share of full ones."""
-    sizes = [schema.proposed_rows[number].itemsize for number in schema.proposed]
-    # A message is full when the largest row does not fit any more.
-    heads = PROPOSAL_HEADER.itemsize + len(sizes) * RUN_SIZE
-    return sum(sizes) / max(UNRELIABLE_SIZE_MAX - heads - max(sizes), max(sizes))
-
-
-def _messages_per_event(schema: Schema) -> float:
-    """Tell how much of a message the largest event takes; 0 when there are none."""
-    types = schema.proposed_rows
-    size = max((types[number].itemsize for number in schema.event_numbers.values()), default=0)
-    return size / max(UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - RUN_SIZE - size, size, 1)
 
 
 def _newest(rows: np.ndarray) -> np.ndarray:
