@@ -12,6 +12,7 @@ from sidereal.protocol.ids import Address
 from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
+from sidereal.replication.limits import LIMITS
 
 from .troupe import CLIENTS, RULES, SIZE, ScriptedPilot, Troupe
 
@@ -113,7 +114,7 @@ def test_an_empty_corner_costs_little_and_stays_open_while_others_explore() -> N
     assert leases.epoch - epoch > 10 * SECONDS
     assert len(leases.rows()) > 1_000
     assert pilot.closed is None
-    assert pilot.snapshots - snapshots == SECONDS * RULES.tick_hz
+    assert pilot.snapshots - snapshots == SECONDS / LIMITS.edge.silence_s
     assert (pilot.far.bytes_in - bytes_in) / SECONDS < 4_000
     (player,) = troupe.core.clients.players
     link = troupe.core.clients.endpoint.connection_statistics(player.peer)
