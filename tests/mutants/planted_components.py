@@ -131,6 +131,11 @@ def changed_components_are_not_saved(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(World, "commit_component", forgetful)
 
 
+def what_models_write_travels_apart(patch: pytest.MonkeyPatch) -> None:
+    """Of motion and what else models have written, one may arrive without the other."""
+    patch.setattr(Proposals, "_take_together", lambda _self, _pending: iter(()))
+
+
 def overtakes(plan: Plan) -> bool:
     """Tell in which plans datagrams of one tick overtake those of later ones."""
     return plan.link.reordering > 0.0 and plan.link.reordering_s * plan.tick_hz > 1.5
@@ -144,6 +149,7 @@ MUTANTS: Final = (
     Mutant(shards_write_what_they_like, ("LiesFail",), lying_shards),
     Mutant(older_rows_of_components_count, ("Charges",), overtakes),
     Mutant(components_are_proposed_once, ("Charges",), with_loss),
+    Mutant(what_models_write_travels_apart, ("Presses",), with_loss),
     Mutant(steps_are_never_looked_into, ("Charges",), any_plan),
     Mutant(adopted_components_are_taken_for_zero, ("Charges",), any_plan),
     Mutant(ghosts_keep_what_no_client_may_know, ("Charges",), any_plan),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
+from sidereal.protocol.state.schema import MOTION
 from sidereal.shard.events import Events
 from sidereal.shard.proposals import Proposals
 
@@ -18,11 +19,13 @@ WHOLES_MAX = 4
 class Sender:
     """A shard's bodies, and what it proposes of them."""
 
-    def __init__(self, count: int = 8) -> None:
-        self.rig = Rig(count)
+    def __init__(self, count: int = 8, modelled: frozenset[int] = frozenset()) -> None:
+        self.rig = Rig(count, modelled=modelled)
         capacity = self.rig.population.columns.capacity
         self.events = Events(DECLARED, self.rig.population)
-        self.proposals = Proposals(SCHEMA, capacity, REORDER_TICKS, WHOLES_MAX, self.events)
+        self.proposals = Proposals(
+            SCHEMA, capacity, REORDER_TICKS, WHOLES_MAX, modelled, self.events
+        )
 
     def propose(self) -> list[tuple[bytes, int | None]]:
         """Let a tick pass."""
@@ -116,3 +119,31 @@ def test_in_the_end_the_server_has_everything_whatever_was_lost(seed: int, loss:
         for row in changed.tolist()
     }
     assert sender.ids() == []
+
+
+def test_what_models_write_travels_in_one_message_with_its_motion() -> None:
+    modelled = frozenset((NUMBER[Health],))
+    sender, motion = Sender(60, modelled), SCHEMA.numbers[MOTION.name]
+    sender.rig.write(SHOTS, 1, slice(10, 50))
+    sender.rig.write("x", 7.0, slice(30, 60))
+    found: dict[int, list[int]] = {motion: [], NUMBER[Health]: []}
+    for message, tag in sender.propose():
+        runs = dict(decode_proposal_untrusted(SCHEMA, message)[1])
+        ids = {number: rows["id"].tolist() for number, rows in runs.items()}
+        assert set(ids.get(NUMBER[Health], ())) <= set(ids[motion])
+        for number, some in ids.items():
+            found[number] += some
+        assert tag is not None
+        sender.proposals.acked([tag])
+    assert sorted(found[NUMBER[Health]]) == list(range(1010, 1050))
+    assert sorted(found[motion]) == list(range(1010, 1060))
+    assert not sender.ids()
+
+
+def test_what_models_write_waits_while_the_record_is_ahead_of_the_shard() -> None:
+    sender = Sender(1, frozenset((NUMBER[Health],)))
+    sender.rig.population.reference["tick"][sender.rig.rows] = sender.rig.tick + 2
+    sender.rig.write(SHOTS, 1)
+    assert [tag for _ in range(2) for _, tag in sender.propose()] == [None, None]
+    ((_, tag),) = sender.propose()
+    assert tag is not None

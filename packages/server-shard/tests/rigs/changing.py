@@ -68,9 +68,17 @@ AIM, STEP = (column_of(Turret, f) for f in Turret.fields.values())
 class Rig:
     """A population, and what is found of it."""
 
-    def __init__(self, count: int = 40, *, own: bool = True, kind: int = 1) -> None:
+    def __init__(
+        self,
+        count: int = 40,
+        *,
+        own: bool = True,
+        kind: int = 1,
+        modelled: frozenset[int] = frozenset(),
+    ) -> None:
         self.population = Population(SCHEMA)
-        self.changes = Changes(self.population, SCHEMA, RULES)
+        flown = np.ones(256, np.bool_)
+        self.changes = Changes(self.population, SCHEMA, RULES, modelled, flown)
         records = np.zeros(count, SCHEMA.full_record)
         records["id"], records["epoch"] = 1000 + np.arange(count), 3
         records["kind"], records["radius"], records["mass"] = kind, 4.0, 10.0

@@ -8,6 +8,9 @@ is another at all if it has none. A row that stays on its step may be off by les
 once a second it is compared exactly, a part of the rows in every tick, so that a handover loses no
 more than the last second's part of a step.
 
+What models write is flown again by whoever adopts an entity, from the input that its motion answers
+on. So of an entity with a pilot such a component is news together with its motion, or not yet.
+
 Whole columns are compared first, which costs a few microseconds each; only rows that differ are
 looked at, and put back into their declared range.
 """
@@ -19,6 +22,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.game.declarations import Declarations
+from sidereal.game.schema import name_of
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.quantize import codes_of
@@ -36,8 +41,26 @@ ANGLE_MAX: Final = 1e-4
 class Changes:
     """Finds what is new of the bodies of one population."""
 
-    def __init__(self, population: Population, schema: Schema, rules: Rules) -> None:
+    def __init__(
+        self,
+        population: Population,
+        schema: Schema,
+        rules: Rules,
+        modelled: frozenset[int],
+        flown: NDArray[np.bool_],
+    ) -> None:
+        """Begin to look.
+
+        Args:
+            population: whose bodies are looked at.
+            schema: of their components.
+            rules: of the world.
+            modelled: numbers of the components beside motion that models write.
+            flown: bool[256], by a kind's number, whether its entities have a pilot.
+        """
         self._population = population
+        self._modelled = modelled
+        self._flown = flown
         self._schema = schema
         self._rules = rules
         self._motion = schema.numbers[MOTION.name]
@@ -60,10 +83,14 @@ class Changes:
             int64[n], rows by the number of the component, ascending; components of which nothing is
             new are left out.
         """
-        found = {self._motion: self._collect_motion(tick, whole)}
-        for number, component in self._components.items():
-            found[number] = self._collect_component(number, component, tick)
-        return {number: rows for number, rows in found.items() if len(rows)}
+        found = {
+            number: self._collect_component(number, component, tick)
+            for number, component in self._components.items()
+        }
+        for number in self._modelled:
+            whole = np.union1d(whole, found[number][self._is_flown(found[number])])
+        found[self._motion] = self._collect_motion(tick, whole)
+        return {number: found[number] for number in sorted(found) if len(found[number])}
 
     def records(self, number: int, rows: Ints, ticks: Ints) -> NDArray[np.void]:
         """Give rows of a component, or whole entities, as they were proposed last.
@@ -141,9 +168,22 @@ class Changes:
             return np.empty(0, np.int64)
         rows = np.unique(np.concatenate(found))
         rows = rows[self._population.own[rows] & columns.has(rows, number)]
+        if number in self._modelled:
+            ahead = self._population.reference["tick"][rows] >= tick
+            rows = rows[~(ahead & self._is_flown(rows))]
         for field in component.fields:
             known[field.name][rows] = columns[field.name][rows]
         return rows
+
+    def _is_flown(self, rows: Ints) -> NDArray[np.bool_]:
+        flown: NDArray[np.bool_] = self._flown[self._population.columns["kind"][rows]]
+        return flown
+
+
+def modelled_of(declared: Declarations, schema: Schema) -> frozenset[int]:
+    """Give the numbers of the components beside motion that models of a game write."""
+    written = {name_of(component) for model in declared.models for component in model.writes}
+    return frozenset(schema.numbers[name] for name in written - {MOTION.name})
 
 
 def _is_news(

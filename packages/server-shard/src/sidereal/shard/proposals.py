@@ -4,6 +4,9 @@ A row of a component is sent in every tick from its change on until the replicat
 a message that had that change or a later one: what is lost heals by itself. So is every event
 (`events`). What a message had is remembered until its ack comes or it is too old.
 
+What models write of an entity travels in one message with its motion: the server has both as of one
+tick, or neither. From there on whoever adopts the entity flies it again by the same inputs.
+
 An entity that is new, or has other components than before, is sent as a **whole**. Rows of its
 components wait for the ack of that: before it, the server may not know whose they are. There is a
 most of wholes in a tick; those that were never sent, or longest ago, come first. Who is no more is
@@ -18,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.protocol.state.proposals import encode_proposals
-from sidereal.protocol.state.schema import EVENT_FIRST, WHOLE, Schema
+from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.state.proposals import PROPOSAL_HEADER, RUN_SIZE, encode_proposals
+from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE, Schema
 from sidereal.protocol.state.stream import GONE
 from sidereal.shard.changes import Changes
 from sidereal.shard.events import Events
@@ -45,6 +49,11 @@ class Run(NamedTuple):
         """Give some of the rows."""
         return Run(self.number, self.rows[first:end], self.ticks[first:end])
 
+    def of(self, rows: Ints, *, invert: bool = False) -> Run:
+        """Give those of some rows, or of all others."""
+        chosen = np.isin(self.rows, rows, invert=invert)
+        return Run(self.number, self.rows[chosen], self.ticks[chosen])
+
 
 class _Sent(NamedTuple):
     """What a message had, and when it was sent; of events their numbers."""
@@ -58,7 +67,13 @@ class Proposals:
     """The sending end of a shard's proposals."""
 
     def __init__(
-        self, schema: Schema, capacity: int, reorder_ticks: int, wholes_max: int, events: Events
+        self,
+        schema: Schema,
+        capacity: int,
+        reorder_ticks: int,
+        wholes_max: int,
+        modelled: frozenset[int],
+        events: Events,
     ) -> None:
         """Begin with a server that knows everything.
 
@@ -67,10 +82,17 @@ class Proposals:
             capacity: rows of the population.
             reorder_ticks: see `StreamLimits`.
             wholes_max: of one tick.
+            modelled: numbers of the components that travel with motion, since models write both.
             events: what systems have emitted.
         """
         self._reorder_ticks = reorder_ticks
         self._wholes_max = wholes_max
+        self._modelled = modelled
+        self._motion = schema.numbers[MOTION.name]
+        # So many entities with all that travels with their motion fill a message.
+        sizes = [schema.proposed_rows[n].itemsize for n in (self._motion, *modelled)]
+        room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - len(sizes) * RUN_SIZE
+        self._together_max = max(1, room // sum(sizes))
         self._events = events
         numbers = (*schema.proposed, WHOLE)
         self._changed: dict[int, Ints] = {n: np.full(capacity, NEVER, np.int64) for n in numbers}
@@ -146,23 +168,53 @@ class Proposals:
         """
         self._expire(tick)
         pending = {run.number: run for run in self._pending()}
+        if WHOLE in pending:
+            self._whole_sent[pending[WHOLE].rows] = tick
+        messages: list[tuple[bytes, int | None]] = []
+        for runs in self._take_together(pending):
+            rows = [(number, changes.records(*run)) for number, run in runs.items()]
+            messages += self._encode(tick, runs, rows)
         rows = [
             (number, self._gone if number == GONE else changes.records(*run))
             for number, run in pending.items()
         ]
         rows += self._events.take_due(tick).items()
-        if WHOLE in pending:
-            self._whole_sent[pending[WHOLE].rows] = tick
-        messages: list[tuple[bytes, int | None]] = []
+        if rows or not messages:
+            messages += self._encode(tick, pending, rows)
+        return messages
+
+    def _take_together(self, pending: dict[int, Run]) -> Iterator[dict[int, Run]]:
+        """Take out what is to be in one message each.
+
+        Mutates:
+            pending: what is left may travel apart.
+        """
+        apart = [pending[number].rows for number in self._modelled if number in pending]
+        if not apart or self._motion not in pending:
+            return
+        rows = np.intersect1d(np.concatenate(apart), pending[self._motion].rows)
+        taken = {n: pending[n].of(rows) for n in (self._motion, *self._modelled) if n in pending}
+        for number in taken:
+            pending[number] = pending[number].of(rows, invert=True)
+            if not len(pending[number].rows):
+                del pending[number]
+        for first in range(0, len(rows), self._together_max):
+            some = rows[first : first + self._together_max]
+            runs = {number: run.of(some) for number, run in taken.items()}
+            yield {number: run for number, run in runs.items() if len(run.rows)}
+
+    def _encode(
+        self, tick: int, runs: dict[int, Run], rows: list[tuple[int, NDArray[np.void]]]
+    ) -> Iterator[tuple[bytes, int | None]]:
+        """Write messages, and remember what each has."""
         for message, parts in encode_proposals(tick, rows):
             tag = None
             if parts:
                 tag, self._next_tag = self._next_tag, self._next_tag + 1
                 state = [part for part in parts if part.what < EVENT_FIRST]
-                runs = tuple(pending[part.what].cut(part.first, part.end) for part in state)
-                self._messages[tag] = _Sent(tick, runs, self._events.in_parts(parts))
-            messages.append((message, tag))
-        return messages
+                had = tuple(runs[part.what].cut(part.first, part.end) for part in state)
+                self._messages[tag] = _Sent(tick, had, self._events.in_parts(parts))
+            yield message, tag
 
     def acked(self, tags: Iterable[int]) -> None:
         """Note that the server has these messages; unknown and repeated ones are ignored."""

@@ -42,7 +42,7 @@ from sidereal.protocol.state.schema import BODY, Schema
 from sidereal.protocol.state.stream import GONE
 from sidereal.shard.asks import Asks
 from sidereal.shard.bodies import Bodies
-from sidereal.shard.changes import Changes
+from sidereal.shard.changes import Changes, modelled_of
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.events import Events
 from sidereal.shard.ghosts import Ghosts, News
@@ -104,9 +104,10 @@ class Simulation:
         self._space = Space()
         self._filters = filters_of(declared.kinds)
         self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
-        self._changes = Changes(self.population, schema, rules)
+        modelled = modelled_of(declared, schema)
+        self._changes = Changes(everyone, schema, rules, modelled, self._stages.flown)
         self._proposals = Proposals(
-            schema, capacity, rules.streams.reorder_ticks, limits.wholes_per_tick, events
+            schema, capacity, rules.streams.reorder_ticks, limits.wholes_per_tick, modelled, events
         )
         self._territory = Territory(rules, ROWS_MAX)
         self._adopted = self._released = self._records_stale = 0
