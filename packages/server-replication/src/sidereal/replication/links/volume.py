@@ -10,8 +10,8 @@ from sidereal.protocol.state.proposals import PROPOSAL_HEADER, RUN_SIZE
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.links.limits import ShardLinkLimits
 
-SPARE_MESSAGES: Final = 2.0
-"""One that is not full, and one that is no proposal."""
+SPARE_MESSAGES: Final = 3.0
+"""Two that are not full, what travels with motion and all else, and one that is no proposal."""
 
 
 class Volume:
@@ -48,9 +48,9 @@ class Volume:
 def _proposals_per_entity(schema: Schema) -> float:
     """Tell how many messages all rows of an entity take, its share of full ones."""
     sizes = [schema.proposed_rows[number].itemsize for number in schema.proposed]
-    # A message is full when the largest row does not fit any more.
+    # A message is full when the rows of an entity that travel together do not fit any more.
     heads = PROPOSAL_HEADER.itemsize + len(sizes) * RUN_SIZE
-    return sum(sizes) / max(UNRELIABLE_SIZE_MAX - heads - max(sizes), max(sizes))
+    return sum(sizes) / max(UNRELIABLE_SIZE_MAX - heads - sum(sizes), max(sizes))
 
 
 def _messages_per_event(schema: Schema) -> float:
