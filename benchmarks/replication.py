@@ -91,6 +91,7 @@ class Crowd:
         self.values = {
             "radius": np.ones(entities, np.float32),
             "mass": np.ones(entities, np.float32),
+            "group": np.zeros(entities, np.uint32),
             "name": np.zeros(entities, "S24"),
             "shard": np.zeros(entities, np.uint16),
         }

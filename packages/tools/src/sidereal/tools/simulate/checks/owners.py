@@ -79,14 +79,18 @@ class OneOwner:
         yield from self._look_for_orphans(cluster, core, living[~simulated[living]])
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """Every shard that runs serves; every entity has an owner, every sector a living holder."""
+        """Every shard that runs serves; every entity has an owner, every sector a living holder.
+
+        Of two processes of one name it is enough that one serves: the other one keeps trying.
+        """
         living = {
             shard.core.shard
             for shard in cluster.shards
             if shard.core is not None and (shard.honest or shard.core.serving)
         }
+        served = {s.name for s in cluster.shards if s.core is not None and s.core.serving}
         for shard in cluster.shards:
-            if shard.honest and shard.running and (shard.core is None or not shard.core.serving):
+            if shard.honest and shard.running and shard.name not in served:
                 yield f"{shard.name} runs, but does not serve"
         if len(core.shards.shards) != len(living):
             yield f"{len(core.shards.shards)} shards are known, {len(living)} live"
