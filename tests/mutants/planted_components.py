@@ -148,7 +148,7 @@ MUTANTS: Final = (
     Mutant(ranges_of_components_are_not_checked, ("LiesFail", "Charges", "Crash"), lying_shards),
     Mutant(shards_write_what_they_like, ("LiesFail",), lying_shards),
     Mutant(older_rows_of_components_count, ("Charges",), overtakes),
-    Mutant(components_are_proposed_once, ("Charges",), with_loss),
+    Mutant(components_are_proposed_once, ("Charges", "NothingRejected"), with_loss),
     Mutant(what_models_write_travels_apart, ("Presses",), with_loss),
     Mutant(steps_are_never_looked_into, ("Charges",), any_plan),
     Mutant(adopted_components_are_taken_for_zero, ("Charges",), any_plan),

@@ -232,7 +232,7 @@ def late_presses_count_each_time(patch: pytest.MonkeyPatch) -> None:
 MUTANTS: Final = (
     Mutant(
         proposals_are_sent_once,
-        ("ShardsConverge", "GhostsConverge", "BeltHolds", "Continuity"),
+        ("ShardsConverge", "GhostsConverge", "BeltHolds", "Continuity", "NothingRejected"),
         with_loss,
     ),
     Mutant(what_is_missing_is_pressed_again, ("Presses",), with_loss),

@@ -130,7 +130,7 @@ MUTANTS: Final = (
     Mutant(removals_are_not_kept, ("StoreConverges", "Recovery"), with_fault(Kind.ROCK_REMOVED)),
     Mutant(
         what_is_removed_is_not_taken_from_its_shard,
-        ("OneOwner",),
+        ("OneOwner", "Crash"),
         with_fault(Kind.ROCK_REMOVED),
     ),
 )

@@ -212,7 +212,7 @@ MUTANTS: Final = (
     Mutant(fenced_shards_go_on, ("OneOwner",), with_fault(Kind.SHARD_CUT)),
     Mutant(
         silent_shards_keep_their_leases,
-        ("OneOwner", "NobodyIsBlamed"),
+        ("OneOwner", "NobodyIsBlamed", "LiesFail"),
         with_fault(Kind.SHARD_KILLED),
     ),
     Mutant(handover_without_epoch, ("OneOwner", "NothingRejected", "Reference"), any_plan),

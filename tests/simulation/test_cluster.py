@@ -24,7 +24,7 @@ from sidereal.tools.simulate.drawing import VIEWS
 from sidereal.tools.simulate.faults import Fault, Kind, Plan
 from sidereal.tools.simulate.play import explain, plan_of, play
 
-SEEDS: Final = 100
+SEEDS: Final = 60
 PER_GROUP: Final = 10
 
 
