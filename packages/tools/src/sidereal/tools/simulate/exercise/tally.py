@@ -24,6 +24,7 @@ from sidereal.tools.simulate.plans.parts import parts_of
 JUDGED: Final = (
     "adoptions judged",
     "brands compared",
+    "calls done",
     "charges committed",
     "charges compared",
     "charges compared exactly",
@@ -34,6 +35,10 @@ JUDGED: Final = (
     "contacts judged",
     "contacts of three or more judged",
     "contacts that lasted judged",
+    "events of who simulates",
+    "events taken",
+    "events that had to be seen",
+    "events that happened",
     "ghosts judged",
     "handovers between the living",
     "ids given again judged",
