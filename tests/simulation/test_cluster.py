@@ -86,12 +86,12 @@ def test_a_crash_of_a_core_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> Non
     assert violation.text.startswith("KeyError: 'planted' at ")
 
 
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize("seed", [1, 8])
 def test_ships_in_flight_at_a_crash_are_kept_as_they_flew(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pilot leaves, and the authority ends before it has the newest row of the ship saved."""
-    leaves = Fault(1.6 + 0.01 * seed, Kind.CLIENT_LEAVES, 0, 1.2)
+    leaves = Fault(1.6 + 0.01 * (seed % 8), Kind.CLIENT_LEAVES, 0, 1.2)
     restarts = Fault(1.9, Kind.AUTHORITY_RESTARTS, 0, 0.3)
     plan = Plan(
         seed=seed,
@@ -132,7 +132,7 @@ def test_a_liar_may_come_back_when_another_has_taken_its_place_outside() -> None
     )
     idles, lies = Fault(0.76, Kind.SHARD_IDLES, 0, 2.3), Fault(0.8, Kind.SHARD_LIES, 0, 0.6)
     plan = Plan(
-        seed=471,
+        seed=472,
         shards=2,
         pilots=2,
         rocks=tuple(range(12)),

@@ -38,6 +38,9 @@ LIES_AT_ONCE: Final = 4
 
 ROWS_PER_MESSAGE: Final = 16
 
+FLOOD_MESSAGES: Final = 800
+"""Per tick: a shard whose game spawns and emits may send some hundred and fifty."""
+
 LEVEL: Final = COLUMNS[0]
 AT, TURN_LEVEL = (column_of(Turn, field) for field in Turn.fields.values())
 BORN: Final = column_of(Origin, Origin.fields["born"])
@@ -57,7 +60,7 @@ class Finale(enum.IntEnum):
     """What a lying shard does in the end."""
 
     FLOOD = 0
-    """It repeats its own rows a hundred times per tick, or that it has none."""
+    """It repeats its own rows many times per tick, or that it has none."""
     FORGERY = 1
     """It proposes rows of entities that never were."""
     NONSENSE = 2
@@ -324,7 +327,7 @@ class LyingShard(ShardCore):
             rows = columns.store(
                 simulation.bodies.rows()[:ROWS_PER_MESSAGE], self._schema.exact_record
             )
-            for _ in range(100):
+            for _ in range(FLOOD_MESSAGES):
                 self._send_rows(self._motion, rows)
         elif self._finale is Finale.FORGERY:
             strangers = np.zeros(6 * ROWS_PER_MESSAGE, self._schema.exact_record)
