@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.state.component import Field as SchemaField
+from sidereal.protocol.state.values import valid_numbers
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -137,13 +138,12 @@ class Field:
             values: numbers, or text in bytes.
 
         Returns:
-            bool, in the shape of `values`; NaN is outside.
+            bool, in the shape of `values`; NaN is outside, and a number is judged as it is kept.
         """
         array = np.asarray(values)
         if self.storage.dtype == "S":
             return np.asarray(np.char.str_len(array.astype(np.bytes_)) > self.options.size)
-        low, high = self.schema_field().bounds
-        return ~((array >= low) & (array <= high))
+        return ~valid_numbers(self.schema_field(), array)
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""

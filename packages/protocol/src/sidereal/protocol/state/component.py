@@ -73,14 +73,13 @@ class Field:
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """Least and greatest valid value; infinite for text."""
-        if self.low is not None and self.high is not None:
-            return float(self.low), float(self.high)
+        """Least and greatest valid value: whole for whole numbers, infinite for text."""
         least, greatest = _type_bounds(self.memory_dtype)
-        return (
-            least if self.low is None else float(self.low),
-            greatest if self.high is None else float(self.high),
-        )
+        low = least if self.low is None else self.low
+        high = greatest if self.high is None else self.high
+        if self.memory_dtype.kind in "iu":  # exact: not every number of 64 bits is a float
+            return math.ceil(low), math.floor(high)
+        return float(low), float(high)
 
     @cached_property
     def codes(self) -> tuple[int, int]:
@@ -161,7 +160,7 @@ class Field:
 
 def _type_bounds(dtype: np.dtype) -> tuple[float, float]:
     if dtype.kind in "iu":
-        return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     if dtype.kind == "f":
         return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
     return -math.inf, math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,26 @@ def valid_values(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
         return _valid_text(values)
     if field.low is None and field.high is None and field.memory_dtype.kind != "f":
         return np.ones(len(values), dtype=np.bool_)
+    return valid_numbers(field, values)
+
+
+def valid_numbers(field: Field, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which numbers the declaration of a field allows, of whatever type they are given.
+
+    Each is judged as the field keeps it: a value at a bound is inside, also where the type of the
+    field has no number that is exactly the bound.
+
+    Returns:
+        bool, in the shape of `values`; NaN and infinity are outside.
+    """
     low, high = field.bounds
-    # Comparisons with NaN are false, and bounds are finite: this refuses NaN and infinity too.
-    inside = (values >= low) & (values <= high)
-    return np.asarray(inside, dtype=np.bool_)
+    if field.memory_dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            values = values.astype(field.memory_dtype, copy=False)
+    elif values.dtype.kind == "f":
+        low, high = _nearest_floats(low, high)
+    # Comparisons with NaN are false, and bounds are finite.
+    return np.asarray((values >= low) & (values <= high), np.bool_)
 
 
 def in_range(field: Field, values: NDArray[Any]) -> NDArray[Any]:
@@ -38,7 +55,23 @@ def in_range(field: Field, values: NDArray[Any]) -> NDArray[Any]:
     low, high = field.bounds
     if field.wrap:
         return np.asarray(wrap(values, low, high))
-    return np.asarray(np.clip(values, low, high))
+    if field.memory_dtype.kind == "f" or values.dtype == field.memory_dtype:
+        return np.asarray(np.clip(values, low, high))
+    if values.dtype.kind == "f":
+        return np.asarray(np.clip(values, *_nearest_floats(low, high)))
+    if values.dtype.kind == "u":
+        values = np.minimum(values.astype(np.uint64), np.uint64(max(high, 0)))
+    return np.asarray(np.clip(values.astype(np.int64), low, high))
+
+
+def _nearest_floats(low: float, high: float) -> tuple[float, float]:
+    """Give the least and the greatest float between whole numbers, which may be none themselves."""
+    least, greatest = float(low), float(high)
+    if least < low:
+        least = math.nextafter(least, math.inf)
+    if greatest > high:
+        greatest = math.nextafter(greatest, -math.inf)
+    return least, greatest
 
 
 def _valid_text(values: NDArray[Any]) -> NDArray[np.bool_]:

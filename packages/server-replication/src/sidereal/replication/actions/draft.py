@@ -168,13 +168,9 @@ def _fitting(field: Field, value: Any) -> Value:
     number = value.item() if isinstance(value, np.generic) else value
     if field.storage.dtype == "S" or not isinstance(number, int | float):
         raise GameError(f"{field}: actions write numbers, not {value!r}")
-    outside = Refusal(f"{field} would be {number:g}: it is {field.range_text()}")
-    if field.outside(float(number)).any():
-        raise outside
+    if field.outside(number).any():
+        raise Refusal(f"{field} would be {number:g}: it is {field.range_text()}")
     if field.dtype.kind in "iu" and number != int(number):
         raise GameError(f"{field} holds whole numbers, not {number:g}")
-    try:
-        fitting: Value = field.dtype.type(number).item()
-    except OverflowError:  # the widest integers have bounds that no float is near enough to
-        raise outside from None
+    fitting: Value = field.dtype.type(number).item()
     return fitting
