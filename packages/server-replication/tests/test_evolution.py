@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from raw_sql import sql
 
-from sidereal.game import F4, I4, U2, Body, Component, Game, Motion, Text, field
+from sidereal.game import F4, I4, I8, U2, Body, Component, Game, Motion, Text, field
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import UnavailableError
@@ -58,6 +58,14 @@ class More(Component, name="health"):
     shield: U2 = field(7)
 
 
+class Score(Component, name="score"):
+    points: I8
+
+
+class Positive(Component, name="score"):
+    points: I8 = field(0, low=0)
+
+
 OLD = make_game(Health())
 
 
@@ -69,9 +77,9 @@ async def opened(url: str, game: Declarations, *, clamp: bool = False) -> AsyncI
         await store.release()
 
 
-async def save(url: str, **values: Any) -> None:
-    """Save four entities of the old game, two ships, then two rocks."""
-    rows = np.repeat(schema_of(OLD).first[[1, 2]], 2)
+async def save(url: str, game: Declarations = OLD, **values: Any) -> None:
+    """Save four entities of a game, two ships, then two rocks."""
+    rows = np.repeat(schema_of(game).first[[1, 2]], 2)
     rows["epoch"], rows["tick"] = 3, 1
     for name, value in values.items():
         rows[name][:2] = value
@@ -85,7 +93,7 @@ async def save(url: str, **values: Any) -> None:
         np.ones(count, np.int64),
         np.ones(count, np.int64),
     )
-    async with opened(url, OLD) as store:
+    async with opened(url, game) as store:
         assert (await store.write_rows(batch, 1)).saved.all()
 
 
@@ -163,3 +171,14 @@ async def test_a_field_that_is_no_longer_declared_keeps_its_column(
     await load(database_url, make_game())
     assert "health_armour, health_hp" in caplog.text
     assert (await load(database_url, OLD))["health_hp"][:2].tolist() == [40, 60]
+
+
+async def test_the_widest_numbers_are_narrowed_like_all_others(database_url: str) -> None:
+    most = (1 << 63) - 1
+    await save(database_url, make_game(Score()), score_points=[most, -1])
+    narrow = make_game(Positive())
+    with pytest.raises(UnavailableError, match=r"1 of score_points outside 0 to 9\.22337e\+18"):
+        await load(database_url, narrow)
+    for clamp in (True, False):
+        rows = await load(database_url, narrow, clamp=clamp)
+        assert rows["score_points"][:2].tolist() == [most, 0]

@@ -228,13 +228,13 @@ async def test_a_component_that_is_new_begins_as_it_is_declared(database_url: st
         assert await holds(store) == {UUID_1: (5.0, b"none")}
 
 
-async def test_a_field_that_is_new_begins_as_it_is_declared(database_url: str) -> None:
+async def test_a_field_that_is_new_begins_as_its_holder_does(database_url: str) -> None:
     async with opened(database_url) as store:
         await write(store, batch(40, UUID_1))
         await store.post(posting(1, [receipt(1)], hold(UUID_1, 2.0), purse(ANN, 5)), 51)
     await sql(database_url, "ALTER TABLE ledger_hold DROP COLUMN hold_ore", "SELECT")
     async with opened(database_url) as store:
-        assert await holds(store) == {UUID_1: (20.0, b"red")}
+        assert await holds(store) == {UUID_1: (5.0, b"red")}
 
 
 async def test_a_narrower_range_is_refused_with_the_rows_that_are_outside(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -67,6 +67,17 @@ def column_of(record: type[Record], field: Field) -> str:
     if record in BUILTIN:
         return field.name
     return f"{record.record_name.replace('.', '_')}_{field.name}"
+
+
+def first_values(components: Sequence[Declared]) -> dict[str, Any]:
+    """Give what components begin with, by the names that the schema has for their fields."""
+    return {
+        column_of(type(component), field): np.asarray(getattr(component, field.name))
+        .astype(field.dtype)
+        .item()
+        for component in components
+        for field in type(component).fields.values()
+    }
 
 
 def gather(record: type[R], column: Callable[[str], NDArray[Any]]) -> R:

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sidereal.game.column import Field
 from sidereal.game.schema import column_of
-from sidereal.replication.keeping.rowcopy import KIND, OWN_COLUMNS, RowCopy
-from sidereal.replication.keeping.sql import LONG_S_MAX, Connection, quoted
-
-NAMED_MAX: Final = 8
-"""Columns that are named in one line; of more it is said how many there are."""
+from sidereal.replication.keeping.rowcopy import KIND, OWN_COLUMNS, Column, RowCopy
+from sidereal.replication.keeping.sql import (
+    LONG_S_MAX,
+    Connection,
+    bound,
+    quoted,
+)
 
 
 class Declared(NamedTuple):
@@ -43,16 +45,14 @@ class Declared(NamedTuple):
     high: float
 
 
-def declared_columns(copy: RowCopy) -> tuple[Declared, ...]:
-    """Give what the game says of the columns of its components."""
+def declared_columns(copy: RowCopy, columns: Sequence[Column]) -> tuple[Declared, ...]:
+    """Give what the game says of columns of its components."""
     fields = {
         column_of(component, field): field
         for component in copy.game.components
         for field in component.fields.values()
     }
-    return tuple(
-        _declared(column.name, column.type, copy, fields) for column in copy.behind_columns
-    )
+    return tuple(_declared(column.name, column.type, copy, fields) for column in columns)
 
 
 async def judge(connection: Connection, copy: RowCopy, *, clamp: bool) -> str | None:
@@ -63,25 +63,12 @@ async def judge(connection: Connection, copy: RowCopy, *, clamp: bool) -> str | 
         copy: the table of entities.
         clamp: whether values outside a narrower range may be brought into it.
     """
-    present = await find_columns(connection)
-    declared = declared_columns(copy)
-    types = [
-        (column, present.get(_stored_name(column, present), column.type)) for column in declared
-    ]
-    wrong = [f"{c.name} is {there}, not {c.type}" for c, there in types if there != c.type]
-    if wrong:
-        return (
-            f"the database was made for another schema: {'; '.join(wrong)}: "
-            "run the program it was made for, or choose another database with --database"
-        )
+    present = await columns_of(connection, "entity")
+    declared = declared_columns(copy, copy.behind_columns)
+    if wrong := find_other_types(declared, present):
+        return say_other_types(wrong)
     outside = [] if clamp else await _count_outside(connection, declared, present)
-    if not outside:
-        return None
-    rows = "; ".join(f"{count} of {c.name} outside {c.low:g} to {c.high:g}" for c, count in outside)
-    return (
-        f"the game has narrowed what saved entities may hold: {rows}: run the version before, or "
-        "bring them into the range with --clamp"
-    )
+    return say_narrowed("saved entities", outside) if outside else None
 
 
 async def evolve(connection: Connection, copy: RowCopy, *, clamp: bool) -> tuple[str, ...]:
@@ -90,17 +77,17 @@ async def evolve(connection: Connection, copy: RowCopy, *, clamp: bool) -> tuple
     Returns:
         names of the columns that stay though nothing declares them.
     """
-    declared = declared_columns(copy)
-    present = await find_columns(connection)
+    declared = declared_columns(copy, copy.behind_columns)
+    present = await columns_of(connection, "entity")
     for column in declared:
-        if (stored := _stored_name(column, present)) != column.name:
+        if (stored := stored_name(column, present)) != column.name:
             await connection.execute(
                 f"ALTER TABLE entity RENAME COLUMN {quoted(stored)} TO {quoted(column.name)}"
             )
             await connection.execute(
                 "UPDATE declared_range SET name = $1 WHERE name = $2", column.name, stored
             )
-    present = await find_columns(connection)
+    present = await columns_of(connection, "entity")
     added = [column for column in declared if column.name not in present]
     if added:
         # A constant default makes this instant, however many rows there are.
@@ -116,13 +103,44 @@ async def evolve(connection: Connection, copy: RowCopy, *, clamp: bool) -> tuple
     return tuple(sorted(set(present) - known))
 
 
-async def find_columns(connection: Connection) -> dict[str, str]:
-    """Tell the types of the columns that are there."""
+async def columns_of(connection: Connection, table: str) -> dict[str, str]:
+    """Tell the types of the columns of a table, by name; of one that is not there, none."""
     rows = await connection.fetch(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-        "WHERE attrelid = to_regclass('entity') AND attnum > 0 AND NOT attisdropped"
+        f"WHERE attrelid = to_regclass('{table}') AND attnum > 0 AND NOT attisdropped"
     )
     return dict(rows)
+
+
+def find_other_types(
+    declared: Sequence[Declared], present: Mapping[str, str], table: str = ""
+) -> list[str]:
+    """Say which columns are there with another type than the declared one."""
+    types = [(c, present.get(stored_name(c, present), c.type)) for c in declared]
+    return [f"{table}{c.name} is {there}, not {c.type}" for c, there in types if there != c.type]
+
+
+def say_other_types(wrong: Sequence[str]) -> str:
+    """Refuse a database whose columns have other types."""
+    return (
+        f"the database was made for another schema: {'; '.join(wrong)}: "
+        "run the program it was made for, or choose another database with --database"
+    )
+
+
+def say_narrowed(what: str, outside: Sequence[tuple[Declared, int]]) -> str:
+    """Refuse a database that holds values which the game does not allow any more."""
+    rows = "; ".join(f"{count} of {c.name} outside {c.low:g} to {c.high:g}" for c, count in outside)
+    return (
+        f"the game has narrowed what {what} may hold: {rows}: run the version before, or "
+        "bring them into the range with --clamp"
+    )
+
+
+def stored_name(column: Declared, present: Mapping[str, str]) -> str:
+    """Tell under which name a column is there, if it is."""
+    renamed = column.was and column.name not in present and column.was in present
+    return column.was if renamed else column.name
 
 
 def _declared(name: str, type_: str, copy: RowCopy, fields: Mapping[str, Field]) -> Declared:
@@ -134,12 +152,7 @@ def _declared(name: str, type_: str, copy: RowCopy, fields: Mapping[str, Field])
     field = fields[name]
     was = field.options.was
     former = name.removesuffix(field.name) + was if was else ""
-    return Declared(name, type_, _literal(field.options.default), former, low, high)
-
-
-def _stored_name(column: Declared, present: dict[str, str]) -> str:
-    renamed = column.was and column.name not in present and column.was in present
-    return column.was if renamed else column.name
+    return Declared(name, type_, literal(field.options.default), former, low, high)
 
 
 async def _count_outside(
@@ -152,9 +165,11 @@ async def _count_outside(
     }
     asked, conditions = [], []
     for column in declared:
-        stored = _stored_name(column, present)
+        stored = stored_name(column, present)
         low, high = before.get(stored, (column.low, column.high))
-        if stored in present and (column.low > low or column.high < high):
+        # As it was noted: not every whole number of 64 bits is a float.
+        narrower = float(column.low) > low or float(column.high) < high
+        if stored in present and narrower:
             asked.append(column._replace(name=stored))
             conditions.append(_outside(asked[-1], low, high))
     if not asked:
@@ -170,15 +185,15 @@ async def _count_outside(
 def _outside(column: Declared, low: float, high: float) -> str:
     """Say in SQL that a value is outside its range, and was inside the one of before."""
     name, type_ = quoted(column.name), column.type
-    below = f"{name} < {_number(column.low, type_)} AND {name} >= {_number(low, type_)}"
-    above = f"{name} > {_number(column.high, type_)} AND {name} <= {_number(high, type_)}"
+    below = f"{name} < {bound(column.low, type_)} AND {name} >= {bound(low, type_)}"
+    above = f"{name} > {bound(column.high, type_)} AND {name} <= {bound(high, type_)}"
     return f"({below}) OR ({above})"
 
 
 async def _clamp(connection: Connection, outside: Sequence[tuple[Declared, int]]) -> None:
     for column, _ in outside:
         name = quoted(column.name)
-        low, high = (_number(edge, column.type) for edge in (column.low, column.high))
+        low, high = (bound(edge, column.type) for edge in (column.low, column.high))
         await connection.execute(
             f"UPDATE entity SET {name} = least(greatest({name}, {low}), {high}) "
             f"WHERE NOT removed AND ({name} < {low} OR {name} > {high})",
@@ -191,7 +206,7 @@ async def _begin_by_kind(connection: Connection, copy: RowCopy, added: Sequence[
     fields = [column for column in added if column.name not in copy.given]
     for number, kind in enumerate(copy.kinds, 1):
         first = copy.schema.first[number]
-        values = {column.name: _literal(first[column.name].item()) for column in fields}
+        values = {column.name: literal(first[column.name].item()) for column in fields}
         changes = [
             f"{quoted(column.name)} = {values[column.name]}"
             for column in fields
@@ -211,19 +226,13 @@ async def _note_ranges(connection: Connection, declared: Sequence[Declared]) -> 
         "ON CONFLICT (name) DO UPDATE SET low = excluded.low, high = excluded.high "
         "WHERE (declared_range.low, declared_range.high) <> (excluded.low, excluded.high)",
         [column.name for column in ranged],
-        [column.low for column in ranged],
-        [column.high for column in ranged],
+        [float(column.low) for column in ranged],
+        [float(column.high) for column in ranged],
     )
 
 
-def _literal(value: float | bytes) -> str:
+def literal(value: float | bytes) -> str:
     """Write a default as SQL."""
     if isinstance(value, bytes):
         return "'" + value.decode().replace("'", "''") + "'"
     return repr(value)
-
-
-def _number(value: float, type_: str) -> str:
-    """Write a bound as SQL, of the type that it is compared with."""
-    whole = type_ in ("smallint", "integer", "bigint")
-    return f"({int(value) if whole else repr(value)})::{type_}"

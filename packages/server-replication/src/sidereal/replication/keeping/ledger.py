@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sidereal.protocol.errors import StoreError
 from sidereal.replication.keeping.posting import (
+    ENTITIES_FROM,
     KeptReceipt,
     LedgerRow,
     Posted,
@@ -20,8 +21,6 @@ from sidereal.replication.keeping.rowcopy import Ledger, RowCopy
 from sidereal.replication.keeping.rows import beat, make_batch_table, write
 from sidereal.replication.keeping.sql import LONG_S_MAX, Connection, quoted
 
-ENTITIES_FROM: Final = "00000000-0000-0001-0000-000000000000"
-"""No uuid of an entity is below it (one in 2^64 would be), and no account's is above."""
 _KEEP: Final = """
 INSERT INTO receipt (account, key, digest, outcome, text, tick, term, posting)
 SELECT account, key, digest, outcome, text, $6::bigint, $7::bigint, $8::bigint

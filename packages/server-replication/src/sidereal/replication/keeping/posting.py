@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 from sidereal.replication.keeping.persist import Batch
 
 ACCOUNT_BYTES: Final = 16
+ENTITIES_FROM: Final = "00000000-0000-0001-0000-000000000000"
+"""No uuid of an entity is below it (one in 2^64 would be), and no account's is above."""
 
 
 class KeptReceipt(NamedTuple):

@@ -55,6 +55,8 @@ KIND: Final = "kind"
 """The field whose numbers the database keeps as names."""
 KIND_NAME_SIZE_MAX: Final = 31
 """Bytes of a kind's name."""
+LEDGER_PREFIX: Final = "ledger_"
+"""Of the names of ledgers; the rest is the component."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Ledger:
     @property
     def table(self) -> str:
         """Name of the table."""
-        return f"ledger_{self.component}"
+        return LEDGER_PREFIX + self.component
 
 
 class RowCopy:

@@ -152,15 +152,20 @@ async def _find_problem(connection: Connection, copy: RowCopy, clamp: bool) -> s
 
     The columns of older tables are judged when these have been brought up to date.
     """
-    at, newest = await _find_version(connection), migrations()[-1][0]
-    if at > newest:
-        return (
-            f"the database is at version {at}, this program knows up to {newest}: "
-            "run the newer program, or choose another database with --database"
-        )
-    if at < newest:
+    if await _find_version(connection) < migrations()[-1][0]:
         return None
-    return await _judge(connection, copy, clamp)
+    return await _find_newer(connection) or await _judge(connection, copy, clamp)
+
+
+async def _find_newer(connection: Connection) -> str | None:
+    """Tell whether a newer program has made the tables, in words, or None."""
+    at, newest = await _find_version(connection), migrations()[-1][0]
+    if at <= newest:
+        return None
+    return (
+        f"the database is at version {at}, this program knows up to {newest}: "
+        "run the newer program, or choose another database with --database"
+    )
 
 
 async def _find_version(connection: Connection) -> int:
@@ -178,7 +183,7 @@ async def _migrate(connection: Connection, copy: RowCopy, clamp: bool) -> str | 
     for version, name, sql in migrations():
         async with connection.transaction():
             await _lock(connection)
-            problem = await _find_problem(connection, copy, clamp)
+            problem = await _find_newer(connection)
             if problem:
                 return problem
             if version > await _find_version(connection):
@@ -189,11 +194,10 @@ async def _migrate(connection: Connection, copy: RowCopy, clamp: bool) -> str | 
     await _renew_lookalikes(connection)
     async with connection.transaction():
         await _lock(connection)
-        problem = await _judge(connection, copy, clamp) or await ledgertables.prepare(
-            connection, copy, clamp=clamp
-        )
+        problem = await _judge(connection, copy, clamp)
         if problem is None:
             kept = await evolution.evolve(connection, copy, clamp=clamp)
+            kept += await ledgertables.evolve(connection, copy, clamp=clamp)
             if kept:
                 log.warning("columns_kept undeclared=%r", ", ".join(kept))
             await connection.execute("UPDATE world SET game = $1 WHERE game <> $1", copy.game.name)
@@ -282,8 +286,10 @@ async def _renew_lookalikes(connection: Connection) -> None:
 
 
 async def _judge(connection: Connection, copy: RowCopy, clamp: bool) -> str | None:
-    return await _judge_game(connection, copy) or await evolution.judge(
-        connection, copy, clamp=clamp
+    return (
+        await _judge_game(connection, copy)
+        or await evolution.judge(connection, copy, clamp=clamp)
+        or await ledgertables.judge(connection, copy, clamp=clamp)
     )
 
 
@@ -296,7 +302,7 @@ async def _judge_game(connection: Connection, copy: RowCopy) -> str | None:
             f"the database holds a world of the game {held}, and this is {name}: play {held} with "
             "--game, or choose another world with --data-dir or --database"
         )
-    if KIND not in await evolution.find_columns(connection):
+    if KIND not in await evolution.columns_of(connection, "entity"):
         return None
     unknown = await connection.fetch(_UNKNOWN_KINDS, copy.kinds, timeout=LONG_S_MAX)
     if not unknown:
