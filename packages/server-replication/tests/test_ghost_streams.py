@@ -9,15 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidereal.game import AUTHORITY, SHARDS, U4, Body, Component, Game, Motion
+from sidereal.game.declarations import declare
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.message.codec import decode_authority_untrusted
 from sidereal.protocol.message.shard import Release, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.schema import BASE_SCHEMA, BODY
+from sidereal.protocol.state.schema import BASE_SCHEMA, BODY, Schema
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
+from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.ownership.ghosts import GHOST_RANGE, Borders, GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import UUID, Present, World
@@ -25,6 +29,10 @@ from sidereal.replication.world import UUID, Present, World
 RULES = Rules()
 SIZE = RULES.sector_size
 LOADS = {(0, 0): 10.0, (1, 0): 10.0}
+
+
+class Course(Component, writer=AUTHORITY, audience=SHARDS, name="tests.course"):
+    to: U4
 
 
 class Sent(NamedTuple):
@@ -62,11 +70,12 @@ class Told(NamedTuple):
 class Rig:
     """A world with shard 1 in sector (0, 0) and shard 2 in sector (1, 0)."""
 
-    def __init__(self) -> None:
-        self.world = World(BASE_SCHEMA, RULES, 16)
+    def __init__(self, schema: Schema = BASE_SCHEMA) -> None:
+        self.schema = schema
+        self.world = World(schema, RULES, 16)
         self.leases = LeaseTable()
         self.outbox = Outbox()
-        self.link = ShardLink(cast(ServerEndpoint, self.outbox), BASE_SCHEMA, RULES, 0.0)
+        self.link = ShardLink(cast(ServerEndpoint, self.outbox), schema, RULES, 0.0)
         self.streams = GhostStreams(self.world, self.leases, self.link)
         self.tick = 100
         self.shards = [self.join("one", 11), self.join("two", 12)]
@@ -80,7 +89,7 @@ class Rig:
         return shard
 
     def enter(self, x: float, owner: int, **values: float) -> int:
-        records = np.zeros(1, BASE_SCHEMA.full_record)
+        records = np.zeros(1, self.schema.full_record)
         records["x"], records["y"], records["tick"], records["epoch"] = x, SIZE / 2, self.tick, 1
         records["kind"], records["radius"], records["mass"] = 1, 8.0, 10.0
         for name, value in values.items():
@@ -99,7 +108,7 @@ class Rig:
 
     def commit(self, net_id: int, x: float) -> None:
         row = self.row(net_id)
-        record = self.world.columns.store(row, BASE_SCHEMA.exact_record)
+        record = self.world.columns.store(row, self.schema.exact_record)
         record["x"], record["tick"] = x, self.tick + 1
         self.world.commit(row, record, self.tick)
 
@@ -118,12 +127,13 @@ class Rig:
         return told
 
     def _told(self, shard: Shard) -> Told:
-        batches, releases, tags = [np.empty(0, BASE_SCHEMA.full_record)], [], []
+        batches, releases, tags = [np.empty(0, self.schema.full_record)], [], []
         for sent in self.outbox.sent:
             if sent.peer != shard.peer:
                 continue
             if sent.channel == ShardChannel.GHOST:
-                tick, rows = decode_record_message_untrusted(BASE_SCHEMA.full_record, sent.message)
+                record = self.schema.full_record
+                tick, rows = decode_record_message_untrusted(record, sent.message)
                 assert tick == self.tick
                 assert sent.tag is not None
                 batches.append(rows)
@@ -185,6 +195,25 @@ def test_a_ghost_of_which_a_component_changes_is_told_anew(rig: Rig) -> None:
     rig.world.columns["mass"][rig.row(near)] = 77.0
     rig.world.mark_changed(BODY.name, rig.row(near), rig.tick + 1)
     assert rig.step()[2].rows["mass"].tolist() == [77.0]
+
+
+def test_a_ghost_that_loses_what_no_client_knows_is_told_anew() -> None:
+    game = Game("plain")
+    game.kind("craft", Motion(), Body())
+    game.declare(Course)
+    rig = Rig(schema_of(declare(game)))
+    near, number = rig.enter(950.0, 1), rig.schema.numbers["tests_course"]
+    amendments = Amendments(rig.world, rig.link)
+    rig.settle()
+    amendments.give(rig.row(near), number, {"tests_course_to": 7}, rig.tick + 1)
+    given = rig.settle()[2].rows
+    assert rig.step()[2].ids == []
+    amendments.take(rig.row(near), number, rig.tick + 1)
+    taken = rig.settle()[2].rows
+    for rows, has in ((given, True), (taken, False)):
+        masks = rig.schema.masks_of(rows)
+        assert (masks >> np.uint64(number) & np.uint64(1)).astype(np.bool_).tolist() == [has]
+    assert rig.step()[2].ids == []
 
 
 def test_a_ghost_that_goes_away_is_released_once_and_comes_back_as_a_row(rig: Rig) -> None:

@@ -28,7 +28,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import RecordSender
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import DIFFERS, Schema
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
@@ -38,8 +38,9 @@ from sidereal.replication.world import Present, World
 GHOST_RANGE: Final = 100.0
 """World units, along each axis, that a shard sees beyond its sectors; at most a sector."""
 
-_VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")])
-"""Whose reference a record is, and which."""
+_VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4"), DIFFERS])
+"""Whose reference a record is, and which; and what components the entity has, for the tick of their
+newest change says nothing of one that it has lost."""
 
 _AROUND: Final = np.array([(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)])
 _HERE: Final = 4
