@@ -147,3 +147,34 @@ def test_a_player_is_told_once_that_its_berth_is_late() -> None:
     assert port.berths.take_late(100 + late) == [7]
     assert port.berths.take_late(100 + late + 1) == [8]
     assert port.berths.take_late(1000) == []
+
+
+@pytest.mark.parametrize("later", [1, 10 * LIMITS.keeping.amended_ticks])
+def test_what_is_committed_of_what_waits_for_its_player_is_so_however_long_it_waits(
+    later: int,
+) -> None:
+    port = Port()
+    port.shelter(7, 100.0, 100.0)
+    port.shelter(8, 200.0, 200.0)
+    port.saved[7] = port.saved[7]._replace(uuid=np.frombuffer(b"one for them all", UUID))
+    for account, berth in port.saved.items():
+        port.berths.offer(account, berth)
+    port.berths.amend(b"one for them all", {"name": b"Bob"}, 10)
+    for tick in range(10, 10 + later, LIMITS.keeping.amended_ticks):
+        port.berths.amend(bytes(16), {"heading": 1.0}, tick)
+    left = port.berths.offered(7)
+    assert left is not None
+    port.saved[7] = left
+    port.enter(7, tick=10 + later)
+    (row,) = port.world.columns.rows()
+    assert port.world.columns["name"][row] == b"Bob"
+
+
+def test_what_waits_for_its_player_waits_until_that_leaves() -> None:
+    port = Port()
+    port.shelter(7, 100.0, 100.0)
+    port.berths.offer(7, port.saved[7])
+    assert port.berths.offered(7) is port.saved[7]
+    assert port.berths.offered(8) is None
+    port.berths.give_up(7)
+    assert port.berths.offered(7) is None

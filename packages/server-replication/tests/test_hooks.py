@@ -177,6 +177,113 @@ def test_who_flies_something_else_gives_up_what_it_left(looks: bool) -> None:
     assert batch.uuid[batch.removed].tobytes() == uuid.tobytes()
 
 
+LEFT = np.frombuffer(b"one for them all", UUID)
+
+
+def choosing(play: Play, seconds: float, start: Hook) -> Cast:
+    """A game whose players watch first, and what an account has left."""
+
+    @play.game.on_join
+    def watch(world: Authority, player: Player) -> None:
+        world.after(seconds, start, player)
+
+    cast = play.cast()
+    cast.store[7] = Berth(drifter("left", 70.0), LEFT)
+    return cast
+
+
+def test_who_watches_first_finds_what_it_left_when_it_begins() -> None:
+    play = Play()
+    seen = []
+
+    def look(world: Authority, player: Player) -> None:
+        seen.append(world.berth(player))
+        world.after(1.0, start, player)
+
+    def start(world: Authority, player: Player) -> None:
+        player.fly(world.berth(player))
+        assert world.berth(player) != 0
+
+    cast = choosing(play, 1.0, look)
+    client = log_in(cast, 7)
+    cast.run(RULES.tick_hz)
+    assert (names(cast), 0 in seen) == ([], False)
+    cast.run(RULES.tick_hz)
+    assert (names(cast), noted(cast)) == (["left"], [])
+    client.close(cast.now)
+    cast.run(3)
+    log_in(cast, 7)
+    cast.run(2 * RULES.tick_hz)
+    assert names(cast) == ["left"]
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_who_watches_first_and_then_flies_something_else_gives_up_what_it_left(
+    looks: bool,
+) -> None:
+    play = Play()
+
+    def start(world: Authority, player: Player) -> None:
+        if looks:
+            world.berth(player)
+        player.fly(world.spawn(play.craft, Label(name="new"), at=(0.0, 0.0)))
+
+    cast = choosing(play, 1.0, start)
+    log_in(cast, 7)
+    cast.run(RULES.tick_hz)
+    assert (names(cast), noted(cast)) == (["new"], [])
+    batch = cast.core.saving.take_batch(10, cast.core.tick)
+    assert batch is not None
+    assert batch.uuid[batch.removed].tobytes() == LEFT.tobytes()
+    # An account has one.
+    assert batch.account[~batch.removed].tolist().count(7) == 1
+
+
+def test_what_a_hook_does_to_a_berth_that_is_not_flown_is_not_forgotten() -> None:
+    play = Play()
+    play.game.declare(Stray)
+
+    def mark(world: Authority, player: Player) -> None:
+        world.give(world.berth(player), Stray(number=5))
+        world.after(1.0, start, player)
+
+    def start(world: Authority, player: Player) -> None:
+        player.fly(world.berth(player))
+
+    cast = choosing(play, 1.0, mark)
+    log_in(cast, 7)
+    for _ in range(3):
+        cast.run(RULES.tick_hz)
+        batch = cast.core.saving.take_batch(10, cast.core.tick)
+        if batch is not None:
+            cast.core.saving.committed(batch)
+    (player,) = cast.core.clients.players
+    columns = cast.core.world.columns
+    row = columns.rows_of([player.net_id])
+    assert columns.has(row, cast.core.schema.numbers["test_hooks_stray"])[0]
+    assert columns["test_hooks_stray_number"][row].tolist() == [5]
+
+
+def test_a_berth_that_a_hook_ends_is_gone_for_good() -> None:
+    play = Play()
+    found = []
+
+    def scrap(world: Authority, player: Player) -> None:
+        world.despawn(world.berth(player))
+        world.after(1.0, look, player)
+
+    def look(world: Authority, player: Player) -> None:
+        found.append(world.berth(player))
+
+    cast = choosing(play, 1.0, scrap)
+    log_in(cast, 7)
+    cast.run(3 * RULES.tick_hz)
+    assert (found, names(cast), noted(cast)) == ([0], [], [])
+    batch = cast.core.saving.take_batch(10, cast.core.tick)
+    assert batch is not None
+    assert batch.uuid[batch.removed].tobytes() == LEFT.tobytes()
+
+
 def test_a_spot_near_a_place_is_the_nearest_free_one() -> None:
     play = Play()
     spots = []

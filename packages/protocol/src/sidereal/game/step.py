@@ -257,8 +257,8 @@ class Authority(Protocol):
     def berth(self, player: Player) -> int:
         """Bring back what a player left when it went last, at rest and as near as there is room.
 
-        If the player does not fly it then, it leaves again. One who flies something else gives up
-        what it had left.
+        If the player does not fly it then, it leaves again, and waits while the player is here and
+        flies nothing. One who flies something else, now or later, gives up what it had left.
 
         Returns:
             its id, or 0: there is none. While the player flies, it is what it flies.

@@ -101,13 +101,13 @@ class Arrivals:
     def _join(self, player: Player, berth: Berth | None, tick: int, now: float) -> None:
         player.waits = False
         here = self._here[player.peer] = HookPlayer(player, self._hooks)
-        self._hooks.offer(here, berth)
+        self._berths.offer(player.account, berth)
         for hook in self._hooks.hooks["join"]:
             if not self._run("on_join", hook, here, tick=tick, now=now):
                 text = "the game can't let you in: its on_join failed; the server's log says why"
                 self._clients.refuse(player, CloseReason.GAME_FAILED, text, now)
+                self._berths.offer(player.account, None)
                 break
-        self._hooks.offer(here, None)
 
     # -- going --------------------------------------------------------------------------------
 

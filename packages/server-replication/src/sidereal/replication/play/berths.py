@@ -4,7 +4,8 @@ Theory of operation. When a player comes, what it left is in one of two places. 
 has left the world and is not saved yet. Then it is here at once, unless it is gone for good.
 Otherwise it is in the database, as it was when it left. It is asked for, and the player waits for
 the answer. Every request has a number, and only the answer to the newest request of an account
-counts: an older answer may have been read before the entity was flown and saved again.
+counts: an older answer may have been read before the entity was flown and saved again. What
+has come waits here until its player flies something or leaves: games may let it do so much later.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Berths:
         self._wanted: dict[int, _Wanted] = {}
         self._requests: list[BerthRequest] = []
         self._arrived: dict[int, Berth | None] = {}
+        self._offered: dict[int, Berth] = {}
         self._amended: dict[bytes, tuple[int, dict[str, Any]]] = {}
 
     # -- what is fetched ------------------------------------------------------------------------
@@ -80,10 +82,11 @@ class Berths:
             self._arrived[account] = Berth(departed.record, departed.uuid)
 
     def give_up(self, account: int) -> None:
-        """Forget that a berth was asked for: its player has gone."""
+        """Forget what was asked for or waits: its player has gone."""
         if self._wanted.pop(account, None) is not None:
             self._requests = [entry for entry in self._requests if entry.account != account]
         self._arrived.pop(account, None)
+        self._offered.pop(account, None)
 
     @property
     def has_requests(self) -> bool:
@@ -122,12 +125,30 @@ class Berths:
             self._wanted[account].late = True
         return late
 
+    # -- what waits for a player that is here -----------------------------------------------------
+
+    def offer(self, account: int, berth: Berth | None) -> None:
+        """Let what an account left wait for its player, which is here; None: no longer."""
+        if berth is None:
+            self._offered.pop(account, None)
+        else:
+            self._offered[account] = berth
+
+    def offered(self, account: int) -> Berth | None:
+        """Find what waits for the player of an account."""
+        return self._offered.get(account)
+
     def amend(self, uuid: bytes, values: Mapping[str, Any], tick: int) -> None:
         """Note what was committed of an entity that is not in the world.
 
-        It may be on its way out of the database as it was before, or wait here to be saved.
+        It may be on its way out of the database as it was before, or wait here: to be saved, or for
+        its player.
         """
         self._saving.amend(uuid, values)
+        for berth in self._offered.values():
+            if berth.uuid.tobytes() == uuid:
+                for column, value in values.items():
+                    berth.record[column] = value
         _, before = self._amended.pop(uuid, (tick, {}))
         since = tick - self._limits.amended_ticks
         self._amended = {key: kept for key, kept in self._amended.items() if kept[0] >= since}
@@ -168,6 +189,9 @@ class Berths:
         _stop(record)
         record["tick"] = tick
         self._saving.depart(record, row, tick, removed=False)
+        account = int(self._world.account[row])
+        if account in self._offered:  # its player has looked at it, and does not fly it
+            self._offered[account] = Berth(record, self._world.uuid[rows])
 
     def others(self, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tell where everything is, and how large: x, y and radius, float[n] each."""

@@ -5,8 +5,9 @@ not happen: what it spawned is taken out of the world again before anybody was t
 it wanted to be flown, ended or called later is forgotten. If it returns, all of it happens. Ids
 are final at once all the same, because a hook puts them into fields of others.
 
-What a player left waits in its berth. `Authority.berth` brings it into the world while a hook
-runs; if the player does not fly it then, it leaves again.
+What a player left waits in its berth for as long as its player is here and flies nothing.
+`Authority.berth` brings it into the world while a hook runs; if the player does not fly it then, it
+leaves again. A player that flies something else gives it up.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from sidereal.game.spawns import Spawns, check_place
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.ids import NET_ID_MAX, NET_ID_NONE
 from sidereal.replication.events import Events
-from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.links.players import ROW_NONE, Player
 from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.play.berths import Berths
@@ -169,7 +169,6 @@ class HookWorld:
         self._later_max = later_max
         self._later: list[_Later] = []
         self._number = 0
-        self._waiting: dict[HookPlayer, Berth] = {}
         self._call = _Call()
 
     # -- what a hook may do -------------------------------------------------------------------
@@ -216,9 +215,9 @@ class HookWorld:
 
     def berth(self, player: HookPlayer) -> int:
         """Bring back what a player left; see `sidereal.game.Authority.berth`."""
-        columns, call = self._world.columns, self._call
-        if player in self._waiting and player not in call.berthed:
-            account, left = player.client.account, self._waiting[player]
+        columns, call, account = self._world.columns, self._call, player.client.account
+        left = self._berths.offered(account)
+        if left is not None and player not in call.berthed:
             call.berthed[player] = self._berths.enter(account, self.tick, left)
         if player in call.berthed:
             return int(columns.net_id[call.berthed[player]])
@@ -295,13 +294,6 @@ class HookWorld:
             return HookFailure(where, describe_raised(error), trace)
         return self._settle()
 
-    def offer(self, player: HookPlayer, left: Berth | None) -> None:
-        """Let a hook find what a player left; None when the hook has run."""
-        if left is None:
-            self._waiting.pop(player, None)
-        else:
-            self._waiting[player] = left
-
     def take_due(self, tick: int) -> list[Due]:
         """Give up the calls that are due, without those of players that have gone.
 
@@ -339,11 +331,14 @@ class HookWorld:
             world.columns["control_epoch"][row] = world.columns.epoch[row]
             world.columns["input_seq"][row] = 0
             self._give_up_other(player, row)
+            self._berths.offer(account, None)
         self._give_and_take()
         ended = world.columns.rows_of(np.unique(np.array(call.ended, np.int64)))
         ended = ended[ended >= 0]
         for player, row in call.berthed.items():
-            if player not in call.flights and row not in ended:
+            if row in ended:
+                self._berths.offer(player.client.account, None)
+            elif player not in call.flights:
                 self._return(row)
         if len(ended):
             self._entities.end(ended, self.tick)
@@ -371,11 +366,12 @@ class HookWorld:
 
     def _give_up_other(self, player: HookPlayer, row: int) -> None:
         """End what a player left, when it flies something else: an account has one berth."""
-        left, was = self._waiting.get(player), self._call.berthed.get(player)
+        account, was = player.client.account, self._call.berthed.get(player)
+        left = self._berths.offered(account)
         if left is None or was == row:
             return
         if was is None:
-            was = self._berths.enter(player.client.account, self.tick, left)
+            was = self._berths.enter(account, self.tick, left)
         self._entities.end(np.array([was]), self.tick)
 
     def _return(self, row: int) -> None:
