@@ -82,6 +82,17 @@ def any_actions(plan: Plan) -> bool:
     return plan.pilots > 1
 
 
+def somebody_leaves_a_slow_store(plan: Plan) -> bool:
+    """Tell in which plans what a player left waits to be saved, and its calls to be committed."""
+    leaves = [
+        fault
+        for fault in plan.faults
+        if fault.kind is Kind.CLIENT_LEAVES and fault.target < plan.pilots - 1
+    ]
+    slow = [fault for fault in plan.faults if fault.kind in (Kind.STORE_SLOW, Kind.STORE_FAILS)]
+    return any(bad.at - 0.5 <= fault.at <= bad.at + bad.seconds for fault in leaves for bad in slow)
+
+
 def with_accounts_and(*kinds: Kind) -> Any:
     fault = with_fault(*kinds)
     return lambda plan: any_actions(plan) and fault(plan)
@@ -96,9 +107,7 @@ MUTANTS: Final = (
         ("Credits",),
         with_accounts_and(Kind.AUTHORITY_RESTARTS, Kind.AUTHORITY_REPLACED),
     ),
-    Mutant(
-        ships_that_left_lose_what_was_committed, ("Credits",), with_accounts_and(Kind.CLIENT_LEAVES)
-    ),
+    Mutant(ships_that_left_lose_what_was_committed, ("Credits",), somebody_leaves_a_slow_store),
     Mutant(
         what_is_known_is_done_again,
         ("Credits", "Progress"),

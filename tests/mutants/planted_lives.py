@@ -13,6 +13,7 @@ from sidereal.protocol.state.stream import GONE
 from sidereal.replication import births
 from sidereal.replication.births import Births
 from sidereal.replication.ids import IdBlocks
+from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.validate import (
     Proposed,
     Spawned,
@@ -116,6 +117,16 @@ def components_do_not_wait_for_the_whole(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Proposals, "_pending", hasty)
 
 
+def what_changed_before_the_ack_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """With the ack of a whole its components count as known, whenever they have changed."""
+    known = Proposals._note_known
+
+    def careless(self: Proposals, rows: np.ndarray, tick: int) -> None:
+        known(self, rows, 1 << 40)
+
+    patch.setattr(Proposals, "_note_known", careless)
+
+
 def blocks_are_granted_again_at_once(patch: pytest.MonkeyPatch) -> None:
     """Ids are given again while somebody knows who has had them."""
     init = IdBlocks.__init__
@@ -178,6 +189,11 @@ def gifts_are_kept_secret(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Proposals, "note_given", lambda *_: None)
 
 
+def amendments_are_not_sent(patch: pytest.MonkeyPatch) -> None:
+    """Shards are not told what the authority decides of their entities."""
+    patch.setattr(Amendments, "send", lambda *_: None)
+
+
 def shards_undo_what_the_authority_gives(patch: pytest.MonkeyPatch) -> None:
     """What a shard says of its entities counts for all of their components."""
     commit_wholes = Births.commit_wholes
@@ -230,11 +246,13 @@ MUTANTS: Final = (
     Mutant(
         blocks_are_granted_again_at_once, ("Lives", "ReplicasConverge", "NothingRejected"), any_plan
     ),
+    Mutant(what_changed_before_the_ack_is_forgotten, ("Lives",), with_loss),
     Mutant(what_comes_too_late_stays_with_its_shard, ("OneOwner", "Lives"), any_plan),
     Mutant(newborns_fly_at_once, ("Lives",), any_plan),
     Mutant(shards_spawn_without_end, ("NothingRejected",), any_plan),
     Mutant(what_is_taken_lingers, ("Gifts",), any_plan),
     Mutant(gifts_are_kept_secret, ("Gifts", "NothingRejected"), any_plan),
+    Mutant(amendments_are_not_sent, ("Gifts",), any_plan),
     Mutant(shards_undo_what_the_authority_gives, ("Gifts",), any_plan),
     Mutant(rows_from_before_a_taking_are_faults, ("NothingRejected",), overtakes),
     Mutant(who_comes_back_has_what_its_kind_has, ("Recovery", "StoreConverges"), restarts),

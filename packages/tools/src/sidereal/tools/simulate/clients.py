@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from sidereal.client.statistics import SessionState
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.message.player import Role
-from sidereal.tools.simulate.bookings import Asked, Bookings, choose_action
+from sidereal.tools.simulate.bookings import STOW, Asked, Bookings, choose_action
 from sidereal.tools.simulate.game import (
     HOLDS,
     PRESSES_AT,
@@ -206,6 +206,11 @@ class ClientProcess(ClientHost):
         self._decide(now)
         self._note_due()
 
+    def ask_to_stow(self) -> None:
+        """Ask for what is written to the ship, if one is flown."""
+        if self.returning is not None and self.role is Role.PLAYER:
+            self._call(self.returning, STOW, {"amount": 1})
+
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
         super()._take_in(arrivals, local)
         client = None if self.returning is None else self.returning.client
@@ -282,11 +287,13 @@ class ClientProcess(ClientHost):
     def _ask_for_something(self, client: ReturningClient) -> None:
         """Ask for an action, now and then more often than may be."""
         for _ in range(0 if self._resting else int(self._asks.integers(3))):
-            action, arguments = choose_action(self._asks)
-            with suppress(LocalProtocolError):  # too many wait already
-                key = client.call(action, **arguments)
-                amount = arguments.get("amount", 0)
-                self._bookings.asked[key] = Asked(self.account, action, amount, self.name)
+            self._call(client, *choose_action(self._asks))
+
+    def _call(self, client: ReturningClient, action: str, arguments: dict[str, Any]) -> None:
+        with suppress(LocalProtocolError):  # too many wait already
+            key = client.call(action, **arguments)
+            amount = arguments.get("amount", 0)
+            self._bookings.asked[key] = Asked(self.account, action, amount, self.name)
 
     def _hear(self, event: ClientEvent) -> None:
         super()._hear(event)

@@ -32,18 +32,24 @@ SPARK: Final = 3
 SPARK_EVERY_TICKS: Final = 16
 """An asteroid gives off a spark so often."""
 SPARK_TICKS: Final = (4, 8)
-"""A spark lasts so long, and by its id up to so many more."""
+"""A spark lasts so long, and by the id of its asteroid up to so many more."""
+EMBER_TICKS: Final = 40
+"""Sparks of one asteroid in `EMBERS` last that long."""
+EMBERS: Final = 7
 SPARK_OFF: Final = 8.0
 """World units from the middle of its asteroid at which a spark begins."""
 SPARK_SPEED: Final = 20.0
-GLOW_EVERY_TICKS: Final = 3
-"""What a spark says of its age is renewed so often."""
+GLOWS_TICKS: Final = 1
+"""Until it is so old a spark says its age in every tick, and the same until it ends: so the last
+change comes before the server's word that it knows of the spark."""
 
 STAMPED_TICKS: Final = 8
 """For so long an entity is stamped, once in six times."""
 BEATS_EVERY_TICKS: Final = 4
-BRANDED_S: Final = 0.5
-"""Of a ship: after so long it is branded, or its brand is taken."""
+BRANDED_S: Final = 0.875
+"""Of a ship: after so long it is branded once more, or its brand is taken."""
+BRANDED_TICKS: Final = 7
+"""The same in most plans."""
 
 
 class Spark(Component):
@@ -89,11 +95,10 @@ def let_sparks_fly(game: Game, asteroid: Kind) -> None:
         course = step.rng.uniform(-math.pi, math.pi, len(rows))
         x = motion.x[rows] + SPARK_OFF * np.cos(course)
         y = motion.y[rows] + SPARK_OFF * np.sin(course)
-        least, more = SPARK_TICKS
         step.spawn(
             spark,
             Motion(x=x, y=y, vx=SPARK_SPEED * np.cos(course), vy=SPARK_SPEED * np.sin(course)),
-            Spark(by=step.id[rows], until=step.tick + least + step.id[rows] % more),
+            Spark(by=step.id[rows], until=step.tick + _lasts_ticks(step.id[rows])),
             Origin(born=np.full(len(rows), step.tick), x=x, y=y),
         )
 
@@ -101,13 +106,20 @@ def let_sparks_fly(game: Game, asteroid: Kind) -> None:
     def glow(step: Step) -> None:
         rows = step.rows(Spark)
         age = step.tick - step[Origin].born[rows].astype(np.int64)
-        some = age % GLOW_EVERY_TICKS == 0
-        step[Spark].glow[rows[some]] = age[some]
+        young = age <= GLOWS_TICKS
+        step[Spark].glow[rows[young]] = age[young]
 
     @game.system
     def fade(step: Step) -> None:
         rows = step.rows(Spark)
         step.despawn(rows[step[Spark].until[rows] <= step.tick])
+
+
+def _lasts_ticks(by: np.ndarray) -> np.ndarray:
+    """Tell how long sparks of asteroids last."""
+    least, more = SPARK_TICKS
+    lasts: np.ndarray = np.where(by % EMBERS == 0, EMBER_TICKS, least + by % more)
+    return lasts
 
 
 def is_stamped(net_id: np.ndarray, tick: int) -> np.ndarray:
@@ -143,9 +155,9 @@ def _brand_later(world: Authority, player: Player) -> None:
 
 
 def _brand(world: Authority, player: Player) -> None:
-    """Brand what a player flies, or take the brand: by turns."""
+    """Brand what a player flies, or take the brand: every third time."""
     ship = world.berth(player)
-    if ship and world.tick // 4 % 2:
+    if ship and world.tick // BRANDED_TICKS % 3:
         world.give(ship, Brand(number=world.tick))
     elif ship:
         world.take(ship, Brand)

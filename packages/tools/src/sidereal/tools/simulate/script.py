@@ -27,6 +27,9 @@ _CUTS: Final = {
 }
 """Which ways a fault closes."""
 
+LAST_WORDS_S: Final = 0.2
+"""Who is about to leave asks for something so long before."""
+
 _JUMPS: Final = (Kind.SHARD_CLOCK_JUMPS, Kind.CLIENT_CLOCK_JUMPS)
 _CLOCKS: Final = (*_JUMPS, Kind.SHARD_CLOCK_DRIFTS, Kind.CLIENT_CLOCK_DRIFTS)
 
@@ -43,6 +46,9 @@ class Script:
         ]
         for fault in cluster.plan.faults:
             entries.append((fault.at, _bound(self._strike, fault)))
+            if fault.kind is Kind.CLIENT_LEAVES:
+                asks = cluster.clients[fault.target].ask_to_stow
+                entries.append((fault.at - LAST_WORDS_S, asks))
             if fault.kind is Kind.AUTHORITY_RESTARTS:
                 entries.append((fault.at + fault.seconds, self._recover))
         self._entries = sorted(entries, key=lambda entry: entry[0])

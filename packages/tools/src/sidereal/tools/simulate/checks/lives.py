@@ -4,7 +4,7 @@ A spark says when and where it came into the world, and when it ends; it touches
 
 * the world has no spark that no shard has spawned, and none again that it had no more;
 * each drifts on its straight line, from the place and the tick at which it was spawned;
-* what it says of its age only grows, and is none that it has not had;
+* what it says of its age only grows, and is none that it has not had; the last of it comes;
 * a shard ends it in time;
 * its id is given to another only when nobody knows it any more;
 * in the end the world and the shards have the same ones.
@@ -22,7 +22,7 @@ from sidereal.game.schema import column_of
 from sidereal.protocol.state.columns import Columns
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
-from sidereal.tools.simulate.passing import GLOW_EVERY_TICKS, SPARK, Origin, Spark
+from sidereal.tools.simulate.passing import GLOWS_TICKS, SPARK, Origin, Spark
 from sidereal.tools.simulate.processes import ShardProcess
 
 OFF_MAX: Final = 0.01
@@ -66,7 +66,7 @@ class Lives:
         for shard in cluster.shards:
             if not shard.honest or shard.core is None or shard.core.bodies is None:
                 continue
-            theirs, tick = _sparks_of(shard), shard.core.tick
+            held, theirs, tick = shard.core.bodies.columns, _sparks_of(shard), shard.core.tick
             changing = _rows_of(columns, columns.rows())
             changing = changing[core.world.handover_tick[changing] > core.tick - SETTLED_TICKS]
             moving = _keys_of(columns, changing)
@@ -78,12 +78,21 @@ class Lives:
                 yield f"{shard.name} simulates {sorted(missing)}, of which the world knows nothing"
             if extra := ours - theirs - ending - moving:
                 yield f"the world has {sorted(extra)}, which {shard.name} does not simulate"
+            had = (
+                _glows_of(columns, rows).items()
+                - _glows_of(held, _rows_of(held, shard.core.bodies.rows())).items()
+            )
+            dim = {key for key, _ in had if key[1] < tick - GLOWS_TICKS - SETTLED_TICKS}
+            cluster.exercised["last glows judged"] += len(rows)
+            if dim := dim & theirs - moving:
+                yield f"the world has another last glow of {sorted(dim)} than {shard.name}"
 
     def _forget(self) -> None:
         self._spawned: set[Key] = set()
         self._there: dict[int, int] = {}
         self._glows: dict[Key, int] = {}
         self._gone: set[Key] = set()
+        self._gone_ids: set[int] = set()
 
     def _judge_world(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         columns = core.world.columns
@@ -95,14 +104,15 @@ class Lives:
                 yield f"{net_id} came, and no shard has spawned it at tick {born}"
             if (net_id, born) in self._gone:
                 yield f"{net_id} of tick {born} is back, and had ended"
-            if any(gone == net_id for gone, _ in self._gone):
+            if net_id in self._gone_ids:
                 cluster.exercised["ids given again judged"] += 1
                 yield from self._judge_id(cluster, net_id, born)
         self._gone |= self._there.items() - there.items()
+        self._gone_ids |= {net_id for net_id, _ in self._there.items() - there.items()}
         self._there = there
         glows = columns[GLOW][rows].tolist()
         for key, glow in zip(_list_of(columns, rows), glows, strict=True):
-            if glow % GLOW_EVERY_TICKS or glow < self._glows.get(key, 0):
+            if glow > GLOWS_TICKS or glow < self._glows.get(key, 0):
                 yield f"{key[0]} glows as at {glow} ticks, after {self._glows.get(key, 0)}"
             self._glows[key] = glow
 
@@ -144,6 +154,10 @@ def _list_of(columns: Columns, rows: np.ndarray) -> list[Key]:
 
 def _keys_of(columns: Columns, rows: np.ndarray) -> set[Key]:
     return set(_list_of(columns, rows))
+
+
+def _glows_of(columns: Columns, rows: np.ndarray) -> dict[Key, int]:
+    return dict(zip(_list_of(columns, rows), columns[GLOW][rows].tolist(), strict=True))
 
 
 def _sparks_of(shard: ShardProcess, before: int = 1 << 32) -> set[Key]:

@@ -46,6 +46,7 @@ JUDGED: Final = (
     "inputs guessed",
     "inputs left unanswered",
     "inputs skipped",
+    "last glows judged",
     "lines judged",
     "presses judged",
     "private states judged",
