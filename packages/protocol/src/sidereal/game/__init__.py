@@ -11,7 +11,8 @@ Declarations and typing, nothing that runs: shards, the replication server and c
 * `step`, `pairs`: what game code is handed, `bots`: what that of bots is;
 * `spawns`: records of what it spawns;
 * `load`, `declarations`: a whole game, checked and numbered; `ordering` is theirs;
-* `schema`, `bits`: the same in the words of the links; `models` runs what both ends compute.
+* `schema`, `bits`: the same in the words of the links; `models` runs what both ends compute;
+* `described`: a game whose code is not here, by what its server says of it.
 """
 
 from msgspec import Meta as Meta

@@ -15,6 +15,7 @@ from sidereal.game.column import STEP, Field
 from sidereal.game.component import EVERYONE, PILOT, ROLE_PREFIX, SHARD, Event
 from sidereal.game.component import Component as Declared
 from sidereal.game.declarations import Declarations
+from sidereal.game.described import Described
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record, as_columns
 from sidereal.protocol.errors import LocalProtocolError
@@ -32,6 +33,8 @@ _REPLICATED: Final = {EVERYONE: Replication.ATTRIBUTE, PILOT: Replication.PILOT}
 
 def schema_of(declared: Declarations) -> Schema:
     """Give a game's components their columns, and its kinds and controls their numbers."""
+    if isinstance(declared, Described):
+        return declared.schema
     own = (component for component in declared.components if component not in BUILTIN)
     predicted = declared.predicted()
     defaults = {

@@ -148,6 +148,9 @@ class Field:
         if self.memory_dtype.kind in "iu" and self.quantum != int(self.quantum):
             found.append(f"{self.name}: the quantum of an integer must be whole")
         low, high = self.bounds
+        farthest = 1.0 if self.cell_axis else max(high - low, abs(low), abs(high))
+        if not math.isfinite(farthest / self.quantum):
+            return [*found, f"{self.name}: quantum too fine, codes exceed {WIRE_BITS_MAX} bits"]
         if self.cell_axis or self.wrap:
             steps = (1.0 if self.cell_axis else high - low) / self.quantum
             if round(steps) < 2 or abs(steps - round(steps)) > 1e-6:
