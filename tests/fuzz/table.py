@@ -11,6 +11,7 @@ import targets_message
 import targets_servers
 import targets_session
 import targets_tools
+import targets_worlds
 from target import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -23,6 +24,7 @@ TARGETS: Final[dict[str, Target]] = {
         targets_servers.TARGETS,
         targets_http.TARGETS,
         targets_tools.TARGETS,
+        targets_worlds.TARGETS,
     )
     for target in targets
 }
@@ -46,6 +48,7 @@ REACHED: Final = {
     "protocol.channel.peer.Peer.receive_untrusted": "protocol.channel.endpoint.ServerEndpoint",
     "client.reading.read_untrusted": "client.replica.Replica.apply_untrusted",
     "client.own.OwnEntity.answer_untrusted": "client.client.Client",
+    "protocol.state.described.schema_of_untrusted": "game.described.declare_untrusted",
     "protocol.state.description.explain_untrusted": (
         "protocol.state.schema.Schema.explain_untrusted"
     ),

@@ -98,10 +98,10 @@ def run_replica(body: bytes) -> None:
             assert _picture(replica) == before
         replica.expire(replica.newest_tick)
         assert (replica.have <= replica.newest_tick).all()
-        _check_view(_draw(replica))
+        _check_view(draw(replica))
 
 
-def _draw(replica: Replica) -> View:
+def draw(replica: Replica) -> View:
     now = replica.newest_tick + 2.5
     return compose_view(replica, RULES, Moment(now, now - 2.0, 1.5), 1, None, NOTHING, Smoothing())
 

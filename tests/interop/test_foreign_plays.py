@@ -295,6 +295,18 @@ def test_client_of_another_schema_is_told_why_it_is_refused() -> None:
     assert events == {}
 
 
+def test_a_client_that_knows_no_world_learns_it_from_its_refusal() -> None:
+    stage = Stage(GOOD)
+    stranger = stage.enter(stage.issue_token(), schema_hash=bytes(16))
+    stage.run(1.5)
+    described = stranger.content.description
+    again = Address("203.0.113.2", 50_000)
+    client = stage.enter(stage.issue_token(), again, schema_hash(described))
+    stage.run(1.0)
+    (welcome,) = stage.said(client, "Welcome")
+    assert welcome["schema_hash"] == schema_hash(described)
+
+
 def test_newest_login_wins() -> None:
     stage = Stage(GOOD)
     first = stage.enter(stage.issue_token())

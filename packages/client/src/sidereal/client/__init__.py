@@ -1,7 +1,8 @@
 """The Sidereal client.
 
 `returning` is the packet-driven core that every face uses: one session after another, and one
-picture over all of them. `comeback` says when it tries again. `client` is the core of one session,
+picture over all of them. `comeback` says when it tries again, `worlds` what the next session plays:
+the game that is here, or the world as its server describes it. `client` is the core of one session,
 and puts these together:
 
 * `inbox`: snapshots until the next turn; `reading`: what is in them, checked;

@@ -30,15 +30,11 @@ from sidereal.client.statistics import ClientStatistics, SessionState, gather_st
 from sidereal.client.traffic import Traffic
 from sidereal.client.view import Drawing, View, empty_view
 from sidereal.game.declarations import Declarations
+from sidereal.game.described import Described
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel import events as channel
 from sidereal.protocol.channel.endpoint import ClientEndpoint
-from sidereal.protocol.errors import (
-    CloseReason,
-    ConfigError,
-    RemoteProtocolError,
-    WireError,
-)
+from sidereal.protocol.errors import CloseReason, ConfigError, RemoteProtocolError, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
@@ -66,6 +62,7 @@ class Client:
     """Packet-driven core of one session in the world.
 
     Attributes:
+        game: which it plays.
         state: how far the session has come.
         welcome: the server's answer, None until joined.
         rules: the world's rules, None until joined.
@@ -108,7 +105,7 @@ class Client:
         self.rules: Rules | None = None
         self._lease_map = LeaseMap()
         self.leases = self._lease_map.rows
-        self._schema, self._software = schema_of(game), software
+        self.game, self._schema, self._software = game, schema_of(game), software
         self._mirror, self._limits = mirror, limits
         self._now = self.snapshot_at = now
         self._endpoint = ClientEndpoint(
@@ -120,6 +117,7 @@ class Client:
         self._reader: Replica | Glance | None = None
         self._drawing = Drawing(Rules(), limits)
         self._inbox = Inbox()
+        predict = predict and not isinstance(game, Described)  # which has no models
         self._own = OwnEntity(game, predict=predict, phase=phase, limits=limits)
         self._look = Look(limits.look_every_s)
         self.placeless = Placeless(game, self._schema)
@@ -316,7 +314,8 @@ class Client:
             case Refused(reason=reason):
                 known = reason in CloseReason.__members__.values()
                 text = self._schema.explain_untrusted(message.description, message.text)
-                self._end(CloseReason(reason) if known else CloseReason.UNKNOWN, text, now)
+                reason = CloseReason(reason) if known else CloseReason.UNKNOWN
+                self._end(reason, text, now, message.description)
             case Assigned():
                 self._own.assign(message, now)
                 self._events.add(
@@ -390,11 +389,11 @@ class Client:
         self._endpoint.send(PlayerChannel.COMMAND, encode_message(message))
         self._must_send = True
 
-    def _end(self, reason: CloseReason, text: str, now: float) -> None:
+    def _end(self, reason: CloseReason, text: str, now: float, described: bytes = b"") -> None:
         if self.state is SessionState.ENDED:
             return
         self.state = SessionState.ENDED
         self._inbox = Inbox()
         self._endpoint.close(now)
         self._must_send = True
-        self._events.add(events.Ended(reason, text))
+        self._events.add(events.Ended(reason, text, described))

@@ -44,6 +44,7 @@ class Comeback:
         self._entropy = entropy
         self._limits = limits
         self._joined_at: float | None = None
+        self._has_hurried = False
 
     def joined(self, now: float) -> None:
         """Note that a session has come about."""
@@ -51,12 +52,27 @@ class Comeback:
 
     def lost(self, now: float) -> float:
         """Note the end of a session or of an attempt; returns how long to wait, seconds."""
-        if self._joined_at is not None and now - self._joined_at >= self._limits.steady_s:
-            self.failures = 0
-        self._joined_at = None
+        self._end_row(now)
         stretch = 0.5 + int.from_bytes(self._entropy(2), "little") / (1 << 16)
         waits = self._limits.retry_s
         wait_s = waits[min(self.failures, len(waits) - 1)] * stretch
         self.failures += 1
         self.at = now + wait_s
         return wait_s
+
+    def hurry(self, now: float) -> bool:
+        """Let the next session be tried at once, because this one has ended for what is mended.
+
+        Returns:
+            whether it may: of the sessions in a row it may once.
+        """
+        self._end_row(now)
+        if self._has_hurried:
+            return False
+        self._has_hurried, self.at = True, now
+        return True
+
+    def _end_row(self, now: float) -> None:
+        if self._joined_at is not None and now - self._joined_at >= self._limits.steady_s:
+            self.failures, self._has_hurried = 0, False
+        self._joined_at = None

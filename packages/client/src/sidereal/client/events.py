@@ -73,11 +73,31 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class WorldDescribed:
+    """The world is read as the server describes it from the next session on (`ReturningClient`).
+
+    Its game is not here, so nothing is predicted.
+
+    Attributes:
+        difference: from the game that is here, for people; empty if there is none.
+    """
+
+    difference: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over; a new one needs a new connect token and a new `Client`."""
+    """The session is over; a new one needs a new connect token and a new `Client`.
+
+    Attributes:
+        reason: why.
+        text: in a line, for people; may be empty.
+        description: of the world, if the server has refused this client because it has another one.
+    """
 
     reason: CloseReason
     text: str
+    description: bytes = b""
 
 
 def receipt_of(call: Call, receipt: Receipt) -> ReceiptCame:
@@ -85,7 +105,17 @@ def receipt_of(call: Call, receipt: Receipt) -> ReceiptCame:
     return ReceiptCame(call.key, call.action, receipt.outcome, receipt.text)
 
 
-ClientEvent = Joined | Assigned | LeasesChanged | ToldLine | ReceiptCame | NoticeLine | Lost | Ended
+ClientEvent = (
+    Joined
+    | Assigned
+    | LeasesChanged
+    | ToldLine
+    | ReceiptCame
+    | NoticeLine
+    | Lost
+    | WorldDescribed
+    | Ended
+)
 
 
 class EventQueue:

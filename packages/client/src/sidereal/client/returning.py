@@ -9,7 +9,8 @@ one before under its address.
 What the face has chosen outlives a session: what is held, where an observer looks, calls that have
 no receipt. So does the picture: the last session's replica is shown until the next one's window is
 whole, for `picture_s` at most; the world in it stands still when there was no news for `coast_s`.
-Counts are those of all sessions.
+Counts are those of all sessions. Of these only the last, and where an observer looks, outlive the
+world: what a server has instead of it is played in the next session (`worlds`).
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ from sidereal.client.leases import LEASE
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.statistics import ClientStatistics, SessionState, no_statistics
 from sidereal.client.view import View, empty_view
+from sidereal.client.worlds import Worlds
 from sidereal.game.bits import layout_of_all
 from sidereal.game.declarations import Declarations
+from sidereal.game.described import Described
 from sidereal.game.record import Record
-from sidereal.protocol.errors import CloseReason, LocalProtocolError
+from sidereal.protocol.errors import CloseReason, LocalProtocolError, WireError
 from sidereal.protocol.ids import Address
 from sidereal.protocol.rules import Rules
 
@@ -73,6 +76,7 @@ class ReturningClient:
 
     Attributes:
         client: of the newest session, None before the first; to be looked at, not driven.
+        game: of the newest session; before there was one, of the first.
         sessions: how many there have been.
         absence: None while it is in the world, and before the first attempt has failed.
     """
@@ -80,32 +84,40 @@ class ReturningClient:
     def __init__(
         self,
         *,
-        game: Declarations,
+        game: Declarations | None,
         entropy: Callable[[int], bytes],
         now: float,
         software: str,
         mirror: bool = True,
         predict: bool = True,
         phase: float = 0.0,
+        any_world: bool = False,
         limits: Limits = LIMITS,
     ) -> None:
-        """Want a token at once; the arguments are those of `Client`."""
+        """Want a token at once; the other arguments are those of `Client`.
+
+        Args:
+            game: which it plays; None reads whatever world there is.
+            any_world: whether a world of another game is read as the server describes it.
+        """
         self.client: Client | None = None
         self.sessions = 0
         self.absence: Absence | None = None
-        self._game, self._entropy, self._software = game, entropy, software
+        self._worlds, self._any_world = Worlds(game), any_world or game is None
+        self.game = self._worlds.game
+        self._entropy, self._software = entropy, software
         self._mirror, self._predict, self._phase = mirror, predict, phase
         self._limits = limits
         self._comeback = Comeback(entropy, now, limits)
         self._events = EventQueue(limits.events)
-        self._calls = Calls(game.actions, entropy, limits)
+        self._calls = Calls(self.game.actions, entropy, limits)
         self._now = now
         self._over = self._asking = False
         self._joined_at = math.inf
         self._former: Client | None = None
         # Its picture is shown until the newest session has one.
         self._totals = dict.fromkeys(_TOTALS, 0)
-        self._layout = layout_of_all(game.controls)
+        self._layout = layout_of_all(self.game.controls)
         self._held = 0
         self._look: tuple[float, float] | None = None
 
@@ -135,11 +147,12 @@ class ReturningClient:
         self._now = now
         if self.client is not None:
             self._retire(self.client)
+        self._take_world()
         self.sessions += 1
         self._joined_at = math.inf
         self.client = Client(
             connect_token,
-            game=self._game,
+            game=self.game,
             entropy=self._entropy,
             now=now,
             software=self._software,
@@ -346,10 +359,31 @@ class ReturningClient:
             self._events.add(event)
 
     def _take_end(self, ended: events.Ended, now: float) -> None:
-        if ended.reason in FINAL:
+        if ended.reason is CloseReason.SCHEMA_MISMATCH and self._any_world:
+            self._follow(ended, now)
+        elif ended.reason in FINAL:
             self._end(ended.reason, ended.text)
         else:
             self._lose(ended.reason.name.lower().replace("_", " "), ended.text, now)
+
+    def _follow(self, refused: events.Ended, now: float) -> None:
+        """Read the world that the server has described, or end for good if that can't be done."""
+        try:
+            self._worlds.follow_untrusted(refused.description)
+        except WireError as error:
+            self._end(refused.reason, f"the server's world can't be read: {error}")
+            return
+        if isinstance(self._worlds.game, Described):
+            self._events.add(events.WorldDescribed(self._worlds.difference))
+        if not self._comeback.hurry(now):
+            self._lose("another world", refused.text, now)
+
+    def _take_world(self) -> None:
+        """Begin with the next world; what was held, shown and asked for was about the last one."""
+        if self.game is not self._worlds.game:
+            self.game, self._held, self._former = self._worlds.game, 0, None
+            self._layout = layout_of_all(self.game.controls)
+            self._calls = Calls(self.game.actions, self._entropy, self._limits)
 
     def _lose(self, reason: str, text: str, now: float) -> None:
         self._comeback.lost(now)
