@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -35,11 +36,27 @@ FILES: Final = {"mygame.py": GAME}
 
 
 class Played(NamedTuple):
-    """A world of that game, which has ended, and another game on its data."""
+    """A world of that game, which has ended, and another game on its data.
+
+    Attributes:
+        seen: what a monitor saw that had not the game.
+        viewer: that took a picture of it without the game.
+        picture: which it took.
+    """
 
     status: dict[str, Any]
     command: Command
     other: Command
+    seen: dict[str, Any]
+    viewer: Command
+    picture: Path
+
+
+def look(toolbox: Toolbox, url: str) -> dict[str, Any] | None:
+    """What a monitor sees that is not told which game it is; None if it came too late."""
+    monitor = toolbox.run("monitor", "--server", url, "--json", "-", "--for", 1)
+    report: dict[str, Any] = monitor.report
+    return report if report["sight"] else None
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +66,13 @@ def played(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Played
     command = toolbox.start(*words, "--game", "mygame:game", "--bots", 1, files=FILES)
     world = toolbox.watch(command.wait_output(r"The world is ready at (\S+)"), command)
     status = world.wait_flying(1)
+    seen = toolbox.wait_until(lambda: look(toolbox, world.url), "a monitor sees the world")
+    picture = data_dir.parent / "world.png"
+    shot = ("--headless", "--observe", "--shot", picture, "--seconds", 0.5, "--size", "640x480")
+    viewer = toolbox.run("view", "--server", world.url, *shot)
     command.tell(signal.SIGINT)
     command.wait()
-    return Played(status, command, toolbox.run(*words))
+    return Played(status, command, toolbox.run(*words), seen, viewer, picture)
 
 
 def test_its_world_is_made_and_flown_in(played: Played) -> None:
@@ -66,3 +87,16 @@ def test_another_game_on_its_data_is_refused_in_a_line(played: Played) -> None:
     (line,) = played.other.said
     assert "holds a world of the game beacons, and this is frontier" in line
     assert "--data-dir" in line
+
+
+def test_a_monitor_without_the_game_sees_its_kinds_by_their_names(played: Played) -> None:
+    assert played.seen["observed"]["described"] is True
+    assert played.seen["sight"]["beacon"] == BEACONS
+
+
+def test_a_viewer_without_the_game_takes_a_picture_of_it(played: Played) -> None:
+    status, needed = played.viewer.process.returncode, os.environ.get("SIDEREAL_REQUIRE_GL") == "1"
+    if status == 69 and "OpenGL" in played.viewer.err and not needed:
+        pytest.skip(played.viewer.err)
+    assert status == 0, played.viewer.err
+    assert played.picture.read_bytes().startswith(b"\x89PNG")

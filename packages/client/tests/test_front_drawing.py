@@ -46,7 +46,6 @@ def show(screen: Any) -> Show:
         viewer = Viewer(
             feed,
             screen.window.meter,
-            feed.game,
             size=(WIDTH, HEIGHT),
             observing=False,
             layers=layers,
@@ -270,7 +269,6 @@ def test_help_and_net_graph_come_and_go(make_feed: MakeFeed, screen: Any) -> Non
     viewer = Viewer(
         feed,
         window.meter,
-        feed.game,
         size=(WIDTH, HEIGHT),
         observing=False,
         layers=frozenset(),
@@ -309,7 +307,6 @@ def test_a_picture_is_the_frame(make_feed: MakeFeed, screen: Any, tmp_path: Path
     viewer = Viewer(
         feed,
         screen.window.meter,
-        feed.game,
         size=(WIDTH, HEIGHT),
         observing=False,
         layers=LAYERS_SHOWN,

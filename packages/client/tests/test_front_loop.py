@@ -22,7 +22,6 @@ def window(screen: Any, make_feed: MakeFeed) -> Any:
     viewer = Viewer(
         feed,
         screen.window.meter,
-        feed.game,
         size=(800, 600),
         observing=False,
         layers=LAYERS_SHOWN,

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sidereal.client.events import (
@@ -11,17 +12,22 @@ from sidereal.client.events import (
     NoticeLine,
     ReceiptCame,
     ToldLine,
+    WorldDescribed,
 )
 from sidereal.client.front import palette, readout
 from sidereal.client.front.keys import Pan, Steer
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.meter import Meter
-from sidereal.client.front.viewer import Viewer
+from sidereal.client.front.viewer import NOT_HERE, Viewer
+from sidereal.client.happenings import Happened
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState
+from sidereal.game.described import declare_untrusted
+from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.message.player import Outcome, Role, Welcome
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.schema import EVENT_FIRST
 
 WELCOME = Welcome(bytes(16), Rules(), 1, 1, Role.PLAYER, "ada")
 OWNERS = {(0, 0): 1, (1, 0): 2}
@@ -46,7 +52,7 @@ def viewer_of(feed: Any, **choices: Any) -> Viewer:
         "layers": LAYERS_SHOWN,
         "at": None,
     }
-    return Viewer(feed, Meter(), feed.game, **{**defaults, **choices})
+    return Viewer(feed, Meter(), **{**defaults, **choices})
 
 
 def test_a_player_starts_on_what_it_flies_and_follows_it(feed: Any) -> None:
@@ -359,3 +365,52 @@ def test_the_inspector_knows_what_the_game_declares(feed: Any) -> None:
     viewer.selected_id = 30
     shown = dict(readout.inspector(viewer.advance(0.1, 0.1)))
     assert (shown["radius"], shown["mass"]) == ("20 unit", "1 t")
+
+
+def describe_world(feed: Any, difference: str = "") -> None:
+    """Let the feed go on with the same world, read as its server describes it."""
+    feed.game = declare_untrusted(schema_of(feed.game).description.encode())
+    feed.session += 1
+    feed.events.append(WorldDescribed(difference))
+
+
+def test_a_world_whose_game_is_not_here_is_shown_as_described_and_that_is_said(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    frame = viewer.advance(0.0, 0.0)
+    assert not frame.described
+    assert dict(readout.link_lines(frame, Meter()))["prediction"].startswith("2 corrections")
+    describe_world(feed, "hp is 0 to 9 here, 0 to 8 there")
+    frame = viewer.advance(0.1, 0.1)
+    assert frame.described
+    assert [line.text for line in frame.feed] == [
+        NOT_HERE,
+        "other than here: hp is 0 to 9 here, 0 to 8 there",
+    ]
+    assert dict(readout.link_lines(frame, Meter()))["prediction"] == "none: the game is not here"
+    assert frame.looks.symbols[1:6] == ["arrow", "circle", "square", "diamond", "star"]
+    assert frame.name_of(0) == "Ada"
+    viewer.selected_id = 40
+    assert ("kind", "depot") in readout.inspector(viewer.advance(0.2, 0.1))
+
+
+def test_it_is_steered_by_the_names_of_its_controls(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    viewer.press(Steer("push", 1))
+    viewer.advance(0.0, 0.0)
+    feed.held.clear()
+    describe_world(feed)
+    viewer.advance(0.1, 0.1)
+    targets = [each.target for each in viewer.bindings if isinstance(each.target, Steer)]
+    assert {target.name for target in targets} == {"push", "yaw", "slow_down", "shout"}
+    viewer.release(Steer("push", 1))  # of the game before
+    viewer.press(Steer("yaw", 1))
+    assert feed.held == [4]
+
+
+def test_its_events_are_told_by_their_names(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    describe_world(feed)
+    subject, tick = np.array([20], np.uint32), np.array([0])
+    feed.happened.append(Happened(EVENT_FIRST + 2, subject, tick, {}))
+    frame = viewer.advance(0.1, 0.1)
+    assert [(each.effect.kind, each.text) for each in frame.effects] == [("text", ["tests gate"])]

@@ -10,9 +10,11 @@ import pytest
 from sidereal.client.front.keys import make_bindings
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.viewer import Viewer
-from sidereal.game import Controls, Game, Held, Motion, hold
+from sidereal.game import I1, Controls, Game, Held, Motion, axis, hold
 from sidereal.game.declarations import declare
+from sidereal.game.described import declare_untrusted
 from sidereal.game.keys import KEYS
+from sidereal.game.schema import schema_of
 
 MakeFeed = Callable[[dict[tuple[int, int], int]], Any]
 
@@ -33,7 +35,6 @@ class Desk:
         self.viewer = Viewer(
             feed,
             self.window.meter,
-            feed.game,
             size=(800, 600),
             observing=False,
             layers=LAYERS_SHOWN,
@@ -218,3 +219,20 @@ def test_an_unbound_key_does_nothing(desk: Desk) -> None:
     desk.press("F7")
     assert desk.feed.held == []
     assert desk.viewer.layers == LAYERS_SHOWN
+
+
+class Lift(Controls, name="tests.lift"):
+    height: I1 = axis("I", "K")
+
+
+def test_keys_are_those_of_the_game_that_is_shown(desk: Desk) -> None:
+    game = Game("lifts")
+    game.kind("cage", Motion())
+    game.declare(Lift)
+    desk.feed.game = declare_untrusted(schema_of(declare(game)).description.encode())
+    desk.window.on_draw()
+    desk.feed.held.clear()
+    desk.press("I")
+    desk.press("W")
+    assert desk.feed.held == [1]
+    assert ("W ▲", "height +") in [(each.shown, each.does) for each in desk.viewer.bindings]

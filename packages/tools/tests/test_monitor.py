@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import itertools
 import json
@@ -267,6 +268,12 @@ def test_header_says_how_old_the_data_are() -> None:
     assert "data 40 ms old" in text_of(Desk(), picture_of())
     stale = Observed(True, "", 2.1, 700, 0.0, 0.01)
     assert text_of(Desk(), picture_of(stale)).startswith(" data 2.1 s old")
+
+
+def test_a_world_whose_game_is_not_here_is_said_to_be_one() -> None:
+    described = dataclasses.replace(SEEN, described=True)
+    assert "its game is not here" in text_of(Desk(), picture_of(described))
+    assert "its game is not here" not in text_of(Desk(), picture_of())
 
 
 def test_without_datagrams_the_status_alone_is_shown_and_said() -> None:

@@ -19,7 +19,13 @@ from sidereal.game.look import SYMBOLS
 from sidereal.tools.monitor.history import Picture
 from sidereal.tools.monitor.keys import MapMode
 from sidereal.tools.monitor.sectormap import describe_mode, draw_map
-from sidereal.tools.monitor.sightmap import LETTERS, Around, describe_sight, draw_sight
+from sidereal.tools.monitor.sightmap import (
+    LETTERS,
+    Around,
+    count_kinds,
+    describe_sight,
+    draw_sight,
+)
 
 BOUNDS = (-500.0, 500.0, 500.0, 1500.0)
 """Ten columns of 100 units and five lines of 200."""
@@ -110,3 +116,9 @@ def test_sight_is_one_of_the_maps() -> None:
     drawn = draw_map(picture, MapMode.SIGHT, None, 12, 5, colour=True)
     assert plain(drawn) == plain(draw_sight(seen, 12, 5))
     assert describe_mode(picture, MapMode.SIGHT, colour=True).plain.split() == ["▲", "kite", "1"]
+
+
+def test_kinds_are_counted_by_their_names() -> None:
+    seen = around((2, 0.0, 0.0, 0.0), (1, 0.0, 1000.0, 0.0), (2, 1.0, 1.0, 0.0), (9, 0.0, 0.0, 0.0))
+    assert count_kinds(seen) == {"kite": 1, "pebble": 2, "kind 9": 1}
+    assert count_kinds(around()) == count_kinds(None) == {}

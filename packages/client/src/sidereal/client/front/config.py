@@ -30,7 +30,7 @@ class ViewConfig:
         headless: draw off screen; nothing appears.
         seconds: quit after that long; with `shot`, the time before the picture.
         size: width and height of the window, pixels.
-        game: `module:name` of what is played; the same as the server's.
+        game: `module:name` of what is played; a world of another game is shown as it is described.
     """
 
     server: str = "http://127.0.0.1:7070"

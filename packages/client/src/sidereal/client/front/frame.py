@@ -21,6 +21,7 @@ from sidereal.client.happenings import Happened
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
+from sidereal.game.declarations import Declarations
 from sidereal.protocol.rules import Rules
 
 BAR_PX: Final = 46
@@ -33,6 +34,10 @@ class Feed(Protocol):
     @property
     def rules(self) -> Rules | None:
         """The world's rules, `None` until joined."""
+
+    @property
+    def game(self) -> Declarations:
+        """Which is played in the session that is shown."""
 
     @property
     def leases(self) -> NDArray[np.void]:
@@ -90,6 +95,7 @@ class Frame:
         data_age_s: time since the newest snapshot arrived, as of this frame.
         absence: why the client is not in the world, None while it is.
         observing: whether this is an observer's session.
+        described: whether the world is shown as the server describes it, without its game.
         selected: row of the selected entity, −1 without one.
         flashes: handovers of the last second.
         effects: of what has happened a short while ago.
@@ -109,6 +115,7 @@ class Frame:
     data_age_s: float
     absence: Absence | None
     observing: bool
+    described: bool
     selected: int
     flashes: Sequence[Flash]
     effects: Sequence[Running]

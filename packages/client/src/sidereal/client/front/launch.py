@@ -86,7 +86,9 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
     clock = trio.lowlevel.current_clock().current_time
     role = Role.OBSERVER if config.observe else Role.PLAYER
     game = load(config.game)
-    client = ReturningClient(game=game, entropy=os.urandom, now=clock(), software=SOFTWARE)
+    client = ReturningClient(
+        game=game, any_world=True, entropy=os.urandom, now=clock(), software=SOFTWARE
+    )
 
     async def sign_in() -> Admission:
         async with open_http(config.server) as http:
@@ -98,7 +100,6 @@ async def _stay(config: ViewConfig, window: ViewWindow) -> int:
     viewer = Viewer(
         client,
         window.meter,
-        game,
         size=(window.width, window.height),
         observing=admission.role is not Role.PLAYER,
         layers=parse_layers(config.layers),

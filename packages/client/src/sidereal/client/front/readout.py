@@ -158,12 +158,16 @@ def link_lines(frame: Frame, meter: Meter) -> list[tuple[str, str]]:
         ("snapshots", f"{statistics.snapshot_hz:.1f}/s of {frame.rules.tick_hz}"),
         ("in / out", f"{_rate(statistics.bytes_in_per_s)} / {_rate(statistics.bytes_out_per_s)}"),
         ("loss", f"{100 * statistics.loss:.1f} %, {meter.lost} ticks missed"),
-        (
-            "prediction",
-            f"{statistics.corrections} corrections, last {statistics.position_error_units:.2f} u",
-        ),
+        ("prediction", _prediction_text(frame)),
     ]
 
 
 def _rate(bytes_per_s: float) -> str:
     return f"{bytes_per_s / 1000:.1f} kB/s"
+
+
+def _prediction_text(frame: Frame) -> str:
+    if frame.described:
+        return "none: the game is not here"
+    statistics = frame.statistics
+    return f"{statistics.corrections} corrections, last {statistics.position_error_units:.2f} u"

@@ -13,15 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.client.events import (
-    Assigned,
-    Ended,
-    Joined,
-    Lost,
-    NoticeLine,
-    ReceiptCame,
-    ToldLine,
-)
+from sidereal.client import events
 from sidereal.client.front import palette
 from sidereal.client.front.camera import Camera
 from sidereal.client.front.effects import Effects
@@ -35,7 +27,7 @@ from sidereal.client.front.ownership import Ownership
 from sidereal.client.front.watch import FLASH_S, OwnerWatch, row_of
 from sidereal.client.statistics import ClientStatistics
 from sidereal.client.view import View
-from sidereal.game.declarations import Declarations
+from sidereal.game.described import Described
 from sidereal.protocol.rules import Rules
 
 FEED_LINES_KEPT: Final = 32
@@ -43,6 +35,7 @@ CLICK_PX: Final = 10.0
 """How far beside a symbol a click still selects it."""
 PAN_PX_PER_S: Final = 700.0
 WHEEL_FACTOR: Final = 1.15
+NOT_HERE: Final = "this game is not here: shown as the server describes it, not predicted"
 LOOK_UNITS: Final = 1.0
 """An observer's centre that moved less is not worth a message."""
 
@@ -64,7 +57,6 @@ class Viewer:
         self,
         feed: Feed,
         meter: Meter,
-        game: Declarations,
         *,
         size: tuple[int, int],
         observing: bool,
@@ -76,7 +68,6 @@ class Viewer:
         Args:
             feed: the client.
             meter: takes what the frames show of the link.
-            game: which is played.
             size: of the window, pixels.
             observing: an observer pans, a player flies.
             layers: what to show.
@@ -84,9 +75,8 @@ class Viewer:
         """
         self._feed = feed
         self._meter = meter
-        self._looks = Looks(game)
-        self.bindings = make_bindings(game, observing=observing)
         self._observing = observing
+        self._take_game()
         self._rules = feed.rules or Rules()
         sector = self._rules.sector_size
         x, y = ((at[0] + 0.5) * sector, (at[1] + 0.5) * sector) if at else (0.0, 0.0)
@@ -97,10 +87,9 @@ class Viewer:
         self.following = at is None and not observing
         self.selected_id = 0
         self.frame: Frame | None = None
-        self.ended: Ended | None = None
+        self.ended: events.Ended | None = None
         self._placed = at is not None
         self._looked_at: tuple[float, float] | None = None
-        self._grip = Grip(() if observing else game.controls)
         self._pointer: tuple[float, float] | None = None
         self._panning: set[Pan] = set()
         self._newest_tick = -1
@@ -109,7 +98,6 @@ class Viewer:
         self._ownership = Ownership(self._leases)
         self._moved_leases: dict[tuple[int, int], float] = {}
         self._watch = OwnerWatch()
-        self._effects = Effects(game)
         self._session = feed.session
         self._loss = ""
         self._lines: collections.deque[FeedLine] = collections.deque(maxlen=FEED_LINES_KEPT)
@@ -157,6 +145,7 @@ class Viewer:
             data_age_s=self._data_age(statistics, now),
             absence=self._feed.absence,
             observing=self._observing,
+            described=isinstance(self._game, Described),
             selected=selected,
             flashes=tuple(self._watch.flashes),
             effects=tuple(self._effects.running),
@@ -172,34 +161,51 @@ class Viewer:
     def _take_events(self, now: float) -> None:
         while (event := self._feed.next_event()) is not None:
             match event:
-                case Joined():
+                case events.Joined():
                     self._loss = ""
                     self.note(f"joined as {event.welcome.name}", now, palette.GOOD)
-                case Assigned():
+                case events.Assigned():
                     self.note(f"you fly e{event.net_id}", now, palette.GOOD)
-                case ToldLine():
+                case events.ToldLine():
                     self.note(event.text, now)
-                case ReceiptCame() if event.text:
+                case events.ReceiptCame() if event.text:
                     self.note(f"{event.action}: {event.text}", now, palette.WARN)
-                case NoticeLine():
+                case events.NoticeLine():
                     self.note(event.text, now, palette.WARN)
-                case Lost():
+                case events.WorldDescribed():
+                    self._note_world(event, now)
+                case events.Lost():
                     self._note_loss(event, now)
-                case Ended():
+                case events.Ended():
                     self.ended = event
                     reason = event.reason.name.lower().replace("_", " ")
                     text = f": {event.text}" if event.text else ""
                     self.note(f"session ended, {reason}{text}", now, palette.BAD)
 
-    def _note_loss(self, lost: Lost, now: float) -> None:
+    def _note_world(self, world: events.WorldDescribed, now: float) -> None:
+        """Say that the world is of a game that is not here."""
+        self.note(NOT_HERE, now, palette.WARN)
+        if world.difference:
+            self.note(f"other than here: {world.difference}", now)
+
+    def _note_loss(self, lost: events.Lost, now: float) -> None:
         """Say that a session is over; of the attempts that follow only what is new."""
         text = f"{lost.reason}, {lost.text}" if lost.text else lost.reason
         if text != self._loss:
             self._loss = text
             self.note(f"no session ({text}): trying again", now, palette.BAD)
 
+    def _take_game(self) -> None:
+        """Draw and steer as the game says that is shown."""
+        game = self._game = self._feed.game
+        self._looks, self._effects = Looks(game), Effects(game)
+        self.bindings = make_bindings(game, observing=self._observing)
+        self._grip = Grip(() if self._observing else game.controls)
+
     def _follow_session(self) -> None:
         """Another session is another world to look at: what was selected or owned is no more."""
+        if self._feed.game is not self._game:
+            self._take_game()
         if self._feed.session != self._session:
             self._session = self._feed.session
             self._watch = OwnerWatch()

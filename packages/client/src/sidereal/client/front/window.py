@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -76,6 +76,7 @@ class ViewWindow(arcade.Window):
             draw_rate=FRAME_S,
         )
         self._loop = loop
+        self._bindings: Sequence[Binding] = OWN
         self._targets = _targets(OWN)
         batches = Batches(self.ctx)
         fonts = resolve(":system:fonts/ttf/Liberation/Liberation_Mono_Regular.ttf").parent
@@ -97,6 +98,10 @@ class ViewWindow(arcade.Window):
         """
         self._viewer = viewer
         self._clock = clock
+        self._take_bindings(viewer)
+
+    def _take_bindings(self, viewer: Viewer) -> None:
+        self._bindings = viewer.bindings
         self._targets = _targets(viewer.bindings)
         self.overlay.restart(viewer.bindings)
 
@@ -132,6 +137,8 @@ class ViewWindow(arcade.Window):
             self._draw_waiting()
             return
         frame = self._viewer.advance(self._clock(), min(elapsed_s, ELAPSED_S_MAX))
+        if self._viewer.bindings is not self._bindings:  # another game
+            self._take_bindings(self._viewer)
         self._scene.draw(frame)
         self.overlay.draw(frame)
         self.meter.frame_drawn(time.perf_counter())

@@ -48,7 +48,7 @@ async def monitor(
     screen
         To begin with: overview, shards, sectors, handovers, clients or events.
     game
-        What is played, as module:name; the same as the server's.
+        What is played, as module:name; a world of another game is shown as the server describes it.
     for_s
         Seconds that one look lasts; rates come from it.
     """

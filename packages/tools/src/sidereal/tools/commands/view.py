@@ -49,7 +49,7 @@ def view(
     layers
         Which layers to show, separated by commas.
     game
-        What is played, as module:name; the same as the server's.
+        What is played, as module:name; a world of another game is shown as the server describes it.
     shot
         Save one picture to this file and quit.
     headless

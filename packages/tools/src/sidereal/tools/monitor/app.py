@@ -36,6 +36,7 @@ from sidereal.tools.monitor.frame import Frame, draw_frame
 from sidereal.tools.monitor.history import History, Picture, Status
 from sidereal.tools.monitor.keys import SCREENS, Screen
 from sidereal.tools.monitor.observer import Observer
+from sidereal.tools.monitor.sightmap import count_kinds
 from sidereal.tools.monitor.terminal import Terminal
 from sidereal.tools.publish import STANDARD_OUTPUT, publish
 from sidereal.tools.reader import NOBODY, Login, Reader
@@ -67,7 +68,7 @@ class MonitorConfig:
         json: file for what is known as JSON, `-` for standard output; one look.
         svg: file for a picture; one look.
         screen: to begin with.
-        game: `module:name` of what is played; the same as the server's.
+        game: `module:name` of what is played; a world of another game is shown as it is described.
         for_s: how long one look lasts; rates come from it.
     """
 
@@ -289,5 +290,6 @@ def describe(picture: Picture) -> dict[str, Any]:
         "status_age_s": round(picture.status_age_s, 3),
         "rates": {f"{name}_per_s": round(rate, 3) for name, rate in picture.rates.items()},
         "observed": json.loads(json.dumps(observed).replace("Infinity", "null")),
+        "sight": count_kinds(picture.around),
         "status": dict(picture.status),
     }

@@ -153,10 +153,11 @@ def _overview(desk: Desk, picture: Picture, width: int, height: int, colour: boo
     below = PLAYER_LINES + 2
     left = min(max(44, 2 * (height - below - 4) + 4), width * 45 // 100)
     player = panels.player_lines(picture)
+    note = "its game is not here" if picture.observed.described else ""
     return panels.beside(
         [
             *_map_pane(picture, desk.mode, desk.sector, left, height - below, colour),
-            *pane(title("what a player sees"), player, left, below),
+            *pane(title("what a player sees", note), player, left, below),
         ],
         _cluster(picture, width - left, height),
     )

@@ -68,7 +68,9 @@ class Observed:
     Attributes:
         joined: whether snapshots come at all.
         why: why not, in words.
-        data_age_s: since the newest snapshot; likewise the others, of the client's statistics.
+        data_age_s: since the newest snapshot; likewise the others up to `visible`, of the client's
+            statistics.
+        described: whether the world is read as the server describes it, without its game.
     """
 
     joined: bool = False
@@ -81,6 +83,7 @@ class Observed:
     loss: float = 0.0
     bytes_in_per_s: float = 0.0
     visible: int = 0
+    described: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sidereal.client.front.ownership import interest_bounds
 from sidereal.client.front.watch import Flash, OwnerWatch
 from sidereal.client.returning import Absence, ReturningClient
 from sidereal.client.statistics import ClientStatistics, SessionState
+from sidereal.game.described import Described
 from sidereal.game.load import load
 from sidereal.protocol.runtime.process import entropy
 from sidereal.tools.monitor.history import Move, Observed, Sector
@@ -51,6 +52,7 @@ class Observer:
             now=trio.current_time(),
             software=SOFTWARE,
             predict=False,
+            any_world=True,
         )
         await drive(self._client, self._sign_in)
 
@@ -74,6 +76,8 @@ class Observer:
         while (event := client.next_event()) is not None:
             if isinstance(event, Ended):
                 self._ended = event.text or event.reason.name.lower().replace("_", " ")
+        if client.game is not self._game:
+            self._game, self._looks = client.game, Looks(client.game)
         if client.session != self._session:
             self._session = client.session
             self._watch = OwnerWatch()
@@ -88,7 +92,9 @@ class Observer:
         around = None
         if client.rules is not None:
             around = Around(interest_bounds(*self._place, client.rules), view, self._looks)
-        return observe(statistics, why), list_moves(flashes, statistics.newest_tick), around
+        described = isinstance(self._game, Described)
+        observed = observe(statistics, why, described=described)
+        return observed, list_moves(flashes, statistics.newest_tick), around
 
 
 def explain(absence: Absence | None, sessions: int, now: float) -> str:
@@ -100,8 +106,14 @@ def explain(absence: Absence | None, sessions: int, now: float) -> str:
     return f"{absence.text or absence.reason}; {when}"
 
 
-def observe(statistics: ClientStatistics, why: str) -> Observed:
-    """Say of a client's statistics what the monitor shows."""
+def observe(statistics: ClientStatistics, why: str, *, described: bool = False) -> Observed:
+    """Say of a client's statistics what the monitor shows.
+
+    Args:
+        statistics: of the client.
+        why: there is nothing to see, if there is nothing.
+        described: whether the world is read as the server describes it, without its game.
+    """
     joined = statistics.state is SessionState.JOINED and statistics.newest_tick >= 0
     return Observed(
         joined=joined,
@@ -114,6 +126,7 @@ def observe(statistics: ClientStatistics, why: str) -> Observed:
         loss=statistics.loss,
         bytes_in_per_s=statistics.bytes_in_per_s,
         visible=statistics.visible_entities,
+        described=described,
     )
 
 

@@ -80,18 +80,30 @@ def draw_sight(around: Around | None, width: int, height: int) -> list[Text]:
     ]
 
 
+def count_kinds(around: Around | None) -> dict[str, int]:
+    """Count what is seen, by the name of its kind."""
+    if around is None:
+        return {}
+    numbers, counts = np.unique(around.view.kind, return_counts=True)
+    names = [_name(around.looks, number) for number in numbers.tolist()]
+    return dict(zip(names, counts.tolist(), strict=True))
+
+
 def describe_sight(around: Around | None) -> Text:
     """Say what the letters mean, and of how many there are."""
     text = Text()
     if around is None:
         return text
-    kinds, counts = np.unique(around.view.kind, return_counts=True)
-    for number, count in zip(kinds.tolist(), counts.tolist(), strict=True):
-        kind = around.looks.kind(number)
-        text.append(f"{LETTERS[around.looks.symbols[number]]} ", marks.BOLD)
-        text.append(f"kind {number}" if kind is None else kind.name)
+    symbols = {_name(around.looks, n): symbol for n, symbol in enumerate(around.looks.symbols)}
+    for name, count in count_kinds(around).items():
+        text.append(f"{LETTERS[symbols[name]]} ", marks.BOLD).append(name)
         text.append(f" {marks.number(count)}   ", marks.DIM)
     return text
+
+
+def _name(looks: Looks, number: int) -> str:
+    kind = looks.kind(number)
+    return f"kind {number}" if kind is None else kind.name
 
 
 def _letter(around: Around, row: int) -> tuple[str, Style]:
