@@ -23,6 +23,7 @@ import planted_lies
 import planted_lives
 import planted_ownership
 import planted_private
+import planted_worlds
 import pytest
 from mutant import Mutant
 
@@ -40,6 +41,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_private.MUTANTS,
     *planted_actions.MUTANTS,
     *planted_events.MUTANTS,
+    *planted_worlds.MUTANTS,
 )
 
 SEEDS_MAX: Final = 25

@@ -58,7 +58,7 @@ class ClientHost(Process):
         network: Network,
         rng: np.random.Generator,
         *,
-        game: Declarations,
+        game: Declarations | None,
         sign_in: Callable[[float], bytes | None],
         limits: ClientLimits = LIMITS,
     ) -> None:
@@ -149,7 +149,7 @@ class ClientHost(Process):
 
 
 class ClientProcess(ClientHost):
-    """A client with somebody, or something, at its controls.
+    """A client with somebody, or something, at its controls; observers read the world as described.
 
     Attributes:
         account: 0 for an anonymous player.
@@ -178,7 +178,7 @@ class ClientProcess(ClientHost):
             host,
             network,
             rng,
-            game=make_game(laws),
+            game=make_game(laws) if role is Role.PLAYER else None,
             sign_in=partial(sign_in, self),
             limits=limits,
         )

@@ -242,10 +242,12 @@ class NothingRejected:
         for shard in core.shards.shards:
             if shard.faults and shard.name not in liars:
                 yield f"{shard.name} has {shard.faults:.1f} faults"
-        links = [] if cluster.strangers else [("clients", core.clients.dropped)]
-        links += [] if liars else [("shards", core.shards.dropped)]
-        for name, dropped in links:
-            wrong = {key: dropped[key] for key in _NEVER_DROPPED if dropped[key]}
+        # Observers say hello without a game, and are refused once, with the description.
+        links = [] if cluster.strangers else [("clients", core.clients.dropped, _NEVER_DROPPED)]
+        of_shards = (*_NEVER_DROPPED, "schema_mismatch")
+        links += [] if liars else [("shards", core.shards.dropped, of_shards)]
+        for name, dropped, never in links:
+            wrong = {key: dropped[key] for key in never if dropped[key]}
             if wrong:
                 yield f"of the {name}' messages were dropped: {wrong}"
 
@@ -270,12 +272,11 @@ class NothingRejected:
                     yield f"{process.name} lost its session: {process.fallen}"
 
 
-_NEVER_DROPPED: Final = (
+_NEVER_DROPPED: Final[tuple[str, ...]] = (
     "malformed",
     "inbox_full",
     "no_hello",
     "hello_again",
-    "schema_mismatch",
     "user_data",
     "look_at_forbidden",
     "controls_too_fast",
