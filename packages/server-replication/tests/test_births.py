@@ -291,6 +291,7 @@ def test_a_refused_id_is_used_up_and_its_repetitions_are_no_fault(rig: Rig) -> N
     rig.commit()
     assert not rig.there(int(right["id"][0]))
     assert (rig.rejected, rig.ingest.fenced) == ({"foreign_kind": 1}, 1)
+    assert dict(rig.births.spawns_refused) == {"foreign_kind": 1}
 
 
 def test_ids_of_another_shard_s_blocks_are_foreign(rig: Rig) -> None:
@@ -314,6 +315,7 @@ def test_a_spawn_where_the_shard_has_just_lost_a_sector_is_late_and_no_fault(rig
     rig.commit()
     assert (rig.births.spawned, rig.rejected, rig.ingest.fenced) == (0, {}, 1)
     assert rig.link.released == [(1, int(shot["id"][0]), 2)]
+    assert dict(rig.births.spawns_refused) == {"superseded": 1}
 
 
 def test_no_more_come_than_may_overall_and_of_a_kind(rig: Rig) -> None:
@@ -327,6 +329,7 @@ def test_no_more_come_than_may_overall_and_of_a_kind(rig: Rig) -> None:
     rig.tell(WHOLE, rig.shot(kind=3))
     rig.commit()
     assert rig.births.spawned == 6
+    assert dict(rig.births.spawns_refused) == {"too_many": 2}
 
 
 def test_more_than_may_come_in_two_seconds_are_refused_and_counted(rig: Rig) -> None:
@@ -360,6 +363,7 @@ def test_what_a_shard_had_just_lost_it_does_not_end(rig: Rig) -> None:
     rig.commit()
     assert rig.there(rig.stone)
     assert (rig.rejected, rig.ingest.fenced) == ({}, 1)
+    assert dict(rig.births.ends_refused) == {"superseded": 1}
 
 
 @pytest.mark.parametrize(("epoch", "shard", "reason"), [(2, 1, "stale_epoch"), (1, 2, "not_owner")])
@@ -368,6 +372,7 @@ def test_an_end_that_is_none_is_refused(rig: Rig, epoch: int, shard: int, reason
     rig.commit()
     assert rig.there(rig.stone)
     assert rig.rejected == {reason: 1}
+    assert (rig.births.ended, dict(rig.births.ends_refused)) == (0, {reason: 1})
 
 
 def test_who_has_ended_is_not_raised_by_a_spawn_that_comes_late(rig: Rig) -> None:

@@ -90,6 +90,27 @@ async def test_connections_of_http_are_in_the_state_and_the_metrics() -> None:
         assert counts["ready"] is False
 
 
+async def test_who_came_and_who_ended_is_in_the_status_and_the_metrics() -> None:
+    service, core = make_service()
+    core.create(np.repeat(drifter("Ada"), 3))
+    core.remove(core.world.columns.rows()[:1])
+    core.births.spawned, core.births.ended = 5, 4
+    core.births.spawns_refused["foreign_place"] = 2
+    core.births.ends_refused["not_owner"] = 1
+    status = service.status()["replication"]
+    assert status["spawns"] == {
+        "by_shards": 5,
+        "by_authority": 3,
+        "refused": {"foreign_place": 2},
+    }
+    assert status["despawns"] == {"by_shards": 4, "by_authority": 1, "refused": {"not_owner": 1}}
+    values = {metric.name: metric.values for metric in service.metrics()}
+    assert values["sidereal_spawns"] == {("shards",): 5, ("authority",): 3}
+    assert values["sidereal_spawns_refused"] == {("foreign_place",): 2}
+    assert values["sidereal_despawns"] == {("shards",): 4, ("authority",): 1}
+    assert values["sidereal_despawns_refused"] == {("not_owner",): 1}
+
+
 async def test_strangers_do_not_hear_what_the_database_said(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

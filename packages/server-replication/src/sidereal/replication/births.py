@@ -11,6 +11,7 @@ before anybody heard of it. So what is late or repeated raises nobody from the d
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -54,6 +55,8 @@ class Births:
     Attributes:
         spawned: entities that have entered the world.
         ended: entities that shards have ended.
+        spawns_refused: what was new and did not enter, by reason.
+        ends_refused: what shards wanted to end and did not, by reason.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Births:
         limits: Limits,
     ) -> None:
         self.spawned = self.ended = 0
+        self.spawns_refused: Counter[str] = Counter()
+        self.ends_refused: Counter[str] = Counter()
         self._world = world
         self._entities = entities
         self._shards = shards
@@ -128,6 +133,7 @@ class Births:
         verdicts[accepted[~admitted]] = Verdict.TOO_MANY
         refused = granted & ~used & (verdicts != Verdict.ACCEPTED)
         world.ids.use(ids[refused], tick, enters=False)
+        _count(self.spawns_refused, verdicts[~used])
         late = verdicts == Verdict.SUPERSEDED
         if late.any():
             epochs = np.full(int(late.sum()), EPOCH_FIRST + 1)
@@ -232,7 +238,9 @@ class Births:
         granted, used = self._world.ids.look_up(ids, shard.peer)
         unheard = granted & ~used
         self._world.ids.use(ids[unheard], proposed.tick, enters=False)
-        return judge_gone(proposed, granted)
+        verdicts = judge_gone(proposed, granted)
+        _count(self.ends_refused, verdicts[proposed.rows >= 0])
+        return verdicts
 
     def end(self, rows: np.ndarray, tick: int) -> None:
         """End entities for good, int64[n], each once."""
@@ -274,3 +282,9 @@ class _Rates:
 def _proposed_fields(schema: Schema) -> list[str]:
     """Name the fields that shards write."""
     return [field.name for number in schema.proposed for field in schema.component(number).fields]
+
+
+def _count(refused: Counter[str], verdicts: np.ndarray) -> None:
+    """Count what was refused, by reason."""
+    for verdict in np.unique(verdicts[verdicts != Verdict.ACCEPTED]).tolist():  # seldom any
+        refused[Verdict(verdict).name.lower()] += int((verdicts == verdict).sum())

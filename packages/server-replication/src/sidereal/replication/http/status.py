@@ -7,7 +7,7 @@ durations are quantiles over the newest ticks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -29,6 +29,9 @@ NOTES_SHOWN_MAX: Final = 100
 
 CLIENTS_SHOWN_MAX: Final = 500
 """Clients listed one by one."""
+
+Labelled = dict[tuple[str, ...], float]
+"""Values of a metric, by its labels."""
 
 
 class Samples:
@@ -122,6 +125,8 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "proposals": replicator.ingest.committed,
         "fenced": replicator.ingest.fenced,
         "rejected": dict(replicator.ingest.rejected),
+        "spawns": _describe_spawns(replicator),
+        "despawns": _describe_despawns(replicator),
         "happened": replicator.events.happened,
         "happened_dropped": _count_events_dropped(replicator),
         "hooks_failed": dict(replicator.arrivals.failed),
@@ -138,6 +143,26 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "shard_bytes_in": link.bytes_in,
         "dropped_from_clients": _count_drops(replicator.clients.dropped, traffic),
         "dropped_from_shards": _count_drops(replicator.shards.dropped, link),
+    }
+
+
+def _describe_spawns(replicator: Replicator) -> dict[str, Any]:
+    """Count what has come into the world, by who brought it, and what was refused, by reason."""
+    births = replicator.births
+    return {
+        "by_shards": births.spawned,
+        "by_authority": replicator.entities.created,
+        "refused": dict(births.spawns_refused),
+    }
+
+
+def _describe_despawns(replicator: Replicator) -> dict[str, Any]:
+    """Count what has ended, by who ended it, and what was refused, by reason."""
+    births = replicator.births
+    return {
+        "by_shards": births.ended,
+        "by_authority": replicator.entities.ended,
+        "refused": dict(births.ends_refused),
     }
 
 
@@ -272,6 +297,7 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
             ("reason",),
         ),
         _count_too_many_events(replication),
+        *_count_lives(replication),
     ]
     metrics.append(
         Metric(
@@ -299,8 +325,19 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
 def _count_too_many_events(replication: Mapping[str, Any]) -> Metric:
     text = "Events of the game that were too many, by where that was found."
     dropped: Mapping[str, float] = replication["happened_dropped"]
-    counts: dict[tuple[str, ...], float] = {(where,): n for where, n in dropped.items()}
+    counts: Labelled = {(where,): n for where, n in dropped.items()}
     return Metric("sidereal_happened_dropped", "counter", text, counts, ("where",))
+
+
+def _count_lives(replication: Mapping[str, Any]) -> Iterator[Metric]:
+    """Give what has come into the world and what has ended."""
+    for what in ("spawns", "despawns"):
+        counts, title = replication[what], what.capitalize()
+        by: Labelled = {(who,): counts[f"by_{who}"] for who in ("shards", "authority")}
+        refused: Labelled = {(reason,): n for reason, n in counts["refused"].items()}
+        yield Metric(f"sidereal_{what}", "counter", f"{title}, by who made them.", by, ("by",))
+        text = f"{title} of shards that were refused, by reason."
+        yield Metric(f"sidereal_{what}_refused", "counter", text, refused, ("reason",))
 
 
 def _count_withheld(status: Mapping[str, Any]) -> Metric:

@@ -14,7 +14,12 @@ from sidereal.replication.world import ACCOUNT_NONE, UUID, World
 
 
 class Entities:
-    """The door of one world."""
+    """The door of one world.
+
+    Attributes:
+        created: entities that the authority has let in which had never been before.
+        ended: entities that the authority has ended.
+    """
 
     def __init__(
         self,
@@ -29,6 +34,7 @@ class Entities:
         self._mesh = mesh
         self._saving = saving
         self._entropy = entropy
+        self.created = self.ended = 0
         self._ended: dict[int, tuple[float, float]] = {}
 
     def names(self, count: int) -> NDArray[np.void]:
@@ -57,6 +63,7 @@ class Entities:
         names = self.names(count) if uuid is None else uuid
         rows = self._world.enter(records, names, np.full(count, ACCOUNT_NONE), tick, ids)
         self._world.stored[rows] = uuid is not None
+        self.created += count if ids is None else 0
         return rows
 
     def end(self, rows: NDArray[np.int64], tick: int, *, by_owner: bool = False) -> None:
@@ -73,7 +80,13 @@ class Entities:
         for at, row in enumerate(rows.tolist()):  # 5 µs each
             self._saving.depart(records[[at]], row, tick, removed=True)
             self._ended[int(records["id"][at])] = float(x[at]), float(y[at])
+        self.ended += 0 if by_owner else len(rows)
         self.withdraw(rows, tick, by_owner=by_owner)
+
+    def undo(self, rows: NDArray[np.int64], tick: int) -> None:
+        """Take out again what was let in a moment ago, and nobody has heard of."""
+        self.created -= len(rows)
+        self.withdraw(rows, tick)
 
     def take_ended(self) -> dict[int, tuple[float, float]]:
         """Give up the ids of what has ended since the last call, each with its last place."""

@@ -314,7 +314,7 @@ class HookWorld:
     def _undo(self) -> None:
         call = self._call
         if call.spawned:
-            self._entities.withdraw(np.array(call.spawned), self.tick)
+            self._entities.undo(np.array(call.spawned), self.tick)
         for row in call.berthed.values():
             self._return(row)
 
