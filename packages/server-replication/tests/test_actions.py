@@ -39,6 +39,8 @@ from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.message.codec import (
     ASKED_ROW,
+    decode_authority_untrusted,
+    decode_rows_untrusted,
     decode_server_untrusted,
     encode_message,
 )
@@ -52,7 +54,7 @@ from sidereal.protocol.message.player import (
     Told,
     Values,
 )
-from sidereal.protocol.message.shard import Asked, ShardChannel, ShardHello
+from sidereal.protocol.message.shard import Amend, Asked, ShardChannel, ShardHello
 from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.limits import LIMITS
@@ -661,6 +663,28 @@ def test_a_shard_asks_on_behalf_of_what_it_simulates() -> None:
     assert seen == [("pilot 7", mine.net_id, -7, 3)]
     assert heard(mine.client) == [Told("pilot 7 loads")]
     assert mine.play.value(mine.net_id, "tests_dock_load") == 13
+
+
+def amended(mine: Mine) -> list[tuple[int, int]]:
+    """What the shard was told of loads since the last call: ids and values."""
+    schema, found = mine.play.cast.core.schema, []
+    while (event := mine.shard.next_event()) is not None:
+        if isinstance(event, Received) and event.channel == ShardChannel.LEASE:
+            message = decode_authority_untrusted(event.channel, event.message)
+            if isinstance(message, Amend):
+                rows = decode_rows_untrusted(message.rows, schema.full_record, 100)
+                found += rows[["id", "tests_dock_load"]].tolist()
+    return found
+
+
+def test_who_simulates_an_entity_is_told_what_actions_write_of_it() -> None:
+    mine = Mine()
+    assert amended(mine) == []
+    mine.play.act = lambda tx, number: tx.add(tx.own, Dock.load, number)
+    mine.play.ask(mine.client, 3)
+    assert amended(mine) == [(mine.net_id, 13)]
+    mine.play.cast.run(5)
+    assert amended(mine) == []
 
 
 def test_nobody_asks_for_what_another_simulates_or_did_simulate() -> None:

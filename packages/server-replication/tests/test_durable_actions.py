@@ -132,6 +132,23 @@ def puff(tx: Transaction) -> None:
     tx.spawn(BUOY, at=(1.0, 2.0))
 
 
+@game.action(rate_hz=1)
+def scrap(tx: Transaction, entity: int) -> None:
+    tx.add(tx.account, Wallet.credits, tx.get(entity, Cargo.ore))
+    tx.emit(Bell(), at=entity)
+    tx.despawn(entity)
+
+
+@game.action(rate_hz=1, durable=False)
+def poof(tx: Transaction, entity: int) -> None:
+    tx.despawn(entity)
+
+
+@game.action(rate_hz=1, durable=False)
+def weigh(tx: Transaction, entity: int) -> None:
+    tx.tell(f"{tx.get(entity, Cargo.ore):g}")
+
+
 GAME = declare(game)
 
 
@@ -163,11 +180,11 @@ class Trade:
         self.cast.run(ticks)
 
     def take(self) -> Posting:
-        return self.desk.take_posting()
+        return self.desk.postings.take_posting()
 
     def answer(self, posting: Posting, answer: Posted | None = None) -> None:
         """Let the database answer, and what follows come to the clients."""
-        self.desk.deliver(posting, answer or Posted())
+        self.desk.postings.deliver(posting, answer or Posted())
         self.cast.run(2)
 
     def own(self, account: int) -> int:
@@ -216,7 +233,7 @@ def test_nothing_happens_before_the_database_has_answered() -> None:
     assert (kept.account, kept.key, kept.outcome, kept.text) == (7, call.key, Outcome.DONE, "")
     trade.cast.run(10)
     assert (trade.ore(7), trade.credits(7), heard(client)) == (20, 10, [])
-    trade.desk.deliver(posting, Posted())
+    trade.desk.postings.deliver(posting, Posted())
     assert (trade.ore(7), trade.credits(7)) == (20, 10)  # not before the next tick
     trade.cast.run(1)
     assert (trade.ore(7), trade.credits(7)) == (15, 15)
@@ -389,6 +406,217 @@ def test_what_can_not_be_spawned_is_the_games_mistake() -> None:
     assert trade.desk.failed == {"trade.drop": 1}
 
 
+# -- what ends -----------------------------------------------------------------------------------
+
+
+def ids_of_buoys(trade: Trade) -> list[int]:
+    columns = trade.cast.core.world.columns
+    rows = columns.rows()
+    ids: list[int] = columns.net_id[rows[columns["kind"][rows] == 2]].tolist()
+    return ids
+
+
+def with_buoys(count: int) -> tuple[Trade, ClientEndpoint, list[int]]:
+    """A world with buoys, which the database has."""
+    trade = Trade()
+    client = trade.join(7)
+    for x in range(count):
+        trade.ask(client, "puff")
+        trade.cast.core.world.columns["x"][trade.cast.core.world.columns.rows()[-1]] = 10.0 * x
+    saved(trade)
+    heard(client)
+    return trade, client, ids_of_buoys(trade)
+
+
+def test_what_an_action_ends_is_removed_with_the_posting_and_gone_with_the_answer() -> None:
+    trade, client, (one, other) = with_buoys(2)
+    columns = trade.cast.core.world.columns
+    name = trade.cast.core.world.uuid[columns.rows_of([one])[0]].tobytes()
+    call = trade.ask(client, "scrap", one)
+    posting = trade.take()
+    batch = posting.entities
+    assert batch is not None
+    assert [uuid.tobytes() for uuid in batch.uuid] == [name]
+    assert (batch.removed.tolist(), batch.active.tolist()) == ([True], [False])
+    assert ids_of_buoys(trade) == [one, other]
+    trade.answer(posting)
+    assert (ids_of_buoys(trade), trade.credits(7)) == ([other], 30)
+    assert trade.cast.core.events.happened == 1
+    assert trade.cast.core.entities.ended == 1
+    assert heard(client) == [done(call)]
+
+
+def test_what_one_action_ends_is_not_there_for_those_after_it() -> None:
+    trade, client, (buoy,) = with_buoys(1)
+    trade.ask(client, "cheer")
+    first = trade.take()
+    calls = [trade.ask(client, "scrap", buoy) for _ in range(2)]
+    trade.answer(first)
+    posting = trade.take()
+    assert [receipt.outcome for receipt in posting.receipts] == [Outcome.DONE, Outcome.REFUSED]
+    waits = trade.ask(client, "weigh", buoy)
+    heard(client)
+    trade.answer(posting)
+    gone = Receipt(calls[1].key, Outcome.REFUSED, f"entity {buoy} is not there")
+    late = Receipt(waits.key, Outcome.REFUSED, f"entity {buoy} is not there")
+    assert heard(client) == [done(calls[0]), gone, late]
+    assert trade.credits(7) == 30
+
+
+def test_what_the_database_does_not_take_does_not_end() -> None:
+    trade, client, (buoy,) = with_buoys(1)
+    trade.ask(client, "scrap", buoy)
+    trade.answer(trade.take(), Posted(declined="a constraint"))
+    assert ids_of_buoys(trade) == [buoy]
+
+
+def test_what_is_ended_by_what_is_not_durable_is_gone_at_once() -> None:
+    trade, client, (buoy,) = with_buoys(1)
+    trade.ask(client, "poof", buoy)
+    assert ids_of_buoys(trade) == []
+    batch = trade.cast.core.saving.take_batch(10, trade.cast.core.tick)
+    assert batch is not None
+    assert batch.removed.any()
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+@pytest.mark.parametrize("is_asked_for", [True, False])
+def test_what_ends_while_it_is_in_its_berth_does_not_come_back(
+    is_saved: bool, is_asked_for: bool
+) -> None:
+    trade = Trade()
+    client, other = trade.join(7), trade.join(8)
+    trade.ask(client, "scrap", trade.own(8))
+    posting = trade.take()
+    trade.cast.store[8] = berth_of(trade, 8)
+    was = trade.cast.store[8].uuid.tobytes()
+    other.close(trade.cast.now)
+    trade.cast.run(5)
+    if is_saved:
+        saved(trade)
+    if is_asked_for:  # what the database has said is from before
+        trade.cast.store_answers = False
+        again = trade.cast.connect(8, Role.PLAYER, ticks=2)
+        say_hello(again, trade.cast.core.schema.hash)
+        trade.cast.run(4)
+        trade.answer(posting)
+        trade.cast.store_answers = True
+        trade.cast.run(4)
+    else:
+        trade.answer(posting)
+        trade.join(8)
+    world = trade.cast.core.world
+    assert was not in [world.uuid[row].tobytes() for row in world.columns.rows()]
+
+
+# -- what hooks give of what only actions write ---------------------------------------------------
+
+
+class Medal(Component, writer=AUTHORITY, name="tests.medal"):
+    number: U4
+
+
+class Awarding:
+    """A world whose hooks give and take medals when a test says so."""
+
+    def __init__(self) -> None:
+        self.game = Game("awards")
+        craft = self.game.kind("craft", Motion(), Body(radius=RADIUS), Label(), Pilot(), Cargo())
+        self.game.declare(Medal)
+        self.ask: list[Any] = []
+
+        @self.game.on_join
+        def arrive(world: Authority, player: Player) -> None:
+            at = world.free_spot(radius=RADIUS, near=(30.0, 40.0))
+            player.fly(world.berth(player) or world.spawn(craft, Label(name=player.name), at=at))
+
+        @self.game.every(0.05)
+        def award(world: Authority) -> None:
+            for entity, number in self.ask:
+                if number:
+                    world.give(entity, Medal(number=number))
+                else:
+                    world.take(entity, Medal)
+            self.ask.clear()
+
+        @self.game.action(rate_hz=1)
+        def load(tx: Transaction) -> None:
+            tx.add(tx.own, Cargo.ore, 1)
+
+        self.cast = Cast(game=declare(self.game), actions=ActionLimits(burst=1000))
+        self.postings = self.cast.core.actions.postings
+        self.client = self.cast.connect(7, Role.PLAYER, ticks=2)
+        say_hello(self.client, self.cast.core.schema.hash)
+        self.cast.run(4)
+        (self.own,) = (player.net_id for player in self.cast.core.clients.players)
+
+    def give(self, number: int) -> None:
+        """Give a medal with a number, or take it: 0."""
+        self.ask.append((self.own, number))
+        self.cast.run(3)
+
+    def answer(self, answer: Posted | None = None) -> list[dict[str, Any]]:
+        """Let the database answer: what it was given of medals."""
+        posting = self.postings.take_posting()
+        self.postings.deliver(posting, answer or Posted())
+        self.cast.run(2)
+        return [row.values for row in posting.rows if row.component == "tests_medal"]
+
+
+NUMBER = "tests_medal_number"
+
+
+def test_what_a_hook_gives_and_takes_is_saved_like_what_actions_write() -> None:
+    play = Awarding()
+    play.give(5)
+    assert play.answer() == [{NUMBER: 5}]
+    play.give(0)
+    assert play.answer() == [{}]
+    assert not play.postings.has_posting
+
+
+def test_what_was_given_last_is_saved_when_the_one_before_was_under_way() -> None:
+    play = Awarding()
+    play.give(5)
+    posting = play.postings.take_posting()
+    play.give(6)
+    play.give(7)
+    play.postings.deliver(posting, Posted())
+    play.cast.run(2)
+    assert play.answer() == [{NUMBER: 7}]
+
+
+def test_what_was_given_to_one_that_has_left_is_saved_all_the_same() -> None:
+    play = Awarding()
+    play.give(5)
+    posting = play.postings.take_posting()
+    play.give(6)
+    play.client.close(play.cast.now)
+    play.cast.run(5)
+    play.postings.deliver(posting, Posted())
+    play.cast.run(2)
+    assert play.answer() == [{NUMBER: 6}]
+
+
+def test_what_is_given_is_saved_alone_when_it_was_not_taken_with_an_action() -> None:
+    play = Awarding()
+    play.give(5)
+    posting = play.postings.take_posting()
+    play.client.send(
+        PlayerChannel.COMMAND,
+        encode_message(Call(bytes(16), "awards.load", msgspec.msgpack.encode([]))),
+    )
+    play.give(6)
+    play.postings.deliver(posting, Posted())
+    play.cast.run(2)
+    assert play.answer(Posted(declined="a constraint")) == [{NUMBER: 6}]
+    assert play.answer() == []
+    assert play.answer(Posted(declined="a constraint")) == [{NUMBER: 6}]
+    (note,) = [n for n in play.cast.core.notes.take() if n.event == "action_declined"]
+    assert note.fields["action"] == "give"
+    assert not play.postings.has_posting
+
+
 # -- what comes again ----------------------------------------------------------------------------
 
 
@@ -400,7 +628,7 @@ def test_a_call_that_comes_again_waits_for_the_answer_that_is_under_way() -> Non
     again = trade.join(7)
     trade.send(again, call)
     trade.answer(posting)
-    assert not trade.desk.has_posting
+    assert not trade.desk.postings.has_posting
     assert heard(again) == [Told("pilot 7 sold 5"), done(call)]
     trade.send(again, call)
     assert (heard(again), trade.credits(7)) == ([done(call)], 15)
@@ -485,7 +713,7 @@ def test_who_has_no_account_can_not_ask_for_what_is_kept() -> None:
     call = trade.ask(stranger, "sell", 1)
     text = "this is kept, and needs an account: log in with one"
     assert heard(stranger) == [Receipt(call.key, Outcome.REFUSED, text)]
-    assert not trade.desk.has_posting
+    assert not trade.desk.postings.has_posting
 
 
 def test_only_the_posting_that_was_taken_is_answered() -> None:
@@ -497,7 +725,7 @@ def test_only_the_posting_that_was_taken_is_answered() -> None:
     with pytest.raises(LocalProtocolError, match="nothing to be committed"):
         trade.take()
     with pytest.raises(LocalProtocolError, match="not the one"):
-        trade.desk.deliver(posting._replace(number=99), Posted())
+        trade.desk.postings.deliver(posting._replace(number=99), Posted())
 
 
 # -- those that go meanwhile ----------------------------------------------------------------------

@@ -177,6 +177,26 @@ async def test_what_is_spawned_is_there_with_the_posting_and_in_its_ledgers(
         assert await holds(store) == {UUID_1: (5.0, b"none")}
 
 
+async def test_who_has_a_component_no_more_is_in_its_ledger_no_more(database_url: str) -> None:
+    async with opened(database_url) as store:
+        await write(store, batch(40, UUID_1, UUID_2))
+        taken = LedgerRow("hold", 1, UUID_1, {})
+        await store.post(posting(1, [], taken, hold(UUID_2, 2.5)), 51)
+        rows = await sql(database_url, "SELECT holder::text FROM ledger_hold")
+        assert [row["holder"] for row in rows] == ["02020202-0202-0202-0202-020202020202"]
+        assert await holds(store) == {UUID_1: (5.0, b"none"), UUID_2: (2.5, b"red")}
+
+
+async def test_what_a_posting_removes_no_older_batch_brings_back(database_url: str) -> None:
+    async with opened(database_url) as store:
+        await write(store, batch(40, UUID_1, UUID_2))
+        ending = posting(1, [receipt(1)])._replace(entities=batch(51, UUID_1, removed=True))
+        await store.post(ending, 51)
+        # It was taken from the world before the answer of the database was there.
+        await write(store, batch(53, UUID_1, UUID_2))
+        assert set(await holds(store)) == {UUID_2}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [purse(ANN, 1001), purse(ANN, -1), hold(UUID_1, 51.0), hold(UUID_1, float("nan"))],

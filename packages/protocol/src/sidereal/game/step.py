@@ -332,6 +332,13 @@ class Transaction(Protocol):
             GameError: the values do not fit to the kind, or are outside of their ranges.
         """
 
+    def despawn(self, entity: int) -> None:
+        """End an entity for good, after all else that the action does; refused if it is gone.
+
+        A durable action ends it when that is saved, be it in its berth by then. For what the action
+        does after this call it is not there any more.
+        """
+
     def emit(self, event: Event, *, at: int) -> None:
         """Tell of something that has happened, to whoever has its subject in view.
 

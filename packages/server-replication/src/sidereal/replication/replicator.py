@@ -196,7 +196,7 @@ class Replicator:
         return Desk(
             game,
             self.world,
-            Books(game, self.world, self.berths),
+            Books(game, self.world, self.berths, self.amendments),
             self.entities,
             self.events,
             self.clients,

@@ -3,7 +3,8 @@
 `desk` is the stage of the tick: calls come in, are checked, run in one order, and are answered.
 `arguments` finds the action of a call and reads its arguments. `draft` is the transaction that an
 action is handed: it collects what is to happen. `books` is what transactions read and write:
-fields of entities, of accounts and of the world. `effects` says what a transaction comes to.
+fields of entities, of accounts and of the world. `effects` says what a transaction comes to, and
+`postings` what is on its way to the database.
 `shown` tells clients what their accounts and the world have. `requests` is what is remembered of
 who asked for what, and `limits` has the numbers that only tuning decides.
 

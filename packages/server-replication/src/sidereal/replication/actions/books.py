@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sidereal.game import AUTHORITY, Component
+from sidereal.game.builtin import BUILTIN
 from sidereal.game.column import Field
 from sidereal.game.declarations import Declarations
 from sidereal.game.schema import column_of, name_of
@@ -20,8 +21,9 @@ from sidereal.protocol.errors import GameError
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.replication.actions.effects import SHARED, Cell, Refusal, Value
 from sidereal.replication.keeping.posting import LedgerRow, account_of, holder_of
+from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.play.berths import Berths
-from sidereal.replication.world import ACCOUNT_NONE, UUID, World
+from sidereal.replication.world import UUID, World
 
 NET_ID_MAX: Final = (1 << 32) - 1
 
@@ -40,17 +42,27 @@ class Books:
         placeless: what was written of accounts and of the world.
     """
 
-    def __init__(self, game: Declarations, world: World, berths: Berths) -> None:
+    def __init__(
+        self, game: Declarations, world: World, berths: Berths, amendments: Amendments
+    ) -> None:
         self.placeless: dict[Cell, Value] = {}
         self._game = game
         self._world = world
         self._berths = berths
+        self._amendments = amendments
+        # By the name of the entity, and the component.
+        self._gifts: dict[tuple[bytes, str], LedgerRow] = {}
         self._known = {
             str(field): _Known(component, column_of(component, field))
             for component in game.components
             for field in component.fields.values()
         }
         self._components = {known.column: known.component for known in self._known.values()}
+        self._ledgers = {
+            name_of(component): component
+            for component in game.components
+            if component.writer is AUTHORITY and component.saved and component not in BUILTIN
+        }
         self._of_accounts = _first_values(game.accounts)
         self._of_all = _first_values(game.shares)
 
@@ -140,41 +152,96 @@ class Books:
             component = self._components[cell.column]
             if component.saved and self._is_kept(cell.entity):
                 changed[cell.entity, component] = None
+        return tuple(self._saved(*each, written) for each in changed)
+
+    def note_gifts(self) -> None:
+        """Take down what hooks have given and taken of what only actions write; once per tick."""
+        for gift in self._amendments.take_gifts():
+            if gift.component in self._ledgers:
+                row = LedgerRow(gift.component, gift.entity, gift.name, gift.values)
+                self._gifts[gift.name, gift.component] = row
+
+    def take_gifts(self, written: Mapping[Cell, Value]) -> tuple[LedgerRow, ...]:
+        """Give up what is to be saved of gifts, as it is by now.
+
+        Args:
+            written: by actions, and saved first.
+        """
+        told = {(cell.entity, name_of(self._components[cell.column])) for cell in written}
+        gifts, self._gifts = self._gifts, {}
         rows = []
-        for entity, component in changed:
-            fields = component.fields.values()
-            cells = [Cell(entity, column_of(component, field)) for field in fields]
-            values = {c.column: written[c] if c in written else self.read(c) for c in cells}
-            rows.append(LedgerRow(name_of(component), entity, self._holder(entity), values))
+        for key, gift in gifts.items():
+            row = self._world.columns.rows_of([gift.entity])
+            if (gift.entity, gift.component) in told:
+                self._gifts[key] = gift
+            elif row[0] < 0:
+                rows.append(gift)
+            elif self._has(row, gift.component):
+                rows.append(self._saved(gift.entity, self._ledgers[gift.component], {}))
+            elif not self._has_by_kind(row, gift.component):
+                rows.append(gift._replace(values={}))
         return tuple(rows)
+
+    def return_gifts(self, gifts: Iterable[LedgerRow]) -> None:
+        """Take back what was not saved; what has been given since is newer."""
+        self._gifts = {(gift.holder, gift.component): gift for gift in gifts} | self._gifts
 
     def amend(self, rows: Iterable[LedgerRow], tick: int) -> None:
         """Let what was committed be so, too, of those that have left the world since.
 
         One that has left may be back under another id, or come back at any time.
         """
-        world = self._world
         for row in rows:
-            if row.entity < 0 or world.columns.rows_of([row.entity])[0] >= 0:
+            if row.entity < 0 or self._world.columns.rows_of([row.entity])[0] >= 0:
                 continue
-            back = np.flatnonzero(world.uuid == np.frombuffer(row.holder, UUID)[0])
-            back = back[world.columns.net_id[back] != NET_ID_NONE]
-            if len(back):
-                self._write_row(int(back[0]), row.values, tick)
+            if (back := self.row_of(row.entity, row.holder)) >= 0:
+                self._write_row(back, row.values, tick)
             else:
                 self._berths.amend(row.holder, row.values, tick)
 
+    def row_of(self, entity: int, name: bytes) -> int:
+        """Find an entity, be it back under another id by now; -1 if it is not in the world."""
+        world = self._world
+        if (row := int(world.columns.rows_of([entity])[0])) >= 0:
+            return row
+        back = np.flatnonzero(world.uuid == np.frombuffer(name, UUID)[0])
+        back = back[world.columns.net_id[back] != NET_ID_NONE]
+        return int(back[0]) if len(back) else -1
+
+    def end_away(self, name: bytes, tick: int) -> None:
+        """End for good what is not in the world, but in its berth."""
+        self._berths.end(name, tick)
+
+    def _saved(
+        self, entity: int, component: type[Component], written: Mapping[Cell, Value]
+    ) -> LedgerRow:
+        fields = component.fields.values()
+        cells = [Cell(entity, column_of(component, field)) for field in fields]
+        values = {c.column: written[c] if c in written else self.read(c) for c in cells}
+        return LedgerRow(name_of(component), entity, self._holder(entity), values)
+
     def _write_row(self, row: int, values: Mapping[str, Value], tick: int) -> None:
-        for column, value in values.items():
-            self._world.columns[column][row] = value
+        """Write what an entity has; what was taken from it meanwhile it does not get back."""
+        world, at = self._world, np.array([row])
         for component in {self._components[column]: None for column in values}:
-            self._world.mark_changed(name_of(component), np.array([row]), tick)
+            name = name_of(component)
+            if not self._has(at, name):
+                continue
+            for field in component.fields.values():
+                if (column := column_of(component, field)) in values:
+                    world.columns[column][row] = values[column]
+            world.mark_changed(name, at, tick)
+            self._amendments.note(at)
+
+    def _has(self, row: np.ndarray, component: str) -> bool:
+        return bool(self._world.columns.has(row, self._world.schema.numbers[component])[0])
+
+    def _has_by_kind(self, row: np.ndarray, component: str) -> bool:
+        world, bit = self._world, np.uint64(1 << self._world.schema.numbers[component])
+        return bool((world.schema.masks[world.columns["kind"][row]] & bit)[0])
 
     def _is_kept(self, entity: int) -> bool:
-        if entity < 0:
-            return True
-        row = self._world.columns.rows_of([entity])[0]
-        return bool(self._world.account[row] >= ACCOUNT_NONE)
+        return entity < 0 or bool(self._world.is_kept(self._world.columns.rows_of([entity]))[0])
 
     def _holder(self, entity: int) -> bytes:
         if entity < 0:

@@ -28,7 +28,7 @@ import numpy as np
 
 from sidereal.game.declarations import Declarations
 from sidereal.game.spawns import Spawns
-from sidereal.protocol.errors import LocalProtocolError, WireError
+from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import ASKED_ROWS_MAX, NOTICE_SIZE_MAX
 from sidereal.protocol.message.codec import ASKED_ROW, decode_rows_untrusted
 from sidereal.protocol.message.player import Call, Outcome, Receipt
@@ -36,13 +36,13 @@ from sidereal.protocol.message.shard import Asked, printable
 from sidereal.replication.actions.arguments import ArgumentsError, Signatures, UnknownActionError
 from sidereal.replication.actions.books import Books
 from sidereal.replication.actions.draft import Draft
-from sidereal.replication.actions.effects import Caller, Cell, Effects, HeldUpError, Refusal, Value
+from sidereal.replication.actions.effects import Caller, Effects, HeldUpError, Refusal
 from sidereal.replication.actions.limits import ActionLimits
-from sidereal.replication.actions.requests import CallName, Memory, Request, digest_of
+from sidereal.replication.actions.postings import Postings
+from sidereal.replication.actions.requests import CallName, Done, Memory, Request, digest_of
 from sidereal.replication.actions.shown import Shown
 from sidereal.replication.events import Events
-from sidereal.replication.keeping.persist import Batch, new_batch
-from sidereal.replication.keeping.posting import KeptReceipt, Posted, Posting
+from sidereal.replication.keeping.posting import KeptReceipt
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.links.shardlink import ShardLink
@@ -61,16 +61,6 @@ FAILED = "the game failed at it; the server's log says why"
 DECLINED = "the database does not take it; the server's log says why"
 
 
-class _Done:
-    """A request that has run, and what it comes to."""
-
-    __slots__ = ("effects", "outcome", "request", "text")
-
-    def __init__(self, request: Request, effects: Effects, outcome: Outcome, text: str) -> None:
-        self.request, self.effects = request, effects
-        self.outcome, self.text = outcome, text
-
-
 class Desk:
     """The actions of one world.
 
@@ -78,6 +68,7 @@ class Desk:
         counts: calls by what has become of them.
         failed: how often which action raised.
         books: what they read and write.
+        postings: what is on its way to the database.
     """
 
     def __init__(
@@ -95,6 +86,7 @@ class Desk:
         self.counts: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.books = books
+        self.postings = Postings(world, books, entities)
         self._signatures = Signatures(game.actions)
         self._world = world
         self._entities = entities
@@ -109,17 +101,12 @@ class Desk:
         self._held: deque[Request] = deque()
         self._waiting: deque[Request] = deque()
         self._singly = 0
-        self._number = 0
-        self._posting: Posting | None = None
-        self._taken = False
-        self._under_way: list[_Done] = []
-        self._pending: dict[Cell, Value] = {}
-        self._answer: Posted | None = None
 
     # -- the stage ----------------------------------------------------------------------------
 
     def act(self, tick: int, now: float) -> None:
         """Answer what the database has answered, take in calls, and run them; once per tick."""
+        self.books.note_gifts()
         self._shown.greet(self._clients.take_newcomers())
         self._settle(tick)
         held, self._held = self._held, deque()
@@ -224,7 +211,7 @@ class Desk:
             return
         self._finish(done, tick)
 
-    def _run(self, request: Request, tick: int) -> _Done:
+    def _run(self, request: Request, tick: int) -> Done:
         """Run an action; nothing has happened yet.
 
         Raises:
@@ -239,7 +226,8 @@ class Desk:
             request.caller,
             tick,
             durable=durable,
-            before=self._pending,
+            before=self.postings.pending,
+            ending=self.postings.ending,
         )
         try:
             request.action.function(draft, *request.arguments)
@@ -247,11 +235,11 @@ class Desk:
             raise
         except Refusal as refusal:
             text = printable(str(refusal), NOTICE_SIZE_MAX)
-            return _Done(request, Effects(), Outcome.REFUSED, text)
+            return Done(request, Effects(), Outcome.REFUSED, text)
         except Exception as error:  # noqa: BLE001  # the game's code is somebody else's
             self._note_failure(request.action.name, error, tick)
-            return _Done(request, Effects(), Outcome.REFUSED, FAILED)
-        return _Done(request, draft.effects, Outcome.DONE, "")
+            return Done(request, Effects(), Outcome.REFUSED, FAILED)
+        return Done(request, draft.effects, Outcome.DONE, "")
 
     def _note_failure(self, action: str, error: Exception, tick: int) -> None:
         """Say once what an action raises: clients can let it do so again and again."""
@@ -261,7 +249,7 @@ class Desk:
             self._notes.add(tick, "action_failed", trace, action=action, error=what)
         self.failed[action] += 1
 
-    def _finish(self, done: _Done, tick: int) -> None:
+    def _finish(self, done: Done, tick: int) -> None:
         """Let happen what an action comes to, and answer."""
         self.books.write(done.effects.written, tick)
         self._shown.tell(done.effects.written)
@@ -276,7 +264,17 @@ class Desk:
         if done.effects.lines and (player := self._speaker_of(done.request)) is not None:
             for line in done.effects.lines:
                 self._clients.tell(player, line.text, line.to)
+        for entity, name in done.effects.ended.items():
+            self._end(entity, name, tick)
         self._answer_with(done.request, done.outcome, done.text)
+
+    def _end(self, entity: int, name: bytes, tick: int) -> None:
+        """End an entity, be it back under another id by now, or in its berth."""
+        row = self.books.row_of(entity, name)
+        if row >= 0:
+            self._entities.end(np.array([row]), tick)
+        else:
+            self.books.end_away(name, tick)
 
     def _speaker_of(self, request: Request) -> Player | None:
         """Find whose lines those of an action are: of who asked, or who flies what asked."""
@@ -302,82 +300,40 @@ class Desk:
 
     # -- what is committed --------------------------------------------------------------------
 
-    @property
-    def has_posting(self) -> bool:
-        """Whether something is to be committed that nobody has taken yet."""
-        return self._posting is not None and not self._taken
-
-    def take_posting(self) -> Posting:
-        """Give up what is to be committed; `deliver` must follow."""
-        if self._posting is None or self._taken:
-            raise LocalProtocolError("there is nothing to be committed")
-        self._taken = True
-        return self._posting
-
-    def deliver(self, posting: Posting, answer: Posted) -> None:
-        """Take the answer of the database; it counts in the next tick."""
-        if posting is not self._posting:
-            raise LocalProtocolError("this posting is not the one that was taken")
-        self._answer = answer
-
     def _post(self, tick: int) -> None:
         """Run durable actions that wait, if none is under way."""
-        if self._posting is not None or not self._waiting:
+        if self.postings.under_way:
             return
-        count = 1 if self._singly else self._limits.together
+        singly = self._singly > 0
         self._singly = max(0, self._singly - 1)
-        receipts = []
-        while self._waiting and len(self._under_way) < count:
-            done = self._run(self._waiting.popleft(), tick)
-            self._under_way.append(done)
-            self._pending |= done.effects.written
-            name, digest = done.request.name, done.request.digest
-            if name is not None:
-                receipts.append(KeptReceipt(*name, digest, done.outcome, done.text))
-        rows = self.books.rows_of(self._pending)
-        entities = self._name_spawned(tick)
-        self._number += 1
-        self._posting = Posting(self._number, tick, tuple(receipts), rows, entities)
-        self._taken = False
-
-    def _name_spawned(self, tick: int) -> Batch | None:
-        """Give names to what is to be spawned, and make of it what is saved with the posting."""
-        spawned = []
-        for done in self._under_way:
-            if done.effects.spawned:
-                done.effects.uuid = self._entities.names(len(done.effects.spawned))
-                spawned.append(done.effects)
-        if not spawned:
-            return None
-        records = np.concatenate([each for effects in spawned for each in effects.spawned])
-        uuid = np.concatenate([effects.uuid for effects in spawned if effects.uuid is not None])
-        return new_batch(records, uuid, tick)
+        while self._waiting and len(self.postings.done) < (1 if singly else self._limits.together):
+            self.postings.add(self._run(self._waiting.popleft(), tick))
+        self.postings.post(tick, gifts=not singly)
 
     def _settle(self, tick: int) -> None:
         """Act on the answer of the database, if it has come."""
-        answer, posting = self._answer, self._posting
-        if answer is None or posting is None:
+        settled = self.postings.settle()
+        if settled is None:
             return
-        under_way, self._under_way = self._under_way, []
-        self._posting = self._answer = None
-        self._pending = {}
+        posting, answer, under_way, gifts = settled
         if answer.known:
+            self.books.return_gifts(gifts)
             self._recall(under_way, answer.known)
-        elif answer.declined and len(under_way) > 1:
+        elif answer.declined and len(under_way) + bool(gifts) > 1:
+            self.books.return_gifts(gifts)
             self._singly = len(under_way)
             self._waiting.extendleft(done.request for done in reversed(under_way))
         elif answer.declined:
-            (done,) = under_way
-            self._notes.add(
-                tick, "action_declined", action=done.request.action.name, why=answer.declined
-            )
-            self._answer_with(done.request, Outcome.REFUSED, DECLINED)
+            what = under_way[0].request.action.name if under_way else "give"
+            self._notes.add(tick, "action_declined", action=what, why=answer.declined)
+            for done in under_way:
+                self._answer_with(done.request, Outcome.REFUSED, DECLINED)
         else:
             self.books.amend(posting.rows, tick)
             for done in under_way:
                 self._finish(done, tick)
 
-    def _recall(self, under_way: list[_Done], known: tuple[KeptReceipt, ...]) -> None:
+    def _recall(self, under_way: list[Done], known: tuple[KeptReceipt, ...]) -> None:
         """Answer calls that the database knows; what else was to be committed runs again."""
         kept = {CallName(receipt.account, receipt.key): receipt for receipt in known}
         again = []

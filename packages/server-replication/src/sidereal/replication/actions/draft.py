@@ -51,6 +51,7 @@ class Draft:
         *,
         durable: bool,
         before: Mapping[Cell, Value],
+        ending: Mapping[int, bytes],
     ) -> None:
         """Begin.
 
@@ -64,6 +65,7 @@ class Draft:
             durable: whether what it writes is saved with it.
             before: what actions have written that are not committed yet. A durable one comes after
                 them and goes by it; any other has to wait for what is in it.
+            ending: entities that they end, by id; likewise.
         """
         self.name, self.own, self.tick = caller.name, caller.own, tick
         self.account = _entity_of(caller.account)
@@ -75,6 +77,7 @@ class Draft:
         self._events = events
         self._durable = durable
         self._before = before
+        self._ending = ending
         # An id below 0 may come from a client: only those count that were given out here.
         self._placeless = {self.account, self.shared}
 
@@ -124,6 +127,13 @@ class Draft:
         """Make an entity; see `sidereal.game.Transaction.spawn`."""
         self.effects.spawned.append(self._spawns.make_one(kind, components, at, self.tick))
 
+    def despawn(self, entity: int) -> None:
+        """End an entity for good; see `sidereal.game.Transaction.despawn`."""
+        (row,) = self._rows_of(entity)
+        if row < 0:
+            raise Refusal(f"entity {entity} is not there")
+        self.effects.ended[int(entity)] = self._world.uuid[row].tobytes()
+
     def emit(self, event: Event, *, at: int) -> None:
         """Tell of something that has happened; see `sidereal.game.Transaction.emit`."""
         self._events.check(event)
@@ -140,13 +150,22 @@ class Draft:
         self.effects.lines.append(Line(text, _LISTENERS[to]))
 
     def _find(self, entity: int, field: object) -> Cell:
-        if entity < 0 and entity not in self._placeless:
+        if (entity < 0 and entity not in self._placeless) or self._has_ended(entity):
             raise Refusal(f"entity {entity} is not there")
         return self._books.find(int(entity), field)
 
     def _rows_of(self, *entities: int) -> np.ndarray:
-        known = [entity if 0 < entity <= NET_ID_MAX else 0 for entity in entities]
+        there = (0 < entity <= NET_ID_MAX and not self._has_ended(entity) for entity in entities)
+        known = [
+            entity if is_there else 0 for entity, is_there in zip(entities, there, strict=True)
+        ]
         return self._world.columns.rows_of(known)
+
+    def _has_ended(self, entity: int) -> bool:
+        """Tell whether an entity ends by this action, or by one before it that is to be saved."""
+        if entity in self._ending:
+            self._wait_unless_durable()
+        return entity in self._ending or entity in self.effects.ended
 
     def _wait_unless_durable(self) -> None:
         if not self._durable:

@@ -76,11 +76,13 @@ class Effects:
         lines: in their order.
         emitted: events, checked, in their order.
         spawned: `Schema.full_record[1]` each.
-        uuid: their names, by which the database has them already; None if it has not.
+        ended: names of the entities that end, by id.
+        uuid: names of what is spawned, by which the database has it already; None if it has not.
     """
 
     written: dict[Cell, Value] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     emitted: list[Emitted] = field(default_factory=list)
     spawned: list[NDArray[np.void]] = field(default_factory=list)
+    ended: dict[int, bytes] = field(default_factory=dict)
     uuid: NDArray[np.void] | None = None

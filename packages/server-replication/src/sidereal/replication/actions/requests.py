@@ -8,8 +8,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from sidereal.game.logic import Action
-from sidereal.protocol.message.player import Call, Receipt
-from sidereal.replication.actions.effects import Caller
+from sidereal.protocol.message.player import Call, Outcome, Receipt
+from sidereal.replication.actions.effects import Caller, Effects
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.players import Player
@@ -50,6 +50,15 @@ class Request:
     name: CallName | None
     digest: bytes
     since: int
+
+
+class Done(NamedTuple):
+    """A request that has run, and what it comes to; the text is for people."""
+
+    request: Request
+    effects: Effects
+    outcome: Outcome
+    text: str
 
 
 class Memory:

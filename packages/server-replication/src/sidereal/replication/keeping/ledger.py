@@ -74,9 +74,7 @@ async def post(
                 if done != f"INSERT 0 {len(posting.receipts)}":
                     raise _KnownError
             for ledger in copy.ledgers:
-                rows = [row for row in posting.rows if row.component == ledger.component]
-                if rows:
-                    await _write(connection, ledger, rows)
+                await _write(connection, ledger, posting.rows)
             if stream is not None:
                 await write(connection, copy, stream)
     except _KnownError:
@@ -95,7 +93,17 @@ async def forget_receipts(connection: Connection, before_tick: int) -> None:
     await connection.execute(f"DELETE FROM receipt WHERE tick < {before_tick}")
 
 
-async def _write(connection: Connection, ledger: Ledger, rows: Sequence[LedgerRow]) -> None:
+async def _write(connection: Connection, ledger: Ledger, posted: Sequence[LedgerRow]) -> None:
+    """Write what was posted of a ledger, and take out who has its component no more."""
+    rows = [row for row in posted if row.component == ledger.component and row.values]
+    gone = [row for row in posted if row.component == ledger.component and not row.values]
+    if gone:
+        await connection.execute(
+            f"DELETE FROM {quoted(ledger.table)} WHERE holder = ANY ($1::uuid[])",
+            [row.holder.hex() for row in gone],
+        )
+    if not rows:
+        return
     names = [quoted(column.name) for column in ledger.columns]
     types = ["uuid[]", *(f"{column.type}[]" for column in ledger.columns)]
     arrays = ", ".join(f"${at}::{type_}" for at, type_ in enumerate(types, 1))

@@ -11,13 +11,14 @@ does not bring the entity back, and it is forgotten when no such write can be un
 One batch is out at a time, so the writes of an entity reach the database in order. An attempt to
 write may have succeeded although nobody knows; writing the same again is harmless.
 
-The guard: a row replaces a saved one if its (epoch, saved_tick) is not less.
+The guard: a row replaces a saved one if its (epoch, saved_tick) is not less, and that one was not
+removed: actions remove at once, while an older batch may be on its way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,11 @@ class WriteBehind:
             for column, value in values.items():
                 departed.record[column] = value
 
+    def end(self, uuid: bytes) -> None:
+        """Let an entity that waits here be gone for good."""
+        if (departed := self._departed.get(uuid)) is not None:
+            self._departed[uuid] = replace(departed, removed=True)
+
     def come_back(self, departed: Departed) -> None:
         """An entity is in the world again: the row it has there is the one to save."""
         del self._departed[departed.uuid.tobytes()]
@@ -191,7 +197,7 @@ class WriteBehind:
         world.dirty[rows] = False
         world.stored[rows] = True
         self._out_departed = departed
-        self._out = _joined([_batch_of(entity) for entity in departed], here)
+        self._out = joined([*(_batch_of(entity) for entity in departed), here])
         assert len(set(self._out.uuid.tolist())) == len(self._out), "a uuid comes twice"
         return self._out
 
@@ -266,6 +272,27 @@ def new_batch(rows: NDArray[np.void], uuid: NDArray[np.void], tick: int) -> Batc
     )
 
 
+def removed_batch(world: World, rows: NDArray[np.int64], tick: int) -> Batch:
+    """Make a batch of entities of a world that are about to leave it for good.
+
+    Args:
+        world: which has them.
+        rows: int64[n], each once.
+        tick: of the world, now.
+    """
+    count = len(rows)
+    ticks = np.full(count, tick, np.int64)
+    return Batch(
+        world.columns.store(rows, world.schema.full_record),
+        world.uuid[rows],
+        world.account[rows],
+        np.zeros(count, np.bool_),
+        np.ones(count, np.bool_),
+        ticks,
+        ticks,
+    )
+
+
 def _batch_of(departed: Departed) -> Batch:
     return Batch(
         departed.record,
@@ -278,8 +305,7 @@ def _batch_of(departed: Departed) -> Batch:
     )
 
 
-def _joined(first: list[Batch], last: Batch) -> Batch:
-    if not first:
-        return last
-    columns = zip(*(batch.arrays() for batch in (*first, last)), strict=True)
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Make one batch of several, at least one."""
+    columns = zip(*(batch.arrays() for batch in batches), strict=True)
     return Batch(*(np.concatenate(column) for column in columns))

@@ -34,7 +34,8 @@ class LedgerRow(NamedTuple):
         component: its name in the schema.
         entity: the id that its holder had when it was written.
         holder: uuid of an entity; or an account's number, or 0 for the world, as 16 bytes.
-        values: by column; a text is bytes on its way to the database, and a str from there.
+        values: by column; a text is bytes on its way to the database, and a str from there. Empty
+            if the holder has it no more.
     """
 
     component: str
@@ -51,7 +52,7 @@ class Posting(NamedTuple):
         tick: of the world when it was made.
         receipts: no two with one account and key.
         rows: no two of one component and holder.
-        entities: that are spawned; None for none.
+        entities: that are spawned or removed; None for none.
     """
 
     number: int

@@ -5,7 +5,8 @@ packed array, and NumPy writes or reads it without looking at a single row.
 
 A component that entities may be given or lose has a column that says so: 1 of an entity that was
 given it, -1 of one from which it was taken, 0 where the entity is as its kind begins. So a column
-that is new begins with 0, whatever kinds the saved entities are of.
+that is new begins with 0, whatever kinds the saved entities are of. Who was given a component that
+only actions write is in its ledger, which is saved at once.
 
 Source: PostgreSQL documentation, COPY, "Binary Format".
 """
@@ -212,6 +213,10 @@ class RowCopy:
         of another run mean nothing. A kind whose name the game does not know is none, and 0.
         """
         records = self.schema.first[self._numbers_of(tuples[KIND])]
+        in_ledgers = {
+            np.uint64(1 << self.schema.numbers[ledger.component]): ledger.table
+            for ledger in self.ledgers
+        }
         records["epoch"] = tuples["epoch"]
         records["tick"] = tuples["tick"]
         for column in self.component_columns:
@@ -219,7 +224,8 @@ class RowCopy:
                 bit = self.given[column.name]
                 held = (self.schema.masks[records[KIND]] & bit) != 0
                 said = tuples[column.name]
-                other = ((said > 0) & ~held) | ((said < 0) & held)
+                there = (tuples[in_ledgers[bit]] != 0) if bit in in_ledgers else said > 0
+                other = (there & ~held) | ((said < 0) & held)
                 records["differs"] |= np.where(other, bit, np.uint64(0))
             elif column.name not in (KIND, *self.schema.references):
                 records[column.name] = tuples[column.name]

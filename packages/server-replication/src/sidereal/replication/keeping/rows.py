@@ -104,6 +104,7 @@ async def write(connection: Connection, copy: RowCopy, stream: bytearray) -> Non
     # Most rows are there already, and an UPDATE costs half of what an upsert does.
     done = await connection.execute(
         f"UPDATE entity SET {', '.join(changes)} FROM batch WHERE entity.uuid = batch.uuid "
+        "AND NOT entity.removed "
         "AND (entity.epoch, entity.saved_tick) <= (batch.epoch, batch.saved_tick)"
     )
     if done != f"UPDATE {count}":

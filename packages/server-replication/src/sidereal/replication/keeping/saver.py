@@ -155,13 +155,13 @@ class Saver:
         Raises:
             UnavailableError: another server has taken over the database.
         """
-        actions = self._core.actions
+        postings = self._core.actions.postings
         while True:
             await self._posted.wait()
             self._posted = trio.Event()
-            if actions.has_posting:
-                posting = actions.take_posting()
-                actions.deliver(posting, await self._post(posting))
+            if postings.has_posting:
+                posting = postings.take_posting()
+                postings.deliver(posting, await self._post(posting))
 
     async def _post(self, posting: Posting) -> Posted:
         """Try until it is known what has become of a posting."""
@@ -183,7 +183,7 @@ class Saver:
 
     def look_for_requests(self) -> None:
         """Begin to do what the core asks for; after every tick."""
-        if self._core.actions.has_posting:
+        if self._core.actions.postings.has_posting:
             self._posted.set()
         if self._core.berths.has_requests:
             self._requested.set()

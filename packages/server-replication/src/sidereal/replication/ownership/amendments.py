@@ -8,12 +8,28 @@ what was decided before an entity changed hands is in the row that its new owner
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from sidereal.protocol.state.component import Component
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.world import World
+
+
+class Gift(NamedTuple):
+    """A component that an entity which is kept was given, or that was taken from it.
+
+    Attributes:
+        component: its name in the schema.
+        entity: its id; `name` is the one that it has for life.
+        values: by column, as they were given; empty if it was taken.
+    """
+
+    component: str
+    entity: int
+    name: bytes
+    values: dict[str, Any]
 
 
 class Amendments:
@@ -30,6 +46,7 @@ class Amendments:
         self._world = world
         self._shards = shards
         self._amended: list[np.ndarray] = []
+        self._gifts: list[Gift] = []
 
     def give(self, rows: np.ndarray, number: int, values: Mapping[str, Any], tick: int) -> None:
         """Let entities have a component, or other values of one that they have.
@@ -67,6 +84,31 @@ class Amendments:
                 records = columns.store(mine, self._world.schema.full_record)
                 self._shards.send_amend(shard, records, tick)
 
+    def note(self, rows: np.ndarray) -> None:
+        """Let the owners of entities be told what they have by now, int64[n]."""
+        self._amended.append(rows)
+
+    def take_gifts(self) -> list[Gift]:
+        """Give up what was given and taken since the last call, in order."""
+        gifts, self._gifts = self._gifts, []
+        return gifts
+
+    def _note_gifts(self, rows: np.ndarray, component: Component) -> None:
+        """Take down what the database has to know, in the state that it has now.
+
+        That who has a component by its kind has lost it is saved with the entity.
+        """
+        world, number = self._world, self._world.schema.numbers[component.name]
+        by_kind = world.schema.masks[world.columns["kind"][rows]] & np.uint64(1 << number) != 0
+        has = world.columns.has(rows, number)
+        for row in rows[world.is_kept(rows) & (has | ~by_kind)].tolist():
+            names = [field.name for field in component.fields]
+            values = {name: world.columns[name][row].item() for name in names}
+            if not world.columns.has(np.array([row]), number)[0]:
+                values = {}
+            uuid, net_id = world.uuid[row].tobytes(), int(world.columns.net_id[row])
+            self._gifts.append(Gift(component.name, net_id, uuid, values))
+
     def _set(self, rows: np.ndarray, number: int, values: Mapping[str, Any]) -> None:
         for field in self._world.schema.component(number).fields:
             self._world.columns[field.name][rows] = values[field.name]
@@ -76,4 +118,6 @@ class Amendments:
         has = rows[self._world.columns.has(rows, number)]
         self._world.mark_changed(component.name, has, tick)
         self._world.mark(rows, tick)
-        self._amended.append(rows)
+        self.note(rows)
+        if component.persisted:
+            self._note_gifts(rows, component)

@@ -65,6 +65,7 @@ class Berths:
         self._arrived: dict[int, Berth | None] = {}
         self._offered: dict[int, Berth] = {}
         self._amended: dict[bytes, tuple[int, dict[str, Any]]] = {}
+        self._ended: dict[bytes, int] = {}
 
     # -- what is fetched ------------------------------------------------------------------------
 
@@ -112,7 +113,11 @@ class Berths:
     def take_arrived(self, most: int) -> list[tuple[int, Berth | None]]:
         """Give up so many of the answers that have come, each with its account, in their order."""
         accounts = list(islice(self._arrived, most))
-        return [(account, self._arrived.pop(account)) for account in accounts]
+        return [(account, self._of_now(self._arrived.pop(account))) for account in accounts]
+
+    def _of_now(self, berth: Berth | None) -> Berth | None:
+        """Give what was left, unless it has ended since it was read."""
+        return None if berth is None or berth.uuid.tobytes() in self._ended else berth
 
     def take_late(self, tick: int) -> list[int]:
         """Give the accounts whose players have begun to wait long; each is given once."""
@@ -153,6 +158,13 @@ class Berths:
         since = tick - self._limits.amended_ticks
         self._amended = {key: kept for key, kept in self._amended.items() if kept[0] >= since}
         self._amended[uuid] = tick, {**before, **values}
+
+    def end(self, uuid: bytes, tick: int) -> None:
+        """End for good what is not in the world: it may be on its way out of the database."""
+        self._saving.end(uuid)
+        since = tick - self._limits.amended_ticks
+        self._ended = {key: ended for key, ended in self._ended.items() if ended >= since}
+        self._ended[uuid] = tick
 
     # -- into the world and out of it -----------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.state.schema import Schema
+from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.posting import KeptReceipt, LedgerRow, Posted, Posting
 from sidereal.replication.keeping.stored import Berth, Recovered
@@ -38,6 +38,12 @@ class MemoryStore:
         self.tick = 0
         self.written_under: set[tuple[int, int]] = set()
         self._schema = schema
+        base = {component.name for component in BASE_COMPONENTS}
+        self._ledgers = [
+            number
+            for number, component in enumerate(schema.components, 1)
+            if component.persisted and number not in schema.proposed and component.name not in base
+        ]
         self._term = 0
         self._rows: dict[bytes, _Row] = {}
         self.ledger: dict[tuple[str, bytes], LedgerRow] = {}
@@ -74,8 +80,19 @@ class MemoryStore:
                 (int(batch.rows["epoch"][at]), int(batch.saved_tick[at])),
             )
             before = self._rows.get(key)
-            if before is None or before.version <= row.version:
+            if before is None:
+                self._begin_in_ledgers(key, batch.rows[at])
+            if before is None or (not before.removed and before.version <= row.version):
                 self._rows[key] = row
+
+    def _begin_in_ledgers(self, key: bytes, record: np.void) -> None:
+        """Let an entity that is new into the ledgers of its kind, unless an action was faster."""
+        for number in self._ledgers:
+            component = self._schema.component(number)
+            if int(self._schema.masks[record["kind"]]) >> number & 1:
+                values = {field.name: record[field.name].item() for field in component.fields}
+                row = LedgerRow(component.name, 0, key, values)
+                self.ledger.setdefault((component.name, key), row)
 
     def save_tick(self, term: int, tick: int) -> None:
         """Save the clock, which never goes back.
@@ -103,7 +120,11 @@ class MemoryStore:
         self.receipts |= dict(zip(keys, posting.receipts, strict=True))
         if posting.entities is not None:
             self.write(term, tick, posting.entities)
-        self.ledger |= {(row.component, row.holder): row for row in posting.rows}
+        for row in posting.rows:
+            if row.values:
+                self.ledger[row.component, row.holder] = row
+            else:
+                self.ledger.pop((row.component, row.holder), None)
         return Posted()
 
     def load_placeless(self) -> list[LedgerRow]:
@@ -153,10 +174,7 @@ class MemoryStore:
         for name in schema.fields.keys() - durable:
             rows[name] = schema.first[name][rows["kind"]]
         for at, key in enumerate(kept):
-            for number in schema.numbers.values():
-                row = self.ledger.get((schema.component(number).name, key))
-                for column, value in {} if row is None else row.values.items():
-                    rows[column][at] = value
+            self._read_ledgers(rows[at : at + 1], key)
         saved = sum(1 << n for n, c in enumerate(schema.components, 1) if c.persisted)
         rows["differs"] &= np.uint64(saved)
         return Recovered(
@@ -166,3 +184,16 @@ class MemoryStore:
             np.array([row.account for row in kept.values()], np.int64),
             np.array([row.active for row in kept.values()], np.bool_),
         )
+
+    def _read_ledgers(self, row: np.ndarray, key: bytes) -> None:
+        """Give an entity what the ledgers have of it; they say who was given a component, too."""
+        schema, kind = self._schema, row["kind"]
+        for number in self._ledgers:
+            component, bit = schema.component(number), np.uint64(1 << number)
+            kept = self.ledger.get((component.name, key))
+            for field in component.fields:
+                first = schema.first[field.name][kind]
+                row[field.name] = first if kept is None else kept.values[field.name]
+            if not (schema.masks[kind] & bit).any():
+                row["differs"] &= ~bit
+                row["differs"] |= bit if kept is not None else np.uint64(0)

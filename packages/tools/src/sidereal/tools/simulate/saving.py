@@ -119,8 +119,8 @@ class Scribe:
         Raises:
             FencedError: another server writes there.
         """
-        if self._posting is None and core.actions.has_posting:
-            self._begin_to_post(core, core.actions.take_posting(), now)
+        if self._posting is None and core.actions.postings.has_posting:
+            self._begin_to_post(core, core.actions.postings.take_posting(), now)
         if self._posting is None or now < self._posting[0]:
             return
         _, tick, posting = self._posting
@@ -129,7 +129,7 @@ class Scribe:
             self._begin_to_post(core, posting, now)
         else:
             self._posting = None
-            core.actions.deliver(posting, answer)
+            core.actions.postings.deliver(posting, answer)
 
     def _begin_to_post(self, core: Replicator, posting: Posting, now: float) -> None:
         wait_s = self._weather.wait_s(SAVE_S, now, self._rng)

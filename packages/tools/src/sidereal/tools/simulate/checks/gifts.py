@@ -4,6 +4,7 @@ Who has a stamp follows from an id and a tick, so a shard has given and taken al
 every tick, whoever had the entity before. What the authority has of it may lag by the way, and no
 more.
 A brand has a number that only grows: in the end every shard has the one that the authority gave.
+After a restart it is one that was given.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Gifts:
         branded = branded[_has(columns, branded, Brand)]
         numbers = columns[NUMBER][branded].tolist()
         for net_id, number in zip(columns.net_id[branded].tolist(), numbers, strict=True):
+            if not number:
+                yield f"{net_id} has a brand that nobody gave"
             if number < self._numbers.get(net_id, 0):
                 yield f"{net_id} has brand {number} again"
             self._numbers[net_id] = number
