@@ -35,6 +35,7 @@ from sidereal.games.frontier import ASTEROID
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
+from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.store import open_store
 from sidereal.replication.world import UUID
 
@@ -196,7 +197,7 @@ async def fill(data: Path, count: int) -> None:
     rows["tick"] = 1
     uuid = np.frombuffer(np.random.default_rng(1).bytes(16 * count), UUID)
     batch = Batch(
-        rows,
+        saved_alone(schema_of(game), rows),
         uuid,
         np.zeros(count, np.int64),
         np.ones(count, np.bool_),

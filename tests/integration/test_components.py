@@ -167,7 +167,7 @@ class Rig:
         self.save()
         self.core, self.shards = self._start(tick), []
         tuples = np.concatenate(list(self.saved.values()))
-        self.core.populate(copy.full_records(tuples), np.ascontiguousarray(tuples["uuid"]))
+        self.core.populate(copy.saved_records(tuples), np.ascontiguousarray(tuples["uuid"]))
         self.client = self._connect()
 
     def save(self) -> int:

@@ -76,7 +76,7 @@ def test_database_columns_are_the_persisted_fields() -> None:
         "kind": "smallint",
         "radius": "real",
         "mass": "real",
-        "group": "bigint",
+        "group": "uuid",
         "name": "text",
         "shield": "smallint",
         "ore": "integer",

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from drifters import RADIUS, SCHEMA, drifter
+from drifters import RADIUS, SCHEMA, drifter, saved_drifter
 
 from sidereal.protocol.rules import Rules
 from sidereal.replication.keeping.persist import WriteBehind
@@ -38,7 +38,7 @@ class Port:
         return float(columns["x"][row]), float(columns["y"][row])
 
     def shelter(self, account: int, x: float, y: float) -> None:
-        self.saved[account] = Berth(drifter("Ada", x, y, tick=1), np.zeros(1, UUID))
+        self.saved[account] = Berth(saved_drifter("Ada", x, y, tick=1), np.zeros(1, UUID))
 
 
 def test_it_comes_back_to_where_it_was() -> None:

@@ -17,6 +17,7 @@ from sidereal.game import (
     Authority,
     Body,
     Component,
+    Entity,
     Event,
     Game,
     Label,
@@ -42,6 +43,7 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.keeping.posting import KeptReceipt, Posted, Posting, holder_of
+from sidereal.replication.keeping.references import to_saved
 from sidereal.replication.keeping.stored import Berth
 
 ORE, CREDITS, POT = "tests_cargo_ore", "tests_wallet_credits", "tests_pot_credits"
@@ -617,6 +619,55 @@ def test_what_is_given_is_saved_alone_when_it_was_not_taken_with_an_action() -> 
     assert not play.postings.has_posting
 
 
+# -- who is led to --------------------------------------------------------------------------------
+
+
+class Moored(Component, writer=AUTHORITY, name="tests.moored"):
+    at: Entity
+
+
+def test_who_is_led_to_is_saved_by_name_and_found_again_by_it() -> None:
+    game = Game("harbour")
+    craft = game.kind("craft", Motion(), Body(radius=RADIUS), Label(), Pilot(), Moored())
+    buoy = game.kind("buoy", Motion())
+    game.account(Moored())
+
+    @game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        at = world.free_spot(radius=RADIUS, near=(30.0, 40.0))
+        player.fly(world.spawn(craft, Label(name=player.name), at=at))
+        world.spawn(buoy, at=(9.0, 9.0))
+
+    @game.action(rate_hz=1)
+    def moor(tx: Transaction, entity: int) -> None:
+        tx.set(tx.own, Moored.at, entity)
+        tx.set(tx.account, Moored.at, entity)
+
+    declared = declare(game)
+    cast = Cast(game=declared, actions=ActionLimits(burst=1000))
+    client = cast.connect(7, Role.PLAYER, ticks=2)
+    say_hello(client, cast.core.schema.hash)
+    cast.run(4)
+    world = cast.core.world
+    rows = world.columns.rows()
+    (row,) = rows[world.columns["kind"][rows] == 2]
+    call = Call(bytes(16), "harbour.moor", msgspec.msgpack.encode([int(world.columns.net_id[row])]))
+    client.send(PlayerChannel.COMMAND, encode_message(call))
+    cast.run(2)
+    posting = cast.core.actions.postings.take_posting()
+    name = world.uuid[row].tobytes()
+    assert [each.values for each in posting.rows] == [{"tests_moored_at": name}] * 2
+    later = Cast(game=declared)
+    later.core.world.ids.take(1000, 0)
+    records = to_saved(world, world.columns.store(np.array([row]), world.schema.full_record))
+    later.core.populate(records, world.uuid[[row]])
+    later.core.actions.books.load(each for each in posting.rows if each.entity < 0)
+    books = later.core.actions.books
+    found = books.read(books.find(-7, Moored.at))
+    assert later.core.world.columns.rows_of([found])[0] >= 0
+    assert found != world.columns.net_id[row]
+
+
 # -- what comes again ----------------------------------------------------------------------------
 
 
@@ -735,7 +786,8 @@ def berth_of(trade: Trade, account: int) -> Berth:
     """What the database has of what an account flies, as it is now."""
     world = trade.cast.core.world
     rows = world.columns.rows_of([trade.own(account)])
-    return Berth(world.columns.store(rows, world.schema.full_record), world.uuid[rows].copy())
+    record = to_saved(world, world.columns.store(rows, world.schema.full_record))
+    return Berth(record, world.uuid[rows].copy())
 
 
 def saved(trade: Trade) -> None:

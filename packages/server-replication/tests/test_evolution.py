@@ -15,6 +15,7 @@ from sidereal.game.declarations import Declarations, declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import UnavailableError
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.store import Store, open_store
 
 
@@ -79,7 +80,7 @@ async def opened(url: str, game: Declarations, *, clamp: bool = False) -> AsyncI
 
 async def save(url: str, game: Declarations = OLD, **values: Any) -> None:
     """Save four entities of a game, two ships, then two rocks."""
-    rows = np.repeat(schema_of(game).first[[1, 2]], 2)
+    rows = saved_alone(schema_of(game), np.repeat(schema_of(game).first[[1, 2]], 2))
     rows["epoch"], rows["tick"] = 3, 1
     for name, value in values.items():
         rows[name][:2] = value

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drifters import RADIUS, drifter
+from drifters import RADIUS, saved_drifter
 from stage import RULES, Cast, say_hello, snapshots
 
 from sidereal.game import (
@@ -148,7 +148,7 @@ def test_a_berth_that_is_not_flown_waits_on() -> None:
             player.fly(left)
 
     cast = play.cast()
-    cast.store[7] = Berth(drifter("left", 70.0), np.frombuffer(b"one for them all", UUID))
+    cast.store[7] = Berth(saved_drifter("left", 70.0), np.frombuffer(b"one for them all", UUID))
     client = log_in(cast, 7)
     assert names(cast) == []
     client.close(cast.now)
@@ -169,7 +169,7 @@ def test_who_flies_something_else_gives_up_what_it_left(looks: bool) -> None:
 
     cast = play.cast()
     uuid = np.frombuffer(b"one for them all", UUID)
-    cast.store[7] = Berth(drifter("left", 70.0), uuid)
+    cast.store[7] = Berth(saved_drifter("left", 70.0), uuid)
     log_in(cast, 7)
     assert names(cast) == ["new"]
     batch = cast.core.saving.take_batch(10, cast.core.tick)
@@ -188,7 +188,7 @@ def choosing(play: Play, seconds: float, start: Hook) -> Cast:
         world.after(seconds, start, player)
 
     cast = play.cast()
-    cast.store[7] = Berth(drifter("left", 70.0), LEFT)
+    cast.store[7] = Berth(saved_drifter("left", 70.0), LEFT)
     return cast
 
 
@@ -347,7 +347,7 @@ def test_what_was_left_stays_when_the_hook_raises() -> None:
             raise ValueError
 
     cast = play.cast()
-    cast.store[7] = Berth(drifter("left", 70.0), np.frombuffer(b"one for them all", UUID))
+    cast.store[7] = Berth(saved_drifter("left", 70.0), np.frombuffer(b"one for them all", UUID))
     log_in(cast, 7)
     assert names(cast) == []
     cast.run(40)

@@ -25,6 +25,7 @@ from sidereal.replication.keeping.posting import (
     Posting,
     holder_of,
 )
+from sidereal.replication.keeping.references import saved_alone, saved_record
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.tables import FencedError
 
@@ -87,7 +88,7 @@ def posting(number: int, receipts: list[KeptReceipt], *rows: LedgerRow) -> Posti
 
 def batch(saved_tick: int, *uuids: bytes, removed: bool = False, ore: float = 5.0) -> Batch:
     count = len(uuids)
-    rows = np.repeat(SCHEMA.first[[1]], count)
+    rows = saved_alone(SCHEMA, np.repeat(SCHEMA.first[[1]], count))
     rows["epoch"], rows[ORE], rows["tick"] = 1, ore, saved_tick
     ticks = np.full(count, saved_tick, np.int64)
     return Batch(
@@ -240,7 +241,7 @@ async def test_a_component_that_is_new_begins_as_it_is_declared(database_url: st
     bare = declare(game)
     async with opened(database_url, bare) as store:
         rows = batch(40, UUID_1)
-        short = np.zeros(1, schema_of(bare).full_record)
+        short = np.zeros(1, saved_record(schema_of(bare)))
         for name in short.dtype.names or ():
             short[name] = rows.rows[name]
         await write(store, Batch(short, *list(rows.arrays())[1:]))

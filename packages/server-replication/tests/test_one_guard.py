@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.stored import Berth, Recovered
 from sidereal.replication.keeping.tables import FencedError
@@ -161,7 +162,7 @@ def batch_of(rows: dict[int, tuple[int, int, float, bool, bool]]) -> Batch:
         records["epoch"][at] = epoch
     saved = np.array([row[1] for row in rows.values()], np.int64)
     return Batch(
-        records,
+        saved_alone(BASE_SCHEMA, records),
         np.frombuffer(b"".join(name.to_bytes(16, "big") for name in rows), UUID),
         np.array([ACCOUNTS.get(name, 0) for name in rows], np.int64),
         np.array([row[3] for row in rows.values()], np.bool_),

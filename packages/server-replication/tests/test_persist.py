@@ -11,6 +11,7 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.replication.keeping.persist import Batch, WriteBehind
+from sidereal.replication.keeping.references import saved_record
 from sidereal.replication.world import UUID, World
 
 SHIPS = {1: 7, 2: 8}
@@ -85,7 +86,7 @@ def test_a_batch_takes_rows_as_they_are_by_then() -> None:
     assert batch is not None
     assert contents(batch) == {3: (20.0, False), 4: (0.0, False)}
     assert batch.saved_tick.tolist() == [3, 3]
-    assert batch.rows.dtype == BASE_SCHEMA.full_record
+    assert batch.rows.dtype == saved_record(BASE_SCHEMA)
 
 
 def test_what_was_saved_is_not_taken_again_until_it_changes() -> None:

@@ -16,10 +16,11 @@ import asyncpg
 import numpy as np
 import pytest
 import trio
-from drifters import GAME, drifter
+from drifters import GAME, SCHEMA, drifter
 
 from sidereal.protocol.errors import UnavailableError
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.world import UUID
@@ -80,7 +81,7 @@ def rocks(first: int, count: int, tick: int) -> Batch:
     records = np.concatenate([drifter("rock", 1.0, 2.0)] * count)
     names = b"".join(n.to_bytes(16, "big") for n in range(first, first + count))
     return Batch(
-        records,
+        saved_alone(SCHEMA, records),
         np.frombuffer(names, UUID),
         np.zeros(count, np.int64),
         np.ones(count, np.bool_),

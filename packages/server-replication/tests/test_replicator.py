@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drifters import SCHEMA, drifter
+from drifters import SCHEMA, saved_drifter
 from stage import RULES, TIMEOUT_S, WALL, Cast, messages, say_hello, snapshots
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint
@@ -395,7 +395,7 @@ def test_places_that_are_given_up_and_taken_in_one_tick_are_not_mixed_up() -> No
 
 
 def berth(x: float, epoch: int = 5) -> Berth:
-    record = drifter("ship", x)
+    record = saved_drifter("ship", x)
     record["epoch"] = epoch
     return Berth(record, np.frombuffer(b"one ship for all", UUID))
 

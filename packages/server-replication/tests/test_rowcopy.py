@@ -12,6 +12,7 @@ from sidereal.game import U4, Component, Game, Motion
 from sidereal.game.declarations import declare
 from sidereal.protocol.errors import StoreError
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.references import saved_alone, saved_record
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.world import UUID
 
@@ -20,7 +21,7 @@ SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 
 
 def batch() -> Batch:
-    rows = np.zeros(2, SCHEMA.full_record)
+    rows = np.zeros(2, saved_record(SCHEMA))
     rows["epoch"], rows["tick"], rows["kind"] = [7, 8], [100, 200], 1
     rows["x"], rows["vy"], rows["mass"], rows["name"] = [1.5, -2.5], [3.0, 4.0], 12.0, [b"ada", b""]
     uuid = np.frombuffer(bytes(range(32)), UUID)
@@ -75,7 +76,7 @@ def test_what_was_written_is_read_and_extensions_of_the_header_are_passed_over(
     stream = bytes(COPY.encode(batch()))
     stream = stream[:15] + struct.pack(">i", len(extension)) + extension + stream[19:]
     tuples = COPY.decode(stream)
-    records = COPY.full_records(tuples)
+    records = COPY.saved_records(tuples)
     expected = batch().rows
     for name in ("epoch", "tick", "kind", "x", "vy", "mass", "name"):
         assert records[name].tolist() == expected[name].tolist(), name
@@ -123,7 +124,7 @@ def test_what_was_given_or_taken_is_kept_and_what_is_as_the_kind_has_it_is_zero(
         np.uint64(1 << schema.numbers[f"test_rowcopy_{name}"])
         for name in ("shield", "rank", "fuse")
     )
-    rows = schema.first[[1, 1, 2, 2]].copy()
+    rows = saved_alone(schema, schema.first[[1, 1, 2, 2]])
     rows["differs"] = [0, shield | rank, shield, rank | fuse]
     count = len(rows)
     saved = Batch(
@@ -138,5 +139,5 @@ def test_what_was_given_or_taken_is_kept_and_what_is_as_the_kind_has_it_is_zero(
     assert tuples["test_rowcopy_rank given"].tolist() == [0, 1, 0, 1]
     names = [column.name for column in copy.columns if column.name.endswith(" given")]
     assert names == ["label given", "test_rowcopy_shield given", "test_rowcopy_rank given"]
-    found = copy.full_records(tuples)
+    found = copy.saved_records(tuples)
     assert found["differs"].tolist() == [0, shield | rank, shield, rank]

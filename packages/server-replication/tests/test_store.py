@@ -17,7 +17,7 @@ import trio
 import trio.testing
 from raw_sql import sql
 
-from sidereal.game import F4, I8, Body, Component, Game, Label, Motion
+from sidereal.game import AUTHORITY, F4, I8, Body, Component, Entity, Game, Label, Motion, field
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
@@ -28,6 +28,8 @@ from sidereal.replication.keeping.limits import DatabaseLimits, KeepingLimits
 from sidereal.replication.keeping.names import LOOKALIKE_RULES
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.postgres.postmaster import Embedded
+from sidereal.replication.keeping.posting import LedgerRow, Posting, holder_of
+from sidereal.replication.keeping.references import saved_alone, saved_record
 from sidereal.replication.keeping.store import Store, open_store
 from sidereal.replication.keeping.stored import Recovered
 from sidereal.replication.keeping.tables import NameTakenError, migrations
@@ -64,7 +66,7 @@ def uuids(count: int, first: int = 1) -> np.ndarray:
 def some_rows(count: int, game: Declarations = GAME, seed: int = 1) -> np.ndarray:
     schema = schema_of(game)
     rng = np.random.default_rng(seed)
-    rows = np.zeros(count, schema.full_record)
+    rows = np.zeros(count, saved_record(schema))
     rows["id"] = np.arange(1, count + 1)
     rows["epoch"] = 3
     rows["tick"] = rng.integers(0, 10, count)
@@ -130,7 +132,7 @@ async def test_new_world_is_empty(database_url: str) -> None:
     assert isinstance(world, Recovered)
     assert world.tick == 0
     assert len(world.rows) == len(world.uuid) == len(world.account) == len(world.active) == 0
-    assert world.rows.dtype == SCHEMA.full_record
+    assert world.rows.dtype == saved_record(SCHEMA)
 
 
 async def test_saved_rows_come_back_exactly(database_url: str) -> None:
@@ -364,6 +366,84 @@ async def test_a_world_from_before_games_had_names_opens_with_all_its_entities(
     async with open_store(database_url, GAME) as store:
         with pytest.raises(UnavailableError, match="holds a world of the game frontier"):
             await begin(store)
+
+
+class Tie(Component, name="tie"):
+    to: Entity
+    was: Entity = field(0, was="former")
+
+
+class Home(Component, writer=AUTHORITY, name="home"):
+    at: Entity
+
+
+def make_tied() -> Declarations:
+    game = Game("tied")
+    game.kind("stone", Motion(), Body(), Tie(), Home())
+    game.account(Home())
+    return declare(game)
+
+
+async def test_what_leads_to_entities_is_kept_by_their_names(database_url: str) -> None:
+    tied = make_tied()
+    rows = saved_alone(schema_of(tied), np.repeat(schema_of(tied).first[[1]], 2))
+    names = np.frombuffer(b"\1" * 16 + b"\2" * 16, "V16")  # accounts have those below
+    rows["tie_to"], rows["group"] = names[::-1], names
+    async with migrated(database_url, tied) as store:
+        await write(store, make_batch(rows, 5, uuid=names))
+        ledger = LedgerRow("home", 1, names[0].tobytes(), {"home_at": names[1].tobytes()})
+        account = LedgerRow("home", -7, holder_of(7), {"home_at": names[0].tobytes()})
+        await store.post(Posting(1, 6, (), (ledger, account)), 6)
+    async with migrated(database_url, tied) as store:
+        world = await store.load_world(berths=True)
+        (placeless,) = await store.load_placeless()
+    order = np.argsort(world.uuid.view("S16"))
+    assert world.uuid[order].tobytes() == names.tobytes()
+    rows = world.rows[order]
+    assert rows["tie_to"].tobytes() == names[::-1].tobytes()
+    assert rows["group"].tobytes() == names.tobytes()
+    assert rows["tie_was"].tobytes() == bytes(32)
+    assert rows["home_at"].tobytes() == names[1].tobytes() + bytes(16)
+    assert placeless.values == {"home_at": names[0].tobytes()}
+
+
+async def test_ids_of_a_world_from_before_lead_to_nobody_and_all_else_stays(
+    database_url: str,
+) -> None:
+    tied = make_tied()
+    old = [migration for migration in migrations() if migration[0] <= 7]
+    columns = ", ".join(
+        f'ADD COLUMN "{name}" {type_} NOT NULL DEFAULT {chr(39) * 2 if type_ == "text" else 1}'
+        for name, type_ in (
+            *((name, type_) for name, type_ in OLD_COLUMNS if name != "kind"),
+            *(("kind", "text"), ("group", "bigint"), ("tie_to", "bigint")),
+            *(("tie_former", "bigint"), ("others", "bigint")),
+        )
+    )
+    await sql(
+        database_url,
+        *(text for _, _, text in old),
+        "CREATE TABLE schema_migration (version integer PRIMARY KEY, name text NOT NULL, "
+        "applied_at timestamptz NOT NULL DEFAULT now())",
+        *(f"INSERT INTO schema_migration VALUES ({at}, '{name}')" for at, name, _ in old),
+        f"ALTER TABLE entity {columns}",
+        "CREATE TABLE ledger_home (holder uuid PRIMARY KEY, home_at bigint NOT NULL DEFAULT 3, "
+        "CONSTRAINT home_at_range CHECK (home_at >= 0))",
+        "INSERT INTO ledger_home VALUES (gen_random_uuid())",
+        "INSERT INTO declared_range VALUES ('tie_to', 0, 4294967295), ('others', 0, 9)",
+        "INSERT INTO entity (uuid, epoch, tick, account, active, saved_tick, kind, x) "
+        f"VALUES ('{1:032x}', 3, 4, 0, true, 4, 'stone', 70)",
+        "UPDATE world SET tick = 50, game = 'tied' RETURNING tick",
+    )
+    for _ in range(2):  # the second start finds it done
+        async with migrated(database_url, tied) as store:
+            world = await store.load_world(berths=True)
+    assert world.rows["x"].tolist() == [70.0]
+    for name in ("group", "tie_to", "tie_was"):
+        assert world.rows[name].tobytes() == bytes(16), name
+    left = await sql(database_url, "SELECT others, name FROM entity, declared_range")
+    assert ("others", 1) in {(row["name"], row["others"]) for row in left}
+    assert "tie_to" not in {row["name"] for row in left}
 
 
 # -- accounts --------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ import pytest
 import trio
 import trio.testing
 import trio_asyncio
-from drifters import GAME, drifter
+from drifters import GAME, SCHEMA, drifter
 from raw_sql import sql
 
 from sidereal.protocol.errors import StoreError, UnavailableError
 from sidereal.replication.keeping import rows, tables
 from sidereal.replication.keeping.limits import TERM_SILENT_S_MAX, DatabaseLimits, KeepingLimits
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.store import Store, Written, open_store
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.limits import LIMITS
@@ -50,7 +51,7 @@ def rocks(*names: int, tick: int = 5, **values: float) -> Batch:
         records[name] = value
     count = len(names)
     return Batch(
-        records,
+        saved_alone(SCHEMA, records),
         np.concatenate([uuid_of(name) for name in names]),
         np.zeros(count, np.int64),
         np.ones(count, np.bool_),

@@ -19,6 +19,7 @@ from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.session.token import generate_connect_token
+from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits, WorldLimits
 from sidereal.replication.replicator import Keys, Replicator
@@ -340,9 +341,9 @@ class World:
         asteroids = make_records()
         ships = [make_ship(account) for account in NAMES]
         uuid = np.frombuffer(self._entropy(16 * len(asteroids)), UUID)
-        self._core.populate(asteroids, uuid)
+        self._core.populate(saved_alone(SCHEMA, asteroids), uuid)
         self._ships = {
-            account: Berth(ship, np.frombuffer(self._entropy(16), UUID))
+            account: Berth(saved_alone(SCHEMA, ship), np.frombuffer(self._entropy(16), UUID))
             for account, ship in zip(NAMES, ships, strict=True)
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from sidereal.game import Authority, Body, Game, Label, Motion, Pilot, Player
 from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
 from sidereal.game.spawns import Spawns
+from sidereal.replication.keeping.references import saved_alone
 
 RADIUS: Final = 6.0
 
@@ -36,3 +37,8 @@ def drifter(
     record = _SPAWNS.make(DRIFTER, [motion, Label(name=name)])
     record["tick"] = tick
     return record
+
+
+def saved_drifter(*arguments: Any, **values: Any) -> np.ndarray:
+    """The same as it is saved."""
+    return saved_alone(SCHEMA, drifter(*arguments, **values))

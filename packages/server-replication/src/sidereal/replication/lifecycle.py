@@ -184,7 +184,6 @@ async def _load(
         now=trio.current_time(),
         tick=recovered.tick,
     )
-    core.actions.books.load(placeless)
     if recovered.tick or len(recovered.rows):
         core.populate(recovered.rows, recovered.uuid)
         log.info("recovered %s", fields(tick=recovered.tick, rows=len(recovered.rows)))
@@ -192,4 +191,6 @@ async def _load(
         world = config.world or next(iter(game.worlds), None)
         core.create(make_world(game, core.schema, world, np.random.default_rng(config.seed)))
         log.info("created %s", fields(world=world, seed=config.seed))
+    # What accounts and the world have may lead to entities, which have their ids by now.
+    core.actions.books.load(placeless)
     return core

@@ -40,6 +40,7 @@ from sidereal.replication.events import Events
 from sidereal.replication.gamerules import GameRules
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.keeping.references import enter_saved
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
@@ -211,13 +212,13 @@ class Replicator:
         """Enter what was saved and is nobody's; what accounts left comes when they do.
 
         Args:
-            records: `Schema.full_record[n]`, none further ahead of the clock than shards may run.
+            records: saved records, [n], none further ahead of the clock than shards may run.
             uuid: `UUID[n]`.
         """
         # Shards run ahead: a record may be newer than the clock. One that is older is refused.
         self.tick = int(records["tick"].max(initial=self.tick))
         account = np.full(len(records), ACCOUNT_NONE)
-        rows = self.world.enter(records, uuid, account, self.tick)
+        rows = enter_saved(self.world, records, uuid, account, self.tick)
         self.world.columns.epoch[rows] += np.uint32(1)
         self.world.dirty[rows] = False
         self.world.stored[rows] = True

@@ -53,7 +53,7 @@ class Field:
         wrap: whether `high` is the same as `low`, as with angles.
         cell_axis: `"x"` or `"y"` when this is a position along that axis, sent relative to the
             entity's cell.
-        reference: whether the numbers are ids of entities, which mean nothing after a restart.
+        reference: whether the numbers are ids of entities; the database has their uuids.
     """
 
     name: str

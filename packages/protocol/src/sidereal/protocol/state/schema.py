@@ -303,6 +303,8 @@ def _row_of(component: Component, head: tuple[tuple[str, str], ...]) -> np.dtype
 
 
 def _database_type(field: Field) -> str:
+    if field.reference:
+        return "uuid"
     dtype = field.memory_dtype
     return "text" if dtype.kind == "S" else _DATABASE_TYPES[dtype.str[1:]]
 

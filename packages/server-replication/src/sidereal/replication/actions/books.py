@@ -21,6 +21,7 @@ from sidereal.protocol.errors import GameError
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.replication.actions.effects import SHARED, Cell, Refusal, Value
 from sidereal.replication.keeping.posting import LedgerRow, account_of, holder_of
+from sidereal.replication.keeping.references import ids_of, uuid_of
 from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.world import UUID, World
@@ -67,11 +68,11 @@ class Books:
         self._of_all = _first_values(game.shares)
 
     def load(self, rows: Iterable[LedgerRow]) -> None:
-        """Take in what the database has of accounts and of the world."""
+        """Take in what the database has of accounts and of the world, whose entities are there."""
         for row in rows:
             account = account_of(row.holder)
             entity = -account if account else SHARED
-            for column, value in row.values.items():
+            for column, value in self._found(row.values).items():
                 self.placeless[Cell(entity, column)] = (
                     value.encode() if isinstance(value, str) else value
                 )
@@ -158,7 +159,8 @@ class Books:
         """Take down what hooks have given and taken of what only actions write; once per tick."""
         for gift in self._amendments.take_gifts():
             if gift.component in self._ledgers:
-                row = LedgerRow(gift.component, gift.entity, gift.name, gift.values)
+                values = self._named(gift.values)
+                row = LedgerRow(gift.component, gift.entity, gift.name, values)
                 self._gifts[gift.name, gift.component] = row
 
     def take_gifts(self, written: Mapping[Cell, Value]) -> tuple[LedgerRow, ...]:
@@ -195,7 +197,7 @@ class Books:
             if row.entity < 0 or self._world.columns.rows_of([row.entity])[0] >= 0:
                 continue
             if (back := self.row_of(row.entity, row.holder)) >= 0:
-                self._write_row(back, row.values, tick)
+                self._write_row(back, self._found(row.values), tick)
             else:
                 self._berths.amend(row.holder, row.values, tick)
 
@@ -218,7 +220,25 @@ class Books:
         fields = component.fields.values()
         cells = [Cell(entity, column_of(component, field)) for field in fields]
         values = {c.column: written[c] if c in written else self.read(c) for c in cells}
-        return LedgerRow(name_of(component), entity, self._holder(entity), values)
+        return LedgerRow(name_of(component), entity, self._holder(entity), self._named(values))
+
+    def _named(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Give values as the database has them: who is led to by its uuid."""
+        references = self._world.schema.references
+        return {
+            column: uuid_of(self._world, value) if column in references else value
+            for column, value in values.items()
+        }
+
+    def _found(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Give values of the database as the world has them: who is led to by its id."""
+        world, references = self._world, self._world.schema.references
+        return {
+            column: int(ids_of(world, np.frombuffer(value, UUID))[0])
+            if column in references
+            else value
+            for column, value in values.items()
+        }
 
     def _write_row(self, row: int, values: Mapping[str, Value], tick: int) -> None:
         """Write what an entity has; what was taken from it meanwhile it does not get back."""

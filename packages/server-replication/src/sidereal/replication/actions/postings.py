@@ -17,6 +17,7 @@ from sidereal.replication.actions.effects import Cell, Value
 from sidereal.replication.actions.requests import Done
 from sidereal.replication.keeping.persist import Batch, joined, new_batch, removed_batch
 from sidereal.replication.keeping.posting import KeptReceipt, LedgerRow, Posted, Posting
+from sidereal.replication.keeping.references import to_saved
 from sidereal.replication.play.entities import Entities
 from sidereal.replication.world import World
 
@@ -127,7 +128,8 @@ class Postings:
         for done in self.done:
             if spawned := done.effects.spawned:
                 done.effects.uuid = self._entities.names(len(spawned))
-                batches.append(new_batch(np.concatenate(spawned), done.effects.uuid, tick))
+                records = to_saved(self._world, np.concatenate(spawned))
+                batches.append(new_batch(records, done.effects.uuid, tick))
         rows = self._world.columns.rows_of(list(self.ending))
         rows = rows[self._world.is_kept(rows) | self._world.stored[rows]]
         if len(rows):

@@ -20,6 +20,7 @@ from sidereal.game.schema import column_of
 from sidereal.replication.keeping.rowcopy import KIND, OWN_COLUMNS, Column, RowCopy
 from sidereal.replication.keeping.sql import (
     LONG_S_MAX,
+    NOBODY_SQL,
     Connection,
     bound,
     quoted,
@@ -34,7 +35,7 @@ class Declared(NamedTuple):
         type: of PostgreSQL.
         default: as SQL, what a row has that knew nothing of it.
         was: former name of the column, or empty.
-        low: least valid value, infinite for text; likewise `high`.
+        low: least valid value, infinite for text and references; likewise `high`.
     """
 
     name: str
@@ -152,6 +153,8 @@ def _declared(name: str, type_: str, copy: RowCopy, fields: Mapping[str, Field])
     field = fields[name]
     was = field.options.was
     former = name.removesuffix(field.name) + was if was else ""
+    if field.storage.reference:
+        return Declared(name, type_, NOBODY_SQL, former, -math.inf, math.inf)
     return Declared(name, type_, literal(field.options.default), former, low, high)
 
 
@@ -203,13 +206,13 @@ async def _clamp(connection: Connection, outside: Sequence[tuple[Declared, int]]
 
 async def _begin_by_kind(connection: Connection, copy: RowCopy, added: Sequence[Declared]) -> None:
     """Give entities that were there before what their kinds begin with."""
-    fields = [column for column in added if column.name not in copy.given]
+    begin = [c for c in added if c.name not in copy.given and c.type != "uuid"]
     for number, kind in enumerate(copy.kinds, 1):
         first = copy.schema.first[number]
-        values = {column.name: literal(first[column.name].item()) for column in fields}
+        values = {column.name: literal(first[column.name].item()) for column in begin}
         changes = [
             f"{quoted(column.name)} = {values[column.name]}"
-            for column in fields
+            for column in begin
             if column.name != KIND and values[column.name] != column.default
         ]
         if changes:

@@ -17,7 +17,7 @@ from sidereal.replication.keeping.posting import (
     Posting,
     account_of,
 )
-from sidereal.replication.keeping.rowcopy import Ledger, RowCopy
+from sidereal.replication.keeping.rowcopy import Column, Ledger, RowCopy
 from sidereal.replication.keeping.rows import beat, make_batch_table, write
 from sidereal.replication.keeping.sql import LONG_S_MAX, Connection, quoted
 
@@ -46,7 +46,10 @@ async def load_placeless(connection: Connection, copy: RowCopy) -> list[LedgerRo
             timeout=LONG_S_MAX,
         )
         for holder, *values in found:  # some µs each, once at the start
-            named = dict(zip((c.name for c in ledger.columns), values, strict=True))
+            named = {
+                column.name: value.bytes if column.is_reference else value
+                for column, value in zip(ledger.columns, values, strict=True)
+            }
             rows.append(LedgerRow(ledger.component, account_of(holder.bytes), holder.bytes, named))
     return rows
 
@@ -108,7 +111,7 @@ async def _write(connection: Connection, ledger: Ledger, posted: Sequence[Ledger
     types = ["uuid[]", *(f"{column.type}[]" for column in ledger.columns)]
     arrays = ", ".join(f"${at}::{type_}" for at, type_ in enumerate(types, 1))
     columns: list[list[Any]] = [[row.holder.hex() for row in rows]]
-    columns += [[_plain(row.values[c.name]) for row in rows] for c in ledger.columns]
+    columns += [[_plain(row.values[c.name], c) for row in rows] for c in ledger.columns]
     await connection.execute(
         f"INSERT INTO {quoted(ledger.table)} (holder, {', '.join(names)}) "
         f"SELECT * FROM unnest({arrays}) "
@@ -118,5 +121,7 @@ async def _write(connection: Connection, ledger: Ledger, posted: Sequence[Ledger
     )
 
 
-def _plain(value: float | int | bytes) -> float | int | str:
-    return value.decode() if isinstance(value, bytes) else value
+def _plain(value: float | int | bytes, column: Column) -> float | int | str:
+    if isinstance(value, bytes):
+        return value.hex() if column.is_reference else value.decode()
+    return value

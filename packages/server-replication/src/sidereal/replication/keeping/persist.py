@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
+from sidereal.replication.keeping.references import to_saved, write_saved
 from sidereal.replication.world import World
 
 
@@ -33,7 +34,7 @@ class Batch:
     """Rows to save together; all arrays have one length, and no uuid comes twice.
 
     Attributes:
-        rows: `Schema.full_record`[n].
+        rows: saved records, [n].
         uuid: void16[n].
         account: int64[n], who flies it, 0 for nobody.
         active: bool[n], whether the entity takes part in the world.
@@ -67,7 +68,7 @@ class Departed:
     """An entity that has left the world, as it was then.
 
     Attributes:
-        record: `Schema.full_record`[1].
+        record: a saved record, [1].
         uuid: void16[1].
         account: who flew it, 0 for nobody.
         removed: whether it is gone for good.
@@ -138,7 +139,8 @@ class WriteBehind:
             out = self._out.rows["id"] == record["id"]
             since = int(self._out.since_tick[out].min(initial=since))
         account = int(world.account[row])
-        self._departed[uuid.tobytes()] = Departed(record, uuid, account, removed, tick, since)
+        saved = to_saved(world, record)
+        self._departed[uuid.tobytes()] = Departed(saved, uuid, account, removed, tick, since)
 
     def departed_of(self, account: int) -> Departed | None:
         """Find what an account flew among what has left and is not saved yet.
@@ -154,8 +156,7 @@ class WriteBehind:
     def amend(self, uuid: bytes, values: Mapping[str, Any]) -> None:
         """Write values into an entity that has left, if it waits here."""
         if (departed := self._departed.get(uuid)) is not None:
-            for column, value in values.items():
-                departed.record[column] = value
+            write_saved(departed.record, values)
 
     def end(self, uuid: bytes) -> None:
         """Let an entity that waits here be gone for good."""
@@ -186,7 +187,7 @@ class WriteBehind:
             return None
         world = self._world
         here = Batch(
-            world.columns.store(rows, world.schema.full_record),
+            to_saved(world, world.columns.store(rows, world.schema.full_record)),
             world.uuid[rows],
             world.account[rows],
             np.ones(len(rows), np.bool_),
@@ -255,7 +256,7 @@ def new_batch(rows: NDArray[np.void], uuid: NDArray[np.void], tick: int) -> Batc
     """Make a batch of entities that are nobody's and about to come into the world.
 
     Args:
-        rows: `Schema.full_record`[n].
+        rows: saved records, [n].
         uuid: void16[n].
         tick: of the world, now.
     """
@@ -283,7 +284,7 @@ def removed_batch(world: World, rows: NDArray[np.int64], tick: int) -> Batch:
     count = len(rows)
     ticks = np.full(count, tick, np.int64)
     return Batch(
-        world.columns.store(rows, world.schema.full_record),
+        to_saved(world, world.columns.store(rows, world.schema.full_record)),
         world.uuid[rows],
         world.account[rows],
         np.zeros(count, np.bool_),

@@ -34,8 +34,8 @@ class LedgerRow(NamedTuple):
         component: its name in the schema.
         entity: the id that its holder had when it was written.
         holder: uuid of an entity; or an account's number, or 0 for the world, as 16 bytes.
-        values: by column; a text is bytes on its way to the database, and a str from there. Empty
-            if the holder has it no more.
+        values: by column; a text is bytes on its way to the database, and a str from there; who is
+            led to is the 16 bytes of its uuid. Empty if the holder has it no more.
     """
 
     component: str

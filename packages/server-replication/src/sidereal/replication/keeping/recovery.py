@@ -59,7 +59,7 @@ def find_faults(
 
     Args:
         tuples: as `RowCopy.decode` gave them.
-        records: `Schema.full_record`[n], made of them.
+        records: saved records, [n], made of them.
         tick: the saved clock.
         schema: for the declared ranges.
 
@@ -70,7 +70,7 @@ def find_faults(
         ("tick", (tuples["tick"] >= 0) & (tuples["tick"] <= tick + LIMITS.proposals.future_ticks)),
         ("epoch", (tuples["epoch"] >= 0) & (tuples["epoch"] <= EPOCH_MAX)),
     ]
-    for field in schema.persisted_fields:
+    for field in (f for f in schema.persisted_fields if not f.reference):
         values = records[field.name]
         good = valid_values(field, values)
         if field.memory_dtype.kind in "iu" and tuples[field.name].dtype.kind != "S":
@@ -92,6 +92,8 @@ def describe_row(record: np.void) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, np.void):
+        return value.tobytes().hex()
     plain = value.item() if hasattr(value, "item") else value
     text = plain.decode(errors="replace") if isinstance(plain, bytes) else str(plain)
     return text.replace("\0", "?")  # which JSON in the database can't hold

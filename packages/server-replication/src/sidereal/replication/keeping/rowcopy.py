@@ -28,6 +28,7 @@ from sidereal.protocol.errors import StoreError
 from sidereal.protocol.state.component import Field
 from sidereal.protocol.state.values import valid_values
 from sidereal.replication.keeping.persist import Batch
+from sidereal.replication.keeping.references import saved_alone
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"
@@ -67,6 +68,11 @@ class Column:
     name: str
     type: str
     width: int = 0
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it leads to entities."""
+        return self.type == "uuid"
 
     @property
     def wire_dtype(self) -> str:
@@ -206,13 +212,14 @@ class RowCopy:
                 raise StoreError(f"the database holds rows without {column.name}")
         return tuples
 
-    def full_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
-        """Make `Schema.full_record`[n] of what `decode` gave; ids are 0.
+    def saved_records(self, tuples: NDArray[np.void]) -> NDArray[np.void]:
+        """Make saved records, [n], of what `decode` gave; ids are 0.
 
-        What is not kept, or not yet, is as entities of their kind begin, and so are references: ids
-        of another run mean nothing. A kind whose name the game does not know is none, and 0.
+        What is not kept, or not yet, is as entities of their kind begin. A kind whose name the game
+        does not know is none, and 0.
         """
-        records = self.schema.first[self._numbers_of(tuples[KIND])]
+        begins = self.schema.first[self._numbers_of(tuples[KIND])]
+        records = saved_alone(self.schema, begins)
         in_ledgers = {
             np.uint64(1 << self.schema.numbers[ledger.component]): ledger.table
             for ledger in self.ledgers
@@ -227,11 +234,11 @@ class RowCopy:
                 there = (tuples[in_ledgers[bit]] != 0) if bit in in_ledgers else said > 0
                 other = (there & ~held) | ((said < 0) & held)
                 records["differs"] |= np.where(other, bit, np.uint64(0))
-            elif column.name not in (KIND, *self.schema.references):
+            elif column.name != KIND:
                 records[column.name] = tuples[column.name]
         for ledger in self.ledgers:
             missing = tuples[ledger.table] == 0
-            for column in ledger.columns:
+            for column in (column for column in ledger.columns if not column.is_reference):
                 first = self.schema.first[column.name][records[KIND]]
                 records[column.name][missing] = first[missing]
         return records

@@ -14,7 +14,13 @@ from typing import Final
 
 from sidereal.replication.keeping.recovery import Fault
 from sidereal.replication.keeping.rowcopy import KIND, Column, Ledger, RowCopy
-from sidereal.replication.keeping.sql import ATTENTIVE, LONG_S_MAX, Connection, quoted
+from sidereal.replication.keeping.sql import (
+    ATTENTIVE,
+    LONG_S_MAX,
+    NOBODY_SQL,
+    Connection,
+    quoted,
+)
 from sidereal.replication.keeping.tables import FENCED, FencedError
 
 CHUNK_SIZE: Final = 1 << 18
@@ -52,7 +58,8 @@ def _read_value(column: Column, table: str) -> str:
     """Say how a column is read: never NULL, and a text padded with NUL to a fixed width."""
     name = f"{quoted(table)}.{quoted(column.name)}"
     if not column.width:
-        return name if table == "entity" else f"coalesce({name}, 0::{column.type})"
+        nothing = NOBODY_SQL if column.is_reference else f"0::{column.type}"
+        return name if table == "entity" else f"coalesce({name}, {nothing})"
     text = f"convert_to(coalesce({name}, ''), 'UTF8')"
     return f"substr({text} || decode(repeat('00', {column.width}), 'hex'), 1, {column.width})"
 

@@ -16,6 +16,10 @@ ATTENTIVE: Final = "SET LOCAL client_connection_check_interval = '500ms'; "
 """A server that notices our death ends what we asked for, and frees the locks it holds."""
 
 
+NOBODY_SQL: Final = "'00000000-0000-0000-0000-000000000000'::uuid"
+"""What a column holds that leads to nobody."""
+
+
 def quoted(name: str) -> str:
     """Write a name as an identifier of SQL; names come from declarations and hold no quotes."""
     return f'"{name}"'

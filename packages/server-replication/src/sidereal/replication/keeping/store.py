@@ -224,7 +224,7 @@ class Store:
             lambda connection: rows.load(connection, self._copy, which), limit_s
         )
         tuples = self._copy.decode(stream)
-        records = self._copy.full_records(tuples)
+        records = self._copy.saved_records(tuples)
         faults = find_faults(tuples, records, tick, self._copy.schema)
         if faults:
             await self._set_aside(tuples, records, faults)

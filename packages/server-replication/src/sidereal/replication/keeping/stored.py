@@ -22,7 +22,7 @@ class Recovered(NamedTuple):
 
     Attributes:
         tick: of the world; no row was saved later.
-        rows: `Schema.full_record`[n]; ids are 0, and what is not kept is as entities of
+        rows: saved records, [n]; ids are 0, and what is not kept is as entities of
             their kind begin.
         uuid: void16[n].
         account: int64[n].
@@ -40,7 +40,7 @@ class Berth(NamedTuple):
     """What an account left, as it was then.
 
     Attributes:
-        record: `Schema.full_record`[1].
+        record: a saved record, [1].
         uuid: void16[1].
     """
 

@@ -38,6 +38,8 @@ _CLAIM: Final = f"""
 UPDATE authority SET term = term + 1, token = $1, holder = $2, beat_at = clock_timestamp()
 WHERE $3 OR token = $1 OR beat_at < clock_timestamp() - interval '{TERM_SILENT_S_MAX} s'
 RETURNING term"""
+_SAY_REFERENCES: Final = "SELECT set_config('sidereal.references', $1, true)"
+"""For the migration that makes uuids of them."""
 _UNKNOWN_KINDS: Final = """
 SELECT kind, count(*) FROM entity
 WHERE NOT removed AND kind <> ALL ($1::text[]) AND kind ~ '^[a-z][a-z0-9_]*$'
@@ -187,6 +189,7 @@ async def _migrate(connection: Connection, copy: RowCopy, clamp: bool) -> str | 
             if problem:
                 return problem
             if version > await _find_version(connection):
+                await connection.execute(_SAY_REFERENCES, ",".join(_references_of(copy)))
                 await connection.execute(sql, timeout=LONG_S_MAX)
                 await connection.execute(
                     "INSERT INTO schema_migration (version, name) VALUES ($1, $2)", version, name
@@ -202,6 +205,14 @@ async def _migrate(connection: Connection, copy: RowCopy, clamp: bool) -> str | 
                 log.warning("columns_kept undeclared=%r", ", ".join(kept))
             await connection.execute("UPDATE world SET game = $1 WHERE game <> $1", copy.game.name)
         return problem
+
+
+def _references_of(copy: RowCopy) -> list[str]:
+    """Name the columns that lead to entities, by their former names, too."""
+    in_ledgers = (column for ledger in copy.ledgers for column in ledger.columns)
+    declared = evolution.declared_columns(copy, (*copy.behind_columns, *in_ledgers))
+    names = (name for c in declared for name in (c.name, c.was) if c.type == "uuid")
+    return [name for name in names if name]
 
 
 async def _end_flights(connection: Connection) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.persist import WriteBehind
+from sidereal.replication.keeping.references import enter_saved, to_saved, write_saved
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.play.spots import nearest_free_spot
@@ -152,8 +153,7 @@ class Berths:
         self._saving.amend(uuid, values)
         for berth in self._offered.values():
             if berth.uuid.tobytes() == uuid:
-                for column, value in values.items():
-                    berth.record[column] = value
+                write_saved(berth.record, values)
         _, before = self._amended.pop(uuid, (tick, {}))
         since = tick - self._limits.amended_ticks
         self._amended = {key: kept for key, kept in self._amended.items() if kept[0] >= since}
@@ -162,6 +162,8 @@ class Berths:
     def end(self, uuid: bytes, tick: int) -> None:
         """End for good what is not in the world: it may be on its way out of the database."""
         self._saving.end(uuid)
+        left = self._offered.items()
+        self._offered = {a: berth for a, berth in left if berth.uuid[0].tobytes() != uuid}
         since = tick - self._limits.amended_ticks
         self._ended = {key: ended for key, ended in self._ended.items() if ended >= since}
         self._ended[uuid] = tick
@@ -181,15 +183,14 @@ class Berths:
         x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
         record["x"], record["y"] = nearest_free_spot(x, y, size, self.others(tick))
         _, amended = self._amended.pop(berth.uuid.tobytes(), (tick, {}))
-        for column, value in amended.items():
-            record[column] = value
+        write_saved(record, amended)
         record["tick"] = tick
         _stop(record)
         record["epoch"] += np.uint32(1)
         departed = self._saving.departed_of(account)
         if departed is not None and not departed.removed:
             self._saving.come_back(departed)
-        rows = self._world.enter(record, berth.uuid, np.array([account]), tick)
+        rows = enter_saved(self._world, record, berth.uuid, np.array([account]), tick)
         self._world.stored[rows] = True
         return int(rows[0])
 
@@ -203,7 +204,7 @@ class Berths:
         self._saving.depart(record, row, tick, removed=False)
         account = int(self._world.account[row])
         if account in self._offered:  # its player has looked at it, and does not fly it
-            self._offered[account] = Berth(record, self._world.uuid[rows])
+            self._offered[account] = Berth(to_saved(self._world, record), self._world.uuid[rows])
 
     def others(self, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tell where everything is, and how large: x, y and radius, float[n] each."""

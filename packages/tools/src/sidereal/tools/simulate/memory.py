@@ -9,13 +9,18 @@ import numpy as np
 from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
 from sidereal.replication.keeping.persist import Batch
 from sidereal.replication.keeping.posting import KeptReceipt, LedgerRow, Posted, Posting
+from sidereal.replication.keeping.references import (
+    saved_alone,
+    saved_record,
+    write_saved,
+)
 from sidereal.replication.keeping.stored import Berth, Recovered
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.world import ACCOUNT_NONE, UUID
 
 
 class _Row(NamedTuple):
-    """A saved row; `version` is its epoch and the tick it was saved at."""
+    """A saved record; `version` is its epoch and the tick it was saved at."""
 
     record: bytes
     account: int
@@ -38,6 +43,7 @@ class MemoryStore:
         self.tick = 0
         self.written_under: set[tuple[int, int]] = set()
         self._schema = schema
+        self._record = saved_record(schema)
         base = {component.name for component in BASE_COMPONENTS}
         self._ledgers = [
             number
@@ -90,7 +96,12 @@ class MemoryStore:
         for number in self._ledgers:
             component = self._schema.component(number)
             if int(self._schema.masks[record["kind"]]) >> number & 1:
-                values = {field.name: record[field.name].item() for field in component.fields}
+                values = {
+                    field.name: record[field.name].tobytes()
+                    if field.reference
+                    else record[field.name].item()
+                    for field in component.fields
+                }
                 row = LedgerRow(component.name, 0, key, values)
                 self.ledger.setdefault((component.name, key), row)
 
@@ -141,8 +152,14 @@ class MemoryStore:
             raise FencedError("another server has taken over this database")
 
     def found(self, records: np.ndarray, uuid: np.ndarray) -> None:
-        """Begin with entities that are nobody's, `Schema.full_record[n]` and `UUID[n]`."""
-        for record, key in zip(records, uuid, strict=True):
+        """Begin with entities that nobody flies and that lead nowhere.
+
+        Args:
+            records: `Schema.full_record[n]`.
+            uuid: `UUID[n]`.
+        """
+        saved = saved_alone(self._schema, records)
+        for record, key in zip(saved, uuid, strict=True):
             self._rows[key.tobytes()] = _Row(record.tobytes(), ACCOUNT_NONE, True, False, (0, 0))
 
     def ships(self) -> dict[int, bytes]:
@@ -167,12 +184,11 @@ class MemoryStore:
     def _load(self, keys: list[bytes]) -> Recovered:
         kept = {key: self._rows[key] for key in keys if not self._rows[key].removed}
         schema = self._schema
-        rows = np.frombuffer(
-            b"".join(row.record for row in kept.values()), schema.full_record
-        ).copy()
-        durable = {f.name for f in schema.persisted_fields} - {*schema.references}
+        rows = np.frombuffer(b"".join(row.record for row in kept.values()), self._record).copy()
+        durable = {field.name for field in schema.persisted_fields}
         for name in schema.fields.keys() - durable:
-            rows[name] = schema.first[name][rows["kind"]]
+            leads = name in schema.references
+            rows[name] = np.zeros((), UUID) if leads else schema.first[name][rows["kind"]]
         for at, key in enumerate(kept):
             self._read_ledgers(rows[at : at + 1], key)
         saved = sum(1 << n for n, c in enumerate(schema.components, 1) if c.persisted)
@@ -192,8 +208,10 @@ class MemoryStore:
             component, bit = schema.component(number), np.uint64(1 << number)
             kept = self.ledger.get((component.name, key))
             for field in component.fields:
-                first = schema.first[field.name][kind]
-                row[field.name] = first if kept is None else kept.values[field.name]
+                if kept is not None:
+                    write_saved(row, {field.name: kept.values[field.name]})
+                elif not field.reference:
+                    row[field.name] = schema.first[field.name][kind]
             if not (schema.masks[kind] & bit).any():
                 row["differs"] &= ~bit
                 row["differs"] |= bit if kept is not None else np.uint64(0)
