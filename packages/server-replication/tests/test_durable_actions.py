@@ -612,11 +612,56 @@ def test_what_is_given_is_saved_alone_when_it_was_not_taken_with_an_action() -> 
     play.postings.deliver(posting, Posted())
     play.cast.run(2)
     assert play.answer(Posted(declined="a constraint")) == [{NUMBER: 6}]
-    assert play.answer() == []
     assert play.answer(Posted(declined="a constraint")) == [{NUMBER: 6}]
+    assert play.answer() == []
     (note,) = [n for n in play.cast.core.notes.take() if n.event == "action_declined"]
     assert note.fields["action"] == "give"
     assert not play.postings.has_posting
+
+
+def test_whose_ledgers_are_written_is_saved_with_them_as_it_is() -> None:
+    trade = Trade()
+    client = trade.join(7)
+    world = trade.cast.core.world
+    name = world.uuid[world.columns.rows_of([trade.own(7)])[0]].tobytes()
+    trade.ask(client, "sell", 5)
+    batch = trade.take().entities
+    assert batch is not None
+    assert [uuid.tobytes() for uuid in batch.uuid] == [name]
+    flags = batch.active.tolist(), batch.removed.tolist()
+    assert (batch.account.tolist(), *flags) == ([7], [True], [False])
+
+
+def test_what_is_not_saved_is_spawned_and_not_in_the_posting() -> None:
+    game = Game("flashes")
+    craft = game.kind("craft", Motion(), Body(radius=RADIUS), Label(), Pilot())
+    flash = game.kind("flash", Motion(), saved=False)
+    game.kind("buoy", Motion())
+
+    @game.on_join
+    def arrive(world: Authority, player: Player) -> None:
+        player.fly(world.spawn(craft, Label(name=player.name), at=(0.0, 0.0)))
+
+    @game.action(rate_hz=1)
+    def shine(tx: Transaction) -> None:
+        tx.spawn(flash, at=(5.0, 5.0))
+
+    cast = Cast(game=declare(game))
+    client = cast.connect(7, Role.PLAYER, ticks=2)
+    say_hello(client, cast.core.schema.hash)
+    cast.run(4)
+    call = Call(bytes(16), "flashes.shine", msgspec.msgpack.encode([]))
+    client.send(PlayerChannel.COMMAND, encode_message(call))
+    cast.run(2)
+    postings = cast.core.actions.postings
+    posting = postings.take_posting()
+    assert posting.entities is None
+    postings.deliver(posting, Posted())
+    cast.run(2)
+    world = cast.core.world
+    rows = world.columns.rows()
+    (row,) = rows[world.columns["kind"][rows] == 2]
+    assert not world.stored[row]
 
 
 # -- who is led to --------------------------------------------------------------------------------

@@ -193,10 +193,11 @@ class Books:
 
         One that has left may be back under another id, or come back at any time.
         """
-        for row in rows:
-            if row.entity < 0 or self._world.columns.rows_of([row.entity])[0] >= 0:
+        for row in (row for row in rows if row.entity > 0):
+            back = self.row_of(row.entity, row.holder)
+            if back >= 0 and self._world.columns.net_id[back] == row.entity:
                 continue
-            if (back := self.row_of(row.entity, row.holder)) >= 0:
+            if back >= 0:
                 self._write_row(back, self._found(row.values), tick)
             else:
                 self._berths.amend(row.holder, row.values, tick)
@@ -204,7 +205,8 @@ class Books:
     def row_of(self, entity: int, name: bytes) -> int:
         """Find an entity, be it back under another id by now; -1 if it is not in the world."""
         world = self._world
-        if (row := int(world.columns.rows_of([entity])[0])) >= 0:
+        row = int(world.columns.rows_of([entity])[0])
+        if row >= 0 and world.uuid[row].tobytes() == name:
             return row
         back = np.flatnonzero(world.uuid == np.frombuffer(name, UUID)[0])
         back = back[world.columns.net_id[back] != NET_ID_NONE]

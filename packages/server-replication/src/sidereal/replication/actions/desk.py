@@ -101,6 +101,7 @@ class Desk:
         self._held: deque[Request] = deque()
         self._waiting: deque[Request] = deque()
         self._singly = 0
+        self._gifts_alone = False
 
     # -- the stage ----------------------------------------------------------------------------
 
@@ -304,6 +305,11 @@ class Desk:
         """Run durable actions that wait, if none is under way."""
         if self.postings.under_way:
             return
+        if self._gifts_alone:
+            self._gifts_alone = False
+            self.postings.post(tick, gifts=True)
+            if self.postings.under_way:
+                return
         singly = self._singly > 0
         self._singly = max(0, self._singly - 1)
         while self._waiting and len(self.postings.done) < (1 if singly else self._limits.together):
@@ -321,6 +327,7 @@ class Desk:
             self._recall(under_way, answer.known)
         elif answer.declined and len(under_way) + bool(gifts) > 1:
             self.books.return_gifts(gifts)
+            self._gifts_alone = bool(gifts)
             self._singly = len(under_way)
             self._waiting.extendleft(done.request for done in reversed(under_way))
         elif answer.declined:

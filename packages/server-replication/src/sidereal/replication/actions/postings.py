@@ -15,7 +15,7 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.replication.actions.books import Books
 from sidereal.replication.actions.effects import Cell, Value
 from sidereal.replication.actions.requests import Done
-from sidereal.replication.keeping.persist import Batch, joined, new_batch, removed_batch
+from sidereal.replication.keeping.persist import Batch, batch_of, joined, new_batch
 from sidereal.replication.keeping.posting import KeptReceipt, LedgerRow, Posted, Posting
 from sidereal.replication.keeping.references import to_saved
 from sidereal.replication.play.entities import Entities
@@ -109,8 +109,9 @@ class Postings:
             if done.request.name is not None
         ]
         rows = (*self._books.rows_of(self.pending), *self._gifts)
+        entities = self._entities_of(rows, tick)
         self._number += 1
-        self._posting = Posting(self._number, tick, tuple(receipts), rows, self._entities_of(tick))
+        self._posting = Posting(self._number, tick, tuple(receipts), rows, entities)
         self._taken = False
 
     def settle(self) -> Settled | None:
@@ -122,16 +123,24 @@ class Postings:
         self._posting = self._answer = None
         return settled
 
-    def _entities_of(self, tick: int) -> Batch | None:
-        """Give what is saved of entities that come and that end; those that come get names."""
-        batches = []
+    def _entities_of(self, posted: tuple[LedgerRow, ...], tick: int) -> Batch | None:
+        """Give what is saved of entities that come, that end, and whose ledgers are written.
+
+        Those that come get names. The last ones may not have been saved yet: what is bought for an
+        entity is lost if the server ends before that is.
+        """
+        world, batches = self._world, []
         for done in self.done:
             if spawned := done.effects.spawned:
                 done.effects.uuid = self._entities.names(len(spawned))
-                records = to_saved(self._world, np.concatenate(spawned))
-                batches.append(new_batch(records, done.effects.uuid, tick))
-        rows = self._world.columns.rows_of(list(self.ending))
-        rows = rows[self._world.is_kept(rows) | self._world.stored[rows]]
-        if len(rows):
-            batches.append(removed_batch(self._world, rows, tick))
-        return joined(batches) if batches else None
+                records = to_saved(world, np.concatenate(spawned))
+                kept = world.schema.saved[records["kind"]]
+                batches.append(new_batch(records[kept], done.effects.uuid[kept], tick))
+        ending = world.columns.rows_of(list(self.ending))
+        ending = ending[world.is_kept(ending) | world.stored[ending]]
+        batches.append(batch_of(world, ending, tick, removed=True))
+        holders = world.columns.rows_of([row.entity for row in posted if row.entity > 0])
+        holders = np.setdiff1d(holders[holders >= 0], ending)
+        batches.append(batch_of(world, holders, tick, removed=False))
+        batch = joined(batches)
+        return batch if len(batch) else None

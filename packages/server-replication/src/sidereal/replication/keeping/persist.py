@@ -186,15 +186,8 @@ class WriteBehind:
         if not departed and not len(rows):
             return None
         world = self._world
-        here = Batch(
-            to_saved(world, world.columns.store(rows, world.schema.full_record)),
-            world.uuid[rows],
-            world.account[rows],
-            np.ones(len(rows), np.bool_),
-            np.zeros(len(rows), np.bool_),
-            np.full(len(rows), tick, np.int64),
-            world.dirty_since[rows],
-        )
+        here = batch_of(world, rows, tick, removed=False)
+        here = replace(here, since_tick=world.dirty_since[rows])
         world.dirty[rows] = False
         world.stored[rows] = True
         self._out_departed = departed
@@ -273,13 +266,14 @@ def new_batch(rows: NDArray[np.void], uuid: NDArray[np.void], tick: int) -> Batc
     )
 
 
-def removed_batch(world: World, rows: NDArray[np.int64], tick: int) -> Batch:
-    """Make a batch of entities of a world that are about to leave it for good.
+def batch_of(world: World, rows: NDArray[np.int64], tick: int, *, removed: bool) -> Batch:
+    """Make a batch of entities of a world, as they are now.
 
     Args:
         world: which has them.
         rows: int64[n], each once.
         tick: of the world, now.
+        removed: whether they are about to leave it for good.
     """
     count = len(rows)
     ticks = np.full(count, tick, np.int64)
@@ -287,8 +281,8 @@ def removed_batch(world: World, rows: NDArray[np.int64], tick: int) -> Batch:
         to_saved(world, world.columns.store(rows, world.schema.full_record)),
         world.uuid[rows],
         world.account[rows],
-        np.zeros(count, np.bool_),
-        np.ones(count, np.bool_),
+        np.full(count, not removed),
+        np.full(count, removed),
         ticks,
         ticks,
     )

@@ -62,7 +62,7 @@ class Entities:
         count = len(records)
         names = self.names(count) if uuid is None else uuid
         rows = self._world.enter(records, names, np.full(count, ACCOUNT_NONE), tick, ids)
-        self._world.stored[rows] = uuid is not None
+        self._world.stored[rows] = self._world.is_kept(rows) & (uuid is not None)
         self.created += count if ids is None else 0
         return rows
 
