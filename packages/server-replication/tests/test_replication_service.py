@@ -91,24 +91,29 @@ async def test_connections_of_http_are_in_the_state_and_the_metrics() -> None:
 
 
 async def test_who_came_and_who_ended_is_in_the_status_and_the_metrics() -> None:
-    service, core = make_service()
-    core.create(np.repeat(drifter("Ada"), 3))
-    core.remove(core.world.columns.rows()[:1])
-    core.births.spawned, core.births.ended = 5, 4
-    core.births.spawns_refused["foreign_place"] = 2
-    core.births.ends_refused["not_owner"] = 1
-    status = service.status()["replication"]
-    assert status["spawns"] == {
-        "by_shards": 5,
-        "by_authority": 3,
-        "refused": {"foreign_place": 2},
-    }
-    assert status["despawns"] == {"by_shards": 4, "by_authority": 1, "refused": {"not_owner": 1}}
-    values = {metric.name: metric.values for metric in service.metrics()}
-    assert values["sidereal_spawns"] == {("shards",): 5, ("authority",): 3}
-    assert values["sidereal_spawns_refused"] == {("foreign_place",): 2}
-    assert values["sidereal_despawns"] == {("shards",): 4, ("authority",): 1}
-    assert values["sidereal_despawns_refused"] == {("not_owner",): 1}
+    with await open_udp("127.0.0.1", 0) as clients, await open_udp("127.0.0.1", 0) as shards:
+        service, core = make_service(clients, shards)
+        core.create(np.repeat(drifter("Ada"), 3))
+        core.remove(core.world.columns.rows()[:1])
+        core.births.spawned, core.births.ended = 5, 4
+        core.births.spawns_refused["foreign_place"] = 2
+        core.births.ends_refused["not_owner"] = 1
+        status = service.status()["replication"]
+        assert status["spawns"] == {
+            "by_shards": 5,
+            "by_authority": 3,
+            "refused": {"foreign_place": 2},
+        }
+        assert status["despawns"] == {
+            "by_shards": 4,
+            "by_authority": 1,
+            "refused": {"not_owner": 1},
+        }
+        values = {metric.name: metric.values for metric in service.metrics()}
+        assert values["sidereal_spawns"] == {("shards",): 5, ("authority",): 3}
+        assert values["sidereal_spawns_refused"] == {("foreign_place",): 2}
+        assert values["sidereal_despawns"] == {("shards",): 4, ("authority",): 1}
+        assert values["sidereal_despawns_refused"] == {("not_owner",): 1}
 
 
 async def test_strangers_do_not_hear_what_the_database_said(

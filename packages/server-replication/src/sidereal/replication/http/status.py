@@ -296,8 +296,7 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
             {(reason,): count for reason, count in replication["rejected"].items()},
             ("reason",),
         ),
-        _count_too_many_events(replication),
-        *_count_lives(replication),
+        *_count_what_happens(replication),
     ]
     metrics.append(
         Metric(
@@ -329,8 +328,9 @@ def _count_too_many_events(replication: Mapping[str, Any]) -> Metric:
     return Metric("sidereal_happened_dropped", "counter", text, counts, ("where",))
 
 
-def _count_lives(replication: Mapping[str, Any]) -> Iterator[Metric]:
-    """Give what has come into the world and what has ended."""
+def _count_what_happens(replication: Mapping[str, Any]) -> Iterator[Metric]:
+    """Give what has come into the world, what has ended, and events that were too many."""
+    yield _count_too_many_events(replication)
     for what in ("spawns", "despawns"):
         counts, title = replication[what], what.capitalize()
         by: Labelled = {(who,): counts[f"by_{who}"] for who in ("shards", "authority")}
