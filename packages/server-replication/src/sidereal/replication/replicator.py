@@ -199,6 +199,7 @@ class Replicator:
             self.world,
             Books(game, self.world, self.berths, self.amendments),
             self.entities,
+            self.saving,
             self.events,
             self.clients,
             self.shards,

@@ -118,14 +118,19 @@ class Books:
         first = self._of_all if cell.entity == SHARED else self._of_accounts
         return self.placeless.get(cell, first[cell.column])
 
-    def write(self, written: Mapping[Cell, Value], tick: int) -> None:
-        """Write fields; those of entities that are gone are left out."""
-        columns = self._world.columns
+    def write(self, written: Mapping[Cell, Value], names: Mapping[int, bytes], tick: int) -> None:
+        """Write fields; those of entities that are gone are left out.
+
+        Args:
+            written: new values.
+            names: of the entities, by id.
+            tick: the current one.
+        """
         found: defaultdict[int, dict[str, Value]] = defaultdict(dict)
         for cell, value in written.items():
             if cell.entity < 0:
                 self.placeless[cell] = value
-            elif (row := int(columns.rows_of([cell.entity])[0])) >= 0:
+            elif (row := self.row_of(cell.entity, names[cell.entity])) >= 0:
                 found[row][cell.column] = value
         for row, values in found.items():
             self._write_row(row, values, tick)
@@ -146,7 +151,7 @@ class Books:
     def rows_of(self, written: Mapping[Cell, Value]) -> tuple[LedgerRow, ...]:
         """Give all that is to be saved of what was written, component by component.
 
-        What the anonymous fly is not kept. Of what is kept the database may know from now on.
+        What the anonymous fly is not kept.
         """
         changed: dict[tuple[int, type[Component]], None] = {}
         for cell in written:
@@ -173,13 +178,15 @@ class Books:
         gifts, self._gifts = self._gifts, {}
         rows = []
         for key, gift in gifts.items():
-            row = self._world.columns.rows_of([gift.entity])
-            if (gift.entity, gift.component) in told:
-                self._gifts[key] = gift
-            elif row[0] < 0:
+            row = np.array([self.row_of(gift.entity, gift.holder)])
+            if row[0] < 0:
                 rows.append(gift)
+                continue
+            entity = int(self._world.columns.net_id[row[0]])
+            if (entity, gift.component) in told:
+                self._gifts[key] = gift
             elif self._has(row, gift.component):
-                rows.append(self._saved(gift.entity, self._ledgers[gift.component], {}))
+                rows.append(self._saved(entity, self._ledgers[gift.component], {}))
             elif not self._has_by_kind(row, gift.component):
                 rows.append(gift._replace(values={}))
         return tuple(rows)
@@ -203,7 +210,11 @@ class Books:
                 self._berths.amend(row.holder, row.values, tick)
 
     def row_of(self, entity: int, name: bytes) -> int:
-        """Find an entity, be it back under another id by now; -1 if it is not in the world."""
+        """Find an entity by its name; -1 if it is not in the world.
+
+        It may be back under another id by now, and another one may have its id: the database may
+        have been away for long.
+        """
         world = self._world
         row = int(world.columns.rows_of([entity])[0])
         if row >= 0 and world.uuid[row].tobytes() == name:
@@ -269,7 +280,6 @@ class Books:
         if entity < 0:
             return holder_of(0 if entity == SHARED else -entity)
         row = self._world.columns.rows_of([entity])[0]
-        self._world.stored[row] = True
         name: bytes = self._world.uuid[row].tobytes()
         return name
 

@@ -42,6 +42,7 @@ from sidereal.replication.actions.postings import Postings
 from sidereal.replication.actions.requests import CallName, Done, Memory, Request, digest_of
 from sidereal.replication.actions.shown import Shown
 from sidereal.replication.events import Events
+from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.posting import KeptReceipt
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player, PlayerState
@@ -77,6 +78,7 @@ class Desk:
         world: World,
         books: Books,
         entities: Entities,
+        saving: WriteBehind,
         events: Events,
         clients: PlayerLink,
         shards: ShardLink,
@@ -86,7 +88,7 @@ class Desk:
         self.counts: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.books = books
-        self.postings = Postings(world, books, entities)
+        self.postings = Postings(world, books, entities, saving)
         self._signatures = Signatures(game.actions)
         self._world = world
         self._entities = entities
@@ -252,14 +254,14 @@ class Desk:
 
     def _finish(self, done: Done, tick: int) -> None:
         """Let happen what an action comes to, and answer."""
-        self.books.write(done.effects.written, tick)
+        self.books.write(done.effects.written, done.effects.names, tick)
         self._shown.tell(done.effects.written)
         if done.effects.spawned:
             records = np.concatenate(done.effects.spawned)
             records["tick"] = tick
             self._entities.create(records, tick, uuid=done.effects.uuid)
         for event, entity in done.effects.emitted:
-            row = int(self._world.columns.rows_of([entity])[0])
+            row = self.books.row_of(entity, done.effects.names[entity])
             if row >= 0:  # it may have gone while a durable action waited
                 self._events.emit(event, row, tick)
         if done.effects.lines and (player := self._speaker_of(done.request)) is not None:
@@ -281,7 +283,8 @@ class Desk:
         """Find whose lines those of an action are: of who asked, or who flies what asked."""
         if request.name is not None:
             return request.player
-        flying = (p for p in self._clients.players if p.net_id == request.caller.own)
+        account, own = request.caller.account, request.caller.own
+        flying = (p for p in self._clients.players if (p.account, p.net_id) == (account, own))
         return next(flying, None)
 
     def _answer_with(self, request: Request, outcome: Outcome, text: str) -> None:

@@ -118,6 +118,7 @@ class Draft:
         if cell in self._before:
             self._wait_unless_durable()
         self.effects.written[cell] = _fitting(field, value)
+        self._note(cell.entity)
 
     def add(self, entity: int, field: Any, amount: float) -> None:
         """Add to a field; see `sidereal.game.Transaction.add`."""
@@ -140,6 +141,7 @@ class Draft:
         if self._rows_of(at)[0] < 0:
             raise Refusal(f"entity {at} is not there")
         self.effects.emitted.append(Emitted(event, at))
+        self._note(at)
 
     def tell(self, text: str, *, to: Audience = VIEWERS) -> None:
         """Tell people a line; see `sidereal.game.Transaction.tell`."""
@@ -166,6 +168,12 @@ class Draft:
         if entity in self._ending:
             self._wait_unless_durable()
         return entity in self._ending or entity in self.effects.ended
+
+    def _note(self, entity: int) -> None:
+        """Take down the name of an entity that something is to happen to."""
+        if entity > 0:
+            row = self._world.columns.rows_of([entity])[0]
+            self.effects.names[entity] = self._world.uuid[row].tobytes()
 
     def _wait_unless_durable(self) -> None:
         if not self._durable:

@@ -77,6 +77,7 @@ class Effects:
         emitted: events, checked, in their order.
         spawned: `Schema.full_record[1]` each.
         ended: names of the entities that end, by id.
+        names: of those that all else happens to, by id: another one may have that id by then.
         uuid: names of what is spawned, by which the database has it already; None if it has not.
     """
 
@@ -85,4 +86,5 @@ class Effects:
     emitted: list[Emitted] = field(default_factory=list)
     spawned: list[NDArray[np.void]] = field(default_factory=list)
     ended: dict[int, bytes] = field(default_factory=dict)
+    names: dict[int, bytes] = field(default_factory=dict)
     uuid: NDArray[np.void] | None = None

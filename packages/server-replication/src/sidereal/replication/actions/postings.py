@@ -7,6 +7,7 @@ only actions write travels along: so the database has all of that in one order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.replication.actions.books import Books
 from sidereal.replication.actions.effects import Cell, Value
 from sidereal.replication.actions.requests import Done
-from sidereal.replication.keeping.persist import Batch, batch_of, joined, new_batch
+from sidereal.replication.keeping.persist import Batch, WriteBehind, batch_of, joined, new_batch
 from sidereal.replication.keeping.posting import KeptReceipt, LedgerRow, Posted, Posting
 from sidereal.replication.keeping.references import to_saved
 from sidereal.replication.play.entities import Entities
@@ -47,7 +48,7 @@ class Postings:
         done: the requests of the posting that is made, or under way, in order.
     """
 
-    def __init__(self, world: World, books: Books, entities: Entities) -> None:
+    def __init__(self, world: World, books: Books, entities: Entities, saving: WriteBehind) -> None:
         self.pending: dict[Cell, Value] = {}
         self.ending: dict[int, bytes] = {}
         self.done: list[Done] = []
@@ -55,6 +56,7 @@ class Postings:
         self._world = world
         self._books = books
         self._entities = entities
+        self._saving = saving
         self._number = 0
         self._posting: Posting | None = None
         self._taken = False
@@ -119,28 +121,32 @@ class Postings:
         if self._answer is None or self._posting is None:
             return None
         settled = Settled(self._posting, self._answer, self.done, self._gifts)
+        entities, answer = settled.posting.entities, settled.answer
+        if entities is not None and not answer.known and not answer.declined:
+            self._saving.arrived(entities.uuid)
         self.pending, self.ending, self.done, self._gifts = {}, {}, [], ()
         self._posting = self._answer = None
         return settled
 
-    def _entities_of(self, posted: tuple[LedgerRow, ...], tick: int) -> Batch | None:
-        """Give what is saved of entities that come, that end, and whose ledgers are written.
+    def _entities_of(self, rows: Iterable[LedgerRow], tick: int) -> Batch | None:
+        """Give what is saved of entities: that come, that end, and that own what is committed.
 
-        Those that come get names. The last ones may not have been saved yet: what is bought for an
-        entity is lost if the server ends before that is.
+        Those that come get names. What an entity owns is worth nothing if the server ends before
+        the entity itself is saved: so it is saved with that.
         """
         world, batches = self._world, []
         for done in self.done:
-            if spawned := done.effects.spawned:
-                done.effects.uuid = self._entities.names(len(spawned))
-                records = to_saved(world, np.concatenate(spawned))
-                kept = world.schema.saved[records["kind"]]
-                batches.append(new_batch(records[kept], done.effects.uuid[kept], tick))
+            if done.effects.spawned:
+                spawned = np.concatenate(done.effects.spawned)
+                done.effects.uuid = uuid = self._entities.names(len(spawned))
+                kept = world.schema.saved[spawned["kind"]]
+                batches.append(new_batch(to_saved(world, spawned[kept]), uuid[kept], tick))
         ending = world.columns.rows_of(list(self.ending))
         ending = ending[world.is_kept(ending) | world.stored[ending]]
         batches.append(batch_of(world, ending, tick, removed=True))
-        holders = world.columns.rows_of([row.entity for row in posted if row.entity > 0])
-        holders = np.setdiff1d(holders[holders >= 0], ending)
-        batches.append(batch_of(world, holders, tick, removed=False))
+        holders = {self._books.row_of(row.entity, row.holder) for row in rows if row.entity > 0}
+        holders -= {-1, *ending.tolist()}
+        if (own := self._saving.hand_over(np.array(sorted(holders), np.int64), tick)) is not None:
+            batches.append(own)
         batch = joined(batches)
         return batch if len(batch) else None

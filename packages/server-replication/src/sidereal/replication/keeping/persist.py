@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.replication.keeping.references import to_saved, write_saved
-from sidereal.replication.world import World
+from sidereal.replication.world import ACCOUNT_NONE, World
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +93,8 @@ class WriteBehind:
         self._out: Batch | None = None
         self._out_departed: list[Departed] = []
         self._refused: set[bytes] = set()
+        # In the world, and given to the database, which has not said that it has them.
+        self._unsure: set[bytes] = set()
 
     @property
     def depth(self) -> int:
@@ -130,9 +132,9 @@ class WriteBehind:
             removed: whether it is gone for good.
         """
         world = self._world
-        kept = not removed and world.schema.saved[world.columns["kind"][row]]
-        if not kept and not world.stored[row]:
+        if not (world.stored[row] if removed else world.schema.saved[world.columns["kind"][row]]):
             return
+        self._doubt(np.array([row]))
         uuid = world.uuid[[row]]
         since = int(world.dirty_since[row]) if world.dirty[row] else tick
         if self._out is not None:
@@ -167,6 +169,42 @@ class WriteBehind:
         """An entity is in the world again: the row it has there is the one to save."""
         del self._departed[departed.uuid.tobytes()]
 
+    # -- what is saved with something else --------------------------------------------------------
+
+    def hand_over(self, rows: NDArray[np.int64], tick: int) -> Batch | None:
+        """Give up entities that the database may not have, to be saved with something else.
+
+        What their accounts had before goes along if that waits to be saved: of what an account
+        flies the database takes one.
+
+        Args:
+            rows: int64[n], each once.
+            tick: of the world, now.
+
+        Returns:
+            None if the database has them all. `arrived` must follow when it has this.
+        """
+        names = (name.tobytes() for name in self._world.uuid[rows])
+        unsure = np.fromiter((name in self._unsure for name in names), np.bool_, len(rows))
+        rows = rows[unsure | ~self._world.stored[rows]]
+        if not len(rows):
+            return None
+        self._doubt(rows)
+        accounts = set(self._world.account[rows].tolist()) - {ACCOUNT_NONE}
+        before = [_batch_of(left) for left in self._departed.values() if left.account in accounts]
+        return joined([*before, batch_of(self._world, rows, tick, removed=False)])
+
+    def arrived(self, uuid: NDArray[np.void]) -> None:
+        """The database has entities, void16[n]."""
+        if self._unsure:
+            self._unsure.difference_update(name.tobytes() for name in uuid)
+
+    def _doubt(self, rows: NDArray[np.int64]) -> None:
+        """Note that the database is given entities: it may not have them before it says so."""
+        new = rows[~self._world.stored[rows]]
+        self._unsure.update(name.tobytes() for name in self._world.uuid[new])
+        self._world.stored[new] = True
+
     # -- batches --------------------------------------------------------------------------------
 
     def take_batch(self, rows_max: int, tick: int) -> Batch | None:
@@ -189,7 +227,7 @@ class WriteBehind:
         here = batch_of(world, rows, tick, removed=False)
         here = replace(here, since_tick=world.dirty_since[rows])
         world.dirty[rows] = False
-        world.stored[rows] = True
+        self._doubt(rows)
         self._out_departed = departed
         self._out = joined([*(_batch_of(entity) for entity in departed), here])
         assert len(set(self._out.uuid.tolist())) == len(self._out), "a uuid comes twice"
@@ -220,6 +258,7 @@ class WriteBehind:
             key = departed.uuid.tobytes()
             if done[at] and self._departed.get(key) is departed:
                 del self._departed[key]
+        self.arrived(batch.uuid[saved])
         self._refused.update(batch.uuid[at].tobytes() for at in np.flatnonzero(refused))
         waiting = np.flatnonzero(~done[len(self._out_departed) :]) + len(self._out_departed)
         self._wait_again(batch, waiting)

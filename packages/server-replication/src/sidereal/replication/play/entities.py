@@ -54,7 +54,7 @@ class Entities:
             records: `Schema.full_record[n]`.
             tick: the current one.
             ids: int64[n], that a shard has given them; None for new ones.
-            uuid: their names, if the database knows them by these already.
+            uuid: their names, if the database knows those that are kept by these already.
 
         Returns:
             int64[n], their rows.
