@@ -12,6 +12,7 @@ from sidereal.protocol.message.player import Receipt
 from sidereal.replication.actions.books import Books
 from sidereal.replication.actions.desk import Desk
 from sidereal.replication.actions.draft import Draft
+from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.tools.simulate.faults import Kind, Plan
 
 
@@ -68,6 +69,11 @@ def ships_that_left_lose_what_was_committed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Books, "amend", lambda *arguments: None)
 
 
+def ships_are_saved_later_than_what_they_carry(patch: pytest.MonkeyPatch) -> None:
+    """What an action has written is committed before its holder was ever saved."""
+    patch.setattr(WriteBehind, "hand_over", lambda *arguments: None)
+
+
 def what_is_known_is_done_again(patch: pytest.MonkeyPatch) -> None:
     """A call that a server before this one committed is asked of the database for ever."""
 
@@ -108,6 +114,7 @@ MUTANTS: Final = (
         with_accounts_and(Kind.AUTHORITY_RESTARTS, Kind.AUTHORITY_REPLACED),
     ),
     Mutant(ships_that_left_lose_what_was_committed, ("Credits",), somebody_leaves_a_slow_store),
+    Mutant(ships_are_saved_later_than_what_they_carry, ("Credits",), any_actions),
     Mutant(
         what_is_known_is_done_again,
         ("Credits", "Progress"),

@@ -142,6 +142,10 @@ class MemoryStore:
         """Give back what accounts and the world have of what only actions write."""
         return [row for row in self.ledger.values() if row.entity < 0]
 
+    def has(self, uuid: bytes) -> bool:
+        """Whether an entity was ever saved."""
+        return uuid in self._rows
+
     def check(self, term: int) -> None:
         """Check that it is the newest.
 

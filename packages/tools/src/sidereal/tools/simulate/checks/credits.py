@@ -1,7 +1,7 @@
 """Credits: what calls of durable actions have moved, against the receipts that were sent for them.
 
 * what the store has is moved, never made or lost, and what an account lacks is the sum of its calls
-  that were done;
+  that were done; a ship that carries something is there itself;
 * a client hears that a call was done when the store has it, and not before; no call has two
   answers;
 * in the end everybody who is there has an answer to every call, and the authority has what the
@@ -83,6 +83,9 @@ def _judge_store(cluster: Cluster) -> Iterator[str]:
         for (component, _), row in store.ledger.items()
         if component in (HOLD, BANK)
     )
+    for component, holder in store.ledger:
+        if component == HOLD and not store.has(holder):
+            yield f"the store has what {holder.hex()} carries, and no such ship"
     if kept != sum(lacking.values()):
         yield f"{sum(lacking.values())} credits were moved, and {kept} are where they went"
 
