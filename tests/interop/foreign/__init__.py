@@ -12,6 +12,7 @@ ends agree, the document was enough.
 * `connection` both directions together, with acks
 * `messages`   what travels as MessagePack
 * `snapshots`  snapshots, their sections and records
+* `description` what a world declares; `described` rows of any world, by that alone
 * `replica`    the picture that a client makes of its snapshots
 * `bodies`     proposals, ghosts, and what voids them
 * `content`    what messages say at each end of each link
