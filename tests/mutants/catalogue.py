@@ -18,6 +18,7 @@ import planted_components
 import planted_edge
 import planted_events
 import planted_flight
+import planted_foreseen
 import planted_keeping
 import planted_lies
 import planted_lives
@@ -41,6 +42,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_private.MUTANTS,
     *planted_actions.MUTANTS,
     *planted_events.MUTANTS,
+    *planted_foreseen.MUTANTS,
     *planted_worlds.MUTANTS,
 )
 

@@ -222,6 +222,8 @@ class SyntheticFeed:
             inputs_skipped=0,
             corrections=2,
             position_error_units=0.04,
+            spawns_matched=0,
+            spawns_unmatched=0,
         )
 
     def hold(self, record: int) -> None:

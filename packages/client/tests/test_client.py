@@ -59,6 +59,7 @@ from sidereal.protocol.state.private import (
     encode_own_motion,
 )
 from sidereal.protocol.state.quantize import encode_rows
+from sidereal.protocol.state.schema import PREDICTED, mask_of
 from sidereal.protocol.state.stream import (
     HEADER,
     PRESENCE,
@@ -84,6 +85,7 @@ WALL = 1_700_000_000.0
 RULES = Rules()
 GAME = load(DEFAULT_GAME)
 SCHEMA = schema_of(GAME)
+SHOWN = tuple(n for n in SCHEMA.shown if n != SCHEMA.numbers[PREDICTED.name])
 FLIGHT = FreeFlight(GAME, RULES)
 TICK_S = RULES.tick_s
 SHIP, ROCK, NEWCOMER = 7, 8, 3
@@ -202,7 +204,7 @@ class World:
             "shard": np.ones(len(ids)),
         }
         presence = np.zeros(len(ids), SCHEMA.rows[PRESENCE])
-        presence["id"], presence["kind"], presence["mask"] = ids, kinds, SCHEMA.mask_shown
+        presence["id"], presence["kind"], presence["mask"] = ids, kinds, mask_of(SHOWN)
         rows = {PRESENCE: presence} | {
             number: encode_rows(
                 SCHEMA,
@@ -214,7 +216,7 @@ class World:
                 origin_y=cell_y * size,
                 tick=self.tick,
             )
-            for number in SCHEMA.shown
+            for number in SHOWN
         }
         around_x, around_y = places_around(int(cell_x[0]), int(cell_y[0]), RULES)
         sections = b""

@@ -33,6 +33,7 @@ def test_limits_that_do_not_fit_each_other_are_refused(wrong: dict[str, Any]) ->
         ({"retry_s": ()}, "retry_s must be waits above 0"),
         ({"retry_s": (0.1, 0.0)}, "retry_s must be waits above 0"),
         ({"coast_s": 31.0}, "coast_s must be at most picture_s"),
+        ({"spawn_late_s": 3.1}, "spawn_late_s must be at most spawn_unanswered_s"),
     ],
 )
 def test_what_would_contradict_itself_is_refused(wrong: dict[str, Any], words: str) -> None:

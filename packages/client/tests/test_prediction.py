@@ -284,7 +284,7 @@ def test_another_ship_starts_from_its_own_first_word() -> None:
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
     prediction.press(Entry(1, THRUST, 0.0))
-    prediction.restart(7)
+    prediction.restart(7, 1)
     assert prediction.pose(0.1) is None
     prediction.reconcile(4, 1, REST._replace(x=0.0), 0.1)
     pose = prediction.pose(0.1)
@@ -302,7 +302,7 @@ def test_nothing_of_the_ship_before_is_left_in_another_one() -> None:
         now = 3 * TICK_S
         if told_before:
             prediction.reconcile(11, 1, REST._replace(y=REST.y + 9.0, heading=1.0), now)
-        prediction.restart(7)
+        prediction.restart(7, 1)
         another = OwnState(-40.0, 7.0, 30.0, -10.0, 2.0, 0.5)
         prediction.reconcile(1, 0, another, now)
         assert prediction.pose(now) == pytest.approx(another)

@@ -196,7 +196,7 @@ def test_entities_are_flown_alike_alone_and_in_a_crowd(records: list[int], count
 
 def test_a_component_that_a_model_writes_is_ahead_of_the_authority_and_corrected_by_it() -> None:
     prediction = Prediction(GAME, RULES)
-    prediction.restart(7)
+    prediction.restart(7, 1)
     more = {READY: 0, HEAT: 0.0, MASS: 2.0}
     prediction.reconcile(100, 0, REST, 0.0, more)
     prediction.press(Entry(1, SHOT, 0.0))
@@ -213,7 +213,7 @@ def test_a_component_that_a_model_writes_is_ahead_of_the_authority_and_corrected
 
 def test_a_state_that_comes_a_tick_later_is_flown_on_from_that_tick() -> None:
     prediction = Prediction(GAME, RULES)
-    prediction.restart(7)
+    prediction.restart(7, 1)
     more = {READY: 0, HEAT: 0.0, MASS: 2.0}
     prediction.reconcile(100, 0, REST, 0.0, more)
     prediction.press(Entry(1, 0, 0.0))

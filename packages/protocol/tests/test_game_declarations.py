@@ -31,6 +31,7 @@ from sidereal.game import (
     axis,
     field,
 )
+from sidereal.game.builtin import BUILTIN, Predicted
 from sidereal.game.declarations import Declarations, declare
 from sidereal.protocol.errors import ConfigError
 
@@ -72,7 +73,7 @@ def problems_of(game: Game) -> list[str]:
 
 
 def test_the_engines_components_come_first() -> None:
-    assert declare(tiny()).components == (Motion, Body, Pilot, Label)
+    assert declare(tiny()).components == BUILTIN == (Motion, Body, Pilot, Label, Predicted)
 
 
 def test_components_follow_in_the_order_of_their_mention() -> None:
@@ -82,7 +83,7 @@ def test_components_follow_in_the_order_of_their_mention() -> None:
     game.extend(ship, Launcher(), Health())
     game.declare(Docked, Burst)
     declared = declare(game)
-    assert declared.components[4:] == (Health, Launcher, Docked)
+    assert declared.components[5:] == (Health, Launcher, Docked)
     assert declared.events == (Burst,)
     assert [kind.name for kind in declared.kinds] == ["ship", "rock"]
     assert [type(c) for c in declared.kind("ship").components] == [Motion, Health, Launcher]
@@ -257,11 +258,11 @@ def test_names_are_used_once() -> None:
 
 
 def test_a_game_has_62_components_at_most() -> None:
-    made = [type(f"C{n}", (Component,), {"__module__": __name__}) for n in range(59)]
+    made = [type(f"C{n}", (Component,), {"__module__": __name__}) for n in range(58)]
     game = tiny()
-    game.declare(*made[:58])
+    game.declare(*made[:57])
     assert len(declare(game).components) == 62
-    game.declare(made[58])
+    game.declare(made[57])
     assert problems_of(game) == ["63 components; a game has at most 62, the engine's included"]
 
 

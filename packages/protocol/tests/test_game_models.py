@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sidereal.game import (
     Controls,
     Game,
     Held,
+    Kind,
     Motion,
     Press,
     Rows,
@@ -31,8 +33,8 @@ from sidereal.game.bits import layout_of, pack, pack_rows, unpack
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.declarations import declare
 from sidereal.game.load import DEFAULT_GAME, load
-from sidereal.game.models import FreeFlight, ModelRows
-from sidereal.game.record import as_columns
+from sidereal.game.models import FreeFlight, ModelRows, Spawner
+from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
 from sidereal.protocol.rules import Rules
@@ -59,13 +61,17 @@ def burn(own: Rows) -> None:
     own[Fuel].left[:] -= own.dt
 
 
-def rows(game: Game, count: int = 2) -> ModelRows:
+def nobody(kind: Kind, rows: np.ndarray, components: Sequence[Component]) -> None:
+    raise AssertionError(f"{kind} was spawned")
+
+
+def rows(game: Game, count: int = 2, spawner: Spawner = nobody) -> ModelRows:
     """What the first model of a game would be handed."""
     motion = as_columns(Motion, {name: np.zeros(count) for name in Motion.fields})
     grip = unpack(Grip, np.zeros(count, np.uint64))
     ids = np.arange(1, count + 1, dtype=np.uint32)
     model = declare(game).models[0]
-    return ModelRows(model, ids, 7, 0.05, {Motion: motion, Grip: grip})
+    return ModelRows(model, ids, 7, 0.05, {Motion: motion, Grip: grip}, spawner)
 
 
 def make_game() -> Game:
@@ -168,6 +174,56 @@ def test_noise_repeats_and_differs(salt: int) -> None:
     assert len(np.unique(noise)) == 1000
     assert abs(noise.mean() - 0.5) < 0.06
     assert noise[0] != some.noise(salt ^ 1)[0]
+
+
+def test_what_a_model_spawns_has_the_values_of_the_rows_that_spawn_it() -> None:
+    came: list[tuple[str, list[int], Sequence[Component]]] = []
+
+    def spawner(kind: Kind, at: np.ndarray, values: Sequence[Component]) -> None:
+        came.append((kind.name, at.tolist(), values))
+
+    game = make_game()
+    some, craft = rows(game, 3, spawner), game.kinds[0]
+    some.spawn(craft, np.array([False] * 3), Fuel(left=[1, 2, 3]))
+    assert came == []
+    some.spawn(craft, np.array([True, False, True]), Fuel(left=[1, 2, 3]), Motion(x=5))
+    ((name, at, (fuel, motion)),) = came
+    assert (name, at) == ("craft", [0, 2])
+    assert isinstance(fuel, Fuel)
+    assert fuel.left.tolist() == [1, 3]
+    assert isinstance(motion, Motion)
+    assert motion.x.tolist() == 5
+
+
+@pytest.mark.parametrize(
+    ("which", "values", "words"),
+    [
+        ([1, 0], [1, 2], r"model flown.fly: spawn\(craft\): say which rows as bool\[2\]"),
+        ([True], [1, 2], r"model flown.fly: spawn\(craft\): say which rows as bool\[2\]"),
+        ([True, False], [1, 2, 3], r"fuel.left has 3 values for 2 rows"),
+    ],
+)
+def test_a_spawn_that_is_not_of_the_rows_is_refused_by_name(
+    which: list[bool], values: list[float], words: str
+) -> None:
+    game = make_game()
+    with pytest.raises(LocalProtocolError, match=words):
+        rows(game).spawn(game.kinds[0], np.array(which), Fuel(left=values))
+
+
+def test_what_models_write_is_put_back_into_its_range_after_every_tick() -> None:
+    flight = FreeFlight(declare(make_game()), Rules(), (Motion, Fuel))
+    motion = {name: np.zeros(2) for name in Motion.fields}
+    motion["vx"][:], motion["vy"][:] = (240.0, 60.0), (240.0, 0.0)
+    fuel = {"left": np.array([0.03, 50.0], np.float32)}
+    records: dict[type[Record], Record] = {
+        Motion: as_columns(Motion, motion),
+        Fuel: as_columns(Fuel, fuel),
+    }
+    held = flight.hold(np.array([0, 0], np.uint64))
+    flight.fly({**records, **held}, np.array([1, 2], np.uint32), 7)
+    assert fuel["left"].tolist() == pytest.approx([0.0, 49.95])
+    assert np.hypot(motion["vx"], motion["vy"]).tolist() == pytest.approx([Rules().speed_max, 60.0])
 
 
 # -- the schema -----------------------------------------------------------------------------------

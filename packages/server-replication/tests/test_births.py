@@ -12,7 +12,7 @@ from sidereal.game import AUTHORITY, F4, SHARD, U4, Body, Component, Game, Label
 from sidereal.game.declarations import declare
 from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.schema import LABEL, MOTION, WHOLE
+from sidereal.protocol.state.schema import LABEL, MOTION, PREDICTED, WHOLE
 from sidereal.protocol.state.stream import GONE
 from sidereal.replication.births import Births
 from sidereal.replication.events import Events
@@ -26,6 +26,7 @@ from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.play.entities import Entities
+from sidereal.replication.spawnkeys import SpawnKeys
 from sidereal.replication.world import UUID, World
 
 RULES = Rules()
@@ -318,6 +319,40 @@ def test_a_spawn_where_the_shard_has_just_lost_a_sector_is_late_and_no_fault(rig
     assert dict(rig.births.spawns_refused) == {"superseded": 1}
 
 
+def test_what_an_input_spawns_comes_once_whoever_flies_it(rig: Rig) -> None:
+    bit = 1 << SCHEMA.numbers[PREDICTED.name]
+    key = {"differs": bit, "by_id": 9, "by_epoch": 3, "by_input": 41, "by_nth": 1}
+    rig.tell(WHOLE, rig.shot(**key))
+    rig.commit()
+    again, other = rig.shot(2, **key), rig.shot(2, **{**key, "by_nth": 2})
+    for shot in (again, other):
+        shot["x"] = shot["y"] = 5100.0
+    rig.tell(WHOLE, np.concatenate([again, other]), 2)
+    rig.commit()
+    assert [rig.there(int(shot["id"][0])) for shot in (again, other)] == [False, True]
+    assert (rig.births.spawned, rig.rejected, rig.ingest.fenced) == (2, {}, 1)
+    assert rig.link.released == [(2, int(again["id"][0]), 2)]
+    assert rig.link.shards[1].faults == 0
+
+
+def test_what_no_input_spawns_comes_as_often_as_it_is_spawned(rig: Rig) -> None:
+    rig.tell(WHOLE, np.concatenate([rig.shot(by_epoch=3), rig.shot(by_epoch=3)]))
+    rig.commit()
+    assert rig.births.spawned == 2
+
+
+def test_keys_are_forgotten_when_nobody_flies_their_inputs_any_more() -> None:
+    keys, shot = SpawnKeys(SCHEMA, 100), SCHEMA.first[[2]].copy()
+    shot["differs"], shot["by_epoch"] = 1 << SCHEMA.numbers[PREDICTED.name], 3
+    other = shot.copy()
+    other["by_nth"] = 1
+    keys.note(shot, TICK)
+    keys.note(other, TICK + 100)
+    assert keys.known(shot).tolist() == [True]
+    keys.note(SCHEMA.first[[2]], TICK + 101)
+    assert keys.known(np.concatenate([shot, other])).tolist() == [False, True]
+
+
 def test_no_more_come_than_may_overall_and_of_a_kind(rig: Rig) -> None:
     rig.tell(WHOLE, np.concatenate([rig.shot(kind=3) for _ in range(5)]))
     rig.commit()
@@ -493,7 +528,7 @@ def test_what_is_given_late_is_not_given_again(rig: Rig) -> None:
 
 
 def test_of_what_a_shard_may_not_give_its_word_counts_for_nothing(rig: Rig) -> None:
-    everything = np.uint64(SCHEMA.mask_all) & ~GLOW
+    everything = np.uint64(SCHEMA.mask_all & ~(1 << SCHEMA.numbers[PREDICTED.name])) & ~GLOW
     rig.tell(WHOLE, whole(rig, everything))
     rig.commit()
     assert mask(rig) == int(SCHEMA.masks[1]) & ~int(HELD)

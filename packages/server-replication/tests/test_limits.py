@@ -79,6 +79,7 @@ def test_limits_that_do_not_fit_each_other_are_refused(wrong: dict[str, int]) ->
         (lambda: KeepingLimits(flush_s=0.25), "unsaved_s must be above twice flush_s"),
         (lambda: KeepingLimits(batch_rows=499), "batch_rows_least must not be above batch_rows"),
         (lambda: KeepingLimits(beat_s=TERM_SILENT_S_MAX / 2), "beat_s must be below half of 5"),
+        (lambda: ProposalLimits(keys_ticks=64), "keys_ticks must be above 64"),
         (lambda: DatabaseLimits(operation_s=SAVE_S_MAX), "operation_s must be below 8"),
         (lambda: DatabaseLimits(reconnect_s=()), "reconnect_s must be pauses above 0"),
         (lambda: DatabaseLimits(reconnect_s=(0.1, 0.0)), "reconnect_s must be pauses above 0"),

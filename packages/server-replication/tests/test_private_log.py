@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flying import AT_REST, Flying, flown_by
@@ -35,8 +37,9 @@ NOBODY = np.zeros(0, np.int64)
 class Rig:
     """A log and two clients whose windows are around cell (1, 1)."""
 
-    def __init__(self) -> None:
-        self.log = PrivateLog(SCHEMA, RULES, 2)
+    def __init__(self, schema: Schema = SCHEMA) -> None:
+        self.schema = schema
+        self.log = PrivateLog(schema, RULES, 2)
         self.windows = Windows(RULES, 2)
         self.tick = 100
         for client in range(2):
@@ -47,7 +50,7 @@ class Rig:
         """Publish what is flown, now; gives the sections of both clients."""
         self.tick += 1
         now = [one._replace(tick=self.tick) for one in flying]
-        self.log.publish(self.tick, flown_by(*now, schema=SCHEMA))
+        self.log.publish(self.tick, flown_by(*now, schema=self.schema))
         sections = self.log.collect(np.arange(2), self.windows)
         assert sections.size.tolist() == [len(section) for section in sections.data]
         self.log.note_sent(np.where(sections.size > 0, np.arange(2), -1))
@@ -67,7 +70,7 @@ class Rig:
         assert place == PRIVATE
         span = flags == REPLACE, self.tick - age, self.tick
         private, end = read_private_untrusted(
-            SCHEMA, RULES, section, SECTION.itemsize, runs, span, (1, 1)
+            self.schema, RULES, section, SECTION.itemsize, runs, span, (1, 1)
         )
         assert end == len(section)
         return private
@@ -143,6 +146,21 @@ def test_what_other_rows_need_goes_along_until_it_is_acked(rig: Rig) -> None:
     assert rig.step(Flying(0, input_seq=3, motion=there)) == [b"", b""], "alone it does not go"
     rig.ack(tick=moved)
     assert len(rig.step(Flying(0, input_seq=4, motion=there))[0]) == 12
+
+
+def test_what_models_write_goes_along_until_it_is_acked() -> None:
+    modelled = replace(GUN, replicated=Replication.ATTRIBUTE, predicted=True)
+    rig = Rig(Schema((*BASE_COMPONENTS, FUEL, modelled)))
+    settle(rig, Flying(0, components={"ready": 7, "left": 3.0}))
+    fired = {"ready": 13, "left": 2.0}
+    rig.step(Flying(0, input_seq=1, components=fired))
+    told = rig.read(rig.step(Flying(0, input_seq=2, components=fired))[0])
+    assert told.motion is None
+    assert [*told.components] == [ARMED]
+    assert told.components[ARMED]["ready"] == 13
+    rig.ack()
+    told = rig.read(rig.step(Flying(0, input_seq=3, components=fired))[0])
+    assert told.components == {}
 
 
 def test_a_drift_is_told_once(rig: Rig) -> None:

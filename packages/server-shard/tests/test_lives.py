@@ -20,20 +20,25 @@ from sidereal.game import (
     Label,
     Motion,
     Pilot,
+    Press,
     Rows,
     Stage,
     Step,
     field,
     hold,
+    press,
 )
+from sidereal.game.bits import pack
 from sidereal.game.declarations import declare
 from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.errors import GameFailedError, WireError
+from sidereal.protocol.message.codec import INPUT_ROW
 from sidereal.protocol.message.inputs import Input, RoutedInput
 from sidereal.protocol.message.shard import Adopt, Amend, AskIds, GrantIds, Release
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
-from sidereal.protocol.state.schema import WHOLE
+from sidereal.protocol.state.schema import PREDICTED, WHOLE
+from sidereal.protocol.state.spawnkeys import KEY_FIELDS, write_keys
 from sidereal.protocol.state.stream import GONE
 from sidereal.shard.limits import Limits
 from sidereal.shard.simulation import Simulation
@@ -42,6 +47,7 @@ RULES = Rules()
 TICK = 100
 FIRST = 5000
 PUSH = 40.0
+SHOT_SPEED = 60.0
 
 
 class Fuse(Component):
@@ -63,11 +69,16 @@ class Stray(Component):
 
 class Stick(Controls):
     ahead: Held = hold("W")
+    toss: Press = press("SPACE")
 
 
 LEFT = column_of(Fuse, Fuse.fields["left"])
 LEVEL = column_of(Glow, Glow.fields["level"])
 NUMBER = column_of(Tag, Tag.fields["number"])
+BY = column_of(Fuse, Fuse.fields["by"])
+TOSS = pack(Stick(toss=1))
+TWICE = pack(Stick(toss=2))
+INPUT_SIZE = INPUT_ROW.itemsize
 
 Do = Callable[[Step], object]
 
@@ -102,6 +113,13 @@ class Shard:
         def steer(own: Rows) -> None:
             own[Motion].vy += PUSH * own.dt * own[Stick].ahead
 
+        @game.model(Motion, reads=(Stick,), stage=Stage.TICK)
+        def toss(own: Rows) -> None:
+            motion, pressed = own[Motion], own[Stick].toss
+            for nth in range(2):
+                place = Motion(x=motion.x + 10 * nth, y=motion.y, vx=SHOT_SPEED)
+                own.spawn(self.shot, pressed > nth, place, Fuse(by=own.id))
+
         declared = declare(game)
         self.schema = schema_of(declared)
         rng = np.random.default_rng(1)
@@ -124,6 +142,17 @@ class Shard:
         for name, value in values.items():
             row[name] = value
         self.simulation.apply(Adopt(self.tick, row.tobytes(), b""), self.tick)
+
+    def put_drone(self, net_id: int = 9, *, epoch: int = 1, inputs: bytes = b"") -> None:
+        """Put a drone there, with a pilot of the control epoch 3 that has flown 40 inputs."""
+        row = self.schema.first[[3]].copy()
+        row["id"], row["epoch"], row["tick"] = net_id, epoch, self.tick - len(inputs) // INPUT_SIZE
+        row["control_epoch"], row["input_seq"] = 3, 40
+        self.simulation.apply(Adopt(self.tick, row.tobytes(), inputs), self.tick)
+
+    def hold(self, first: int, *records: int) -> None:
+        """Let the pilot of the drone hold records of controls."""
+        self.simulation.take_input(RoutedInput(9, Input(3, first, records)))
 
     def run(self, ticks: int = 1) -> dict[int, list[np.void]]:
         """Let ticks pass: what the last of them proposes, by what it is."""
@@ -300,6 +329,87 @@ def test_what_may_not_be_asked_for_ends_the_shard_in_words(
     with pytest.raises(GameFailedError, match=words) as caught:
         shard.run()
     assert caught.value.what == "system lives.act_tick"
+
+
+# -- what models spawn ----------------------------------------------------------------------------
+
+
+def keys_of(shard: Shard, rows: list[np.void]) -> list[tuple[int, ...]]:
+    """Which inputs have spawned entities, of those that say so."""
+    bit = 1 << shard.schema.numbers[PREDICTED.name]
+    return [
+        tuple(int(row[name]) for name in KEY_FIELDS[1:])
+        for row in rows
+        if int(row["differs"]) & bit
+    ]
+
+
+def log_of(first: int, *records: int) -> bytes:
+    """What the pilot of the drone has held, for whoever adopts it."""
+    rows = np.array([(9, first + at, record) for at, record in enumerate(records)], INPUT_ROW)
+    return rows.tobytes()
+
+
+def test_what_a_model_spawns_says_which_input_it_comes_from() -> None:
+    shard = Shard()
+    shard.put_drone()
+    shard.hold(41, 0, TWICE, TOSS)
+    assert WHOLE not in shard.run()
+    first, second = shard.run()[WHOLE]
+    assert keys_of(shard, [first, second]) == [(3, 42, 0), (3, 42, 1)]
+    assert (second["x"] - first["x"], first["tick"], first[BY]) == (10.0, shard.tick, 9)
+    assert first["by_id"] == 9
+    shard.ack()
+    assert keys_of(shard, shard.run()[WHOLE]) == [(3, 43, 0)]
+
+
+def test_what_a_system_spawns_says_nothing_of_inputs() -> None:
+    shard = Shard()
+    assert keys_of(shard, shard.spawn()[WHOLE]) == []
+
+
+def test_who_adopts_a_pilot_spawns_again_what_its_inputs_spawn() -> None:
+    shard = Shard()
+    shard.put_drone(inputs=log_of(41, TOSS, 0, 0))
+    (whole,) = shard.run()[WHOLE]
+    assert keys_of(shard, [whole]) == [(3, 41, 0)]
+    # In the first of three ticks gone by; then it has flown straight on.
+    assert whole["x"] == pytest.approx(3 * SHOT_SPEED * RULES.tick_s)
+    assert whole["tick"] == shard.tick
+
+
+def test_who_adopts_a_pilot_spawns_nothing_that_is_there_already() -> None:
+    shard = Shard()
+    shot = shard.schema.first[[2]].copy()
+    shot["id"], shot["epoch"], shot["tick"] = 77, 1, TICK
+    write_keys(shot, 9, 3, 41, 0)
+    shot["differs"] = 1 << shard.schema.numbers[PREDICTED.name]
+    shard.simulation.show_ghosts([(TICK, shot)], TICK)
+    shard.put_drone(inputs=log_of(41, TWICE))
+    assert keys_of(shard, shard.run()[WHOLE]) == [(3, 41, 1)]
+
+
+def test_an_entity_that_comes_back_begins_to_count_anew() -> None:
+    shard = Shard()
+    shard.put_drone()
+    shard.hold(41, TOSS)
+    shard.run()
+    shard.do[Stage.TICK] = lambda step: step.despawn(step.rows(shard.shot))
+    shard.run()
+    released = np.array([(9, 2)], [("id", "<u4"), ("epoch", "<u4")])
+    shard.simulation.apply(Release(shard.tick, released.tobytes()), shard.tick)
+    shard.put_drone(epoch=3, inputs=log_of(41, TOSS))
+    assert keys_of(shard, shard.run()[WHOLE]) == [(3, 41, 0)]
+
+
+def test_a_model_that_spawns_what_it_may_not_is_named() -> None:
+    shard = Shard()
+    shard.shot = shard.stone
+    shard.put_drone()
+    shard.hold(41, TOSS)
+    with pytest.raises(GameFailedError, match="kind stone may not be spawned by shards") as caught:
+        shard.run()
+    assert caught.value.what == "model lives.toss"
 
 
 # -- how many, and their ids ----------------------------------------------------------------------

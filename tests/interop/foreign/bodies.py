@@ -13,9 +13,18 @@ from .snapshots import NO_EVENTS, Events, check_traits
 
 WORLD_EDGE: Final = 2.0**31 * 1000
 EXACT: Final = "IIIddddddII"
-FULL: Final = EXACT + "BffI24sHQ"
+FULL: Final = EXACT + "BffI24sHIBHBQ"
 MOTION: Final = 1
-ROWS: Final = {MOTION: EXACT, 2: "IIIffI", 3: "III24s", 4: "IIIH", 5: "IIIII", 64: "III", 66: FULL}
+ROWS: Final = {
+    MOTION: EXACT,
+    2: "IIIffI",
+    3: "III24s",
+    4: "IIIH",
+    5: "IIIII",
+    6: "IIIIBHB",
+    64: "III",
+    66: FULL,
+}
 """Layouts of proposed rows, by what they are; those of events begin with `III`."""
 
 
@@ -28,6 +37,10 @@ class Traits(NamedTuple):
     group: int
     name: str
     owner: int
+    spawner: int
+    control_epoch: int
+    input: int
+    which: int
     differs: int
 
 
@@ -121,9 +134,9 @@ def _read_body(exact: tuple[Any, ...], rest: tuple[Any, ...]) -> Body:
     within("spin", body.spin, -31, 31)
     if not rest:
         return body
-    kind, radius, mass, group, name, owner, differs = rest
+    kind, radius, mass, group, name, *others = rest
     check_traits(kind, radius, mass)
-    return body._replace(traits=Traits(kind, radius, mass, group, text_of(name), owner, differs))
+    return body._replace(traits=Traits(kind, radius, mass, group, text_of(name), *others))
 
 
 class Simulated:

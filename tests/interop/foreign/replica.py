@@ -15,6 +15,7 @@ from .snapshots import (
     Label,
     Moved,
     Owner,
+    Predicted,
     Presence,
     Reference,
     Row,
@@ -22,8 +23,8 @@ from .snapshots import (
     Snapshot,
 )
 
-Component = Reference | Body | Label | Owner
-COMPONENTS: tuple[type[Component], ...] = (Reference, Body, Label, Owner)
+Component = Reference | Body | Label | Owner | Predicted
+COMPONENTS: tuple[type[Component], ...] = (Reference, Body, Label, Owner, Predicted)
 
 
 @dataclass
@@ -52,7 +53,8 @@ class Entity:
     def said(self) -> list[object]:
         """Give all fields of all that it has, as they stand in rows, the kind behind the motion."""
         assert self.presence is not None
-        motion, *others = (self.components[sort][1:] for sort in COMPONENTS)
+        has = (sort for sort in COMPONENTS if sort in self.components)
+        motion, *others = (self.components[sort][1:] for sort in has)
         return [*motion, self.presence.kind, *(value for row in others for value in row)]
 
     def lose(self, tick: int, newest: int) -> None:

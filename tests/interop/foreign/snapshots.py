@@ -86,6 +86,16 @@ class Owner(NamedTuple):
     shard: int
 
 
+class Predicted(NamedTuple):
+    """Which input of whose pilot has spawned it, and as which one."""
+
+    id: int
+    spawner: int
+    control_epoch: int
+    input: int
+    which: int
+
+
 class Gone(NamedTuple):
     """An entity is no more."""
 
@@ -122,17 +132,18 @@ Events = Mapping[int, EventSort]
 """By number."""
 NO_EVENTS: Final[Events] = {}
 
-Row = Presence | Reference | Body | Label | Owner | Gone | Moved | Event
+Row = Presence | Reference | Body | Label | Owner | Predicted | Gone | Moved | Event
 SORTS: Final[dict[type[Row], int]] = {
     Presence: 0,
     Reference: 1,
     Body: 2,
     Label: 3,
     Owner: 4,
+    Predicted: 6,
     Gone: 64,
     Moved: 65,
 }
-COMPONENTS: Final = 0b11110
+COMPONENTS: Final = 0b1011110
 """Bits of the components that clients are sent."""
 
 
@@ -350,6 +361,9 @@ def _read_row(octets: Octets, sort: int, cell: Cell, around: _Around) -> Row:
         case 4:
             number, shard = octets.unpack("IH")
             return Owner(_known(number), shard)
+        case 6:
+            number, *key = octets.unpack("IIBHB")
+            return Predicted(_known(number), *key)
         case 64:
             return Gone(_known(*octets.unpack("I")))
         case 65:

@@ -18,6 +18,7 @@ from sidereal.game import (
     Part,
     Pilot,
     Player,
+    Rows,
     Stage,
     Step,
     field,
@@ -26,7 +27,7 @@ from sidereal.game.declarations import declare
 from sidereal.game.schema import name_of, schema_of
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import Schema
-from sidereal.tools.simulate.game import ASTEROID, Laws, hail, make_flights
+from sidereal.tools.simulate.game import ASTEROID, Laws, Stick, hail, make_flights
 
 RULES: Final = Rules(
     tick_hz=16,
@@ -106,6 +107,13 @@ def let_off(step: Step) -> None:
         step.spawn(chip, place, Body(group=step.id[rows]))
     elif step.tick % (2 * CHIP_EVERY_TICKS) == CHIP_EVERY_TICKS // 2:
         step.despawn(step.rows(chip))
+
+
+@flights.model(Motion, reads=(Stick,), stage=Stage.TICK)
+def toss(own: Rows) -> None:
+    """Let a pilot that pulses toss a chip."""
+    motion = own[Motion]
+    own.spawn(chip, own[Stick].pulse > 0, Motion(x=motion.x, y=motion.y + 16.0, vy=2.0))
 
 
 @flights.on_join

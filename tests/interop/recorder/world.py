@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.client.client import Client
+from sidereal.client.replica import Replica
 from sidereal.game import Label, Motion
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
@@ -19,6 +20,7 @@ from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.session.token import generate_connect_token
+from sidereal.protocol.state.schema import PREDICTED
 from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits, WorldLimits
@@ -293,11 +295,19 @@ class World:
         traits = [columns[name][rows].tolist() for name in names]
         texts = [name.decode() for name in columns["name"][rows].tolist()]
         owner = columns["shard"][rows].tolist()
+        spawned = self._spawned_by(replica, rows)
         ids, ticks = columns.net_id[rows].tolist(), columns.tick[rows].tolist()
-        found = zip(ids, ticks, motion, *traits, texts, owner, strict=True)
-        entities = {str(row[0]): [row[1], *row[2], *row[3:]] for row in sorted(found)}
+        found = zip(ids, ticks, motion, *traits, texts, owner, spawned, strict=True)
+        entities = {str(row[0]): [row[1], *row[2], *row[3:-1], *row[-1]] for row in sorted(found)}
         holders = sorted(map(list, self._pilot.leases.tolist()))
         return {"entities": entities, "holders": holders, "happened": self._happened()}
+
+    def _spawned_by(self, replica: Replica, rows: np.ndarray) -> list[list[int]]:
+        """Which input has spawned each, nothing for those that none has."""
+        number = SCHEMA.numbers[PREDICTED.name]
+        has = replica.components(rows) & np.uint64(1 << number) != 0
+        keys = np.stack([replica.columns[f.name][rows] for f in PREDICTED.fields], axis=1)
+        return [key if there else [] for key, there in zip(keys.tolist(), has, strict=True)]
 
     def _happened(self) -> list[list[Any]]:
         """What the pilot has taken since the last view: tick, subject, sort, and codes."""

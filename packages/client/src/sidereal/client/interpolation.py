@@ -48,6 +48,10 @@ class References(NamedTuple):
         """The references of these rows."""
         return References(self.tick[..., rows], *(column[..., rows] for column in self[1:]))
 
+    def newest(self) -> References:
+        """Of `[k, n]`, the newest of each entity: `[n]`."""
+        return References(self.tick[0], *(column[0] for column in self[1:]))
+
     def pick(self, at: NDArray[np.int64]) -> References:
         """Of `[k, n]`, the one at a place in the order of each entity: `[n]`."""
         rows = np.arange(len(at))

@@ -42,6 +42,9 @@ class Limits:
         loss_noticed: share of packets lost from which a loss is allowed for.
         smooth_s: an error of the picture of others has shrunk to a twentieth after so long.
         snap_units: a larger error is shown at once: it was moved, not seen wrongly.
+        spawns: that models have spawned and that have not come; of more the oldest end.
+        spawn_late_s: so long after its input was answered what has not come ends.
+        spawn_unanswered_s: and so long after the press, answered or not.
         look_every_s: the centre of interest is sent no more often.
         calls: of actions that wait for their receipts; one more is refused.
         call_again_s: a call that may have been done before, and was put off, is sent again after so
@@ -70,6 +73,9 @@ class Limits:
     loss_noticed: float = 0.005
     smooth_s: float = 0.2
     snap_units: float = 50.0
+    spawns: int = 64
+    spawn_late_s: float = 0.5
+    spawn_unanswered_s: float = 3.0
     look_every_s: float = 0.1
     calls: int = 64
     call_again_s: float = 1.0
@@ -84,6 +90,8 @@ class Limits:
             problems.append("predict_ticks must be at most inputs")
         if not self.retry_s or min(self.retry_s) <= 0.0:
             problems.append("retry_s must be waits above 0")
+        if self.spawn_late_s > self.spawn_unanswered_s:
+            problems.append("spawn_late_s must be at most spawn_unanswered_s")
         if self.coast_s > self.picture_s:
             problems.append("coast_s must be at most picture_s")
         check_limits(self, problems)

@@ -11,11 +11,14 @@ from sidereal.client.inputs import Inputs, Keys
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.prediction import OwnState, Prediction
 from sidereal.client.private import OwnAnswer
+from sidereal.client.spawns import Ahead
 from sidereal.game.bits import layout_of_all
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.message.player import Assigned
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.arrays import Ints
+from sidereal.protocol.state.columns import Columns
 
 
 class OwnEntity:
@@ -62,7 +65,7 @@ class OwnEntity:
         self.keys.forget()
         self.confirmed, self._confirmed_tick = None, -1
         if self.prediction is not None:
-            self.prediction.restart(message.net_id)
+            self.prediction.restart(message.net_id, message.control_epoch)
 
     def next_timer(self) -> float | None:
         """When `press` is due, None without an entity."""
@@ -123,6 +126,21 @@ class OwnEntity:
     def ahead(self) -> Mapping[str, NDArray[Any]]:
         """Give what models have made of it by the newest input, by names of the schema, [1]."""
         return {} if self.prediction is None else self.prediction.columns()
+
+    def spawns_ahead(self, columns: Columns, rows: Ints, now: float) -> Ahead | None:
+        """What its inputs have spawned; None to draw all of it like any other.
+
+        Args:
+            columns: of the entities that are known.
+            rows: int64[n], of these.
+            now: monotonic seconds.
+        """
+        if self.prediction is None:
+            return None
+        spawns = self.prediction.spawns
+        spawns.expire(now)
+        tick = self.prediction.tick(now if self._stood_at is None else self._stood_at)
+        return None if tick is None else spawns.ahead(tick, columns, rows)
 
     def pose(self, now: float) -> OwnState | None:
         """Where it is to be drawn, None to draw it like any other."""

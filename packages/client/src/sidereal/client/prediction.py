@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sidereal.client.inputs import Entry
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.rollback import MOTION_COLUMNS, Rollback
+from sidereal.client.spawns import PredictedSpawns
 from sidereal.game.builtin import Motion
 from sidereal.game.declarations import Declarations
 from sidereal.game.schema import column_of, schema_of
@@ -64,11 +65,13 @@ class Prediction:
         position_error_units: distance between the newest state of the authority and what had been
             predicted for the same input.
         used: columns besides motion that models write or read, by their names in the schema.
+        spawns: what models have spawned ahead of the authority.
     """
 
     def __init__(self, game: Declarations, rules: Rules, limits: Limits = LIMITS) -> None:
         self._game, self._schema = game, schema_of(game)
         self.used = _columns_used(game)
+        self.spawns = PredictedSpawns(game, self._schema, rules, limits)
         self._rules = rules
         self._limits = limits
         self._rollback = self._make_rollback(NET_ID_NONE)
@@ -84,14 +87,15 @@ class Prediction:
         self.corrections = 0
         self.position_error_units = 0.0
 
-    def restart(self, net_id: int) -> None:
-        """Forget the entity: the client flies another one."""
+    def restart(self, net_id: int, control_epoch: int) -> None:
+        """Forget the entity: the client flies another one, or by other inputs."""
         self._rollback = self._make_rollback(net_id)
         self._tick = -1
         self._entries.clear()
         self._waiting.clear()
         self._pressed_at = None
         self._off = (0.0, 0.0, 0.0)
+        self.spawns.restart(net_id, control_epoch)
 
     def press(self, pressed: Entry) -> None:
         """Fly one input; before the first state of the authority it only waits."""
@@ -100,7 +104,7 @@ class Prediction:
             self._waiting.append(pressed)
             return
         self._entries.append(pressed)
-        self._fly_on()
+        self._fly_on(pressed.at)
         if len(self._entries) > self._limits.inputs:
             # The oldest that was not flown: those that were lead to where it is drawn.
             del self._entries[self._limits.predict_ticks]
@@ -127,6 +131,7 @@ class Prediction:
         values = _columns(state, more)
         rollback, first, predicted = self._rollback, self._tick < 0, state
         flown = min(self._take_answered(input_seq), rollback.count)
+        self.spawns.answered(input_seq, now)
         if not first:
             rollback.confirm(flown)
             predicted = self._state(0)
@@ -148,7 +153,7 @@ class Prediction:
         if first:
             self._entries.extend(entry for entry in self._waiting if entry.seq > input_seq)
             self._waiting.clear()
-        self._fly_on()
+        self._fly_on(now)
         if drawn is not None:
             self._hide_error(drawn, now)
 
@@ -167,6 +172,19 @@ class Prediction:
         return plain._replace(
             x=plain.x + x_off, y=plain.y + y_off, heading=_wrapped(plain.heading + heading_off)
         )
+
+    def tick(self, now: float) -> float | None:
+        """At which tick the own entity is drawn, None before the authority's first state."""
+        if self._tick < 0:
+            return None
+        count = self._rollback.count
+        newest = float(self._tick + count)
+        if self._pressed_at is None:
+            return newest
+        behind_s = max(0.0, now - self._pressed_at) - self._rules.tick_s
+        if behind_s < 0.0 and len(self._entries) > count:
+            return newest
+        return newest + min(behind_s, AHEAD_S_MAX) / self._rules.tick_s
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Give what models have made of the entity by the newest input, by names of the schema."""
@@ -189,14 +207,18 @@ class Prediction:
             answered += 1
         return answered
 
-    def _fly_on(self) -> None:
+    def _fly_on(self, now: float) -> None:
         """Fly the inputs that the limit allows and that have not been flown yet."""
         flown = self._rollback.count
         most = min(len(self._entries), self._limits.predict_ticks)
         # A few after a correction, else one a tick: 0.1 ms each.
-        records = [entry.record for entry in islice(self._entries, flown, most)]
-        if records:
-            self._rollback.fly(records, self._tick + flown + 1)
+        entries = list(islice(self._entries, flown, most))
+        if not entries:
+            return
+        tick = self._tick + flown + 1
+        spawned = self._rollback.fly([entry.record for entry in entries], tick)
+        for at, entry in enumerate(entries):
+            self.spawns.flown(entry.seq, tick + at, spawned[at], now)
 
     def _plain_pose(self, now: float) -> OwnState:
         count, tick_s = self._rollback.count, self._rules.tick_s

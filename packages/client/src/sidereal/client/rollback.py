@@ -13,14 +13,17 @@ apart. A value without a quantum is compared as closely as its type allows after
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.game.builtin import Motion
+from sidereal.game.column import Indices
+from sidereal.game.component import Component
 from sidereal.game.declarations import Declarations
-from sidereal.game.models import FreeFlight
+from sidereal.game.kind import Kind
+from sidereal.game.models import FreeFlight, Spawner
 from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of
 from sidereal.protocol.rules import Rules
@@ -32,6 +35,20 @@ SLACK: Final = {"f4": 1e-5, "f8": 1e-9}
 
 Values = Mapping[str, NDArray[Any]]
 """Columns [n] by the names of the schema."""
+
+
+class Spawned(NamedTuple):
+    """What a model has spawned in one tick.
+
+    Attributes:
+        kind: what they are.
+        rows: int64[n], by which of the entities.
+        components: values, one or [n].
+    """
+
+    kind: Kind
+    rows: Indices
+    components: Sequence[Component]
 
 
 class Rollback:
@@ -82,18 +99,22 @@ class Rollback:
         for name, column in self._still.items():
             column[:] = values[name]
 
-    def fly(self, records: Sequence[int], tick: int) -> None:
+    def fly(self, records: Sequence[int], tick: int) -> list[list[Spawned]]:
         """Fly the next inputs.
 
         Args:
             records: of the controls that entities with a pilot have in them, one after the other.
             tick: that the first of them is for.
+
+        Returns:
+            What each of them has spawned, in order.
         """
         flight = self._flight
         assert flight is not None
         shape = len(records), len(self.ids)
         held = np.array(records, np.uint64).reshape(-1, 1)
         stick = flight.hold(np.broadcast_to(held, shape))
+        spawned: list[list[Spawned]] = [[] for _ in records]
         for at in range(len(records)):
             self.count += 1
             for columns in self._ahead.values():
@@ -102,7 +123,8 @@ class Rollback:
             for controls, every in stick.items():
                 arrays = {name: getattr(every, name)[at] for name in controls.fields}
                 now[controls] = as_columns(controls, arrays)
-            flight.fly(now, self.ids, tick + at)
+            flight.fly(now, self.ids, tick + at, _collect_in(spawned[at]))
+        return spawned
 
     def rewind(self) -> None:
         """Go back to the confirmed state: all inputs are to be flown again."""
@@ -165,6 +187,10 @@ class Rollback:
             field: self._ahead[name][at] if name in self._ahead else self._still[name]
             for field, name in fields.items()
         }
+
+
+def _collect_in(spawned: list[Spawned]) -> Spawner:
+    return lambda kind, rows, components: spawned.append(Spawned(kind, rows, components))
 
 
 MOTION_COLUMNS: Final = tuple(column_of(Motion, field) for field in Motion.fields.values())

@@ -9,7 +9,7 @@ of the picture: there the entity was moved, and is shown where it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from sidereal.client.interpolation import Poses
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.protocol.space.geometry import wrap_angle
 from sidereal.protocol.state.arrays import Ints
+
+NEVER = -1
 
 Path = Callable[[float, Ints], Poses]
 """Gives the poses of some of the entities, by their places in order, at a tick."""
@@ -58,6 +60,22 @@ class Smoothing:
         self._drawn = np.stack([plain.x, plain.y, plain.heading]) + off
         x, y, heading = self._drawn
         return plain._replace(x=x.copy(), y=y.copy(), heading=wrap_angle(heading))
+
+    def rename(self, names: Mapping[int, int]) -> None:
+        """Let entities go on under other ids: where they were drawn is compared with their paths.
+
+        Args:
+            names: an id that was not drawn for each of those that will not be any more.
+        """
+        if not names:
+            return
+        ids, stamp = self._ids.copy(), self._stamp.copy()
+        for before, after in names.items():  # a few
+            at = ids == before
+            ids[at], stamp[at] = after, NEVER
+        order = np.argsort(ids)
+        self._ids, self._stamp = ids[order], stamp[order]
+        self._drawn, self._off = self._drawn[:, order], self._off[:, order]
 
     def _find(self, ids: NDArray[np.uint32]) -> tuple[Ints, Ints]:
         """Find who was in the picture before: their places in this one, and in that."""

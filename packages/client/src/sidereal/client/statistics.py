@@ -57,6 +57,10 @@ class ClientStatistics:
     """Predictions the authority disagreed with."""
     position_error_units: float
     """Size of the newest reconciliation's correction."""
+    spawns_matched: int
+    """Entities that models spawned ahead of the authority, and that came from it."""
+    spawns_unmatched: int
+    """Those that did not."""
 
 
 def gather_statistics(
@@ -94,6 +98,8 @@ def gather_statistics(
         inputs_skipped=0 if inputs is None else inputs.skipped,
         corrections=0 if prediction is None else prediction.corrections,
         position_error_units=0.0 if prediction is None else prediction.position_error_units,
+        spawns_matched=0 if prediction is None else prediction.spawns.matched,
+        spawns_unmatched=0 if prediction is None else prediction.spawns.unmatched,
     )
 
 
@@ -120,4 +126,6 @@ def no_statistics(state: SessionState) -> ClientStatistics:
         inputs_skipped=0,
         corrections=0,
         position_error_units=0.0,
+        spawns_matched=0,
+        spawns_unmatched=0,
     )

@@ -33,6 +33,8 @@ GROWTH: Final = 0.25
 """Seconds by which the delay grows in a second at most."""
 DECAY: Final = 0.02
 """Likewise, by which it shrinks."""
+SLEW: Final = 0.3
+"""Ticks by which the own time gains on the others' in a tick at most, or falls behind it."""
 
 
 class Moment(NamedTuple):
@@ -104,3 +106,29 @@ class Timeline:
     def _measured_s(self) -> float:
         intervals = 1 + (self._loss > self._limits.loss_noticed)
         return intervals * self._tick_s + self._lateness_s
+
+
+class Lead:
+    """How far ahead of the others is drawn what the own inputs have spawned: it does not jump.
+
+    The own time is that of the newest input, which the shard may take for another tick than was
+    thought. What is drawn by it neither stops nor leaps for that.
+    """
+
+    def __init__(self, tick_s: float) -> None:
+        self._tick_s = tick_s
+        self._lead = self._at = 0.0
+
+    def follow(self, wanted: float, now: float, *, idle: bool) -> float:
+        """Give the lead at `now`, in ticks.
+
+        Args:
+            wanted: what it should be.
+            now: monotonic seconds.
+            idle: whether there is nothing to draw by it.
+        """
+        step = SLEW * max(0.0, now - self._at) / self._tick_s
+        off = wanted - self._lead
+        self._lead += off if idle else max(-step, min(step, off))
+        self._at = now
+        return self._lead

@@ -10,13 +10,14 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.client.interpolation import Poses, interpolate, reckon
+from sidereal.client.interpolation import Poses, References, interpolate, reckon
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.own import OwnEntity
 from sidereal.client.prediction import OwnState
 from sidereal.client.replica import Replica
-from sidereal.client.smoothing import Smoothing
-from sidereal.client.timeline import Moment, Timeline
+from sidereal.client.smoothing import Path, Smoothing
+from sidereal.client.spawns import Ahead
+from sidereal.client.timeline import Lead, Moment, Timeline
 from sidereal.game.record import Record, no_rows
 from sidereal.game.schema import gather
 from sidereal.protocol.rules import Rules
@@ -39,12 +40,12 @@ class View:
         tick: time the others are drawn at, in ticks of the server (its now minus a delay that
             follows from what was measured).
         server_tick: the estimate of the server's own now, in ticks.
-        net_id: uint32[n].
+        net_id: uint32[n]; with bit 31 that of an entity of which only this client knows so far.
         kind: uint8[n], number of its kind in the game.
         radius: float32[n], world units.
         shard: uint16[n], the shard that owns it, 0 for nobody.
         x: float64[n], world units, where to draw it. The own entity is drawn where it is
-            predicted to be, all others at `tick`.
+            predicted to be, what its inputs have spawned at the same time, all others at `tick`.
         y: float64[n], world units.
         vx: float64[n], world units per second.
         vy: float64[n], world units per second.
@@ -96,18 +97,27 @@ class Drawing:
     def __init__(self, rules: Rules, limits: Limits = LIMITS) -> None:
         self.timeline = Timeline(rules.tick_s, limits)
         self._smoothing = Smoothing(limits)
+        self._lead = Lead(rules.tick_s)
         self._rules = rules
 
     def view(self, replica: Replica, own: OwnEntity, now: float) -> View:
         """Draw at `now`; see `compose_view`."""
+        moment = self.timeline.moment(now)
+        spawns = own.spawns_ahead(replica.columns, replica.rows(), now)
+        if spawns is not None:
+            self._smoothing.rename(spawns.names)
+            wanted = spawns.tick - moment.drawn_tick
+            lead = self._lead.follow(wanted, now, idle=spawns.is_idle)
+            spawns = spawns._replace(tick=moment.drawn_tick + lead)
         return compose_view(
             replica,
             self._rules,
-            self.timeline.moment(now),
+            moment,
             own.net_id,
             own.pose(now),
             own.ahead(),
             self._smoothing,
+            spawns,
         )
 
 
@@ -144,6 +154,7 @@ def compose_view(
     own: OwnState | None,
     ahead: Columns,
     smoothing: Smoothing,
+    spawns: Ahead | None = None,
 ) -> View:
     """Put together what to draw.
 
@@ -155,45 +166,88 @@ def compose_view(
         own: where the own entity is predicted to be, None to draw it like any other.
         ahead: columns of the own entity, [1], where they are predicted to be others.
         smoothing: of the pictures so far.
+        spawns: what the inputs of the own entity have spawned; None to draw it like any other.
     """
     server_tick, tick, blend_ticks = moment
-    rows = replica.rows()
-    columns = replica.columns
+    columns, rows = replica.columns, replica.rows()
     rows = rows[np.argsort(columns.net_id[rows])]
-    newer = replica.newer(rows)
-    ids, known = columns.net_id[rows], replica.known(rows)
-
-    def path(at: float, some: Ints) -> Poses:
-        return interpolate(known.take(some), at, rules.tick_s, blend_ticks)
-
-    poses = smoothing.smooth(ids, replica.stamp[rows], tick, rules.tick_s, path)
-    authority = reckon(newer, server_tick, rules.tick_s)
+    spawns = Ahead.nothing(replica.schema, tick) if spawns is None else spawns
+    ids = np.concatenate([columns.net_id[rows], spawns.records["id"]])
+    known = _join(replica.known(rows), spawns.references())
+    leads = np.concatenate([spawns.mine(columns, rows), spawns.records["id"] > 0])
+    path = _path(known, leads, spawns.tick - tick, blend_ticks, rules.tick_s)
+    stamp = np.concatenate([replica.stamp[rows], spawns.version])
+    poses = smoothing.smooth(ids, stamp, tick, rules.tick_s, path)
+    authority = reckon(known.newest(), server_tick, rules.tick_s)
     at = int(np.searchsorted(ids, np.uint32(net_id)))
     own_row = at if at < len(ids) and ids[at] == net_id else -1
     x, y, vx, vy, heading = (column.copy() for column in poses)
     if own is not None and own_row >= 0:
         x[own_row], y[own_row], heading[own_row] = own.x, own.y, own.heading
         vx[own_row], vy[own_row] = own.vx, own.vy
+    confirmed = np.concatenate([replica.confirmed(rows), spawns.records["tick"]])
+    told = known_columns(replica, rows, ahead)
+
+    def column_of(name: str) -> NDArray[Any]:
+        return np.concatenate([told(name), spawns.records[name]])
+
     return View(
         tick=tick,
         server_tick=server_tick,
         net_id=ids,
-        kind=columns["kind"][rows],
-        radius=columns["radius"][rows],
-        shard=columns["shard"][rows],
+        kind=column_of("kind"),
+        radius=column_of("radius"),
+        shard=column_of("shard"),
         x=x,
         y=y,
         vx=vx,
         vy=vy,
         heading=heading,
-        age_s=np.maximum(0.0, (server_tick - replica.confirmed(rows)) * rules.tick_s),
-        name=columns["name"][rows],
+        age_s=np.maximum(0.0, (server_tick - confirmed) * rules.tick_s),
+        name=column_of("name"),
         own=own_row,
         authority_x=authority.x,
         authority_y=authority.y,
         authority_heading=authority.heading,
-        columns=lambda record: gather(record, known_columns(replica, rows, ahead)),
+        columns=lambda record: gather(record, column_of),
     )
+
+
+def _join(known: References, more: References) -> References:
+    """Add entities of which there is one reference each."""
+    ring, count = len(known.tick), len(more.tick)
+    pairs = zip(known, more, strict=True)
+    return References(
+        *(np.concatenate([a, np.broadcast_to(b, (ring, count))], axis=1) for a, b in pairs)
+    )
+
+
+def _path(
+    known: References, leads: NDArray[np.bool_], lead: float, blend_ticks: float, tick_s: float
+) -> Path:
+    """Say where entities are at a tick.
+
+    Args:
+        known: references of all of them, [k, n], the newest first.
+        leads: bool[n], which of them are drawn ahead, on the lines of their newest references.
+        lead: by how many ticks.
+        blend_ticks: see `interpolate`.
+        tick_s: length of a tick, seconds.
+    """
+    newest = known.newest()
+
+    def path(at: float, some: Ints) -> Poses:
+        poses = interpolate(known.take(some), at, tick_s, blend_ticks)
+        leading = np.flatnonzero(leads[some])
+        if not len(leading):
+            return poses
+        ahead = reckon(newest.take(some[leading]), at + lead, tick_s)
+        poses = Poses(*(column.copy() for column in poses))
+        for column, values in zip(poses, ahead, strict=True):
+            column[leading] = values
+        return poses
+
+    return path
 
 
 def known_columns(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sidereal.game.column import ANGLE, F4, F8, LINEAR, U4, Entity, Text, field
+from sidereal.game.column import ANGLE, F4, F8, LINEAR, U1, U2, U4, Entity, Text, field
 from sidereal.game.component import AUTHORITY, SHARDS, Component
 from sidereal.protocol.limits import NAME_SIZE_MAX
 
@@ -49,5 +49,18 @@ class Label(Component, name="label", writer=AUTHORITY):
     name: Text = field(b"", size=NAME_SIZE_MAX)
 
 
-BUILTIN: Final = (Motion, Body, Pilot, Label)
+class Predicted(Component, name="predicted", saved=False):
+    """Which input has spawned it, of what models spawn: its pilot's client shows it already.
+
+    Whom the pilot flies, the low bits of the control epoch and of the input's number, and how many
+    that input had spawned before.
+    """
+
+    by_id: Entity
+    by_epoch: U1
+    by_input: U2
+    by_nth: U1
+
+
+BUILTIN: Final = (Motion, Body, Pilot, Label, Predicted)
 """In the order of their numbers; a game's own components follow."""

@@ -54,12 +54,14 @@ class Spawns:
             `Schema.full_record[n]`, at tick 0, without ids.
 
         Raises:
-            GameError: the values do not fit together, or not to the kind, or are outside of their
-                ranges.
+            GameError: a shard may not spawn the kind; or the values do not fit together, or not to
+                the kind, or are outside of their ranges.
         """
         if kind.name not in self._begins:
             known = ", ".join(self._begins)
             raise GameError(f"{self._game.name} has no kind {kind}; it has {known}")
+        if self._writer is SHARD and kind.spawned_by is not SHARD:
+            raise GameError(f"kind {kind} may not be spawned by shards: say spawned_by=SHARD")
         values = self._said(kind, components)
         records = np.repeat(self._begins[kind.name], _length(kind, values, count))
         for (record, field), value in values.items():

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sidereal.game.column import Floats, Indices
+from sidereal.game.column import Bools, Floats, Indices
 from sidereal.game.component import VIEWERS, Audience, Component, Event
 from sidereal.game.kind import Kind
 from sidereal.game.pairs import Contacts, Pairs
@@ -151,6 +151,17 @@ class Rows(Protocol):
 
     def noise(self, salt: int) -> Floats:
         """Numbers in [0, 1) that follow from the entity, the tick and a salt; float64[n]."""
+
+    def spawn(self, kind: Kind, which: Bools, *components: Component) -> None:
+        """Let some of the rows spawn an entity each; it comes after this stage.
+
+        The pilot's client shows it in the frame of the press, and knows it again when it comes.
+
+        Args:
+            kind: what they are; it says spawned_by=SHARD.
+            which: bool[n], of which rows.
+            components: values that differ from the kind's, one or [n].
+        """
 
 
 class WorldBuilder(Protocol):

@@ -6,7 +6,8 @@ world, and the shard owns the entity from then on. Further ones, also of an enti
 owned, bring what the shard knew when it sent them, component by component, as far as it is newer.
 
 An id that was used is never entered again, whether its entity has ended, was refused, or has ended
-before anybody heard of it. So what is late or repeated raises nobody from the dead.
+before anybody heard of it. So what is late or repeated raises nobody from the dead. Nor is anything
+entered twice that a pilot's input spawns, though two shards may fly that (`spawnkeys`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.play.entities import Entities
+from sidereal.replication.spawnkeys import SpawnKeys
 from sidereal.replication.validate import (
     EPOCH_FIRST,
     Proposed,
@@ -87,6 +89,7 @@ class Births:
             self._allowed[number] = kind.spawned_by is SHARD
             self._per_s[number] = kind.per_s_max or UNBOUNDED
         self._rates: dict[int, _Rates] = {}
+        self._keys = SpawnKeys(world.schema, limits.proposals.keys_ticks)
 
     def grant_ids(self, tick: int) -> None:
         """Grant ids to shards that need them, and take back those that nobody knows any more."""
@@ -123,6 +126,7 @@ class Births:
             granted,
             used,
             self._allowed[records["kind"]],
+            self._keys.known(records),
             self._may_spawn_at(shard, records, tick),
             np.full(len(ids), lost),
         )
@@ -152,6 +156,7 @@ class Births:
         ids = records["id"].astype(np.int64)
         rows = self._entities.create(fresh, tick, ids)
         world.ids.use(ids, tick, enters=True)
+        self._keys.note(fresh, tick)
         world.columns["shard"][rows] = shard.shard
         world.mark_changed(OWNER.name, rows, tick)
         for versions in world.versions.values():

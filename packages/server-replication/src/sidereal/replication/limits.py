@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidereal.protocol.channel.limits import TransportLimits
-from sidereal.protocol.limits import SNAPSHOT_DATAGRAMS_MAX, check_limits
+from sidereal.protocol.limits import (
+    INPUTS_UNANSWERED_MAX,
+    SNAPSHOT_DATAGRAMS_MAX,
+    check_limits,
+)
 from sidereal.protocol.space.sectors import CHANGES_KEPT
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.edge.changelog import PRUNE_EVERY_TICKS
@@ -64,6 +68,8 @@ class ProposalLimits:
             bound of its own.
         spawn_reach: a shard spawns within its sectors, or so near to an entity that it owns; world
             units.
+        keys_ticks: for how long it is remembered what a pilot's input has spawned: longer than
+            inputs are flown again.
         unreported_s: how long an entity may have left its straight line before a record of it comes
             through; a shard that is silent for half as long is fenced.
     """
@@ -72,11 +78,15 @@ class ProposalLimits:
     future_ticks: int = 10
     spawns_per_s: float = 2200.0
     spawn_reach: float = 100.0
+    keys_ticks: int = 400
     unreported_s: float = 2.0
 
     def __post_init__(self) -> None:
         """Check them."""
-        check_limits(self)
+        problems = []
+        if self.keys_ticks <= INPUTS_UNANSWERED_MAX:
+            problems.append(f"keys_ticks must be above {INPUTS_UNANSWERED_MAX}")
+        check_limits(self, problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ class Spawned(NamedTuple):
         granted: bool[n], whether the id is of a block that the shard was granted.
         used: bool[n], whether the id was used before.
         allowed: bool[n], whether shards may spawn this kind.
+        known: bool[n], whether the input that spawned it has done so already.
         near: bool[n], whether the shard may spawn at this place.
         lost: bool[n], whether it may have been told too late that it may not.
     """
@@ -133,6 +134,7 @@ class Spawned(NamedTuple):
     granted: np.ndarray
     used: np.ndarray
     allowed: np.ndarray
+    known: np.ndarray
     near: np.ndarray
     lost: np.ndarray
 
@@ -260,6 +262,7 @@ def judge_spawn(proposed: Proposed, spawned: Spawned, rules: Rules) -> np.ndarra
             (Verdict.STALE_EPOCH, records["epoch"] != EPOCH_FIRST),
             *_check_row(proposed, np.zeros(len(records), np.bool_)),
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
+            (Verdict.SUPERSEDED, spawned.known),
             (Verdict.SUPERSEDED, ~spawned.near & spawned.lost),
             (Verdict.FOREIGN_PLACE, ~spawned.near),
         ]

@@ -7,7 +7,7 @@
 * `changes`: what of them has changed; `proposals`: what of that is not acked yet;
 * `events`: what systems emit, until it is acked;
 * `space`: the one door to pymunk; `neighbours`: the one to SciPy;
-* `lives`: who comes and who goes after a stage;
+* `lives`: who comes and who goes after a stage; `spawnkeys`: by which inputs;
 * `territory`: which sectors are leased to the shard;
 * `contacts`: who touched whom in a tick, made of what physics says after each of its steps;
 * `controls`: what players hold and press, waiting for its tick;

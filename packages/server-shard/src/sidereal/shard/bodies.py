@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.reckoning import Motion, extrapolate
+from sidereal.protocol.state.reckoning import Motion, extrapolate, slowing
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.population import Ints, Population
 
@@ -120,11 +120,8 @@ class Bodies:
             How many.
         """
         columns = self.columns
-        speed = np.hypot(columns["vx"], columns["vy"])
-        fast = np.flatnonzero((speed > self._rules.speed_max) & self._population.own)
-        if len(fast):
-            # A hair below, so that rounding never proposes a speed beyond the limit.
-            shrink = self._rules.speed_max * (1.0 - 1e-12) / speed[fast]
-            columns["vx"][fast] *= shrink
-            columns["vy"][fast] *= shrink
+        shrink = slowing(columns["vx"], columns["vy"], self._rules.speed_max)
+        fast = np.flatnonzero((shrink < 1.0) & self._population.own)
+        columns["vx"][fast] *= shrink[fast]
+        columns["vy"][fast] *= shrink[fast]
         return len(fast)

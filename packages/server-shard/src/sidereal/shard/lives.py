@@ -30,9 +30,11 @@ from sidereal.game.spawns import Spawns
 from sidereal.protocol.errors import GameError, WireError
 from sidereal.protocol.ids import NET_ID_MAX, NET_ID_NONE
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.reckoning import Motion, extrapolate, slowing
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.limits import Limits
 from sidereal.shard.population import Ints, Population
+from sidereal.shard.spawnkeys import SpawnKeys
 
 NOBODY = np.empty(0, np.int64)
 
@@ -124,6 +126,7 @@ class Lives:
         self._born: list[NDArray[np.void]] = []
         self._ended: list[Ints] = []
         self._gifts: list[Gift] = []
+        self._keys = SpawnKeys(population)
 
     def begin(self, tick: int) -> None:
         """Begin a tick."""
@@ -139,9 +142,26 @@ class Lives:
         Raises:
             GameError: shards may not spawn this kind, or the values do not fit to it.
         """
-        if kind.spawned_by is not SHARD:
-            raise GameError(f"kind {kind} may not be spawned by shards: say spawned_by=SHARD")
-        records = self._spawns.make(kind, components, count)
+        return self._admit(self._spawns.make(kind, components, count), self._tick)
+
+    def spawn_by(self, rows: Ints, kind: Kind, components: Sequence[Component], tick: int) -> None:
+        """Let entities come that models spawn; see `sidereal.game.Rows.spawn`.
+
+        Args:
+            rows: int64[n], who spawns one each, with the pilot and the input that it goes by.
+            kind: what they are.
+            components: values that differ from the kind's, one or [n].
+            tick: in which they are spawned; one gone by, if that is flown again.
+
+        Raises:
+            GameError: as of `spawn`.
+        """
+        records = self._spawns.make(kind, components, len(rows))
+        self._keys.sign(records, rows)
+        self._admit(records[~self._keys.are_here(records)], tick)
+
+    def _admit(self, records: NDArray[np.void], tick: int) -> NDArray[np.uint32]:
+        """Let what is made come after the stage, as far as there is room: uint32[n] ids."""
         ids = np.full(len(records), NET_ID_NONE, np.uint32)
         if not len(records):
             return ids
@@ -152,9 +172,8 @@ class Lives:
         self._left[[0, number]] -= room
         ids[:room] = self.ids.take(room)
         born = records[:room]
-        born["id"], born["epoch"], born["tick"] = ids[:room], 1, self._tick
-        speed = np.hypot(born["vx"], born["vy"])
-        shrink = np.minimum(1.0, self._rules.speed_max * (1.0 - 1e-12) / np.maximum(speed, 1e-12))
+        born["id"], born["epoch"], born["tick"] = ids[:room], 1, tick
+        shrink = slowing(born["vx"], born["vy"], self._rules.speed_max)
         born["vx"] *= shrink
         born["vy"] *= shrink
         self._born.append(born)
@@ -203,15 +222,27 @@ class Lives:
         self._check_own("take", rows)
         self._gifts.append(Gift(number, rows, None))
 
+    def forget(self, rows: Ints) -> None:
+        """Forget entities that leave their rows."""
+        self._keys.forget(rows)
+
     def take_gifts(self) -> list[Gift]:
         """Give up what was given and taken, in order."""
         gifts, self._gifts = self._gifts, []
         return gifts
 
     def take_born(self) -> NDArray[np.void]:
-        """Give up what was spawned: `Schema.full_record[n]`."""
-        born, self._born = self._born, []
-        return np.concatenate([np.zeros(0, self._schema.full_record), *born])
+        """Give up what was spawned: `Schema.full_record[n]`.
+
+        What was spawned in a tick gone by has moved on since, in a straight line.
+        """
+        parts, self._born = self._born, []
+        born = np.concatenate([np.zeros(0, self._schema.full_record), *parts])
+        motion = Motion(*(born[name] for name in Motion._fields))
+        moved = extrapolate(*motion, born["tick"], self._tick, self._rules.tick_s)
+        born["x"], born["y"], born["heading"] = moved
+        born["tick"] = self._tick
+        return born
 
     def take_ended(self) -> Ints:
         """Give up the rows of what was despawned, each once, ascending."""

@@ -331,9 +331,9 @@ class Simulation:
                     newest = int(columns["input_seq"][row]) + self._limits.replay_ahead
                     self._resume(row, waiting[row], newest)
             held, control_epoch, input_seq = self._controls.replay(flying)
-            self._stages.fly(flying, now + 1, held)
             columns["control_epoch"][flying] = control_epoch
             columns["input_seq"][flying] = input_seq
+            self._stages.fly(flying, now + 1, held)
         for row in rows.tolist():
             if row in waiting:
                 self._resume(row, waiting[row], INPUT_SEQ_MAX)

@@ -7,7 +7,8 @@ them is a `GameFailedError`, which names what ran: then the shard ends (`service
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from sidereal.game.builtin import Motion, Pilot
 from sidereal.game.component import Component
 from sidereal.game.declarations import Declarations
+from sidereal.game.kind import Kind
 from sidereal.game.logic import Model, Stage, System
-from sidereal.game.models import ModelRows
+from sidereal.game.models import ModelRows, Settling
 from sidereal.game.record import Record, as_columns
 from sidereal.protocol.errors import GameFailedError
 from sidereal.protocol.rules import Rules
@@ -79,6 +81,8 @@ class Stages:
         self._asks = asks
         self._events = events
         self._strict = strict
+        written = {component for model in declared.models for component in model.writes}
+        self._settling = Settling({Motion, *written}, rules)
         every: list[Model | System] = [*declared.models, *declared.systems]
         self._places = {one: at for at, one in enumerate(every)}
         self.costs = Costs([_words_for(one) for one in every], rules.tick_s)
@@ -114,9 +118,10 @@ class Stages:
             self._contacts.note(space.touches(), self._population.columns)
 
     def forget(self, rows: Ints) -> None:
-        """Forget contacts and controls of entities that leave their rows."""
+        """Forget contacts, controls and spawns of entities that leave their rows."""
         self._contacts.forget(rows)
         self._queries.let_go(rows)
+        self._lives.forget(rows)
 
     def run(self, stage: Stage) -> None:
         """Run a stage of this tick.
@@ -153,6 +158,8 @@ class Stages:
             tick: to be simulated.
             records: uint64[n], what their pilots hold in it.
 
+        What they spawn comes in the next tick.
+
         Mutates:
             what models write of these bodies, and where they are.
 
@@ -172,6 +179,9 @@ class Stages:
                 x, y, vx, vy, heading, spin = (columns[name][rows] for name in Motion.fields)
                 advance(x, y, vx, vy, heading, spin, self._dt(stage))
                 columns["x"][rows], columns["y"][rows], columns["heading"][rows] = x, y, heading
+        self._settling.settle(
+            self._queries.columns, lambda one: np.intersect1d(self._queries.rows(one), rows)
+        )
 
     def _dt(self, stage: Stage) -> float:
         tick_s = self._rules.tick_s
@@ -186,12 +196,17 @@ class Stages:
             arrays = {name: getattr(there, name)[rows] for name in record.fields}
             gathered[record] = as_columns(record, arrays)
         ids = self._population.columns.net_id[rows]
-        self._call(model, ModelRows(model, ids, self._tick, dt, gathered))
+        spawner = partial(self._spawn, rows)
+        self._call(model, ModelRows(model, ids, self._tick, dt, gathered, spawner))
         for record in model.writes:
             there = self._queries.columns(record)
             for name in record.fields:
                 getattr(there, name)[rows] = getattr(gathered[record], name)
         self._judge(model, model.writes)
+
+    def _spawn(self, rows: Ints, kind: Kind, which: Ints, components: Sequence[Component]) -> None:
+        """Let some of the rows of a model spawn an entity each."""
+        self._lives.spawn_by(rows[which], kind, components, self._tick)
 
     def _run_system(self, system: System, dt: float) -> None:
         contacts = self._contacts.pairs if system.stage is Stage.CONTACT else None

@@ -122,3 +122,22 @@ def advance(
     outside = (heading < -math.pi) | (heading >= math.pi)
     if outside.any():
         heading[outside] = wrap_angle(heading[outside])
+
+
+def slowing(
+    vx: NDArray[np.float64], vy: NDArray[np.float64], speed_max: float
+) -> NDArray[np.float64]:
+    """Give the factors by which velocities shrink, so that nothing is faster than it may be.
+
+    Args:
+        vx: float64[n], units/s.
+        vy: likewise.
+        speed_max: units/s.
+
+    Returns:
+        float64[n], 1 for what is not too fast.
+    """
+    speed = np.hypot(vx, vy)
+    # A hair below, so that rounding never proposes a speed beyond the limit.
+    most = speed_max * (1.0 - 1e-12)
+    return np.where(speed > speed_max, most / np.maximum(speed, most), 1.0)

@@ -379,6 +379,19 @@ PILOT: Final = Component(
 )
 """Whose controls count, and the newest of them that this state has in it."""
 
-BASE_COMPONENTS: Final = (MOTION, BODY, LABEL, OWNER, PILOT)
+PREDICTED: Final = Component(
+    "predicted",
+    (
+        Field("by_id", "u4", reference=True),
+        Field("by_epoch", "u1"),
+        Field("by_input", "u2"),
+        Field("by_nth", "u1"),
+    ),
+    Replication.ATTRIBUTE,
+    proposed=True,
+)
+"""Which input of whose pilot has spawned it, and as which one; see `spawnkeys`."""
+
+BASE_COMPONENTS: Final = (MOTION, BODY, LABEL, OWNER, PILOT, PREDICTED)
 BASE_SCHEMA: Final = Schema(BASE_COMPONENTS)
 """The components that every world has; a game's come after them."""

@@ -7,9 +7,10 @@ one row of each sort: which one is flown, a row of each component that whoever f
 exactly, and which inputs its state has in it. It is kept at which tick each sort last changed. Rows
 are written as they are when they leave.
 
-Two sorts go along with all that is sent until they are acked: which entity is flown, and its
-motion. Other rows mean nothing without these: inputs say that the motion has gone on along its
-line. So a client never waits for what was lost to know where its entity is.
+Some sorts go along with all that is sent until they are acked: which entity is flown, its motion,
+and what else models write. Other rows mean nothing without these: inputs say that all of it is as
+of them. So a client never waits for what was lost to know how its entity is, and takes nothing old
+for an error of its prediction.
 
 What has changed is found here. Motion has changed when it misses the straight line of the motion
 that was told before, on the grid of private sections; other components when they differ. What a
@@ -109,7 +110,7 @@ class _Sent:
     Attributes:
         client: int64[n], whose it is, -1 for a datagram without one.
         since: int64[n], tick since which it says what has changed, -1 for all that there is.
-        has: bool[2, n], whether it has each of the sorts that go along until they are acked.
+        has: bool[sorts, n], whether it has each of the sorts that go along until they are acked.
         settled: bool[n], whether it is known what became of it.
     """
 
@@ -150,9 +151,10 @@ class PrivateLog:
         self._newest: Ints = np.full(clients_max, NEVER, np.int64)
         self._repeated_at: Ints = np.full(clients_max, NEVER, np.int64)
         self._repeated_from: Ints = np.full(clients_max, NEVER, np.int64)
-        self._along = np.array([self._at[PRESENCE], self._at[self._motion]])
-        self._acked: Ints = np.full((2, clients_max), NEVER, np.int64)
-        self._has: NDArray[np.bool_] = np.zeros((2, clients_max), np.bool_)
+        predicted = (n for n in schema.own if schema.component(n).predicted)
+        self._along = np.array([self._at[sort] for sort in (PRESENCE, *predicted)])
+        self._acked: Ints = np.full((len(self._along), clients_max), NEVER, np.int64)
+        self._has: NDArray[np.bool_] = np.zeros((len(self._along), clients_max), np.bool_)
         self._began: Ints = np.zeros(clients_max, np.int64)
         self._flight = np.zeros(clients_max, np.int64)
         self._early = np.zeros(clients_max, np.int64)

@@ -1,4 +1,4 @@
-"""The game that is simulated: ships that pilots fly, asteroids that drift, sparks, and a recorder.
+"""The game that is simulated: ships that pilots fly, asteroids that drift, sparks and flares.
 
 It is a game of its own, so that what the engine's rules must hold for does not follow from the game
 that ships. `checks.physics` has the same rules a second time.
@@ -46,7 +46,11 @@ from sidereal.game import (
     role,
 )
 from sidereal.game.declarations import Declarations, declare
-from sidereal.tools.simulate.passing import let_sparks_fly, let_stamps_come_and_go
+from sidereal.tools.simulate.passing import (
+    let_flares_fly,
+    let_sparks_fly,
+    let_stamps_come_and_go,
+)
 
 SPEED_REST: Final = 0.02
 """A braking ship slower than this stops dead, units/s."""
@@ -219,6 +223,7 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     game.system(Stage.TICK)(_charge)
     let_stamps_come_and_go(game, Charge)
     let_sparks_fly(game, game.kinds[ASTEROID - 1])
+    let_flares_fly(game, ship, Stick)
     game.declare(Turn, Arrival)
     return declare(game)
 

@@ -1,15 +1,16 @@
-"""What comes and goes in the game that is simulated: sparks, stamps, and brands."""
+"""What comes and goes in the game that is simulated: sparks, flares, stamps, and brands."""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from sidereal.game import (
     AUTHORITY,
     F8,
+    PILOT,
     SHARD,
     SHARDS,
     U1,
@@ -22,13 +23,14 @@ from sidereal.game import (
     Kind,
     Motion,
     Player,
+    Rows,
     Stage,
     Step,
 )
 from sidereal.game.column import Indices
 
-SPARK: Final = 3
-"""The number of its kind."""
+SPARK, FLARE = 3, 4
+"""The numbers of their kinds: those from here on come and go."""
 SPARK_EVERY_TICKS: Final = 16
 """An asteroid gives off a spark so often."""
 SPARK_TICKS: Final = (4, 8)
@@ -42,6 +44,12 @@ SPARK_SPEED: Final = 20.0
 GLOWS_TICKS: Final = 1
 """Until it is so old a spark says its age in every tick, and the same until it ends: so the last
 change comes before the server's word that it knows of the spark."""
+
+FLARE_TICKS: Final = 6
+"""A flare lasts so long."""
+FLARE_SPEED: Final = 30.0
+MORTAR_TICKS: Final = 3
+"""A ship throws flares again after so long."""
 
 STAMPED_TICKS: Final = 8
 """For so long an entity is stamped, once in six times."""
@@ -66,6 +74,18 @@ class Origin(Component, audience=SHARDS):
     born: U4
     x: F8
     y: F8
+
+
+class Flare(Component):
+    """What pilots throw: when it ends."""
+
+    until: U4
+
+
+class Mortar(Component, audience=PILOT, saved=False):
+    """Of a ship: the tick from which it throws flares again."""
+
+    ready: U4
 
 
 class Stamp(Component):
@@ -120,6 +140,41 @@ def _lasts_ticks(by: np.ndarray) -> np.ndarray:
     least, more = SPARK_TICKS
     lasts: np.ndarray = np.where(by % EMBERS == 0, EMBER_TICKS, least + by % more)
     return lasts
+
+
+def let_flares_fly(game: Game, ship: Kind, stick: Any) -> None:
+    """Let pilots throw a flare ahead when they pulse, and another one behind when they pulse twice.
+
+    Args:
+        game: of the ship.
+        ship: what throws them.
+        stick: its controls.
+    """
+    flare = game.kind("flare", Motion(), Flare(), spawned_by=SHARD, saved=False)
+    game.extend(ship, Mortar())
+
+    @game.model(Mortar, reads=(Motion, stick), stage=Stage.TICK)
+    def throw(own: Rows) -> None:
+        motion, mortar, pulses = own[Motion], own[Mortar], own[stick].pulse
+        ready = mortar.ready <= own.tick
+        mortar.ready[ready & (pulses > 0)] = own.tick + MORTAR_TICKS
+        for least, speed in ((1, FLARE_SPEED), (2, -FLARE_SPEED)):
+            own.spawn(
+                flare,
+                ready & (pulses >= least),
+                Flare(until=own.tick + FLARE_TICKS),
+                Motion(
+                    x=motion.x,
+                    y=motion.y,
+                    vx=speed * np.cos(motion.heading),
+                    vy=speed * np.sin(motion.heading),
+                ),
+            )
+
+    @game.system
+    def burn_out(step: Step) -> None:
+        rows = step.rows(Flare)
+        step.despawn(rows[step[Flare].until[rows] <= step.tick])
 
 
 def is_stamped(net_id: np.ndarray, tick: int) -> np.ndarray:

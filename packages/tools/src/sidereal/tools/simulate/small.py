@@ -168,6 +168,7 @@ def draw_shard_limits(rng: np.random.Generator) -> ShardLimits:
 def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
     """Draw the limits of the clients."""
     inputs = int(rng.integers(CONTROLS_PER_MESSAGE_MAX, INPUTS_UNANSWERED_MAX + 1))
+    spawns = rng.spawn(1)[0]
     return ClientLimits(
         ticks_catch_up=int(rng.integers(2, 6)),
         inputs=inputs,
@@ -182,6 +183,9 @@ def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
         lateness_samples=int(rng.integers(20, 201)),
         lateness_every=int(rng.integers(1, 11)),
         call_again_s=float(rng.spawn(1)[0].uniform(0.1, 0.5)),
+        spawns=int(spawns.integers(2, 9)),
+        spawn_late_s=float(spawns.uniform(0.2, 0.5)),
+        spawn_unanswered_s=float(spawns.uniform(0.5, 2.0)),
         transport=draw_transport(rng),
     )
 

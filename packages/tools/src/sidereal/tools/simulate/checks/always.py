@@ -37,7 +37,7 @@ def reach_s(plan: Plan) -> float:
 
 
 class NothingLostOrDoubled:
-    """The world holds what it began with, one ship for every account that flies, and sparks."""
+    """The world holds what it began with, one ship for every account, and what shards spawn."""
 
     def __init__(self) -> None:
         self._ships: dict[int, bytes] = {}
@@ -50,7 +50,7 @@ class NothingLostOrDoubled:
         rows = world.columns.rows()
         account = world.account[rows]
         uuid = world.uuid[rows].view("S16")
-        lasts = world.columns["kind"][rows] != SPARK
+        lasts = world.columns["kind"][rows] < SPARK
         kept = np.sort(uuid[lasts & (account == ACCOUNT_NONE)])
         expected = np.setdiff1d(cluster.uuids, self._removed(cluster))
         if not np.array_equal(kept, expected):

@@ -118,7 +118,7 @@ class Charges:
     def _judge_world(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         columns = core.world.columns
         rows = columns.rows()
-        rows = rows[columns["kind"][rows] != SPARK]
+        rows = rows[columns["kind"][rows] < SPARK]
         held = zip(
             columns.net_id[rows].tolist(),
             columns.epoch[rows].tolist(),

@@ -19,6 +19,7 @@ from sidereal.tools.simulate.checks.convergence import (
     StoreConverges,
 )
 from sidereal.tools.simulate.checks.credits import Credits
+from sidereal.tools.simulate.checks.foreseen import Foreseen
 from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.happenings import Happenings
 from sidereal.tools.simulate.checks.inputs import InputLedger
@@ -51,6 +52,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Credits(),
         Happenings(),
         Lives(),
+        Foreseen(),
         Gifts(),
         Margins(),
         Recovery(plan),

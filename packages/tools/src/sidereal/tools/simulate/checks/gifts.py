@@ -105,7 +105,7 @@ class Gifts:
 
 
 def _charged(columns: Columns, rows: np.ndarray) -> np.ndarray:
-    others: np.ndarray = rows[columns["kind"][rows] != SPARK]
+    others: np.ndarray = rows[columns["kind"][rows] < SPARK]
     return others
 
 

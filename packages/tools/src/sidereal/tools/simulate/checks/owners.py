@@ -56,7 +56,7 @@ class OneOwner:
             held = bodies.rows()
             if not shard.honest:
                 # What a liar spawns may never come into the world.
-                held = held[bodies.columns["kind"][held] != SPARK]
+                held = held[bodies.columns["kind"][held] < SPARK]
             net_id, epoch = bodies.columns.net_id[held], bodies.columns.epoch[held]
             rows = columns.rows_of(net_id)
             current = (rows >= 0) & (columns.epoch[rows] == epoch)

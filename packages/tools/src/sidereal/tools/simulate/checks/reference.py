@@ -128,9 +128,9 @@ class Reference:
                 )
 
     def _rows_judged(self, core: Replicator) -> np.ndarray:
-        """Rows of all that may touch; ids of sparks are given again."""
+        """Rows of all that may touch; ids of what shards spawn are given again."""
         rows = core.world.columns.rows()
-        judged: np.ndarray = rows[core.world.columns["kind"][rows] != SPARK]
+        judged: np.ndarray = rows[core.world.columns["kind"][rows] < SPARK]
         return judged
 
     # -- what was flown -----------------------------------------------------------------------

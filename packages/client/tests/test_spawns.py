@@ -1,0 +1,312 @@
+"""What models spawn: shown in the frame of the press, and known again when it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from sidereal.client.inputs import Entry
+from sidereal.client.interpolation import Poses
+from sidereal.client.limits import Limits
+from sidereal.client.prediction import OwnState, Prediction
+from sidereal.client.smoothing import Path, Smoothing
+from sidereal.client.spawns import Ahead
+from sidereal.client.timeline import SLEW, Lead
+from sidereal.game import (
+    SHARD,
+    U4,
+    Body,
+    Component,
+    Controls,
+    Game,
+    Motion,
+    Pilot,
+    Press,
+    Rows,
+    Stage,
+    press,
+)
+from sidereal.game.bits import pack
+from sidereal.game.declarations import declare
+from sidereal.game.schema import schema_of
+from sidereal.protocol.ids import NET_ID_MAX
+from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.spawnkeys import KEY_FIELDS
+
+RULES: Final = Rules()
+TICK_S: Final = RULES.tick_s
+LIMITS: Final = Limits(spawns=4)
+RELOAD, SPEED = 3, 100.0
+EPOCH = 5
+SHIP = 7
+
+
+class Trigger(Controls):
+    fire: Press = press("SPACE")
+
+
+class Gun(Component):
+    ready: U4
+
+
+class Fuse(Component):
+    until: U4
+
+
+game = Game("armed")
+game.kind("craft", Motion(), Body(), Pilot(), Gun())
+SHOT = game.kind("shot", Motion(), Body(radius=2), Fuse(), spawned_by=SHARD)
+
+
+@game.model(Gun, reads=(Motion, Trigger), stage=Stage.TICK)
+def fire(own: Rows) -> None:
+    motion, gun, fired = own[Motion], own[Gun], own[Trigger].fire
+    ready = gun.ready <= own.tick
+    gun.ready[ready & (fired > 0)] = own.tick + RELOAD
+    for nth in range(2):
+        place = Motion(x=motion.x + 10 * nth, y=motion.y, vx=motion.vx + SPEED)
+        own.spawn(SHOT, ready & (fired > nth), place, Fuse(until=own.tick + 20))
+
+
+GAME = declare(game)
+SCHEMA = schema_of(GAME)
+READY = "test_spawns_gun_ready"
+FIRE, TWICE = pack(Trigger(fire=1)), pack(Trigger(fire=2))
+REST = OwnState(10.0, 20.0, 40.0, 0.0, 0.0, 0.0)
+
+
+def along(ticks: int) -> OwnState:
+    """Where the craft is after so many ticks without a correction."""
+    return REST._replace(x=REST.x + REST.vx * ticks * TICK_S)
+
+
+class Somebody:
+    """Somebody who flies, and what their client knows of the world."""
+
+    def __init__(self) -> None:
+        self.prediction = Prediction(GAME, RULES, LIMITS)
+        self.prediction.restart(SHIP, EPOCH)
+        self.columns = Columns(SCHEMA)
+        self.seq = 0
+        self.now = 0.0
+        self.answer(0)
+
+    def hold(self, *records: int) -> None:
+        """Make inputs, one in each tick."""
+        for record in records:
+            self.seq += 1
+            self.now = self.seq * TICK_S
+            self.prediction.press(Entry(self.seq, record, self.now))
+
+    def answer(self, seq: int, state: OwnState | None = None, ready: int = 0) -> None:
+        """Let the authority answer: the state after an input, by default as it was foreseen."""
+        told = along(seq) if state is None else state
+        more: Mapping[str, Any] = {READY: ready}
+        self.prediction.reconcile(100 + seq, seq, told, self.now, more)
+
+    def come(self, net_id: int, low: int, nth: int, **values: float) -> None:
+        """Let an entity come from the authority that an input has spawned."""
+        record = SCHEMA.first[[2]].copy()
+        key = {"id": net_id, "by_id": SHIP, "by_epoch": EPOCH, "by_input": low, "by_nth": nth}
+        for name, value in {**key, **values}.items():
+            record[name] = value
+        self.columns.load(record)
+
+    def go(self, net_id: int) -> None:
+        """Let it go."""
+        self.columns.free(self.columns.rows_of([net_id]))
+
+    def look(self, later_s: float = 0.0) -> Ahead:
+        """See what there is to be drawn ahead."""
+        now = self.now + later_s
+        self.prediction.spawns.expire(now)
+        tick = self.prediction.tick(now)
+        assert tick is not None
+        return self.prediction.spawns.ahead(tick, self.columns, self.columns.rows())
+
+
+@pytest.fixture
+def pilot() -> Somebody:
+    return Somebody()
+
+
+def places(ahead: Ahead) -> list[float]:
+    x: list[float] = ahead.records["x"].tolist()
+    return x
+
+
+def test_a_shot_is_there_in_the_frame_of_the_press(pilot: Somebody) -> None:
+    pilot.hold(0, FIRE)
+    ahead = pilot.look()
+    (shot,) = ahead.records
+    assert shot["id"] > NET_ID_MAX
+    assert (shot["kind"], shot["radius"], shot["vx"]) == (2, 2.0, REST.vx + SPEED)
+    assert shot["x"] == pytest.approx(along(1).x)
+    assert (shot["tick"], ahead.tick) == (102, 101.0)
+    assert [shot[name] for name in KEY_FIELDS] == [SHIP, EPOCH, 2, 0]
+
+
+def test_each_input_counts_what_it_spawns(pilot: Somebody) -> None:
+    pilot.hold(TWICE, 0, 0, FIRE)
+    records = pilot.look().records
+    assert records[["by_input", "by_nth"]].tolist() == [(1, 0), (1, 1), (4, 0)]
+    assert len(set(records["id"].tolist())) == 3
+
+
+def test_an_input_that_is_flown_again_spawns_the_same_again(pilot: Somebody) -> None:
+    pilot.hold(0, FIRE, 0)
+    before = pilot.look()
+    pilot.answer(1, along(1)._replace(y=50.0))
+    after = pilot.look()
+    assert after.records["id"].tolist() == before.records["id"].tolist()
+    assert after.records["y"].tolist() == [50.0]
+    assert after.version[0] > before.version[0]
+
+
+def test_a_correction_by_which_nothing_was_spawned_ends_it(pilot: Somebody) -> None:
+    pilot.hold(0, FIRE, 0)
+    pilot.answer(1, ready=200)
+    assert len(pilot.look().records) == 0
+    assert pilot.prediction.spawns.unmatched == 1
+
+
+def test_what_comes_takes_the_place_of_what_was_foreseen(pilot: Somebody) -> None:
+    pilot.hold(TWICE, 0)
+    first, second = pilot.look().records["id"].tolist()
+    pilot.come(41, 1, 1)
+    ahead = pilot.look()
+    assert ahead.names == {second: 41}
+    assert ahead.records["id"].tolist() == [first]
+    assert ahead.mine(pilot.columns, pilot.columns.rows()).tolist() == [True]
+    pilot.come(40, 1, 0)
+    assert pilot.look().names == {first: 40}
+    assert pilot.look().names == {}
+    assert pilot.prediction.spawns.matched == 2
+
+
+def test_what_has_come_is_not_foreseen_again_though_it_has_gone(pilot: Somebody) -> None:
+    pilot.hold(0, FIRE, 0)
+    pilot.look()
+    pilot.come(40, 2, 0)
+    pilot.look()
+    pilot.go(40)
+    pilot.answer(1, along(1)._replace(y=50.0))
+    assert len(pilot.look().records) == 0
+
+
+@pytest.mark.parametrize(
+    "values", [{"by_id": SHIP + 1}, {"by_epoch": EPOCH + 1}, {"by_input": 3}, {"by_nth": 1}]
+)
+def test_what_another_input_has_spawned_takes_no_place(
+    pilot: Somebody, values: dict[str, float]
+) -> None:
+    pilot.hold(0, FIRE)
+    pilot.come(40, 2, 0, **values)
+    assert pilot.look().names == {}
+    assert len(pilot.look().records) == 1
+
+
+def test_numbers_of_inputs_are_compared_by_their_low_bits() -> None:
+    pilot = Somebody()
+    pilot.seq = (1 << 16) + 8
+    pilot.hold(FIRE)
+    pilot.come(40, 9, 0)
+    assert list(pilot.look().names.values()) == [40]
+
+
+def test_what_does_not_come_ends_a_while_after_its_answer(pilot: Somebody) -> None:
+    pilot.hold(FIRE, 0)
+    pilot.answer(1, ready=101 + RELOAD)
+    assert len(pilot.look(LIMITS.spawn_late_s - 0.01).records) == 1
+    pilot.answer(2, ready=101 + RELOAD)
+    assert len(pilot.look(LIMITS.spawn_late_s).records) == 0
+    assert pilot.prediction.spawns.unmatched == 1
+
+
+def test_a_press_that_came_late_is_known_again_by_the_input_that_it_counted_with(
+    pilot: Somebody,
+) -> None:
+    pilot.hold(FIRE, 0, 0)
+    (foreseen,) = pilot.look().records["id"].tolist()
+    pilot.come(40, 3, 0)
+    assert pilot.look().names == {}  # the authority may still say that the first one came
+    pilot.answer(2, ready=102 + RELOAD)
+    assert pilot.look().names == {foreseen: 40}
+    assert pilot.look().names == {}
+
+
+@pytest.mark.parametrize("values", [{"kind": 1}, {"by_nth": 1}, {"by_input": 8}, {"by_input": 1}])
+def test_what_another_press_has_spawned_is_not_taken_for_a_late_one(
+    pilot: Somebody, values: dict[str, float]
+) -> None:
+    pilot.hold(0, FIRE, 0, 0)
+    pilot.answer(2, ready=103 + RELOAD)
+    pilot.come(40, 3, 0, **values)
+    assert pilot.look().names == {}
+
+
+def test_one_that_has_taken_its_place_takes_no_other(pilot: Somebody) -> None:
+    pilot.hold(FIRE, 0, 0, FIRE)
+    pilot.come(40, 4, 0)
+    assert len(pilot.look().names) == 1
+    pilot.answer(2, ready=101 + RELOAD)
+    assert pilot.look().names == {}
+
+
+def test_without_an_answer_it_ends_too(pilot: Somebody) -> None:
+    pilot.hold(FIRE)
+    assert len(pilot.look(LIMITS.spawn_unanswered_s - 0.01).records) == 1
+    assert len(pilot.look(LIMITS.spawn_unanswered_s).records) == 0
+
+
+def test_of_too_many_the_oldest_end(pilot: Somebody) -> None:
+    pilot.hold(*[TWICE, 0, 0] * 3)
+    ahead = pilot.look()
+    assert ahead.records["by_input"].tolist() == [4, 4, 7, 7]
+    assert pilot.prediction.spawns.unmatched == 2
+
+
+def test_who_flies_another_entity_foresees_nothing(pilot: Somebody) -> None:
+    pilot.hold(FIRE)
+    pilot.prediction.restart(SHIP + 1, EPOCH)
+    pilot.answer(0)
+    assert len(pilot.look().records) == 0
+
+
+def test_the_own_time_goes_on_between_inputs_and_after_an_answer(pilot: Somebody) -> None:
+    pilot.hold(0, 0, 0)
+    assert pilot.look().tick == 102.0
+    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(102.6)
+    pilot.answer(2)
+    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(102.6)
+    pilot.answer(3)
+    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(102.6)
+    assert pilot.look(1.5 * TICK_S).tick == pytest.approx(103.5)
+
+
+def test_the_lead_of_what_is_drawn_does_not_jump() -> None:
+    lead = Lead(TICK_S)
+    assert lead.follow(4.0, 10.0, idle=True) == 4.0
+    # A shard that has waited a tick takes an input for a later one.
+    assert lead.follow(5.0, 10.0 + TICK_S / 2, idle=False) == pytest.approx(4.0 + SLEW / 2)
+    assert lead.follow(5.0, 10.0 + TICK_S, idle=False) == pytest.approx(4.0 + SLEW)
+    assert lead.follow(3.0, 10.0 + 2 * TICK_S, idle=False) == pytest.approx(4.0)
+    assert lead.follow(3.0, 10.0 + 9 * TICK_S, idle=False) == 3.0
+
+
+def test_a_picture_goes_on_under_another_id_from_where_it_was() -> None:
+    def at(x: float) -> Path:
+        values = x, 0.0, 0.0, 0.0, 0.0
+        return lambda tick, some: Poses(*(np.full(len(some), value) for value in values))
+
+    smoothing, one = Smoothing(), np.array([NET_ID_MAX + 1], np.uint32)
+    smoothing.smooth(one, np.array([9]), 100.0, TICK_S, at(10.0))
+    smoothing.rename({NET_ID_MAX + 1: 40})
+    poses = smoothing.smooth(np.array([40], np.uint32), np.array([1]), 100.0, TICK_S, at(12.0))
+    assert poses.x.tolist() == [10.0]
+    poses = smoothing.smooth(np.array([40], np.uint32), np.array([1]), 120.0, TICK_S, at(12.0))
+    assert poses.x.tolist() == pytest.approx([12.0], abs=0.01)
