@@ -132,6 +132,17 @@ def test_it_stays_within_its_owner_s_budget() -> None:
     assert flow.rate == 5e3
 
 
+def test_it_may_be_bounded_further_but_not_below_the_least_rate() -> None:
+    flow = Flow()
+    flow.run(20)
+    flow.allowance.bound(50e3)
+    assert flow.rate == 50e3
+    flow.run(40)
+    assert flow.rate == 50e3
+    flow.allowance.bound(1.0)
+    assert flow.rate == BUDGET.rate_min
+
+
 def test_what_is_not_used_is_not_saved_up_for_long() -> None:
     allowance = Allowance(BUDGET, 0.0)
     assert allowance.available(10.0) == int(ALLOWANCE.rate_initial * ALLOWANCE.burst_s)

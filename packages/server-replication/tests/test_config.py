@@ -12,12 +12,21 @@ from sidereal.replication.config import ReplicationConfig
 
 def test_all_problems_are_named_at_once() -> None:
     config = ReplicationConfig(
-        shard_key="", http="x", public_clients="y", world="nowhere", clients_max=0
+        shard_key="",
+        http="x",
+        public_clients="y",
+        world="nowhere",
+        clients_max=0,
+        player_rate=1,
+        observer_rate=4001,
     )
     with pytest.raises(ConfigError) as caught:
         config.check()
+    said = str(caught.value)
     for flag in ("the shard key", "--http", "--public-clients", "--world", "--clients-max"):
-        assert flag in str(caught.value)
+        assert flag in said
+    for flag in ("--player-rate", "--observer-rate"):
+        assert f"{flag} must be 2 to 4000 kB/s" in said
 
 
 @pytest.mark.parametrize("public", ["203.0.113.7:7071", "[2001:db8::7]:7071", "127.0.0.1:1"])

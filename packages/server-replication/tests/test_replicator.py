@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drifters import SCHEMA, saved_drifter
@@ -51,6 +53,20 @@ def test_an_observer_to_whom_nothing_is_new_hears_of_every_fourth_tick() -> None
     snapshots(client)
     cast.run(12)
     assert snapshots(client) == 3
+
+
+def test_who_only_watches_may_be_sent_less_than_who_flies() -> None:
+    cast = Cast(players=replace(LIMITS.players, observer_rate=5e3))
+    rates = {}
+    for account, role in enumerate((Role.PLAYER, Role.OBSERVER, Role.OPERATOR), 1):
+        say_hello(cast.connect(account, role))
+        cast.run(4)
+        *_, player = cast.core.clients.players
+        numbers = cast.core.clients.endpoint.connection_statistics(player.peer)
+        assert numbers is not None
+        rates[player.role] = numbers.allowed_rate
+    assert rates.pop(Role.PLAYER) > 5e3
+    assert rates == {Role.OBSERVER: 5e3, Role.OPERATOR: 5e3}
 
 
 def test_what_a_pilot_flies_is_told_as_it_is_by_now_if_nobody_has_proposed_it_for_long() -> None:

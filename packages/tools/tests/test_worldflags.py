@@ -21,6 +21,8 @@ FLAGS = WorldFlags(
     seed=7,
     operator=["ann", "ben"],
     observers="none",
+    player_rate=200,
+    observer_rate=50,
     host_name=["world.example.org"],
     proxy=["192.0.2.1"],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,17 +12,20 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import CLIENT_SLOTS_MAX, NAME_SIZE_MAX
-from sidereal.protocol.links import describe_weak_shard_key
+from sidereal.protocol.links import PLAYER_BUDGET, describe_weak_shard_key
 from sidereal.protocol.runtime.config import parse_endpoint
 from sidereal.replication.http.access import AccessConfig, Observers, is_loopback
 from sidereal.replication.keeping.urls import check_url, without_password
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.networks import read_address_untrusted
 from sidereal.replication.play.worlds import find_world_problem
 
 EMBEDDED = "embedded"
 _SECRETS: Final = ("shard_key", "supervisor", "status_token")
 STATUS_TOKEN_LENGTH_MIN: Final = 16
+RATE_MIN: Final = int(PLAYER_BUDGET.rate_min / 1e3)
+RATE_MAX: Final = int(PLAYER_BUDGET.rate / 1e3)
+"""kB/s that a link to a client can be bounded to."""
 EVERYWHERE: Final = ("0.0.0.0", "[::]")
 """Hosts on which a socket listens and which nobody can send to."""
 
@@ -50,6 +53,8 @@ class ReplicationConfig:
         supervisor: token of the supervisor that may start this server again; it takes over from
             its own at once, where others wait until a dead one's last beat is old.
         clients_max: how many may be connected.
+        player_rate: kilobytes of state per second that a player is sent at most; `observer_rate`
+            an observer or operator.
         anonymous: whether one may enter without an account.
         operators: names of accounts that may be operators.
         observers: who may watch: none, accounts or anyone; None for anyone on loopback, accounts
@@ -73,6 +78,8 @@ class ReplicationConfig:
     clamp: bool = False
     supervisor: str = ""
     clients_max: int = 512
+    player_rate: int = RATE_MAX
+    observer_rate: int = 1000
     anonymous: bool = True
     operators: tuple[str, ...] = ()
     observers: str | None = None
@@ -115,6 +122,11 @@ class ReplicationConfig:
         most = CLIENT_SLOTS_MAX - LIMITS.players.sessions_spare
         if not 1 <= self.clients_max <= most:
             problems.append(f"--clients-max must be 1 to {most}")
+        problems += [
+            f"--{name}-rate must be {RATE_MIN} to {RATE_MAX} kB/s"
+            for name, rate in (("player", self.player_rate), ("observer", self.observer_rate))
+            if not RATE_MIN <= rate <= RATE_MAX
+        ]
         if self.seed < 0:
             problems.append("--seed must not be negative")
         if weakness := describe_weak_shard_key(self.shard_key):
@@ -143,6 +155,15 @@ class ReplicationConfig:
             host_names=frozenset((*self.host_names, parse_endpoint(self.http, "--http").host)),
             proxies=frozenset(self.proxies),
         )
+
+    def limits(self) -> Limits:
+        """Give what the core goes by, with what is set here."""
+        players = replace(
+            LIMITS.players,
+            player_rate=1e3 * self.player_rate,
+            observer_rate=1e3 * self.observer_rate,
+        )
+        return replace(LIMITS, players=players)
 
     def _problems_of_access(self) -> list[str]:
         problems = []

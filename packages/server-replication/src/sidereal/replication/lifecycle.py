@@ -183,6 +183,7 @@ async def _load(
         rng=np.random.default_rng(),
         now=trio.current_time(),
         tick=recovered.tick,
+        limits=config.limits(),
     )
     if recovered.tick or len(recovered.rows):
         core.populate(recovered.rows, recovered.uuid)

@@ -42,6 +42,10 @@ class WorldFlags:
     register it."""
     observers: str | None = None
     """Who may watch: none, accounts or anyone; without it anyone on loopback, else accounts."""
+    player_rate: int = 4000
+    """Kilobytes a second that a player is sent of the world at most."""
+    observer_rate: int = 1000
+    """The same for an observer or operator."""
     host_name: Names = None
     """Name by which HTTP requests call this server, beside its addresses; may be given again."""
     proxy: Names = None
@@ -53,6 +57,7 @@ class WorldFlags:
             **{name: getattr(self, name) for name in ("http", "public_clients", "database")},
             **{name: getattr(self, name) for name in ("data_dir", "game", "world")},
             **{name: getattr(self, name) for name in ("seed", "clamp", "observers")},
+            **{name: getattr(self, name) for name in ("player_rate", "observer_rate")},
             "operators": tuple(self.operator or ()),
             "host_names": tuple(self.host_name or ()),
             "proxies": tuple(self.proxy or ()),

@@ -75,6 +75,11 @@ class Allowance:
         self._tokens = min(self._tokens + gained, self.rate * self._limits.burst_s)
         return max(0, int(self._tokens))
 
+    def bound(self, rate: float) -> None:
+        """Stay at or below so many bytes per second from now on, but not below the least rate."""
+        self._rate_max = max(self._rate_min, min(self._rate_max, rate))
+        self.rate = min(self.rate, self._rate_max)
+
     def spend(self, size: int, now: float) -> None:
         """Count bytes that leave now."""
         self.available(now)

@@ -158,6 +158,10 @@ class Connection:
         self._budget.refill(now)
         return max(0, min(self._allowance.available(now), int(self._budget.unreliable)))
 
+    def bound_allowance(self, rate: float) -> None:
+        """Allow no more bytes per second from now on."""
+        self._allowance.bound(rate)
+
     def _encode_packet(
         self, waiting: list[UnreliableSender | ReliableSender], ack: bytes, now: float
     ) -> bytes | None:
@@ -370,11 +374,6 @@ class Connection:
         return any(
             sender.is_waiting for sender in self._senders if sender.is_reliable is is_reliable
         )
-
-    @property
-    def rtt_s(self) -> float:
-        """Smoothed round-trip time; 0 if unknown."""
-        return self._round_trip.rtt_s
 
     def statistics(self) -> ConnectionStatistics:
         """Return a snapshot of the connection's numbers."""

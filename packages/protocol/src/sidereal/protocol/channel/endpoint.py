@@ -200,6 +200,12 @@ class ServerEndpoint:
         found = self._peers.get(peer)
         return 0 if found is None else found.connection.allowance(now)
 
+    def bound_allowance(self, peer: int, rate: float) -> None:
+        """Allow a peer no more bytes per second; ignored if it is gone."""
+        found = self._peers.get(peer)
+        if found is not None:
+            found.connection.bound_allowance(rate)
+
     # -- ends ---------------------------------------------------------------------------------
 
     def close_peer(self, peer: int, reason: CloseReason, now: float) -> None:

@@ -14,6 +14,7 @@ from sidereal.protocol.limits import (
 )
 from sidereal.protocol.links import SHARD_CHANNELS
 from sidereal.protocol.message.codec import LEASE_ROW
+from sidereal.protocol.message.player import Role
 from sidereal.protocol.message.shard import ShardChannel
 
 ADOPT_ROWS_MAX: Final = 400
@@ -47,6 +48,8 @@ class PlayerLinkLimits:
             closed.
         controls_burst_ticks: how far a client's input clock may run ahead of ours.
         controls_rate: how much faster than ours a client's clock may run.
+        player_rate: bytes of state per second that a player is sent at most; `observer_rate`: an
+            observer or operator.
         heard_per_s: lines of others that a client is sent, however many speak around it.
         heard_burst: those that it may be sent at once after all were silent.
         kept_share: one in so many seats is kept for accounts.
@@ -65,6 +68,8 @@ class PlayerLinkLimits:
     messages_burst: int = 400
     controls_burst_ticks: int = 20
     controls_rate: float = 1.05
+    player_rate: float = 4e6
+    observer_rate: float = 1e6
     heard_per_s: float = 4.0
     heard_burst: int = 20
     kept_share: int = 4
@@ -80,6 +85,10 @@ class PlayerLinkLimits:
         if self.controls_rate < 1.0:
             problems.append("controls_rate must be at least 1")
         check_limits(self, problems)
+
+    def rate(self, role: Role) -> float:
+        """Bytes of state per second that somebody is sent at most."""
+        return self.player_rate if role is Role.PLAYER else self.observer_rate
 
     def sessions(self, clients_max: int) -> int:
         """How many sessions there may be for so many seats in the world."""

@@ -224,6 +224,7 @@ class PlayerLink:
             event.peer, user.account, role, user.name, now, deadline, network, self._limits
         )
         self.players.add(player)
+        self.endpoint.bound_allowance(event.peer, self._limits.rate(role))
 
     def _receive_untrusted(
         self, player: Player, event: Received, now: float
