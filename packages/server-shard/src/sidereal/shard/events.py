@@ -2,13 +2,13 @@
 
 Every event of a session has a number, so that the server takes each once, however often it comes.
 It carries the epoch that its subject had: if that has another owner by the time it comes, it did
-not happen. It is sent at once, and again after some ticks without an ack. How many events there are
-is bounded, in a tick and of those that wait.
+not happen. It is sent at once, and again after some ticks without an ack. Those of who has just
+come, or has ended, go by what is said of these (`proposals`). How many events there are is bounded,
+in a tick and of those that wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,8 +19,6 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.schema import name_of, spread
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.state.arrays import Rows
-from sidereal.protocol.state.proposals import Part
-from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.population import Ints, Population
 
@@ -63,7 +61,6 @@ class Events:
         self._numbers = {event: schema.event_numbers[name_of(event)] for event in declared.events}
         self._types = schema.proposed_rows
         self._waiting: dict[int, _Waiting] = {}
-        self._due: dict[int, Rows] = {}
         self._next = 0
         self._tick = -1
         self._in_tick = 0
@@ -96,21 +93,43 @@ class Events:
         self._keep(number, records[own], tick)
         return int((~own).sum())
 
-    def take_due(self, tick: int) -> dict[int, Rows]:
-        """Give what is to be sent in a tick: `Schema.proposed_rows`[n] by number."""
-        self._due = {}
+    def take_due(
+        self, tick: int, held_back: NDArray[np.uint32], at_once: NDArray[np.uint32]
+    ) -> dict[int, Rows]:
+        """Give what is to be sent in a tick.
+
+        Args:
+            tick: the shard's.
+            held_back: ids of the subjects of which nothing is sent.
+            at_once: likewise, of which all is sent that waits.
+
+        Returns:
+            `Schema.proposed_rows`[n] by number.
+        """
+        found = {}
         for number, waiting in self._waiting.items():
+            ids = waiting.rows["id"]
             due = waiting.sent <= tick - self._limits.events_resend_ticks
+            due = (due & ~np.isin(ids, held_back)) | np.isin(ids, at_once)
             if due.any():
                 waiting.sent[due] = tick
-                self._due[number] = waiting.rows[due]
-        return self._due
+                found[number] = waiting.rows[due]
+        return found
 
-    def in_parts(self, parts: Iterable[Part]) -> NDArray[np.uint32]:
-        """Give the numbers of what is in a message, of all that was due, uint32[n]."""
-        of_events = [part for part in parts if part.what >= EVENT_FIRST]
-        held = [self._due[part.what]["nth"][part.first : part.end] for part in of_events]
-        return np.concatenate([np.zeros(0, np.uint32), *held])
+    def wait_for(self, ids: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Tell of which subjects events wait, bool[n]."""
+        waiting = [each.rows["id"] for each in self._waiting.values()]
+        return np.isin(ids, np.concatenate([np.zeros(0, np.uint32), *waiting]))
+
+    def ids_of(self, rows: Ints) -> NDArray[np.uint32]:
+        """Give the ids of entities of the population."""
+        ids: NDArray[np.uint32] = self._population.columns.net_id[rows]
+        return ids
+
+    def drop(self, nth: NDArray[np.uint32]) -> None:
+        """Give these up: no message holds them."""
+        self.dropped += len(nth)
+        self.acked(nth)
 
     def acked(self, nth: NDArray[np.uint32]) -> None:
         """Note that the server has these."""

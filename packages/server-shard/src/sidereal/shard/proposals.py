@@ -11,6 +11,9 @@ An entity that is new, or has other components than before, is sent as a **whole
 components wait for the ack of that: before it, the server may not know whose they are. There is a
 most of wholes in a tick; those that were never sent, or longest ago, come first. Who is no more is
 sent until that is acked, too, unless the server can't have heard of it.
+
+Events of an entity go with its whole as long as that is not acked, and with its end: see `bundles`.
+Who ends before its spawn is acked, and has events that wait, is remembered as it was last.
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.state.arrays import Rows
 from sidereal.protocol.state.proposals import PROPOSAL_HEADER, RUN_SIZE, encode_proposals
 from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE, Schema
 from sidereal.protocol.state.stream import GONE
+from sidereal.shard.bundles import bundle
 from sidereal.shard.changes import Changes
 from sidereal.shard.events import Events
 from sidereal.shard.population import Ints
@@ -48,6 +53,10 @@ class Run(NamedTuple):
     def cut(self, first: int, end: int) -> Run:
         """Give some of the rows."""
         return Run(self.number, self.rows[first:end], self.ticks[first:end])
+
+    def take(self, at: Ints) -> Run:
+        """Give those at some places."""
+        return Run(self.number, self.rows[at], self.ticks[at])
 
     def of(self, rows: Ints, *, invert: bool = False) -> Run:
         """Give those of some rows, or of all others."""
@@ -103,6 +112,8 @@ class Proposals:
         self._whole_sent: Ints = np.full(capacity, NEVER, np.int64)
         self._unborn = np.zeros(capacity, np.bool_)
         self._gone = np.zeros(0, schema.proposed_rows[GONE])
+        # Of these, those of whom the server may not know, and events wait: as they were last.
+        self._last = np.zeros(0, schema.full_record)
         self._messages: dict[int, _Sent] = {}
         self._next_tag = 0
 
@@ -134,15 +145,21 @@ class Proposals:
         self._waits[number][rows] = False
         self.note(WHOLE, rows, tick)
 
-    def note_gone(self, rows: Ints, gone: NDArray[np.void]) -> None:
+    def note_gone(self, rows: Ints, gone: NDArray[np.void], changes: Changes) -> None:
         """Note entities that are no more, and forget their rows.
 
         Args:
             rows: int64[n], which they have had.
             gone: `Schema.proposed_rows[GONE]`[n], what is said of them.
+            changes: which has the rows.
         """
-        heard = ~self._unborn[rows] | (self._whole_sent[rows] != NEVER)
+        unborn, waits = self._unborn[rows], self._events.wait_for(gone["id"])
+        heard = ~unborn | (self._whole_sent[rows] != NEVER) | waits
         self._gone = np.concatenate([self._gone, gone[heard]])
+        last = unborn & waits
+        if last.any():
+            records = changes.records(WHOLE, rows[last], gone["tick"][last].astype(np.int64))
+            self._last = np.concatenate([self._last, records])
         self.forget(rows)
 
     def forget(self, rows: Ints) -> None:
@@ -171,17 +188,84 @@ class Proposals:
         if WHOLE in pending:
             self._whole_sent[pending[WHOLE].rows] = tick
         messages: list[tuple[bytes, int | None]] = []
-        for runs in self._take_together(pending):
-            rows = [(number, changes.records(*run)) for number, run in runs.items()]
+        events = self._take_events(tick, pending)
+        for runs, rows in self._take_bundles(pending, events, changes):
             messages += self._encode(tick, runs, rows)
-        rows = [
-            (number, self._gone if number == GONE else changes.records(*run))
-            for number, run in pending.items()
-        ]
-        rows += self._events.take_due(tick).items()
+        for runs in self._take_together(pending):
+            rows = {number: changes.records(*run) for number, run in runs.items()}
+            messages += self._encode(tick, runs, rows)
+        rows = {number: self._records(run, changes) for number, run in pending.items()} | events
         if rows or not messages:
             messages += self._encode(tick, pending, rows)
         return messages
+
+    def _records(self, run: Run, changes: Changes) -> NDArray[np.void]:
+        """Give the rows of a run."""
+        if run.number != GONE:
+            return changes.records(*run)
+        return self._gone[np.isin(_keys_of(self._gone), run.rows << 32 | run.ticks)]
+
+    def _take_events(self, tick: int, pending: dict[int, Run]) -> dict[int, Rows]:
+        """Give the events that are to be sent, by number."""
+        unborn = np.flatnonzero(self._unborn)
+        offered = pending[WHOLE].rows if WHOLE in pending else unborn[:0]
+        waits = self._events.ids_of(np.setdiff1d(unborn, offered))
+        return self._events.take_due(tick, waits, self._gone["id"])
+
+    def _take_bundles(
+        self, pending: dict[int, Run], events: dict[int, Rows], changes: Changes
+    ) -> Iterator[tuple[dict[int, Run], dict[int, Rows]]]:
+        """Take out events that go with the spawn or the end of their subject, and these.
+
+        Mutates:
+            pending: what is left may travel apart.
+            events: likewise.
+        """
+        ends = self._gone["id"]
+        wholes = pending[WHOLE].rows if WHOLE in pending else np.zeros(0, np.int64)
+        spawned = wholes[self._unborn[wholes]]
+        tied = np.concatenate([ends, self._events.ids_of(spawned)])
+        if not events or not len(tied):
+            return
+        subjects = np.concatenate([rows["id"] for rows in events.values()])
+        tied = np.intersect1d(tied, subjects)
+        if not len(tied):
+            return
+        spawned = spawned[np.isin(self._events.ids_of(spawned), tied)]
+        runs: dict[int, Run] = {}
+        if len(spawned):
+            runs[WHOLE] = pending[WHOLE].of(spawned)
+        if len(over := ends[np.isin(ends, tied)]):
+            runs[GONE] = pending[GONE].of(over)
+        rows = {number: self._records(run, changes) for number, run in runs.items()}
+        # Those that have ended stand behind the others, and need no run: their end is acked.
+        last = self._last[np.isin(self._last["id"], tied)]
+        if len(last):
+            rows[WHOLE] = np.concatenate([rows.get(WHOLE, last[:0]), last])
+        for number in list(events):
+            bound = np.isin(events[number]["id"], tied)
+            rows[number], events[number] = events[number][bound], events[number][~bound]
+            if not len(events[number]):
+                del events[number]
+        for number, run in runs.items():
+            pending[number] = pending[number].of(run.rows, invert=True)
+            if not len(pending[number].rows):
+                del pending[number]
+        yield from self._share_out(runs, {what: some for what, some in rows.items() if len(some)})
+
+    def _share_out(
+        self, runs: dict[int, Run], rows: dict[int, Rows]
+    ) -> Iterator[tuple[dict[int, Run], dict[int, Rows]]]:
+        """Share bundles out over messages."""
+        messages, dropped = bundle(rows)
+        self._events.drop(dropped)
+        for there in messages:
+            mine = {
+                number: runs[number].take(at[at < len(runs[number].rows)])
+                for number, at in there.items()
+                if number in runs
+            }
+            yield mine, {number: rows[number][at] for number, at in there.items()}
 
     def _take_together(self, pending: dict[int, Run]) -> Iterator[dict[int, Run]]:
         """Take out what is to be in one message each.
@@ -204,16 +288,18 @@ class Proposals:
             yield {number: run for number, run in runs.items() if len(run.rows)}
 
     def _encode(
-        self, tick: int, runs: dict[int, Run], rows: list[tuple[int, NDArray[np.void]]]
+        self, tick: int, runs: dict[int, Run], rows: dict[int, Rows]
     ) -> Iterator[tuple[bytes, int | None]]:
         """Write messages, and remember what each has."""
-        for message, parts in encode_proposals(tick, rows):
+        for message, parts in encode_proposals(tick, rows.items()):
             tag = None
             if parts:
                 tag, self._next_tag = self._next_tag, self._next_tag + 1
-                state = [part for part in parts if part.what < EVENT_FIRST]
-                had = tuple(runs[part.what].cut(part.first, part.end) for part in state)
-                self._messages[tag] = _Sent(tick, had, self._events.in_parts(parts))
+                had = tuple(runs[p.what].cut(p.first, p.end) for p in parts if p.what in runs)
+                happened = (p for p in parts if p.what >= EVENT_FIRST)
+                nth = [rows[p.what]["nth"][p.first : p.end] for p in happened]
+                events = np.concatenate([np.zeros(0, np.uint32), *nth])
+                self._messages[tag] = _Sent(tick, had, events)
             yield message, tag
 
     def acked(self, tags: Iterable[int]) -> None:
@@ -227,6 +313,7 @@ class Proposals:
                 if run.number == GONE:
                     heard = np.isin(_keys_of(self._gone), run.rows << 32 | run.ticks)
                     self._gone = self._gone[~heard]
+                    self._last = self._last[np.isin(self._last["id"], self._gone["id"])]
                     continue
                 # What has changed since then waits on, as does whoever has the row by now: the
                 # change of a new body is newer than whatever was sent of the one before.

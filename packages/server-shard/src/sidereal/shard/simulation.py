@@ -368,7 +368,7 @@ class Simulation:
         ended = self.lives.take_ended()
         gone = self.bodies.columns.store(ended, self._schema.proposed_rows[GONE])
         gone["tick"] = tick
-        self._proposals.note_gone(ended, gone)
+        self._proposals.note_gone(ended, gone, self._changes)
         self._drop(ended)
         born = self.population.load(self.lives.take_born(), own=True)
         self._take_in(born)

@@ -19,6 +19,7 @@ from sidereal.game import (
     Authority,
     Component,
     Entity,
+    Event,
     Game,
     Kind,
     Motion,
@@ -66,6 +67,14 @@ class Spark(Component):
     by: Entity
     until: U4
     glow: U1
+
+
+class Lit(Event):
+    """A spark has come."""
+
+
+class Faded(Event):
+    """It ends."""
 
 
 class Origin(Component, audience=SHARDS):
@@ -132,7 +141,12 @@ def let_sparks_fly(game: Game, asteroid: Kind) -> None:
     @game.system
     def fade(step: Step) -> None:
         rows = step.rows(Spark)
-        step.despawn(rows[step[Spark].until[rows] <= step.tick])
+        step.emit(Lit(), at=rows[step[Origin].born[rows] == step.tick])
+        rows = rows[step[Spark].until[rows] <= step.tick]
+        step.emit(Faded(), at=rows)
+        step.despawn(rows)
+
+    game.declare(Lit, Faded)
 
 
 def _lasts_ticks(by: np.ndarray) -> np.ndarray:
