@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 from ends import CLIENT, PRIVATE_KEY, SERVER, WALL, End, exchange, issue_token
-from played import GAME, SCHEMA, Burst
+from played import GAME, SCHEMA, Burst, Gong, Whisper
 
 from sidereal.protocol.channel.endpoint import ClientEndpoint, ServerEndpoint
 from sidereal.protocol.channel.events import Received
@@ -63,10 +63,16 @@ class Authority:
         self._clients: dict[Address, Peer] = {}
         self._shards: dict[Address, Peer] = {}
 
+    @property
+    def pilot_id(self) -> int:
+        """What the newest pilot flies."""
+        return max(player.net_id for player in self.core.clients.players)
+
     def burst(self, rows: Iterable[int]) -> None:
         """Let something happen to entities in the next tick."""
         for row in rows:
-            self.core.events.emit(Burst(size=2.5, colour=row % 10), row, self.core.tick)
+            for event in (Burst(size=2.5, colour=row % 10), Whisper(loud=row % 10), Gong()):
+                self.core.events.emit(event, row, self.core.tick)
 
     def connect_client(self, role: Role) -> Peer:
         """Connect a client that has not said hello."""
@@ -138,7 +144,8 @@ def record_snapshots() -> tuple[list[bytes], list[bytes]]:
     for peer in (observer, pilot):
         peer.endpoint.send(PlayerChannel.COMMAND, hello)
     authority.run(4)
-    authority.burst(range(0, 60, 12))
+    flown = int(authority.core.world.columns.rows_of(np.array([authority.pilot_id]))[0])
+    authority.burst([*range(0, 60, 12), flown])
     authority.run(2)
     pilot.endpoint.close(authority.now)
     authority.run(4)

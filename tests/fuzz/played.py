@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sidereal.game import F4, U1, Event, Game, Part, field
-from sidereal.game.load import check_game
+from sidereal.game import ALL, F4, PILOT, U1, Event, Game, Part, field
+from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
 from sidereal.games.frontier import game as frontier
 from sidereal.protocol.state.schema import Schema
@@ -18,8 +18,18 @@ class Burst(Event, name="bursts.burst"):
     colour: U1 = field(0, low=0, high=9)
 
 
-bursts = Part("bursts")
-bursts.declare(Burst)
+class Whisper(Event, to=PILOT, name="bursts.whisper"):
+    """A pilot is told something."""
 
-GAME: Final = check_game(Game("fuzzed", parts=[*frontier.parts, bursts]))
+    loud: U1 = field(0, low=0, high=9)
+
+
+class Gong(Event, to=ALL, name="bursts.gong"):
+    """All are."""
+
+
+bursts = Part("bursts")
+bursts.declare(Burst, Whisper, Gong)
+
+GAME: Final = declare(Game("fuzzed", parts=[*frontier.parts, bursts]))
 SCHEMA: Final[Schema] = schema_of(GAME)

@@ -65,8 +65,10 @@ class Listener:
         self.protocol_id, self.server_key, self.private = self._open()
         self.channels = self._make_channels()
         self.events = {
-            int(number): EventSort(layout, proposed, tuple(map(tuple, ranges)))
-            for number, (layout, proposed, ranges) in self.session.get("events", {}).items()
+            int(number): EventSort(layout, proposed, tuple(map(tuple, ranges)), is_private)
+            for number, (layout, proposed, ranges, is_private) in self.session.get(
+                "events", {}
+            ).items()
         }
         self.ears = {end: self._ear(end) for end in ENDS}
         self.wire = {end: self._ear(end) for end in ENDS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from sidereal.game.load import DEFAULT_GAME, load
@@ -25,6 +26,8 @@ from .foreign.packets import (
 )
 from .foreign.snapshots import (
     Body,
+    Event,
+    EventSort,
     Gone,
     Grid,
     Inputs,
@@ -33,6 +36,7 @@ from .foreign.snapshots import (
     Presence,
     Private,
     Reference,
+    Told,
     read_snapshot,
 )
 
@@ -111,3 +115,10 @@ def test_private_section_of_the_example_is_what_the_document_says() -> None:
         motion=None,
         inputs=Inputs(70_000, 4711),
     )
+    (block,) = re.findall(
+        r"In a game whose event 130 is private.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S
+    )
+    events = {130: EventSort("B", "B", ((0, 255),), is_private=True)}
+    with_events = read_snapshot(head + bytes.fromhex(block), Grid(250.0, 4, 1), events).private
+    told = Told(Event(7, 130, 69_998, (5,)), 0), Told(Event(258, 130, 69_998, (9,)), 1)
+    assert with_events == replace(private, told=told)

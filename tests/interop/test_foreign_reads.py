@@ -201,6 +201,8 @@ def test_recordings_hold_everything_that_snapshots_are_made_of() -> None:
     assert {snapshot.private is None for snapshot in snapshots} == {False, True}
     assert {type(row) for row in rows} == {*SORTS, Event}
     assert {row.sort for row in rows if isinstance(row, Event)} == {128, 129}
+    told = [each.event for one in snapshots if one.private for each in one.private.told]
+    assert {event.sort for event in told} == {130, 131, 132}
     assert {section.is_continued for section in sections if section.parts > 1} == {False, True}
     assert any(
         section.to < snapshot.tick for snapshot in snapshots for section in snapshot.sections

@@ -12,6 +12,7 @@ from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.presences import Presences
 from sidereal.replication.edge.private import Piloted, PrivateLog
+from sidereal.replication.edge.privateevents import Hearers
 from sidereal.tools.simulate.faults import Plan
 
 FOUND: Final = ("PrivateConverges", "PrivateIsTrue", "PredictionConverges")
@@ -31,9 +32,9 @@ def pilots_are_told_of_each_others_ships(patch: pytest.MonkeyPatch) -> None:
     """What one pilot flies, the next one is told to fly like that."""
     publish = PrivateLog.publish
 
-    def shifted(self: PrivateLog, tick: int, flown: Piloted) -> None:
+    def shifted(self: PrivateLog, tick: int, flown: Piloted, hearers: Hearers) -> None:
         values = {name: np.roll(array, 1) for name, array in flown.values.items()}
-        publish(self, tick, flown._replace(values=values))
+        publish(self, tick, flown._replace(values=values), hearers)
 
     patch.setattr(PrivateLog, "publish", shifted)
 

@@ -95,22 +95,6 @@ def test_all_problems_of_a_game_are_said(here: Path) -> None:
     )
 
 
-def test_what_nobody_runs_is_refused_and_not_ignored(here: Path) -> None:
-    Path("mygame_h.py").write_text(
-        GOOD
-        + """
-
-from sidereal.game import PILOT, Event
-class Hush(Event, to=PILOT): pass
-game.declare(Hush)
-"""
-    )
-    with pytest.raises(ConfigError) as caught:
-        load("mygame_h:game")
-    assert "this version runs no events to others than VIEWERS: take out" in str(caught.value)
-    assert "hush" in str(caught.value)
-
-
 def code_of(text: str) -> bytes:
     """The digest of a game that is imported anew."""
     for name in [name for name in sys.modules if name.startswith("my")]:
@@ -159,14 +143,3 @@ def test_the_working_directory_hides_nothing(here: Path) -> None:
     Path("mygame_g.py").write_text("import colorsys\n" + GOOD)
     sys.modules.pop("colorsys", None)
     assert load("mygame_g:game").name == "mine"
-
-
-def test_events_to_viewers_are_run_and_others_are_not_so_far(here: Path) -> None:
-    events = GOOD + "from sidereal.game import ALL, Event\nclass Burst(Event):\n    '''Here.'''\n"
-    Path("mygame_k.py").write_text(events + "game.declare(Burst)\n")
-    assert [event.__name__ for event in load("mygame_k:game").events] == ["Burst"]
-    everywhere = "class Gong(Event, to=ALL):\n    '''Everywhere.'''\ngame.declare(Burst, Gong)\n"
-    Path("mygame_l.py").write_text(events + everywhere)
-    words = "runs no events to others than VIEWERS: take out mygame_l.gong"
-    with pytest.raises(ConfigError, match=words):
-        load("mygame_l:game")

@@ -175,6 +175,25 @@ def test_events_have_numbers_and_rows_of_their_own_and_no_columns() -> None:
     assert schema.valid_rows(records).tolist() == [True, False, False]
 
 
+class Hint(Event, to=PILOT):
+    size: F4 = field(1, low=0, high=10, quantum=0.5)
+
+
+def test_events_that_are_not_for_all_viewers_are_in_no_row_of_a_cell() -> None:
+    hinting = Game("hinting")
+    hinting.kind("rock", Motion())
+    hinting.declare(Bang, Hint)
+    schema = schema_of(declare(hinting))
+    bang, hint = (schema.event_numbers[name_of(event)] for event in (Bang, Hint))
+    assert bang in schema.rows
+    assert hint not in schema.rows
+    column = column_of(Hint, Hint.fields["size"])
+    assert schema.private_events.keys() == {hint}
+    assert schema.private_events[hint].names == ("id", "age", "nth", column)
+    assert schema.private_events[hint].itemsize == 7
+    assert schema.proposed_rows[hint].names == ("id", "epoch", "nth", column)
+
+
 def test_a_schema_with_other_events_is_another() -> None:
     without = Game("bursting")
     without.kind("rock", Motion())

@@ -11,7 +11,7 @@ import pytest
 
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import DESCRIPTION_SIZE_MAX
-from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.component import Component, Field, Replication, To
 from sidereal.protocol.state.controls import ControlsField
 from sidereal.protocol.state.description import (
     DIFFERENCES_MAX,
@@ -93,6 +93,11 @@ def test_equal_components_and_other_kinds_are_another_hash() -> None:
             "hp is of type <f4 here, <f8 there",
         ),
         (described(HEALTH), described(with_field(unit="")), "hp is in hp here, no unit there"),
+        (
+            happening(BURST),
+            happening(dataclasses.replace(BURST, to=To.ALL)),
+            "burst is for viewers here, for all there",
+        ),
         (described(HEALTH), described(with_field(wrap=True)), "hp means something else there"),
         (
             described(HEALTH),

@@ -124,7 +124,7 @@ class Rig:
         link = cast(ShardLink, self.link)
         self.births = Births(DECLARED, self.world, cast(Entities, self.door), link, leases, limits)
         rules = GameRules(DECLARED.rules, SCHEMA, Notes(10))
-        events = Events(DECLARED, self.world, limits.world)
+        events = Events(DECLARED, self.world, limits)
         self.ingest = Ingest(
             self.world, link, InputLog(), self.births, rules, events, limits.proposals
         )

@@ -1,8 +1,8 @@
 """What is hidden from a client changes no byte of what it is sent.
 
 Two worlds are alike but for what is hidden: the numbers differ, when they change, and whether the
-component is there at all. Every datagram that leaves for somebody who may not know them must be the
-same, to the byte.
+component is there at all; or what happens, and when. Every datagram that leaves for somebody who
+may not know it must be the same, to the byte.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from stage import Cast
 from sidereal.game import (
     F4,
     PILOT,
+    SECTOR,
     SHARDS,
     U4,
     Authority,
     Body,
     Component,
+    Event,
     Game,
     Label,
     Motion,
@@ -53,7 +55,20 @@ class Record(Component, audience=role("operator")):
     crimes: U4
 
 
+class Hit(Event):
+    by: U4
+
+
+class Warned(Event, to=PILOT):
+    of: U4
+
+
+class Rumble(Event, to=SECTOR):
+    strength: U4
+
+
 secrets = Game("secrets")
+secrets.declare(Hit, Warned, Rumble)
 CRAFT = secrets.kind(
     "craft",
     Motion(),
@@ -69,8 +84,8 @@ CRAFT = secrets.kind(
 
 @secrets.on_join
 def arrive(world: Authority, player: Player) -> None:
-    # Near what is there already: everybody sees everybody.
-    place = 5000.0 + 20 * int(player.name[-1]), 4900.0
+    # Near what is there already: everybody sees everybody, the first one from another sector.
+    place = 4960.0 + 35 * int(player.name[-1]), 4900.0
     player.fly(world.spawn(CRAFT, Label(name=player.name), at=place))
 
 
@@ -128,6 +143,20 @@ class World:
                 world.equip(mine, world.columns.mask[mine] ^ bit, core.tick + 1)
             self.cast.run(1)
 
+    def let_happen(self, of: str, event: type[Warned] | type[Rumble]) -> None:
+        """Let something happen to somebody that is hidden, and what is not to all."""
+        core = self.cast.core
+        rows = core.world.columns.rows()
+        (mine,) = rows[core.world.columns["name"][rows] == of.encode()].tolist()
+        (number,) = event.fields
+        for _ in range(TICKS):
+            for row in rows[self.open.random(len(rows)) < 0.2].tolist():
+                core.events.emit(Hit(by=self.open.integers(0, 500)), row, core.tick)
+            for _ in range(self.hidden.integers(0, 3)):
+                hidden = event(**{number: self.hidden.integers(0, 500)})
+                core.events.emit(hidden, mine, core.tick)
+            self.cast.run(1)
+
 
 @pytest.mark.parametrize(
     ("of", "component", "column", "knows"),
@@ -148,4 +177,25 @@ def test_what_is_hidden_from_a_client_changes_no_byte_of_what_it_is_sent(
     for number, address in enumerate(one.addresses):
         same = one.sent[address] == other.sent[address]
         assert same is (number != knows), f"client {number}"
+        assert len(one.sent[address]) > TICKS // 2
+
+
+@pytest.mark.parametrize(
+    ("of", "event", "know"),
+    [
+        ("pilot 1", Warned, {0}),
+        ("wreck", Warned, set()),
+        ("pilot 1", Rumble, {0}),
+        ("pilot 2", Rumble, {1, 2, 3}),
+    ],
+)
+def test_what_happens_changes_no_byte_of_what_those_are_sent_whom_it_is_not_for(
+    of: str, event: type[Warned] | type[Rumble], know: set[int]
+) -> None:
+    one, other = worlds = [World(secret) for secret in (1, 2)]
+    for world in worlds:
+        world.let_happen(of, event)
+    for number, address in enumerate(one.addresses):
+        same = one.sent[address] == other.sent[address]
+        assert same is (number not in know), f"client {number}"
         assert len(one.sent[address]) > TICKS // 2

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from sidereal.game import (
+    ALL,
     F4,
     F8,
     I1,
     PILOT,
+    SECTOR,
     Authority,
     Body,
     Component,
@@ -191,6 +193,14 @@ class Bounce(Event):
     speed: F4 = field(0, low=0, high=250, quantum=1)
 
 
+class Near(Event, to=SECTOR):
+    """For those in the sector."""
+
+
+class Gong(Event, to=ALL):
+    """For all."""
+
+
 class Alone(Event, to=PILOT):
     """For one player only."""
 
@@ -206,6 +216,19 @@ def bounce(step: Step) -> None:
     rows = rows[(np.abs(motion.x[rows]) > 100) & (motion.x[rows] * motion.vx[rows] > 0)]
     motion.vx[rows] *= -1
     step.emit(Bounce(x=motion.x[rows], speed=np.abs(motion.vx[rows])), at=rows)
+
+
+signalling = Part("signalling")
+signalling.declare(Alone, Near, Gong)
+
+
+@signalling.system(Stage.TICK)
+def signal(step: Step) -> None:
+    """Let every probe signal now and then."""
+    rows = step.rows(PROBE)
+    rows = rows[(step.id[rows] + step.tick) % 7 == 0]
+    for event in (Alone(), Near(), Gong()):
+        step.emit(event, at=rows)
 
 
 def test_each_event_happens_once_and_every_player_near_sees_it_once() -> None:
@@ -231,11 +254,29 @@ def test_each_event_happens_once_and_every_player_near_sees_it_once() -> None:
         assert {event for event in every if event[0] <= world.tick - 20} <= set(seen) <= set(every)
 
 
-def test_events_that_are_not_for_all_who_see_their_subject_are_refused_so_far() -> None:
-    private = Part("private")
-    private.declare(Alone)
-    with pytest.raises(ConfigError, match="runs no events to others than VIEWERS: take out"):
-        World(game_with(private))
+def test_each_player_is_told_what_is_for_them_once_and_at_its_tick() -> None:
+    world = World(game_with(signalling), link={**LINK, "loss": 0.2}, seed=4)
+    ann, bob = world.join("ann"), world.join("bob")
+    away = world.spawn(PROBE, Motion(x=2500.0, y=2500.0))
+    world.run(seconds=4)
+    began = world.tick
+    world.run(seconds=4)
+    alone, near, gong = (world.events(event) for event in (Alone, Near, Gong))
+    assert {ann.entity, bob.entity, away} <= {*alone.subject.tolist()} & {*gong.subject.tolist()}
+    sectors = {e: np.floor([world[Motion].x[e], world[Motion].y[e]]) // 1000 for e in world.ids()}
+    for player in (ann, bob):
+        home = sectors[player.entity]
+        beside = [e for e in near.subject.tolist() if (sectors[e] == home).all()]
+        for event, meant in ((Alone, {player.entity}), (Near, {*beside}), (Gong, None)):
+            every, shown = world.events(event), player.events(event)
+            pairs = list(zip(every.tick.tolist(), every.subject.tolist(), strict=True))
+            pairs = [pair for pair in pairs if meant is None or pair[1] in meant]
+            seen = list(zip(shown.tick.tolist(), shown.subject.tolist(), strict=True))
+            assert len(set(seen)) == len(seen)
+            assert set(seen) <= set(pairs)
+            due = {pair for pair in pairs if began <= pair[0] <= world.tick - 40}
+            assert due
+            assert due <= set(seen)
 
 
 def test_an_event_that_a_game_does_not_declare_is_told_in_words() -> None:

@@ -10,7 +10,8 @@ import msgspec
 
 from .octets import Malformed
 
-FORMAT: Final = "sidereal schema 6"
+FORMAT: Final = "sidereal schema 7"
+AUDIENCES: Final = ("viewers", "sector", "pilot", "all")
 SORTS: Final = ("axis", "hold", "angle", "press")
 Names = dict[str, list[str]]
 
@@ -51,7 +52,9 @@ def read_description(body: bytes) -> tuple[Names, Names, Names]:
             raise Malformed(f"control {_named(name)}")
     happen = {}
     for event in _listed(events):
-        name, declared = _items(event, 2)
+        name, to, declared = _items(event, 3)
+        if to not in AUDIENCES:
+            raise Malformed(f"event {_named(name)}")
         happen[_named(name)] = [_named(_items(field, 8)[0]) for field in _listed(declared)]
     return fields, have, happen
 

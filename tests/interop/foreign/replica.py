@@ -117,6 +117,8 @@ class Replica:
         # Those of sections in parts that are not complete.
         self._had: set[tuple[Cell, int]] = set()
         # Cells and ticks of which all events were taken.
+        self._told: set[tuple[int, int]] = set()
+        # Ticks and numbers of the private events that were taken.
         self._departures: dict[tuple[int, Cell | None], int] = {}
         # The tick of the snapshot that said so, by entity and, if it has moved, cell.
 
@@ -133,6 +135,11 @@ class Replica:
             return
         if snapshot.private is not None:
             self.pilot.take(snapshot.private)
+            for told in snapshot.private.told:
+                key = told.event.tick, told.number
+                if key not in self._told:
+                    self._told.add(key)
+                    self.happened.append(told.event)
         window = self._grid.window(snapshot.centre)
         if tick > self.newest:
             self.centre = snapshot.centre

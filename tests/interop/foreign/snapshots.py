@@ -120,12 +120,13 @@ class Event(NamedTuple):
 class EventSort(NamedTuple):
     """An event that a game declares: how its fields are laid out here, and their ranges.
 
-    In proposals they are laid out otherwise.
+    In proposals they are laid out otherwise. A private event is for some clients only.
     """
 
     layout: str
     proposed: str
     ranges: tuple[tuple[float, float], ...]
+    is_private: bool
 
 
 Events = Mapping[int, EventSort]
@@ -166,6 +167,13 @@ class OwnMotion(NamedTuple):
     spin: float
 
 
+class Told(NamedTuple):
+    """Something that not all are told of, and its number among those of its tick."""
+
+    event: Event
+    number: int
+
+
 class Inputs(NamedTuple):
     """The newest input in the state of a tick: its low bits."""
 
@@ -185,6 +193,7 @@ class Private:
     flown: Flown | None
     motion: OwnMotion | None
     inputs: Inputs | None
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,7 +248,7 @@ def read_snapshot(message: bytes, grid: Grid, events: Events = NO_EVENTS) -> Sna
     around = _Around(tick, window, unchanged, grid, events)
     private = None
     if count and octets.peek() == PRIVATE:
-        private, count = _read_private(octets, tick, centre, grid), count - 1
+        private, count = _read_private(octets, around, centre), count - 1
     sections = tuple(_read_section(octets, around) for _ in range(count))
     octets.end()
     return Snapshot(tick, centre, deferred, unchanged, private, sections)
@@ -253,14 +262,18 @@ def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
     return frozenset(place for place in range(count) if bits >> place & 1)
 
 
-def _read_private(octets: Octets, tick: int, centre: Cell, grid: Grid) -> Private:
+def _read_private(octets: Octets, around: _Around, centre: Cell) -> Private:
+    tick, grid = around.tick, around.grid
     _, flags, age, count = octets.unpack("BBBB")
     flight, early = octets.unpack("Bb")
     if flags & ~WHOLE:
         raise Malformed(f"a private section with flags {flags}")
     runs = [octets.unpack("BB") for _ in range(count)]
     sorts = [sort for sort, _ in runs]
-    if sorts != sorted({*sorts} & {0, 1, 64}) or any(number != 1 for _, number in runs):
+    private = {sort for sort, declared in around.events.items() if declared.is_private}
+    if sorts != sorted({*sorts} & ({0, 1, 64} | private)):
+        raise Malformed(f"a private section with the runs {runs}")
+    if any(number != 1 if sort not in private else number == 0 for sort, number in runs):
         raise Malformed(f"a private section with the runs {runs}")
     return Private(
         is_whole=bool(flags & WHOLE),
@@ -271,7 +284,22 @@ def _read_private(octets: Octets, tick: int, centre: Cell, grid: Grid) -> Privat
         flown=_read_flown(octets) if 0 in sorts else None,
         motion=_read_own_motion(octets, tick, centre, grid) if 1 in sorts else None,
         inputs=_read_inputs(octets, tick) if 64 in sorts else None,
+        told=tuple(
+            _read_told(octets, sort, around)
+            for sort, number in runs
+            if sort in private
+            for _ in range(number)
+        ),
     )
+
+
+def _read_told(octets: Octets, sort: int, around: _Around) -> Told:
+    declared = around.events[sort]
+    number, age, nth, *values = octets.unpack("IBB" + declared.layout)
+    for value, (low, high) in zip(values, declared.ranges, strict=True):
+        within("a field of an event", value, low, high)
+    within("age", age, 0, around.tick)
+    return Told(Event(_known(number), sort, around.tick - age, tuple(values)), nth)
 
 
 def _read_flown(octets: Octets) -> Flown:
@@ -368,7 +396,7 @@ def _read_row(octets: Octets, sort: int, cell: Cell, around: _Around) -> Row:
             return Gone(_known(*octets.unpack("I")))
         case 65:
             return Moved(_known(*octets.unpack("I")))
-        case _ if sort in around.events:
+        case _ if sort in around.events and not around.events[sort].is_private:
             return _read_event(octets, sort, around)
     raise Malformed(f"a row of sort {sort}")
 

@@ -7,7 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.game import (
+    ALL,
     F4,
+    PILOT,
+    SECTOR,
     SHARD,
     U2,
     Authority,
@@ -45,6 +48,11 @@ CHIP_EVERY_TICKS: Final = 24
 RENAMED_S: Final = 1.0
 """After its join the authority says once more what a ship is called."""
 
+STIRS_EVERY: Final = 16
+"""Of so many entities one is heard in its sector."""
+CHIMES_EVERY: Final = 32
+"""Of so many entities everybody hears one."""
+
 EVERY_TICKS: Final = 16
 """An entity has an event once in so many ticks."""
 
@@ -60,8 +68,24 @@ class Idle(Event, name="recorded.idle"):
     """It does not move along the x axis."""
 
 
+class Sighted(Event, to=PILOT, name="recorded.sighted"):
+    """It is a second older, and its pilot is told so."""
+
+    count: U2
+
+
+class Stir(Event, to=SECTOR, name="recorded.stir"):
+    """Something in the sector is."""
+
+    count: U2
+
+
+class Chime(Event, to=ALL, name="recorded.chime"):
+    """Something anywhere is."""
+
+
 part = Part("recorded")
-part.declare(Passed, Idle)
+part.declare(Passed, Idle, Sighted, Stir, Chime)
 
 
 @part.system(Stage.TICK)
@@ -72,6 +96,10 @@ def pass_by(step: Step) -> None:
     speed = np.abs(motion.vx[rows])
     step.emit(Passed(times=step.tick // EVERY_TICKS, speed=speed), at=rows)
     step.emit(Idle(), at=rows[speed == 0])
+    count = step.tick // EVERY_TICKS
+    step.emit(Sighted(count=count), at=np.intersect1d(rows, step.rows(Pilot)))
+    step.emit(Stir(count=count), at=rows[step.id[rows] % STIRS_EVERY == 0])
+    step.emit(Chime(), at=rows[step.id[rows] % CHIMES_EVERY == 0])
 
 
 flights = make_flights(
@@ -135,11 +163,16 @@ def report(step: Step) -> None:
 GAME: Final = declare(flights)
 SCHEMA: Final[Schema] = schema_of(GAME)
 
-PASSED, IDLE = (SCHEMA.event_numbers[name_of(event)] for event in (Passed, Idle))
+PASSED, IDLE, SIGHTED, STIR, CHIME = (
+    SCHEMA.event_numbers[name_of(event)] for event in (Passed, Idle, Sighted, Stir, Chime)
+)
 
 DECLARED: Final[dict[str, Any]] = {
-    str(PASSED): ["HH", "Hf", [[0, 65_535], [0, 500]]],
-    str(IDLE): ["", "", []],
+    str(PASSED): ["HH", "Hf", [[0, 65_535], [0, 500]], False],
+    str(IDLE): ["", "", [], False],
+    str(SIGHTED): ["H", "H", [[0, 65_535]], True],
+    str(STIR): ["H", "H", [[0, 65_535]], True],
+    str(CHIME): ["", "", [], True],
 }
 """What the game says of its events, by number: how their fields are laid out in snapshots and in
-proposals, and their ranges in snapshots."""
+proposals, their ranges in snapshots, and whether they are private."""

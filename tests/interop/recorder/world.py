@@ -30,7 +30,7 @@ from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.game import ASTEROID, PRESSES_AT, TRIM_AT, Button
 
 from . import said
-from .happening import CHIP, DECLARED, GAME, IDLE, RULES, SCHEMA
+from .happening import CHIP, DECLARED, GAME, PASSED, RULES, SCHEMA
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
 
 SEED: Final = 3
@@ -317,7 +317,9 @@ class World:
         for each in replica.happenings.due(float("inf")):
             fields = SCHEMA.component(each.number).fields
             columns = [each.values[field.name].tolist() for field in fields]
-            codes = [[]] * len(each.tick) if each.number == IDLE else _transposed_codes(columns)
+            if each.number == PASSED:
+                columns[1] = [round(2 * speed) for speed in columns[1]]  # it travels in steps
+            codes = [[*row] for row in zip(*columns, strict=True)] or [[]] * len(each.tick)
             heads = zip(each.tick.tolist(), each.subject.tolist(), strict=True)
             found += [[*head, each.number, *code] for head, code in zip(heads, codes, strict=True)]
         return sorted(found)
@@ -392,12 +394,6 @@ class World:
             wall_now=WALL_START + self.now,
             seed=1,
         )
-
-
-def _transposed_codes(columns: list[list[Any]]) -> list[list[int]]:
-    """Give the fields of what has passed as they travel: the speed in steps."""
-    times, speed = columns
-    return [[count, round(2 * fast)] for count, fast in zip(times, speed, strict=True)]
 
 
 def _transposed(columns: list[np.ndarray]) -> list[list[Any]]:

@@ -8,7 +8,8 @@ and puts these together:
 * `inbox`: snapshots until the next turn; `reading`: what is in them, checked;
 * `replica`: the columnar copy of what is in interest. `coverage` says as far as when it is known,
   `known` which components are, `departures` who has left. `happenings` are the events of the game,
-  each taken once. `glance` is in its place for a client that draws nothing;
+  each taken once; `traces` say where their subjects were. `glance` is in its place for a client
+  that draws nothing;
 * `leases`: who simulates the sectors around;
 * `clocksync`: which tick it is at the server; `timeline`: at which tick others are drawn;
 * `ring`: the newest references of each entity; `interpolation`: where it is by these; `smoothing`

@@ -3,25 +3,35 @@
 A section has all events of its cell and ticks. It may come again, or another one that spans some of
 the same ticks. So the events of a cell and tick are taken when a section that has them is complete,
 and never again. Those of a section in parts wait until all parts have come.
+
+Private events come one by one, each until it is acked. Each has a number among those of its tick.
+So those of a tick and number are taken once.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.reading import Read
+from sidereal.client.traces import Traces
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints, Rows
+from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.private import Private
 from sidereal.protocol.state.quantize import decode_rows
 from sidereal.protocol.state.schema import EVENT_FIRST, Schema
 
 Cell = tuple[int, int]
 _Key = tuple[int, int, int]
 """A cell and a tick."""
+
+AGE_MAX: Final = 255
+"""Ticks since an event: they travel in a byte."""
 
 
 class Sections(NamedTuple):
@@ -54,17 +64,30 @@ class Happened(NamedTuple):
         subject: uint32[n], ids of whom they happened to; it may be gone.
         tick: int64[n], when.
         values: its fields, [n] each.
+        places: float64[2, n], where a subject was then that is known no more; NaN for any other.
     """
 
     number: int
     subject: NDArray[np.uint32]
     tick: Ints
     values: dict[str, NDArray[np.generic]]
+    places: NDArray[np.float64]
 
     def take(self, at: NDArray[np.bool_]) -> Happened:
         """Some of them."""
         values = {name: column[at] for name, column in self.values.items()}
-        return Happened(self.number, self.subject[at], self.tick[at], values)
+        places = self.places[:, at]
+        return Happened(self.number, self.subject[at], self.tick[at], values, places)
+
+
+def make_happened(
+    number: int,
+    subject: NDArray[np.uint32],
+    tick: Ints,
+    values: dict[str, NDArray[np.generic]],
+) -> Happened:
+    """Put events together of whose subjects it is not known where they were."""
+    return Happened(number, subject, tick, values, np.full((2, len(tick)), np.nan))
 
 
 class Happenings:
@@ -81,8 +104,11 @@ class Happenings:
         self._rules = rules
         self._limits = limits
         self._had: set[_Key] = set()
+        # Private events that were taken: their ticks and numbers.
+        self._had_alone: set[tuple[int, int]] = set()
         self._parts: dict[_Key, dict[int, list[tuple[int, Rows, Ints]]]] = {}
         self._waiting: list[Happened] = []
+        self._traces = Traces(limits.traces)
         self._count = self._newest = 0
 
     def take(self, read: Read, told: Sections) -> None:
@@ -92,8 +118,11 @@ class Happenings:
             read: snapshots.
             told: what became of their sections.
         """
+        alone = [one.private for one in read.snapshots if one.private and one.private.events]
+        if alone:
+            self._take_alone(alone)
         whats = [what for what in read.all.rows if what >= EVENT_FIRST]
-        if not whats and not self._parts:
+        if not whats and not self._parts and not alone:
             return
         every = read.all
         of_section: dict[int, list[tuple[int, Rows, Ints]]] = {}
@@ -107,21 +136,31 @@ class Happenings:
         in_parts = np.flatnonzero(told.counts & (every.parts > 1)).tolist()
         for at in sorted({*of_section, *in_parts}):
             self._take_section(read, told, at, of_section.get(at, []))
-        self._newest = max(self._newest, int(every.tick.max(initial=0)))
+        self._newest = max(self._newest, *(snapshot.tick for snapshot in read.snapshots))
         self._forget()
 
     def due(self, tick: float) -> list[Happened]:
         """Give up what has happened up to a tick."""
         waiting, self._waiting = self._waiting, []
         found = []
-        for happened in waiting:
-            due = happened.tick <= tick
+        for waits in waiting:
+            due = waits.tick <= tick
             if due.any():
-                found.append(happened.take(due))
+                found.append(self._placed(waits.take(due)))
             if not due.all():
-                self._waiting.append(happened.take(~due))
-        self._count -= sum(len(happened.tick) for happened in found)
+                self._waiting.append(waits.take(~due))
+        self._count -= sum(len(each.tick) for each in found)
         return found
+
+    def let_go(self, columns: Columns, rows: Ints) -> None:
+        """Remember where these entities are, which are known no more from now on."""
+        self._traces.note(columns, rows)
+
+    def _placed(self, happened: Happened) -> Happened:
+        """Say where subjects were that are known no more."""
+        tick_s = self._rules.tick_s
+        places = self._traces.find(happened.subject, happened.tick, tick_s)
+        return happened._replace(places=np.stack(places))
 
     def _take_section(
         self, read: Read, told: Sections, at: int, events: list[tuple[int, Rows, Ints]]
@@ -143,9 +182,24 @@ class Happenings:
             if news.any():
                 self._keep(what, rows[news], of[news])
 
+    def _take_alone(self, sections: Iterable[Private]) -> None:
+        """Take private events that have not come before; those of stale snapshots come again."""
+        stale = self._newest - self._rules.streams.reorder_ticks
+        for section in sections:
+            for number, packed in section.events if section.to_tick >= stale else ():
+                rows = np.frombuffer(packed, self._schema.private_events[number])
+                ticks = section.to_tick - rows["age"].astype(np.int64)
+                fresh = np.zeros(len(rows), np.bool_)
+                # A few a tick: 0.2 µs each.
+                for at, key in enumerate(zip(ticks.tolist(), rows["nth"].tolist(), strict=True)):
+                    fresh[at] = key not in self._had_alone
+                    self._had_alone.add(key)
+                if fresh.any():
+                    self._keep(number, rows[fresh], ticks[fresh])
+
     def _keep(self, number: int, rows: Rows, ticks: Ints) -> None:
         values = decode_rows(self._schema, number, rows, self._rules)
-        self._waiting.append(Happened(number, rows["id"].copy(), ticks, values))
+        self._waiting.append(make_happened(number, rows["id"].copy(), ticks, values))
         self.taken += len(rows)
         self._count += len(rows)
         while self._count > self._limits.happened and len(self._waiting) > 1:
@@ -158,3 +212,5 @@ class Happenings:
         oldest = self._newest - streams.reorder_ticks - 2 * streams.tombstone_ticks
         self._had = {key for key in self._had if key[2] > oldest}
         self._parts = {key: parts for key, parts in self._parts.items() if key[2] > oldest}
+        oldest = self._newest - streams.reorder_ticks - AGE_MAX
+        self._had_alone = {key for key in self._had_alone if key[0] >= oldest}

@@ -26,6 +26,7 @@ class Limits:
         events: kept until the face takes them; of more the oldest are lost.
         happened: events of the game that are kept until they are shown; likewise.
         entities: in the copy of the world; others are dropped and counted.
+        traces: entities that are known no more of which it is remembered where they were.
         tombstones: remembered, so that nothing late brings back who has left.
         retry_s: waits before another session is tried, by failures in a row; the last one repeats.
             Each is shortened or stretched by up to half, so that those who went together come back
@@ -60,6 +61,7 @@ class Limits:
     events: int = 1024
     happened: int = 4096
     entities: int = 1 << 17
+    traces: int = 1024
     tombstones: int = 1 << 16
     retry_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0)
     steady_s: float = 5.0

@@ -370,6 +370,7 @@ class Replica:
     def _free(self, rows: Ints) -> None:
         if not len(rows):
             return
+        self.happenings.let_go(self.columns, rows)
         self.columns.free(rows)
         for array in (self._seen, self._moved, self._lost_at):
             array[rows] = NEVER

@@ -19,12 +19,15 @@ from sidereal.game.bits import layout_of_all
 from sidereal.game.builtin import BUILTIN, Label, Pilot
 from sidereal.game.column import ANGLE, STEP, Binding, Options, Storage, angle_options, bound
 from sidereal.game.component import (
+    ALL,
     AUTHORITY,
     EVERYONE,
     PILOT,
     PRESSES_MAX,
+    SECTOR,
     SHARD,
     SHARDS,
+    VIEWERS,
     Component,
     Controls,
     Event,
@@ -38,7 +41,7 @@ from sidereal.game.record import Record
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.state.component import Component as Said
 from sidereal.protocol.state.component import Field as SaidField
-from sidereal.protocol.state.component import Replication
+from sidereal.protocol.state.component import Replication, To
 from sidereal.protocol.state.controls import ControlsField
 from sidereal.protocol.state.described import schema_of_untrusted
 from sidereal.protocol.state.description import SaidKind
@@ -62,6 +65,9 @@ _AUDIENCES: Final = {
     Replication.PILOT: PILOT,
     Replication.NONE: SHARDS,
 }
+
+_TO: Final = {To(audience.name): audience for audience in (VIEWERS, SECTOR, PILOT, ALL)}
+"""Whom events are for."""
 
 Columns = Mapping[str, tuple[str, Options]]
 """Of a record: NumPy's name of the type in memory, and what else is said, by name."""
@@ -95,7 +101,9 @@ def _declare(schema: Schema) -> Described:
     kinds = tuple(_kind(said, schema, known) for said in schema.description.kinds)
     # What actions write, an account may have, or the world.
     placeless = tuple(known[said.name]() for said in further if not said.proposed)
-    events = tuple(_record(Event, said.name, _columns(said)) for said in schema.events)
+    events = tuple(
+        _record(Event, said.name, _columns(said), to=_TO[said.to]) for said in schema.events
+    )
     return Described(
         name="described",
         ghost_range=GHOST_RANGE_UNLESS_SAID,

@@ -8,12 +8,10 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from sidereal.game.component import VIEWERS
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.part import Game
 from sidereal.protocol.errors import ConfigError
@@ -46,21 +44,9 @@ def load(text: str) -> Declarations:
     if not isinstance(game, Game):
         raise ConfigError(f"--game {text}: {_what_there_is(module, name)}")
     try:
-        return check_game(game)
+        return declare(game)
     except ConfigError as error:
         raise ConfigError(f"--game {text}:\n{error}") from error
-
-
-def check_game(game: Game) -> Declarations:
-    """Check a game, and that all of it would be run.
-
-    Raises:
-        ConfigError: naming every problem at once, in words.
-    """
-    declared = declare(game)
-    if problems := list(_not_run(declared)):
-        raise ConfigError("\n".join(problems))
-    return declared
 
 
 def digest_of_code(text: str, declared: Declarations) -> bytes:
@@ -86,18 +72,6 @@ def digest_of_code(text: str, declared: Declarations) -> bytes:
             source = Path(file).read_bytes()
             digest.update(f"{name} {len(source)}\n".encode() + source)
     return digest.digest()
-
-
-def _not_run(declared: Declarations) -> Iterator[str]:
-    """Name what was declared and would be ignored: it is checked, and nothing runs it so far."""
-    said = {
-        "events to others than VIEWERS": [
-            event.record_name for event in declared.events if event.to is not VIEWERS
-        ],
-    }
-    for what, names in said.items():
-        if names:
-            yield f"this version runs no {what}: take out {', '.join(names)}"
 
 
 def _import(text: str, name: str) -> ModuleType:

@@ -19,7 +19,7 @@ from sidereal.game.described import Described
 from sidereal.game.kind import Kind
 from sidereal.game.record import Record, as_columns
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.protocol.state.component import Component, Replication
+from sidereal.protocol.state.component import Component, Replication, To
 from sidereal.protocol.state.component import Field as SchemaField
 from sidereal.protocol.state.schema import BASE_COMPONENTS, OWNER, Begin, Schema
 from sidereal.protocol.state.values import in_range, valid_values
@@ -130,7 +130,8 @@ def _described(component: type[Declared], predicted: bool) -> Component:
 
 
 def _happening(event: type[Event]) -> Component:
-    return Component(name_of(event), _fields(event), Replication.EVENT)
+    to = To(event.to.name)
+    return Component(name_of(event), _fields(event), Replication.EVENT, to=to)
 
 
 def _fields(record: type[Record]) -> tuple[SchemaField, ...]:

@@ -55,6 +55,9 @@ SNAPSHOT_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX
 SNAPSHOT_DATAGRAMS_MAX: Final = 16
 """Datagrams of one client's snapshot: their numbers fit into the tags of acks."""
 
+PRIVATE_EVENTS_MAX: Final = 256
+"""Events of one tick that one client alone is told of: their numbers travel in a byte."""
+
 LEASE_RADIUS_MAX: Final = 7
 """Sectors from the middle to the edge of the square whose leases a client is sent: all of them fit
 into one unreliable message."""

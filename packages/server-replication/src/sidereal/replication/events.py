@@ -5,8 +5,10 @@ number says which one it is, and counts once (`Numbers`). Shards are believed ab
 they simulate (`validate.judge_event`), and up to so many events: `Quota`. What is believed happens
 in the tick in which that is known, in the cell in which its subject is then. From there on it goes
 the way of all changes: the log of the edge has it, and every client that sees the cell is sent it.
+Events to a sector, to a pilot and to all go another way (`edge.privateevents`): they are addressed
+here, and each client that is told of one has a copy of it there.
 
-Nothing of it is kept but in that log. Who was not there has not seen it.
+Nothing of them is kept but in these two. Who was not there has not seen it.
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.record import outside
 from sidereal.game.schema import name_of, spread
 from sidereal.protocol.errors import GameError, LocalProtocolError
+from sidereal.protocol.space.geometry import sector_of
+from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.quantize import encode_rows
+from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.replication.edge.eventlog import EventLog
-from sidereal.replication.limits import LIMITS, WorldLimits
+from sidereal.replication.edge.privateevents import Addressed, PrivateEvents
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.world import World
 
 
@@ -31,17 +37,22 @@ class Events:
     """The events of one world.
 
     Attributes:
-        happened: so far.
-        log: what the edge tells of.
+        counts: how many of each sort have happened, in their order: int64[sorts].
+        log: what the edge tells those who see it.
+        private: what it tells single clients.
     """
 
-    def __init__(
-        self, game: Declarations, world: World, limits: WorldLimits = LIMITS.world
-    ) -> None:
-        self.happened = 0
-        self.log = EventLog(world.schema, limits.events_per_cell, limits.events_kept)
+    def __init__(self, game: Declarations, world: World, limits: Limits = LIMITS) -> None:
+        self.counts = np.zeros(len(game.events), np.int64)
+        self.log = EventLog(world.schema, limits.world.events_per_cell, limits.world.events_kept)
+        self.private = PrivateEvents(world.schema, limits.edge)
         self._game = game
         self._world = world
+
+    @property
+    def happened(self) -> int:
+        """How many have happened."""
+        return int(self.counts.sum())
 
     def commit(self, number: int, rows: np.ndarray, values: Mapping[str, Any], tick: int) -> None:
         """Let events happen to entities, where these are at a tick.
@@ -57,8 +68,12 @@ class Events:
         world = self._world
         x, y, _ = world.locate(rows, tick)
         wire = encode_rows(world.schema, number, values, world.columns.net_id[rows], world.rules)
-        self.log.note(number, wire, world.sectors.group_of(x, y, create=True))
-        self.happened += len(rows)
+        if number in world.schema.private_events:
+            sector = pack_sector(*sector_of(x, y, world.rules))
+            self.private.note(Addressed(number, wire, sector, world.account[rows]))
+        else:
+            self.log.note(number, wire, world.sectors.group_of(x, y, create=True))
+        self.counts[number - EVENT_FIRST] += len(rows)
 
     def check(self, event: Event) -> None:
         """Check what a hook emits.

@@ -13,6 +13,7 @@ from typing import Final
 from sidereal.protocol.channel.limits import TransportLimits
 from sidereal.protocol.limits import (
     INPUTS_UNANSWERED_MAX,
+    PRIVATE_EVENTS_MAX,
     SNAPSHOT_DATAGRAMS_MAX,
     check_limits,
 )
@@ -132,6 +133,9 @@ class EdgeLimits:
         silence_s: a client for which there is nothing new is sent a datagram after so long.
         ring_ticks: how much longer a cell waits for each ring that it is farther from the middle,
             when not everything fits.
+        events_per_tick: private events of a tick that a client is told of; of more the first count.
+        events_size: bytes of them in one snapshot, if there is no room for more.
+        events_waiting: those that a client has not acked; of more the oldest are let go of.
         leases_every_ticks: a client is shown changed leases no more often; and again after so long
             without an ack.
         sectors_at_once: sectors compared with all clients' windows in one operation: its memory.
@@ -144,6 +148,9 @@ class EdgeLimits:
     room_ticks: int = 4
     silence_s: float = 0.2
     ring_ticks: float = 0.5
+    events_per_tick: int = 16
+    events_size: int = 128
+    events_waiting: int = 256
     leases_every_ticks: int = 5
     sectors_at_once: int = 1024
 
@@ -154,6 +161,8 @@ class EdgeLimits:
             problems.append("replace_parts <= section_parts < datagrams must hold")
         if self.datagrams > SNAPSHOT_DATAGRAMS_MAX:
             problems.append(f"datagrams must be at most {SNAPSHOT_DATAGRAMS_MAX}")
+        if self.events_per_tick > PRIVATE_EVENTS_MAX:
+            problems.append(f"events_per_tick must be at most {PRIVATE_EVENTS_MAX}")
         check_limits(self, problems)
 
 

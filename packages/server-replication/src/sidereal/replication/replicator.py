@@ -36,6 +36,7 @@ from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.leaseviews import LeaseViews
+from sidereal.replication.edge.private import PrivateLog
 from sidereal.replication.events import Events
 from sidereal.replication.gamerules import GameRules
 from sidereal.replication.ingest import Ingest
@@ -128,9 +129,10 @@ class Replicator:
         self.ticks = Ticks(rules.tick_s, limits.ticks_catch_up)
         self.world = World(schema, rules, limits=limits.world)
         leases = LeaseTable(limits.ownership.lease_changes)
-        self.events = Events(game, self.world, limits.world)
+        self.events = Events(game, self.world, limits)
         changes = ChangeLog(schema, rules, limits.world.prune_every_ticks, self.events.log)
-        fanout = Fanout(schema, rules, changes, clients_max, limits.edge)
+        private = PrivateLog(schema, rules, clients_max, self.events.private)
+        fanout = Fanout(schema, rules, changes, clients_max, limits.edge, private)
         lease_views = LeaseViews(rules, clients_max, limits=limits.edge)
         endpoint = partial(ServerEndpoint, entropy=entropy, now=now, limits=limits.transport)
         for_clients = endpoint(

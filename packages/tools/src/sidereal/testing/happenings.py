@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from sidereal.client.happenings import Happened
+from sidereal.client.happenings import Happened, make_happened
 from sidereal.game import Event
 from sidereal.game.schema import happened, name_of
 from sidereal.protocol.rules import Rules
@@ -41,7 +41,7 @@ class Chronicle:
             known = ", ".join(self._schema.event_numbers) or "none"
             raise KeyError(f"the game does not declare {event.__name__}; it has {known}")
         told = self._told[number]
-        none = np.zeros(0, self._schema.rows[number])
+        none = np.zeros(0, self._schema.component(number).row)
         subject = [none["id"], *(each.subject for each in told)]
         tick = [np.zeros(0, np.int64), *(each.tick for each in told)]
 
@@ -53,9 +53,14 @@ class Chronicle:
 
 def published(core: Replicator, rules: Rules) -> list[Happened]:
     """Give what has happened in the newest tick of an authority."""
+    rows = {
+        number: kept.row[kept.tick == core.tick]
+        for number, kept in core.edge.changes.events.kept.items()
+    }
+    told = [*rows.items(), *((each.what, each.rows) for each in core.events.private.happened)]
     found = []
-    for number, kept in core.edge.changes.events.kept.items():
-        news = kept.take(kept.tick == core.tick)
-        values = decode_rows(core.schema, number, news.row, rules)
-        found.append(Happened(number, news.row["id"].copy(), news.tick, values))
+    for number, news in told:
+        values = decode_rows(core.schema, number, news, rules)
+        tick = np.full(len(news), core.tick)
+        found.append(make_happened(number, news["id"].copy(), tick, values))
     return found

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from sidereal.client.events import ReceiptCame
 from sidereal.game import Component, Event, Game, Kind
-from sidereal.game.declarations import Declarations
-from sidereal.game.load import check_game
+from sidereal.game.declarations import Declarations, declare
 from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of, schema_of
 from sidereal.game.spawns import Spawns
@@ -79,7 +78,7 @@ class World:
         Raises:
             ConfigError: the game, the world's name or the link can't be.
         """
-        self.game: Declarations = check_game(game)
+        self.game: Declarations = declare(game)
         self.now = 0.0
         self._schema = schema_of(self.game)
         self._spawns = Spawns(self.game, self._schema)

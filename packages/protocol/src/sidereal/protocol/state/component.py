@@ -33,7 +33,21 @@ class Replication(enum.Enum):
     NONE = "none"
     """The processes that hold the whole entity: its shard, the replication server, the store."""
     EVENT = "event"
-    """No state, but what has happened: everyone in interest is sent it, and shows it once."""
+    """No state, but what has happened: who is told of it shows it once."""
+
+
+class To(enum.Enum):
+    """Whom an event is for."""
+
+    VIEWERS = "viewers"
+    """Everyone in interest: it travels with the cell in which it happened."""
+    SECTOR = "sector"
+    """The clients that are in its subject's sector; this and the next two are private events: they
+    travel in the private sections of those who are told."""
+    PILOT = "pilot"
+    """The client that flies its subject."""
+    ALL = "all"
+    """Every client."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +196,7 @@ class Component:
         interpolated: whether clients draw it between two references.
         proposed: whether its shard changes it, and proposes what is new of it.
         role: of the clients that are sent it, if not all are.
+        to: whom an event is for.
     """
 
     name: str
@@ -192,6 +207,7 @@ class Component:
     interpolated: bool = False
     proposed: bool = False
     role: str = ""
+    to: To = To.VIEWERS
 
     @cached_property
     def is_shown(self) -> bool:
@@ -207,13 +223,21 @@ class Component:
     def row(self) -> np.dtype[Any]:
         """Its row on the wire: the id, when it was if that has to be said, the fields.
 
-        A place has the low 16 bits of its tick, an event how many ticks ago it was.
+        A place has the low 16 bits of its tick, an event how many ticks ago it was. A private event
+        has the how manyth it is of those that its receiver is told of that tick, from 0.
         """
         when = [("tick", "<u2")] if self.is_reckoned else []
         if self.replicated is Replication.EVENT:
             when = [("age", "u1")]
+        if self.is_private_event:
+            when += [("nth", "u1")]
         fields = [(field.name, field.wire_dtype) for field in self.fields]
         return np.dtype([("id", "<u4"), *when, *fields])
+
+    @cached_property
+    def is_private_event(self) -> bool:
+        """Whether it is an event that only some clients are told of, in private sections."""
+        return self.replicated is Replication.EVENT and self.to is not To.VIEWERS
 
     @cached_property
     def is_own(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sidereal.protocol.errors import ConfigError, WireError
-from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.component import Component, Field, Replication, To
 from sidereal.protocol.state.controls import RECORD_BITS_MAX, ControlsField, ControlsLayout
 from sidereal.protocol.state.description import (
     Description,
@@ -47,6 +47,8 @@ _SENT: Final = {
     )
 }
 """How a game's components are sent."""
+_TO: Final = {to.value: to for to in To}
+"""Whom events are for."""
 
 
 def schema_of_untrusted(body: bytes) -> Schema:
@@ -69,7 +71,9 @@ def schema_of_untrusted(body: bytes) -> Schema:
             ],
             ControlsLayout([ControlsField(c.name, c.codes, c.sort) for c in description.controls]),
             [
-                Component(said.name, tuple(map(_field, said.fields)), Replication.EVENT)
+                Component(
+                    said.name, tuple(map(_field, said.fields)), Replication.EVENT, to=_TO[said.to]
+                )
                 for said in description.events
             ],
         )
@@ -89,6 +93,9 @@ def _problems(description: Description) -> Iterator[str]:
         sent, _, role = component.replicated.partition(" ")
         if sent not in _SENT or bool(role) is not (_SENT[sent] is Replication.ROLE):
             yield f"a component sent as {component.replicated!r}"
+    for event in description.events:
+        if event.to not in _TO:
+            yield f"an event for {event.to!r}"
     every: list[SaidComponent | SaidEvent] = [*description.components[count:], *description.events]
     for said in every:
         for field in said.fields:

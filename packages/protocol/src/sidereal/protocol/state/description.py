@@ -20,7 +20,7 @@ from sidereal.protocol.limits import DESCRIPTION_SIZE_MAX
 from sidereal.protocol.state.component import NAME_PATTERN, Component, Field
 from sidereal.protocol.state.controls import ControlsField
 
-FORMAT: Final = "sidereal schema 6"
+FORMAT: Final = "sidereal schema 7"
 """Changes when records are laid out differently from the same declaration."""
 
 WORD_SIZE_MAX: Final = 32
@@ -72,8 +72,9 @@ class SaidComponent(_Named, frozen=True):
 
 
 class SaidEvent(_Named, frozen=True):
-    """An event: its name, and its fields."""
+    """An event: its name, whom it is for as in `To`, and its fields."""
 
+    to: str
     fields: tuple[SaidField, ...]
 
 
@@ -139,7 +140,7 @@ def describe(
         tuple(_say_component(component) for component in components),
         tuple(SaidKind(name, tuple(sorted(numbers))) for name, numbers in kinds),
         tuple(SaidControl(*field) for field in controls),
-        tuple(SaidEvent(event.name, _say_fields(event)) for event in events),
+        tuple(SaidEvent(event.name, event.to.value, _say_fields(event)) for event in events),
     )
 
 
@@ -177,6 +178,7 @@ def _check(description: Description) -> None:
     words = [text for field in fields for text in (field.unit, field.dtype)]
     words += [component.replicated for component in description.components]
     words += [control.sort for control in description.controls]
+    words += [event.to for event in description.events]
     for text in words:
         if len(text) > WORD_SIZE_MAX or not text.isprintable():
             raise WireError(f"a word like {text!r}")
@@ -268,7 +270,7 @@ def differences(mine: Description, theirs: Description) -> Iterator[str]:
     yield from _missing("event", events_here, events_there)
     for name in events_here:
         if name in events_there:
-            yield from _fields_differences(events_here[name], events_there[name])
+            yield from _event_differences(events_here[name], events_there[name])
     for what, ours, others in (
         ("components", mine.components, theirs.components),
         ("kinds", mine.kinds, theirs.kinds),
@@ -302,6 +304,12 @@ def _component_differences(here: SaidComponent, there: SaidComponent) -> Iterato
         mine, theirs = getattr(here, said), getattr(there, said)
         if mine != theirs:
             yield f"{here.name} is {_say(said, mine)} here, {_say(said, theirs)} there"
+    yield from _fields_differences(here, there)
+
+
+def _event_differences(here: SaidEvent, there: SaidEvent) -> Iterator[str]:
+    if here.to != there.to:
+        yield f"{here.name} is for {here.to} here, for {there.to} there"
     yield from _fields_differences(here, there)
 
 

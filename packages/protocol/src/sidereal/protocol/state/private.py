@@ -15,6 +15,11 @@ flies, so rows have no id, and there is one in each run:
   there is no motion beside it, the motion that was sent before goes on along its straight line up
   to this tick.
 
+Behind these are **private events**, from EVENT_FIRST on: what has happened, of which this client is
+told and few others may be. Their rows do have an id, that of the subject, and there may be several
+in a run. They are no part of what the section says over its ticks: each is sent until it is acked,
+and its tick and its number among those of that tick (`nth`) tell whether it has come before.
+
 The **flight** in the head counts the entities that the client has flown, modulo 256. So rows are
 not taken for those of another entity when the section that named it was lost.
 """
@@ -30,11 +35,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import WireError
+from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints, Rows
+from sidereal.protocol.state.quantize import outside_rows
 from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.schema import MOTION, Schema
-from sidereal.protocol.state.stream import PRESENCE, RUN
+from sidereal.protocol.state.stream import PRESENCE, RUN, RUN_ROWS_MAX
 from sidereal.protocol.state.values import valid_values
 
 PRIVATE: Final = 255
@@ -104,6 +111,7 @@ class Private(NamedTuple):
         early: see `PRIVATE_HEAD`.
         flown: None if it is the same as before; likewise the others.
         components: rows of other components than motion, by number, `Schema.own_rows`.
+        events: of each sort of private events their number, and their rows, packed.
     """
 
     replace: bool
@@ -115,11 +123,12 @@ class Private(NamedTuple):
     motion: OwnMotion | None
     inputs: InputApplied | None
     components: dict[int, np.void]
+    events: tuple[tuple[int, bytes], ...] = ()
 
 
 @lru_cache(maxsize=16)
 def own_row_types(schema: Schema) -> dict[int, np.dtype[Any]]:
-    """Types of all rows that a private section may have, by `what`, in their order."""
+    """Types of the rows about what a client flies, by `what`, in their order."""
     return {**schema.own_rows, INPUTS: INPUTS_ROW}
 
 
@@ -199,12 +208,16 @@ def read_private_untrusted(
     moves, to_tick = schema.numbers[MOTION.name], span[2]
     flown, motion, inputs = None, None, None
     components: dict[int, np.void] = {}
+    events: list[tuple[int, bytes]] = []
     before = -1
     for place in range(run, at, RUN.itemsize):
         what, count = _RUN.unpack_from(message, place)
-        if what not in types or count != 1 or what <= before:
+        happened = schema.private_events.get(what)
+        dtype = types.get(what) if happened is None else happened
+        most = 1 if happened is None else RUN_ROWS_MAX
+        if dtype is None or not 0 < count <= most or what <= before:
             raise WireError(f"private section with {count} rows of sort {what}")
-        before, end = what, at + types[what].itemsize
+        before, end = what, at + count * dtype.itemsize
         row = message[at:end]
         if len(row) != end - at:
             raise WireError("private section is cut short in its rows")
@@ -215,10 +228,13 @@ def read_private_untrusted(
         elif what == INPUTS:
             low, newest = _INPUTS.unpack(row)
             inputs = InputApplied(_restored(low, to_tick), newest)
+        elif happened is not None:
+            _check_events(schema, rules, what, np.frombuffer(row, happened), to_tick)
+            events.append((what, row))
         else:
-            components[what] = _read_component(schema, what, row, types[what])
+            components[what] = _read_component(schema, what, row, dtype)
         at = end
-    return Private(*span, flight, early, flown, motion, inputs, components), at
+    return Private(*span, flight, early, flown, motion, inputs, components, tuple(events)), at
 
 
 def _read_flown(schema: Schema, row: bytes) -> Flown:
@@ -252,6 +268,13 @@ def _read_component(schema: Schema, what: int, row: bytes, dtype: np.dtype[Any])
             raise WireError(f"own {name} out of range")
     value: np.void = rows[0]
     return value
+
+
+def _check_events(schema: Schema, rules: Rules, what: int, rows: Rows, to_tick: int) -> None:
+    wrong = (rows["id"] == NET_ID_NONE) | (rows["age"] > to_tick)
+    wrong |= outside_rows(schema, what, rows, rules)
+    if wrong.any():
+        raise WireError(f"{int(wrong.sum())} private events of sort {what} that can't be")
 
 
 def _restored(low: int, near: int) -> int:

@@ -57,11 +57,11 @@ def encode_rows(
         tick: of a place: int64[n], of the reference; 16 bits of it travel.
 
     Returns:
-        `schema.rows[number]`[n]
+        `Component.row`[n] of it; of events without when each was.
     """
     ids = np.asarray(net_id)
     grid = _grid(schema, number, rules)
-    rows = np.empty(len(ids), dtype=schema.rows[number])
+    rows = np.zeros(len(ids), dtype=schema.component(number).row)
     rows["id"] = ids
     if schema.component(number).is_reckoned:
         rows["tick"] = np.asarray(tick, dtype=np.int64) % _TICK_SPAN

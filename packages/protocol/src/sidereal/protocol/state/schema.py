@@ -115,8 +115,9 @@ class Schema:
         roles: that have components of their own, in order.
         sent: numbers of the components that any clients in interest are sent, ascending; the mask
             of them is `mask_sent`. `shown_to` says which those of a role are.
-        rows: type of a row on the wire by number, of those that are sent, and of events; 0 is the
-            presence.
+        rows: type of a row on the wire by number, of those that are sent, and of events to viewers;
+            0 is the presence.
+        private_events: type of a row on the wire of all other events, by number.
         own: numbers of the components that whoever flies an entity is sent exactly, ascending; the
             mask of them is `mask_own`.
         own_rows: type of a row of these, by number; 0 says which entity is flown.
@@ -207,8 +208,10 @@ class Schema:
     def _lay_out_events(self) -> dict[str, int]:
         """Add the rows of events, and give their numbers by name."""
         numbered = dict(enumerate(self.events, EVENT_FIRST))
+        self.private_events: dict[int, np.dtype[Any]] = {}
         for number, event in numbered.items():
-            self.rows[number] = event.row
+            rows = self.private_events if event.is_private_event else self.rows
+            rows[number] = event.row
             self.proposed_rows[number] = _row_of(event, _EVENT_HEAD)
             _check_size(self.proposed_rows[number], f"an event {event.name} takes")
         return {event.name: number for number, event in numbered.items()}

@@ -8,7 +8,8 @@ that, once for all who need the same, `cutting` packs it into datagrams, and `tr
 crowded cell over several ticks. `in_flight` remembers what each datagram holds until it has arrived
 or is taken for lost; what was lost is sent again. `leaseviews` sends clients who simulates the
 sectors around them: what has changed since their last ack. `private` is the log of what one client
-alone may know: the exact state of what it flies.
+alone may know: the exact state of what it flies; `privateevents` holds the events that it is told
+of and not all viewers are, and `privatesections` puts both together as bytes.
 
 How much one client is sent per tick is decided in `fanout` and `cutting`; the numbers are
 `EdgeLimits` in the `limits` of the package. What is counted stands in `statistics`.

@@ -13,17 +13,19 @@ import numpy as np
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.codec import encode_message
-from sidereal.protocol.message.player import PlayerChannel
-from sidereal.protocol.space.geometry import absolute_cell_of
+from sidereal.protocol.message.player import PlayerChannel, Role
+from sidereal.protocol.space.geometry import absolute_cell_of, sector_of
+from sidereal.protocol.space.sectors import pack_sector
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.interest import left_centre
 from sidereal.replication.edge.leaseviews import LeaseViews
 from sidereal.replication.edge.private import Piloted
+from sidereal.replication.edge.privateevents import NOBODY, Hearers
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.ownership.leases import LeaseTable
-from sidereal.replication.world import Present, World
+from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
 OWN_AGE_TICKS: Final = 16
 """A state of what a client flies that is older than this is told as it is by now."""
@@ -96,7 +98,8 @@ class Edge:
         """Let windows follow their clients, and send each client what it has to know."""
         self._move_interest(present, tick)
         players = {p.row: p for p in self._clients.players if p.centre is not None}
-        self.fanout.private.publish(tick, self._piloted(players, present))
+        flown, hearers = self._piloted(players, present), self._hearers(present)
+        self.fanout.private.publish(tick, flown, hearers)
         endpoint = self._clients.endpoint
         allowance = np.zeros(self._clients_max, np.int64)
         # 2 µs each.
@@ -141,6 +144,20 @@ class Edge:
         at = np.searchsorted(present.rows, rows[flying])
         x[flying], y[flying] = present.x[at], present.y[at]
         return x, y
+
+    def _hearers(self, present: Present) -> Hearers:
+        """Find who may be told of what has happened, and where each is, if anything has."""
+        players = [p for p in self._clients.players if p.state is PlayerState.JOINED]
+        if not players or not self.fanout.private.events.any_noted:
+            return NOBODY
+        x, y = self._centres(players, present)
+        flies = [p.account if p.role is Role.PLAYER else ACCOUNT_NONE for p in players]
+        return Hearers(
+            np.array([player.row for player in players], np.int64),
+            pack_sector(*sector_of(x, y, self._world.rules)),
+            np.array([_looks_somewhere(player) for player in players], np.bool_),
+            np.array(flies, np.int64),
+        )
 
     def _piloted(self, players: dict[int, Player], present: Present) -> Piloted:
         """Collect what each pilot flies, exactly."""

@@ -89,7 +89,7 @@ class EventLog:
         """
         noted, self._noted = self._noted, []
         group = np.concatenate([np.zeros(0, np.int64), *(of for _, _, of in noted)])
-        keep = _rank_within(group) < self._per_cell
+        keep = rank_within(group) < self._per_cell
         self.crowded += int((~keep).sum())
         first = 0
         for what, rows, of in noted:
@@ -134,7 +134,7 @@ def _any(happened: Happened) -> bool:
     return len(happened.tick) > 0
 
 
-def _rank_within(group: Ints) -> Ints:
+def rank_within(group: Ints) -> Ints:
     """Count for each how many of its group come before it, int64[n]."""
     order = np.argsort(group, kind="stable")
     grouped = group[order]

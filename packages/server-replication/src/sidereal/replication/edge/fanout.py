@@ -37,7 +37,8 @@ from sidereal.protocol.state.stream import SNAPSHOT_VERSION
 from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.cutting import Cut, cut_datagrams, fit, offsets, ranges
 from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
-from sidereal.replication.edge.private import PrivateLog, PrivateSections
+from sidereal.replication.edge.private import PrivateLog
+from sidereal.replication.edge.privatesections import PrivateSections
 from sidereal.replication.edge.sections import (
     Cuts,
     Layout,
@@ -69,6 +70,7 @@ class Fanout:
         changes: ChangeLog,
         clients_max: int,
         limits: EdgeLimits = LIMITS.edge,
+        private: PrivateLog | None = None,
     ) -> None:
         """Begin without clients.
 
@@ -78,6 +80,7 @@ class Fanout:
             changes: in the world.
             clients_max: rows for clients; `join` takes numbers below it.
             limits: how much is sent at a time.
+            private: what each client alone is told.
 
         Raises:
             ConfigError: an entity's rows do not fit into a datagram.
@@ -87,7 +90,7 @@ class Fanout:
         self._logs = (changes, *changes.roles.values())
         self._log_of = np.zeros(clients_max, np.int64)
         self._limits = limits
-        self.private = PrivateLog(schema, rules, clients_max)
+        self.private = private or PrivateLog(schema, rules, clients_max)
         self._layout = Layout(schema, rules, self.private.size_max)
         self._windows = Windows(rules, clients_max, limits.sectors_at_once)
         self._section_age_max = rules.streams.section_age_max
@@ -152,7 +155,7 @@ class Fanout:
         clients = self._windows.rows()
         if not len(clients):
             return iter(())
-        private = self.private.collect(clients, self._windows)
+        private = self.private.collect(clients, self._windows, allowance[clients])
         room = self._room(clients, allowance, private.size)
         sections, pieces, unchanged = self._find_news(clients)
         sections, parts = self._add_parts(clients, sections, pieces, room)

@@ -16,21 +16,24 @@ What has changed is found here. Motion has changed when it misses the straight l
 that was told before, on the grid of private sections; other components when they differ. What a
 client no longer flies is forgotten at once: another entity begins anew, under another flight.
 
+What has happened and not every viewer is told of waits in `privateevents`, and goes along with the
+rows as far as there is room.
+
 Nothing that stands here is ever in the log of a cell. So what is hidden from other clients can't
 be in what they are sent, whatever happens.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.ids import NET_ID_NONE
-from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
+from sidereal.protocol.limits import DATAGRAM_OVERHEAD_SIZE, SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import wrap_angle
 from sidereal.protocol.state.arrays import Ints, Rows
@@ -39,7 +42,6 @@ from sidereal.protocol.state.private import (
     INPUTS_ROW,
     PLACE_STEPS,
     PRIVATE,
-    PRIVATE_HEAD,
     SPIN_STEP,
     VELOCITY_STEP,
     encode_own_motion,
@@ -48,9 +50,10 @@ from sidereal.protocol.state.private import (
 )
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import MOTION, Schema
-from sidereal.protocol.state.stream import PRESENCE, REPLACE, RUN, SECTION
-from sidereal.replication.edge.cutting import Cut, offsets
+from sidereal.protocol.state.stream import HEADER, PRESENCE, REPLACE, RUN, unchanged_size
 from sidereal.replication.edge.in_flight import TAG_BITS
+from sidereal.replication.edge.privateevents import NOBODY, Hearers, PrivateEvents
+from sidereal.replication.edge.privatesections import LEAD, Pieces, PrivateSections, put_together
 from sidereal.replication.edge.windows import Windows
 
 NEVER = -1
@@ -60,7 +63,8 @@ _PLACE_OFF_MAX = 4.0
 _HEADING_OFF_MAX = 1e-6
 """Radians, likewise."""
 
-_LEAD = np.dtype([*SECTION.descr, *PRIVATE_HEAD.descr])
+SIZE_MAX: Final = SNAPSHOT_SIZE_MAX // 2
+"""Bytes of a private section: cells have the rest of the datagram."""
 
 
 class Piloted(NamedTuple):
@@ -87,23 +91,6 @@ class Piloted(NamedTuple):
     values: dict[str, NDArray[Any]]
 
 
-class PrivateSections(NamedTuple):
-    """What each client alone is sent in a tick.
-
-    Attributes:
-        data: a section by row of the clients at hand, empty where there is nothing new.
-        size: int64[n], bytes of each.
-    """
-
-    data: list[bytes]
-    size: Ints
-
-    def begin(self, cut: Cut) -> NDArray[np.bool_]:
-        """Tell which datagrams begin with one: the first of each client that has one."""
-        begins: NDArray[np.bool_] = (cut.rank == 0) & (self.size[cut.row] > 0)
-        return begins
-
-
 class _Sent:
     """Private sections of one tick, by datagram.
 
@@ -124,24 +111,35 @@ class PrivateLog:
 
     Each tick: `publish` what is flown, `settle` what became of datagrams, `collect` what is new,
     and `note_sent` where it went.
+
+    Attributes:
+        events: that single clients are told of; they are noted before `publish`.
+        size_max: bytes of a private section.
     """
 
-    def __init__(self, schema: Schema, rules: Rules, clients_max: int) -> None:
+    def __init__(
+        self, schema: Schema, rules: Rules, clients_max: int, events: PrivateEvents | None = None
+    ) -> None:
         """Begin without clients.
 
         Raises:
             ConfigError: what a pilot is sent does not fit into half a datagram.
         """
+        self.events = PrivateEvents(schema) if events is None else events
         self._schema = schema
         self._rules = rules
         self._types = own_row_types(schema)
         self._sorts = np.array(list(self._types), np.int64)
         self._sizes = np.array([dtype.itemsize for dtype in self._types.values()], np.int64)
-        if self.size_max > SNAPSHOT_SIZE_MAX // 2:
+        rows_size = LEAD.itemsize + int((RUN.itemsize + self._sizes).sum())
+        if rows_size + self.events.size_least > SIZE_MAX:
             raise ConfigError(
-                f"what a pilot is sent of its own takes {self.size_max} bytes; "
-                f"it may take {SNAPSHOT_SIZE_MAX // 2}: declare fewer or smaller fields"
+                f"what a pilot is sent of its own takes {rows_size + self.events.size_least} "
+                f"bytes, with one event; it may take {SIZE_MAX}: declare fewer or smaller fields"
             )
+        self.size_max = min(SIZE_MAX, rows_size + self.events.size_most)
+        # A datagram that would take all that can leave does not: see `Fanout`.
+        self._beside = DATAGRAM_OVERHEAD_SIZE + HEADER.itemsize + unchanged_size(rules) + 1
         self._at = {what: at for at, what in enumerate(self._types)}
         self._motion = schema.numbers[MOTION.name]
         self._tick = NEVER
@@ -165,11 +163,6 @@ class PrivateLog:
         self._told_tick: Ints = np.zeros(clients_max, np.int64)
         self._in_flight: dict[int, _Sent] = {}
 
-    @property
-    def size_max(self) -> int:
-        """Bytes of a private section that says all that there is."""
-        return int(_LEAD.itemsize + (RUN.itemsize + self._sizes).sum())
-
     def join(self, client: int) -> None:
         """Begin with a client that knows nothing, and flies nothing."""
         self._changed[:, client] = NEVER
@@ -180,15 +173,18 @@ class PrivateLog:
         self._flight[client] = 0
         for rows in self._rows.values():
             rows[client] = np.zeros((), rows.dtype)
+        self.events.forget(client)
 
-    def publish(self, tick: int, flown: Piloted) -> None:
-        """Note what has changed of what clients fly.
+    def publish(self, tick: int, flown: Piloted, hearers: Hearers = NOBODY) -> None:
+        """Note what has changed of what clients fly, and what they are told has happened.
 
         Args:
             tick: above any before.
             flown: as of that tick.
+            hearers: the clients that may be told of events.
         """
         self._tick = tick
+        self.events.publish(tick, hearers)
         lost = self._rows[PRESENCE]["id"] != NET_ID_NONE
         lost[flown.client] = False
         gone = np.flatnonzero(lost)
@@ -206,31 +202,50 @@ class PrivateLog:
             if number != self._motion:
                 self._publish_component(number, tick, flown, fresh)
 
-    def collect(self, clients: Ints, windows: Windows) -> PrivateSections:
+    def collect(self, clients: Ints, windows: Windows, allowance: Ints) -> PrivateSections:
         """Write the private sections of the newest tick.
 
         Args:
-            clients: int64[n], rows.
+            clients: int64[n], rows, ascending.
             windows: of all clients.
+            allowance: int64[n], bytes that can leave for each now.
         """
         since = self._since(clients)
         changed = self._changed[:, clients]
         due = changed > since
-        due[self._along] |= due.any(axis=0) & (changed[self._along] > self._acked[:, clients])
+        needs = due.any(axis=0)
+        if self.events.count:
+            needs |= self.events.are_due(clients)
+        due[self._along] |= needs & (changed[self._along] > self._acked[:, clients])
         self._has[:, clients] = due[self._along]
-        of, sort = np.nonzero(due.T)
-        if not len(of):
+        if not needs.any():
             return PrivateSections([b""] * len(clients), np.zeros(len(clients), np.int64))
-        self._write_motion(clients[of[sort == self._at[self._motion]]], windows)
-        runs = np.zeros(len(of), RUN)
-        runs["what"], runs["rows"] = self._sorts[sort], 1
-        leads = np.zeros(len(clients), _LEAD)
-        leads["place"], leads["runs"] = PRIVATE, np.bincount(of, minlength=len(clients))
+        self._write_motion(clients[due[self._at[self._motion]]], windows)
+        pieces = []
+        for at, what in enumerate(self._types):
+            of = np.flatnonzero(due[at])
+            pieces.append(Pieces(what, of, self._rows[what][clients[of]]))
+        if self.events.count:
+            pieces += self._add_events(clients, due, allowance)
+        leads = np.zeros(len(clients), LEAD)
+        leads["place"] = PRIVATE
         leads["flags"] = np.where(since < 0, REPLACE, 0)
         leads["age"] = np.where(since < 0, 0, self._tick - since)
         leads["flight"] = self._flight[clients] % (1 << 8)
         leads["early"] = self._early[clients]
-        return self._cut(leads, runs, of, clients[of], sort)
+        return put_together(leads, pieces)
+
+    def _add_events(
+        self, clients: Ints, due: NDArray[np.bool_], allowance: Ints
+    ) -> Iterator[Pieces]:
+        """Choose events for which there is room beside the rows that are due, bool[sorts, n]."""
+        rows_size = LEAD.itemsize + (due * (RUN.itemsize + self._sizes)[:, None]).sum(axis=0)
+        room = np.minimum(self.size_max, allowance - self._beside) - rows_size
+        chosen = self.events.choose(clients, room, self._tick)
+        for what, dtype in self.events.types.items():
+            of = chosen.of[chosen.what == what]
+            if len(of):
+                yield Pieces(what, of, chosen.rows(what, dtype))
 
     def note_sent(self, holders: Ints) -> None:
         """Note which datagrams of the newest tick hold private sections.
@@ -241,6 +256,7 @@ class PrivateLog:
         since = self._since(holders)
         self._in_flight[self._tick] = _Sent(holders, since, self._has[:, holders])
         clients, since = holders[holders >= 0], since[holders >= 0]
+        self.events.note_sent(clients, self._tick)
         again = clients[since < self._newest[clients]]
         self._repeated_at[again] = self._tick
         self._repeated_from[again] = since[since < self._newest[clients]]
@@ -272,6 +288,7 @@ class PrivateLog:
             del self._in_flight[tick]
         clients, since = sent.client[fresh], sent.since[fresh]
         counts = self._began[clients] <= tick
+        self.events.settle(clients[counts], tick, is_lost=is_lost)
         if not is_lost:
             clients, has = clients[counts], sent.has[:, fresh][:, counts]
             acked = np.where(has, tick, NEVER)
@@ -352,42 +369,3 @@ class PrivateLog:
         self._rows[self._motion][clients] = encode_own_motion(
             self._schema, now, self._now_tick[clients], *centre, self._rules
         )
-
-    def _cut(self, leads: Rows, runs: Rows, of: Ints, client: Ints, sort: Ints) -> PrivateSections:
-        """Put sections together, all of them in one buffer.
-
-        Args:
-            leads: section and head, [clients].
-            runs: `RUN`[n], those of one client after those of another.
-            of: int64[n], index into the clients at hand, whose each is.
-            client: int64[n], the row of that client.
-            sort: int64[n], place among the sorts.
-        """
-        count = leads["runs"].astype(np.int64)
-        first = np.cumsum(count) - count
-        before = offsets(self._sizes[sort])
-        rows_size = before[first + count] - before[first]
-        lead = _LEAD.itemsize
-        size = np.where(count > 0, lead + RUN.itemsize * count + rows_size, 0)
-        start = offsets(size)
-        buffer = np.zeros(int(start[-1]), np.uint8)
-        there = np.flatnonzero(count)
-        _put(buffer, start[there], leads[there])
-        nth = np.arange(len(of)) - first[of]
-        _put(buffer, start[of] + lead + RUN.itemsize * nth, runs)
-        row_at = start[of] + lead + RUN.itemsize * count[of] + before[:-1] - before[first[of]]
-        for place, what in enumerate(self._types):
-            at = np.flatnonzero(sort == place)
-            if len(at):
-                _put(buffer, row_at[at], self._rows[what][client[at]])
-        data, bounds = buffer.tobytes(), start.tolist()
-        # Each client: 0.1 µs.
-        return PrivateSections([data[a:b] for a, b in pairwise(bounds)], size)
-
-
-def _put(buffer: NDArray[np.uint8], at: Ints, rows: Rows) -> None:
-    """Write rows into a buffer, each where it belongs."""
-    width = rows.dtype.itemsize
-    # The buffer, seen as one row that begins at each of its bytes.
-    places = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
-    places[at] = rows.view(f"V{width}")

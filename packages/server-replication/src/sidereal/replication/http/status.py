@@ -128,6 +128,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "spawns": _describe_spawns(replicator),
         "despawns": _describe_despawns(replicator),
         "happened": replicator.events.happened,
+        "happened_by_name": _count_events(replicator),
         "happened_dropped": _count_events_dropped(replicator),
         "hooks_failed": dict(replicator.arrivals.failed),
         "calls": dict(replicator.actions.counts),
@@ -166,13 +167,25 @@ def _describe_despawns(replicator: Replicator) -> dict[str, Any]:
     }
 
 
+def _count_events(replicator: Replicator) -> dict[str, int]:
+    """Count what has happened, by the names of the game's events."""
+    names, counts = replicator.schema.event_numbers, replicator.events.counts.tolist()
+    return dict(zip(names, counts, strict=True))
+
+
 def _count_events_dropped(replicator: Replicator) -> dict[str, int]:
-    """Count events that did not happen because they were too many, by where that was found."""
-    log = replicator.edge.changes.events
+    """Count events that did not happen, or were not told of, by where that was found.
+
+    Of those that single clients are told of it counts for each client.
+    """
+    log, private = replicator.edge.changes.events, replicator.events.private
     return {
         "of_shard": replicator.ingest.events_dropped,
         "in_cell": log.crowded,
         "in_log": log.crowded_out,
+        "to_client": private.crowded,
+        "waiting": private.crowded_out,
+        "outdated": private.outdated,
     }
 
 
@@ -329,7 +342,9 @@ def _count_too_many_events(replication: Mapping[str, Any]) -> Metric:
 
 
 def _count_what_happens(replication: Mapping[str, Any]) -> Iterator[Metric]:
-    """Give what has come into the world, what has ended, and events that were too many."""
+    """Give what has come into the world, what has ended, and events, also those too many."""
+    named: Labelled = {(name,): n for name, n in replication["happened_by_name"].items()}
+    yield Metric("sidereal_happened", "counter", "Events of the game.", named, ("event",))
     yield _count_too_many_events(replication)
     for what in ("spawns", "despawns"):
         counts, title = replication[what], what.capitalize()
@@ -354,7 +369,7 @@ def _describe_connections(http: Mapping[str, int]) -> list[Metric]:
 
 
 _TOTALS: Final = (
-    *("proposals", "fenced", "happened", "handovers"),
+    *("proposals", "fenced", "handovers"),
     *("snapshots", "bytes_out", "bytes_in"),
 )
 _CONNECTION_METRICS: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (

@@ -304,6 +304,7 @@ class PlayerLink:
     def _give_up_place(self, player: Player, reason: CloseReason) -> None:
         """Note that a client is in the world no more: its seat is free for another one."""
         self._fanout.leave(player.row)
+        self._fanout.private.events.forget(player.row)
         self._lease_views.leave(player.row)
         self.players.unseat(player)
         self._left.append((player, reason))

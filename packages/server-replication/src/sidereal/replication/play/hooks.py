@@ -320,8 +320,6 @@ class HookWorld:
 
     def _settle(self) -> list[Flight]:
         call, world = self._call, self._world
-        for event, row in call.emitted:
-            self._events.emit(event, row, self.tick)
         for later in call.later:
             heapq.heappush(self._later, later)
         for player, row in call.flights.items():
@@ -330,6 +328,10 @@ class HookWorld:
             world.dirty[row] &= account >= 0
             world.columns["control_epoch"][row] = world.columns.epoch[row]
             world.columns["input_seq"][row] = 0
+        # Whoever flies its subject from now on is told, too.
+        for event, row in call.emitted:
+            self._events.emit(event, row, self.tick)
+        for player, row in call.flights.items():
             self._give_up_other(player, row)
             self._berths.offer(account, None)
         self._give_and_take()

@@ -14,10 +14,12 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 
 from sidereal.game import (
+    ALL,
     AUTHORITY,
     F4,
     I1,
     PILOT,
+    SECTOR,
     U2,
     U4,
     Authority,
@@ -72,6 +74,9 @@ CHARGE: Final = 0.3
 """What it gains in a tick: less than a step on the wire."""
 CHARGE_MAX: Final = 50.0
 HEAT_MAX: Final = 100.0
+
+GONG_EVERY: Final = 8
+"""Of so many entities one is heard by all."""
 
 CREDITS: Final = 100
 """Of an account, at first."""
@@ -191,6 +196,27 @@ class Arrival(Event):
     """Somebody has come."""
 
 
+class Alarm(Event, to=PILOT):
+    """The same, for the pilot of the entity alone."""
+
+    at: U4
+
+
+class Rumble(Event, to=SECTOR):
+    """The same of every other entity, for the sector."""
+
+    at: U4
+    level: F4 = field(0, low=0, high=CHARGE_MAX, quantum=0.5)
+
+
+class Gong(Event, to=ALL):
+    """The same of some, for all."""
+
+
+class Greeting(Event, to=PILOT):
+    """A pilot has come: it is told so itself."""
+
+
 class Stick(Controls):
     """What a pilot holds, each with bits of its own: so what was flown tells all that was held."""
 
@@ -224,7 +250,7 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     let_stamps_come_and_go(game, Charge)
     let_sparks_fly(game, game.kinds[ASTEROID - 1])
     let_flares_fly(game, ship, Stick)
-    game.declare(Turn, Arrival)
+    game.declare(Turn, Arrival, Alarm, Rumble, Gong, Greeting)
     return declare(game)
 
 
@@ -289,6 +315,10 @@ def _charge(step: Step) -> None:
     if step.tick % CHARGED_TICKS == 0:
         done = all_rows[turn == 1]
         step.emit(Turn(at=step.tick, level=charge.level[done]), at=done)
+        step.emit(Alarm(at=step.tick), at=np.intersect1d(done, step.rows(Pilot)))
+        some = done[step.id[done] % 2 == 0]
+        step.emit(Rumble(at=step.tick, level=charge.level[some]), at=some)
+        step.emit(Gong(), at=done[step.id[done] % GONG_EVERY == 0])
     heat.degrees[warm] = (heat.degrees[warm] + 1) % HEAT_MAX
 
 
@@ -309,6 +339,7 @@ def _arrival(ship: Kind, *, greets: bool) -> Callable[[Authority, Player], None]
         player.fly(berth)
         if greets:
             world.emit(Arrival(), at=berth)
+            world.emit(Greeting(), at=berth)
 
     return arrive
 

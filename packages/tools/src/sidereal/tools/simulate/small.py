@@ -62,6 +62,7 @@ def draw_limits(rng: np.random.Generator) -> Limits:
             section_parts=section_parts,
             replace_parts=replace_parts,
             ring_ticks=float(rng.uniform(0.2, 4.0)),
+            events_per_tick=int(rng.spawn(1)[0].integers(2, 17)),
             leases_every_ticks=int(rng.integers(1, 6)),
             sectors_at_once=int(rng.integers(1, 8)),
             part_size=int(rng.integers(20, 200)),

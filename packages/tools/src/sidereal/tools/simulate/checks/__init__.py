@@ -17,9 +17,11 @@ itself: none of them asks the code under test for its opinion.
 * `presses`: what pilots press counts once;
 * `charges`: what shards change beside motion, at its owner, the authority and the next owner;
 * `credits`: what actions have moved, against the receipts that were sent for them;
-* `happenings`: events, from who emits them to who sees them;
+* `happenings`: events, from who emits them to who sees them; `audiences`: those that are not for
+  all who see them, and that nobody else is told of them;
 * `foreseen`: what models spawn is shown at once, and once;
-* `lives`: what shards spawn and end; `gifts`: which components are given and taken;
+* `lives`: what shards spawn and end; `endings`: what happens to these;
+* `gifts`: which components are given and taken;
 * `borders`: who is handed over, and what is seen across a border;
 * `recovery`: what is there after a restart against what was there before;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;

@@ -8,6 +8,7 @@ from sidereal.tools.simulate.checks.always import (
     NothingLostOrDoubled,
     NothingRejected,
 )
+from sidereal.tools.simulate.checks.audiences import Audiences
 from sidereal.tools.simulate.checks.authority import OneAuthority
 from sidereal.tools.simulate.checks.borders import GhostsConverge, Margins
 from sidereal.tools.simulate.checks.bounded import Bounded
@@ -19,6 +20,7 @@ from sidereal.tools.simulate.checks.convergence import (
     StoreConverges,
 )
 from sidereal.tools.simulate.checks.credits import Credits
+from sidereal.tools.simulate.checks.endings import Endings
 from sidereal.tools.simulate.checks.foreseen import Foreseen
 from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.happenings import Happenings
@@ -51,6 +53,8 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Charges(),
         Credits(),
         Happenings(),
+        Audiences(),
+        Endings(),
         Lives(),
         Foreseen(),
         Gifts(),

@@ -1,4 +1,4 @@
-"""What has happened: events, from who emits them to who sees them.
+"""What has happened: events to viewers, from who emits them to who sees them.
 
 * an event happens once, and only if who has said so simulated its subject in that tick;
 * it happens if who said so simulates its subject to this day;
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.client.client import Client
-from sidereal.client.happenings import Happened
+from sidereal.client.happenings import Happened, make_happened
 from sidereal.client.statistics import SessionState
 from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.space.sectors import unpack_sector
@@ -33,7 +33,7 @@ SETTLED_TICKS: Final = 8
 AT: Final = column_of(Turn, Turn.fields["at"])
 
 
-class _Event(NamedTuple):
+class Shown(NamedTuple):
     """An event as a client shows it."""
 
     number: int
@@ -45,7 +45,7 @@ class _Event(NamedTuple):
 class _Told(NamedTuple):
     """An event, and the absolute cell in which it happened."""
 
-    event: _Event
+    event: Shown
     x: int
     y: int
 
@@ -87,7 +87,7 @@ class Happenings:
             client.note_happened()
             session = client.core
             if session is not None and session.state is SessionState.JOINED:
-                yield from self._judge_client(cluster, client, session)
+                yield from self._judge_client(cluster, core, client, session)
 
     def _forget(self) -> None:
         self._tick = -1
@@ -96,7 +96,7 @@ class Happenings:
         self._said: _Sayings = _Sayings()
         self._counts: Counter[tuple[int, int]] = Counter()
 
-    def _judge(self, event: _Event) -> Iterator[str]:
+    def _judge(self, event: Shown) -> Iterator[str]:
         key = event.subject, int(dict(event.values)[AT])
         self._counts[key] += 1
         if self._counts[key] > len(self._said[key]):
@@ -116,7 +116,7 @@ class Happenings:
                         yield f"what {net_id} did at tick {tick} has not happened"
 
     def _judge_client(
-        self, cluster: Cluster, client: ClientProcess, session: Client
+        self, cluster: Cluster, core: Replicator, client: ClientProcess, session: Client
     ) -> Iterator[str]:
         assert session.replica is not None
         coverage = session.replica.coverage
@@ -132,7 +132,8 @@ class Happenings:
             for cell in [tuple(cell_xy)]
         }
         happened = Counter(told.event for told in self._told)
-        taken = Counter(event for each in client.happened for event in _events_of(each))
+        seen = [each for each in client.happened if each.number in core.schema.rows]
+        taken = Counter(event for each in seen for event in shown_of(each))
         for event in taken - happened:
             yield f"{client.name} shows {event}, {taken[event]} times"
         wanted = Counter(
@@ -161,19 +162,20 @@ def _happened_now(core: Replicator) -> Iterator[_Told]:
     for number, kept in core.edge.changes.events.kept.items():
         news = kept.take(kept.tick == core.tick)
         values = decode_rows(core.schema, number, news.row, core.rules)
-        events = _events_of(Happened(number, news.row["id"], news.tick, values))
+        events = shown_of(make_happened(number, news.row["id"], news.tick, values))
         for event, group in zip(events, news.group.tolist(), strict=True):
             row, cell = divmod(group, sectors.cells_per_sector)
             x, y = (int(each[0]) for each in unpack_sector(np.array([place[row]])))
             yield _Told(event, x * side + cell % side, y * side + cell // side)
 
 
-def _events_of(happened: Happened) -> list[_Event]:
+def shown_of(happened: Happened) -> list[Shown]:
+    """Give events one by one."""
     names = sorted(happened.values)
     values = [happened.values[name].tolist() for name in names]
     rows = zip(*values, strict=True) if values else ((),) * len(happened.tick)
     return [
-        _Event(happened.number, tick, subject, tuple(zip(names, row, strict=True)))
+        Shown(happened.number, tick, subject, tuple(zip(names, row, strict=True)))
         for tick, subject, row in zip(
             happened.tick.tolist(), happened.subject.tolist(), rows, strict=True
         )

@@ -42,6 +42,7 @@ LEFT_CELL: Final = "server: tombstone, left the cell"
 LEFT_WORLD: Final = "server: tombstone, left the world"
 OWN_SHIP: Final = "server: own ship"
 PILOTED: Final = "server: component that only its pilot is told"
+PRIVATE_EVENT: Final = "server: event that only some are told"
 LEASE: Final = "server: lease"
 INPUT: Final = "client: input"
 PROPOSED: Final = "shard: proposed row"
@@ -55,7 +56,7 @@ ROUTED_INPUT: Final = "authority: input"
 
 _COLUMNS: Final = (
     *(PRESENT, REFERENCE, COMPONENT, EVENT, LEFT_CELL, LEFT_WORLD, OWN_SHIP, PILOTED),
-    *(LEASE, INPUT),
+    *(PRIVATE_EVENT, LEASE, INPUT),
     *(PROPOSED, PROPOSED_COMPONENT, PROPOSED_WHOLE, PROPOSED_END, EMITTED, NOTHING_PROPOSED),
     *(GHOST, ROUTED_INPUT),
 )
@@ -254,6 +255,9 @@ class Losses:
         if snapshot.private is not None:
             yield OWN_SHIP
             yield from [PILOTED] * len(snapshot.private.components)
+            for what, packed in snapshot.private.events:
+                size = self._schema.private_events[what].itemsize
+                yield from [PRIVATE_EVENT] * (len(packed) // size)
 
 
 _PLAYERS: Final = ("client", "server")
