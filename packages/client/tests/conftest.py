@@ -25,6 +25,7 @@ from sidereal.game import (
     F4,
     F8,
     I1,
+    PILOT,
     Body,
     Component,
     Controls,
@@ -71,6 +72,10 @@ class Flash(Event, name="tests.flash"):
     size: F4 = field(20, low=1, high=100)
 
 
+class RedAlert(Event, to=PILOT, name="tests.red_alert"):
+    """For one client only."""
+
+
 class Gate(Event, name="tests.gate"):
     """It has no fields."""
 
@@ -96,6 +101,7 @@ def make_game() -> Game:
     game.effect(Flash, kind="flash", size=Flash.size)
     game.effect(Gate, kind="ring", size=30, seconds=1.0)
     game.effect(Cry, kind="text", size=20, seconds=1.0)
+    game.effect(RedAlert, kind="flash", size=20)
     return game
 
 

@@ -13,7 +13,7 @@ from sidereal.client.front.frame import BAR_PX
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.ownership import FILL_ALPHA
 from sidereal.client.front.viewer import Viewer
-from sidereal.client.happenings import Happened
+from sidereal.client.happenings import Happened, make_happened
 from sidereal.game import Body, Game, Motion
 from sidereal.game.declarations import declare
 from sidereal.game.look import SYMBOLS
@@ -376,7 +376,7 @@ def happened(feed: Any, number: int, subject: int, **values: Any) -> Happened:
     ids, ticks = np.array([subject], np.uint32), np.array([3])
     event = feed.game.events[number]
     columns = {column_of(event, event.fields[n]): np.array([v]) for n, v in values.items()}
-    return Happened(EVENT_FIRST + number, ids, ticks, columns)
+    return make_happened(EVENT_FIRST + number, ids, ticks, columns)
 
 
 EFFECTS = frozenset({Layer.EFFECTS})
@@ -400,15 +400,30 @@ def test_a_burst_is_drawn_where_it_happened_and_fades(make_feed: MakeFeed, show:
     assert not differs(seen(0.6)[MIDDLE]).any(), "it is over"
 
 
+def lit_by(pixels: np.ndarray) -> tuple[float, float]:
+    """Where the middle of what is lit is, right of and above the middle of the picture."""
+    rows, columns = np.nonzero(differs(pixels)[MIDDLE])
+    x = columns.mean() + MIDDLE[1].start + 0.5 - WIDTH / 2
+    return x, rows.mean() + MIDDLE[0].start + 0.5 - HEIGHT / 2
+
+
+def test_an_effect_of_one_that_is_known_no_more_is_where_it_was(
+    make_feed: MakeFeed, show: Show
+) -> None:
+    feed = make_feed({})
+    gone = happened(feed, 1, 7, size=20.0)
+    feed.happened.append(gone._replace(places=np.array([[540.0], [480.0]])))
+    pixels = show(feed, 500.0, 500.0, layers=EFFECTS, before=10.0, now=10.1)
+    assert lit_by(pixels) == pytest.approx((40, -20), abs=1.0)
+
+
 def test_an_effect_without_a_place_is_where_its_subject_is(make_feed: MakeFeed, show: Show) -> None:
     feed = make_feed({})
     feed.happened += [happened(feed, 1, 7, size=20.0), happened(feed, 1, 8, size=20.0)]
     feed.place(7, "bare", 540.0, 500.0, radius=1.0)
-    lit = differs(show(feed, 500.0, 500.0, layers=EFFECTS, before=10.0, now=10.1))[MIDDLE]
-    rows, columns = np.nonzero(lit)
-    assert columns.mean() + MIDDLE[1].start + 0.5 == pytest.approx(WIDTH / 2 + 40, abs=1.0)
-    assert rows.mean() + MIDDLE[0].start + 0.5 == pytest.approx(HEIGHT / 2, abs=1.0)
-    assert np.ptp(columns) == pytest.approx(40, abs=3)
+    pixels = show(feed, 500.0, 500.0, layers=EFFECTS, before=10.0, now=10.1)
+    assert lit_by(pixels) == pytest.approx((40, 0), abs=1.0)
+    assert np.ptp(np.nonzero(differs(pixels)[MIDDLE])[1]) == pytest.approx(40, abs=3)
 
 
 @pytest.mark.parametrize("number", [2, 3])

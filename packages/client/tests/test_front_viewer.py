@@ -19,7 +19,7 @@ from sidereal.client.front.keys import Pan, Steer
 from sidereal.client.front.layers import LAYERS_SHOWN, Layer
 from sidereal.client.front.meter import Meter
 from sidereal.client.front.viewer import NOT_HERE, Viewer
-from sidereal.client.happenings import Happened
+from sidereal.client.happenings import make_happened
 from sidereal.client.returning import Absence
 from sidereal.client.statistics import SessionState
 from sidereal.game.described import declare_untrusted
@@ -411,6 +411,18 @@ def test_its_events_are_told_by_their_names(feed: Any) -> None:
     viewer = viewer_of(feed)
     describe_world(feed)
     subject, tick = np.array([20], np.uint32), np.array([0])
-    feed.happened.append(Happened(EVENT_FIRST + 2, subject, tick, {}))
+    feed.happened.append(make_happened(EVENT_FIRST + 2, subject, tick, {}))
     frame = viewer.advance(0.1, 0.1)
     assert [(each.effect.kind, each.text) for each in frame.effects] == [("text", ["tests gate"])]
+
+
+def test_the_feed_names_what_not_all_viewers_are_told_of(feed: Any) -> None:
+    viewer = viewer_of(feed)
+    names = [event.__name__ for event in feed.game.events]
+    for name, subjects in (("RedAlert", [10]), ("Gate", [20]), ("RedAlert", [30, 40])):
+        ids, ticks = np.array(subjects, np.uint32), np.full(len(subjects), 3)
+        number = EVENT_FIRST + names.index(name)
+        feed.happened.append(make_happened(number, ids, ticks, {}))
+    lines = [line.text for line in viewer.advance(1.0, 0.0).feed]
+    assert lines == ["red alert, e10", "red alert, 2 times"]
+    assert [line.text for line in viewer.advance(1.1, 0.1).feed] == lines

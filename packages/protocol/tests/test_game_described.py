@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from sidereal.game import (
+    ALL,
     AUTHORITY,
     EVERYONE,
     F4,
@@ -18,6 +19,7 @@ from sidereal.game import (
     SHARDS,
     U2,
     U4,
+    VIEWERS,
     Body,
     Component,
     Controls,
@@ -86,7 +88,7 @@ class Burst(Event, name="far.burst"):
     by: Entity
 
 
-class Bell(Event, name="far.bell"):
+class Bell(Event, to=ALL, name="far.bell"):
     pass
 
 
@@ -108,6 +110,12 @@ def make_game() -> Game:
 
 FAR: Final = declare(make_game())
 NEAR: Final = declare_untrusted(schema_of(FAR).description.encode())
+
+
+def test_events_are_for_whom_they_are_declared() -> None:
+    assert [event.to for event in NEAR.events] == [VIEWERS, ALL]
+
+
 BY_NAME: Final = {component.record_name: component for component in NEAR.components}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sidereal.protocol.errors import WireError
-from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.component import Component, Field, Replication, To
 from sidereal.protocol.state.controls import ControlsField, ControlsLayout
 from sidereal.protocol.state.described import schema_of_untrusted
 from sidereal.protocol.state.description import (
@@ -50,15 +50,26 @@ KINDS: Final = (
 CONTROLS: Final = ControlsLayout(
     [ControlsField("turn", 3, "axis"), ControlsField("e", 16, "press")]
 )
+HINT: Final = Component("hint", (Field("hint_size", "u1"),), Replication.EVENT, to=To.PILOT)
 WORLD: Final = Schema(
-    (*BASE_COMPONENTS, HULL, GUN, HEAT, CARD), KINDS, CONTROLS, events=[BURST, BANG]
+    (*BASE_COMPONENTS, HULL, GUN, HEAT, CARD), KINDS, CONTROLS, events=[BURST, BANG, HINT]
 )
 
 
 def test_a_schema_of_a_description_reads_the_same_bytes() -> None:
     found = schema_of_untrusted(WORLD.description.encode())
     assert found.hash == WORLD.hash
-    for name in ("rows", "own_rows", "sent", "own", "roles", "numbers", "event_numbers", "shown"):
+    for name in (
+        "rows",
+        "own_rows",
+        "private_events",
+        "sent",
+        "own",
+        "roles",
+        "numbers",
+        "event_numbers",
+        "shown",
+    ):
         assert getattr(found, name) == getattr(WORLD, name), name
     assert (found.masks == WORLD.masks).all()
     assert found.full_record == WORLD.full_record
@@ -190,6 +201,9 @@ IMPOSSIBLE: Final = {
         with_controls(SaidControl("turn", 1, "hold")),
         with_controls(SaidControl("turn", 0, "axis")),
         with_controls(SaidControl("turn", -(1 << 62), "axis")),
+    ],
+    "an event for": [
+        msgspec.structs.replace(SAID, events=(msgspec.structs.replace(SAID.events[0], to="us"),))
     ],
     "a record of controls": [
         with_controls(*(SaidControl(f"c{n}", 16, "press") for n in range(17))),

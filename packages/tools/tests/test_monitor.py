@@ -33,6 +33,7 @@ from sidereal.tools.monitor.history import History, Observed, Picture, Sector
 from sidereal.tools.monitor.keys import SCREENS, KeyDecoder, MapMode, Screen, bindings
 from sidereal.tools.monitor.listing import list_rows
 from sidereal.tools.monitor.observer import explain, observe
+from sidereal.tools.monitor.panels import world_lines
 from sidereal.tools.monitor.sectormap import draw_map
 from sidereal.tools.monitor.terminal import Terminal
 
@@ -47,6 +48,9 @@ def recorded(seconds: float = 0.0) -> dict[str, Any]:
     status["tick"] += round(20 * seconds)
     status["process"]["cpu_s"] += 0.2 * seconds
     status["replication"]["handovers"] += round(3 * seconds)
+    for name, per_s in (("missiles_burst", 8), ("talk_cry", 2)):
+        status["replication"]["happened_by_name"][name] += round(per_s * seconds)
+        status["replication"]["happened"] += round(per_s * seconds)
     status["replication"]["bytes_out"] += round(50_000 * seconds)
     return status
 
@@ -250,6 +254,15 @@ def test_every_screen_fills_its_terminal_exactly(screen: Screen, size: tuple[int
 def test_screens_say_what_they_are_for(screen: Screen, words: list[str]) -> None:
     text = text_of(Desk(screen=screen), picture_of())
     assert [word for word in words if word not in text] == []
+
+
+def test_overview_names_what_happens_the_most_frequent_first() -> None:
+    lines = [line.plain for line in world_lines(picture_of(), 120)]
+    (line,) = [line for line in lines if line.startswith("happened")]
+    assert "10.0/s" in line
+    assert line.index("missiles_burst 8.0/s") < line.index("talk_cry 2.0/s")
+    assert line.index("talk_cry") < line.index("rocks_split –")
+    assert "talk_wave" not in line, "it has never happened"
 
 
 def test_overview_without_room_drops_the_map_first() -> None:

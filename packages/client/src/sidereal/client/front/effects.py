@@ -1,13 +1,15 @@
 """Effects: what is shown for a while when an event happens, as the game declares it.
 
 An effect stays where it began: at the event's own `x` and `y` if it has such fields, else where its
-subject is drawn at that moment. Of a subject that is not seen there is nothing to show.
+subject is drawn at that moment, or was last if it is known no more. What says who the subject is
+may have been lost, and come later than the event; so an effect waits for a moment for a subject
+that is not known. Then there is nothing to show.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +20,7 @@ from sidereal.client.front.rows import MARK, Rows, Shape, join_rows, mark_rows, 
 from sidereal.client.happenings import Happened
 from sidereal.client.view import View
 from sidereal.game.column import Field
-from sidereal.game.component import Event
+from sidereal.game.component import VIEWERS, Event
 from sidereal.game.declarations import Declarations
 from sidereal.game.look import Effect
 from sidereal.game.schema import gather
@@ -27,6 +29,8 @@ from sidereal.protocol.state.schema import EVENT_FIRST
 RUNNING_MAX: Final = 256
 """Of effects that began together; of more the oldest end."""
 WORDS_MAX: Final = 30
+WAITS_S: Final = 1.0
+"""For so long an effect waits for a subject that is not known."""
 
 Floats = NDArray[np.float64]
 
@@ -63,6 +67,8 @@ class Effects:
 
     def __init__(self, game: Declarations) -> None:
         self.running: collections.deque[Running] = collections.deque(maxlen=RUNNING_MAX)
+        # Events without a place, and until when they wait for one.
+        self._waiting: collections.deque[tuple[Happened, float]] = collections.deque()
         self._game = game
         self._of: dict[type[Event], list[Effect]] = {event: [] for event in game.events}
         for effect in game.effects:
@@ -79,18 +85,38 @@ class Effects:
         going_on = [each for each in self.running if each.spent(now) < 1.0]
         self.running.clear()
         self.running.extend(going_on)
+        waiting = [*self._waiting, *((one, now + WAITS_S) for one in happened)]
+        self._waiting = collections.deque(maxlen=RUNNING_MAX)
+        for one, until in waiting:
+            event = self._game.events[one.number - EVENT_FIRST]
+            if self._of[event] and now <= until:
+                values = gather(event, one.values.__getitem__)
+                seen = self._begin(values, one, view, now)
+                if not seen.all():
+                    self._waiting.append((one.take(~seen), until))
+
+    def headlines(self, happened: Iterable[Happened]) -> Iterator[str]:
+        """Say in words what not all viewers are told of: it may be far away, or without effect."""
         for one in happened:
             event = self._game.events[one.number - EVENT_FIRST]
-            if self._of[event]:
-                self._begin(gather(event, one.values.__getitem__), one, view, now)
+            if event.to is not VIEWERS:
+                count = len(one.subject)
+                whom = f"e{one.subject[0]}" if count == 1 else f"{count} times"
+                name = event.record_name.rpartition(".")[2].replace("_", " ")
+                yield f"{name}, {whom}"
 
-    def _begin(self, values: Event, happened: Happened, view: View, now: float) -> None:
+    def _begin(
+        self, values: Event, happened: Happened, view: View, now: float
+    ) -> NDArray[np.bool_]:
+        """Begin the effects of events as far as it is known where they are; tells of which."""
         x, y, seen = _places(values, happened, view)
         for effect in self._of[type(values)]:
             size = _numbers(values, effect.size, len(x))
             text = _texts(values, len(x))
             shown = [text[row] for row in np.flatnonzero(seen).tolist()]
-            self.running.append(Running(effect, now, x[seen], y[seen], size[seen], shown))
+            if shown:
+                self.running.append(Running(effect, now, x[seen], y[seen], size[seen], shown))
+        return seen
 
 
 def effect_rows(running: Iterable[Running], camera: Camera, now: float) -> Rows:
@@ -147,11 +173,12 @@ def _places(
     if {"x", "y"} <= values.fields.keys():
         x, y = (np.asarray(getattr(values, axis), np.float64) for axis in "xy")
         return x, y, np.ones(len(x), np.bool_)
-    if not len(view):
-        none = np.zeros(len(happened.subject))
-        return none, none, np.zeros(len(none), np.bool_)
-    rows = np.minimum(np.searchsorted(view.net_id, happened.subject), len(view) - 1)
-    return view.x[rows], view.y[rows], view.net_id[rows] == happened.subject
+    x, y = happened.places.copy()
+    if len(view):
+        rows = np.minimum(np.searchsorted(view.net_id, happened.subject), len(view) - 1)
+        drawn = view.net_id[rows] == happened.subject
+        x[drawn], y[drawn] = view.x[rows[drawn]], view.y[rows[drawn]]
+    return x, y, ~np.isnan(x)
 
 
 def _numbers(values: Event, said: float | Field, count: int) -> Floats:

@@ -124,7 +124,10 @@ class Viewer:
         view = self._feed.view(now)
         statistics = self._feed.statistics()
         self._follow_session()
-        self._effects.begin(self._feed.take_happened(view.tick), view, now)
+        happened = list(self._feed.take_happened(view.tick))
+        for line in self._effects.headlines(happened):
+            self.note(line, now)
+        self._effects.begin(happened, view, now)
         self._take_leases(now)
         labels = self._looks.labels(view)
         self._take_handovers(view, labels, now)

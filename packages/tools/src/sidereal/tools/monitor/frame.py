@@ -24,7 +24,7 @@ MAP_FROM_WIDTH: Final = 110
 DETAIL_FROM_HEIGHT: Final = 18
 STALE_S: Final = 1.0
 """Older data turn the header yellow."""
-WORLD_LINES: Final = 13
+WORLD_LINES: Final = 14
 PLAYER_LINES: Final = 4
 
 _TITLES: Final = {Screen.HANDOVERS: "changes of owner, as seen from here"}

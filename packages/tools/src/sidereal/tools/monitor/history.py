@@ -314,6 +314,8 @@ def _totals(status: Status) -> dict[str, float]:
         "cpu_s": status["process"]["cpu_s"],
         "saved_rows": status["database"]["saved_rows"],
         "rejected": sum(replication["rejected"].values()),
+        "happened": replication["happened"],
+        **{f"happened.{name}": count for name, count in replication["happened_by_name"].items()},
         "ticks_dropped": replication["ticks_dropped"],
         "dropped_from_clients": sum(replication["dropped_from_clients"].values()),
         "dropped_from_shards": sum(replication["dropped_from_shards"].values()),

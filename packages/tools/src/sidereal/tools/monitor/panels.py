@@ -93,6 +93,7 @@ def world_lines(picture: Picture, width: int) -> list[Text]:
         _line("entities", _entities(picture), curve("entities")),
         _line("clients", Text(marks.number(replication["clients"])), curve("clients")),
         _line("handovers", _total(picture, "handovers"), curve("handovers")),
+        _line("happened", _total(picture, "happened"), _happening(picture)),
         _line("database", _database(picture), _lag_curve(picture, room)),
         _line("rejected", _rejected(picture), curve("rejected")),
         _line("memory", _memory(picture), curve("private_mb")),
@@ -126,6 +127,18 @@ def _entities(picture: Picture) -> Text:
 def _total(picture: Picture, name: str) -> Text:
     text = Text(f"{marks.rate(picture.rates.get(name)):<9} ")
     return text.append(marks.number(picture.status["replication"][name]), marks.DIM)
+
+
+def _happening(picture: Picture) -> Text:
+    """Name the game's events that happen now, the most frequent first, or else those that have."""
+    counts = picture.status["replication"]["happened_by_name"]
+    rates = {name: picture.rates.get(f"happened.{name}", 0.0) for name in counts}
+    text = Text()
+    for name in sorted(counts, key=lambda name: (-rates[name], -counts[name])):
+        if counts[name]:
+            text.append(f"{name} ", marks.DIM)
+            text.append(f"{marks.rate(rates[name])}  " if rates[name] else "– ")
+    return text
 
 
 def _bytes(picture: Picture, name: str) -> Text:
