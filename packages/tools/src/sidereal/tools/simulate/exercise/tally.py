@@ -25,6 +25,7 @@ JUDGED: Final = (
     "adoptions judged",
     "brands compared",
     "calls done",
+    "calls refused",
     "charges committed",
     "charges compared",
     "charges compared exactly",
