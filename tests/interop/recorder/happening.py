@@ -48,9 +48,9 @@ CHIP_EVERY_TICKS: Final = 24
 RENAMED_S: Final = 1.0
 """After its join the authority says once more what a ship is called."""
 
-STIRS_EVERY: Final = 16
+STIRS_EVERY: Final = 64
 """Of so many entities one is heard in its sector."""
-CHIMES_EVERY: Final = 32
+CHIMES_EVERY: Final = 64
 """Of so many entities everybody hears one."""
 
 EVERY_TICKS: Final = 16
