@@ -695,6 +695,22 @@ def test_nobody_asks_for_what_another_simulates_or_did_simulate() -> None:
     mine.ask(strangers, [[1], [2], [3]])
     assert ran == [3]
     assert mine.play.counts["asked_of_others"] == 2
+    (note,) = (n for n in mine.play.cast.core.notes.take() if n.event == "ask_refused")
+    assert (note.fields["count"], note.fields["entity"]) == (2, mine.net_id)
+
+
+def test_calls_of_a_shard_that_are_refused_are_noted_once_a_tick_for_each_reason() -> None:
+    mine = Mine()
+    mine.play.act = lambda tx, number: tx.require(number > 2, f"{number} is too few")
+    mine.ask([(mine.net_id, mine.epoch)] * 4, [[1], [3], [1], [2]])
+    mine.ask([(mine.net_id, mine.epoch)], [[2]])
+    notes = [n for n in mine.play.cast.core.notes.take() if n.event.startswith("ask_refused")]
+    fields = [(n.event, n.fields["why"], n.fields["count"]) for n in notes]
+    assert fields == [
+        ("ask_refused", "1.0 is too few", 2),
+        ("ask_refused_again", "2.0 is too few", 1),
+        ("ask_refused_again", "2.0 is too few", 1),
+    ]
 
 
 @pytest.mark.parametrize(

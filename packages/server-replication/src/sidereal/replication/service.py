@@ -24,6 +24,7 @@ from sidereal.protocol.runtime.memory import private_bytes
 from sidereal.protocol.runtime.process import entropy, fields, wall_clock_now
 from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.session.token import generate_connect_token
+from sidereal.replication.actions.refusals import AGAIN
 from sidereal.replication.config import ReplicationConfig
 from sidereal.replication.ending import GOODBYE_S
 from sidereal.replication.http.metrics import Metric
@@ -227,8 +228,9 @@ class Service:
 
     def _log_notes(self) -> None:
         for note in self._core.notes.take():
-            self._board.notes.append(note)
-            level = logging.DEBUG if note.event == "handover" else logging.INFO
+            if note.event != AGAIN:
+                self._board.notes.append(note)
+            level = logging.DEBUG if note.event in ("handover", AGAIN) else logging.INFO
             level = logging.ERROR if note.trace else level
             said = f"{note.event} {fields(tick=note.tick, **note.fields)}"
             log.log(level, "%s", f"{said}\n{note.trace.rstrip()}" if note.trace else said)

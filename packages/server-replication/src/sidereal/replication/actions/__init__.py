@@ -6,7 +6,8 @@ action is handed: it collects what is to happen. `books` is what transactions re
 fields of entities, of accounts and of the world. `effects` says what a transaction comes to, and
 `postings` what is on its way to the database.
 `shown` tells clients what their accounts and the world have. `requests` is what is remembered of
-who asked for what, and `limits` has the numbers that only tuning decides.
+who asked for what, `refusals` notes what systems asked for in vain, and `limits` has the numbers
+that only tuning decides.
 
 An action is somebody else's code. All of what one does happens, or nothing.
 """

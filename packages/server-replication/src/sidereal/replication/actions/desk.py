@@ -39,6 +39,7 @@ from sidereal.replication.actions.draft import Draft
 from sidereal.replication.actions.effects import Caller, Effects, HeldUpError, Refusal
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.actions.postings import Postings
+from sidereal.replication.actions.refusals import GONE, Refusals
 from sidereal.replication.actions.requests import CallName, Done, Memory, Request, digest_of
 from sidereal.replication.actions.shown import Shown
 from sidereal.replication.events import Events
@@ -100,6 +101,7 @@ class Desk:
         self._limits = limits
         self._shown = Shown(game, world.schema, books, clients)
         self._memory = Memory(limits)
+        self._refusals = Refusals(notes)
         self._held: deque[Request] = deque()
         self._waiting: deque[Request] = deque()
         self._singly = 0
@@ -121,6 +123,7 @@ class Desk:
             self._take_asked(shard, asked, tick)
         self._post(tick)
         self._put_off_late(tick)
+        self._refusals.note(tick)
 
     def _take(self, player: Player, call: Call, tick: int, now: float) -> None:
         """Judge a call, and let it run or wait."""
@@ -172,9 +175,12 @@ class Desk:
         owned = (at >= 0) & (columns["shard"][at] == shard.shard)
         owned &= columns.epoch[at] == rows["epoch"]
         self.counts["asked_of_others"] += int((~owned).sum())
+        for entity in rows["id"][~owned].tolist():
+            self._refusals.add(action.name, GONE, entity)
         for row, arguments in zip(at[owned].tolist(), compress(calls, owned), strict=True):
             if len(self._waiting) + len(self._held) >= self._limits.waiting:
                 self.counts["too_much"] += 1
+                self._refusals.add(action.name, TOO_MUCH, int(columns.net_id[row]))
                 continue
             name = bytes(columns["name"][row]).decode()
             caller = Caller(name, int(self._world.account[row]), int(columns.net_id[row]))
@@ -290,6 +296,8 @@ class Desk:
     def _answer_with(self, request: Request, outcome: Outcome, text: str) -> None:
         self.counts[outcome.name.lower()] += 1
         if request.name is None:
+            if outcome is not Outcome.DONE:
+                self._refusals.add(request.action.name, text, request.caller.own)
             return
         del self._memory.under_way[request.name]
         receipt = Receipt(request.name.key, outcome, text)
