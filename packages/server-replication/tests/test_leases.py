@@ -72,6 +72,16 @@ def test_space_that_is_entered_goes_to_the_shard_beside_it() -> None:
     assert [change.after for change in table.grow({beyond: 1.0}, {})] == [2]
 
 
+def test_sectors_may_be_leased_to_shards_that_are_named() -> None:
+    table = LeaseTable()
+    table.join(1, SQUARE)
+    table.join(2, SQUARE)
+    first, *_, last = sorted(SQUARE)
+    changes = table.assign({last: 1, first: 2})
+    assert [(c.sector, c.after) for c in changes] == [(first, 2), (last, 1)]
+    assert (table.holder_of(first), table.holder_of(last)) == (2, 1)
+
+
 def test_growing_does_not_move_what_is_held() -> None:
     table = LeaseTable()
     table.join(1, SQUARE)

@@ -128,11 +128,10 @@ def test_missiles_that_hit_nobody_end_by_themselves_and_their_ids_are_real() -> 
 
 def test_a_missile_flies_across_a_border_and_hits_behind_it() -> None:
     world = World(armed, shards=2, seed=5, link=BAD)
-    far = world.spawn(TURRET, Motion(x=1900.0, y=500.0))
-    ship = world.spawn(frontier.SHIP, Motion(x=1080.0, y=500.0))
-    world.spawn(TURRET, Motion(x=940.0, y=500.0), Turret(rounds=1))
+    ship = world.spawn(frontier.SHIP, Motion(x=80.0, y=500.0))
+    turret = world.spawn(TURRET, Motion(x=-60.0, y=500.0), Turret(rounds=1))
     world.run(seconds=5)
-    assert world.owner(far) == world.owner(ship)
+    assert (world.owner(turret), world.owner(ship)) == (0, 1)
     assert world[Health].hp[ship] == 100 - DAMAGE
     assert world.count(MISSILE) == 0
 

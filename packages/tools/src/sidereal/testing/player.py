@@ -34,6 +34,18 @@ _SHOWN: Final[dict[type[Record], dict[str, str]]] = {
 """Columns of a picture, by component and field."""
 
 
+def name_of_action(game: Declarations, action: Callable[..., None]) -> str:
+    """Tell how an action is called.
+
+    Raises:
+        LookupError: the game has no such action.
+    """
+    for each in game.actions:
+        if each.function is action:
+            return each.name
+    raise LookupError(f"{game.name} has no action {action.__name__}")
+
+
 class Picture:
     """What a client draws at one moment: others where they were shortly ago, its own ahead."""
 
@@ -147,10 +159,8 @@ class Player:
         """
         if self._host.returning is None:
             raise LookupError(f"{self.name} has left")
-        names = [each.name for each in self.world.game.actions if each.function is action]
-        if not names:
-            raise LookupError(f"{self.world.game.name} has no action {action.__name__}")
-        return self._host.returning.call(names[0], **arguments)
+        name = name_of_action(self.world.game, action)
+        return self._host.returning.call(name, **arguments)
 
     def receipt(self, key: bytes) -> ReceiptCame | None:
         """Give the answer to a call, None before it has come."""

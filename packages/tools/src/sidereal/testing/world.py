@@ -24,12 +24,20 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.actions.effects import SHARED
 from sidereal.replication.limits import LIMITS
+from sidereal.replication.notes import Note
 from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.testing.checks import check_world
 from sidereal.testing.columns import by_entity
-from sidereal.testing.happenings import Chronicle, published
-from sidereal.testing.player import Player
+from sidereal.testing.happenings import (
+    Chronicle,
+    Refused,
+    check_game_code,
+    published,
+    refused_calls,
+)
+from sidereal.testing.places import Strips, is_settled, put
+from sidereal.testing.player import Player, name_of_action
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.clients import ClientHost
 from sidereal.tools.simulate.exercise.losses import Losses
@@ -70,7 +78,8 @@ class World:
         Args:
             game: to play.
             world: name of one that it declares; None for one with nothing in it.
-            shards: how many simulate it.
+            shards: how many simulate it: the first what is west of x = 0, the next the column of
+                sectors from there to x = 1000, and so on, and the last all the rest.
             seed: of all that is random.
             link: fields of `LinkConfig`, of every link in both directions.
             rules: of the world.
@@ -84,6 +93,8 @@ class World:
         self._spawns = Spawns(self.game, self._schema)
         self._chronicle = Chronicle(self._schema)
         self._told_to = 0
+        self._news: list[Note] = []
+        self._strips = Strips(shards)
         self._seed = seed
         self._rules = rules or Rules()
         self._key = derive_shard_key("7e" * 16)
@@ -104,7 +115,7 @@ class World:
         self._clients: list[ClientHost] = []
         self._accounts: dict[str, int] = {}
         for _ in range(shards):
-            self.add_shard()
+            self._start_shard()
         if shards:
             self._run_until(self._is_ready, "the shards simulate all that is in the world")
 
@@ -124,8 +135,8 @@ class World:
 
         Raises:
             BrokenWorldError: the engine's checkers found something.
-            GameFailedError: a model or a system raised, left what is no number, or wrote what it
-                may only read.
+            GameFailedError: code of the game raised; or a model or a system left what is no
+                number, or wrote what it may only read.
         """
         if (seconds is None) == (ticks is None):
             raise TypeError("write run(seconds=…) or run(ticks=…)")
@@ -172,7 +183,7 @@ class World:
         """Tell which shard simulates an entity: its number from 0, -1 for none."""
         columns = self._core.world.columns
         shard = int(columns["shard"][columns.rows_of(np.array([entity]))[0]])
-        known = [host.core.shard if host.core is not None else 0 for host in self._shards]
+        known = self._numbers()
         return known.index(shard) if shard and shard in known else -1
 
     def of_account(self, player: Player, record: type[R]) -> R:
@@ -201,6 +212,14 @@ class World:
         rows = self._core.entities.create(records, self.tick)
         return int(self._core.world.columns.net_id[rows[0]])
 
+    def place(self, entity: int, *, x: float, y: float) -> None:
+        """Put an entity somewhere else, at rest.
+
+        Raises:
+            LookupError: there is none of this id.
+        """
+        put(self._core, entity, x, y)
+
     def despawn(self, entity: int) -> None:
         """Take an entity out of the world for good."""
         self._core.remove(self._core.world.columns.rows_of(np.array([entity])))
@@ -221,6 +240,14 @@ class World:
         receipt = player.receipt(key)
         assert receipt is not None
         return receipt
+
+    def refused(self, action: Callable[..., None]) -> list[Refused]:
+        """Tell which calls of systems for an action were refused so far, and why.
+
+        Raises:
+            LookupError: the game has no such action.
+        """
+        return refused_calls(self._news, name_of_action(self.game, action))
 
     def events(self, event: type[E]) -> E:
         """Give all events of a sort that have happened, each with its `subject` and `tick`.
@@ -254,11 +281,26 @@ class World:
         return Player(name, self, host)
 
     def add_shard(self) -> int:
-        """Let one more shard take part.
+        """Let one more shard take part; from now on only the server decides who simulates what.
 
         Returns:
             its number, from 0.
         """
+        self._strips.count = 0
+        return self._start_shard()
+
+    def kill(self, shard: int) -> None:
+        """End a shard without a word."""
+        self._shards[shard].kill()
+
+    def restart(self) -> None:
+        """End the server without a word, and start it again with what has been saved."""
+        self._authority.kill(self.now)
+        self._authority.start(self.now)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _start_shard(self) -> int:
         number = len(self._shards)
         rng = random_of(self._seed, f"shard {number}")
         shard = ShardHost(
@@ -274,17 +316,6 @@ class World:
         self._shards.append(shard)
         shard.start(self.now)
         return number
-
-    def kill(self, shard: int) -> None:
-        """End a shard without a word."""
-        self._shards[shard].kill()
-
-    def restart(self) -> None:
-        """End the server without a word, and start it again with what has been saved."""
-        self._authority.kill(self.now)
-        self._authority.start(self.now)
-
-    # -- inside -------------------------------------------------------------------------------
 
     @property
     def _core(self) -> Replicator:
@@ -306,7 +337,11 @@ class World:
             for host in self._shards
             if host.core is not None and host.core.bodies is not None
         )
-        return serving and simulated >= len(world.columns.rows())
+        return serving and simulated >= len(world.columns.rows()) and is_settled(self._core)
+
+    def _numbers(self) -> list[int]:
+        """The numbers by which the authority knows shards; 0 of one that is not running."""
+        return [host.core.shard if host.core is not None else 0 for host in self._shards]
 
     def _run_until(self, done: Callable[[], bool], what: str, within_s: float = READY_S) -> None:
         end = self.now + within_s
@@ -335,9 +370,17 @@ class World:
             process.wake(self.now)
         else:
             self._deliver()
+        self._look()
+
+    def _look(self) -> None:
+        """Take note of what the authority has done."""
+        news, self._authority.news = self._authority.news, []
+        self._news += news
+        self._strips.share(self._core, self._numbers())
         if self.tick > self._told_to:
             self._told_to = self.tick
             self._chronicle.tell(published(self._core, self._rules))
+        check_game_code(news)
 
     def _deliver(self) -> None:
         delivery = self._network.take()

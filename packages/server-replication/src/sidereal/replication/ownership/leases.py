@@ -191,6 +191,10 @@ class LeaseTable:
         }
         return self._adopt(orphans, sectors, burden)
 
+    def assign(self, holders: Mapping[tuple[int, int], int]) -> list[LeaseChange]:
+        """Lease sectors to shards that are named, each of which may hold leases."""
+        return [self._move(sector, shard) for sector, shard in sorted(holders.items())]
+
     def vacate(self, sectors: Iterable[tuple[int, int]]) -> list[LeaseChange]:
         """Take leases of sectors that nothing is in any more from their holders."""
         return [self._move(s, SHARD_NONE) for s in sorted(sectors) if s in self._leases]

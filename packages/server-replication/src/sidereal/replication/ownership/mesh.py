@@ -12,6 +12,8 @@ same pace.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sidereal.protocol.errors import CloseReason
@@ -126,6 +128,10 @@ class Mesh:
         if len(self.failures.keys):
             self.failures.forget(pairs)
             self.leases.withhold(self.failures.withheld)
+
+    def assign(self, holders: Mapping[tuple[int, int], int], tick: int) -> None:
+        """Let shards that are named simulate these sectors; what is inside follows."""
+        self._announce(self.leases.assign(holders), tick)
 
     def give_anew(self, net_id: np.ndarray) -> None:
         """Note entities that their owners have lost, and get back as they take them, uint32[n]."""

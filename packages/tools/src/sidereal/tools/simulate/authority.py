@@ -17,6 +17,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.limits import Limits
+from sidereal.replication.notes import Note
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.tools.simulate.exercise.losses import Endpoint
 from sidereal.tools.simulate.ledger import Ledger, Mark
@@ -47,6 +48,7 @@ class Authority:
         due: of the next tick, virtual seconds.
         incarnation: how many cores there have been.
         noted: how often what was noted for the log.
+        news: what was noted in the newest tick.
         replaced_at: when another one took its place while it went on, virtual seconds.
     """
 
@@ -71,6 +73,7 @@ class Authority:
         self.due = math.inf
         self.incarnation = 0
         self.noted: Counter[str] = Counter()
+        self.news: list[Note] = []
         self.replaced_at = -math.inf
         self._rng = rng
         self._shard_key = shard_key
@@ -181,7 +184,8 @@ class Authority:
         self.network.send(CLIENTS, outgoing.clients, now)
         self.due = core.next_timer() - self._offset_s
         if outgoing.stepped:
-            for note in core.notes.take():
+            self.news = core.notes.take()
+            for note in self.news:
                 self.noted[f"{note.event} {note.fields.get('reason', '')}".strip()] += 1
             scribe.save(core, now)
             scribe.fetch(core, now)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from sidereal.testing.world import World
+    from sidereal.testing import World
 
 
 @pytest.fixture
 def sidereal_world() -> Callable[..., World]:
     """Makes a world of a game, on virtual time; the arguments are those of `World`."""
-    from sidereal.testing.world import World
+    from sidereal.testing import World
 
     return World

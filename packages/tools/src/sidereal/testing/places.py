@@ -1,0 +1,70 @@
+"""Where things are in a world under test: which shard simulates what, and who is put where.
+
+The first shard simulates all that is west of x = 0, the last one all that is east of the last
+border, and those in between a column of sectors each: n shards have n - 1 borders, a sector apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sidereal.game import Motion
+from sidereal.game.schema import name_of
+from sidereal.replication.replicator import Replicator
+
+
+class Strips:
+    """Shares space among shards, however the authority does it.
+
+    Attributes:
+        count: of strips; below two there are none.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._shared: tuple[int, tuple[int, ...]] = (0, ())
+
+    def share(self, core: Replicator, shards: Sequence[int]) -> None:
+        """Give shards the sectors that they should have.
+
+        Args:
+            core: who decides.
+            shards: their ids, from west to east; what one should have that has gone others keep.
+        """
+        leases = core.mesh.leases
+        if self.count < 2 or self._shared == (leases.epoch, leases.shards):
+            return
+        wanted = {}
+        for x, y, holder in leases.rows()[["sector_x", "sector_y", "shard"]].tolist():
+            shard = shards[min(max(x + 1, 0), self.count - 1)]
+            if shard != holder and shard in leases.shards:
+                wanted[x, y] = shard
+        core.mesh.assign(wanted, core.tick)
+        self._shared = leases.epoch, leases.shards
+
+
+def is_settled(core: Replicator) -> bool:
+    """Whether everybody belongs to the shard whose space it is in."""
+    present = core.world.present(core.tick)
+    holders = core.mesh.leases.holders_of(present.sector)
+    return bool((core.world.columns["shard"][present.rows] == holders).all())
+
+
+def put(core: Replicator, entity: int, x: float, y: float) -> None:
+    """Put an entity somewhere else, at rest.
+
+    Raises:
+        LookupError: there is none of this id.
+    """
+    world, columns = core.world, core.world.columns
+    rows = columns.rows_of(np.array([entity]))
+    if rows[0] < 0:
+        raise LookupError(f"entity {entity} is not there")
+    world.halt(rows, core.tick)
+    columns["x"][rows], columns["y"][rows] = x, y
+    # What its shard has proposed of it and not sent yet does not count any more.
+    columns.epoch[rows] += np.uint32(1)
+    world.mark_changed(name_of(Motion), rows, core.tick)
+    core.mesh.give_anew(columns.net_id[rows])
