@@ -201,6 +201,23 @@ def test_who_is_put_across_a_border_goes_on_there_at_once() -> None:
         world.place(999, x=0.0, y=0.0)
 
 
+def test_what_has_no_body_is_in_nobody_s_way() -> None:
+    game = Game("marked", parts=[base])
+    mark = game.kind("mark", Motion())
+    world = World(game)
+    ann = world.join("ann")
+    world.spawn(mark, Motion(x=-40.0, y=500.0))
+    ann.leave()
+    world.run(seconds=1)
+    again = world.join("ann")
+    assert world[Motion].x[again.entity] == -40.0
+    again.leave()
+    world.spawn(BOAT, Motion(x=-40.0, y=500.0))
+    world.run(seconds=1)
+    third = world.join("ann")
+    assert np.hypot(world[Motion].x[third.entity] + 40.0, world[Motion].y[third.entity] - 500.0) > 8
+
+
 def test_the_names_of_a_test_come_from_one_place() -> None:
     names = {name for name in dir(sidereal.testing) if name[0].isupper()}
     assert names == {

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sidereal.game import Body
+from sidereal.game.schema import name_of
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.references import enter_saved, to_saved, write_saved
@@ -207,9 +209,10 @@ class Berths:
             self._offered[account] = Berth(to_saved(self._world, record), self._world.uuid[rows])
 
     def others(self, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tell where everything is, and how large: x, y and radius, float[n] each."""
-        present = self._world.present(tick)
-        return present.x, present.y, self._world.columns["radius"][present.rows]
+        """Tell where all bodies are, and how large: x, y and radius, float[n] each."""
+        present, columns = self._world.present(tick), self._world.columns
+        solid = columns.has(present.rows, self._world.schema.numbers[name_of(Body)])
+        return present.x[solid], present.y[solid], columns["radius"][present.rows[solid]]
 
 
 def _stop(record: np.ndarray) -> None:
