@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drifters import RADIUS, saved_drifter
-from stage import RULES, Cast, say_hello, snapshots
+from stage import RULES, WALL, Cast, say_hello, snapshots
 
 from sidereal.game import (
     AUTHORITY,
@@ -680,3 +680,82 @@ def test_what_cannot_happen_is_refused_in_words(event: Any, subject: int, words:
     log_in(cast, 7)
     (note,) = noted(cast)
     assert words in str(note.fields["error"])
+
+
+# -- who leaves ------------------------------------------------------------------------------
+
+
+class Mortal:
+    """A game in which ships end with the sessions of their players, if the test wants it.
+
+    Attributes:
+        lost: names of those who were told that they have lost a ship.
+    """
+
+    def __init__(self, *, sinks: bool) -> None:
+        self.lost: list[str] = []
+        play = Play()
+
+        @play.game.on_join
+        def arrive(world: Authority, player: Player) -> None:
+            at = world.free_spot(radius=RADIUS)
+            player.fly(world.spawn(play.craft, Label(name=player.name), at=at))
+
+        @play.game.on_leave
+        def sink(world: Authority, player: Player) -> None:
+            if sinks:
+                world.despawn(world.berth(player))
+
+        @play.game.on_lost
+        def mourn(world: Authority, player: Player) -> None:
+            self.lost.append(player.name)
+
+        self.cast = play.cast()
+
+    def own(self) -> int:
+        (flown,) = (p.net_id for p in self.cast.core.clients.players if p.net_id)
+        return flown
+
+
+@pytest.mark.parametrize("sinks", [True, False])
+def test_a_ship_may_end_in_the_tick_in_which_its_account_logs_in_again(sinks: bool) -> None:
+    mortal = Mortal(sinks=sinks)
+    cast = mortal.cast
+    first = log_in(cast, 7)
+    before = mortal.own()
+    second = cast.connect(7, Role.PLAYER)
+    say_hello(second, cast.core.schema.hash)
+    if not sinks:
+        cast.core.remove(cast.core.world.columns.rows_of([before]))
+    cast.run(3)
+    assert [reason for reason, _ in refusals(first)] == [CloseReason.LOGGED_IN_ELSEWHERE]
+    assert (names(cast), mortal.lost) == (["pilot 7"], [])
+    assert mortal.own() != before
+
+
+def test_ships_may_end_with_their_players_when_the_server_does() -> None:
+    mortal = Mortal(sinks=True)
+    log_in(mortal.cast, 7)
+    mortal.cast.core.close(mortal.cast.now, WALL)
+    assert (names(mortal.cast), mortal.lost) == ([], [])
+
+
+def test_who_has_left_is_given_nothing_to_fly() -> None:
+    """A game may keep a player for longer than it stays."""
+    play = Play()
+    kept: list[Player] = []
+
+    @play.game.on_join
+    def note(world: Authority, player: Player) -> None:
+        kept.append(player)
+        world.after(2.0, let_fly)
+
+    def let_fly(world: Authority) -> None:
+        kept[0].fly(world.spawn(play.craft, Label(name="nobody's"), at=(0.0, 0.0)))
+
+    cast = play.cast()
+    log_in(cast, 7).close(cast.now)
+    cast.run(3 * RULES.tick_hz)
+    assert names(cast) == []
+    (note_of_it,) = noted(cast)
+    assert "pilot 7 has left" in str(note_of_it.fields["error"])

@@ -120,7 +120,9 @@ class Arrivals:
             for hook in self._hooks.hooks["leave"]:
                 self._run("on_leave", hook, here, tick=tick, now=now)
         rows = self._world.columns.rows_of(np.array([player.net_id]))
-        if player.net_id == NET_ID_NONE or rows[0] < 0:
+        # A session that was refused is there for a while: it flies nothing, and loses nothing.
+        player.net_id = NET_ID_NONE
+        if rows[0] < 0:
             return
         if player.account > ACCOUNT_NONE:
             self._berths.leave(int(rows[0]), tick)

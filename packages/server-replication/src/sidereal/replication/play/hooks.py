@@ -255,6 +255,8 @@ class HookWorld:
         _check_id(entity)
         columns, call = self._world.columns, self._call
         row = int(columns.rows_of([entity])[0])
+        if player.client.row == ROW_NONE:
+            raise GameError(f"fly({entity}): {player.name} has left")
         if player in call.flights or columns.rows_of([player.client.net_id])[0] >= 0:
             raise GameError(f"fly({entity}): {player.name} flies something already")
         if row < 0 or (row not in call.spawned and row != call.berthed.get(player)):
