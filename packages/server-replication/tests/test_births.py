@@ -14,7 +14,7 @@ from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.schema import LABEL, MOTION, PREDICTED, WHOLE
 from sidereal.protocol.state.stream import GONE
-from sidereal.replication.births import Births
+from sidereal.replication.births import BLOCKS_SAVED, Births
 from sidereal.replication.events import Events
 from sidereal.replication.gamerules import GameRules
 from sidereal.replication.ingest import Ingest
@@ -55,7 +55,14 @@ FEW = game.kind("few", Motion(), spawned_by=SHARD, per_s_max=2)
 
 @game.rule(Fuse)
 def burns(before: Fuse, after: Fuse, dt: np.ndarray) -> np.ndarray:
-    return after.left <= before.left
+    holds: np.ndarray = after.left <= before.left
+    return holds
+
+
+@game.rule(Glow)
+def warms_up(before: Glow, after: Glow, dt: np.ndarray) -> np.ndarray:
+    holds: np.ndarray = after.level <= before.level + dt
+    return holds
 
 
 DECLARED = declare(game)
@@ -63,6 +70,9 @@ SCHEMA = schema_of(DECLARED)
 NUMBER = {name: SCHEMA.numbers[name] for name in (MOTION.name, LABEL.name, "test_births_fuse")}
 MOVES, FUSES = NUMBER[MOTION.name], NUMBER["test_births_fuse"]
 LEFT = column_of(Fuse, Fuse.fields["left"])
+GLOWS = SCHEMA.numbers["test_births_glow"]
+GLOW, HELD = np.uint64(1 << GLOWS), np.uint64(1 << FUSES)
+LEVEL = column_of(Glow, Glow.fields["level"])
 
 
 class Link:
@@ -267,6 +277,9 @@ def test_rules_judge_wholes_of_those_that_are_there(rig: Rig) -> None:
         ({"x": np.inf}, "out_of_range"),
         ({"vx": 200.0, "vy": 200.0}, "too_fast"),
         ({"x": 1200.0}, "foreign_place"),
+        ({"tick": TICK - 41}, "past_tick"),
+        ({LEFT: 9.5}, "against_a_rule"),
+        ({"differs": GLOW, LEVEL: 4.5}, "against_a_rule"),
     ],
 )
 def test_a_spawn_that_can_not_be_is_refused_by_name_and_released(
@@ -293,6 +306,30 @@ def test_a_refused_id_is_used_up_and_its_repetitions_are_no_fault(rig: Rig) -> N
     assert not rig.there(int(right["id"][0]))
     assert (rig.rejected, rig.ingest.fenced) == ({"foreign_kind": 1}, 1)
     assert dict(rig.births.spawns_refused) == {"foreign_kind": 1}
+
+
+def test_of_what_may_not_come_anyhow_nobody_asks_where_it_would_be(rig: Rig) -> None:
+    used = rig.shot()
+    rig.tell(WHOLE, used)
+    rig.commit()
+    rig.tell(GONE, rig.gone(int(used["id"][0])))
+    rig.commit()
+    asked: list[np.ndarray] = []
+    locate = rig.world.locate
+
+    def note(rows: np.ndarray, tick: int) -> Any:
+        asked.append(rows)
+        return locate(rows, tick)
+
+    rig.world.locate = note  # type: ignore[method-assign]
+    used["x"] = -45.0
+    foreign = rig.shot(kind=1, x=-45.0)
+    rig.tell(WHOLE, np.concatenate([used, foreign, rig.shot(id=40_000, x=-45.0)]))
+    rig.commit()
+    assert asked == []
+    rig.tell(WHOLE, rig.shot(x=-30.0, y=10.0))
+    rig.commit()
+    assert len(asked) > 0
 
 
 def test_ids_of_another_shard_s_blocks_are_foreign(rig: Rig) -> None:
@@ -466,21 +503,43 @@ def test_a_shard_is_granted_ids_when_it_asks_and_no_faster_than_it_may_spawn(rig
     assert rig.link.granted[2] == first[2]
 
 
-def test_the_ids_of_a_shard_that_left_are_no_longer_its(rig: Rig) -> None:
-    shard = rig.link.shards.pop(1)
-    rig.births.grant_ids(TICK + 1)
-    rig.link.shards.append(Shard(2, 99, "shard-2", 0.0))
-    rig.births.grant_ids(TICK + 2)
-    rig.tell(WHOLE, rig.shot(2), shard.shard)
+def come_back(rig: Rig, peer: int) -> None:
+    """Let shard 1 begin another session."""
+    rig.link.shards[0] = Shard(1, peer, "shard-1", 0.0)
+    rig.births.grant_ids(rig.tick)
+
+
+def test_the_ids_of_a_session_that_ended_are_no_longer_its_shard_s(rig: Rig) -> None:
+    come_back(rig, 90)
+    rig.tell(WHOLE, rig.shot())
     rig.commit()
     assert rig.rejected == {"foreign_id": 1}
 
 
-# -- what entities have ---------------------------------------------------------------------------
+def test_a_shard_that_comes_and_goes_is_granted_a_few_blocks_and_then_waits(rig: Rig) -> None:
+    granted = [rig.link.granted[1]]
+    for peer in range(90, 100):
+        come_back(rig, peer)
+        granted.append(rig.link.granted[1])
+    assert len(set(granted)) == BLOCKS_SAVED
+    wait = round(64 / 2 / PER_S * RULES.tick_hz)
+    rig.births.grant_ids(TICK + wait - 1)
+    assert rig.link.granted[1] == granted[-1]
+    rig.births.grant_ids(TICK + wait)
+    assert rig.link.granted[1] not in granted
 
-GLOWS = SCHEMA.numbers["test_births_glow"]
-GLOW, HELD = np.uint64(1 << GLOWS), np.uint64(1 << FUSES)
-LEVEL = column_of(Glow, Glow.fields["level"])
+
+def test_a_shard_that_comes_back_may_spawn_no_more_than_if_it_had_stayed(rig: Rig) -> None:
+    rig.tell(WHOLE, np.concatenate([rig.shot(kind=3) for _ in range(4)]))
+    rig.commit()
+    come_back(rig, 90)
+    rig.next[1] = rig.link.granted[1].start
+    rig.tell(WHOLE, rig.shot(kind=3))
+    rig.commit()
+    assert rig.rejected == {"too_many": 1}
+
+
+# -- what entities have ---------------------------------------------------------------------------
 
 
 def whole(rig: Rig, differs: np.uint64, ticks: int = 1, /, **values: float) -> np.ndarray:
@@ -503,10 +562,10 @@ def row_of(rig: Rig) -> int:
 
 def test_what_a_shard_gives_and_takes_is_so_in_the_world(rig: Rig) -> None:
     begins = int(SCHEMA.masks[1])
-    rig.tell(WHOLE, whole(rig, GLOW, **{LEVEL: 4.0}))
+    rig.tell(WHOLE, whole(rig, GLOW, **{LEVEL: 1.5}))
     rig.commit()
     assert mask(rig) == begins | int(GLOW)
-    assert rig.value(rig.stone, LEVEL) == 4.0
+    assert rig.value(rig.stone, LEVEL) == 1.5
     assert rig.world.changed[GLOWS, row_of(rig)] == rig.tick
     rig.tell(WHOLE, whole(rig, HELD))
     rig.commit()
@@ -580,3 +639,39 @@ def test_what_entered_with_other_components_than_its_kind_s_has_them(rig: Rig) -
     assert rig.world.columns.mask[row][0] == (SCHEMA.masks[1] | GLOW) & ~HELD
     stored = rig.world.columns.store(row, SCHEMA.full_record)
     assert stored["differs"][0] == GLOW | HELD
+
+
+def test_rules_judge_what_is_given_by_what_the_kind_begins_with(rig: Rig) -> None:
+    rig.tell(WHOLE, whole(rig, GLOW, **{LEVEL: 8.0}))
+    assert rig.commit() == [rig.stone]
+    assert rig.rejected == {"against_a_rule": 1}
+    assert mask(rig) == int(SCHEMA.masks[1])
+
+
+def test_nobody_gets_around_a_rule_by_taking_something_first(rig: Rig) -> None:
+    rig.tell(WHOLE, whole(rig, np.uint64(0), **{LEFT: 1.0}))
+    rig.commit()
+    rig.tell(WHOLE, whole(rig, HELD))
+    rig.commit()
+    rig.tell(WHOLE, whole(rig, np.uint64(0), **{LEFT: 7.5}))
+    assert rig.commit() == [rig.stone]
+    assert rig.rejected == {"against_a_rule": 1}
+
+
+def test_what_was_not_there_for_long_was_given_lately(rig: Rig) -> None:
+    """So a rule that goes by time allows no more than can have happened unreported."""
+    rig.commit(1000)
+    rig.tell(WHOLE, whole(rig, GLOW, **{LEVEL: 4.5}))
+    rig.commit()
+    assert rig.rejected == {"against_a_rule": 1}
+
+
+def test_what_a_whole_says_that_was_overtaken_is_not_judged(rig: Rig) -> None:
+    late = whole(rig, np.uint64(0), **{LEFT: 5.0})
+    newer = np.zeros(1, SCHEMA.proposed_rows[FUSES])
+    newer["id"], newer["epoch"], newer["tick"], newer[LEFT] = rig.stone, 1, rig.tick + 2, 3.0
+    rig.tell(FUSES, newer)
+    rig.commit(2)
+    rig.tell(WHOLE, late)
+    assert rig.commit() == []
+    assert (rig.rejected, rig.value(rig.stone, LEFT)) == ({}, 3.0)

@@ -53,8 +53,10 @@ class Rig:
     def judge(self, hp: list[float], dt: float = 0.05) -> list[Verdict]:
         records = np.zeros(len(hp), self.schema.proposed_rows[self.number])
         records[HP] = hp
-        offered = Offered(records, self.rows[: len(hp)], np.full(len(hp), dt))
-        verdicts = self.rules.judge(self.number, offered, self.world, TICK)
+        rows, columns = self.rows[: len(hp)], self.world.columns
+        before = {name: columns[name][rows] for name in (HP, SHOTS)}
+        offered = Offered(records, before, np.full(len(hp), dt))
+        verdicts = self.rules.judge(self.number, offered, TICK)
         assert records[HP].tolist() == np.array(hp, np.float32).tolist()
         assert (self.world.columns[HP][self.rows] == 50).all()
         return [Verdict(int(verdict)) for verdict in verdicts]

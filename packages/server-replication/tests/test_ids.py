@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.protocol.ids import NET_ID_MAX
 from sidereal.protocol.rules import StreamLimits
 from sidereal.replication.ids import IdBlocks
 from sidereal.replication.limits import WorldLimits
@@ -25,6 +24,12 @@ def blocks(size: int = 8, rest: int = REST) -> IdBlocks:
 
 def ids(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
+
+
+def retire(them: IdBlocks, tick: int) -> None:
+    """Let a shard give no more of the block that it has: it begins with two others."""
+    for _ in range(2):
+        them.grant(SHARD, tick)
 
 
 def test_the_authority_counts_up_from_one_and_leaves_out_what_shards_have() -> None:
@@ -57,12 +62,12 @@ def test_a_block_is_granted_again_when_its_ids_have_been_gone_for_long_enough() 
     first = them.grant(SHARD, 0).start
     them.use(ids(first, first + 1), 1, enters=True)
     them.leave(ids(first), 2)
-    them.retire(SHARD, 3)
+    retire(them, 3)
     them.reclaim(500)
     assert them.grant(OTHER, 500).start != first, "one of them is there"
     them.leave(ids(first + 1), 600)
     them.reclaim(600 + REST)
-    assert them.blocks == 2
+    assert them.blocks == 4
     them.reclaim(601 + REST)
     assert them.grant(OTHER, 601 + REST).start == first
 
@@ -88,13 +93,21 @@ def test_blocks_of_a_session_that_is_no_more_come_back_too() -> None:
     assert them.grant(7, 6 + REST).start == first
 
 
+def test_a_shard_that_is_granted_ids_again_and_again_has_its_old_ones_given_again() -> None:
+    them = blocks()
+    for tick in range(0, 20 * REST, REST // 3):
+        them.reclaim(tick)
+        them.grant(SHARD, tick)
+    assert them.blocks < 9
+
+
 def test_nothing_is_given_again_while_a_receiver_may_know_it_whatever_the_limit_says() -> None:
     them = blocks(rest=1)
     first = them.grant(SHARD, 0).start
-    them.retire(SHARD, 0)
+    retire(them, 0)
     known = STREAMS.tombstone_ticks + STREAMS.reorder_ticks + 5
     them.reclaim(known)
-    assert them.blocks == 1
+    assert them.blocks == 3
     them.reclaim(known + 1)
     assert them.grant(SHARD, known + 1).start == first
 
@@ -104,17 +117,20 @@ def test_ids_that_were_used_for_nobody_do_not_keep_their_block() -> None:
     first = them.grant(SHARD, 0).start
     them.use(ids(first), 7, enters=False)
     assert them.look_up(ids(first), SHARD)[1].tolist() == [True]
-    them.retire(SHARD, 8)
+    retire(them, 8)
     them.reclaim(9 + REST)
-    assert them.blocks == 0
+    assert them.blocks == 2
 
 
-def test_when_all_are_taken_no_shard_is_granted_any_and_the_world_takes_no_more() -> None:
-    them = blocks(size=1 << 30)
+def test_the_last_block_is_left_for_the_authority(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidereal.replication.ids.NET_ID_MAX", 31)
+    them = blocks(size=8)
     them.take(1, 0)
-    assert not them.exhausted
-    assert them.grant(SHARD, 0).stop - 1 == NET_ID_MAX
+    for holder in (SHARD, OTHER):
+        assert not them.exhausted
+        them.grant(holder, 0)
     assert them.exhausted
+    assert them.take(8, 0).tolist() == [2, 3, 4, 5, 6, 7, 24, 25]
     with pytest.raises(LocalProtocolError, match="all in use"):
         them.grant(OTHER, 0)
 

@@ -281,3 +281,32 @@ def test_the_first_check_that_fails_says_why() -> None:
         assert judge_hull(**of_hull) is verdict
         of_hull[name] = right
     assert judge_hull(**of_hull) is Verdict.ACCEPTED
+
+
+# -- rows of long ago ------------------------------------------------------------------------------
+
+LONG_AGO = TICK + 600 * Rules().tick_hz
+
+
+def test_a_row_of_long_ago_is_refused_wherever_it_says_that_its_entity_was() -> None:
+    """It would be continued up to now: ten minutes at 250 units/s."""
+    assert judge(now=LONG_AGO, tick=TICK - 19, x=0.0, vx=250.0) is Verdict.PAST_TICK
+    assert judge(now=LONG_AGO, tick=TICK - 19, x=0.0, vx=1.0) is Verdict.PAST_TICK
+
+
+def test_a_row_may_be_as_old_as_what_can_have_gone_unreported() -> None:
+    ticks = round(LIMITS.proposals.unreported_s * Rules().tick_hz)
+    assert judge(now=TICK + ticks) is Verdict.ACCEPTED
+    assert judge(now=TICK + ticks + 1) is Verdict.PAST_TICK
+
+
+def test_displacement_is_measured_by_where_a_row_leads_by_now() -> None:
+    old = LONG_AGO - Rules().tick_hz
+    reach = 2 * LIMITS.proposals.unreported_s * Rules().speed_max
+    assert judge(now=LONG_AGO, tick=old, x=reach - 250.0, vx=250.0) is Verdict.ACCEPTED
+    assert judge(now=LONG_AGO, tick=old, x=reach - 244.0, vx=250.0) is Verdict.TOO_FAR
+    assert judge(now=LONG_AGO, tick=old, x=reach + 250.0, vx=-250.0) is Verdict.ACCEPTED
+
+
+def test_what_leaves_its_line_late_is_as_far_off_as_it_can_be() -> None:
+    assert judge(now=TICK + 5, x=10.0, vx=-250.0) is Verdict.ACCEPTED

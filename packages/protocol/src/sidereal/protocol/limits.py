@@ -72,6 +72,9 @@ neither kept nor passed on when it changes hands."""
 INPUT_GUESSES_MAX: Final = 5
 """Inputs of an entity that its shard may take for granted before they have come: its record shows
 none beyond so many after the newest that the pilot has sent."""
+ASKED_PER_TICK_MAX: Final = 512
+"""Actions that systems of a shard may ask for in a tick; a server that gets more for long drops the
+rest."""
 EVENTS_PER_TICK_MAX: Final = 512
 """Events that a shard may emit in a tick; a server that gets more for long drops the rest."""
 NAME_SIZE_MAX: Final = 24

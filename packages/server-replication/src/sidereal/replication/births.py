@@ -26,6 +26,7 @@ from sidereal.protocol.state.proposals import version_of
 from sidereal.protocol.state.schema import KIND_NUMBERS, MOTION, OWNER, Schema
 from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.limits import Limits
+from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.leases import LeaseTable
@@ -43,6 +44,9 @@ from sidereal.replication.world import World
 
 BURST_S: Final = 2.0
 """Spawns of so long may come at once: some were on their way for longer than others."""
+
+BLOCKS_SAVED: Final = 4
+"""Blocks of ids that a shard may be granted at once after it was silent, one for each session."""
 
 UNBOUNDED: Final = 1e9
 """Per second: more than any link carries."""
@@ -79,8 +83,9 @@ class Births:
         self._leases = leases
         self._limits = limits.proposals
         rules, kinds = world.rules, game.kinds
-        self._grant_ticks = round(
-            limits.world.ids_per_block / 2 / limits.proposals.spawns_per_s * rules.tick_hz
+        spawns_per_s = limits.proposals.spawns_per_s
+        self._grant_ticks = max(
+            1, round(limits.world.ids_per_block / 2 / spawns_per_s * rules.tick_hz)
         )
         self._allowed = np.zeros(KIND_NUMBERS, np.bool_)
         self._per_s = np.full(KIND_NUMBERS, UNBOUNDED)
@@ -88,28 +93,35 @@ class Births:
         for number, kind in enumerate(kinds, 1):
             self._allowed[number] = kind.spawned_by is SHARD
             self._per_s[number] = kind.per_s_max or UNBOUNDED
+        # By the number of a shard: they hold however often it comes and goes.
+        self._blocks: dict[int, Allowance] = {}
         self._rates: dict[int, _Rates] = {}
         self._keys = SpawnKeys(world.schema, limits.proposals.keys_ticks)
 
     def grant_ids(self, tick: int) -> None:
         """Grant ids to shards that need them, and take back those that nobody knows any more."""
         ids, shards = self._world.ids, list(self._shards.shards)
-        peers = {shard.peer for shard in shards}
-        ids.keep_holders(peers, tick)
+        ids.keep_holders({shard.peer for shard in shards}, tick)
         ids.reclaim(tick)
-        self._rates = {peer: rates for peer, rates in self._rates.items() if peer in peers}
+        now = tick * self._world.rules.tick_s
         for shard in shards:
             if shard.wants_ids and tick >= shard.ids_from and not ids.exhausted:
-                shard.wants_ids, shard.ids_from = False, tick + self._grant_ticks
-                self._shards.send_ids(shard, ids.grant(shard.peer, tick))
+                blocks = self._blocks.setdefault(shard.shard, self._all_blocks(now))
+                if blocks.take_if_there(now):
+                    shard.wants_ids, shard.ids_from = False, tick + self._grant_ticks
+                    self._shards.send_ids(shard, ids.grant(shard.peer, tick))
+
+    def _all_blocks(self, now: float) -> Allowance:
+        """Make an allowance of blocks of ids for a shard of which nobody has heard so far."""
+        per_s = 1.0 / (self._grant_ticks * self._world.rules.tick_s)
+        return Allowance(per_s, BLOCKS_SAVED, BLOCKS_SAVED, now)
 
     # -- spawns -------------------------------------------------------------------------------
 
     def judge_spawns(self, shard: Shard, proposed: Proposed) -> np.ndarray:
         """Judge what is new to the world; see `judge_spawn`.
 
-        Ids that are refused are used up. What comes too late, which is no fault, is taken from its
-        shard.
+        `settle_spawns` must follow.
 
         Args:
             shard: who proposes.
@@ -121,20 +133,34 @@ class Births:
         world, records, tick = self._world, proposed.records, proposed.tick
         ids = records["id"].astype(np.int64)
         granted, used = world.ids.look_up(ids, shard.peer)
+        asked = granted & ~used & self._allowed[records["kind"]]
         lost = tick - shard.lost_at <= self._limits.superseded_ticks
         spawned = Spawned(
             granted,
             used,
             self._allowed[records["kind"]],
             self._keys.known(records),
-            self._may_spawn_at(shard, records, tick),
+            self._may_spawn_at(shard, records, tick, asked),
             np.full(len(ids), lost),
         )
         verdicts = judge_spawn(proposed, spawned, world.rules)
         accepted = np.flatnonzero(verdicts == Verdict.ACCEPTED)
-        rates = self._rates.setdefault(shard.peer, _Rates(self._per_s, world.rules, tick))
+        rates = self._rates.setdefault(shard.shard, _Rates(self._per_s, world.rules, tick))
         admitted = rates.admit(records["kind"][accepted], tick)
         verdicts[accepted[~admitted]] = Verdict.TOO_MANY
+        return verdicts
+
+    def settle_spawns(self, shard: Shard, proposed: Proposed, verdicts: np.ndarray) -> None:
+        """Use up ids that are refused; what comes too late, which is no fault, is taken back.
+
+        Args:
+            shard: who proposes.
+            proposed: as it was judged.
+            verdicts: uint8[n], a `Verdict` for each.
+        """
+        world, tick = self._world, proposed.tick
+        ids = proposed.records["id"].astype(np.int64)
+        granted, used = world.ids.look_up(ids, shard.peer)
         refused = granted & ~used & (verdicts != Verdict.ACCEPTED)
         world.ids.use(ids[refused], tick, enters=False)
         _count(self.spawns_refused, verdicts[~used])
@@ -142,7 +168,6 @@ class Births:
         if late.any():
             epochs = np.full(int(late.sum()), EPOCH_FIRST + 1)
             self._shards.send_release(shard, ids[late], epochs, tick)
-        return verdicts
 
     def let_in(self, shard: Shard, records: np.ndarray, tick: int) -> None:
         """Enter what a shard has spawned, `Schema.full_record[n]`; it owns that from now on."""
@@ -163,12 +188,14 @@ class Births:
             versions[rows] = version_of(records)
         self.spawned += len(rows)
 
-    def _may_spawn_at(self, shard: Shard, records: np.ndarray, tick: int) -> np.ndarray:
-        """Tell which places are a shard's to spawn at, bool[n]."""
+    def _may_spawn_at(
+        self, shard: Shard, records: np.ndarray, tick: int, asked: np.ndarray
+    ) -> np.ndarray:
+        """Tell which places are a shard's to spawn at, of those that are asked: bool[n]."""
         world = self._world
         with np.errstate(invalid="ignore", over="ignore"):
             x, y = np.nan_to_num(records["x"]), np.nan_to_num(records["y"])
-        inside = world.schema.valid_rows(records[["x", "y"]])
+        inside = asked & world.schema.valid_rows(records[["x", "y"]])
         near = np.zeros(len(records), np.bool_)
         at = np.flatnonzero(inside)
         sectors = pack_sector(*sector_of(x[at], y[at], world.rules))
@@ -217,8 +244,8 @@ class Births:
     def _equip(self, rows: np.ndarray, records: np.ndarray, tick: int) -> None:
         """Let entities have what shards have given them, and no more what they have taken."""
         world, schema = self._world, self._world.schema
-        given, held = np.uint64(schema.mask_given), world.columns.mask[rows]
-        mask = (held & ~given) | (schema.masks_of(records) & given)
+        held = world.columns.mask[rows]
+        mask = masks_said(schema, records, held)
         other = np.flatnonzero(mask != held)
         if not len(other):
             return
@@ -282,6 +309,22 @@ class _Rates:
         self._left -= np.bincount(kinds[admitted], minlength=KIND_NUMBERS)
         self._left[0] -= int(admitted.sum())
         return admitted
+
+
+def masks_said(schema: Schema, records: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Tell which components entities have by what their shards say of them.
+
+    Args:
+        schema: of the world.
+        records: `Schema.full_record[n]`, as shards propose them.
+        held: uint64[n], what each had; of that shards give and take only some.
+
+    Returns:
+        uint64[n], masks.
+    """
+    given = np.uint64(schema.mask_given)
+    mask: np.ndarray = (held & ~given) | (schema.masks_of(records) & given)
+    return mask
 
 
 def _proposed_fields(schema: Schema) -> list[str]:

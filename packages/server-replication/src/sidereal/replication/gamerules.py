@@ -1,5 +1,9 @@
 """What a game itself has to say about what shards propose: its rules, on all rows at once.
 
+A rule is asked whenever a shard says what a component holds: of a row of it, of an entity that is
+given it, and of one that is new. What was not there before counts as what its kind begins with. So
+nobody gets around a rule by taking something and giving it anew, or by a spawn.
+
 A rule is somebody else's code. One that raises, or gives something else than a bool for each row,
 accepts none of them. That is no fault of the shard.
 """
@@ -8,7 +12,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +25,6 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.notes import Notes
 from sidereal.replication.play.raised import describe_raised
 from sidereal.replication.validate import Verdict
-from sidereal.replication.world import World
 
 
 class RuleError(SiderealError):
@@ -41,12 +44,12 @@ class Offered(NamedTuple):
 
     Attributes:
         records: `Schema.proposed_rows`[n] of one component.
-        rows: int64[n], of their entities in the world.
+        before: what their entities had until then, by column, [n] each.
         dt: float64[n], seconds since the row that the world has.
     """
 
     records: np.ndarray
-    rows: np.ndarray
+    before: Mapping[str, np.ndarray]
     dt: np.ndarray
 
 
@@ -68,38 +71,35 @@ class GameRules:
         """Tell whether there are rules for a component."""
         return number in self._rules
 
-    def judge(self, number: int, offered: Offered, world: World, tick: int) -> np.ndarray:
+    def judge(self, number: int, offered: Offered, tick: int) -> np.ndarray:
         """Judge rows by all rules for their component.
 
         Args:
             number: of the component.
             offered: at least one row.
-            world: as it is before them.
             tick: the current one.
 
         Returns:
             uint8[n], a `Verdict` for each.
         """
-        verdicts = np.full(len(offered.rows), Verdict.ACCEPTED, np.uint8)
+        verdicts = np.full(len(offered.records), Verdict.ACCEPTED, np.uint8)
         for rule in self._rules[number]:
-            verdict, holds = self._ask(rule, offered, world, tick)
+            verdict, holds = self._ask(rule, offered, tick)
             verdicts[~holds & (verdicts == Verdict.ACCEPTED)] = verdict
         return verdicts
 
-    def _ask(
-        self, rule: Rule, offered: Offered, world: World, tick: int
-    ) -> tuple[Verdict, np.ndarray]:
+    def _ask(self, rule: Rule, offered: Offered, tick: int) -> tuple[Verdict, np.ndarray]:
         """Ask one rule: which rows hold, and the verdict on the others."""
         names = {f.name: column_of(rule.component, f) for f in rule.component.fields.values()}
-        before = {name: world.columns[column][offered.rows] for name, column in names.items()}
+        before = {name: offered.before[column].copy() for name, column in names.items()}
         after = {name: offered.records[column].copy() for name, column in names.items()}
         try:
             return Verdict.AGAINST_A_RULE, _call(rule, before, after, offered.dt.copy())
         except RuleError as error:
             if rule.name not in self.failed:
                 self._notes.add(tick, "rule_failed", error.trace, rule=rule.name, why=str(error))
-            self.failed[rule.name] += len(offered.rows)
-            return Verdict.RULE_FAILED, np.zeros(len(offered.rows), np.bool_)
+            self.failed[rule.name] += len(offered.records)
+            return Verdict.RULE_FAILED, np.zeros(len(offered.records), np.bool_)
 
 
 def _call(

@@ -6,9 +6,11 @@ spawns without asking. Each id of a block is used once: who comes with one that 
 repeats what was heard before, or comes after its own end.
 
 A block is **retired** when no more of its ids will be given: when all were, when its shard has
-begun with a newer one, or when the shard's session has ended. A retired block is granted again when
-none of its ids is in the world and none has been for `ids_rest_ticks`: by then no receiver knows
-one of them any more.
+begun with a newer one, or when the shard's session has ended. What a session has not given nobody
+gives: it may have been given where nobody heard of it. The last block that is free is the
+authority's: what it brings into the world never lacks an id because shards have taken them all. A
+retired block is granted again when none of its ids is in the world and none has been for
+`ids_rest_ticks`: by then no receiver knows one of them any more.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from sidereal.replication.limits import WorldLimits
 
 AUTHORITY: Final = 0
 """Holds the blocks of which what enters the world has its ids; shards hold by their session."""
+
+RESERVED: Final = 1
+"""Free blocks that no shard is granted."""
 
 
 @dataclass(slots=True)
@@ -65,8 +70,9 @@ class IdBlocks:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no block is left to be granted."""
-        return not self._free and (self._begun + 1) * self._size - 1 > NET_ID_MAX
+        """Whether no block is left to be granted to a shard."""
+        unbegun = (NET_ID_MAX + 1) // self._size - self._begun
+        return len(self._free) + unbegun <= RESERVED
 
     @property
     def blocks(self) -> int:
@@ -88,28 +94,25 @@ class IdBlocks:
             self._next += len(some)
             count -= len(some)
             if self._next == self._size:
-                self.retire(AUTHORITY, tick)
+                self._retire(self._by_holder.pop(AUTHORITY)[0], tick)
         return np.concatenate([np.empty(0, np.int64), *taken])
 
     # -- shards -------------------------------------------------------------------------------
 
     def grant(self, holder: int, tick: int) -> range:
         """Give a shard a block; of those that it has had before it gives no more ids."""
-        for block in self._by_holder.get(holder, [])[:-1]:
-            self._retire(block, tick)
+        held = self._by_holder.get(holder, [])
+        while len(held) > 1:
+            self._retire(held.pop(0), tick)
         block = self._open(holder, tick)
         first = block.number * self._size
         return range(first + (block.number == 0), first + self._size)
 
-    def retire(self, holder: int, tick: int) -> None:
-        """Let no more ids of all blocks of somebody be given."""
-        for block in self._by_holder.pop(holder, []):
-            self._retire(block, tick)
-
     def keep_holders(self, holders: Collection[int], tick: int) -> None:
         """Retire the blocks of sessions that are no more."""
         for holder in [h for h in self._by_holder if h != AUTHORITY and h not in holders]:
-            self.retire(holder, tick)
+            for block in self._by_holder.pop(holder):
+                self._retire(block, tick)
 
     def look_up(self, ids: np.ndarray, holder: int) -> tuple[np.ndarray, np.ndarray]:
         """Tell what is known of ids that a shard has given.

@@ -10,7 +10,7 @@ import numpy as np
 from sidereal.protocol.state.proposals import version_of
 from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE
 from sidereal.protocol.state.stream import GONE, PRESENCE
-from sidereal.replication.births import Births
+from sidereal.replication.births import Births, masks_said
 from sidereal.replication.events import Events
 from sidereal.replication.gamerules import GameRules, Offered
 from sidereal.replication.limits import LIMITS, ProposalLimits
@@ -127,14 +127,18 @@ class Ingest:
     def _judge(self, number: int, shard: Shard, proposed: Proposed) -> np.ndarray:
         if number == GONE:
             return self._births.judge_ends(shard, proposed)
-        if number == WHOLE and proposed.rows[0] < 0:
-            return self._births.judge_spawns(shard, proposed)
-        verdicts = self._judge_rows(number, proposed)
+        spawns = number == WHOLE and bool(proposed.rows[0] < 0)
+        if spawns:
+            verdicts = self._births.judge_spawns(shard, proposed)
+        else:
+            verdicts = self._judge_rows(number, proposed)
         passed = np.flatnonzero(verdicts == Verdict.ACCEPTED)
         for concerned in self._world.schema.proposed if number == WHOLE else (number,):
             if len(passed) and self._rules.concern(concerned):
                 verdicts[passed] = self._ask_rules(concerned, proposed, passed)
                 passed = np.flatnonzero(verdicts == Verdict.ACCEPTED)
+        if spawns:
+            self._births.settle_spawns(shard, proposed, verdicts)
         return verdicts
 
     def _judge_rows(self, number: int, proposed: Proposed) -> np.ndarray:
@@ -152,21 +156,50 @@ class Ingest:
         return judge_component(proposed, number, newest, late)
 
     def _ask_rules(self, number: int, proposed: Proposed, passed: np.ndarray) -> np.ndarray:
-        """Ask the game what it thinks of rows that have passed, and have this component."""
-        world, rows = self._world, proposed.at[passed]
-        has = world.columns.has(rows, number)
+        """Ask the game what it thinks of rows that have passed and say what a component holds.
+
+        What an entity is given, and what is new, has changed from what its kind begins with.
+        """
+        columns, schema = self._world.columns, self._world.schema
+        rows, records = proposed.rows[passed], proposed.records[passed]
+        has = had = (rows >= 0) & columns.has(rows, number)
+        if records.dtype == schema.full_record:
+            held = np.where(rows >= 0, columns.mask[rows], schema.masks[records["kind"]])
+            has = masks_said(schema, records, held) & np.uint64(1 << number) != 0
+            # What was overtaken by a newer row is not taken over, and so not judged.
+            has &= ~had | self._is_newer(number, rows, records)
         verdicts = np.full(len(passed), Verdict.ACCEPTED, np.uint8)
         if has.any():
-            records, rows = proposed.records[passed[has]], rows[has]
-            offered = Offered(records, rows, self._elapsed_s(number, records, rows))
-            verdicts[has] = self._rules.judge(number, offered, world, proposed.tick)
+            rows, records, had = rows[has], records[has], had[has]
+            before = self._before(number, rows, records, had)
+            offered = Offered(records, before, self._elapsed_s(number, rows, records, had))
+            verdicts[has] = self._rules.judge(number, offered, proposed.tick)
         return verdicts
 
-    def _elapsed_s(self, number: int, records: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _is_newer(self, number: int, rows: np.ndarray, records: np.ndarray) -> np.ndarray:
+        """Tell which records bring a newer row of a component than the world has, bool[n]."""
+        if number == self._motion:
+            return np.asarray(records["tick"] > self._world.columns.tick[rows])
+        return np.asarray(version_of(records) > self._world.versions[number][rows])
+
+    def _before(
+        self, number: int, rows: np.ndarray, records: np.ndarray, had: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Give what entities had of a component, by column; those that had none, as at first."""
+        columns, fields = self._world.columns, self._world.schema.component(number).fields
+        before = {field.name: columns[field.name][rows] for field in fields}
+        if not had.all():
+            first = self._world.schema.first[records["kind"]]
+            before = {name: np.where(had, was, first[name]) for name, was in before.items()}
+        return before
+
+    def _elapsed_s(
+        self, number: int, rows: np.ndarray, records: np.ndarray, had: np.ndarray
+    ) -> np.ndarray:
         """Tell how much newer rows are than those that the world has, float64[n] seconds.
 
         A new owner goes on from the row that it was handed over with, whatever tick the former one
-        had come to.
+        had come to. What an entity has not had so far its shard has given it lately.
         """
         world = self._world
         if number == self._motion:
@@ -177,7 +210,9 @@ class Ingest:
             since = np.where(same_owner, tick, np.minimum(tick, world.handover_tick[rows]))
         ticks = np.maximum(records["tick"].astype(np.int64) - since, 1)
         elapsed_s: np.ndarray = ticks * world.rules.tick_s
-        return elapsed_s
+        lately_s = np.minimum(elapsed_s, self._limits.unreported_s)
+        lately_s[rows < 0] = self._limits.unreported_s
+        return np.where(had, elapsed_s, lately_s)
 
     def _accept(self, number: int, shard: Shard, proposed: Proposed, accepted: np.ndarray) -> None:
         rows, records = proposed.rows[accepted], proposed.records[accepted]

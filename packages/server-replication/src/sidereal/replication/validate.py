@@ -9,6 +9,7 @@ Every row gets a verdict: the first check that fails. They are, in this order:
 
 Of motion, these follow:
 
+* it is not of long ago;
 * speed and displacement are possible;
 * it answers the pilot that flies it;
 * its newest input is one that this pilot can have sent (a shard guesses a few that are on their
@@ -18,16 +19,19 @@ Of an entity as a whole, all of that follows; and its kind stays.
 
 What is new to the world is judged by what shards may spawn: the id is of a block that the shard was
 granted, and was not used before; the kind is one that shards spawn; the place is in a sector of the
-shard, or near an entity that it owns; and there are no more of them than there may be.
+shard, or near an entity that it owns, and not of long ago; and there are no more of them than there
+may be.
 
-The game's own rules come last (`gamerules`).
+The game's own rules come last (`gamerules`), of all that a shard says of a component: a row of it,
+an entity that is given it, an entity that is new.
 
 Events are judged by whose they are, and by their ranges; the first check is that they have not come
 before.
 
 Displacement is measured twice: from where the entity was, and from where it was taken to be by now.
 By its speed alone, an entity that has rested for an hour could be anywhere. But its shard would
-have said within a moment that it moves.
+have said within a moment that it moves. What counts is where its line leads by now: that is where
+everybody takes it to be. So a row of long ago is none, wherever it says that the entity was.
 
 Two verdicts are no fault. A row that is fenced within `superseded_ticks` of its entity's handover
 or departure was on its way when that happened. A row that is no newer than what was committed is a
@@ -75,6 +79,7 @@ class Verdict(enum.IntEnum):
     FOREIGN_KIND = 18
     FOREIGN_PLACE = 19
     TOO_MANY = 20
+    PAST_TICK = 21
 
 
 FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERSEDED)
@@ -155,6 +160,7 @@ def judge_motion(proposed: Proposed, newest_input: np.ndarray, rules: Rules) -> 
         [
             *_check_entity(proposed),
             *_check_row(proposed, records["tick"] <= columns.tick[at]),
+            _check_age(proposed, rules),
             *_check_motion(proposed, rules),
             (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
             *_check_inputs(proposed, newest_input),
@@ -226,6 +232,7 @@ def judge_whole(
     # Its motion may have been overtaken by a newer row, what else it says may not.
     moves = records["tick"] > columns.tick[at]
     motion = [
+        _check_age(proposed, rules),
         *_check_motion(proposed, rules),
         (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
         *_check_inputs(proposed, newest_input),
@@ -261,6 +268,7 @@ def judge_spawn(proposed: Proposed, spawned: Spawned, rules: Rules) -> np.ndarra
             (Verdict.FOREIGN_KIND, ~spawned.allowed),
             (Verdict.STALE_EPOCH, records["epoch"] != EPOCH_FIRST),
             *_check_row(proposed, np.zeros(len(records), np.bool_)),
+            _check_age(proposed, rules),
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
             (Verdict.SUPERSEDED, spawned.known),
             (Verdict.SUPERSEDED, ~spawned.near & spawned.lost),
@@ -317,20 +325,30 @@ def _check_row(proposed: Proposed, repeated: np.ndarray) -> list[Check]:
     ]
 
 
+def _check_age(proposed: Proposed, rules: Rules) -> Check:
+    """Check that a row is not of long ago."""
+    age = proposed.tick - proposed.records["tick"].astype(np.int64)
+    return Verdict.PAST_TICK, age * rules.tick_s > proposed.limits.unreported_s
+
+
 def _check_motion(proposed: Proposed, rules: Rules) -> list[Check]:
     """Check that an entity can be as fast, and have come there."""
     records, columns, at = proposed.records, proposed.columns, proposed.at
     elapsed_s = (records["tick"].astype(np.int64) - columns.tick[at]) * rules.tick_s
     reach = rules.speed_max * elapsed_s + DISPLACEMENT_SLACK
-    unreported_s = np.minimum(elapsed_s, proposed.limits.unreported_s)
+    # Both lines lead on from there to now; one of a row that is ahead is taken at its own tick.
+    since_s = np.maximum(proposed.tick - records["tick"].astype(np.int64), 0) * rules.tick_s
+    total_s = elapsed_s + since_s
     # The line leads one way at most as fast as the entity may have gone the other.
+    unreported_s = np.minimum(total_s, proposed.limits.unreported_s)
     stray = 2 * rules.speed_max * unreported_s + DISPLACEMENT_SLACK
     with np.errstate(invalid="ignore", over="ignore"):
         speed = np.hypot(records["vx"], records["vy"])
         off_x, off_y = records["x"] - columns["x"][at], records["y"] - columns["y"][at]
         displacement = np.hypot(off_x, off_y)
         strayed = np.hypot(
-            off_x - columns["vx"][at] * elapsed_s, off_y - columns["vy"][at] * elapsed_s
+            off_x + records["vx"] * since_s - columns["vx"][at] * total_s,
+            off_y + records["vy"] * since_s - columns["vy"][at] * total_s,
         )
         return [
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),

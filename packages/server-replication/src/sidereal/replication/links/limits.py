@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidereal.protocol.limits import (
+    ASKED_PER_TICK_MAX,
     CLIENT_SLOTS_MAX,
     EVENTS_PER_TICK_MAX,
     MESSAGE_OVERHEAD_SIZE,
@@ -41,7 +42,8 @@ class PlayerLinkLimits:
             told that it is full, or to take the seat of an older session of the same account.
         joins_per_tick: clients taken in by one tick, and of those that waited for their berths let
             in by it; the others by the next: among 18,000 entities each takes 6 ms.
-        inbox: messages between two ticks, over all clients; others are dropped and counted.
+        inbox: messages of one client that wait for a tick, or for its turn to join; one that sends
+            more is closed.
         messages_per_s: messages of one client that are listened to, whatever they say; ours send
             about 30.
         messages_burst: those that may come at once, after a stall; one that sends twice as many is
@@ -63,7 +65,7 @@ class PlayerLinkLimits:
     goodbye_s: float = 1.0
     sessions_spare: int = 256
     joins_per_tick: int = 4
-    inbox: int = 16_384
+    inbox: int = 1024
     messages_per_s: float = 200.0
     messages_burst: int = 400
     controls_burst_ticks: int = 20
@@ -82,6 +84,8 @@ class PlayerLinkLimits:
         problems = []
         if self.sessions_spare >= CLIENT_SLOTS_MAX:
             problems.append(f"sessions_spare must be below {CLIENT_SLOTS_MAX}")
+        if self.inbox < 2 * self.messages_burst:
+            problems.append("inbox must be at least twice messages_burst")
         if self.controls_rate < 1.0:
             problems.append("controls_rate must be at least 1")
         check_limits(self, problems)
@@ -124,6 +128,9 @@ class ShardLinkLimits:
         events_saved_ticks: what came late may come at once, so many ticks of it.
         events_remembered: by their numbers, so that none happens twice; one that comes so far
             behind the newest does not happen.
+        asks_per_tick: actions that the systems of a shard may ask for; more is dropped and counted.
+        asks_saved_ticks: what came late may come at once, so many ticks of it: each runs in the
+            tick in which it comes.
         steps: durations of ticks kept per shard, for percentiles.
         stall_s: a gap between two of our own ticks from which on silence is not the shards' fault.
         late_s: a shard's newest proposal is called no later than this.
@@ -151,6 +158,8 @@ class ShardLinkLimits:
     events_per_tick: int = EVENTS_PER_TICK_MAX
     events_saved_ticks: int = 20
     events_remembered: int = 1 << 16
+    asks_per_tick: int = ASKED_PER_TICK_MAX
+    asks_saved_ticks: int = 5
     steps: int = 4096
     stall_s: float = 0.25
     late_s: float = 1.0

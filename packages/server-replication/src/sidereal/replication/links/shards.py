@@ -53,6 +53,7 @@ class Shard:
         proposals: what was proposed since the last tick, oldest first: runs of messages.
         acked: tags of ghost messages that have arrived there since the last tick.
         events: which of its events have come; `quota` is how many more may happen.
+        asks: how many actions its systems may still ask for.
         faults: rejected records in its recent past.
         wants_ids: whether it is to be granted ids for what it spawns.
         ids_from: tick from which it may be granted some again.
@@ -89,6 +90,7 @@ class Shard:
     acked: list[int] = field(default_factory=list)
     events: Numbers = field(default_factory=lambda: Numbers(1))
     quota: Quota = field(default_factory=lambda: Quota(0, 0))
+    asks: Quota = field(default_factory=lambda: Quota(0, 0))
     faults: float = 0.0
     wants_ids: bool = True
     ids_from: int = 0
@@ -196,6 +198,7 @@ class Shards:
             limits=self._limits,
             events=Numbers(self._limits.events_remembered),
             quota=Quota(self._limits.events_per_tick, self._limits.events_saved_ticks),
+            asks=Quota(self._limits.asks_per_tick, self._limits.asks_saved_ticks),
         )
         self._by_id[number] = shard
         self._by_peer[peer] = shard
