@@ -13,7 +13,7 @@ from authority import RULES, ships
 from played import SCHEMA, Burst
 from target import Target
 
-from sidereal.game.logic import make_action
+from sidereal.game.logic import PLAYERS, make_action
 from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.errors import CloseReason, WireError
 from sidereal.protocol.limits import NAME_SIZE_MAX
@@ -335,7 +335,7 @@ SIGNATURES: Final = Signatures([make_action("market.trade", trade, 1.0, durable=
 def read_call(body: bytes) -> None:
     """Read a name, up to a zero, and arguments: what comes out is what the signature says."""
     name, _, arguments = body.partition(b"\0")
-    action = SIGNATURES.find_untrusted(name.decode("latin-1"))
+    action = SIGNATURES.find_untrusted(name.decode("latin-1"), PLAYERS)
     amount, cargo, note = SIGNATURES.read_untrusted(action, arguments)
     assert 1 <= amount <= 500
     assert all(math.isfinite(mass) for one in cargo for mass in one.masses.values())
@@ -344,8 +344,9 @@ def read_call(body: bytes) -> None:
 
 def read_calls(body: bytes) -> None:
     """Read the arguments of several calls."""
-    action = SIGNATURES.find_untrusted("market.trade")
-    for amount, _, _ in SIGNATURES.read_all_untrusted(action, body):
+    action = SIGNATURES.find_untrusted("market.trade", PLAYERS)
+    for call in SIGNATURES.split_untrusted(body):
+        amount, _, _ = SIGNATURES.read_untrusted(action, call)
         assert 1 <= amount <= 500
 
 
@@ -387,7 +388,7 @@ TARGETS: Final = (
     Target(ACTIONS + "find_untrusted", read_call, call_seeds),
     Target(ACTIONS + "read_untrusted", read_call, call_seeds),
     Target(
-        ACTIONS + "read_all_untrusted",
+        ACTIONS + "split_untrusted",
         read_calls,
         lambda: [msgspec.msgpack.encode([[7, [], "fragile"], [1, []]]), b"\x90"],
     ),

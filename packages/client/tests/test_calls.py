@@ -8,7 +8,7 @@ import pytest
 
 from sidereal.client.calls import Calls
 from sidereal.client.limits import Limits
-from sidereal.game import Game, Motion, Transaction
+from sidereal.game import SYSTEMS, Game, Motion, Transaction
 from sidereal.game.declarations import declare
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.limits import ARGUMENTS_SIZE_MAX
@@ -22,6 +22,11 @@ game.kind("stall", Motion())
 @game.action(rate_hz=1)
 def sell(tx: Transaction, ore: int, note: str = "") -> None:
     """Nobody runs it here."""
+
+
+@game.action(asked_by=SYSTEMS)
+def restock(tx: Transaction, ore: int) -> None:
+    """Nobody may call it."""
 
 
 def calls(count: int = 4) -> Calls:
@@ -45,6 +50,11 @@ def test_arguments_travel_in_their_order_with_defaults() -> None:
     ("action", "arguments", "words"),
     [
         ("market.steal", {}, r"there is no action market\.steal; there are: market\.sell"),
+        (
+            "market.restock",
+            {"ore": 1},
+            r"there is no action market\.restock; there are: market\.sell",
+        ),
         ("market.sell", {}, "ore"),
         ("market.sell", {"ore": 1, "gold": 2}, "gold"),
         ("market.sell", {"ore": 1, "note": "x" * ARGUMENTS_SIZE_MAX}, "there is room for 1024"),

@@ -12,7 +12,9 @@ from sidereal.game import (
     F4,
     I1,
     PILOT,
+    PLAYERS,
     SHARD,
+    SYSTEMS,
     U4,
     Body,
     Component,
@@ -170,6 +172,37 @@ def test_an_actions_arguments_are_checked_by_their_types() -> None:
     for wrong in ([7, 501], [7], [7, 1, 1], ["x", 1]):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, action.arguments)
+
+
+def test_an_action_is_for_players_unless_it_says_for_whom() -> None:
+    game = tiny()
+
+    @game.action(rate_hz=2)
+    def sell(tx: Transaction) -> None: ...
+
+    @game.action(asked_by=SYSTEMS)
+    def mine(tx: Transaction) -> None: ...
+
+    @game.action(rate_hz=1, asked_by=PLAYERS | SYSTEMS)
+    def say(tx: Transaction) -> None: ...
+
+    both = PLAYERS | SYSTEMS
+    assert [action.asked_by for action in declare(game).actions] == [PLAYERS, SYSTEMS, both]
+
+    @game.action(rate_hz=1, asked_by=SYSTEMS)
+    def hourly(tx: Transaction) -> None: ...
+
+    @game.action(rate_hz=1, asked_by=PLAYERS & SYSTEMS)
+    def nobody(tx: Transaction) -> None: ...
+
+    @game.action(asked_by=both)
+    def endless(tx: Transaction) -> None: ...
+
+    assert problems_of(game) == [
+        "action tiny.hourly: only systems ask for it: leave out rate_hz",
+        "action tiny.nobody: asked_by is PLAYERS, SYSTEMS, or PLAYERS | SYSTEMS",
+        "action tiny.endless: rate_hz must be above 0, at most 20",
+    ]
 
 
 def test_hooks_timers_bots_and_worlds_are_collected() -> None:

@@ -18,7 +18,10 @@ from sidereal.game import (
     AUTHORITY,
     F4,
     PILOT,
+    PLAYERS,
     SECTOR,
+    SHARDS,
+    SYSTEMS,
     U4,
     Authority,
     Body,
@@ -58,8 +61,8 @@ from sidereal.protocol.message.shard import Amend, Asked, ShardChannel, ShardHel
 from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.limits import LIMITS
+from sidereal.replication.links.limits import ShardLinkLimits
 
-PLAYERS = LIMITS.players
 LOUD = ActionLimits(burst=1000)
 
 
@@ -80,6 +83,10 @@ class Unheard(Event, name="tests.unheard"):
     loud: U4
 
 
+class Secret(Component, writer=AUTHORITY, audience=SHARDS, saved=False, name="tests.secret"):
+    code: U4 = field(7, low=0, high=9)
+
+
 class Score(Component, writer=AUTHORITY, saved=False, name="tests.score"):
     points: U4
 
@@ -95,10 +102,12 @@ class Play:
         act: what the action does.
     """
 
-    def __init__(self, limits: ActionLimits = LOUD) -> None:
+    def __init__(
+        self, limits: ActionLimits = LOUD, shards: ShardLinkLimits = LIMITS.shards
+    ) -> None:
         self.game = Game("play")
         craft = self.game.kind(
-            "craft", Motion(), Body(radius=RADIUS), Label(), Pilot(), Dock(), Hull()
+            "craft", Motion(), Body(radius=RADIUS), Label(), Pilot(), Dock(), Hull(), Secret()
         )
         self.game.kind("buoy", Motion())
         self.game.declare(Honk)
@@ -111,7 +120,7 @@ class Play:
             at = world.free_spot(radius=RADIUS, near=(30.0, 40.0))
             player.fly(world.spawn(craft, Label(name=player.name), at=at))
 
-        @self.game.action(rate_hz=1, durable=False)
+        @self.game.action(rate_hz=1, durable=False, asked_by=PLAYERS | SYSTEMS)
         def do(tx: Transaction, number: Annotated[float, Meta(ge=-1e6, le=1e6)] = 0) -> None:
             self.act(tx, number)
 
@@ -119,7 +128,11 @@ class Play:
         def say(tx: Transaction, text: Annotated[str, Meta(min_length=1)]) -> None:
             tx.tell(f"{tx.name}: {text}")
 
-        self.cast = Cast(clients_max=40, game=declare(self.game), actions=limits)
+        @self.game.action(durable=False, asked_by=SYSTEMS)
+        def mint(tx: Transaction, points: int) -> None:
+            tx.add(tx.account, Score.points, points)
+
+        self.cast = Cast(clients_max=40, game=declare(self.game), actions=limits, shards=shards)
         self._keys = 0
 
     def join(self, account: int, role: Role = Role.PLAYER) -> ClientEndpoint:
@@ -314,10 +327,10 @@ def test_who_has_no_account_and_flies_nothing_has_nothing_to_write() -> None:
 @pytest.mark.parametrize(
     ("entity", "text"),
     [
-        (999, "entity 999 is not there"),
+        (999, "entity 999 has no dock"),
         (-8, "entity -8 is not there"),
         (-(1 << 63), "entity -9223372036854775808 is not there"),
-        (1 << 45, "entity 35184372088832 is not there"),
+        (1 << 45, "entity 35184372088832 has no dock"),
     ],
 )
 def test_ids_that_are_nobodys_here_are_refused_in_words(entity: int, text: str) -> None:
@@ -565,14 +578,26 @@ def test_a_key_is_one_calls_and_one_accounts() -> None:
     assert ran == ["pilot 7", "pilot 8"]
 
 
-def test_so_many_receipts_are_remembered() -> None:
+def test_so_many_receipts_of_an_account_are_remembered() -> None:
     play = Play(ActionLimits(burst=1000, receipts=3))
-    client = play.join(7)
+    client, other = play.join(7), play.join(8)
     keys = [play.ask(client).key for _ in range(4)]
+    for _ in range(5):
+        play.ask(other)
     for key in (keys[0], keys[3]):
         client.send(PlayerChannel.COMMAND, encode_message(Call(key, "play.do", b"\x90")))
         play.cast.run(4)
-    assert play.counts == {"done": 5, "repeated": 1}
+    assert play.counts == {"done": 10, "repeated": 1}
+
+
+def test_of_too_many_receipts_those_of_who_was_answered_longest_ago_are_forgotten() -> None:
+    play = Play(ActionLimits(burst=1000, receipts=3, receipts_in_all=5))
+    clients = [play.join(account) for account in (7, 8, 9)]
+    keys = [play.ask(client).key for client in clients for _ in range(2)]
+    for client, key in zip(clients, keys[::2], strict=True):
+        client.send(PlayerChannel.COMMAND, encode_message(Call(key, "play.do", b"\x90")))
+        play.cast.run(4)
+    assert play.counts == {"done": 7, "repeated": 2}
 
 
 # -- what is told -------------------------------------------------------------------------------
@@ -612,9 +637,9 @@ def test_however_many_speak_a_client_hears_a_few_lines_and_always_its_own() -> N
         return lines(crowd[0])
 
     heard = [heard_when_all_speak() for _ in range(5)]
-    assert len(heard[0]) == PLAYERS.heard_burst + 1
+    assert len(heard[0]) == LIMITS.players.heard_burst + 1
     # Five rounds of four ticks each: what a client may hear in a second, and its own lines.
-    assert sum(map(len, heard[1:])) <= PLAYERS.heard_per_s * 16 * RULES.tick_s + 4 + 1
+    assert sum(map(len, heard[1:])) <= LIMITS.players.heard_per_s * 16 * RULES.tick_s + 4 + 1
     assert all("pilot 1: hello" in each for each in heard)
     assert play.cast.core.clients.dropped["lines_unheard"] > 40 * 100
     assert all(client.close_reason is None for client in crowd)
@@ -626,8 +651,8 @@ def test_however_many_speak_a_client_hears_a_few_lines_and_always_its_own() -> N
 class Mine:
     """A world with a shard that has joined, and a player whose craft it simulates."""
 
-    def __init__(self, **limits: int) -> None:
-        self.play = Play(ActionLimits(**{"burst": 1000, **limits}))
+    def __init__(self, shards: ShardLinkLimits = LIMITS.shards) -> None:
+        self.play = Play(shards=shards)
         self.client = self.play.join(7)
         self.shard = self.play.cast.connect_shard()
         core = self.play.cast.core
@@ -725,3 +750,61 @@ def test_what_a_shard_asks_wrongly_is_counted_against_it(action: str, calls: lis
     (shard,) = mine.play.cast.core.shards.shards
     assert (ran, mine.play.counts) == ([], {"asked_wrongly": 1})
     assert shard.faults > 0
+
+
+def test_what_systems_ask_for_no_player_may_and_the_other_way_round() -> None:
+    mine = Mine()
+    play = mine.play
+    text = "there is no such action"
+    assert outcome(play.ask(mine.client, 5, action="play.mint")) == (Outcome.REFUSED, text)
+    mine.ask([(mine.net_id, mine.epoch)], [["in another's name"]], "play.say")
+    assert lines(mine.client) == []
+    assert play.counts == {"unknown_action": 1, "asked_wrongly": 1}
+    mine.ask([(mine.net_id, mine.epoch)], [[5]], "play.mint")
+    assert values(mine.client) == [(False, 5)]
+
+
+def test_what_a_shard_asks_for_beyond_its_share_is_dropped_unread() -> None:
+    mine = Mine(shards=ShardLinkLimits(asks_per_tick=3, asks_saved_ticks=2))
+    ran: list[float] = []
+    mine.play.act = lambda tx, number: ran.append(number)
+    me = (mine.net_id, mine.epoch)
+    mine.ask([me] * 9, [*([number] for number in range(6)), ["none"], [], [7]], ticks=1)
+    assert ran == [0, 1, 2, 3, 4, 5]
+    assert mine.play.counts["asked_too_much"] == 3
+    ran.clear()
+    mine.ask([me] * 4, [[1]] * 4, ticks=1)
+    assert len(ran) == 3
+    (shard,) = mine.play.cast.core.shards.shards
+    assert shard.faults == 0
+
+
+# -- what is told of others -----------------------------------------------------------------------
+
+
+def test_a_refusal_says_no_number_that_who_asks_may_not_know() -> None:
+    play = Play()
+    client, other = play.join(7), play.join(8)
+    assert other.close_reason is None
+    play.act = lambda tx, number: tx.add(int(number), Dock.load, 100)
+    assert play.ask(client, play.own(8)).text == "tests.dock.load would leave its range"
+    known = "tests.dock.load would be 110: it is 0 to 100"
+    assert play.ask(client, play.own(7)).text == known
+    play.act = lambda tx, number: tx.add(tx.own, Secret.code, 100)
+    assert play.ask(client).text == "tests.secret.code would leave its range"
+
+
+def test_what_all_share_is_told_once_a_tick_however_many_change_it() -> None:
+    play = Play()
+    clients = [play.join(account) for account in (7, 8, 9)]
+    play.act = lambda tx, number: tx.set(tx.shared, Round.number, number)
+    keys = [play.key() for _ in clients]
+    for number, (client, key) in enumerate(zip(clients, keys, strict=True), 3):
+        call = Call(key, "play.do", msgspec.msgpack.encode([number]))
+        client.send(PlayerChannel.COMMAND, encode_message(call))
+    play.cast.run(4)
+    for client, key in zip(clients, keys, strict=True):
+        told, receipt = heard(client)
+        assert isinstance(told, Values)
+        assert (told.shared, int.from_bytes(told.row, "little")) == (True, 5)
+        assert receipt == Receipt(key, Outcome.DONE, "")

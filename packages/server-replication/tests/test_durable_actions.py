@@ -267,8 +267,8 @@ def test_each_action_goes_by_what_those_before_it_have_written() -> None:
         calls[2].key, Outcome.REFUSED, "tests.wallet.credits would be -2: it is 0 to 1000"
     )
     told = Told("pilot 7 sold 3")
-    assert heard(ann) == [done(calls[0]), refused, told, done(calls[3])]
-    assert heard(bob) == [done(calls[1]), told]
+    assert heard(ann) == [told, done(calls[0]), refused, done(calls[3])]
+    assert heard(bob) == [told, done(calls[1])]
     assert (trade.credits(7), trade.credits(8), trade.ore(7)) == (7, 3, 17)
 
 
@@ -460,7 +460,7 @@ def test_what_one_action_ends_is_not_there_for_those_after_it() -> None:
     heard(client)
     trade.answer(posting)
     gone = Receipt(calls[1].key, Outcome.REFUSED, f"entity {buoy} is not there")
-    late = Receipt(waits.key, Outcome.REFUSED, f"entity {buoy} is not there")
+    late = Receipt(waits.key, Outcome.REFUSED, f"entity {buoy} has no cargo")
     assert heard(client) == [done(calls[0]), gone, late]
     assert trade.credits(7) == 30
 
@@ -911,3 +911,20 @@ def test_what_the_database_has_of_accounts_is_read_at_the_start() -> None:
     assert values_of(posting)["tests_pot", holder_of(0)] == {POT: 9}
     assert isinstance(posting.receipts[0], KeptReceipt)
     assert posting.receipts[0].key == call.key
+
+
+def test_who_waits_for_what_it_flies_is_put_off_and_not_refused_for_good() -> None:
+    """As after a restart: a client asks again as soon as it is welcome."""
+    trade = Trade()
+    trade.cast.store_answers = False
+    client = trade.join(7)
+    call = trade.ask(client, "sell", 5)
+    text = "not now: what you fly is being fetched"
+    assert heard(client) == [Receipt(call.key, Outcome.NOT_NOW, text)]
+    assert not trade.desk.postings.has_posting
+    trade.cast.store_answers = True
+    trade.cast.run(4)
+    trade.send(client, call)
+    trade.answer(trade.take())
+    assert heard(client)[-1] == done(call)
+    assert trade.ore(7) == 15

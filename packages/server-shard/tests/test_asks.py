@@ -10,6 +10,7 @@ import pytest
 
 from sidereal.game import (
     AUTHORITY,
+    SYSTEMS,
     U4,
     Body,
     Component,
@@ -41,9 +42,14 @@ game = Game("mine")
 ROCK = game.kind("rock", Motion(), Body(), Hold())
 
 
-@game.action(rate_hz=1)
+@game.action(asked_by=SYSTEMS)
 def collect(tx: Transaction, pickup: int, ore: Annotated[int, Meta(ge=1)], note: str = "-") -> None:
     """Nobody runs it here."""
+
+
+@game.action(rate_hz=1)
+def sell(tx: Transaction, ore: int) -> None:
+    """Nobody runs it here, either."""
 
 
 def simulation_of(system: Any, count: int = 3, ghosts: int = 0, **limits: Any) -> Simulation:
@@ -108,6 +114,7 @@ def ask_nothing(tx: Transaction) -> None:
     [
         (collect, [2], {"pickup": 1, "ore": 1}, r"ask: rock 3 is another shard's"),
         (ask_nothing, [0], {}, r"ask: ask_nothing is no action"),
+        (sell, [0], {"ore": 1}, "ask: sell is for players: say asked_by=SYSTEMS"),
         (collect, [0], {"pickup": 1}, r"ask\(collect\): .*ore"),
         (collect, [0], {"pickup": 1, "ore": 1, "gold": 1}, r"ask\(collect\): .*gold"),
         (collect, [0, 1], {"pickup": [1, 2, 3], "ore": 1}, r"pickup has shape \(3,\), and 2 rows"),

@@ -10,6 +10,7 @@ import pytest
 from sidereal.game import (
     AUTHORITY,
     PILOT,
+    SYSTEMS,
     U4,
     Authority,
     Body,
@@ -166,7 +167,7 @@ def test_the_talk_of_the_game_that_ships_is_heard_by_those_near() -> None:
 def test_a_system_asks_for_what_only_an_action_may_do() -> None:
     mining = Game("mining", parts=[market])
 
-    @mining.action(rate_hz=1)
+    @mining.action(asked_by=SYSTEMS)
     def load(tx: Transaction, ore: Annotated[int, Meta(ge=1, le=9)]) -> None:
         tx.add(tx.own, Hold.ore, ore)
         tx.add(tx.account, Purse.credits, 1)

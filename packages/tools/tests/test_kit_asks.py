@@ -8,7 +8,9 @@ import pytest
 import sidereal.testing
 from sidereal.game import (
     AUTHORITY,
+    PLAYERS,
     SHARD,
+    SYSTEMS,
     U4,
     Authority,
     Body,
@@ -42,7 +44,7 @@ def arrive(world: Authority, player: Player) -> None:
     player.fly(world.berth(player) or world.spawn(BOAT, Label(name=player.name), at=(-40.0, 500.0)))
 
 
-@base.action(rate_hz=9)
+@base.action(rate_hz=9, asked_by=PLAYERS | SYSTEMS)
 def load(tx: Transaction, ore: int) -> None:
     tx.require(ore != 7, "nobody likes seven")
     tx.add(tx.own, Hold.ore, ore)

@@ -18,8 +18,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.limits import LIMITS, Limits
-from sidereal.replication.links.limits import PlayerLinkLimits
+from sidereal.replication.limits import LIMITS, EdgeLimits, Limits, WorldLimits
+from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
 from sidereal.replication.replicator import Keys, Replicator
 
 WALL = 1_700_000_000.0
@@ -44,6 +44,9 @@ class Cast:
         game: Declarations = GAME,
         later_calls: int = LIMITS.later_calls,
         actions: ActionLimits = LIMITS.actions,
+        shards: ShardLinkLimits = LIMITS.shards,
+        edge: EdgeLimits = LIMITS.edge,
+        world: WorldLimits = LIMITS.world,
         standstill_after_s: float = 1e6,
     ) -> None:
         self.clients_max = clients_max
@@ -65,6 +68,9 @@ class Cast:
                 players=players,
                 later_calls=later_calls,
                 actions=actions,
+                shards=shards,
+                edge=edge,
+                world=world,
             ),
         )
         # Who is new begins beside it, far from where nobody looks.

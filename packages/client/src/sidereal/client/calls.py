@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from sidereal.client.limits import LIMITS, Limits
-from sidereal.game.logic import Action
+from sidereal.game.logic import PLAYERS, Action
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.limits import ARGUMENTS_SIZE_MAX, CALL_KEY_SIZE
 from sidereal.protocol.message.player import Call, Outcome, Receipt
@@ -45,7 +45,7 @@ class Calls:
         entropy: Callable[[int], bytes],
         limits: Limits = LIMITS,
     ) -> None:
-        self._actions = {action.name: action for action in actions}
+        self._actions = {action.name: action for action in actions if PLAYERS in action.asked_by}
         self._entropy = entropy
         self._limits = limits
         self._open: dict[bytes, _Open] = {}

@@ -59,6 +59,8 @@ from sidereal.game.component import hold as hold
 from sidereal.game.component import press as press
 from sidereal.game.component import role as role
 from sidereal.game.kind import Kind as Kind
+from sidereal.game.logic import PLAYERS as PLAYERS
+from sidereal.game.logic import SYSTEMS as SYSTEMS
 from sidereal.game.logic import Stage as Stage
 from sidereal.game.part import Game as Game
 from sidereal.game.part import Part as Part

@@ -20,6 +20,19 @@ ARGUMENTS_MAX: Final = 16
 """Of an action, beside its transaction."""
 
 
+class Asker(enum.Flag):
+    """Who may ask for an action."""
+
+    PLAYERS = enum.auto()
+    """Whoever plays: any client can ask for it at any time, with any arguments that it takes."""
+    SYSTEMS = enum.auto()
+    """The game's own systems, on behalf of what their shard simulates."""
+
+
+PLAYERS: Final = Asker.PLAYERS
+SYSTEMS: Final = Asker.SYSTEMS
+
+
 class Stage(enum.Enum):
     """When in a shard's tick something runs, in this order."""
 
@@ -118,13 +131,14 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Action:
-    """A transaction that a player or a system asks for.
+    """A transaction that players or systems ask for.
 
     Attributes:
         name: with its part.
         function: takes a `Transaction`, and the arguments by name.
-        rate_hz: how often one player may ask.
+        rate_hz: how often one player may ask; 0 if none does.
         durable: whether it is committed to the database before it is answered.
+        asked_by: PLAYERS, SYSTEMS, or PLAYERS | SYSTEMS.
         arguments: a struct with a field for every argument; None while they have problems.
     """
 
@@ -132,12 +146,18 @@ class Action:
     function: ActionFunction
     rate_hz: float
     durable: bool
+    asked_by: Asker
     arguments: type[msgspec.Struct] | None
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
         found = []
-        if not 0 < self.rate_hz <= ACTION_RATE_MAX:
+        if not isinstance(self.asked_by, Asker) or not self.asked_by:
+            found.append(f"action {self.name}: asked_by is PLAYERS, SYSTEMS, or PLAYERS | SYSTEMS")
+        elif PLAYERS not in self.asked_by:
+            if self.rate_hz:
+                found.append(f"action {self.name}: only systems ask for it: leave out rate_hz")
+        elif not 0 < self.rate_hz <= ACTION_RATE_MAX:
             found.append(
                 f"action {self.name}: rate_hz must be above 0, at most {ACTION_RATE_MAX:g}"
             )
@@ -149,13 +169,15 @@ class Action:
 ACTION_RATE_MAX: Final = 20.0
 
 
-def make_action(name: str, function: ActionFunction, rate_hz: float, durable: bool) -> Action:
+def make_action(
+    name: str, function: ActionFunction, rate_hz: float, durable: bool, asked_by: Asker = PLAYERS
+) -> Action:
     """Read the arguments of an action from its function."""
     try:
         arguments = _arguments(name, function)
     except (TypeError, NameError, ValueError):
         arguments = None
-    return Action(name, function, rate_hz, durable, arguments)
+    return Action(name, function, rate_hz, durable, asked_by, arguments)
 
 
 def _arguments(name: str, function: ActionFunction) -> type[msgspec.Struct]:

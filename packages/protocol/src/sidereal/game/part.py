@@ -12,7 +12,16 @@ from typing import Any, Final, NamedTuple, TypeVar, overload
 from sidereal.game.bots import BotView, Decision
 from sidereal.game.component import AUTHORITY, Component, Controls, Event, Writer
 from sidereal.game.kind import Kind
-from sidereal.game.logic import Action, Model, Rule, Stage, System, make_action
+from sidereal.game.logic import (
+    PLAYERS,
+    Action,
+    Asker,
+    Model,
+    Rule,
+    Stage,
+    System,
+    make_action,
+)
 from sidereal.game.look import Effect, Look
 from sidereal.game.record import Record
 from sidereal.game.step import Authority, Player, Rows, Step, WorldBuilder
@@ -176,12 +185,14 @@ class Part:
 
         return declare
 
-    def action(self, *, rate_hz: float, durable: bool = True) -> Callable[[F], F]:
+    def action(
+        self, *, rate_hz: float = 0.0, durable: bool = True, asked_by: Asker = PLAYERS
+    ) -> Callable[[F], F]:
         """Declare an action; see `Action` for what each argument means."""
 
         def declare(function: F) -> F:
             name = f"{self.name}.{_name(function)}"
-            self.actions.append(make_action(name, function, rate_hz, durable))
+            self.actions.append(make_action(name, function, rate_hz, durable, asked_by))
             return function
 
         return declare

@@ -72,12 +72,12 @@ class Step(Protocol):
     def ask(self, action: Callable[..., None], *, at: Indices, **arguments: ArrayLike) -> None:
         """Ask for an action on behalf of some own entities: one call for each.
 
-        Its arguments are checked as if a player had asked, its rate is not, and nobody is answered.
+        Its arguments are checked as if a player had asked, and nobody is answered.
         Its transaction's `own` is the entity, its `account` that of who flies it. Nothing is done
         for one that has changed hands by then.
 
         Args:
-            action: a function that the game declares as an action.
+            action: a function that the game declares as an action, `asked_by=SYSTEMS`.
             at: own rows, int64[n].
             arguments: of the action, by name; one for all, or [n].
         """

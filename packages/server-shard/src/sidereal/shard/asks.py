@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sidereal.game.logic import Action
+from sidereal.game.logic import SYSTEMS, Action
 from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.limits import ARGUMENTS_SIZE_MAX, ASKED_ROWS_MAX, ASKED_SIZE_MAX
 from sidereal.protocol.message.codec import ASKED_ROW
@@ -54,12 +54,16 @@ class Asks:
             arguments: by name, one for all or [n].
 
         Raises:
-            LocalProtocolError: there is no such action, or it takes other arguments.
+            LocalProtocolError: systems may not ask for it, or it takes other arguments.
         """
         action = self._actions.get(function)
         name = getattr(function, "__name__", repr(function))
         if action is None or action.arguments is None:
-            raise LocalProtocolError(f"ask: {name} is no action: say @part.action(rate_hz=…)")
+            raise LocalProtocolError(
+                f"ask: {name} is no action: say @part.action(asked_by=SYSTEMS)"
+            )
+        if SYSTEMS not in action.asked_by:
+            raise LocalProtocolError(f"ask: {name} is for players: say asked_by=SYSTEMS")
         values = {key: _listed(name, key, value, len(ids)) for key, value in arguments.items()}
         room = self._per_tick_max - self._count
         self.dropped += max(0, len(ids) - room)

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidereal.protocol.channel.limits import TransportLimits
-from sidereal.protocol.limits import EVENTS_PER_TICK_MAX, INPUT_GUESSES_MAX, check_limits
+from sidereal.protocol.limits import (
+    ASKED_PER_TICK_MAX,
+    EVENTS_PER_TICK_MAX,
+    INPUT_GUESSES_MAX,
+    check_limits,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Limits:
     beats: int = 20
     beats_late: int = 3
     jump_ticks: int = 3
-    asked: int = 512
+    asked: int = ASKED_PER_TICK_MAX
     events_per_tick: int = EVENTS_PER_TICK_MAX
     events_waiting: int = 8 * EVENTS_PER_TICK_MAX
     events_resend_ticks: int = 3
@@ -79,6 +84,8 @@ class Limits:
             problems.append("beats_late must be at most beats")
         if self.guesses > INPUT_GUESSES_MAX:
             problems.append(f"guesses must be at most {INPUT_GUESSES_MAX}: no server believes more")
+        if self.asked > ASKED_PER_TICK_MAX:
+            problems.append(f"asked must be at most {ASKED_PER_TICK_MAX}")
         if self.events_per_tick > EVENTS_PER_TICK_MAX:
             problems.append(f"events_per_tick must be at most {EVENTS_PER_TICK_MAX}")
         check_limits(self, problems)

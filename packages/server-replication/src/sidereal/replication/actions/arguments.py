@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sidereal.game.logic import Action
+from sidereal.game.logic import Action, Asker
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.message.codec import UNREADABLE
 
@@ -18,7 +18,7 @@ _PLACE: Final = re.compile(r"\$\[(\d+)\]")
 
 
 class UnknownActionError(WireError):
-    """The game has no such action."""
+    """The game has no such action for who asks."""
 
 
 class ArgumentsError(WireError):
@@ -35,28 +35,31 @@ class Signatures:
             action.name: msgspec.msgpack.Decoder(action.arguments) for action in actions
         }
 
-    def find_untrusted(self, name: str) -> Action:
+    def find_untrusted(self, name: str, by: Asker) -> Action:
         """Find an action.
 
+        Args:
+            name: of the action.
+            by: who asks for it.
+
         Raises:
-            UnknownActionError: there is none.
+            UnknownActionError: there is none that may be asked for like that.
         """
         action = self._actions.get(name)
-        if action is None:
+        if action is None or by not in action.asked_by:
             raise UnknownActionError("there is no such action")
         return action
 
-    def read_all_untrusted(self, action: Action, arguments: bytes) -> list[tuple[Any, ...]]:
-        """Read the arguments of several calls of an action.
+    def split_untrusted(self, arguments: bytes) -> list[bytes]:
+        """Take the arguments of several calls apart.
 
         Raises:
-            ArgumentsError: those of one of them are not what its signature says.
+            ArgumentsError: they are no list.
         """
         try:
-            calls = self._calls.decode(arguments)
+            return [bytes(call) for call in self._calls.decode(arguments)]
         except UNREADABLE as error:
             raise ArgumentsError(str(error)) from None
-        return [self.read_untrusted(action, bytes(call)) for call in calls]
 
     def read_untrusted(self, action: Action, arguments: bytes) -> tuple[Any, ...]:
         """Read the arguments of an action, in their order.

@@ -296,10 +296,9 @@ class Books:
             raise Refusal(f"there is nothing that has a {name}")
         there = cell.entity <= NET_ID_MAX
         row = int(self._world.columns.rows_of([cell.entity])[0]) if there else -1
-        if row < 0:
-            raise Refusal(f"entity {cell.entity} is not there")
         bit = 1 << self._world.schema.numbers[name_of(component)]
-        if not int(self._world.columns.mask[row]) & bit:
+        # What is gone has none, either: nobody is told which of both it is.
+        if row < 0 or not int(self._world.columns.mask[row]) & bit:
             raise Refusal(f"entity {cell.entity} has no {name}")
 
 

@@ -1,16 +1,12 @@
 """The stage of the tick in which actions run: calls come in, and receipts go out.
 
-Theory of operation. Every call has a key, and a call that comes again has the same: it is answered
-as it was answered, or waits for the same answer, and is never run twice. Who asks too often, or
-when too much waits, is put off (`NOT_NOW`): nothing was looked at, and the same call may come
-again. All else is judged for good.
-
-An action that is not durable runs at once. Durable ones wait for their turn. Those of a tick run
-one after another, each on what the ones before it have written; nothing of it is in the world yet.
-All of it leaves as one posting, to be committed as a whole. Until the database has answered, no
-other durable action runs; then, at the earliest in the next tick, the effects take place in the
-same order, and the receipts leave. An action that is not durable and needs what is about to change
-waits for that. So there is one order of all that is read and written.
+Theory of operation. `intake` judges what comes in. An action that is not durable runs at once.
+Durable ones wait for their turn. Those of a tick run one after another, each on what the ones
+before it have written; nothing of it is in the world yet. All of it leaves as one posting, to be
+committed as a whole. Until the database has answered, no other durable action runs; then, at the
+earliest in the next tick, the effects take place in the same order, and the receipts leave. An
+action that is not durable and needs what is about to change waits for that. So there is one order
+of all that is read and written.
 
 A server that ended before its receipts left may have committed them: the next one finds out when
 the calls come again. Then nothing of its posting was committed; calls that are known are answered
@@ -22,43 +18,35 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter, deque
-from itertools import compress
 
 import numpy as np
 
 from sidereal.game.declarations import Declarations
 from sidereal.game.spawns import Spawns
-from sidereal.protocol.errors import WireError
-from sidereal.protocol.limits import ASKED_ROWS_MAX, NOTICE_SIZE_MAX
-from sidereal.protocol.message.codec import ASKED_ROW, decode_rows_untrusted
-from sidereal.protocol.message.player import Call, Outcome, Receipt
-from sidereal.protocol.message.shard import Asked, printable
-from sidereal.replication.actions.arguments import ArgumentsError, Signatures, UnknownActionError
+from sidereal.protocol.limits import NOTICE_SIZE_MAX
+from sidereal.protocol.message.player import Outcome, Receipt
+from sidereal.protocol.message.shard import printable
 from sidereal.replication.actions.books import Books
 from sidereal.replication.actions.draft import Draft
-from sidereal.replication.actions.effects import Caller, Effects, HeldUpError, Refusal
+from sidereal.replication.actions.effects import Effects, HeldUpError, Refusal
+from sidereal.replication.actions.intake import OTHER_CALL, Intake
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.actions.postings import Postings
-from sidereal.replication.actions.refusals import GONE, Refusals
-from sidereal.replication.actions.requests import CallName, Done, Memory, Request, digest_of
+from sidereal.replication.actions.refusals import Refusals
+from sidereal.replication.actions.requests import CallName, Done, Memory, Request
 from sidereal.replication.actions.shown import Shown
 from sidereal.replication.events import Events
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.posting import KeptReceipt
 from sidereal.replication.links.playerlink import PlayerLink
-from sidereal.replication.links.players import Player, PlayerState
+from sidereal.replication.links.players import Player
 from sidereal.replication.links.shardlink import ShardLink
-from sidereal.replication.links.shards import Shard
 from sidereal.replication.notes import Notes
 from sidereal.replication.play.entities import Entities
 from sidereal.replication.play.raised import describe_raised
 from sidereal.replication.world import World
 
-OTHER_CALL = "this key belongs to another call"
-TOO_FAST = "not now: {action} is done {rate:g} times a second at most"
-TOO_MUCH = "not now: too much waits to be done"
 NO_ANSWER = "not now: the database does not answer"
-NO_ACCOUNT = "this is kept, and needs an account: log in with one"
 FAILED = "the game failed at it; the server's log says why"
 DECLINED = "the database does not take it; the server's log says why"
 
@@ -90,18 +78,19 @@ class Desk:
         self.failed: Counter[str] = Counter()
         self.books = books
         self.postings = Postings(world, books, entities, saving)
-        self._signatures = Signatures(game.actions)
         self._world = world
         self._entities = entities
         self._spawns = Spawns(game, world.schema)
         self._events = events
         self._clients = clients
-        self._shards = shards
         self._notes = notes
         self._limits = limits
         self._shown = Shown(game, world.schema, books, clients)
-        self._memory = Memory(limits)
-        self._refusals = Refusals(notes)
+        self._memory = memory = Memory(limits)
+        self._refusals = refusals = Refusals(notes)
+        self._intake = Intake(
+            game, world, clients, shards, memory, refusals, self._shown, self.counts, limits
+        )
         self._held: deque[Request] = deque()
         self._waiting: deque[Request] = deque()
         self._singly = 0
@@ -117,97 +106,18 @@ class Desk:
         held, self._held = self._held, deque()
         for request in held:
             self._run_at_once(request, tick)
-        for player, call in self._clients.take_calls():
-            self._take(player, call, tick, now)
-        for shard, asked in self._shards.take_asked():
-            self._take_asked(shard, asked, tick)
+        for request in self._intake.take(tick, now, self._count_waiting):
+            if request.action.durable:
+                self._waiting.append(request)
+            else:
+                self._run_at_once(request, tick)
         self._post(tick)
         self._put_off_late(tick)
         self._refusals.note(tick)
+        self._shown.tell()
 
-    def _take(self, player: Player, call: Call, tick: int, now: float) -> None:
-        """Judge a call, and let it run or wait."""
-        name, digest = CallName(player.account, call.key), digest_of(call)
-        if (answered := self._memory.answer_of(name)) is not None:
-            self.counts["repeated"] += 1
-            same = answered.digest == digest
-            receipt = Receipt(call.key, Outcome.REFUSED, OTHER_CALL)
-            self._send(player, answered.receipt if same else receipt)
-            return
-        if (earlier := self._memory.under_way.get(name)) is not None:
-            self.counts["repeated"] += 1
-            if earlier.digest == digest:
-                earlier.player = player
-            else:
-                self._send(player, Receipt(call.key, Outcome.REFUSED, OTHER_CALL))
-            return
-        try:
-            action = self._signatures.find_untrusted(call.action)
-        except UnknownActionError as error:
-            self._turn_away(player, call, Outcome.REFUSED, "unknown_action", str(error))
-            return
-        if not self._memory.may_ask(player.account, action, now):
-            text = TOO_FAST.format(action=action.name, rate=action.rate_hz)
-            self._turn_away(player, call, Outcome.NOT_NOW, "too_fast", text)
-            return
-        try:
-            arguments = self._signatures.read_untrusted(action, call.arguments)
-        except ArgumentsError as error:
-            self._turn_away(player, call, Outcome.REFUSED, "bad_arguments", str(error))
-            return
-        caller = Caller(player.name, player.account, player.net_id)
-        self._let_in(Request(action, arguments, caller, player, name, digest, tick), call, tick)
-
-    def _take_asked(self, shard: Shard, asked: Asked, tick: int) -> None:
-        """Judge what a system asks for, and let it run or wait."""
-        try:
-            rows = decode_rows_untrusted(asked.rows, ASKED_ROW, ASKED_ROWS_MAX)
-            action = self._signatures.find_untrusted(asked.action)
-            calls = self._signatures.read_all_untrusted(action, asked.arguments)
-            if len(calls) != len(rows):
-                raise WireError(f"{len(rows)} entities ask {len(calls)} times")
-        except WireError:
-            self.counts["asked_wrongly"] += 1
-            shard.faults += 1
-            return
-        columns = self._world.columns
-        at = columns.rows_of(rows["id"])
-        owned = (at >= 0) & (columns["shard"][at] == shard.shard)
-        owned &= columns.epoch[at] == rows["epoch"]
-        self.counts["asked_of_others"] += int((~owned).sum())
-        for entity in rows["id"][~owned].tolist():
-            self._refusals.add(action.name, GONE, entity)
-        for row, arguments in zip(at[owned].tolist(), compress(calls, owned), strict=True):
-            if len(self._waiting) + len(self._held) >= self._limits.waiting:
-                self.counts["too_much"] += 1
-                self._refusals.add(action.name, TOO_MUCH, int(columns.net_id[row]))
-                continue
-            name = bytes(columns["name"][row]).decode()
-            caller = Caller(name, int(self._world.account[row]), int(columns.net_id[row]))
-            self._begin(Request(action, arguments, caller, None, None, b"", tick), tick)
-
-    def _let_in(self, request: Request, call: Call, tick: int) -> None:
-        assert request.player is not None
-        if request.action.durable and request.caller.account <= 0:
-            self._turn_away(request.player, call, Outcome.REFUSED, "no_account", NO_ACCOUNT)
-        elif len(self._waiting) + len(self._held) >= self._limits.waiting:
-            self._turn_away(request.player, call, Outcome.NOT_NOW, "too_much", TOO_MUCH)
-        else:
-            self._memory.under_way[CallName(request.caller.account, call.key)] = request
-            self._begin(request, tick)
-
-    def _begin(self, request: Request, tick: int) -> None:
-        if request.action.durable:
-            self._waiting.append(request)
-        else:
-            self._run_at_once(request, tick)
-
-    def _turn_away(
-        self, player: Player, call: Call, outcome: Outcome, reason: str, text: str
-    ) -> None:
-        """Answer a call that is not run; nothing is remembered of it."""
-        self.counts[reason] += 1
-        self._send(player, Receipt(call.key, outcome, printable(text, NOTICE_SIZE_MAX)))
+    def _count_waiting(self) -> int:
+        return len(self._waiting) + len(self._held)
 
     # -- running ------------------------------------------------------------------------------
 
@@ -261,7 +171,7 @@ class Desk:
     def _finish(self, done: Done, tick: int) -> None:
         """Let happen what an action comes to, and answer."""
         self.books.write(done.effects.written, done.effects.names, tick)
-        self._shown.tell(done.effects.written)
+        self._shown.note(done.effects.written)
         if done.effects.spawned:
             records = np.concatenate(done.effects.spawned)
             records["tick"] = tick
@@ -304,11 +214,7 @@ class Desk:
         if outcome is not Outcome.NOT_NOW:
             self._memory.remember(request.name, request.digest, receipt)
         if request.player is not None:
-            self._send(request.player, receipt)
-
-    def _send(self, player: Player, receipt: Receipt) -> None:
-        if player.state is PlayerState.JOINED:
-            self._clients.send(player, receipt)
+            self._shown.answer(request.player, receipt)
 
     # -- what is committed --------------------------------------------------------------------
 

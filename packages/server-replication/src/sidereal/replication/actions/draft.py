@@ -9,7 +9,7 @@ import numpy as np
 
 from sidereal.game import Component, Kind
 from sidereal.game.column import Field
-from sidereal.game.component import ALL, PILOT, VIEWERS, Audience, Event
+from sidereal.game.component import ALL, EVERYONE, PILOT, VIEWERS, Audience, Event
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.limits import NOTICE_SIZE_MAX
@@ -117,7 +117,7 @@ class Draft:
         self._books.check_writable(cell, durable=self._durable)
         if cell in self._before:
             self._wait_unless_durable()
-        self.effects.written[cell] = _fitting(field, value)
+        self.effects.written[cell] = _fitting(field, value, is_known=self._is_known(cell))
         self._note(cell.entity)
 
     def add(self, entity: int, field: Any, amount: float) -> None:
@@ -156,6 +156,11 @@ class Draft:
             raise Refusal(f"entity {entity} is not there")
         return self._books.find(int(entity), field)
 
+    def _is_known(self, cell: Cell) -> bool:
+        """Tell whether who asks may know what a field holds: a refusal may say it then."""
+        own = cell.entity in (self.own, self.account, self.shared)
+        return own and self._books.component_of(cell).audience in (EVERYONE, PILOT)
+
     def _rows_of(self, *entities: int) -> np.ndarray:
         there = (0 < entity <= NET_ID_MAX and not self._has_ended(entity) for entity in entities)
         known = [
@@ -185,8 +190,13 @@ def _entity_of(account: int) -> int:
     return -account if account > 0 else 0
 
 
-def _fitting(field: Field, value: Any) -> Value:
+def _fitting(field: Field, value: Any, *, is_known: bool) -> Value:
     """Make a value as the field holds it.
+
+    Args:
+        field: that is written.
+        value: for it.
+        is_known: whether who asks may know the value.
 
     Raises:
         Refusal: it is outside the field's range.
@@ -196,7 +206,8 @@ def _fitting(field: Field, value: Any) -> Value:
     if field.storage.dtype == "S" or not isinstance(number, int | float):
         raise GameError(f"{field}: actions write numbers, not {value!r}")
     if field.outside(number).any():
-        raise Refusal(f"{field} would be {number:g}: it is {field.range_text()}")
+        would = f"be {number:g}: it is {field.range_text()}" if is_known else "leave its range"
+        raise Refusal(f"{field} would {would}")
     if field.dtype.kind in "iu" and number != int(number):
         raise GameError(f"{field} holds whole numbers, not {number:g}")
     fitting: Value = field.dtype.type(number).item()

@@ -11,6 +11,7 @@ from typing import Final
 from sidereal.replication.notes import Notes
 
 GONE: Final = "it has gone, or another shard simulates it by now"
+TOO_MANY: Final = "its shard has asked for more than it may in a tick"
 FIRST: Final = "ask_refused"
 AGAIN: Final = "ask_refused_again"
 

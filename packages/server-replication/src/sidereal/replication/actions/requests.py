@@ -71,18 +71,31 @@ class Memory:
     def __init__(self, limits: ActionLimits) -> None:
         self.under_way: dict[CallName, Request] = {}
         self._limits = limits
-        self._answered: OrderedDict[CallName, Answered] = OrderedDict()
+        self._answered: OrderedDict[int, OrderedDict[bytes, Answered]] = OrderedDict()
+        self._answers = 0
         self._allowances: OrderedDict[tuple[int, str], Allowance] = OrderedDict()
 
     def answer_of(self, name: CallName) -> Answered | None:
         """Find the answer that a call had."""
-        return self._answered.get(name)
+        mine = self._answered.get(name.account)
+        return None if mine is None else mine.get(name.key)
 
     def remember(self, name: CallName, digest: bytes, receipt: Receipt) -> None:
-        """Keep the answer to a call; the oldest of too many are forgotten."""
-        self._answered[name] = Answered(digest, receipt)
-        if len(self._answered) > self._limits.receipts:
-            self._answered.popitem(last=False)
+        """Keep the answer to a call.
+
+        Of too many of an account its oldest are forgotten; of too many at all, those of the account
+        that was answered longest ago.
+        """
+        mine = self._answered.setdefault(name.account, OrderedDict())
+        self._answered.move_to_end(name.account)
+        self._answers += name.key not in mine
+        mine[name.key] = Answered(digest, receipt)
+        if len(mine) > self._limits.receipts:
+            mine.popitem(last=False)
+            self._answers -= 1
+        while self._answers > self._limits.receipts_in_all:
+            _, longest_ago = self._answered.popitem(last=False)
+            self._answers -= len(longest_ago)
 
     def may_ask(self, account: int, action: Action, now: float) -> bool:
         """Charge an account for a call that may be done; one that comes again too soon is free."""

@@ -9,13 +9,15 @@ so. The newer one has its seat at once, whether the older one is alive or dead; 
 more sessions than seats in the world. A session that finds no seat is told so in words.
 
 Inputs are judged and handed on as they come. Everything else waits in the inbox for `attend`,
-once per tick. Every message costs of its sender's allowance, whatever it says. A message beyond the
-allowance is dropped, and a client that goes on all the same is closed.
+once per tick. Every message costs of its sender's allowance, whatever it says. Beyond the allowance
+an unreliable message is dropped, and a client that goes on all the same is closed. A reliable one
+is never dropped while the session lasts: it was acked, and its sender waits for what comes of it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sidereal.protocol.channel.endpoint import ServerEndpoint
@@ -108,7 +110,7 @@ class PlayerLink:
         while (event := self.endpoint.next_event()) is not None:
             if isinstance(event, Received):
                 player = self.players.get(event.peer)
-                if player is not None and self._may_speak(player, now):
+                if player is not None and self._may_speak(player, event.channel, now):
                     try:
                         routed += self._receive_untrusted(player, event, now)
                     except WireError:
@@ -138,12 +140,13 @@ class PlayerLink:
             player = self.players.get(peer)
             if player is None or player.state is PlayerState.LEAVING:
                 continue
+            player.unread -= 1
             if player.peer in deferred or (
                 isinstance(message, Hello) and len(joined) >= self.joins_per_tick
             ):
                 deferred.add(player.peer)
                 player.deadline = now + self._limits.hello_within_s
-                self._inbox.append((peer, message))
+                self._put_by(player, message, now)
             elif isinstance(message, Hello):
                 joined += self._join(player, message, tick, now)
             elif player.state is not PlayerState.JOINED:
@@ -154,8 +157,7 @@ class PlayerLink:
                 self._calls.append((player, message))
         for player in self.players:
             if player.state is not PlayerState.JOINED and now >= player.deadline:
-                self.endpoint.close_peer(player.peer, CloseReason.TIMED_OUT, now)
-                self._drop(player.peer, CloseReason.TIMED_OUT)
+                self._close(player, CloseReason.TIMED_OUT, now)
         left, self._left = self._left, []
         # Of two logins of an account in one tick, the first has left again before its tick came.
         return Attendance([player for player in joined if player.state is PlayerState.JOINED], left)
@@ -189,7 +191,13 @@ class PlayerLink:
 
     def send(self, player: Player, message: ServerMessage) -> None:
         """Send one client a reliable message."""
-        self.endpoint.send(player.peer, PlayerChannel.COMMAND, encode_message(message))
+        self.send_to_all([player], message)
+
+    def send_to_all(self, players: Iterable[Player], message: ServerMessage) -> None:
+        """Send clients a reliable message, which is written once."""
+        body = encode_message(message)
+        for player in players:
+            self.endpoint.send(player.peer, PlayerChannel.COMMAND, body)
 
     def take_newcomers(self) -> list[Player]:
         """Give up the clients that have joined since the last call."""
@@ -206,9 +214,7 @@ class PlayerLink:
         heard = self._audience.hear(player, to)
         if heard.dropped:
             self.dropped["lines_unheard"] += heard.dropped
-        body = encode_message(Told(text))
-        for listener in heard.listeners:
-            self.endpoint.send(listener.peer, PlayerChannel.COMMAND, body)
+        self.send_to_all(heard.listeners, Told(text))
 
     def _open(self, event: PeerOpened, now: float) -> None:
         try:
@@ -229,6 +235,8 @@ class PlayerLink:
     def _receive_untrusted(
         self, player: Player, event: Received, now: float
     ) -> list[tuple[Player, Input]]:
+        if player.state is PlayerState.LEAVING:
+            return []
         if event.channel == PlayerChannel.CONTROLS:
             wanted = decode_input_untrusted(event.message, self._schema.controls)
             verdict = player.judge_input(wanted, self._rules, now)
@@ -238,11 +246,20 @@ class PlayerLink:
                 self.dropped["controls_" + verdict.name.lower()] += 1
             return []
         message = decode_client_untrusted(event.channel, event.message)
-        if len(self._inbox) < self._limits.inbox:
-            self._inbox.append((player.peer, message))
-        else:
-            self.dropped["inbox_full"] += 1
+        self._put_by(player, message, now)
         return []
+
+    def _put_by(self, player: Player, message: ClientMessage, now: float) -> None:
+        """Keep a message for the next tick; a client of which too many wait is closed.
+
+        It was acked: none is dropped while the session lasts.
+        """
+        player.unread += 1
+        if player.unread <= self._limits.inbox:
+            self._inbox.append((player.peer, message))
+            return
+        self.dropped["inbox_full"] += 1
+        self._close(player, CloseReason.PROTOCOL_VIOLATION, now)
 
     def _join(self, player: Player, hello: Hello, tick: int, now: float) -> list[Player]:
         if player.state is PlayerState.JOINED:
@@ -277,15 +294,17 @@ class PlayerLink:
         )
         return [player]
 
-    def _may_speak(self, player: Player, now: float) -> bool:
-        """Charge a client for a message; one that is far beyond its allowance is closed."""
+    def _may_speak(self, player: Player, channel: int, now: float) -> bool:
+        """Charge a client for a message; one that is far beyond its allowance is closed.
+
+        Before that, only what may be lost anyhow is dropped: a reliable message was acked.
+        """
         left = player.messages.take(now)
-        if left >= 0:
+        if left < -self._limits.messages_burst:
+            self._close(player, CloseReason.PROTOCOL_VIOLATION, now)
+        elif left >= 0 or channel == PlayerChannel.COMMAND:
             return True
         self.dropped["too_many"] += 1
-        if left < -self._limits.messages_burst:
-            self.endpoint.close_peer(player.peer, CloseReason.PROTOCOL_VIOLATION, now)
-            self._drop(player.peer, CloseReason.PROTOCOL_VIOLATION)
         return False
 
     def _look(self, player: Player, message: LookAt) -> None:
@@ -308,6 +327,10 @@ class PlayerLink:
         self._lease_views.leave(player.row)
         self.players.unseat(player)
         self._left.append((player, reason))
+
+    def _close(self, player: Player, reason: CloseReason, now: float) -> None:
+        self.endpoint.close_peer(player.peer, reason, now)
+        self._drop(player.peer, reason)
 
     def _drop(self, peer: int, reason: CloseReason) -> None:
         player = self.players.remove(peer)

@@ -55,6 +55,7 @@ class Player:
         network: its address, as far as seats are shared out by it.
         limits: what it may do.
         waits: whether its berth is being read.
+        unread: messages of it that wait for the next tick.
         messages: of any kind that it may still send.
     """
 
@@ -68,6 +69,7 @@ class Player:
     limits: PlayerLinkLimits = LIMITS.players
     state: PlayerState = PlayerState.CONNECTED
     waits: bool = False
+    unread: int = 0
     row: int = ROW_NONE
     net_id: int = NET_ID_NONE
     control_epoch: int = 0

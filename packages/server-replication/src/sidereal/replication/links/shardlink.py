@@ -203,10 +203,7 @@ class ShardLink(ShardSender):
                 self.dropped["no_hello"] += 1
                 self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
                 return
-        elif (left := shard.messages.take(now)) < 0:
-            self.dropped["too_many"] += 1
-            if left < -shard.messages.burst:
-                self.fence(shard, CloseReason.FENCED, now, "it sent more than it can have to say")
+        elif not self._may_speak(shard, event.channel, now):
             return
         try:
             self._receive_untrusted(event, now)
@@ -214,6 +211,19 @@ class ShardLink(ShardSender):
             self.dropped["malformed"] += 1
             if shard is not None:
                 shard.faults += 1
+
+    def _may_speak(self, shard: Shard, channel: int, now: float) -> bool:
+        """Charge a shard for a message; one that is far beyond its allowance is fenced.
+
+        Before that, only what may be lost anyhow is dropped: a reliable message was acked.
+        """
+        left = shard.messages.take(now)
+        if left < -shard.messages.burst:
+            self.fence(shard, CloseReason.FENCED, now, "it sent more than it can have to say")
+        elif left >= 0 or channel == ShardChannel.LEASE:
+            return True
+        self.dropped["too_many"] += 1
+        return False
 
     def _receive_untrusted(self, event: Received, now: float) -> None:
         shard = self.shards.of_peer(event.peer)
