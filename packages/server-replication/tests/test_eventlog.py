@@ -81,3 +81,21 @@ def test_old_events_and_those_of_forgotten_cells_go() -> None:
     log.forget(np.array([3], np.int32))
     log.publish(4)
     assert [net_id for net_id, _, _ in kept(log, BURST)] == [2, 5]
+
+
+def test_while_nothing_is_published_no_more_is_noted_than_is_kept() -> None:
+    """As in a world that stands still, in which players go on asking for things."""
+    log = EventLog(SCHEMA, kept_max=5)
+    for net_id in range(4):
+        note(log, BURST, [net_id, net_id + 10], [net_id, -1])
+    note(log, BANG, [7, 8, 9], [1, 2, 3])
+    assert log.crowded == 2
+    log.forget(np.array([0], np.int32))
+    note(log, BANG, [10], [4])
+    note(log, BANG, [11], [4])
+    assert log.crowded == 3
+    log.publish(1)
+    assert [net_id for net_id, _, _ in kept(log, BURST)] == [1, 2, 3]
+    assert [net_id for net_id, _, _ in kept(log, BANG)] == [7, 10]
+    note(log, BANG, [12], [4])
+    assert log.crowded == 3

@@ -19,6 +19,7 @@ from sidereal.protocol.message.codec import (
 )
 from sidereal.protocol.message.inputs import Input, encode_input
 from sidereal.protocol.message.player import (
+    Assigned,
     Call,
     Hello,
     LookAt,
@@ -32,7 +33,7 @@ from sidereal.protocol.message.shard import Beat, ShardChannel, ShardHello
 from sidereal.protocol.state.controls import NO_CONTROLS
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, EdgeLimits
 from sidereal.replication.links.limits import PlayerLinkLimits
 from sidereal.replication.links.players import PlayerState
 from sidereal.replication.world import UUID
@@ -182,16 +183,51 @@ def test_a_client_that_floods_is_closed_whatever_it_says() -> None:
         assert [player.account for player in cast.core.clients.players] == [2]
 
 
-def test_what_comes_between_two_ticks_is_taken_up_to_the_limit_and_the_rest_counted() -> None:
-    for more in (0, 2):
-        cast = Cast(players=PlayerLinkLimits(inbox=3))
+def test_what_many_clients_say_between_two_ticks_is_all_listened_to() -> None:
+    """It was acked: nobody would ever say it again."""
+    limits = PlayerLinkLimits(inbox=8, messages_burst=4)
+    cast = Cast(players=limits)
+    clients = [cast.connect(account, Role.OBSERVER) for account in range(1, 5)]
+    for client in clients:
+        say_hello(client)
+    cast.run(4)
+    for client in clients:
+        for number in range(limits.messages_burst):
+            client.send(PlayerChannel.COMMAND, encode_message(LookAt(number, number)))
+    cast.run(4)
+    assert {player.looks_at for player in cast.core.clients.players} == {(3.0, 3.0)}
+    assert not cast.core.clients.dropped
+
+
+def test_what_is_reliable_is_listened_to_beyond_the_allowance_or_ends_the_session() -> None:
+    for more in (0, 1):
+        limits = PlayerLinkLimits(inbox=40, messages_per_s=0.1, messages_burst=20)
+        cast = Cast(players=limits)
         client = cast.connect(1, Role.OBSERVER)
         say_hello(client)
+        cast.run(1)
+        # One of all was the hello.
+        for number in range(2 * limits.messages_burst - 1 + more):
+            client.send(PlayerChannel.COMMAND, encode_message(LookAt(number, 0.0)))
         cast.run(4)
-        for _ in range(3 + more):
-            client.send(PlayerChannel.COMMAND, encode_message(LookAt(1.0, 2.0)))
-        cast.run(4)
-        assert cast.core.clients.dropped["inbox_full"] == more
+        looked = [player.looks_at for player in cast.core.clients.players]
+        assert looked == ([] if more else [(38.0, 0.0)])
+        assert cast.core.clients.dropped["too_many"] == more
+
+
+def test_of_who_waits_to_join_no_more_is_kept_than_of_anybody() -> None:
+    limits = PlayerLinkLimits(inbox=8, messages_burst=4, joins_per_tick=1)
+    cast = Cast(clients_max=20, players=limits)
+    crowd = [cast.connect(account, Role.OBSERVER, ticks=1) for account in range(1, 16)]
+    cast.run(6)
+    for client in crowd:
+        say_hello(client)
+    flooding = crowd[-1]
+    for _ in range(10):
+        flooding.send(PlayerChannel.COMMAND, encode_message(LookAt(1.0, 2.0)))
+        cast.run(1)
+    assert cast.core.clients.dropped == {"inbox_full": 1}
+    assert flooding.close_reason is not None
 
 
 def test_a_client_may_catch_up_after_a_stall() -> None:
@@ -207,7 +243,7 @@ def test_a_client_may_catch_up_after_a_stall() -> None:
 
 
 def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
-    cast = Cast()
+    cast = Cast(edge=EdgeLimits(gazes_per_s=1e9))
     client = cast.connect(1, Role.OBSERVER)
     say_hello(client)
     cast.run(4)
@@ -221,6 +257,56 @@ def test_an_observer_may_look_at_every_edge_of_the_world() -> None:
     assert snapshots(client) >= len(edges) ** 2 // 2
     assert client.close_reason is None
     assert cast.core.world.sectors.row_count == sectors
+
+
+def centre_of(cast: Cast, account: int) -> tuple[int, int] | None:
+    (centre,) = (p.centre for p in cast.core.clients.players if p.account == account)
+    return centre
+
+
+def test_who_looks_somewhere_else_in_every_tick_is_followed_once_a_second() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.OBSERVER)
+    say_hello(client)
+    cast.run(4)
+    centres = []
+    for number in range(3 * RULES.tick_hz):
+        client.send(PlayerChannel.COMMAND, encode_message(LookAt(1e6 * number, 0.0)))
+        cast.run(1)
+        centres.append(centre_of(cast, 1))
+    assert len(set(centres)) in (4, 5)
+    cast.run(RULES.tick_hz + 1)
+    last = 1e6 * (3 * RULES.tick_hz - 1)
+    assert centre_of(cast, 1) == (last // RULES.cell_size, 0)
+
+
+def test_who_looks_about_nearby_is_followed_at_once() -> None:
+    cast = Cast()
+    client = cast.connect(1, Role.OBSERVER)
+    say_hello(client)
+    cast.run(4)
+    for number in range(2 * RULES.tick_hz):
+        x = number * RULES.cell_size / 4
+        client.send(PlayerChannel.COMMAND, encode_message(LookAt(x, 0.0)))
+        cast.run(1)
+        centre = centre_of(cast, 1)
+        assert centre is not None
+        assert abs(centre[0] * RULES.cell_size - x) <= 2 * RULES.cell_size
+
+
+def test_a_crowd_that_looks_somewhere_else_at_once_is_followed_over_several_ticks() -> None:
+    cast = Cast(clients_max=8, edge=EdgeLimits(gazes_per_tick=3))
+    crowd = [cast.connect(account, Role.OBSERVER) for account in range(1, 9)]
+    for client in crowd:
+        say_hello(client)
+    cast.run(10)
+    for client in crowd:
+        client.send(PlayerChannel.COMMAND, encode_message(LookAt(1e6, 0.0)))
+    followed = []
+    for _ in range(4):
+        cast.run(1)
+        followed.append(sum(centre_of(cast, n) != (0, 0) for n in range(1, 9)))
+    assert followed == [3, 6, 8, 8]
 
 
 def test_nobody_waits_for_a_shard_where_nobody_changes_hands() -> None:
@@ -579,3 +665,42 @@ def test_a_ship_at_the_end_is_saved_as_newer_than_the_last_tick() -> None:
     ship = batch.account == 7
     assert not batch.active[ship].any()
     assert batch.saved_tick[ship] > flying.saved_tick.max()
+
+
+def test_inputs_of_who_is_told_to_leave_are_kept_for_nobody() -> None:
+    cast = Cast()
+    client = log_in(cast, 7)
+    net_id = told_to_fly(client)
+    log_in(cast, 7)
+    pressed = Input(1, 1, (0,))
+    client.send(PlayerChannel.CONTROLS, encode_input(pressed, cast.core.schema.controls))
+    cast.run(1)
+    assert newest_input(cast, net_id) == -1
+
+
+def test_inputs_for_what_is_no_more_are_kept_for_nobody() -> None:
+    """What was flown may have ended since the last tick in which players were told of it."""
+    cast = Cast()
+    client = log_in(cast, 7)
+    net_id = told_to_fly(client)
+    pressed = encode_input(Input(1, 1, (0,)), cast.core.schema.controls)
+    client.send(PlayerChannel.CONTROLS, pressed)
+    cast.run(1)
+    assert newest_input(cast, net_id) == 1
+    cast.core.remove(cast.core.world.columns.rows_of([net_id]))
+    pressed = encode_input(Input(1, 1, (0, 0)), cast.core.schema.controls)
+    client.send(PlayerChannel.CONTROLS, pressed)
+    cast.run(1)
+    assert newest_input(cast, net_id) == -1
+
+
+def told_to_fly(client: ClientEndpoint) -> int:
+    (net_id,) = (message.net_id for message in told(client) if isinstance(message, Assigned))
+    return net_id
+
+
+def newest_input(cast: Cast, net_id: int) -> int:
+    """The newest input that is kept of whoever flies an entity, -1 for none."""
+    record = np.zeros(1, cast.core.schema.exact_record)
+    record["id"], record["control_epoch"] = net_id, 1
+    return int(cast.core.mesh.inputs.newest(record)[0])

@@ -139,6 +139,8 @@ class EdgeLimits:
         leases_every_ticks: a client is shown changed leases no more often; and again after so long
             without an ack.
         sectors_at_once: sectors compared with all clients' windows in one operation: its memory.
+        gazes_per_s: windows that a client which only looks about is sent anew in a second.
+        gazes_per_tick: of all such clients in a tick: each is nearly the work of a join.
     """
 
     datagrams: int = 16
@@ -153,6 +155,8 @@ class EdgeLimits:
     events_waiting: int = 256
     leases_every_ticks: int = 5
     sectors_at_once: int = 1024
+    gazes_per_s: float = 1.0
+    gazes_per_tick: int = 4
 
     def __post_init__(self) -> None:
         """Check them."""

@@ -156,7 +156,9 @@ class Replicator:
         )
         spawning = any(kind.spawned_by is SHARD for kind in game.kinds)
         self.shards = ShardLink(for_shards, schema, rules, now, limits, spawning=spawning)
-        self.edge = Edge(self.world, changes, fanout, lease_views, self.clients, clients_max)
+        self.edge = Edge(
+            self.world, changes, fanout, lease_views, self.clients, clients_max, limits.edge
+        )
         self.notes = Notes(limits.notes)
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
         self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, limits)

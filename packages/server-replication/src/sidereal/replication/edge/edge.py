@@ -18,10 +18,11 @@ from sidereal.protocol.space.geometry import absolute_cell_of, sector_of
 from sidereal.protocol.space.sectors import pack_sector
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
-from sidereal.replication.edge.interest import left_centre
+from sidereal.replication.edge.interest import Gazes, left_centre
 from sidereal.replication.edge.leaseviews import LeaseViews
 from sidereal.replication.edge.private import Piloted
 from sidereal.replication.edge.privateevents import NOBODY, Hearers
+from sidereal.replication.limits import LIMITS, EdgeLimits
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player, PlayerState
 from sidereal.replication.ownership.leases import LeaseTable
@@ -50,6 +51,7 @@ class Edge:
         lease_views: LeaseViews,
         clients: PlayerLink,
         clients_max: int,
+        limits: EdgeLimits = LIMITS.edge,
     ) -> None:
         self.fanout = fanout
         self.lease_views = lease_views
@@ -59,6 +61,7 @@ class Edge:
         self.changes = changes
         self._clients = clients
         self._clients_max = clients_max
+        self._gazes = Gazes(world.rules, clients_max, limits.gazes_per_s, limits.gazes_per_tick)
 
     def remove(self, net_id: np.ndarray, group: np.ndarray, tick: int) -> None:
         """Note entities that are gone from the world.
@@ -96,7 +99,7 @@ class Edge:
 
     def send_snapshots(self, present: Present, tick: int, now: float) -> None:
         """Let windows follow their clients, and send each client what it has to know."""
-        self._move_interest(present, tick)
+        self._move_interest(present, tick, now)
         players = {p.row: p for p in self._clients.players if p.centre is not None}
         flown, hearers = self._piloted(players, present), self._hearers(present)
         self.fanout.private.publish(tick, flown, hearers)
@@ -120,20 +123,24 @@ class Edge:
             body = encode_message(message)
             self._clients.endpoint.send(peers[client], PlayerChannel.LEASES, body, tag)
 
-    def _move_interest(self, present: Present, tick: int) -> None:
+    def _move_interest(self, present: Present, tick: int, now: float) -> None:
         players = [player for player in self._clients.players if _looks_somewhere(player)]
         if not players:
             return
         x, y = self._centres(players, present)
-        cell_x, cell_y = absolute_cell_of(x, y, self._world.rules)
+        cells = np.stack(absolute_cell_of(x, y, self._world.rules))
         unset = np.array([player.centre is None for player in players])
-        centre = np.array([player.centre or (0, 0) for player in players])
-        follow = unset | left_centre(x, y, centre[:, 0], centre[:, 1], self._world.rules)
-        for row in np.flatnonzero(follow):
-            to_x, to_y = int(cell_x[row]), int(cell_y[row])
-            players[row].centre = to_x, to_y
-            self.fanout.move(players[row].row, tick, to_x, to_y)
-            self.lease_views.move(players[row].row, tick, to_x, to_y)
+        centre = np.array([player.centre or (0, 0) for player in players]).T
+        follow = unset | left_centre(x, y, centre[0], centre[1], self._world.rules)
+        rows = np.array([player.row for player in players])
+        self._gazes.join(rows[unset], now)
+        looks = follow & ~unset & np.array([player.net_id == NET_ID_NONE for player in players])
+        follow[looks] = self._gazes.admit(rows[looks], (cells - centre)[:, looks], now)
+        for at in np.flatnonzero(follow).tolist():
+            to_x, to_y = cells[:, at].tolist()
+            players[at].centre = to_x, to_y
+            self.fanout.move(players[at].row, tick, to_x, to_y)
+            self.lease_views.move(players[at].row, tick, to_x, to_y)
         self.fanout.refresh(self._world.sectors)
 
     def _centres(self, players: list[Player], present: Present) -> tuple[np.ndarray, np.ndarray]:

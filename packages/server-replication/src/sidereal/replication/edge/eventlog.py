@@ -6,6 +6,7 @@ are is bounded, so that nothing which a game does in one place takes the room of
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ class EventLog:
 
     Attributes:
         kept: what has happened, by sort.
-        crowded: events that were not kept: too many in one cell and tick.
+        crowded: events that were not kept: too many in one cell and tick, or of one tick.
         crowded_out: events that were kept no longer, to make room for newer ones.
     """
 
@@ -68,18 +69,22 @@ class EventLog:
             if number >= EVENT_FIRST
         }
         self._noted: list[tuple[int, Rows, Ints]] = []
+        self._waiting = 0
 
     def note(self, what: int, rows: Rows, group: NDArray[np.integer]) -> None:
-        """Note events of the tick that is published next.
+        """Note events of the tick that is published next: as many as are kept, while none is.
 
         Args:
             what: their sort.
             rows: `Schema.rows[what]`[n]
             group: int[n], the cell of each; those of group -1 are in none.
         """
-        inside = group >= 0
-        if inside.any():
-            self._noted.append((what, rows[inside], group[inside].astype(np.int64)))
+        inside = np.flatnonzero(group >= 0)
+        taken = inside[: max(0, self._kept_max - self._waiting)]
+        self.crowded += len(inside) - len(taken)
+        if len(taken):
+            self._waiting += len(taken)
+            self._noted.append((what, rows[taken], group[taken].astype(np.int64)))
 
     def publish(self, tick: int) -> Ints:
         """Take over what was noted, as far as there is room.
@@ -87,16 +92,19 @@ class EventLog:
         Returns:
             int64[n], the cells in which something has happened.
         """
-        noted, self._noted = self._noted, []
+        noted, self._noted, self._waiting = self._noted, [], 0
         group = np.concatenate([np.zeros(0, np.int64), *(of for _, _, of in noted)])
         keep = rank_within(group) < self._per_cell
         self.crowded += int((~keep).sum())
         first = 0
+        fresh: defaultdict[int, list[Happened]] = defaultdict(list)
         for what, rows, of in noted:
             mine = keep[first : first + len(of)]
             first += len(of)
-            fresh = Happened(rows[mine], of[mine], np.full(int(mine.sum()), tick, np.int64))
-            joined = zip(self.kept[what], fresh, strict=True)
+            ticks = np.full(int(mine.sum()), tick, np.int64)
+            fresh[what].append(Happened(rows[mine], of[mine], ticks))
+        for what, more in fresh.items():
+            joined = zip(self.kept[what], *more, strict=True)
             self.kept[what] = Happened(*(np.concatenate(columns) for columns in joined))
         if noted:
             self._make_room()
@@ -117,6 +125,7 @@ class EventLog:
             for what, rows, of in self._noted
             for kept in [~np.isin(of, groups)]
         ]
+        self._waiting = sum(len(of) for _, _, of in self._noted)
         for what, happened in self.kept.items():
             if _any(happened):
                 self.kept[what] = happened.take(~np.isin(happened.group, groups))

@@ -45,7 +45,7 @@ class Amendments:
         self.mask_given = schema.mask_all & ~sum(1 << number for number in others)
         self._world = world
         self._shards = shards
-        self._amended: list[np.ndarray] = []
+        self._amended: set[int] = set()
         self._gifts: list[Gift] = []
 
     def give(self, rows: np.ndarray, number: int, values: Mapping[str, Any], tick: int) -> None:
@@ -75,7 +75,7 @@ class Amendments:
         if not self._amended:
             return
         columns = self._world.columns
-        rows = np.unique(np.concatenate(self._amended))
+        rows = np.array(sorted(self._amended), np.int64)
         self._amended.clear()
         rows = rows[columns.alive[rows]]
         for shard in self._shards.shards:
@@ -85,8 +85,11 @@ class Amendments:
                 self._shards.send_amend(shard, records, tick)
 
     def note(self, rows: np.ndarray) -> None:
-        """Let the owners of entities be told what they have by now, int64[n]."""
-        self._amended.append(rows)
+        """Let the owners of entities be told what they have by now, int64[n].
+
+        While the world stands still nobody is told: each is noted once.
+        """
+        self._amended.update(rows.tolist())
 
     def take_gifts(self) -> list[Gift]:
         """Give up what was given and taken since the last call, in order."""
