@@ -21,13 +21,13 @@ def receipts_leave_before_the_commit(patch: pytest.MonkeyPatch) -> None:
     post = Desk._post
 
     def hasty(self: Desk, tick: int) -> None:
-        before = self._posting
+        before = self.postings.under_way
         post(self, tick)
-        if self._posting is not before:
-            for done in self._under_way:
+        if self.postings.under_way and not before:
+            for done in self.postings.done:
                 name, player = done.request.name, done.request.player
                 if name is not None and player is not None:
-                    self._send(player, Receipt(name.key, done.outcome, done.text))
+                    self._clients.send(player, Receipt(name.key, done.outcome, done.text))
 
     patch.setattr(Desk, "_post", hasty)
 

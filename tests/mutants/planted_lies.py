@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -11,14 +12,18 @@ import numpy as np
 import pytest
 from mutant import Mutant, with_fault
 
+from sidereal.game.logic import Action, Asker
 from sidereal.protocol.channel.acks import SentPackets
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.errors import RemoteProtocolError
+from sidereal.replication.actions.arguments import Signatures, UnknownActionError
+from sidereal.replication.actions.intake import Intake
 from sidereal.replication.links.allowance import Allowance
+from sidereal.replication.links.numbers import Quota
 from sidereal.replication.links.players import InputVerdict, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.answers import Answers
-from sidereal.replication.validate import Proposed, Verdict, judge_motion
+from sidereal.replication.validate import Proposed, Verdict, judge_motion, judge_spawn
 from sidereal.tools.simulate import liarclients, liarshards
 from sidereal.tools.simulate.faults import Kind, Plan
 
@@ -58,6 +63,50 @@ def distance_is_not_checked(patch: pytest.MonkeyPatch) -> None:
 def the_future_is_not_checked(patch: pytest.MonkeyPatch) -> None:
     """A row may be of any tick to come."""
     _believe(patch, Verdict.FUTURE_TICK)
+
+
+def the_past_is_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """A row may be of any tick in the past, from which it is continued up to now."""
+    _believe(patch, Verdict.PAST_TICK)
+
+
+def births_are_of_any_tick(patch: pytest.MonkeyPatch) -> None:
+    """What shards spawn may be of any tick in the past."""
+
+    def blind(*arguments: Any) -> np.ndarray:
+        verdicts = judge_spawn(*arguments)
+        verdicts[verdicts == Verdict.PAST_TICK] = Verdict.ACCEPTED
+        return verdicts
+
+    patch.setattr("sidereal.replication.births.judge_spawn", blind)
+
+
+def gifts_go_by_no_rule(patch: pytest.MonkeyPatch) -> None:
+    """Rules are asked only of components that an entity had already."""
+    patch.setattr("sidereal.replication.ingest.masks_said", lambda _schema, _records, held: held)
+
+
+def shards_ask_for_whom_they_like(patch: pytest.MonkeyPatch) -> None:
+    """A shard asks on behalf of anybody, also of what it has lost."""
+    patch.setattr(Intake, "_are_owned", lambda _self, _shard, _asking, at: at >= 0)
+
+
+def shards_ask_without_end(patch: pytest.MonkeyPatch) -> None:
+    """A shard asks as often as it likes."""
+    patch.setattr(Quota, "take", lambda _, count: count)
+
+
+def anybody_may_ask_for_anything(patch: pytest.MonkeyPatch) -> None:
+    """Players ask for what is for systems, and shards for what is for players."""
+    find = Signatures.find_untrusted
+
+    def lax(self: Signatures, name: str, _: Asker) -> Action:
+        for by in Asker:
+            with suppress(UnknownActionError):
+                return find(self, name, by)
+        raise UnknownActionError(name)
+
+    patch.setattr(Signatures, "find_untrusted", lax)
 
 
 def pilots_are_not_checked(patch: pytest.MonkeyPatch) -> None:
@@ -166,6 +215,11 @@ def idles_where_all_is_well(plan: Plan) -> bool:
     return idles and plan.limits.ownership.answer_within_s < 1.0
 
 
+def lies_where_all_is_well(plan: Plan) -> bool:
+    """Tell in which plans a shard lies, and what was long ago is so soon."""
+    return Kind.SHARD_LIES in plan.kinds and plan.limits.shards.silence_s < 1.0
+
+
 lying_shards = with_fault(Kind.SHARD_LIES)
 
 MUTANTS: Final = (
@@ -173,6 +227,14 @@ MUTANTS: Final = (
     Mutant(speed_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(distance_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(the_future_is_not_checked, ("LiesFail",), lying_shards),
+    Mutant(the_past_is_not_checked, ("LiesFail",), lies_where_all_is_well),
+    Mutant(births_are_of_any_tick, ("LiesFail", "Lives"), lies_where_all_is_well),
+    Mutant(gifts_go_by_no_rule, ("LiesFail",), lying_shards),
+    Mutant(shards_ask_for_whom_they_like, ("LiesFail", "Asks"), lying_shards),
+    Mutant(shards_ask_without_end, ("Asks",), lying_shards),
+    Mutant(
+        anybody_may_ask_for_anything, ("Credits",), with_fault(Kind.CLIENT_LIES, Kind.SHARD_LIES)
+    ),
     Mutant(pilots_are_not_checked, ("LiesFail",), lying_shards),
     Mutant(inputs_need_not_have_been_sent, ("LiesFail",), lying_shards),
     Mutant(anybody_may_speak_for_an_entity, ("LiesFail",), lying_shards),

@@ -140,15 +140,14 @@ def blocks_are_granted_again_at_once(patch: pytest.MonkeyPatch) -> None:
 
 def what_comes_too_late_stays_with_its_shard(patch: pytest.MonkeyPatch) -> None:
     """A shard goes on with what it spawned where it had lost the sector."""
-    judge_spawns = Births.judge_spawns
+    settle_spawns = Births.settle_spawns
 
-    def silent(self: Births, *arguments: Any) -> np.ndarray:
+    def silent(self: Births, *arguments: Any) -> None:
         send, self._shards.send_release = self._shards.send_release, lambda *_: None  # type: ignore[method-assign]
-        verdicts = judge_spawns(self, *arguments)
+        settle_spawns(self, *arguments)
         self._shards.send_release = send  # type: ignore[method-assign]
-        return verdicts
 
-    patch.setattr(Births, "judge_spawns", silent)
+    patch.setattr(Births, "settle_spawns", silent)
 
 
 def newborns_fly_at_once(patch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@
 * `seeds`: everybody's random numbers;
 * `processes`, `clients`: what a shard's and a client's shell do around their cores;
 * `liarshards`, `idleshards`, `liarclients`: shards and clients that do not keep to the rules;
+  `shardlies`: what the former may say;
 * `authority`: the same for the replication server;
 * `small`: limits drawn small, so that what they bound happens in a short run;
 * `memory`: a store in memory that keeps rows as the database does;

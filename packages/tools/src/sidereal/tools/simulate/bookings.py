@@ -12,6 +12,7 @@ from sidereal.tools.simulate.game import CREDITS
 HAIL: Final = "simulated.hail"
 PAY: Final = "simulated.pay"
 STOW: Final = "simulated.stow"
+GRANT: Final = "simulated.grant"
 
 AMOUNT_USUAL: Final = 20
 

@@ -23,6 +23,7 @@ from sidereal.tools.simulate.faults import (
 )
 from sidereal.tools.simulate.scene import BELT_PLACES
 from sidereal.tools.simulate.small import (
+    draw_asks,
     draw_births,
     draw_client_limits,
     draw_limits,
@@ -52,6 +53,10 @@ DOUBLED_SHARE: Final = 0.2
 
 IMPATIENT_S: Final = 0.7
 """How long a shard may leave a pilot without an answer in a world in which all others are well."""
+
+WATCHFUL_S: Final = 0.6
+"""How long a shard may be silent in a world with one that lies, in which all others are well; rows
+are of long ago after twice as long."""
 
 
 _CHANCES: Final = {
@@ -136,6 +141,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     streams, limits = draw_streams(rng), draw_links(draw_limits(rng), small)
     shard_limits, client_limits = draw_shard_limits(small), draw_client_limits(small)
     limits, shard_limits = draw_births(limits, shard_limits, np.random.default_rng([seed, 3]))
+    limits, shard_limits = draw_asks(limits, shard_limits, np.random.default_rng([seed, 4]))
     doubled, at, target = rng.random(3).tolist()
     cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]
     if doubled < DOUBLED_SHARE:
@@ -213,6 +219,8 @@ def _with_more(plan: Plan, rng: np.random.Generator, calm: bool) -> Plan:
     limits = plan.limits
     if calm and any(fault.kind is Kind.SHARD_IDLES for fault in more):
         limits = _impatient(limits)
+    if calm and any(fault.kind is Kind.SHARD_LIES for fault in more):
+        limits = _watchful(limits)
     kept = tuple(fault for fault in faults if fault not in ending[1:])
     return msgspec.structs.replace(plan, faults=kept, limits=limits)
 
@@ -221,3 +229,12 @@ def _impatient(limits: Limits) -> Limits:
     """Let a shard be closed sooner that leaves its pilots without an answer."""
     ownership = dataclasses.replace(limits.ownership, answer_within_s=IMPATIENT_S)
     return dataclasses.replace(limits, ownership=ownership)
+
+
+def _watchful(limits: Limits) -> Limits:
+    """Let rows be of long ago so soon that a shard can lie about it within a run."""
+    shards = dataclasses.replace(
+        limits.shards, silence_s=WATCHFUL_S, late_s=min(WATCHFUL_S, limits.shards.late_s)
+    )
+    proposals = dataclasses.replace(limits.proposals, unreported_s=2 * WATCHFUL_S)
+    return dataclasses.replace(limits, shards=shards, proposals=proposals)

@@ -19,7 +19,9 @@ from sidereal.game import (
     F4,
     I1,
     PILOT,
+    PLAYERS,
     SECTOR,
+    SYSTEMS,
     U2,
     U4,
     Authority,
@@ -50,6 +52,7 @@ from sidereal.game import (
 from sidereal.game.declarations import Declarations, declare
 from sidereal.tools.simulate.passing import (
     let_flares_fly,
+    let_shards_ask,
     let_sparks_fly,
     let_stamps_come_and_go,
 )
@@ -246,8 +249,10 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     game.shared(Bank())
     game.action(rate_hz=PAYS_PER_S)(pay)
     game.action(rate_hz=PAYS_PER_S)(stow)
+    game.action(asked_by=SYSTEMS)(grant)
     game.system(Stage.TICK)(_charge)
-    let_stamps_come_and_go(game, Charge)
+    let_stamps_come_and_go(game, Charge, laws.tick_s)
+    let_shards_ask(game, game.kinds[ASTEROID - 1])
     let_sparks_fly(game, game.kinds[ASTEROID - 1])
     let_flares_fly(game, ship, Stick)
     game.declare(Turn, Arrival, Alarm, Rumble, Gong, Greeting)
@@ -267,7 +272,7 @@ def make_flights(laws: Laws, parts: Sequence[Part] = (), *, greets: bool = False
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
     game.model(Motion, reads=(Stick,))(_flight(laws))
     game.on_join(_arrival(ship, greets=greets))
-    game.action(rate_hz=HAILS_PER_S, durable=False)(hail)
+    game.action(rate_hz=HAILS_PER_S, durable=False, asked_by=PLAYERS | SYSTEMS)(hail)
     if laws.belt is not None:
         low, high = laws.belt[0] + TURN_MARGIN, laws.belt[1] - TURN_MARGIN
 
@@ -301,6 +306,11 @@ def stow(tx: Transaction, amount: Amount) -> None:
     """Move credits from an account into what its player flies."""
     tx.add(tx.own, Hold.credits, amount)
     tx.add(tx.account, Purse.credits, -amount)
+
+
+def grant(tx: Transaction, amount: Amount) -> None:
+    """Give a ship credits for nothing: no player may ask for it, and no system does."""
+    tx.add(tx.own, Hold.credits, amount)
 
 
 def _charge(step: Step) -> None:

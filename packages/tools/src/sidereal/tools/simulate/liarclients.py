@@ -33,6 +33,7 @@ from sidereal.protocol.message.player import (
 )
 from sidereal.protocol.session.client import ClientOpened, SessionClient
 from sidereal.protocol.state.schema import Schema
+from sidereal.tools.simulate.bookings import GRANT
 from sidereal.tools.simulate.lies import Lies
 from sidereal.tools.simulate.network import Network
 from sidereal.tools.simulate.processes import Arrival, Process
@@ -312,6 +313,8 @@ class LyingClientProcess(Process):
         key = self._keys[int(self.rng.integers(len(self._keys)))]
         action = WRONG_ACTIONS[int(self.rng.integers(len(WRONG_ACTIONS)))]
         arguments = WRONG_ARGUMENTS[int(self.rng.integers(len(WRONG_ARGUMENTS)))]
+        if self.rng.random() < 0.3:
+            action, arguments = GRANT, msgspec.msgpack.encode([1])
         self._say(PlayerChannel.COMMAND, Call(key, action, arguments))
 
     def noise(self) -> None:

@@ -10,25 +10,34 @@ never what has become of anything.
 from __future__ import annotations
 
 import enum
-import math
-from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from sidereal.game.schema import column_of, name_of
-from sidereal.protocol.message.shard import ShardChannel
+from sidereal.protocol.limits import ASKED_ROWS_MAX
+from sidereal.protocol.message.codec import ASKED_ROW
+from sidereal.protocol.message.shard import Asked, ShardChannel
 from sidereal.protocol.state.proposals import encode_proposals
-from sidereal.protocol.state.reckoning import Motion
 from sidereal.protocol.state.schema import LABEL, WHOLE
 from sidereal.protocol.state.stream import GONE
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
-from sidereal.tools.simulate.flights import COLUMNS
-from sidereal.tools.simulate.game import ASTEROID, Charge, Turn
+from sidereal.tools.simulate.bookings import HAIL, PAY
+from sidereal.tools.simulate.game import SHIP, Charge, Turn
 from sidereal.tools.simulate.lies import Lies
-from sidereal.tools.simulate.passing import SPARK, Origin
+from sidereal.tools.simulate.passing import NOTE, SPARK, UNASKED_FROM, Origin, Stamp
 from sidereal.tools.simulate.processes import ShardProcess
+from sidereal.tools.simulate.shardlies import (
+    BIRTH_LIES,
+    CHARGE_LIES,
+    EVENT_LIES,
+    LEVEL,
+    OWN_LIES,
+    charged_as_it_likes,
+    that_never_was,
+)
 
 LIES_SHARE: Final = 0.7
 """Share of its ticks in which a lying shard lies."""
@@ -41,9 +50,8 @@ ROWS_PER_MESSAGE: Final = 16
 FLOOD_MESSAGES: Final = 800
 """Per tick: a shard whose game spawns and emits may send some hundred and fifty."""
 
-LEVEL: Final = COLUMNS[0]
-AT, TURN_LEVEL = (column_of(Turn, field) for field in Turn.fields.values())
 BORN: Final = column_of(Origin, Origin.fields["born"])
+BEATS: Final = column_of(Stamp, Stamp.fields["beats"])
 
 CLOSED_WITHIN_S: Final = 1.5
 """How long its finale may last: so many of its rows are refused, or its messages dropped."""
@@ -51,9 +59,14 @@ CLOSED_WITHIN_S: Final = 1.5
 STRANGERS_FROM: Final = 0xF000_0000
 """Network ids that were never given begin here."""
 
-FOREIGN_FROM: Final = 0x7000_0000
-"""Ids that no block which was granted has begin here; likewise ticks in which nothing was born."""
 UNBORN_FROM: Final = 0x8000_0000
+"""Ticks in which nothing was born begin here."""
+
+LEAD_TICKS: Final = 3
+"""A shard is no further ahead of the server where nothing else goes wrong."""
+
+FLOOD_ASKS: Final = 10
+"""Messages of asks that it sends at once; each asks as often as one may."""
 
 
 class Finale(enum.IntEnum):
@@ -67,136 +80,6 @@ class Finale(enum.IntEnum):
     """It sends noise on all channels."""
 
 
-def _not_a_number(row: np.ndarray, dice: np.random.Generator) -> None:
-    name = Motion._fields[int(dice.integers(len(Motion._fields)))]
-    row[name] = (math.nan, math.inf, -1e300)[int(dice.integers(3))]
-
-
-def _out_of_range(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["spin"] = dice.uniform(1e3, 1e6)
-
-
-def _too_fast(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["vx"], row["vy"] = dice.uniform(200.0, 249.0, 2)
-
-
-def _too_far(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["x"] += dice.uniform(3e3, 1e5)
-
-
-def _of_the_future(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["tick"] += int(dice.integers(40, 10_000))
-
-
-def _of_another_pilot(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["control_epoch"] += int(dice.integers(1, 100))
-
-
-def _of_an_unsent_input(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["input_seq"] += int(dice.integers(200, 1 << 31))
-
-
-def _of_a_past_epoch(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["epoch"] -= 1
-    row["x"] += 1.0
-
-
-def _of_an_epoch_to_come(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["epoch"] += int(dice.integers(1, 1000))
-    row["x"] += 1.0
-
-
-OWN_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
-    _not_a_number,
-    _out_of_range,
-    _too_fast,
-    _too_far,
-    _of_the_future,
-    _of_another_pilot,
-    _of_an_unsent_input,
-    _of_a_past_epoch,
-    _of_an_epoch_to_come,
-)
-"""What may be said of an entity of its own; each is wrong in one thing."""
-
-
-def _too_charged(row: np.ndarray, dice: np.random.Generator) -> None:
-    row[LEVEL] = (math.nan, dice.uniform(60.0, 1e6))[int(dice.integers(2))]
-
-
-def _charged_as_it_likes(row: np.ndarray, dice: np.random.Generator) -> None:
-    row[LEVEL] = dice.uniform(0.0, 50.0)
-
-
-def _charged_in_a_past_epoch(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["epoch"] -= 1
-    row[LEVEL] = dice.uniform(0.0, 50.0)
-
-
-def _charged_in_the_future(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["tick"] += int(dice.integers(40, 10_000))
-    row[LEVEL] = dice.uniform(0.0, 50.0)
-
-
-CHARGE_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
-    _too_charged,
-    _charged_in_a_past_epoch,
-    _charged_in_the_future,
-)
-"""What may be said of the charge of an entity of its own."""
-
-
-def _that_never_was(row: np.ndarray, dice: np.random.Generator) -> None:
-    row[AT] = int(dice.integers(1 << 30, 1 << 31))
-
-
-def _of_a_past_owner(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["epoch"] -= 1
-
-
-def _of_no_such_level(row: np.ndarray, dice: np.random.Generator) -> None:
-    row[TURN_LEVEL] = (math.nan, dice.uniform(60.0, 1e6))[int(dice.integers(2))]
-
-
-EVENT_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
-    _of_a_past_owner,
-    _of_no_such_level,
-)
-"""What may be said to have happened to an entity of its own."""
-
-
-def _of_a_foreign_id(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["id"] = FOREIGN_FROM + int(dice.integers(1 << 20))
-
-
-def _of_a_foreign_kind(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["kind"] = ASTEROID
-
-
-def _at_a_foreign_place(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["x"] += dice.uniform(1e5, 1e6)
-
-
-def _born_in_the_future(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["tick"] += int(dice.integers(40, 10_000))
-
-
-def _born_handed_over(row: np.ndarray, dice: np.random.Generator) -> None:
-    row["epoch"] += int(dice.integers(1, 1000))
-
-
-BIRTH_LIES: Final[tuple[Callable[[np.ndarray, np.random.Generator], None], ...]] = (
-    _of_a_foreign_id,
-    _of_a_foreign_kind,
-    _at_a_foreign_place,
-    _born_in_the_future,
-    _born_handed_over,
-    _not_a_number,
-    _out_of_range,
-)
-"""What may be said of a spark; each is wrong in one thing."""
-
-
 class LyingShard(ShardCore):
     """A shard that simulates, and lies.
 
@@ -205,9 +88,16 @@ class LyingShard(ShardCore):
     """
 
     def __init__(
-        self, *, finale: Finale, dice: np.random.Generator, lies: Lies, **arguments: Any
+        self,
+        *,
+        finale: Finale,
+        dice: np.random.Generator,
+        lies: Lies,
+        long_ago_s: float,
+        **arguments: Any,
     ) -> None:
         self.raves = False
+        self._long_ago_s = long_ago_s
         self._finale = finale
         self._dice = dice
         self._lies = lies
@@ -225,6 +115,9 @@ class LyingShard(ShardCore):
             self._lie_of_events(simulation)
             self._lie_of_births(simulation)
             self._lie_of_ends(simulation)
+            self._lie_of_the_past(simulation)
+            self._lie_of_gifts(simulation)
+            self._lie_of_asks(simulation)
 
     def _lie_of_its_own(self, simulation: Simulation) -> None:
         columns = simulation.bodies.columns
@@ -253,7 +146,7 @@ class LyingShard(ShardCore):
 
     def _lie_of_charges(self, simulation: Simulation) -> None:
         bodies, ghosts = simulation.bodies.rows(), simulation.ghosts.rows()
-        for rows, lies in ((bodies, CHARGE_LIES), (ghosts, (_charged_as_it_likes,))):
+        for rows, lies in ((bodies, CHARGE_LIES), (ghosts, (charged_as_it_likes,))):
             chosen = self._dice.permutation(rows)[:1]
             records = self._rows_of(name_of(Charge), chosen, simulation)
             for at in range(len(records)):
@@ -275,14 +168,14 @@ class LyingShard(ShardCore):
         """Say that something has happened, of its own entities and of others."""
         number = self._schema.event_numbers[name_of(Turn)]
         bodies, ghosts = simulation.bodies.rows(), simulation.ghosts.rows()
-        for rows, lies in ((bodies, EVENT_LIES), (ghosts, (_that_never_was,))):
+        for rows, lies in ((bodies, EVENT_LIES), (ghosts, (that_never_was,))):
             chosen = self._dice.permutation(rows)[:1]
             records = np.zeros(len(chosen), self._schema.proposed_rows[number])
             records["id"] = simulation.bodies.columns.net_id[chosen]
             records["epoch"] = simulation.bodies.columns.epoch[chosen]
             records["nth"] = self._dice.integers(1 << 10, size=len(chosen))
             for at in range(len(records)):
-                _that_never_was(records[at : at + 1], self._dice)
+                that_never_was(records[at : at + 1], self._dice)
                 lie = lies[int(self._dice.integers(len(lies)))]
                 lie(records[at : at + 1], self._dice)
                 self._lies.told[f"an event {lie.__name__}"] += 1
@@ -299,9 +192,13 @@ class LyingShard(ShardCore):
         for name in ("x", "y"):
             record[name] = simulation.bodies.columns[name][chosen]
         record[BORN] = born = UNBORN_FROM + int(self._dice.integers(1 << 20))
-        lie = BIRTH_LIES[int(self._dice.integers(len(BIRTH_LIES)))]
-        lie(record, self._dice)
-        self._lies.note_birth(lie.__name__, born)
+        if self._dice.random() < 0.2 and self._is_long_ago(0, simulation):
+            record["tick"] = 0
+            self._lies.note_birth("born long ago", born)
+        else:
+            lie = BIRTH_LIES[int(self._dice.integers(len(BIRTH_LIES)))]
+            lie(record, self._dice)
+            self._lies.note_birth(lie.__name__, born)
         self._send_rows(WHOLE, record)
 
     def _lie_of_ends(self, simulation: Simulation) -> None:
@@ -313,6 +210,63 @@ class LyingShard(ShardCore):
             gone["epoch"] -= epochs_ago
             self._lies.told["an end"] += len(gone)
             self._send_rows(GONE, gone)
+
+    def _lie_of_the_past(self, simulation: Simulation) -> None:
+        """Say that an entity has gone another way since long ago."""
+        rows = simulation.bodies.rows()
+        records = simulation.population.reference[rows]
+        old = [self._is_long_ago(tick + 1, simulation) for tick in records["tick"].tolist()]
+        records = self._dice.permutation(records[old])[:1]
+        records["tick"] += 1
+        records["vx"] += self._dice.uniform(1.0, 5.0)
+        for at in range(len(records)):
+            self._lies.note_row("of long ago", records[at : at + 1])
+        self._send_rows(self._motion, records)
+
+    def _is_long_ago(self, tick: int, simulation: Simulation) -> bool:
+        """Tell whether a tick is long ago for the server, whose clock is a little behind."""
+        age = self.tick - LEAD_TICKS - tick
+        return age * simulation.rules.tick_s > self._long_ago_s
+
+    def _lie_of_gifts(self, simulation: Simulation) -> None:
+        """Give an entity of its own a stamp that has counted more than there was time for."""
+        columns = simulation.bodies.columns
+        records = columns.store(
+            self._dice.permutation(simulation.bodies.rows())[:1], self._schema.full_record
+        )
+        bit = np.uint64(1 << self._schema.numbers[name_of(Stamp)])
+        records["tick"] = self.tick
+        records["differs"] ^= np.where(self._schema.masks_of(records) & bit != 0, 0, bit)
+        records[BEATS] = self._dice.integers(1 << 10, 1 << 16, len(records))
+        for record in records:
+            self._lies.note_value("a gift", record, BEATS)
+        self._send_rows(WHOLE, records)
+
+    def _lie_of_asks(self, simulation: Simulation) -> None:
+        """Ask for what is not its to ask for, and now and then for more than it may."""
+        columns, bodies = simulation.bodies.columns, simulation.bodies.rows()
+        for rows, epochs_ago in ((simulation.ghosts.rows(), 0), (bodies, 1)):
+            chosen = self._dice.permutation(rows)[:1]
+            asking = columns.store(chosen, ASKED_ROW)
+            asking["epoch"] -= epochs_ago
+            value = int(self._dice.integers(UNASKED_FROM, 1 << 32))
+            for row in asking["id"].tolist():
+                self._lies.note_asked("an ask", row, value)
+            self._ask(NOTE, asking, [value])
+        ships = bodies[columns["kind"][bodies] == SHIP]
+        self._lies.told["an ask in the name of a player"] += len(ships)
+        self._ask(PAY, columns.store(ships, ASKED_ROW), [1])
+        if self._dice.random() < 0.1:
+            rows = self._dice.permutation(bodies)[:1].repeat(ASKED_ROWS_MAX)
+            for _ in range(len(rows) and FLOOD_ASKS):
+                self._lies.told["too many asks"] += 1
+                self._ask(HAIL, columns.store(rows, ASKED_ROW), ["me"])
+
+    def _ask(self, action: str, asking: np.ndarray, arguments: list[Any]) -> None:
+        """Ask for an action on behalf of some entities, with the same arguments."""
+        if len(asking):
+            packed = msgspec.msgpack.encode([arguments] * len(asking))
+            self._send(ShardChannel.LEASE, Asked(action, asking.tobytes(), packed))
 
     def _rows_of(self, name: str, rows: np.ndarray, simulation: Simulation) -> np.ndarray:
         dtype = self._schema.proposed_rows[self._schema.numbers[name]]
@@ -356,12 +310,19 @@ class LyingShardProcess(ShardProcess):
     honest = False
 
     def __init__(
-        self, *arguments: Any, finale: Finale, raves_from: float, lies: Lies, **more: Any
+        self,
+        *arguments: Any,
+        finale: Finale,
+        raves_from: float,
+        lies: Lies,
+        long_ago_s: float,
+        **more: Any,
     ) -> None:
         super().__init__(*arguments, **more)
         self._finale = finale
         self._raves_from = raves_from
         self._lies = lies
+        self._long_ago_s = long_ago_s
 
     @property
     def lies(self) -> bool:
@@ -371,7 +332,13 @@ class LyingShardProcess(ShardProcess):
     def _make_core(self, **arguments: Any) -> ShardCore:
         if self._session > 1:
             return ShardCore(**arguments)
-        return LyingShard(finale=self._finale, dice=self.rng, lies=self._lies, **arguments)
+        return LyingShard(
+            finale=self._finale,
+            dice=self.rng,
+            lies=self._lies,
+            long_ago_s=self._long_ago_s,
+            **arguments,
+        )
 
     def _work(self, now: float, local: float) -> None:
         if isinstance(self.core, LyingShard) and self.core.serving and now >= self._raves_from:

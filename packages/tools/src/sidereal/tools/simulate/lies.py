@@ -12,6 +12,11 @@ from typing import Final
 
 import numpy as np
 
+from sidereal.game.schema import column_of
+from sidereal.tools.simulate.passing import Noted
+
+NOTED_AT: Final = column_of(Noted, Noted.fields["at"])
+
 LIAR_ACCOUNT: Final = 666
 """The account of a client that lies: its ship is in the world as others are."""
 
@@ -41,6 +46,11 @@ class Lies:
         """Write down what is said of an entity, `Schema.exact_record[1]`."""
         self.told[what] += 1
         self.rows[int(record["id"][0])].add(content_of(record))
+
+    def note_asked(self, what: str, net_id: int, tick: int) -> None:
+        """Write down what is asked to be noted of an entity, by whom it is not to be."""
+        self.told[what] += 1
+        self.values[net_id].add((NOTED_AT, np.uint32(tick).tobytes()))
 
     def note_value(self, what: str, row: np.void, name: str) -> None:
         """Write down what is said of a field of an entity, one of `Schema.proposed_rows`."""

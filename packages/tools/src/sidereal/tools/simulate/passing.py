@@ -1,9 +1,9 @@
-"""What comes and goes in the game that is simulated: sparks, flares, stamps, and brands."""
+"""What comes and goes in the game that is simulated: sparks, flares, stamps, brands, and notes."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 
@@ -13,20 +13,25 @@ from sidereal.game import (
     PILOT,
     SHARD,
     SHARDS,
+    SYSTEMS,
     U1,
     U2,
     U4,
     Authority,
+    Bools,
     Component,
     Entity,
     Event,
+    Floats,
     Game,
     Kind,
+    Meta,
     Motion,
     Player,
     Rows,
     Stage,
     Step,
+    Transaction,
 )
 from sidereal.game.column import Indices
 
@@ -55,6 +60,13 @@ MORTAR_TICKS: Final = 3
 STAMPED_TICKS: Final = 8
 """For so long an entity is stamped, once in six times."""
 BEATS_EVERY_TICKS: Final = 4
+HARDLY: Final = 1e-6
+NOTED_EVERY_TICKS: Final = 8
+"""Shards ask so often for a note of what they simulate."""
+NOTE: Final = "simulated.note"
+UNASKED_FROM: Final = 0xF000_0000
+"""Ticks that nobody asks to be noted begin here."""
+
 BRANDED_S: Final = 0.875
 """Of a ship: after so long it is branded once more, or its brand is taken."""
 BRANDED_TICKS: Final = 7
@@ -105,6 +117,12 @@ class Stamp(Component):
     """
 
     beats: U2
+
+
+class Noted(Component, writer=AUTHORITY, audience=SHARDS, saved=False):
+    """What shards ask the authority to note of asteroids, which they may not write: a tick."""
+
+    at: U4
 
 
 class Brand(Component, writer=AUTHORITY):
@@ -197,9 +215,37 @@ def is_stamped(net_id: np.ndarray, tick: int) -> np.ndarray:
     return stamped
 
 
-def let_stamps_come_and_go(game: Game, holder: type[Component]) -> None:
+def is_noted(net_id: np.ndarray, tick: int | np.ndarray) -> np.ndarray:
+    """Tell for whom a shard asks in a tick, bool[n]."""
+    asked: np.ndarray = (tick + net_id.astype(np.int64)) % NOTED_EVERY_TICKS == 0
+    return asked
+
+
+def let_shards_ask(game: Game, asteroid: Kind) -> None:
+    """Let shards ask for what only an action may do."""
+    game.extend(asteroid, Noted())
+
+    def note(tx: Transaction, tick: Annotated[int, Meta(ge=0, lt=1 << 32)]) -> None:
+        """Note a tick."""
+        tx.set(tx.own, Noted.at, tick)
+
+    game.action(durable=False, asked_by=SYSTEMS)(note)
+
+    @game.system
+    def ask(step: Step) -> None:
+        rows = step.rows(asteroid)
+        step.ask(note, at=rows[is_noted(step.id[rows], step.tick)], tick=step.tick)
+
+
+def let_stamps_come_and_go(game: Game, holder: type[Component], tick_s: float) -> None:
     """Let shards give and take stamps of those that have a component, and the authority brands."""
     game.declare(Stamp, Brand)
+
+    @game.rule(Stamp)
+    def beats_slowly(before: Stamp, after: Stamp, dt: Floats) -> Bools:
+        most = np.floor(dt / tick_s / BEATS_EVERY_TICKS + HARDLY) + 1
+        holds: Bools = after.beats.astype(np.int64) - before.beats <= most
+        return holds
 
     @game.system(Stage.TICK)
     def stamp(step: Step) -> None:

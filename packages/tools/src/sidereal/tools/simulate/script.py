@@ -94,6 +94,7 @@ class Script:
                 finale=liarshards.Finale(fault.target),
                 raves_from=until,
                 lies=cluster.lies,
+                long_ago_s=cluster.plan.limits.proposals.unreported_s,
             ).start(fault.at)
         elif kind is Kind.SHARD_IDLES:
             cluster.add_shard(IdleShardProcess, "shard-idle", until=until).start(fault.at)

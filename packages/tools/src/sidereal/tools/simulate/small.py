@@ -87,16 +87,7 @@ def draw_links(limits: Limits, rng: np.random.Generator) -> Limits:
             superseded_ticks=int(rng.integers(24, 41)),
             future_ticks=int(rng.integers(4, 11)),
         ),
-        players=PlayerLinkLimits(
-            goodbye_s=float(rng.uniform(0.2, 1.0)),
-            sessions_spare=int(rng.integers(8, 17)),
-            joins_per_tick=int(rng.integers(1, 3)),
-            inbox=int(rng.integers(64, 257)),
-            messages_per_s=float(rng.uniform(60.0, 200.0)),
-            messages_burst=int(rng.integers(60, 401)),
-            controls_burst_ticks=int(rng.integers(5, 21)),
-            controls_rate=float(rng.uniform(1.02, 1.05)),
-        ),
+        players=_draw_player_links(rng),
         shards=_draw_shard_links(rng),
         keeping=KeepingLimits(
             batch_rows=int(rng.integers(24, 161)),
@@ -117,6 +108,23 @@ def draw_actions(rng: np.random.Generator) -> ActionLimits:
         waiting=int(rng.integers(2, 17)),
         waiting_ticks=int(rng.integers(4, 33)),
         together=int(rng.integers(1, 5)),
+    )
+
+
+def _draw_player_links(rng: np.random.Generator) -> PlayerLinkLimits:
+    goodbye_s = float(rng.uniform(0.2, 1.0))
+    sessions, joins = int(rng.integers(8, 17)), int(rng.integers(1, 3))
+    more, per_s = int(rng.integers(64, 257)), float(rng.uniform(60.0, 200.0))
+    burst = int(rng.integers(60, 401))
+    return PlayerLinkLimits(
+        goodbye_s=goodbye_s,
+        sessions_spare=sessions,
+        joins_per_tick=joins,
+        inbox=2 * burst + more,
+        messages_per_s=per_s,
+        messages_burst=burst,
+        controls_burst_ticks=int(rng.integers(5, 21)),
+        controls_rate=float(rng.uniform(1.02, 1.05)),
     )
 
 
@@ -207,3 +215,21 @@ def draw_births(
         shards=replace(limits.shards, wholes_per_tick=wholes),
     )
     return limits, replace(shard_limits, spawns_per_s=spawns_per_s, wholes_per_tick=wholes)
+
+
+def draw_asks(
+    limits: Limits, shard_limits: ShardLimits, rng: np.random.Generator
+) -> tuple[Limits, ShardLimits]:
+    """Draw what shards may ask for, for both ends, and how far who looks about is followed."""
+    asked = int(rng.integers(16, 33))
+    shards = replace(
+        limits.shards,
+        asks_per_tick=asked + int(rng.integers(0, 33)),
+        asks_saved_ticks=int(rng.integers(1, 4)),
+    )
+    edge = replace(
+        limits.edge,
+        gazes_per_s=float(rng.uniform(1.0, 4.0)),
+        gazes_per_tick=int(rng.integers(1, 4)),
+    )
+    return replace(limits, shards=shards, edge=edge), replace(shard_limits, asked=asked)

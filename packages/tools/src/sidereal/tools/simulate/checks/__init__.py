@@ -22,6 +22,7 @@ itself: none of them asks the code under test for its opinion.
 * `foreseen`: what models spawn is shown at once, and once;
 * `lives`: what shards spawn and end; `endings`: what happens to these;
 * `gifts`: which components are given and taken;
+* `asks`: what shards ask actions for, and how much of it;
 * `borders`: who is handed over, and what is seen across a border;
 * `recovery`: what is there after a restart against what was there before;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;

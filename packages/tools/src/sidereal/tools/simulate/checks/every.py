@@ -8,6 +8,7 @@ from sidereal.tools.simulate.checks.always import (
     NothingLostOrDoubled,
     NothingRejected,
 )
+from sidereal.tools.simulate.checks.asks import Asks
 from sidereal.tools.simulate.checks.audiences import Audiences
 from sidereal.tools.simulate.checks.authority import OneAuthority
 from sidereal.tools.simulate.checks.borders import GhostsConverge, Margins
@@ -58,6 +59,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Lives(),
         Foreseen(),
         Gifts(),
+        Asks(plan),
         Margins(),
         Recovery(plan),
         OneAuthority(plan),

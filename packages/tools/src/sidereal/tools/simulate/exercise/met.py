@@ -99,13 +99,13 @@ def _counts_of_authority(core: Replicator) -> Counts:
     yield "authority.proposals.spawns_per_s", rejected["too_many"]
     yield "authority.ownership.answer_within_s", core.mesh.answers.fenced
     yield "authority.ownership.ghost_messages", core.ghosts.rows_put_off
-    yield "authority.players.inbox", of_clients["inbox_full"]
     yield "authority.players.messages_per_s", of_clients["too_many"]
     yield "authority.players.controls_burst_ticks", of_clients["controls_too_fast"]
     yield "authority.players.heard_per_s", of_clients["lines_unheard"]
     yield "authority.actions.burst", core.actions.counts["too_fast"]
     yield "authority.actions.waiting", core.actions.counts["too_much"]
     yield "authority.actions.waiting_ticks", core.actions.counts["not_now"]
+    yield "authority.shards.asks_per_tick", core.actions.counts["asked_too_much"]
     yield "authority.shards.allowed_burst_s", of_shards["too_many"]
     yield "authority.shards.barred_s", of_shards["barred"]
     yield "authority.shards.inbox", of_shards["inbox_full"]
