@@ -19,6 +19,7 @@ from sidereal.game import (
     Body,
     Component,
     Controls,
+    Entity,
     Event,
     Game,
     Label,
@@ -340,6 +341,9 @@ def test_logic_that_cannot_run_is_named() -> None:
     @game.action(rate_hz=0)
     def buy(tx: Transaction, what: list[Any], **more: int) -> None: ...
 
+    @game.action(rate_hz=1)
+    def greet(tx: Transaction, whom: Entity) -> None: ...
+
     game.account(Health())
     found = problems_of(game)
     assert [problem.split(":")[0] for problem in found] == [
@@ -349,11 +353,15 @@ def test_logic_that_cannot_run_is_named() -> None:
         "system tiny.bare takes 0 arguments; it is given 1",
         "action tiny.buy",
         "action tiny.buy",
+        "action tiny.greet",
         "model tiny.fill writes Hold",
         "rule tiny.believable",
-        "test_game_declarations.health has no place",
+        "test_game_declarations.health is no entity's, so no shard writes it",
     ]
-    assert "its writer is the authority; step.ask(an action) instead" in found[6]
+    assert found[6] == (
+        "action tiny.greet: whom is annotated as a column is: write int, for one id"
+    )
+    assert "its writer is the authority; step.ask(an action) instead" in found[7]
 
 
 def test_systems_that_wait_for_each_other_are_named() -> None:
@@ -371,7 +379,8 @@ def test_systems_that_wait_for_each_other_are_named() -> None:
     def three(step: Step) -> None: ...
 
     assert problems_of(game) == [
-        "system tiny.three: one is no system of its stage",
+        "system tiny.three: one is no system of TICK; after= and before= name systems of the same "
+        "stage",
         "systems wait for each other: tiny.one, tiny.two",
     ]
 

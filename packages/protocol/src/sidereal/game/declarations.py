@@ -347,7 +347,8 @@ def _logic_problems(declared: Declarations) -> Iterator[str]:
         if not isinstance(placeless, Component):
             yield f"{placeless!r} is no component; write Score(), not Score"
         elif placeless.writer is not AUTHORITY:
-            yield f"{type(placeless).record_name} has no place: say writer=AUTHORITY"
+            what = type(placeless).record_name
+            yield f"{what} is no entity's, so no shard writes it: say writer=AUTHORITY"
     for timer in declared.timers:
         what = f"every({timer.seconds:g})"
         if not 0 < timer.seconds < float("inf"):
@@ -386,7 +387,10 @@ def _ordered(systems: Sequence[System]) -> tuple[tuple[System, ...], list[str]]:
                 other = by_function.get(function)
                 if other is None or other.stage is not stage:
                     name = getattr(function, "__name__", repr(function))
-                    problems.append(f"system {system.name}: {name} is no system of its stage")
+                    problems.append(
+                        f"system {system.name}: {name} is no system of {stage.name}; after= and "
+                        "before= name systems of the same stage"
+                    )
                 elif after:
                     earlier[system.name].add(other.name)
                 else:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidereal.game.column import Storage
 from sidereal.game.component import Component, Controls
 from sidereal.game.record import Record
 
@@ -193,6 +194,8 @@ def _arguments(name: str, function: ActionFunction) -> type[msgspec.Struct]:
         hint = hints.get(parameter.name)
         if hint is None:
             raise TypeError(f"{parameter.name} has no type")
+        if any(isinstance(each, Storage) for each in getattr(hint, "__metadata__", ())):
+            raise TypeError(f"{parameter.name} is annotated as a column is: write int, for one id")
         fields.append(
             (parameter.name, hint, parameter.default) if given else (parameter.name, hint)
         )
