@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sidereal.tools.project.make import make_project
+from sidereal.tools.project.make import locate, make_project
 
 
 async def new(name: str, /, *, directory: Path = Path()) -> int:
@@ -19,6 +19,6 @@ async def new(name: str, /, *, directory: Path = Path()) -> int:
     directory
         In which the project's directory is made.
     """
-    made = make_project(name, directory)
+    made = make_project(name, directory, list(locate()))
     print(f"{made} is there: cd {made} && uv run sidereal up")
     return 0

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError
 from importlib.resources import files
 from pathlib import Path
@@ -37,6 +37,12 @@ PACKAGES: Final = (
 WANTED: Final = ("sidereal-tools", "sidereal-client[view]")
 """What a project needs, by name."""
 
+UNKNOWN: Final = (
+    "If uv finds no `sidereal-tools`, say where its wheels are: under `[tool.uv]` in "
+    '`pyproject.toml`,\nwrite `find-links = ["/path/of/wheels"]`.\n'
+)
+"""What a project's README says when nothing tells where the packages came from."""
+
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
@@ -53,12 +59,13 @@ class Source(NamedTuple):
     editable: bool
 
 
-def make_project(name: str, parent: Path) -> Path:
+def make_project(name: str, parent: Path, sources: Sequence[Source]) -> Path:
     """Write a project.
 
     Args:
         name: of the game, its module and its directory.
         parent: directory that it is made in.
+        sources: where packages lie that come from no index.
 
     Returns:
         the project's directory.
@@ -69,7 +76,6 @@ def make_project(name: str, parent: Path) -> Path:
     """
     _check_name(name)
     directory = parent / name
-    sources = list(_located())
     # uv takes the source of a package only where the package is asked for outright.
     named = {package.partition("[")[0] for package in WANTED}
     wanted = [*WANTED, *(each.package for each in sources if each.package not in named)]
@@ -77,6 +83,8 @@ def make_project(name: str, parent: Path) -> Path:
         "name": name,
         "dependencies": "\n".join(f'    "{package}",' for package in wanted),
         "sources": "\n".join(map(_source_line, sources)),
+        "links": _links_line(sources),
+        "wheels": "" if sources else UNKNOWN,
     }
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -91,16 +99,7 @@ def make_project(name: str, parent: Path) -> Path:
     return directory
 
 
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise ConfigError(
-            f"{name!r} can't be the name of a module: small letters, digits and _, a letter first"
-        )
-    if importlib.util.find_spec(name) is not None:
-        raise ConfigError(f"{name} is the name of a module that is installed; choose another")
-
-
-def _located() -> Iterator[Source]:
+def locate() -> Iterator[Source]:
     """Tell where those of our packages lie that come from no index."""
     for package in PACKAGES:
         try:
@@ -112,6 +111,21 @@ def _located() -> Iterator[Source]:
         if url.scheme == "file":
             editable = bool(origin.get("dir_info", {}).get("editable"))
             yield Source(package, unquote(url.path), editable)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise ConfigError(
+            f"{name!r} can't be the name of a module: small letters, digits and _, a letter first"
+        )
+    if importlib.util.find_spec(name) is not None:
+        raise ConfigError(f"{name} is the name of a module that is installed; choose another")
+
+
+def _links_line(sources: Sequence[Source]) -> str:
+    """Let uv look for the other packages beside a wheel."""
+    beside = {str(Path(s.path).parent) for s in sources if s.path.endswith(".whl")}
+    return f"find-links = {json.dumps(sorted(beside))}\n" if beside else ""
 
 
 def _source_line(source: Source) -> str:
