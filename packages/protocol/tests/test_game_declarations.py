@@ -356,12 +356,20 @@ def test_logic_that_cannot_run_is_named() -> None:
         "action tiny.greet",
         "model tiny.fill writes Hold",
         "rule tiny.believable",
-        "test_game_declarations.health is no entity's, so no shard writes it",
+        "test_game_declarations.health is no entity's",
     ]
     assert found[6] == (
         "action tiny.greet: whom is annotated as a column is: write int, for one id"
     )
     assert "its writer is the authority; step.ask(an action) instead" in found[7]
+
+
+@pytest.mark.parametrize("name", ["action", "model", "rule", "every", "world", "bot"])
+def test_a_decorator_without_its_brackets_is_refused_and_shown(name: str) -> None:
+    def bare(step: Step) -> None: ...
+
+    with pytest.raises(TypeError, match=rf"write @game\.{name}\(.+\): this decorator has brackets"):
+        getattr(tiny(), name)(bare)
 
 
 def test_systems_that_wait_for_each_other_are_named() -> None:
@@ -379,8 +387,7 @@ def test_systems_that_wait_for_each_other_are_named() -> None:
     def three(step: Step) -> None: ...
 
     assert problems_of(game) == [
-        "system tiny.three: one is no system of TICK; after= and before= name systems of the same "
-        "stage",
+        "system tiny.three: one is no system of TICK, as it is",
         "systems wait for each other: tiny.one, tiny.two",
     ]
 

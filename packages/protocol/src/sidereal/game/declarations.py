@@ -348,7 +348,7 @@ def _logic_problems(declared: Declarations) -> Iterator[str]:
             yield f"{placeless!r} is no component; write Score(), not Score"
         elif placeless.writer is not AUTHORITY:
             what = type(placeless).record_name
-            yield f"{what} is no entity's, so no shard writes it: say writer=AUTHORITY"
+            yield f"{what} is no entity's: say writer=AUTHORITY"
     for timer in declared.timers:
         what = f"every({timer.seconds:g})"
         if not 0 < timer.seconds < float("inf"):
@@ -387,10 +387,8 @@ def _ordered(systems: Sequence[System]) -> tuple[tuple[System, ...], list[str]]:
                 other = by_function.get(function)
                 if other is None or other.stage is not stage:
                     name = getattr(function, "__name__", repr(function))
-                    problems.append(
-                        f"system {system.name}: {name} is no system of {stage.name}; after= and "
-                        "before= name systems of the same stage"
-                    )
+                    why = f"{name} is no system of {stage.name}, as it is"
+                    problems.append(f"system {system.name}: {why}")
                 elif after:
                     earlier[system.name].add(other.name)
                 else:

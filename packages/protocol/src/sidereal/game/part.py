@@ -6,6 +6,7 @@ game at once (`declarations`), so that somebody sees all that is wrong with it, 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, overload
 
@@ -132,6 +133,8 @@ class Part:
         stage: Stage = Stage.SUBSTEP,
     ) -> Callable[[Callable[[Rows], None]], Callable[[Rows], None]]:
         """Declare a model; see `Model` for what each argument means."""
+        for written in writes:
+            _refuse_bare(written, "model(Motion)")
 
         def declare(function: Callable[[Rows], None]) -> Callable[[Rows], None]:
             name = f"{self.name}.{_name(function)}"
@@ -178,6 +181,7 @@ class Part:
 
     def rule(self, component: type[Component]) -> Callable[[F], F]:
         """Declare what the authority accepts of a component; see `Rule`."""
+        _refuse_bare(component, "rule(Health)")
 
         def declare(function: F) -> F:
             self.rules.append(Rule(f"{self.name}.{_name(function)}", component, function))
@@ -186,9 +190,16 @@ class Part:
         return declare
 
     def action(
-        self, *, rate_hz: float = 0.0, durable: bool = True, asked_by: Asker = PLAYERS
+        self,
+        bare: None = None,
+        /,
+        *,
+        rate_hz: float = 0.0,
+        durable: bool = True,
+        asked_by: Asker = PLAYERS,
     ) -> Callable[[F], F]:
         """Declare an action; see `Action` for what each argument means."""
+        _refuse_bare(bare, "action(rate_hz=2)")
 
         def declare(function: F) -> F:
             name = f"{self.name}.{_name(function)}"
@@ -217,6 +228,7 @@ class Part:
 
         It hears of no tick twice, and of none while the world stands still.
         """
+        _refuse_bare(seconds, "every(1.0)")
 
         def declare(function: F) -> F:
             self.timers.append(Timer(seconds, function))
@@ -226,6 +238,7 @@ class Part:
 
     def world(self, name: str) -> Callable[[F], F]:
         """Declare what makes a new world of this name."""
+        _refuse_bare(name, 'world("name")')
 
         def declare(function: F) -> F:
             self.worlds[name] = function
@@ -268,6 +281,7 @@ class Part:
         It gives controls, and is asked again at the next tick; or controls and the seconds for
         which it holds them. The first behaviour of a game is what its bots do unless told.
         """
+        _refuse_bare(name, 'bot("name")')
 
         def declare(function: F) -> F:
             self.bots[name] = function
@@ -294,3 +308,13 @@ class Game(Part):
 
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", repr(function))
+
+
+def _refuse_bare(said: object, how: str) -> None:
+    """Refuse a decorator without its brackets: it was given the function, and would lose it.
+
+    Raises:
+        TypeError: it was.
+    """
+    if inspect.isfunction(said):
+        raise TypeError(f"write @game.{how}: this decorator has brackets")
