@@ -89,6 +89,8 @@ ASKED_ROWS_MAX: Final = 256
 """Entities on whose behalf one message of a shard asks for an action."""
 ASKED_SIZE_MAX: Final = 1 << 16
 """Bytes of the arguments for all of them."""
+ASKED_TOGETHER: Final = min(ASKED_ROWS_MAX, ASKED_SIZE_MAX // ARGUMENTS_SIZE_MAX)
+"""Calls that one message of a shard asks for: they fit, however large their arguments are."""
 NOTICE_SIZE_MAX: Final = 1000
 """Characters of what the server tells the person at a client or shard, and of why a shard ends."""
 CODE_NAME_SIZE_MAX: Final = 80

@@ -17,6 +17,7 @@ import numpy as np
 
 from sidereal.game.component import SHARD
 from sidereal.game.declarations import Declarations
+from sidereal.game.logic import SYSTEMS
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.errors import CloseReason
@@ -155,7 +156,10 @@ class Replicator:
             for_clients, fanout, lease_views, schema, rules, clients_max, limits.players
         )
         spawning = any(kind.spawned_by is SHARD for kind in game.kinds)
-        self.shards = ShardLink(for_shards, schema, rules, now, limits, spawning=spawning)
+        asked = sum(SYSTEMS in action.asked_by for action in game.actions)
+        self.shards = ShardLink(
+            for_shards, schema, rules, now, limits, spawning=spawning, actions=asked
+        )
         self.edge = Edge(
             self.world, changes, fanout, lease_views, self.clients, clients_max, limits.edge
         )

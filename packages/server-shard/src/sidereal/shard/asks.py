@@ -16,12 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sidereal.game.logic import SYSTEMS, Action
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.protocol.limits import ARGUMENTS_SIZE_MAX, ASKED_ROWS_MAX, ASKED_SIZE_MAX
+from sidereal.protocol.limits import ARGUMENTS_SIZE_MAX, ASKED_TOGETHER
 from sidereal.protocol.message.codec import ASKED_ROW
 from sidereal.protocol.message.shard import Asked
-
-_TOGETHER = min(ASKED_ROWS_MAX, ASKED_SIZE_MAX // ARGUMENTS_SIZE_MAX)
-"""So many calls fit into a message, however large their arguments are."""
 
 
 class Asks:
@@ -93,7 +90,9 @@ class Asks:
                 msgspec.msgpack.encode([call[2] for call in piece]),
             )
             for name, calls in waiting.items()
-            for piece in (calls[at : at + _TOGETHER] for at in range(0, len(calls), _TOGETHER))
+            for piece in (
+                calls[at : at + ASKED_TOGETHER] for at in range(0, len(calls), ASKED_TOGETHER)
+            )
         ]
 
 

@@ -119,8 +119,8 @@ class ShardLinkLimits:
             are on their way.
         barred_s: how long a shard stays out that was fenced for what it did.
         barred_names: names of those; the oldest is forgotten first.
-        inbox: messages of one session between two ticks, proposals aside; one that sends more is
-            closed.
+        inbox: messages of one session between two ticks, beside proposals and asks; one that sends
+            more is closed.
         wholes_per_tick: entities that a shard may propose as a whole in a tick, those that it sends
             again included.
         proposals: messages of one shard kept for one tick; the oldest are dropped and counted.

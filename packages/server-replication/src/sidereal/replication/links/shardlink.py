@@ -74,6 +74,7 @@ class ShardLink(ShardSender):
         limits: Limits = LIMITS,
         *,
         spawning: bool = True,
+        actions: int = 0,
     ) -> None:
         """Open the link.
 
@@ -84,6 +85,7 @@ class ShardLink(ShardSender):
             now: monotonic seconds.
             limits: what only tuning decides.
             spawning: whether the game lets shards spawn.
+            actions: for which systems may ask.
         """
         super().__init__(endpoint, schema, rules, limits)
         self.dropped: Counter[str] = Counter()
@@ -97,7 +99,10 @@ class ShardLink(ShardSender):
         self._waiting: Counter[int] = Counter()
         self._barred: dict[str, float] = {}
         self._attended_at = now
-        self._volume = Volume(schema, self._limits, spawning=spawning)
+        self._volume = Volume(schema, self._limits, spawning=spawning, actions=actions)
+        # Asks that came while we stood still have room beside all else.
+        asks = self._limits.allowed_share * self._volume.asks * rules.tick_hz
+        self._inbox_max = self._limits.inbox + math.ceil(asks * self._limits.allowed_burst_s)
 
     def receive_datagram(
         self, datagram: bytes, address: Address, now: float, wall_now: float
@@ -239,7 +244,7 @@ class ShardLink(ShardSender):
             # At once: its session may have ended before the next tick.
             shard.failed, shard.failed_why = message.what, message.why
         self._waiting[event.peer] += 1
-        if self._waiting[event.peer] > self._limits.inbox:
+        if self._waiting[event.peer] > self._inbox_max:
             self.dropped["inbox_full"] += 1
             self._close(event.peer, CloseReason.PROTOCOL_VIOLATION, now)
         else:

@@ -5,26 +5,35 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.limits import ASKED_TOGETHER, UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.proposals import PROPOSAL_HEADER, RUN_SIZE
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.links.limits import ShardLinkLimits
 
 SPARE_MESSAGES: Final = 3.0
-"""Two that are not full, what travels with motion and all else, and one that is no proposal."""
+"""Two that are not full, what travels with motion and all else, and one that is neither of
+proposals nor of asks."""
 
 
 class Volume:
-    """Messages that a shard of a game may need in a tick."""
+    """Messages that a shard of a game may need in a tick.
 
-    def __init__(self, schema: Schema, limits: ShardLinkLimits, *, spawning: bool) -> None:
+    Attributes:
+        asks: of these, those by which systems ask for actions: each for one action.
+    """
+
+    def __init__(
+        self, schema: Schema, limits: ShardLinkLimits, *, spawning: bool, actions: int
+    ) -> None:
         """Work out how large rows are.
 
         Args:
             schema: of the game.
             limits: of what a shard may propose in a tick.
             spawning: whether the game lets shards spawn.
+            actions: for which systems may ask.
         """
+        self.asks = actions + math.ceil(limits.asks_per_tick / ASKED_TOGETHER) if actions else 0
         self._per_entity = _proposals_per_entity(schema)
         # Each is said once, and seldom again.
         self._events = 2 * limits.events_per_tick * _messages_per_event(schema)
@@ -42,7 +51,8 @@ class Volume:
         # Without spawns only those are whole that are given or have lost a component.
         wholes = self._wholes if self._spawning else min(self._wholes, math.ceil(owned))
         whole_messages = math.ceil(wholes / self._wholes_per_message)
-        return owned * self._per_entity + whole_messages + self._events + SPARE_MESSAGES
+        proposals = owned * self._per_entity + whole_messages + self._events
+        return proposals + self.asks + SPARE_MESSAGES
 
 
 def _proposals_per_entity(schema: Schema) -> float:
