@@ -60,6 +60,7 @@ from sidereal.protocol.message.player import (
 from sidereal.protocol.message.shard import Amend, Asked, ShardChannel, ShardHello
 from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.replication.actions.limits import ActionLimits
+from sidereal.replication.keeping.posting import Posted
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.limits import ShardLinkLimits
 
@@ -151,6 +152,10 @@ class Play:
         call = Call(self.key(), action, msgspec.msgpack.encode(arguments))
         client.send(PlayerChannel.COMMAND, encode_message(call))
         self.cast.run(4)
+        postings = self.cast.core.actions.postings
+        if postings.has_posting:
+            postings.deliver(postings.take_posting(), Posted())
+            self.cast.run(2)
         (receipt,) = (each for each in heard(client) if isinstance(each, Receipt))
         assert receipt.key == call.key
         return receipt
@@ -467,7 +472,7 @@ def test_an_action_that_there_is_not_is_refused_in_words() -> None:
     client = play.join(7)
     receipt = play.ask(client, action="play.steal")
     assert outcome(receipt) == (Outcome.REFUSED, "there is no such action")
-    assert play.counts == {"unknown_action": 1}
+    assert play.counts == {"unknown_action": 1, "refused": 1}
 
 
 def test_arguments_beyond_all_measure_are_dropped_and_counted() -> None:
@@ -759,7 +764,7 @@ def test_what_systems_ask_for_no_player_may_and_the_other_way_round() -> None:
     assert outcome(play.ask(mine.client, 5, action="play.mint")) == (Outcome.REFUSED, text)
     mine.ask([(mine.net_id, mine.epoch)], [["in another's name"]], "play.say")
     assert lines(mine.client) == []
-    assert play.counts == {"unknown_action": 1, "asked_wrongly": 1}
+    assert play.counts == {"unknown_action": 1, "refused": 1, "asked_wrongly": 1}
     mine.ask([(mine.net_id, mine.epoch)], [[5]], "play.mint")
     assert values(mine.client) == [(False, 5)]
 

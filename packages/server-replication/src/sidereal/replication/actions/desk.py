@@ -33,13 +33,13 @@ from sidereal.replication.actions.intake import OTHER_CALL, Intake
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.actions.postings import Postings
 from sidereal.replication.actions.refusals import Refusals
-from sidereal.replication.actions.requests import CallName, Done, Memory, Request
+from sidereal.replication.actions.requests import CallName, Done, Memory, Request, caller_of
 from sidereal.replication.actions.shown import Shown
 from sidereal.replication.events import Events
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.posting import KeptReceipt
 from sidereal.replication.links.playerlink import PlayerLink
-from sidereal.replication.links.players import Player
+from sidereal.replication.links.players import ROW_NONE, Player, PlayerState
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
 from sidereal.replication.play.entities import Entities
@@ -103,8 +103,7 @@ class Desk:
         self.books.note_gifts()
         self._shown.greet(self._clients.take_newcomers())
         self._settle(tick)
-        held, self._held = self._held, deque()
-        for request in held:
+        for request in self._take_ready(self._held, len(self._held)):
             self._run_at_once(request, tick)
         for request in self._intake.take(tick, now, self._count_waiting):
             if request.action.durable:
@@ -120,6 +119,31 @@ class Desk:
         return len(self._waiting) + len(self._held)
 
     # -- running ------------------------------------------------------------------------------
+
+    def _take_ready(self, queue: deque[Request], most: int) -> list[Request]:
+        """Take so many requests that may run by now, in their order.
+
+        Who asks acts for what it flies now. It may be back in a session that waits for that; so
+        does its request. One of a player that has left is forgotten: nothing of it was done, and it
+        comes again when its player does.
+        """
+        ready: list[Request] = []
+        later: list[Request] = []
+        while queue and len(ready) < most:
+            request = queue.popleft()
+            player, name = request.player, request.name
+            if player is None or name is None:
+                ready.append(request)
+            elif player.state is not PlayerState.JOINED or player.row == ROW_NONE:
+                del self._memory.under_way[name]
+                self.counts["left"] += 1
+            elif player.waits:
+                later.append(request)
+            else:
+                request.caller = caller_of(player)
+                ready.append(request)
+        queue.extendleft(reversed(later))
+        return ready
 
     def _run_at_once(self, request: Request, tick: int) -> None:
         """Run an action that is not durable, or let it wait for what is about to change."""
@@ -229,8 +253,8 @@ class Desk:
                 return
         singly = self._singly > 0
         self._singly = max(0, self._singly - 1)
-        while self._waiting and len(self.postings.done) < (1 if singly else self._limits.together):
-            self.postings.add(self._run(self._waiting.popleft(), tick))
+        for request in self._take_ready(self._waiting, 1 if singly else self._limits.together):
+            self.postings.add(self._run(request, tick))
         self.postings.post(tick, gifts=not singly)
 
     def _settle(self, tick: int) -> None:

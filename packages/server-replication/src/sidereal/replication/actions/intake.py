@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from sidereal.game.declarations import Declarations
 from sidereal.game.logic import PLAYERS, SYSTEMS, Action
+from sidereal.game.step import Transaction
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import ASKED_ROWS_MAX, NOTICE_SIZE_MAX
 from sidereal.protocol.message.codec import ASKED_ROW, decode_rows_untrusted
@@ -30,19 +31,34 @@ from sidereal.replication.actions.arguments import ArgumentsError, Signatures, U
 from sidereal.replication.actions.effects import Caller
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.actions.refusals import GONE, TOO_MANY, Refusals
-from sidereal.replication.actions.requests import CallName, Memory, Request, digest_of
+from sidereal.replication.actions.requests import (
+    CallName,
+    Memory,
+    Request,
+    call_name,
+    caller_of,
+    digest_of,
+)
 from sidereal.replication.actions.shown import Shown
 from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.players import Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
-from sidereal.replication.world import World
+from sidereal.replication.world import ACCOUNT_NONE, World
 
 OTHER_CALL = "this key belongs to another call"
 TOO_FAST = "not now: {action} is done {rate:g} times a second at most"
 TOO_MUCH = "not now: too much waits to be done"
 NOT_HERE = "not now: what you fly is being fetched"
 NO_ACCOUNT = "this is kept, and needs an account: log in with one"
+
+
+def _refuse_it(tx: Transaction, text: str) -> None:
+    tx.require(False, text)
+
+
+REFUSAL: Final = Action("what can not be done", _refuse_it, 1.0, True, PLAYERS, None)
+"""In the place of an action that there is not, or that takes other arguments."""
 
 
 class _TurnedAway(Exception):
@@ -109,7 +125,7 @@ class Intake:
             what is to be done, each to be begun before the next one is judged.
         """
         for player, call in self._clients.take_calls():
-            name, digest = CallName(player.account, call.key), digest_of(call)
+            name, digest = call_name(player.account, call.key), digest_of(call)
             if self._has_come_before(player, name, digest):
                 continue
             try:
@@ -120,7 +136,7 @@ class Intake:
                 text = printable(away.text, NOTICE_SIZE_MAX)
                 self._shown.answer(player, Receipt(call.key, away.outcome, text))
                 continue
-            caller = Caller(player.name, player.account, player.net_id)
+            caller = caller_of(player)
             request = Request(action, arguments, caller, player, name, digest, tick)
             self._memory.under_way[name] = request
             yield request
@@ -145,14 +161,34 @@ class Intake:
         try:
             action = self._signatures.find_untrusted(call.action, PLAYERS)
         except UnknownActionError as error:
-            raise _TurnedAway(Outcome.REFUSED, "unknown_action", str(error)) from None
+            return self._refuse(player, call, "unknown_action", str(error), now)
         if not self._memory.may_ask(player.account, action, now):
             text = TOO_FAST.format(action=action.name, rate=action.rate_hz)
             raise _TurnedAway(Outcome.NOT_NOW, "too_fast", text)
         try:
             return action, self._signatures.read_untrusted(action, call.arguments)
         except ArgumentsError as error:
+            if action.durable:
+                return self._refuse(player, call, "bad_arguments", str(error), now)
             raise _TurnedAway(Outcome.REFUSED, "bad_arguments", str(error)) from None
+
+    def _refuse(
+        self, player: Player, call: Call, reason: str, text: str, now: float
+    ) -> tuple[Action, tuple[Any, ...]]:
+        """Refuse what this version of the game can't do, unless the database knows the call.
+
+        The version before may have done it. So it is refused as an action refuses that is kept.
+
+        Raises:
+            _TurnedAway: nothing is kept of this player, or it asks for too much that can't be.
+        """
+        if player.account <= ACCOUNT_NONE:
+            raise _TurnedAway(Outcome.REFUSED, reason, text)
+        if not self._memory.may_ask(player.account, REFUSAL, now):
+            late = TOO_FAST.format(action=call.action, rate=REFUSAL.rate_hz)
+            raise _TurnedAway(Outcome.NOT_NOW, "too_fast", late)
+        self._counts[reason] += 1
+        return REFUSAL, (text,)
 
     def _check_room(self, player: Player, action: Action, waiting: int) -> None:
         """Check that a player may have something done, and that it may wait for its turn.
@@ -160,7 +196,7 @@ class Intake:
         Raises:
             _TurnedAway: it is not to be done.
         """
-        if action.durable and player.account <= 0:
+        if action.durable and player.account <= ACCOUNT_NONE:
             raise _TurnedAway(Outcome.REFUSED, "no_account", NO_ACCOUNT)
         if waiting >= self._limits.waiting:
             raise _TurnedAway(Outcome.NOT_NOW, "too_much", TOO_MUCH)

@@ -17,7 +17,7 @@ class ActionLimits:
         receipts: of an account that are remembered, the newest: a call that is repeated is answered
             alike, and not run again.
         receipts_in_all: of all accounts; those of the account that was answered longest ago are
-            forgotten first.
+            forgotten first. Half of them is room for those of all who have no account.
         waiting: calls that wait for their turn; one more is put off. What systems ask for has half
             of that room.
         waiting_ticks: a call that waits for so long is put off.

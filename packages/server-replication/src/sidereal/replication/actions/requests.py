@@ -13,6 +13,7 @@ from sidereal.replication.actions.effects import Caller, Effects
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.players import Player
+from sidereal.replication.world import ACCOUNT_NONE
 
 
 class CallName(NamedTuple):
@@ -36,7 +37,7 @@ class Request:
     Attributes:
         action: which.
         arguments: in their order.
-        caller: on whose behalf.
+        caller: on whose behalf, when it runs.
         player: who is answered and told, the newest session of the caller; None for nobody.
         name: of the call; None of what a shard asks for, which nobody answers.
         digest: of the call.
@@ -84,16 +85,17 @@ class Memory:
         """Keep the answer to a call.
 
         Of too many of an account its oldest are forgotten; of too many at all, those of the account
-        that was answered longest ago.
+        that was answered longest ago. All who have no account share half of the room.
         """
+        limits = self._limits
         mine = self._answered.setdefault(name.account, OrderedDict())
         self._answered.move_to_end(name.account)
         self._answers += name.key not in mine
         mine[name.key] = Answered(digest, receipt)
-        if len(mine) > self._limits.receipts:
+        if len(mine) > (limits.receipts if name.account else limits.receipts_in_all // 2):
             mine.popitem(last=False)
             self._answers -= 1
-        while self._answers > self._limits.receipts_in_all:
+        while self._answers > limits.receipts_in_all:
             _, longest_ago = self._answered.popitem(last=False)
             self._answers -= len(longest_ago)
 
@@ -108,6 +110,19 @@ class Memory:
                 self._allowances.popitem(last=False)
         self._allowances.move_to_end(at)
         return allowance.take_if_there(now)
+
+
+def call_name(account: int, key: bytes) -> CallName:
+    """Tell a call from all others; those of all who have no account by the key alone.
+
+    Each session of theirs has another number, and repeats what the one before it has asked.
+    """
+    return CallName(max(account, ACCOUNT_NONE), key)
+
+
+def caller_of(player: Player) -> Caller:
+    """Tell on whose behalf a player acts: what it flies may be another than when it asked."""
+    return Caller(player.name, player.account, player.net_id)
 
 
 def digest_of(call: Call) -> bytes:
