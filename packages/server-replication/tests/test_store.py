@@ -441,7 +441,7 @@ async def test_ids_of_a_world_from_before_lead_to_nobody_and_all_else_stays(
     assert world.rows["x"].tolist() == [70.0]
     for name in ("group", "tie_to", "tie_was"):
         assert world.rows[name].tobytes() == bytes(16), name
-    left = await sql(database_url, "SELECT others, name FROM entity, declared_range")
+    left = await sql(database_url, "SELECT others, declared_range.name FROM entity, declared_range")
     assert ("others", 1) in {(row["name"], row["others"]) for row in left}
     assert "tie_to" not in {row["name"] for row in left}
 
