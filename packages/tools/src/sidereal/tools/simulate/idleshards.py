@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidereal.protocol.message.shard import ShardChannel
+from sidereal.protocol.message.shard import Asked, ShardChannel
 from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
@@ -13,11 +13,14 @@ from sidereal.tools.simulate.processes import ShardProcess
 
 
 class IdleShard(ShardCore):
-    """A shard that says in every tick that it lives, and nothing else."""
+    """A shard that says in every tick that it lives, and asks for nothing."""
 
     def _propose(self, simulation: Simulation) -> None:
         for message, _ in encode_proposals(self.tick, []):
             self._endpoint.send(ShardChannel.PROPOSAL, message)
+        for answer in simulation.collect_answers():
+            if not isinstance(answer, Asked):
+                self._send(ShardChannel.LEASE, answer)
 
 
 class IdleShardProcess(ShardProcess):
