@@ -97,6 +97,16 @@ def five_snapshots_of_six_are_not_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edge, "send_snapshots", seldom)
 
 
+def what_is_new_waits_for_an_odd_tick(patch: pytest.MonkeyPatch) -> None:
+    """Nothing leaves for clients every second tick, as if nothing were new to them."""
+    collect = Fanout.collect
+
+    def seldom(self: Fanout, tick: int, allowance: np.ndarray) -> Iterator[Any]:
+        return collect(self, tick, allowance * (tick % 2))
+
+    patch.setattr(Fanout, "collect", seldom)
+
+
 def more_is_written_than_can_leave(patch: pytest.MonkeyPatch) -> None:
     """Snapshots are as long as they get, whatever a client's link carries."""
     patch.setattr(ServerEndpoint, "allowance", lambda *_: 1 << 30)
@@ -190,6 +200,11 @@ def with_small_limits(plan: Plan) -> bool:
     return plan.limits.transport != LIMITS.transport
 
 
+def with_silence(plan: Plan) -> bool:
+    """Whether a client may hear nothing of a tick."""
+    return plan.limits.edge.silence_s * plan.tick_hz > 2.0
+
+
 def several_clients(plan: Plan) -> bool:
     return with_loss(plan) and plan.pilots + plan.observers > 1
 
@@ -203,6 +218,7 @@ MUTANTS: Final = (
     Mutant(no_tombstones, ("ReplicasConverge",), any_plan),
     Mutant(replicas_keep_strays, ("ReplicasConverge",), any_plan),
     Mutant(five_snapshots_of_six_are_not_sent, ("Service",), any_plan),
+    Mutant(what_is_new_waits_for_an_odd_tick, ("ReplicasConverge",), with_silence),
     Mutant(more_is_written_than_can_leave, ("Bounded",), with_small_limits),
     Mutant(fates_count_for_another_client, ("ReplicasConverge",), several_clients),
     Mutant(

@@ -148,6 +148,18 @@ def test_a_liar_may_come_back_when_another_has_taken_its_place_outside() -> None
     assert liar.core.serving
 
 
+def test_a_client_may_hear_nothing_of_a_last_tick_that_is_not_new_to_it() -> None:
+    edge = replace(LIMITS.edge, silence_s=0.5)
+    plan = Plan(pilots=0, observers=1, limits=replace(LIMITS, edge=edge))
+    cluster = Cluster(plan, make_checkers(plan))
+    outcome = cluster.run()
+    assert not outcome.violations
+    client = cluster.clients[0].core
+    assert client is not None
+    assert client.replica is not None
+    assert client.replica.newest_tick < outcome.ticks
+
+
 def test_seeds_exercise_what_the_checkers_judge() -> None:
     cluster = Cluster(plan_of(0), make_checkers(plan_of(0)))
     cluster.run()

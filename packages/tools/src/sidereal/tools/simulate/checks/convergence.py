@@ -17,6 +17,7 @@ from sidereal.protocol.state.quantize import decode_rows_untrusted, quantised, r
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import mask_of
 from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.service import silence_ticks_of
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
@@ -43,7 +44,11 @@ LEAD_S: Final = 0.5
 
 
 class ReplicasConverge:
-    """Every client has, in its window, exactly what the authority tells: nothing more or less."""
+    """Every client has, in its window, exactly what the authority tells: nothing more or less.
+
+    A client may have heard nothing of the last ticks if nothing in its window was new in them. What
+    it has is compared with the last tick all the same.
+    """
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Nothing before the end."""
@@ -63,9 +68,10 @@ class ReplicasConverge:
     def _compare(self, process: ClientProcess, client: Client, core: Replicator) -> Iterator[str]:
         replica, world = client.replica, core.world
         assert replica is not None
-        coverage = replica.coverage
-        if replica.newest_tick != core.tick or coverage.known_to != core.tick:
-            yield f"knows {coverage.known_to} of {replica.newest_tick} of {core.tick}"
+        coverage, newest = replica.coverage, replica.newest_tick
+        silent_ticks = core.tick - newest
+        if coverage.known_to != newest or not 0 <= silent_ticks < silence_ticks_of(core):
+            yield f"knows {coverage.known_to} of {newest} of {core.tick}"
             return
         yield from _look_at_window(process, client, core)
         present = world.present(core.tick)
@@ -87,6 +93,10 @@ class ReplicasConverge:
         if not np.array_equal(world.columns["kind"][rows], replica.columns["kind"][held]):
             yield "has entities of other kinds"
         numbers = core.schema.shown_to(process.role.name.lower())
+        changed = np.maximum(world.entered[rows], world.changed[[*numbers]][:, rows].max(axis=0))
+        if (changed > newest).any():
+            yield f"has not heard, since {newest}, that {wanted[changed > newest].tolist()} changed"
+            return
         shown = world.columns.mask[rows] & np.uint64(mask_of(numbers))
         known = replica.components(held)
         if not np.array_equal(shown, known):

@@ -55,6 +55,11 @@ def bytes_per_tick_max(plan: Plan, rules: Rules) -> float:
     return crowd + BYTES_PER_CELL_MAX * rules.window_side**2
 
 
+def silence_ticks_of(core: Replicator) -> int:
+    """Ticks after which a client is sent a snapshot though nothing is new to it."""
+    return max(1, round(core.limits.edge.silence_s * core.rules.tick_hz))
+
+
 class Service:
     """Watches what every client gets."""
 
@@ -105,7 +110,7 @@ class Service:
         way_ticks = (link.delay_s + link.jitter_s) * core.rules.tick_hz
         lag = core.tick - client.replica.newest_tick
         cluster.exercised["ticks of service judged"] += 1
-        silence_ticks = max(1, round(core.limits.edge.silence_s * core.rules.tick_hz))
+        silence_ticks = silence_ticks_of(core)
         if lag > silence_ticks + math.floor(way_ticks):
             yield f"has last heard of tick {client.replica.newest_tick}, {lag} ticks ago"
         _, tick_then, snapshots_then, bytes_then = self._joined[client]
