@@ -22,7 +22,8 @@ from sidereal.replication.edge.leaseviews import LeaseViews, Shown
 from sidereal.replication.edge.sections import ask
 from sidereal.replication.edge.windows import Windows
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.world import Empty, Moved, World
+from sidereal.replication.occupancy import Empty, Occupancy
+from sidereal.replication.world import Moved, World
 from sidereal.tools.simulate.faults import Kind, Plan
 
 
@@ -193,7 +194,7 @@ def who_lags_behind_is_sent_what_the_others_are(patch: pytest.MonkeyPatch) -> No
 def empty_sectors_are_never_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A sector that something was in once is leased for ever."""
     nothing = Empty(np.empty(0, np.int64), np.empty(0, np.int32))
-    patch.setattr(World, "forget_empty_sectors", lambda *_: nothing)
+    patch.setattr(Occupancy, "forget_empty", lambda *_: nothing)
 
 
 def with_small_limits(plan: Plan) -> bool:

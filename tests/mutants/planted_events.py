@@ -16,12 +16,13 @@ from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.edge.eventlog import EventLog
 from sidereal.replication.edge.privateevents import Addressed, Hearers, PrivateEvents
+from sidereal.replication.events import Events as WorldEvents
 from sidereal.replication.links.numbers import Numbers
 from sidereal.replication.validate import Proposed, Verdict, judge_event
 from sidereal.replication.world import ACCOUNT_NONE, Present
 from sidereal.shard.events import Events
 from sidereal.shard.proposals import Proposals
-from sidereal.tools.simulate.faults import Kind
+from sidereal.tools.simulate.faults import Kind, Plan
 
 
 def events_are_said_once(patch: pytest.MonkeyPatch) -> None:
@@ -159,6 +160,24 @@ def ends_overtake_events(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Events, "take_due", in_turn)
 
 
+def what_happens_keeps_no_sector(patch: pytest.MonkeyPatch) -> None:
+    """A sector is forgotten with what has just happened there, if nobody is there any more."""
+    commit = WorldEvents.commit
+
+    def heedless(self: WorldEvents, *arguments: Any) -> None:
+        occupancy = self._world.occupancy
+        before = occupancy._occupied_at.copy()
+        commit(self, *arguments)
+        occupancy._occupied_at[: len(before)] = before
+
+    patch.setattr(WorldEvents, "commit", heedless)
+
+
+def soon_forgotten(plan: Plan) -> bool:
+    world = plan.limits.world
+    return world.sector_empty_ticks < 15 and world.sectors_checked_every_ticks == 1
+
+
 MUTANTS: Final = (
     Mutant(events_are_said_once, ("Happenings", "Endings"), with_loss),
     Mutant(events_happen_whenever_they_come, ("Happenings",), with_loss),
@@ -168,6 +187,7 @@ MUTANTS: Final = (
     Mutant(events_are_taken_again, ("Happenings",), any_plan),
     Mutant(events_overtake_spawns, ("Endings", "NothingRejected"), with_loss),
     Mutant(ends_overtake_events, ("Endings",), with_loss),
+    Mutant(what_happens_keeps_no_sector, ("Endings",), soon_forgotten),
     Mutant(private_events_are_sent_once, ("Audiences",), with_loss),
     Mutant(private_events_are_taken_again, ("Audiences",), any_plan),
     Mutant(pilots_are_told_what_is_for_others, ("Audiences",), any_plan),

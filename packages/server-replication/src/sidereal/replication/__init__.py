@@ -4,9 +4,9 @@
 the world stands still. The stages work on the `world` (columns). `ingest` takes in what shards
 propose, `births` what of it comes into the world and leaves it, `spawnkeys` what of that has come
 already. `validate` decides what is believed, and `gamerules` asks the game about it. `events` lets
-happen in the world what shards and hooks emit. `ids` says who may give which network id. `notes`
-keeps what happened for the log. `limits` are the numbers that only tuning decides. The rooms, by
-what they decide:
+happen in the world what shards and hooks emit. `ids` says who may give which network id,
+`occupancy` which sectors are forgotten. `notes` keeps what happened for the log. `limits` are the
+numbers that only tuning decides. The rooms, by what they decide:
 
 * `play`: what there is, and who flies what, as the game's worlds and hooks say.
 * `actions`: what players and systems ask the game for, and the receipts that answer players.

@@ -72,7 +72,10 @@ class Events:
             sector = pack_sector(*sector_of(x, y, world.rules))
             self.private.note(Addressed(number, wire, sector, world.account[rows]))
         else:
-            self.log.note(number, wire, world.sectors.group_of(x, y, create=True))
+            group = world.sectors.group_of(x, y, create=True)
+            # Its subject may never have been there at the end of a tick.
+            world.occupancy.note(group, tick)
+            self.log.note(number, wire, group)
         self.counts[number - EVENT_FIRST] += len(rows)
 
     def check(self, event: Event) -> None:

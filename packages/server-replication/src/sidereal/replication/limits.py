@@ -33,8 +33,8 @@ class WorldLimits:
         ids_per_block: network ids that are granted together.
         ids_rest_ticks: ids are given again no earlier than so long after none of their block was in
             the world; later, if a receiver may know one of them for longer.
-        sector_empty_ticks: a sector in which nothing is any more is kept for so long: longer than
-            one that turns on a border needs to come back.
+        sector_empty_ticks: a sector in which nothing is or happens any more is kept for so long:
+            longer than one that turns on a border needs to come back.
         sectors_checked_every_ticks: how often it is looked for such sectors.
         sector_changes: sectors that came or went, remembered for those who follow them; who has
             missed more looks at everything.

@@ -352,7 +352,8 @@ class Replicator:
 
     def _forget_empty_space(self, present: Present) -> None:
         """Let go of sectors long empty; else whatever was ever visited would cost for ever."""
-        empty = self.world.forget_empty_sectors(present)
+        self.world.occupancy.note(present.group, present.tick)
+        empty = self.world.occupancy.forget_empty(present.tick)
         if len(empty.sector):
             self.mesh.vacate(empty.sector, self.tick)
             self.edge.forget(empty.group)

@@ -30,6 +30,7 @@ from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.ids import IdBlocks
 from sidereal.replication.limits import LIMITS, WorldLimits
+from sidereal.replication.occupancy import Occupancy
 
 POSITION_TOLERANCE: Final = 0.05
 """How far the position that clients extrapolate may be off the truth, world units."""
@@ -72,21 +73,13 @@ class Moved(NamedTuple):
     """int32[n], the cell they left."""
 
 
-class Empty(NamedTuple):
-    """Sectors that are forgotten."""
-
-    sector: np.ndarray
-    """int64[n], packed."""
-    group: np.ndarray
-    """int32[m], their cells."""
-
-
 class World:
     """Columns of all entities and what the replication server alone knows of them.
 
     Attributes:
         columns: the references and all other components, by row.
         sectors: the active sectors; its groups are the cells.
+        occupancy: where something is, or was lately.
         account: int64 by row, who flies it, `ACCOUNT_NONE` for the rest.
         group: int32 by row, the cell as of the last `present`.
         handover_tick: int64 by row, when it last changed hands or was adopted anew.
@@ -112,9 +105,9 @@ class World:
     ) -> None:
         self.schema = schema
         self.rules = rules
-        self._limits = limits
         self.columns = Columns(schema, capacity)
         self.sectors = SectorTable(rules, limits.sector_changes)
+        self.occupancy = Occupancy(self.sectors, limits)
         self.ids = IdBlocks(limits, rules.streams)
         self.uuid = np.zeros(capacity, UUID)
         self.account = np.zeros(capacity, np.int64)
@@ -132,7 +125,6 @@ class World:
         others = [n for n in (PRESENCE, *schema.proposed) if n != self._motion_number]
         self.versions = {number: np.zeros(capacity, np.int64) for number in others}
         self._sent = {name: np.zeros(capacity) for name in Motion._fields}
-        self._occupied_at = np.zeros(0, np.int64)
 
     def enter(
         self,
@@ -248,23 +240,6 @@ class World:
         group = self.sectors.groups_of_cells(*cells, create=True)
         sector = pack_sector(*(axis // self.rules.cells_per_side for axis in cells))
         return Present(tick, rows, x, y, heading, group, sector)
-
-    def forget_empty_sectors(self, present: Present) -> Empty:
-        """Make sectors inactive that have been empty for long; called every tick."""
-        row = present.group // self.sectors.cells_per_sector
-        more = self.sectors.row_count - len(self._occupied_at)
-        if more > 0:
-            fresh = np.full(max(more, len(self._occupied_at)), present.tick)
-            self._occupied_at = np.concatenate([self._occupied_at, fresh])
-        self._occupied_at[row] = present.tick
-        if present.tick % self._limits.sectors_checked_every_ticks:
-            return Empty(np.empty(0, np.int64), np.empty(0, np.int32))
-        rows = self.sectors.rows_of(self.sectors.keys)
-        empty = present.tick - self._occupied_at[rows] > self._limits.sector_empty_ticks
-        keys, cells = self.sectors.keys[empty], self.sectors.cells_per_sector
-        if len(keys):
-            self.sectors.release(keys)
-        return Empty(keys, (rows[empty, None] * cells + np.arange(cells, dtype=np.int32)).ravel())
 
     def refresh(self, present: Present) -> Moved:
         """Bring what clients are sent up to a tick.

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 from sidereal.protocol.limits import MESSAGE_OVERHEAD_SIZE, UNRELIABLE_SIZE_MAX
 from sidereal.protocol.space.geometry import sector_of
+from sidereal.protocol.space.sectors import unpack_sector
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
@@ -48,7 +51,7 @@ class Bounded:
     def _look_at_sectors(self, core: Replicator) -> Iterator[str]:
         present = core.world.present(core.tick)
         x, y = sector_of(present.x, present.y, core.rules)
-        for sector in zip(x.tolist(), y.tolist(), strict=True):
+        for sector in [*zip(x.tolist(), y.tolist(), strict=True), *_happened_in(core)]:
             self._occupied[sector] = core.tick
         limit = self._world.sector_empty_ticks + self._world.sectors_checked_every_ticks
         for row in core.mesh.leases.rows()[["sector_x", "sector_y"]].tolist():
@@ -59,3 +62,13 @@ class Bounded:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Everything was said while it ran."""
         return iter(())
+
+
+def _happened_in(core: Replicator) -> list[Sector]:
+    """Find the sectors in which something has happened in the newest tick."""
+    table = core.world.sectors
+    happened = core.edge.changes.events.kept.values()
+    groups = [each.group[each.tick == core.tick] for each in happened]
+    rows = np.concatenate(groups) // table.cells_per_sector
+    x, y = unpack_sector(table.keys[np.isin(table.rows_of(table.keys), rows)])
+    return list(zip(x.tolist(), y.tolist(), strict=True))
