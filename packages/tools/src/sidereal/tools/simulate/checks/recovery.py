@@ -39,6 +39,7 @@ class Recovery:
         self._history: dict[bytes, list[tuple[float, np.void]]] = {}
         self._accounts: dict[bytes, int] = {}
         self._there: dict[bytes, int] = {}
+        self._ticked_at: dict[int, float] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Write the world's rows down, and after a restart compare."""
@@ -51,6 +52,8 @@ class Recovery:
             self._started_at = cluster.authority.started_at
             self._history.clear()
             self._there.clear()
+            self._ticked_at.clear()
+        self._ticked_at[core.tick] = cluster.now
         yield from self._write_down(cluster, core)
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -72,7 +75,7 @@ class Recovery:
             self._there[uuid] = core.tick
             if history and left_at < core.tick:
                 cluster.exercised["ships that came back judged"] += 1
-                if not self._comes_back(history[-1][1], record, left_at):
+                if not self._comes_back(cluster, history[-1][1], record, left_at):
                     yield f"{uuid.hex()} does not come back as it was left"
             if not history or history[-1][1].tobytes() != record.tobytes():
                 history.append((cluster.now, record))
@@ -145,34 +148,53 @@ class Recovery:
         return kept_from
 
     def _was_left(self, cluster: Cluster, was: np.void, kept: np.void) -> bool:
-        """Tell whether a ship was kept where its line had brought it when its pilot left.
-
-        The line is that of a row which the world had, or of a newer one that came just before.
-        """
-        last = np.array([[was[name] for name in STATE]]), int(was["tick"])
-        for states, tick in (last, *self._flown_after(cluster, was)):
-            end = physics.coast(states, (int(kept["tick"]) - tick) / self._plan.tick_hz)[0]
+        """Tell whether a ship was kept where its line had brought it when its pilot left."""
+        if not _is_at_rest(was, kept):
+            return False
+        for end in self._ends(cluster, was, int(kept["tick"]), cluster.authority.stopped_at):
             off = np.array([end[0] - kept["x"], end[1] - kept["y"], end[4] - kept["heading"]])
             off[2] = physics.wrap(off[2])
             if np.abs(off).max() <= ROUNDING:
-                return _is_at_rest(was, kept)
+                return True
         return False
 
-    def _flown_after(self, cluster: Cluster, was: np.void) -> Iterator[tuple[np.ndarray, int]]:
+    def _comes_back(self, cluster: Cluster, was: np.void, now: np.void, left_at: int) -> bool:
+        """Tell whether a ship is at rest near where its line had brought it when it left."""
+        ends = self._ends(cluster, was, left_at, self._ticked_at[left_at])
+        near = (np.hypot(end[0] - now["x"], end[1] - now["y"]) <= BACK_OFF_MAX for end in ends)
+        return _is_at_rest(was, now) and any(near)
+
+    def _ends(
+        self, cluster: Cluster, was: np.void, left_at: int, until: float
+    ) -> Iterator[np.ndarray]:
+        """Tell where a ship may have been when its pilot left.
+
+        It is on the line of the last row that was seen of it, or of a newer one: what comes for the
+        tick in which its pilot leaves is taken in before the pilot leaves, and is never seen.
+
+        Args:
+            cluster: in which it was.
+            was: the last row that was seen.
+            left_at: the tick in which its pilot left.
+            until: when that tick was, virtual seconds; what was flown later counts for nothing.
+
+        Returns:
+            states, float64[6].
+        """
+        last = np.array([[was[name] for name in STATE]]), int(was["tick"])
+        for states, tick in (last, *self._flown_after(cluster, was, until)):
+            yield physics.coast(states, (left_at - tick) / self._plan.tick_hz)[0]
+
+    def _flown_after(
+        self, cluster: Cluster, was: np.void, until: float
+    ) -> Iterator[tuple[np.ndarray, int]]:
         """Give the states, float64[1, 6], and ticks in which shards flew a ship after a row."""
         for flight in cluster.flights:
-            if flight.since >= self._started_at and flight.tick > was["tick"]:
+            in_time = self._started_at <= flight.since and flight.at <= until
+            if in_time and flight.tick > was["tick"]:
                 mine = (flight.net_id == was["id"]) & (flight.epoch == was["epoch"])
                 if mine.any():
                     yield flight.after[mine], flight.tick
-
-    def _comes_back(self, was: np.void, now: np.void, left_at: int) -> bool:
-        """Tell whether a ship is at rest near where its line had brought it when it left."""
-        seconds = (left_at - int(was["tick"])) / self._plan.tick_hz
-        off = np.hypot(
-            was["x"] + was["vx"] * seconds - now["x"], was["y"] + was["vy"] * seconds - now["y"]
-        )
-        return bool(off <= BACK_OFF_MAX) and _is_at_rest(was, now)
 
 
 def _is_at_rest(was: np.void, now: np.void) -> bool:
