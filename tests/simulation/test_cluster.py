@@ -108,6 +108,38 @@ def test_ships_in_flight_at_a_crash_are_kept_as_they_flew(
     assert {violation.checker for violation in play(plan).violations} == {"Recovery"}
 
 
+def test_a_ship_may_be_left_where_the_first_row_of_its_next_shard_had_brought_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first row of that shard comes for the tick in which the ship's pilot leaves."""
+    plan = Plan(
+        seed=35,
+        shards=3,
+        pilots=2,
+        rocks=tuple(range(40)),
+        chaos_s=2.0,
+        link=LinkConfig(
+            delay_s=0.03154516034685566,
+            jitter_s=0.0013854407031225425,
+            jitter_correlation=0.4955693822079209,
+            duplication=0.05436761115576028,
+            reordering=0.07613433081457942,
+            reordering_s=0.12,
+        ),
+        faults=(
+            Fault(1.3315812351747285, Kind.SHARD_KILLED, 1, 1.3641303034502905),
+            Fault(2.457116571723038, Kind.CLIENT_LEAVES, 0, 1.0327597973420242),
+        ),
+        limits=replace(
+            LIMITS,
+            ownership=OwnershipLimits(lease_changes=8, ghost_messages=5, adopt_records_per_s=24),
+        ),
+    )
+    assert not play(plan).violations
+    monkeypatch.setattr(Recovery, "_flown_after", lambda *_: iter(()))
+    assert {violation.checker for violation in play(plan).violations} == {"Recovery"}
+
+
 @pytest.mark.parametrize("doubled", [False, True])
 def test_a_shard_that_was_silent_gets_all_back_before_the_end(doubled: bool) -> None:
     """It notices after three seconds, and is given three rocks per tick."""
