@@ -188,7 +188,7 @@ ROWS = st.dictionaries(
 
 
 class OneGuard(RuleBasedStateMachine):
-    """Both stores, in step; `versions` is what the rule itself says."""
+    """Both stores, in step; `versions` is what the rule itself says. What was removed stays so."""
 
     portal: Portal
 
@@ -207,7 +207,8 @@ class OneGuard(RuleBasedStateMachine):
         self.written.append(batch)
         self.tick = max(self.tick, tick)
         for name, (epoch, saved, _, _, removed) in rows.items():
-            if self.versions.get(name, (-1, -1))[:2] <= (epoch, saved):
+            *version, gone = self.versions.get(name, (-1, -1, False))
+            if not gone and tuple(version) <= (epoch, saved):
                 self.versions[name] = epoch, saved, removed
 
     @rule(which=st.integers(0, 50))
