@@ -32,6 +32,8 @@ from sidereal.replication.world import UUID, World
 RULES = Rules()
 TICK = 1000
 PER_S = 40.0
+BEYOND = [(-1.0, {}), (1.0, {"foreign_place": 1})]
+BELIEVED = ProposalLimits(spawns_per_s=PER_S, spawn_reach=50.0)
 
 
 class Fuse(Component):
@@ -121,10 +123,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.link = Link()
-        limits = Limits(
-            world=WorldLimits(ids_per_block=64),
-            proposals=ProposalLimits(spawns_per_s=PER_S, spawn_reach=50.0),
-        )
+        limits = Limits(world=WorldLimits(ids_per_block=64), proposals=BELIEVED)
         self.world = World(SCHEMA, RULES, limits=limits.world)
         self.door = Door(self.world)
         leases = LeaseTable()
@@ -344,6 +343,78 @@ def test_a_shard_spawns_beyond_its_border_as_near_as_it_reaches(rig: Rig) -> Non
     rig.tell(WHOLE, rig.shot(x=-30.0, y=10.0))
     rig.commit()
     assert (rig.births.spawned, rig.rejected) == (1, {"foreign_place": 1})
+
+
+def flown(rig: Rig, seq: int) -> None:
+    """Let a pilot fly the stone, and its newest row answer an input."""
+    columns, row = rig.world.columns, row_of(rig)
+    columns["control_epoch"][row], columns["input_seq"][row] = 0x103, seq
+
+
+def thrown(rig: Rig, seq: int, shard: int = 1, **values: Any) -> np.ndarray:
+    """What an input of that pilot has spawned."""
+    bit = 1 << SCHEMA.numbers[PREDICTED.name]
+    key = {"differs": bit, "by_id": rig.stone, "by_epoch": 3, "by_input": seq & 0xFFFF}
+    return rig.shot(shard, **(key | values))
+
+
+@pytest.mark.parametrize("answered", [0xFFFE, 40])
+def test_what_a_shard_flew_again_may_have_come_far_from_its_spawner(
+    rig: Rig, answered: int
+) -> None:
+    """Its spawner was adopted from a row of eight ticks ago, and flew on where no row says yet."""
+    flown(rig, answered)
+    rig.commit(7)
+    first = thrown(rig, answered + 5, x=-130.0, y=10.0, tick=TICK + 8)
+    rig.tell(WHOLE, first)
+    rig.commit()
+    assert rig.there(int(first["id"][0]))
+    assert (rig.births.spawned, rig.rejected) == (1, {})
+
+
+@pytest.mark.parametrize(("beyond", "rejected"), BEYOND)
+def test_it_came_no_farther_than_both_can_have_flown(
+    rig: Rig, beyond: float, rejected: dict[str, int]
+) -> None:
+    flown(rig, 40)
+    way = 2 * RULES.speed_max * 8 * RULES.tick_s
+    rig.commit(7)
+    rig.tell(WHOLE, thrown(rig, 45, x=10.0 - 50.0 - way - beyond, y=10.0, tick=TICK + 8))
+    rig.commit()
+    assert rig.rejected == rejected
+
+
+@pytest.mark.parametrize(("beyond", "rejected"), BEYOND)
+@pytest.mark.parametrize("pilot", [3, 4])
+def test_what_was_thrown_before_the_newest_row_may_have_left_as_long_as_unreported(
+    rig: Rig, pilot: int, beyond: float, rejected: dict[str, int]
+) -> None:
+    """Its own message was lost, while a row of its spawner came through."""
+    flown(rig, 45)
+    way = 2 * RULES.speed_max * BELIEVED.unreported_s
+    x = 10.0 - 50.0 - way - beyond
+    rig.tell(WHOLE, thrown(rig, 43, x=x, y=10.0, tick=TICK, by_epoch=pilot))
+    rig.commit()
+    assert rig.rejected == rejected
+
+
+@pytest.mark.parametrize("values", [{"by_id": 39_999}, {"differs": 0}])
+def test_only_a_spawner_that_is_there_has_thrown_something_far(
+    rig: Rig, values: dict[str, Any]
+) -> None:
+    flown(rig, 40)
+    rig.commit(7)
+    rig.tell(WHOLE, thrown(rig, 45, x=-130.0, y=10.0, tick=TICK + 8, **values))
+    rig.commit()
+    assert (rig.births.spawned, rig.rejected) == (0, {"foreign_place": 1})
+
+
+def test_nobody_throws_far_from_what_another_shard_owns(rig: Rig) -> None:
+    flown(rig, 40)
+    rig.commit(7)
+    rig.tell(WHOLE, thrown(rig, 45, 2, x=-130.0, y=10.0, tick=TICK + 8), 2)
+    rig.commit()
+    assert (rig.births.spawned, rig.rejected) == (0, {"foreign_place": 1})
 
 
 def test_a_spawn_where_the_shard_has_just_lost_a_sector_is_late_and_no_fault(rig: Rig) -> None:

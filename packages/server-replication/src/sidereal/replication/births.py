@@ -8,6 +8,11 @@ owned, bring what the shard knew when it sent them, component by component, as f
 An id that was used is never entered again, whether its entity has ended, was refused, or has ended
 before anybody heard of it. So what is late or repeated raises nobody from the dead. Nor is anything
 entered twice that a pilot's input spawns, though two shards may fly that (`spawnkeys`).
+
+A shard spawns near what it owns. Of what an input spawns, near is meant as of the tick in which it
+was thrown. Whoever adopts the spawner flies inputs of ticks gone by, and what they spawn flies on
+to the shard's tick as well. So the two may be far apart when the spawn is proposed, and the spawner
+where no row of it has said so far. They are no farther apart than both can have flown.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.proposals import version_of
+from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import KIND_NUMBERS, MOTION, OWNER, Schema
 from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.limits import Limits
@@ -31,7 +37,7 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.play.entities import Entities
-from sidereal.replication.spawnkeys import SpawnKeys
+from sidereal.replication.spawnkeys import SpawnKeys, is_unanswered
 from sidereal.replication.validate import (
     EPOCH_FIRST,
     Proposed,
@@ -208,6 +214,29 @@ class Births:
                 some = away[first : first + PLACES_AT_ONCE]
                 apart = np.hypot(own_x - x[some, None], own_y - y[some, None])
                 near[some] = (apart <= self._limits.spawn_reach).any(axis=1)
+            near[away] |= self._may_come_from_spawner(shard, records[away], tick)
+        return near
+
+    def _may_come_from_spawner(self, shard: Shard, records: np.ndarray, tick: int) -> np.ndarray:
+        """Tell what inputs may have spawned where an entity of the shard was by then: bool[n]."""
+        world, columns = self._world, self._world.columns
+        spawners = columns.rows_of(records["by_id"])
+        own = self._keys.signed(records) & (spawners >= 0)
+        rows = np.maximum(spawners, 0)
+        own &= columns["shard"][rows] == shard.shard
+        # An input that is not answered yet was flown after the reference. Of others nobody knows
+        # when: an input holds until the next one comes.
+        since = columns.tick[rows]
+        later = is_unanswered(records, columns["control_epoch"][rows], columns["input_seq"][rows])
+        to = np.maximum(records["tick"].astype(np.int64), since)
+        unreported_s = self._limits.unreported_s
+        flown_s = np.minimum((to - since) * world.rules.tick_s, unreported_s)
+        flown_s[~later] = unreported_s
+        motion = Motion(*(columns[name][rows] for name in Motion._fields))
+        x, y, _ = extrapolate(*motion, since, to, world.rules.tick_s)
+        apart = np.hypot(x - records["x"], y - records["y"])
+        reach = self._limits.spawn_reach + 2 * world.rules.speed_max * flown_s
+        near: np.ndarray = own & (apart <= reach)
         return near
 
     # -- wholes -------------------------------------------------------------------------------
