@@ -191,8 +191,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """When everything must agree: later if all sessions had to time out first."""
         end_at_s = self.heal_at_s + AGREES_WITHIN_S
         if self.kinds & ENDING:
-            # Nobody has anything to simulate then.
-            end_at_s += RECOVERY_S + self.adopting_s
+            # Nobody has anything to simulate then. What a client asks for as it comes back is put
+            # off while its ship is fetched, and is asked for again.
+            end_at_s += RECOVERY_S + self.adopting_s + self.client_limits.call_again_s
         if self.silences and (self.silences >= self.shards or Kind.SHARD_DOUBLED in self.kinds):
             # A shard that was silent comes back when its session has timed out, healed or not. What
             # it is given then nobody simulates, if it takes the place of one of its name, or if all
