@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from sidereal.protocol.testing.link import Link, LinkConfig
 TICK_S = 0.05
 ALLOWANCE = LIMITS.allowance
 BUDGET = Budget(rate=4e6, rate_min=2e3)
-SMALL = DATAGRAM_OVERHEAD_SIZE + 16
 
 
 class Flow:
@@ -32,21 +30,17 @@ class Flow:
     def rate(self) -> float:
         return self.allowance.rate
 
-    def tick(
-        self, queue_s: float = 0.0, *, used: float = 1.0, carries: float = 1e9, comes: float = 1.0
-    ) -> None:
-        """Write a share of what may be written, of which a share comes, and hear of it."""
+    def tick(self, wait_s: float = 0.0, *, used: float = 1.0, carries: float = 1e9) -> None:
+        """Write a share of what may be written, and hear of it."""
         size = int(self.allowance.available(self.now) * used)
-        burst_size = self.allowance.spend(size, self.now)
-        came = min(int(size * comes), int(carries * TICK_S))
-        self.allowance.note_arrived(came, self.now + TICK_S / 2)
-        wait_s = queue_s + max(0, size - SMALL) / carries
-        self.allowance.note_wait(wait_s, burst_size, self.now, self.now + TICK_S / 2)
+        self.allowance.spend(size, self.now)
+        self.allowance.note_arrived(min(size, int(carries * TICK_S)), self.now + TICK_S / 2)
+        self.allowance.note_wait(wait_s, self.now, self.now + TICK_S / 2)
         self.now += TICK_S
 
-    def run(self, ticks: int, queue_s: float = 0.0, **how: float) -> None:
+    def run(self, ticks: int, wait_s: float = 0.0, **how: float) -> None:
         for _ in range(ticks):
-            self.tick(queue_s, **how)
+            self.tick(wait_s, **how)
 
 
 def test_a_new_link_is_tried_with_twice_as_much_while_nothing_waits() -> None:
@@ -60,15 +54,6 @@ def test_a_new_link_is_tried_with_twice_as_much_while_nothing_waits() -> None:
     assert np.array(rates) / rates[0] == pytest.approx([1, 2, 4, 8])
 
 
-def test_a_new_link_is_tried_with_no_more_than_it_was_seen_to_carry() -> None:
-    flow = Flow()
-    flow.run(ALLOWANCE.trips, carries=30e3)
-    assert flow.rate == pytest.approx(30e3 * (1 + ALLOWANCE.share) / 2)
-    flow = Flow()
-    flow.run(ALLOWANCE.trips, carries=8e3)
-    assert flow.rate == pytest.approx(8e3 * ALLOWANCE.share)
-
-
 def test_what_is_not_used_does_not_grow() -> None:
     flow = Flow()
     flow.run(100, used=0.2)
@@ -77,40 +62,20 @@ def test_what_is_not_used_does_not_grow() -> None:
 
 def test_a_new_rate_that_makes_packets_wait_grows_by_less() -> None:
     flow = Flow()
-    flow.run(ALLOWANCE.trips)
-    for _ in range(3):
+    for _ in range(10):
         before = flow.rate
         flow.run(ALLOWANCE.trips, ALLOWANCE.queue_s * 0.4)
-        # By 1.2 if all of the wait were a queue; what the packet takes is none of it.
-        assert 1.2 < flow.rate / before < 1.5
+        assert flow.rate == pytest.approx(1.2 * before)
 
 
 def test_a_queue_makes_it_fall_below_what_arrives() -> None:
     flow = Flow()
     flow.run(12, carries=30e3)
-    before = flow.rate
-    flow.run(40, ALLOWANCE.queue_s * 0.99, carries=30e3)
-    assert flow.rate >= before, "not yet"
-    # The round trips of a judgement that has begun go first: the shortest wait of each counts.
-    flow.run(2 * ALLOWANCE.trips, 0.2, carries=30e3)
+    flow.run(ALLOWANCE.trips + 1, 0.2, carries=30e3)
     assert flow.rate < 30e3
-
-
-def test_packets_that_leave_together_are_no_queue() -> None:
     flow = Flow()
-    for _ in range(20):
-        before = flow.rate
-        flow.run(1, carries=30e3)
-        assert flow.rate >= before
-    assert flow.rate * TICK_S / 30e3 > ALLOWANCE.queue_s, "they wait for each other for longer"
-
-
-def test_a_link_that_carries_far_less_than_before_is_noticed_at_once() -> None:
-    flow = Flow()
-    flow.run(40)
-    flow.now += 60.0
-    flow.run(ALLOWANCE.trips, carries=30e3)
-    assert flow.rate < 30e3
+    flow.run(40, ALLOWANCE.queue_s, carries=30e3)
+    assert flow.rate >= ALLOWANCE.rate_initial, "not yet"
 
 
 def test_one_late_packet_is_no_queue() -> None:
@@ -121,17 +86,7 @@ def test_one_late_packet_is_no_queue() -> None:
     assert flow.rate >= ALLOWANCE.rate_initial
 
 
-def test_a_longer_queue_is_borne_while_not_all_is_used_that_may_leave() -> None:
-    flow = Flow()
-    flow.run(6)
-    before = flow.rate
-    flow.run(30, ALLOWANCE.queue_unused_s * 0.9, used=0.2)
-    assert flow.rate == before
-    flow.run(ALLOWANCE.trips, ALLOWANCE.queue_unused_s * 1.1, used=0.2)
-    assert flow.rate == pytest.approx(before * ALLOWANCE.share), "what arrives says nothing"
-
-
-def test_it_grows_slowly_up_to_what_was_too_much_and_faster_and_faster_beyond() -> None:
+def test_it_grows_slowly_up_to_what_was_too_much_and_faster_beyond() -> None:
     flow = Flow()
     flow.run(ALLOWANCE.trips, 0.2, carries=30e3)
     fallen = flow.rate
@@ -144,7 +99,7 @@ def test_it_grows_slowly_up_to_what_was_too_much_and_faster_and_faster_beyond() 
     assert min(grown) == pytest.approx(ALLOWANCE.growth)
     assert max(grown) == pytest.approx(ALLOWANCE.growth_beyond)
     assert np.diff(grown).min() > -1e-9
-    assert flow.rate > 8 * fallen
+    assert flow.rate > 2 * fallen
 
 
 def test_a_wait_that_does_not_end_when_less_is_sent_is_of_others_and_is_accepted() -> None:
@@ -162,7 +117,7 @@ def test_losses_make_it_fall_but_not_below_what_a_new_link_is_tried_with() -> No
     flow.allowance.note_trouble(flow.now)
     assert ALLOWANCE.rate_initial < flow.rate < 200e3
     for _ in range(20):
-        flow.run(1, comes=0.01)
+        flow.run(1, carries=1e3)
         flow.allowance.note_trouble(flow.now)
     assert flow.rate == ALLOWANCE.rate_initial
 
@@ -172,7 +127,7 @@ def test_it_stays_within_its_owner_s_budget() -> None:
     flow.run(40)
     assert flow.rate == 100e3
     for _ in range(50):
-        flow.run(ALLOWANCE.trips, 1.0, comes=1e-3)
+        flow.run(ALLOWANCE.trips, 1.0, carries=10.0)
         flow.now += 2.0
     assert flow.rate == 5e3
 
@@ -190,44 +145,26 @@ def test_it_may_be_bounded_further_but_not_below_the_least_rate() -> None:
 
 def test_what_is_not_used_is_not_saved_up_for_long() -> None:
     allowance = Allowance(BUDGET, 0.0)
-    for now in (10.0, 100.0):
-        assert allowance.available(now) == int(ALLOWANCE.rate_initial * ALLOWANCE.burst_s / 2)
-    flow = Flow()
-    flow.run(ALLOWANCE.trips)
-    assert flow.allowance.available(flow.now + 100.0) == int(flow.rate * ALLOWANCE.burst_s)
+    assert allowance.available(10.0) == int(ALLOWANCE.rate_initial * ALLOWANCE.burst_s)
 
 
 STATE = 0
 CHANNELS = (ChannelSpec(Delivery.UNRELIABLE, memory_max=1 << 20),)
 
 
-class Played(NamedTuple):
-    """What became of what was written, in the second half of a run.
+def play(config: LinkConfig, seconds: float, wanted: int) -> tuple[float, float, float]:
+    """Write as much as may be written in every tick; the second half counts.
 
-    Attributes:
-        size: bytes that left, with headers.
-        wait_s: of a packet for the link at most.
-        age_s: of messages when they came, median.
-        granted: share of what was wanted that was allowed.
+    Returns:
+        Share of the link that is used, the longest wait for it, and the median age of messages.
     """
-
-    size: int
-    wait_s: float
-    age_s: float
-    granted: float
-
-
-def play(config: LinkConfig, seconds: float, wanted: int) -> Played:
-    """Write as much as may be written in every tick; the way back only takes as long and shakes."""
     ends = Connection(CHANNELS, 0.0, BUDGET), Connection(CHANNELS, 0.0, BUDGET)
     rng = np.random.default_rng(1)
-    back = LinkConfig(config.delay_s, config.jitter_s, config.jitter_correlation)
-    links = Link(config, rng), Link(back, rng)
+    links = Link(config, rng), Link(LinkConfig(delay_s=config.delay_s), rng)
     heap: list[tuple[float, int, int, bytes]] = []
-    size_sent = 0
-    waits = [0.0]
+    sizes: list[int] = []
+    waits: list[float] = []
     ages: list[float] = []
-    granted: list[float] = []
     for tick in range(round(seconds / TICK_S)):
         now = tick * TICK_S
         while heap and heap[0][0] <= now:
@@ -237,7 +174,6 @@ def play(config: LinkConfig, seconds: float, wanted: int) -> Played:
             ends[end].take_acked()
             ends[end].take_lost()
         left = min(wanted, ends[0].allowance(now))
-        granted.append(left / wanted)
         while left > DATAGRAM_OVERHEAD_SIZE + 60:
             size = min(1150, left - DATAGRAM_OVERHEAD_SIZE)
             ends[0].send(STATE, np.float64(now).tobytes().ljust(size, b"\0"), tag=tick)
@@ -246,43 +182,29 @@ def play(config: LinkConfig, seconds: float, wanted: int) -> Played:
             for payload in ends[number].payloads_to_send(now + 0.001):
                 size = len(payload) + 50
                 arrivals = link.transmit(size, now)
-                counts = not number and now > seconds / 2
-                size_sent += size * counts
+                if not number and now > seconds / 2:
+                    sizes.append(size)
                 for at in arrivals:
                     heapq.heappush(heap, (at, len(heap) + tick * 1000, 1 - number, payload))
-                    if counts and config.bytes_per_s:
-                        least_s = config.delay_s + size / config.bytes_per_s
-                        waits.append(at - now - least_s)
+                    if not number and now > seconds / 2:
+                        waits.append(at - now - config.delay_s - size / config.bytes_per_s)
         assert ends[0].statistics().queued_size == 0, "nothing waits in the channel"
-    age_s = float(np.median(ages[len(ages) // 2 :]))
-    return Played(size_sent, max(waits), age_s, float(np.mean(granted[len(granted) // 2 :])))
+    half = len(ages) // 2
+    used = sum(sizes) / (seconds / 2) / config.bytes_per_s
+    return used, max(waits), float(np.median(ages[half:]))
 
 
 @pytest.mark.parametrize("rate_kb", [400, 64, 8])
-@pytest.mark.parametrize("jitter_s", [0.0, 0.013])
-def test_a_link_is_used_without_a_queue(rate_kb: int, jitter_s: float) -> None:
-    config = LinkConfig(delay_s=0.025, jitter_s=jitter_s, bytes_per_s=rate_kb * 1e3)
-    played = play(config, 40.0, wanted=1 << 20)
-    assert played.size / 20.0 / config.bytes_per_s > 0.7
-    assert played.wait_s < 2.5 * TICK_S + jitter_s
-
-
-@pytest.mark.parametrize("wanted", [200, 600, 3000])
-@pytest.mark.parametrize("correlation", [0.0, 0.9])
-def test_a_link_that_shakes_is_not_taken_for_a_full_one(wanted: int, correlation: float) -> None:
-    config = LinkConfig(delay_s=0.025, jitter_s=0.02, jitter_correlation=correlation)
-    assert play(config, 40.0, wanted).granted > 0.95
-
-
-@pytest.mark.parametrize("wanted", [200, 1000])
-def test_a_far_link_that_shakes_and_loses_is_not_taken_for_a_full_one(wanted: int) -> None:
-    config = LinkConfig(delay_s=0.1, jitter_s=0.03, loss=0.05)
-    assert play(config, 40.0, wanted).granted > 0.95
+def test_a_link_is_used_without_a_queue(rate_kb: int) -> None:
+    config = LinkConfig(delay_s=0.025, bytes_per_s=rate_kb * 1e3)
+    used, wait_s, _ = play(config, 40.0, wanted=1 << 20)
+    assert used > 0.7
+    assert wait_s < 2.5 * TICK_S
 
 
 def test_a_wide_link_is_not_held_back_by_anything() -> None:
     config = LinkConfig(delay_s=0.025, bytes_per_s=10e6)
-    played = play(config, 20.0, wanted=10_000)
-    assert played.size / 10.0 == pytest.approx(10_000 / TICK_S, rel=0.1)
-    assert played.wait_s < 0.01
-    assert played.age_s < 0.03
+    used, wait_s, age_s = play(config, 20.0, wanted=10_000)
+    assert used == pytest.approx(10_000 / TICK_S / 10e6, rel=0.1)
+    assert wait_s < 0.01
+    assert age_s < 0.03

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.state.arrays import Ints
-
-_FIT_PASSES: Final = 3
-"""How often what is left of the room is looked at again: each time smaller sections may fit."""
 
 
 class Cut(NamedTuple):
@@ -64,10 +61,9 @@ def cut_datagrams(row: Ints, size: Ints, row_count: int, room_first: Ints, room:
 def fit(
     row: Ints, size: Ints, is_last: NDArray[np.bool_], room: Ints, usual: Ints
 ) -> NDArray[np.bool_]:
-    """Choose the sections that go: in their order, without those for which there is no room left.
+    """Choose the sections that go: whole ones in their order, up to the first that does not fit.
 
-    One that is left out is nearer to the front the next time. A first one that will never fit goes
-    all the same.
+    A first one that will never fit goes all the same.
 
     Args:
         row: int64[n], ascending, whose each is.
@@ -79,22 +75,13 @@ def fit(
     Returns:
         bool[n]
     """
+    total = np.cumsum(size)
+    first = np.searchsorted(row, row)
     number: Ints = np.cumsum(is_last) - is_last
-    last = np.flatnonzero(is_last)
-    owner, whole = row[last], np.bincount(number, size).astype(np.int64)
-    is_first = np.diff(owner, prepend=-1) > 0
-    goes = is_first & (whole > usual[owner]) & (room[owner] > 0)
-    left = room.copy()
-    left[owner[goes]] = 0
-    for _ in range(_FIT_PASSES):
-        may = np.flatnonzero(~goes & (whole <= left[owner]))
-        filled = np.cumsum(whole[may])
-        begin = np.searchsorted(owner[may], owner[may])
-        filled -= (filled - whole[may])[begin]
-        may = may[filled <= left[owner[may]]]
-        goes[may] = True
-        left -= np.bincount(owner[may], whole[may], len(left)).astype(np.int64)
-    return goes[number]
+    needed = (total - total[first] + size[first])[np.flatnonzero(is_last)][number]
+    chosen: NDArray[np.bool_] = needed <= room[row]
+    chosen |= (number == number[first]) & (needed > usual[row]) & (room[row] > 0)
+    return chosen
 
 
 def ranges(first: Ints, count: Ints) -> Ints:
