@@ -249,7 +249,11 @@ MUTANTS: Final = (
     Mutant(the_solver_passes_once, ("Reference",), any_plan),
     Mutant(what_overlaps_is_not_pushed_apart, ("Reference",), any_plan),
     Mutant(a_reserve_is_given_back_at_once, ("InputLedger",), any_plan),
-    Mutant(the_first_input_after_a_handover_is_flown_twice, ("Reference", "InputLedger"), any_plan),
+    Mutant(
+        the_first_input_after_a_handover_is_flown_twice,
+        ("Reference", "InputLedger", "Presses"),
+        any_plan,
+    ),
     Mutant(nothing_is_flown_on_at_a_handover, ("Reference",), any_plan),
     Mutant(inputs_get_lost_on_the_way, ("InputLedger",), lambda plan: plan.calm),
 )
