@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 
 from sidereal.protocol.testing.link import LinkConfig
+from sidereal.replication.actions.books import Books
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.tools.simulate.checks.every import make_checkers
@@ -106,6 +107,19 @@ def test_ships_in_flight_at_a_crash_are_kept_as_they_flew(
     # Who does not know what shards flew after the row that the world had takes it for a fault.
     monkeypatch.setattr(Recovery, "_flown_after", lambda *_: iter(()))
     assert {violation.checker for violation in play(plan).violations} == {"Recovery"}
+
+
+def test_what_the_authority_gave_long_before_a_crash_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ships have a brand from 3.5 s on, which may be newer or older than their rows by a little."""
+    crash = Fault(5.0, Kind.AUTHORITY_RESTARTS, 0, 0.3)
+    plan = Plan(seed=8, shards=2, pilots=3, rocks=(1,), chaos_s=5.1, faults=(crash,))
+    assert not Cluster(plan, [Recovery(plan)]).run().violations
+    monkeypatch.setattr(Books, "take_gifts", lambda *_: ())
+    violations = Cluster(plan, [Recovery(plan)]).run().violations
+    assert violations
+    assert all("another brand" in violation.text for violation in violations)
 
 
 def test_a_ship_may_be_left_where_the_first_row_of_its_next_shard_had_brought_it(

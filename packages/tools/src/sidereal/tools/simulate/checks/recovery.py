@@ -3,6 +3,10 @@
 The checker keeps a history of every row that the world has had, by uuid. What a new authority
 begins with must be in that history, field by field, and not too far back: whatever was so for
 longer than saving takes before the crash is kept.
+
+What only the authority gives and takes is kept in ledgers, and comes there by postings, at a pace
+of its own: an entity may be recovered as it flew in one tick, with the brand of another one. Each
+must have been so, and lately.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sidereal.game.schema import column_of, name_of
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.checks import physics
@@ -20,6 +25,7 @@ from sidereal.tools.simulate.faults import Fault, Plan
 from sidereal.tools.simulate.faults import Kind as FaultKind
 from sidereal.tools.simulate.flights import SAVED, STATE
 from sidereal.tools.simulate.game import SHIP
+from sidereal.tools.simulate.passing import Brand
 from sidereal.tools.simulate.saving import SAVE_S, SLOW_S
 
 ROUNDING: Final = 1e-6
@@ -27,6 +33,13 @@ ROUNDING: Final = 1e-6
 
 BACK_OFF_MAX: Final = 60.0
 """World units a ship may come back from where it was left: something may be there by now."""
+
+POSTINGS_MAX: Final = 3
+"""What the authority gives is in the store after so many: one is under way, and the next one, which
+it travels with, does not count if the store knows a call of it already."""
+
+BRAND: Final = name_of(Brand)
+NUMBER: Final = column_of(Brand, Brand.fields["number"])
 
 
 class Recovery:
@@ -46,7 +59,7 @@ class Recovery:
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
             cluster.exercised["recoveries judged"] += 1
-            yield from self._judge_store(cluster)
+            yield from self._judge_store(cluster, np.uint64(1 << core.schema.numbers[BRAND]))
             yield from self._judge_world(cluster, core)
             # What was not kept has never been.
             self._started_at = cluster.authority.started_at
@@ -81,10 +94,15 @@ class Recovery:
                 history.append((cluster.now, record))
             self._accounts[uuid] = int(world.account[row])
 
-    def _judge_store(self, cluster: Cluster) -> Iterator[str]:
-        """What was recovered has been so, and lately."""
+    def _judge_store(self, cluster: Cluster, brand: np.uint64) -> Iterator[str]:
+        """What was recovered has been so, and lately.
+
+        Args:
+            cluster: in which it was.
+            brand: the bit of who has a brand.
+        """
         _, records, uuids, accounts, active = cluster.authority.recovered
-        kept_from = self._kept_from(cluster.authority.stopped_at)
+        kept_from = self._kept_from(cluster.authority.stopped_at, self._plan.writes)
         found = dict(zip((key.tobytes() for key in uuids), range(len(uuids)), strict=True))
         for uuid, history in self._history.items():
             due = sum(at <= kept_from for at, _ in history)
@@ -101,12 +119,16 @@ class Recovery:
             kept = records[at : at + 1][0]
             left = kept["kind"] == SHIP and not active[at]
             same = [
-                self._was_left(cluster, record, kept) if left else not _differences(record, kept)
+                self._was_left(cluster, record, kept)
+                if left
+                else not _differences(record, kept, but=brand)
                 for _, record in history
             ]
             if not any(same[max(0, due - 1) :]):
                 what = "as it was too long ago" if any(same) else "as it never was"
                 yield f"{uuid.hex()} was kept {what}: {_differences(history[-1][1], kept)}"
+            if not self._was_branded(cluster, history, kept, brand):
+                yield f"{uuid.hex()} was kept with another brand than it had lately"
         for uuid in found.keys() - self._history.keys() - cluster.rocks.keys():
             if accounts[found[uuid]] == ACCOUNT_NONE:
                 yield f"{uuid.hex()} is back"
@@ -135,9 +157,27 @@ class Recovery:
             if wrong:
                 yield f"{uuid.hex()} did not come back as it was kept: {wrong}"
 
-    def _kept_from(self, stopped_at: float) -> float:
-        """When something must have been so, at the latest, to be kept after a crash."""
-        writes = self._plan.writes
+    def _was_branded(
+        self,
+        cluster: Cluster,
+        history: list[tuple[float, np.void]],
+        kept: np.void,
+        brand: np.uint64,
+    ) -> bool:
+        """Tell whether an entity was kept with a brand that it had lately, or without one."""
+        cluster.exercised["brands after a crash judged"] += 1
+        kept_from = self._kept_from(cluster.authority.stopped_at, POSTINGS_MAX)
+        due = sum(at <= kept_from for at, _ in history)
+        brands = {_brand_of(record, brand) for _, record in history[max(0, due - 1) :]}
+        return _brand_of(kept, brand) in brands
+
+    def _kept_from(self, stopped_at: float, writes: int) -> float:
+        """When something must have been so, at the latest, to be kept after a crash.
+
+        Args:
+            stopped_at: when that was, virtual seconds.
+            writes: after so many it is in the store.
+        """
         takes_s = writes * SAVE_S[1] + (writes + 1) / self._plan.tick_hz
         kept_from = stopped_at - takes_s
         for fault in sorted(self._plan.faults, key=_begins_at, reverse=True):
@@ -203,13 +243,23 @@ def _is_at_rest(was: np.void, now: np.void) -> bool:
     return bool(still) and not _differences(was, now).keys() - {*STATE, "tick", "differs", *SAVED}
 
 
+_NOTHING: Final = np.uint64(0)
+
 _KEPT: Final = (*STATE, "kind", "radius", "mass", "name", "tick", "differs", *SAVED)
 """What a restart must not change."""
 
 
-def _differences(was: np.void, kept: np.void) -> dict[str, Any]:
-    """Give what was kept otherwise."""
-    return {name: kept[name].item() for name in _KEPT if was[name] != kept[name]}
+def _differences(was: np.void, kept: np.void, but: np.uint64 = _NOTHING) -> dict[str, Any]:
+    """Give what was kept otherwise, but for whether components were there, as bits."""
+    wrong = {name: kept[name].item() for name in _KEPT if was[name] != kept[name]}
+    if (was["differs"] | but) == (kept["differs"] | but):
+        wrong.pop("differs", None)
+    return wrong
+
+
+def _brand_of(record: np.void, brand: np.uint64) -> int:
+    """Give the number of its brand; 0 for none."""
+    return int(record[NUMBER]) if record["differs"] & brand else 0
 
 
 _STORE_DOWN: Final = {

@@ -23,6 +23,7 @@ from sidereal.tools.simulate.plans.parts import parts_of
 
 JUDGED: Final = (
     "adoptions judged",
+    "brands after a crash judged",
     "brands compared",
     "calls done",
     "calls refused",
