@@ -201,9 +201,7 @@ def test_a_liar_may_come_back_when_another_has_taken_its_place_outside() -> None
     cluster = Cluster(plan, make_checkers(plan))
     assert not cluster.run().violations
     liar = next(shard for shard in cluster.shards if shard.name == "shard-liar")
-    assert "FENCED" in liar.fallen
-    assert liar.core is not None
-    assert liar.core.serving
+    assert liar.fallen.count("FENCED") > 1  # who is fenced again has come back
 
 
 def test_a_client_may_hear_nothing_of_a_last_tick_that_is_not_new_to_it() -> None:
