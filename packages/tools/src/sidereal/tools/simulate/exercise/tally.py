@@ -139,6 +139,8 @@ NOT_COUNTED: Final[Mapping[str, str]] = {
     "authority.edge.ring_ticks": "a weight, at work whenever `edge.datagrams` is met",
     "authority.edge.part_size": "the size of a piece of what is sent",
     "authority.edge.room_ticks": "how far is looked back",
+    "authority.proposals.keys_ticks": "how far is looked back for what an input has spawned",
+    "authority.edge.gazes_*": "a pace; what is looked at later is looked at all the same",
     "authority.edge.events_*": "counted by the authority; that only the first count is judged",
     "authority.edge.silence_s": "a pace, at work whenever nothing is new to a client",
     "authority.players.*": "bounds crowds of clients, of which a run has none",
