@@ -33,7 +33,9 @@ def the_dead_are_raised(patch: pytest.MonkeyPatch) -> None:
     """An id that was used enters the world again, when its spawn comes once more."""
 
     def blind(proposed: Proposed, spawned: Spawned, *rest: Any) -> np.ndarray:
-        return judge_spawn(proposed, spawned._replace(used=np.zeros_like(spawned.used)), *rest)
+        near = spawned.near | spawned.used  # nobody asks where the void ones are
+        fresh = spawned._replace(used=np.zeros_like(spawned.used), near=near)
+        return judge_spawn(proposed, fresh, *rest)
 
     patch.setattr(births, "judge_spawn", blind)
 
@@ -43,7 +45,8 @@ def any_id_will_do(patch: pytest.MonkeyPatch) -> None:
 
     def blind(proposed: Proposed, spawned: Spawned, *rest: Any) -> np.ndarray:
         granted = np.ones_like(spawned.granted)
-        return judge_spawn(proposed, spawned._replace(granted=granted), *rest)
+        near = spawned.near | ~spawned.granted
+        return judge_spawn(proposed, spawned._replace(granted=granted, near=near), *rest)
 
     patch.setattr(births, "judge_spawn", blind)
 
@@ -53,7 +56,8 @@ def any_kind_will_do(patch: pytest.MonkeyPatch) -> None:
 
     def blind(proposed: Proposed, spawned: Spawned, *rest: Any) -> np.ndarray:
         allowed = np.ones_like(spawned.allowed)
-        return judge_spawn(proposed, spawned._replace(allowed=allowed), *rest)
+        near = spawned.near | ~spawned.allowed
+        return judge_spawn(proposed, spawned._replace(allowed=allowed, near=near), *rest)
 
     patch.setattr(births, "judge_spawn", blind)
 
@@ -234,7 +238,7 @@ lying_shards = with_fault(Kind.SHARD_LIES)
 restarts = with_fault(Kind.AUTHORITY_RESTARTS)
 
 MUTANTS: Final = (
-    Mutant(the_dead_are_raised, ("Lives", "OneOwner", "NothingRejected"), overtakes),
+    Mutant(the_dead_are_raised, ("Lives", "OneOwner", "NothingRejected", "Endings"), overtakes),
     Mutant(any_id_will_do, ("LiesFail", "Lives"), lying_shards),
     Mutant(any_kind_will_do, ("LiesFail", "NothingLostOrDoubled"), lying_shards),
     Mutant(any_place_will_do, ("LiesFail", "Lives"), lying_shards),
