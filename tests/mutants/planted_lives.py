@@ -243,11 +243,13 @@ MUTANTS: Final = (
     Mutant(any_kind_will_do, ("LiesFail", "NothingLostOrDoubled"), lying_shards),
     Mutant(any_place_will_do, ("LiesFail", "Lives"), lying_shards),
     Mutant(ends_have_no_epoch, ("NothingLostOrDoubled", "Lives"), lying_shards),
-    Mutant(ends_are_proposed_once, ("Lives", "OneOwner"), with_loss),
+    Mutant(ends_are_proposed_once, ("Lives", "OneOwner", "Endings"), with_loss),
     Mutant(wholes_are_proposed_once, ("Lives", "OneOwner", "NothingRejected"), with_loss),
     Mutant(components_do_not_wait_for_the_whole, ("NothingRejected",), with_loss),
     Mutant(
-        blocks_are_granted_again_at_once, ("Lives", "ReplicasConverge", "NothingRejected"), any_plan
+        blocks_are_granted_again_at_once,
+        ("Lives", "ReplicasConverge", "NothingRejected", "OneOwner"),
+        any_plan,
     ),
     Mutant(what_changed_before_the_ack_is_forgotten, ("Lives",), with_loss),
     Mutant(what_comes_too_late_stays_with_its_shard, ("OneOwner", "Lives"), any_plan),
