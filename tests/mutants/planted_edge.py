@@ -89,13 +89,13 @@ def replicas_keep_strays(patch: pytest.MonkeyPatch) -> None:
 
 def five_snapshots_of_six_are_not_sent(patch: pytest.MonkeyPatch) -> None:
     """Clients hear of every sixth tick."""
-    send = Edge.send_snapshots
+    send = Edge.send
 
-    def seldom(self: Edge, present: Any, tick: int, now: float) -> None:
+    def seldom(self: Edge, present: Any, leases: Any, tick: int, now: float) -> None:
         if tick % 6 == 0:
-            send(self, present, tick, now)
+            send(self, present, leases, tick, now)
 
-    patch.setattr(Edge, "send_snapshots", seldom)
+    patch.setattr(Edge, "send", seldom)
 
 
 def what_is_new_waits_for_an_odd_tick(patch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_a_crash_of_a_core_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> Non
     def stumble(self: Edge, *_: object) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setattr(Edge, "send_snapshots", stumble)
+    monkeypatch.setattr(Edge, "send", stumble)
     (violation,) = play(plan_of(0)).violations
     assert violation.checker == "Crash"
     assert violation.text.startswith("KeyError: 'planted' at ")

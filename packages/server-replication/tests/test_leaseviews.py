@@ -41,10 +41,13 @@ class Rig:
         self.middle[client] = x, y
         self.views.move(client, self.tick, x * CELLS, y * CELLS)
 
-    def step(self) -> list[Shown]:
+    def step(self, *full: int) -> list[Shown]:
+        """Show clients what is due; the links of some are full."""
         self.tick += 1
         self.views.follow(self.table, self.tick)
-        return self.views.collect(self.tick, self.table)
+        can_hear = np.ones(4, np.bool_)
+        can_hear[list(full)] = False
+        return self.views.collect(self.tick, self.table, can_hear)
 
     def deliver(self, shown: Shown, ack: bool = True) -> None:
         """What a client does: as its channel, it drops what comes after a newer one, but acks."""
@@ -108,6 +111,14 @@ def test_what_is_not_acked_is_sent_again_but_not_with_every_tick(rig: Rig) -> No
     sent = [rig.tick for _ in range(20) if rig.step()]
     assert len(sent) == 20 // LIMITS.edge.leases_every_ticks
     assert {b - a for a, b in pairwise(sent)} == {LIMITS.edge.leases_every_ticks}
+
+
+def test_a_client_whose_link_is_full_is_told_when_there_is_room_and_nothing_waits(rig: Rig) -> None:
+    rig.table.grow({(1, 1): 1.0}, {})
+    assert [shown for _ in range(20) for shown in rig.step(0)] == []
+    rig.table.vacate([(1, 1)])
+    (shown,) = rig.step()
+    assert rows_of(shown.message) == {(1, 1): SHARD_NONE}
 
 
 def test_what_changes_before_the_ack_comes_is_sent_with_the_rest(rig: Rig) -> None:

@@ -321,8 +321,7 @@ class Replicator:
         self.amendments.send(self.tick)
         self.ghosts.send(present)
         self.edge.publish(present, self.tick)
-        self.edge.send_snapshots(present, self.tick, now)
-        self.edge.send_leases(self.mesh.leases, self.tick)
+        self.edge.send(present, self.mesh.leases, self.tick, now)
         self.shards.send_beats(self.tick, now)
         self.shards.flush(now)
 

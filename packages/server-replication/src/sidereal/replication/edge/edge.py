@@ -1,8 +1,8 @@
 """The edge: all that a tick does for clients, done once for all of them.
 
-`publish` takes what has changed in the world, by cell. `send_snapshots` sends each client what is
-new in its window, and `send_leases` who simulates it. Acks come back through the client link, which
-hands them to the fan-out as they arrive.
+`publish` takes what has changed in the world, by cell. `send` sends each client what is new in its
+window, and who simulates it. Acks come back through the client link, which hands them to the
+fan-out as they arrive.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.message.codec import encode_message
@@ -97,31 +98,44 @@ class Edge:
             ),
         )
 
-    def send_snapshots(self, present: Present, tick: int, now: float) -> None:
-        """Let windows follow their clients, and send each client what it has to know."""
+    def send(self, present: Present, leases: LeaseTable, tick: int, now: float) -> None:
+        """Let windows follow their clients, and send each client what it has to know.
+
+        Nothing is written that would have to wait: neither of the world nor of leases.
+        """
         self._move_interest(present, tick, now)
+        endpoint = self._clients.endpoint
+        allowance = np.zeros(self._clients_max, np.int64)
+        # 2 µs each.
+        for player in self._clients.players:
+            allowance[player.row] = endpoint.allowance(player.peer, now)
+        self._send_leases(leases, tick, allowance)
+        self._send_snapshots(present, tick, allowance)
+
+    def _send_leases(self, leases: LeaseTable, tick: int, allowance: NDArray[np.int64]) -> None:
+        """Show clients that can be told what has changed of the leases around them.
+
+        Mutates:
+            allowance: less what they are told.
+        """
+        self.lease_views.follow(leases, tick)
+        peers = {player.row: player.peer for player in self._clients.players}
+        for client, message, tag in self.lease_views.collect(tick, leases, allowance > 0):
+            body = encode_message(message)
+            allowance[client] -= len(body)
+            self._clients.endpoint.send(peers[client], PlayerChannel.LEASES, body, tag)
+
+    def _send_snapshots(self, present: Present, tick: int, allowance: NDArray[np.int64]) -> None:
         players = {p.row: p for p in self._clients.players if p.centre is not None}
         flown, hearers = self._piloted(players, present), self._hearers(present)
         self.fanout.private.publish(tick, flown, hearers)
         endpoint = self._clients.endpoint
-        allowance = np.zeros(self._clients_max, np.int64)
-        # 2 µs each.
-        for row, player in players.items():
-            allowance[row] = endpoint.allowance(player.peer, now)
         sent_to = set()
-        for row, message, tag in self.fanout.collect(tick, allowance):
+        for row, message, tag in self.fanout.collect(tick, np.maximum(allowance, 0)):
             endpoint.send(players[row].peer, PlayerChannel.SNAPSHOT, message, tag)
             self.datagrams_sent += 1
             sent_to.add(row)
         self.snapshots_sent += len(sent_to)
-
-    def send_leases(self, leases: LeaseTable, tick: int) -> None:
-        """Show each client what has changed of the leases around it."""
-        self.lease_views.follow(leases, tick)
-        peers = {player.row: player.peer for player in self._clients.players}
-        for client, message, tag in self.lease_views.collect(tick, leases):
-            body = encode_message(message)
-            self._clients.endpoint.send(peers[client], PlayerChannel.LEASES, body, tag)
 
     def _move_interest(self, present: Present, tick: int, now: float) -> None:
         players = [player for player in self._clients.players if _looks_somewhere(player)]

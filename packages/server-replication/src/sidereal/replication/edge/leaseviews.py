@@ -49,7 +49,7 @@ class LeaseViews:
     """What every client knows of the leases around it, client by row.
 
     Attributes:
-        put_off: messages that had to wait, because the one before was sent a moment ago.
+        put_off: messages that had to wait for an ack of the one before, or for room on the link.
     """
 
     def __init__(
@@ -134,11 +134,17 @@ class LeaseViews:
         if self._active[client]:
             self._acked[client] = max(self._acked[client], *map(tick_of, tags))
 
-    def collect(self, tick: int, table: LeaseTable) -> list[Shown]:
-        """Write what clients are to be shown now; after `follow`, once per tick."""
+    def collect(self, tick: int, table: LeaseTable, can_hear: NDArray[np.bool_]) -> list[Shown]:
+        """Write what clients are to be shown now; after `follow`, once per tick.
+
+        Args:
+            tick: now.
+            table: who simulates what.
+            can_hear: bool[clients], those whose link has room for it; others are told later.
+        """
         self._collected = tick
         behind = self._active & (self._newest > self._acked)
-        due = behind & (tick - self._sent >= self._limits.leases_every_ticks)
+        due = behind & can_hear & (tick - self._sent >= self._limits.leases_every_ticks)
         self.put_off += int((behind & ~due).sum())
         # Only clients around whom something has changed: 15 µs each.
         return [self._write(client, tick, table) for client in np.flatnonzero(due).tolist()]
