@@ -265,6 +265,11 @@ def _stamp(step: Step, rows: Indices) -> None:
     step[Stamp].beats[stamped[beat]] += np.uint16(1)
 
 
+def is_taken(tick: int) -> bool:
+    """Tell whether brands are taken, and not given, in a tick."""
+    return tick // BRANDED_TICKS % 3 == 0
+
+
 def _brand_later(world: Authority, player: Player) -> None:
     world.after(BRANDED_S, _brand, player)
 
@@ -272,8 +277,8 @@ def _brand_later(world: Authority, player: Player) -> None:
 def _brand(world: Authority, player: Player) -> None:
     """Brand what a player flies, or take the brand: every third time."""
     ship = world.berth(player)
-    if ship and world.tick // BRANDED_TICKS % 3:
-        world.give(ship, Brand(number=world.tick))
-    elif ship:
+    if ship and is_taken(world.tick):
         world.take(ship, Brand)
+    elif ship:
+        world.give(ship, Brand(number=world.tick))
     world.after(BRANDED_S, _brand, player)

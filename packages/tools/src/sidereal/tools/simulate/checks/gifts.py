@@ -3,8 +3,9 @@
 Who has a stamp follows from an id and a tick, so a shard has given and taken all of them after
 every tick, whoever had the entity before. What the authority has of it may lag by the way, and no
 more.
-A brand has a number that only grows: in the end every shard has the one that the authority gave.
-After a restart it is one that was given.
+A brand has a number that only grows, and goes only when the authority takes brands, whatever shards
+say of its ship meanwhile: in the end every shard has the one that the authority gave. After a
+restart it is one that was given.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.cluster import Cluster
-from sidereal.tools.simulate.passing import SPARK, Brand, Stamp, is_stamped
+from sidereal.tools.simulate.passing import SPARK, Brand, Stamp, is_stamped, is_taken
 from sidereal.tools.simulate.processes import ShardProcess
 
 SETTLED_TICKS: Final = 4
@@ -35,12 +36,15 @@ class Gifts:
     def __init__(self) -> None:
         self._incarnation = 0
         self._numbers: dict[int, int] = {}
+        self._branded: np.ndarray = np.zeros(0, np.uint32)
+        self._tick = 0
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at what shards have given and taken, and at the brands of the world."""
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
             self._numbers.clear()
+            self._branded = self._branded[:0]
         for shard in cluster.shards:
             if not shard.honest or shard.core is None or shard.core.bodies is None:
                 continue
@@ -50,9 +54,17 @@ class Gifts:
             cluster.exercised["stamps judged"] += len(rows)
             if len(wrong):
                 yield f"{shard.name} has {columns.net_id[wrong].tolist()} stamped otherwise"
+        yield from self._judge_brands(core)
+
+    def _judge_brands(self, core: Replicator) -> Iterator[str]:
         columns = core.world.columns
         branded = columns.rows()
         branded = branded[_has(columns, branded, Brand)]
+        gone = np.setdiff1d(self._branded, columns.net_id[branded])
+        gone = gone[columns.rows_of(gone) >= 0]
+        if len(gone) and not any(map(is_taken, range(self._tick + 1, core.tick + 1))):
+            yield f"{gone.tolist()} have lost their brands, which nobody took"
+        self._branded, self._tick = columns.net_id[branded], core.tick
         numbers = columns[NUMBER][branded].tolist()
         for net_id, number in zip(columns.net_id[branded].tolist(), numbers, strict=True):
             if not number:
