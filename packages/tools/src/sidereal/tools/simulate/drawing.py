@@ -140,7 +140,8 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     small = np.random.default_rng([seed, 2])
     streams, limits = draw_streams(rng), draw_links(draw_limits(rng), small)
     shard_limits, client_limits = draw_shard_limits(small), draw_client_limits(small)
-    limits, shard_limits = draw_births(limits, shard_limits, np.random.default_rng([seed, 3]))
+    births = np.random.default_rng([seed, 3])
+    limits, shard_limits = draw_births(limits, shard_limits, births, len(rocks) + pilots)
     limits, shard_limits = draw_asks(limits, shard_limits, np.random.default_rng([seed, 4]))
     doubled, at, target = rng.random(3).tolist()
     cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]

@@ -58,7 +58,8 @@ MORTAR_TICKS: Final = 3
 """A ship throws flares again after so long."""
 
 STAMPED_TICKS: Final = 8
-"""For so long an entity is stamped, once in six times."""
+"""For so long an entity is stamped, once in `STAMP_TURNS` times."""
+STAMP_TURNS: Final = 6
 BEATS_EVERY_TICKS: Final = 4
 HARDLY: Final = 1e-6
 NOTED_EVERY_TICKS: Final = 8
@@ -211,7 +212,7 @@ def let_flares_fly(game: Game, ship: Kind, stick: Any) -> None:
 
 def is_stamped(net_id: np.ndarray, tick: int) -> np.ndarray:
     """Tell who has a stamp after a tick, bool[n]."""
-    stamped: np.ndarray = (tick // STAMPED_TICKS + net_id.astype(np.int64)) % 6 == 0
+    stamped: np.ndarray = (tick // STAMPED_TICKS + net_id.astype(np.int64)) % STAMP_TURNS == 0
     return stamped
 
 

@@ -7,6 +7,7 @@ has to wait, while the world must converge all the same.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from sidereal.replication.limits import (
 )
 from sidereal.replication.links.limits import PlayerLinkLimits, ShardLinkLimits
 from sidereal.shard.limits import Limits as ShardLimits
+from sidereal.tools.simulate.passing import SPARK_EVERY_TICKS, STAMP_TURNS
 
 ADOPT_ROWS_PER_S = (24, 80, 400, 8000)
 """Of the slowest a world of these sizes takes seconds to change hands."""
@@ -34,6 +36,9 @@ ADOPT_ROWS_PER_S = (24, 80, 400, 8000)
 SPAWNS_PER_S = (8.0, 60.0)
 """Of one shard; all asteroids of a world give off less than the most."""
 WHOLES_PER_TICK = (4, 41)
+"""At least: a shard that has the whole world needs more."""
+WHOLES_WITHIN_TICKS = 4
+"""After so many ticks the authority has what a shard has given or taken: see the checkers."""
 
 
 def draw_streams(rng: np.random.Generator) -> StreamLimits:
@@ -200,11 +205,18 @@ def draw_client_limits(rng: np.random.Generator) -> ClientLimits:
 
 
 def draw_births(
-    limits: Limits, shard_limits: ShardLimits, rng: np.random.Generator
+    limits: Limits, shard_limits: ShardLimits, rng: np.random.Generator, entities: int
 ) -> tuple[Limits, ShardLimits]:
-    """Draw what shards may bring into the world, for both ends."""
+    """Draw what shards may bring into the world, for both ends.
+
+    Args:
+        limits: of the authority.
+        shard_limits: of the shards.
+        rng: to draw with.
+        entities: of the world, sparks aside.
+    """
     spawns_per_s = float(rng.uniform(*SPAWNS_PER_S))
-    wholes = int(rng.integers(*WHOLES_PER_TICK))
+    wholes = max(int(rng.integers(*WHOLES_PER_TICK)), wholes_needed(entities))
     limits = replace(
         limits,
         proposals=replace(
@@ -215,6 +227,18 @@ def draw_births(
         shards=replace(limits.shards, wholes_per_tick=wholes),
     )
     return limits, replace(shard_limits, spawns_per_s=spawns_per_s, wholes_per_tick=wholes)
+
+
+def wholes_needed(entities: int) -> int:
+    """Tell how many a shard has to propose as wholes in a tick, if all entities are its own.
+
+    Once in a turn it gives some of them a stamp and takes it from as many; all that, and the sparks
+    that come meanwhile, must be on its way before the authority is judged by it. With less than
+    that it would never be through: what is new goes on and on.
+    """
+    stamps = 2 * entities / STAMP_TURNS
+    sparks_per_tick = entities / SPARK_EVERY_TICKS
+    return math.ceil(stamps / WHOLES_WITHIN_TICKS + sparks_per_tick)
 
 
 def draw_asks(
