@@ -76,6 +76,11 @@ class ClientHost(Process):
         client = None if self.returning is None else self.returning.client
         return None if client is None or client.state is SessionState.ENDED else client
 
+    @property
+    def calls_waiting(self) -> int:
+        """How many of its calls have no answer yet."""
+        return 0 if self.returning is None else self.returning.calls_waiting
+
     def come(self, at: float) -> None:
         """Come into the world, at a time to come."""
         self._come_at = at

@@ -7,6 +7,7 @@ leaves the others as they were, and a client that does not come, or a shard, cha
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -139,6 +140,7 @@ class Cluster:
         self._checkers = checkers
         self._violations: list[Violation] = []
         self._ticked_at = 0.0
+        self._over_at_s = math.inf
         self._shard_key = derive_shard_key("5e" * 16)
         self.ledger = Ledger()
         self.bookings = Bookings()
@@ -209,7 +211,7 @@ class Cluster:
             (self.authority.due, _TICK),
             (next_process.due, _PROCESS),
         )
-        if at >= self.plan.end_at_s and (what == _TICK or at - self._ticked_at > LAST_WAY_S):
+        if self._is_over(at, what):
             return False
         self.now = max(self.now, at)
         try:
@@ -222,6 +224,19 @@ class Cluster:
             self._ticked_at = self.now
             self._ask(core, lambda checker: checker.look(self, core))
         return True
+
+    def _is_over(self, at: float, what: int) -> bool:
+        """Tell whether what is due next comes after the end.
+
+        At the end everybody must agree, and has an answer to what it asked for. Who came back late
+        asks for all of it once more, is put off since it asks too often, and asks again: that takes
+        as long as there are calls, and may go on when all else is settled.
+        """
+        if at < self.plan.end_at_s or (what != _TICK and at - self._ticked_at <= LAST_WAY_S):
+            return False
+        waiting = sum(client.calls_waiting for client in self.clients)
+        self._over_at_s = min(self._over_at_s, at + waiting * self.plan.answer_s)
+        return not waiting or at >= self._over_at_s
 
     def _do(self, what: int, next_process: Process) -> bool:
         """Do one thing.

@@ -23,6 +23,8 @@ from sidereal.replication.limits import LIMITS, Limits
 from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.shard.token import SESSION_TIMEOUT_S
+from sidereal.tools.simulate.game import HAILS_PER_S, PAYS_PER_S
+from sidereal.tools.simulate.saving import SAVE_S
 from sidereal.tools.simulate.scene import BELT_PLACES, BELT_SHARE_MIN
 
 CHAOS_FROM_S: Final = 0.6
@@ -191,15 +193,25 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """When everything must agree: later if all sessions had to time out first."""
         end_at_s = self.heal_at_s + AGREES_WITHIN_S
         if self.kinds & ENDING:
-            # Nobody has anything to simulate then. What a client asks for as it comes back is put
-            # off while its ship is fetched, and is asked for again.
-            end_at_s += RECOVERY_S + self.adopting_s + self.client_limits.call_again_s
+            # Nobody has anything to simulate then.
+            end_at_s += RECOVERY_S + self.adopting_s
         if self.silences and (self.silences >= self.shards or Kind.SHARD_DOUBLED in self.kinds):
             # A shard that was silent comes back when its session has timed out, healed or not. What
             # it is given then nobody simulates, if it takes the place of one of its name, or if all
             # others are gone too.
             end_at_s = max(end_at_s, self._heard_again_at_s + self.adopting_s + AGREES_WITHIN_S)
         return end_at_s
+
+    @property
+    def answer_s(self) -> float:
+        """How long after the end a client may wait for an answer, for every call that waits then.
+
+        One call more may be done each time that its action's rate has given room for it; it is
+        asked for `call_again_s` after the last time, and is then on its way to the store.
+        """
+        ways_s = 2.0 * (HEALED.delay_s + 1.0 / self.tick_hz)
+        allowed_s = 1.0 / min(PAYS_PER_S, HAILS_PER_S)
+        return allowed_s + self.client_limits.call_again_s + ways_s + SAVE_S[1]
 
     @property
     def adopting_s(self) -> float:

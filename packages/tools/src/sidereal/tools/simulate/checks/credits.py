@@ -47,9 +47,8 @@ class Credits:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare what the authority has with what the store has."""
         for client in cluster.clients:
-            waiting = 0 if client.returning is None else client.returning.calls_waiting
-            if waiting:
-                yield f"{client.name} has no answer to {waiting} calls"
+            if client.calls_waiting:
+                yield f"{client.name} has no answer to {client.calls_waiting} calls"
         yield from _compare_placeless(cluster, core)
         yield from _compare_ships(cluster, core)
         cluster.exercised["calls done"] += core.actions.counts["done"]
