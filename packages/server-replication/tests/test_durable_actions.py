@@ -547,10 +547,21 @@ class Awarding:
 
         self.cast = Cast(game=declare(self.game), actions=ActionLimits(burst=1000))
         self.postings = self.cast.core.actions.postings
+        self.come()
+
+    def come(self) -> None:
         self.client = self.cast.connect(7, Role.PLAYER, ticks=2)
         say_hello(self.client, self.cast.core.schema.hash)
         self.cast.run(4)
-        (self.own,) = (player.net_id for player in self.cast.core.clients.players)
+        self.own = next(p.net_id for p in self.cast.core.clients.players if p.net_id)
+
+    def leave(self) -> None:
+        self.client.close(self.cast.now)
+        self.cast.run(5)
+
+    def number(self) -> int:
+        columns = self.cast.core.world.columns
+        return int(columns[NUMBER][columns.rows_of([self.own])[0]])
 
     def give(self, number: int) -> None:
         """Give a medal with a number, or take it: 0."""
@@ -593,11 +604,33 @@ def test_what_was_given_to_one_that_has_left_is_saved_all_the_same() -> None:
     play.give(5)
     posting = play.postings.take_posting()
     play.give(6)
-    play.client.close(play.cast.now)
-    play.cast.run(5)
+    play.leave()
     play.postings.deliver(posting, Posted())
     play.cast.run(2)
     assert play.answer() == [{NUMBER: 6}]
+
+
+@pytest.mark.parametrize("is_given_here", [True, False])
+def test_what_was_given_last_stays_when_one_is_back_before_the_one_before_is_saved(
+    is_given_here: bool,
+) -> None:
+    play = Awarding()
+    play.give(5)
+    posting = play.postings.take_posting()
+    if is_given_here:
+        play.leave()
+        play.come()
+        play.give(6)
+    else:
+        play.give(6)
+        play.leave()
+    play.postings.deliver(posting, Posted())
+    play.cast.run(2)
+    if not is_given_here:
+        play.come()
+    assert play.number() == 6
+    assert play.answer() == [{NUMBER: 6}]
+    assert play.number() == 6
 
 
 def test_what_is_given_is_saved_alone_when_it_was_not_taken_with_an_action() -> None:

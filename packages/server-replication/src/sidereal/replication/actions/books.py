@@ -198,9 +198,12 @@ class Books:
     def amend(self, rows: Iterable[LedgerRow], tick: int) -> None:
         """Let what was committed be so, too, of those that have left the world since.
 
-        One that has left may be back under another id, or come back at any time.
+        One that has left may be back under another id, or come back at any time. What it has been
+        given since is newer, and is still to be saved.
         """
-        for row in (row for row in rows if row.entity > 0):
+        for row in rows:
+            if row.entity <= 0 or (row.holder, row.component) in self._gifts:
+                continue
             back = self.row_of(row.entity, row.holder)
             if back >= 0 and self._world.columns.net_id[back] == row.entity:
                 continue
