@@ -207,7 +207,9 @@ class InputLedger:
         waiting = newest - before.input_seq
         if steps < 0:
             yield f"input {now.input_seq} after {before.input_seq}"
-        if steps > 2 + replayed and now.input_seq > newest - self._limits.controls_queue + 2:
+        # It may have come without a mark, but not before it had come to the authority.
+        latest = before.input_seq + self._waiting_at_most(flight, row, before)
+        if steps > 2 + replayed and now.input_seq > latest - self._limits.controls_queue + 2:
             yield f"from input {before.input_seq} to {now.input_seq}"
         cluster.limits_met["shard.controls_queue"] += steps > 2 + replayed
         if steps == 2 and not replayed:

@@ -4,7 +4,8 @@ A spark says when and where it came into the world, and when it ends; it touches
 
 * the world has no spark that no shard has spawned, and none again that it had no more;
 * each drifts on its straight line, from the place and the tick at which it was spawned;
-* what it says of its age only grows, and is none that it has not had; the last of it comes;
+* what it says of its age only grows, and is none that it has not had; the last of it comes. Whoever
+  gets it at a tick to which the one before had been ahead says again what it was from there on;
 * a shard ends it in time;
 * its id is given to another only when nobody knows it any more;
 * in the end the world and the shards have the same ones.
@@ -90,7 +91,8 @@ class Lives:
     def _forget(self) -> None:
         self._spawned: set[Key] = set()
         self._there: dict[int, int] = {}
-        self._glows: dict[Key, int] = {}
+        # By spark its epoch and what it said of its age then.
+        self._glows: dict[Key, tuple[int, int]] = {}
         self._gone: set[Key] = set()
         self._gone_ids: set[int] = set()
 
@@ -110,11 +112,21 @@ class Lives:
         self._gone |= self._there.items() - there.items()
         self._gone_ids |= {net_id for net_id, _ in self._there.items() - there.items()}
         self._there = there
-        glows = columns[GLOW][rows].tolist()
-        for key, glow in zip(_list_of(columns, rows), glows, strict=True):
-            if glow > GLOWS_TICKS or glow < self._glows.get(key, 0):
-                yield f"{key[0]} glows as at {glow} ticks, after {self._glows.get(key, 0)}"
-            self._glows[key] = glow
+        yield from self._judge_glows(core, rows)
+
+    def _judge_glows(self, core: Replicator, rows: np.ndarray) -> Iterator[str]:
+        columns = core.world.columns
+        glows, epochs = columns[GLOW][rows].tolist(), columns.epoch[rows].tolist()
+        given = core.world.handover_tick[rows].tolist()
+        for key, glow, epoch, since in zip(
+            _list_of(columns, rows), glows, epochs, given, strict=True
+        ):
+            before_epoch, before = self._glows.get(key, (epoch, 0))
+            again = epoch > before_epoch and key[1] + glow >= since
+            if glow > GLOWS_TICKS or (glow < before and not again):
+                yield f"{key[0]} glows as at {glow} ticks, after {before}"
+            if glow != before:
+                self._glows[key] = epoch, glow
 
     def _judge_lines(self, cluster: Cluster, core: Replicator, rows: np.ndarray) -> Iterator[str]:
         columns = core.world.columns
