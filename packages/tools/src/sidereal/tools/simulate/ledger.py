@@ -71,6 +71,17 @@ class Ledger:
         """Note what has come to the authority."""
         self.taken_in.append((at, mark))
 
+    def newest_taken_in(self, net_id: int, control_epoch: int, until: float) -> int:
+        """Give the newest input of a pilot that may have come to the authority by a time."""
+        return max(
+            (
+                mark.input_seq
+                for at, mark in self.taken_in
+                if at <= until and (mark.net_id, mark.control_epoch) == (net_id, control_epoch)
+            ),
+            default=0,
+        )
+
     def note_heard(self, at: float, core: str, mark: Mark) -> None:
         """Note what has come to a shard."""
         self.heard.append(Heard(at, core, mark))

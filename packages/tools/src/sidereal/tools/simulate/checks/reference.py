@@ -28,7 +28,7 @@ from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import STATE, Flight
 from sidereal.tools.simulate.game import SHIP, Laws
-from sidereal.tools.simulate.ledger import Mark
+from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 from sidereal.tools.simulate.passing import SPARK
 
@@ -60,15 +60,16 @@ class Reference:
     def __init__(self, plan: Plan) -> None:
         # Ticks for which a ship that is handed over flies on by the last buttons that came.
         self._guesses_max = plan.shard_limits.guesses
+        self._queue_max = plan.shard_limits.controls_queue
         self._exercised: Counter[str] = Counter()
-        self._held: dict[Mark, int] = {}
+        self._ledger = Ledger()
         self._seen = self._incarnation = 0
         self._forget()
         self._touched: set[bytes] = set()
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Judge what was flown, and what was committed of it, since the tick before."""
-        self._exercised, self._held = cluster.exercised, cluster.ledger.held
+        self._exercised, self._ledger = cluster.exercised, cluster.ledger
         if cluster.authority.incarnation != self._incarnation:
             self._incarnation = cluster.authority.incarnation
             self._forget()
@@ -197,10 +198,14 @@ class Reference:
             # What a liar held is not known.
             return
         found, flown = flight.before[[row]], int(flight.input_seq[row])
+        # What comes in the same tick may be more than the queue holds: it jumps over the oldest.
+        pilot = int(flight.control_epoch[row])
+        newest = self._ledger.newest_taken_in(net_id, pilot, flight.at)
+        jumped_to = newest - self._queue_max + 2
         ends = [
             state
             for state, input_seq in self.replays(net_id, given, ticks, laws)
-            if 0 <= flown - input_seq <= 2
+            if 0 <= flown - input_seq <= 2 or input_seq < flown <= jumped_to
         ]
         if not ends or physics.distance(found, np.array(ends)).min() > ROUNDING:
             yield f"{net_id} was not flown by its inputs for the {ticks} ticks of its handover"
@@ -227,7 +232,7 @@ class Reference:
         yield _fly_on(state, 0, ticks, laws), given.input_seq
         for came in range(ticks + 1):
             newest = newest._replace(input_seq=given.input_seq + came)
-            buttons = self._held.get(newest)
+            buttons = self._ledger.held.get(newest)
             if buttons is None:
                 if came:
                     return
