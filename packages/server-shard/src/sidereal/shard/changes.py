@@ -117,7 +117,7 @@ class Changes:
         return records
 
     def are_ahead(self, rows: Ints, tick: int) -> NDArray[np.bool_]:
-        """Tell of which bodies the server's record is ahead of us, as the former owner was: bool[n].
+        """Tell of which bodies the server's record is ahead, as the former owner was: bool[n].
 
         A whole carries one tick for all that it says, which is then that of the record: it would
         be as old as the next one, and nobody could tell which of them is the newer.
