@@ -24,6 +24,7 @@ from sidereal.shard.limits import LIMITS as SHARD_LIMITS
 from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.shard.token import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.game import HAILS_PER_S, PAYS_PER_S
+from sidereal.tools.simulate.passing import SPARKS_PER_ASTEROID
 from sidereal.tools.simulate.saving import SAVE_S
 from sidereal.tools.simulate.scene import BELT_PLACES, BELT_SHARE_MIN
 
@@ -195,11 +196,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.kinds & ENDING:
             # Nobody has anything to simulate then.
             end_at_s += RECOVERY_S + self.adopting_s
-        if self.silences and (self.silences >= self.shards or Kind.SHARD_DOUBLED in self.kinds):
+        gone = self.silences + sum(fault.kind in _LEAVING for fault in self.faults)
+        if gone >= self.shards or (self.silences and Kind.SHARD_DOUBLED in self.kinds):
             # A shard that was silent comes back when its session has timed out, healed or not. What
             # it is given then nobody simulates, if it takes the place of one of its name, or if all
             # others are gone too.
-            end_at_s = max(end_at_s, self._heard_again_at_s + self.adopting_s + AGREES_WITHIN_S)
+            end_at_s = max(end_at_s, self._back_at_s + self.adopting_s + AGREES_WITHIN_S)
         return end_at_s
 
     @property
@@ -215,15 +217,20 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def adopting_s(self) -> float:
-        """How long it takes to give one shard all that there is: the ships come first."""
-        entities = len(self.rocks) + self.pilots + (Kind.CLIENT_LIES in self.kinds)
+        """How long it takes to give one shard all that there is: the ships come first.
+
+        Sparks of which nobody takes care do not end meanwhile.
+        """
+        rocks = (1.0 + SPARKS_PER_ASTEROID) * len(self.rocks)
+        entities = rocks + self.pilots + (Kind.CLIENT_LIES in self.kinds)
         return entities / self.limits.ownership.adopt_records_per_s
 
     @property
-    def _heard_again_at_s(self) -> float:
-        """When the last session has ended of a shard that fell silent."""
-        silent = [fault for fault in self.faults if fault.kind in _SILENCING]
-        return max(fault.at + max(fault.seconds, SESSION_TIMEOUT_S) for fault in silent)
+    def _back_at_s(self) -> float:
+        """When the last shard is back: the session of one that fell silent has ended by then."""
+        gone = [fault for fault in self.faults if fault.kind in _SILENCING | _LEAVING]
+        timeout_s = dict.fromkeys(_SILENCING, SESSION_TIMEOUT_S)
+        return max(f.at + max(f.seconds, timeout_s.get(f.kind, 0.0)) for f in gone)
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -282,6 +289,8 @@ _SILENCING: Final = frozenset(
         *(Kind.SHARD_DEAF, Kind.SHARD_MUTE),
     }
 )
+
+_LEAVING: Final = frozenset({Kind.SHARD_LEAVES, Kind.SHARD_FAILS})
 
 _DRIFTS: Final = (Kind.SHARD_CLOCK_DRIFTS, Kind.CLIENT_CLOCK_DRIFTS)
 

@@ -44,6 +44,10 @@ SPARK_TICKS: Final = (4, 8)
 EMBER_TICKS: Final = 40
 """Sparks of one asteroid in `EMBERS` last that long."""
 EMBERS: Final = 7
+SPARKS_PER_ASTEROID: Final = (
+    EMBER_TICKS / EMBERS + (SPARK_TICKS[0] + SPARK_TICKS[1] / 2) * (1 - 1 / EMBERS)
+) / SPARK_EVERY_TICKS
+"""So many there are at a time."""
 SPARK_OFF: Final = 8.0
 """World units from the middle of its asteroid at which a spark begins."""
 SPARK_SPEED: Final = 20.0
