@@ -68,6 +68,7 @@ def test_limits_that_do_not_fit_each_other_are_refused(wrong: dict[str, int]) ->
         (lambda: ShardLinkLimits(faults_kept_per_tick=1.0), "faults_kept_per_tick must be below"),
         (lambda: ShardLinkLimits(owned_kept_per_tick=1.0), "owned_kept_per_tick must be below 1"),
         (lambda: ShardLinkLimits(allowed_share=0.9), "allowed_share must be at least 1"),
+        (lambda: ShardLinkLimits(hello_messages=1), "hello_messages must be at least 2"),
         (lambda: ShardLinkLimits(stall_s=1.1), "stall_s and late_s must be at most silence_s"),
         (lambda: ShardLinkLimits(late_s=1.1), "stall_s and late_s must be at most silence_s"),
         (lambda: ShardLinkLimits(adopt_rows=ADOPT_ROWS_MAX + 1), "adopt_rows must be at most"),

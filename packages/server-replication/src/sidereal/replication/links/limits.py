@@ -175,6 +175,8 @@ class ShardLinkLimits:
             for name in ("faults_kept_per_tick", "owned_kept_per_tick")
             if getattr(self, name) >= 1.0
         ]
+        if self.hello_messages < 2:
+            problems.append("hello_messages must be at least 2: who leaves at once says so, too")
         if self.allowed_share < 1.0:
             problems.append("allowed_share must be at least 1")
         if not max(self.stall_s, self.late_s) <= self.silence_s:

@@ -135,7 +135,7 @@ def _draw_player_links(rng: np.random.Generator) -> PlayerLinkLimits:
 
 def _draw_shard_links(rng: np.random.Generator) -> ShardLinkLimits:
     return ShardLinkLimits(
-        hello_messages=int(rng.integers(1, 4)),
+        hello_messages=max(2, int(rng.integers(1, 4))),
         goodbye_s=float(rng.uniform(0.2, 1.0)),
         faults=float(rng.uniform(20.0, 500.0)),
         faults_kept_per_tick=float(rng.uniform(0.9, 0.995)),
