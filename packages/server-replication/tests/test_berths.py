@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from drifters import RADIUS, SCHEMA, drifter, saved_drifter
 
+from sidereal.game import Label
+from sidereal.game.schema import name_of
 from sidereal.protocol.rules import Rules
 from sidereal.replication.keeping.persist import WriteBehind
 from sidereal.replication.keeping.stored import Berth
@@ -159,9 +161,10 @@ def test_what_is_committed_of_what_waits_for_its_player_is_so_however_long_it_wa
     port.saved[7] = port.saved[7]._replace(uuid=np.frombuffer(b"one for them all", UUID))
     for account, berth in port.saved.items():
         port.berths.offer(account, berth)
-    port.berths.amend(b"one for them all", {"name": b"Bob"}, 10)
+    label = port.world.schema.numbers[name_of(Label)]
+    port.berths.amend(b"one for them all", label, {"name": b"Bob"}, 10)
     for tick in range(10, 10 + later, LIMITS.keeping.amended_ticks):
-        port.berths.amend(bytes(16), {"heading": 1.0}, tick)
+        port.berths.amend(bytes(16), label, {"name": b"Eve"}, tick)
     left = port.berths.offered(7)
     assert left is not None
     port.saved[7] = left

@@ -559,9 +559,27 @@ class Awarding:
         self.client.close(self.cast.now)
         self.cast.run(5)
 
-    def number(self) -> int:
-        columns = self.cast.core.world.columns
-        return int(columns[NUMBER][columns.rows_of([self.own])[0]])
+    def number(self) -> int | None:
+        """Tell which medal there is, if any."""
+        world = self.cast.core.world
+        rows = world.columns.rows_of([self.own])
+        has = world.columns.has(rows, world.schema.numbers["tests_medal"])[0]
+        return int(world.columns[NUMBER][rows[0]]) if has else None
+
+    def leave_as_it_was(self, berth: Berth) -> None:
+        """Leave, and be saved: the database has not heard yet what was given meanwhile."""
+        self.leave()
+        batch = self.cast.core.saving.take_batch(1000, self.cast.core.tick)
+        assert batch is not None
+        self.cast.core.saving.committed(batch)
+        self.cast.store[7] = berth
+
+    def berth(self) -> Berth:
+        """Give what the database has if it has all by now."""
+        world = self.cast.core.world
+        rows = world.columns.rows_of([self.own])
+        record = to_saved(world, world.columns.store(rows, world.schema.full_record))
+        return Berth(record, world.uuid[rows].copy())
 
     def give(self, number: int) -> None:
         """Give a medal with a number, or take it: 0."""
@@ -631,6 +649,49 @@ def test_what_was_given_last_stays_when_one_is_back_before_the_one_before_is_sav
     assert play.number() == 6
     assert play.answer() == [{NUMBER: 6}]
     assert play.number() == 6
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+@pytest.mark.parametrize(("before", "after"), [(None, 5), (4, 5), (4, None)])
+def test_what_was_given_is_so_for_one_that_is_read_before_it_is_committed(
+    before: int | None, after: int | None, is_back: bool
+) -> None:
+    play = Awarding()
+    if before:
+        play.give(before)
+        play.answer()
+    berth = play.berth()
+    play.give(after or 0)
+    posting = play.postings.take_posting()
+    play.leave_as_it_was(berth)
+    if is_back:
+        play.come()
+    play.postings.deliver(posting, Posted())
+    play.cast.run(2)
+    if not is_back:
+        play.come()
+    assert play.number() == after
+    if play.postings.has_posting:
+        assert play.answer() == [{NUMBER: after} if after else {}]
+    assert not play.postings.has_posting
+
+
+@pytest.mark.parametrize("last", [7, None])
+def test_what_waits_to_be_saved_is_so_for_one_that_comes_back_without_it(last: int | None) -> None:
+    play = Awarding()
+    play.give(5)
+    play.answer()
+    berth = play.berth()
+    play.give(6)
+    posting = play.postings.take_posting()
+    play.give(last or 0)
+    play.leave_as_it_was(berth)
+    play.come()
+    assert play.number() == last
+    play.postings.deliver(posting, Posted())
+    play.cast.run(2)
+    assert play.answer() == [{NUMBER: last} if last else {}]
+    assert play.number() == last
 
 
 def test_what_is_given_is_saved_alone_when_it_was_not_taken_with_an_action() -> None:

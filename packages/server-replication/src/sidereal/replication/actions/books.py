@@ -160,13 +160,23 @@ class Books:
                 changed[cell.entity, component] = None
         return tuple(self._saved(*each, written) for each in changed)
 
-    def note_gifts(self) -> None:
-        """Take down what hooks have given and taken of what only actions write; once per tick."""
+    def note_gifts(self, tick: int) -> None:
+        """Take down what hooks have given and taken of what only actions write; once per tick.
+
+        What is back from the database is without gifts that are still to be saved: it gets them.
+        """
         for gift in self._amendments.take_gifts():
             if gift.component in self._ledgers:
                 values = self._named(gift.values)
                 row = LedgerRow(gift.component, gift.entity, gift.name, values)
                 self._gifts[gift.name, gift.component] = row
+        for entity, name in self._berths.take_entered():
+            row_back = int(self._world.columns.rows_of([entity])[0])
+            for component in self._ledgers if row_back >= 0 else ():
+                waiting = self._gifts.get((name, component))
+                if waiting is not None and waiting.entity != entity:
+                    self._gifts[name, component] = waiting._replace(entity=entity)
+                    self._restore(row_back, waiting, tick)
 
     def take_gifts(self, written: Mapping[Cell, Value]) -> tuple[LedgerRow, ...]:
         """Give up what is to be saved of gifts, as it is by now.
@@ -208,9 +218,10 @@ class Books:
             if back >= 0 and self._world.columns.net_id[back] == row.entity:
                 continue
             if back >= 0:
-                self._write_row(back, self._found(row.values), tick)
+                self._restore(back, row, tick)
             else:
-                self._berths.amend(row.holder, row.values, tick)
+                number = self._world.schema.numbers[row.component]
+                self._berths.amend(row.holder, number, row.values, tick)
 
     def row_of(self, entity: int, name: bytes) -> int:
         """Find an entity by its name; -1 if it is not in the world.
@@ -268,6 +279,20 @@ class Books:
                     world.columns[column][row] = values[column]
             world.mark_changed(name, at, tick)
             self._amendments.note(at)
+
+    def _restore(self, row: int, saved: LedgerRow, tick: int) -> None:
+        """Let an entity that is back have a component as the database has it, or will have it.
+
+        What its kind has was taken if it lacks that: it does not get it back.
+        """
+        at, number = np.array([row]), self._world.schema.numbers[saved.component]
+        has, values = self._has(at, saved.component), self._found(saved.values)
+        if has == bool(values) or self._has_by_kind(at, saved.component):
+            self._write_row(row, values, tick)
+        elif values:
+            self._amendments.give(at, number, values, tick)
+        else:
+            self._amendments.take(at, number, tick)
 
     def _has(self, row: np.ndarray, component: str) -> bool:
         return bool(self._world.columns.has(row, self._world.schema.numbers[component])[0])

@@ -100,7 +100,7 @@ class Desk:
 
     def act(self, tick: int, now: float) -> None:
         """Answer what the database has answered, take in calls, and run them; once per tick."""
-        self.books.note_gifts()
+        self.books.note_gifts(tick)
         self._shown.greet(self._clients.take_newcomers())
         self._settle(tick)
         for request in self._take_ready(self._held, len(self._held)):

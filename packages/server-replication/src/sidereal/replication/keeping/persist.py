@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.replication.keeping.references import to_saved, write_saved
+from sidereal.replication.keeping.references import amend_saved, to_saved
 from sidereal.replication.world import ACCOUNT_NONE, World
 
 
@@ -155,10 +155,10 @@ class WriteBehind:
                 return departed
         return None
 
-    def amend(self, uuid: bytes, values: Mapping[str, Any]) -> None:
-        """Write values into an entity that has left, if it waits here."""
+    def amend(self, uuid: bytes, number: int, values: Mapping[str, Any]) -> None:
+        """Let an entity that has left have a component, if it waits here; see `amend_saved`."""
         if (departed := self._departed.get(uuid)) is not None:
-            write_saved(departed.record, values)
+            amend_saved(self._world.schema, departed.record, number, values)
 
     def end(self, uuid: bytes) -> None:
         """Let an entity that waits here be gone for good."""

@@ -104,6 +104,27 @@ def write_saved(record: NDArray[np.void], values: Mapping[str, Any]) -> None:
         record[column] = np.frombuffer(value, UUID) if leads else value
 
 
+def amend_saved(
+    schema: Schema, record: NDArray[np.void], number: int, values: Mapping[str, Any]
+) -> None:
+    """Let a saved record, [1], have a component as the database has it, or not at all.
+
+    Args:
+        schema: of the world.
+        record: the one.
+        number: of the component.
+        values: all of it; empty if the entity has it no more. What its kind has it keeps as it is:
+            that this was taken is saved with the entity.
+    """
+    bit, kind = np.uint64(1 << number), record["kind"]
+    if not (schema.masks[kind] & bit).any():
+        record["differs"] = record["differs"] & ~bit | (bit if values else np.uint64(0))
+    if not values:
+        fields = (field for field in schema.component(number).fields if not field.reference)
+        values = {field.name: schema.first[field.name][kind] for field in fields}
+    write_saved(record, values)
+
+
 def _without_references(
     schema: Schema, records: NDArray[np.void], dtype: np.dtype[Any]
 ) -> NDArray[np.void]:

@@ -21,7 +21,7 @@ from sidereal.game import Body
 from sidereal.game.schema import name_of
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.persist import WriteBehind
-from sidereal.replication.keeping.references import enter_saved, to_saved, write_saved
+from sidereal.replication.keeping.references import amend_saved, enter_saved, to_saved
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.play.spots import nearest_free_spot
@@ -67,7 +67,9 @@ class Berths:
         self._requests: list[BerthRequest] = []
         self._arrived: dict[int, Berth | None] = {}
         self._offered: dict[int, Berth] = {}
-        self._amended: dict[bytes, tuple[int, dict[str, Any]]] = {}
+        self._entered: list[tuple[int, bytes]] = []
+        # By name when it was amended last, and what was committed by the number of the component.
+        self._amended: dict[bytes, tuple[int, dict[int, Mapping[str, Any]]]] = {}
         self._ended: dict[bytes, int] = {}
 
     # -- what is fetched ------------------------------------------------------------------------
@@ -146,20 +148,26 @@ class Berths:
         """Find what waits for the player of an account."""
         return self._offered.get(account)
 
-    def amend(self, uuid: bytes, values: Mapping[str, Any], tick: int) -> None:
+    def amend(self, uuid: bytes, number: int, values: Mapping[str, Any], tick: int) -> None:
         """Note what was committed of an entity that is not in the world.
 
         It may be on its way out of the database as it was before, or wait here: to be saved, or for
         its player.
+
+        Args:
+            uuid: its name.
+            number: of the component that was committed.
+            values: all of it, as the database has it; empty if it was taken.
+            tick: the current one.
         """
-        self._saving.amend(uuid, values)
+        self._saving.amend(uuid, number, values)
         for berth in self._offered.values():
             if berth.uuid.tobytes() == uuid:
-                write_saved(berth.record, values)
+                amend_saved(self._world.schema, berth.record, number, values)
         _, before = self._amended.pop(uuid, (tick, {}))
         since = tick - self._limits.amended_ticks
         self._amended = {key: kept for key, kept in self._amended.items() if kept[0] >= since}
-        self._amended[uuid] = tick, {**before, **values}
+        self._amended[uuid] = tick, {**before, number: values}
 
     def end(self, uuid: bytes, tick: int) -> None:
         """End for good what is not in the world: it may be on its way out of the database."""
@@ -185,7 +193,8 @@ class Berths:
         x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
         record["x"], record["y"] = nearest_free_spot(x, y, size, self.others(tick))
         _, amended = self._amended.pop(berth.uuid.tobytes(), (tick, {}))
-        write_saved(record, amended)
+        for number, values in amended.items():
+            amend_saved(self._world.schema, record, number, values)
         record["tick"] = tick
         _stop(record)
         record["epoch"] += np.uint32(1)
@@ -194,7 +203,13 @@ class Berths:
             self._saving.come_back(departed)
         rows = enter_saved(self._world, record, berth.uuid, np.array([account]), tick)
         self._world.stored[rows] = True
+        self._entered.append((int(self._world.columns.net_id[rows[0]]), berth.uuid.tobytes()))
         return int(rows[0])
+
+    def take_entered(self) -> list[tuple[int, bytes]]:
+        """Give up the ids, and names, of what has entered since the last call."""
+        entered, self._entered = self._entered, []
+        return entered
 
     def leave(self, row: int, tick: int) -> None:
         """Keep an entity that is about to leave the world, as it is now, and standing still."""
