@@ -11,7 +11,7 @@ from sidereal.game import Body, Motion, Part, Pilot, Stage, Step
 from sidereal.game.bits import pack_rows
 from sidereal.game.schema import column_of
 from sidereal.shard.shard import ShardCore
-from sidereal.tools.simulate.game import Charge, Heat, Stick
+from sidereal.tools.simulate.game import Charge, Heat, Stick, Tally
 from sidereal.tools.simulate.passing import Origin
 
 STATE: Final = ("x", "y", "vx", "vy", "heading", "spin")
@@ -42,6 +42,7 @@ class Flight(NamedTuple):
         buttons: uint64[n], the record of controls held during it.
         before: float64[n, 6], `STATE` when the tick begins; likewise `after`.
         stored_before: float64[n, 3], `STORED` when the tick begins; likewise `stored_after`.
+        tallied: int64[n, 2], presses and trim of the tallies, when the tick has been flown.
         sparks: int64[k], ids of what was spawned in this tick.
     """
 
@@ -59,6 +60,7 @@ class Flight(NamedTuple):
     after: np.ndarray
     stored_before: np.ndarray
     stored_after: np.ndarray
+    tallied: np.ndarray
     sparks: np.ndarray
 
 
@@ -104,6 +106,7 @@ class FlightRecorder:
             before,
             stored,
             stored,
+            _tallied(step, rows),
             np.empty(0, np.int64),
         )
 
@@ -115,7 +118,14 @@ class FlightRecorder:
             sparks = step.rows(Origin)
             sparks = sparks[step[Origin].born[sparks] == step.tick]
             born = step.id[sparks].astype(np.int64)
-            self._log.append(begun._replace(after=after, stored_after=stored_after, sparks=born))
+            self._log.append(
+                begun._replace(
+                    after=after,
+                    stored_after=stored_after,
+                    tallied=_tallied(step, rows),
+                    sparks=born,
+                )
+            )
 
 
 def _states(step: Step, rows: np.ndarray) -> np.ndarray:
@@ -126,3 +136,8 @@ def _states(step: Step, rows: np.ndarray) -> np.ndarray:
 def _stored(step: Step, rows: np.ndarray) -> np.ndarray:
     columns = [getattr(step[component], name)[rows] for component, name in STORED]
     return np.column_stack(columns).astype(np.float64)
+
+
+def _tallied(step: Step, rows: np.ndarray) -> np.ndarray:
+    tally = step[Tally]
+    return np.column_stack([tally.presses[rows], tally.trim[rows]]).astype(np.int64)

@@ -26,7 +26,10 @@ Pilot = tuple[int, int, int, int]
 
 
 class PrivateIsTrue:
-    """What a pilot is told that its entity did at a tick is what the authority had of that tick."""
+    """What a pilot is told that its entity did at a tick is what the authority had of that tick.
+
+    That is its motion, and what else models write of it.
+    """
 
     def __init__(self) -> None:
         self._had: dict[Pilot, tuple[int, list[np.ndarray]]] = {}
@@ -46,8 +49,11 @@ class PrivateIsTrue:
                 continue
             self._told[process.core] = pilot
             cluster.exercised["states of pilots judged"] += 1
-            if not any(_agree(np.array(answer.state), state) for state in had[1]):
-                yield f"{process.name} is told {answer}, when it was {had[1]}"
+            assert replica is not None
+            written = [replica.private.values.get(name, 0) for name in _written(core)]
+            told = np.array([*answer.state, *written], np.float64)
+            if not any(_agree(told, state) for state in had[1]):
+                yield f"{process.name} is told {answer} and {written}, when it was {had[1]}"
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Nothing more in the end."""
@@ -57,7 +63,8 @@ class PrivateIsTrue:
         columns = core.world.columns
         rows = columns.rows()
         rows = rows[columns["control_epoch"][rows] > 0]
-        states = np.stack([columns[name][rows] for name in Motion._fields], axis=1)
+        names = [*Motion._fields, *_written(core)]
+        states = np.stack([columns[name][rows] for name in names], axis=1)
         pilots = zip(
             columns.net_id[rows].tolist(),
             columns["control_epoch"][rows].tolist(),
@@ -127,8 +134,16 @@ class PrivateConverges:
                         yield f"has {field.name} {value}, not {true}"
 
 
+def _written(core: Replicator) -> list[str]:
+    """Give the fields that models write beside motion, of what pilots are sent."""
+    own = map(core.schema.component, core.schema.own)
+    fields = (f.name for component in own if component.predicted for f in component.fields)
+    return [name for name in fields if name not in Motion._fields]
+
+
 def _agree(told: np.ndarray, truth: np.ndarray) -> bool:
-    """Whether two motions are the same on the grid of private sections."""
+    """Whether two states are the same: motions on the grid of private sections, others exactly."""
     off = np.abs(told - truth)
     off[4] = min(off[4], abs(off[4] - 2 * np.pi))
-    return bool((off <= GRID).all())
+    motion = len(GRID)
+    return bool((off[:motion] <= GRID).all() and not off[motion:].any())

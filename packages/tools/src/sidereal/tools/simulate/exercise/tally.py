@@ -57,6 +57,7 @@ JUDGED: Final = (
     "notes compared",
     "notes judged",
     "presses judged",
+    "tallies judged",
     "private events that had to come",
     "private events that happened",
     "private events taken",
