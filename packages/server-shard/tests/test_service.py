@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -11,11 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import pymunk
 import pytest
 import trio
 import trio.testing
 
-from sidereal.game.load import DEFAULT_GAME
+from sidereal.game.load import DEFAULT_GAME, load
+from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.channel.events import PeerOpened, Received
 from sidereal.protocol.errors import ConfigError, GameFailedError, UnavailableError
@@ -23,6 +27,7 @@ from sidereal.protocol.ids import SHARD_PROTOCOL_ID
 from sidereal.protocol.links import SHARD_CHANNELS, derive_shard_key
 from sidereal.protocol.message.codec import decode_shard_untrusted, encode_message
 from sidereal.protocol.message.shard import (
+    Adopt,
     Beat,
     Farewell,
     ShardChannel,
@@ -127,6 +132,44 @@ async def test_shard_that_is_forgotten_comes_back_as_a_newer_session() -> None:
     first, again = (m for m in authority.heard if isinstance(m, ShardHello))
     assert (first.incarnation, first.pid) == (again.incarnation, os.getpid())
     assert first.session < again.session
+
+
+async def test_bodies_of_a_session_that_has_ended_are_freed_before_the_next() -> None:
+    def bodies() -> int:
+        return sum(isinstance(each, pymunk.Body) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    before = bodies()
+    try:
+        with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
+            authority = Authority(udp, KEY)
+            config = ShardConfig(KEY, format_endpoint(udp.address), name="one")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(authority.serve)
+                await nursery.start(lambda task_status: run(config, task_status=task_status))
+                authority.endpoint.send(authority.peers[0], ShardChannel.LEASE, rocks(5, 50))
+                while bodies() < before + 5:
+                    await trio.sleep(0.01)
+                authority.endpoint.close(trio.current_time())
+                udp.send_nowait(authority.endpoint.datagrams_to_send(trio.current_time()))
+                authority.endpoint, authority.peers = Authority(udp, KEY).endpoint, []
+                while not authority.peers:
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+        assert bodies() == before
+    finally:
+        gc.enable()
+
+
+def rocks(count: int, tick: int) -> bytes:
+    """A message by which a shard adopts some, far from each other."""
+    game = load(DEFAULT_GAME)
+    records = np.zeros(count, schema_of(game).full_record)
+    records["id"], records["epoch"], records["tick"] = 1 + np.arange(count), 1, tick
+    records["kind"], records["x"] = game.kind_number("asteroid"), 100.0 * np.arange(count)
+    records["radius"] = records["mass"] = 1.0
+    return encode_message(Adopt(tick, records.tobytes(), b""))
 
 
 FAILING: Final = """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import numpy as np
+import pymunk
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,6 +107,29 @@ def test_removing_a_body_leaves_every_other_its_own_row() -> None:
     assert sorted(space.rows.tolist()) == [2, 3, 9]
     assert moved[[2, 3, 9]].tolist() == [2.0, 3.0, 9.0]
     assert moved[[0, 1, 4]].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("stays", [(), (9,)])
+def test_bodies_that_have_left_are_freed_with_the_next_step(stays: tuple[int, ...]) -> None:
+    space, motion, kept = Space(), still(), (pymunk.Body, pymunk.Circle)
+    motion["x"][:3] = (0.0, 6.0, 12.0)  # these touch
+    enter(space, motion, *stays)
+
+    def come_and_go() -> None:
+        enter(space, motion, 0, 1, 2)
+        space.step(motion, 0.01)
+        leave(space, 0, 1, 2)
+        space.step(motion, 0.01)
+
+    come_and_go()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(each, kept) for each in gc.get_objects())
+        come_and_go()
+        assert sum(isinstance(each, kept) for each in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)

@@ -10,6 +10,7 @@ the game's frames, and whoever supervises the process starts it again.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import os
@@ -91,6 +92,9 @@ async def run(
             finally:
                 udp.send_nowait(core.close(trio.current_time()))
         await search.wait_before_retry(core)
+        # Its bodies hold themselves (see `space`), and the next session has room for its own.
+        del session, core
+        gc.collect()
 
 
 class _Search:

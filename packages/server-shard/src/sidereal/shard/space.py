@@ -152,13 +152,13 @@ class Space:
         Raises:
             LocalProtocolError: a row is not in the space.
         """
-        # 12 µs per body, when it is released.
+        # 9 µs per body, when it is released, of which 1 in the next step.
         for row in rows.tolist():
             index = self._index_of.pop(row, None)
             if index is None:
                 raise LocalProtocolError(f"row {row} is not in the space")
             circle = self._circles[index]
-            self._space.remove(circle, circle.body)
+            _remove(self._space, circle)
             last = self._circles.pop()
             count = len(self._circles)
             self.rows[index] = self.rows[count]
@@ -191,10 +191,11 @@ class Space:
         Raises:
             LocalProtocolError: a velocity that is not finite.
         """
+        self._write(motion, VELOCITY_FIELDS, _VELOCITY)
+        # Without bodies, too: until then pymunk keeps those that were removed.
+        self._space.step(dt)
         if not self._circles:
             return
-        self._write(motion, VELOCITY_FIELDS, _VELOCITY)
-        self._space.step(dt)
         state = self._read()
         rows = self.rows
         for column, name in enumerate(MOTION_FIELDS):
@@ -248,3 +249,15 @@ class Space:
             raise LocalProtocolError("pymunk's bodies are in another order")
         order = np.argsort(self._addresses)
         self._rows_by_address = self._addresses[order], self.rows[order]
+
+
+def _remove(space: pymunk.Space, circle: pymunk.Circle) -> None:
+    """Take a body out, so that it is freed with the next step.
+
+    pymunk's bodies hold themselves by a handle for callbacks from C, of which nobody here has any.
+    Left alone they would stay until a garbage collection, which comes seldom.
+    """
+    body = circle.body
+    space.remove(circle, body)
+    circle.body = None
+    body._data_handle = None
