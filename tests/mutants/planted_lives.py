@@ -23,7 +23,7 @@ from sidereal.replication.validate import (
     judge_spawn,
 )
 from sidereal.replication.world import World
-from sidereal.shard.changes import Changes
+from sidereal.shard.early import Early
 from sidereal.shard.lives import NOBODY, Lives
 from sidereal.shard.proposals import Proposals
 from sidereal.shard.simulation import Simulation
@@ -111,20 +111,26 @@ def components_do_not_wait_for_the_whole(patch: pytest.MonkeyPatch) -> None:
     """Rows of somebody of whom the server has not heard are proposed."""
     pending = Proposals._pending
 
-    def hasty(self: Proposals, tick: int, changes: Changes) -> Any:
+    def hasty(self: Proposals) -> Any:
         whole = self._waits[WHOLE]
         self._waits[WHOLE] = np.zeros_like(whole)
-        runs = list(pending(self, tick, changes))
+        runs = list(pending(self))
         self._waits[WHOLE] = whole
-        yield from (run for run in pending(self, tick, changes) if run.number in (WHOLE, GONE))
+        yield from (run for run in pending(self) if run.number in (WHOLE, GONE))
         yield from (run for run in runs if run.number != GONE)
 
     patch.setattr(Proposals, "_pending", hasty)
 
 
-def wholes_do_not_wait_for_the_record(patch: pytest.MonkeyPatch) -> None:
-    """What is proposed of somebody whose former owner was ahead has the tick of that owner."""
-    patch.setattr(Changes, "are_ahead", lambda _, rows, tick: np.zeros(len(rows), np.bool_))
+def who_comes_too_early_is_flown_back(patch: pytest.MonkeyPatch) -> None:
+    """An entity whose former owner was ahead is simulated in the same ticks once more."""
+
+    def hasty(_: Early, records: np.ndarray, inputs: np.ndarray, tick: int) -> Any:
+        back = records.copy()
+        back["tick"] = np.minimum(records["tick"], tick)
+        return back, inputs
+
+    patch.setattr(Early, "put_by", hasty)
 
 
 def what_changed_before_the_ack_is_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -253,8 +259,8 @@ MUTANTS: Final = (
     Mutant(wholes_are_proposed_once, ("Lives", "OneOwner", "NothingRejected"), with_loss),
     Mutant(components_do_not_wait_for_the_whole, ("NothingRejected",), with_loss),
     Mutant(
-        wholes_do_not_wait_for_the_record,
-        ("NothingRejected", "Gifts"),
+        who_comes_too_early_is_flown_back,
+        ("NothingRejected", "Gifts", "Reference", "ShardsConverge"),
         with_fault(Kind.AUTHORITY_STALLED),
     ),
     Mutant(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
-from sidereal.protocol.state.schema import MOTION, WHOLE
+from sidereal.protocol.state.schema import MOTION
 from sidereal.shard.events import Events
 from sidereal.shard.proposals import Proposals
 
@@ -147,17 +147,3 @@ def test_what_models_write_waits_while_the_record_is_ahead_of_the_shard() -> Non
     assert [tag for _ in range(2) for _, tag in sender.propose()] == [None, None]
     ((_, tag),) = sender.propose()
     assert tag is not None
-
-
-def test_a_whole_waits_while_the_record_is_ahead_of_the_shard() -> None:
-    sender = Sender(1)
-    row, ahead = sender.rig.rows, sender.rig.tick + 2
-    sender.rig.population.reference["tick"][row] = ahead
-    ticks: list[int] = []
-    for _ in range(4):
-        sender.proposals.note_given(NUMBER[Health], row, sender.rig.tick + 1)
-        for message, _ in sender.propose():
-            for number, rows in decode_proposal_untrusted(SCHEMA, message)[1]:
-                assert number == WHOLE
-                ticks += rows["tick"].tolist()
-    assert ticks == [ahead, ahead + 1, ahead + 2]

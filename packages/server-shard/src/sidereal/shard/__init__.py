@@ -4,6 +4,7 @@
 * `simulation`: what is simulated, and the stages that move it one tick on;
 * `population`: all that the shard knows of, in one table;
 * `bodies`: the entities that the shard simulates;
+* `early`: what is to be one of them when the shard's tick is that of its row;
 * `changes`: what of them has changed; `proposals`: what of that is not acked yet;
 * `bundles`: what of that travels together;
 * `events`: what systems emit, until it is acked;

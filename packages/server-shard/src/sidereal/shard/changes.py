@@ -116,15 +116,6 @@ class Changes:
             records[field.name] = population.known[field.name][rows]
         return records
 
-    def are_ahead(self, rows: Ints, tick: int) -> NDArray[np.bool_]:
-        """Tell of which bodies the server's record is ahead, as the former owner was: bool[n].
-
-        A whole carries one tick for all that it says, which is then that of the record: it would
-        be as old as the next one, and nobody could tell which of them is the newer.
-        """
-        ahead: NDArray[np.bool_] = self._population.reference["tick"][rows] > tick
-        return ahead
-
     def _wholes(self, rows: Ints) -> NDArray[np.void]:
         population = self._population
         records = population.columns.store(rows, self._schema.full_record)

@@ -184,7 +184,7 @@ class Proposals:
             none.
         """
         self._expire(tick)
-        pending = {run.number: run for run in self._pending(tick, changes)}
+        pending = {run.number: run for run in self._pending()}
         if WHOLE in pending:
             self._whole_sent[pending[WHOLE].rows] = tick
         messages: list[tuple[bytes, int | None]] = []
@@ -328,11 +328,10 @@ class Proposals:
         for number, changed in self._changed.items():
             self._waits[number][rows[changed[rows] <= tick]] = False
 
-    def _pending(self, tick: int, changes: Changes) -> Iterator[Run]:
+    def _pending(self) -> Iterator[Run]:
         """Find what is to be sent: who is new first, and who is gone last."""
         whole = self._waits[WHOLE]
         rows = np.flatnonzero(whole)
-        rows = rows[~changes.are_ahead(rows, tick)]
         if len(rows) > self._wholes_max:
             order = np.argsort(self._whole_sent[rows], kind="stable")
             rows = np.sort(rows[order[: self._wholes_max]])

@@ -17,11 +17,7 @@ from numpy.typing import NDArray
 from sidereal.game.declarations import Declarations
 from sidereal.game.logic import Stage
 from sidereal.game.touching import filters_of
-from sidereal.protocol.limits import (
-    INPUT_SEQ_MAX,
-    INPUTS_UNANSWERED_MAX,
-    MESSAGE_SIZE_MAX,
-)
+from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX, MESSAGE_SIZE_MAX
 from sidereal.protocol.message.codec import INPUT_ROW, decode_rows_untrusted
 from sidereal.protocol.message.inputs import RoutedInput
 from sidereal.protocol.message.shard import (
@@ -44,6 +40,7 @@ from sidereal.shard.asks import Asks
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.changes import Changes, modelled_of
 from sidereal.shard.controls import ControlQueues
+from sidereal.shard.early import Early
 from sidereal.shard.events import Events
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
@@ -110,6 +107,7 @@ class Simulation:
             schema, capacity, rules.streams.reorder_ticks, limits.wholes_per_tick, modelled, events
         )
         self._territory = Territory(rules, ROWS_MAX)
+        self._early = Early(schema, limits.controls_waiting)
         self._adopted = self._released = self._records_stale = 0
         self._records_proposed = self._messages_proposed = 0
         self._speeds_bounded = self._controls_unclaimed = 0
@@ -130,10 +128,11 @@ class Simulation:
             records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
             inputs = decode_rows_untrusted(message.inputs, INPUT_ROW, ROWS_MAX)
             self._records_given += len(records)
-            self._adopt(records, inputs, tick)
+            self._adopt(*self._early.put_by(self.bodies.valid(records), inputs, tick), tick)
         elif isinstance(message, Release):
             records = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
             self.ghosts.release(records["id"], records["epoch"], message.tick)
+            self._early.release(records["id"], records["epoch"])
             rows = self.bodies.fenced(records["id"], records["epoch"])
             held = self.bodies.rows_of(np.unique(records["id"])) >= 0
             self._records_stale += int(held.sum()) - len(rows)
@@ -147,15 +146,17 @@ class Simulation:
             self.lives.ids.grant(message.first, message.count)
         elif isinstance(message, Amend):
             records = decode_rows_untrusted(message.rows, self._schema.full_record, ROWS_MAX)
-            self.population.amend(self.bodies.valid(records))
+            records = self.bodies.valid(records)
+            self.population.amend(records)
+            self._early.amend(records)
 
     def take_input(self, message: RoutedInput) -> None:
         """Queue what a pilot has held for the tick that it is for."""
         row = int(self.bodies.rows_of(np.array([message.net_id]))[0])
-        if row < 0:
+        if row >= 0:
+            self._controls.receive(row, message.input)
+        elif not self._early.hold(message):
             self._controls_unclaimed += 1
-            return
-        self._controls.receive(row, message.input)
 
     def show_ghosts(self, batches: Sequence[tuple[int, NDArray[np.void]]], tick: int) -> None:
         """Take in what the replication server tells of ghosts, between two ticks.
@@ -190,6 +191,9 @@ class Simulation:
         Raises:
             GameFailedError: a model or a system raised, or left what it may not.
         """
+        self._adopt(*self._early.take(tick - 1), tick - 1)
+        for message in self._early.take_controls():
+            self.take_input(message)
         self._stages.begin(tick, self._take_controls())
         self._run(Stage.TICK, tick)
         dt = self.rules.tick_s / self.rules.substeps
@@ -276,7 +280,7 @@ class Simulation:
         self._drop(held[held >= 0])
         # Who has a pilot is flown from where it was, all else moves on in a straight line.
         flown = self._stages.flown[news["kind"]]
-        begin = np.minimum(np.maximum(news["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX), tick)
+        begin = np.maximum(news["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX)
         rows = self.bodies.adopt(news, np.where(flown, begin, tick))
         self._take_in(rows)
         columns = self.bodies.columns
