@@ -314,6 +314,19 @@ def test_entity_adopted_from_a_shard_that_was_ahead_is_proposed_once_that_is_pas
     assert rig.rows_of(SHIP)[-1]["vx"] > 1.0
 
 
+def test_entity_adopted_from_a_shard_that_was_ahead_goes_on_from_where_it_was(rig: Rig) -> None:
+    ahead = rig.core.tick + 9
+    rig.adopt(full_rows(tick=ahead, vx=30.0))
+    rig.run(0.2)
+    assert (rig.core.tick < ahead, rig.simulation.entities) == (True, 0)
+    rig.control(1, THRUST, THRUST, THRUST, THRUST)
+    rig.run(1.0)
+    first = rig.rows_of(SHIP)[0]
+    assert (first["tick"], first["input_seq"]) == (ahead + 1, 1)
+    assert first["x"] == pytest.approx(30.0 * TICK_S, abs=0.5)
+    assert rig.simulation.controls_unclaimed == 0
+
+
 def test_entity_hit_long_after_its_reference_is_proposed_where_it_is(rig: Rig) -> None:
     rocks = full_rows(2, kind=FRONTIER.kind_number("asteroid"), tick=rig.tick)
     rocks["x"], rocks["vx"] = (0.0, 100.0), (20.0, 0.0)
