@@ -155,6 +155,23 @@ def test_a_shard_is_not_blamed_for_a_single_input_however_high_its_number() -> N
     assert shard.closed is None
 
 
+def test_a_shard_is_not_blamed_for_few_inputs_however_far_apart_their_numbers_are() -> None:
+    troupe = Troupe(rocks(4))
+    # As if each of them were lost on its way to the shard.
+    shard = troupe.shard("shard-1", ticks=6, answers=False)
+    pilot = troupe.pilot(ticks=0)
+    steps = iter([2, *[None] * 8, 12, *[None] * 20, 40])
+
+    def press() -> None:
+        if pilot.net_id and (number := next(steps, None)) is not None:
+            pilot.press(Input(pilot.control_epoch, number, (0,)))
+
+    pilot.act = press  # type: ignore[method-assign]
+    troupe.run(3 * ANSWER_TICKS)
+    assert troupe.core.clients.players.get(1).newest_seq == 40  # type: ignore[union-attr]
+    assert shard.closed is None
+
+
 def test_a_shard_is_not_blamed_for_a_stall_of_the_authority() -> None:
     troupe, shard = lone_pilot()
     troupe.run(1, tick_s=2.5)

@@ -4,8 +4,9 @@ Theory of operation. The newest record of what a pilot flies says which input is
 While the pilot goes on sending inputs, that number must grow. A shard that leaves it as it is for
 two seconds does not simulate, whatever else it sends, and is fenced. A shard is not blamed for what
 it can't answer. So inputs count from the moment at which it owns the entity, only if more of them
-keep coming, and not while it waits for a clock of ours that stood still. Time is counted in ticks,
-and such a stall adds none.
+keep coming, and not while it waits for a clock of ours that stood still. How many they are by their
+numbers does not matter: a pilot may leave out as many as it likes, and the few messages that it has
+sent may be lost. Time is counted in ticks, and such a stall adds none.
 
 A shard that has not answered any pilot yet is given one pilot at a time of those that another shard
 simulates well. So even many shards that do nothing cost few pilots two seconds.
@@ -30,7 +31,7 @@ from sidereal.replication.links.shards import Shard
 from sidereal.replication.world import World
 
 ASKED_SHARE: Final = 0.5
-"""Share of the ticks of that time in which the pilot must have made a new input."""
+"""Share of the ticks of that time in which a new input of the pilot must have come."""
 
 
 @dataclass(slots=True)
@@ -40,14 +41,16 @@ class _Asked:
     Attributes:
         owner: session of the shard that is to answer.
         answered: newest input in the record of what it flies.
-        newest: newest input that the pilot had sent
+        newest: newest input that the pilot has sent
         since: at this tick, the last at which nothing was overdue.
+        asked_ticks: in so many ticks since then newer inputs have come.
     """
 
     owner: int
     answered: int
     newest: int
     since: int
+    asked_ticks: int = 0
 
 
 class Answers:
@@ -98,10 +101,13 @@ class Answers:
             elif not waits or before.newest < 0:
                 # Nothing waits; or its pilot has only begun, with whatever number.
                 before = _Asked(shard.peer, answered, newest, tick)
+            elif newest > before.newest:
+                before.newest = newest
+                before.asked_ticks += 1
             self._asked[player.net_id] = before
             self._waiting[shard.peer] += waits
             since = max(before.since, shard.ahead_until)
-            if waits and self._is_overdue(before, newest, tick - since):
+            if waits and self._is_overdue(before, tick - since):
                 text = f"it left the inputs of {player.name!r} without an answer"
                 self._shards.fence(shard, CloseReason.FENCED, now, text)
                 self.fenced += 1
@@ -110,6 +116,6 @@ class Answers:
         """Tell how many pilots a shard may be given now that another one simulates."""
         return CLIENT_SLOTS_MAX if shard.has_answered else max(0, 1 - self._waiting[shard.peer])
 
-    def _is_overdue(self, asked: _Asked, newest: int, waited_ticks: int) -> bool:
-        asked_enough = newest - asked.newest >= ASKED_SHARE * self._within_ticks
+    def _is_overdue(self, asked: _Asked, waited_ticks: int) -> bool:
+        asked_enough = asked.asked_ticks >= ASKED_SHARE * self._within_ticks
         return waited_ticks >= self._within_ticks and asked_enough
