@@ -11,15 +11,17 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 from sidereal.client.client import Client
 from sidereal.client.interpolation import RING
 from sidereal.client.statistics import SessionState
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
-from sidereal.tools.simulate.scene import SECTOR_SIZE
 
 SETTLES_S: Final = 0.6
 """How long after it has joined, or after the links have healed, a client is served in full."""
@@ -36,28 +38,60 @@ SHOWN_LATE_TICKS_MAX: Final = 1.5
 SHOWN_EARLY_TICKS_MAX: Final = 0.5
 """How far ahead of the authority a client may take it to be."""
 
-BYTES_PER_TICK_MAX: Final = 1100
-"""Bytes of a client's snapshots and all else it is sent, on average, in a window like most."""
+BYTES_PER_TICK: Final = 300
+"""Of what a client may be sent: heads, and all that is said beside the world."""
 
-BYTES_PER_ENTITY_MAX: Final = 30
-"""Or for each entity that may be in a larger window: one that moves takes 18 in every tick, its
-charge 8 when that changes, and one that is new takes 47 more, once."""
+BYTES_SEEN: Final = 10
+"""For each entity in its window, in every tick. One that moves as it did costs next to nothing; one
+that is flown takes 18, and a charge 8 when it changes."""
 
-BYTES_PER_CELL_MAX: Final = 8
-"""And for each cell of the window: what a cell takes that is new to it."""
+BYTES_NEW: Final = 73
+"""For one that has come into the window, all that it has."""
 
-
-def bytes_per_tick_max(plan: Plan, rules: Rules) -> float:
-    """Bytes that a client may be sent per tick, on average."""
-    seen_share = min(1.0, rules.window_side * rules.cell_size / plan.sectors_per_side / SECTOR_SIZE)
-    seen = (len(plan.rocks) + plan.pilots) * seen_share**2
-    crowd = max(BYTES_PER_TICK_MAX, BYTES_PER_ENTITY_MAX * seen)
-    return crowd + BYTES_PER_CELL_MAX * rules.window_side**2
+BYTES_PER_CELL: Final = 8
+"""For a cell that has."""
 
 
 def silence_ticks_of(core: Replicator) -> int:
     """Ticks after which a client is sent a snapshot though nothing is new to it."""
     return max(1, round(core.limits.edge.silence_s * core.rules.tick_hz))
+
+
+class _Served:
+    """What a client has been given since it is judged.
+
+    Attributes:
+        since: when that began, virtual seconds.
+        tick: likewise.
+        snapshots: that it had by then.
+        size: of all that it had by then, bytes.
+        size_max: of all that it may have been sent since, bytes.
+    """
+
+    def __init__(self, now: float, tick: int, client: Client) -> None:
+        statistics = client.statistics()
+        self.since, self.tick, self.size_max = now, tick, 0
+        self.snapshots, self.size = statistics.snapshots, statistics.bytes_in
+        self._seen = np.zeros(0, np.uint32)
+        self._centre: tuple[int, int] | None = None
+
+    def allow(self, centre: tuple[int, int], seen: np.ndarray, rules: Rules) -> None:
+        """Allow it what a tick brings, by what its window holds.
+
+        Args:
+            centre: absolute cell of the window.
+            seen: uint32[n], ids of what is in it.
+            rules: for its size.
+        """
+        side = rules.window_side
+        known = 0
+        if self._centre is not None:
+            off_x, off_y = (abs(now - then) for now, then in zip(centre, self._centre, strict=True))
+            known = max(0, side - off_x) * max(0, side - off_y)
+        new = len(np.setdiff1d(seen, self._seen))
+        self.size_max += BYTES_PER_TICK + BYTES_SEEN * len(seen) + BYTES_NEW * new
+        self.size_max += BYTES_PER_CELL * (side * side - known)
+        self._centre, self._seen = centre, seen
 
 
 class Service:
@@ -67,15 +101,18 @@ class Service:
         self._plan = plan
         self._tick = -1
         self._ticked_at = 0.0
-        self._joined: dict[Client, tuple[float, int, int, int]] = {}
+        self._served: dict[Client, _Served] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Look at every client that should be served in full."""
         late_s = cluster.now - self._ticked_at
         if core.tick == self._tick or late_s > STOOD_STILL_TICKS * core.rules.tick_s:
             # Nobody simulated it; the ticks that follow come as fast as they can.
-            self._joined.clear()
+            self._served.clear()
         self._tick, self._ticked_at = core.tick, cluster.now
+        present = core.world.present(core.tick)
+        ids = core.world.columns.net_id[present.rows]
+        cells = np.array(absolute_cell_of(present.x, present.y, core.rules))
         for process in cluster.clients:
             client = process.core
             if client is None or client.state is not SessionState.JOINED or client.replica is None:
@@ -83,7 +120,13 @@ class Service:
             if client.replica.newest_tick < 0:
                 # Its ship is still asked for.
                 continue
-            if not self._is_settled(cluster, client, core.tick):
+            settled = self._is_settled(cluster, client, core.tick)
+            coverage = client.replica.coverage
+            centre = coverage.centre_x, coverage.centre_y
+            off = np.abs(cells - np.array(centre)[:, None]).max(axis=0)
+            inside = off <= core.rules.view_radius_cells
+            self._served[client].allow(centre, ids[inside], core.rules)
+            if not settled:
                 continue
             for text in self._judge(cluster, process, client, core):
                 yield f"{process.name} {text}"
@@ -95,12 +138,9 @@ class Service:
     def _is_settled(self, cluster: Cluster, client: Client, tick: int) -> bool:
         """Tell whether nothing has gone wrong for a client for some time."""
         peace_from = -math.inf if self._plan.calm else self._plan.heal_at_s
-        statistics = client.statistics()
-        now = cluster.now, tick, statistics.snapshots, statistics.bytes_in
-        since = self._joined.setdefault(client, now)
-        if cluster.now < peace_from:
-            self._joined[client] = now
-        return cluster.now >= max(since[0], peace_from) + SETTLES_S
+        if client not in self._served or cluster.now < peace_from:
+            self._served[client] = _Served(cluster.now, tick, client)
+        return cluster.now >= max(self._served[client].since, peace_from) + SETTLES_S
 
     def _judge(
         self, cluster: Cluster, process: ClientProcess, client: Client, core: Replicator
@@ -113,15 +153,14 @@ class Service:
         silence_ticks = silence_ticks_of(core)
         if lag > silence_ticks + math.floor(way_ticks):
             yield f"has last heard of tick {client.replica.newest_tick}, {lag} ticks ago"
-        _, tick_then, snapshots_then, bytes_then = self._joined[client]
-        statistics = client.statistics()
-        ticks = core.tick - tick_then
-        snapshots = statistics.snapshots - snapshots_then
+        served, statistics = self._served[client], client.statistics()
+        ticks = core.tick - served.tick
+        snapshots = statistics.snapshots - served.snapshots
         if snapshots < (ticks - 2 - way_ticks) / silence_ticks - 1:
             yield f"was sent {snapshots} snapshots in {ticks} ticks"
-        size = (statistics.bytes_in - bytes_then) / max(1, ticks)
-        if size > bytes_per_tick_max(self._plan, core.rules):
-            yield f"is sent {size:.0f} bytes per tick"
+        size = statistics.bytes_in - served.size
+        if size > served.size_max:
+            yield f"was sent {size} bytes in {ticks} ticks; its window is worth {served.size_max}"
         # A clock that was set by a late snapshot takes seconds to come right.
         if self._plan.calm and core.tick % SHOWN_EVERY_TICKS == 0:
             yield from self._judge_view(cluster, process, client, core, way_ticks)
