@@ -6,6 +6,7 @@ Once the faults have stopped, every shard sees what others simulate near its sec
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
@@ -13,6 +14,8 @@ from typing import Final
 import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.state.records import RECORDS_HEADER
 from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.replication.replicator import Replicator
@@ -33,10 +36,25 @@ SETTLED_TICKS: Final = 4
 SEEN_LATE_TICKS: Final = 2
 """Ticks after which a shard sees what has come near: it looks when it begins its own next tick."""
 
+PUT_OFF_TICKS_MAX: Final = 12
+"""The longest that any of the plans drawn lets a ghost wait for others: see `put_off_ticks`."""
+
 GHOST_OFF_MAX: Final = 0.01
 """World units a ghost may be off the authority's row."""
 
 Sector = tuple[int, int]
+
+
+def put_off_ticks(core: Replicator, ghosts: int) -> int:
+    """Tell how long a ghost may have to wait for others: a tick has room for so many.
+
+    Args:
+        core: for that limit.
+        ghosts: that a shard has, or is to have.
+    """
+    size = UNRELIABLE_SIZE_MAX - RECORDS_HEADER.itemsize
+    room = core.limits.ownership.ghost_messages * (size // core.schema.full_record.itemsize)
+    return max(0, math.ceil(ghosts / room) - 1)
 
 
 class Margins:
@@ -86,10 +104,12 @@ class GhostsConverge:
     """Every shard sees what is near its sectors and simulated by others; nothing more or less.
 
     A shard learns of an end as late as of what comes near: what was there a moment ago it may see.
+    One that has just come learns of all that is near, by and by.
     """
 
     def __init__(self) -> None:
-        self._leases: deque[dict[Sector, int]] = deque(maxlen=SEEN_LATE_TICKS + 1)
+        most = SEEN_LATE_TICKS + PUT_OFF_TICKS_MAX + 1
+        self._leases: deque[dict[Sector, int]] = deque(maxlen=most)
         self._living: deque[set[int]] = deque(maxlen=SEEN_LATE_TICKS + 1)
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -103,8 +123,8 @@ class GhostsConverge:
         """Compare every shard's ghosts with the world, but for what happened just now."""
         columns = core.world.columns
         rows = columns.rows()
-        settled = core.world.handover_tick[rows] < core.tick - SETTLED_TICKS
-        settled &= columns.tick[rows] < core.tick - SETTLED_TICKS
+        changed = np.maximum(core.world.handover_tick[rows], columns.tick[rows])
+        settled = changed < core.tick - SETTLED_TICKS
         ids = columns.net_id[rows]
         ended = set[int]().union(*self._living).difference(ids.tolist())
         for process in cluster.shards:
@@ -113,23 +133,29 @@ class GhostsConverge:
             shard = process.core.shard
             foreign = columns["shard"][rows] != shard
             reach = min(RANGE, core.rules.sector_size)
-            inside = self._is_near(core, rows, shard, reach - EDGE_SLACK).all(axis=0) & settled
-            around = self._is_near(core, rows, shard, reach + EDGE_SLACK).any(axis=0) | ~settled
+            late = SEEN_LATE_TICKS + put_off_ticks(core, int(foreign.sum()) + len(ended))
+            inside = self._is_near(core, rows, shard, reach - EDGE_SLACK, late).all(axis=0)
+            inside &= changed < core.tick - max(late, SETTLED_TICKS)
+            around = self._is_near(core, rows, shard, reach + EDGE_SLACK, SEEN_LATE_TICKS)
+            around = around.any(axis=0) | ~settled
             cluster.exercised["ghosts judged"] += int((inside & foreign).sum())
             may_see = ended.union(ids[around].tolist())
             yield from self._compare(process, core, set(ids[inside & foreign].tolist()), may_see)
 
-    def _is_near(self, core: Replicator, rows: np.ndarray, shard: int, reach: float) -> np.ndarray:
-        """Tell who is near a sector of a shard, and was in the last ticks, bool[ticks, n]."""
+    def _is_near(
+        self, core: Replicator, rows: np.ndarray, shard: int, reach: float, ago: int
+    ) -> np.ndarray:
+        """Tell who is near a sector of a shard, and was up to so many ticks ago, bool[ticks, n]."""
         size = core.rules.sector_size
+        remembered = list(self._leases)[: ago + 1]
         near = [
             [
                 any(leases.get(sector) == shard for sector in _sectors_within(state, reach, size))
                 for state in _present(core, rows, ticks_ago)
             ]
-            for ticks_ago, leases in enumerate(self._leases)
+            for ticks_ago, leases in enumerate(remembered)
         ]
-        return np.array(near, np.bool_).reshape(len(self._leases), len(rows))
+        return np.array(near, np.bool_).reshape(len(remembered), len(rows))
 
     def _compare(
         self, process: ShardProcess, core: Replicator, inside: set[int], around: set[int]
@@ -144,7 +170,8 @@ class GhostsConverge:
             yield f"{process.name} does not see {sorted(missing)}, sees {sorted(extra)} besides"
         columns = core.world.columns
         rows = columns.rows_of(net_id)
-        known = (rows >= 0) & (columns.tick[rows] < core.tick - SETTLED_TICKS)
+        settled_ticks = SETTLED_TICKS + put_off_ticks(core, len(rows))
+        known = (rows >= 0) & (columns.tick[rows] < core.tick - settled_ticks)
         states = _present(core, rows[known])
         x, y, _ = (axis[known] for axis in ghosts.positions(core.tick))
         off = np.hypot(x - states[:, 0], y - states[:, 1])

@@ -19,6 +19,7 @@ import numpy as np
 from sidereal.game.schema import name_of
 from sidereal.protocol.state.columns import Columns
 from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.borders import put_off_ticks
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import COLUMNS, Flight
 from sidereal.tools.simulate.game import Charge, Heat
@@ -183,9 +184,10 @@ class Charges:
         rows = world.columns.rows_of(ghosts.columns.net_id[seen])
         numbers = [core.schema.numbers[name_of(component)] for component in (Charge, Heat)]
         settled = rows >= 0
+        since = core.tick - SETTLED_TICKS - put_off_ticks(core, len(rows))
         for number in numbers:
-            settled &= world.changed[number, rows] < core.tick - SETTLED_TICKS
-        settled &= world.handover_tick[rows] < core.tick - SETTLED_TICKS
+            settled &= world.changed[number, rows] < since
+        settled &= world.handover_tick[rows] < since
         seen, rows = seen[settled], rows[settled]
         cluster.exercised["charges of ghosts judged"] += len(rows)
         wrong = (_array(ghosts.columns, seen) != _array(world.columns, rows)).any(axis=1)

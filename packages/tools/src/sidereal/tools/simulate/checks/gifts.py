@@ -19,6 +19,7 @@ from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.borders import put_off_ticks
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.passing import SPARK, Brand, Stamp, is_stamped, is_taken
 from sidereal.tools.simulate.processes import ShardProcess
@@ -110,7 +111,8 @@ class Gifts:
         assert shard.core.ghosts is not None
         held = shard.core.ghosts.columns
         rows, seen = _same(core, held, shard.core.ghosts.rows())
-        settled = core.world.changed[PRESENCE, rows] < core.tick - SETTLED_TICKS
+        since = core.tick - SETTLED_TICKS - put_off_ticks(core, len(rows))
+        settled = core.world.changed[PRESENCE, rows] < since
         off = settled & (core.world.columns.mask[rows] != held.mask[seen])
         if off.any():
             yield f"{shard.name} sees other components of {held.net_id[seen[off]].tolist()}"
