@@ -40,13 +40,13 @@ class _Heard(NamedTuple):
 
     Attributes:
         since: when the first of them came, virtual seconds.
-        first: its number.
-        newest: that of the last one.
+        newest: number of the last one.
+        asked: in so many ticks newer ones have come.
     """
 
     since: float
-    first: int
     newest: int
+    asked: int
 
 
 class LiesFail:
@@ -155,11 +155,16 @@ class LiesFail:
         }
         columns = core.world.columns
         fresh, self._listened = cluster.ledger.heard[self._listened :], len(cluster.ledger.heard)
+        newest: dict[tuple[str, int], int] = {}
         for at, name, mark in fresh:
             if name in idle and mark.net_id:
                 key = name, mark.net_id
-                before = self._heard.get(key, _Heard(at, mark.input_seq, mark.input_seq))
-                self._heard[key] = before._replace(newest=mark.input_seq)
+                self._heard.setdefault(key, _Heard(at, mark.input_seq, 0))
+                newest[key] = max(newest.get(key, 0), mark.input_seq)
+        for key, seq in newest.items():
+            heard = self._heard[key]
+            if seq > heard.newest:
+                self._heard[key] = heard._replace(newest=seq, asked=heard.asked + 1)
         for (name, net_id), heard in list(self._heard.items()):
             row = columns.rows_of(np.array([net_id]))[0]
             shard = idle.get(name)
@@ -174,8 +179,7 @@ class LiesFail:
                 continue
             cluster.exercised["inputs left unanswered"] += 1
             waited_s = cluster.now - heard.since
-            asked = heard.newest - heard.first
-            if waited_s > self._answers_within_s and asked > self._inputs_asked:
+            if waited_s > self._answers_within_s and heard.asked > self._inputs_asked:
                 yield f"{name} leaves {net_id} without an answer for {waited_s:.2f} s"
 
     def _look_at_pilots(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
