@@ -192,7 +192,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def end_at_s(self) -> float:
         """When everything must agree: later if all sessions had to time out first."""
-        end_at_s = self.heal_at_s + AGREES_WITHIN_S
+        end_at_s = self._well_at_s + AGREES_WITHIN_S
         if self.kinds & ENDING:
             # Nobody has anything to simulate then.
             end_at_s += RECOVERY_S + self.adopting_s
@@ -203,6 +203,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             # others are gone too.
             end_at_s = max(end_at_s, self._back_at_s + self.adopting_s + AGREES_WITHIN_S)
         return end_at_s
+
+    @property
+    def _well_at_s(self) -> float:
+        """When the links have healed, and all are there again that were away."""
+        away = (fault for fault in self.faults if fault.kind in _AWAY)
+        return max(self.heal_at_s, *(fault.at + fault.seconds for fault in away), 0.0)
 
     @property
     def answer_s(self) -> float:
@@ -291,6 +297,16 @@ _SILENCING: Final = frozenset(
 )
 
 _LEAVING: Final = frozenset({Kind.SHARD_LEAVES, Kind.SHARD_FAILS})
+
+_AWAY: Final = frozenset(
+    {
+        *(Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES),
+        *(Kind.CLIENT_CUT, Kind.CLIENT_DEAF, Kind.CLIENT_MUTE),
+        *(Kind.SHARD_LEAVES, Kind.SHARD_KILLED, Kind.SHARD_FAILS, Kind.SHARD_IDLES),
+        *(Kind.SHARD_CUT, Kind.SHARD_DEAF, Kind.SHARD_MUTE, Kind.SHARD_STALLED),
+    }
+)
+"""Of these `seconds` tells when all is well again with whom it strikes."""
 
 _DRIFTS: Final = (Kind.SHARD_CLOCK_DRIFTS, Kind.CLIENT_CLOCK_DRIFTS)
 

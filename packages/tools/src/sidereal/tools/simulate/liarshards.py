@@ -50,6 +50,9 @@ ROWS_PER_MESSAGE: Final = 16
 FLOOD_MESSAGES: Final = 800
 """Per tick: a shard whose game spawns and emits may send some hundred and fifty."""
 
+NOISES: Final = 16
+"""Per tick and channel: what is forgotten of them in time still is more than any limit drawn."""
+
 BORN: Final = column_of(Origin, Origin.fields["born"])
 BEATS: Final = column_of(Stamp, Stamp.fields["beats"])
 
@@ -290,7 +293,7 @@ class LyingShard(ShardCore):
             self._send_rows(self._motion, strangers)
         else:
             for channel in ShardChannel:
-                for _ in range(8):
+                for _ in range(NOISES):
                     noise = self._dice.bytes(int(self._dice.integers(1, 200)))
                     self._endpoint.send(channel, noise)
 
