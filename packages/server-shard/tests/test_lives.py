@@ -514,6 +514,18 @@ def test_no_more_wholes_leave_in_a_tick_than_may_and_all_do_in_turn() -> None:
     assert {net_id for some in sent[:3] for net_id in some} == set(range(FIRST, FIRST + 10))
 
 
+def test_a_whole_that_was_lost_is_sent_again_however_much_is_spawned() -> None:
+    shard = Shard(limits=Limits(wholes_per_tick=4))
+    shard.put(1)
+    shard.do[Stage.TICK] = lambda step: step.give(step.find([1]), Glow())
+    assert of(shard.run()[WHOLE]) == [1]
+    sent = []
+    for _ in range(RULES.streams.reorder_ticks + 2):
+        shard.do[Stage.TICK] = lambda step: step.spawn(shard.drone, count=4)
+        sent += of(shard.run()[WHOLE])
+    assert 1 in sent
+
+
 def test_an_end_is_proposed_with_its_epoch_until_it_is_acked() -> None:
     shard = Shard()
     shard.put(7, epoch=3)

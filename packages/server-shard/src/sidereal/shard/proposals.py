@@ -9,8 +9,10 @@ tick, or neither. From there on whoever adopts the entity flies it again by the 
 
 An entity that is new, or has other components than before, is sent as a **whole**. Rows of its
 components wait for the ack of that: before it, the server may not know whose they are. There is a
-most of wholes in a tick; those that were never sent, or longest ago, come first. Who is no more is
-sent until that is acked, too, unless the server can't have heard of it.
+most of wholes in a tick; those that were never sent come first, then those sent longest ago. One
+whose message the server can't ack any more waits for nobody who has come since: however much is
+spawned, all have their turn. Who is no more is sent until that is acked, too, unless the server
+can't have heard of it.
 
 Events of an entity go with its whole as long as that is not acked, and with its end: see `bundles`.
 Who ends before its spawn is acked, and has events that wait, is remembered as it was last.
@@ -333,8 +335,9 @@ class Proposals:
         whole = self._waits[WHOLE]
         rows = np.flatnonzero(whole)
         if len(rows) > self._wholes_max:
-            order = np.argsort(self._whole_sent[rows], kind="stable")
-            rows = np.sort(rows[order[: self._wholes_max]])
+            sent, changed = self._whole_sent[rows], self._changed[WHOLE][rows]
+            turn = np.where(sent == NEVER, changed - self._reorder_ticks, sent)
+            rows = np.sort(rows[np.argsort(turn, kind="stable")[: self._wholes_max]])
         if len(rows):
             yield Run(WHOLE, rows, self._changed[WHOLE][rows])
         for number, waits in self._waits.items():
