@@ -56,6 +56,7 @@ def test_packet_of_the_example_is_what_the_document_says() -> None:
             Unreliable(0, b"hi"),
             Run(1, 0x0A0B0C0D, (b"x", b"", b"yz")),
             Fragment(3, 5, 1, 2, b"end"),
+            Unreliable(2, b"oh"),
         ),
     )
     assert write_packet(packet) == bytes.fromhex(block)
@@ -97,23 +98,29 @@ def test_snapshot_of_the_example_is_what_the_document_says() -> None:
         Owner(258, 1),
         Gone(7),
     )
+    (block,) = re.findall(r"In the next tick entity 258.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S)
+    snapshot = read_snapshot(bytes.fromhex(block), Grid(250.0, 4, 1))
+    assert (snapshot.tick, snapshot.centre, snapshot.deferred) == (70_001, (4, -8), 1)
+    assert snapshot.unchanged == frozenset(range(9)) - {4, 8}
+    [section] = snapshot.sections
+    assert (section.place, section.since) == (4, 70_000)
+    assert section.rows == (Owner(258, 2),)
 
 
 def test_private_section_of_the_example_is_what_the_document_says() -> None:
     (block,) = re.findall(
         r"For example, this is the private section.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S
     )
-    head = bytes.fromhex("02 00 01 00 70 11 01 00 00 00 00 00 00 00 00 00 00 00 00 00")
+    head = bytes.fromhex("43 f0 a2 04 00 00")
     private = read_snapshot(head + bytes.fromhex(block), Grid(250.0, 4, 1)).private
     assert private == Private(
         is_whole=False,
         since=69_999,
         to=70_000,
         flight=1,
-        early=2,
         flown=None,
         motion=None,
-        inputs=Inputs(70_000, 4711),
+        inputs=Inputs(70_000, 4711, 2),
     )
     (block,) = re.findall(
         r"In a game whose event 130 is private.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S

@@ -291,7 +291,7 @@ def test_client_of_another_schema_is_told_why_it_is_refused() -> None:
     assert schema_hash(client.content.description) == SCHEMA_HASH
     components, kinds, events = read_description(client.content.description)
     assert components["motion"] == ["x", "y", "vx", "vy", "heading", "spin"]
-    assert kinds["asteroid"] == ["motion", "body", "label", "owner"]
+    assert kinds["asteroid"] == ["motion", "body", "owner"]
     assert events == {}
 
 

@@ -51,24 +51,21 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.state import reckoning
+from sidereal.protocol.state.heads import encode_head, encode_section
 from sidereal.protocol.state.private import (
-    INPUTS,
+    ANSWERS,
+    FLOWN,
     INPUTS_ROW,
-    PRIVATE,
-    PRIVATE_HEAD,
+    MOVES,
     encode_own_motion,
 )
+from sidereal.protocol.state.private import REPLACE as OWN_REPLACE
 from sidereal.protocol.state.quantize import encode_rows
 from sidereal.protocol.state.schema import PREDICTED, mask_of
 from sidereal.protocol.state.stream import (
-    HEADER,
     PRESENCE,
     REPLACE,
-    RUN,
-    SECTION,
-    SNAPSHOT_VERSION,
     places_around,
-    unchanged_size,
 )
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.protocol.testing.pair import Wire
@@ -222,39 +219,24 @@ class World:
         sections = b""
         for place in range(len(around_x)):
             here = (cell_x == around_x[place]) & (cell_y == around_y[place])
-            runs = [(what, here.sum()) for what in rows] if here.any() else []
-            sections += np.array((place, REPLACE, 0, len(runs)), SECTION).tobytes()
-            sections += np.array(runs, RUN).tobytes()
+            runs = [(what, int(here.sum())) for what in rows] if here.any() else []
+            sections += encode_section(place, REPLACE, 0, runs)
             sections += b"".join(array[here].tobytes() for array in rows.values())
-        centre_x, centre_y = cell_x[:1], cell_y[:1]
-        head = self.head(int(centre_x[0]), int(centre_y[0]), len(around_x) + 1)
-        return head + self.private(centre_x, centre_y) + sections
-
-    def head(self, cell_x: int, cell_y: int, sections: int) -> bytes:
-        """Header and unchanged bits."""
-        side = RULES.cells_per_side
-        header = np.zeros(1, HEADER)
-        header["version"], header["sections"] = SNAPSHOT_VERSION, sections
-        header["tick"] = self.tick
-        header["sector_x"], header["sector_y"] = cell_x // side, cell_y // side
-        header["cell"] = cell_y % side * side + cell_x % side
-        return header.tobytes() + bytes(unchanged_size(RULES))
+        head = encode_head(self.tick, int(cell_x[0]), int(cell_y[0]), own=True)
+        return head + self.private(cell_x[:1], cell_y[:1]) + sections
 
     def private(self, cell_x: np.ndarray, cell_y: np.ndarray) -> bytes:
         """All that the pilot is told of the ship."""
-        tick = np.array([self.tick])
         motion = reckoning.Motion(*np.array(self.path[self.tick]).reshape(6, 1))
         motion = motion._replace(vx=motion.vx + self.absurd)
         flown = (SHIP, self.own_epoch, SCHEMA.mask_own)
         rows = [
             np.array([flown], SCHEMA.own_rows[PRESENCE]),
-            encode_own_motion(SCHEMA, motion, tick, cell_x, cell_y, RULES),
-            np.array([(self.tick % 65536, self.input_seq % 65536)], INPUTS_ROW),
+            encode_own_motion(SCHEMA, motion, cell_x, cell_y, RULES),
+            np.array([(0, self.input_seq % 65536)], INPUTS_ROW),
         ]
-        section = np.array([(PRIVATE, REPLACE, 0, len(rows))], SECTION)
-        head = np.array([(self.own_epoch, 0)], PRIVATE_HEAD)
-        runs = np.array([(what, 1) for what in (PRESENCE, *SCHEMA.own, INPUTS)], RUN)
-        return b"".join(array.tobytes() for array in (section, head, runs, *rows))
+        lead = bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, self.own_epoch % 256, 0))
+        return b"".join((lead, *(array.tobytes() for array in rows)))
 
 
 class Rig:

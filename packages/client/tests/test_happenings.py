@@ -11,20 +11,17 @@ from sidereal.client.limits import Limits
 from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication, To
-from sidereal.protocol.state.private import PRIVATE, PRIVATE_HEAD
+from sidereal.protocol.state.heads import encode_head, encode_section
+from sidereal.protocol.state.private import RUNS
 from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
 from sidereal.protocol.state.stream import (
     CONTINUED,
-    EXTENT,
     GONE,
-    HEADER,
     PARTIAL,
     PRESENCE,
     REPLACE,
-    RUN,
-    SECTION,
-    SNAPSHOT_VERSION,
     TOMBSTONE,
+    unchanged_size,
 )
 
 EVENTS = (
@@ -57,26 +54,22 @@ def section(
     size: int = 3,
 ) -> bytes:
     """Write a section of a snapshot of tick `now`; of the whole cell without `since`."""
-    head = np.zeros((), SECTION)
-    head["place"], head["runs"] = place, bool(events)
-    head["age"] = 0 if since is None else to - since
     split = parts > 1
-    head["flags"] = (REPLACE * (since is None)) | (PARTIAL * split) | (CONTINUED * continued)
-    extent = np.array((part, parts, now - to), EXTENT).tobytes() if split else b""
+    flags = (REPLACE * (since is None)) | (PARTIAL * split) | (CONTINUED * continued)
     rows = np.zeros(len(events), SCHEMA.rows[number])
     for row, (tick, subject) in zip(rows, events, strict=True):
         row["id"], row["age"] = subject, now - tick
         if number == BURST:
             row["size"] = size
-    run = np.array((number, len(rows)), RUN).tobytes() if events else b""
-    return head.tobytes() + extent + run + rows.tobytes()
+    runs = [(number, len(rows))] if events else []
+    age = 0 if since is None else to - since
+    return encode_section(place, flags, age, runs, (part, parts, now - to)) + rows.tobytes()
 
 
 def rows_of(place: int, since: int, to: int, *runs: tuple[int, np.ndarray], now: int) -> bytes:
     """Write a section with rows of any sorts."""
-    head = np.array((place, 0, to - since, len(runs)), SECTION).tobytes()
-    heads = b"".join(np.array((what, len(rows)), RUN).tobytes() for what, rows in runs)
-    return head + heads + b"".join(rows.tobytes() for _, rows in runs)
+    head = encode_section(place, 0, to - since, [(what, len(rows)) for what, rows in runs])
+    return head + b"".join(rows.tobytes() for _, rows in runs)
 
 
 def came(net_id: int, now: int) -> tuple[tuple[int, np.ndarray], ...]:
@@ -89,11 +82,10 @@ def came(net_id: int, now: int) -> tuple[tuple[int, np.ndarray], ...]:
     return (PRESENCE, presence), (1, motion)
 
 
-def snapshot(tick: int, *sections: bytes) -> bytes:
-    header = np.zeros((), HEADER)
-    header["version"], header["sections"], header["tick"] = SNAPSHOT_VERSION, len(sections), tick
-    header["cell"] = 1 + RULES.cells_per_side
-    return header.tobytes() + bytes((WINDOW + 7) // 8) + b"".join(sections)
+def snapshot(tick: int, *sections: bytes, own: bytes = b"") -> bytes:
+    nothing = bytes(unchanged_size(RULES))
+    head = encode_head(tick, 1, 1, unchanged=nothing, own=bool(own))
+    return b"".join((head, own, *sections))
 
 
 Copy = tuple[int, int, int]
@@ -102,15 +94,12 @@ Copy = tuple[int, int, int]
 
 def alone(*events: Copy, now: int, number: int = GONG, strength: int = 3) -> bytes:
     """Write a private section of a snapshot of tick `now`."""
-    head = np.zeros((), SECTION)
-    head["place"], head["runs"] = PRIVATE, 1
     rows = np.zeros(len(events), SCHEMA.private_events[number])
     for row, (tick, nth, subject) in zip(rows, events, strict=True):
         row["id"], row["age"], row["nth"] = subject, now - tick, nth
         if number == HINT:
             row["strength"] = strength
-    run = np.array((number, len(rows)), RUN).tobytes()
-    return head.tobytes() + bytes(PRIVATE_HEAD.itemsize) + run + rows.tobytes()
+    return bytes((RUNS, 0, 1, number, len(rows))) + rows.tobytes()
 
 
 class Taker:
@@ -235,7 +224,8 @@ def test_parts_that_never_become_whole_show_nothing_and_what_replaces_them_does(
 )
 def test_an_event_that_cannot_be_voids_its_datagram(wrong: bytes) -> None:
     taker = Taker()
-    assert taker.apply(snapshot(13, wrong)) == 0
+    in_cell = wrong.startswith(bytes([CELL]))
+    assert taker.apply(snapshot(13, wrong) if in_cell else snapshot(13, own=wrong)) == 0
     assert taker.take() == []
 
 
@@ -249,7 +239,7 @@ def test_of_what_nobody_asks_for_the_oldest_is_lost_and_counted() -> None:
 
 def test_a_private_event_is_taken_with_its_subject_its_tick_and_its_values() -> None:
     taker = Taker()
-    assert taker.apply(snapshot(13, alone((11, 0, 7), (13, 1, 8), now=13, number=HINT))) == 1
+    assert taker.apply(snapshot(13, own=alone((11, 0, 7), (13, 1, 8), now=13, number=HINT))) == 1
     assert taker.replica.happenings.due(10.9) == []
     (first,) = taker.replica.happenings.due(11.0)
     assert (first.number, first.subject.tolist(), first.tick.tolist()) == (HINT, [7], [11])
@@ -259,26 +249,26 @@ def test_a_private_event_is_taken_with_its_subject_its_tick_and_its_values() -> 
 
 def test_private_events_that_come_again_are_not_taken_again() -> None:
     taker = Taker()
-    first = snapshot(11, alone((11, 0, 1), (11, 1, 1), now=11))
+    first = snapshot(11, own=alone((11, 0, 1), (11, 1, 1), now=11))
     taker.apply(first, first)
-    taker.apply(snapshot(13, alone((11, 1, 1), (11, 2, 1), (12, 0, 2), now=13)), first)
+    taker.apply(snapshot(13, own=alone((11, 1, 1), (11, 2, 1), (12, 0, 2), now=13)), first)
     assert taker.take() == [(11, 1), (11, 1), (11, 1), (12, 2)]
 
 
 def test_private_events_are_taken_whatever_was_lost_before() -> None:
     taker = Taker()
-    taker.apply(snapshot(40, alone((30, 0, 1), now=40)))
-    taker.apply(snapshot(20, alone((12, 0, 2), now=20)))
+    taker.apply(snapshot(40, own=alone((30, 0, 1), now=40)))
+    taker.apply(snapshot(20, own=alone((12, 0, 2), now=20)))
     assert taker.take() == [(12, 2), (30, 1)]
 
 
 def test_private_events_of_a_stale_snapshot_are_left_for_the_next_time() -> None:
     taker = Taker()
     late = 200 + RULES.streams.reorder_ticks
-    taker.apply(snapshot(late, alone((late, 0, 1), now=late)))
-    taker.apply(snapshot(199, alone((199, 0, 2), now=199)))
+    taker.apply(snapshot(late, own=alone((late, 0, 1), now=late)))
+    taker.apply(snapshot(199, own=alone((199, 0, 2), now=199)))
     assert taker.take() == [(late, 1)]
-    taker.apply(snapshot(late + 1, alone((199, 0, 2), now=late + 1)))
+    taker.apply(snapshot(late + 1, own=alone((199, 0, 2), now=late + 1)))
     assert taker.take() == [(199, 2)]
 
 
@@ -286,9 +276,9 @@ def test_what_can_come_again_is_remembered_and_no_more() -> None:
     taker = Taker()
     streams = RULES.streams
     for tick in range(11, 500):
-        taker.apply(snapshot(tick, alone((tick, 0, 1), now=tick)))
+        taker.apply(snapshot(tick, own=alone((tick, 0, 1), now=tick)))
         oldest = max(11, tick - streams.reorder_ticks)
-        taker.apply(snapshot(oldest, alone((max(11, oldest - 255), 0, 1), now=oldest)))
+        taker.apply(snapshot(oldest, own=alone((max(11, oldest - 255), 0, 1), now=oldest)))
     assert len(taker.take()) == 500 - 11
     assert len(taker.replica.happenings._had_alone) <= streams.reorder_ticks + 256
 
@@ -300,21 +290,24 @@ def test_what_can_come_again_is_remembered_and_no_more() -> None:
         alone((12, 0, 1), now=13, number=HINT, strength=10),
         alone(now=13),
         alone((12, 0, 1), now=13)[:-1],
-        section(CELL, 10, 13, (12, 1), now=13).replace(bytes([BURST, 1]), bytes([GONG, 1])),
+        section(CELL, 10, 13, (12, 1), (12, 2), now=13).replace(
+            bytes([BURST, 2]), bytes([GONG, 2])
+        ),
         alone((12, 0, 1), now=13).replace(bytes([GONG, 1]), bytes([BANG, 1])),
     ],
     ids=["of nobody", "out of range", "no rows", "cut short", "in a cell", "of all viewers"],
 )
 def test_a_private_event_that_cannot_be_voids_its_datagram(wrong: bytes) -> None:
     taker = Taker()
-    assert taker.apply(snapshot(13, wrong)) == 0
+    in_cell = wrong.startswith(bytes([CELL]))
+    assert taker.apply(snapshot(13, wrong) if in_cell else snapshot(13, own=wrong)) == 0
     assert taker.take() == []
 
 
 def test_a_private_event_of_before_the_beginning_voids_its_datagram() -> None:
     replica = Replica(SCHEMA, RULES)
     early = alone((2, 0, 1), now=10).replace(bytes([8, 0]), bytes([11, 0]), 1)
-    assert replica.apply_untrusted([snapshot(10, early)], 0.0) == []
+    assert replica.apply_untrusted([snapshot(10, own=early)], 0.0) == []
 
 
 def test_it_is_said_where_a_subject_was_that_has_ended_before_its_event_is_shown() -> None:
@@ -325,7 +318,7 @@ def test_it_is_said_where_a_subject_was_that_has_ended_before_its_event_is_shown
     taker.apply(snapshot(15, rows_of(CELL, 14, 15, (GONE, end), now=15)))
     bang = np.array([(7, 3)], SCHEMA.rows[BANG])
     taker.apply(snapshot(16, rows_of(CELL, 11, 16, (GONE, end), (BANG, bang), now=16)))
-    taker.apply(snapshot(17, alone((15, 0, 9), now=17)))
+    taker.apply(snapshot(17, own=alone((15, 0, 9), now=17)))
     first, other = taker.replica.happenings.due(16.0)
     assert (first.number, first.tick.tolist(), other.number) == (BANG, [13], GONG)
     flown = (0.25 + 0.25 * 2 * RULES.tick_s) * RULES.cell_size

@@ -39,9 +39,9 @@ def section(
     seq: int | None = None,
     components: dict[int, np.void] | None = None,
 ) -> Private:
-    inputs = None if seq is None else InputApplied(to_tick, seq)
+    inputs = None if seq is None else InputApplied(to_tick, seq, 0)
     replace = from_tick < 0
-    return Private(replace, from_tick, to_tick, flight, 0, flown, motion, inputs, components or {})
+    return Private(replace, from_tick, to_tick, flight, flown, motion, inputs, components or {})
 
 
 WHOLE = section(

@@ -15,20 +15,17 @@ from sidereal.client.limits import Limits
 from sidereal.client.replica import Applied, Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication
-from sidereal.protocol.state.private import INPUTS, INPUTS_ROW, PRIVATE, PRIVATE_HEAD
+from sidereal.protocol.state.heads import encode_head, encode_section
+from sidereal.protocol.state.private import ANSWERS, FLOWN, INPUTS_ROW, MOVES
+from sidereal.protocol.state.private import REPLACE as OWN_REPLACE
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BODY, LABEL, MOTION, OWNER, Schema
 from sidereal.protocol.state.stream import (
     CONTINUED,
-    EXTENT,
     GONE,
-    HEADER,
     MOVED,
     PARTIAL,
     PRESENCE,
     REPLACE,
-    RUN,
-    SECTION,
-    SNAPSHOT_VERSION,
     TOMBSTONE,
 )
 
@@ -97,27 +94,21 @@ def datagram(
     private: bytes = b"",
     deferred: int = 0,
 ) -> bytes:
-    header = np.zeros(1, HEADER)
-    header["deferred"] = deferred
-    header["version"], header["tick"] = SNAPSHOT_VERSION, tick
-    header["sections"] = len(told) + bool(private)
-    header["sector_x"], header["sector_y"] = centre[0] // 4, centre[1] // 4
-    header["cell"] = centre[1] % 4 * 4 + centre[0] % 4
     bits = np.zeros(16, np.uint8)
     bits[[place(cell) for cell in unchanged or []]] = 1
-    pieces = [header.tobytes(), np.packbits(bits, bitorder="little").tobytes(), private]
+    packed = np.packbits(bits, bitorder="little").tobytes()
+    head = encode_head(tick, *centre, deferred=deferred, unchanged=packed, own=bool(private))
+    pieces = [head, private]
     for section in told:
         flags = REPLACE if section.since is None else 0
         to_tick = tick if section.to_tick is None else section.to_tick
-        extent = b""
         if section.parts > 1:
             flags |= PARTIAL | (0 if section.to_tick is None else CONTINUED)
-            extent = np.array([(section.part, section.parts, tick - to_tick)], EXTENT).tobytes()
         age = 0 if section.since is None else to_tick - section.since
         runs = section.rows()
-        head = np.array([(place(section.cell), flags, age, len(runs))], SECTION)
-        pieces += [head.tobytes(), extent]
-        pieces.append(np.array([(what, len(rows)) for what, rows in runs], RUN).tobytes())
+        extent = section.part, section.parts, tick - to_tick
+        heads = [(what, len(rows)) for what, rows in runs]
+        pieces.append(encode_section(place(section.cell), flags, age, heads, extent))
         pieces += [rows.tobytes() for _, rows in runs]
     return b"".join(pieces)
 
@@ -516,12 +507,10 @@ def test_ticks_of_records_survive_the_wrap_of_their_16_bits(
 def test_the_private_section_is_handed_on(replica: Replica) -> None:
     private = b"".join(
         [
-            np.array([(PRIVATE, REPLACE, 0, 3)], SECTION).tobytes(),
-            np.array([(1, 2)], PRIVATE_HEAD).tobytes(),
-            np.array([(PRESENCE, 1), (NUMBERS[MOTION.name], 1), (INPUTS, 1)], RUN).tobytes(),
+            bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, 1, 0)),
             np.array([(5, 4, SCHEMA.mask_own)], SCHEMA.own_rows[PRESENCE]).tobytes(),
             np.zeros(1, SCHEMA.own_rows[NUMBERS[MOTION.name]]).tobytes(),
-            np.array([(3, 9)], INPUTS_ROW).tobytes(),
+            np.array([(2, 9)], INPUTS_ROW).tobytes(),
         ]
     )
     own = take(replica, datagram(3, private=private), 0.0).own
@@ -529,7 +518,7 @@ def test_the_private_section_is_handed_on(replica: Replica) -> None:
     assert (own.net_id, own.control_epoch, own.tick, own.input) == (5, 4, 3, 9)
     assert (own.state.x, own.state.y) == (250.0, 250.0)
     assert replica.private.early == 2
-    wrong = private.replace(b"\xff\1", b"\xff\2", 1)
+    wrong = bytes((private[0] | 64,)) + private[1:]
     assert replica.apply_untrusted([datagram(4, private=wrong)], 0.0) == []
     assert replica.newest_tick == 3
 
@@ -567,9 +556,18 @@ def test_arbitrary_bytes_are_refused_or_read(message: bytes) -> None:
         datagram(10, Told(HERE, part=2, parts=2)),
         datagram(10, Told(HERE, part=0, parts=2, to_tick=-1)),
         GOOD + b"\0",
-        b"\7" + GOOD[1:],
-        GOOD[:1] + b"\4" + GOOD[2:],
-        GOOD[:16] + b"\x10" + GOOD[17:],
+        bytes([GOOD[0] ^ 1]) + GOOD[1:],
+        bytes([GOOD[0] | 128]) + GOOD[1:],
+        encode_head(2**32, 1, 1),
+        encode_head(10, 4 << 31, 1),
+        encode_head(10, 1, (-4 << 31) - 1),
+        GOOD[:1] + b"\x80" * 6 + b"\0" + GOOD[2:],
+        encode_head(10, 1, 1) + encode_section(4, REPLACE, 2, []),
+        encode_head(10, 1, 1) + encode_section(4, CONTINUED, 1, []),
+        encode_head(10, 1, 1) + encode_section(9, REPLACE, 0, []),
+        encode_head(10, 1, 1) + encode_section(4, 0, 1, [(GONE, 255)] * 20),
+        encode_head(10, 1, 1) + encode_section(4, 0, 1, [(GONE, 1)]),
+        encode_head(10, 1, 1, own=True),
         GOOD + bytes(1200),
     ],
 )
@@ -596,13 +594,18 @@ def test_rows_out_of_range_change_nothing(replica: Replica, bad: Told) -> None:
 @pytest.mark.parametrize("what", [63, 66, 127, 128, 255])
 def test_sorts_of_rows_that_there_are_not_are_refused(replica: Replica, what: int) -> None:
     message = bytearray(datagram(10, Told(HERE, gone=[7], since=9)))
-    assert message[-6:-4] == bytes([GONE, 1])
-    message[-6] = what
+    assert message[-5] == GONE
+    message[-5] = what
+    assert replica.apply_untrusted([bytes(message)], 0.0) == []
+    message = bytearray(datagram(10, Told(HERE, gone=[7, 8], since=9)))
+    assert message[-10:-8] == bytes([GONE, 2])
+    message[-10] = what
     assert replica.apply_untrusted([bytes(message)], 0.0) == []
 
 
 def test_a_run_without_rows_is_refused(replica: Replica) -> None:
-    message = bytearray(datagram(10, Told(HERE, gone=[7], since=9))[:-4])
+    message = bytearray(datagram(10, Told(HERE, gone=[7, 8], since=9))[:-8])
+    assert message[-2:] == bytes([GONE, 2])
     message[-1] = 0
     assert replica.apply_untrusted([bytes(message)], 0.0) == []
 

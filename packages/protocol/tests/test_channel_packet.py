@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sidereal.protocol import limits
 from sidereal.protocol.channel.packet import (
+    ALL_CAME,
     Packet,
     Part,
     decode_packet_untrusted,
@@ -17,6 +18,7 @@ from sidereal.protocol.channel.packet import (
     encode_header,
     encode_run,
     encode_unreliable_head,
+    leave_out_size,
 )
 from sidereal.protocol.errors import WireError
 
@@ -104,12 +106,25 @@ def test_the_bytes_are_those_of_the_specification() -> None:
     payload += encode_part(Part(0, 0, 0, 1, [b"hi"]))
     payload += encode_part(Part(1, 0x0A0B0C0D, 0, 1, [b"x", b"", b"yz"]))
     payload += encode_part(Part(3, 5, 1, 2, [b"end"]))
+    chunks = [encode_unreliable_head(2, 2), b"oh"]
+    assert leave_out_size(chunks) == 2
+    payload += b"".join(chunks)
     assert payload.hex(" ") == (
-        "45 23 01 01 cd ab 7b 00 05 00 00 00 "
+        "45 23 81 cd ab 7b 00 05 00 00 00 "
         "00 02 00 68 69 "
         "01 03 0d 0c 0b 0a 01 00 00 00 02 00 78 79 7a "
-        "83 03 00 05 00 00 00 01 00 02 00 65 6e 64"
+        "83 03 00 05 00 00 00 01 00 02 00 65 6e 64 "
+        "42 6f 68"
     )
+
+
+def test_an_ack_of_all_that_was_before_has_no_bits() -> None:
+    every = (1 << 32) - 1
+    payload = encode_header(3, True, encode_ack(9, 0.0, every, 1))
+    assert len(payload) == 3 + 4
+    assert decode_packet_untrusted(payload, RELIABLE) == Packet(3, True, 9, 0.0, every, [])
+    assert len(encode_header(3, True, encode_ack(9, 0.0, every, 2))) == 3 + 4 + 8
+    assert len(encode_header(3, True, encode_ack(9, 0.0, every >> 1, 1))) == 3 + 4 + 4
 
 
 def test_a_packet_before_anything_came_has_no_ack() -> None:
@@ -128,21 +143,24 @@ def test_a_packet_without_messages_may_want_an_ack() -> None:
     assert packet.parts == []
 
 
-def header(flags: int = 0, words: int = 0) -> bytes:
-    return struct.pack("<HBB", 0, flags, words)
+def header(words: int = 0) -> bytes:
+    return struct.pack("<HB", 0, words)
 
 
 @pytest.mark.parametrize(
     "payload",
     [
         b"",
-        header()[:3],
-        header(flags=2),
-        header(flags=2) + encode_unreliable_head(0, 0),
+        header()[:2],
         header(words=1),
-        header(words=limits.ACK_WORDS_MAX + 1) + bytes(4 + 4 * (limits.ACK_WORDS_MAX + 1)),
+        header(words=1) + bytes(7),
+        header(words=ALL_CAME) + bytes(3),
+        header(words=ALL_CAME + 1) + bytes(4 + 4 * (ALL_CAME + 1)),
         header() + b"\x04\x00\x00",
-        header() + b"\x40\x00\x00",
+        header() + b"\x41",
+        header() + b"\x44",
+        header() + b"\xc1" + encode_fragment_head(1, 1, 0, 1, 2)[1:] + b"x",
+        header() + b"\x40" + bytes(limits.UNRELIABLE_SIZE_MAX + 1),
         header() + b"\x80" + bytes(10),
         header() + b"\x00\x01",
         header() + b"\x00\x01\x00",
@@ -171,7 +189,10 @@ def test_malformed_packets_are_refused(payload: bytes) -> None:
     "payload",
     [
         header(words=limits.ACK_WORDS_MAX) + bytes(4 + 4 * limits.ACK_WORDS_MAX),
+        header(words=ALL_CAME) + bytes(4),
         header() + encode_unreliable_head(0, 1150) + bytes(limits.UNRELIABLE_SIZE_MAX),
+        header() + b"\x40" + bytes(limits.UNRELIABLE_SIZE_MAX),
+        header() + b"\x42",
         header() + encode_run(1, 0, [FULL]),
         header() + encode_run(1, 0xFFFF_FFFF, [b""] * limits.MESSAGES_PER_RUN_MAX),
         header() + encode_fragment_head(1, 1024, 0, 0, limits.FRAGMENTS_MAX) + FULL,

@@ -15,16 +15,13 @@ from sidereal.protocol.limits import (
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
 from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.heads import encode_head
 from sidereal.protocol.state.schema import BASE_COMPONENTS, LABEL, MOTION, PREDICTED, Schema
 from sidereal.protocol.state.snapshot import gather, read_snapshot_untrusted, unchanged_places
 from sidereal.protocol.state.stream import (
     GONE,
-    HEADER,
     MOVED,
     PRESENCE,
-    RUN,
-    SECTION,
-    unchanged_size,
 )
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
@@ -664,9 +661,9 @@ def test_only_the_component_that_changed_is_told(server: Server) -> None:
     sorts = {what: server.ids(what=what) for what in range(64) if server.ids(what=what)}
     assert sorts == {NAMED: [6]}
     [heard] = server.sent[0]
-    head = HEADER.itemsize + unchanged_size(RULES)
-    section = SECTION.itemsize + RUN.itemsize + SCHEMA.rows[NAMED].itemsize
-    assert len(heard.head.message) == head + section
+    head = encode_head(heard.head.tick, heard.head.centre_x, heard.head.centre_y)
+    place_form_and_sort = 3
+    assert len(heard.head.message) == len(head) + place_form_and_sort + SCHEMA.rows[NAMED].itemsize
 
 
 def test_who_comes_is_told_with_all_it_has_and_who_stays_is_not(server: Server) -> None:

@@ -13,7 +13,6 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication, To
 from sidereal.protocol.state.private import read_private_untrusted
 from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
-from sidereal.protocol.state.stream import SECTION
 from sidereal.replication.edge.in_flight import TAG_BITS
 from sidereal.replication.edge.private import SIZE_MAX, PrivateLog
 from sidereal.replication.edge.privateevents import Addressed, Hearers, PrivateEvents
@@ -70,10 +69,7 @@ class Rig:
         return [self.read(section) if section else [] for section in sections.data]
 
     def read(self, section: bytes) -> Told:
-        runs = section[3]
-        private, end = read_private_untrusted(
-            SCHEMA, RULES, section, SECTION.itemsize, runs, (True, self.tick, self.tick), (1, 1)
-        )
+        private, end = read_private_untrusted(SCHEMA, RULES, section, 0, self.tick, (1, 1))
         assert end == len(section)
         found = []
         for what, packed in private.events:

@@ -12,14 +12,12 @@ from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.private import (
-    PRIVATE,
     Flown,
     Private,
     read_private_untrusted,
 )
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
-from sidereal.protocol.state.stream import REPLACE, SECTION
 from sidereal.replication.edge.in_flight import TAG_BITS
 from sidereal.replication.edge.private import PrivateLog
 from sidereal.replication.edge.windows import Windows
@@ -66,12 +64,7 @@ class Rig:
         return np.array([((tick or self.tick) << TAG_BITS) | client])
 
     def read(self, section: bytes) -> Private:
-        place, flags, age, runs = section[: SECTION.itemsize]
-        assert place == PRIVATE
-        span = flags == REPLACE, self.tick - age, self.tick
-        private, end = read_private_untrusted(
-            self.schema, RULES, section, SECTION.itemsize, runs, span, (1, 1)
-        )
+        private, end = read_private_untrusted(self.schema, RULES, section, 0, self.tick, (1, 1))
         assert end == len(section)
         return private
 
@@ -99,8 +92,7 @@ def test_a_pilot_is_told_all_that_there_is_once(rig: Rig) -> None:
     told = rig.read(section)
     assert told.replace
     assert told.flown == Flown(7, 3, 1 << MOVES | 1 << FUELLED)
-    assert told.inputs == (rig.tick, 9)
-    assert told.early == 2
+    assert told.inputs == (rig.tick, 9, 2)
     assert told.components[FUELLED].item() == (1.5,)
     assert told.components.keys() == {FUELLED}
     assert rig.step(flying) == [b"", b""]
@@ -115,14 +107,14 @@ def test_a_pilot_has_its_motion_as_exactly_as_it_shows(rig: Rig) -> None:
     assert (off <= [1e-5, 1e-5, 1e-7, 1e-7, 1e-8, 1e-7]).all()
 
 
-def test_an_input_alone_takes_twelve_bytes_and_a_motion_forty(rig: Rig) -> None:
+def test_an_input_alone_takes_six_bytes_and_a_motion_thirty(rig: Rig) -> None:
     settle(rig, Flying(0))
     [section, _] = rig.step(Flying(0, input_seq=1))
-    assert len(section) == 12
+    assert len(section) == 6
     rig.ack()
     motion = AT_REST._replace(vx=np.array(3.0))
     [section, _] = rig.step(Flying(0, input_seq=2, motion=motion))
-    assert len(section) == 40
+    assert len(section) == 30
     told = rig.read(section)
     assert (told.flown, told.from_tick, told.components) == (None, rig.tick - 1, {})
 
@@ -145,7 +137,7 @@ def test_what_other_rows_need_goes_along_until_it_is_acked(rig: Rig) -> None:
         assert told.from_tick == rig.tick - 1
     assert rig.step(Flying(0, input_seq=3, motion=there)) == [b"", b""], "alone it does not go"
     rig.ack(tick=moved)
-    assert len(rig.step(Flying(0, input_seq=4, motion=there))[0]) == 12
+    assert len(rig.step(Flying(0, input_seq=4, motion=there))[0]) == 7
 
 
 def test_what_models_write_goes_along_until_it_is_acked() -> None:
@@ -224,7 +216,7 @@ def test_a_datagram_of_which_nothing_is_heard_is_taken_for_lost(rig: Rig) -> Non
     rig.log.settle(NOBODY, NOBODY)
     assert rig.step(Flying(0, input_seq=1)) == [b"", b""]
     rig.log.settle(NOBODY, NOBODY)
-    assert len(rig.step(Flying(0, input_seq=1))[0]) == 12
+    assert len(rig.step(Flying(0, input_seq=1))[0]) == 7
 
 
 def test_what_was_acked_is_not_lost_any_more(rig: Rig) -> None:

@@ -8,17 +8,16 @@ import numpy as np
 
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Replication
+from sidereal.protocol.state.heads import encode_head
 from sidereal.protocol.state.schema import BASE_COMPONENTS, LABEL, MOTION, Schema
+from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.protocol.state.stream import (
     CONTINUED,
-    EXTENT,
     GONE,
     MOVED,
     PARTIAL,
     PRESENCE,
     REPLACE,
-    RUN,
-    SECTION,
     row_types,
 )
 from sidereal.replication.edge.changelog import ChangeLog, State
@@ -29,6 +28,8 @@ SCHEMA = Schema(BASE_COMPONENTS, events=[Component("bang", (), Replication.EVENT
 (BANG,) = SCHEMA.event_numbers.values()
 ROOM = 1000
 CROWD = 100
+NOW = 1_000
+"""Tick of the snapshots that written parts are read in."""
 NUMBERS = len(SCHEMA.components) + 1
 MOVES, NAMED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[LABEL.name]
 
@@ -48,22 +49,15 @@ class Part(NamedTuple):
 
 def read(written: bytes) -> Part:
     assert len(written) <= ROOM
-    section = np.frombuffer(written, SECTION, 1)[0]
-    at = SECTION.itemsize
-    extent = np.frombuffer(written, EXTENT, 1, at)[0]
-    at += EXTENT.itemsize
-    runs = np.frombuffer(written, RUN, int(section["runs"]), at)
-    at += runs.nbytes
+    snapshot = read_snapshot_untrusted(SCHEMA, Rules(), encode_head(NOW, 0, 0) + written)
+    [(_, flags, from_tick, to_tick, _, _)] = snapshot.sections
     ids: dict[int, list[int]] = {}
     ages: list[int] = []
-    for what, count in runs.tolist():
-        dtype = row_types(SCHEMA.rows)[what]
-        rows = np.frombuffer(written, dtype, count, at)
+    for what, _, _, begin, end in snapshot.spans:
+        rows = np.frombuffer(snapshot.message[begin:end], row_types(SCHEMA.rows)[what])
         ids.setdefault(what, []).extend(rows["id"].tolist())
         ages += rows["age"].tolist() if what == BANG else []
-        at += dtype.itemsize * count
-    assert at == len(written)
-    return Part(int(section["flags"]), int(section["age"]), int(extent["to_age"]), ids, ages)
+    return Part(flags, to_tick - from_tick, NOW - to_tick, ids, ages)
 
 
 class Cell:

@@ -29,12 +29,6 @@ class Octets:
         self._at += size
         return self._octets[self._at - size : self._at]
 
-    def peek(self) -> int:
-        """Look at the next byte without reading it."""
-        if not self.left:
-            raise Malformed("nothing is left")
-        return self._octets[self._at]
-
     def unpack(self, layout: str) -> tuple[Any, ...]:
         """Read little-endian numbers without padding."""
         layout = "<" + layout
@@ -43,6 +37,21 @@ class Octets:
     def number(self, layout: str) -> Any:
         """Read one number."""
         return self.unpack(layout)[0]
+
+    def signed(self) -> int:
+        """Read a number of a size that varies, and that may be negative."""
+        number = self.unsigned()
+        return -(number + 1) // 2 if number % 2 else number // 2
+
+    def unsigned(self) -> int:
+        """Read a number of a size that varies."""
+        number = 0
+        for at in range(6):
+            octet = self.number("B")
+            number += octet % 128 * 128**at
+            if octet < 128:
+                return number
+        raise Malformed("a number of more than six bytes")
 
     def zeros(self) -> None:
         """Read all that is left, which is zeros."""

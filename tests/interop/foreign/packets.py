@@ -10,8 +10,12 @@ from typing import Final
 
 from .octets import Malformed, Octets
 
-WANTS_ACK: Final = 1
+WANTS_ACK: Final = 128
 ACK_WORDS_MAX: Final = 64
+ALL_CAME: Final = 65
+EVERY_BIT: Final = (1 << 32) - 1
+FRAGMENT: Final = 128
+LAST: Final = 64
 UNRELIABLE_SIZE_MAX: Final = 1150
 FRAGMENT_SIZE: Final = 1024
 FRAGMENT_COUNT_MAX: Final = 1024
@@ -111,34 +115,37 @@ class Packet:
 def read_packet(payload: bytes, channels: tuple[Channel, ...]) -> Packet:
     """Read the payload of a session."""
     octets = Octets(payload)
-    sequence, flags, words = octets.unpack("HBB")
-    if flags & ~WANTS_ACK:
-        raise Malformed(f"flags {flags}")
-    if words > ACK_WORDS_MAX:
+    sequence, form = octets.unpack("HB")
+    words = form & ~WANTS_ACK
+    if words > ALL_CAME:
         raise Malformed(f"{words} ack words")
     ack = None
-    if words:
+    if words == ALL_CAME:
+        ack = Ack(*octets.unpack("HH"), 1, EVERY_BIT)
+    elif words:
         newest, delay = octets.unpack("HH")
         ack = Ack(newest, delay, words, int.from_bytes(octets.take(4 * words), "little"))
     parts: list[Part] = []
     while octets.left:
         parts.append(_read_part(octets, channels))
-    return Packet(sequence, bool(flags & WANTS_ACK), ack, tuple(parts))
+    return Packet(sequence, bool(form & WANTS_ACK), ack, tuple(parts))
 
 
 def _read_part(octets: Octets, channels: tuple[Channel, ...]) -> Part:
     first = octets.number("B")
-    number = first & 127
+    number = first & ~(FRAGMENT | LAST)
     if number >= len(channels):
         raise Malformed(f"channel {number}")
     is_reliable = channels[number].guarantee.is_reliable
-    if first & 128:
-        if not is_reliable:
+    if first & FRAGMENT:
+        if first & LAST or not is_reliable:
             raise Malformed("a fragment on an unreliable channel")
         return _read_fragment(octets, number)
     if is_reliable:
+        if first & LAST:
+            raise Malformed("a run without sizes")
         return _read_run(octets, number)
-    size = octets.number("H")
+    size = octets.left if first & LAST else octets.number("H")
     if size > UNRELIABLE_SIZE_MAX:
         raise Malformed(f"an unreliable message of {size} bytes")
     return Unreliable(number, octets.take(size))
@@ -167,18 +174,24 @@ def _read_fragment(octets: Octets, channel: int) -> Fragment:
 def write_packet(packet: Packet) -> bytes:
     """Write a payload."""
     ack = packet.ack
-    written = struct.pack(
-        "<HBB", packet.sequence & 0xFFFF, packet.wants_ack, ack.words if ack else 0
-    )
+    is_all = ack is not None and ack.words == 1 and ack.bits == EVERY_BIT
+    words = ALL_CAME if is_all else ack.words if ack else 0
+    form = WANTS_ACK * packet.wants_ack + words
+    written = struct.pack("<HB", packet.sequence & 0xFFFF, form)
     if ack is not None:
         written += struct.pack("<HH", ack.newest & 0xFFFF, ack.delay)
+    if ack is not None and not is_all:
         written += ack.bits.to_bytes(4 * ack.words, "little")
-    return written + b"".join(write_part(part) for part in packet.parts)
+    *others, last = packet.parts or (None,)
+    written += b"".join(write_part(part) for part in others)
+    return written if last is None else written + write_part(last, is_last=True)
 
 
-def write_part(part: Part) -> bytes:
+def write_part(part: Part, *, is_last: bool = False) -> bytes:
     """Write one part of a payload."""
     match part:
+        case Unreliable(channel, message) if is_last:
+            return bytes([channel | LAST]) + message
         case Unreliable(channel, message):
             return struct.pack("<BH", channel, len(message)) + message
         case Run(channel, first, messages):
@@ -186,7 +199,9 @@ def write_part(part: Part) -> bytes:
             sizes = struct.pack(f"<{len(messages)}H", *map(len, messages))
             return head + sizes + b"".join(messages)
         case Fragment(channel, number, index, count, piece):
-            head = struct.pack("<BHIHH", channel | 128, len(piece), number % ID_SPAN, index, count)
+            head = struct.pack(
+                "<BHIHH", channel | FRAGMENT, len(piece), number % ID_SPAN, index, count
+            )
             return head + piece
 
 

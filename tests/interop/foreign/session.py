@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from .octets import Malformed, Octets
 
 VERSION: Final = b"NETCODE 1.02\0"
-CLIENTS: Final = 0x5349444552450102
-SHARDS: Final = 0x5349444552455302
+CLIENTS: Final = 0x5349444552450103
+SHARDS: Final = 0x5349444552455303
 
 
 class Kind(IntEnum):

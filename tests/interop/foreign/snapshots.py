@@ -10,9 +10,13 @@ from typing import Any, Final, NamedTuple
 from .octets import Malformed, Octets, text_of, within
 from .packets import nearest
 
-PRIVATE: Final = 255
+VERSION: Final = 3
+PUT_OFF, BITS, ALONE = 16, 32, 64
+"""What a snapshot has besides, above its version."""
 OWN_MOST: Final = (2**31 * 1000, 2**31 * 1000, 250, 250, math.pi, 31)
-WHOLE, PART, CONTINUED = 1, 2, 4
+WHOLE, PART, CONTINUED, AGED = 1, 2, 4, 8
+RUNS_APART, ONE_ROW = 14, 15
+OWN_WHOLE, OWN_AGED, FLOWN, MOTION, INPUTS, RUNS = 1, 2, 4, 8, 16, 32
 SNAPSHOT_SIZE_MAX: Final = 1150
 
 Cell = tuple[int, int]
@@ -179,6 +183,7 @@ class Inputs(NamedTuple):
 
     tick: int
     newest: int
+    early: int
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,6 @@ class Private:
     since: int
     to: int
     flight: int
-    early: int
     flown: Flown | None
     motion: OwnMotion | None
     inputs: Inputs | None
@@ -234,24 +238,23 @@ def read_snapshot(message: bytes, grid: Grid, events: Events = NO_EVENTS) -> Sna
     if len(message) > SNAPSHOT_SIZE_MAX:
         raise Malformed(f"a snapshot of {len(message)} bytes")
     octets = Octets(message)
-    version, flags, count, tick, sector_x, sector_y, cell, deferred = octets.unpack("BBHIiiBB")
-    if version != 2 or flags:
-        raise Malformed(f"version {version}, flags {flags}")
-    if cell >= grid.cells_per_sector**2:
-        raise Malformed(f"cell {cell}")
-    centre = (
-        sector_x * grid.cells_per_sector + cell % grid.cells_per_sector,
-        sector_y * grid.cells_per_sector + cell // grid.cells_per_sector,
-    )
-    unchanged = _read_unchanged(octets, grid)
-    window = grid.window(centre)
-    around = _Around(tick, window, unchanged, grid, events)
-    private = None
-    if count and octets.peek() == PRIVATE:
-        private, count = _read_private(octets, around, centre), count - 1
-    sections = tuple(_read_section(octets, around) for _ in range(count))
-    octets.end()
-    return Snapshot(tick, centre, deferred, unchanged, private, sections)
+    form = octets.number("B")
+    if form & 15 != VERSION or form & ~(15 | PUT_OFF | BITS | ALONE):
+        raise Malformed(f"form {form}")
+    tick, centre = octets.unsigned(), (octets.signed(), octets.signed())
+    within("tick", tick, 0, 2**32 - 1)
+    for along in centre:
+        within("sector", along // grid.cells_per_sector, -(2**31), 2**31 - 1)
+    deferred = octets.number("B") if form & PUT_OFF else 0
+    unchanged = _read_unchanged(octets, grid) if form & BITS else None
+    around = _Around(tick, grid.window(centre), unchanged or frozenset(), grid, events)
+    private = _read_private(octets, around, centre) if form & ALONE else None
+    sections: list[Section] = []
+    while octets.left:
+        sections.append(_read_section(octets, around))
+    if unchanged is None:
+        unchanged = frozenset(range(grid.side**2)) - {section.place for section in sections}
+    return Snapshot(tick, centre, deferred, unchanged, private, tuple(sections))
 
 
 def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
@@ -264,33 +267,36 @@ def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
 
 def _read_private(octets: Octets, around: _Around, centre: Cell) -> Private:
     tick, grid = around.tick, around.grid
-    _, flags, age, count = octets.unpack("BBBB")
-    flight, early = octets.unpack("Bb")
-    if flags & ~WHOLE:
-        raise Malformed(f"a private section with flags {flags}")
+    form, flight = octets.unpack("BB")
+    if form & ~(OWN_WHOLE | OWN_AGED | FLOWN | MOTION | INPUTS | RUNS):
+        raise Malformed(f"a private section of form {form}")
+    age = _read_age(octets, is_whole=bool(form & OWN_WHOLE), is_aged=bool(form & OWN_AGED))
+    state = tick - octets.number("b") if form & (MOTION | INPUTS) else tick
+    within("tick of the state", state, 0, math.inf)
+    count = octets.number("B") if form & RUNS else 0
     runs = [octets.unpack("BB") for _ in range(count)]
     sorts = [sort for sort, _ in runs]
     private = {sort for sort, declared in around.events.items() if declared.is_private}
-    if sorts != sorted({*sorts} & ({0, 1, 64} | private)):
-        raise Malformed(f"a private section with the runs {runs}")
-    if any(number != 1 if sort not in private else number == 0 for sort, number in runs):
+    if sorts != sorted({*sorts} & private) or any(not number for _, number in runs):
         raise Malformed(f"a private section with the runs {runs}")
     return Private(
-        is_whole=bool(flags & WHOLE),
+        is_whole=bool(form & OWN_WHOLE),
         since=tick - age,
         to=tick,
         flight=flight,
-        early=early,
-        flown=_read_flown(octets) if 0 in sorts else None,
-        motion=_read_own_motion(octets, tick, centre, grid) if 1 in sorts else None,
-        inputs=_read_inputs(octets, tick) if 64 in sorts else None,
+        flown=_read_flown(octets) if form & FLOWN else None,
+        motion=_read_own_motion(octets, state, centre, grid) if form & MOTION else None,
+        inputs=_read_inputs(octets, state) if form & INPUTS else None,
         told=tuple(
-            _read_told(octets, sort, around)
-            for sort, number in runs
-            if sort in private
-            for _ in range(number)
+            _read_told(octets, sort, around) for sort, number in runs for _ in range(number)
         ),
     )
+
+
+def _read_age(octets: Octets, *, is_whole: bool, is_aged: bool) -> int:
+    if is_whole and is_aged:
+        raise Malformed("a whole section with an age")
+    return octets.number("B") if is_aged else 0 if is_whole else 1
 
 
 def _read_told(octets: Octets, sort: int, around: _Around) -> Told:
@@ -310,10 +316,10 @@ def _read_flown(octets: Octets) -> Flown:
 
 
 def _read_own_motion(octets: Octets, tick: int, centre: Cell, grid: Grid) -> OwnMotion:
-    low, x, y, vx, vy, heading, spin = octets.unpack("HiiiiIi")
+    x, y, vx, vy, heading, spin = octets.unpack("iiiiIi")
     turn = heading if heading < 2**31 else heading - 2**32
     own = OwnMotion(
-        tick=nearest(low, 16, tick),
+        tick=tick,
         x=(centre[0] + x / 2**24) * grid.cell_size,
         y=(centre[1] + y / 2**24) * grid.cell_size,
         vx=vx / 2**23,
@@ -327,8 +333,8 @@ def _read_own_motion(octets: Octets, tick: int, centre: Cell, grid: Grid) -> Own
 
 
 def _read_inputs(octets: Octets, tick: int) -> Inputs:
-    low, newest = octets.unpack("HH")
-    return Inputs(nearest(low, 16, tick), newest)
+    early, newest = octets.unpack("bH")
+    return Inputs(tick, newest, early)
 
 
 class _Around(NamedTuple):
@@ -343,11 +349,15 @@ class _Around(NamedTuple):
 
 def _read_section(octets: Octets, around: _Around) -> Section:
     tick, window, unchanged, _, _ = around
-    place, flags, age, count = octets.unpack("BBBB")
+    place, form = octets.unpack("BB")
+    flags, count, is_one_row = form & 15, form >> 4, form >> 4 == ONE_ROW
+    age = _read_age(octets, is_whole=bool(flags & WHOLE), is_aged=bool(flags & AGED))
+    if count == RUNS_APART:
+        count = octets.number("B")
     part, parts, lag = octets.unpack("HHH") if flags & PART else (0, 1, 0)
     if place >= len(window) or place in unchanged:
         raise Malformed(f"a section of place {place}")
-    if flags & ~(WHOLE | PART | CONTINUED) or flags & (PART | CONTINUED) == CONTINUED:
+    if flags & (PART | CONTINUED) == CONTINUED:
         raise Malformed(f"a section with flags {flags}")
     if part >= parts:
         raise Malformed(f"part {part} of {parts}")
@@ -355,7 +365,9 @@ def _read_section(octets: Octets, around: _Around) -> Section:
     if to < 0:
         raise Malformed("a section of before the beginning")
     rows: list[Row] = []
-    for sort, number in [octets.unpack("BB") for _ in range(count)]:
+    several = 0 if is_one_row else count
+    runs = [octets.unpack("BB") for _ in range(several)] or [(octets.number("B"), 1)] * is_one_row
+    for sort, number in runs:
         if not number:
             raise Malformed(f"a run of no rows of sort {sort}")
         rows += [_read_row(octets, sort, window[place], around) for _ in range(number)]

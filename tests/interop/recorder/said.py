@@ -30,10 +30,10 @@ from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.message.shard import ShardChannel
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
-from sidereal.protocol.state.stream import HEADER
+from sidereal.protocol.state.snapshot import glance_untrusted
 from sidereal.tools.simulate.game import Stick
 
-from .happening import SCHEMA
+from .happening import RULES, SCHEMA
 
 Plain = dict[str, Any]
 
@@ -45,7 +45,7 @@ _RELEASED: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
 def at_client(channel: int, body: bytes) -> Plain:
     """Read what arrived at a client."""
     if channel == PlayerChannel.SNAPSHOT:
-        return {"message": "Snapshot", "tick": int(np.frombuffer(body, HEADER, 1)["tick"][0])}
+        return {"message": "Snapshot", "tick": glance_untrusted(SCHEMA, RULES, body)[0]}
     return named(decode_server_untrusted(channel, body))
 
 

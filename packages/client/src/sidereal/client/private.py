@@ -45,7 +45,6 @@ class PrivateState:
     Attributes:
         flown: what the client flies, as far as is known.
         values: fields of its other components, by the names of the schema.
-        early: how many inputs had come beyond the newest one in the state, when it was written.
     """
 
     def __init__(self, schema: Schema, rules: Rules) -> None:
@@ -58,7 +57,11 @@ class PrivateState:
         self._stamp: dict[int, int] = {}
         self._motion: OwnMotion | None = None
         self._inputs: InputApplied | None = None
-        self.early = 0
+
+    @property
+    def early(self) -> int:
+        """How many inputs had come beyond the newest one in the state, when that was written."""
+        return 0 if self._inputs is None else self._inputs.early
 
     def apply(self, section: Private) -> OwnAnswer | None:
         """Take a section, whenever it comes.
@@ -105,7 +108,7 @@ class PrivateState:
 
     def _take_rows(self, section: Private) -> bool:
         """Take rows that are newer than those of their sorts; tells whether the state is."""
-        tick, self.early = section.to_tick, section.early
+        tick = section.to_tick
         for number, row in section.components.items():
             if self.flown.mask >> number & 1 and self._is_news(number, tick):
                 self.values |= {name: row[name] for name in row.dtype.names or ()}

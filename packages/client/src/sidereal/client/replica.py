@@ -47,7 +47,7 @@ from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.snapshot import unchanged_places
 from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE
 
-_WHEN_AND_WHERE = attrgetter("tick", "sector_x", "sector_y", "cell")
+_WHEN_AND_WHERE = attrgetter("tick", "centre_x", "centre_y")
 
 
 class Applied(NamedTuple):
@@ -197,10 +197,8 @@ class Replica:
         cells = no_sections(count)
         replaced: list[Replaced] = []
         end = 0
-        side = self.rules.cells_per_side
-        for (tick, sector_x, sector_y, cell), group in groupby(read.snapshots, _WHEN_AND_WHERE):
+        for (tick, centre_x, centre_y), group in groupby(read.snapshots, _WHEN_AND_WHERE):
             together = list(group)
-            centre_x, centre_y = sector_x * side + cell % side, sector_y * side + cell // side
             first, end = end, end + sum(len(snapshot.sections) for snapshot in together)
             if tick < self.newest_tick - self.rules.streams.reorder_ticks:
                 self.stale += len(together)

@@ -29,8 +29,8 @@ class Address(NamedTuple):
     port: int
 
 
-CLIENT_PROTOCOL_ID: Final = 0x5349_4445_5245_0102
+CLIENT_PROTOCOL_ID: Final = 0x5349_4445_5245_0103
 """netcode protocol id of the client endpoint; the last byte is the version."""
 
-SHARD_PROTOCOL_ID: Final = 0x5349_4445_5245_5302
+SHARD_PROTOCOL_ID: Final = 0x5349_4445_5245_5303
 """netcode protocol id of the shard endpoint; the last byte is the version."""

@@ -34,7 +34,7 @@ UNRELIABLE_SIZE_MAX: Final = 1150
 DESCRIPTION_SIZE_MAX: Final = 1 << 16
 """Bytes of a world's declarations, as they travel."""
 CHANNELS_MAX: Final = 64
-"""Channels of a connection: the number travels in seven bits."""
+"""Channels of a connection: the number travels in six bits."""
 FRAGMENT_SIZE: Final = 1024
 """Bytes of every fragment of a reliable message but its last."""
 FRAGMENTS_MAX: Final = MESSAGE_SIZE_MAX // FRAGMENT_SIZE

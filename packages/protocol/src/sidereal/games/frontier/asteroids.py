@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from sidereal.game import Body, Label, Motion, Part, Stage, Step
+from sidereal.game import Body, Motion, Part, Stage, Step
 
 BELT_LOW: Final = -2000.0
 """Where the belt begins, along both axes; world units."""
@@ -34,7 +34,7 @@ TURN_MARGIN: Final = 25.0
 
 rocks = Part("rocks")
 
-ASTEROID = rocks.kind("asteroid", Motion(), Body(), Label(), bounce=BOUNCE)
+ASTEROID = rocks.kind("asteroid", Motion(), Body(), bounce=BOUNCE)
 rocks.look(ASTEROID, symbol="rock")
 
 

@@ -168,17 +168,19 @@ class Connection:
         """Fill one packet; None if there is nothing to send, or nothing that may be."""
         budget, window = self._budget, self._window
         sent = SentPacket(self._sent.next_sequence, now)
-        chunks = [b""]
+        chunks, loose = [b""], 0
         most = room = _ROOM - len(ack)
         for sender in waiting:
             if sender.is_reliable:
                 if budget.reliable > 0 and window.is_open and self._sent.is_spanned:
                     room = sender.fill(chunks, sent, room)
-            elif budget.unreliable > 0:
-                room = sender.fill(chunks, sent, room)
+            elif budget.unreliable > 0 and (left := sender.fill(chunks, sent, room)) < room:
+                room, loose = left, len(chunks)
         if len(chunks) == 1:
             return None
         room = self._copies.fill(chunks, sent, room, self._loss)
+        if len(chunks) == loose:
+            room += wire.leave_out_size(chunks)
         sent.size = size = most - room
         sent.ack_wanted = self._wants_ack(sent)
         chunks[0] = wire.encode_header(sent.sequence, sent.ack_wanted, ack)

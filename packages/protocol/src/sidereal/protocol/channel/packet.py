@@ -3,17 +3,20 @@
 All numbers are little-endian.
 
     sequence    u16   of this packet, counting up from 0 (restored to 64 bits by the receiver)
-    flags       u8    1 ACK_WANTED: the receiver owes an ack even if it has nothing to say
-    ack_words   u8    0 (no packet came yet: the next three fields are absent) to 64
+    form        u8    128 ACK_WANTED: the receiver owes an ack even if it has nothing to say
+                      the rest: how many words of bits the ack has, 1 to 64; 0: no packet came yet,
+                      and the next three fields are absent; 65 ALL_CAME: the ack has one word, all
+                      bits of it are set, and it is absent
     ack         u16   sequence of the newest packet that came
     ack_delay   u16   how long ago it came, in units of 100 µs, saturating
-    ack_bits    u32[ack_words]   bit i of all of them: packet `ack - 1 - i` came, too
+    ack_bits    u32[words]   bit i of all of them: packet `ack - 1 - i` came, too
     parts, until the payload ends, each with a head of its own:
       an unreliable message      channel u8, size u16
+      the same as the last part  channel u8 | 0x40: it goes on until the payload ends
       a run of reliable ones     channel u8, count u8, id u32 of the first, size u16[count]
       a fragment of a reliable   channel u8 | 0x80, size u16, id u32, index u16, count u16
-    followed by the bytes of the message, of all messages of the run, or of the fragment. Which of
-    the first two applies follows from the channel.
+    followed by the bytes of the message, of all messages of the run, or of the fragment. Whether it
+    is a message or a run follows from the channel.
 """
 
 from __future__ import annotations
@@ -27,14 +30,17 @@ import msgspec
 from sidereal.protocol import limits
 from sidereal.protocol.errors import WireError
 
-ACK_WANTED: Final = 1
+ACK_WANTED: Final = 0x80
+ALL_CAME: Final = limits.ACK_WORDS_MAX + 1
 ACK_DELAY_UNIT_S: Final = 1e-4
 _FRAGMENT: Final = 0x80
+_LAST: Final = 0x40
+_EVERY_BIT: Final = (1 << 32) - 1
 
-_HEADER: Final = struct.Struct("<HBB")
+_HEADER: Final = struct.Struct("<HB")
 _ACK: Final = struct.Struct("<HH")
-_SHORT_HEADER: Final = struct.Struct("<HBBHHI")
-"""A header and an ack of one word."""
+_SHORT_HEADER: Final = struct.Struct("<HBHH")
+"""A header and an ack without bits."""
 _UNRELIABLE: Final = struct.Struct("<BH")
 _FRAGMENTED: Final = struct.Struct("<BHIHH")
 _RUN: Final = struct.Struct("<BBI")
@@ -46,6 +52,8 @@ _SIZES: Final = tuple(struct.Struct(f"<{count}H") for count in range(len(_RUNS))
 
 HEADER_SIZE: Final = _HEADER.size
 UNRELIABLE_HEAD_SIZE: Final = _UNRELIABLE.size
+LAST_HEAD_SIZE: Final = 1
+"""Instead, of an unreliable message that is the last part."""
 FRAGMENT_HEAD_SIZE: Final = _FRAGMENTED.size
 RUN_HEAD_SIZE: Final = _RUN.size
 """To which comes `RUN_MESSAGE_SIZE` for each message."""
@@ -60,6 +68,8 @@ assert UNRELIABLE_HEAD_SIZE + limits.UNRELIABLE_SIZE_MAX <= PARTS_SIZE_MAX
 assert FRAGMENT_HEAD_SIZE + limits.FRAGMENT_SIZE <= PARTS_SIZE_MAX
 assert RUN_HEAD_SIZE + RUN_MESSAGE_SIZE + limits.FRAGMENT_SIZE <= PARTS_SIZE_MAX
 assert HEADER_SIZE + _ACK.size + 4 * limits.ACK_WORDS_MAX <= limits.PAYLOAD_SIZE_MAX
+assert ALL_CAME < ACK_WANTED
+assert limits.CHANNELS_MAX <= _LAST
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -99,18 +109,32 @@ def encode_ack(ack: int, delay_s: float, bits: int, words: int) -> bytes:
     """
     units = min(0xFFFF, max(0, int(delay_s / ACK_DELAY_UNIT_S)))
     kept = bits & ((1 << 32 * words) - 1)
-    return _ACK.pack(ack & 0xFFFF, units) + kept.to_bytes(4 * words, "little")
+    head = _ACK.pack(ack & 0xFFFF, units)
+    return head if words == 1 and kept == _EVERY_BIT else head + kept.to_bytes(4 * words, "little")
 
 
 def encode_header(sequence: int, ack_wanted: bool, ack: bytes) -> bytes:
     """Encode a header around an ack made by `encode_ack` (empty: nothing came yet)."""
-    words = (len(ack) - _ACK.size) // 4 if ack else 0
-    return _HEADER.pack(sequence & 0xFFFF, ACK_WANTED if ack_wanted else 0, words) + ack
+    words = (len(ack) - _ACK.size) // 4 or ALL_CAME if ack else 0
+    return _HEADER.pack(sequence & 0xFFFF, words | ACK_WANTED if ack_wanted else words) + ack
 
 
 def encode_unreliable_head(channel: int, size: int) -> bytes:
     """Encode what precedes an unreliable message."""
     return _UNRELIABLE.pack(channel, size)
+
+
+def leave_out_size(chunks: list[bytes]) -> int:
+    """Leave out the size of an unreliable message with which a payload ends.
+
+    Mutates:
+        chunks: of the payload, the last two are the head and the message.
+
+    Returns:
+        How many bytes that spares.
+    """
+    chunks[-2] = bytes((chunks[-2][0] | _LAST,))
+    return UNRELIABLE_HEAD_SIZE - LAST_HEAD_SIZE
 
 
 def encode_run(channel: int, message_id: int, bodies: Sequence[bytes]) -> bytes:
@@ -145,12 +169,13 @@ def decode_packet_untrusted(payload: bytes, reliable: Sequence[bool]) -> Packet:
     if not HEADER_SIZE <= size <= limits.PAYLOAD_SIZE_MAX:
         raise WireError(f"packet of {size} bytes")
     ack, delay, bits = -1, 0, 0
-    if payload[3] == 1 and size >= _SHORT_HEADER.size:
+    words = payload[2] & ~ACK_WANTED
+    if words == ALL_CAME and size >= _SHORT_HEADER.size:
         # Nearly all of them.
-        sequence, flags, _, ack, delay, bits = _SHORT_HEADER.unpack_from(payload)
-        at = _SHORT_HEADER.size
+        sequence, form, ack, delay = _SHORT_HEADER.unpack_from(payload)
+        at, bits = _SHORT_HEADER.size, _EVERY_BIT
     else:
-        sequence, flags, words = _HEADER.unpack_from(payload)
+        sequence, form = _HEADER.unpack_from(payload)
         at = HEADER_SIZE
         if words:
             at += _ACK.size + 4 * words
@@ -158,14 +183,14 @@ def decode_packet_untrusted(payload: bytes, reliable: Sequence[bool]) -> Packet:
                 raise WireError(f"{words} ack words in a packet of {size} bytes")
             ack, delay = _ACK.unpack_from(payload, HEADER_SIZE)
             bits = int.from_bytes(payload[HEADER_SIZE + _ACK.size : at], "little")
-    if flags > ACK_WANTED:
-        raise WireError(f"packet flags {flags:#x}")
     parts: list[Part] = []
     try:
         while at < size:
             channel = payload[at]
             if channel & _FRAGMENT:
                 at = _decode_fragment(payload, at, reliable, parts)
+            elif channel & _LAST:
+                at = _decode_last(payload, at, reliable, parts)
             elif reliable[channel]:
                 at = _decode_run(payload, at, parts)
             else:
@@ -181,7 +206,17 @@ def decode_packet_untrusted(payload: bytes, reliable: Sequence[bool]) -> Packet:
         raise WireError("the payload ends inside the head of a part") from None
     if at > size:
         raise WireError("the payload ends inside a message")
-    return Packet(sequence, flags != 0, ack, delay * ACK_DELAY_UNIT_S, bits, parts)
+    return Packet(sequence, form >= ACK_WANTED, ack, delay * ACK_DELAY_UNIT_S, bits, parts)
+
+
+def _decode_last(payload: bytes, at: int, reliable: Sequence[bool], parts: list[Part]) -> int:
+    channel, size = payload[at] & ~_LAST, len(payload) - at - LAST_HEAD_SIZE
+    if reliable[channel]:
+        raise WireError(f"a message without a size on reliable channel {channel}")
+    if size > limits.UNRELIABLE_SIZE_MAX:
+        raise WireError(f"unreliable message of {size} bytes")
+    parts.append(Part(channel, 0, 0, 1, [payload[at + LAST_HEAD_SIZE :]]))
+    return len(payload)
 
 
 def _decode_run(payload: bytes, at: int, parts: list[Part]) -> int:

@@ -204,9 +204,10 @@ class SessionClient:
             # Requests are not encrypted, but count like all packets.
             self._sequence += 1
             self._queue([packet.encode_request(self._token)])
-            self._send_at = now + self._limits.keep_alive_s
+            self._send_at = now + self._limits.again_s
         elif self.state is ClientState.SENDING_CONNECTION_RESPONSE:
             self._send(packet.RESPONSE, (self._response_body,), now)
+            self._send_at = now + self._limits.again_s
         else:
             self._send(packet.KEEP_ALIVE, (_KEEP_ALIVE_BODY,), now)
 

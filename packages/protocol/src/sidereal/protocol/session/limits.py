@@ -20,15 +20,18 @@ class SessionLimits:
         tokens_per_slot: connect tokens that a server remembers as used, for each of its slots.
         disconnects: disconnect packets sent at once, since nobody acknowledges them.
         datagrams: of a server or a client, waiting to be sent; others are dropped and counted.
-        keep_alive_s: an end that sent nothing for so long sends a keep-alive; before that, a client
-            sends its request or its response again.
+        again_s: a client that is not connected sends its request or its response again after so
+            long.
+        keep_alive_s: an end that sent nothing for so long sends a keep-alive. It is longer than a
+            client to which nothing is new waits for a snapshot: that keeps it alive, too.
     """
 
     handshakes_per_slot: int = 4
     tokens_per_slot: int = 8
     disconnects: int = 10
     datagrams: int = 1 << 16
-    keep_alive_s: float = 0.1
+    again_s: float = 0.1
+    keep_alive_s: float = 0.25
 
     def __post_init__(self) -> None:
         """Check them."""

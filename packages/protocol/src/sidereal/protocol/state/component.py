@@ -249,8 +249,7 @@ class Component:
         """Its row there, without an id: as in memory, or a place on a grid of 32 bits."""
         if not self.is_reckoned:
             return np.dtype([(field.name, field.memory_dtype) for field in self.fields])
-        fields = [(field.name, "<u4" if field.wrap else "<i4") for field in self.fields]
-        return np.dtype([("tick", "<u2"), *fields])
+        return np.dtype([(f.name, "<u4" if f.wrap else "<i4") for f in self.fields])
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""

@@ -1,26 +1,27 @@
 """What only one client may know: the private section of its snapshots.
 
-    section | head | run… | rows, those of one run after the other
+    form · flight | age | lag of the state | runs · run… | rows, those of one sort after the other
 
-It is the first section of a datagram, and stands in the place PRIVATE, where no cell is. It says
-all that has changed over `(from_tick, to_tick]` for this client alone; `to_tick` is the header's
-tick. With REPLACE it says all that there is. Every row is of one entity, the one that the client
-flies, so rows have no id, and there is one in each run:
+It stands ahead of all sections of a datagram that has the flag OWN. It says all that has changed
+over `(from_tick, to_tick]` for this client alone; `to_tick` is the header's tick, and `from_tick`
+the one before, unless the age is there. With REPLACE it says all that there is. Every row is of one
+entity, the one that the client flies, so rows have no id, and there is one of each sort. The form
+says which of the first three are there; all others have runs:
 
 * PRESENCE: another entity is flown, or it has other components: its id, the control epoch, and the
   mask of the components that come here. The id is 0 for a client that flies nothing;
-* the number of a component: its fields. Motion is on a finer grid than in cells, and has the low
-  16 bits of its tick; all other fields are as in memory;
-* INPUTS: the tick of the state, and the low 16 bits of the newest input that it has in it. If
+* motion, on a finer grid than in cells, as of the tick of the state: the header's, less its lag;
+* INPUTS: which is the newest input that the state has in it, and how many had come beyond it. If
   there is no motion beside it, the motion that was sent before goes on along its straight line up
-  to this tick.
+  to the tick of the state;
+* the number of a component: its fields, as in memory.
 
 Behind these are **private events**, from EVENT_FIRST on: what has happened, of which this client is
 told and few others may be. Their rows do have an id, that of the subject, and there may be several
 in a run. They are no part of what the section says over its ticks: each is sent until it is acked,
 and its tick and its number among those of that tick (`nth`) tell whether it has come before.
 
-The **flight** in the head counts the entities that the client has flown, modulo 256. So rows are
+The **flight** counts the entities that the client has flown, modulo 256. So rows are
 not taken for those of another entity when the section that named it was lost.
 """
 
@@ -44,15 +45,22 @@ from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import PRESENCE, RUN, RUN_ROWS_MAX
 from sidereal.protocol.state.values import valid_values
 
-PRIVATE: Final = 255
-"""The place of a private section: a window has fewer."""
+REPLACE: Final = 1
+"""Flag of the form: it says all that there is."""
+AGED: Final = 2
+"""Flag: the age is there."""
+FLOWN: Final = 4
+MOVES: Final = 8
+ANSWERS: Final = 16
+"""Flags of the three sorts of rows that have no runs; the lag is there with the last two."""
+RUNS: Final = 32
+"""Flag: the number of runs is there, and they."""
 
 INPUTS: Final = 64
 """A row of a private section: which inputs the state has in it."""
 
-PRIVATE_HEAD: Final = np.dtype([("flight", "u1"), ("early", "i1")])
-"""Behind the section. `early` is how many inputs had come beyond the newest one in the state, when
-the section was written; below 0 as many were taken for granted before they came."""
+LAG_MOST: Final = 127
+"""Ticks by which a state may be older than its snapshot; it may also be so much newer."""
 
 PLACE_STEPS: Final = 1 << 24
 """Steps of a cell, along each axis, in which own motion says where it is."""
@@ -64,12 +72,14 @@ TURN_STEP: Final = math.tau / TURN_STEPS
 SPIN_STEP: Final = 2.0**-26
 """Rad/s."""
 
-INPUTS_ROW: Final = np.dtype([("tick", "<u2"), ("input", "<u2")])
+INPUTS_ROW: Final = np.dtype([("early", "i1"), ("input", "<u2")])
+"""`early` is how many inputs had come beyond the newest one in the state, when the section was
+written; below 0 as many were taken for granted before they came."""
 
-_HEAD: Final = struct.Struct("<Bb")
-_RUN: Final = struct.Struct("<BB")
-_INPUTS: Final = struct.Struct("<HH")
-_MOTION: Final = struct.Struct("<HiiiiIi")
+_LAG: Final = struct.Struct("<b")
+_INPUTS: Final = struct.Struct("<bH")
+_MOTION: Final = struct.Struct("<iiiiIi")
+_FORMS: Final = REPLACE | AGED | FLOWN | MOVES | ANSWERS | RUNS
 _BOUNDS: Final = tuple(field.bounds for field in MOTION.fields)
 
 
@@ -94,10 +104,11 @@ class OwnMotion(NamedTuple):
 
 
 class InputApplied(NamedTuple):
-    """The newest input in a state: its tick, and the input's low 16 bits."""
+    """The newest input in a state: its tick, the input's low 16 bits, and `early` of INPUTS_ROW."""
 
     tick: int
     input: int
+    early: int
 
 
 class Private(NamedTuple):
@@ -108,7 +119,6 @@ class Private(NamedTuple):
         from_tick: after which tick it says what has changed.
         to_tick: up to which.
         flight: of whom its rows are.
-        early: see `PRIVATE_HEAD`.
         flown: None if it is the same as before; likewise the others.
         components: rows of other components than motion, by number, `Schema.own_rows`.
         events: of each sort of private events their number, and their rows, packed.
@@ -118,7 +128,6 @@ class Private(NamedTuple):
     from_tick: int
     to_tick: int
     flight: int
-    early: int
     flown: Flown | None
     motion: OwnMotion | None
     inputs: InputApplied | None
@@ -129,18 +138,19 @@ class Private(NamedTuple):
 @lru_cache(maxsize=16)
 def own_row_types(schema: Schema) -> dict[int, np.dtype[Any]]:
     """Types of the rows about what a client flies, by `what`, in their order."""
-    return {**schema.own_rows, INPUTS: INPUTS_ROW}
+    first = PRESENCE, schema.numbers[MOTION.name]
+    rest = {what: dtype for what, dtype in schema.own_rows.items() if what not in first}
+    return {**{what: schema.own_rows[what] for what in first}, INPUTS: INPUTS_ROW, **rest}
 
 
 def encode_own_motion(
-    schema: Schema, motion: Motion, tick: Ints, centre_x: Ints, centre_y: Ints, rules: Rules
+    schema: Schema, motion: Motion, centre_x: Ints, centre_y: Ints, rules: Rules
 ) -> Rows:
     """Pack the motion of what clients fly.
 
     Args:
         schema: for the row.
         motion: float64[n] each.
-        tick: int64[n], at which it is so.
         centre_x: int64[n], absolute cell in the middle of each client's window.
         centre_y: likewise.
         rules: for the size of cells.
@@ -148,9 +158,8 @@ def encode_own_motion(
     Returns:
         `Schema.own_rows` of motion, [n].
     """
-    rows: Rows = np.empty(len(tick), schema.own_rows[schema.numbers[MOTION.name]])
+    rows: Rows = np.empty(len(motion.x), schema.own_rows[schema.numbers[MOTION.name]])
     steps = PLACE_STEPS / rules.cell_size
-    rows["tick"] = tick % (1 << 16)
     rows["x"] = _signed((motion.x - centre_x * rules.cell_size) * steps)
     rows["y"] = _signed((motion.y - centre_y * rules.cell_size) * steps)
     rows["vx"] = _signed(motion.vx / VELOCITY_STEP)
@@ -176,23 +185,16 @@ def _signed(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def read_private_untrusted(
-    schema: Schema,
-    rules: Rules,
-    message: bytes,
-    at: int,
-    runs: int,
-    span: tuple[bool, int, int],
-    centre: tuple[int, int],
+    schema: Schema, rules: Rules, message: bytes, at: int, tick: int, centre: tuple[int, int]
 ) -> tuple[Private, int]:
-    """Read what follows the section header of a private section.
+    """Read a private section.
 
     Args:
         schema: of the rows.
         rules: for the size of cells.
         message: the datagram.
-        at: where the head of the section begins.
-        runs: how many there are.
-        span: whether it replaces, from which tick, and up to which.
+        at: where the section begins.
+        tick: of the datagram.
         centre: absolute cell in the middle of the window.
 
     Returns:
@@ -200,20 +202,53 @@ def read_private_untrusted(
 
     Raises:
         WireError: a run that there can't be, or a value out of its range.
-        struct.error: it is cut short.
+        struct.error: it is cut short; likewise IndexError.
     """
-    flight, early = _HEAD.unpack_from(message, at)
-    run, at = at + _HEAD.size, at + _HEAD.size + RUN.itemsize * runs
-    types = own_row_types(schema)
-    moves, to_tick = schema.numbers[MOTION.name], span[2]
+    form, flight = message[at], message[at + 1]
+    at += 2
+    if form & ~_FORMS or form & (REPLACE | AGED) == REPLACE | AGED:
+        raise WireError(f"private section of form {form}")
+    age = 0 if form & REPLACE else 1
+    if form & AGED:
+        age = message[at]
+        at += 1
+    state_tick = tick
+    if form & (MOVES | ANSWERS):
+        state_tick -= _LAG.unpack_from(message, at)[0]
+        at += _LAG.size
+    runs = b""
+    if form & RUNS:
+        runs = message[at + 1 : at + 1 + RUN.itemsize * message[at]]
+        at += 1 + RUN.itemsize * message[at]
+    if at > len(message) or state_tick < 0:
+        raise WireError(f"private section is cut short, or of tick {state_tick}")
     flown, motion, inputs = None, None, None
+    if form & FLOWN:
+        dtype = schema.own_rows[PRESENCE]
+        flown = _read_flown(schema, message[at : at + dtype.itemsize], dtype)
+        at += dtype.itemsize
+    if form & MOVES:
+        motion = _read_motion(message, at, state_tick, centre, rules)
+        at += _MOTION.size
+    if form & ANSWERS:
+        early, newest = _INPUTS.unpack_from(message, at)
+        inputs = InputApplied(state_tick, newest, early)
+        at += _INPUTS.size
+    components, events, at = _read_runs(schema, rules, message, at, runs, tick)
+    span = bool(form & REPLACE), tick - age, tick
+    return Private(*span, flight, flown, motion, inputs, components, events), at
+
+
+def _read_runs(
+    schema: Schema, rules: Rules, message: bytes, at: int, runs: bytes, tick: int
+) -> tuple[dict[int, np.void], tuple[tuple[int, bytes], ...], int]:
+    """Read components and events; returns where they end, too."""
     components: dict[int, np.void] = {}
     events: list[tuple[int, bytes]] = []
-    before = -1
-    for place in range(run, at, RUN.itemsize):
-        what, count = _RUN.unpack_from(message, place)
+    before = schema.numbers[MOTION.name]
+    for what, count in zip(runs[::2], runs[1::2], strict=True):
         happened = schema.private_events.get(what)
-        dtype = types.get(what) if happened is None else happened
+        dtype = schema.own_rows.get(what) if happened is None else happened
         most = 1 if happened is None else RUN_ROWS_MAX
         if dtype is None or not 0 < count <= most or what <= before:
             raise WireError(f"private section with {count} rows of sort {what}")
@@ -221,31 +256,28 @@ def read_private_untrusted(
         row = message[at:end]
         if len(row) != end - at:
             raise WireError("private section is cut short in its rows")
-        if what == PRESENCE:
-            flown = _read_flown(schema, row)
-        elif what == moves:
-            motion = _read_motion(row, to_tick, centre, rules)
-        elif what == INPUTS:
-            low, newest = _INPUTS.unpack(row)
-            inputs = InputApplied(_restored(low, to_tick), newest)
-        elif happened is not None:
-            _check_events(schema, rules, what, np.frombuffer(row, happened), to_tick)
+        if happened is not None:
+            _check_events(schema, rules, what, np.frombuffer(row, happened), tick)
             events.append((what, row))
         else:
             components[what] = _read_component(schema, what, row, dtype)
         at = end
-    return Private(*span, flight, early, flown, motion, inputs, components, tuple(events)), at
+    return components, tuple(events), at
 
 
-def _read_flown(schema: Schema, row: bytes) -> Flown:
-    net_id, control_epoch, mask = np.frombuffer(row, schema.own_rows[PRESENCE])[0].item()
+def _read_flown(schema: Schema, row: bytes, dtype: np.dtype[Any]) -> Flown:
+    if len(row) != dtype.itemsize:
+        raise WireError("private section is cut short in its rows")
+    net_id, control_epoch, mask = np.frombuffer(row, dtype)[0].item()
     if mask & ~schema.mask_own or bool(net_id) != bool(mask & schema.mask_places):
         raise WireError(f"entity {net_id} is flown, with the components {mask:b}")
     return Flown(net_id, control_epoch, mask)
 
 
-def _read_motion(row: bytes, to_tick: int, centre: tuple[int, int], rules: Rules) -> OwnMotion:
-    low, x, y, vx, vy, heading, spin = _MOTION.unpack(row)
+def _read_motion(
+    message: bytes, at: int, tick: int, centre: tuple[int, int], rules: Rules
+) -> OwnMotion:
+    x, y, vx, vy, heading, spin = _MOTION.unpack_from(message, at)
     step, size = rules.cell_size / PLACE_STEPS, rules.cell_size
     values = (
         centre[0] * size + x * step,
@@ -258,7 +290,7 @@ def _read_motion(row: bytes, to_tick: int, centre: tuple[int, int], rules: Rules
     for value, (least, greatest) in zip(values, _BOUNDS, strict=True):
         if not least <= value <= greatest:
             raise WireError(f"own motion with {value}, not {least} to {greatest}")
-    return OwnMotion(_restored(low, to_tick), *values)
+    return OwnMotion(tick, *values)
 
 
 def _read_component(schema: Schema, what: int, row: bytes, dtype: np.dtype[Any]) -> np.void:
@@ -275,8 +307,3 @@ def _check_events(schema: Schema, rules: Rules, what: int, rows: Rows, to_tick: 
     wrong |= outside_rows(schema, what, rows, rules)
     if wrong.any():
         raise WireError(f"{int(wrong.sum())} private events of sort {what} that can't be")
-
-
-def _restored(low: int, near: int) -> int:
-    """Give the tick with these low bits that lies nearest to a known one."""
-    return near + (low - near + (1 << 15)) % (1 << 16) - (1 << 15)

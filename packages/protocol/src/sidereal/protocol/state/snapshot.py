@@ -7,7 +7,7 @@ any number of them by sort, so that what came together is applied in one pass.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -17,18 +17,23 @@ from numpy.typing import NDArray
 from sidereal.protocol.errors import WireError
 from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.arrays import Ints, Rows
-from sidereal.protocol.state.private import PRIVATE, Private, read_private_untrusted
+from sidereal.protocol.state.arrays import TICK_MAX, Ints, Rows
+from sidereal.protocol.state.private import Private, read_private_untrusted
 from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.stream import (
+    AGED,
     CONTINUED,
+    DEFERRED,
     EXTENT,
-    HEADER,
+    OWN,
     PARTIAL,
     REPLACE,
     RUN,
-    SECTION,
+    RUN_OF_ONE,
+    RUNS_APART,
+    RUNS_SHIFT,
     SNAPSHOT_VERSION,
+    UNCHANGED,
     row_types,
     unchanged_size,
 )
@@ -46,15 +51,15 @@ class Snapshot(NamedTuple):
     """One datagram, read.
 
     Attributes:
+        centre_x: absolute cell in the middle of the window; likewise `centre_y`.
         private: what only its receiver is told, if there is anything.
         unchanged: uint8[…], one bit per place, the lowest first.
         message: the datagram.
     """
 
     tick: int
-    sector_x: int
-    sector_y: int
-    cell: int
+    centre_x: int
+    centre_y: int
     deferred: int
     private: Private | None
     unchanged: bytes
@@ -86,11 +91,10 @@ class Gathered(NamedTuple):
     section: dict[int, Ints]
 
 
-_HEADER: Final = struct.Struct("<BBHIiiBB")
-_SECTION: Final = struct.Struct("<BBBB")
 _EXTENT: Final = struct.Struct("<HHH")
-_PRIVATE: Final = bytes((PRIVATE,))
-assert (_HEADER.size, _SECTION.size) == (HEADER.itemsize, SECTION.itemsize)
+_NUMBER_BITS_MAX: Final = 42
+_FORMS: Final = DEFERRED | UNCHANGED | OWN
+_PARTS: Final = REPLACE | PARTIAL | CONTINUED
 assert _EXTENT.size == EXTENT.itemsize
 
 
@@ -100,22 +104,22 @@ class _Layout(NamedTuple):
     Attributes:
         sizes: bytes of a row by `what`, 0 where there is no such sort.
         window: places.
+        cells_max: no cell along an axis is as far from the middle of the world.
     """
 
     sizes: tuple[int, ...]
     window: int
-    cells: int
+    cells_max: int
     unchanged_size: int
 
 
 class _Head(NamedTuple):
     tick: int
-    section_count: int
-    sector_x: int
-    sector_y: int
-    cell: int
+    centre_x: int
+    centre_y: int
     deferred: int
-    unchanged: bytes
+    unchanged: bytes | None
+    own: bool
     end: int
 
 
@@ -123,7 +127,8 @@ class _Head(NamedTuple):
 def _layout(schema: Schema, rules: Rules) -> _Layout:
     types = row_types(schema.rows)
     sizes = tuple(types[what].itemsize if what in types else 0 for what in range(256))
-    return _Layout(sizes, rules.window_side**2, rules.cells_per_side**2, unchanged_size(rules))
+    cells_max = rules.cells_per_side << 31
+    return _Layout(sizes, rules.window_side**2, cells_max, unchanged_size(rules))
 
 
 def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Snapshot:
@@ -136,20 +141,14 @@ def read_snapshot_untrusted(schema: Schema, rules: Rules, message: bytes) -> Sna
     try:
         head = _read_head(layout, message)
         private, at = _read_private(schema, rules, message, head)
-        sections, spans = _read_sections(layout, message, head, at, private is not None)
-    except struct.error:
+        sections, spans = _read_sections(layout, message, head, at)
+    except (struct.error, IndexError):
         raise WireError(f"snapshot of {len(message)} bytes is cut short") from None
+    tick, centre_x, centre_y, deferred, unchanged, _, _ = head
+    if unchanged is None:
+        unchanged = _all_but(layout, sections)
     return Snapshot(
-        head.tick,
-        head.sector_x,
-        head.sector_y,
-        head.cell,
-        head.deferred,
-        private,
-        head.unchanged,
-        sections,
-        spans,
-        message,
+        tick, centre_x, centre_y, deferred, private, unchanged, sections, spans, message
     )
 
 
@@ -165,7 +164,7 @@ def glance_untrusted(schema: Schema, rules: Rules, message: bytes) -> tuple[int,
     try:
         head = _read_head(_layout(schema, rules), message)
         private, _ = _read_private(schema, rules, message, head)
-    except struct.error:
+    except (struct.error, IndexError):
         raise WireError(f"snapshot of {len(message)} bytes is cut short") from None
     return head.tick, private
 
@@ -209,78 +208,121 @@ def gather(schema: Schema, snapshots: Sequence[Snapshot]) -> Gathered:
     )
 
 
+def _read_number(message: bytes, at: int) -> tuple[int, int]:
+    """Read a number whose size varies; returns where it ends, too."""
+    number = 0
+    for shift in range(0, _NUMBER_BITS_MAX, 7):
+        octet = message[at]
+        at += 1
+        number |= (octet & 0x7F) << shift
+        if octet < 0x80:
+            return number, at
+    raise WireError("snapshot with a number that does not end")
+
+
 def _read_head(layout: _Layout, message: bytes) -> _Head:
     if len(message) > SNAPSHOT_SIZE_MAX:
         raise WireError(f"snapshot of {len(message)} bytes")
-    version, flags, count, tick, sector_x, sector_y, cell, deferred = _HEADER.unpack_from(message)
-    if version != SNAPSHOT_VERSION or flags or cell >= layout.cells:
-        raise WireError(f"snapshot version {version}, flags {flags}, cell {cell}")
-    at = _HEADER.size
-    unchanged = message[at : at + layout.unchanged_size]
-    at += layout.unchanged_size
-    if at > len(message) or int.from_bytes(unchanged, "little") >> layout.window:
-        raise WireError("snapshot is cut short, or has an unchanged place outside the window")
-    return _Head(tick, count, sector_x, sector_y, cell, deferred, unchanged, at)
+    form = message[0]
+    tick, at = _read_number(message, 1)
+    low_x, at = _read_number(message, at)
+    low_y, at = _read_number(message, at)
+    x, y = low_x >> 1 ^ -(low_x & 1), low_y >> 1 ^ -(low_y & 1)
+    least, most = -layout.cells_max, layout.cells_max
+    if form & ~_FORMS != SNAPSHOT_VERSION or tick > TICK_MAX:
+        raise WireError(f"snapshot of form {form}, tick {tick}")
+    if not (least <= x < most and least <= y < most):
+        raise WireError(f"snapshot around cell {x}, {y}")
+    deferred, unchanged = 0, None
+    if form & DEFERRED:
+        deferred = message[at]
+        at += 1
+    if form & UNCHANGED:
+        unchanged = message[at : at + layout.unchanged_size]
+        at += layout.unchanged_size
+        if at > len(message) or int.from_bytes(unchanged, "little") >> layout.window:
+            raise WireError("snapshot is cut short, or has an unchanged place outside the window")
+    return _Head(tick, x, y, deferred, unchanged, bool(form & OWN), at)
 
 
 def _read_private(
     schema: Schema, rules: Rules, message: bytes, head: _Head
 ) -> tuple[Private | None, int]:
-    """Read the first section if it is private; returns where the others begin, too."""
-    if not head.section_count or message[head.end : head.end + 1] != _PRIVATE:
+    """Read the private section, if there is one; returns where the others begin, too."""
+    if not head.own:
         return None, head.end
-    _, flags, age, runs = _SECTION.unpack_from(message, head.end)
-    if flags & ~REPLACE:
-        raise WireError(f"private section with flags {flags}")
-    side = rules.cells_per_side
-    centre = (
-        head.sector_x * side + head.cell % side,
-        head.sector_y * side + head.cell // side,
-    )
-    span = flags == REPLACE, head.tick - age, head.tick
-    at = head.end + _SECTION.size
-    return read_private_untrusted(schema, rules, message, at, runs, span, centre)
+    centre = head.centre_x, head.centre_y
+    return read_private_untrusted(schema, rules, message, head.end, head.tick, centre)
 
 
 def _read_sections(
-    layout: _Layout, message: bytes, head: _Head, at: int, first: int
+    layout: _Layout, message: bytes, head: _Head, at: int
 ) -> tuple[list[Section], list[Span]]:
     sections: list[Section] = []
     spans: list[Span] = []
-    sizes, unchanged = layout.sizes, head.unchanged
-    # A datagram has a few sections, and these a few runs: 0.8 and 0.4 µs each.
-    for number in range(head.section_count - first):
-        place, flags, age, runs = _SECTION.unpack_from(message, at)
-        at += _SECTION.size
-        part, parts, to_age = 0, 1, 0
-        if flags & PARTIAL:
-            part, parts, to_age = _EXTENT.unpack_from(message, at)
-            at += _EXTENT.size
-        to_tick, rows = head.tick - to_age, at + RUN.itemsize * runs
-        if (
-            place >= layout.window
-            or unchanged[place >> 3] >> (place & 7) & 1
-            or flags > (REPLACE | PARTIAL | CONTINUED)
-            or flags & (PARTIAL | CONTINUED) == CONTINUED
-            or part >= parts
-            or to_tick < 0
-            or rows > len(message)
-        ):
-            raise WireError("snapshot with an impossible section")
-        sections.append((place, flags, to_tick - age, to_tick, part, parts))
-        for run in range(at, rows, RUN.itemsize):
-            what, count = message[run], message[run + 1]
-            size = sizes[what] * count
+    # A datagram has a few sections, and these a few runs: 0.9 and 0.4 µs each.
+    while at < len(message):
+        number = len(sections)
+        section, runs, at = _read_section(layout, message, head, at)
+        sections.append(section)
+        for what, count in runs:
+            size = layout.sizes[what] * count
             if not size:
                 raise WireError(f"snapshot with {count} rows of sort {what}")
-            spans.append((what, number, count, rows, rows + size))
-            rows += size
-        at = rows
-        if at > len(message):
-            raise WireError("snapshot is cut short in its rows")
+            spans.append((what, number, count, at, at + size))
+            at += size
     if at != len(message):
-        raise WireError(f"{len(message) - at} bytes too many in a snapshot")
+        raise WireError("snapshot is cut short in its rows")
     return sections, spans
+
+
+def _read_section(
+    layout: _Layout, message: bytes, head: _Head, at: int
+) -> tuple[Section, Iterable[tuple[int, int]], int]:
+    """Read a section up to its rows.
+
+    Returns:
+        It, the sort and number of rows of each run, and where the rows begin.
+    """
+    place, form = message[at], message[at + 1]
+    at += 2
+    flags, runs, unchanged = form & _PARTS, form >> RUNS_SHIFT, head.unchanged
+    is_one = runs == RUN_OF_ONE
+    age = 0 if flags & REPLACE else 1
+    if form & AGED:
+        age = message[at]
+        at += 1
+    if runs == RUNS_APART:
+        runs = message[at]
+        at += 1
+    part, parts, to_age = 0, 1, 0
+    if flags & PARTIAL:
+        part, parts, to_age = _EXTENT.unpack_from(message, at)
+        at += _EXTENT.size
+    to_tick = head.tick - to_age
+    rows = at + (1 if is_one else RUN.itemsize * runs)
+    if (
+        place >= layout.window
+        or (unchanged is not None and unchanged[place >> 3] >> (place & 7) & 1)
+        or form & (REPLACE | AGED) == REPLACE | AGED
+        or flags & (PARTIAL | CONTINUED) == CONTINUED
+        or part >= parts
+        or to_tick < 0
+        or rows > len(message)
+    ):
+        raise WireError("snapshot with an impossible section")
+    section = place, flags, to_tick - age, to_tick, part, parts
+    if is_one:
+        return section, ((message[at], 1),), rows
+    return section, zip(message[at:rows:2], message[at + 1 : rows : 2], strict=True), rows
+
+
+def _all_but(layout: _Layout, sections: Sequence[Section]) -> bytes:
+    """Give the bits of all places of which there is no section."""
+    bits = (1 << layout.window) - 1
+    for place, *_ in sections:
+        bits &= ~(1 << place)
+    return bits.to_bytes(layout.unchanged_size, "little")
 
 
 def unchanged_places(rules: Rules, unchanged: Sequence[bytes]) -> NDArray[np.bool_]:

@@ -49,7 +49,8 @@ def draw_transport(rng: np.random.Generator) -> TransportLimits:
             handshakes_per_slot=int(rng.integers(1, 5)),
             tokens_per_slot=int(rng.integers(1, 9)),
             disconnects=int(rng.integers(4, 11)),
-            keep_alive_s=float(rng.uniform(0.05, 0.2)),
+            again_s=float(rng.uniform(0.05, 0.2)),
+            keep_alive_s=float(rng.uniform(0.05, 0.4)),
         ),
     )
 

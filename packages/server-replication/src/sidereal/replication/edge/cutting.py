@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.state.arrays import Ints
+from sidereal.protocol.state.heads import encode_lead
+from sidereal.protocol.state.stream import DEFERRED, OWN, UNCHANGED
 
 
 class Cut(NamedTuple):
@@ -56,6 +58,44 @@ def cut_datagrams(row: Ints, size: Ints, row_count: int, room_first: Ints, room:
     cut = Cut(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
     order = np.lexsort((cut.rank, cut.row))
     return Cut(*(column[order] for column in cut))
+
+
+def write_heads(
+    cut: Cut,
+    place: Ints,
+    unchanged: NDArray[np.bool_],
+    deferred: Ints,
+    own: NDArray[np.bool_],
+    centres: list[bytes],
+    tick: int,
+) -> list[bytes]:
+    """Write what every datagram begins with.
+
+    Args:
+        cut: the datagrams.
+        place: int64[sections], of the cell of each.
+        unchanged: bool[rows, window], which places of each row are.
+        deferred: int64[n], how many cells are put off, of whose each is.
+        own: bool[n], whether it has a private section.
+        centres: of the windows of whose each is, as bytes.
+        tick: of all of them.
+    """
+    put_off = np.minimum(deferred, np.iinfo(np.uint8).max)
+    # Mostly the unchanged places are just those of which the datagram says nothing.
+    has = np.zeros((len(cut.row), unchanged.shape[1]), np.bool_)
+    has[np.repeat(np.arange(len(cut.row)), cut.end - cut.first), place] = True
+    has_bits = (has == unchanged[cut.row]).any(axis=1)
+    forms = DEFERRED * (put_off > 0) | UNCHANGED * has_bits | OWN * own
+    leads = {form: encode_lead(form, tick) for form in np.unique(forms).tolist()}
+    packed = np.packbits(unchanged, axis=1, bitorder="little")
+    size, bits = packed.shape[1], packed.tobytes()
+    heads = []
+    columns = cut.row * size, forms, put_off
+    # One datagram per turn: about 0.5 µs.
+    for centre, at, form, put in zip(centres, *(one.tolist() for one in columns), strict=True):
+        head = leads[form] + centre + (bytes((put,)) if form & DEFERRED else b"")
+        heads.append(head + bits[at : at + size] if form & UNCHANGED else head)
+    return heads
 
 
 def fit(

@@ -33,9 +33,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.schema import Schema
-from sidereal.protocol.state.stream import SNAPSHOT_VERSION
 from sidereal.replication.edge.changelog import ChangeLog
-from sidereal.replication.edge.cutting import Cut, cut_datagrams, fit, offsets, ranges
+from sidereal.replication.edge.cutting import Cut, cut_datagrams, fit, offsets, ranges, write_heads
 from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
 from sidereal.replication.edge.private import PrivateLog
 from sidereal.replication.edge.privatesections import PrivateSections
@@ -163,7 +162,9 @@ class Fanout:
         cut = self._speak(clients, cut, private.size, room)
         self._record(clients, sections, cut, unchanged, parts)
         self.private.note_sent(np.where(private.begin(cut), clients[cut.row], -1))
-        heads = self._heads(clients, cut, unchanged, deferred, private)
+        put_off, own = deferred[cut.row], private.begin(cut)
+        centres = [self._windows.centre[client] for client in clients[cut.row].tolist()]
+        heads = write_heads(cut, sections.place, unchanged, put_off, own, centres, tick)
         self._count(cut, sections, parts, deferred)
         return self._messages(clients, heads, private, sections, pieces, cut)
 
@@ -242,7 +243,7 @@ class Fanout:
         """Bytes of sections that can leave for clients now; remembers it for `_usual`."""
         full = SNAPSHOT_SIZE_MAX + DATAGRAM_OVERHEAD_SIZE
         spare = allowance[clients] - private_size
-        heads = (self._layout.head.itemsize + DATAGRAM_OVERHEAD_SIZE) * (1 + spare // full)
+        heads = (self._layout.head_size + DATAGRAM_OVERHEAD_SIZE) * (1 + spare // full)
         room = np.minimum(spare - heads, self._limits.datagrams * self._layout.room)
         self._rooms[self._changes.tick % len(self._rooms), clients] = room
         return room
@@ -355,22 +356,6 @@ class Fanout:
         sent = Sent(owner, unchanged[cut.row], datagram, cells.place, age, held)
         self._in_flight.record(tick, sent)
 
-    def _heads(
-        self, clients: Ints, cut: Cut, unchanged: _Bits, deferred: Ints, private: PrivateSections
-    ) -> bytes:
-        windows, side = self._windows, self._rules.cells_per_side
-        heads = np.zeros(len(cut.row), self._layout.head)
-        client = clients[cut.row]
-        x, y = windows.centre_x[client], windows.centre_y[client]
-        heads["version"] = SNAPSHOT_VERSION
-        heads["sections"] = cut.end - cut.first + private.begin(cut)
-        heads["tick"] = self._changes.tick
-        heads["sector_x"], heads["sector_y"] = x // side, y // side
-        heads["cell"] = y % side * side + x % side
-        heads["deferred"] = deferred[cut.row]
-        heads["unchanged"] = np.packbits(unchanged, axis=1, bitorder="little")[cut.row]
-        return heads.tobytes()
-
     def _count(self, cut: Cut, sections: Sections, parts: _Parts, deferred: Ints) -> None:
         cells = sections.piece < min(parts, default=1 << 62)
         self._counts["datagrams"] += len(cut.row)
@@ -381,20 +366,18 @@ class Fanout:
     def _messages(
         self,
         clients: Ints,
-        heads: bytes,
+        heads: list[bytes],
         private: PrivateSections,
         sections: Sections,
         data: list[bytes],
         cut: Cut,
     ) -> Iterator[Message]:
-        size = self._layout.head.itemsize
         tag = self._changes.tick << TAG_BITS
         rows, ranks = cut.row.tolist(), cut.rank.tolist()
         owners = clients[cut.row].tolist()
         pieces = list(map(data.__getitem__, sections.piece.tolist()))
-        spans = zip(cut.first.tolist(), cut.end.tolist(), strict=True)
+        spans = zip(heads, cut.first.tolist(), cut.end.tolist(), strict=True)
         # One client's datagram per turn: about 1.5 µs.
-        for at, (first, end) in enumerate(spans):
+        for at, (head, first, end) in enumerate(spans):
             alone = b"" if ranks[at] else private.data[rows[at]]
-            head = heads[at * size : (at + 1) * size]
             yield owners[at], b"".join((head, alone, *pieces[first:end])), tag | at

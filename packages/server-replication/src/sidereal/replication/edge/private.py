@@ -41,7 +41,6 @@ from sidereal.protocol.state.private import (
     INPUTS,
     INPUTS_ROW,
     PLACE_STEPS,
-    PRIVATE,
     SPIN_STEP,
     VELOCITY_STEP,
     encode_own_motion,
@@ -50,10 +49,16 @@ from sidereal.protocol.state.private import (
 )
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import MOTION, Schema
-from sidereal.protocol.state.stream import HEADER, PRESENCE, REPLACE, RUN, unchanged_size
+from sidereal.protocol.state.stream import PRESENCE, RUN, head_size_max
 from sidereal.replication.edge.in_flight import TAG_BITS
 from sidereal.replication.edge.privateevents import NOBODY, Hearers, PrivateEvents
-from sidereal.replication.edge.privatesections import LEAD, Pieces, PrivateSections, put_together
+from sidereal.replication.edge.privatesections import (
+    LEAD_SIZE_MAX,
+    Leads,
+    Pieces,
+    PrivateSections,
+    put_together,
+)
 from sidereal.replication.edge.windows import Windows
 
 NEVER = -1
@@ -131,7 +136,7 @@ class PrivateLog:
         self._types = own_row_types(schema)
         self._sorts = np.array(list(self._types), np.int64)
         self._sizes = np.array([dtype.itemsize for dtype in self._types.values()], np.int64)
-        rows_size = LEAD.itemsize + int((RUN.itemsize + self._sizes).sum())
+        rows_size = LEAD_SIZE_MAX + int((RUN.itemsize + self._sizes).sum())
         if rows_size + self.events.size_least > SIZE_MAX:
             raise ConfigError(
                 f"what a pilot is sent of its own takes {rows_size + self.events.size_least} "
@@ -139,7 +144,7 @@ class PrivateLog:
             )
         self.size_max = min(SIZE_MAX, rows_size + self.events.size_most)
         # A datagram that would take all that can leave does not: see `Fanout`.
-        self._beside = DATAGRAM_OVERHEAD_SIZE + HEADER.itemsize + unchanged_size(rules) + 1
+        self._beside = DATAGRAM_OVERHEAD_SIZE + head_size_max(rules) + 1
         self._at = {what: at for at, what in enumerate(self._types)}
         self._motion = schema.numbers[MOTION.name]
         self._tick = NEVER
@@ -155,7 +160,6 @@ class PrivateLog:
         self._has: NDArray[np.bool_] = np.zeros((len(self._along), clients_max), np.bool_)
         self._began: Ints = np.zeros(clients_max, np.int64)
         self._flight = np.zeros(clients_max, np.int64)
-        self._early = np.zeros(clients_max, np.int64)
         self._rows = {what: np.zeros(clients_max, dtype) for what, dtype in self._types.items()}
         self._now = Motion(*(np.zeros(clients_max) for _ in Motion._fields))
         self._now_tick: Ints = np.zeros(clients_max, np.int64)
@@ -191,10 +195,10 @@ class PrivateLog:
         nothing = np.zeros(len(gone), self._types[PRESENCE])
         self._begin(gone, nothing, tick)
         fresh = self._publish_presence(tick, flown)
-        self._early[flown.client] = np.clip(flown.early, -128, 127)
         self._publish_motion(tick, flown, fresh)
         inputs = np.zeros(len(fresh), INPUTS_ROW)
-        inputs["tick"], inputs["input"] = flown.tick % (1 << 16), flown.input_seq % (1 << 16)
+        inputs["early"] = np.clip(flown.early, -128, 127)
+        inputs["input"] = flown.input_seq % (1 << 16)
         newer = inputs["input"] != self._rows[INPUTS]["input"][flown.client]
         self._rows[INPUTS][flown.client] = inputs
         self._changed[self._at[INPUTS], flown.client[fresh | newer]] = tick
@@ -227,19 +231,15 @@ class PrivateLog:
             pieces.append(Pieces(what, of, self._rows[what][clients[of]]))
         if self.events.count:
             pieces += self._add_events(clients, due, allowance)
-        leads = np.zeros(len(clients), LEAD)
-        leads["place"] = PRIVATE
-        leads["flags"] = np.where(since < 0, REPLACE, 0)
-        leads["age"] = np.where(since < 0, 0, self._tick - since)
-        leads["flight"] = self._flight[clients] % (1 << 8)
-        leads["early"] = self._early[clients]
-        return put_together(leads, pieces)
+        lag = self._tick - self._now_tick[clients]
+        leads = Leads(since, self._flight[clients], lag, self._tick)
+        return put_together(leads, pieces, self._motion)
 
     def _add_events(
         self, clients: Ints, due: NDArray[np.bool_], allowance: Ints
     ) -> Iterator[Pieces]:
         """Choose events for which there is room beside the rows that are due, bool[sorts, n]."""
-        rows_size = LEAD.itemsize + (due * (RUN.itemsize + self._sizes)[:, None]).sum(axis=0)
+        rows_size = LEAD_SIZE_MAX + (due * (RUN.itemsize + self._sizes)[:, None]).sum(axis=0)
         room = np.minimum(self.size_max, allowance - self._beside) - rows_size
         chosen = self.events.choose(clients, room, self._tick)
         for what, dtype in self.events.types.items():
@@ -367,5 +367,5 @@ class PrivateLog:
         now = Motion(*(array[clients] for array in self._now))
         centre = windows.centre_x[clients], windows.centre_y[clients]
         self._rows[self._motion][clients] = encode_own_motion(
-            self._schema, now, self._now_tick[clients], *centre, self._rules
+            self._schema, now, *centre, self._rules
         )

@@ -19,17 +19,21 @@ from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.limits import SNAPSHOT_SIZE_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import Ints
+from sidereal.protocol.state.heads import encode_section
 from sidereal.protocol.state.schema import EVENT_FIRST, Schema
 from sidereal.protocol.state.stream import (
+    AGED,
     EXTENT,
-    HEADER,
     PARTIAL,
     REPLACE,
     RUN,
+    RUN_OF_ONE,
     RUN_ROWS_MAX,
-    SECTION,
+    RUNS_APART,
+    RUNS_SHIFT,
+    SECTION_SIZE_MAX,
+    head_size_max,
     row_types,
-    unchanged_size,
 )
 from sidereal.replication.edge.changelog import ChangeLog, Log
 from sidereal.replication.edge.cutting import offsets, ranges
@@ -236,7 +240,7 @@ class Layout:
     """Where bytes go in a datagram of one schema and window.
 
     Attributes:
-        head: header and unchanged bits.
+        head_size: bytes ahead of sections, at most.
         room: bytes left for sections.
         whole_max: bytes of a section, or a part of one, that fits into any datagram.
     """
@@ -252,15 +256,14 @@ class Layout:
         Raises:
             ConfigError: an entity's rows, or an event, do not fit into a datagram.
         """
-        head: list[Any] = [*HEADER.descr, ("unchanged", "u1", (unchanged_size(rules),))]
-        self.head: np.dtype[Any] = np.dtype(head)
-        self.room = SNAPSHOT_SIZE_MAX - self.head.itemsize
+        self.head_size = head_size_max(rules)
+        self.room = SNAPSHOT_SIZE_MAX - self.head_size
         types = row_types(schema.rows)
         self._row_size = np.zeros(max(types) + 1, np.int64)
         self._row_size[list(types)] = [dtype.itemsize for dtype in types.values()]
         # Any section that is not longer, and any part, fits a datagram with a private section.
         self.whole_max = self.room - private_size
-        self._part_max = self.whole_max - SECTION.itemsize - EXTENT.itemsize
+        self._part_max = self.whole_max - SECTION_SIZE_MAX - EXTENT.itemsize
         entity = int(self._row_size[:EVENT_FIRST].sum()) + RUN.itemsize * len(types)
         event = RUN.itemsize + int(self._row_size[EVENT_FIRST:].max(initial=0))
         for what, size in (("entity", entity), ("event", event)):
@@ -279,13 +282,10 @@ class Layout:
         first, end = log.find(asked.group, asked.span)
         run_first, run_end = np.searchsorted(encoded.run, (first, end))
         begin, stop = encoded.offset[first], encoded.offset[end]
-        runs = run_end - run_first
-        size = SECTION.itemsize + RUN.itemsize * runs + stop - begin
-        heads = np.zeros(len(size), SECTION)
-        heads["place"], heads["age"] = asked.place, asked.span
-        heads["flags"] = np.where(asked.span == 0, REPLACE, 0)
-        heads["runs"] = np.minimum(runs, np.iinfo(np.uint8).max)
-        data = _slices(heads, encoded, run_first, run_end, begin, stop)
+        heads, head_size = _heads(asked, run_end - run_first, end - first)
+        run_at, run_stop = run_first * RUN.itemsize, run_end * RUN.itemsize - (end - first == 1)
+        size = head_size + run_stop - run_at + stop - begin
+        data = _slices(heads, encoded, head_size, run_at, run_stop, begin, stop)
         parts = np.ones(len(size), np.int64)
         entries = np.stack((first, end), axis=1)
         long = np.flatnonzero(size > self.whole_max)
@@ -297,7 +297,8 @@ class Layout:
             bounds = self._part_bounds(encoded, int(first[at]), int(end[at]))
             parts[at] = len(bounds) - 1
             written = parts[at] <= asked.parts_max[at]
-            pieces[at] = _parts(heads[at], encoded, bounds) if written else [b""] * int(parts[at])
+            head = int(asked.place[at]), int(asked.span[at])
+            pieces[at] = _parts(head, encoded, bounds) if written else [b""] * int(parts[at])
         data = [piece for of_section in pieces for piece in of_section]
         sizes = np.array([len(piece) for piece in data], np.int64)
         return Cuts(parts, np.cumsum(parts) - parts, sizes, data, entries, log)
@@ -341,43 +342,57 @@ class Layout:
         return bounds
 
 
+def _heads(asked: Asked, runs: Ints, rows: Ints) -> tuple[NDArray[np.uint8], Ints]:
+    """Write what sections begin with, ahead of their runs.
+
+    Args:
+        asked: what is needed.
+        runs: int64[n], of each; there are less than 256 in what fits into a datagram.
+        rows: int64[n], of each.
+
+    Returns:
+        uint8[n, SECTION_SIZE_MAX], and how much of each counts, int64[n].
+    """
+    span = asked.span
+    is_aged, is_apart = span > 1, (runs >= RUNS_APART) & (rows > 1)
+    number = np.where(rows == 1, RUN_OF_ONE, np.minimum(runs, RUNS_APART))
+    flags = np.where(span == 0, REPLACE, np.where(is_aged, AGED, 0))
+    octets = np.stack((asked.place, flags | number << RUNS_SHIFT, span, runs), axis=1)
+    octets[~is_aged, 2] = runs[~is_aged]
+    heads = np.minimum(octets, np.iinfo(np.uint8).max).astype(np.uint8)
+    return heads, 2 + is_aged.astype(np.int64) + is_apart
+
+
 def _slices(
-    heads: NDArray[np.void],
+    heads: NDArray[np.uint8],
     encoded: _Encoded,
-    run_first: Ints,
-    run_end: Ints,
+    head_size: Ints,
+    run_at: Ints,
+    run_stop: Ints,
     begin: Ints,
     stop: Ints,
 ) -> list[bytes]:
-    """Sections in one piece: header, run headers and rows of each."""
+    """Sections in one piece: head, heads of runs and rows of each."""
     head, runs, rows = heads.tobytes(), encoded.runs.tobytes(), encoded.rows
-    spans = zip(
-        (run_first * RUN.itemsize).tolist(),
-        (run_end * RUN.itemsize).tolist(),
-        begin.tolist(),
-        stop.tolist(),
-        strict=True,
-    )
-    size = SECTION.itemsize
-    # Each section that somebody needs: 0.4 µs.
+    head_at = np.arange(len(heads)) * SECTION_SIZE_MAX
+    columns = head_at, head_at + head_size, run_at, run_stop, begin, stop
+    # Each section that somebody needs: 0.5 µs.
     return [
-        head[at * size : (at + 1) * size] + runs[a:b] + rows[c:d]
-        for at, (a, b, c, d) in enumerate(spans)
+        head[a:b] + runs[c:d] + rows[e:f]
+        for a, b, c, d, e, f in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
-def _parts(head: np.void, encoded: _Encoded, bounds: list[int]) -> list[bytes]:
-    """Write a section in parts."""
+def _parts(head: tuple[int, int], encoded: _Encoded, bounds: list[int]) -> list[bytes]:
+    """Write a section in parts, given its place and how many ticks it goes back."""
+    place, span = head
+    flags = PARTIAL | (REPLACE if span == 0 else 0)
     written = []
     for part, (first, end) in enumerate(pairwise(bounds)):
         inside = encoded.run[(encoded.run > first) & (encoded.run < end)]
         starts = np.concatenate(([first], inside))
-        runs = np.zeros(len(starts), RUN)
-        runs["what"], runs["rows"] = encoded.log.what[starts], np.diff(starts, append=end)
-        begin = np.zeros((), SECTION)
-        begin["place"], begin["age"] = head["place"], head["age"]
-        begin["flags"], begin["runs"] = head["flags"] | PARTIAL, len(runs)
-        extent = np.array((part, len(bounds) - 1, 0), EXTENT)
-        rows = encoded.rows[encoded.offset[first] : encoded.offset[end]]
-        written.append(b"".join((begin.tobytes(), extent.tobytes(), runs.tobytes(), rows)))
+        counts = np.diff(starts, append=end)
+        runs = list(zip(encoded.log.what[starts].tolist(), counts.tolist(), strict=True))
+        begin = encode_section(place, flags, span, runs, (part, len(bounds) - 1, 0))
+        written.append(begin + encoded.rows[encoded.offset[first] : encoded.offset[end]])
     return written

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.state.arrays import Ints
+from sidereal.protocol.state.heads import encode_section
 from sidereal.protocol.state.schema import EVENT_FIRST
 from sidereal.protocol.state.stream import (
     CONTINUED,
@@ -25,7 +26,7 @@ from sidereal.protocol.state.stream import (
     REPLACE,
     RUN,
     RUN_ROWS_MAX,
-    SECTION,
+    SECTION_SIZE_MAX,
     TOMBSTONE,
 )
 from sidereal.replication.edge.changelog import ChangeLog
@@ -90,7 +91,7 @@ class Transfer:
         """
         self.client, self.place, self.group = client, place, group
         self.since, self.to_tick = since, changes.tick
-        shared = _share_out(changes, scope, room - SECTION.itemsize - EXTENT.itemsize)
+        shared = _share_out(changes, scope, room - SECTION_SIZE_MAX - EXTENT.itemsize)
         self._parts = [part.take(part.what < EVENT_FIRST) for part in shared]
         self._events = [_events_of(changes, part) for part in shared]
         self._sent: Ints = np.full(len(self._parts), -1, np.int64)
@@ -131,15 +132,11 @@ class Transfer:
         more, events = _write_events(self._events[part], changes.tick)
         runs += more
         rows += events
-        section = np.zeros((), SECTION)
-        section["place"], section["runs"] = self.place, len(runs)
-        section["flags"] = PARTIAL | CONTINUED | (REPLACE if self.since < 0 else 0)
-        section["age"] = 0 if self.since < 0 else self.to_tick - self.since
-        extent = np.zeros((), EXTENT)
-        extent["part"], extent["parts"] = part, len(self._parts)
-        extent["to_age"] = changes.tick - self.to_tick
-        head = section.tobytes(), extent.tobytes(), np.array(runs, RUN).tobytes()
-        return b"".join((*head, *rows))
+        is_whole = self.since < 0
+        flags = PARTIAL | CONTINUED | (REPLACE if is_whole else 0)
+        age = 0 if is_whole else self.to_tick - self.since
+        extent = part, len(self._parts), changes.tick - self.to_tick
+        return b"".join((encode_section(self.place, flags, age, runs, extent), *rows))
 
     def _as_it_is(self, part: Scope, changes: ChangeLog) -> Scope:
         """Leave out what entities no longer have; name as left who has left and is not back."""

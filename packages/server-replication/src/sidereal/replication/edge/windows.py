@@ -21,6 +21,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import window_offsets
 from sidereal.protocol.space.sectors import SectorTable, unpack_sector
 from sidereal.protocol.state.arrays import Ints
+from sidereal.protocol.state.heads import encode_centre
 from sidereal.protocol.state.stream import places_around
 from sidereal.replication.limits import LIMITS
 
@@ -34,6 +35,7 @@ class Windows:
     Attributes:
         active: bool[clients], whether there is such a client and its window is set.
         centre_x: int64[clients], absolute cell of the centre; likewise `centre_y`.
+        centre: the same as bytes of a snapshot, by client.
         cell_x: int64[clients, window], absolute cell of each place; likewise `cell_y`.
         group: int32[clients, window], -1 where the sector is not active.
         entered: int64[clients, window], the first tick whose snapshot covers the cell.
@@ -52,6 +54,7 @@ class Windows:
         self.active: NDArray[np.bool_] = np.zeros(clients_max, np.bool_)
         self.centre_x: Ints = np.zeros(clients_max, np.int64)
         self.centre_y: Ints = np.zeros(clients_max, np.int64)
+        self.centre = [b""] * clients_max
         self.cell_x: Ints = np.zeros(shape, np.int64)
         self.cell_y: Ints = np.zeros(shape, np.int64)
         self.group: NDArray[np.int32] = np.full(shape, -1, np.int32)
@@ -90,6 +93,7 @@ class Windows:
             entered[:] = True
             self.active[client] = True
         self.centre_x[client], self.centre_y[client] = centre_x, centre_y
+        self.centre[client] = encode_centre(centre_x, centre_y)
         self.cell_x[client], self.cell_y[client] = cell_x, cell_y
         places = np.flatnonzero(entered)
         self.group[client, places] = -1

@@ -62,9 +62,11 @@ class Authority:
         rules: Rules,
         limits: Limits,
         ledger: Ledger,
+        clients_max: int = CLIENTS_MAX,
     ) -> None:
         self.network = network
         self._ledger = ledger
+        self._clients_max = clients_max
         self.store = MemoryStore(schema_of(game))
         self.weather = Weather()
         self.core: Replicator | None = None
@@ -99,7 +101,7 @@ class Authority:
             keys=Keys(self._client_key, self._shard_key),
             client_addresses=[CLIENTS],
             shard_addresses=[SHARDS],
-            clients_max=CLIENTS_MAX,
+            clients_max=self._clients_max,
             entropy=self._rng.bytes,
             rng=self._rng,
             now=now + self._offset_s,
