@@ -158,7 +158,7 @@ def let_sparks_fly(game: Game, asteroid: Kind) -> None:
     def glow(step: Step) -> None:
         rows = step.rows(Spark)
         age = step.tick - step[Origin].born[rows].astype(np.int64)
-        young = age <= GLOWS_TICKS
+        young = (age >= 0) & (age <= GLOWS_TICKS)  # one that was given may be ahead
         step[Spark].glow[rows[young]] = age[young]
 
     @game.system

@@ -298,7 +298,9 @@ class ShardProcess(ShardHost):
     def receive(self, delivery: Delivery, now: float) -> None:
         """Take a datagram, and note which inputs came with it."""
         if self.core is not None and delivery.mark is not None:
-            self._ledger.note_heard(now, self.core_name, delivery.mark)
+            # A turn of this very moment has not had it.
+            at = math.nextafter(now, math.inf) if self._recorder.at == now else now
+            self._ledger.note_heard(at, self.core_name, delivery.mark)
         self._told_at = max(self._told_at, delivery.sent_at)
         super().receive(delivery, now)
 
