@@ -102,7 +102,13 @@ def test_a_pilot_is_sent_exactly_what_a_model_writes() -> None:
 
 
 def test_shards_propose_what_they_write_whoever_may_see_it() -> None:
-    wanted = {"motion", "body", "predicted", *map(name_of, (Health, Launcher, Marks, Heat))}
+    wanted = {
+        "motion",
+        "body",
+        "predicted",
+        "parent",
+        *map(name_of, (Health, Launcher, Marks, Heat)),
+    }
     assert {SCHEMA.component(number).name for number in SCHEMA.proposed} == wanted
 
 

@@ -69,7 +69,8 @@ def choose(
     count = len(before)
     changes = Handovers(np.arange(count), np.array(before, np.uint16), np.array(after, np.uint16))
     piloted = np.isin(np.arange(count), sorted(pilots))
-    chosen = choose_affordable(changes, piloted, np.array(room), np.array(room_of_pilots))
+    sizes = np.ones(len(changes.rows), np.int64)
+    chosen = choose_affordable(changes, sizes, piloted, np.array(room), np.array(room_of_pilots))
     return np.flatnonzero(chosen).tolist()
 
 

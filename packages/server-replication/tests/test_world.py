@@ -69,7 +69,7 @@ def test_only_what_is_marked_is_new() -> None:
     world.refresh(world.present(5))
     assert world.changed[HURT, rows].tolist() == [1, 5]
     assert world.rows[HURT]["hp"][rows].tolist() == [100, 25]
-    assert world.latest.tolist() == [1, 1, 1, 1, 1, 1, 1, 5]
+    assert world.latest.tolist() == [1, 1, 1, 1, 1, 1, 1, 1, 5]
     assert world.described_at(rows).tolist() == [1, 5]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.schema import MOTION
 from sidereal.shard.events import Events
+from sidereal.shard.families import Families
 from sidereal.shard.proposals import Proposals
 
 REORDER_TICKS = 20
@@ -24,7 +25,13 @@ class Sender:
         capacity = self.rig.population.columns.capacity
         self.events = Events(DECLARED, self.rig.population)
         self.proposals = Proposals(
-            SCHEMA, capacity, REORDER_TICKS, WHOLES_MAX, modelled, self.events
+            SCHEMA,
+            capacity,
+            REORDER_TICKS,
+            WHOLES_MAX,
+            modelled,
+            self.events,
+            Families(self.rig.population),
         )
 
     def propose(self) -> list[tuple[bytes, int | None]]:

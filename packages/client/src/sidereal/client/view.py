@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.client.families import find_shown
 from sidereal.client.interpolation import Poses, References, interpolate, reckon
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.own import OwnEntity
@@ -45,7 +46,8 @@ class View:
         radius: float32[n], world units.
         shard: uint16[n], the shard that owns it, 0 for nobody.
         x: float64[n], world units, where to draw it. The own entity is drawn where it is
-            predicted to be, what its inputs have spawned at the same time, all others at `tick`.
+            predicted to be, what its inputs have spawned at the same time, all others at `tick`;
+            followers where those are whom they follow.
         y: float64[n], world units.
         vx: float64[n], world units per second.
         vy: float64[n], world units per second.
@@ -188,27 +190,34 @@ def compose_view(
     confirmed = np.concatenate([replica.confirmed(rows), spawns.records["tick"]])
     told = known_columns(replica, rows, ahead)
 
-    def column_of(name: str) -> NDArray[Any]:
+    def of_all(name: str) -> NDArray[Any]:
         return np.concatenate([told(name), spawns.records[name]])
+
+    masks = np.concatenate([replica.components(rows), replica.schema.masks_of(spawns.records)])
+    shown, leads = find_shown(ids, masks, of_all("of"))
+
+    def column_of(name: str) -> NDArray[Any]:
+        column: NDArray[Any] = of_all(name)[shown]
+        return column
 
     return View(
         tick=tick,
         server_tick=server_tick,
-        net_id=ids,
+        net_id=ids[shown],
         kind=column_of("kind"),
         radius=column_of("radius"),
         shard=column_of("shard"),
-        x=x,
-        y=y,
-        vx=vx,
-        vy=vy,
-        heading=heading,
-        age_s=np.maximum(0.0, (server_tick - confirmed) * rules.tick_s),
+        x=x[leads],
+        y=y[leads],
+        vx=vx[leads],
+        vy=vy[leads],
+        heading=heading[leads],
+        age_s=np.maximum(0.0, (server_tick - confirmed[shown]) * rules.tick_s),
         name=column_of("name"),
-        own=own_row,
-        authority_x=authority.x,
-        authority_y=authority.y,
-        authority_heading=authority.heading,
+        own=own_row if own_row < 0 else int(np.searchsorted(shown, own_row)),
+        authority_x=authority.x[leads],
+        authority_y=authority.y[leads],
+        authority_heading=authority.heading[leads],
         columns=lambda record: gather(record, column_of),
     )
 

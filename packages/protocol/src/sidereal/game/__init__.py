@@ -21,6 +21,7 @@ from sidereal.game.bots import BotView as BotView
 from sidereal.game.builtin import Body as Body
 from sidereal.game.builtin import Label as Label
 from sidereal.game.builtin import Motion as Motion
+from sidereal.game.builtin import Parent as Parent
 from sidereal.game.builtin import Pilot as Pilot
 from sidereal.game.column import ANGLE as ANGLE
 from sidereal.game.column import F4 as F4

@@ -62,5 +62,15 @@ class Predicted(Component, name="predicted", saved=False):
     by_nth: U1
 
 
-BUILTIN: Final = (Motion, Body, Pilot, Label, Predicted)
+class Parent(Component, name="parent"):
+    """Whose child an entity is, for all its life.
+
+    It is simulated by the shard of its parent, and ends with it. Without a `Body` of its own it has
+    its parent's `Motion`.
+    """
+
+    of: Entity
+
+
+BUILTIN: Final = (Motion, Body, Pilot, Label, Predicted, Parent)
 """In the order of their numbers; a game's own components follow."""

@@ -17,7 +17,7 @@ from sidereal.game.bits import layout_problems
 from sidereal.game.bots import BotView, Decision
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.component import AUTHORITY, SHARD, Component, Controls, Event
-from sidereal.game.kind import Kind, component_problems
+from sidereal.game.kind import Kind, component_problems, parent_problems
 from sidereal.game.logic import Action, Model, Rule, Stage, System, parameter_problems
 from sidereal.game.look import Effect, Look, look_problems
 from sidereal.game.ordering import in_order
@@ -158,7 +158,7 @@ def declare(game: Game) -> Declarations:
     problems += [problem for effect in declared.effects for problem in effect.problems()]
     problems += _bot_problems(declared)
     problems += _hook_problems(declared)
-    problems += layout_problems(declared.controls)
+    problems += [*layout_problems(declared.controls), *parent_problems(kinds)]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
     return declared

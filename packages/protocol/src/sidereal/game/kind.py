@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sidereal.game.builtin import Body, Motion
+import numpy as np
+
+from sidereal.game.builtin import Body, Motion, Parent, Pilot
 from sidereal.game.component import Component, Writer
 from sidereal.game.record import outside
 
@@ -67,6 +70,18 @@ class Kind:
         if not 0 <= self.accel_max < float("inf"):
             found.append(f"kind {self.name}: accel_max must be 0 or more")
         return found
+
+
+def parent_problems(kinds: Sequence[Kind]) -> list[str]:
+    """Say what is wrong with kinds whose entities are children."""
+    found = []
+    for kind in kinds:
+        named = [np.any(each.of) for each in kind.components if isinstance(each, Parent)]
+        if named and kind.has(Pilot):
+            found.append(f"kind {kind} has a Parent and a Pilot: nobody flies a child of another")
+        if any(named):
+            found.append(f"kind {kind}: Parent(of=…) is said when one is spawned")
+    return found
 
 
 SPEED_MAX: Final = Motion.fields["vx"].options.high or 0.0

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidereal.game.builtin import Parent
 from sidereal.game.column import Storage
 from sidereal.game.component import Component, Controls
 from sidereal.game.record import Record
@@ -71,6 +72,8 @@ class Model:
         found = parameter_problems(f"model {self.name}", self.function, 1)
         if not self.writes:
             found.append(f"model {self.name} writes nothing: say @part.model(Component, …)")
+        if Parent in self.writes:
+            found.append(f"model {self.name} writes Parent: an entity has one for all its life")
         if self.stage not in (Stage.TICK, Stage.SUBSTEP):
             found.append(f"model {self.name}: a model runs in TICK or SUBSTEP")
         for record in self.writes:

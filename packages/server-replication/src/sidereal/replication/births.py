@@ -9,6 +9,10 @@ An id that was used is never entered again, whether its entity has ended, was re
 before anybody heard of it. So what is late or repeated raises nobody from the dead. Nor is anything
 entered twice that a pilot's input spawns, though two shards may fly that (`spawnkeys`).
 
+A child comes when its parent is there, which must be an entity of the same shard: so a shard speaks
+of it only when it knows that the server has its parent. What has lost its parent on the way is
+taken back, as is what is spawned at a place that has just been lost.
+
 A shard spawns near what it owns. Of what an input spawns, near is meant as of the tick in which it
 was thrown. Whoever adopts the spawner flies inputs of ticks gone by, and what they spawn flies on
 to the shard's tick as well. So the two may be far apart when the spawn is proposed, and the spawner
@@ -27,15 +31,17 @@ from sidereal.game.declarations import Declarations
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
+from sidereal.protocol.state.families import are_followers
 from sidereal.protocol.state.proposals import version_of
 from sidereal.protocol.state.reckoning import Motion, extrapolate
-from sidereal.protocol.state.schema import KIND_NUMBERS, MOTION, OWNER, Schema
+from sidereal.protocol.state.schema import KIND_NUMBERS, MOTION, OWNER, PARENT, Schema
 from sidereal.protocol.state.stream import PRESENCE
 from sidereal.replication.limits import Limits
 from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.parentage import find_parents
 from sidereal.replication.play.entities import Entities
 from sidereal.replication.spawnkeys import SpawnKeys, is_unanswered
 from sidereal.replication.validate import (
@@ -141,18 +147,22 @@ class Births:
         granted, used = world.ids.look_up(ids, shard.peer)
         asked = granted & ~used & self._allowed[records["kind"]]
         lost = tick - shard.lost_at <= self._limits.superseded_ticks
+        parents = find_parents(world, records, shard, lost=lost)
         spawned = Spawned(
             granted,
             used,
             self._allowed[records["kind"]],
             self._keys.known(records),
-            self._may_spawn_at(shard, records, tick, asked),
+            self._may_spawn_at(shard, records, tick, asked) | parents.leads,
+            parents.gone,
+            parents.foreign,
             np.full(len(ids), lost),
         )
         verdicts = judge_spawn(proposed, spawned, world.rules)
         accepted = np.flatnonzero(verdicts == Verdict.ACCEPTED)
         rates = self._rates.setdefault(shard.shard, _Rates(self._per_s, world.rules, tick))
         admitted = rates.admit(records["kind"][accepted], tick)
+        admitted &= world.families.admit(parents.rows[accepted])
         verdicts[accepted[~admitted]] = Verdict.TOO_MANY
         return verdicts
 
@@ -251,14 +261,15 @@ class Births:
         """
         world, schema = self._world, self._world.schema
         version = version_of(records)
-        moves = np.flatnonzero(records["tick"] > world.columns.tick[rows])
+        follows = are_followers(world.columns.mask[rows])
+        moves = np.flatnonzero((records["tick"] > world.columns.tick[rows]) & ~follows)
         exact = np.empty(len(moves), schema.exact_record)
         for name in exact.dtype.names or ():
             exact[name] = records[name][moves]
         world.commit(rows[moves], exact, tick)
         self._equip(rows, records, tick)
         for number in schema.proposed:
-            if schema.component(number).name == MOTION.name:
+            if schema.component(number).name in (MOTION.name, PARENT.name):
                 continue
             versions = world.versions[number]
             newer = (version > versions[rows]) & world.columns.has(rows, number)

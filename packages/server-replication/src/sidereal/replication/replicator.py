@@ -315,6 +315,7 @@ class Replicator:
             self.shards.flush(now)
             self.tick -= 1
             return
+        self.world.follow(self.tick)
         present = self.world.present(self.tick)
         self._forget_empty_space(present)
         self.mesh.hand_over(present)

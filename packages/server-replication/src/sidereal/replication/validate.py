@@ -3,7 +3,8 @@
 Every row gets a verdict: the first check that fails. They are, in this order:
 
 * the entity exists, its epoch is current, and the shard owns it;
-* the component is one that shards write, and that the entity has;
+* the component is one that shards write, and that the entity has: nobody's parent ever changes,
+  and a follower has no motion of its own;
 * the row is news, and not too far ahead;
 * every number is finite and within its declared range.
 
@@ -20,7 +21,8 @@ Of an entity as a whole, all of that follows; and its kind stays.
 What is new to the world is judged by what shards may spawn: the id is of a block that the shard was
 granted, and was not used before; the kind is one that shards spawn; the place is in a sector of the
 shard, or near an entity that it owns, or was so when a pilot's input spawned it; it is not of long
-ago; and there are no more of them than there may be.
+ago; its parent, if it has one, is an entity of the shard; and there are no more of them than there
+may be.
 
 The game's own rules come last (`gamerules`), of all that a shard says of a component: a row of it,
 an entity that is given it, an entity that is new.
@@ -48,6 +50,7 @@ import numpy as np
 from sidereal.protocol.limits import INPUT_GUESSES_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
+from sidereal.protocol.state.families import PARENT_NUMBER, are_children, are_followers
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, ProposalLimits
 
@@ -80,6 +83,7 @@ class Verdict(enum.IntEnum):
     FOREIGN_PLACE = 19
     TOO_MANY = 20
     PAST_TICK = 21
+    FOREIGN_PARENT = 22
 
 
 FAULTS: Final = tuple(verdict for verdict in Verdict if verdict > Verdict.SUPERSEDED)
@@ -133,6 +137,8 @@ class Spawned(NamedTuple):
         allowed: bool[n], whether shards may spawn this kind.
         known: bool[n], whether the input that spawned it has done so already.
         near: bool[n], whether the shard may spawn at this place.
+        orphaned: bool[n], whether its parent has gone, be it to another shard.
+        adopted: bool[n], whether it is to be a child of what the shard may not give children.
         lost: bool[n], whether it may have been told too late that it may not.
     """
 
@@ -141,6 +147,8 @@ class Spawned(NamedTuple):
     allowed: np.ndarray
     known: np.ndarray
     near: np.ndarray
+    orphaned: np.ndarray
+    adopted: np.ndarray
     lost: np.ndarray
 
 
@@ -160,6 +168,7 @@ def judge_motion(proposed: Proposed, newest_input: np.ndarray, rules: Rules) -> 
         [
             *_check_entity(proposed),
             *_check_row(proposed, records["tick"] <= columns.tick[at]),
+            (Verdict.OTHER_WRITER, are_followers(columns.mask[at])),
             _check_age(proposed, rules),
             *_check_motion(proposed, rules),
             (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
@@ -182,7 +191,7 @@ def judge_component(
     Returns:
         uint8[n], a `Verdict` per row.
     """
-    others = number not in proposed.schema.proposed
+    others = number not in proposed.schema.proposed or number == PARENT_NUMBER
     lacks = ~proposed.columns.has(proposed.at, number)
     return _first_failed(
         [
@@ -230,7 +239,8 @@ def judge_whole(
     """
     records, columns, at = proposed.records, proposed.columns, proposed.at
     # Its motion may have been overtaken by a newer row, what else it says may not.
-    moves = records["tick"] > columns.tick[at]
+    moves = (records["tick"] > columns.tick[at]) & ~are_followers(columns.mask[at])
+    other_parent = are_children(columns.mask[at]) & (records["of"] != columns["of"][at])
     motion = [
         _check_age(proposed, rules),
         *_check_motion(proposed, rules),
@@ -242,6 +252,7 @@ def judge_whole(
             *_check_entity(proposed),
             *_check_row(proposed, ~newest),
             (Verdict.FOREIGN_KIND, records["kind"] != columns["kind"][at]),
+            (Verdict.FOREIGN_PARENT, other_parent),
             *((verdict, failed & moves) for verdict, failed in motion),
         ]
     )
@@ -270,7 +281,8 @@ def judge_spawn(proposed: Proposed, spawned: Spawned, rules: Rules) -> np.ndarra
             *_check_row(proposed, np.zeros(len(records), np.bool_)),
             _check_age(proposed, rules),
             (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
-            (Verdict.SUPERSEDED, spawned.known),
+            (Verdict.SUPERSEDED, spawned.known | spawned.orphaned),
+            (Verdict.FOREIGN_PARENT, spawned.adopted),
             (Verdict.SUPERSEDED, ~spawned.near & spawned.lost),
             (Verdict.FOREIGN_PLACE, ~spawned.near),
         ]

@@ -28,6 +28,7 @@ from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.reckoning import Motion, extrapolate, strayed
 from sidereal.protocol.state.schema import MOTION, Schema
 from sidereal.protocol.state.stream import PRESENCE
+from sidereal.replication.families import Families
 from sidereal.replication.ids import IdBlocks
 from sidereal.replication.limits import LIMITS, WorldLimits
 from sidereal.replication.occupancy import Occupancy
@@ -81,6 +82,7 @@ class World:
         sectors: the active sectors; its groups are the cells.
         occupancy: where something is, or was lately.
         account: int64 by row, who flies it, `ACCOUNT_NONE` for the rest.
+        families: whose child everybody is.
         group: int32 by row, the cell as of the last `present`.
         handover_tick: int64 by row, when it last changed hands or was adopted anew.
         dirty: bool by row, whether the database has not been given it as it is; what is not
@@ -111,6 +113,7 @@ class World:
         self.ids = IdBlocks(limits, rules.streams)
         self.uuid = np.zeros(capacity, UUID)
         self.account = np.zeros(capacity, np.int64)
+        self.families = Families(self.columns)
         self.group = np.full(capacity, -1, np.int32)
         self.handover_tick = np.zeros(capacity, np.int64)
         self.dirty = np.zeros(capacity, np.bool_)
@@ -153,6 +156,7 @@ class World:
         self._grow()
         self.uuid[rows] = uuid
         self.account[rows] = account
+        self.families.relate(rows)
         self.group[rows] = -1
         self.handover_tick[rows] = tick
         self.stored[rows] = False
@@ -167,6 +171,7 @@ class World:
         """Forget entities."""
         self.ids.leave(self.columns.net_id[rows], tick)
         self.columns.free(rows)
+        self.families.forget(rows)
         self.dirty[rows] = False
         self.account[rows] = ACCOUNT_NONE
         self.group[rows] = self.entered[rows] = NEVER
@@ -224,9 +229,24 @@ class World:
         self.dirty[kept] = True
 
     def is_kept(self, rows: np.ndarray) -> np.ndarray:
-        """Tell what the database keeps, bool[n]: not what the anonymous fly, nor all kinds."""
-        named = self.account[rows] >= ACCOUNT_NONE
-        return np.asarray(named & self.schema.saved[self.columns["kind"][rows]])
+        """Tell what the database keeps, bool[n]: not what the anonymous fly, nor all kinds.
+
+        A child is kept if all of its ancestors are.
+        """
+        saved, kind = self.schema.saved, self.columns["kind"]
+        kept = saved[kind[rows]] & (self.account[self.families.root[rows]] >= ACCOUNT_NONE)
+        for above in self.families.above(rows):
+            kept &= saved[kind[above]]
+        return np.asarray(kept)
+
+    def accounts_of(self, rows: np.ndarray) -> np.ndarray:
+        """Tell whose each is to the database, int64[n]: of what an account flies a child is -it."""
+        root = self.families.root[rows]
+        return np.asarray(np.where(root == rows, self.account[rows], -self.account[root]))
+
+    def follow(self, tick: int) -> None:
+        """Give followers the references of those whom they follow."""
+        self.mark(self.families.follow(), tick)
 
     def locate(self, rows: np.ndarray, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Work out where some entities are at a tick: x, y and heading, float64[n] each."""

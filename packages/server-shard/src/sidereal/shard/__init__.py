@@ -9,7 +9,8 @@
 * `bundles`: what of that travels together;
 * `events`: what systems emit, until it is acked;
 * `space`: the one door to pymunk; `neighbours`: the one to SciPy;
-* `lives`: who comes and who goes after a stage; `spawnkeys`: by which inputs;
+* `lives`: who comes and who goes after a stage; `spawnkeys`: by which inputs; `families`: whose
+  children they are;
 * `territory`: which sectors are leased to the shard;
 * `contacts`: who touched whom in a tick, made of what physics says after each of its steps;
 * `controls`: what players hold and press, waiting for its tick;

@@ -11,6 +11,8 @@ more than the last second's part of a step.
 What models write is flown again by whoever adopts an entity, from the input that its motion answers
 on. So of an entity with a pilot such a component is news together with its motion, or not yet.
 
+A follower has the motion of its parent, and none to be proposed.
+
 Whole columns are compared first, which costs a few microseconds each; only rows that differ are
 looked at, and put back into their declared range.
 """
@@ -26,6 +28,7 @@ from sidereal.game.declarations import Declarations
 from sidereal.game.schema import name_of
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field
+from sidereal.protocol.state.families import are_followers
 from sidereal.protocol.state.quantize import codes_of
 from sidereal.protocol.state.reckoning import Motion, strayed
 from sidereal.protocol.state.schema import MOTION, WHOLE, Schema
@@ -152,7 +155,7 @@ class Changes:
             changed |= np.isin(held, whole) & (before["tick"] <= tick)
         rows = held[changed]
         population.reference[rows] = columns.store(rows, population.reference.dtype)
-        return rows
+        return rows[~are_followers(columns.mask[rows])]
 
     def _collect_component(self, number: int, component: Component, tick: int) -> Ints:
         columns, known = self._population.columns, self._population.known

@@ -7,6 +7,9 @@ has granted them to this shard alone (`IdStock`).
 How many may be spawned is bounded here, overall and for each kind, and the replication server
 believes no more. What is beyond that, or has no id, does not come; it gets the id 0.
 
+What was to be a child of an entity that ends in the same stage, or has been handed over, does not
+come.
+
 What is spawned is **newborn** for the rest of its tick: systems of later stages see it, but no
 model moves it and it touches nothing, so that it is proposed as it was spawned.
 """
@@ -32,6 +35,7 @@ from sidereal.protocol.ids import NET_ID_MAX, NET_ID_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.reckoning import Motion, extrapolate, slowing
 from sidereal.protocol.state.schema import Schema
+from sidereal.shard.families import Families
 from sidereal.shard.limits import Limits
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.spawnkeys import SpawnKeys
@@ -109,8 +113,10 @@ class Lives:
         population: Population,
         rules: Rules,
         limits: Limits,
+        families: Families,
     ) -> None:
         self.ids = IdStock()
+        self._families = families
         self.newborn: Ints = NOBODY
         self.refused = 0
         self._population = population
@@ -167,15 +173,19 @@ class Lives:
             return ids
         number = int(records["kind"][0])
         left = min(self._left[0], self._left[number], len(self.ids))
-        room = min(len(records), int(left))
+        chosen = np.flatnonzero(self._families.admit(records))[: int(left)]
+        room = len(chosen)
         self.refused += len(records) - room
+        if not room:
+            return ids
         self._left[[0, number]] -= room
-        ids[:room] = self.ids.take(room)
-        born = records[:room]
-        born["id"], born["epoch"], born["tick"] = ids[:room], 1, tick
+        ids[chosen] = self.ids.take(room)
+        born = records[chosen]
+        born["id"], born["epoch"], born["tick"] = ids[chosen], 1, tick
         shrink = slowing(born["vx"], born["vy"], self._rules.speed_max)
         born["vx"] *= shrink
         born["vy"] *= shrink
+        self._families.note_coming(born)
         self._born.append(born)
         return ids
 
@@ -242,12 +252,14 @@ class Lives:
         moved = extrapolate(*motion, born["tick"], self._tick, self._rules.tick_s)
         born["x"], born["y"], born["heading"] = moved
         born["tick"] = self._tick
-        return born
+        return self._families.land(born)
 
     def take_ended(self) -> Ints:
-        """Give up the rows of what was despawned, each once, ascending."""
-        ended, self._ended = self._ended, []
-        return np.unique(np.concatenate([NOBODY, *ended]))
+        """Give up the rows of what was despawned, with their children, each once, ascending."""
+        if not self._ended:
+            return NOBODY
+        ended, self._ended = np.concatenate(self._ended), []
+        return self._families.whole(ended)
 
     @property
     def any_asked(self) -> bool:

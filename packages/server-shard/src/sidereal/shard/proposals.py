@@ -28,12 +28,14 @@ from numpy.typing import NDArray
 
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.arrays import Rows
+from sidereal.protocol.state.families import NOBODY
 from sidereal.protocol.state.proposals import PROPOSAL_HEADER, RUN_SIZE, encode_proposals
 from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE, Schema
 from sidereal.protocol.state.stream import GONE
 from sidereal.shard.bundles import bundle
 from sidereal.shard.changes import Changes
 from sidereal.shard.events import Events
+from sidereal.shard.families import Families
 from sidereal.shard.population import Ints
 
 NEVER = -1
@@ -85,6 +87,7 @@ class Proposals:
         wholes_max: int,
         modelled: frozenset[int],
         events: Events,
+        families: Families,
     ) -> None:
         """Begin with a server that knows everything.
 
@@ -95,7 +98,9 @@ class Proposals:
             wholes_max: of one tick.
             modelled: numbers of the components that travel with motion, since models write both.
             events: what systems have emitted.
+            families: of the population.
         """
+        self._families = families
         self._reorder_ticks = reorder_ticks
         self._wholes_max = wholes_max
         self._modelled = modelled
@@ -334,6 +339,9 @@ class Proposals:
         """Find what is to be sent: who is new first, and who is gone last."""
         whole = self._waits[WHOLE]
         rows = np.flatnonzero(whole)
+        # The server lets in a child when it has its parent.
+        up = self._families.up()[rows]
+        rows = rows[(up == NOBODY) | ~self._unborn[up]]
         if len(rows) > self._wholes_max:
             sent, changed = self._whole_sent[rows], self._changed[WHOLE][rows]
             turn = np.where(sent == NEVER, changed - self._reorder_ticks, sent)

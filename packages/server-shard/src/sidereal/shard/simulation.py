@@ -42,6 +42,7 @@ from sidereal.shard.changes import Changes, modelled_of
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.early import Early
 from sidereal.shard.events import Events
+from sidereal.shard.families import Families
 from sidereal.shard.ghosts import Ghosts, News
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.lives import NOBODY, Lives
@@ -91,7 +92,8 @@ class Simulation:
         self.bodies = Bodies(self.population, schema, rules)
         self.ghosts = Ghosts(self.population, schema, rules, limits.releases)
         self._schema = schema
-        self.lives = lives = Lives(declared, self.population, rules, limits)
+        self._families = families = Families(self.population)
+        self.lives = lives = Lives(declared, self.population, rules, limits, families)
         self._asks = asks = Asks(declared.actions, limits.asked)
         self._events = events = Events(declared, self.population, limits)
         everyone, capacity = self.population, self.bodies.columns.capacity
@@ -103,8 +105,9 @@ class Simulation:
         self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
         modelled = modelled_of(declared, schema)
         self._changes = Changes(everyone, schema, rules, modelled, self._stages.flown)
+        reorder_ticks, wholes = rules.streams.reorder_ticks, limits.wholes_per_tick
         self._proposals = Proposals(
-            schema, capacity, rules.streams.reorder_ticks, limits.wholes_per_tick, modelled, events
+            schema, capacity, reorder_ticks, wholes, modelled, events, self._families
         )
         self._territory = Territory(rules, ROWS_MAX)
         self._early = Early(schema, limits.controls_waiting)
@@ -200,11 +203,13 @@ class Simulation:
         for _ in range(self.rules.substeps):
             self._run(Stage.SUBSTEP, tick)
             self._space.step(self.bodies.columns, dt)
+            self._families.follow()
             self._stages.note_contacts(self._space)
         self.ghosts.move(tick)
         self._run(Stage.CONTACT, tick)
         self._run(Stage.SETTLE, tick)
         self._speeds_bounded += self.bodies.bound_speeds()
+        self._families.follow()
         newborn, self.lives.newborn = self.lives.newborn, NOBODY
         self._space.add(newborn, self.bodies.columns, self._shapes_of(newborn))
 

@@ -34,7 +34,7 @@ from sidereal.shard.population import Ints, Population
 from sidereal.shard.queries import Queries
 from sidereal.shard.space import Space
 from sidereal.shard.step import ShardStep
-from sidereal.shard.writes import Guard, check_finite
+from sidereal.shard.writes import Guard, check_finite, check_parents
 
 Clock = Callable[[], float]
 
@@ -245,6 +245,7 @@ class Stages:
 
     def _judge(self, one: Model | System, records: tuple[type[Record], ...]) -> None:
         check_finite(self._queries, _words_for(one), self._tick, records)
+        check_parents(self._population, _words_for(one), self._tick, records)
 
 
 def _words_for(one: Model | System) -> str:

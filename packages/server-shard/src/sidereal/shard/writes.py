@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.game.builtin import Parent
 from sidereal.game.component import AUTHORITY, Component
 from sidereal.game.record import Record
 from sidereal.protocol.errors import GameFailedError
+from sidereal.shard.population import Population
 from sidereal.shard.queries import Queries
 
 
@@ -46,6 +48,25 @@ def check_finite(queries: Queries, what: str, tick: int, records: Iterable[type[
                 where = f"{record.__name__}.{name} of {queries.name_of(int(wrong[0]))}"
                 text = f"{what} left {number} in {where} at tick {tick}"
                 raise GameFailedError(what, tick, f"{text} (first of {_rows(len(wrong))})")
+
+
+def check_parents(
+    population: Population, what: str, tick: int, records: Iterable[type[Record]]
+) -> None:
+    """Look whether somebody was given another parent.
+
+    Args:
+        population: whose columns were written.
+        what: has just run.
+        tick: in which.
+        records: that it was given.
+
+    Raises:
+        GameFailedError: so it was.
+    """
+    if Parent in records and (population.columns["of"] != population.known["of"]).any():
+        text = f"{what} wrote Parent.of at tick {tick}: an entity has one parent for all its life"
+        raise GameFailedError(what, tick, text)
 
 
 class Guard:

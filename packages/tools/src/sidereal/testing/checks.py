@@ -7,6 +7,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from sidereal.protocol.state.families import (
+    NOBODY,
+    are_children,
+    are_followers,
+    parents_of,
+)
+from sidereal.protocol.state.schema import MOTION
 from sidereal.replication.replicator import Replicator
 from sidereal.shard.shard import ShardCore
 
@@ -22,6 +29,7 @@ def check_world(core: Replicator, shards: Iterable[ShardCore]) -> None:
         BrokenWorldError: naming all that is wrong.
     """
     problems = [*_check_identities(core), *_check_owners(core, shards), *_check_motion(core)]
+    problems += _check_families(core)
     if problems:
         raise BrokenWorldError(f"tick {core.tick}: " + "; ".join(problems))
 
@@ -49,6 +57,24 @@ def _check_owners(core: Replicator, shards: Iterable[ShardCore]) -> Iterator[str
     twice = [net_id for net_id, count in counts.items() if count > 1]
     if twice:
         yield f"two shards simulate {sorted(twice)}"
+
+
+def _check_families(core: Replicator) -> Iterator[str]:
+    """Every child has its parent, the same shard as it, and without a body the same motion."""
+    columns, up = core.world.columns, parents_of(core.world.columns)
+    rows = columns.rows()
+    children = rows[are_children(columns.mask[rows])]
+    lone = children[up[children] == NOBODY]
+    if len(lone):
+        yield f"no parent is there of {columns.net_id[lone].tolist()}"
+        return
+    apart = columns["shard"][children] != columns["shard"][up[children]]
+    if apart.any():
+        yield f"another shard than their parents' simulates {columns.net_id[children[apart]]}"
+    followers = children[are_followers(columns.mask[children])]
+    off = [columns[f.name][followers] != columns[f.name][up[followers]] for f in MOTION.fields]
+    if np.any(off):
+        yield f"elsewhere than their parents: {columns.net_id[followers[np.any(off, axis=0)]]}"
 
 
 def _check_motion(core: Replicator) -> Iterator[str]:

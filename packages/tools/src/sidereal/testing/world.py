@@ -25,6 +25,7 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.actions.effects import SHARED
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.notes import Note
+from sidereal.replication.parentage import check_parents
 from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.testing.checks import check_world
@@ -209,6 +210,7 @@ class World:
         """
         records = self._spawns.make(kind, components, 1)
         records["tick"], records["epoch"] = self.tick, 1
+        check_parents(self._core.world, kind, records)
         rows = self._core.entities.create(records, self.tick)
         return int(self._core.world.columns.net_id[rows[0]])
 

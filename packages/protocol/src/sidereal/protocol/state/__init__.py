@@ -5,7 +5,7 @@
   same as bytes, whose hash both ends compare, and says in words what differs. `described` makes a
   schema of such bytes, for an end that has not the game.
 * `columns` is the struct of arrays that holds entities; `idtable` finds one by its network id.
-  `arrays` names the arrays in signatures.
+  `families` finds parents and children in it; `arrays` names the arrays in signatures.
 * `values` says which values a field may have. `quantize` puts rows on the wire's grid; `reckoning`
   is motion between two references.
 * `stream` lays out what clients are sent, and `private` what one of them alone is; `heads` writes

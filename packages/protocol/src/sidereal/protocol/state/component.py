@@ -17,6 +17,19 @@ WIRE_BITS_MAX: Final = 32
 """Bits of the widest code of a quantised field."""
 
 
+_DATABASE_TYPES: Final = {
+    "f4": "real",
+    "f8": "double precision",
+    "i1": "smallint",
+    "u1": "smallint",
+    "i2": "smallint",
+    "u2": "integer",
+    "i4": "integer",
+    "u4": "bigint",
+    "i8": "bigint",
+}
+
+
 class Replication(enum.Enum):
     """Who is sent a component, and how."""
 
@@ -118,6 +131,14 @@ class Field:
             if limits.min <= low and high <= limits.max:
                 return np.dtype(f"<{kind}{size}")
         raise ValueError(f"{self.name}: more than {WIRE_BITS_MAX} bits")
+
+    @property
+    def database_type(self) -> str:
+        """PostgreSQL's name of its type there."""
+        if self.reference:
+            return "uuid"
+        dtype = self.memory_dtype
+        return "text" if dtype.kind == "S" else _DATABASE_TYPES[dtype.str[1:]]
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""

@@ -53,7 +53,7 @@ EVENTS_MAX: Final = 128
 KIND: Final = Field("kind", "u1", "", 1, 255)
 """What an entity is, by its game's numbers; every entity has one, whatever its components."""
 
-_KEPT: Final = ("motion", "body", "owner", "pilot")
+_KEPT: Final = ("motion", "body", "owner", "pilot", "parent")
 """Components that an entity has or has not by its kind, for all its life."""
 
 KIND_NUMBERS: Final = 256
@@ -64,18 +64,6 @@ WHOLE: Final = 66
 
 FULL_SIZE_MAX: Final = UNRELIABLE_SIZE_MAX - 8
 """Bytes of a full record: it fits into a message of ghosts, beside the header."""
-
-_DATABASE_TYPES: Final = {
-    "f4": "real",
-    "f8": "double precision",
-    "i1": "smallint",
-    "u1": "smallint",
-    "i2": "smallint",
-    "u2": "integer",
-    "i4": "integer",
-    "u4": "bigint",
-    "i8": "bigint",
-}
 
 
 class Begin(NamedTuple):
@@ -237,7 +225,7 @@ class Schema:
 
     def database_columns(self) -> list[tuple[str, str]]:
         """Column name and PostgreSQL type of every persisted field, in order."""
-        return [(field.name, _database_type(field)) for field in self.persisted_fields]
+        return [(field.name, field.database_type) for field in self.persisted_fields]
 
     def masks_of(self, records: NDArray[np.void]) -> NDArray[np.uint64]:
         """Tell which components entities have, uint64[n], of records with their kinds."""
@@ -303,13 +291,6 @@ def _check_size(record: np.dtype[Any], which_takes: str) -> None:
 
 def _row_of(component: Component, head: tuple[tuple[str, str], ...]) -> np.dtype[Any]:
     return np.dtype([*head, *((f.name, f.memory_dtype) for f in component.fields)])
-
-
-def _database_type(field: Field) -> str:
-    if field.reference:
-        return "uuid"
-    dtype = field.memory_dtype
-    return "text" if dtype.kind == "S" else _DATABASE_TYPES[dtype.str[1:]]
 
 
 def _check(components: tuple[Component, ...], events: tuple[Component, ...]) -> None:
@@ -395,6 +376,15 @@ PREDICTED: Final = Component(
 )
 """Which input of whose pilot has spawned it, and as which one; see `spawnkeys`."""
 
-BASE_COMPONENTS: Final = (MOTION, BODY, LABEL, OWNER, PILOT, PREDICTED)
+PARENT: Final = Component(
+    "parent",
+    (Field("of", "u4", reference=True),),
+    Replication.ATTRIBUTE,
+    persisted=True,
+    proposed=True,
+)
+"""Whose child it is, for all its life; see `families`."""
+
+BASE_COMPONENTS: Final = (MOTION, BODY, LABEL, OWNER, PILOT, PREDICTED, PARENT)
 BASE_SCHEMA: Final = Schema(BASE_COMPONENTS)
 """The components that every world has; a game's come after them."""

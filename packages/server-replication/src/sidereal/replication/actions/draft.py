@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sidereal.game import Component, Kind
+from sidereal.game import Component, Kind, Parent
 from sidereal.game.column import Field
 from sidereal.game.component import ALL, EVERYONE, PILOT, VIEWERS, Audience, Event
 from sidereal.game.spawns import Spawns
@@ -126,6 +126,8 @@ class Draft:
 
     def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> None:
         """Make an entity; see `sidereal.game.Transaction.spawn`."""
+        if kind.has(Parent):
+            raise GameError(f"spawn({kind}): actions spawn no children: a system or a hook does")
         self.effects.spawned.append(self._spawns.make_one(kind, components, at, self.tick))
 
     def despawn(self, entity: int) -> None:

@@ -2,7 +2,8 @@
 
 The rule: an entity belongs to the shard that leases the sector it is in. It is handed over only
 when it has left its owner's sectors by `HANDOVER_MARGIN`, so that nothing flaps along a border; an
-entity whose owner is gone is handed over at once.
+entity whose owner is gone is handed over at once. A child belongs to the shard of its root,
+wherever it is itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
+from sidereal.replication.families import Families
 from sidereal.replication.ownership.leases import LeaseTable
 
 HANDOVER_MARGIN: Final = 8.0
@@ -43,6 +45,22 @@ class Handovers(NamedTuple):
     def select(self, chosen: np.ndarray) -> Handovers:
         """Keep some of them, bool[n]."""
         return Handovers(self.rows[chosen], self.before[chosen], self.after[chosen])
+
+    def and_(self, others: Handovers) -> Handovers:
+        """Add others."""
+        return Handovers(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+
+
+class TakenAlong(NamedTuple):
+    """Children that go where their roots go.
+
+    Attributes:
+        children: what becomes of them.
+        heads: int64[n], which of the others the root of each is.
+    """
+
+    children: Handovers
+    heads: np.ndarray
 
 
 def decide_handovers(
@@ -74,15 +92,57 @@ def decide_handovers(
     return Handovers(rows[away], owner[away], holder[away])
 
 
-def choose_affordable(
-    changes: Handovers, piloted: np.ndarray, room: np.ndarray, room_of_pilots: np.ndarray
-) -> np.ndarray:
-    """Choose who changes hands now: at most as many as the new owners have room for, bool[n].
+def join_stray(changes: Handovers, families: Families, owner: np.ndarray) -> Handovers:
+    """Add children to whom their root's owner is to be given, of roots that stay where they are.
 
-    What pilots fly comes first, and of these and of all else what nobody simulates meanwhile.
+    Args:
+        changes: of roots.
+        families: whose child everybody is.
+        owner: uint16 by row.
+    """
+    children = families.children()
+    if not len(children):
+        return changes
+    goal = owner[families.root[children]]
+    stray = (owner[children] != goal) & (goal != SHARD_NONE)
+    stray &= ~np.isin(families.root[children], changes.rows)
+    rows = children[stray]
+    return changes.and_(Handovers(rows, owner[rows], goal[stray]))
+
+
+def take_along(changes: Handovers, families: Families, owner: np.ndarray) -> TakenAlong:
+    """Find the children of roots that change hands.
+
+    Args:
+        changes: of roots, and of children whose roots stay.
+        families: whose child everybody is.
+        owner: uint16 by row.
+    """
+    order = np.argsort(changes.rows)
+    children = np.setdiff1d(families.children(), changes.rows)
+    root = families.root[children]
+    at = np.searchsorted(changes.rows, root, sorter=order)
+    heads = order[np.minimum(at, len(order) - 1)]
+    moves = (changes.rows[heads] == root) & (changes.after[heads] != owner[children])
+    children, heads = children[moves], heads[moves]
+    return TakenAlong(Handovers(children, owner[children], changes.after[heads]), heads)
+
+
+def choose_affordable(
+    changes: Handovers,
+    sizes: np.ndarray,
+    piloted: np.ndarray,
+    room: np.ndarray,
+    room_of_pilots: np.ndarray,
+) -> np.ndarray:
+    """Choose who changes hands now: as many as the new owners have room for, bool[n].
+
+    What pilots fly comes first, and of these and of all else what nobody simulates meanwhile. Who
+    has children takes them along: the last one that is chosen may take more room than is left.
 
     Args:
         changes: who is to change hands.
+        sizes: int64[n], how many of each one's family do so.
         piloted: bool[n], whether somebody flies it.
         room: int64[k], by the id of a shard, how many entities it may be given.
         room_of_pilots: int64[k], how many that pilots fly and somebody else simulates now.
@@ -90,21 +150,21 @@ def choose_affordable(
     chosen = np.zeros(len(changes.rows), np.bool_)
     from_others = piloted & changes.simulated
     eligible = np.ones(len(changes.rows), np.bool_)
-    eligible[from_others] = _first_of_each(changes.after[from_others], room_of_pilots)
+    ones = np.ones(int(from_others.sum()), np.int64)
+    eligible[from_others] = _first_of_each(changes.after[from_others], ones, room_of_pilots)
     order = 2 * ~piloted + changes.simulated
     at = np.flatnonzero(eligible)
     at = at[np.argsort(order[at].astype(np.uint8), kind="stable")]
-    chosen[at[_first_of_each(changes.after[at], room)]] = True
+    chosen[at[_first_of_each(changes.after[at], sizes[at], room)]] = True
     return chosen
 
 
-def _first_of_each(shard: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Tell which are among the first so many of their shard, bool[n], in the order given."""
+def _first_of_each(shard: np.ndarray, sizes: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Tell which begin within the room of their shard, bool[n], in the order given."""
     order = np.argsort(shard, kind="stable")
-    in_order = shard[order]
-    rank = np.arange(len(shard)) - np.searchsorted(in_order, in_order)
+    in_order, begins = shard[order], np.cumsum(sizes[order]) - sizes[order]
     first = np.empty(len(shard), np.bool_)
-    first[order] = rank < room[in_order]
+    first[order] = begins - begins[np.searchsorted(in_order, in_order)] < room[in_order]
     return first
 
 

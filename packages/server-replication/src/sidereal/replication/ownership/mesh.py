@@ -5,7 +5,7 @@ leased, and entities follow the leases (`hand_over`), as fast as their new owner
 leases of sectors that have been empty for a while end (`vacate`). Sectors in which the game's code
 goes wrong again and again are withheld, and stand still (`failures`). A handover is one decision:
 in one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
-fenced. With what a pilot flies go the inputs that it has sent since its record. What an owner has
+fenced. A family is handed over in one tick. With what a pilot flies go the inputs that it has sent since its record. What an owner has
 proposed wrongly was taken from it, and is given to it anew (`give_anew`) in the same way, at the
 same pace.
 """
@@ -20,6 +20,7 @@ from sidereal.protocol.errors import CloseReason
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.space.sectors import pack_sector, unpack_sector
+from sidereal.protocol.state.families import NOBODY
 from sidereal.protocol.state.schema import OWNER
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink
@@ -32,6 +33,8 @@ from sidereal.replication.ownership.handover import (
     Handovers,
     choose_affordable,
     decide_handovers,
+    join_stray,
+    take_along,
 )
 from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
@@ -145,15 +148,18 @@ class Mesh:
         owner = columns["shard"]
         self._shards.allow(np.bincount(owner[present.rows], minlength=NUMBERS_MAX + 1))
         self._halt_withheld(present)
+        holder = self._lease_space(present)
+        roots = np.flatnonzero(self._world.families.up[present.rows] == NOBODY)
         changes = decide_handovers(
-            present.rows,
-            present.x,
-            present.y,
-            self._lease_space(present),
-            owner[present.rows],
+            present.rows[roots],
+            present.x[roots],
+            present.y[roots],
+            holder[roots],
+            owner[present.rows[roots]],
             self.leases,
             self._world.rules,
         )
+        changes = join_stray(changes, self._world.families, owner)
         changes = self._wait_for_room(self._add_lost(changes), present.tick)
         self._count(changes, present)
         if not len(changes.rows):
@@ -206,10 +212,11 @@ class Mesh:
         rows = columns.rows_of(self._anew)
         rows = rows[(rows >= 0) & (columns["shard"][rows] != SHARD_NONE)]
         self._anew = np.sort(columns.net_id[rows])
-        rows = np.setdiff1d(rows, changes.rows)
+        # With its root it gets another owner, who has not lost it.
+        taken = np.isin(rows, changes.rows) | np.isin(self._world.families.root[rows], changes.rows)
+        rows = rows[~taken]
         owner = columns["shard"][rows]
-        both = zip(changes, (rows, owner, owner), strict=True)
-        return Handovers(*(np.concatenate(pair) for pair in both))
+        return changes.and_(Handovers(rows, owner, owner))
 
     def _wait_for_room(self, changes: Handovers, tick: int) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
@@ -221,10 +228,14 @@ class Mesh:
         for shard in self._shards.shards:
             room[shard.shard] = self._shards.room_of(shard, tick)
             room_of_pilots[shard.shard] = self.answers.room_of(shard)
-        piloted = self._world.account[changes.rows] != ACCOUNT_NONE
-        chosen = choose_affordable(changes, piloted, room, room_of_pilots)
-        self._waiting_rows = changes.rows[~chosen]
-        return changes.select(chosen)
+        families = self._world.families
+        moved = take_along(changes, families, self._world.columns["shard"])
+        sizes = 1 + np.bincount(moved.heads, minlength=len(changes.rows))
+        piloted = self._world.account[families.root[changes.rows]] != ACCOUNT_NONE
+        chosen = choose_affordable(changes, sizes, piloted, room, room_of_pilots)
+        waiting = (changes.rows[~chosen], moved.children.rows[~chosen[moved.heads]])
+        self._waiting_rows = np.concatenate(waiting)
+        return changes.select(chosen).and_(moved.children.select(chosen[moved.heads]))
 
     def _note_failure(self, shard: Shard, present: Present, now: float) -> list[LeaseChange]:
         """Withhold the sectors in which this shard was one too many whose game went wrong."""

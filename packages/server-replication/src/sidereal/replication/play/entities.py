@@ -69,18 +69,23 @@ class Entities:
     def end(self, rows: NDArray[np.int64], tick: int, *, by_owner: bool = False) -> None:
         """Take entities out of the world for good: what the database has of them goes, too.
 
+        Their children end with them.
+
         Args:
             rows: int64[n], each once.
             tick: the current one.
             by_owner: whether their shards have said so, and need not be told.
         """
         world = self._world
+        said, rows = rows, world.families.whole(rows)
         records = world.columns.store(rows, world.schema.full_record)
         x, y, _ = world.locate(rows, tick)
         for at, row in enumerate(rows.tolist()):  # 5 µs each
             self._saving.depart(records[[at]], row, tick, removed=True)
             self._ended[int(records["id"][at])] = float(x[at]), float(y[at])
-        self.ended += 0 if by_owner else len(rows)
+        self.ended += len(rows) - (len(said) if by_owner else 0)
+        children = np.setdiff1d(rows, said) if by_owner else rows[:0]
+        self._mesh.withdraw(children, tick)
         self.withdraw(rows, tick, by_owner=by_owner)
 
     def undo(self, rows: NDArray[np.int64], tick: int) -> None:
@@ -94,7 +99,8 @@ class Entities:
         return ended
 
     def withdraw(self, rows: NDArray[np.int64], tick: int, *, by_owner: bool = False) -> None:
-        """Take entities out of the world, everywhere."""
+        """Take entities out of the world, with their children, everywhere."""
+        rows = self._world.families.whole(rows)
         columns = self._world.columns
         net_id, group = columns.net_id[rows], self._world.group[rows]
         known = group >= 0

@@ -32,6 +32,7 @@ from sidereal.protocol.ids import NET_ID_MAX, NET_ID_NONE
 from sidereal.replication.events import Events
 from sidereal.replication.links.players import ROW_NONE, Player
 from sidereal.replication.ownership.amendments import Amendments
+from sidereal.replication.parentage import check_parents
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.play.entities import Entities
 from sidereal.replication.play.raised import describe_raised
@@ -176,6 +177,7 @@ class HookWorld:
     def spawn(self, kind: Kind, *components: Component, at: tuple[float, float]) -> int:
         """Make an entity; see `sidereal.game.Authority.spawn`."""
         records = self._spawns.make_one(kind, components, at, self.tick)
+        check_parents(self._world, kind, records)
         row = int(self._entities.create(records, self.tick)[0])
         self._call.spawned.append(row)
         return int(self._world.columns.net_id[row])
