@@ -8,10 +8,23 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from sidereal.game import AUTHORITY, F4, SHARD, U4, Body, Component, Game, Label, Motion, field
+from sidereal.game import (
+    AUTHORITY,
+    F4,
+    SHARD,
+    U4,
+    Body,
+    Component,
+    Game,
+    Label,
+    Motion,
+    Parent,
+    field,
+)
 from sidereal.game.declarations import declare
 from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.families import DEPTH_MAX, FAMILY_MAX, PARENT_NUMBER
 from sidereal.protocol.state.schema import LABEL, MOTION, PREDICTED, WHOLE
 from sidereal.protocol.state.stream import GONE
 from sidereal.replication.births import BLOCKS_SAVED, Births
@@ -53,6 +66,7 @@ game.declare(Glow, Rank)
 STONE = game.kind("stone", Motion(), Body(), Label(), Fuse(left=7))
 SHOT = game.kind("shot", Motion(), Label(name="dart"), Fuse(), spawned_by=SHARD, saved=False)
 FEW = game.kind("few", Motion(), spawned_by=SHARD, per_s_max=2)
+MAST = game.kind("mast", Motion(), Parent(), spawned_by=SHARD)
 
 
 @game.rule(Fuse)
@@ -746,3 +760,111 @@ def test_what_a_whole_says_that_was_overtaken_is_not_judged(rig: Rig) -> None:
     rig.tell(WHOLE, late)
     assert rig.commit() == []
     assert (rig.rejected, rig.value(rig.stone, LEFT)) == ({}, 3.0)
+
+
+# -- children -------------------------------------------------------------------------------------
+
+MAST_KIND = 4
+
+
+def refused(rig: Rig) -> dict[str, int]:
+    return dict(rig.births.spawns_refused)
+
+
+def mast(rig: Rig, of: int, shard: int = 1) -> np.ndarray:
+    return rig.shot(shard, kind=MAST_KIND, of=of, vx=0.0)
+
+
+def test_a_child_of_the_shards_own_comes_and_is_where_its_parent_is() -> None:
+    rig = Rig()
+    child = mast(rig, rig.stone)
+    child["x"] = 4000.0  # its parent's place counts
+    rig.tell(WHOLE, child)
+    rig.commit()
+    rig.world.follow(rig.tick)
+    columns = rig.world.columns
+    row, parent = columns.rows_of([child["id"][0], rig.stone])
+    assert columns["shard"][row] == 1
+    assert columns["of"][row] == rig.stone
+    assert (columns["x"][row], columns["y"][row]) == (10.0, 10.0)
+    columns["vx"][parent], columns.tick[parent] = 7.0, rig.tick
+    rig.world.follow(rig.tick)
+    assert (columns["vx"][row], columns.tick[row]) == (7.0, rig.tick)
+    assert refused(rig) == {}
+
+
+def test_nobody_else_may_give_an_entity_a_child() -> None:
+    rig = Rig()
+    rig.tell(WHOLE, mast(rig, rig.stone, shard=2), shard=2)
+    rig.commit()
+    assert refused(rig) == {"foreign_parent": 1}
+    assert rig.link.shards[1].faults == 1
+    assert rig.world.columns.count == 1
+
+
+@pytest.mark.parametrize("of", [0, 1 << 30])
+def test_a_child_of_nobody_does_not_come(of: int) -> None:
+    rig = Rig()
+    rig.tell(WHOLE, mast(rig, of))
+    rig.commit()
+    assert refused(rig) == {"foreign_parent": 1}
+
+
+def test_a_child_whose_parent_has_just_gone_is_taken_back_without_blame() -> None:
+    rig = Rig()
+    row = rig.world.columns.rows_of([rig.stone])
+    rig.world.columns["shard"][row] = 2
+    rig.link.shards[0].lost_at = rig.tick
+    lost = mast(rig, rig.stone)
+    rig.tell(WHOLE, lost)
+    rig.commit()
+    rig.world.remove(row, rig.tick)
+    ended = mast(rig, rig.stone)
+    rig.tell(WHOLE, ended)
+    rig.commit()
+    early = mast(rig, rig.next[1] + 1)  # of what the server has not heard of yet
+    rig.tell(WHOLE, early)
+    rig.commit()
+    assert refused(rig) == {"superseded": 3}
+    assert rig.link.shards[0].faults == 0
+    ids = [int(record["id"][0]) for record in (lost, ended, early)]
+    assert rig.link.released == [(1, net_id, 2) for net_id in ids]
+
+
+def test_a_child_keeps_its_parent_and_has_no_motion_of_its_own() -> None:
+    rig = Rig()
+    child = mast(rig, rig.stone)
+    rig.tell(WHOLE, child)
+    rig.commit()
+    moved = np.zeros(1, SCHEMA.exact_record)
+    for name in moved.dtype.names or ():
+        moved[name] = child[name]
+    moved["tick"] += 1
+    given = np.zeros(1, SCHEMA.proposed_rows[PARENT_NUMBER])
+    for name in given.dtype.names or ():
+        given[name] = child[name]
+    given["tick"], given["of"] = child["tick"] + 1, child["id"]
+    whole = child.copy()
+    whole["tick"], whole["of"] = child["tick"] + 1, child["id"]
+    for what, rows in ((MOVES, moved), (PARENT_NUMBER, given), (WHOLE, whole)):
+        rows["epoch"] = rig.world.columns.epoch[rig.world.columns.rows_of(child["id"])]
+        rig.tell(what, rows)
+        rig.commit()
+    assert rig.ingest.rejected == {"other_writer": 2, "foreign_parent": 1}
+    assert rig.world.columns["of"][rig.world.columns.rows_of(child["id"])] == rig.stone
+
+
+def test_families_are_neither_deep_nor_large_without_end() -> None:
+    rig = Rig()
+    above = rig.stone
+    for _ in range(DEPTH_MAX):
+        child = mast(rig, above)
+        rig.tell(WHOLE, child)
+        rig.commit(20)
+        above = int(child["id"][0])
+    assert refused(rig) == {}
+    rig.tell(WHOLE, mast(rig, above))
+    rig.commit()
+    assert refused(rig) == {"too_many": 1}
+    parents = rig.world.columns.rows_of(np.full(2 * FAMILY_MAX, rig.stone))
+    assert int(rig.world.families.admit(parents).sum()) == 2 * FAMILY_MAX - DEPTH_MAX

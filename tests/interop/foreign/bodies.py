@@ -13,7 +13,7 @@ from .snapshots import NO_EVENTS, Events, check_traits
 
 WORLD_EDGE: Final = 2.0**31 * 1000
 EXACT: Final = "IIIddddddII"
-FULL: Final = EXACT + "BffI24sHIBHBQ"
+FULL: Final = EXACT + "BffI24sHIBHBIQ"
 MOTION: Final = 1
 ROWS: Final = {
     MOTION: EXACT,
@@ -22,6 +22,7 @@ ROWS: Final = {
     4: "IIIH",
     5: "IIIII",
     6: "IIIIBHB",
+    7: "IIII",
     64: "III",
     66: FULL,
 }
@@ -41,6 +42,7 @@ class Traits(NamedTuple):
     control_epoch: int
     input: int
     which: int
+    parent: int
     differs: int
 
 

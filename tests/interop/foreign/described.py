@@ -9,7 +9,7 @@ import msgspec
 
 from .octets import Malformed, Octets, text_of, within
 
-BASE: Final = 6
+BASE: Final = 7
 """Components that every world has; their rows are laid out in the document."""
 LETTERS: Final = {
     **{"<f4": "f", "<f8": "d", "|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q"},

@@ -15,6 +15,7 @@ from .snapshots import (
     Label,
     Moved,
     Owner,
+    Parent,
     Predicted,
     Presence,
     Reference,
@@ -23,8 +24,8 @@ from .snapshots import (
     Snapshot,
 )
 
-Component = Reference | Body | Label | Owner | Predicted
-COMPONENTS: tuple[type[Component], ...] = (Reference, Body, Label, Owner, Predicted)
+Component = Reference | Body | Label | Owner | Predicted | Parent
+COMPONENTS: tuple[type[Component], ...] = (Reference, Body, Label, Owner, Predicted, Parent)
 
 
 @dataclass

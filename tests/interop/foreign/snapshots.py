@@ -100,6 +100,13 @@ class Predicted(NamedTuple):
     which: int
 
 
+class Parent(NamedTuple):
+    """Whose child it is."""
+
+    id: int
+    of: int
+
+
 class Gone(NamedTuple):
     """An entity is no more."""
 
@@ -137,7 +144,7 @@ Events = Mapping[int, EventSort]
 """By number."""
 NO_EVENTS: Final[Events] = {}
 
-Row = Presence | Reference | Body | Label | Owner | Predicted | Gone | Moved | Event
+Row = Presence | Reference | Body | Label | Owner | Predicted | Parent | Gone | Moved | Event
 SORTS: Final[dict[type[Row], int]] = {
     Presence: 0,
     Reference: 1,
@@ -145,10 +152,11 @@ SORTS: Final[dict[type[Row], int]] = {
     Label: 3,
     Owner: 4,
     Predicted: 6,
+    Parent: 7,
     Gone: 64,
     Moved: 65,
 }
-COMPONENTS: Final = 0b1011110
+COMPONENTS: Final = 0b11011110
 """Bits of the components that clients are sent."""
 
 
@@ -404,6 +412,9 @@ def _read_row(octets: Octets, sort: int, cell: Cell, around: _Around) -> Row:
         case 6:
             number, *key = octets.unpack("IIBHB")
             return Predicted(_known(number), *key)
+        case 7:
+            number, of = octets.unpack("II")
+            return Parent(_known(number), of)
         case 64:
             return Gone(_known(*octets.unpack("I")))
         case 65:

@@ -18,6 +18,7 @@ from sidereal.game import (
     Event,
     Label,
     Motion,
+    Parent,
     Part,
     Pilot,
     Player,
@@ -41,8 +42,8 @@ RULES: Final = Rules(
 )
 """Powers of two, so that computing with them is exact."""
 
-CHIP: Final = 3
-"""The number of its kind."""
+CHIP, TAG = 3, 4
+"""The numbers of their kinds."""
 CHIP_EVERY_TICKS: Final = 24
 """A shard spawns chips so often, and ends all that it has after every other time."""
 RENAMED_S: Final = 1.0
@@ -122,6 +123,7 @@ flights = make_flights(
 flights.shared(Label(name="recorded"))
 
 chip = flights.kind("chip", Motion(), Body(radius=0.5), Label(), touches=[], spawned_by=SHARD)
+tag = flights.kind("tag", Motion(), Parent(), spawned_by=SHARD)
 asteroid = flights.kinds[ASTEROID - 1]
 
 
@@ -135,6 +137,13 @@ def let_off(step: Step) -> None:
         step.spawn(chip, place, Body(group=step.id[rows]))
     elif step.tick % (2 * CHIP_EVERY_TICKS) == CHIP_EVERY_TICKS // 2:
         step.despawn(step.rows(chip))
+
+
+@flights.system
+def put_tags_on(step: Step) -> None:
+    """Let every chip have a tag, which is where it is, and goes with it."""
+    chips = step.rows(chip)
+    step.spawn(tag, Parent(of=step.id[chips[~np.isin(step.id[chips], step[Parent].of)]]))
 
 
 @flights.model(Motion, reads=(Stick,), stage=Stage.TICK)

@@ -20,7 +20,7 @@ from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
 from sidereal.protocol.session.token import generate_connect_token
-from sidereal.protocol.state.schema import PREDICTED
+from sidereal.protocol.state.schema import MOTION
 from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import Limits, WorldLimits
@@ -30,7 +30,7 @@ from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.game import ASTEROID, PRESSES_AT, TRIM_AT, Button
 
 from . import said
-from .happening import CHIP, DECLARED, GAME, PASSED, RULES, SCHEMA
+from .happening import CHIP, DECLARED, GAME, PASSED, RULES, SCHEMA, TAG
 from .transcript import CLIENT, SERVER, STEP_S, WALL_START, Transcript, overheard
 
 SEED: Final = 3
@@ -289,25 +289,26 @@ class World:
         replica = self._pilot.replica
         assert replica is not None
         rows = replica.rows()
-        columns, names = replica.columns, ("x", "y", "vx", "vy", "heading", "spin")
-        motion = np.stack([columns[name][rows] for name in names], axis=1).tolist()
-        names = ("kind", "radius", "mass", "group")
-        traits = [columns[name][rows].tolist() for name in names]
-        texts = [name.decode() for name in columns["name"][rows].tolist()]
-        owner = columns["shard"][rows].tolist()
-        spawned = self._spawned_by(replica, rows)
-        ids, ticks = columns.net_id[rows].tolist(), columns.tick[rows].tolist()
-        found = zip(ids, ticks, motion, *traits, texts, owner, spawned, strict=True)
-        entities = {str(row[0]): [row[1], *row[2], *row[3:-1], *row[-1]] for row in sorted(found)}
+        columns = replica.columns
+        names = (*(field.name for field in MOTION.fields), "kind")
+        told = [columns.tick[rows].tolist(), *(columns[name][rows].tolist() for name in names)]
+        ids = columns.net_id[rows].tolist()
+        found = zip(ids, zip(*told, strict=True), self._components(replica, rows), strict=True)
+        entities = {str(net_id): [*row, *more] for net_id, row, more in sorted(found)}
         holders = sorted(map(list, self._pilot.leases.tolist()))
         return {"entities": entities, "holders": holders, "happened": self._happened()}
 
-    def _spawned_by(self, replica: Replica, rows: np.ndarray) -> list[list[int]]:
-        """Which input has spawned each, nothing for those that none has."""
-        number = SCHEMA.numbers[PREDICTED.name]
-        has = replica.components(rows) & np.uint64(1 << number) != 0
-        keys = np.stack([replica.columns[f.name][rows] for f in PREDICTED.fields], axis=1)
-        return [key if there else [] for key, there in zip(keys.tolist(), has, strict=True)]
+    def _components(self, replica: Replica, rows: np.ndarray) -> list[list[Any]]:
+        """All fields of the components that each has beside its motion, in their order."""
+        found: list[list[Any]] = [[] for _ in rows]
+        masks = replica.components(rows)
+        for number in SCHEMA.shown[1:]:
+            for field in SCHEMA.component(number).fields:
+                values = replica.columns[field.name][rows].tolist()
+                for at in np.flatnonzero(masks >> np.uint64(number) & np.uint64(1)).tolist():
+                    value = values[at]
+                    found[at].append(value.decode() if isinstance(value, bytes) else value)
+        return found
 
     def _happened(self) -> list[list[Any]]:
         """What the pilot has taken since the last view: tick, subject, sort, and codes."""
@@ -331,7 +332,7 @@ class World:
         assert shard.population is not None
         held, seen = bodies.rows(), ghosts.rows()
         # Of what it has spawned itself it was told nothing.
-        held = held[bodies.columns["kind"][held] != CHIP]
+        held = held[~np.isin(bodies.columns["kind"][held], (CHIP, TAG))]
         mine = [bodies.columns.net_id[held], bodies.columns.epoch[held]]
         reference = shard.population.reference
         theirs = [ghosts.columns.net_id, ghosts.columns.epoch]

@@ -21,8 +21,9 @@ and puts these together:
 * `calls`: actions of the game that were asked for and have no receipt yet;
 * `placeless`: what the account has, and what the world has.
 
-`view` is what the core gives a face once per frame, `families` whom it draws where others are, and `events` what happened in between.
-`statistics` and `traffic` say how the session is going, and `limits` are the numbers that only
-tuning decides. `driver` is the Trio shell, the only module here that owns a socket; it speaks HTTP
-through the client that `http` makes. `front` is the arcade window.
+`view` is what the core gives a face once per frame, `families` whom it draws where others are, and
+`events` what happened in between. `statistics` and `traffic` say how the session is going, and
+`limits` are the numbers that only tuning decides. `driver` is the Trio shell, the only module here
+that owns a socket; it speaks HTTP through the client that `http` makes. `front` is the arcade
+window.
 """

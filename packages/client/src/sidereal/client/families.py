@@ -1,4 +1,4 @@
-"""Followers in the picture: they are drawn where those are drawn whom they follow, or not at all."""
+"""Followers in the picture: they are drawn where their parents are drawn, or not at all."""
 
 from __future__ import annotations
 

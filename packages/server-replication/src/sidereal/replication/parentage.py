@@ -1,7 +1,8 @@
 """Whose child an entity may become.
 
-Of what a shard has spawned, its parent must be an entity of the same shard. One that was so until a moment ago has changed hands
-or ended meanwhile: then the child does not come, and nobody is to blame.
+Of what a shard has spawned, its parent must be an entity of the same shard. One that was so until a
+moment ago has changed hands or ended meanwhile: then the child does not come, and nobody is to
+blame.
 """
 
 from __future__ import annotations
@@ -73,5 +74,5 @@ def find_parents(world: World, records: np.ndarray, shard: Shard, *, lost: bool)
     there = rows != NOBODY
     own = there & (columns["shard"][np.maximum(rows, 0)] == shard.shard)
     granted, used = world.ids.look_up(records["of"].astype(np.int64), shard.peer)
-    gone = child & np.where(there, ~own & lost, granted | used)
+    gone = child & np.where(there, ~own & lost, (granted | used) & (records["of"] > 0))
     return Parents(rows, own & are_followers(masks), gone, child & ~own & ~gone)

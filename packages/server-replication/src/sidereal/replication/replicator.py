@@ -231,6 +231,10 @@ class Replicator:
         self.world.columns.epoch[rows] += np.uint32(1)
         self.world.dirty[rows] = False
         self.world.stored[rows] = True
+        orphans = self.world.families.orphans(rows)
+        if len(orphans):
+            self.notes.add(self.tick, "orphans_ended", count=len(orphans))
+            self.entities.end(orphans, self.tick)
 
     def create(self, records: np.ndarray) -> None:
         """Enter entities that have never been before, `Schema.full_record[n]`."""

@@ -142,11 +142,15 @@ class Postings:
                 kept = world.schema.saved[spawned["kind"]]
                 batches.append(new_batch(to_saved(world, spawned[kept]), uuid[kept], tick))
         ending = world.columns.rows_of(list(self.ending))
+        ending = world.families.whole(ending[ending >= 0])
         ending = ending[world.is_kept(ending) | world.stored[ending]]
         batches.append(batch_of(world, ending, tick, removed=True))
         holders = {self._books.row_of(row.entity, row.holder) for row in rows if row.entity > 0}
         holders -= {-1, *ending.tolist()}
-        if (own := self._saving.hand_over(np.array(sorted(holders), np.int64), tick)) is not None:
+        holding = np.array(sorted(holders), np.int64)
+        # Without its parents a child is worth nothing.
+        holding = np.unique(np.concatenate([holding, *world.families.above(holding)]))
+        if (own := self._saving.hand_over(holding, tick)) is not None:
             batches.append(own)
         batch = joined(batches)
         return batch if len(batch) else None

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.errors import LocalProtocolError
+from sidereal.protocol.state.families import DEPTH_MAX
 from sidereal.replication.keeping.references import amend_saved, to_saved
 from sidereal.replication.world import ACCOUNT_NONE, World
 
@@ -36,7 +37,7 @@ class Batch:
     Attributes:
         rows: saved records, [n].
         uuid: void16[n].
-        account: int64[n], who flies it, 0 for nobody.
+        account: int64[n], who flies it, 0 for nobody; of its children, -it.
         active: bool[n], whether the entity takes part in the world.
         removed: bool[n], whether it is gone for good.
         saved_tick: int64[n], of the world when the row was as it is here.
@@ -70,7 +71,7 @@ class Departed:
     Attributes:
         record: a saved record, [1].
         uuid: void16[1].
-        account: who flew it, 0 for nobody.
+        account: who flew it, 0 for nobody; of its children, -it.
         removed: whether it is gone for good.
         tick: when it left.
         since_tick: since when something of it has not been saved.
@@ -132,7 +133,7 @@ class WriteBehind:
             removed: whether it is gone for good.
         """
         world = self._world
-        if not (world.stored[row] if removed else world.schema.saved[world.columns["kind"][row]]):
+        if not (world.stored[row] if removed else world.is_kept(np.array([row]))[0]):
             return
         self._doubt(np.array([row]))
         uuid = world.uuid[[row]]
@@ -140,7 +141,7 @@ class WriteBehind:
         if self._out is not None:
             out = self._out.rows["id"] == record["id"]
             since = int(self._out.since_tick[out].min(initial=since))
-        account = int(world.account[row])
+        account = int(world.accounts_of(np.array([row]))[0])
         saved = to_saved(world, record)
         self._departed[uuid.tobytes()] = Departed(saved, uuid, account, removed, tick, since)
 
@@ -155,19 +156,40 @@ class WriteBehind:
                 return departed
         return None
 
+    def departed_with(self, departed: Departed) -> list[Departed]:
+        """Give an entity that an account flew, and the children that left with it."""
+        children = (left for left in self._departed.values() if left.account == -departed.account)
+        return [departed, *(left for left in children if not left.removed)]
+
     def amend(self, uuid: bytes, number: int, values: Mapping[str, Any]) -> None:
         """Let an entity that has left have a component, if it waits here; see `amend_saved`."""
         if (departed := self._departed.get(uuid)) is not None:
             amend_saved(self._world.schema, departed.record, number, values)
 
     def end(self, uuid: bytes) -> None:
-        """Let an entity that waits here be gone for good."""
-        if (departed := self._departed.get(uuid)) is not None:
-            self._departed[uuid] = replace(departed, removed=True)
+        """Let an entity that waits here be gone for good, with its children."""
+        ended = {uuid}
+        for _ in range(DEPTH_MAX + 1):
+            for name, departed in self._departed.items():
+                if name in ended or departed.record["of"].tobytes() in ended:
+                    self._departed[name] = replace(departed, removed=True)
+                    ended.add(name)
 
     def come_back(self, departed: Departed) -> None:
         """An entity is in the world again: the row it has there is the one to save."""
-        del self._departed[departed.uuid.tobytes()]
+        for each in self.departed_with(departed):
+            del self._departed[each.uuid.tobytes()]
+
+    def drop(self, record: NDArray[np.void], uuid: NDArray[np.void], tick: int) -> None:
+        """Let an entity be gone for good that the database has, and that has not come back.
+
+        Args:
+            record: a saved record, [1].
+            uuid: `UUID[1]`.
+            tick: of the world, now.
+        """
+        left = Departed(record, uuid, ACCOUNT_NONE, True, tick, tick)
+        self._departed.setdefault(uuid.tobytes(), left)
 
     # -- what is saved with something else --------------------------------------------------------
 
@@ -219,8 +241,8 @@ class WriteBehind:
         """
         if self._out is not None:
             return None
-        departed = list(self._departed.values())[:rows_max]
-        rows = self._oldest_dirty(rows_max - len(departed))
+        departed = self._oldest_departed(rows_max)
+        rows = self._oldest_dirty(max(0, rows_max - len(departed)))
         if not departed and not len(rows):
             return None
         world = self._world
@@ -272,6 +294,14 @@ class WriteBehind:
         world.dirty[rows] = True
         world.dirty_since[rows] = since
 
+    def _oldest_departed(self, rows_max: int) -> list[Departed]:
+        """Choose what has left first; what has left together is saved together."""
+        every = list(self._departed.values())
+        end = min(rows_max, len(every))
+        while 0 < end < len(every) and every[end].account == -abs(every[end - 1].account) != 0:
+            end += 1
+        return every[:end]
+
     def _oldest_dirty(self, rows_max: int) -> NDArray[np.int64]:
         world = self._world
         rows = np.flatnonzero(world.dirty)
@@ -319,7 +349,7 @@ def batch_of(world: World, rows: NDArray[np.int64], tick: int, *, removed: bool)
     return Batch(
         to_saved(world, world.columns.store(rows, world.schema.full_record)),
         world.uuid[rows],
-        world.account[rows],
+        world.accounts_of(rows),
         np.full(count, not removed),
         np.full(count, removed),
         ticks,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.state.families import DEPTH_MAX
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.world import UUID, World
 
@@ -74,6 +75,7 @@ def enter_saved(
             led = rows[(ids != NET_ID_NONE) & world.columns.has(rows, number)]
             world.columns[field.name][rows] = ids
             world.mark_changed(component.name, led, tick)
+    world.families.relate(rows)
     return rows
 
 
@@ -89,6 +91,21 @@ def ids_of(world: World, names: NDArray[np.void]) -> NDArray[np.int64]:
         found = keys[place] == wanted[at]
         ids[at[found]] = world.columns.net_id[living[place[found]]]
     return ids
+
+
+def descendants(saved: NDArray[np.void], uuid: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Tell which saved records descend from the first, which does so itself: bool[n].
+
+    Args:
+        saved: saved records, [n].
+        uuid: `UUID[n]`.
+    """
+    names = [name.tobytes() for name in uuid]
+    parents = [name.tobytes() for name in saved["of"]]
+    family = {*names[:1]}
+    for _ in range(DEPTH_MAX):
+        family |= {name for name, parent in zip(names, parents, strict=True) if parent in family}
+    return np.fromiter((name in family for name in names), np.bool_, len(names))
 
 
 def uuid_of(world: World, entity: int) -> bytes:

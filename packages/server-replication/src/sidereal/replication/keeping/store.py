@@ -29,7 +29,13 @@ from sidereal.replication.keeping.posting import LedgerRow, Posted, Posting
 from sidereal.replication.keeping.recovery import Fault, check_clock, describe_row, find_faults
 from sidereal.replication.keeping.rowcopy import RowCopy
 from sidereal.replication.keeping.sql import LONG_S_MAX
-from sidereal.replication.keeping.stored import Account, Berth, Recovered, StoreStatistics
+from sidereal.replication.keeping.stored import (
+    Account,
+    Berth,
+    Recovered,
+    StoreStatistics,
+    berth_of,
+)
 from sidereal.replication.keeping.tables import Claim, FencedError, NameTakenError
 from sidereal.replication.keeping.urls import check_url
 from sidereal.replication.limits import LIMITS
@@ -129,15 +135,15 @@ class Store:
             async with trio.open_nursery() as nursery:
                 if self._term:
                     nursery.start_soon(self._beat)
-                recovered = await self._load("true" if berths else "account <= 0", LONG_S_MAX)
+                recovered = await self._load("true" if berths else "account = 0", LONG_S_MAX)
                 nursery.cancel_scope.cancel()
         check_clock(recovered.tick)
         return recovered
 
     async def load_berth(self, account: int) -> Berth | None:
         """Read what an account left as it was last saved; None when it left nothing."""
-        recovered = await self._load(f"account = {account:d}")
-        return Berth(recovered.rows, recovered.uuid) if len(recovered.rows) else None
+        which = f"(account = {account:d} OR account = {-account:d})"
+        return berth_of(await self._load(which))
 
     async def write_rows(self, batch: Batch, tick: int) -> Written:
         """Save rows and, in the same transaction, that the world is at least that far.

@@ -37,15 +37,23 @@ class Recovered(NamedTuple):
 
 
 class Berth(NamedTuple):
-    """What an account left, as it was then.
+    """What an account left, as it was then, and its children after it.
 
     Attributes:
-        record: a saved record, [1].
-        uuid: void16[1].
+        record: saved records, [n].
+        uuid: void16[n].
     """
 
     record: NDArray[np.void]
     uuid: NDArray[np.void]
+
+
+def berth_of(recovered: Recovered) -> Berth | None:
+    """Make a berth of what an account flew and its children; None if it flew nothing."""
+    order = np.argsort(-recovered.account, kind="stable")
+    if not len(order) or recovered.account[order[0]] < 0:
+        return None
+    return Berth(recovered.rows[order], recovered.uuid[order])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ leased, and entities follow the leases (`hand_over`), as fast as their new owner
 leases of sectors that have been empty for a while end (`vacate`). Sectors in which the game's code
 goes wrong again and again are withheld, and stand still (`failures`). A handover is one decision:
 in one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
-fenced. A family is handed over in one tick. With what a pilot flies go the inputs that it has sent since its record. What an owner has
-proposed wrongly was taken from it, and is given to it anew (`give_anew`) in the same way, at the
-same pace.
+fenced. A family is handed over in one tick. With what a pilot flies go the inputs that it has sent
+since its record. What an owner has proposed wrongly was taken from it, and is given to it anew
+(`give_anew`) in the same way, at the same pace.
 """
 
 from __future__ import annotations

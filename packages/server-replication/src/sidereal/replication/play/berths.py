@@ -21,7 +21,12 @@ from sidereal.game import Body
 from sidereal.game.schema import name_of
 from sidereal.replication.keeping.limits import KeepingLimits
 from sidereal.replication.keeping.persist import WriteBehind
-from sidereal.replication.keeping.references import amend_saved, enter_saved, to_saved
+from sidereal.replication.keeping.references import (
+    amend_saved,
+    descendants,
+    enter_saved,
+    to_saved,
+)
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.play.spots import nearest_free_spot
@@ -85,7 +90,9 @@ class Berths:
         elif departed.removed:
             self._arrived[account] = None
         else:
-            self._arrived[account] = Berth(departed.record, departed.uuid)
+            family = self._saving.departed_with(departed)
+            records = np.concatenate([each.record for each in family])
+            self._arrived[account] = Berth(records, np.concatenate([e.uuid for e in family]))
 
     def give_up(self, account: int) -> None:
         """Forget what was asked for or waits: its player has gone."""
@@ -122,7 +129,7 @@ class Berths:
 
     def _of_now(self, berth: Berth | None) -> Berth | None:
         """Give what was left, unless it has ended since it was read."""
-        return None if berth is None or berth.uuid.tobytes() in self._ended else berth
+        return None if berth is None or berth.uuid[0].tobytes() in self._ended else berth
 
     def take_late(self, tick: int) -> list[int]:
         """Give the accounts whose players have begun to wait long; each is given once."""
@@ -162,8 +169,9 @@ class Berths:
         """
         self._saving.amend(uuid, number, values)
         for berth in self._offered.values():
-            if berth.uuid.tobytes() == uuid:
-                amend_saved(self._world.schema, berth.record, number, values)
+            for at in range(len(berth.uuid)):
+                if berth.uuid[at].tobytes() == uuid:
+                    amend_saved(self._world.schema, berth.record[at : at + 1], number, values)
         _, before = self._amended.pop(uuid, (tick, {}))
         since = tick - self._limits.amended_ticks
         self._amended = {key: kept for key, kept in self._amended.items() if kept[0] >= since}
@@ -184,26 +192,37 @@ class Berths:
         """Put what an account left into the world, at rest and near where it was.
 
         What has drifted to where it was meanwhile stays; it gets the nearest spot beside it. A
-        crash has left it with the velocity that it had; nobody has flown it since.
+        crash has left it with the velocity that it had; nobody has flown it since. Its children
+        come with it; those whose parents are no more end.
 
         Returns:
             its row.
         """
-        record = berth.record.copy()
+        family = descendants(berth.record, berth.uuid)
+        for at in np.flatnonzero(~family).tolist():
+            self._saving.drop(berth.record[[at]], berth.uuid[[at]], tick)
+        record, uuid = berth.record[family], berth.uuid[family]
         x, y, size = (float(record[name][0]) for name in ("x", "y", "radius"))
-        record["x"], record["y"] = nearest_free_spot(x, y, size, self.others(tick))
-        _, amended = self._amended.pop(berth.uuid.tobytes(), (tick, {}))
-        for number, values in amended.items():
-            amend_saved(self._world.schema, record, number, values)
+        spot_x, spot_y = nearest_free_spot(x, y, size, self.others(tick))
+        record["x"] += spot_x - x
+        record["y"] += spot_y - y
+        record["x"][0], record["y"][0] = spot_x, spot_y
+        for at in range(len(uuid)):
+            _, amended = self._amended.pop(uuid[at].tobytes(), (tick, {}))
+            for number, values in amended.items():
+                amend_saved(self._world.schema, record[at : at + 1], number, values)
         record["tick"] = tick
         _stop(record)
         record["epoch"] += np.uint32(1)
         departed = self._saving.departed_of(account)
         if departed is not None and not departed.removed:
             self._saving.come_back(departed)
-        rows = enter_saved(self._world, record, berth.uuid, np.array([account]), tick)
+        accounts = np.zeros(len(record), np.int64)
+        accounts[0] = account
+        rows = enter_saved(self._world, record, uuid, accounts, tick)
         self._world.stored[rows] = True
-        self._entered.append((int(self._world.columns.net_id[rows[0]]), berth.uuid.tobytes()))
+        ids = self._world.columns.net_id[rows].tolist()
+        self._entered += zip(ids, (name.tobytes() for name in uuid), strict=True)
         return int(rows[0])
 
     def take_entered(self) -> list[tuple[int, bytes]]:
@@ -213,15 +232,19 @@ class Berths:
 
     def leave(self, row: int, tick: int) -> None:
         """Keep an entity that is about to leave the world, as it is now, and standing still."""
-        rows = np.array([row])
+        children = np.setdiff1d(self._world.families.whole(np.array([row])), row)
+        rows = np.concatenate([[row], children])
         record = self._world.columns.store(rows, self._world.schema.full_record)
         record["x"], record["y"], record["heading"] = self._world.locate(rows, tick)
         _stop(record)
         record["tick"] = tick
-        self._saving.depart(record, row, tick, removed=False)
+        for at, each in enumerate(rows.tolist()):
+            self._saving.depart(record[[at]], each, tick, removed=False)
         account = int(self._world.account[row])
         if account in self._offered:  # its player has looked at it, and does not fly it
-            self._offered[account] = Berth(to_saved(self._world, record), self._world.uuid[rows])
+            kept = np.append(True, self._world.is_kept(children))
+            saved = to_saved(self._world, record[kept])
+            self._offered[account] = Berth(saved, self._world.uuid[rows[kept]])
 
     def others(self, tick: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tell where all bodies are, and how large: x, y and radius, float[n] each."""

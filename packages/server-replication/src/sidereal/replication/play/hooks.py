@@ -329,7 +329,7 @@ class HookWorld:
         for player, row in call.flights.items():
             account = player.client.account
             world.account[row] = account
-            world.dirty[row] &= account >= 0
+            world.dirty[world.families.whole(np.array([row]))] &= account >= 0
             world.columns["control_epoch"][row] = world.columns.epoch[row]
             world.columns["input_seq"][row] = 0
         # Whoever flies its subject from now on is told, too.

@@ -14,7 +14,7 @@ from sidereal.replication.keeping.references import (
     saved_record,
     write_saved,
 )
-from sidereal.replication.keeping.stored import Berth, Recovered
+from sidereal.replication.keeping.stored import Berth, Recovered, berth_of
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.world import ACCOUNT_NONE, UUID
 
@@ -177,13 +177,15 @@ class MemoryStore:
     def load_world(self, *, berths: bool = False) -> Recovered:
         """Give the world back, with what accounts left or without."""
         return self._load(
-            [key for key, row in self._rows.items() if berths or row.account <= ACCOUNT_NONE]
+            [key for key, row in self._rows.items() if berths or row.account == ACCOUNT_NONE]
         )
 
     def load_berth(self, account: int) -> Berth | None:
         """Give back what an account left, None when it left nothing."""
-        found = self._load([key for key, row in self._rows.items() if row.account == account])
-        return Berth(found.rows, found.uuid) if len(found.rows) else None
+        accounts = (account, -account)
+        return berth_of(
+            self._load([key for key, row in self._rows.items() if row.account in accounts])
+        )
 
     def _load(self, keys: list[bytes]) -> Recovered:
         kept = {key: self._rows[key] for key in keys if not self._rows[key].removed}
