@@ -180,6 +180,13 @@ class World:
         """Count the entities, or those of a kind."""
         return len(self.ids(kind))
 
+    def children(self, entity: int) -> NDArray[np.uint32]:
+        """Give the ids of the children of an entity, without theirs: uint32[n], ascending."""
+        world = self._core.world
+        row = int(world.columns.rows_of([entity])[0])
+        rows = world.families.children()
+        return np.sort(world.columns.net_id[rows[world.families.up[rows] == row]])
+
     def owner(self, entity: int) -> int:
         """Tell which shard simulates an entity: its number from 0, -1 for none."""
         columns = self._core.world.columns
