@@ -61,7 +61,7 @@ from sidereal.protocol.state.private import (
 )
 from sidereal.protocol.state.private import REPLACE as OWN_REPLACE
 from sidereal.protocol.state.quantize import encode_rows
-from sidereal.protocol.state.schema import PREDICTED, mask_of
+from sidereal.protocol.state.schema import PARENT, PREDICTED, mask_of
 from sidereal.protocol.state.stream import (
     PRESENCE,
     REPLACE,
@@ -82,7 +82,7 @@ WALL = 1_700_000_000.0
 RULES = Rules()
 GAME = load(DEFAULT_GAME)
 SCHEMA = schema_of(GAME)
-SHOWN = tuple(n for n in SCHEMA.shown if n != SCHEMA.numbers[PREDICTED.name])
+SHOWN = tuple(n for n in SCHEMA.shown if SCHEMA.component(n) not in (PREDICTED, PARENT))
 FLIGHT = FreeFlight(GAME, RULES)
 TICK_S = RULES.tick_s
 SHIP, ROCK, NEWCOMER = 7, 8, 3

@@ -1,4 +1,4 @@
-"""Where things are in a world under test: which shard simulates what, and who is put where.
+"""Where things are in a world under test: which shard simulates what, who comes, and who is whose.
 
 The first shard simulates all that is west of x = 0, the last one all that is east of the last
 border, and those in between a column of sectors each: n shards have n - 1 borders, a sector apart.
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sidereal.game import Motion
+from sidereal.game import Kind, Motion
 from sidereal.game.schema import name_of
+from sidereal.replication.parentage import check_parents
 from sidereal.replication.replicator import Replicator
 
 
@@ -68,3 +70,23 @@ def put(core: Replicator, entity: int, x: float, y: float) -> None:
     columns.epoch[rows] += np.uint32(1)
     world.mark_changed(name_of(Motion), rows, core.tick)
     core.mesh.give_anew(columns.net_id[rows])
+
+
+def let_in(core: Replicator, kind: Kind, records: NDArray[np.void]) -> int:
+    """Let an entity into the world, `Schema.full_record[1]`: gives its id.
+
+    Raises:
+        GameError: there is nobody to be its parent.
+    """
+    records["tick"], records["epoch"] = core.tick, 1
+    check_parents(core.world, kind, records)
+    rows = core.entities.create(records, core.tick)
+    return int(core.world.columns.net_id[rows[0]])
+
+
+def children_of(core: Replicator, entity: int) -> NDArray[np.uint32]:
+    """Give the ids of the children of an entity, uint32[n], ascending."""
+    columns, families = core.world.columns, core.world.families
+    rows = families.children()
+    ids: NDArray[np.uint32] = columns.net_id[rows[columns["of"][rows] == entity]]
+    return np.sort(ids)

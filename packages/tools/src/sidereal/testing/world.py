@@ -25,7 +25,6 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.actions.effects import SHARED
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.notes import Note
-from sidereal.replication.parentage import check_parents
 from sidereal.replication.play.worlds import make_world
 from sidereal.replication.replicator import Replicator
 from sidereal.testing.checks import check_world
@@ -37,7 +36,7 @@ from sidereal.testing.happenings import (
     published,
     refused_calls,
 )
-from sidereal.testing.places import Strips, is_settled, put
+from sidereal.testing.places import Strips, children_of, is_settled, let_in, put
 from sidereal.testing.player import Player, name_of_action
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.clients import ClientHost
@@ -182,10 +181,7 @@ class World:
 
     def children(self, entity: int) -> NDArray[np.uint32]:
         """Give the ids of the children of an entity, without theirs: uint32[n], ascending."""
-        world = self._core.world
-        row = int(world.columns.rows_of([entity])[0])
-        rows = world.families.children()
-        return np.sort(world.columns.net_id[rows[world.families.up[rows] == row]])
+        return children_of(self._core, entity)
 
     def owner(self, entity: int) -> int:
         """Tell which shard simulates an entity: its number from 0, -1 for none."""
@@ -216,10 +212,7 @@ class World:
             GameError: the values do not fit.
         """
         records = self._spawns.make(kind, components, 1)
-        records["tick"], records["epoch"] = self.tick, 1
-        check_parents(self._core.world, kind, records)
-        rows = self._core.entities.create(records, self.tick)
-        return int(self._core.world.columns.net_id[rows[0]])
+        return let_in(self._core, kind, records)
 
     def place(self, entity: int, *, x: float, y: float) -> None:
         """Put an entity somewhere else, at rest.
