@@ -16,7 +16,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.heads import encode_head
-from sidereal.protocol.state.schema import BASE_COMPONENTS, LABEL, MOTION, PREDICTED, Schema
+from sidereal.protocol.state.schema import BASE_COMPONENTS, LABEL, MOTION, PARENT, PREDICTED, Schema
 from sidereal.protocol.state.snapshot import gather, read_snapshot_untrusted, unchanged_places
 from sidereal.protocol.state.stream import (
     GONE,
@@ -33,7 +33,7 @@ SMALL = replace(EVERY_TICK, datagrams=LIMITS.edge.section_parts + 1)
 PLENTY = 1 << 30
 WINDOW = 9
 CENTRE = (1, 1)
-SCHEMA = Schema(component for component in BASE_COMPONENTS if component is not PREDICTED)
+SCHEMA = Schema(each for each in BASE_COMPONENTS if each not in (PREDICTED, PARENT))
 """Whose entities have all components."""
 NUMBERS = len(SCHEMA.components) + 1
 MOVES, NAMED = SCHEMA.numbers[MOTION.name], SCHEMA.numbers[LABEL.name]

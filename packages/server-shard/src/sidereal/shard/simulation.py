@@ -59,7 +59,6 @@ ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
 REPLAY_TICKS_MAX: Final = INPUTS_UNANSWERED_MAX
 """Ticks that a body is flown when it is adopted; before that it is taken to have flown straight."""
 
-
 RELEASE_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
 
 
@@ -86,7 +85,6 @@ class Simulation:
         strict: bool = False,
     ) -> None:
         self.rules = rules
-        self._records_given = self._records_told = 0
         self._limits = limits
         self.population = Population(schema)
         self.bodies = Bodies(self.population, schema, rules)
@@ -105,14 +103,12 @@ class Simulation:
         self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
         modelled = modelled_of(declared, schema)
         self._changes = Changes(everyone, schema, rules, modelled, self._stages.flown)
-        reorder_ticks, wholes = rules.streams.reorder_ticks, limits.wholes_per_tick
-        self._proposals = Proposals(
-            schema, capacity, reorder_ticks, wholes, modelled, events, self._families
-        )
+        waits, wholes = rules.streams.reorder_ticks, limits.wholes_per_tick
+        self._proposals = Proposals(schema, capacity, waits, wholes, modelled, events, families)
         self._territory = Territory(rules, ROWS_MAX)
         self._early = Early(schema, limits.controls_waiting)
-        self._adopted = self._released = self._records_stale = 0
-        self._records_proposed = self._messages_proposed = 0
+        self._adopted = self._released = self._records_stale = self._records_given = 0
+        self._records_proposed = self._messages_proposed = self._records_told = 0
         self._speeds_bounded = self._controls_unclaimed = 0
 
     # -- messages ---------------------------------------------------------------------------------
