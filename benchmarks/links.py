@@ -27,6 +27,7 @@ from sidereal.protocol.links import PLAYER_BUDGET, PLAYER_CHANNELS
 from sidereal.protocol.message.player import PlayerChannel
 from sidereal.protocol.state.schema import MOTION
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
+from sidereal.protocol.state.stream import NOW, row_types
 from sidereal.protocol.testing.link import Link, LinkConfig
 
 SHIPS, ROCKS = 60, 100
@@ -150,11 +151,13 @@ class Run:
             if snapshot.private is not None and at > SETTLES_S:
                 self.seen.own_ticks.add(snapshot.tick)
             for what, _, _, begin, end in snapshot.spans:
-                if what != motion:
+                if what not in (motion, NOW):
                     continue
-                rows = np.frombuffer(message[begin:end], schema.rows[motion])
+                rows = np.frombuffer(message[begin:end], row_types(schema.rows)[what])
                 rows = rows[rows["id"] <= SHIPS]
-                ship, tick = rows["id"].astype(int) - 1, rows["tick"].astype(int)
+                ship = rows["id"].astype(int) - 1
+                is_now = what == NOW
+                tick = np.full(len(ship), snapshot.tick) if is_now else rows["tick"].astype(int)
                 if at > SETTLES_S:
                     # The first tick is number 2.
                     self.seen.ages_s += (at - GREETS_S - (tick - 2) * RULES.tick_s).tolist()

@@ -92,11 +92,11 @@ def test_snapshot_of_the_example_is_what_the_document_says() -> None:
     assert (section.place, section.cell, section.since) == (4, (4, -8), 69_998)
     assert section.rows == (
         Presence(258, 2, 0b11110),
-        Reference(258, 70_000, 1062.5, -1875.0, 10.0, -2.0, math.pi / 2, 0.5),
         Body(258, 6.0, 12.0, 0),
         Label(258, "Ada"),
         Owner(258, 1),
         Gone(7),
+        Reference(258, 70_000, 1062.5, -1875.0, 10.0, -2.0, math.pi / 2, 0.5),
     )
     (block,) = re.findall(r"In the next tick entity 258.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S)
     snapshot = read_snapshot(bytes.fromhex(block), Grid(250.0, 4, 1))

@@ -235,7 +235,7 @@ class World:
             encode_own_motion(SCHEMA, motion, cell_x, cell_y, RULES),
             np.array([(0, self.input_seq % 65536)], INPUTS_ROW),
         ]
-        lead = bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, self.own_epoch % 256, 0))
+        lead = bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, self.own_epoch % 256))
         return b"".join((lead, *(array.tobytes() for array in rows)))
 
 

@@ -507,7 +507,7 @@ def test_ticks_of_records_survive_the_wrap_of_their_16_bits(
 def test_the_private_section_is_handed_on(replica: Replica) -> None:
     private = b"".join(
         [
-            bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, 1, 0)),
+            bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, 1)),
             np.array([(5, 4, SCHEMA.mask_own)], SCHEMA.own_rows[PRESENCE]).tobytes(),
             np.zeros(1, SCHEMA.own_rows[NUMBERS[MOTION.name]]).tobytes(),
             np.array([(2, 9)], INPUTS_ROW).tobytes(),
@@ -518,7 +518,7 @@ def test_the_private_section_is_handed_on(replica: Replica) -> None:
     assert (own.net_id, own.control_epoch, own.tick, own.input) == (5, 4, 3, 9)
     assert (own.state.x, own.state.y) == (250.0, 250.0)
     assert replica.private.early == 2
-    wrong = bytes((private[0] | 64,)) + private[1:]
+    wrong = bytes((private[0] | 128,)) + private[1:]
     assert replica.apply_untrusted([datagram(4, private=wrong)], 0.0) == []
     assert replica.newest_tick == 3
 
@@ -591,7 +591,7 @@ def test_rows_out_of_range_change_nothing(replica: Replica, bad: Told) -> None:
     assert replica.newest_tick == -1
 
 
-@pytest.mark.parametrize("what", [63, 66, 127, 128, 255])
+@pytest.mark.parametrize("what", [63, 67, 127, 128, 255])
 def test_sorts_of_rows_that_there_are_not_are_refused(replica: Replica, what: int) -> None:
     message = bytearray(datagram(10, Told(HERE, gone=[7], since=9)))
     assert message[-5] == GONE

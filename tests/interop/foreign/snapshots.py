@@ -16,7 +16,7 @@ PUT_OFF, BITS, ALONE = 16, 32, 64
 OWN_MOST: Final = (2**31 * 1000, 2**31 * 1000, 250, 250, math.pi, 31)
 WHOLE, PART, CONTINUED, AGED = 1, 2, 4, 8
 RUNS_APART, ONE_ROW = 14, 15
-OWN_WHOLE, OWN_AGED, FLOWN, MOTION, INPUTS, RUNS = 1, 2, 4, 8, 16, 32
+OWN_WHOLE, OWN_AGED, FLOWN, MOTION, INPUTS, RUNS, LAGS = 1, 2, 4, 8, 16, 32, 64
 SNAPSHOT_SIZE_MAX: Final = 1150
 
 Cell = tuple[int, int]
@@ -276,10 +276,10 @@ def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
 def _read_private(octets: Octets, around: _Around, centre: Cell) -> Private:
     tick, grid = around.tick, around.grid
     form, flight = octets.unpack("BB")
-    if form & ~(OWN_WHOLE | OWN_AGED | FLOWN | MOTION | INPUTS | RUNS):
+    if form & 128:
         raise Malformed(f"a private section of form {form}")
     age = _read_age(octets, is_whole=bool(form & OWN_WHOLE), is_aged=bool(form & OWN_AGED))
-    state = tick - octets.number("b") if form & (MOTION | INPUTS) else tick
+    state = tick - octets.number("b") if form & LAGS else tick
     within("tick of the state", state, 0, math.inf)
     count = octets.number("B") if form & RUNS else 0
     runs = [octets.unpack("BB") for _ in range(count)]
@@ -373,9 +373,7 @@ def _read_section(octets: Octets, around: _Around) -> Section:
     if to < 0:
         raise Malformed("a section of before the beginning")
     rows: list[Row] = []
-    several = 0 if is_one_row else count
-    runs = [octets.unpack("BB") for _ in range(several)] or [(octets.number("B"), 1)] * is_one_row
-    for sort, number in runs:
+    for sort, number in _read_runs(octets, None if is_one_row else count):
         if not number:
             raise Malformed(f"a run of no rows of sort {sort}")
         rows += [_read_row(octets, sort, window[place], around) for _ in range(number)]
@@ -393,6 +391,13 @@ def _read_section(octets: Octets, around: _Around) -> Section:
         parts=parts,
         rows=tuple(rows),
     )
+
+
+def _read_runs(octets: Octets, count: int | None) -> list[tuple[int, int]]:
+    """Read the sorts of runs, and how many rows each has; None: there is one, of one row."""
+    if count is None:
+        return [(octets.number("B"), 1)]
+    return [(sort, number) for sort, number in (octets.unpack("BB") for _ in range(count))]
 
 
 def _read_row(octets: Octets, sort: int, cell: Cell, around: _Around) -> Row:
@@ -419,6 +424,8 @@ def _read_row(octets: Octets, sort: int, cell: Cell, around: _Around) -> Row:
             return Gone(_known(*octets.unpack("I")))
         case 65:
             return Moved(_known(*octets.unpack("I")))
+        case 66:
+            return _read_reference(octets, around.tick, cell, around.grid, is_now=True)
         case _ if sort in around.events and not around.events[sort].is_private:
             return _read_event(octets, sort, around)
     raise Malformed(f"a row of sort {sort}")
@@ -437,8 +444,12 @@ def _known(number: int) -> int:
     return number
 
 
-def _read_reference(octets: Octets, tick: int, cell: Cell, grid: Grid) -> Reference:
-    number, low, x, y, vx, vy, heading, spin = octets.unpack("IHHHhhHh")
+def _read_reference(
+    octets: Octets, tick: int, cell: Cell, grid: Grid, *, is_now: bool = False
+) -> Reference:
+    number = octets.number("I")
+    at = tick if is_now else nearest(octets.number("H"), 16, tick)
+    x, y, vx, vy, heading, spin = octets.unpack("HHhhHh")
     within("id", number, 1, math.inf)
     within("vx", vx, -32_000, 32_000)
     within("vy", vy, -32_000, 32_000)
@@ -446,7 +457,7 @@ def _read_reference(octets: Octets, tick: int, cell: Cell, grid: Grid) -> Refere
     turn = heading if heading < 32_768 else heading - 65_536
     return Reference(
         id=number,
-        tick=nearest(low, 16, tick),
+        tick=at,
         x=(cell[0] + x / 65_536) * grid.cell_size,
         y=(cell[1] + y / 65_536) * grid.cell_size,
         vx=vx / 128,

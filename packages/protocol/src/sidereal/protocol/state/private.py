@@ -52,9 +52,11 @@ AGED: Final = 2
 FLOWN: Final = 4
 MOVES: Final = 8
 ANSWERS: Final = 16
-"""Flags of the three sorts of rows that have no runs; the lag is there with the last two."""
+"""Flags of the three sorts of rows that have no runs; the last two are as of the state's tick."""
 RUNS: Final = 32
 """Flag: the number of runs is there, and they."""
+LAGS: Final = 64
+"""Flag: the lag of the state is there; without it that is 0."""
 
 INPUTS: Final = 64
 """A row of a private section: which inputs the state has in it."""
@@ -79,7 +81,7 @@ written; below 0 as many were taken for granted before they came."""
 _LAG: Final = struct.Struct("<b")
 _INPUTS: Final = struct.Struct("<bH")
 _MOTION: Final = struct.Struct("<iiiiIi")
-_FORMS: Final = REPLACE | AGED | FLOWN | MOVES | ANSWERS | RUNS
+_FORMS: Final = REPLACE | AGED | FLOWN | MOVES | ANSWERS | RUNS | LAGS
 _BOUNDS: Final = tuple(field.bounds for field in MOTION.fields)
 
 
@@ -213,7 +215,7 @@ def read_private_untrusted(
         age = message[at]
         at += 1
     state_tick = tick
-    if form & (MOVES | ANSWERS):
+    if form & LAGS:
         state_tick -= _LAG.unpack_from(message, at)[0]
         at += _LAG.size
     runs = b""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from sidereal.protocol.state.stream import (
     CONTINUED,
     DEFERRED,
     EXTENT,
+    MOVES,
+    NOW,
     OWN,
     PARTIAL,
     REPLACE,
@@ -191,8 +193,15 @@ def gather(schema: Schema, snapshots: Sequence[Snapshot]) -> Gathered:
             owners[what].append(first + section)
             counts[what].append(count)
     types = row_types(schema.rows)
+    joined = {what: np.frombuffer(b"".join(rows), types[what]) for what, rows in pieces.items()}
+    sections = {what: np.repeat(owners[what], counts[what]) for what in pieces}
     columns = np.array(table, np.int64).reshape(-1, 8).T
     of, tick, place, flags, from_tick, to_tick, part, parts = columns
+    if NOW in joined:
+        now, which = joined.pop(NOW), sections.pop(NOW)
+        before = joined.get(MOVES, np.empty(0, types[MOVES]))
+        joined[MOVES] = np.concatenate((before, _with_tick(now, tick[which], types[MOVES])))
+        sections[MOVES] = np.concatenate((sections.get(MOVES, which[:0]), which))
     return Gathered(
         of,
         tick,
@@ -203,9 +212,18 @@ def gather(schema: Schema, snapshots: Sequence[Snapshot]) -> Gathered:
         to_tick,
         part,
         parts,
-        {what: np.frombuffer(b"".join(of_sort), types[what]) for what, of_sort in pieces.items()},
-        {what: np.repeat(owners[what], counts[what]) for what in pieces},
+        joined,
+        sections,
     )
+
+
+def _with_tick(rows: Rows, tick: Ints, motion: np.dtype[Any]) -> Rows:
+    """Make rows of motion of those that are as of their header's tick."""
+    full: Rows = np.empty(len(rows), motion)
+    for name in rows.dtype.names or ():
+        full[name] = rows[name]
+    full["tick"] = tick % (1 << 16)
+    return full
 
 
 def _read_number(message: bytes, at: int) -> tuple[int, int]:

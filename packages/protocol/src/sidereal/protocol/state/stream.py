@@ -18,6 +18,7 @@ A **run** is some rows of one sort. `what` says which:
 
 * PRESENCE: an entity has come into the cell, or has other components: its kind and its mask;
 * the number of a component: its fields;
+* NOW: motion again, of which the tick is the header's, and left out;
 * GONE: an entity is no more, and nobody comes under its id for long;
 * MOVED: an entity is no longer in this cell;
 * the number of an event, from EVENT_FIRST on: what has happened to an entity that was in this
@@ -91,8 +92,11 @@ RUN: Final = np.dtype([("what", "u1"), ("rows", "u1")])
 RUN_ROWS_MAX: Final = 255
 
 PRESENCE: Final = 0
+MOVES: Final = 1
+"""Motion: the number of a component that every world has."""
 GONE: Final = 64
 MOVED: Final = 65
+NOW: Final = 66
 
 TOMBSTONE: Final = np.dtype([("id", "<u4")])
 """A row of GONE or MOVED."""
@@ -124,4 +128,9 @@ def places_around(centre_x: int, centre_y: int, rules: Rules) -> tuple[Ints, Int
 
 def row_types(rows: dict[int, np.dtype[Any]]) -> dict[int, np.dtype[Any]]:
     """Types of all rows that a snapshot may have, by `what`, given those of `Schema.rows`."""
-    return {**rows, GONE: TOMBSTONE, MOVED: TOMBSTONE}
+    return {**rows, GONE: TOMBSTONE, MOVED: TOMBSTONE, NOW: without_tick(rows[MOVES])}
+
+
+def without_tick(motion: np.dtype[Any]) -> np.dtype[Any]:
+    """Type of a row of motion as of the header's tick."""
+    return np.dtype([(name, motion[name]) for name in motion.names or () if name != "tick"])

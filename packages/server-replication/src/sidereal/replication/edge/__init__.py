@@ -4,8 +4,9 @@
 `windows` holds which cells each client has. `changelog` says what has changed in a cell since a
 tick, `eventlog` what has happened in it, and `presences` which components clients of a role are
 told of. `fanout` finds what each client needs since it was last sent something. `sections` cuts
-that, once for all who need the same, `cutting` packs it into datagrams, and `transfer` spreads a
-crowded cell over several ticks. `in_flight` remembers what each datagram holds until it has arrived
+that, once for all who need the same, and `moving` leaves out ticks that follow from the
+snapshot's; `cutting` packs it into datagrams, and `transfer` spreads a crowded cell over several
+ticks. `in_flight` remembers what each datagram holds until it has arrived
 or is taken for lost; what was lost is sent again. `leaseviews` sends clients who simulates the
 sectors around them: what has changed since their last ack. `private` is the log of what one client
 alone may know: the exact state of what it flies; `privateevents` holds the events that it is told

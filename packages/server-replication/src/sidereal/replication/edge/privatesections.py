@@ -16,6 +16,7 @@ from sidereal.protocol.state.private import (
     FLOWN,
     INPUTS,
     LAG_MOST,
+    LAGS,
     MOVES,
     REPLACE,
     RUNS,
@@ -121,16 +122,17 @@ def _write_leads(leads: Leads, forms: Ints, runs: Ints) -> tuple[Rows, Ints]:
     """Write leads, LEAD_SIZE_MAX bytes each, and tell how many of these count, int64[n].
 
     Mutates:
-        forms: what the ages are is added, where there is anything.
+        forms: what the ages and lags are is added, where there is anything.
     """
     age = np.where(leads.since < 0, 0, leads.tick - leads.since)
     kind = np.where(leads.since < 0, REPLACE, np.where(age == 1, 0, AGED))
     forms |= np.where(forms > 0, kind, 0)
+    forms |= np.where(((forms & (MOVES | ANSWERS)) > 0) & (leads.lag != 0), LAGS, 0)
     octets = np.zeros((len(forms), LEAD_SIZE_MAX), np.uint8)
     octets[:, 0], octets[:, 1] = forms, leads.flight % (1 << 8)
     size = np.full(len(forms), 2, np.int64)
     lag = np.clip(leads.lag, -LAG_MOST, LAG_MOST) % (1 << 8)
-    for flag, values in ((AGED, age), (MOVES | ANSWERS, lag), (RUNS, runs)):
+    for flag, values in ((AGED, age), (LAGS, lag), (RUNS, runs)):
         at = np.flatnonzero(forms & flag)
         octets[at, size[at]] = values[at]
         size[at] += 1

@@ -24,6 +24,7 @@ from sidereal.protocol.state.schema import EVENT_FIRST, Schema
 from sidereal.protocol.state.stream import (
     AGED,
     EXTENT,
+    NOW,
     PARTIAL,
     REPLACE,
     RUN,
@@ -37,6 +38,7 @@ from sidereal.protocol.state.stream import (
 )
 from sidereal.replication.edge.changelog import ChangeLog, Log
 from sidereal.replication.edge.cutting import offsets, ranges
+from sidereal.replication.edge.moving import as_sent, rows_now
 
 
 class Asked(NamedTuple):
@@ -224,14 +226,15 @@ class _Encoded(NamedTuple):
         size: int64[entries], bytes of each row.
         offset: int64[entries + 1], where each begins.
         rows: all of them.
+        what: int64[entries], the sort of each row as it travels.
         run: int64[runs + 1], the first entry of each run, and the number of entries.
         runs: `RUN`[runs]
     """
 
-    log: Log
     size: Ints
     offset: Ints
     rows: bytes
+    what: Ints
     run: Ints
     runs: NDArray[np.void]
 
@@ -264,7 +267,7 @@ class Layout:
         # Any section that is not longer, and any part, fits a datagram with a private section.
         self.whole_max = self.room - private_size
         self._part_max = self.whole_max - SECTION_SIZE_MAX - EXTENT.itemsize
-        entity = int(self._row_size[:EVENT_FIRST].sum()) + RUN.itemsize * len(types)
+        entity = int(self._row_size[:NOW].sum()) + RUN.itemsize * len(types)
         event = RUN.itemsize + int(self._row_size[EVENT_FIRST:].max(initial=0))
         for what, size in (("entity", entity), ("event", event)):
             if size > self._part_max:
@@ -304,17 +307,19 @@ class Layout:
         return Cuts(parts, np.cumsum(parts) - parts, sizes, data, entries, log)
 
     def _encode(self, changes: ChangeLog, log: Log) -> _Encoded:
-        size = self._row_size[log.what]
+        starts = log.run_starts()
+        sorts = as_sent(changes, log, starts)
+        size = self._row_size[sorts]
         offset = offsets(size)
         buffer = np.zeros(int(offset[-1]), np.uint8)
-        for what in np.flatnonzero(np.bincount(log.what)).tolist():
-            at = np.flatnonzero(log.what == what)
-            rows = changes.rows_of(what)
+        for what in np.flatnonzero(np.bincount(sorts)).tolist():
+            at = np.flatnonzero(sorts == what)
+            rows = rows_now(changes, log.row[at]) if what == NOW else changes.rows_of(what)
             width = rows.dtype.itemsize
             # The buffer, seen as one row that begins at each of its bytes.
             places = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
-            places[offset[at]] = rows.view(f"V{width}")[log.row[at]]
-        starts = log.run_starts()
+            packed = rows.view(f"V{width}")
+            places[offset[at]] = packed if what == NOW else packed[log.row[at]]
         length = np.diff(starts, append=len(log.key))
         pieces = -(-length // RUN_ROWS_MAX)
         if pieces.max(initial=1) > 1:
@@ -322,9 +327,9 @@ class Layout:
             starts = np.repeat(starts, pieces) + RUN_ROWS_MAX * step
             length = np.diff(starts, append=len(log.key))
         runs = np.zeros(len(starts), RUN)
-        runs["what"], runs["rows"] = log.what[starts], length
+        runs["what"], runs["rows"] = sorts[starts], length
         run = np.append(starts, len(log.key))
-        return _Encoded(log, size, offset, buffer.tobytes(), run, runs)
+        return _Encoded(size, offset, buffer.tobytes(), sorts, run, runs)
 
     def _part_bounds(self, encoded: _Encoded, first: int, end: int) -> list[int]:
         """Share entries out over parts: where each begins, and where the last one ends."""
@@ -376,23 +381,20 @@ def _slices(
     head, runs, rows = heads.tobytes(), encoded.runs.tobytes(), encoded.rows
     head_at = np.arange(len(heads)) * SECTION_SIZE_MAX
     columns = head_at, head_at + head_size, run_at, run_stop, begin, stop
+    spans = zip(*(column.tolist() for column in columns), strict=True)
     # Each section that somebody needs: 0.5 µs.
-    return [
-        head[a:b] + runs[c:d] + rows[e:f]
-        for a, b, c, d, e, f in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+    return [head[a:b] + runs[c:d] + rows[e:f] for a, b, c, d, e, f in spans]
 
 
 def _parts(head: tuple[int, int], encoded: _Encoded, bounds: list[int]) -> list[bytes]:
     """Write a section in parts, given its place and how many ticks it goes back."""
-    place, span = head
+    (place, span), written = head, []
     flags = PARTIAL | (REPLACE if span == 0 else 0)
-    written = []
     for part, (first, end) in enumerate(pairwise(bounds)):
         inside = encoded.run[(encoded.run > first) & (encoded.run < end)]
         starts = np.concatenate(([first], inside))
         counts = np.diff(starts, append=end)
-        runs = list(zip(encoded.log.what[starts].tolist(), counts.tolist(), strict=True))
+        runs = list(zip(encoded.what[starts].tolist(), counts.tolist(), strict=True))
         begin = encode_section(place, flags, span, runs, (part, len(bounds) - 1, 0))
         written.append(begin + encoded.rows[encoded.offset[first] : encoded.offset[end]])
     return written

@@ -32,7 +32,7 @@ from sidereal.protocol.state.proposals import decode_proposal_untrusted
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE, Schema
 from sidereal.protocol.state.snapshot import read_snapshot_untrusted
-from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE
+from sidereal.protocol.state.stream import GONE, MOVED, NOW, PRESENCE
 
 PRESENT: Final = "server: presence"
 REFERENCE: Final = "server: reference"
@@ -248,7 +248,8 @@ class Losses:
 
     def _records_of_snapshot(self, body: bytes) -> Iterator[str]:
         snapshot = read_snapshot_untrusted(self._schema, self._rules, body)
-        sorts = {PRESENCE: PRESENT, self._motion: REFERENCE, GONE: LEFT_WORLD, MOVED: LEFT_CELL}
+        sorts = {PRESENCE: PRESENT, self._motion: REFERENCE, NOW: REFERENCE}
+        sorts |= {GONE: LEFT_WORLD, MOVED: LEFT_CELL}
         for what, _, rows, *_ in snapshot.spans:
             sort = EVENT if what >= EVENT_FIRST else sorts.get(what, COMPONENT)
             yield from [sort] * rows
