@@ -17,6 +17,7 @@ import planted_actions
 import planted_components
 import planted_edge
 import planted_events
+import planted_families
 import planted_flight
 import planted_foreseen
 import planted_keeping
@@ -42,6 +43,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_private.MUTANTS,
     *planted_actions.MUTANTS,
     *planted_events.MUTANTS,
+    *planted_families.MUTANTS,
     *planted_foreseen.MUTANTS,
     *planted_worlds.MUTANTS,
 )

@@ -312,6 +312,7 @@ class Replicator:
         self.births.grant_ids(self.tick)
         self.arrivals.change(self.tick, now)
         self.actions.act(self.tick, now)
+        self.world.follow(self.tick)
         if self.clock.watch(self.tick, served=self._is_served(now)):
             # A shard that has come is given what it is to simulate. It hears nothing of a tick that
             # does not end: it would wait for the next one, and the world for its proposals.
@@ -319,7 +320,6 @@ class Replicator:
             self.shards.flush(now)
             self.tick -= 1
             return
-        self.world.follow(self.tick)
         present = self.world.present(self.tick)
         self._forget_empty_space(present)
         self.mesh.hand_over(present)

@@ -14,7 +14,8 @@
 * `saving`: how changes get into it, and what goes wrong on the way;
 * `cluster`: all of it, and the loop;
 * `script`: what happens when, to whom;
-* `game`: the game that is played in it; `passing`: what comes and goes in it;
+* `game`: the game that is played in it; `passing`: what comes and goes in it; `families`: parents
+  and children;
 * `flights`: what shards really did, as a part of their game sees it;
 * `mishap`: game code that goes wrong when it is told to;
 * `ledger`: what clients held, and which of it had come to which shard when;

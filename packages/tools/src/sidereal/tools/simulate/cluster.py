@@ -134,7 +134,7 @@ class Cluster:
         self.plan = plan
         self.now = 0.0
         self.rules = _rules_of(plan)
-        self.laws = make_laws(self.rules, plan.sectors_per_side)
+        self.laws = make_laws(self.rules, plan.sectors_per_side, families=plan.families)
         self.game = make_game(self.laws)
         self.schema = schema_of(self.game)
         self._checkers = checkers

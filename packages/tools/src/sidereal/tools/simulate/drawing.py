@@ -48,6 +48,9 @@ VIEW_SHARES: Final = (0.55, 0.15, 0.15, 0.15)
 """Sizes of cells, world units, radii of windows in cells, shares of the belt; and how likely each
 is: what is in large windows does not fit into one tick's datagrams, nor a crowd into one part."""
 
+FAMILIES_SHARE: Final = 0.3
+"""Share of seeds in which there are parents and children."""
+
 DOUBLED_SHARE: Final = 0.2
 """Share of seeds in which a second process takes the name of a shard."""
 
@@ -171,6 +174,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         limits,
         shard_limits,
         client_limits,
+        bool(np.random.default_rng([seed, 5]).random() < FAMILIES_SHARE),
     )
     return _with_more(plan, rng.spawn(1)[0], calm)
 

@@ -143,6 +143,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         limits: of the authority.
         shard_limits: of every shard.
         client_limits: of every client.
+        families: whether there are parents and children.
     """
 
     seed: int = 0
@@ -162,6 +163,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = LIMITS
     shard_limits: ShardLimits = SHARD_LIMITS
     client_limits: ClientLimits = CLIENT_LIMITS
+    families: bool = False
 
     @property
     def lossy(self) -> bool:
@@ -246,7 +248,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def writes(self) -> int:
         """Writes to the store after which all is saved that was so before: one is under way."""
-        rows = len(self.rocks) + 2 * self.pilots
+        rows = len(self.rocks) + (3 if self.families else 2) * self.pilots
         return 1 + math.ceil(rows / self.limits.keeping.batch_rows)
 
     @property
@@ -271,7 +273,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"{self.shards} shards, {self.pilots} pilots, {self.observers} observers, "
             f"{len(self.rocks)} asteroids in {self.sectors_per_side}² sectors, "
             f"{self.chaos_s:.1f} s of chaos; cells of {self.cell_size:.0f} units, "
-            f"{self.view_radius_cells} in view",
+            f"{self.view_radius_cells} in view" + ", with families" * self.families,
             f"{self.streams}",
             f"{self.limits}",
             f"shards: {self.shard_limits}",

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.game import Body, Motion, Part, Pilot, Stage, Step
+from sidereal.game import Body, Motion, Parent, Part, Pilot, Stage, Step
 from sidereal.game.bits import pack_rows
 from sidereal.game.schema import column_of
 from sidereal.shard.shard import ShardCore
@@ -87,8 +87,8 @@ class FlightRecorder:
     def _begin(self, step: Step) -> None:
         assert self.shard is not None
         assert self.shard.bodies is not None
-        # Sparks touch nothing: they are judged by what they say of themselves.
-        rows = step.rows(Body)
+        # Sparks and boats touch nothing: they are judged by what they say of themselves.
+        rows = np.setdiff1d(step.rows(Body), step.rows(Parent))
         rows = rows[np.argsort(step.id[rows])]
         pilot, before, stored = step[Pilot], _states(step, rows), _stored(step, rows)
         self._begun = Flight(

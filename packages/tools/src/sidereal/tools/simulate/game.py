@@ -35,6 +35,7 @@ from sidereal.game import (
     Label,
     Meta,
     Motion,
+    Parent,
     Part,
     Pilot,
     Player,
@@ -50,6 +51,7 @@ from sidereal.game import (
     role,
 )
 from sidereal.game.declarations import Declarations, declare
+from sidereal.tools.simulate.families import COLOURS, Cloth, let_families_live
 from sidereal.tools.simulate.passing import (
     let_flares_fly,
     let_shards_ask,
@@ -108,6 +110,7 @@ class Laws(NamedTuple):
         engines_max: the speed that engines reach, units/s.
         brake: share of the velocity that is shed per second while braking.
         spin_damping: share of the spin that is shed per second while not turning.
+        families: whether there are parents and children.
     """
 
     tick_s: float
@@ -121,6 +124,7 @@ class Laws(NamedTuple):
     engines_max: float = 150.0
     brake: float = 8.0
     spin_damping: float = 6.0
+    families: bool = False
 
 
 class Button(enum.IntFlag):
@@ -239,7 +243,8 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
         laws: how everything moves.
         parts: that play along.
     """
-    game = make_flights(laws, parts, greets=True)
+    wears: list[Kind] = []
+    game = make_flights(laws, parts, greets=True, wears=wears)
     for kind in game.kinds:
         game.extend(kind, Charge(), Heat(), Mark())
     ship = game.kinds[0]
@@ -256,22 +261,27 @@ def make_game(laws: Laws, parts: Sequence[Part] = ()) -> Declarations:
     let_sparks_fly(game, game.kinds[ASTEROID - 1])
     let_flares_fly(game, ship, Stick)
     game.declare(Turn, Arrival, Alarm, Rumble, Gong, Greeting)
+    if laws.families:
+        wears.append(let_families_live(game, game.kinds[ASTEROID - 1]))
     return declare(game)
 
 
-def make_flights(laws: Laws, parts: Sequence[Part] = (), *, greets: bool = False) -> Game:
+def make_flights(
+    laws: Laws, parts: Sequence[Part] = (), *, greets: bool = False, wears: Sequence[Kind] = ()
+) -> Game:
     """Make the game without charges, credits and sparks: whatever is in it flies, or drifts.
 
     Args:
         laws: how everything moves.
         parts: that play along.
         greets: whether it is told when somebody comes.
+        wears: kinds of the children that a ship begins with.
     """
     game = Game("simulated", parts=parts)
     ship = game.kind("ship", Motion(), Body(radius=SHIP_RADIUS, mass=12), Label(), Pilot())
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
     game.model(Motion, reads=(Stick,))(_flight(laws))
-    game.on_join(_arrival(ship, greets=greets))
+    game.on_join(_arrival(ship, wears, greets=greets))
     game.action(rate_hz=HAILS_PER_S, durable=False, asked_by=PLAYERS | SYSTEMS)(hail)
     if laws.belt is not None:
         low, high = laws.belt[0] + TURN_MARGIN, laws.belt[1] - TURN_MARGIN
@@ -339,13 +349,18 @@ def _tally(own: Rows) -> None:
     tally.trim[:] = stick.trim
 
 
-def _arrival(ship: Kind, *, greets: bool) -> Callable[[Authority, Player], None]:
+def _arrival(
+    ship: Kind, wears: Sequence[Kind], *, greets: bool
+) -> Callable[[Authority, Player], None]:
     def arrive(world: Authority, player: Player) -> None:
         berth = world.berth(player)
         if not berth:
             spot = world.free_spot(radius=SHIP_RADIUS)
             motion = Motion(heading=world.rng.uniform(-math.pi, math.pi))
             berth = world.spawn(ship, Label(name=player.name), motion, at=spot)
+            for kind in wears:
+                colour = Cloth(colour=berth % COLOURS)
+                world.spawn(kind, Parent(of=berth), colour, at=spot)
         player.fly(berth)
         if greets:
             world.emit(Arrival(), at=berth)

@@ -25,6 +25,7 @@ from sidereal.protocol.state.stream import GONE
 from sidereal.shard.shard import ShardCore
 from sidereal.shard.simulation import Simulation
 from sidereal.tools.simulate.bookings import HAIL, PAY
+from sidereal.tools.simulate.families import COLOUR, COLOURS, FLAG
 from sidereal.tools.simulate.game import SHIP, Charge, Turn
 from sidereal.tools.simulate.lies import Lies
 from sidereal.tools.simulate.passing import NOTE, SPARK, UNASKED_FROM, Origin, Stamp
@@ -117,6 +118,7 @@ class LyingShard(ShardCore):
             self._rename(simulation)
             self._lie_of_events(simulation)
             self._lie_of_births(simulation)
+            self._lie_of_children(simulation)
             self._lie_of_ends(simulation)
             self._lie_of_the_past(simulation)
             self._lie_of_gifts(simulation)
@@ -202,6 +204,21 @@ class LyingShard(ShardCore):
             lie = BIRTH_LIES[int(self._dice.integers(len(BIRTH_LIES)))]
             lie(record, self._dice)
             self._lies.note_birth(lie.__name__, born)
+        self._send_rows(WHOLE, record)
+
+    def _lie_of_children(self, simulation: Simulation) -> None:
+        """Spawn children of what others simulate."""
+        chosen = self._dice.permutation(simulation.ghosts.rows())[:1]
+        ids = simulation.lives.ids
+        if not self._schema.masks[FLAG] or not len(chosen) or not len(ids):
+            return
+        record = self._schema.first[[FLAG]].copy()
+        record["id"], record["epoch"], record["tick"] = ids.take(1), 1, self.tick
+        for name in ("x", "y"):
+            record[name] = simulation.bodies.columns[name][chosen]
+        record["of"] = simulation.bodies.columns.net_id[chosen]
+        record[COLOUR] = COLOURS
+        self._lies.told["a child of another's"] += 1
         self._send_rows(WHOLE, record)
 
     def _lie_of_ends(self, simulation: Simulation) -> None:

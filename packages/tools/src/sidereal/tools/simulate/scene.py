@@ -56,14 +56,14 @@ def make_rules(
     )
 
 
-def make_laws(rules: Rules, sectors_per_side: int) -> Laws:
+def make_laws(rules: Rules, sectors_per_side: int, *, families: bool = False) -> Laws:
     """Make the laws by which everything moves.
 
     The belt ends where the world does on two sides, so that asteroids are turned back there.
     """
     first = -((sectors_per_side + 2) // 2)
     belt = first * SECTOR_SIZE, (first + sectors_per_side + 2) * SECTOR_SIZE
-    return Laws(rules.tick_s, rules.substeps, rules.speed_max, belt)
+    return Laws(rules.tick_s, rules.substeps, rules.speed_max, belt, families=families)
 
 
 def make_belt(schema: Schema, side: float, rng: np.random.Generator) -> np.ndarray:

@@ -20,6 +20,7 @@ itself: none of them asks the code under test for its opinion.
 * `happenings`: events, from who emits them to who sees them; `audiences`: those that are not for
   all who see them, and that nobody else is told of them;
 * `foreseen`: what models spawn is shown at once, and once;
+* `families`: parents and children;
 * `lives`: what shards spawn and end; `endings`: what happens to these;
 * `gifts`: which components are given and taken;
 * `asks`: what shards ask actions for, and how much of it;

@@ -167,7 +167,7 @@ class Continuity:
             yield f"{columns.net_id[ahead].tolist()} are ahead of time"
         speed = np.hypot(before["vx"][same], before["vy"][same])
         speed += np.hypot(now["vx"][same], now["vy"][same])
-        piloted = core.world.account[same] != 0
+        piloted = core.world.account[core.world.families.root[same]] != 0
         unseen_s = (now["tick"][same] - before["tick"][same]) * core.rules.tick_s
         lag_s = np.where(piloted, np.maximum(unseen_s, least_s), least_s)
         push = 0.5 * cluster.laws.thrust * lag_s**2 * piloted

@@ -15,6 +15,7 @@ import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
+from sidereal.protocol.state.families import PARENT_NUMBER
 from sidereal.protocol.state.records import RECORDS_HEADER
 from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
@@ -78,6 +79,8 @@ class Margins:
             row
             for row, (net_id, owner) in zip(rows.tolist(), owners.items(), strict=True)
             if before.get(net_id, SHARD_NONE) not in (SHARD_NONE, owner)
+            # A child goes where its parent goes.
+            and not int(columns.mask[row]) >> PARENT_NUMBER & 1
         ]
         if not moved:
             return

@@ -298,7 +298,7 @@ class StoreConverges:
                 if not world.dirty[row] and not core.saving.depth:
                     yield f"{world.columns.net_id[row]} was never saved"
                 continue
-            if account[at] != world.account[row]:
+            if account[at] != world.accounts_of(np.array([row]))[0]:
                 yield f"{world.columns.net_id[row]} was saved as another account's"
             if world.dirty[row] or core.saving.depth:
                 continue

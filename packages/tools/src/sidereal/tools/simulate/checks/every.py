@@ -22,6 +22,7 @@ from sidereal.tools.simulate.checks.convergence import (
 )
 from sidereal.tools.simulate.checks.credits import Credits
 from sidereal.tools.simulate.checks.endings import Endings
+from sidereal.tools.simulate.checks.families import Families
 from sidereal.tools.simulate.checks.foreseen import Foreseen
 from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.happenings import Happenings
@@ -57,6 +58,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Audiences(),
         Endings(),
         Lives(),
+        Families(),
         Foreseen(),
         Gifts(),
         Asks(plan),

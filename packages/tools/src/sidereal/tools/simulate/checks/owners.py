@@ -68,8 +68,11 @@ class OneOwner:
             lost = zip(net_id[~current].tolist(), epoch[~current].tolist(), strict=True)
             stale += [(shard.name, *body) for body in lost]
         self._stale = {key: self._stale.get(key, cluster.now) for key in stale}
+        liars = {shard.name for shard in cluster.shards if not shard.honest}
         for (name, net_id_, _), since in self._stale.items():
-            if cluster.now - since > self._stale_s_max:
+            # A liar that is closed may not hear of it: then its session has to time out.
+            deaf_s = SESSION_TIMEOUT_S if name in liars and cluster.plan.lossy else 0.0
+            if cluster.now - since > self._stale_s_max + deaf_s:
                 lost_s = cluster.now - since
                 yield f"{name} still simulates {net_id_} {lost_s:.2f} s after it lost it"
         living = columns.rows()

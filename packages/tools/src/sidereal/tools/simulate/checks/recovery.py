@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from sidereal.game.schema import column_of, name_of
+from sidereal.protocol.state.families import NOBODY
 from sidereal.replication.replicator import Replicator
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.checks import physics
@@ -80,6 +81,7 @@ class Recovery:
         # Without a restart only ships leave and come back.
         least = ACCOUNT_NONE if self._plan.restarts else ACCOUNT_NONE + 1
         rows = rows[world.is_kept(rows) & (world.account[rows] >= least)]
+        rows = rows[world.families.up[rows] == NOBODY]  # `Families` looks at children
         records = world.columns.store(rows, core.schema.full_record)
         for row, record in zip(rows.tolist(), records, strict=True):
             uuid = world.uuid[row].tobytes()
