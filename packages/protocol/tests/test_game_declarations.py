@@ -507,3 +507,19 @@ def test_a_kind_has_the_number_of_its_place() -> None:
     assert [declared.kind_number(name) for name in ("first", "second")] == [1, 2]
     with pytest.raises(ConfigError, match="whole has no kind third; it has first, second"):
         declared.kind_number("third")
+
+
+def test_kinds_of_children_are_checked_in_words() -> None:
+    game = tiny()
+    game.kind("turret", Motion(), Parent(of=7))
+    rider = game.kind("rider", Motion(), Parent())
+    game.extend(rider, Pilot())
+
+    @game.model(Parent, reads=(Motion,))
+    def steal(own: Rows) -> None: ...
+
+    assert problems_of(game) == [
+        "model tiny.steal writes Parent: an entity has one for all its life",
+        "kind turret: Parent(of=…) is said when one is spawned",
+        "kind rider has a Parent and a Pilot: nobody flies a child of another",
+    ]

@@ -222,3 +222,13 @@ def test_a_system_that_gives_somebody_another_parent_is_told_so() -> None:
     world.spawn(base)
     with pytest.raises(GameFailedError, match=r"wrote Parent.of at tick \d+: an entity has one"):
         world.run(seconds=1)
+
+
+def test_a_child_that_the_authority_spawns_later_goes_to_the_shard_of_its_parent() -> None:
+    world = World(armed, shards=2)
+    barge = world.spawn(BARGE, Motion(x=-300))
+    world.run(seconds=1)
+    trailer = world.spawn(TRAILER, Parent(of=barge), Motion(x=300, vx=10))
+    world.run(seconds=1)
+    assert world.owner(trailer) == world.owner(barge) == 0
+    assert abs(world[Motion].x[trailer] - 310) < 1
