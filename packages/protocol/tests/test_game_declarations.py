@@ -512,8 +512,8 @@ def test_a_kind_has_the_number_of_its_place() -> None:
 def test_kinds_of_children_are_checked_in_words() -> None:
     game = tiny()
     game.kind("turret", Motion(), Parent(of=7))
-    rider = game.kind("rider", Motion(), Parent())
-    game.extend(rider, Pilot())
+    drone = game.kind("drone", Motion(), Parent())
+    game.extend(drone, Pilot())
 
     @game.model(Parent, reads=(Motion,))
     def steal(own: Rows) -> None: ...
@@ -521,5 +521,5 @@ def test_kinds_of_children_are_checked_in_words() -> None:
     assert problems_of(game) == [
         "model tiny.steal writes Parent: an entity has one for all its life",
         "kind turret: Parent(of=…) is said when one is spawned",
-        "kind rider has a Parent and a Pilot: nobody flies a child of another",
+        "kind drone has a Parent and a Pilot: nobody flies a child of another",
     ]
