@@ -8,7 +8,8 @@ all this is still worth keeping: so after the bytes of packets have changed,
 
     uv run --with 'atheris>=3,<4' python tests/fuzz/run.py channel --for 60
 
-makes their corpora anew. What breaks a target is added to its corpus as `crash-…`, to be committed
+makes their corpora anew; `--for 0`, for which atheris is not needed, only takes out what is not
+worth keeping any more. What breaks a target is added to its corpus as `crash-…`, to be committed
 with its repair; `pytest tests/fuzz` replays everything. Exit status: 1 when something broke.
 """
 
@@ -77,6 +78,11 @@ def fuzz(target: Target, seconds: int) -> bool:
         return False
 
 
+def prune(target: Target) -> int:
+    """Take out of a corpus what is not worth keeping; returns how many files are left."""
+    return write_corpus(target, read_corpus(target).values())
+
+
 def summary(log: str) -> str:
     """Find the fuzzer's last line of numbers."""
     lines = [line for line in log.splitlines() if re.match(r"#\d+\s", line)]
@@ -85,7 +91,7 @@ def summary(log: str) -> str:
 
 def main() -> int:
     flags = parse_flags()
-    if importlib.util.find_spec("atheris") is None:
+    if flags.seconds and importlib.util.find_spec("atheris") is None:
         remedy = "run with `uv run --with 'atheris>=3,<4' python tests/fuzz/run.py …`"
         print(f"atheris is not installed: {remedy}", file=sys.stderr)
         return 69
@@ -94,6 +100,10 @@ def main() -> int:
     if not chosen:
         print(f"no target has {wanted!r} in its name; table.py lists them", file=sys.stderr)
         return 2
+    if not flags.seconds:
+        for target in chosen:
+            print(f"{target.name}: {prune(target)} files beside the seeds", flush=True)
+        return 0
     broken = [target.name for target in chosen if not fuzz(target, flags.seconds)]
     return 1 if broken else 0
 

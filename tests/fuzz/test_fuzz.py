@@ -97,6 +97,13 @@ def test_nothing_breaks_on_what_was_found_or_is_damaged(name: str) -> None:
             target.read(body)
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_file_goes_where_no_seed_and_no_shorter_one_goes(name: str) -> None:
+    files = corpus.read_corpus(TARGETS[name]).items()
+    found = [body for file, body in files if not file.startswith(corpus.CRASH)]
+    assert corpus.choose(TARGETS[name], found) == sorted(found, key=lambda body: (len(body), body))
+
+
 def test_corpora_are_small_and_named_by_what_they_hold() -> None:
     files = [file for file in sorted(corpus.CORPUS.rglob("*")) if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= CORPUS_SIZE_MAX
