@@ -173,7 +173,8 @@ def measure_changes(ticks: int, share: float, by: float) -> float:
         game.kind(f"kind_{kind}", Motion(), Body(), *(part() for part in parts[kind::KINDS]))
     schema = schema_of(declare(game))
     population = Population(schema)
-    changes = Changes(population, schema, RULES)
+    flown = np.zeros(256, np.bool_)
+    changes = Changes(population, schema, RULES, frozenset(), flown)
     records = schema.first[1 + np.arange(ENTITIES) % KINDS]
     records["id"] = 1 + np.arange(ENTITIES)
     rows = population.load(records, own=True)
