@@ -211,7 +211,7 @@ def several_clients(plan: Plan) -> bool:
 
 
 MUTANTS: Final = (
-    Mutant(what_was_sent_counts_as_arrived, ("ReplicasConverge",), with_loss),
+    Mutant(what_was_sent_counts_as_arrived, ("ReplicasConverge", "PrivateIsTrue"), with_loss),
     Mutant(nothing_lost_is_sent_again, ("ReplicasConverge",), with_loss),
     Mutant(a_gap_blocks_the_cell, ("ReplicasConverge",), with_loss),
     Mutant(leases_that_were_sent_count_as_acked, ("LeasesConverge",), with_loss),
