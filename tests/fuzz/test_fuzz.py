@@ -102,7 +102,7 @@ def test_every_file_goes_where_no_seed_and_no_shorter_one_goes(name: str) -> Non
     files = corpus.read_corpus(TARGETS[name]).items()
     found = [body for file, body in files if not file.startswith(corpus.CRASH)]
     idle = len(found) - len(corpus.choose(TARGETS[name], found))
-    assert not idle, f"{idle} of {len(found)}: `python tests/fuzz/run.py {name} --for 0` takes them out"
+    assert not idle, f"{idle} of {len(found)}; take them out: tests/fuzz/run.py {name} --for 0"
 
 
 def test_corpora_are_small_and_named_by_what_they_hold() -> None:
