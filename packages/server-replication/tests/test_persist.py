@@ -248,7 +248,7 @@ def test_a_ship_that_comes_back_while_its_last_state_is_written_is_saved_as_it_f
     waiting = rig.behind.departed_of(SHIPS[1])
     assert batch is not None
     assert waiting is not None
-    rig.behind.come_back(waiting)
+    rig.behind.come_back(waiting.uuid)
     rig.enter(1, x=9.0)
     rig.behind.failed(batch)
     assert rig.behind.departed_of(SHIPS[1]) is None
@@ -346,7 +346,7 @@ def change(rig: Rig, step: str, name: int, left: dict[int, float], gone: set[int
     if step == "enter" and not there and name not in gone:
         waiting = rig.behind.departed_of(SHIPS.get(name, -1))
         if waiting is not None:
-            rig.behind.come_back(waiting)
+            rig.behind.come_back(waiting.uuid)
         rig.enter(name, x=x)
         rig.world.stored[rig.row(name)] = True  # it may be from an earlier life
         left.pop(name, None)

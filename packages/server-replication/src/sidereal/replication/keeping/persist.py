@@ -175,10 +175,18 @@ class WriteBehind:
                     self._departed[name] = replace(departed, removed=True)
                     ended.add(name)
 
-    def come_back(self, departed: Departed) -> None:
-        """An entity is in the world again: the row it has there is the one to save."""
-        for each in self.departed_with(departed):
-            del self._departed[each.uuid.tobytes()]
+    def has_ended(self, uuid: bytes) -> bool:
+        """Tell whether an entity is gone for good, which is not saved yet."""
+        departed = self._departed.get(uuid)
+        return departed is not None and departed.removed
+
+    def come_back(self, uuid: NDArray[np.void]) -> None:
+        """Entities, `UUID[n]`, are in the world again: the rows they have there are those to save.
+
+        None of them has ended.
+        """
+        for name in uuid:
+            self._departed.pop(name.tobytes(), None)
 
     def drop(self, record: NDArray[np.void], uuid: NDArray[np.void], tick: int) -> None:
         """Let an entity be gone for good that the database has, and that has not come back.
@@ -188,8 +196,7 @@ class WriteBehind:
             uuid: `UUID[1]`.
             tick: of the world, now.
         """
-        left = Departed(record, uuid, ACCOUNT_NONE, True, tick, tick)
-        self._departed.setdefault(uuid.tobytes(), left)
+        self._departed[uuid.tobytes()] = Departed(record, uuid, ACCOUNT_NONE, True, tick, tick)
 
     # -- what is saved with something else --------------------------------------------------------
 
@@ -267,6 +274,8 @@ class WriteBehind:
     def settle(self, batch: Batch, saved: NDArray[np.bool_], refused: NDArray[np.bool_]) -> None:
         """Say what has become of a batch.
 
+        What an account flew waits here with all its children until the database has all of them.
+
         Args:
             batch: the one that is out.
             saved: bool[n], rows that are in the database.
@@ -276,9 +285,11 @@ class WriteBehind:
         if batch is not self._out:
             raise LocalProtocolError("this batch is not the one that was taken")
         done = saved | refused
+        waits = {abs(left.account) for at, left in enumerate(self._out_departed) if not done[at]}
+        waits -= {ACCOUNT_NONE}
         for at, departed in enumerate(self._out_departed):
-            key = departed.uuid.tobytes()
-            if done[at] and self._departed.get(key) is departed:
+            key, over = departed.uuid.tobytes(), abs(departed.account) not in waits
+            if (refused[at] or (saved[at] and over)) and self._departed.get(key) is departed:
                 del self._departed[key]
         self.arrived(batch.uuid[saved])
         self._refused.update(batch.uuid[at].tobytes() for at in np.flatnonzero(refused))

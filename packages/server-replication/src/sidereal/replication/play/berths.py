@@ -30,7 +30,7 @@ from sidereal.replication.keeping.references import (
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.play.spots import nearest_free_spot
-from sidereal.replication.world import World
+from sidereal.replication.world import UUID, World
 
 
 class BerthRequest(NamedTuple):
@@ -128,8 +128,12 @@ class Berths:
         return [(account, self._of_now(self._arrived.pop(account))) for account in accounts]
 
     def _of_now(self, berth: Berth | None) -> Berth | None:
-        """Give what was left, unless it has ended since it was read."""
-        return None if berth is None or berth.uuid[0].tobytes() in self._ended else berth
+        """Give what was left, without what of it has ended since it was read."""
+        if berth is None:
+            return None
+        names = [name.tobytes() for name in berth.uuid]
+        ended = np.array([n in self._ended or self._saving.has_ended(n) for n in names], np.bool_)
+        return None if ended[0] else Berth(berth.record[~ended], berth.uuid[~ended])
 
     def take_late(self, tick: int) -> list[int]:
         """Give the accounts whose players have begun to wait long; each is given once."""
@@ -180,11 +184,13 @@ class Berths:
     def end(self, uuid: bytes, tick: int) -> None:
         """End for good what is not in the world: it may be on its way out of the database."""
         self._saving.end(uuid)
-        left = self._offered.items()
-        self._offered = {a: berth for a, berth in left if berth.uuid[0].tobytes() != uuid}
         since = tick - self._limits.amended_ticks
         self._ended = {key: ended for key, ended in self._ended.items() if ended >= since}
         self._ended[uuid] = tick
+        name = np.frombuffer(uuid, UUID)[0]
+        for account, berth in list(self._offered.items()):
+            if (berth.uuid == name).any():
+                self.offer(account, self._of_now(berth))
 
     # -- into the world and out of it -----------------------------------------------------------
 
@@ -214,9 +220,7 @@ class Berths:
         record["tick"] = tick
         _stop(record)
         record["epoch"] += np.uint32(1)
-        departed = self._saving.departed_of(account)
-        if departed is not None and not departed.removed:
-            self._saving.come_back(departed)
+        self._saving.come_back(uuid)
         accounts = np.zeros(len(record), np.int64)
         accounts[0] = account
         rows = enter_saved(self._world, record, uuid, accounts, tick)
