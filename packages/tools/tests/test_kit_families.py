@@ -19,9 +19,12 @@ from sidereal.game import (
     Part,
     Player,
     Step,
+    Transaction,
+    WorldBuilder,
 )
 from sidereal.games import frontier
-from sidereal.protocol.errors import GameError, GameFailedError
+from sidereal.protocol.errors import ConfigError, GameError, GameFailedError
+from sidereal.protocol.message.player import Outcome
 from sidereal.protocol.state.families import DEPTH_MAX, FAMILY_MAX
 from sidereal.testing.world import World
 
@@ -232,3 +235,43 @@ def test_a_child_that_the_authority_spawns_later_goes_to_the_shard_of_its_parent
     world.run(seconds=1)
     assert world.owner(trailer) == world.owner(barge) == 0
     assert abs(world[Motion].x[trailer] - 310) < 1
+
+
+yard = Game("yard", parts=[frontier.flight, part])
+
+
+@yard.action(rate_hz=10)
+def wreck(tx: Transaction, barge: int, trailer: int) -> None:
+    tx.despawn(barge)
+    tx.despawn(trailer)
+
+
+@yard.action(rate_hz=10)
+def scrap(tx: Transaction, entity: int) -> None:
+    tx.despawn(entity)
+
+
+def test_whose_parent_ends_by_an_action_is_not_there_for_what_comes_after_it() -> None:
+    world = World(yard)
+    ann = world.join("ann")
+    barge = world.spawn(BARGE, Motion(x=300))
+    trailer = world.spawn(TRAILER, Parent(of=barge), Motion(x=350))
+    world.run(seconds=1)
+    assert world.call(ann, wreck, barge=barge, trailer=trailer).outcome is Outcome.REFUSED
+    assert {barge, trailer} <= set(world.ids())
+    keys = [ann.call(scrap, entity=each) for each in (barge, trailer)]
+    world.run(seconds=2)
+    said = [receipt.outcome for key in keys if (receipt := ann.receipt(key)) is not None]
+    assert said == [Outcome.DONE, Outcome.REFUSED]
+    assert world.count(BARGE) == world.count(TRAILER) == 0
+
+
+def test_a_world_begins_without_children() -> None:
+    game = Game("begun", parts=[frontier.flight, part])
+
+    @game.world("lot")
+    def lot(make: WorldBuilder) -> None:
+        make.spawn(TRAILER, Motion(x=350))
+
+    with pytest.raises(ConfigError, match=r"spawn\(trailer\): a world begins without children"):
+        World(game, world="lot")

@@ -171,10 +171,20 @@ class Draft:
         return self._world.columns.rows_of(known)
 
     def _has_ended(self, entity: int) -> bool:
-        """Tell whether an entity ends by this action, or by one before it that is to be saved."""
-        if entity in self._ending:
+        """Tell whether an entity ends by this action, or by one before it that is to be saved.
+
+        It does so with any of its ancestors, too.
+        """
+        if not self._ending and not self.effects.ended:
+            return False
+        line, columns = [entity], self._world.columns
+        row = columns.rows_of([entity if 0 < entity <= NET_ID_MAX else 0])
+        for above in self._world.families.above(row[row >= 0]):
+            line += columns.net_id[above].tolist()
+        if not self._ending.keys().isdisjoint(line):
             self._wait_unless_durable()
-        return entity in self._ending or entity in self.effects.ended
+            return True
+        return not self.effects.ended.keys().isdisjoint(line)
 
     def _note(self, entity: int) -> None:
         """Take down the name of an entity that something is to happen to."""

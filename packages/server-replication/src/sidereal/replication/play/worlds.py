@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.game import Component, Kind
+from sidereal.game import Component, Kind, Parent
 from sidereal.game.declarations import Declarations
 from sidereal.game.spawns import Spawns
-from sidereal.protocol.errors import ConfigError
+from sidereal.protocol.errors import ConfigError, GameError
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.play.raised import describe_raised
 
@@ -27,6 +27,8 @@ class Builder:
 
     def spawn(self, kind: Kind, *components: Component, count: int | None = None) -> None:
         """Put entities into the world; see `WorldBuilder.spawn`."""
+        if kind.has(Parent):
+            raise GameError(f"spawn({kind}): a world begins without children")
         self.made.append(self._spawns.make(kind, components, count))
 
 
