@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from .foreign import packets
-from .foreign.channels import DELAY_UNIT_S, Arrivals
 from .foreign.content import FromShard, Reader, ToClient, ToServer, ToShard, plain
 from .foreign.listening import Ear, Heard
-from .foreign.packets import Ack, Channel, Guarantee, nearest
-from .foreign.session import PrivatePart, open_private, read_request, read_token, shard_key
-from .foreign.snapshots import EventSort
+from .foreign.octets import nearest
+from .foreign.packets import Ack, Channel, Guarantee
+from .foreign.receiving import DELAY_UNIT_S, Arrivals
+from .foreign.rows import EventSort
+from .foreign.tokens import PrivatePart, open_private, read_request, read_token, shard_key
 
 CODES: Final = (2, 2, 2, 2, 2, 16, 7)
 """Of the controls in what was recorded: five that are held, a press, an axis of three steps."""
+FOLLOWERS: Final = frozenset({4})
+"""Kinds in what was recorded that have a parent and no body."""
 SERVER, CLIENT = "server", "client"
 ENDS: Final = (SERVER, CLIENT)
 GUARANTEES: Final = {
@@ -140,9 +143,9 @@ class Listener:
     def _make_channels(self) -> tuple[Channel, ...]:
         match self.session["link"]:
             case "client":
-                return packets.CLIENT_LINK
+                return packets.CLIENT_CHANNELS
             case "shard":
-                return packets.SHARD_LINK
+                return packets.SHARD_CHANNELS
             case channels:
                 return tuple(Channel(name, GUARANTEES[name], size) for name, size in channels)
 
@@ -151,7 +154,7 @@ class Listener:
             case "client":
                 return {SERVER: ToServer(CODES), CLIENT: ToClient(self.events)}
             case "shard":
-                return {SERVER: FromShard(self.events), CLIENT: ToShard(CODES)}
+                return {SERVER: FromShard(self.events, FOLLOWERS), CLIENT: ToShard(CODES)}
             case _:
                 return {SERVER: Digests(), CLIENT: Digests()}
 

@@ -24,21 +24,9 @@ from .foreign.packets import (
     read_packet,
     write_packet,
 )
-from .foreign.snapshots import (
-    Body,
-    Event,
-    EventSort,
-    Gone,
-    Grid,
-    Inputs,
-    Label,
-    Owner,
-    Presence,
-    Private,
-    Reference,
-    Told,
-    read_snapshot,
-)
+from .foreign.private import Inputs, Private, Told
+from .foreign.rows import Body, Event, EventSort, Gone, Label, Owner, Presence, Reference
+from .foreign.snapshots import Grid, read_snapshot
 
 TEXT = (Path(__file__).parents[2] / "docs" / "PROTOCOL.md").read_text()
 

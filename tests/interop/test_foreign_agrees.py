@@ -22,7 +22,14 @@ from sidereal.protocol.links import decode_user_data_untrusted
 from sidereal.protocol.message import codec
 from sidereal.protocol.message.codec import decode_server_untrusted
 from sidereal.protocol.message.player import Leases, Welcome
-from sidereal.protocol.message.shard import Adopt, Amend, ShardWelcome
+from sidereal.protocol.message.shard import (
+    Adopt,
+    Amend,
+    Farewell,
+    Load,
+    ShardHello,
+    ShardWelcome,
+)
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.session.token import read_connect_token_untrusted
 from sidereal.protocol.state.proposals import decode_proposal_untrusted
@@ -37,8 +44,8 @@ from .foreign.messages import CLIENT_LINK, Message, read_message, read_user_data
 from .foreign.octets import Malformed
 from .foreign.packets import Fragment, Run, Unreliable, read_packet
 from .foreign.replica import Replica
-from .foreign.session import read_token
 from .foreign.snapshots import Grid, read_snapshot
+from .foreign.tokens import read_token
 from .listener import CLIENT, CODES, SERVER, Listener
 from .recorder import said
 from .recorder.happening import RULES, SCHEMA
@@ -55,6 +62,12 @@ DECODE: Final[dict[tuple[str, str], Callable[[int, bytes], Any]]] = {
     ("shard", SERVER): codec.decode_shard_untrusted,
     ("shard", CLIENT): codec.decode_authority_untrusted,
 }
+PRINTABLE: Final[dict[type, tuple[str, ...]]] = {
+    ShardHello: ("name",),
+    Load: ("slowest",),
+    Farewell: ("what", "why"),
+}
+"""Texts of shards in which nothing may be that can't be printed."""
 
 T = TypeVar("T")
 
@@ -179,7 +192,7 @@ def test_about_snapshots() -> None:
         centre = replica.coverage.centre_x, replica.coverage.centre_y
         ids = sorted(replica.columns.net_id[replica.rows()].tolist())
         own = replica.private.answer()
-        flown = own and [*own[:4], *(round(value, 6) for value in own.state[:4])]
+        flown = own and [*own[:4], *(round(value, 6) for value in own.state[:6])]
         happened = sorted(
             [tick, subject, each.number]
             for each in replica.happenings.due(math.inf)
@@ -216,6 +229,10 @@ def test_about_messages(name: str, end: str) -> None:
                 raise WireError(str(error)) from error
         if isinstance(message, Adopt | Amend):
             raise WireError("rows are looked at elsewhere")
+        if not all(
+            getattr(message, name).isprintable() for name in PRINTABLE.get(type(message), ())
+        ):
+            raise WireError("the server judges it behind the decoder")
         return said.named(message)
 
     compare(changed(bodies, 3), foreign, real)

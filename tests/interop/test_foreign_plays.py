@@ -23,10 +23,12 @@ from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.shard import ShardCore
 
 from .foreign.client import Client
+from .foreign.described import control_codes, event_sorts
 from .foreign.description import read_description, schema_hash
 from .foreign.handshake import State
+from .foreign.inputs import THAT_SHIPS
 from .foreign.messages import Message
-from .foreign.snapshots import Reference
+from .foreign.rows import Reference
 from .recorder.transcript import STEP_S, WALL_START, overheard
 
 FRONTIER = load(DEFAULT_GAME)
@@ -289,10 +291,15 @@ def test_client_of_another_schema_is_told_why_it_is_refused() -> None:
     assert client.content.refused == CloseReason.SCHEMA_MISMATCH
     assert client.session.state is State.DISCONNECTED
     assert schema_hash(client.content.description) == SCHEMA_HASH
-    components, kinds, events = read_description(client.content.description)
-    assert components["motion"] == ["x", "y", "vx", "vy", "heading", "spin"]
-    assert kinds["asteroid"] == ["motion", "body", "owner"]
-    assert events == {}
+    world = read_description(client.content.description)
+    motion = [field.name for field in world.components[0].fields]
+    assert motion == ["x", "y", "vx", "vy", "heading", "spin"]
+    begin = {
+        kind.name: [world.components[n - 1].name for n in kind.components] for kind in world.kinds
+    }
+    assert begin["asteroid"] == ["motion", "body", "owner"]
+    assert control_codes(world) == THAT_SHIPS
+    assert event_sorts(world) == {}
 
 
 def test_a_client_that_knows_no_world_learns_it_from_its_refusal() -> None:

@@ -13,8 +13,10 @@ from .foreign.bodies import Body
 from .foreign.content import FromShard, ToClient, ToShard
 from .foreign.messages import CLIENT_LINK, SHARD_LINK, read_user_data
 from .foreign.packets import Fragment, Run
-from .foreign.session import CLIENTS, SHARDS, Kind, read_token
-from .foreign.snapshots import SORTS, Event, Grid, Snapshot, read_snapshot
+from .foreign.rows import SORTS, Event
+from .foreign.sealed import Kind
+from .foreign.snapshots import Grid, Snapshot, read_snapshot
+from .foreign.tokens import CLIENTS, SHARDS, read_token
 from .listener import CLIENT, ENDS, SERVER, Listener
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -94,7 +96,7 @@ def test_client_sees_what_the_real_client_sees() -> None:
         reader = listener.readers[CLIENT]
         assert isinstance(reader, ToClient)
         assert reader.replica is not None
-        seen = {str(number): entity.said() for number, entity in reader.replica.visible().items()}
+        seen = {str(number): entity.said() for number, entity in reader.replica.shown().items()}
         holders = [[*sector, shard] for sector, shard in sorted(reader.holders.items())]
         assert holders == view.picture["holders"]
         taken, reader.replica.happened = reader.replica.happened, []
@@ -145,7 +147,7 @@ def test_server_commits_what_was_proposed() -> None:
             assert isinstance(reader, FromShard)
             for row in map(Body._make, view.picture):
                 # A ship that has just come was not proposed by anybody.
-                proposed = reader.proposed.get(row.id, row)
+                proposed = reader.proposed.motion(row.id) or row
                 assert row == proposed or row.epoch > proposed.epoch
                 committed += row is not proposed
     assert committed > 5

@@ -1,22 +1,23 @@
-"""Proposals, ghosts, and what voids them. PROTOCOL.md, "Proposals and ghosts"."""
+"""Entities as shards and the server tell each other of them: records, proposals, ghosts."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from .octets import Malformed, Octets, text_of, within
-from .snapshots import NO_EVENTS, Events, check_traits
+from .octets import Malformed, Octets, compiled, require
+from .rows import EventSort
 
-WORLD_EDGE: Final = 2.0**31 * 1000
-EXACT: Final = "IIIddddddII"
-FULL: Final = EXACT + "BffI24sHIBHBIQ"
+PROPOSAL_VERSION: Final = 2
+GHOSTS_VERSION: Final = 1
 MOTION: Final = 1
-ROWS: Final = {
-    MOTION: EXACT,
+WHOLE: Final = 66
+MOTION_LAYOUT: Final = "IIIddddddII"
+TRAITS_LAYOUT: Final = "BffI24sHIBHBIQ"
+RECORD_SIZE: Final = compiled(MOTION_LAYOUT + TRAITS_LAYOUT).size
+LAYOUTS: Final = {
+    MOTION: MOTION_LAYOUT,
     2: "IIIffI",
     3: "III24s",
     4: "IIIH",
@@ -24,13 +25,17 @@ ROWS: Final = {
     6: "IIIIBHB",
     7: "IIII",
     64: "III",
-    66: FULL,
+    WHOLE: MOTION_LAYOUT + TRAITS_LAYOUT,
 }
-"""Layouts of proposed rows, by what they are; those of events begin with `III`."""
+VELOCITY_MAX: Final = 250.0
+SPIN_MAX: Final = 31.0
+COORDINATE_MAX: Final = 1000.0 * (1 << 31)
+
+Row: TypeAlias = tuple[Any, ...]
 
 
 class Traits(NamedTuple):
-    """What a full record tells beside its body."""
+    """What a full record says beside motion."""
 
     kind: int
     radius: float
@@ -39,15 +44,15 @@ class Traits(NamedTuple):
     name: str
     owner: int
     spawner: int
-    control_epoch: int
-    input: int
+    spawn_epoch: int
+    spawn_input: int
     which: int
     parent: int
     differs: int
 
 
 class Body(NamedTuple):
-    """An entity as its shard has it."""
+    """An entity under an epoch, as it was at a tick."""
 
     id: int
     epoch: int
@@ -60,141 +65,182 @@ class Body(NamedTuple):
     spin: float
     control_epoch: int
     newest_input: int
-    traits: Traits | None = None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A message of the ghost channel."""
-
-    tick: int
-    bodies: tuple[Body, ...]
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A message of the proposal channel: for each run what it is, and its rows."""
-
-    tick: int
-    runs: tuple[tuple[int, tuple[tuple[Any, ...], ...]], ...]
+    traits: Traits | None
 
     @property
-    def bodies(self) -> tuple[Body, ...]:
-        """The rows of motion, but for the void ones."""
-        return tuple(body for what, rows in self.runs if what == MOTION for body in _valid(rows))
+    def is_void(self) -> bool:
+        """Whether the record counts for nothing, because a value of it is out of range."""
+        limits = (
+            (self.vx, VELOCITY_MAX),
+            (self.vy, VELOCITY_MAX),
+            (self.heading, math.pi),
+            (self.spin, SPIN_MAX),
+            (self.x, COORDINATE_MAX),
+            (self.y, COORDINATE_MAX),
+        )
+        return self.id == 0 or not all(abs(value) <= limit for value, limit in limits)
 
 
-def read_ghosts(message: bytes) -> Rows:
-    """Read a message of the ghost channel, but for its void rows."""
-    octets = Octets(message)
+class Proposal(NamedTuple):
+    """What a shard proposes: runs of rows, each with what they are rows of."""
+
+    tick: int
+    runs: list[tuple[int, list[Row]]]
+
+
+class Ghosts(NamedTuple):
+    """Ghosts that a shard is told of."""
+
+    tick: int
+    bodies: list[Body]
+
+
+def body_of(row: Row) -> Body:
+    """Make a body of a row of motion, or of a full record."""
+    traits = Traits(*row[11:]) if len(row) > 11 else None
+    return Body(*row[:11], traits)
+
+
+def read_full_records(value: Any) -> list[Body]:
+    """Read full records, one after the other."""
+    require(isinstance(value, bytes), "no bytes")
+    require(len(value) % RECORD_SIZE == 0, "a part of a record")
+    octets = Octets(value)
+    return [
+        body_of(_read_row(octets, MOTION_LAYOUT + TRAITS_LAYOUT))
+        for _ in range(len(value) // RECORD_SIZE)
+    ]
+
+
+def read_ghosts(body: bytes) -> Ghosts:
+    """Read a message of ghosts."""
+    octets = Octets(body)
     version, zero, count, tick = octets.unpack("BBHI")
-    if version != 1 or zero != 0:
-        raise Malformed(f"version {version}, then {zero}")
-    rows = [octets.unpack(FULL) for _ in range(count)]
+    require(version == GHOSTS_VERSION and zero == 0, "ghosts of another version")
+    require(octets.left == count * RECORD_SIZE, "ghosts of another length")
+    return Ghosts(tick, read_full_records(octets.rest()))
+
+
+def read_proposal(body: bytes, events: Mapping[int, EventSort]) -> Proposal:
+    """Read a proposal."""
+    octets = Octets(body)
+    version, runs, tick = octets.unpack("BBI")
+    require(version == PROPOSAL_VERSION, "a proposal of another version")
+    said = [_read_run(octets, events) for _ in range(runs)]
     octets.end()
-    return Rows(tick, tuple(_valid(rows)))
+    return Proposal(tick, said)
 
 
-def read_proposal(message: bytes, events: Events = NO_EVENTS) -> Proposal:
-    """Read a message of the proposal channel; events are those that the game declares."""
-    octets, runs = Octets(message), []
-    layouts = ROWS | {number: "III" + event.proposed for number, event in events.items()}
-    version, count, tick = octets.unpack("BBI")
-    if version != 2:
-        raise Malformed(f"version {version}")
-    for _ in range(count):
-        what, size = octets.unpack("BB")
-        if what not in layouts or not size:
-            raise Malformed(f"{size} rows of {what}")
-        runs.append((what, tuple(octets.unpack(layouts[what]) for _ in range(size))))
-    octets.end()
-    return Proposal(tick, tuple(runs))
+def _read_run(octets: Octets, events: Mapping[int, EventSort]) -> tuple[int, list[Row]]:
+    what, count = octets.unpack("BB")
+    layout = "III" + events[what].proposed if what in events else LAYOUTS.get(what)
+    if layout is None:
+        raise Malformed("rows of what is not known")
+    require(count > 0, "a run of no rows")
+    return what, [_read_row(octets, layout) for _ in range(count)]
 
 
-def read_records(records: bytes) -> tuple[Body, ...]:
-    """Read the records of an Adopt message, but for the void ones."""
-    octets, rows = Octets(records), []
-    while octets.left:
-        rows.append(octets.unpack(FULL))
-    return tuple(_valid(rows))
+def _read_row(octets: Octets, layout: str) -> Row:
+    values = octets.unpack(layout)
+    return tuple(
+        value.rstrip(b"\0").decode(errors="replace") if isinstance(value, bytes) else value
+        for value in values
+    )
 
 
-def _valid(rows: Iterable[tuple[Any, ...]]) -> Iterator[Body]:
-    for row in rows:
-        with contextlib.suppress(Malformed):
-            yield _read_body(row[:11], row[11:])
+class Proposed:
+    """The newest motion that a shard has proposed of each entity.
 
+    Followers are the kinds without a body: if they have a parent they move as it does.
+    """
 
-def _read_body(exact: tuple[Any, ...], rest: tuple[Any, ...]) -> Body:
-    body = Body(*exact)
-    within("id", body.id, 1, math.inf)
-    within("x", body.x, -WORLD_EDGE, WORLD_EDGE)
-    within("y", body.y, -WORLD_EDGE, WORLD_EDGE)
-    within("vx", body.vx, -250, 250)
-    within("vy", body.vy, -250, 250)
-    within("heading", body.heading, -math.pi, math.pi)
-    within("spin", body.spin, -31, 31)
-    if not rest:
-        return body
-    kind, radius, mass, group, name, *others = rest
-    check_traits(kind, radius, mass)
-    return body._replace(traits=Traits(kind, radius, mass, group, text_of(name), *others))
+    def __init__(self, followers: frozenset[int]) -> None:
+        self._followers = followers
+        self._motions: dict[int, Body] = {}
+        self._parents: dict[int, int] = {}
+
+    def motion(self, number: int) -> Body | None:
+        """Give the newest motion of an entity, if any was proposed."""
+        parent = self._parents.get(number)
+        if parent is None:
+            return self._motions.get(number)
+        motion = self.motion(parent)
+        return motion and motion._replace(id=number)
+
+    def take(self, proposal: Proposal) -> None:
+        """Take what is newer, by epoch and tick."""
+        for what, rows in proposal.runs:
+            if what in (MOTION, WHOLE):
+                for row in rows:
+                    self._take(body_of(row))
+
+    def _take(self, body: Body) -> None:
+        traits = body.traits
+        if traits is not None and traits.parent and traits.kind in self._followers:
+            self._parents[body.id] = traits.parent
+        known = self._motions.get(body.id)
+        if known is None or (body.epoch, body.tick) > (known.epoch, known.tick):
+            self._motions[body.id] = body._replace(traits=None)
 
 
 class Simulated:
-    """What a shard has: its bodies as they were adopted, and its ghosts."""
+    """What a shard simulates, and what it is told of besides.
+
+    Attributes:
+        bodies: entities of its own, by their ids.
+        reorder_ticks: of the rules.
+    """
 
     def __init__(self) -> None:
-        self.reorder_ticks = 100
         self.bodies: dict[int, Body] = {}
-        self.ghosts: dict[int, Body] = {}
-        self._sent: dict[int, int] = {}
-        # The tick of the message that had each ghost.
-        self._newest = -1
-        self._void: dict[int, list[tuple[int, int]]] = {}
-        # By id: ghosts below an epoch in messages up to a tick are void.
+        self.reorder_ticks = 0
+        self._newest = 0
+        self._ghosts: dict[int, tuple[int, Body]] = {}
+        self._released: dict[int, list[tuple[int, int]]] = {}
 
-    def take_ghosts(self, rows: Rows) -> None:
-        """Take a message of the ghost channel."""
-        if rows.tick < self._newest - self.reorder_ticks:
-            return
-        self._newest = max(self._newest, rows.tick)
-        for row in rows.bodies:
-            body, ghost = self.bodies.get(row.id), self.ghosts.get(row.id)
-            if self._is_void(row, rows.tick) or (body is not None and row.epoch <= body.epoch):
-                continue
-            if ghost is not None and (row.epoch, rows.tick) < (ghost.epoch, self._sent[row.id]):
-                continue
-            self.bodies.pop(row.id, None)
-            self.ghosts[row.id], self._sent[row.id] = row, rows.tick
+    @property
+    def ghosts(self) -> dict[int, Body]:
+        """Entities that others simulate, by their ids."""
+        return {number: ghost for number, (_, ghost) in self._ghosts.items()}
 
-    def adopt(self, records: tuple[Body, ...]) -> None:
-        """Take an Adopt message."""
-        for row in records:
-            body, ghost = self.bodies.get(row.id), self.ghosts.get(row.id)
-            if all(held is None or row.epoch > held.epoch for held in (body, ghost)):
-                self.ghosts.pop(row.id, None)
-                self.bodies[row.id] = row
+    def adopt(self, records: Iterable[Body]) -> None:
+        """Take entities to simulate."""
+        for record in records:
+            _, ghost = self._ghosts.get(record.id, (0, None))
+            there = [each.epoch for each in (self.bodies.get(record.id), ghost) if each]
+            if not record.is_void and all(record.epoch > epoch for epoch in there):
+                self.bodies[record.id] = record
+                self._ghosts.pop(record.id, None)
 
-    def amend(self, records: tuple[Body, ...]) -> None:
-        """Take an Amend message: the name is the server's, the rest is the shard's."""
-        for row in records:
-            body = self.bodies.get(row.id)
-            if body is not None and body.epoch == row.epoch and body.traits and row.traits:
-                self.bodies[row.id] = body._replace(
-                    traits=body.traits._replace(name=row.traits.name)
-                )
-
-    def release(self, entities: list[tuple[int, int]], tick: int) -> None:
-        """Take a Release message."""
-        for number, epoch in entities:
-            self._void.setdefault(number, []).append((epoch, tick))
-            body, ghost = self.bodies.get(number), self.ghosts.get(number)
-            if body is not None and body.epoch < epoch:
+    def release(self, tick: int, rows: Iterable[tuple[int, int]]) -> None:
+        """Take what is void below some epoch."""
+        for number, epoch in rows:
+            self._released.setdefault(number, []).append((tick, epoch))
+            if number in self.bodies and self.bodies[number].epoch < epoch:
                 del self.bodies[number]
-            if ghost is not None and self._is_void(ghost, self._sent[number]):
-                del self.ghosts[number]
+            said_at, ghost = self._ghosts.get(number, (0, None))
+            if ghost is not None and said_at <= tick and ghost.epoch < epoch:
+                del self._ghosts[number]
 
-    def _is_void(self, row: Body, tick: int) -> bool:
-        voids = self._void.get(row.id, ())
-        return any(row.epoch < epoch and tick <= until for epoch, until in voids)
+    def take_ghosts(self, message: Ghosts) -> None:
+        """Take ghosts: what is said under the highest epoch counts, then what is newest."""
+        if message.tick < self._newest - self.reorder_ticks:
+            return
+        self._newest = max(self._newest, message.tick)
+        for ghost in message.bodies:
+            if not ghost.is_void and not self._is_released(ghost, message.tick):
+                self._take_ghost(ghost, message.tick)
+
+    def _is_released(self, ghost: Body, tick: int) -> bool:
+        released = self._released.get(ghost.id, ())
+        return any(at >= tick and ghost.epoch < epoch for at, epoch in released)
+
+    def _take_ghost(self, ghost: Body, tick: int) -> None:
+        said_at, known = self._ghosts.get(ghost.id, (-1, None))
+        if known is not None and (ghost.epoch, tick) <= (known.epoch, said_at):
+            return
+        own = self.bodies.get(ghost.id)
+        if own is not None and own.epoch >= ghost.epoch:
+            return
+        self.bodies.pop(ghost.id, None)
+        self._ghosts[ghost.id] = tick, ghost

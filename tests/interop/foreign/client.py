@@ -1,101 +1,130 @@
-"""A client without sockets and clocks: session, channels and messages together."""
+"""A client: it connects, says hello, sees the world, flies, and leaves."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from .channels import Violation
+import msgspec
+
 from .connection import Connection
-from .content import ToClient
-from .handshake import ClientSession, Sent, State
-from .inputs import RECORDS_MAX, THAT_SHIPS, write_input
-from .messages import Message, write_array, write_message
-from .packets import CLIENT_LINK
-from .session import Address
+from .content import Overfull, ToClient
+from .handshake import Session, State
+from .inputs import RECORDS_MAX, THAT_SHIPS, Codes, write_input
+from .messages import CLIENT_LINK, Message, write_message
+from .octets import Malformed, nearest
+from .packets import CLIENT_CHANNELS
+from .receiving import Violation
+from .rows import EventSort
+from .snapshots import NO_EVENTS
+from .tokens import Address
 
-CONTROLS, COMMAND = 1, 2
-HELLO, LOOK_AT, CALL = 1, 6, 8
+SOFTWARE: Final = "foreign"
+INPUTS: Final = 1
 
 
 class Client:
-    """One stay in the world.
+    """A client of a world.
 
     Attributes:
-        session: its session.
-        content: what the server has sent.
-        messages: what arrived, in order.
+        session: with the server.
+        content: what it was told.
+        messages: all that came on channels 2 and 3, read.
+        malformed: how many messages were dropped.
     """
 
-    def __init__(self, token: bytes, schema_hash: bytes, first_sequence: int, now: float) -> None:
-        self.session = ClientSession(token, first_sequence, now)
-        self.content = ToClient()
+    def __init__(
+        self,
+        token: bytes,
+        schema_hash: bytes,
+        sequence: int,
+        now: float,
+        codes: Codes = THAT_SHIPS,
+        events: Mapping[int, EventSort] = NO_EVENTS,
+    ) -> None:
+        self.session = Session(token, sequence, now)
+        self.content = ToClient(events)
         self.messages: list[Message] = []
-        self._connection = Connection(CLIENT_LINK)
-        self._entries: list[tuple[int, int]] = []
-        self._entry = 0
-        self._command(HELLO, schema_hash, "foreign")
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether everything that was said has arrived."""
-        return self._connection.is_idle
-
-    def call(self, key: bytes, action: str, *arguments: Any) -> None:
-        """Ask for an action; a call that is repeated has the key that it had."""
-        self._command(CALL, key, action, write_array(arguments))
-
-    def look_at(self, x: float, y: float) -> None:
-        """Move the centre of interest."""
-        self._command(LOOK_AT, x, y)
-
-    def hold(self, record: int) -> None:
-        """Hold controls for a tick; without a ship nothing happens."""
-        own = self.content.replica.pilot.own if self.content.replica else None
-        if self.content.ship is None:
-            return
-        ship, control_epoch = self.content.ship
-        self._entry += 1
-        self._entries.append((self._entry, record))
-        if own is not None and (own.id, own.control_epoch) == (ship, control_epoch):
-            self._entries = [entry for entry in self._entries if entry[0] > own.newest_input]
-        self._entries = self._entries[-RECORDS_MAX:]
-        if self._entries:
-            records = [held for _, held in self._entries]
-            message = write_input(control_epoch, self._entries[0][0], records, THAT_SHIPS)
-            self._connection.say(CONTROLS, message)
-
-    def _command(self, tag: int, *fields: Any) -> None:
-        self._connection.say(COMMAND, write_message(tag, *fields))
+        self.malformed = 0
+        self._codes = codes
+        self._schema_hash = schema_hash
+        self._connection = Connection(CLIENT_CHANNELS, sequence)
+        self._has_said_hello = False
+        self._control_epoch = 0
+        self._next_record = 1
+        self._records: deque[tuple[int, int]] = deque(maxlen=RECORDS_MAX)
 
     def receive(self, datagram: bytes, source: Address, now: float) -> None:
-        """Take a datagram.
-
-        Raises:
-            Malformed: a message is not what the document says.
-        """
+        """Take a datagram."""
         payload = self.session.receive(datagram, source, now)
         if payload is None:
             return
         try:
-            messages = self._connection.take(payload, now)
-        except Violation:
-            self.session.close(now)
-            return
-        for channel, body in messages:
-            self.messages.append(self.content.take(channel, body))
+            for channel, body in self._connection.take(payload, now):
+                self._take(channel, body)
+        except (Violation, Overfull):
+            self.close(now)
 
-    def datagrams(self, now: float) -> Sent:
-        """Give what is to be sent now."""
+    def datagrams(self, now: float) -> Iterator[tuple[bytes, Address]]:
+        """Give the datagrams that are to be sent now, and where to."""
         if self.session.state is State.CONNECTED:
-            self._flush(now)
-        return self.session.datagrams(now)
+            if not self._has_said_hello:
+                self._say("Hello", self._schema_hash, SOFTWARE)
+                self._has_said_hello = True
+            for payload in self._connection.payloads(now):
+                self.session.send(payload, now)
+        yield from self.session.datagrams(now)
+
+    def hold(self, record: int) -> None:
+        """Make the record of a tick, and say all that were not applied yet."""
+        if not self._control_epoch:
+            return
+        self._records.append((self._next_record, record))
+        self._next_record += 1
+        self._drop_applied()
+        if self._records:
+            first, records = self._records[0][0], [held for _, held in self._records]
+            body = write_input(self._control_epoch, first, records, self._codes)
+            self._connection.say(INPUTS, body)
+
+    def call(self, key: bytes, action: str, *arguments: Any) -> None:
+        """Ask for an action."""
+        self._say("Call", key, action, msgspec.msgpack.encode(arguments))
+
+    def look_at(self, x: float, y: float) -> None:
+        """Look at a place, as an observer."""
+        self._say("LookAt", x, y)
 
     def close(self, now: float) -> None:
-        """Send what is queued, once, and leave."""
-        if self.session.state is State.CONNECTED:
-            self._flush(now)
+        """End the session."""
         self.session.close(now)
 
-    def _flush(self, now: float) -> None:
-        for payload in self._connection.payloads(now):
-            self.session.send(payload, now)
+    def _take(self, channel: int, body: bytes) -> None:
+        try:
+            message = self.content.take(channel, body)
+        except Malformed:
+            self.malformed += 1
+            return
+        if channel != 0:
+            self.messages.append(message)
+        if message["message"] == "Assigned":
+            self._fly(message["control_epoch"])
+
+    def _fly(self, control_epoch: int) -> None:
+        if control_epoch != self._control_epoch:
+            self._control_epoch, self._next_record = control_epoch, 1
+            self._records.clear()
+
+    def _say(self, name: str, *values: Any) -> None:
+        channel, body = write_message(CLIENT_LINK, name, *values)
+        self._connection.say(channel, body)
+
+    def _drop_applied(self) -> None:
+        replica = self.content.replica
+        own = replica.pilot.own if replica else None
+        if own is None or own.control_epoch != self._control_epoch:
+            return
+        applied = nearest(own.newest_input & 0xFFFF, 16, self._next_record - 1)
+        while self._records and self._records[0][0] <= applied:
+            self._records.popleft()

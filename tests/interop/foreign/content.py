@@ -1,168 +1,169 @@
-"""What messages say, by link and direction, as plain values."""
+"""What the messages of a link come to, at each of its ends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from .bodies import Body, Simulated, read_ghosts, read_proposal, read_records
-from .holders import Sector, read_square
+from .bodies import Proposed, Simulated, read_ghosts, read_proposal
+from .fields import Rules
+from .holders import Holders, read_square
 from .inputs import Codes, read_input, read_routed_input
-from .messages import CLIENT_LINK, SHARD_LINK, Message, Rules, read_message
-from .octets import Malformed, text_of
+from .messages import CLIENT_LINK, SHARD_LINK, Message, read_message
 from .replica import Replica
-from .snapshots import NO_EVENTS, Events, Grid, read_snapshot
+from .rows import EventSort
+from .snapshots import Grid, read_snapshot, read_tick
 
-SNAPSHOT, PROPOSAL, GHOST = 0, 0, 1
-CONTROLS, ROUTED = 1, 3
-EARLY_MAX: Final = 256
+SNAPSHOTS_KEPT: Final = 256
+"""That came before the Welcome."""
+
+
+class Overfull(Exception):
+    """More came before the Welcome than can be kept: the session ends (close reason 6)."""
 
 
 class Reader(Protocol):
-    """Takes the messages that arrive at one end of a link, in their order."""
+    """Makes something of the messages that come to one end of a link."""
 
-    def take(self, channel: int, body: bytes) -> Message:
-        """Read a message and do what it says."""
-        ...
+    def take(self, channel: int, body: bytes) -> Any:
+        """Take a message.
 
-
-def plain(value: Any) -> Any:
-    """Give a value as JSON has it: bytes in hexadecimal, tuples as lists."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    return value
+        Raises:
+            Malformed: it is to be dropped.
+        """
 
 
 class ToServer:
-    """What clients say."""
+    """What a client says."""
 
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
 
     def take(self, channel: int, body: bytes) -> Message:
-        """Read a message."""
-        if channel == CONTROLS:
+        """Take a message of a client."""
+        if channel == 1:
             return read_input(body, self._codes)
         return read_message(CLIENT_LINK, channel, False, body)
 
 
 class ToClient:
-    """What clients are sent, and the picture that comes of it; `events` are those of the game.
+    """What a client is told.
 
     Attributes:
-        welcome: None before it came; then there is a `replica`.
-        ship: id and control epoch of the ship that the client flies.
-        refused: the close reason, if there was one.
-        description: of the world, if that was the reason.
-        holders: which shard simulates which sector, as far as is known.
+        welcome: the message, as soon as it has come.
+        replica: of the world, from then on.
+        holders: the shards that simulate the sectors around.
+        refused: why it was turned away, if it was.
+        description: of the world, if it was told.
     """
 
-    def __init__(self, events: Events = NO_EVENTS) -> None:
-        self._events = events
+    def __init__(self, events: Mapping[int, EventSort]) -> None:
         self.welcome: Message | None = None
         self.replica: Replica | None = None
-        self.ship: tuple[int, int] | None = None
+        self.holders: Holders = {}
         self.refused: int | None = None
         self.description = b""
-        self.holders: dict[Sector, int] = {}
-        self._early: list[bytes] = []
-        self._grid: Grid | None = None
+        self._events = events
+        self._kept: list[bytes] = []
+        self._leases_tick = -1
 
     def take(self, channel: int, body: bytes) -> Message:
-        """Read a message and do what it says; an early snapshot waits for the welcome."""
-        if channel == SNAPSHOT:
+        """Take a message for a client.
+
+        Raises:
+            Overfull: too many snapshots came before the Welcome.
+        """
+        if channel == 0:
             return self._take_snapshot(body)
         message = read_message(CLIENT_LINK, channel, True, body)
         match message["message"]:
             case "Welcome":
-                self._join(message)
+                self._begin(message)
+            case "Leases" if message["tick"] >= self._leases_tick:
+                self.holders = read_square(message, self.holders)
+                self._leases_tick = message["tick"]
             case "Refused":
                 self.refused, self.description = message["reason"], message["description"]
-            case "Leases":
-                self.holders = read_square(message, self.holders)
-            case _ if self.welcome is None:
-                raise Malformed(f"{message['message']} before the welcome")
-            case "Assigned":
-                self.ship = message["id"], message["control_epoch"]
         return message
 
-    def _join(self, welcome: Message) -> None:
-        if self.welcome is not None:
-            raise Malformed("welcomed twice")
+    def _begin(self, welcome: Message) -> None:
         rules: Rules = welcome["rules"]
+        reorder, tombstones, _ = rules.ages
         self.welcome = welcome
         self._grid = Grid(rules.cell_size, rules.cells_per_sector, rules.view_radius)
-        self.replica = Replica(
-            self._grid, rules.reorder_ticks, rules.tombstone_ticks, rules.tick_hz
-        )
-        early, self._early = self._early, []
-        for body in early:
+        self.replica = Replica(self._grid, reorder, tombstones, rules.tick_hz)
+        kept, self._kept = self._kept, []
+        for body in kept:
             self._take_snapshot(body)
 
     def _take_snapshot(self, body: bytes) -> Message:
-        if self._grid is None or self.replica is None:
-            if len(self._early) == EARLY_MAX:
-                raise Malformed("snapshots without end before the welcome")
-            self._early.append(body)
-            return {"message": "Snapshot", "tick": int.from_bytes(body[4:8], "little")}
+        if self.replica is None:
+            if len(self._kept) == SNAPSHOTS_KEPT:
+                raise Overfull
+            self._kept.append(body)
+            return {"message": "Snapshot", "tick": read_tick(body)}
         snapshot = read_snapshot(body, self._grid, self._events)
         self.replica.take(snapshot)
         return {"message": "Snapshot", "tick": snapshot.tick}
 
 
-class ToShard:
-    """What a shard is sent, and what it has by that."""
+class FromShard:
+    """What a shard says.
 
-    def __init__(self, codes: Codes) -> None:
-        self._codes = codes
-        self.simulated = Simulated()
+    Attributes:
+        proposed: what it proposed.
+    """
+
+    def __init__(self, events: Mapping[int, EventSort], followers: frozenset[int]) -> None:
+        self.proposed = Proposed(followers)
+        self._events = events
 
     def take(self, channel: int, body: bytes) -> Message:
-        """Read a message and do what it says."""
-        if channel == GHOST:
-            rows = read_ghosts(body)
-            self.simulated.take_ghosts(rows)
-            bodies = [list(row) for row in rows.bodies]
-            return {"message": "Ghosts", "tick": rows.tick, "rows": bodies}
-        if channel == ROUTED:
+        """Take a message of a shard."""
+        if channel != 0:
+            return read_message(SHARD_LINK, channel, False, body)
+        proposal = read_proposal(body, self._events)
+        self.proposed.take(proposal)
+        return {"message": "Proposals", "tick": proposal.tick, "runs": proposal.runs}
+
+
+class ToShard:
+    """What a shard is told.
+
+    Attributes:
+        simulated: its entities and ghosts, once it is welcome.
+    """
+
+    def __init__(self, codes: Codes) -> None:
+        self.simulated = Simulated()
+        self._codes = codes
+
+    def take(self, channel: int, body: bytes) -> Message:
+        """Take a message for a shard."""
+        if channel == 1:
+            ghosts = read_ghosts(body)
+            self.simulated.take_ghosts(ghosts)
+            return {"message": "Ghosts", "tick": ghosts.tick, "rows": ghosts.bodies}
+        if channel == 3:
             return read_routed_input(body, self._codes)
         message = read_message(SHARD_LINK, channel, True, body)
         match message["message"]:
             case "ShardWelcome":
-                self.simulated.reorder_ticks = message["rules"].reorder_ticks
+                self.simulated.reorder_ticks = message["rules"].ages[0]
             case "Adopt":
-                message["records"] = read_records(message["records"])
                 self.simulated.adopt(message["records"])
-            case "Amend":
-                message["records"] = read_records(message["records"])
-                self.simulated.amend(message["records"])
             case "Release":
-                self.simulated.release(message["entities"], message["tick"])
+                self.simulated.release(message["tick"], message["entities"])
         return message
 
 
-class FromShard:
-    """What a shard says, and the newest row it proposed of each entity."""
-
-    def __init__(self, events: Events = NO_EVENTS) -> None:
-        self._events = events
-        self.proposed: dict[int, Body] = {}
-
-    def take(self, channel: int, body: bytes) -> Message:
-        """Read a message and do what it says."""
-        if channel != PROPOSAL:
-            return read_message(SHARD_LINK, channel, False, body)
-        proposal = read_proposal(body, self._events)
-        for row in proposal.bodies:
-            known = self.proposed.get(row.id)
-            if known is None or (row.epoch, row.tick) > (known.epoch, known.tick):
-                self.proposed[row.id] = row
-        runs = [[what, [_plain(row) for row in rows]] for what, rows in proposal.runs]
-        return {"message": "Proposals", "tick": proposal.tick, "runs": runs}
-
-
-def _plain(row: tuple[Any, ...]) -> list[Any]:
-    return [text_of(field) if isinstance(field, bytes) else field for field in row]
+def plain(value: Any) -> Any:
+    """Make something of texts, numbers, lists and dictionaries alone; bytes in hexadecimal."""
+    match value:
+        case bytes():
+            return value.hex()
+        case dict():
+            return {name: plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+    return value

@@ -1,97 +1,93 @@
-"""Rows of the components of any game, by a description. PROTOCOL.md, "Components and rows"."""
+"""How the rows of a world are laid out, of which one knows the description."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-import msgspec
+from .description import EVENTS_FROM, Description, Field
+from .inputs import Codes
+from .octets import Octets, read_text, require
+from .rows import EventSort, read_id, turned
 
-from .octets import Malformed, Octets, text_of, within
-
-BASE: Final = 7
-"""Components that every world has; their rows are laid out in the document."""
 LETTERS: Final = {
-    **{"<f4": "f", "<f8": "d", "|i1": "b", "<i2": "h", "<i4": "i", "<i8": "q"},
-    **{"|u1": "B", "<u2": "H", "<u4": "I"},
+    "<f4": "f",
+    "<f8": "d",
+    "|i1": "b",
+    "<i2": "h",
+    "<i4": "i",
+    "<i8": "q",
+    "|u1": "B",
+    "<u2": "H",
+    "<u4": "I",
 }
-CODES: Final = {
-    False: ((1 << 8, "B"), (1 << 16, "H"), (1 << 32, "I")),
-    True: ((1 << 7, "b"), (1 << 15, "h"), (1 << 31, "i")),
-}
-"""Letters of the types of codes, by whether any is negative; each with what is beyond it."""
+UNSIGNED: Final = ((8, "B"), (16, "H"), (32, "I"), (64, "Q"))
+SIGNED: Final = ((7, "b"), (15, "h"), (31, "i"), (63, "q"))
+VIEWERS: Final = "viewers"
 
 
-class Column(NamedTuple):
-    """A field of a row: how it is laid out, and what its codes stand for.
-
-    Attributes:
-        first: least code of a field with a quantum, else its least value; likewise `last`.
-    """
-
-    name: str
-    letter: str
-    first: float
-    last: float
-    quantum: float
-    wraps: bool
-
-
-class Described(NamedTuple):
-    """A row of a component."""
+class Row(NamedTuple):
+    """An entity's fields by their names: numbers in their units, or text."""
 
     id: int
-    values: dict[str, Any]
+    values: dict[str, float | str]
 
 
-def read_columns(description: bytes) -> dict[int, tuple[Column, ...]]:
-    """Give the columns of the game's own components, by their numbers."""
-    _, components, *_ = msgspec.msgpack.decode(description)
+def memory_letter(field: Field) -> str:
+    """Say how a field is in memory."""
+    return f"{field.type[2:]}s" if field.type[1] == "S" else LETTERS[field.type]
+
+
+def codes_of(field: Field) -> tuple[int, int]:
+    """Say which codes a field with a quantum has: the least and the greatest."""
+    if field.is_wrapped:
+        return 0, round((field.high - field.low) / field.quantum) - 1
+    return round(field.low / field.quantum), round(field.high / field.quantum)
+
+
+def letter(field: Field) -> str:
+    """Say how a field travels: as a code if it has a quantum, else as it is in memory."""
+    if not field.quantum:
+        return memory_letter(field)
+    low, high = codes_of(field)
+    sizes = SIGNED if low < 0 else UNSIGNED
+    return next(each for bits, each in sizes if -(1 << bits) <= low and high < 1 << bits)
+
+
+def read_row(fields: Sequence[Field], octets: Octets) -> Row:
+    """Read a row of a component.
+
+    Raises:
+        Malformed: it is of nobody, or has something that is out of range.
+    """
+    number = read_id(octets)
+    return Row(number, {field.name: _read_value(field, octets) for field in fields})
+
+
+def event_sorts(world: Description) -> dict[int, EventSort]:
+    """Say how the events of a world travel, by their numbers."""
     return {
-        number: tuple(_column(*field) for field in component[6])
-        for number, component in enumerate(components, 1)
-        if number > BASE
+        number: EventSort(
+            "".join(map(letter, event.fields)),
+            "".join(map(memory_letter, event.fields)),
+            tuple(codes_of(f) if f.quantum else (f.low, f.high) for f in event.fields),
+            event.audience != VIEWERS,
+        )
+        for number, event in enumerate(world.events, EVENTS_FROM)
     }
 
 
-def read_row(columns: tuple[Column, ...], octets: Octets) -> Described:
-    """Read a row."""
-    number = octets.number("I")
-    within("id", number, 1, math.inf)
-    return Described(number, {column.name: _value(column, octets) for column in columns})
+def control_codes(world: Description) -> Codes:
+    """Say how many codes the fields of the controls of a world have."""
+    return tuple(control.codes for control in world.controls)
 
 
-def _column(
-    name: str,
-    dtype: str,
-    unit: str,
-    low: float,
-    high: float,
-    quantum: float,
-    wraps: bool,
-    axis: str,
-) -> Column:
-    if axis:
-        raise Malformed(f"a place {name}")
-    if not quantum:
-        letter = f"{dtype[2:]}s" if dtype.startswith("|S") else LETTERS[dtype]
-        return Column(name, letter, low, high, 0.0, False)
-    first, last = round(low / quantum), round(high / quantum)
-    if wraps:
-        first, last = 0, round((high - low) / quantum) - 1
-    for beyond, letter in CODES[first < 0]:
-        if -beyond <= first and last < beyond:
-            return Column(name, letter, first, last, quantum, wraps)
-    raise Malformed(f"{name} has too many codes")
-
-
-def _value(column: Column, octets: Octets) -> Any:
-    read = octets.number(column.letter)
-    if isinstance(read, bytes):
-        return text_of(read)
-    within(column.name, read, column.first, column.last)
-    if not column.quantum:
-        return read
-    value = read * column.quantum
-    steps = column.last + 1
-    return value - steps * column.quantum if column.wraps and read >= steps / 2 else value
+def _read_value(field: Field, octets: Octets) -> float | str:
+    (value,) = octets.unpack(letter(field))
+    if isinstance(value, bytes):
+        return read_text(value)
+    low, high = codes_of(field) if field.quantum else (field.low, field.high)
+    require(low <= value <= high, f"{field.name} out of range")
+    if field.is_wrapped:
+        return turned(value, high + 1)
+    return float(value * field.quantum) if field.quantum else float(value)

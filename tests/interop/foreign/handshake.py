@@ -1,32 +1,25 @@
-"""The client's side of a session. PROTOCOL.md, "Connecting" to "The client's states"."""
+"""The client's side of a session: it connects, stays, and leaves."""
 
 from __future__ import annotations
 
+import struct
+from collections import deque
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final
 
-from .octets import Malformed, Octets
-from .session import (
-    FROM_SERVER,
-    Address,
-    ConnectToken,
-    Kind,
-    Packet,
-    ReplayWindow,
-    open_packet,
-    read_token,
-    seal_packet,
-    write_request,
-)
+from .octets import Malformed
+from .sealed import TO_CLIENT, Kind, Opener, Sealer
+from .tokens import NEVER, Address, Token, read_token, write_request
 
-SEND_EVERY_S: Final = 0.1
-DISCONNECT_COUNT: Final = 10
-
-Sent = list[tuple[bytes, Address]]
+REPEAT_S: Final = 0.1
+"""Between requests, and between responses."""
+KEEP_ALIVE_S: Final = 0.25
+GOODBYES: Final = 10
 
 
 class State(IntEnum):
-    """The states of a client."""
+    """Of a client; 0 after an end and all negative ones are final."""
 
     CONNECT_TOKEN_EXPIRED = -6
     INVALID_CONNECT_TOKEN = -5
@@ -40,131 +33,137 @@ class State(IntEnum):
     CONNECTED = 3
 
 
-class ClientSession:
-    """One attempt to connect, and the session that comes of it.
+class Session:
+    """A client's session with one of the servers of its token.
 
     Attributes:
-        state: as numbered in the document.
-        slot: of the session, and how many the server has.
+        state: where it has come to.
+        slot: its slot and how many there are, once it is connected.
     """
 
-    def __init__(self, token: bytes, first_sequence: int, now: float) -> None:
+    def __init__(self, token: bytes, sequence: int, now: float) -> None:
         self.state = State.SENDING_CONNECTION_REQUEST
         self.slot: tuple[int, int] | None = None
-        self._token: ConnectToken
-        # Not there if it is no good; nothing is done in the states below 1.
-        self._server = 0
-        self._sequence = first_sequence
-        self._challenge = b""
-        self._replays = ReplayWindow()
-        self._started = now
-        self._heard = now
-        self._sent = -1.0
-        self._outbox: Sent = []
+        self._outgoing: list[bytes] = []
+        self._servers: deque[Address] = deque()
         try:
             self._token = read_token(token)
         except Malformed:
             self.state = State.INVALID_CONNECT_TOKEN
+            return
+        self._begun = now
+        self._sealer = Sealer(self._token.protocol_id, self._token.key_to_server, sequence)
+        self._servers.extend(self._token.addresses)
+        self._begin(now)
 
     @property
     def address(self) -> Address:
-        """The address that the client is talking to."""
-        return self._token.addresses[self._server]
+        """The server that it talks to, or talked to last."""
+        return self._servers[0]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing changes any more."""
+        return self.state <= State.DISCONNECTED
 
     def receive(self, datagram: bytes, source: Address, now: float) -> bytes | None:
-        """Take a datagram, and give its payload if it has one; what is malformed is dropped."""
-        if self.state <= 0 or source != self.address:
+        """Take a datagram; give the payload that is in it, if there is one."""
+        if self.is_over or source != self.address:
             return None
-        token = self._token
         try:
-            packet = open_packet(
-                datagram, token.protocol_id, token.key_to_client, FROM_SERVER, self._replays
-            )
+            kind, body = self._opener.open(datagram)
         except Malformed:
             return None
-        return self._take(packet, now)
-
-    def _take(self, packet: Packet, now: float) -> bytes | None:
-        match packet.kind, self.state:
-            case (
-                Kind.DENIED,
-                State.SENDING_CONNECTION_REQUEST | State.SENDING_CONNECTION_RESPONSE,
-            ):
-                self._next_server(State.CONNECTION_DENIED, now)
-            case (Kind.CHALLENGE, State.SENDING_CONNECTION_REQUEST):
-                self._challenge = packet.body
-                self.state = State.SENDING_CONNECTION_RESPONSE
-                self._heard, self._sent = now, -1.0
-            case (Kind.KEEP_ALIVE, State.SENDING_CONNECTION_RESPONSE):
-                slot, count = Octets(packet.body).unpack("II")
-                self.slot = slot, count
-                self.state = State.CONNECTED
-                self._heard, self._sent = now, -1.0
-            case (Kind.KEEP_ALIVE, State.CONNECTED):
-                self._heard = now
-            case (Kind.PAYLOAD, State.CONNECTED):
-                self._heard = now
-                return packet.body
-            case (Kind.DISCONNECT, State.CONNECTED):
-                self.state = State.DISCONNECTED
-        return None
-
-    def _next_server(self, otherwise: State, now: float) -> None:
-        if self._server + 1 == len(self._token.addresses):
-            self.state = otherwise
-            return
-        self._server += 1
-        self._replays = ReplayWindow()
-        self._heard, self._sent = now, -1.0
-        self.state = State.SENDING_CONNECTION_REQUEST
-
-    def _seal(self, kind: Kind, body: bytes, now: float) -> None:
-        token = self._token
-        packet = Packet(kind, self._sequence, body)
-        self._sequence += 1
-        self._sent = now
-        self._outbox.append(
-            (seal_packet(packet, token.protocol_id, token.key_to_server), self.address)
-        )
+        return self._take(kind, body, now)
 
     def send(self, payload: bytes, now: float) -> None:
-        """Send a payload; the session is connected."""
-        assert self.state is State.CONNECTED
-        self._seal(Kind.PAYLOAD, payload, now)
+        """Send a payload, if it is connected."""
+        if self.state is State.CONNECTED:
+            self._seal(Kind.PAYLOAD, payload, now)
 
     def close(self, now: float) -> None:
         """End the session."""
         if self.state is State.CONNECTED:
-            for _ in range(DISCONNECT_COUNT):
+            for _ in range(GOODBYES):
                 self._seal(Kind.DISCONNECT, b"", now)
-        if self.state > 0:
+        if not self.is_over:
             self.state = State.DISCONNECTED
 
-    def datagrams(self, now: float) -> Sent:
-        """Give what is to be sent now, after the time that passed had its effects."""
-        self._pass(now)
-        if now - self._sent >= SEND_EVERY_S:
-            if self.state is State.SENDING_CONNECTION_REQUEST:
-                self._outbox.append((write_request(self._token), self.address))
-                self._sent = now
-            elif self.state is State.SENDING_CONNECTION_RESPONSE:
-                self._seal(Kind.RESPONSE, self._challenge, now)
-            elif self.state is State.CONNECTED:
-                self._seal(Kind.KEEP_ALIVE, bytes(8), now)
-        sent, self._outbox = self._outbox, []
-        return sent
+    def datagrams(self, now: float) -> Iterator[tuple[bytes, Address]]:
+        """Let time pass, and give all datagrams that are to be sent, and where to."""
+        if not self.is_over:
+            self._look_at_clocks(now)
+        if not self.is_over:
+            self._repeat(now)
+        outgoing, self._outgoing = self._outgoing, []
+        for datagram in outgoing:
+            yield datagram, self.address
 
-    def _pass(self, now: float) -> None:
-        if self.state <= 0:
-            return
+    def _begin(self, now: float) -> None:
         token = self._token
-        silent = 0 <= token.time_out_s <= now - self._heard
-        if self.state is State.CONNECTED:
-            if silent:
-                self.state = State.CONNECTION_TIMED_OUT
-        elif now - self._started >= token.expires - token.created:
+        self.state = State.SENDING_CONNECTION_REQUEST
+        self._opener = Opener(token.protocol_id, token.key_to_client, TO_CLIENT)
+        self._challenge = b""
+        self._heard_at, self._sent_at = now, now - REPEAT_S
+
+    def _next_server(self, otherwise: State, now: float) -> None:
+        if len(self._servers) == 1:
+            self.state = otherwise
+        else:
+            self._servers.popleft()
+            self._begin(now)
+
+    def _take(self, kind: Kind, body: bytes, now: float) -> bytes | None:
+        connecting = self.state < State.CONNECTED
+        if kind is Kind.DENIED and connecting:
+            self._next_server(State.CONNECTION_DENIED, now)
+        elif kind is Kind.CHALLENGE and self.state is State.SENDING_CONNECTION_REQUEST:
+            self.state = State.SENDING_CONNECTION_RESPONSE
+            self._challenge = body
+            self._heard_at, self._sent_at = now, now - REPEAT_S
+        elif kind is Kind.KEEP_ALIVE and self.state is State.SENDING_CONNECTION_RESPONSE:
+            self.state = State.CONNECTED
+            slot, slots = struct.unpack("<II", body)
+            self.slot, self._heard_at = (slot, slots), now
+            self._seal(Kind.KEEP_ALIVE, bytes(8), now)
+        elif self.state is State.CONNECTED and kind is Kind.DISCONNECT:
+            self.state = State.DISCONNECTED
+        elif self.state is State.CONNECTED and kind in (Kind.KEEP_ALIVE, Kind.PAYLOAD):
+            self._heard_at = now
+            return body if kind is Kind.PAYLOAD else None
+        return None
+
+    def _look_at_clocks(self, now: float) -> None:
+        token, state = self._token, self.state
+        time_out_s = token.time_out_s
+        if state < State.CONNECTED and now - self._begun >= lifetime(token):
             self.state = State.CONNECT_TOKEN_EXPIRED
-        elif silent and self.state is State.SENDING_CONNECTION_REQUEST:
-            self._next_server(State.CONNECTION_REQUEST_TIMED_OUT, now)
-        elif silent:
-            self._next_server(State.CONNECTION_RESPONSE_TIMED_OUT, now)
+        elif 0 < time_out_s <= now - self._heard_at:
+            if state is State.CONNECTED:
+                self.state = State.CONNECTION_TIMED_OUT
+            elif state is State.SENDING_CONNECTION_REQUEST:
+                self._next_server(State.CONNECTION_REQUEST_TIMED_OUT, now)
+            else:
+                self._next_server(State.CONNECTION_RESPONSE_TIMED_OUT, now)
+
+    def _repeat(self, now: float) -> None:
+        silent_s = now - self._sent_at
+        if self.state is State.CONNECTED:
+            if silent_s >= KEEP_ALIVE_S:
+                self._seal(Kind.KEEP_ALIVE, bytes(8), now)
+        elif silent_s < REPEAT_S:
+            return
+        elif self.state is State.SENDING_CONNECTION_RESPONSE:
+            self._seal(Kind.RESPONSE, self._challenge, now)
+        else:
+            self._outgoing.append(write_request(self._token))
+            self._sent_at = now
+
+    def _seal(self, kind: Kind, body: bytes, now: float) -> None:
+        self._outgoing.append(self._sealer.seal(kind, body))
+        self._sent_at = now
+
+
+def lifetime(token: Token) -> float:
+    """Say how long an attempt to connect may last, in seconds."""
+    return float("inf") if token.expires == NEVER else token.expires - token.created

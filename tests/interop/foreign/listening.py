@@ -1,23 +1,15 @@
-"""One who listens to a session with its token, its keys, and both ends' ears."""
+"""Listens to what is sent to one end of a session, as somebody who has its keys."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from .channels import Inbound, Message
 from .octets import Malformed
-from .packets import Channel, Packet
-from .session import (
-    FROM_CLIENT,
-    FROM_SERVER,
-    Kind,
-    PrivatePart,
-    Replay,
-    ReplayWindow,
-    open_packet,
-    open_private,
-    read_request,
-)
+from .packets import Channel, Packet, read_packet
+from .receiving import Inbound
+from .sealed import TO_CLIENT, TO_SERVER, Kind, Opener, Repeated
+from .tokens import PrivatePart, open_private, read_request
 
 
 @dataclass(frozen=True)
@@ -25,25 +17,23 @@ class Heard:
     """What a datagram brought.
 
     Attributes:
-        kind: of the session's packet; None if it had come before.
-        payload: of a payload packet.
-        packet: what that holds; None if it had come before.
-        messages: what arrived by it, in order.
+        kind: what it is; none if it came before.
+        payload: that is in it, or nothing.
+        packet: the same, read.
+        messages: of the packet, with their channels, as far as it is their turn.
     """
 
     kind: Kind | None
     payload: bytes = b""
     packet: Packet | None = None
-    messages: tuple[Message, ...] = ()
+    messages: list[tuple[int, bytes]] = field(default_factory=list)
 
 
 class Ear:
-    """One end of a session, as far as it hears.
+    """Hears all datagrams that come to one end.
 
     Attributes:
-        inbound: its channels.
-        is_connected: whether it had a keep-alive.
-        has_ended: whether it had a disconnect.
+        inbound: what came.
     """
 
     def __init__(
@@ -51,45 +41,39 @@ class Ear:
         protocol_id: int,
         server_key: bytes,
         private: PrivatePart,
-        channels: tuple[Channel, ...],
+        channels: Sequence[Channel],
         *,
         is_server: bool,
     ) -> None:
+        key = private.key_to_server if is_server else private.key_to_client
         self.inbound = Inbound(channels)
-        self.is_connected = False
-        self.has_ended = False
-        self._protocol_id = protocol_id
-        self._server_key = server_key
-        self._private = private
+        self._opener = Opener(protocol_id, key, TO_SERVER if is_server else TO_CLIENT)
+        self._channels = tuple(channels)
+        self._protocol_id, self._server_key, self._private = protocol_id, server_key, private
         self._is_server = is_server
-        self._key = private.key_to_server if is_server else private.key_to_client
-        self._kinds = FROM_CLIENT if is_server else FROM_SERVER
-        self._replays = ReplayWindow()
 
-    def hear(self, datagram: bytes, now: float) -> Heard:
-        """Take a datagram.
+    def hear(self, datagram: bytes, at: float) -> Heard:
+        """Take a datagram that came at some time, in seconds.
 
         Raises:
             Malformed: the document does not allow it.
-            Violation: nor what is in it.
         """
-        if self._is_server and datagram[:1] == bytes([Kind.REQUEST]):
-            request = read_request(datagram)
-            if request.protocol_id != self._protocol_id:
-                raise Malformed("a request for somebody else")
-            if open_private(request, self._server_key) != self._private:
-                raise Malformed("a request with another token")
-            return Heard(Kind.REQUEST)
+        if datagram[:1] == b"\0":
+            return self._hear_request(datagram)
         try:
-            packet = open_packet(datagram, self._protocol_id, self._key, self._kinds, self._replays)
-        except Replay:
+            kind, body = self._opener.open(datagram)
+        except Repeated:
             return Heard(None)
-        self.is_connected |= packet.kind is Kind.KEEP_ALIVE
-        self.has_ended |= packet.kind is Kind.DISCONNECT
-        if packet.kind is not Kind.PAYLOAD or not (self._is_server or self.is_connected):
-            return Heard(packet.kind)
-        before = self.inbound.malformed
-        carried, messages = self.inbound.take(packet.body, now)
-        if self.inbound.malformed > before:
-            raise Malformed("a payload that is no packet")
-        return Heard(packet.kind, packet.body, carried, tuple(messages))
+        if kind is not Kind.PAYLOAD:
+            return Heard(kind)
+        packet = read_packet(body, self._channels)
+        _, messages = self.inbound.take(packet, at)
+        return Heard(kind, body, packet, messages)
+
+    def _hear_request(self, datagram: bytes) -> Heard:
+        request = read_request(datagram)
+        if not self._is_server or request.protocol_id != self._protocol_id:
+            raise Malformed("a request to somebody else")
+        if open_private(request, self._server_key) != self._private:
+            raise Malformed("a request of another session")
+        return Heard(Kind.REQUEST)

@@ -1,286 +1,201 @@
-"""What travels as MessagePack. PROTOCOL.md, "Messages" and "User data of connect tokens"."""
+"""The messages that are MessagePack: their tags, channels, and fields."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from .octets import Malformed, Octets
-
-Check = Callable[[Any], Any]
-"""Gives the value of a field, or None if it is out of range."""
-Message = dict[str, Any]
-"""The fields of a message by their names, and its own as `message`."""
-
-
-def integer(low: int, high: int) -> Check:
-    """Allow integers from one to another, both included."""
-    return lambda value: value if type(value) is int and low <= value <= high else None
-
-
-def number(low: float, high: float) -> Check:
-    """Allow floats from one to another, and integers in their place."""
-    return lambda value: (
-        float(value) if type(value) in (int, float) and low <= value <= high else None
-    )
-
-
-def text(least: int, most: int) -> Check:
-    """Allow texts by their characters."""
-    return lambda value: value if type(value) is str and least <= len(value) <= most else None
-
-
-def boolean(value: Any) -> bool | None:
-    """Allow true and false."""
-    return value if type(value) is bool else None
-
-
-def name_of_24_bytes(value: Any) -> str | None:
-    """Allow texts by their bytes."""
-    return value if type(value) is str and 1 <= len(value.encode()) <= 24 else None
-
-
-def sized(least: int, most: int) -> Check:
-    """Allow bytes by their size."""
-    return lambda value: value if type(value) is bytes and least <= len(value) <= most else None
-
-
-def rows(layout: str, least: int = 0, most: int = 1 << 20) -> Check:
-    """Allow packed rows by their count."""
-
-    def check(value: Any) -> list[tuple[int, ...]] | None:
-        if type(value) is not bytes:
-            return None
-        octets, found = Octets(value), []
-        while octets.left:
-            found.append(octets.unpack(layout))
-        return found if least <= len(found) <= most else None
-
-    return check
-
-
-def numbers(layout: str, least: int = 0, most: int = 1 << 20) -> Check:
-    """Allow packed numbers by their count."""
-    check = rows(layout, least, most)
-
-    def flat(value: Any) -> list[int] | None:
-        found = check(value)
-        return None if found is None else [first for (first,) in found]
-
-    return flat
-
-
-ANY: Final = integer(-(1 << 63), (1 << 64) - 1)
-U16: Final = integer(0, 0xFFFF)
-U32: Final = integer(0, 0xFFFFFFFF)
-I32: Final = integer(-(1 << 31), (1 << 31) - 1)
-HASH: Final = sized(16, 16)
-NAME: Final = text(1, 24)
-ROLE: Final = integer(1, 3)
-LEASES: Final = rows("iiHI")
-POSITION: Final = number(-3e12, 3e12)
-FINITE: Final = number(-sys.float_info.max, sys.float_info.max)
-
-
-class Rules(NamedTuple):
-    """The numbers that both ends run on."""
-
-    tick_hz: int
-    steps_per_tick: int
-    sector_size: float
-    cell_size: float
-    view_radius: int
-    speed_max: float
-    streams: list[int]
-
-    @property
-    def reorder_ticks(self) -> int:
-        """How much older than the newest something may be that still counts."""
-        return self.streams[0]
-
-    @property
-    def tombstone_ticks(self) -> int:
-        """For how long a cell remembers who has left it."""
-        return self.streams[1]
-
-    @property
-    def cells_per_sector(self) -> int:
-        """Cells along an edge of a sector."""
-        return round(self.sector_size / self.cell_size)
-
-
-def stream_limits(value: Any) -> list[int] | None:
-    """Allow for how long both ends go by what is old."""
-    if type(value) is not list or len(value) != 3 or None in map(integer(1, 32_768), value):
-        return None
-    reorder, tombstones, age = value
-    return value if reorder < tombstones <= 256 and tombstones < age else None
-
-
-_RULE_CHECKS: Final = (
-    *(integer(1, 120), integer(1, 16)),
-    *(FINITE, FINITE, integer(1, 7)),
-    FINITE,
-    stream_limits,
+from .bodies import read_full_records
+from .fields import (
+    Check,
+    boolean,
+    integer,
+    is_integer,
+    numbers,
+    octets,
+    real,
+    rows,
+    rules,
+    text,
+    unpacked,
 )
+from .octets import Malformed, require
 
+Message: TypeAlias = dict[str, Any]
+"""The fields of a message by their names, and its own name under "message"."""
 
-def rules(value: Any) -> Rules | None:
-    """Allow the rules of a world."""
-    if type(value) is not list or len(value) != len(_RULE_CHECKS):
-        return None
-    found = [check(item) for check, item in zip(_RULE_CHECKS, value, strict=True)]
-    if None in found:
-        return None
-    read = Rules(*found)
-    fits = read.cell_size > 0 and read.sector_size % read.cell_size == 0
-    fits = fits and read.cell_size <= read.sector_size <= 15 * read.cell_size
-    return read if fits and 0 < read.speed_max <= 250 else None
+U16: Final = integer(0, (1 << 16) - 1)
+U32: Final = integer()
+LOOK_MAX: Final = 3e12
+USER_DATA_SIZE: Final = 256
 
 
 class Kind(NamedTuple):
-    """A kind of message: its name, ways, channel and fields, and values of what may be left out."""
+    """A message that there is."""
 
     name: str
-    ways: str
     channel: int
+    is_from_server: bool
     fields: Mapping[str, Check]
-    left_out: tuple[Any, ...] = ()
+    optional: int = 0
+    """How many fields may be left out at the end."""
 
 
-Link = Mapping[int, Kind]
-"""The messages of a link by their tags."""
+Link: TypeAlias = Mapping[int, Kind]
 
-CHANGE: Final = {"tick": U32, "leases": LEASES}
-SQUARE: Final = {
-    "tick": U32,
-    "x": I32,
-    "y": I32,
-    "radius": integer(0, 7),
-    "holders": rows("bbH"),
-}
-WELCOME: Final = {
-    "schema_hash": HASH,
-    "rules": rules,
-    "tick": U32,
-    "account": ANY,
-    "role": U16,
-    "name": text(0, 24),
-}
-LOAD: Final = {
-    "tick": U32,
-    "entities": U32,
-    "ghosts": U32,
-    "guests": U32,
-    "cpu": U32,
-    "resident": ANY,
-    "steps": numbers("I"),
-    "slowest": text(0, 80),
-    "slowest_us": U32,
-}
-REFUSED: Final = {"reason": U16, "text": text(0, 1000), "description": sized(0, 1 << 16)}
-SHARD_HELLO: Final = {
-    "schema_hash": HASH,
-    "name": NAME,
-    "incarnation": HASH,
-    "session": U32,
-    "pid": U32,
-    "code": HASH,
-}
-FAREWELL: Final = {"what": text(0, 80), "why": text(0, 1000)}
-
-ASKED: Final = {"action": text(1, 63), "rows": rows("II"), "arguments": sized(0, 1 << 16)}
-CALL: Final = {"key": HASH, "action": text(1, 63), "arguments": sized(0, 1024)}
+REFUSED: Final = {"reason": U16, "text": text(0, 1000), "description": octets(0, 65_536)}
+TICK: Final = {"tick": U32}
+LEASES: Final = {"tick": U32, "leases": rows("iiHI")}
 
 CLIENT_LINK: Final[Link] = {
-    1: Kind("Hello", "→", 2, {"schema_hash": HASH, "software": NAME}),
-    2: Kind("Welcome", "←", 2, WELCOME),
-    3: Kind("Refused", "←", 2, REFUSED, left_out=(b"",)),
-    4: Kind("Assigned", "←", 2, {"id": U32, "control_epoch": U32, "tick": U32}),
-    6: Kind("LookAt", "→", 2, {"x": POSITION, "y": POSITION}),
-    7: Kind("Leases", "←", 3, SQUARE),
-    8: Kind("Call", "→", 2, CALL),
-    9: Kind("Notice", "←", 2, {"text": text(0, 1000)}),
-    10: Kind("Standstill", "←", 2, {"tick": U32}),
-    11: Kind("Receipt", "←", 2, {"key": HASH, "outcome": integer(0, 2), "text": text(0, 1000)}),
-    12: Kind("Told", "←", 2, {"text": text(0, 1000)}),
-    13: Kind("Values", "←", 2, {"shared": boolean, "component": U16, "row": sized(0, 1150)}),
+    1: Kind("Hello", 2, False, {"schema_hash": octets(16, 16), "software": text(1, 24)}),
+    2: Kind(
+        "Welcome",
+        2,
+        True,
+        {
+            "schema_hash": octets(16, 16),
+            "rules": rules,
+            "tick": U32,
+            "account": integer(None, None),
+            "role": U16,
+            "name": text(0, 24),
+        },
+    ),
+    3: Kind("Refused", 2, True, REFUSED, optional=1),
+    4: Kind("Assigned", 2, True, {"id": U32, "control_epoch": U32, "tick": U32}),
+    6: Kind("LookAt", 2, False, {"x": real(-LOOK_MAX, LOOK_MAX), "y": real(-LOOK_MAX, LOOK_MAX)}),
+    7: Kind(
+        "Leases",
+        3,
+        True,
+        {
+            "tick": U32,
+            "x": integer(-(1 << 31), (1 << 31) - 1),
+            "y": integer(-(1 << 31), (1 << 31) - 1),
+            "radius": integer(0, 7),
+            "holders": rows("bbH"),
+        },
+    ),
+    8: Kind(
+        "Call",
+        2,
+        False,
+        {"key": octets(16, 16), "action": text(1, 63), "arguments": octets(0, 1024)},
+    ),
+    9: Kind("Notice", 2, True, {"text": text(0, 1000)}),
+    10: Kind("Standstill", 2, True, TICK),
+    11: Kind(
+        "Receipt",
+        2,
+        True,
+        {"key": octets(16, 16), "outcome": integer(0, 2), "text": text(0, 1000)},
+    ),
+    12: Kind("Told", 2, True, {"text": text(0, 1000)}),
+    13: Kind("Values", 2, True, {"shared": boolean, "component": U16, "row": octets(0, 1150)}),
 }
+
 SHARD_LINK: Final[Link] = {
-    32: Kind("ShardHello", "→", 4, SHARD_HELLO),
-    33: Kind("ShardWelcome", "←", 4, {"shard": U16, "rules": rules, "tick": U32}),
-    3: Kind("Refused", "←", 4, REFUSED, left_out=(b"",)),
-    34: Kind("Grant", "←", 4, CHANGE),
-    35: Kind("Revoke", "←", 4, CHANGE),
-    36: Kind("Adopt", "←", 4, {"tick": U32, "records": sized(0, 1 << 20), "inputs": rows("IIQ")}),
-    37: Kind("Release", "←", 4, {"tick": U32, "entities": rows("II")}),
-    38: Kind("Beat", "←", 2, {"tick": U32, "early": ANY}),
-    40: Kind("Load", "→", 2, LOAD),
-    41: Kind("Farewell", "→", 4, FAREWELL),
-    42: Kind("Adopted", "→", 4, {"rows": U32}),
-    46: Kind("Asked", "→", 4, ASKED),
-    43: Kind("GrantIds", "←", 4, {"first": U32, "count": U32}),
-    44: Kind("AskIds", "→", 4, {}),
-    45: Kind("Amend", "←", 4, {"tick": U32, "records": sized(0, 1 << 20)}),
-}
-USER_DATA: Final = {
-    "account": integer(0, (1 << 63) - 1),
-    "role": ROLE,
-    "name": name_of_24_bytes,
-    "incarnation": HASH,
+    32: Kind(
+        "ShardHello",
+        4,
+        False,
+        {
+            "schema_hash": octets(16, 16),
+            "name": text(1, 24, is_printable=True),
+            "incarnation": octets(16, 16),
+            "session": U32,
+            "pid": U32,
+            "code": octets(16, 16),
+        },
+    ),
+    33: Kind("ShardWelcome", 4, True, {"shard": U16, "rules": rules, "tick": U32}),
+    3: Kind("Refused", 4, True, REFUSED, optional=1),
+    34: Kind("Grant", 4, True, LEASES),
+    35: Kind("Revoke", 4, True, LEASES),
+    36: Kind("Adopt", 4, True, {"tick": U32, "records": read_full_records, "inputs": rows("IIQ")}),
+    37: Kind("Release", 4, True, {"tick": U32, "entities": rows("II")}),
+    38: Kind("Beat", 2, True, {"tick": U32, "early": integer(None, None)}),
+    40: Kind(
+        "Load",
+        2,
+        False,
+        {
+            "tick": U32,
+            "entities": U32,
+            "ghosts": U32,
+            "guests": U32,
+            "cpu": U32,
+            "resident": integer(None, None),
+            "steps": numbers,
+            "slowest": text(0, 80, is_printable=True),
+            "slowest_us": U32,
+        },
+    ),
+    41: Kind(
+        "Farewell",
+        4,
+        False,
+        {"what": text(0, 80, is_printable=True), "why": text(0, 1000, is_printable=True)},
+    ),
+    42: Kind("Adopted", 4, False, {"rows": U32}),
+    43: Kind("GrantIds", 4, True, {"first": U32, "count": U32}),
+    44: Kind("AskIds", 4, False, {}),
+    45: Kind("Amend", 4, True, {"tick": U32, "records": read_full_records}),
+    46: Kind(
+        "Asked",
+        4,
+        False,
+        {"action": text(1, 63), "rows": rows("II", 256), "arguments": octets(0, 65_536)},
+    ),
 }
 
 
 def read_message(link: Link, channel: int, is_from_server: bool, body: bytes) -> Message:
-    """Read a message of a link."""
-    found = _unpacked(body)
-    if type(found) is not list or not found or type(found[0]) is not int:
-        raise Malformed("no tagged array")
-    kind = link.get(found[0])
-    if kind is None or kind.channel != channel:
-        raise Malformed(f"tag {found[0]} on channel {channel}")
-    if kind.ways not in ("↔", "←" if is_from_server else "→"):
-        raise Malformed(f"{kind.name} from the wrong end")
-    values = found[1:]
+    """Read a message that came on a channel.
+
+    Raises:
+        Malformed: it is to be dropped and counted.
+    """
+    array = unpacked(body)
+    require(isinstance(array, list) and bool(array), "no array with a tag")
+    tag, *values = array
+    kind = link.get(tag) if is_integer(tag) else None
+    if kind is None:
+        raise Malformed("an unknown tag")
+    require(kind.channel == channel, f"{kind.name} on another channel")
+    require(kind.is_from_server == is_from_server, f"{kind.name} from the other end")
     missing = len(kind.fields) - len(values)
-    if 0 < missing <= len(kind.left_out):
-        values += kind.left_out[-missing:]
-    return {"message": kind.name, **_checked(values, kind.fields)}
+    require(0 <= missing <= kind.optional, f"{kind.name} with missing or extra fields")
+    values += [b""] * missing
+    said = zip(kind.fields.items(), values, strict=True)
+    return {"message": kind.name, **{name: check(value) for (name, check), value in said}}
 
 
-def read_user_data(user_data: bytes) -> Message:
-    """Read what a session may do out of the private part of its token."""
-    octets = Octets(user_data)
-    packed = octets.take(octets.number("B"))
-    octets.zeros()
-    return _checked(_unpacked(packed), USER_DATA)
+def write_message(link: Link, name: str, *values: Any) -> tuple[int, bytes]:
+    """Write a message: its channel and its bytes."""
+    tag, kind = next((tag, kind) for tag, kind in link.items() if kind.name == name)
+    return kind.channel, msgspec.msgpack.encode([tag, *values])
 
 
-def write_message(tag: int, *fields: Any) -> bytes:
-    """Write a message."""
-    return msgspec.msgpack.encode([tag, *fields])
+def read_user_data(body: bytes) -> Message:
+    """Read the user data of a client's token: account, role, name and incarnation."""
+    require(len(body) == USER_DATA_SIZE, "user data of another size")
+    size = body[0]
+    require(not any(body[1 + size :]), "something behind the user data")
+    values = unpacked(body[1 : 1 + size])
+    require(isinstance(values, list) and len(values) == len(USER_FIELDS), "no user data")
+    said = zip(USER_FIELDS.items(), values, strict=True)
+    user = {name: check(value) for (name, check), value in said}
+    require(len(user["name"].encode()) <= 24, "a name that is too long")
+    return user
 
 
-def write_array(values: Sequence[Any]) -> bytes:
-    """Write the arguments of a call."""
-    return msgspec.msgpack.encode(list(values))
-
-
-def _unpacked(packed: bytes) -> Any:
-    try:
-        return msgspec.msgpack.decode(packed)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed("not MessagePack") from error
-
-
-def _checked(values: Any, fields: Mapping[str, Check]) -> Message:
-    if type(values) is not list or len(values) != len(fields):
-        raise Malformed("missing or extra fields")
-    checked = {name: fields[name](value) for name, value in zip(fields, values, strict=True)}
-    for name, value in checked.items():
-        if value is None:
-            raise Malformed(f"{name} is out of range")
-    return checked
+USER_FIELDS: Final[Mapping[str, Check]] = {
+    "account": integer(0, (1 << 63) - 1),
+    "role": integer(1, 3),
+    "name": text(1, 24),
+    "incarnation": octets(16, 16),
+}

@@ -1,81 +1,97 @@
-"""Bytes, read one after the other, strictly."""
+"""Reads bytes from front to back, and refuses what is not there."""
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
+
+VARINT_SIZE_MAX: Final = 6
 
 
 class Malformed(Exception):
-    """Bytes that the document does not allow."""
+    """The document does not allow these bytes."""
+
+
+@lru_cache(maxsize=256)
+def compiled(layout: str) -> struct.Struct:
+    """Compile a little-endian layout."""
+    return struct.Struct("<" + layout)
+
+
+def require(holds: bool, what: str) -> None:
+    """Refuse what the document does not allow.
+
+    Raises:
+        Malformed: it does not hold; `what` says what is wrong.
+    """
+    if not holds:
+        raise Malformed(what)
 
 
 class Octets:
-    """A cursor over bytes that never reads past their end."""
+    """Bytes, and how far they have been read."""
 
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
+    def __init__(self, data: bytes) -> None:
+        self._data = data
         self._at = 0
 
     @property
     def left(self) -> int:
         """How many bytes have not been read."""
-        return len(self._octets) - self._at
+        return len(self._data) - self._at
 
     def take(self, size: int) -> bytes:
         """Read so many bytes."""
-        if size > self.left:
-            raise Malformed(f"{size} bytes wanted, {self.left} left")
+        require(size <= self.left, "ends in the middle")
         self._at += size
-        return self._octets[self._at - size : self._at]
+        return self._data[self._at - size : self._at]
+
+    def rest(self) -> bytes:
+        """Read all that is left."""
+        return self.take(self.left)
 
     def unpack(self, layout: str) -> tuple[Any, ...]:
-        """Read little-endian numbers without padding."""
-        layout = "<" + layout
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))
+        """Read little-endian numbers: letters as of `struct`."""
+        form = compiled(layout)
+        return form.unpack(self.take(form.size))
 
-    def number(self, layout: str) -> Any:
+    def number(self, letter: str) -> int:
         """Read one number."""
-        return self.unpack(layout)[0]
+        (value,) = self.unpack(letter)
+        return int(value)
 
-    def signed(self) -> int:
-        """Read a number of a size that varies, and that may be negative."""
-        number = self.unsigned()
-        return -(number + 1) // 2 if number % 2 else number // 2
-
-    def unsigned(self) -> int:
-        """Read a number of a size that varies."""
-        number = 0
-        for at in range(6):
+    def varint(self) -> int:
+        """Read a number with seven bits in each byte, the low ones first."""
+        value = 0
+        for place in range(VARINT_SIZE_MAX):
             octet = self.number("B")
-            number += octet % 128 * 128**at
+            value |= (octet & 127) << 7 * place
             if octet < 128:
-                return number
-        raise Malformed("a number of more than six bytes")
+                return value
+        raise Malformed("a varint has more than six bytes")
 
-    def zeros(self) -> None:
-        """Read all that is left, which is zeros."""
-        if any(self.take(self.left)):
-            raise Malformed("padding is not zero")
+    def signed_varint(self) -> int:
+        """Read twice the number, or twice its amount less 1 if it is below 0."""
+        value = self.varint()
+        return -(value + 1 >> 1) if value & 1 else value >> 1
 
     def end(self) -> None:
-        """Stand at the end."""
-        if self.left:
-            raise Malformed(f"{self.left} bytes too many")
+        """Check that everything was read."""
+        require(self.left == 0, "bytes behind the end")
 
 
-def text_of(padded: bytes) -> str:
-    """Read zero-padded UTF-8."""
-    octets = padded.rstrip(b"\0")
-    if 0 in octets:
-        raise Malformed("a zero inside a text")
+def nearest(low: int, width: int, to: int) -> int:
+    """Restore a number of which the low bits travelled: the one nearest to another number."""
+    half = 1 << (width - 1)
+    return to + ((low - to + half) & ((1 << width) - 1)) - half
+
+
+def read_text(field: bytes) -> str:
+    """Read UTF-8 that is padded with zeros."""
+    text = field.rstrip(b"\0")
+    require(0 not in text, "a text with a zero inside")
     try:
-        return octets.decode()
+        return text.decode()
     except UnicodeDecodeError as error:
-        raise Malformed("not UTF-8") from error
-
-
-def within(name: str, value: float, low: float, high: float) -> None:
-    """Check a range; what is no number is in none."""
-    if not low <= value <= high:
-        raise Malformed(f"{name} {value}")
+        raise Malformed("a text is no UTF-8") from error

@@ -1,69 +1,70 @@
-"""Packets: header, ack, parts. PROTOCOL.md, "Channels" and "Packet"."""
+"""The packets that channels are made of: read and written."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Final
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, NamedTuple, TypeAlias
 
-from .octets import Malformed, Octets
+from .octets import Malformed, Octets, require
 
-WANTS_ACK: Final = 128
-ACK_WORDS_MAX: Final = 64
+UNRELIABLE_SIZE_MAX: Final = 1150
+WHOLE_SIZE_MAX: Final = 1024
+"""Of a reliable message that is not in fragments, and of a fragment."""
+FRAGMENTS_MAX: Final = 1024
+RUN_MAX: Final = 255
+WORDS_MAX: Final = 64
 ALL_CAME: Final = 65
-EVERY_BIT: Final = (1 << 32) - 1
+"""In place of the number of words: one, of which all bits are set."""
+WANTS_ACK: Final = 128
 FRAGMENT: Final = 128
 LAST: Final = 64
-UNRELIABLE_SIZE_MAX: Final = 1150
-FRAGMENT_SIZE: Final = 1024
-FRAGMENT_COUNT_MAX: Final = 1024
-ID_SPAN: Final = 1 << 32
+WORD: Final = (1 << 32) - 1
 
 
 class Guarantee(Enum):
-    """How a message arrives."""
+    """What a channel promises."""
 
-    UNRELIABLE = auto()
-    SEQUENCED = auto()
-    UNORDERED = auto()
-    ORDERED = auto()
+    UNRELIABLE = 0
+    SEQUENCED = 1
+    UNORDERED = 2
+    ORDERED = 3
 
     @property
     def is_reliable(self) -> bool:
-        """Whether every message arrives."""
+        """Whether each message comes exactly once."""
         return self in (Guarantee.UNORDERED, Guarantee.ORDERED)
 
 
-@dataclass(frozen=True)
-class Channel:
-    """What both ends know about a channel."""
+class Channel(NamedTuple):
+    """A channel of a link; its memory in bytes."""
 
     name: str
     guarantee: Guarantee
-    memory_size: int
+    memory: int
 
 
-KIB: Final = 1024
-CLIENT_LINK: Final = (
-    Channel("snapshot", Guarantee.UNRELIABLE, 512 * KIB),
-    Channel("controls", Guarantee.SEQUENCED, 16 * KIB),
-    Channel("command", Guarantee.ORDERED, 512 * KIB),
-    Channel("leases", Guarantee.SEQUENCED, 16 * KIB),
+CLIENT_CHANNELS: Final = (
+    Channel("snapshot", Guarantee.UNRELIABLE, 512 << 10),
+    Channel("inputs", Guarantee.SEQUENCED, 16 << 10),
+    Channel("command", Guarantee.ORDERED, 512 << 10),
+    Channel("leases", Guarantee.SEQUENCED, 16 << 10),
 )
-SHARD_LINK: Final = (
-    Channel("proposal", Guarantee.UNRELIABLE, 4 * KIB * KIB),
-    Channel("ghost", Guarantee.UNRELIABLE, 4 * KIB * KIB),
-    Channel("beat", Guarantee.SEQUENCED, 64 * KIB),
-    Channel("controls", Guarantee.UNRELIABLE, KIB * KIB),
-    Channel("lease", Guarantee.ORDERED, 16 * KIB * KIB),
+SHARD_CHANNELS: Final = (
+    Channel("proposal", Guarantee.UNRELIABLE, 4 << 20),
+    Channel("ghost", Guarantee.UNRELIABLE, 4 << 20),
+    Channel("beat", Guarantee.SEQUENCED, 64 << 10),
+    Channel("inputs", Guarantee.UNRELIABLE, 1 << 20),
+    Channel("lease", Guarantee.ORDERED, 16 << 20),
 )
 
 
-@dataclass(frozen=True)
-class Ack:
-    """What the other end says has come to it. Bit i of `bits`: packet `newest - 1 - i` did."""
+class Ack(NamedTuple):
+    """What came: the newest packet, and bit i for the packet `newest - 1 - i`.
+
+    The delay is in units of 100 µs; bits are those of so many words of 32.
+    """
 
     newest: int
     delay: int
@@ -71,40 +72,36 @@ class Ack:
     bits: int
 
 
-@dataclass(frozen=True)
-class Unreliable:
-    """A message of an unreliable channel."""
+class Unreliable(NamedTuple):
+    """An unreliable message."""
 
     channel: int
     message: bytes
 
 
-@dataclass(frozen=True)
-class Run:
-    """Whole messages of a reliable channel, with successive ids."""
+class Run(NamedTuple):
+    """Whole reliable messages with successive ids; the first id is the low 32 bits."""
 
     channel: int
     first: int
     messages: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class Fragment:
-    """A piece of a message of a reliable channel."""
+class Fragment(NamedTuple):
+    """A piece of a reliable message."""
 
     channel: int
-    id: int
+    number: int
     index: int
     count: int
     piece: bytes
 
 
-Part = Unreliable | Run | Fragment
+Part: TypeAlias = Unreliable | Run | Fragment
 
 
-@dataclass(frozen=True)
-class Packet:
-    """A payload, decoded."""
+class Packet(NamedTuple):
+    """A packet; of its number the low 16 bits."""
 
     sequence: int
     wants_ack: bool
@@ -112,105 +109,94 @@ class Packet:
     parts: tuple[Part, ...]
 
 
-def read_packet(payload: bytes, channels: tuple[Channel, ...]) -> Packet:
-    """Read the payload of a session."""
+def read_packet(payload: bytes, channels: Sequence[Channel]) -> Packet:
+    """Read a packet.
+
+    Raises:
+        Malformed: it must not have any effect.
+    """
     octets = Octets(payload)
     sequence, form = octets.unpack("HB")
-    words = form & ~WANTS_ACK
-    if words > ALL_CAME:
-        raise Malformed(f"{words} ack words")
-    ack = None
-    if words == ALL_CAME:
-        ack = Ack(*octets.unpack("HH"), 1, EVERY_BIT)
-    elif words:
-        newest, delay = octets.unpack("HH")
-        ack = Ack(newest, delay, words, int.from_bytes(octets.take(4 * words), "little"))
+    ack = _read_ack(octets, form & ~WANTS_ACK)
     parts: list[Part] = []
     while octets.left:
         parts.append(_read_part(octets, channels))
     return Packet(sequence, bool(form & WANTS_ACK), ack, tuple(parts))
 
 
-def _read_part(octets: Octets, channels: tuple[Channel, ...]) -> Part:
-    first = octets.number("B")
-    number = first & ~(FRAGMENT | LAST)
-    if number >= len(channels):
-        raise Malformed(f"channel {number}")
-    is_reliable = channels[number].guarantee.is_reliable
-    if first & FRAGMENT:
-        if first & LAST or not is_reliable:
-            raise Malformed("a fragment on an unreliable channel")
-        return _read_fragment(octets, number)
-    if is_reliable:
-        if first & LAST:
-            raise Malformed("a run without sizes")
-        return _read_run(octets, number)
-    size = octets.left if first & LAST else octets.number("H")
-    if size > UNRELIABLE_SIZE_MAX:
-        raise Malformed(f"an unreliable message of {size} bytes")
-    return Unreliable(number, octets.take(size))
-
-
-def _read_run(octets: Octets, channel: int) -> Run:
-    count, first = octets.unpack("BI")
-    if count == 0:
-        raise Malformed("a run of none")
-    sizes = octets.unpack(f"{count}H")
-    if max(sizes) > FRAGMENT_SIZE:
-        raise Malformed(f"a whole message of {max(sizes)} bytes")
-    return Run(channel, first, tuple(octets.take(size) for size in sizes))
-
-
-def _read_fragment(octets: Octets, channel: int) -> Fragment:
-    size, number, index, count = octets.unpack("HIHH")
-    if not 2 <= count <= FRAGMENT_COUNT_MAX or index >= count:
-        raise Malformed(f"fragment {index} of {count}")
-    is_last = index == count - 1
-    if not (1 <= size <= FRAGMENT_SIZE if is_last else size == FRAGMENT_SIZE):
-        raise Malformed(f"fragment {index} of {count} with {size} bytes")
-    return Fragment(channel, number, index, count, octets.take(size))
-
-
 def write_packet(packet: Packet) -> bytes:
-    """Write a payload."""
-    ack = packet.ack
-    is_all = ack is not None and ack.words == 1 and ack.bits == EVERY_BIT
-    words = ALL_CAME if is_all else ack.words if ack else 0
-    form = WANTS_ACK * packet.wants_ack + words
-    written = struct.pack("<HB", packet.sequence & 0xFFFF, form)
-    if ack is not None:
-        written += struct.pack("<HH", ack.newest & 0xFFFF, ack.delay)
-    if ack is not None and not is_all:
-        written += ack.bits.to_bytes(4 * ack.words, "little")
-    *others, last = packet.parts or (None,)
-    written += b"".join(write_part(part) for part in others)
-    return written if last is None else written + write_part(last, is_last=True)
+    """Write a packet; its last part goes without a size, if it is unreliable."""
+    wanted = WANTS_ACK if packet.wants_ack else 0
+    head = _write_ack(packet.ack, wanted)
+    last = len(packet.parts) - 1
+    bodies = [write_part(part, at == last) for at, part in enumerate(packet.parts)]
+    return struct.pack("<H", packet.sequence) + head + b"".join(bodies)
 
 
-def write_part(part: Part, *, is_last: bool = False) -> bytes:
-    """Write one part of a payload."""
+def write_part(part: Part, is_last: bool = False) -> bytes:
+    """Write a part of a packet."""
     match part:
         case Unreliable(channel, message) if is_last:
             return bytes([channel | LAST]) + message
         case Unreliable(channel, message):
             return struct.pack("<BH", channel, len(message)) + message
         case Run(channel, first, messages):
-            head = struct.pack("<BBI", channel, len(messages), first % ID_SPAN)
-            sizes = struct.pack(f"<{len(messages)}H", *map(len, messages))
-            return head + sizes + b"".join(messages)
+            count = len(messages)
+            head = struct.pack("<BBI", channel, count, first)
+            return head + struct.pack(f"<{count}H", *map(len, messages)) + b"".join(messages)
         case Fragment(channel, number, index, count, piece):
-            head = struct.pack(
-                "<BHIHH", channel | FRAGMENT, len(piece), number % ID_SPAN, index, count
-            )
-            return head + piece
+            fields = channel | FRAGMENT, len(piece), number, index, count
+            return struct.pack("<BHIHH", *fields) + piece
 
 
-def nearest(low: int, bits: int, near: int) -> int:
-    """Give the number with these low bits that is nearest to another."""
-    span = 1 << bits
-    return near + (low - near + span // 2) % span - span // 2
+def _read_ack(octets: Octets, form: int) -> Ack | None:
+    require(form <= ALL_CAME, "an ack of too many words")
+    if form == 0:
+        return None
+    newest, delay = octets.unpack("HH")
+    if form == ALL_CAME:
+        return Ack(newest, delay, 1, WORD)
+    return Ack(newest, delay, form, int.from_bytes(octets.take(4 * form), "little"))
 
 
-def cut(message: bytes) -> Iterable[bytes]:
-    """Cut a message into the pieces of its fragments."""
-    return (message[at : at + FRAGMENT_SIZE] for at in range(0, len(message), FRAGMENT_SIZE))
+def _write_ack(ack: Ack | None, wanted: int) -> bytes:
+    if ack is None:
+        return bytes([wanted])
+    if (ack.words, ack.bits) == (1, WORD):
+        return struct.pack("<BHH", ALL_CAME | wanted, ack.newest, ack.delay)
+    words = ack.bits.to_bytes(4 * ack.words, "little")
+    return struct.pack("<BHH", ack.words | wanted, ack.newest, ack.delay) + words
+
+
+def _read_part(octets: Octets, channels: Sequence[Channel]) -> Part:
+    first = octets.number("B")
+    channel, is_fragment, is_last = first & 63, bool(first & FRAGMENT), bool(first & LAST)
+    require(channel < len(channels), "a channel that does not exist")
+    if not channels[channel].guarantee.is_reliable:
+        require(not is_fragment, "a fragment on an unreliable channel")
+        return _read_unreliable(octets, channel, is_last)
+    require(not is_last, "a reliable part that is marked as the last")
+    return _read_fragment(octets, channel) if is_fragment else _read_run(octets, channel)
+
+
+def _read_unreliable(octets: Octets, channel: int, is_last: bool) -> Unreliable:
+    message = octets.rest() if is_last else octets.take(octets.number("H"))
+    require(len(message) <= UNRELIABLE_SIZE_MAX, "an unreliable message that is too long")
+    return Unreliable(channel, message)
+
+
+def _read_run(octets: Octets, channel: int) -> Run:
+    count, first = octets.unpack("BI")
+    require(count > 0, "a run of none")
+    sizes = octets.unpack(f"{count}H")
+    require(max(sizes) <= WHOLE_SIZE_MAX, "a whole message that is too long")
+    return Run(channel, first, tuple(octets.take(size) for size in sizes))
+
+
+def _read_fragment(octets: Octets, channel: int) -> Fragment:
+    size, number, index, count = octets.unpack("HIHH")
+    require(2 <= count <= FRAGMENTS_MAX and index < count, "a fragment of no message")
+    fits = 1 <= size <= WHOLE_SIZE_MAX if index == count - 1 else size == WHOLE_SIZE_MAX
+    if not fits:
+        raise Malformed("a fragment of the wrong size")
+    return Fragment(channel, number, index, count, octets.take(size))

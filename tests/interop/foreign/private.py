@@ -1,72 +1,152 @@
-"""What a client alone is told of what it flies. PROTOCOL.md, "The private section"."""
+"""The private section of a snapshot: what only one client may know."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from .snapshots import Flown, Inputs, OwnMotion, Private
+from .octets import Octets, require
+from .rows import EVENTS_FROM, Event, EventSort, Place, read_values, turned
+
+WHOLE: Final = 1
+HAS_AGE: Final = 2
+HAS_FLOWN: Final = 4
+HAS_MOTION: Final = 8
+HAS_INPUTS: Final = 16
+HAS_RUNS: Final = 32
+HAS_LAG: Final = 64
+FORMS: Final = 127
+SCALE: Final = 1 << 24
+VELOCITY_SCALE: Final = 1 << 23
+SPIN_SCALE: Final = 1 << 26
+VELOCITY_MAX: Final = 250 * VELOCITY_SCALE
+SPIN_MAX: Final = 31 * SPIN_SCALE
+TURN: Final = 1 << 32
+MOTION_BIT: Final = 2
 
 
-class Own(NamedTuple):
-    """What the client flies, as it was at a tick; the input's low bits."""
+class Flown(NamedTuple):
+    """What the client flies, id 0 for nothing, and which components come here."""
 
     id: int
     control_epoch: int
-    newest_input: int
+    mask: int
+
+
+class Motion(NamedTuple):
+    """Where the entity was at a tick, in world units, and how it moved, per second."""
+
     tick: int
     x: float
     y: float
     vx: float
     vy: float
+    heading: float
+    spin: float
 
 
-class Pilot:
-    """The newest rows of private sections, each with the tick of its snapshot.
+class Inputs(NamedTuple):
+    """The newest input that a state has in it, its low 16 bits, and how many more had come."""
 
-    Attributes:
-        own: the newest state, None before there was one.
+    tick: int
+    newest: int
+    early: int
+
+
+class Told(NamedTuple):
+    """A private event, and its number among those of its tick."""
+
+    event: Event
+    number: int
+
+
+@dataclass(frozen=True)
+class Private:
+    """A private section; none for rows that it does not have."""
+
+    is_whole: bool
+    since: int
+    to: int
+    flight: int
+    flown: Flown | None
+    motion: Motion | None
+    inputs: Inputs | None
+    told: tuple[Told, ...] = ()
+
+
+def read_private(octets: Octets, place: Place, events: Mapping[int, EventSort]) -> Private:
+    """Read the private section of a snapshot; the place is the middle of the window.
+
+    No component beside the motion comes here in the worlds that this client knows.
     """
+    form, flight = octets.unpack("BB")
+    require(form & ~FORMS == 0, "a private section of another form")
+    require(not form & WHOLE or not form & HAS_AGE, "a whole private section with an age")
+    age = octets.number("B") if form & HAS_AGE else 1 - (form & WHOLE)
+    lag = octets.number("b") if form & HAS_LAG else 0
+    tick = place.tick - lag
+    require(tick >= 0, "a state of before tick 0")
+    runs = _read_runs(octets, events) if form & HAS_RUNS else []
+    return Private(
+        is_whole=bool(form & WHOLE),
+        since=place.tick - age,
+        to=place.tick,
+        flight=flight,
+        flown=_read_flown(octets) if form & HAS_FLOWN else None,
+        motion=_read_motion(octets, place, tick) if form & HAS_MOTION else None,
+        inputs=_read_inputs(octets, tick) if form & HAS_INPUTS else None,
+        told=tuple(
+            _read_told(octets, place.tick, number, events[number])
+            for number, count in runs
+            for _ in range(count)
+        ),
+    )
 
-    def __init__(self, tick_hz: int) -> None:
-        self.own: Own | None = None
-        self._tick_hz = tick_hz
-        self._flight: int | None = None
-        self._flown: tuple[int, Flown] = (-1, Flown(0, 0))
-        self._motion: tuple[int, OwnMotion] | None = None
-        self._inputs: tuple[int, Inputs] | None = None
 
-    def take(self, section: Private) -> None:
-        """Take a section, whenever it comes."""
-        tick = section.to
-        if section.flown is not None and tick > self._flown[0]:
-            self._flown = tick, section.flown
-            if section.flight != self._flight:
-                self._flight, self._motion, self._inputs, self.own = (
-                    section.flight,
-                    None,
-                    None,
-                    None,
-                )
-        if section.flight != self._flight:
-            return
-        if section.motion is not None and (self._motion is None or tick > self._motion[0]):
-            self._motion = tick, section.motion
-        if section.inputs is not None and (self._inputs is None or tick > self._inputs[0]):
-            self._inputs = tick, section.inputs
-        self._conclude()
+def _read_runs(octets: Octets, events: Mapping[int, EventSort]) -> list[tuple[int, int]]:
+    runs = []
+    last = 0
+    for _ in range(octets.number("B")):
+        sort, rows = octets.unpack("BB")
+        require(sort > last, "sorts that do not ascend")
+        is_private = sort in events and events[sort].is_private and sort >= EVENTS_FROM
+        require(is_private, "a sort that does not come here")
+        require(rows > 0, "a run of no rows")
+        runs.append((sort, rows))
+        last = sort
+    return runs
 
-    def _conclude(self) -> None:
-        if self._motion is None or self._inputs is None:
-            return
-        motion, inputs = self._motion[1], self._inputs[1]
-        tick = inputs.tick if self._motion[0] <= self._inputs[0] else motion.tick
-        elapsed_s = (tick - motion.tick) / self._tick_hz
-        self.own = Own(
-            *self._flown[1],
-            inputs.newest,
-            tick,
-            motion.x + motion.vx * elapsed_s,
-            motion.y + motion.vy * elapsed_s,
-            motion.vx,
-            motion.vy,
-        )
+
+def _read_flown(octets: Octets) -> Flown:
+    flown = Flown(*octets.unpack("IIB"))
+    require(flown.mask == (MOTION_BIT if flown.id else 0), "a mask that does not fit the id")
+    return flown
+
+
+def _read_motion(octets: Octets, place: Place, tick: int) -> Motion:
+    x, y, vx, vy, heading, spin = octets.unpack("iiiiIi")
+    require(max(abs(vx), abs(vy)) <= VELOCITY_MAX, "a velocity out of range")
+    require(abs(spin) <= SPIN_MAX, "a spin out of range")
+    (cell_x, cell_y), size = place.cell, place.cell_size
+    return Motion(
+        tick,
+        (cell_x + x / SCALE) * size,
+        (cell_y + y / SCALE) * size,
+        vx / VELOCITY_SCALE,
+        vy / VELOCITY_SCALE,
+        turned(heading, TURN),
+        spin / SPIN_SCALE,
+    )
+
+
+def _read_inputs(octets: Octets, tick: int) -> Inputs:
+    early, newest = octets.unpack("bH")
+    return Inputs(tick, newest, early)
+
+
+def _read_told(octets: Octets, tick: int, sort: int, event: EventSort) -> Told:
+    subject, age, number = octets.unpack("IBB")
+    require(subject > 0, "an event of nobody")
+    require(age <= tick, "an event of before tick 0")
+    return Told(Event(subject, sort, tick - age, read_values(octets, event)), number)

@@ -1,0 +1,83 @@
+"""What a client knows of the entity that it flies, and what it alone is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .private import Flown, Inputs, Motion, Private
+from .rows import Event
+
+
+class Own(NamedTuple):
+    """The entity that the client flies: its state at a tick, with all inputs up to one."""
+
+    id: int
+    control_epoch: int
+    newest_input: int
+    tick: int
+    x: float
+    y: float
+    vx: float
+    vy: float
+    heading: float
+    spin: float
+
+
+class Pilot:
+    """Keeps the newest row of each sort of the private sections."""
+
+    def __init__(self, tick_hz: int) -> None:
+        self._tick_hz = tick_hz
+        self._flight: int | None = None
+        self._flown: tuple[int, Flown] | None = None
+        self._motion: tuple[int, Motion] | None = None
+        self._inputs: tuple[int, Inputs] | None = None
+        self._told: set[tuple[int, int]] = set()
+
+    @property
+    def own(self) -> Own | None:
+        """The newest state, or none as long as it flies nothing that it knows of."""
+        if self._flown is None or self._motion is None or self._inputs is None:
+            return None
+        (_, flown), (moved_at, motion), (applied_at, inputs) = (
+            self._flown,
+            self._motion,
+            self._inputs,
+        )
+        if flown.id == 0:
+            return None
+        tick = inputs.tick if applied_at > moved_at else motion.tick
+        elapsed_s = (tick - motion.tick) / self._tick_hz
+        heading = math.remainder(motion.heading + motion.spin * elapsed_s, math.tau)
+        return Own(
+            flown.id,
+            flown.control_epoch,
+            inputs.newest,
+            tick,
+            motion.x + motion.vx * elapsed_s,
+            motion.y + motion.vy * elapsed_s,
+            motion.vx,
+            motion.vy,
+            heading,
+            motion.spin,
+        )
+
+    def take(self, private: Private, forget: int) -> Iterator[Event]:
+        """Take a private section; give its events that are new, and forget those before a tick."""
+        at = private.to
+        if private.flown is not None and (self._flown is None or at > self._flown[0]):
+            if private.flight != self._flight:
+                self._flight, self._motion, self._inputs = private.flight, None, None
+            self._flown = at, private.flown
+        if private.flight == self._flight:
+            if private.motion and (self._motion is None or at > self._motion[0]):
+                self._motion = at, private.motion
+            if private.inputs and (self._inputs is None or at > self._inputs[0]):
+                self._inputs = at, private.inputs
+        self._told = {key for key in self._told if key[0] >= forget}
+        for event, number in private.told:
+            if (event.tick, number) not in self._told:
+                self._told.add((event.tick, number))
+                yield event
