@@ -713,6 +713,31 @@ def test_what_is_given_is_saved_alone_when_it_was_not_taken_with_an_action() -> 
     assert not play.postings.has_posting
 
 
+@pytest.mark.parametrize("last", [6, None])
+def test_what_the_database_did_not_take_is_so_for_one_that_came_back_meanwhile(
+    last: int | None,
+) -> None:
+    play = Awarding()
+    play.give(5)
+    berth = play.berth()
+    posting = play.postings.take_posting()
+    play.client.send(
+        PlayerChannel.COMMAND,
+        encode_message(Call(bytes(16), "awards.load", msgspec.msgpack.encode([]))),
+    )
+    play.give(last or 0)
+    play.postings.deliver(posting, Posted())
+    play.cast.run(2)
+    posting = play.postings.take_posting()
+    assert len(posting.receipts) == 1
+    play.leave_as_it_was(berth)
+    play.come()
+    play.postings.deliver(posting, Posted(declined="a constraint"))
+    play.cast.run(2)
+    assert play.number() == last
+    assert play.answer() == [{NUMBER: last} if last else {}]
+
+
 def test_whose_ledgers_are_written_is_saved_with_them_as_it_is() -> None:
     trade = Trade()
     client = trade.join(7)

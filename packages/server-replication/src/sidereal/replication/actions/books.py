@@ -170,13 +170,9 @@ class Books:
                 values = self._named(gift.values)
                 row = LedgerRow(gift.component, gift.entity, gift.name, values)
                 self._gifts[gift.name, gift.component] = row
-        for entity, name in self._berths.take_entered():
-            row_back = int(self._world.columns.rows_of([entity])[0])
-            for component in self._ledgers if row_back >= 0 else ():
-                waiting = self._gifts.get((name, component))
-                if waiting is not None and waiting.entity != entity:
-                    self._gifts[name, component] = waiting._replace(entity=entity)
-                    self._restore(row_back, waiting, tick)
+        for name in self._berths.take_entered():
+            for component in self._ledgers:
+                self._give_back(name, component, tick)
 
     def take_gifts(self, written: Mapping[Cell, Value]) -> tuple[LedgerRow, ...]:
         """Give up what is to be saved of gifts, as it is by now.
@@ -201,9 +197,13 @@ class Books:
                 rows.append(gift._replace(values={}))
         return tuple(rows)
 
-    def return_gifts(self, gifts: Iterable[LedgerRow]) -> None:
+    def return_gifts(self, gifts: Iterable[LedgerRow], tick: int) -> None:
         """Take back what was not saved; what has been given since is newer."""
-        self._gifts = {(gift.holder, gift.component): gift for gift in gifts} | self._gifts
+        for gift in gifts:
+            key = gift.holder, gift.component
+            if key not in self._gifts:
+                self._gifts[key] = gift
+                self._give_back(*key, tick)
 
     def amend(self, rows: Iterable[LedgerRow], tick: int) -> None:
         """Let what was committed be so, too, of those that have left the world since.
@@ -279,6 +279,15 @@ class Books:
                     world.columns[column][row] = values[column]
             world.mark_changed(name, at, tick)
             self._amendments.note(at)
+
+    def _give_back(self, name: bytes, component: str, tick: int) -> None:
+        """Give an entity that is back under another id what of a component is still to be saved."""
+        waiting = self._gifts.get((name, component))
+        row = -1 if waiting is None else self.row_of(waiting.entity, name)
+        entity = int(self._world.columns.net_id[row])
+        if waiting is not None and row >= 0 and waiting.entity != entity:
+            self._gifts[name, component] = waiting._replace(entity=entity)
+            self._restore(row, waiting, tick)
 
     def _restore(self, row: int, saved: LedgerRow, tick: int) -> None:
         """Let an entity that is back have a component as the database has it, or will have it.

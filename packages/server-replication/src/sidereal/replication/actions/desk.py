@@ -264,10 +264,10 @@ class Desk:
             return
         posting, answer, under_way, gifts = settled
         if answer.known:
-            self.books.return_gifts(gifts)
+            self.books.return_gifts(gifts, tick)
             self._recall(under_way, answer.known)
         elif answer.declined and len(under_way) + bool(gifts) > 1:
-            self.books.return_gifts(gifts)
+            self.books.return_gifts(gifts, tick)
             self._gifts_alone = bool(gifts)
             self._singly = len(under_way)
             self._waiting.extendleft(done.request for done in reversed(under_way))

@@ -72,7 +72,7 @@ class Berths:
         self._requests: list[BerthRequest] = []
         self._arrived: dict[int, Berth | None] = {}
         self._offered: dict[int, Berth] = {}
-        self._entered: list[tuple[int, bytes]] = []
+        self._entered: list[bytes] = []
         # By name when it was amended last, and what was committed by the number of the component.
         self._amended: dict[bytes, tuple[int, dict[int, Mapping[str, Any]]]] = {}
         self._ended: dict[bytes, int] = {}
@@ -225,12 +225,11 @@ class Berths:
         accounts[0] = account
         rows = enter_saved(self._world, record, uuid, accounts, tick)
         self._world.stored[rows] = True
-        ids = self._world.columns.net_id[rows].tolist()
-        self._entered += zip(ids, (name.tobytes() for name in uuid), strict=True)
+        self._entered += [name.tobytes() for name in uuid]
         return int(rows[0])
 
-    def take_entered(self) -> list[tuple[int, bytes]]:
-        """Give up the ids, and names, of what has entered since the last call."""
+    def take_entered(self) -> list[bytes]:
+        """Give up the names of what has entered since the last call."""
         entered, self._entered = self._entered, []
         return entered
 
