@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidereal.game import SHARD, U1, Event, Game, Kind, Motion, Stage, Step
+from sidereal.game import SHARD, U1, Event, Game, Kind, Motion, Parent, Stage, Step
 from sidereal.game.declarations import declare
 from sidereal.game.schema import name_of, schema_of
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
@@ -48,6 +49,7 @@ class Shard:
         game = Game("bundled")
         game.kind("stone", Motion())
         self.shot: Kind = game.kind("shot", Motion(), spawned_by=SHARD)
+        self.mast: Kind = game.kind("mast", Motion(), Parent(), spawned_by=SHARD)
         game.declare(Lit, Spent)
         self._acts: dict[Stage, Act] = {}
         for stage in (Stage.TICK, Stage.SETTLE):
@@ -207,6 +209,54 @@ def test_events_for_which_a_message_has_no_room_are_given_up_and_counted() -> No
     assert shard.simulation.statistics().events_dropped == dropped + 2
 
 
+def with_masts(count: int) -> Shard:
+    """A shard whose stone has masts, of which the server knows."""
+    shard = Shard()
+    shard.run(lambda step: step.spawn(shard.mast, Parent(of=np.full(count, STONE))))
+    shard.ack()
+    return shard
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_children_have_to_say_at_last_goes_with_the_end_of_their_parent(
+    at_once: bool,
+) -> None:
+    shard = with_masts(2)
+
+    def fall(step: Step) -> None:
+        step.emit(Spent(), at=step.rows(shard.mast)[:1])
+        step.despawn(step.rows(shard.mast)[:1])
+
+    def end(step: Step) -> None:
+        if at_once:
+            step.emit(Spent(), at=step.rows(shard.mast)[:1])
+        step.despawn(step.rows()[step.id[step.rows()] == STONE])
+
+    if not at_once:
+        assert shard.run(fall) == [{shard.spent: [FIRST], GONE: [FIRST]}]
+    (said,) = shard.run(end)
+    assert said[shard.spent] == [FIRST]
+    assert sorted(said[GONE]) == [STONE, FIRST, FIRST + 1]
+    assert shard.run() == [said]
+    shard.ack()
+    assert shard.run() == []
+
+
+def test_a_family_that_no_message_holds_is_told_of_one_by_one() -> None:
+    shard = with_masts(60)
+
+    def end(step: Step) -> None:
+        for _ in range(3):
+            step.emit(Spent(), at=step.rows(shard.mast))
+        step.despawn(step.rows()[step.id[step.rows()] == STONE])
+
+    said = shard.run(end)
+    assert len(said) > 1
+    assert sum(len(one.get(shard.spent, ())) for one in said) == 3 * 60
+    assert sum(len(one[GONE]) for one in said) == 61
+    assert all({*one.get(shard.spent, ())} <= {*one[GONE]} for one in said)
+
+
 HEAD = [("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4")]
 EVENT = [("id", "<u4"), ("epoch", "<u4"), ("nth", "<u4")]
 
@@ -234,7 +284,7 @@ def test_all_of_an_entity_is_in_one_message(
     rows = {what: some for what, some in rows.items() if len(some)}
     if not rows:
         return
-    messages, dropped = bundle(rows)
+    messages, dropped = bundle(rows, {})
     seen: dict[int, int] = {}
     told: list[int] = []
     for number, message in enumerate(messages):

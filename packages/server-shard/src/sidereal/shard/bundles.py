@@ -3,7 +3,8 @@
 The server lets an event happen to an entity that it has. So an event must not come before the spawn
 of its subject, nor after its end, whatever is lost on the way. Of an entity whose spawn is not
 acked, events go in one message with the spawn; of one that has ended, with the end. The server has
-all that is said of such an entity, or nothing.
+all that is said of such an entity, or nothing. The end of a parent is that of its children, too. So
+their ends, and what goes with these, are in one message with it, as far as one holds them all.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ class Bundles(NamedTuple):
     dropped: NDArray[np.uint32]
 
 
-def bundle(rows: Mapping[int, Rows]) -> Bundles:
+def bundle(rows: Mapping[int, Rows], tops: Mapping[int, int]) -> Bundles:
     """Share rows out over messages, those of one entity into one.
 
     Args:
         rows: `Schema.proposed_rows`[n] by their sorts: wholes, events and ends.
+        tops: of entities that end with others, the id of the one at the top of these, by their own.
 
     Returns:
         the messages. Events of one entity that no message holds are left out; so is an entity that
@@ -52,10 +54,14 @@ def bundle(rows: Mapping[int, Rows]) -> Bundles:
             for what, some in rows.items()
         ]
     )
+    room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - RUN_SIZE * len(rows)
+    if tops:  # 0.1 µs each, when families end
+        family = np.array([tops.get(net_id, net_id) for net_id in ids.tolist()], np.int64)
+        _, at = np.unique(family, return_inverse=True)
+        ids = np.where(np.bincount(at, size)[at] <= room, family, ids)
     # Of each entity first what is no event, then its events.
     order = np.lexsort((nth, ids))
     sort, place, ids, size, nth = (each[order] for each in (sort, place, ids, size, nth))
-    room = UNRELIABLE_SIZE_MAX - PROPOSAL_HEADER.itemsize - RUN_SIZE * len(rows)
     first = np.searchsorted(ids, ids)
     total = np.cumsum(size)
     fits = total - (total - size)[first] <= room

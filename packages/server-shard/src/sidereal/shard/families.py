@@ -50,6 +50,12 @@ class Families:
         whole = families_of(self.up(), rows)
         return whole[own[whole]]
 
+    def parents(self, rows: Ints) -> Ints:
+        """Give the ids of the parents of some entities, int64[n]; 0 of those that have none."""
+        columns = self._population.columns
+        children = are_children(columns.mask[rows])
+        return np.where(children, columns["of"][rows].astype(np.int64), 0)
+
     def follow(self) -> None:
         """Give followers the motion of those whom they follow.
 

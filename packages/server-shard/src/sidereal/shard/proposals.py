@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.arrays import Rows
 from sidereal.protocol.state.families import NOBODY
@@ -119,6 +120,8 @@ class Proposals:
         self._whole_sent: Ints = np.full(capacity, NEVER, np.int64)
         self._unborn = np.zeros(capacity, np.bool_)
         self._gone = np.zeros(0, schema.proposed_rows[GONE])
+        # The ids of their parents, of those that had one, by their own.
+        self._gone_with: dict[int, int] = {}
         # Of these, those of whom the server may not know, and events wait: as they were last.
         self._last = np.zeros(0, schema.full_record)
         self._messages: dict[int, _Sent] = {}
@@ -163,6 +166,9 @@ class Proposals:
         unborn, waits = self._unborn[rows], self._events.wait_for(gone["id"])
         heard = ~unborn | (self._whole_sent[rows] != NEVER) | waits
         self._gone = np.concatenate([self._gone, gone[heard]])
+        parents = self._families.parents(rows[heard]).tolist()
+        with_them = zip(gone["id"][heard].tolist(), parents, strict=True)
+        self._gone_with |= {net_id: parent for net_id, parent in with_them if parent}
         last = unborn & waits
         if last.any():
             records = changes.records(WHOLE, rows[last], gone["tick"][last].astype(np.int64))
@@ -238,6 +244,11 @@ class Proposals:
         tied = np.intersect1d(tied, subjects)
         if not len(tied):
             return
+        tops = self._tops()
+        if tops:
+            of_them = {tops.get(net_id, net_id) for net_id in tied.tolist()}
+            family = [net_id for net_id in ends.tolist() if tops.get(net_id, net_id) in of_them]
+            tied = np.union1d(tied, np.array(family, np.int64))
         spawned = spawned[np.isin(self._events.ids_of(spawned), tied)]
         runs: dict[int, Run] = {}
         if len(spawned):
@@ -258,13 +269,22 @@ class Proposals:
             pending[number] = pending[number].of(run.rows, invert=True)
             if not len(pending[number].rows):
                 del pending[number]
-        yield from self._share_out(runs, {what: some for what, some in rows.items() if len(some)})
+        rows = {what: some for what, some in rows.items() if len(some)}
+        yield from self._share_out(runs, rows, tops)
+
+    def _tops(self) -> dict[int, int]:
+        """Name who is at the top of those that end together: its id, by those below it."""
+        ends, tops = set(self._gone["id"].tolist()), {}
+        for net_id, above in self._gone_with.items():  # 0.3 µs each, when families end
+            while above in ends:
+                tops[net_id], above = above, self._gone_with.get(above, NET_ID_NONE)
+        return tops
 
     def _share_out(
-        self, runs: dict[int, Run], rows: dict[int, Rows]
+        self, runs: dict[int, Run], rows: dict[int, Rows], tops: dict[int, int]
     ) -> Iterator[tuple[dict[int, Run], dict[int, Rows]]]:
         """Share bundles out over messages."""
-        messages, dropped = bundle(rows)
+        messages, dropped = bundle(rows, tops)
         self._events.drop(dropped)
         for there in messages:
             mine = {
@@ -321,6 +341,8 @@ class Proposals:
                     heard = np.isin(_keys_of(self._gone), run.rows << 32 | run.ticks)
                     self._gone = self._gone[~heard]
                     self._last = self._last[np.isin(self._last["id"], self._gone["id"])]
+                    for net_id in run.rows.tolist() if self._gone_with else ():
+                        self._gone_with.pop(net_id, None)
                     continue
                 # What has changed since then waits on, as does whoever has the row by now: the
                 # change of a new body is newer than whatever was sent of the one before.
