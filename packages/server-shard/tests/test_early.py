@@ -39,6 +39,7 @@ def test_inputs_of_who_waits_are_kept_up_to_a_limit() -> None:
     assert not early.hold(RoutedInput(9, Input(1, 1, (0,))))
     messages = [RoutedInput(1, Input(1, seq, (0,))) for seq in (1, 2, 3)]
     assert all(early.hold(message) for message in messages)
+    assert early.controls_dropped == 1
     assert early.take_controls() == messages[1:]
     assert not early.take_controls()
 

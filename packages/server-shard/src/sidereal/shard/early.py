@@ -20,9 +20,14 @@ Rows = NDArray[np.void]
 
 
 class Early:
-    """What waits to be adopted by one shard."""
+    """What waits to be adopted by one shard.
+
+    Attributes:
+        controls_dropped: what pilots have sent meanwhile, and there was no room for.
+    """
 
     def __init__(self, schema: Schema, inputs_max: int) -> None:
+        self.controls_dropped = 0
         self._schema = schema
         self._records: Rows = np.zeros(0, schema.full_record)
         self._inputs: Rows = np.zeros(0, INPUT_ROW)
@@ -65,6 +70,7 @@ class Early:
         """Put by what a pilot has sent; false if what it flies does not wait here."""
         waits = bool((self._records["id"] == message.net_id).any())
         if waits:
+            self.controls_dropped += len(self._controls) == self._controls.maxlen
             self._controls.append(message)
         return waits
 

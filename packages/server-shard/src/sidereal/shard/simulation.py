@@ -261,7 +261,7 @@ class Simulation:
             controls_accepted=self._controls.accepted,
             controls_stale=self._controls.stale,
             controls_skipped=self._controls.skipped,
-            controls_unclaimed=self._controls_unclaimed,
+            controls_unclaimed=self._controls_unclaimed + self._early.controls_dropped,
             asks_dropped=self._asks.dropped,
             costs_s=self._stages.costs.all(),
         )

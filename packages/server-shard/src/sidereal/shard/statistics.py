@@ -29,7 +29,7 @@ class SimulationStatistics:
         controls_accepted: entries of pilots taken in.
         controls_stale: entries that came again, or for a pilot that was replaced.
         controls_skipped: entries jumped over because too many waited.
-        controls_unclaimed: messages for entities that are not here.
+        controls_unclaimed: messages for entities that are not here, or more than can wait for them.
         asks_dropped: what systems asked for beyond what they may in a tick.
         costs_s: how long each model and system takes per tick, s, averaged over about a second.
     """
