@@ -212,7 +212,11 @@ def test_events_for_which_a_message_has_no_room_are_given_up_and_counted() -> No
 def with_masts(count: int) -> Shard:
     """A shard whose stone has masts, of which the server knows."""
     shard = Shard()
-    shard.run(lambda step: step.spawn(shard.mast, Parent(of=np.full(count, STONE))))
+
+    def rig(step: Step) -> None:
+        step.spawn(shard.mast, Parent(of=np.full(count, STONE)))
+
+    shard.run(rig)
     shard.ack()
     return shard
 
