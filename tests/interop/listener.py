@@ -14,7 +14,7 @@ from .foreign.listening import Ear, Heard
 from .foreign.octets import nearest
 from .foreign.packets import Ack, Channel, Guarantee
 from .foreign.receiving import DELAY_UNIT_S, Arrivals
-from .foreign.rows import EventSort
+from .foreign.rows import BASE, EventSort
 from .foreign.tokens import PrivatePart, open_private, read_request, read_token, shard_key
 
 CODES: Final = (2, 2, 2, 2, 2, 16, 7)
@@ -55,6 +55,7 @@ class Listener:
         private: the private part of the session's token.
         channels: of the link.
         events: that the game declares.
+        world: what may come in snapshots.
         ears: one at each end: what is lost on the way is not heard there.
         wire: one at each end of the wire: it hears all that was sent, in order.
         readers: of what arrives at each end.
@@ -73,6 +74,7 @@ class Listener:
                 "events", {}
             ).items()
         }
+        self.world = BASE._replace(events=self.events)
         self.ears = {end: self._ear(end) for end in ENDS}
         self.wire = {end: self._ear(end) for end in ENDS}
         self.readers: dict[str, Reader] = self._make_readers()
@@ -152,7 +154,7 @@ class Listener:
     def _make_readers(self) -> dict[str, Reader]:
         match self.session["link"]:
             case "client":
-                return {SERVER: ToServer(CODES), CLIENT: ToClient(self.events)}
+                return {SERVER: ToServer(CODES), CLIENT: ToClient(self.world)}
             case "shard":
                 return {SERVER: FromShard(self.events, FOLLOWERS), CLIENT: ToShard(CODES)}
             case _:

@@ -25,7 +25,7 @@ from .foreign.packets import (
     write_packet,
 )
 from .foreign.private import Inputs, Private, Told
-from .foreign.rows import Body, Event, EventSort, Gone, Label, Owner, Presence, Reference
+from .foreign.rows import BASE, Body, Event, EventSort, Gone, Label, Owner, Presence, Reference
 from .foreign.snapshots import Grid, read_snapshot
 
 TEXT = (Path(__file__).parents[2] / "docs" / "PROTOCOL.md").read_text()
@@ -113,7 +113,7 @@ def test_private_section_of_the_example_is_what_the_document_says() -> None:
     (block,) = re.findall(
         r"In a game whose event 130 is private.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S
     )
-    events = {130: EventSort("B", "B", ((0, 255),), is_private=True)}
-    with_events = read_snapshot(head + bytes.fromhex(block), Grid(250.0, 4, 1), events).private
+    world = BASE._replace(events={130: EventSort("B", "B", ((0, 255),), is_private=True)})
+    with_events = read_snapshot(head + bytes.fromhex(block), Grid(250.0, 4, 1), world).private
     told = Told(Event(7, 130, 69_998, (5,)), 0), Told(Event(258, 130, 69_998, (9,)), 1)
     assert with_events == replace(private, told=told)

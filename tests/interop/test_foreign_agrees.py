@@ -179,7 +179,7 @@ def test_about_snapshots() -> None:
     def foreign(body: bytes) -> list[Any]:
         streams, tick_hz = RULES.streams, RULES.tick_hz
         replica = Replica(grid, streams.reorder_ticks, streams.tombstone_ticks, tick_hz)
-        replica.take(read_snapshot(body, grid, listener.events))
+        replica.take(read_snapshot(body, grid, listener.world))
         own = replica.pilot.own
         flown = own and [*own[:4], *(round(value, 6) for value in own[4:])]
         happened = sorted([event.tick, event.id, event.sort] for event in replica.happened)

@@ -30,7 +30,6 @@ from .foreign.packets import (
 )
 from .foreign.receiving import Violation
 from .foreign.replica import Replica
-from .foreign.rows import Reference
 from .foreign.sealed import PAYLOAD_SIZE_MAX
 from .foreign.snapshots import Grid, read_snapshot
 from .listener import Listener
@@ -73,14 +72,14 @@ def test_of_snapshots_in_any_order_both_make_the_same(rules: Rules) -> None:
     for seed in range(8):
         mine, other = Replica(grid, *ages, rules.tick_hz), RealReplica(SCHEMA, rules)
         for body in late(bodies, random.Random(seed)):
-            mine.take(read_snapshot(body, grid, listener.events))
+            mine.take(read_snapshot(body, grid, listener.world))
             other.apply_untrusted([body], 0.0)
             other.expire(other.newest_tick)
             seen = mine.visible()
             rows = other.rows()
             ids = other.columns.net_id[rows].tolist()
             ticks = dict(zip(ids, other.columns.tick[rows].tolist(), strict=True))
-            assert {n: e.components[Reference].tick for n, e in seen.items()} == ticks, seed
+            assert {n: e.reference and e.reference.tick for n, e in seen.items()} == ticks, seed
             assert told(mine, listener) == due(other, listener), seed
 
 

@@ -22,13 +22,12 @@ from sidereal.protocol.testing.link import Link, LinkConfig
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.shard.shard import ShardCore
 
-from .foreign.client import Client
+from .foreign.client import Client, strange_client
 from .foreign.described import control_codes, event_sorts
 from .foreign.description import read_description, schema_hash
 from .foreign.handshake import State
 from .foreign.inputs import THAT_SHIPS
 from .foreign.messages import Message
-from .foreign.rows import Reference
 from .recorder.transcript import STEP_S, WALL_START, overheard
 
 FRONTIER = load(DEFAULT_GAME)
@@ -118,6 +117,11 @@ class Stage:
         self.clients[at] = Client(token, schema_hash, 1 << 20, self.now)
         return self.clients[at]
 
+    def come_again(self, token: bytes, at: Address, description: bytes) -> Client:
+        """Let a foreign client begin to connect that knows the world by its description."""
+        self.clients[at] = strange_client(token, description, 1 << 20, self.now)
+        return self.clients[at]
+
     def run(self, seconds: float, per_tick: Callable[[], None] = lambda: None) -> None:
         """Let time pass."""
         with overheard(self._listen):
@@ -196,7 +200,8 @@ def check_picture(stage: Stage, client: Client, least: int) -> None:
     }
     seen = replica.visible()
     for number, entity in seen.items():
-        reference = entity.components[Reference]
+        reference = entity.reference
+        assert reference is not None
         elapsed_s = (stage.core.tick - reference.tick) / RULES.tick_hz
         x = reference.x + reference.vx * elapsed_s
         y = reference.y + reference.vy * elapsed_s
@@ -307,11 +312,12 @@ def test_a_client_that_knows_no_world_learns_it_from_its_refusal() -> None:
     stranger = stage.enter(stage.issue_token(), schema_hash=bytes(16))
     stage.run(1.5)
     described = stranger.content.description
-    again = Address("203.0.113.2", 50_000)
-    client = stage.enter(stage.issue_token(), again, schema_hash(described))
-    stage.run(1.0)
-    (welcome,) = stage.said(client, "Welcome")
-    assert welcome["schema_hash"] == schema_hash(described)
+    client = stage.come_again(stage.issue_token(), Address("203.0.113.2", 50_000), described)
+    stage.run(2.0, lambda: client.hold(THRUST))
+    assert stage.said(client, "Welcome")[0]["schema_hash"] == schema_hash(described)
+    check_picture(stage, client, 10)
+    assert client.applied > 10
+    assert client.malformed == 0
 
 
 def test_newest_login_wins() -> None:

@@ -43,7 +43,7 @@ def snapshots_of(listener: Listener) -> list[Snapshot]:
     rules = reader.welcome["rules"]
     grid = Grid(rules.cell_size, rules.cells_per_sector, rules.view_radius)
     bodies = [body for channel, body in listener.arrived[CLIENT] if channel == 0]
-    return [read_snapshot(body, grid, listener.events) for body in bodies]
+    return [read_snapshot(body, grid, listener.world) for body in bodies]
 
 
 @pytest.mark.parametrize("name", NAMES)

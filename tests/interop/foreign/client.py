@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
 from .connection import Connection
 from .content import Overfull, ToClient
+from .described import control_codes, world_of
+from .description import read_description, schema_hash
 from .handshake import Session, State
 from .inputs import RECORDS_MAX, THAT_SHIPS, Codes, write_input
 from .messages import CLIENT_LINK, Message, write_message
 from .octets import Malformed, nearest
 from .packets import CLIENT_CHANNELS
 from .receiving import Violation
-from .rows import EventSort
-from .snapshots import NO_EVENTS
+from .rows import BASE, World
 from .tokens import Address
 
 SOFTWARE: Final = "foreign"
@@ -41,10 +42,10 @@ class Client:
         sequence: int,
         now: float,
         codes: Codes = THAT_SHIPS,
-        events: Mapping[int, EventSort] = NO_EVENTS,
+        world: World = BASE,
     ) -> None:
         self.session = Session(token, sequence, now)
-        self.content = ToClient(events)
+        self.content = ToClient(world)
         self.messages: list[Message] = []
         self.malformed = 0
         self._codes = codes
@@ -54,6 +55,15 @@ class Client:
         self._control_epoch = 0
         self._next_record = 1
         self._records: deque[tuple[int, int]] = deque(maxlen=RECORDS_MAX)
+
+    @property
+    def applied(self) -> int:
+        """The newest record that is known to be applied, 0 if none is."""
+        replica = self.content.replica
+        own = replica.pilot.own if replica else None
+        if own is None or own.control_epoch != self._control_epoch:
+            return 0
+        return nearest(own.newest_input, 16, self._next_record - 1)
 
     def receive(self, datagram: bytes, source: Address, now: float) -> None:
         """Take a datagram."""
@@ -121,10 +131,12 @@ class Client:
         self._connection.say(channel, body)
 
     def _drop_applied(self) -> None:
-        replica = self.content.replica
-        own = replica.pilot.own if replica else None
-        if own is None or own.control_epoch != self._control_epoch:
-            return
-        applied = nearest(own.newest_input & 0xFFFF, 16, self._next_record - 1)
-        while self._records and self._records[0][0] <= applied:
+        while self._records and self._records[0][0] <= self.applied:
             self._records.popleft()
+
+
+def strange_client(token: bytes, description: bytes, sequence: int, now: float) -> Client:
+    """Make a client of a world that it knows by its description alone."""
+    known = read_description(description)
+    codes, world = control_codes(known), world_of(known)
+    return Client(token, schema_hash(description), sequence, now, codes, world)

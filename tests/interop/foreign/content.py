@@ -11,7 +11,7 @@ from .holders import Holders, read_square
 from .inputs import Codes, read_input, read_routed_input
 from .messages import CLIENT_LINK, SHARD_LINK, Message, read_message
 from .replica import Replica
-from .rows import EventSort
+from .rows import EventSort, World
 from .snapshots import Grid, read_snapshot, read_tick
 
 SNAPSHOTS_KEPT: Final = 256
@@ -57,13 +57,13 @@ class ToClient:
         description: of the world, if it was told.
     """
 
-    def __init__(self, events: Mapping[int, EventSort]) -> None:
+    def __init__(self, world: World) -> None:
         self.welcome: Message | None = None
         self.replica: Replica | None = None
         self.holders: Holders = {}
         self.refused: int | None = None
         self.description = b""
-        self._events = events
+        self._world = world
         self._kept: list[bytes] = []
         self._leases_tick = -1
 
@@ -102,7 +102,7 @@ class ToClient:
                 raise Overfull
             self._kept.append(body)
             return {"message": "Snapshot", "tick": read_tick(body)}
-        snapshot = read_snapshot(body, self._grid, self._events)
+        snapshot = read_snapshot(body, self._grid, self._world)
         self.replica.take(snapshot)
         return {"message": "Snapshot", "tick": snapshot.tick}
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
-from .description import EVENTS_FROM, Description, Field
+from .description import BASE as BASE_NAMES
+from .description import EVENTS_FROM, NEAR, PILOT, ROLE, Description, Field
 from .inputs import Codes
 from .octets import Octets, read_text, require
-from .rows import EventSort, read_id, turned
+from .rows import EventSort, Values, World, read_id, turned
 
 LETTERS: Final = {
     "<f4": "f",
@@ -30,7 +32,7 @@ class Row(NamedTuple):
     """An entity's fields by their names: numbers in their units, or text."""
 
     id: int
-    values: dict[str, float | str]
+    values: Values
 
 
 def memory_letter(field: Field) -> str:
@@ -61,7 +63,36 @@ def read_row(fields: Sequence[Field], octets: Octets) -> Row:
         Malformed: it is of nobody, or has something that is out of range.
     """
     number = read_id(octets)
-    return Row(number, {field.name: _read_value(field, octets) for field in fields})
+    return Row(number, read_fields(fields, octets))
+
+
+def read_fields(fields: Sequence[Field], octets: Octets) -> Values:
+    """Read fields as they travel in sections of cells."""
+    return {field.name: _read_value(field, octets) for field in fields}
+
+
+def read_memory(fields: Sequence[Field], octets: Octets) -> Values:
+    """Read fields as they are in memory."""
+    return {field.name: _read_exact(field, octets) for field in fields}
+
+
+def world_of(description: Description) -> World:
+    """Say what may come in snapshots of a world."""
+    numbered = tuple(enumerate(description.components, 1))
+    further = numbered[len(BASE_NAMES) :]
+    return World(
+        components={
+            number: partial(read_fields, each.fields)
+            for number, each in further
+            if each.sent == NEAR or each.sent.startswith(ROLE)
+        },
+        flown={
+            number: partial(read_memory, each.fields)
+            for number, each in numbered[1:]
+            if each.is_predicted or each.sent == PILOT
+        },
+        events=event_sorts(description),
+    )
 
 
 def event_sorts(world: Description) -> dict[int, EventSort]:
@@ -83,11 +114,17 @@ def control_codes(world: Description) -> Codes:
 
 
 def _read_value(field: Field, octets: Octets) -> float | str:
-    (value,) = octets.unpack(letter(field))
+    if not field.quantum:
+        return _read_exact(field, octets)
+    (code,) = octets.unpack(letter(field))
+    low, high = codes_of(field)
+    require(low <= code <= high, f"{field.name} out of range")
+    return turned(code, high + 1) if field.is_wrapped else float(code * field.quantum)
+
+
+def _read_exact(field: Field, octets: Octets) -> float | str:
+    (value,) = octets.unpack(memory_letter(field))
     if isinstance(value, bytes):
         return read_text(value)
-    low, high = codes_of(field) if field.quantum else (field.low, field.high)
-    require(low <= value <= high, f"{field.name} out of range")
-    if field.is_wrapped:
-        return turned(value, high + 1)
-    return float(value * field.quantum) if field.quantum else float(value)
+    require(field.low <= value <= field.high, f"{field.name} out of range")
+    return float(value)

@@ -35,7 +35,9 @@ LIMITS: Final = {
 """Of the types, the least value and the greatest."""
 CODES_MAX: Final = 1 << 32
 WRAP_ERROR: Final = 1e-6
-SENT: Final = ("attribute", "pilot", "none")
+NEAR: Final = "attribute"
+PILOT: Final = "pilot"
+SENT: Final = (NEAR, PILOT, "none")
 """Beside to the clients of some role."""
 ROLE: Final = "role "
 BASE: Final = ("motion", "body", "label", "owner", "pilot", "predicted", "parent")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .rows import COMPONENTS, Body, Component, Parent, Presence
+from .rows import NUMBERS, Body, Component, Parent, Presence, Reference, number_of
 from .snapshots import Cell
 
 NEVER: Final = -1
+COMPONENTS_MAX: Final = 63
+MOTION, BODY, PARENT = NUMBERS[Reference], NUMBERS[Body], NUMBERS[Parent]
 
 
 @dataclass(slots=True)
@@ -23,8 +25,8 @@ class Entity:
 
     presence: Presence | None = None
     present_at: int = NEVER
-    components: dict[type[Component], Any] = field(default_factory=dict)
-    taken_at: dict[type[Component], int] = field(default_factory=dict)
+    components: dict[int, Any] = field(default_factory=dict)
+    taken_at: dict[int, int] = field(default_factory=dict)
     cell: Cell | None = None
     seen_at: int = NEVER
     lost_at: int | None = None
@@ -35,13 +37,18 @@ class Entity:
         if self.presence is None:
             return False
         mask = self.presence.mask
-        return all(mask >> n & 1 == 0 or kind in self.components for n, kind in COMPONENTS.items())
+        return all(n in self.components for n in range(mask.bit_length()) if mask >> n & 1)
+
+    @property
+    def reference(self) -> Reference | None:
+        """Where it was, and how it moved."""
+        return self.components.get(MOTION)
 
     @property
     def leader(self) -> int | None:
         """The entity that it follows, if it is a child without a body."""
-        parent = self.components.get(Parent)
-        return parent.parent if parent and Body not in self.components else None
+        parent = self.components.get(PARENT)
+        return parent.parent if parent and BODY not in self.components else None
 
     def see(self, cell: Cell, tick: int) -> bool:
         """Note where it was seen, unless it was seen later."""
@@ -55,22 +62,20 @@ class Entity:
         if tick <= self.present_at:
             return
         self.presence, self.present_at = presence, tick
-        for number, kind in COMPONENTS.items():
-            if not presence.mask >> number & 1 and self.taken_at.get(kind, NEVER) < tick:
-                self.components.pop(kind, None)
-                self.taken_at[kind] = tick
+        for number in range(COMPONENTS_MAX + 1):
+            if not presence.mask >> number & 1 and self.taken_at.get(number, NEVER) < tick:
+                self.components.pop(number, None)
+                self.taken_at[number] = tick
 
     def take(self, row: Component, tick: int) -> None:
         """Take a component, if it is newer."""
-        if tick > self.taken_at.get(type(row), NEVER):
-            self.components[type(row)] = row
-            self.taken_at[type(row)] = tick
+        number = number_of(row)
+        if tick > self.taken_at.get(number, NEVER):
+            self.components[number] = row
+            self.taken_at[number] = tick
 
     def said(self) -> list[Any]:
         """Say all that is known of it: its motion, its kind, and its other components."""
         assert self.presence is not None
-        reference, *others = (kind for kind in COMPONENTS.values() if kind in self.components)
-        said = [*self.components[reference][1:], self.presence.kind]
-        for kind in others:
-            said += self.components[kind][1:]
-        return said
+        reference, *others = (self.components[number] for number in sorted(self.components))
+        return [*reference[1:], self.presence.kind, *(each for row in others for each in row[1:])]

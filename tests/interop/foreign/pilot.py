@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .private import Flown, Inputs, Motion, Private
-from .rows import Event
+from .rows import Event, Values
+
+NUMBER_MAX: Final = 63
+"""Of a component."""
+NEVER: Final = (-1, None)
 
 
 class Own(NamedTuple):
@@ -34,6 +38,7 @@ class Pilot:
         self._flown: tuple[int, Flown] | None = None
         self._motion: tuple[int, Motion] | None = None
         self._inputs: tuple[int, Inputs] | None = None
+        self._components: dict[int, tuple[int, Values | None]] = {}
         self._told: set[tuple[int, int]] = set()
 
     @property
@@ -64,20 +69,35 @@ class Pilot:
             motion.spin,
         )
 
+    @property
+    def components(self) -> dict[int, Values]:
+        """Components of what is flown, beside its motion, by their numbers."""
+        return {number: row for number, (_, row) in self._components.items() if row is not None}
+
     def take(self, private: Private, forget: int) -> Iterator[Event]:
         """Take a private section; give its events that are new, and forget those before a tick."""
         at = private.to
         if private.flown is not None and (self._flown is None or at > self._flown[0]):
-            if private.flight != self._flight:
-                self._flight, self._motion, self._inputs = private.flight, None, None
-            self._flown = at, private.flown
+            self._begin(private.flight, private.flown, at)
         if private.flight == self._flight:
             if private.motion and (self._motion is None or at > self._motion[0]):
                 self._motion = at, private.motion
             if private.inputs and (self._inputs is None or at > self._inputs[0]):
                 self._inputs = at, private.inputs
+            for number, row in private.components.items():
+                if at > self._components.get(number, NEVER)[0]:
+                    self._components[number] = at, row
         self._told = {key for key in self._told if key[0] >= forget}
         for event, number in private.told:
             if (event.tick, number) not in self._told:
                 self._told.add((event.tick, number))
                 yield event
+
+    def _begin(self, flight: int, flown: Flown, at: int) -> None:
+        if flight != self._flight:
+            self._flight, self._motion, self._inputs = flight, None, None
+            self._components = {}
+        self._flown = at, flown
+        for number in range(NUMBER_MAX + 1):
+            if not flown.mask >> number & 1 and self._components.get(number, NEVER)[0] < at:
+                self._components[number] = at, None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from .octets import Octets, require
-from .rows import EVENTS_FROM, Event, EventSort, Place, read_values, turned
+from .rows import Event, EventSort, Place, Values, World, mask_layout, read_values, turned
 
 WHOLE: Final = 1
 HAS_AGE: Final = 2
@@ -23,7 +23,7 @@ SPIN_SCALE: Final = 1 << 26
 VELOCITY_MAX: Final = 250 * VELOCITY_SCALE
 SPIN_MAX: Final = 31 * SPIN_SCALE
 TURN: Final = 1 << 32
-MOTION_BIT: Final = 2
+MOTION: Final = 1
 
 
 class Flown(NamedTuple):
@@ -72,14 +72,12 @@ class Private:
     flown: Flown | None
     motion: Motion | None
     inputs: Inputs | None
+    components: Mapping[int, Values] = field(default_factory=dict)
     told: tuple[Told, ...] = ()
 
 
-def read_private(octets: Octets, place: Place, events: Mapping[int, EventSort]) -> Private:
-    """Read the private section of a snapshot; the place is the middle of the window.
-
-    No component beside the motion comes here in the worlds that this client knows.
-    """
+def read_private(octets: Octets, place: Place, world: World) -> Private:
+    """Read the private section of a snapshot; the place is the middle of the window."""
     form, flight = octets.unpack("BB")
     require(form & ~FORMS == 0, "a private section of another form")
     require(not form & WHOLE or not form & HAS_AGE, "a whole private section with an age")
@@ -87,40 +85,43 @@ def read_private(octets: Octets, place: Place, events: Mapping[int, EventSort]) 
     lag = octets.number("b") if form & HAS_LAG else 0
     tick = place.tick - lag
     require(tick >= 0, "a state of before tick 0")
-    runs = _read_runs(octets, events) if form & HAS_RUNS else []
+    runs = _read_runs(octets, world) if form & HAS_RUNS else []
     return Private(
         is_whole=bool(form & WHOLE),
         since=place.tick - age,
         to=place.tick,
         flight=flight,
-        flown=_read_flown(octets) if form & HAS_FLOWN else None,
+        flown=_read_flown(octets, (MOTION, *world.flown)) if form & HAS_FLOWN else None,
         motion=_read_motion(octets, place, tick) if form & HAS_MOTION else None,
         inputs=_read_inputs(octets, tick) if form & HAS_INPUTS else None,
+        components={n: world.flown[n](octets) for n, _ in runs if n in world.flown},
         told=tuple(
-            _read_told(octets, place.tick, number, events[number])
+            _read_told(octets, place.tick, number, world.events[number])
             for number, count in runs
+            if number in world.events
             for _ in range(count)
         ),
     )
 
 
-def _read_runs(octets: Octets, events: Mapping[int, EventSort]) -> list[tuple[int, int]]:
+def _read_runs(octets: Octets, world: World) -> list[tuple[int, int]]:
     runs = []
     last = 0
     for _ in range(octets.number("B")):
         sort, rows = octets.unpack("BB")
         require(sort > last, "sorts that do not ascend")
-        is_private = sort in events and events[sort].is_private and sort >= EVENTS_FROM
-        require(is_private, "a sort that does not come here")
-        require(rows > 0, "a run of no rows")
+        is_event = sort in world.events and world.events[sort].is_private
+        require(is_event or sort in world.flown, "a sort that does not come here")
+        require(rows == 1 or (is_event and rows > 0), "another number of rows")
         runs.append((sort, rows))
         last = sort
     return runs
 
 
-def _read_flown(octets: Octets) -> Flown:
-    flown = Flown(*octets.unpack("IIB"))
-    require(flown.mask == (MOTION_BIT if flown.id else 0), "a mask that does not fit the id")
+def _read_flown(octets: Octets, numbers: tuple[int, ...]) -> Flown:
+    flown = Flown(*octets.unpack("II" + mask_layout(numbers)))
+    require(flown.mask & ~sum(1 << n for n in numbers) == 0, "a mask of what does not come here")
+    require(bool(flown.mask >> MOTION & 1) == bool(flown.id), "a mask that does not fit the id")
     return flown
 
 

@@ -8,10 +8,10 @@ from typing import Final
 from .coverage import Coverage
 from .entities import NEVER, Entity
 from .pilot import Pilot
-from .rows import COMPONENTS, Event, Gone, Moved, Presence
+from .rows import COMPONENTS, Described, Event, Gone, Moved, Presence
 from .snapshots import Cell, Grid, Section, Snapshot
 
-STATE: Final = (Presence, *COMPONENTS.values())
+STATE: Final = (Presence, Described, *COMPONENTS.values())
 """Rows that say how an entity is."""
 GENERATIONS: Final = 4
 KEPT_TICKS: Final = 255

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from .octets import Octets, nearest, read_text, require
+from .octets import Malformed, Octets, nearest, read_text, require
 
 VELOCITY_MAX: Final = 32_000
 SPIN_MAX: Final = 31_744
 TURN: Final = 1 << 16
+PRESENCE: Final = 0
 EVENTS_FROM: Final = 128
+Values: TypeAlias = dict[str, float | str]
 MASK_LAYOUTS: Final = ((8, "B"), (16, "H"), (32, "I"), (64, "Q"))
 
 
@@ -94,10 +96,18 @@ class Event(NamedTuple):
     id: int
     sort: int
     tick: int
-    values: tuple[float, ...]
+    values: tuple[float | str, ...]
 
 
-Component: TypeAlias = Reference | Body | Label | Owner | Predicted | Parent
+class Described(NamedTuple):
+    """A component of the game: its number, and its fields by their names."""
+
+    id: int
+    number: int
+    values: Values
+
+
+Component: TypeAlias = Reference | Body | Label | Owner | Predicted | Parent | Described
 Row: TypeAlias = Presence | Component | Gone | Moved | Event
 
 
@@ -108,6 +118,25 @@ class EventSort(NamedTuple):
     proposed: str
     ranges: tuple[tuple[float, ...], ...]
     is_private: bool = False
+
+
+class World(NamedTuple):
+    """What may come in snapshots beside what may come in those of every world, by its number.
+
+    Attributes:
+        components: of the game, that clients are sent: what reads their fields.
+        flown: components that come in private sections, likewise.
+        events: of the game.
+    """
+
+    components: Mapping[int, Callable[[Octets], Values]]
+    flown: Mapping[int, Callable[[Octets], Values]]
+    events: Mapping[int, EventSort]
+
+    @property
+    def sent(self) -> tuple[int, ...]:
+        """Numbers of all components that clients are sent in sections of cells."""
+        return *COMPONENTS, *self.components
 
 
 class Place(NamedTuple):
@@ -139,19 +168,42 @@ def mask_layout(numbers: tuple[int, ...]) -> str:
     return next(letter for bits, letter in MASK_LAYOUTS if max(numbers) < bits)
 
 
-def read_values(octets: Octets, sort: EventSort) -> tuple[float, ...]:
+def read_values(octets: Octets, sort: EventSort) -> tuple[float | str, ...]:
     """Read the fields of an event."""
-    values = octets.unpack(sort.layout)
-    for value, (low, high) in zip(values, sort.ranges, strict=True):
-        require(low <= value <= high, "a value of an event out of range")
-    return values
+    return tuple(
+        _judged(value, *limits)
+        for value, limits in zip(octets.unpack(sort.layout), sort.ranges, strict=True)
+    )
 
 
-def _read_presence(octets: Octets, _: Place) -> Presence:
+def _judged(value: float | bytes, low: float, high: float) -> float | str:
+    if isinstance(value, bytes):
+        return read_text(value)
+    require(low <= value <= high, "a value of an event out of range")
+    return value
+
+
+def read_row(sort: int, octets: Octets, place: Place, world: World) -> Row:
+    """Read a row that is no event."""
+    if sort == PRESENCE:
+        return _read_presence(octets, world.sent)
+    if sort in world.components:
+        return Described(read_id(octets), sort, world.components[sort](octets))
+    if sort not in READERS:
+        raise Malformed("a sort that there is not, or that is not sent")
+    return READERS[sort](octets, place)
+
+
+def number_of(row: Component) -> int:
+    """Give the number of a component."""
+    return row.number if isinstance(row, Described) else NUMBERS[type(row)]
+
+
+def _read_presence(octets: Octets, sent: tuple[int, ...]) -> Presence:
     number = read_id(octets)
-    kind, mask = octets.number("B"), octets.number(mask_layout(SENT))
+    kind, mask = octets.number("B"), octets.number(mask_layout(sent))
     require(kind > 0, "kind 0")
-    require(mask & ~sum(1 << n for n in SENT) == 0, "a mask of what is not sent")
+    require(mask & ~sum(1 << n for n in sent) == 0, "a mask of what is not sent")
     require(bool(mask & 2), "a mask without the motion")
     return Presence(number, kind, mask)
 
@@ -216,7 +268,6 @@ def _read_moved(octets: Octets, _: Place) -> Moved:
 
 
 READERS: Final[Mapping[int, Callable[[Octets, Place], Row]]] = {
-    0: _read_presence,
     1: _read_reference,
     2: _read_body,
     3: _read_label,
@@ -237,7 +288,8 @@ COMPONENTS: Final[Mapping[int, type[Component]]] = {
     6: Predicted,
     7: Parent,
 }
-SENT: Final = tuple(COMPONENTS)
-"""Numbers of the components that clients are sent."""
+NUMBERS: Final = {kind: number for number, kind in COMPONENTS.items()}
+BASE: Final = World({}, {}, {})
+"""A world without a game."""
 SORTS: Final = (Presence, *COMPONENTS.values(), Gone, Moved)
 """All rows but those of events."""

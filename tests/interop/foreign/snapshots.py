@@ -7,7 +7,18 @@ from typing import Final, NamedTuple
 
 from .octets import Octets, require
 from .private import Private, read_private
-from .rows import EVENTS_FROM, READERS, Event, EventSort, Place, Row, read_id, read_values
+from .rows import (
+    BASE,
+    EVENTS_FROM,
+    Event,
+    EventSort,
+    Place,
+    Row,
+    World,
+    read_id,
+    read_row,
+    read_values,
+)
 
 SIZE_MAX: Final = 1150
 VERSION: Final = 3
@@ -23,7 +34,6 @@ RUNS_IN_A_BYTE: Final = 14
 ONE_ROW: Final = 15
 U32: Final = 1 << 32
 SECTORS: Final = 1 << 31
-NO_EVENTS: Final[Mapping[int, EventSort]] = {}
 
 Cell = tuple[int, int]
 
@@ -97,7 +107,7 @@ def read_tick(body: bytes) -> int:
     return octets.varint()
 
 
-def read_snapshot(body: bytes, grid: Grid, events: Mapping[int, EventSort] = NO_EVENTS) -> Snapshot:
+def read_snapshot(body: bytes, grid: Grid, world: World = BASE) -> Snapshot:
     """Read a snapshot.
 
     Raises:
@@ -114,8 +124,8 @@ def read_snapshot(body: bytes, grid: Grid, events: Mapping[int, EventSort] = NO_
     deferred = octets.number("B") if form & HAS_DEFERRED else 0
     bits = _read_unchanged(octets, grid) if form & HAS_UNCHANGED else None
     middle = Place(tick, centre, grid.cell_size)
-    private = read_private(octets, middle, events) if form & HAS_PRIVATE else None
-    sections = tuple(_read_sections(octets, grid, middle, events))
+    private = read_private(octets, middle, world) if form & HAS_PRIVATE else None
+    sections = tuple(_read_sections(octets, grid, middle, world))
     places = {section.place for section in sections}
     require(bits is None or not bits & places, "a section in an unchanged place")
     unchanged = frozenset(range(grid.places)) - places if bits is None else bits
@@ -128,19 +138,15 @@ def _read_unchanged(octets: Octets, grid: Grid) -> frozenset[int]:
     return frozenset(place for place in range(grid.places) if bits >> place & 1)
 
 
-def _read_sections(
-    octets: Octets, grid: Grid, middle: Place, events: Mapping[int, EventSort]
-) -> Iterator[Section]:
+def _read_sections(octets: Octets, grid: Grid, middle: Place, world: World) -> Iterator[Section]:
     while octets.left:
         place = octets.number("B")
         require(place < grid.places, "a place outside of the window")
         there = middle._replace(cell=grid.cell(middle.cell, place))
-        yield _read_section(octets, place, there, events)
+        yield _read_section(octets, place, there, world)
 
 
-def _read_section(
-    octets: Octets, place: int, there: Place, events: Mapping[int, EventSort]
-) -> Section:
+def _read_section(octets: Octets, place: int, there: Place, world: World) -> Section:
     form = octets.number("B")
     is_whole, is_part = bool(form & WHOLE), bool(form & PART)
     require(is_part or not form & CONTINUED, "continued, but in one part")
@@ -159,7 +165,7 @@ def _read_section(
     section = Section(
         place, there.cell, to - age, to, is_whole, bool(form & CONTINUED), part, parts, ()
     )
-    rows = [row for sort, n in runs for row in _read_run(octets, sort, n, there, section, events)]
+    rows = [row for sort, n in runs for row in _read_run(octets, sort, n, there, section, world)]
     return section._replace(rows=tuple(rows))
 
 
@@ -169,15 +175,14 @@ def _read_run(
     count: int,
     there: Place,
     section: Section,
-    events: Mapping[int, EventSort],
+    world: World,
 ) -> Iterator[Row]:
     require(count > 0, "a run of no rows")
     for _ in range(count):
         if sort < EVENTS_FROM:
-            require(sort in READERS, "a sort that there is not, or that is not sent")
-            yield READERS[sort](octets, there)
+            yield read_row(sort, octets, there, world)
         else:
-            yield _read_event(octets, sort, there.tick, section, events)
+            yield _read_event(octets, sort, there.tick, section, world.events)
 
 
 def _read_event(
