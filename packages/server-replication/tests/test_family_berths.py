@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from sidereal.game.declarations import declare
 from sidereal.game.schema import schema_of
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.families import DEPTH_MAX
 from sidereal.replication.keeping.persist import WriteBehind
-from sidereal.replication.keeping.references import to_saved
+from sidereal.replication.keeping.references import enter_saved, saved_alone, to_saved
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.play.berths import Berths
 from sidereal.replication.world import UUID, World
@@ -157,3 +160,18 @@ def test_a_child_whose_end_waits_to_be_saved_does_not_come_back() -> None:
     assert batch is not None
     ended = {name.tobytes().strip() for name in batch.uuid[batch.removed]}
     assert ended == {b"first", b"inside"}
+
+
+@pytest.mark.parametrize("length", [1, 2, DEPTH_MAX + 2])
+def test_those_whom_the_database_has_as_their_own_ancestors_end_and_stop_nobody(
+    length: int,
+) -> None:
+    world = World(SCHEMA, Rules())
+    uuid = np.array([bytes([at + 1]).rjust(16) for at in range(length + 2)], "V16").view(UUID)
+    saved = np.repeat(saved_alone(SCHEMA, SPAWNS.make(CRATE, [])), length + 2)
+    saved["of"][:length] = np.roll(uuid[:length], 1)
+    saved["kind"][-2] = SPAWNS.make(SHIP, [])["kind"][0]
+    saved["of"][-1] = uuid[-2]
+    rows = enter_saved(world, saved, uuid, np.zeros(length + 2, np.int64), TICK)
+    assert len(list(islice(world.families.above(rows), 99))) <= DEPTH_MAX
+    assert sorted(world.families.orphans(rows).tolist()) == sorted(rows[:length].tolist())

@@ -60,13 +60,17 @@ class Families:
         return families_of(self.up, rows)
 
     def orphans(self, rows: np.ndarray) -> np.ndarray:
-        """Choose those whose parents are not there, with all that have come from them."""
+        """Choose those whose families have no root, with all that have come from them.
+
+        Their parents are not there, or they have more ancestors than there can be: a database may
+        have been written by others, and say that somebody is its own ancestor.
+        """
         lone = are_children(self._columns.mask[rows]) & (self.up[rows] == NOBODY)
-        return self.whole(rows[lone])
+        return self.whole(rows[lone | (self.up[self.root[rows]] != NOBODY)])
 
     def above(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Give the ancestors of some entities, int64[n] for each step up; a root is its own."""
-        while True:
+        for _ in range(DEPTH_MAX):
             above = self.up[rows]
             if (above == NOBODY).all():
                 return
