@@ -12,7 +12,7 @@
 * `small`: limits drawn small, so that what they bound happens in a short run;
 * `memory`: a store in memory that keeps rows as the database does;
 * `saving`: how changes get into it, and what goes wrong on the way;
-* `cluster`: all of it, and the loop;
+* `cluster`: all of it, and the loop; `finish`: when that is over;
 * `script`: what happens when, to whom;
 * `game`: the game that is played in it; `passing`: what comes and goes in it; `families`: parents
   and children;

@@ -48,6 +48,7 @@ class ClientHost(Process):
 
     Attributes:
         returning: it, over all its sessions; None while it is away.
+        asked_at: when it asked for its newest session, virtual seconds.
         heard: the newest events of its sessions.
     """
 
@@ -64,6 +65,7 @@ class ClientHost(Process):
     ) -> None:
         super().__init__(name, host, network, rng)
         self.returning: ReturningClient | None = None
+        self.asked_at = math.inf
         self.heard: deque[ClientEvent] = deque(maxlen=HEARD_MAX)
         self._game = game
         self._sign_in = sign_in
@@ -75,6 +77,11 @@ class ClientHost(Process):
         """Its newest session, None while it is away or between two."""
         client = None if self.returning is None else self.returning.client
         return None if client is None or client.state is SessionState.ENDED else client
+
+    @property
+    def back_at(self) -> float:
+        """When it came back into the world last, or began to; infinity between two sessions."""
+        return math.inf if self.core is None else self.asked_at
 
     @property
     def calls_waiting(self) -> int:
@@ -144,6 +151,7 @@ class ClientHost(Process):
             client.turn_away(AWAY, "the authority is down", local, final=False)
         else:
             client.admit(token, local)
+            self.asked_at = now
             self._open_port()
 
     def _next_due(self) -> float:

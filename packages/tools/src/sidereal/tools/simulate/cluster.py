@@ -7,7 +7,6 @@ leaves the others as they were, and a client that does not come, or a shard, cha
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -26,6 +25,7 @@ from sidereal.tools.simulate.bookings import Bookings
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.faults import Plan, check_plan
+from sidereal.tools.simulate.finish import Finish
 from sidereal.tools.simulate.flights import Flight
 from sidereal.tools.simulate.game import make_game
 from sidereal.tools.simulate.ledger import Ledger
@@ -41,9 +41,6 @@ TURNS_MAX: Final = 200_000
 """Turns of the loop in one run: more means that something is due for ever."""
 
 ANONYMOUS: Final = 0
-
-LAST_WAY_S: Final = 0.03
-"""What the last tick sent is on its way for less than that; then everybody must agree."""
 
 _SCRIPT, _DELIVERY, _TICK, _PROCESS = range(4)
 """What may be due; of what is due at the same time the first comes first."""
@@ -139,8 +136,6 @@ class Cluster:
         self.schema = schema_of(self.game)
         self._checkers = checkers
         self._violations: list[Violation] = []
-        self._ticked_at = 0.0
-        self._over_at_s = math.inf
         self._shard_key = derive_shard_key("5e" * 16)
         self.ledger = Ledger()
         self.bookings = Bookings()
@@ -179,6 +174,7 @@ class Cluster:
             client.come(0.2 + 0.05 * number)
         self._hosts |= {client.host: client for client in self.clients}
         self._script = Script(self)
+        self._finish = Finish(plan, self.clients)
 
     def run(self) -> Outcome:
         """Play the plan until its end, or until a checker finds something."""
@@ -211,7 +207,7 @@ class Cluster:
             (self.authority.due, _TICK),
             (next_process.due, _PROCESS),
         )
-        if self._is_over(at, what):
+        if self._finish.is_reached(at, ticks=what == _TICK):
             return False
         self.now = max(self.now, at)
         try:
@@ -221,22 +217,9 @@ class Cluster:
             return False
         core = self.authority.core
         if ticked and core is not None:
-            self._ticked_at = self.now
+            self._finish.note_tick(core, self.now)
             self._ask(core, lambda checker: checker.look(self, core))
         return True
-
-    def _is_over(self, at: float, what: int) -> bool:
-        """Tell whether what is due next comes after the end.
-
-        At the end everybody must agree, and has an answer to what it asked for. Who came back late
-        asks for all of it once more, is put off since it asks too often, and asks again: that takes
-        as long as there are calls, and may go on when all else is settled.
-        """
-        if at < self.plan.end_at_s or (what != _TICK and at - self._ticked_at <= LAST_WAY_S):
-            return False
-        waiting = sum(client.calls_waiting for client in self.clients)
-        self._over_at_s = min(self._over_at_s, at + waiting * self.plan.answer_s)
-        return not waiting or at >= self._over_at_s
 
     def _do(self, what: int, next_process: Process) -> bool:
         """Do one thing.

@@ -194,7 +194,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def end_at_s(self) -> float:
         """When everything must agree: later if all sessions had to time out first."""
-        end_at_s = self._well_at_s + AGREES_WITHIN_S
+        end_at_s = self.well_at_s + AGREES_WITHIN_S
         if self.kinds & ENDING:
             # Nobody has anything to simulate then.
             end_at_s += RECOVERY_S + self.adopting_s
@@ -207,7 +207,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return end_at_s
 
     @property
-    def _well_at_s(self) -> float:
+    def well_at_s(self) -> float:
         """When the links have healed, and all are there again that were away."""
         away = (fault for fault in self.faults if fault.kind in _AWAY)
         return max(self.heal_at_s, *(fault.at + fault.seconds for fault in away), 0.0)
