@@ -145,12 +145,3 @@ def test_what_models_write_travels_in_one_message_with_its_motion() -> None:
     assert sorted(found[NUMBER[Health]]) == list(range(1010, 1050))
     assert sorted(found[motion]) == list(range(1010, 1060))
     assert not sender.ids()
-
-
-def test_what_models_write_waits_while_the_record_is_ahead_of_the_shard() -> None:
-    sender = Sender(1, frozenset((NUMBER[Health],)))
-    sender.rig.population.reference["tick"][sender.rig.rows] = sender.rig.tick + 2
-    sender.rig.write(SHOTS, 1)
-    assert [tag for _ in range(2) for _, tag in sender.propose()] == [None, None]
-    ((_, tag),) = sender.propose()
-    assert tag is not None

@@ -9,7 +9,7 @@ once a second it is compared exactly, a part of the rows in every tick, so that 
 more than the last second's part of a step.
 
 What models write is flown again by whoever adopts an entity, from the input that its motion answers
-on. So of an entity with a pilot such a component is news together with its motion, or not yet.
+on. So of an entity with a pilot such a component is news together with its motion.
 
 A follower has the motion of its parent, and none to be proposed.
 
@@ -148,11 +148,8 @@ class Changes:
         changed |= np.abs(truth.spin - reference.spin) * self._rules.tick_s > ANGLE_MAX
         for field in self._schema.link_fields:
             changed |= columns[field.name][held] != before[field.name]
-        # The former owner may have been ahead of us. A state no newer than its record is no news to
-        # the server, and must not become the reference here either.
-        changed &= before["tick"] < tick
         if len(whole):
-            changed |= np.isin(held, whole) & (before["tick"] <= tick)
+            changed |= np.isin(held, whole)
         rows = held[changed]
         population.reference[rows] = columns.store(rows, population.reference.dtype)
         return rows[~are_followers(columns.mask[rows])]
@@ -171,9 +168,6 @@ class Changes:
             return np.empty(0, np.int64)
         rows = np.unique(np.concatenate(found))
         rows = rows[self._population.own[rows] & columns.has(rows, number)]
-        if number in self._modelled:
-            ahead = self._population.reference["tick"][rows] >= tick
-            rows = rows[~(ahead & self._is_flown(rows))]
         for field in component.fields:
             known[field.name][rows] = columns[field.name][rows]
         return rows
