@@ -174,7 +174,7 @@ class Cluster:
             client.come(0.2 + 0.05 * number)
         self._hosts |= {client.host: client for client in self.clients}
         self._script = Script(self)
-        self._finish = Finish(plan, self.clients)
+        self._finish = Finish(plan, self.clients, self.shards)
 
     def run(self) -> Outcome:
         """Play the plan until its end, or until a checker finds something."""

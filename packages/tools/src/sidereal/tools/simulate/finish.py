@@ -2,7 +2,8 @@
 
 That is at `Plan.end_at_s`, just before the next tick, or later for as long as one of these lasts:
 
-* a client that came back after the links were well has had less time than the others have;
+* a client or a shard that came back after the links were well has had less time than the others
+  have;
 * a client was put off: what is new in its window did not fit into what its link carries in a tick.
   In the next ticks it gets the rest, while others have all;
 * a client waits for an answer. Who came back late asks for all of it once more, is put off since it
@@ -18,9 +19,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from sidereal.replication.replicator import Replicator
+from sidereal.shard.token import SESSION_TIMEOUT_S
 from sidereal.tools.simulate.authority import TOKEN_TIMEOUT_S
-from sidereal.tools.simulate.clients import ClientProcess
+from sidereal.tools.simulate.clients import ClientHost
 from sidereal.tools.simulate.faults import AGREES_WITHIN_S, Plan
+from sidereal.tools.simulate.processes import RETRY_S, ShardHost
 
 LAST_WAY_S: Final = 0.03
 """What the last tick sent is on its way for less than that; then everybody must agree."""
@@ -32,9 +35,11 @@ RETRY_STRETCH_MAX: Final = 1.5
 class Finish:
     """Decides when a run is over."""
 
-    def __init__(self, plan: Plan, clients: Sequence[ClientProcess]) -> None:
+    def __init__(
+        self, plan: Plan, clients: Sequence[ClientHost], shards: Sequence[ShardHost]
+    ) -> None:
         self._plan = plan
-        self._clients = clients
+        self._clients, self._shards = clients, shards
         self._ticked_at = 0.0
         self._deferred = 0
         self._was_put_off = False
@@ -64,12 +69,21 @@ class Finish:
         return not waiting or at >= self._answered_at_s
 
     def _back_at(self) -> float:
-        """When the last client came back; of one that is still away, when it must at the latest.
+        """When the last one came back; of one that is still away, when it must at the latest.
 
-        Bad links may end its session for the authority just before they are well. The client hears
+        Bad links may end a session for the authority just before they are well. The other end hears
         nothing from then on, notices when the session times out, and then waits.
         """
+        well_at_s = self._plan.well_at_s
         waits_s = RETRY_STRETCH_MAX * max(self._plan.client_limits.retry_s)
-        latest = self._plan.well_at_s + TOKEN_TIMEOUT_S + waits_s
-        here = (client.back_at for client in self._clients if client.returning is not None)
-        return min(max(here, default=0.0), latest)
+        clients = (client.back_at for client in self._clients if client.returning is not None)
+        of_clients = min(max(clients, default=0.0), well_at_s + TOKEN_TIMEOUT_S + waits_s)
+        # Of two processes of one name it is enough that one serves.
+        served = {shard.name for shard in self._shards if shard.serves}
+        shards = (
+            shard.back_at
+            for shard in self._shards
+            if shard.honest and shard.running and (shard.serves or shard.name not in served)
+        )
+        of_shards = min(max(shards, default=0.0), well_at_s + SESSION_TIMEOUT_S + RETRY_S)
+        return max(of_clients, of_shards)

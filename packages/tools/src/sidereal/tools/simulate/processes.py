@@ -134,6 +134,7 @@ class ShardHost(Process):
 
     Attributes:
         core: None while the process is not running.
+        began_at: when that began to connect, virtual seconds.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class ShardHost(Process):
     ) -> None:
         super().__init__(name, host, network, rng)
         self.core: ShardCore | None = None
+        self.began_at = math.inf
         self._key = key
         self._server = server
         self._make_game = make_game
@@ -164,6 +166,16 @@ class ShardHost(Process):
     def running(self) -> bool:
         """Whether there is such a process, or will be without anybody's doing."""
         return self.core is not None or self._start_at < math.inf
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has a session in which it simulates."""
+        return self.core is not None and self.core.serving
+
+    @property
+    def back_at(self) -> float:
+        """When it came back last, or began to; infinity between two sessions."""
+        return math.inf if self.core is None or self.core.closed is not None else self.began_at
 
     def start(self, at: float) -> None:
         """Start, at a time to come."""
@@ -192,6 +204,7 @@ class ShardHost(Process):
     def _work(self, now: float, local: float) -> None:
         if self.core is None:
             if now >= self._start_at:
+                self.began_at = now
                 self._begin(local)
             return
         core = self.core
