@@ -868,3 +868,35 @@ def test_families_are_neither_deep_nor_large_without_end() -> None:
     assert refused(rig) == {"too_many": 1}
     parents = rig.world.columns.rows_of(np.full(2 * FAMILY_MAX, rig.stone))
     assert int(rig.world.families.admit(parents).sum()) == 2 * FAMILY_MAX - DEPTH_MAX
+
+
+@pytest.mark.parametrize(("later", "left"), [(0, 3.0), (1, 7.0)])
+def test_of_who_is_taken_from_its_shard_what_goes_with_its_motion_counts(
+    rig: Rig, later: int, left: float
+) -> None:
+    """The owner is refused a name in the same tick, between the two rows of a state."""
+    assert MOVES < NUMBER[LABEL.name] < FUSES
+    for number, name, value in (
+        (MOVES, "x", 11.0),
+        (NUMBER[LABEL.name], "name", b"liar"),
+        (FUSES, LEFT, 3.0),
+    ):
+        row = np.zeros(1, SCHEMA.proposed_rows[number])
+        row["id"], row["epoch"] = rig.stone, 1
+        row["tick"] = rig.tick + 1 + later * (number == FUSES)
+        row[name] = value
+        rig.tell(number, row)
+    assert rig.commit() == [rig.stone]
+    assert (rig.value(rig.stone, "x"), rig.value(rig.stone, LEFT)) == (11.0, left)
+    columns = rig.world.columns
+    assert columns.epoch[columns.rows_of([rig.stone])].tolist() == [2]
+    assert rig.rejected == {"other_writer": 1}
+
+
+def test_who_is_taken_from_its_shard_is_not_ended_by_it(rig: Rig) -> None:
+    row = np.zeros(1, SCHEMA.proposed_rows[NUMBER[LABEL.name]])
+    row["id"], row["epoch"], row["tick"] = rig.stone, 1, rig.tick + 1
+    rig.tell(NUMBER[LABEL.name], row)
+    rig.tell(GONE, rig.gone(rig.stone))
+    assert rig.commit() == [rig.stone]
+    assert rig.there(rig.stone)

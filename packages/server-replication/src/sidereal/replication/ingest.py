@@ -1,4 +1,10 @@
-"""What shards propose becomes the world, as far as it is believed."""
+"""What shards propose becomes the world, as far as it is believed.
+
+An entity of which something was refused is taken from its shard. That holds from the end of the
+shard's rows of a tick on. A state has several rows: motion, and what models write beside it. All of
+them are taken, or none: else whoever is given the entity would go on from what never was. So until
+then those count that belong to the motion that was accepted, and no others.
+"""
 
 from __future__ import annotations
 
@@ -68,24 +74,53 @@ class Ingest:
         Returns:
             uint32[n], ids of what was proposed wrongly by its owner, which has to get it anew.
         """
-        wrong = [np.empty(0, np.uint32)]
-        for shard in self._shards.shards:
-            shard.quota.renew()
-            for number, records in self._batches(shard):
-                proposed = self._proposed(shard, records, tick)
-                if number >= EVENT_FIRST:
-                    self._commit_events(shard, number, proposed)
-                    continue
-                verdicts = self._judge(number, shard, proposed)
-                self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
-                if verdicts.max(initial=0) > Verdict.SUPERSEDED:
-                    wrong.append(self._reject(shard, proposed, verdicts))
-                self._accept(number, shard, proposed, verdicts == Verdict.ACCEPTED)
-        return np.concatenate(wrong)
+        wrong = [self._commit_rows_of(shard, tick) for shard in self._shards.shards]
+        return np.concatenate([np.empty(0, np.uint32), *wrong])
 
-    def _commit_events(self, shard: Shard, number: int, proposed: Proposed) -> None:
+    def _commit_rows_of(self, shard: Shard, tick: int) -> np.ndarray:
+        """Judge and commit what one shard has proposed; returns what it has to get anew."""
+        wrong = np.empty(0, np.uint32)
+        shard.quota.renew()
+        for number, records in self._batches(shard):
+            proposed = self._proposed(shard, records, tick)
+            lost = np.isin(records["id"], wrong)
+            if number >= EVENT_FIRST:
+                self._commit_events(shard, number, proposed, lost)
+                continue
+            verdicts = self._judge(number, shard, proposed)
+            if lost.any():
+                self._fence(number, proposed, verdicts, lost)
+            self.fenced += int((verdicts == Verdict.SUPERSEDED).sum())
+            if verdicts.max(initial=0) > Verdict.SUPERSEDED:
+                wrong = np.union1d(wrong, self._reject(shard, proposed, verdicts))
+            self._accept(number, shard, proposed, verdicts == Verdict.ACCEPTED)
+        rows = self._world.columns.rows_of(wrong)
+        rows = rows[rows >= 0]
+        self._world.columns.epoch[rows] += np.uint32(1)
+        self._world.handover_tick[rows] = tick
+        return wrong
+
+    def _fence(
+        self, number: int, proposed: Proposed, verdicts: np.ndarray, lost: np.ndarray
+    ) -> None:
+        """Refuse, of what was refused in this tick already, all but what goes with its motion.
+
+        Mutates:
+            verdicts: of entities that are lost, bool[n].
+        """
+        belongs = verdicts == Verdict.ACCEPTED
+        if number == GONE:
+            belongs[:] = False
+        elif number not in (WHOLE, self._motion):
+            belongs &= proposed.records["tick"] <= self._world.columns.tick[proposed.at]
+        verdicts[lost & ~belongs & (verdicts != Verdict.REPEATED)] = Verdict.SUPERSEDED
+
+    def _commit_events(
+        self, shard: Shard, number: int, proposed: Proposed, lost: np.ndarray
+    ) -> None:
         """Let happen what a shard may say has happened, as far as it is not too much."""
         verdicts = judge_event(proposed, shard.events.take(proposed.records["nth"]))
+        verdicts[lost] = Verdict.SUPERSEDED
         accepted = np.flatnonzero(verdicts == Verdict.ACCEPTED)
         taken = accepted[: shard.quota.take(len(accepted))]
         self.events_dropped += len(accepted) - len(taken)
@@ -235,6 +270,9 @@ class Ingest:
 
         What is its own, but was proposed wrongly, is given to it anew from the committed state;
         a new epoch fences the wrong rows that are still on their way.
+
+        Returns:
+            uint32[n], ids of what it has lost by this.
         """
         records, tick = proposed.records, proposed.tick
         self._count_faults(shard, verdicts, tick)
@@ -242,8 +280,6 @@ class Ingest:
         epoch = records["epoch"][faulty].astype(np.int64) + 1
         self._shards.send_release(shard, records["id"][faulty], epoch, tick)
         wrong = proposed.rows[(verdicts >= Verdict.FUTURE_TICK) & (proposed.rows >= 0)]
-        self._world.columns.epoch[wrong] += np.uint32(1)
-        self._world.handover_tick[wrong] = tick
         ids: np.ndarray = self._world.columns.net_id[wrong]
         return ids
 
