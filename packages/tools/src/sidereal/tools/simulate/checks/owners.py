@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +19,8 @@ class OneOwner:
     """Every entity is simulated by exactly one shard whose rows the epoch lets pass.
 
     A body of another epoch must go as soon as the shard can know; and somebody must simulate an
-    entity again soon after nobody does, if there is a shard at all.
+    entity again soon after nobody does, if there is a shard at all. What a shard has spawned may
+    wait for its turn: there is a most of what it says in a tick that it is new.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -30,6 +32,7 @@ class OneOwner:
             # The shard that is given what a silent one had may fall silent too.
             self._orphan_s_max += plan.silences * plan.limits.shards.silence_s
         self._stale: dict[tuple[str, int, int], float] = {}
+        self._wholes_per_tick = plan.shard_limits.wholes_per_tick
         # What a living shard owns it simulates, or is just being told so.
         self._handover_s_max = reach_s(plan) + plan.silences * plan.limits.shards.silence_s
         self._orphans: dict[int, float] = {}
@@ -45,6 +48,7 @@ class OneOwner:
         epoch_before, self._epoch = self._epoch, columns.epoch.copy()
         epoch_before = np.resize(epoch_before, columns.capacity)
         stale: list[tuple[str, int, int]] = []
+        turns_s: dict[tuple[str, int], float] = {}
         for shard in cluster.shards:
             running = shard.core is not None and shard.core.closed is None
             if not running or shard.welcomed_at < cluster.authority.started_at:
@@ -67,12 +71,17 @@ class OneOwner:
             # With its epoch: what a shard goes on losing and getting anew it has let go each time.
             lost = zip(net_id[~current].tolist(), epoch[~current].tolist(), strict=True)
             stale += [(shard.name, *body) for body in lost]
+            unknown = net_id[rows < 0].astype(np.int64)
+            _, used = core.world.ids.look_up(unknown, 0)
+            turn_s = math.ceil(len(held) / self._wholes_per_tick) * core.rules.tick_s
+            turns_s |= {(shard.name, net_id_): turn_s for net_id_ in unknown[~used].tolist()}
         self._stale = {key: self._stale.get(key, cluster.now) for key in stale}
         liars = {shard.name for shard in cluster.shards if not shard.honest}
         for (name, net_id_, _), since in self._stale.items():
             # A liar that is closed may not hear of it: then its session has to time out.
             deaf_s = SESSION_TIMEOUT_S if name in liars and cluster.plan.lossy else 0.0
-            if cluster.now - since > self._stale_s_max + deaf_s:
+            turn_s = turns_s.get((name, net_id_), 0.0)
+            if cluster.now - since > self._stale_s_max + deaf_s + turn_s:
                 lost_s = cluster.now - since
                 yield f"{name} still simulates {net_id_} {lost_s:.2f} s after it lost it"
         living = columns.rows()
