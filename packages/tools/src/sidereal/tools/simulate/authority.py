@@ -182,6 +182,8 @@ class Authority:
         for delivery in waiting:
             self._take_in(core, delivery, now)
         outgoing = core.turn(now + self._offset_s, WALL_START + now)
+        if mark is not None and self._is_held_up(core, mark):
+            mark = None
         self.network.send(SHARDS, outgoing.shards, now, mark, together=True)
         self.network.send(CLIENTS, outgoing.clients, now)
         self.due = core.next_timer() - self._offset_s
@@ -194,6 +196,15 @@ class Authority:
             scribe.post(core, now)
             self._turn_former(now)
         return outgoing.stepped
+
+    def _is_held_up(self, core: Replicator, mark: Mark) -> bool:
+        """Tell whether what a mark stands for may still wait for its shard, which acks nothing."""
+        row = int(core.world.columns.rows_of([mark.net_id])[0])
+        shard = core.shards.shards.get(int(core.world.columns["shard"][row])) if row >= 0 else None
+        if shard is None:
+            return False
+        link = core.shards.endpoint.connection_statistics(shard.peer)
+        return link is not None and link.waiting_size > 0
 
     def _tell_keys(self) -> None:
         """Let the network know what was in datagrams that it loses."""

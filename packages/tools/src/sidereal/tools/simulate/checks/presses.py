@@ -1,7 +1,8 @@
 """What pilots press counts once: never again for a guess, a late copy or a new owner.
 
 A model of the game counts the presses of every ship, and the authority has the counts: with the
-newest input of a ship those that a shard had when it had flown this input, so both came together.
+newest input of a ship those that a shard had when it had flown this input, so both came together;
+or, before any input, those with which the authority has given the ship to its pilot.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Presses:
         self._incarnation = 0
         self._flights = 0
         self._tallied: dict[Flown, set[tuple[int, int]]] = {}
+        self._given: dict[Flown, tuple[int, int]] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Count what was pressed since the tick before, and compare."""
@@ -41,6 +43,7 @@ class Presses:
             self._incarnation = cluster.authority.incarnation
             self._began.clear()
             self._tallied.clear()
+            self._given.clear()
         for net_id, record in cluster.ledger.made[self._seen :]:
             self._pressed[net_id] += record >> PRESSES_AT & PRESSES_MAX
         self._seen = len(cluster.ledger.made)
@@ -63,6 +66,10 @@ class Presses:
         )
         tallies = zip(counts, columns[TRIMMED][rows].tolist(), strict=True)
         for key, tally in zip(flown, tallies, strict=True):
+            if key[2] == 0:
+                self._given.setdefault(key, tally)
+            if tally == self._given.get(key):
+                continue
             had = self._tallied.get(key, {tally})
             cluster.exercised["tallies judged"] += key in self._tallied
             if tally not in had:
