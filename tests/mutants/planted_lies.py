@@ -18,6 +18,7 @@ from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.errors import RemoteProtocolError
 from sidereal.replication.actions.arguments import Signatures, UnknownActionError
 from sidereal.replication.actions.intake import Intake
+from sidereal.replication.ingest import Ingest
 from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.numbers import Quota
 from sidereal.replication.links.players import InputVerdict, Player
@@ -222,7 +223,18 @@ def lies_where_all_is_well(plan: Plan) -> bool:
 
 lying_shards = with_fault(Kind.SHARD_LIES)
 
+
+def what_was_refused_fences_all_that_follows(patch: pytest.MonkeyPatch) -> None:
+    """Of who is refused anything its motion counts that came before, what goes with it does not."""
+
+    def fence(self: Ingest, number: int, proposed: Proposed, verdicts: Any, lost: Any) -> None:
+        verdicts[lost] = Verdict.SUPERSEDED
+
+    patch.setattr(Ingest, "_fence", fence)
+
+
 MUTANTS: Final = (
+    Mutant(what_was_refused_fences_all_that_follows, ("Presses",), lying_shards),
     Mutant(ranges_are_not_checked, ("LiesFail", "Crash"), lying_shards),
     Mutant(speed_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(distance_is_not_checked, ("LiesFail",), lying_shards),
