@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.arrays import Rows
-from sidereal.protocol.state.families import NOBODY
+from sidereal.protocol.state.families import DEPTH_MAX, NOBODY
 from sidereal.protocol.state.proposals import PROPOSAL_HEADER, RUN_SIZE, encode_proposals
 from sidereal.protocol.state.schema import EVENT_FIRST, MOTION, WHOLE, Schema
 from sidereal.protocol.state.stream import GONE
@@ -276,8 +276,9 @@ class Proposals:
         """Name who is at the top of those that end together: its id, by those below it."""
         ends, tops = set(self._gone["id"].tolist()), {}
         for net_id, above in self._gone_with.items():  # 0.3 µs each, when families end
-            while above in ends:
-                tops[net_id], above = above, self._gone_with.get(above, NET_ID_NONE)
+            for _ in range(DEPTH_MAX):
+                if above in ends:
+                    tops[net_id], above = above, self._gone_with.get(above, NET_ID_NONE)
         return tops
 
     def _share_out(
