@@ -139,3 +139,16 @@ def test_fields_are_what_was_sent() -> None:
     assert entity.reference is not None
     assert entity.reference.vx == 1.0
     assert sorted(replica.pilot.components) == [*OWN]
+
+
+def test_entity_that_is_shown_stays_so_while_a_component_is_missing() -> None:
+    mask = struct.pack("<IBH", 5, 1, 1 << 1 | 1 << 2 | 1 << RADAR | 1 << 3)
+    given = b"\x03" + bytes([101, 0, 0]) + bytes([0, 0xF0, 0]) + mask
+    bodies = [snapshot(), given]
+    real, mine = RealReplica(SCHEMA, RULES), Replica(GRID, 100, 256, RULES.tick_hz)
+    for body in bodies:
+        mine.take(read_snapshot(body, GRID, WORLD))
+        real.apply_untrusted([body], 0.0)
+        assert [*mine.visible()] == real.columns.net_id[real.rows()].tolist() == [5]
+    assert 3 not in mine.visible()[5].components
+    assert NEAR not in mine.visible()[5].components

@@ -10,10 +10,13 @@ from .fields import Rules
 from .holders import Holders, read_square
 from .inputs import Codes, read_input, read_routed_input
 from .messages import CLIENT_LINK, SHARD_LINK, Message, read_message
+from .octets import require
 from .replica import Replica
 from .rows import EventSort, World
 from .snapshots import Grid, read_snapshot, read_tick
 
+ANSWERS: Final = 2
+"""The channel on which a client is welcomed or refused."""
 SNAPSHOTS_KEPT: Final = 256
 """That came before the Welcome."""
 
@@ -76,7 +79,11 @@ class ToClient:
         if channel == 0:
             return self._take_snapshot(body)
         message = read_message(CLIENT_LINK, channel, True, body)
-        match message["message"]:
+        name = message["message"]
+        require(name != "Welcome" or self.welcome is None, "welcomed twice")
+        if channel == ANSWERS and self.welcome is None:
+            require(name in ("Welcome", "Refused"), "something ahead of the Welcome")
+        match name:
             case "Welcome":
                 self._begin(message)
             case "Leases" if message["tick"] >= self._leases_tick:

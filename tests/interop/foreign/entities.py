@@ -21,6 +21,7 @@ class Entity:
         components: the newest row of each sort.
         cell: where it was last seen, at the tick `seen_at`.
         lost_at: the newest snapshot when it was lost, none if it is not.
+        is_visible: whether its presence and all components in its mask were once known.
     """
 
     presence: Presence | None = None
@@ -30,14 +31,7 @@ class Entity:
     cell: Cell | None = None
     seen_at: int = NEVER
     lost_at: int | None = None
-
-    @property
-    def is_visible(self) -> bool:
-        """Whether its presence and all components in its mask are known."""
-        if self.presence is None:
-            return False
-        mask = self.presence.mask
-        return all(n in self.components for n in range(mask.bit_length()) if mask >> n & 1)
+    is_visible: bool = False
 
     @property
     def reference(self) -> Reference | None:
@@ -66,6 +60,7 @@ class Entity:
             if not presence.mask >> number & 1 and self.taken_at.get(number, NEVER) < tick:
                 self.components.pop(number, None)
                 self.taken_at[number] = tick
+        self._look()
 
     def take(self, row: Component, tick: int) -> None:
         """Take a component, if it is newer."""
@@ -73,9 +68,16 @@ class Entity:
         if tick > self.taken_at.get(number, NEVER):
             self.components[number] = row
             self.taken_at[number] = tick
+            self._look()
 
     def said(self) -> list[Any]:
         """Say all that is known of it: its motion, its kind, and its other components."""
         assert self.presence is not None
         reference, *others = (self.components[number] for number in sorted(self.components))
         return [*reference[1:], self.presence.kind, *(each for row in others for each in row[1:])]
+
+    def _look(self) -> None:
+        if self.presence is not None:
+            mask = self.presence.mask
+            wanted = (number for number in range(mask.bit_length()) if mask >> number & 1)
+            self.is_visible |= all(number in self.components for number in wanted)
