@@ -189,7 +189,7 @@ MUTANTS: Final = (
     Mutant(ends_overtake_events, ("Endings",), with_loss),
     Mutant(what_happens_keeps_no_sector, ("Endings",), soon_forgotten),
     Mutant(private_events_are_sent_once, ("Audiences",), with_loss),
-    Mutant(private_events_are_taken_again, ("Audiences",), any_plan),
+    Mutant(private_events_are_taken_again, ("Audiences",), with_fault(Kind.CLIENT_MUTE)),
     Mutant(pilots_are_told_what_is_for_others, ("Audiences",), any_plan),
     Mutant(sectors_are_told_what_happens_beside_them, ("Audiences",), any_plan),
 )
