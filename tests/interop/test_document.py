@@ -6,12 +6,16 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.protocol.message.inputs import Input, decode_input_untrusted
 from sidereal.protocol.state.schema import BASE_SCHEMA
 
+from .foreign.description import FORMAT, read_description, schema_hash
 from .foreign.inputs import THAT_SHIPS, read_input
 from .foreign.packets import (
     Ack,
@@ -52,6 +56,30 @@ def test_packet_of_the_example_is_what_the_document_says() -> None:
 
 def test_schema_hash_is_the_one_of_the_components_every_world_has() -> None:
     assert f"has the hash `{BASE_SCHEMA.hash.hex()}`" in " ".join(TEXT.split())
+
+
+def test_description_of_the_components_every_world_has_gives_the_hash() -> None:
+    (block,) = re.findall(r"are described so:[^:]*:\n\n((?:    [^\n]+\n)+)", TEXT)
+    components: list[list[Any]] = []
+    for line in block.splitlines():
+        name, *rest = ("" if word == "-" else word for word in line.split())
+        if not line.startswith(" " * 8):
+            components.append([name, rest[0], *(flag == "1" for flag in rest[1:]), []])
+        else:
+            kind, unit, *bounds, wrap, axis = rest
+            numbers = [number(word) for word in bounds]
+            components[-1][-1].append([name, kind, unit, *numbers, wrap == "1", axis])
+    body = msgspec.msgpack.encode([FORMAT, components, [], [], []])
+    assert f"has the hash `{schema_hash(body).hex()}`" in " ".join(TEXT.split())
+    assert len(read_description(body).components) == 7
+
+
+def number(said: str) -> float:
+    """A number as the document writes it: factors, one of them may be pi, over a divisor."""
+    product, _, divisor = said.partition("/")
+    sign = -1.0 if product.startswith("-") else 1.0
+    factors = (math.pi if word == "pi" else float(word) for word in product.strip("-").split("*"))
+    return sign * math.prod(factors) / float(divisor or 1)
 
 
 def test_input_of_the_example_is_what_the_document_says() -> None:
