@@ -117,13 +117,13 @@ class OneOwner:
     def _look_for_orphans(
         self, cluster: Cluster, core: Replicator, orphans: np.ndarray
     ) -> Iterator[str]:
-        now, before = cluster.now, self._orphans
-        self._orphans = {}
+        now, before, alone = cluster.now, self._orphans, self._left_alone
+        # Without any shard nobody is waited for; what was so before says nothing then.
+        self._orphans, self._left_alone = {}, {}
         if not len(core.shards.shards):
             return
         serving = {s.core.shard: s.honest for s in cluster.shards if s.core and s.core.serving}
         owners = core.world.columns["shard"][orphans].tolist()
-        alone, self._left_alone = self._left_alone, {}
         for net_id, owner in zip(core.world.columns.net_id[orphans].tolist(), owners, strict=True):
             if not serving.get(owner, True):
                 # What a liar was given is at its mercy until it is closed.
