@@ -8,7 +8,7 @@ everybody must see what there is in their window, no more, and where it is.
 
 Cases: `bandwidth_p50_B_per_s`, the median of the bots; `bandwidth_observer_B_per_s`, of the
 observer that drifts. Both are by links of a millisecond that lose nothing; the same with `_lossy_`
-are by links of 50 to 60 ms each way that lose 2 % and let 2 % be overtaken. The table says what the
+are by links of 50 to 80 ms each way that lose 2 % and let 2 % be overtaken. The table says what the
 bytes are.
 """
 
@@ -61,7 +61,7 @@ CLEAN_S: Final = 3.0
 """In the end nothing is lost for so long: then everybody must have everything."""
 LINKS: Final = {
     "": LinkConfig(delay_s=0.001),
-    "lossy_": LinkConfig(delay_s=0.05, jitter_s=0.01, loss=0.02, reordering=0.02),
+    "lossy_": LinkConfig(delay_s=0.05, jitter_s=0.03, loss=0.02, reordering=0.02),
 }
 EDGE: Final = -1700.0, -1900.0
 """Where the observer begins that drifts, world units."""

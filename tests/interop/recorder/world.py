@@ -16,6 +16,7 @@ from sidereal.client.replica import Replica
 from sidereal.game import Label, Motion
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.channel.events import Closed, PeerClosed, PeerOpened, Received
+from sidereal.protocol.channel.limits import AllowanceLimits, TransportLimits
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, derive_shard_key, encode_user_data
 from sidereal.protocol.message.player import Role
@@ -130,7 +131,11 @@ class World:
             entropy=self._entropy,
             rng=rng,
             now=0.0,
-            limits=Limits(standstill_after_s=0.25, world=WorldLimits(ids_per_block=8)),
+            limits=Limits(
+                standstill_after_s=0.25,
+                world=WorldLimits(ids_per_block=8),
+                transport=TransportLimits(allowance=AllowanceLimits(rate_initial=40e3)),
+            ),
         )
         self._populate()
         token = self._issue_token(7)

@@ -186,7 +186,7 @@ class Connection:
         chunks[0] = wire.encode_header(sent.sequence, sent.ack_wanted, ack)
         budget.reliable -= sent.reliable_size
         budget.unreliable -= size - sent.reliable_size
-        self._allowance.spend(size + DATAGRAM_OVERHEAD_SIZE, now)
+        sent.burst_size = self._allowance.spend(size + DATAGRAM_OVERHEAD_SIZE, now)
         window.sent(size, sent.reliable_size)
         for forgotten in self._sent.add(sent):
             self._packet_lost(forgotten)
@@ -268,7 +268,8 @@ class Connection:
             self._round_trip.add_sample(now - sent_at, packet.ack_delay_s)
             net_s = max(0.0, now - sent_at - packet.ack_delay_s)
             self._window.add_round_trip(net_s, sent_at, now)
-            self._allowance.note_wait(self._window.wait_of(net_s), sent_at, now)
+            wait_s = self._window.wait_of(net_s)
+            self._allowance.note_wait(wait_s, net_s, acked[0].burst_size, sent_at, now)
         self._settle_acked(acked, now)
         if self._window.losses_judged > judged:
             self._allowance.note_trouble(now)

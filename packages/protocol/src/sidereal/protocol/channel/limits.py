@@ -158,13 +158,19 @@ class AllowanceLimits:
     Attributes:
         rate_initial: bytes per second before anything is known of the link.
         burst_s: what was not used in so long is not saved up.
+        burst_size: bytes that are saved up all the same: less than that may be no datagram.
+        debt_s: what others took beyond the rate is made up for within so long, or not at all.
         queue_s: how long packets may wait in queues.
+        queue_unused_s: the same while not all is used that may leave.
         trips: round trips in a row of which one is likely to be fast, if any can be.
+        carried_s: the most that was seen to come through is forgotten after this time or up to
+            twice as much.
         arrived_s: over how long it is measured what arrives.
         share: of what arrives may be sent while a queue drains.
         beyond: what was too much is so much more than what arrived then.
-        growth: of the rate in a round trip, below what was too much the last time.
-        growth_beyond: the same above it.
+        growth: of the rate in a round trip, at first after it has fallen, and while packets wait.
+        growth_near: the same at most close to what was too much, and while some packets wait.
+        growth_beyond: the same at most elsewhere; it is squared each time while nothing waits.
         falls: of the rate in a row, after which packets that wait as long do not wait for each
             other.
         accepted_s: for how long such a wait is accepted: by then what was fastest is forgotten.
@@ -172,13 +178,18 @@ class AllowanceLimits:
 
     rate_initial: float = 20e3
     burst_s: float = 0.1
+    burst_size: int = 500
+    debt_s: float = 0.5
     queue_s: float = 0.03
+    queue_unused_s: float = 0.05
     trips: int = 3
+    carried_s: float = 5.0
     arrived_s: float = 0.5
     share: float = 0.85
     beyond: float = 1.1
     growth: float = 1.02
-    growth_beyond: float = 1.03
+    growth_near: float = 1.025
+    growth_beyond: float = 1.5
     falls: int = 3
     accepted_s: float = 20.0
 
@@ -187,8 +198,12 @@ class AllowanceLimits:
         problems = []
         if self.share >= 1.0:
             problems.append("share must be below 1")
-        if min(self.beyond, self.growth, self.growth_beyond) < 1.0:
-            problems.append("beyond, growth and growth_beyond must be at least 1")
+        if not 1.0 <= self.growth <= self.growth_near <= self.growth_beyond:
+            problems.append("1 <= growth <= growth_near <= growth_beyond must hold")
+        if self.beyond < 1.0:
+            problems.append("beyond must be at least 1")
+        if self.queue_s > self.queue_unused_s:
+            problems.append("queue_s must be at most queue_unused_s")
         check_limits(self, problems)
 
 

@@ -48,6 +48,7 @@ class SentPacket:
     Attributes:
         sent_at: when.
         size: bytes of messages in it.
+        burst_size: bytes of what left with it, ahead of it, and of it, with all headers.
         reliable_size: bytes of reliable ones among them.
         tags: of its unreliable messages.
         segments: its reliable messages and fragments.
@@ -58,6 +59,7 @@ class SentPacket:
 
     __slots__ = (
         "ack_wanted",
+        "burst_size",
         "is_lost",
         "is_overtaken",
         "reliable_size",
@@ -72,6 +74,7 @@ class SentPacket:
         self.sequence = sequence
         self.sent_at = sent_at
         self.size = 0
+        self.burst_size = 0
         self.reliable_size = 0
         self.tags: list[int] = []
         self.segments: list[Segment] = []

@@ -6,13 +6,10 @@ anything is ever forgotten, held back or starved.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from sidereal.protocol.channel.limits import (
     AckLimits,
-    AllowanceLimits,
     CongestionLimits,
     CopyLimits,
     TimeoutLimits,
@@ -20,9 +17,6 @@ from sidereal.protocol.channel.limits import (
 )
 from sidereal.protocol.limits import PAYLOAD_SIZE_MAX
 from sidereal.protocol.session.limits import SessionLimits
-
-QUEUE_S: Final = 0.2
-"""How long packets may wait before it is taken for a queue: longer than links of a test shake."""
 
 
 def draw_transport(rng: np.random.Generator) -> TransportLimits:
@@ -36,9 +30,6 @@ def draw_transport(rng: np.random.Generator) -> TransportLimits:
         acks=_draw_acks(rng),
         timeouts=timeouts,
         congestion=_draw_congestion(rng, timeouts.max_s),
-        # With few packets a second, shaky links look like full ones, and a rate that has fallen
-        # takes longer to come back than these runs last.
-        allowance=AllowanceLimits(queue_s=QUEUE_S),
         copies=CopyLimits(
             segment_size=int(rng.integers(16, 257)),
             segments=int(rng.integers(1, 5)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from sidereal.protocol.state.arrays import Ints
 from sidereal.protocol.state.heads import encode_lead
 from sidereal.protocol.state.stream import DEFERRED, OWN, UNCHANGED
+
+_FIT_PASSES: Final = 3
+"""How often what is left of the room is looked at again: each time smaller sections may fit."""
 
 
 class Cut(NamedTuple):
@@ -101,9 +104,10 @@ def write_heads(
 def fit(
     row: Ints, size: Ints, is_last: NDArray[np.bool_], room: Ints, usual: Ints
 ) -> NDArray[np.bool_]:
-    """Choose the sections that go: whole ones in their order, up to the first that does not fit.
+    """Choose the sections that go: in their order, without those for which there is no room left.
 
-    A first one that will never fit goes all the same.
+    One that is left out is nearer to the front the next time. A first one that will never fit goes
+    all the same.
 
     Args:
         row: int64[n], ascending, whose each is.
@@ -115,13 +119,22 @@ def fit(
     Returns:
         bool[n]
     """
-    total = np.cumsum(size)
-    first = np.searchsorted(row, row)
     number: Ints = np.cumsum(is_last) - is_last
-    needed = (total - total[first] + size[first])[np.flatnonzero(is_last)][number]
-    chosen: NDArray[np.bool_] = needed <= room[row]
-    chosen |= (number == number[first]) & (needed > usual[row]) & (room[row] > 0)
-    return chosen
+    last = np.flatnonzero(is_last)
+    owner, whole = row[last], np.bincount(number, size).astype(np.int64)
+    is_first = np.diff(owner, prepend=-1) > 0
+    goes = is_first & (whole > usual[owner]) & (room[owner] > 0)
+    left = room.copy()
+    left[owner[goes]] = 0
+    for _ in range(_FIT_PASSES):
+        may = np.flatnonzero(~goes & (whole <= left[owner]))
+        filled = np.cumsum(whole[may])
+        begin = np.searchsorted(owner[may], owner[may])
+        filled -= (filled - whole[may])[begin]
+        may = may[filled <= left[owner[may]]]
+        goes[may] = True
+        left -= np.bincount(owner[may], whole[may], len(left)).astype(np.int64)
+    return goes[number]
 
 
 def ranges(first: Ints, count: Ints) -> Ints:
