@@ -278,8 +278,7 @@ class Connection:
         self._budget.adapt(self._window.size, self._round_trip.rtt_s)
 
     def _settle_acked(self, acked: list[SentPacket], now: float) -> None:
-        count = size = reliable_size = 0
-        newest_at = 0.0
+        count, size, reliable_size, newest_at = 0, 0, 0, 0.0
         tags = self._acked_tags
         for sent in acked:
             if sent.is_missed:
