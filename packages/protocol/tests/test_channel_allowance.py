@@ -147,6 +147,17 @@ def test_one_round_trip_in_which_a_process_stood_still_silences_nobody() -> None
     assert flow.rate >= ALLOWANCE.rate_initial
 
 
+def test_a_rate_falls_far_only_when_several_packets_waited() -> None:
+    for others_wait_s, falls in ((0.0, False), (1.0, True)):
+        allowance = Allowance(BUDGET, 0.0)
+        for number, wait_s in enumerate((1.2, others_wait_s, others_wait_s)):
+            at = number * TICK_S
+            # One burst that uses all there is; small packets after it say little of a link.
+            burst_size = allowance.spend(SMALL if number else 1500, at)
+            allowance.note_wait(wait_s, TRIP_S + wait_s, burst_size, at, at + TRIP_S + wait_s)
+        assert (allowance.rate < ALLOWANCE.rate_initial / 2) == falls
+
+
 def test_what_came_in_one_round_trip_is_carried_however_little_is_known_beside() -> None:
     carried = Carried(ALLOWANCE.carried_s)
     carried.note(SMALL + 1000, 0.5, 0.55, 0.0)
