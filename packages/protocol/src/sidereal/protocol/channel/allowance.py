@@ -184,6 +184,8 @@ class Allowance:
         self._is_tried |= sent_at >= self._used_at
         if sent_at < self._judged_from:
             return
+        if self._queues and sent_at - self._queues[-1][1] > self._limits.carried_s:
+            self._queues.clear()
         takes_s = max(0, burst_size - _LEAST_SIZE) / carried if carried else 0.0
         self._queues.append((max(0.0, wait_s - takes_s), sent_at, wait_s))
         if len(self._queues) < self._limits.trips:
@@ -192,8 +194,7 @@ class Allowance:
         if now >= self._accepted_until:
             self._accepted_s = 0.0
             slow = self._carried.rate > 0.0 and carried < self.rate / 2
-            all_wait = min(wait_s for _, _, wait_s in self._queues) > self._limits.queue_s
-            if self._in_use and is_of_use and slow and all_wait:
+            if self._in_use and is_of_use and slow and self._all_wait:
                 self._fall_far(now)
                 return
         if queue_s > self._queue_s_max + self._accepted_s:
@@ -226,9 +227,12 @@ class Allowance:
         if math.isinf(self._too_much):
             factor = max(limits.growth, 2.0 - 2.0 * queue_s / limits.queue_s)
             carried = self._carried.rate
-            if 0.0 < carried < self.rate * factor:
-                factor = carried * (1.0 + limits.share) / 2 / self.rate
+            least = 0.0 if self._all_wait else self.rate
+            if least < carried < self.rate * factor:
+                factor = max(least, carried * (1.0 + limits.share) / 2) / self.rate
                 self._too_much = carried
+            elif 0.0 < carried <= least:
+                factor = 1.0
         elif queue_s > limits.queue_s / 3:
             factor = self._growth = limits.growth
         else:
@@ -252,6 +256,11 @@ class Allowance:
         if self.rate < carried < self.rate * factor:
             factor, self._growth = carried / self.rate, limits.growth
         return factor
+
+    @property
+    def _all_wait(self) -> bool:
+        """Whether all packets of the latest round trips waited for long, their bursts included."""
+        return min(wait_s for _, _, wait_s in self._queues) > self._limits.queue_s
 
     @property
     def _is_calm(self) -> bool:
