@@ -101,7 +101,7 @@ def leaves_before_a_crash(seed: int) -> Plan:
     )
 
 
-@pytest.mark.parametrize("seed", [1, 7])
+@pytest.mark.parametrize("seed", [5, 7])
 def test_ships_in_flight_at_a_crash_are_kept_as_they_flew(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
