@@ -180,7 +180,7 @@ def soon_forgotten(plan: Plan) -> bool:
 
 MUTANTS: Final = (
     Mutant(events_are_said_once, ("Happenings", "Endings"), with_loss),
-    Mutant(events_happen_whenever_they_come, ("Happenings",), with_loss),
+    Mutant(events_happen_whenever_they_come, ("Happenings", "Endings"), with_loss),
     Mutant(events_have_no_epoch, ("Happenings",), with_fault(Kind.SHARD_LIES)),
     Mutant(events_are_no_news, ("Happenings",), any_plan),
     Mutant(events_are_told_in_their_tick_only, ("Happenings",), any_plan),

@@ -41,6 +41,9 @@ from sidereal.tools.simulate.processes import Arrival, Process
 SPEAKS_EVERY_S: Final = 0.05
 """How often it says something: more often than there are ticks."""
 
+LIES_S: Final = 0.5
+"""It flies and lies for so long at least before it comes to its finale."""
+
 LEAVES_AT_S: Final = 4.5
 """When it leaves, if it was not closed before."""
 
@@ -132,7 +135,7 @@ class LyingClientProcess(Process):
         self._connection: Connection | None = None
         self._came: set[int] = set()
         self._control_epoch = self._seq = 0
-        self._speaks_at = math.inf
+        self._speaks_at = self._flies_since = math.inf
 
     def come(self, at: float) -> None:
         """Come into the world, at a time to come."""
@@ -209,12 +212,13 @@ class LyingClientProcess(Process):
     def _speak(self, now: float, local: float) -> None:
         assert self._session is not None
         assert self._connection is not None
-        raves = self.net_id > 0 and now >= self._raves_from
         if self.net_id:
+            self._flies_since = min(self._flies_since, now)
             self._seq += 1
             lie = CLIENT_LIES[int(self.rng.integers(len(CLIENT_LIES)))]
             self._lies.told[lie.__name__] += 1
             lie(self)
+        raves = now >= max(self._raves_from, self._flies_since + LIES_S)
         if raves and self._finale is Finale.FLOOD:
             self._lies.provoke(self.name, now, CLOSED_WITHIN_S)
             for number in range(FLOOD_MESSAGES):
@@ -280,7 +284,8 @@ class LyingClientProcess(Process):
         self.press(self._seq - int(self.rng.integers(5, 40)), 3)
 
     def far_ahead(self) -> None:
-        """Press inputs that nobody can have made yet."""
+        """Press inputs that nobody can have made yet, after one that somebody can."""
+        self.in_order()
         self.press(self._seq + int(self.rng.integers(30, 1 << 31)), 2)
 
     def of_another_pilot(self) -> None:
