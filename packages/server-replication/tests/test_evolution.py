@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from raw_sql import sql
 
-from sidereal.game import F4, I4, I8, U2, Body, Component, Game, Motion, Text, field
+from sidereal.game import F4, I4, I8, U2, Body, Component, Game, Motion, Parent, Text, field
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import UnavailableError
@@ -124,6 +124,27 @@ async def test_a_renamed_field_of_another_type_is_refused(database_url: str) -> 
     with pytest.raises(UnavailableError, match="health_points is real, not integer"):
         await load(database_url, make_game(Other()))
     assert (await load(database_url, OLD))["health_hp"].tolist() == [100] * 4
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_kind_of_saved_entities_is_given_no_parent(database_url: str, again: bool) -> None:
+    await save(database_url)
+    grown = Game("evolving")
+    grown.kind("ship", Motion(), Body(), Health())
+    grown.kind("rock", Motion(), Body(), Parent())
+    if again:  # there was a kind with parents before
+        crates = Game("evolving")
+        crates.kind("ship", Motion(), Body(), Health())
+        crates.kind("rock", Motion(), Body())
+        crates.kind("crate", Motion(), Body(), Parent())
+        assert len(await load(database_url, declare(crates))) == 4
+    with pytest.raises(UnavailableError) as refused:
+        await load(database_url, declare(grown))
+    assert str(refused.value) == (
+        "the game gives Parent to a kind whose saved entities have none: 2 of the kind rock: "
+        "run the version before, or give it to a kind of another name"
+    )
+    assert len(await load(database_url, OLD)) == 4
 
 
 async def test_a_narrower_range_is_refused_with_the_rows_outside(database_url: str) -> None:

@@ -4,7 +4,8 @@ A field that is new becomes a column, with the value that an entity of its kind 
 that was renamed (`was=`) takes its column along. One that is no longer declared keeps its column,
 and comes back with it. What would lose or bend something that is saved is refused in words, before
 anything is changed: a column of another type, or a range that leaves out rows which the range of
-before allowed. Such rows are brought into the new range only on demand.
+before allowed. Such rows are brought into the new range only on demand. Nor may a kind have a
+parent from now on whose saved entities have none: they would end.
 
 These coroutines run in asyncio, inside an operation of the store.
 """
@@ -13,10 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from sidereal.game.builtin import Parent
 from sidereal.game.column import Field
 from sidereal.game.schema import column_of
+from sidereal.protocol.state.families import are_children
 from sidereal.replication.keeping.rowcopy import KIND, OWN_COLUMNS, Column, RowCopy
 from sidereal.replication.keeping.sql import (
     LONG_S_MAX,
@@ -25,6 +28,8 @@ from sidereal.replication.keeping.sql import (
     bound,
     quoted,
 )
+
+PARENT: Final = column_of(Parent, Parent.fields["of"])
 
 
 class Declared(NamedTuple):
@@ -68,6 +73,8 @@ async def judge(connection: Connection, copy: RowCopy, *, clamp: bool) -> str | 
     declared = declared_columns(copy, copy.behind_columns)
     if wrong := find_other_types(declared, present):
         return say_other_types(wrong)
+    if lone := await _count_without_parent(connection, copy, present):
+        return say_without_parent(lone)
     outside = [] if clamp else await _count_outside(connection, declared, present)
     return say_narrowed("saved entities", outside) if outside else None
 
@@ -138,6 +145,15 @@ def say_narrowed(what: str, outside: Sequence[tuple[Declared, int]]) -> str:
     )
 
 
+def say_without_parent(lone: Mapping[str, int]) -> str:
+    """Refuse a database whose entities have no parent, though the game gives their kinds one."""
+    rows = "; ".join(f"{count} of the kind {kind}" for kind, count in lone.items())
+    return (
+        f"the game gives Parent to a kind whose saved entities have none: {rows}: run the version "
+        "before, or give it to a kind of another name"
+    )
+
+
 def stored_name(column: Declared, present: Mapping[str, str]) -> str:
     """Tell under which name a column is there, if it is."""
     renamed = column.was and column.name not in present and column.was in present
@@ -156,6 +172,24 @@ def _declared(name: str, type_: str, copy: RowCopy, fields: Mapping[str, Field])
     if field.storage.reference:
         return Declared(name, type_, NOBODY_SQL, former, -math.inf, math.inf)
     return Declared(name, type_, literal(field.options.default), former, low, high)
+
+
+async def _count_without_parent(
+    connection: Connection, copy: RowCopy, present: Mapping[str, str]
+) -> dict[str, int]:
+    """Count the saved entities of kinds that are children and have no parent, by kind."""
+    children = are_children(copy.schema.masks[1 : len(copy.kinds) + 1])
+    kinds = [kind for kind, is_child in zip(copy.kinds, children, strict=True) if is_child]
+    if not kinds or KIND not in present:
+        return {}
+    lone = f"{quoted(PARENT)} = {NOBODY_SQL}" if PARENT in present else "true"
+    rows = await connection.fetch(
+        f"SELECT kind, count(*) AS many FROM entity WHERE kind = ANY($1) AND {lone} "
+        "GROUP BY kind ORDER BY kind",
+        kinds,
+        timeout=LONG_S_MAX,
+    )
+    return {row["kind"]: row["many"] for row in rows}
 
 
 async def _count_outside(
