@@ -91,10 +91,11 @@ async def run(
                 await session.run(search, task_status)
             finally:
                 udp.send_nowait(core.close(trio.current_time()))
-        await search.wait_before_retry(core)
+        wait_s = search.note_end(core)
         # Its bodies hold themselves (see `space`), and the next session has room for its own.
         del session, core
         gc.collect()
+        await trio.sleep(wait_s)
 
 
 class _Search:
@@ -139,8 +140,11 @@ class _Search:
             log.warning("waiting %s", fields(server=self._server, why=text))
         return text
 
-    async def wait_before_retry(self, core: ShardCore) -> None:
-        """Note the end of a session or of an attempt, and wait.
+    def note_end(self, core: ShardCore) -> float:
+        """Note the end of a session or of an attempt.
+
+        Returns:
+            how long to wait before the next one, seconds.
 
         Raises:
             UnavailableError: it is hopeless, or another shard has our name.
@@ -160,7 +164,7 @@ class _Search:
             raise UnavailableError(core.closed_text)
         wait_s = RETRY_AFTER_S[min(self._failures, len(RETRY_AFTER_S) - 1)]
         self._failures += 1
-        await trio.sleep(wait_s)
+        return wait_s
 
 
 class _Session:
