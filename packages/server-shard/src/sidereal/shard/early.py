@@ -76,13 +76,9 @@ class Early:
 
     def release(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32]) -> None:
         """Forget what is not ours from an epoch on."""
-        if not len(self._records):
-            return
-        order = np.lexsort([epochs, net_ids])
-        last = dict(zip(net_ids[order].tolist(), epochs[order].tolist(), strict=True))
-        waiting = zip(self._records["id"].tolist(), self._records["epoch"].tolist(), strict=True)
-        ours = [last.get(net_id, -1) <= epoch for net_id, epoch in waiting]
-        self._keep(np.array(ours, np.bool_))
+        gone = self._records["id"][:, None] == net_ids
+        gone &= self._records["epoch"][:, None] < epochs
+        self._keep(~gone.any(axis=1))
 
     def amend(self, records: Rows) -> None:
         """Take in what the authority has decided of components that it writes.
