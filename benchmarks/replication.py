@@ -25,9 +25,10 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import absolute_cell_of
 from sidereal.protocol.space.sectors import SectorTable
 from sidereal.protocol.state.component import Component, Field, Replication
+from sidereal.protocol.state.heads import encode_head
 from sidereal.protocol.state.quantize import encode_rows, quantised
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BODY, LABEL, MOTION, OWNER, Schema
-from sidereal.protocol.state.stream import SNAPSHOT_VERSION, places_around
+from sidereal.protocol.state.stream import places_around, unchanged_size
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.cutting import cut_datagrams
 from sidereal.replication.edge.fanout import Fanout
@@ -307,16 +308,9 @@ def whole_update(crowd: Crowd, middle: int, span: int) -> list[bytes]:
     cuts = layout.cut(crowd.changes, asked)
     row = np.zeros(len(cuts.size), np.int64)
     cut = cut_datagrams(row, cuts.size, 1, np.array([layout.room]), layout.room)
-    head = np.zeros((), layout.head)
-    head["version"], head["tick"] = SNAPSHOT_VERSION, crowd.tick
-    side = RULES.cells_per_side
-    head["sector_x"] = head["sector_y"] = middle // side
-    head["cell"] = middle % side * side + middle % side
-    messages = []
-    for first, end in zip(cut.first.tolist(), cut.end.tolist(), strict=True):
-        head["sections"] = end - first
-        messages.append(head.tobytes() + b"".join(cuts.data[first:end]))
-    return messages
+    head = encode_head(crowd.tick, middle, middle, unchanged=bytes(unchanged_size(RULES)))
+    parts = zip(cut.first.tolist(), cut.end.tolist(), strict=True)
+    return [head + b"".join(cuts.data[first:end]) for first, end in parts]
 
 
 FANOUT = {
