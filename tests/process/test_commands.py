@@ -42,7 +42,10 @@ ANSWERS: Final[dict[str, tuple[int, str]]] = {
     "up --shards 0 --bots -1": (USAGE, "--shards must be 1 to 64; --bots must be 0 to 4096"),
     "up --http nonsense": (USAGE, "--http is 'nonsense'; it must be host:port"),
     "up --json /nowhere/report.json": (USAGE, "--json is '/nowhere/report.json'; it must be"),
-    "up --world nowhere": (USAGE, "--world is 'nowhere'; there are: belt, empty"),
+    "up --world nowhere": (
+        USAGE,
+        "--world is 'nowhere'; there are: belt, empty, star, crowd, seam",
+    ),
     "up --game sidereal.games.frontier:gaem": (
         USAGE,
         "--game sidereal.games.frontier:gaem: module sidereal.games.frontier has no gaem; it has",

@@ -26,7 +26,19 @@ class Beacon(Component):
 game = Game("beacons", parts=[frontier.flight])
 BEACON = game.kind("beacon", Motion(), Body(radius=5, mass=900), Beacon())
 
-@game.world("ring")
+@game.bot("lost")
+def lost(view):
+    raise RuntimeError("this world names another bot")
+
+@game.bot("still")
+def still(view):
+    return frontier.Stick()
+
+@game.world("bare")
+def bare(make):
+    raise RuntimeError("this world was not chosen")
+
+@game.world("ring", bots="still")
 def ring(make):
     angle = np.linspace(0, 2 * np.pi, {BEACONS}, endpoint=False)
     place = Motion(x=400 * np.cos(angle), y=400 * np.sin(angle))
@@ -63,7 +75,8 @@ def look(toolbox: Toolbox, url: str) -> dict[str, Any] | None:
 def played(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Played:
     data_dir: Path = tmp_path_factory.mktemp("world")
     words = ("up", *ANY_PORTS, "--data-dir", data_dir, "--shards", 1)
-    command = toolbox.start(*words, "--game", "mygame:game", "--bots", 1, files=FILES)
+    mine = ("--game", "mygame:game", "--world", "ring", "--bots", 1)
+    command = toolbox.start(*words, *mine, files=FILES)
     world = toolbox.watch(command.wait_output(r"The world is ready at (\S+)"), command)
     status = world.wait_flying(1)
     seen = toolbox.wait_until(lambda: look(toolbox, world.url), "a monitor sees the world")
@@ -80,6 +93,10 @@ def test_its_world_is_made_and_flown_in(played: Played) -> None:
     assert [shard["name"] for shard in played.status["shards"]] == ["shard-1"]
     assert played.status["replication"]["hooks_failed"] == {}
     assert played.command.process.returncode == 0
+
+
+def test_its_bots_do_what_its_world_says(played: Played) -> None:
+    assert "this world names another bot" not in played.command.err
 
 
 def test_another_game_on_its_data_is_refused_in_a_line(played: Played) -> None:

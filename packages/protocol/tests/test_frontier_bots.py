@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,16 @@ from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
 from sidereal.game.record import as_columns
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.behaviours import wander
+from sidereal.games.frontier.behaviours import (
+    CROWD_AT,
+    SHUTTLE_X,
+    SHUTTLE_Y,
+    STAR_CYCLE_S,
+    STAR_GATHER_S,
+    STAR_POINTS,
+    STAR_RADIUS,
+    STAR_SCATTER,
+)
 from sidereal.games.frontier.ships import SPEED_MAX, Stick
 from sidereal.protocol.rules import Rules
 
@@ -25,21 +35,27 @@ REST = (500.0, 500.0, 0.0, 0.0, 0.0, 0.0)
 EDGE = (BELT_HIGH - 450.0, BELT_LOW + 450.0, 0.0, 0.0, 0.0, 0.0)
 
 
-class Wanderer:
+class Bot:
     """A bot that is told where its ship is."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, behaviour: str = "wander") -> None:
         self.rng = np.random.default_rng(seed)
         self.memory: dict[str, Any] = {}
+        self._behave = GAME.bots[behaviour]
 
-    def decide(self, state: Sequence[float] = REST) -> tuple[Stick, float]:
+    def decide(self, state: Sequence[float] = REST, tick: int = 0) -> tuple[Stick, float]:
         columns = dict(zip(Motion.fields, np.array(state).reshape(6, 1), strict=True))
         own: Any = {Motion: as_columns(Motion, columns)}
-        return wander(BotView(own, {}, 0, self.rng, self.memory))  # type: ignore[arg-type]
+        others: Any = {}
+        decision: Any = self._behave(
+            BotView(own, others, tick, RULES.tick_s, self.rng, self.memory)
+        )
+        stick, hold_s = decision
+        return stick, hold_s
 
 
 def decisions(seed: int, count: int) -> list[tuple[int, float]]:
-    bot = Wanderer(seed)
+    bot = Bot(seed)
     return [(pack(stick), hold_s) for stick, hold_s in (bot.decide() for _ in range(count))]
 
 
@@ -50,7 +66,7 @@ def test_the_same_seed_wanders_alike() -> None:
 
 def test_a_wanderer_uses_every_control_it_should_and_never_fires() -> None:
     used = set()
-    bot = Wanderer(1)
+    bot = Bot(1)
     for _ in range(500):
         stick, hold_s = bot.decide()
         assert 0.1 < hold_s < 5.0
@@ -70,9 +86,15 @@ def test_a_wanderer_gets_somewhere() -> None:
     assert 0.2 < thrust_s / whole_s < 0.7
 
 
-def fly_about(start: Sequence[float], count: int, seconds: float, lag_ticks: int = 0) -> np.ndarray:
-    """Positions of wanderers that know where they were a while ago, float64[ticks, 2, count]."""
-    wanderers, flight = [Wanderer(seed) for seed in range(count)], FreeFlight(GAME, RULES)
+def fly_about(
+    start: Sequence[float],
+    count: int,
+    seconds: float,
+    lag_ticks: int = 0,
+    behaviour: str = "wander",
+) -> np.ndarray:
+    """Positions of bots that know where they were a while ago, float64[ticks, 2, count]."""
+    bots, flight = [Bot(seed, behaviour) for seed in range(count)], FreeFlight(GAME, RULES)
     motion = [np.full(count, value) for value in start]
     ids = np.arange(1, count + 1, dtype=np.uint32)
     held, decide_at = np.zeros(count, np.uint64), np.zeros(count)
@@ -81,7 +103,7 @@ def fly_about(start: Sequence[float], count: int, seconds: float, lag_ticks: int
     for tick, place in enumerate(path):
         known.append([column.copy() for column in motion])
         for bot in np.flatnonzero(decide_at <= tick * RULES.tick_s).tolist():
-            stick, hold_s = wanderers[bot].decide([column[bot] for column in known[0]])
+            stick, hold_s = bots[bot].decide([column[bot] for column in known[0]], tick)
             held[bot] = pack(stick)
             decide_at[bot] += hold_s
         moving = as_columns(Motion, dict(zip(Motion.fields, motion, strict=True)))
@@ -107,6 +129,41 @@ def test_wanderers_far_outside_come_home() -> None:
     far = (BELT_HIGH + 3000.0, BELT_LOW - 2000.0, SPEED_MAX, -50.0, 1.0, 0.0)
     path = fly_about(far, 4, 120.0)
     assert BELT_LOW <= path[-400:].min() <= path[-400:].max() < BELT_HIGH
+
+
+@pytest.mark.parametrize("lag_ticks", [0, 8])
+def test_a_crowd_comes_together_and_stays(lag_ticks: int) -> None:
+    far = (1500.0, -1200.0, SPEED_MAX, 0.0, 1.0, 0.0)
+    path = fly_about(far, 4, 80.0, lag_ticks, "crowd")
+    off = np.hypot(path[:, 0] - CROWD_AT[0], path[:, 1] - CROWD_AT[1])
+    assert off[-600:].max() < 80.0
+
+
+def test_bots_of_a_star_gather_at_its_points_and_scatter_all_at_the_same_time() -> None:
+    path = fly_about((0.0, 0.0, 0.0, 0.0, 0.0, 0.0), 16, 160.0, 2, "star")
+    angle = np.arange(STAR_POINTS) * math.tau / STAR_POINTS
+    points = STAR_RADIUS * np.exp(1j * angle)
+    places = path[:, 0] + 1j * path[:, 1]
+    away = np.abs(places[:, :, None] - points)
+    cycle, gathered = round(STAR_CYCLE_S * RULES.tick_hz), round(STAR_GATHER_S * RULES.tick_hz)
+    at_points, at_cycles_end = [], []
+    for start in range(2 * cycle, len(path), cycle):
+        at_points.append(away[start + gathered].min(axis=1))
+        at_cycles_end.append(away[start + cycle - 1].min(axis=1))
+    assert np.median(at_points) < STAR_SCATTER / 8
+    assert np.quantile(at_points, 0.75) < STAR_SCATTER / 3
+    assert np.median(at_cycles_end) > STAR_SCATTER / 2
+    visited = away[2 * cycle + gathered :: cycle].argmin(axis=2)
+    assert len(np.unique(visited)) == STAR_POINTS
+    assert (np.diff(visited, axis=0) != 0).mean() > 0.4
+
+
+def test_a_shuttle_crosses_the_border_again_and_again() -> None:
+    path = fly_about((150.0, 100.0, 0.0, 0.0, 0.0, 0.0), 8, 120.0, 2, "shuttle")
+    crossed = (np.diff(np.sign(path[:, 0]), axis=0) != 0).sum(axis=0)
+    assert crossed.min() >= 6
+    assert np.abs(path[:, 0]).max() < 2 * SHUTTLE_X
+    assert np.abs(path[:, 1]).max() < 1.5 * SHUTTLE_Y
 
 
 def test_an_idle_bot_holds_nothing() -> None:

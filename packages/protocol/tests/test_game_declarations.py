@@ -37,6 +37,7 @@ from sidereal.game import (
 )
 from sidereal.game.builtin import BUILTIN, Predicted
 from sidereal.game.declarations import Declarations, declare
+from sidereal.game.part import Beginning
 from sidereal.protocol.errors import ConfigError
 
 
@@ -227,14 +228,14 @@ def test_hooks_timers_bots_and_worlds_are_collected() -> None:
 
     game.declare(Stick)
 
-    @game.world("ring")
+    @game.world("ring", bots="idle")
     def ring(make: WorldBuilder) -> None: ...
 
     declared = declare(game)
     assert declared.hooks["join"] == (come, welcome)
     assert declared.timers[0].seconds == 5.0
     assert declared.bots == {"idle": idle}
-    assert declared.worlds == {"ring": ring}
+    assert declared.worlds == {"ring": Beginning(ring, "idle")}
 
 
 # -- what is said about mistakes ------------------------------------------------------------------
@@ -456,6 +457,15 @@ def test_hooks_and_worlds_take_what_they_are_given() -> None:
         "on_lost mourn takes 1 arguments; it is given 2",
         "world ring takes 0 arguments; it is given 1",
     ]
+
+
+def test_a_world_names_bots_that_there_are() -> None:
+    game = tiny()
+
+    @game.world("ring", bots="idel")
+    def ring(make: WorldBuilder) -> None: ...
+
+    assert problems_of(game) == ["world ring: no bot is named idel"]
 
 
 def test_kinds_are_found_by_what_they_are_and_have() -> None:

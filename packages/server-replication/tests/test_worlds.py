@@ -13,7 +13,7 @@ from sidereal.game.declarations import declare
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.worlds import DENSITY, PER_SIDE
+from sidereal.games.frontier.worlds import DENSITY, PER_SIDE, RUN_MAX, RUN_MIN, SECTOR
 from sidereal.protocol.errors import ConfigError
 from sidereal.replication.play.worlds import find_world_problem, make_world
 
@@ -55,9 +55,41 @@ def test_rocks_of_the_belt_drift_slowly_in_all_directions() -> None:
     assert rocks["heading"].min() < -3.0 < 3.0 < rocks["heading"].max()
 
 
+def test_rocks_of_a_seam_meet_on_borders_and_corners_and_nowhere_before() -> None:
+    rocks = make("seam")
+    place = rocks["x"] + 1j * rocks["y"].astype(np.float64)
+    speed = rocks["vx"] + 1j * rocks["vy"].astype(np.float64)
+    corner = SECTOR * (np.round(place.real / SECTOR) + 1j * np.round(place.imag / SECTOR))
+    to_corner = corner - place
+    is_diagonal = np.abs((to_corner / speed).imag * np.abs(speed)) < 1e-2
+    # Whoever does not fly to a corner crosses a border at a right angle.
+    crosses_x = ~is_diagonal & (np.abs(speed.imag) < 1e-3)
+    away = np.where(crosses_x, to_corner.real, to_corner.imag)
+    run = np.where(is_diagonal, np.abs(to_corner), np.abs(away))
+    assert run.min() >= RUN_MIN - 1e-2
+    assert run.max() <= RUN_MAX + 1e-2
+    meeting = np.round(place + speed / np.abs(speed) * run, 1)
+    places, counts = np.unique(meeting, return_counts=True)
+    on_x, on_y = (
+        np.abs(part / SECTOR - np.round(part / SECTOR)) < 1e-3
+        for part in (places.real, places.imag)
+    )
+    assert (counts == np.where(on_x & on_y, 3, 2)).all()
+    assert (on_x | on_y).all()
+    assert np.bincount(counts).tolist()[2:] == [144, 16]
+    # Those that meet do so at the same time, and nobody else is in their way until then.
+    arrival = {spot: (run / np.abs(speed))[meeting == spot] for spot in places.tolist()}
+    assert max(np.ptp(at) for at in arrival.values()) < 1e-3
+    assert max(at.max() for at in arrival.values()) <= RUN_MAX / 5
+    nearest = np.abs(place[:, None] - place)[meeting[:, None] != meeting].min()
+    assert nearest > 2 * rocks["radius"].max()
+
+
 def test_an_empty_world_is_empty_and_others_are_unknown() -> None:
-    assert len(make("empty")) == len(make(None)) == 0
-    with pytest.raises(ConfigError, match=r"--world is 'moon'; there are: belt, empty"):
+    assert {len(make(name)) for name in ("empty", "crowd", "star", None)} == {0}
+    with pytest.raises(
+        ConfigError, match=r"--world is 'moon'; there are: belt, empty, star, crowd, seam"
+    ):
         make("moon")
 
 

@@ -149,7 +149,7 @@ def test_a_bot_that_keeps_a_picture_sees_others_by_kind_and_component() -> None:
 
     @game.bot("look")
     def look(bot: BotView) -> Stick:
-        assert bot.tick == 100
+        assert (bot.tick, bot.tick_s) == (100, RULES.tick_s)
         assert (bot.own.id.tolist(), bot.others.id.tolist()) == ([7], [3, 9])
         assert (len(bot.own), len(bot.others)) == (1, 2)
         assert bot.own[Motion].y.tolist() == [20.0]
@@ -221,3 +221,19 @@ def test_bots_of_a_game_without_behaviours_hold_nothing() -> None:
     assert ask(game, client_of(HERE)) == (0, 0.0)
     with pytest.raises(ConfigError, match="--behaviour is 'wander'; craft declares none"):
         choose_behaviour(declare(game), "wander")
+
+
+def test_a_world_says_what_its_bots_do_unless_they_are_told() -> None:
+    game = make_game()
+    game.bot("first")(lambda bot: Stick())
+    game.bot("second")(lambda bot: Stick())
+    game.world("arena", bots="second")(lambda make: None)
+    game.world("plain")(lambda make: None)
+    declared = declare(game)
+    for said, found in (((None, "arena"), "second"), (("first", "arena"), "first")):
+        behaviour = choose_behaviour(declared, *said)
+        assert behaviour is not None
+        assert behaviour.name == found
+    assert choose_behaviour(declared, None, "plain") == choose_behaviour(declared, None)
+    with pytest.raises(ConfigError, match="--world is 'moon'; there are: arena, plain"):
+        choose_behaviour(declared, None, "moon")

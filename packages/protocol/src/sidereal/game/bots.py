@@ -36,6 +36,7 @@ class BotView(NamedTuple):
         own: what it flies, [1].
         others: whom it sees besides, [n]; nobody, if it keeps no picture of the world.
         tick: of the newest snapshot; others are continued to it.
+        tick_s: how long a tick of the world is, seconds.
         rng: seeded, the bot's own.
         memory: the bot's own, empty at first; what a behaviour puts there it finds again.
     """
@@ -43,6 +44,7 @@ class BotView(NamedTuple):
     own: Entities
     others: Entities
     tick: int
+    tick_s: float
     rng: np.random.Generator
     memory: dict[str, Any]
 

@@ -21,7 +21,7 @@ from sidereal.game.kind import Kind, component_problems, parent_problems
 from sidereal.game.logic import Action, Model, Rule, Stage, System, parameter_problems
 from sidereal.game.look import Effect, Look, look_problems
 from sidereal.game.ordering import in_order
-from sidereal.game.part import Game, Part, Timer
+from sidereal.game.part import Beginning, Game, Part, Timer
 from sidereal.game.record import Record
 from sidereal.game.step import Query
 from sidereal.game.touching import WAYS_MAX, ways_to_touch
@@ -75,7 +75,7 @@ class Declarations:
     hooks: dict[str, tuple[Hook, ...]]
     timers: tuple[Timer, ...]
     bots: dict[str, Callable[[BotView], Decision]]
-    worlds: dict[str, Callable[..., Any]]
+    worlds: dict[str, Beginning]
     modules: tuple[str, ...]
 
     def kind(self, name: str) -> Kind:
@@ -152,12 +152,10 @@ def declare(game: Game) -> Declarations:
         worlds=_by_name(parts, "worlds", problems),
         modules=_modules(parts, records),
     )
-    problems += _count_problems(declared)
-    problems += _logic_problems(declared)
+    problems += [*_count_problems(declared), *_logic_problems(declared)]
     problems += look_problems(declared.looks, declared.kinds)
     problems += [problem for effect in declared.effects for problem in effect.problems()]
-    problems += _bot_problems(declared)
-    problems += _hook_problems(declared)
+    problems += [*_bot_problems(declared), *_hook_problems(declared)]
     problems += [*layout_problems(declared.controls), *parent_problems(kinds)]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
@@ -211,7 +209,7 @@ def _modules(parts: Iterable[Part], records: Iterable[type[Record]]) -> tuple[st
         functions: list[Callable[..., Any]] = []
         for declared in (part.models, part.systems, part.rules, part.actions, part.timers):
             functions += [one.function for one in declared]
-        functions += [*part.bots.values(), *part.worlds.values()]
+        functions += [*part.bots.values(), *(world.function for world in part.worlds.values())]
         functions += [hook for hooks in part.hooks.values() for hook in hooks]
         found |= dict.fromkeys(function.__module__ for function in functions)
     found |= dict.fromkeys(record.__module__ for record in records if record not in BUILTIN)
@@ -360,8 +358,10 @@ def _hook_problems(declared: Declarations) -> Iterator[str]:
     for name, hooks in declared.hooks.items():
         for hook in hooks:
             yield from parameter_problems(f"on_{name} {getattr(hook, '__name__', hook)}", hook, 2)
-    for name, make in declared.worlds.items():
-        yield from parameter_problems(f"world {name}", make, 1)
+    for name, world in declared.worlds.items():
+        yield from parameter_problems(f"world {name}", world.function, 1)
+        if world.bots is not None and world.bots not in declared.bots:
+            yield f"world {name}: no bot is named {world.bots}"
 
 
 def _bot_problems(declared: Declarations) -> Iterator[str]:

@@ -48,6 +48,13 @@ class Timer(NamedTuple):
     function: Callable[[Authority], None]
 
 
+class Beginning(NamedTuple):
+    """What a new world is made by, and the name of what its bots do; None for the game's first."""
+
+    function: Callable[[WorldBuilder], None]
+    bots: str | None
+
+
 class Part:
     """A piece of a game, which others may use in theirs.
 
@@ -56,7 +63,7 @@ class Part:
         kinds: declared here, in order; the other lists likewise.
         hooks: what the authority calls in a player's life, by `join`, `leave` and `lost`.
         bots: behaviours by name.
-        worlds: what makes a new world, by name.
+        worlds: how new ones begin, by name.
     """
 
     def __init__(self, name: str) -> None:
@@ -79,7 +86,7 @@ class Part:
         }
         self.timers: list[Timer] = []
         self.bots: dict[str, Callable[[BotView], Decision]] = {}
-        self.worlds: dict[str, Callable[[WorldBuilder], None]] = {}
+        self.worlds: dict[str, Beginning] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -236,12 +243,18 @@ class Part:
 
         return declare
 
-    def world(self, name: str) -> Callable[[F], F]:
-        """Declare what makes a new world of this name."""
+    def world(self, name: str, *, bots: str | None = None) -> Callable[[F], F]:
+        """Declare what makes a new world of this name.
+
+        Args:
+            name: by which `sidereal up --world` chooses it.
+            bots: what bots of `sidereal up` do in it, by its name; None for the game's first
+                behaviour.
+        """
         _refuse_bare(name, 'world("name")')
 
         def declare(function: F) -> F:
-            self.worlds[name] = function
+            self.worlds[name] = Beginning(function, bots)
             return function
 
         return declare

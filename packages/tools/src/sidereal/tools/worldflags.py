@@ -31,7 +31,8 @@ class WorldFlags:
     game: GameName = DEFAULT_GAME
     """What is played, as module:name: the same in every process of a world."""
     world: str | None = None
-    """What a new world is made from, by its name in the game; without it the game's first."""
+    """What a new world is made from, and what the bots of `sidereal up` do in it, by its name in
+    the game; without it the first of the game. A wrong name is answered with those that are."""
     seed: int = 1
     """Of a new world, and of the bots of `sidereal up`."""
     clamp: Annotated[bool, Parameter(negative="")] = False

@@ -63,7 +63,7 @@ def make_world(
     builder = Builder(Spawns(game, schema), rng)
     if name is not None:
         try:
-            game.worlds[name](builder)
+            game.worlds[name].function(builder)
         except Exception as error:  # the game's code is somebody else's: it may raise anything
             raise ConfigError(f"world {name} of {game.name}: {describe_raised(error)}") from error
     return np.concatenate([np.zeros(0, schema.full_record), *builder.made])

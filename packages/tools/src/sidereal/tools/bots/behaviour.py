@@ -13,6 +13,7 @@ from sidereal.game.bots import BotView, Decision
 from sidereal.game.component import Controls
 from sidereal.game.declarations import Declarations
 from sidereal.protocol.errors import ConfigError, LocalProtocolError
+from sidereal.replication.play.worlds import find_world_problem
 from sidereal.tools.bots.sight import see
 
 
@@ -24,19 +25,27 @@ class Behaviour(NamedTuple):
     controls: type[Controls]
 
 
-def choose_behaviour(game: Declarations, name: str | None) -> Behaviour | None:
+def choose_behaviour(
+    game: Declarations, name: str | None, world: str | None = None
+) -> Behaviour | None:
     """Find a behaviour of a game.
 
     Args:
         game: what is played.
-        name: of the behaviour; None is the first that the game declares.
+        name: of the behaviour; None is what the bots of the world do.
+        world: name of that; None, or one that does not say, leaves the first that the game
+            declares.
 
     Returns:
         None for a game that declares none.
 
     Raises:
-        ConfigError: the game has no such behaviour.
+        ConfigError: the game has no such behaviour, or no such world.
     """
+    if problem := find_world_problem(game, world):
+        raise ConfigError(problem)
+    if name is None and world is not None:
+        name = game.worlds[world].bots
     if name is None and not game.bots:
         return None
     chosen = next(iter(game.bots)) if name is None else name
@@ -79,8 +88,9 @@ class Mind:
         sight = see(client, self._game)
         if self._behaviour is None or client.rules is None or sight is None:
             return 0, 0.0
-        decision = self._behaviour.function(BotView(*sight, self._rng, self._memory))
-        held, hold_s = decision if isinstance(decision, tuple) else (decision, client.rules.tick_s)
+        tick_s = client.rules.tick_s
+        decision = self._behaviour.function(BotView(*sight, tick_s, self._rng, self._memory))
+        held, hold_s = decision if isinstance(decision, tuple) else (decision, tick_s)
         return _pack(self._behaviour, held), hold_s
 
 

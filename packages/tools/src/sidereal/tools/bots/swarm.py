@@ -74,7 +74,8 @@ class BotsConfig:
         count: bots.
         ramp_s: time over which they come, seconds.
         for_s: how long the run lasts in all, None until stopped.
-        behaviour: one of those that the game declares; None is the first of them.
+        behaviour: one of those that the game declares; None is that of the world.
+        world: name of one that the game declares; without it bots do what the game declares first.
         seed: decides all that bots do.
         first: number of the first account that is tried.
         mirroring: how many of them keep a replica of what they are sent, None for all; the others
@@ -88,6 +89,7 @@ class BotsConfig:
     ramp_s: float = 2.0
     for_s: float | None = None
     behaviour: str | None = None
+    world: str | None = None
     seed: int = 0
     first: int = 1
     mirroring: int | None = 8
@@ -161,7 +163,7 @@ class Swarm:
         self.measured = BotsMeasured(requested=config.count)
         self._config = config
         self._game = load(config.game)
-        self._behaviour = choose_behaviour(self._game, config.behaviour)
+        self._behaviour = choose_behaviour(self._game, config.behaviour, config.world)
         self._seams = seams or Seams()
         self._bots: list[_Bot] = []
         self._sign_ins = trio.CapacityLimiter(SIGN_INS_MAX)

@@ -36,6 +36,7 @@ async def bots(
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
     game: GameName = DEFAULT_GAME,
     behaviour: str | None = None,
+    world: str | None = None,
     seed: int = 1,
     mirror: int = 8,
     require: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -58,7 +59,10 @@ async def bots(
     game
         What is played, as module:name; the same as the server's.
     behaviour
-        What they do, by the name that the game gives it; without, its first behaviour.
+        What they do, by the name that the game gives it; without, what bots of the world do.
+    world
+        Name of one of the worlds of the game, which says what its bots do; without, the first
+        behaviour of the game.
     seed
         Of what they do.
     mirror
@@ -80,6 +84,7 @@ async def bots(
         for_s=for_s,
         game=game,
         behaviour=behaviour,
+        world=world,
         seed=seed,
         mirroring=mirror,
     )

@@ -266,6 +266,7 @@ class Supervisor:
         if config.bots:
             arguments = ["bots", "--server", url, *self._game, "--count", str(config.bots)]
             arguments += ["--seed", str(config.flags.seed)]
+            arguments += ["--world", config.flags.world] if config.flags.world else []
             arguments += ["--json", str(self._bots_report)]
             bots = self._make_child(
                 "bots", arguments, title="the load generator", spoke=lambda _: self._flying.set()
