@@ -6,8 +6,10 @@ have both. `contacts_1000_ms`: what it adds to a tick that 1,000 pairs of bodies
 its physics steps and a system asks for them, of two kinds. Both are differences: the same world is
 run with and without, in turns. `changes_10000_ms`: what it costs to find
 what has changed of these 10,000 entities, motion included, when 1 % of the rows of 20 components
-have; `changes_drift_ms` when all of them have, by less than a step of their quantum. Medians over
-ticks of processor time; all of it is on one core.
+have; `changes_drift_ms` when all of them have, by less than a step of their quantum.
+`islands_10000_tenth_ms`: what it costs the authority to find and decide the islands of 10,000
+moving bodies of four shards, a tenth of them near borders. Medians over ticks of processor time;
+all of it is on one core.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from results import parse_flags, publish, result, table
@@ -22,8 +25,15 @@ from results import parse_flags, publish, result, table
 from sidereal.game import F4, Body, Component, Game, Kind, Motion, Stage, Step, field
 from sidereal.game.declarations import declare
 from sidereal.game.schema import column_of, schema_of
-from sidereal.protocol.message.shard import Adopt
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.message.shard import Adopt, ShardHello
 from sidereal.protocol.rules import Rules
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.ownership.candidates import touching_of
+from sidereal.replication.ownership.grouping import Grouping
+from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.world import UUID
+from sidereal.replication.world import World as AuthorityWorld
 from sidereal.shard.changes import Changes
 from sidereal.shard.population import Population
 from sidereal.shard.simulation import Simulation
@@ -210,6 +220,71 @@ def measure_contacts(ticks: int) -> tuple[float, float]:
     return whole_ms - bare_ms, bare_ms
 
 
+def measure_islands(ticks: int) -> float:
+    """What a tick's islands cost the authority, ms."""
+    game = Game("drifting")
+    game.kind("rock", Motion(), Body())
+    game.kind("ship", Motion(), Body(radius=6), accel_max=60.0)
+    declared = declare(game)
+    schema, rng = schema_of(declared), np.random.default_rng(1)
+    world, leases = AuthorityWorld(schema, RULES, 1 << 14), LeaseTable()
+    shards = ShardLink(cast(ServerEndpoint, _NoLinks()), schema, RULES, 0.0)
+    for number in range(1, 5):
+        hello = ShardHello(bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16))
+        shards.shards.add(number, hello, 0.0).newest_tick = TICK + ticks
+        leases.join(number, {})
+    side = range(-QUADRANT, QUADRANT)
+    leases.assign({(x, y): 1 + (x >= 0) + 2 * (y >= 0) for x in side for y in side})
+    records = schema.first[1 + (rng.random(ENTITIES) < 0.2)]
+    records["x"], records["y"] = _places(rng)
+    speed, course = rng.uniform(0.0, 20.0, ENTITIES), rng.uniform(0.0, 2 * np.pi, ENTITIES)
+    speed = np.where(records["kind"] == 2, 5.0 * speed, speed)
+    records["vx"], records["vy"] = speed * np.cos(course), speed * np.sin(course)
+    records["radius"][records["kind"] == 1] = rng.uniform(3.0, 20.0, (records["kind"] == 1).sum())
+    records["tick"] = TICK
+    nobody = np.zeros(ENTITIES, np.int64)
+    rows = world.enter(records, np.zeros(ENTITIES, UUID), nobody, TICK)
+    owner = world.columns["shard"]
+    owner[rows] = leases.holders_of(world.present(TICK).sector)
+    grouping = Grouping(world, leases, shards, touching_of(declared.kinds))
+    spent_s, decided = [], 0
+    for tick in range(TICK, TICK + ticks):
+        present = world.present(TICK + tick % 40)
+        holder = leases.holders_of(present.sector)
+        began = time.process_time()
+        grouped = grouping.group(present, holder, owner[present.rows])
+        spent_s.append(time.process_time() - began)
+        owner[grouped.changes.rows] = grouped.changes.after
+        grouping.count_contacts(owner)
+        decided += grouping.islands
+    assert decided > 0
+    assert grouping.cross_shard_contacts == 0
+    return 1000 * float(np.median(spent_s[10:]))
+
+
+class _NoLinks:
+    """In the place of the shard endpoint."""
+
+    def connection_statistics(self, peer: int) -> None:
+        """Nothing is known of any link."""
+
+
+QUADRANT = 5
+"""Sectors along each axis that a shard has, from the middle of the world on."""
+NEAR = 165.0
+"""World units from a border within which something may touch what is beyond it."""
+
+
+def _places(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Strew a tenth near the borders, which are the axes, and the rest elsewhere."""
+    edge, near = QUADRANT * RULES.sector_size, ENTITIES // 10
+    across = rng.uniform(NEAR, edge, (2, ENTITIES)) * rng.choice([-1.0, 1.0], (2, ENTITIES))
+    at, axis = np.arange(near), rng.integers(0, 2, near)
+    across[axis, at] = rng.uniform(-NEAR, NEAR, near)
+    across[1 - axis, at] = rng.uniform(-edge, edge, near)
+    return across[0], across[1]
+
+
 def main() -> None:
     flags = parse_flags(__doc__)
     ticks = 60 if flags.quick else 300
@@ -218,17 +293,20 @@ def main() -> None:
     contacts_ms, pairs_ms = measure_contacts(ticks)
     changes_ms = measure_changes(ticks, share=0.01, by=1.0)
     drift_ms = measure_changes(ticks, share=1.0, by=0.001)
+    islands_ms = measure_islands(ticks)
     out = table(flags)
     print(f"{ENTITIES:,} entities, {COMPONENTS} components, no system: {tick_ms:.2f} ms", file=out)
     print(f"{SYSTEMS} systems add {systems_ms:.2f} ms", file=out)
     print(f"{PAIRS:,} pairs that touch, unasked: {pairs_ms:.2f} ms", file=out)
     print(f"as columns they add {contacts_ms:.2f} ms", file=out)
     print(f"changes of 1 %: {changes_ms:.2f} ms, of all by little: {drift_ms:.2f} ms", file=out)
+    print(f"islands, a tenth near borders: {islands_ms:.2f} ms", file=out)
     results = {
         "shard_systems_ms": result(systems_ms, "ms"),
         "contacts_1000_ms": result(contacts_ms, "ms"),
         "changes_10000_ms": result(changes_ms, "ms"),
         "changes_drift_ms": result(drift_ms, "ms"),
+        "islands_10000_tenth_ms": result(islands_ms, "ms"),
     }
     publish(flags, results)
 

@@ -199,8 +199,8 @@ def test_a_crossing_counts_as_one_although_others_wait_since_their_sectors_moved
     troupe = Troupe(rocks(80, sectors=8))
     old = troupe.shard("shard-1", ticks=8)
     pilots = [troupe.pilot() for _ in range(3)]
-    for pilot in pilots:
-        troupe.put(pilot.net_id, 7.5 * SIZE)
+    for at, pilot in enumerate(pilots):
+        troupe.put(pilot.net_id, 7.5 * SIZE, SIZE / 2 + 100.0 * at)
     troupe.run(20)
     new = troupe.shard("shard-2", ticks=1)
     new.answers = False

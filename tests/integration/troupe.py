@@ -64,11 +64,12 @@ MOTION = SCHEMA.numbers["motion"]
 
 
 def rocks(count: int, sectors: int = 1) -> np.ndarray:
-    """Rocks at rest, spread along x over so many sectors."""
+    """Rocks at rest, spread along x over so many sectors; a crowd lies in layers."""
     rows = np.zeros(count, SCHEMA.full_record)
     rows["kind"], rows["radius"], rows["mass"] = FRONTIER.kind_number("asteroid"), 4.0, 10.0
     rows["x"] = np.linspace(50.0, sectors * SIZE - 50.0, count)
-    rows["y"] = SIZE / 2
+    layers = min(max(1, int(10.0 * count / (sectors * SIZE - 100.0))), 100)
+    rows["y"] = SIZE / 2 + 9.0 * (np.arange(count) % layers - layers // 2)
     return rows
 
 

@@ -22,7 +22,8 @@ from sidereal.protocol.state.schema import BASE_SCHEMA, BODY, Schema
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.amendments import Amendments
-from sidereal.replication.ownership.ghosts import GHOST_RANGE, Borders, GhostStreams
+from sidereal.replication.ownership.borders import Borders
+from sidereal.replication.ownership.ghosts import GHOST_RANGE, GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import UUID, Present, World
 
@@ -319,7 +320,7 @@ def test_ghosts_are_the_others_entities_in_range(seed: int, shards: int) -> None
     owner = holder.copy()
     strangers = rng.random(150) < 0.2
     owner[strangers] = rng.integers(0, shards + 1, int(strangers.sum()))
-    found = Borders(world.sectors, leases).find_ghosts(present, owner)
+    found = Borders(world.sectors, leases).find_ghosts(present, owner, GHOST_RANGE)
     expected = [
         (shard, row)
         for shard in range(1, shards + 1)
@@ -387,7 +388,7 @@ def test_borders_that_follow_changes_are_those_made_anew(
         space.change(what, x, y)
         if is_looked_at:
             everything = space.everything()
-            now = followed.find_ghosts(*everything)
-            anew = Borders(space.sectors, space.leases).find_ghosts(*everything)
+            now = followed.find_ghosts(*everything, GHOST_RANGE)
+            anew = Borders(space.sectors, space.leases).find_ghosts(*everything, GHOST_RANGE)
             assert now.shard.tolist() == anew.shard.tolist()
             assert now.rows.tolist() == anew.rows.tolist()

@@ -64,13 +64,21 @@ def choose(
     pilots: set[int],
     room: list[int],
     room_of_pilots: list[int],
+    units: list[int] | None = None,
+    touch_s: list[float] | None = None,
 ) -> list[int]:
     """Which of those that are to change hands do so now, by their place in the lists."""
     count = len(before)
     changes = Handovers(np.arange(count), np.array(before, np.uint16), np.array(after, np.uint16))
     piloted = np.isin(np.arange(count), sorted(pilots))
     sizes = np.ones(len(changes.rows), np.int64)
-    chosen = choose_affordable(changes, sizes, piloted, np.array(room), np.array(room_of_pilots))
+    together = (
+        np.arange(count) if units is None else np.array(units),
+        np.full(count, np.inf) if touch_s is None else np.array(touch_s),
+    )
+    chosen = choose_affordable(
+        changes, sizes, piloted, np.array(room), np.array(room_of_pilots), together
+    )
     return np.flatnonzero(chosen).tolist()
 
 
@@ -102,3 +110,19 @@ def test_an_unproven_shard_gets_few_pilots_of_others_and_all_that_nobody_simulat
     before = [2, 2, SHARD_NONE, SHARD_NONE, 2]
     assert choose(before, [1] * 5, {0, 1, 2, 3}, MUCH, [0, 1, 0]) == [0, 2, 3, 4]
     assert choose(before, [1] * 5, {0, 1, 2, 3}, MUCH, [0, 0, 0]) == [2, 3, 4]
+
+
+def test_islands_go_as_wholes_those_that_touch_soonest_first() -> None:
+    units, touch_s = [0, 1, 0, 3, 1], [0.2, 0.1, 0.2, np.inf, 0.1]
+    orders = [
+        choose([2] * 5, [1] * 5, {3}, [0, room, 0], MUCH, units, touch_s) for room in range(6)
+    ]
+    assert orders[0] == []
+    assert orders[1] == orders[2] == [1, 4]
+    assert orders[3] == orders[4] == [0, 1, 2, 4]
+    assert orders[5] == [0, 1, 2, 3, 4]
+
+
+def test_an_island_with_a_pilot_for_whom_there_is_no_room_waits_as_a_whole() -> None:
+    units, touch_s = [0, 0, 2], [0.1, 0.1, np.inf]
+    assert choose([2] * 3, [1] * 3, {1}, MUCH, [0, 0, 0], units, touch_s) == [2]

@@ -105,6 +105,10 @@ class OwnershipLimits:
         answer_within_s: how long a shard may leave the inputs of a pilot without an answer.
         failures: shards whose game code goes wrong in a sector before that is leased to nobody.
         failures_within_s: of these failures the first is no longer ago.
+        horizon_s_min: who may touch is found out for at least so long; likewise `horizon_s_max`.
+        home_ticks: an island goes home when nothing has held it for so long.
+        island_members: of an island that has more, parts may have different owners.
+        island_rounds: so often it is looked farther around an island.
     """
 
     lease_changes: int = 1 << 14
@@ -114,10 +118,18 @@ class OwnershipLimits:
     answer_within_s: float = 2.0
     failures: int = 3
     failures_within_s: float = 10.0
+    horizon_s_min: float = 0.2
+    horizon_s_max: float = 0.5
+    home_ticks: int = 20
+    island_members: int = 2000
+    island_rounds: int = 8
 
     def __post_init__(self) -> None:
         """Check them."""
-        check_limits(self)
+        problems = []
+        if self.horizon_s_min > self.horizon_s_max:
+            problems.append("horizon_s_min must be at most horizon_s_max")
+        check_limits(self, problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ from sidereal.replication.links.playerlink import PlayerLink
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.amendments import Amendments
+from sidereal.replication.ownership.candidates import touching_of
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.mesh import Mesh
@@ -165,7 +166,10 @@ class Replicator:
         )
         self.notes = Notes(limits.notes)
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
-        self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, limits)
+        touching = touching_of(game.kinds)
+        self.mesh = Mesh(
+            self.world, leases, self.shards, self.clients, self.notes, touching, limits
+        )
         self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)

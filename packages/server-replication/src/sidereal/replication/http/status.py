@@ -136,6 +136,11 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "handovers": replicator.mesh.handovers,
         "rebalanced": replicator.mesh.rebalanced,
         "handovers_waiting": replicator.mesh.waiting,
+        "islands": replicator.mesh.grouping.islands,
+        "islands_split": replicator.mesh.grouping.islands_split,
+        "pairs_cut": replicator.mesh.grouping.pairs_cut,
+        "cross_shard_contacts": replicator.mesh.grouping.cross_shard_contacts,
+        "horizon_ms": round(replicator.mesh.grouping.horizon_s * 1000, 1),
         "snapshots": replicator.edge.snapshots_sent,
         "snapshot_datagrams": replicator.edge.datagrams_sent,
         "bytes_out": traffic.bytes_out,
@@ -289,7 +294,7 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
         Metric("sidereal_entities", "gauge", "Entities.", {alone: replication["entities"]}),
         Metric("sidereal_clients", "gauge", "Clients.", {alone: replication["clients"]}),
         Metric("sidereal_shards", "gauge", "Shards.", {alone: len(status["shards"])}),
-        _count_withheld(status),
+        *_count_space(status),
         Metric(
             "sidereal_database_up",
             "gauge",
@@ -355,9 +360,12 @@ def _count_what_happens(replication: Mapping[str, Any]) -> Iterator[Metric]:
         yield Metric(f"sidereal_{what}_refused", "counter", text, refused, ("reason",))
 
 
-def _count_withheld(status: Mapping[str, Any]) -> Metric:
+def _count_space(status: Mapping[str, Any]) -> Iterator[Metric]:
+    text = "Islands across borders, of two entities or more."
+    islands = status["replication"]["islands"]
+    yield Metric("sidereal_islands", "gauge", text, {(): islands})
     text = "Sectors that nobody is leased, because the game's code went wrong in them."
-    return Metric("sidereal_withheld_sectors", "gauge", text, {(): len(status["withheld"])})
+    yield Metric("sidereal_withheld_sectors", "gauge", text, {(): len(status["withheld"])})
 
 
 def _describe_connections(http: Mapping[str, int]) -> list[Metric]:
@@ -370,6 +378,7 @@ def _describe_connections(http: Mapping[str, int]) -> list[Metric]:
 
 _TOTALS: Final = (
     *("proposals", "fenced", "handovers"),
+    *("islands_split", "pairs_cut", "cross_shard_contacts"),
     *("snapshots", "bytes_out", "bytes_in"),
 )
 _CONNECTION_METRICS: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (

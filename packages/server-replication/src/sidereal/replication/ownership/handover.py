@@ -1,9 +1,9 @@
-"""Which entities change their owner this tick.
+"""Which entities change their owner this tick, and which of them wait.
 
-The rule: an entity belongs to the shard that leases the sector it is in. It is handed over only
-when it has left its owner's sectors by `HANDOVER_MARGIN`, so that nothing flaps along a border; an
-entity whose owner is gone is handed over at once. A child belongs to the shard of its root,
-wherever it is itself.
+The rule: an entity belongs to the owner of its island (`grouping`). Whoever is alone in its island
+belongs to the shard that leases the sector it is in. It is handed over only when it has left its
+owner's sectors by `HANDOVER_MARGIN`, so that nothing flaps along a border; an entity whose owner is
+gone is handed over at once. A child belongs to the shard of its root, wherever it is itself.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def decide_handovers(
     leases: LeaseTable,
     rules: Rules,
 ) -> Handovers:
-    """Decide who changes hands.
+    """Decide who changes hands by the leases alone.
 
     Args:
         rows: int64[n], the living.
@@ -87,9 +87,28 @@ def decide_handovers(
     if len(away):
         near = np.isin(owner[away], np.array(leases.shards, np.uint16))
         alive = away[near]
-        near[near] = _within_margin(x[alive], y[alive], owner[alive], leases, rules)
+        near[near] = ~are_clear(x[alive], y[alive], owner[alive], leases, rules)
         away = away[~near]
     return Handovers(rows[away], owner[away], holder[away])
+
+
+def are_clear(
+    x: np.ndarray, y: np.ndarray, owner: np.ndarray, leases: LeaseTable, rules: Rules
+) -> np.ndarray:
+    """Tell which positions have no sector of their owner within the margin, bool[n].
+
+    Args:
+        x: float64[n], world units.
+        y: float64[n], world units.
+        owner: [n]
+        leases: who holds which sector.
+        rules: for the size of a sector.
+    """
+    steps = np.array([-HANDOVER_MARGIN, 0.0, HANDOVER_MARGIN])
+    off_x, off_y = np.repeat(steps, len(steps)), np.tile(steps, len(steps))
+    sector_x, sector_y = sector_of(x + off_x[:, None], y + off_y[:, None], rules)
+    near: np.ndarray = leases.holders_of(pack_sector(sector_x, sector_y)) == owner
+    return ~np.asarray(near.any(axis=0), np.bool_)
 
 
 def join_stray(changes: Handovers, families: Families, owner: np.ndarray) -> Handovers:
@@ -134,11 +153,13 @@ def choose_affordable(
     piloted: np.ndarray,
     room: np.ndarray,
     room_of_pilots: np.ndarray,
+    units: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
     """Choose who changes hands now: as many as the new owners have room for, bool[n].
 
-    What pilots fly comes first, and of these and of all else what nobody simulates meanwhile. Who
-    has children takes them along: the last one that is chosen may take more room than is left.
+    Islands come first, those that touch soonest; then what pilots fly, and of these and of all else
+    what nobody simulates meanwhile. Families and islands go as wholes: the last one that is chosen
+    may take more room than is left.
 
     Args:
         changes: who is to change hands.
@@ -146,17 +167,22 @@ def choose_affordable(
         piloted: bool[n], whether somebody flies it.
         room: int64[k], by the id of a shard, how many entities it may be given.
         room_of_pilots: int64[k], how many that pilots fly and somebody else simulates now.
+        units: int64[n], the first of those that each goes together with, and float64[n], in how
+            many seconds it has to.
     """
-    chosen = np.zeros(len(changes.rows), np.bool_)
-    from_others = piloted & changes.simulated
-    eligible = np.ones(len(changes.rows), np.bool_)
-    ones = np.ones(int(from_others.sum()), np.int64)
-    eligible[from_others] = _first_of_each(changes.after[from_others], ones, room_of_pilots)
-    order = 2 * ~piloted + changes.simulated
+    first, unit = np.unique(units[0], return_inverse=True)
+    after = changes.after[first]
+    from_others = np.bincount(unit, piloted & changes.simulated, len(first)).astype(np.int64)
+    size = np.bincount(unit, sizes, len(first)).astype(np.int64)
+    eligible, taken = np.ones(len(first), np.bool_), np.flatnonzero(from_others)
+    eligible[taken] = _first_of_each(after[taken], from_others[taken], room_of_pilots)
+    flown = np.bincount(unit, piloted, len(first)) > 0
+    order = 2 * ~flown + (np.bincount(unit, changes.simulated, len(first)) > 0)
     at = np.flatnonzero(eligible)
-    at = at[np.argsort(order[at].astype(np.uint8), kind="stable")]
-    chosen[at[_first_of_each(changes.after[at], sizes[at], room)]] = True
-    return chosen
+    at = at[np.lexsort((order[at], units[1][first[at]]))]
+    chosen = np.zeros(len(first), np.bool_)
+    chosen[at[_first_of_each(after[at], size[at], room)]] = True
+    return np.asarray(chosen[unit])
 
 
 def _first_of_each(shard: np.ndarray, sizes: np.ndarray, room: np.ndarray) -> np.ndarray:
@@ -166,14 +192,3 @@ def _first_of_each(shard: np.ndarray, sizes: np.ndarray, room: np.ndarray) -> np
     first = np.empty(len(shard), np.bool_)
     first[order] = begins - begins[np.searchsorted(in_order, in_order)] < room[in_order]
     return first
-
-
-def _within_margin(
-    x: np.ndarray, y: np.ndarray, owner: np.ndarray, leases: LeaseTable, rules: Rules
-) -> np.ndarray:
-    """Tell which positions have a sector of their owner within the margin, bool[n]."""
-    steps = np.array([-HANDOVER_MARGIN, 0.0, HANDOVER_MARGIN])
-    off_x, off_y = np.repeat(steps, len(steps)), np.tile(steps, len(steps))
-    sector_x, sector_y = sector_of(x + off_x[:, None], y + off_y[:, None], rules)
-    near: np.ndarray = leases.holders_of(pack_sector(sector_x, sector_y)) == owner
-    return np.asarray(near.any(axis=0), np.bool_)

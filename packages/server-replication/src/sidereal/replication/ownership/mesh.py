@@ -1,13 +1,13 @@
 """The mesh: which shard simulates which sector and, following from that, which entity.
 
 Stages of the tick: shards come and go (`change_shards`); sectors that something has entered are
-leased, and entities follow the leases (`hand_over`), as fast as their new owners take them; the
-leases of sectors that have been empty for a while end (`vacate`). Sectors in which the game's code
-goes wrong again and again are withheld, and stand still (`failures`). A handover is one decision:
-in one tick the owner changes and the epoch is bumped, so whatever the former owner still sends is
-fenced. A family is handed over in one tick. With what a pilot flies go the inputs that it has sent
-since its record. What an owner has proposed wrongly was taken from it, and is given to it anew
-(`give_anew`) in the same way, at the same pace.
+leased, and entities follow their islands and the leases (`hand_over`), as fast as their new owners
+take them; the leases of sectors that have been empty for a while end (`vacate`). Sectors in which
+the game's code goes wrong again and again are withheld, and stand still (`failures`). A handover is
+one decision: in one tick the owner changes and the epoch is bumped, so whatever the former owner
+still sends is fenced. A family is handed over in one tick. With what a pilot flies go the inputs
+that it has sent since its record. What an owner has proposed wrongly was taken from it, and is
+given to it anew (`give_anew`) in the same way, at the same pace.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX, Shard
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.answers import Answers
+from sidereal.replication.ownership.candidates import Touching
 from sidereal.replication.ownership.failures import Failure, Failures
+from sidereal.replication.ownership.grouping import Grouped, Grouping
 from sidereal.replication.ownership.handover import (
     Handovers,
     choose_affordable,
@@ -49,8 +51,11 @@ class Mesh:
         handovers: entities that crossed from one shard's space into another's.
         rebalanced: entities that changed their shard because their sector did.
         inputs: what pilots have sent lately.
+        grouping: who may touch over borders.
         answers: what pilots wait for.
         failures: where game code goes wrong.
+        waiting_rows: int64[n], of entities that are to change hands when their new owners have
+            room.
     """
 
     def __init__(
@@ -60,17 +65,19 @@ class Mesh:
         shards: ShardLink,
         clients: PlayerLink,
         notes: Notes,
+        touching: Touching,
         limits: Limits = LIMITS,
     ) -> None:
         self.leases = leases
         self.handovers = 0
         self.rebalanced = 0
         self.inputs = InputLog()
+        self.grouping = Grouping(world, leases, shards, touching, limits.ownership)
         self.answers = Answers(world, shards, clients, limits.ownership)
         self.failures = Failures(limits.ownership)
         self._moved_from: dict[int, int] = {}
         self._anew = np.empty(0, np.int64)
-        self._waiting_rows = np.empty(0, np.int64)
+        self.waiting_rows = np.empty(0, np.int64)
         self._world = world
         self._shards = shards
         self._notes = notes
@@ -78,8 +85,8 @@ class Mesh:
 
     @property
     def waiting(self) -> int:
-        """Entities that are to change hands when their new owners have room."""
-        return len(self._waiting_rows)
+        """How many of these there are."""
+        return len(self.waiting_rows)
 
     def route(self, net_id: int, message: Input) -> None:
         """Pass a player's input on to the shard of what it flies, if that is in the world."""
@@ -143,12 +150,13 @@ class Mesh:
         self._anew = np.union1d(self._anew, net_id)
 
     def hand_over(self, present: Present) -> None:
-        """Give entities that have left their owner's space to the shard whose space they are in."""
+        """Give islands to one owner each, and all else to the shard whose space it has entered."""
         columns = self._world.columns
         owner = columns["shard"]
         self._shards.allow(np.bincount(owner[present.rows], minlength=NUMBERS_MAX + 1))
         self._halt_withheld(present)
         holder = self._lease_space(present)
+        grouped = self.grouping.group(present, holder, owner[present.rows])
         roots = np.flatnonzero(self._world.families.up[present.rows] == NOBODY)
         changes = decide_handovers(
             present.rows[roots],
@@ -159,14 +167,18 @@ class Mesh:
             self.leases,
             self._world.rules,
         )
-        changes = join_stray(changes, self._world.families, owner)
-        changes = self._wait_for_room(self._add_lost(changes), present.tick)
+        changes = join_stray(grouped.override(changes), self._world.families, owner)
+        changes = self._wait_for_room(self._add_lost(changes), grouped, present.tick)
         self._count(changes, present)
-        if not len(changes.rows):
-            return
+        if len(changes.rows):
+            self._change_hands(changes, present)
+        self.grouping.count_contacts(owner)
+
+    def _change_hands(self, changes: Handovers, present: Present) -> None:
+        columns = self._world.columns
         rows = changes.rows
         self._anew = np.setdiff1d(self._anew, columns.net_id[rows])
-        owner[rows] = changes.after
+        columns["shard"][rows] = changes.after
         columns.epoch[rows] += np.uint32(1)
         self._world.handover_tick[rows] = present.tick
         self._world.mark(rows, present.tick)
@@ -218,9 +230,9 @@ class Mesh:
         owner = columns["shard"][rows]
         return changes.and_(Handovers(rows, owner, owner))
 
-    def _wait_for_room(self, changes: Handovers, tick: int) -> Handovers:
+    def _wait_for_room(self, changes: Handovers, grouped: Grouped, tick: int) -> Handovers:
         """Keep those who change hands now; the others are decided anew in the next tick."""
-        self._waiting_rows = changes.rows[:0]
+        self.waiting_rows = changes.rows[:0]
         if not len(changes.rows):
             return changes
         room = np.zeros(NUMBERS_MAX + 1, np.int64)
@@ -232,9 +244,10 @@ class Mesh:
         moved = take_along(changes, families, self._world.columns["shard"])
         sizes = 1 + np.bincount(moved.heads, minlength=len(changes.rows))
         piloted = self._world.account[families.root[changes.rows]] != ACCOUNT_NONE
-        chosen = choose_affordable(changes, sizes, piloted, room, room_of_pilots)
+        units = grouped.units_of(changes.rows)
+        chosen = choose_affordable(changes, sizes, piloted, room, room_of_pilots, units)
         waiting = (changes.rows[~chosen], moved.children.rows[~chosen[moved.heads]])
-        self._waiting_rows = np.concatenate(waiting)
+        self.waiting_rows = np.concatenate(waiting)
         return changes.select(chosen).and_(moved.children.select(chosen[moved.heads]))
 
     def _note_failure(self, shard: Shard, present: Present, now: float) -> list[LeaseChange]:
@@ -309,7 +322,7 @@ class Mesh:
             self.handovers += crossed
             self._notes.add(present.tick, "handover", count=crossed)
         if self._moved_from:
-            waits = present.sector[np.searchsorted(present.rows, self._waiting_rows)]
+            waits = present.sector[np.searchsorted(present.rows, self.waiting_rows)]
             keys = np.array(list(self._moved_from), np.int64)
             kept = keys[np.isin(keys, waits)].tolist()
             self._moved_from = {key: self._moved_from[key] for key in kept}

@@ -26,6 +26,7 @@ from sidereal.tools.simulate.small import (
     draw_asks,
     draw_births,
     draw_client_limits,
+    draw_islands,
     draw_limits,
     draw_links,
     draw_shard_limits,
@@ -143,9 +144,9 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     small = np.random.default_rng([seed, 2])
     streams, limits = draw_streams(rng), draw_links(draw_limits(rng), small)
     shard_limits, client_limits = draw_shard_limits(small), draw_client_limits(small)
-    births = np.random.default_rng([seed, 3])
+    births, asks, islands = (np.random.default_rng([seed, more]) for more in (3, 4, 6))
     limits, shard_limits = draw_births(limits, shard_limits, births, len(rocks) + pilots)
-    limits, shard_limits = draw_asks(limits, shard_limits, np.random.default_rng([seed, 4]))
+    limits, shard_limits = draw_asks(draw_islands(limits, islands), shard_limits, asks)
     doubled, at, target = rng.random(3).tolist()
     cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]
     if doubled < DOUBLED_SHARE:

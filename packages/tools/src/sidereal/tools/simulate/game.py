@@ -278,7 +278,8 @@ def make_flights(
         wears: kinds of the children that a ship begins with.
     """
     game = Game("simulated", parts=parts)
-    ship = game.kind("ship", Motion(), Body(radius=SHIP_RADIUS, mass=12), Label(), Pilot())
+    body, accel_max = Body(radius=SHIP_RADIUS, mass=12), laws.thrust
+    ship = game.kind("ship", Motion(), body, Label(), Pilot(), accel_max=accel_max)
     asteroid = game.kind("asteroid", Motion(), Body(), Label())
     game.model(Motion, reads=(Stick,))(_flight(laws))
     game.on_join(_arrival(ship, wears, greets=greets))

@@ -39,6 +39,8 @@ WHOLES_PER_TICK = (4, 41)
 """At least: a shard that has the whole world needs more."""
 WHOLES_WITHIN_TICKS = 4
 """After so many ticks the authority has what a shard has given or taken: see the checkers."""
+SMALL_ISLANDS_SHARE = 0.2
+"""Of the worlds."""
 
 
 def draw_streams(rng: np.random.Generator) -> StreamLimits:
@@ -257,3 +259,14 @@ def draw_asks(
         gazes_per_tick=int(rng.integers(1, 4)),
     )
     return replace(limits, shards=shards, edge=edge), replace(shard_limits, asked=asked)
+
+
+def draw_islands(limits: Limits, rng: np.random.Generator) -> Limits:
+    """Draw how islands are kept; in some worlds large ones are cut."""
+    small, members, home_ticks = rng.random(), int(rng.integers(3, 9)), int(rng.integers(2, 12))
+    ownership = replace(
+        limits.ownership,
+        home_ticks=home_ticks,
+        island_members=members if small < SMALL_ISLANDS_SHARE else limits.ownership.island_members,
+    )
+    return replace(limits, ownership=ownership)

@@ -25,6 +25,8 @@ itself: none of them asks the code under test for its opinion.
 * `gifts`: which components are given and taken;
 * `asks`: what shards ask actions for, and how much of it;
 * `borders`: who is handed over, and what is seen across a border;
+* `islands`: nobody of two owners may touch, and who was brought together does not flap; `meetings`:
+  who may touch whom, found by looking at every two;
 * `recovery`: what is there after a restart against what was there before;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;
 * `authority`: of two authorities on one store only one writes;

@@ -1,6 +1,7 @@
 """What happens along borders: who is handed over, and who is seen from the other side.
 
-An entity changes its owner only when it is well inside another shard's space, or its owner is gone.
+An entity changes its owner only when it is well inside another shard's space, when it may touch
+something of the other owner, or when its owner is gone.
 Once the faults have stopped, every shard sees what others simulate near its sectors, where it is.
 """
 
@@ -21,6 +22,7 @@ from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks import physics
+from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.flights import STATE
 from sidereal.tools.simulate.processes import ShardProcess
@@ -59,7 +61,7 @@ def put_off_ticks(core: Replicator, ghosts: int) -> int:
 
 
 class Margins:
-    """Nobody changes hands for being a little beyond a border."""
+    """Nobody changes hands for being a little beyond a border, unless its island does."""
 
     def __init__(self) -> None:
         self._owners: dict[int, int] = {}
@@ -88,6 +90,7 @@ class Margins:
         # What returns under its number has lost what it had before.
         living = {shard for shard, peer in sessions.items() if sessions_before.get(shard) == peer}
         states = _present(core, np.array(moved))
+        meetings: Meetings | None = None
         for row, state in zip(moved, states, strict=True):
             net_id = int(columns.net_id[row])
             owner = before[net_id]
@@ -95,7 +98,13 @@ class Margins:
                 continue
             cluster.exercised["handovers between the living"] += 1
             near = _sectors_within(state, MARGIN - EDGE_SLACK, core.rules.sector_size)
-            if any(leases.get(sector) == owner for sector in near):
+            if all(leases.get(sector) != owner for sector in near):
+                continue
+            cluster.exercised["handovers of islands judged"] += 1
+            meetings = meetings or find_meetings(cluster, core)
+            ids = columns.net_id[meetings.rows].tolist()
+            theirs = np.array([before.get(other, SHARD_NONE) == owners[net_id] for other in ids])
+            if net_id not in ids or not meetings.reaches(ids.index(net_id), theirs):
                 yield f"{net_id} was taken from shard {owner}, which it has hardly left"
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:

@@ -27,6 +27,7 @@ from sidereal.tools.simulate.checks.foreseen import Foreseen
 from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.happenings import Happenings
 from sidereal.tools.simulate.checks.inputs import InputLedger
+from sidereal.tools.simulate.checks.islands import Islands
 from sidereal.tools.simulate.checks.lies import LiesFail, NobodyIsBlamed
 from sidereal.tools.simulate.checks.lives import Lives
 from sidereal.tools.simulate.checks.owners import OneOwner
@@ -63,6 +64,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Gifts(),
         Asks(plan),
         Margins(),
+        Islands(plan),
         Recovery(plan),
         OneAuthority(plan),
         Service(plan),

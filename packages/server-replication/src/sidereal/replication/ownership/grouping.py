@@ -1,0 +1,263 @@
+"""Islands of the world, and who is to own them: a stage of the tick.
+
+Theory of operation. The bodies of candidates (`candidates`) are moved ahead for a horizon, which
+gives islands (`islands`), and each of them gets one owner (`owners`). A member of an island with
+two owners or with guests may touch what is not a candidate. Then the cells around it are looked at,
+and islands are found anew, until they are whole; but for `island_rounds` at most.
+
+The horizon is a few ticks longer than a decision needs to reach every shard. What touches sooner
+than that is repaired by its new owner.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.ids import SHARD_NONE
+from sidereal.replication.limits import LIMITS, OwnershipLimits
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shards import NUMBERS_MAX
+from sidereal.replication.ownership.borders import Borders
+from sidereal.replication.ownership.candidates import Candidates, Outlook, Touching
+from sidereal.replication.ownership.handover import Handovers, are_clear
+from sidereal.replication.ownership.held import Held
+from sidereal.replication.ownership.islands import Bodies, Pairs, find_pairs, label
+from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.ownership.owners import Cut, Nodes, cut_large, decide_owners
+from sidereal.replication.world import Present, World
+
+MORE_TICKS: Final = 2
+"""The horizon is so much longer than a decision needs."""
+
+LEAD_S: Final = 0.01
+"""How far shards simulate ahead, beside the round trip."""
+
+LINKS_EVERY_TICKS: Final = 8
+"""How often round trips are looked at."""
+
+
+class Grouped(NamedTuple):
+    """What islands are to do.
+
+    Attributes:
+        bound: int64[m], rows of roots that do not follow the leases now.
+        changes: roots that change hands with their islands; of these,
+        island: int64[n], which one; and
+        touch_s: float64[n], in how many seconds two owners touch in it.
+    """
+
+    bound: np.ndarray
+    changes: Handovers
+    island: np.ndarray
+    touch_s: np.ndarray
+
+    def override(self, changes: Handovers) -> Handovers:
+        """Let what islands do take the place of what would follow from the leases."""
+        return changes.select(~np.isin(changes.rows, self.bound)).and_(self.changes)
+
+    def units_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tell what goes together.
+
+        Args:
+            rows: int64[n], who changes hands.
+
+        Returns:
+            int64[n], the first of these that each goes together with, and float64[n], in how many
+            seconds it has to; infinity where nothing touches.
+        """
+        first, touch_s = np.arange(len(rows)), np.full(len(rows), np.inf)
+        order = np.argsort(self.changes.rows)
+        if len(order):
+            at = np.searchsorted(self.changes.rows, rows, sorter=order)
+            at = order[np.minimum(at, len(order) - 1)]
+            moves = np.flatnonzero(self.changes.rows[at] == rows)
+            touch_s[moves] = self.touch_s[at[moves]]
+            _, begins, island = np.unique(
+                self.island[at[moves]], return_index=True, return_inverse=True
+            )
+            first[moves] = moves[begins[island]]
+        return first, touch_s
+
+
+class _Found(NamedTuple):
+    """Candidates, and the islands that they make.
+
+    Attributes:
+        rows: int64[k], of their roots.
+        at: int64[k], where these are among what is present.
+        where: int64[m], where their bodies are.
+        bodies: m of them.
+        pairs: of bodies.
+        ends: int64[2, e], the nodes of each pair.
+        island: int64[k], of each node.
+    """
+
+    rows: np.ndarray
+    at: np.ndarray
+    where: np.ndarray
+    bodies: Bodies
+    pairs: Pairs
+    ends: np.ndarray
+    island: np.ndarray
+
+
+class Grouping:
+    """The islands of one world.
+
+    Attributes:
+        horizon_s: how far is looked ahead.
+        islands: of two or more that are held now.
+        islands_split: those that were cut, once for each tick.
+        pairs_cut: pairs through which they were cut, likewise.
+        cross_shard_contacts: pairs of two owners whose circles overlapped, likewise.
+        cut: int64[2, e], rows of the roots of the pairs that were cut through in this tick.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        leases: LeaseTable,
+        shards: ShardLink,
+        touching: Touching,
+        limits: OwnershipLimits = LIMITS.ownership,
+    ) -> None:
+        self.horizon_s = limits.horizon_s_min
+        self.islands = 0
+        self.islands_split = 0
+        self.pairs_cut = 0
+        self.cross_shard_contacts = 0
+        self.cut = np.empty((2, 0), np.int64)
+        self._world = world
+        self._leases = leases
+        self._shards = shards
+        self._touching = touching
+        self._limits = limits
+        self._borders = Borders(world.sectors, leases)
+        self._held = Held()
+        self._overlapping = np.empty((2, 0), np.int64)
+
+    def group(self, present: Present, holder: np.ndarray, owner: np.ndarray) -> Grouped:
+        """Find the islands, and decide who is to own them.
+
+        Args:
+            present: everything that is.
+            holder: uint16[n], who leases the sector that each is in.
+            owner: uint16[n], who owns each.
+        """
+        candidates = self._candidates(present, holder, owner)
+        found = self._find(candidates)
+        owns = candidates.owner[found.at]
+        cut = cut_large(
+            found.island, owns, found.ends, found.pairs.depth, self._limits.island_members
+        )
+        self._count(found, cut)
+        net_id = self._world.columns.net_id[found.rows]
+        held_since = self._held.since(found.rows, net_id, present.tick)
+        rested = held_since >= self._limits.home_ticks
+        may_leave = self._are_clear(candidates, found) & rested & (cut.island == found.island)
+        mass = np.bincount(found.bodies.node, found.bodies.mass, len(found.rows))
+        decided = decide_owners(
+            Nodes(owns, candidates.holder[found.at], mass, may_leave), cut.island
+        )
+        self._held.note(found.rows[decided.held], net_id[decided.held], present.tick)
+        self.islands = decided.islands
+        before = owner[found.at]
+        moves = decided.together & (decided.owner != before) & (decided.owner != SHARD_NONE)
+        return Grouped(
+            found.rows[decided.together | (~rested & (owns != SHARD_NONE))],
+            Handovers(found.rows[moves], before[moves], decided.owner[moves].astype(np.uint16)),
+            cut.island[moves],
+            _touch_s(found, owns, cut.island)[moves],
+        )
+
+    def count_contacts(self, owner: np.ndarray) -> None:
+        """Count what overlaps though two shards simulate it: uint16 by row, the owners decided."""
+        one, other = owner[self._overlapping]
+        across = (one != other) & (one != SHARD_NONE) & (other != SHARD_NONE)
+        self.cross_shard_contacts += int(across.sum())
+
+    def _candidates(self, present: Present, holder: np.ndarray, owner: np.ndarray) -> Candidates:
+        self._note_links(present.tick)
+        age_s = np.zeros(NUMBERS_MAX + 1)
+        alive = np.zeros(NUMBERS_MAX + 1, np.bool_)
+        alive[list(self._leases.shards)] = True
+        for shard in self._shards.shards:
+            behind_s = (present.tick - shard.newest_tick) * self._world.rules.tick_s
+            age_s[shard.shard] = min(max(behind_s, 0.0), self.horizon_s)
+        outlook = Outlook(self.horizon_s, age_s, self._touching)
+        owns = np.where(alive[owner], owner, SHARD_NONE).astype(np.int64)
+        return Candidates(
+            self._world, self._borders, outlook, present, owns, holder.astype(np.int64)
+        )
+
+    def _note_links(self, tick: int) -> None:
+        """Look ahead a little farther than a decision needs to reach all shards."""
+        if tick % LINKS_EVERY_TICKS:
+            return
+        limits, tick_s = self._limits, self._world.rules.tick_s
+        delay_s = 0.0
+        for shard in self._shards.shards:
+            link = self._shards.endpoint.connection_statistics(shard.peer)
+            if link is not None:
+                delay_s = max(delay_s, link.rtt_s + 2.0 * link.jitter_s + LEAD_S)
+        wanted_s = (math.floor(delay_s / tick_s) + MORE_TICKS) * tick_s
+        self.horizon_s = min(max(wanted_s, limits.horizon_s_min), limits.horizon_s_max)
+
+    def _find(self, candidates: Candidates) -> _Found:
+        """Find the islands of candidates, until those that count are whole."""
+        found = self._make_islands(candidates)
+        for _ in range(self._limits.island_rounds):
+            counts = _counts(found, candidates)
+            if not candidates.look_around(found.where[counts[found.bodies.node]]):
+                break
+            found = self._make_islands(candidates)
+        return found
+
+    def _make_islands(self, candidates: Candidates) -> _Found:
+        where, rows = candidates.find(), candidates.present.rows
+        roots, node = np.unique(self._world.families.root[rows[where]], return_inverse=True)
+        bodies = candidates.bodies_of(where, node)
+        pairs = find_pairs(bodies, self.horizon_s)
+        ends = np.stack([node[pairs.a], node[pairs.b]])
+        island = label(len(roots), *ends)
+        return _Found(roots, np.searchsorted(rows, roots), where, bodies, pairs, ends, island)
+
+    def _are_clear(self, candidates: Candidates, found: _Found) -> np.ndarray:
+        """Tell which guests are well outside of their owners' sectors, bool[k]."""
+        clear = np.zeros(len(found.rows), np.bool_)
+        guests = np.flatnonzero(candidates.guests[found.at])
+        at, present = found.at[guests], candidates.present
+        clear[guests] = are_clear(
+            present.x[at], present.y[at], candidates.owner[at], self._leases, self._world.rules
+        )
+        return clear
+
+    def _count(self, found: _Found, cut: Cut) -> None:
+        self.islands_split += cut.islands
+        self.cut = found.rows[found.ends[:, cut.cut]]
+        self.pairs_cut += self.cut.shape[1]
+        self._overlapping = found.rows[found.ends[:, found.pairs.overlaps]]
+
+
+def _counts(found: _Found, candidates: Candidates) -> np.ndarray:
+    """Tell whose islands have two owners, or guests: bool[k]."""
+    a, b = found.ends
+    owner = candidates.owner[found.at]
+    counts = np.zeros(len(found.rows), np.bool_)
+    across = (owner[a] != owner[b]) & (owner[a] != SHARD_NONE) & (owner[b] != SHARD_NONE)
+    counts[found.island[a[across]]] = True
+    counts[found.island[candidates.guests[found.at]]] = True
+    several = np.bincount(found.island, minlength=len(counts)) > 1
+    return np.asarray((counts & several)[found.island])
+
+
+def _touch_s(found: _Found, owner: np.ndarray, island: np.ndarray) -> np.ndarray:
+    """Tell in how many seconds two owners touch in each one's island: float64[k]."""
+    a, b = found.ends
+    across = np.flatnonzero(owner[a] != owner[b])
+    touch_s = np.full(len(island), np.inf)
+    np.minimum.at(touch_s, island[a[across]], found.pairs.touch_s[across])
+    return np.asarray(touch_s[island])

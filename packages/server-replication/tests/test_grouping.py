@@ -1,0 +1,233 @@
+"""Islands of a world: nobody of two owners may touch, wherever the borders are."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import cast
+
+import numpy as np
+from drifters import GAME, RADIUS, SCHEMA, drifter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidereal.protocol.channel.endpoint import ServerEndpoint
+from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.message.shard import ShardHello
+from sidereal.protocol.rules import Rules
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.ownership.candidates import touching_of
+from sidereal.replication.ownership.grouping import Grouped, Grouping
+from sidereal.replication.ownership.islands import SKIN
+from sidereal.replication.ownership.leases import LeaseTable
+from sidereal.replication.world import UUID, World
+
+RULES = Rules()
+SIZE = RULES.sector_size
+HOME_TICKS = 5
+LIMITS_HERE = dataclasses.replace(LIMITS.ownership, home_ticks=HOME_TICKS)
+
+
+class Link:
+    """What is known of a link."""
+
+    def __init__(self, rtt_s: float, jitter_s: float) -> None:
+        self.rtt_s, self.jitter_s = rtt_s, jitter_s
+
+
+class Silent:
+    """In the place of the shard endpoint."""
+
+    link: Link | None = None
+
+    def connection_statistics(self, peer: int) -> Link | None:
+        return self.link
+
+
+class Rig:
+    """A world with shards, and what islands make of it."""
+
+    def __init__(self, holders: dict[tuple[int, int], int]) -> None:
+        self.world, self.leases, self.tick = World(SCHEMA, RULES, 16), LeaseTable(), 100
+        self.endpoint = Silent()
+        self.link = ShardLink(cast(ServerEndpoint, self.endpoint), SCHEMA, RULES, 0.0)
+        for number in sorted(set(holders.values())):
+            hello = ShardHello(bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16))
+            self.link.shards.add(number, hello, 0.0).newest_tick = 1 << 20
+            self.leases.join(number, {})
+        self.leases.assign(holders)
+        self.grouping = Grouping(
+            self.world, self.leases, self.link, touching_of(GAME.kinds), LIMITS_HERE
+        )
+
+    def enter(
+        self,
+        x: float,
+        y: float,
+        owner: int,
+        vx: float = 0.0,
+        vy: float = 0.0,
+        radius: float = RADIUS,
+    ) -> int:
+        record = drifter(x=x, y=y, tick=self.tick)
+        record["vx"], record["vy"], record["radius"] = vx, vy, radius
+        rows = self.world.enter(record, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)
+        self.world.columns["shard"][rows] = owner
+        return int(rows[0])
+
+    def group(self) -> Grouped:
+        self.tick += 1
+        present = self.world.present(self.tick)
+        owner = self.world.columns["shard"]
+        holder = self.leases.holders_of(present.sector)
+        grouped = self.grouping.group(present, holder, owner[present.rows])
+        owner[grouped.changes.rows] = grouped.changes.after
+        self.grouping.count_contacts(owner)
+        return grouped
+
+    def owner(self, *rows: int) -> list[int]:
+        owners: list[int] = self.world.columns["shard"][list(rows)].tolist()
+        return owners
+
+    def foreign_pairs(self) -> list[tuple[int, int]]:
+        """Entities of two living owners that may touch, one by one."""
+        columns, horizon_s = self.world.columns, self.grouping.horizon_s
+        x, y, _ = self.world.locate(rows := columns.rows(), self.tick)
+        living = [at for at, row in enumerate(rows) if columns["shard"][row] in self.leases.shards]
+        found = []
+        for one in living:
+            for other in living:
+                a, b = rows[one], rows[other]
+                if a >= b or columns["shard"][a] == columns["shard"][b]:
+                    continue
+                reach = float(columns["radius"][a]) + float(columns["radius"][b]) + SKIN
+                off = x[other] - x[one], y[other] - y[one]
+                by = columns["vx"][b] - columns["vx"][a], columns["vy"][b] - columns["vy"][a]
+                speed = max(by[0] ** 2 + by[1] ** 2, 1e-12)
+                at_s = min(max(-(off[0] * by[0] + off[1] * by[1]) / speed, 0.0), horizon_s)
+                if math.hypot(off[0] + by[0] * at_s, off[1] + by[1] * at_s) < reach - 1e-6:
+                    found.append((int(a), int(b)))
+        return found
+
+
+TWO = {(0, 0): 1, (1, 0): 2}
+
+
+def test_two_that_will_touch_over_a_border_get_one_owner_before_they_do() -> None:
+    rig = Rig(TWO)
+    one = rig.enter(SIZE - 16.5, 500.0, 1, vx=100.0)
+    other, third = rig.enter(SIZE + 20.0, 500.0, 2), rig.enter(SIZE + 20.0, 512.2, 2)
+    far = rig.enter(SIZE + 300.0, 500.0, 2)
+    grouped = rig.group()
+    assert rig.owner(one, other, third, far) == [2, 2, 2, 2]
+    assert grouped.changes.rows.tolist() == [one]
+    assert 0.17 < grouped.touch_s[0] < 0.2
+    assert rig.grouping.islands == 1
+
+
+def test_two_that_will_pass_each_other_stay_where_they_are() -> None:
+    rig = Rig(TWO)
+    one, other = rig.enter(SIZE - 16.0, 500.0, 1, vx=100.0), rig.enter(SIZE + 20.0, 513.0, 2)
+    assert not len(rig.group().changes.rows)
+    assert rig.owner(one, other) == [1, 2]
+
+
+def test_a_guest_deep_in_the_space_of_another_shard_meets_what_is_there() -> None:
+    rig = Rig(TWO)
+    guest, other = rig.enter(SIZE + 500.0, 500.0, 1, vx=50.0), rig.enter(SIZE + 520.0, 500.0, 2)
+    rig.group()
+    assert len(set(rig.owner(guest, other))) == 1
+
+
+def test_a_pile_that_reaches_far_beyond_the_border_goes_as_a_whole() -> None:
+    rig = Rig(TWO)
+    pile = [rig.enter(SIZE + 5.0 + 12.0 * at, 500.0, 2) for at in range(60)]
+    more = [rig.enter(SIZE - 7.0 - 12.0 * at, 500.0, 1) for at in range(61)]
+    rig.group()
+    assert set(rig.owner(*pile, *more)) == {1}
+
+
+def test_an_island_goes_home_when_nothing_has_held_it_for_a_while() -> None:
+    rig = Rig(TWO)
+    one, other = rig.enter(SIZE - 10.0, 500.0, 1), rig.enter(SIZE + 2.0, 500.0, 1)
+    heavy = rig.enter(SIZE - 22.0, 500.0, 1)
+    rig.group()
+    assert rig.owner(one, other, heavy) == [1, 1, 1]
+    columns = rig.world.columns
+    columns["x"][[one, other, heavy]] = [SIZE + 10.0, SIZE + 22.0, SIZE + 34.0]
+    for _ in range(HOME_TICKS - 1):
+        assert not len(rig.group().changes.rows)
+    rig.group()
+    assert rig.owner(one, other, heavy) == [2, 2, 2]
+
+
+def test_who_is_alone_is_bound_only_while_it_was_held_lately() -> None:
+    rig = Rig(TWO)
+    one = rig.enter(SIZE + 30.0, 500.0, 1)
+    assert one not in rig.group().bound
+    other = rig.enter(SIZE + 42.0, 500.0, 2)
+    rig.group()
+    rig.world.columns["x"][other] += 300.0
+    assert one in rig.group().bound
+    for _ in range(HOME_TICKS):
+        bound = rig.group().bound
+    assert one not in bound
+
+
+def test_a_giant_inside_is_looked_at_if_it_reaches_over_the_border() -> None:
+    rig = Rig(TWO)
+    giant = rig.enter(SIZE - 480.0, 500.0, 1, radius=490.0)
+    one = rig.enter(SIZE + 16.0, 500.0, 2)
+    rig.group()
+    assert len(set(rig.owner(giant, one))) == 1
+
+
+def test_the_horizon_follows_from_the_slowest_link() -> None:
+    rig = Rig(TWO)
+    tick_s = RULES.tick_s
+    for rtt_s, jitter_s, wanted_s in [(0.0, 0.0, 0.2), (0.12, 0.02, 5 * tick_s), (3.0, 1.0, 0.5)]:
+        rig.endpoint.link = Link(rtt_s, jitter_s)
+        for _ in range(8):
+            rig.group()
+        assert rig.grouping.horizon_s == wanted_s
+
+
+def test_what_overlaps_under_two_owners_is_counted() -> None:
+    rig = Rig(TWO)
+    one, _ = rig.enter(SIZE - 5.0, 500.0, 1), rig.enter(SIZE + 5.0, 500.0, 2)
+    rig.group()
+    assert rig.grouping.cross_shard_contacts == 0
+    rig.tick += 1
+    present = rig.world.present(rig.tick)
+    owner = rig.world.columns["shard"]
+    owner[one] = 3 - owner[one]
+    rig.grouping.group(present, rig.leases.holders_of(present.sector), owner[present.rows])
+    rig.grouping.count_contacts(owner)
+    assert rig.grouping.cross_shard_contacts == 1
+
+
+@settings(derandomize=True, deadline=None, max_examples=80)
+@given(seed=st.integers(0, 2**32 - 1), shards=st.integers(1, 4), dense=st.booleans())
+def test_after_the_decision_no_two_owners_may_touch(seed: int, shards: int, dense: bool) -> None:
+    rng = np.random.default_rng(seed)
+    sectors = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+    rig = Rig({sector: int(rng.integers(1, shards + 1)) for sector in sectors})
+    for _ in range(120):
+        x, y = rng.uniform(-SIZE, 2 * SIZE, 2)
+        if rng.random() < 0.8:
+            x = round(x / SIZE) * SIZE + rng.normal(0.0, 60.0 if dense else 200.0)
+            x = min(max(x, -SIZE), 2 * SIZE - 1.0)
+        y = rng.uniform(0.0, 300.0) if dense else y
+        speed, course = rng.uniform(0.0, 250.0) * rng.integers(0, 2), rng.uniform(0.0, 7.0)
+        owner = rig.leases.holder_of((int(x // SIZE), int(y // SIZE)))
+        if rng.random() < 0.2:
+            owner = int(rng.integers(SHARD_NONE, shards + 1))
+        radius = float(rng.choice([2.0, 6.0, 25.0, 200.0], p=[0.3, 0.5, 0.19, 0.01]))
+        rig.enter(x, y, owner, speed * math.cos(course), speed * math.sin(course), radius)
+    before = rig.world.columns["shard"].copy()
+    rig.group()
+    assert rig.foreign_pairs() == []
+    rows = rig.world.columns.rows()
+    orphans = rows[before[rows] == SHARD_NONE]
+    assert set(rig.owner(*orphans.tolist())) <= {SHARD_NONE, *rig.leases.shards}

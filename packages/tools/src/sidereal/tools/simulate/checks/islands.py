@@ -1,0 +1,165 @@
+"""No contact is ever resolved by two shards: what decisions must have seen, and how they flap.
+
+After every tick, as committed:
+
+* no two owners have entities that may touch within the horizon, but for those that wait until their
+  new owner has room, and those between which an island was cut because it is too large;
+* who changes hands has a higher epoch than before;
+* a guest that touches nothing and is clear of the border is at home soon;
+* whoever was brought to another shard because of an island comes back at once only if it may touch
+  something of the shard that it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sidereal.protocol.ids import SHARD_NONE
+from sidereal.replication.ownership.handover import HANDOVER_MARGIN
+from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings, living_owners
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Plan
+
+EDGE_SLACK: Final = 0.5
+"""World units around a margin in which both answers are right."""
+
+HOME_TICKS_MORE: Final = 2
+"""Ticks after which a guest is at home that nothing keeps."""
+
+
+class _Moved(NamedTuple):
+    """Where an entity came from with its island, and when."""
+
+    tick: int
+    owner: int
+
+
+class Islands:
+    """Looks at every two entities, after every tick."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._home_ticks = plan.limits.ownership.home_ticks
+        self._incarnation, self._tick = 0, -1
+        self._before: dict[int, tuple[int, int]] = {}
+        self._sessions: dict[int, int] = {}
+        self._moved: dict[int, _Moved] = {}
+        self._idle: dict[int, int] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Judge the decisions of a tick."""
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            self._forget()
+        if core.tick == self._tick:
+            # The world stands still: what is decided is seen with the next tick.
+            return
+        self._tick = core.tick
+        meetings = find_meetings(cluster, core)
+        yield from self._judge_owners(cluster, core, meetings)
+        yield from self._judge_moves(cluster, core, meetings)
+        yield from self._judge_guests(cluster, core, meetings)
+        columns = core.world.columns
+        owner, epoch = columns["shard"][meetings.rows], columns.epoch[meetings.rows]
+        ids = columns.net_id[meetings.rows].tolist()
+        self._before = dict(zip(ids, zip(owner.tolist(), epoch.tolist(), strict=True), strict=True))
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+    def _forget(self) -> None:
+        self._tick = -1
+        self._before.clear()
+        self._sessions.clear()
+        self._moved.clear()
+        self._idle.clear()
+
+    def _judge_owners(
+        self, cluster: Cluster, core: Replicator, meetings: Meetings
+    ) -> Iterator[str]:
+        """No two owners have what may touch."""
+        rows, owner = meetings.rows, living_owners(core, meetings.rows)
+        served = owner != SHARD_NONE
+        cluster.exercised["meetings judged"] += int(np.triu(meetings.sure).sum())
+        apart = meetings.sure & (owner != owner[:, None]) & served & served[:, None]
+        waits = np.isin(rows, core.mesh.waiting_rows)
+        waiting = apart & (waits | waits[:, None])
+        cluster.exercised["meetings that wait"] += int(np.triu(waiting).sum())
+        cut = {frozenset(pair) for pair in core.mesh.grouping.cut.T.tolist()}
+        for a, b in np.argwhere(np.triu(apart & ~waiting)).tolist():
+            pair = rows[[a, b]]
+            if frozenset(pair.tolist()) in cut:
+                cluster.exercised["meetings that were cut"] += 1
+                continue
+            ids = core.world.columns.net_id[pair].tolist()
+            yield f"{ids} may touch, and are simulated by {owner[[a, b]].tolist()}"
+
+    def _judge_moves(self, cluster: Cluster, core: Replicator, meetings: Meetings) -> Iterator[str]:
+        """Who changes hands has a new epoch, and does not come back at once for nothing."""
+        columns = core.world.columns
+        owner = columns["shard"][meetings.rows].tolist()
+        ids = columns.net_id[meetings.rows].tolist()
+        epochs = columns.epoch[meetings.rows].tolist()
+        was = np.array([self._before.get(net_id, (SHARD_NONE, 0))[0] for net_id in ids])
+        sessions = {shard.shard: shard.peer for shard in core.shards.shards}
+        living = {shard for shard, peer in sessions.items() if self._sessions.get(shard) == peer}
+        self._sessions = sessions
+        for at, net_id in enumerate(ids):
+            before, epoch = self._before.get(net_id, (SHARD_NONE, 0))
+            after = owner[at]
+            if after in (before, SHARD_NONE):
+                continue
+            if net_id in self._before and epochs[at] <= epoch:
+                yield f"{net_id} went to {after} under the epoch of {before}"
+            moved = self._moved.pop(net_id, None)
+            # What returns under its number has lost what it had before.
+            if before not in living:
+                continue
+            back = moved is not None and moved.owner == after
+            if back and moved is not None and core.tick - moved.tick < self._home_ticks:
+                cluster.exercised["returns judged"] += 1
+                if not meetings.reaches(at, was == after):
+                    yield f"{net_id} is back with {after} after {core.tick - moved.tick} ticks"
+            if not self._is_clear(core, meetings.rows[at], before):
+                self._moved[net_id] = _Moved(core.tick, before)
+
+    def _judge_guests(
+        self, cluster: Cluster, core: Replicator, meetings: Meetings
+    ) -> Iterator[str]:
+        """A guest that nothing keeps goes home."""
+        rows, idle, self._idle = meetings.rows, self._idle, {}
+        owner = living_owners(core, rows)
+        holder = core.mesh.leases.holders_of(core.world.present(core.tick).sector)
+        holder = holder[np.searchsorted(core.world.columns.rows(), rows)]
+        lone = ~meetings.possible.any(axis=0) & (owner != SHARD_NONE) & (owner != holder)
+        lone &= (holder != SHARD_NONE) & ~np.isin(rows, core.mesh.waiting_rows)
+        for at in np.flatnonzero(lone).tolist():
+            net_id = int(core.world.columns.net_id[rows[at]])
+            if not self._is_clear(core, rows[at], int(owner[at]), -EDGE_SLACK):
+                continue
+            cluster.exercised["guests judged"] += 1
+            since = self._idle[net_id] = idle.get(net_id, core.tick)
+            if core.tick - since > self._home_ticks + HOME_TICKS_MORE:
+                yield f"{net_id} is a guest of {owner[at]} for nothing since tick {since}"
+
+    def _is_clear(self, core: Replicator, row: int, owner: int, less: float = EDGE_SLACK) -> bool:
+        """Tell whether an entity is outside its owner's sectors, by the margin but for some units.
+
+        Args:
+            core: of the world.
+            row: of the entity.
+            owner: whose sectors.
+            less: by so much less than the margin.
+        """
+        x, y, _ = core.world.locate(np.array([row]), core.tick)
+        reach, size = HANDOVER_MARGIN - less, core.rules.sector_size
+        near = {
+            (int((x[0] + dx) // size), int((y[0] + dy) // size))
+            for dx in (-reach, 0.0, reach)
+            for dy in (-reach, 0.0, reach)
+        }
+        return all(core.mesh.leases.holder_of(sector) != owner for sector in near)
