@@ -262,14 +262,28 @@ def test_private_events_are_taken_whatever_was_lost_before() -> None:
     assert taker.take() == [(12, 2), (30, 1)]
 
 
-def test_private_events_of_a_stale_snapshot_are_left_for_the_next_time() -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("happens", [False, True])
+def test_private_events_of_a_stale_snapshot_are_left_for_the_next_time(
+    happens: bool, at_once: bool
+) -> None:
     taker = Taker()
     late = 200 + RULES.streams.reorder_ticks
-    taker.apply(snapshot(late, own=alone((late, 0, 1), now=late)))
-    taker.apply(snapshot(199, own=alone((199, 0, 2), now=199)))
-    assert taker.take() == [(late, 1)]
+    newest = snapshot(late, own=alone((late, 0, 1), now=late) if happens else b"")
+    stale = snapshot(199, own=alone((199, 0, 2), now=199))
+    for messages in [(newest, stale)] if at_once else [(newest,), (stale,)]:
+        assert taker.apply(*messages) == len(messages)
+    assert taker.take() == [(late, 1)] * happens
     taker.apply(snapshot(late + 1, own=alone((199, 0, 2), now=late + 1)))
     assert taker.take() == [(199, 2)]
+
+
+def test_private_events_that_came_in_time_count_though_what_came_with_them_is_newer() -> None:
+    taker = Taker()
+    late = 200 + RULES.streams.reorder_ticks
+    in_time = snapshot(199, own=alone((199, 0, 2), now=199))
+    taker.apply(in_time, snapshot(late, own=alone((late, 0, 1), now=late)))
+    assert taker.take() == [(199, 2), (late, 1)]
 
 
 def test_what_can_come_again_is_remembered_and_no_more() -> None:

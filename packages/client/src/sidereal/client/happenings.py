@@ -11,6 +11,7 @@ So those of a tick and number are taken once.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -42,18 +43,20 @@ class Sections(NamedTuple):
         complete: bool[sections], whether all of it has come with it: it is in one piece, or the
             last part that was missing.
         x: int64[sections], the absolute cell; likewise `y`.
+        stale: bool[snapshots], whether each was too old to be looked at when it came.
     """
 
     counts: NDArray[np.bool_]
     complete: NDArray[np.bool_]
     x: Ints
     y: Ints
+    stale: NDArray[np.bool_]
 
 
-def no_sections(count: int) -> Sections:
-    """Sections of which nothing is known yet."""
-    no = np.zeros(count, np.bool_)
-    return Sections(no, no.copy(), np.zeros(count, np.int64), np.zeros(count, np.int64))
+def no_sections(count: int, snapshots: int) -> Sections:
+    """Sections of some snapshots, of which nothing is known yet."""
+    no, zeros = np.zeros(count, np.bool_), np.zeros(count, np.int64)
+    return Sections(no, no.copy(), zeros, zeros.copy(), np.zeros(snapshots, np.bool_))
 
 
 class Happened(NamedTuple):
@@ -118,7 +121,9 @@ class Happenings:
             read: snapshots.
             told: what became of their sections.
         """
-        alone = [one.private for one in read.snapshots if one.private and one.private.events]
+        # Private events of stale snapshots come again.
+        looked_at = compress(read.snapshots, ~told.stale)
+        alone = [one.private for one in looked_at if one.private and one.private.events]
         if alone:
             self._take_alone(alone)
         whats = [what for what in read.all.rows if what >= EVENT_FIRST]
@@ -183,10 +188,9 @@ class Happenings:
                 self._keep(what, rows[news], of[news])
 
     def _take_alone(self, sections: Iterable[Private]) -> None:
-        """Take private events that have not come before; those of stale snapshots come again."""
-        stale = self._newest - self._rules.streams.reorder_ticks
+        """Take private events that have not come before."""
         for section in sections:
-            for number, packed in section.events if section.to_tick >= stale else ():
+            for number, packed in section.events:
                 rows = np.frombuffer(packed, self._schema.private_events[number])
                 ticks = section.to_tick - rows["age"].astype(np.int64)
                 fresh = np.zeros(len(rows), np.bool_)

@@ -193,15 +193,16 @@ class Replica:
 
     def _cover(self, read: Read, now: float) -> tuple[Sections, list[Replaced]]:
         """Follow the window, and find out which sections count, snapshot by snapshot."""
-        count = len(read.all.of)
-        cells = no_sections(count)
+        cells = no_sections(len(read.all.of), len(read.snapshots))
         replaced: list[Replaced] = []
-        end = 0
+        end = passed = 0
         for (tick, centre_x, centre_y), group in groupby(read.snapshots, _WHEN_AND_WHERE):
             together = list(group)
             first, end = end, end + sum(len(snapshot.sections) for snapshot in together)
+            passed += len(together)
             if tick < self.newest_tick - self.rules.streams.reorder_ticks:
                 self.stale += len(together)
+                cells.stale[passed - len(together) : passed] = True
                 continue
             if tick > self.newest_tick:
                 self.newest_at = now
