@@ -24,11 +24,12 @@ from sidereal.game import (
 from sidereal.game.declarations import declare
 from sidereal.game.schema import column_of, schema_of
 from sidereal.protocol.rules import Rules
-from sidereal.protocol.state.families import DEPTH_MAX, FAMILY_MAX, PARENT_NUMBER
+from sidereal.protocol.state.families import DEPTH_MAX, PARENT_NUMBER
 from sidereal.protocol.state.schema import LABEL, MOTION, PREDICTED, WHOLE
 from sidereal.protocol.state.stream import GONE
 from sidereal.replication.births import BLOCKS_SAVED, Births
 from sidereal.replication.events import Events
+from sidereal.replication.families import CHILDREN_MAX, OF_SHARDS_MAX
 from sidereal.replication.gamerules import GameRules
 from sidereal.replication.ingest import Ingest
 from sidereal.replication.limits import Limits, ProposalLimits, WorldLimits
@@ -47,6 +48,7 @@ TICK = 1000
 PER_S = 40.0
 BEYOND = [(-1.0, {}), (1.0, {"foreign_place": 1})]
 BELIEVED = ProposalLimits(spawns_per_s=PER_S, spawn_reach=50.0)
+APART_MAX = BELIEVED.spawn_reach + 2 * RULES.speed_max * BELIEVED.unreported_s
 
 
 class Fuse(Component):
@@ -352,81 +354,68 @@ def test_ids_of_another_shard_s_blocks_are_foreign(rig: Rig) -> None:
 
 
 def test_a_shard_spawns_beyond_its_border_as_near_as_it_reaches(rig: Rig) -> None:
-    rig.tell(WHOLE, rig.shot(x=-45.0, y=10.0))
-    rig.commit()
-    rig.tell(WHOLE, rig.shot(x=-30.0, y=10.0))
-    rig.commit()
+    for beyond in (1.0, -1.0):
+        rig.tell(WHOLE, rig.shot(x=10.0 - APART_MAX - beyond, y=10.0))
+        rig.commit()
     assert (rig.births.spawned, rig.rejected) == (1, {"foreign_place": 1})
 
 
-def flown(rig: Rig, seq: int) -> None:
-    """Let a pilot fly the stone, and its newest row answer an input."""
-    columns, row = rig.world.columns, row_of(rig)
-    columns["control_epoch"][row], columns["input_seq"][row] = 0x103, seq
-
-
-def thrown(rig: Rig, seq: int, shard: int = 1, **values: Any) -> np.ndarray:
-    """What an input of that pilot has spawned."""
-    bit = 1 << SCHEMA.numbers[PREDICTED.name]
-    key = {"differs": bit, "by_id": rig.stone, "by_epoch": 3, "by_input": seq & 0xFFFF}
-    return rig.shot(shard, **(key | values))
-
-
-@pytest.mark.parametrize("answered", [0xFFFE, 40])
-def test_what_a_shard_flew_again_may_have_come_far_from_its_spawner(
-    rig: Rig, answered: int
+@pytest.mark.parametrize("ticks", [0, 8])
+@pytest.mark.parametrize(("beyond", "rejected"), BEYOND)
+def test_what_was_spawned_is_judged_as_of_its_own_tick(
+    rig: Rig, beyond: float, rejected: dict[str, int], ticks: int
 ) -> None:
-    """Its spawner was adopted from a row of eight ticks ago, and flew on where no row says yet."""
-    flown(rig, answered)
-    rig.commit(7)
-    first = thrown(rig, answered + 5, x=-130.0, y=10.0, tick=TICK + 8)
-    rig.tell(WHOLE, first)
+    """A shard that is late, or ahead, says where things are at the tick that it has come to."""
+    columns, row = rig.world.columns, row_of(rig)
+    columns["vx"][row] = -200.0
+    rig.commit(8)
+    at = 10.0 - 200.0 * ticks * RULES.tick_s
+    rig.tell(WHOLE, rig.shot(x=at - APART_MAX - beyond, y=10.0, tick=TICK + ticks))
     rig.commit()
-    assert rig.there(int(first["id"][0]))
+    assert rig.rejected == rejected
+
+
+@pytest.mark.parametrize("comes", ["first", "together", "later"])
+def test_what_a_spawner_throws_off_its_line_comes_whenever_its_own_row_does(
+    rig: Rig, comes: str
+) -> None:
+    """Somebody has pushed it lately, and of two messages one may be lost, or late."""
+    moved = rig.world.columns.store(np.array([row_of(rig)]), SCHEMA.exact_record)
+    moved["tick"], moved["x"], moved["vx"] = TICK + 20, -190.0, -200.0
+    shot = rig.shot(x=-230.0, y=10.0, tick=TICK + 20)
+    rig.commit(18)
+    if comes != "later":
+        rig.tell(MOVES, moved)
+    if comes == "first":
+        rig.commit()
+    rig.tell(WHOLE, shot)
+    rig.commit()
+    rig.tell(MOVES, moved)
+    assert rig.commit() == []
+    assert rig.there(int(shot["id"][0]))
     assert (rig.births.spawned, rig.rejected) == (1, {})
 
 
-@pytest.mark.parametrize(("beyond", "rejected"), BEYOND)
-def test_it_came_no_farther_than_both_can_have_flown(
-    rig: Rig, beyond: float, rejected: dict[str, int]
+@pytest.mark.parametrize(("ticks", "rejected"), [(40, {}), (41, {"foreign_place": 1})])
+def test_what_came_of_something_that_has_ended_comes_after_its_end(
+    rig: Rig, ticks: int, rejected: dict[str, int]
 ) -> None:
-    flown(rig, 40)
-    way = 2 * RULES.speed_max * 8 * RULES.tick_s
-    rig.commit(7)
-    rig.tell(WHOLE, thrown(rig, 45, x=10.0 - 50.0 - way - beyond, y=10.0, tick=TICK + 8))
+    """The message with the pieces was lost, the one with the end was not."""
+    columns, row = rig.world.columns, row_of(rig)
+    columns["x"][row] = -3000.0
+    rig.tell(GONE, rig.gone(rig.stone))
+    rig.commit()
+    assert not rig.there(rig.stone)
+    rig.commit(ticks - 1)
+    rig.tell(WHOLE, rig.shot(x=-3040.0, y=10.0))
     rig.commit()
     assert rig.rejected == rejected
 
 
-@pytest.mark.parametrize(("beyond", "rejected"), BEYOND)
-@pytest.mark.parametrize("pilot", [3, 4])
-def test_what_was_thrown_before_the_newest_row_may_have_left_as_long_as_unreported(
-    rig: Rig, pilot: int, beyond: float, rejected: dict[str, int]
+def test_nobody_spawns_far_from_what_it_owns_though_another_shard_owns_something_there(
+    rig: Rig,
 ) -> None:
-    """Its own message was lost, while a row of its spawner came through."""
-    flown(rig, 45)
-    way = 2 * RULES.speed_max * BELIEVED.unreported_s
-    x = 10.0 - 50.0 - way - beyond
-    rig.tell(WHOLE, thrown(rig, 43, x=x, y=10.0, tick=TICK, by_epoch=pilot))
-    rig.commit()
-    assert rig.rejected == rejected
-
-
-@pytest.mark.parametrize("values", [{"by_id": 39_999}, {"differs": 0}])
-def test_only_a_spawner_that_is_there_has_thrown_something_far(
-    rig: Rig, values: dict[str, Any]
-) -> None:
-    flown(rig, 40)
-    rig.commit(7)
-    rig.tell(WHOLE, thrown(rig, 45, x=-130.0, y=10.0, tick=TICK + 8, **values))
-    rig.commit()
-    assert (rig.births.spawned, rig.rejected) == (0, {"foreign_place": 1})
-
-
-def test_nobody_throws_far_from_what_another_shard_owns(rig: Rig) -> None:
-    flown(rig, 40)
-    rig.commit(7)
-    rig.tell(WHOLE, thrown(rig, 45, 2, x=-130.0, y=10.0, tick=TICK + 8), 2)
+    rig.tell(WHOLE, rig.shot(2, x=20.0, y=10.0), 2)
     rig.commit()
     assert (rig.births.spawned, rig.rejected) == (0, {"foreign_place": 1})
 
@@ -866,8 +855,9 @@ def test_families_are_neither_deep_nor_large_without_end() -> None:
     rig.tell(WHOLE, mast(rig, above))
     rig.commit()
     assert refused(rig) == {"too_many": 1}
-    parents = rig.world.columns.rows_of(np.full(2 * FAMILY_MAX, rig.stone))
-    assert int(rig.world.families.admit(parents).sum()) == 2 * FAMILY_MAX - DEPTH_MAX
+    parents = rig.world.columns.rows_of(np.full(CHILDREN_MAX, rig.stone))
+    for most in (OF_SHARDS_MAX, CHILDREN_MAX):
+        assert int(rig.world.families.admit(parents, most).sum()) == most - DEPTH_MAX
 
 
 @pytest.mark.parametrize(("later", "left"), [(0, 3.0), (1, 7.0)])
@@ -900,3 +890,61 @@ def test_who_is_taken_from_its_shard_is_not_ended_by_it(rig: Rig) -> None:
     rig.tell(GONE, rig.gone(rig.stone))
     assert rig.commit() == [rig.stone]
     assert rig.there(rig.stone)
+
+
+def said(rig: Rig, number: int, ahead: int = 1, /, **values: Any) -> np.ndarray:
+    """A row of the stone, so many ticks ahead."""
+    dtype = SCHEMA.full_record if number == WHOLE else SCHEMA.proposed_rows[number]
+    record = rig.world.columns.store(np.array([row_of(rig)]), dtype)
+    record["tick"] = rig.tick + ahead
+    for name, value in values.items():
+        record[name] = value
+    return record
+
+
+SAYS = [(MOVES, "x", 11.0), (FUSES, LEFT, 5.0), (WHOLE, LEFT, 5.0)]
+"""Sorts of rows, what each says of the stone, and another value than it has."""
+
+
+@pytest.mark.parametrize(("number", "name", "value"), SAYS)
+def test_a_row_of_an_epoch_to_come_is_refused_and_hides_none(
+    rig: Rig, number: int, name: str, value: float
+) -> None:
+    honest = said(rig, number, **{name: value})
+    lie = said(rig, number, 2, **{name: value - 2.0, "epoch": 7})
+    rig.tell(number, np.concatenate([honest, lie]))
+    assert rig.commit() == []
+    assert rig.value(rig.stone, name) == value
+    assert (rig.rejected, rig.link.shards[0].faults) == ({"stale_epoch": 1}, 1)
+    assert rig.link.released == [], "what the shard has is its own"
+
+
+def test_a_spawn_of_an_epoch_to_come_hides_no_spawn(rig: Rig) -> None:
+    shot = rig.shot()
+    lie = shot.copy()
+    lie["epoch"], lie["tick"] = 7, rig.tick + 2
+    rig.tell(WHOLE, np.concatenate([shot, lie]))
+    assert rig.commit() == []
+    assert rig.there(int(shot["id"][0]))
+    assert (rig.births.spawned, rig.rejected) == (1, {"stale_epoch": 1})
+
+
+def test_an_end_of_an_epoch_to_come_hides_no_end(rig: Rig) -> None:
+    lie = rig.gone(rig.stone, epoch=7)
+    lie["tick"] += 1
+    rig.tell(GONE, np.concatenate([rig.gone(rig.stone), lie]))
+    rig.commit()
+    assert not rig.there(rig.stone)
+
+
+@pytest.mark.parametrize(("number", "name", "value"), SAYS)
+def test_a_row_of_a_former_epoch_hides_none_of_the_current_one(
+    rig: Rig, number: int, name: str, value: float
+) -> None:
+    """Who is given something anew may have to begin a few ticks before where it was."""
+    former = said(rig, number, 4, **{name: value - 2.0})
+    rig.world.columns.epoch[row_of(rig)] += np.uint32(1)
+    rig.world.handover_tick[row_of(rig)] = rig.tick
+    rig.tell(number, np.concatenate([said(rig, number, **{name: value}), former]))
+    assert rig.commit() == []
+    assert (rig.value(rig.stone, name), rig.rejected) == (value, {})

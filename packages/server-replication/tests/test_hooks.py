@@ -14,6 +14,7 @@ from stage import RULES, WALL, Cast, say_hello, snapshots
 from sidereal.game import (
     AUTHORITY,
     F4,
+    SHARD,
     U4,
     Authority,
     Body,
@@ -23,6 +24,7 @@ from sidereal.game import (
     Kind,
     Label,
     Motion,
+    Parent,
     Pilot,
     Player,
     field,
@@ -30,10 +32,12 @@ from sidereal.game import (
 from sidereal.game.declarations import declare
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
-from sidereal.protocol.errors import CloseReason
+from sidereal.protocol.errors import CloseReason, GameError
 from sidereal.protocol.message.codec import decode_server_untrusted
 from sidereal.protocol.message.player import PlayerChannel, Refused, Role
+from sidereal.protocol.state.families import FAMILY_MAX
 from sidereal.protocol.state.schema import EVENT_FIRST
+from sidereal.replication.families import OF_SHARDS_MAX
 from sidereal.replication.keeping.stored import Berth
 from sidereal.replication.notes import Note
 from sidereal.replication.world import UUID
@@ -759,3 +763,23 @@ def test_who_has_left_is_given_nothing_to_fly() -> None:
     assert names(cast) == []
     (note_of_it,) = noted(cast)
     assert "pilot 7 has left" in str(note_of_it.fields["error"])
+
+
+def test_whom_shards_have_given_all_children_that_they_may_has_room_for_those_of_hooks() -> None:
+    play = Play()
+    mast = play.game.kind("mast", Motion(), Parent(), spawned_by=SHARD)
+
+    @play.game.on_join
+    def rig_out(world: Authority, player: Player) -> None:
+        craft = world.spawn(play.craft, at=(0.0, 0.0))
+        for _ in range(OF_SHARDS_MAX + FAMILY_MAX):
+            world.spawn(mast, Parent(of=craft), at=(0.0, 0.0))
+        with pytest.raises(GameError, match="has too many children"):
+            world.spawn(mast, Parent(of=craft), at=(0.0, 0.0))
+        player.fly(craft)
+
+    cast = play.cast()
+    log_in(cast, 7)
+    assert noted(cast) == []
+    (player,) = cast.core.clients.players
+    assert player.net_id

@@ -13,10 +13,7 @@ A child comes when its parent is there, which must be an entity of the same shar
 of it only when it knows that the server has its parent. What has lost its parent on the way is
 taken back, as is what is spawned at a place that has just been lost.
 
-A shard spawns near what it owns. Of what an input spawns, near is meant as of the tick in which it
-was thrown. Whoever adopts the spawner flies inputs of ticks gone by, and what they spawn flies on
-to the shard's tick as well. So the two may be far apart when the spawn is proposed, and the spawner
-where no row of it has said so far. They are no farther apart than both can have flown.
+A shard spawns within its sectors, or near what it owns (`spawners`).
 """
 
 from __future__ import annotations
@@ -33,9 +30,9 @@ from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.space.sectors import pack_sector
 from sidereal.protocol.state.families import are_followers
 from sidereal.protocol.state.proposals import version_of
-from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import KIND_NUMBERS, MOTION, OWNER, PARENT, Schema
 from sidereal.protocol.state.stream import PRESENCE
+from sidereal.replication.families import OF_SHARDS_MAX
 from sidereal.replication.limits import Limits
 from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.shardlink import ShardLink
@@ -43,7 +40,8 @@ from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.parentage import find_parents
 from sidereal.replication.play.entities import Entities
-from sidereal.replication.spawnkeys import SpawnKeys, is_unanswered
+from sidereal.replication.spawners import Spawners
+from sidereal.replication.spawnkeys import SpawnKeys
 from sidereal.replication.validate import (
     EPOCH_FIRST,
     Proposed,
@@ -62,9 +60,6 @@ BLOCKS_SAVED: Final = 4
 
 UNBOUNDED: Final = 1e9
 """Per second: more than any link carries."""
-
-PLACES_AT_ONCE: Final = 64
-"""Places that are compared with all entities of a shard in one operation: its memory."""
 
 
 class Births:
@@ -109,6 +104,7 @@ class Births:
         self._blocks: dict[int, Allowance] = {}
         self._rates: dict[int, _Rates] = {}
         self._keys = SpawnKeys(world.schema, limits.proposals.keys_ticks)
+        self._spawners = Spawners(world, limits.proposals)
 
     def grant_ids(self, tick: int) -> None:
         """Grant ids to shards that need them, and take back those that nobody knows any more."""
@@ -162,7 +158,7 @@ class Births:
         accepted = np.flatnonzero(verdicts == Verdict.ACCEPTED)
         rates = self._rates.setdefault(shard.shard, _Rates(self._per_s, world.rules, tick))
         admitted = rates.admit(records["kind"][accepted], tick)
-        admitted &= world.families.admit(parents.rows[accepted])
+        admitted &= world.families.admit(parents.rows[accepted], OF_SHARDS_MAX)
         verdicts[accepted[~admitted]] = Verdict.TOO_MANY
         return verdicts
 
@@ -218,35 +214,7 @@ class Births:
         near[at] = self._leases.holders_of(sectors) == shard.shard
         away = np.flatnonzero(inside & ~near)
         if len(away):
-            own = np.flatnonzero(world.columns.alive & (world.columns["shard"] == shard.shard))
-            own_x, own_y, _ = world.locate(own, tick)
-            for first in range(0, len(away), PLACES_AT_ONCE):  # seldom any: those beyond a border
-                some = away[first : first + PLACES_AT_ONCE]
-                apart = np.hypot(own_x - x[some, None], own_y - y[some, None])
-                near[some] = (apart <= self._limits.spawn_reach).any(axis=1)
-            near[away] |= self._may_come_from_spawner(shard, records[away], tick)
-        return near
-
-    def _may_come_from_spawner(self, shard: Shard, records: np.ndarray, tick: int) -> np.ndarray:
-        """Tell what inputs may have spawned where an entity of the shard was by then: bool[n]."""
-        world, columns = self._world, self._world.columns
-        spawners = columns.rows_of(records["by_id"])
-        own = self._keys.signed(records) & (spawners >= 0)
-        rows = np.maximum(spawners, 0)
-        own &= columns["shard"][rows] == shard.shard
-        # An input that is not answered yet was flown after the reference. Of others nobody knows
-        # when: an input holds until the next one comes.
-        since = columns.tick[rows]
-        later = is_unanswered(records, columns["control_epoch"][rows], columns["input_seq"][rows])
-        to = np.maximum(records["tick"].astype(np.int64), since)
-        unreported_s = self._limits.unreported_s
-        flown_s = np.minimum((to - since) * world.rules.tick_s, unreported_s)
-        flown_s[~later] = unreported_s
-        motion = Motion(*(columns[name][rows] for name in Motion._fields))
-        x, y, _ = extrapolate(*motion, since, to, world.rules.tick_s)
-        apart = np.hypot(x - records["x"], y - records["y"])
-        reach = self._limits.spawn_reach + 2 * world.rules.speed_max * flown_s
-        near: np.ndarray = own & (apart <= reach)
+            near[away] = self._spawners.may_have_spawned(shard.shard, records[away], tick)
         return near
 
     # -- wholes -------------------------------------------------------------------------------
@@ -318,6 +286,7 @@ class Births:
         """End entities for good, int64[n], each once."""
         if len(rows):
             self.ended += len(rows)
+            self._spawners.note_ends(rows, tick)
             self._entities.end(rows, tick, by_owner=True)
 
 

@@ -7,6 +7,7 @@ parent is found out once, and holds for as long as both have their rows.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -22,6 +23,14 @@ from sidereal.protocol.state.families import (
     rank_among_equals,
     roots_of,
 )
+
+OF_SHARDS_MAX: Final = 2 * FAMILY_MAX
+"""So many children of a family are believed. A shard stops at half as many, of those that it knows:
+it may not know yet what the authority has let in."""
+
+CHILDREN_MAX: Final = 3 * FAMILY_MAX
+"""So many there may be if the authority itself spawns them. That is more than shards can take up: a
+shard that lies must not make hooks fail."""
 
 
 class Families:
@@ -99,13 +108,12 @@ class Families:
             columns[name][rows] = columns[name][leads]
         return np.asarray(rows)
 
-    def admit(self, parents: np.ndarray) -> np.ndarray:
+    def admit(self, parents: np.ndarray, most: int) -> np.ndarray:
         """Tell which may come, the first ones of each family: bool[n].
-
-        Shards let come half as many: they may not know yet what the authority has let in.
 
         Args:
             parents: int64[n], rows of the parents of what is new, `NOBODY` where it has none.
+            most: children of a family, `OF_SHARDS_MAX` or `CHILDREN_MAX`.
         """
         admitted = np.ones(len(parents), np.bool_)
         at = np.flatnonzero(parents != NOBODY)
@@ -114,6 +122,6 @@ class Families:
         root = self.root[parents[at]]
         sizes = np.bincount(self.root[self.children()], minlength=len(self.root))
         rank = rank_among_equals(root)
-        fits = (sizes[root] + rank < 2 * FAMILY_MAX) & (depths_of(self.up, parents[at]) < DEPTH_MAX)
+        fits = (sizes[root] + rank < most) & (depths_of(self.up, parents[at]) < DEPTH_MAX)
         admitted[at] = fits
         return admitted

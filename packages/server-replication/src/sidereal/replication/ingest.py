@@ -24,6 +24,7 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.validate import (
+    EPOCH_FIRST,
     FAULTS,
     Proposed,
     Verdict,
@@ -133,15 +134,34 @@ class Ingest:
     def _batches(self, shard: Shard) -> Iterator[tuple[int, np.ndarray]]:
         """Give what a shard has proposed: first who is new, since other rows may be theirs."""
         rows = self._shards.take_rows(shard)
-        wholes = rows.pop(WHOLE, None)
-        if wholes is not None:
+        for wholes in self._newest(rows.pop(WHOLE, None)):
             known = self._world.columns.rows_of(wholes["id"]) >= 0
             yield from ((WHOLE, some) for some in (wholes[~known], wholes[known]) if len(some))
         # Then components and what has happened, and last who is gone.
         gone = rows.pop(GONE, None)
-        yield from rows.items()
-        if gone is not None:
-            yield GONE, gone
+        for number, records in rows.items():
+            if number >= EVENT_FIRST:
+                yield number, records
+            else:
+                yield from ((number, some) for some in self._newest(records))
+        yield from ((GONE, some) for some in self._newest(gone))
+
+    def _newest(self, records: np.ndarray | None) -> Iterator[np.ndarray]:
+        """Choose the newest row of each entity, each once.
+
+        Nobody can have a row of an epoch that has not come. It is refused, and no other one for it.
+        """
+        if records is None:
+            return
+        columns = self._world.columns
+        rows = columns.rows_of(records["id"])
+        to_come = records["epoch"] > np.where(rows >= 0, columns.epoch[rows], EPOCH_FIRST)
+        order = np.lexsort((records["tick"], records["epoch"], to_come, records["id"]))
+        ids, apart = records["id"][order], to_come[order]
+        last = np.append((ids[1:] != ids[:-1]) | (apart[1:] != apart[:-1]), True)
+        for chosen in (order[last & ~apart], order[last & apart]):
+            if len(chosen):
+                yield records[chosen]
 
     def _proposed(self, shard: Shard, records: np.ndarray, tick: int) -> Proposed:
         world, rows = self._world, self._world.columns.rows_of(records["id"])
@@ -269,16 +289,18 @@ class Ingest:
         """Count what was refused and take it from the shard.
 
         What is its own, but was proposed wrongly, is given to it anew from the committed state;
-        a new epoch fences the wrong rows that are still on their way.
+        a new epoch fences the wrong rows that are still on their way. A row of an epoch that has
+        not come concerns nothing that the shard has.
 
         Returns:
             uint32[n], ids of what it has lost by this.
         """
         records, tick = proposed.records, proposed.tick
         self._count_faults(shard, verdicts, tick)
-        faulty = np.isin(verdicts, FAULTS)
-        epoch = records["epoch"][faulty].astype(np.int64) + 1
-        self._shards.send_release(shard, records["id"][faulty], epoch, tick)
+        epoch = records["epoch"].astype(np.int64)
+        had = (proposed.rows < 0) | (epoch <= proposed.columns.epoch[proposed.at])
+        void = np.isin(verdicts, FAULTS) & had
+        self._shards.send_release(shard, records["id"][void], epoch[void] + 1, tick)
         wrong = proposed.rows[(verdicts >= Verdict.FUTURE_TICK) & (proposed.rows >= 0)]
         ids: np.ndarray = self._world.columns.net_id[wrong]
         return ids

@@ -67,8 +67,8 @@ class ProposalLimits:
         future_ticks: how far ahead of the world's clock a shard may simulate.
         spawns_per_s: entities that a shard may spawn, two seconds' worth at once; a kind may have a
             bound of its own.
-        spawn_reach: a shard spawns within its sectors, or so near to an entity that it owns, as of
-            when it spawns; world units.
+        spawn_reach: a shard spawns within its sectors, or so near to an entity that it owns, when
+            it spawns; world units. It is told later: both may have flown meanwhile.
         keys_ticks: for how long it is remembered what a pilot's input has spawned: longer than
             inputs are flown again.
         unreported_s: how long an entity may have left its straight line before a record of it comes

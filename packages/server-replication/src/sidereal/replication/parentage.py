@@ -14,6 +14,7 @@ import numpy as np
 from sidereal.game import Kind, Parent
 from sidereal.protocol.errors import GameError
 from sidereal.protocol.state.families import NOBODY, are_children, are_followers
+from sidereal.replication.families import CHILDREN_MAX
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.world import World
 
@@ -34,7 +35,7 @@ def check_parents(world: World, kind: Kind, records: np.ndarray) -> None:
     rows = world.columns.rows_of(records["of"])
     for wrong, why in (
         (rows == NOBODY, "is not there, and can't be a parent: say Parent(of=…)"),
-        (~world.families.admit(rows), "has too many children, or ancestors"),
+        (~world.families.admit(rows, CHILDREN_MAX), "has too many children, or ancestors"),
     ):
         if wrong.any():
             raise GameError(f"spawn({kind}): {records['of'][np.argmax(wrong)]} {why}")

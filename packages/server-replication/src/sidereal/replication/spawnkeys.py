@@ -50,29 +50,7 @@ class SpawnKeys:
                 break
             del self._came[oldest]
 
-    def signed(self, records: np.ndarray) -> np.ndarray:
-        """Tell who has a key, bool[n], of `Schema.full_record[n]`."""
-        return np.asarray(self._schema.masks_of(records) & self._bit != 0)
-
     def _keys_of(self, records: np.ndarray) -> tuple[np.ndarray, list[int]]:
         """Find who has a key, int64[m], and give them."""
-        signed = np.flatnonzero(self.signed(records))
+        signed = np.flatnonzero(self._schema.masks_of(records) & self._bit)
         return signed, pack_keys(records[signed]).tolist()
-
-
-def is_unanswered(
-    records: np.ndarray, control_epoch: np.ndarray, input_seq: np.ndarray
-) -> np.ndarray:
-    """Tell which spawns come from an input that their spawner's state does not answer yet.
-
-    Args:
-        records: with the fields of `PREDICTED`, [n].
-        control_epoch: uint32[n], of the spawners' pilots.
-        input_seq: uint32[n], the newest input in the spawners' state.
-
-    Returns:
-        bool[n]
-    """
-    same_pilot = records["by_epoch"] == control_epoch % (1 << 8)
-    ahead = (records["by_input"].astype(np.int64) - input_seq) % (1 << 16)
-    return np.asarray(same_pilot & (ahead > 0) & (ahead < 1 << 15))

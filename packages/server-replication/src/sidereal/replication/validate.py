@@ -20,8 +20,8 @@ Of an entity as a whole, all of that follows; and its kind stays.
 
 What is new to the world is judged by what shards may spawn: the id is of a block that the shard was
 granted, and was not used before; the kind is one that shards spawn; the place is in a sector of the
-shard, or near an entity that it owns, or was so when a pilot's input spawned it; it is not of long
-ago; its parent, if it has one, is an entity of the shard; and there are no more of them than there
+shard, or near an entity that it owns, as far as both may have flown since; it is not of long ago;
+its parent, if it has one, is an entity of the shard; and there are no more of them than there
 may be.
 
 The game's own rules come last (`gamerules`), of all that a shard says of a component: a row of it,

@@ -42,7 +42,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.proposals import (
     decode_proposal_untrusted,
 )
-from sidereal.protocol.state.schema import EVENT_FIRST, Schema
+from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
@@ -167,16 +167,15 @@ class ShardLink(ShardSender):
         shard.messages.left += max(0.0, grown)
 
     def take_rows(self, shard: Shard) -> dict[int, np.ndarray]:
-        """Give up what a shard has proposed: events, and the newest row of each entity and sort.
+        """Give up what a shard has proposed, in the order in which it came.
 
         Returns:
-            `Schema.proposed_rows`[n] by what they are, ascending; but of events each id once.
+            `Schema.proposed_rows`[n] by what they are, ascending.
         """
         batches: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         for number, rows in shard.take_proposals():
             batches[number].append(rows)
-        joined = {number: np.concatenate(batches[number]) for number in sorted(batches)}
-        return {n: rows if n >= EVENT_FIRST else _newest(rows) for n, rows in joined.items()}
+        return {number: np.concatenate(batches[number]) for number in sorted(batches)}
 
     def take_asked(self) -> list[tuple[Shard, Asked]]:
         """Give up what systems have asked for, in the order in which it came."""
@@ -382,11 +381,3 @@ def _texts_of(message: ShardMessage) -> tuple[str, ...]:
     if isinstance(message, Load):
         return (message.slowest,)
     return (message.what, message.why) if isinstance(message, Farewell) else ()
-
-
-def _newest(rows: np.ndarray) -> np.ndarray:
-    """Give the newest row of each entity."""
-    order = np.lexsort((rows["tick"], rows["id"]))
-    ids = rows["id"][order]
-    newest: np.ndarray = rows[order[np.append(ids[1:] != ids[:-1], True)]]
-    return newest
