@@ -108,7 +108,7 @@ class Lives:
                 yield f"{net_id} of tick {born} is back, and had ended"
             if net_id in self._gone_ids:
                 cluster.exercised["ids given again judged"] += 1
-                yield from self._judge_id(cluster, net_id, born)
+                yield from self._judge_id(cluster, core, net_id, born)
         self._gone |= self._there.items() - there.items()
         self._gone_ids |= {net_id for net_id, _ in self._there.items() - there.items()}
         self._there = there
@@ -140,15 +140,24 @@ class Lives:
         if (off > OFF_MAX).any():
             yield f"{columns.net_id[rows[off > OFF_MAX]].tolist()} are off by {off.max():.2f}"
 
-    def _judge_id(self, cluster: Cluster, net_id: int, born: int) -> Iterator[str]:
-        """Nobody has known the one before when an id comes again."""
+    def _judge_id(
+        self, cluster: Cluster, core: Replicator, net_id: int, born: int
+    ) -> Iterator[str]:
+        """Nobody has known the one before when an id comes again, but whose session has ended.
+
+        A shard that was cut off may not have heard of that end: what it says counts no more, and
+        it comes back with nothing.
+        """
+        connected = {shard.name for shard in core.shards.shards}
         for client in cluster.clients:
             joined = client.core is not None and client.core.state is SessionState.JOINED
             replica: Any = client.core.replica if joined and client.core is not None else None
             if replica is not None and replica.columns.rows_of([net_id])[0] >= 0:
                 yield f"{client.name} still knows the {net_id} before that of tick {born}"
         for shard in cluster.shards:
-            if shard.honest and shard.core is not None and shard.core.population is not None:
+            if not shard.honest or shard.core is None or shard.name not in connected:
+                continue
+            if shard.core.population is not None:
                 held = shard.core.population.columns
                 row = int(held.rows_of([net_id])[0])
                 if row >= 0 and held[BORN][row] != born:
