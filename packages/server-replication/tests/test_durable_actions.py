@@ -13,6 +13,8 @@ from stage import Cast, say_hello
 from sidereal.game import (
     AUTHORITY,
     PILOT,
+    PLAYERS,
+    SYSTEMS,
     U4,
     Authority,
     Body,
@@ -31,7 +33,7 @@ from sidereal.game.declarations import declare
 from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Received
 from sidereal.protocol.errors import LocalProtocolError
-from sidereal.protocol.message.codec import decode_server_untrusted, encode_message
+from sidereal.protocol.message.codec import ASKED_ROW, decode_server_untrusted, encode_message
 from sidereal.protocol.message.player import (
     Call,
     Outcome,
@@ -41,6 +43,7 @@ from sidereal.protocol.message.player import (
     Told,
     Values,
 )
+from sidereal.protocol.message.shard import Asked, ShardChannel, ShardHello
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.keeping.posting import KeptReceipt, Posted, Posting, holder_of
 from sidereal.replication.keeping.references import to_saved
@@ -112,7 +115,7 @@ def count(tx: Transaction) -> None:
     tx.tell(f"{tx.get(tx.account, Wallet.credits):g} credits")
 
 
-@game.action(rate_hz=1, durable=False)
+@game.action(rate_hz=1, durable=False, asked_by=PLAYERS | SYSTEMS)
 def sigh(tx: Transaction) -> None:
     tx.set(tx.own, Mood.level, 0)
 
@@ -129,7 +132,7 @@ def ring(tx: Transaction) -> None:
     tx.add(tx.account, Wallet.credits, -1)
 
 
-@game.action(rate_hz=1, durable=False)
+@game.action(rate_hz=1, durable=False, asked_by=PLAYERS | SYSTEMS)
 def puff(tx: Transaction) -> None:
     tx.spawn(BUOY, at=(1.0, 2.0))
 
@@ -920,6 +923,43 @@ def test_while_the_database_does_not_answer_calls_are_put_off_and_their_number_i
     trade.answer(trade.take())
     assert heard(client)[-1] == done(waiting[0])
     assert dict(trade.desk.counts) == {"too_much": 1, "not_now": 2, "done": 2}
+
+
+def test_what_need_not_wait_is_done_though_too_much_waits() -> None:
+    trade = Trade(waiting=1)
+    ann, bob = trade.join(7), trade.join(8)
+    trade.ask(ann, "cheer")
+    posting = trade.take()
+    trade.ask(ann, "cheer")
+    puff, sigh, cheer = (trade.ask(bob, name) for name in ("puff", "sigh", "cheer"))
+    too_much = "not now: too much waits to be done"
+    assert heard(bob) == [done(puff), done(sigh), Receipt(cheer.key, Outcome.NOT_NOW, too_much)]
+    needs_it = trade.ask(ann, "sigh")
+    assert heard(ann) == [Receipt(needs_it.key, Outcome.NOT_NOW, too_much)]
+    assert dict(trade.desk.counts) == {"done": 2, "too_much": 2}
+    trade.answer(posting)
+    trade.send(ann, needs_it)
+    assert trade.desk.counts["too_much"] == 2, "it may wait now"
+
+
+def test_what_systems_ask_for_is_done_if_it_need_not_wait_though_too_much_does() -> None:
+    trade = Trade(waiting=2)
+    client, shard = trade.join(7), trade.cast.connect_shard()
+    hello = ShardHello(trade.cast.core.schema.hash, "one", bytes(16), 1, 1, bytes(16))
+    shard.send(ShardChannel.LEASE, encode_message(hello))
+    trade.cast.run(4)
+    (row,) = trade.cast.core.world.columns.rows_of([trade.own(7)])
+    asking = np.array([(trade.own(7), trade.cast.core.world.columns.epoch[row])], ASKED_ROW)
+    trade.ask(client, "cheer")
+    trade.take()
+    trade.ask(client, "cheer")
+    for action in ("puff", "sigh"):
+        asked = Asked(f"trade.{action}", asking.tobytes(), msgspec.msgpack.encode([[]]))
+        shard.send(ShardChannel.LEASE, encode_message(asked))
+        trade.cast.run(2)
+    assert len(ids_of_buoys(trade)) == 1
+    counts = trade.desk.counts
+    assert (counts["asked"], counts["done"], counts["too_much"]) == (2, 1, 1)
 
 
 def test_who_has_no_account_can_not_ask_for_what_is_kept() -> None:

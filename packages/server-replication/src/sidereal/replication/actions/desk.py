@@ -29,7 +29,7 @@ from sidereal.protocol.message.shard import printable
 from sidereal.replication.actions.books import Books
 from sidereal.replication.actions.draft import Draft
 from sidereal.replication.actions.effects import Effects, HeldUpError, Refusal
-from sidereal.replication.actions.intake import OTHER_CALL, Intake
+from sidereal.replication.actions.intake import OTHER_CALL, TOO_MUCH, Intake
 from sidereal.replication.actions.limits import ActionLimits
 from sidereal.replication.actions.postings import Postings
 from sidereal.replication.actions.refusals import Refusals
@@ -104,7 +104,7 @@ class Desk:
         self._shown.greet(self._clients.take_newcomers())
         self._settle(tick)
         for request in self._take_ready(self._held, len(self._held)):
-            self._run_at_once(request, tick)
+            self._run_at_once(request, tick, waits=True)
         for request in self._intake.take(tick, now, self._count_waiting):
             if request.action.durable:
                 self._waiting.append(request)
@@ -145,12 +145,15 @@ class Desk:
         queue.extendleft(reversed(later))
         return ready
 
-    def _run_at_once(self, request: Request, tick: int) -> None:
+    def _run_at_once(self, request: Request, tick: int, *, waits: bool = False) -> None:
         """Run an action that is not durable, or let it wait for what is about to change."""
         try:
             done = self._run(request, tick)
         except HeldUpError:
-            self._held.append(request)
+            if waits or self._intake.has_room(request, self._count_waiting()):
+                self._held.append(request)
+            else:
+                self._answer_with(request, Outcome.NOT_NOW, TOO_MUCH, "too_much")
             return
         self._finish(done, tick)
 
@@ -227,8 +230,10 @@ class Desk:
         flying = (p for p in self._clients.players if (p.account, p.net_id) == (account, own))
         return next(flying, None)
 
-    def _answer_with(self, request: Request, outcome: Outcome, text: str) -> None:
-        self.counts[outcome.name.lower()] += 1
+    def _answer_with(
+        self, request: Request, outcome: Outcome, text: str, counted: str = ""
+    ) -> None:
+        self.counts[counted or outcome.name.lower()] += 1
         if request.name is None:
             if outcome is not Outcome.DONE:
                 self._refusals.add(request.action.name, text, request.caller.own)

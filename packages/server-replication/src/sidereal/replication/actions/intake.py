@@ -3,7 +3,8 @@
 Every call has a key, and a call that comes again has the same: it is answered as it was answered,
 or waits for the same answer, and is never run twice. Who asks too often, or when too much waits, is
 put off (`NOT_NOW`): nothing was looked at, and the same call may come again. So is a player that
-waits for what it flies. All else is judged for good.
+waits for what it flies. All else is judged for good. What runs at once needs no room to wait: it is
+done however long the database takes.
 
 A client can send anything at any time. So players are only let to actions that are for players, and
 systems to those that are for systems. A shard asks on behalf of what it simulates, and so often in
@@ -130,25 +131,33 @@ class Intake:
                 continue
             try:
                 action, arguments = self._judge(player, call, now)
-                self._check_room(player, action, waiting())
+                if action.durable and player.account <= ACCOUNT_NONE:
+                    raise _TurnedAway(Outcome.REFUSED, "no_account", NO_ACCOUNT)
+                caller = caller_of(player)
+                request = Request(action, arguments, caller, player, name, digest, tick)
+                if action.durable and not self.has_room(request, waiting()):
+                    raise _TurnedAway(Outcome.NOT_NOW, "too_much", TOO_MUCH)
             except _TurnedAway as away:
                 self._counts[away.reason] += 1
                 text = printable(away.text, NOTICE_SIZE_MAX)
                 self._shown.answer(player, Receipt(call.key, away.outcome, text))
                 continue
-            caller = caller_of(player)
-            request = Request(action, arguments, caller, player, name, digest, tick)
             self._memory.under_way[name] = request
             yield request
         for shard in self._shards.shards:
             shard.asks.renew()
         for shard, asked in self._shards.take_asked():
             for request in self._read_asked(shard, asked, tick):
-                if 2 * waiting() < self._limits.waiting:
+                if not request.action.durable or self.has_room(request, waiting()):
                     yield request
                 else:
                     self._counts["too_much"] += 1
                     self._refusals.add(request.action.name, TOO_MUCH, request.caller.own)
+
+    def has_room(self, request: Request, waiting: int) -> bool:
+        """Tell whether a request may wait, beside so many that do."""
+        share = 2 if request.name is None else 1
+        return share * waiting < self._limits.waiting
 
     def _judge(self, player: Player, call: Call, now: float) -> tuple[Action, tuple[Any, ...]]:
         """Judge what a call asks for: the action and its arguments.
@@ -189,17 +198,6 @@ class Intake:
             raise _TurnedAway(Outcome.NOT_NOW, "too_fast", late)
         self._counts[reason] += 1
         return REFUSAL, (text,)
-
-    def _check_room(self, player: Player, action: Action, waiting: int) -> None:
-        """Check that a player may have something done, and that it may wait for its turn.
-
-        Raises:
-            _TurnedAway: it is not to be done.
-        """
-        if action.durable and player.account <= ACCOUNT_NONE:
-            raise _TurnedAway(Outcome.REFUSED, "no_account", NO_ACCOUNT)
-        if waiting >= self._limits.waiting:
-            raise _TurnedAway(Outcome.NOT_NOW, "too_much", TOO_MUCH)
 
     def _has_come_before(self, player: Player, name: CallName, digest: bytes) -> bool:
         """Tell whether a call has come before; then it is answered as it was, or will be."""
