@@ -1,15 +1,27 @@
-"""What game logic costs a shard: `uv run python benchmarks/shards.py`.
+"""What game logic costs a shard, and what borders between shards cost those who meet on them.
 
-Cases: `shard_systems_ms`: what 20 systems add to a tick of 10,000 entities of four kinds with 24
-components; each system reads a component and writes another one of the 2,500 to 5,000 entities that
-have both. `contacts_1000_ms`: what it adds to a tick that 1,000 pairs of bodies touch in each of
-its physics steps and a system asks for them, of two kinds. Both are differences: the same world is
-run with and without, in turns. `changes_10000_ms`: what it costs to find
-what has changed of these 10,000 entities, motion included, when 1 % of the rows of 20 components
-have; `changes_drift_ms` when all of them have, by less than a step of their quantum.
-`islands_10000_tenth_ms`: what it costs the authority to find and decide the islands of 10,000
-moving bodies of four shards, a tenth of them near borders. Medians over ticks of processor time;
-all of it is on one core.
+`uv run python benchmarks/shards.py [GROUP ...]`, of these groups of cases:
+
+`costs`: processor time of one core, medians over ticks. `shard_systems_ms`: what 20 systems add to
+a tick of 10,000 entities of four kinds with 24 components; each system reads a component and writes
+another one of the 2,500 to 5,000 entities that have both. `contacts_1000_ms`: what it adds to a
+tick that 1,000 pairs of bodies touch in each of its physics steps and a system asks for them, of
+two kinds. Both are differences: the same world is run with and without, in turns.
+`changes_10000_ms`: what it costs to find what has changed of these 10,000 entities, motion
+included, when 1 % of the rows of 20 components X
+`seam`: in virtual time, shards 0 ms and 40 ms from the authority, the latter with 5 ms of jitter.
+1,000 pairs meet on the borders of two shards, 500 shots come into the world one to three ticks
+before they hit who is just beyond a border, and 200 threes meet at corners of four shards; then
+bots crowd at such a corner. The same bodies on one shard without a network say what should have
+come of it. `seam_velocity_error` and `seam_momentum_error` are those of the worst pair,
+`point_blank_outside_share` and `triples_outside` count groups of which a velocity is off by more
+than 1 %, and by more than one shard's own when bodies come into the world in another order;
+`seam_missed`, `seam_doubled` are contacts that did not happen, or happened once more, as systems of
+shards told and the authority believed them; `cross_shard_contacts` are pairs of different owners
+that overlap as the authority has them, summed over all ticks.
+
+`star`: in virtual time, 200 bots of the world `star` and 4 shards, until 10,000 ships have changed
+hands, at the same two delays: `handover_…`.
 """
 
 from __future__ import annotations
@@ -17,26 +29,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, Final, TextIO
 
 import numpy as np
-from results import parse_flags, publish, result, table
+from results import make_parser, publish, result, table
+from shard_cases import seam, star
+from shard_cases.islands import measure_islands
 
 from sidereal.game import F4, Body, Component, Game, Kind, Motion, Stage, Step, field
 from sidereal.game.declarations import declare
 from sidereal.game.schema import column_of, schema_of
-from sidereal.protocol.channel.endpoint import ServerEndpoint
-from sidereal.protocol.message.shard import Adopt, ShardHello
+from sidereal.protocol.message.shard import Adopt
 from sidereal.protocol.rules import Rules
-from sidereal.replication.links.shardlink import ShardLink
-from sidereal.replication.ownership.candidates import touching_of
-from sidereal.replication.ownership.grouping import Grouping
-from sidereal.replication.ownership.leases import LeaseTable
-from sidereal.replication.world import UUID
-from sidereal.replication.world import World as AuthorityWorld
 from sidereal.shard.changes import Changes
 from sidereal.shard.population import Population
 from sidereal.shard.simulation import Simulation
+
+Results = dict[str, dict[str, Any]]
 
 RULES = Rules()
 TICK = 100
@@ -220,94 +229,93 @@ def measure_contacts(ticks: int) -> tuple[float, float]:
     return whole_ms - bare_ms, bare_ms
 
 
-def measure_islands(ticks: int) -> float:
-    """What a tick's islands cost the authority, ms."""
-    game = Game("drifting")
-    game.kind("rock", Motion(), Body())
-    game.kind("ship", Motion(), Body(radius=6), accel_max=60.0)
-    declared = declare(game)
-    schema, rng = schema_of(declared), np.random.default_rng(1)
-    world, leases = AuthorityWorld(schema, RULES, 1 << 14), LeaseTable()
-    shards = ShardLink(cast(ServerEndpoint, _NoLinks()), schema, RULES, 0.0)
-    for number in range(1, 5):
-        hello = ShardHello(bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16))
-        shards.shards.add(number, hello, 0.0).newest_tick = TICK + ticks
-        leases.join(number, {})
-    side = range(-QUADRANT, QUADRANT)
-    leases.assign({(x, y): 1 + (x >= 0) + 2 * (y >= 0) for x in side for y in side})
-    records = schema.first[1 + (rng.random(ENTITIES) < 0.2)]
-    records["x"], records["y"] = _places(rng)
-    speed, course = rng.uniform(0.0, 20.0, ENTITIES), rng.uniform(0.0, 2 * np.pi, ENTITIES)
-    speed = np.where(records["kind"] == 2, 5.0 * speed, speed)
-    records["vx"], records["vy"] = speed * np.cos(course), speed * np.sin(course)
-    records["radius"][records["kind"] == 1] = rng.uniform(3.0, 20.0, (records["kind"] == 1).sum())
-    records["tick"] = TICK
-    nobody = np.zeros(ENTITIES, np.int64)
-    rows = world.enter(records, np.zeros(ENTITIES, UUID), nobody, TICK)
-    owner = world.columns["shard"]
-    owner[rows] = leases.holders_of(world.present(TICK).sector)
-    grouping = Grouping(world, leases, shards, touching_of(declared.kinds))
-    spent_s, decided = [], 0
-    for tick in range(TICK, TICK + ticks):
-        present = world.present(TICK + tick % 40)
-        holder = leases.holders_of(present.sector)
-        began = time.process_time()
-        grouped = grouping.group(present, holder, owner[present.rows])
-        spent_s.append(time.process_time() - began)
-        owner[grouped.changes.rows] = grouped.changes.after
-        grouping.count_contacts(owner)
-        decided += grouping.islands
-    assert decided > 0
-    assert grouping.cross_shard_contacts == 0
-    return 1000 * float(np.median(spent_s[10:]))
-
-
-class _NoLinks:
-    """In the place of the shard endpoint."""
-
-    def connection_statistics(self, peer: int) -> None:
-        """Nothing is known of any link."""
-
-
-QUADRANT = 5
-"""Sectors along each axis that a shard has, from the middle of the world on."""
-NEAR = 165.0
-"""World units from a border within which something may touch what is beyond it."""
-
-
-def _places(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Strew a tenth near the borders, which are the axes, and the rest elsewhere."""
-    edge, near = QUADRANT * RULES.sector_size, ENTITIES // 10
-    across = rng.uniform(NEAR, edge, (2, ENTITIES)) * rng.choice([-1.0, 1.0], (2, ENTITIES))
-    at, axis = np.arange(near), rng.integers(0, 2, near)
-    across[axis, at] = rng.uniform(-NEAR, NEAR, near)
-    across[1 - axis, at] = rng.uniform(-edge, edge, near)
-    return across[0], across[1]
-
-
-def main() -> None:
-    flags = parse_flags(__doc__)
-    ticks = 60 if flags.quick else 300
+def measure_costs(quick: bool, out: TextIO) -> Results:
+    """What logic costs: `shard_systems_ms`, `contacts_1000_ms`, `changes_…`, `islands_…`."""
+    ticks = 60 if quick else 300
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     systems_ms, tick_ms = measure_systems(ticks)
     contacts_ms, pairs_ms = measure_contacts(ticks)
     changes_ms = measure_changes(ticks, share=0.01, by=1.0)
     drift_ms = measure_changes(ticks, share=1.0, by=0.001)
     islands_ms = measure_islands(ticks)
-    out = table(flags)
     print(f"{ENTITIES:,} entities, {COMPONENTS} components, no system: {tick_ms:.2f} ms", file=out)
     print(f"{SYSTEMS} systems add {systems_ms:.2f} ms", file=out)
     print(f"{PAIRS:,} pairs that touch, unasked: {pairs_ms:.2f} ms", file=out)
     print(f"as columns they add {contacts_ms:.2f} ms", file=out)
     print(f"changes of 1 %: {changes_ms:.2f} ms, of all by little: {drift_ms:.2f} ms", file=out)
     print(f"islands, a tenth near borders: {islands_ms:.2f} ms", file=out)
-    results = {
+    return {
         "shard_systems_ms": result(systems_ms, "ms"),
         "contacts_1000_ms": result(contacts_ms, "ms"),
         "changes_10000_ms": result(changes_ms, "ms"),
         "changes_drift_ms": result(drift_ms, "ms"),
         "islands_10000_tenth_ms": result(islands_ms, "ms"),
     }
+
+
+def measure_seam(quick: bool, out: TextIO) -> Results:
+    """Collisions over borders: `seam_…`, `point_blank_…`, `triples_…`, `cross_shard_contacts`."""
+    judged = seam.judge(quick=quick)
+    print("\n".join(seam.tabulate(judged)), file=out)
+    numbers = seam.numbers(judged)
+    bots, seconds = (40, 20.0) if quick else (150, 60.0)
+    across = 0
+    for delay, link in seam.LINKS.items():
+        overlaps, handovers = star.crowd(bots, seconds, link)
+        across += overlaps
+        print(
+            f"crowd of {bots}, 4 shards, {delay} ms: {overlaps} pairs of different owners overlap, "
+            f"summed over the ticks of {seconds:.0f} s; {handovers} handovers",
+            file=out,
+        )
+    contacts, unit = numbers["cross_shard_contacts"]
+    numbers["cross_shard_contacts"] = contacts + across, unit
+    return {name: result(value, unit) for name, (value, unit) in numbers.items()}
+
+
+def measure_star(quick: bool, out: TextIO) -> Results:
+    """Bots that fly between shards: `handover_…`."""
+    flown, alone = star.measure(seam.LINKS, quick=quick)
+    print("\n".join(star.tabulate(flown, alone)), file=out)
+    return {name: result(*value) for name, value in star.numbers(flown, alone).items()}
+
+
+ASKED: Final = {
+    "islands_10000_tenth_ms": 0.7,
+    "seam_velocity_error": 0.01,
+    "seam_momentum_error": 0.001,
+    "seam_missed": 0,
+    "seam_doubled": 0,
+    "point_blank_outside_share": 0.03,
+    "triples_outside": 0,
+    "cross_shard_contacts": 0,
+    "handover_lost": 0,
+    "handover_doubled": 0,
+    "handover_inputs_lost": 0,
+    "handover_inputs_doubled": 0,
+    "handover_jump_units_p99": 0.2,
+    "handover_gap_ticks_max": 1,
+    "handover_gap_40ms_ticks_max": 2,
+}
+"""At most."""
+GROUPS: Final = {"costs": measure_costs, "seam": measure_seam, "star": measure_star}
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help="of cases; all unless told")
+    flags = parser.parse_args()
+    unknown = [name for name in flags.groups if name not in GROUPS]
+    if unknown:
+        parser.error(f"there is no group {unknown[0]!r}; there are: {', '.join(GROUPS)}")
+    results: Results = {}
+    for name in flags.groups or GROUPS:
+        results |= GROUPS[name](flags.quick, table(flags))
+    for name, asked in ASKED.items():
+        if name in results:
+            value, unit = results[name]["value"], results[name]["unit"]
+            met = "" if value <= asked else ", missed"
+            print(f"{name}: {value:.4g} {unit}, asked at most {asked:g}{met}", file=table(flags))
     publish(flags, results)
 
 

@@ -1,0 +1,272 @@
+"""Plays a scene once: what has become of every body, and who touched whom.
+
+A system tells of every contact that a shard sees begin, by an event. What the authority accepts of
+these happened: an event of a shard that had lost the body by then counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from shard_cases.cluster import Cluster
+from shard_cases.scenes import (
+    LASTS,
+    SHOT_AT,
+    SHOT_MASS,
+    SHOT_RADIUS,
+    THRUST_FROM,
+    THRUST_MAX,
+    THRUST_UNTIL,
+    Scene,
+)
+from sidereal.game import (
+    F4,
+    SHARD,
+    U4,
+    Body,
+    Component,
+    Event,
+    Game,
+    Kind,
+    Motion,
+    Pilot,
+    Rows,
+    Stage,
+    Step,
+)
+from sidereal.game.declarations import declare
+from sidereal.game.schema import column_of
+from sidereal.game.spawns import Spawns
+from sidereal.protocol.testing.link import LinkConfig
+from sidereal.testing.happenings import Chronicle, published
+
+SETTLES_TICKS: Final = 20
+"""Ticks in the end in which what is under way arrives."""
+
+ARRIVES_TICKS: Final = 40
+"""Ticks that are waited for who is on its way from one shard to another."""
+
+
+class Mark(Component, saved=False):
+    """Which body of its scene it is, from 1."""
+
+    number: U4
+
+
+class Engine(Component, saved=False):
+    """Thrust from one tick to another."""
+
+    ax: F4
+    ay: F4
+    begins: U4
+    ends: U4
+
+
+class Gun(Component, saved=False):
+    """A shot that comes at a tick."""
+
+    at: U4
+    x: F4
+    y: F4
+    vx: F4
+    vy: F4
+    number: U4
+
+
+class Touch(Event):
+    """Two bodies have begun to touch."""
+
+    by: U4
+    other: U4
+
+
+game = Game("meeting")
+ROCK = game.kind("rock", Motion(), Body(), Mark())
+CRAFT = game.kind("craft", Motion(), Body(), Mark(), Engine(), Pilot(), accel_max=THRUST_MAX)
+GUN = game.kind("gun", Motion(), Gun())
+SHOT = game.kind(
+    "shot",
+    Motion(),
+    Body(radius=SHOT_RADIUS, mass=SHOT_MASS),
+    Mark(),
+    spawned_by=SHARD,
+    per_s_max=1e6,
+)
+game.declare(Touch)
+
+
+@game.model(Motion, reads=(Engine,))
+def thrust(own: Rows) -> None:
+    """Thrust as the engine says."""
+    motion, engine = own[Motion], own[Engine]
+    on = (engine.begins <= own.tick) & (own.tick < engine.ends)
+    motion.vx += np.where(on, engine.ax.astype(np.float64), 0.0) * own.dt
+    motion.vy += np.where(on, engine.ay.astype(np.float64), 0.0) * own.dt
+
+
+@game.system(Stage.TICK)
+def fire(step: Step) -> None:
+    """Let shots come into the world."""
+    rows, gun = step.rows(Gun), step[Gun]
+    rows = rows[gun.at[rows] == step.tick]
+    if len(rows):
+        motion = Motion(x=gun.x[rows], y=gun.y[rows], vx=gun.vx[rows], vy=gun.vy[rows])
+        step.spawn(SHOT, motion, Mark(number=gun.number[rows]))
+
+
+@game.system(Stage.CONTACT)
+def tell(step: Step) -> None:
+    """Tell who has begun to touch whom."""
+    touches, number = step.contacts(Mark, Mark), step[Mark].number
+    touches = touches.where(touches.first & (number[touches.a] < number[touches.b]))
+    step.emit(Touch(by=number[touches.a], other=number[touches.b]), at=touches.a)
+
+
+GAME: Final = declare(game)
+NUMBER: Final = column_of(Mark, Mark.fields["number"])
+
+
+@dataclass(slots=True)
+class Ending:
+    """What came of a scene; arrays are by the number of a body, from 1.
+
+    Attributes:
+        vx: float64[n + 1], units/s, NaN for who is not there; likewise `vy`.
+        mass: float64[n + 1]
+        touches: how often two bodies have begun to touch.
+        across: pairs of overlapping bodies of different owners, summed over all ticks.
+        handovers: entities that changed hands.
+    """
+
+    vx: np.ndarray
+    vy: np.ndarray
+    mass: np.ndarray
+    touches: Counter[tuple[int, int]]
+    across: int
+    handovers: int
+
+
+def play(
+    scene: Scene, seed: int, link: LinkConfig | None, order: np.ndarray | None = None
+) -> Ending:
+    """Play a scene.
+
+    Args:
+        scene: of bodies.
+        seed: of the network.
+        link: between shards and the authority; None for one shard without a network.
+        order: int64[n], in which bodies come into the world; None is that of the scene.
+    """
+    shards = 1 if link is None else scene.shards
+    cluster = Cluster(GAME, scene.layout, shards=shards, seed=seed, link=link)
+    spawns = Spawns(GAME, cluster.schema)
+    first = cluster.tick
+    across = 0
+
+    def follow(cluster: Cluster) -> None:
+        nonlocal across
+        across += count_overlaps(cluster)
+        chronicle.tell(published(cluster.core, cluster.rules))
+
+    chronicle = Chronicle(cluster.schema)
+    cluster.follow.append(follow)
+    bodies = _records(scene, spawns, first)
+    cluster.create(bodies if order is None else bodies[order])
+    if scene.guns is not None:
+        cluster.create(_gun_records(scene, spawns, first))
+    cluster.run_ticks(LASTS + SETTLES_TICKS)
+    count = 1 + len(bodies) + (0 if scene.guns is None else len(scene.guns.x))
+    found = _speeds(cluster, count)
+    for _ in range(ARRIVES_TICKS):
+        if np.isfinite(found[0][1:]).all():
+            break
+        cluster.run_ticks(1)  # somebody is on its way from one shard to another
+        found = _speeds(cluster, count)
+    touches = chronicle.of(Touch)
+    pairs = zip(touches.by.tolist(), touches.other.tolist(), strict=True)
+    return Ending(*found, Counter(pairs), across, cluster.core.mesh.handovers)
+
+
+def count_overlaps(cluster: Cluster) -> int:
+    """Count pairs of bodies of different owners that overlap as the authority has them."""
+    world, columns = cluster.core.world, cluster.core.world.columns
+    rows = columns.rows()
+    rows = rows[np.isin(columns["kind"][rows], cluster.game.numbers(Body))]
+    x, y, _ = world.locate(rows, cluster.tick)
+    order = np.argsort(x, kind="stable")
+    rows, x, y = rows[order], x[order], y[order]
+    radius, owner = columns["radius"][rows].astype(np.float64), columns["shard"][rows]
+    last = np.searchsorted(x, x + radius + radius.max(initial=0.0), side="right")
+    found = 0
+    for at, end in enumerate(last.tolist()):  # a few hundred bodies, 2 µs each
+        others = slice(at + 1, end)
+        if end > at + 1:
+            apart = owner[others] != owner[at]
+            near = np.hypot(x[others] - x[at], y[others] - y[at]) < radius[others] + radius[at]
+            found += int((apart & near).sum())
+    return found
+
+
+def _records(scene: Scene, spawns: Spawns, first: int) -> np.ndarray:
+    """Make the records of all bodies, in the order of the scene."""
+    bodies = scene.bodies
+    number = 1 + np.arange(len(bodies.x))
+    thrusts = (bodies.ax != 0) | (bodies.ay != 0)
+    made: list[np.ndarray] = []
+    for kind, rows in ((ROCK, np.flatnonzero(~thrusts)), (CRAFT, np.flatnonzero(thrusts))):
+        if len(rows):
+            made.append(_records_of(kind, scene, spawns, rows, first))
+    records = np.concatenate(made)
+    return records[np.argsort(records[NUMBER])] if len(number) else records
+
+
+def _records_of(
+    kind: Kind, scene: Scene, spawns: Spawns, rows: np.ndarray, first: int
+) -> np.ndarray:
+    bodies = scene.bodies
+    motion = Motion(x=bodies.x[rows], y=bodies.y[rows], vx=bodies.vx[rows], vy=bodies.vy[rows])
+    parts: list[Component] = [
+        motion,
+        Body(radius=bodies.radius[rows], mass=bodies.mass[rows]),
+        Mark(number=1 + rows),
+    ]
+    if kind is CRAFT:
+        begins, ends = first + THRUST_FROM, first + THRUST_UNTIL
+        parts.append(Engine(ax=bodies.ax[rows], ay=bodies.ay[rows], begins=begins, ends=ends))
+    return spawns.make(kind, parts)
+
+
+def _gun_records(scene: Scene, spawns: Spawns, first: int) -> np.ndarray:
+    guns, count = scene.guns, len(scene.bodies.x)
+    assert guns is not None
+    shot = Gun(
+        at=first + SHOT_AT,
+        x=guns.shot_x,
+        y=guns.shot_y,
+        vx=guns.shot_vx,
+        vy=guns.shot_vy,
+        number=1 + count + np.arange(len(guns.x)),
+    )
+    return spawns.make(GUN, [Motion(x=guns.x, y=guns.y), shot])
+
+
+def _speeds(cluster: Cluster, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the velocities of all bodies as their owners have them, and their masses."""
+    world = cluster.core.world.columns
+    vx, vy, mass = (np.full(count, np.nan) for _ in range(3))
+    for shard in cluster.shards:
+        core = shard.core
+        assert core is not None
+        assert core.bodies is not None
+        columns, rows = core.bodies.columns, core.bodies.rows()
+        known = world.rows_of(columns.net_id[rows])
+        mine = (known >= 0) & (world.epoch[known] == columns.epoch[rows])
+        rows = rows[mine & (columns[NUMBER][rows] > 0)]
+        number = columns[NUMBER][rows]
+        vx[number], vy[number] = columns["vx"][rows], columns["vy"][rows]
+        mass[number] = columns["mass"][rows]
+    return vx, vy, mass
