@@ -391,13 +391,23 @@ def test_a_link_that_becomes_narrow_is_found_out_and_has_no_standing_queue() -> 
 
 
 @pytest.mark.parametrize(
-    "bad", [LinkConfig(0.1, 0.06, loss=0.3), LinkConfig(0.1, bytes_per_s=4e3)], ids=str
+    "spells",
+    [
+        [LinkConfig(0.1, 0.06, loss=0.3)],
+        [LinkConfig(0.1, bytes_per_s=rate) for rate in (3.6e3, 3.8e3, 4e3, 4.2e3, 4.4e3)],
+    ],
+    ids=["jitter and loss", "narrow"],
 )
-def test_after_a_bad_spell_the_rate_is_soon_back(bad: LinkConfig) -> None:
+def test_after_a_bad_spell_the_rate_is_soon_back(spells: list[LinkConfig]) -> None:
+    """How soon that is depends on when in a round trip the spell ends: so there are several."""
     good_at = 10.0
-    played = play(bad, 20.0, 1000, later=(good_at, LinkConfig(0.025)))
-    back = played.granted_by_tick[round((good_at + 2.5) / TICK_S) :]
-    assert min(back) == 1.0
+    back_s = []
+    for bad in spells:
+        played = play(bad, 15.0, 1000, later=(good_at, LinkConfig(0.025)))
+        ticks = np.flatnonzero(np.array(played.granted_by_tick) < 1.0)
+        back_s.append((ticks[-1] + 1) * TICK_S - good_at)
+    assert np.mean(back_s) < 2.3
+    assert max(back_s) < 3.5
 
 
 def test_a_wide_link_is_not_held_back_by_anything() -> None:

@@ -451,7 +451,21 @@ def test_untagged_unreliable_messages_ask_for_no_ack_of_their_own() -> None:
     assert two.payloads_to_send(1.0) == []
     two.send(SEQUENCED, b"y")
     (answer,) = two.payloads_to_send(1.0)
-    assert decode(answer).ack == 0
+    assert decode(answer).ack == -1
+
+
+def test_an_ack_that_is_not_owed_goes_along_after_some_packets() -> None:
+    one, two = connection(), connection()
+    acks = []
+    for at in range(12):
+        one.send(SEQUENCED, b"x")
+        (payload,) = one.payloads_to_send(0.1 * at)
+        two.receive_payload(payload, 0.1 * at)
+        two.send(SEQUENCED, b"y")
+        (answer,) = two.payloads_to_send(0.1 * at)
+        acks.append(decode(answer).ack)
+    silent = LIMITS.acks.silent_packets
+    assert acks == [at if at % silent == silent - 1 else -1 for at in range(len(acks))]
 
 
 def test_every_sixteenth_untagged_message_asks_for_an_ack_all_the_same() -> None:

@@ -2,7 +2,8 @@
 
 `ReceivedPackets` keeps the newest sequence number and one bit for each of the `ACK_SPAN_MAX` before
 it. An ack covers every packet that came since the third-last ack was sent, and at least the last 32
-packets. So what one lost ack has said, the next two say again.
+packets. So what one lost ack has said, the next two say again. Messages carry one only when one is
+owed, was owed to those before, or after some packets that asked for none.
 
 `SentPackets` keeps a record of every packet with messages until the packet is acked or forgotten.
 A packet that was given up as lost keeps its record. If its ack comes late after all, its messages
@@ -28,6 +29,8 @@ from sidereal.protocol.errors import RemoteProtocolError
 _SPAN_MASK: Final = (1 << limits.ACK_SPAN_MAX) - 1
 _HALF: Final = 1 << 15
 _NOTHING: Final = 1 << 64
+REPEATS: Final = 1
+"""How often an ack that was owed goes along again: the first one may be lost."""
 
 
 def restore(near: int, sequence: int, bits: int) -> int:
@@ -45,14 +48,31 @@ def restore(near: int, sequence: int, bits: int) -> int:
 class ReceivedPackets:
     """Which of the peer's packets came, and what ack of them is owed."""
 
-    __slots__ = ("_bits", "_lowest", "_newest_at", "newest", "owed_since")
+    __slots__ = (
+        "_again",
+        "_bits",
+        "_limits",
+        "_lowest",
+        "_newest_at",
+        "_unspoken",
+        "newest",
+        "owed_since",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, limits: AckLimits = LIMITS.acks) -> None:
+        """Start with nothing.
+
+        Args:
+            limits: how often acks go along that nobody waits for.
+        """
+        self._limits = limits
         self.newest = -1
         self.owed_since: float | None = None
         """Since when the peer waits for an ack; None if it does not."""
         self._bits = 0
         self._newest_at = 0.0
+        self._again = self._unspoken = 0
+        # Acks that go along again; packets that came since acks were last sent.
         self._lowest = [_NOTHING, _NOTHING, _NOTHING]
         # Lowest sequence that came since acks were last sent, between that and the time before,
         # and before that.
@@ -81,6 +101,7 @@ class ReceivedPackets:
             if sequence < 0 or -ahead >= limits.ACK_SPAN_MAX or self._bits >> -ahead & 1:
                 return None
             self._bits |= 1 << -ahead
+        self._unspoken += 1
         if sequence < self._lowest[0]:
             self._lowest[0] = sequence
         if ack_wanted and self.owed_since is None:
@@ -99,9 +120,17 @@ class ReceivedPackets:
             return b""
         return wire.encode_ack(self.newest, now - self._newest_at, self._bits >> 1, words)
 
+    @property
+    def goes_along(self) -> bool:
+        """Whether messages that are sent now carry an ack."""
+        is_due = self.owed_since is not None or self._again > 0
+        return is_due or self._unspoken >= self._limits.silent_packets
+
     def acks_sent(self) -> None:
         """Note that an ack went out: none is owed now."""
+        self._again = REPEATS if self.owed_since is not None else max(0, self._again - 1)
         self.owed_since = None
+        self._unspoken = 0
         self._lowest = [_NOTHING, self._lowest[0], self._lowest[1]]
 
 

@@ -1,8 +1,8 @@
 """One peer: channels over packets, packets over encrypted payloads.
 
 Theory of operation. `send` queues. `payloads_to_send` packs what is queued, channels of higher
-priority first, into as few packets as it fits, each with the newest ack; an ack that finds no
-message to travel with goes alone. Every packet has a sequence number of its own, also when it
+priority first, into as few packets as it fits, with the newest ack if one is due; one that is owed
+goes alone if there is no message. Every packet has a sequence number of its own, also when it
 carries something for the second time, so an ack always says which transmission arrived.
 
 A packet is given up when `SentPackets.reorder` later ones were acked, or when it is older than the
@@ -75,7 +75,7 @@ class Connection:
         self._fill_order = [self._senders[number] for number in by_priority]
         self._unreliable_senders = [s for s in self._senders if isinstance(s, UnreliableSender)]
         self._receivers = [make_receiver(spec) for spec in specs]
-        self._received = ReceivedPackets()
+        self._received = ReceivedPackets(limits.acks)
         self._sent = SentPackets(entropy, limits.acks)
         self._round_trip = RoundTrip(limits.timeouts)
         self._window = CongestionWindow(limits.congestion)
@@ -125,18 +125,18 @@ class Connection:
             self.close_reason = CloseReason.CHANNEL_OVERFLOW
 
     def payloads_to_send(self, now: float) -> list[bytes]:
-        """Pack what is due into payloads, with an ack on each; empty if nothing is."""
+        """Pack what is due into payloads, each with an ack if one is due; empty if nothing is."""
         self._give_up_old(now)
         received = self._received
         waiting = [sender for sender in self._fill_order if sender.is_waiting]
         if not waiting and received.owed_since is None:
             return []
         payloads: list[bytes] = []
-        words = received.ack_words
+        words = received.ack_words if received.goes_along else 0
         if words > self._ack_limits.words:
             payloads.append(self._encode_ack_only(received.encode_ack(now, words), now))
             words = 1
-        ack = received.encode_ack(now, words)
+        ack = received.encode_ack(now, words) if words else b""
         if waiting:
             self._budget.refill(now)
             while (payload := self._encode_packet(waiting, ack, now)) is not None:
@@ -147,10 +147,10 @@ class Connection:
                 sender.left_over(now)
         if not payloads and received.owed_since is not None:
             payloads.append(self._encode_ack_only(ack, now))
-        if payloads:
+        if payloads and ack:
             received.acks_sent()
-            self._counts.packets_sent += len(payloads)
-            self._counts.bytes_sent += sum(map(len, payloads))
+        self._counts.packets_sent += len(payloads)
+        self._counts.bytes_sent += sum(map(len, payloads))
         return payloads
 
     def allowance(self, now: float) -> int:

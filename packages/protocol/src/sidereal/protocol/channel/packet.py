@@ -4,7 +4,7 @@ All numbers are little-endian.
 
     sequence    u16   of this packet, counting up from 0 (restored to 64 bits by the receiver)
     form        u8    128 ACK_WANTED: the receiver owes an ack even if it has nothing to say
-                      the rest: how many words of bits the ack has, 1 to 64; 0: no packet came yet,
+                      the rest: how many words of bits the ack has, 1 to 64; 0: there is none,
                       and the next three fields are absent; 65 ALL_CAME: the ack has one word, all
                       bits of it are set, and it is absent
     ack         u16   sequence of the newest packet that came

@@ -34,6 +34,7 @@ complete, and no second time, has each event once.
 A cell of the window that has no section in any datagram of a tick, and no news, is **unchanged**:
 the receiver has it complete up to the header's tick. Every datagram says which cells are: all those
 of which it has no section, unless it has the bits.
+Motion of the entity that the receiver flies does not count: its private section says that.
 
 The **place** of a cell is its position in the window: with `side` cells along an edge, it is
 `(cell_y mod side) * side + (cell_x mod side)` of the absolute cell. Wherever a window is, it has
