@@ -31,6 +31,8 @@ from sidereal.protocol.state.stream import NOW, row_types
 from sidereal.protocol.testing.link import Link, LinkConfig
 
 SHIPS, ROCKS = 60, 100
+OWN = 1
+"""The id of the ship that the client flies: its private section says how that moves."""
 STEP_S = 0.005
 STEPS_PER_TICK = round(RULES.tick_s / STEP_S)
 HEADERS_SIZE = 22
@@ -122,7 +124,7 @@ class Run:
         if waits and self.config.bytes_per_s:
             self.seen.used.append(size / (self.config.bytes_per_s * RULES.tick_s))
         if now > SETTLES_S:
-            self.seen.newest_ages += (crowd.tick - self.newest).tolist()
+            self.seen.newest_ages += (crowd.tick - self.newest[OWN:]).tolist()
 
     def send(self, number: int, now: float) -> int:
         sent = 0
@@ -154,7 +156,7 @@ class Run:
                 if what not in (motion, NOW):
                     continue
                 rows = np.frombuffer(message[begin:end], row_types(schema.rows)[what])
-                rows = rows[rows["id"] <= SHIPS]
+                rows = rows[(rows["id"] <= SHIPS) & (rows["id"] != OWN)]
                 ship = rows["id"].astype(int) - 1
                 is_now = what == NOW
                 tick = np.full(len(ship), snapshot.tick) if is_now else rows["tick"].astype(int)

@@ -180,12 +180,14 @@ class Crowd:
         values["heading"] += (self.tick % 31) / 10
         return Piloted(
             np.arange(count),
+            self.flown,
             self.net_id[self.flown],
             np.ones(count, np.uint32),
             np.full(count, mask, np.uint64),
             np.full(count, self.tick),
             np.zeros(count, np.int64),
             np.full(count, self.tick),
+            self.changed[self.schema.numbers[MOTION.name], self.flown] == self.tick,
             values,
         )
 

@@ -19,6 +19,7 @@ from .foreign.described import world_of
 from .foreign.description import read_description
 from .foreign.octets import Malformed
 from .foreign.replica import Replica
+from .foreign.rows import Reference
 from .foreign.snapshots import Grid, read_snapshot
 
 RULES: Final = Rules()
@@ -136,8 +137,9 @@ def test_fields_are_what_was_sent() -> None:
         name = SCHEMA.components[number - 1].name
         said = [row[f"{name}_{field}"] for field in ("share", "exact", "count", "note")]
         assert said == [4.5, 1.25, 7, "Ada"]
-    assert entity.reference is not None
-    assert entity.reference.vx == 1.0
+    (section,) = read_snapshot(snapshot(), GRID, WORLD).sections
+    assert [row.vx for row in section.rows if isinstance(row, Reference)] == [1.0]
+    assert entity.reference == replica.pilot.reference, "what is flown is where it says alone"
     assert sorted(replica.pilot.components) == [*OWN]
 
 

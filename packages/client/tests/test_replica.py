@@ -16,7 +16,15 @@ from sidereal.client.replica import Applied, Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.heads import encode_head, encode_section
-from sidereal.protocol.state.private import ANSWERS, FLOWN, INPUTS_ROW, MOVES
+from sidereal.protocol.state.private import (
+    ANSWERS,
+    FLOWN,
+    INPUTS_ROW,
+    LAGS,
+    MOVES,
+    PLACE_STEPS,
+    VELOCITY_STEP,
+)
 from sidereal.protocol.state.private import REPLACE as OWN_REPLACE
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BODY, LABEL, MOTION, OWNER, Schema
 from sidereal.protocol.state.stream import (
@@ -504,15 +512,49 @@ def test_ticks_of_records_survive_the_wrap_of_their_16_bits(
     assert ids(replica) == [5]
 
 
-def test_the_private_section_is_handed_on(replica: Replica) -> None:
-    private = b"".join(
+def flying(net_id: int, x: float = 0.0, vx: float = 0.0, lag: int = 0, flight: int = 1) -> bytes:
+    """A private section with all that there is of what the client flies."""
+    motion = np.zeros(1, SCHEMA.own_rows[NUMBERS[MOTION.name]])
+    motion["x"] = (x / RULES.cell_size - CENTRE[0]) * PLACE_STEPS
+    motion["vx"] = vx / VELOCITY_STEP
+    return b"".join(
         [
-            bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, 1)),
-            np.array([(5, 4, SCHEMA.mask_own)], SCHEMA.own_rows[PRESENCE]).tobytes(),
-            np.zeros(1, SCHEMA.own_rows[NUMBERS[MOTION.name]]).tobytes(),
+            bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS | LAGS, flight, lag)),
+            np.array([(net_id, 4, SCHEMA.mask_own)], SCHEMA.own_rows[PRESENCE]).tobytes(),
+            motion.tobytes(),
             np.array([(2, 9)], INPUTS_ROW).tobytes(),
         ]
     )
+
+
+def place_of(replica: Replica, net_id: int) -> tuple[int, float]:
+    """The tick of an entity's reference, and where it was."""
+    row = replica.columns.rows_of([net_id])[0]
+    return int(replica.columns.tick[row]), round(float(replica.columns["x"][row]), 3)
+
+
+def test_what_a_client_flies_is_where_its_private_section_says(replica: Replica) -> None:
+    take(replica, datagram(9, private=flying(5, 300.0)))
+    assert ids(replica) == []
+    take(replica, known(8, Told(HERE, {5: 8, 6: 8}, {5: 1, 6: 1})))
+    assert place_of(replica, 5) == (9, 300.0), "it was told before the entity was known"
+    take(replica, datagram(10, private=flying(5, 310.0, vx=20.0, lag=2)))
+    assert place_of(replica, 5) == (10, 310.0 + 20.0 * 2 * RULES.tick_s)
+    assert place_of(replica, 6)[0] == 8
+    take(replica, datagram(12, Told(HERE, {5: 12}, since=10)))
+    cells = place_of(replica, 5)
+    assert cells[0] == 12, "what a cell says later is true"
+    take(replica, datagram(11, private=flying(5, 400.0)))
+    assert place_of(replica, 5) == cells
+    take(replica, datagram(12, private=flying(5, 320.0)))
+    assert place_of(replica, 5) == (12, 320.0), "of the same tick it is more exact"
+    take(replica, datagram(13, private=flying(6, 330.0, flight=2)))
+    assert place_of(replica, 5) == (12, 320.0)
+    assert place_of(replica, 6) == (13, 330.0)
+
+
+def test_the_private_section_is_handed_on(replica: Replica) -> None:
+    private = flying(5, 250.0)
     own = take(replica, datagram(3, private=private), 0.0).own
     assert own is not None
     assert (own.net_id, own.control_epoch, own.tick, own.input) == (5, 4, 3, 9)
@@ -699,11 +741,11 @@ FOUND = Told(THERE, {5: 13}, {5: 2}, since=10)
 FOUND_LATER = Told(THERE, {5: 14}, {5: 2}, since=10)
 HISTORY = [
     datagram(11, Told(HERE, {5: 11}, masks={5: MORTAL}, hp={5: 50}, since=10)),
-    datagram(11, unchanged=others(HERE)),
+    datagram(11, unchanged=others(HERE), private=flying(8, 610.0, vx=8.0)),
     datagram(12, Told(HERE, {5: 11, 7: 12}, masks={5: MORTAL}, hp={5: 50}, gone=[6], since=10)),
     datagram(13, Told(HERE, {7: 12}, moved=[5], gone=[6], since=10), unchanged=FAR),
     datagram(13, FOUND, unchanged=FAR),
-    datagram(14, FOUND_LATER, unchanged=FAR),
+    datagram(14, FOUND_LATER, unchanged=FAR, private=flying(8, 620.0, lag=1)),
     datagram(14, Told(HERE, {7: 12}, masks={7: MORTAL}, hp={7: 1}, moved=[5], gone=[6], since=10)),
     datagram(15, Told(HERE, {7: 15}, masks={7: USUAL}, moved=[5], gone=[6], since=10)),
     datagram(15, FOUND_LATER, unchanged=FAR),

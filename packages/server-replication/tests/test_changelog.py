@@ -110,7 +110,7 @@ def test_changes_are_what_a_search_through_everything_finds(
         newest = -1
         for net_id, one in enumerate(population, 1):
             shown = {n: t for n, t in one.changed.items() if n in SHOWN and one.group == group}
-            newest = max([newest, *shown.values()])
+            newest = max([newest, *shown.values(), one.entered if shown else -1])
             expected |= {
                 (n, net_id) for n, t in shown.items() if since < 0 or max(t, one.entered) > since
             }
@@ -119,7 +119,37 @@ def test_changes_are_what_a_search_through_everything_finds(
             if where == group and tick > since >= 0:
                 expected.add((MOVED if moved else GONE, net_id))
         assert said(changes, group, since) == expected
-        assert changes.newest_of(np.array([group]))[0] == newest
+        assert changes.newest.of(np.array([group]))[0] == newest
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(
+    history=st.lists(
+        st.lists(st.tuples(st.integers(0, 3), st.sampled_from((MOVES, NAMED, GONE))), max_size=3),
+        max_size=12,
+    )
+)
+def test_the_newest_change_is_known_but_for_how_one_entity_moves(
+    history: list[list[tuple[int, int]]],
+) -> None:
+    """Four are there, two in each of two cells."""
+    changes = ChangeLog(SCHEMA, RULES)
+    later: list[dict[str, int]] = [{} for _ in range(4)]
+    all_changes = [(0, row % 2, -1) for row in range(4)]
+    changes.publish(0, state_of([entity(row % 2) for row in range(4)]))
+    for tick, happens in enumerate(history, 1):
+        for row, what in happens:
+            group = row % 2
+            if what == GONE:
+                note_left(changes, tick, 99, group)
+            else:
+                later[row]["moved" if what == MOVES else "named"] = tick
+            all_changes.append((tick, group, row if what == MOVES else -1))
+        changes.publish(tick, state_of([entity(row % 2, **later[row]) for row in range(4)]))
+        for row in range(4):
+            group = row % 2
+            others = max(t for t, where, who in all_changes if where == group and who != row)
+            assert changes.newest.but_for(np.array([group]), np.array([row]))[0] == others
 
 
 def test_the_newest_change_comes_first_and_rows_of_one_sort_stand_together() -> None:
@@ -155,7 +185,7 @@ def test_what_not_everyone_may_see_is_never_in_the_log() -> None:
     changes.publish(9, state_of([entity(0, entered=3, flown=9)]))
     assert said(changes, 0, -1) == {(PRESENCE, 1), (MOVES, 1)}
     assert said(changes, 0, 5) == set()
-    assert changes.newest_of(np.array([0]))[0] == 3
+    assert changes.newest.of(np.array([0]))[0] == 3
 
 
 def test_coming_into_a_cell_counts_as_a_change_of_everything() -> None:
@@ -176,7 +206,7 @@ def test_tombstones_are_kept_as_long_as_they_can_be_asked_for() -> None:
     for tick in range(forgotten, forgotten + 39):
         changes.publish(tick, nobody)
     assert len(changes.tombstones.tick) == 0
-    assert changes.newest_of(np.array([0]))[0] == 10, "that something left is known for ever"
+    assert changes.newest.of(np.array([0]))[0] == 10, "that something left is known for ever"
 
 
 def test_who_has_left_after_publishing_counts_for_the_next_tick() -> None:
@@ -226,7 +256,7 @@ def test_a_forgotten_group_has_no_tombstones() -> None:
     changes.publish(4, state_of([]))
     assert said(changes, 1, 2) == set()
     assert said(changes, 0, 2) == {(GONE, 8)}
-    assert changes.newest_of(np.array([1]))[0] == -1
+    assert changes.newest.of(np.array([1]))[0] == -1
 
 
 def test_the_newest_word_of_how_somebody_left_counts() -> None:

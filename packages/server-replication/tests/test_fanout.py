@@ -33,6 +33,7 @@ SMALL = replace(EVERY_TICK, datagrams=LIMITS.edge.section_parts + 1)
 PLENTY = 1 << 30
 WINDOW = 9
 CENTRE = (1, 1)
+CENTRE_PLACE = 4
 SCHEMA = Schema(each for each in BASE_COMPONENTS if each not in (PREDICTED, PARENT))
 """Whose entities have all components."""
 NUMBERS = len(SCHEMA.components) + 1
@@ -313,6 +314,69 @@ def test_the_private_section_comes_once_per_tick(server: Server) -> None:
     server.step(Flying(0, net_id=5))
     assert len(server.sent[0]) > 1
     assert [snapshot.head.private is not None for snapshot in server.sent[0]].count(True) == 1
+
+
+def test_how_its_own_entity_moves_is_no_news_to_a_client(server: Server) -> None:
+    server.put(CENTRE, [5, 6])
+    server.fanout.join(1)
+    server.look(1)
+    flies = Flying(0, net_id=5, row=5)
+    server.step(flies)
+    server.ack(0)
+    server.ack(1)
+    server.touch([5])
+    server.step(flies)
+    assert server.sections(0) == {}
+    assert server.unchanged(0) == WINDOW
+    assert server.ids(1) == [5]
+    server.touch([5, 6])
+    server.step(flies)
+    assert server.ids(0) == [5, 6], "with something else it comes along"
+    server.ack(0)
+    server.touch([6])
+    server.step(flies)
+    assert server.ids(0) == [6]
+    server.name([5])
+    server.step(flies)
+    assert server.ids(0, NAMED) == [5], "what is not in the private section is news"
+
+
+def test_who_flies_something_no_more_is_sent_its_cell_anew(server: Server) -> None:
+    server.put(CENTRE, [5, 6])
+    flies = Flying(0, net_id=5, row=5)
+    server.step(flies)
+    server.ack()
+    server.touch([5])
+    server.step(flies)
+    late = server.tags[0]
+    server.step(Flying(0, net_id=6, row=6))
+    assert server.sections() == {CENTRE_PLACE: True}
+    assert server.ids() == [5, 6]
+    server.ack(tags=late)
+    server.lose()
+    server.step(Flying(0, net_id=6, row=6))
+    assert server.sections() == {CENTRE_PLACE: True}, "what was unchanged then does not count"
+    server.ack()
+    server.step(Flying(0, net_id=6, row=6))
+    assert server.sections() == {}
+    server.touch([5])
+    server.step(Flying(0, net_id=6, row=6))
+    assert server.ids() == [5]
+
+
+def test_who_has_missed_nothing_of_what_it_flew_is_not_sent_its_cell_anew(server: Server) -> None:
+    server.put(CENTRE, [5])
+    server.step(Flying(0, net_id=5, row=5))
+    server.ack()
+    server.step()
+    assert server.sections() == {}
+    server.step(Flying(0, net_id=5, row=5))
+    server.touch([5])
+    server.step(Flying(0, net_id=5, row=5))
+    server.put((2, 1), [5])
+    server.step()
+    assert server.ids(0, MOVED) == [5]
+    assert True not in server.sections().values(), "where it is now all of it is told"
 
 
 def test_leaving_and_dying_are_sent_once_and_again_when_lost(server: Server) -> None:

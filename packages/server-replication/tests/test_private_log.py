@@ -166,8 +166,11 @@ def test_a_drift_is_told_once(rig: Rig) -> None:
         assert told.motion is None
         rig.ack()
     assert rig.tick - start == 399
+    told = rig.read(rig.step(Flying(0, input_seq=999, motion=there, moved=True))[0])
+    assert told.motion is not None, "cells say it anew, and may leave it out"
+    rig.ack()
     pushed = there._replace(vx=there.vx + 1e-5)
-    told = rig.read(rig.step(Flying(0, input_seq=999, motion=pushed))[0])
+    told = rig.read(rig.step(Flying(0, input_seq=1000, motion=pushed))[0])
     assert told.motion is not None
 
 

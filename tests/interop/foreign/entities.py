@@ -70,6 +70,13 @@ class Entity:
             self.taken_at[number] = tick
             self._look()
 
+    def fly(self, reference: Reference) -> None:
+        """Take how it moves from a private section, unless a cell says something newer."""
+        if reference.tick >= self.taken_at.get(MOTION, NEVER):
+            self.components[MOTION] = reference
+            self.taken_at[MOTION] = reference.tick
+            self._look()
+
     def said(self) -> list[Any]:
         """Say all that is known of it: its motion, its kind, and its other components."""
         assert self.presence is not None

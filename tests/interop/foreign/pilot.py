@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from .private import Flown, Inputs, Motion, Private
-from .rows import Event, Values
+from .rows import Event, Reference, Values
 
 NUMBER_MAX: Final = 63
 """Of a component."""
@@ -54,20 +54,15 @@ class Pilot:
         if flown.id == 0:
             return None
         tick = inputs.tick if applied_at > moved_at else motion.tick
-        elapsed_s = (tick - motion.tick) / self._tick_hz
-        heading = math.remainder(motion.heading + motion.spin * elapsed_s, math.tau)
-        return Own(
-            flown.id,
-            flown.control_epoch,
-            inputs.newest,
-            tick,
-            motion.x + motion.vx * elapsed_s,
-            motion.y + motion.vy * elapsed_s,
-            motion.vx,
-            motion.vy,
-            heading,
-            motion.spin,
-        )
+        state = self._moved_on(motion, tick)
+        return Own(flown.id, flown.control_epoch, inputs.newest, *state)
+
+    @property
+    def reference(self) -> Reference | None:
+        """How the entity moves, as of the newest snapshot that said so."""
+        if self._flown is None or self._motion is None or self._flown[1].id == 0:
+            return None
+        return Reference(self._flown[1].id, *self._moved_on(self._motion[1], self._motion[0]))
 
     @property
     def components(self) -> dict[int, Values]:
@@ -92,6 +87,16 @@ class Pilot:
             if (event.tick, number) not in self._told:
                 self._told.add((event.tick, number))
                 yield event
+
+    def _moved_on(self, motion: Motion, tick: int) -> Motion:
+        elapsed_s = (tick - motion.tick) / self._tick_hz
+        heading = math.remainder(motion.heading + motion.spin * elapsed_s, math.tau)
+        return motion._replace(
+            tick=tick,
+            x=motion.x + motion.vx * elapsed_s,
+            y=motion.y + motion.vy * elapsed_s,
+            heading=heading,
+        )
 
     def _begin(self, flight: int, flown: Flown, at: int) -> None:
         if flight != self._flight:

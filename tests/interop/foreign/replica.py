@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
 from .coverage import Coverage
 from .entities import NEVER, Entity
 from .pilot import Pilot
+from .private import Private
 from .rows import COMPONENTS, Described, Event, Gone, Moved, Presence
 from .snapshots import Cell, Grid, Section, Snapshot
 
@@ -55,15 +57,21 @@ class Replica:
         return {number: each for number, each in self._entities.items() if self._is_shown(each)}
 
     def take(self, snapshot: Snapshot) -> None:
-        """Take a snapshot."""
+        """Take a snapshot; of one that is too old what it says of the pilot's entity alone."""
+        if not self._coverage.is_too_old(snapshot.tick):
+            self._take(snapshot)
+        elif snapshot.private is not None:
+            self._take_private(replace(snapshot.private, told=()))
+        own = self.pilot.reference
+        if own is not None and own.id in self._entities:
+            self._entities[own.id].fly(own)
+
+    def _take(self, snapshot: Snapshot) -> None:
         coverage, tick = self._coverage, snapshot.tick
-        if coverage.is_too_old(tick):
-            return
         coverage.advance(tick, snapshot.centre)
         self._lose_what_is_outside()
         if snapshot.private is not None:
-            forget = self.newest - self._reorder_ticks - KEPT_TICKS
-            self.happened += self.pilot.take(snapshot.private, forget)
+            self._take_private(snapshot.private)
         sections = [
             section
             for section in snapshot.sections
@@ -72,6 +80,10 @@ class Replica:
         self._take_rows(sections, tick)
         self._finish(sections, snapshot)
         self._clean_up()
+
+    def _take_private(self, private: Private) -> None:
+        forget = self.newest - self._reorder_ticks - KEPT_TICKS
+        self.happened += self.pilot.take(private, forget)
 
     def _is_shown(self, entity: Entity | None) -> bool:
         for _ in range(GENERATIONS):

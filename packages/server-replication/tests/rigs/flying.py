@@ -17,6 +17,8 @@ class Flying(NamedTuple):
     """One client, and what it flies.
 
     Attributes:
+        row: of the world.
+        moved: whether cells say anew how it moves.
         components: that it has beside the motion, by their field: its value.
     """
 
@@ -26,6 +28,8 @@ class Flying(NamedTuple):
     input_seq: int = 0
     early: int = 0
     tick: int = 0
+    row: int = -1
+    moved: bool = False
     motion: Motion = AT_REST
     components: dict[str, float] | None = None
 
@@ -45,11 +49,13 @@ def flown_by(*flying: Flying, schema: Schema = BASE_SCHEMA) -> Piloted:
                 mask[at] |= np.uint64(1 << number)
     return Piloted(
         np.array([one.client for one in flying], np.int64),
+        np.array([one.row for one in flying], np.int64),
         np.array([one.net_id for one in flying], np.uint32),
         np.array([one.control_epoch for one in flying], np.uint32),
         mask,
         np.array([one.input_seq for one in flying], np.int64),
         np.array([one.early for one in flying], np.int64),
         np.array([one.tick for one in flying], np.int64),
+        np.array([one.moved for one in flying], np.bool_),
         values,
     )

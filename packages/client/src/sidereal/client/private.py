@@ -86,6 +86,14 @@ class PrivateState:
         net_id, control_epoch, _ = self.flown
         return OwnAnswer(net_id, control_epoch, self._inputs.input, at, state)
 
+    def reference(self) -> tuple[int, OwnState] | None:
+        """Give the motion that was told last, moved on to the tick of its snapshot; and that."""
+        if self._motion is None:
+            return None
+        tick, *motion = self._motion
+        told_at = self._stamp[self._moves]
+        return told_at, reckon_own(OwnState(*motion), (told_at - tick) * self._rules.tick_s)
+
     def _is_news(self, what: int, tick: int) -> bool:
         """Tell whether a row is newer than the one of its sort; if so, it counts from now on."""
         if self._stamp.get(what, NEVER) >= tick:

@@ -179,10 +179,12 @@ class Replica:
             self._lose_outside()
         self._settle()
         self.happenings.take(read, cells)
-        return [
+        applied = [
             Applied(one.tick, None if one.private is None else self.private.apply(one.private))
             for one in read.snapshots
         ]
+        self._take_own_motion()
+        return applied
 
     def expire(self, tick: int) -> None:
         """Give up whom nobody has found for `StreamLimits.reorder_ticks`."""
@@ -260,32 +262,31 @@ class Replica:
                 self.columns[field.name][had] = np.zeros(1, field.memory_dtype)
 
     def _apply_component(
-        self,
-        number: int,
-        rows: Ints,
-        wire: Rows,
-        section: Ints,
-        cells: Sections,
-        tick: int,
+        self, number: int, rows: Ints, wire: Rows, section: Ints, cells: Sections, tick: int
     ) -> None:
-        columns, size = self.columns, self.rules.cell_size
+        size = self.rules.cell_size
         origin_x, origin_y = cells.x[section] * size, cells.y[section] * size
         values = decode_rows(
             self.schema, number, wire, self.rules, origin_x=origin_x, origin_y=origin_y
         )
-        fresh = rows[:0]
         if number == self._motion:
             ticks = restore_tick(wire["tick"], tick)
-            # Of references that go back, as no server sends them, the path begins anew.
-            known = (self.stamp[rows] >= 0) & (ticks >= columns.tick[rows])
-            self._ring.keep(rows[known], ticks[known])
-            columns.tick[rows] = ticks
-            fresh = rows[~known]
-        for name, array in values.items():
-            columns[name][rows] = array
+            self._ring.take(rows, ticks, values, self.stamp[rows] >= 0)
+        else:
+            for name, array in values.items():
+                self.columns[name][rows] = array
         self._known.take_component(number, rows, tick)
-        if len(fresh):
-            self._ring.begin(fresh)
+
+    def _take_own_motion(self) -> None:
+        """Take the motion of what this client flies, unless a cell says something newer of it."""
+        told = self.private.reference()
+        row = self.columns.rows_of([self.private.flown.net_id])
+        if told is None or row[0] < 0 or self.stamp[row[0]] > told[0]:
+            return
+        tick, state = told
+        motion = {name: np.array([value]) for name, value in state._asdict().items()}
+        self._ring.take(row, np.array([tick]), motion, self.stamp[row] >= 0)
+        self._known.take_component(self._motion, row, tick)
 
     def _find(
         self, net_id: NDArray[np.uint32], section: Ints, at: Ints, cells: Sections, tick: int

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,21 +29,36 @@ class ReferenceRing:
         # The place written last, by row.
         self._at: Ints = np.zeros(columns.capacity, np.int64)
 
-    def keep(self, rows: Ints, ticks: Ints) -> None:
-        """Keep the newest references of these rows, which others are about to replace.
+    def take(
+        self, rows: Ints, ticks: Ints, motion: Mapping[str, NDArray[Any]], has: NDArray[np.bool_]
+    ) -> None:
+        """Take new references of these rows into the columns.
+
+        Of references that go back, as no server sends them, the path begins anew.
 
         Args:
             rows: int64[n]
-            ticks: int64[n], of the others; the same reference again replaces nothing.
+            ticks: int64[n]
+            motion: float64[n] each, by the names of the schema.
+            has: bool[n], which of them have a reference.
         """
+        known = has & (ticks >= self._columns.tick[rows])
+        self._keep(rows[known], ticks[known])
+        self._columns.tick[rows] = ticks
+        for name, array in motion.items():
+            self._columns[name][rows] = array
+        if not known.all():
+            self._begin(rows[~known])
+
+    def _keep(self, rows: Ints, ticks: Ints) -> None:
+        """Keep the newest references of these rows; the same again replaces nothing."""
         replaced = rows[ticks != self._columns.tick[rows]]
         at = self._at[replaced] = (self._at[replaced] + 1) % PAST
         self._tick[at, replaced] = self._columns.tick[replaced]
         for name, array in self._motion.items():
             array[at, replaced] = self._columns[name][replaced]
 
-    def begin(self, rows: Ints) -> None:
-        """Note that these rows have a first reference."""
+    def _begin(self, rows: Ints) -> None:
         self._tick[:, rows] = self._columns.tick[rows]
         for name, array in self._motion.items():
             array[:, rows] = self._columns[name][rows]

@@ -3,11 +3,12 @@
 `edge` holds the stages of the tick. `interest` says when a client's window follows it, and
 `windows` holds which cells each client has. `changelog` says what has changed in a cell since a
 tick, `eventlog` what has happened in it, and `presences` which components clients of a role are
-told of. `fanout` finds what each client needs since it was last sent something. `sections` cuts
+told of. `newest` says when something changed last in which cell, and `owncells` to whom that is
+no news. `fanout` finds what each client needs since it was last sent something. `sections` cuts
 that, once for all who need the same, and `moving` leaves out ticks that follow from the
 snapshot's; `cutting` packs it into datagrams, and `transfer` spreads a crowded cell over several
-ticks. `in_flight` remembers what each datagram holds until it has arrived
-or is taken for lost; what was lost is sent again. `leaseviews` sends clients who simulates the
+ticks. `in_flight` remembers what each datagram holds until it has arrived or is taken for lost;
+what was lost is sent again. `leaseviews` sends clients who simulates the
 sectors around them: what has changed since their last ack. `private` is the log of what one client
 alone may know: the exact state of what it flies; `privateevents` holds the events that it is told
 of and not all viewers are, and `privatesections` puts both together as bytes.

@@ -20,8 +20,6 @@ and what has happened is no part of it.
 Clients of a role that is sent more than others have a log of their own, `of`, beside the one of all
 others. It is made in the same way, with the components of that role besides. So what is hidden is
 in no entry of a log whose clients may not know it.
-
-Arrays by group have one entry more than groups, so that group -1 is one in which nothing ever is.
 """
 
 from __future__ import annotations
@@ -36,8 +34,9 @@ from sidereal.protocol.errors import LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.arrays import TICK_MAX, Ints, Rows
 from sidereal.protocol.state.schema import EVENT_FIRST, Schema, mask_of
-from sidereal.protocol.state.stream import GONE, MOVED, PRESENCE, TOMBSTONE, row_types
+from sidereal.protocol.state.stream import GONE, MOVED, MOVES, PRESENCE, TOMBSTONE, row_types
 from sidereal.replication.edge.eventlog import EventLog
+from sidereal.replication.edge.newest import Changed, Newest
 from sidereal.replication.edge.presences import NEVER, Presences
 
 PRUNE_EVERY_TICKS: Final = 16
@@ -138,6 +137,7 @@ class ChangeLog:
         tick: the newest published one, -1 before.
         tombstones: who has left which cell; what is noted counts from the next `publish` on.
         events: what has happened in which cell; likewise, for all of these logs.
+        newest: when something changed last in which cell.
         row_types: of all rows, by `what`.
     """
 
@@ -161,7 +161,7 @@ class ChangeLog:
             name: ChangeLog(schema, rules, prune_every_ticks, self.events, name)
             for name in (() if role else schema.roles)
         }
-        self._newest: Ints = np.full(1, NEVER, np.int64)
+        self.newest = Newest()
         none = np.zeros(0, np.int64)
         self.tombstones = Tombstones(np.zeros(0, TOMBSTONE), none, none, none)
         self._left: list[Tombstones] = []
@@ -182,7 +182,7 @@ class ChangeLog:
     @property
     def group_count(self) -> int:
         """Groups it answers for."""
-        return len(self._newest) - 1
+        return self.newest.group_count
 
     def of(self, role: str) -> ChangeLog:
         """The log of clients of a role."""
@@ -192,11 +192,9 @@ class ChangeLog:
         """Answer for groups below this number even if nobody was ever in them."""
         for log in self.roles.values():
             log.reserve(group_count)
-        more = group_count - self.group_count
         if group_count > GROUPS_MAX:
             raise LocalProtocolError(f"{group_count} cells; there can be {GROUPS_MAX}")
-        if more > 0:
-            self._newest = np.insert(self._newest, -1, np.full(more, NEVER))
+        self.newest.reserve(group_count)
 
     def note_left(
         self,
@@ -249,35 +247,43 @@ class ChangeLog:
 
     def _take_over(self, tick: int, state: State, happened: Ints) -> None:
         state = self._as_told(tick, state)
-        before, self.tick, self._state = self.tick, tick, state
-        self.reserve(int(state.group.max(initial=NEVER)) + 1)
-        for number in self._numbers[state.latest[self._numbers] > before].tolist():
-            changed = state.changed[number]
-            rows = np.flatnonzero((changed > before) & (state.group >= 0))
-            np.maximum.at(self._newest, state.group[rows], changed[rows])
-        for left in self._left:
-            np.maximum.at(self._newest, left.group, left.tick)
+        since, self.tick, self._state = self.tick, tick, state
+        self.reserve(int(max(state.group.max(initial=NEVER), happened.max(initial=NEVER))) + 1)
+        self._note_newest(state, since, happened)
         if self._left:
             columns = zip(self.tombstones, *self._left, strict=True)
             self.tombstones = Tombstones(*(np.concatenate(column) for column in columns))
             self._left.clear()
-        self.reserve(int(happened.max(initial=NEVER)) + 1)
-        self._newest[happened] = tick
         if tick % self._prune_every_ticks == 0:
             recent = self.tombstones.tick > tick - self.rules.streams.tombstone_ticks
             self.tombstones = self.tombstones.take(recent)
+
+    def _note_newest(self, state: State, since: int, happened: Ints) -> None:
+        group = state.group.astype(np.int64)
+        rows = np.flatnonzero((state.entered > since) & (group >= 0))
+        changed = [
+            Changed(happened, np.full(len(happened), self.tick)),
+            Changed(group[rows], state.entered[rows]),
+            *(Changed(left.group, left.tick) for left in self._left),
+        ]
+        moving = rows[:0]
+        for number in self._numbers[state.latest[self._numbers] > since].tolist():
+            rows = np.flatnonzero((state.changed[number] > since) & (group >= 0))
+            if number == MOVES:
+                moving = rows
+            else:
+                changed.append(Changed(group[rows], state.changed[number][rows]))
+        others = Changed(*(np.concatenate(column) for column in zip(*changed, strict=True)))
+        moved = Changed(group[moving], state.changed[MOVES][moving])
+        self.newest.note(others, moving, moved)
 
     def forget(self, groups: NDArray[np.int32]) -> None:
         """Drop all that is kept of groups that will serve another sector; before `publish`."""
         for log in self.roles.values():
             log.forget(groups)
-        self._newest[groups] = NEVER
+        self.newest.forget(groups)
         self.tombstones = self.tombstones.take(~np.isin(self.tombstones.group, groups))
         self.events.forget(groups)
-
-    def newest_of(self, group: NDArray[Any]) -> Ints:
-        """Tick of the newest change of groups, -1 for none and for group -1; any shape."""
-        return np.asarray(self._newest[group], dtype=np.int64)
 
     def span(self, since: Ints) -> Ints:
         """Ticks after other ticks, as `Log.find` wants them; 0 for -1."""

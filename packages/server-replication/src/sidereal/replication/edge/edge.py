@@ -17,6 +17,7 @@ from sidereal.protocol.message.codec import encode_message
 from sidereal.protocol.message.player import PlayerChannel, Role
 from sidereal.protocol.space.geometry import absolute_cell_of, sector_of
 from sidereal.protocol.space.sectors import pack_sector
+from sidereal.protocol.state.stream import MOVES
 from sidereal.replication.edge.changelog import ChangeLog, State
 from sidereal.replication.edge.fanout import Fanout
 from sidereal.replication.edge.interest import Gazes, left_centre
@@ -199,12 +200,14 @@ class Edge:
         newest = np.array([player.newest_seq for player in flying], np.int64)
         return Piloted(
             np.array([player.row for player in flying], np.int64),
+            rows,
             columns.net_id[rows],
             columns["control_epoch"][rows],
             self._world.columns.mask[rows] & np.uint64(schema.mask_own),
             input_seq,
             np.maximum(newest, 0) - input_seq,
             tick,
+            self._world.changed[MOVES][rows] == present.tick,
             values,
         )
 

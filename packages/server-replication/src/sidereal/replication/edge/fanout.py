@@ -36,6 +36,7 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.cutting import Cut, cut_datagrams, fit, offsets, ranges, write_heads
 from sidereal.replication.edge.in_flight import TAG_BITS, InFlight, Sent
+from sidereal.replication.edge.owncells import OwnCells
 from sidereal.replication.edge.private import PrivateLog
 from sidereal.replication.edge.privatesections import PrivateSections
 from sidereal.replication.edge.sections import (
@@ -95,6 +96,7 @@ class Fanout:
         self._section_age_max = rules.streams.section_age_max
         self._in_flight = InFlight(rules.streams.reorder_ticks)
         self._transfers = Transfers(self._windows, self._section_age_max)
+        self._own_cells = OwnCells(self._windows, clients_max)
         self._acks: list[Sequence[int]] = []
         self._losses: list[Sequence[int]] = []
         self._collected = -1
@@ -109,6 +111,7 @@ class Fanout:
         self._log_of[client] = self._logs.index(self._changes.of(role))
         self._rooms[:, client] = 0
         self._windows.remove(client)
+        self._own_cells.forget(client)
         self.private.join(client)
 
     def leave(self, client: int) -> None:
@@ -149,6 +152,7 @@ class Fanout:
         """
         if tick != self._changes.tick or tick <= self._collected:
             raise LocalProtocolError(f"tick {tick} collected, {self._changes.tick} is published")
+        self._own_cells.follow(self.private.row, self._changes.state, tick)
         self._settle(tick)
         self._collected = tick
         clients = self._windows.rows()
@@ -212,7 +216,8 @@ class Fanout:
         group, sent, log_of = windows.group[clients], windows.sent[clients], self._log_of[clients]
         newest = np.empty_like(sent)
         for at, log in enumerate(self._logs):
-            newest[log_of == at] = log.newest_of(group[log_of == at])
+            of = np.flatnonzero(log_of == at)
+            newest[of] = self._own_cells.newest_of(log, clients[of], group[of])
         is_news = (newest > sent) | (sent < 0)
         row, place = np.nonzero(is_news & ~self._transfers.occupied(clients))
         since = sent[row, place]

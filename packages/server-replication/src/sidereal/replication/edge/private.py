@@ -13,7 +13,8 @@ of them. So a client never waits for what was lost to know how its entity is, an
 for an error of its prediction.
 
 What has changed is found here. Motion has changed when it misses the straight line of the motion
-that was told before, on the grid of private sections; other components when they differ. What a
+that was told before, on the grid of private sections, and when cells say it anew: these may leave
+it out (`owncells`), and what they say is less exact. Other components have when they differ. What a
 client no longer flies is forgotten at once: another entity begins anew, under another flight.
 
 What has happened and not every viewer is told of waits in `privateevents`, and goes along with the
@@ -77,22 +78,26 @@ class Piloted(NamedTuple):
 
     Attributes:
         client: int64[n], rows of clients, each once.
+        row: int64[n], of the world, of what each flies.
         net_id: uint32[n]
         control_epoch: uint32[n]
         mask: uint64[n], its components, of those that whoever flies it is sent.
         input_seq: int64[n], the newest input in its state.
         early: int64[n], how many inputs have come beyond that one.
         tick: int64[n], of its state.
+        moved: bool[n], whether cells say anew how it moves.
         values: fields of these components by name, [n].
     """
 
     client: Ints
+    row: Ints
     net_id: NDArray[np.uint32]
     control_epoch: NDArray[np.uint32]
     mask: NDArray[np.uint64]
     input_seq: Ints
     early: Ints
     tick: Ints
+    moved: NDArray[np.bool_]
     values: dict[str, NDArray[Any]]
 
 
@@ -118,6 +123,7 @@ class PrivateLog:
     and `note_sent` where it went.
 
     Attributes:
+        row: int64[clients], of the world, of what each client flies; `NEVER` for nothing.
         events: that single clients are told of; they are noted before `publish`.
         size_max: bytes of a private section.
     """
@@ -146,6 +152,7 @@ class PrivateLog:
         # A datagram that would take all that can leave does not: see `Fanout`.
         self._beside = DATAGRAM_OVERHEAD_SIZE + head_size_max(rules) + 1
         self._at = {what: at for at, what in enumerate(self._types)}
+        self.row: Ints = np.full(clients_max, NEVER, np.int64)
         self._motion = schema.numbers[MOTION.name]
         self._tick = NEVER
         self._changed: Ints = np.full((len(self._sorts), clients_max), NEVER, np.int64)
@@ -189,6 +196,8 @@ class PrivateLog:
         """
         self._tick = tick
         self.events.publish(tick, hearers)
+        self.row[:] = NEVER
+        self.row[flown.client] = flown.row
         lost = self._rows[PRESENCE]["id"] != NET_ID_NONE
         lost[flown.client] = False
         gone = np.flatnonzero(lost)
@@ -340,7 +349,7 @@ class PrivateLog:
         strays |= np.abs(now.vx - told.vx) > VELOCITY_STEP
         strays |= np.abs(now.vy - told.vy) > VELOCITY_STEP
         strays |= np.abs(now.spin - told.spin) > SPIN_STEP
-        new = fresh | strays
+        new = fresh | strays | flown.moved
         for array, values in zip(self._told, on_own_grid(now), strict=True):
             array[client[new]] = values[new]
         self._told_tick[client[new]] = flown.tick[new]

@@ -97,7 +97,7 @@ class Windows:
         self.cell_x[client], self.cell_y[client] = cell_x, cell_y
         places = np.flatnonzero(entered)
         self.group[client, places] = -1
-        self._begin(np.full(len(places), client), places, tick)
+        self.begin(np.full(len(places), client), places, tick)
         self._unresolved.add(client)
 
     def resolve(self, table: SectorTable, tick: int) -> None:
@@ -118,7 +118,7 @@ class Windows:
         group = self._groups_of(clients, table)
         changed, places = np.nonzero(group != self.group[clients])
         self.group[clients] = group
-        self._begin(clients[changed], places, tick)
+        self.begin(clients[changed], places, tick)
 
     def ring(self, clients: Ints, places: Ints) -> Ints:
         """Distance of cells from the centres of their windows, in cells.
@@ -219,7 +219,8 @@ class Windows:
             seeing[clients] |= inside.any(axis=1)
         return seeing
 
-    def _begin(self, clients: Ints, places: Ints, tick: int) -> None:
+    def begin(self, clients: Ints, places: Ints, tick: int) -> None:
+        """Begin anew with cells of clients; what was sent of them before a tick does not count."""
         self.entered[clients, places] = tick
         self.in_flight[clients, places] = 0
         for ticks in (self.sent, self._newest, self._repeated_at, self._repeated_from):

@@ -17,6 +17,7 @@ from sidereal.protocol.state.quantize import decode_rows_untrusted, quantised, r
 from sidereal.protocol.state.reckoning import Motion, extrapolate
 from sidereal.protocol.state.schema import mask_of
 from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.private import agree
 from sidereal.tools.simulate.checks.service import silence_ticks_of
 from sidereal.tools.simulate.clients import ClientProcess
 from sidereal.tools.simulate.cluster import Cluster
@@ -62,10 +63,12 @@ class ReplicasConverge:
                 stage = "away" if client is None else client.state.value
                 yield f"{process.name} is not in the world, but {stage}"
             else:
-                for text in self._compare(process, client, core):
+                for text in self._compare(cluster, process, client, core):
                     yield f"{process.name}: {text}"
 
-    def _compare(self, process: ClientProcess, client: Client, core: Replicator) -> Iterator[str]:
+    def _compare(
+        self, cluster: Cluster, process: ClientProcess, client: Client, core: Replicator
+    ) -> Iterator[str]:
         replica, world = client.replica, core.world
         assert replica is not None
         coverage, newest = replica.coverage, replica.newest_tick
@@ -102,10 +105,32 @@ class ReplicasConverge:
         if not np.array_equal(shown, known):
             yield f"components of {found[shown != known].tolist()} are others"
             return
+        own = _are_told_apart(core, rows, replica, held)
+        cluster.exercised["own motions judged"] += int(own.sum())
         for number in numbers:
             has = (shown >> np.uint64(number)) & np.uint64(1) != 0
+            has &= ~own | (not core.schema.component(number).is_reckoned)
             cells = cell_x[has], cell_y[has]
             yield from _compare_component(core, number, rows[has], replica, held[has], cells)
+
+
+def _are_told_apart(
+    core: Replicator, rows: np.ndarray, replica: Replica, held: np.ndarray
+) -> np.ndarray:
+    """Tell of which entities a client knows the motion exactly, from its private section: its own.
+
+    Cells need not say it then.
+    """
+    told, columns = replica.newer(held), core.world.columns
+    x, y, heading = extrapolate(*Motion(*told[1:]), told.tick, core.tick, core.rules.tick_s)
+    known = np.stack([x, y, told.vx, told.vy, heading, told.spin], axis=1)
+    x, y, heading = core.world.locate(rows, core.tick)
+    vx, vy, spin = (columns[name][rows] for name in ("vx", "vy", "spin"))
+    truth = np.stack([x, y, vx, vy, heading, spin], axis=1)
+    own = replica.columns.net_id[held] == replica.private.flown.net_id
+    for at in np.flatnonzero(own).tolist():
+        own[at] = agree(known[at], truth[at])
+    return np.asarray(own)
 
 
 def _compare_component(

@@ -52,7 +52,7 @@ class PrivateIsTrue:
             assert replica is not None
             written = [replica.private.values.get(name, 0) for name in _written(core)]
             told = np.array([*answer.state, *written], np.float64)
-            if not any(_agree(told, state) for state in had[1]):
+            if not any(agree(told, state) for state in had[1]):
                 yield f"{process.name} is told {answer} and {written}, when it was {had[1]}"
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -124,7 +124,7 @@ class PrivateConverges:
         motion = Motion(*(columns[name][rows] for name in Motion._fields))
         x, y, heading = extrapolate(*motion, columns.tick[rows], answer.tick, core.rules.tick_s)
         truth = np.concatenate([x, y, motion.vx, motion.vy, heading, motion.spin])
-        if not _agree(np.array(answer.state), truth):
+        if not agree(np.array(answer.state), truth):
             yield f"has its ship as {answer.state}, not {truth.tolist()}"
         for number in schema.own:
             for field in schema.component(number).fields:
@@ -141,7 +141,7 @@ def _written(core: Replicator) -> list[str]:
     return [name for name in fields if name not in Motion._fields]
 
 
-def _agree(told: np.ndarray, truth: np.ndarray) -> bool:
+def agree(told: np.ndarray, truth: np.ndarray) -> bool:
     """Whether two states are the same: motions on the grid of private sections, others exactly."""
     off = np.abs(told - truth)
     off[4] = min(off[4], abs(off[4] - 2 * np.pi))

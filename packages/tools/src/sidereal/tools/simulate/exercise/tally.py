@@ -63,6 +63,7 @@ JUDGED: Final = (
     "meetings that were cut",
     "notes compared",
     "notes judged",
+    "own motions judged",
     "presses judged",
     "tallies judged",
     "private events that had to come",
