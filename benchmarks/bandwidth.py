@@ -14,20 +14,19 @@ bytes are.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Final
 
 import numpy as np
 from results import parse_flags, publish, result, table
+from virtual import VirtualWorld
 
 from sidereal.client.interpolation import reckon
-from sidereal.client.returning import ReturningClient
 from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.packet import decode_packet_untrusted
 from sidereal.protocol.ids import Address
-from sidereal.protocol.links import PLAYER_CHANNELS, derive_shard_key
+from sidereal.protocol.links import PLAYER_CHANNELS
 from sidereal.protocol.message.player import PlayerChannel, Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.session import packet
@@ -38,19 +37,12 @@ from sidereal.protocol.state.snapshot import read_snapshot_untrusted
 from sidereal.protocol.state.stream import DEFERRED, GONE, MOVED, NOW, PRESENCE, UNCHANGED
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS
-from sidereal.replication.play.worlds import make_world
-from sidereal.replication.replicator import Replicator
 from sidereal.tools.bots.behaviour import Mind, choose_behaviour
-from sidereal.tools.simulate.authority import CLIENTS, HOST, SHARDS, Authority
-from sidereal.tools.simulate.clients import ClientHost
+from sidereal.tools.simulate.authority import CLIENTS
 from sidereal.tools.simulate.exercise.losses import Losses
-from sidereal.tools.simulate.ledger import Ledger
-from sidereal.tools.simulate.network import Network
-from sidereal.tools.simulate.processes import Process, ShardHost
 from sidereal.tools.simulate.seeds import random_of
 
 BOTS: Final = 20
-SHARD_COUNT: Final = 2
 SEED: Final = 7
 COME_S: Final = 5.0
 """When the first bot comes; then one every tenth of a second."""
@@ -72,8 +64,6 @@ USUAL_MAX: Final = 0.1
 """World units by which nine in ten are seen elsewhere at most."""
 JUMP_MAX: Final = 10.0
 """Likewise all: a client may be a tick behind, in which something was hit."""
-LOOK_S: Final = 0.5
-"""An observer says so often where it looks."""
 OFF_MAX: Final = 1.0
 """World units; who is so near to the edge of a window may be in it or not."""
 
@@ -149,121 +139,21 @@ class Meter(Losses):
         sizes["snapshots"] += 1
 
 
-class Guest(ClientHost):
-    """A client that flies like a bot, or looks somewhere.
-
-    Attributes:
-        mind: of a bot.
-        looks: of an observer: where, and how fast that drifts along x.
-    """
-
-    mind: Mind | None = None
-    looks: tuple[float, float, float] | None = None
-    _decide_at = 0.0
-
-    def _turn(self, client: ReturningClient, now: float, local: float) -> None:
-        core = client.client
-        if now >= self._decide_at and core is not None:
-            hold_s = LOOK_S
-            if self.mind is not None:
-                record, hold_s = self.mind.decide(core)
-                client.hold(record)
-            elif self.looks is not None:
-                x, y, drift = self.looks
-                client.look_at(x + drift * now, y)
-            self._decide_at = now + max(hold_s, 0.05)
-        super()._turn(client, now, local)
-
-    def _next_due(self) -> float:
-        return min(super()._next_due(), math.inf if self.core is None else self._decide_at)
-
-
-class Belt:
+class Belt(VirtualWorld):
     """The default world and who is in it."""
 
     def __init__(self, link: LinkConfig) -> None:
-        self.game = load(DEFAULT_GAME)
-        self.schema, self.rules = schema_of(self.game), Rules()
-        self.now = 0.0
-        self.meter = Meter(self.schema, self.rules)
-        self.network = Network(link, SEED, self.meter)
-        self._key = derive_shard_key("7e" * 16)
-        self.authority = Authority(
-            self.network,
-            random_of(SEED, "authority"),
-            shard_key=self._key,
-            game=self.game,
-            rules=self.rules,
-            limits=LIMITS,
-            ledger=Ledger(),
-            clients_max=BOTS + 2,
+        game = load(DEFAULT_GAME)
+        self.meter = Meter(schema_of(game), Rules())
+        super().__init__(
+            game, "belt", link=link, losses=self.meter, clients_max=BOTS + 2, seed=SEED
         )
-        self.authority.start(0.0)
-        self.core.create(make_world(self.game, self.schema, "belt", random_of(SEED, "world")))
-        self.shards = [self._add_shard(number) for number in range(SHARD_COUNT)]
-        self.bots = [self._add_client(number, Role.PLAYER) for number in range(BOTS)]
-        self.drifting, self.still = (self._add_client(BOTS + n, Role.OBSERVER) for n in (0, 1))
-        behaviour = choose_behaviour(self.game, "wander")
-        for number, bot in enumerate(self.bots):
-            bot.mind = Mind(self.game, behaviour, random_of(SEED, f"bot {number}"))
-        self.drifting.looks, self.still.looks = (*EDGE, DRIFT), (*MIDDLE, 0.0)
-        self.clients = [*self.bots, self.drifting, self.still]
-
-    @property
-    def core(self) -> Replicator:
-        assert self.authority.core is not None
-        return self.authority.core
-
-    def _add_shard(self, number: int) -> ShardHost:
-        shard = ShardHost(
-            f"shard-{number}",
-            f"198.51.100.{1 + number}",
-            self.network,
-            random_of(SEED, f"shard {number}"),
-            key=self._key,
-            server=SHARDS,
-            make_game=lambda: self.game,
-        )
-        shard.start(0.0)
-        return shard
-
-    def _add_client(self, number: int, role: Role) -> Guest:
-        name = f"{role.name.lower()} {number}"
-        client = Guest(
-            name,
-            f"203.0.113.{1 + number}",
-            self.network,
-            random_of(SEED, name),
-            game=self.game,
-            sign_in=lambda now: self.authority.issue_token(1 + number, role, name, now),
-        )
-        client.come(COME_S + 0.1 * number)
-        return client
-
-    def run(self, seconds: float) -> None:
-        """Let time pass."""
-        end = self.now + seconds
-        while True:
-            process: Process = min((*self.shards, *self.clients), key=lambda host: host.due)
-            at = min(self.network.next_at, self.authority.due, process.due)
-            if at > end:
-                break
-            self.now = max(self.now, at)
-            if self.network.next_at <= at:
-                self._deliver()
-            elif self.authority.due <= at:
-                self.authority.turn(self.now)
-            else:
-                process.wake(self.now)
-        self.now = end
-
-    def _deliver(self) -> None:
-        delivery = self.network.take()
-        if delivery.destination.host == HOST:
-            self.authority.receive(delivery, self.now)
-        for process in (*self.shards, *self.clients):
-            if process.address == delivery.destination:
-                process.receive(delivery, self.now)
+        bots = [self.let_in(Role.PLAYER, COME_S + 0.1 * number) for number in range(BOTS)]
+        behaviour = choose_behaviour(game, "wander")
+        for number, bot in enumerate(bots):
+            bot.mind = Mind(game, behaviour, random_of(SEED, f"bot {number}"))
+        for number, looks in enumerate(((*EDGE, DRIFT), (*MIDDLE, 0.0)), BOTS):
+            self.let_in(Role.OBSERVER, COME_S + 0.1 * number).looks = looks
 
     def sizes(self) -> list[Sizes]:
         """What each client was sent so far."""

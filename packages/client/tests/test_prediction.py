@@ -63,16 +63,82 @@ def agree(a: OwnState, b: OwnState) -> bool:
     return a == pytest.approx(b, abs=1e-6)
 
 
-def test_an_input_shows_within_its_own_tick() -> None:
+def show(prediction: Prediction, held: int, now: float) -> OwnState:
+    """Where the ship is in a picture, while so much is held."""
+    prediction.foresee(held, now)
+    pose = prediction.pose(now)
+    assert pose is not None
+    return pose
+
+
+def begun(count: int = 1) -> Prediction:
+    """A ship at rest that has made so many inputs, in which nothing is held."""
     prediction = Prediction(GAME, RULES)
     prediction.reconcile(10, 0, REST, 0.0)
-    prediction.press(Entry(1, THRUST, 1.0))
-    pose = prediction.pose(1.0 + TICK_S)
-    assert pose is not None
-    assert pose.x == pytest.approx(fly(REST, THRUST).x)
-    half = prediction.pose(1.0 + TICK_S / 2)
-    assert half is not None
-    assert REST.x < half.x < pose.x
+    for seq in range(1, count + 1):
+        prediction.press(Entry(seq, 0, seq * TICK_S))
+    return prediction
+
+
+def test_what_is_held_shows_in_the_next_picture() -> None:
+    prediction = begun()
+    assert show(prediction, 0, 1.2 * TICK_S) == REST
+    pushed = show(prediction, THRUST, 1.5 * TICK_S)
+    ahead = fly(REST, THRUST)
+    assert pushed.vx == pytest.approx(ahead.vx / 2)
+    assert pushed.x == pytest.approx((REST.x + ahead.x) / 2)
+    assert prediction.tick(1.5 * TICK_S) == pytest.approx(11.5)
+    assert show(prediction, 0, 1.6 * TICK_S) == REST
+    assert show(prediction, LEFT, 1.7 * TICK_S).heading > 0.0
+
+
+def test_the_input_that_follows_says_what_was_shown() -> None:
+    prediction = begun()
+    shown = [show(prediction, THRUST, at * TICK_S) for at in (1.25, 1.5, 1.75, 2.0 - 1e-9)]
+    prediction.press(Entry(2, THRUST, 2 * TICK_S))
+    assert agree(show(prediction, THRUST, 2 * TICK_S), fly(REST, THRUST))
+    assert agree(show(prediction, THRUST, 2 * TICK_S), shown[-1])
+    assert [pose.x for pose in shown] == sorted({pose.x for pose in shown})
+    assert show(prediction, THRUST, 2.5 * TICK_S).x > shown[-1].x
+
+
+def test_what_is_foreseen_is_not_compared() -> None:
+    prediction = begun()
+    show(prediction, THRUST, 1.9 * TICK_S)
+    prediction.press(Entry(2, BRAKE, 2 * TICK_S))
+    prediction.reconcile(11, 1, REST, 2 * TICK_S)
+    prediction.reconcile(12, 2, REST, 2 * TICK_S)
+    assert prediction.take_errors() == [0.0] * 3
+    assert prediction.corrections == 0
+
+
+@pytest.mark.parametrize("tick", [11, 12])
+@pytest.mark.parametrize("moved", [0.0, 5.0])
+def test_an_answer_does_not_move_what_is_shown_between_two_inputs(tick: int, moved: float) -> None:
+    prediction = begun(3)
+    now = 3.7 * TICK_S
+    before = show(prediction, THRUST, now)
+    assert before.x > REST.x
+    prediction.reconcile(tick, 1, REST._replace(y=REST.y + moved), now)
+    assert agree(show(prediction, THRUST, now), before)
+    assert show(prediction, THRUST, now + 1.0).y == pytest.approx(REST.y + moved)
+
+
+def test_beyond_the_limit_nothing_is_foreseen_and_nothing_jumps() -> None:
+    prediction = begun(LIMITS.predict_ticks)
+    now = (LIMITS.predict_ticks + 0.6) * TICK_S
+    assert show(prediction, THRUST, now) == REST
+    prediction.reconcile(11, 1, REST, now)
+    assert distance(show(prediction, THRUST, now), REST) < 1e-9
+    assert show(prediction, THRUST, now + TICK_S).x > REST.x
+
+
+def test_of_another_ship_nothing_is_foreseen_before_its_first_input() -> None:
+    prediction = begun()
+    show(prediction, THRUST, 1.5 * TICK_S)
+    prediction.restart(8, 1)
+    prediction.reconcile(4, 1, REST, 2 * TICK_S)
+    assert show(prediction, THRUST, 2 * TICK_S) == REST
 
 
 def test_a_ship_the_authority_says_nothing_of_waits() -> None:

@@ -120,9 +120,10 @@ class Somebody:
         """Let it go."""
         self.columns.free(self.columns.rows_of([net_id]))
 
-    def look(self, later_s: float = 0.0) -> Ahead:
-        """See what there is to be drawn ahead."""
+    def look(self, later_s: float = 0.0, held: int = 0) -> Ahead:
+        """See what there is to be drawn ahead, while so much is held."""
         now = self.now + later_s
+        self.prediction.foresee(held, now)
         self.prediction.spawns.expire(now)
         tick = self.prediction.tick(now)
         assert tick is not None
@@ -146,7 +147,7 @@ def test_a_shot_is_there_in_the_frame_of_the_press(pilot: Somebody) -> None:
     assert shot["id"] > NET_ID_MAX
     assert (shot["kind"], shot["radius"], shot["vx"]) == (2, 2.0, REST.vx + SPEED)
     assert shot["x"] == pytest.approx(along(1).x)
-    assert (shot["tick"], ahead.tick) == (102, 101.0)
+    assert (shot["tick"], ahead.tick) == (102, 102.0)
     assert [shot[name] for name in KEY_FIELDS] == [SHIP, EPOCH, 2, 0]
 
 
@@ -279,13 +280,42 @@ def test_who_flies_another_entity_foresees_nothing(pilot: Somebody) -> None:
 
 def test_the_own_time_goes_on_between_inputs_and_after_an_answer(pilot: Somebody) -> None:
     pilot.hold(0, 0, 0)
-    assert pilot.look().tick == 102.0
-    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(102.6)
+    assert pilot.look().tick == 103.0
+    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(103.6)
     pilot.answer(2)
-    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(102.6)
+    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(103.6)
     pilot.answer(3)
-    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(102.6)
-    assert pilot.look(1.5 * TICK_S).tick == pytest.approx(103.5)
+    assert pilot.look(0.6 * TICK_S).tick == pytest.approx(103.6)
+    assert pilot.look(1.5 * TICK_S).tick == pytest.approx(104.5)
+
+
+def test_a_press_shows_before_it_is_in_an_input_and_is_the_same_in_it(pilot: Somebody) -> None:
+    pilot.hold(0)
+    assert len(pilot.look(0.2 * TICK_S).records) == 0
+    (shot,) = pilot.look(0.4 * TICK_S, FIRE).records
+    assert (shot["tick"], shot["by_input"]) == (102, 2)
+    assert pilot.look(0.6 * TICK_S, FIRE).records["id"].tolist() == [shot["id"]]
+    pilot.hold(FIRE)
+    (made,) = pilot.look().records
+    assert made["id"] == shot["id"]
+    assert made["x"] == shot["x"]
+    pilot.answer(1)
+    assert pilot.look().records["id"].tolist() == [shot["id"]]
+    assert pilot.prediction.spawns.unmatched == 0
+
+
+def test_what_a_press_costs_shows_with_it(pilot: Somebody) -> None:
+    pilot.hold(0)
+    pilot.look(0.2 * TICK_S)
+    assert pilot.prediction.columns()[READY].tolist() == [0]
+    pilot.look(0.4 * TICK_S, FIRE)
+    assert pilot.prediction.columns()[READY].tolist() == [102 + RELOAD]
+
+
+def test_what_is_not_held_any_more_when_the_input_is_made_was_not_there(pilot: Somebody) -> None:
+    pilot.hold(0)
+    pilot.look(0.4 * TICK_S, FIRE)
+    assert len(pilot.look(0.6 * TICK_S).records) == 0
 
 
 def test_the_lead_of_what_is_drawn_does_not_jump() -> None:

@@ -44,12 +44,16 @@ class Keys:
         self._tapped = self._layout.merged(fresh, self._tapped)
         self._held = held
 
-    def take(self) -> int:
-        """Give the record of an input.
+    def peek(self) -> int:
+        """Give the record of the next input, as it would be now.
 
         What was touched meanwhile is in it, even if it was let go of again, and so are all presses.
         """
-        record = self._layout.merged(self._held, self._tapped)
+        return self._layout.merged(self._held, self._tapped)
+
+    def take(self) -> int:
+        """Give the record of an input; what comes after it has other presses."""
+        record = self.peek()
         self._tapped = 0
         return record
 

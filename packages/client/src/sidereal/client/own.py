@@ -123,8 +123,13 @@ class OwnEntity:
             more = {name: value for name, value in values.items() if value is not None}
             self.prediction.reconcile(own.tick, input_seq, own.state, now, more)
 
+    def foresee(self, now: float) -> None:
+        """Fly what is held now: before each picture."""
+        if self.prediction is not None and self._stood_at is None:
+            self.prediction.foresee(self.keys.peek(), now)
+
     def ahead(self) -> Mapping[str, NDArray[Any]]:
-        """Give what models have made of it by the newest input, by names of the schema, [1]."""
+        """Give what models make of it by what is held, by names of the schema, [1]."""
         return {} if self.prediction is None else self.prediction.columns()
 
     def spawns_ahead(self, columns: Columns, rows: Ints, now: float) -> Ahead | None:

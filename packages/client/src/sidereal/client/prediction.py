@@ -7,8 +7,10 @@ and the newer inputs are flown again from there. Nothing jumps on screen: the di
 where it was drawn and where it belongs decays within about `SMOOTH_S`, unless it is larger than
 `SNAP_UNITS`.
 
-Input n covers the time from its own moment in the schedule to that of the next input. So at `now`
-the entity is drawn between the states before and after the newest input.
+Between two inputs the next one is foreseen: what it would be if it were made now. It is flown like
+any other, and at `now` the entity is drawn between the states before and after it. So a change of
+what is held shows in the next picture. The input that follows has the same in it, and leads to the
+same state. What is foreseen is only drawn: it is neither sent nor compared.
 """
 
 from __future__ import annotations
@@ -80,6 +82,10 @@ class Prediction:
         self._entries: deque[Entry] = deque()
         # As many as the rollback has flown, and those that wait to be.
         self._pressed_at: float | None = None
+        self._seq = 0
+        # What is foreseen of the next input, None for nothing.
+        self._held: int | None = None
+        self._waits = False
         self._waiting: deque[Entry] = deque(maxlen=limits.inputs)
         self._off = (0.0, 0.0, 0.0)
         self._off_at = 0.0
@@ -93,13 +99,14 @@ class Prediction:
         self._tick = -1
         self._entries.clear()
         self._waiting.clear()
-        self._pressed_at = None
+        self._pressed_at = self._held = None
+        self._waits = False
         self._off = (0.0, 0.0, 0.0)
         self.spawns.restart(net_id, control_epoch)
 
     def press(self, pressed: Entry) -> None:
         """Fly one input; before the first state of the authority it only waits."""
-        self._pressed_at = pressed.at
+        self._pressed_at, self._seq, self._held = pressed.at, pressed.seq, None
         if self._tick < 0:
             self._waiting.append(pressed)
             return
@@ -108,6 +115,24 @@ class Prediction:
         if len(self._entries) > self._limits.inputs:
             # The oldest that was not flown: those that were lead to where it is drawn.
             del self._entries[self._limits.predict_ticks]
+
+    def foresee(self, record: int, now: float) -> None:
+        """Fly the input that comes next, to be drawn until it comes.
+
+        Args:
+            record: of the controls that would be in it.
+            now: monotonic seconds.
+        """
+        if self._pressed_at is None or self._tick < 0:
+            return
+        if not self._may_foresee():
+            self._waits = True
+        elif record != self._held:
+            drawn = self.pose(now) if self._waits else None
+            self._waits = False
+            self._foresee(record, now)
+            if drawn is not None:
+                self._hide_error(drawn, now)
 
     def reconcile(
         self,
@@ -130,6 +155,8 @@ class Prediction:
             return
         values = _columns(state, more)
         rollback, first, predicted = self._rollback, self._tick < 0, state
+        # What is foreseen holds until what it was flown from is let go of.
+        drawn = None if self._held is None else self.pose(now)
         flown = min(self._take_answered(input_seq), rollback.count)
         self.spawns.answered(input_seq, now)
         if not first:
@@ -143,8 +170,10 @@ class Prediction:
         if agrees:
             rollback.update(values)
         if agrees and in_step and rollback.count == len(self._entries):
+            self._foresee_again(now)
             return
-        drawn = None if first else self.pose(now)
+        if drawn is None and not first:
+            drawn = self.pose(now)
         if not agrees:
             rollback.begin(values)
             self.corrections += not first
@@ -154,6 +183,7 @@ class Prediction:
             self._entries.extend(entry for entry in self._waiting if entry.seq > input_seq)
             self._waiting.clear()
         self._fly_on(now)
+        self._foresee_again(now)
         if drawn is not None:
             self._hide_error(drawn, now)
 
@@ -177,18 +207,15 @@ class Prediction:
         """At which tick the own entity is drawn, None before the authority's first state."""
         if self._tick < 0:
             return None
-        count = self._rollback.count
-        newest = float(self._tick + count)
-        if self._pressed_at is None:
-            return newest
-        behind_s = max(0.0, now - self._pressed_at) - self._rules.tick_s
-        if behind_s < 0.0 and len(self._entries) > count:
-            return newest
-        return newest + min(behind_s, AHEAD_S_MAX) / self._rules.tick_s
+        part, beyond_s = self._since_newest(now)
+        return self._tick + self._rollback.count + part + beyond_s / self._rules.tick_s
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Give what models have made of the entity by the newest input, by names of the schema."""
-        return {} if self._tick < 0 else self._rollback.state(self._rollback.count)
+        """Give what models make of the entity by the newest input, or by what is foreseen."""
+        if self._tick < 0:
+            return {}
+        rollback = self._rollback
+        return rollback.state(rollback.count) if self._held is None else rollback.foreseen()
 
     def _make_rollback(self, net_id: int) -> Rollback:
         ids = np.array([net_id], np.uint32)
@@ -196,8 +223,7 @@ class Prediction:
         return Rollback(self._game, self._schema, self._rules, ids, ahead)
 
     def _state(self, inputs: int) -> OwnState:
-        columns = self._rollback.state(inputs)
-        return OwnState(*(float(columns[name][0]) for name in MOTION_COLUMNS))
+        return _state_of(self._rollback.state(inputs))
 
     def _take_answered(self, input_seq: int) -> int:
         """Let go of the inputs that the authority has applied; tells how many."""
@@ -220,18 +246,36 @@ class Prediction:
         for at, entry in enumerate(entries):
             self.spawns.flown(entry.seq, tick + at, spawned[at], now)
 
-    def _plain_pose(self, now: float) -> OwnState:
-        count, tick_s = self._rollback.count, self._rules.tick_s
-        newest = self._state(count)
+    def _may_foresee(self) -> bool:
+        """Tell whether it may be drawn beyond its newest input: it waits where the limit is."""
+        return len(self._entries) == self._rollback.count < self._limits.predict_ticks
+
+    def _foresee(self, record: int, now: float) -> None:
+        tick = self._tick + self._rollback.count + 1
+        spawned = self._rollback.foresee(record, tick)
+        self._held = record
+        self.spawns.flown(self._seq + 1, tick, spawned, now)
+
+    def _foresee_again(self, now: float) -> None:
+        """Fly what is foreseen from another state."""
+        held, self._held = self._held, None
+        if held is not None and self._may_foresee():
+            self._foresee(held, now)
+
+    def _since_newest(self, now: float) -> tuple[float, float]:
+        """Tell which part of the next input is drawn, 0 to 1, and how many seconds beyond it."""
         if self._pressed_at is None:
-            return newest
-        elapsed_s = max(0.0, now - self._pressed_at)
-        # If there are none, the authority was faster: what it says is for the tick's end.
-        if not self._entries or elapsed_s >= tick_s:
-            return reckon_own(newest, min(elapsed_s - tick_s, AHEAD_S_MAX))
-        if len(self._entries) > count:
-            return newest
-        return _between(self._state(count - 1), newest, elapsed_s / tick_s)
+            return 0.0, 0.0
+        elapsed_s, tick_s = max(0.0, now - self._pressed_at), self._rules.tick_s
+        part = 0.0 if self._held is None else min(elapsed_s / tick_s, 1.0)
+        return part, max(0.0, min(elapsed_s - tick_s, AHEAD_S_MAX))
+
+    def _plain_pose(self, now: float) -> OwnState:
+        newest = self._state(self._rollback.count)
+        part, beyond_s = self._since_newest(now)
+        if self._held is not None:
+            newest = _between(newest, _state_of(self._rollback.foreseen()), part)
+        return reckon_own(newest, beyond_s)
 
     def _hide_error(self, drawn: OwnState, now: float) -> None:
         plain = self._plain_pose(now)
@@ -255,6 +299,10 @@ def _columns_used(game: Declarations) -> tuple[str, ...]:
         if component in used and component is not Motion
         for field in component.fields.values()
     )
+
+
+def _state_of(columns: Mapping[str, NDArray[Any]]) -> OwnState:
+    return OwnState(*(float(columns[name][0]) for name in MOTION_COLUMNS))
 
 
 def _columns(state: OwnState, more: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

@@ -126,6 +126,24 @@ class Rollback:
             flight.fly(now, self.ids, tick + at, _collect_in(spawned[at]))
         return spawned
 
+    def foresee(self, record: int, tick: int) -> list[Spawned]:
+        """Fly one more input, which does not count as flown: `foreseen` is the state after it.
+
+        Args:
+            record: of the controls in it.
+            tick: that it is for.
+
+        Returns:
+            What it has spawned, in order.
+        """
+        (spawned,) = self.fly([record], tick)
+        self.count -= 1
+        return spawned
+
+    def foreseen(self) -> dict[str, NDArray[Any]]:
+        """Give the state after what was foreseen, until something else is done; see `state`."""
+        return self.state(self.count + 1)
+
     def rewind(self) -> None:
         """Go back to the confirmed state: all inputs are to be flown again."""
         self.count = 0

@@ -105,6 +105,7 @@ class Drawing:
     def view(self, replica: Replica, own: OwnEntity, now: float) -> View:
         """Draw at `now`; see `compose_view`."""
         moment = self.timeline.moment(now)
+        own.foresee(now)
         spawns = own.spawns_ahead(replica.columns, replica.rows(), now)
         if spawns is not None:
             self._smoothing.rename(spawns.names)
