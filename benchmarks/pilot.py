@@ -37,6 +37,7 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.tools.bots.behaviour import Mind, choose_behaviour
 from sidereal.tools.simulate.seeds import random_of
 
+WORLD: Final = "empty"
 BOTS: Final = 10
 SEED: Final = 7
 SECONDS, SECONDS_QUICK = 60.0, 15.0
@@ -69,10 +70,10 @@ def write_game(folder: Path) -> None:
 def fly_virtually(game: Declarations, link: LinkConfig, seconds: float, seed: int = SEED) -> Seen:
     """Fly and fire for so long in a new world."""
     world = VirtualWorld(
-        game, "empty", link=link, shard_link=SHARD_LINK, clients_max=BOTS + 1, seed=seed
+        game, WORLD, link=link, shard_link=SHARD_LINK, clients_max=BOTS + 1, seed=seed
     )
     flown = world.let_in(Role.PLAYER, COME_S)
-    behaviour = choose_behaviour(game, None)
+    behaviour = choose_behaviour(game, None, WORLD)
     for number in range(BOTS):
         bot = world.let_in(Role.PLAYER, COME_S + 0.1 * number)
         bot.mind = Mind(game, behaviour, random_of(seed, f"bot {number}"))
@@ -99,7 +100,7 @@ def measure(link: LinkConfig, seconds: float, *, sockets: bool) -> Seen:
         try:
             game = load("arena:game")
             if sockets:
-                return fly(game, link, BOTS, seconds, folder)
+                return fly(game, link, BOTS, seconds, folder, world=WORLD)
             return fly_virtually(game, link, seconds)
         finally:
             os.chdir(home)

@@ -57,7 +57,7 @@ def free_udp_port() -> int:
 
 
 @contextmanager
-def world(link: LinkConfig, bots: int, folder: Path) -> Iterator[str]:
+def up_behind(link: LinkConfig, bots: int, folder: Path, world: str) -> Iterator[str]:
     """Run a world behind a link; gives the URL of its server."""
     port = free_udp_port()
     target = f"127.0.0.1:{port}"
@@ -65,16 +65,18 @@ def world(link: LinkConfig, bots: int, folder: Path) -> Iterator[str]:
         words = f"netsim --listen 127.0.0.1:0 --target {target} --loss {link.loss}".split()
         words += f"--delay-ms {1e3 * link.delay_s} --jitter-ms {1e3 * link.jitter_s}".split()
         door = announced(stack.enter_context(running(*words, cwd=folder)), r"passes on (\S+) to ")
-        words = f"up --game arena:game --world empty --shards 2 --bots {bots}".split()
+        words = f"up --game arena:game --world {world} --shards 2 --bots {bots}".split()
         words += f"--http 127.0.0.1:0 --shard-port 0 --client-port {port}".split()
         words += ["--public-clients", door, "--data-dir", str(folder / "data")]
         up = stack.enter_context(running(*words, cwd=folder))
         yield announced(up, r"The world is ready at (\S+)")
 
 
-def fly(game: Declarations, link: LinkConfig, bots: int, seconds: float, folder: Path) -> Seen:
+def fly(
+    game: Declarations, link: LinkConfig, bots: int, seconds: float, folder: Path, *, world: str
+) -> Seen:
     """Fly and fire for so long in a new world, in a folder with its game."""
-    with world(link, bots, folder) as url:
+    with up_behind(link, bots, folder, world) as url:
         return trio.run(_fly, url, game, seconds)
 
 

@@ -376,6 +376,23 @@ def test_the_own_ship_is_drawn_ahead_of_the_authority() -> None:
     assert np.hypot(*(truth - shown).T).min() < 0.5 * speed * TICK_S
 
 
+@pytest.mark.parametrize("later_s", [0.0, 0.011, 0.027, 0.043])
+@pytest.mark.parametrize("record", [THRUST, LEFT])
+def test_the_own_ship_answers_in_the_next_picture(record: int, later_s: float) -> None:
+    rig = Rig(ROUGH)
+    rig.run(2.0 + later_s)
+    before = rig.client.view(rig.now)
+    rig.client.hold(record)
+    made = rig.client.statistics().inputs
+    after = rig.client.view(rig.now + 1 / 60)
+    assert rig.client.statistics().inputs == made  # it is not even in an input
+    own = before.own
+    if record == THRUST:
+        assert after.vx[after.own] > before.vx[own]
+    else:
+        assert after.heading[after.own] > before.heading[own]
+
+
 def test_on_a_clean_link_nothing_is_corrected() -> None:
     rig = Rig()
     for record in (THRUST, THRUST | LEFT, 0, BRAKE):

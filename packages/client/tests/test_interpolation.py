@@ -110,7 +110,8 @@ def test_the_heading_bends_from_one_spin_into_the_other() -> None:
     assert heading(6.0) == pytest.approx((0.7 + 0.3) / 2 + 4 * TICK_S * (1.0 - -2.0) / 8)
 
 
-def test_rows_do_not_influence_each_other() -> None:
+@pytest.mark.parametrize("at", [np.full(50, 8.3), np.linspace(0.0, 18.0, 50)])
+def test_rows_do_not_influence_each_other(at: np.ndarray) -> None:
     rng = np.random.default_rng(3)
     n = 50
     older = References(rng.integers(0, 10, n), *(rng.normal(0, 10, n) for _ in range(6)))
@@ -118,10 +119,10 @@ def test_rows_do_not_influence_each_other() -> None:
         older.tick + rng.integers(0, 8, n), *(rng.normal(0, 10, n) for _ in range(6))
     )
     both = between(older, newer)
-    together = interpolate(both, 8.3, TICK_S, blend_ticks=2.0)
+    together = interpolate(both, at, TICK_S, blend_ticks=2.0)
     for row in range(n):
         rows = np.array([row])
-        alone = interpolate(both.take(rows), 8.3, TICK_S, blend_ticks=2.0)
+        alone = interpolate(both.take(rows), float(at[row]), TICK_S, blend_ticks=2.0)
         for column, single in zip(together, alone, strict=True):
             assert column[row] == single[0]
 

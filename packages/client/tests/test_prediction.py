@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sidereal.client.inputs import Entry, Inputs, Keys
 from sidereal.client.limits import LIMITS
+from sidereal.client.own import OwnEntity
 from sidereal.client.prediction import (
     SNAP_UNITS,
     OwnState,
@@ -25,6 +26,7 @@ from sidereal.games.frontier import Stick
 from sidereal.protocol.limits import (
     CONTROLS_PER_MESSAGE_MAX,
 )
+from sidereal.protocol.message.player import Assigned
 from sidereal.protocol.rules import Rules
 
 THRUST = pack(Stick(thrust=1))
@@ -131,6 +133,25 @@ def test_beyond_the_limit_nothing_is_foreseen_and_nothing_jumps() -> None:
     prediction.reconcile(11, 1, REST, now)
     assert distance(show(prediction, THRUST, now), REST) < 1e-9
     assert show(prediction, THRUST, now + TICK_S).x > REST.x
+
+
+def test_while_nobody_simulates_the_world_nothing_answers() -> None:
+    own = OwnEntity(GAME, predict=True, phase=0.0)
+    own.join(RULES)
+    own.assign(Assigned(7, 1, 10), 0.0)
+    own.press(0.0)
+    assert own.prediction is not None
+    own.prediction.reconcile(10, 1, REST, 0.0)
+    own.stand_still(0.5 * TICK_S)
+    own.keys.hold(THRUST)
+    own.foresee(0.6 * TICK_S)
+    assert own.pose(0.6 * TICK_S) == REST
+    own.go_on(0.7 * TICK_S)
+    own.press(0.7 * TICK_S)
+    own.foresee(0.9 * TICK_S)
+    pose = own.pose(0.9 * TICK_S)
+    assert pose is not None
+    assert pose.vx > 0.0
 
 
 def test_of_another_ship_nothing_is_foreseen_before_its_first_input() -> None:

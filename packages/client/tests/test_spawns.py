@@ -13,7 +13,7 @@ from sidereal.client.interpolation import Poses
 from sidereal.client.limits import Limits
 from sidereal.client.prediction import OwnState, Prediction
 from sidereal.client.smoothing import Path, Smoothing
-from sidereal.client.spawns import Ahead
+from sidereal.client.spawns import EASE, LOSSES, Ahead
 from sidereal.client.timeline import SLEW, Lead
 from sidereal.game import (
     SHARD,
@@ -222,10 +222,21 @@ def test_numbers_of_inputs_are_compared_by_their_low_bits() -> None:
 def test_what_does_not_come_ends_a_while_after_its_answer(pilot: Somebody) -> None:
     pilot.hold(FIRE, 0)
     pilot.answer(1, ready=101 + RELOAD)
-    assert len(pilot.look(LIMITS.spawn_late_s - 0.01).records) == 1
+    late_s = LIMITS.spawn_late_s + LOSSES * TICK_S
+    assert len(pilot.look(late_s - 0.01).records) == 1
     pilot.answer(2, ready=101 + RELOAD)
-    assert len(pilot.look(LIMITS.spawn_late_s).records) == 0
+    assert len(pilot.look(late_s + 0.01).records) == 0
     assert pilot.prediction.spawns.unmatched == 1
+
+
+def test_on_a_long_way_it_may_be_lost_twice_before_it_ends(pilot: Somebody) -> None:
+    pilot.hold(FIRE, *[0] * 8)
+    pilot.answer(1, ready=101 + RELOAD)
+    way_s = 8 * TICK_S
+    (shot,) = pilot.look(LIMITS.spawn_late_s + LOSSES * way_s - 0.01).records
+    pilot.come(40, 1, 0)
+    assert pilot.look().names == {shot["id"]: 40}
+    assert pilot.prediction.spawns.unmatched == 0
 
 
 def test_a_press_that_came_late_is_known_again_by_the_input_that_it_counted_with(
@@ -334,9 +345,64 @@ def test_a_picture_goes_on_under_another_id_from_where_it_was() -> None:
         return lambda tick, some: Poses(*(np.full(len(some), value) for value in values))
 
     smoothing, one = Smoothing(), np.array([NET_ID_MAX + 1], np.uint32)
-    smoothing.smooth(one, np.array([9]), 100.0, TICK_S, at(10.0))
+    now = np.array([100.0])
+    smoothing.smooth(one, np.array([9]), now, TICK_S, at(10.0))
     smoothing.rename({NET_ID_MAX + 1: 40})
-    poses = smoothing.smooth(np.array([40], np.uint32), np.array([1]), 100.0, TICK_S, at(12.0))
+    poses = smoothing.smooth(np.array([40], np.uint32), np.array([1]), now, TICK_S, at(12.0))
     assert poses.x.tolist() == [10.0]
-    poses = smoothing.smooth(np.array([40], np.uint32), np.array([1]), 120.0, TICK_S, at(12.0))
+    poses = smoothing.smooth(np.array([40], np.uint32), np.array([1]), now + 20.0, TICK_S, at(12.0))
     assert poses.x.tolist() == pytest.approx([12.0], abs=0.01)
+
+
+def times(pilot: Somebody, ids: list[int], drawn_tick: float, later_s: float = 0.0) -> list[float]:
+    at: list[float] = pilot.look(later_s).times(np.array(ids, np.uint32), drawn_tick).tolist()
+    return at
+
+
+def test_what_was_foreseen_begins_at_the_own_time_and_ends_at_that_of_others(
+    pilot: Somebody,
+) -> None:
+    pilot.hold(0, FIRE)
+    (shot,) = pilot.look().records["id"].tolist()
+    assert times(pilot, [3, shot], 96.0) == [96.0, 102.0]
+    assert times(pilot, [3, shot], 97.0, TICK_S) == [97.0, pytest.approx(103.0 - EASE)]
+    pilot.come(40, 2, 0)
+    # The same goes on where it has come.
+    assert times(pilot, [3, 40], 97.0, TICK_S) == [97.0, pytest.approx(103.0 - EASE)]
+    drawn = [97.0]
+    for tick in range(4, 40):
+        pilot.hold(0)
+        pilot.answer(tick - 2)
+        drawn += times(pilot, [3, 40], 94.0 + tick)[1:]
+    assert np.diff(drawn).min() >= 1.0 - EASE - 1e-9
+    assert drawn[-1] == 94.0 + 39
+    assert drawn[5] > 94.0 + 8
+
+
+def test_what_has_gone_is_not_drawn_at_any_time(pilot: Somebody) -> None:
+    pilot.hold(FIRE)
+    pilot.come(40, 1, 0)
+    assert dict(pilot.look().born) == {40: 101}
+    assert not pilot.look().is_idle
+    pilot.go(40)
+    assert dict(pilot.look().born) == {}
+    assert pilot.look().is_idle
+
+
+def test_what_nobody_foresaw_is_drawn_when_all_others_are(pilot: Somebody) -> None:
+    pilot.hold(0, 0)
+    pilot.come(40, 1, 0)
+    assert times(pilot, [40], 96.0) == [96.0]
+
+
+def test_each_is_compared_with_its_path_at_the_tick_at_which_it_was_drawn() -> None:
+    def path(at: np.ndarray, some: np.ndarray) -> Poses:
+        return Poses(at, *[np.zeros(len(some))] * 4)
+
+    smoothing = Smoothing()
+    first = np.array([5, NET_ID_MAX + 1], np.uint32)
+    smoothing.smooth(first, np.array([1, 1]), np.array([100.0, 106.0]), TICK_S, path)
+    smoothing.rename({NET_ID_MAX + 1: 3})
+    then = np.array([106.2, 100.3])
+    poses = smoothing.smooth(np.array([3, 5], np.uint32), np.array([2, 2]), then, TICK_S, path)
+    assert poses.x.tolist() == [106.2, 100.3]

@@ -111,10 +111,10 @@ def draw(
     ids: np.ndarray = IDS,
     blend_ticks: float = 1.0,
 ) -> Poses:
-    def path(at: float, some: np.ndarray) -> Poses:
+    def path(at: np.ndarray, some: np.ndarray) -> Poses:
         return interpolate(known.take(some), at, TICK_S, blend_ticks)
 
-    return smoothing.smooth(ids, known.tick[0], tick, TICK_S, path)
+    return smoothing.smooth(ids, known.tick[0], np.full(len(ids), tick), TICK_S, path)
 
 
 def test_a_reference_that_comes_too_late_fades_in() -> None:

@@ -68,12 +68,12 @@ class Poses(NamedTuple):
     heading: Floats
 
 
-def reckon(reference: References, tick: float, tick_s: float) -> Poses:
+def reckon(reference: References, tick: float | Floats, tick_s: float) -> Poses:
     """Extrapolate each reference along its straight line.
 
     Args:
         reference: n references.
-        tick: when, in ticks.
+        tick: when, in ticks; of all, or float64[n].
         tick_s: length of a tick, seconds.
     """
     x, y, heading = extrapolate(
@@ -90,12 +90,14 @@ def reckon(reference: References, tick: float, tick_s: float) -> Poses:
     return Poses(x, y, reference.vx, reference.vy, heading)
 
 
-def interpolate(known: References, tick: float, tick_s: float, blend_ticks: float) -> Poses:
+def interpolate(
+    known: References, tick: float | Floats, tick_s: float, blend_ticks: float
+) -> Poses:
     """Poses at `tick`.
 
     Args:
         known: references [k, n], the newest first; where there are fewer, the oldest again.
-        tick: when, in ticks; may lie between, before or after them.
+        tick: when, in ticks; of all, or float64[n]; may lie between, before or after them.
         tick_s: length of a tick, seconds.
         blend_ticks: over how many ticks before a reference the path bends into it.
 
@@ -109,7 +111,8 @@ def interpolate(known: References, tick: float, tick_s: float, blend_ticks: floa
     rows = np.flatnonzero((later > 0) & (later < count))
     if len(rows):
         after = known.take(rows).pick(later[rows] - 1)
-        bent = _bend(before.take(rows), after, tick, tick_s, blend_ticks)
+        at = np.broadcast_to(tick, len(later))[rows]
+        bent = _bend(before.take(rows), after, at, tick_s, blend_ticks)
         poses = Poses(*(column.copy() for column in poses))
         for column, bent_column in zip(poses, bent, strict=True):
             column[rows] = bent_column
@@ -117,7 +120,7 @@ def interpolate(known: References, tick: float, tick_s: float, blend_ticks: floa
 
 
 def _bend(
-    older: References, newer: References, tick: float, tick_s: float, blend_ticks: float
+    older: References, newer: References, tick: Floats, tick_s: float, blend_ticks: float
 ) -> Poses:
     span = np.minimum(newer.tick - older.tick, blend_ticks)
     span_s = span * tick_s

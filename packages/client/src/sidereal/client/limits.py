@@ -44,7 +44,8 @@ class Limits:
         smooth_s: an error of the picture of others has shrunk to a twentieth after so long.
         snap_units: a larger error is shown at once: it was moved, not seen wrongly.
         spawns: that models have spawned and that have not come; of more the oldest end.
-        spawn_late_s: so long after its input was answered what has not come ends.
+        spawn_late_s: so long after its input was answered what has not come ends, and later by what
+            lost datagrams cost.
         spawn_unanswered_s: and so long after the press, answered or not.
         look_every_s: the centre of interest is sent no more often.
         calls: of actions that wait for their receipts; one more is refused.

@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.client.interpolation import Poses
+from sidereal.client.interpolation import Floats, Poses
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.protocol.space.geometry import wrap_angle
 from sidereal.protocol.state.arrays import Ints
 
 NEVER = -1
 
-Path = Callable[[float, Ints], Poses]
-"""Gives the poses of some of the entities, by their places in order, at a tick."""
+Path = Callable[[Floats, Ints], Poses]
+"""Gives the poses of some of the entities, by their places in order, each at its tick."""
 
 
 class Smoothing:
@@ -30,33 +30,35 @@ class Smoothing:
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self._limits = limits
-        # The picture before: whose, from which snapshot, where drawn, and how far off the path.
+        # The picture before: whose, from which snapshot, drawn where and when, how far off.
         self._ids = np.zeros(0, np.uint32)
         self._stamp: Ints = np.zeros(0, np.int64)
         self._drawn = self._off = np.zeros((3, 0))
-        self._tick = 0.0
+        self._ticks: Floats = np.zeros(0)
 
     def smooth(
-        self, ids: NDArray[np.uint32], stamp: Ints, tick: float, tick_s: float, path: Path
+        self, ids: NDArray[np.uint32], stamp: Ints, ticks: Floats, tick_s: float, path: Path
     ) -> Poses:
         """Give where entities are to be drawn.
 
         Args:
             ids: uint32[n], ascending.
             stamp: int64[n], the newest snapshots that said something of their paths.
-            tick: to be drawn.
+            ticks: float64[n], at which each is drawn.
             tick_s: length of a tick, seconds.
             path: of these entities, as it is known now.
         """
-        plain = path(tick, np.arange(len(ids)))
+        plain = path(ticks, np.arange(len(ids)))
         off = np.zeros((3, len(ids)))
         here, before = self._find(ids)
         if len(here):
             off[:, here] = self._off[:, before]
             new = stamp[here] > self._stamp[before]
-            off[:, here[new]] = self._apart(path(self._tick, here[new]), before[new])
-            off *= 0.05 ** (abs(tick - self._tick) * tick_s / self._limits.smooth_s)
-        self._ids, self._stamp, self._tick, self._off = ids, stamp, tick, off
+            then = self._ticks[before]
+            off[:, here[new]] = self._apart(path(then[new], here[new]), before[new])
+            elapsed_s = np.abs(ticks[here] - then) * tick_s
+            off[:, here] *= 0.05 ** (elapsed_s / self._limits.smooth_s)
+        self._ids, self._stamp, self._ticks, self._off = ids, stamp, ticks, off
         self._drawn = np.stack([plain.x, plain.y, plain.heading]) + off
         x, y, heading = self._drawn
         return plain._replace(x=x.copy(), y=y.copy(), heading=wrap_angle(heading))
@@ -74,7 +76,7 @@ class Smoothing:
             at = ids == before
             ids[at], stamp[at] = after, NEVER
         order = np.argsort(ids)
-        self._ids, self._stamp = ids[order], stamp[order]
+        self._ids, self._stamp, self._ticks = ids[order], stamp[order], self._ticks[order]
         self._drawn, self._off = self._drawn[:, order], self._off[:, order]
 
     def _find(self, ids: NDArray[np.uint32]) -> tuple[Ints, Ints]:

@@ -8,15 +8,18 @@ says the key of what comes (`PREDICTED`). So:
   values, and what is spawned no more ends;
 * when the entity of a key comes from the authority, it takes the place of the predicted one, under
   its own id. The key is never spawned again;
-* what has not come a while after its input was answered ends: the shard has not spawned it. So does
-  what waits too long for an answer.
+* what has not come a while after its input was answered ends: the shard has not spawned it. The
+  datagram that has it may be lost, and the next one as well, each of which costs about as long as
+  the answer took: what ends too early is gone for a moment, and is there again. What waits too long
+  for an answer ends, too.
 
 A press that comes to the shard too late counts with one of the next inputs. What that spawns is of
 the same sort, and takes the place of what was foreseen for the input of the press.
 
-An entity of the own inputs, predicted or not, is drawn at the time of whoever flies, on the
-straight line of its newest reference. Where the two agree nothing jumps when the one replaces the
-other.
+What was foreseen begins at the time of whoever flies. All others are drawn some time ago, and so
+must it be when it meets one of them, whoever it comes from by then. So it gives up its lead little
+by little, and is drawn a bit slower for a while. Where the two agree nothing jumps when the entity
+that has come replaces the predicted one.
 """
 
 from __future__ import annotations
@@ -42,6 +45,10 @@ from sidereal.protocol.state.reckoning import Motion, slowing
 from sidereal.protocol.state.schema import Schema
 from sidereal.protocol.state.spawnkeys import KEY_FIELDS, NTH_MAX, pack_keys, write_keys
 
+EASE: Final = 0.3
+"""Ticks of its lead that what was foreseen gives up in a tick."""
+LOSSES: Final = 2
+"""So many datagrams in a row may be lost with what comes."""
 PREDICTED_BIT: Final = NET_ID_MAX + 1
 """What a client alone knows of has this bit in its id."""
 
@@ -55,12 +62,14 @@ class Pending(NamedTuple):
     Attributes:
         record: `Schema.full_record[1]`, as it was spawned, at the tick of that.
         version: counts up with all that changes; this is as of the one that it says.
-        until: when it ends, monotonic seconds.
+        since: when its input was made or foreseen, monotonic seconds.
+        until: when it ends.
         answered: whether the input is.
     """
 
     record: NDArray[np.void]
     version: int
+    since: float
     until: float
     answered: bool
 
@@ -75,7 +84,7 @@ class Ahead(NamedTuple):
         records: `Schema.full_record[n]` of what has not come, ids ascending.
         version: int64[n], of each; a higher one says something new.
         names: ids that were drawn and are no more, with those of the entities in their places.
-        is_idle: whether there is nothing, predicted or not.
+        born: ids of those that have come, with the ticks at which they were foreseen.
     """
 
     tick: float
@@ -84,18 +93,38 @@ class Ahead(NamedTuple):
     records: NDArray[np.void]
     version: Ints
     names: Mapping[int, int]
-    is_idle: bool
+    born: Mapping[int, int]
 
     @classmethod
     def nothing(cls, schema: Schema, tick: float) -> Ahead:
         """That of who flies nothing."""
-        return cls(tick, 0, 0, np.zeros(0, schema.full_record), np.zeros(0, np.int64), {}, True)
+        return cls(tick, 0, 0, np.zeros(0, schema.full_record), np.zeros(0, np.int64), {}, {})
 
     def mine(self, columns: Columns, rows: Ints) -> NDArray[np.bool_]:
         """Tell which of some entities come from the own inputs, bool[n]."""
         by, epoch = columns["by_id"][rows], columns["by_epoch"][rows]
         mine = (by == self.net_id) & (epoch == self.control_epoch % (1 << 8)) & (by > 0)
         return np.asarray(mine)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was foreseen that is still there, come or not."""
+        return not len(self.records) and not self.born
+
+    def times(self, ids: NDArray[np.uint32], drawn_tick: float) -> NDArray[np.float64]:
+        """Give at which ticks entities are drawn, float64[n].
+
+        Args:
+            ids: uint32[n], ascending; all that were foreseen are among them.
+            drawn_tick: at which others are.
+        """
+        times = np.full(len(ids), drawn_tick)
+        foreseen = np.concatenate([np.array([*self.born], np.uint32), self.records["id"]])
+        born = np.concatenate([np.array([*self.born.values()], float), self.records["tick"]])
+        given_up = EASE * np.maximum(0.0, self.tick - born)
+        lead = np.maximum(0.0, self.tick - drawn_tick - given_up)
+        times[np.searchsorted(ids, foreseen)] += lead
+        return times
 
     def references(self) -> References:
         """Where what has not come was spawned, [n]."""
@@ -121,7 +150,8 @@ class PredictedSpawns:
         # In the order of their ids.
         self._pending: dict[Key, Pending] = {}
         self._come: set[Key] = set()
-        self._placed: set[int] = set()
+        # Those that took a place, with their ticks.
+        self._born: dict[int, int] = {}
         self._by = 0, 0
         self._next_id = self._version = 0
 
@@ -130,7 +160,7 @@ class PredictedSpawns:
         self._by = net_id, control_epoch
         self._pending.clear()
         self._come.clear()
-        self._placed.clear()
+        self._born.clear()
 
     def flown(self, seq: int, tick: int, spawned: Sequence[Spawned], now: float) -> None:
         """Note all that an input has spawned, instead of what it had spawned before.
@@ -158,7 +188,8 @@ class PredictedSpawns:
         self._come = {key for key in self._come if key[0] > seq}
         for key, pending in self._pending.items():
             if key[0] <= seq and not pending.answered:
-                until = min(pending.until, now + self._limits.spawn_late_s)
+                late_s = self._limits.spawn_late_s + LOSSES * (now - pending.since)
+                until = min(pending.until, now + late_s)
                 self._pending[key] = pending._replace(until=until, answered=True)
         self.expire(now)
 
@@ -179,14 +210,17 @@ class PredictedSpawns:
         nothing = Ahead.nothing(self._schema, tick)
         ahead = nothing._replace(net_id=net_id, control_epoch=control_epoch)
         mine = rows[ahead.mine(columns, rows)]
+        there = {*columns.net_id[mine].tolist()}
+        self._born = {came: born for came, born in self._born.items() if came in there}
         if not self._pending:
-            return ahead._replace(is_idle=not len(mine))
+            return ahead._replace(born=dict(self._born))
         keys = pack_keys({name: columns[name][mine] for name in KEY_FIELDS})
         names = self._match(keys, columns.net_id[mine])
         names |= self._match_late(keys, columns.net_id[mine], columns["kind"][mine])
         records = np.concatenate([ahead.records, *(each.record for each in self._pending.values())])
         version = np.array([each.version for each in self._pending.values()], np.int64)
-        return ahead._replace(records=records, version=version, names=names, is_idle=False)
+        born = dict(self._born)
+        return ahead._replace(records=records, version=version, names=names, born=born)
 
     def _match(self, keys: Ints, net_id: NDArray[np.uint32]) -> dict[int, int]:
         """Let go of what has come, by its key; gives whose id takes the place of which."""
@@ -203,10 +237,9 @@ class PredictedSpawns:
     ) -> dict[int, int]:
         """Likewise for what a press has spawned that came too late for its own input."""
         came = net_id.tolist()
-        self._placed &= {*came}
         names = {}
         for at in range(len(came)):  # a few
-            if came[at] in self._placed:
+            if came[at] in self._born:
                 continue
             low, nth = int(keys[at]) >> 8 & 0xFFFF, int(keys[at]) & 0xFF
             for key, pending in self._pending.items():
@@ -219,9 +252,10 @@ class PredictedSpawns:
     def _place(self, key: Key, came: int) -> int:
         """Let an entity take the place of what was foreseen; gives the id that it had there."""
         self._come.add(key)
-        self._placed.add(came)
         self.matched += 1
-        return int(self._pending.pop(key).record["id"][0])
+        record = self._pending.pop(key).record
+        self._born[came] = int(record["tick"][0])
+        return int(record["id"][0])
 
     def _make(self, spawned: Sequence[Spawned], tick: int) -> list[NDArray[np.void]]:
         """Make records, one by one, as a shard does."""
@@ -244,7 +278,7 @@ class PredictedSpawns:
             record["id"] = PREDICTED_BIT | self._next_id
             self._next_id = (self._next_id + 1) & NET_ID_MAX
             until = now + self._limits.spawn_unanswered_s
-            self._pending[key] = Pending(record, self._version, until, answered=False)
+            self._pending[key] = Pending(record, self._version, now, until, answered=False)
         else:
             record["id"] = before.record["id"]
             self._pending[key] = before._replace(record=record, version=self._version)

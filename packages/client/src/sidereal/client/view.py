@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidereal.client.families import find_shown
-from sidereal.client.interpolation import Poses, References, interpolate, reckon
+from sidereal.client.interpolation import References, interpolate, reckon
 from sidereal.client.limits import LIMITS, Limits
 from sidereal.client.own import OwnEntity
 from sidereal.client.prediction import OwnState
@@ -46,8 +46,8 @@ class View:
         radius: float32[n], world units.
         shard: uint16[n], the shard that owns it, 0 for nobody.
         x: float64[n], world units, where to draw it. The own entity is drawn where it is
-            predicted to be, what its inputs have spawned at the same time, all others at `tick`;
-            followers where those are whom they follow.
+            predicted to be, what its inputs have spawned at the same time at first, and little by
+            little at that of all others: at `tick`. Followers are where those are whom they follow.
         y: float64[n], world units.
         vx: float64[n], world units per second.
         vy: float64[n], world units per second.
@@ -177,10 +177,9 @@ def compose_view(
     spawns = Ahead.nothing(replica.schema, tick) if spawns is None else spawns
     ids = np.concatenate([columns.net_id[rows], spawns.records["id"]])
     known = _join(replica.known(rows), spawns.references())
-    leads = np.concatenate([spawns.mine(columns, rows), spawns.records["id"] > 0])
-    path = _path(known, leads, spawns.tick - tick, blend_ticks, rules.tick_s)
     stamp = np.concatenate([replica.stamp[rows], spawns.version])
-    poses = smoothing.smooth(ids, stamp, tick, rules.tick_s, path)
+    path = _path(known, blend_ticks, rules.tick_s)
+    poses = smoothing.smooth(ids, stamp, spawns.times(ids, tick), rules.tick_s, path)
     authority = reckon(known.newest(), server_tick, rules.tick_s)
     at = int(np.searchsorted(ids, np.uint32(net_id)))
     own_row = at if at < len(ids) and ids[at] == net_id else -1
@@ -232,32 +231,8 @@ def _join(known: References, more: References) -> References:
     )
 
 
-def _path(
-    known: References, leads: NDArray[np.bool_], lead: float, blend_ticks: float, tick_s: float
-) -> Path:
-    """Say where entities are at a tick.
-
-    Args:
-        known: references of all of them, [k, n], the newest first.
-        leads: bool[n], which of them are drawn ahead, on the lines of their newest references.
-        lead: by how many ticks.
-        blend_ticks: see `interpolate`.
-        tick_s: length of a tick, seconds.
-    """
-    newest = known.newest()
-
-    def path(at: float, some: Ints) -> Poses:
-        poses = interpolate(known.take(some), at, tick_s, blend_ticks)
-        leading = np.flatnonzero(leads[some])
-        if not len(leading):
-            return poses
-        ahead = reckon(newest.take(some[leading]), at + lead, tick_s)
-        poses = Poses(*(column.copy() for column in poses))
-        for column, values in zip(poses, ahead, strict=True):
-            column[leading] = values
-        return poses
-
-    return path
+def _path(known: References, blend_ticks: float, tick_s: float) -> Path:
+    return lambda at, some: interpolate(known.take(some), at, tick_s, blend_ticks)
 
 
 def known_columns(
