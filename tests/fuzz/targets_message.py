@@ -50,6 +50,8 @@ from sidereal.protocol.message.shard import (
     Asked,
     AskIds,
     Beat,
+    Dismiss,
+    Drain,
     Farewell,
     Grant,
     GrantIds,
@@ -163,6 +165,7 @@ def shard_messages() -> list[bytes]:
             Adopted(7),
             Asked("talk.say", ASKED, b"\x92\x91\xa5hello\x91\xa2hi"),
             AskIds(),
+            Drain(),
         )
     ]
 
@@ -180,6 +183,7 @@ def authority_messages() -> list[bytes]:
             Release(6, release),
             GrantIds(65_536, 65_536),
             Amend(6, ships(1).tobytes()),
+            Dismiss(),
             Beat(6, -1500),
         )
     ]

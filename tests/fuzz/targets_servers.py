@@ -99,7 +99,7 @@ def player_seeds() -> Iterator[bytes]:
 
 
 def shard_seeds() -> Iterator[bytes]:
-    hello, load, farewell, _, asked, more_ids = (
+    hello, load, farewell, _, asked, more_ids, drain = (
         (ShardChannel.LEASE, message) for message in shard_messages()
     )
     proposed = [
@@ -115,6 +115,7 @@ def shard_seeds() -> Iterator[bytes]:
     )
     yield join(*((8 | channel, message) for channel, message in (hello, *proposed[:2])))
     yield join(more_ids, farewell, (WAIT, b""), proposed[0], more_ids)
+    yield join(proposed[0], drain, (WAIT, b"12"), proposed[1], drain, farewell)
     yield join(asked, (WAIT, b""), proposed[0], asked, (ShardChannel.LEASE, asked[1][:-1]))
 
 
@@ -169,6 +170,8 @@ def run_shard(body: bytes) -> None:
         elif channel == ShardChannel.LEASE or len(content) <= UNRELIABLE_SIZE_MAX:
             server.send(opened.peer, channel, content)
         exchange(there, {CLIENT: here})
+        if body[:1] == b"\2":
+            core.drain(now)
         while server.next_event() is not None:
             pass
     exchange(there, {CLIENT: here})
@@ -191,7 +194,8 @@ def check_shard(core: ShardCore, now: float) -> None:
 
 
 def authority_seeds() -> Iterator[bytes]:
-    welcome, refused, grant, revoke, adopt, release, ids, amend, beat = authority_messages()
+    welcome, refused, grant, revoke, adopt, release, ids, amend, *rest = authority_messages()
+    dismiss, beat = rest
     (pressed,) = routed_inputs()
     wait = WAIT, bytes(5)
     ghosts = [
@@ -204,6 +208,7 @@ def authority_seeds() -> Iterator[bytes]:
     yield b"\0" + join(*bulk, wait, wait, (WAIT, bytes(80)), (ShardChannel.LEASE, refused))
     yield b"\1" + join(*swift, *ghosts[:1], (ShardChannel.LEASE, welcome), *bulk[:4], wait)
     yield b"\1" + join((ShardChannel.LEASE, refused), (ShardChannel.LEASE, welcome))
+    yield b"\2" + join(wait, *swift, (ShardChannel.LEASE, dismiss), wait, *bulk[:3])
 
 
 LINK: Final = "replication.links.{0}link.{1}Link._receive_untrusted"

@@ -18,6 +18,7 @@ import planted_components
 import planted_edge
 import planted_events
 import planted_families
+import planted_fleet
 import planted_flight
 import planted_foreseen
 import planted_keeping
@@ -34,6 +35,7 @@ from sidereal.tools.simulate.play import plan_of, play
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_ownership.MUTANTS,
+    *planted_fleet.MUTANTS,
     *planted_flight.MUTANTS,
     *planted_edge.MUTANTS,
     *planted_keeping.MUTANTS,

@@ -37,6 +37,8 @@ from sidereal.protocol.message.shard import (
     Adopt,
     Asked,
     Beat,
+    Dismiss,
+    Drain,
     Farewell,
     Grant,
     Load,
@@ -74,6 +76,7 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH, 1, 2, HASH)),
     (decode_shard_untrusted, ShardChannel.LEASE, Farewell("system mine.mend", "it raised")),
     (decode_shard_untrusted, ShardChannel.LEASE, Asked("mine.collect", b"", b"\x90")),
+    (decode_shard_untrusted, ShardChannel.LEASE, Drain()),
     (decode_authority_untrusted, ShardChannel.BEAT, Beat(1, 1)),
     (decode_authority_untrusted, ShardChannel.LEASE, ShardWelcome(1, Rules(), 1)),
     (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "")),
@@ -81,6 +84,7 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_authority_untrusted, ShardChannel.LEASE, Revoke(1, b"")),
     (decode_authority_untrusted, ShardChannel.LEASE, Adopt(1, b"", b"")),
     (decode_authority_untrusted, ShardChannel.LEASE, Release(1, b"")),
+    (decode_authority_untrusted, ShardChannel.LEASE, Dismiss()),
 ]
 
 

@@ -55,6 +55,17 @@ def test_sectors_of_a_lost_shard_go_to_the_living() -> None:
     assert set(holders(table).values()) == {1, 3}
 
 
+def test_one_that_left_and_then_turns_out_to_be_bad_gets_nothing_back() -> None:
+    table = LeaseTable()
+    for shard in (1, 2, 3):
+        table.join(shard, SQUARE)
+    had = table.sectors_of(2)
+    table.leave(2, SQUARE)
+    table.leave(2, SQUARE, returns=False)
+    table.join(2, SQUARE)
+    assert table.sectors_of(2) != had
+
+
 def test_without_shards_nobody_holds_anything() -> None:
     table = LeaseTable()
     table.join(1, SQUARE)

@@ -29,6 +29,8 @@ from sidereal.protocol.message.codec import decode_shard_untrusted, encode_messa
 from sidereal.protocol.message.shard import (
     Adopt,
     Beat,
+    Dismiss,
+    Drain,
     Farewell,
     ShardChannel,
     ShardHello,
@@ -96,6 +98,9 @@ class Authority:
                 if isinstance(self.heard[-1], ShardHello):
                     welcome = encode_message(ShardWelcome(1, RULES, self.tick))
                     self.endpoint.send(event.peer, ShardChannel.LEASE, welcome)
+                elif isinstance(self.heard[-1], Drain):
+                    dismiss = encode_message(Dismiss())
+                    self.endpoint.send(event.peer, ShardChannel.LEASE, dismiss)
 
 
 async def test_shard_joins_heartbeats_and_says_farewell_when_cancelled() -> None:

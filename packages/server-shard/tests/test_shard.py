@@ -29,6 +29,8 @@ from sidereal.protocol.message.shard import (
     Adopt,
     AuthorityMessage,
     Beat,
+    Dismiss,
+    Drain,
     Farewell,
     Grant,
     Load,
@@ -556,6 +558,59 @@ def test_what_is_not_acked_is_said_once_more_with_the_farewell(rig: Rig) -> None
     rig.run(0.01)
     assert [tick for tick, row in rig.proposed if row["id"] == SHIP] == [rig.core.tick]
     assert rig.closed == [CloseReason.CLOSED_BY_PEER]
+
+
+def test_one_that_is_to_leave_goes_on_until_it_is_dismissed(rig: Rig) -> None:
+    rig.adopt(full_rows(tick=rig.tick))
+    rig.core.drain(rig.now)
+    rig.run(0.5)
+    rig.core.drain(rig.now)
+    assert [message for message in rig.heard if isinstance(message, Drain)] == [Drain()]
+    rig.control(1, THRUST)
+    rig.run(0.5)
+    assert rig.rows_of(SHIP)[-1]["vx"] > 0
+    assert rig.heartbeats[-1] == rig.core.tick
+    rig.tell(Dismiss())
+    rig.run(0.1)
+    assert rig.core.closed is CloseReason.CLOSED_LOCALLY
+    assert isinstance(rig.heard[-1], Farewell)
+    assert rig.closed == [CloseReason.CLOSED_BY_PEER]
+    assert rig.core.next_tick_at() is None
+
+
+def test_nobody_is_dismissed_who_is_not_to_leave(rig: Rig) -> None:
+    rig.tell(Dismiss())
+    rig.run(0.5)
+    assert rig.core.serving
+    rig.core.drain(rig.now)
+    rig.run(0.5)
+    assert rig.core.serving
+
+
+def test_one_that_is_to_leave_does_not_wait_for_ever(rig: Rig) -> None:
+    rig.core.drain(rig.now)
+    rig.run(LIMITS.drain_within_s - 0.1)
+    assert rig.core.serving
+    rig.run(0.2)
+    assert rig.core.closed is CloseReason.CLOSED_LOCALLY
+    assert isinstance(rig.heard[-1], Farewell)
+
+
+def test_nor_for_a_server_that_says_nothing_any_more(rig: Rig) -> None:
+    rig.core.drain(rig.now)
+    rig.run(2.0)
+    assert rig.core.serving
+    rig.wire.links[0].config = LinkConfig(loss=1.0)
+    rig.run(LIMITS.drain_silence_s + 0.1)
+    assert rig.core.closed is CloseReason.CLOSED_LOCALLY
+
+
+def test_without_a_session_there_is_nothing_to_wait_for() -> None:
+    rig = Rig(welcome=False).run(0.5)
+    rig.core.drain(rig.now)
+    rig.run(0.1)
+    assert not any(isinstance(message, Drain) for message in rig.heard)
+    assert rig.core.closed is None
 
 
 def one_kind() -> Game:

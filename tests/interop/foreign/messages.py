@@ -150,6 +150,8 @@ SHARD_LINK: Final[Link] = {
         False,
         {"action": text(1, 63), "rows": rows("II", 256), "arguments": octets(0, 65_536)},
     ),
+    47: Kind("Drain", 4, False, {}),
+    48: Kind("Dismiss", 4, True, {}),
 }
 
 

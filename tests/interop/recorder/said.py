@@ -158,6 +158,8 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     shard.GrantIds: ("first", "count"),
     shard.AskIds: (),
     shard.Amend: ("tick", "records"),
+    shard.Drain: (),
+    shard.Dismiss: (),
 }
 _LEASES: Final = {"leases": _packed(LEASE_ROW)}
 _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {

@@ -56,7 +56,7 @@ CROWDS: Final = ((1280.0, 1088.0, 8), (1344.0, 1088.0, 6))
 """Cells full of asteroids: a corner, and how many along an edge. The first is told over
 several ticks, the second in one, but in parts."""
 
-SHARDS_LEAVE_S = 6.25
+SHARDS_LEAVE_S: Final = 5.515625
 """Then nobody simulates the world, and it stands still until the server ends."""
 
 JOIN_S, SECOND_JOINS_S, OTHER_LEAVES_S, SHUT_DOWN_S, END_S = 0.5, 2.5, 2.375, 7.125, 8.5
@@ -237,7 +237,7 @@ class World:
         if ticked and shard.tick % VIEW_EVERY_TICKS == 0 and address == FIRST:
             self.shard.view(CLIENT, self._simulated(shard), now)
         if now == SHARDS_LEAVE_S:
-            self._send(address, shard.close(now))
+            shard.drain(now)
 
     def _run_pilot(self, step: int) -> None:
         pilot, now = self._pilot, self.now

@@ -16,6 +16,7 @@
 * `controls`: what players hold and press, waiting for its tick;
 * `ghosts`: what other shards simulate nearby, to be seen and never simulated;
 * `phase`: when to simulate which tick, so that proposals come just ahead of the server's;
+* `leaving`: when a shard that is to leave does so; `load`: what it tells of itself;
 * `stages`: the part of the game in a tick; `step`: what a system is handed; `queries`: who matches;
 * `asks`: what systems ask the authority for;
 * `writes`: whether game code wrote what it may; `costs`: how long it takes;

@@ -48,6 +48,8 @@ class Limits:
             have a bound of its own.
         wholes_per_tick: entities that are proposed as a whole in a tick, those that are sent again
             included; the others wait.
+        drain_within_s: a shard that is to leave does so after so long, whatever it still has.
+        drain_silence_s: likewise when the server has not beaten for so long: nobody takes it then.
         speak_every_s: a shard whose next tick is not due yet says so often that it is there.
         transport: of its session.
     """
@@ -70,6 +72,8 @@ class Limits:
     events_resend_ticks: int = 3
     spawns_per_s: float = 2000.0
     wholes_per_tick: int = 400
+    drain_within_s: float = 8.0
+    drain_silence_s: float = 1.0
     speak_every_s: float = 0.2
     transport: TransportLimits = field(default_factory=TransportLimits)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import itertools
 import logging
+import math
 import os
 import resource
 import socket
@@ -49,7 +50,7 @@ IDLE_S: Final = 1.0
 async def run(
     config: ShardConfig, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Serve as a shard until cancelled; then say farewell.
+    """Serve as a shard until cancelled; then let others take what it has, and say farewell.
 
     Args:
         config: settings.
@@ -90,6 +91,9 @@ async def run(
             try:
                 await session.run(search, task_status)
             finally:
+                if trio.current_effective_deadline() == -math.inf:  # we are told to end
+                    with trio.CancelScope(shield=True):
+                        await session.drain()
                 udp.send_nowait(core.close(trio.current_time()))
         wait_s = search.note_end(core)
         # Its bodies hold themselves (see `space`), and the next session has room for its own.
@@ -192,6 +196,20 @@ class _Session:
                 self._turn()
                 await self._wait()
             nursery.cancel_scope.cancel()
+
+    async def drain(self) -> None:
+        """Leave: others take what is simulated here, as long as there is time for it."""
+        core, begun_at = self._core, trio.current_time()
+        if not core.serving:
+            return
+        core.drain(begun_at)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._receive)
+            while core.serving:
+                self._turn()
+                await self._wait()
+            nursery.cancel_scope.cancel()
+        log.info("drained %s", fields(seconds=trio.current_time() - begun_at))
 
     def _turn(self) -> None:
         """Let the core do what is due, and send."""

@@ -17,7 +17,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,6 @@ from sidereal.protocol.channel.endpoint import ClientEndpoint
 from sidereal.protocol.channel.events import Acked, Closed, Opened, Received
 from sidereal.protocol.errors import CloseReason, ConfigError, GameFailedError, WireError
 from sidereal.protocol.ids import Address
-from sidereal.protocol.limits import CODE_NAME_SIZE_MAX
 from sidereal.protocol.links import SHARD_BUDGET, SHARD_CHANNELS
 from sidereal.protocol.message.codec import decode_authority_untrusted, encode_message
 from sidereal.protocol.message.inputs import RoutedInput, decode_routed_input_untrusted
@@ -36,13 +34,13 @@ from sidereal.protocol.message.player import Refused
 from sidereal.protocol.message.shard import (
     AuthorityMessage,
     Beat,
-    Load,
+    Dismiss,
+    Drain,
     ShardChannel,
     ShardHello,
     ShardMessage,
     ShardWelcome,
     make_farewell,
-    printable,
 )
 from sidereal.protocol.rules import check_rules
 from sidereal.protocol.state.arrays import TICK_MAX
@@ -50,7 +48,9 @@ from sidereal.protocol.state.proposals import encode_proposals
 from sidereal.protocol.state.records import decode_record_message_untrusted
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.ghosts import Ghosts
+from sidereal.shard.leaving import Leaving
 from sidereal.shard.limits import LIMITS, Limits
+from sidereal.shard.load import make_load
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.population import Population
 from sidereal.shard.simulation import Simulation
@@ -60,9 +60,6 @@ from sidereal.shard.token import mint_token
 
 Entropy = Callable[[int], bytes]
 Datagrams = list[tuple[bytes, Address]]
-
-STEPS_PER_LOAD_MAX: Final = 180
-"""Durations in one `Load`, the newest: it travels unreliably, in one piece."""
 
 
 class ShardCore:
@@ -133,6 +130,7 @@ class ShardCore:
         self._lead_s = 0.0
         self._must_send = True
         self._spoke_at = now
+        self._leaving = Leaving(limits)
         self.connected = False
         self.tick = 0
         self.shard = 0
@@ -153,7 +151,8 @@ class ShardCore:
         """When `turn` is to be called at the latest, monotonic seconds; None once ended."""
         if self._must_send:
             return -math.inf
-        times = (self.next_tick_at(), self._speaks_at(), self._endpoint.next_timer())
+        mine = (self.next_tick_at(), self._speaks_at(), self._leaving.at)
+        times = (*mine, self._endpoint.next_timer())
         return min((at for at in times if at is not None), default=None)
 
     def turn(self, now: float) -> Datagrams:
@@ -168,6 +167,8 @@ class ShardCore:
         due_at, tick_at, speaks_at = self.next_timer(), self.next_tick_at(), self._speaks_at()
         if due_at is None or due_at > now:
             return []
+        if (leaves_at := self._leaving.at) is not None and leaves_at <= now:
+            return self.close(now)
         if tick_at is not None and tick_at <= now:
             self._spoke_at = now
             self._step(now)
@@ -182,6 +183,13 @@ class ShardCore:
     def _collect(self, now: float) -> Datagrams:
         self._must_send = False
         return self._endpoint.datagrams_to_send(now)
+
+    def drain(self, now: float) -> None:
+        """Leave when others have what we simulate: a `turn` closes then, or after a while."""
+        if self.serving and not self._leaving.begun:
+            self._leaving.begin(now)
+            self._send(ShardChannel.LEASE, Drain())
+            self._must_send = True
 
     def close(self, now: float, failure: GameFailedError | None = None) -> Datagrams:
         """Leave on purpose: our leases may go to others at once.
@@ -242,18 +250,7 @@ class ShardCore:
         """
         if self._simulation is None or self.closed is not None:
             return
-        slowest, slowest_s = self._simulation.slowest()
-        load = Load(
-            tick=self.tick,
-            entities=len(self._simulation.bodies),
-            ghosts=len(self._simulation.ghosts),
-            guests=self._simulation.guest_count(),
-            cpu_permille=cpu_permille,
-            private_bytes=private_bytes,
-            step_us=np.asarray(step_us[-STEPS_PER_LOAD_MAX:], dtype="<u4").tobytes(),
-            slowest=printable(slowest, CODE_NAME_SIZE_MAX),
-            slowest_us=round(slowest_s * 1e6),
-        )
+        load = make_load(self._simulation, self.tick, cpu_permille, private_bytes, step_us)
         self._send(ShardChannel.BEAT, load)
 
     def statistics(self) -> ShardStatistics:
@@ -346,11 +343,14 @@ class ShardCore:
             return
         message = decode_authority_untrusted(event.channel, event.message)
         if isinstance(message, Beat):
+            self._leaving.note_beat(now)
             if self._phase is not None:
                 self._lead_s = message.lead_us * 1e-6
                 self._phase.observe(message.tick, self._lead_s, self._rtt_s(), now)
         elif isinstance(message, ShardWelcome):
             self._welcome(message, now)
+        elif isinstance(message, Dismiss):
+            self._leaving.dismiss()
         elif isinstance(message, Refused):
             self.closed_text = self._schema.explain_untrusted(message.description, message.text)
             known = message.reason in CloseReason.__members__.values()
@@ -377,6 +377,7 @@ class ShardCore:
     def _end(self, reason: CloseReason, now: float) -> None:
         if self.closed is None:
             self.closed = reason
+            self._leaving.end()
             self._endpoint.close(now)
             self._must_send = True
 

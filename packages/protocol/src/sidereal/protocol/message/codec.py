@@ -35,6 +35,8 @@ from sidereal.protocol.message.shard import (
     AskIds,
     AuthorityMessage,
     Beat,
+    Dismiss,
+    Drain,
     Farewell,
     Grant,
     GrantIds,
@@ -84,14 +86,14 @@ FROM_SERVER: Final[Mapping[int, Any]] = {
 
 FROM_SHARD: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Load,
-    ShardChannel.LEASE: ShardHello | Farewell | Adopted | Asked | AskIds,
+    ShardChannel.LEASE: ShardHello | Farewell | Adopted | Asked | AskIds | Drain,
 }
 """What a shard sends."""
 
 FROM_AUTHORITY: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Beat,
     ShardChannel.LEASE: (
-        ShardWelcome | Refused | Grant | Revoke | Adopt | Release | GrantIds | Amend
+        ShardWelcome | Refused | Grant | Revoke | Adopt | Release | GrantIds | Amend | Dismiss
     ),
 }
 """What the replication server sends a shard."""

@@ -221,6 +221,17 @@ class Amend(_Message, frozen=True, tag=45):
     rows: bytes
 
 
+class Drain(_Message, frozen=True, tag=47):
+    """The shard is to leave: what it simulates is to go to others, and it goes on meanwhile."""
+
+
+class Dismiss(_Message, frozen=True, tag=48):
+    """A shard that is to leave may: nothing is its any more, or nobody can take it.
+
+    It answers with a `Farewell`, behind what it has still to say.
+    """
+
+
 def printable(text: str, size_max: int) -> str:
     """Make a text that may be sent: cut, and without what a log or a terminal can't show."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:size_max])
@@ -231,10 +242,10 @@ def make_farewell(what: str, why: str) -> Farewell:
     return Farewell(printable(what, CODE_NAME_SIZE_MAX), printable(why, NOTICE_SIZE_MAX))
 
 
-ShardMessage = ShardHello | Load | Farewell | Adopted | Asked | AskIds
+ShardMessage = ShardHello | Load | Farewell | Adopted | Asked | AskIds | Drain
 """What a shard may send."""
 
 AuthorityMessage = (
-    ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | GrantIds | Amend
+    ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | GrantIds | Amend | Dismiss
 )
 """What a shard may be sent, besides inputs."""

@@ -207,6 +207,7 @@ def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> d
     return {
         "id": shard.shard,
         "name": shard.name,
+        "state": shard.state.name.lower(),
         "pid": shard.pid,
         "sectors": len(replicator.mesh.leases.sectors_of(shard.shard)),
         "entities": int(mine.sum()),

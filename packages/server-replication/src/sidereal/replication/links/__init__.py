@@ -2,7 +2,8 @@
 
 `playerlink` sorts what clients send and ends their sessions. `players` holds who is connected, and
 `audience` says who hears a line. `shardlink` and `shards` are the same for shards;
-`shardsender` sends shards their messages in pieces that their links can carry. `allowance` bounds
+`shardsender` sends shards their messages in pieces that their links can carry. `states` is
+the table of how far a shard has come. `allowance` bounds
 how often a peer may speak, and `volume` how much a shard can have to say; `numbers` counts once
 what it says several times. `networks` says which addresses count as one, and `reservations` keeps
 accounts for sessions that are on their way. `limits` has the numbers that only tuning decides.

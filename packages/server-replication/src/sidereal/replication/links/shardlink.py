@@ -31,6 +31,7 @@ from sidereal.protocol.message.shard import (
     Adopted,
     Asked,
     AskIds,
+    Drain,
     Farewell,
     Load,
     ShardChannel,
@@ -46,6 +47,7 @@ from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
+from sidereal.replication.links.states import ShardSignal
 from sidereal.replication.links.volume import Volume
 
 
@@ -184,9 +186,9 @@ class ShardLink(ShardSender):
 
     def fence(self, shard: Shard, reason: CloseReason, now: float, why: str = "") -> None:
         """Close a shard's session and tell it why; it shows among those who left in `attend`."""
-        if shard.fenced:
+        if not shard.apply(ShardSignal.LEAVES):
             return
-        shard.fenced, shard.fenced_why = True, why
+        shard.fenced_why = why
         if why:
             refusal = Refused(reason, f"this shard was fenced: {why}")
             self.endpoint.send(shard.peer, ShardChannel.LEASE, encode_message(refusal))
@@ -256,6 +258,7 @@ class ShardLink(ShardSender):
         for peer, reason in gone:
             shard = self.shards.of_peer(peer)
             if shard is not None:
+                shard.apply(ShardSignal.LEAVES)
                 self.shards.remove(shard)
                 left.append((shard, reason))
         return left
@@ -287,6 +290,8 @@ class ShardLink(ShardSender):
                 self._asked.append((shard, message))
             elif isinstance(message, AskIds):
                 shard.wants_ids = True
+            elif isinstance(message, Drain):
+                shard.apply(ShardSignal.DRAINS)
             else:
                 self.fence(shard, CloseReason.CLOSED_BY_PEER, now)
         return joined

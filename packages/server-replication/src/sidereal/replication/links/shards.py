@@ -16,6 +16,7 @@ from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.allowance import Allowance
 from sidereal.replication.links.limits import ShardLinkLimits
 from sidereal.replication.links.numbers import Numbers, Quota
+from sidereal.replication.links.states import TRANSITIONS, ShardSignal, ShardState
 
 NUMBERS_MAX: Final = 2 * SHARD_SLOTS_MAX
 """The highest id of a shard."""
@@ -45,8 +46,9 @@ class Shard:
         adopting: of these, those that it has not said to have adopted.
         adopting_since: when it last adopted some, or last had none to adopt, monotonic seconds.
         has_answered: whether an input of a pilot has come back in a record of it.
-        fenced: whether its session was closed by us: what still comes from it counts no more.
-        fenced_why: the reason, for people.
+        state: how far it has come; see `states`.
+        dismissed: whether it was told that it may leave.
+        fenced_why: why its session was closed by us, for people.
         heard_at: when its newest proposal came, monotonic seconds.
         newest_tick: tick of its newest proposal.
         arrived_at: when the first proposal of that tick came; before the first one, its hello.
@@ -81,7 +83,8 @@ class Shard:
     adopting: int = 0
     adopting_since: float = 0.0
     has_answered: bool = False
-    fenced: bool = False
+    state: ShardState = ShardState.JOINING
+    dismissed: bool = False
     fenced_why: str = ""
     newest_tick: int = -1
     arrived_at: float = 0.0
@@ -99,8 +102,19 @@ class Shard:
     load: Load | None = None
     step_us: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint32))
 
+    def apply(self, signal: ShardSignal) -> bool:
+        """Let something happen to it.
+
+        Returns:
+            whether its state is another one now.
+        """
+        before = self.state
+        self.state = TRANSITIONS.get((before, signal), before)
+        return self.state is not before
+
     def receive_proposal(self, runs: list[Rows], tick: int, now: float) -> None:
         """Keep a proposal for the next tick, and take it as a sign of life."""
+        self.apply(ShardSignal.PROPOSES)
         # After a stall of ours it has time until then, whatever it still sends.
         self.heard_at = max(self.heard_at, now)
         if tick > self.newest_tick:

@@ -21,6 +21,7 @@ from sidereal.protocol.message.shard import (
     Amend,
     AuthorityMessage,
     Beat,
+    Dismiss,
     Grant,
     GrantIds,
     Release,
@@ -98,6 +99,11 @@ class ShardSender:
     def send_ids(self, shard: Shard, ids: range) -> None:
         """Grant ids to a shard, for what it spawns."""
         self._post(shard, GrantIds(ids.start, len(ids)))
+
+    def send_dismiss(self, shard: Shard) -> None:
+        """Let a shard go that is to leave."""
+        shard.dismissed = True
+        self._post(shard, Dismiss())
 
     def flush(self, now: float) -> None:
         """Send what waits in the outboxes, as far as the links have room; once per tick."""

@@ -1,7 +1,8 @@
 """Who simulates what: leases of sectors, owners of entities, and what shards see of each other.
 
 In the order of the tick: `mesh` takes in shards that joined and gives away the sectors of those
-that left (`leases` holds who has which sector). Then it lets entities follow their islands and the
+that left, or are to leave (`draining`); `leases` holds who has which sector. Then it lets entities
+follow their islands and the
 leases. `grouping` is the stage of islands: `borders` tells who is near a border, `candidates` who
 is looked at, `islands` who may touch whom, `owners` who is to own every island, and `held` which of
 them stay a while longer. `handover` decides who changes hands because of the leases alone, and who

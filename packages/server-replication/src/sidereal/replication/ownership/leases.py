@@ -167,7 +167,9 @@ class LeaseTable:
             returns: whether it gets its sectors back when it joins again.
         """
         had = self._shards.pop(shard, set())
-        if returns and had:
+        if not returns:
+            self._left_behind.pop(shard, None)
+        elif had:
             self._left_behind[shard] = had
         orphans = sorted(had)
         if not self._shards:

@@ -24,11 +24,12 @@ from sidereal.protocol.state.families import NOBODY
 from sidereal.protocol.state.schema import OWNER
 from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.links.playerlink import PlayerLink
-from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.links.shardlink import Attendance, ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX, Shard
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.answers import Answers
 from sidereal.replication.ownership.candidates import Touching
+from sidereal.replication.ownership.draining import Draining
 from sidereal.replication.ownership.failures import Failure, Failures
 from sidereal.replication.ownership.grouping import Grouped, Grouping
 from sidereal.replication.ownership.handover import (
@@ -75,6 +76,7 @@ class Mesh:
         self.grouping = Grouping(world, leases, shards, touching, limits.ownership)
         self.answers = Answers(world, shards, clients, limits.ownership)
         self.failures = Failures(limits.ownership)
+        self._draining = Draining(world, leases, shards, notes)
         self._moved_from: dict[int, int] = {}
         self._anew = np.empty(0, np.int64)
         self.waiting_rows = np.empty(0, np.int64)
@@ -98,11 +100,15 @@ class Mesh:
             self._shards.send_input(shard, net_id, message)
 
     def change_shards(self, tick: int, now: float) -> None:
-        """Take in shards that joined, and give away the sectors of those that left."""
+        """Take in shards that joined, and give away the sectors of those that left or are to."""
         self.answers.fence_idle(tick, now)
         attendance = self._shards.attend(tick, now)
-        if not attendance.joined and not attendance.left:
-            return
+        if attendance.joined or attendance.left:
+            self._announce(self._admit_and_let_go(attendance, tick, now), tick)
+        self._announce(self._draining.begin(tick), tick)
+        self._draining.dismiss()
+
+    def _admit_and_let_go(self, attendance: Attendance, tick: int, now: float) -> list[LeaseChange]:
         present = self._world.present(tick)
         loads = count_by_sector(present.sector)
         changes: list[LeaseChange] = []
@@ -130,7 +136,7 @@ class Mesh:
             else:
                 changes += self.leases.join(shard.shard, loads)
             self._notes.add(tick, "shard_joined", shard=shard.shard, name=shard.name, pid=shard.pid)
-        self._announce(changes, tick)
+        return changes
 
     def vacate(self, sector: np.ndarray, tick: int) -> None:
         """End the leases of sectors that are empty, int64[n], packed."""

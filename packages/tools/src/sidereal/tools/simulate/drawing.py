@@ -11,9 +11,11 @@ import numpy as np
 
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import Limits
+from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.tools.simulate.faults import (
     CHAOS_FROM_S,
     CHAOS_S,
+    DRAINS_S,
     ENDING,
     FREEZE_AT_S,
     Fault,
@@ -26,6 +28,7 @@ from sidereal.tools.simulate.small import (
     draw_asks,
     draw_births,
     draw_client_limits,
+    draw_fleet,
     draw_islands,
     draw_limits,
     draw_links,
@@ -122,6 +125,7 @@ _ODDS: Final = {
     Kind.STORE_UNSURE: _Odds(0.15, 0.0, 2.0, 0.3, 1.2),
     Kind.ROCK_REMOVED: _Odds(0.25, 0.4, 2.6, 0.0, 0.0),
     Kind.SHARD_FAILS: _Odds(0.12, 0.0, 1.8, 0.2, 1.0),
+    Kind.SHARD_DRAINS: _Odds(0.25, 0.3, 1.8, 0.2, 1.0),
 }
 """What is drawn after all else."""
 
@@ -144,9 +148,11 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     small = np.random.default_rng([seed, 2])
     streams, limits = draw_streams(rng), draw_links(draw_limits(rng), small)
     shard_limits, client_limits = draw_shard_limits(small), draw_client_limits(small)
-    births, asks, islands = (np.random.default_rng([seed, more]) for more in (3, 4, 6))
+    more = (np.random.default_rng([seed, family]) for family in (3, 4, 6, 7))
+    births, asks, islands, fleet = more
     limits, shard_limits = draw_births(limits, shard_limits, births, len(rocks) + pilots)
     limits, shard_limits = draw_asks(draw_islands(limits, islands), shard_limits, asks)
+    shard_limits = draw_fleet(shard_limits, fleet)
     doubled, at, target = rng.random(3).tolist()
     cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]
     if doubled < DOUBLED_SHARE:
@@ -227,8 +233,18 @@ def _with_more(plan: Plan, rng: np.random.Generator, calm: bool) -> Plan:
         limits = _impatient(limits)
     if calm and any(fault.kind is Kind.SHARD_LIES for fault in more):
         limits = _watchful(limits)
+    shard_limits = plan.shard_limits
+    if calm and any(fault.kind is Kind.SHARD_DRAINS for fault in more):
+        shard_limits = _patient(plan)
     kept = tuple(fault for fault in faults if fault not in ending[1:])
-    return msgspec.structs.replace(plan, faults=kept, limits=limits)
+    return msgspec.structs.replace(plan, faults=kept, limits=limits, shard_limits=shard_limits)
+
+
+def _patient(plan: Plan) -> ShardLimits:
+    """Let a shard that is to leave wait until others have all that it has."""
+    return dataclasses.replace(
+        plan.shard_limits, drain_within_s=2 * DRAINS_S + plan.adopting_s, drain_silence_s=1.0
+    )
 
 
 def _impatient(limits: Limits) -> Limits:

@@ -33,6 +33,8 @@ CHAOS_S: Final = 2.0
 FROZEN_S: Final = 0.8
 AGREES_WITHIN_S: Final = 1.84
 RECOVERY_S: Final = 0.5
+DRAINS_S: Final = 1.0
+"""Beside the time that adopting takes, a shard that is to leave has gone after so long."""
 CHAOS_S_MAX: Final = 600.0
 SECTORS_PER_SIDE_MAX: Final = 8
 FREEZE_AT_S: Final = CHAOS_FROM_S + CHAOS_S
@@ -57,6 +59,9 @@ class Kind(enum.Enum):
     """One more starts."""
     SHARD_LEAVES = "shard leaves"
     """It says farewell; `seconds` later another one starts under its name."""
+    SHARD_DRAINS = "shard drains"
+    """It is told to end, and leaves when others have what it has; `seconds` later, or then, another
+    one starts under its name."""
     SHARD_DOUBLED = "shard doubled"
     """Another process starts under its name while it is there; the older one ends."""
     CLIENT_LEAVES = "client leaves"
@@ -178,8 +183,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def calm(self) -> bool:
-        """Whether nothing goes wrong at all; that a client lies is nobody else's concern."""
-        return not self.kinds - _HARMLESS and not self.lossy
+        """Whether nothing goes wrong at all; that a client lies is nobody else's concern.
+
+        Nor is it that a shard leaves, if there is time for others to take what it has.
+        """
+        taken_s = self.shard_limits.drain_within_s - DRAINS_S - self.adopting_s
+        drains = {Kind.SHARD_DRAINS} if self.shards > 1 and taken_s > 0 else set()
+        return not self.kinds - _HARMLESS - drains and not self.lossy
 
     @property
     def freeze_at_s(self) -> float:
@@ -210,7 +220,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def well_at_s(self) -> float:
         """When the links have healed, and all are there again that were away."""
         away = (fault for fault in self.faults if fault.kind in _AWAY)
-        return max(self.heal_at_s, *(fault.at + fault.seconds for fault in away), 0.0)
+        return max(self.heal_at_s, *(fault.at + self._lasts_s(fault) for fault in away), 0.0)
 
     @property
     def answer_s(self) -> float:
@@ -238,7 +248,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """When the last shard is back: the session of one that fell silent has ended by then."""
         gone = [fault for fault in self.faults if fault.kind in _SILENCING | _LEAVING]
         timeout_s = dict.fromkeys(_SILENCING, SESSION_TIMEOUT_S)
-        return max(f.at + max(f.seconds, timeout_s.get(f.kind, 0.0)) for f in gone)
+        return max(f.at + max(self._lasts_s(f), timeout_s.get(f.kind, 0.0)) for f in gone)
+
+    def _lasts_s(self, fault: Fault) -> float:
+        """Seconds until it is made good: a shard that drains may take its time before it ends."""
+        drains_s = self.shard_limits.drain_within_s if fault.kind is Kind.SHARD_DRAINS else 0.0
+        return max(fault.seconds, drains_s)
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -298,13 +313,14 @@ _SILENCING: Final = frozenset(
     }
 )
 
-_LEAVING: Final = frozenset({Kind.SHARD_LEAVES, Kind.SHARD_FAILS})
+_LEAVING: Final = frozenset({Kind.SHARD_LEAVES, Kind.SHARD_DRAINS, Kind.SHARD_FAILS})
 
 _AWAY: Final = frozenset(
     {
         *(Kind.CLIENT_LEAVES, Kind.CLIENT_VANISHES),
         *(Kind.CLIENT_CUT, Kind.CLIENT_DEAF, Kind.CLIENT_MUTE),
-        *(Kind.SHARD_LEAVES, Kind.SHARD_KILLED, Kind.SHARD_FAILS, Kind.SHARD_IDLES),
+        *(Kind.SHARD_LEAVES, Kind.SHARD_DRAINS, Kind.SHARD_KILLED),
+        *(Kind.SHARD_FAILS, Kind.SHARD_IDLES),
         *(Kind.SHARD_CUT, Kind.SHARD_DEAF, Kind.SHARD_MUTE, Kind.SHARD_STALLED),
     }
 )

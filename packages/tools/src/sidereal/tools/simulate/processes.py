@@ -135,6 +135,8 @@ class ShardHost(Process):
     Attributes:
         core: None while the process is not running.
         began_at: when that began to connect, virtual seconds.
+        drains_since: when it was told to end and began to wait for others, virtual seconds.
+        drained: when that was, and when it left, each time.
     """
 
     def __init__(
@@ -152,13 +154,15 @@ class ShardHost(Process):
     ) -> None:
         super().__init__(name, host, network, rng)
         self.core: ShardCore | None = None
-        self.began_at = math.inf
+        self.began_at = self.drains_since = math.inf
+        self.drained: list[tuple[float, float]] = []
         self._key = key
         self._server = server
         self._make_game = make_game
         self._limits = limits
         self._seed = seed
         self._start_at = math.inf
+        self._again_at = math.inf
         self._incarnation = bytes(16)
         self._session = 0
 
@@ -186,6 +190,7 @@ class ShardHost(Process):
     def kill(self) -> None:
         """End without a word."""
         self.core, self.address = None, None
+        self.drains_since = self._again_at = math.inf
         self._start_at = math.inf
         self._waiting.clear()
         self._note_due()
@@ -195,6 +200,16 @@ class ShardHost(Process):
         if self.core is not None:
             self._send(self.core.close(self.local(now)), now)
         self.kill()
+
+    def drain(self, now: float, again_at: float) -> None:
+        """Be told to end: leave when others have what it has; then start again, or later."""
+        if self.serves and self.core is not None:
+            self.drains_since, self._again_at = now, again_at
+            self.core.drain(self.local(now))
+            self._note_due()
+        else:
+            self.leave(now)
+            self.start(again_at)
 
     def _take_in(self, arrivals: list[Arrival], local: float) -> None:
         if self.core is not None:
@@ -211,10 +226,16 @@ class ShardHost(Process):
         if core.closed is None:
             self._turn(core, now, local)
             return
-        self.fallen.append(core.closed.name)
+        again_at = self._again_at
+        if core.closed is CloseReason.CLOSED_LOCALLY:
+            self.drained.append((self.drains_since, now))
+        else:
+            self.fallen.append(core.closed.name)
         self._send(core.close(local), now)
         self.kill()
-        if core.closed is not CloseReason.LOGGED_IN_ELSEWHERE:
+        if again_at < math.inf:
+            self.start(max(now, again_at))
+        elif core.closed is not CloseReason.LOGGED_IN_ELSEWHERE:
             self._start_at = now + RETRY_S
 
     def _turn(self, core: ShardCore, now: float, local: float) -> None:

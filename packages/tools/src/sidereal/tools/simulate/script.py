@@ -136,6 +136,8 @@ class Script:
             shard.stall(until)
         elif fault.kind is Kind.SHARD_FAILS:
             shard.fail(self._cluster.now, until)
+        elif fault.kind is Kind.SHARD_DRAINS:
+            shard.drain(self._cluster.now, until)
         elif fault.kind is Kind.SHARD_LEAVES:
             shard.leave(self._cluster.now)
             shard.start(until)

@@ -270,3 +270,12 @@ def draw_islands(limits: Limits, rng: np.random.Generator) -> Limits:
         island_members=members if small < SMALL_ISLANDS_SHARE else limits.ownership.island_members,
     )
     return replace(limits, ownership=ownership)
+
+
+def draw_fleet(shard_limits: ShardLimits, rng: np.random.Generator) -> ShardLimits:
+    """Draw how long shards wait that are to leave."""
+    return replace(
+        shard_limits,
+        drain_within_s=float(rng.uniform(0.6, 3.0)),
+        drain_silence_s=float(rng.uniform(0.6, 1.5)),
+    )

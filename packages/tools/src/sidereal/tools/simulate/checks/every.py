@@ -23,6 +23,7 @@ from sidereal.tools.simulate.checks.convergence import (
 from sidereal.tools.simulate.checks.credits import Credits
 from sidereal.tools.simulate.checks.endings import Endings
 from sidereal.tools.simulate.checks.families import Families
+from sidereal.tools.simulate.checks.fleet import Drains
 from sidereal.tools.simulate.checks.foreseen import Foreseen
 from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.happenings import Happenings
@@ -65,6 +66,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Asks(plan),
         Margins(),
         Islands(plan),
+        Drains(plan),
         Recovery(plan),
         OneAuthority(plan),
         Service(plan),

@@ -76,6 +76,7 @@ JUDGED: Final = (
     "rows judged",
     "saved children judged",
     "ships handed over",
+    "shards that left judged",
     "ships that came back judged",
     "sparks judged",
     "stamps compared",
@@ -164,6 +165,7 @@ NOT_COUNTED: Final[Mapping[str, str]] = {
     "*.transport.*": "counted by connection; `sidereal.tools.soak` exercises the transport",
     "shard.inbox": "ends the session: the doing of a faulty server, which is not simulated",
     "shard.releases": "nobody counts what is too much; a run has a few hundred",
+    "shard.drain_*": "how long is waited; what is still there then drifts on for a moment",
     "shard.*": "how far is looked back or ahead; nothing is lost by it",
     "client.*": "nobody counts what is too much, or how often it is waited for",
 }

@@ -1,0 +1,83 @@
+"""How shards go: one that is to leave does so when others have what it had, and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from sidereal.replication.links.shards import NUMBERS_MAX
+from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.always import reach_s
+from sidereal.tools.simulate.cluster import Cluster
+from sidereal.tools.simulate.faults import Kind, Plan
+from sidereal.tools.simulate.processes import ShardProcess
+
+_HELD_UP: Final = frozenset(
+    {
+        *(Kind.AUTHORITY_RESTARTS, Kind.AUTHORITY_REPLACED, Kind.AUTHORITY_STALLED),
+        *(Kind.SHARD_DOUBLED, Kind.SHARD_LEAVES, Kind.SHARD_FAILS, Kind.SHARD_CLOCK_JUMPS),
+    }
+)
+"""With these a shard may leave, or lose its session, whatever it still has."""
+
+CLOCKS_AGREE: Final = 0.95
+"""A process whose clock drifts takes its time to be over a little earlier than it is."""
+
+
+def drains_undisturbed(plan: Plan) -> bool:
+    """Whether a shard is to leave, and nothing but its own time can keep it from doing so well."""
+    held_up = plan.lossy or plan.silences or plan.kinds & _HELD_UP
+    return Kind.SHARD_DRAINS in plan.kinds and not held_up
+
+
+class Drains:
+    """Watches shards that are to leave.
+
+    From when the authority can know of it, such a shard is leased nothing. When it leaves, unless
+    its time is over, nothing is its any more, if there was another one that could take it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._within_s = plan.shard_limits.drain_within_s
+        self._reach_s = reach_s(plan)
+        self._judges = drains_undisturbed(plan)
+        self._had: dict[ShardProcess, int] = {}
+        self._judged: dict[ShardProcess, int] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Look at those that drain, and at those that have left since the tick before."""
+        if not self._judges:
+            return
+        columns = core.world.columns
+        owned = np.bincount(columns["shard"][columns.rows()], minlength=NUMBERS_MAX + 1)
+        had, self._had = self._had, {}
+        for process in cluster.shards:
+            yield from self._judge_last(cluster, process, had.get(process, 0))
+            if process.core is None or not process.serves:
+                continue
+            number, waited_s = process.core.shard, cluster.now - process.drains_since
+            if waited_s > self._reach_s and core.mesh.leases.sectors_of(number):
+                yield f"{process.name} is to leave for {waited_s:.2f} s and is leased sectors"
+            self._had[process] = int(owned[number]) if self._others(cluster, process) else 0
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+    def _judge_last(self, cluster: Cluster, process: ShardProcess, had: int) -> Iterator[str]:
+        """Judge how a shard has left, if it has since the tick before."""
+        judged, self._judged[process] = self._judged.get(process, 0), len(process.drained)
+        for since, at in process.drained[judged:]:
+            cluster.exercised["shards that left judged"] += 1
+            if had and at - since < CLOCKS_AGREE * self._within_s:
+                yield f"{process.name} left while {had} were its"
+
+    def _others(self, cluster: Cluster, process: ShardProcess) -> bool:
+        """Tell whether there is another shard that could take what this one has."""
+        return any(
+            other.serves and not other.drains_since < np.inf
+            for other in cluster.shards
+            if other is not process
+        )

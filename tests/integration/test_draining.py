@@ -1,0 +1,104 @@
+"""A shard that is to leave gives away what it has first, and nobody misses anything."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.message.codec import encode_message
+from sidereal.protocol.message.shard import Drain, ShardChannel
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.links.states import ShardState
+
+from .troupe import RULES, ScriptedShard, Troupe, rocks
+
+PER_TICK = int(LIMITS.ownership.adopt_records_per_s * RULES.tick_s)
+MANY = 12_000
+
+
+def drain(shard: ScriptedShard) -> None:
+    shard.endpoint.send(ShardChannel.LEASE, encode_message(Drain()))
+
+
+def states(troupe: Troupe) -> dict[str, ShardState]:
+    return {shard.name: shard.state for shard in troupe.core.shards.shards}
+
+
+def test_sectors_go_at_once_and_what_is_inside_as_fast_as_it_is_taken() -> None:
+    troupe = Troupe(rocks(MANY, sectors=4))
+    stays = troupe.shard("shard-1", ticks=MANY // PER_TICK + 8)
+    leaves = troupe.shard("shard-2", ticks=MANY // PER_TICK + 8)
+    theirs = len(leaves.bodies)
+    assert theirs > 4 * PER_TICK
+    drain(leaves)
+    troupe.run(2)
+    assert troupe.core.mesh.leases.shards == (stays.number,)
+    assert states(troupe) == {"shard-1": ShardState.SERVING, "shard-2": ShardState.DRAINING}
+    assert leaves.sectors == set()
+    for _ in range(theirs // PER_TICK + 4):
+        owners = troupe.owners()
+        assert owners.get(SHARD_NONE, 0) == 0
+        assert not stays.bodies.keys() & leaves.bodies.keys()
+        assert leaves.heard["Dismiss"] == 0 or not leaves.bodies
+        troupe.run(1)
+    assert troupe.owners() == {stays.number: MANY}
+    assert max(rows for _, rows in stays.given) <= PER_TICK
+    assert (leaves.heard["Dismiss"], leaves.bodies, leaves.closed) == (1, {}, None)
+
+
+def test_what_it_says_of_an_entity_counts_until_that_has_changed_hands() -> None:
+    troupe = Troupe(rocks(MANY, sectors=4))
+    troupe.shard("shard-1", ticks=MANY // PER_TICK + 8)
+    leaves = troupe.shard("shard-2", ticks=MANY // PER_TICK + 8)
+    drain(leaves)
+    troupe.run(3)
+    last = max(leaves.bodies)
+    row = leaves.bodies[last].copy()
+    row["vx"] = 7.0
+    leaves.propose([row], troupe.core.tick + 1)
+    troupe.run(1)
+    assert troupe.owner_of(last) == leaves.number
+    at = troupe.core.world.columns.rows_of(np.array([last]))
+    assert troupe.core.world.columns["vx"][at] == 7.0
+
+
+def test_the_last_shard_need_not_wait() -> None:
+    troupe = Troupe(rocks(40, sectors=2))
+    shard = troupe.shard("shard-1", ticks=8)
+    drain(shard)
+    troupe.run(3)
+    assert shard.heard["Dismiss"] == 1
+    assert len(shard.bodies) == 40
+
+
+def test_shards_that_all_are_to_leave_need_not_wait_for_each_other() -> None:
+    troupe = Troupe(rocks(40, sectors=4))
+    shards = [troupe.shard(f"shard-{number}", ticks=8) for number in (1, 2, 3)]
+    for shard in shards:
+        drain(shard)
+    troupe.run(3)
+    assert [shard.heard["Dismiss"] for shard in shards] == [1, 1, 1]
+
+
+def test_nothing_is_leased_to_who_is_to_leave() -> None:
+    troupe = Troupe(rocks(40, sectors=4))
+    stays = troupe.shard("shard-1", ticks=8)
+    leaves = troupe.shard("shard-2", ticks=8)
+    drain(leaves)
+    troupe.run(4)
+    troupe.put(next(iter(stays.bodies)), 20_500.0)
+    troupe.run(4)
+    assert set(troupe.core.mesh.leases.rows()["shard"].tolist()) == {stays.number}
+
+
+def test_one_that_comes_back_gets_back_what_it_had() -> None:
+    troupe = Troupe(rocks(40, sectors=4))
+    stays = troupe.shard("shard-1", ticks=8)
+    leaves = troupe.shard("shard-2", ticks=8)
+    before = set(stays.sectors), set(leaves.sectors)
+    drain(leaves)
+    troupe.run(6)
+    leaves.say_farewell()
+    troupe.run(4)
+    again = troupe.shard("shard-2", ticks=8)
+    assert (stays.sectors, again.sectors) == before
