@@ -60,6 +60,7 @@ class LiesFail:
         self._players = plan.limits.players
         # Inputs that may be ahead of their time, and those that a full queue jumps over.
         self._ahead_max = self._players.controls_burst_ticks + plan.shard_limits.controls_queue
+        self._barred_s = plan.limits.shards.barred_s
         self._barred_names = plan.limits.shards.barred_names
         self._connected_at: dict[str, float] = {}
         self._listened = 0
@@ -143,7 +144,8 @@ class LiesFail:
                 if self._connected_at.get(other.name, -math.inf) >= fenced_at
             }
             kept_out = len(later) < self._barred_names
-            if serves and fenced and kept_out and not shard.lies:
+            early = shard.welcomed_at < fenced_at + self._barred_s
+            if serves and fenced and kept_out and early and not shard.lies:
                 yield f"{shard.name} was let in again at once"
 
     def _look_at_idle_shards(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
