@@ -107,6 +107,7 @@ class Islands:
         was = np.array([self._before.get(net_id, (SHARD_NONE, 0))[0] for net_id in ids])
         sessions = {shard.shard: shard.peer for shard in core.shards.shards}
         living = {shard for shard, peer in sessions.items() if self._sessions.get(shard) == peer}
+        living &= set(core.mesh.leases.shards)
         self._sessions = sessions
         for at, net_id in enumerate(ids):
             before, epoch = self._before.get(net_id, (SHARD_NONE, 0))
@@ -116,7 +117,7 @@ class Islands:
             if net_id in self._before and epochs[at] <= epoch:
                 yield f"{net_id} went to {after} under the epoch of {before}"
             moved = self._moved.pop(net_id, None)
-            # What returns under its number has lost what it had before.
+            # What returns under its number has lost what it had; who is to leave gives all away.
             if before not in living:
                 continue
             back = moved is not None and moved.owner == after
