@@ -148,11 +148,9 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
     small = np.random.default_rng([seed, 2])
     streams, limits = draw_streams(rng), draw_links(draw_limits(rng), small)
     shard_limits, client_limits = draw_shard_limits(small), draw_client_limits(small)
-    more = (np.random.default_rng([seed, family]) for family in (3, 4, 6, 7))
-    births, asks, islands, fleet = more
+    births, asks, islands, fleet = (np.random.default_rng([seed, more]) for more in (3, 4, 6, 7))
     limits, shard_limits = draw_births(limits, shard_limits, births, len(rocks) + pilots)
     limits, shard_limits = draw_asks(draw_islands(limits, islands), shard_limits, asks)
-    shard_limits = draw_fleet(shard_limits, fleet)
     doubled, at, target = rng.random(3).tolist()
     cell_size, view_radius, belt_share = VIEWS[int(rng.choice(len(VIEWS), p=VIEW_SHARES))]
     if doubled < DOUBLED_SHARE:
@@ -179,7 +177,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         () if calm else faults,
         streams,
         limits,
-        shard_limits,
+        draw_fleet(shard_limits, fleet),
         client_limits,
         bool(np.random.default_rng([seed, 5]).random() < FAMILIES_SHARE),
     )
