@@ -353,6 +353,33 @@ def test_what_a_model_did_not_declare_is_named_once() -> None:
     )
 
 
+def test_what_a_model_only_reads_is_not_to_be_written() -> None:
+    def put(own: Rows) -> None:
+        own[Fuel].left[:] = 1
+
+    def add(own: Rows) -> None:
+        own[Fuel].left += 1
+
+    for code in (put, add):
+        game = make_game()
+        game.model(Motion, reads=(Fuel,))(code)
+        with pytest.raises(GameFailedError) as caught:
+            simulate(game, [CRAFT]).step(101)
+        assert str(caught.value).startswith(f"model staged.{code.__name__} raised ValueError")
+        assert "read-only; a model writes what @model(…) names" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"), [("craft", "craft"), (Stick, "Stick"), (Fuel.left, "test_stages.fuel.left")]
+)
+def test_what_is_no_query_is_named(query: Any, said: str) -> None:
+    game = make_game()
+    game.system(_named(lambda step: step.seen(Motion, query), "look"))
+    with pytest.raises(GameFailedError) as caught:
+        simulate(game, [CRAFT]).step(101)
+    assert f"{said} is no query: say a kind, as game.kind(…) gave it" in str(caught.value)
+
+
 def test_a_model_is_told_that_it_sees_its_own_rows_only() -> None:
     game = make_game()
 

@@ -11,6 +11,7 @@ import numpy as np
 from sidereal.game.builtin import Body, Motion, Parent, Pilot
 from sidereal.game.component import Component, Writer
 from sidereal.game.record import outside
+from sidereal.protocol.errors import GameError
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,20 @@ class Kind:
         if not 0 <= self.accel_max < float("inf"):
             found.append(f"kind {self.name}: accel_max must be 0 or more")
         return found
+
+
+def check_query(query: object) -> None:
+    """Refuse what can't be asked for: entities are found by their kind, or by a component.
+
+    Raises:
+        GameError: it is neither.
+    """
+    if isinstance(query, Kind) or (isinstance(query, type) and issubclass(query, Component)):
+        return
+    said = query.__name__ if isinstance(query, type) else str(query)
+    raise GameError(
+        f"{said} is no query: say a kind, as game.kind(…) gave it, or the class of a component"
+    )
 
 
 def parent_problems(kinds: Sequence[Kind]) -> list[str]:

@@ -11,7 +11,7 @@ from sidereal.game.bits import unpack
 from sidereal.game.builtin import Pilot
 from sidereal.game.component import Component
 from sidereal.game.declarations import Declarations
-from sidereal.game.kind import Kind
+from sidereal.game.kind import Kind, check_query
 from sidereal.game.record import Record, as_columns
 from sidereal.game.schema import column_of, name_of
 from sidereal.protocol.errors import LocalProtocolError
@@ -62,6 +62,9 @@ class Queries:
         Args:
             queries: components that they have, kinds that they are of.
             ghosts: whether ghosts count too.
+
+        Raises:
+            GameError: one of them is neither.
         """
         if self._rows_version != self.population.version:
             self._rows.clear()
@@ -72,7 +75,12 @@ class Queries:
         return found
 
     def matches(self, query: type[Component] | Kind, rows: Ints) -> NDArray[np.bool_]:
-        """Tell which of some entities match a query, bool[n]."""
+        """Tell which of some entities match a query, bool[n].
+
+        Raises:
+            GameError: it is no component and no kind.
+        """
+        check_query(query)
         columns = self.population.columns
         if isinstance(query, Kind):
             return np.asarray(columns["kind"][rows] == self._kinds.get(query.name, 0))

@@ -194,6 +194,9 @@ class Stages:
         for record in (*model.writes, *model.reads):
             there = self._queries.columns(record)
             arrays = {name: getattr(there, name)[rows] for name in record.fields}
+            if record not in model.writes:
+                for array in arrays.values():
+                    array.flags.writeable = False
             gathered[record] = as_columns(record, arrays)
         ids = self._population.columns.net_id[rows]
         spawner = partial(self._spawn, rows)
@@ -241,6 +244,8 @@ class Stages:
             if not said.startswith(what):
                 raised = f"{what} raised {type(error).__name__} at tick {self._tick}"
                 said = f"{raised}: {said}" if said else raised
+            if isinstance(one, Model) and "read-only" in said:
+                said += "; a model writes what @model(…) names, and no more"
             raise GameFailedError(what, self._tick, said) from error
 
     def _judge(self, one: Model | System, records: tuple[type[Record], ...]) -> None:
