@@ -226,6 +226,7 @@ STRANGERS: Final = (
     "replication/play/hooks.py",
     "replication/play/worlds.py",
     "shard/stages.py",
+    "tools/bots/behaviour.py",
 )
 """What runs code that is not ours, which may raise anything."""
 

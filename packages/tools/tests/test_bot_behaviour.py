@@ -30,7 +30,7 @@ from sidereal.game import (
 )
 from sidereal.game.declarations import Declarations, declare
 from sidereal.game.schema import column_of, schema_of
-from sidereal.protocol.errors import ConfigError, LocalProtocolError
+from sidereal.protocol.errors import ConfigError, GameFailedError, LocalProtocolError
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.private import Flown
@@ -191,7 +191,30 @@ def test_a_bot_without_a_picture_sees_nobody() -> None:
 def test_what_a_bot_cannot_know_is_said(read: Any, says: str) -> None:
     game = make_game()
     game.bot("read")(read)
-    with pytest.raises(LocalProtocolError, match=says):
+    with pytest.raises(GameFailedError, match=says):
+        ask(game, client_of(HERE))
+
+
+def test_a_behaviour_that_raises_is_named_with_its_place() -> None:
+    def dream(bot: BotView) -> Stick:
+        return Stick(turn=bot.own[Motion].pony[0])  # type: ignore[attr-defined]
+
+    game = make_game()
+    game.bot("dreamer")(dream)
+    line = dream.__code__.co_firstlineno + 1
+    with pytest.raises(GameFailedError) as caught:
+        ask(game, client_of(HERE))
+    assert str(caught.value).startswith(
+        f"bot dreamer raised: {__file__}:{line}: AttributeError: Motion has no field 'pony'"
+    )
+    assert caught.value.what == "bot dreamer"
+
+
+@pytest.mark.parametrize("query", ["buoy", Stick, Hull()])
+def test_what_is_no_query_is_named(query: Any) -> None:
+    game = make_game()
+    game.bot("seeker")(lambda bot: Stick(turn=len(bot.others.rows(query))))
+    with pytest.raises(GameFailedError, match="is no query: say a kind"):
         ask(game, client_of(HERE))
 
 

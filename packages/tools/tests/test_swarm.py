@@ -35,6 +35,7 @@ from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.tools.bots.accounts import bot_name, bot_password
 from sidereal.tools.bots.swarm import BotsConfig, Seams, Swarm
+from sidereal.tools.commands.bots import choose_mirroring
 
 SCHEMA = schema_of(load(DEFAULT_GAME))
 KEY = bytes(range(32))
@@ -318,6 +319,12 @@ async def test_no_server_is_an_error_before_any_bot() -> None:
 def test_a_load_that_cannot_be_made_says_why(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Swarm(BotsConfig(**wrong))
+
+
+def test_all_bots_of_a_game_of_ones_own_see_unless_told() -> None:
+    assert choose_mirroring("mygame:game", None) is None
+    assert choose_mirroring("mygame:game", 3) == choose_mirroring(DEFAULT_GAME, 3) == 3
+    assert choose_mirroring(DEFAULT_GAME, None) == 8
 
 
 def test_a_password_follows_from_the_name() -> None:

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import sidereal.tools.bots
 from sidereal.client.client import Client
 from sidereal.game.bits import pack_rows
 from sidereal.game.bots import BotView, Decision
 from sidereal.game.component import Controls
 from sidereal.game.declarations import Declarations
-from sidereal.protocol.errors import ConfigError, LocalProtocolError
+from sidereal.protocol.errors import ConfigError, GameFailedError, LocalProtocolError
+from sidereal.replication.play.raised import describe_raised
 from sidereal.replication.play.worlds import find_world_problem
 from sidereal.tools.bots.sight import see
 
@@ -83,13 +85,20 @@ class Mind:
             a record of controls, and for how many seconds.
 
         Raises:
-            LocalProtocolError: the behaviour gave something else than controls.
+            GameFailedError: the behaviour raised.
+            LocalProtocolError: it gave something else than controls.
         """
         sight = see(client, self._game)
         if self._behaviour is None or client.rules is None or sight is None:
             return 0, 0.0
         tick_s = client.rules.tick_s
-        decision = self._behaviour.function(BotView(*sight, tick_s, self._rng, self._memory))
+        view = BotView(*sight, tick_s, self._rng, self._memory)
+        try:
+            decision = self._behaviour.function(view)
+        except Exception as error:  # a game is somebody else's code
+            what = f"bot {self._behaviour.name}"
+            words = f"{what} raised: {describe_raised(error, sidereal.tools.bots)}"
+            raise GameFailedError(what, sight.tick, words) from error
         held, hold_s = decision if isinstance(decision, tuple) else (decision, tick_s)
         return _pack(self._behaviour, held), hold_s
 

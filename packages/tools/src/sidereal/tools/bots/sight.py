@@ -15,6 +15,7 @@ from sidereal.client.view import known_columns
 from sidereal.game.builtin import Motion
 from sidereal.game.component import EVERYONE, PILOT, Audience
 from sidereal.game.declarations import Declarations
+from sidereal.game.kind import check_query
 from sidereal.game.record import Record, as_columns, no_rows
 from sidereal.game.schema import gather
 from sidereal.game.step import Query
@@ -83,9 +84,12 @@ class Seen:
         """Those that match all queries, ascending.
 
         Raises:
+            GameError: one of them is no component and no kind.
             LocalProtocolError: this client keeps no picture.
         """
         match = np.ones(len(self), np.bool_)
+        for query in queries:
+            check_query(query)
         if queries and len(self):
             if self._replica is None:
                 raise LocalProtocolError(f"a bot asks for kinds{_NO_PICTURE}")

@@ -27,6 +27,9 @@ from sidereal.tools.settings import GameName
 NICENESS: Final = 5
 """On the machine of the servers they load, bots give way: players would be elsewhere."""
 
+MIRRORING: Final = 8
+"""So many of the bots of the game that ships keep a picture, unless told."""
+
 
 async def bots(
     *,
@@ -38,7 +41,7 @@ async def bots(
     behaviour: str | None = None,
     world: str | None = None,
     seed: int = 1,
-    mirror: int = 8,
+    mirror: int | None = None,
     require: Annotated[list[str] | None, Parameter(negative=())] = None,
     json: JsonTarget = None,
 ) -> int:
@@ -68,7 +71,8 @@ async def bots(
     mirror
         How many of them keep the whole picture they are sent, as the viewer does, and so see
         others; the rest read what is said of what they fly, so that the bots do not take the
-        processor they measure.
+        processor they measure. Without, all of them; of the game that ships 8, because its
+        bots look at nobody.
     require
         What must hold of the report; may be given again. Exit status 3 when one does not.
     json
@@ -86,7 +90,7 @@ async def bots(
         behaviour=behaviour,
         world=world,
         seed=seed,
-        mirroring=mirror,
+        mirroring=choose_mirroring(game, mirror),
     )
     swarm = Swarm(config)
     settle_memory()
@@ -118,6 +122,11 @@ async def bots(
     for requirement in requirements:
         print(requirement.describe(block), file=sys.stderr)
     return 0 if all(requirement.met(block) for requirement in requirements) else 3
+
+
+def choose_mirroring(game: str, told: int | None) -> int | None:
+    """Tell how many bots keep a picture, None for all: what bots look at is known of one game."""
+    return MIRRORING if told is None and game == DEFAULT_GAME else told
 
 
 async def _tell_supervisor(swarm: Swarm) -> None:
