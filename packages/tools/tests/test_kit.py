@@ -95,7 +95,9 @@ def test_what_is_spawned_moves_as_the_physics_says() -> None:
 
 def test_a_declared_world_is_simulated_by_all_shards_before_the_test_begins() -> None:
     world = World(probes, world="row", shards=2)
-    assert world.count() == 9
+    assert world.count() == world.count("probe") == 9
+    with pytest.raises(ConfigError, match="probes has no kind prob; it has probe"):
+        world.count("prob")
     assert {world.owner(int(probe)) for probe in world.ids(PROBE)} == {0, 1}
 
 

@@ -54,6 +54,13 @@ def is_settled(core: Replicator) -> bool:
     return bool((core.world.columns["shard"][present.rows] == holders).all())
 
 
+def ids_of(core: Replicator, kind: int | None) -> NDArray[np.uint32]:
+    """Give the ids of all, or of those of a kind by its number: uint32[n], ascending."""
+    columns = core.world.columns
+    rows = columns.rows()
+    return np.sort(columns.net_id[rows if kind is None else rows[columns["kind"][rows] == kind]])
+
+
 def put(core: Replicator, entity: int, x: float, y: float) -> None:
     """Put an entity somewhere else, at rest.
 

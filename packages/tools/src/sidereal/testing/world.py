@@ -36,7 +36,7 @@ from sidereal.testing.happenings import (
     published,
     refused_calls,
 )
-from sidereal.testing.places import Strips, children_of, is_settled, let_in, put
+from sidereal.testing.places import Strips, children_of, ids_of, is_settled, let_in, put
 from sidereal.testing.player import Player, name_of_action
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
 from sidereal.tools.simulate.clients import ClientHost
@@ -166,16 +166,15 @@ class World:
 
         return by_entity(record, world.columns.net_id[rows], column)
 
-    def ids(self, kind: Kind | None = None) -> NDArray[np.uint32]:
-        """Give the ids of all entities, or of those of a kind: uint32[n], ascending."""
-        columns = self._core.world.columns
-        rows = columns.rows()
-        if kind is not None:
-            number = 1 + [each.name for each in self.game.kinds].index(kind.name)
-            rows = rows[columns["kind"][rows] == number]
-        return np.sort(columns.net_id[rows])
+    def ids(self, kind: str | Kind | None = None) -> NDArray[np.uint32]:
+        """Give the ids of all entities, or of those of a kind: uint32[n], ascending.
 
-    def count(self, kind: Kind | None = None) -> int:
+        Raises:
+            ConfigError: the game has no such kind.
+        """
+        return ids_of(self._core, None if kind is None else self.game.kind_number(str(kind)))
+
+    def count(self, kind: str | Kind | None = None) -> int:
         """Count the entities, or those of a kind."""
         return len(self.ids(kind))
 
