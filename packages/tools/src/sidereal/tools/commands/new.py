@@ -19,6 +19,9 @@ async def new(name: str, /, *, directory: Path = Path()) -> int:
     directory
         In which the project's directory is made.
     """
-    made = make_project(name, directory, list(locate()))
+    sources = list(locate())
+    made = make_project(name, directory, sources)
     print(f"{made} is there: cd {made} && uv run sidereal up")
+    if not sources:
+        print(f"If uv finds no sidereal-tools: {made / 'README.md'} says more.")
     return 0

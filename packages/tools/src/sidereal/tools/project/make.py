@@ -38,8 +38,8 @@ WANTED: Final = ("sidereal-tools", "sidereal-client[view]")
 """What a project needs, by name."""
 
 UNKNOWN: Final = (
-    "If uv finds no `sidereal-tools`, say where its wheels are: under `[tool.uv]` in "
-    '`pyproject.toml`,\nwrite `find-links = ["/path/of/wheels"]`.\n'
+    "If uv finds no `sidereal-tools` or `sidereal-client`, say where their wheels are: under "
+    '`[tool.uv]`\nin `pyproject.toml`, write `find-links = ["/path/of/wheels"]`.\n'
 )
 """What a project's README says when nothing tells where the packages came from."""
 
