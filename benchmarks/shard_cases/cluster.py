@@ -207,12 +207,16 @@ class Cluster:
     def create(self, records: np.ndarray) -> None:
         """Put entities into the world, `Schema.full_record[n]`, where shards are to have them."""
         records["tick"], records["epoch"] = self.tick, 1
+        self.lease(records)
+        self.core.create(records)
+
+    def lease(self, records: np.ndarray) -> None:
+        """Lease the sectors that entities are in, `Schema.full_record[n]`, as the layout says."""
         sector_x, sector_y = sector_of(records["x"], records["y"], self.rules)
         sectors = zip(sector_x.tolist(), sector_y.tolist(), strict=True)
         ids = self._ids()
         wanted = {sector: ids[self._layout(*sector) % len(ids)] for sector in sectors}
         self.core.mesh.assign(wanted, self.tick)
-        self.core.create(records)
 
     def add_bot(self, behaviour: Behaviour, *, mirror: bool = False) -> Bot:
         """Let a bot take part; it has yet to come."""

@@ -1,7 +1,9 @@
 """Plays a scene once: what has become of every body, and who touched whom.
 
 A system tells of every contact that a shard sees begin, by an event. What the authority accepts of
-these happened: an event of a shard that had lost the body by then counts for nothing.
+these happened: an event of a shard that had lost the body by then counts for nothing. Some of those
+that thrust do so only while their pilots say so, who say it all the time: what is not flown by the
+inputs that it had comes to another end.
 """
 
 from __future__ import annotations
@@ -27,28 +29,38 @@ from sidereal.game import (
     F4,
     SHARD,
     U4,
+    Authority,
     Body,
+    BotView,
     Component,
+    Controls,
     Event,
     Game,
+    Held,
     Kind,
     Motion,
     Pilot,
+    Player,
     Rows,
     Stage,
     Step,
+    hold,
 )
 from sidereal.game.declarations import declare
-from sidereal.game.schema import column_of
+from sidereal.game.schema import column_of, name_of
 from sidereal.game.spawns import Spawns
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.testing.happenings import Chronicle, published
+from sidereal.tools.bots.behaviour import choose_behaviour
 
 SETTLES_TICKS: Final = 20
 """Ticks in the end in which what is under way arrives."""
 
 ARRIVES_TICKS: Final = 40
 """Ticks that are waited for who is on its way from one shard to another."""
+
+FLIES_TICKS: Final = 10
+"""Ticks that pilots fly before a scene begins."""
 
 
 class Mark(Component, saved=False):
@@ -64,6 +76,13 @@ class Engine(Component, saved=False):
     ay: F4
     begins: U4
     ends: U4
+    by_pilot: U4
+
+
+class Stick(Controls):
+    """What a pilot says."""
+
+    burn: Held = hold("W")
 
 
 class Gun(Component, saved=False):
@@ -99,11 +118,24 @@ SHOT = game.kind(
 game.declare(Touch)
 
 
-@game.model(Motion, reads=(Engine,))
+@game.on_join
+def arrive(world: Authority, player: Player) -> None:
+    """Give who comes a craft, which is put where it is to be when the scene begins."""
+    player.fly(world.spawn(CRAFT, at=world.free_spot(radius=1.0)))
+
+
+@game.bot("burn")
+def burn(bot: BotView) -> Stick:
+    """Hold it."""
+    return Stick(burn=1)
+
+
+@game.model(Motion, reads=(Engine, Stick))
 def thrust(own: Rows) -> None:
-    """Thrust as the engine says."""
+    """Thrust as the engine says, and its pilot, if it has one."""
     motion, engine = own[Motion], own[Engine]
     on = (engine.begins <= own.tick) & (own.tick < engine.ends)
+    on &= (engine.by_pilot == 0) | (own[Stick].burn > 0)
     motion.vx += np.where(on, engine.ax.astype(np.float64), 0.0) * own.dt
     motion.vy += np.where(on, engine.ay.astype(np.float64), 0.0) * own.dt
 
@@ -128,6 +160,7 @@ def tell(step: Step) -> None:
 
 GAME: Final = declare(game)
 NUMBER: Final = column_of(Mark, Mark.fields["number"])
+PILOTED: Final = column_of(Engine, Engine.fields["by_pilot"])
 
 
 @dataclass(slots=True)
@@ -162,7 +195,10 @@ def play(
         order: int64[n], in which bodies come into the world; None is that of the scene.
     """
     shards = 1 if link is None else scene.shards
-    cluster = Cluster(GAME, scene.layout, shards=shards, seed=seed, link=link)
+    cluster = Cluster(
+        GAME, scene.layout, shards=shards, seed=seed, link=link, bots_max=max(1, scene.pilots)
+    )
+    _let_pilots_in(cluster, scene.pilots)
     spawns = Spawns(GAME, cluster.schema)
     first = cluster.tick
     across = 0
@@ -175,7 +211,9 @@ def play(
     chronicle = Chronicle(cluster.schema)
     cluster.follow.append(follow)
     bodies = _records(scene, spawns, first)
-    cluster.create(bodies if order is None else bodies[order])
+    flown = bodies[PILOTED] > 0
+    _put_crafts(cluster, bodies[flown])
+    cluster.create(bodies[~flown] if order is None else bodies[order])
     if scene.guns is not None:
         cluster.create(_gun_records(scene, spawns, first))
     cluster.run_ticks(LASTS + SETTLES_TICKS)
@@ -189,6 +227,39 @@ def play(
     touches = chronicle.of(Touch)
     pairs = zip(touches.by.tolist(), touches.other.tolist(), strict=True)
     return Ending(*found, Counter(pairs), across, cluster.core.mesh.handovers)
+
+
+def _let_pilots_in(cluster: Cluster, count: int) -> None:
+    """Let pilots come, and wait until they fly."""
+    behaviour = choose_behaviour(GAME, "burn")
+    assert behaviour is not None
+    for _ in range(count):
+        cluster.add_bot(behaviour).come(cluster.now)
+    cluster.run_until(
+        lambda: all(bot.core is not None and bot.core.own_state for bot in cluster.bots), 10.0
+    )
+    cluster.run_ticks(FLIES_TICKS if count else 0)
+
+
+def _put_crafts(cluster: Cluster, records: np.ndarray) -> None:
+    """Put the pilots' crafts where they are to begin, `Schema.full_record[n]`."""
+    core = cluster.core
+    ids = [bot.core.net_id for bot in cluster.bots if bot.core is not None]
+    assert len(ids) == len(records)
+    if not ids:
+        return
+    columns = core.world.columns
+    rows = columns.rows_of(ids)
+    core.world.halt(rows, cluster.tick)
+    # What its shard has proposed of it and not sent yet does not count any more.
+    columns.epoch[rows] += np.uint32(1)
+    for component in (Motion, Body, Mark, Engine):
+        for field in component.fields.values():
+            column = column_of(component, field)
+            columns[column][rows] = records[column]
+        core.world.mark_changed(name_of(component), rows, cluster.tick)
+    cluster.lease(records)
+    core.mesh.give_anew(columns.net_id[rows])
 
 
 def count_overlaps(cluster: Cluster) -> int:
@@ -235,8 +306,15 @@ def _records_of(
         Mark(number=1 + rows),
     ]
     if kind is CRAFT:
-        begins, ends = first + THRUST_FROM, first + THRUST_UNTIL
-        parts.append(Engine(ax=bodies.ax[rows], ay=bodies.ay[rows], begins=begins, ends=ends))
+        parts.append(
+            Engine(
+                ax=bodies.ax[rows],
+                ay=bodies.ay[rows],
+                begins=first + THRUST_FROM,
+                ends=first + THRUST_UNTIL,
+                by_pilot=np.arange(len(rows)) < scene.pilots,
+            )
+        )
     return spawns.make(kind, parts)
 
 

@@ -79,11 +79,13 @@ class Scene:
         shards: that share the world.
         bodies: that are in it from the first tick.
         guns: one for each group, or none.
+        pilots: how many of those that thrust are flown by somebody, the first ones.
     """
 
     shards: int
     bodies: Bodies
     guns: Guns | None = None
+    pilots: int = 0
 
     def layout(self, x: int, y: int) -> int:
         """Which shard has a sector: all that touch belong to different ones, as far as they can."""
@@ -91,7 +93,7 @@ class Scene:
 
 
 def make_pairs(rng: np.random.Generator, count: int) -> Scene:
-    """Let pairs meet on borders, at closing speeds of 5 to 250 units/s; a quarter thrust."""
+    """Let pairs meet on borders, at closing speeds of 5 to 250 units/s; some thrust."""
     place_x, place_y = _places(count, 300.0, 600.0)
     radius = rng.uniform(3.0, 12.0, (count, 2))
     closing = np.exp(rng.uniform(math.log(5.0), math.log(250.0), count))
@@ -105,10 +107,11 @@ def make_pairs(rng: np.random.Generator, count: int) -> Scene:
     meets = np.stack([speed * cos - slide * sin, speed * sin + slide * cos]).transpose(0, 2, 1)
     side = np.array([-1.0, 1.0]) * radius
     at = np.stack([place_x[:, None] + side * cos[:, None], place_y[:, None] + side * sin[:, None]])
-    thrusts = (rng.random(count) < 0.25) & (closing > 60.0)
+    thrusts = (rng.random(count) < 0.6) & (closing > 60.0)
     course, push = rng.uniform(0.0, math.tau, (count, 2)), rng.uniform(20.0, THRUST_MAX, (count, 2))
     push *= thrusts[:, None] * (rng.random((count, 2)) < 0.7)
-    return Scene(2, _lead_to(rng, at, meets, radius, push * [np.cos(course), np.sin(course)]))
+    bodies = _lead_to(rng, at, meets, radius, push * [np.cos(course), np.sin(course)])
+    return Scene(2, bodies, pilots=int(((bodies.ax != 0) | (bodies.ay != 0)).sum()) // 2)
 
 
 def make_threes(rng: np.random.Generator, count: int) -> Scene:

@@ -19,6 +19,8 @@ LINKS: Final = {
     40: LinkConfig(delay_s=0.04, jitter_s=0.005),
 }
 """By the delay between the authority and its shards, one way, ms."""
+LOSSY: Final = LinkConfig(delay_s=0.04, jitter_s=0.005, loss=0.02)
+"""For the table alone: what a bad link makes of it."""
 VELOCITY_OFF_MAX: Final = 0.01
 """Share of the fastest one's speed by which a velocity may differ."""
 MOMENTUM_OFF_MAX: Final = 0.001
@@ -52,7 +54,7 @@ CASES: Final = {
 
 @dataclass(slots=True)
 class Judged:
-    """What came of all groups of a case, by the delay.
+    """What came of all groups of a case over one link.
 
     Attributes:
         velocity: by how much the worst velocity of a group is off, a share.
@@ -86,8 +88,12 @@ class Judged:
         return int((~(np.array(self.momentum) <= MOMENTUM_OFF_MAX)).sum())
 
 
-def judge(*, quick: bool) -> dict[str, dict[int, Judged]]:
-    """Play all cases at all delays, a tenth of their groups if that is to be quick."""
+def judge(*, quick: bool) -> dict[str, dict[str, Judged]]:
+    """Play all cases over all links, a tenth of their groups if that is to be quick.
+
+    Returns:
+        by the case and then by the link.
+    """
     judged = {}
     for number, (name, case) in enumerate(CASES.items()):
         began_at = time.monotonic()
@@ -97,8 +103,9 @@ def judge(*, quick: bool) -> dict[str, dict[int, Judged]]:
     return judged
 
 
-def _judge_case(case: Case, count: int, number: int) -> dict[int, Judged]:
-    judged = {delay: Judged() for delay in LINKS}
+def _judge_case(case: Case, count: int, number: int) -> dict[str, Judged]:
+    links = {**{f"{delay}": link for delay, link in LINKS.items()}, "40, 2 % lost": LOSSY}
+    judged = {name: Judged() for name in links}
     for batch, start in enumerate(range(0, count, case.batch)):
         rng = np.random.default_rng([number, batch])
         scene = case.make(rng, min(case.batch, count - start))
@@ -108,8 +115,8 @@ def _judge_case(case: Case, count: int, number: int) -> dict[int, Judged]:
         orders = [rng.permutation(len(scene.bodies.x)) for _ in range(ORDERS * case.spread)]
         others = [_velocity_off(play(scene, batch, None, order), truth, groups) for order in orders]
         spread = np.max([np.zeros(len(groups)), *others], axis=0)
-        for delay, link in LINKS.items():
-            _add(judged[delay], play(scene, batch, link), truth, groups, spread)
+        for name, link in links.items():
+            _add(judged[name], play(scene, batch, link), truth, groups, spread)
     return judged
 
 
@@ -169,7 +176,7 @@ def _momentum_off(ending: Ending, truth: Ending, groups: np.ndarray) -> np.ndarr
     return np.asarray(np.hypot(x, y) / (mass * np.hypot(truth.vx, truth.vy)[groups]).sum(axis=1))
 
 
-def tabulate(judged: dict[str, dict[int, Judged]]) -> list[str]:
+def tabulate(judged: dict[str, dict[str, Judged]]) -> list[str]:
     """Make a table for people."""
     titles = (
         *("groups", "delay, ms", "number", "contacts", "velocity outside", "worst"),
@@ -191,9 +198,10 @@ def tabulate(judged: dict[str, dict[int, Judged]]) -> list[str]:
     return lines
 
 
-def numbers(judged: dict[str, dict[int, Judged]]) -> dict[str, tuple[float, str]]:
+def numbers(judged: dict[str, dict[str, Judged]]) -> dict[str, tuple[float, str]]:
     """Give the cases, each with its unit: of both delays the worse."""
-    pairs, point_blank, threes = (list(judged[name].values()) for name in CASES)
+    asked = [f"{delay}" for delay in LINKS]
+    pairs, point_blank, threes = ([judged[name][delay] for delay in asked] for name in CASES)
     everybody = [*pairs, *point_blank, *threes]
     share = max(one.outside / len(one.velocity) for one in point_blank)
     return {
