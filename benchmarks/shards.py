@@ -258,7 +258,7 @@ def measure_seam(quick: bool, out: TextIO) -> Results:
     judged = seam.judge(quick=quick)
     print("\n".join(seam.tabulate(judged)), file=out)
     numbers = seam.numbers(judged)
-    bots, seconds = (40, 20.0) if quick else (150, 60.0)
+    bots, seconds = (40, 20.0) if quick else (150, 30.0)
     across = 0
     for delay, link in seam.LINKS.items():
         overlaps, handovers = star.crowd(bots, seconds, link)
