@@ -18,6 +18,7 @@ from sidereal.game import (
     SECTOR,
     Authority,
     Body,
+    BotView,
     Component,
     Controls,
     Event,
@@ -99,6 +100,32 @@ def test_a_declared_world_is_simulated_by_all_shards_before_the_test_begins() ->
     with pytest.raises(ConfigError, match="probes has no kind prob; it has probe"):
         world.count("prob")
     assert {world.owner(int(probe)) for probe in world.ids(PROBE)} == {0, 1}
+
+
+def test_a_bot_of_the_game_holds_the_controls_of_who_is_one() -> None:
+    game = Game("piloted", parts=[part])
+
+    @game.bot("straight")
+    def straight(bot: BotView) -> tuple[Stick, float]:
+        asked.append(bot.tick)
+        return Stick(ahead=1), 0.5
+
+    @game.bot("dreamer")
+    def dream(bot: BotView) -> Stick:
+        raise ZeroDivisionError
+
+    asked: list[int] = []
+    world = World(game, link=LINK)
+    ann, bob = world.join("ann", bot="straight"), world.join("bob")
+    world.run(seconds=2)
+    assert world[Motion].vx[ann.entity] > PUSH
+    assert world[Motion].vx[bob.entity] == 0
+    assert set(np.diff(asked)) <= {10, 11}
+    with pytest.raises(ConfigError, match="there are: straight, dreamer"):
+        world.join("eve", bot="straigt")
+    world.join("eve", bot="dreamer")
+    with pytest.raises(GameFailedError, match=r"bot dreamer raised: .*\.py:\d+: ZeroDivisionError"):
+        world.run(seconds=1)
 
 
 def test_a_pilot_sees_what_it_does_before_an_answer_can_be_there() -> None:

@@ -36,10 +36,10 @@ from sidereal.testing.happenings import (
     published,
     refused_calls,
 )
+from sidereal.testing.pilots import PilotHost
 from sidereal.testing.places import Strips, children_of, ids_of, is_settled, let_in, put
 from sidereal.testing.player import Player, name_of_action
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
-from sidereal.tools.simulate.clients import ClientHost
 from sidereal.tools.simulate.exercise.losses import Losses
 from sidereal.tools.simulate.ledger import Ledger
 from sidereal.tools.simulate.network import Network
@@ -112,7 +112,7 @@ class World:
         self._authority.start(0.0)
         self._core.create(make_world(self.game, self._schema, world, random_of(seed, "world")))
         self._shards: list[ShardHost] = []
-        self._clients: list[ClientHost] = []
+        self._clients: list[PilotHost] = []
         self._accounts: dict[str, int] = {}
         for _ in range(shards):
             self._start_shard()
@@ -260,25 +260,31 @@ class World:
 
     # -- who takes part -----------------------------------------------------------------------
 
-    def join(self, name: str) -> Player:
-        """Let a player in, by the account of that name, and run until they are in the world."""
+    def join(self, name: str, *, bot: str | None = None) -> Player:
+        """Let a player in, by the account of that name, and run until they are in the world.
+
+        Args:
+            name: of the player.
+            bot: behaviour of the game that holds the controls; None leaves them to the test.
+        """
         number = len(self._clients) + 1
         account = self._accounts.setdefault(name, len(self._accounts) + 1)
 
         def sign_in(now: float) -> bytes | None:
             return self._authority.issue_token(account, Role.PLAYER, name, now)
 
-        host = ClientHost(
+        host = PilotHost(
             name,
             f"203.0.113.{number}",
             self._network,
             random_of(self._seed, f"client {number}"),
             game=self.game,
+            bot=bot,
             sign_in=sign_in,
         )
         self._clients.append(host)
         host.come(self.now)
-        self._run_until(lambda: _is_in(host), f"{name} is in the world")
+        self._run_until(host.is_in, f"{name} is in the world")
         return Player(name, self, host)
 
     def add_shard(self) -> int:
@@ -391,9 +397,3 @@ class World:
         for process in (*self._shards, *self._clients):
             if process.address == delivery.destination:
                 process.receive(delivery, self.now)
-
-
-def _is_in(host: ClientHost) -> bool:
-    """Whether a client has all that there is around it."""
-    client = host.core
-    return client is not None and client.is_whole
