@@ -16,6 +16,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.candidates import touching_of
 from sidereal.replication.ownership.grouping import Grouping
+from sidereal.replication.ownership.handover import decide_handovers
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import UUID, World
 
@@ -24,6 +25,8 @@ TICK: Final = 100
 ENTITIES: Final = 10_000
 QUADRANT: Final = 5
 """Sectors along each axis that a shard has, from the middle of the world on."""
+DRIFT_TICKS: Final = 50
+"""Ticks for which bodies drift until all are where they began."""
 NEAR: Final = 165.0
 """World units from a border within which something may touch what is beyond it."""
 
@@ -64,12 +67,19 @@ def measure_islands(ticks: int) -> float:
     grouping = Grouping(world, leases, shards, touching_of(declared.kinds))
     spent_s, decided = [], 0
     for tick in range(TICK, TICK + ticks):
-        present = world.present(TICK + tick % 40)
+        present = world.present(TICK + tick % DRIFT_TICKS)
         holder = leases.holders_of(present.sector)
+        if tick % DRIFT_TICKS == 0:
+            # Back where all of them began, and at home: nothing bounces here.
+            owner[present.rows] = holder
         began = time.process_time()
         grouped = grouping.group(present, holder, owner[present.rows])
         spent_s.append(time.process_time() - began)
-        owner[grouped.changes.rows] = grouped.changes.after
+        crossed = decide_handovers(
+            present.rows, present.x, present.y, holder, owner[present.rows], leases, RULES
+        )
+        changes = grouped.override(crossed)
+        owner[changes.rows] = changes.after
         grouping.count_contacts(owner)
         decided += grouping.islands
     assert decided > 0

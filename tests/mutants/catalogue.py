@@ -21,6 +21,7 @@ import planted_families
 import planted_fleet
 import planted_flight
 import planted_foreseen
+import planted_islands
 import planted_keeping
 import planted_lies
 import planted_lives
@@ -47,6 +48,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *planted_events.MUTANTS,
     *planted_families.MUTANTS,
     *planted_foreseen.MUTANTS,
+    *planted_islands.MUTANTS,
     *planted_worlds.MUTANTS,
 )
 

@@ -80,8 +80,8 @@ def handover_without_epoch(patch: pytest.MonkeyPatch) -> None:
     """The owner changes, the epoch does not."""
     wait = Mesh._wait_for_room
 
-    def undo(self: Any, changes: Handovers, tick: int) -> Handovers:
-        chosen = wait(self, changes, tick)
+    def undo(self: Any, changes: Handovers, *rest: Any) -> Handovers:
+        chosen = wait(self, changes, *rest)
         self._world.columns.epoch[chosen.rows] -= np.uint32(1)
         return chosen
 
@@ -119,8 +119,8 @@ def who_waits_is_released(patch: pytest.MonkeyPatch) -> None:
     """Entities are taken from their owner before a new one has room for them."""
     wait = Mesh._wait_for_room
 
-    def hasty(self: Any, changes: Handovers, tick: int) -> Handovers:
-        chosen = wait(self, changes, tick)
+    def hasty(self: Any, changes: Handovers, *rest: Any) -> Handovers:
+        chosen = wait(self, changes, *rest)
         waits = ~np.isin(changes.rows, chosen.rows)
         columns = self._world.columns
         for shard in self._shards.shards:
@@ -215,7 +215,9 @@ MUTANTS: Final = (
         ("OneOwner", "NobodyIsBlamed", "LiesFail"),
         with_fault(Kind.SHARD_KILLED),
     ),
-    Mutant(handover_without_epoch, ("OneOwner", "NothingRejected", "Reference"), any_plan),
+    Mutant(
+        handover_without_epoch, ("OneOwner", "NothingRejected", "Reference", "Islands"), any_plan
+    ),
     Mutant(two_owners, ("OneOwner",), any_plan),
     Mutant(owners_change_in_secret, ("ReplicasConverge",), any_plan),
     Mutant(

@@ -62,6 +62,10 @@ class Borders:
         # By sector: the holder, and the lower left corner.
         self._holder = np.empty(0, np.uint16)
         self._corner = np.empty((2, 0))
+        # By sector around each: infinity unless anybody but the holder holds it.
+        self._own = np.empty((len(_AROUND), 0))
+        # By cell: whether anybody but the holder of its sector holds one beside it.
+        self._beside_others = np.empty(0, np.bool_)
 
     def find_ghosts(self, present: Present, owner: np.ndarray, reach: float) -> Sightings:
         """Find what each shard sees of the others' entities.
@@ -74,7 +78,9 @@ class Borders:
         """
         self._refresh()
         sector = self._sectors_of(present.group)
-        zone = self._zones(sector, present.x, present.y, reach)
+        zone = sector * len(_IN_RANGE)
+        zone += self._edges_near(present.x, self._corner[0].take(sector), reach)
+        zone += self._edges_near(present.y, self._corner[1].take(sector), reach) << 2
         seen_at = np.flatnonzero(self._open.take(zone) | (owner != self._holder.take(sector)))
         seers, owns = self._seers[zone[seen_at]], owner[seen_at]
         owns = np.where(owns == SHARD_NONE, self._holder.take(sector[seen_at]), owns)
@@ -84,40 +90,59 @@ class Borders:
         seen = seen[np.diff(seen, prepend=-1) > 0]
         return Sightings(seen >> 32, present.rows[seen & 0xFFFF_FFFF])
 
-    def are_near(
-        self, group: np.ndarray, x: np.ndarray, y: np.ndarray, reach: float | np.ndarray
-    ) -> np.ndarray:
-        """Tell who is near a sector that another shard holds than the own one, bool[n].
+    def find_near(self, present: Present, reach: float) -> tuple[np.ndarray, np.ndarray]:
+        """Find who is near a sector that another shard holds than the own one.
+
+        Args:
+            present: everything that is.
+            reach: how near along each axis, world units; no farther than a sector.
+
+        Returns:
+            int64[k], where they are among what is present, and float64[k], how near each is.
+        """
+        self._refresh()
+        at = np.flatnonzero(self._beside_others.take(present.group))
+        away = self.distances(present.group[at], present.x[at], present.y[at])
+        near = away <= reach
+        return at[near], away[near]
+
+    def distances(self, group: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Tell how near a sector is that another shard holds than the own one.
 
         Args:
             group: int32[n], the cell of each.
             x: float64[n], world units; likewise `y`.
             y: float64[n].
-            reach: how near along each axis, one number or float64[n]; no farther than a sector.
+
+        Returns:
+            float64[n], along the axis along which it is farther; infinity where all of the sectors
+            around belong to the same shard, or to nobody.
         """
         self._refresh()
-        sector = self._sectors_of(group)
-        near: np.ndarray = self._open.take(self._zones(sector, x, y, reach))
-        return near
+        sector, size = self._sectors_of(group), self._sectors.rules.sector_size
+        low_x, low_y = x - self._corner[0].take(sector), y - self._corner[1].take(sector)
+        high_x, high_y = size - low_x, size - low_y
+        own = self._own.take(sector, axis=1)
+        away = np.minimum(low_x + own[1], low_y + own[3])
+        for distance, beside in (
+            (high_x, 7),
+            (high_y, 5),
+            (np.maximum(low_x, low_y), 0),
+            (np.maximum(low_x, high_y), 2),
+            (np.maximum(high_x, low_y), 6),
+            (np.maximum(high_x, high_y), 8),
+        ):
+            np.minimum(away, distance + own[beside], out=away)
+        return np.asarray(away)
 
     def _sectors_of(self, group: np.ndarray) -> np.ndarray:
         rows: np.ndarray = group.astype(np.intp) // self._sectors.cells_per_sector
         return rows
 
-    def _zones(
-        self, sector: np.ndarray, x: np.ndarray, y: np.ndarray, reach: float | np.ndarray
-    ) -> np.ndarray:
-        zone = sector * len(_IN_RANGE)
-        zone += self._edges_near(x, self._corner[0].take(sector), reach)
-        zone += self._edges_near(y, self._corner[1].take(sector), reach) << 2
-        return zone
-
-    def _edges_near(
-        self, position: np.ndarray, corner: np.ndarray, reach: float | np.ndarray
-    ) -> np.ndarray:
+    def _edges_near(self, position: np.ndarray, corner: np.ndarray, reach: float) -> np.ndarray:
         """Tell which edges of the sector along an axis are in range: bit 0 the lower, bit 1."""
         size = self._sectors.rules.sector_size
-        reach = np.minimum(reach, size)
+        reach = min(reach, size)
         inside = position - corner
         lower, upper = (inside <= reach), (inside >= size - reach)
         near: np.ndarray = lower.view(np.uint8) | upper.view(np.uint8) << 1
@@ -138,6 +163,8 @@ class Borders:
         if active.any():
             self._grow(table.row_count)
             self._look_around(keys[active], rows[active])
+            anywhere = (self._own == 0.0).any(axis=0)
+            self._beside_others = np.repeat(anywhere, table.cells_per_sector)
 
     def _look_around(self, keys: np.ndarray, rows: np.ndarray) -> None:
         """Find out who can see into active sectors."""
@@ -148,6 +175,8 @@ class Borders:
         zones = rows[:, None] * len(_IN_RANGE) + np.arange(len(_IN_RANGE))
         self._seers[zones], self._open[zones] = seers, others.any(axis=2)
         self._holder[rows] = holders[:, 0, _HERE]
+        foreign = (holders[:, 0] != holders[:, 0, _HERE, None]) & (holders[:, 0] != SHARD_NONE)
+        self._own[:, rows] = np.where(foreign, 0.0, np.inf).T
         self._corner[:, rows] = np.stack(unpack_sector(keys)) * self._sectors.rules.sector_size
 
     def _grow(self, row_count: int) -> None:
@@ -161,6 +190,8 @@ class Borders:
             self._open = np.concatenate([self._open, np.zeros(zones, np.bool_)])
             self._holder = np.concatenate([self._holder, np.zeros(more, np.uint16)])
             self._corner = np.concatenate([self._corner, np.zeros((2, more))], axis=1)
+            alone = np.full((len(_AROUND), more), np.inf)
+            self._own = np.concatenate([self._own, alone], axis=1)
 
 
 def _beside(keys: np.ndarray) -> list[np.ndarray]:

@@ -1,9 +1,10 @@
 """What of the world is looked at for islands: what may touch something of another owner.
 
 Two entities of different owners can touch only near a border between two holders, or where one of
-them is a **guest**: outside of its owner's sectors. So whoever is near such a border is a
-candidate, and so is a guest, with what is in the cells around it. Large bodies are few, and reach
-farther: what is in the cells around them is looked at too, if they are near a border themselves.
+them is a **guest**: outside of its owner's sectors. So whoever is so near to such a border that it
+may touch what is beyond is a candidate; and so is a guest, with what is in the cells around it.
+Large bodies are few, and reach farther: what is in the cells around them is looked at too, if they
+are near a border themselves.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ from sidereal.replication.world import Present, World
 
 RADIUS_USUAL: Final = 30.0
 """World units; larger bodies are few."""
+
+SECOND_HIT: Final = 20.0
+"""World units by which somebody may be farther from a border, and a candidate because it may be
+hit and kicked over there."""
+
+COMPARED_MAX: Final = 50_000
+"""So many are compared one by one with those whom they may touch; of more, all in cells count."""
 
 _BODY: Final = np.uint64(1 << BASE_SCHEMA.numbers[BODY.name])
 
@@ -75,8 +83,8 @@ class Candidates:
 
     Attributes:
         present: everything that is.
-        owner: int64[n], who owns each; `SHARD_NONE` where no living shard does.
-        holder: int64[n], who leases the sector that each is in.
+        owner: uint16[n], who owns each; `SHARD_NONE` where no living shard does.
+        holder: uint16[n], who leases the sector that each is in.
         guests: bool[n], who is outside of its owner's sectors.
     """
 
@@ -96,23 +104,38 @@ class Candidates:
         self._world = world
         self._borders = borders
         self._outlook = outlook
+        self._families = len(world.families.children()) > 0
         self._reach = min(outlook.reach(world.rules.speed_max), world.rules.sector_size)
-        near = borders.are_near(present.group, present.x, present.y, self._reach)
-        # Where nobody may simulate anything nothing touches.
-        self._there = (near & ((owner | holder) != SHARD_NONE)) | self.guests
-        self._looked = np.zeros(world.sectors.group_count, np.bool_)
+        self._there = self.guests.copy()
+        # Whose cells, and who, was looked around.
+        self._around = np.zeros(world.sectors.group_count, np.bool_)
+        self._compared = np.zeros(len(owner), np.bool_)
+        # How far each can come or touch, 0 where that is not known yet; who has about it none but
+        # candidates; and who none but those near borders.
+        self._reaches = np.zeros(len(owner))
+        self._safe, self._inside = np.zeros((2, len(owner)), np.bool_)
+        self._near = self._look_at_borders()
         self._look_around_large()
-        self.look_around(np.flatnonzero(self.guests))
+        self.look_around(np.flatnonzero(self.guests), wholly=False)
 
-    def find(self) -> np.ndarray:
-        """Give the candidates that have bodies, with their families: int64[m], ascending."""
+    def find(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give the candidates that have bodies, with their families.
+
+        Returns:
+            int64[m], where they are among what is present, ascending; int64[k], the rows of their
+            roots; int64[m], which of these that of each is.
+        """
         world, rows = self._world, self.present.rows
         at = np.flatnonzero(self._there)
-        whole = world.families.whole(np.unique(world.families.root[rows[at]]))
-        if len(whole) and not self._is_single(at, whole):
-            at = np.searchsorted(rows, whole)
-        bodies: np.ndarray = at[world.columns.mask[rows[at]] & _BODY != 0]
-        return bodies
+        if self._families:
+            at = np.searchsorted(
+                rows, world.families.whole(np.unique(world.families.root[rows[at]]))
+            )
+        at = at[world.columns.mask[rows[at]] & _BODY != 0]
+        if not self._families:
+            return at, rows[at], np.arange(len(at))
+        roots, which = np.unique(world.families.root[rows[at]], return_inverse=True)
+        return at, roots, which
 
     def bodies_of(self, at: np.ndarray, node: np.ndarray) -> Bodies:
         """Gather the bodies of some.
@@ -139,59 +162,93 @@ class Candidates:
             np.where(group == 0, columns.net_id[rows].astype(np.int64), group),
         )
 
-    def look_around(self, at: np.ndarray) -> bool:
-        """Look at the cells around some who may touch what is not looked at.
+    def look_around(self, at: np.ndarray, *, wholly: bool) -> bool:
+        """Look for those whom some may touch, and who are not looked at.
 
         Args:
             at: int64[k], where they are among what is present.
+            wholly: whether all counts that is in the cells around them.
 
         Returns:
             whether there is somebody new.
         """
+        done = self._safe[at] | self._around[self.present.group[at]]
+        at = at[~(done if wholly else done | self._compared[at])]
         if not len(at):
             return False
+        self._compared[at] = True
+        near = not wholly and self._inside[at].all()
+        beside = (
+            self._near[~self._there[self._near]] if near else self._find_beside(at, self._reach)
+        )
+        if not wholly and len(at) * len(beside) <= COMPARED_MAX:
+            beside = beside[self._may_touch(beside, at)]
+        elif not near:
+            self._around[self.present.group[at]] = True
+        self._there[beside] = True
+        return len(beside) > 0
+
+    def _may_touch(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Tell who of some may touch one of others, bool[k]."""
+        x, y = self.present.x, self.present.y
+        reach = self._reaches_of(some)[:, None] + self._reaches_of(others) + SECOND_HIT
+        close = np.abs(x[some][:, None] - x[others]) <= reach
+        close &= np.abs(y[some][:, None] - y[others]) <= reach
+        return np.asarray(close.any(axis=1))
+
+    def _look_at_borders(self) -> np.ndarray:
+        """Find who may touch what is beyond a border.
+
+        Returns:
+            int64[k], who is near one.
+        """
+        columns, rows = self._world.columns, self.present.rows
+        at, away = self._borders.find_near(self.present, self._reach)
+        # Where nobody may simulate anything nothing touches.
+        counts = (self.owner[at] | self.holder[at]) != SHARD_NONE
+        counts &= columns.mask[rows[at]] & _BODY != 0
+        at, away = at[counts], away[counts]
+        reaches = self._reaches_of(at)
+        most = float(reaches[columns["radius"][rows[at]] <= RADIUS_USUAL].max(initial=0.0))
+        most += SECOND_HIT
+        self._there[at[away <= reaches + most]] = True
+        self._safe[at] = away + reaches <= most
+        self._inside[at] = away + reaches <= 0.5 * self._reach
+        return np.asarray(at)
+
+    def _reaches_of(self, at: np.ndarray) -> np.ndarray:
+        """Tell how far some can come or touch within the horizon, world units: float64[k]."""
+        reaches = self._reaches[at]
+        if not (reaches == 0.0).any():
+            return np.asarray(reaches)
         columns, rows = self._world.columns, self.present.rows[at]
         speed = np.hypot(columns["vx"][rows], columns["vy"][rows])
         accel = self._outlook.touching.accel[columns["kind"][rows]]
         age_s, horizon_s = self._outlook.age_s[self.owner[at]], self._outlook.horizon_s
-        reach = columns["radius"][rows] + speed * horizon_s + slack_of(accel, age_s, horizon_s)
-        # Whoever is so near to a border has about it none but candidates.
-        present = self.present
-        safe = self._borders.are_near(
-            present.group[at], present.x[at], present.y[at], 0.5 * self._reach - reach
-        )
-        return self._look(at[~safe], self._reach)
+        slack = slack_of(accel, age_s, horizon_s)
+        self._reaches[at] = columns["radius"][rows] + speed * horizon_s + slack
+        return np.asarray(self._reaches[at])
 
     def _look_around_large(self) -> None:
         columns, present = self._world.columns, self.present
         radius = columns["radius"][present.rows]
         at = np.flatnonzero(radius > RADIUS_USUAL)
         if len(at):
-            reach = self._reach + radius[at]
-            near = self._borders.are_near(present.group[at], present.x[at], present.y[at], reach)
-            at = at[near | self.guests[at]]
+            away = self._borders.distances(present.group[at], present.x[at], present.y[at])
+            at = at[(away <= self._reach + radius[at]) | self.guests[at]]
             self._there[at] = True
-            self._look(at, self._reach + 2.0 * float(radius.max()))
+            self._there[self._find_beside(at, self._reach + 2.0 * float(radius.max()))] = True
 
-    def _look(self, at: np.ndarray, reach: float) -> bool:
-        """Look at all cells within a reach of the cells of some."""
+    def _find_beside(self, at: np.ndarray, reach: float) -> np.ndarray:
+        """Find who is in cells within a reach of those of some, and not looked at: int64[l]."""
         sectors, present = self._world.sectors, self.present
         group, first = np.unique(present.group[at], return_index=True)
-        if not len(group):
-            return False
         sector_x, sector_y = unpack_sector(present.sector[at[first]])
         ring = math.ceil(reach / self._world.rules.cell_size)
         cell = group % sectors.cells_per_sector
-        around = sectors.window_groups(sector_x, sector_y, cell, ring).ravel()
-        around = around[around >= 0]
-        if self._looked[around].all():
-            return False
-        self._looked[around] = True
-        more = self._looked.take(present.group) & ~self._there
-        more &= (self.owner | self.holder) != SHARD_NONE
-        self._there |= more
-        return bool(more.any())
-
-    def _is_single(self, at: np.ndarray, whole: np.ndarray) -> bool:
-        """Tell whether all families are of one."""
-        return len(at) == len(whole) and bool((self.present.rows[at] == whole).all())
+        around = sectors.window_groups(sector_x, sector_y, cell, ring)
+        beside = np.zeros(sectors.group_count, np.bool_)
+        beside[around[around >= 0]] = True
+        found = np.flatnonzero(beside.take(present.group) & ~self._there)
+        found = found[(self.owner[found] | self.holder[found]) != SHARD_NONE]
+        return np.asarray(found)

@@ -154,23 +154,27 @@ class Grouping:
             found.island, owns, found.ends, found.pairs.depth, self._limits.island_members
         )
         self._count(found, cut)
-        net_id = self._world.columns.net_id[found.rows]
-        held_since = self._held.since(found.rows, net_id, present.tick)
-        rested = held_since >= self._limits.home_ticks
-        may_leave = self._are_clear(candidates, found) & rested & (cut.island == found.island)
-        mass = np.bincount(found.bodies.node, found.bodies.mass, len(found.rows))
+        # All others are at home, alone or with their like.
+        chosen = np.flatnonzero(_matter(found, candidates, alone=True))
+        rows, at, island = found.rows[chosen], found.at[chosen], cut.island[chosen]
+        owns, before = owns[chosen].astype(np.int64), owner[at]
+        net_id = self._world.columns.net_id[rows]
+        rested = self._held.since(rows, net_id, present.tick) >= self._limits.home_ticks
+        several = np.bincount(cut.island, minlength=len(found.rows))[island] > 1
+        leaves = several & rested & candidates.guests[at] & (island == found.island[chosen])
+        leaves[leaves] = self._are_clear(candidates, at[leaves])
+        mass = np.bincount(found.bodies.node, found.bodies.mass, len(found.rows))[chosen]
         decided = decide_owners(
-            Nodes(owns, candidates.holder[found.at], mass, may_leave), cut.island
+            Nodes(owns, candidates.holder[at].astype(np.int64), mass, leaves), island
         )
-        self._held.note(found.rows[decided.held], net_id[decided.held], present.tick)
+        self._held.note(rows[decided.held], net_id[decided.held], present.tick)
         self.islands = decided.islands
-        before = owner[found.at]
         moves = decided.together & (decided.owner != before) & (decided.owner != SHARD_NONE)
         return Grouped(
-            found.rows[decided.together | (~rested & (owns != SHARD_NONE))],
-            Handovers(found.rows[moves], before[moves], decided.owner[moves].astype(np.uint16)),
-            cut.island[moves],
-            _touch_s(found, owns, cut.island)[moves],
+            rows[decided.together | (~rested & (owns != SHARD_NONE))],
+            Handovers(rows[moves], before[moves], decided.owner[moves].astype(np.uint16)),
+            island[moves],
+            _touch_s(found, candidates, cut.island)[chosen[moves]],
         )
 
     def count_contacts(self, owner: np.ndarray) -> None:
@@ -188,10 +192,8 @@ class Grouping:
             behind_s = (present.tick - shard.newest_tick) * self._world.rules.tick_s
             age_s[shard.shard] = min(max(behind_s, 0.0), self.horizon_s)
         outlook = Outlook(self.horizon_s, age_s, self._touching)
-        owns = np.where(alive[owner], owner, SHARD_NONE).astype(np.int64)
-        return Candidates(
-            self._world, self._borders, outlook, present, owns, holder.astype(np.int64)
-        )
+        owns = np.where(alive[owner], owner, np.uint16(SHARD_NONE))
+        return Candidates(self._world, self._borders, outlook, present, owns, holder)
 
     def _note_links(self, tick: int) -> None:
         """Look ahead a little farther than a decision needs to reach all shards."""
@@ -209,31 +211,36 @@ class Grouping:
     def _find(self, candidates: Candidates) -> _Found:
         """Find the islands of candidates, until those that count are whole."""
         found = self._make_islands(candidates)
-        for _ in range(self._limits.island_rounds):
-            counts = _counts(found, candidates)
-            if not candidates.look_around(found.where[counts[found.bodies.node]]):
+        for done in range(self._limits.island_rounds):
+            matters = _matter(found, candidates, alone=False)
+            members = found.where[matters[found.bodies.node]]
+            if not candidates.look_around(members, wholly=done > 0):
                 break
             found = self._make_islands(candidates)
         return found
 
     def _make_islands(self, candidates: Candidates) -> _Found:
-        where, rows = candidates.find(), candidates.present.rows
-        roots, node = np.unique(self._world.families.root[rows[where]], return_inverse=True)
+        where, roots, node = candidates.find()
         bodies = candidates.bodies_of(where, node)
         pairs = find_pairs(bodies, self.horizon_s)
         ends = np.stack([node[pairs.a], node[pairs.b]])
         island = label(len(roots), *ends)
-        return _Found(roots, np.searchsorted(rows, roots), where, bodies, pairs, ends, island)
-
-    def _are_clear(self, candidates: Candidates, found: _Found) -> np.ndarray:
-        """Tell which guests are well outside of their owners' sectors, bool[k]."""
-        clear = np.zeros(len(found.rows), np.bool_)
-        guests = np.flatnonzero(candidates.guests[found.at])
-        at, present = found.at[guests], candidates.present
-        clear[guests] = are_clear(
-            present.x[at], present.y[at], candidates.owner[at], self._leases, self._world.rules
+        return _Found(
+            roots,
+            np.searchsorted(candidates.present.rows, roots),
+            where,
+            bodies,
+            pairs,
+            ends,
+            island,
         )
-        return clear
+
+    def _are_clear(self, candidates: Candidates, at: np.ndarray) -> np.ndarray:
+        """Tell which guests are well outside of their owners' sectors, bool[k]."""
+        if not len(at):
+            return np.empty(0, np.bool_)
+        x, y = candidates.present.x[at], candidates.present.y[at]
+        return are_clear(x, y, candidates.owner[at], self._leases, self._world.rules)
 
     def _count(self, found: _Found, cut: Cut) -> None:
         self.islands_split += cut.islands
@@ -242,21 +249,28 @@ class Grouping:
         self._overlapping = found.rows[found.ends[:, found.pairs.overlaps]]
 
 
-def _counts(found: _Found, candidates: Candidates) -> np.ndarray:
-    """Tell whose islands have two owners, or guests: bool[k]."""
+def _matter(found: _Found, candidates: Candidates, *, alone: bool) -> np.ndarray:
+    """Tell whose islands have two owners, guests, or somebody whom nobody owns: bool[k].
+
+    Args:
+        found: the islands.
+        candidates: of which they are.
+        alone: whether those count that are alone in theirs.
+    """
     a, b = found.ends
     owner = candidates.owner[found.at]
     counts = np.zeros(len(found.rows), np.bool_)
-    across = (owner[a] != owner[b]) & (owner[a] != SHARD_NONE) & (owner[b] != SHARD_NONE)
-    counts[found.island[a[across]]] = True
-    counts[found.island[candidates.guests[found.at]]] = True
-    several = np.bincount(found.island, minlength=len(counts)) > 1
-    return np.asarray((counts & several)[found.island])
+    counts[found.island[a[owner[a] != owner[b]]]] = True
+    counts[found.island[owner != candidates.holder[found.at]]] = True
+    if not alone:
+        counts &= np.bincount(found.island, minlength=len(counts)) > 1
+    return np.asarray(counts[found.island])
 
 
-def _touch_s(found: _Found, owner: np.ndarray, island: np.ndarray) -> np.ndarray:
+def _touch_s(found: _Found, candidates: Candidates, island: np.ndarray) -> np.ndarray:
     """Tell in how many seconds two owners touch in each one's island: float64[k]."""
     a, b = found.ends
+    owner = candidates.owner[found.at]
     across = np.flatnonzero(owner[a] != owner[b])
     touch_s = np.full(len(island), np.inf)
     np.minimum.at(touch_s, island[a[across]], found.pairs.touch_s[across])

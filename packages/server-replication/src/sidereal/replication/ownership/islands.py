@@ -30,7 +30,7 @@ KICK_MIN: Final = 0.5
 """World units; who can't be kicked farther than that is not looked at again."""
 
 LARGE: Final = 4.0
-"""A disc over so many times the median is looked at apart: one giant would set everybody's cell."""
+"""A disc over so many times the mean is looked at apart: one giant would set everybody's cell."""
 
 BESIDE_MAX: Final = 256
 """Bodies beside one, in one column of cells, that it is compared with: what lies on one heap is one
@@ -113,18 +113,13 @@ def find_pairs(bodies: Bodies, horizon_s: float) -> Pairs:
     kicked = np.flatnonzero(kick > KICK_MIN)
     if not len(kicked):
         return pairs
-    bodies = bodies._replace(slack=bodies.slack + np.where(kick > KICK_MIN, kick, 0.0))
-    half += np.where(kick > KICK_MIN, kick, 0.0)
-    close = _find_beside(x, y, half, kicked, np.arange(len(x)))
-    more = approach(bodies, can_touch(bodies, close), horizon_s)
-    known = np.isin(_names_of(more, len(x)), _names_of(pairs, len(x)))
-    return pairs.and_(Pairs(*(column[~known] for column in more)))
-
-
-def _names_of(pairs: Pairs, count: int) -> np.ndarray:
-    """Name pairs by one number each, int64[e]."""
-    names: np.ndarray = np.minimum(pairs.a, pairs.b) * count + np.maximum(pairs.a, pairs.b)
-    return names
+    kick = np.where(kick > KICK_MIN, kick, 0.0)
+    close = _find_beside(x, y, half + kick, kicked, np.arange(len(x)))
+    kicked_bodies = bodies._replace(slack=bodies.slack + kick)
+    more = approach(kicked_bodies, can_touch(bodies, close), horizon_s)
+    # Those who meet without a kick are known.
+    fresh = more.depth < kick[more.a] + kick[more.b]
+    return pairs.and_(Pairs(*(column[fresh] for column in more)))
 
 
 def can_touch(bodies: Bodies, close: Close) -> Close:
@@ -220,14 +215,14 @@ def find_close(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
     """
     if len(x) < 2:
         return _NOBODY
-    large = half > LARGE * np.median(half)
+    large = half > LARGE * half.mean()
     if not large.any():
         return _find_among(x, y, half)
     few, many = np.flatnonzero(large), np.flatnonzero(~large)
     found = [
         tuple(many[at] for at in _find_among(x[many], y[many], half[many])),
         _find_beside(x, y, half, few, many),
-        # At most half of them are large: so often it goes on.
+        # Less than a quarter of them are large: so few times it goes on.
         tuple(few[at] for at in find_close(x[few], y[few], half[few])),
     ]
     return np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])

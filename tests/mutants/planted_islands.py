@@ -1,0 +1,96 @@
+"""Bugs planted in islands: who may touch whom, and who is to own them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from mutant import Mutant, any_plan
+
+from sidereal.replication.ownership.candidates import Candidates, Outlook
+from sidereal.replication.ownership.grouping import Grouped, Grouping
+from sidereal.replication.ownership.held import Held
+from sidereal.replication.ownership.islands import label
+
+OWNERSHIP: Final = "sidereal.replication.ownership"
+
+
+def who_is_apart_now_never_meets(patch: pytest.MonkeyPatch) -> None:
+    """The closest approach is taken to be now."""
+    patch.setattr(f"{OWNERSHIP}.islands.closest_at", lambda along, *_: np.zeros(len(along)))
+
+
+def guests_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    """Who is outside its owner's sectors touches nothing."""
+    find = Candidates.find
+
+    def without_guests(self: Candidates) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        at, roots, which = find(self)
+        others = ~self.guests[at]
+        return at[others], roots, which[others]
+
+    patch.setattr(Candidates, "find", without_guests)
+
+
+def only_the_two_that_touch_move(patch: pytest.MonkeyPatch) -> None:
+    """What touches those who change hands stays where it is."""
+    make_islands = Grouping._make_islands
+
+    def of_two_owners(self: Any, candidates: Candidates) -> Any:
+        found = make_islands(self, candidates)
+        a, b = found.ends
+        owner = candidates.owner[found.at]
+        across = owner[a] != owner[b]
+        return found._replace(island=label(len(found.rows), a[across], b[across]))
+
+    patch.setattr(Grouping, "_make_islands", of_two_owners)
+
+
+def islands_are_decided_a_tick_late(patch: pytest.MonkeyPatch) -> None:
+    """What is decided about islands is done in the next tick."""
+    group = Grouping.group
+    decided: dict[int, Grouped] = {}
+
+    def late(self: Any, present: Any, holder: np.ndarray, owner: np.ndarray) -> Grouped:
+        now = group(self, present, holder, owner)
+        before = decided.get(id(self), now._replace(changes=now.changes.select(_NONE)))
+        decided[id(self)] = now
+        rows = before.changes.rows
+        at = np.minimum(np.searchsorted(present.rows, rows), len(present.rows) - 1)
+        same = (present.rows[at] == rows) & (owner[at] == before.changes.before)
+        if len(rows) == 0:
+            same = np.empty(0, np.bool_)
+        changes = before.changes.select(same)
+        return Grouped(now.bound, changes, before.island[same], before.touch_s[same])
+
+    patch.setattr(Grouping, "group", late)
+
+
+_NONE: Final = np.empty(0, np.int64)
+
+
+def islands_go_home_at_once(patch: pytest.MonkeyPatch) -> None:
+    """It does not count when an island was held last."""
+    patch.setattr(Held, "since", lambda self, rows, *_: np.full(len(rows), 1 << 30))
+
+
+def bodies_are_taken_to_be_smaller(patch: pytest.MonkeyPatch) -> None:
+    """Who comes closer than five units does not touch yet."""
+    patch.setattr(f"{OWNERSHIP}.islands.SKIN", -5.0)
+
+
+def few_are_near_a_border(patch: pytest.MonkeyPatch) -> None:
+    """Who is ten units from a border touches nothing beyond it."""
+    patch.setattr(Outlook, "reach", lambda *_: 10.0)
+
+
+MUTANTS: Final = (
+    Mutant(who_is_apart_now_never_meets, ("Islands",), any_plan),
+    Mutant(guests_are_not_looked_at, ("Islands",), any_plan),
+    Mutant(only_the_two_that_touch_move, ("Islands",), any_plan),
+    Mutant(islands_are_decided_a_tick_late, ("Islands",), any_plan),
+    Mutant(islands_go_home_at_once, ("Islands",), any_plan),
+    Mutant(bodies_are_taken_to_be_smaller, ("Islands",), any_plan),
+    Mutant(few_are_near_a_border, ("Islands",), any_plan),
+)
