@@ -218,7 +218,8 @@ class LyingShard(ShardCore):
             record[name] = simulation.bodies.columns[name][chosen]
         record["of"] = simulation.bodies.columns.net_id[chosen]
         record[COLOUR] = COLOURS
-        self._lies.told["a child of another's"] += 1
+        epoch = int(simulation.bodies.columns.epoch[chosen[0]])
+        self._lies.note_child("a child of another's", int(record["id"][0]), epoch)
         self._send_rows(WHOLE, record)
 
     def _lie_of_ends(self, simulation: Simulation) -> None:

@@ -28,6 +28,8 @@ class Lies:
         told: how many, by what they are.
         rows: what was said of entities, by network id: `content_of` each row.
         values: what was said of their other components, likewise: a field and its value in bytes.
+        children: epochs of parents that were another's when children were made up for them, by the
+            ids of these.
         unborn: ticks in which sparks say that they were spawned which must never come.
         provoked_at: since when a process has given every reason to be closed, by its name, virtual
             seconds.
@@ -38,6 +40,7 @@ class Lies:
         self.told: Counter[str] = Counter()
         self.rows: defaultdict[int, set[bytes]] = defaultdict(set)
         self.values: defaultdict[int, set[tuple[str, bytes]]] = defaultdict(set)
+        self.children: dict[int, int] = {}
         self.unborn: set[int] = set()
         self.provoked_at: dict[str, float] = {}
         self.closed_by: dict[str, float] = {}
@@ -56,6 +59,11 @@ class Lies:
         """Write down what is said of a field of an entity, one of `Schema.proposed_rows`."""
         self.told[what] += 1
         self.values[int(row["id"])].add((name, row[name].tobytes()))
+
+    def note_child(self, what: str, net_id: int, epoch: int) -> None:
+        """Write down a child, and as of which epoch its parent is another's."""
+        self.told[what] += 1
+        self.children[net_id] = epoch
 
     def note_birth(self, what: str, born: int) -> None:
         """Write down a spark by the tick that it says it was spawned in, which no other has."""

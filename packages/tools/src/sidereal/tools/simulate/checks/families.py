@@ -28,6 +28,9 @@ from sidereal.tools.simulate.game import SHIP
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT
 from sidereal.tools.simulate.processes import ShardProcess
 
+NEVER: Final = 1 << 32
+"""No epoch is above it."""
+
 ALONE_S_MAX: Final = 3.0
 """A child whose parent has not come, or has left, may be on a shard for so long."""
 
@@ -71,12 +74,11 @@ class Families:
         if apart.any():
             yield f"{columns.net_id[children[apart]].tolist()} are not their parents' shard's"
         yield from _judge_followers("the world", columns, children, up)
+        yield from self._judge_lies(cluster, core, children, up)
         names, colours = world.uuid[children].tolist(), columns[COLOUR][children].tolist()
         for name, parent, colour in zip(names, world.uuid[up].tolist(), colours, strict=True):
             if self._parents.setdefault(name, parent) != parent:
                 yield f"{name.hex()} has another parent than before"
-            if colour >= COLOURS:
-                yield f"{name.hex()} was hung up by a liar"
             if self._colours.setdefault(name, colour) != colour:
                 yield f"{name.hex()} has another colour than before"
         ships = rows[(columns["kind"][rows] == SHIP) & (world.account[rows] != LIAR_ACCOUNT)]
@@ -85,6 +87,19 @@ class Families:
         wrong = ships[counts != 1] if len(ships) else ships
         for row in wrong.tolist():
             yield f"ship {columns.net_id[row]} has not one pennant"
+
+    def _judge_lies(
+        self, cluster: Cluster, core: Replicator, children: np.ndarray, up: np.ndarray
+    ) -> Iterator[str]:
+        """What a liar has hung up is there only if it was given the parent meanwhile."""
+        world, columns = core.world, core.world.columns
+        made_up = columns[COLOUR][children] >= COLOURS
+        for row, parent in zip(children[made_up].tolist(), up[made_up].tolist(), strict=True):
+            name, told = world.uuid[row].tobytes(), cluster.lies.children
+            since = told.get(int(columns.net_id[row]), NEVER)
+            its_own = columns["shard"][row] == columns["shard"][parent]
+            if name not in self._parents and not (its_own and columns.epoch[parent] > since):
+                yield f"{name.hex()} was hung up by a liar"
 
     def _judge_shard(self, cluster: Cluster, shard: ShardProcess) -> Iterator[str]:
         """A shard has the parents of its own, and its followers are where these are."""
