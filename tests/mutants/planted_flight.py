@@ -12,9 +12,12 @@ from mutant import Mutant, any_plan, with_loss
 
 from sidereal.game import Stage
 from sidereal.replication.links.shardlink import ShardLink
+from sidereal.shard import repairs
+from sidereal.shard.adoption import Adoption
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.proposals import Proposals
+from sidereal.shard.repairs import Repairs
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.space import Space
 from sidereal.shard.stages import Stages
@@ -172,16 +175,16 @@ def a_reserve_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
 
 def the_first_input_after_a_handover_is_flown_twice(patch: pytest.MonkeyPatch) -> None:
     """A new owner flies on from the input before the one that is in the row."""
-    replay = Simulation._replay
+    replay = Adoption.replay
 
-    def again(self: Simulation, rows: Any, begin: Any, inputs: Any, tick: int) -> None:
-        before = self.bodies.columns["input_seq"][rows].copy()
-        replay(self, rows, begin, inputs, tick)
-        flown = self.bodies.columns["input_seq"][rows] > before
+    def again(self: Adoption, rows: Any, inputs: Any, tick: int) -> None:
+        before = self._bodies.columns["input_seq"][rows].copy()
+        replay(self, rows, inputs, tick)
+        flown = self._bodies.columns["input_seq"][rows] > before
         self._controls._passed[rows[flown]] -= 1
         self._controls._held[rows[flown]] = 0
 
-    patch.setattr(Simulation, "_replay", again)
+    patch.setattr(Adoption, "replay", again)
 
 
 def nothing_is_flown_on_at_a_handover(patch: pytest.MonkeyPatch) -> None:
@@ -192,7 +195,38 @@ def nothing_is_flown_on_at_a_handover(patch: pytest.MonkeyPatch) -> None:
         return adopt(self, records, np.full(len(records), np.max(tick)))
 
     patch.setattr(Bodies, "adopt", coasting)
-    patch.setattr(Simulation, "_replay", lambda *_: None)
+    patch.setattr(Adoption, "replay", lambda *_: None)
+
+
+def nothing_is_simulated_again(patch: pytest.MonkeyPatch) -> None:
+    """What an adopted body has run into on its way, it has flown through."""
+    patch.setattr(Repairs, "run", lambda *_: None)
+
+
+def nobody_knows_how_the_adopted_have_come(patch: pytest.MonkeyPatch) -> None:
+    """Of adopted bodies the ring knows nothing but where they are."""
+    replay = Adoption.replay
+
+    def forgetful(self: Adoption, rows: Any, inputs: Any, tick: int) -> None:
+        replay(self, rows, inputs, tick)
+        self._ring.begin(rows, tick)
+
+    patch.setattr(Adoption, "replay", forgetful)
+
+
+def pilots_let_go_in_what_is_simulated_again(patch: pytest.MonkeyPatch) -> None:
+    """Ships fly the ticks that are simulated again by nothing that their pilots held."""
+    fly_among = Stages.fly_among
+
+    def idle(self: Stages, rows: Any, tick: int, records: Any, step: Any) -> None:
+        fly_among(self, rows, tick, np.zeros_like(records), step)
+
+    patch.setattr(Stages, "fly_among", idle)
+
+
+def who_was_pushed_in_vain_keeps_it(patch: pytest.MonkeyPatch) -> None:
+    """When ticks are simulated again, who was hit by one that goes elsewhere now, stays hit."""
+    patch.setattr(repairs, "find_touched", lambda paths, rows, tick: rows[:0])
 
 
 def inputs_get_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
@@ -255,5 +289,9 @@ MUTANTS: Final = (
         any_plan,
     ),
     Mutant(nothing_is_flown_on_at_a_handover, ("Reference",), any_plan),
+    Mutant(nothing_is_simulated_again, ("Reference",), any_plan),
+    Mutant(nobody_knows_how_the_adopted_have_come, ("Reference",), any_plan),
+    Mutant(pilots_let_go_in_what_is_simulated_again, ("Reference",), any_plan),
+    Mutant(who_was_pushed_in_vain_keeps_it, ("Reference",), any_plan),
     Mutant(inputs_get_lost_on_the_way, ("InputLedger",), lambda plan: plan.calm),
 )

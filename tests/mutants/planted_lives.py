@@ -173,7 +173,7 @@ def newborns_fly_at_once(patch: pytest.MonkeyPatch) -> None:
     def hasty(self: Simulation, stage: Any, tick: int) -> None:
         run(self, stage, tick)
         newborn, self.lives.newborn = self.lives.newborn, NOBODY
-        self._space.add(newborn, self.bodies.columns, self._shapes_of(newborn))
+        self._enter(newborn)
 
     patch.setattr(Simulation, "_run", hasty)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX
+from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX, REPAIRED_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.component import Component, Field
@@ -162,6 +162,16 @@ def test_what_is_just_within_the_limits_is_believed_and_no_more() -> None:
     for x, y in ((reach, 0.0), (-reach, 0.0), (0.0, reach), (0.0, -reach)):
         assert judge(x=x, y=y) is Verdict.ACCEPTED
         assert judge(x=x * 1.0001, y=y * 1.0001) is Verdict.TOO_FAR
+
+
+def test_a_shard_that_was_given_something_lately_may_put_bodies_elsewhere() -> None:
+    rules = Rules()
+    reach = 20 * rules.tick_s * rules.speed_max + DISPLACEMENT_SLACK
+    more = REPAIRED_TICKS_MAX * rules.tick_s * rules.speed_max
+    lately, before = (TICK - LIMITS.proposals.superseded_ticks - ago for ago in (0, 1))
+    assert judge(handover_tick=lately, x=reach + more) is Verdict.ACCEPTED
+    assert judge(handover_tick=lately, x=(reach + more) * 1.0001) is Verdict.TOO_FAR
+    assert judge(handover_tick=before, x=reach * 1.0001) is Verdict.TOO_FAR
 
 
 @pytest.mark.parametrize("way", [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)])

@@ -47,7 +47,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.limits import INPUT_GUESSES_MAX
+from sidereal.protocol.limits import INPUT_GUESSES_MAX, REPAIRED_TICKS_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.families import PARENT_NUMBER, are_children, are_followers
@@ -362,10 +362,20 @@ def _check_motion(proposed: Proposed, rules: Rules) -> list[Check]:
             off_x + records["vx"] * since_s - columns["vx"][at] * total_s,
             off_y + records["vy"] * since_s - columns["vy"][at] * total_s,
         )
-        return [
-            (Verdict.TOO_FAST, ~(speed <= rules.speed_max)),
-            (Verdict.TOO_FAR, ~((displacement <= reach) & (strayed <= stray))),
-        ]
+        far = ~((displacement <= reach) & (strayed <= stray))
+        if far.any() and _was_given_lately(proposed):
+            more = rules.speed_max * REPAIRED_TICKS_MAX * rules.tick_s
+            far = ~((displacement <= reach + more) & (strayed <= stray + 2 * more))
+        return [(Verdict.TOO_FAST, ~(speed <= rules.speed_max)), (Verdict.TOO_FAR, far)]
+
+
+def _was_given_lately(proposed: Proposed) -> bool:
+    """Tell whether the shard may still have to repair what it was given too late for.
+
+    Then it simulates ticks gone by again, for what it was given and for what that has run into.
+    """
+    since = proposed.tick - proposed.handover_tick[proposed.columns["shard"] == proposed.shard]
+    return bool((since <= proposed.limits.superseded_ticks).any())
 
 
 def _check_inputs(proposed: Proposed, newest_input: np.ndarray) -> list[Check]:

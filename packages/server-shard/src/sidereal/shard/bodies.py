@@ -7,11 +7,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sidereal.game.touching import Filters
 from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
+from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate, slowing
 from sidereal.protocol.state.schema import Schema
 from sidereal.shard.population import Ints, Population
+from sidereal.shard.ring import Ring
+from sidereal.shard.space import Shapes
 
 _MOTION: Final = Motion._fields
 
@@ -21,11 +25,15 @@ class Bodies:
 
     Attributes:
         columns: the truth at the shard's tick, by row, of ghosts too.
+        ring: where they have been in the last ticks, `ticks_back` of them.
         refused: rows that were not adopted because they were invalid.
     """
 
-    def __init__(self, population: Population, schema: Schema, rules: Rules) -> None:
+    def __init__(
+        self, population: Population, schema: Schema, rules: Rules, ticks_back: int
+    ) -> None:
         self.columns = population.columns
+        self.ring = Ring(self.columns.capacity, ticks_back)
         self.refused = 0
         self._population = population
         self._schema = schema
@@ -80,6 +88,18 @@ class Bodies:
         self.columns.tick[rows] = tick
         return rows
 
+    def trace(self, rows: Ints, tick: int) -> None:
+        """Tell the ring how bodies have come that have moved evenly since their references.
+
+        Args:
+            rows: int64[n]
+            tick: at which they are.
+        """
+        reference = self._population.reference[rows]
+        motion = Motion(*(reference[name].astype(np.float64) for name in _MOTION))
+        begins = reference["tick"].astype(np.int64)
+        self.ring.note_lines(rows, motion, begins, tick, self._rules.tick_s)
+
     def fenced(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32]) -> Ints:
         """Find the held entities that are not ours from an epoch on.
 
@@ -125,3 +145,23 @@ class Bodies:
         columns["vx"][fast] *= shrink[fast]
         columns["vy"][fast] *= shrink[fast]
         return len(fast)
+
+
+def shapes_of(columns: Columns, filters: Filters, rows: Ints) -> Shapes:
+    """Give what bodies are to others.
+
+    Args:
+        columns: of the population.
+        filters: of the game.
+        rows: int64[n]
+    """
+    kinds = columns["kind"][rows]
+    return Shapes(
+        columns["radius"][rows].astype(np.float64),
+        columns["mass"][rows].astype(np.float64),
+        filters.category[kinds],
+        filters.mask[kinds],
+        filters.sensor[kinds],
+        filters.bounce[kinds],
+        np.where(columns["group"][rows] > 0, columns["group"][rows], columns.net_id[rows]),
+    )

@@ -12,6 +12,7 @@ entity gets it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
@@ -41,6 +42,10 @@ class Touches(NamedTuple):
     b: Ints
     impulse: Floats
     energy: Floats
+
+    def where(self, keep: Bools) -> Touches:
+        """Keep some of the pairs."""
+        return Touches(self.a[keep], self.b[keep], self.impulse[keep], self.energy[keep])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +90,13 @@ class ContactLog:
         pairs: those of the newest tick that was settled, a below b.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told_ticks: int = 0) -> None:
+        """Begin with no contacts.
+
+        Args:
+            told_ticks: for how long `told` knows of them.
+        """
+        self._told: deque[tuple[int, Ints]] = deque(maxlen=told_ticks)
         self.pairs = _NONE
         self._noted: list[tuple[NDArray[Any], ...]] = []
 
@@ -134,6 +145,20 @@ class ContactLog:
             *_meeting(x[met], y[met], off_x[met], off_y[met], radius[a], radius[b]),
         )
 
+    def remember(self, tick: int, net_id: NDArray[np.uint32]) -> None:
+        """Remember which pairs were settled in a tick.
+
+        Args:
+            tick: it.
+            net_id: uint32[capacity], who is in which row.
+        """
+        self._told.append((tick, name_pairs(self.pairs.a, self.pairs.b, net_id)))
+
+    def told(self, since: int, net_id: NDArray[np.uint32]) -> Ints:
+        """Name the pairs that are remembered of later ticks, or noted: int64[n]."""
+        noted = [name_pairs(step[0], step[1], net_id) for step in self._noted]
+        return np.concatenate([_NOBODY, *noted, *(p for tick, p in self._told if tick > since)])
+
     def forget(self, rows: Ints) -> None:
         """Forget contacts of entities that leave their rows, those of this tick too."""
         if not len(rows):
@@ -163,6 +188,12 @@ def between(pairs: Contacts, is_a: tuple[Bools, Bools], is_b: tuple[Bools, Bools
     turned = replace(back, a=back.b, b=back.a, normal_x=-back.normal_x, normal_y=-back.normal_y)
     found = _joined((there, turned))
     return _take(found, np.lexsort((found.b, found.a)))
+
+
+def name_pairs(a: Ints, b: Ints, net_id: NDArray[np.uint32]) -> Ints:
+    """Name pairs by the ids of who is in their rows: int64[n]."""
+    one, other = net_id[a].astype(np.int64), net_id[b].astype(np.int64)
+    return _keys(np.minimum(one, other), np.maximum(one, other))
 
 
 def _keys(a: Ints, b: Ints) -> Ints:

@@ -14,6 +14,7 @@ from sidereal.protocol.limits import (
     ASKED_PER_TICK_MAX,
     EVENTS_PER_TICK_MAX,
     INPUT_GUESSES_MAX,
+    REPAIRED_TICKS_MAX,
     check_limits,
 )
 
@@ -33,6 +34,11 @@ class Limits:
         guesses: ticks for which the states of the last entry are taken for one that is missing.
         replay_ahead: entries ahead of the one that is due with which a queue is filled while its
             body is flown through the ticks before it was adopted.
+        resimulated_ticks: for how long it is known where bodies were, for who is adopted late.
+        resimulated_bodies: of one contact that formed before somebody was adopted; those beyond are
+            left out.
+        resimulations: ticks that are simulated again for them in one tick, all together; those
+            beyond are left as they are.
         trim_ticks: entries that have waited all the while for so long are not needed: one is jumped
             over.
         releases: releases of ghosts that are remembered, so that nothing late brings one back.
@@ -61,6 +67,9 @@ class Limits:
     controls_reserve: int = 6
     guesses: int = INPUT_GUESSES_MAX
     replay_ahead: int = 16
+    resimulated_ticks: int = REPAIRED_TICKS_MAX
+    resimulated_bodies: int = 64
+    resimulations: int = 48
     trim_ticks: int = 40
     releases: int = 1 << 16
     beats: int = 20
@@ -80,6 +89,10 @@ class Limits:
     def __post_init__(self) -> None:
         """Check them."""
         problems = []
+        if self.resimulated_ticks > REPAIRED_TICKS_MAX:
+            problems.append(f"resimulated_ticks must be at most {REPAIRED_TICKS_MAX}")
+        if self.resimulated_ticks > self.resimulations:
+            problems.append("resimulated_ticks must be at most resimulations")
         if not self.controls_reserve < self.controls_queue:
             problems.append("controls_reserve must be below controls_queue")
         if self.replay_ahead > self.controls_queue:

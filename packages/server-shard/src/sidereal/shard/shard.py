@@ -306,7 +306,7 @@ class ShardCore:
         late = int((now - due_at) / simulation.rules.tick_s)
         if late > self._limits.ticks_catch_up:
             skipped = late - self._limits.ticks_catch_up
-            simulation.coast(skipped)
+            simulation.coast(skipped, self.tick)
             self.tick += skipped
             self._ticks_skipped += skipped
 

@@ -7,7 +7,6 @@ messages, so that the same messages at the same ticks give the same world, bit f
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from sidereal.game.declarations import Declarations
 from sidereal.game.logic import Stage
 from sidereal.game.touching import filters_of
-from sidereal.protocol.limits import INPUT_SEQ_MAX, INPUTS_UNANSWERED_MAX, MESSAGE_SIZE_MAX
+from sidereal.protocol.limits import MESSAGE_SIZE_MAX
 from sidereal.protocol.message.codec import INPUT_ROW, decode_rows_untrusted
 from sidereal.protocol.message.inputs import RoutedInput
 from sidereal.protocol.message.shard import (
@@ -36,8 +35,9 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
 from sidereal.protocol.state.stream import GONE
+from sidereal.shard.adoption import Adoption
 from sidereal.shard.asks import Asks
-from sidereal.shard.bodies import Bodies
+from sidereal.shard.bodies import Bodies, shapes_of
 from sidereal.shard.changes import Changes, modelled_of
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.early import Early
@@ -48,16 +48,14 @@ from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.lives import NOBODY, Lives
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.proposals import Proposals
-from sidereal.shard.space import Shapes, Space
+from sidereal.shard.repairs import Repairs
+from sidereal.shard.space import Space
 from sidereal.shard.stages import Clock, Stages
 from sidereal.shard.statistics import SimulationStatistics
 from sidereal.shard.territory import Territory
 
 ROWS_MAX: Final = MESSAGE_SIZE_MAX // 8
 """Rows a message can hold at most; its size bounds it first."""
-
-REPLAY_TICKS_MAX: Final = INPUTS_UNANSWERED_MAX
-"""Ticks that a body is flown when it is adopted; before that it is taken to have flown straight."""
 
 RELEASE_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
 
@@ -87,7 +85,7 @@ class Simulation:
         self.rules = rules
         self._limits = limits
         self.population = Population(schema)
-        self.bodies = Bodies(self.population, schema, rules)
+        self.bodies = Bodies(self.population, schema, rules, limits.resimulated_ticks)
         self.ghosts = Ghosts(self.population, schema, rules, limits.releases)
         self._schema = schema
         self._families = families = Families(self.population)
@@ -96,11 +94,15 @@ class Simulation:
         self._events = events = Events(declared, self.population, limits)
         everyone, capacity = self.population, self.bodies.columns.capacity
         self._stages = Stages(
-            declared, everyone, lives, rules, rng, clock, asks, events, strict=strict
+            *(declared, everyone, lives, rules, rng, clock, asks, events),
+            told_ticks=limits.resimulated_ticks,
+            strict=strict,
         )
-        self._space = Space()
-        self._filters = filters_of(declared.kinds)
-        self._controls = ControlQueues(self.bodies.columns.capacity, schema.controls, limits)
+        self._space = space = Space()
+        self._filters = filters = filters_of(declared.kinds)
+        self._controls = controls = ControlQueues(capacity, schema.controls, limits)
+        self._adoption = Adoption(self.bodies, controls, self._stages, limits)
+        self._repairs = Repairs(self.bodies, space, self._stages, filters, rules, limits)
         modelled = modelled_of(declared, schema)
         self._changes = Changes(everyone, schema, rules, modelled, self._stages.flown)
         waits, wholes = rules.streams.reorder_ticks, limits.wholes_per_tick
@@ -179,9 +181,17 @@ class Simulation:
 
     # -- ticks ------------------------------------------------------------------------------------
 
-    def coast(self, ticks: int) -> None:
-        """Let ticks pass in straight lines: time went by that cannot be simulated any more."""
+    def coast(self, ticks: int, tick: int) -> None:
+        """Let ticks pass in straight lines: time went by that cannot be simulated any more.
+
+        Args:
+            ticks: how many.
+            tick: the last one simulated.
+        """
         self.bodies.coast(ticks * self.rules.tick_s)
+        # Nobody knows what they would have run into.
+        self.bodies.ring.begin(self.bodies.rows(), tick + ticks)
+        self.bodies.ring.note(tick + ticks, self.bodies.columns)
         self._space.place(self.bodies.columns)
 
     def step(self, tick: int) -> None:
@@ -193,11 +203,16 @@ class Simulation:
         self._adopt(*self._early.take(tick - 1), tick - 1)
         for message in self._early.take_controls():
             self.take_input(message)
-        self._stages.begin(tick, self._take_controls())
+        self._repairs.run(tick - 1)
+        held = self._take_controls()
+        self.bodies.ring.note_held(tick, held)
+        self._stages.begin(tick, held)
         self._run(Stage.TICK, tick)
         dt = self.rules.tick_s / self.rules.substeps
-        for _ in range(self.rules.substeps):
+        for substep in range(self.rules.substeps):
             self._run(Stage.SUBSTEP, tick)
+            if substep == 0:
+                self.bodies.ring.note_leaving(tick, self.bodies.columns)
             self._space.step(self.bodies.columns, dt)
             self._families.follow()
             self._stages.note_contacts(self._space)
@@ -206,8 +221,9 @@ class Simulation:
         self._run(Stage.SETTLE, tick)
         self._speeds_bounded += self.bodies.bound_speeds()
         self._families.follow()
+        self.bodies.ring.note(tick, self.bodies.columns)
         newborn, self.lives.newborn = self.lives.newborn, NOBODY
-        self._space.add(newborn, self.bodies.columns, self._shapes_of(newborn))
+        self._enter(newborn)
 
     def collect_proposals(self, tick: int) -> list[tuple[bytes, int | None]]:
         """Say what has changed: messages and the tags to ack them by, at least one message."""
@@ -248,6 +264,8 @@ class Simulation:
             ghosts=len(self.ghosts),
             sectors=len(self._territory),
             adopted=self._adopted,
+            adopted_late=self._repairs.late,
+            resimulated=self._repairs.resimulated,
             released=self._released,
             records_refused=self.bodies.refused,
             ghosts_refused=self.ghosts.refused,
@@ -279,87 +297,30 @@ class Simulation:
         self.ghosts.adopt(news["id"])
         held = self.bodies.rows_of(news["id"])
         self._drop(held[held >= 0])
-        # Who has a pilot is flown from where it was, all else moves on in a straight line.
-        flown = self._stages.flown[news["kind"]]
-        begin = np.maximum(news["tick"].astype(np.int64), tick - REPLAY_TICKS_MAX)
-        rows = self.bodies.adopt(news, np.where(flown, begin, tick))
-        self._take_in(rows)
-        columns = self.bodies.columns
-        self._replay(rows[flown], begin[flown], inputs, tick)
-        self._space.add(rows, columns, self._shapes_of(rows))
+        rows = self.bodies.adopt(news, self._adoption.begins(news, tick))
+        self._take_in(rows, news["tick"])
+        self._adoption.replay(rows, inputs, tick)
+        self._enter(rows)
+        self._repairs.expect(rows)
         self._adopted += len(rows)
 
-    def _shapes_of(self, rows: NDArray[np.int64]) -> Shapes:
-        columns, filters = self.bodies.columns, self._filters
-        kinds = columns["kind"][rows]
-        return Shapes(
-            columns["radius"][rows].astype(np.float64),
-            columns["mass"][rows].astype(np.float64),
-            filters.category[kinds],
-            filters.mask[kinds],
-            filters.sensor[kinds],
-            filters.bounce[kinds],
-            np.where(columns["group"][rows] > 0, columns["group"][rows], columns.net_id[rows]),
-        )
-
-    def _replay(
-        self,
-        rows: NDArray[np.int64],
-        begin: NDArray[np.int64],
-        inputs: NDArray[np.void],
-        tick: int,
-    ) -> None:
-        """Fly newly adopted bodies up to the shard's tick by what their pilots have held since.
-
-        Nobody else is there meanwhile: what they run into, they run into from now on.
-
-        Args:
-            rows: int64[n], those that have a pilot.
-            begin: int64[n], the tick that each is at.
-            inputs: `INPUT_ROW[m]`, in order.
-            tick: the shard's.
-
-        Mutates:
-            the motion, `control_epoch` and `input_seq` of the bodies, and their queues.
-        """
+    def _enter(self, rows: Ints) -> None:
+        """Let bodies into the physics."""
         columns = self.bodies.columns
-        waiting: dict[int, deque[tuple[int, int]]] = {}
-        for row, (_, seq, record) in zip(
-            columns.rows_of(inputs["id"]).tolist(), inputs.tolist(), strict=True
-        ):
-            waiting.setdefault(row, deque()).append((seq, record))
-        # A few ticks of a few bodies; after a shard's death, seconds of all that it simulated.
-        for now in range(int(begin.min(initial=tick)), tick):
-            flying = rows[begin <= now]
-            for row in flying.tolist():
-                if row in waiting:
-                    newest = int(columns["input_seq"][row]) + self._limits.replay_ahead
-                    self._resume(row, waiting[row], newest)
-            held, control_epoch, input_seq = self._controls.replay(flying)
-            columns["control_epoch"][flying] = control_epoch
-            columns["input_seq"][flying] = input_seq
-            self._stages.fly(flying, now + 1, held)
-        for row in rows.tolist():
-            if row in waiting:
-                self._resume(row, waiting[row], INPUT_SEQ_MAX)
-
-    def _resume(self, row: int, entries: deque[tuple[int, int]], newest: int) -> None:
-        """Move entries up to a number into the queue of their body."""
-        due = []
-        while entries and entries[0][0] <= newest:
-            due.append(entries.popleft())
-        self._controls.resume(row, due)
+        self._space.add(rows, columns, shapes_of(columns, self._filters, rows))
 
     def _resize(self, rows: Ints) -> None:
         """Give bodies in the physics the radius, mass and group that the game has given them."""
         self._space.remove(rows)
-        self._space.add(rows, self.bodies.columns, self._shapes_of(rows))
+        self._enter(rows)
 
-    def _take_in(self, rows: NDArray[np.int64]) -> None:
-        """Make room for bodies that have come into the population."""
+    def _take_in(self, rows: Ints, since: Ints | int) -> None:
+        """Make room for bodies that have come into the population, each as of some tick."""
         columns = self.bodies.columns
         self._controls.reserve(columns.capacity)
         self._proposals.reserve(columns.capacity)
+        self.bodies.ring.reserve(columns.capacity)
+        self.bodies.ring.begin(rows, since)
         self._controls.reset(rows, columns["control_epoch"][rows], columns["input_seq"][rows])
 
     def _run(self, stage: Stage, tick: int) -> None:
@@ -376,7 +337,7 @@ class Simulation:
         self._proposals.note_gone(ended, gone, self._changes)
         self._drop(ended)
         born = self.population.load(self.lives.take_born(), own=True)
-        self._take_in(born)
+        self._take_in(born, tick)
         self._proposals.note_born(born, tick)
         self.lives.newborn = np.union1d(self.lives.newborn, born)
 

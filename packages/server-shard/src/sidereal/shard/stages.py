@@ -26,7 +26,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.reckoning import advance
 from sidereal.shard.asks import Asks
-from sidereal.shard.contacts import ContactLog
+from sidereal.shard.contacts import ContactLog, Touches, name_pairs
 from sidereal.shard.costs import Costs
 from sidereal.shard.events import Events
 from sidereal.shard.lives import Lives
@@ -37,6 +37,7 @@ from sidereal.shard.step import ShardStep
 from sidereal.shard.writes import Guard, check_finite, check_parents
 
 Clock = Callable[[], float]
+Spawn = Callable[[Ints, Kind, Ints, Sequence[Component]], None]
 
 
 class Stages:
@@ -57,6 +58,7 @@ class Stages:
         asks: Asks,
         events: Events,
         *,
+        told_ticks: int,
         strict: bool,
     ) -> None:
         """Prepare a game.
@@ -70,6 +72,7 @@ class Stages:
             clock: monotonic seconds, to measure durations with.
             asks: takes what systems ask the authority for.
             events: takes what its systems emit.
+            told_ticks: for how long it is known of which contacts the game was told.
             strict: whether systems are watched for rows that they may not write.
         """
         self._population = population
@@ -82,6 +85,7 @@ class Stages:
         self._events = events
         self._strict = strict
         written = {component for model in declared.models for component in model.writes}
+        self._beside_motion = written - {Motion}
         self._settling = Settling({Motion, *written}, rules)
         every: list[Model | System] = [*declared.models, *declared.systems]
         self._places = {one: at for at, one in enumerate(every)}
@@ -93,7 +97,7 @@ class Stages:
             stage: [system for system in declared.systems if system.stage is stage]
             for stage in Stage
         }
-        self._contacts = ContactLog()
+        self._contacts = ContactLog(told_ticks)
         self._tick = 0
 
     @property
@@ -117,6 +121,21 @@ class Stages:
         if self._systems[Stage.CONTACT]:
             self._contacts.note(space.touches(), self._population.columns)
 
+    def told(self, since: int) -> Ints:
+        """Name the pairs of whose contacts the game was told after a tick, or will be in the next.
+
+        Returns:
+            int64[n], to be given to `note_touches`.
+        """
+        return self._contacts.told(since, self._population.columns.net_id)
+
+    def note_touches(self, touches: Touches, told: Ints) -> None:
+        """Take down who touched whom in a step of a tick gone by, but for pairs told before."""
+        if self._systems[Stage.CONTACT]:
+            columns = self._population.columns
+            fresh = ~np.isin(name_pairs(touches.a, touches.b, columns.net_id), told)
+            self._contacts.note(touches.where(fresh), columns)
+
     def forget(self, rows: Ints) -> None:
         """Forget contacts, controls and spawns of entities that leave their rows."""
         self._contacts.forget(rows)
@@ -134,12 +153,13 @@ class Stages:
         """
         if stage is Stage.CONTACT:
             self._contacts.settle(self._population.columns["radius"])
+            self._contacts.remember(self._tick, self._population.columns.net_id)
         for model in self._models[stage]:
             began = self._clock()
             rows = self._queries.rows(*_components_of(model))
             if len(self._lives.newborn):
                 rows = np.setdiff1d(rows, self._lives.newborn, assume_unique=True)
-            self._run_model(model, rows, self._dt(stage))
+            self._run_model(model, rows, self._dt(stage), self._spawn)
             self.costs.add(self._places[model], self._clock() - began)
         for system in self._systems[stage]:
             every = max(1, round(system.every_s / self._rules.tick_s))
@@ -166,6 +186,45 @@ class Stages:
         Raises:
             GameFailedError: a model raised, or left what it may not.
         """
+        self._fly(rows, tick, records, self._spawn, partial(self._drift, rows))
+
+    def fly_among(
+        self, rows: Ints, tick: int, records: Records, step: Callable[[float], None]
+    ) -> None:
+        """Fly bodies among each other for a tick gone by, through which they were flown before.
+
+        What models spawn and write beside motion has come of it then, and does not again.
+
+        Args:
+            rows: int64[n]
+            tick: to be simulated.
+            records: uint64[n], what their pilots held in it.
+            step: moves them for so many seconds, one substep.
+
+        Mutates:
+            motion of these bodies.
+
+        Raises:
+            GameFailedError: as of `fly`.
+        """
+        kept = [
+            (column, column[rows].copy())
+            for component in self._beside_motion
+            for there in [self._queries.columns(component)]
+            for column in (getattr(there, name) for name in component.fields)
+        ]
+        self._fly(rows, tick, records, _spawn_nothing, step)
+        for column, values in kept:
+            column[rows] = values
+
+    def _fly(
+        self,
+        rows: Ints,
+        tick: int,
+        records: Records,
+        spawn: Spawn,
+        move: Callable[[float], None],
+    ) -> None:
         columns = self._population.columns
         spread = np.zeros(columns.capacity, np.uint64)
         spread[rows] = records
@@ -174,20 +233,25 @@ class Stages:
         for stage in (Stage.TICK, *[Stage.SUBSTEP] * self._rules.substeps):
             for model in self._models[stage]:
                 able = self._queries.rows(*_components_of(model))
-                self._run_model(model, np.intersect1d(able, rows), self._dt(stage))
+                self._run_model(model, np.intersect1d(able, rows), self._dt(stage), spawn)
             if stage is Stage.SUBSTEP:
-                x, y, vx, vy, heading, spin = (columns[name][rows] for name in Motion.fields)
-                advance(x, y, vx, vy, heading, spin, self._dt(stage))
-                columns["x"][rows], columns["y"][rows], columns["heading"][rows] = x, y, heading
+                move(self._dt(stage))
         self._settling.settle(
             self._queries.columns, lambda one: np.intersect1d(self._queries.rows(one), rows)
         )
+
+    def _drift(self, rows: Ints, dt: float) -> None:
+        """Move bodies for a substep, as if nobody else were there."""
+        columns = self._population.columns
+        x, y, vx, vy, heading, spin = (columns[name][rows] for name in Motion.fields)
+        advance(x, y, vx, vy, heading, spin, dt)
+        columns["x"][rows], columns["y"][rows], columns["heading"][rows] = x, y, heading
 
     def _dt(self, stage: Stage) -> float:
         tick_s = self._rules.tick_s
         return tick_s / self._rules.substeps if stage is Stage.SUBSTEP else tick_s
 
-    def _run_model(self, model: Model, rows: Ints, dt: float) -> None:
+    def _run_model(self, model: Model, rows: Ints, dt: float, spawn: Spawn) -> None:
         if len(rows) == 0:
             return
         gathered: dict[type[Record], Record] = {}
@@ -199,7 +263,7 @@ class Stages:
                     array.flags.writeable = False
             gathered[record] = as_columns(record, arrays)
         ids = self._population.columns.net_id[rows]
-        spawner = partial(self._spawn, rows)
+        spawner = partial(spawn, rows)
         self._call(model, ModelRows(model, ids, self._tick, dt, gathered, spawner))
         for record in model.writes:
             there = self._queries.columns(record)
@@ -251,6 +315,10 @@ class Stages:
     def _judge(self, one: Model | System, records: tuple[type[Record], ...]) -> None:
         check_finite(self._queries, _words_for(one), self._tick, records)
         check_parents(self._population, _words_for(one), self._tick, records)
+
+
+def _spawn_nothing(rows: Ints, kind: Kind, which: Ints, components: Sequence[Component]) -> None:
+    """Let nothing come of what models spawn: it has come before."""
 
 
 def _words_for(one: Model | System) -> str:

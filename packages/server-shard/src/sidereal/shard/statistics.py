@@ -16,6 +16,9 @@ class SimulationStatistics:
         ghosts: entities of others that are seen now.
         sectors: leased now.
         adopted: entities taken over.
+        adopted_late: of these, those that had come together with others before, and for whom that
+            was not simulated again: they were too many, or nobody knows when it began.
+        resimulated: bodies that came off their paths when ticks gone by were simulated again.
         released: entities given up.
         records_refused: records that were not adopted because they were invalid.
         ghosts_refused: records of ghosts that were not shown because they were invalid.
@@ -39,6 +42,8 @@ class SimulationStatistics:
     ghosts: int
     sectors: int
     adopted: int
+    adopted_late: int
+    resimulated: int
     released: int
     records_refused: int
     ghosts_refused: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -20,10 +21,39 @@ STATE: Final = ("x", "y", "vx", "vy", "heading", "spin")
 STORED: Final = ((Charge, "level"), (Charge, "runs_over"), (Heat, "degrees"))
 """What shards change of entities beside their motion."""
 
+SAME: Final = 1e-9
+"""World units and the like by which a state that was not changed may be off what it was."""
+
 COLUMNS: Final = tuple(column_of(component, component.fields[name]) for component, name in STORED)
 """Where that is in records and columns."""
 SAVED: Final = COLUMNS[:2]
 """What the store keeps of it."""
+
+
+class Again(NamedTuple):
+    """A tick gone by as a shard has it now; arrays have a row for each of some bodies.
+
+    Attributes:
+        tick: it.
+        net_id: int64[n], ascending.
+        epoch: int64[n].
+        buttons: uint64[n], the record of controls held during it.
+        before: float64[n, 6], `STATE` when the tick begins; likewise `after`.
+        was: float64[n, 6], what the shard had for `after` before; NaN if it did not have the body.
+    """
+
+    tick: int
+    net_id: np.ndarray
+    epoch: np.ndarray
+    buttons: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    was: np.ndarray
+
+    def of(self, net_ids: np.ndarray) -> Again:
+        """Keep those of some bodies."""
+        kept = np.isin(self.net_id, net_ids)
+        return Again(self.tick, *(column[kept] for column in self[1:]))
 
 
 class Flight(NamedTuple):
@@ -44,6 +74,11 @@ class Flight(NamedTuple):
         stored_before: float64[n, 3], `STORED` when the tick begins; likewise `stored_after`.
         tallied: int64[n, 2], presses and trim of the tallies, when the tick has been flown.
         sparks: int64[k], ids of what was spawned in this tick.
+        again: ticks gone by, ascending: of bodies that are new in this one all that the shard knows
+            of, of others those that are not as they were in the tick before.
+        skipped: bool[n], whom systems have left alone in it: it was simulated again, after another
+            tick in which they had gone another way, or had another owner.
+        late: how many bodies were adopted too late for what they had missed, in this session.
     """
 
     core: str
@@ -62,6 +97,72 @@ class Flight(NamedTuple):
     stored_after: np.ndarray
     tallied: np.ndarray
     sparks: np.ndarray
+    again: tuple[Again, ...]
+    late: int
+    skipped: np.ndarray
+
+    @property
+    def keys(self) -> np.ndarray:
+        """Names of bodies under their epochs, int64[n], ascending."""
+        keys: np.ndarray = self.net_id << 32 | self.epoch
+        return keys
+
+    def row_of(self, net_id: int, epoch: int) -> int | None:
+        """Find a body under an epoch."""
+        found = np.flatnonzero(self.keys == (net_id << 32 | epoch))
+        return int(found[0]) if len(found) else None
+
+
+_BY_BODY: Final = (
+    "net_id",
+    "epoch",
+    "radius",
+    "control_epoch",
+    "input_seq",
+    "buttons",
+    "before",
+    "after",
+    "stored_before",
+    "stored_after",
+    "tallied",
+    "skipped",
+)
+"""Of a flight, what has a row for every body."""
+
+
+def blank_flight(like: Flight, tick: int) -> Flight:
+    """Give a flight of nobody."""
+    empty: dict[str, Any] = {name: getattr(like, name)[:0] for name in (*_BY_BODY, "sparks")}
+    return like._replace(tick=tick, again=(), **empty)
+
+
+def with_again(flight: Flight, again: Again, radius: np.ndarray) -> Flight:
+    """Put into a flight how some bodies have flown it when it was simulated again.
+
+    Args:
+        flight: as it was, with or without them.
+        again: of these.
+        radius: float64[n], of these.
+    """
+    stays = ~np.isin(flight.net_id, again.net_id)
+    count = len(again.net_id)
+    theirs = {name: np.zeros((count, *getattr(flight, name).shape[1:])) for name in _BY_BODY}
+    theirs |= {name: getattr(again, name) for name in Again._fields[1:-1]}
+    skipped = np.ones(count, np.bool_)
+    for at, (net_id, epoch) in enumerate(
+        zip(again.net_id.tolist(), again.epoch.tolist(), strict=True)
+    ):
+        row = flight.row_of(net_id, epoch)
+        if row is not None and not flight.skipped[row]:
+            skipped[at] = np.abs(again.before[at] - flight.before[row]).max() > SAME
+    theirs |= {"radius": radius, "skipped": skipped}
+    order = np.argsort(np.concatenate([flight.net_id[stays], again.net_id]), kind="stable")
+    joined: dict[str, Any] = {
+        name: np.concatenate([had[stays], theirs[name].astype(had.dtype)])[order]
+        for name in _BY_BODY
+        for had in [getattr(flight, name)]
+    }
+    return flight._replace(**joined)
 
 
 class FlightRecorder:
@@ -83,10 +184,12 @@ class FlightRecorder:
         self.part.system(Stage.SETTLE)(self._settle)
         self._log = log
         self._begun: Flight | None = None
+        self._paths: dict[tuple[int, int], _Path] = {}
 
     def _begin(self, step: Step) -> None:
         assert self.shard is not None
         assert self.shard.bodies is not None
+        statistics = self.shard.statistics().simulation
         # Sparks and boats touch nothing: they are judged by what they say of themselves.
         rows = np.setdiff1d(step.rows(Body), step.rows(Parent))
         rows = rows[np.argsort(step.id[rows])]
@@ -108,6 +211,9 @@ class FlightRecorder:
             stored,
             _tallied(step, rows),
             np.empty(0, np.int64),
+            tuple(self._look_back(step, rows)),
+            statistics.adopted_late if statistics is not None else 0,
+            np.zeros(len(rows), np.bool_),
         )
 
     def _settle(self, step: Step) -> None:
@@ -118,6 +224,10 @@ class FlightRecorder:
             sparks = step.rows(Origin)
             sparks = sparks[step[Origin].born[sparks] == step.tick]
             born = step.id[sparks].astype(np.int64)
+            self._paths = {
+                key: path._replace(states=np.vstack([path.states, after[at]]))
+                for at, (key, path) in enumerate(self._paths.items())
+            }
             self._log.append(
                 begun._replace(
                     after=after,
@@ -126,6 +236,56 @@ class FlightRecorder:
                     sparks=born,
                 )
             )
+
+    def _look_back(self, step: Step, rows: np.ndarray) -> Iterator[Again]:
+        """Compare what the shard knows of ticks gone by with what it knew a tick ago."""
+        assert self.shard is not None
+        assert self.shard.bodies is not None
+        ring, newest, before = self.shard.bodies.ring, step.tick - 1, self._paths
+        epochs = self.shard.bodies.columns.epoch[rows].tolist()
+        keys = list(zip(step.id[rows].tolist(), epochs, strict=True))
+        ticks = np.arange(newest - ring.ticks, newest + 1)[:, None]
+        states = np.stack([*ring.motion(ticks, rows)], axis=2)
+        first = ring.first(rows, newest).tolist()
+        self._paths = {
+            key: _Path(since, states[since - newest - 1 :, at])
+            for at, (key, since) in enumerate(zip(keys, first, strict=True))
+        }
+        changed, was = np.zeros(states.shape[:2], np.bool_), np.full_like(states, np.nan)
+        for at, key in enumerate(keys):
+            since, had = first[at], before.get(key)
+            place = since - newest - 1
+            if had is None:
+                changed[place:, at] = True
+                continue
+            had_from = max(since, had.since)
+            count = had.since + len(had.states) - had_from
+            if count > 0:
+                part = slice(had_from - newest - 1 + len(ticks), None)
+                was[part][:count, at] = had.states[had_from - had.since :]
+                off = np.abs(states[part][:count, at] - was[part][:count, at]) > SAME
+                changed[part][:count, at] = off.any(axis=1)
+        for back in range(1, len(ticks)):
+            tick = newest - ring.ticks + back
+            of = changed[back] & (np.array(first) < tick)
+            if of.any():
+                here = rows[of]
+                yield Again(
+                    tick,
+                    step.id[here].astype(np.int64),
+                    self.shard.bodies.columns.epoch[here].astype(np.int64),
+                    ring.held(tick, here),
+                    states[back - 1, of],
+                    states[back, of],
+                    was[back, of],
+                )
+
+
+class _Path(NamedTuple):
+    """Where a body was after each tick since one, float64[ticks, 6]."""
+
+    since: int
+    states: np.ndarray
 
 
 def _states(step: Step, rows: np.ndarray) -> np.ndarray:

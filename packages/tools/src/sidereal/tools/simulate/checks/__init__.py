@@ -12,6 +12,7 @@ itself: none of them asks the code under test for its opinion.
 * `physics`: how ships fly and circles bounce, written a second time;
 * `reference`: every step and every handover as in a world on one shard without a network;
 * `contacts`: every contact, likewise;
+* `repaired`: ticks that shards have simulated again, likewise;
 * `voyages`: the whole way of every ship that has touched nothing;
 * `inputs`: what clients held, input by input, against what shards flew;
 * `presses`: what pilots press counts once;

@@ -19,6 +19,7 @@ from sidereal.replication.replicator import Replicator
 from sidereal.replication.validate import DISPLACEMENT_SLACK
 from sidereal.replication.world import ACCOUNT_NONE
 from sidereal.tools.simulate.authority import TOKEN_TIMEOUT_S
+from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Kind, Plan
 from sidereal.tools.simulate.flights import Flight
@@ -175,7 +176,7 @@ class Continuity:
         excess = jump - speed * lag_s - push - DISPLACEMENT_SLACK
         far = np.flatnonzero(excess > 0)
         flights = _flights_since(cluster, looked_at - least_s, welcomed_from)
-        far = far[excess[far] > _pushes(flights, before["flown_as"][same[far]])]
+        far = far[excess[far] > _pushes(flights, before["flown_as"][same[far]], core)]
         if len(far):
             yield f"{columns.net_id[same[far]].tolist()} jumped by {jump[far].round(1).tolist()}"
 
@@ -206,10 +207,11 @@ def _flights_since(cluster: Cluster, at: float, welcomed_from: float) -> Iterato
             yield flight
 
 
-def _pushes(flights: Iterator[Flight], net_id: np.ndarray) -> np.ndarray:
+def _pushes(flights: Iterator[Flight], net_id: np.ndarray, core: Replicator) -> np.ndarray:
     """Tell how far, at most, each entity was pushed; 0 if it was not.
 
-    Two that overlap when a tick begins are pushed apart in the course of it.
+    Two that overlap when a tick begins are pushed apart in the course of it. Who was simulated
+    again is elsewhere.
     """
     push = np.zeros(len(net_id))
     for flight in flights if len(net_id) else ():
@@ -220,8 +222,25 @@ def _pushes(flights: Iterator[Flight], net_id: np.ndarray) -> np.ndarray:
         overlap = np.hypot(x[at, None] - x, y[at, None] - y) < reach
         overlap[np.arange(len(at)), at] = False
         pushed = np.where(overlap, reach, 0.0).max(axis=1, initial=0.0)
-        push[there] = np.maximum(push[there], pushed)
+        push[there] = np.maximum(
+            push[there], pushed + _put_elsewhere(flight, net_id[there], core.rules.tick_s)
+        )
     return push
+
+
+def _put_elsewhere(flight: Flight, net_id: np.ndarray, tick_s: float) -> np.ndarray:
+    """Tell how far bodies were put by ticks that were simulated again before a flight, float64[n].
+
+    Of one that has come to its shard, how far from the straight line of the row that it came with.
+    """
+    off, straight = np.zeros(len(net_id)), dict[int, np.ndarray]()
+    for again in flight.again:
+        for at, one in enumerate(again.net_id.tolist()):
+            line = straight.get(one, again.before[[at]])
+            straight[one] = physics.coast(line, tick_s)
+            was = straight[one][0] if np.isnan(again.was[at, 0]) else again.was[at]
+            off[net_id == one] = np.hypot(*(again.after[at] - was)[:2])
+    return off
 
 
 class NothingRejected:

@@ -21,7 +21,7 @@ Whatever the order, what touched keeps its momentum together, but for its engine
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice, permutations
 from typing import Final, NamedTuple
@@ -59,6 +59,10 @@ class _Flown(NamedTuple):
     keys: list[Key]
 
 
+History = list[_Flown]
+"""Flights of a core, the oldest first."""
+
+
 class Contacts:
     """Everything that touches in the spaces of all shards."""
 
@@ -69,22 +73,41 @@ class Contacts:
             bodies: by network id, filled in as they are met.
         """
         self._bodies = bodies
-        self._flown: dict[str, deque[_Flown]] = {}
+        self._flown: dict[str, History] = {}
+
+    def flight_of(self, core: str, tick: int) -> Flight | None:
+        """Give what a core flew in a tick, as far as that is kept."""
+        flown = (each.flight for each in self._flown.get(core, ()) if each.flight.tick == tick)
+        return next(flown, None)
+
+    def history_of(self, core: str) -> History:
+        """Give what is kept of a core, to be put back."""
+        return self._flown.get(core, [])
+
+    def put_back(self, core: str, history: History) -> None:
+        """Forget what was taken in since a history was given."""
+        self._flown[core] = history
 
     def find(self, flight: Flight) -> np.ndarray:
-        """Take in a flight, and tell who was in a contact, or had been a tick before: bool[n]."""
+        """Take in a flight, and tell who was in a contact, or had been a tick before: bool[n].
+
+        One of the same tick is forgotten.
+        """
         radius = np.array([self._bodies[id_].radius for id_ in flight.net_id.tolist()])
         x, y = flight.after[:, 0], flight.after[:, 1]
         apart = np.hypot(x[:, None] - x, y[:, None] - y)
         touching: np.ndarray = apart < radius[:, None] + radius
         np.fill_diagonal(touching, False)
         keys = list(zip(flight.net_id.tolist(), flight.epoch.tolist(), strict=True))
-        flown = self._flown.setdefault(flight.core, deque(maxlen=REPLAYED_TICKS_MAX))
+        flown = self._flown.get(flight.core, [])
+        older = [each for each in flown if each.flight.tick < flight.tick]
+        newer = [each for each in flown if each.flight.tick > flight.tick]
         before = set[Key]()
-        if flown:
-            hit = flown[-1].touching.any(axis=1)
-            before = {flown[-1].keys[row] for row in np.flatnonzero(hit).tolist()}
-        flown.append(_Flown(flight, touching, keys))
+        if older:
+            hit = older[-1].touching.any(axis=1)
+            before = {older[-1].keys[row] for row in np.flatnonzero(hit).tolist()}
+        now = [*older, _Flown(flight, touching, keys), *newer]
+        self._flown[flight.core] = now[-REPLAYED_TICKS_MAX:]
         return touching.any(axis=1) | np.array([key in before for key in keys], np.bool_)
 
     def judge(
@@ -94,8 +117,9 @@ class Contacts:
         free: np.ndarray,
         exercised: Counter[str],
         laws: Laws,
+        known: set[int] | None = None,
     ) -> Iterator[str]:
-        """Judge all contacts of the newest flight of a core.
+        """Judge all contacts of a flight of a core, by those before it.
 
         Args:
             flight: it.
@@ -103,29 +127,32 @@ class Contacts:
             free: float64[n, 6], how all of them would have flown alone.
             exercised: counts what was judged.
             laws: how everything moves.
+            known: keys of those that took part when this was simulated again, if it was: contacts
+                with others, who have left since, are passed over.
         """
-        left = {key for key, hit in zip(self._newest(flight).keys, found, strict=True) if hit}
+        keys = zip(flight.net_id.tolist(), flight.epoch.tolist(), strict=True)
+        left = {key for key, hit in zip(keys, found, strict=True) if hit}
         while left:
             window = self._window({min(left)}, flight)
             involved = set.union(*(keys for _, keys in window))
             left -= involved
+            if known is not None and not known.issuperset(id_ << 32 | e for id_, e in involved):
+                continue
             yield from self._judge(window, free, exercised, laws)
-
-    def _newest(self, flight: Flight) -> _Flown:
-        return self._flown[flight.core][-1]
 
     def _window(self, keys: set[Key], flight: Flight) -> list[tuple[_Flown, set[Key]]]:
         """Find the flights in which a contact has lasted, and who was in it, the oldest first."""
-        history = self._flown[flight.core]
+        flown = self._flown[flight.core]
+        history = [each for each in flown if each.flight.tick <= flight.tick]
         count = 1
         while True:
             window = list(islice(reversed(history), count))
             closed = set(keys)
-            for flown in window:
-                closed |= _closure(closed, flown)
+            for each in window:
+                closed |= _closure(closed, each)
             older = history[-1 - count] if count < len(history) else None
             if closed == keys and (older is None or not _touches(closed, older)):
-                return [(flown, closed & set(flown.keys)) for flown in reversed(window)]
+                return [(each, closed & set(each.keys)) for each in reversed(window)]
             if closed == keys:
                 count += 1
             keys = closed
@@ -176,7 +203,8 @@ class Contacts:
             at = [rows[key] for key in there]
             bodies: dict[Hashable, Body] = {key: self._bodies[key[0]] for key in there}
             space.place(bodies, flown.flight.before[at])
-            states = space.step(flown.flight.buttons[at].tolist())
+            flight = flown.flight
+            states = space.step(flight.buttons[at].tolist(), flight.skipped[at].tolist())
         return dict(zip(there, states, strict=True))
 
     def _judge_momentum(self, flight: Flight, rows: list[int], free: np.ndarray) -> Iterator[str]:

@@ -16,7 +16,7 @@ import pymunk
 from sidereal.tools.simulate.game import Button, Laws
 
 RESTITUTION: Final = 0.5
-SOLVER_PASSES: Final = 6
+SOLVER_PASSES: Final = 30
 FAR: Final = 1e7
 """World units: nothing that is played again flies so far, or between two such places."""
 SPEED_REST: Final = 0.02
@@ -68,6 +68,16 @@ def coast(states: np.ndarray, seconds: float | np.ndarray) -> np.ndarray:
     after[:, 1] += states[:, 3] * seconds
     after[:, 4] = wrap(states[:, 4] + states[:, 5] * seconds)
     return after
+
+
+def bounded(states: np.ndarray, laws: Laws) -> np.ndarray:
+    """Slow down what is faster than anything may be, as every shard does after its physics."""
+    speed = np.hypot(states[:, 2], states[:, 3])
+    if not (speed > laws.speed_max).any():
+        return states
+    slowed = states.copy()
+    slowed[:, 2:4] *= (np.minimum(speed, laws.speed_max) / np.maximum(speed, 1e-12))[:, None]
+    return slowed
 
 
 def turn_back(states: np.ndarray, laws: Laws) -> np.ndarray:
@@ -170,18 +180,19 @@ class BareSpace:
             mover.angle, mover.angular_velocity = heading, spin
             self._there.append((body, circle))
 
-    def step(self, buttons: list[int]) -> np.ndarray:
+    def step(self, buttons: list[int], skipped: list[bool]) -> np.ndarray:
         """Simulate one tick.
 
         Args:
             buttons: of the bodies in the order in which they were placed.
+            skipped: likewise, whom systems leave alone: it is not turned back at the edge.
 
         Returns:
             float64[n, 6], the states after it, in that order.
         """
         dt = self._laws.tick_s / self._laws.substeps
-        for body, circle in self._there:
-            if not body.flies:
+        for (body, circle), alone in zip(self._there, skipped, strict=True):
+            if not body.flies and not alone:
                 turned = turn_back(np.array([_state_of(circle.body)]), self._laws)[0]
                 circle.body.velocity = float(turned[2]), float(turned[3])
         for _ in range(self._laws.substeps):

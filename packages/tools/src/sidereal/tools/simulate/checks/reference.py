@@ -24,6 +24,7 @@ from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import Contacts
 from sidereal.tools.simulate.checks.physics import Body, State
+from sidereal.tools.simulate.checks.repaired import Repaired
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
 from sidereal.tools.simulate.flights import STATE, Flight
@@ -104,8 +105,9 @@ class Reference:
         self._last: dict[str, Flight] = {}
         self._given: dict[tuple[int, int], Given] = {}
         self._rows: dict[int, tuple[int, int]] = {}
-        self._bodies: dict[int, Body] = {}
-        self._contacts = Contacts(self._bodies)
+        self.bodies: dict[int, Body] = {}
+        self.contacts = Contacts(self.bodies)
+        self._repaired = Repaired(self)
         self._uuids: dict[int, bytes] = {}
         self._liars: set[int] = set()
         self._across: set[tuple[int, int]] = set()
@@ -115,14 +117,14 @@ class Reference:
         world, columns = core.world, core.world.columns
         for row in self._rows_judged(core).tolist():
             net_id = int(columns.net_id[row])
-            if net_id not in self._bodies:
+            if net_id not in self.bodies:
                 if world.account[row] == LIAR_ACCOUNT:
                     self._liars.add(net_id)
                 uuid = world.uuid[row].tobytes()
                 flies = columns["kind"][row] == SHIP
                 rock = cluster.rocks.get(uuid)
                 self._uuids[net_id] = uuid
-                self._bodies[net_id] = (
+                self.bodies[net_id] = (
                     Body(float(columns["radius"][row]), float(columns["mass"][row]), bool(flies))
                     if rock is None
                     else Body(float(rock["radius"]), float(rock["mass"]), False)
@@ -138,48 +140,77 @@ class Reference:
 
     def _judge(self, flight: Flight, laws: Laws) -> Iterator[str]:
         before = self._last.get(flight.core)
+        yield from self._repaired.judge(flight, before, self._exercised, laws)
+        if before is not None:
+            before = self.contacts.flight_of(flight.core, before.tick) or before
         yield from self._judge_beginning(flight, before, laws)
-        hit = self._contacts.find(flight)
-        self._touched |= {self._uuids[id_] for id_ in flight.net_id[hit].tolist()}
+        texts = list(self._judge_contacts(flight, laws))
+        if texts and any(again.net_id.size for again in flight.again):
+            # Who came may have been inside another, and have been left there.
+            self.contacts.put_back(flight.core, self._repaired.without)
+            texts = list(self._judge_contacts(flight, laws))
+        yield from texts
+
+    def _judge_contacts(self, flight: Flight, laws: Laws) -> Iterator[str]:
+        hit = self.contacts.find(flight)
+        self.note_touched(flight.net_id[hit])
         turned = (physics.turn_back(flight.before, laws) != flight.before).any(axis=1)
-        turned[[self._bodies[id_].flies for id_ in flight.net_id.tolist()]] = False
+        turned[[self.bodies[id_].flies for id_ in flight.net_id.tolist()]] = False
         self._exercised["turned back at the belt's edge"] += int(turned.sum())
-        self._touched |= {self._uuids[id_] for id_ in flight.net_id[turned].tolist()}
-        alone = self._fly(flight, laws)
+        self.note_touched(flight.net_id[turned])
+        alone = self.fly_all(flight, laws)
         off = flight.after[~hit] - alone[~hit]
         off[:, 4] = physics.wrap(off[:, 4])
         self._exercised["steps judged"] += len(off)
         wrong = flight.net_id[~hit][np.abs(off).max(axis=1, initial=0.0) > ROUNDING]
         if len(wrong):
             yield f"{wrong.tolist()} moved as nothing could move them"
-        yield from self._contacts.judge(flight, hit, alone, self._exercised, laws)
+        yield from self.contacts.judge(flight, hit, alone, self._exercised, laws)
 
-    def _fly(self, flight: Flight, laws: Laws) -> np.ndarray:
+    def fly_all(self, flight: Flight, laws: Laws) -> np.ndarray:
         """Fly the bodies of a flight for its tick, touching nothing."""
-        states = physics.coast(physics.turn_back(flight.before, laws), laws.tick_s)
+        turned = physics.turn_back(flight.before, laws)
+        turned[flight.skipped] = flight.before[flight.skipped]
+        states = physics.coast(turned, laws.tick_s)
         # One ship in twenty bodies.
         for row, net_id in enumerate(flight.net_id.tolist()):
-            if self._bodies[net_id].flies:
+            if self.bodies[net_id].flies:
                 state = physics.state_of(flight.before[row])
                 states[row] = physics.fly(state, int(flight.buttons[row]), laws)
         return states
 
+    def fly(self, net_id: int, state: np.ndarray, buttons: int, laws: Laws) -> np.ndarray:
+        """Fly a body alone for a tick, and without systems: float64[1, 6]."""
+        if not self.bodies[net_id].flies:
+            return physics.coast(state, laws.tick_s)
+        return np.array([physics.fly(physics.state_of(state[0]), buttons, laws)])
+
+    def note_touched(self, net_ids: np.ndarray) -> None:
+        """Note that entities have left the way that they were on."""
+        self._touched |= {self._uuids[id_] for id_ in net_ids.tolist()}
+
     def _judge_beginning(self, flight: Flight, before: Flight | None, laws: Laws) -> Iterator[str]:
         """Bodies begin a tick where they ended the last one, or as they were handed over."""
-        kept = np.zeros(len(flight.net_id), np.bool_)
         if before is not None:
             now, then = _same_bodies(flight, before)
-            kept[now] = True
-            states = _bounded(before.after[then], laws)
+            states = physics.bounded(before.after[then], laws)
             states = physics.coast(states, (flight.tick - 1 - before.tick) * laws.tick_s)
             off = physics.distance(flight.before[now], states)
             wrong = now[off > ROUNDING]
             if len(wrong):
                 yield f"{flight.net_id[wrong].tolist()} were moved between two ticks"
-        for row in np.flatnonzero(~kept).tolist():
-            yield from self._judge_adoption(flight, row, laws)
 
-    def _judge_adoption(self, flight: Flight, row: int, laws: Laws) -> Iterator[str]:
+    def judge_adoption(
+        self, flight: Flight, row: int, found: np.ndarray, laws: Laws
+    ) -> Iterator[str]:
+        """Judge how a body was flown on, alone, from the row that it was handed over with.
+
+        Args:
+            flight: the first one of its owner.
+            row: of the body.
+            found: float64[1, 6], where that has brought it when the flight begins.
+            laws: how everything moves.
+        """
         net_id = int(flight.net_id[row])
         given = self.given(net_id, int(flight.epoch[row]))
         if given is None:
@@ -187,9 +218,9 @@ class Reference:
             return
         ticks = flight.tick - 1 - given.tick
         self._exercised["adoptions judged"] += 1
-        if not self._bodies[net_id].flies:
+        if not self.bodies[net_id].flies:
             state = physics.coast(given.state[None, :], ticks * laws.tick_s)
-            if physics.distance(flight.before[[row]], state)[0] > ROUNDING:
+            if physics.distance(found, state)[0] > ROUNDING:
                 yield f"{net_id} does not go on from the row it was handed over with"
             return
         self._exercised["ships handed over"] += 1
@@ -197,7 +228,7 @@ class Reference:
         if net_id in self._liars:
             # What a liar held is not known.
             return
-        found, flown = flight.before[[row]], int(flight.input_seq[row])
+        flown = int(flight.input_seq[row])
         # What comes in the same tick may be more than the queue holds: it jumps over the oldest.
         pilot = int(flight.control_epoch[row])
         newest = self._ledger.newest_taken_in(net_id, pilot, flight.at)
@@ -257,7 +288,7 @@ class Reference:
         ids = np.array(list(newest))
         cores = np.array([core for _, core, _ in newest.values()])
         x, y = np.array([state[:2] for _, _, state in newest.values()]).T
-        radius = np.array([self._bodies[id_].radius for id_ in ids.tolist()])
+        radius = np.array([self.bodies[id_].radius for id_ in ids.tolist()])
         apart = np.hypot(x[:, None] - x, y[:, None] - y)
         across = (apart < radius[:, None] + radius) & (cores[:, None] < cores)
         pairs = {(int(ids[a]), int(ids[b])) for a, b in np.argwhere(across).tolist()}
@@ -303,7 +334,7 @@ class Reference:
                 continue
             if int(flight.epoch[row]) not in epochs:
                 continue
-            flown = _bounded(flight.after[[row]], laws)
+            flown = physics.bounded(flight.after[[row]], laws)
             by = int(flight.control_epoch[row]), int(flight.input_seq[row])
             if by == pilot and physics.distance(flown, state[None, :])[0] <= ROUNDING:
                 return True
@@ -334,16 +365,6 @@ def _fly_on(state: State, buttons: int, ticks: int, laws: Laws) -> State:
     for _ in range(ticks):
         state = physics.fly(state, buttons, laws)
     return state
-
-
-def _bounded(states: np.ndarray, laws: Laws) -> np.ndarray:
-    """Slow down what is faster than anything may be, as every shard does after its physics."""
-    speed = np.hypot(states[:, 2], states[:, 3])
-    if not (speed > laws.speed_max).any():
-        return states
-    slowed = states.copy()
-    slowed[:, 2:4] *= (np.minimum(speed, laws.speed_max) / np.maximum(speed, 1e-12))[:, None]
-    return slowed
 
 
 def _same_bodies(now: Flight, before: Flight) -> tuple[np.ndarray, np.ndarray]:

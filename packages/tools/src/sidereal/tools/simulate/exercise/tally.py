@@ -23,6 +23,7 @@ from sidereal.tools.simulate.plans.parts import parts_of
 
 JUDGED: Final = (
     "adoptions judged",
+    "bodies simulated again judged",
     "brands after a crash judged",
     "brands compared",
     "calls done",
@@ -83,10 +84,12 @@ JUDGED: Final = (
     "stamps judged",
     "states of pilots judged",
     "steps judged",
+    "steps simulated again judged",
     "ticks of service judged",
     "ticks of whole flights judged",
     "ticks replayed of ships",
     "turned back at the belt's edge",
+    "ways to a new owner judged",
 )
 """What checkers count of what they have looked at."""
 

@@ -1,0 +1,178 @@
+"""Ticks that a shard has simulated again: what it says of them now is judged as what it flew then.
+
+A body that is adopted may have missed contacts on its way from the row that it was given with. Then
+its shard simulates the ticks since then again (`sidereal.shard.repairs`). What it knows of them
+afterwards takes the place of what was flown, and the same questions are put to it:
+
+* a path begins where the one before it has ended, or as the body was handed over;
+* who touches nothing flies as its engines say; what systems would have done to it is left out;
+* a contact has the outcome that a bare space gives it;
+* so has one into which a body comes that is said to have flown alone: it was to be repaired.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from sidereal.tools.simulate.checks import physics
+from sidereal.tools.simulate.checks.contacts import History
+from sidereal.tools.simulate.flights import Again, Flight, blank_flight, with_again
+from sidereal.tools.simulate.game import Laws
+
+if TYPE_CHECKING:
+    from sidereal.tools.simulate.checks.reference import Reference
+
+ROUNDING: Final = 1e-6
+"""World units, radians or their like per second that two ways to compute the same may differ."""
+
+
+class Repaired:
+    """Judges what shards have simulated again.
+
+    Attributes:
+        without: the history of contacts before the newest flight that was judged, but for ways of
+            which it is not known whether those that touched on them were simulated again.
+    """
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self.without: History = []
+        self._late: dict[str, int] = {}
+
+    def judge(
+        self, flight: Flight, before: Flight | None, exercised: Counter[str], laws: Laws
+    ) -> Iterator[str]:
+        """Judge what a core knows of ticks gone by when it begins a new one.
+
+        Args:
+            flight: the new one.
+            before: the one before it.
+            exercised: counts what was judged.
+            laws: how everything moves.
+        """
+        new = np.ones(len(flight.net_id), np.bool_)
+        if before is not None:
+            new = ~np.isin(flight.keys, before.keys)
+        off = set[int]()
+        for row in np.flatnonzero(new).tolist():
+            net_id = int(flight.net_id[row])
+            alone = self._fly_alone(flight, net_id, laws)
+            if alone is None or physics.distance(alone, flight.before[[row]])[0] <= ROUNDING:
+                yield from self._reference.judge_adoption(flight, row, flight.before[[row]], laws)
+            else:
+                off.add(net_id)
+                yield from self._reference.judge_adoption(flight, row, alone, laws)
+        late, self._late[flight.core] = self._late.get(flight.core, 0), flight.late
+        if flight.late == late:
+            off |= self._find_met(flight, flight.net_id[new], exercised)
+        others = [np.setdiff1d(again.net_id, flight.net_id[new]) for again in flight.again]
+        changed = np.unique(np.concatenate([np.array(sorted(off), np.int64), *others]))
+        exercised["bodies simulated again judged"] += len(changed)
+        for tick in flight.again:
+            part = tick.of(changed)
+            if len(part.net_id):
+                wrong = list(self._judge_tick(flight, part, exercised, laws))
+                # Some contacts were left as they were: who else was in them, is not known.
+                yield from wrong if flight.late == late else ()
+        self.without = self._reference.contacts.history_of(flight.core)
+        alone_ids = np.setdiff1d(flight.net_id[new], changed)
+        if not self._try(flight, np.union1d(changed, alone_ids), laws):
+            for net_id in alone_ids.tolist():
+                self._try(flight, np.union1d(changed, [net_id]), laws)
+
+    def _try(self, flight: Flight, net_ids: np.ndarray, laws: Laws) -> bool:
+        """Take in how bodies have flown alone, if that may be what came of their contacts.
+
+        Whoever is inside another when it is handed over may have been simulated again, though it
+        has not been pushed apart by then.
+        """
+        contacts = self._reference.contacts
+        kept = contacts.history_of(flight.core)
+        for again in flight.again:
+            part = again.of(net_ids)
+            if len(part.net_id) and any(self._judge_tick(flight, part, Counter(), laws)):
+                contacts.put_back(flight.core, kept)
+                return False
+        return True
+
+    def _fly_alone(self, flight: Flight, net_id: int, laws: Laws) -> np.ndarray | None:
+        """Fly an adopted body up to its first tick as if nobody else were there.
+
+        Returns:
+            float64[1, 6], or None if it was not flown anywhere.
+        """
+        state = None
+        for again in flight.again:
+            at = np.flatnonzero(again.net_id == net_id)
+            if len(at):
+                state = again.before[at] if state is None else state
+                state = self._reference.fly(net_id, state, int(again.buttons[at[0]]), laws)
+        return state
+
+    def _judge_tick(
+        self, flight: Flight, again: Again, exercised: Counter[str], laws: Laws
+    ) -> Iterator[str]:
+        """Judge a tick gone by of those that went another way in it."""
+        reference, contacts = self._reference, self._reference.contacts
+        base = contacts.flight_of(flight.core, again.tick) or blank_flight(flight, again.tick)
+        radius = np.array([reference.bodies[id_].radius for id_ in again.net_id.tolist()])
+        now = with_again(base, again, radius)
+        yield from self._judge_beginning(flight, again, laws)
+        hit, mine = contacts.find(now), np.isin(now.net_id, again.net_id)
+        reference.note_touched(now.net_id[hit & mine])
+        alone = reference.fly_all(now, laws)
+        exercised["steps simulated again judged"] += len(again.net_id)
+        wrong = mine & ~hit & (physics.distance(now.after, alone) > ROUNDING)
+        if wrong.any():
+            ids = now.net_id[wrong].tolist()
+            yield f"{ids} moved as nothing could move them, in tick {again.tick} simulated again"
+        yield from contacts.judge(
+            now, hit & mine, alone, exercised, laws, set(flight.keys.tolist())
+        )
+
+    def _judge_beginning(self, flight: Flight, again: Again, laws: Laws) -> Iterator[str]:
+        """Each begins where it has ended the tick before, or where it was handed over."""
+        before = self._reference.contacts.flight_of(flight.core, again.tick - 1)
+        for at, net_id in enumerate(again.net_id.tolist()):
+            row = None if before is None else before.row_of(net_id, int(again.epoch[at]))
+            if before is not None and row is not None:
+                wanted = physics.bounded(before.after[[row]], laws)
+            else:
+                given = self._reference.given(net_id, int(again.epoch[at]))
+                if given is None:
+                    continue
+                ticks = again.tick - 1 - given.tick
+                wanted = physics.coast(given.state[None, :], ticks * laws.tick_s)
+                if self._reference.bodies[net_id].flies:
+                    ways = self._reference.replays(net_id, given, ticks, laws)
+                    wanted = np.array([state for state, _ in ways])
+            off = physics.distance(again.before[[at]], wanted)
+            if len(off) and off.min() > ROUNDING:
+                yield f"{net_id} began tick {again.tick} elsewhere when that was simulated again"
+
+    def _find_met(self, flight: Flight, new: np.ndarray, exercised: Counter[str]) -> set[int]:
+        """Find who of those that are new has come into another on its way, by ids."""
+        met = set[int]()
+        for again in flight.again:
+            mine = np.isin(again.net_id, new)
+            ids, before, after = again.net_id, again.before, again.after
+            base = self._reference.contacts.flight_of(flight.core, again.tick)
+            if base is not None:
+                stays = np.isin(base.keys, flight.keys) & ~np.isin(base.net_id, ids)
+                ids = np.concatenate([ids, base.net_id[stays]])
+                before = np.concatenate([before, base.before[stays]])
+                after = np.concatenate([after, base.after[stays]])
+            radius = np.array([self._reference.bodies[id_].radius for id_ in ids.tolist()])
+            sums = radius[: len(mine)][mine, None] + radius
+            first, last = (
+                np.hypot(*(s[: len(mine)][mine, None, :2] - s[:, :2]).transpose(2, 0, 1))
+                for s in (before, after)
+            )
+            into = (first >= sums) & (last < sums)
+            exercised["ways to a new owner judged"] += len(into)
+            met |= set(again.net_id[mine][into.any(axis=1)].tolist())
+        return met
