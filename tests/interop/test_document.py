@@ -127,7 +127,7 @@ def test_private_section_of_the_example_is_what_the_document_says() -> None:
     (block,) = re.findall(
         r"For example, this is the private section.*?\n\n((?:    [0-9a-f ]+\n)+)", TEXT, re.S
     )
-    head = bytes.fromhex("43 f0 a2 04 00 00")
+    head = bytes.fromhex("44 f0 a2 04 00 00")
     private = read_snapshot(head + bytes.fromhex(block), Grid(250.0, 4, 1)).private
     assert private == Private(
         is_whole=False,

@@ -73,8 +73,8 @@ def snapshot(tick: int = 100) -> bytes:
     numbers = (1, 2, NEAR, FLIGHT, RADAR)
     mask = sum(1 << number for number in numbers)
     own = 2 | sum(1 << number for number in OWN)
-    head = b"\x43" + bytes([tick, 0, 0])
-    private = bytes([4 | 8 | 16 | 32, 1, len(OWN)])
+    head = b"\x44" + bytes([tick, 0, 0])
+    private = bytes([4 | 8 | 16 | 32, len(OWN)])
     private += b"".join(bytes([number, 1]) for number in OWN)
     private += struct.pack("<IIH", 5, 1, own) + struct.pack("<4iIi", 1, 2, 3, 4, 5, 6)
     private += struct.pack("<bH", 0, 9) + b"".join(memory(number) for number in OWN)
@@ -145,7 +145,7 @@ def test_fields_are_what_was_sent() -> None:
 
 def test_entity_that_is_shown_stays_so_while_a_component_is_missing() -> None:
     mask = struct.pack("<IBH", 5, 1, 1 << 1 | 1 << 2 | 1 << RADAR | 1 << 3)
-    given = b"\x03" + bytes([101, 0, 0]) + bytes([0, 0xF0, 0]) + mask
+    given = b"\x04" + bytes([101, 0, 0]) + bytes([0, 0xF0, 0]) + mask
     bodies = [snapshot(), given]
     real, mine = RealReplica(SCHEMA, RULES), Replica(GRID, 100, 256, RULES.tick_hz)
     for body in bodies:

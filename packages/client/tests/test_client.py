@@ -59,6 +59,7 @@ from sidereal.protocol.state.private import (
     MOVES,
     encode_own_motion,
 )
+from sidereal.protocol.state.private import FLIGHT as OWN_FLIGHT
 from sidereal.protocol.state.private import REPLACE as OWN_REPLACE
 from sidereal.protocol.state.quantize import encode_rows
 from sidereal.protocol.state.schema import PARENT, PREDICTED, mask_of
@@ -235,7 +236,7 @@ class World:
             encode_own_motion(SCHEMA, motion, cell_x, cell_y, RULES),
             np.array([(0, self.input_seq % 65536)], INPUTS_ROW),
         ]
-        lead = bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS, self.own_epoch % 256))
+        lead = bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS | OWN_FLIGHT, self.own_epoch % 256))
         return b"".join((lead, *(array.tobytes() for array in rows)))
 
 

@@ -12,7 +12,7 @@ from sidereal.client.replica import Replica
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication, To
 from sidereal.protocol.state.heads import encode_head, encode_section
-from sidereal.protocol.state.private import RUNS
+from sidereal.protocol.state.private import FLIGHT, RUNS
 from sidereal.protocol.state.schema import BASE_COMPONENTS, Schema
 from sidereal.protocol.state.stream import (
     CONTINUED,
@@ -99,7 +99,7 @@ def alone(*events: Copy, now: int, number: int = GONG, strength: int = 3) -> byt
         row["id"], row["age"], row["nth"] = subject, now - tick, nth
         if number == HINT:
             row["strength"] = strength
-    return bytes((RUNS, 0, 1, number, len(rows))) + rows.tobytes()
+    return bytes((RUNS | FLIGHT, 0, 1, number, len(rows))) + rows.tobytes()
 
 
 class Taker:

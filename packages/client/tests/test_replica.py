@@ -17,7 +17,9 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.component import Component, Field, Replication
 from sidereal.protocol.state.heads import encode_head, encode_section
 from sidereal.protocol.state.private import (
+    AGED,
     ANSWERS,
+    FLIGHT,
     FLOWN,
     INPUTS_ROW,
     LAGS,
@@ -519,7 +521,7 @@ def flying(net_id: int, x: float = 0.0, vx: float = 0.0, lag: int = 0, flight: i
     motion["vx"] = vx / VELOCITY_STEP
     return b"".join(
         [
-            bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS | LAGS, flight, lag)),
+            bytes((OWN_REPLACE | FLOWN | MOVES | ANSWERS | LAGS | FLIGHT, flight, lag)),
             np.array([(net_id, 4, SCHEMA.mask_own)], SCHEMA.own_rows[PRESENCE]).tobytes(),
             motion.tobytes(),
             np.array([(2, 9)], INPUTS_ROW).tobytes(),
@@ -560,7 +562,7 @@ def test_the_private_section_is_handed_on(replica: Replica) -> None:
     assert (own.net_id, own.control_epoch, own.tick, own.input) == (5, 4, 3, 9)
     assert (own.state.x, own.state.y) == (250.0, 250.0)
     assert replica.private.early == 2
-    wrong = bytes((private[0] | 128,)) + private[1:]
+    wrong = bytes((private[0] | AGED,)) + private[1:]
     assert replica.apply_untrusted([datagram(4, private=wrong)], 0.0) == []
     assert replica.newest_tick == 3
 

@@ -99,16 +99,11 @@ def test_an_ack_is_owed_only_for_packets_that_want_one() -> None:
     assert received.owed_since is None
 
 
-def test_an_ack_goes_along_while_it_is_owed_and_once_again_and_after_some_packets() -> None:
-    received = ReceivedPackets(AckLimits(silent_packets=3))
-    for sequence in range(2):
-        received.admit(sequence, False, 0.0)
-        assert not received.goes_along
-    received.admit(2, False, 0.0)
-    assert received.goes_along, "three have come"
-    received.acks_sent()
+def test_an_ack_goes_along_while_it_is_owed_and_once_again() -> None:
+    received = ReceivedPackets()
+    received.admit(0, False, 0.0)
     assert not received.goes_along
-    received.admit(3, True, 0.0)
+    received.admit(1, True, 0.0)
     for _ in range(2):
         assert received.goes_along
         received.acks_sent()

@@ -107,14 +107,14 @@ def test_a_pilot_has_its_motion_as_exactly_as_it_shows(rig: Rig) -> None:
     assert (off <= [1e-5, 1e-5, 1e-7, 1e-7, 1e-8, 1e-7]).all()
 
 
-def test_an_input_alone_takes_five_bytes_and_a_motion_29(rig: Rig) -> None:
+def test_an_input_alone_takes_four_bytes_and_a_motion_28(rig: Rig) -> None:
     settle(rig, Flying(0))
     [section, _] = rig.step(Flying(0, input_seq=1))
-    assert len(section) == 5
+    assert len(section) == 4
     rig.ack()
     motion = AT_REST._replace(vx=np.array(3.0))
     [section, _] = rig.step(Flying(0, input_seq=2, motion=motion))
-    assert len(section) == 29
+    assert len(section) == 28
     told = rig.read(section)
     assert (told.flown, told.from_tick, told.components) == (None, rig.tick - 1, {})
 
@@ -137,7 +137,7 @@ def test_what_other_rows_need_goes_along_until_it_is_acked(rig: Rig) -> None:
         assert told.from_tick == rig.tick - 1
     assert rig.step(Flying(0, input_seq=3, motion=there)) == [b"", b""], "alone it does not go"
     rig.ack(tick=moved)
-    assert len(rig.step(Flying(0, input_seq=4, motion=there))[0]) == 6
+    assert len(rig.step(Flying(0, input_seq=4, motion=there))[0]) == 5
 
 
 def test_what_models_write_goes_along_until_it_is_acked() -> None:
@@ -219,7 +219,7 @@ def test_a_datagram_of_which_nothing_is_heard_is_taken_for_lost(rig: Rig) -> Non
     rig.log.settle(NOBODY, NOBODY)
     assert rig.step(Flying(0, input_seq=1)) == [b"", b""]
     rig.log.settle(NOBODY, NOBODY)
-    assert len(rig.step(Flying(0, input_seq=1))[0]) == 6
+    assert len(rig.step(Flying(0, input_seq=1))[0]) == 5
 
 
 def test_what_was_acked_is_not_lost_any_more(rig: Rig) -> None:

@@ -16,7 +16,8 @@ HAS_MOTION: Final = 8
 HAS_INPUTS: Final = 16
 HAS_RUNS: Final = 32
 HAS_LAG: Final = 64
-FORMS: Final = 127
+HAS_FLIGHT: Final = 128
+FIRST_FLIGHT: Final = 1
 SCALE: Final = 1 << 24
 VELOCITY_SCALE: Final = 1 << 23
 SPIN_SCALE: Final = 1 << 26
@@ -78,8 +79,8 @@ class Private:
 
 def read_private(octets: Octets, place: Place, world: World) -> Private:
     """Read the private section of a snapshot; the place is the middle of the window."""
-    form, flight = octets.unpack("BB")
-    require(form & ~FORMS == 0, "a private section of another form")
+    form = octets.number("B")
+    flight = octets.number("B") if form & HAS_FLIGHT else FIRST_FLIGHT
     require(not form & WHOLE or not form & HAS_AGE, "a whole private section with an age")
     age = octets.number("B") if form & HAS_AGE else 1 - (form & WHOLE)
     lag = octets.number("b") if form & HAS_LAG else 0

@@ -12,6 +12,7 @@ VELOCITY_MAX: Final = 32_000
 SPIN_MAX: Final = 31_744
 TURN: Final = 1 << 16
 PRESENCE: Final = 0
+MOVING: Final = 66
 EVENTS_FROM: Final = 128
 Values: TypeAlias = dict[str, float | str]
 MASK_LAYOUTS: Final = ((8, "B"), (16, "H"), (32, "I"), (64, "Q"))
@@ -276,7 +277,7 @@ READERS: Final[Mapping[int, Callable[[Octets, Place], Row]]] = {
     7: _read_parent,
     64: _read_gone,
     65: _read_moved,
-    66: _read_moving,
+    MOVING: _read_moving,
 }
 """Of the rows of every world, by the numbers of their sorts."""
 

@@ -10,6 +10,7 @@ from .private import Private, read_private
 from .rows import (
     BASE,
     EVENTS_FROM,
+    MOVING,
     Event,
     EventSort,
     Place,
@@ -21,7 +22,7 @@ from .rows import (
 )
 
 SIZE_MAX: Final = 1150
-VERSION: Final = 3
+VERSION: Final = 4
 HAS_DEFERRED: Final = 16
 HAS_UNCHANGED: Final = 32
 HAS_PRIVATE: Final = 64
@@ -30,6 +31,7 @@ WHOLE: Final = 1
 PART: Final = 2
 CONTINUED: Final = 4
 HAS_AGE: Final = 8
+ONE_THAT_IS_MOVING: Final = 13
 RUNS_IN_A_BYTE: Final = 14
 ONE_ROW: Final = 15
 U32: Final = 1 << 32
@@ -158,7 +160,9 @@ def _read_section(octets: Octets, place: int, there: Place, world: World) -> Sec
     to = there.tick - lag
     require(part < parts, "a part that is not below the number of parts")
     require(to >= 0, "a section of before tick 0")
-    if heads == ONE_ROW:
+    if heads == ONE_THAT_IS_MOVING:
+        runs = [(MOVING, 1)]
+    elif heads == ONE_ROW:
         runs = [(octets.number("B"), 1)]
     else:
         runs = [octets.unpack("BB") for _ in range(count)]

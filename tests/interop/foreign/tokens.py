@@ -13,7 +13,7 @@ import nacl.pwhash.argon2id
 from .octets import Malformed, Octets, require
 
 VERSION: Final = b"NETCODE 1.02\0"
-CLIENTS: Final = 0x5349444552450103
+CLIENTS: Final = 0x5349444552450104
 """Protocol id of the endpoint for clients."""
 SHARDS: Final = 0x5349444552455303
 """Protocol id of the endpoint for shards."""

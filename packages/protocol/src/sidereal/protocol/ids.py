@@ -29,7 +29,7 @@ class Address(NamedTuple):
     port: int
 
 
-CLIENT_PROTOCOL_ID: Final = 0x5349_4445_5245_0103
+CLIENT_PROTOCOL_ID: Final = 0x5349_4445_5245_0104
 """netcode protocol id of the client endpoint; the last byte is the version."""
 
 SHARD_PROTOCOL_ID: Final = 0x5349_4445_5245_5303

@@ -3,7 +3,7 @@
 `ReceivedPackets` keeps the newest sequence number and one bit for each of the `ACK_SPAN_MAX` before
 it. An ack covers every packet that came since the third-last ack was sent, and at least the last 32
 packets. So what one lost ack has said, the next two say again. Messages carry one only when one is
-owed, was owed to those before, or after some packets that asked for none.
+owed, or was owed to those before them.
 
 `SentPackets` keeps a record of every packet with messages until the packet is acked or forgotten.
 A packet that was given up as lost keeps its record. If its ack comes late after all, its messages
@@ -51,28 +51,19 @@ class ReceivedPackets:
     __slots__ = (
         "_again",
         "_bits",
-        "_limits",
         "_lowest",
         "_newest_at",
-        "_unspoken",
         "newest",
         "owed_since",
     )
 
-    def __init__(self, limits: AckLimits = LIMITS.acks) -> None:
-        """Start with nothing.
-
-        Args:
-            limits: how often acks go along that nobody waits for.
-        """
-        self._limits = limits
+    def __init__(self) -> None:
         self.newest = -1
         self.owed_since: float | None = None
         """Since when the peer waits for an ack; None if it does not."""
         self._bits = 0
         self._newest_at = 0.0
-        self._again = self._unspoken = 0
-        # Acks that go along again; packets that came since acks were last sent.
+        self._again = 0
         self._lowest = [_NOTHING, _NOTHING, _NOTHING]
         # Lowest sequence that came since acks were last sent, between that and the time before,
         # and before that.
@@ -101,7 +92,6 @@ class ReceivedPackets:
             if sequence < 0 or -ahead >= limits.ACK_SPAN_MAX or self._bits >> -ahead & 1:
                 return None
             self._bits |= 1 << -ahead
-        self._unspoken += 1
         if sequence < self._lowest[0]:
             self._lowest[0] = sequence
         if ack_wanted and self.owed_since is None:
@@ -123,14 +113,12 @@ class ReceivedPackets:
     @property
     def goes_along(self) -> bool:
         """Whether messages that are sent now carry an ack."""
-        is_due = self.owed_since is not None or self._again > 0
-        return is_due or self._unspoken >= self._limits.silent_packets
+        return self.owed_since is not None or self._again > 0
 
     def acks_sent(self) -> None:
         """Note that an ack went out: none is owed now."""
         self._again = REPEATS if self.owed_since is not None else max(0, self._again - 1)
         self.owed_since = None
-        self._unspoken = 0
         self._lowest = [_NOTHING, self._lowest[0], self._lowest[1]]
 
 

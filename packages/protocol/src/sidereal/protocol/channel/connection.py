@@ -75,7 +75,7 @@ class Connection:
         self._fill_order = [self._senders[number] for number in by_priority]
         self._unreliable_senders = [s for s in self._senders if isinstance(s, UnreliableSender)]
         self._receivers = [make_receiver(spec) for spec in specs]
-        self._received = ReceivedPackets(limits.acks)
+        self._received = ReceivedPackets()
         self._sent = SentPackets(entropy, limits.acks)
         self._round_trip = RoundTrip(limits.timeouts)
         self._window = CongestionWindow(limits.congestion)

@@ -42,8 +42,6 @@ class AckLimits:
             late.
         unasked_packets: packets in a row that ask for no ack. The next one asks: else the sender
             would never know.
-        silent_packets: when so many packets have come that asked for no ack, one goes along with
-            messages all the same.
     """
 
     awaited_packets: int = 4096
@@ -54,7 +52,6 @@ class AckLimits:
     reorder_packets: int = 3
     reorder_packets_max: int = 64
     unasked_packets: int = 15
-    silent_packets: int = 8
 
     def __post_init__(self) -> None:
         """Check them."""

@@ -14,9 +14,11 @@ from sidereal.protocol.state.stream import (
     AGED,
     DEFERRED,
     EXTENT,
+    NOW,
     OWN,
     PARTIAL,
     REPLACE,
+    RUN_OF_NOW,
     RUN_OF_ONE,
     RUNS_APART,
     RUNS_SHIFT,
@@ -86,11 +88,12 @@ def encode_section(
         extent: as of `EXTENT`; with PARTIAL.
     """
     flags |= 0 if age == (0 if flags & REPLACE else 1) else AGED
-    is_one = len(runs) == 1 and runs[0][1] == 1
-    number = RUN_OF_ONE if is_one else min(len(runs), RUNS_APART)
+    is_one, is_now = len(runs) == 1 and runs[0][1] == 1, list(runs) == [(NOW, 1)]
+    number = RUN_OF_ONE if is_one else len(runs) if len(runs) < RUN_OF_NOW else RUNS_APART
+    number = RUN_OF_NOW if is_now else number
     octets = [place, flags | number << RUNS_SHIFT]
     octets += [age] if flags & AGED else []
     octets += [len(runs)] if number == RUNS_APART else []
     heads = [what for what, _ in runs] if is_one else [n for run in runs for n in run]
     where = np.array(extent, EXTENT).tobytes() if flags & PARTIAL else b""
-    return bytes(octets) + where + bytes(heads)
+    return bytes(octets) + where + (b"" if is_now else bytes(heads))

@@ -1,6 +1,6 @@
 """What only one client may know: the private section of its snapshots.
 
-    form · flight | age | lag of the state | runs · run… | rows, those of one sort after the other
+    form | flight | age | lag of the state | runs · run… | rows, those of one sort after the other
 
 It stands ahead of all sections of a datagram that has the flag OWN. It says all that has changed
 over `(from_tick, to_tick]` for this client alone; `to_tick` is the header's tick, and `from_tick`
@@ -21,8 +21,8 @@ told and few others may be. Their rows do have an id, that of the subject, and t
 in a run. They are no part of what the section says over its ticks: each is sent until it is acked,
 and its tick and its number among those of that tick (`nth`) tell whether it has come before.
 
-The **flight** counts the entities that the client has flown, modulo 256. So rows are
-not taken for those of another entity when the section that named it was lost.
+The **flight** counts the entities that the client has flown, modulo 256; left out it is 1. So rows
+are not taken for those of another entity when the section that named it was lost.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ RUNS: Final = 32
 """Flag: the number of runs is there, and they."""
 LAGS: Final = 64
 """Flag: the lag of the state is there; without it that is 0."""
+FLIGHT: Final = 128
+"""Flag: the flight is there; without it that is `FLIGHT_FIRST`."""
+FLIGHT_FIRST: Final = 1
 
 INPUTS: Final = 64
 """A row of a private section: which inputs the state has in it."""
@@ -81,7 +84,6 @@ written; below 0 as many were taken for granted before they came."""
 _LAG: Final = struct.Struct("<b")
 _INPUTS: Final = struct.Struct("<bH")
 _MOTION: Final = struct.Struct("<iiiiIi")
-_FORMS: Final = REPLACE | AGED | FLOWN | MOVES | ANSWERS | RUNS | LAGS
 _BOUNDS: Final = tuple(field.bounds for field in MOTION.fields)
 
 
@@ -206,9 +208,12 @@ def read_private_untrusted(
         WireError: a run that there can't be, or a value out of its range.
         struct.error: it is cut short; likewise IndexError.
     """
-    form, flight = message[at], message[at + 1]
-    at += 2
-    if form & ~_FORMS or form & (REPLACE | AGED) == REPLACE | AGED:
+    form, flight = message[at], FLIGHT_FIRST
+    at += 1
+    if form & FLIGHT:
+        flight = message[at]
+        at += 1
+    if form & (REPLACE | AGED) == REPLACE | AGED:
         raise WireError(f"private section of form {form}")
     age = 0 if form & REPLACE else 1
     if form & AGED:

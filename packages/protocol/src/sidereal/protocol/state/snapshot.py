@@ -31,6 +31,7 @@ from sidereal.protocol.state.stream import (
     PARTIAL,
     REPLACE,
     RUN,
+    RUN_OF_NOW,
     RUN_OF_ONE,
     RUNS_APART,
     RUNS_SHIFT,
@@ -97,6 +98,7 @@ _EXTENT: Final = struct.Struct("<HHH")
 _NUMBER_BITS_MAX: Final = 42
 _FORMS: Final = DEFERRED | UNCHANGED | OWN
 _PARTS: Final = REPLACE | PARTIAL | CONTINUED
+_ONE_NOW: Final = ((NOW, 1),)
 assert _EXTENT.size == EXTENT.itemsize
 
 
@@ -305,7 +307,7 @@ def _read_section(
     place, form = message[at], message[at + 1]
     at += 2
     flags, runs, unchanged = form & _PARTS, form >> RUNS_SHIFT, head.unchanged
-    is_one = runs == RUN_OF_ONE
+    is_now, is_one = runs == RUN_OF_NOW, runs == RUN_OF_ONE
     age = 0 if flags & REPLACE else 1
     if form & AGED:
         age = message[at]
@@ -318,7 +320,7 @@ def _read_section(
         part, parts, to_age = _EXTENT.unpack_from(message, at)
         at += _EXTENT.size
     to_tick = head.tick - to_age
-    rows = at + (1 if is_one else RUN.itemsize * runs)
+    rows = at + (0 if is_now else 1 if is_one else RUN.itemsize * runs)
     if (
         place >= layout.window
         or (unchanged is not None and unchanged[place >> 3] >> (place & 7) & 1)
@@ -330,6 +332,8 @@ def _read_section(
     ):
         raise WireError("snapshot with an impossible section")
     section = place, flags, to_tick - age, to_tick, part, parts
+    if is_now:
+        return section, _ONE_NOW, rows
     if is_one:
         return section, ((message[at], 1),), rows
     return section, zip(message[at:rows:2], message[at + 1 : rows : 2], strict=True), rows

@@ -54,7 +54,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.cells import square_by_place
 from sidereal.protocol.state.arrays import Ints
 
-SNAPSHOT_VERSION: Final = 3
+SNAPSHOT_VERSION: Final = 4
 """It is in the low four bits of the first byte; above it are flags."""
 DEFERRED: Final = 16
 """Flag of a datagram: so many cells have news for which there was no room this tick."""
@@ -78,7 +78,9 @@ AGED: Final = 8
 REPLACE. Without an extent `to_tick` is the header's tick."""
 
 RUNS_SHIFT: Final = 4
-"""Above its flags, the form of a section has the number of its runs, or one of the next two."""
+"""Above its flags, the form of a section has the number of its runs, or one of the next three."""
+RUN_OF_NOW: Final = 13
+"""There is one run, of a single row of NOW: its head is left out."""
 RUNS_APART: Final = 14
 """The number of runs is in a byte of its own."""
 RUN_OF_ONE: Final = 15

@@ -13,6 +13,8 @@ from sidereal.protocol.state.arrays import Ints, Rows
 from sidereal.protocol.state.private import (
     AGED,
     ANSWERS,
+    FLIGHT,
+    FLIGHT_FIRST,
     FLOWN,
     INPUTS,
     LAG_MOST,
@@ -127,12 +129,14 @@ def _write_leads(leads: Leads, forms: Ints, runs: Ints) -> tuple[Rows, Ints]:
     age = np.where(leads.since < 0, 0, leads.tick - leads.since)
     kind = np.where(leads.since < 0, REPLACE, np.where(age == 1, 0, AGED))
     forms |= np.where(forms > 0, kind, 0)
+    flight = leads.flight % (1 << 8)
+    forms |= np.where((forms > 0) & (flight != FLIGHT_FIRST), FLIGHT, 0)
     forms |= np.where(((forms & (MOVES | ANSWERS)) > 0) & (leads.lag != 0), LAGS, 0)
     octets = np.zeros((len(forms), LEAD_SIZE_MAX), np.uint8)
-    octets[:, 0], octets[:, 1] = forms, leads.flight % (1 << 8)
-    size = np.full(len(forms), 2, np.int64)
+    octets[:, 0] = forms
+    size = np.ones(len(forms), np.int64)
     lag = np.clip(leads.lag, -LAG_MOST, LAG_MOST) % (1 << 8)
-    for flag, values in ((AGED, age), (LAGS, lag), (RUNS, runs)):
+    for flag, values in ((FLIGHT, flight), (AGED, age), (LAGS, lag), (RUNS, runs)):
         at = np.flatnonzero(forms & flag)
         octets[at, size[at]] = values[at]
         size[at] += 1

@@ -28,6 +28,7 @@ from sidereal.protocol.state.stream import (
     PARTIAL,
     REPLACE,
     RUN,
+    RUN_OF_NOW,
     RUN_OF_ONE,
     RUN_ROWS_MAX,
     RUNS_APART,
@@ -285,8 +286,9 @@ class Layout:
         first, end = log.find(asked.group, asked.span)
         run_first, run_end = np.searchsorted(encoded.run, (first, end))
         begin, stop = encoded.offset[first], encoded.offset[end]
-        heads, head_size = _heads(asked, run_end - run_first, end - first)
-        run_at, run_stop = run_first * RUN.itemsize, run_end * RUN.itemsize - (end - first == 1)
+        spared = (end - first == 1) * np.where(np.append(encoded.what, 0)[first] == NOW, 2, 1)
+        heads, head_size = _heads(asked, run_end - run_first, spared)
+        run_at, run_stop = run_first * RUN.itemsize, run_end * RUN.itemsize - spared
         size = head_size + run_stop - run_at + stop - begin
         data = _slices(heads, encoded, head_size, run_at, run_stop, begin, stop)
         parts = np.ones(len(size), np.int64)
@@ -323,8 +325,7 @@ class Layout:
         length = np.diff(starts, append=len(log.key))
         pieces = -(-length // RUN_ROWS_MAX)
         if pieces.max(initial=1) > 1:
-            step = ranges(np.zeros(len(starts), np.int64), pieces)
-            starts = np.repeat(starts, pieces) + RUN_ROWS_MAX * step
+            starts = np.repeat(starts, pieces) + RUN_ROWS_MAX * ranges(0 * starts, pieces)
             length = np.diff(starts, append=len(log.key))
         runs = np.zeros(len(starts), RUN)
         runs["what"], runs["rows"] = sorts[starts], length
@@ -347,25 +348,24 @@ class Layout:
         return bounds
 
 
-def _heads(asked: Asked, runs: Ints, rows: Ints) -> tuple[NDArray[np.uint8], Ints]:
+def _heads(asked: Asked, runs: Ints, spared: Ints) -> tuple[NDArray[np.uint8], Ints]:
     """Write what sections begin with, ahead of their runs.
 
     Args:
         asked: what is needed.
         runs: int64[n], of each; there are less than 256 in what fits into a datagram.
-        rows: int64[n], of each.
+        spared: int64[n], bytes of the head of a run that are left out, of a single row.
 
     Returns:
         uint8[n, SECTION_SIZE_MAX], and how much of each counts, int64[n].
     """
-    span = asked.span
-    is_aged, is_apart = span > 1, (runs >= RUNS_APART) & (rows > 1)
-    number = np.where(rows == 1, RUN_OF_ONE, np.minimum(runs, RUNS_APART))
-    flags = np.where(span == 0, REPLACE, np.where(is_aged, AGED, 0))
-    octets = np.stack((asked.place, flags | number << RUNS_SHIFT, span, runs), axis=1)
+    is_aged, is_apart = asked.span > 1, runs >= RUN_OF_NOW
+    number = np.where(spared == 1, RUN_OF_ONE, np.where(is_apart, RUNS_APART, runs))
+    number[spared == RUN.itemsize] = RUN_OF_NOW
+    flags = np.where(asked.span == 0, REPLACE, np.where(is_aged, AGED, 0))
+    octets = np.stack((asked.place, flags | number << RUNS_SHIFT, asked.span, runs), axis=1)
     octets[~is_aged, 2] = runs[~is_aged]
-    heads = np.minimum(octets, np.iinfo(np.uint8).max).astype(np.uint8)
-    return heads, 2 + is_aged.astype(np.int64) + is_apart
+    return np.minimum(octets, 0xFF).astype(np.uint8), 2 + is_aged.astype(np.int64) + is_apart
 
 
 def _slices(
