@@ -22,6 +22,10 @@ that overlap as the authority has them, summed over all ticks.
 
 `star`: in virtual time, 200 bots of the world `star` and 4 shards, until 10,000 ships have changed
 hands, at the same two delays: `handover_…`.
+
+`balance`: the rule alone: 2,000 bots that gather and scatter at eight points, four shards.
+`balance_max_over_mean`: what the busiest shard has to do against the mean, over all of the time;
+`balance_uneven_max_over_mean`: half of the points lie in one corner, and crowds differ.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ from typing import Any, Final, TextIO
 
 import numpy as np
 from results import make_parser, publish, result, table
-from shard_cases import seam, star
+from shard_cases import crowds, seam, star
 from shard_cases.islands import measure_islands
 
 from sidereal.game import F4, Body, Component, Game, Kind, Motion, Stage, Step, field
@@ -280,7 +284,26 @@ def measure_star(quick: bool, out: TextIO) -> Results:
     return {name: result(*value) for name, value in star.numbers(flown, alone).items()}
 
 
+def measure_balance(quick: bool, out: TextIO) -> Results:
+    """How evenly sectors are shared out."""
+    seconds = 60.0 if quick else 300.0
+    even = crowds.replay(crowds.EVEN, seconds=seconds)
+    uneven = crowds.replay(crowds.UNEVEN, crowds.CROWDS, seconds)
+    for name, found in (("even", even), ("uneven", uneven)):
+        print(
+            f"{name} crowds: the busiest of four shards has {found.max_over_mean:.2f} of the mean "
+            f"to do; {found.moved_per_s:.0f} bots/s change hands with their sectors",
+            file=out,
+        )
+    return {
+        "balance_max_over_mean": result(even.max_over_mean, "ratio"),
+        "balance_uneven_max_over_mean": result(uneven.max_over_mean, "ratio"),
+    }
+
+
 ASKED: Final = {
+    "balance_max_over_mean": 1.2,
+    "balance_uneven_max_over_mean": 1.3,
     "islands_10000_tenth_ms": 0.7,
     "seam_velocity_error": 0.01,
     "seam_momentum_error": 0.001,
@@ -298,7 +321,12 @@ ASKED: Final = {
     "handover_gap_40ms_ticks_max": 2,
 }
 """At most."""
-GROUPS: Final = {"costs": measure_costs, "seam": measure_seam, "star": measure_star}
+GROUPS: Final = {
+    "costs": measure_costs,
+    "seam": measure_seam,
+    "star": measure_star,
+    "balance": measure_balance,
+}
 
 
 def main() -> None:

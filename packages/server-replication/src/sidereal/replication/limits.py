@@ -105,6 +105,12 @@ class OwnershipLimits:
         answer_within_s: how long a shard may leave the inputs of a pilot without an answer.
         failures: shards whose game code goes wrong in a sector before that is leased to nobody.
         failures_within_s: of these failures the first is no longer ago.
+        balance_every_s: how often it is looked whether a shard has too much to do.
+        balance_from: so much more than the mean is too much.
+        balance_busy_s: less than so long a tick is never too much.
+        balance_gain: a sector moves if that helps by such a part of the mean.
+        balance_rest_s: a sector that has moved, and an entity with it, does so again after so long.
+        balance_entities_per_s: entities that may be on the move because of that.
         horizon_s_min: who may touch is found out for at least so long; likewise `horizon_s_max`.
         home_ticks: an island goes home when nothing has held it for so long.
         island_members: of an island that has more, parts may have different owners.
@@ -118,6 +124,12 @@ class OwnershipLimits:
     answer_within_s: float = 2.0
     failures: int = 3
     failures_within_s: float = 10.0
+    balance_every_s: float = 0.5
+    balance_from: float = 1.15
+    balance_busy_s: float = 0.001
+    balance_gain: float = 0.05
+    balance_rest_s: float = 10.0
+    balance_entities_per_s: float = 300.0
     horizon_s_min: float = 0.2
     horizon_s_max: float = 0.5
     home_ticks: int = 20

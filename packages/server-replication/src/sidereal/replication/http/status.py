@@ -135,6 +135,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "actions_failed": dict(replicator.actions.failed),
         "handovers": replicator.mesh.handovers,
         "rebalanced": replicator.mesh.rebalanced,
+        "sectors_moved": replicator.mesh.balance.moved,
         "handovers_waiting": replicator.mesh.waiting,
         "islands": replicator.mesh.grouping.islands,
         "islands_split": replicator.mesh.grouping.islands_split,

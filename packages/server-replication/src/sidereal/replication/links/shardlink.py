@@ -283,7 +283,7 @@ class ShardLink(ShardSender):
             elif shard is None:
                 self.dropped["no_hello"] += 1
             elif isinstance(message, Load):
-                shard.note_load(message)
+                shard.note_load(message, self._rules.tick_s)
             elif isinstance(message, Adopted):
                 shard.note_adopted(message.rows, now)
             elif isinstance(message, Asked):

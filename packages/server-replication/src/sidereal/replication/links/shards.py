@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from sidereal.replication.links.states import TRANSITIONS, ShardSignal, ShardSta
 
 NUMBERS_MAX: Final = 2 * SHARD_SLOTS_MAX
 """The highest id of a shard."""
+
+AVERAGED_S: Final = 1.0
+"""What a tick takes a shard is averaged over so long, seconds."""
 
 Rows = tuple[int, np.ndarray]
 """The number of a component or an event, and rows of it that were proposed."""
@@ -63,6 +67,7 @@ class Shard:
         ahead_until: tick up to which records from the future are not its fault: we stood still.
         load: what it last said of itself.
         step_us: uint32[n], the durations it reported, newest last.
+        step_s: what a tick takes it, averaged over the last second; 0 before it has told.
     """
 
     shard: int
@@ -101,6 +106,7 @@ class Shard:
     ahead_until: int = -1
     load: Load | None = None
     step_us: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint32))
+    step_s: float = 0.0
 
     def apply(self, signal: ShardSignal) -> bool:
         """Let something happen to it.
@@ -157,11 +163,15 @@ class Shard:
         if left < self.adopting:
             self.adopting, self.adopting_since = left, max(self.adopting_since, now)
 
-    def note_load(self, load: Load) -> None:
+    def note_load(self, load: Load, tick_s: float) -> None:
         """Keep what the shard says of itself."""
         self.load = load
         steps = np.frombuffer(load.step_us, "<u4", len(load.step_us) // 4)
         self.step_us = np.concatenate([self.step_us, steps])[-self.limits.steps :]
+        if len(steps):
+            mean_s = float(steps.mean()) * 1e-6
+            share = 1.0 - math.exp(-len(steps) * tick_s / AVERAGED_S) if self.step_s else 1.0
+            self.step_s += share * (mean_s - self.step_s)
 
 
 class Shards:

@@ -7,8 +7,9 @@ a border, `candidates` who is looked at, `islands` who may touch whom, `owners` 
 island, and `held` which of them stay a while longer. `handover` decides who changes hands because
 of the leases alone, and who of all of these has to wait; `inputs` holds what is sent along with
 those that pilots fly. `amendments` tells owners what the authority has decided of their entities,
-and `ghosts` sends every shard what lies just beyond its borders. `answers` watches whether shards
-answer their pilots, and `failures` where the game's code goes wrong again and again.
+and `ghosts` sends every shard what lies just beyond its borders. `balance` lets sectors go to
+shards that have less to do. `answers` watches whether shards answer their pilots, and `failures`
+where the game's code goes wrong again and again.
 
 A rule about who owns an entity, or when that changes, belongs here.
 Nothing here reads or writes a socket, judges a proposal (`validate`), or knows what a client sees

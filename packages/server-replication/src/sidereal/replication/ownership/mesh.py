@@ -28,6 +28,7 @@ from sidereal.replication.links.shardlink import Attendance, ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX, Shard
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.answers import Answers
+from sidereal.replication.ownership.balance import Balance
 from sidereal.replication.ownership.candidates import Touching
 from sidereal.replication.ownership.draining import Draining
 from sidereal.replication.ownership.failures import Failure, Failures
@@ -55,6 +56,7 @@ class Mesh:
         grouping: who may touch over borders.
         answers: what pilots wait for.
         failures: where game code goes wrong.
+        balance: which sectors go to other shards, so that none has too much to do.
         waiting_rows: int64[n], of entities that are to change hands when their new owners have
             room.
     """
@@ -76,6 +78,7 @@ class Mesh:
         self.grouping = Grouping(world, leases, shards, touching, limits.ownership)
         self.answers = Answers(world, shards, clients, limits.ownership)
         self.failures = Failures(limits.ownership)
+        self.balance = Balance(world, leases, shards, limits.ownership)
         self._draining = Draining(world, leases, shards, notes)
         self._moved_from: dict[int, int] = {}
         self._anew = np.empty(0, np.int64)
@@ -161,7 +164,8 @@ class Mesh:
         owner = columns["shard"]
         self._shards.allow(np.bincount(owner[present.rows], minlength=NUMBERS_MAX + 1))
         self._halt_withheld(present)
-        holder = self._lease_space(present)
+        self._announce(self.balance.decide(present), present.tick)
+        holder = self.balance.hold(present, self._lease_space(present))
         grouped = self.grouping.group(present, holder, owner[present.rows])
         roots = np.flatnonzero(self._world.families.up[present.rows] == NOBODY)
         changes = decide_handovers(
@@ -187,6 +191,7 @@ class Mesh:
         columns["shard"][rows] = changes.after
         columns.epoch[rows] += np.uint32(1)
         self._world.handover_tick[rows] = present.tick
+        self.balance.note(rows, present.tick)
         self._world.mark(rows, present.tick)
         self._world.mark_changed(OWNER.name, rows, present.tick)
         self._tell_shards(changes, present.tick)

@@ -26,6 +26,7 @@ from sidereal.tools.simulate.faults import (
 from sidereal.tools.simulate.scene import BELT_PLACES
 from sidereal.tools.simulate.small import (
     draw_asks,
+    draw_balance,
     draw_births,
     draw_client_limits,
     draw_fleet,
@@ -176,7 +177,7 @@ def draw_plan(seed: int, rng: np.random.Generator) -> Plan:
         link,
         () if calm else faults,
         streams,
-        limits,
+        draw_balance(limits, fleet),
         draw_fleet(shard_limits, fleet),
         client_limits,
         bool(np.random.default_rng([seed, 5]).random() < FAMILIES_SHARE),

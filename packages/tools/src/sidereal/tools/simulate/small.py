@@ -279,3 +279,16 @@ def draw_fleet(shard_limits: ShardLimits, rng: np.random.Generator) -> ShardLimi
         drain_within_s=float(rng.uniform(0.6, 3.0)),
         drain_silence_s=float(rng.uniform(0.6, 1.5)),
     )
+
+
+def draw_balance(limits: Limits, rng: np.random.Generator) -> Limits:
+    """Draw how soon sectors go to other shards, and how soon again."""
+    ownership = replace(
+        limits.ownership,
+        balance_every_s=float(rng.uniform(0.2, 0.5)),
+        balance_from=float(rng.uniform(1.02, 1.2)),
+        balance_busy_s=1e-4,
+        balance_rest_s=float(rng.uniform(0.4, 3.0)),
+        balance_entities_per_s=float(rng.uniform(5.0, 300.0)),
+    )
+    return replace(limits, ownership=ownership)

@@ -86,7 +86,7 @@ class Margins:
         ]
         if not moved:
             return
-        leases = _leases_of(core)
+        leases = leases_of(core)
         # What returns under its number has lost what it had before.
         living = {shard for shard, peer in sessions.items() if sessions_before.get(shard) == peer}
         states = _present(core, np.array(moved))
@@ -126,7 +126,7 @@ class GhostsConverge:
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Note who holds which sector, and who is there; all else is asked in the end."""
-        self._leases.appendleft(_leases_of(core))
+        self._leases.appendleft(leases_of(core))
         columns = core.world.columns
         self._living.appendleft(set(columns.net_id[columns.rows()].tolist()))
         return iter(())
@@ -192,7 +192,8 @@ class GhostsConverge:
             yield f"{process.name} sees {wrong.tolist()} elsewhere, by {off.max():.2f} at most"
 
 
-def _leases_of(core: Replicator) -> dict[Sector, int]:
+def leases_of(core: Replicator) -> dict[Sector, int]:
+    """Give the holder of every sector that is leased."""
     rows = core.mesh.leases.rows()
     return {
         (x, y): shard

@@ -23,7 +23,7 @@ from sidereal.tools.simulate.checks.convergence import (
 from sidereal.tools.simulate.checks.credits import Credits
 from sidereal.tools.simulate.checks.endings import Endings
 from sidereal.tools.simulate.checks.families import Families
-from sidereal.tools.simulate.checks.fleet import Drains
+from sidereal.tools.simulate.checks.fleet import Drains, Shares
 from sidereal.tools.simulate.checks.foreseen import Foreseen
 from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.happenings import Happenings
@@ -67,6 +67,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Margins(),
         Islands(plan),
         Drains(plan),
+        Shares(plan),
         Recovery(plan),
         OneAuthority(plan),
         Service(plan),

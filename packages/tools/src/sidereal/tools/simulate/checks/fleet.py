@@ -1,4 +1,4 @@
-"""How shards go: one that is to leave does so when others have what it had, and not before."""
+"""How shards share what there is to do, and how they go."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from sidereal.replication.links.shards import NUMBERS_MAX
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.always import reach_s
+from sidereal.tools.simulate.checks.borders import Sector, leases_of
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Kind, Plan
 from sidereal.tools.simulate.processes import ShardProcess
@@ -81,3 +82,39 @@ class Drains:
             for other in cluster.shards
             if other is not process
         )
+
+
+class Shares:
+    """Watches sectors that go to another shard while no shard comes or goes.
+
+    One goes at a time, and not again before it has rested.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._rest_ticks = plan.limits.ownership.balance_rest_s * plan.tick_hz
+        self._fleet: object = None
+        self._leases: dict[Sector, int] = {}
+        self._moved: dict[Sector, int] = {}
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare the leases with those of the tick before."""
+        shards = [(shard.peer, shard.state) for shard in core.shards.shards]
+        fleet = cluster.authority.incarnation, shards
+        steady, self._fleet = fleet == self._fleet, fleet
+        leases, self._leases = self._leases, leases_of(core)
+        if not steady:
+            self._moved.clear()
+            return
+        moved = [s for s, holder in self._leases.items() if leases.get(s, holder) != holder]
+        if len(moved) > 1:
+            yield f"sectors {moved} move at once"
+        for sector in moved:
+            cluster.exercised["sectors that moved judged"] += 1
+            since = core.tick - self._moved.get(sector, -1 << 31)
+            self._moved[sector] = core.tick
+            if since < self._rest_ticks:
+                yield f"sector {sector} moves again after {since} ticks"
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())

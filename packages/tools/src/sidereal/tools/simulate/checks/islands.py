@@ -5,21 +5,25 @@ After every tick, as committed:
 * no two owners have entities that may touch within the horizon, but for those that wait until their
   new owner has room, and those between which an island was cut because it is too large;
 * who changes hands has a higher epoch than before;
-* a guest that touches nothing and is clear of the border is at home soon;
+* a guest that touches nothing and is clear of the border is at home soon, unless it rests since its
+  sector has gone to another shard;
 * whoever was brought to another shard because of an island comes back at once only if it may touch
   something of the shard that it came from.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.space.sectors import pack_sector
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.borders import Sector, leases_of
 from sidereal.tools.simulate.checks.meetings import Meetings, find_meetings, living_owners
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Plan
@@ -48,6 +52,9 @@ class Islands:
         self._sessions: dict[int, int] = {}
         self._moved: dict[int, _Moved] = {}
         self._idle: dict[int, int] = {}
+        self._rest_ticks = math.ceil(plan.limits.ownership.balance_rest_s * plan.tick_hz)
+        self._leases: dict[Sector, int] = {}
+        self._left_behind: dict[int, int] = {}
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Judge the decisions of a tick."""
@@ -58,6 +65,7 @@ class Islands:
             # The world stands still: what is decided is seen with the next tick.
             return
         self._tick = core.tick
+        self._note_left_behind(core)
         meetings = find_meetings(cluster, core)
         yield from self._judge_owners(cluster, core, meetings)
         yield from self._judge_moves(cluster, core, meetings)
@@ -71,12 +79,25 @@ class Islands:
         """Nothing more in the end."""
         return iter(())
 
+    def _note_left_behind(self, core: Replicator) -> None:
+        """Note whose sectors have gone to another shard: they may stay until they have rested."""
+        leases, self._leases = self._leases, leases_of(core)
+        moved = {s: leases[s] for s, now in self._leases.items() if leases.get(s, now) != now}
+        present = core.world.present(core.tick) if moved else None
+        for sector, holder in moved.items() if present is not None else ():
+            rows = present.rows[present.sector == pack_sector(*sector)]
+            for net_id in core.world.columns.net_id[rows].tolist():
+                if self._before.get(net_id, (SHARD_NONE, 0))[0] == holder:
+                    self._left_behind[net_id] = core.tick + self._rest_ticks
+
     def _forget(self) -> None:
         self._tick = -1
         self._before.clear()
         self._sessions.clear()
         self._moved.clear()
         self._idle.clear()
+        self._leases.clear()
+        self._left_behind.clear()
 
     def _judge_owners(
         self, cluster: Cluster, core: Replicator, meetings: Meetings
@@ -141,6 +162,8 @@ class Islands:
         for at in np.flatnonzero(lone).tolist():
             net_id = int(core.world.columns.net_id[rows[at]])
             if not self._is_clear(core, rows[at], int(owner[at]), -EDGE_SLACK):
+                continue
+            if core.tick <= self._left_behind.get(net_id, -1):
                 continue
             cluster.exercised["guests judged"] += 1
             since = self._idle[net_id] = idle.get(net_id, core.tick)
