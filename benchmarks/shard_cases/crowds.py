@@ -8,6 +8,7 @@ the mean, over all of the time.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -91,8 +92,7 @@ class _Star:
         self._ids = self._bots.astype(np.uint32) + 1
         self._leases = LeaseTable()
         self._rests = Rests()
-        grid = np.indices((SIDE, SIDE)).reshape(2, -1)
-        everywhere = dict.fromkeys(map(tuple, grid.T.tolist()), 0.0)
+        everywhere = dict.fromkeys(product(range(SIDE), range(SIDE)), 0.0)
         for shard in SHARDS.tolist():
             self._leases.join(shard, everywhere | count_by_sector(self._sectors(0.0)))
         self._owner = self._leases.holders_of(self._sectors(0.0))

@@ -74,7 +74,7 @@ def row_costs(step_s: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """
     known = (step_s > 0.0) & (rows > 0)
     mean = step_s[known].sum() / max(1, rows[known].sum())
-    return np.where(known, step_s / np.maximum(rows, 1), mean)
+    return np.asarray(np.where(known, step_s / np.maximum(rows, 1), mean))
 
 
 def choose_move(
@@ -251,7 +251,7 @@ class Rests:
         """Let those that were to go, and have changed hands now, rest until a tick: their rows."""
         known = rows < len(self._goes)
         rows, net_id = rows[known], net_id[known]
-        gone = rows[self._goes[rows] & (self._net_id[rows] == net_id)]
+        gone: np.ndarray = rows[self._goes[rows] & (self._net_id[rows] == net_id)]
         self._goes[gone], self._until[gone] = False, until
         return gone
 

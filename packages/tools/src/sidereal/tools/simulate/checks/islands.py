@@ -83,8 +83,10 @@ class Islands:
         """Note whose sectors have gone to another shard: they may stay until they have rested."""
         leases, self._leases = self._leases, leases_of(core)
         moved = {s: leases[s] for s, now in self._leases.items() if leases.get(s, now) != now}
-        present = core.world.present(core.tick) if moved else None
-        for sector, holder in moved.items() if present is not None else ():
+        if not moved:
+            return
+        present = core.world.present(core.tick)
+        for sector, holder in moved.items():
             rows = present.rows[present.sector == pack_sector(*sector)]
             for net_id in core.world.columns.net_id[rows].tolist():
                 if self._before.get(net_id, (SHARD_NONE, 0))[0] == holder:
