@@ -35,6 +35,9 @@ RESTS_S: Final = 3.0
 """Seconds in the end in which nobody presses, so that all that was pressed has been flown."""
 WATCHERS: Final = 4
 """Bots that look at the others."""
+ALONE: Final = 40.0
+"""World units within which a ship that is judged has nobody: a collision turns it at once, and
+handovers come before collisions."""
 SHOWS: Final = (-2, 12)
 """Ticks after a handover in which the picture of a ship may show it."""
 RULES: Final = Rules(sector_size=500.0)
@@ -71,8 +74,9 @@ class Flown(NamedTuple):
         doubled: ships that two shards simulated under their newest epoch.
         inputs_lost: presses that were not flown; `inputs_doubled`, that were flown once more.
         gaps: int64[handovers], ticks in which nobody flew a ship as it was handed over.
-        jumps: float64[k], world units, by which ships were drawn off their way about a handover.
-        plain_jumps: likewise, of all others.
+        jumps: float64[k], world units, by which ships with nobody near by were drawn off their way
+            about a handover.
+        plain_jumps: likewise, at all other times.
         across: pairs of overlapping ships of different owners, summed over all ticks.
     """
 
@@ -167,12 +171,17 @@ class Watcher:
             for name, speed in (("x", "vx"), ("y", "vy"))
         )
         off = np.hypot(off_x, off_y)
-        for at, jump in zip(now.tolist(), off.tolist(), strict=True):
-            if at == view.own:
-                continue
+        alone = _is_alone(view)[now] & _is_alone(before)[then] & (now != view.own)
+        for at, jump in zip(now[alone].tolist(), off[alone].tolist(), strict=True):
             epochs = self._handovers.decided.get(int(view.net_id[at]), [])[1:]
             near = any(SHOWS[0] <= view.tick - tick <= SHOWS[1] for _, tick in epochs[-2:])
             (self.jumps if near else self.plain_jumps).append(jump)
+
+
+def _is_alone(view: View) -> np.ndarray:
+    """Tell who has nobody near by, bool[n]."""
+    apart = np.hypot(view.x[:, None] - view.x, view.y[:, None] - view.y)
+    return np.asarray((apart < ALONE).sum(axis=1) == 1)
 
 
 def layout(x: int, y: int) -> int:
