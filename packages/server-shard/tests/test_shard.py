@@ -534,6 +534,24 @@ def test_ghosts_are_seen_counted_and_gone_when_released(rig: Rig) -> None:
     assert rig.simulation.ghosts == 2
 
 
+def test_more_ghosts_than_there_were_rows_find_room(rig: Rig) -> None:
+    rig.adopt(full_rows(tick=rig.tick))
+    rig.run(0.2)
+    count = 3000
+    assert rig.core.bodies is not None
+    assert rig.core.bodies.columns.capacity < count
+    sender = RecordSender(SCHEMA.full_record, RULES.streams.reorder_ticks)
+    rows = full_rows(count + 1, tick=rig.tick)[1:]
+    ones = np.ones(count, np.int64)
+    for message, tag in sender.collect(rig.tick, np.arange(count), ones, rows):
+        rig.endpoint.send(rig.peer, ShardChannel.GHOST, message, tag)
+    rig.run(2.0)
+    assert rig.simulation.ghosts > 1024
+    rig.control(1, THRUST)
+    rig.run(0.2)
+    assert rig.rows_of(SHIP)[-1]["vx"] > 0
+
+
 def test_leaving_says_farewell_first(rig: Rig) -> None:
     rig.leave()
     rig.run(0.2)

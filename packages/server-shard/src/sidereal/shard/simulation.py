@@ -174,6 +174,8 @@ class Simulation:
         self._released += len(lost)
         self._drop(lost)
         self.ghosts.show(News(news.records[foreign], news.sent[foreign]), tick)
+        # Bodies and ghosts have their rows in one table.
+        self.bodies.ring.reserve(self.bodies.columns.capacity)
 
     def proposals_acked(self, tags: list[int]) -> None:
         """Note which proposals have arrived."""
