@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from mutant import Mutant, any_plan, with_loss
 
+from sidereal.client.replica import Replica
 from sidereal.replication.edge.changelog import ChangeLog
 from sidereal.replication.edge.edge import Edge
+from sidereal.replication.edge.newest import Newest
 from sidereal.replication.edge.presences import Presences
 from sidereal.replication.edge.private import Piloted, PrivateLog
 from sidereal.replication.edge.privateevents import Hearers
@@ -87,6 +89,31 @@ def presences_name_what_is_hidden(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Presences, "publish", all_of_them)
 
 
+def what_a_client_flies_is_where_its_cell_says(patch: pytest.MonkeyPatch) -> None:
+    """A client takes its own motion for nothing but a state to predict from."""
+    patch.setattr(Replica, "_take_own_motion", lambda self: None)
+
+
+def what_a_cell_leaves_out_is_not_told_instead(patch: pytest.MonkeyPatch) -> None:
+    """How an entity moves is not told exactly when cells say it anew."""
+    flown_now = Edge._piloted
+
+    def still(self: Edge, *arguments: Any) -> Piloted:
+        flown = flown_now(self, *arguments)
+        return flown._replace(moved=np.zeros_like(flown.moved))
+
+    patch.setattr(Edge, "_piloted", still)
+
+
+def whoever_moves_alone_is_no_news(patch: pytest.MonkeyPatch) -> None:
+    """Whoever moves alone in the cell of what a client flies is taken for that."""
+
+    def careless(self: Newest, group: Any, row: Any) -> Any:
+        return np.where(self._row[group] >= 0, self._others[group], self._newest[group])
+
+    patch.setattr(Newest, "but_for", careless)
+
+
 def several_pilots(plan: Plan) -> bool:
     return plan.pilots > 1
 
@@ -103,4 +130,7 @@ MUTANTS: Final = (
         any_plan,
     ),
     Mutant(presences_name_what_is_hidden, ("ReplicasConverge",), any_plan),
+    Mutant(what_a_client_flies_is_where_its_cell_says, ("ReplicasConverge",), any_plan),
+    Mutant(what_a_cell_leaves_out_is_not_told_instead, ("ReplicasConverge",), any_plan),
+    Mutant(whoever_moves_alone_is_no_news, ("ReplicasConverge",), any_plan),
 )
