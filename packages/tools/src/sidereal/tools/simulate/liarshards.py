@@ -70,7 +70,7 @@ LEAD_TICKS: Final = 3
 """A shard is no further ahead of the server where nothing else goes wrong."""
 
 FLOOD_ASKS: Final = 10
-"""Messages of asks that it sends at once; each asks as often as one may."""
+"""Messages of asks that it sends at once, each of another entity, as often as one may ask."""
 
 
 class Finale(enum.IntEnum):
@@ -278,9 +278,10 @@ class LyingShard(ShardCore):
         self._lies.told["an ask in the name of a player"] += len(ships)
         self._ask(PAY, columns.store(ships, ASKED_ROW), [1])
         if self._dice.random() < 0.1:
-            rows = self._dice.permutation(bodies)[:1].repeat(ASKED_ROWS_MAX)
-            for _ in range(len(rows) and FLOOD_ASKS):
+            # Of some of them it has just said what can't be: they will not be its own by then.
+            for row in self._dice.permutation(bodies)[:FLOOD_ASKS]:
                 self._lies.told["too many asks"] += 1
+                rows = np.full(ASKED_ROWS_MAX, row)
                 self._ask(HAIL, columns.store(rows, ASKED_ROW), ["me"])
 
     def _ask(self, action: str, asking: np.ndarray, arguments: list[Any]) -> None:
