@@ -231,3 +231,19 @@ def test_after_the_decision_no_two_owners_may_touch(seed: int, shards: int, dens
     rows = rig.world.columns.rows()
     orphans = rows[before[rows] == SHARD_NONE]
     assert set(rig.owner(*orphans.tolist())) <= {SHARD_NONE, *rig.leases.shards}
+
+
+def test_what_nobody_owns_joins_what_it_may_touch_beyond_the_border() -> None:
+    rig = Rig(TWO)
+    owned = rig.enter(SIZE - 6.0, 500.0, 1)
+    orphans = [rig.enter(SIZE + 6.0 + 12.0 * at, 500.0, SHARD_NONE) for at in range(3)]
+    rig.group()
+    assert rig.owner(owned, *orphans) == [1, 1, 1, 1]
+
+
+def test_what_nobody_owns_and_touches_nobody_elses_follows_the_leases() -> None:
+    rig = Rig(TWO)
+    orphans = [rig.enter(SIZE + 6.0 + 12.0 * at, 500.0, SHARD_NONE) for at in range(3)]
+    grouped = rig.group()
+    assert not len(grouped.changes.rows)
+    assert not set(orphans) & set(grouped.bound.tolist())

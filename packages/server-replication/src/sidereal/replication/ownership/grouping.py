@@ -250,7 +250,9 @@ class Grouping:
 
 
 def _matter(found: _Found, candidates: Candidates, *, alone: bool) -> np.ndarray:
-    """Tell whose islands have two owners, guests, or somebody whom nobody owns: bool[k].
+    """Tell whose islands have two owners, or guests: bool[k].
+
+    Whom nobody owns goes to who leases its sector, unless its island has another owner.
 
     Args:
         found: the islands.
@@ -258,10 +260,11 @@ def _matter(found: _Found, candidates: Candidates, *, alone: bool) -> np.ndarray
         alone: whether those count that are alone in theirs.
     """
     a, b = found.ends
-    owner = candidates.owner[found.at]
+    owner, holder = candidates.owner[found.at], candidates.holder[found.at]
+    goes_to = np.where(owner == SHARD_NONE, holder, owner)
     counts = np.zeros(len(found.rows), np.bool_)
-    counts[found.island[a[owner[a] != owner[b]]]] = True
-    counts[found.island[owner != candidates.holder[found.at]]] = True
+    counts[found.island[a[goes_to[a] != goes_to[b]]]] = True
+    counts[found.island[goes_to != holder]] = True
     if not alone:
         counts &= np.bincount(found.island, minlength=len(counts)) > 1
     return np.asarray(counts[found.island])
