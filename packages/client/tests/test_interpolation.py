@@ -173,3 +173,20 @@ def test_a_hit_that_is_followed_by_another_reference_does_not_jump() -> None:
     x = np.array([poses.x[0] for poses in drawn])
     # It comes back to where it was hit: for that it runs a little ahead before.
     assert np.abs(np.diff(x)).max() <= 100.0 * TICK_S / 60 * 1.01
+
+
+def test_where_references_are_missing_nothing_is_drawn_much_faster_than_it_flew() -> None:
+    """Something slow begins to thrust at tick 6; the words of ticks 7, 8 and 9 are lost."""
+    push, slow = 60.0, 2.7
+    x = np.cumsum([0.0, *(slow + push * TICK_S * n for n in range(1, 5))]) * TICK_S
+    older, newer = (
+        References(np.array([t]), *(np.array([v]) for v in (at, 0.0, speed, 0.0, 0.0, 0.0)))
+        for t, at, speed in ((6, x[0], slow), (10, x[4], slow + push * TICK_S * 4))
+    )
+    at = np.linspace(6.0, 10.0, 81)
+    drawn = [float(interpolate(between(older, newer), t, TICK_S, 2.0).x[0]) for t in at.tolist()]
+    fastest = np.diff(drawn).max() / (0.05 * TICK_S)
+    assert fastest <= 1.3 * newer.vx[0]
+    assert drawn[-1] == pytest.approx(x[4])
+    speed = [float(interpolate(between(older, newer), t, TICK_S, 2.0).vx[0]) for t in at.tolist()]
+    assert max(speed) == pytest.approx(fastest, rel=0.01)

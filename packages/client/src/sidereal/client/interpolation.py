@@ -10,6 +10,9 @@ arrives in time bends the path exactly from where it was drawn at that moment.
 The drawn tick lies a few ticks back, and something that steers has a reference at each of them. So
 there is a ring of four, and the path at a tick follows from the two on either side of it.
 
+Where snapshots are lost references are missing, and the truth left the older line earlier. A bend
+over `blend_ticks` can then be faster than anybody flew. It is twice as long if it would.
+
 The bend is the cubic Hermite curve with the position and velocity of both lines at its ends,
 written as the older line plus a deviation, so that two references on one line give that line.
 """
@@ -26,6 +29,11 @@ from sidereal.protocol.state.reckoning import extrapolate
 
 RING: Final = 4
 """References of each entity, the newest included."""
+
+HASTE: Final = 1.2
+"""Of the higher speed of two references: what is faster between them begins to bend earlier."""
+LONGER: Final = 2.0
+"""Of the usual length is such a bend, where there is room."""
 
 Floats = NDArray[np.float64]
 
@@ -122,20 +130,22 @@ def interpolate(
 def _bend(
     older: References, newer: References, tick: Floats, tick_s: float, blend_ticks: float
 ) -> Poses:
-    span = np.minimum(newer.tick - older.tick, blend_ticks)
-    span_s = span * tick_s
-    u = np.clip((tick - newer.tick) / span + 1.0, 0.0, 1.0)
-    toward = u * u * (3.0 - 2.0 * u)
-    along_s = u * u * (u - 1.0) * span_s
-    toward_per_s = 6.0 * u * (1.0 - u) / span_s
-    along = u * (3.0 * u - 2.0)
-
     gap_s = (newer.tick - older.tick) * tick_s
     since_s = (tick - older.tick) * tick_s
     x_off = newer.x - (older.x + older.vx * gap_s)
     y_off = newer.y - (older.y + older.vy * gap_s)
     vx_off = newer.vx - older.vx
     vy_off = newer.vy - older.vy
+    span_s = np.minimum(gap_s, blend_ticks * tick_s)
+    hasty = _is_hasty(older, newer, x_off, y_off, span_s)
+    span_s = np.where(hasty, np.minimum(gap_s, LONGER * span_s), span_s)
+
+    u = np.clip((tick - newer.tick) * tick_s / span_s + 1.0, 0.0, 1.0)
+    toward = u * u * (3.0 - 2.0 * u)
+    along_s = u * u * (u - 1.0) * span_s
+    toward_per_s = 6.0 * u * (1.0 - u) / span_s
+    along = u * (3.0 * u - 2.0)
+
     heading_off = wrap_angle(newer.heading - (older.heading + older.spin * gap_s))
     spin_off = newer.spin - older.spin
     turned = older.heading + older.spin * since_s + heading_off * toward + spin_off * along_s
@@ -146,3 +156,13 @@ def _bend(
         vy=older.vy + y_off * toward_per_s + vy_off * along,
         heading=wrap_angle(turned),
     )
+
+
+def _is_hasty(
+    older: References, newer: References, x_off: Floats, y_off: Floats, span_s: Floats
+) -> NDArray[np.bool_]:
+    """Tell where the way to the newer line makes a bend faster than both, bool[n]."""
+    fastest = np.maximum(np.hypot(older.vx, older.vy), np.hypot(newer.vx, newer.vy))
+    vx, vy = older.vx + 1.5 * x_off / span_s, older.vy + 1.5 * y_off / span_s  # in its middle
+    hasty: NDArray[np.bool_] = np.hypot(vx, vy) > HASTE * fastest
+    return hasty
