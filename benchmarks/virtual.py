@@ -63,17 +63,18 @@ class Guest(ClientHost):
 
 
 class Wires(Network):
-    """A network whose links between the server and shards are others than those of clients."""
+    """A network whose links between the server and shards may be others than those of clients."""
 
-    def __init__(self, config: LinkConfig, seed: int, losses: Losses, shards: LinkConfig) -> None:
+    def __init__(
+        self, config: LinkConfig, seed: int, losses: Losses, shards: LinkConfig | None
+    ) -> None:
         super().__init__(config, seed, losses)
         self._shards = shards
 
     def _link(self, source: str, destination: str) -> Link:
         link = super()._link(source, destination)
-        if {source, destination}.isdisjoint(_SHARD_HOSTS):
-            return link
-        link.config = self._shards
+        if self._shards is not None and not _SHARD_HOSTS.isdisjoint((source, destination)):
+            link.config = self._shards  # whatever those of clients are now
         return link
 
 
@@ -118,7 +119,7 @@ class VirtualWorld:
         self.game, self.rules, self.now = game, Rules(), 0.0
         schema = schema_of(game)
         losses = losses or Losses(schema, self.rules)
-        self.network = Wires(link, seed, losses, shard_link or link)
+        self.network = Wires(link, seed, losses, shard_link)
         self._key, self._seed = derive_shard_key("7e" * 16), seed
         self.authority = Authority(
             self.network,
