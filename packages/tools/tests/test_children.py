@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -152,3 +153,35 @@ async def test_a_program_that_is_not_there_is_not_waited_for(
     monkeypatch.setattr(trio.lowlevel, "open_process", open_process)
     with pytest.raises(FileNotFoundError):
         await Child("shard-1", ["shard"]).run()
+
+
+async def test_whoever_wants_to_know_is_told_of_a_death_before_the_next_start(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = start_as(monkeypatch, lambda: Seeming(2.0, -signal.SIGKILL, says=b"ready\n"))
+    ended: list[tuple[int, float]] = []
+    child = Child("shard-1", [], ended=lambda pid: ended.append((pid, trio.current_time())))
+    with trio.move_on_after(7):
+        await child.keep_running(Restarts(FOR_SHARDS), lambda _: None)
+    assert [pid for pid, _ in ended] == [1] * len(ended)
+    assert [round(at - start, 3) for (_, at), start in zip(ended, starts, strict=False)][:3] == [
+        2.0
+    ] * 3
+
+
+async def test_a_child_hears_what_is_written_on_its_leash() -> None:
+    reads, writes = os.pipe()
+    process = Seeming(1.0, 0)
+    child = Child("replication", [])
+    child.tell("nobody is there yet")
+    child.process = process  # type: ignore[assignment]
+    child.tell("it has no leash")
+    async with trio.lowlevel.FdStream(writes) as leash:
+        process.stdin = leash  # type: ignore[assignment]
+        child.tell("one")
+        child.tell("two")
+        for _ in range(20_000):
+            child.tell("more than a pipe holds")
+    child.tell("it is closed")
+    assert os.read(reads, 8) == b"one\ntwo\n"
+    os.close(reads)

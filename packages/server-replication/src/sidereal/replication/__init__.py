@@ -20,5 +20,6 @@ the numbers that only tuning decides. The rooms, by what they decide:
 Only `service`, `lifecycle` and the loops in `keeping` and `http` know sockets, clocks or the
 database; all else is core: plain code that is given what it needs. `service` is the shell around
 it. `lifecycle` opens all of it and closes it again; `config` is what it is told, `ending` how long
-its end may take, and `unanswered` writes into the log why a shard gets no answer.
+its end may take, `deaths` what its supervisor tells of its shards, and `unanswered` writes into the
+log why a shard gets no answer.
 """

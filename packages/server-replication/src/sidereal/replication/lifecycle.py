@@ -34,7 +34,11 @@ from sidereal.replication.service import TOKEN_EXPIRE_S, Service, public_address
 log = logging.getLogger("sidereal.replication")
 
 
-async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]], None]) -> None:
+async def run(
+    config: ReplicationConfig,
+    announce: Callable[[Mapping[str, str]], None],
+    deaths: trio.MemoryReceiveChannel[str] | None = None,
+) -> None:
     """Run a replication server until cancelled.
 
     A start is cancelled at once, whatever it waits for. From then on only the serving is: the
@@ -44,6 +48,7 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
     Args:
         config: checked by this.
         announce: is told the URL of the HTTP endpoint and the two UDP endpoints, once.
+        deaths: lines of a supervisor, each of which tells that a shard has died.
 
     Raises:
         ConfigError: the settings can't work.
@@ -61,7 +66,7 @@ async def run(config: ReplicationConfig, announce: Callable[[Mapping[str, str]],
                 with trio.CancelScope(shield=True):
                     async with trio.open_nursery() as keeping:
                         with serving:
-                            await _run(config, game, announce, keeping, lost)
+                            await _run(config, game, announce, deaths, keeping, lost)
                         keeping.cancel_scope.cancel()
                 nursery.cancel_scope.cancel()
     except trio.Cancelled:
@@ -97,6 +102,7 @@ async def _run(
     config: ReplicationConfig,
     game: Declarations,
     announce: Callable[[Mapping[str, str]], None],
+    deaths: trio.MemoryReceiveChannel[str] | None,
     keeping: trio.Nursery,
     lost: list[int],
 ) -> None:
@@ -132,6 +138,8 @@ async def _run(
                 nursery.start_soon(service.saver.run)
                 nursery.start_soon(service.saver.fetch_berths)
                 nursery.start_soon(service.saver.post_actions)
+                if deaths is not None:
+                    nursery.start_soon(service.hear_deaths, deaths)
                 announce(
                     {
                         "http": f"http://{format_endpoint(address)}",

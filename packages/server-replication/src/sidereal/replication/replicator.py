@@ -263,6 +263,13 @@ class Replicator:
             self.shards.receive_datagram(datagram, address, now, wall_now)
             self.shards.pump(now)
 
+    def note_death(self, name: str, pid: int, now: float) -> None:
+        """Take a shard's process for dead: its supervisor has seen it end."""
+        shard = self.shards.shards.named(name)
+        if shard is not None and shard.pid == pid:
+            why = "its process has ended"
+            self.shards.fence(shard, CloseReason.CLOSED_BY_PEER, now, why)
+
     def _pump_clients(self, now: float) -> None:
         """Sort what clients' sessions delivered; route players' inputs."""
         for player, message in self.clients.pump(now):

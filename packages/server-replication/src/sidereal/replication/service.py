@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import trio
 
+from sidereal.protocol.errors import ConfigError
 from sidereal.protocol.ids import CLIENT_PROTOCOL_ID, Address
 from sidereal.protocol.links import UserData, encode_user_data
 from sidereal.protocol.message.player import Role
@@ -26,6 +27,7 @@ from sidereal.protocol.runtime.udp import UdpSocket
 from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.actions.refusals import AGAIN
 from sidereal.replication.config import ReplicationConfig
+from sidereal.replication.deaths import read_death
 from sidereal.replication.ending import GOODBYE_S
 from sidereal.replication.http.metrics import Metric
 from sidereal.replication.http.server import HttpServer
@@ -194,6 +196,16 @@ class Service:
         return describe_metrics(self.status())
 
     # -- the loops ------------------------------------------------------------------------------
+
+    async def hear_deaths(self, lines: trio.MemoryReceiveChannel[str]) -> None:
+        """Take in what a supervisor tells of its shards."""
+        async for line in lines:
+            try:
+                death = read_death(line)
+            except ConfigError as error:
+                log.warning("not understood %s", fields(why=error))
+            else:
+                self._core.note_death(death.name, death.pid, trio.current_time())
 
     async def serve(self, udp: UdpSocket) -> None:
         """Take in datagrams of one socket as they come."""

@@ -39,6 +39,9 @@ LEVELS: Final = {
 ENDS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """Signals that tell a process to end."""
 
+LINE_SIZE_MAX: Final = 4096
+"""Longest line that a supervisor may write on a leash."""
+
 YOUNG_OBJECTS: Final = 20_000
 """New objects that start a garbage collection."""
 
@@ -65,14 +68,20 @@ def settle_memory() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
 
 
-async def run_until_told(serve: Callable[[], Awaitable[None]]) -> None:
+async def run_until_told(
+    serve: Callable[[], Awaitable[None]], hear: Callable[[str], None] = lambda _: None
+) -> None:
     """Run a server until it returns or its process is told to end.
 
     The server is cancelled then, and has its own time to say goodbye in shielded scopes. Being told
     again changes nothing: what is being saved is saved, and every step of it has a time limit.
+
+    Args:
+        serve: the server.
+        hear: is told each line that a supervisor writes on the leash.
     """
     async with trio.open_nursery() as nursery:
-        listening = await nursery.start(_end_when_told, nursery.cancel_scope)
+        listening = await nursery.start(_end_when_told, nursery.cancel_scope, hear)
         try:
             await serve()
         finally:
@@ -81,13 +90,16 @@ async def run_until_told(serve: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _end_when_told(
-    serving: trio.CancelScope, *, task_status: trio.TaskStatus[trio.CancelScope]
+    serving: trio.CancelScope,
+    hear: Callable[[str], None],
+    *,
+    task_status: trio.TaskStatus[trio.CancelScope],
 ) -> None:
     """Cancel a server when this process is told to end; listen on until it has ended."""
     with trio.CancelScope(shield=True) as listening, listen_for_signals() as signals:
         async with trio.open_nursery() as nursery:
             if os.environ.get(SUPERVISED):
-                nursery.start_soon(_watch_leash, serving)
+                nursery.start_soon(_watch_leash, serving, hear)
             task_status.started(listening)
             async for _ in signals:
                 serving.cancel()
@@ -116,11 +128,14 @@ def listen_for_signals() -> Iterator[AsyncIterator[int]]:
         yield signals
 
 
-async def _watch_leash(serving: trio.CancelScope) -> None:
+async def _watch_leash(serving: trio.CancelScope, hear: Callable[[str], None]) -> None:
     async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as leash:
         with contextlib.suppress(trio.BrokenResourceError):
-            while await leash.receive_some(64):
-                pass
+            rest = b""
+            while chunk := await leash.receive_some(LINE_SIZE_MAX):
+                *lines, rest = (rest[-LINE_SIZE_MAX:] + chunk).split(b"\n")
+                for line in lines:
+                    hear(line.decode(errors="replace"))
     serving.cancel()
 
 

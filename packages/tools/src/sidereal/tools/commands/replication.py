@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Final
 
+import trio
 from cyclopts import Parameter
 
 from sidereal.protocol.runtime.process import run_until_told, start_logging
@@ -14,6 +16,9 @@ from sidereal.replication.lifecycle import run
 from sidereal.tools import publish
 from sidereal.tools.settings import FileOrInput, read_or_make_shard_key, read_status_token
 from sidereal.tools.worldflags import NOTHING_GIVEN, WorldFlags
+
+LINES_WAITING_MAX: Final = 256
+"""Deaths of shards that wait to be taken in; of more nothing is heard."""
 
 
 async def replication(
@@ -69,7 +74,13 @@ async def replication(
         **flags.settings(),
     )
 
+    told, deaths = trio.open_memory_channel[str](LINES_WAITING_MAX)
+
+    def hear(line: str) -> None:
+        with suppress(trio.WouldBlock):  # a shard of which nothing is heard shows by its silence
+            told.send_nowait(line)
+
     def announce(endpoints: Mapping[str, str]) -> None:
         publish.announce(json.dumps(dict(endpoints)))
 
-    await run_until_told(lambda: run(config, announce))
+    await run_until_told(lambda: run(config, announce, deaths), hear)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -143,6 +144,7 @@ class Child:
         *,
         title: str = "",
         spoke: Callable[[str], None] | None = None,
+        ended: Callable[[int], None] = lambda _: None,
         end_within_s: float = END_WITHIN_S,
         terminal: bool = False,
         prepared: Prepared | None = None,
@@ -155,6 +157,7 @@ class Child:
             environment: what it gets besides ours.
             title: for people, when it is another one than the name.
             spoke: is told the first line that each start prints: it serves then.
+            ended: is told the process id of each start as soon as it has ended.
             end_within_s: how long it may take to end when it is told to.
             terminal: whether it needs the terminal.
             prepared: gives a process that starts faster, when there is one.
@@ -168,6 +171,7 @@ class Child:
         self._served_at = math.inf
         self._died_at = 0.0
         self._spoke = spoke
+        self._ended = ended
         self._end_within_s = end_within_s
         self._terminal = terminal
         self._prepared = prepared
@@ -228,6 +232,12 @@ class Child:
                 await self._end(process)
                 await _close_pipes(process)
 
+    def tell(self, line: str) -> None:
+        """Write a line on its leash; if it does not run, or has not read for long, it misses it."""
+        if self.process is not None and isinstance(self.process.stdin, trio.lowlevel.FdStream):
+            with contextlib.suppress(OSError, trio.ClosedResourceError):
+                os.write(self.process.stdin.fileno(), line.encode() + b"\n")
+
     def describe(self, status: int) -> str:
         """Say in words how the process ended, in its own if it has left some."""
         how = f"{self.title} {describe_status(status)}"
@@ -259,6 +269,7 @@ class Child:
             nursery.start_soon(listen)
             status = await process.wait()
             self._died_at = trio.current_time()
+            self._ended(process.pid)
             pipes.deadline = trio.current_time() + DRAIN_S
         return status
 

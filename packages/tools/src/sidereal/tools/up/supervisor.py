@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -188,8 +189,18 @@ class Supervisor:
             name = f"shard-{number}"
             arguments = ["shard", "--server", self._endpoints["shards"], "--name", name]
             arguments += self._game
-            shard = self._make_child(name, arguments, self._secret, prepared=self._prepared)
+            shard = self._make_child(
+                name,
+                arguments,
+                self._secret,
+                prepared=self._prepared,
+                ended=partial(self._tell_of_death, name),
+            )
             nursery.start_soon(self._keep_running, shard, FOR_SHARDS)
+
+    def _tell_of_death(self, name: str, pid: int) -> None:
+        """Let the server know that a shard is dead: it need not wait for what will not come."""
+        self._children["replication"].tell(json.dumps({"name": name, "pid": pid}))
 
     async def _keep_running(self, child: Child, limits: RestartLimits) -> None:
         """Keep a process running; the run fails when that is not possible."""
