@@ -12,7 +12,7 @@ from mutant import Mutant, any_plan, with_loss
 
 from sidereal.game import Stage
 from sidereal.replication.links.shardlink import ShardLink
-from sidereal.shard import repairs
+from sidereal.shard import repairs, space
 from sidereal.shard.adoption import Adoption
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
@@ -143,13 +143,7 @@ def controls_wait_for_the_next_tick(patch: pytest.MonkeyPatch) -> None:
 
 def the_solver_passes_once(patch: pytest.MonkeyPatch) -> None:
     """Where three touch, the first contact is solved as if the second were not there."""
-    create = Space.__init__
-
-    def hasty(self: Space) -> None:
-        create(self)
-        self._space.iterations = 1
-
-    patch.setattr(Space, "__init__", hasty)
+    patch.setattr(space, "ITERATIONS", 1)
 
 
 def what_overlaps_is_not_pushed_apart(patch: pytest.MonkeyPatch) -> None:

@@ -218,3 +218,36 @@ def test_bodies_of_one_group_never_touch_each_other_and_touch_the_others() -> No
     space.step(motion, 0.05)
     pairs = space.touches()
     assert sorted(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)) == [(0, 2), (1, 2)]
+
+
+def test_bodies_go_on_in_another_space_as_if_they_had_stayed() -> None:
+    """Also two that are still being pushed apart, and after others have moved up."""
+    spaces, motions = [Space(), Space()], [still(), still()]
+    for space, motion in zip(spaces, motions, strict=True):
+        motion["x"][:4] = (0.0, 8.0, 500.0, 900.0)
+        motion["vx"][:4] = (4.0, -4.0, 7.0, -7.0)
+        enter(space, motion, 0, 1, 2, 3)
+        space.step(motion, 0.02)
+    left, other = motions[0], Space()
+    spaces[0].hand_over(np.array([1, 0]), other)
+    assert set(other.rows) == {0, 1}
+    assert set(spaces[0].rows) == {2, 3}
+    for _ in range(3):
+        other.step(left, 0.02)
+        spaces[0].step(left, 0.02)
+        spaces[1].step(motions[1], 0.02)
+    for name in MOTION_FIELDS:
+        np.testing.assert_allclose(left[name], motions[1][name], atol=1e-3)
+    assert left["x"][1] - left["x"][0] > 8.0
+    with pytest.raises(LocalProtocolError, match="row 2 is not in the space"):
+        other.hand_over(np.array([2]), spaces[0])
+
+
+def test_a_space_that_is_cleared_keeps_nothing() -> None:
+    space, motion = Space(), still()
+    enter(space, motion, 0, 1, 2)
+    space.clear()
+    assert len(space) == len(space.rows) == 0
+    enter(space, motion, 1)
+    space.step(motion, 0.1)
+    assert space.rows.tolist() == [1]

@@ -55,6 +55,12 @@ class Again(NamedTuple):
         kept = np.isin(self.net_id, net_ids)
         return Again(self.tick, *(column[kept] for column in self[1:]))
 
+    def and_(self, other: Again) -> Again:
+        """Add other bodies of the same tick."""
+        order = np.argsort(np.concatenate([self.net_id, other.net_id]))
+        pairs = zip(self[1:], other[1:], strict=True)
+        return Again(self.tick, *(np.concatenate(pair)[order] for pair in pairs))
+
 
 class Flight(NamedTuple):
     """One tick of one shard; arrays have a row for every body, ascending by net id.

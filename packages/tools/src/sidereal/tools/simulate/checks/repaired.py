@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sidereal.protocol.limits import REPAIRED_TICKS_MAX
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import History
 from sidereal.tools.simulate.flights import Again, Flight, blank_flight, with_again
@@ -66,6 +67,7 @@ class Repaired:
             else:
                 off.add(net_id)
                 yield from self._reference.judge_adoption(flight, row, alone, laws)
+        flight = flight._replace(again=self._complete(flight, flight.net_id[new], laws))
         late, self._late[flight.core] = self._late.get(flight.core, 0), flight.late
         if flight.late == late:
             off |= self._find_met(flight, flight.net_id[new], exercised)
@@ -83,6 +85,31 @@ class Repaired:
         if not self._try(flight, np.union1d(changed, alone_ids), laws):
             for net_id in alone_ids.tolist():
                 self._try(flight, np.union1d(changed, [net_id]), laws)
+
+    def _complete(self, flight: Flight, new: np.ndarray, laws: Laws) -> tuple[Again, ...]:
+        """Add the ways of rocks that have come, where their shard does not say that it knows them.
+
+        They are straight; no further back than to when the core has flown every tick since.
+        """
+        ticks = {again.tick: again for again in flight.again}
+        for back in range(1, REPAIRED_TICKS_MAX + 1):
+            tick = flight.tick - back
+            if self._reference.contacts.flight_of(flight.core, tick) is None:
+                break
+            known = ticks[tick].net_id if tick in ticks else new[:0]
+            for net_id in np.setdiff1d(new, known).tolist():
+                epoch = int(flight.epoch[flight.net_id == net_id][0])
+                given = self._reference.given(net_id, epoch)
+                if self._reference.bodies[net_id].flies or given is None or given.tick >= tick:
+                    continue
+                before, after = (
+                    physics.coast(given.state[None, :], (at - given.tick) * laws.tick_s)
+                    for at in (tick - 1, tick)
+                )
+                ids, epochs, nothing = np.array([net_id]), np.array([epoch]), np.zeros(1, np.uint64)
+                one = Again(tick, ids, epochs, nothing, before, after, np.full((1, 6), np.nan))
+                ticks[tick] = ticks[tick].and_(one) if tick in ticks else one
+        return tuple(ticks[tick] for tick in sorted(ticks))
 
     def _try(self, flight: Flight, net_ids: np.ndarray, laws: Laws) -> bool:
         """Take in how bodies have flown alone, if that may be what came of their contacts.
