@@ -17,7 +17,6 @@ import numpy as np
 from shard_cases.cluster import Cluster
 from shard_cases.scenes import (
     LASTS,
-    SHOT_AT,
     SHOT_MASS,
     SHOT_RADIUS,
     THRUST_FROM,
@@ -322,7 +321,7 @@ def _gun_records(scene: Scene, spawns: Spawns, first: int) -> np.ndarray:
     guns, count = scene.guns, len(scene.bodies.x)
     assert guns is not None
     shot = Gun(
-        at=first + SHOT_AT,
+        at=first + guns.at,
         x=guns.shot_x,
         y=guns.shot_y,
         vx=guns.shot_vx,

@@ -23,8 +23,8 @@ MEETS_S: Final = (1.2, 1.6)
 THRUST_FROM: Final = 10
 """Ticks after the first one."""
 THRUST_UNTIL: Final = 36
-SHOT_AT: Final = 24
-"""Likewise: when guns fire."""
+SHOT_AT: Final = (22, 34)
+"""Likewise: when guns fire, not all at once."""
 LASTS: Final = 60
 """Ticks after the first one in which all is over."""
 TICK_S: Final = 0.05
@@ -58,11 +58,13 @@ class Guns:
     """What lets shots come into the world, [n] each.
 
     Attributes:
+        at: when it fires, ticks after the first one.
         x: of the gun, world units; likewise `y`.
         shot_x: where its shot begins; likewise `shot_y`.
         shot_vx: how fast, units/s; likewise `shot_vy`.
     """
 
+    at: Ints
     x: Floats
     y: Floats
     shot_x: Floats
@@ -139,9 +141,10 @@ def make_point_blank(rng: np.random.Generator, count: int) -> Scene:
     cos, sin = np.cos(normal), np.sin(normal)
     radius = rng.uniform(5.0, 9.0, count)
     speed, course = rng.uniform(100.0, 200.0, count), normal + rng.uniform(-0.3, 0.3, count)
-    flies_s = TICK_S * rng.uniform(1.0, 3.0, count)
+    fires, flies_s = rng.integers(*SHOT_AT, count), TICK_S * rng.uniform(1.0, 3.0, count)
     shot_vx, shot_vy = speed * np.cos(course), speed * np.sin(course)
     guns = Guns(
+        at=fires,
         x=place_x - 60.0 * cos,
         y=place_y - 60.0 * sin,
         shot_x=place_x - SHOT_RADIUS * cos - shot_vx * flies_s,
@@ -151,7 +154,7 @@ def make_point_blank(rng: np.random.Generator, count: int) -> Scene:
     )
     pace, heading = rng.uniform(5.0, 60.0, count), normal + math.pi + rng.uniform(-0.5, 0.5, count)
     vx, vy = pace * np.cos(heading), pace * np.sin(heading)
-    before_s = SHOT_AT * TICK_S + flies_s
+    before_s = fires * TICK_S + flies_s
     still = np.zeros(count)
     targets = Bodies(
         group=np.arange(count),
