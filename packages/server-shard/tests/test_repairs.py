@@ -421,6 +421,15 @@ def test_a_pile_beyond_the_limit_goes_on_from_where_it_is() -> None:
     assert shard.counts == (0, 3)
 
 
+def test_as_many_as_may_take_part_are_not_too_many() -> None:
+    ours, theirs = facing(6.5)
+    for bodies, late in ((2, 0), (1, 1)):
+        limits = replace(LIMITS, resimulated_bodies=bodies)
+        shard, _ = hand_over([ours], [theirs], 2, limits=limits)
+        shard.run(shard.tick + 1)
+        assert shard.counts == (0 if late else 2, late)
+
+
 def test_so_many_ticks_are_simulated_again_in_one() -> None:
     limits = replace(LIMITS, resimulated_ticks=2, resimulations=2)
     ours, theirs = facing(6.5)

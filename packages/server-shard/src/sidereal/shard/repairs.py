@@ -222,12 +222,14 @@ class _Again:
         Returns:
             Whether there was room for all.
         """
-        edge = self._strange(tick)
+        edge, complete = self._strange(tick), True
         while len(edge := edge[~self._new[edge]]):
             touched = find_touched(self._paths, edge, tick)
-            edge = self._take_in(touched[~self.off[touched] & ~self._new[touched]])
+            touched = touched[~self.off[touched] & ~self._new[touched]]
+            edge = self._take_in(touched)
+            complete &= len(edge) == len(touched)
             self.off[edge] = True
-        return len(self._rows) < self._bodies_max
+        return complete
 
     def let_in(self, tick: int, tick_s: float) -> bool:
         """Let in who can be reached in a tick, and who from there.
