@@ -68,7 +68,8 @@ def release_is_not_obeyed(patch: pytest.MonkeyPatch) -> None:
 
 def fenced_shards_go_on(patch: pytest.MonkeyPatch) -> None:
     """A shard whose session has ended simulates as if nothing had happened."""
-    patch.setattr(ShardCore, "_end", lambda *_: None)
+    # One that was about to leave does not go on leaving.
+    patch.setattr(ShardCore, "_end", lambda self, *_: self._leaving.end())
 
 
 def silent_shards_keep_their_leases(patch: pytest.MonkeyPatch) -> None:
