@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from sidereal.protocol.channel.statistics import ConnectionStatistics
 from sidereal.protocol.errors import CloseReason
 from sidereal.replication.limits import LIMITS, Limits, OwnershipLimits
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
@@ -98,6 +101,42 @@ def test_what_comes_back_gets_back_what_it_had_and_nobody_else_moves() -> None:
     for shard in (shards[0], shards[2]):
         for net_id in shard.bodies:
             assert shard.bodies[net_id]["epoch"] == kept[net_id]
+
+
+def ticks_until_silence_ends(troupe: Troupe, number: int) -> int:
+    ticks = 0
+    while number in troupe.owners():
+        troupe.run(1)
+        ticks += 1
+    return ticks
+
+
+def test_silence_of_a_shard_that_is_near_is_soon_its_end() -> None:
+    troupe = Troupe(rocks(40, sectors=4))
+    troupe.shard("shard-1", ticks=8)
+    silent = troupe.shard("shard-2", ticks=40)
+    silent.silent = True
+    ticks = ticks_until_silence_ends(troupe, silent.number)
+    assert LIMITS.shards.silence_ticks <= ticks <= LIMITS.shards.silence_ticks + 3
+
+
+@pytest.mark.parametrize(("jitter_s", "ticks_least", "ticks_most"), [(0.02, 15, 18), (9.0, 20, 22)])
+def test_one_that_is_far_away_is_waited_for_longer_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, jitter_s: float, ticks_least: int, ticks_most: int
+) -> None:
+    troupe = Troupe(rocks(40, sectors=4))
+    troupe.shard("shard-1", ticks=8)
+    silent = troupe.shard("shard-2", ticks=40)
+    endpoint = troupe.core.shards.endpoint
+    measured = endpoint.connection_statistics
+
+    def far_away(peer: int) -> ConnectionStatistics | None:
+        link = measured(peer)
+        return None if link is None else replace(link, rtt_s=0.1, jitter_s=jitter_s)
+
+    monkeypatch.setattr(endpoint, "connection_statistics", far_away)
+    silent.silent = True
+    assert ticks_least <= ticks_until_silence_ends(troupe, silent.number) <= ticks_most
 
 
 def test_number_and_name_agree_whoever_comes_first() -> None:

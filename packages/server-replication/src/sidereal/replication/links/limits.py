@@ -105,7 +105,9 @@ class ShardLinkLimits:
 
     Attributes:
         silence_s: a shard that proposes nothing for so long has lost its leases (an empty proposal
-            is enough).
+            is enough), however far away it is.
+        silence_ticks: one that is near has lost them after so many ticks, and what its link may
+            have held up.
         hello_within_s: a session that has not said hello by then is closed.
         hello_messages: messages of a session that has not said hello; one more closes it.
         goodbye_s: how long a refused session has to read why.
@@ -141,6 +143,7 @@ class ShardLinkLimits:
     """
 
     silence_s: float = 1.0
+    silence_ticks: int = 12
     hello_within_s: float = 5.0
     hello_messages: int = 16
     goodbye_s: float = 1.0

@@ -1,9 +1,9 @@
 """The shard endpoint: who may simulate, what shards propose, what they are sent.
 
 Theory of operation. A session becomes a shard with its `ShardHello`. From then on it must propose
-something at least every `silence_s` (an empty proposal will do). Else it is fenced: its
-session is closed and its leases go to others. A newer session takes the place of an older one of
-its name at once. Packets only fill the inbox; `attend`, once per tick, empties it.
+something in every tick (an empty proposal will do). One that is silent for longer than its link
+explains is fenced: its session is closed and its leases go to others. A newer session takes the
+place of an older one of its name at once. Packets only fill the inbox; `attend` empties it.
 
 What a shard may send is bounded by what it owns: every message costs of its allowance. What it is
 sent is bounded by what it takes (`shardsender`). A shard that was fenced for what it did, not for
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,9 @@ from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.shardsender import ShardSender
 from sidereal.replication.links.states import ShardSignal
 from sidereal.replication.links.volume import Volume
+
+JITTERS: Final = 4.0
+"""A datagram is hardly ever late by more than so many times the jitter of its link."""
 
 
 class Attendance(NamedTuple):
@@ -359,7 +362,7 @@ class ShardLink(ShardSender):
             shard.faults *= limits.faults_kept_per_tick
             if not shard.adopting:
                 shard.adopting_since = max(shard.adopting_since, now)
-            if now - shard.heard_at > limits.silence_s:
+            if self._is_silent(shard, now - shard.heard_at):
                 self.fence(shard, CloseReason.TIMED_OUT, now)
             elif shard.faults > limits.faults:
                 self.fenced_for_faults += 1
@@ -368,6 +371,15 @@ class ShardLink(ShardSender):
                 self.fence(shard, CloseReason.CHANNEL_OVERFLOW, now, "it takes nothing in")
             elif now - shard.adopting_since > limits.adopt_within_s:
                 self.fence(shard, CloseReason.FENCED, now, "it adopts nothing that it is given")
+
+    def _is_silent(self, shard: Shard, silent_s: float) -> bool:
+        """Tell whether a shard has said nothing for longer than its link explains."""
+        least_s = self._limits.silence_ticks * self._rules.tick_s
+        if silent_s <= min(least_s, self._limits.silence_s):
+            return False
+        link = self.endpoint.connection_statistics(shard.peer)
+        held_up_s = 0.0 if link is None else link.rtt_s + JITTERS * link.jitter_s
+        return silent_s > min(least_s + held_up_s, self._limits.silence_s)
 
     def _close(self, peer: int, reason: CloseReason, now: float) -> None:
         self._note_end(peer)
