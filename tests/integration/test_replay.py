@@ -14,6 +14,7 @@ from sidereal.games.frontier import Stick
 from sidereal.protocol.message.inputs import Input
 from sidereal.protocol.state.schema import BASE_SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.world import UUID
 
 from .neighbours import Neighbours
@@ -135,7 +136,7 @@ def test_what_the_pilot_held_while_nobody_simulated_is_flown_by_the_next_owner()
     crossing.presses = True
     crossing.run(2.0)
     owner = crossing.owners[max(crossing.owners)] - 1
-    # Killed: its leases go to the other after a second.
+    # Killed: its leases go to the other when it has been silent for long enough.
     crossing.wires[owner].configure(LinkConfig(loss=1.0))
     crossing.run(4.0)
     newest = max(crossing.flown)
@@ -145,4 +146,7 @@ def test_what_the_pilot_held_while_nobody_simulated_is_flown_by_the_next_owner()
     assert newest > 100
     assert (row["x"], row["y"], row["heading"]) == pytest.approx(expected[newest], abs=1e-6)
     first = min(seq for seq, number in crossing.owners.items() if number == 2 - owner)
-    assert first - max(s for s, n in crossing.owners.items() if n == owner + 1) > 20 - 3
+    assert (
+        first - max(s for s, n in crossing.owners.items() if n == owner + 1)
+        > LIMITS.shards.silence_ticks - 3
+    )
