@@ -184,27 +184,34 @@ class Rig:
     def run(self, ticks: int) -> None:
         """Let ticks pass."""
         for _ in range(ticks * STEPS):
-            self.now += RULES.tick_s / STEPS
-            for number, shard in enumerate(self.shards):
-                if shard in self.dead:
-                    continue
-                sent = [(datagram, _address(number)) for datagram, _ in shard.turn(self.now)]
-                self.core.receive_shards(sent, self.now, WALL + self.now)
-            heard = [(datagram, _address(9)) for datagram, _ in self.client.turn(self.now)]
-            self.core.receive_clients(heard, self.now, WALL + self.now)
-            outgoing = self.core.turn(self.now, WALL + self.now)
-            for datagram, address in outgoing.shards:
-                number = address.port - 5000
-                if number < len(self.shards):
-                    self.shards[number].receive_datagram(datagram, SHARD_LINK, self.now)
-            for datagram, _ in outgoing.clients:
-                self.trace.update(datagram)
-                self.client.receive_datagram(datagram, CLIENTS, self.now)
+            self._look()
+
+    def _look(self) -> None:
+        """Let everybody look at its socket once."""
+        self.now += RULES.tick_s / STEPS
+        for number, shard in enumerate(self.shards):
+            if shard in self.dead:
+                continue
+            sent = [(datagram, _address(number)) for datagram, _ in shard.turn(self.now)]
+            self.core.receive_shards(sent, self.now, WALL + self.now)
+        heard = [(datagram, _address(9)) for datagram, _ in self.client.turn(self.now)]
+        self.core.receive_clients(heard, self.now, WALL + self.now)
+        outgoing = self.core.turn(self.now, WALL + self.now)
+        for datagram, address in outgoing.shards:
+            number = address.port - 5000
+            if number < len(self.shards):
+                self.shards[number].receive_datagram(datagram, SHARD_LINK, self.now)
+        for datagram, _ in outgoing.clients:
+            self.trace.update(datagram)
+            self.client.receive_datagram(datagram, CLIENTS, self.now)
 
     def write(self, component: type[Component], name: str, value: float, net_id: int = 1) -> None:
-        """Let a system write a value once, in the next tick."""
+        """Let a system write a value, in the owner's next tick; the shard's clock may shift."""
         self.stage.writes = [(component, name, net_id, value)]
-        self.run(1)
+        owner = self.owner()
+        tick = owner.tick
+        while owner.tick == tick:
+            self._look()
         self.stage.writes = []
 
     # -- what everybody has -----------------------------------------------------------------------
