@@ -39,6 +39,8 @@ START: Final = 100
 CRAFT, ROCK, ZONE = 1, 2, 3
 PUSH: Final = 80.0
 """Of engines, units/s²."""
+WALL: Final = 1000.0
+"""y at which a system turns back whatever flies up."""
 MOTION = ("x", "y", "vx", "vy", "heading", "spin")
 
 
@@ -91,6 +93,11 @@ def make_game(met: list[Met]) -> Declarations:
     @game.model(Shots, reads=(Stick,), stage=Stage.TICK)
     def fire(own: Rows) -> None:
         own[Shots].fired += own[Stick].thrust != 0
+
+    @game.system(Stage.TICK)
+    def turn_back(step: Step) -> None:
+        motion = step[Motion]
+        motion.vy[(motion.y >= WALL) & (motion.vy > 0)] *= -1
 
     @game.system(Stage.CONTACT)
     def note(step: Step) -> None:
@@ -377,6 +384,33 @@ def test_what_models_write_beside_motion_comes_about_once() -> None:
     fired = columns[name][columns.rows_of([1, 2])].tolist()
     assert fired == [shard.tick - START] * 2
     assert shard.counts[0] == 2
+
+
+def test_what_systems_did_to_who_came_out_as_before_is_kept() -> None:
+    # The second rock meets the first one, and is turned back at the wall three ticks later.
+    first = Thing(1, 0.0, WALL - 1.7, kind=ROCK, mass=1000.0)
+    second = Thing(2, 16.0 + 5.7 * 3.0, WALL - 8.0, -SPEED, 20.0, kind=ROCK)
+    # The third one passes by the first, nearer than it is sure that nothing comes of it.
+    third = Thing(3, -16.3, WALL - 1.7 + 5.5 * 3.0, 0.0, -SPEED, kind=ROCK)
+    shard, judge = hand_over([first, second], [third], 6)
+    assert judge.states(2)[0, 3] < 0
+    shard.run(shard.tick + 1)
+    judge.run(judge.tick + 1)
+    np.testing.assert_allclose(shard.states(1, 2, 3), judge.states(1, 2, 3), atol=1e-9)
+    assert shard.counts == (2, 0)
+
+
+def test_who_was_met_before_somebody_came_another_way_is_not() -> None:
+    struck = Thing(1, 0.0, 0.0)
+    striker = Thing(2, -16.0 - 5.3 * 3.0, 0.0, SPEED)
+    # The third one would be in the way of the first, but runs into the fourth before it is.
+    third = Thing(3, 20.5, -90.0, 0.0, 240.0)
+    fourth = Thing(4, 20.5, -5.6, radius=2.0)
+    shard, judge = hand_over([struck, fourth], [striker, third], 3)
+    shard.run(shard.tick + 1)
+    judge.run(judge.tick + 1)
+    compare(shard, judge, 1, 2, 3, 4)
+    assert shard.counts[1] == 0
 
 
 def test_sensors_notice_and_push_nobody() -> None:

@@ -11,8 +11,8 @@ ones.
 A body is on its path until it touches one that has arrived, or one that is off its path, or until
 one that is off its path now had touched it. After each tick it is put back there. So whoever a body
 off its path comes near has to be let in, tick by tick, and nobody else; and what systems did to the
-others is kept. A body that is off its path is moved by models and physics: what systems would have
-done to it in later ticks is left out.
+others is kept, as what they did to a body that has come to be where its path was. One that is
+elsewhere is moved by models and physics: what systems would have done to it is left out.
 
 What models spawn and write beside motion has come about once, and does not again. Contacts go to
 the game in the tick to come, but for pairs of which it was told since the tick that is begun with.
@@ -110,7 +110,7 @@ class Repairs:
         meetings = find_meetings(paths, arrived, self._ring.since[paths.rows])
         if not len(meetings.a):
             return
-        left = self._limits.resimulations
+        left, done = self._limits.resimulations, NOBODY
         for count, group in enumerate(groups_of(meetings)):
             theirs = np.intersect1d(arrived, np.concatenate([group.a, group.b]))
             ticks = tick - int(group.since.min())
@@ -119,7 +119,11 @@ class Repairs:
                 self.late += len(theirs)
                 continue
             left -= ticks
-            self._repair(group, theirs, self._trace(begin, tick) if count else paths, tick)
+            paths = self._trace(begin, tick) if count else paths
+            # Whom one before has met has touched somebody on its way, which may come otherwise now.
+            off, complete = self._repair(group, np.setdiff1d(theirs, done), paths, tick)
+            done = np.union1d(done, off)
+            self.late += 0 if complete else len(theirs)
 
     def _solid(self, rows: Ints) -> Ints:
         """Keep those that touch anything at all."""
@@ -132,8 +136,19 @@ class Repairs:
         shapes = shapes_of(self._bodies.columns, self._filters, rows)
         return trace_paths(self._ring, rows, shapes, begin, tick)
 
-    def _repair(self, group: Meetings, arrived: Ints, paths: Paths, tick: int) -> None:
-        """Simulate again what some bodies have missed."""
+    def _repair(self, group: Meetings, arrived: Ints, paths: Paths, tick: int) -> tuple[Ints, bool]:
+        """Simulate again what some bodies have missed.
+
+        Args:
+            group: who has come together.
+            arrived: int64[n], rows of those that have flown alone so far.
+            paths: of all bodies.
+            tick: the shard's.
+
+        Returns:
+            int64[m], rows of those that were put off their paths, and whether there was room for
+            all that had to take part.
+        """
         again = _Again(self._bodies, self._filters, self._limits, paths, group, arrived)
         begin, columns, space = int(group.since.min()), self._bodies.columns, self._beside
         told, tick_s = self._stages.told(begin), self._rules.tick_s
@@ -150,24 +165,26 @@ class Repairs:
         now, steady, complete = begin, list[Ints](), again.let_in(begin, tick_s)
         # A tick more: who is pushing another already when it begins, goes on with it.
         for now in range(max(begin - 1, tick - self._ring.ticks), tick):
-            on_path = ~again.off
             if now >= begin:
                 complete &= again.free(now) & again.let_in(now, tick_s)
             here = again.here(now)
             self._ring.put_back(now, here, columns)
-            steady = [here[on_path[here]]]
+            astray = again.astray[here]
+            steady = [here[~astray]]
             fresh = np.setdiff1d(here, space.rows)
             space.add(fresh, columns, shapes_of(columns, self._filters, fresh))
             space.place(columns)
             self._stages.fly_among(here, now + 1, self._ring.held(now + 1, here), step)
-            self._ring.replace(now + 1, columns, here[again.off[here]])
+            self._ring.forget_leaving(now + 1, here[astray])
+            moved = here[again.off[here]]
+            again.astray[moved] = self._ring.replace(now + 1, columns, moved)
         self._ring.put_back(tick, space.rows, columns)
         off = np.sort(space.rows[again.off[space.rows]])
         self._space.remove(off)
         space.hand_over(off, self._space)
         space.clear()
         self.resimulated += len(off)
-        self.late += 0 if complete else len(arrived)
+        return off, complete
 
 
 class _Again:
@@ -175,6 +192,7 @@ class _Again:
 
     Attributes:
         off: bool[capacity], who is off its path.
+        astray: bool[capacity], who of them is elsewhere than its path was, at the tick's begin.
     """
 
     def __init__(
@@ -194,6 +212,7 @@ class _Again:
         self._group = group
         self._rows = np.union1d(group.a, group.b)
         self.off: NDArray[np.bool_] = np.zeros(bodies.columns.capacity, np.bool_)
+        self.astray = self.off.copy()
         self._new = self.off.copy()
         self._new[arrived] = True
 

@@ -9,7 +9,10 @@ or with the tick in which it was spawned.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.controls import Records
@@ -18,6 +21,9 @@ from sidereal.shard.population import Floats, Ints
 
 FIELDS = Motion._fields
 VELOCITY = ("vx", "vy", "spin")
+
+SAME: Final = 1e-9
+"""World units, radians or their like per second, by which a state that is the same may be off."""
 
 
 class Ring:
@@ -70,9 +76,20 @@ class Ring:
         for at, name in enumerate(VELOCITY):
             page[at] = columns[name]
 
-    def replace(self, tick: int, columns: Columns, rows: Ints) -> None:
-        """Take down where bodies are after a tick, and that they have come there in another way."""
+    def replace(self, tick: int, columns: Columns, rows: Ints) -> NDArray[np.bool_]:
+        """Take down where bodies are after a tick that was simulated again.
+
+        Returns:
+            bool[n], whether each is elsewhere, or moves in another way, than it did before.
+        """
+        states = np.stack([columns[name][rows] for name in FIELDS])
+        off = np.abs(states - np.stack([*self.motion(tick, rows)])).max(axis=0, initial=0.0)
         self.note(tick, columns, rows)
+        changed: NDArray[np.bool_] = off > SAME
+        return changed
+
+    def forget_leaving(self, tick: int, rows: Ints) -> None:
+        """Note that bodies have come into a tick in another way: it says nothing of them now."""
         self._left[tick % len(self._left), :, rows] = np.nan
 
     def leave(self, tick: int, rows: Ints, columns: Columns) -> None:

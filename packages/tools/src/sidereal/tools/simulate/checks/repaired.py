@@ -43,6 +43,8 @@ class Repaired:
         self._reference = reference
         self.without: History = []
         self._late: dict[str, int] = {}
+        # By core and tick: ways that are not in the history of contacts.
+        self._left: dict[str, dict[int, Again]] = {}
 
     def judge(
         self, flight: Flight, before: Flight | None, exercised: Counter[str], laws: Laws
@@ -77,6 +79,7 @@ class Repaired:
         for tick in flight.again:
             part = tick.of(changed)
             if len(part.net_id):
+                self._recall(flight, part)
                 wrong = list(self._judge_tick(flight, part, exercised, laws))
                 # Some contacts were left as they were: who else was in them, is not known.
                 yield from wrong if flight.late == late else ()
@@ -84,7 +87,34 @@ class Repaired:
         alone_ids = np.setdiff1d(flight.net_id[new], changed)
         if not self._try(flight, np.union1d(changed, alone_ids), laws):
             for net_id in alone_ids.tolist():
-                self._try(flight, np.union1d(changed, [net_id]), laws)
+                if not self._try(flight, np.union1d(changed, [net_id]), laws):
+                    self._leave(flight, net_id)
+
+    def _leave(self, flight: Flight, net_id: int) -> None:
+        """Remember on which way a body has come that was left inside others on it."""
+        left = self._left.setdefault(flight.core, {})
+        for again in flight.again:
+            one = again.of(np.array([net_id]))
+            left[again.tick] = left[again.tick].and_(one) if again.tick in left else one
+        for tick in [tick for tick in left if tick < flight.tick - REPAIRED_TICKS_MAX - 1]:
+            del left[tick]
+
+    def _recall(self, flight: Flight, again: Again) -> None:
+        """Take in how bodies that go another way from now on have flown the tick before.
+
+        Whom they are inside when it ends pushes them, though nobody knows how they came there.
+        """
+        reference, tick = self._reference, again.tick - 1
+        way = self._left.get(flight.core, {}).get(tick)
+        if way is None:
+            return
+        base = reference.contacts.flight_of(flight.core, tick) or blank_flight(flight, tick)
+        wanted = again.net_id << 32 | again.epoch
+        known = np.isin(way.net_id << 32 | way.epoch, np.setdiff1d(wanted, base.keys))
+        if known.any():
+            way = Again(tick, *(column[known] for column in way[1:]))
+            radius = np.array([reference.bodies[id_].radius for id_ in way.net_id.tolist()])
+            reference.contacts.find(with_again(base, way, radius))
 
     def _complete(self, flight: Flight, new: np.ndarray, laws: Laws) -> tuple[Again, ...]:
         """Add the ways of rocks that have come, where their shard does not say that it knows them.
