@@ -72,7 +72,7 @@ def top_bar(frame: Frame, meter: Meter) -> list[Field]:
         Field("shards", f"{len(frame.ownership.shards())}", palette.TEXT, 3, 8),
         Field("frame p50/p99", f"{frame_p50:.1f}/{frame_p99:.1f} ms", frame_colour, 13, 6),
         Field("rtt", f"{1000 * statistics.rtt_s:.0f} ms" if known else "–", palette.TEXT, 6, 3),
-        Field("view delay", f"−{delay_ms:.0f} ms", palette.TEXT, 8, 7),
+        Field("view delay", f"{delay_ms:.0f} ms", palette.TEXT, 8, 7),
         Field("data age", age_text(frame), _age_colour_of(frame), 11, 0),
     ]
 
