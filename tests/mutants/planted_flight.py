@@ -18,6 +18,7 @@ from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
 from sidereal.shard.proposals import Proposals
 from sidereal.shard.repairs import Repairs
+from sidereal.shard.ring import Ring
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.space import Space
 from sidereal.shard.stages import Stages
@@ -223,6 +224,26 @@ def who_was_pushed_in_vain_keeps_it(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(repairs, "find_touched", lambda paths, rows, tick: rows[:0])
 
 
+def everybody_comes_too_late(patch: pytest.MonkeyPatch) -> None:
+    """Whoever is adopted is said to have come too late for what it has missed."""
+
+    def give_up(self: Repairs, tick: int) -> None:
+        self.late += len(self._expected)
+        self._expected = self._expected[:0]
+
+    patch.setattr(Repairs, "run", give_up)
+
+
+def systems_leave_out_who_comes_out_as_before(patch: pytest.MonkeyPatch) -> None:
+    """Whatever was simulated again counts as elsewhere: what systems did to it then is undone."""
+    replace = Ring.replace
+
+    def strange(self: Ring, tick: int, columns: Any, rows: Any) -> Any:
+        return replace(self, tick, columns, rows) | True
+
+    patch.setattr(Ring, "replace", strange)
+
+
 def inputs_get_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
     """Of what pilots send every second message or so is not passed on to their shard."""
     send_input, rng = ShardLink.send_input, np.random.default_rng(1)
@@ -287,5 +308,7 @@ MUTANTS: Final = (
     Mutant(nobody_knows_how_the_adopted_have_come, ("Reference",), any_plan),
     Mutant(pilots_let_go_in_what_is_simulated_again, ("Reference",), any_plan),
     Mutant(who_was_pushed_in_vain_keeps_it, ("Reference",), any_plan),
+    Mutant(everybody_comes_too_late, ("Reference",), any_plan),
+    Mutant(systems_leave_out_who_comes_out_as_before, ("Reference",), any_plan),
     Mutant(inputs_get_lost_on_the_way, ("InputLedger",), lambda plan: plan.calm),
 )

@@ -59,6 +59,7 @@ class Reference:
     """Compares what shards flew with what one shard would have."""
 
     def __init__(self, plan: Plan) -> None:
+        self._limits = plan.shard_limits
         # Ticks for which a ship that is handed over flies on by the last buttons that came.
         self._guesses_max = plan.shard_limits.guesses
         self._queue_max = plan.shard_limits.controls_queue
@@ -107,7 +108,7 @@ class Reference:
         self._rows: dict[int, tuple[int, int]] = {}
         self.bodies: dict[int, Body] = {}
         self.contacts = Contacts(self.bodies)
-        self._repaired = Repaired(self)
+        self._repaired = Repaired(self, self._limits)
         self._uuids: dict[int, bytes] = {}
         self._liars: set[int] = set()
         self._across: set[tuple[int, int]] = set()

@@ -8,17 +8,21 @@ afterwards takes the place of what was flown, and the same questions are put to 
 * who touches nothing flies as its engines say; what systems would have done to it is left out;
 * a contact has the outcome that a bare space gives it;
 * so has one into which a body comes that is said to have flown alone: it was to be repaired.
+
+A shard may leave as many bodies inside others as it says that came too late. That it may say of
+none, but if somebody was inside another before all that it knows, or many have come at once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from sidereal.protocol.limits import REPAIRED_TICKS_MAX
+from sidereal.shard.limits import Limits as ShardLimits
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import History
 from sidereal.tools.simulate.flights import Again, Flight, blank_flight, with_again
@@ -31,6 +35,22 @@ ROUNDING: Final = 1e-6
 """World units, radians or their like per second that two ways to compute the same may differ."""
 
 
+class _Near(NamedTuple):
+    """How far some bodies are from all others in a tick.
+
+    Attributes:
+        net_id: int64[n], of the some.
+        first: float64[n, m], world units between their middles when it begins; likewise `last`,
+            when it ends.
+        sums: float64[n, m], of their radii.
+    """
+
+    net_id: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    sums: np.ndarray
+
+
 class Repaired:
     """Judges what shards have simulated again.
 
@@ -39,8 +59,9 @@ class Repaired:
             which it is not known whether those that touched on them were simulated again.
     """
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: Reference, limits: ShardLimits) -> None:
         self._reference = reference
+        self._limits = limits
         self.without: History = []
         self._late: dict[str, int] = {}
         # By core and tick: ways that are not in the history of contacts.
@@ -70,9 +91,14 @@ class Repaired:
                 off.add(net_id)
                 yield from self._reference.judge_adoption(flight, row, alone, laws)
         flight = flight._replace(again=self._complete(flight, flight.net_id[new], laws))
-        late, self._late[flight.core] = self._late.get(flight.core, 0), flight.late
-        if flight.late == late:
-            off |= self._find_met(flight, flight.net_id[new], exercised)
+        late = flight.late - self._late.get(flight.core, 0)
+        self._late[flight.core] = flight.late
+        if late and not self._may_be_late(flight, flight.net_id[new]):
+            yield f"{late} are said to have been adopted too late, and were not"
+            late = 0
+        met = self._find_met(flight, flight.net_id[new], exercised)
+        if len(met - off) > late:
+            off |= met
         others = [np.setdiff1d(again.net_id, flight.net_id[new]) for again in flight.again]
         changed = np.unique(np.concatenate([np.array(sorted(off), np.int64), *others]))
         exercised["bodies simulated again judged"] += len(changed)
@@ -80,9 +106,7 @@ class Repaired:
             part = tick.of(changed)
             if len(part.net_id):
                 self._recall(flight, part)
-                wrong = list(self._judge_tick(flight, part, exercised, laws))
-                # Some contacts were left as they were: who else was in them, is not known.
-                yield from wrong if flight.late == late else ()
+                yield from self._judge_tick(flight, part, exercised, laws)
         self.without = self._reference.contacts.history_of(flight.core)
         alone_ids = np.setdiff1d(flight.net_id[new], changed)
         if not self._try(flight, np.union1d(changed, alone_ids), laws):
@@ -211,25 +235,43 @@ class Repaired:
             if len(off) and off.min() > ROUNDING:
                 yield f"{net_id} began tick {again.tick} elsewhere when that was simulated again"
 
+    def _may_be_late(self, flight: Flight, new: np.ndarray) -> bool:
+        """Tell whether a shard may leave bodies inside others that are new to it.
+
+        They were so before all that it knows of them, or it would have too much to do.
+        """
+        if len(new) * self._limits.resimulated_ticks > self._limits.resimulations:
+            return True
+        oldest = flight.tick - self._limits.resimulated_ticks
+        ways = (self._near(flight, again, new) for again in flight.again if again.tick == oldest)
+        return any(bool((way.first < way.sums).any()) for way in ways)
+
     def _find_met(self, flight: Flight, new: np.ndarray, exercised: Counter[str]) -> set[int]:
         """Find who of those that are new has come into another on its way, by ids."""
         met = set[int]()
         for again in flight.again:
-            mine = np.isin(again.net_id, new)
-            ids, before, after = again.net_id, again.before, again.after
-            base = self._reference.contacts.flight_of(flight.core, again.tick)
-            if base is not None:
-                stays = np.isin(base.keys, flight.keys) & ~np.isin(base.net_id, ids)
-                ids = np.concatenate([ids, base.net_id[stays]])
-                before = np.concatenate([before, base.before[stays]])
-                after = np.concatenate([after, base.after[stays]])
-            radius = np.array([self._reference.bodies[id_].radius for id_ in ids.tolist()])
-            sums = radius[: len(mine)][mine, None] + radius
-            first, last = (
-                np.hypot(*(s[: len(mine)][mine, None, :2] - s[:, :2]).transpose(2, 0, 1))
-                for s in (before, after)
-            )
-            into = (first >= sums) & (last < sums)
+            way = self._near(flight, again, new)
+            into = (way.first >= way.sums) & (way.last < way.sums)
             exercised["ways to a new owner judged"] += len(into)
-            met |= set(again.net_id[mine][into.any(axis=1)].tolist())
+            met |= set(way.net_id[into.any(axis=1)].tolist())
         return met
+
+    def _near(self, flight: Flight, again: Again, new: np.ndarray) -> _Near:
+        """Tell how far those that are new are from all others in a tick gone by."""
+        mine = np.isin(again.net_id, new)
+        ids, before, after = again.net_id, again.before, again.after
+        base = self._reference.contacts.flight_of(flight.core, again.tick)
+        if base is not None:
+            stays = np.isin(base.keys, flight.keys) & ~np.isin(base.net_id, ids)
+            ids = np.concatenate([ids, base.net_id[stays]])
+            before = np.concatenate([before, base.before[stays]])
+            after = np.concatenate([after, base.after[stays]])
+        radius = np.array([self._reference.bodies[id_].radius for id_ in ids.tolist()])
+        sums = radius[: len(mine)][mine, None] + radius
+        first, last = (
+            np.hypot(*(s[: len(mine)][mine, None, :2] - s[:, :2]).transpose(2, 0, 1))
+            for s in (before, after)
+        )
+        themselves = again.net_id[mine, None] == ids
+        first[themselves] = last[themselves] = np.inf
+        return _Near(again.net_id[mine], first, last, sums)
