@@ -400,6 +400,17 @@ def test_what_systems_did_to_who_came_out_as_before_is_kept() -> None:
     assert shard.counts == (2, 0)
 
 
+def test_who_is_being_pushed_apart_already_goes_on_with_it() -> None:
+    first, second = Thing(1, 0.0, kind=ROCK), Thing(2, 2.0, 3.0, kind=ROCK)
+    third = Thing(3, -24.0 - 6.3 * 3.0, 0.0, SPEED, kind=ROCK)
+    shard, judge = hand_over([first, second], [third], 4)
+    shard.run(shard.tick + 1)
+    judge.run(judge.tick + 1)
+    assert {(1, 2), (1, 3)} <= {each.pair for each in shard.met}
+    np.testing.assert_allclose(shard.states(1, 2, 3), judge.states(1, 2, 3), atol=1e-6)
+    assert shard.counts == (3, 0)
+
+
 def test_who_was_met_before_somebody_came_another_way_is_not() -> None:
     struck = Thing(1, 0.0, 0.0)
     striker = Thing(2, -16.0 - 5.3 * 3.0, 0.0, SPEED)

@@ -157,16 +157,14 @@ class Repairs:
             # Once a tick, and before physics: what systems did to who was on its path.
             self._ring.leave(now + 1, steady.pop() if steady else NOBODY, columns)
             space.step(columns, dt)
-            if now >= begin:
-                touches = space.touches()
-                again.spread(touches)
-                self._stages.note_touches(touches, told)
+            touches = space.touches()
+            again.spread(touches)
+            self._stages.note_touches(touches, told)
 
         now, steady, complete = begin, list[Ints](), again.let_in(begin, tick_s)
-        # A tick more: who is pushing another already when it begins, goes on with it.
-        for now in range(max(begin - 1, tick - self._ring.ticks), tick):
-            if now >= begin:
-                complete &= again.free(now) & again.let_in(now, tick_s)
+        self._come_to(again.here(begin - 1), begin)
+        for now in range(begin, tick):
+            complete &= again.free(now) & again.let_in(now, tick_s)
             here = again.here(now)
             self._ring.put_back(now, here, columns)
             astray = again.astray[here]
@@ -185,6 +183,23 @@ class Repairs:
         space.clear()
         self.resimulated += len(off)
         return off, complete
+
+    def _come_to(self, rows: Ints, tick: int) -> None:
+        """Let bodies come to where they were after a tick: who is inside another there pushes it.
+
+        Args:
+            rows: int64[n], of those that were there before it; the first in the space.
+            tick: it.
+
+        Mutates:
+            motion of the bodies.
+        """
+        columns, dt = self._bodies.columns, self._rules.tick_s / self._rules.substeps
+        self._ring.put_back(tick, rows, columns)
+        for place, speed in (("x", "vx"), ("y", "vy")):
+            columns[place][rows] -= columns[speed][rows] * dt
+        self._beside.add(rows, columns, shapes_of(columns, self._filters, rows))
+        self._beside.step(columns, dt)
 
 
 class _Again:
