@@ -18,11 +18,14 @@ from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.actions.books import Books
 from sidereal.replication.edge.edge import Edge
 from sidereal.replication.limits import LIMITS, OwnershipLimits
+from sidereal.tools.simulate.checks import gifts
 from sidereal.tools.simulate.checks.every import make_checkers
+from sidereal.tools.simulate.checks.gifts import Gifts
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.cluster import Cluster, Outcome
 from sidereal.tools.simulate.drawing import VIEWS
 from sidereal.tools.simulate.faults import Fault, Kind, Plan
+from sidereal.tools.simulate.passing import is_taken
 from sidereal.tools.simulate.play import explain, plan_of, play
 
 SEEDS: Final = 60
@@ -132,6 +135,24 @@ def test_what_the_authority_gave_long_before_a_crash_is_kept(
     violations = Cluster(plan, [Recovery(plan)]).run().violations
     assert violations
     assert all("another brand" in violation.text for violation in violations)
+
+
+def test_a_brand_may_be_taken_while_the_world_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only shard is gone after tick 25: until it is back, players' calls are those of 26."""
+    plan = Plan(
+        seed=8,
+        pilots=1,
+        rocks=(1,),
+        chaos_s=2.5,
+        faults=(Fault(2.4, Kind.SHARD_KILLED, 0, 1.0),),
+        limits=replace(LIMITS, standstill_after_s=0.3),
+    )
+    assert not Cluster(plan, [Gifts()]).run().violations
+    # Had nobody taken it in that tick, it would have been lost.
+    monkeypatch.setattr(gifts, "is_taken", lambda tick: tick != 26 and is_taken(tick))
+    (violation,) = Cluster(plan, [Gifts()]).run().violations
+    assert violation.tick == 25
+    assert "which nobody took" in violation.text
 
 
 def test_a_ship_may_be_left_where_the_first_row_of_its_next_shard_had_brought_it(

@@ -63,9 +63,11 @@ class Gifts:
         branded = branded[_has(columns, branded, Brand)]
         gone = np.setdiff1d(self._branded, columns.net_id[branded])
         gone = gone[columns.rows_of(gone) >= 0]
-        if len(gone) and not any(map(is_taken, range(self._tick + 1, core.tick + 1))):
+        # A step in which the world stands still takes as of the tick that it goes on with.
+        tick = core.tick + core.clock.stands_still
+        if len(gone) and not any(map(is_taken, range(self._tick + 1, tick + 1))):
             yield f"{gone.tolist()} have lost their brands, which nobody took"
-        self._branded, self._tick = columns.net_id[branded], core.tick
+        self._branded, self._tick = columns.net_id[branded], tick
         numbers = columns[NUMBER][branded].tolist()
         for net_id, number in zip(columns.net_id[branded].tolist(), numbers, strict=True):
             if not number:
