@@ -48,7 +48,7 @@ def measure_islands(ticks: int) -> float:
     world, leases = World(schema, RULES, 1 << 14), LeaseTable()
     shards = ShardLink(cast(ServerEndpoint, _NoLinks()), schema, RULES, 0.0)
     for number in range(1, 5):
-        hello = ShardHello(bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16))
+        hello = ShardHello(bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16), spare=False)
         shards.shards.add(number, hello, 0.0).newest_tick = TICK + ticks
         leases.join(number, {})
     side = range(-QUADRANT, QUADRANT)

@@ -159,7 +159,7 @@ def shard_messages() -> list[bytes]:
     return [
         codec.encode_message(message)
         for message in (
-            ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16)),
+            ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16), spare=False),
             Load(5, 1, 2, 3, 4, 1 << 40, bytes(8), "system mine.mend", 700),
             Farewell("system mine.mend", "it raised"),
             Adopted(7),

@@ -63,7 +63,7 @@ def run_shardlink(body: bytes) -> None:
     """Let a shard that owns what there is, and one that has not said hello, say it."""
     authority = Authority(ships(2))
     owner, stranger = authority.connect_shard(), authority.connect_shard()
-    hello = encode_message(ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16)))
+    hello = encode_message(ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16), spare=False))
     owner.endpoint.send(ShardChannel.LEASE, hello)
     authority.run(2)
     for act, content in split(body):

@@ -150,7 +150,8 @@ class ScriptedShard(Peer):
         self._adopted = 0
         incarnation = hello.get("incarnation", troupe.entropy(16))
         session, code = hello.get("session", 1), hello.get("code", bytes(16))
-        greeting = ShardHello(SCHEMA.hash, name, incarnation, session, 4711, code)
+        spare = hello.get("spare", False)
+        greeting = ShardHello(SCHEMA.hash, name, incarnation, session, 4711, code, spare)
         self.endpoint.send(ShardChannel.LEASE, encode_message(greeting))
 
     def act(self) -> None:

@@ -73,7 +73,11 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Standstill(7)),
     (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"", "", 0)),
-    (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "one", HASH, 1, 2, HASH)),
+    (
+        decode_shard_untrusted,
+        ShardChannel.LEASE,
+        ShardHello(HASH, "one", HASH, 1, 2, HASH, spare=False),
+    ),
     (decode_shard_untrusted, ShardChannel.LEASE, Farewell("system mine.mend", "it raised")),
     (decode_shard_untrusted, ShardChannel.LEASE, Asked("mine.collect", b"", b"\x90")),
     (decode_shard_untrusted, ShardChannel.LEASE, Drain()),
@@ -117,7 +121,11 @@ def test_no_message_is_read_by_the_end_that_sends_it() -> None:
     [
         (decode_client_untrusted, PlayerChannel.COMMAND, Call(HASH, "hello", b"")),
         (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
-        (decode_shard_untrusted, ShardChannel.LEASE, ShardHello(HASH, "hello", HASH, 1, 1, HASH)),
+        (
+            decode_shard_untrusted,
+            ShardChannel.LEASE,
+            ShardHello(HASH, "hello", HASH, 1, 1, HASH, spare=False),
+        ),
         (decode_authority_untrusted, ShardChannel.LEASE, Refused(CloseReason.FENCED, "hello")),
     ],
 )

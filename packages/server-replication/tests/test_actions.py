@@ -661,7 +661,7 @@ class Mine:
         self.client = self.play.join(7)
         self.shard = self.play.cast.connect_shard()
         core = self.play.cast.core
-        hello = ShardHello(core.schema.hash, "one", bytes(16), 1, 1, bytes(16))
+        hello = ShardHello(core.schema.hash, "one", bytes(16), 1, 1, bytes(16), spare=False)
         self.shard.send(ShardChannel.LEASE, encode_message(hello))
         self.play.cast.run(4)
         self.net_id = self.play.own(7)

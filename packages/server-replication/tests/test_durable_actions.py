@@ -945,7 +945,7 @@ def test_what_need_not_wait_is_done_though_too_much_waits() -> None:
 def test_what_systems_ask_for_is_done_if_it_need_not_wait_though_too_much_does() -> None:
     trade = Trade(waiting=2)
     client, shard = trade.join(7), trade.cast.connect_shard()
-    hello = ShardHello(trade.cast.core.schema.hash, "one", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(trade.cast.core.schema.hash, "one", bytes(16), 1, 1, bytes(16), spare=False)
     shard.send(ShardChannel.LEASE, encode_message(hello))
     trade.cast.run(4)
     (row,) = trade.cast.core.world.columns.rows_of([trade.own(7)])

@@ -84,7 +84,7 @@ class Rig:
 
     def join(self, name: str, peer: int) -> Shard:
         shard = self.link.shards.add(
-            peer, ShardHello(bytes(16), name, bytes(16), 1, 1, bytes(16)), 0.0
+            peer, ShardHello(bytes(16), name, bytes(16), 1, 1, bytes(16), spare=False), 0.0
         )
         self.leases.join(shard.shard, LOADS)
         return shard
@@ -266,7 +266,9 @@ def test_a_shard_that_comes_back_is_told_everything_anew(rig: Rig) -> None:
     rig.settle()
     rig.link.shards.remove(rig.shards[1])
     assert rig.step()[1].ids == []
-    rig.link.shards.add(13, ShardHello(bytes(16), "two", bytes(16), 2, 1, bytes(16)), 0.0)
+    rig.link.shards.add(
+        13, ShardHello(bytes(16), "two", bytes(16), 2, 1, bytes(16), spare=False), 0.0
+    )
     assert rig.step()[2].ids == [near]
 
 

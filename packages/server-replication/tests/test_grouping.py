@@ -53,7 +53,9 @@ class Rig:
         self.endpoint = Silent()
         self.link = ShardLink(cast(ServerEndpoint, self.endpoint), SCHEMA, RULES, 0.0)
         for number in sorted(set(holders.values())):
-            hello = ShardHello(bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16))
+            hello = ShardHello(
+                bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16), spare=False
+            )
             self.link.shards.add(number, hello, 0.0).newest_tick = 1 << 20
             self.leases.join(number, {})
         self.leases.assign(holders)

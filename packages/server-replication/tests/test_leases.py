@@ -66,6 +66,31 @@ def test_one_that_left_and_then_turns_out_to_be_bad_gets_nothing_back() -> None:
     assert table.sectors_of(2) != had
 
 
+def test_who_is_replaced_loses_all_to_one_and_gets_nothing_back() -> None:
+    table = LeaseTable()
+    for shard in (1, 2):
+        table.join(shard, SQUARE)
+    had, others = table.sectors_of(2), table.sectors_of(1)
+    changes = table.replace(2, 3)
+    assert {(change.sector, change.before, change.after) for change in changes} == {
+        (sector, 2, 3) for sector in had
+    }
+    assert (table.sectors_of(3), table.sectors_of(1), table.shards) == (had, others, (1, 3))
+    assert table.left == ()
+
+
+def test_one_that_left_with_nothing_is_known_to_have_left() -> None:
+    table = LeaseTable()
+    table.join(1, {(0, 0): 1.0})
+    table.join(2, {(0, 0): 1.0})
+    assert table.sectors_of(2) == frozenset()
+    table.leave(2, {})
+    table.leave(1, {})
+    assert list(table.left) == [2, 1]
+    table.join(2, {})
+    assert list(table.left) == [1]
+
+
 def test_without_shards_nobody_holds_anything() -> None:
     table = LeaseTable()
     table.join(1, SQUARE)

@@ -322,7 +322,7 @@ def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
     (row,) = world.columns.rows().tolist()
     epoch = int(world.columns.epoch[row])
     world.dirty[row] = False
-    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16), spare=False)
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(5)
     assert world.columns["shard"][row] == 1
@@ -333,7 +333,7 @@ def test_who_changes_hands_is_saved_with_its_new_epoch() -> None:
 def test_a_shard_that_has_not_proposed_yet_is_not_told_that_it_is_early() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16), spare=False)
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     beats = []
@@ -348,7 +348,7 @@ def test_a_shard_with_a_name_of_control_characters_is_not_let_in() -> None:
     cast = Cast()
     shard = cast.connect_shard()
     for name in ("\x1b[2J", "a\nlevel=ERROR"):
-        hello = ShardHello(cast.core.schema.hash, name, bytes(16), 1, 1, bytes(16))
+        hello = ShardHello(cast.core.schema.hash, name, bytes(16), 1, 1, bytes(16), spare=False)
         shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(4)
     assert len(cast.core.shards.shards) == 0
@@ -359,7 +359,7 @@ def test_a_refused_shard_cannot_stay_by_asking_again() -> None:
     cast = Cast()
     shard = cast.connect_shard()
     for _ in range(40):
-        hello = ShardHello(bytes(16), "test", bytes(16), 1, 1, bytes(16))
+        hello = ShardHello(bytes(16), "test", bytes(16), 1, 1, bytes(16), spare=False)
         shard.send(ShardChannel.LEASE, encode_message(hello))
         cast.run(1)
     assert shard.close_reason is not None
@@ -369,7 +369,7 @@ def test_a_refused_shard_cannot_stay_by_asking_again() -> None:
 def test_a_shard_that_sends_rubbish_is_fenced() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16))
+    hello = ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16), spare=False)
     shard.send(ShardChannel.LEASE, encode_message(hello))
     cast.run(2)
     assert len(cast.core.shards.shards) == 1
@@ -401,7 +401,9 @@ def test_what_a_client_sends_on_another_channel_than_its_own_is_counted_and_not_
 def test_what_a_shard_sends_on_another_channel_than_its_own_is_counted_and_not_heard() -> None:
     cast = Cast()
     shard = cast.connect_shard()
-    hello = encode_message(ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16)))
+    hello = encode_message(
+        ShardHello(cast.core.schema.hash, "test", bytes(16), 1, 1, bytes(16), spare=False)
+    )
     elsewhere = [channel for channel in ShardChannel if channel is not ShardChannel.LEASE]
     for channel in elsewhere:
         shard.send(channel, hello)

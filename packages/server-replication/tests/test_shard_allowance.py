@@ -76,7 +76,7 @@ class Rig:
         self.tick, self.now = 100, 0.0
         self.taken = 0
         self.line.events.append(PeerOpened(PEER, 1, bytes(256), Address("192.0.2.1", 1)))
-        self.say(ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16)))
+        self.say(ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16), spare=False))
         self.turn()
 
     def say(self, message: Any) -> None:

@@ -67,7 +67,7 @@ class Sender(ShardSender):
         self.wire = wire or Wire()
         super().__init__(cast(ServerEndpoint, self.wire), BASE_SCHEMA, Rules(), limits)
         self.shard = self.shards.add(
-            1, ShardHello(bytes(16), "one", bytes(16), 1, 1, bytes(16)), 0.0
+            1, ShardHello(bytes(16), "one", bytes(16), 1, 1, bytes(16), spare=False), 0.0
         )
 
     def messages(self) -> Iterator[Any]:
@@ -211,7 +211,9 @@ def test_shards_are_numbered_as_they_are_named_or_with_the_lowest_number_that_is
     shards = Shards()
     names = ("alpha", "shard-3", "beta", "shard-2", "shard-0", "shard-77")
     numbers = [
-        shards.add(peer, ShardHello(bytes(16), name, bytes(16), 1, 1, bytes(16)), 0.0).shard
+        shards.add(
+            peer, ShardHello(bytes(16), name, bytes(16), 1, 1, bytes(16), spare=False), 0.0
+        ).shard
         for peer, name in enumerate(names)
     ]
     assert numbers == [1, 3, 2, 4, 5, 77]

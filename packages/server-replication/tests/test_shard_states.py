@@ -11,7 +11,13 @@ from sidereal.replication.links.states import TRANSITIONS, ShardSignal, ShardSta
 
 LEADS: dict[ShardState, dict[ShardSignal, ShardState]] = {
     ShardState.JOINING: {
+        ShardSignal.WAITS: ShardState.SPARE,
         ShardSignal.PROPOSES: ShardState.SERVING,
+        ShardSignal.DRAINS: ShardState.DRAINING,
+        ShardSignal.LEAVES: ShardState.GONE,
+    },
+    ShardState.SPARE: {
+        ShardSignal.CALLED: ShardState.JOINING,
         ShardSignal.DRAINS: ShardState.DRAINING,
         ShardSignal.LEAVES: ShardState.GONE,
     },
@@ -41,7 +47,7 @@ def test_every_signal_does_in_every_state_what_it_should(
 
 def test_every_state_but_the_last_can_be_reached_and_left() -> None:
     assert {state for state, _ in TRANSITIONS} == {*ShardState} - {ShardState.GONE}
-    assert {*TRANSITIONS.values()} == {*ShardState} - {ShardState.JOINING}
+    assert {*TRANSITIONS.values()} == {*ShardState}
 
 
 def test_a_shard_serves_when_it_has_proposed_something() -> None:
@@ -56,3 +62,15 @@ def test_a_shard_that_is_to_leave_goes_on_proposing_and_stays_so() -> None:
     one.receive_proposal([], 5, 1.0)
     assert one.state is ShardState.DRAINING
     assert one.serves(1.0, 0.5)
+
+
+def test_a_spare_proposes_and_does_not_serve_until_it_is_called() -> None:
+    one = shard()
+    states, serves = [], []
+    for signal in (ShardSignal.WAITS, ShardSignal.CALLED):
+        one.apply(signal)
+        one.receive_proposal([], 5, 1.0)
+        states.append(one.state)
+        serves.append(one.serves(1.0, 0.5))
+    assert states == [ShardState.SPARE, ShardState.SERVING]
+    assert serves == [False, True]

@@ -109,6 +109,7 @@ SHARD_LINK: Final[Link] = {
             "session": U32,
             "pid": U32,
             "code": octets(16, 16),
+            "spare": boolean,
         },
     ),
     33: Kind("ShardWelcome", 4, True, {"shard": U16, "rules": rules, "tick": U32}),

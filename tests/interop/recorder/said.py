@@ -141,7 +141,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     player.Receipt: ("key", "outcome", "text"),
     player.Told: ("text",),
     player.Values: ("shared", "component", "row"),
-    shard.ShardHello: ("schema_hash", "name", "incarnation", "session", "pid", "code"),
+    shard.ShardHello: ("schema_hash", "name", "incarnation", "session", "pid", "code", "spare"),
     shard.ShardWelcome: ("shard", "rules", "tick"),
     shard.Grant: _CHANGE,
     shard.Revoke: _CHANGE,

@@ -21,6 +21,7 @@ class ShardConfig:
         name: of this shard, for people; one that comes back under its name gets its id again.
         seed: of the game's random numbers.
         game: `module:name` of what is played; the same as the replication server's.
+        spare: whether it is to wait until another shard is gone, and take over from that.
     """
 
     key: str
@@ -28,6 +29,7 @@ class ShardConfig:
     name: str = "shard"
     seed: int = 1
     game: str = DEFAULT_GAME
+    spare: bool = False
 
     def check(self) -> None:
         """Check all settings.

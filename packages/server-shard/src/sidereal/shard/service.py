@@ -85,6 +85,7 @@ async def run(
             seed=config.seed,
             code=code,
             clock=time.perf_counter,
+            spare=config.spare,
         )
         with await open_udp("::" if ":" in server.host else "0.0.0.0", 0) as udp:
             session = _Session(core, udp)

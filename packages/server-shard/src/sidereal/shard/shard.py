@@ -90,6 +90,7 @@ class ShardCore:
         code: bytes = bytes(16),
         clock: Clock = lambda: 0.0,
         strict: bool = False,
+        spare: bool = False,
     ) -> None:
         """Start to connect.
 
@@ -109,13 +110,14 @@ class ShardCore:
             code: digest of the game's source, 16 bytes.
             clock: monotonic seconds, by which the game's systems are timed.
             strict: whether systems are watched for rows that they may not write.
+            spare: whether it is to wait until another shard is gone, and take over from that.
         """
         token = mint_token(key, server, entropy, wall_now)
         self._endpoint = ClientEndpoint(
             token, SHARD_CHANNELS, entropy, now, SHARD_BUDGET, limits.transport
         )
         self._schema = schema_of(game)
-        self._hello = ShardHello(self._schema.hash, name, incarnation, session, pid, code)
+        self._hello = ShardHello(self._schema.hash, name, incarnation, session, pid, code, spare)
         self._limits = limits
         rng = np.random.default_rng(seed)
         self._simulate = partial(

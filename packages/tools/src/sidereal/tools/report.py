@@ -16,7 +16,7 @@ _TOTALS: Final = {
 }
 
 _SHARD: Final = (
-    *("id", "name", "pid", "sectors", "entities", "guests", "ghosts"),
+    *("id", "name", "state", "pid", "sectors", "entities", "guests", "ghosts"),
     *("step_ms", "cpu_percent", "private_mb"),
 )
 _DATABASE: Final = ("kind", "saved_rows", "flush_ms", "lag_ms")
@@ -99,11 +99,7 @@ def summarise(report: Mapping[str, Any]) -> list[str]:
             f"tick {quantiles(replication['tick_ms'], 'ms')}, "
             f"{replication['handovers']} handovers, rejected {replication['rejected'] or 'nothing'}"
         )
-    lines += [
-        f"shard {shard['id']}    {shard['entities']} entities in {shard['sectors']} sectors, "
-        f"step {quantiles(shard['step_ms'], 'ms')}"
-        for shard in report["shards"]
-    ]
+    lines += [_say_shard(shard) for shard in report["shards"]]
     if database := report["database"]:
         lines.append(
             f"database   {database['saved_rows']} rows saved, flush "
@@ -117,6 +113,15 @@ def summarise(report: Mapping[str, Any]) -> list[str]:
         )
     lines += [f"error      {error}" for error in report["errors"]]
     return lines
+
+
+def _say_shard(shard: Mapping[str, Any]) -> str:
+    if shard["state"] == "spare":
+        return f"shard {shard['id']}    spare"
+    return (
+        f"shard {shard['id']}    {shard['entities']} entities in {shard['sectors']} sectors, "
+        f"step {quantiles(shard['step_ms'], 'ms')}"
+    )
 
 
 def quantiles(measured: Mapping[str, Any] | None, unit: str) -> str:

@@ -54,6 +54,7 @@ class ShardHello(_Message, frozen=True, tag=32):
         session: number of the session among those of the process.
         pid: process id, for people.
         code: of the game's source; what failed under one is not given to it again.
+        spare: whether it is to wait until another shard is gone, and take over from that.
     """
 
     schema_hash: Digest
@@ -62,6 +63,7 @@ class ShardHello(_Message, frozen=True, tag=32):
     session: U32
     pid: U32
     code: Digest
+    spare: bool
 
 
 class ShardWelcome(_Message, frozen=True, tag=33):

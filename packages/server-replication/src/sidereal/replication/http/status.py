@@ -295,7 +295,7 @@ def describe_metrics(status: Mapping[str, Any]) -> list[Metric]:
         Metric("sidereal_tick", "counter", "Ticks of the world.", {alone: status["tick"]}),
         Metric("sidereal_entities", "gauge", "Entities.", {alone: replication["entities"]}),
         Metric("sidereal_clients", "gauge", "Clients.", {alone: replication["clients"]}),
-        Metric("sidereal_shards", "gauge", "Shards.", {alone: len(status["shards"])}),
+        *_count_shards(status),
         *_count_space(status),
         Metric(
             "sidereal_database_up",
@@ -360,6 +360,14 @@ def _count_what_happens(replication: Mapping[str, Any]) -> Iterator[Metric]:
         yield Metric(f"sidereal_{what}", "counter", f"{title}, by who made them.", by, ("by",))
         text = f"{title} of shards that were refused, by reason."
         yield Metric(f"sidereal_{what}_refused", "counter", text, refused, ("reason",))
+
+
+def _count_shards(status: Mapping[str, Any]) -> Iterator[Metric]:
+    shards = status["shards"]
+    yield Metric("sidereal_shards", "gauge", "Shards.", {(): len(shards)})
+    text = "Shards that wait until another one is gone."
+    waiting = sum(shard["state"] == "spare" for shard in shards)
+    yield Metric("sidereal_spare_shards", "gauge", text, {(): waiting})
 
 
 def _count_space(status: Mapping[str, Any]) -> Iterator[Metric]:

@@ -50,6 +50,7 @@ class Shard:
         adopting: of these, those that it has not said to have adopted.
         adopting_since: when it last adopted some, or last had none to adopt, monotonic seconds.
         has_answered: whether an input of a pilot has come back in a record of it.
+        spare: whether its hello says that it is one.
         state: how far it has come; see `states`.
         dismissed: whether it was told that it may leave.
         fenced_why: why its session was closed by us, for people.
@@ -88,6 +89,7 @@ class Shard:
     adopting: int = 0
     adopting_since: float = 0.0
     has_answered: bool = False
+    spare: bool = False
     state: ShardState = ShardState.JOINING
     dismissed: bool = False
     fenced_why: str = ""
@@ -141,7 +143,7 @@ class Shard:
         return taken
 
     def serves(self, now: float, within_s: float) -> bool:
-        """Tell whether it simulates: it has proposed something, and adopted some if it had to.
+        """Tell whether it simulates: it is no spare, proposes, and adopts some if it has to.
 
         Committed records would prove more, but where nothing changes there are none.
 
@@ -149,6 +151,8 @@ class Shard:
             now: monotonic seconds.
             within_s: how long ago that may be.
         """
+        if self.state is ShardState.SPARE:
+            return False
         adopts = not self.adopting or now - self.adopting_since <= within_s
         return adopts and self.newest_tick >= 0 and now - self.heard_at <= within_s
 
@@ -219,6 +223,7 @@ class Shards:
             session=hello.session,
             pid=hello.pid,
             code=hello.code,
+            spare=hello.spare,
             limits=self._limits,
             events=Numbers(self._limits.events_remembered),
             quota=Quota(self._limits.events_per_tick, self._limits.events_saved_ticks),

@@ -1,8 +1,10 @@
 """The states of a shard, and what leads from one to the next.
 
 A shard is *joining* from its hello until it has proposed something; from then on it is *serving*.
-One that is to leave is *draining*: it simulates what it has, and is given nothing more, while what
-it has goes to others. *Gone* is final: another session of the same process is another one.
+One that is to wait until another shard is gone is *spare*: it holds nothing, and goes on as one
+that joins when it is called. One that is to leave is *draining*: it simulates what it has, and is
+given nothing more, while what it has goes to others. *Gone* is final: another session of the same
+process is another one.
 
 Whatever is not in the table changes nothing.
 """
@@ -18,6 +20,7 @@ class ShardState(enum.Enum):
     """How far a shard has come."""
 
     JOINING = enum.auto()
+    SPARE = enum.auto()
     SERVING = enum.auto()
     DRAINING = enum.auto()
     GONE = enum.auto()
@@ -26,6 +29,10 @@ class ShardState(enum.Enum):
 class ShardSignal(enum.Enum):
     """What can happen to a shard."""
 
+    WAITS = enum.auto()
+    """It has come, and is to wait until another one is gone."""
+    CALLED = enum.auto()
+    """Another one is gone, or is to go: this one takes over."""
     PROPOSES = enum.auto()
     """It has proposed something, be it nothing new."""
     DRAINS = enum.auto()
@@ -38,9 +45,13 @@ _S = ShardState
 _I = ShardSignal
 
 TRANSITIONS: Final[Mapping[tuple[ShardState, ShardSignal], ShardState]] = {
+    (_S.JOINING, _I.WAITS): _S.SPARE,
     (_S.JOINING, _I.PROPOSES): _S.SERVING,
     (_S.JOINING, _I.DRAINS): _S.DRAINING,
     (_S.JOINING, _I.LEAVES): _S.GONE,
+    (_S.SPARE, _I.CALLED): _S.JOINING,
+    (_S.SPARE, _I.DRAINS): _S.DRAINING,
+    (_S.SPARE, _I.LEAVES): _S.GONE,
     (_S.SERVING, _I.DRAINS): _S.DRAINING,
     (_S.SERVING, _I.LEAVES): _S.GONE,
     (_S.DRAINING, _I.LEAVES): _S.GONE,

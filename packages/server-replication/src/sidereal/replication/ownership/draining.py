@@ -14,16 +14,25 @@ from sidereal.replication.links.shards import Shard
 from sidereal.replication.links.states import ShardState
 from sidereal.replication.notes import Notes
 from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
+from sidereal.replication.ownership.spares import Spares
 from sidereal.replication.world import World
 
 
 class Draining:
     """The shards of one world that are to leave."""
 
-    def __init__(self, world: World, leases: LeaseTable, shards: ShardLink, notes: Notes) -> None:
+    def __init__(
+        self,
+        world: World,
+        leases: LeaseTable,
+        shards: ShardLink,
+        spares: Spares,
+        notes: Notes,
+    ) -> None:
         self._world = world
         self._leases = leases
         self._shards = shards
+        self._spares = spares
         self._notes = notes
 
     def begin(self, tick: int) -> list[LeaseChange]:
@@ -35,7 +44,7 @@ class Draining:
         loads = count_by_sector(self._world.present(tick).sector)
         changes: list[LeaseChange] = []
         for shard in leaving:
-            changes += self._leases.leave(shard.shard, loads)
+            changes += self._spares.succeed(shard.shard, loads, tick, returns=True)
             self._notes.add(tick, "shard_drains", shard=shard.shard, name=shard.name)
         return changes
 

@@ -11,6 +11,7 @@ next number of one counter as its epoch. So an epoch never repeats, and "older" 
   the longer side of their bounding box.
 * The sectors of a shard that leaves go, one by one, to the least loaded shard beside them. When it
   comes back it gets these sectors back, and no other sector moves.
+* If a spare takes over from it (`spares`), that gets all of them, and the shard gets nothing back.
 * A sector that is withheld (`failures`) is nobody's, and nobody gets it.
 
 Columns of all leases, ordered by sector, answer for whole columns of positions at once. They follow
@@ -77,6 +78,11 @@ class LeaseTable:
     def shards(self) -> tuple[int, ...]:
         """The shards that may hold leases, in the order they joined."""
         return tuple(self._shards)
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """The shards that have left and get back what they had, the newest last."""
+        return tuple(self._left_behind)
 
     @property
     def epoch(self) -> int:
@@ -166,15 +172,26 @@ class LeaseTable:
             loads: weight of each populated sector.
             returns: whether it gets its sectors back when it joins again.
         """
-        had = self._shards.pop(shard, set())
         if not returns:
-            self._left_behind.pop(shard, None)
-        elif had:
-            self._left_behind[shard] = had
+            self.forget(shard)
+        elif shard in self._shards:
+            self._left_behind[shard] = self._shards[shard]
+        had = self._shards.pop(shard, set())
         orphans = sorted(had)
         if not self._shards:
             return [self._move(sector, SHARD_NONE) for sector in orphans]
         return self._adopt(orphans, loads, self._burden(loads))
+
+    def replace(self, shard: int, taker: int) -> list[LeaseChange]:
+        """Give all leases of a shard, which gets nothing back, to one that holds none."""
+        self.forget(shard)
+        had = self._shards.pop(shard)
+        self._shards[taker] = set()
+        return [self._move(sector, taker) for sector in sorted(had)]
+
+    def forget(self, shard: int) -> None:
+        """Forget what a shard had when it left."""
+        self._left_behind.pop(shard, None)
 
     def grow(
         self, sectors: Mapping[tuple[int, int], float], entities: Mapping[int, float]

@@ -42,6 +42,7 @@ from sidereal.replication.ownership.handover import (
 )
 from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.ownership.leases import LeaseChange, LeaseTable, count_by_sector
+from sidereal.replication.ownership.spares import Spares
 from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
 
@@ -79,7 +80,8 @@ class Mesh:
         self.answers = Answers(world, shards, clients, limits.ownership)
         self.failures = Failures(limits.ownership)
         self.balance = Balance(world, leases, shards, limits.ownership)
-        self._draining = Draining(world, leases, shards, notes)
+        self._spares = Spares(world, leases, shards, notes)
+        self._draining = Draining(world, leases, shards, self._spares, notes)
         self._moved_from: dict[int, int] = {}
         self._anew = np.empty(0, np.int64)
         self.waiting_rows = np.empty(0, np.int64)
@@ -109,6 +111,7 @@ class Mesh:
         if attendance.joined or attendance.left:
             self._announce(self._admit_and_let_go(attendance, tick, now), tick)
         self._announce(self._draining.begin(tick), tick)
+        self._announce(self._spares.serve(tick), tick)
         self._draining.dismiss()
 
     def _admit_and_let_go(self, attendance: Attendance, tick: int, now: float) -> list[LeaseChange]:
@@ -122,7 +125,7 @@ class Mesh:
             self._orphan_entities_of(shard, tick)
             if shard.shard not in connected:
                 returns = reason is not CloseReason.FENCED
-                changes += self.leases.leave(shard.shard, loads, returns=returns)
+                changes += self._spares.succeed(shard.shard, loads, tick, returns=returns)
             self._notes.add(
                 tick,
                 "shard_left",
@@ -134,10 +137,7 @@ class Mesh:
         if attendance.joined and (freed := self._free_sectors()):
             self._notes.add(tick, "sectors_free_again", count=freed)
         for shard in attendance.joined:
-            if shard.shard in self.leases.shards:
-                changes += self.leases.renew(shard.shard)
-            else:
-                changes += self.leases.join(shard.shard, loads)
+            changes += self._spares.admit(shard, loads)
             self._notes.add(tick, "shard_joined", shard=shard.shard, name=shard.name, pid=shard.pid)
         return changes
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import trio
+from cyclopts import Parameter
 
 from sidereal.game.load import DEFAULT_GAME
 from sidereal.protocol.runtime.process import (
@@ -25,6 +27,7 @@ async def shard(
     name: str = "shard",
     game: GameName = DEFAULT_GAME,
     seed: int = 1,
+    spare: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Run one shard server; it reconnects when it loses the replication server.
 
@@ -45,10 +48,12 @@ async def shard(
         What is played, as module:name; the same as the replication server's.
     seed
         Of the game's random numbers.
+    spare
+        Wait until another shard is gone, and take over from it at once.
     """
     start_logging(name)
     key = read_shard_key(shard_key_file)
-    config = ShardConfig(key=key, server=server, name=name, game=game, seed=seed)
+    config = ShardConfig(key=key, server=server, name=name, game=game, seed=seed, spare=spare)
     settle_memory()
 
     async def serve() -> None:

@@ -67,9 +67,15 @@ def describe(state: dict[str, Any]) -> list[str]:
         f"database    {database['kind']}, {'up' if database['available'] else 'AWAY'}, "
         f"{database['saved_rows']} rows saved, lag {database['lag_ms']} ms",
     ]
-    lines += [
-        f"{shard['name']:<11} S{shard['id']}, {shard['sectors']} sectors, "
-        f"{shard['entities']} entities, step {quantiles(shard['step_ms'], 'ms')}"
-        for shard in state["shards"]
-    ]
+    lines += [_describe_shard(shard) for shard in state["shards"]]
     return lines if state["shards"] else [*lines, "no shard is connected: nothing moves"]
+
+
+def _describe_shard(shard: dict[str, Any]) -> str:
+    label = f"{shard['name']:<11} S{shard['id']}"
+    if shard["state"] == "spare":
+        return f"{label}, spare"
+    return (
+        f"{label}, {shard['sectors']} sectors, {shard['entities']} entities, "
+        f"step {quantiles(shard['step_ms'], 'ms')}"
+    )

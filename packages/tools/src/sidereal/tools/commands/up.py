@@ -17,6 +17,7 @@ from sidereal.tools.worldflags import NOTHING_GIVEN, WorldFlags
 async def up(
     *,
     shards: int = 2,
+    spares: int = 0,
     bots: int = 0,
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
     flags: Annotated[WorldFlags, Parameter(name="*")] = NOTHING_GIVEN,
@@ -28,12 +29,14 @@ async def up(
 ) -> int:
     """Run a whole world on this machine until Ctrl-C; it is saved and goes on next time.
 
-    Example: sidereal up --shards 4 --bots 50 --for 30 --json report.json
+    Example: sidereal up --shards 4 --spares 1 --bots 50 --for 30 --json report.json
 
     Parameters
     ----------
     shards
         Shard servers, each a process.
+    spares
+        More of them that wait until one is gone, and take over from it at once.
     bots
         Bots that fly about.
     for_s
@@ -54,6 +57,7 @@ async def up(
     config = UpConfig(
         flags=flags,
         shards=shards,
+        spares=spares,
         bots=bots,
         for_s=for_s,
         client_port=client_port,

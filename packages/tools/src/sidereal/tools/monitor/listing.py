@@ -168,6 +168,8 @@ def shard_state(row: Mapping[str, Any], tick: int, tick_hz: float) -> Text:
     late_s = (tick - row["newest_tick"]) / tick_hz
     if late_s > 1.0:
         return marks.say(f"silent {marks.seconds(late_s)}", marks.WARN)
+    if row["state"] == "spare":
+        return marks.say("spare", marks.GOOD)
     if row["state"] != "serving":
         return marks.say(row["state"], marks.WARN)
     if (row["step_ms"]["p99"] or 0.0) > 1000.0 / tick_hz and row["slowest"]:

@@ -24,6 +24,7 @@ class UpConfig:
 
     flags: WorldFlags = NOTHING_GIVEN
     shards: int = 2
+    spares: int = 0
     bots: int = 0
     for_s: float | None = None
     client_port: int = 7071
@@ -41,6 +42,8 @@ class UpConfig:
         problems = []
         if not 1 <= self.shards <= SHARDS_MAX:
             problems.append(f"--shards must be 1 to {SHARDS_MAX}")
+        if self.spares < 0 or (self.spares and self.shards + self.spares > SHARDS_MAX):
+            problems.append(f"--spares must be 0 or more, and with --shards at most {SHARDS_MAX}")
         if not 0 <= self.bots <= CLIENT_SLOTS_MAX:
             problems.append(f"--bots must be 0 to {CLIENT_SLOTS_MAX}")
         if self.for_s is not None and not self.for_s > 0:

@@ -1,9 +1,10 @@
 """One run of a world: what is started when, what is started again, what ends it.
 
 The replication server comes first; when it has announced its endpoints the shards are started, and
-when the world is ready the faces. Whatever dies is started again, the server where it was before;
-`restarts` says when that is given up. Clients, shards and bots find the new server by themselves.
-So a world ends when its time is over, when somebody ends it, or when it can't be kept running.
+when the world is ready the spares and the faces. Whatever dies is started again as it was, the
+server where it was; `restarts` says when that is given up. The server knows which of the shards
+are spares by then. Clients, shards and bots find the new server by themselves. So a world ends when
+its time is over, when somebody ends it, or when it can't be kept running.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ class Supervisor:
             async with _group() as shards, _group() as faces:
                 with self._scope:
                     await self._announced.wait()
-                    self._start_shards(shards)
-                    await self._run_world(faces)
+                    self._start_shards(shards, range(1, self._config.shards + 1))
+                    await self._run_world(shards, faces)
         if server.process and server.process.returncode and not self.status:
             self._fail(1, server.describe(server.process.returncode))  # it may have lost rows
 
@@ -184,11 +185,11 @@ class Supervisor:
         )
         self._announced.set()
 
-    def _start_shards(self, nursery: trio.Nursery) -> None:
-        for number in range(1, self._config.shards + 1):
+    def _start_shards(self, nursery: trio.Nursery, numbers: range, *flags: str) -> None:
+        for number in numbers:
             name = f"shard-{number}"
             arguments = ["shard", "--server", self._endpoints["shards"], "--name", name]
-            arguments += self._game
+            arguments += [*self._game, *flags]
             shard = self._make_child(
                 name,
                 arguments,
@@ -216,7 +217,7 @@ class Supervisor:
 
     # -- the world ----------------------------------------------------------------------------
 
-    async def _run_world(self, faces: trio.Nursery) -> None:
+    async def _run_world(self, shards: trio.Nursery, faces: trio.Nursery) -> None:
         url = name_this_machine(self._endpoints["http"])
         async with open_http(url) as http:
             http.headers["authorization"] = f"Bearer {self._sight[STATUS_TOKEN]}"
@@ -232,6 +233,8 @@ class Supervisor:
                 self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s: {why}")
                 return
             _say_how_to_look(url, self._config.flags.game)
+            first = self._config.shards + 1
+            self._start_shards(shards, range(first, first + self._config.spares), "--spare")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._follow, http)
                 nursery.start_soon(self._prepared.keep_ready)
