@@ -13,7 +13,6 @@ from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.games import frontier
 from sidereal.protocol.state.schema import BASE_SCHEMA as SCHEMA
 from sidereal.protocol.testing.link import LinkConfig
-from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.shard.shard import ShardCore
 
@@ -21,6 +20,7 @@ from .neighbours import Neighbours
 from .troupe import RULES, SIZE
 
 FRONTIER = load(DEFAULT_GAME)
+GHOST_RANGE = FRONTIER.ghost_range
 
 FEW_TICKS = 4
 

@@ -11,6 +11,7 @@ from mutant import Mutant, any_plan, with_fault
 from sidereal.protocol.message.shard import AuthorityMessage, Release
 from sidereal.protocol.state.schema import OWNER
 from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.ownership.borders import Borders
 from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.handover import Handovers
 from sidereal.replication.ownership.mesh import Mesh
@@ -143,6 +144,16 @@ def ghosts_are_never_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(GhostStreams, "send", lambda *_: None)
 
 
+def shards_see_less_far_than_the_game_says(patch: pytest.MonkeyPatch) -> None:
+    """Ghosts are those within half of the range that the game declares."""
+    find = Borders.find_ghosts
+    patch.setattr(
+        Borders,
+        "find_ghosts",
+        lambda self, present, owner, reach: find(self, present, owner, reach / 2),
+    )
+
+
 def no_handover_margin(patch: pytest.MonkeyPatch) -> None:
     """Who is a hair beyond a border changes hands."""
     patch.setattr("sidereal.replication.ownership.handover.HANDOVER_MARGIN", 0.0)
@@ -229,6 +240,7 @@ MUTANTS: Final = (
     Mutant(who_waits_is_released, ("OneOwner",), changes_hands_slowly),
     Mutant(broken_ticks_are_proposed, ("Reference",), with_fault(Kind.SHARD_FAILS)),
     Mutant(ghosts_are_never_sent, ("GhostsConverge",), any_plan),
+    Mutant(shards_see_less_far_than_the_game_says, ("GhostsConverge",), any_plan),
     Mutant(no_handover_margin, ("Margins",), any_plan),
     Mutant(adopted_under_the_old_epoch, ("OneOwner", "Reference", "NothingRejected"), any_plan),
     Mutant(releases_spare_the_epoch_below, ("OneOwner", "GhostsConverge"), any_plan),

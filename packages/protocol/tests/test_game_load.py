@@ -91,7 +91,7 @@ def test_all_problems_of_a_game_are_said(here: Path) -> None:
     assert str(caught.value) == (
         "--game mygame_f:game:\n"
         "mine has no kinds: nothing can be in its world\n"
-        "ghost_range must be above 0"
+        "ghost_range must be above 0 and at most 1000, a sector"
     )
 
 

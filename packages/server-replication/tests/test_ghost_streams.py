@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sidereal.game import AUTHORITY, SHARDS, U4, Body, Component, Game, Motion
 from sidereal.game.declarations import declare
+from sidereal.game.part import GHOST_RANGE_UNLESS_SAID
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.message.codec import decode_authority_untrusted
@@ -23,12 +24,13 @@ from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.amendments import Amendments
 from sidereal.replication.ownership.borders import Borders
-from sidereal.replication.ownership.ghosts import GHOST_RANGE, GhostStreams
+from sidereal.replication.ownership.ghosts import GhostStreams
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import UUID, Present, World
 
 RULES = Rules()
 SIZE = RULES.sector_size
+GHOST_RANGE = GHOST_RANGE_UNLESS_SAID
 LOADS = {(0, 0): 10.0, (1, 0): 10.0}
 
 
@@ -71,13 +73,13 @@ class Told(NamedTuple):
 class Rig:
     """A world with shard 1 in sector (0, 0) and shard 2 in sector (1, 0)."""
 
-    def __init__(self, schema: Schema = BASE_SCHEMA) -> None:
+    def __init__(self, schema: Schema = BASE_SCHEMA, reach: float = GHOST_RANGE) -> None:
         self.schema = schema
         self.world = World(schema, RULES, 16)
         self.leases = LeaseTable()
         self.outbox = Outbox()
         self.link = ShardLink(cast(ServerEndpoint, self.outbox), schema, RULES, 0.0)
-        self.streams = GhostStreams(self.world, self.leases, self.link)
+        self.streams = GhostStreams(self.world, self.leases, self.link, reach)
         self.tick = 100
         self.shards = [self.join("one", 11), self.join("two", 12)]
         assert (self.leases.holder_of((0, 0)), self.leases.holder_of((1, 0))) == (1, 2)
@@ -161,6 +163,14 @@ def test_an_entity_near_the_border_is_told_as_committed_to_the_other_side(rig: R
     assert told[2].ids == [near]
     committed = rig.world.columns.store(rig.row(near), BASE_SCHEMA.full_record)
     assert told[2].rows.tobytes() == committed.tobytes()
+
+
+@pytest.mark.parametrize("reach", [1.0, 400.0, SIZE])
+def test_how_far_a_shard_sees_beyond_its_sectors_is_told(reach: float) -> None:
+    rig = Rig(reach=reach)
+    near = rig.enter(SIZE - reach, 1)
+    rig.enter(SIZE - reach - 0.5, 1)
+    assert rig.step()[2].ids == [near]
 
 
 def test_a_guest_is_a_ghost_of_the_shard_whose_space_it_is_in(rig: Rig) -> None:

@@ -136,6 +136,20 @@ def test_a_missile_flies_across_a_border_and_hits_behind_it() -> None:
     assert world.count(MISSILE) == 0
 
 
+@pytest.mark.parametrize(("ghost_range", "locks"), [(250.0, False), (SIGHT, True)])
+def test_a_missile_locks_over_the_border_as_far_as_the_game_lets_shards_see(
+    ghost_range: float, locks: bool
+) -> None:
+    game = Game("armed", parts=[frontier.flight, part], ghost_range=ghost_range)
+    world = World(game, shards=2, seed=5)
+    ship = world.spawn(frontier.SHIP, Motion(x=260.0, y=500.0))
+    world.spawn(TURRET, Motion(x=-180.0, y=500.0), Turret(rounds=1))
+    world.run(ticks=EVERY + 8)
+    (missile,) = world.ids(MISSILE).tolist()
+    assert (world.owner(missile), world.owner(ship)) == (0, 1)
+    assert world[Seeker].target[missile] == (ship if locks else 0)
+
+
 def test_what_a_dead_shard_had_spawned_goes_on_and_ends() -> None:
     world = World(armed, shards=2, seed=5)
     turret = world.spawn(TURRET, Motion(), Turret(rounds=1))

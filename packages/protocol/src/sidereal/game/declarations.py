@@ -21,7 +21,7 @@ from sidereal.game.kind import Kind, component_problems, parent_problems
 from sidereal.game.logic import Action, Model, Rule, Stage, System, parameter_problems
 from sidereal.game.look import Effect, Look, look_problems
 from sidereal.game.ordering import in_order
-from sidereal.game.part import Beginning, Game, Part, Timer
+from sidereal.game.part import GHOST_RANGE_MAX, Beginning, Game, Part, Timer
 from sidereal.game.record import Record
 from sidereal.game.step import Query
 from sidereal.game.touching import WAYS_MAX, ways_to_touch
@@ -319,8 +319,8 @@ def _count_problems(declared: Declarations) -> Iterator[str]:
             f"kinds touch in {ways} different ways, and physics tells {WAYS_MAX} apart: "
             "give more of them the same touches="
         )
-    if not 0 < declared.ghost_range < float("inf"):
-        yield "ghost_range must be above 0"
+    if not 0 < declared.ghost_range <= GHOST_RANGE_MAX:
+        yield f"ghost_range must be above 0 and at most {GHOST_RANGE_MAX:g}, a sector"
 
 
 def _logic_problems(declared: Declarations) -> Iterator[str]:

@@ -26,9 +26,11 @@ from sidereal.game.logic import (
 from sidereal.game.look import Effect, Look
 from sidereal.game.record import Record
 from sidereal.game.step import Authority, Player, Rows, Step, WorldBuilder
+from sidereal.protocol.rules import Rules
 
 SPEED_MAX_UNLESS_SAID: Final = 250.0
-GHOST_RANGE_UNLESS_SAID: Final = 500.0
+GHOST_RANGE_UNLESS_SAID: Final = 100.0
+GHOST_RANGE_MAX: Final = Rules().sector_size
 BOUNCE_UNLESS_SAID: Final = 0.5
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -308,7 +310,8 @@ class Game(Part):
 
     Attributes:
         parts: used by it, in order, those that they use included.
-        ghost_range: how far beyond its sectors a shard sees, world units.
+        ghost_range: how far beyond its sectors a shard sees along each axis, world units; at most a
+            sector.
     """
 
     def __init__(

@@ -170,7 +170,9 @@ class Replicator:
         self.mesh = Mesh(
             self.world, leases, self.shards, self.clients, self.notes, touching, limits
         )
-        self.ghosts = GhostStreams(self.world, leases, self.shards, limits.ownership.ghost_messages)
+        self.ghosts = GhostStreams(
+            self.world, leases, self.shards, game.ghost_range, limits.ownership.ghost_messages
+        )
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)
         self._play(game, leases, rng)

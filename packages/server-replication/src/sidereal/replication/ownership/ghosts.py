@@ -1,13 +1,13 @@
 """Ghosts: every shard is sent what other shards simulate near its sectors.
 
-Theory of operation. An entity is a ghost of a shard while another shard owns it and it is within
-`GHOST_RANGE` of one of the shard's sectors, or inside. So is one that nobody owns, but not for the
-shard that holds its sector: that one adopts it next, and would get it twice. Ghosts are sent as
-committed references, by one `RecordSender` per shard. A record is sent when the entity becomes a
-ghost, and when its reference, its epoch or any of its components has changed, until it is acked. It
-is the full record each time. When the entity is no longer a ghost, the shard is sent one reliable
-`Release`, unless it has adopted the entity. Coming and going costs a record and eight bytes, so
-unlike handovers it has no hysteresis.
+Theory of operation. An entity is a ghost of a shard while another shard owns it and it is inside
+one of the shard's sectors, or within the game's `ghost_range` of one. So is one that nobody owns,
+but not for the shard that holds its sector: that one adopts it next, and would get it twice. Ghosts
+are sent as committed references, by one `RecordSender` per shard. A record is sent when the entity
+becomes a ghost, and when its reference, its epoch or any of its components has changed, until it is
+acked. It is the full record each time. When the entity is no longer a ghost, the shard is sent one
+reliable `Release`, unless it has adopted the entity. Coming and going costs a record and eight
+bytes, so unlike handovers it has no hysteresis.
 
 Records and releases travel on channels that do not wait for each other. The tick of the message
 orders them: a release voids records that have an epoch below its own and were sent no later than
@@ -33,9 +33,6 @@ from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.borders import Borders
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import Present, World
-
-GHOST_RANGE: Final = 100.0
-"""World units, along each axis, that a shard sees beyond its sectors; at most a sector."""
 
 _VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4"), DIFFERS])
 """Whose reference a record is, and which; and what components the entity has, for the tick of their
@@ -73,10 +70,22 @@ class GhostStreams:
         world: World,
         leases: LeaseTable,
         shards: ShardLink,
+        reach: float,
         messages_max: int = LIMITS.ownership.ghost_messages,
     ) -> None:
+        """Show no shard anything yet.
+
+        Args:
+            world: whose entities these are.
+            leases: who holds which sector.
+            shards: to whom they are shown.
+            reach: how far a shard sees beyond its sectors along each axis, world units; at most a
+                sector.
+            messages_max: of one shard in one tick.
+        """
         self.records_sent = 0
         self.rows_put_off = 0
+        self._reach = reach
         self._messages_max = messages_max
         self.released = 0
         self._world = world
@@ -89,7 +98,7 @@ class GhostStreams:
     def send(self, present: Present) -> None:
         """Tell every shard what it sees by now."""
         owner = self._world.columns["shard"][present.rows]
-        seen = self._borders.find_ghosts(present, owner, GHOST_RANGE)
+        seen = self._borders.find_ghosts(present, owner, self._reach)
         self._note_changes(seen.rows, present.tick)
         streams, self._streams = self._streams, {}
         for shard in self._shards.shards:  # 60 µs each and 1 µs per message

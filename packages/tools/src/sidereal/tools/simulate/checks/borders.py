@@ -18,7 +18,6 @@ from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.limits import UNRELIABLE_SIZE_MAX
 from sidereal.protocol.state.families import PARENT_NUMBER
 from sidereal.protocol.state.records import RECORDS_HEADER
-from sidereal.replication.ownership.ghosts import GHOST_RANGE
 from sidereal.replication.ownership.handover import HANDOVER_MARGIN
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks import physics
@@ -28,7 +27,6 @@ from sidereal.tools.simulate.flights import STATE
 from sidereal.tools.simulate.processes import ShardProcess
 
 MARGIN: Final = HANDOVER_MARGIN
-RANGE: Final = GHOST_RANGE
 
 EDGE_SLACK: Final = 0.5
 """World units around a limit in which both answers are right."""
@@ -144,7 +142,7 @@ class GhostsConverge:
                 continue
             shard = process.core.shard
             foreign = columns["shard"][rows] != shard
-            reach = min(RANGE, core.rules.sector_size)
+            reach = min(cluster.game.ghost_range, core.rules.sector_size)
             late = SEEN_LATE_TICKS + put_off_ticks(core, int(foreign.sum()) + len(ended))
             inside = self._is_near(core, rows, shard, reach - EDGE_SLACK, late).all(axis=0)
             inside &= changed < core.tick - max(late, SETTLED_TICKS)
