@@ -51,7 +51,8 @@ def measure_islands(ticks: int) -> float:
         hello = ShardHello(bytes(16), f"shard-{number}", bytes(16), 1, 1, bytes(16), spare=False)
         shards.shards.add(number, hello, 0.0).newest_tick = TICK + ticks
         leases.join(number, {})
-    side = range(-QUADRANT, QUADRANT)
+    # Bodies drift out of these, into sectors that are leased when they come.
+    side = range(-QUADRANT - 1, QUADRANT + 1)
     leases.assign({(x, y): 1 + (x >= 0) + 2 * (y >= 0) for x in side for y in side})
     records = schema.first[1 + (rng.random(ENTITIES) < 0.2)]
     records["x"], records["y"] = _places(rng)

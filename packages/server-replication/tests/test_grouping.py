@@ -7,6 +7,7 @@ import math
 from typing import cast
 
 import numpy as np
+import pytest
 from drifters import GAME, RADIUS, SCHEMA, drifter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,11 +18,14 @@ from sidereal.protocol.message.shard import ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shardlink import ShardLink
+from sidereal.replication.ownership import islands
 from sidereal.replication.ownership.candidates import touching_of
 from sidereal.replication.ownership.grouping import Grouped, Grouping
-from sidereal.replication.ownership.islands import SKIN
+from sidereal.replication.ownership.handover import are_clear, decide_handovers
+from sidereal.replication.ownership.islands import SKIN, Bodies, find_pairs, label, slack_of
 from sidereal.replication.ownership.leases import LeaseTable
-from sidereal.replication.world import UUID, World
+from sidereal.replication.ownership.owners import Nodes, decide_owners
+from sidereal.replication.world import UUID, Present, World
 
 RULES = Rules()
 SIZE = RULES.sector_size
@@ -209,9 +213,8 @@ def test_what_overlaps_under_two_owners_is_counted() -> None:
     assert rig.grouping.cross_shard_contacts == 1
 
 
-@settings(derandomize=True, deadline=None, max_examples=80)
-@given(seed=st.integers(0, 2**32 - 1), shards=st.integers(1, 4), dense=st.booleans())
-def test_after_the_decision_no_two_owners_may_touch(seed: int, shards: int, dense: bool) -> None:
+def strewn(seed: int, shards: int, dense: bool, speed_max: float) -> Rig:
+    """Make a world in which most is near borders, some of it with owners from elsewhere."""
     rng = np.random.default_rng(seed)
     sectors = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
     rig = Rig({sector: int(rng.integers(1, shards + 1)) for sector in sectors})
@@ -221,18 +224,88 @@ def test_after_the_decision_no_two_owners_may_touch(seed: int, shards: int, dens
             x = round(x / SIZE) * SIZE + rng.normal(0.0, 60.0 if dense else 200.0)
             x = min(max(x, -SIZE), 2 * SIZE - 1.0)
         y = rng.uniform(0.0, 300.0) if dense else y
-        speed, course = rng.uniform(0.0, 250.0) * rng.integers(0, 2), rng.uniform(0.0, 7.0)
+        speed = rng.uniform(0.0, speed_max) * rng.integers(0, 2)
+        course = rng.uniform(0.0, 7.0)
         owner = rig.leases.holder_of((int(x // SIZE), int(y // SIZE)))
         if rng.random() < 0.2:
             owner = int(rng.integers(SHARD_NONE, shards + 1))
         radius = float(rng.choice([2.0, 6.0, 25.0, 200.0], p=[0.3, 0.5, 0.19, 0.01]))
         rig.enter(x, y, owner, speed * math.cos(course), speed * math.sin(course), radius)
+    return rig
+
+
+@settings(derandomize=True, deadline=None, max_examples=80)
+@given(seed=st.integers(0, 2**32 - 1), shards=st.integers(1, 4), dense=st.booleans())
+def test_after_the_decision_no_two_owners_may_touch(seed: int, shards: int, dense: bool) -> None:
+    rig = strewn(seed, shards, dense, RULES.speed_max)
     before = rig.world.columns["shard"].copy()
     rig.group()
     assert rig.foreign_pairs() == []
     rows = rig.world.columns.rows()
     orphans = rows[before[rows] == SHARD_NONE]
     assert set(rig.owner(*orphans.tolist())) <= {SHARD_NONE, *rig.leases.shards}
+
+
+def decide_by_all(rig: Rig, present: Present, before: np.ndarray) -> dict[int, int]:
+    """Decide who is to own everybody, by the islands of all that there is: by row."""
+    columns, rows = rig.world.columns, present.rows
+    holder = rig.leases.holders_of(present.sector)
+    touching, kind = touching_of(GAME.kinds), columns["kind"][rows]
+    living = np.where(np.isin(before, rig.leases.shards), before, np.uint16(SHARD_NONE))
+    bodies = Bodies(
+        node=np.arange(len(rows)),
+        x=present.x,
+        y=present.y,
+        vx=columns["vx"][rows],
+        vy=columns["vy"][rows],
+        radius=columns["radius"][rows].astype(np.float64),
+        mass=columns["mass"][rows].astype(np.float64),
+        slack=slack_of(touching.accel[kind], np.zeros(len(rows)), rig.grouping.horizon_s),
+        # Where nobody may simulate anything nothing touches.
+        category=np.where(living | holder, touching.category[kind], np.uint32(0)),
+        mask=touching.mask[kind],
+        group=columns.net_id[rows].astype(np.int64),
+    )
+    pairs, _ = find_pairs(bodies, rig.grouping.horizon_s)
+    clear = are_clear(present.x, present.y, living, rig.leases, RULES)
+    leaves = clear & (living != holder) & (living != SHARD_NONE)
+    owner, home = living.astype(np.int64), holder.astype(np.int64)
+    island = label(len(rows), pairs.a, pairs.b)
+    decided = decide_owners(Nodes(owner, home, bodies.mass, leaves), island)
+    alone = decide_handovers(rows, present.x, present.y, holder, before, rig.leases, RULES)
+    moved = decided.together & (decided.owner != SHARD_NONE)
+    goals = dict(zip(rows.tolist(), before.tolist(), strict=True))
+    goals |= dict(zip(alone.rows.tolist(), alone.after.tolist(), strict=True))
+    return goals | dict(zip(rows[moved].tolist(), decided.owner[moved].tolist(), strict=True))
+
+
+@settings(derandomize=True, deadline=None, max_examples=80)
+@given(seed=st.integers(0, 2**32 - 1), shards=st.integers(2, 4), dense=st.booleans())
+def test_what_is_decided_is_what_comes_of_looking_at_everybody(
+    seed: int, shards: int, dense: bool
+) -> None:
+    # Nobody is kicked farther than candidates are looked for.
+    rig = strewn(seed, shards, dense, speed_max=60.0)
+    present = rig.world.present(rig.tick + 1)
+    before = rig.world.columns["shard"][present.rows].copy()
+    wanted = decide_by_all(rig, present, before)
+    holder = rig.leases.holders_of(present.sector)
+    alone = decide_handovers(present.rows, present.x, present.y, holder, before, rig.leases, RULES)
+    changes = rig.group().override(alone)
+    decided = dict(zip(present.rows.tolist(), before.tolist(), strict=True))
+    decided |= dict(zip(changes.rows.tolist(), changes.after.tolist(), strict=True))
+    assert decided == wanted
+
+
+def test_pairs_of_a_heap_that_are_too_many_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(TWO)
+    heap = [rig.enter(SIZE - 3.5 + at, 500.0, 1 + at // 4) for at in range(8)]
+    rig.group()
+    assert rig.grouping.pairs_left_out == 0
+    monkeypatch.setattr(islands, "COMPARISONS_MAX", 20)
+    rig.group()
+    assert 0 < rig.grouping.pairs_left_out < 28
+    assert len(set(rig.owner(*heap))) == 1
 
 
 def test_what_nobody_owns_joins_what_it_may_touch_beyond_the_border() -> None:

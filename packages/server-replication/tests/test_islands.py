@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidereal.replication.limits import LIMITS
 from sidereal.replication.ownership.islands import (
-    BESIDE_MAX,
+    COMPARISONS_MAX,
     KICK_MIN,
     KICK_SHARE,
     Bodies,
@@ -108,7 +109,8 @@ def test_pairs_are_those_that_may_touch_and_those_that_a_hit_may_make_touch(
     bodies = draw_bodies(seed, count, side, radius_max)
     first = brute_pairs(bodies, bodies.slack)
     wanted = first | brute_pairs(bodies, bodies.slack + brute_kicks(bodies, first))
-    found = find_pairs(bodies, HORIZON_S)
+    found, left_out = find_pairs(bodies, HORIZON_S)
+    assert left_out == 0
     names = [
         (min(a, b), max(a, b)) for a, b in zip(found.a.tolist(), found.b.tolist(), strict=True)
     ]
@@ -129,7 +131,7 @@ def test_close_discs_are_found_once_however_large_some_are(
     rng = np.random.default_rng(seed)
     x, y = rng.uniform(-1000, 1000, (2, count))
     half = np.exp(rng.uniform(0.0, math.log(ratio), count)) * 10.0
-    a, b = find_close(x, y, half)
+    a, b, _ = find_close(x, y, half)
     found = {(min(p), max(p)) for p in zip(a.tolist(), b.tolist(), strict=True)}
     assert len(found) == len(a)
     apart = np.hypot(x[:, None] - x, y[:, None] - y) <= half[:, None] + half
@@ -138,16 +140,26 @@ def test_close_discs_are_found_once_however_large_some_are(
 
 def test_bodies_at_the_ends_of_the_world_are_told_apart_and_neighbours_found() -> None:
     x = np.array([-2e12, -2e12 + 5.0, 0.0, 8.0, 2e12, 2e12 - 3.0])
-    a, b = find_close(x, -x, np.full(6, 6.0))
+    a, b, _ = find_close(x, -x, np.full(6, 6.0))
     assert sorted(zip(a.tolist(), b.tolist(), strict=True)) == [(0, 1), (2, 3), (4, 5)] or sorted(
         (min(p), max(p)) for p in zip(a.tolist(), b.tolist(), strict=True)
     ) == [(0, 1), (2, 3), (4, 5)]
 
 
-def test_what_lies_on_one_heap_is_one_island_by_few_pairs() -> None:
+def test_a_heap_as_large_as_an_island_may_be_is_compared_wholly() -> None:
+    count = LIMITS.ownership.island_members
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(0.0, 0.5, (2, count))
+    a, b, left_out = find_close(x, y, np.ones(count))
+    assert (len(a), left_out) == (count * (count - 1) // 2, 0)
+    assert (a != b).all()
+
+
+def test_of_a_larger_heap_some_are_compared_and_it_is_told_how_many_are_not() -> None:
     count = 3000
-    a, b = find_close(np.zeros(count), np.zeros(count), np.ones(count))
-    assert len(a) <= count * 2 * BESIDE_MAX
+    a, b, left_out = find_close(np.zeros(count), np.zeros(count), np.ones(count))
+    assert len(a) <= COMPARISONS_MAX
+    assert len(a) + left_out == count * (count - 1) // 2
     assert not label(count, a, b).any()
 
 
@@ -165,5 +177,5 @@ def test_islands_are_what_pairs_connect(count: int, pairs: list[tuple[int, int]]
 
 def test_nothing_makes_no_islands() -> None:
     bodies = draw_bodies(1, 0, 10.0, 8.0)
-    assert not len(find_pairs(bodies, HORIZON_S).a)
+    assert not len(find_pairs(bodies, HORIZON_S)[0].a)
     assert not len(label(0, np.empty(0, np.int64), np.empty(0, np.int64)))

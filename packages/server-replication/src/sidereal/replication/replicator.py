@@ -166,12 +166,10 @@ class Replicator:
         )
         self.notes = Notes(limits.notes)
         self.clock = WorldClock(self.clients, self.notes, rules, limits)
-        touching = touching_of(game.kinds)
-        self.mesh = Mesh(
-            self.world, leases, self.shards, self.clients, self.notes, touching, limits
-        )
+        kinds = touching_of(game.kinds)
+        self.mesh = Mesh(self.world, leases, self.shards, self.clients, self.notes, kinds, limits)
         self.ghosts = GhostStreams(
-            self.world, leases, self.shards, game.ghost_range, limits.ownership.ghost_messages
+            self.world, leases, self.shards, game.ghost_range, limits.ownership
         )
         self.saving = WriteBehind(self.world)
         self.entities = Entities(self.world, self.edge, self.mesh, self.saving, entropy)

@@ -140,6 +140,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "islands": replicator.mesh.grouping.islands,
         "islands_split": replicator.mesh.grouping.islands_split,
         "pairs_cut": replicator.mesh.grouping.pairs_cut,
+        "pairs_left_out": replicator.mesh.grouping.pairs_left_out,
         "cross_shard_contacts": replicator.mesh.grouping.cross_shard_contacts,
         "horizon_ms": round(replicator.mesh.grouping.horizon_s * 1000, 1),
         "snapshots": replicator.edge.snapshots_sent,
@@ -388,7 +389,7 @@ def _describe_connections(http: Mapping[str, int]) -> list[Metric]:
 
 _TOTALS: Final = (
     *("proposals", "fenced", "handovers"),
-    *("islands_split", "pairs_cut", "cross_shard_contacts"),
+    *("islands_split", "pairs_cut", "pairs_left_out", "cross_shard_contacts"),
     *("snapshots", "bytes_out", "bytes_in"),
 )
 _CONNECTION_METRICS: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sidereal.protocol.ids import SHARD_NONE
+from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import SECTOR_MAX, SECTOR_MIN
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.replication.ownership.leases import LeaseTable
@@ -64,8 +65,9 @@ class Borders:
         self._corner = np.empty((2, 0))
         # By sector around each: infinity unless anybody but the holder holds it.
         self._own = np.empty((len(_AROUND), 0))
-        # By cell: whether anybody but the holder of its sector holds one beside it.
-        self._beside_others = np.empty(0, np.bool_)
+        # By sector and cell in it: the same for the cell as a whole.
+        self._away = np.empty((0, sectors.cells_per_sector))
+        self._between = _cells_between(sectors.rules)
 
     def find_ghosts(self, present: Present, owner: np.ndarray, reach: float) -> Sightings:
         """Find what each shard sees of the others' entities.
@@ -101,7 +103,7 @@ class Borders:
             int64[k], where they are among what is present, and float64[k], how near each is.
         """
         self._refresh()
-        at = np.flatnonzero(self._beside_others.take(present.group))
+        at = np.flatnonzero(self._away.take(present.group) <= reach)
         away = self.distances(present.group[at], present.x[at], present.y[at])
         near = away <= reach
         return at[near], away[near]
@@ -121,19 +123,13 @@ class Borders:
         self._refresh()
         sector, size = self._sectors_of(group), self._sectors.rules.sector_size
         low_x, low_y = x - self._corner[0].take(sector), y - self._corner[1].take(sector)
-        high_x, high_y = size - low_x, size - low_y
-        own = self._own.take(sector, axis=1)
-        away = np.minimum(low_x + own[1], low_y + own[3])
-        for distance, beside in (
-            (high_x, 7),
-            (high_y, 5),
-            (np.maximum(low_x, low_y), 0),
-            (np.maximum(low_x, high_y), 2),
-            (np.maximum(high_x, low_y), 6),
-            (np.maximum(high_x, high_y), 8),
-        ):
-            np.minimum(away, distance + own[beside], out=away)
-        return np.asarray(away)
+        here = np.zeros(len(sector))
+        along_x = np.stack([low_x, here, size - low_x])
+        along_y = np.stack([low_y, here, size - low_y])
+        # In the order of `_AROUND`.
+        away = np.maximum(along_x[:, None], along_y[None]).reshape(len(_AROUND), -1)
+        away += self._own.take(sector, axis=1)
+        return np.asarray(away.min(axis=0))
 
     def _sectors_of(self, group: np.ndarray) -> np.ndarray:
         rows: np.ndarray = group.astype(np.intp) // self._sectors.cells_per_sector
@@ -163,8 +159,6 @@ class Borders:
         if active.any():
             self._grow(table.row_count)
             self._look_around(keys[active], rows[active])
-            anywhere = (self._own == 0.0).any(axis=0)
-            self._beside_others = np.repeat(anywhere, table.cells_per_sector)
 
     def _look_around(self, keys: np.ndarray, rows: np.ndarray) -> None:
         """Find out who can see into active sectors."""
@@ -176,7 +170,9 @@ class Borders:
         self._seers[zones], self._open[zones] = seers, others.any(axis=2)
         self._holder[rows] = holders[:, 0, _HERE]
         foreign = (holders[:, 0] != holders[:, 0, _HERE, None]) & (holders[:, 0] != SHARD_NONE)
-        self._own[:, rows] = np.where(foreign, 0.0, np.inf).T
+        own = np.where(foreign, 0.0, np.inf)
+        self._own[:, rows] = own.T
+        self._away[rows] = (own[:, :, None] + self._between).min(axis=1)
         self._corner[:, rows] = np.stack(unpack_sector(keys)) * self._sectors.rules.sector_size
 
     def _grow(self, row_count: int) -> None:
@@ -192,6 +188,21 @@ class Borders:
             self._corner = np.concatenate([self._corner, np.zeros((2, more))], axis=1)
             alone = np.full((len(_AROUND), more), np.inf)
             self._own = np.concatenate([self._own, alone], axis=1)
+            alone = np.full((more, self._sectors.cells_per_sector), np.inf)
+            self._away = np.concatenate([self._away, alone])
+
+
+def _cells_between(rules: Rules) -> np.ndarray:
+    """Tell how far the cells of a sector are from the sectors around it: float64[around, cell].
+
+    World units, along the axis along which it is farther.
+    """
+    side = rules.cells_per_side
+    cell = np.arange(side * side)
+    below = np.stack([cell % side, cell // side])
+    steps = np.where(_AROUND[:, :, None] < 0, below, side - 1 - below)
+    steps[_AROUND == 0] = 0
+    return np.asarray(steps.max(axis=1) * rules.cell_size)
 
 
 def _beside(keys: np.ndarray) -> list[np.ndarray]:

@@ -19,6 +19,7 @@ from sidereal.game.kind import Kind
 from sidereal.game.touching import KIND_NUMBERS, filters_of
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.space.sectors import unpack_sector
+from sidereal.protocol.state.families import NOBODY
 from sidereal.protocol.state.schema import BASE_SCHEMA, BODY
 from sidereal.replication.ownership.borders import Borders
 from sidereal.replication.ownership.islands import Bodies, slack_of
@@ -104,7 +105,7 @@ class Candidates:
         self._world = world
         self._borders = borders
         self._outlook = outlook
-        self._families = len(world.families.children()) > 0
+        self._families = bool((world.families.up != NOBODY).any())
         self._reach = min(outlook.reach(world.rules.speed_max), world.rules.sector_size)
         self._there = self.guests.copy()
         # Whose cells, and who, was looked around.
@@ -122,8 +123,8 @@ class Candidates:
         """Give the candidates that have bodies, with their families.
 
         Returns:
-            int64[m], where they are among what is present, ascending; int64[k], the rows of their
-            roots; int64[m], which of these that of each is.
+            int64[m], where they are among what is present, ascending; int64[k], where their roots
+            are, likewise; int64[m], which of these that of each is.
         """
         world, rows = self._world, self.present.rows
         at = np.flatnonzero(self._there)
@@ -133,9 +134,9 @@ class Candidates:
             )
         at = at[world.columns.mask[rows[at]] & _BODY != 0]
         if not self._families:
-            return at, rows[at], np.arange(len(at))
+            return at, at, np.arange(len(at))
         roots, which = np.unique(world.families.root[rows[at]], return_inverse=True)
-        return at, roots, which
+        return at, np.searchsorted(rows, roots), which
 
     def bodies_of(self, at: np.ndarray, node: np.ndarray) -> Bodies:
         """Gather the bodies of some.
@@ -212,8 +213,10 @@ class Candidates:
         most = float(reaches[columns["radius"][rows[at]] <= RADIUS_USUAL].max(initial=0.0))
         most += SECOND_HIT
         self._there[at[away <= reaches + most]] = True
-        self._safe[at] = away + reaches <= most
-        self._inside[at] = away + reaches <= 0.5 * self._reach
+        # Where nobody holds the sector, its border is none for what is beyond.
+        held = self.holder[at] != SHARD_NONE
+        self._safe[at] = held & (away + reaches <= most)
+        self._inside[at] = held & (away + reaches <= 0.5 * self._reach)
         return np.asarray(at)
 
     def _reaches_of(self, at: np.ndarray) -> np.ndarray:
@@ -230,14 +233,14 @@ class Candidates:
         return np.asarray(self._reaches[at])
 
     def _look_around_large(self) -> None:
-        columns, present = self._world.columns, self.present
-        radius = columns["radius"][present.rows]
-        at = np.flatnonzero(radius > RADIUS_USUAL)
-        if len(at):
+        present, radius = self.present, self._world.columns["radius"]
+        rows = np.flatnonzero(radius > RADIUS_USUAL)
+        if len(rows):
+            at, most = np.searchsorted(present.rows, rows), float(radius.max())
             away = self._borders.distances(present.group[at], present.x[at], present.y[at])
-            at = at[(away <= self._reach + radius[at]) | self.guests[at]]
+            at = at[(away <= self._reach + radius[rows]) | self.guests[at]]
             self._there[at] = True
-            self._there[self._find_beside(at, self._reach + 2.0 * float(radius.max()))] = True
+            self._there[self._find_beside(at, self._reach + 2.0 * most)] = True
 
     def _find_beside(self, at: np.ndarray, reach: float) -> np.ndarray:
         """Find who is in cells within a reach of those of some, and not looked at: int64[l]."""

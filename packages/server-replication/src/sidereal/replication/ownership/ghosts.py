@@ -27,7 +27,7 @@ from sidereal.protocol.ids import NET_ID_NONE
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender
 from sidereal.protocol.state.schema import DIFFERS, Schema
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.borders import Borders
@@ -71,7 +71,7 @@ class GhostStreams:
         leases: LeaseTable,
         shards: ShardLink,
         reach: float,
-        messages_max: int = LIMITS.ownership.ghost_messages,
+        limits: OwnershipLimits = LIMITS.ownership,
     ) -> None:
         """Show no shard anything yet.
 
@@ -81,12 +81,12 @@ class GhostStreams:
             shards: to whom they are shown.
             reach: how far a shard sees beyond its sectors along each axis, world units; at most a
                 sector.
-            messages_max: of one shard in one tick.
+            limits: how many messages of ghosts a tick has.
         """
         self.records_sent = 0
         self.rows_put_off = 0
         self._reach = reach
-        self._messages_max = messages_max
+        self._messages_max = limits.ghost_messages
         self.released = 0
         self._world = world
         self._shards = shards

@@ -91,6 +91,7 @@ class _Found(NamedTuple):
         where: int64[m], where their bodies are.
         bodies: m of them.
         pairs: of bodies.
+        left_out: how many more were not compared.
         ends: int64[2, e], the nodes of each pair.
         island: int64[k], of each node.
     """
@@ -100,6 +101,7 @@ class _Found(NamedTuple):
     where: np.ndarray
     bodies: Bodies
     pairs: Pairs
+    left_out: int
     ends: np.ndarray
     island: np.ndarray
 
@@ -112,6 +114,7 @@ class Grouping:
         islands: of two or more that are held now.
         islands_split: those that were cut, once for each tick.
         pairs_cut: pairs through which they were cut, likewise.
+        pairs_left_out: pairs on one heap that were not looked at, for there are too many, likewise.
         cross_shard_contacts: pairs of two owners whose circles overlapped, likewise.
         cut: int64[2, e], rows of the roots of the pairs that were cut through in this tick.
     """
@@ -128,6 +131,7 @@ class Grouping:
         self.islands = 0
         self.islands_split = 0
         self.pairs_cut = 0
+        self.pairs_left_out = 0
         self.cross_shard_contacts = 0
         self.cut = np.empty((2, 0), np.int64)
         self._world = world
@@ -148,14 +152,14 @@ class Grouping:
             owner: uint16[n], who owns each.
         """
         candidates = self._candidates(present, holder, owner)
-        found = self._find(candidates)
+        found, matters = self._find(candidates)
         owns = candidates.owner[found.at]
         cut = cut_large(
             found.island, owns, found.ends, found.pairs.depth, self._limits.island_members
         )
         self._count(found, cut)
         # All others are at home, alone or with their like.
-        chosen = np.flatnonzero(_matter(found, candidates, alone=True))
+        chosen = np.flatnonzero(matters)
         rows, at, island = found.rows[chosen], found.at[chosen], cut.island[chosen]
         owns, before = owns[chosen].astype(np.int64), owner[at]
         net_id = self._world.columns.net_id[rows]
@@ -186,14 +190,13 @@ class Grouping:
     def _candidates(self, present: Present, holder: np.ndarray, owner: np.ndarray) -> Candidates:
         self._note_links(present.tick)
         age_s = np.zeros(NUMBERS_MAX + 1)
-        alive = np.zeros(NUMBERS_MAX + 1, np.bool_)
-        alive[list(self._leases.shards)] = True
+        living = np.full(NUMBERS_MAX + 1, SHARD_NONE, np.uint16)
+        living[list(self._leases.shards)] = self._leases.shards
         for shard in self._shards.shards:
             behind_s = (present.tick - shard.newest_tick) * self._world.rules.tick_s
             age_s[shard.shard] = min(max(behind_s, 0.0), self.horizon_s)
         outlook = Outlook(self.horizon_s, age_s, self._touching)
-        owns = np.where(alive[owner], owner, np.uint16(SHARD_NONE))
-        return Candidates(self._world, self._borders, outlook, present, owns, holder)
+        return Candidates(self._world, self._borders, outlook, present, living.take(owner), holder)
 
     def _note_links(self, tick: int) -> None:
         """Look ahead a little farther than a decision needs to reach all shards."""
@@ -208,32 +211,31 @@ class Grouping:
         wanted_s = (math.floor(delay_s / tick_s) + MORE_TICKS) * tick_s
         self.horizon_s = min(max(wanted_s, limits.horizon_s_min), limits.horizon_s_max)
 
-    def _find(self, candidates: Candidates) -> _Found:
-        """Find the islands of candidates, until those that count are whole."""
+    def _find(self, candidates: Candidates) -> tuple[_Found, np.ndarray]:
+        """Find the islands of candidates, until those that count are whole.
+
+        Returns:
+            the islands, and bool[k], whose count.
+        """
         found = self._make_islands(candidates)
+        matters = _matter(found, candidates)
         for done in range(self._limits.island_rounds):
-            matters = _matter(found, candidates, alone=False)
-            members = found.where[matters[found.bodies.node]]
+            several = np.bincount(found.island, minlength=len(found.rows))[found.island] > 1
+            members = found.where[(matters & several)[found.bodies.node]]
             if not candidates.look_around(members, wholly=done > 0):
                 break
             found = self._make_islands(candidates)
-        return found
+            matters = _matter(found, candidates)
+        return found, matters
 
     def _make_islands(self, candidates: Candidates) -> _Found:
-        where, roots, node = candidates.find()
+        where, at, node = candidates.find()
         bodies = candidates.bodies_of(where, node)
-        pairs = find_pairs(bodies, self.horizon_s)
+        pairs, left_out = find_pairs(bodies, self.horizon_s)
         ends = np.stack([node[pairs.a], node[pairs.b]])
-        island = label(len(roots), *ends)
-        return _Found(
-            roots,
-            np.searchsorted(candidates.present.rows, roots),
-            where,
-            bodies,
-            pairs,
-            ends,
-            island,
-        )
+        island = label(len(at), *ends)
+        rows = candidates.present.rows[at]
+        return _Found(rows, at, where, bodies, pairs, left_out, ends, island)
 
     def _are_clear(self, candidates: Candidates, at: np.ndarray) -> np.ndarray:
         """Tell which guests are well outside of their owners' sectors, bool[k]."""
@@ -246,18 +248,14 @@ class Grouping:
         self.islands_split += cut.islands
         self.cut = found.rows[found.ends[:, cut.cut]]
         self.pairs_cut += self.cut.shape[1]
+        self.pairs_left_out += found.left_out
         self._overlapping = found.rows[found.ends[:, found.pairs.overlaps]]
 
 
-def _matter(found: _Found, candidates: Candidates, *, alone: bool) -> np.ndarray:
+def _matter(found: _Found, candidates: Candidates) -> np.ndarray:
     """Tell whose islands have two owners, or guests: bool[k].
 
     Whom nobody owns goes to who leases its sector, unless its island has another owner.
-
-    Args:
-        found: the islands.
-        candidates: of which they are.
-        alone: whether those count that are alone in theirs.
     """
     a, b = found.ends
     owner, holder = candidates.owner[found.at], candidates.holder[found.at]
@@ -265,8 +263,6 @@ def _matter(found: _Found, candidates: Candidates, *, alone: bool) -> np.ndarray
     counts = np.zeros(len(found.rows), np.bool_)
     counts[found.island[a[goes_to[a] != goes_to[b]]]] = True
     counts[found.island[goes_to != holder]] = True
-    if not alone:
-        counts &= np.bincount(found.island, minlength=len(counts)) > 1
     return np.asarray(counts[found.island])
 
 

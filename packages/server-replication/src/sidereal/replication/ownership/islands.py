@@ -32,15 +32,38 @@ KICK_MIN: Final = 0.5
 LARGE: Final = 4.0
 """A disc over so many times the mean is looked at apart: one giant would set everybody's cell."""
 
-BESIDE_MAX: Final = 256
-"""Bodies beside one, in one column of cells, that it is compared with: what lies on one heap is one
-island by fewer pairs than there are."""
+COMPARISONS_MAX: Final = 1 << 21
+"""Of discs beside each other, in one search: all of a heap of 2,000, the most that an island has.
+Of a larger heap each is compared with some, which makes one island of them all the same."""
 
 CELLS_MAX: Final = 1 << 30
 """Along an axis, for two to make a number; bodies farther apart are moved together."""
 
-Close = tuple[np.ndarray, np.ndarray]
-"""Two that are close to each other: int64[p] and int64[p]."""
+
+class Close(NamedTuple):
+    """Those who are close to each other; both arrays have one length.
+
+    Attributes:
+        a: int64[p], one of two; `b` is the other.
+        left_out: how many who are near each other were not compared, for there are too many.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    left_out: int
+
+    def select(self, chosen: np.ndarray) -> Close:
+        """Keep some of them, bool[p]."""
+        return Close(self.a[chosen], self.b[chosen], self.left_out)
+
+    def of(self, names: np.ndarray) -> Close:
+        """Give them the names by which others know them, int64[m]."""
+        return Close(names[self.a], names[self.b], self.left_out)
+
+    def and_(self, others: Close) -> Close:
+        """Add others."""
+        a, b = np.concatenate([self.a, others.a]), np.concatenate([self.b, others.b])
+        return Close(a, b, self.left_out + others.left_out)
 
 
 class Bodies(NamedTuple):
@@ -87,6 +110,10 @@ class Pairs(NamedTuple):
     depth: np.ndarray
     overlaps: np.ndarray
 
+    def select(self, chosen: np.ndarray) -> Pairs:
+        """Keep some of them, bool[e]."""
+        return Pairs(*(column[chosen] for column in self))
+
     def and_(self, others: Pairs) -> Pairs:
         """Add others."""
         return Pairs(*(np.concatenate(both) for both in zip(self, others, strict=True)))
@@ -104,37 +131,42 @@ def slack_of(accel: np.ndarray, age_s: np.ndarray, horizon_s: float) -> np.ndarr
     return slack
 
 
-def find_pairs(bodies: Bodies, horizon_s: float) -> Pairs:
-    """Find the bodies that may touch within a horizon."""
+def find_pairs(bodies: Bodies, horizon_s: float) -> tuple[Pairs, int]:
+    """Find the bodies that may touch within a horizon.
+
+    Returns:
+        the pairs, and how many who are near each other were not compared: see `Close`.
+    """
     half = 0.5 * horizon_s * np.hypot(bodies.vx, bodies.vy) + bodies.radius + bodies.slack
     x, y = bodies.x + 0.5 * horizon_s * bodies.vx, bodies.y + 0.5 * horizon_s * bodies.vy
-    pairs = approach(bodies, can_touch(bodies, find_close(x, y, half)), horizon_s)
+    close = find_close(x, y, half)
+    pairs = approach(bodies, can_touch(bodies, close), horizon_s)
     kick = kicks_of(bodies, pairs, horizon_s)
     kicked = np.flatnonzero(kick > KICK_MIN)
     if not len(kicked):
-        return pairs
+        return pairs, close.left_out
     kick = np.where(kick > KICK_MIN, kick, 0.0)
-    close = _find_beside(x, y, half + kick, kicked, np.arange(len(x)))
+    again = _find_beside(x, y, half + kick, kicked, np.arange(len(x)))
     kicked_bodies = bodies._replace(slack=bodies.slack + kick)
-    more = approach(kicked_bodies, can_touch(bodies, close), horizon_s)
+    more = approach(kicked_bodies, can_touch(bodies, again), horizon_s)
     # Those who meet without a kick are known.
     fresh = more.depth < kick[more.a] + kick[more.b]
-    return pairs.and_(Pairs(*(column[fresh] for column in more)))
+    return pairs.and_(more.select(fresh)), close.left_out + again.left_out
 
 
 def can_touch(bodies: Bodies, close: Close) -> Close:
     """Keep those whose kinds and groups touch, and who are not of one node."""
-    a, b = close
+    a, b = close.a, close.b
     touches = (bodies.category[a] & bodies.mask[b] != 0) & (
         bodies.category[b] & bodies.mask[a] != 0
     )
     touches &= (bodies.group[a] != bodies.group[b]) & (bodies.node[a] != bodies.node[b])
-    return a[touches], b[touches]
+    return close.select(touches)
 
 
 def approach(bodies: Bodies, close: Close, horizon_s: float) -> Pairs:
     """Keep those whose circles come together at their closest approach."""
-    a, b = close
+    a, b = close.a, close.b
     x, y = bodies.x[b] - bodies.x[a], bodies.y[b] - bodies.y[a]
     vx, vy = bodies.vx[b] - bodies.vx[a], bodies.vy[b] - bodies.vy[a]
     radii = bodies.radius[a] + bodies.radius[b]
@@ -219,16 +251,13 @@ def find_close(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
     if not large.any():
         return _find_among(x, y, half)
     few, many = np.flatnonzero(large), np.flatnonzero(~large)
-    found = [
-        tuple(many[at] for at in _find_among(x[many], y[many], half[many])),
-        _find_beside(x, y, half, few, many),
-        # Less than a quarter of them are large: so few times it goes on.
-        tuple(few[at] for at in find_close(x[few], y[few], half[few])),
-    ]
-    return np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])
+    among_many = _find_among(x[many], y[many], half[many])
+    # Less than a quarter of them are large: so few times it goes on.
+    among_few = find_close(x[few], y[few], half[few])
+    return among_many.of(many).and_(among_few.of(few)).and_(_find_beside(x, y, half, few, many))
 
 
-_NOBODY: Final[Close] = (np.empty(0, np.int64), np.empty(0, np.int64))
+_NOBODY: Final = Close(np.empty(0, np.int64), np.empty(0, np.int64), 0)
 
 
 def _find_among(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
@@ -246,13 +275,11 @@ def _find_among(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
     order = np.argsort(key)
     key = key[order]
     # Whoever comes later in the own cell or in the next of the column; and the next column.
-    ahead = np.searchsorted(key, key + 1, side="right")
-    begin = np.searchsorted(key, key + stride - 1)
-    end = np.searchsorted(key, key + stride + 1, side="right")
-    mine = np.arange(len(key))
-    source, at = _spread(np.concatenate([mine + 1, begin]), np.concatenate([ahead, end]))
-    source = np.where(source < len(key), source, source - len(key))
-    return _overlapping(x, y, half, order[source], order[at])
+    ends = np.array([[2], [stride - 1], [stride + 2]])
+    ahead, begin, end = np.searchsorted(key, key + ends)
+    later = np.arange(1, len(key) + 1)
+    begin, end = np.concatenate([later, begin]), np.concatenate([ahead, end])
+    return _compare(x, y, half, np.concatenate([order, order]), order, begin, end)
 
 
 def _find_beside(
@@ -278,16 +305,14 @@ def _find_beside(
     key = column * stride + row
     order = others[np.argsort(key[others])]
     ordered = key[order]
-    which, step = _spread(np.zeros(len(some), np.int64), 2 * away + 1)
-    middle = key[some][which] + (step - away[which]) * stride
+    which, step = _spread(-away, 2 * away + 1)
+    middle = key[some][which] + step * stride
     begin = np.searchsorted(ordered, middle - away[which])
     end = np.searchsorted(ordered, middle + away[which], side="right")
-    source, at = _spread(begin, end)
-    a, b = some[which[source]], order[at]
+    close = _compare(x, y, half, some[which], order, begin, end)
     looks = np.zeros(len(x), np.bool_)
     looks[some] = True
-    once = ~looks[b] | (a < b)
-    return _overlapping(x, y, half, a[once], b[once])
+    return close.select(~looks[close.b] | (close.a < close.b))
 
 
 _COLUMNS_MAX: Final = 16.0
@@ -309,22 +334,44 @@ def _cells(position: np.ndarray, side: float, gap: int) -> np.ndarray:
     return moved
 
 
-def _spread(begin: np.ndarray, end: np.ndarray) -> Close:
-    """Give the numbers of ranges one by one, and of which range each is; of a range only so many.
+def _spread(begin: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give of which range each number of ranges is, and the numbers, one by one.
 
     Args:
         begin: int64[r]
-        end: int64[r], behind the last of each.
+        count: int64[r], how many numbers each has.
     """
-    count = np.clip(end - begin, 0, BESIDE_MAX)
     source = np.repeat(np.arange(len(count)), count)
-    before = np.cumsum(count) - count
-    return source, np.arange(len(source)) + (begin - before)[source]
+    return source, np.arange(len(source)) + (begin + count - np.cumsum(count))[source]
 
 
-def _overlapping(
-    x: np.ndarray, y: np.ndarray, half: np.ndarray, a: np.ndarray, b: np.ndarray
+def _compare(
+    x: np.ndarray,
+    y: np.ndarray,
+    half: np.ndarray,
+    some: np.ndarray,
+    order: np.ndarray,
+    begin: np.ndarray,
+    end: np.ndarray,
 ) -> Close:
+    """Find the discs that overlap others of a range; of ranges that are too long only the first.
+
+    Args:
+        x: float64[m], their middles, world units; likewise `y`.
+        y: float64[m].
+        half: float64[m], their radii.
+        some: int64[r], those that are looked from.
+        order: int64[l], those that are looked for.
+        begin: int64[r], where the range of each begins in this order.
+        end: int64[r], behind its last.
+    """
+    count = end - begin
+    wanted = compared = int(count.sum())
+    while compared > COMPARISONS_MAX:
+        count = np.minimum(count, count.max() // 2)
+        compared = int(count.sum())
+    which, at = _spread(begin, count)
+    a, b = some[which], order[at]
     off_x, off_y, reach = x[a] - x[b], y[a] - y[b], half[a] + half[b]
     close = off_x * off_x + off_y * off_y <= reach * reach
-    return a[close], b[close]
+    return Close(a[close], b[close], wanted - compared)
