@@ -256,6 +256,28 @@ def test_a_shard_that_proposes_what_is_not_its_own_is_told_to_let_go_of_it() -> 
     assert one.closed is None
 
 
+def test_an_entity_is_put_elsewhere_once_for_what_its_shard_was_given() -> None:
+    records = rocks(2)
+    records["x"] = 100.0, 160.0
+    troupe = Troupe(records)
+    shard = troupe.shard("shard-1", ticks=6)
+    columns = troupe.core.world.columns
+    net_id = min(shard.bodies)
+
+    def say(x: float) -> float:
+        shard.bodies[net_id] = row = shard.bodies[net_id].copy()
+        row["x"] = x
+        shard.propose([row], troupe.core.tick + 1)
+        troupe.run(1)
+        return float(columns["x"][columns.rows_of(np.array([net_id]))[0]])
+
+    for _ in range(5):
+        assert say(100.0) == 100.0
+    assert say(150.0) == 150.0
+    assert say(200.0) == 150.0
+    assert troupe.core.ingest.rejected == {"too_far": 1}
+
+
 def test_who_was_fenced_for_what_it_did_stays_out_and_gets_nothing_back() -> None:
     troupe, shard = lone_pilot()
     other = troupe.shard("shard-2", ticks=8)

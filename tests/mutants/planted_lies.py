@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from mutant import Mutant, with_fault
+from mutant import Mutant, any_plan, with_fault
 
 from sidereal.game.logic import Action, Asker
 from sidereal.protocol.channel.acks import SentPackets
 from sidereal.protocol.channel.peer import Peer
 from sidereal.protocol.errors import RemoteProtocolError
+from sidereal.protocol.limits import REPAIRED_TICKS_MAX
 from sidereal.replication.actions.arguments import Signatures, UnknownActionError
 from sidereal.replication.actions.intake import Intake
 from sidereal.replication.ingest import Ingest
@@ -24,6 +25,7 @@ from sidereal.replication.links.numbers import Quota
 from sidereal.replication.links.players import InputVerdict, Player
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership.answers import Answers
+from sidereal.replication.repairs import Repairs
 from sidereal.replication.validate import Proposed, Verdict, judge_motion, judge_spawn
 from sidereal.tools.simulate import liarclients, liarshards
 from sidereal.tools.simulate.faults import Kind, Plan
@@ -59,6 +61,21 @@ def speed_is_not_checked(patch: pytest.MonkeyPatch) -> None:
 def distance_is_not_checked(patch: pytest.MonkeyPatch) -> None:
     """An entity may be wherever its shard says."""
     _believe(patch, Verdict.TOO_FAR)
+
+
+def who_was_given_anything_may_move_all(patch: pytest.MonkeyPatch) -> None:
+    """A shard that was given something may have put any of its entities elsewhere, ever again."""
+
+    def believe(self: Repairs, proposed: Proposed, at: Any, missing: Any) -> Any:
+        given = bool((self._given["shard"] == proposed.shard).any())
+        return at[given & (missing <= REPAIRED_TICKS_MAX)]
+
+    patch.setattr(Repairs, "believe", believe)
+
+
+def repairs_are_not_believed(patch: pytest.MonkeyPatch) -> None:
+    """Who was put elsewhere by a repair is too far off."""
+    patch.setattr(Repairs, "believe", lambda _self, _proposed, at, _missing: at[:0])
 
 
 def the_future_is_not_checked(patch: pytest.MonkeyPatch) -> None:
@@ -238,6 +255,8 @@ MUTANTS: Final = (
     Mutant(ranges_are_not_checked, ("LiesFail", "Crash"), lying_shards),
     Mutant(speed_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(distance_is_not_checked, ("LiesFail",), lying_shards),
+    Mutant(who_was_given_anything_may_move_all, ("LiesFail",), lying_shards),
+    Mutant(repairs_are_not_believed, ("NothingRejected",), any_plan),
     Mutant(the_future_is_not_checked, ("LiesFail",), lying_shards),
     Mutant(the_past_is_not_checked, ("LiesFail",), lies_where_all_is_well),
     Mutant(births_are_of_any_tick, ("LiesFail", "Lives"), lies_where_all_is_well),

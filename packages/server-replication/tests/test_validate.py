@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX, REPAIRED_TICKS_MAX
+from sidereal.protocol.limits import INPUT_GUESSES_MAX, INPUT_SEQ_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.component import Component, Field
 from sidereal.protocol.state.schema import BASE_COMPONENTS, BASE_SCHEMA, Begin, Schema
 from sidereal.replication.limits import LIMITS
+from sidereal.replication.repairs import Repairs
 from sidereal.replication.validate import (
     DISPLACEMENT_SLACK,
     Proposed,
@@ -55,6 +56,7 @@ def judge(
         shard=SHARD,
         tick=now,
         schema=BASE_SCHEMA,
+        repairs=Repairs(Rules()),
     )
     verdicts = judge_motion(rows, np.array([newest_input]), Rules())
     return Verdict(int(verdicts[0]))
@@ -110,6 +112,7 @@ def test_a_row_of_another_shards_entity_is_refused() -> None:
         shard=SHARD,
         tick=1,
         schema=BASE_SCHEMA,
+        repairs=Repairs(Rules()),
     )
     verdict = judge_motion(theirs, np.array([-1]), Rules())
     assert verdict.tolist() == [Verdict.NOT_OWNER]
@@ -162,16 +165,6 @@ def test_what_is_just_within_the_limits_is_believed_and_no_more() -> None:
     for x, y in ((reach, 0.0), (-reach, 0.0), (0.0, reach), (0.0, -reach)):
         assert judge(x=x, y=y) is Verdict.ACCEPTED
         assert judge(x=x * 1.0001, y=y * 1.0001) is Verdict.TOO_FAR
-
-
-def test_a_shard_that_was_given_something_lately_may_put_bodies_elsewhere() -> None:
-    rules = Rules()
-    reach = 20 * rules.tick_s * rules.speed_max + DISPLACEMENT_SLACK
-    more = REPAIRED_TICKS_MAX * rules.tick_s * rules.speed_max
-    lately, before = (TICK - LIMITS.proposals.superseded_ticks - ago for ago in (0, 1))
-    assert judge(handover_tick=lately, x=reach + more) is Verdict.ACCEPTED
-    assert judge(handover_tick=lately, x=(reach + more) * 1.0001) is Verdict.TOO_FAR
-    assert judge(handover_tick=before, x=reach * 1.0001) is Verdict.TOO_FAR
 
 
 @pytest.mark.parametrize("way", [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)])
@@ -237,6 +230,7 @@ def judge_hull(
         shard=SHARD,
         tick=TICK,
         schema=COMPONENTS,
+        repairs=Repairs(Rules()),
     )
     return Verdict(int(judge_component(theirs, number, np.array([newest]), np.array([late]))[0]))
 

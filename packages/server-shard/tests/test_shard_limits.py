@@ -27,6 +27,7 @@ def test_no_limit_may_be_zero_or_below(name: str, value: int) -> None:
         ({"controls_queue": 20, "controls_reserve": 20}, "controls_reserve must be below"),
         ({"controls_queue": 15}, "replay_ahead must be at most controls_queue"),
         ({"resimulated_ticks": 17}, "resimulated_ticks must be at most 16"),
+        ({"resimulated_bodies": 65}, "resimulated_bodies must be at most 64"),
         ({"resimulations": 15}, "resimulated_ticks must be at most resimulations"),
         ({"beats": 2}, "beats_late must be at most beats"),
     ],

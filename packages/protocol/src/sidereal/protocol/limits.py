@@ -75,6 +75,8 @@ none beyond so many after the newest that the pilot has sent."""
 REPAIRED_TICKS_MAX: Final = 16
 """Ticks gone by that a shard may simulate again, if it was given an entity too late for what that
 has run into: what it proposes afterwards is not where it was said to go."""
+REPAIRED_BODIES_MAX: Final = 64
+"""Bodies that may take part in that together."""
 ASKED_PER_TICK_MAX: Final = 512
 """Actions that systems of a shard may ask for in a tick; a server that gets more for long drops the
 rest."""

@@ -4,10 +4,11 @@
 the world stands still. The stages work on the `world` (columns). `ingest` takes in what shards
 propose, `births` what of it comes into the world and leaves it, `spawnkeys` what of that has come
 already, `spawners` where it may come from, `parentage` whose child it may be. `families` has
-everybody's parents. `validate` decides what is believed, and `gamerules` asks the game about it.
-`events` lets happen in the world what shards and hooks emit. `ids` says who may give which network
-id, `occupancy` which sectors are forgotten. `notes` keeps what happened for the log. `limits` are
-the numbers that only tuning decides. The rooms, by what they decide:
+everybody's parents. `validate` decides what is believed, `repairs` who may be elsewhere than it can
+have flown, and `gamerules` asks the game about it. `events` lets happen in the world what shards
+and hooks emit. `ids` says who may give which network id, `occupancy` which sectors are forgotten.
+`notes` keeps what happened for the log. `limits` are the numbers that only tuning decides. The
+rooms, by what they decide:
 
 * `play`: what there is, and who flies what, as the game's worlds and hooks say.
 * `actions`: what players and systems ask the game for, and the receipts that answer players.

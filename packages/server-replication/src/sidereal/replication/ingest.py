@@ -176,6 +176,7 @@ class Ingest:
             shard.shard,
             tick,
             world.schema,
+            world.repairs,
             self._limits,
         )
 

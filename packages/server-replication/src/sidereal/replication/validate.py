@@ -34,6 +34,7 @@ Displacement is measured twice: from where the entity was, and from where it was
 By its speed alone, an entity that has rested for an hour could be anywhere. But its shard would
 have said within a moment that it moves. What counts is where its line leads by now: that is where
 everybody takes it to be. So a row of long ago is none, wherever it says that the entity was.
+Who is farther off may have been put there by a repair of its shard (`repairs`).
 
 Two verdicts are no fault. A row that is fenced within `superseded_ticks` of its entity's handover
 or departure was on its way when that happened. A row that is no newer than what was committed is a
@@ -47,12 +48,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sidereal.protocol.limits import INPUT_GUESSES_MAX, REPAIRED_TICKS_MAX
+from sidereal.protocol.limits import INPUT_GUESSES_MAX
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.families import PARENT_NUMBER, are_children, are_followers
 from sidereal.protocol.state.schema import Schema
 from sidereal.replication.limits import LIMITS, ProposalLimits
+from sidereal.replication.repairs import Repairs
 
 DISPLACEMENT_SLACK: Final = 5.0
 """World units a record may be off what its speed limit allows (contacts push bodies apart)."""
@@ -108,6 +110,7 @@ class Proposed(NamedTuple):
         shard: who proposes.
         tick: the tick about to be committed.
         schema: for the declared ranges.
+        repairs: who may be elsewhere than it can have flown.
         limits: what is believed.
     """
 
@@ -119,6 +122,7 @@ class Proposed(NamedTuple):
     shard: int
     tick: int
     schema: Schema
+    repairs: Repairs
     limits: ProposalLimits = LIMITS.proposals
 
     @property
@@ -160,17 +164,23 @@ def judge_motion(proposed: Proposed, newest_input: np.ndarray, rules: Rules) -> 
         newest_input: int64[n], the newest that each record's pilot has sent, -1 for none.
         rules: for the speed limit.
 
+    Mutates:
+        the repairs, of whom one is believed.
+
     Returns:
         uint8[n], a `Verdict` per record.
     """
     records, columns, at = proposed.records, proposed.columns, proposed.at
+    before = [
+        *_check_entity(proposed),
+        *_check_row(proposed, records["tick"] <= columns.tick[at]),
+        (Verdict.OTHER_WRITER, are_followers(columns.mask[at])),
+        _check_age(proposed, rules),
+    ]
     return _first_failed(
         [
-            *_check_entity(proposed),
-            *_check_row(proposed, records["tick"] <= columns.tick[at]),
-            (Verdict.OTHER_WRITER, are_followers(columns.mask[at])),
-            _check_age(proposed, rules),
-            *_check_motion(proposed, rules),
+            *before,
+            *_check_motion(proposed, rules, before),
             (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
             *_check_inputs(proposed, newest_input),
         ]
@@ -234,6 +244,9 @@ def judge_whole(
         newest: bool[n], whether each is newer than what its entity was proposed as last.
         rules: for the speed limit.
 
+    Mutates:
+        the repairs, of whom one is believed.
+
     Returns:
         uint8[n], a `Verdict` per record.
     """
@@ -241,21 +254,20 @@ def judge_whole(
     # Its motion may have been overtaken by a newer row, what else it says may not.
     moves = (records["tick"] > columns.tick[at]) & ~are_followers(columns.mask[at])
     other_parent = are_children(columns.mask[at]) & (records["of"] != columns["of"][at])
+    before = [
+        *_check_entity(proposed),
+        *_check_row(proposed, ~newest),
+        (Verdict.FOREIGN_KIND, records["kind"] != columns["kind"][at]),
+        (Verdict.FOREIGN_PARENT, other_parent),
+    ]
+    age = _check_age(proposed, rules)
     motion = [
-        _check_age(proposed, rules),
-        *_check_motion(proposed, rules),
+        age,
+        *_check_motion(proposed, rules, [*before, age, (Verdict.REPEATED, ~moves)]),
         (Verdict.OTHER_PILOT, records["control_epoch"] != columns["control_epoch"][at]),
         *_check_inputs(proposed, newest_input),
     ]
-    return _first_failed(
-        [
-            *_check_entity(proposed),
-            *_check_row(proposed, ~newest),
-            (Verdict.FOREIGN_KIND, records["kind"] != columns["kind"][at]),
-            (Verdict.FOREIGN_PARENT, other_parent),
-            *((verdict, failed & moves) for verdict, failed in motion),
-        ]
-    )
+    return _first_failed([*before, *((verdict, failed & moves) for verdict, failed in motion)])
 
 
 def judge_spawn(proposed: Proposed, spawned: Spawned, rules: Rules) -> np.ndarray:
@@ -343,8 +355,11 @@ def _check_age(proposed: Proposed, rules: Rules) -> Check:
     return Verdict.PAST_TICK, age * rules.tick_s > proposed.limits.unreported_s
 
 
-def _check_motion(proposed: Proposed, rules: Rules) -> list[Check]:
-    """Check that an entity can be as fast, and have come there."""
+def _check_motion(proposed: Proposed, rules: Rules, before: list[Check]) -> list[Check]:
+    """Check that an entity can be as fast, and have come there.
+
+    Who has failed one of the checks `before` uses up no repair.
+    """
     records, columns, at = proposed.records, proposed.columns, proposed.at
     elapsed_s = (records["tick"].astype(np.int64) - columns.tick[at]) * rules.tick_s
     reach = rules.speed_max * elapsed_s + DISPLACEMENT_SLACK
@@ -362,20 +377,14 @@ def _check_motion(proposed: Proposed, rules: Rules) -> list[Check]:
             off_x + records["vx"] * since_s - columns["vx"][at] * total_s,
             off_y + records["vy"] * since_s - columns["vy"][at] * total_s,
         )
-        far = ~((displacement <= reach) & (strayed <= stray))
-        if far.any() and _was_given_lately(proposed):
-            more = rules.speed_max * REPAIRED_TICKS_MAX * rules.tick_s
-            far = ~((displacement <= reach + more) & (strayed <= stray + 2 * more))
-        return [(Verdict.TOO_FAST, ~(speed <= rules.speed_max)), (Verdict.TOO_FAR, far)]
-
-
-def _was_given_lately(proposed: Proposed) -> bool:
-    """Tell whether the shard may still have to repair what it was given too late for.
-
-    Then it simulates ticks gone by again, for what it was given and for what that has run into.
-    """
-    since = proposed.tick - proposed.handover_tick[proposed.columns["shard"] == proposed.shard]
-    return bool((since <= proposed.limits.superseded_ticks).any())
+        step = rules.speed_max * rules.tick_s
+        missing = np.maximum((displacement - reach) / step, (strayed - stray) / (2 * step))
+    too_fast, far = (Verdict.TOO_FAST, ~(speed <= rules.speed_max)), ~(missing <= 0.0)
+    if far.any():
+        failed = np.any([failed for _, failed in (*before, too_fast)], axis=0)
+        asked = np.flatnonzero(far & ~failed)
+        far[proposed.repairs.believe(proposed, asked, missing[asked])] = False
+    return [too_fast, (Verdict.TOO_FAR, far)]
 
 
 def _check_inputs(proposed: Proposed, newest_input: np.ndarray) -> list[Check]:

@@ -32,6 +32,7 @@ from sidereal.replication.families import Families
 from sidereal.replication.ids import IdBlocks
 from sidereal.replication.limits import LIMITS, WorldLimits
 from sidereal.replication.occupancy import Occupancy
+from sidereal.replication.repairs import Repairs
 
 POSITION_TOLERANCE: Final = 0.05
 """How far the position that clients extrapolate may be off the truth, world units."""
@@ -96,6 +97,7 @@ class World:
         rows: `Schema.rows` by number and row, what clients are sent.
         versions: int64 by row, by number of all but motion that shards propose, 0 for the presence.
         ids: who may give which network id.
+        repairs: what shards were given lately, and who was put elsewhere for it.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class World:
         self.sectors = SectorTable(rules, limits.sector_changes)
         self.occupancy = Occupancy(self.sectors, limits)
         self.ids = IdBlocks(limits, rules.streams)
+        self.repairs = Repairs(rules)
         self.uuid = np.zeros(capacity, UUID)
         self.account = np.zeros(capacity, np.int64)
         self.families = Families(self.columns)

@@ -14,6 +14,7 @@ from sidereal.protocol.limits import (
     ASKED_PER_TICK_MAX,
     EVENTS_PER_TICK_MAX,
     INPUT_GUESSES_MAX,
+    REPAIRED_BODIES_MAX,
     REPAIRED_TICKS_MAX,
     check_limits,
 )
@@ -68,7 +69,7 @@ class Limits:
     guesses: int = INPUT_GUESSES_MAX
     replay_ahead: int = 16
     resimulated_ticks: int = REPAIRED_TICKS_MAX
-    resimulated_bodies: int = 64
+    resimulated_bodies: int = REPAIRED_BODIES_MAX
     resimulations: int = 48
     trim_ticks: int = 40
     releases: int = 1 << 16
@@ -91,6 +92,8 @@ class Limits:
         problems = []
         if self.resimulated_ticks > REPAIRED_TICKS_MAX:
             problems.append(f"resimulated_ticks must be at most {REPAIRED_TICKS_MAX}")
+        if self.resimulated_bodies > REPAIRED_BODIES_MAX:
+            problems.append(f"resimulated_bodies must be at most {REPAIRED_BODIES_MAX}")
         if self.resimulated_ticks > self.resimulations:
             problems.append("resimulated_ticks must be at most resimulations")
         if not self.controls_reserve < self.controls_queue:

@@ -16,13 +16,13 @@ class Held:
         self._tick = np.empty(0, np.int64)
         self._net_id = np.empty(0, np.uint32)
 
-    def note(self, rows: np.ndarray, net_id: np.ndarray, tick: int) -> None:
+    def note(self, rows: np.ndarray, net_id: np.ndarray, tick: np.ndarray | int) -> None:
         """Note that entities are held.
 
         Args:
             rows: int64[n], each once.
             net_id: uint32[n], theirs: a row may be another entity's by and by.
-            tick: the current one.
+            tick: when; one or int64[n].
         """
         more = int(rows.max(initial=-1)) + 1 - len(self._tick)
         if more > 0:

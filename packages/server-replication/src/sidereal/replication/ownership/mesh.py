@@ -88,6 +88,7 @@ class Mesh:
         self._world = world
         self._shards = shards
         self._notes = notes
+        self._superseded_ticks = limits.proposals.superseded_ticks
         self._pilots: dict[int, int] = {}
 
     @property
@@ -192,6 +193,8 @@ class Mesh:
         columns.epoch[rows] += np.uint32(1)
         self._world.handover_tick[rows] = present.tick
         self.balance.note(rows, present.tick)
+        lately = self._superseded_ticks
+        self._world.repairs.note_given(columns, rows, changes.before, present.tick, lately)
         self._world.mark(rows, present.tick)
         self._world.mark_changed(OWNER.name, rows, present.tick)
         self._tell_shards(changes, present.tick)

@@ -37,6 +37,7 @@ from sidereal.tools.simulate.shardlies import (
     LEVEL,
     OWN_LIES,
     charged_as_it_likes,
+    put_elsewhere,
     that_never_was,
 )
 
@@ -104,6 +105,8 @@ class LyingShard(ShardCore):
         self._long_ago_s = long_ago_s
         self._finale = finale
         self._dice = dice
+        # Of its own: what was drawn before there was this lie stays as it was.
+        self._doubts = dice.spawn(1)[0]
         self._lies = lies
         super().__init__(**arguments)
 
@@ -121,6 +124,7 @@ class LyingShard(ShardCore):
             self._lie_of_children(simulation)
             self._lie_of_ends(simulation)
             self._lie_of_the_past(simulation)
+            self._lie_of_repairs(simulation)
             self._lie_of_gifts(simulation)
             self._lie_of_asks(simulation)
 
@@ -242,6 +246,20 @@ class LyingShard(ShardCore):
         records["vx"] += self._dice.uniform(1.0, 5.0)
         for at in range(len(records)):
             self._lies.note_row("of long ago", records[at : at + 1])
+        self._send_rows(self._motion, records)
+
+    def _lie_of_repairs(self, simulation: Simulation) -> None:
+        """Say that an entity was put elsewhere which has been on its line from the beginning.
+
+        Whatever this shard was given, it was given with a row that is no older.
+        """
+        rows, rules = simulation.bodies.rows(), simulation.rules
+        records = simulation.population.reference[rows]
+        records = self._doubts.permutation(records[records["tick"] == 0])[:1]
+        for at in range(len(records)):
+            row, step = records[at : at + 1], rules.speed_max * rules.tick_s
+            put_elsewhere(row, self.tick, step, self._doubts)
+            self._lies.note_row(put_elsewhere.__name__, row)
         self._send_rows(self._motion, records)
 
     def _is_long_ago(self, tick: int, simulation: Simulation) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from sidereal.game.schema import column_of
+from sidereal.protocol.limits import REPAIRED_TICKS_MAX
 from sidereal.protocol.state.reckoning import Motion
 from sidereal.tools.simulate.flights import COLUMNS
 from sidereal.tools.simulate.game import ASTEROID, Turn
@@ -41,6 +42,19 @@ def _too_fast(row: np.ndarray, dice: np.random.Generator) -> None:
 
 def _too_far(row: np.ndarray, dice: np.random.Generator) -> None:
     row["x"] += dice.uniform(3e3, 1e5)
+
+
+def put_elsewhere(row: np.ndarray, ticks: int, step: float, dice: np.random.Generator) -> None:
+    """Say that ticks simulated again have put an entity where it cannot have flown.
+
+    Args:
+        row: where it was.
+        ticks: how long ago that was.
+        step: world units that anything flies in a tick.
+        dice: to draw with.
+    """
+    row["x"] += step * (ticks + dice.uniform(1.0, REPAIRED_TICKS_MAX - 1.0))
+    row["tick"] += ticks
 
 
 def _of_the_future(row: np.ndarray, dice: np.random.Generator) -> None:
