@@ -123,7 +123,30 @@ def test_two_that_die_with_one_spare_leave_as_many_serving_as_before(troupe: Tro
     troupe.run(4)
     back = [troupe.shard(name, ticks=8) for name in ("shard-1", "shard-2")]
     states = [state_of(troupe, shard) for shard in (*back, spare)]
-    assert states == [ShardState.SPARE, ShardState.SERVING, ShardState.SERVING]
+    # The one that comes first finds the place of the other one vacant.
+    assert states == [ShardState.SERVING, ShardState.SPARE, ShardState.SERVING]
+    assert SHARD_NONE not in troupe.owners()
+
+
+def test_a_spare_takes_over_from_a_shard_that_has_died_before_it_came(troupe: Troupe) -> None:
+    one, two = troupe.shard("shard-1", ticks=8), troupe.shard("shard-2", ticks=8)
+    had = set(one.sectors), set(two.sectors)
+    die(troupe, two)
+    troupe.run(4)
+    spare = troupe.shard("shard-3", spare=True, ticks=8)
+    assert (one.sectors, spare.sectors) == had
+    assert state_of(troupe, troupe.shard("shard-2", ticks=8)) is ShardState.SPARE
+
+
+def test_a_spare_waits_although_a_shard_has_drained(troupe: Troupe) -> None:
+    _, two = troupe.shard("shard-1", ticks=8), troupe.shard("shard-2", ticks=8)
+    drain(troupe, two)
+    troupe.run(4)
+    say_farewell(troupe, two)
+    troupe.run(4)
+    spare = troupe.shard("shard-3", spare=True, ticks=8)
+    assert state_of(troupe, spare) is ShardState.SPARE
+    assert troupe.shard("shard-2", ticks=8).sectors
 
 
 def test_a_spare_alone_serves_and_the_next_one_waits_in_its_stead(troupe: Troupe) -> None:

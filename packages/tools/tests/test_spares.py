@@ -43,7 +43,7 @@ def test_too_many_shards_are_no_wrong_number_of_spares() -> None:
 
 def test_the_state_of_a_world_names_its_spares() -> None:
     lines = describe(recorded())
-    assert [line for line in lines if line.endswith("S2, spare")]
+    assert [line for line in lines if line.endswith("S2, spare, code 5f0c2a91 (older)")]
     assert [line for line in lines if "S1, 18 sectors" in line]
 
 

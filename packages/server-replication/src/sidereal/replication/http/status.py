@@ -211,6 +211,8 @@ def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> d
         "name": shard.name,
         "state": shard.state.name.lower(),
         "pid": shard.pid,
+        "code": shard.code[:4].hex(),
+        "newest_code": shard.code == replicator.shards.shards.newest_code,
         "sectors": len(replicator.mesh.leases.sectors_of(shard.shard)),
         "entities": int(mine.sum()),
         "guests": int((holders != shard.shard).sum()),

@@ -186,12 +186,19 @@ class Shards:
         self._by_id: dict[int, Shard] = {}
         self._by_peer: dict[int, Shard] = {}
         self._numbers: dict[str, int] = {}
+        # What shards run that are connected, in the order in which it came.
+        self._codes: dict[bytes, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
 
     def __iter__(self) -> Iterator[Shard]:
         return iter(list(self._by_id.values()))
+
+    @property
+    def newest_code(self) -> bytes:
+        """Of the codes that connected shards run, the one that came last."""
+        return next(reversed(self._codes), bytes(16))
 
     def get(self, shard: int) -> Shard | None:
         """Find a shard by its id."""
@@ -231,12 +238,15 @@ class Shards:
         )
         self._by_id[number] = shard
         self._by_peer[peer] = shard
+        self._codes.setdefault(shard.code)
         return shard
 
     def remove(self, shard: Shard) -> None:
         """Forget a shard that has left, but for its id."""
         del self._by_id[shard.shard]
         del self._by_peer[shard.peer]
+        if all(other.code != shard.code for other in self):
+            del self._codes[shard.code]
 
     def _choose_number(self, name: str) -> int:
         if len(self._numbers) >= SHARD_SLOTS_MAX:

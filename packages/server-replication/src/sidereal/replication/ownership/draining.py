@@ -44,7 +44,7 @@ class Draining:
         loads = count_by_sector(self._world.present(tick).sector)
         changes: list[LeaseChange] = []
         for shard in leaving:
-            changes += self._spares.succeed(shard.shard, loads, tick, returns=True)
+            changes += self._spares.succeed(shard.shard, loads, tick, returns=True, drains=True)
             self._notes.add(tick, "shard_drains", shard=shard.shard, name=shard.name)
         return changes
 

@@ -189,6 +189,10 @@ class LeaseTable:
         self._shards[taker] = set()
         return [self._move(sector, taker) for sector in sorted(had)]
 
+    def pass_on(self, shard: int, taker: int) -> None:
+        """Let another shard get back what this one had when it left."""
+        self._left_behind[taker] = self._left_behind.pop(shard)
+
     def forget(self, shard: int) -> None:
         """Forget what a shard had when it left."""
         self._left_behind.pop(shard, None)

@@ -109,11 +109,14 @@ class Mesh:
         """Take in shards that joined, and give away the sectors of those that left or are to."""
         self.answers.fence_idle(tick, now)
         attendance = self._shards.attend(tick, now)
+        before = self.leases.shards
         if attendance.joined or attendance.left:
             self._announce(self._admit_and_let_go(attendance, tick, now), tick)
         self._announce(self._draining.begin(tick), tick)
         self._announce(self._spares.serve(tick), tick)
         self._draining.dismiss()
+        if attendance.joined or set(self.leases.shards) - set(before):
+            self._free_sectors(tick)
 
     def _admit_and_let_go(self, attendance: Attendance, tick: int, now: float) -> list[LeaseChange]:
         present = self._world.present(tick)
@@ -135,8 +138,6 @@ class Mesh:
                 reason=reason.name,
                 why=shard.fenced_why or shard.failed_why or "-",
             )
-        if attendance.joined and (freed := self._free_sectors()):
-            self._notes.add(tick, "sectors_free_again", count=freed)
         for shard in attendance.joined:
             changes += self._spares.admit(shard, loads)
             self._notes.add(tick, "shard_joined", shard=shard.shard, name=shard.name, pid=shard.pid)
@@ -281,11 +282,14 @@ class Mesh:
         )
         return self.leases.withhold(self.failures.withheld)
 
-    def _free_sectors(self) -> int:
-        """Let sectors be leased again if no shard runs the code that failed in them: how many."""
-        freed = self.failures.free(shard.code for shard in self._shards.shards)
-        self.leases.withhold(self.failures.withheld)
-        return len(freed)
+    def _free_sectors(self, tick: int) -> None:
+        """Let sectors be leased again if no shard that may hold any runs what failed in them."""
+        holders = self.leases.shards
+        running = (shard.code for shard in self._shards.shards if shard.shard in holders)
+        freed = self.failures.free(running)
+        if freed:
+            self.leases.withhold(self.failures.withheld)
+            self._notes.add(tick, "sectors_free_again", count=len(freed))
 
     def _halt_withheld(self, present: Present) -> None:
         """Let what nobody simulates stand still in sectors that are withheld."""

@@ -7,8 +7,11 @@ leases go to the others (`leases`).
 
 The two change roles. Whom a spare has taken over from is a spare when it comes back, whatever it
 says. A spare that has taken over is none any more; if it leaves when nobody waits, it gets back
-what it had when it comes back, whatever it says. So there are as many spares as before, and what a
-shard says of itself counts when it comes for the first time.
+what it had when it comes back first, whatever it says. So there are as many spares as before, and
+what a shard says of itself counts when it comes for the first time.
+
+The place of a shard that has died while nobody waited is *vacant* until it comes back. Whoever is
+to wait takes over from it instead, and it waits. The place of one that has drained is not.
 
 While a spare is connected somebody serves. If nobody else does, one of them is called at once. It
 takes over from the shard that left last. If none has left, because the server has only begun, it
@@ -40,6 +43,8 @@ class Spares:
         self._notes = notes
         # Ids of shards from which a spare has taken over: they wait when they come back.
         self._replaced: set[int] = set()
+        # Ids of shards that have died while nobody waited.
+        self._died: set[int] = set()
         # Spares that were called before there was anybody from whom to take over.
         self._called_early = 0
 
@@ -48,16 +53,23 @@ class Spares:
         number = shard.shard
         if number in self._leases.shards:
             return self._leases.renew(number)
+        self._died.discard(number)
         if number not in self._leases.left:
             if self._called_early and not shard.spare and number not in self._replaced:
                 self._called_early -= 1
                 self._replaced.add(number)
             if shard.spare or number in self._replaced:
-                shard.apply(ShardSignal.WAITS)
-                return []
+                vacant = next((n for n in self._leases.left if n in self._died), None)
+                if vacant is None:
+                    shard.apply(ShardSignal.WAITS)
+                    return []
+                self._leases.pass_on(vacant, number)
+                self._replaced = (self._replaced - {number}) | {vacant}
         return self._leases.join(number, loads)
 
-    def succeed(self, number: int, loads: Loads, tick: int, *, returns: bool) -> list[LeaseChange]:
+    def succeed(
+        self, number: int, loads: Loads, tick: int, *, returns: bool, drains: bool = False
+    ) -> list[LeaseChange]:
         """Give away what a shard holds that is gone, or is to go.
 
         Args:
@@ -65,9 +77,12 @@ class Spares:
             loads: of all sectors.
             tick: the current one.
             returns: whether it gets its sectors back if no spare takes over from it.
+            drains: whether it says itself that it is to go.
         """
         spare = self._choose() if number in self._leases.shards else None
         if spare is None:
+            if number in self._leases.shards and not drains:
+                self._died.add(number)
             return self._leases.leave(number, loads, returns=returns)
         self._call(spare, number, tick)
         return self._leases.replace(number, spare.shard)
@@ -88,9 +103,11 @@ class Spares:
         return self._leases.join(spare.shard, loads)
 
     def _choose(self) -> Shard | None:
-        """Choose a spare that has said something lately, if there is one."""
-        waiting = [s for s in self._shards.shards if s.state is ShardState.SPARE]
-        return max(waiting, key=lambda s: (s.newest_tick, -s.shard), default=None)
+        """Choose a spare of the newest code that has said something lately, if there is one."""
+        shards = self._shards.shards
+        waiting = [s for s in shards if s.state is ShardState.SPARE]
+        newest = shards.newest_code
+        return max(waiting, key=lambda s: (s.code == newest, s.newest_tick, -s.shard), default=None)
 
     def _call(self, spare: Shard, number: int | None, tick: int) -> None:
         spare.apply(ShardSignal.CALLED)

@@ -73,9 +73,10 @@ def describe(state: dict[str, Any]) -> list[str]:
 
 def _describe_shard(shard: dict[str, Any]) -> str:
     label = f"{shard['name']:<11} S{shard['id']}"
+    code = f"code {shard['code']}{'' if shard['newest_code'] else ' (older)'}"
     if shard["state"] == "spare":
-        return f"{label}, spare"
+        return f"{label}, spare, {code}"
     return (
         f"{label}, {shard['sectors']} sectors, {shard['entities']} entities, "
-        f"step {quantiles(shard['step_ms'], 'ms')}"
+        f"step {quantiles(shard['step_ms'], 'ms')}, {code}"
     )
