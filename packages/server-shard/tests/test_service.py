@@ -32,6 +32,7 @@ from sidereal.protocol.message.shard import (
     Dismiss,
     Drain,
     Farewell,
+    Load,
     ShardChannel,
     ShardHello,
     ShardMessage,
@@ -42,7 +43,7 @@ from sidereal.protocol.runtime.config import format_endpoint
 from sidereal.protocol.runtime.process import SUPERVISED
 from sidereal.protocol.runtime.udp import UdpSocket, open_udp
 from sidereal.shard.config import ShardConfig
-from sidereal.shard.service import GIVE_UP_AFTER_S, run
+from sidereal.shard.service import GIVE_UP_AFTER_S, Orders, run
 
 RULES = Rules()
 KEY = "5e" * 16
@@ -137,6 +138,32 @@ async def test_shard_that_is_forgotten_comes_back_as_a_newer_session() -> None:
     first, again = (m for m in authority.heard if isinstance(m, ShardHello))
     assert (first.incarnation, first.pid) == (again.incarnation, os.getpid())
     assert first.session < again.session
+
+
+async def test_a_shard_that_is_told_to_rest_drains_and_comes_again_as_a_spare() -> None:
+    with await open_udp("127.0.0.1", 0) as udp, trio.fail_after(10):
+        authority, rested = Authority(udp, KEY), trio.Event()
+        config = ShardConfig(KEY, format_endpoint(udp.address), name="one")
+        orders = Orders(rested.set)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(authority.serve)
+            await nursery.start(partial(run, config, orders))
+            orders.hear("what is that")
+            orders.hear("rest")
+            await rested.wait()
+            assert [type(m) for m in authority.heard if not isinstance(m, Load)] == [
+                *(ShardHello, Drain, Farewell, ShardHello)
+            ]
+            orders.hear("serve")
+            authority.endpoint.close(trio.current_time())
+            udp.send_nowait(authority.endpoint.datagrams_to_send(trio.current_time()))
+            authority.endpoint, authority.peers = Authority(udp, KEY).endpoint, []
+            while len([m for m in authority.heard if isinstance(m, ShardHello)]) < 3:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    hellos = [m for m in authority.heard if isinstance(m, ShardHello)]
+    assert [hello.spare for hello in hellos] == [False, True, False]
+    assert len({hello.incarnation for hello in hellos}) == 1
 
 
 async def test_bodies_of_a_session_that_has_ended_are_freed_before_the_next() -> None:

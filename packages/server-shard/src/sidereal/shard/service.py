@@ -5,7 +5,8 @@ still hold the old session under its address), after a wait that grows. Its numb
 sessions before it; the incarnation is that of the process, and stays.
 
 A game whose code goes wrong ends the process: the server is told what it was and why, the log has
-the game's frames, and whoever supervises the process starts it again.
+the game's frames, and whoever supervises the process starts it again. A supervisor that tries other
+code may let the process *rest*: it drains, and its next session is that of a spare.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import resource
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -47,13 +49,54 @@ IDLE_S: Final = 1.0
 """How long the shell waits at most, whatever the core says."""
 
 
+class Orders:
+    """What a supervisor says on the leash of a shard, beside that it is to end.
+
+    `rest`: others are to take what it has, and then it waits as a spare. `serve`: it is no spare
+    any more when it comes again. Anything else is ignored.
+
+    Attributes:
+        spare: whether its next session is that of a spare; None if the settings say it.
+        drains: set while it is to rest and others still have to take what it has.
+    """
+
+    def __init__(self, rested: Callable[[], None] = lambda: None) -> None:
+        """Begin without any; `rested` is called each time that it has come to rest."""
+        self.spare: bool | None = None
+        self.drains = trio.Event()
+        self._rested = rested
+        self._is_awaited = False
+
+    def hear(self, line: str) -> None:
+        """Take in a line."""
+        if line == "rest":
+            self.spare = self._is_awaited = True
+            self.drains.set()
+        elif line == "serve":
+            self.spare = False
+
+    def note_drained(self) -> None:
+        """Note that others have taken all."""
+        self.drains = trio.Event()
+
+    def note_welcome(self) -> None:
+        """Note that the server has welcomed it."""
+        if self._is_awaited and not self.drains.is_set():
+            self._is_awaited = False
+            self._rested()
+
+
 async def run(
-    config: ShardConfig, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    config: ShardConfig,
+    orders: Orders | None = None,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve as a shard until cancelled; then let others take what it has, and say farewell.
 
     Args:
         config: settings.
+        orders: of a supervisor.
         task_status: started once the replication server has welcomed the shard.
 
     Raises:
@@ -69,6 +112,7 @@ async def run(
     search = _Search(config.server)
     log.info("starting %s", config.describe())
     incarnation = entropy(16)
+    orders = orders or Orders()
     for number in itertools.count(1):
         now = trio.current_time()
         core = ShardCore(
@@ -85,18 +129,23 @@ async def run(
             seed=config.seed,
             code=code,
             clock=time.perf_counter,
-            spare=config.spare,
+            spare=config.spare if orders.spare is None else orders.spare,
         )
         with await open_udp("::" if ":" in server.host else "0.0.0.0", 0) as udp:
-            session = _Session(core, udp)
+            session = _Session(core, udp, orders)
             try:
                 await session.run(search, task_status)
+                if rests := orders.drains.is_set() and core.serving:
+                    await session.drain()
             finally:
                 if trio.current_effective_deadline() == -math.inf:  # we are told to end
                     with trio.CancelScope(shield=True):
                         await session.drain()
                 udp.send_nowait(core.close(trio.current_time()))
-        wait_s = search.note_end(core)
+        if rests:
+            orders.note_drained()
+            search.begin()
+        wait_s = 0.0 if rests else search.note_end(core)
         # Its bodies hold themselves (see `space`), and the next session has room for its own.
         del session, core
         gc.collect()
@@ -108,10 +157,14 @@ class _Search:
 
     def __init__(self, server: str) -> None:
         self._server = server
-        self._since = trio.current_time()
         self._failures = 0
         self._ever = False
         self._explained = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin to look for the server, now."""
+        self._since = trio.current_time()
 
     def succeeded(self, core: ShardCore, task_status: trio.TaskStatus[None]) -> None:
         """Note a welcome."""
@@ -156,7 +209,7 @@ class _Search:
         """
         reason = core.closed or CloseReason.UNKNOWN
         if core.shard != SHARD_NONE:
-            self._since = trio.current_time()
+            self.begin()
             log.warning(
                 "session_ended %s",
                 fields(tick=core.tick, reason=reason.name, text=core.closed_text or "-"),
@@ -175,14 +228,15 @@ class _Search:
 class _Session:
     """One core and its socket."""
 
-    def __init__(self, core: ShardCore, udp: UdpSocket) -> None:
+    def __init__(self, core: ShardCore, udp: UdpSocket, orders: Orders) -> None:
         self._core = core
         self._udp = udp
+        self._orders = orders
         self._received = trio.Event()
         self._step_us: list[int] = []
 
     async def run(self, search: _Search, task_status: trio.TaskStatus[None]) -> None:
-        """Serve until the session ends."""
+        """Serve until the session ends, or is to end because the shard is to rest."""
         core = self._core
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._receive)
@@ -192,8 +246,10 @@ class _Session:
                 await self._wait()
             if core.serving:
                 search.succeeded(core, task_status)
+                self._orders.note_welcome()
                 nursery.start_soon(self._report)
-            while core.serving:
+                nursery.start_soon(self._hear_of_rest)
+            while core.serving and not self._orders.drains.is_set():
                 self._turn()
                 await self._wait()
             nursery.cancel_scope.cancel()
@@ -211,6 +267,10 @@ class _Session:
                 await self._wait()
             nursery.cancel_scope.cancel()
         log.info("drained %s", fields(seconds=trio.current_time() - begun_at))
+
+    async def _hear_of_rest(self) -> None:
+        await self._orders.drains.wait()
+        self._received.set()
 
     def _turn(self) -> None:
         """Let the core do what is due, and send."""
@@ -237,9 +297,11 @@ class _Session:
             self._received.set()
 
     async def _wait(self) -> None:
-        """Wait until something is due or a datagram has come."""
+        """Wait until something is due or a datagram has come; not once the session has ended."""
         self._received = trio.Event()
         at = self._core.next_timer()
+        if self._core.closed is not None:
+            return
         with trio.move_on_at(trio.current_time() + IDLE_S if at is None else at):
             await self._received.wait()
 
