@@ -90,6 +90,7 @@ DOORS: Final = {
     "arcade": ("client/front/*",),
     "pyglet": ("client/front/*",),
     "rich": ("tools/*",),
+    "watchfiles": ("tools/up/watching.py",),
     "trio": SHELLS,
 }
 """One library, one door: who may import it."""

@@ -185,3 +185,30 @@ async def test_a_child_hears_what_is_written_on_its_leash() -> None:
     child.tell("it is closed")
     assert os.read(reads, 8) == b"one\ntwo\n"
     os.close(reads)
+
+
+async def test_each_line_that_it_prints_is_heard_as_it_comes(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_as(monkeypatch, lambda: Seeming(1.0, 0, says=b"ready\nrested\nhalf a li"))
+    heard: list[str] = []
+    child = Child("shard-1", ["shard"], spoke=heard.append)
+    await child.run()
+    assert heard == ["ready", "rested"]
+    assert child.served
+
+
+async def test_what_is_to_begin_anew_is_started_at_once_and_nobody_hears_of_a_death(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = start_as(monkeypatch, lambda: Seeming(9.0, 0, says=b"ready\n"))
+    heard: list[str] = []
+    child = Child("shard-1", ["shard"])
+    child.begin_anew()  # nothing runs yet
+    with trio.move_on_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child.keep_running, Restarts(FOR_SHARDS), heard.append)
+            await trio.sleep(8.9)
+            child.begin_anew()
+    assert lengths(starts)[:1] == [9.0]
+    assert len(heard) == 1

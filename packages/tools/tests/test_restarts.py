@@ -11,6 +11,7 @@ from sidereal.tools.up.restarts import (
     FOR_BOTS,
     FOR_SHARDS,
     FOR_THE_AUTHORITY,
+    FOR_TRIALS,
     STEADY_S,
     RestartLimits,
     Restarts,
@@ -94,6 +95,23 @@ def test_what_is_killed_before_it_ever_served_is_tried_again() -> None:
 def test_bots_whose_server_is_away_are_started_again() -> None:
     assert died(Restarts(FOR_BOTS), AWAY, served_s=None) == PAUSES_S[1]
     assert died(Restarts(FOR_BOTS), 2, served_s=None) is None
+
+
+@pytest.mark.parametrize("served_s", [None, 0.1, 10 * STEADY_S])
+def test_what_fails_on_trial_is_not_started_again_however_long_it_served(
+    served_s: float | None,
+) -> None:
+    for status in (CRASHED, AWAY, -signal.SIGSEGV):
+        assert died(Restarts(FOR_TRIALS), status, served_s=served_s) is None
+    assert died(Restarts(FOR_TRIALS), KILLED, served_s=0.1) is not None
+
+
+def test_what_is_not_wanted_any_more_is_not_started_again_until_it_is() -> None:
+    restarts = Restarts(FOR_SHARDS)
+    restarts.wanted = False
+    assert died(restarts, KILLED, served_s=10 * STEADY_S) is None
+    restarts.wanted = True
+    assert died(restarts, KILLED, served_s=10 * STEADY_S) == AT_ONCE
 
 
 @pytest.mark.parametrize("wrong", [{"pauses_s": ()}, {"pauses_s": (2.0, 1.0)}, {"failures_max": 0}])

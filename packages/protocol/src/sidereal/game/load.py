@@ -49,28 +49,43 @@ def load(text: str) -> Declarations:
         raise ConfigError(f"--game {text}:\n{error}") from error
 
 
-def digest_of_code(text: str, declared: Declarations) -> bytes:
-    """Tell one version of a game's source from another.
+def source_files(text: str, declared: Declarations) -> dict[str, Path]:
+    """Find the source of a game: the files of all loaded modules of the packages that declare.
 
-    It is made of all loaded modules of the packages that declare something: of `mygame.weapons` all
-    of `mygame`, of a module without a package that one alone.
+    Of `mygame.weapons` it is all of `mygame`, of a module without a package that one alone.
 
     Args:
         text: `module:name`, which was loaded.
         declared: what it declares.
 
     Returns:
-        16 bytes.
+        files by the names of their modules, in the order of these.
     """
     declaring = (text.partition(":")[0], *declared.modules)
     packages = {name.rpartition(".")[0] or name for name in declaring}
-    digest = hashlib.blake2b(digest_size=16, person=b"sidereal-code")
+    files = {}
     for name in sorted(sys.modules):
         inside = any(f"{name}.".startswith(f"{package}.") for package in packages)
         file = getattr(sys.modules[name], "__file__", None) if inside else None
         if file is not None and Path(file).is_file():
-            source = Path(file).read_bytes()
-            digest.update(f"{name} {len(source)}\n".encode() + source)
+            files[name] = Path(file)
+    return files
+
+
+def digest_of_code(text: str, declared: Declarations) -> bytes:
+    """Tell one version of a game's source from another.
+
+    Args:
+        text: `module:name`, which was loaded.
+        declared: what it declares.
+
+    Returns:
+        16 bytes, made of all its `source_files`.
+    """
+    digest = hashlib.blake2b(digest_size=16, person=b"sidereal-code")
+    for name, file in source_files(text, declared).items():
+        source = file.read_bytes()
+        digest.update(f"{name} {len(source)}\n".encode() + source)
     return digest.digest()
 
 

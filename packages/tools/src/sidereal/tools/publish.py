@@ -78,6 +78,15 @@ def announce(line: str) -> None:
         return
 
 
+def read_announced(line: str | bytes) -> dict[str, Any]:
+    """Read a line of a process: the JSON object that it is; empty if it was printed by its game."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def _write(path: Path, text: str) -> str | None:
     """Write a file; returns why it can't be."""
     try:

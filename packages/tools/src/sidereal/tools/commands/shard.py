@@ -15,7 +15,7 @@ from sidereal.protocol.runtime.process import (
     start_logging,
 )
 from sidereal.shard.config import ShardConfig
-from sidereal.shard.service import run
+from sidereal.shard.service import Orders, run
 from sidereal.tools.publish import announce
 from sidereal.tools.settings import FileOrInput, GameName, read_shard_key
 
@@ -31,7 +31,8 @@ async def shard(
 ) -> None:
     """Run one shard server; it reconnects when it loses the replication server.
 
-    It prints a line of JSON when the replication server has welcomed it for the first time.
+    It prints a line of JSON when the replication server has welcomed it for the first time, and one
+    each time that it has come to rest, as a supervisor may tell it.
 
     Example: sidereal shard --shard-key-file world/shard.key --name shard-1
 
@@ -56,9 +57,11 @@ async def shard(
     config = ShardConfig(key=key, server=server, name=name, game=game, seed=seed, spare=spare)
     settle_memory()
 
+    orders = Orders(rested=lambda: announce(json.dumps({"name": name, "rests": True})))
+
     async def serve() -> None:
         async with trio.open_nursery() as nursery:
-            await nursery.start(run, config)
+            await nursery.start(run, config, orders)
             announce(json.dumps({"name": name, "server": server}))
 
-    await run_until_told(serve)
+    await run_until_told(serve, orders.hear)

@@ -19,6 +19,7 @@ async def up(
     shards: int = 2,
     spares: int = 0,
     bots: int = 0,
+    reload: Annotated[bool, Parameter(negative=())] = False,
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
     flags: Annotated[WorldFlags, Parameter(name="*")] = NOTHING_GIVEN,
     client_port: int = 7071,
@@ -39,6 +40,8 @@ async def up(
         More of them that wait until one is gone, and take over from it at once.
     bots
         Bots that fly about.
+    reload
+        When a file of the game is saved, go on with what was saved; clients stay connected.
     for_s
         Seconds until the world is closed and the report printed; forever without.
     client_port
@@ -59,6 +62,7 @@ async def up(
         shards=shards,
         spares=spares,
         bots=bots,
+        reload=reload,
         for_s=for_s,
         client_port=client_port,
         shard_port=shard_port,

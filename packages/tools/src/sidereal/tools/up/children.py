@@ -143,7 +143,7 @@ class Child:
         environment: Mapping[str, str] | None = None,
         *,
         title: str = "",
-        spoke: Callable[[str], None] | None = None,
+        spoke: Callable[[str], None] = lambda _: None,
         ended: Callable[[int], None] = lambda _: None,
         end_within_s: float = END_WITHIN_S,
         terminal: bool = False,
@@ -156,7 +156,7 @@ class Child:
             arguments: after `sidereal`.
             environment: what it gets besides ours.
             title: for people, when it is another one than the name.
-            spoke: is told the first line that each start prints: it serves then.
+            spoke: is told each line that it prints; with the first one it serves.
             ended: is told the process id of each start as soon as it has ended.
             end_within_s: how long it may take to end when it is told to.
             terminal: whether it needs the terminal.
@@ -174,6 +174,7 @@ class Child:
         self._ended = ended
         self._end_within_s = end_within_s
         self._terminal = terminal
+        self._begins_anew = False
         self._prepared = prepared
         self._environment = child_environment(environment, supervised=not terminal)
 
@@ -181,6 +182,11 @@ class Child:
     def pid(self) -> int | None:
         """Process id of the newest start."""
         return None if self.process is None else self.process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether the newest start has not ended."""
+        return self.process is not None and self.process.returncode is None
 
     @property
     def served(self) -> bool:
@@ -204,6 +210,9 @@ class Child:
         """
         while True:
             status = await self.run()
+            if self._begins_anew:
+                self._begins_anew = False
+                continue
             pause_s = restarts.died(status, served_s=self.served_s, stopped=was_told_to_end(status))
             if pause_s is None:
                 return status
@@ -237,6 +246,12 @@ class Child:
         if self.process is not None and isinstance(self.process.stdin, trio.lowlevel.FdStream):
             with contextlib.suppress(OSError, trio.ClosedResourceError):
                 os.write(self.process.stdin.fileno(), line.encode() + b"\n")
+
+    def begin_anew(self) -> None:
+        """End the newest start in order; who keeps it running starts it again at once."""
+        if self.process is not None and self.runs:
+            self._begins_anew = True
+            self.process.send_signal(signal.SIGTERM)
 
     def describe(self, status: int) -> str:
         """Say in words how the process ended, in its own if it has left some."""
@@ -274,14 +289,14 @@ class Child:
         return status
 
     async def _keep(self, stream: trio.abc.ReceiveStream) -> None:
+        rest = b""
         async for chunk in stream:
-            before = self.served
-            self.output = (self.output + chunk)[-OUTPUT_SIZE_MAX:]
-            line, newline, _ = self.output.partition(b"\n")
-            if newline and not before:
+            if not self.served and b"\n" in chunk:
                 self._served_at = trio.current_time()
-                if self._spoke is not None:
-                    self._spoke(line.decode(errors="replace"))
+            self.output = (self.output + chunk)[-OUTPUT_SIZE_MAX:]
+            *lines, rest = (rest[-LINE_SIZE_MAX:] + chunk).split(b"\n")
+            for line in lines:
+                self._spoke(line.decode(errors="replace"))
 
     async def _pass_on(self, stream: trio.abc.ReceiveStream) -> None:
         """Copy a child's log to our own standard error, whole lines at a time."""

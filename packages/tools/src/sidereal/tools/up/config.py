@@ -26,6 +26,7 @@ class UpConfig:
     shards: int = 2
     spares: int = 0
     bots: int = 0
+    reload: bool = False
     for_s: float | None = None
     client_port: int = 7071
     shard_port: int = 7072
@@ -44,6 +45,11 @@ class UpConfig:
             problems.append(f"--shards must be 1 to {SHARDS_MAX}")
         if self.spares < 0 or (self.spares and self.shards + self.spares > SHARDS_MAX):
             problems.append(f"--spares must be 0 or more, and with --shards at most {SHARDS_MAX}")
+        if self.reload and 2 * (self.shards + self.spares) > SHARDS_MAX:
+            problems.append(
+                f"--reload has each shard twice for a while: --shards and --spares may be "
+                f"{SHARDS_MAX // 2} together"
+            )
         if not 0 <= self.bots <= CLIENT_SLOTS_MAX:
             problems.append(f"--bots must be 0 to {CLIENT_SLOTS_MAX}")
         if self.for_s is not None and not self.for_s > 0:

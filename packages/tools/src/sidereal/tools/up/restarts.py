@@ -3,7 +3,7 @@
 A process *serves* from the moment it says so: the replication server has announced its endpoints,
 a shard has been welcomed. How its life ended tells what the next one can hope for:
 
-* It served for `STEADY_S`: it works. It is started again almost at once, and what failed before is
+* It served for `steady_s`: it works. It is started again almost at once, and what failed before is
   forgotten.
 * It served for less, and a signal from outside ended it: that says nothing about it. It is started
   again almost at once too, however often that happens; nothing is forgotten.
@@ -18,6 +18,7 @@ away for hours, and the world goes on when it is back.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,7 @@ class RestartLimits:
 
     Attributes:
         pauses_s: before the next start, by failures in a row; the last one repeats.
+        steady_s: a process that has served for so long works, however it ended.
         failures_max: failures in a row that are one too many; None for no limit.
         final: exit statuses after which a process that has never served is not started again.
         away: exit statuses that say that something the process needs is away; once it has served,
@@ -38,6 +40,7 @@ class RestartLimits:
     """
 
     pauses_s: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0)
+    steady_s: float = STEADY_S
     failures_max: int | None = None
     final: frozenset[int] = frozenset({1, 2, 69})
     away: frozenset[int] = frozenset({69})
@@ -51,8 +54,14 @@ class RestartLimits:
 FOR_THE_AUTHORITY: Final = RestartLimits(failures_max=5)
 """Without a replication server there is no world."""
 
+FOR_AN_AUTHOR: Final = RestartLimits()
+"""Of a replication server: what it needs may be a game that is mended yet."""
+
 FOR_SHARDS: Final = RestartLimits()
 """The world goes on without one."""
+
+FOR_TRIALS: Final = RestartLimits(steady_s=math.inf, failures_max=1, away=frozenset())
+"""A process that runs other code than those before it: if it fails, that code does."""
 
 FOR_BOTS: Final = RestartLimits(final=frozenset({2}))
 """The world goes on without them, and their server may be the one that is being started again."""
@@ -62,12 +71,15 @@ class Restarts:
     """The deaths of one process so far.
 
     Attributes:
+        limits: how patient to be.
+        wanted: whether the process is to be started again at all.
         failures: in a row; each makes the next pause longer.
         spent: those of them that count towards the limit.
     """
 
     def __init__(self, limits: RestartLimits) -> None:
-        self._limits = limits
+        self.limits = limits
+        self.wanted = True
         self._ever_served = False
         self.failures = 0
         self.spent = 0
@@ -83,10 +95,12 @@ class Restarts:
         Returns:
             seconds until it is to be started again; None when that would not help.
         """
-        limits = self._limits
+        limits = self.limits
+        if not self.wanted:
+            return None
         if served_s is not None:
             self._ever_served = True
-            if served_s >= STEADY_S:
+            if served_s >= limits.steady_s:
                 self.failures = self.spent = 0
                 return limits.pauses_s[0]
             if stopped:

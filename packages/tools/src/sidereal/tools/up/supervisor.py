@@ -15,7 +15,7 @@ import os
 import secrets
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -29,24 +29,28 @@ import trio
 from sidereal.client.driver import SignInError, fetch_status
 from sidereal.client.http import open_http
 from sidereal.game.load import DEFAULT_GAME
-from sidereal.protocol.errors import UnavailableError
+from sidereal.protocol.errors import ConfigError, UnavailableError
 from sidereal.protocol.runtime.config import name_this_machine
 from sidereal.protocol.runtime.process import fields
 from sidereal.protocol.runtime.streams import redirect_log
 from sidereal.replication.ending import END_S_MAX
 from sidereal.tools.bots.report import BotsMeasured
+from sidereal.tools.publish import read_announced
 from sidereal.tools.report import make_report
 from sidereal.tools.settings import DATABASE, SHARD_KEY, STATUS_TOKEN, SUPERVISOR
 from sidereal.tools.up.children import Child, Prepared
 from sidereal.tools.up.config import UpConfig, has_terminal, replication_arguments
+from sidereal.tools.up.fleet import SPARE, Fleet
 from sidereal.tools.up.readiness import look
+from sidereal.tools.up.reload import Reload
 from sidereal.tools.up.restarts import (
+    FOR_AN_AUTHOR,
     FOR_BOTS,
-    FOR_SHARDS,
     FOR_THE_AUTHORITY,
     RestartLimits,
     Restarts,
 )
+from sidereal.tools.up.versions import Unloadable, Version, examine
 
 log = logging.getLogger("sidereal.up")
 
@@ -90,6 +94,7 @@ class Supervisor:
         self._sight = {STATUS_TOKEN: os.environ.get(STATUS_TOKEN) or secrets.token_hex(16)}
         self._prepared = Prepared(self._secret)
         self._endpoints: dict[str, str] = {}
+        self._reload: Reload | None = None
         self._announced = trio.Event()
         self._flying = trio.Event()
         self._bots_report = Path()
@@ -118,7 +123,19 @@ class Supervisor:
                 if self._config.bots:
                     self._bots = self._read_bots_report()
 
+    async def _look(self) -> Version:
+        """Look at the game before it runs.
+
+        Raises:
+            ConfigError: it can't be loaded.
+        """
+        found = await examine(self._config.flags.game)
+        if isinstance(found, Unloadable):
+            raise ConfigError(found.why)
+        return found
+
     async def _run_processes(self) -> None:
+        version = await self._look() if self._config.reload else None
         async with _group() as authority:
             server = self._make_child(
                 "replication",
@@ -134,12 +151,18 @@ class Supervisor:
                 spoke=self._learn_endpoints,
                 end_within_s=SERVER_END_WITHIN_S,
             )
-            authority.start_soon(self._keep_running, server, FOR_THE_AUTHORITY)
+            limits = FOR_AN_AUTHOR if self._config.reload else FOR_THE_AUTHORITY
+            authority.start_soon(self._keep_running, server, limits)
             async with _group() as shards, _group() as faces:
+                fleet = Fleet(shards, self._make_shard, self._errors.append, self._give_up)
+                if version is not None:
+                    self._reload = self._make_reload(version, fleet)
+                    faces.start_soon(self._reload.watch)
                 with self._scope:
                     await self._announced.wait()
-                    self._start_shards(shards, range(1, self._config.shards + 1))
-                    await self._run_world(shards, faces)
+                    for _ in range(self._config.shards):
+                        fleet.start()
+                    await self._run_world(fleet, faces)
         if server.process and server.process.returncode and not self.status:
             self._fail(1, server.describe(server.process.returncode))  # it may have lost rows
 
@@ -179,25 +202,22 @@ class Supervisor:
 
     def _learn_endpoints(self, line: str) -> None:
         """Take in where the server listens; when it is started again it will listen there too."""
-        self._endpoints = json.loads(line)
-        self._children["replication"].arguments = replication_arguments(
-            self._config, self._endpoints
-        )
-        self._announced.set()
+        endpoints = read_announced(line)
+        if "shards" in endpoints:
+            self._endpoints = endpoints
+            self._children["replication"].arguments = replication_arguments(self._config, endpoints)
+            self._announced.set()
 
-    def _start_shards(self, nursery: trio.Nursery, numbers: range, *flags: str) -> None:
-        for number in numbers:
-            name = f"shard-{number}"
-            arguments = ["shard", "--server", self._endpoints["shards"], "--name", name]
-            arguments += [*self._game, *flags]
-            shard = self._make_child(
-                name,
-                arguments,
-                self._secret,
-                prepared=self._prepared,
-                ended=partial(self._tell_of_death, name),
-            )
-            nursery.start_soon(self._keep_running, shard, FOR_SHARDS)
+    def _make_shard(self, name: str, spare: bool, spoke: Callable[[str], None]) -> Child:
+        arguments = ["shard", "--server", self._endpoints["shards"], "--name", name, *self._game]
+        return self._make_child(
+            name,
+            arguments + [SPARE] * spare,
+            self._secret,
+            prepared=self._prepared,
+            spoke=spoke,
+            ended=partial(self._tell_of_death, name),
+        )
 
     def _tell_of_death(self, name: str, pid: int) -> None:
         """Let the server know that a shard is dead: it need not wait for what will not come."""
@@ -205,7 +225,10 @@ class Supervisor:
 
     async def _keep_running(self, child: Child, limits: RestartLimits) -> None:
         """Keep a process running; the run fails when that is not possible."""
-        status = await child.keep_running(Restarts(limits), self._errors.append)
+        self._give_up(child, await child.keep_running(Restarts(limits), self._errors.append))
+
+    def _give_up(self, child: Child, status: int) -> None:
+        """End the run because of a process that can't be kept running, and of its status."""
         self._fail(status if status in (2, 69) else 1, child.describe(status))
 
     def _fail(self, status: int, error: str) -> None:
@@ -217,7 +240,7 @@ class Supervisor:
 
     # -- the world ----------------------------------------------------------------------------
 
-    async def _run_world(self, shards: trio.Nursery, faces: trio.Nursery) -> None:
+    async def _run_world(self, fleet: Fleet, faces: trio.Nursery) -> None:
         url = name_this_machine(self._endpoints["http"])
         async with open_http(url) as http:
             http.headers["authorization"] = f"Bearer {self._sight[STATUS_TOKEN]}"
@@ -233,10 +256,12 @@ class Supervisor:
                 self._fail(1, f"the world was not ready after {READY_WITHIN_S:.0f} s: {why}")
                 return
             _say_how_to_look(url, self._config.flags.game)
-            first = self._config.shards + 1
-            self._start_shards(shards, range(first, first + self._config.spares), "--spare")
+            for _ in range(self._config.spares):
+                fleet.start(spare=True)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._follow, http)
+                if self._reload is not None:
+                    nursery.start_soon(self._reload.run)
                 nursery.start_soon(self._prepared.keep_ready)
                 try:
                     self._start_faces(faces, url)
@@ -264,6 +289,14 @@ class Supervisor:
                     self._first = status  # of a server that was started again: it counts anew
                 self._last = status
             await trio.sleep(FOLLOW_S)
+
+    def _make_reload(self, version: Version, fleet: Fleet) -> Reload:
+        def begin_anew() -> None:
+            for member in fleet.members:
+                member.child.begin_anew()
+            self._children["replication"].begin_anew()
+
+        return Reload(self._config.flags.game, version, fleet, begin_anew)
 
     # -- faces --------------------------------------------------------------------------------
 

@@ -1,0 +1,74 @@
+"""What of a game is on disk: found out in a process of its own, and compared with what runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import trio
+
+from sidereal.protocol.state.description import read_untrusted, say_difference
+from sidereal.tools.publish import read_announced
+from sidereal.tools.up.children import describe_status
+
+EXAMINED: Final = "sidereal.tools.up.examined"
+
+EXAMINED_WITHIN_S: Final = 30.0
+"""How long a game may take to be loaded."""
+
+
+class Version(NamedTuple):
+    """A game as its files were at a moment.
+
+    Attributes:
+        code: digest of its source.
+        schema: description of its world, encoded.
+        folders: where its files are.
+    """
+
+    code: bytes
+    schema: bytes
+    folders: tuple[Path, ...]
+
+    def differs_from(self, other: Version) -> str:
+        """Say what is declared here otherwise than there, in one line; empty if nothing is."""
+        if self.schema == other.schema:
+            return ""
+        said = say_difference(read_untrusted(self.schema), read_untrusted(other.schema))
+        return said or "it is declared otherwise"
+
+
+class Unloadable(NamedTuple):
+    """A game that can't be loaded.
+
+    Attributes:
+        why: in words.
+        shown: the same as Python shows it, with the game's frames.
+    """
+
+    why: str
+    shown: str
+
+
+async def examine(game: str) -> Version | Unloadable:
+    """Load a game, `module:name`, in a process of its own."""
+    with trio.move_on_after(EXAMINED_WITHIN_S):
+        ended = await trio.run_process(
+            [sys.executable, "-P", "-m", EXAMINED, game],
+            stdin=subprocess.DEVNULL,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            start_new_session=True,
+        )
+        said = read_announced(ended.stdout.rstrip().rpartition(b"\n")[2])
+        if "wrong" in said:
+            return Unloadable(said["wrong"], said["shown"])
+        if "code" in said:
+            folders = tuple(map(Path, said["folders"]))
+            return Version(bytes.fromhex(said["code"]), bytes.fromhex(said["schema"]), folders)
+        why = f"--game {game}: the process that loaded it {describe_status(ended.returncode)}"
+        return Unloadable(why, ended.stderr.decode(errors="backslashreplace").rstrip())
+    return Unloadable(f"--game {game}: it was not loaded after {EXAMINED_WITHIN_S:.0f} s", "")
