@@ -53,6 +53,16 @@ def test_who_is_released_meanwhile_is_not_adopted() -> None:
     assert (due["id"].tolist(), theirs["id"].tolist()) == ([2], [2])
 
 
+def test_who_is_given_anew_meanwhile_is_adopted_once_with_its_newest_inputs() -> None:
+    early = Early(SCHEMA, 4)
+    early.put_by(records(TICK + 1), inputs(1), TICK)
+    early.put_by(records(TICK + 2, epoch=4), inputs(1, 1), TICK)
+    assert not len(early.take(TICK + 1)[0])
+    due, theirs = early.take(TICK + 2)
+    assert due["epoch"].tolist() == [4]
+    assert len(theirs) == 2
+
+
 def test_what_the_authority_decides_meanwhile_is_so_when_it_is_adopted() -> None:
     early, bit = Early(SCHEMA, 4), np.uint64(1 << NUMBER[Purse])
     early.put_by(records(TICK + 1, TICK + 1), inputs(), TICK)

@@ -34,7 +34,7 @@ class Early:
         self._controls: deque[RoutedInput] = deque(maxlen=inputs_max)
 
     def put_by(self, records: Rows, inputs: Rows, tick: int) -> tuple[Rows, Rows]:
-        """Put by what comes too early.
+        """Put by what comes too early, in the place of what was put by of the same entities.
 
         Args:
             records: `Schema.full_record[n]`.
@@ -44,6 +44,7 @@ class Early:
         Returns:
             what is to be adopted now: records and inputs.
         """
+        self._keep(~np.isin(self._records["id"], records["id"]))
         early = records["tick"] > tick
         if not early.any():
             return records, inputs
