@@ -12,7 +12,7 @@ from mutant import Mutant, any_plan, with_loss
 
 from sidereal.game import Stage
 from sidereal.replication.links.shardlink import ShardLink
-from sidereal.shard import repairs, space
+from sidereal.shard import space
 from sidereal.shard.adoption import Adoption
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
@@ -221,15 +221,15 @@ def pilots_let_go_in_what_is_simulated_again(patch: pytest.MonkeyPatch) -> None:
 
 def who_was_pushed_in_vain_keeps_it(patch: pytest.MonkeyPatch) -> None:
     """When ticks are simulated again, who was hit by one that goes elsewhere now, stays hit."""
-    patch.setattr(repairs, "find_touched", lambda paths, rows, tick: rows[:0])
+    patch.setattr(Ring, "touched", lambda self, tick, rows: rows[:0])
 
 
 def everybody_comes_too_late(patch: pytest.MonkeyPatch) -> None:
     """Whoever is adopted is said to have come too late for what it has missed."""
 
     def give_up(self: Repairs, tick: int) -> None:
-        self.late += len(self._expected)
-        self._expected = self._expected[:0]
+        self.late += len(self._adopted)
+        self._adopted = self._adopted[:0]
 
     patch.setattr(Repairs, "run", give_up)
 

@@ -121,9 +121,12 @@ def test_impulses_are_summed_over_the_steps_of_a_tick() -> None:
 
 
 def test_first_is_said_in_the_tick_in_which_a_pair_begins_to_touch() -> None:
-    table = Table(one_kind, [(1, 0.0, 0.0), (1, 9.0, 0.0)])
+    table = Table(one_kind, [(1, 0.0, 0.0)])
+    table.run()
+    table.adopt([(1, 9.0, 0.0)], first_id=2)
     table.run(3)
-    assert [seen.first.tolist() for seen in table.seen] == [[True] * 2, [False] * 2, [False] * 2]
+    seen = [seen.first.tolist() for seen in table.seen]
+    assert seen == [[], [True] * 2, [False] * 2, [False] * 2]
 
 
 def test_who_meets_again_after_a_tick_apart_begins_anew() -> None:

@@ -19,6 +19,7 @@ from sidereal.game import (
     Held,
     Label,
     Motion,
+    Parent,
     Pilot,
     Press,
     Rows,
@@ -78,6 +79,7 @@ NUMBER = column_of(Tag, Tag.fields["number"])
 BY = column_of(Fuse, Fuse.fields["by"])
 TOSS = pack(Stick(toss=1))
 TWICE = pack(Stick(toss=2))
+AHEAD = pack(Stick(ahead=1))
 INPUT_SIZE = INPUT_ROW.itemsize
 
 Do = Callable[[Step], object]
@@ -99,6 +101,7 @@ class Shard:
             "shot", Motion(), Body(radius=1), Fuse(), Tag(), spawned_by=SHARD, per_s_max=per_s_max
         )
         self.drone = game.kind("drone", Motion(), Pilot(), spawned_by=SHARD)
+        self.mast = game.kind("mast", Motion(), Parent(), spawned_by=SHARD)
         game.declare(Glow)
         self.do: dict[Stage, Do] = {}
         self.tick = TICK
@@ -376,6 +379,32 @@ def test_who_adopts_a_pilot_spawns_again_what_its_inputs_spawn() -> None:
     # In the first of three ticks gone by; then it has flown straight on.
     assert whole["x"] == pytest.approx(3 * SHOT_SPEED * RULES.tick_s)
     assert whole["tick"] == shard.tick
+
+
+def test_what_is_spawned_in_a_tick_gone_by_hits_who_was_in_its_way() -> None:
+    shard = Shard()
+    shard.put(x=10.0)
+    shard.run(8)
+    # It has flown through all of the stone by now.
+    shard.put_drone(inputs=log_of(41, TOSS, 0, 0, 0, 0, 0, 0, 0))
+    (whole,) = shard.run()[WHOLE]
+    assert whole["x"] > 10.0 + 5.0 + 1.0
+    shard.run()
+    # Of one mass, and half of the speed is kept.
+    assert shard.value(1, "vx") == pytest.approx(0.75 * SHOT_SPEED, rel=0.1)
+    assert shard.value(int(whole["id"]), "x") < shard.value(1, "x") - 5.9
+
+
+def test_children_are_where_their_parents_are_when_a_tick_begins() -> None:
+    shard, seen = Shard(), list[np.ndarray]()
+    shard.put_drone(inputs=log_of(41, AHEAD, AHEAD, AHEAD))
+    mast = shard.schema.first[[4]].copy()
+    mast["id"], mast["epoch"], mast["tick"], mast["of"] = 10, 1, shard.tick - 3, 9
+    shard.simulation.apply(Adopt(shard.tick, mast.tobytes(), b""), shard.tick)
+    shard.do[Stage.TICK] = lambda step: seen.append(step[Motion].y[step.find([9, 10])])
+    shard.run()
+    ((of_drone, of_mast),) = seen
+    assert of_mast == of_drone > 0
 
 
 def test_who_adopts_a_pilot_spawns_nothing_that_is_there_already() -> None:

@@ -29,7 +29,7 @@ from sidereal.game.declarations import Declarations, declare
 from sidereal.game.schema import schema_of
 from sidereal.protocol.message.codec import INPUT_ROW
 from sidereal.protocol.message.inputs import Input, RoutedInput
-from sidereal.protocol.message.shard import Adopt
+from sidereal.protocol.message.shard import Adopt, Release
 from sidereal.protocol.rules import Rules
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.simulation import Simulation
@@ -422,6 +422,79 @@ def test_who_was_met_before_somebody_came_another_way_is_not() -> None:
     judge.run(judge.tick + 1)
     compare(shard, judge, 1, 2, 3, 4)
     assert shard.counts[1] == 0
+
+
+def crowd(seed: int) -> tuple[list[Thing], list[Thing], int]:
+    """Rocks of ours and theirs that all come to one place in the ticks before an adoption."""
+    rng = np.random.default_rng(seed)
+    theirs, ours, late = int(rng.integers(3, 6)), int(rng.integers(3, 6)), int(rng.integers(4, 7))
+    things = []
+    for number in range(theirs + ours):
+        at_s = rng.uniform(5.2, 5 + late) * RULES.tick_s
+        x, y = rng.uniform(-30, 30, 2)
+        speed = rng.uniform(0, 220) if number < theirs else rng.uniform(0, 120)
+        course = rng.uniform(0, math.tau)
+        vx, vy = speed * math.cos(course), speed * math.sin(course)
+        mass, radius = rng.uniform(5, 30), rng.uniform(4, 7)
+        place = x - vx * at_s, y - vy * at_s
+        things.append(Thing(number + 1, *place, vx, vy, kind=ROCK, mass=mass, radius=radius))
+    return things[:theirs], things[theirs:], late
+
+
+# In the first two somebody was struck by one that is struck by another one before, or in the same
+# tick, when these ticks are simulated again; in the next three contacts lead to others.
+@pytest.mark.parametrize("seed", [960, 8793, 6245, 258, 373])
+def test_many_that_meet_within_a_few_ticks_end_as_in_one_simulation(seed: int) -> None:
+    theirs, ours, late = crowd(seed)
+    shard, judge = hand_over(ours, theirs, late)
+    before = {each.pair for each in shard.met}
+    shard.run(shard.tick + 1)
+    judge.run(judge.tick + 1)
+    everybody = [thing.net_id for thing in (*theirs, *ours)]
+    np.testing.assert_allclose(shard.states(*everybody), judge.states(*everybody), atol=1e-6)
+    assert set(pairs_of(shard.met)) - before == set(pairs_of(judge.met)) - before
+    assert shard.counts[1] == 0
+
+
+def test_who_was_touched_in_a_tick_gone_by_may_have_left_since() -> None:
+    # The second is struck by the third, and released. Then comes who has struck the third before.
+    third, second = Thing(3, 0.0, 0.0, SPEED), Thing(2, 16.2 + 3.0 * 7.0, 0.0)
+    first = Thing(1, -16.2 - 3.0 * 5.5, 0.0, 2 * SPEED)
+    far = Thing(4, 0.0, 900.0)
+    shard, other = Shard([far, second, third]), Shard([first])
+    other.run(START + 4)
+    shard.run(START + 8)
+    gone = np.array([[2, 2], [4, 2]], "<u4")
+    shard.simulation.apply(Release(shard.tick, gone.tobytes()), shard.tick)
+    shard.adopt(other.rows_of(1), {1: 0})
+    shard.run(START + 9)
+    assert shard.counts == (2, 0)
+    assert pairs_of(shard.met) == [(1, 3), (2, 3)]
+
+
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_who_touches_each_other_when_both_come_does_not_begin_to(late: int) -> None:
+    pressed = Thing(1, -8.1, held=1), Thing(2, 8.1, heading=math.pi, held=1)
+    shard, judge = hand_over([], pressed, late)
+    shard.run(shard.tick + 2)
+    judge.run(judge.tick + 2)
+    assert {each.tick for each in judge.met} >= {START + 5, START + 6}
+    assert pairs_of(judge.met) == [(1, 2)]
+    assert {each.pair for each in shard.met} == {(1, 2)}
+    assert pairs_of(shard.met) == []
+
+
+def test_two_inside_each_other_since_long_ago_spoil_no_other_contact() -> None:
+    limits = replace(LIMITS, resimulated_ticks=4)
+    # The first is in the third from the start; it meets the second when its owner is another one.
+    first = Thing(1, -16.0 - 7.5 * 3.0, 0.0, SPEED)
+    second, third = Thing(2, 0.0, 0.0), Thing(3, first.x - 3.0, 0.0, SPEED)
+    shard, judge = hand_over([second, third], [first], 2, decided=6, lost=4, limits=limits)
+    shard.run(shard.tick + 1)
+    judge.run(judge.tick + 1)
+    assert shard.counts == (3, 1)
+    assert (1, 2) in pairs_of(shard.met)
+    assert shard.states(2)[0, 2] > 0.5 * SPEED
 
 
 def test_sensors_notice_and_push_nobody() -> None:

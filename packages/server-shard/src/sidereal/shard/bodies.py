@@ -89,7 +89,7 @@ class Bodies:
         return rows
 
     def trace(self, rows: Ints, tick: int) -> None:
-        """Tell the ring how bodies have come that have moved evenly since their references.
+        """Tell the ring how bodies have come that have moved evenly since it knows of them.
 
         Args:
             rows: int64[n]
@@ -97,8 +97,8 @@ class Bodies:
         """
         reference = self._population.reference[rows]
         motion = Motion(*(reference[name].astype(np.float64) for name in _MOTION))
-        begins = reference["tick"].astype(np.int64)
-        self.ring.note_lines(rows, motion, begins, tick, self._rules.tick_s)
+        as_of = reference["tick"].astype(np.int64)
+        self.ring.note_lines(rows, motion, as_of, tick, self._rules.tick_s)
 
     def fenced(self, net_ids: NDArray[np.uint32], epochs: NDArray[np.uint32]) -> Ints:
         """Find the held entities that are not ours from an epoch on.

@@ -241,18 +241,22 @@ class Lives:
         gifts, self._gifts = self._gifts, []
         return gifts
 
-    def take_born(self) -> NDArray[np.void]:
-        """Give up what was spawned: `Schema.full_record[n]`.
+    def take_born(self) -> tuple[NDArray[np.void], Ints]:
+        """Give up what was spawned.
 
-        What was spawned in a tick gone by has moved on since, in a straight line.
+        Returns:
+            `Schema.full_record[n]`, and the tick that spawned each, int64[n]. What was spawned in
+            one gone by has moved on since, in a straight line.
         """
         parts, self._born = self._born, []
         born = np.concatenate([np.zeros(0, self._schema.full_record), *parts])
+        born = self._families.land(born)
+        since = born["tick"].astype(np.int64)
         motion = Motion(*(born[name] for name in Motion._fields))
-        moved = extrapolate(*motion, born["tick"], self._tick, self._rules.tick_s)
+        moved = extrapolate(*motion, since, self._tick, self._rules.tick_s)
         born["x"], born["y"], born["heading"] = moved
         born["tick"] = self._tick
-        return self._families.land(born)
+        return born, since
 
     def take_ended(self) -> Ints:
         """Give up the rows of what was despawned, with their children, each once, ascending."""

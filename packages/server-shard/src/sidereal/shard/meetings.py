@@ -61,6 +61,15 @@ class Meetings(NamedTuple):
     since: Ints
     late: Bools
 
+    @property
+    def members(self) -> Ints:
+        """Who is in them: int64[n] rows, ascending."""
+        return np.union1d(self.a, self.b)
+
+    def of(self, chosen: Bools) -> Meetings:
+        """Keep some of them, bool[m]."""
+        return Meetings(self.a[chosen], self.b[chosen], self.since[chosen], self.late[chosen])
+
 
 def trace_paths(ring: Ring, rows: Ints, shapes: Shapes, begin: int, tick: int) -> Paths:
     """Look up where bodies have been, from a tick up to the newest."""
@@ -86,7 +95,7 @@ def find_meetings(paths: Paths, arrived: Ints, oldest: Ints) -> Meetings:
     sizes = paths.shapes.radius[a] + paths.shapes.radius[b]
     known = np.maximum(paths.first[a], paths.first[b]) - paths.begin
     begun = np.minimum(np.maximum(known, 0), len(x) - 1)
-    inside = apart[begun, np.arange(len(a))] < sizes
+    inside = _are_inside(paths, a, b)
     met = (nearest <= sizes + SKIN) & (nearest < apart[:-1] - NEARS) | (nearest < sizes - DEPTH)
     met &= np.arange(len(nearest))[:, None] >= known
     # Who is in a sensor already has entered it before.
@@ -98,31 +107,15 @@ def find_meetings(paths: Paths, arrived: Ints, oldest: Ints) -> Meetings:
     return Meetings(paths.rows[a], paths.rows[b], since, late)
 
 
-def find_touched(paths: Paths, rows: Ints, tick: int) -> Ints:
-    """Find who came near enough to some bodies to touch them, in one tick of their paths.
+def find_touching(paths: Paths) -> tuple[Ints, Ints]:
+    """Find who touched whom already when both came: rows of the one and of the other, int64[n].
 
     Args:
-        paths: of all bodies.
-        rows: int64[k], of some, ascending.
-        tick: after which it comes.
-
-    Returns:
-        int64[n] rows, ascending; of the bodies themselves those that were near each other.
+        paths: of those that have come.
     """
-    step, some = tick - paths.begin, np.searchsorted(paths.rows, rows)
-    (x, to_x), (y, to_y) = paths.x[step : step + 2], paths.y[step : step + 2]
-    size = paths.shapes.radius
-    near = np.ones(len(x), np.bool_)
-    for now, then in ((x, to_x), (y, to_y)):
-        low, high = np.minimum(now, then) - size - SKIN, np.maximum(now, then) + size + SKIN
-        near &= (high >= low[some].min()) & (low <= high[some].max())
-    others = np.flatnonzero(near & (paths.first <= tick))
-    a, b = np.repeat(some, len(others)), np.tile(others, len(some))
-    a, b = _may_touch(paths, a, b)
-    from_x, from_y = x[a] - x[b], y[a] - y[b]
-    off_x, off_y = to_x[a] - to_x[b] - from_x, to_y[a] - to_y[b] - from_y
-    apart = _nearest(from_x, from_y, off_x, off_y)
-    return paths.rows[np.unique(b[apart <= size[a] + size[b] + SKIN])]
+    a, b = _may_touch(paths, *_near(paths, np.arange(len(paths.rows))))
+    touching = _are_inside(paths, a, b)
+    return paths.rows[a[touching]], paths.rows[b[touching]]
 
 
 def groups_of(meetings: Meetings) -> list[Meetings]:
@@ -136,7 +129,7 @@ def groups_of(meetings: Meetings) -> list[Meetings]:
         np.minimum.at(label, a, least)
         np.minimum.at(label, b, least)
     groups = [label[a] == one for one in np.unique(label)]
-    taken = [Meetings(*(column[group] for column in meetings)) for group in groups]
+    taken = [meetings.of(group) for group in groups]
     return sorted(taken, key=lambda group: int(group.since.min()))
 
 
@@ -153,6 +146,14 @@ def _near(paths: Paths, arrived: Ints) -> tuple[Ints, Ints]:
     near = pairs.distance <= reach[pairs.a] + reach[pairs.b]
     near &= ~asked[pairs.b] | (pairs.a < pairs.b)
     return pairs.a[near], pairs.b[near]
+
+
+def _are_inside(paths: Paths, a: Ints, b: Ints) -> Bools:
+    """Tell which pairs are inside each other when both are known at first, bool[n]."""
+    known = np.maximum(paths.first[a], paths.first[b]) - paths.begin
+    at = np.clip(known, 0, len(paths.x) - 1)
+    apart = np.hypot(paths.x[at, a] - paths.x[at, b], paths.y[at, a] - paths.y[at, b])
+    return np.asarray(apart < paths.shapes.radius[a] + paths.shapes.radius[b])
 
 
 def _nearest(x: Floats, y: Floats, off_x: Floats, off_y: Floats) -> Floats:

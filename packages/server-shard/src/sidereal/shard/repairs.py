@@ -1,12 +1,12 @@
 """Contacts that formed before a body came: the ticks since then are simulated once more.
 
 Theory of operation. A body that is adopted was flown alone from the tick of its row on
-(`adoption`). Meanwhile it may have come together with bodies whose paths the ring knows. Then these
-ticks are simulated again, from the last one after which they were apart, in a space beside the one
-that goes on: with the controls that were held, from where everybody was. What comes of it is where
-they are now, how they move, and where they have been. The rows of these ticks that the authority
-has of a former owner are of an older epoch; those that this shard has proposed are followed by new
-ones.
+(`adoption`); so was what it has spawned on this way. Meanwhile it may have come together with
+bodies whose paths the ring knows. Then these ticks are simulated again, from the last one after
+which they were apart, in a space beside the one that goes on: with the controls that were held,
+from where everybody was. What comes of it is where they are now, how they move, and where they have
+been. The rows of these ticks that the authority has of a former owner are of an older epoch; those
+that this shard has proposed are followed by new ones.
 
 A body is on its path until it touches one that has arrived, or one that is off its path, or until
 one that is off its path now had touched it. After each tick it is put back there. So whoever a body
@@ -14,11 +14,16 @@ off its path comes near has to be let in, tick by tick, and nobody else; and wha
 others is kept, as what they did to a body that has come to be where its path was. One that is
 elsewhere is moved by models and physics: what systems would have done to it is left out.
 
-What models spawn and write beside motion has come about once, and does not again. Contacts go to
-the game in the tick to come, but for pairs of which it was told since the tick that is begun with.
+All that came together before somebody came is simulated again at once: one contact may lead to
+another one.
 
-How many bodies take part, and how many ticks there are in one, has limits. What is beyond goes on
-from where it has flown alone, and is pushed apart from there.
+What models spawn and write beside motion has come about once, and does not again. Contacts that
+have come about go to the game in the tick to come, but for pairs of which it was told since the
+tick that is begun with.
+
+How many bodies take part in one contact, and how many ticks there are for all, has limits. What is
+beyond goes on from where it has flown alone, and is pushed apart from there. So do two that were
+inside each other before all that is known of them.
 """
 
 from __future__ import annotations
@@ -38,7 +43,7 @@ from sidereal.shard.meetings import (
     Meetings,
     Paths,
     find_meetings,
-    find_touched,
+    find_touching,
     groups_of,
     trace_paths,
 )
@@ -82,12 +87,15 @@ class Repairs:
         self._rules = rules
         self._limits = limits
         self._beside = Space()
-        self._expected: Ints = NOBODY
+        self._adopted = self._born = NOBODY
 
-    def expect(self, rows: Ints) -> None:
+    def expect_adopted(self, rows: Ints) -> None:
         """Note bodies that have just been adopted."""
-        ids = self._bodies.columns.net_id[rows].astype(np.int64)
-        self._expected = np.union1d(self._expected, ids)
+        self._adopted = np.union1d(self._adopted, self._bodies.columns.net_id[rows])
+
+    def expect_born(self, rows: Ints) -> None:
+        """Note bodies that adopted ones have spawned in ticks gone by."""
+        self._born = np.union1d(self._born, self._bodies.columns.net_id[rows])
 
     def run(self, tick: int) -> None:
         """Repair what those have missed that were noted since the last time.
@@ -98,59 +106,61 @@ class Repairs:
         Mutates:
             motion of the bodies, their ring and their space.
         """
-        if not len(self._expected):
+        if not len(self._adopted) + len(self._born):
             return
-        rows = self._bodies.rows_of(self._expected)
-        self._expected = NOBODY
-        arrived = self._solid(np.unique(rows[rows >= 0]))
+        adopted, born = self._take(self._adopted), self._take(self._born)
+        self._adopted = self._born = NOBODY
+        arrived = np.union1d(adopted, born)
         begin = int(self._ring.first(arrived, tick).min(initial=tick))
+        if len(adopted) > 1:
+            # Their former owner has told its game of those.
+            self._stages.note_continued(*find_touching(self._trace(adopted, begin, tick)))
         if begin == tick:
             return
-        paths = self._trace(begin, tick)
+        paths = self._trace(self._solid(self._bodies.rows()), begin, tick)
         meetings = find_meetings(paths, arrived, self._ring.since[paths.rows])
-        if not len(meetings.a):
-            return
-        left, done = self._limits.resimulations, NOBODY
-        for count, group in enumerate(groups_of(meetings)):
-            theirs = np.intersect1d(arrived, np.concatenate([group.a, group.b]))
-            ticks = tick - int(group.since.min())
-            members = len(np.union1d(group.a, group.b))
-            if ticks > left or group.late.any() or members > self._limits.resimulated_bodies:
-                self.late += len(theirs)
-                continue
-            left -= ticks
-            paths = self._trace(begin, tick) if count else paths
-            # Whom one before has met has touched somebody on its way, which may come otherwise now.
-            off, complete = self._repair(group, np.setdiff1d(theirs, done), paths, tick)
-            done = np.union1d(done, off)
-            self.late += 0 if complete else len(theirs)
+        left_out = [meetings.of(meetings.late).members]
+        chosen, left = list[Meetings](), self._limits.resimulations
+        for group in groups_of(meetings.of(~meetings.late)):
+            ticks, members = tick - int(group.since.min()), group.members
+            if ticks > left or len(members) > self._limits.resimulated_bodies:
+                left_out.append(members)
+            else:
+                left -= ticks
+                chosen.append(group)
+        if chosen:
+            left_out += self._repair(chosen, arrived, tick)
+        self.late += len(np.intersect1d(arrived, np.concatenate(left_out)))
+
+    def _take(self, ids: Ints) -> Ints:
+        """Find those of some that are still here, and touch anything at all: int64[n] rows."""
+        rows = self._bodies.rows_of(ids)
+        return self._solid(np.unique(rows[rows >= 0]))
 
     def _solid(self, rows: Ints) -> Ints:
         """Keep those that touch anything at all."""
         solid: Ints = rows[self._filters.category[self._bodies.columns["kind"][rows]] > 0]
         return solid
 
-    def _trace(self, begin: int, tick: int) -> Paths:
-        """Look up where everybody that touches anything has been."""
-        rows = self._solid(self._bodies.rows())
+    def _trace(self, rows: Ints, begin: int, tick: int) -> Paths:
+        """Look up where bodies have been."""
         shapes = shapes_of(self._bodies.columns, self._filters, rows)
         return trace_paths(self._ring, rows, shapes, begin, tick)
 
-    def _repair(self, group: Meetings, arrived: Ints, paths: Paths, tick: int) -> tuple[Ints, bool]:
+    def _repair(self, groups: list[Meetings], arrived: Ints, tick: int) -> list[Ints]:
         """Simulate again what some bodies have missed.
 
         Args:
-            group: who has come together.
+            groups: those who have come together, each with all who are connected.
             arrived: int64[n], rows of those that have flown alone so far.
-            paths: of all bodies.
             tick: the shard's.
 
         Returns:
-            int64[m], rows of those that were put off their paths, and whether there was room for
-            all that had to take part.
+            int64[m] each, rows of the groups in which there was no room for all that had to take
+            part.
         """
-        again = _Again(self._bodies, self._filters, self._limits, paths, group, arrived)
-        begin, columns, space = int(group.since.min()), self._bodies.columns, self._beside
+        again = _Again(self._bodies, self._filters, self._limits, groups, arrived)
+        begin, columns, space = again.begin, self._bodies.columns, self._beside
         told, tick_s = self._stages.told(begin), self._rules.tick_s
 
         def step(dt: float) -> None:
@@ -158,13 +168,15 @@ class Repairs:
             self._ring.leave(now + 1, steady.pop() if steady else NOBODY, columns)
             space.step(columns, dt)
             touches = space.touches()
-            again.spread(touches)
-            self._stages.note_touches(touches, told)
+            pairs.append(space.pairs)
+            self._stages.note_touches(touches.where(again.spread(touches)), told)
 
-        now, steady, complete = begin, list[Ints](), again.let_in(begin, tick_s)
+        now, steady, pairs = begin, list[Ints](), list[Ints]()
+        again.let_in(begin, tick_s)
         self._come_to(again.here(begin - 1), begin)
         for now in range(begin, tick):
-            complete &= again.free(now) & again.let_in(now, tick_s)
+            again.free(now)
+            again.let_in(now, tick_s)
             here = again.here(now)
             self._ring.put_back(now, here, columns)
             astray = again.astray[here]
@@ -173,16 +185,20 @@ class Repairs:
             space.add(fresh, columns, shapes_of(columns, self._filters, fresh))
             space.place(columns)
             self._stages.fly_among(here, now + 1, self._ring.held(now + 1, here), step)
+            # Who has been pushed in this tick may not have touched in it whom it did.
+            again.free(now)
             self._ring.forget_leaving(now + 1, here[astray])
             moved = here[again.off[here]]
             again.astray[moved] = self._ring.replace(now + 1, columns, moved)
+            self._ring.replace_pairs(now + 1, np.concatenate(pairs, axis=1), again.off)
+            pairs.clear()
         self._ring.put_back(tick, space.rows, columns)
         off = np.sort(space.rows[again.off[space.rows]])
         self._space.remove(off)
         space.hand_over(off, self._space)
         space.clear()
         self.resimulated += len(off)
-        return off, complete
+        return [group.members for group, lacks in zip(groups, again.lacks, strict=True) if lacks]
 
     def _come_to(self, rows: Ints, tick: int) -> None:
         """Let bodies come to where they were after a tick: who is inside another there pushes it.
@@ -206,8 +222,10 @@ class _Again:
     """Who takes part in what is simulated once more.
 
     Attributes:
+        begin: the tick after which it begins.
         off: bool[capacity], who is off its path.
         astray: bool[capacity], who of them is elsewhere than its path was, at the tick's begin.
+        lacks: of each group, whether there was no room for all that had to take part.
     """
 
     def __init__(
@@ -215,30 +233,38 @@ class _Again:
         bodies: Bodies,
         filters: Filters,
         limits: Limits,
-        paths: Paths,
-        group: Meetings,
+        groups: list[Meetings],
         arrived: Ints,
     ) -> None:
+        self.begin = min(int(group.since.min()) for group in groups)
+        self.lacks = [False] * len(groups)
         self._bodies_max = limits.resimulated_bodies
         self._bodies = bodies
         self._ring = bodies.ring
         self._filters = filters
-        self._paths = paths
-        self._group = group
-        self._rows = np.union1d(group.a, group.b)
+        self._sensor = filters.sensor[bodies.columns["kind"]]
+        self._meetings = Meetings(*map(np.concatenate, zip(*groups, strict=True)))
+        # By row, in whose group each takes part.
+        self._group: Ints = np.full(bodies.columns.capacity, -1)
+        for number, group in enumerate(groups):
+            self._group[group.members] = number
+        self._rows = np.flatnonzero(self._group >= 0)
         self.off: NDArray[np.bool_] = np.zeros(bodies.columns.capacity, np.bool_)
-        self.astray = self.off.copy()
-        self._new = self.off.copy()
-        self._new[arrived] = True
+        self.astray, self._own, self._new = (self.off.copy() for _ in range(3))
+        self._own[bodies.rows()] = True
+        self._new[np.intersect1d(arrived, self._rows)] = True
 
     def here(self, tick: int) -> Ints:
         """Give those that were there after a tick, int64[n] rows, ascending."""
         return self._rows[self._ring.since[self._rows] <= tick]
 
-    def spread(self, touches: Touches) -> None:
-        """Take off their paths whom others have pushed that were not there, or not so."""
-        sensor, kind = self._filters.sensor, self._bodies.columns["kind"]
-        push = ~(sensor[kind[touches.a]] | sensor[kind[touches.b]])
+    def spread(self, touches: Touches) -> NDArray[np.bool_]:
+        """Take off their paths whom others have pushed that were not there, or not so.
+
+        Returns:
+            bool[n], which of the touches are such.
+        """
+        push = ~(self._sensor[touches.a] | self._sensor[touches.b])
         a, b = touches.a[push], touches.b[push]
         before = -1
         while (count := int(self.off.sum())) != before:
@@ -246,68 +272,69 @@ class _Again:
             strange = self._new | self.off
             pushed = strange[a] | strange[b]
             self.off[a[pushed]] = self.off[b[pushed]] = True
+        return np.asarray(strange[touches.a] | strange[touches.b])
 
-    def free(self, tick: int) -> bool:
+    def free(self, tick: int) -> None:
         """Take off their paths whom those touched in a tick who may not touch them now.
+
+        Before the tick is simulated again those take part in it that this finds.
+
 
         Args:
             tick: after which it comes.
-
-        Returns:
-            Whether there was room for all.
         """
-        edge, complete = self._strange(tick), True
-        while len(edge := edge[~self._new[edge]]):
-            touched = find_touched(self._paths, edge, tick)
-            touched = touched[~self.off[touched] & ~self._new[touched]]
-            edge = self._take_in(touched)
-            complete &= len(edge) == len(touched)
-            self.off[edge] = True
-        return complete
+        for number, edge in self._strange(tick):
+            while len(edge := edge[~self._new[edge] & ~self._sensor[edge]]):
+                touched = self._ring.touched(tick + 1, edge)
+                # Who has left meanwhile has left its row.
+                known = self.off[touched] | self._new[touched] | self._sensor[touched]
+                touched = touched[self._own[touched] & ~known]
+                edge = self._take_in(number, touched)
+                self.lacks[number] |= len(edge) < len(touched)
+                self.off[edge] = True
 
-    def let_in(self, tick: int, tick_s: float) -> bool:
+    def let_in(self, tick: int, tick_s: float) -> None:
         """Let in who can be reached in a tick, and who from there.
 
         Args:
             tick: after which it comes.
             tick_s: length of a tick in seconds.
-
-        Returns:
-            Whether there was room for all that one that is off its path can reach.
         """
-        edge, complete = self._strange(tick), True
-        for step in range(REACHES):
-            near = self._find_near(edge, tick, tick_s) if len(edge) else edge
-            edge = self._take_in(near)
-            complete &= step > 0 or len(edge) == len(near)
-        return complete
+        for number, edge in self._strange(tick):
+            for step in range(REACHES):
+                near = self._find_near(number, edge, tick, tick_s) if len(edge) else edge
+                edge = self._take_in(number, near)
+                self.lacks[number] |= step == 0 and len(edge) < len(near)
 
-    def _strange(self, tick: int) -> Ints:
-        """Give those that are off their paths, or meet somebody in the tick to come."""
-        met = self._group.since == tick
-        off = self._rows[self.off[self._rows]]
-        return np.unique(np.concatenate([off, self._group.a[met], self._group.b[met]]))
+    def _strange(self, tick: int) -> list[tuple[int, Ints]]:
+        """Give those that are off their paths, or meet somebody in the tick to come, by groups."""
+        meets = self._meetings.of(self._meetings.since == tick)
+        strange = np.union1d(self._rows[self.off[self._rows]], meets.members)
+        number = self._group[strange]
+        return [(each, strange[number == each]) for each in np.unique(number).tolist()]
 
-    def _take_in(self, rows: Ints) -> Ints:
+    def _take_in(self, number: int, rows: Ints) -> Ints:
         """Let bodies take part, those that are not known first in the order given: as many as may.
 
         Returns:
             int64[n], those of them that do.
         """
-        known = np.isin(rows, self._rows)
-        room = self._bodies_max - len(self._rows)
-        taken = np.concatenate([rows[known], rows[~known][:room]])
-        self._rows = np.union1d(self._rows, taken)
-        return taken
+        known = self._group[rows] >= 0
+        room = self._bodies_max - int((self._group[self._rows] == number).sum())
+        fresh = rows[~known][: max(0, room)]
+        self._group[fresh] = number
+        self._rows = np.union1d(self._rows, fresh)
+        return np.concatenate([rows[known], fresh])
 
-    def _find_near(self, edge: Ints, tick: int, tick_s: float) -> Ints:
-        """Find the bodies that some can reach in a tick, the nearest first: int64[n] rows."""
+    def _find_near(self, number: int, edge: Ints, tick: int, tick_s: float) -> Ints:
+        """Find the bodies that some of a group can reach in a tick, the nearest first: int64[n]."""
         columns, ring = self._bodies.columns, self._ring
         others = np.setdiff1d(self._bodies.rows(), self._rows)
         others = others[self._filters.category[columns["kind"][others]] > 0]
         others = others[ring.since[others] <= tick]
         now, then, own = ring.motion(tick, others), ring.motion(tick + 1, others), columns["radius"]
-        here = ring.motion(tick, self.here(tick))
+        mine = self.here(tick)
+        here = ring.motion(tick, mine[self._group[mine] == number])
         fastest = float(np.hypot(here.vx, here.vy).max(initial=0.0))
         at = ring.motion(tick, edge)
         reach = own[edge] + KICK * fastest * tick_s + REACH

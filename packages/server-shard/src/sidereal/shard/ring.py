@@ -1,10 +1,10 @@
 """Where bodies have been in the last ticks, and what their pilots have held: columns by row.
 
 The page of a tick has the motion that everybody ended the tick with, the controls that were held in
-it, and the velocity with which physics first moved everybody in it, after models and systems. It is
-written over when as many ticks have gone by as there are pages. What is known of
-a row begins with whoever has it now (`since`): with the tick of the row that it was adopted with,
-or with the tick in which it was spawned.
+it, the velocity with which physics first moved everybody in it, after models and systems, and who
+touched whom in it. It is written over when as many ticks have gone by as there are pages. What is
+known of a row begins with whoever has it now (`since`): with the tick of the row that it was
+adopted with, or with the tick that spawned it, be it one that was flown again.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Ring:
         self._held: Records = np.zeros((ticks + 1, capacity), np.uint64)
         # NaN where it is not known.
         self._left: Floats = np.full((ticks + 1, len(VELOCITY), capacity), np.nan)
+        self._pairs: list[Ints] = [np.empty((2, 0), np.int64)] * (ticks + 1)
 
     def reserve(self, capacity: int) -> None:
         """Make room for rows."""
@@ -76,6 +77,28 @@ class Ring:
         for at, name in enumerate(VELOCITY):
             page[at] = columns[name]
 
+    def note_pairs(self, tick: int, pairs: Ints) -> None:
+        """Take down who touched whom in a tick, int64[2, n]."""
+        self._pairs[tick % len(self._pairs)] = pairs
+
+    def replace_pairs(self, tick: int, pairs: Ints, moved: NDArray[np.bool_]) -> None:
+        """Take down who touched whom in a tick that was simulated again.
+
+        Args:
+            tick: it.
+            pairs: int64[2, n].
+            moved: bool[capacity], to whom that says something new.
+        """
+        before = self._pairs[tick % len(self._pairs)]
+        kept, fresh = before[:, ~moved[before].any(axis=0)], pairs[:, moved[pairs].any(axis=0)]
+        self.note_pairs(tick, np.concatenate([kept, fresh], axis=1))
+
+    def touched(self, tick: int, rows: Ints) -> Ints:
+        """Tell whom some bodies touched in a tick: int64[n] rows, ascending."""
+        a, b = self._pairs[tick % len(self._pairs)]
+        found = np.concatenate([b[np.isin(a, rows)], a[np.isin(b, rows)]])
+        return np.unique(found[self.since[found] < tick])
+
     def replace(self, tick: int, columns: Columns, rows: Ints) -> NDArray[np.bool_]:
         """Take down where bodies are after a tick that was simulated again.
 
@@ -103,22 +126,21 @@ class Ring:
         for name, values in zip(VELOCITY, left, strict=True):
             columns[name][rows[known]] = values[known]
 
-    def note_lines(
-        self, rows: Ints, motion: Motion, begins: Ints, tick: int, tick_s: float
-    ) -> None:
-        """Take down that bodies have moved evenly, in all ticks up to one.
+    def note_lines(self, rows: Ints, motion: Motion, as_of: Ints, tick: int, tick_s: float) -> None:
+        """Take down that bodies have moved evenly, in all ticks since something is known of them.
 
         Args:
             rows: int64[n]
-            motion: of them, when each began, [n].
-            begins: int64[n], after which tick that was.
+            motion: of them, [n].
+            as_of: int64[n], after which tick each moved like that.
             tick: the newest.
             tick_s: length of a tick in seconds.
         """
-        for at in range(max(tick - self.ticks, int(begins.min(initial=tick))), tick + 1):
-            x, y, heading = extrapolate(*motion, begins, at, tick_s)
+        since = self.since[rows]
+        for at in range(max(tick - self.ticks, int(since.min(initial=tick))), tick + 1):
+            x, y, heading = extrapolate(*motion, as_of, at, tick_s)
             moved = motion._replace(x=x, y=y, heading=heading)
-            page, known = self._motion[at % len(self._motion)], begins <= at
+            page, known = self._motion[at % len(self._motion)], since <= at
             for column, values in enumerate(moved):
                 page[column, rows[known]] = values[known]
 

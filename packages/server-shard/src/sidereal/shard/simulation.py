@@ -206,18 +206,21 @@ class Simulation:
         for message in self._early.take_controls():
             self.take_input(message)
         self._repairs.run(tick - 1)
+        self._families.follow()
         held = self._take_controls()
         self.bodies.ring.note_held(tick, held)
         self._stages.begin(tick, held)
         self._run(Stage.TICK, tick)
-        dt = self.rules.tick_s / self.rules.substeps
+        dt, pairs = self.rules.tick_s / self.rules.substeps, []
         for substep in range(self.rules.substeps):
             self._run(Stage.SUBSTEP, tick)
             if substep == 0:
                 self.bodies.ring.note_leaving(tick, self.bodies.columns)
             self._space.step(self.bodies.columns, dt)
+            pairs.append(self._space.pairs)
             self._families.follow()
             self._stages.note_contacts(self._space)
+        self.bodies.ring.note_pairs(tick, np.concatenate(pairs, axis=1))
         self.ghosts.move(tick)
         self._run(Stage.CONTACT, tick)
         self._run(Stage.SETTLE, tick)
@@ -303,7 +306,7 @@ class Simulation:
         self._take_in(rows, news["tick"])
         self._adoption.replay(rows, inputs, tick)
         self._enter(rows)
-        self._repairs.expect(rows)
+        self._repairs.expect_adopted(rows)
         self._adopted += len(rows)
 
     def _enter(self, rows: Ints) -> None:
@@ -338,8 +341,13 @@ class Simulation:
         gone["tick"] = tick
         self._proposals.note_gone(ended, gone, self._changes)
         self._drop(ended)
-        born = self.population.load(self.lives.take_born(), own=True)
-        self._take_in(born, tick)
+        records, since = self.lives.take_born()
+        born = self.population.load(records, own=True)
+        self._take_in(born, since)
+        # What an adopted body has spawned in ticks gone by has a way behind it, as that has.
+        late = born[since < tick]
+        self.bodies.trace(late, tick)
+        self._repairs.expect_born(late)
         self._proposals.note_born(born, tick)
         self.lives.newborn = np.union1d(self.lives.newborn, born)
 

@@ -41,12 +41,8 @@ _STATE = (
     | batch.BodyFields.ANGULAR_VELOCITY
 )
 _VELOCITY = batch.BodyFields.VELOCITY | batch.BodyFields.ANGULAR_VELOCITY
-_TOUCH = (
-    batch.ArbiterFields.BODY_A_ID
-    | batch.ArbiterFields.BODY_B_ID
-    | batch.ArbiterFields.TOTAL_IMPULSE
-    | batch.ArbiterFields.TOTAL_KE
-)
+_PAIR = batch.ArbiterFields.BODY_A_ID | batch.ArbiterFields.BODY_B_ID
+_TOUCH = _PAIR | batch.ArbiterFields.TOTAL_IMPULSE | batch.ArbiterFields.TOTAL_KE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -86,6 +82,8 @@ class Space:
 
     Attributes:
         rows: int64[count], the row of every body, in pymunk's order.
+        pairs: int64[2, n], rows of those that touched in the last step, each pair once, in any
+            order; sensors included.
     """
 
     def __init__(self) -> None:
@@ -96,6 +94,7 @@ class Space:
         # Contacts that end leave nothing behind. At 0 pymunk would drop fresh ones unsolved, too.
         self._space.collision_persistence = 1
         self.rows: Ints = np.empty(0, dtype=np.int64)
+        self.pairs: Ints = np.empty((2, 0), dtype=np.int64)
         self._addresses: NDArray[np.uintp] = np.empty(0, dtype=np.uintp)
         self._rows_by_address = self._addresses, self.rows
         self._circles: list[pymunk.Circle] = []
@@ -201,7 +200,7 @@ class Space:
             dt: s.
 
         Mutates:
-            motion, all of it; headings come back in [-π, π).
+            motion, all of it, headings in [-π, π); and `pairs`.
 
         Raises:
             LocalProtocolError: a velocity that is not finite.
@@ -209,9 +208,10 @@ class Space:
         self._write(motion, VELOCITY_FIELDS, _VELOCITY)
         # Without bodies, too: until then pymunk keeps those that were removed.
         self._space.step(dt)
+        self.pairs = self._read_pairs()
         if not self._circles:
             return
-        crowded = self._count_contacts() > CONTACTS_MANY
+        crowded = self.pairs.shape[1] > CONTACTS_MANY
         self._space.iterations = ITERATIONS_CROWDED if crowded else ITERATIONS
         state = self._read()
         rows = self.rows
@@ -223,20 +223,24 @@ class Space:
         """Tell who touched whom in the last step, sensors included."""
         self._reading.clear()
         batch.get_space_arbiters(self._space, _TOUCH, self._reading)
-        addresses = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
+        one, other = self._pairs_read()
         numbers = np.frombuffer(self._reading.float_buf(), dtype=np.float64).reshape(-1, 3)
-        known, rows = self._rows_by_address
-        one, other = rows[np.searchsorted(known, addresses)].reshape(-1, 2).T
         impulse = np.hypot(numbers[:, 0], numbers[:, 1])
         # Of ½ m v² pymunk leaves out the half.
         energy = numbers[:, 2] / 2
         return Touches(np.minimum(one, other), np.maximum(one, other), impulse, energy)
 
-    def _count_contacts(self) -> int:
-        """Count who touched whom in the last step."""
+    def _read_pairs(self) -> Ints:
+        """Read who touched whom in the last step."""
         self._reading.clear()
-        batch.get_space_arbiters(self._space, batch.ArbiterFields.BODY_A_ID, self._reading)
-        return len(np.frombuffer(self._reading.int_buf(), dtype=np.uintp))
+        batch.get_space_arbiters(self._space, _PAIR, self._reading)
+        return self._pairs_read()
+
+    def _pairs_read(self) -> Ints:
+        """Give the rows of the pairs whose bodies have just been read, int64[2, n]."""
+        addresses = np.frombuffer(self._reading.int_buf(), dtype=np.uintp)
+        known, rows = self._rows_by_address
+        return np.asarray(rows[np.searchsorted(known, addresses)].reshape(-1, 2).T)
 
     def _append(self, row: int, circle: pymunk.Circle) -> None:
         """Note that a body was let in behind all others."""
