@@ -10,9 +10,9 @@ A shard fails in every sector in which it simulates something: which one it was 
 its sectors go to several shards, and of these one fails, the others are innocent; so few sectors
 are there each time.
 
-A sector is withheld from the code that failed in it. It is free again when a shard joins or a spare
-is called, and no shard that may hold leases runs such code. Nothing of this is saved: a server that
-is started again tries all of them once more.
+A sector is withheld from the code that failed in it. It is free again when a shard joins and no
+shard that may hold leases runs such code. Nothing of this is saved: a server that is started again
+tries all of them once more.
 """
 
 from __future__ import annotations

@@ -109,13 +109,12 @@ class Mesh:
         """Take in shards that joined, and give away the sectors of those that left or are to."""
         self.answers.fence_idle(tick, now)
         attendance = self._shards.attend(tick, now)
-        before = self.leases.shards
         if attendance.joined or attendance.left:
             self._announce(self._admit_and_let_go(attendance, tick, now), tick)
         self._announce(self._draining.begin(tick), tick)
         self._announce(self._spares.serve(tick), tick)
         self._draining.dismiss()
-        if attendance.joined or set(self.leases.shards) - set(before):
+        if attendance.joined:
             self._free_sectors(tick)
 
     def _admit_and_let_go(self, attendance: Attendance, tick: int, now: float) -> list[LeaseChange]:
