@@ -9,7 +9,7 @@ from .recorder.channels import Talk
 from .recorder.world import World
 
 RECORDINGS: Final = Path(__file__).parent / "recordings"
-SIZE_MAX: Final = 350_000
+SIZE_MAX: Final = 360_000
 
 
 def record() -> dict[str, str]:

@@ -217,19 +217,21 @@ def test_a_lost_message_is_sent_again_when_three_later_packets_are_acked() -> No
     assert one.statistics().resends == 1
 
 
-def send_steadily(pair: ConnectionPair, count: int) -> np.ndarray:
-    """Send small ordered messages at 20 Hz; how long each took, in seconds."""
+def send_steadily(
+    pair: ConnectionPair, count: int, size: int = 100, channel: int = ORDERED
+) -> np.ndarray:
+    """Send ordered messages at 20 Hz; how long each took, in seconds."""
     sent_at: list[float] = []
     took: list[float] = []
     for number in range(count):
-        pair.ends[0].send(ORDERED, make_message(number, 100))
+        pair.ends[0].send(channel, make_message(number, size))
         sent_at.append(pair.now)
         for _ in range(10):
             pair.run(0.005)
             while len(took) < len(pair.delivered[1]):
                 took.append(pair.now - sent_at[len(took)])
     pair.run_until_idle(10.0)
-    assert of_channel(pair.delivered[1], ORDERED) == [make_message(n, 100) for n in range(count)]
+    assert of_channel(pair.delivered[1], channel) == [make_message(n, size) for n in range(count)]
     return np.array(took)
 
 
@@ -240,6 +242,20 @@ def test_a_thin_stream_over_a_lossy_link_is_hardly_held_up() -> None:
         took = send_steadily(pair, 2000)
         assert np.percentile(took, 99) < 2 * 0.25
         assert pair.ends[0].statistics().copies_sent > 1000
+
+
+def test_what_leaves_twice_is_hardly_held_up_however_long_it_is() -> None:
+    config, late = LinkConfig(delay_s=0.04, jitter_s=0.005, loss=0.02), []
+    for twice in (False, True):
+        channels = [ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=1 << 20, twice=twice)]
+        pair = ConnectionPair(channels, config, 7, tick_s=0.05)
+        took = send_steadily(pair, 1000, 3000, channel=0)
+        late.append(int((took > 0.1).sum()))
+    assert late[0] > 50
+    assert late[1] < 10
+    pair = ConnectionPair(channels, PERFECT, 7)
+    send_steadily(pair, 100, 3000, channel=0)
+    assert pair.ends[0].statistics().copies_sent == 0
 
 
 def test_nothing_is_sent_twice_where_nothing_is_lost() -> None:

@@ -36,7 +36,7 @@ SHARD_CHANNELS: Final = (
     ChannelSpec(Delivery.UNRELIABLE, memory_max=4 << 20, priority=1),
     ChannelSpec(Delivery.UNRELIABLE_SEQUENCED, memory_max=64 << 10, priority=5),
     ChannelSpec(Delivery.UNRELIABLE, memory_max=1 << 20, priority=4),
-    ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=16 << 20, priority=3),
+    ChannelSpec(Delivery.RELIABLE_ORDERED, memory_max=16 << 20, priority=3, twice=True),
 )
 """Channels of the shard link, in the order of `ShardChannel`."""
 

@@ -176,9 +176,10 @@ class Connection:
                     room = sender.fill(chunks, sent, room)
             elif budget.unreliable > 0 and (left := sender.fill(chunks, sent, room)) < room:
                 room, loose = left, len(chunks)
+        if len(chunks) > 1 or (self._copies.at_once and budget.reliable > 0 and window.is_open):
+            room = self._copies.fill(chunks, sent, room, self._loss)
         if len(chunks) == 1:
             return None
-        room = self._copies.fill(chunks, sent, room, self._loss)
         if len(chunks) == loose:
             room += wire.leave_out_size(chunks)
         sent.size = size = most - room
@@ -229,11 +230,10 @@ class Connection:
             if packet.ack >= 0 and self._last_ack != (packet.ack, packet.ack_bits):
                 self._receive_ack(packet, now)
             for part in packet.parts:
-                channel = part.channel
-                bodies = self._receivers[channel].receive(part, sequence)
+                bodies = self._receivers[part.channel].receive(part, sequence)
                 if bodies:
                     self._counts.messages_received += len(bodies)
-                    deliveries.append((channel, bodies))
+                    deliveries.append((part.channel, bodies))
         except RemoteProtocolError:
             self.close_reason = self.close_reason or CloseReason.PROTOCOL_VIOLATION
         return deliveries

@@ -213,7 +213,8 @@ class CopyLimits:
 
     Attributes:
         segment_size: bytes of a reliable segment, at most.
-        segments: that wait to be copied at a time; the oldest is left out first.
+        segments: that wait to be copied at a time; the oldest is left out first. As many may wait
+            to be copied at once; the newest is left out first.
         copies: of one segment.
         all_lost: share of segments that may be lost with all their copies.
     """

@@ -4,8 +4,12 @@ Theory of operation. The loss of a message is noticed a round trip later at the 
 then it holds up all ordered messages behind it. Where packets get lost, are few and have room to
 spare, it is cheaper to send a copy of each small segment along with the next packet or two,
 unasked. Two or three packets in a row must then be lost before anything is held up. The number of
-copies follows from the loss; without loss there are none. No packet is sent for a copy alone, and
-none gets longer than it may be.
+copies follows from the loss; without loss there are none. No packet gets longer than it may be, and
+none is sent for a copy alone.
+
+There is one exception. What must not come a packet later goes twice at once, whatever its size: its
+copies leave in the same flush, in packets of their own if no other has room. They are few: of more
+than are kept the first ones leave twice.
 
 Source: Petlund et al., "Redundant bundling in TCP to reduce perceived latency for time-dependent
 thin streams" (IEEE Communications Letters, 2008).
@@ -34,13 +38,15 @@ class RedundantCopies:
 
     Attributes:
         sent: copies sent.
+        at_once: segments whose copy leaves as soon as possible.
     """
 
-    __slots__ = ("_limits", "_waiting", "sent")
+    __slots__ = ("_limits", "_waiting", "at_once", "sent")
 
     def __init__(self, limits: CopyLimits = LIMITS.copies) -> None:
         self._limits = limits
         self.sent = 0
+        self.at_once: deque[Segment] = deque()
         self._waiting: deque[tuple[Segment, int]] = deque(maxlen=limits.segments)
 
     def fill(self, chunks: list[bytes], sent: SentPacket, room: int, loss: float) -> int:
@@ -55,11 +61,20 @@ class RedundantCopies:
         Returns:
             The room that is left.
         """
-        if loss <= self._limits.all_lost and not self._waiting:
+        if loss <= self._limits.all_lost and not self._waiting and not self.at_once:
             return room
         own = sent.segments.copy()
+        room = self._fill_at_once(chunks, sent, room)
         room = self._fill(chunks, sent, room)
         self._admit(own, copies_for(loss, self._limits))
+        return room
+
+    def _fill_at_once(self, chunks: list[bytes], sent: SentPacket, room: int) -> int:
+        while self.at_once and len(self.at_once[0].chunk) <= room:
+            segment = self.at_once.popleft()
+            if segment.carriers and not segment.is_acked:
+                room -= sent.carry(segment, chunks)
+                self.sent += 1
         return room
 
     def _fill(self, chunks: list[bytes], sent: SentPacket, room: int) -> int:
@@ -82,5 +97,9 @@ class RedundantCopies:
         size_max = self._limits.segment_size
         known = {id(segment) for segment, _ in self._waiting}
         for segment in segments:
-            if len(segment.chunk) <= size_max and id(segment) not in known:
-                self._waiting.append((segment, copies))
+            later = copies
+            if segment.sender.twice and len(self.at_once) < self._limits.segments:
+                self.at_once.append(segment)
+                later -= 1
+            if later and len(segment.chunk) <= size_max and id(segment) not in known:
+                self._waiting.append((segment, later))

@@ -59,6 +59,7 @@ class ReliableSender:
         "is_reliable",
         "memory_size",
         "resends",
+        "twice",
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class ReliableSender:
         self.memory_size = 0
         self.dropped = 0
         self.resends = 0
+        self.twice = spec.twice
         self._channel = channel
         self._memory_max = spec.memory_max
         self._window = window

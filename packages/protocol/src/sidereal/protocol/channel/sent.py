@@ -6,7 +6,13 @@ from typing import Protocol
 
 
 class SegmentSender(Protocol):
-    """Where a segment came from: it is told what became of it."""
+    """Where a segment came from: it is told what became of it.
+
+    Attributes:
+        twice: whether segments leave twice at once where packets get lost.
+    """
+
+    twice: bool
 
     def segment_acked(self, segment: Segment) -> None:
         """Note that a packet with this segment was acked."""

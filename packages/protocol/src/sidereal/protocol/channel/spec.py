@@ -37,11 +37,13 @@ class ChannelSpec:
             acked (reliable), at the receiver until they can be delivered. Every message counts
             `MESSAGE_OVERHEAD_SIZE` beyond its bytes.
         priority: channels with a higher one fill packets first.
+        twice: reliable only: where packets get lost, its messages leave twice at once.
     """
 
     delivery: Delivery
     memory_max: int
     priority: int = 0
+    twice: bool = False
 
     @property
     def message_size_max(self) -> int:
