@@ -251,6 +251,7 @@ class Toolbox(NamedTuple):
     load: Callable[[Path], Recovered]
     wait_until: Callable[[Callable[[], Any], str], Any]
     ships: Callable[[dict[str, Any]], dict[str, int]]
+    free_udp_port: Callable[[], int]
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +277,7 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
         command.wait()
         return command
 
-    yield Toolbox(start, start_world, World, run, load_world, wait_until, ships)
+    yield Toolbox(start, start_world, World, run, load_world, wait_until, ships, free_udp_port)
     for command in commands:
         if command.process.poll() is None:
             command.family()
@@ -284,6 +285,14 @@ def toolbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
             family.kill()
             family.close()
         command.process.wait()
+
+
+def free_udp_port() -> int:
+    """Find a port that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def load_world(data_dir: Path) -> Recovered:

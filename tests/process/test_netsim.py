@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -23,17 +22,10 @@ class Passage(NamedTuple):
     netsim: Command
 
 
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def passage(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Passage:
     """Bots in a world that knows itself by the network's address."""
-    port = free_udp_port()
+    port = toolbox.free_udp_port()
     words = f"--listen 127.0.0.1:0 --target 127.0.0.1:{port} {LINK} {LOSSES} --json -"
     netsim = toolbox.start("netsim", *words.split())
     door = netsim.wait_output(r"netsim passes on (\S+) to ")
