@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mutant import Mutant
 
-from sidereal.replication.ownership.balance import Balance, Held
+from sidereal.replication.ownership.balance import Balance, Held, Rests
 from sidereal.replication.ownership.draining import Draining
 from sidereal.replication.world import Present
 from sidereal.shard.shard import ShardCore
@@ -54,6 +54,11 @@ def sectors_do_not_rest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Balance, "_look", restless)
 
 
+def entities_do_not_rest(patch: pytest.MonkeyPatch) -> None:
+    """An entity goes with its sector, however lately it went with another one."""
+    patch.setattr(Rests, "stays", lambda self, rows, *_: np.zeros(len(rows), np.bool_))
+
+
 def has_calm_balance(plan: Plan) -> bool:
     return not plan.silences and plan.limits.ownership.balance_rest_s > 1.0
 
@@ -63,4 +68,5 @@ MUTANTS: Final = (
     Mutant(who_is_to_leave_keeps_its_leases, ("Drains",), drains_undisturbed),
     Mutant(who_is_to_leave_is_dismissed_at_once, ("Drains",), drains_undisturbed),
     Mutant(sectors_do_not_rest, ("Shares",), has_calm_balance),
+    Mutant(entities_do_not_rest, ("Shares",), has_calm_balance),
 )

@@ -21,6 +21,14 @@ def who_is_apart_now_never_meets(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{OWNERSHIP}.islands.closest_at", lambda along, *_: np.zeros(len(along)))
 
 
+def only_the_end_of_the_horizon_counts(patch: pytest.MonkeyPatch) -> None:
+    """The closest approach is taken to be when the horizon ends."""
+    patch.setattr(
+        f"{OWNERSHIP}.islands.closest_at",
+        lambda along, _, horizon_s: np.full(len(along), horizon_s),
+    )
+
+
 def guests_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     """Who is outside its owner's sectors touches nothing."""
     find = Candidates.find
@@ -75,6 +83,11 @@ def islands_go_home_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Held, "since", lambda self, rows, *_: np.full(len(rows), 1 << 30))
 
 
+def guests_never_go_home(patch: pytest.MonkeyPatch) -> None:
+    """Whoever is a guest counts as held."""
+    patch.setattr(Held, "since", lambda self, rows, *_: np.zeros(len(rows), np.int64))
+
+
 def bodies_are_taken_to_be_smaller(patch: pytest.MonkeyPatch) -> None:
     """Who comes closer than five units does not touch yet."""
     patch.setattr(f"{OWNERSHIP}.islands.SKIN", -5.0)
@@ -87,10 +100,12 @@ def few_are_near_a_border(patch: pytest.MonkeyPatch) -> None:
 
 MUTANTS: Final = (
     Mutant(who_is_apart_now_never_meets, ("Islands",), any_plan),
+    Mutant(only_the_end_of_the_horizon_counts, ("Islands",), any_plan),
     Mutant(guests_are_not_looked_at, ("Islands",), any_plan),
     Mutant(only_the_two_that_touch_move, ("Islands",), any_plan),
     Mutant(islands_are_decided_a_tick_late, ("Islands",), any_plan),
     Mutant(islands_go_home_at_once, ("Islands",), any_plan),
+    Mutant(guests_never_go_home, ("Islands",), any_plan),
     Mutant(bodies_are_taken_to_be_smaller, ("Islands",), any_plan),
     Mutant(few_are_near_a_border, ("Islands",), any_plan),
 )

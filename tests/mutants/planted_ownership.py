@@ -171,6 +171,31 @@ def adopted_under_the_old_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ShardLink, "send_adopt", early)
 
 
+def rows_are_given_as_of_the_decision(patch: pytest.MonkeyPatch) -> None:
+    """A new owner is told the row as if it were of the tick of the handover."""
+    send_adopt = ShardLink.send_adopt
+
+    def stamped(self: ShardLink, shard: Any, records: Any, inputs: Any, tick: int) -> None:
+        now = records.copy()
+        now["tick"] = tick
+        send_adopt(self, shard, now, inputs, tick)
+
+    patch.setattr(ShardLink, "send_adopt", stamped)
+
+
+def rows_are_given_coarsely(patch: pytest.MonkeyPatch) -> None:
+    """A new owner is told places rounded to 1/64 of a unit."""
+    send_adopt = ShardLink.send_adopt
+
+    def rounded(self: ShardLink, shard: Any, records: np.ndarray, *rest: Any) -> None:
+        coarse = records.copy()
+        for axis in ("x", "y"):
+            coarse[axis] = np.round(records[axis] * 64.0) / 64.0
+        send_adopt(self, shard, coarse, *rest)
+
+    patch.setattr(ShardLink, "send_adopt", rounded)
+
+
 def releases_spare_the_epoch_below(patch: pytest.MonkeyPatch) -> None:
     """A release is taken to be about epochs below the one before it."""
     apply = Simulation.apply
@@ -243,6 +268,8 @@ MUTANTS: Final = (
     Mutant(shards_see_less_far_than_the_game_says, ("GhostsConverge",), any_plan),
     Mutant(no_handover_margin, ("Margins",), any_plan),
     Mutant(adopted_under_the_old_epoch, ("OneOwner", "Reference", "NothingRejected"), any_plan),
+    Mutant(rows_are_given_as_of_the_decision, ("Reference",), any_plan),
+    Mutant(rows_are_given_coarsely, ("Reference",), any_plan),
     Mutant(releases_spare_the_epoch_below, ("OneOwner", "GhostsConverge"), any_plan),
     Mutant(ghosts_are_released_with_their_epoch, ("GhostsConverge",), any_plan),
     Mutant(

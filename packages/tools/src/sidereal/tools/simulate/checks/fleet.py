@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
+from sidereal.protocol.space.sectors import pack_sector
 from sidereal.replication.links.shards import NUMBERS_MAX
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.always import reach_s
 from sidereal.tools.simulate.checks.borders import Sector, leases_of
+from sidereal.tools.simulate.checks.meetings import find_meetings
 from sidereal.tools.simulate.cluster import Cluster
 from sidereal.tools.simulate.faults import Kind, Plan
+from sidereal.tools.simulate.passing import SPARK
 from sidereal.tools.simulate.processes import ShardProcess
 
 _HELD_UP: Final = frozenset(
@@ -87,25 +91,34 @@ class Drains:
 class Shares:
     """Watches sectors that go to another shard while no shard comes or goes.
 
-    One goes at a time, and not again before it has rested.
+    One goes at a time, and not again before it has rested. Nor does an entity that has changed
+    hands because its sector did: when it is in another one that goes, it stays where it is until it
+    has rested, unless it may touch something.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._rest_ticks = plan.limits.ownership.balance_rest_s * plan.tick_hz
         self._fleet: object = None
+        self._incarnation = 0
         self._leases: dict[Sector, int] = {}
         self._moved: dict[Sector, int] = {}
+        self._rests = _Rests(math.ceil(self._rest_ticks))
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Compare the leases with those of the tick before."""
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            self._rests = _Rests(math.ceil(self._rest_ticks))
         shards = [(shard.peer, shard.state) for shard in core.shards.shards]
         fleet = cluster.authority.incarnation, shards
         steady, self._fleet = fleet == self._fleet, fleet
         leases, self._leases = self._leases, leases_of(core)
+        moved = [s for s, holder in self._leases.items() if leases.get(s, holder) != holder]
+        went = {sector: leases[sector] for sector in moved}
+        yield from self._rests.look(cluster, core, went, steady=steady)
         if not steady:
             self._moved.clear()
             return
-        moved = [s for s, holder in self._leases.items() if leases.get(s, holder) != holder]
         if len(moved) > 1:
             yield f"sectors {moved} move at once"
         for sector in moved:
@@ -118,3 +131,69 @@ class Shares:
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Nothing more in the end."""
         return iter(())
+
+
+class _Rests:
+    """Who has changed hands with its sector, by network id."""
+
+    def __init__(self, rest_ticks: int) -> None:
+        self._rest_ticks = rest_ticks
+        self._owners: dict[int, int] = {}
+        self._going: set[int] = set()
+        self._until: dict[int, int] = {}
+        self._stays: dict[int, int] = {}
+        # In sectors that went while shards came or went: why they did is not known.
+        self._unsure: set[int] = set()
+
+    def look(
+        self, cluster: Cluster, core: Replicator, went: Mapping[Sector, int], *, steady: bool
+    ) -> Iterator[str]:
+        """Judge who has changed hands in a tick.
+
+        Args:
+            cluster: all there is.
+            core: the authority's.
+            went: sectors that went to another shard, and whose they were.
+            steady: whether no shard came or went.
+        """
+        columns, present = core.world.columns, core.world.present(core.tick)
+        lasts = columns["kind"][present.rows] < SPARK
+        rows, sectors = present.rows[lasts], present.sector[lasts]
+        ids = columns.net_id[rows]
+        before, self._owners = (
+            self._owners,
+            dict(zip(ids.tolist(), columns["shard"][rows].tolist(), strict=True)),
+        )
+        for gone in before.keys() - self._owners.keys():
+            # Another entity may have this id one day.
+            self._going.discard(gone)
+            self._until.pop(gone, None)
+            self._stays.pop(gone, None)
+        for sector, holder in went.items():
+            theirs = ids[sectors == pack_sector(*sector)].tolist()
+            self._note({id_ for id_ in theirs if before.get(id_) == holder}, core.tick, steady)
+        stays = {id_ for id_, until in self._stays.items() if until > core.tick} - self._unsure
+        cluster.exercised["entities at rest judged"] += len(stays)
+        changed = {id_ for id_, owner in before.items() if self._owners.get(id_, owner) != owner}
+        self._until |= dict.fromkeys(changed & self._going, core.tick + self._rest_ticks)
+        self._going -= changed
+        living = core.mesh.leases.shards
+        wrong = {id_ for id_ in changed & stays if before[id_] in living}
+        if wrong and steady:
+            meetings = find_meetings(cluster, core)
+            lone = columns.net_id[meetings.rows[~meetings.possible.any(axis=0)]]
+            for id_ in sorted(wrong & set(lone.tolist())):
+                yield f"{id_} changes hands again, before it has rested"
+
+    def _note(self, net_ids: set[int], tick: int, steady: bool) -> None:
+        """Note that the sector of some entities has gone, and is to take them along."""
+        if not steady:
+            self._unsure |= net_ids
+        for net_id in net_ids:
+            rests = self._until.get(net_id, -1)
+            if rests > tick:
+                self._going.discard(net_id)
+                self._stays[net_id] = rests
+            else:
+                self._going.add(net_id)
+                self._stays.pop(net_id, None)

@@ -41,6 +41,7 @@ JUDGED: Final = (
     "contacts of three or more judged",
     "contacts that lasted judged",
     "endings judged",
+    "entities at rest judged",
     "events of who simulates",
     "events taken",
     "events that had to be seen",
