@@ -36,6 +36,10 @@ game.declare(Sung, Danced)
 def perform(step: Step) -> None:
     step.emit(Sung(), at=step.rows(BALL))
 
+@game.on_leave
+def goodbye(world, player):
+    return None
+
 @game.bot("still")
 def still(view):
     return frontier.Stick()
@@ -44,7 +48,7 @@ def still(view):
 def row(make):
     make.spawn(BALL, Motion(x=[-2500.0, -500.0, 500.0, 2500.0], y=500.0))
 """
-DANCING: Final = GAME.replace("emit(Sung()", "emit(Danced()")
+DANCING: Final = GAME.replace("emit(Sung()", "emit(Danced()").replace("return None", "pass")
 UNREADABLE: Final = GAME + "\nwhat = = this"
 FAILING: Final = GAME.replace("step.emit(", "1 / (len(step.rows(BALL)) == 0)\n    step.emit(")
 OTHER_WORLD: Final = GAME.replace("high=10", "high=20")
@@ -167,6 +171,11 @@ def test_shards_are_others_and_there_are_as_many(story: Story) -> None:
     assert not before & after
     assert [shard["state"] for shard in story.later["shards"]] == ["serving"] * SHARDS
     assert code_of(story.first) != code_of(story.danced)
+
+
+def test_what_the_server_runs_stays_and_that_is_said(story: Story) -> None:
+    (line,) = [line for line in story.command.err.splitlines() if "not_replaced" in line]
+    assert "what=mygame.goodbye why=" in line
 
 
 def test_nobody_is_disconnected(story: Story, toolbox: Toolbox) -> None:

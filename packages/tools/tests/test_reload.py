@@ -68,6 +68,24 @@ async def test_another_world_is_told_from_the_one_before_in_words(file: Path) ->
     assert "left is 0 to 20 here, 0 to 10 there" in (await look()).differs_from(before)
 
 
+async def test_what_the_server_runs_is_named_when_it_is_another_one(file: Path) -> None:
+    hooks = """
+@game.on_join
+def welcome(world, player):
+    pass
+
+@game.action(rate_hz=2)
+def sell(tx, count: int):
+    pass
+"""
+    save(file, GAME + hooks)
+    before = await look()
+    save(file, GAME.replace("-= 1", "-= 2") + "# more" + hooks.replace("count: int", "many: int"))
+    after = await look()
+    assert after.served_otherwise(before) == ["mygame.sell"]
+    assert before.served_otherwise(before) == []
+
+
 @pytest.mark.parametrize(
     ("text", "why", "shown"),
     [

@@ -7,13 +7,17 @@ of its standard output is one JSON object: see `examine`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import inspect
 import json
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Final
 
 from sidereal.game import load as loading
+from sidereal.game.declarations import Declarations
 from sidereal.game.load import digest_of_code, load, source_files
 from sidereal.game.schema import schema_of
 from sidereal.protocol.errors import ConfigError
@@ -28,7 +32,8 @@ def examine(text: str) -> dict[str, object]:
     Returns:
         `wrong`, what is wrong with it in words, and `shown`, the same as Python shows it; or else
         `code`, the digest of its source, and `schema`, the description of its world, both in
-        hexadecimal, and `folders`, where its files are.
+        hexadecimal; `folders`, where its files are; and `served`, the source of each function that
+        the server runs, by its name.
     """
     try:
         declared = load(text)
@@ -39,7 +44,21 @@ def examine(text: str) -> dict[str, object]:
         "code": digest_of_code(text, declared).hex(),
         "schema": schema_of(declared).description.encode().hex(),
         "folders": sorted(folders),
+        "served": served(declared),
     }
+
+
+def served(declared: Declarations) -> dict[str, str]:
+    """Find the source of what the server runs of a game; what it calls in turn is not looked at."""
+    functions: list[Callable[..., object]] = [action.function for action in declared.actions]
+    functions += [rule.function for rule in declared.rules]
+    functions += [timer.function for timer in declared.timers]
+    functions += [hook for hooks in declared.hooks.values() for hook in hooks]
+    found = {}
+    for function in functions:
+        with contextlib.suppress(OSError, TypeError):  # it is in no file
+            found[f"{function.__module__}.{function.__qualname__}"] = inspect.getsource(function)
+    return found
 
 
 def show(error: ConfigError) -> str:

@@ -2,7 +2,8 @@
 
 What was saved is loaded in a process of its own first (`versions`). If it can't be loaded, nothing
 changes, and what is wrong is said. If it declares another world, server and shards are started
-anew: formats never change under living streams. Else a *trial* begins.
+anew: formats never change under living streams. Else a *trial* begins. The server is not replaced:
+what it runs of the game stays as it was, which is said.
 
 A trial replaces all shards. As many new ones as there are start as spares. When all of them are
 there, the old ones are told to rest, one after the other: a new one takes over from each, and the
@@ -56,7 +57,7 @@ class Reload:
             begin_anew: starts the server and all shards again.
         """
         self._game = game
-        self._running = running
+        self._running = self._served = running
         self._fleet = fleet
         self._begin_anew = begin_anew
         self._saved = trio.Event()
@@ -91,9 +92,13 @@ class Reload:
         if difference := found.differs_from(running):
             log.warning("starting_anew %s", fields(why=f"it is another world: {difference}"))
             self._begin_anew()
+            self._served = found
         elif not await self._try(began_at):
             return
         self._running = found
+        if stays := found.served_otherwise(self._served):
+            why = "the server runs it as it was: start `up` again"
+            log.warning("not_replaced %s", fields(what=", ".join(stays), why=why))
         if found.folders != running.folders:
             self._watching.cancel()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,11 +27,13 @@ class Version(NamedTuple):
         code: digest of its source.
         schema: description of its world, encoded.
         folders: where its files are.
+        served: source of the functions that the server runs, by their names.
     """
 
     code: bytes
     schema: bytes
     folders: tuple[Path, ...]
+    served: Mapping[str, str]
 
     def differs_from(self, other: Version) -> str:
         """Say what is declared here otherwise than there, in one line; empty if nothing is."""
@@ -38,6 +41,10 @@ class Version(NamedTuple):
             return ""
         said = say_difference(read_untrusted(self.schema), read_untrusted(other.schema))
         return said or "it is declared otherwise"
+
+    def served_otherwise(self, other: Version) -> list[str]:
+        """Name the functions of the server that are others here than there, or missing there."""
+        return [name for name, text in self.served.items() if other.served.get(name) != text]
 
 
 class Unloadable(NamedTuple):
@@ -68,7 +75,8 @@ async def examine(game: str) -> Version | Unloadable:
             return Unloadable(said["wrong"], said["shown"])
         if "code" in said:
             folders = tuple(map(Path, said["folders"]))
-            return Version(bytes.fromhex(said["code"]), bytes.fromhex(said["schema"]), folders)
+            code, schema = bytes.fromhex(said["code"]), bytes.fromhex(said["schema"])
+            return Version(code, schema, folders, said["served"])
         why = f"--game {game}: the process that loaded it {describe_status(ended.returncode)}"
         return Unloadable(why, ended.stderr.decode(errors="backslashreplace").rstrip())
     return Unloadable(f"--game {game}: it was not loaded after {EXAMINED_WITHIN_S:.0f} s", "")
