@@ -18,7 +18,7 @@ from sidereal.protocol.message.shard import ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.replication.limits import LIMITS
 from sidereal.replication.links.shardlink import ShardLink
-from sidereal.replication.ownership import islands
+from sidereal.replication.ownership import discs
 from sidereal.replication.ownership.candidates import touching_of
 from sidereal.replication.ownership.grouping import Grouped, Grouping
 from sidereal.replication.ownership.handover import are_clear, decide_handovers
@@ -302,7 +302,7 @@ def test_pairs_of_a_heap_that_are_too_many_are_counted(monkeypatch: pytest.Monke
     heap = [rig.enter(SIZE - 3.5 + at, 500.0, 1 + at // 4) for at in range(8)]
     rig.group()
     assert rig.grouping.pairs_left_out == 0
-    monkeypatch.setattr(islands, "COMPARISONS_MAX", 20)
+    monkeypatch.setattr(discs, "COMPARISONS_MAX", 20)
     rig.group()
     assert 0 < rig.grouping.pairs_left_out < 28
     assert len(set(rig.owner(*heap))) == 1

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidereal.replication.limits import LIMITS
+from sidereal.replication.ownership.discs import COMPARISONS_MAX, find_close
 from sidereal.replication.ownership.islands import (
-    COMPARISONS_MAX,
     KICK_MIN,
     KICK_SHARE,
     Bodies,
-    find_close,
     find_pairs,
     label,
     slack_of,

@@ -105,7 +105,7 @@ class Borders:
         self._refresh()
         at = np.flatnonzero(self._away.take(present.group) <= reach)
         away = self.distances(present.group[at], present.x[at], present.y[at])
-        near = away <= reach
+        near = np.flatnonzero(away <= reach)
         return at[near], away[near]
 
     def distances(self, group: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -122,12 +122,11 @@ class Borders:
         """
         self._refresh()
         sector, size = self._sectors_of(group), self._sectors.rules.sector_size
-        low_x, low_y = x - self._corner[0].take(sector), y - self._corner[1].take(sector)
-        here = np.zeros(len(sector))
-        along_x = np.stack([low_x, here, size - low_x])
-        along_y = np.stack([low_y, here, size - low_y])
+        low = np.stack([x, y]) - self._corner.take(sector, axis=1)
+        along = np.zeros((2, 3, len(sector)))
+        along[:, 0], along[:, 2] = low, size - low
         # In the order of `_AROUND`.
-        away = np.maximum(along_x[:, None], along_y[None]).reshape(len(_AROUND), -1)
+        away = np.maximum(along[0][:, None], along[1]).reshape(len(_AROUND), -1)
         away += self._own.take(sector, axis=1)
         return np.asarray(away.min(axis=0))
 

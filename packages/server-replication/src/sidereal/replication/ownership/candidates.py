@@ -74,9 +74,8 @@ class Outlook(NamedTuple):
 
     def reach(self, speed_max: float) -> float:
         """How far apart two usual bodies may be that touch within the horizon, world units."""
-        accel, age_s = self.touching.accel.max(keepdims=True), self.age_s.max(keepdims=True)
-        slack = float(slack_of(accel, age_s, self.horizon_s)[0])
-        return 2.0 * (speed_max * self.horizon_s + slack + RADIUS_USUAL)
+        slack = slack_of(self.touching.accel.max(), self.age_s.max(), self.horizon_s)
+        return 2.0 * (speed_max * self.horizon_s + float(slack) + RADIUS_USUAL)
 
 
 class Candidates:
@@ -105,7 +104,7 @@ class Candidates:
         self._world = world
         self._borders = borders
         self._outlook = outlook
-        self._families = bool((world.families.up != NOBODY).any())
+        self._families = bool(world.families.up.max() != NOBODY)
         self._reach = min(outlook.reach(world.rules.speed_max), world.rules.sector_size)
         self._there = self.guests.copy()
         # Whose cells, and who, was looked around.
@@ -208,8 +207,9 @@ class Candidates:
         # Where nobody may simulate anything nothing touches.
         counts = (self.owner[at] | self.holder[at]) != SHARD_NONE
         counts &= columns.mask[rows[at]] & _BODY != 0
-        at, away = at[counts], away[counts]
-        reaches = self._reaches_of(at)
+        counted = np.flatnonzero(counts)
+        at, away = at[counted], away[counted]
+        reaches = self._measure(at)
         most = float(reaches[columns["radius"][rows[at]] <= RADIUS_USUAL].max(initial=0.0))
         most += SECOND_HIT
         self._there[at[away <= reaches + most]] = True
@@ -222,15 +222,18 @@ class Candidates:
     def _reaches_of(self, at: np.ndarray) -> np.ndarray:
         """Tell how far some can come or touch within the horizon, world units: float64[k]."""
         reaches = self._reaches[at]
-        if not (reaches == 0.0).any():
-            return np.asarray(reaches)
+        return self._measure(at) if (reaches == 0.0).any() else np.asarray(reaches)
+
+    def _measure(self, at: np.ndarray) -> np.ndarray:
+        """Find out how far some can come or touch: float64[k]."""
         columns, rows = self._world.columns, self.present.rows[at]
         speed = np.hypot(columns["vx"][rows], columns["vy"][rows])
         accel = self._outlook.touching.accel[columns["kind"][rows]]
         age_s, horizon_s = self._outlook.age_s[self.owner[at]], self._outlook.horizon_s
         slack = slack_of(accel, age_s, horizon_s)
-        self._reaches[at] = columns["radius"][rows] + speed * horizon_s + slack
-        return np.asarray(self._reaches[at])
+        reaches = columns["radius"][rows] + speed * horizon_s + slack
+        self._reaches[at] = reaches
+        return np.asarray(reaches)
 
     def _look_around_large(self) -> None:
         present, radius = self.present, self._world.columns["radius"]

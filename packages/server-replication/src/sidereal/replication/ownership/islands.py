@@ -7,7 +7,8 @@ their closest approach, with their slacks. An **island** is what pairs connect.
 
 A predicted hit can kick a body off its line. How far, in what is left of the horizon, follows from
 the masses and the speed of the hit. Bodies with such a kick are looked at once more, with the kick
-in their slack.
+in their slack. Discs are compared with a margin, so that most of those whom a kick can reach are
+known by then; who is kicked farther looks around anew.
 
 Everything here works on arrays, and knows nothing of shards. Bodies belong to **nodes**: a family
 is one node, so that its bodies go together, and never make a pair of their own.
@@ -19,6 +20,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sidereal.replication.ownership.discs import Close, do_overlap, find_beside, find_close
+
 SKIN: Final = 0.5
 """World units that two rows together may be off what a shard simulates."""
 
@@ -29,41 +32,8 @@ because they bounce."""
 KICK_MIN: Final = 0.5
 """World units; who can't be kicked farther than that is not looked at again."""
 
-LARGE: Final = 4.0
-"""A disc over so many times the mean is looked at apart: one giant would set everybody's cell."""
-
-COMPARISONS_MAX: Final = 1 << 21
-"""Of discs beside each other, in one search: all of a heap of 2,000, the most that an island has.
-Of a larger heap each is compared with some, which makes one island of them all the same."""
-
-CELLS_MAX: Final = 1 << 30
-"""Along an axis, for two to make a number; bodies farther apart are moved together."""
-
-
-class Close(NamedTuple):
-    """Those who are close to each other; both arrays have one length.
-
-    Attributes:
-        a: int64[p], one of two; `b` is the other.
-        left_out: how many who are near each other were not compared, for there are too many.
-    """
-
-    a: np.ndarray
-    b: np.ndarray
-    left_out: int
-
-    def select(self, chosen: np.ndarray) -> Close:
-        """Keep some of them, bool[p]."""
-        return Close(self.a[chosen], self.b[chosen], self.left_out)
-
-    def of(self, names: np.ndarray) -> Close:
-        """Give them the names by which others know them, int64[m]."""
-        return Close(names[self.a], names[self.b], self.left_out)
-
-    def and_(self, others: Close) -> Close:
-        """Add others."""
-        a, b = np.concatenate([self.a, others.a]), np.concatenate([self.b, others.b])
-        return Close(a, b, self.left_out + others.left_out)
+KICK_USUAL: Final = 1.1
+"""Of the mean size of discs; who is kicked no farther than that need not look around anew."""
 
 
 class Bodies(NamedTuple):
@@ -92,6 +62,33 @@ class Bodies(NamedTuple):
     category: np.ndarray
     mask: np.ndarray
     group: np.ndarray
+
+
+class Courses(NamedTuple):
+    """How two that are close go past each other; all arrays have one length.
+
+    Attributes:
+        a: int64[p], one of two bodies; `b` is the other.
+        radii: float64[p], world units, of both together.
+        reach: float64[p], the same with what both may be off their lines.
+        apart: float64[p], square of their distance.
+        along: float64[p], product of the vectors from one to the other and of their velocity.
+        speed: float64[p], square of their relative speed.
+        least: float64[p], world units apart at their closest approach.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    radii: np.ndarray
+    reach: np.ndarray
+    apart: np.ndarray
+    along: np.ndarray
+    speed: np.ndarray
+    least: np.ndarray
+
+    def and_(self, others: Courses) -> Courses:
+        """Add others."""
+        return Courses(*(np.concatenate(both) for both in zip(self, others, strict=True)))
 
 
 class Pairs(NamedTuple):
@@ -139,19 +136,24 @@ def find_pairs(bodies: Bodies, horizon_s: float) -> tuple[Pairs, int]:
     """
     half = 0.5 * horizon_s * np.hypot(bodies.vx, bodies.vy) + bodies.radius + bodies.slack
     x, y = bodies.x + 0.5 * horizon_s * bodies.vx, bodies.y + 0.5 * horizon_s * bodies.vy
-    close = find_close(x, y, half)
-    pairs = approach(bodies, can_touch(bodies, close), horizon_s)
+    margin = KICK_USUAL * float(half.mean()) if len(half) else 0.0
+    close = find_close(x, y, half + margin)
+    courses = courses_of(bodies, can_touch(bodies, close), horizon_s)
+    pairs = approach(courses, courses.reach, horizon_s)
     kick = kicks_of(bodies, pairs, horizon_s)
-    kicked = np.flatnonzero(kick > KICK_MIN)
-    if not len(kicked):
+    kick[kick <= KICK_MIN] = 0.0
+    if not kick.any():
         return pairs, close.left_out
-    kick = np.where(kick > KICK_MIN, kick, 0.0)
-    again = _find_beside(x, y, half + kick, kicked, np.arange(len(x)))
-    kicked_bodies = bodies._replace(slack=bodies.slack + kick)
-    more = approach(kicked_bodies, can_touch(bodies, again), horizon_s)
+    kicked = np.flatnonzero(kick > margin)
+    if len(kicked):
+        again = find_beside(x, y, half + np.maximum(kick, margin), kicked, np.arange(len(x)))
+        again = again.select(~do_overlap(x, y, half + margin, again))
+        close = close.and_(again)
+        courses = courses.and_(courses_of(bodies, can_touch(bodies, again), horizon_s))
+    more = approach(courses, courses.reach + kick[courses.a] + kick[courses.b], horizon_s)
     # Those who meet without a kick are known.
     fresh = more.depth < kick[more.a] + kick[more.b]
-    return pairs.and_(more.select(fresh)), close.left_out + again.left_out
+    return pairs.and_(more.select(fresh)), close.left_out
 
 
 def can_touch(bodies: Bodies, close: Close) -> Close:
@@ -164,23 +166,34 @@ def can_touch(bodies: Bodies, close: Close) -> Close:
     return close.select(touches)
 
 
-def approach(bodies: Bodies, close: Close, horizon_s: float) -> Pairs:
-    """Keep those whose circles come together at their closest approach."""
+def courses_of(bodies: Bodies, close: Close, horizon_s: float) -> Courses:
+    """Tell how near those come to each other who are close."""
     a, b = close.a, close.b
     x, y = bodies.x[b] - bodies.x[a], bodies.y[b] - bodies.y[a]
     vx, vy = bodies.vx[b] - bodies.vx[a], bodies.vy[b] - bodies.vy[a]
     radii = bodies.radius[a] + bodies.radius[b]
-    reach = radii + bodies.slack[a] + bodies.slack[b]
     apart, along, speed = x * x + y * y, x * vx + y * vy, vx * vx + vy * vy
     at_s = closest_at(along, speed, horizon_s)
-    least = np.sqrt(np.maximum((x + vx * at_s) ** 2 + (y + vy * at_s) ** 2, 0.0))
-    meets = np.flatnonzero(least <= reach)
-    apart, along, speed, reach = apart[meets], along[meets], speed[meets], reach[meets]
+    least = np.hypot(x + vx * at_s, y + vy * at_s)
+    reach = radii + bodies.slack[a] + bodies.slack[b]
+    return Courses(a, b, radii, reach, apart, along, speed, least)
+
+
+def approach(courses: Courses, reach: np.ndarray, horizon_s: float) -> Pairs:
+    """Keep those whose circles come together at their closest approach.
+
+    Args:
+        courses: p of them.
+        reach: float64[p], world units apart at which two touch.
+        horizon_s: how far is looked ahead.
+    """
+    meets = np.flatnonzero(courses.least <= reach)
+    a, b, radii, _, apart, along, speed, least = (column[meets] for column in courses)
+    reach = reach[meets]
     root = np.sqrt(np.maximum(along * along - speed * (apart - reach * reach), 0.0))
     touch_s = np.maximum(-along - root, 0.0) / np.maximum(speed, _SPEED_LEAST)
     touch_s = np.where(apart <= reach * reach, 0.0, np.minimum(touch_s, horizon_s))
-    overlaps = apart < radii[meets] ** 2
-    return Pairs(a[meets], b[meets], touch_s, reach - least[meets], overlaps)
+    return Pairs(a, b, touch_s, reach - least, apart < radii * radii)
 
 
 def closest_at(along: np.ndarray, speed: np.ndarray, horizon_s: float) -> np.ndarray:
@@ -191,7 +204,9 @@ def closest_at(along: np.ndarray, speed: np.ndarray, horizon_s: float) -> np.nda
         speed: float64[p], square of their relative speed.
         horizon_s: how far is looked ahead.
     """
-    at_s: np.ndarray = np.clip(-along / np.maximum(speed, _SPEED_LEAST), 0.0, horizon_s)
+    at_s: np.ndarray = np.minimum(
+        np.maximum(-along / np.maximum(speed, _SPEED_LEAST), 0.0), horizon_s
+    )
     return at_s
 
 
@@ -232,146 +247,3 @@ def label(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
         while (root[root] != root).any():
             root = root[root]
-
-
-# -- who is close -------------------------------------------------------------------------------
-
-
-def find_close(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
-    """Find discs that overlap, each two once.
-
-    Args:
-        x: float64[m], their middles, world units; likewise `y`.
-        y: float64[m].
-        half: float64[m], their radii.
-    """
-    if len(x) < 2:
-        return _NOBODY
-    large = half > LARGE * half.mean()
-    if not large.any():
-        return _find_among(x, y, half)
-    few, many = np.flatnonzero(large), np.flatnonzero(~large)
-    among_many = _find_among(x[many], y[many], half[many])
-    # Less than a quarter of them are large: so few times it goes on.
-    among_few = find_close(x[few], y[few], half[few])
-    return among_many.of(many).and_(among_few.of(few)).and_(_find_beside(x, y, half, few, many))
-
-
-_NOBODY: Final = Close(np.empty(0, np.int64), np.empty(0, np.int64), 0)
-
-
-def _find_among(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> Close:
-    """Find discs of about one size that overlap, each two once.
-
-    In a grid of cells as large as two of them they are in one cell, or beside each other. Cells of
-    a column follow on each other, so three of them are one range.
-    """
-    if len(x) < 2:
-        return _NOBODY
-    side = 2.0 * float(half.max())
-    column, row = _cells(x, side, 2), _cells(y, side, 2)
-    stride = int(row.max()) + 3
-    key = column * stride + row
-    order = np.argsort(key)
-    key = key[order]
-    # Whoever comes later in the own cell or in the next of the column; and the next column.
-    ends = np.array([[2], [stride - 1], [stride + 2]])
-    ahead, begin, end = np.searchsorted(key, key + ends)
-    later = np.arange(1, len(key) + 1)
-    begin, end = np.concatenate([later, begin]), np.concatenate([ahead, end])
-    return _compare(x, y, half, np.concatenate([order, order]), order, begin, end)
-
-
-def _find_beside(
-    x: np.ndarray, y: np.ndarray, half: np.ndarray, some: np.ndarray, others: np.ndarray
-) -> Close:
-    """Find discs that overlap one of some, which may be large; each two once.
-
-    Args:
-        x: float64[m], their middles, world units; likewise `y`.
-        y: float64[m].
-        half: float64[m], their radii.
-        some: int64[k], those that are looked from.
-        others: int64[l], ascending, those that are looked for; some may be among them.
-    """
-    most = float(half[others].max(initial=0.0))
-    side = max(2.0 * most, float(half[some].max(initial=0.0)) / _COLUMNS_MAX)
-    if not len(some) or not len(others) or side <= 0.0:
-        return _NOBODY
-    away = np.ceil((half[some] + most) / side).astype(np.int64)
-    gap = int(away.max()) + 1
-    column, row = _cells(x, side, gap), _cells(y, side, gap)
-    stride = int(row.max()) + 2 * gap + 1
-    key = column * stride + row
-    order = others[np.argsort(key[others])]
-    ordered = key[order]
-    which, step = _spread(-away, 2 * away + 1)
-    middle = key[some][which] + step * stride
-    begin = np.searchsorted(ordered, middle - away[which])
-    end = np.searchsorted(ordered, middle + away[which], side="right")
-    close = _compare(x, y, half, some[which], order, begin, end)
-    looks = np.zeros(len(x), np.bool_)
-    looks[some] = True
-    return close.select(~looks[close.b] | (close.a < close.b))
-
-
-_COLUMNS_MAX: Final = 16.0
-"""Columns of cells that a large disc covers, from its middle on."""
-
-
-def _cells(position: np.ndarray, side: float, gap: int) -> np.ndarray:
-    """Number the cells along an axis from 0: int64[m].
-
-    In a world that is too wide, what is farther than a gap apart is moved together.
-    """
-    cell = np.floor(position / side)
-    cell -= cell.min()
-    if cell.max() < CELLS_MAX:
-        return cell.astype(np.int64)
-    there, at = np.unique(cell, return_inverse=True)
-    steps = np.minimum(np.diff(there, prepend=there[0]), gap + 1)
-    moved: np.ndarray = np.cumsum(steps).astype(np.int64)[at]
-    return moved
-
-
-def _spread(begin: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give of which range each number of ranges is, and the numbers, one by one.
-
-    Args:
-        begin: int64[r]
-        count: int64[r], how many numbers each has.
-    """
-    source = np.repeat(np.arange(len(count)), count)
-    return source, np.arange(len(source)) + (begin + count - np.cumsum(count))[source]
-
-
-def _compare(
-    x: np.ndarray,
-    y: np.ndarray,
-    half: np.ndarray,
-    some: np.ndarray,
-    order: np.ndarray,
-    begin: np.ndarray,
-    end: np.ndarray,
-) -> Close:
-    """Find the discs that overlap others of a range; of ranges that are too long only the first.
-
-    Args:
-        x: float64[m], their middles, world units; likewise `y`.
-        y: float64[m].
-        half: float64[m], their radii.
-        some: int64[r], those that are looked from.
-        order: int64[l], those that are looked for.
-        begin: int64[r], where the range of each begins in this order.
-        end: int64[r], behind its last.
-    """
-    count = end - begin
-    wanted = compared = int(count.sum())
-    while compared > COMPARISONS_MAX:
-        count = np.minimum(count, count.max() // 2)
-        compared = int(count.sum())
-    which, at = _spread(begin, count)
-    a, b = some[which], order[at]
-    off_x, off_y, reach = x[a] - x[b], y[a] - y[b], half[a] + half[b]
-    close = off_x * off_x + off_y * off_y <= reach * reach
-    return Close(a[close], b[close], wanted - compared)

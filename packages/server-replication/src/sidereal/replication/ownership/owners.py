@@ -27,8 +27,6 @@ from sidereal.protocol.ids import SHARD_NONE
 MASS_SHARE: Final = 0.5
 """Of a vote: all members of an island together have so much for their masses."""
 
-_NOBODY: Final = -1
-
 
 class Nodes(NamedTuple):
     """What goes together: roots with their families; all arrays have one length.
@@ -75,14 +73,6 @@ class _Islands(NamedTuple):
     starts: np.ndarray
     of: np.ndarray
 
-    def least(self, values: np.ndarray) -> np.ndarray:
-        """The least value of each island's members, [g]."""
-        return np.asarray(np.minimum.reduceat(values[self.order], self.starts))
-
-    def most(self, values: np.ndarray) -> np.ndarray:
-        """The largest value of each island's members, [g]."""
-        return np.asarray(np.maximum.reduceat(values[self.order], self.starts))
-
 
 def decide_owners(nodes: Nodes, island: np.ndarray) -> Decision:
     """Decide who is to own every node.
@@ -96,18 +86,22 @@ def decide_owners(nodes: Nodes, island: np.ndarray) -> Decision:
     if not together.any():
         return Decision(owner, together, held, 0)
     islands = _islands_of(island, np.flatnonzero(together))
-    most = islands.most(nodes.owner)
-    least = islands.least(np.where(nodes.owner == SHARD_NONE, most.max(), nodes.owner))
-    last_holder, first_holder = islands.most(nodes.holder), islands.least(nodes.holder)
+    owners, holders = nodes.owner[islands.order], nodes.holder[islands.order]
+    most, last_holder = np.maximum.reduceat([owners, holders], islands.starts, axis=1)
+    served = np.where(owners == SHARD_NONE, most.max(), owners)
+    leave = nodes.may_leave[islands.order]
+    least, first_holder, leave = np.minimum.reduceat(
+        [served, holders, leave], islands.starts, axis=1
+    )
     two, orphaned = most > least, most == SHARD_NONE
     across = last_holder != first_holder
     goal = np.where(orphaned, last_holder, most)
     voted = two | (orphaned & across)
     if voted.any():
-        voters = np.where(two[islands.of], nodes.owner[islands.order], nodes.holder[islands.order])
+        voters = np.where(two[islands.of], owners, holders)
         goal = np.where(voted, _vote(islands, voters, nodes.mass[islands.order]), goal)
     leaves = ~(two | orphaned | across) & (first_holder != most) & (first_holder != SHARD_NONE)
-    leaves &= islands.least(nodes.may_leave)
+    leaves &= leave != 0
     goal = np.where(leaves, first_holder, goal)
     holds = two | (across & ~orphaned)
     owner[islands.order] = goal[islands.of]
@@ -117,7 +111,8 @@ def decide_owners(nodes: Nodes, island: np.ndarray) -> Decision:
 
 def _islands_of(island: np.ndarray, members: np.ndarray) -> _Islands:
     order = members[np.argsort(island[members], kind="stable")]
-    begins = np.diff(island[order], prepend=_NOBODY) != 0
+    named, begins = island[order], np.ones(len(order), np.bool_)
+    begins[1:] = named[1:] != named[:-1]
     return _Islands(order, np.flatnonzero(begins), np.cumsum(begins) - 1)
 
 
@@ -131,11 +126,9 @@ def _vote(islands: _Islands, voters: np.ndarray, mass: np.ndarray) -> np.ndarray
     """
     all_mass = np.add.reduceat(mass, islands.starts)[islands.of]
     votes = np.where(voters == SHARD_NONE, 0.0, 1.0 + MASS_SHARE * mass / all_mass)
-    shards, choice = np.unique(voters, return_inverse=True)
-    count = len(islands.starts)
-    sums = np.bincount(islands.of * len(shards) + choice, votes, count * len(shards))
-    chosen: np.ndarray = shards[sums.reshape(count, len(shards)).argmax(axis=1)]
-    return chosen
+    count, shards = len(islands.starts), int(voters.max()) + 1
+    sums = np.bincount(islands.of * shards + voters, votes, count * shards)
+    return np.asarray(sums.reshape(count, shards).argmax(axis=1))
 
 
 class Cut(NamedTuple):
