@@ -411,6 +411,20 @@ def test_who_is_being_pushed_apart_already_goes_on_with_it() -> None:
     assert shard.counts == (3, 0)
 
 
+def test_who_is_let_in_while_it_is_being_pushed_apart_goes_on_with_it() -> None:
+    first, second = Thing(1, 0.0, kind=ROCK), Thing(2, 2.0, 3.0, kind=ROCK)
+    third = Thing(3, -24.0 - 7.3 * 3.0, 0.0, SPEED, kind=ROCK)
+    # Elsewhere two have come together two ticks earlier: from then on all is simulated again.
+    fourth = Thing(4, 0.0, 500.0, kind=ROCK)
+    fifth = Thing(5, -16.0 - 5.3 * 3.0, 500.0, SPEED, kind=ROCK)
+    shard, judge = hand_over([first, second, fourth], [third, fifth], 4)
+    shard.run(shard.tick + 1)
+    judge.run(judge.tick + 1)
+    everybody = 1, 2, 3, 4, 5
+    np.testing.assert_allclose(shard.states(*everybody), judge.states(*everybody), atol=1e-6)
+    assert shard.counts[1] == 0
+
+
 def test_who_was_met_before_somebody_came_another_way_is_not() -> None:
     struck = Thing(1, 0.0, 0.0)
     striker = Thing(2, -16.0 - 5.3 * 3.0, 0.0, SPEED)

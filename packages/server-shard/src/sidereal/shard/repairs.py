@@ -172,12 +172,12 @@ class Repairs:
             self._stages.note_touches(touches.where(again.spread(touches)), told)
 
         now, steady, pairs = begin, list[Ints](), list[Ints]()
-        again.let_in(begin, tick_s)
-        self._come_to(again.here(begin - 1), begin)
         for now in range(begin, tick):
             again.free(now)
             again.let_in(now, tick_s)
             here = again.here(now)
+            if now == begin or self._push_on(np.setdiff1d(here, space.rows), here, now):
+                self._come_to(again.here(now - 1), now)
             self._ring.put_back(now, here, columns)
             astray = again.astray[here]
             steady = [here[~astray]]
@@ -200,11 +200,18 @@ class Repairs:
         self.resimulated += len(off)
         return [group.members for group, lacks in zip(groups, again.lacks, strict=True) if lacks]
 
+    def _push_on(self, fresh: Ints, here: Ints, tick: int) -> bool:
+        """Tell whether some that are let in touched others after a tick: they are pushed on."""
+        return len(fresh) > 0 and bool(np.isin(self._ring.touched(tick, fresh), here).any())
+
     def _come_to(self, rows: Ints, tick: int) -> None:
         """Let bodies come to where they were after a tick: who is inside another there pushes it.
 
+        A space knows only of those that were in it how far they are still to be pushed apart: so
+        all come anew, whenever somebody is let in who touched one of them.
+
         Args:
-            rows: int64[n], of those that were there before it; the first in the space.
+            rows: int64[n], of all that take part and were there before it.
             tick: it.
 
         Mutates:
@@ -214,6 +221,7 @@ class Repairs:
         self._ring.put_back(tick, rows, columns)
         for place, speed in (("x", "vx"), ("y", "vy")):
             columns[place][rows] -= columns[speed][rows] * dt
+        self._beside.clear()
         self._beside.add(rows, columns, shapes_of(columns, self._filters, rows))
         self._beside.step(columns, dt)
 
