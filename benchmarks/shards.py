@@ -23,6 +23,12 @@ that overlap as the authority has them, summed over all ticks.
 `star`: in virtual time, 200 bots of the world `star` and 4 shards, until 10,000 ships have changed
 hands, at the same two delays: `handover_…`.
 
+`crowds`: in virtual time, at the same two delays: 300 ships thrust to a corner of four shards that
+are to hold 100 of an island, so it is cut. When they have come to rest: `crowd_pairs` overlap by
+more than 0.2 units, as a mean over ticks, `crowd_deepest_units` is the worst of them, and
+`crowd_handovers` change hands in a second. `crowd_speed_over_one_shard` is how much faster they
+are than those on one shard. Beside them stand heaps without shadows, and with one layer of them.
+
 `balance`: the rule alone: 2,000 bots that gather and scatter at eight points, four shards.
 `balance_max_over_mean`: what the busiest shard has to do against the mean, over all of the time;
 `balance_uneven_max_over_mean`: half of the points lie in one corner, and crowds differ.
@@ -37,7 +43,7 @@ from typing import Any, Final, TextIO
 
 import numpy as np
 from results import make_parser, publish, result, table
-from shard_cases import crowds, seam, star
+from shard_cases import crowds, pile, seam, star
 from shard_cases.islands import measure_islands
 
 from sidereal.game import F4, Body, Component, Game, Kind, Motion, Stage, Step, field
@@ -284,6 +290,13 @@ def measure_star(quick: bool, out: TextIO) -> Results:
     return {name: result(*value) for name, value in star.numbers(flown, alone).items()}
 
 
+def measure_crowds(quick: bool, out: TextIO) -> Results:
+    """Crowds that are cut: `crowd_…`."""
+    heaps = pile.measure(seam.LINKS, quick=quick)
+    print("\n".join(pile.tabulate(heaps)), file=out)
+    return {name: result(*value) for name, value in pile.numbers(heaps).items()}
+
+
 def measure_balance(quick: bool, out: TextIO) -> Results:
     """How evenly sectors are shared out."""
     seconds = 60.0 if quick else 300.0
@@ -325,6 +338,7 @@ GROUPS: Final = {
     "costs": measure_costs,
     "seam": measure_seam,
     "star": measure_star,
+    "crowds": measure_crowds,
     "balance": measure_balance,
 }
 

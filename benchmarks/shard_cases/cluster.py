@@ -16,7 +16,7 @@ from sidereal.protocol.message.player import Role
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.testing.link import LinkConfig
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, Limits
 from sidereal.replication.replicator import Replicator
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.bots.behaviour import Behaviour, Mind
@@ -166,6 +166,7 @@ class Cluster:
         seed: int,
         link: LinkConfig | None = None,
         rules: Rules | None = None,
+        limits: Limits = LIMITS,
         bots_max: int = 1,
     ) -> None:
         """Make a world without anything in it, and run it until all shards serve."""
@@ -183,7 +184,7 @@ class Cluster:
             shard_key=key,
             game=game,
             rules=self.rules,
-            limits=LIMITS,
+            limits=limits,
             ledger=Ledger(),
             clients_max=bots_max,
         )

@@ -59,6 +59,7 @@ REACHED: Final = {
     "replication.http.connection.Connection._describe_untrusted": (
         "replication.http.connection.Connection"
     ),
+    "shard.shadows.Shadows.cast_untrusted": "shard.shard.ShardCore._receive_untrusted",
     "shard.territory.Territory.grant_untrusted": "shard.shard.ShardCore._receive_untrusted",
     "shard.territory.Territory.revoke_untrusted": "shard.shard.ShardCore._receive_untrusted",
     "shard.territory.Territory._read_untrusted": "shard.shard.ShardCore._receive_untrusted",

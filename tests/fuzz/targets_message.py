@@ -58,6 +58,7 @@ from sidereal.protocol.message.shard import (
     Load,
     Release,
     Revoke,
+    Shadows,
     ShardHello,
     ShardWelcome,
 )
@@ -160,7 +161,7 @@ def shard_messages() -> list[bytes]:
         codec.encode_message(message)
         for message in (
             ShardHello(SCHEMA.hash, "one", bytes(16), 1, 1, bytes(16), spare=False),
-            Load(5, 1, 2, 3, 4, 1 << 40, bytes(8), "system mine.mend", 700),
+            Load(5, 1, 2, 3, 4, 1 << 40, bytes(8), "system mine.mend", 700, 3, 250),
             Farewell("system mine.mend", "it raised"),
             Adopted(7),
             Asked("talk.say", ASKED, b"\x92\x91\xa5hello\x91\xa2hi"),
@@ -184,6 +185,7 @@ def authority_messages() -> list[bytes]:
             GrantIds(65_536, 65_536),
             Amend(6, ships(1).tobytes()),
             Dismiss(),
+            Shadows(6, np.array([(3, 1), (9, 0)], codec.SHADOW_ROW).tobytes()),
             Beat(6, -1500),
         )
     ]

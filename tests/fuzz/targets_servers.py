@@ -195,13 +195,13 @@ def check_shard(core: ShardCore, now: float) -> None:
 
 def authority_seeds() -> Iterator[bytes]:
     welcome, refused, grant, revoke, adopt, release, ids, amend, *rest = authority_messages()
-    dismiss, beat = rest
+    dismiss, shadows, beat = rest
     (pressed,) = routed_inputs()
     wait = WAIT, bytes(5)
     ghosts = [
         (ShardChannel.GHOST, message) for tick in (5, 9) for message in ghost_messages(3, tick)
     ]
-    told = grant, ids, adopt, amend, release, revoke
+    told = grant, ids, adopt, amend, release, revoke, shadows
     bulk = [(ShardChannel.LEASE, message) for message in told]
     swift = [(ShardChannel.BEAT, beat), (ShardChannel.CONTROLS, pressed)]
     yield b"\0" + join(wait, *swift, wait, *ghosts[:1], wait, *bulk[4:], wait, *ghosts)
@@ -209,6 +209,7 @@ def authority_seeds() -> Iterator[bytes]:
     yield b"\1" + join(*swift, *ghosts[:1], (ShardChannel.LEASE, welcome), *bulk[:4], wait)
     yield b"\1" + join((ShardChannel.LEASE, refused), (ShardChannel.LEASE, welcome))
     yield b"\2" + join(wait, *swift, (ShardChannel.LEASE, dismiss), wait, *bulk[:3])
+    yield b"\3" + join(*ghosts, *bulk[-1:], wait, *bulk[2:3], wait, *bulk[4:], wait, *ghosts)
 
 
 LINK: Final = "replication.links.{0}link.{1}Link._receive_untrusted"

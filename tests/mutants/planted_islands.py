@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 from mutant import Mutant, any_plan
 
+from sidereal.replication.limits import LIMITS
+from sidereal.replication.ownership import owners
 from sidereal.replication.ownership.candidates import Candidates, Outlook
 from sidereal.replication.ownership.grouping import Grouped, Grouping
 from sidereal.replication.ownership.held import Held
 from sidereal.replication.ownership.islands import label
+from sidereal.shard.bodies import shapes_of
+from sidereal.shard.space import Shapes
+from sidereal.tools.simulate.faults import Plan
 
 OWNERSHIP: Final = "sidereal.replication.ownership"
+
+
+def with_cuts(plan: Plan) -> bool:
+    return plan.limits.ownership.island_members < LIMITS.ownership.island_members
 
 
 def who_is_apart_now_never_meets(patch: pytest.MonkeyPatch) -> None:
@@ -98,6 +107,34 @@ def few_are_near_a_border(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Outlook, "reach", lambda *_: 10.0)
 
 
+def nobody_has_shadows(patch: pytest.MonkeyPatch) -> None:
+    """Beyond the cut of an island there is nothing."""
+    patch.setattr(Grouping, "cast_shadows", lambda *_: None)
+
+
+def shadows_are_as_heavy_as_can_be(patch: pytest.MonkeyPatch) -> None:
+    """What lies beyond a cut gives way to nobody."""
+
+    def heavy(*arguments: Any) -> Shapes:
+        shapes = shapes_of(*arguments)
+        return shapes._replace(mass=1e6 * shapes.mass)
+
+    patch.setattr("sidereal.shard.shadows.shapes_of", heavy)
+
+
+def what_has_one_owner_is_cut_like_all_else(patch: pytest.MonkeyPatch) -> None:
+    """A large island is put together by depth alone."""
+    cut_large = owners.cut_large
+
+    def by_depth(island: Any, owner: np.ndarray, *more: Any) -> owners.Cut:
+        lexsort = np.lexsort
+        with pytest.MonkeyPatch.context() as inside:
+            inside.setattr(np, "lexsort", lambda keys: lexsort(keys[:1]))
+            return cut_large(island, owner, *more)
+
+    patch.setattr(f"{OWNERSHIP}.grouping.cut_large", by_depth)
+
+
 MUTANTS: Final = (
     Mutant(who_is_apart_now_never_meets, ("Islands",), any_plan),
     Mutant(only_the_end_of_the_horizon_counts, ("Islands",), any_plan),
@@ -108,4 +145,7 @@ MUTANTS: Final = (
     Mutant(guests_never_go_home, ("Islands",), any_plan),
     Mutant(bodies_are_taken_to_be_smaller, ("Islands",), any_plan),
     Mutant(few_are_near_a_border, ("Islands",), any_plan),
+    Mutant(nobody_has_shadows, ("Cuts",), with_cuts),
+    Mutant(shadows_are_as_heavy_as_can_be, ("Reference",), with_cuts),
+    Mutant(what_has_one_owner_is_cut_like_all_else, ("Cuts",), with_cuts),
 )

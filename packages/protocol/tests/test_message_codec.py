@@ -44,6 +44,7 @@ from sidereal.protocol.message.shard import (
     Load,
     Release,
     Revoke,
+    Shadows,
     ShardChannel,
     ShardHello,
     ShardWelcome,
@@ -72,7 +73,7 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_server_untrusted, PlayerChannel.COMMAND, Receipt(HASH, Outcome.NOT_NOW, "wait")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Notice("hello")),
     (decode_server_untrusted, PlayerChannel.COMMAND, Standstill(7)),
-    (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"", "", 0)),
+    (decode_shard_untrusted, ShardChannel.BEAT, Load(1, 1, 1, 1, 1, 1, b"", "", 0, 0, 0)),
     (
         decode_shard_untrusted,
         ShardChannel.LEASE,
@@ -89,6 +90,7 @@ TRAVELS: list[tuple[Decode, int, Any]] = [
     (decode_authority_untrusted, ShardChannel.LEASE, Adopt(1, b"", b"")),
     (decode_authority_untrusted, ShardChannel.LEASE, Release(1, b"")),
     (decode_authority_untrusted, ShardChannel.LEASE, Dismiss()),
+    (decode_authority_untrusted, ShardChannel.LEASE, Shadows(1, bytes(12))),
 ]
 
 

@@ -14,8 +14,9 @@ from sidereal.game.declarations import declare
 from sidereal.game.part import GHOST_RANGE_UNLESS_SAID
 from sidereal.game.schema import schema_of
 from sidereal.protocol.channel.endpoint import ServerEndpoint
-from sidereal.protocol.message.codec import decode_authority_untrusted
-from sidereal.protocol.message.shard import Release, ShardChannel, ShardHello
+from sidereal.protocol.message.codec import SHADOW_ROW, decode_authority_untrusted
+from sidereal.protocol.message.inputs import Input
+from sidereal.protocol.message.shard import Release, Shadows, ShardChannel, ShardHello
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.sectors import SectorTable, pack_sector, unpack_sector
 from sidereal.protocol.state.records import decode_record_message_untrusted
@@ -23,8 +24,9 @@ from sidereal.protocol.state.schema import BASE_SCHEMA, BODY, Schema
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.amendments import Amendments
-from sidereal.replication.ownership.borders import Borders
+from sidereal.replication.ownership.borders import NOBODY_SEEN, Borders, Sightings
 from sidereal.replication.ownership.ghosts import GhostStreams
+from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import UUID, Present, World
 
@@ -64,6 +66,7 @@ class Told(NamedTuple):
     rows: np.ndarray
     releases: list[tuple[int, int]]
     tags: list[int]
+    shadows: list[list[tuple[int, int]]]
 
     @property
     def ids(self) -> list[int]:
@@ -80,7 +83,7 @@ class Rig:
         self.outbox = Outbox()
         self.link = ShardLink(cast(ServerEndpoint, self.outbox), schema, RULES, 0.0)
         self.streams = GhostStreams(self.world, self.leases, self.link, reach)
-        self.tick = 100
+        self.tick, self.shadows, self.inputs = 100, NOBODY_SEEN, InputLog()
         self.shards = [self.join("one", 11), self.join("two", 12)]
         assert (self.leases.holder_of((0, 0)), self.leases.holder_of((1, 0))) == (1, 2)
 
@@ -101,8 +104,8 @@ class Rig:
         self.world.columns["shard"][rows] = owner
         return int(self.world.columns.net_id[rows[0]])
 
-    def row(self, net_id: int) -> np.ndarray:
-        return self.world.columns.rows_of(np.array([net_id]))
+    def row(self, net_id: int | list[int]) -> np.ndarray:
+        return self.world.columns.rows_of(np.atleast_1d(net_id))
 
     def hand(self, net_id: int, owner: int) -> None:
         row = self.row(net_id)
@@ -118,7 +121,7 @@ class Rig:
     def step(self) -> dict[int, Told]:
         self.tick += 1
         self.outbox.sent.clear()
-        self.streams.send(self.world.present(self.tick))
+        self.streams.send(self.world.present(self.tick), self.shadows, self.inputs)
         self.link.flush(0.0)
         return {shard.shard: self._told(shard) for shard in self.link.shards}
 
@@ -131,6 +134,7 @@ class Rig:
 
     def _told(self, shard: Shard) -> Told:
         batches, releases, tags = [np.empty(0, self.schema.full_record)], [], []
+        shadows = list[list[tuple[int, int]]]()
         for sent in self.outbox.sent:
             if sent.peer != shard.peer:
                 continue
@@ -141,13 +145,16 @@ class Rig:
                 assert sent.tag is not None
                 batches.append(rows)
                 tags.append(sent.tag)
+                continue
+            message = decode_authority_untrusted(sent.channel, sent.message)
+            assert isinstance(message, Release | Shadows)
+            assert message.tick == self.tick
+            if isinstance(message, Shadows):
+                shadows.append(np.frombuffer(message.rows, SHADOW_ROW).tolist())
             else:
-                release = decode_authority_untrusted(sent.channel, sent.message)
-                assert isinstance(release, Release)
-                assert release.tick == self.tick
-                pairs = np.frombuffer(release.rows, "<u4").reshape(-1, 2).tolist()
+                pairs = np.frombuffer(message.rows, "<u4").reshape(-1, 2).tolist()
                 releases += [(net_id, epoch) for net_id, epoch in pairs]
-        return Told(np.concatenate(batches), releases, tags)
+        return Told(np.concatenate(batches), releases, tags, shadows)
 
 
 @pytest.fixture
@@ -171,6 +178,25 @@ def test_how_far_a_shard_sees_beyond_its_sectors_is_told(reach: float) -> None:
     near = rig.enter(SIZE - reach, 1)
     rig.enter(SIZE - reach - 0.5, 1)
     assert rig.step()[2].ids == [near]
+
+
+def test_a_shadow_is_a_ghost_wherever_it_is_and_its_shard_is_told_of_it_once(rig: Rig) -> None:
+    far, near = rig.enter(500.0, 1), rig.enter(950.0, 1)
+    rig.shadows = Sightings(np.array([2, 2]), np.sort(rig.row([far, near])))
+    told = rig.settle()
+    assert (told[2].ids, told[2].shadows) == ([far, near], [[(far, 0), (near, 0)]])
+    assert (told[1].ids, told[1].shadows) == ([], [])
+    assert rig.step()[2].shadows == []
+    rig.shadows = Sightings(np.array([2]), rig.row([near]))
+    told = rig.step()
+    assert (told[2].releases, told[2].shadows) == ([(far, 2)], [[(near, 0)]])
+    rig.inputs.note(near, Input(4, 7, (1, 3)))
+    assert rig.step()[2].shadows == []
+    rig.world.columns["control_epoch"][rig.row(near)] = 4
+    assert rig.step()[2].shadows == [[(near, 3)]]
+    rig.shadows = NOBODY_SEEN
+    assert rig.step()[2].shadows == [[]]
+    assert rig.step()[2].shadows == []
 
 
 def test_a_guest_is_a_ghost_of_the_shard_whose_space_it_is_in(rig: Rig) -> None:

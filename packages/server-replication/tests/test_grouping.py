@@ -16,7 +16,7 @@ from sidereal.protocol.channel.endpoint import ServerEndpoint
 from sidereal.protocol.ids import SHARD_NONE
 from sidereal.protocol.message.shard import ShardHello
 from sidereal.protocol.rules import Rules
-from sidereal.replication.limits import LIMITS
+from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.ownership import discs
 from sidereal.replication.ownership.candidates import touching_of
@@ -52,7 +52,9 @@ class Silent:
 class Rig:
     """A world with shards, and what islands make of it."""
 
-    def __init__(self, holders: dict[tuple[int, int], int]) -> None:
+    def __init__(
+        self, holders: dict[tuple[int, int], int], limits: OwnershipLimits = LIMITS_HERE
+    ) -> None:
         self.world, self.leases, self.tick = World(SCHEMA, RULES, 16), LeaseTable(), 100
         self.endpoint = Silent()
         self.link = ShardLink(cast(ServerEndpoint, self.endpoint), SCHEMA, RULES, 0.0)
@@ -64,7 +66,7 @@ class Rig:
             self.leases.join(number, {})
         self.leases.assign(holders)
         self.grouping = Grouping(
-            self.world, self.leases, self.link, touching_of(GAME.kinds), LIMITS_HERE
+            self.world, self.leases, self.link, touching_of(GAME.kinds), limits
         )
 
     def enter(
@@ -90,6 +92,7 @@ class Rig:
         grouped = self.grouping.group(present, holder, owner[present.rows])
         owner[grouped.changes.rows] = grouped.changes.after
         self.grouping.count_contacts(owner)
+        self.grouping.cast_shadows(owner)
         return grouped
 
     def owner(self, *rows: int) -> list[int]:
@@ -152,6 +155,26 @@ def test_a_pile_that_reaches_far_beyond_the_border_goes_as_a_whole() -> None:
     more = [rig.enter(SIZE - 7.0 - 12.0 * at, 500.0, 1) for at in range(61)]
     rig.group()
     assert set(rig.owner(*pile, *more)) == {1}
+
+
+def test_beyond_a_cut_each_shard_has_shadows_and_nobody_changes_hands() -> None:
+    limits = dataclasses.replace(LIMITS_HERE, island_members=6, shadow_depth=24.0, shadows=3)
+    rig = Rig(TWO, limits)
+    left = [rig.enter(SIZE - 6.0 - 12.0 * at, 500.0, 1) for at in range(6)]
+    right = [rig.enter(SIZE + 6.0 + 12.0 * at, 500.0, 2) for at in range(6)]
+    alone = rig.enter(SIZE + 6.0, 800.0, 2)
+    for times in range(1, 4):
+        assert not len(rig.group().changes.rows)
+        assert (rig.grouping.islands_split, rig.grouping.cross_shard_contacts) == (times, 0)
+        seen = rig.grouping.shadows
+        assert seen.shard.tolist() == [1, 1, 1, 2, 2, 2]
+        assert seen.rows.tolist() == [*sorted(right[:3]), *sorted(left[:3])]
+        assert alone not in seen.rows
+    assert rig.grouping.shadows_left_out == 0
+    rig.world.columns["x"][right] += 100.0
+    rig.group()
+    assert not len(rig.grouping.shadows.rows)
+    assert rig.grouping.islands_split == 3
 
 
 def test_an_island_goes_home_when_nothing_has_held_it_for_a_while() -> None:

@@ -133,6 +133,8 @@ SHARD_LINK: Final[Link] = {
             "steps": numbers,
             "slowest": text(0, 80, is_printable=True),
             "slowest_us": U32,
+            "shadows": U32,
+            "impulse": integer(None, None),
         },
     ),
     41: Kind(
@@ -153,6 +155,7 @@ SHARD_LINK: Final[Link] = {
     ),
     47: Kind("Drain", 4, False, {}),
     48: Kind("Dismiss", 4, True, {}),
+    49: Kind("Shadows", 4, True, {"tick": U32, "entities": rows("IQ")}),
 }
 
 

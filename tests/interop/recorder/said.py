@@ -15,6 +15,7 @@ from sidereal.protocol.message.codec import (
     HOLDER_ROW,
     INPUT_ROW,
     LEASE_ROW,
+    SHADOW_ROW,
     decode_authority_untrusted,
     decode_client_untrusted,
     decode_rows_untrusted,
@@ -150,7 +151,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     shard.Beat: ("tick", "early"),
     shard.Load: (
         *("tick", "entities", "ghosts", "guests", "cpu", "resident", "steps"),
-        *("slowest", "slowest_us"),
+        *("slowest", "slowest_us", "shadows", "impulse"),
     ),
     shard.Farewell: ("what", "why"),
     shard.Adopted: ("rows",),
@@ -160,6 +161,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     shard.Amend: ("tick", "records"),
     shard.Drain: (),
     shard.Dismiss: (),
+    shard.Shadows: ("tick", "entities"),
 }
 _LEASES: Final = {"leases": _packed(LEASE_ROW)}
 _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
@@ -173,4 +175,5 @@ _READERS: Final[dict[type, dict[str, Callable[[Any], Any]]]] = {
     shard.Release: {"entities": _packed(_RELEASED)},
     shard.Asked: {"rows": _packed(ASKED_ROW)},
     shard.Load: {"steps": _packed("<u4")},
+    shard.Shadows: {"entities": _packed(SHADOW_ROW)},
 }

@@ -24,7 +24,7 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.protocol.state.schema import MOTION
 from sidereal.replication.keeping.references import saved_alone
 from sidereal.replication.keeping.stored import Berth
-from sidereal.replication.limits import Limits, WorldLimits
+from sidereal.replication.limits import Limits, OwnershipLimits, WorldLimits
 from sidereal.replication.replicator import Keys, Replicator
 from sidereal.replication.world import UUID
 from sidereal.shard.shard import ShardCore
@@ -55,6 +55,8 @@ SHIPS_AT: Final = {7: (1204.0, 1192.0), 8: (1200.0, 1232.0)}
 CROWDS: Final = ((1280.0, 1088.0, 8), (1344.0, 1088.0, 6))
 """Cells full of asteroids: a corner, and how many along an edge. The first is told over
 several ticks, the second in one, but in parts."""
+MEETS_AT: Final = (1536.0, 64.0)
+"""There two asteroids meet on a border of shards, and are more than one of these is to hold."""
 
 SHARDS_LEAVE_S: Final = 5.515625
 """Then nobody simulates the world, and it stands still until the server ends."""
@@ -79,13 +81,16 @@ VIEW_EVERY_STEPS: Final = VIEW_EVERY_TICKS * STEPS_PER_TICK
 
 
 def make_records() -> np.ndarray:
-    """Make an asteroid in every sector, near its left edge, all drifting, and the crowds."""
+    """Make an asteroid in every sector, near its left edge, drifting, the crowds, and a pair."""
     row, column = np.divmod(np.arange(SECTORS_PER_SIDE**2), SECTORS_PER_SIDE)
     drifting = np.zeros(len(row), SCHEMA.full_record)
     drifting["x"], drifting["y"] = column * 256.0 + 32.0, row * 256.0 + 128.0
     drifting["vx"], drifting["vy"] = (row - 4) / 4, (column - 4) / 8
     drifting["spin"], drifting["radius"] = column / 16, 4.0
-    records = np.concatenate([drifting, *(make_crowd(*crowd) for crowd in CROWDS)])
+    pair = np.zeros(2, SCHEMA.full_record)
+    pair["x"], pair["y"] = MEETS_AT[0] + np.array([-19.5, 19.5]), MEETS_AT[1]
+    pair["vx"], pair["radius"] = (3.5, -3.5), 4.0
+    records = np.concatenate([drifting, *(make_crowd(*crowd) for crowd in CROWDS), pair])
     records["kind"], records["mass"] = ASTEROID, 64.0
     return records
 
@@ -134,6 +139,7 @@ class World:
             limits=Limits(
                 standstill_after_s=0.25,
                 world=WorldLimits(ids_per_block=8),
+                ownership=OwnershipLimits(island_members=1),
                 transport=TransportLimits(allowance=AllowanceLimits(rate_initial=40e3)),
             ),
         )

@@ -77,6 +77,8 @@ REPAIRED_TICKS_MAX: Final = 16
 has run into: what it proposes afterwards is not where it was said to go."""
 REPAIRED_BODIES_MAX: Final = 64
 """Bodies that may take part in that together."""
+SHADOWS_MAX: Final = 1000
+"""Entities of other shards that a shard has bodies of."""
 ASKED_PER_TICK_MAX: Final = 512
 """Actions that systems of a shard may ask for in a tick; a server that gets more for long drops the
 rest."""

@@ -14,6 +14,7 @@ from sidereal.protocol.channel.limits import TransportLimits
 from sidereal.protocol.limits import (
     INPUTS_UNANSWERED_MAX,
     PRIVATE_EVENTS_MAX,
+    SHADOWS_MAX,
     SNAPSHOT_DATAGRAMS_MAX,
     check_limits,
 )
@@ -115,6 +116,8 @@ class OwnershipLimits:
         home_ticks: an island goes home when nothing has held it for so long.
         island_members: of an island that has more, parts may have different owners.
         island_rounds: so often it is looked farther around an island.
+        shadow_depth: how far beyond a cut others have bodies, world units from pair to pair.
+        shadows: of one shard; of more the farther ones have none.
     """
 
     lease_changes: int = 1 << 14
@@ -135,12 +138,16 @@ class OwnershipLimits:
     home_ticks: int = 20
     island_members: int = 2000
     island_rounds: int = 8
+    shadow_depth: float = 80.0
+    shadows: int = SHADOWS_MAX
 
     def __post_init__(self) -> None:
         """Check them."""
         problems = []
         if self.horizon_s_min > self.horizon_s_max:
             problems.append("horizon_s_min must be at most horizon_s_max")
+        if self.shadows > SHADOWS_MAX:
+            problems.append(f"shadows must be at most {SHADOWS_MAX}")
         check_limits(self, problems)
 
 

@@ -335,7 +335,7 @@ class Replicator:
         self._forget_empty_space(present)
         self.mesh.hand_over(present)
         self.amendments.send(self.tick)
-        self.ghosts.send(present)
+        self.ghosts.send(present, self.mesh.grouping.shadows, self.mesh.inputs)
         self.edge.publish(present, self.tick)
         self.edge.send(present, self.mesh.leases, self.tick, now)
         self.shards.send_beats(self.tick, now)

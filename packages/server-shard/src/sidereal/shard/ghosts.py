@@ -1,9 +1,9 @@
 """Ghosts: what other shards simulate near this one's border, for game logic to see.
 
-Ghosts have no bodies in the physics, on purpose: no contact is ever resolved by two shards. Two
-entities that are about to touch are handed to one shard first. Until then a collision with a ghost
-would move a body here, and the ghost's owner would not know of it. So ghosts are read, never
-written.
+Ghosts have no bodies in the physics, on purpose, but for `shadows`: no contact is ever resolved by
+two shards. Two entities that are about to touch are handed to one shard first. Until then a
+collision with a ghost would move a body here, and the ghost's owner would not know of it. So ghosts
+are read, never written.
 
 Theory of operation. Records come on an unreliable channel. What ends them (`Release`, `Adopt`)
 comes on a reliable one. Neither channel waits for the other, and the outcome must be the same in

@@ -42,4 +42,6 @@ def make_load(
         step_us=np.asarray(step_us[-STEPS_PER_LOAD_MAX:], dtype="<u4").tobytes(),
         slowest=printable(slowest, CODE_NAME_SIZE_MAX),
         slowest_us=round(slowest_s * 1e6),
+        shadows=len(simulation.shadows),
+        shadow_impulse=round(simulation.shadows.impulse),
     )

@@ -7,8 +7,7 @@ on it ticks by `TickPhase`, just ahead of the replication server. Packets only f
 at least one proposal, empty if need be, because the server takes the leases of a silent shard. One
 whose next tick is far off, because the server's clock is slow or stands still, says so meanwhile.
 
-Nothing here outlives the session. When it ends, `closed` says why, and a new core starts without
-entities. Of two sessions of one process the one with the higher number is the newer.
+Nothing here outlives the session. When it ends, `closed` says why, and a new core has no entities.
 """
 
 from __future__ import annotations
@@ -53,6 +52,7 @@ from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.load import make_load
 from sidereal.shard.phase import TickPhase
 from sidereal.shard.population import Population
+from sidereal.shard.shadows import Shadows
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.stages import Clock
 from sidereal.shard.statistics import ShardStatistics
@@ -99,7 +99,7 @@ class ShardCore:
             server: the replication server's shard endpoint.
             name: of this shard, for people and for `/v1/status`.
             incarnation: of the process, 16 random bytes.
-            session: its number among those of the process, counted up.
+            session: its number among those of the process, counted up: the higher one is newer.
             pid: process id, for people.
             game: which it simulates; a server whose schema is another one refuses it.
             entropy: source of keys.
@@ -134,8 +134,7 @@ class ShardCore:
         self._spoke_at = now
         self._leaving = Leaving(limits)
         self.connected = False
-        self.tick = 0
-        self.shard = 0
+        self.tick = self.shard = 0
         self.closed: CloseReason | None = None
         self.closed_text = ""
         self._drain_events(now)
@@ -236,6 +235,11 @@ class ShardCore:
         """What is seen of the others' entities; None before the welcome."""
         return self._simulation.ghosts if self._simulation else None
 
+    @property
+    def shadows(self) -> Shadows | None:
+        """Which ghosts have bodies; None before the welcome."""
+        return self._simulation.shadows if self._simulation else None
+
     def next_tick_at(self) -> float | None:
         """When the next tick is due, monotonic seconds; None while there is nothing to simulate."""
         if self._phase is None or self.closed is not None:
@@ -257,7 +261,6 @@ class ShardCore:
 
     def statistics(self) -> ShardStatistics:
         """How the shard is doing."""
-        simulation = self._simulation
         return ShardStatistics(
             tick=self.tick,
             shard=self.shard,
@@ -267,7 +270,7 @@ class ShardCore:
             phase_jumps=self._phase.jumps if self._phase else 0,
             messages_malformed=self._messages_malformed,
             controls_dropped=self._controls_dropped,
-            simulation=simulation.statistics() if simulation else None,
+            simulation=self._simulation.statistics() if self._simulation else None,
         )
 
     # -- inside -----------------------------------------------------------------------------------
@@ -321,9 +324,8 @@ class ShardCore:
                 self._end(event.reason, now)
             elif self.closed is not None:
                 continue
-            elif isinstance(event, Acked):
-                if self._simulation is not None:
-                    self._simulation.proposals_acked(event.tags)
+            elif isinstance(event, Acked) and self._simulation is not None:
+                self._simulation.proposals_acked(event.tags)
             elif isinstance(event, Received):
                 try:
                     self._receive_untrusted(event, now)

@@ -31,6 +31,7 @@ from sidereal.protocol.message.shard import (
     Revoke,
     ShardMessage,
 )
+from sidereal.protocol.message.shard import Shadows as ShadowsMessage
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
@@ -49,6 +50,7 @@ from sidereal.shard.lives import NOBODY, Lives
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.proposals import Proposals
 from sidereal.shard.repairs import Repairs
+from sidereal.shard.shadows import Shadows
 from sidereal.shard.space import Space
 from sidereal.shard.stages import Clock, Stages
 from sidereal.shard.statistics import SimulationStatistics
@@ -67,6 +69,7 @@ class Simulation:
         population: all that this shard knows of.
         bodies: what of it this shard owns.
         ghosts: what of it others own.
+        shadows: those of them that have bodies.
         lives: who comes and who goes.
         rules: of the world.
     """
@@ -100,6 +103,7 @@ class Simulation:
         )
         self._space = space = Space()
         self._filters = filters = filters_of(declared.kinds)
+        self.shadows = Shadows(self.population, self.ghosts, space, filters, schema.controls)
         self._controls = controls = ControlQueues(capacity, schema.controls, limits)
         self._adoption = Adoption(self.bodies, controls, self._stages, limits)
         self._repairs = Repairs(self.bodies, space, self._stages, filters, rules, limits)
@@ -133,6 +137,7 @@ class Simulation:
         elif isinstance(message, Release):
             records = decode_rows_untrusted(message.rows, RELEASE_ROW, ROWS_MAX)
             self.ghosts.release(records["id"], records["epoch"], message.tick)
+            self.shadows.leave()
             self._early.release(records["id"], records["epoch"])
             rows = self.bodies.fenced(records["id"], records["epoch"])
             held = self.bodies.rows_of(np.unique(records["id"])) >= 0
@@ -150,6 +155,8 @@ class Simulation:
             records = self.bodies.valid(records)
             self.population.amend(records)
             self._early.amend(records)
+        elif isinstance(message, ShadowsMessage):
+            self.shadows.cast_untrusted(message.rows)
 
     def take_input(self, message: RoutedInput) -> None:
         """Queue what a pilot has held for the tick that it is for."""
@@ -207,9 +214,11 @@ class Simulation:
             self.take_input(message)
         self._repairs.run(tick - 1)
         self._families.follow()
+        self.shadows.enter()
         held = self._take_controls()
+        held[self.shadows.rows] = self.shadows.held
         self.bodies.ring.note_held(tick, held)
-        self._stages.begin(tick, held)
+        self._stages.begin(tick, held, self.shadows.rows)
         self._run(Stage.TICK, tick)
         dt, pairs = self.rules.tick_s / self.rules.substeps, []
         for substep in range(self.rules.substeps):
@@ -219,8 +228,10 @@ class Simulation:
             self._space.step(self.bodies.columns, dt)
             pairs.append(self._space.pairs)
             self._families.follow()
-            self._stages.note_contacts(self._space)
-        self.bodies.ring.note_pairs(tick, np.concatenate(pairs, axis=1))
+            if self._stages.asks_for_contacts or len(self.shadows):
+                self._stages.note_contacts(self.shadows.sort_out(self._space.touches()))
+        self.bodies.ring.note_pairs(tick, self.shadows.without(np.concatenate(pairs, axis=1)))
+        self.shadows.let_go()
         self.ghosts.move(tick)
         self._run(Stage.CONTACT, tick)
         self._run(Stage.SETTLE, tick)
@@ -267,6 +278,8 @@ class Simulation:
             entities=len(self.bodies),
             guests=self.guest_count(),
             ghosts=len(self.ghosts),
+            shadows=len(self.shadows),
+            shadow_impulse=self.shadows.impulse,
             sectors=len(self._territory),
             adopted=self._adopted,
             adopted_late=self._repairs.late,
@@ -300,6 +313,7 @@ class Simulation:
         if len(news) == 0:
             return
         self.ghosts.adopt(news["id"])
+        self.shadows.leave()
         held = self.bodies.rows_of(news["id"])
         self._drop(held[held >= 0])
         rows = self.bodies.adopt(news, self._adoption.begins(news, tick))

@@ -29,10 +29,9 @@ from sidereal.shard.asks import Asks
 from sidereal.shard.contacts import ContactLog, Touches, name_pairs
 from sidereal.shard.costs import Costs
 from sidereal.shard.events import Events
-from sidereal.shard.lives import Lives
+from sidereal.shard.lives import NOBODY, Lives
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.queries import Queries
-from sidereal.shard.space import Space
 from sidereal.shard.step import ShardStep
 from sidereal.shard.writes import Guard, check_finite, check_parents
 
@@ -99,27 +98,35 @@ class Stages:
         }
         self._contacts = ContactLog(told_ticks)
         self._tick = 0
+        self._shadows: Ints = NOBODY
 
     @property
     def flown(self) -> NDArray[np.bool_]:
         """bool[256], by a kind's number, whether its entities have a pilot."""
         return self._queries.flown
 
-    def begin(self, tick: int, records: Records) -> None:
+    def begin(self, tick: int, records: Records, shadows: Ints = NOBODY) -> None:
         """Begin a tick.
 
         Args:
             tick: to be simulated.
             records: uint64[capacity] by row, what pilots hold in it.
+            shadows: int64[n], rows of ghosts that models move like bodies; they spawn nothing.
         """
+        self._shadows = shadows
         self._tick = tick
         self._lives.begin(tick)
         self._queries.hold(records)
 
-    def note_contacts(self, space: Space) -> None:
+    @property
+    def asks_for_contacts(self) -> bool:
+        """Whether the game wants to know who touches whom."""
+        return bool(self._systems[Stage.CONTACT])
+
+    def note_contacts(self, touches: Touches) -> None:
         """Take down who touches whom after a physics step, if the game asks for it at all."""
-        if self._systems[Stage.CONTACT]:
-            self._contacts.note(space.touches(), self._population.columns)
+        if self.asks_for_contacts:
+            self._contacts.note(touches, self._population.columns)
 
     def note_continued(self, a: Ints, b: Ints) -> None:
         """Take down who touches whom since before both came, rows of the one and of the other."""
@@ -136,7 +143,7 @@ class Stages:
 
     def note_touches(self, touches: Touches, told: Ints) -> None:
         """Take down who touched whom in a step of a tick gone by, but for pairs told before."""
-        if self._systems[Stage.CONTACT]:
+        if self.asks_for_contacts:
             columns = self._population.columns
             fresh = ~np.isin(name_pairs(touches.a, touches.b, columns.net_id), told)
             self._contacts.note(touches.where(fresh), columns)
@@ -165,6 +172,10 @@ class Stages:
             if len(self._lives.newborn):
                 rows = np.setdiff1d(rows, self._lives.newborn, assume_unique=True)
             self._run_model(model, rows, self._dt(stage), self._spawn)
+            if len(self._shadows):
+                able = self._queries.rows(*_components_of(model), ghosts=True)
+                beyond = np.intersect1d(able, self._shadows)
+                self._run_model(model, beyond, self._dt(stage), _spawn_nothing)
             self.costs.add(self._places[model], self._clock() - began)
         for system in self._systems[stage]:
             every = max(1, round(system.every_s / self._rules.tick_s))

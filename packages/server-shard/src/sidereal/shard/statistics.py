@@ -14,6 +14,8 @@ class SimulationStatistics:
         entities: owned now.
         guests: of them, those outside the leased sectors.
         ghosts: entities of others that are seen now.
+        shadows: of them, those that have bodies.
+        shadow_impulse: with which these have pushed bodies, t unit/s.
         sectors: leased now.
         adopted: entities taken over.
         adopted_late: of these, those that had come together with others before, and for whom that
@@ -40,6 +42,8 @@ class SimulationStatistics:
     entities: int
     guests: int
     ghosts: int
+    shadows: int
+    shadow_impulse: float
     sectors: int
     adopted: int
     adopted_late: int

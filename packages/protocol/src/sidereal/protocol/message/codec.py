@@ -43,6 +43,7 @@ from sidereal.protocol.message.shard import (
     Load,
     Release,
     Revoke,
+    Shadows,
     ShardChannel,
     ShardHello,
     ShardMessage,
@@ -65,6 +66,9 @@ INPUT_ROW: Final = np.dtype([("id", "<u4"), ("seq", "<u4"), ("record", "<u8")])
 
 ASKED_ROW: Final = np.dtype([("id", "<u4"), ("epoch", "<u4")])
 """An entity on whose behalf a system asks for something, and the epoch under which it has it."""
+
+SHADOW_ROW: Final = np.dtype([("id", "<u4"), ("record", "<u8")])
+"""A ghost that has a body, and what its pilot held last as far as the server knows."""
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises: msgspec passes on what Python says of text that is not UTF-8, and of
@@ -93,7 +97,16 @@ FROM_SHARD: Final[Mapping[int, Any]] = {
 FROM_AUTHORITY: Final[Mapping[int, Any]] = {
     ShardChannel.BEAT: Beat,
     ShardChannel.LEASE: (
-        ShardWelcome | Refused | Grant | Revoke | Adopt | Release | GrantIds | Amend | Dismiss
+        ShardWelcome
+        | Refused
+        | Grant
+        | Revoke
+        | Adopt
+        | Release
+        | GrantIds
+        | Amend
+        | Dismiss
+        | Shadows
     ),
 }
 """What the replication server sends a shard."""

@@ -155,6 +155,8 @@ class Load(_Message, frozen=True, tag=40):
         step_us: uint32[n] little-endian: the last ticks' durations, microseconds.
         slowest: the model or system that takes longest; empty if there is none.
         slowest_us: how long it takes per tick, microseconds.
+        shadows: ghosts that have bodies now.
+        shadow_impulse: with which these have pushed its own since the session began, t unit/s.
     """
 
     tick: U32
@@ -166,6 +168,8 @@ class Load(_Message, frozen=True, tag=40):
     step_us: bytes
     slowest: CodeName
     slowest_us: U32
+    shadows: U32
+    shadow_impulse: int
 
 
 class Farewell(_Message, frozen=True, tag=41):
@@ -234,6 +238,17 @@ class Dismiss(_Message, frozen=True, tag=48):
     """
 
 
+class Shadows(_Message, frozen=True, tag=49):
+    """These ghosts have bodies, and no others: an island was cut between them and the shard's own.
+
+    Attributes:
+        rows: `SHADOW_ROW`[n]; of some the shard may have no record yet.
+    """
+
+    tick: U32
+    rows: bytes
+
+
 def printable(text: str, size_max: int) -> str:
     """Make a text that may be sent: cut, and without what a log or a terminal can't show."""
     return "".join(letter if letter.isprintable() else "?" for letter in text[:size_max])
@@ -248,6 +263,16 @@ ShardMessage = ShardHello | Load | Farewell | Adopted | Asked | AskIds | Drain
 """What a shard may send."""
 
 AuthorityMessage = (
-    ShardWelcome | Refused | Grant | Revoke | Adopt | Release | Beat | GrantIds | Amend | Dismiss
+    ShardWelcome
+    | Refused
+    | Grant
+    | Revoke
+    | Adopt
+    | Release
+    | Beat
+    | GrantIds
+    | Amend
+    | Dismiss
+    | Shadows
 )
 """What a shard may be sent, besides inputs."""

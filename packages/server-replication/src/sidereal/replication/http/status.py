@@ -142,6 +142,7 @@ def _describe_replication(replicator: Replicator, board: Board) -> dict[str, Any
         "pairs_cut": replicator.mesh.grouping.pairs_cut,
         "pairs_left_out": replicator.mesh.grouping.pairs_left_out,
         "cross_shard_contacts": replicator.mesh.grouping.cross_shard_contacts,
+        "shadow_impulse": replicator.shards.shards.shadow_impulse,
         "horizon_ms": round(replicator.mesh.grouping.horizon_s * 1000, 1),
         "snapshots": replicator.edge.snapshots_sent,
         "snapshot_datagrams": replicator.edge.datagrams_sent,
@@ -217,6 +218,7 @@ def _describe_shard(shard: Shard, replicator: Replicator, present: Present) -> d
         "entities": int(mine.sum()),
         "guests": int((holders != shard.shard).sum()),
         "ghosts": load.ghosts if load else None,
+        "shadows": load.shadows if load else None,
         "adopting": shard.adopting,
         "step_ms": quantiles(shard.step_us / 1000.0),
         "cpu_percent": load.cpu_permille / 10 if load else None,
@@ -375,8 +377,7 @@ def _count_shards(status: Mapping[str, Any]) -> Iterator[Metric]:
 
 def _count_space(status: Mapping[str, Any]) -> Iterator[Metric]:
     text = "Islands across borders, of two entities or more."
-    islands = status["replication"]["islands"]
-    yield Metric("sidereal_islands", "gauge", text, {(): islands})
+    yield Metric("sidereal_islands", "gauge", text, {(): status["replication"]["islands"]})
     text = "Sectors that nobody is leased, because the game's code went wrong in them."
     yield Metric("sidereal_withheld_sectors", "gauge", text, {(): len(status["withheld"])})
 
@@ -390,9 +391,8 @@ def _describe_connections(http: Mapping[str, int]) -> list[Metric]:
 
 
 _TOTALS: Final = (
-    *("proposals", "fenced", "handovers"),
-    *("islands_split", "pairs_cut", "pairs_left_out", "cross_shard_contacts"),
-    *("snapshots", "bytes_out", "bytes_in"),
+    *("islands_split", "pairs_cut", "pairs_left_out", "cross_shard_contacts", "shadow_impulse"),
+    *("proposals", "fenced", "handovers", "snapshots", "bytes_out", "bytes_in"),
 )
 _CONNECTION_METRICS: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (
     ("connections", "gauge", "Connections of the HTTP endpoint."),

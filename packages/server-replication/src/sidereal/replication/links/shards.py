@@ -200,6 +200,12 @@ class Shards:
         """Of the codes that connected shards run, the one that came last."""
         return next(reversed(self._codes), bytes(16))
 
+    @property
+    def shadow_impulse(self) -> int:
+        """With what shadows have pushed, t unit/s, as those that are there tell it."""
+        loads = (shard.load for shard in self)
+        return sum(load.shadow_impulse for load in loads if load is not None)
+
     def get(self, shard: int) -> Shard | None:
         """Find a shard by its id."""
         return self._by_id.get(shard)

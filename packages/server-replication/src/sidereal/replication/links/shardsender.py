@@ -26,6 +26,7 @@ from sidereal.protocol.message.shard import (
     GrantIds,
     Release,
     Revoke,
+    Shadows,
     ShardChannel,
 )
 from sidereal.protocol.rules import Rules
@@ -95,6 +96,10 @@ class ShardSender:
         """Tell a shard what the authority has decided of its entities, `Schema.full_record[n]`."""
         for rows in _pieces(records, self._limits.adopt_rows):
             self._post(shard, Amend(tick, rows.tobytes()))
+
+    def send_shadows(self, shard: Shard, shadows: np.ndarray, tick: int) -> None:
+        """Tell a shard which of its ghosts have bodies from now on, `SHADOW_ROW[n]`."""
+        self._post(shard, Shadows(tick, shadows.tobytes()))
 
     def send_ids(self, shard: Shard, ids: range) -> None:
         """Grant ids to a shard, for what it spawns."""

@@ -44,6 +44,17 @@ class Sightings(NamedTuple):
     shard: np.ndarray
     rows: np.ndarray
 
+    def and_(self, others: Sightings) -> Sightings:
+        """Add others; who is among both counts once."""
+        if not len(others.rows):
+            return self
+        seen = np.concatenate([self.shard << 32 | self.rows, others.shard << 32 | others.rows])
+        seen = np.unique(seen)
+        return Sightings(seen >> 32, seen & 0xFFFF_FFFF)
+
+
+NOBODY_SEEN: Final = Sightings(np.empty(0, np.int64), np.empty(0, np.int64))
+
 
 class Borders:
     """Who can see into which zone of which sector.

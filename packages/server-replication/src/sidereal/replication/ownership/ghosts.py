@@ -14,7 +14,8 @@ orders them: a release voids records that have an epoch below its own and were s
 it. So an entity that comes back under the same epoch is a ghost again.
 
 Only two kinds of entities are looked at: those in sectors beside another shard's, and those outside
-their owner's sectors.
+their owner's sectors. Shadows (`shadows`) are ghosts wherever they are. Which ghosts have bodies,
+and what their pilots hold, is told reliably, of all at once, when it is not the same as before.
 """
 
 from __future__ import annotations
@@ -24,19 +25,24 @@ from typing import Final
 import numpy as np
 
 from sidereal.protocol.ids import NET_ID_NONE
+from sidereal.protocol.message.codec import SHADOW_ROW
 from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.records import RecordSender
 from sidereal.protocol.state.schema import DIFFERS, Schema
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import Shard
-from sidereal.replication.ownership.borders import Borders
+from sidereal.replication.ownership.borders import Borders, Sightings
+from sidereal.replication.ownership.inputs import InputLog
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.world import Present, World
 
 _VERSION: Final = np.dtype([("id", "<u4"), ("epoch", "<u4"), ("tick", "<u4"), DIFFERS])
 """Whose reference a record is, and which; and what components the entity has, for the tick of their
 newest change says nothing of one that it has lost."""
+
+
+_FLOWN: Final = np.dtype([("id", "<u4"), ("control_epoch", "<u4")])
 
 
 class _Stream:
@@ -46,6 +52,7 @@ class _Stream:
         sender: of its records.
         rows: int64[n], its ghosts as of the last tick; of these,
         versions: `_VERSION[n]`.
+        shadows: `SHADOW_ROW[m]`, those that have bodies.
     """
 
     def __init__(self, schema: Schema, rules: Rules, messages_max: int) -> None:
@@ -54,6 +61,7 @@ class _Stream:
         )
         self.rows = np.empty(0, np.int64)
         self.versions = np.empty(0, _VERSION)
+        self.shadows = np.empty(0, SHADOW_ROW)
 
 
 class GhostStreams:
@@ -95,10 +103,17 @@ class GhostStreams:
         self._seen = np.empty(0, _VERSION)
         self._changed = np.empty(0, np.int64)
 
-    def send(self, present: Present) -> None:
-        """Tell every shard what it sees by now."""
+    def send(self, present: Present, shadows: Sightings, inputs: InputLog) -> None:
+        """Tell every shard what it sees by now.
+
+        Args:
+            present: everything that is.
+            shadows: what shards have bodies of.
+            inputs: what the pilots of these have sent.
+        """
         owner = self._world.columns["shard"][present.rows]
         seen = self._borders.find_ghosts(present, owner, self._reach)
+        seen = seen.and_(shadows)
         self._note_changes(seen.rows, present.tick)
         streams, self._streams = self._streams, {}
         for shard in self._shards.shards:  # 60 µs each and 1 µs per message
@@ -108,6 +123,8 @@ class GhostStreams:
             self._streams[shard.peer] = stream
             first, end = np.searchsorted(seen.shard, (shard.shard, shard.shard + 1))
             self._tell(shard, stream, seen.rows[first:end], present.tick)
+            first, end = np.searchsorted(shadows.shard, (shard.shard, shard.shard + 1))
+            self._tell_shadows(shard, stream, shadows.rows[first:end], inputs, present.tick)
 
     def _note_changes(self, rows: np.ndarray, tick: int) -> None:
         """Find out whose record is another than when it was last looked at."""
@@ -136,6 +153,16 @@ class GhostStreams:
         messages = stream.sender.collect(tick, rows[due], changed[due], records)
         self._shards.send_ghosts(shard, messages)
         self.records_sent += len(due)
+
+    def _tell_shadows(
+        self, shard: Shard, stream: _Stream, rows: np.ndarray, inputs: InputLog, tick: int
+    ) -> None:
+        flown = self._world.columns.store(rows, _FLOWN)
+        cast = np.empty(len(rows), SHADOW_ROW)
+        cast["id"], cast["record"] = flown["id"], inputs.held(flown)
+        if not np.array_equal(cast, stream.shadows):
+            stream.shadows = cast
+            self._shards.send_shadows(shard, cast, tick)
 
     def _release(self, shard: Shard, versions: np.ndarray, tick: int) -> None:
         columns = self._world.columns

@@ -20,13 +20,14 @@ from sidereal.protocol.ids import SHARD_NONE
 from sidereal.replication.limits import LIMITS, OwnershipLimits
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.replication.links.shards import NUMBERS_MAX
-from sidereal.replication.ownership.borders import Borders
+from sidereal.replication.ownership.borders import NOBODY_SEEN, Borders
 from sidereal.replication.ownership.candidates import Candidates, Outlook, Touching
 from sidereal.replication.ownership.handover import Handovers, are_clear
 from sidereal.replication.ownership.held import Held
 from sidereal.replication.ownership.islands import Bodies, Pairs, find_pairs, label
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.owners import Cut, Nodes, cut_large, decide_owners
+from sidereal.replication.ownership.shadows import Split, find_shadows
 from sidereal.replication.world import Present, World
 
 MORE_TICKS: Final = 2
@@ -117,6 +118,8 @@ class Grouping:
         pairs_left_out: pairs on one heap that were not looked at, for there are too many, likewise.
         cross_shard_contacts: pairs of two owners whose circles overlapped, likewise.
         cut: int64[2, e], rows of the roots of the pairs that were cut through in this tick.
+        shadows: what shards need bodies of because of that.
+        shadows_left_out: those that were too many for their shards, once for each tick.
     """
 
     def __init__(
@@ -134,6 +137,9 @@ class Grouping:
         self.pairs_left_out = 0
         self.cross_shard_contacts = 0
         self.cut = np.empty((2, 0), np.int64)
+        self.shadows = NOBODY_SEEN
+        self.shadows_left_out = 0
+        self._split: Split | None = None
         self._world = world
         self._leases = leases
         self._shards = shards
@@ -157,7 +163,7 @@ class Grouping:
         cut = cut_large(
             found.island, owns, found.ends, found.pairs.depth, self._limits.island_members
         )
-        self._count(found, cut)
+        self._count(found, cut, candidates)
         # All others are at home, alone or with their like.
         chosen = np.flatnonzero(matters)
         rows, at, island = found.rows[chosen], found.at[chosen], cut.island[chosen]
@@ -186,6 +192,15 @@ class Grouping:
         one, other = owner[self._overlapping]
         across = (one != other) & (one != SHARD_NONE) & (other != SHARD_NONE)
         self.cross_shard_contacts += int(across.sum())
+
+    def cast_shadows(self, owner: np.ndarray) -> None:
+        """Find what shards need bodies of beyond cuts: uint16 by row, the owners decided."""
+        self.shadows = NOBODY_SEEN
+        if self._split is not None:
+            limits = self._limits
+            found = find_shadows(self._split, owner, limits.shadow_depth, limits.shadows)
+            self.shadows = found.seen
+            self.shadows_left_out += found.left_out
 
     def _candidates(self, present: Present, holder: np.ndarray, owner: np.ndarray) -> Candidates:
         self._note_links(present.tick)
@@ -244,12 +259,31 @@ class Grouping:
         x, y = candidates.present.x[at], candidates.present.y[at]
         return are_clear(x, y, candidates.owner[at], self._leases, self._world.rules)
 
-    def _count(self, found: _Found, cut: Cut) -> None:
+    def _count(self, found: _Found, cut: Cut, candidates: Candidates) -> None:
         self.islands_split += cut.islands
+        self._split = _split_of(found, cut, candidates) if cut.islands else None
         self.cut = found.rows[found.ends[:, cut.cut]]
         self.pairs_cut += self.cut.shape[1]
         self.pairs_left_out += found.left_out
         self._overlapping = found.rows[found.ends[:, found.pairs.overlaps]]
+
+
+def _split_of(found: _Found, cut: Cut, candidates: Candidates) -> Split:
+    """Take the islands that were cut from among all."""
+    large = np.zeros(len(found.rows), np.bool_)
+    large[found.island[found.ends[0, cut.cut]]] = True
+    inside = large[found.island]
+    place = np.cumsum(inside) - 1
+    bodies, pairs = found.bodies, found.pairs
+    mine, within = inside[bodies.node], inside[found.ends[0]]
+    a, b = pairs.a[within], pairs.b[within]
+    return Split(
+        found.rows[inside],
+        candidates.present.rows[found.where[mine]],
+        place[bodies.node[mine]],
+        place[found.ends[:, within]],
+        np.hypot(bodies.x[a] - bodies.x[b], bodies.y[a] - bodies.y[b]),
+    )
 
 
 def _matter(found: _Found, candidates: Candidates) -> np.ndarray:

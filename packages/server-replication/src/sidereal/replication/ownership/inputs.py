@@ -58,6 +58,21 @@ class InputLog:
         ]
         return newest
 
+    def held(self, records: np.ndarray) -> np.ndarray:
+        """Look up the newest records of controls that the pilots of records have sent.
+
+        Args:
+            records: with `id` and `control_epoch`, [n].
+
+        Returns:
+            uint64[n], 0 where nobody has sent any.
+        """
+        held = np.zeros(len(records), np.uint64)
+        at = self._find(records)
+        flown = (self._flown[net_id][1] for net_id in records["id"][at].tolist())
+        held[at] = [inputs[next(reversed(inputs))] for inputs in flown]
+        return held
+
     def since(self, records: np.ndarray) -> np.ndarray:
         """Collect the inputs that go with records.
 

@@ -184,6 +184,7 @@ class Mesh:
         if len(changes.rows):
             self._change_hands(changes, present)
         self.grouping.count_contacts(owner)
+        self.grouping.cast_shadows(owner)
 
     def _change_hands(self, changes: Handovers, present: Present) -> None:
         columns = self._world.columns

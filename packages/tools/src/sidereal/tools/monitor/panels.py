@@ -229,6 +229,9 @@ def handover_lines(picture: Picture, width: int, height: int) -> list[Text]:
     rebalanced = marks.number(replication["rebalanced"])
     text.append("   moved with their sector ", marks.DIM).append(rebalanced)
     text.append("   fenced ", marks.DIM).append(marks.number(replication["fenced"]))
+    shadows = sum(shard["shadows"] or 0 for shard in picture.status["shards"])
+    text.append("   cut ", marks.DIM).append(marks.number(replication["islands_split"]))
+    text.append(", shadows ", marks.DIM).append(marks.number(shadows))
     reasons = marks.say("rejected ", marks.DIM)
     for reason, count in sorted(replication["rejected"].items(), key=lambda item: -item[1]):
         reasons.append(f"{reason.replace('_', ' ')} ").append(f"{count:,}   ", marks.WARN)

@@ -62,6 +62,26 @@ class Again(NamedTuple):
         return Again(self.tick, *(np.concatenate(pair)[order] for pair in pairs))
 
 
+class Seen(NamedTuple):
+    """Shadows: bodies that others simulate, in the physics of a shard.
+
+    Attributes:
+        net_id: int64[k].
+        epoch: int64[k].
+        buttons: uint64[k], the record of controls held during the tick.
+        before: float64[k, 6], `STATE` when it begins.
+    """
+
+    net_id: np.ndarray
+    epoch: np.ndarray
+    buttons: np.ndarray
+    before: np.ndarray
+
+
+_NOBODY: Final = np.empty(0, np.int64)
+NONE_SEEN: Final = Seen(_NOBODY, _NOBODY, _NOBODY.astype(np.uint64), np.empty((0, len(STATE))))
+
+
 class Flight(NamedTuple):
     """One tick of one shard; arrays have a row for every body, ascending by net id.
 
@@ -85,6 +105,7 @@ class Flight(NamedTuple):
         skipped: bool[n], whom systems have left alone in it: it was simulated again, after another
             tick in which they had gone another way, or had another owner.
         late: how many bodies were adopted too late for what they had missed, in this session.
+        shadows: what others simulate of what may touch these.
     """
 
     core: str
@@ -106,6 +127,7 @@ class Flight(NamedTuple):
     again: tuple[Again, ...]
     late: int
     skipped: np.ndarray
+    shadows: Seen = NONE_SEEN
 
     @property
     def keys(self) -> np.ndarray:
@@ -139,7 +161,7 @@ _BY_BODY: Final = (
 def blank_flight(like: Flight, tick: int) -> Flight:
     """Give a flight of nobody."""
     empty: dict[str, Any] = {name: getattr(like, name)[:0] for name in (*_BY_BODY, "sparks")}
-    return like._replace(tick=tick, again=(), **empty)
+    return like._replace(tick=tick, again=(), shadows=NONE_SEEN, **empty)
 
 
 def with_again(flight: Flight, again: Again, radius: np.ndarray) -> Flight:
@@ -220,6 +242,7 @@ class FlightRecorder:
             tuple(self._look_back(step, rows)),
             statistics.adopted_late if statistics is not None else 0,
             np.zeros(len(rows), np.bool_),
+            self._look_beyond(step),
         )
 
     def _settle(self, step: Step) -> None:
@@ -242,6 +265,16 @@ class FlightRecorder:
                     sparks=born,
                 )
             )
+
+    def _look_beyond(self, step: Step) -> Seen:
+        """Give the shadows that there are; children touch nothing."""
+        assert self.shard is not None
+        assert self.shard.shadows is not None
+        assert self.shard.population is not None
+        rows = np.setdiff1d(self.shard.shadows.rows, step.seen(Parent))
+        epoch = self.shard.population.columns.epoch[rows].astype(np.int64)
+        held = pack_rows(step[Stick])[rows]
+        return Seen(step.id[rows].astype(np.int64), epoch, held, _states(step, rows))
 
     def _look_back(self, step: Step, rows: np.ndarray) -> Iterator[Again]:
         """Compare what the shard knows of ticks gone by with what it knew a tick ago."""

@@ -41,6 +41,8 @@ WHOLES_WITHIN_TICKS = 4
 """After so many ticks the authority has what a shard has given or taken: see the checkers."""
 SMALL_ISLANDS_SHARE = 0.2
 """Of the worlds."""
+FEW_SHADOWS = (2, 30)
+"""Of one shard, at the least, where islands are cut."""
 
 
 def draw_streams(rng: np.random.Generator) -> StreamLimits:
@@ -264,10 +266,14 @@ def draw_asks(
 def draw_islands(limits: Limits, rng: np.random.Generator) -> Limits:
     """Draw how islands are kept; in some worlds large ones are cut."""
     small, members, home_ticks = rng.random(), int(rng.integers(3, 9)), int(rng.integers(2, 12))
+    shadows = int(rng.spawn(1)[0].integers(*FEW_SHADOWS))
+    # Few here touch at the same time: three or four make a crowd.
+    members = members // 2 + 1
     ownership = replace(
         limits.ownership,
         home_ticks=home_ticks,
         island_members=members if small < SMALL_ISLANDS_SHARE else limits.ownership.island_members,
+        shadows=shadows if small < SMALL_ISLANDS_SHARE else limits.ownership.shadows,
     )
     return replace(limits, ownership=ownership)
 

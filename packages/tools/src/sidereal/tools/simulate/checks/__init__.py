@@ -28,6 +28,7 @@ itself: none of them asks the code under test for its opinion.
 * `borders`: who is handed over, and what is seen across a border;
 * `islands`: nobody of two owners may touch, and who was brought together does not flap; `meetings`:
   who may touch whom, found by looking at every two;
+* `cuts`: what touches over the cut of an island;
 * `fleet`: how shards share what there is to do, and how they go;
 * `recovery`: what is there after a restart against what was there before;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;

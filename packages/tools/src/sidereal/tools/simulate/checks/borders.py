@@ -2,7 +2,8 @@
 
 An entity changes its owner only when it is well inside another shard's space, when it may touch
 something of the other owner, or when its owner is gone.
-Once the faults have stopped, every shard sees what others simulate near its sectors, where it is.
+Once the faults have stopped, every shard sees what others simulate near its sectors, where it is;
+and what it has shadows of, wherever that is.
 """
 
 from __future__ import annotations
@@ -121,12 +122,16 @@ class GhostsConverge:
         most = SEEN_LATE_TICKS + PUT_OFF_TICKS_MAX + 1
         self._leases: deque[dict[Sector, int]] = deque(maxlen=most)
         self._living: deque[set[int]] = deque(maxlen=SEEN_LATE_TICKS + 1)
+        self._shadows: deque[set[tuple[int, int]]] = deque(maxlen=SEEN_LATE_TICKS + 1)
 
     def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
         """Note who holds which sector, and who is there; all else is asked in the end."""
         self._leases.appendleft(leases_of(core))
         columns = core.world.columns
         self._living.appendleft(set(columns.net_id[columns.rows()].tolist()))
+        shadows = core.mesh.grouping.shadows
+        seen = zip(shadows.shard.tolist(), columns.net_id[shadows.rows].tolist(), strict=True)
+        self._shadows.appendleft(set(seen))
         return iter(())
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
@@ -149,7 +154,8 @@ class GhostsConverge:
             around = self._is_near(core, rows, shard, reach + EDGE_SLACK, SEEN_LATE_TICKS)
             around = around.any(axis=0) | ~settled
             cluster.exercised["ghosts judged"] += int((inside & foreign).sum())
-            may_see = ended.union(ids[around].tolist())
+            shadows = {id_ for seen in self._shadows for holder, id_ in seen if holder == shard}
+            may_see = ended.union(ids[around].tolist(), shadows)
             yield from self._compare(process, core, set(ids[inside & foreign].tolist()), may_see)
 
     def _is_near(

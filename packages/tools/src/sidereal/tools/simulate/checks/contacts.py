@@ -16,6 +16,9 @@ also change from one step to the next, which a bare space can't repeat: then eve
 between what comes of the orders, or not further beyond than these are apart.
 
 Whatever the order, what touched keeps its momentum together, but for its engines.
+
+A shadow is a body that is put where its owner has it before every tick. What becomes of it counts
+for nobody, so momentum is kept only together with what its owner makes of the same contact.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.physics import BareSpace, Body
 from sidereal.tools.simulate.flights import Flight
 from sidereal.tools.simulate.game import Laws
@@ -47,16 +51,30 @@ ORDERS_MAX: Final = 120
 REPLAYED_TICKS_MAX: Final = 40
 """Ticks for which flights are kept: a contact that lasts longer is played from there."""
 
+SHADOW_PUSHED: Final = 4.0
+"""World units that a shadow may be off the way that it would fly alone: physics still pushes it out
+of whom it was inside in the tick before."""
+
 Key = tuple[int, int]
 """Network id and epoch: who changes hands is another body."""
 
 
 class _Flown(NamedTuple):
-    """A flight, and who touched whom after it: bool[n, n]."""
+    """A flight, and who touched whom after it: bool[n + k, n + k], shadows behind all others."""
 
     flight: Flight
     touching: np.ndarray
     keys: list[Key]
+
+    @property
+    def shadows(self) -> list[Key]:
+        """Those of them that others simulate."""
+        return self.keys[len(self.flight.net_id) :]
+
+    def states_of(self, rows: list[int]) -> np.ndarray:
+        """Give states when the tick begins, float64[m, 6]."""
+        flight = self.flight
+        return np.concatenate([flight.before, flight.shadows.before])[rows]
 
 
 History = list[_Flown]
@@ -88,17 +106,21 @@ class Contacts:
         """Forget what was taken in since a history was given."""
         self._flown[core] = history
 
-    def find(self, flight: Flight) -> np.ndarray:
+    def find(self, flight: Flight, laws: Laws) -> np.ndarray:
         """Take in a flight, and tell who was in a contact, or had been a tick before: bool[n].
 
         One of the same tick is forgotten.
         """
-        radius = np.array([self._bodies[id_].radius for id_ in flight.net_id.tolist()])
-        x, y = flight.after[:, 0], flight.after[:, 1]
+        ids = np.concatenate([flight.net_id, flight.shadows.net_id])
+        epochs = np.concatenate([flight.epoch, flight.shadows.epoch])
+        after = np.concatenate([flight.after, self._fly_shadows(flight, laws)])
+        radius = np.array([self._bodies[id_].radius for id_ in ids.tolist()])
+        x, y = after[:, 0], after[:, 1]
         apart = np.hypot(x[:, None] - x, y[:, None] - y)
-        touching: np.ndarray = apart < radius[:, None] + radius
+        reach = np.where(np.arange(len(ids)) < len(flight.net_id), 0.0, SHADOW_PUSHED)
+        touching: np.ndarray = apart < radius[:, None] + radius + np.maximum(reach[:, None], reach)
         np.fill_diagonal(touching, False)
-        keys = list(zip(flight.net_id.tolist(), flight.epoch.tolist(), strict=True))
+        keys = list(zip(ids.tolist(), epochs.tolist(), strict=True))
         flown = self._flown.get(flight.core, [])
         older = [each for each in flown if each.flight.tick < flight.tick]
         newer = [each for each in flown if each.flight.tick > flight.tick]
@@ -108,7 +130,17 @@ class Contacts:
             before = {older[-1].keys[row] for row in np.flatnonzero(hit).tolist()}
         now = [*older, _Flown(flight, touching, keys), *newer]
         self._flown[flight.core] = now[-REPLAYED_TICKS_MAX:]
-        return touching.any(axis=1) | np.array([key in before for key in keys], np.bool_)
+        met = touching.any(axis=1) | np.array([key in before for key in keys], np.bool_)
+        return np.asarray(met)[: len(flight.net_id)]
+
+    def _fly_shadows(self, flight: Flight, laws: Laws) -> np.ndarray:
+        """Fly shadows for a tick, touching nothing: float64[k, 6]; physics moves first."""
+        states = physics.coast(flight.shadows.before, laws.tick_s)
+        for row, net_id in enumerate(flight.shadows.net_id.tolist()):  # few, in crowds
+            if self._bodies[net_id].flies:
+                before = physics.state_of(flight.shadows.before[row])
+                states[row] = physics.fly(before, int(flight.shadows.buttons[row]), laws)
+        return states
 
     def judge(
         self,
@@ -165,8 +197,9 @@ class Contacts:
         laws: Laws,
     ) -> Iterator[str]:
         newest, keys = window[-1]
-        rows = [row for row, key in enumerate(newest.keys) if key in keys]
         flight = newest.flight
+        own = newest.keys[: len(flight.net_id)]
+        rows = [row for row, key in enumerate(own) if key in keys]
         here = [newest.keys[row] for row in rows]
         # The order of those that are there no more counted as long as they were.
         everybody = [*sorted(set.union(*(keys for _, keys in window)).difference(here)), *here]
@@ -174,7 +207,10 @@ class Contacts:
         exercised["contacts judged"] += 1
         exercised["contacts of three or more judged"] += crowd
         exercised["contacts that lasted judged"] += len(window) > 1
-        yield from self._judge_momentum(flight, rows, free)
+        seen = any(not keys.isdisjoint(flown.shadows) for flown, keys in window)
+        exercised["contacts with shadows judged"] += seen
+        if not seen:
+            yield from self._judge_momentum(flight, rows, free)
         reasons, outcomes = [], []
         for order in _orders(everybody):
             states = self._replay(window, order, laws)
@@ -201,10 +237,13 @@ class Contacts:
             rows = {key: row for row, key in enumerate(flown.keys) if key in keys}
             there = [key for key in order if key in rows]
             at = [rows[key] for key in there]
+            flight, shadows = flown.flight, flown.flight.shadows
             bodies: dict[Hashable, Body] = {key: self._bodies[key[0]] for key in there}
-            space.place(bodies, flown.flight.before[at])
-            flight = flown.flight
-            states = space.step(flight.buttons[at].tolist(), flight.skipped[at].tolist())
+            space.place(bodies, flown.states_of(at))
+            buttons = np.concatenate([flight.buttons, flight.shadows.buttons])[at]
+            # Systems do not turn shadows back at the edge.
+            skipped = np.pad(flight.skipped, (0, len(shadows.net_id)), constant_values=True)[at]
+            states = space.step(buttons.tolist(), skipped.tolist())
         return dict(zip(there, states, strict=True))
 
     def _judge_momentum(self, flight: Flight, rows: list[int], free: np.ndarray) -> Iterator[str]:

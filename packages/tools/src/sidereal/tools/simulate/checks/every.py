@@ -21,6 +21,7 @@ from sidereal.tools.simulate.checks.convergence import (
     StoreConverges,
 )
 from sidereal.tools.simulate.checks.credits import Credits
+from sidereal.tools.simulate.checks.cuts import Cuts
 from sidereal.tools.simulate.checks.endings import Endings
 from sidereal.tools.simulate.checks.families import Families
 from sidereal.tools.simulate.checks.fleet import Drains, Shares
@@ -66,6 +67,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Asks(plan),
         Margins(),
         Islands(plan),
+        Cuts(plan),
         Drains(plan),
         Shares(plan),
         Recovery(plan),

@@ -174,7 +174,9 @@ class BareSpace:
         self._there = []
         for (name, body), state in zip(bodies.items(), states.tolist(), strict=True):
             x, y, vx, vy, heading, spin = state
-            circle = self._circles[name]
+            # Who has left and comes again is another one.
+            circle = self._circles.get(name) or self._make(body, x, y)
+            self._circles[name] = circle
             mover = circle.body
             mover.position, mover.velocity = (x, y), (vx, vy)
             mover.angle, mover.angular_velocity = heading, spin

@@ -153,7 +153,7 @@ class Reference:
         yield from texts
 
     def _judge_contacts(self, flight: Flight, laws: Laws) -> Iterator[str]:
-        hit = self.contacts.find(flight)
+        hit = self.contacts.find(flight, laws)
         self.note_touched(flight.net_id[hit])
         turned = (physics.turn_back(flight.before, laws) != flight.before).any(axis=1)
         turned[[self.bodies[id_].flies for id_ in flight.net_id.tolist()]] = False

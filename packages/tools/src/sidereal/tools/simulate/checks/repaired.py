@@ -105,7 +105,7 @@ class Repaired:
         for tick in flight.again:
             part = tick.of(changed)
             if len(part.net_id):
-                self._recall(flight, part)
+                self._recall(flight, part, laws)
                 wrong = list(self._judge_tick(flight, part, exercised, laws))
                 # Some contacts were left as they were: who else was in them, is not known.
                 yield from () if late else wrong
@@ -125,7 +125,7 @@ class Repaired:
         for tick in [tick for tick in left if tick < flight.tick - REPAIRED_TICKS_MAX - 1]:
             del left[tick]
 
-    def _recall(self, flight: Flight, again: Again) -> None:
+    def _recall(self, flight: Flight, again: Again, laws: Laws) -> None:
         """Take in how bodies that go another way from now on have flown the tick before.
 
         Whom they are inside when it ends pushes them, though nobody knows how they came there.
@@ -140,7 +140,7 @@ class Repaired:
         if known.any():
             way = Again(tick, *(column[known] for column in way[1:]))
             radius = np.array([reference.bodies[id_].radius for id_ in way.net_id.tolist()])
-            reference.contacts.find(with_again(base, way, radius))
+            reference.contacts.find(with_again(base, way, radius), laws)
 
     def _complete(self, flight: Flight, new: np.ndarray, laws: Laws) -> tuple[Again, ...]:
         """Add the ways of rocks that have come, where their shard does not say that it knows them.
@@ -205,7 +205,7 @@ class Repaired:
         radius = np.array([reference.bodies[id_].radius for id_ in again.net_id.tolist()])
         now = with_again(base, again, radius)
         yield from self._judge_beginning(flight, again, laws)
-        hit, mine = contacts.find(now), np.isin(now.net_id, again.net_id)
+        hit, mine = contacts.find(now, laws), np.isin(now.net_id, again.net_id)
         reference.note_touched(now.net_id[hit & mine])
         alone = reference.fly_all(now, laws)
         exercised["steps simulated again judged"] += len(again.net_id)

@@ -100,6 +100,7 @@ def _counts_of_authority(core: Replicator) -> Counts:
     yield "authority.ownership.answer_within_s", core.mesh.answers.fenced
     yield "authority.ownership.ghost_messages", core.ghosts.rows_put_off
     yield "authority.ownership.island_members", core.mesh.grouping.islands_split
+    yield "authority.ownership.shadows", core.mesh.grouping.shadows_left_out
     yield "authority.players.messages_per_s", of_clients["too_many"]
     yield "authority.players.controls_burst_ticks", of_clients["controls_too_fast"]
     yield "authority.players.heard_per_s", of_clients["lines_unheard"]
