@@ -33,10 +33,16 @@ class Pilot:
 
     Attributes:
         drifts: how far its ship went, units, each time that nobody had simulated it for a while.
+        answered: how many of its inputs somebody has flown, as far as it was shown.
     """
 
-    def __init__(self, url: str, number: int) -> None:
+    def __init__(self, url: str, number: int, *, mirror: bool = False) -> None:
         """Log in, and begin to connect.
+
+        Args:
+            url: of the server.
+            number: of this pilot, which decides what it does.
+            mirror: whether it is to know whose its ship is.
 
         Raises:
             MissedError: the server does not let it in.
@@ -47,6 +53,7 @@ class Pilot:
         if answer.status_code != 200:
             raise MissedError(f"an anonymous player was not let in: {answer.text}")
         self.drifts: list[float] = []
+        self.answered = 0
         game = load(DEFAULT_GAME)
         rng = np.random.default_rng(number)
         self._mind = Mind(game, choose_behaviour(game, None), rng)
@@ -56,7 +63,7 @@ class Pilot:
             entropy=os.urandom,
             now=time.monotonic(),
             software="faults",
-            mirror=False,
+            mirror=mirror,
             predict=False,
         )
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -72,6 +79,13 @@ class Pilot:
         """Whether it is in the world, in a ship."""
         return self._client.state is SessionState.JOINED and self._told is not None
 
+    @property
+    def owner(self) -> int:
+        """The id of the shard that simulates its ship; 0 if nobody does, or it does not know."""
+        replica = self._client.replica
+        row = -1 if replica is None else int(replica.columns.rows_of([self._client.net_id])[0])
+        return 0 if replica is None or row < 0 else int(replica.columns["shard"][row])
+
     def turn(self) -> None:
         """Take in what has come, steer, send."""
         now = time.monotonic()
@@ -80,6 +94,7 @@ class Pilot:
             self._client.hold(record)
             self._decide_at = now + hold_s
         turn(self._client, self._udp, now)
+        self.answered += len(self._client.take_input_latencies())
         told = self._client.own_state
         if told is not None and told != self._told:
             if self._told is not None and now - self._told_at > UNSERVED_S:

@@ -37,7 +37,9 @@ class MissedError(Exception):
     """A case could not go on: something never came, or ended."""
 
 
-def wait_until(probe: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
+def wait_until(
+    probe: Callable[[], T], what: str, deadline_s: float = DEADLINE_S, poll_s: float = POLL_S
+) -> T:
     """Ask until the answer is true.
 
     Raises:
@@ -47,7 +49,7 @@ def wait_until(probe: Callable[[], T], what: str, deadline_s: float = DEADLINE_S
     while not (answer := probe()):
         if time.monotonic() > deadline:
             raise MissedError(f"still not so after {deadline_s:.0f} s: {what}")
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return answer
 
 

@@ -3,6 +3,7 @@
 `cluster` has whole worlds in virtual time: the real cores in one loop, with seeded links between
 the authority, shards and pilots. `scenes` says which bodies are to meet on borders, and `meeting`
 plays a scene once. `seam` compares what came of it with the same scene on one shard without a
-network. `star` lets bots fly between shards, and follows every handover. `islands` has what
-deciding who may touch whom costs the authority.
+network. `star` lets bots fly between shards, and follows every handover. `mass` lets a shard leave
+that has much. `failover` kills shards of real worlds. `crowds` shares out sectors. `costs` has what
+logic costs a shard, and `islands` what deciding who may touch whom costs the authority.
 """

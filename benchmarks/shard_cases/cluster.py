@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.space.geometry import sector_of
 from sidereal.protocol.testing.link import LinkConfig
 from sidereal.replication.limits import LIMITS, Limits
-from sidereal.replication.replicator import Replicator
+from sidereal.replication.replicator import Outgoing, Replicator
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.bots.behaviour import Behaviour, Mind
 from sidereal.tools.simulate.authority import HOST, SHARDS, Authority
@@ -143,6 +144,25 @@ class Shard(ShardHost):
             self._known = keys
 
 
+class Clocked(Authority):
+    """An authority of which it is known what its ticks cost.
+
+    Attributes:
+        tick_s: processor time of each step and what is sent after it, without sockets; seconds.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.tick_s: list[float] = []
+
+    def _turn_core(self, core: Replicator, now: float) -> Outgoing:
+        began_s = time.process_time()
+        outgoing = super()._turn_core(core, now)
+        if outgoing.stepped:
+            self.tick_s.append(time.process_time() - began_s)
+        return outgoing
+
+
 class Cluster:
     """A world, and all who take part in it.
 
@@ -178,7 +198,7 @@ class Cluster:
         self._layout = layout
         self._shared: tuple[int, tuple[int, ...]] = (0, ())
         key = derive_shard_key("7e" * 16)
-        self.authority = Authority(
+        self.authority = Clocked(
             self.network,
             random_of(seed, "authority"),
             shard_key=key,

@@ -25,6 +25,8 @@ THRUST_FROM: Final = 10
 THRUST_UNTIL: Final = 36
 SHOT_AT: Final = (22, 34)
 """Likewise: when guns fire, not all at once."""
+VOLLEY_AT: Final = (28, 29)
+"""Likewise, all at once."""
 LASTS: Final = 60
 """Ticks after the first one in which all is over."""
 TICK_S: Final = 0.05
@@ -134,14 +136,21 @@ def make_threes(rng: np.random.Generator, count: int) -> Scene:
     return Scene(4, _lead_to(rng, at, meets, radius, push * [np.cos(course), np.sin(course)]))
 
 
-def make_point_blank(rng: np.random.Generator, count: int) -> Scene:
+def make_volley(rng: np.random.Generator, count: int) -> Scene:
+    """Let shots from point-blank come into the world all in one tick."""
+    return make_point_blank(rng, count, VOLLEY_AT)
+
+
+def make_point_blank(
+    rng: np.random.Generator, count: int, shot_at: tuple[int, int] = SHOT_AT
+) -> Scene:
     """Let shots come into the world that hit who is beyond a border in one to three ticks."""
     place_x, place_y = _places(count, 300.0, 600.0)
     normal = rng.uniform(-0.5, 0.5, count)
     cos, sin = np.cos(normal), np.sin(normal)
     radius = rng.uniform(5.0, 9.0, count)
     speed, course = rng.uniform(100.0, 200.0, count), normal + rng.uniform(-0.3, 0.3, count)
-    fires, flies_s = rng.integers(*SHOT_AT, count), TICK_S * rng.uniform(1.0, 3.0, count)
+    fires, flies_s = rng.integers(*shot_at, count), TICK_S * rng.uniform(1.0, 3.0, count)
     shot_vx, shot_vy = speed * np.cos(course), speed * np.sin(course)
     guns = Guns(
         at=fires,

@@ -18,7 +18,7 @@ from sidereal.protocol.session.token import generate_connect_token
 from sidereal.replication.keeping.tables import FencedError
 from sidereal.replication.limits import Limits
 from sidereal.replication.notes import Note
-from sidereal.replication.replicator import Keys, Replicator
+from sidereal.replication.replicator import Keys, Outgoing, Replicator
 from sidereal.tools.simulate.exercise.losses import Endpoint
 from sidereal.tools.simulate.ledger import Ledger, Mark
 from sidereal.tools.simulate.memory import MemoryStore
@@ -181,7 +181,7 @@ class Authority:
         waiting, self._waiting = self._waiting, []
         for delivery in waiting:
             self._take_in(core, delivery, now)
-        outgoing = core.turn(now + self._offset_s, WALL_START + now)
+        outgoing = self._turn_core(core, now)
         if mark is not None and self._is_held_up(core, mark):
             mark = None
         self.network.send(SHARDS, outgoing.shards, now, mark, together=True)
@@ -196,6 +196,9 @@ class Authority:
             scribe.post(core, now)
             self._turn_former(now)
         return outgoing.stepped
+
+    def _turn_core(self, core: Replicator, now: float) -> Outgoing:
+        return core.turn(now + self._offset_s, WALL_START + now)
 
     def _is_held_up(self, core: Replicator, mark: Mark) -> bool:
         """Tell whether what a mark stands for may still wait for its shard, which acks nothing."""
