@@ -6,14 +6,18 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from mutant import Mutant
+from mutant import Mutant, with_fault
 
+from sidereal.replication.links.shards import Shard
 from sidereal.replication.ownership.balance import Balance, Held, Rests
 from sidereal.replication.ownership.draining import Draining
+from sidereal.replication.ownership.leases import LeaseChange
+from sidereal.replication.ownership.spares import Loads
+from sidereal.replication.ownership.spares import Spares as Waiting
 from sidereal.replication.world import Present
 from sidereal.shard.shard import ShardCore
 from sidereal.tools.simulate.checks.fleet import drains_undisturbed
-from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.faults import Kind, Plan
 
 
 def who_is_to_leave_does_not_wait(patch: pytest.MonkeyPatch) -> None:
@@ -59,6 +63,44 @@ def entities_do_not_rest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Rests, "stays", lambda self, rows, *_: np.zeros(len(rows), np.bool_))
 
 
+def spares_get_their_share_when_they_join(patch: pytest.MonkeyPatch) -> None:
+    """A spare is leased sectors as soon as it has come."""
+
+    def admit(self: Waiting, shard: Shard, loads: Loads) -> list[LeaseChange]:
+        if shard.shard in self._leases.shards:
+            return self._leases.renew(shard.shard)
+        return self._leases.join(shard.shard, loads)
+
+    patch.setattr(Waiting, "admit", admit)
+
+
+def sectors_are_spread_though_a_spare_waits(patch: pytest.MonkeyPatch) -> None:
+    """The sectors of a shard that is gone go to its neighbours, spare or no spare."""
+
+    def succeed(
+        self: Waiting, number: int, loads: Loads, tick: int, *, returns: bool, drains: bool = False
+    ) -> list[LeaseChange]:
+        return self._leases.leave(number, loads, returns=returns)
+
+    patch.setattr(Waiting, "succeed", succeed)
+
+
+def who_was_replaced_comes_back_as_it_was(patch: pytest.MonkeyPatch) -> None:
+    """Whom a spare has taken over from does not wait when it comes back."""
+    call = Waiting._call
+
+    def forgetful(self: Waiting, spare: Shard, number: int | None, tick: int) -> None:
+        call(self, spare, number, tick)
+        self._replaced.clear()
+
+    patch.setattr(Waiting, "_call", forgetful)
+
+
+def has_spares_to_call(plan: Plan) -> bool:
+    goes = {Kind.SHARD_KILLED, Kind.SHARD_LEAVES, Kind.SHARD_DRAINS, Kind.SHARD_CUT}
+    return Kind.SPARE_JOINS in plan.kinds and bool(plan.kinds & goes) and not plan.restarts
+
+
 def has_calm_balance(plan: Plan) -> bool:
     return not plan.silences and plan.limits.ownership.balance_rest_s > 1.0
 
@@ -69,4 +111,7 @@ MUTANTS: Final = (
     Mutant(who_is_to_leave_is_dismissed_at_once, ("Drains",), drains_undisturbed),
     Mutant(sectors_do_not_rest, ("Shares",), has_calm_balance),
     Mutant(entities_do_not_rest, ("Shares",), has_calm_balance),
+    Mutant(spares_get_their_share_when_they_join, ("Spares",), with_fault(Kind.SPARE_JOINS)),
+    Mutant(sectors_are_spread_though_a_spare_waits, ("Spares",), has_spares_to_call),
+    Mutant(who_was_replaced_comes_back_as_it_was, ("Spares",), has_spares_to_call),
 )

@@ -127,6 +127,7 @@ _ODDS: Final = {
     Kind.ROCK_REMOVED: _Odds(0.25, 0.4, 2.6, 0.0, 0.0),
     Kind.SHARD_FAILS: _Odds(0.12, 0.0, 1.8, 0.2, 1.0),
     Kind.SHARD_DRAINS: _Odds(0.25, 0.3, 1.8, 0.2, 1.0),
+    Kind.SPARE_JOINS: _Odds(0.2, 0.15, 0.9, 0.0, 0.0),
 }
 """What is drawn after all else."""
 

@@ -57,6 +57,8 @@ class Kind(enum.Enum):
     """It does nothing for `seconds`, while datagrams wait for it."""
     SHARD_JOINS = "shard joins"
     """One more starts."""
+    SPARE_JOINS = "spare joins"
+    """One more starts, and waits until another one is gone."""
     SHARD_LEAVES = "shard leaves"
     """It says farewell; `seconds` later another one starts under its name."""
     SHARD_DRAINS = "shard drains"
@@ -185,7 +187,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def calm(self) -> bool:
         """Whether nothing goes wrong at all; that a client lies is nobody else's concern.
 
-        Nor is it that a shard leaves, if there is time for others to take what it has.
+        Nor is it that a shard leaves, if there is time for others to take what it has, or that a
+        spare waits.
         """
         taken_s = self.shard_limits.drain_within_s - DRAINS_S - self.adopting_s
         drains = {Kind.SHARD_DRAINS} if self.shards > 1 and taken_s > 0 else set()
@@ -328,7 +331,7 @@ _AWAY: Final = frozenset(
 
 _DRIFTS: Final = (Kind.SHARD_CLOCK_DRIFTS, Kind.CLIENT_CLOCK_DRIFTS)
 
-_HARMLESS: Final = frozenset({Kind.CLIENT_LIES, Kind.ROCK_REMOVED})
+_HARMLESS: Final = frozenset({Kind.CLIENT_LIES, Kind.ROCK_REMOVED, Kind.SPARE_JOINS})
 
 ENDING: Final = frozenset(
     {Kind.AUTHORITY_RESTARTS, Kind.AUTHORITY_REPLACED, Kind.AUTHORITY_STALLED}
@@ -370,7 +373,7 @@ def targets_of(kind: Kind, plan: Plan) -> float:
     """Tell how many a fault may strike; of a liar, to how many finales it may come."""
     if kind in (Kind.SHARD_LIES, Kind.CLIENT_LIES):
         return FINALES
-    if kind in (Kind.SHARD_JOINS, Kind.SHARD_IDLES):
+    if kind in (Kind.SHARD_JOINS, Kind.SHARD_IDLES, Kind.SPARE_JOINS):
         return math.inf
     clients, rocks = plan.pilots + plan.observers, len(plan.rocks)
     there: dict[str, float] = {"shard": plan.shards, "client": clients, "rock": rocks}

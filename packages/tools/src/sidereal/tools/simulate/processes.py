@@ -141,6 +141,7 @@ class ShardHost(Process):
         began_at: when that began to connect, virtual seconds.
         drains_since: when it was told to end and began to wait for others, virtual seconds.
         drained: when that was, and when it left, each time.
+        spare: whether it says that it is to wait until another one is gone.
     """
 
     def __init__(
@@ -155,11 +156,13 @@ class ShardHost(Process):
         make_game: Callable[[], Declarations],
         limits: ShardLimits = LIMITS,
         seed: int = 1,
+        spare: bool = False,
     ) -> None:
         super().__init__(name, host, network, rng)
         self.core: ShardCore | None = None
         self.began_at = self.drains_since = math.inf
         self.drained: list[tuple[float, float]] = []
+        self.spare = spare
         self._key = key
         self._server = server
         self._make_game = make_game
@@ -269,6 +272,7 @@ class ShardHost(Process):
             seed=self._seed,
             limits=self._limits,
             strict=True,
+            spare=self.spare,
         )
 
     def _make_core(self, **arguments: Any) -> ShardCore:
@@ -303,6 +307,7 @@ class ShardProcess(ShardHost):
         flights: list[Flight],
         ledger: Ledger,
         limits: ShardLimits,
+        spare: bool = False,
     ) -> None:
         self.welcomed_at = math.inf
         self._told_at = -math.inf
@@ -320,6 +325,7 @@ class ShardProcess(ShardHost):
             server=server,
             make_game=self._make_recorded_game,
             limits=limits,
+            spare=spare,
         )
 
     @property

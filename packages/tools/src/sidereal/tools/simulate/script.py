@@ -87,6 +87,8 @@ class Script:
             cluster.remove_rock(fault.target)
         elif kind in (Kind.SHARD_JOINS, Kind.SHARD_DOUBLED):
             cluster.add_shard(ShardProcess, f"shard-{fault.target}").start(fault.at)
+        elif kind is Kind.SPARE_JOINS:
+            cluster.add_shard(ShardProcess, f"spare-{fault.target}", spare=True).start(fault.at)
         elif kind is Kind.SHARD_LIES:
             cluster.add_shard(
                 liarshards.LyingShardProcess,

@@ -30,6 +30,7 @@ itself: none of them asks the code under test for its opinion.
   who may touch whom, found by looking at every two;
 * `cuts`: what touches over the cut of an island;
 * `fleet`: how shards share what there is to do, and how they go;
+* `spares`: who holds nothing until another shard is gone, and takes over from that one;
 * `recovery`: what is there after a restart against what was there before;
 * `lies`: liars are not believed, are closed, and nobody else is blamed;
 * `authority`: of two authorities on one store only one writes;

@@ -38,6 +38,7 @@ from sidereal.tools.simulate.checks.private import PrivateConverges, PrivateIsTr
 from sidereal.tools.simulate.checks.recovery import Recovery
 from sidereal.tools.simulate.checks.reference import Reference
 from sidereal.tools.simulate.checks.service import Service
+from sidereal.tools.simulate.checks.spares import Spares
 from sidereal.tools.simulate.checks.surroundings import BeltHolds, LeasesConverge
 from sidereal.tools.simulate.checks.voyages import Voyages
 from sidereal.tools.simulate.cluster import Checker
@@ -70,6 +71,7 @@ def make_checkers(plan: Plan) -> list[Checker]:
         Cuts(plan),
         Drains(plan),
         Shares(plan),
+        Spares(),
         Recovery(plan),
         OneAuthority(plan),
         Service(plan),

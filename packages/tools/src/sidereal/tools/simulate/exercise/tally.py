@@ -85,6 +85,8 @@ JUDGED: Final = (
     "partings judged",
     "shards that left judged",
     "ships that came back judged",
+    "spares that took over judged",
+    "spares that waited judged",
     "sparks judged",
     "stamps compared",
     "stamps judged",

@@ -1,0 +1,143 @@
+"""Spares hold nothing while all others are there, and take over from one that is gone, alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from sidereal.replication.links.shards import NUMBERS_MAX
+from sidereal.replication.replicator import Replicator
+from sidereal.tools.simulate.checks.borders import Sector, leases_of
+from sidereal.tools.simulate.cluster import Cluster
+
+
+class Spares:
+    """Watches who waits, and who takes over.
+
+    Who waits is worked out from what happens. That is who has come as a spare, and from whom one
+    has taken over, until it takes over itself. Who waits holds nothing and owns nothing. When one
+    is gone that held sectors, or is to leave and has lost them, all are held by one that waited. If
+    nobody waited it gets them back, or whoever comes first to wait does, if it has died.
+
+    Where that can't be worked out nothing is judged any more: when several are gone at once, or one
+    comes in the same tick; when a liar is gone, or one that held nothing; when several come of whom
+    one may take over; or when nobody else is there, so that one that waited serves.
+    """
+
+    def __init__(self) -> None:
+        self._incarnation = -1
+        self._forget()
+
+    def _forget(self) -> None:
+        self._judges = True
+        self._peers: dict[int, int] = {}
+        self._held: dict[int, set[Sector]] = {}
+        self._serving: set[int] = set()
+        self._waiting: set[int] = set()
+        self._replaced: set[int] = set()
+        self._returning: set[int] = set()
+        self._died: set[int] = set()
+        self._liars: set[int] = set()
+
+    def look(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Compare who is there, and who holds what, with the tick before."""
+        if cluster.authority.incarnation != self._incarnation:
+            self._incarnation = cluster.authority.incarnation
+            self._forget()
+        if not self._judges:
+            return
+        shards = list(core.shards.shards)
+        peers = {shard.shard: shard.peer for shard in shards}
+        came = {number for number, peer in peers.items() if self._peers.get(number) != peer}
+        held: defaultdict[int, set[Sector]] = defaultdict(set)
+        for sector, holder in leases_of(core).items():
+            held[holder].add(sector)
+        draining = _draining(cluster)
+        waited = {n for n in self._waiting if n in peers and n not in came | draining}
+        gone = {n for n in self._serving if n not in peers}
+        gone |= {n for n in self._serving & draining if self._held.get(n) and not held[n]}
+        honest = {process.name for process in cluster.shards if process.honest}
+        liars = self._liars
+        self._liars = {shard.shard for shard in shards if shard.name not in honest}
+        if gone and (came or gone & liars or len(gone) > 1):
+            self._judges = False
+            return
+        yield from self._judge_gone(cluster, gone, waited, set(peers), held)
+        self._waiting &= peers.keys() - draining
+        names = {process.name for process in cluster.shards if process.spare}
+        spares = {shard.shard for shard in shards if shard.name in names}
+        self._admit(spares, came - self._serving - self._waiting)
+        self._peers, self._held = peers, held
+        yield from self._judge_waiting(cluster, core, held)
+
+    def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
+        """Nothing more in the end."""
+        return iter(())
+
+    def _judge_gone(
+        self,
+        cluster: Cluster,
+        gone: set[int],
+        waited: set[int],
+        stays: set[int],
+        held: dict[int, set[Sector]],
+    ) -> Iterator[str]:
+        """Judge who has what those had that are gone, and note who changes roles."""
+        for number in gone:
+            self._serving.discard(number)
+            lost = self._held.get(number, set())
+            holders = {holder for holder, sectors in held.items() if sectors & lost}
+            if not lost:
+                self._judges = False
+            elif len(holders) == 1 and holders <= self._waiting:
+                cluster.exercised["spares that took over judged"] += 1
+                self._serving |= holders
+                self._waiting -= holders
+                self._replaced = (self._replaced - holders) | {number}
+            elif not self._waiting:
+                self._returning.add(number)
+                self._died |= {number} - stays
+            elif waited and holders:
+                yield f"shards {holders} have what {number} had, and {waited} waited"
+            else:
+                self._judges = False
+
+    def _admit(self, spares: set[int], came: set[int]) -> None:
+        """Note who waits of those that have come, and who takes over from one that has died."""
+        for number in came:
+            waits = number in self._replaced | spares and number not in self._returning
+            self._returning.discard(number)
+            self._died.discard(number)
+            if waits and self._died:
+                self._judges &= len(self._died) == len(came) == 1
+                self._replaced = (self._replaced - {number}) | self._died
+                self._returning -= self._died
+                self._died.clear()
+                waits = False
+            (self._waiting if waits else self._serving).add(number)
+
+    def _judge_waiting(
+        self, cluster: Cluster, core: Replicator, held: dict[int, set[Sector]]
+    ) -> Iterator[str]:
+        """Judge what those have that wait."""
+        self._judges &= bool(self._serving) or not self._waiting
+        if not self._judges:
+            return
+        columns = core.world.columns
+        owned = np.bincount(columns["shard"][columns.rows()], minlength=NUMBERS_MAX + 1)
+        for number in self._waiting:
+            cluster.exercised["spares that waited judged"] += 1
+            if held[number] or owned[number]:
+                sectors = sorted(held[number])
+                yield f"shard {number} waits, and has {sectors} and {owned[number]} entities"
+
+
+def _draining(cluster: Cluster) -> set[int]:
+    """Tell which shards are to leave, by their ids."""
+    return {
+        process.core.shard
+        for process in cluster.shards
+        if process.core is not None and process.drains_since < np.inf
+    }
