@@ -32,6 +32,7 @@ from sidereal.protocol.message.codec import SHADOW_ROW
 from sidereal.protocol.message.inputs import Input, RoutedInput
 from sidereal.protocol.message.shard import Adopt, Release, Shadows
 from sidereal.protocol.rules import Rules
+from sidereal.shard.load import make_load
 from sidereal.shard.simulation import Simulation
 
 RULES = Rules()
@@ -166,6 +167,26 @@ def test_two_shards_resolve_a_contact_over_a_cut_as_one_does_each_for_its_own() 
     pushed = LEFT.mass * np.hypot(one.state(1)[2] - LEFT.vx, one.state(1)[3])
     for shard in (one, other):
         assert shard.simulation.shadows.impulse == pytest.approx(pushed, rel=1e-6)
+
+
+def test_who_touched_a_shadow_is_not_simulated_again_with_it() -> None:
+    shard = Shard([Ball(1, 0.0, vx=-5.0), Ball(2, 15.0)])
+    shard.show(shard.rows([Ball(3, -15.0)]))
+    shard.cast(3)
+    shard.step()
+    rows = shard.simulation.bodies.rows_of([1, 2])
+    assert shard.simulation.shadows.impulse > 0.0
+    assert shard.simulation.bodies.ring.touched(shard.tick, rows[:1]).tolist() == [rows[1]]
+
+
+def test_a_shard_tells_how_many_shadows_it_has_and_with_what_they_push() -> None:
+    shard = Shard([Ball(1, 0.0)])
+    shard.show(shard.rows([Ball(2, 12.0, vx=-50.0), Ball(3, 500.0)]))
+    shard.cast(2, 3)
+    shard.step()
+    load = make_load(shard.simulation, shard.tick, 0, 0, [])
+    assert load.shadows == 2
+    assert load.shadow_impulse == round(shard.simulation.shadows.impulse) > 0
 
 
 def test_what_a_tick_does_to_a_shadow_is_forgotten() -> None:
