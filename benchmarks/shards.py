@@ -44,6 +44,9 @@ thrown out; `mass_handover_late_ticks`: how far the newest proposal of a shard w
 `failover`: real processes. 20 times a shard of a world with 110 clients gets `kill -9`.
 `failover_s_p95`: until a ship is live again that it simulated; `failover_spare_s_p95`: the same
 when a spare shard waits for that; `failover_disconnected`: clients whose sessions have ended.
+
+`reload`: real processes, 20 bots, two shards. A file of the game is saved eleven times. `reload_s`:
+until it runs on both shards, the median; `reload_disconnected`: clients whose sessions have ended.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ from __future__ import annotations
 from typing import Any, Final, TextIO
 
 from results import make_parser, publish, result, table
-from shard_cases import costs, crowds, failover, mass, pile, seam, star
+from shard_cases import costs, crowds, failover, mass, pile, reload, seam, star
 
 Results = dict[str, dict[str, Any]]
 
@@ -135,6 +138,16 @@ def measure_failover(quick: bool, out: TextIO) -> Results:
     return {**p95s, "failover_disconnected": result(left, "clients")}
 
 
+def measure_reload(quick: bool, out: TextIO) -> Results:
+    """A file of the game is saved while it runs: `reload_…`."""
+    found = reload.measure(quick=quick)
+    print("\n".join(reload.tabulate(found)), file=out)
+    return {
+        "reload_s": result(found.median_s, "s"),
+        "reload_disconnected": result(found.left, "clients"),
+    }
+
+
 ASKED: Final = {
     "balance_max_over_mean": 1.2,
     "balance_uneven_max_over_mean": 1.3,
@@ -162,6 +175,8 @@ ASKED: Final = {
     "failover_s_p95": 0.6,
     "failover_spare_s_p95": 0.25,
     "failover_disconnected": 0,
+    "reload_s": 4,
+    "reload_disconnected": 0,
 }
 """At most."""
 GROUPS: Final = {
@@ -172,6 +187,7 @@ GROUPS: Final = {
     "balance": measure_balance,
     "mass": measure_mass,
     "failover": measure_failover,
+    "reload": measure_reload,
 }
 
 

@@ -55,7 +55,7 @@ FOR_THE_AUTHORITY: Final = RestartLimits(failures_max=5)
 """Without a replication server there is no world."""
 
 FOR_AN_AUTHOR: Final = RestartLimits()
-"""Of a replication server: what it needs may be a game that is mended yet."""
+"""A replication server whose game is being written: what it fails for may be mended any moment."""
 
 FOR_SHARDS: Final = RestartLimits()
 """The world goes on without one."""
