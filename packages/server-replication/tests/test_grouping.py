@@ -25,7 +25,7 @@ from sidereal.replication.ownership.handover import are_clear, decide_handovers
 from sidereal.replication.ownership.islands import SKIN, Bodies, find_pairs, label, slack_of
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.owners import Nodes, decide_owners
-from sidereal.replication.world import UUID, Present, World
+from sidereal.replication.world import ACCOUNT_NONE, UUID, Present, World
 
 RULES = Rules()
 SIZE = RULES.sector_size
@@ -77,10 +77,11 @@ class Rig:
         vx: float = 0.0,
         vy: float = 0.0,
         radius: float = RADIUS,
+        account: int = ACCOUNT_NONE,
     ) -> int:
         record = drifter(x=x, y=y, tick=self.tick)
         record["vx"], record["vy"], record["radius"] = vx, vy, radius
-        rows = self.world.enter(record, np.zeros(1, UUID), np.zeros(1, np.int64), self.tick)
+        rows = self.world.enter(record, np.zeros(1, UUID), np.array([account]), self.tick)
         self.world.columns["shard"][rows] = owner
         return int(rows[0])
 
@@ -133,6 +134,16 @@ def test_two_that_will_touch_over_a_border_get_one_owner_before_they_do() -> Non
     assert grouped.changes.rows.tolist() == [one]
     assert 0.17 < grouped.touch_s[0] < 0.2
     assert rig.grouping.islands == 1
+
+
+def test_who_answered_no_pilot_yet_gets_none_of_those_of_others_with_an_island() -> None:
+    for account, owner in ((ACCOUNT_NONE, 2), (7, 1)):
+        rig = Rig(TWO)
+        rig.link.shards.get(1).has_answered = True  # type: ignore[union-attr]
+        flown = [rig.enter(SIZE - 6.5, y, 1, account=account) for y in (100.0, 113.0)]
+        others = [rig.enter(SIZE + 3.5, y, 2) for y in (93.5, 106.5, 119.5)]
+        rig.group()
+        assert rig.owner(*flown, *others) == [owner] * 5
 
 
 def test_two_that_will_pass_each_other_stay_where_they_are() -> None:
@@ -294,7 +305,8 @@ def decide_by_all(rig: Rig, present: Present, before: np.ndarray) -> dict[int, i
     leaves = clear & (living != holder) & (living != SHARD_NONE)
     owner, home = living.astype(np.int64), holder.astype(np.int64)
     island = label(len(rows), pairs.a, pairs.b)
-    decided = decide_owners(Nodes(owner, home, bodies.mass, leaves), island)
+    says = np.ones(len(owner), np.bool_)
+    decided = decide_owners(Nodes(owner, home, bodies.mass, leaves, says), island)
     alone = decide_handovers(rows, present.x, present.y, holder, before, rig.leases, RULES)
     moved = decided.together & (decided.owner != SHARD_NONE)
     goals = dict(zip(rows.tolist(), before.tolist(), strict=True))

@@ -15,6 +15,7 @@ def decide(
     holder: list[int],
     mass: list[float] | None = None,
     may_leave: list[bool] | None = None,
+    says: list[bool] | None = None,
 ) -> Decision:
     count = len(island)
     nodes = Nodes(
@@ -22,6 +23,7 @@ def decide(
         np.array(holder),
         np.array(mass or [1.0] * count),
         np.array(may_leave or [True] * count),
+        np.array(says or [True] * count),
     )
     return decide_owners(nodes, np.array(island))
 
@@ -43,6 +45,13 @@ def test_mass_breaks_ties_and_no_more() -> None:
 def test_who_has_no_owner_has_no_say_and_joins() -> None:
     decided = decide([0] * 4, [SHARD_NONE, SHARD_NONE, SHARD_NONE, 2], [1, 1, 1, 2])
     assert decided.owner.tolist() == [2] * 4
+
+
+def test_who_has_no_say_gets_an_island_only_if_nobody_else_has() -> None:
+    owner, says = [1, 2, 2, 2], [True, False, False, False]
+    assert decide([0] * 4, owner, owner, says=says).owner.tolist() == [1] * 4
+    says = [False] * 4
+    assert decide([0] * 4, owner, owner, says=says).owner.tolist() == [2] * 4
 
 
 def test_an_island_of_one_owner_across_a_border_stays_and_is_held() -> None:

@@ -28,7 +28,7 @@ from sidereal.replication.ownership.islands import Bodies, Pairs, find_pairs, la
 from sidereal.replication.ownership.leases import LeaseTable
 from sidereal.replication.ownership.owners import Cut, Nodes, cut_large, decide_owners
 from sidereal.replication.ownership.shadows import Split, find_shadows
-from sidereal.replication.world import Present, World
+from sidereal.replication.world import ACCOUNT_NONE, Present, World
 
 MORE_TICKS: Final = 2
 """The horizon is so much longer than a decision needs."""
@@ -174,8 +174,9 @@ class Grouping:
         leaves = several & rested & candidates.guests[at] & (island == found.island[chosen])
         leaves[leaves] = self._are_clear(candidates, at[leaves])
         mass = np.bincount(found.bodies.node, found.bodies.mass, len(found.rows))[chosen]
+        says = self._have_say(rows, owns, island)
         decided = decide_owners(
-            Nodes(owns, candidates.holder[at].astype(np.int64), mass, leaves), island
+            Nodes(owns, candidates.holder[at].astype(np.int64), mass, leaves, says), island
         )
         self._held.note(rows[decided.held], net_id[decided.held], present.tick)
         self.islands = decided.islands
@@ -251,6 +252,20 @@ class Grouping:
         island = label(len(at), *ends)
         rows = candidates.present.rows[at]
         return _Found(rows, at, where, bodies, pairs, left_out, ends, island)
+
+    def _have_say(self, rows: np.ndarray, owns: np.ndarray, island: np.ndarray) -> np.ndarray:
+        """Tell whose owners have a say: bool[k].
+
+        Args:
+            rows: int64[k], of roots.
+            owns: int64[k], the owner of each.
+            island: int64[k], of each.
+        """
+        unproven = np.zeros(NUMBERS_MAX + 1, np.bool_)
+        unproven[[shard.shard for shard in self._shards.shards if not shard.has_answered]] = True
+        flown = (self._world.account[rows] != ACCOUNT_NONE) & (owns != SHARD_NONE)
+        of_others = np.bincount(island, flown & ~unproven[owns])
+        return np.asarray(~unproven[owns] | (of_others[island] == 0))
 
     def _are_clear(self, candidates: Candidates, at: np.ndarray) -> np.ndarray:
         """Tell which guests are well outside of their owners' sectors, bool[k]."""

@@ -3,7 +3,9 @@
 Theory of operation. An island has one owner, so that no contact is ever resolved by two shards.
 
 * An island with two living owners goes whole to the one with most members; mass breaks ties. Who
-  has no owner has no say, and joins.
+  has no owner has no say, and joins. Nor has a shard that has not answered any pilot yet, if the
+  island holds pilots of one that has: else it would get several of them at once (`answers`), or
+  their contacts would wait until there is room.
 * An island of one owner stays where it is, wherever that is: so it takes two owners for anything to
   change hands. While it lies across a border between holders it is **held**.
 * An island of one owner that lies in the sectors of another shard goes home, whole or not at all:
@@ -27,6 +29,9 @@ from sidereal.protocol.ids import SHARD_NONE
 MASS_SHARE: Final = 0.5
 """Of a vote: all members of an island together have so much for their masses."""
 
+LEAST_SHARE: Final = 1e-6
+"""Of a vote, of who has no say beside others."""
+
 
 class Nodes(NamedTuple):
     """What goes together: roots with their families; all arrays have one length.
@@ -36,12 +41,14 @@ class Nodes(NamedTuple):
         holder: int64[k], who leases the sector it is in; `SHARD_NONE` for nobody.
         mass: float64[k], t.
         may_leave: bool[k], whether it is clear of its owner's sectors, and was not held lately.
+        says: bool[k], whether its owner has a say.
     """
 
     owner: np.ndarray
     holder: np.ndarray
     mass: np.ndarray
     may_leave: np.ndarray
+    says: np.ndarray
 
 
 class Decision(NamedTuple):
@@ -99,7 +106,8 @@ def decide_owners(nodes: Nodes, island: np.ndarray) -> Decision:
     voted = two | (orphaned & across)
     if voted.any():
         voters = np.where(two[islands.of], owners, holders)
-        goal = np.where(voted, _vote(islands, voters, nodes.mass[islands.order]), goal)
+        share = np.where(nodes.says[islands.order], 1.0, LEAST_SHARE)
+        goal = np.where(voted, _vote(islands, voters, nodes.mass[islands.order], share), goal)
     leaves = ~(two | orphaned | across) & (first_holder != most) & (first_holder != SHARD_NONE)
     leaves &= leave != 0
     goal = np.where(leaves, first_holder, goal)
@@ -116,16 +124,17 @@ def _islands_of(island: np.ndarray, members: np.ndarray) -> _Islands:
     return _Islands(order, np.flatnonzero(begins), np.cumsum(begins) - 1)
 
 
-def _vote(islands: _Islands, voters: np.ndarray, mass: np.ndarray) -> np.ndarray:
+def _vote(islands: _Islands, voters: np.ndarray, mass: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Find for whom most members of each island are, int64[g].
 
     Args:
         islands: g of them.
         voters: int64[n], for whom each member is; `SHARD_NONE` has no say.
         mass: float64[n], of each member.
+        share: float64[n], of a vote that each has.
     """
     all_mass = np.add.reduceat(mass, islands.starts)[islands.of]
-    votes = np.where(voters == SHARD_NONE, 0.0, 1.0 + MASS_SHARE * mass / all_mass)
+    votes = np.where(voters == SHARD_NONE, 0.0, share * (1.0 + MASS_SHARE * mass / all_mass))
     count, shards = len(islands.starts), int(voters.max()) + 1
     sums = np.bincount(islands.of * shards + voters, votes, count * shards)
     return np.asarray(sums.reshape(count, shards).argmax(axis=1))
