@@ -13,12 +13,12 @@ from mutant import Mutant, any_plan, with_loss
 from sidereal.game import Stage
 from sidereal.replication.links.shardlink import ShardLink
 from sidereal.shard import space
-from sidereal.shard.adoption import Adoption
 from sidereal.shard.bodies import Bodies
 from sidereal.shard.controls import ControlQueues
+from sidereal.shard.handover.adoption import Adoption
+from sidereal.shard.handover.repairs import Repairs
+from sidereal.shard.handover.ring import Ring
 from sidereal.shard.proposals import Proposals
-from sidereal.shard.repairs import Repairs
-from sidereal.shard.ring import Ring
 from sidereal.shard.simulation import Simulation
 from sidereal.shard.space import Space
 from sidereal.shard.stages import Stages

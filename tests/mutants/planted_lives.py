@@ -23,7 +23,7 @@ from sidereal.replication.validate import (
     judge_spawn,
 )
 from sidereal.replication.world import World
-from sidereal.shard.early import Early
+from sidereal.shard.handover.early import Early
 from sidereal.shard.lives import NOBODY, Lives
 from sidereal.shard.proposals import Proposals
 from sidereal.shard.simulation import Simulation

@@ -7,7 +7,7 @@ from changing import CREDITS, NUMBER, SCHEMA, Purse
 
 from sidereal.protocol.message.codec import INPUT_ROW
 from sidereal.protocol.message.inputs import Input, RoutedInput
-from sidereal.shard.early import Early
+from sidereal.shard.handover.early import Early
 
 TICK = 100
 

@@ -3,9 +3,7 @@
 * `shard`: the core of the process: one session, and the tick as the list of its stages;
 * `simulation`: what is simulated, and the stages that move it one tick on;
 * `population`: all that the shard knows of, in one table;
-* `bodies`: the entities that the shard simulates; `adoption`: how they come to its tick;
-* `ring`: where they have been lately; `repairs`: what who comes late has missed; `meetings`: whom;
-* `early`: what is to be one of them when the shard's tick is that of its row;
+* `bodies`: the entities that the shard simulates; `handover/`: how they come from other shards;
 * `changes`: what of them has changed; `proposals`: what of that is not acked yet;
 * `bundles`: what of that travels together;
 * `events`: what systems emit, until it is acked;

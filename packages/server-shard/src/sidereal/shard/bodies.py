@@ -13,8 +13,8 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.columns import Columns
 from sidereal.protocol.state.reckoning import Motion, extrapolate, slowing
 from sidereal.protocol.state.schema import Schema
+from sidereal.shard.handover.ring import Ring
 from sidereal.shard.population import Ints, Population
-from sidereal.shard.ring import Ring
 from sidereal.shard.space import Shapes
 
 _MOTION: Final = Motion._fields

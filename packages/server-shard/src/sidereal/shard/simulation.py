@@ -36,20 +36,20 @@ from sidereal.protocol.rules import Rules
 from sidereal.protocol.state.controls import Records
 from sidereal.protocol.state.schema import BODY, Schema
 from sidereal.protocol.state.stream import GONE
-from sidereal.shard.adoption import Adoption
 from sidereal.shard.asks import Asks
 from sidereal.shard.bodies import Bodies, shapes_of
 from sidereal.shard.changes import Changes, modelled_of
 from sidereal.shard.controls import ControlQueues
-from sidereal.shard.early import Early
 from sidereal.shard.events import Events
 from sidereal.shard.families import Families
 from sidereal.shard.ghosts import Ghosts, News
+from sidereal.shard.handover.adoption import Adoption
+from sidereal.shard.handover.early import Early
+from sidereal.shard.handover.repairs import Repairs
 from sidereal.shard.limits import LIMITS, Limits
 from sidereal.shard.lives import NOBODY, Lives
 from sidereal.shard.population import Ints, Population
 from sidereal.shard.proposals import Proposals
-from sidereal.shard.repairs import Repairs
 from sidereal.shard.shadows import Shadows
 from sidereal.shard.space import Space
 from sidereal.shard.stages import Clock, Stages

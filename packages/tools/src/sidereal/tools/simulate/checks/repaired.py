@@ -1,7 +1,7 @@
 """Ticks that a shard has simulated again: what it says of them now is judged as what it flew then.
 
 A body that is adopted may have missed contacts on its way from the row that it was given with. Then
-its shard simulates the ticks since then again (`sidereal.shard.repairs`). What it knows of them
+its shard simulates the ticks since then again (`shard.handover.repairs`). What it knows of them
 afterwards takes the place of what was flown, and the same questions are put to it:
 
 * a path begins where the one before it has ended, or as the body was handed over;

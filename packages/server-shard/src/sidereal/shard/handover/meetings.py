@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sidereal.shard.handover.ring import Ring
 from sidereal.shard.neighbours import find_pairs
 from sidereal.shard.population import Floats, Ints
-from sidereal.shard.ring import Ring
 from sidereal.shard.space import Shapes
 
 SKIN: Final = 0.5

@@ -37,9 +37,7 @@ from sidereal.game.touching import Filters
 from sidereal.protocol.rules import Rules
 from sidereal.shard.bodies import Bodies, shapes_of
 from sidereal.shard.contacts import Touches
-from sidereal.shard.limits import Limits
-from sidereal.shard.lives import NOBODY
-from sidereal.shard.meetings import (
+from sidereal.shard.handover.meetings import (
     Meetings,
     Paths,
     find_meetings,
@@ -47,6 +45,8 @@ from sidereal.shard.meetings import (
     groups_of,
     trace_paths,
 )
+from sidereal.shard.limits import Limits
+from sidereal.shard.lives import NOBODY
 from sidereal.shard.population import Ints
 from sidereal.shard.space import Space
 from sidereal.shard.stages import Stages
