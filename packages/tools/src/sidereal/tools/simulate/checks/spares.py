@@ -106,12 +106,13 @@ class Spares:
 
     def _admit(self, spares: set[int], came: set[int]) -> None:
         """Note who waits of those that have come, and who takes over from one that has died."""
+        if self._died and came and (len(self._died) > 1 or len(came) > 1):
+            self._judges = False
         for number in came:
             waits = number in self._replaced | spares and number not in self._returning
             self._returning.discard(number)
             self._died.discard(number)
             if waits and self._died:
-                self._judges &= len(self._died) == len(came) == 1
                 self._replaced = (self._replaced - {number}) | self._died
                 self._returning -= self._died
                 self._died.clear()
