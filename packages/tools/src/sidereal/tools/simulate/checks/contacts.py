@@ -142,6 +142,25 @@ class Contacts:
                 states[row] = physics.fly(before, int(flight.shadows.buttons[row]), laws)
         return states
 
+    def part(self, core: str, tick: int, net_ids: np.ndarray, here: np.ndarray) -> None:
+        """Forget whom some bodies touched in a tick of those that have left since.
+
+        Args:
+            core: of the flight.
+            tick: of the flight.
+            net_ids: int64[n], of the some.
+            here: int64[m], keys of all that are there.
+        """
+        history = self._flown.get(core, [])
+        for at, (flight, touching, keys) in enumerate(history):
+            if flight.tick == tick:
+                count, apart = len(flight.net_id), np.zeros_like(touching)
+                some, left = np.isin(flight.net_id, net_ids), ~np.isin(flight.keys, here)
+                apart[:count, :count] = np.outer(some, left)
+                fresh = _Flown(flight, touching & ~(apart | apart.T), keys)
+                self._flown[core] = [*history[:at], fresh, *history[at + 1 :]]
+                return
+
     def judge(
         self,
         flight: Flight,

@@ -64,6 +64,8 @@ class Repaired:
         self._limits = limits
         self.without: History = []
         self._late: dict[str, int] = {}
+        # By core: up to which tick it knows nothing of bodies any more, and their keys.
+        self._coasted: dict[str, tuple[int, np.ndarray]] = {}
         # By core and tick: ways that are not in the history of contacts.
         self._left: dict[str, dict[int, Again]] = {}
 
@@ -81,6 +83,8 @@ class Repaired:
         new = np.ones(len(flight.net_id), np.bool_)
         if before is not None:
             new = ~np.isin(flight.keys, before.keys)
+            if before.tick < flight.tick - 1:
+                self._coasted[flight.core] = flight.tick - 1, before.keys
         off = set[int]()
         for row in np.flatnonzero(new).tolist():
             net_id = int(flight.net_id[row])
@@ -115,6 +119,11 @@ class Repaired:
             for net_id in alone_ids.tolist():
                 if not self._try(flight, np.union1d(changed, [net_id]), laws):
                     self._leave(flight, net_id)
+
+    def _known(self, flight: Flight, tick: int) -> np.ndarray:
+        """Give the keys of those that are there, and of whom a core knows how they flew a tick."""
+        until, there = self._coasted.get(flight.core, (-1, flight.keys))
+        return flight.keys if tick > until else np.setdiff1d(flight.keys, there)
 
     def _leave(self, flight: Flight, net_id: int) -> None:
         """Remember on which way a body has come that was left inside others on it."""
@@ -205,7 +214,11 @@ class Repaired:
         radius = np.array([reference.bodies[id_].radius for id_ in again.net_id.tolist()])
         now = with_again(base, again, radius)
         yield from self._judge_beginning(flight, again, laws)
+        # Nobody was there who has left since: what they did to those that came another way is gone.
+        core, tick = flight.core, again.tick
+        contacts.part(core, tick - 1, again.net_id, self._known(flight, tick - 1))
         hit, mine = contacts.find(now, laws), np.isin(now.net_id, again.net_id)
+        contacts.part(core, tick, again.net_id, self._known(flight, tick))
         reference.note_touched(now.net_id[hit & mine])
         alone = reference.fly_all(now, laws)
         exercised["steps simulated again judged"] += len(again.net_id)
@@ -264,7 +277,8 @@ class Repaired:
         ids, before, after = again.net_id, again.before, again.after
         base = self._reference.contacts.flight_of(flight.core, again.tick)
         if base is not None:
-            stays = np.isin(base.keys, flight.keys) & ~np.isin(base.net_id, ids)
+            stays = np.isin(base.keys, self._known(flight, again.tick))
+            stays &= ~np.isin(base.net_id, ids)
             ids = np.concatenate([ids, base.net_id[stays]])
             before = np.concatenate([before, base.before[stays]])
             after = np.concatenate([after, base.after[stays]])
