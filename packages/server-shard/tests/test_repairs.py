@@ -498,6 +498,13 @@ def test_who_touches_each_other_when_both_come_does_not_begin_to(late: int) -> N
     assert pairs_of(shard.met) == []
 
 
+def test_who_is_in_a_sensor_when_both_come_is_told_of_though_it_may_be_again() -> None:
+    zone, guest = Thing(1, 0.0, 0.0, kind=ZONE, radius=20.0), Thing(2, 4.0, 0.0, kind=ROCK)
+    shard, _ = hand_over([], [zone, guest], 1)
+    shard.run(shard.tick + 2)
+    assert pairs_of(shard.met) == [(1, 2)]
+
+
 def test_two_inside_each_other_since_long_ago_spoil_no_other_contact() -> None:
     limits = replace(LIMITS, resimulated_ticks=4)
     # The first is in the third from the start; it meets the second when its owner is another one.
