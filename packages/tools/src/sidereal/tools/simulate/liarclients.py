@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from sidereal.protocol.channel import packet as wire
 from sidereal.protocol.channel.connection import Connection
 from sidereal.protocol.channel.limits import LIMITS
 from sidereal.protocol.errors import WireError
@@ -67,9 +68,8 @@ WRONG_ARGUMENTS: Final = (
 )
 """What is none of the arguments of any action."""
 
-ACK_WORDS_AT: Final = 3
-ACK_BITS_AT: Final = 8
-"""Where in a payload the number of words of ack bits is, and where these are."""
+IS_RELIABLE: Final = [spec.delivery.is_reliable for spec in PLAYER_CHANNELS]
+"""Of each channel."""
 
 
 class Finale(enum.IntEnum):
@@ -233,18 +233,18 @@ class LyingClientProcess(Process):
 
     def _ack_everything(self, payload: bytes, now: float) -> bytes:
         """Write into a packet that all before the newest one have come, sent or not."""
-        words = payload[ACK_WORDS_AT]
-        newest = max(self._came, default=-1)
-        oldest = max(min(self._came, default=0), newest - 32 * words)
-        claimed = set(range(oldest, newest + 1))
-        if claimed - self._came and words:
+        words = payload[wire.HEADER_SIZE - 1] & ~wire.ACK_WANTED
+        if words in (0, wire.ALL_CAME):
+            return payload
+        packet = wire.decode_packet_untrusted(payload, IS_RELIABLE)
+        oldest = max(min(self._came), packet.ack - 32 * words)
+        if set(range(oldest, packet.ack + 1)) - self._came:
             self._lies.told["acks never earned"] += 1
             if self._sees_gaps:
                 self._lies.provoke(self.name, now, 0.0)
-        bits = b"\xff" * (4 * words)
-        return (
-            payload[:ACK_BITS_AT] + bits + payload[ACK_BITS_AT + len(bits) :] if words else payload
-        )
+        ack = wire.encode_ack(packet.ack, packet.ack_delay_s, -1, words)
+        head = wire.encode_header(packet.sequence, packet.ack_wanted, ack)
+        return head + payload[wire.HEADER_SIZE + len(wire.encode_ack(0, 0.0, 0, words)) :]
 
     def _say(self, channel: int, message: ClientMessage) -> None:
         assert self._connection is not None

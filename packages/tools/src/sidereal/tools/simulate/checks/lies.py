@@ -1,7 +1,8 @@
 """Whoever lies is not believed and is closed; nobody else is blamed, or has to notice.
 
 `LiesFail` asks two things: that no row which a liar has made up is in the world, and that a liar
-which gives every reason for it is closed in time. `NobodyIsBlamed` asks that no honest process is.
+which gives every reason for it is closed in time. It also asks that lies can be read: else a liar
+would be closed for noise, whatever it is believed. `NobodyIsBlamed` asks that no honest process is.
 That nobody notices is what all other checkers say: they go on judging the honest as strictly as
 before. Above all `Reference`: what nothing has touched is where it would be without the liar, and
 whatever was touched went on as it had to.
@@ -20,9 +21,9 @@ from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks.always import reach_s
 from sidereal.tools.simulate.checks.lives import BORN
 from sidereal.tools.simulate.cluster import Cluster
-from sidereal.tools.simulate.faults import Plan
+from sidereal.tools.simulate.faults import Kind, Plan
 from sidereal.tools.simulate.idleshards import IdleShardProcess
-from sidereal.tools.simulate.liarclients import CLIENT_LIES
+from sidereal.tools.simulate.liarclients import CLIENT_LIES, Finale
 from sidereal.tools.simulate.liarshards import LyingShardProcess
 from sidereal.tools.simulate.lies import LIAR_ACCOUNT, content_of
 
@@ -62,6 +63,10 @@ class LiesFail:
         self._ahead_max = self._players.controls_burst_ticks + plan.shard_limits.controls_queue
         self._barred_s = plan.limits.shards.barred_s
         self._barred_names = plan.limits.shards.barred_names
+        self._is_noisy = any(
+            fault.kind is Kind.CLIENT_LIES and fault.target == Finale.NONSENSE
+            for fault in plan.faults
+        )
         self._connected_at: dict[str, float] = {}
         self._listened = 0
         self._flying_since: dict[int, float] = {}
@@ -82,8 +87,11 @@ class LiesFail:
                 yield f"{client.name} was not closed in time"
 
     def conclude(self, cluster: Cluster, core: Replicator) -> Iterator[str]:
-        """What was said in vain is counted."""
+        """What was said in vain is counted, and nothing is noise that is not meant to be."""
         cluster.exercised.update({f"lies: {what}": n for what, n in cluster.lies.told.items()})
+        malformed = core.clients.endpoint.statistics().payloads_malformed
+        if malformed and not self._is_noisy:
+            yield f"{malformed} payloads of clients were no packets"
         if cluster.authority.incarnation > 1:
             return
         counts = sum(core.ingest.rejected.values()) + sum(core.shards.dropped.values())
