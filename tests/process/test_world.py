@@ -43,6 +43,7 @@ REPORT: dict[str, Any] = {
         {
             "id": int,
             "name": str,
+            "state": str,
             "pid": int,
             "sectors": int,
             "entities": int,

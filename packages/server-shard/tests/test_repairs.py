@@ -486,21 +486,10 @@ def test_who_was_touched_in_a_tick_gone_by_may_have_left_since() -> None:
     assert pairs_of(shard.met) == [(1, 3), (2, 3)]
 
 
-@pytest.mark.parametrize("late", [0, 1, 3])
-def test_who_touches_each_other_when_both_come_does_not_begin_to(late: int) -> None:
-    pressed = Thing(1, -8.1, held=1), Thing(2, 8.1, heading=math.pi, held=1)
-    shard, judge = hand_over([], pressed, late)
-    shard.run(shard.tick + 2)
-    judge.run(judge.tick + 2)
-    assert {each.tick for each in judge.met} >= {START + 5, START + 6}
-    assert pairs_of(judge.met) == [(1, 2)]
-    assert {each.pair for each in shard.met} == {(1, 2)}
-    assert pairs_of(shard.met) == []
-
-
-def test_who_is_in_a_sensor_when_both_come_is_told_of_though_it_may_be_again() -> None:
-    zone, guest = Thing(1, 0.0, 0.0, kind=ZONE, radius=20.0), Thing(2, 4.0, 0.0, kind=ROCK)
-    shard, _ = hand_over([], [zone, guest], 1)
+@pytest.mark.parametrize("kind", [ROCK, ZONE])
+def test_two_that_were_put_together_begin_to_touch_when_both_come(kind: int) -> None:
+    one, other = Thing(1, 0.0, 0.0, kind=kind, radius=20.0), Thing(2, 4.0, 0.0, kind=ROCK)
+    shard, _ = hand_over([], [one, other], 1)
     shard.run(shard.tick + 2)
     assert pairs_of(shard.met) == [(1, 2)]
 

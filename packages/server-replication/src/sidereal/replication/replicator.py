@@ -267,7 +267,8 @@ class Replicator:
         """Take a shard's process for dead: its supervisor has seen it end."""
         shard = self.shards.shards.named(name)
         if shard is not None and shard.pid == pid:
-            why = "its process has ended"
+            # Who was dismissed was to end; its farewell may come later than that.
+            why = "" if shard.dismissed else "its process has ended"
             self.shards.fence(shard, CloseReason.CLOSED_BY_PEER, now, why)
 
     def _pump_clients(self, now: float) -> None:

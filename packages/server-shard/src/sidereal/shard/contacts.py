@@ -6,9 +6,9 @@ of a pair in a tick, in the order of their rows: physics walks contacts in an or
 from memory addresses.
 
 Whether a pair has begun to touch is found by comparing ticks, because physics never says so of
-sensors. Of two that touch already when they come from another shard, that one has told its game
-(`note_continued`). Pairs are known by their rows, so who leaves its row is forgotten (`forget`)
-before another entity gets it.
+sensors. Two that touch when both come from another shard begin to touch here, and are told of once
+more: nobody knows whether that one had come to tell its game. Pairs are known by their rows, so who
+leaves its row is forgotten (`forget`) before another entity gets it.
 """
 
 from __future__ import annotations
@@ -100,12 +100,6 @@ class ContactLog:
         self._told: deque[tuple[int, Ints]] = deque(maxlen=told_ticks)
         self.pairs = _NONE
         self._noted: list[tuple[NDArray[Any], ...]] = []
-        self._continued = np.empty((2, 0), np.int64)
-
-    def note_continued(self, a: Ints, b: Ints) -> None:
-        """Note who touched before both came: if they still do, that is no first time."""
-        fresh = np.stack([np.minimum(a, b), np.maximum(a, b)])
-        self._continued = np.concatenate([self._continued, fresh], axis=1)
 
     def note(self, touches: Touches, columns: Columns) -> None:
         """Take down a physics step.
@@ -130,9 +124,8 @@ class ContactLog:
         Mutates:
             pairs.
         """
-        before = np.union1d(_keys(self.pairs.a, self.pairs.b), _keys(*self._continued))
+        before = _keys(self.pairs.a, self.pairs.b)
         noted, self._noted = self._noted, []
-        self._continued = self._continued[:, :0]
         if not noted:
             self.pairs = _NONE
             return
@@ -173,7 +166,6 @@ class ContactLog:
             return
         gone = np.isin(self.pairs.a, rows) | np.isin(self.pairs.b, rows)
         self.pairs = self.pairs.where(~gone)
-        self._continued = self._continued[:, ~np.isin(self._continued, rows).any(axis=0)]
         noted, self._noted = self._noted, []
         for step in noted:
             kept = ~(np.isin(step[0], rows) | np.isin(step[1], rows))

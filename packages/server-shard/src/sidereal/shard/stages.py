@@ -128,11 +128,6 @@ class Stages:
         if self.asks_for_contacts:
             self._contacts.note(touches, self._population.columns)
 
-    def note_continued(self, a: Ints, b: Ints) -> None:
-        """Take down who touches whom since before both came, rows of the one and of the other."""
-        if self._systems[Stage.CONTACT]:
-            self._contacts.note_continued(a, b)
-
     def told(self, since: int) -> Ints:
         """Name the pairs of whose contacts the game was told after a tick, or will be in the next.
 

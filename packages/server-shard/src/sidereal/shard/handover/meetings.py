@@ -107,17 +107,6 @@ def find_meetings(paths: Paths, arrived: Ints, oldest: Ints) -> Meetings:
     return Meetings(paths.rows[a], paths.rows[b], since, late)
 
 
-def find_touching(paths: Paths) -> tuple[Ints, Ints]:
-    """Find who touched whom already when both came: rows of the one and of the other, int64[n].
-
-    Args:
-        paths: of those that have come.
-    """
-    a, b = _may_touch(paths, *_near(paths, np.arange(len(paths.rows))))
-    touching = _are_inside(paths, a, b)
-    return paths.rows[a[touching]], paths.rows[b[touching]]
-
-
 def groups_of(meetings: Meetings) -> list[Meetings]:
     """Take meetings apart into those that have nobody in common, the earliest first."""
     rows, ends = np.unique(np.concatenate([meetings.a, meetings.b]), return_inverse=True)

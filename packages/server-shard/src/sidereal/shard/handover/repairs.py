@@ -41,7 +41,6 @@ from sidereal.shard.handover.meetings import (
     Meetings,
     Paths,
     find_meetings,
-    find_touching,
     groups_of,
     trace_paths,
 )
@@ -112,11 +111,6 @@ class Repairs:
         self._adopted = self._born = NOBODY
         arrived = np.union1d(adopted, born)
         begin = int(self._ring.first(arrived, tick).min(initial=tick))
-        pushing = adopted[~self._filters.sensor[self._bodies.columns["kind"][adopted]]]
-        if len(pushing) > 1:
-            # Their former owner has told its game of those. Who is in a sensor may have been put
-            # there by the authority, with nobody told of it: that is told, if need be once more.
-            self._stages.note_continued(*find_touching(self._trace(pushing, begin, tick)))
         if begin == tick:
             return
         paths = self._trace(self._solid(self._bodies.rows()), begin, tick)
