@@ -234,16 +234,6 @@ def everybody_comes_too_late(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Repairs, "run", give_up)
 
 
-def systems_leave_out_who_comes_out_as_before(patch: pytest.MonkeyPatch) -> None:
-    """Whatever was simulated again counts as elsewhere: what systems did to it then is undone."""
-    replace = Ring.replace
-
-    def strange(self: Ring, tick: int, columns: Any, rows: Any) -> Any:
-        return replace(self, tick, columns, rows) | True
-
-    patch.setattr(Ring, "replace", strange)
-
-
 def inputs_get_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
     """Of what pilots send every second message or so is not passed on to their shard."""
     send_input, rng = ShardLink.send_input, np.random.default_rng(1)
@@ -309,6 +299,5 @@ MUTANTS: Final = (
     Mutant(pilots_let_go_in_what_is_simulated_again, ("Reference",), any_plan),
     Mutant(who_was_pushed_in_vain_keeps_it, ("Reference",), any_plan),
     Mutant(everybody_comes_too_late, ("Reference",), any_plan),
-    Mutant(systems_leave_out_who_comes_out_as_before, ("Reference",), any_plan),
     Mutant(inputs_get_lost_on_the_way, ("InputLedger",), lambda plan: plan.calm),
 )
