@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
+
 
 class Mark(NamedTuple):
     """What a datagram with inputs may carry: the newest is `input_seq`.
@@ -71,16 +73,18 @@ class Ledger:
         """Note what has come to the authority."""
         self.taken_in.append((at, mark))
 
-    def newest_taken_in(self, net_id: int, control_epoch: int, until: float) -> int:
-        """Give the newest input of a pilot that may have come to the authority by a time."""
-        return max(
-            (
-                mark.input_seq
-                for at, mark in self.taken_in
-                if at <= until and (mark.net_id, mark.control_epoch) == (net_id, control_epoch)
-            ),
-            default=0,
+    def taken_in_by(self, net_id: int, control_epoch: int, until: float) -> set[int]:
+        """Give the inputs of a pilot that may have come to the authority by a time.
+
+        A message repeats the newest that are not answered, and no more than it has room for: of a
+        client that was not heard for long some never come.
+        """
+        newest = (
+            mark.input_seq
+            for at, mark in self.taken_in
+            if at <= until and (mark.net_id, mark.control_epoch) == (net_id, control_epoch)
         )
+        return {n for last in newest for n in range(last + 1 - CONTROLS_PER_MESSAGE_MAX, last + 1)}
 
     def note_heard(self, at: float, core: str, mark: Mark) -> None:
         """Note what has come to a shard."""

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sidereal.protocol.limits import CONTROLS_PER_MESSAGE_MAX
 from sidereal.replication.replicator import Replicator
 from sidereal.tools.simulate.checks import physics
 from sidereal.tools.simulate.checks.contacts import Contacts
@@ -232,43 +233,65 @@ class Reference:
         flown = int(flight.input_seq[row])
         # What comes in the same tick may be more than the queue holds: it jumps over the oldest.
         pilot = int(flight.control_epoch[row])
-        newest = self._ledger.newest_taken_in(net_id, pilot, flight.at)
+        newest = max(self._ledger.taken_in_by(net_id, pilot, flight.at), default=0)
         jumped_to = newest - self._queue_max + 2
         ends = [
             state
-            for state, input_seq in self.replays(net_id, given, ticks, laws)
+            for state, input_seq in self.replays(net_id, given, ticks, flight.at, laws)
             if 0 <= flown - input_seq <= 2 or input_seq < flown <= jumped_to
         ]
         if not ends or physics.distance(found, np.array(ends)).min() > ROUNDING:
             yield f"{net_id} was not flown by its inputs for the {ticks} ticks of its handover"
 
     def replays(
-        self, net_id: int, given: Given, ticks: int, laws: Laws
+        self, net_id: int, given: Given, ticks: int, at: float, laws: Laws
     ) -> Iterator[tuple[State, int]]:
         """Fly a ship on by its inputs, as far as they had come; how far that was is not known.
 
         After the last that had come the ship flies on by its buttons for a few ticks, and then by
         none. A row of a tick that the new owner has still to come to is flown back in a straight
-        line.
+        line. Of a pilot that was not heard for long some inputs never come: then it is not known
+        either with which of the next its message began.
+
+        Args:
+            net_id: of the ship.
+            given: with which it was handed over.
+            ticks: how many.
+            at: when its new owner did so, virtual seconds.
+            laws: how everything moves.
 
         Returns:
             states, and the newest input in each.
         """
-        newest = Mark(net_id, given.control_epoch, given.input_seq)
         if ticks <= 0:
             back = physics.coast(given.state[None, :], ticks * laws.tick_s)
             yield physics.state_of(back[0]), given.input_seq
             return
-        state = physics.state_of(given.state)
+        yield from self._replay(net_id, given, ticks, laws, 0)
+        taken_in = self._ledger.taken_in_by(net_id, given.control_epoch, at)
+        newest = max(taken_in, default=0)
+        lost = set(range(given.input_seq, newest)) - taken_in
+        if lost:
+            for first in range(max(lost) + 1, newest - CONTROLS_PER_MESSAGE_MAX + 2):
+                yield from self._replay(net_id, given, ticks, laws, first)
+
+    def _replay(
+        self, net_id: int, given: Given, ticks: int, laws: Laws, first: int
+    ) -> Iterator[tuple[State, int]]:
+        """Fly a ship on like `replays`, by none of the inputs before the first that is known."""
+        newest = Mark(net_id, given.control_epoch, given.input_seq)
+        state, buttons = physics.state_of(given.state), 0
         # Without the input that is in the row there is nothing to go on with.
         yield _fly_on(state, 0, ticks, laws), given.input_seq
         for came in range(ticks + 1):
             newest = newest._replace(input_seq=given.input_seq + came)
-            buttons = self._ledger.held.get(newest)
-            if buttons is None:
+            held = self._ledger.held.get(newest)
+            if held is None:
                 if came:
                     return
                 continue
+            if newest.input_seq >= first:
+                buttons = held
             state = physics.fly(state, buttons, laws) if came else state
             guesses = min(ticks - came, self._guesses_max)
             end = _fly_on(_fly_on(state, buttons, guesses, laws), 0, ticks - came - guesses, laws)

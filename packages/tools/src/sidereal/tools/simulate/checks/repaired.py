@@ -244,7 +244,7 @@ class Repaired:
                 ticks = again.tick - 1 - given.tick
                 wanted = physics.coast(given.state[None, :], ticks * laws.tick_s)
                 if self._reference.bodies[net_id].flies:
-                    ways = self._reference.replays(net_id, given, ticks, laws)
+                    ways = self._reference.replays(net_id, given, ticks, flight.at, laws)
                     wanted = np.array([state for state, _ in ways])
             off = physics.distance(again.before[[at]], wanted)
             if len(off) and off.min() > ROUNDING:

@@ -111,12 +111,9 @@ class Voyages:
             states.pop(given.tick, None)
         begun = states.setdefault(given.tick, physics.state_of(given.state))
         ticks = flight.tick - 1 - given.tick
-        ends = [
-            state
-            for state, _ in self._reference.replays(
-                net_id, given._replace(state=np.array(begun)), ticks, laws
-            )
-        ]
+        given = given._replace(state=np.array(begun))
+        ways = self._reference.replays(net_id, given, ticks, flight.at, laws)
+        ends = [state for state, _ in ways]
         off = physics.distance(np.array(ends), flight.before[[row]])
         # Back from a tick that is still to come, or forth: what was there then is void.
         void_to = max((tick for tick in states if tick >= flight.tick), default=-1)
