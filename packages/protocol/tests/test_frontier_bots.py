@@ -16,7 +16,7 @@ from sidereal.game.load import DEFAULT_GAME, load
 from sidereal.game.models import FreeFlight
 from sidereal.game.record import as_columns
 from sidereal.games.frontier.asteroids import BELT_HIGH, BELT_LOW
-from sidereal.games.frontier.behaviours import (
+from sidereal.games.frontier.behaviours.flying import (
     CROWD_AT,
     SHUTTLE_X,
     SHUTTLE_Y,

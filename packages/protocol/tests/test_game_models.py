@@ -229,10 +229,9 @@ def test_what_models_write_is_put_back_into_its_range_after_every_tick() -> None
 # -- the schema -----------------------------------------------------------------------------------
 
 
-def test_the_game_that_ships_has_the_columns_of_the_engine() -> None:
-    description = schema_of(load(DEFAULT_GAME)).description
-    assert description.components == BASE_SCHEMA.description.components
-    assert [kind.name for kind in description.kinds] == ["ship", "asteroid"]
+def test_the_game_that_ships_begins_with_the_columns_of_the_engine() -> None:
+    engine = BASE_SCHEMA.description.components
+    assert schema_of(load(DEFAULT_GAME)).description.components[: len(engine)] == engine
 
 
 def test_a_component_becomes_columns() -> None:

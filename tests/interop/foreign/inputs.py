@@ -11,8 +11,9 @@ from .octets import Octets, require
 Codes: TypeAlias = tuple[int, ...]
 """How many codes each field of the controls can have, in their order."""
 
-THAT_SHIPS: Final[Codes] = (3, 3, 2, 16)
-"""Of the game that ships: thrust, turn, brake, fire."""
+THAT_SHIPS: Final[Codes] = (3, 3, 2, 16, 3, 2, 2, 1024, 16, 16, 16)
+"""Of the game that ships: thrust, turn, brake, fire, strafe, shoot, aimed, aim, dock, sell and
+mend."""
 RECORDS_MAX: Final = 16
 
 

@@ -4,6 +4,10 @@ It is written on `sidereal.game` and on nothing else of the engine.
 
 * `ships`: the part `flight`: ships, the stick that flies them, and who comes gets one;
 * `asteroids`: the part `rocks`: they drift and bounce, in a belt;
+* `traffic`: ships whose pilots are the game's own;
+* `fight`: hulls and shields;
+* `ore`: what rocks are worth;
+* `trade`: stations and credits;
 * `behaviours`: the part `bots`: what bots hold;
 * `talking`: the part `talk`: what players say to each other;
 * `worlds`: what a new world is made of;
@@ -12,7 +16,7 @@ It is written on `sidereal.game` and on nothing else of the engine.
 
 from sidereal.games.frontier.asteroids import ASTEROID as ASTEROID
 from sidereal.games.frontier.asteroids import rocks as rocks
-from sidereal.games.frontier.behaviours import bots as bots
+from sidereal.games.frontier.behaviours.flying import bots as bots
 from sidereal.games.frontier.play import game as game
 from sidereal.games.frontier.ships import SHIP as SHIP
 from sidereal.games.frontier.ships import Stick as Stick

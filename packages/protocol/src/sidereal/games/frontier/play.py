@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from sidereal.game import Game
 from sidereal.games.frontier.asteroids import belt, rocks
-from sidereal.games.frontier.behaviours import bots
+from sidereal.games.frontier.behaviours.flying import bots
+from sidereal.games.frontier.fight.armour import armour
+from sidereal.games.frontier.ore.cargo import cargo
 from sidereal.games.frontier.ships import flight
 from sidereal.games.frontier.talking import talk
+from sidereal.games.frontier.trade.market import market
+from sidereal.games.frontier.trade.stations import stations
+from sidereal.games.frontier.traffic.kinds import traffic
 from sidereal.games.frontier.worlds import worlds
 
-game = Game("frontier", parts=[flight, rocks, belt(), worlds, talk, bots])
+game = Game(
+    "frontier",
+    parts=[flight, rocks, belt(), worlds, talk, traffic, armour, cargo, stations, market, bots],
+)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from sidereal.game import (
+    F4,
     I1,
     Authority,
     Body,
@@ -21,6 +22,7 @@ from sidereal.game import (
     Player,
     Press,
     Rows,
+    angle,
     axis,
     hold,
     press,
@@ -54,7 +56,14 @@ class Stick(Controls):
     thrust: I1 = axis("W", "S")
     turn: I1 = axis("A", "D")
     brake: Held = hold("X")
-    fire: Press = press("SPACE")
+    fire: Press = press("R")
+    strafe: I1 = axis("Q", "E")
+    shoot: Held = hold("SPACE")
+    aimed: Held = hold("SHIFT")
+    aim: F4 = angle(pointer=True, bits=10)
+    dock: Press = press("G")
+    sell: Press = press("V")
+    mend: Press = press("B")
 
 
 RADIUS: Final = 6.0

@@ -1,0 +1,4 @@
+"""Traffic: ships that nobody flies but the game.
+
+* `kinds`: the part `traffic`: traders, miners, pirates and patrols.
+"""

@@ -1,0 +1,52 @@
+"""Kinds of ships whose pilots are the game's own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidereal.game import (
+    F8,
+    SHARDS,
+    U1,
+    U4,
+    Body,
+    Component,
+    Entity,
+    Kind,
+    Label,
+    Motion,
+    Part,
+    Pilot,
+)
+from sidereal.games.frontier.ships import RADIUS, SHIP, THRUST
+
+MASS: Final = 12.0
+
+traffic = Part("traffic")
+
+
+class Mind(Component, audience=SHARDS):
+    """What a computer pilot is about."""
+
+    doing: U1
+    goal: Entity
+    x: F8
+    y: F8
+    until: U4
+
+
+def _craft(name: str, colour: str) -> Kind:
+    kind = traffic.kind(
+        name, Motion(), Body(radius=RADIUS, mass=MASS), Label(), Pilot(), Mind(), accel_max=THRUST
+    )
+    traffic.look(kind, symbol="arrow", colour=colour, label=Label.name)
+    return kind
+
+
+TRADER = _craft("trader", "#6c9")
+MINER = _craft("miner", "#cc6")
+PIRATE = _craft("pirate", "#f55")
+PATROL = _craft("patrol", "#59f")
+
+CRAFT: Final = (SHIP, TRADER, MINER, PIRATE, PATROL)
+"""All that fly, be it by players or by themselves."""
