@@ -1,9 +1,44 @@
-"""Armour: a shield takes what strikes first, and grows again; a hull does not."""
+"""Armour: a shield takes what strikes first, and grows again; a hull does not.
+
+Whatever hurts says so by `hurt`, on the shard of whom it hurts. Who is docked is safe. What is to
+happen to a hull at 0 is not decided here: such a ship takes no more, and its shield stays down.
+"""
 
 from __future__ import annotations
 
-from sidereal.game import F4, SHARDS, U4, Component, Entity, Part, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sidereal.game import (
+    F4,
+    SHARDS,
+    U4,
+    Component,
+    Entity,
+    Indices,
+    Motion,
+    Part,
+    Stage,
+    Step,
+    field,
+)
+from sidereal.games.frontier.trade.stations import Docked
 from sidereal.games.frontier.traffic.kinds import CRAFT
+
+HULL_MAX: Final = 100.0
+"""Hp of a whole hull."""
+SHIELD_MAX: Final = 50.0
+"""Hp of a shield that is up."""
+REGROW: Final = 5.0
+"""What a shield grows by, hp/s."""
+REGROW_AFTER: Final = 60
+"""Ticks after the last hit for which a shield does not grow: three seconds."""
+RAM_FREE: Final = 2000.0
+"""Energy of a bump that hurts nobody, t unit²/s²: of two ships that meet at 30 units/s."""
+RAM_HP: Final = 0.002
+"""Hp that a unit of energy beyond that takes: a rock at full speed, half of a ship."""
 
 armour = Part("armour")
 
@@ -11,13 +46,13 @@ armour = Part("armour")
 class Hull(Component):
     """What holds a ship together: at 0 it is no more."""
 
-    hp: F4 = field(100, low=0, high=100, quantum=0.5, unit="hp")
+    hp: F4 = field(HULL_MAX, low=0, high=HULL_MAX, quantum=0.5, unit="hp")
 
 
 class Shield(Component):
-    """What is hurt before the hull."""
+    """What is hurt before the hull; who has a hull has one."""
 
-    hp: F4 = field(50, low=0, high=50, quantum=0.5, unit="hp")
+    hp: F4 = field(SHIELD_MAX, low=0, high=SHIELD_MAX, quantum=0.5, unit="hp")
 
 
 class Struck(Component, audience=SHARDS, saved=False):
@@ -29,3 +64,48 @@ class Struck(Component, audience=SHARDS, saved=False):
 
 for craft in CRAFT:
     armour.extend(craft, Hull(), Shield(), Struck())
+
+
+def hurt(step: Step, rows: Indices, amount: ArrayLike, by: ArrayLike) -> None:
+    """Hurt ships: their shields first, and what is left over hurts their hulls.
+
+    Who is docked, or has no hull left, is not touched.
+
+    Args:
+        step: of a system.
+        rows: own rows that have a `Hull`, int64[n]; they may repeat, and all of it counts.
+        amount: hp, at least 0; one, or [n].
+        by: ids of who does it, 0 for nobody; one, or [n].
+
+    Mutates:
+        Shield, Hull and Struck.
+    """
+    hull, shield, struck = step[Hull], step[Shield], step[Struck]
+    alive = (step[Docked].at[rows] == 0) & (hull.hp[rows] > 0)
+    strength = np.broadcast_to(np.asarray(amount, np.float64), len(rows))[alive]
+    whose = np.broadcast_to(np.asarray(by, np.uint32), len(rows))[alive]
+    rows = rows[alive]
+    struck.by[rows], struck.when[rows] = whose, step.tick
+    each, which = np.unique(rows, return_inverse=True)
+    total = np.bincount(which, strength, len(each))
+    taken = np.minimum(total, shield.hp[each])
+    shield.hp[each] -= taken
+    hull.hp[each] = np.maximum(hull.hp[each] - (total - taken), 0.0)
+
+
+@armour.system(Stage.CONTACT)
+def ram(step: Step) -> None:
+    """Hurt who runs into something, by the energy that is lost in it."""
+    met = step.contacts(Hull, Motion)
+    met = met.where(met.energy > RAM_FREE)
+    hurt(step, met.a, (met.energy - RAM_FREE) * RAM_HP, step.id[met.b])
+
+
+@armour.system
+def regrow(step: Step) -> None:
+    """Let shields grow that have not been hit for a while."""
+    hull, shield, struck = step[Hull], step[Shield], step[Struck]
+    rows = step.rows(Shield)
+    rows = rows[(shield.hp[rows] < SHIELD_MAX) & (hull.hp[rows] > 0)]
+    rows = rows[step.tick - struck.when[rows].astype(np.int64) >= REGROW_AFTER]
+    shield.hp[rows] = np.minimum(shield.hp[rows] + REGROW * step.dt, SHIELD_MAX)
