@@ -431,6 +431,19 @@ def test_what_is_to_be_done_again_and_again_is_done_at_its_ticks() -> None:
     assert cast.core.arrivals.failed == {f"every {__name__}.count": 1}
 
 
+def test_a_hook_counts_who_is_there() -> None:
+    play, counted = Play(), list[tuple[int, int]]()
+    unknown = Game("other").kind("none", Motion())
+
+    @play.game.every(0.05)
+    def count(world: Authority) -> None:
+        counted.append((world.count(play.craft), world.count(unknown)))
+        world.spawn(play.craft, at=(0.0, 0.0))
+
+    play.cast().run(3)  # a wreck is there from the beginning
+    assert counted == [(1, 0), (2, 0), (3, 0)]
+
+
 def test_nothing_is_done_again_while_the_world_stands_still() -> None:
     play = Play()
     done: list[int] = []

@@ -89,6 +89,7 @@ def test_stages_run_in_their_order_models_before_systems() -> None:
     game.model(Motion)(_named(note("model substep"), "second"))
     simulate(game, [CRAFT]).step(101)
     assert ran == [
+        ("steer", 3),
         ("model tick", 3),
         ("tick", 3),
         *[("model substep", 1), ("substep", 1)] * 3,
@@ -169,6 +170,30 @@ def test_a_system_may_hold_the_stick() -> None:
     simulation = simulate(game, [CRAFT, ROCK])
     simulation.step(101)
     assert simulation.bodies.columns["vx"][simulation.bodies.rows()].tolist() == [3.0, 0.0]
+
+
+def test_what_systems_hold_in_steer_is_seen_like_what_players_hold() -> None:
+    game, seen = make_game(), []
+
+    @game.system(Stage.STEER)
+    def pilot(step: Step) -> None:
+        step[Stick].thrust[step.rows(Fuel)[step.id[step.rows(Fuel)] == 1]] = 5  # 1 at most
+
+    @game.model(Fuel, reads=(Stick,), stage=Stage.TICK)
+    def burn(own: Rows) -> None:
+        own[Fuel].left -= own[Stick].thrust
+
+    @game.system
+    def look(step: Step) -> None:
+        seen.append(step[Stick].thrust[step.rows(Fuel)].tolist())
+
+    simulation = simulate(game, [CRAFT, ROCK, CRAFT])
+    simulation.take_input(RoutedInput(3, Input(1, 1, (2,))))  # -1
+    simulation.step(101)
+    rows = simulation.bodies.rows()
+    assert seen == [[1, -1]]
+    assert simulation.bodies.columns["test_stages_fuel_left"][rows].tolist() == [49, 50, 51]
+    assert simulation.bodies.ring.held(101, rows).tolist() == [1, 0, 2]
 
 
 # -- durations -----------------------------------------------------------------------------------

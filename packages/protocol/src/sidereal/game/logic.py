@@ -38,8 +38,10 @@ SYSTEMS: Final = Asker.SYSTEMS
 class Stage(enum.Enum):
     """When in a shard's tick something runs, in this order."""
 
+    STEER = "steer"
+    """Once, first, when controls have arrived: systems hold the controls of who nobody flies."""
     TICK = "tick"
-    """Once, after controls have arrived and before anything moves."""
+    """Once, before anything moves."""
     SUBSTEP = "substep"
     """Before each physics step: the velocities written here move the bodies in it."""
     CONTACT = "contact"

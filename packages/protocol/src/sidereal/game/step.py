@@ -265,6 +265,9 @@ class Authority(Protocol):
             GameError: it can't be taken.
         """
 
+    def count(self, kind: Kind) -> int:
+        """Count the entities of a kind that are in the world; of one that is no kind of it, 0."""
+
     def berth(self, player: Player) -> int:
         """Bring back what a player left when it went last, at rest and as near as there is room.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidereal.game.bits import unpack
+from sidereal.game.bits import pack_rows, unpack
 from sidereal.game.builtin import Pilot
 from sidereal.game.component import Component
 from sidereal.game.declarations import Declarations
@@ -48,6 +48,25 @@ class Queries:
     def hold(self, records: Records) -> None:
         """Take the controls of a tick: uint64[capacity] by row."""
         self._held = {controls: unpack(controls, records) for controls in self._controls}
+
+    def hold_steered(self, records: Records) -> Records:
+        """Take what systems have held for own entities, put into its ranges.
+
+        Args:
+            records: uint64[capacity] by row, the controls that have arrived for the tick.
+
+        Returns:
+            uint64[capacity] by row, what is held from now on.
+        """
+        rows, capacity = self.rows(Pilot), self.population.columns.capacity
+        steered: Records = np.zeros(capacity, np.uint64)
+        steered[: len(records)] = records
+        for record in self._controls:
+            held = self._held_for_all(record)
+            arrays = {name: getattr(held, name)[rows] for name in record.fields}
+            steered[rows] = pack_rows(as_columns(record, arrays))
+        self.hold(steered)
+        return steered
 
     def let_go(self, rows: Ints) -> None:
         """Forget the controls of entities that leave their rows."""

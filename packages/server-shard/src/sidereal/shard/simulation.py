@@ -217,8 +217,9 @@ class Simulation:
         self.shadows.enter()
         held = self._take_controls()
         held[self.shadows.rows] = self.shadows.held
-        self.bodies.ring.note_held(tick, held)
         self._stages.begin(tick, held, self.shadows.rows)
+        self._run(Stage.STEER, tick)
+        self.bodies.ring.note_held(tick, self._stages.steer(held))
         self._run(Stage.TICK, tick)
         dt, pairs = self.rules.tick_s / self.rules.substeps, []
         for substep in range(self.rules.substeps):

@@ -143,6 +143,17 @@ class Stages:
             fresh = ~np.isin(name_pairs(touches.a, touches.b, columns.net_id), told)
             self._contacts.note(touches.where(fresh), columns)
 
+    def steer(self, records: Records) -> Records:
+        """Take what systems have held for own entities in this tick, if any system does.
+
+        Args:
+            records: uint64[capacity] by row, what pilots hold in it.
+
+        Returns:
+            uint64[capacity] by row, what is held in it.
+        """
+        return self._queries.hold_steered(records) if self._systems[Stage.STEER] else records
+
     def forget(self, rows: Ints) -> None:
         """Forget contacts, controls and spawns of entities that leave their rows."""
         self._contacts.forget(rows)

@@ -156,6 +156,7 @@ class HookWorld:
         self.rng = rng
         self.hooks = game.hooks
         self._game = game
+        self._kinds = {kind.name: number for number, kind in enumerate(game.kinds, 1)}
         self._world = world
         self._entities = entities
         self._berths = berths
@@ -214,6 +215,11 @@ class HookWorld:
         _check_id(entity)
         number = self._number_of("take", component)
         self._call.gifts.append(_Gift(int(entity), number, None))
+
+    def count(self, kind: Kind) -> int:
+        """Count the entities of a kind; see `sidereal.game.Authority.count`."""
+        columns = self._world.columns
+        return int((columns["kind"][columns.rows()] == self._kinds.get(kind.name, 0)).sum())
 
     def berth(self, player: HookPlayer) -> int:
         """Bring back what a player left; see `sidereal.game.Authority.berth`."""
