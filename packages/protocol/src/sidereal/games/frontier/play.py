@@ -9,6 +9,7 @@ from sidereal.games.frontier.fight.armour import armour
 from sidereal.games.frontier.ore.cargo import cargo
 from sidereal.games.frontier.ships import flight
 from sidereal.games.frontier.talking import talk
+from sidereal.games.frontier.trade.docking import docking
 from sidereal.games.frontier.trade.market import market
 from sidereal.games.frontier.trade.stations import stations
 from sidereal.games.frontier.traffic.kinds import traffic
@@ -16,5 +17,18 @@ from sidereal.games.frontier.worlds import worlds
 
 game = Game(
     "frontier",
-    parts=[flight, rocks, belt(), worlds, talk, traffic, armour, cargo, stations, market, bots],
+    parts=[
+        flight,
+        rocks,
+        belt(),
+        worlds,
+        talk,
+        traffic,
+        armour,
+        cargo,
+        stations,
+        market,
+        bots,
+        docking,  # last of those that move ships: it holds them still
+    ],
 )

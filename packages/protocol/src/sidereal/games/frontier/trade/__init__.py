@@ -1,5 +1,6 @@
 """Trade: stations to dock at, what they buy and sell, and races for glory.
 
-* `stations`: the part `stations`: where ships dock, and are safe;
+* `stations`: the part `stations`: where they are, and that they stay there;
+* `docking`: the part `docking`: who docks is held, and safe, until it leaves;
 * `market`: the part `market`: credits.
 """

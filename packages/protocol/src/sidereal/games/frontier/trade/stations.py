@@ -48,9 +48,11 @@ stations = Part("stations")
 
 
 class Docked(Component, writer=AUTHORITY):
-    """Where a ship is docked; 0 for nowhere."""
+    """Where a ship is docked, 0 for nowhere; and the place where it is held."""
 
     at: Entity
+    x: F8 = field(0, unit="unit")
+    y: F8 = field(0, unit="unit")
 
 
 class Anchor(Component, audience=SHARDS):
