@@ -260,4 +260,4 @@ def test_keys_exist_and_move_one_thing_each() -> None:
     unknown, twice = Odd.problems
     odd = "test_game_records.odd"
     assert unknown.startswith(f"{odd}.push: there is no key 'Forward'; there are A to Z")
-    assert twice == f"{odd}.slow: W moves {odd}.push already"
+    assert twice == f"{odd}.slow: W is for {odd}.push already"

@@ -6,7 +6,8 @@ Declarations and typing, nothing that runs: shards, the replication server and c
   events; `keys`: what controls may be bound to;
 * `builtin`: the components that the engine brings;
 * `kind`: what entities are; `touching`: which of them touch each other;
-* `logic`: models, systems, rules, actions; `look`: how faces draw kinds;
+* `logic`: models, systems, rules, actions; `look`: how faces draw kinds; `panel`: what they show
+  beside the picture;
 * `part`: collects all of these; a `Game` is made of parts;
 * `step`, `pairs`: what game code is handed, `bots`: what that of bots is;
 * `spawns`: records of what it spawns;

@@ -17,10 +17,12 @@ from sidereal.game.bits import layout_problems
 from sidereal.game.bots import BotView, Decision
 from sidereal.game.builtin import BUILTIN
 from sidereal.game.component import AUTHORITY, SHARD, Component, Controls, Event
+from sidereal.game.keys import key_problems
 from sidereal.game.kind import Kind, component_problems, parent_problems
-from sidereal.game.logic import Action, Model, Rule, Stage, System, parameter_problems
+from sidereal.game.logic import Action, Model, Rule, System, parameter_problems
 from sidereal.game.look import Effect, Look, look_problems
-from sidereal.game.ordering import in_order
+from sidereal.game.ordering import order_systems
+from sidereal.game.panel import Compass, Gauge, gauges_in, panel_problems
 from sidereal.game.part import GHOST_RANGE_MAX, Beginning, Game, Part, Timer
 from sidereal.game.record import Record
 from sidereal.game.step import Query
@@ -70,6 +72,8 @@ class Declarations:
     rules: tuple[Rule, ...]
     looks: tuple[Look, ...]
     effects: tuple[Effect, ...]
+    gauges: tuple[Gauge, ...]
+    compasses: tuple[Compass, ...]
     accounts: tuple[Component, ...]
     shares: tuple[Component, ...]
     hooks: dict[str, tuple[Hook, ...]]
@@ -126,8 +130,9 @@ def declare(game: Game) -> Declarations:
     problems += [problem for record in records for problem in record.problems]
     problems += _record_name_problems(records)
     components = tuple(r for r in records if issubclass(r, Component))
+    names = {kind.name for kind in kinds}
     events = tuple(r for r in records if issubclass(r, Event))
-    systems, unordered = _ordered(_all(parts, "systems"))
+    systems, unordered = order_systems(_all(parts, "systems"))
     problems += unordered
     declared = Declarations(
         name=game.name,
@@ -142,6 +147,8 @@ def declare(game: Game) -> Declarations:
         rules=_all(parts, "rules"),
         looks=_looks(parts, kinds),
         effects=_all(parts, "effects"),
+        gauges=tuple(gauges_in(_all(parts, "gauges"), components)),
+        compasses=tuple(c for c in _all(parts, "compasses") if c.kind.name in names),
         accounts=_all(parts, "accounts"),
         shares=_all(parts, "shares"),
         hooks={
@@ -155,7 +162,10 @@ def declare(game: Game) -> Declarations:
     problems += [*_count_problems(declared), *_logic_problems(declared)]
     problems += look_problems(declared.looks, declared.kinds)
     problems += [problem for effect in declared.effects for problem in effect.problems()]
-    problems += [*_bot_problems(declared), *_hook_problems(declared)]
+    problems += panel_problems(
+        declared.gauges, declared.compasses, kinds, (*declared.accounts, *declared.shares)
+    )
+    problems += [*_key_problems(declared), *_bot_problems(declared), *_hook_problems(declared)]
     problems += [*layout_problems(declared.controls), *parent_problems(kinds)]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
@@ -364,37 +374,18 @@ def _hook_problems(declared: Declarations) -> Iterator[str]:
             yield f"world {name}: no bot is named {world.bots}"
 
 
+def _key_problems(declared: Declarations) -> Iterator[str]:
+    """Say which keys actions can't have: what controls have among themselves, they say."""
+    bound: dict[str, tuple[str, ...]] = {}
+    for controls in declared.controls:
+        for field in () if controls.problems else controls.fields.values():
+            bound[str(field)] = field.options.binding.keys if field.options.binding else ()
+    bound |= {action.name: (action.key,) for action in declared.actions if action.key}
+    yield from key_problems(bound)
+
+
 def _bot_problems(declared: Declarations) -> Iterator[str]:
     for name, function in declared.bots.items():
         yield from parameter_problems(f"bot {name}", function, 1)
         if not declared.controls:
             yield f"bot {name} has nothing to hold: the game declares no controls"
-
-
-def _ordered(systems: Sequence[System]) -> tuple[tuple[System, ...], list[str]]:
-    """Put systems in the order in which they run."""
-    found: list[System] = []
-    problems: list[str] = []
-    by_function = {system.function: system for system in systems}
-    for stage in Stage:
-        here = [system for system in systems if system.stage is stage]
-        earlier: dict[str, set[str]] = {system.name: set() for system in here}
-        for system in here:
-            for function, after in (
-                *((f, True) for f in system.after),
-                *((f, False) for f in system.before),
-            ):
-                other = by_function.get(function)
-                if other is None or other.stage is not stage:
-                    name = getattr(function, "__name__", repr(function))
-                    why = f"{name} is no system of {stage.name}, as it is"
-                    problems.append(f"system {system.name}: {why}")
-                elif after:
-                    earlier[system.name].add(other.name)
-                else:
-                    earlier[other.name].add(system.name)
-        names, circle = in_order([system.name for system in here], earlier)
-        if circle:
-            problems.append(f"systems wait for each other: {', '.join(circle)}")
-        found += sorted(here, key=lambda system: names.index(system.name))
-    return tuple(found), problems

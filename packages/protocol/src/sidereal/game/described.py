@@ -117,6 +117,8 @@ def _declare(schema: Schema) -> Described:
         rules=(),
         looks=tuple(_looks(kinds)),
         effects=tuple(Effect(event, "text", "#fff", EVENT_SIZE, EVENT_S) for event in events),
+        gauges=(),
+        compasses=(),
         accounts=placeless,
         shares=placeless,
         hooks={},

@@ -1,4 +1,4 @@
-"""Names of the keys that controls may be bound to."""
+"""Names of the keys that controls and actions may be bound to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ NAMED: Final = (
     *("SPACE", "ENTER", "TAB", "BACKSPACE", "SHIFT", "CTRL", "ALT"),
     *("UP", "DOWN", "LEFT", "RIGHT", "COMMA", "PERIOD", "MINUS", "EQUAL", "SEMICOLON"),
 )
+BUTTONS: Final = ("MOUSE_LEFT", "MOUSE_RIGHT", "MOUSE_MIDDLE")
+"""Of a mouse: what is bound to one is held and pressed as with a key."""
 KEYS: Final = frozenset(
-    {*string.ascii_uppercase, *string.digits, *(f"F{n}" for n in range(1, 13)), *NAMED}
+    {*string.ascii_uppercase, *string.digits, *(f"F{n}" for n in range(1, 13)), *NAMED, *BUTTONS}
 )
 
 
@@ -19,14 +21,15 @@ def key_problems(bound: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """Say what is wrong with keys.
 
     Args:
-        bound: keys by the full name of the column that they move.
+        bound: keys by the full name of the column that they move, or of the action that they ask
+            for.
     """
     moves: dict[str, str] = {}
     for column, keys in bound.items():
         for key in keys:
             if key not in KEYS:
-                known = f"A to Z, 0 to 9, F1 to F12, {', '.join(NAMED)}"
+                known = f"A to Z, 0 to 9, F1 to F12, {', '.join((*NAMED, *BUTTONS))}"
                 yield f"{column}: there is no key {key!r}; there are {known}"
             elif key in moves:
-                yield f"{column}: {key} moves {moves[key]} already"
+                yield f"{column}: {key} is for {moves[key]} already"
             moves[key] = column

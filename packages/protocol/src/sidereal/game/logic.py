@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,8 @@ ActionFunction = Callable[..., None]
 
 ARGUMENTS_MAX: Final = 16
 """Of an action, beside its transaction."""
+TYPED_LETTERS_MAX: Final = 240
+"""Characters of a text that is typed, unless the action says less or more."""
 
 
 class Asker(enum.Flag):
@@ -135,6 +137,18 @@ class Rule:
         return parameter_problems(f"rule {self.name}", self.function, 3)
 
 
+class Typed(NamedTuple):
+    """A text that somebody types.
+
+    Attributes:
+        name: of the argument.
+        letters_max: characters that it may have.
+    """
+
+    name: str
+    letters_max: int
+
+
 @dataclass(frozen=True, eq=False)
 class Action:
     """A transaction that players or systems ask for.
@@ -145,6 +159,8 @@ class Action:
         rate_hz: how often one player may ask; 0 if none does.
         durable: whether it is committed to the database before it is answered.
         asked_by: PLAYERS, SYSTEMS, or PLAYERS | SYSTEMS.
+        key: by which faces let a player ask for it; empty for none. A text that it takes is typed
+            first.
         arguments: a struct with a field for every argument; None while they have problems.
     """
 
@@ -153,7 +169,14 @@ class Action:
     rate_hz: float
     durable: bool
     asked_by: Asker
+    key: str
     arguments: type[msgspec.Struct] | None
+
+    @property
+    def typed(self) -> Typed | None:
+        """What is typed before it is asked for by its key; None for nothing."""
+        needed = [] if self.arguments is None else _needed(self.arguments)
+        return _typed(needed[0]) if len(needed) == 1 else None
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
@@ -169,21 +192,47 @@ class Action:
             )
         if self.arguments is None:
             found.append(_argument_problem(self.name, self.function))
+        elif self.key:
+            found += self._key_problems(_needed(self.arguments))
         return found
+
+    def _key_problems(self, needed: list[msgspec.structs.FieldInfo]) -> list[str]:
+        if PLAYERS not in self.asked_by:
+            return [f"action {self.name}: only systems ask for it: leave out key"]
+        if len(needed) > 1 or (needed and _typed(needed[0]) is None):
+            return [f"action {self.name}: by a key it is given no more than one str"]
+        return []
 
 
 ACTION_RATE_MAX: Final = 20.0
 
 
 def make_action(
-    name: str, function: ActionFunction, rate_hz: float, durable: bool, asked_by: Asker = PLAYERS
+    name: str,
+    function: ActionFunction,
+    rate_hz: float,
+    durable: bool,
+    asked_by: Asker = PLAYERS,
+    key: str = "",
 ) -> Action:
     """Read the arguments of an action from its function."""
     try:
         arguments = _arguments(name, function)
     except (TypeError, NameError, ValueError):
         arguments = None
-    return Action(name, function, rate_hz, durable, asked_by, arguments)
+    return Action(name, function, rate_hz, durable, asked_by, key, arguments)
+
+
+def _needed(arguments: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
+    """Arguments that have to be given."""
+    return [field for field in msgspec.structs.fields(arguments) if field.required]
+
+
+def _typed(argument: msgspec.structs.FieldInfo) -> Typed | None:
+    kind = msgspec.inspect.type_info(argument.type)
+    if not isinstance(kind, msgspec.inspect.StrType):
+        return None
+    return Typed(argument.name, kind.max_length or TYPED_LETTERS_MAX)
 
 
 def _arguments(name: str, function: ActionFunction) -> type[msgspec.Struct]:

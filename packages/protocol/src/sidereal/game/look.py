@@ -17,6 +17,7 @@ below all else, and are passed over where things are named one by one."""
 PLAIN: Final = "dot"
 """The symbol of a kind without a look."""
 EFFECTS: Final = ("burst", "flash", "ring", "text")
+SOUNDS: Final = ("shot", "burst", "hum", "chime", "clank")
 SIZE_MAX: Final = 10_000.0
 SECONDS_MAX: Final = 60.0
 
@@ -45,14 +46,14 @@ class Look:
     @property
     def rgb(self) -> tuple[int, int, int] | None:
         """Red, green and blue of `colour`, 0 to 255."""
-        return None if self.colour is None else _rgb(self.colour)
+        return None if self.colour is None else rgb_of(self.colour)
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
         where = f"look of {self.kind}"
         found = _drawing_problems(where, self.symbol, SYMBOLS, self.colour)
         found += _size_problems(where, self.size)
-        if self.label is not None and not (isinstance(self.label, Field) and _is_text(self.label)):
+        if self.label is not None and not (isinstance(self.label, Field) and is_text(self.label)):
             found.append(f"{where}: label must be a Text field")
         return found
 
@@ -67,6 +68,7 @@ class Effect:
         colour: `#rgb` or `#rrggbb`.
         size: world units, or the field which holds them.
         seconds: how long it is seen.
+        sound: one of `SOUNDS`, heard where it is seen; None for silence.
     """
 
     event: type[Event]
@@ -74,11 +76,12 @@ class Effect:
     colour: str
     size: float | Field
     seconds: float
+    sound: str | None = None
 
     @property
     def rgb(self) -> tuple[int, int, int]:
         """Red, green and blue of `colour`, 0 to 255."""
-        return _rgb(self.colour)
+        return rgb_of(self.colour)
 
     def problems(self) -> list[str]:
         """What makes this declaration unusable, in words."""
@@ -91,6 +94,8 @@ class Effect:
             found.append(f"{where}: {self.size} is no field of it")
         if not 0 < self.seconds <= SECONDS_MAX:
             found.append(f"{where}: seconds must be above 0, at most {SECONDS_MAX:g}")
+        if self.sound is not None and self.sound not in SOUNDS:
+            found.append(f"{where}: sound {self.sound!r} is not among {', '.join(SOUNDS)}")
         return found
 
 
@@ -127,25 +132,31 @@ def _drawing_problems(
     found = []
     if symbol not in known:
         found.append(f"{where}: {symbol!r} is not among {', '.join(known)}")
+    return [*found, *colour_problems(where, colour)]
+
+
+def colour_problems(where: str, colour: str | None) -> Iterator[str]:
+    """Say what is wrong with a colour; None is none."""
     if colour is not None and not (isinstance(colour, str) and _COLOUR.fullmatch(colour)):
-        found.append(f"{where}: colour {colour!r} is not of the form #8cf or #88ccff")
-    return found
+        yield f"{where}: colour {colour!r} is not of the form #8cf or #88ccff"
 
 
 def _size_problems(where: str, size: Any) -> list[str]:
     if isinstance(size, Field):
-        return [f"{where}: size must be a number, and {size} is a text"] if _is_text(size) else []
+        return [f"{where}: size must be a number, and {size} is a text"] if is_text(size) else []
     if size is None or (isinstance(size, int | float) and 0 < size <= SIZE_MAX):
         return []
     return [f"{where}: size must be a field or a number above 0, at most {SIZE_MAX:g}"]
 
 
-def _rgb(colour: str) -> tuple[int, int, int]:
+def rgb_of(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of `#rgb` or `#rrggbb`, 0 to 255."""
     digits = colour[1:]
     size = len(digits) // 3
     red, green, blue = (int(digits[at : at + size] * (3 - size), 16) for at in (0, size, 2 * size))
     return red, green, blue
 
 
-def _is_text(field: Field) -> bool:
+def is_text(field: Field) -> bool:
+    """Whether a field holds text, and no numbers."""
     return field.storage.dtype == "S"

@@ -24,6 +24,7 @@ from sidereal.game.logic import (
     make_action,
 )
 from sidereal.game.look import Effect, Look
+from sidereal.game.panel import Compass, Gauge
 from sidereal.game.record import Record
 from sidereal.game.step import Authority, Player, Rows, Step, WorldBuilder
 from sidereal.protocol.rules import Rules
@@ -79,6 +80,8 @@ class Part:
         self.actions: list[Action] = []
         self.looks: list[Look] = []
         self.effects: list[Effect] = []
+        self.gauges: list[Gauge] = []
+        self.compasses: list[Compass] = []
         self.accounts: list[Component] = []
         self.shares: list[Component] = []
         self.hooks: dict[str, list[Callable[[Authority, Player], None]]] = {
@@ -206,13 +209,14 @@ class Part:
         rate_hz: float = 0.0,
         durable: bool = True,
         asked_by: Asker = PLAYERS,
+        key: str = "",
     ) -> Callable[[F], F]:
         """Declare an action; see `Action` for what each argument means."""
         _refuse_bare(bare, "action(rate_hz=2)")
 
         def declare(function: F) -> F:
             name = f"{self.name}.{_name(function)}"
-            self.actions.append(make_action(name, function, rate_hz, durable, asked_by))
+            self.actions.append(make_action(name, function, rate_hz, durable, asked_by, key))
             return function
 
         return declare
@@ -286,9 +290,18 @@ class Part:
         size: Any,
         colour: str = "#fff",
         seconds: float = 0.5,
+        sound: str | None = None,
     ) -> None:
         """Say what faces show when an event happens; see `Effect`."""
-        self.effects.append(Effect(event, kind, colour, size, seconds))
+        self.effects.append(Effect(event, kind, colour, size, seconds, sound))
+
+    def gauge(self, field: Any, *, label: str = "", colour: str = "#fff") -> None:
+        """Let faces show whoever flies a number; see `Gauge`. Unlabelled it has its own name."""
+        self.gauges.append(Gauge(field, label or getattr(field, "name", ""), colour))
+
+    def compass(self, kind: Kind, *, label: str = "", colour: str | None = None) -> None:
+        """Let faces show the way to the nearest of a kind; see `Compass`."""
+        self.compasses.append(Compass(kind, label or kind.name, colour))
 
     def bot(self, name: str) -> Callable[[F], F]:
         """Declare a behaviour of bots: a function of a `BotView` that decides what to hold.
